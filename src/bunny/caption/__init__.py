@@ -1,0 +1,1 @@
+"""Words for pictures: tags from the tables, or a language model."""

@@ -1,0 +1,1 @@
+"""Who is seen: faces, drawn characters, tracks, references, matches."""

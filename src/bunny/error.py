@@ -1,0 +1,17 @@
+"""Errors whose text a user reads: one sentence with what was expected, what came, what to do."""
+
+
+class BunnyError(Exception):
+    """Base of every error that is shown without a traceback; `exit_code` is the process's."""
+
+    exit_code = 1
+
+
+class UserError(BunnyError):
+    """The input, a setting or the environment is wrong and the user can mend it (exit code 2)."""
+
+    exit_code = 2
+
+
+class StageError(BunnyError):
+    """A stage cannot go on through no fault of the user's (exit code 1)."""

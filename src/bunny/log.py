@@ -1,0 +1,73 @@
+"""Logging: JSON lines to a file, short lines to the terminal, no secret in either."""
+
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+MIN_SECRET_LENGTH = 6  # shorter values would blot out ordinary words
+JSON_FIELDS = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+class TerminalHandler(logging.StreamHandler):
+    """Writes above a running progress bar instead of through it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line to standard error."""
+        from tqdm.auto import tqdm
+
+        try:
+            tqdm.write(self.format(record), file=sys.stderr)
+        except OSError:
+            self.handleError(record)
+
+
+class RedactingFilter(logging.Filter):
+    """Replaces the values of secret environment variables by their names."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, cleaned."""
+        record.msg, record.args = redact(record.getMessage()), ()
+        return True
+
+
+def redact(text: str) -> str:
+    """Replace every secret value of the environment in `text` by `<NAME>`."""
+    for name, value in os.environ.items():
+        if len(value) >= MIN_SECRET_LENGTH and any(w in name.upper() for w in SECRET_WORDS):
+            text = text.replace(value, f"<{name}>")
+    return text
+
+
+def configure(folder: Path | None, *, is_verbose: bool = False) -> Path | None:
+    """Send records of this package to the terminal and, when `folder` is given, to a file in it.
+
+    Returns
+    -------
+    Path or None
+        The file, `<UTC time>-<process>.jsonl`, one JSON object a line.
+    """
+    root = logging.getLogger("bunny")
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(logging.DEBUG)
+    root.propagate = False
+    terminal = TerminalHandler()
+    terminal.setLevel(logging.DEBUG if is_verbose else logging.INFO)
+    terminal.setFormatter(logging.Formatter("%(message)s"))
+    terminal.addFilter(RedactingFilter())
+    root.addHandler(terminal)
+    if folder is None:
+        return None
+    from pythonjsonlogger.json import JsonFormatter
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.jsonl"
+    file = logging.FileHandler(path, encoding="utf-8", delay=True)
+    file.setFormatter(JsonFormatter(JSON_FIELDS))
+    file.addFilter(RedactingFilter())
+    root.addHandler(file)
+    return path

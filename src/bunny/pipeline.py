@@ -1,0 +1,170 @@
+"""The order of stages, running them, and saying which are done, stale (and why) or never run."""
+
+import importlib
+import json
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bunny import workspace
+from bunny.config import Config
+from bunny.error import UserError
+from bunny.stage import contract
+from bunny.workspace import Workspace
+
+logger = logging.getLogger(__name__)
+
+# Stage name to "module:class"; imported only when used, so that the command line starts fast.
+STAGE = {
+    "extract": "bunny.stage.extract:Extract",
+    "filter": "bunny.stage.filter:Filter",
+    "detect": "bunny.stage.detect:Detect",
+    "cluster": "bunny.stage.cluster:Cluster",
+    "caption": "bunny.stage.caption:Caption",
+    "finetune": "bunny.stage.finetune:Finetune",
+    "generate": "bunny.stage.generate:Generate",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageState:
+    """What `bunny status` says of one stage of one film."""
+
+    name: str
+    state: str  # done, stale, failed, unfinished, never run
+    why: str  # of stale and failed; empty otherwise
+    progress: float
+    rows: int | None
+    seconds: float | None
+    finished_at: str | None
+
+
+def make(name: str, space: Workspace, config: Config) -> contract.BaseStage:
+    """Build a stage of a film.
+
+    Raises
+    ------
+    UserError
+        If there is no stage of that name.
+    """
+    if name not in STAGE:
+        raise UserError(f"stage {name}: expected one of {', '.join(STAGE)}")
+    module, _, kind = STAGE[name].partition(":")
+    return getattr(importlib.import_module(module), kind)(config, space.root, space.root)
+
+
+def choose(config: Config, only: Sequence[str] = (), until: str | None = None) -> tuple[str, ...]:
+    """Stages to run, in order: those of the settings, narrowed by `only` and `until`.
+
+    Raises
+    ------
+    UserError
+        If a name is no stage.
+    """
+    for name in (*only, *([until] if until else [])):
+        if name not in STAGE:
+            raise UserError(f"stage {name}: expected one of {', '.join(STAGE)}")
+    order = list(STAGE)
+    chosen = [n for n in order if n in (only or config.pipeline.stages)]
+    if until:
+        chosen = [n for n in chosen if order.index(n) <= order.index(until)]
+    return tuple(chosen)
+
+
+def run_stage(name: str, space: Workspace, config: Config) -> contract.StageResult:
+    """Run one stage under the film's lock; does nothing when it is up to date."""
+    with workspace.lock(space):
+        return _run_stage(name, space, config)
+
+
+def run(
+    space: Workspace, config: Config, stages: Iterable[str] | None = None
+) -> list[contract.StageResult]:
+    """Run stages in order under the film's lock."""
+    with workspace.lock(space):
+        return [_run_stage(name, space, config) for name in (stages or config.pipeline.stages)]
+
+
+def status(space: Workspace, config: Config) -> list[StageState]:
+    """State of every stage; a stage whose input will be made anew is stale too."""
+    states: list[StageState] = []
+    stale: dict[str, str] = {}  # table to the stale stage that makes it
+    for name in STAGE:
+        stage = make(name, space, config)
+        state = _state(stage, stale)
+        if state.state != "done":
+            stale |= dict.fromkeys(stage.writes, name)
+        states.append(state)
+    return states
+
+
+def to_json(space: Workspace, results: Iterable[contract.StageResult], seconds: float) -> str:
+    """The one line that `bunny run --json` ends with."""
+    report: dict[str, Any] = {
+        "film_id": space.film_id,
+        "workspace": str(space.root),
+        "seconds": round(seconds, 3),
+        "stages": {r.name: contract.result_to_json(r) for r in results},
+    }
+    return json.dumps(report)
+
+
+def _run_stage(name: str, space: Workspace, config: Config) -> contract.StageResult:
+    stage = make(name, space, config)
+    _check_inputs(stage, space)
+    started = time.monotonic()
+    result = stage.execute()
+    logger.info(
+        "%-9s %-8s %6.1f s  %s%s",
+        name,
+        "as it was" if result.status == "skipped" else result.status,
+        time.monotonic() - started,
+        ", ".join(f"{rows} {table}" for table, rows in result.tables.items()),
+        f"; {result.failed} failed" if result.failed else "",
+    )
+    if result.note:
+        logger.info("          %s", result.note)
+    return result
+
+
+def _check_inputs(stage: contract.BaseStage, space: Workspace) -> None:
+    missing = [t for t in stage.reads if not (space.table / f"{t}.parquet").exists()]
+    if missing:
+        makers = [n for n in STAGE if set(make_writes(n)) & set(missing)]
+        raise UserError(
+            f"stage {stage.name}: expected tables {', '.join(missing)}, found none; "
+            f"run {', '.join(makers)} first"
+        )
+
+
+def make_writes(name: str) -> tuple[str, ...]:
+    """Tables that a stage writes."""
+    module, _, kind = STAGE[name].partition(":")
+    return getattr(importlib.import_module(module), kind).writes
+
+
+def _state(stage: contract.BaseStage, stale: dict[str, str]) -> StageState:
+    record = stage.record()
+    upstream = sorted({stale[t] for t in stage.reads if t in stale}, key=list(STAGE).index)
+    state, why = "done", ""
+    if not record:
+        state = "never run"
+    elif record["status"] in ("failed", "running"):
+        state = record["status"] if record["status"] == "failed" else "unfinished"
+        why = record.get("error", "")
+    elif upstream:
+        state, why = "stale", f"{', '.join(upstream)} will run again"
+    elif not stage.can_resume():
+        state, why = "stale", contract.explain(record.get("parts", {}), stage.parts())
+    tables = record.get("tables", {})
+    return StageState(
+        name=stage.name,
+        state=state,
+        why=why,
+        progress=1.0 if state == "done" else stage.get_progress(),
+        rows=tables[stage.writes[0]]["rows"] if stage.writes and tables else None,
+        seconds=record.get("seconds"),
+        finished_at=record.get("started_at"),
+    )

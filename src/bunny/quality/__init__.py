@@ -1,0 +1,1 @@
+"""What makes a good training picture: measures, duplicates, flags."""

@@ -1,0 +1,1 @@
+"""Where it is: picture embeddings and scene clusters."""

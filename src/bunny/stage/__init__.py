@@ -1,0 +1,1 @@
+"""The seven stages: each ties a domain to its tables."""

@@ -1,0 +1,362 @@
+"""What every stage promises: a fingerprint, resumable work, honest counts, a record of the run.
+
+A stage reads tables and writes tables. Its fingerprint is a hash of its own settings, the content
+of the tables it reads, the outside inputs (film, references) and its code version; the same
+fingerprint means there is nothing to do. Inside a stage work is put down in shards that survive a
+kill, under a key that holds only what the costly part depends on, so a moved threshold finds the
+measured shards and only decides again.
+"""
+
+import hashlib
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import polars as pl
+
+from bunny.config import Config
+from bunny.error import BunnyError, StageError
+from bunny.stage.shard import Shards
+from bunny.table import store
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageResult:
+    """How a stage ended."""
+
+    name: str
+    status: str  # done, skipped (nothing to do), failed
+    seconds: float
+    rows: int  # of the stage's first table
+    failed: int  # items that became rows with an error
+    peak_memory_mb: float
+    tables: dict[str, int]  # rows of each table
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What `run` of a stage gives back: its tables, how many items it had and how many failed."""
+
+    tables: dict[str, pl.DataFrame]
+    num_items: int
+    num_failed: int = 0
+    note: str = ""  # one sentence for the user, e.g. why there is nothing to train on
+
+
+class Stage(Protocol):
+    """The face of a stage to the pipeline."""
+
+    name: ClassVar[str]
+
+    def __init__(self, config: Config, input_dir: Path, output_dir: Path) -> None: ...
+    def can_resume(self) -> bool:
+        """Whether its tables exist and their fingerprint is this one."""
+
+    def execute(self) -> StageResult:
+        """Do the work, or nothing when there is none."""
+
+    def get_progress(self) -> float:
+        """Share of the work that is done, in [0, 1]."""
+
+
+class BaseStage:
+    """Common part of the seven stages; a stage gives names, settings and `run`."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1  # raise when the code gives other rows for the same input
+    reads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, ...]] = ()
+    uses_film: ClassVar[bool] = False  # the film itself is read
+    uses_references: ClassVar[bool] = False
+    unit: ClassVar[str] = "frame"
+
+    def __init__(self, config: Config, input_dir: Path, output_dir: Path) -> None:
+        """`input_dir` and `output_dir` are folders of one film, usually the same one."""
+        self.config = config
+        self.input_dir = Path(input_dir)
+        self.output_dir = Path(output_dir)
+        self.folder = self.output_dir / "stage" / self.name
+        self._opened: list[Shards] = []
+        self.source = json.loads((self.input_dir / "source.json").read_text(encoding="utf-8"))
+
+    # -- what a stage gives ------------------------------------------------------------------
+
+    def settings(self) -> dict[str, Any]:
+        """Settings that change this stage's tables, as JSON values."""
+        return {}
+
+    def has_files(self) -> bool:
+        """Whether the files that its tables name are still there."""
+        return True
+
+    def run(self) -> Work:
+        """Do the work; called by `execute` when there is something to do."""
+        raise NotImplementedError
+
+    # -- the contract ------------------------------------------------------------------------
+
+    def parts(self) -> dict[str, Any]:
+        """All that the fingerprint is made of, by name, so that a change can be explained."""
+        outside = {}
+        if self.uses_film:
+            outside["film"] = self.source["content_hash"]
+        if self.uses_references:
+            outside["references"] = self.source["reference_hash"]
+        return {
+            "version": self.version,
+            "settings": self.settings(),
+            "outside": outside,
+            "tables": {t: table_hash(self.input_dir, t) for t in self.reads},
+        }
+
+    def fingerprint(self) -> str:
+        """SHA-256 over `parts`."""
+        return _digest(self.parts())
+
+    def can_resume(self) -> bool:
+        """Whether its tables are there, whole, and of this fingerprint."""
+        record = self.record()
+        return (
+            record.get("status") == "done"
+            and record.get("fingerprint") == self.fingerprint()
+            and all(_is_unchanged(self.output_dir, t, record["tables"].get(t)) for t in self.writes)
+            and self.has_files()
+        )
+
+    def record(self) -> dict[str, Any]:
+        """The stage.json of the last run; empty when there was none."""
+        return read_record(self.output_dir, self.name)
+
+    def get_progress(self) -> float:
+        """Share of the work that is done, in [0, 1]."""
+        if self.can_resume():
+            return 1.0
+        try:
+            state = json.loads((self.folder / "progress.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return 0.0
+        return min(1.0, state["done"] / state["total"]) if state["total"] else 0.0
+
+    def execute(self) -> StageResult:
+        """Do the stage, or nothing when it is up to date.
+
+        Raises
+        ------
+        StageError
+            When more than `pipeline.max_failed_share` of the items failed.
+        """
+        started = time.monotonic()
+        if self.can_resume() and not self.config.pipeline.force_rerun:
+            return self._result("skipped", started, self.record())
+        record = {
+            "name": self.name,
+            "status": "running",
+            "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        self._write_record(record)
+        try:
+            work = self.run()
+        except (BunnyError, KeyboardInterrupt) as error:
+            reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
+            self._write_record({**record, "status": "failed", "error": reason})
+            raise
+        for table in self.writes:
+            store.write(self.output_dir / "table", table, work.tables[table])
+        for shards in self._opened:
+            shards.drop_others()
+        return self._finish(record, work, started)
+
+    # -- helpers for stages ------------------------------------------------------------------
+
+    def read(self, table: str) -> pl.DataFrame:
+        """Read one of the tables that this stage declared in `reads`."""
+        if table not in self.reads:
+            raise StageError(f"stage {self.name} reads {table} without declaring it in `reads`")
+        return store.read(self.input_dir / "table", table)
+
+    def shards(self, kind: str, depends: Mapping[str, Any]) -> Shards:
+        """Open the shards of one kind of costly work.
+
+        Parameters
+        ----------
+        kind : str
+            Name of the work, e.g. "face"; a folder.
+        depends : mapping of JSON values
+            All that the work's result depends on besides the stage's version: settings, hashes of
+            tables and outside inputs. Another value finds none of the shards made under this one.
+        """
+        key = _digest({"version": self.version, **depends})[:16]
+        shards = Shards(self.folder / "shard" / kind, key, self._note_progress)
+        if self.config.pipeline.force_rerun:
+            shards.clear()
+        self._opened.append(shards)
+        return shards
+
+    @contextmanager
+    def bar(self, total: int, done: int = 0) -> Iterator[Any]:
+        """Show the one progress bar of a stage."""
+        from tqdm.auto import tqdm
+
+        with tqdm(
+            total=total, initial=done, desc=f"{self.name:9}", unit=self.unit, file=sys.stderr
+        ) as bar:
+            yield bar
+
+    def _finish(self, record: dict, work: Work, started: float) -> StageResult:
+        share = work.num_failed / work.num_items if work.num_items else 0.0
+        too_many = share > self.config.pipeline.max_failed_share
+        record |= {
+            "status": "failed" if too_many else "done",
+            "fingerprint": self.fingerprint(),
+            "parts": self.parts(),
+            "seconds": round(time.monotonic() - started, 3),
+            "peak_memory_mb": round(peak_memory_mb(), 1),
+            "num_items": work.num_items,
+            "failed": work.num_failed,
+            "note": work.note,
+            "tables": {t: _table_record(self.output_dir, t, work.tables[t]) for t in self.writes},
+        }
+        self._write_record(record)
+        logger.info(
+            "stage %s: %d items, %d failed%s",
+            self.name,
+            work.num_items,
+            work.num_failed,
+            f"; {work.note}" if work.note else "",
+            extra={"stage": self.name, "seconds": record["seconds"], "failed": work.num_failed},
+        )
+        if too_many:
+            raise StageError(
+                f"stage {self.name}: {work.num_failed} of {work.num_items} items failed, more than "
+                f"pipeline.max_failed_share {self.config.pipeline.max_failed_share}; "
+                f"the column `error` of table {self.writes[0]} says why"
+            )
+        return self._result("done", started, record)
+
+    def _result(self, status: str, started: float, record: Mapping[str, Any]) -> StageResult:
+        rows = {t: record["tables"][t]["rows"] for t in self.writes}
+        return StageResult(
+            name=self.name,
+            status=status,
+            seconds=round(time.monotonic() - started, 3),
+            rows=rows[self.writes[0]],
+            failed=record["failed"],
+            peak_memory_mb=record["peak_memory_mb"],
+            tables=rows,
+            note=record.get("note", ""),
+        )
+
+    def _write_record(self, record: Mapping[str, Any]) -> None:
+        store.write_bytes(
+            self.folder / "stage.json", json.dumps(record, indent=1, default=str).encode()
+        )
+
+    def _note_progress(self, done: int, total: int) -> None:
+        store.write_bytes(
+            self.folder / "progress.json", json.dumps({"done": done, "total": total}).encode()
+        )
+
+
+def read_record(film_dir: Path, stage: str) -> dict[str, Any]:
+    """The stage.json of a stage of a film; empty when there is none or it is damaged."""
+    try:
+        return json.loads((film_dir / "stage" / stage / "stage.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def table_hash(film_dir: Path, table: str) -> str:
+    """SHA-256 of a table's file, taken from the writer's record when the file is unchanged."""
+    path = film_dir / "table" / f"{table}.parquet"
+    if not path.exists():
+        return ""
+    for record_path in (film_dir / "stage").glob("*/stage.json"):
+        known = read_record(film_dir, record_path.parent.name).get("tables", {}).get(table)
+        if _is_unchanged(film_dir, table, known):
+            return known["sha256"]
+    return _sha256(path)
+
+
+def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Say in a few words which parts of a fingerprint changed.
+
+    Examples
+    --------
+    >>> explain({"settings": {"filtering.blur_threshold": 0.2}},
+    ...         {"settings": {"filtering.blur_threshold": 0.4}})
+    'filtering.blur_threshold 0.2 -> 0.4'
+    """
+    if not old:
+        return "never finished"
+    words = []
+    before, after = old.get("settings", {}), new.get("settings", {})
+    for key in sorted(before.keys() | after.keys()):
+        if before.get(key) != after.get(key):
+            words.append(f"{key} {before.get(key)} -> {after.get(key)}")
+    for kind, word in (("outside", "{} changed"), ("tables", "table {} changed")):
+        one, two = old.get(kind, {}), new.get(kind, {})
+        names = sorted(one.keys() | two.keys())
+        words += [word.format(name) for name in names if one.get(name) != two.get(name)]
+    if old.get("version") != new.get("version"):
+        words.append("the stage's code changed")
+    return ", ".join(words) or "its files are missing"
+
+
+def settings_of(config: Config, section: str, *keys: str) -> dict[str, Any]:
+    """`section.key` and value, as JSON values, of the keys named, or of all when none is."""
+    values = getattr(config, section).model_dump(mode="json")
+    return {f"{section}.{key}": values[key] for key in (keys or values)}
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory of this process so far, in MiB."""
+    if sys.platform == "win32":
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset / 2**20
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def result_to_json(result: StageResult) -> dict[str, Any]:
+    """The form of `bunny run --json`."""
+    return asdict(result)
+
+
+def _table_record(film_dir: Path, table: str, rows: pl.DataFrame) -> dict[str, Any]:
+    path = film_dir / "table" / f"{table}.parquet"
+    stat = path.stat()
+    return {
+        "rows": rows.height,
+        "sha256": _sha256(path),
+        "size": stat.st_size,
+        "mtime_ns": stat.st_mtime_ns,
+    }
+
+
+def _is_unchanged(film_dir: Path, table: str, known: Mapping[str, Any] | None) -> bool:
+    path = film_dir / "table" / f"{table}.parquet"
+    if not known or not path.exists():
+        return False
+    stat = path.stat()
+    return (stat.st_size, stat.st_mtime_ns) == (known["size"], known["mtime_ns"])
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

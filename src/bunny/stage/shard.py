@@ -1,0 +1,86 @@
+"""Finished pieces of a stage's work, kept so that a kill loses at most one of them.
+
+A shard is a folder with one parquet file a table, written under a temporary name and renamed: it
+is there whole or not at all. Shards lie under a key; work of another key is never mixed in.
+"""
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import polars as pl
+
+from bunny.table import schema, store
+
+
+class Shards:
+    """The shards of one stage under one key.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds one folder a key.
+    key : str
+        What the shards depend on, hashed.
+    note_progress : callable, optional
+        Told (done, total) after each shard.
+    """
+
+    def __init__(
+        self, folder: Path, key: str, note_progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        self.folder = folder / key
+        self._note_progress = note_progress
+
+    def is_done(self, index: int) -> bool:
+        """Whether shard `index` is there, whole."""
+        return self._path(index).is_dir()
+
+    def done(self) -> list[int]:
+        """Indices of all finished shards, in order."""
+        return sorted(int(p.name) for p in self.folder.glob("[0-9]*") if p.is_dir())
+
+    def put(self, index: int, tables: Mapping[str, pl.DataFrame], total: int = 0) -> None:
+        """Keep the tables of shard `index`, each checked against its schema."""
+        temporary = self.folder / f".{index:06d}.tmp"
+        shutil.rmtree(temporary, ignore_errors=True)
+        for name, frame in tables.items():
+            store.write(temporary, name, frame)
+        if self.is_done(index):
+            shutil.rmtree(self._path(index))
+        temporary.replace(self._path(index))
+        if self._note_progress and total:
+            self._note_progress(len(self.done()), total)
+
+    def get(self, index: int, table: str) -> pl.DataFrame:
+        """Read one table of one shard."""
+        return store.read(self._path(index), table)
+
+    def collect(self, table: str) -> pl.DataFrame:
+        """All rows of `table` over all shards; an empty table when there is none."""
+        frames = [
+            self.get(i, table).with_columns(
+                pl.col(c).cast(pl.List(pl.Float32)) for c in schema.VECTOR.get(table, ())
+            )
+            for i in self.done()
+            if store.exists(self._path(i), table)
+        ]
+        frames = [f for f in frames if f.height]
+        if not frames:
+            return store.from_rows(table, [])
+        return store.check(table, pl.concat(frames, how="vertical"))
+
+    def clear(self) -> None:
+        """Forget every shard of this key."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def drop_others(self) -> None:
+        """Forget the shards of every other key."""
+        if not self.folder.parent.is_dir():
+            return
+        for path in self.folder.parent.iterdir():
+            if path != self.folder:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _path(self, index: int) -> Path:
+        return self.folder / f"{index:06d}"

@@ -1,0 +1,1 @@
+"""Tables: declared once, read, written, joined."""

@@ -1,0 +1,338 @@
+"""Every table of a film, declared once: columns, types, keys, ranges, rules.
+
+`_index` is 0-based, `_id` is text, `is_`/`has_` are booleans, boxes are `x0_px y0_px x1_px y1_px`
+in pixels of the stored picture (half-open), times carry exact PTS beside derived seconds, paths
+are relative to the film's folder with `/`. Vectors are `Array(Float32, d)`; `d` depends on the
+model and is therefore checked by `store`, not here.
+"""
+
+import dataframely as dy
+import polars as pl
+
+
+class Film(dy.Schema):
+    """One film: what it is and what was found in it."""
+
+    film_id = dy.String(primary_key=True)
+    path = dy.String()  # as given by the user; outside the film's folder, so it may be absolute
+    content_hash = dy.String(regex="^[0-9a-f]{64}$")  # SHA-256 of the file
+    container = dy.String()
+    codec = dy.String()
+    pixel_format = dy.String(nullable=True)
+    width_px = dy.Int32(min=1)  # of the picture as shown: rotated, square pixels
+    height_px = dy.Int32(min=1)
+    frame_rate_num = dy.Int64(min=0)  # average rate as a rational; 0/1 when unknown
+    frame_rate_den = dy.Int64(min=1)
+    time_base_num = dy.Int64(min=1)
+    time_base_den = dy.Int64(min=1)
+    start_s = dy.Float64()  # time of the first frame
+    duration_s = dy.Float64(min=0)  # last frame's end minus first frame's time
+    rotation_deg = dy.Int32()
+    sample_aspect_ratio = dy.String(nullable=True)  # "num:den" of a pixel
+    color_transfer = dy.String(nullable=True)
+    is_interlaced = dy.Bool()
+    num_frames = dy.Int64(min=0)  # decoded, not promised
+    num_frames_promised = dy.Int64(nullable=True)  # by the container
+    num_frames_failed = dy.Int64(min=0)  # that could not be decoded
+    has_audio = dy.Bool()
+    decoder = dy.String()  # pyav or opencv
+    note = dy.String(nullable=True)  # e.g. "the container promises 275 frames, 127 were decoded"
+
+
+class Shot(dy.Schema):
+    """The frames between two cuts, half-open, in presentation order."""
+
+    film_id = dy.String(primary_key=True)
+    shot_index = dy.Int32(primary_key=True, min=0)
+    first_frame_index = dy.Int64(min=0)
+    end_frame_index = dy.Int64(min=1)
+    start_s = dy.Float64()
+    end_s = dy.Float64()
+    start_pts = dy.Int64()
+    end_pts = dy.Int64()
+    transition_in = dy.Enum(["start", "cut", "fade", "dissolve"])
+    motion = dy.Float32(min=0)  # mean absolute luma difference of neighbouring frames, in [0, 1]
+    kind = dy.Enum(["static", "dynamic"])
+
+    @dy.rule()
+    def has_frames(cls) -> pl.Expr:
+        """A shot is never empty."""
+        return pl.col("end_frame_index") > pl.col("first_frame_index")
+
+
+class Frame(dy.Schema):
+    """One kept picture of the film."""
+
+    frame_id = dy.String(primary_key=True)  # "<film_id>-<frame_index, 8 digits>"
+    film_id = dy.String()
+    shot_index = dy.Int32(min=0)
+    frame_index = dy.Int64(min=0)
+    pts = dy.Int64()
+    time_base_num = dy.Int64(min=1)
+    time_base_den = dy.Int64(min=1)
+    timestamp_s = dy.Float64()  # pts * time base
+    file = dy.String(nullable=True)  # null when the picture could not be made
+    width_px = dy.Int32(nullable=True, min=1)
+    height_px = dy.Int32(nullable=True, min=1)
+    reason = dy.Enum(
+        ["keyframe", "interval", "shot-median", "shot-start", "shot-middle", "shot-end"]
+    )
+    error = dy.String(nullable=True)
+
+
+class Measure(dy.Schema):
+    """What was measured on the pixels of each kept frame, once; no threshold is in here."""
+
+    frame_id = dy.String(primary_key=True)
+    laplacian_variance = dy.Float32(min=0, nullable=True)
+    blur_score = dy.Float32(min=0, max=1, nullable=True)  # 1 is sharp
+    brightness = dy.Float32(min=0, max=1, nullable=True)  # mean BT.709 luma
+    contrast = dy.Float32(min=0, max=1, nullable=True)  # standard deviation of luma
+    clipped_dark_share = dy.Float32(min=0, max=1, nullable=True)
+    clipped_bright_share = dy.Float32(min=0, max=1, nullable=True)
+    entropy_bits = dy.Float32(min=0, max=8, nullable=True)
+    content_x0_px = dy.Int32(min=0, nullable=True)  # box inside letterbox or pillarbox bars
+    content_y0_px = dy.Int32(min=0, nullable=True)
+    content_x1_px = dy.Int32(min=0, nullable=True)
+    content_y1_px = dy.Int32(min=0, nullable=True)
+    phash = dy.UInt64(nullable=True)  # 64-bit perceptual hash
+    error = dy.String(nullable=True)
+
+
+class Quality(Measure):
+    """The measures and what today's settings decide from them; rewritten at each change of them."""
+
+    is_kept = dy.Bool()
+    reason = dy.Enum(
+        ["kept", "blurred", "dark", "bright", "flat", "duplicate", "batch", "unreadable"]
+    )
+    duplicate_of = dy.String(nullable=True)  # the frame_id that stays
+
+
+class Face(dy.Schema):
+    """One detected face with its embedding."""
+
+    face_id = dy.String(primary_key=True)  # "<frame_id>-f<index>"
+    frame_id = dy.String()
+    shot_index = dy.Int32(min=0)
+    x0_px = dy.Float32()
+    y0_px = dy.Float32()
+    x1_px = dy.Float32()
+    y1_px = dy.Float32()
+    detector = dy.String()
+    score = dy.Float32(min=0)
+    landmark = dy.Any()  # Array(Float32, 10): right eye, left eye, nose, mouth corners
+    yaw = dy.Float32(min=-1, max=1, nullable=True)  # -1 and 1 are profiles, 0 is frontal
+    size_px = dy.Float32(min=0)  # height of the box
+    sharpness = dy.Float32(min=0, nullable=True)  # variance of the Laplacian in the box
+    recogniser = dy.String(nullable=True)
+    embedding = dy.Any()  # Array(Float32, d), unit length
+    track_id = dy.String(nullable=True)
+    error = dy.String(nullable=True)
+
+
+class Track(dy.Schema):
+    """One face followed through a shot."""
+
+    track_id = dy.String(primary_key=True)  # "<film_id>-t<index>"
+    shot_index = dy.Int32(min=0)
+    first_frame_index = dy.Int64(min=0)
+    last_frame_index = dy.Int64(min=0)
+    num_faces = dy.Int32(min=1)
+    best_face_id = dy.String()
+    embedding = dy.Any()
+
+
+class Region(dy.Schema):
+    """The best window of a frame for one drawn or animal character."""
+
+    region_id = dy.String(primary_key=True)  # "<frame_id>-r<index>"
+    frame_id = dy.String()
+    shot_index = dy.Int32(min=0)
+    candidate = dy.String()  # the character whose reference it was compared with
+    x0_px = dy.Float32()
+    y0_px = dy.Float32()
+    x1_px = dy.Float32()
+    y1_px = dy.Float32()
+    similarity = dy.Float32(min=-1, max=1)  # centred cosine to the nearest reference picture
+    margin = dy.Float32()  # similarity minus the best other candidate's in this frame
+    model = dy.String()
+
+
+class Label(dy.Schema):
+    """Who a face or a region is; `character` null means unknown."""
+
+    subject_id = dy.String(primary_key=True)  # a face_id or a region_id
+    subject_type = dy.Enum(["face", "region"])
+    character = dy.String(nullable=True)
+    frame_id = dy.String()
+    shot_index = dy.Int32(min=0)
+    x0_px = dy.Float32()
+    y0_px = dy.Float32()
+    x1_px = dy.Float32()
+    y1_px = dy.Float32()
+    distance = dy.Float32(nullable=True, min=0)  # 1 - cosine similarity to the nearest reference
+    margin = dy.Float32(nullable=True)  # to the second best character
+    confidence = dy.Float32(min=0, max=1)
+    source = dy.Enum(["reference", "cluster", "person"])
+
+
+class Reference(dy.Schema):
+    """One reference picture and what it gave."""
+
+    reference_id = dy.String(primary_key=True)  # "<character>/<file>"
+    character = dy.String()
+    content_hash = dy.String()
+    route = dy.Enum(["face", "region"])  # a face was found, or the whole picture is the subject
+    num_faces = dy.Int32(min=0)
+    recogniser = dy.String(nullable=True)
+    face_embedding = dy.Any()
+    picture_embedding = dy.Any()
+    error = dy.String(nullable=True)
+
+
+class Embedding(dy.Schema):
+    """Scene vector of a frame."""
+
+    frame_id = dy.String(primary_key=True)
+    model = dy.String(primary_key=True)
+    vector = dy.Any()
+    error = dy.String(nullable=True)
+
+
+class Cluster(dy.Schema):
+    """Which cluster an item is in, or the noise bucket."""
+
+    item_id = dy.String(primary_key=True)  # frame_id (scene), face_id or region_id (character)
+    level = dy.Enum(["scene", "character", "unknown"], primary_key=True)
+    shot_index = dy.Int32(min=0)
+    cluster_id = dy.String(nullable=True)  # "scene-003", "scene-003/anna"; null: noise
+    scene_id = dy.String(nullable=True)
+    character = dy.String(nullable=True)
+    similarity = dy.Float32(min=-1, max=1, nullable=True)  # to the centroid at the time of joining
+    is_noise = dy.Bool()
+
+
+class Caption(dy.Schema):
+    """The words of a frame."""
+
+    frame_id = dy.String(primary_key=True)
+    version = dy.Int32(primary_key=True, min=1)
+    text = dy.String(nullable=True)
+    tags = dy.List(dy.String(), nullable=True)
+    characters = dy.List(dy.String(), nullable=True)
+    provider = dy.String()
+    model = dy.String(nullable=True)
+    prompt_hash = dy.String(nullable=True)
+    input_tokens = dy.Int64(nullable=True, min=0)
+    output_tokens = dy.Int64(nullable=True, min=0)
+    cost_usd = dy.Float64(nullable=True, min=0)
+    status = dy.Enum(["done", "failed", "refused"])
+    error = dy.String(nullable=True)
+
+
+class Dataset(dy.Schema):
+    """One training picture: where it comes from and how it is used."""
+
+    image_id = dy.String(primary_key=True)
+    character = dy.String()
+    frame_id = dy.String()
+    subject_id = dy.String()
+    shot_index = dy.Int32(min=0)
+    file = dy.String()
+    x0_px = dy.Float32()  # the crop, in pixels of the frame's picture
+    y0_px = dy.Float32()
+    x1_px = dy.Float32()
+    y1_px = dy.Float32()
+    width_px = dy.Int32(min=1)  # of the written picture: its size bucket
+    height_px = dy.Int32(min=1)
+    upscale = dy.Float32(min=0)  # written size over crop size; above 1 pixels were invented
+    shot_size = dy.Enum(["close-up", "medium", "wide"])
+    caption = dy.String()
+    repeats = dy.Int32(min=1)
+    split = dy.Enum(["train", "held-out"])
+
+
+class TrainingRun(dy.Schema):
+    """One fine-tune."""
+
+    run_id = dy.String(primary_key=True)
+    character = dy.String()
+    trigger = dy.String()
+    base_model = dy.String()
+    base_hash = dy.String(nullable=True)
+    base_licence = dy.String(nullable=True)
+    config_json = dy.String()
+    seed = dy.Int64()
+    num_images = dy.Int32(min=0)
+    num_held_out = dy.Int32(min=0)
+    num_steps = dy.Int32(min=0)
+    seconds = dy.Float64(min=0)
+    loss_first = dy.Float32(nullable=True)  # mean of the first tenth of the steps
+    loss_last = dy.Float32(nullable=True)
+    held_out_loss_first = dy.Float32(nullable=True)  # fixed noise and times, before training
+    held_out_loss_last = dy.Float32(nullable=True)
+    adapter_file = dy.String(nullable=True)  # relative to the checkpoint folder
+    adapter_hash = dy.String(nullable=True)
+    status = dy.Enum(["done", "failed", "stopped"])
+    error = dy.String(nullable=True)
+
+
+class TrainingStep(dy.Schema):
+    """The loss curve."""
+
+    run_id = dy.String(primary_key=True)
+    step = dy.Int32(primary_key=True, min=0)
+    loss = dy.Float32(nullable=True)
+    held_out_loss = dy.Float32(nullable=True)
+    learning_rate = dy.Float64(nullable=True)
+
+
+class Picture(dy.Schema):
+    """One drawn picture with all that is needed to draw it again."""
+
+    picture_id = dy.String(primary_key=True)
+    run_id = dy.String(nullable=True)
+    character = dy.String(nullable=True)
+    file = dy.String(nullable=True)
+    prompt = dy.String()
+    negative_prompt = dy.String(nullable=True)
+    seed = dy.Int64()
+    num_steps = dy.Int32(min=1)
+    guidance_scale = dy.Float32(min=0)
+    width_px = dy.Int32(min=1)
+    height_px = dy.Int32(min=1)
+    base_model = dy.String()
+    adapter_file = dy.String(nullable=True)  # null: the base alone
+    adapter_hash = dy.String(nullable=True)
+    similarity = dy.Float32(nullable=True)  # to held-out pictures of the character
+    error = dy.String(nullable=True)
+
+
+TABLE: dict[str, type[dy.Schema]] = {
+    "film": Film,
+    "shot": Shot,
+    "frame": Frame,
+    "measure": Measure,
+    "quality": Quality,
+    "face": Face,
+    "track": Track,
+    "region": Region,
+    "label": Label,
+    "reference": Reference,
+    "embedding": Embedding,
+    "cluster": Cluster,
+    "caption": Caption,
+    "dataset": Dataset,
+    "training_run": TrainingRun,
+    "training_step": TrainingStep,
+    "picture": Picture,
+}
+
+# Columns declared `dy.Any` above: vectors whose length depends on the model.
+VECTOR: dict[str, tuple[str, ...]] = {
+    "face": ("landmark", "embedding"),
+    "track": ("embedding",),
+    "reference": ("face_embedding", "picture_embedding"),
+    "embedding": ("vector",),
+}

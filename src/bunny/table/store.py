@@ -1,0 +1,159 @@
+"""Reads and writes tables: checked against their schema, atomic, in key order.
+
+A write goes to a temporary name in the same folder, is flushed to disk and renamed, so a reader or
+a kill at any moment sees the old table or the new one, never half of one.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import dataframely as dy
+import polars as pl
+
+from bunny.error import BunnyError
+from bunny.table import schema
+
+COMPRESSION = "zstd"
+
+
+class TableError(BunnyError):
+    """A table is missing, unreadable or breaks its schema."""
+
+
+def from_rows(name: str, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
+    """Make a table of `name` from dictionaries; missing keys become null, no row an empty table.
+
+    Vectors may be given as 1-d float arrays or lists, all of one length.
+
+    Raises
+    ------
+    TableError
+        If a key is not a column, or a rule of the schema is broken.
+    """
+    columns = schema.TABLE[name].columns()
+    vectors = schema.VECTOR.get(name, ())
+    rows = list(rows)
+    for row in rows:
+        unknown = row.keys() - columns.keys()
+        if unknown:
+            raise TableError(
+                f"table {name}: expected columns of its schema, got {sorted(unknown)}; declare them"
+            )
+    data = {
+        column: _vector_series(column, [row.get(column) for row in rows])
+        if column in vectors
+        else pl.Series(column, [row.get(column) for row in rows], dtype=spec.dtype, strict=False)
+        for column, spec in columns.items()
+    }
+    return check(name, pl.DataFrame(data))
+
+
+def check(name: str, frame: pl.DataFrame) -> pl.DataFrame:
+    """Cast to the schema of `name`, check every rule, order columns as declared and rows by key.
+
+    Raises
+    ------
+    TableError
+        With the rules that failed and for how many rows.
+    """
+    declared = schema.TABLE[name]
+    vectors = [c for c in schema.VECTOR.get(name, ()) if c in frame.columns]
+    frame = frame.with_columns(_vector_series(c, frame[c].to_list()) for c in vectors)
+    try:
+        valid = declared.validate(frame, cast=True)
+    except (dy.exc.ValidationError, dy.exc.SchemaError, pl.exceptions.PolarsError) as error:
+        raise TableError(f"table {name} breaks its schema: {error}") from error
+    return valid.select(declared.column_names()).sort(declared.primary_key())
+
+
+def write(folder: Path, name: str, frame: pl.DataFrame) -> Path:
+    """Check and write `<folder>/<name>.parquet` atomically; returns its path."""
+    path = folder / f"{name}.parquet"
+    write_parquet(path, check(name, frame))
+    return path
+
+
+def read(folder: Path, name: str) -> pl.DataFrame:
+    """Read a table of this house.
+
+    Raises
+    ------
+    TableError
+        If it is missing or cannot be read as parquet.
+    """
+    path = folder / f"{name}.parquet"
+    if not path.exists():
+        raise TableError(
+            f"expected table {path.name} in {folder}, found none; run the stage that makes it"
+        )
+    try:
+        return pl.read_parquet(path, memory_map=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise TableError(
+            f"{path}: expected a parquet table, could not read it ({error}); "
+            "delete it and run the film again"
+        ) from error
+
+
+def read_or_empty(folder: Path, name: str) -> pl.DataFrame:
+    """Read a table, or an empty one of the same columns when it was never written."""
+    if (folder / f"{name}.parquet").exists():
+        return read(folder, name)
+    return from_rows(name, [])
+
+
+def exists(folder: Path, name: str) -> bool:
+    """Whether the table was written."""
+    return (folder / f"{name}.parquet").exists()
+
+
+def write_parquet(path: Path, frame: pl.DataFrame) -> None:
+    """Write any frame atomically (temporary name, fsync, rename)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    try:
+        frame.write_parquet(temporary, compression=COMPRESSION, statistics=True)
+        _publish(Path(temporary), path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write any file atomically (temporary name, fsync, rename)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        _publish(Path(temporary), path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    """Flush `temporary` to disk and give it its name, readable as any new file would be."""
+    umask = os.umask(0)
+    os.umask(umask)
+    temporary.chmod(0o666 & ~umask)
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _vector_series(name: str, values: list[Any]) -> pl.Series:
+    """Vectors of one length as Array(Float32, d); all null gives a null column of d = 0."""
+    length = {len(value) for value in values if value is not None}
+    if len(length) > 1:
+        raise TableError(
+            f"column {name}: expected vectors of one length, got lengths {sorted(length)}; "
+            "do not mix models in one table"
+        )
+    dtype = pl.Array(pl.Float32, length.pop() if length else 0)
+    plain = [None if v is None else [float(x) for x in v] for v in values]
+    return pl.Series(name, plain, dtype=pl.List(pl.Float32)).cast(dtype)

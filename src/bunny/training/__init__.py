@@ -1,0 +1,1 @@
+"""The training set, the base model, LoRA, drawing."""

@@ -1,0 +1,1 @@
+"""Films: probe, decode, shots, keyframes."""

@@ -1,0 +1,1 @@
+"""Plots, widgets, the report."""

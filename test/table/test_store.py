@@ -1,0 +1,75 @@
+"""Tables: checked on write, ordered, atomic."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from bunny.table import schema, store
+
+
+def _embedding_rows(length: int = 3) -> list[dict]:
+    return [
+        {"frame_id": "b", "model": "m", "vector": np.arange(length, dtype=np.float32)},
+        {"frame_id": "a", "model": "m", "vector": None, "error": "unreadable"},
+    ]
+
+
+def test_rows_come_back_in_key_order_with_vectors_typed(tmp_path):
+    store.write(tmp_path, "embedding", store.from_rows("embedding", _embedding_rows()))
+    table = store.read(tmp_path, "embedding")
+    assert table["frame_id"].to_list() == ["a", "b"]
+    assert table.schema["vector"] == pl.Array(pl.Float32, 3)
+    assert table["vector"].to_list() == [None, [0.0, 1.0, 2.0]]
+
+
+@pytest.mark.parametrize("name", schema.TABLE)
+def test_every_table_can_be_empty(name, tmp_path):
+    store.write(tmp_path, name, store.from_rows(name, []))
+    table = store.read(tmp_path, name)
+    assert table.height == 0
+    assert table.columns == schema.TABLE[name].column_names()
+
+
+def test_same_rows_in_another_order_give_the_same_bytes(tmp_path):
+    rows = _embedding_rows()
+    for folder, order in (("one", rows), ("two", rows[::-1])):
+        store.write(tmp_path / folder, "embedding", store.from_rows("embedding", order))
+    one, two = (tmp_path / f / "embedding.parquet" for f in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_duplicate_key_is_refused():
+    with pytest.raises(store.TableError, match="primary_key"):
+        store.from_rows("embedding", [_embedding_rows()[0]] * 2)
+
+
+def test_unknown_column_is_refused_by_name():
+    with pytest.raises(store.TableError, match="colour"):
+        store.from_rows("embedding", [{"frame_id": "a", "model": "m", "colour": 1}])
+
+
+def test_vectors_of_two_lengths_are_refused():
+    rows = [*_embedding_rows(3)[:1], {**_embedding_rows(4)[0], "frame_id": "c"}]
+    with pytest.raises(store.TableError, match=r"\[3, 4\]"):
+        store.from_rows("embedding", rows)
+
+
+def test_missing_and_broken_tables_say_what_to_do(tmp_path):
+    with pytest.raises(store.TableError, match="run the stage"):
+        store.read(tmp_path, "film")
+    (tmp_path / "film.parquet").write_bytes(b"no parquet")
+    with pytest.raises(store.TableError, match="delete it"):
+        store.read(tmp_path, "film")
+
+
+def test_a_failed_write_leaves_the_old_table_and_no_litter(tmp_path):
+    store.write_bytes(tmp_path / "x", b"old")
+
+    class Explodes(pl.DataFrame):
+        def write_parquet(self, *_args, **_kwargs):
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        store.write_parquet(tmp_path / "x", Explodes())
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+    assert (tmp_path / "x").read_bytes() == b"old"
