@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings.sources.providers.dotenv import read_env_file
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bunny.error import UserError
 
@@ -155,8 +156,14 @@ class Generation(_Section):
     lora_strength: float = Field(1.0, ge=0, le=4)
 
 
-class Config(_Section):
-    """All settings of one run."""
+class Config(BaseSettings):
+    """All settings of one run.
+
+    The layers are merged by `load` before they come here, because a refusal must name the file or
+    variable that a key came from; hence the one source below.
+    """
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     project: Project = Project()
     pipeline: Pipeline = Pipeline()
@@ -169,6 +176,11 @@ class Config(_Section):
     models: Models = Models()
     generation: Generation = Generation()
     seed: int = Field(0, ge=0, le=2**31 - 1)
+
+    @classmethod
+    def settings_customise_sources(cls, settings_cls, init_settings, **_others):
+        """Take what `load` merged and nothing else."""
+        return (init_settings,)
 
 
 def load(
@@ -281,8 +293,7 @@ def load_secrets(root: Path) -> None:
 def _read_env(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
-    values = read_env_file(path, case_sensitive=True)
-    return {name: value for name, value in values.items() if value is not None}
+    return {name: value for name, value in dotenv_values(path).items() if value is not None}
 
 
 def _environment(source: str, values: Mapping[str, str]):

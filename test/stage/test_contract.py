@@ -1,0 +1,145 @@
+"""The stage contract, by a small stage that really reads and writes tables."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bunny.config import Config
+from bunny.error import StageError
+from bunny.stage import contract
+from bunny.table import store
+
+NUM_ITEMS = 7
+
+
+class Count(contract.BaseStage):
+    """Writes a row an item, one item a shard; may be killed after `limit` items."""
+
+    name = "count"
+    writes = ("embedding",)
+    uses_film = True
+    limit = NUM_ITEMS
+    num_bad = 0
+    seen: list[int]
+
+    def settings(self):
+        return contract.settings_of(self.config, "filtering", "blur_threshold")
+
+    def run(self):
+        shards = self.shards("item", {"film": self.source["content_hash"]})
+        self.seen = []
+        for i in range(NUM_ITEMS):
+            if shards.is_done(i):
+                continue
+            if len(self.seen) == self.limit:
+                raise RuntimeError("killed")
+            error = "bad" if i < self.num_bad else None
+            row = {"frame_id": f"f{i}", "model": "m", "vector": None if error else [float(i)]}
+            rows = store.from_rows("embedding", [{**row, "error": error}])
+            shards.put(i, {"embedding": rows}, NUM_ITEMS)
+            self.seen.append(i)
+        table = shards.collect("embedding")
+        failed = table["error"].is_not_null().sum()
+        return contract.Work(
+            tables={"embedding": table}, num_items=NUM_ITEMS, num_failed=int(failed)
+        )
+
+
+def _stage(folder: Path, kind=Count, **filtering) -> Count:
+    source = {"film": "x", "content_hash": "c", "references": None, "reference_hash": ""}
+    if not (folder / "source.json").exists():
+        store.write_bytes(folder / "source.json", json.dumps(source).encode())
+    return kind(Config.model_validate({"filtering": filtering}), folder, folder)
+
+
+def test_runs_once_then_has_nothing_to_do(tmp_path):
+    first = _stage(tmp_path).execute()
+    assert (first.status, first.rows, first.failed) == ("done", NUM_ITEMS, 0)
+    assert _stage(tmp_path).can_resume()
+    assert _stage(tmp_path).execute().status == "skipped"
+    assert _stage(tmp_path).get_progress() == 1.0
+
+
+def test_a_changed_setting_is_stale_explained_and_finds_its_shards(tmp_path):
+    _stage(tmp_path).execute()
+    stage = _stage(tmp_path, blur_threshold=0.5)
+    assert not stage.can_resume()
+    why = contract.explain(stage.record()["parts"], stage.parts())
+    assert why == "filtering.blur_threshold 0.2 -> 0.5"
+    assert stage.execute().status == "done"
+    assert stage.seen == []
+
+
+def test_a_missing_or_edited_table_is_made_again(tmp_path):
+    _stage(tmp_path).execute()
+    path = tmp_path / "table" / "embedding.parquet"
+    good = path.read_bytes()
+    for damage in (path.unlink, lambda: path.write_bytes(b"x")):
+        damage()
+        assert not _stage(tmp_path).can_resume()
+        _stage(tmp_path).execute()
+        assert path.read_bytes() == good
+
+
+@settings(max_examples=15, deadline=None)
+@given(limits=st.lists(st.integers(0, NUM_ITEMS - 1), max_size=4))
+def test_killed_anywhere_and_resumed_equals_uninterrupted(tmp_path_factory, limits):
+    whole, broken = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("broken")
+    _stage(whole).execute()
+    done = 0
+    for limit in limits:
+        stage = _stage(broken)
+        stage.limit = limit
+        if done + limit < NUM_ITEMS:
+            with pytest.raises(RuntimeError, match="killed"):
+                stage.execute()
+            assert not _stage(broken).can_resume()
+            done += limit
+            assert stage.get_progress() == done / NUM_ITEMS
+    _stage(broken).execute()
+    one, two = (f / "table" / "embedding.parquet" for f in (whole, broken))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_half_written_shard_is_not_counted(tmp_path):
+    stage = _stage(tmp_path)
+    shards = stage.shards("item", {"film": "c"})
+    (shards.folder / ".000003.tmp").mkdir(parents=True)
+    assert shards.done() == []
+    assert stage.execute().rows == NUM_ITEMS
+
+
+def test_bad_items_are_rows_and_too_many_fail_the_stage(tmp_path):
+    stage = _stage(tmp_path / "some")
+    stage.num_bad = 3
+    assert stage.execute().failed == 3
+    stage = _stage(tmp_path / "many")
+    stage.num_bad = 4
+    with pytest.raises(StageError, match="4 of 7 items failed"):
+        stage.execute()
+    assert not stage.can_resume()
+    assert store.read(tmp_path / "many" / "table", "embedding")["error"].count() == 4
+
+
+def test_force_runs_what_is_up_to_date(tmp_path):
+    _stage(tmp_path).execute()
+    forced = Config.model_validate({"pipeline": {"force_rerun": True}})
+    stage = Count(forced, tmp_path, tmp_path)
+    assert stage.execute().status == "done"
+    assert stage.seen == list(range(NUM_ITEMS))
+
+
+def test_reading_an_undeclared_table_is_refused(tmp_path):
+    with pytest.raises(StageError, match="without declaring"):
+        _stage(tmp_path).read("film")
+
+
+def test_explain_names_tables_outside_inputs_and_version():
+    old = {"version": 1, "settings": {}, "outside": {"film": "a"}, "tables": {"frame": "x"}}
+    new = {"version": 2, "settings": {}, "outside": {"film": "b"}, "tables": {"frame": "y"}}
+    words = "film changed, table frame changed, the stage's code changed"
+    assert contract.explain(old, new) == words
+    assert contract.explain({}, new) == "never finished"
