@@ -1,0 +1,107 @@
+"""The command line: exit codes and one sentence for every mistake; the whole way is in test_run."""
+
+import json
+import sys
+
+import pytest
+
+from bunny import cli
+
+
+@pytest.fixture
+def bunny(monkeypatch, capsys, tmp_path):
+    """Run a command line; gives (exit code, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["bunny", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def _one_sentence(text: str) -> str:
+    lines = text.strip().splitlines()
+    assert len(lines) == 1, text
+    assert lines[0].startswith("bunny: ") and "Traceback" not in text
+    return lines[0]
+
+
+def test_a_film_that_is_not_there(bunny):
+    code, _, err = bunny("run", "no/such film 🐇.mp4")
+    assert code == 2
+    assert "found no such file" in _one_sentence(err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--set", "filtering.blur=1"], "unknown key filtering.blur"),
+        (["--set", "extraction.quality=high"], "extraction.quality"),
+        (["--only", "extract,bake"], "stage bake"),
+        (["--until", "dinner"], "stage dinner"),
+        (["--references", "nowhere"], "found no such folder"),
+    ],
+)
+def test_wrong_options_are_the_users_error(bunny, tmp_path, arguments, words):
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"not a film yet")
+    code, _, err = bunny("run", film, *arguments)
+    assert code == 2
+    assert words in _one_sentence(err)
+
+
+def test_an_unknown_option_is_refused(bunny, tmp_path):
+    code, _, err = bunny("run", tmp_path, "--fast")
+    assert code == 2
+    assert "--fast" in err
+
+
+def test_status_without_films_says_what_to_do(bunny):
+    code, out, _ = bunny("status")
+    assert code == 0
+    assert "bunny demo" in out
+    code, _, err = bunny("status", "anna")
+    assert code == 2
+    assert "begins with anna" in _one_sentence(err)
+
+
+def test_export_of_nothing_is_refused(bunny):
+    code, _, err = bunny("export", "json")
+    assert code == 2
+    assert "found none" in _one_sentence(err)
+
+
+def test_doctor_lists_models_with_licences_and_never_shows_a_secret(bunny, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-never-to-be-shown")
+    code, out, _ = bunny("doctor", "--json")
+    assert code == 0
+    found = {(f["group"], f["name"]): f for f in json.loads(out)}
+    assert found["credentials", "OPENAI_API_KEY"]["value"] == "set"
+    assert "sk-never-to-be-shown" not in out
+    licences = [f["value"] for (group, _), f in found.items() if group == "models"]
+    assert len(licences) >= 4
+    assert all("missing" not in value for value in licences)
+    assert found["packages", "torch"]["value"].startswith("2.")
+    assert all(f["advice"] for f in found.values() if f["value"] in ("none", "not set", "missing"))
+
+
+def test_doctor_in_words_groups_its_lines(bunny):
+    _, out, _ = bunny("doctor")
+    heads = [line for line in out.splitlines() if line and not line.startswith(" ")]
+    assert heads == ["machine", "packages", "models", "credentials", "extras"]
+
+
+def test_unexpected_errors_are_one_sentence_with_code_1(bunny, tmp_path, monkeypatch):
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"x")
+    (tmp_path / "data").write_bytes(b"a file where a folder should be")
+    code, _, err = bunny("run", film)
+    assert code in (1, 2)
+    _one_sentence(err)
