@@ -78,7 +78,7 @@ def test_every_stage_ran_and_the_workspace_has_what_it_says(done):
     assert workspace.is_absolute() and workspace.name == done["film_id"]
     assert done["film_id"].startswith("three-shots-")
     tables = _tables(done["workspace"])
-    assert done["stages"]["extract"]["rows"] == 1
+    assert done["stages"]["extract"]["rows"] == tables["frame"].height
     assert all((workspace / f).is_file() for f in tables["frame"]["file"])
     assert all((workspace / f).is_file() for f in tables["picture"]["file"])
     html = (workspace / "report.html").read_text(encoding="utf-8")

@@ -31,6 +31,7 @@ SHOWN_PACKAGES = (
 CREDENTIALS = {
     "OPENAI_API_KEY": "captions by OpenAI",
     "ANTHROPIC_API_KEY": "captions by Anthropic",
+    "LOCAL_API_KEY": "a local caption server that asks for a key",
     "AWS_ACCESS_KEY_ID": "captions by Bedrock, films from S3",
     "AWS_SECRET_ACCESS_KEY": "captions by Bedrock, films from S3",
     "AWS_PROFILE": "captions by Bedrock, films from S3",

@@ -227,7 +227,7 @@ class BaseStage:
             "tables": {t: _table_record(self.output_dir, t, work.tables[t]) for t in self.writes},
         }
         self._write_record(record)
-        logger.info(
+        logger.debug(
             "stage %s: %d items, %d failed%s",
             self.name,
             work.num_items,

@@ -229,6 +229,7 @@ class Caption(dy.Schema):
     cost_usd = dy.Float64(nullable=True, min=0)
     status = dy.Enum(["done", "failed", "refused"])
     error = dy.String(nullable=True)
+    note = dy.String(nullable=True)  # what was mended or is odd, e.g. a trigger word put in front
 
 
 class Dataset(dy.Schema):

@@ -1,0 +1,130 @@
+"""Collects what the tables know of each kept picture: who, how large, where, in which light."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+# Height of the largest subject over the picture's height. A face is about three quarters of a head
+# and a standing adult is seven to eight heads tall, so a picture cut at the chest (where film
+# grammar ends the close-up: Bordwell and Thompson, Film Art, ch. 5, "shot scale") has a face of
+# about 0.3 of its height, one cut at the knees 0.12. Of whole figures (regions) a box that fills
+# the picture from edge to edge is cut off somewhere: a close-up; half the height parts medium from
+# wide.
+FACE_SHARE = {"close-up": 0.30, "medium": 0.12}
+REGION_SHARE = {"close-up": 0.92, "medium": 0.50}
+# Mean BT.709 luma in [0, 1]: a day-for-night grade takes about two stops off a day picture's
+# 0.4 to 0.6, which leaves 0.15 to 0.25.
+NIGHT_BELOW = 0.25
+DUSK_BELOW = 0.40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What is known of one picture without looking at it."""
+
+    frame_id: str
+    file: str | None
+    characters: tuple[str, ...]  # names, the largest subject first, each once
+    num_unknown: int  # faces that nobody is known to own
+    shot_size: str | None  # close-up, medium, wide; None without a subject
+    place: str | None  # "place-003"
+    light: str  # day, dusk, night
+    motion: str  # static, dynamic
+    subjects: tuple[tuple[float, float, float, float], ...]  # boxes in shares of the picture
+    colours: tuple[str, ...] = ()  # of the background; filled by who opens the picture
+
+
+def gather(
+    quality: pl.DataFrame,
+    frame: pl.DataFrame,
+    shot: pl.DataFrame,
+    label: pl.DataFrame,
+    cluster: pl.DataFrame,
+) -> list[Facts]:
+    """Join the tables into one `Facts` for each kept picture, in order of `frame_id`.
+
+    Parameters
+    ----------
+    quality, frame, shot, label, cluster : pl.DataFrame
+        Tables of one film as `bunny.table.schema` declares them.
+    """
+    places = cluster.filter(pl.col("level") == "scene").select(
+        frame_id="item_id", scene_id="cluster_id"
+    )
+    rows = (
+        quality.filter(pl.col("is_kept"))
+        .select("frame_id", "brightness")
+        .join(frame.drop("reason", "error"), on="frame_id")
+        .join(shot.select("shot_index", "kind"), on="shot_index", how="left")
+        .join(places, on="frame_id", how="left")
+        .sort("frame_id")
+    )
+    labels: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in label.sort("subject_id").iter_rows(named=True):
+        labels[row["frame_id"]].append(row)
+    return [_facts(row, labels[row["frame_id"]]) for row in rows.iter_rows(named=True)]
+
+
+def shot_size(subject_type: str, height_share: float) -> str:
+    """Name the framing of a subject.
+
+    Parameters
+    ----------
+    subject_type : {"face", "region"}
+        A face, or a window around a whole figure.
+    height_share : float
+        Height of its box over the picture's, in [0, 1].
+
+    Returns
+    -------
+    {"close-up", "medium", "wide"}
+    """
+    least = FACE_SHARE if subject_type == "face" else REGION_SHARE
+    if height_share >= least["close-up"]:
+        return "close-up"
+    return "medium" if height_share >= least["medium"] else "wide"
+
+
+def light_word(brightness: float | None) -> str:
+    """Name the light of a picture by its mean luma in [0, 1]; unknown is day."""
+    if brightness is None or brightness >= DUSK_BELOW:
+        return "day"
+    return "night" if brightness < NIGHT_BELOW else "dusk"
+
+
+def _facts(row: dict[str, Any], labels: list[dict[str, Any]]) -> Facts:
+    """Facts of one picture from its joined row and its labels."""
+    seen = [s for s in labels if s["character"] is not None or s["subject_type"] == "face"]
+    seen.sort(key=lambda s: -_figure_height(s))
+    named = [s["character"] for s in seen if s["character"] is not None]
+    height, width = row["height_px"] or 1, row["width_px"] or 1
+    largest = seen[0] if seen else None
+    return Facts(
+        frame_id=row["frame_id"],
+        file=row["file"],
+        characters=tuple(dict.fromkeys(named)),
+        num_unknown=len(seen) - len(named),
+        shot_size=largest
+        and shot_size(largest["subject_type"], (largest["y1_px"] - largest["y0_px"]) / height),
+        place=row["scene_id"] and row["scene_id"].replace("scene", "place"),
+        light=light_word(row["brightness"]),
+        motion=row["kind"] or "static",
+        subjects=tuple(_body(s, width, height) for s in seen),
+    )
+
+
+def _figure_height(subject: dict[str, Any]) -> float:
+    """Height of the figure in pixels, guessed as seven faces where only a face is known."""
+    height = subject["y1_px"] - subject["y0_px"]
+    return height * 7 if subject["subject_type"] == "face" else height
+
+
+def _body(subject: dict[str, Any], width: int, height: int) -> tuple[float, float, float, float]:
+    """Box of the whole figure in shares; below a face lies a body three faces wide."""
+    x0, y0, x1, y1 = (subject[key] for key in ("x0_px", "y0_px", "x1_px", "y1_px"))
+    if subject["subject_type"] == "face":
+        wide, tall = x1 - x0, y1 - y0
+        x0, x1, y0, y1 = x0 - wide, x1 + wide, y0 - 0.5 * tall, y1 + 6 * tall
+    return x0 / width, y0 / height, x1 / width, y1 / height

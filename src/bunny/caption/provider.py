@@ -1,0 +1,159 @@
+"""Builds the language model that a caption provider stands for, from settings and environment.
+
+Secrets come from the environment alone; a missing one is refused before any picture is sent.
+"""
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from bunny.error import UserError
+
+KEY_VARIABLE = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
+LOCAL_KEY_VARIABLE = "LOCAL_API_KEY"  # many local servers need none
+AWS_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_BEARER_TOKEN_BEDROCK",
+)
+# Prefix of dspy's model names. `ollama` is its plain dialect of chat completions (`max_tokens`,
+# no OpenAI extras), which vLLM, llama.cpp and LM Studio answer as well as Ollama.
+PREFIX = {"openai": "openai", "anthropic": "anthropic", "local": "ollama", "bedrock": "bedrock"}
+REASONING_MIN_TOKENS = 16_000  # dspy's least budget for OpenAI's reasoning models
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderSettings:
+    """What decides which model is asked, and how patiently."""
+
+    provider: str  # bedrock, openai, anthropic, local
+    model: str
+    max_tokens: int = 120
+    temperature: float = 0.0
+    endpoint_url: str = ""  # empty: the provider's own; with OpenAI's and Anthropic's "/v1"
+    timeout_s: float = 60.0
+    max_retries: int = 4
+    backoff_s: float = 1.0  # first pause; doubled each time
+    region: str = "us-east-1"
+    profile: str = ""
+    secrets: tuple[str, ...] = field(
+        default=(*KEY_VARIABLE.values(), LOCAL_KEY_VARIABLE, *AWS_VARIABLES), repr=False
+    )  # names of variables whose values never leave in an error
+
+
+def make_lm(settings: ProviderSettings) -> Any:
+    """Build the `dspy.LM` of a provider: one attempt a call, no cache, no history of pictures.
+
+    Raises
+    ------
+    UserError
+        If the model or address is missing or a credential is not set; nothing was sent.
+    """
+    _check(settings)
+    key = _read_key(settings)
+    dspy = import_dspy()
+    options: dict[str, Any] = {
+        "model": f"{PREFIX[settings.provider]}/{settings.model}",
+        "temperature": settings.temperature,
+        "max_tokens": settings.max_tokens,
+        "cache": False,
+        "num_retries": 0,
+    }
+    if settings.provider == "bedrock":
+        from bunny.caption.converse import ConverseEngine
+
+        options["engine"] = ConverseEngine.connect(settings)
+    else:
+        options |= {"engine": "lm15", "api_key": key, "timeout": settings.timeout_s}
+        if settings.endpoint_url:
+            options["api_base"] = settings.endpoint_url.rstrip("/")
+    kind = _metered(dspy)
+    try:
+        return kind(**options)
+    except dspy.LMConfigurationError:  # a reasoning model, which takes neither setting
+        budget = max(REASONING_MIN_TOKENS, settings.max_tokens)
+        return kind(**(options | {"temperature": None, "max_tokens": budget}))
+
+
+def import_dspy() -> Any:
+    """Import dspy so that it neither calls home for prices nor keeps a cache in the home folder."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    import dspy
+
+    return dspy
+
+
+def redact(text: str, settings: ProviderSettings) -> str:
+    """Replace the value of every secret variable in `text` by the variable's name."""
+    for name in settings.secrets:
+        value = os.environ.get(name)
+        if value:
+            text = text.replace(value, f"<{name}>")
+    return text
+
+
+def credential_name(settings: ProviderSettings) -> str:
+    """Where the provider's credential comes from, for the reader of an error."""
+    if settings.provider == "bedrock":
+        return f"profile {settings.profile}" if settings.profile else "the AWS credentials"
+    return KEY_VARIABLE.get(settings.provider, LOCAL_KEY_VARIABLE)
+
+
+def _check(settings: ProviderSettings) -> None:
+    """Refuse settings that cannot work."""
+    if settings.provider not in PREFIX:
+        raise UserError(
+            f"captioning.provider: expected one of {', '.join(PREFIX)}, got {settings.provider!r}"
+        )
+    if not settings.model:
+        raise UserError(
+            f"captioning.model: expected the name of a {settings.provider} model that sees "
+            'pictures, got ""; set it or choose captioning.provider tags'
+        )
+    url = settings.endpoint_url
+    if settings.provider == "local" and not url:
+        raise UserError(
+            "captioning.endpoint_url: expected the address of the local server, e.g. "
+            'http://localhost:11434/v1, got ""'
+        )
+    if url and not url.startswith(("http://", "https://")):
+        raise UserError(
+            f"captioning.endpoint_url: expected an address that starts with http:// or https://, "
+            f"got {url!r}"
+        )
+
+
+def _read_key(settings: ProviderSettings) -> str | None:
+    """The key from the environment; Bedrock's are found by boto3."""
+    if settings.provider == "bedrock":
+        return None
+    if settings.provider == "local":
+        return os.environ.get(LOCAL_KEY_VARIABLE) or "none"
+    variable = KEY_VARIABLE[settings.provider]
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise UserError(
+            f"captioning.provider {settings.provider} expects a key in the environment variable "
+            f"{variable}, which is not set; put it in .env or choose captioning.provider tags"
+        )
+    return key
+
+
+def _metered(dspy: Any) -> type:
+    """An LM that remembers what its calls cost and not what was said: pictures are large."""
+
+    class MeteredLM(dspy.LM):
+        def update_history(self, entry: dict[str, Any]) -> None:
+            response = entry["response"]  # a dspy.lm15.Response
+            said_no = [part.text for part in response.message.parts if part.type == "refusal"]
+            self.history.append(
+                {
+                    "usage": entry["usage"],
+                    "cost": entry["cost"],
+                    "refusal": " ".join(said_no) or None,
+                    "is_filtered": response.finish_reason == "content_filter",
+                }
+            )
+
+    return MeteredLM

@@ -1,0 +1,107 @@
+"""A real local server that speaks as OpenAI, Anthropic and Bedrock do, as a script tells it."""
+
+import contextlib
+import http.server
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def marked(caption: str, tags: str = "grass, day") -> str:
+    """An answer in the form that the program asks for."""
+    return f"[[ ## caption ## ]]\n{caption}\n\n[[ ## tags ## ]]\n{tags}\n\n[[ ## completed ## ]]"
+
+
+GOOD = marked("bunny character runs over grass, medium shot, day")
+
+
+@dataclass
+class Reply:
+    """What the server says next: a text in the provider's form, or a bare status and body."""
+
+    text: str | None = GOOD
+    status: int = 200
+    body: Any = None  # sent as it is when given (str) or as JSON
+    delay_s: float = 0.0
+    headers: dict[str, str] = field(default_factory=dict)
+    refusal: str | None = None
+    finish: str | None = None
+
+
+@dataclass
+class Service:
+    """Address of the running server and what it was asked."""
+
+    url: str = ""
+    requests: list[tuple[str, dict, dict]] = field(default_factory=list)  # path, headers, body
+
+
+def _openai(body: dict, reply: Reply) -> dict:
+    message = {"role": "assistant", "content": reply.text, "refusal": reply.refusal}
+    choice = {"index": 0, "message": message, "finish_reason": reply.finish or "stop"}
+    usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
+    head = {"id": "x", "object": "chat.completion", "created": 1, "model": body["model"]}
+    return head | {"choices": [choice], "usage": usage}
+
+
+def _anthropic(body: dict, reply: Reply) -> dict:
+    head = {"id": "m", "type": "message", "role": "assistant", "model": body["model"]}
+    usage = {"input_tokens": 11, "output_tokens": 7}
+    content = [{"type": "text", "text": reply.text}] if reply.text is not None else []
+    return head | {"content": content, "stop_reason": reply.finish or "end_turn", "usage": usage}
+
+
+def _bedrock(body: dict, reply: Reply) -> dict:
+    content = [{"text": reply.text}] if reply.text is not None else []
+    return {
+        "output": {"message": {"role": "assistant", "content": content}},
+        "stopReason": reply.finish or "end_turn",
+        "usage": {"inputTokens": 11, "outputTokens": 7, "totalTokens": 18},
+        "metrics": {"latencyMs": 1},
+    }
+
+
+@contextlib.contextmanager
+def serve(script: Callable[[int], Reply]) -> Iterator[Service]:
+    """Run the server; `script` gives the reply to request number n, counted from 0."""
+    service, lock = Service(), threading.Lock()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            with lock:
+                reply = script(len(service.requests))
+                service.requests.append((self.path, dict(self.headers), body))
+            time.sleep(reply.delay_s)
+            answer = reply.body
+            if answer is None and reply.status == 200:
+                form = _bedrock if self.path.endswith("/converse") else _openai
+                form = _anthropic if self.path.endswith("/messages") else form
+                answer = form(body, reply)
+            raw = (answer if isinstance(answer, str) else json.dumps(answer or {})).encode()
+            with contextlib.suppress(ConnectionError):
+                self.send_response(reply.status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(raw)))
+                for name, value in reply.headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(raw)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    service.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield service
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,310 @@
+"""Models behind real HTTP: who is asked, what is refused, what is tried again."""
+
+import base64
+import os
+import runpy
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from bunny.caption import ask, program, provider
+from bunny.error import UserError
+
+pytestmark = pytest.mark.server
+
+
+service = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("service.py"))))
+Reply = service.Reply
+KEY = "sk-very-secret-0123456789"
+PICTURE = cv2.imencode(".jpg", np.full((8, 8, 3), 200, np.uint8))[1].tobytes()
+QUESTION = program.Question(
+    frame_id="f0", picture=PICTURE, facts=("solo", "day"), trigger_words=("bunny",)
+)
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch, tmp_path):
+    """Keys of our own, no profile and no instance service."""
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, KEY)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_BEARER_TOKEN_BEDROCK", "LOCAL_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def _settings(name: str, url: str, **changes) -> provider.ProviderSettings:
+    model = {"openai": "gpt-4o-mini", "anthropic": "claude-sonnet-4-5"}.get(name, "seer:7b")
+    known = {"model": model, "timeout_s": 5.0, "max_retries": 2, "backoff_s": 0.01}
+    address = url if name == "bedrock" else f"{url}/v1"
+    return provider.ProviderSettings(provider=name, **({"endpoint_url": address} | known | changes))
+
+
+def _ask(name: str, *replies, **changes):
+    """Ask one question of a server that gives the replies in turn, the last one for ever."""
+    with service.serve(lambda n: replies[min(n, len(replies) - 1)]) as server:
+        answer = program.Captioner(_settings(name, server.url, **changes)).ask(QUESTION)
+    return answer, server.requests
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "local", "bedrock"])
+def test_each_provider_gives_caption_tags_and_tokens(name):
+    answer, requests = _ask(name, Reply())
+    assert answer.status == "done"
+    assert answer.text == "bunny character runs over grass, medium shot, day"
+    assert answer.tags == ("grass", "day")
+    assert (answer.input_tokens, answer.output_tokens) == (11, 7)
+    assert len(requests) == 1
+
+
+def test_openai_gets_the_picture_the_key_and_the_limits():
+    answer, [(path, headers, body)] = _ask("openai", Reply())
+    assert path == "/v1/chat/completions"
+    assert headers["Authorization"] == f"Bearer {KEY}"
+    assert (body["model"], body["max_completion_tokens"]) == ("gpt-4o-mini", 120)
+    assert body["temperature"] == 0
+    blocks = body["messages"][1]["content"]
+    [sent] = [b["image_url"]["url"] for b in blocks if b["type"] == "image_url"]
+    assert base64.b64decode(sent.partition(",")[2]) == PICTURE
+    text = body["messages"][0]["content"] + "".join(b.get("text", "") for b in blocks)
+    assert "training a text-to-image model" in text
+    assert '["bunny"]' in text
+    assert answer.cost_usd > 0
+
+
+def test_a_local_server_never_sees_the_key_of_openai(monkeypatch):
+    answer, [(path, headers, body)] = _ask("local", Reply())
+    assert path == "/v1/chat/completions"
+    assert KEY not in str(headers)
+    assert (body["model"], body["max_tokens"]) == ("seer:7b", 120)
+    assert answer.cost_usd is None
+    monkeypatch.setenv("LOCAL_API_KEY", "mine-12345")
+    _, [(_, headers, _)] = _ask("local", Reply())
+    assert headers["Authorization"] == "Bearer mine-12345"
+
+
+def test_anthropic_and_bedrock_get_the_picture_in_their_own_form():
+    _, [(path, headers, body)] = _ask("anthropic", Reply())
+    assert (path, headers["x-api-key"]) == ("/v1/messages", KEY)
+    [image] = [b for b in body["messages"][0]["content"] if b["type"] == "image"]
+    assert base64.b64decode(image["source"]["data"]) == PICTURE
+    _, [(path, headers, body)] = _ask("bedrock", Reply(), region="eu-west-3")
+    assert path == "/model/seer%3A7b/converse"
+    assert "/eu-west-3/bedrock/" in headers["Authorization"]
+    [image] = [b["image"] for b in body["messages"][0]["content"] if "image" in b]
+    assert image["format"] == "jpeg"
+    assert base64.b64decode(image["source"]["bytes"]) == PICTURE
+    assert body["inferenceConfig"] == {"maxTokens": 120, "temperature": 0.0}
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "local", "bedrock"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_passing_failure_is_tried_again(name, status):
+    again = Reply(status=status, body={"message": "slow down"}, headers={"Retry-After": "0"})
+    answer, requests = _ask(name, again, Reply())
+    assert answer.status == "done"
+    assert len(requests) == 2
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "local", "bedrock"])
+def test_a_lasting_failure_is_given_up_after_the_retries(name):
+    answer, requests = _ask(name, Reply(status=500, body={"error": {"message": "broken"}}))
+    assert (answer.status, answer.is_answered) == ("failed", False)
+    assert answer.error.startswith("server (HTTP 500)")
+    assert len(requests) == 3
+
+
+@pytest.mark.parametrize("name", ["openai", "bedrock"])
+def test_a_server_that_never_answers_is_a_timeout(name):
+    answer, requests = _ask(name, Reply(delay_s=1.5), timeout_s=0.2, max_retries=0)
+    assert (answer.status, answer.is_answered) == ("failed", False)
+    assert "timeout" in answer.error
+    assert len(requests) == 1
+
+
+def test_nobody_at_the_address_is_a_failure_of_transport():
+    with service.serve(lambda n: Reply()) as server:
+        url = server.url
+    answer = program.Captioner(_settings("local", url, max_retries=0)).ask(QUESTION)
+    assert answer.status == "failed"
+    assert answer.error.startswith("transport")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(text="I'm sorry, I can't help with that."),
+        Reply(text=service.marked("I cannot describe real people.")),
+        Reply(text=None, refusal="I will not."),
+        Reply(text="", finish="content_filter"),
+    ],
+)
+def test_a_refusal_is_known_as_one(reply):
+    answer, requests = _ask("openai", reply)
+    assert (answer.status, answer.text) == ("refused", None)
+    assert "refused" in answer.error
+    assert (answer.is_answered, answer.input_tokens) == (True, 11)
+    assert len(requests) == 1
+
+
+@pytest.mark.parametrize("text", ["", "blah blah", service.marked("")])
+def test_garbage_is_a_failure_that_is_not_asked_again(text):
+    answer, requests = _ask("local", Reply(text=text))
+    assert (answer.status, answer.is_answered) == ("failed", True)
+    assert answer.error.startswith("expected a caption")
+    assert len(requests) == 1
+
+
+@pytest.mark.parametrize("body", ["<html>no json</html>", {"odd": 1}])
+def test_an_answer_of_the_wrong_form_is_a_failure(body):
+    answer, _ = _ask("local", Reply(body=body), max_retries=0)
+    assert answer.status == "failed"
+
+
+def test_a_caption_cut_off_before_the_tags_still_counts():
+    answer, _ = _ask("local", Reply(text="[[ ## caption ## ]]\nbunny on grass", finish="length"))
+    assert (answer.status, answer.text, answer.tags) == ("done", "bunny on grass", ())
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "bedrock"])
+def test_a_rejected_key_is_one_sentence_without_the_key(name):
+    body = {"error": {"message": f"Incorrect API key provided: {KEY}"}, "message": f"no {KEY}"}
+    with pytest.raises(UserError) as caught:
+        _ask(name, Reply(status=401 if name != "bedrock" else 403, body=body))
+    text = str(caught.value)
+    assert KEY not in text
+    assert "\n" not in text
+    assert {"openai": "OPENAI", "anthropic": "ANTHROPIC", "bedrock": "AWS"}[name] in text
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [
+        ("openai", "OPENAI_API_KEY"),
+        ("anthropic", "ANTHROPIC_API_KEY"),
+        ("bedrock", "AWS_ACCESS_KEY_ID"),
+    ],
+)
+def test_a_missing_credential_is_named_before_anything_is_sent(monkeypatch, name, variable):
+    monkeypatch.delenv(variable)
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(UserError, match=variable):
+        program.Captioner(_settings(name, "http://127.0.0.1:9"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"model": ""}, "captioning.model"),
+        ({"endpoint_url": ""}, "captioning.endpoint_url"),
+        ({"endpoint_url": "localhost:1"}, "captioning.endpoint_url"),
+        ({"provider": "tags"}, "captioning.provider"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(changes, key):
+    settings = provider.ProviderSettings(
+        **({"provider": "local", "model": "m", "endpoint_url": "http://x"} | changes)
+    )
+    with pytest.raises(UserError, match=key):
+        provider.make_lm(settings)
+
+
+def test_an_unknown_profile_is_refused():
+    with pytest.raises(UserError, match=r"aws\.profile"):
+        provider.make_lm(_settings("bedrock", "http://127.0.0.1:9", profile="nobody"))
+
+
+def test_reasoning_models_are_given_what_they_take():
+    lm = provider.make_lm(_settings("openai", "http://127.0.0.1:9", model="gpt-5"))
+    assert lm.kwargs["max_completion_tokens"] == provider.REASONING_MIN_TOKENS
+    assert lm.kwargs["temperature"] is None
+
+
+def test_pauses_double_follow_the_server_and_have_an_end():
+    captioner = program.Captioner(_settings("local", "http://127.0.0.1:9", backoff_s=1.0))
+
+    class State:
+        def __init__(self, number, hint):
+            self.attempt_number = number
+            error = Exception()
+            error.retry_after = hint
+            self.outcome = type("O", (), {"exception": lambda _: error})()
+
+    pauses = [captioner._pause(State(n, None)) for n in (1, 2, 3, 9)]
+    assert pauses == [1, 2, 4, 60]
+    assert [captioner._pause(State(1, hint)) for hint in (7, 900)] == [7, 60]
+
+
+def test_many_are_in_flight_at_once_and_every_answer_is_kept():
+    kept = {}
+    with service.serve(lambda n: Reply(delay_s=0.3)) as server:
+        captioner = program.Captioner(_settings("local", server.url))
+        captioner.ask(QUESTION)
+        started = time.monotonic()
+        makers = [lambda: QUESTION] * 8
+        answers = dict(ask.ask_all(captioner, makers, 8, ask.Breaker(), kept.__setitem__))
+        seconds = time.monotonic() - started
+    assert sorted(answers) == sorted(kept) == list(range(8))
+    assert seconds < 8 * 0.3
+
+
+def test_the_breaker_stops_asking_and_an_answer_resets_it():
+    broken = Reply(status=500, body={})
+    with service.serve(lambda n: Reply() if n == 2 else broken) as server:
+        captioner = program.Captioner(_settings("local", server.url, max_retries=0))
+        makers = [lambda: QUESTION] * 20
+        breaker = ask.Breaker(3)
+        answers = dict(ask.ask_all(captioner, makers, 1, breaker, lambda *_: None))
+    assert len(server.requests) == 6  # two failures, an answer, three failures
+    assert [answers[i].status for i in range(4)] == ["failed", "failed", "done", "failed"]
+    assert all(answers[i].error.startswith("not asked") for i in range(6, 20))
+    assert "HTTP 500" in answers[19].error
+
+
+def test_an_interrupt_ends_pauses_and_drops_what_was_not_sent():
+    busy = Reply(status=429, body={}, headers={"Retry-After": "30"})
+    with service.serve(lambda n: busy if n else Reply()) as server:
+        captioner = program.Captioner(_settings("local", server.url))
+        answers = ask.ask_all(captioner, [lambda: QUESTION] * 9, 2, ask.Breaker(), lambda *_: None)
+        next(answers)
+        started = time.monotonic()
+        answers.close()
+    assert time.monotonic() - started < 5
+    assert len(server.requests) <= 4
+
+
+def test_a_picture_that_cannot_be_opened_fails_alone():
+    def bad():
+        raise ValueError("f1.jpg: expected a picture")
+
+    with service.serve(lambda n: Reply()) as server:
+        captioner = program.Captioner(_settings("local", server.url))
+        makers = [lambda: QUESTION, bad]
+        answers = dict(ask.ask_all(captioner, makers, 2, ask.Breaker(), lambda *_: None))
+    assert (answers[0].status, answers[1].status) == ("done", "failed")
+    assert answers[1].error == "f1.jpg: expected a picture"
+
+
+def test_the_prompt_has_a_hash():
+    assert len(program.prompt_hash()) == 16
+    assert int(program.prompt_hash(), 16) >= 0
+
+
+def test_dspy_leaves_the_home_folder_alone_and_keeps_no_pictures(tmp_path):
+    code = (
+        "from bunny.caption import provider\n"
+        "s = provider.ProviderSettings(provider='local', model='m', endpoint_url='http://x')\n"
+        "provider.make_lm(s)\n"
+    )
+    environment = {**os.environ, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
+    environment.pop("DSPY_CACHEDIR", None)
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=120)
+    assert list(tmp_path.iterdir()) == []

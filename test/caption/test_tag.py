@@ -1,0 +1,126 @@
+"""Facts from tables, and the words made of them."""
+
+import dataclasses
+import runpy
+from pathlib import Path
+
+import pytest
+
+from bunny.caption import fact, tag
+from bunny.error import UserError
+from bunny.table import store
+
+TRIGGER = {"bunny": "bunny", "bear": "brn bear"}
+
+
+@pytest.fixture
+def tables() -> dict:
+    """Three kept frames and one that is not."""
+    return runpy.run_path(str(Path(__file__).with_name("table.py")))["make_tables"]()
+
+
+def _facts(**changes) -> fact.Facts:
+    known = {
+        "frame_id": "f",
+        "file": "f.jpg",
+        "characters": ("bunny",),
+        "num_unknown": 0,
+        "shot_size": "medium",
+        "place": "place-003",
+        "light": "day",
+        "motion": "static",
+        "subjects": (),
+        "colours": ("green", "blue"),
+    }
+    return fact.Facts(**(known | changes))
+
+
+def test_facts_of_kept_frames_come_from_the_tables(tables):
+    one, two, three = fact.gather(**tables)
+    assert (one.characters, one.num_unknown, one.shot_size) == (("bunny",), 0, "medium")
+    assert (one.place, one.light, one.motion) == ("place-000", "day", "static")
+    assert one.subjects == ((0.3, 0.2, 0.6, 0.8),)
+    assert (two.characters, two.num_unknown, two.shot_size) == (("bunny",), 1, "close-up")
+    assert (two.place, two.light, two.motion) == ("place-001", "dusk", "dynamic")
+    assert (three.characters, three.shot_size, three.place) == ((), None, None)
+    assert three.light == "night"
+
+
+def test_a_face_stands_for_the_body_below_it(tables):
+    face = fact.gather(**tables)[1].subjects[0]  # 40 px wide at x 20..60, y 10..50 of 200 x 100
+    assert face == pytest.approx((-0.1, -0.1, 0.5, 2.9))
+
+
+def test_no_kept_frame_gives_no_facts(tables):
+    tables["quality"] = tables["quality"].filter(tables["quality"]["frame_id"] == "f3")
+    assert fact.gather(**tables) == []
+    tables["label"] = store.from_rows("label", [])
+    assert fact.gather(**tables) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "share", "size"),
+    [
+        ("face", 0.30, "close-up"),
+        ("face", 0.299, "medium"),
+        ("face", 0.12, "medium"),
+        ("face", 0.119, "wide"),
+        ("region", 0.92, "close-up"),
+        ("region", 0.919, "medium"),
+        ("region", 0.50, "medium"),
+        ("region", 0.499, "wide"),
+    ],
+)
+def test_shot_size_at_its_thresholds(kind, share, size):
+    assert fact.shot_size(kind, share) == size
+
+
+@pytest.mark.parametrize(
+    ("brightness", "word"),
+    [(None, "day"), (0.4, "day"), (0.399, "dusk"), (0.25, "dusk"), (0.249, "night"), (0, "night")],
+)
+def test_light_at_its_thresholds(brightness, word):
+    assert fact.light_word(brightness) == word
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, "bunny character in a green and blue place, medium shot, day"),
+        (
+            {"characters": ("bunny", "bear"), "colours": ("orange",), "shot_size": "wide"},
+            "bunny character and brn bear character in an orange place, wide shot, day",
+        ),
+        ({"num_unknown": 2, "colours": ()}, "bunny character and two people, medium shot, day"),
+        (
+            {"characters": (), "num_unknown": 9, "shot_size": "close-up", "light": "night"},
+            "a crowd in a green and blue place, close-up, night",
+        ),
+        ({"characters": (), "shot_size": None}, "a green and blue place, day"),
+        ({"characters": (), "shot_size": None, "colours": ()}, "day"),
+    ],
+)
+def test_captions_say_who_where_how_near_and_the_light(changes, text):
+    assert tag.write_caption(_facts(**changes), TRIGGER, "character") == text
+
+
+def test_tags_say_the_same_in_words():
+    assert tag.write_tags(_facts(), TRIGGER) == [
+        *("bunny", "solo", "medium shot", "day", "still", "place-003"),
+        *("green background", "blue background"),
+    ]
+    crowd = _facts(characters=(), num_unknown=5, shot_size=None, place=None, motion="dynamic")
+    crowd = dataclasses.replace(crowd, colours=())
+    assert tag.write_tags(crowd, TRIGGER) == ["crowd", "day", "in motion"]
+    assert tag.framing_tags(_facts(num_unknown=2))[0] == "3 figures"
+
+
+def test_trigger_words_follow_the_template():
+    assert tag.trigger_word("{name}", "anna") == "anna"
+    assert tag.trigger_word("  sks {name} ", "anna") == "sks anna"
+
+
+@pytest.mark.parametrize("template", ["", "bunny", "{", "{nam}", "{name} {0}", "{name.x}"])
+def test_other_templates_are_refused(template):
+    with pytest.raises(UserError, match=r"captioning\.trigger_word"):
+        tag.trigger_word(template, "anna")

@@ -1,0 +1,220 @@
+"""Stage caption on small films: offline, and with models behind a real local server."""
+
+import base64
+import json
+import logging
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from bunny.config import Config
+from bunny.error import StageError, UserError
+from bunny.stage.caption import Caption
+from bunny.table import store
+
+BESIDE = Path(__file__).parents[1] / "caption"
+service = SimpleNamespace(**runpy.run_path(str(BESIDE / "service.py")))
+make_tables = runpy.run_path(str(BESIDE / "table.py"))["make_tables"]
+Reply = service.Reply
+KEY = "sk-very-secret-0123456789"
+GREEN, BLUE, RED = (80, 160, 90), (220, 140, 80), (50, 60, 200)  # BGR
+
+
+def _film(folder: Path, num_frames: int = 3) -> Path:
+    """Tables and pictures: f0 green with a red bunny, f1 blue, the others shades of grey."""
+    source = {"film": "x", "content_hash": "c", "references": None, "reference_hash": ""}
+    store.write_bytes(folder / "source.json", json.dumps(source).encode())
+    for name, table in make_tables(num_frames).items():
+        store.write(folder / "table", name, table)
+    (folder / "frame").mkdir()
+    for i in range(num_frames):
+        picture = np.full((100, 200, 3), (GREEN, BLUE)[i] if i < 2 else 140 + i, np.uint8)
+        if i == 0:
+            picture[20:80, 60:120] = RED
+        cv2.imwrite(str(folder / "frame" / f"f{i}.png"), picture)
+    return folder
+
+
+def _stage(folder: Path, force: bool = False, share: float = 0.5, **captioning) -> Caption:
+    pipeline = {"force_rerun": force, "max_failed_share": share}
+    config = Config.model_validate({"captioning": captioning, "pipeline": pipeline})
+    return Caption(config, folder, folder)
+
+
+def _captions(folder: Path) -> list[dict]:
+    return store.read(folder / "table", "caption").to_dicts()
+
+
+@pytest.fixture
+def local():
+    """Settings of a local server at an address."""
+    return lambda url, **more: {
+        **{"provider": "local", "model": "seer", "endpoint_url": f"{url}/v1", "max_retries": 0},
+        **more,
+    }
+
+
+def test_offline_captions_of_the_kept_frames(tmp_path):
+    result = _stage(_film(tmp_path)).execute()
+    assert (result.status, result.rows, result.failed) == ("done", 3, 0)
+    one, two, three = _captions(tmp_path)
+    assert one["text"] == "bunny character in a green place, medium shot, day"
+    assert one["tags"] == [
+        *("bunny", "solo", "medium shot", "day", "still", "place-000", "green background")
+    ]
+    assert two["text"] == "bunny character and a person in a blue place, close-up, dusk"
+    assert three["text"] == "a grey place, night"
+    assert (one["characters"], three["characters"]) == (["bunny"], [])
+    assert {(c["version"], c["provider"], c["model"]) for c in _captions(tmp_path)} == {
+        (1, "tags", None)
+    }
+
+
+def test_words_for_characters_are_settings(tmp_path):
+    _stage(_film(tmp_path), trigger_word="sks {name}", class_word="rabbit").execute()
+    assert _captions(tmp_path)[0]["text"].startswith("sks bunny rabbit in a green place")
+    assert not _stage(tmp_path).can_resume()
+    assert _stage(tmp_path, trigger_word="sks {name}", class_word="rabbit").can_resume()
+    assert _stage(tmp_path, trigger_word="sks {name}", class_word="rabbit", model="x").can_resume()
+
+
+def test_a_missing_or_damaged_picture_fails_alone(tmp_path):
+    _film(tmp_path)
+    (tmp_path / "frame" / "f0.png").unlink()
+    (tmp_path / "frame" / "f1.png").write_bytes(b"no picture")
+    assert _stage(tmp_path, share=0.9).execute().failed == 2
+    one, two, three = _captions(tmp_path)
+    assert (one["status"], two["status"], three["status"]) == ("failed", "failed", "done")
+    assert "f0.png" in one["error"]
+    assert two["error"] == (
+        "frame/f1.png: expected a picture, could not decode it; run extract again"
+    )
+
+
+def test_a_film_without_kept_frames_gives_an_empty_table(tmp_path):
+    assert _stage(_film(tmp_path, 0)).execute().rows == 0
+    assert _captions(tmp_path) == []
+
+
+@pytest.mark.server
+def test_a_model_is_asked_once_per_picture_and_never_again(tmp_path, local):
+    _film(tmp_path)
+    with service.serve(lambda n: Reply()) as server:
+        settings = local(server.url)
+        result = _stage(tmp_path, **settings).execute()
+        assert (result.rows, result.failed, len(server.requests)) == (3, 0, 3)
+        before = _captions(tmp_path)
+        _stage(tmp_path, **settings).execute()
+        _stage(tmp_path, force=True, **settings).execute()
+        assert len(server.requests) == 3
+        assert _captions(tmp_path) == before
+        _stage(tmp_path, **(settings | {"model": "other"})).execute()
+        assert len(server.requests) == 6
+        _stage(tmp_path, force=True, **settings).execute()
+        assert len(server.requests) == 6
+    one, _, three = before
+    assert one["text"] == "bunny character runs over grass, medium shot, day"
+    assert one["tags"] == ["bunny", "grass", "day", "place-000"]
+    assert (one["provider"], one["model"], len(one["prompt_hash"])) == ("local", "seer", 16)
+    assert (one["input_tokens"], one["output_tokens"], one["cost_usd"]) == (11, 7, None)
+    assert three["note"] is None
+
+
+@pytest.mark.server
+def test_a_new_label_asks_about_that_picture_alone(tmp_path, local):
+    _film(tmp_path)
+    with service.serve(lambda n: Reply()) as server:
+        _stage(tmp_path, **local(server.url)).execute()
+        label = store.read(tmp_path / "table", "label")
+        store.write(tmp_path / "table", "label", label.head(3))  # the stranger of f1 is gone
+        _stage(tmp_path, **local(server.url)).execute()
+        assert len(server.requests) == 4
+
+
+@pytest.mark.server
+def test_a_forgotten_trigger_is_put_in_front_and_noted(tmp_path, local):
+    _film(tmp_path)
+    with service.serve(lambda n: Reply(text=service.marked("a hare on grass"))) as server:
+        stage = _stage(tmp_path, **local(server.url))
+        result = stage.execute()
+    one, _, three = _captions(tmp_path)
+    assert (one["text"], one["note"]) == ("bunny, a hare on grass", "put in front: bunny")
+    assert (three["text"], three["note"]) == ("a hare on grass", None)
+    assert result.note == "2 got a trigger word put in front"
+
+
+@pytest.mark.server
+def test_refusals_and_garbage_are_rows_and_not_paid_for_twice(tmp_path, local):
+    _film(tmp_path)
+    replies = [Reply(text="I'm sorry, I can't."), Reply(text="???"), Reply()]
+    with service.serve(lambda n: replies[n]) as server:
+        settings = local(server.url, batch_size=1)
+        result = _stage(tmp_path, share=0.9, **settings).execute()
+        _stage(tmp_path, force=True, share=0.9, **settings).execute()
+        assert len(server.requests) == 3
+    assert [c["status"] for c in _captions(tmp_path)] == ["refused", "failed", "done"]
+    assert [c["input_tokens"] for c in _captions(tmp_path)] == [11, 11, 11]
+    assert result.failed == 2
+
+
+@pytest.mark.server
+def test_a_dead_server_fails_the_stage_and_a_rerun_asks_only_what_is_missing(tmp_path, local):
+    _film(tmp_path, 12)
+    with service.serve(lambda n: Reply() if n < 3 else Reply(status=500, body={})) as server:
+        with pytest.raises(StageError, match="9 of 12 items failed"):
+            _stage(tmp_path, **local(server.url, batch_size=1)).execute()
+        assert len(server.requests) == 8  # three answers, then five failures in a row
+        rows = _captions(tmp_path)
+        assert [r["status"] for r in rows] == ["done"] * 3 + ["failed"] * 9
+        assert "HTTP 500" in rows[3]["error"]
+        assert rows[11]["error"].startswith("not asked")
+    with service.serve(lambda n: Reply()) as again:
+        _stage(tmp_path, **local(again.url)).execute()
+        assert len(again.requests) == 9
+    assert {c["status"] for c in _captions(tmp_path)} == {"done"}
+
+
+@pytest.mark.server
+def test_no_key_appears_in_tables_logs_or_errors(tmp_path, monkeypatch, caplog):
+    _film(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    caplog.set_level(logging.DEBUG)
+    broken = Reply(status=500, body={"error": {"message": f"cannot use {KEY}"}})
+    with service.serve(lambda n: broken if n else Reply()) as server:
+        url = f"{server.url}/v1"
+        asked = {"provider": "openai", "model": "gpt-4o-mini", "endpoint_url": url}
+        _stage(tmp_path, share=1.0, max_retries=0, batch_size=1, **asked).execute()
+        assert server.requests[0][1]["Authorization"] == f"Bearer {KEY}"
+    assert [c["status"] for c in _captions(tmp_path)] == ["done", "failed", "failed"]
+    assert "<OPENAI_API_KEY>" in _captions(tmp_path)[1]["error"]
+    assert KEY not in str(_captions(tmp_path)) + caplog.text
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or KEY.encode() not in path.read_bytes()
+
+
+@pytest.mark.server
+def test_a_missing_key_is_refused_before_anything_is_sent(tmp_path, monkeypatch):
+    _film(tmp_path)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with service.serve(lambda n: Reply()) as server:
+        asked = {"provider": "openai", "model": "gpt-4o-mini", "endpoint_url": server.url}
+        with pytest.raises(UserError, match="OPENAI_API_KEY"):
+            _stage(tmp_path, **asked).execute()
+        assert server.requests == []
+    assert _stage(tmp_path, **asked).record()["status"] == "failed"
+
+
+@pytest.mark.server
+def test_large_pictures_are_sent_small(tmp_path, local):
+    _film(tmp_path)
+    cv2.imwrite(str(tmp_path / "frame" / "f0.png"), np.zeros((900, 1800, 3), np.uint8))
+    with service.serve(lambda n: Reply()) as server:
+        _stage(tmp_path, **local(server.url, batch_size=1)).execute()
+    blocks = server.requests[0][2]["messages"][1]["content"]
+    [sent] = [b["image_url"]["url"] for b in blocks if b["type"] == "image_url"]
+    data = np.frombuffer(base64.b64decode(sent.partition(",")[2]), np.uint8)
+    assert cv2.imdecode(data, cv2.IMREAD_COLOR).shape == (384, 768, 3)
