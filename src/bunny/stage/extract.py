@@ -1,0 +1,231 @@
+"""Stage 1: from a film to its shots and the pictures that stand for them.
+
+One decode finds the shots, takes the frames, measures and writes them. A shard is a number of
+finished shots; after a kill the film is decoded again, which is cheap, but what finished shards
+hold is neither measured nor written again.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import polars as pl
+
+from bunny.error import StageError, UserError
+from bunny.quality.measure import measure_frame
+from bunny.stage import contract
+from bunny.stage.extract_row import ShotBatch, film_note, film_row
+from bunny.stage.shard import Shards
+from bunny.table import store
+from bunny.video import probe
+from bunny.video.decode import Tally
+from bunny.video.keyframe import KeyframeSetting
+from bunny.video.pick import Pick, PickSetting, pick_frames
+from bunny.video.probe import FilmInfo
+from bunny.video.shot import ShotSetting
+from bunny.video.write import MAX_WORKERS, FrameWriter
+
+logger = logging.getLogger(__name__)
+
+PICTURES_PER_SHOT = 3  # about; turns `pipeline.shard_size` pictures into shots
+PROGRESS_EVERY = 50  # frames
+PICTURE_SUFFIXES = (".jpg", ".png", ".webp")
+
+
+class Extract(contract.BaseStage):
+    """Writes film, shot, frame and measure, and the pictures under `frame/`."""
+
+    name = "extract"
+    writes = ("frame", "film", "shot", "measure")
+    uses_film = True
+
+    def settings(self) -> dict[str, Any]:
+        """All of section `extraction`."""
+        return contract.settings_of(self.config, "extraction")
+
+    def has_files(self) -> bool:
+        """Whether every picture of the table `frame` is there."""
+        return _has_pictures(self.output_dir, store.read(self.output_dir / "table", "frame"))
+
+    def run(self) -> contract.Work:
+        """Decode the film and write its tables."""
+        info = probe.probe(_film_path(self.source["film"]))
+        size = max(1, self.config.pipeline.shard_size // PICTURES_PER_SHOT)
+        depends = {"film": self.source["content_hash"], "settings": self.settings(), "shots": size}
+        shards = self.shards("shot", depends)
+        with _disk_errors(self.output_dir):
+            tally = self._fill(shards, info, size)
+            tables = {name: shards.collect(name) for name in ("shot", "frame", "measure")}
+            _remove_others(self.output_dir, tables["frame"]["file"].drop_nulls().to_list())
+        note = film_note(info, tally, self.config.extraction.method)
+        row = film_row(self.output_dir.name, self.source, info, tally)
+        tables["film"] = store.from_rows("film", [{**row, "note": note}])
+        failed = tables["frame"]["error"].is_not_null().sum()
+        return contract.Work(
+            tables=tables,
+            num_items=tables["frame"].height,
+            num_failed=int(failed),
+            note=note or "",
+        )
+
+    def _fill(self, shards: Shards, info: FilmInfo, size: int) -> Tally:
+        """Decode and put every shard that is not there yet."""
+        tally = Tally()
+        done = _num_frames_done(self.output_dir, shards)
+        batch = ShotBatch(self.output_dir.name, info)
+        extra = self.config.extraction.extra_interval_seconds
+        number = 0
+        with self._writer(info) as writer, self._frames_bar(info) as note_frame:
+            events = pick_frames(
+                info,
+                self._pick_setting(),
+                tally,
+                num_threads=0 if self.config.pipeline.parallel_processing else 1,
+                note_frame=note_frame,
+            )
+            for event in events:
+                if isinstance(event, Pick):
+                    if event.frame.index >= done:
+                        batch.add(event, writer)
+                    continue
+                number += 1
+                if event.found.end_frame_index > done:
+                    batch.end_shot(number - 1, event, extra)
+                    if number % size == 0:
+                        shards.put((number - 1) // size, batch.tables())
+            if batch.has_rows():
+                shards.put((number - 1) // size, batch.tables())
+        self._check(info, tally)
+        return tally
+
+    def _writer(self, info: FilmInfo) -> FrameWriter:
+        is_parallel = self.config.pipeline.parallel_processing
+        return FrameWriter(
+            self.output_dir / "frame",
+            info,
+            self.config.extraction.output_format,
+            self.config.extraction.quality,
+            measure_frame,
+            num_workers=min(MAX_WORKERS, os.cpu_count() or 1) if is_parallel else 0,
+        )
+
+    def _pick_setting(self) -> PickSetting:
+        setting = self.config.extraction
+        return PickSetting(
+            method=setting.method,
+            interval_s=Fraction(setting.interval_seconds).limit_denominator(10**6),
+            extra_interval_s=Fraction(setting.extra_interval_seconds).limit_denominator(10**6),
+            shot=ShotSetting(
+                cut_threshold=setting.cut_threshold, min_shot_frames=setting.min_shot_frames
+            ),
+            keyframe=KeyframeSetting(
+                static_motion=setting.static_motion,
+                frames_per_dynamic_shot=setting.frames_per_dynamic_shot,
+            ),
+        )
+
+    @contextmanager
+    def _frames_bar(self, info: FilmInfo) -> Iterator[Any]:
+        """Bar over decoded frames; gives a function to tell of each."""
+        total = info.num_frames_promised or 0
+        with self.bar(total or None) as bar:
+
+            def note_frame(frame) -> None:
+                bar.update(max(0, frame.index + 1 - bar.n))
+                if total and frame.index % PROGRESS_EVERY == 0:
+                    self._note_progress(min(frame.index, total), total)
+
+            yield note_frame
+
+    def _check(self, info: FilmInfo, tally: Tally) -> None:
+        """Refuse a film that gave too little.
+
+        Raises
+        ------
+        UserError
+            If no frame was decoded.
+        StageError
+            If more than `pipeline.max_failed_share` of them failed.
+        """
+        if not tally.num_decoded:
+            raise UserError(
+                f"{info.path}: expected a film, none of its frames could be decoded; it may be "
+                "encrypted or damaged, copy or convert it again"
+            )
+        all_frames = tally.num_decoded + tally.num_failed
+        if tally.num_failed > self.config.pipeline.max_failed_share * all_frames:
+            raise StageError(
+                f"{info.path}: expected frames that can be decoded, {tally.num_failed} of "
+                f"{all_frames} could not, more than pipeline.max_failed_share "
+                f"{self.config.pipeline.max_failed_share}; copy or convert the film again"
+            )
+
+
+def _film_path(film: str) -> Path:
+    """The film as it was given; it may have been moved since.
+
+    Raises
+    ------
+    UserError
+        If it is no longer there.
+    """
+    path = Path(film)
+    if not path.exists():
+        raise UserError(f"{path}: expected the film, found no such file; run with its new path")
+    return path
+
+
+def _num_frames_done(folder: Path, shards: Shards) -> int:
+    """End of the last shot that needs no work: its shard is there, with all its pictures."""
+    end = 0
+    for number, index in enumerate(shards.done()):
+        if number != index or not _has_pictures(folder, shards.get(index, "frame")):
+            break
+        end = int(shards.get(index, "shot")["end_frame_index"].max())
+    return end
+
+
+def _has_pictures(folder: Path, frame: pl.DataFrame) -> bool:
+    """Whether every picture that a table names is there."""
+    return set(frame["file"].drop_nulls()) <= _pictures(folder)
+
+
+def _pictures(folder: Path) -> set[str]:
+    """Pictures in `frame/`, named as in the table."""
+    if not (folder / "frame").is_dir():
+        return set()
+    with os.scandir(folder / "frame") as entries:
+        return {f"frame/{e.name}" for e in entries if e.name.endswith(PICTURE_SUFFIXES)}
+
+
+def _remove_others(folder: Path, named: list[str]) -> None:
+    """Remove pictures that no table names, and what a kill left half written."""
+    for file in sorted(_pictures(folder) - set(named)):
+        (folder / file).unlink(missing_ok=True)
+    for path in (folder / "frame").glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    """Say in one sentence that a disk is full or may not be written.
+
+    Raises
+    ------
+    UserError
+        For any error of the operating system but those of reading the film.
+    """
+    try:
+        yield
+    except av.FFmpegError:
+        raise
+    except OSError as error:
+        raise UserError(
+            f"{folder}: expected to write pictures and tables here, got "
+            f"'{error.strerror or error}'; free space or give another --data-dir"
+        ) from error

@@ -1,0 +1,149 @@
+"""Which frames stand for a shot, and which are kept in memory until that is decided."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from bunny.video.picture import DecodedFrame
+from bunny.video.shot import FoundShot
+
+INSET_SHARE = 0.08  # of a shot's length: how far inside its first and last pictures are taken
+MAX_INSET = 12  # frames
+TRANSITION_INSET = 14  # frames away from a fade or dissolve: half of about a second
+NEAR_SHARE = 0.06  # of a shot's length: how far from its place a sharper frame is looked for
+MAX_NEAR = 8  # frames
+MIN_STRIDE, MAX_STRIDE = 2, 4  # frames; the shortest shot, of 4 frames, still has a candidate
+RECENT_BYTES = 192 << 20  # memory for the frames that a boundary may still fall among
+MIN_OLD = 24  # candidates of the settled part of a running shot; thinned by halves
+CANDIDATES_PER_PICK = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyframeSetting:
+    """How many frames stand for a shot."""
+
+    static_motion: float = 0.012  # a shot whose mean motion is below it is static
+    frames_per_dynamic_shot: int = 3
+
+
+class Candidates:
+    """Frames of the running shot that may be taken, few enough to hold.
+
+    The last `lag` frames are kept every second to fourth; older ones ever more thinly as the shot
+    grows. So memory is bounded, and a frame is near wherever one is wanted.
+
+    Parameters
+    ----------
+    setting : KeyframeSetting
+    lag : int
+        Frames after which the shot detector has decided.
+    """
+
+    def __init__(self, setting: KeyframeSetting, lag: int) -> None:
+        self._lag = lag
+        self._most = max(MIN_OLD, CANDIDATES_PER_PICK * setting.frames_per_dynamic_shot)
+        self._frames: dict[int, DecodedFrame] = {}
+        self._stride = 0
+        self._old_stride = 0
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def add(self, frame: DecodedFrame) -> None:
+        """Take the next frame of the film, or let it go."""
+        if not self._stride:
+            wanted = -(-frame.num_bytes * self._lag // RECENT_BYTES)
+            self._stride = self._old_stride = min(MAX_STRIDE, max(MIN_STRIDE, wanted))
+        if frame.index % self._stride == 0:
+            self._frames[frame.index] = frame
+            self._thin(frame.index - self._lag)
+
+    def take(self, shot: FoundShot) -> dict[int, DecodedFrame]:
+        """Frames of a finished shot by index; they are forgotten here."""
+        end = shot.end_frame_index
+        inside = {i: self._frames.pop(i) for i in list(self._frames) if i < end}
+        self._old_stride = self._stride
+        return {i: frame for i, frame in inside.items() if i >= shot.first_frame_index}
+
+    def _thin(self, settled: int) -> None:
+        """Keep few enough frames before `settled`, evenly."""
+        old = self._drop_between(settled)
+        while len(old) > self._most:
+            self._old_stride *= 2
+            old = self._drop_between(settled)
+
+    def _drop_between(self, settled: int) -> list[int]:
+        """Let go the settled frames off the stride; gives those that stay."""
+        old = [i for i in self._frames if i < settled]
+        for index in old:
+            if index % self._old_stride:
+                del self._frames[index]
+        return [i for i in old if i in self._frames]
+
+
+def kind_of(shot: FoundShot, setting: KeyframeSetting) -> str:
+    """`static` when a shot's mean motion is below the threshold, else `dynamic`."""
+    return "static" if shot.motion < setting.static_motion else "dynamic"
+
+
+def select_frames(
+    shot: FoundShot,
+    indices: Iterable[int],
+    sharpness_of: Callable[[int], float],
+    setting: KeyframeSetting,
+) -> list[tuple[int, str]]:
+    """Choose the frames that stand for a shot.
+
+    A static shot gives the sharpest frame near its median; a dynamic one its start, middle and end
+    (more are spread evenly), each the sharpest near its place, and a little inside the shot.
+
+    Parameters
+    ----------
+    shot : FoundShot
+    indices : iterable of int
+        Frame indices of the candidates.
+    sharpness_of : callable
+        Gives the sharpness of a candidate; asked only where it decides.
+    setting : KeyframeSetting
+
+    Returns
+    -------
+    list of (frame index, reason)
+        In order of index, no index twice; fewer than wanted when there are fewer candidates.
+    """
+    chosen: dict[int, str] = {}
+    indices = sorted(indices)
+    near = min(MAX_NEAR, NEAR_SHARE * (shot.end_frame_index - shot.first_frame_index))
+    for place, reason in _places(shot, setting):
+        free = [i for i in indices if i not in chosen]
+        if not free:
+            break
+        around = [i for i in free if abs(i - place) <= near]
+        if around:
+            best = max(around, key=lambda i: (sharpness_of(i), -abs(i - place), -i))
+        else:
+            best = min(free, key=lambda i: (abs(i - place), i))
+        chosen[best] = reason
+    return sorted(chosen.items())
+
+
+def _places(shot: FoundShot, setting: KeyframeSetting) -> list[tuple[float, str]]:
+    """Where frames are wanted, the most important first."""
+    first, last = shot.first_frame_index, shot.end_frame_index - 1
+    count = setting.frames_per_dynamic_shot
+    if kind_of(shot, setting) == "static" or last - first < 2:
+        return [((first + last) / 2, "shot-median")]
+    start = first + _inset(shot.transition_in, last - first)
+    end = last - _inset(shot.transition_out, last - first)
+    if count == 1:
+        return [((start + end) / 2, "shot-middle")]
+    between = [
+        (start + (end - start) * k / (count - 1), "shot-middle") for k in range(1, count - 1)
+    ]
+    return [(start, "shot-start"), (end, "shot-end"), *between]
+
+
+def _inset(transition: str, length: int) -> float:
+    """How far from a shot's edge its first or last frame is taken."""
+    if transition in ("fade", "dissolve"):
+        return min(TRANSITION_INSET, length / 3)
+    return min(MAX_INSET, INSET_SHARE * length)

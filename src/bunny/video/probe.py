@@ -1,0 +1,282 @@
+"""What a film is before it is decoded, and refusal of what is no film.
+
+A film is a file with a moving picture that FFmpeg's libraries (through PyAV) or OpenCV can open,
+or a folder of pictures, which are its frames in natural order (2 before 10).
+"""
+
+import logging
+import os
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from bunny.error import UserError
+from bunny.video import sniff
+
+logger = logging.getLogger(__name__)
+
+FOLDER_RATE = Fraction(24)  # of a folder of pictures, which carries no rate
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+SQUARE_TOLERANCE = 0.01  # pixels this near to square are square: such ratios come from rounding
+OPENCV_TIME_BASE = Fraction(1, 1_000_000)  # OpenCV gives milliseconds as a float
+MAX_SAMPLE_ASPECT = 8  # a ratio beyond is damage, not a lens
+# Only local files: a playlist must not make the decoder fetch from elsewhere.
+OPEN_OPTIONS = {"protocol_whitelist": "file,crypto,data"}
+# ISO/IEC 23091-2 code points of transfer characteristics, as FFmpeg names them.
+TRANSFER = {1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 7: "smpte240m", 8: "linear",
+            11: "iec61966-2-4", 12: "bt1361e", 13: "srgb", 14: "bt2020-10", 15: "bt2020-12",
+            16: "pq", 17: "smpte428", 18: "hlg"}  # fmt: skip
+QUIET = "-8"  # FFmpeg's AV_LOG_QUIET
+
+
+class _NoFrameError(Exception):
+    """A film opens and none of its frames decodes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmInfo:
+    """What the container says of a film; nothing is decoded but, at most, one frame.
+
+    `width_px` and `height_px` are of the picture as shown: rotated, with square pixels.
+    """
+
+    path: Path
+    decoder: str  # pyav, opencv or folder
+    container: str
+    codec: str
+    pixel_format: str | None
+    stream_index: int
+    stored_width_px: int
+    stored_height_px: int
+    width_px: int
+    height_px: int
+    rate: Fraction  # average; 0 when unknown
+    time_base: Fraction
+    rotation_deg: int  # counter-clockwise turn that shows the picture upright
+    sample_aspect: Fraction  # width of a pixel over its height
+    color_transfer: str | None
+    is_interlaced: bool
+    num_frames_promised: int | None
+    has_audio: bool
+
+
+def probe(path: Path, *, decoder: str | None = None) -> FilmInfo:
+    """Open a film and say what it is.
+
+    Parameters
+    ----------
+    path : Path
+        A file, or a folder of pictures.
+    decoder : {"pyav", "opencv"}, optional
+        Which library opens a file; by default PyAV, and OpenCV for what PyAV cannot.
+
+    Raises
+    ------
+    UserError
+        If it is no film; one sentence says what it is instead and what to do.
+    """
+    if path.is_dir():
+        return _probe_folder(path)
+    if decoder == "opencv":
+        return _probe_opencv(path) or _refuse(path, "no film that OpenCV can open")
+    try:
+        return _probe_pyav(path)
+    except _NoFrameError:
+        return _probe_opencv(path) or _refuse(
+            path, "one of which no frame can be decoded; it is damaged or encrypted, convert it"
+        )
+    except av.FFmpegError as error:
+        reason = sniff.describe_content(path)
+        found = None if reason else _probe_opencv(path)
+        if found is None:
+            raise _error(
+                path, reason or f"nothing that FFmpeg can open ({_words(error)})"
+            ) from error
+        logger.info("%s: opened by OpenCV, PyAV could not (%s)", path.name, _words(error))
+        return found
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """Pictures of a folder in natural order: numbers in names count as numbers."""
+    found = [p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()]
+    return sorted(found, key=lambda p: (_natural(p.name), p.name))
+
+
+def read_picture(path: Path) -> np.ndarray | None:
+    """BGR picture, uint8, shape (height, width, 3); None when it cannot be read."""
+    try:
+        data = np.fromfile(path, np.uint8)  # cv2.imread fails on non-ASCII names under Windows
+    except OSError:
+        return None
+    return cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+
+
+def shown_size(width_px: int, height_px: int, aspect: Fraction, rotation_deg: int):
+    """Size (width, height) of a picture made upright with square pixels; no pixel is given up."""
+    if aspect > 1:
+        width_px = round(width_px * aspect)
+    elif aspect < 1:
+        height_px = round(height_px / aspect)
+    return (height_px, width_px) if rotation_deg % 180 else (width_px, height_px)
+
+
+def _probe_pyav(path: Path) -> FilmInfo:
+    with av.open(f"file:{path}", options=OPEN_OPTIONS, metadata_errors="replace") as container:
+        name = container.format.name
+        if name.endswith("_pipe") or name == "image2":
+            _refuse(path, "a still picture; give a film, or a folder of numbered pictures")
+        if name in ("tty", "bin", "xbin", "adf", "idf"):
+            _refuse(path, "a text")
+        streams = [s for s in container.streams.video if _is_moving(s)]
+        if not streams:
+            kinds = sorted({s.type for s in container.streams})
+            _refuse(path, f"only {' and '.join(kinds)} in it" if kinds else "nothing in it")
+        stream = max(streams, key=lambda s: (s.width * s.height, -s.index))
+        context = stream.codec_context
+        if context is None or not context.width:
+            _refuse(path, "a codec that is unknown or encrypted; convert it to H.264")
+        first = _first_frame(container, stream)
+        if first is None:
+            raise _NoFrameError
+        rotation, interlaced = round(first.rotation / 90) * 90 % 360, first.interlaced_frame
+        aspect = _aspect(stream.sample_aspect_ratio)
+        width, height = shown_size(context.width, context.height, aspect, rotation)
+        return FilmInfo(
+            path=path,
+            decoder="pyav",
+            container=name,
+            codec=context.name,
+            pixel_format=context.pix_fmt,
+            stream_index=stream.index,
+            stored_width_px=context.width,
+            stored_height_px=context.height,
+            width_px=width,
+            height_px=height,
+            rate=stream.average_rate or stream.guessed_rate or Fraction(0),
+            time_base=stream.time_base,
+            rotation_deg=rotation,
+            sample_aspect=aspect,
+            color_transfer=TRANSFER.get(int(context.color_trc)),
+            is_interlaced=bool(interlaced),
+            num_frames_promised=stream.frames if stream.frames > 0 else None,
+            has_audio=bool(container.streams.audio),
+        )
+
+
+def _is_moving(stream) -> bool:
+    """Whether a video stream is a film, not a cover picture or a thumbnail."""
+    disposition = stream.disposition
+    kinds = type(disposition)
+    return not disposition & (kinds.attached_pic | kinds.timed_thumbnails)
+
+
+def _first_frame(container, stream) -> av.VideoFrame | None:
+    """The first frame that decodes: PyAV tells rotation and interlacing of frames only."""
+    try:
+        for packet in container.demux(stream):
+            try:
+                for frame in packet.decode():
+                    return frame
+            except av.FFmpegError:
+                continue
+    except av.FFmpegError as error:
+        logger.debug("%s: reading ended: %s", container.name, error)
+    return None
+
+
+def _probe_opencv(path: Path) -> FilmInfo | None:
+    """What OpenCV says, when it opens the file and gives a frame."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", QUIET)  # read when a file is opened
+    capture = cv2.VideoCapture(str(path))
+    try:
+        is_read, picture = capture.read() if capture.isOpened() else (False, None)
+        if not is_read:
+            return None
+        promised = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        height, width = picture.shape[:2]
+        fourcc = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True)
+        return FilmInfo(
+            path=path,
+            decoder="opencv",
+            container=path.suffix.lstrip(".").lower() or "unknown",
+            codec=fourcc.decode("ascii", "replace").strip("\0 ") or "unknown",
+            pixel_format="bgr24",
+            stream_index=0,
+            stored_width_px=width,
+            stored_height_px=height,
+            width_px=width,
+            height_px=height,
+            rate=Fraction(max(0.0, capture.get(cv2.CAP_PROP_FPS))).limit_denominator(1001),
+            time_base=OPENCV_TIME_BASE,
+            rotation_deg=0,  # OpenCV turns the picture itself
+            sample_aspect=Fraction(1),
+            color_transfer=None,
+            is_interlaced=False,
+            num_frames_promised=promised if promised > 0 else None,  # it may be negative
+            has_audio=False,
+        )
+    finally:
+        capture.release()
+
+
+def _probe_folder(folder: Path) -> FilmInfo:
+    paths = list_pictures(folder)
+    picture = next((p for p in map(read_picture, paths) if p is not None), None)
+    if picture is None:
+        _refuse(folder, "a folder without a readable picture; name the film file itself")
+    height, width = picture.shape[:2]
+    return FilmInfo(
+        path=folder,
+        decoder="folder",
+        container="folder",
+        codec=paths[0].suffix.lstrip(".").lower(),
+        pixel_format="bgr24",
+        stream_index=0,
+        stored_width_px=width,
+        stored_height_px=height,
+        width_px=width,
+        height_px=height,
+        rate=FOLDER_RATE,
+        time_base=1 / FOLDER_RATE,
+        rotation_deg=0,
+        sample_aspect=Fraction(1),
+        color_transfer=None,
+        is_interlaced=False,
+        num_frames_promised=len(paths),
+        has_audio=False,
+    )
+
+
+def _aspect(value: Fraction | None) -> Fraction:
+    """Pixel aspect ratio; 1 when it is absent, absurd or all but square."""
+    if not value or not 1 / MAX_SAMPLE_ASPECT <= value <= MAX_SAMPLE_ASPECT:
+        return Fraction(1)
+    return Fraction(1) if abs(value - 1) < SQUARE_TOLERANCE else Fraction(value)
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """Sort key in which digits compare as numbers."""
+    return [
+        (0, int(part), "") if part.isdecimal() else (1, 0, part.casefold())
+        for part in re.split(r"(\d+)", name)
+        if part
+    ]
+
+
+def _words(error: av.FFmpegError) -> str:
+    """FFmpeg's own words for an error, without code and path."""
+    return (error.strerror or type(error).__name__).rstrip(".").lower()
+
+
+def _error(path: Path, found: str) -> UserError:
+    advice = "" if ";" in found else "; check the file, or convert it to MP4 with H.264"
+    return UserError(f"{path}: expected a film, found {found}{advice}")
+
+
+def _refuse(path: Path, found: str):
+    raise _error(path, found)

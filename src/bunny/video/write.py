@@ -1,0 +1,136 @@
+"""Writes pictures beside the decoder, never further behind it than a few frames."""
+
+import os
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from bunny.video.picture import DecodedFrame, to_bgr
+from bunny.video.probe import FilmInfo
+
+PNG_COMPRESSION = 3  # of 9; more costs much time and saves little
+FRAMES_PER_WORKER = 2  # that may wait: raw frames are large
+MAX_WORKERS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenFrame:
+    """What became of one picture."""
+
+    file: str | None  # null when it could not be made
+    width_px: int | None
+    height_px: int | None
+    measure: Any  # what `measure` gave for it
+    error: str | None
+
+
+class FrameWriter:
+    """Turns decoded frames into pictures in a folder, and measures them on the way.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets the pictures; made when it is missing.
+    info : FilmInfo
+    output_format : {"jpg", "png", "webp"}
+    quality : int
+        1-100, of jpg and webp.
+    measure : callable
+        Called with each BGR picture.
+    num_workers : int
+        Threads; 0 writes at once.
+
+    Raises
+    ------
+    OSError
+        From `write` or the result, when the disk is full or may not be written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        info: FilmInfo,
+        output_format: str,
+        quality: int,
+        measure: Callable[[np.ndarray], Any],
+        num_workers: int = 0,
+    ) -> None:
+        self._folder, self._info = folder, info
+        self._suffix, self._options = f".{output_format}", _options(output_format, quality)
+        self._measure = measure
+        self._pool = ThreadPoolExecutor(num_workers) if num_workers else None
+        self._most = num_workers * FRAMES_PER_WORKER
+        self._waiting: deque[Future] = deque()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> "FrameWriter":
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
+    def write(self, frame: DecodedFrame) -> Future:
+        """Begin to write a frame; waits while too many are under way."""
+        if self._pool is None:
+            future: Future = Future()
+            future.set_result(self._make(frame))
+            return future
+        while len(self._waiting) >= self._most:
+            self._waiting.popleft().result()
+        future = self._pool.submit(self._make, frame)
+        self._waiting.append(future)
+        return future
+
+    def _make(self, frame: DecodedFrame) -> WrittenFrame:
+        name = f"{frame.index:08d}{self._suffix}"
+        try:
+            picture = to_bgr(frame, self._info)
+            height, width = picture.shape[:2]
+            measure = self._measure(picture)
+            data = _encode(picture, self._suffix, self._options)
+        except (ValueError, cv2.error) as error:
+            reason = " ".join(str(error).split())
+            return WrittenFrame(file=None, width_px=None, height_px=None, measure=None,
+                                error=f"frame {frame.index}: {reason}")  # fmt: skip
+        _write_atomically(self._folder / name, data)
+        return WrittenFrame(
+            file=name, width_px=width, height_px=height, measure=measure, error=None
+        )
+
+
+def _options(output_format: str, quality: int) -> list[int]:
+    return {
+        "jpg": [cv2.IMWRITE_JPEG_QUALITY, quality],
+        "png": [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION],
+        "webp": [cv2.IMWRITE_WEBP_QUALITY, quality],
+    }[output_format]
+
+
+def _encode(picture: np.ndarray, suffix: str, options: list[int]) -> bytes:
+    is_done, data = cv2.imencode(suffix, picture, options)
+    if not is_done:
+        raise ValueError(
+            f"a picture of {picture.shape[1]}x{picture.shape[0]} does not fit {suffix}"
+        )
+    return data.tobytes()
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    """A kill leaves the whole picture or none under its name."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,118 @@
+"""Decisions from stored measures."""
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bunny.quality.flag import QualityThreshold, count_reasons, flag
+from bunny.table import store
+
+GOOD = {"blur_score": 0.5, "brightness": 0.5, "contrast": 0.2}
+
+
+def _measure(*rows):
+    """A measure table; hashes differ by default."""
+    full = []
+    for index, row in enumerate(rows):
+        phash = int("10" * 32, 2) ^ (2**64 - 1 if index % 2 else 0) ^ (0xFF << 8 * (index % 8))
+        full.append({"frame_id": f"f-{index:08d}", "phash": phash, **GOOD, **row})
+    return store.from_rows("measure", full)
+
+
+def _flag(table, **threshold):
+    return flag(table.lazy(), QualityThreshold(**threshold)).collect()
+
+
+def _reasons(*rows, **threshold):
+    return _flag(_measure(*rows), **threshold)["reason"].to_list()
+
+
+def test_each_reason_in_its_order():
+    rows = (
+        {},
+        {"blur_score": 0.19},
+        {"brightness": 0.05, "blur_score": 0.0},
+        {"brightness": 0.97},
+        {"contrast": 0.02, "blur_score": 0.0},
+        {"error": "no picture", "brightness": 0.0},
+        {"blur_score": None},
+    )
+    wanted = ["kept", "blurred", "dark", "bright", "flat", "unreadable", "unreadable"]
+    assert _reasons(*rows) == wanted
+
+
+def test_exactly_at_a_threshold_is_kept():
+    assert _reasons({"blur_score": 0.2}, {"brightness": 0.06}, {"brightness": 0.96},
+                    {"contrast": 0.03}) == ["kept"] * 4  # fmt: skip
+
+
+def test_the_table_fits_its_schema_and_has_every_row():
+    table = _flag(_measure({}, {"blur_score": 0.0}))
+    checked = store.check("quality", table)
+    assert checked["is_kept"].to_list() == [True, False]
+    assert checked["duplicate_of"].to_list() == [None, None]
+
+
+def test_no_rows():
+    table = _flag(_measure())
+    assert table.height == 0
+    assert store.check("quality", table).height == 0
+    assert count_reasons(table.lazy()).collect().height == 0
+
+
+def test_duplicates_name_the_frame_that_stays():
+    rows = ({"phash": 0, "blur_score": 0.4}, {"phash": 0b1111, "blur_score": 0.6}, {"phash": 2**40})
+    table = _flag(_measure(*rows), duplicate_distance=4)
+    # The third is 1 bit from the first, which goes, and 5 from the second, which stays.
+    assert table["reason"].to_list() == ["duplicate", "kept", "kept"]
+    assert table["duplicate_of"].to_list() == ["f-00000001", None, None]
+    assert _flag(_measure(*rows[:2]), duplicate_distance=3)["is_kept"].to_list() == [True, True]
+
+
+def test_a_bad_frame_is_nobodys_duplicate():
+    rows = ({"phash": 5, "blur_score": 0.1}, {"phash": 5, "blur_score": 0.5})
+    table = _flag(_measure(*rows))
+    assert table["reason"].to_list() == ["blurred", "kept"]
+    assert table["duplicate_of"].to_list() == [None, None]
+
+
+def test_best_of_batch():
+    rows = [{"blur_score": s} for s in (0.3, 0.9, 0.5, 0.6, 0.4, 0.35, 0.3)]
+    reasons = _reasons(*rows, batch_size=3, duplicate_distance=0)
+    assert reasons == ["batch", "kept", "batch", "kept", "batch", "batch", "kept"]
+    reasons = _reasons(*rows, batch_size=3, keep_best_per_batch=2, duplicate_distance=0)
+    assert reasons == ["batch", "kept", "kept", "kept", "kept", "batch", "kept"]
+
+
+def test_batches_do_not_move_when_other_thresholds_do():
+    rows = [{"blur_score": s} for s in (0.3, 0.9, 0.5, 0.6)]
+    reasons = _reasons(*rows, batch_size=2, blur_threshold=0.95, duplicate_distance=0)
+    assert reasons == ["blurred"] * 4
+    reasons = _reasons(*rows, batch_size=2, blur_threshold=0.4, duplicate_distance=0)
+    assert reasons == ["blurred", "kept", "batch", "kept"]
+
+
+def test_counts():
+    table = _flag(_measure({}, {"blur_score": 0.0}, {"blur_score": 0.1}, {}), duplicate_distance=0)
+    counts = count_reasons(table.lazy()).collect()
+    assert dict(counts.iter_rows()) == {"kept": 2, "blurred": 2}
+
+
+def test_it_stays_lazy_and_keeps_other_columns():
+    lazy = flag(_measure({}).lazy().with_columns(extra=pl.lit(1)), QualityThreshold())
+    assert isinstance(lazy, pl.LazyFrame)
+    assert lazy.select("extra", "is_kept").collect().row(0) == (1, True)
+    assert lazy.filter(pl.col("is_kept")).head(1).collect().height == 1
+
+
+@pytest.mark.parametrize("low", [0.0, 0.3])
+@settings(max_examples=20, deadline=None)
+@given(scores=st.lists(st.floats(0, 1, width=32), max_size=12), step=st.floats(0, 0.5))
+def test_a_stricter_blur_threshold_never_calls_more_frames_sharp(low, scores, step):
+    table = _measure(*({"blur_score": s} for s in scores))
+    sharp = [
+        set(_flag(table, blur_threshold=t).filter(pl.col("reason") != "blurred")["frame_id"])
+        for t in (low, low + step)
+    ]
+    assert sharp[1] <= sharp[0]

@@ -1,0 +1,99 @@
+"""A film as the first five stages leave it: pictures and tables, made without running them."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from bunny.table import store
+
+SHOTS, FRAMES_A_SHOT = 4, 2
+SIZE = (96, 128)  # height, width
+
+
+def _frame(shot: int, index: int) -> np.ndarray:
+    """A white bunny of a disc and two ears on a ground that differs by shot."""
+    picture = np.full((*SIZE, 3), (40 + 50 * shot, 160, 200 - 40 * shot), np.uint8)
+    x, y = 40 + 12 * index, 60
+    cv2.ellipse(picture, (x - 6, y - 28), (4, 14), 0, 0, 360, (255, 255, 255), -1)
+    cv2.ellipse(picture, (x + 6, y - 28), (4, 14), 0, 0, 360, (255, 255, 255), -1)
+    cv2.circle(picture, (x, y), 18, (255, 255, 255), -1)
+    cv2.circle(picture, (x - 6, y - 4), 3, (0, 0, 0), -1)
+    return picture
+
+
+@pytest.fixture(scope="session")
+def tiny_base_folder(tmp_path_factory) -> Path:
+    """An untrained base of 32x32 pictures."""
+    from bunny.training import toy
+
+    folder = tmp_path_factory.mktemp("tiny_base") / "base"
+    toy.save_tiny(folder, seed=7)
+    return folder
+
+
+@pytest.fixture
+def labelled_film(tmp_path) -> Path:
+    """Four shots of two frames, "bunny" labelled in each; gives the film's folder."""
+    film_dir = tmp_path / "data" / "output" / "film-00000000"
+    (film_dir / "frame").mkdir(parents=True)
+    rows: dict[str, list] = {n: [] for n in ("frame", "quality", "label", "caption", "cluster")}
+    for number in range(SHOTS * FRAMES_A_SHOT):
+        shot, index = divmod(number, FRAMES_A_SHOT)
+        frame_id, file = f"film-{number:08d}", f"frame/{number:08d}.png"
+        cv2.imwrite(str(film_dir / file), _frame(shot, index))
+        for name, row in _rows(number, shot, index, frame_id, file).items():
+            rows[name].append(row)
+    for name, content in rows.items():
+        store.write(film_dir / "table", name, store.from_rows(name, content))
+    source = {"film": "film.mp4", "content_hash": "0" * 64, "references": None}
+    (film_dir / "source.json").write_text(json.dumps({**source, "reference_hash": ""}))
+    return film_dir
+
+
+def _rows(number: int, shot: int, index: int, frame_id: str, file: str) -> dict[str, dict]:
+    """What the tables say of one frame."""
+    box = {"x0_px": 20 + 12 * index, "y0_px": 18, "x1_px": 60 + 12 * index, "y1_px": 78}
+    time = {"pts": number, "time_base_num": 1, "time_base_den": 24, "timestamp_s": number / 24}
+    size = {"width_px": SIZE[1], "height_px": SIZE[0]}
+    place = {"frame_id": frame_id, "shot_index": shot}
+    film = {"film_id": "film", "frame_index": number, "file": file, "reason": "keyframe"}
+    words = f"bunny character in a blue place, medium shot, {'day' if shot else 'night'}"
+    return {
+        "frame": {**place, **film, **time, **size},
+        "quality": {
+            "frame_id": frame_id,
+            "phash": number * 0x0123456789ABCDEF % 2**64,
+            "blur_score": 0.9,
+            "is_kept": True,
+            "reason": "kept",
+        },
+        "label": {
+            **place,
+            **box,
+            "subject_id": f"{frame_id}-r0",
+            "subject_type": "region",
+            "character": "bunny",
+            "distance": 0.3,
+            "margin": 0.2,
+            "confidence": 0.9,
+            "source": "reference",
+        },
+        "caption": {
+            "frame_id": frame_id,
+            "version": 1,
+            "text": words,
+            "provider": "tags",
+            "status": "done",
+        },
+        "cluster": {
+            "item_id": frame_id,
+            "level": "scene",
+            "shot_index": shot,
+            "cluster_id": f"scene-{shot:03d}",
+            "scene_id": f"scene-{shot:03d}",
+            "is_noise": False,
+        },
+    }

@@ -1,0 +1,73 @@
+"""Stage 2 decides from tables alone."""
+
+import json
+
+import polars as pl
+
+from bunny.config import Config
+from bunny.stage import contract
+from bunny.stage.filter import Filter
+from bunny.table import store
+
+
+def _space(folder, scores=(0.9, 0.1, 0.5), errors=(None, None, "no picture")):
+    """Tables of frames and measures; the error stands in the table frame alone."""
+    source = {"film": "x", "content_hash": "c", "references": None, "reference_hash": ""}
+    store.write_bytes(folder / "source.json", json.dumps(source).encode())
+    frames, measures = [], []
+    for index, (score, error) in enumerate(zip(scores, errors, strict=True)):
+        frame_id = f"film-{index:08d}"
+        frames.append(
+            {"frame_id": frame_id, "film_id": "film", "shot_index": 0, "frame_index": index,
+             "pts": index, "time_base_num": 1, "time_base_den": 24, "timestamp_s": index / 24,
+             "file": f"frame/{index}.jpg", "reason": "interval", "error": error}
+        )  # fmt: skip
+        measures.append(
+            {"frame_id": frame_id, "blur_score": score, "brightness": 0.5, "contrast": 0.2,
+             "phash": 0xFF << 16 * index}
+        )  # fmt: skip
+    store.write(folder / "table", "frame", store.from_rows("frame", frames))
+    store.write(folder / "table", "measure", store.from_rows("measure", measures))
+    return folder
+
+
+def _stage(folder, **filtering):
+    return Filter(Config.model_validate({"filtering": filtering}), folder, folder)
+
+
+def test_decides_without_any_picture(tmp_path):
+    stage = _stage(_space(tmp_path))
+    result = stage.execute()
+    quality = store.read(tmp_path / "table", "quality")
+    assert quality["reason"].to_list() == ["kept", "blurred", "unreadable"]
+    assert quality["is_kept"].to_list() == [True, False, False]
+    assert (result.rows, result.failed, result.note) == (3, 0, "")
+
+
+def test_a_moved_threshold_is_stale_and_decides_anew(tmp_path):
+    _stage(_space(tmp_path)).execute()
+    assert _stage(tmp_path).execute().status == "skipped"
+    stage = _stage(tmp_path, blur_threshold=0.05)
+    why = contract.explain(stage.record()["parts"], stage.parts())
+    assert why == "filtering.blur_threshold 0.2 -> 0.05"
+    stage.execute()
+    quality = store.read(tmp_path / "table", "quality")
+    assert quality["is_kept"].to_list() == [True, True, False]
+
+
+def test_every_setting_of_the_section_is_used(tmp_path):
+    settings = _stage(_space(tmp_path)).settings()
+    assert {k.removeprefix("filtering.") for k in settings} == set(Config().filtering.model_dump())
+
+
+def test_says_so_when_nothing_is_kept(tmp_path):
+    result = _stage(_space(tmp_path), blur_threshold=1.0).execute()
+    assert result.note == (
+        "no frame is kept (2 blurred, 1 unreadable); lower the thresholds of filtering"
+    )
+
+
+def test_a_film_without_frames(tmp_path):
+    result = _stage(_space(tmp_path, scores=(), errors=())).execute()
+    assert result.rows == 0
+    assert store.read(tmp_path / "table", "quality").schema["is_kept"] == pl.Boolean

@@ -1,0 +1,94 @@
+"""Formulas of change on thumbnails."""
+
+import cv2
+import numpy as np
+import pytest
+
+from bunny.video import change
+
+
+def _texture(seed, height=36, width=64):
+    noise = np.random.default_rng(seed).integers(0, 255, (height // 4, width // 4, 3), np.uint8)
+    smooth = cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+    smooth[..., 1:] = 128
+    return smooth
+
+
+def _flat(value):
+    return np.full((36, 64, 3), (value, 128, 128), np.uint8)
+
+
+def test_plain_difference_is_the_mean_of_luma():
+    one = _flat(0)
+    two = one.copy()
+    two[:, :32, 0] = 255  # half of the picture by all there is
+    two[..., 1] = 0  # chroma does not count
+    assert change.plain_difference(one, two) == pytest.approx(0.5)
+    assert change.plain_difference(one, one) == 0
+
+
+def test_a_shift_is_explained_and_another_picture_is_not():
+    wide = _texture(1, 36, 72)
+    one, moved = wide[:, 3:67], np.ascontiguousarray(wide[:, :64])
+    other = _texture(2)
+    plain = change.plain_difference(one, moved)
+    assert plain > 0.08
+    assert change.compensated_difference(one, moved) < 0.1 * plain
+    assert change.compensated_difference(one, other) > 0.08
+
+
+def test_compensated_difference_of_flat_pictures_by_hand():
+    # Luma weighs 0.6: 51 of 255 levels are 0.2, so 0.12; blocks are rounded to grey levels.
+    assert change.compensated_difference(_flat(0), _flat(51)) == pytest.approx(0.12, abs=0.5 / 255)
+
+
+def test_spread_of_a_flat_and_a_split_picture():
+    split = _flat(0)
+    split[:, 32:, 0] = 100
+    assert change.spread(_flat(77)) == 0
+    assert change.spread(split) == pytest.approx(50 / 255)
+
+
+def test_spread_leaves_out_letterbox_bars_but_not_night():
+    barred = _flat(200)
+    barred[:5, :, 0] = barred[-5:, :, 0] = 0
+    assert change.spread(barred) == 0
+    night = _flat(3)
+    night[16:20, 30:34, 0] = 90  # a lamp
+    assert change.spread(night) > 0.02
+
+
+def test_likeness_is_blind_to_light():
+    picture = _texture(1)
+    dark = picture.copy()
+    dark[..., 0] = picture[..., 0] // 3
+    assert change.likeness(picture, dark) > 0.99
+    assert abs(change.likeness(picture, _texture(2))) < 0.4
+    assert change.likeness(picture, _flat(9)) == 0
+
+
+def test_blend_of_a_mix_and_of_a_move():
+    a, b = _texture(1), _texture(2)
+    mixes = [cv2.addWeighted(a, 1 - share, b, share, 0) for share in (0.25, 0.5, 0.75)]
+    amount, residual, progress = change.blend(a, mixes, b)
+    assert amount > 0.05
+    assert residual < 0.02
+    assert progress == pytest.approx([0.25, 0.5, 0.75], abs=0.02)
+    wide = _texture(3, 36, 96)
+    moves = [np.ascontiguousarray(wide[:, x : x + 64]) for x in (0, 8, 16, 24, 32)]
+    assert change.blend(moves[0], moves[1:4], moves[4])[1] > 0.4
+
+
+def test_blend_of_equal_ends_is_no_dissolve():
+    assert change.blend(_flat(5), [_flat(5)] * 3, _flat(5)) == (0.0, 1.0, [0.0] * 3)
+
+
+def test_loss_of_contrast_of_a_mix_and_of_a_drift():
+    a, b = _texture(1), _texture(2)
+    assert change.loss_of_contrast(a, cv2.addWeighted(a, 0.5, b, 0.5, 0), b) == pytest.approx(
+        0, abs=0.05
+    )
+    wide = _texture(3, 36, 96)
+    drift = [np.ascontiguousarray(wide[:, x : x + 64]) for x in (0, 3, 6)]
+    assert change.loss_of_contrast(*drift) > 0.7
+    assert change.loss_of_contrast(a, a, a) == 1.0

@@ -1,0 +1,104 @@
+"""Which frames stand for a shot."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from bunny.video.keyframe import Candidates, KeyframeSetting, kind_of, select_frames
+from bunny.video.picture import DecodedFrame
+from bunny.video.shot import FoundShot
+
+SETTING = KeyframeSetting(static_motion=0.01, frames_per_dynamic_shot=3)
+
+
+def _shot(first, end, motion=0.5, into="cut", out="cut"):
+    return FoundShot(
+        first_frame_index=first,
+        end_frame_index=end,
+        transition_in=into,
+        transition_out=out,
+        motion=motion,
+    )
+
+
+def _select(shot, setting=SETTING, sharp=(), indices=None):
+    indices = range(shot.first_frame_index, shot.end_frame_index) if indices is None else indices
+    return select_frames(shot, indices, lambda i: 2.0 if i in sharp else 1.0, setting)
+
+
+def test_a_shot_exactly_at_the_threshold_is_dynamic():
+    assert kind_of(_shot(0, 9, motion=0.01), SETTING) == "dynamic"
+    assert kind_of(_shot(0, 9, motion=0.0099), SETTING) == "static"
+
+
+def test_static_gives_the_sharpest_near_the_median():
+    still = _shot(100, 201, motion=0)
+    assert _select(still) == [(150, "shot-median")]
+    assert _select(still, sharp={153}) == [(153, "shot-median")]
+    assert _select(still, sharp={160}) == [(150, "shot-median")]  # 6 frames are near, 10 are not
+
+
+def test_dynamic_gives_start_middle_end_a_little_inside():
+    # 101 frames: 8 % of 100 is 8.
+    assert _select(_shot(100, 201)) == [
+        (108, "shot-start"),
+        (150, "shot-middle"),
+        (192, "shot-end"),
+    ]
+
+
+def test_gradual_transitions_are_kept_clear_of():
+    assert _select(_shot(100, 201, into="dissolve", out="fade")) == [
+        (114, "shot-start"),
+        (150, "shot-middle"),
+        (186, "shot-end"),
+    ]
+
+
+@pytest.mark.parametrize(("count", "wanted"), [(1, [50]), (2, [8, 92]), (5, [8, 29, 50, 71, 92])])
+def test_more_or_fewer_are_spread_evenly(count, wanted):
+    setting = KeyframeSetting(static_motion=0.01, frames_per_dynamic_shot=count)
+    assert [i for i, _ in _select(_shot(0, 101), setting)] == wanted
+
+
+def test_short_shots_give_what_they_have_once():
+    assert _select(_shot(7, 8)) == [(7, "shot-median")]
+    assert [i for i, _ in _select(_shot(0, 3), indices=[0, 2])] == [0, 2]
+    assert _select(_shot(0, 9), indices=[]) == []
+
+
+def _frame(index, num_bytes=12):
+    raw = np.zeros((num_bytes // 12, 4, 3), np.uint8)
+    return DecodedFrame(index=index, pts=index, time_base=Fraction(1, 24), raw=raw)
+
+
+def test_candidates_stay_few_however_long_the_shot():
+    candidates, most = Candidates(SETTING, lag=60), 0
+    for index in range(5000):
+        candidates.add(_frame(index))
+        most = max(most, len(candidates))
+    assert most <= 60 // 2 + 24 + 2
+    indices = sorted(candidates.take(_shot(0, 5000)))
+    assert len(candidates) == 0
+    gaps = np.diff([0, *indices, 5000])
+    assert gaps.max() <= 5000 / 12 + 1
+    assert min(abs(i - 2500) for i in indices) <= 5000 / 24
+
+
+def test_every_shortest_shot_has_a_candidate_even_of_huge_frames():
+    candidates = Candidates(SETTING, lag=60)
+    for index in range(120):
+        candidates.add(_frame(index, num_bytes=12_000_000))
+    assert len(candidates) < 60
+    for first in range(0, 60, 4):
+        assert candidates.take(_shot(first, first + 4))
+
+
+def test_taking_a_shot_leaves_the_next_ones_frames():
+    candidates = Candidates(SETTING, lag=10)
+    for index in range(40):
+        candidates.add(_frame(index))
+    first = candidates.take(_shot(0, 20))
+    assert max(first) < 20
+    assert min(candidates.take(_shot(20, 40))) == 20

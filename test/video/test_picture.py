@@ -1,0 +1,153 @@
+"""Thumbnails and pictures as shown."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from bunny.video import decode, picture, probe
+from bunny.video.picture import DecodedFrame
+
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+
+def _corners(height=64, width=96):
+    """RGB: red top left, green top right, blue bottom left, grey bottom right."""
+    image = np.full((height, width, 3), 128, np.uint8)
+    image[: height // 2, : width // 2] = RED
+    image[: height // 2, width // 2 :] = GREEN
+    image[height // 2 :, : width // 2] = BLUE
+    return image
+
+
+def _first(path):
+    info = probe.probe(path)
+    return next(iter(decode.iterate_frames(info))), info
+
+
+def _quadrants(bgr):
+    """RGB colour in the middle of the four quarters, reading order."""
+    height, width = bgr.shape[:2]
+    ys, xs = (height // 4, height * 3 // 4), (width // 4, width * 3 // 4)
+    return [tuple(int(v) for v in bgr[y, x, ::-1]) for y in ys for x in xs]
+
+
+def _is_near(one, two, tolerance=12):
+    return all(abs(a - b) <= tolerance for a, b in zip(one, two, strict=True))
+
+
+GREY = (128, 128, 128)
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p", "yuv420p10le"])
+def test_colours_come_through(tmp_path, film_tools, pix_fmt):
+    options = {"crf": "5"}
+    path = film_tools.write(tmp_path / "a.mp4", [_corners()], pix_fmt=pix_fmt, options=options)
+    frame, info = _first(path)
+    found = _quadrants(picture.to_bgr(frame, info))
+    for colour, wanted in zip(found, (RED, GREEN, BLUE, GREY), strict=True):
+        assert _is_near(colour, wanted), (colour, wanted)
+
+
+@pytest.mark.parametrize(
+    ("rotation", "wanted"),
+    [
+        (90, (GREEN, GREY, RED, BLUE)),  # counter-clockwise: the right side comes up
+        (180, (GREY, BLUE, GREEN, RED)),
+        (270, (BLUE, RED, GREY, GREEN)),
+    ],
+)
+def test_rotation_is_applied_as_players_do(tmp_path, film_tools, rotation, wanted):
+    path = film_tools.write(
+        tmp_path / "a.mp4", [_corners()] * 2, rotation=rotation, options={"crf": "5"}
+    )
+    frame, info = _first(path)
+    shown = picture.to_bgr(frame, info)
+    assert shown.shape[:2] == (info.height_px, info.width_px)
+    assert all(_is_near(a, b) for a, b in zip(_quadrants(shown), wanted, strict=True))
+    by_opencv = _opencv_first(path)
+    assert by_opencv.shape == shown.shape
+    assert all(_is_near(a, b, 20) for a, b in zip(_quadrants(by_opencv), wanted, strict=True))
+
+
+def _opencv_first(path):
+    info = probe.probe(path, decoder="opencv")
+    return next(iter(decode.iterate_frames(info))).raw
+
+
+def test_wide_pixels_are_made_square(tmp_path, film_tools):
+    path = film_tools.write(tmp_path / "a.mp4", [_corners()], aspect=Fraction(2))
+    frame, info = _first(path)
+    assert picture.to_bgr(frame, info).shape == (64, 192, 3)
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuvj420p", "yuv420p10le", "gray"])
+def test_thumb_has_full_range_luma_and_neutral_chroma(tmp_path, film_tools, pix_fmt):
+    image = np.zeros((72, 128, 3), np.uint8)
+    image[:, 64:] = 255
+    raw = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=pix_fmt)
+    if pix_fmt == "gray":  # made with full range, which a real grey film says of itself
+        raw.color_range = 2
+    frame = DecodedFrame(index=0, pts=0, time_base=Fraction(1), raw=raw)
+    path = film_tools.write(tmp_path / "a.mp4", [image])
+    thumb = picture.thumb(frame, probe.probe(path))
+    assert thumb.shape == (36, 64, 3) and thumb.dtype == np.uint8
+    assert thumb[:, :30, 0].max() <= 2 and thumb[:, 34:, 0].min() >= 253
+    assert np.abs(thumb[..., 1:].astype(int) - 128).max() <= 2
+
+
+def test_portrait_film_has_an_upright_thumb(tmp_path, film_tools):
+    path = film_tools.write(tmp_path / "a.mp4", [np.zeros((128, 72, 3), np.uint8)])
+    frame, info = _first(path)
+    assert picture.thumb(frame, info).shape == (64, 36, 3)
+
+
+def test_luma_is_read_without_a_copy():
+    raw = av.VideoFrame(96, 64, "yuv420p")
+    frame = DecodedFrame(index=0, pts=0, time_base=Fraction(1), raw=raw)
+    view = picture.luma(frame)
+    assert view.shape == (64, 96)
+    assert view.base is not None and not view.flags.owndata
+
+
+def test_sharpness_prefers_detail_and_puts_damage_last():
+    noise = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
+    flat = np.full_like(noise, 100)
+    common = {"index": 0, "pts": 0, "time_base": Fraction(1)}
+    assert picture.sharpness(DecodedFrame(raw=flat, **common)) == 0
+    assert picture.sharpness(DecodedFrame(raw=noise, **common)) > 1000
+    assert picture.sharpness(DecodedFrame(raw=noise, is_damaged=True, **common)) == -1
+
+
+def test_a_comb_is_rebuilt_and_other_pictures_are_left_alone():
+    rng = np.random.default_rng(0)
+    scene = np.repeat(rng.integers(0, 255, (1, 130, 1), np.uint8), 64, axis=0)
+    one, two = scene[:, :120], scene[:, 10:]  # the same bars 10 px on
+    combed = np.repeat(one, 3, axis=2)
+    combed[1::2] = np.repeat(two, 3, axis=2)[1::2]
+    assert picture.has_comb(combed)
+    whole = np.repeat(one, 3, axis=2)
+    assert np.array_equal(picture.deinterlace(combed), whole)
+    assert picture.deinterlace(whole) is whole
+
+
+def test_half_lines_are_interpolated():
+    ramp = np.repeat(np.arange(0, 128, 2, dtype=np.uint8)[:, None, None], 8, axis=1).repeat(3, 2)
+    combed = ramp.copy()
+    combed[1::2] = 255 - combed[1::2]
+    rebuilt = picture.deinterlace(combed)
+    assert np.abs(rebuilt[:-1].astype(int) - ramp[:-1]).max() <= 1
+
+
+def test_high_dynamic_range_is_known_and_tone_mapped(tmp_path, film_tools):
+    # 10-bit code values of grey: 0.5807 of PQ is reference white, which is shown at about 231.
+    image = np.full((64, 96, 3), round(0.5807 * 255), np.uint8)
+    path = film_tools.write(
+        tmp_path / "hdr.mp4", [image] * 2, pix_fmt="yuv420p10le", colour=(9, 16)
+    )
+    frame, info = _first(path)
+    assert info.color_transfer == "pq"
+    shown = picture.to_bgr(frame, info)
+    assert shown.dtype == np.uint8 and shown.shape == (64, 96, 3)
+    assert np.all(np.abs(shown.astype(int) - 231) <= 6)

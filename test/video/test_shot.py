@@ -1,0 +1,256 @@
+"""Shots of drawn films whose boundaries are known."""
+
+import itertools
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bunny.video import decode, picture, probe
+from bunny.video.score import score_boundaries
+from bunny.video.shot import ShotDetector, ShotSetting, cut_strength
+
+
+def _scene(seed, width=200):
+    """A wide smooth scene, to look at through a moving window; YUV thumbnail scale."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(20, 235, (9, width // 8, 3), np.uint8)
+    scene = cv2.resize(coarse, (width, 36), interpolation=cv2.INTER_CUBIC)
+    scene[..., 1:] = 128 + (scene[..., 1:].astype(int) - 128) // 4
+    return scene
+
+
+def _shot(seed, length, speed=0.0, noise=1.0):
+    """Frames of one shot; `speed` in thumbnail pixels a frame."""
+    scene, rng = _scene(seed), np.random.default_rng(seed + 1000)
+    frames = []
+    for index in range(length):
+        x = min(round(index * speed), scene.shape[1] - 64)
+        window = scene[:, x : x + 64].astype(np.float32)
+        frames.append(np.clip(window + rng.normal(0, noise, window.shape), 0, 255).astype(np.uint8))
+    return frames
+
+
+def _dissolve(one, two, length):
+    """Join two shots, the last and first `length` frames mixed."""
+    shares = [(k + 0.5) / length for k in range(length)]
+    mixed = [
+        cv2.addWeighted(a, 1 - share, b, share, 0)
+        for a, b, share in zip(one[-length:], two[:length], shares, strict=True)
+    ]
+    return one[:-length] + mixed + two[length:]
+
+
+def _through(one, two, half, colour):
+    """Join two shots through a flat colour."""
+    flat = np.full_like(one[0], colour)
+    shares = [(k + 1) / half for k in range(half)]
+    out = [cv2.addWeighted(a, 1 - s, flat, s, 0) for a, s in zip(one[-half:], shares, strict=True)]
+    into = [cv2.addWeighted(b, s, flat, 1 - s, 0) for b, s in zip(two[:half], shares, strict=True)]
+    return one[:-half] + out + into + two[half:]
+
+
+BLACK, WHITE = (0, 128, 128), (255, 128, 128)
+
+
+def _detect(frames, rate=24, **setting):
+    detector = ShotDetector(ShotSetting(**setting), Fraction(rate))
+    shots = []
+    for count, frame in enumerate(frames, 1):
+        new = detector.push(frame)
+        assert all(count - s.end_frame_index <= detector.lag for s in new)
+        shots += new
+    shots += detector.finish()
+    assert shots[0].first_frame_index == 0 and shots[-1].end_frame_index == len(frames)
+    for one, two in itertools.pairwise(shots):
+        assert one.end_frame_index == two.first_frame_index
+        assert one.transition_out == two.transition_in
+    return shots
+
+
+def _starts(shots):
+    return [(s.first_frame_index, s.transition_in) for s in shots]
+
+
+def test_hard_cuts_are_found_to_the_frame():
+    frames = _shot(1, 30) + _shot(2, 40, speed=1) + _shot(3, 12) + _shot(4, 30, speed=2)
+    assert _starts(_detect(frames)) == [(0, "start"), (30, "cut"), (70, "cut"), (82, "cut")]
+
+
+@pytest.mark.parametrize("num", [1, 2, 3, 5])
+def test_the_shortest_films_are_one_shot(num):
+    shots = _detect(_shot(1, num))
+    assert [(s.first_frame_index, s.end_frame_index, s.transition_out) for s in shots] == [
+        (0, num, "end")
+    ]
+
+
+def test_no_frame_is_no_shot():
+    assert ShotDetector(ShotSetting()).finish() == []
+
+
+@pytest.mark.parametrize("speed", [1, 2, 3])
+def test_a_pan_is_no_cut(speed):
+    assert len(_detect(_shot(5, 40, speed=speed))) == 1
+
+
+def test_motion_is_the_mean_difference_within_the_shot():
+    still, moving = _detect(_shot(1, 40, noise=0) + _shot(2, 40, speed=2, noise=0))
+    assert still.motion == 0
+    window = _scene(2)[..., 0].astype(int)
+    steps = [
+        np.abs(window[:, x : x + 64] - window[:, x + 2 : x + 66]).mean() / 255
+        for x in range(0, 78, 2)
+    ]
+    assert moving.motion == pytest.approx(np.mean(steps), rel=1e-6)
+
+
+def test_a_camera_flash_is_no_cut():
+    frames = _shot(1, 60, speed=0.5)
+    for index in (30, 31):
+        frames[index] = cv2.addWeighted(frames[index], 0.3, np.full_like(frames[0], 255), 0.7, 0)
+    assert len(_detect(frames)) == 1
+
+
+def test_light_that_goes_on_slowly_is_no_dissolve():
+    frames = [
+        np.dstack([(f[..., 0] * min(1.0, 0.35 + i / 50)).astype(np.uint8), f[..., 1:]])
+        for i, f in enumerate(_shot(1, 80))
+    ]
+    assert len(_detect(frames)) == 1
+
+
+def test_animation_on_threes_is_no_row_of_cuts():
+    drawn = _shot(5, 30, speed=5, noise=0)[:20]
+    frames = [frame for frame in drawn for _ in range(3)]
+    assert len(_detect(frames)) == 1
+
+
+@pytest.mark.parametrize("length", [12, 18, 24, 36])
+def test_dissolves_are_found_near_their_middle(length):
+    frames = _dissolve(_shot(1, 70, speed=0.3), _shot(2, 70, speed=0.3), length)
+    shots = _detect(frames)
+    assert [s.transition_in for s in shots] == ["start", "dissolve"]
+    assert abs(shots[1].first_frame_index - (70 - length / 2)) <= 2
+
+
+@pytest.mark.parametrize("colour", [BLACK, WHITE])
+@pytest.mark.parametrize("half", [8, 12, 24])
+def test_fades_are_found_at_their_bottom(half, colour):
+    shots = _detect(_through(_shot(1, 60), _shot(2, 60), half, colour))
+    assert [s.transition_in for s in shots] == ["start", "fade"]
+    assert abs(shots[1].first_frame_index - 60) <= 1
+
+
+def test_black_at_both_ends_makes_no_shot():
+    black = [np.full((36, 64, 3), BLACK, np.uint8)]
+    assert len(_detect(black * 60)) == 1
+    one = _shot(1, 60)
+    frames = _through(_through(black * 20, one, 12, BLACK), black * 20, 12, BLACK)
+    assert len(_detect(frames)) == 1
+
+
+def test_a_cut_out_of_black_is_one_boundary():
+    black = [np.full((36, 64, 3), BLACK, np.uint8)] * 10
+    frames = _through(_shot(1, 60), black, 8, BLACK) + _shot(2, 40)
+    shots = _detect(frames)
+    assert _starts(shots) == [(0, "start"), (70, "cut")]
+
+
+def test_shots_shorter_than_asked_are_joined():
+    frames = _shot(1, 30) + _shot(2, 3) + _shot(3, 30)
+    assert len(_detect(frames)) == 2
+    frames = _shot(1, 30) + _shot(2, 6) + _shot(3, 30)
+    assert len(_detect(frames)) == 3
+    assert len(_detect(frames, min_shot_frames=10)) == 2
+
+
+def test_a_higher_threshold_never_finds_more():
+    frames = _shot(1, 30)
+    for seed in range(2, 8):
+        dim = [128 + (f.astype(int) - 128) // (2 * seed) for f in _shot(seed, 25)]
+        frames += [f.astype(np.uint8) for f in dim]
+    counts = [len(_detect(frames, cut_threshold=t)) for t in (0.5, 1.0, 2.0, 4.0)]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] > counts[-1]
+
+
+def test_faster_films_find_dissolves_of_the_same_seconds():
+    frames = _dissolve(_shot(1, 140, speed=0.2), _shot(2, 140, speed=0.2), 36)
+    shots = _detect(frames, rate=50)
+    assert [s.transition_in for s in shots] == ["start", "dissolve"]
+    assert abs(shots[1].first_frame_index - 122) <= 3
+
+
+def test_cut_strength_by_hand():
+    quiet = [0.002] * 12
+    # floor 0.016, mean 0.002 + 0.008 doubled is 0.02, second peak 0.002 * 1.25
+    assert cut_strength(0.04, quiet) == pytest.approx(2.0)
+    assert cut_strength(0.04, quiet, threshold=2.0) == pytest.approx(1.0)
+    assert cut_strength(0.012, [0.0] * 12) == pytest.approx(0.75)
+    jumps = sorted([0.04, 0.04, 0.04, *[0.0] * 9])
+    assert cut_strength(0.04, jumps) == pytest.approx(0.8)
+    assert cut_strength(0.2, jumps) == pytest.approx(0.2 / 0.018 / 2)
+    assert cut_strength(0.032, []) == pytest.approx(2.0)
+
+
+def _boundaries(path):
+    info = probe.probe(path)
+    detector, shots = ShotDetector(ShotSetting(), info.rate), []
+    for frame in decode.iterate_frames(info):
+        shots += detector.push(picture.thumb(frame, info))
+    return [s.first_frame_index for s in (shots + detector.finish())[1:]]
+
+
+@pytest.mark.parametrize(
+    ("file", "cuts"),
+    [
+        ("short_hamilton_clip.mp4", [20, 82, 211]),
+        ("open_reel.mp4", [48, 74, 98, 170, 202, 249, 269]),
+        ("chaplin.mp4", []),
+        ("single_face.mp4", []),
+        ("WolfgangLanger_Pexels.mp4", []),
+    ],
+)
+def test_real_films(material, file, cuts):
+    score = score_boundaries(_boundaries(material / "video" / file), cuts)
+    assert (score.missed, score.extra) == ((), ())
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    parts=st.lists(
+        st.tuples(st.sampled_from(["shot", "black", "white", "grey"]), st.integers(1, 70)),
+        max_size=8,
+    ),
+    joint=st.sampled_from(["cut", "dissolve", "fade"]),
+    rate=st.sampled_from([0, 12, 24, 60]),
+    least=st.sampled_from([1, 4, 30]),
+    threshold=st.sampled_from([0.05, 1.0, 5.0]),
+)
+def test_shots_tile_any_film_within_their_bounds(parts, joint, rate, least, threshold):
+    frames = []
+    for seed, (kind, length) in enumerate(parts):
+        if kind == "shot":
+            part = _shot(seed, length, speed=seed % 3)
+        else:
+            value = {"black": 0, "white": 255, "grey": 90}[kind]
+            part = [np.full((36, 64, 3), (value, 128, 128), np.uint8)] * length
+        half = min(12, len(frames), length)
+        if joint == "dissolve" and half:
+            frames = _dissolve(frames, part, half)
+        elif joint == "fade" and half:
+            frames = _through(frames, part, half, BLACK)
+        else:
+            frames = frames + part
+    if not frames:
+        return
+    # `_detect` checks that shots tile the film and come out in time.
+    shots = _detect(frames, rate=rate, min_shot_frames=least, cut_threshold=threshold)
+    lengths = [s.end_frame_index - s.first_frame_index for s in shots]
+    assert len(shots) == 1 or min(lengths) >= least
+    assert all(0 <= s.motion <= 1 for s in shots)
+    assert all(s.transition_in != "start" for s in shots[1:])

@@ -1,0 +1,44 @@
+"""What files are, by their bytes."""
+
+import pytest
+
+from bunny.video.sniff import describe_content
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\xff\xd8\xff\xe0" + bytes(50), "a JPEG picture"),
+        (b"<!doctype HTML><p>Not found", "a web page"),
+        (b"%PDF-1.7", "a PDF document"),
+        (b"short", "a text"),
+        ("zwei Wörter".encode(), "a text"),
+        (bytes([0, 0, 0, 16]) + b"ftypisom" + bytes(4), "without its index"),
+        (b"", "0 bytes"),
+    ],
+)
+def test_known_content_is_named_with_advice(tmp_path, data, words):
+    path = tmp_path / "x"
+    path.write_bytes(data)
+    found = describe_content(path)
+    assert words in found and ";" in found
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        bytes(range(256)),
+        bytes([0, 0, 0, 16]) + b"ftypisom" + bytes(4) + bytes([0, 0, 0, 8]) + b"moov",
+        bytes([0, 0, 0, 1]) + b"ftyp" + bytes([0] * 7 + [16]) + bytes([0, 0, 0, 8]) + b"moov",
+    ],
+)
+def test_other_bytes_tell_nothing(tmp_path, data):
+    path = tmp_path / "x"
+    path.write_bytes(data)
+    assert describe_content(path) is None
+
+
+def test_a_letter_cut_in_two_at_the_end_is_still_text(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"a" * 4095 + "é".encode() * 100)
+    assert describe_content(path).startswith("a text")
