@@ -1,0 +1,316 @@
+"""Runs the numbered notebooks through papermill: one a stage, parameters checked, copies kept."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bunny import config as configuration
+from bunny import pipeline, workspace
+from bunny.error import StageError, UserError
+from bunny.stage import contract
+
+if TYPE_CHECKING:
+    from bunny.config import Config
+    from bunny.workspace import Workspace
+
+logger = logging.getLogger(__name__)
+
+KERNEL = "python3"
+OWN_ERRORS = {"BunnyError", "UserError", "StageError", "TableError"}  # their text says it all
+NOTEBOOK = {name: f"{i:02d}_{name}" for i, name in enumerate(pipeline.STAGE, start=1)}
+
+
+def run(
+    space: Workspace,
+    config: Config,
+    stages: Iterable[str],
+    *,
+    overrides: Sequence[str] = (),
+    data_dir: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> list[contract.StageResult]:
+    """Run the notebooks of `stages` in order, as `pipeline.run` would run the stages.
+
+    A notebook is passed over when its stage is up to date and a whole executed copy of it, not
+    older than the stage's last run, is there already, so that a rerun after a failure goes on
+    where it stopped.
+
+    Parameters
+    ----------
+    overrides : sequence of str
+        `section.key=value`, as given to `--set`.
+    data_dir : str, optional
+        As given to `--data-dir`; default where the workspace lies.
+    parameters : mapping, optional
+        More parameters, by name, given to every notebook.
+
+    Raises
+    ------
+    UserError
+        For a parameter that a notebook does not have, or a cell that raised one.
+    StageError
+        For any other failing cell; it names notebook, cell and the error.
+    """
+    folder = notebook_dir()
+    given = {
+        "film_id": space.film_id,
+        "data_dir": data_dir or str(space.root.parent.parent),
+        "is_interactive": False,
+        "overrides": list(overrides),
+        **(parameters or {}),
+    }
+    paths = {stage: folder / f"{NOTEBOOK[stage]}.ipynb" for stage in stages}
+    for path in paths.values():
+        check_parameters(path, given)
+    return [
+        _run_one(path, stage, space, config, given, is_forced=bool(parameters))
+        for stage, path in paths.items()
+    ]
+
+
+def execute(path: Path, copy: Path, parameters: Mapping[str, Any]) -> None:
+    """Run one notebook in a fresh kernel of this very Python and keep the executed copy.
+
+    Parameters
+    ----------
+    path, copy : Path
+        The notebook and where its executed copy goes, partly executed when a cell fails.
+    parameters : mapping
+        Checked by `check_parameters`.
+
+    Raises
+    ------
+    UserError, StageError
+        As `run`.
+    """
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    check_parameters(path, parameters)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with _own_kernel():
+            papermill.execute_notebook(
+                path,
+                copy,
+                parameters=dict(parameters),
+                kernel_name=KERNEL,
+                cwd=path.parent,
+                progress_bar={"desc": path.stem, "unit": "cell"},
+            )
+    except papermill.PapermillExecutionError as error:
+        raise _explain(path, copy, error) from None
+    except DeadKernelError as error:
+        raise StageError(
+            f"notebook {path.stem}: expected its kernel to live, it died ({error}); it may have "
+            f"run out of memory, see {copy}"
+        ) from None
+
+
+def check_parameters(path: Path, parameters: Mapping[str, Any]) -> None:
+    """Refuse parameters that the notebook does not declare; papermill would only warn.
+
+    Raises
+    ------
+    UserError
+        Naming the first unknown parameter and those that there are.
+    """
+    import papermill
+
+    if not path.exists():
+        raise UserError(f"{path}: expected a notebook, found none; run inside the project's folder")
+    known = papermill.inspect_notebook(path)
+    for name in parameters:
+        if name not in known:
+            raise UserError(
+                f"notebook {path.stem}: unknown parameter {name}; expected one of "
+                f"{', '.join(known) or 'none'}"
+            )
+
+
+def notebook_dir() -> Path:
+    """Folder of the numbered notebooks.
+
+    Raises
+    ------
+    UserError
+        If there is none: notebooks belong to the project, not to the installed package.
+    """
+    folder = workspace.project_root() / "notebook"
+    if not folder.is_dir():
+        raise UserError(
+            f"{folder}: expected the folder of notebooks, found none; run inside the project"
+        )
+    return folder
+
+
+def start(film: str, references: str, data_dir: str | None, overrides: Sequence[str] = ()) -> str:
+    """Make the folder of a film that is new here; gives its film_id, or "" when none is named.
+
+    Parameters
+    ----------
+    film, references : str
+        Paths; relative ones count from the project's folder. Empty: none.
+
+    Raises
+    ------
+    UserError
+        For a path that holds no film, or no reference pictures.
+    """
+    if not film:
+        return ""
+    root = workspace.project_root()
+    last = [f"project.data_dir={json.dumps(data_dir)}"] if data_dir else []
+    config = configuration.load(root, [*overrides, *last])
+    folder = root / references if references else None
+    return workspace.create(root, config.project.data_dir, root / film, folder).film_id
+
+
+def overrides_of(values: Mapping[str, Any]) -> list[str]:
+    """Settings chosen in a parameters cell as `section.key=value`; None means as configured.
+
+    Examples
+    --------
+    >>> overrides_of({"filtering.blur_threshold": 0.4, "filtering.batch_size": None})
+    ['filtering.blur_threshold=0.4']
+    """
+    return [f"{key}={json.dumps(v)}" for key, v in values.items() if v is not None]
+
+
+def describe(result: contract.StageResult):
+    """One line on how a stage ended, as Markdown for a notebook."""
+    from IPython.display import Markdown
+
+    done = "was up to date" if result.status == "skipped" else f"{result.status}"
+    rows = ", ".join(f"{number} {table}" for table, number in result.tables.items())
+    note = f" *{result.note}*" if result.note else ""
+    seconds = f"{result.seconds:.1f} s"
+    return Markdown(f"**{result.name}** {done} in {seconds}: {rows}; {result.failed} failed.{note}")
+
+
+def next_step(states: Iterable[pipeline.StageState]):
+    """What to open next, as Markdown for a notebook."""
+    from IPython.display import Markdown
+
+    for state in states:
+        if state.state != "done":
+            return Markdown(
+                f"Next: open `{NOTEBOOK[state.name]}.ipynb`; stage {state.name} is {state.state}"
+                f"{f' ({state.why})' if state.why else ''}."
+            )
+    return Markdown("Everything is done: see `report.html` in the film's folder.")
+
+
+def _run_one(
+    path: Path,
+    stage: str,
+    space: Workspace,
+    config: Config,
+    parameters: Mapping[str, Any],
+    *,
+    is_forced: bool,
+) -> contract.StageResult:
+    before = contract.read_record(space.root, stage)
+    folder = space.log / "notebook" / space.film_id
+    is_done = pipeline.make(stage, space, config).can_resume()
+    if (
+        is_done
+        and not (is_forced or config.pipeline.force_rerun)
+        and _has_copy(space, folder, stage)
+    ):
+        return _result(before, before)
+    copy = _copy_path(folder, stage)
+    logger.info("notebook %s -> %s", path.stem, copy)
+    execute(path, copy, parameters)
+    return _result(contract.read_record(space.root, stage), before)
+
+
+def _has_copy(space: Workspace, folder: Path, stage: str) -> bool:
+    """Whether the newest executed copy ran to its end and is not older than the stage's run."""
+    copies = sorted(folder.glob(f"{stage}-*.ipynb"))
+    record = space.stage(stage) / "stage.json"
+    if not copies or copies[-1].stat().st_mtime < record.stat().st_mtime:
+        return False
+    try:
+        body = json.loads(copies[-1].read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    state = body.get("metadata", {}).get("papermill", {})
+    return bool(state.get("end_time")) and not state.get("exception")
+
+
+def _copy_path(folder: Path, stage: str) -> Path:
+    """A name that no earlier copy has; names sort by time."""
+    return folder / f"{stage}-{datetime.now(UTC):%Y%m%dT%H%M%S-%f}.ipynb"
+
+
+def _result(record: Mapping[str, Any], before: Mapping[str, Any]) -> contract.StageResult:
+    """Read back what the stage recorded; the same record as before means nothing was done."""
+    rows = {table: value["rows"] for table, value in record["tables"].items()}
+    is_same = record == before
+    return contract.StageResult(
+        name=record["name"],
+        status="skipped" if is_same else record["status"],
+        seconds=0.0 if is_same else record["seconds"],
+        rows=next(iter(rows.values()), 0),
+        failed=record["failed"],
+        peak_memory_mb=record["peak_memory_mb"],
+        tables=rows,
+        note=record.get("note", ""),
+    )
+
+
+def _explain(path: Path, copy: Path, error: Any) -> UserError | StageError:
+    """Turn a failing cell into one sentence; our own errors keep their text."""
+    lines = [line for line in str(error.evalue).splitlines() if line.strip()]
+    text = lines[-1] if lines else "no message"
+    if error.ename not in OWN_ERRORS:
+        text = f"{error.ename}: {text}"
+    kind = UserError if error.ename == "UserError" else StageError
+    return kind(f"notebook {path.stem}, cell {error.exec_count}: {text} (executed copy: {copy})")
+
+
+@contextmanager
+def _own_kernel() -> Iterator[None]:
+    """Make the kernel name `python3` mean this interpreter, whatever else is registered.
+
+    The user's own IPython profile is left aside too, so that a notebook runs alike everywhere.
+    """
+    launch = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {
+        "argv": [*launch, "--log-level=CRITICAL"],
+        "display_name": "Python 3",
+        "language": "python",
+    }
+    with tempfile.TemporaryDirectory(prefix="bunny-kernel-") as name:
+        home = Path(name)
+        folder = home / "kernels" / KERNEL
+        folder.mkdir(parents=True)
+        (folder / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+        known = os.environ.get("JUPYTER_PATH")
+        path = os.pathsep.join([str(home), *([known] if known else [])])
+        with _environment(JUPYTER_PATH=path, IPYTHONDIR=str(home / "ipython")):
+            yield
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,101 @@
+"""Pieces of HTML that a widget redraws at each move of a slider; fast, and safe to show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import numpy as np
+
+from bunny.view import style
+
+WIDTH_PX, HEIGHT_PX = 640, 120
+AXIS_PX = 18
+TONE = {"good": style.GOOD, "bad": style.BAD, "plain": style.QUIET, "": style.QUIET}
+
+
+def histogram(
+    values: Sequence[float], threshold: float, *, low: float, high: float, axis: str, bins: int = 50
+) -> str:
+    """Draw a histogram with a threshold line as inline SVG.
+
+    Parameters
+    ----------
+    values : sequence of float
+        Those outside [low, high] are counted in the outermost bars.
+    threshold : float
+        Bars whose middle lies below it have the other colour.
+    axis : str
+        What the values are, with their unit.
+    """
+    clipped = np.clip(np.asarray(values, dtype=np.float64), low, high)
+    counts, edges = np.histogram(clipped, bins=bins, range=(low, high))
+    top = max(1, int(counts.max(initial=0)))
+    bars = "".join(
+        _bar(float(edges[i]), float(edges[i + 1]), int(n), top, threshold, low, high)
+        for i, n in enumerate(counts)
+        if n
+    )
+    x = WIDTH_PX * (min(max(threshold, low), high) - low) / (high - low)
+    below = int((np.asarray(values) < threshold).sum())
+    label = f"{axis}: {below} of {len(values)} below {threshold:.3g}"
+    return (
+        f'<svg viewBox="0 0 {WIDTH_PX} {HEIGHT_PX + AXIS_PX}" width="{WIDTH_PX}" role="img" '
+        f'aria-label="{escape(label)}" style="max-width:100%;font:11px sans-serif">'
+        f"{bars}<line x1='{x:.1f}' x2='{x:.1f}' y1='0' y2='{HEIGHT_PX}' stroke='currentColor' "
+        f"stroke-dasharray='4 3'/><line x1='0' x2='{WIDTH_PX}' y1='{HEIGHT_PX}' "
+        f"y2='{HEIGHT_PX}' stroke='{style.QUIET}'/>"
+        f"<text x='0' y='{HEIGHT_PX + 13}' fill='currentColor'>{low:g}</text>"
+        f"<text x='{WIDTH_PX / 2}' y='{HEIGHT_PX + 13}' text-anchor='middle' fill='currentColor'>"
+        f"{escape(label)}</text><text x='{WIDTH_PX}' y='{HEIGHT_PX + 13}' text-anchor='end' "
+        f"fill='currentColor'>{high:g}</text></svg>"
+    )
+
+
+def counts(numbers: Mapping[str, int]) -> str:
+    """Write counts on one line, the first in bold."""
+    words = [f"{escape(name)} {number}" for name, number in numbers.items()]
+    if not words:
+        return "<p>nothing to count</p>"
+    return f"<p><b>{words[0]}</b>{''.join(f' · {w}' for w in words[1:])}</p>"
+
+
+def tiles(pictures: Sequence[tuple[str, str, str]], heading: str = "") -> str:
+    """Lay out small pictures.
+
+    Parameters
+    ----------
+    pictures : sequence of (uri, words, tone)
+        `tone` is good, bad or plain.
+    """
+    head = f"<p><b>{escape(heading)}</b></p>" if heading else ""
+    figures = "".join(
+        f'<figure style="margin:0;width:122px"><img src="{escape(uri)}" alt="{escape(words)}" '
+        f'style="width:120px;display:block;border-bottom:3px solid {TONE[tone]}">'
+        f'<figcaption style="font-size:11px;line-height:1.3">{escape(words)}</figcaption></figure>'
+        for uri, words, tone in pictures
+    )
+    return f'{head}<div style="display:flex;flex-wrap:wrap;gap:8px">{figures}</div>'
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a table of words."""
+    top = "".join(f"<th style='text-align:left'>{escape(h)}</th>" for h in head)
+    body = "".join(
+        "<tr>" + "".join(f"<td style='text-align:left'>{escape(c)}</td>" for c in row) + "</tr>"
+        for row in rows
+    )
+    return f"<table><tr>{top}</tr>{body}</table>"
+
+
+def _bar(
+    left: float, right: float, number: int, top: int, threshold: float, low: float, high: float
+) -> str:
+    scale = WIDTH_PX / (high - low)
+    height = max(1.5, number / top * (HEIGHT_PX - 6))
+    colour = style.BAD if (left + right) / 2 < threshold else style.GOOD
+    return (
+        f"<rect x='{(left - low) * scale:.1f}' y='{HEIGHT_PX - height:.1f}' "
+        f"width='{max(1.0, (right - left) * scale - 1):.1f}' height='{height:.1f}' "
+        f"fill='{colour}'/>"
+    )

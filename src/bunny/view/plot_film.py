@@ -1,0 +1,238 @@
+"""Figures about the film and its pictures: shots, sharpness, why pictures were left out, scenes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from bunny.view import style
+
+if TYPE_CHECKING:
+    from plotnine import ggplot
+
+NO_SCENE = "no scene"
+MAX_LANES = 24  # scene lanes that still read; the largest are shown
+
+
+def plot_shots(shot: pl.DataFrame, frame: pl.DataFrame, quality: pl.DataFrame) -> ggplot:
+    """Shots on a time line by kind, how each begins, and the pictures taken from them.
+
+    Parameters
+    ----------
+    shot, frame, quality : pl.DataFrame
+        Tables of those names; `quality` may be empty, then every picture counts as kept.
+    """
+    if shot.is_empty():
+        return style.nothing("no shots: stage extract has not run")
+    import plotnine as p9
+
+    bars = shot.select("start_s", "end_s", pl.col("kind").cast(pl.String))
+    begins = (
+        shot.select("start_s", how=pl.col("transition_in").cast(pl.String))
+        .filter(pl.col("how") != "start")
+        .with_columns(y=pl.lit(1.25))
+    )
+    taken = (
+        frame.select("frame_id", "timestamp_s")
+        .join(quality.select("frame_id", "is_kept"), on="frame_id", how="left")
+        .with_columns(
+            state=pl.when(pl.col("is_kept").fill_null(True))
+            .then(pl.lit("picture kept"))
+            .otherwise(pl.lit("picture left out")),
+            y=pl.lit(-0.25),
+        )
+    )
+    fill = {"static": "#BFD9EA", "dynamic": "#F3D9A4"}
+    shape = {"cut": "|", "fade": "v", "dissolve": "D"}
+    num_kept = taken.filter(pl.col("state") == "picture kept").height
+    return (
+        p9.ggplot()
+        + p9.geom_rect(
+            p9.aes(xmin="start_s", xmax="end_s", fill="kind"),
+            bars,
+            ymin=0,
+            ymax=1,
+            color=style.PAPER,
+            size=0.7,
+        )
+        + p9.geom_point(p9.aes("start_s", "y", shape="how"), begins, size=2.4, color=style.INK)
+        + p9.geom_point(p9.aes("timestamp_s", "y", color="state"), taken, size=1.6)
+        + p9.scale_fill_manual(values=fill, breaks=_present(fill, bars["kind"]))
+        + p9.scale_shape_manual(values=shape, breaks=_present(shape, begins["how"]))
+        + p9.scale_color_manual(values={"picture kept": style.GOOD, "picture left out": style.BAD})
+        + p9.scale_y_continuous(limits=(-0.5, 1.5), breaks=[], name="")
+        + style.time_axis()
+        + p9.labs(
+            title=f"{shot.height} shots",
+            subtitle=f"{taken.height} pictures taken, {num_kept} kept",
+        )
+        + style.theme(2.4)
+    )
+
+
+def plot_blur(quality: pl.DataFrame, threshold: float) -> ggplot:
+    """How sharp the pictures are, with the line below which they are left out.
+
+    Parameters
+    ----------
+    quality : pl.DataFrame
+        Table quality or measure; only `blur_score` is read.
+    threshold : float
+        `filtering.blur_threshold`, in [0, 1].
+    """
+    scores = quality.select(pl.col("blur_score").cast(pl.Float64)).drop_nulls()
+    if scores.is_empty():
+        return style.nothing("no sharpness: stage extract has not run or found no picture")
+    import plotnine as p9
+
+    scores = scores.with_columns(
+        side=pl.when(pl.col("blur_score") < threshold)
+        .then(pl.lit("blurred"))
+        .otherwise(pl.lit("sharp enough"))
+    )
+    below = scores.filter(pl.col("side") == "blurred").height
+    return (
+        p9.ggplot(scores, p9.aes("blur_score", fill="side"))
+        + p9.geom_histogram(breaks=_bins(40), color=style.PAPER, size=0.3)
+        + p9.geom_vline(xintercept=threshold, color=style.INK, linetype="dashed", size=0.7)
+        + p9.scale_fill_manual(values={"blurred": style.BAD, "sharp enough": style.GOOD})
+        + p9.scale_x_continuous(limits=(0, 1), name="blur_score (0 smeared, 1 sharp)")
+        + p9.scale_y_continuous(breaks=style.whole)
+        + p9.labs(
+            y="pictures",
+            title="How sharp the pictures are",
+            subtitle=f"{below} of {scores.height} below the threshold {threshold:g}",
+        )
+        + style.theme(2.8)
+    )
+
+
+def plot_reasons(quality: pl.DataFrame) -> ggplot:
+    """Why pictures were left out, one bar a reason."""
+    left_out = (
+        quality.filter(~pl.col("is_kept"))
+        .group_by(pl.col("reason").cast(pl.String))
+        .len("pictures")
+        .sort("pictures", "reason")
+    )
+    if left_out.is_empty():
+        return style.nothing("no picture was left out")
+    import plotnine as p9
+
+    return (
+        p9.ggplot(left_out, p9.aes("reason", "pictures"))
+        + p9.geom_col(fill=style.BAD, width=0.65)
+        + p9.geom_text(p9.aes(label="pictures"), ha="left", nudge_y=_nudge(left_out), size=9)
+        + p9.scale_x_discrete(limits=left_out["reason"].to_list(), name="")
+        + p9.scale_y_continuous(expand=(0, 0, 0.12, 0), breaks=style.whole)
+        + p9.coord_flip()
+        + p9.labs(title="Why pictures were left out", y="pictures")
+        + style.theme(1.1 + 0.32 * left_out.height)
+    )
+
+
+def plot_scenes(cluster: pl.DataFrame, frame: pl.DataFrame) -> ggplot:
+    """Scene clusters over time, one lane a scene, in the order they first appear.
+
+    Parameters
+    ----------
+    cluster : pl.DataFrame
+        Table cluster; rows of level scene are read.
+    frame : pl.DataFrame
+        Table frame, for the times.
+    """
+    points = scene_points(cluster, frame)
+    if points.is_empty():
+        return style.nothing("no scenes: stage cluster has not run")
+    import plotnine as p9
+
+    lanes = _largest_lanes(points)
+    points = points.filter(pl.col("lane").is_in(lanes))
+    spans = points.group_by("lane", "shot_index").agg(
+        first=pl.col("timestamp_s").min(), last=pl.col("timestamp_s").max()
+    )
+    colour = dict(zip(lanes, [style.PALETTE[i % 8] for i in range(len(lanes))], strict=True))
+    return (
+        p9.ggplot(points, p9.aes("timestamp_s", "lane", color="lane"))
+        + p9.geom_segment(
+            p9.aes(x="first", xend="last", yend="lane"), spans, size=4, alpha=0.35, lineend="round"
+        )
+        + p9.geom_point(size=1.8)
+        + p9.scale_color_manual(values=colour | {NO_SCENE: style.QUIET}, guide=None)
+        + p9.scale_y_discrete(limits=lanes[::-1], name="")
+        + style.time_axis()
+        + p9.expand_limits(x=(0, float(frame["timestamp_s"].max())))
+        + p9.labs(title=_scene_title(points, lanes))
+        + style.theme(1.1 + 0.24 * len(lanes))
+    )
+
+
+def scene_points(cluster: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
+    """Pictures with their time and `lane`: the scene, or "no scene" for noise."""
+    return (
+        cluster.filter(pl.col("level") == "scene")
+        .select(frame_id="item_id", lane=pl.col("cluster_id").fill_null(NO_SCENE))
+        .join(frame.select("frame_id", "shot_index", "timestamp_s"), on="frame_id")
+        .sort("timestamp_s")
+    )
+
+
+def plot_stage_times(times: pl.DataFrame) -> ggplot:
+    """How long each stage took.
+
+    Parameters
+    ----------
+    times : pl.DataFrame
+        Columns `name` (in run order) and `seconds`.
+    """
+    times = times.drop_nulls("seconds")
+    if times.is_empty():
+        return style.nothing("no stage has run")
+    import plotnine as p9
+
+    words = [style.duration(s) for s in times["seconds"]]
+    times = times.with_columns(word=pl.Series(words, dtype=pl.String))
+    total = style.duration(float(times["seconds"].sum()))
+    return (
+        p9.ggplot(times, p9.aes("name", "seconds"))
+        + p9.geom_col(fill=style.GOOD, width=0.65)
+        + p9.geom_text(
+            p9.aes(label="word"), ha="left", nudge_y=float(times["seconds"].max()) * 0.012, size=9
+        )
+        + p9.scale_x_discrete(limits=times["name"].to_list()[::-1], name="")
+        + p9.scale_y_continuous(expand=(0, 0, 0.16, 0), name="seconds")
+        + p9.coord_flip()
+        + p9.labs(title=f"Where the time went: {total} in all")
+        + style.theme(1.1 + 0.32 * times.height)
+    )
+
+
+def _scene_title(points: pl.DataFrame, lanes: list[str]) -> str:
+    noise = points.filter(pl.col("lane") == NO_SCENE).height
+    found = len([lane for lane in lanes if lane != NO_SCENE])
+    return f"{found} scenes" + (f", {noise} of the pictures in none" if noise else "")
+
+
+def _largest_lanes(points: pl.DataFrame) -> list[str]:
+    """Names of the largest scenes in order of first appearance; noise comes last."""
+    sizes = points.group_by("lane").agg(size=pl.len(), first=pl.col("timestamp_s").min())
+    named = sizes.filter(pl.col("lane") != NO_SCENE).sort("size", "lane", descending=[True, False])
+    lanes = named.head(MAX_LANES).sort("first", "lane")["lane"].to_list()
+    return lanes + ([NO_SCENE] if named.height < sizes.height else [])
+
+
+def _bins(number: int) -> list[float]:
+    """Edges of equal bins over [0, 1]."""
+    return [i / number for i in range(number + 1)]
+
+
+def _nudge(table: pl.DataFrame) -> float:
+    """Room between a bar and its number."""
+    return float(table["pictures"].max()) * 0.012
+
+
+def _present(values: dict[str, str], column: pl.Series) -> list[str]:
+    """Names of `values` that occur, so that the legend shows no others."""
+    seen = set(column.to_list())
+    return [name for name in values if name in seen]

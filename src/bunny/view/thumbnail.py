@@ -1,0 +1,90 @@
+"""Small pictures for widgets, made once and kept in one file, so that a slider opens no picture."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import polars as pl
+
+from bunny.table import store
+from bunny.view import gallery
+from bunny.view.tile import Tile
+
+SIZE_PX = (120, 90)
+JPEG_QUALITY = 70
+MAX_THUMBNAILS = 2000  # about 6 MB in the notebook's memory; a widget shows a spread of them
+SCHEMA = {"key": pl.String, "jpeg": pl.Binary}
+
+
+def load(cache: Path, tiles: Mapping[str, Tile]) -> dict[str, str]:
+    """Give a data URI for each tile, reading only pictures that are not in the cache.
+
+    Parameters
+    ----------
+    cache : Path
+        A parquet file; made or extended.
+    tiles : mapping of id to Tile
+
+    Returns
+    -------
+    dict of id to str
+        `data:image/jpeg;base64,…`; a picture that cannot be read gives a grey tile.
+    """
+    known = _read(cache)
+    keys = {name: _key(tile) for name, tile in tiles.items()}
+    by_file = _newest_of_missing(known) if any("|gone|" in k for k in keys.values()) else {}
+    fresh: dict[str, bytes] = {}
+    uris: dict[str, str] = {}
+    for name, tile in tiles.items():
+        key = keys[name]
+        jpeg = known.get(key) or by_file.get(_place(tile))
+        if jpeg is None:
+            jpeg = fresh[key] = _jpeg(tile)
+        uris[name] = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+    if fresh:
+        _write(cache, known | fresh)
+    return uris
+
+
+def _jpeg(tile: Tile) -> bytes:
+    with io.BytesIO() as stream:
+        gallery.thumbnail(tile, SIZE_PX).save(stream, format="JPEG", quality=JPEG_QUALITY)
+        return stream.getvalue()
+
+
+def _key(tile: Tile) -> str:
+    """Name of a thumbnail: place, box, size and time of the file; a new picture has another."""
+    try:
+        stat = tile.file.stat() if tile.file else None
+    except OSError:
+        stat = None
+    version = "gone|" if stat is None else f"{stat.st_size}|{stat.st_mtime_ns}"
+    return f"{_place(tile)}|{version}"
+
+
+def _place(tile: Tile) -> str:
+    box = "" if tile.box is None else ",".join(f"{v:.1f}" for v in tile.box)
+    return f"{tile.file.name if tile.file else ''}|{box}"
+
+
+def _newest_of_missing(known: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What was last seen at each place, for files that were removed since."""
+    return {"|".join(key.split("|")[:2]): jpeg for key, jpeg in known.items()}
+
+
+def _read(cache: Path) -> dict[str, bytes]:
+    if not cache.exists():
+        return {}
+    try:
+        table = pl.read_parquet(cache, columns=list(SCHEMA), memory_map=False)
+    except (pl.exceptions.PolarsError, OSError):
+        return {}  # a cache: it is made again
+    return dict(table.iter_rows())
+
+
+def _write(cache: Path, thumbnails: Mapping[str, bytes]) -> None:
+    rows: Iterable[tuple[str, bytes]] = sorted(thumbnails.items())
+    store.write_parquet(cache, pl.DataFrame(list(rows), schema=SCHEMA, orient="row"))

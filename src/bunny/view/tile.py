@@ -1,0 +1,216 @@
+"""Which pictures a gallery shows and what stands under each; no picture is opened here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import polars as pl
+
+from bunny.view import plot_film, style
+
+Item = TypeVar("Item")
+Box = tuple[float, float, float, float]
+BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
+UNKNOWN = "unknown"
+NOBODY = "nobody found again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """One picture of a gallery."""
+
+    file: Path | None
+    title: str = ""
+    note: str = ""
+    box: Box | None = None  # cut out this part, in pixels of the file, with a margin
+    tone: str = ""  # good, bad or plain: the colour of its edge
+
+
+def spread(items: Sequence[Item], limit: int) -> list[Item]:
+    """At most `limit` items, evenly over the sequence, first and last among them.
+
+    Examples
+    --------
+    >>> spread(range(9), 3)
+    [0, 4, 8]
+    """
+    if limit <= 0:
+        return []
+    if len(items) <= limit:
+        return list(items)
+    if limit == 1:
+        return [items[0]]
+    return [items[round(i * (len(items) - 1) / (limit - 1))] for i in range(limit)]
+
+
+def kept(root: Path, frame: pl.DataFrame, quality: pl.DataFrame, limit: int = 24) -> list[Tile]:
+    """Pictures that stayed, spread over the film, with time and sharpness."""
+    rows = _timed(frame, quality).filter(pl.col("is_kept")).to_dicts()
+    return [
+        Tile(
+            file=_file(root, row["file"]),
+            title=style.clock(row["timestamp_s"]),
+            note=f"sharp {_number(row['blur_score'])}",
+            tone="good",
+        )
+        for row in spread(rows, limit)
+    ]
+
+
+def rejected(root: Path, frame: pl.DataFrame, quality: pl.DataFrame, limit: int = 24) -> list[Tile]:
+    """Pictures that were left out and why, reason by reason, each reason with a fair share."""
+    rows = _timed(frame, quality).filter(~pl.col("is_kept")).sort("why", "timestamp_s")
+    groups = [g.to_dicts() for g in rows.partition_by("why", maintain_order=True)]
+    return [
+        Tile(
+            file=_file(root, row["file"]),
+            title=row["why"],
+            note=f"{style.clock(row['timestamp_s'])}, sharp {_number(row['blur_score'])}",
+            tone="bad",
+        )
+        for group in groups
+        for row in spread(group, max(1, limit // len(groups)))
+    ]
+
+
+def subjects(root: Path, label: pl.DataFrame, frame: pl.DataFrame, limit: int = 12) -> list[Tile]:
+    """Faces and regions by character, nearest first; at most `limit` of each, unknown ones last."""
+    rows = label.join(frame.select("frame_id", "file", "timestamp_s"), on="frame_id").sort(
+        "character", "distance", "subject_id", nulls_last=True
+    )
+    return [
+        Tile(
+            file=_file(root, row["file"]),
+            title=row["character"] or UNKNOWN,
+            note=f"distance {_number(row['distance'])}, {style.clock(row['timestamp_s'])}",
+            box=tuple(row[c] for c in BOX),
+            tone="good" if row["character"] else "plain",
+        )
+        for group in rows.partition_by("character", maintain_order=True)
+        for row in spread(group.to_dicts(), limit)
+    ]
+
+
+def scenes(
+    root: Path, cluster: pl.DataFrame, frame: pl.DataFrame, limit: int = 6
+) -> dict[str, list[Tile]]:
+    """A row of pictures for each scene, in order of first appearance, those of no scene last."""
+    points = plot_film.scene_points(cluster, frame).join(
+        frame.select("frame_id", "file"), on="frame_id"
+    )
+    rows = {
+        group["lane"][0]: [
+            Tile(file=_file(root, row["file"]), title=style.clock(row["timestamp_s"]))
+            for row in spread(group.to_dicts(), limit)
+        ]
+        for group in points.partition_by("lane", maintain_order=True)
+    }
+    noise = rows.pop(plot_film.NO_SCENE, None)
+    return rows | ({plot_film.NO_SCENE: noise} if noise else {})
+
+
+def shots(root: Path, shot: pl.DataFrame, frame: pl.DataFrame, limit: int = 48) -> list[Tile]:
+    """The first picture of each shot, with the shot's number, time and how it begins."""
+    first = frame.sort("frame_index").group_by("shot_index", maintain_order=True).first()
+    rows = shot.sort("shot_index").join(
+        first.select("shot_index", "file"), on="shot_index", how="left", maintain_order="left"
+    )
+    return [
+        Tile(
+            file=_file(root, row["file"]),
+            title=f"shot {row['shot_index']}",
+            note=f"{style.clock(row['start_s'])}, {row['transition_in']}",
+        )
+        for row in spread(rows.to_dicts(), limit)
+    ]
+
+
+def unknown_people(
+    root: Path, cluster: pl.DataFrame, face: pl.DataFrame, frame: pl.DataFrame, limit: int = 6
+) -> dict[str, list[Tile]]:
+    """A row of faces for each unknown person, the most frequent first; those of nobody last."""
+    rows = (
+        cluster.filter(pl.col("level") == "unknown")
+        .select(face_id="item_id", person=pl.col("cluster_id").fill_null(NOBODY))
+        .join(face.select("face_id", "frame_id", *BOX), on="face_id")
+        .join(frame.select("frame_id", "file", "timestamp_s"), on="frame_id")
+        .with_columns(size=pl.len().over("person"), is_nobody=pl.col("person") == NOBODY)
+        .sort("is_nobody", "size", "person", "timestamp_s", descending=[False, True, False, False])
+    )
+    return {
+        group["person"][0]: [
+            Tile(
+                file=_file(root, row["file"]),
+                title=style.clock(row["timestamp_s"]),
+                box=tuple(row[c] for c in BOX),
+            )
+            for row in spread(group.to_dicts(), limit)
+        ]
+        for group in rows.partition_by("person", maintain_order=True)
+    }
+
+
+def captions(root: Path, caption: pl.DataFrame, frame: pl.DataFrame, limit: int = 12) -> list[Tile]:
+    """Pictures with the newest caption of each, or the reason why there is none."""
+    newest = caption.sort("version").group_by("frame_id").last()
+    rows = newest.join(frame.select("frame_id", "file", "timestamp_s"), on="frame_id")
+    return [
+        Tile(
+            file=_file(root, row["file"]),
+            title=style.clock(row["timestamp_s"]),
+            note=row["text"] or f"{row['status']}: {row['error']}",
+            tone="plain" if row["text"] else "bad",
+        )
+        for row in spread(rows.sort("timestamp_s").to_dicts(), limit)
+    ]
+
+
+def dataset(root: Path, table: pl.DataFrame, limit: int = 60) -> list[Tile]:
+    """The training pictures; held-out ones have another edge."""
+    return [
+        Tile(
+            file=_file(root, row["file"]),
+            title=row["shot_size"] + (", held out" if row["split"] == "held-out" else ""),
+            note=row["caption"],
+            tone="plain" if row["split"] == "held-out" else "good",
+        )
+        for row in spread(table.sort("image_id").to_dicts(), limit)
+    ]
+
+
+def drawings(root: Path, picture: pl.DataFrame) -> dict[str, list[Tile]]:
+    """For each prompt its drawings: for each seed the base alone, then with the adapter."""
+    rows = picture.sort("seed", pl.col("adapter_file").is_not_null(), "picture_id").to_dicts()
+    prompts = dict.fromkeys(picture.sort("picture_id")["prompt"].to_list())
+    return {p: [_drawing(root, row) for row in rows if row["prompt"] == p] for p in prompts}
+
+
+def _drawing(root: Path, row: dict) -> Tile:
+    has_adapter = row["adapter_file"] is not None
+    score = "" if row["similarity"] is None else f", similarity {row['similarity']:.2f}"
+    return Tile(
+        file=_file(root, row["file"]),
+        title="adapter" if has_adapter else "base",
+        note=row["error"] or f"seed {row['seed']}{score}",
+        tone="good" if has_adapter else "plain",
+    )
+
+
+def _timed(frame: pl.DataFrame, quality: pl.DataFrame) -> pl.DataFrame:
+    """Quality with the file and time of each picture, in film order."""
+    return (
+        quality.select("frame_id", "blur_score", "is_kept", why=pl.col("reason").cast(pl.String))
+        .join(frame.select("frame_id", "file", "timestamp_s"), on="frame_id")
+        .sort("timestamp_s", "frame_id")
+    )
+
+
+def _file(root: Path, name: str | None) -> Path | None:
+    return None if name is None else root / name
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2f}"

@@ -1,0 +1,184 @@
+"""The notebooks are thin and clean, and the runner says what it refuses."""
+
+import ast
+import itertools
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from bunny import notebook, pipeline
+from bunny.config import Config
+from bunny.error import StageError, UserError
+
+FOLDER = Path(__file__).resolve().parents[1] / "notebook"
+NAMES = ["00_start", *notebook.NOTEBOOK.values()]
+MAX_LINES = 15
+BANNED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.For, ast.While)
+COMMON = {"film_id", "data_dir", "is_interactive", "overrides"}
+
+
+def read(name: str):
+    return nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+
+
+def code(book) -> list:
+    return [cell for cell in book.cells if cell.cell_type == "code"]
+
+
+def parameter_cell(book):
+    (cell,) = [c for c in book.cells if "parameters" in c.metadata.get("tags", [])]
+    return cell
+
+
+def test_one_notebook_a_stage_in_run_order():
+    assert list(notebook.NOTEBOOK) == list(pipeline.STAGE)
+    assert notebook.NOTEBOOK["filter"] == "02_filter"
+    assert sorted(p.stem for p in FOLDER.glob("*.ipynb")) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_notebook_is_thin(name):
+    for cell in code(read(name)):
+        assert len(cell.source.splitlines()) <= MAX_LINES, cell.source
+        found = [n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, BANNED)]
+        assert not found, cell.source
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_notebook_is_clean(name):
+    text = (FOLDER / f"{name}.ipynb").read_text(encoding="utf-8")
+    book = read(name)
+    nbformat.validate(book)
+    assert all(not c.outputs and c.execution_count is None for c in code(book))
+    assert set(book.metadata) == {"kernelspec", "language_info"}
+    assert book.metadata.kernelspec.name == "python3"
+    assert len({c.id for c in book.cells}) == len(book.cells)
+    assert str(FOLDER.parent) not in text and str(Path.home()) not in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_notebook_begins_with_its_question_and_tables(name):
+    first = read(name).cells[0]
+    number, _, word = name.partition("_")
+    assert first.cell_type == "markdown"
+    assert first.source.startswith(f"# {number} {word[:4].capitalize()}")
+    assert "?" in first.source and "Reads" in first.source and "rites" in first.source
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_are_plain_literals_that_papermill_can_read(name):
+    import papermill
+
+    cell = parameter_cell(read(name))
+    lines = ast.parse(cell.source).body
+    assert all(isinstance(line, ast.AnnAssign) for line in lines)
+    values = {line.target.id: ast.literal_eval(line.value) for line in lines}
+    assert set(papermill.inspect_notebook(FOLDER / f"{name}.ipynb")) == set(values)
+    assert set(values) >= COMMON
+    assert values["film_id"] == "" and values["is_interactive"] is True
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_text_stands_before_each_picture(name):
+    cells = read(name).cells
+    for before, cell in itertools.pairwise(cells):
+        is_figure = re.search(r"(?m)^(plot_|gallery\.|widget\.)", cell.source)
+        if cell.cell_type == "code" and is_figure:
+            assert before.cell_type == "markdown", cell.source
+
+
+@pytest.mark.parametrize("stage", list(notebook.NOTEBOOK))
+def test_stage_runs_through_the_pipeline(stage):
+    text = "\n".join(c.source for c in code(read(notebook.NOTEBOOK[stage])))
+    assert f'pipeline.run_stage("{stage}", space, config)' in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_settings_are_real(name):
+    """Each `section.key` that a notebook sets is a key of the settings."""
+    text = "\n".join(c.source for c in code(read(name)))
+    for section, key in re.findall(r'"(\w+)\.(\w+)":', text):
+        assert key in getattr(Config(), section).model_dump()
+
+
+def test_unknown_parameter_is_refused_by_name():
+    path = FOLDER / "02_filter.ipynb"
+    with pytest.raises(UserError, match="02_filter: unknown parameter blur; expected one of film"):
+        notebook.check_parameters(path, {"film_id": "x", "blur": 1})
+    notebook.check_parameters(path, {"blur_threshold": 0.3})
+
+
+def test_missing_notebook_is_refused(tmp_path):
+    with pytest.raises(UserError, match="expected a notebook, found none"):
+        notebook.check_parameters(tmp_path / "09_none.ipynb", {})
+
+
+def test_no_notebook_folder_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="run inside the project"):
+        notebook.notebook_dir()
+
+
+def test_overrides_skip_what_is_as_configured():
+    chosen = {"a.b": None, "a.c": 0.5, "a.d": ["x"], "a.e": "tags", "a.f": False}
+    assert notebook.overrides_of(chosen) == ["a.c=0.5", 'a.d=["x"]', 'a.e="tags"', "a.f=false"]
+
+
+def test_start_without_a_film_makes_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert notebook.start("", "", None) == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_start_refuses_a_film_that_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="found no such file"):
+        notebook.start("no.mp4", "", str(tmp_path / "data"))
+
+
+def write_book(path: Path, *sources: str) -> Path:
+    cells = [nbformat.v4.new_code_cell(s) for s in sources]
+    cells[0].metadata["tags"] = ["parameters"]
+    kernel = {"name": "python3", "language": "python", "display_name": "x"}
+    book = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(book, path)
+    return path
+
+
+@pytest.mark.notebook
+def test_execute_uses_this_interpreter_and_its_parameters(tmp_path):
+    book = write_book(
+        tmp_path / "a.ipynb", "x: int = 1", "import sys, os\nprint(sys.executable, x, os.getcwd())"
+    )
+    home = os.environ.get("JUPYTER_PATH")
+    notebook.execute(book, tmp_path / "copy" / "a.ipynb", {"x": 41})
+    (text,) = [o for c in code(nbformat.read(tmp_path / "copy" / "a.ipynb", 4)) for o in c.outputs]
+    assert text.text.split() == [sys.executable, "41", str(tmp_path)]
+    assert os.environ.get("JUPYTER_PATH") == home
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize(
+    ("line", "kind", "words"),
+    [
+        (
+            "from bunny.error import UserError; raise UserError('a: expected b, got c; do d')",
+            UserError,
+            r"notebook a, cell 3: a: expected b, got c; do d \(executed copy: ",
+        ),
+        ("1 / 0", StageError, r"notebook a, cell 3: ZeroDivisionError: division by zero \("),
+        ("import os; os._exit(3)", StageError, "expected its kernel to live, it died"),
+    ],
+)
+def test_a_failing_cell_is_one_sentence_and_the_copy_is_kept(tmp_path, line, kind, words):
+    book = write_book(tmp_path / "a.ipynb", "x: int = 1", "print('done')", line, "print('never')")
+    copy = tmp_path / "copy.ipynb"
+    with pytest.raises(kind, match=words) as caught:
+        notebook.execute(book, copy, {})
+    assert type(caught.value) is kind
+    assert "done" in json.dumps([c.get("outputs") for c in nbformat.read(copy, 4).cells])

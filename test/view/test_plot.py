@@ -1,0 +1,96 @@
+import polars as pl
+import pytest
+
+from bunny.table import store
+from bunny.view import plot_film, plot_people, plot_training, style, variety
+
+TIMES = pl.DataFrame({"name": ["extract", "filter"], "seconds": [90.0, 0.02]})
+PLOT = {
+    "shots": lambda t: plot_film.plot_shots(t("shot"), t("frame"), t("quality")),
+    "blur": lambda t: plot_film.plot_blur(t("quality"), 0.2),
+    "reasons": lambda t: plot_film.plot_reasons(t("quality")),
+    "scenes": lambda t: plot_film.plot_scenes(t("cluster"), t("frame")),
+    "similarity": lambda t: plot_people.plot_similarity(t("label"), 0.45, 0.42),
+    "presence": lambda t: plot_people.plot_presence(t("label"), t("frame")),
+    "captions": lambda t: plot_people.plot_captions(t("caption")),
+    "loss": lambda t: plot_training.plot_loss(t("training_step")),
+    "drawings": lambda t: plot_training.plot_picture_similarity(t("picture")),
+    "coverage": lambda t: plot_training.plot_coverage(t("dataset"), t("cluster")),
+    "neighbours": lambda t: plot_training.plot_neighbours(
+        variety.nearest(t("dataset"), t("embedding"))
+    ),
+}
+
+
+def width_px(png: bytes) -> int:
+    return int.from_bytes(png[16:20], "big")
+
+
+@pytest.mark.parametrize("name", PLOT)
+def test_plot_of_a_film(name, table):
+    """Drawn without a warning (they are errors) at the size of the theme."""
+    png = style.to_png(PLOT[name](table))
+    assert width_px(png) in (round(8.0 * 96), round(5.5 * 96), round(5.0 * 96))
+
+
+@pytest.mark.parametrize("name", PLOT)
+def test_plot_of_nothing_says_so(name):
+    figure = PLOT[name](lambda name: store.from_rows(name, []))
+    assert type(figure.layers[0].geom).__name__ == "geom_text"
+    assert style.to_png(figure).startswith(b"\x89PNG")
+
+
+def test_plots_of_one_row(table):
+    one = {n: table(n).head(1) for n in ("shot", "frame", "quality", "cluster", "training_step")}
+    one["picture"] = table("picture").head(1)
+    for name in ("shots", "blur", "scenes", "loss", "drawings"):
+        assert style.to_png(PLOT[name](one.get)).startswith(b"\x89PNG")
+
+
+def test_shots_counts_pictures_without_a_decision_as_kept(table):
+    quality = table("quality").head(0)
+    figure = plot_film.plot_shots(table("shot"), table("frame"), quality)
+    assert figure.labels.subtitle == "24 pictures taken, 24 kept"
+
+
+def test_a_score_at_the_threshold_is_sharp_enough():
+    quality = pl.DataFrame({"blur_score": [0.1, 0.25, 0.5, None]})
+    figure = plot_film.plot_blur(quality, 0.25)
+    assert figure.labels.subtitle == "1 of 3 below the threshold 0.25"
+
+
+def test_scenes_are_lanes_and_noise_comes_last(table):
+    points = plot_film.scene_points(table("cluster"), table("frame"))
+    lanes = plot_film._largest_lanes(points)
+    assert lanes == ["scene-000", "scene-001", "scene-002", plot_film.NO_SCENE]
+
+
+def test_only_so_many_lanes_as_read_well():
+    points = pl.DataFrame(
+        {
+            "lane": [f"s{i:02d}" for i in range(40)] + ["s07"],
+            "timestamp_s": [float(i) for i in range(41)],
+        }
+    )
+    lanes = plot_film._largest_lanes(points)
+    assert len(lanes) == plot_film.MAX_LANES
+    assert "s07" in lanes and "s39" not in lanes
+
+
+def test_stage_times_say_the_sum():
+    assert (
+        plot_film.plot_stage_times(TIMES).labels.title == "Where the time went: 1 min 30 s in all"
+    )
+
+
+def test_coverage_counts(table):
+    dataset = table("dataset").head(3).with_columns(shot_size=pl.lit("wide"))
+    cluster = table("cluster")
+    counts = plot_training.coverage(dataset, cluster)
+    assert counts["pictures"].sum() == 3
+    assert set(counts["shot_size"]) == {"wide"}
+
+
+def test_coverage_without_clusters(table):
+    counts = plot_training.coverage(table("dataset"), table("cluster").head(0))
+    assert set(counts["scene"]) == {"no scene"}

@@ -1,0 +1,192 @@
+import json
+import shutil
+from html.parser import HTMLParser
+
+import polars as pl
+import pytest
+
+from bunny import sample, workspace
+from bunny.config import Config
+from bunny.table import store
+from bunny.view import report, report_model, truth
+from bunny.view.report_part import plural, share
+
+MAX_BYTES = 8_000_000
+
+
+class Page(HTMLParser):
+    """Collects what a test asks of a page."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.sections, self.sources, self.open_tags = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.open_tags.append(tag)
+        if tag == "section":
+            self.sections.append(values["id"])
+        for name in ("src", "href"):
+            if name in values:
+                self.sources.append(values[name])
+
+
+@pytest.fixture(scope="module")
+def page(shared_space) -> str:
+    return report.write(shared_space, Config()).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def data(space, settings) -> report.Data:
+    return report.Data(root=space.root, film_id=space.film_id, config=settings)
+
+
+def test_report_of_a_film_has_every_section(page):
+    assert Page(page).sections == [
+        "input",
+        "stages",
+        "pictures",
+        "people",
+        "scenes",
+        "captions",
+        "training-set",
+        "fine-tune",
+        "drawings",
+    ]
+    assert len(page.encode()) < MAX_BYTES
+
+
+def test_report_needs_nothing_beside_it(page):
+    found = Page(page)
+    assert found.sources
+    assert all(s.startswith(("data:image/", "#")) for s in found.sources)
+    assert "script" not in found.open_tags and "link" not in found.open_tags
+    assert "url(" not in page and "@import" not in page
+
+
+def test_report_says_what_the_tables_say(page):
+    assert "18 of 24 (75 %) are good enough" in page
+    assert "12 pictures from 8 shots; 2 are held out" in page
+    assert "toy base" in page
+    assert "drawings are more like the held-out pictures of the character" in page
+    assert "0.330 without, 0.680 with" in page
+    assert "0.950 before, 0.700 after (-26.3 %)" in page
+    assert "the loss fell" in page
+    assert "300 MiB" in page
+
+
+def test_report_before_any_stage_has_run(empty_space, settings):
+    text = report.write(empty_space, settings).read_text(encoding="utf-8")
+    assert len(Page(text).sections) == 9
+    assert text.count('class="missing"') == 9
+    assert "Nothing has run for this film yet." in text
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("film", "reference", "embedding", "training_step"),
+        ("shot", "quality", "label", "dataset"),
+        ("frame", "cluster", "caption", "training_run", "picture", "face", "region"),
+    ],
+)
+def test_report_without_some_tables(names, space, settings):
+    for name in names:
+        (space.table / f"{name}.parquet").unlink()
+    assert len(Page(report.write(space, settings).read_text("utf-8")).sections) == 9
+
+
+def test_pictures_that_are_gone_are_grey_tiles(space, data):
+    before = report_model.drawings(data).groups[0].tiles[0]
+    shutil.rmtree(space.root / "picture")
+    after = report_model.drawings(data).groups[0].tiles[0]
+    assert after.uri.startswith("data:image/jpeg") and after.uri != before.uri
+
+
+def test_names_are_escaped(space, settings, table):
+    evil = "<script>alert(1)</script>"
+    label = table("label").with_columns(character=pl.lit(evil))
+    store.write(space.table, "label", label)
+    store.write(space.table, "dataset", table("dataset").with_columns(character=pl.lit(evil)))
+    store.write(space.table, "picture", table("picture").with_columns(prompt=pl.lit(evil)))
+    text = report.write(space, settings).read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_loss_that_did_not_fall_is_said(space, data, table):
+    run = table("training_run").with_columns(held_out_loss_last=pl.lit(0.96, pl.Float32))
+    store.write(space.table, "training_run", run)
+    assert "did not fall" in report_model.fine_tune(data).texts[0]
+
+
+@pytest.mark.parametrize(
+    ("base", "adapter", "word"),
+    [(0.3, 0.31, "not noticeably more like"), (0.3, 0.5, "more like"), (0.5, 0.3, "less like")],
+)
+def test_similarity_in_words(space, data, table, base, adapter, word):
+    score = pl.when(pl.col("adapter_file").is_null()).then(base).otherwise(adapter)
+    picture = table("picture").with_columns(similarity=score.cast(pl.Float32))
+    store.write(space.table, "picture", picture)
+    assert f"the drawings are {word}" in report_model.drawings(data).texts[1]
+
+
+def test_nothing_trained_says_why(space, data, table):
+    store.write(space.table, "training_run", table("training_run").clear())
+    record = {"name": "finetune", "status": "done", "note": "nobody is labelled"}
+    store.write_bytes(space.stage("finetune") / "stage.json", json.dumps(record).encode())
+    assert report_model.fine_tune(data).missing == "nobody is labelled"
+
+
+def test_truth_is_judged_on_the_sample_only(space, data, table):
+    assert report_model.truth(data) is None
+    film = table("film").with_columns(content_hash=pl.lit(workspace.hash_file(sample.film_path())))
+    store.write(space.table, "film", film)
+    data = report.Data(root=data.root, film_id=data.film_id, config=data.config)
+    rows = report_model.truth(data).grids[0].rows
+    assert [row[0] for row in rows[:2]] == ["shots", "names, all"]
+
+
+def shots(starts: list[int]) -> pl.DataFrame:
+    return pl.DataFrame({"first_frame_index": starts})
+
+
+def test_cuts_by_hand():
+    true = pl.DataFrame(
+        {
+            "shot_index": [0, 1, 2, 3],
+            "first_frame_index": [0, 100, 200, 300],
+            "transition_first_frame_index": [None, None, 190, None],
+            "transition_end_frame_index": [None, None, 210, None],
+        }
+    )
+    score = truth.score_cuts(shots([0, 101, 195, 250]), true)
+    assert (score.num_right, score.precision, score.recall) == (2, 2 / 3, 2 / 3)
+    assert truth.score_cuts(shots([0]), true).recall == 0
+    assert truth.score_cuts(shots([0]), true).precision is None
+
+
+def test_names_by_hand():
+    frame = pl.DataFrame({"frame_id": ["f0", "f1", "f2"], "frame_index": [0, 10, 20]})
+    box = pl.DataFrame(
+        {
+            "frame_index": [0, 10, 20, 20, 30],
+            "character": ["clover", "clover", "clover", "bolt", "clover"],
+            "visible_share": [1.0, 0.9, 0.1, 1.0, 1.0],
+        }
+    )
+    label = pl.DataFrame(
+        {"frame_id": ["f0", "f2", "f1", "f0"], "character": ["clover", "clover", "pip", None]}
+    )
+    scores = {s.what: s for s in truth.score_names(label, frame, box, ["clover", "pip"])}
+    # f2: hardly visible, so clover need not be named there but may be; bolt has no reference
+    assert (scores["name clover"].precision, scores["name clover"].recall) == (1.0, 0.5)
+    assert (scores["name pip"].precision, scores["name pip"].recall) == (0.0, None)
+    assert (scores["names, all"].precision, scores["names, all"].recall) == (2 / 3, 0.5)
+
+
+def test_words():
+    assert share(0, 0) == "0"
+    assert plural(0, "shot") == "0 shots"
+    assert plural(1200, "shot") == "1,200 shots"
