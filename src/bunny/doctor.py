@@ -32,9 +32,9 @@ CREDENTIALS = {
     "OPENAI_API_KEY": "captions by OpenAI",
     "ANTHROPIC_API_KEY": "captions by Anthropic",
     "LOCAL_API_KEY": "a local caption server that asks for a key",
-    "AWS_ACCESS_KEY_ID": "captions by Bedrock, films from S3",
-    "AWS_SECRET_ACCESS_KEY": "captions by Bedrock, films from S3",
-    "AWS_PROFILE": "captions by Bedrock, films from S3",
+    "AWS_ACCESS_KEY_ID": "captions by Bedrock",
+    "AWS_SECRET_ACCESS_KEY": "captions by Bedrock",
+    "AWS_PROFILE": "captions by Bedrock",
     "HF_TOKEN": "gated base models",
 }
 # Extras of pyproject.toml and a module that tells that they are there.
@@ -42,7 +42,7 @@ EXTRAS = {
     "hub": ("hf_xet", "base models from a hub"),
     "postgres": ("adbc_driver_postgresql", "publishing tables to Postgres"),
     "ray": ("ray", "many films at once"),
-    "s3": ("s3fs", "films and workspaces in object storage"),
+    "s3": ("s3fs", "object storage"),
     "search": ("usearch", "search over more than a million vectors"),
 }
 
@@ -153,7 +153,7 @@ def _models() -> list[Finding]:
 
     found = [(m.name, m.licence, m.role, model.is_present(m)) for m in model.MODELS.values()]
     card = base.embedded_card()
-    found.append(("toy base", card["licence"], "diffusion base (small)", bool(card["is_present"])))
+    found.append(("toy", card.get("licence", ""), "diffusion base, very small", bool(card)))
     return [
         Finding(
             group="models",
