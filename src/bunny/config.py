@@ -61,7 +61,7 @@ class Extraction(_Section):
     quality: int = Field(95, ge=1, le=100)
     cut_threshold: float = Field(1.0, gt=0, le=10)
     min_shot_frames: int = Field(4, ge=1, le=1000)
-    static_motion: float = Field(0.012, ge=0, le=1)
+    static_motion: float = Field(0.006, ge=0, le=1)
     frames_per_dynamic_shot: int = Field(3, ge=1, le=100)
     extra_interval_seconds: float = Field(0.0, ge=0, le=3600)
 
@@ -74,7 +74,7 @@ class Filtering(_Section):
     keep_best_per_batch: int = Field(1, ge=1, le=10_000)
     min_brightness: float = Field(0.06, ge=0, le=1)
     max_brightness: float = Field(0.96, ge=0, le=1)
-    min_contrast: float = Field(0.03, ge=0, le=1)
+    min_contrast: float = Field(0.02, ge=0, le=1)
     duplicate_distance: int = Field(4, ge=0, le=64)
 
 
@@ -86,11 +86,11 @@ class Detection(_Section):
     min_face_score: float = Field(0.7, ge=0, le=1)
     min_face_px: int = Field(24, ge=4, le=4000)
     max_faces_per_frame: int = Field(20, ge=1, le=1000)
-    similarity_threshold: float = Field(0.45, ge=-1, le=1)
+    similarity_threshold: float = Field(0.40, ge=-1, le=1)
     min_margin: float = Field(0.05, ge=0, le=2)
     is_drawn_enabled: bool = True
-    drawn_threshold: float = Field(0.42, ge=-1, le=1)
-    drawn_margin: float = Field(0.03, ge=0, le=2)
+    drawn_threshold: float = Field(0.45, ge=-1, le=1)
+    drawn_margin: float = Field(0.10, ge=0, le=2)
 
 
 class Clustering(_Section):

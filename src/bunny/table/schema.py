@@ -155,7 +155,8 @@ class Region(dy.Schema):
     x1_px = dy.Float32()
     y1_px = dy.Float32()
     similarity = dy.Float32(min=-1, max=1)  # centred cosine to the nearest reference picture
-    margin = dy.Float32()  # similarity minus the best other candidate's in this frame
+    margin = dy.Float32()  # similarity minus the best other candidate's at the same window
+    support = dy.Float32(nullable=True)  # half similarity, half its mean over the shot's frames
     model = dy.String()
 
 

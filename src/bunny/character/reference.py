@@ -1,0 +1,188 @@
+"""What the user's pictures of the characters give: whose they are, and by which route each serves.
+
+A picture with exactly one face gives a face reference. One without a face shows a drawn or animal
+character and is compared as a whole with windows of the film. One with several faces is refused,
+because nobody can say who is meant; the run goes on with the character's other pictures. When one
+of a character's pictures has no face, the character is taken for a drawn one whose face is found
+only by chance, and all of its pictures also serve the second route.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from bunny.character.detect import Detector
+from bunny.character.embed import Recogniser
+from bunny.error import UserError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+MAX_NAME = 64
+MAX_PICTURE_PX = 1600  # longer side kept in memory; faces and drawings need less
+MIN_SHARE_OF_LARGEST = 0.4  # height of a second face that is still somebody and no bystander
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One reference picture on disk."""
+
+    reference_id: str  # "<character>/<file>"
+    character: str
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """What one picture gave; `error` says why it is of no use."""
+
+    source: Source
+    content_hash: str
+    num_faces: int
+    face_embedding: np.ndarray | None
+    error: str | None
+
+
+def list_sources(folder: Path) -> list[Source]:
+    """Find `<name>.jpg` and `<name>/*.jpg` (also png, webp, bmp), sorted by reference id.
+
+    Raises
+    ------
+    UserError
+        If a name is hidden, looks like a path, is too long, or leads out of the folder.
+    """
+    found = []
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            pictures = [p for p in sorted(path.iterdir()) if _is_picture(p)]
+            found += [_source(folder, path.name, p) for p in pictures]
+        elif path.suffix.lower() in SUFFIXES:
+            found.append(_source(folder, path.stem, path))
+    return sorted(found, key=lambda source: source.reference_id)
+
+
+def check_name(name: str) -> str:
+    """Refuse a character's name that cannot be a folder, a label and a caption at once.
+
+    Raises
+    ------
+    UserError
+        Saying what is wrong with it.
+    """
+    reason = ""
+    if not name.strip() or name.startswith("."):
+        reason = "is hidden or empty"
+    elif any(c in name for c in '/\\:*?"<>|') or not name.isprintable():
+        reason = "looks like a path or has characters that file names cannot have"
+    elif len(name) > MAX_NAME:
+        reason = f"has {len(name)} characters, more than {MAX_NAME}"
+    if reason:
+        raise UserError(
+            f"reference {name[:MAX_NAME]!r}: expected a plain character name, "
+            f"it {reason}; rename it"
+        )
+    return name
+
+
+def read_picture(path: Path) -> np.ndarray | None:
+    """Read a picture as BGR, turned upright by its EXIF, at most 1600 pixels long; None if bad."""
+    try:
+        data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except (OSError, cv2.error):
+        return None
+    if image is None:
+        return None
+    factor = min(1.0, MAX_PICTURE_PX / max(image.shape[:2]))
+    size = tuple(max(1, round(side * factor)) for side in image.shape[1::-1])
+    return image if factor == 1 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def measure(
+    sources: Iterable[Source],
+    detector: Detector,
+    recogniser: Recogniser,
+    *,
+    min_score: float,
+) -> list[Reference]:
+    """Look for the face in each picture.
+
+    Parameters
+    ----------
+    sources : iterable of Source
+    detector, recogniser : callable
+        From `detect.load_detector` and `embed.load_recogniser`.
+    min_score : float
+        Faces less sure are taken for none.
+    """
+    return [_measure(source, detector, recogniser, min_score) for source in sources]
+
+
+def check_usable(errors: Iterable[tuple[str, str, str | None]]) -> None:
+    """Refuse a character none of whose pictures can be used.
+
+    Parameters
+    ----------
+    errors : iterable of (reference_id, character, error or None)
+
+    Raises
+    ------
+    UserError
+        With the first picture's reason.
+    """
+    own: dict[str, list[tuple[str, str | None]]] = {}
+    for reference_id, character, error in errors:
+        own.setdefault(character, []).append((reference_id, error))
+    for pictures in own.values():
+        if all(error for _, error in pictures):
+            more = f" (and {len(pictures) - 1} more pictures)" if len(pictures) > 1 else ""
+            raise UserError(f"{pictures[0][0]}: {pictures[0][1]}{more}")
+
+
+def _source(folder: Path, name: str, path: Path) -> Source:
+    check_name(name)
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise UserError(
+            f"{name}/{path.name}: expected a picture inside {folder}, found a link that leads out "
+            "of it; copy the picture"
+        )
+    return Source(reference_id=f"{name}/{path.name}", character=name, path=path)
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _measure(source, detector, recogniser, min_score) -> Reference:
+    content_hash = hashlib.sha256(source.path.read_bytes()).hexdigest()
+    image = read_picture(source.path)
+    if image is None:
+        error = "expected a picture, could not read it; save it again as jpg or png"
+        return _bad(source, content_hash, 0, error)
+    faces = [face for face in detector(image) if face.score >= min_score]
+    largest = max((face.size_px for face in faces), default=0.0)
+    faces = [face for face in faces if face.size_px >= MIN_SHARE_OF_LARGEST * largest]
+    if len(faces) > 1:
+        error = (
+            f"expected one face, found {len(faces)}; crop the picture to {source.character} alone"
+        )
+        return _bad(source, content_hash, len(faces), error)
+    return Reference(
+        source=source,
+        content_hash=content_hash,
+        num_faces=len(faces),
+        face_embedding=recogniser(image, faces[0]) if faces else None,
+        error=None,
+    )
+
+
+def _bad(source: Source, content_hash: str, num_faces: int, error: str) -> Reference:
+    return Reference(
+        source=source,
+        content_hash=content_hash,
+        num_faces=num_faces,
+        face_embedding=None,
+        error=error,
+    )

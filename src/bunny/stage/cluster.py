@@ -1,0 +1,219 @@
+"""Stage 4: which frames share a scene, who is in it, and which unknown faces are one person.
+
+Scene vectors are measured once; the thresholds decide over them. Three levels stand in table
+`cluster`: `scene` (item: a frame), `character` (item: a labelled face or region, in its scene) and
+`unknown` (item: an unnamed face).
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from functools import cached_property
+
+import cv2
+import numpy as np
+import polars as pl
+
+from bunny.character import cluster as person
+from bunny.character import picture, track
+from bunny.scene import cluster as scene
+from bunny.scene import embed
+from bunny.stage import contract
+from bunny.table import store
+
+BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
+
+
+class Cluster(contract.BaseStage):
+    """Groups frames into scenes, characters inside scenes, unknown faces into persons."""
+
+    name = "cluster"
+    version = 1
+    reads = ("frame", "face", "label")
+    writes = ("cluster", "embedding")
+
+    def settings(self) -> dict:
+        """All of `clustering`."""
+        return contract.settings_of(self.config, "clustering")
+
+    def run(self) -> contract.Work:
+        """Measure scene vectors that are missing, then group."""
+        frame = self.read("frame").filter(pl.col("file").is_not_null())
+        frame = frame.sort("frame_index", "frame_id")
+        with self.bar(frame.height) as bar:
+            embedding = self._embeddings(frame, bar.update)
+        scenes = self._scenes(frame, embedding)
+        label, face = self.read("label"), self.read("face")
+        characters = character_rows(label, face, scenes)
+        unknown = unknown_rows(label, face, self.config.clustering.character_threshold)
+        failed = embedding["error"].is_not_null().sum()
+        rows = store.from_rows("cluster", [*scenes, *characters, *unknown])
+        return contract.Work(
+            tables={"cluster": rows, "embedding": embedding},
+            num_items=frame.height,
+            num_failed=int(failed),
+            note=_note(rows),
+        )
+
+    @cached_property
+    def _net(self) -> picture.PictureNet:
+        return picture.PictureNet()
+
+    def _embeddings(self, frame: pl.DataFrame, advance: Callable[[int], object]) -> pl.DataFrame:
+        depends = {"frame": contract.table_hash(self.input_dir, "frame"), "model": embed.MODEL}
+        shards = self.shards("scene", depends)
+        pieces = list(frame.iter_slices(self.config.pipeline.shard_size))
+        todo = [i for i in range(len(pieces)) if not shards.is_done(i)]
+        advance(sum(piece.height for i, piece in enumerate(pieces) if i not in todo))
+        if not todo:
+            return shards.collect("embedding")
+        is_parallel = self.config.pipeline.parallel_processing
+        _ = self._net  # loaded before threads ask for it
+        with picture.worker_pool((os.cpu_count() or 1) if is_parallel else 1) as pool:
+            for index in todo:
+                rows = []
+                for row in pool.map(self._embedding_row, pieces[index].iter_rows(named=True)):
+                    rows.append(row)
+                    advance(1)
+                shards.put(index, {"embedding": store.from_rows("embedding", rows)}, len(pieces))
+        return shards.collect("embedding")
+
+    def _embedding_row(self, frame: Mapping) -> dict:
+        row = {"frame_id": frame["frame_id"], "model": embed.MODEL}
+        try:
+            data = np.frombuffer((self.input_dir / frame["file"]).read_bytes(), dtype=np.uint8)
+            image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        except (OSError, cv2.error):
+            image = None
+        if image is None:
+            return {**row, "error": f"expected a picture in {frame['file']}, could not read it"}
+        vector = embed.join(self._net.embed(image), embed.measure_layout(image))
+        return {**row, "vector": vector}
+
+    def _scenes(self, frame: pl.DataFrame, embedding: pl.DataFrame) -> list[dict]:
+        wanted = self.config.clustering
+        threshold = scene.SceneThreshold(
+            join=wanted.scene_threshold, noise=min(wanted.noise_threshold, wanted.scene_threshold)
+        )
+        known = frame.join(embedding.drop_nulls("vector"), on="frame_id").sort(
+            "frame_index", "frame_id"
+        )
+        found = scene.assign(np.array(known["vector"].to_list(), dtype=np.float32), threshold)
+        rows = []
+        for i, (frame_id, shot_index) in enumerate(known.select("frame_id", "shot_index").rows()):
+            is_noise = bool(found.cluster[i] == scene.NOISE)
+            scene_id = None if is_noise else f"scene-{found.cluster[i] + 1:03d}"
+            rows.append(
+                {
+                    "item_id": frame_id,
+                    "level": "scene",
+                    "shot_index": shot_index,
+                    "cluster_id": scene_id,
+                    "scene_id": scene_id,
+                    "similarity": float(found.similarity[i]),
+                    "is_noise": is_noise,
+                }
+            )
+        return rows
+
+
+def character_rows(label: pl.DataFrame, face: pl.DataFrame, scenes: list[dict]) -> list[dict]:
+    """Clusters of characters inside scenes, e.g. `scene-003/anna`.
+
+    Parameters
+    ----------
+    label, face : pl.DataFrame
+        Tables of stage 3.
+    scenes : list of dict
+        Rows of level `scene`.
+
+    Returns
+    -------
+    list of dict
+        One row a named face or region. `similarity` is a face's cosine to the mean of its cluster;
+        regions have none. In a frame that is noise, so is the character.
+    """
+    scene_of = {row["item_id"]: row["scene_id"] for row in scenes}
+    vector = dict(face.drop_nulls("embedding").select("face_id", "embedding").iter_rows())
+    rows = []
+    for row in label.filter(pl.col("character").is_not_null()).iter_rows(named=True):
+        scene_id = scene_of.get(row["frame_id"])
+        rows.append(
+            {
+                "item_id": row["subject_id"],
+                "level": "character",
+                "shot_index": row["shot_index"],
+                "cluster_id": f"{scene_id}/{row['character']}" if scene_id else None,
+                "scene_id": scene_id,
+                "character": row["character"],
+                "is_noise": scene_id is None,
+            }
+        )
+    members: dict[str, list[dict]] = {}
+    for row in rows:
+        if row["cluster_id"] and row["item_id"] in vector:
+            members.setdefault(row["cluster_id"], []).append(row)
+    for own in members.values():
+        vectors = np.array([vector[row["item_id"]] for row in own], dtype=np.float32)
+        centroid = vectors.sum(axis=0)
+        cosine = vectors @ (centroid / max(float(np.linalg.norm(centroid)), 1e-12))
+        for row, value in zip(own, np.clip(cosine, -1, 1), strict=True):
+            row["similarity"] = float(value)
+    return rows
+
+
+def unknown_rows(label: pl.DataFrame, face: pl.DataFrame, threshold: float) -> list[dict]:
+    """Clusters of faces that have no name, e.g. `person-01`.
+
+    A face inside an accepted region of its frame is that drawn character's own and left out.
+    """
+    names = label.filter(pl.col("subject_type") == "face").select("subject_id", "character")
+    nameless = names.filter(pl.col("character").is_null()).rename({"subject_id": "face_id"})
+    unknown = face.join(nameless, on="face_id", how="semi").drop_nulls("embedding")
+    unknown = unknown.join(_inside_regions(unknown, label), on="face_id", how="anti")
+    if not unknown.height:
+        return []
+    tracks = list(unknown.sort("track_id", "face_id").partition_by("track_id", maintain_order=True))
+    vectors = np.stack([_track_vector(one) for one in tracks])
+    counts = np.array([one.height for one in tracks])
+    group, similarity = person.group_unknown(
+        vectors, counts, unknown["recogniser"][0], max(0.0, threshold)
+    )
+    return [
+        {
+            "item_id": face_id,
+            "level": "unknown",
+            "shot_index": shot_index,
+            "cluster_id": None if group[i] == person.NOISE else f"person-{group[i] + 1:02d}",
+            "similarity": None if group[i] == person.NOISE else float(similarity[i]),
+            "is_noise": bool(group[i] == person.NOISE),
+        }
+        for i, one in enumerate(tracks)
+        for face_id, shot_index in one.select("face_id", "shot_index").rows()
+    ]
+
+
+def _inside_regions(face: pl.DataFrame, label: pl.DataFrame) -> pl.DataFrame:
+    """Ids of faces whose middle lies in an accepted region of their frame."""
+    region = label.filter(pl.col("subject_type") == "region").select("frame_id", *BOX)
+    both = face.select("face_id", "frame_id", *BOX).join(region, on="frame_id", suffix="_region")
+    x, y = (pl.col("x0_px") + pl.col("x1_px")) / 2, (pl.col("y0_px") + pl.col("y1_px")) / 2
+    return both.filter(
+        x.is_between("x0_px_region", "x1_px_region"), y.is_between("y0_px_region", "y1_px_region")
+    ).select("face_id")
+
+
+def _track_vector(faces: pl.DataFrame) -> np.ndarray:
+    measures = (faces[c].to_numpy() for c in ("score", "yaw", "size_px", "sharpness"))
+    vectors = np.array(faces["embedding"].to_list(), dtype=np.float32)
+    return track.mean_of_best(vectors, track.view_quality(*measures))
+
+
+def _note(rows: pl.DataFrame) -> str:
+    """One sentence for the user: how many scenes and unknown people."""
+    named = rows.drop_nulls("cluster_id")
+    count = {
+        level: named.filter(pl.col("level") == level)["cluster_id"].n_unique()
+        for level in ("scene", "unknown")
+    }
+    noise = rows.filter((pl.col("level") == "scene") & pl.col("is_noise")).height
+    return f"{count['scene']} scenes, {noise} frames in none, {count['unknown']} unknown people"

@@ -1,0 +1,311 @@
+"""Stage 3: who is seen in each frame, by face and, for drawn characters and animals, by look.
+
+Pixels are read under two keys, one for faces and one for regions; thresholds are decided on what
+they left behind. Only films with a drawn character among the references pay for the second route.
+"""
+
+import io
+import logging
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from functools import cached_property, partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import polars as pl
+
+from bunny.character import detect, drawn, embed, label, picture, reference
+from bunny.stage import contract
+from bunny.table import store
+
+logger = logging.getLogger(__name__)
+
+
+class Detect(contract.BaseStage):
+    """Finds faces and regions, follows faces, matches both with the references."""
+
+    name = "detect"
+    version = 1
+    reads = ("frame",)
+    writes = ("label", "face", "track", "region", "reference")
+    uses_references = True
+
+    def settings(self) -> dict:
+        """All of `detection`."""
+        return contract.settings_of(self.config, "detection")
+
+    def run(self) -> contract.Work:
+        """Measure what is not measured yet, then decide."""
+        frame = self.read("frame").filter(pl.col("file").is_not_null()).sort("frame_index")
+        known = self._references()
+        cast = label.read_cast(known)
+        has_regions = bool(cast.drawn) and self.config.detection.is_drawn_enabled
+        with self.bar(frame.height * (2 if has_regions else 1)) as bar:
+            raw = self._faces(frame, bar.update)
+            region = store.from_rows("region", [])
+            if has_regions:
+                region = self._regions(frame, known, bar.update)
+        broken = raw.filter(pl.col("error").is_not_null())
+        face = self._select(raw)
+        face, tracks = label.link_tracks(face, frame, self._film_id(frame))
+        looked_at = frame.filter(~pl.col("frame_id").is_in(broken["frame_id"].to_list()))
+        counts = looked_at.group_by("shot_index").agg(pl.len().alias("num_frames"))
+        setting = self._label_setting()
+        region = drawn.vote(region.lazy(), counts.lazy(), min_margin=setting.drawn_margin).collect()
+        labels = label.decide(face, tracks, region, cast, setting)
+        tables = {
+            "label": store.from_rows("label", labels),
+            "face": store.check("face", face),
+            "track": store.from_rows("track", tracks),
+            "region": store.check("region", region),
+            "reference": known,
+        }
+        return contract.Work(
+            tables=tables,
+            num_items=frame.height,
+            num_failed=broken.height,
+            note=_note(tables["label"], known, broken),
+        )
+
+    # -- models, each loaded once and only when there is something to do ----------------------
+
+    @cached_property
+    def _detector(self) -> detect.Detector:
+        return detect.load_detector(self.config.detection.face_detection_model)
+
+    @cached_property
+    def _recogniser(self) -> embed.Recogniser:
+        return embed.load_recogniser(self._recogniser_name)
+
+    @cached_property
+    def _net(self) -> picture.PictureNet:
+        return picture.PictureNet()
+
+    @property
+    def _recogniser_name(self) -> str:
+        wanted = self.config.detection
+        return embed.choose_recogniser(wanted.recogniser, wanted.face_detection_model)
+
+    # -- measuring ----------------------------------------------------------------------------
+
+    def _models(self) -> dict[str, str]:
+        return {
+            "detector": self.config.detection.face_detection_model,
+            "recogniser": self._recogniser_name,
+        }
+
+    def _references(self) -> pl.DataFrame:
+        """Table `reference`; measured again only when a picture, a model or the floor changes."""
+        if self.source["references"] is None:
+            return store.from_rows("reference", [])
+        depends = {
+            **self._models(),
+            "references": self.source["reference_hash"],
+            "min_face_score": self.config.detection.min_face_score,
+        }
+        shards = self.shards("reference", depends)
+        if not shards.is_done(0):
+            sources = reference.list_sources(Path(self.source["references"]))
+            score = self.config.detection.min_face_score
+            found = reference.measure(sources, self._detector, self._recogniser, min_score=score)
+            rows = [self._reference_row(item) for item in found]
+            shards.put(0, {"reference": store.from_rows("reference", rows)})
+        known = shards.collect("reference")
+        reference.check_usable(known.select("reference_id", "character", "error").iter_rows())
+        return known
+
+    def _reference_row(self, found: reference.Reference) -> dict:
+        is_region = found.error is None and found.num_faces == 0
+        embedding = None
+        if is_region and self.config.detection.is_drawn_enabled:
+            embedding = self._net.embed(reference.read_picture(found.source.path))
+        return {
+            "reference_id": found.source.reference_id,
+            "character": found.source.character,
+            "content_hash": found.content_hash,
+            "route": "region" if is_region else "face",
+            "num_faces": found.num_faces,
+            "recogniser": self._recogniser_name if found.face_embedding is not None else None,
+            "face_embedding": found.face_embedding,
+            "picture_embedding": embedding,
+            "error": found.error,
+        }
+
+    def _faces(self, frame: pl.DataFrame, advance: Callable[[int], object]) -> pl.DataFrame:
+        """All faces above the detector's floor; an unreadable frame is one row with an error."""
+        depends = {**self._models(), "frame": contract.table_hash(self.input_dir, "frame")}
+        shards = self.shards("face", depends)
+        pieces = list(frame.iter_slices(self.config.pipeline.shard_size))
+        for index, piece in enumerate(pieces):
+            if not shards.is_done(index):
+                rows = [r for row in piece.iter_rows(named=True) for r in self._face_rows(row)]
+                shards.put(index, {"face": store.from_rows("face", rows)}, len(pieces))
+            advance(piece.height)
+        return shards.collect("face")
+
+    def _face_rows(self, frame: Mapping) -> list[dict]:
+        common = {
+            "frame_id": frame["frame_id"],
+            "shot_index": frame["shot_index"],
+            "detector": self.config.detection.face_detection_model,
+        }
+        image = self._read(frame)
+        if image is None:
+            error = f"expected a picture in {frame['file']}, could not read it"
+            nowhere = dict.fromkeys(label.BOX, 0.0) | {"score": 0.0, "size_px": 0.0}
+            return [{"face_id": f"{frame['frame_id']}-x", **common, **nowhere, "error": error}]
+        return [
+            {
+                "face_id": f"{frame['frame_id']}-f{i:02d}",
+                **common,
+                **dict(zip(label.BOX, face.box.tolist(), strict=True)),
+                "score": face.score,
+                "landmark": face.landmark.ravel(),
+                "yaw": face.yaw,
+                "size_px": face.size_px,
+                "sharpness": face.sharpness,
+                "recogniser": self._recogniser_name,
+                "embedding": self._recogniser(image, face),
+            }
+            for i, face in enumerate(self._detector(image))
+        ]
+
+    def _regions(
+        self, frame: pl.DataFrame, known: pl.DataFrame, advance: Callable[[int], object]
+    ) -> pl.DataFrame:
+        """Best places of every character in every frame."""
+        depends = {
+            "frame": contract.table_hash(self.input_dir, "frame"),
+            "references": self.source["reference_hash"],
+            "used": known.filter(pl.col("error").is_null())["reference_id"].to_list(),
+        }
+        shards = self.shards("region", depends)
+        pieces = list(frame.iter_slices(self.config.pipeline.shard_size))
+        todo = [i for i in range(len(pieces)) if not shards.is_done(i)]
+        advance(sum(piece.height for i, piece in enumerate(pieces) if i not in todo))
+        if not todo:
+            return shards.collect("region")
+        _ = self._net  # loaded before threads ask for it
+        with picture.worker_pool(self._num_workers) as pool:
+            looks = self._looks(known, pool)
+            mean = self._mean_window(frame, shards.folder / "mean.npy", pool)
+            find = partial(self._region_rows, mean=mean, looks=looks)
+            for index in todo:
+                rows = []
+                for found in pool.map(find, pieces[index].iter_rows(named=True)):
+                    rows += found
+                    advance(1)
+                shards.put(index, {"region": store.from_rows("region", rows)}, len(pieces))
+        return shards.collect("region")
+
+    @property
+    def _num_workers(self) -> int:
+        return (os.cpu_count() or 1) if self.config.pipeline.parallel_processing else 1
+
+    def _looks(self, known: pl.DataFrame, pool: Executor) -> dict[str, np.ndarray]:
+        """Features of every usable reference picture, by character; people too, as rivals."""
+        usable = set(known.filter(pl.col("error").is_null())["reference_id"].to_list())
+        listed = reference.list_sources(Path(self.source["references"]))
+        sources = [source for source in listed if source.reference_id in usable]
+        looks: dict[str, list[np.ndarray]] = {}
+        for source, feature in zip(sources, pool.map(self._look, sources), strict=True):
+            looks.setdefault(source.character, []).append(feature)
+        return {name: np.vstack(features) for name, features in looks.items()}
+
+    def _look(self, source: reference.Source) -> np.ndarray:
+        return drawn.describe_reference(self._net, reference.read_picture(source.path))
+
+    def _mean_window(self, frame: pl.DataFrame, path: Path, pool: Executor) -> np.ndarray:
+        """What all windows of the film share; measured once, from frames spread over it."""
+        if path.exists():
+            return np.load(path)
+        spread = np.unique(np.linspace(0, frame.height - 1, drawn.MEAN_FRAMES).round().astype(int))
+        rows = frame[spread.tolist()].iter_rows(named=True)
+        found = [one for one in pool.map(self._window_mean, rows) if one is not None]
+        mean = np.mean(found, axis=0) if found else np.zeros(picture.DIMENSION, np.float32)
+        buffer = io.BytesIO()
+        np.save(buffer, mean)
+        store.write_bytes(path, buffer.getvalue())
+        return mean
+
+    def _window_mean(self, frame: Mapping) -> np.ndarray | None:
+        image = self._read(frame)
+        return None if image is None else drawn.mean_window(self._net, image)
+
+    def _region_rows(self, frame: Mapping, mean: np.ndarray, looks: Mapping) -> list[dict]:
+        image = self._read(frame)
+        if image is None:
+            return []
+        height, width = image.shape[:2]
+        scale = np.array([width, height, width, height], dtype=np.float32)
+        found = drawn.find_candidates(drawn.describe(self._net, image), mean, looks)
+        return [
+            {
+                "region_id": f"{frame['frame_id']}-r{i:02d}",
+                "frame_id": frame["frame_id"],
+                "shot_index": frame["shot_index"],
+                "candidate": one.character,
+                **dict(zip(label.BOX, (one.box * scale).tolist(), strict=True)),
+                "similarity": one.similarity,
+                "margin": one.margin,
+                "model": picture.NAME,
+            }
+            for i, one in enumerate(found)
+        ]
+
+    def _read(self, frame: Mapping) -> np.ndarray | None:
+        """Pixels of a frame as BGR; None when there is no picture in its file."""
+        try:
+            data = np.frombuffer((self.input_dir / frame["file"]).read_bytes(), dtype=np.uint8)
+            return cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        except (OSError, cv2.error) as error:
+            logger.debug("frame %s: %s", frame["frame_id"], error)
+            return None
+
+    # -- deciding -----------------------------------------------------------------------------
+
+    def _select(self, raw: pl.DataFrame) -> pl.DataFrame:
+        wanted = self.config.detection
+        return detect.select_faces(
+            raw.lazy().filter(pl.col("error").is_null()),
+            min_score=wanted.min_face_score,
+            min_size_px=wanted.min_face_px,
+            max_per_frame=wanted.max_faces_per_frame,
+        ).collect()
+
+    def _label_setting(self) -> label.LabelSetting:
+        wanted = self.config.detection
+        return label.LabelSetting(
+            similarity_threshold=wanted.similarity_threshold,
+            min_margin=wanted.min_margin,
+            drawn_threshold=wanted.drawn_threshold,
+            drawn_margin=wanted.drawn_margin,
+        )
+
+    @staticmethod
+    def _film_id(frame: pl.DataFrame) -> str:
+        return frame["film_id"][0] if frame.height else ""
+
+
+def _note(labels: pl.DataFrame, known: pl.DataFrame, broken: pl.DataFrame) -> str:
+    """One sentence for the user: who was found, which references were of no use."""
+    words = []
+    counts = (
+        labels.drop_nulls("character")
+        .group_by("character")
+        .agg(pl.col("frame_id").n_unique().alias("n"))
+        .sort("character")
+    )
+    if known.height:
+        found = [f"{name} in {n} frames" for name, n in counts.iter_rows()]
+        words.append("found " + (", ".join(found) or "none of the characters"))
+    else:
+        words.append("no references given, so nobody is named")
+    words += [
+        f"{r['reference_id']}: {r['error']}" for r in known.iter_rows(named=True) if r["error"]
+    ]
+    if broken.height:
+        words.append(f"{broken.height} frames could not be read")
+    return "; ".join(words)

@@ -1,0 +1,69 @@
+"""Frames to scenes in one pass."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bunny.scene import cluster
+
+
+def _at(*degrees):
+    angle = np.radians(degrees)
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+
+
+def _clusters(*degrees, **threshold):
+    return cluster.assign(_at(*degrees), cluster.SceneThreshold(**threshold)).cluster.tolist()
+
+
+def test_near_joins_between_founds_far_is_noise():
+    # cosines to the first: 0.94, 0.64, 0.17
+    assert _clusters(0, 20, 50, 80 + 180) == [0, 0, 1, cluster.NOISE]
+
+
+def test_a_new_place_is_founded_by_its_second_frame():
+    found = cluster.assign(_at(0, 180, 185, 190))
+    assert found.cluster.tolist() == [0, 1, 1, 1]
+    assert found.similarity[1] == pytest.approx(np.cos(np.radians(5)), abs=1e-3)
+
+
+def test_a_flash_stays_noise_and_the_place_goes_on():
+    found = cluster.assign(_at(0, 180, 1))
+    assert found.cluster.tolist() == [0, cluster.NOISE, 0]
+    assert found.similarity[1] == pytest.approx(-1)
+
+
+def test_thresholds_are_inclusive():
+    vector = np.array([[1, 0], [0.6, 0.8]], np.float32)
+    join = float(vector[0] @ vector[1])
+    assert cluster.assign(vector, cluster.SceneThreshold(join=join, noise=0)).cluster.tolist() == [
+        0,
+        0,
+    ]
+    noise = cluster.SceneThreshold(join=0.9, noise=join)
+    assert cluster.assign(vector, noise).cluster.tolist() == [0, 1]
+
+
+def test_the_centroid_moves_with_its_members():
+    # 40 is 40 degrees from the first frame but 25 from the mean of the two: it joins
+    assert _clusters(0, 30, 40) == [0, 0, 0]
+    assert _clusters(0, 40) == [0, 1]
+
+
+def test_empty_and_one():
+    assert len(cluster.assign(np.empty((0, 2))).cluster) == 0
+    assert _clusters(77) == [0]
+
+
+def test_thresholds_the_wrong_way_round_are_refused():
+    with pytest.raises(ValueError, match="expected noise threshold <= scene threshold"):
+        cluster.assign(_at(0), cluster.SceneThreshold(join=0.4, noise=0.5))
+
+
+@given(st.lists(st.integers(0, 359), max_size=30))
+def test_clusters_are_numbered_in_order_without_gaps(degrees):
+    found = cluster.assign(_at(*degrees) if degrees else np.empty((0, 2)))
+    first_seen = [c for i, c in enumerate(found.cluster) if c >= 0 and c not in found.cluster[:i]]
+    assert first_seen == list(range(len(first_seen)))
+    assert (np.abs(found.similarity) <= 1).all()

@@ -1,0 +1,121 @@
+"""Stage 4 on pictures and tables built here."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from bunny.config import Config
+from bunny.stage import cluster
+from bunny.stage.cluster import Cluster
+from bunny.table import store
+
+
+def _place(seed):
+    """A picture of large soft patches, its own for each seed."""
+    small = np.random.default_rng(seed).integers(0, 255, (3, 5, 3), dtype=np.uint8)
+    return cv2.resize(small, (320, 180), interpolation=cv2.INTER_CUBIC)
+
+
+def _film(folder, images, faces=(), labels=()):
+    rows = []
+    for i, image in enumerate(images):
+        path = folder / "frame" / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" if image is None else cv2.imencode(".png", image)[1].tobytes())
+        rows.append(
+            {
+                "frame_id": f"f{i}", "film_id": "film", "shot_index": i, "frame_index": i,
+                "pts": i, "time_base_num": 1, "time_base_den": 24, "timestamp_s": i / 24,
+                "file": f"frame/{i}.png", "reason": "interval",
+            }
+        )  # fmt: skip
+    for name, table in (("frame", rows), ("face", faces), ("label", labels)):
+        store.write(folder / "table", name, store.from_rows(name, table))
+    source = {"film": "x", "content_hash": "c", "references": None, "reference_hash": ""}
+    store.write_bytes(folder / "source.json", json.dumps(source).encode())
+    return folder
+
+
+def _face(face_id, vector, x=0.0):
+    return {
+        "face_id": face_id, "frame_id": face_id[:2], "shot_index": int(face_id[1]),
+        "x0_px": x, "y0_px": 0.0, "x1_px": x + 40, "y1_px": 40.0, "detector": "yunet",
+        "score": 0.9, "landmark": np.zeros(10), "yaw": 0.0, "size_px": 40.0, "sharpness": 100.0,
+        "recogniser": "sface", "embedding": vector, "track_id": f"t{face_id}",
+    }  # fmt: skip
+
+
+def _label(subject_id, character, kind="face", x1=40.0):
+    return {
+        "subject_id": subject_id, "subject_type": kind, "character": character,
+        "frame_id": subject_id[:2], "shot_index": int(subject_id[1]), "x0_px": 0.0, "y0_px": 0.0,
+        "x1_px": x1, "y1_px": 40.0, "confidence": 0.9, "source": "reference",
+    }  # fmt: skip
+
+
+def _stage(folder, **clustering):
+    return Cluster(Config.model_validate({"clustering": clustering}), folder, folder)
+
+
+def test_a_place_that_comes_back_is_one_scene_and_damage_is_counted(tmp_path):
+    one, other = _place(1), _place(2)
+    brighter = np.clip(one * 1.05, 0, 255).astype(np.uint8)
+    film = _film(tmp_path, [one, other, other, brighter, None])
+    result = _stage(film, noise_threshold=-1.0).execute()
+    assert (result.status, result.failed, result.tables["embedding"]) == ("done", 1, 5)
+    rows = store.read(film / "table", "cluster").sort("item_id")
+    scenes = rows["cluster_id"].to_list()
+    assert scenes[0] == scenes[3] == "scene-001" and scenes[1] == scenes[2] == "scene-002"
+    assert rows.height == 4
+    errors = store.read(film / "table", "embedding")["error"].drop_nulls().to_list()
+    assert errors == ["expected a picture in frame/4.png, could not read it"]
+
+
+def test_a_moved_threshold_reads_no_picture(tmp_path):
+    film = _film(tmp_path, [_place(1), _place(2)])
+    _stage(film).execute()
+    for path in (film / "frame").iterdir():
+        path.unlink()
+    _stage(film, scene_threshold=-1.0, noise_threshold=-1.0).execute()
+    assert store.read(film / "table", "cluster")["cluster_id"].to_list() == ["scene-001"] * 2
+
+
+def test_a_film_without_frames(tmp_path):
+    assert _stage(_film(tmp_path, [])).execute().tables == {"cluster": 0, "embedding": 0}
+
+
+def test_characters_stand_inside_their_scene():
+    anna, ben = np.eye(2, dtype=np.float32)
+    mixed = np.array([0.6, 0.8], np.float32)
+    face = store.from_rows("face", [_face("f0a", anna), _face("f1a", mixed), _face("f2a", ben)])
+    label = store.from_rows(
+        "label",
+        [_label("f0a", "anna"), _label("f1a", "anna"), _label("f2a", "ben"),
+         _label("f0r", "toon", "region"), _label("f1b", None)],
+    )  # fmt: skip
+    scenes = [{"item_id": f"f{i}", "scene_id": s} for i, s in enumerate(["scene-001"] * 2 + [None])]
+    rows = {row["item_id"]: row for row in cluster.character_rows(label, face, scenes)}
+    assert set(rows) == {"f0a", "f1a", "f2a", "f0r"}
+    assert rows["f0a"]["cluster_id"] == rows["f1a"]["cluster_id"] == "scene-001/anna"
+    # the mean of (1, 0) and (0.6, 0.8) points along (2, 1): 2 / sqrt(5) to the first
+    assert rows["f0a"]["similarity"] == pytest.approx(2 / 5**0.5)
+    assert rows["f0r"]["cluster_id"] == "scene-001/toon" and "similarity" not in rows["f0r"]
+    assert rows["f2a"]["cluster_id"] is None and rows["f2a"]["is_noise"]
+    assert store.from_rows("cluster", rows.values()).height == 4
+
+
+def test_unknown_faces_are_persons_and_a_drawn_characters_own_face_is_none():
+    anna, ben, carl = np.eye(3, dtype=np.float32)
+    faces = [_face("f0a", anna), _face("f1a", anna), _face("f2a", ben), _face("f3a", carl, x=9.0)]
+    label = store.from_rows(
+        "label",
+        [*(_label(f["face_id"], None) for f in faces), _label("f3r", "toon", "region", x1=90.0)],
+    )
+    rows = cluster.unknown_rows(label, store.from_rows("face", faces), 0.75)
+    found = {row["item_id"]: (row["cluster_id"], row["is_noise"]) for row in rows}
+    assert found == {
+        "f0a": ("person-01", False), "f1a": ("person-01", False), "f2a": (None, True),
+    }  # fmt: skip
+    assert store.from_rows("cluster", rows).height == 3

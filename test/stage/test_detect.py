@@ -1,0 +1,179 @@
+"""Stage 3 on pictures built here, and on real film where it is at hand."""
+
+import json
+
+import cv2
+import numpy as np
+import polars as pl
+import pytest
+
+from bunny import workspace
+from bunny.config import Config
+from bunny.error import UserError
+from bunny.stage.detect import Detect
+from bunny.table import store
+
+
+def _write(path, image):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
+
+
+def _film(folder, images, references=None):
+    rows = []
+    for i, image in enumerate(images):
+        name = f"frame/{i:03d}.png"
+        if image is None:
+            (folder / "frame").mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(b"damaged")
+        else:
+            _write(folder / name, image)
+        rows.append(
+            {
+                "frame_id": f"film-{i:08d}", "film_id": "film", "shot_index": i // 2,
+                "frame_index": i, "pts": i, "time_base_num": 1, "time_base_den": 24,
+                "timestamp_s": i / 24, "file": name, "width_px": 512, "height_px": 512,
+                "reason": "interval",
+            }
+        )  # fmt: skip
+    store.write(folder / "table", "frame", store.from_rows("frame", rows))
+    source = {
+        "film": "x", "content_hash": "c", "references": references and str(references),
+        "reference_hash": workspace.hash_references(references),
+    }  # fmt: skip
+    store.write_bytes(folder / "source.json", json.dumps(source).encode())
+    return folder
+
+
+def _stage(folder, **detection):
+    return Detect(Config.model_validate({"detection": detection}), folder, folder)
+
+
+def _labels(folder):
+    return store.read(folder / "table", "label").sort("subject_id")
+
+
+@pytest.fixture(scope="module")
+def astronaut():
+    from skimage import data
+
+    return np.ascontiguousarray(data.astronaut()[:, :, ::-1])
+
+
+@pytest.fixture
+def film(tmp_path, astronaut):
+    """Two frames with Eileen, one with nobody, one damaged; her picture is a tight crop."""
+    _write(tmp_path / "reference" / "eileen.png", astronaut[:280, 90:370])
+    dark = (astronaut * 0.7).astype(np.uint8)
+    images = [astronaut, dark[:, ::-1], np.full_like(astronaut, 90), None]
+    return _film(tmp_path / "film", images, tmp_path / "reference")
+
+
+def test_names_the_face_and_counts_the_damaged_frame(film):
+    result = _stage(film).execute()
+    assert (result.status, result.rows, result.failed) == ("done", 2, 1)
+    assert result.tables["face"] == 2 and result.tables["region"] == 0
+    labels = _labels(film)
+    assert labels["character"].to_list() == ["eileen", "eileen"]
+    assert labels["confidence"].min() > 0.9
+    assert "eileen in 2 frames" in result.note and "1 frames could not be read" in result.note
+
+
+def test_a_moved_threshold_reads_no_picture(film):
+    _stage(film).execute()
+    for path in (film / "frame").iterdir():
+        path.unlink()
+    result = _stage(film, similarity_threshold=0.999).execute()
+    assert result.tables["face"] == 2 and result.failed == 1
+    assert _labels(film)["character"].to_list() == [None, None]
+    assert _stage(film, min_face_px=200).execute().tables["face"] == 0
+
+
+def test_runs_are_equal_bit_by_bit(film):
+    _stage(film).execute()
+    before = {p.name: p.read_bytes() for p in (film / "table").iterdir()}
+    stage = Detect(Config.model_validate({"pipeline": {"force_rerun": True}}), film, film)
+    assert stage.execute().status == "done"
+    assert {p.name: p.read_bytes() for p in (film / "table").iterdir()} == before
+
+
+def test_without_references_faces_are_still_found(tmp_path, astronaut):
+    film = _film(tmp_path, [astronaut])
+    result = _stage(film).execute()
+    assert result.tables["face"] == 1 and "nobody is named" in result.note
+    (label,) = _labels(film).iter_rows(named=True)
+    assert (label["character"], label["distance"], label["margin"]) == (None, None, None)
+
+
+def test_a_film_without_frames_gives_empty_tables(tmp_path):
+    result = _stage(_film(tmp_path, [])).execute()
+    assert set(result.tables.values()) == {0}
+
+
+def test_a_character_with_only_a_group_picture_is_refused(tmp_path, astronaut):
+    pair = np.hstack([astronaut, astronaut[:, ::-1]])
+    _write(tmp_path / "reference" / "eileen.png", pair)
+    film = _film(tmp_path / "film", [astronaut], tmp_path / "reference")
+    with pytest.raises(UserError, match=r"eileen/eileen.png: expected one face, found 2; crop"):
+        _stage(film).execute()
+
+
+def test_a_drawn_character_is_found_beside_a_rival(tmp_path):
+    rng = np.random.default_rng(0)
+    ground = cv2.resize(rng.integers(60, 190, (9, 16, 3), dtype=np.uint8), (640, 360))
+    left, nobody = ground.copy(), ground.copy()
+    _draw(left, (180, 190), (60, 210, 240), round_ears=True)
+    for name, colour, ears in (("sun", (60, 210, 240), True), ("moss", (70, 120, 40), False)):
+        picture = np.full((240, 240, 3), 235, np.uint8)
+        _draw(picture, (120, 130), colour, round_ears=ears)
+        _write(tmp_path / "reference" / name / "1.png", picture)
+    film = _film(tmp_path / "film", [left, left, nobody, nobody], tmp_path / "reference")
+    result = _stage(film).execute()
+    labels = _labels(film).filter(pl.col("subject_type") == "region")
+    assert set(labels.select("frame_id", "character").rows()) == {
+        ("film-00000000", "sun"),
+        ("film-00000001", "sun"),
+    }
+    middle = labels.select((pl.col("x0_px") + pl.col("x1_px")) / 2).to_series()
+    assert (middle - 180).abs().max() < 90
+    assert result.tables["reference"] == 2
+    off = _stage(film, is_drawn_enabled=False).execute()
+    assert off.tables["region"] == 0
+
+
+def _draw(image, middle, colour, *, round_ears):
+    """A head with eyes and two ears on a body."""
+    x, y = middle
+    cv2.ellipse(image, (x, y + 60), (45, 50), 0, 0, 360, colour, -1)
+    for side in (-1, 1):
+        if round_ears:
+            cv2.circle(image, (x + side * 42, y - 55), 22, colour, -1)
+        else:
+            points = np.array(
+                [(x + side * 10, y - 40), (x + side * 50, y - 30), (x + side * 45, y - 100)]
+            )
+            cv2.fillPoly(image, [points], colour)
+    cv2.circle(image, (x, y - 20), 52, colour, -1)
+    for side in (-20, 20):
+        cv2.circle(image, (x + side, y - 28), 14, (255, 255, 255), -1)
+        cv2.circle(image, (x + side, y - 28), 6, (20, 20, 20), -1)
+    cv2.ellipse(image, (x, y), (18, 8), 0, 0, 180, (40, 40, 160), -1)
+
+
+def test_miranda_in_the_hamilton_clip_and_nobody_is_biden(tmp_path, material):
+    images = []
+    capture = cv2.VideoCapture(str(material / "video" / "short_hamilton_clip.mp4"))
+    wanted = {2, 12, 30, 60, 100, 160, 220, 260}  # two a shot
+    for index in range(275):
+        ok, image = capture.read()
+        if ok and index in wanted:
+            images.append(image)
+    capture.release()
+    film = _film(tmp_path, images, material / "refs" / "hamilton")
+    _stage(film).execute()
+    named = set(_labels(film).drop_nulls("character").select("shot_index", "character").rows())
+    assert {(0, "lin-manuel-miranda"), (2, "lin-manuel-miranda")} <= named
+    assert named <= {
+        (0, "lin-manuel-miranda"), (2, "lin-manuel-miranda"), (3, "obama"),
+        (0, "alex-lacamoire"), (1, "alex-lacamoire"),
+    }  # fmt: skip
