@@ -130,8 +130,8 @@ class Models(_Section):
     characters: tuple[str, ...] = ()
     lora_rank: int = Field(16, ge=1, le=1024)
     lora_alpha: int = Field(16, ge=1, le=4096)
-    learning_rate: float = Field(1e-3, gt=0, le=1)
-    training_steps: int = Field(400, ge=1, le=10_000_000)
+    learning_rate: float = Field(5e-4, gt=0, le=1)
+    training_steps: int = Field(300, ge=1, le=10_000_000)
     batch_size: int = Field(8, ge=1, le=4096)
     resolution: int = Field(0, ge=0, le=4096)
     max_images: int = Field(500, ge=1, le=100_000)
@@ -144,7 +144,7 @@ class Generation(_Section):
     """Stage 7: drawing."""
 
     prompts: tuple[str, ...] = (
-        "{trigger} in a snowy forest, medium shot, day",
+        "{trigger} in the snow, medium shot, day",
         "{trigger} on a beach, medium shot, day",
         "{trigger} in a kitchen, close-up, day",
         "{trigger} in a city street, wide shot, dusk",

@@ -1,0 +1,227 @@
+"""Make the toy base: draw pictures, train the autoencoder, then text encoder and UNet, export.
+
+    python python_script/make_base.py draw
+    python -m torch.distributed.run --standalone --nproc-per-node 2 \\
+        python_script/make_base.py vae --steps 3000
+    ... make_base.py unet --steps 7000                      (again: goes on where it stopped)
+    ... make_base.py decoder --steps 2500                   (sharper; may run at any time)
+    python python_script/make_base.py export                (to src/bunny/sample/base)
+    python python_script/make_base.py sheet                 (64 prompts, to log/toy_base.png)
+
+Everything lies in checkpoint/toy_base. Two cores need a little over an hour.
+"""
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from bunny.sample import world
+from bunny.training import toy, toy_caption, toy_parallel, toy_unet, toy_vae
+
+ROOT = Path(__file__).resolve().parents[1]
+WORK = ROOT / "checkpoint" / "toy_base"
+EXPORT = ROOT / "src" / "bunny" / "sample" / "base"
+logger = logging.getLogger("make_base")
+
+
+def draw(count: int, seed: int) -> None:
+    """Render `count` scenes once; pictures.npy and captions.json."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    shape = (count, toy.PICTURE_PX, toy.PICTURE_PX, 3)
+    pictures = np.lib.format.open_memmap(WORK / "pictures.npy", "w+", dtype=np.uint8, shape=shape)
+    facts = []
+    for index in range(count):
+        scene = world.random_scene(rng)
+        pictures[index] = world.render(scene, toy.PICTURE_PX, toy.PICTURE_PX)
+        facts.append(_facts(scene, pictures[index]))
+        if index % 2000 == 0:
+            logger.info("%d of %d pictures", index, count)
+    pictures.flush()
+    (WORK / "facts.json").write_text(json.dumps(facts))
+
+
+def _facts(scene: world.Scene, picture: np.ndarray) -> dict:
+    """What the caption variations are made from."""
+    actors = sorted(scene.actors, key=lambda actor: actor.x)
+    return {
+        "who": [[a.character.colour, a.character.species, a.character.wear] for a in actors],
+        "place": world.PLACES[scene.place],
+        "size": world.shot_size(scene),
+        "light": scene.light,
+        "background": toy_caption.background_colours(picture),
+    }
+
+
+def vae(steps: int) -> None:
+    """Train the autoencoder and store the latents of all pictures."""
+    import torch
+
+    torch.manual_seed(0)
+    model = toy.make_vae()
+    pictures = np.load(WORK / "pictures.npy", mmap_mode="r")
+    report = toy_vae.train_vae(model, pictures, WORK, toy_vae.VaeTraining(steps=steps))
+    latents = toy_parallel.gather(
+        toy_vae.encode_all(model, pictures[toy_parallel.share(len(pictures))])
+    )
+    if toy_parallel.rank():
+        return
+    report["scaling_factor"] = float(1 / latents.astype(np.float32).std())
+    model.register_to_config(scaling_factor=report["scaling_factor"])
+    model.save_pretrained(WORK / "vae")
+    np.save(WORK / "latents.npy", latents)
+    toy_vae.write_report(WORK / "vae.json", report)
+    logger.info("vae: %s", report)
+
+
+def decoder(steps: int) -> None:
+    """Train the decoder alone further; latents and UNet stay as they are."""
+    from diffusers import AutoencoderKL
+
+    model = AutoencoderKL.from_pretrained(WORK / "vae")
+    pictures = np.load(WORK / "pictures.npy", mmap_mode="r")
+    settings = toy_vae.VaeTraining(steps=steps, learning_rate=1.5e-3, is_decoder_only=True, seed=1)
+    report = toy_vae.train_vae(model, pictures, WORK, settings)
+    if toy_parallel.rank():
+        return
+    model.save_pretrained(WORK / "vae")
+    toy_vae.write_report(WORK / "decoder.json", report)
+    logger.info("decoder: %s", report)
+
+
+def unet(steps: int) -> None:
+    """Train UNet and text encoder; go on where the last run stopped."""
+    settings = toy_unet.UnetTraining(steps=steps)
+    trainer = _trainer(settings)
+    if toy_parallel.rank():
+        trainer.train()
+        return
+    report = trainer.train(lambda t: _draw_sheet(_pipeline(t), WORK / "sheet.png", count=16))
+    toy_vae.write_report(WORK / "unet.json", report)
+    logger.info("unet: %s", report)
+
+
+def export() -> None:
+    """Write the averaged weights as a Stable Diffusion folder of fp16 safetensors."""
+    trainer = _trainer(toy_unet.UnetTraining())
+    pipeline = _pipeline(trainer)
+    reports = {name: _read_report(name) for name in ("vae", "decoder", "unet")}
+    card = {
+        "what": "a toy text-to-image model of one cartoon world, 128x128; not for any other use",
+        "classes": "Stable Diffusion's: AutoencoderKL, UNet2DConditionModel, CLIPTextModel",
+        "licence": "MIT",
+        "trained_on": f"{len(trainer.facts)} pictures drawn by bunny.sample.world, no rabbit",
+        "prediction": "v_prediction, zero terminal SNR, trailing steps",
+        "vae_steps": reports["vae"].get("steps"),
+        "decoder_steps": reports["decoder"].get("steps", 0),
+        "vae_l1_of_255": reports["decoder"].get("l1", reports["vae"].get("l1")),
+        "unet_steps": trainer.step,
+        "unet_pictures_seen": trainer.step * trainer.settings.batch_size * 2,
+        "unet_loss": reports["unet"].get("loss"),
+        "made_by": "python_script/make_base.py",
+    }
+    parts = {k: getattr(pipeline, k) for k in ("vae", "unet", "text_encoder", "tokenizer")}
+    size = toy.save_pipeline(EXPORT, **parts, card=card)
+    logger.info("%s: %.1f MB at step %d", EXPORT, size / 1e6, trainer.step)
+
+
+def sheet() -> None:
+    """Draw 64 prompts with the exported base."""
+    from diffusers import StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline.from_pretrained(EXPORT, safety_checker=None)
+    _draw_sheet(pipeline, ROOT / "log" / "toy_base.png", count=64)
+
+
+def _trainer(settings: toy_unet.UnetTraining) -> toy_unet.ToyTrainer:
+    import torch
+
+    vae_config = json.loads((WORK / "vae" / "config.json").read_text())
+    torch.manual_seed(settings.seed)
+    tokenizer = toy.write_tokenizer(WORK / "tokenizer")
+    return toy_unet.ToyTrainer(
+        toy.make_unet(),
+        toy.make_text_encoder(tokenizer),
+        np.load(WORK / "latents.npy"),
+        json.loads((WORK / "facts.json").read_text()),
+        tokenizer,
+        scaling_factor=vae_config["scaling_factor"],
+        folder=WORK,
+        settings=settings,
+    )
+
+
+def _pipeline(trainer: toy_unet.ToyTrainer):
+    """The averaged weights as a pipeline."""
+    from diffusers import AutoencoderKL, StableDiffusionPipeline
+
+    unet, text_encoder = trainer.averaged()
+    return StableDiffusionPipeline(
+        vae=AutoencoderKL.from_pretrained(WORK / "vae"),
+        unet=unet,
+        text_encoder=text_encoder,
+        tokenizer=trainer.tokenizer,
+        scheduler=toy.make_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def _draw_sheet(pipeline, path: Path, *, count: int) -> None:
+    """Draw `count` held-out prompts, 8 a row; the prompts go beside it as text."""
+    import torch
+    from PIL import Image
+
+    rng = np.random.default_rng(12345)
+    prompts = [world.caption(world.random_scene(rng)) for _ in range(count)]
+    pipeline.set_progress_bar_config(disable=True)
+    drawn = []
+    for start in range(0, count, 16):
+        generator = torch.Generator().manual_seed(start)
+        chunk = prompts[start : start + 16]
+        drawn += pipeline(
+            chunk, num_inference_steps=20, guidance_scale=4.0, generator=generator
+        ).images
+    size = toy.PICTURE_PX
+    canvas = Image.new("RGB", (8 * size, -(-count // 8) * size))
+    for index, picture in enumerate(drawn):
+        canvas.paste(picture, (index % 8 * size, index // 8 * size))
+    canvas.save(path)
+    path.with_suffix(".txt").write_text("\n".join(prompts) + "\n")
+
+
+def _read_report(name: str) -> dict:
+    path = WORK / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def main() -> None:
+    """Run one step of the making."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("step", choices=("draw", "vae", "decoder", "unet", "export", "sheet"))
+    parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument("--steps", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    toy_parallel.start()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if args.step == "draw":
+        draw(args.count, args.seed)
+    elif args.step == "vae":
+        vae(args.steps or 3000)
+    elif args.step == "decoder":
+        decoder(args.steps or 2500)
+    elif args.step == "unet":
+        unet(args.steps or 7000)
+    elif args.step == "export":
+        export()
+    else:
+        sheet()
+
+
+if __name__ == "__main__":
+    main()
