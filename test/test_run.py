@@ -15,6 +15,7 @@ from bunny import sample
 
 STAGES = ["extract", "filter", "detect", "cluster", "caption", "finetune", "generate"]
 SMALL = [
+    "models.characters=[bunny]",
     "models.training_steps=6",
     "models.batch_size=2",
     "models.checkpoint_every=3",

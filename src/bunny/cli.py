@@ -148,6 +148,7 @@ def main() -> None:
     """Entry point: run a command and turn errors into one sentence and an exit code."""
     is_debug = "--debug" in sys.argv
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's idle threads must not spin
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it advises to install torchvision
     try:
         app()
     except BunnyError as error:
