@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-MATERIAL = Path(__file__).resolve().parents[1].parent / "shared" / "material"
+MATERIAL = (Path(__file__).resolve().parents[2] / "shared" / "material").resolve()
 
 
 @pytest.fixture(scope="session")

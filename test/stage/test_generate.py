@@ -39,7 +39,7 @@ def test_each_prompt_and_seed_with_and_without_adapter(drawn, tiny_base_folder):
     assert table["similarity"].is_not_null().all()
     assert "likeness to held-out pictures" in result.note
     with Image.open(film_dir / "picture" / "bunny" / "grid.png") as grid:
-        assert grid.size == (2 * 36 + 4, 4 * 36 + 4 + 16)
+        assert grid.size == (4 * 36 + 4, 2 * 36 + 4 + 16)  # a row a prompt, a column a seed
     assert make(film_dir, tiny_base_folder).execute().status == "skipped"
 
 

@@ -22,7 +22,6 @@ from bunny.training.base import Base
 logger = logging.getLogger(__name__)
 
 BACKGROUND_MAX = 32  # frames whose mean vector is taken off before pictures are compared
-GRID_COLUMNS = ("adapter", "base")
 
 
 class Generate(BaseStage):
@@ -177,7 +176,7 @@ class Generate(BaseStage):
         return _read_all(self.output_dir, files.to_list()[::step])
 
     def _write_grid(self, rows: list[dict[str, Any]], run: dict[str, Any]) -> None:
-        """Lay the pictures out, adapter beside base, one row a prompt and seed."""
+        """Lay the pictures out, one row a prompt, the base's seeds beside the adapter's."""
         from PIL import Image
 
         def load(file: str | None) -> Any:
@@ -186,15 +185,18 @@ class Generate(BaseStage):
             with Image.open(self.output_dir / file) as picture:
                 return picture.convert("RGB")
 
-        kinds = [
-            [r for r in rows if (r["adapter_hash"] is not None) is has] for has in (True, False)
-        ]
-        pairs = [[load(one["file"]), load(two["file"])] for one, two in zip(*kinds, strict=True)]
-        if not any(picture for pair in pairs for picture in pair):
+        by_prompt: dict[str, dict[tuple[bool, int], str | None]] = {}
+        for row in rows:
+            place = (row["adapter_hash"] is not None, row["seed"])
+            by_prompt.setdefault(row["prompt"], {})[place] = row["file"]
+        columns = sorted({place for files in by_prompt.values() for place in files})
+        table = [[load(files.get(c)) for c in columns] for files in by_prompt.values()]
+        titles = [f"{'adapter' if has else 'base'}, seed {seed}" for has, seed in columns]
+        if not any(picture for line in table for picture in line):
             return
         path = self.output_dir / "picture" / Path(run["adapter_file"]).parent.name / "grid.png"
         facts = {"run_id": run["run_id"], "adapter_hash": run["adapter_hash"]}
-        generate.save_png(path, generate.draw_grid(pairs, GRID_COLUMNS), facts)
+        generate.save_png(path, generate.draw_grid(table, titles), facts)
 
 
 def _row(
