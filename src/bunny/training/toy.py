@@ -229,6 +229,7 @@ def save_pipeline(
 
     parts = {"vae": vae, "unet": unet, "text_encoder": text_encoder}
     halves = {name: copy.deepcopy(part).to(torch.float16) for name, part in parts.items()}
+    halves["vae"].register_to_config(_name_or_path="toy")  # not the folder it was loaded from
     pipeline = StableDiffusionPipeline(
         **halves,
         tokenizer=tokenizer,
