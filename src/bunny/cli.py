@@ -141,7 +141,10 @@ def lab(
         )
     arguments = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder.parent}"]
     arguments += [f"--port={port}", "--LabApp.default_url=/lab/tree/notebook/00_start.ipynb"]
-    os.execv(sys.executable, arguments if browser else [*arguments, "--no-browser"])
+    arguments += [] if browser else ["--no-browser"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container; it listens on loopback alone
+        arguments += ["--allow-root"]
+    os.execv(sys.executable, arguments)
 
 
 def main() -> None:
