@@ -179,7 +179,7 @@ def vote(region: pl.LazyFrame, num_frames: pl.LazyFrame, *, min_margin: float) -
     """
     own = pl.when(pl.col("margin") >= min_margin).then(pl.col("similarity")).otherwise(0.0)
     together = own.sum().over("shot_index", "candidate") / pl.col("num_frames")
-    joined = region.join(num_frames, on="shot_index", how="left")
+    joined = region.join(num_frames, on="shot_index", how="left", maintain_order="left")
     support = (0.5 * own + 0.5 * together).cast(pl.Float32)
     return joined.with_columns(support.alias("support")).drop("num_frames")
 
