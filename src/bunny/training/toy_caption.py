@@ -6,20 +6,8 @@ from typing import Any
 
 import numpy as np
 
-# sRGB centres of the colour words; a pixel is named by the nearest.
-COLOUR_RGB = {
-    "red": (200, 60, 50),
-    "orange": (235, 140, 50),
-    "yellow": (245, 215, 110),
-    "green": (90, 160, 80),
-    "blue": (80, 140, 220),
-    "purple": (120, 80, 160),
-    "pink": (240, 170, 180),
-    "brown": (130, 90, 60),
-    "grey": (140, 140, 145),
-    "white": (240, 242, 245),
-    "black": (35, 35, 55),
-}
+from bunny.palette import COLOUR_RGB
+
 LIGHT_WORDS = {
     "day": ("day", "day", "bright", "daylight"),
     "dusk": ("dusk", "dusk", "evening", "dim"),
