@@ -51,8 +51,7 @@ def make(name: str, space: Workspace, config: Config) -> contract.BaseStage:
     """
     if name not in STAGE:
         raise UserError(f"stage {name}: expected one of {', '.join(STAGE)}")
-    module, _, kind = STAGE[name].partition(":")
-    return getattr(importlib.import_module(module), kind)(config, space.root, space.root)
+    return _kind(name)(config, space.root, space.root)
 
 
 def choose(config: Config, only: Sequence[str] = (), until: str | None = None) -> tuple[str, ...]:
@@ -132,17 +131,17 @@ def _run_stage(name: str, space: Workspace, config: Config) -> contract.StageRes
 def _check_inputs(stage: contract.BaseStage, space: Workspace) -> None:
     missing = [t for t in stage.reads if not (space.table / f"{t}.parquet").exists()]
     if missing:
-        makers = [n for n in STAGE if set(make_writes(n)) & set(missing)]
+        makers = [n for n in STAGE if set(_kind(n).writes) & set(missing)]
         raise UserError(
             f"stage {stage.name}: expected tables {', '.join(missing)}, found none; "
             f"run {', '.join(makers)} first"
         )
 
 
-def make_writes(name: str) -> tuple[str, ...]:
-    """Tables that a stage writes."""
+def _kind(name: str) -> type[contract.BaseStage]:
+    """The class of a stage."""
     module, _, kind = STAGE[name].partition(":")
-    return getattr(importlib.import_module(module), kind).writes
+    return getattr(importlib.import_module(module), kind)
 
 
 def _state(stage: contract.BaseStage, stale: dict[str, str]) -> StageState:

@@ -191,9 +191,7 @@ def locate(root: Path, data_dir: str, film_id: str) -> Workspace:
 def of_film_dir(film_dir: Path) -> Workspace:
     """The workspace that a film's folder `<data_dir>/output/<film_id>` belongs to."""
     film_dir = film_dir.resolve()
-    data = film_dir.parents[1]
-    is_default = data.name == "data" and (data.parent / "config" / "main.yaml").exists()
-    return locate(data.parent if is_default else data, str(data), film_dir.name)
+    return locate(project_root(), str(film_dir.parents[1]), film_dir.name)
 
 
 def find(root: Path, data_dir: str, name: str | None = None) -> list[Workspace]:
