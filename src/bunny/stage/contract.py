@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Protocol
 
 import polars as pl
 
+from bunny import workspace
 from bunny.config import Config
 from bunny.error import BunnyError, StageError
 from bunny.stage.shard import Shards
@@ -284,7 +285,7 @@ def table_hash(film_dir: Path, table: str) -> str:
         known = read_record(film_dir, record_path.parent.name).get("tables", {}).get(table)
         if _is_unchanged(film_dir, table, known):
             return known["sha256"]
-    return _sha256(path)
+    return workspace.hash_file(path)
 
 
 def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
@@ -340,7 +341,7 @@ def _table_record(film_dir: Path, table: str, rows: pl.DataFrame) -> dict[str, A
     stat = path.stat()
     return {
         "rows": rows.height,
-        "sha256": _sha256(path),
+        "sha256": workspace.hash_file(path),
         "size": stat.st_size,
         "mtime_ns": stat.st_mtime_ns,
     }
@@ -352,10 +353,6 @@ def _is_unchanged(film_dir: Path, table: str, known: Mapping[str, Any] | None) -
         return False
     stat = path.stat()
     return (stat.st_size, stat.st_mtime_ns) == (known["size"], known["mtime_ns"])
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _digest(value: Any) -> str:
