@@ -22,6 +22,11 @@ PLANAR = frozenset(
     {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "yuv410p", "yuv411p",
      "yuv440p", "yuvj440p", "gray"}
 )  # fmt: skip
+# The same with 9 to 16 bits in two bytes, the lowest first.
+DEEP_PLANAR = frozenset(
+    {f"{name}p{bits}le" for name in ("yuv420", "yuv422", "yuv444") for bits in (9, 10, 12, 14, 16)}
+)
+LINES_PER_CELL = 5  # of a thumbnail's pixel that are averaged
 LIMITED_BLACK, LIMITED_LUMA_SPAN = 16, 219  # ITU-R BT.601 and BT.709, 8 bits
 HD_HEIGHT_PX = 720  # from here an unmarked film is BT.709, below it BT.601
 UNMARKED = 2  # code point of an unspecified matrix, ISO/IEC 23091-2
@@ -76,14 +81,15 @@ def thumb(frame: DecodedFrame, info: FilmInfo) -> np.ndarray:
     raw = frame.raw
     size = _thumb_size(info.stored_width_px, info.stored_height_px)
     if isinstance(raw, np.ndarray):
-        small = cv2.resize(raw, size, interpolation=cv2.INTER_AREA)
-        return cv2.cvtColor(small, cv2.COLOR_BGR2YUV)
+        return cv2.cvtColor(_shrink(raw, size), cv2.COLOR_BGR2YUV)
     is_full = raw.format.name.startswith("yuvj") or raw.color_range == ColorRange.JPEG
-    if raw.format.name not in PLANAR:
+    if raw.format.name not in PLANAR and raw.format.name not in DEEP_PLANAR:
         raw = raw.reformat(format="yuv444p", threads=1)
         is_full = False
-    planes = [_plane(raw, i) for i in range(len(raw.planes))]
-    small = [cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in planes[:3]]
+    small = [_shrink(_plane(raw, i), size) for i in range(min(3, len(raw.planes)))]
+    if raw.format.name in DEEP_PLANAR:
+        down = 2.0 ** (8 - raw.format.components[0].bits)
+        small = [cv2.convertScaleAbs(plane, alpha=down) for plane in small]
     if not is_full:
         scale = 255 / LIMITED_LUMA_SPAN
         small[0] = cv2.convertScaleAbs(cv2.subtract(small[0], LIMITED_BLACK), alpha=scale)
@@ -164,10 +170,21 @@ def has_comb(picture: np.ndarray) -> bool:
 
 
 def _plane(raw: av.VideoFrame, index: int) -> np.ndarray:
-    """One 8-bit plane without a copy, shape (height, width)."""
+    """One plane without a copy, shape (height, width); uint16 where the format is deep."""
     plane = raw.planes[index]
-    lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    dtype = np.dtype("<u2") if raw.format.name in DEEP_PLANAR else np.dtype(np.uint8)
+    lines = np.frombuffer(plane, dtype).reshape(-1, plane.line_size // dtype.itemsize)
     return lines[: plane.height, : plane.width]
+
+
+def _shrink(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Shrink to (width, height) by the mean of some lines of each cell: reading all costs 5 x."""
+    height = plane.shape[0]
+    cell = height // size[1]
+    step = max(1, cell // LINES_PER_CELL)
+    if height % size[1] == 0:  # whole cells of whole lines: OpenCV has a fast way for them
+        step = max(n for n in range(1, step + 1) if cell % n == 0)
+    return cv2.resize(plane[step // 2 :: step], size, interpolation=cv2.INTER_AREA)
 
 
 def _thumb_size(width_px: int, height_px: int) -> tuple[int, int]:
