@@ -5,7 +5,6 @@ or they repeat or go back, they are continued at the film's rate and the tally s
 """
 
 import heapq
-import itertools
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,6 +37,25 @@ class Tally:
     start_pts: int | None = None
     end_pts: int | None = None  # of the last frame's end
 
+    @property
+    def is_clean(self) -> bool:
+        """Whether every frame so far came whole and with its own time."""
+        return not (self.num_failed or self.num_damaged or self.num_derived or self.num_moved)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anchor:
+    """A codec's keyframe from which decoding gives the same frames as from the film's start.
+
+    Only of a film that was clean so far (`Tally.is_clean`).
+    """
+
+    index: int  # of the keyframe, in presentation order
+    pts: int  # of the keyframe, in units of the film's time base
+    num_decoded: int  # frames before it
+    start_pts: int  # of the film's first frame
+    is_interlaced: bool = False  # whether a frame so far was
+
 
 def iterate_frames(
     info: FilmInfo,
@@ -45,8 +63,9 @@ def iterate_frames(
     *,
     is_keyframe_only: bool = False,
     num_threads: int = 0,
+    anchor: Anchor | None = None,
 ) -> Iterator[DecodedFrame]:
-    """Decode a film from its start; memory does not grow with its length.
+    """Decode a film; memory does not grow with its length.
 
     Parameters
     ----------
@@ -62,6 +81,9 @@ def iterate_frames(
     num_threads : int
         Of the decoder; 0 lets it choose. At the first damage the film is decoded again by one
         thread up to where it was: only that patches and counts holes the same way each time.
+    anchor : Anchor, optional
+        Begin at this keyframe, by seeking; where the container cannot seek to it exactly, the
+        film is decoded from its start and the frames before the keyframe are left out.
 
     Yields
     ------
@@ -69,28 +91,54 @@ def iterate_frames(
         With `index` rising, by 1 when all are decoded, and `pts` strictly rising.
     """
     tally = Tally() if tally is None else tally
-    if info.decoder == "folder":
-        yield from _folder_frames(info, tally)
-        return
-    if info.decoder == "opencv":
-        yield from _opencv_frames(info, tally)
+    first = anchor.index if anchor else 0
+    if info.decoder != "pyav":
+        read = _folder_frames if info.decoder == "folder" else _opencv_frames
+        yield from (frame for frame in read(info, tally) if frame.index >= first)
         return
     decode = _keyframes if is_keyframe_only else _pyav_frames
-    num_given = 0
-    if num_threads != 1:
+    for way in _ways(anchor, num_threads):
         try:
-            for frame in decode(info, tally, num_threads):
-                yield frame
-                num_given += 1
+            for frame in decode(info, tally, way):
+                if frame.index >= first:
+                    first = frame.index + 1
+                    yield frame
             return
-        except _DamageError:
-            logger.info("%s: damaged; decoded again by one thread", info.path.name)
+        except (_DamageError, _SeekError) as error:
+            logger.info("%s: %s; decoded again from its start", info.path.name, error)
             tally.__init__()
-    yield from itertools.islice(decode(info, tally, 1), num_given, None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Way:
+    """How a film is decoded."""
+
+    num_threads: int
+    is_strict: bool = True  # damage is an error, for what several threads make of it is chance
+    anchor: Anchor | None = None
+
+
+def _ways(anchor: Anchor | None, num_threads: int) -> Iterator[_Way]:
+    """Ways to decode, the next for when one cannot be gone to the end; the last always can."""
+    if anchor:
+        yield _Way(num_threads=num_threads, anchor=anchor)
+    if num_threads != 1:
+        yield _Way(num_threads=num_threads)
+    yield _Way(num_threads=1, is_strict=False)
 
 
 class _DamageError(Exception):
-    """Several threads met damage: what they make of it is chance, so one has to begin again."""
+    """Damage where none is taken."""
+
+    def __str__(self) -> str:
+        return "damaged"
+
+
+class _SeekError(Exception):
+    """Seeking did not lead to the anchor."""
+
+    def __str__(self) -> str:
+        return "cannot be taken up inside"
 
 
 class _Clock:
@@ -121,15 +169,17 @@ class _Clock:
         return pts
 
 
-def _pyav_frames(info: FilmInfo, tally: Tally, num_threads: int) -> Iterator[DecodedFrame]:
+def _pyav_frames(info: FilmInfo, tally: Tally, way: _Way) -> Iterator[DecodedFrame]:
     clock = _Clock(info, tally)
-    with _open(info, num_threads) as container:
-        for _, frames in _decode(container, info, tally, num_threads):
+    with _open(info, way) as container:
+        index = _take_up(container, info, tally, way)
+        for _, frames in _decode(container, info, tally, way):
             for raw in frames:
-                yield _frame(raw, tally.num_decoded, info, tally, clock)
+                yield _frame(raw, index, info, tally, clock)
+                index += 1
 
 
-def _keyframes(info: FilmInfo, tally: Tally, num_threads: int) -> Iterator[DecodedFrame]:
+def _keyframes(info: FilmInfo, tally: Tally, way: _Way) -> Iterator[DecodedFrame]:
     """Keyframes with their presentation order, which later packets may still change.
 
     A keyframe waits until a packet's decode time passes its own time: no frame shown before it
@@ -148,9 +198,10 @@ def _keyframes(info: FilmInfo, tally: Tally, num_threads: int) -> Iterator[Decod
         index = num_shown if raw.pts is not None else tally.num_packets - 1
         return _frame(raw, index, info, tally, clock)
 
-    with _open(info, num_threads) as container:
+    with _open(info, way) as container:
+        num_shown = tally.num_packets = _take_up(container, info, tally, way)
         container.streams[info.stream_index].codec_context.skip_frame = "NONKEY"
-        for packet, frames in _decode(container, info, tally, num_threads):
+        for packet, frames in _decode(container, info, tally, way):
             if packet.size:
                 tally.num_packets += 1
                 if packet.pts is not None:
@@ -166,48 +217,83 @@ def _keyframes(info: FilmInfo, tally: Tally, num_threads: int) -> Iterator[Decod
         tally.end_pts = max(tally.end_pts, end)
 
 
-def _open(info: FilmInfo, num_threads: int):
+def _open(info: FilmInfo, way: _Way):
     container = av.open(f"file:{info.path}", options=OPEN_OPTIONS, metadata_errors="replace")
     context = container.streams[info.stream_index].codec_context
     context.thread_type = "AUTO"
-    context.thread_count = num_threads
-    if num_threads != 1:
+    context.thread_count = way.num_threads
+    if way.is_strict:
         context.options = STRICT
     return container
 
 
-def _decode(container, info: FilmInfo, tally: Tally, num_threads: int):
+def _take_up(container, info: FilmInfo, tally: Tally, way: _Way) -> int:
+    """Seek to the anchor, if there is one; gives the index of the first frame to come."""
+    if way.anchor is None:
+        return 0
+    try:
+        container.seek(way.anchor.pts, stream=container.streams[info.stream_index])
+    except av.FFmpegError as error:
+        raise _SeekError from error
+    tally.num_decoded, tally.start_pts = way.anchor.num_decoded, way.anchor.start_pts
+    tally.is_interlaced = way.anchor.is_interlaced
+    return way.anchor.index
+
+
+def _decode(container, info: FilmInfo, tally: Tally, way: _Way):
     """Pairs of (packet, frames it gave); errors are counted, a broken end ends the film.
 
     Raises
     ------
     _DamageError
-        At the first damage, with several threads.
+        At the first damage, when the way is strict.
+    _SeekError
+        When the anchor is not where the container was sought to.
     """
-    packets = container.demux(container.streams[info.stream_index])
-    while True:
-        try:
-            packet = next(packets)
-        except StopIteration:
-            return
-        except av.FFmpegError as error:
-            tally.is_cut_short = True
-            logger.debug("%s: reading ended: %s", info.path.name, error)
-            return
-        if packet.is_corrupt and num_threads != 1:
+    packets = _packets(container, info, tally)
+    if way.anchor:
+        packets = _from_anchor(packets, way.anchor)
+    for packet in packets:
+        if packet.is_corrupt and way.is_strict:
             raise _DamageError
         try:
             frames = packet.decode()
         except av.FFmpegError as error:
             frames = []
-            if num_threads != 1:
+            if way.is_strict:
                 raise _DamageError from error
             if packet.size:
                 tally.num_failed += 1
             logger.debug("%s: packet at %s: %s", info.path.name, packet.pts, error)
-        if num_threads != 1 and any(frame.is_corrupt for frame in frames):
+        if way.is_strict and any(frame.is_corrupt for frame in frames):
             raise _DamageError
         yield packet, frames
+
+
+def _packets(container, info: FilmInfo, tally: Tally) -> Iterator[av.Packet]:
+    """Packets of the film's stream; an error in reading ends them."""
+    try:
+        yield from container.demux(container.streams[info.stream_index])
+    except av.FFmpegError as error:
+        tally.is_cut_short = True
+        logger.debug("%s: reading ended: %s", info.path.name, error)
+
+
+def _from_anchor(packets: Iterator[av.Packet], anchor: Anchor) -> Iterator[av.Packet]:
+    """Packets from the anchor on, less those shown before it.
+
+    What is decoded after a keyframe and shown before it (the leading frames of an open group of
+    pictures) needs frames from before the keyframe; nothing shown later needs it.
+    """
+    for packet in packets:
+        if packet.is_keyframe and packet.pts == anchor.pts:
+            yield packet
+            break
+        if packet.pts is None or (packet.is_keyframe and packet.pts > anchor.pts):
+            raise _SeekError
+    else:
+        raise _SeekError
+    yield from (p for p in packets if p.pts is None or p.pts >= anchor.pts)
 
 
 def _frame(raw, index: int, info: FilmInfo, tally: Tally, clock: _Clock) -> DecodedFrame:
