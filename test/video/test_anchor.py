@@ -5,8 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bunny.video import decode, probe
-from bunny.video.decode import Anchor, Tally
+from bunny.video import decode, probe, stream
+from bunny.video.tally import Anchor, Tally
 
 NUM_FRAMES = 60
 KINDS = [
@@ -31,7 +31,8 @@ def _frames(info, tally=None, **options):
 def _film(tmp_path, film_tools, name, codec, options):
     pictures = [film_tools.numbered(i) for i in range(NUM_FRAMES)]
     noise = np.random.default_rng(0).integers(0, 20, (NUM_FRAMES, 64, 96, 1), np.uint8)
-    pictures = [np.clip(p + n, 0, 255).astype(np.uint8) for p, n in zip(pictures, noise, strict=True)]
+    pairs = zip(pictures, noise, strict=True)
+    pictures = [np.clip(p + n, 0, 255).astype(np.uint8) for p, n in pairs]
     pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
     path = tmp_path / name
     return probe.probe(
@@ -68,10 +69,10 @@ def test_frames_from_a_keyframe_are_those_of_the_whole_decode(
 
 def test_seeking_reads_nothing_before_the_keyframe(tmp_path, film_tools):
     info = _film(tmp_path, film_tools, *KINDS[0])
-    way = decode._Way(num_threads=1, anchor=_anchors(info)[-1])
-    with decode._open(info, way) as container:
-        decode._take_up(container, info, Tally(), way)
-        packets = list(decode._decode(container, info, Tally(), way))
+    way = stream.Way(num_threads=1, anchor=_anchors(info)[-1])
+    with stream.open_film(info, way) as container:
+        stream.take_up(container, info, Tally(), way)
+        packets = list(stream.decode_packets(container, info, Tally(), way))
     assert 0 < len(packets) <= NUM_FRAMES - way.anchor.index + 1  # and the flush
 
 
