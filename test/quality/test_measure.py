@@ -1,12 +1,15 @@
 """Measures of a frame, by hand where they can be."""
 
+import dataclasses
 import itertools
 
 import cv2
 import numpy as np
+import polars as pl
 import pytest
 
 from bunny.quality import measure
+from bunny.table import store
 
 
 def _flat(value, height=60, width=80):
@@ -154,3 +157,29 @@ def test_other_arrays_are_refused(picture):
 def test_the_smallest_pictures_are_measured(size):
     found = measure.measure_frame(_flat(255, *size))
     assert found.brightness == 1 and found.clipped_bright_share == 1
+
+
+def test_signature_averages_areas_row_by_row_inside_the_bars():
+    picture = _flat(0, 80, 64)
+    picture[8:40] = 100
+    picture[40:72, :32] = 100
+    picture[40:72, 32::2] = 50
+    picture[40:72, 33::2] = 150
+    found = measure.measure_frame(picture)
+    assert (found.content_y0_px, found.content_y1_px) == (8, 72)
+    assert found.signature.dtype == np.uint8 and found.signature.shape == (1024,)
+    # Each cell is the average of 2x2 pixels: 100 all over.
+    assert found.signature.tolist() == [100] * 1024
+    picture[8:10, 2:4] = 200
+    assert np.flatnonzero(measure.measure_frame(picture).signature != 100).tolist() == [1]
+
+
+def test_measures_of_many_frames_make_a_table_with_errors_between(tmp_path):
+    found = dataclasses.asdict(measure.measure_frame(_texture()))
+    rows = [{"frame_id": "a", **found}, {"frame_id": "b", "error": "unreadable"}]
+    store.write(tmp_path, "measure", store.from_rows("measure", rows))
+    table = store.read(tmp_path, "measure")
+    assert set(found) == set(table.columns) - {"frame_id", "error"}
+    assert table.drop("error").null_count().row(0) == (0,) + (1,) * len(found)
+    assert table.schema["signature"] == pl.Array(pl.UInt8, 1024)
+    assert table["signature"][0].to_list() == found["signature"].tolist()

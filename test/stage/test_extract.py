@@ -189,11 +189,11 @@ class _Mortal(Extract):
         writer, stage = super()._writer(info), self
 
         class Counting(FrameWriter):
-            def write(self, frame):
+            def write(self, frame, crop=None):
                 if stage.limit == 0:
                     raise _Killed
                 stage.limit -= 1
-                return writer.write(frame)
+                return writer.write(frame, crop)
 
         return Counting(self.output_dir / "frame", info, "jpg", 95, lambda p: None)
 

@@ -73,3 +73,15 @@ def test_a_failed_write_leaves_the_old_table_and_no_litter(tmp_path):
         store.write_parquet(tmp_path / "x", Explodes())
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
     assert (tmp_path / "x").read_bytes() == b"old"
+
+
+def test_vectors_of_a_declared_length_keep_their_type(tmp_path):
+    row = {"frame_id": "a", "signature": list(range(256)) * 4}
+    store.write(tmp_path, "measure", store.from_rows("measure", [row, {"frame_id": "b"}]))
+    signature = store.read(tmp_path, "measure")["signature"]
+    assert signature.dtype == pl.Array(pl.UInt8, 1024)
+    assert signature[0].to_list() == row["signature"] and signature[1] is None
+    nobody = store.from_rows("measure", [{"frame_id": "a"}, {"frame_id": "b"}])
+    assert nobody["signature"].null_count() == 2
+    with pytest.raises(store.TableError, match=r"signature: expected .* length 1024, got .*\[3\]"):
+        store.from_rows("measure", [{**row, "signature": [1, 2, 3]}])

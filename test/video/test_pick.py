@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from bunny.video import probe
-from bunny.video.decode import Tally
-from bunny.video.pick import Pick, PickSetting, ShotEnd, pick_frames, thin_interval
+from bunny.video.event import Pick, ShotEnd
+from bunny.video.pick import PickSetting, pick_frames
+from bunny.video.tally import Tally
 
 
 def _film(tmp_path, film_tools, lengths=(30, 50, 26), **options):
@@ -78,18 +79,13 @@ def test_keyframes_tell_shots_apart_and_the_last_one_reaches_the_end(tmp_path, f
     ]  # fmt: skip
 
 
-def test_extra_frames_inside_long_shots(tmp_path, film_tools):
+def test_extra_frames_lie_between_the_shots_own(tmp_path, film_tools):
     picks, _, _, _ = _pick(_film(tmp_path, film_tools), extra_interval_s=Fraction(1, 2))
-    assert [p.frame.index for p in picks if p.reason == "interval"] == list(range(0, 106, 12))
-    assert sum(p.reason == "shot-median" for p in picks) == 3
-
-
-def test_thin_interval_keeps_a_half_interval_clear():
-    reasons = {0: "interval", 5: "shot-start", 10: "interval", 20: "interval"}
-    times = {i: i / 10 for i in reasons}
-    assert thin_interval(reasons, times, 1.0) == [0, 5, 10, 20]  # exactly half is far enough
-    assert thin_interval(reasons, times, 1.2) == [5, 20]
-    assert thin_interval({}, {}, 1.0) == []
+    own = [p.frame.index for p in picks if p.reason == "shot-median"]
+    extra = [p.frame.index for p in picks if p.reason == "interval"]
+    # Every 12th frame, but those nearer than 6 frames to one that stands for its shot.
+    assert extra == [i for i in range(0, 106, 12) if all(abs(i - k) >= 6 for k in own)]
+    assert len(own) == 3
 
 
 @pytest.mark.parametrize("method", ["shot", "interval", "keyframe"])

@@ -19,7 +19,7 @@ HASH_PX = 32
 HASH_BITS = 8  # a side: 64 in all
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class FrameMeasure:
     """Numbers of one frame; names and units are those of the table `measure`."""
 
@@ -35,6 +35,7 @@ class FrameMeasure:
     content_x1_px: int
     content_y1_px: int
     phash: int
+    signature: np.ndarray
 
 
 def measure_frame(picture: np.ndarray) -> FrameMeasure:
@@ -72,6 +73,7 @@ def measure_frame(picture: np.ndarray) -> FrameMeasure:
         content_x1_px=x1,
         content_y1_px=y1,
         phash=perceptual_hash(inside),
+        signature=signature(inside),
     )
 
 
@@ -153,6 +155,21 @@ def perceptual_hash(grey: np.ndarray) -> int:
     low = cv2.dct(small.astype(np.float32))[1 : HASH_BITS + 1, 1 : HASH_BITS + 1]
     bits = np.packbits((low > np.median(low)).ravel())
     return int.from_bytes(bits.tobytes(), "big")
+
+
+def signature(grey: np.ndarray) -> np.ndarray:
+    """Shrink 8-bit luma to 32x32 by averaging areas: what the structural check compares.
+
+    Parameters
+    ----------
+    grey : np.ndarray, shape (height, width), uint8
+
+    Returns
+    -------
+    np.ndarray, shape (1024,), uint8
+        Row-major; width and height are shrunk alike to 32, whatever the aspect.
+    """
+    return cv2.resize(grey, (HASH_PX, HASH_PX), interpolation=cv2.INTER_AREA).ravel()
 
 
 def _bars(grey: np.ndarray) -> tuple[int, int]:

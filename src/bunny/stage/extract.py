@@ -1,14 +1,15 @@
 """Stage 1: from a film to its shots and the pictures that stand for them.
 
 One decode finds the shots, takes the frames, measures and writes them. A shard is a number of
-finished shots; after a kill the film is decoded again, which is cheap, but what finished shards
-hold is neither measured nor written again.
+finished shots; after a kill the film is taken up again at the codec's keyframe before the first
+shot that is in no shard.
 """
 
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,12 @@ from bunny.stage.extract_row import ShotBatch, film_note, film_row
 from bunny.stage.shard import Shards
 from bunny.table import store
 from bunny.video import probe
-from bunny.video.decode import Tally
+from bunny.video.event import Pick, Restart
 from bunny.video.keyframe import KeyframeSetting
-from bunny.video.pick import Pick, PickSetting, pick_frames
+from bunny.video.pick import PickSetting, pick_frames
 from bunny.video.probe import FilmInfo
 from bunny.video.shot import ShotSetting
+from bunny.video.tally import Tally
 from bunny.video.write import MAX_WORKERS, FrameWriter
 
 logger = logging.getLogger(__name__)
@@ -50,7 +52,8 @@ class Extract(contract.BaseStage):
 
     def has_files(self) -> bool:
         """Whether every picture of the table `frame` is there."""
-        return _has_pictures(self.output_dir, store.read(self.output_dir / "table", "frame"))
+        named = _named(store.read(self.output_dir / "table", "frame"))
+        return _pictures(self.output_dir).issuperset(named)
 
     def run(self) -> contract.Work:
         """Decode the film and write its tables."""
@@ -61,8 +64,8 @@ class Extract(contract.BaseStage):
         with _disk_errors(self.output_dir):
             tally = self._fill(shards, info, size)
             tables = {name: shards.collect(name) for name in ("shot", "frame", "measure")}
-            _remove_others(self.output_dir, tables["frame"]["file"].drop_nulls().to_list())
-        note = film_note(info, tally, self.config.extraction.method)
+            _remove_others(self.output_dir, _named(tables["frame"]))
+        note = film_note(info, tally)
         row = film_row(self.output_dir.name, self.source, info, tally)
         tables["film"] = store.from_rows("film", [{**row, "note": note}])
         failed = tables["frame"]["error"].is_not_null().sum()
@@ -76,10 +79,8 @@ class Extract(contract.BaseStage):
     def _fill(self, shards: Shards, info: FilmInfo, size: int) -> Tally:
         """Decode and put every shard that is not there yet."""
         tally = Tally()
-        done = _num_frames_done(self.output_dir, shards)
+        number, end, restart = _done(self.output_dir, shards)
         batch = ShotBatch(self.output_dir.name, info)
-        extra = self.config.extraction.extra_interval_seconds
-        number = 0
         with self._writer(info) as writer, self._frames_bar(info) as note_frame:
             events = pick_frames(
                 info,
@@ -87,17 +88,20 @@ class Extract(contract.BaseStage):
                 tally,
                 num_threads=0 if self.config.pipeline.parallel_processing else 1,
                 note_frame=note_frame,
+                restart=restart,
             )
             for event in events:
                 if isinstance(event, Pick):
-                    if event.frame.index >= done:
+                    if event.frame.index >= end:
                         batch.add(event, writer)
                     continue
+                if event.found.end_frame_index <= end:
+                    continue  # decoded again only because the film cannot be taken up inside
+                batch.end_shot(number, event)
                 number += 1
-                if event.found.end_frame_index > done:
-                    batch.end_shot(number - 1, event, extra)
-                    if number % size == 0:
-                        shards.put((number - 1) // size, batch.tables())
+                if number % size == 0:
+                    state = {"restart": asdict(event.restart) if event.restart else None}
+                    shards.put((number - 1) // size, batch.tables(), state=state)
             if batch.has_rows():
                 shards.put((number - 1) // size, batch.tables())
         self._check(info, tally)
@@ -180,19 +184,34 @@ def _film_path(film: str) -> Path:
     return path
 
 
-def _num_frames_done(folder: Path, shards: Shards) -> int:
-    """End of the last shot that needs no work: its shard is there, with all its pictures."""
-    end = 0
+def _done(folder: Path, shards: Shards) -> tuple[int, int, Restart | None]:
+    """What needs no work: shots whose shards are there with all their pictures.
+
+    Returns
+    -------
+    num_shots : int
+    end : int
+        End of the last of them, in frames.
+    restart : Restart or None
+        How to go on after it; None: from the film's start.
+    """
+    num_shots, end, restart = 0, 0, None
+    pictures = _pictures(folder)
     for number, index in enumerate(shards.done()):
-        if number != index or not _has_pictures(folder, shards.get(index, "frame")):
+        if number != index or not pictures.issuperset(_named(shards.get(index, "frame"))):
             break
-        end = int(shards.get(index, "shot")["end_frame_index"].max())
-    return end
+        shot = shards.get(index, "shot")
+        state = shards.state(index)
+        if state is None:  # the film's last shots: all is done but the tally of its frames
+            break
+        num_shots, end = num_shots + shot.height, int(shot["end_frame_index"].max())
+        restart = Restart.from_json(state["restart"])
+    return num_shots, end, restart
 
 
-def _has_pictures(folder: Path, frame: pl.DataFrame) -> bool:
-    """Whether every picture that a table names is there."""
-    return set(frame["file"].drop_nulls()) <= _pictures(folder)
+def _named(frame: pl.DataFrame) -> set[str]:
+    """Pictures that a table names."""
+    return set(frame["file"].drop_nulls())
 
 
 def _pictures(folder: Path) -> set[str]:
@@ -203,9 +222,9 @@ def _pictures(folder: Path) -> set[str]:
         return {f"frame/{e.name}" for e in entries if e.name.endswith(PICTURE_SUFFIXES)}
 
 
-def _remove_others(folder: Path, named: list[str]) -> None:
+def _remove_others(folder: Path, named: set[str]) -> None:
     """Remove pictures that no table names, and what a kill left half written."""
-    for file in sorted(_pictures(folder) - set(named)):
+    for file in sorted(_pictures(folder) - named):
         (folder / file).unlink(missing_ok=True)
     for path in (folder / "frame").glob(".*.tmp"):
         path.unlink(missing_ok=True)

@@ -8,10 +8,12 @@ from typing import Any
 import polars as pl
 
 from bunny.table import store
-from bunny.video.decode import Tally
-from bunny.video.pick import Pick, ShotEnd, thin_interval
+from bunny.video.event import Pick, ShotEnd
 from bunny.video.probe import FilmInfo
+from bunny.video.tally import Tally
 from bunny.video.write import FrameWriter
+
+CROP = ("crop_x0_px", "crop_y0_px", "crop_x1_px", "crop_y1_px")
 
 
 class ShotBatch:
@@ -31,23 +33,14 @@ class ShotBatch:
         """Have a picture written; of two reasons for one frame the later stays."""
         index = pick.frame.index
         known = self._open.get(index)
-        future = known[1] if known else writer.write(pick.frame)
+        future = known[1] if known else writer.write(pick.frame, pick.crop)
         self._open[index] = (self._frame_row(pick), future)
 
-    def end_shot(self, shot_index: int, event: ShotEnd, extra_interval_s: float) -> None:
+    def end_shot(self, shot_index: int, event: ShotEnd) -> None:
         """Give the pictures so far to their shot."""
-        found = event.found
-        mine = {
-            i: self._open.pop(i)
-            for i in sorted(self._open)
-            if found.first_frame_index <= i < found.end_frame_index
-        }
-        stay = list(mine)
-        if extra_interval_s:
-            reasons = {i: row["reason"] for i, (row, _) in mine.items()}
-            times = {i: row["timestamp_s"] for i, (row, _) in mine.items()}
-            stay = thin_interval(reasons, times, extra_interval_s)
-        self._picks += [({**mine[i][0], "shot_index": shot_index}, mine[i][1]) for i in stay]
+        mine = sorted(self._open.items())
+        self._open = {}
+        self._picks += [({**row, "shot_index": shot_index}, future) for _, (row, future) in mine]
         self._shots.append(self._shot_row(shot_index, event))
 
     def tables(self) -> dict[str, pl.DataFrame]:
@@ -61,6 +54,7 @@ class ShotBatch:
                     "file": f"frame/{written.file}" if written.file else None,
                     "width_px": written.width_px,
                     "height_px": written.height_px,
+                    **dict(zip(CROP, written.crop or (None,) * 4, strict=True)),
                     "error": written.error,
                 }
             )
@@ -133,13 +127,14 @@ def film_row(
     }
 
 
-def film_note(info: FilmInfo, tally: Tally, method: str) -> str | None:
+def film_note(info: FilmInfo, tally: Tally) -> str | None:
     """What is odd about a film, in words; None for an ordinary one."""
     promised, found = info.num_frames_promised, tally.num_decoded
+    is_sparse = tally.num_packets > 0
     notes = [
-        (method == "keyframe", "only the codec's keyframes were decoded"),
+        (is_sparse, f"{found} of {tally.num_packets} frames were decoded, as the method asks"),
         (
-            promised and promised != found and method != "keyframe",
+            promised and promised != found and not is_sparse,
             f"the container promises {promised} frames, {found} were decoded",
         ),
         (tally.num_failed, f"{tally.num_failed} packets could not be decoded"),

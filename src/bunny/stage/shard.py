@@ -4,13 +4,17 @@ A shard is a folder with one parquet file a table, written under a temporary nam
 is there whole or not at all. Shards lie under a key; work of another key is never mixed in.
 """
 
+import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from bunny.table import schema, store
+
+STATE = "state.json"
 
 
 class Shards:
@@ -40,12 +44,24 @@ class Shards:
         """Indices of all finished shards, in order."""
         return sorted(int(p.name) for p in self.folder.glob("[0-9]*") if p.is_dir())
 
-    def put(self, index: int, tables: Mapping[str, pl.DataFrame], total: int = 0) -> None:
-        """Keep the tables of shard `index`, each checked against its schema."""
+    def put(
+        self,
+        index: int,
+        tables: Mapping[str, pl.DataFrame],
+        total: int = 0,
+        *,
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Keep the tables of shard `index`, each checked against its schema.
+
+        `state`, of JSON values, says how to go on after it.
+        """
         temporary = self.folder / f".{index:06d}.tmp"
         shutil.rmtree(temporary, ignore_errors=True)
         for name, frame in tables.items():
             store.write(temporary, name, frame)
+        if state is not None:
+            store.write_bytes(temporary / STATE, json.dumps(state).encode())
         if self.is_done(index):
             shutil.rmtree(self._path(index))
         temporary.replace(self._path(index))
@@ -55,6 +71,11 @@ class Shards:
     def get(self, index: int, table: str) -> pl.DataFrame:
         """Read one table of one shard."""
         return store.read(self._path(index), table)
+
+    def state(self, index: int) -> dict[str, Any] | None:
+        """How to go on after shard `index`; None when nothing was kept."""
+        path = self._path(index) / STATE
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
     def collect(self, table: str) -> pl.DataFrame:
         """All rows of `table` over all shards; an empty table when there is none."""

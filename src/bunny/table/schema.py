@@ -2,8 +2,8 @@
 
 `_index` is 0-based, `_id` is text, `is_`/`has_` are booleans, boxes are `x0_px y0_px x1_px y1_px`
 in pixels of the stored picture (half-open), times carry exact PTS beside derived seconds, paths
-are relative to the film's folder with `/`. Vectors are `Array(Float32, d)`; `d` depends on the
-model and is therefore checked by `store`, not here.
+are relative to the film's folder with `/`. Vectors are arrays; where their length depends on the
+model they are `Array(Float32, d)`, and `d` is checked by `store`, not here.
 """
 
 import dataframely as dy
@@ -74,6 +74,10 @@ class Frame(dy.Schema):
     file = dy.String(nullable=True)  # null when the picture could not be made
     width_px = dy.Int32(nullable=True, min=1)
     height_px = dy.Int32(nullable=True, min=1)
+    crop_x0_px = dy.Int32(min=0, nullable=True)  # where `file` lies in the picture as shown,
+    crop_y0_px = dy.Int32(min=0, nullable=True)  # whose size is the film's: bars found over the
+    crop_x1_px = dy.Int32(min=0, nullable=True)  # shot are cut off; all of it when there are none
+    crop_y1_px = dy.Int32(min=0, nullable=True)
     reason = dy.Enum(
         ["keyframe", "interval", "shot-median", "shot-start", "shot-middle", "shot-end"]
     )
@@ -96,6 +100,7 @@ class Measure(dy.Schema):
     content_x1_px = dy.Int32(min=0, nullable=True)
     content_y1_px = dy.Int32(min=0, nullable=True)
     phash = dy.UInt64(nullable=True)  # 64-bit perceptual hash
+    signature = dy.Array(dy.UInt8(nullable=True), 1024, nullable=True)  # 32x32 luma, row-major
     error = dy.String(nullable=True)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import dataframely as dy
+import numpy as np
 import polars as pl
 
 from bunny.error import BunnyError
@@ -26,7 +27,8 @@ class TableError(BunnyError):
 def from_rows(name: str, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     """Make a table of `name` from dictionaries; missing keys become null, no row an empty table.
 
-    Vectors may be given as 1-d float arrays or lists, all of one length.
+    Vectors may be given as 1-d arrays or lists: of `schema.VECTOR` all of one length, of columns
+    declared with a length of that length.
 
     Raises
     ------
@@ -45,7 +47,7 @@ def from_rows(name: str, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     data = {
         column: _vector_series(column, [row.get(column) for row in rows])
         if column in vectors
-        else pl.Series(column, [row.get(column) for row in rows], dtype=spec.dtype, strict=False)
+        else _series(column, [row.get(column) for row in rows], spec.dtype)
         for column, spec in columns.items()
     }
     return check(name, pl.DataFrame(data))
@@ -144,6 +146,22 @@ def _publish(temporary: Path, path: Path) -> None:
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def _series(name: str, values: list[Any], dtype: pl.DataType) -> pl.Series:
+    """Values as declared; vectors of a declared length are refused when theirs is another."""
+    if not isinstance(dtype, pl.Array):
+        return pl.Series(name, values, dtype=dtype, strict=False)
+    others = sorted({len(v) for v in values if v is not None} - {dtype.size})
+    if others:
+        raise TableError(
+            f"column {name}: expected vectors of length {dtype.size}, got lengths {others}"
+        )
+    null = np.zeros(dtype.size)
+    rows = np.array([null if v is None else v for v in values]).reshape(-1, dtype.size)
+    series = pl.Series(name, rows).cast(dtype)
+    has_value = pl.Series([v is not None for v in values], dtype=pl.Boolean)
+    return pl.select(pl.when(has_value).then(series).alias(name)).to_series()
 
 
 def _vector_series(name: str, values: list[Any]) -> pl.Series:

@@ -9,16 +9,13 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 
-from bunny.video import change, decode, keyframe, picture, shot
-from bunny.video.decode import Tally
+from bunny.video import decode, hold, keyframe, pick_coarse, picture, shot
+from bunny.video.event import Pick, Restart, ShotEnd
 from bunny.video.keyframe import KeyframeSetting
 from bunny.video.picture import DecodedFrame
 from bunny.video.probe import FilmInfo
 from bunny.video.shot import FoundShot, ShotSetting
-
-# Two keyframes of one shot may be seconds apart: only unlike pictures part them.
-KEYFRAME_CHANGE = 0.05  # least compensated difference
-KEYFRAME_LIKENESS = 0.6  # most correlation
+from bunny.video.tally import Anchor, Tally
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,26 +25,9 @@ class PickSetting:
     method: str = "shot"  # shot, interval or keyframe
     interval_s: Fraction = Fraction(2)  # of method interval
     extra_interval_s: Fraction = Fraction(0)  # of method shot: also a frame so often; 0: none
+    is_cropped: bool = True  # take letterbox and pillarbox bars off
     shot: ShotSetting = field(default_factory=ShotSetting)
     keyframe: KeyframeSetting = field(default_factory=KeyframeSetting)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pick:
-    """A frame to take; its shot comes later in the stream."""
-
-    frame: DecodedFrame
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShotEnd:
-    """A finished shot; all its picks came before."""
-
-    found: FoundShot
-    kind: str  # static or dynamic
-    start_pts: int
-    end_pts: int  # of the next shot's first frame, or the film's end
 
 
 def pick_frames(
@@ -57,6 +37,7 @@ def pick_frames(
     *,
     num_threads: int = 0,
     note_frame: Callable[[DecodedFrame], None] | None = None,
+    restart: Restart | None = None,
 ) -> Iterator[Pick | ShotEnd]:
     """Decode a film once and say which frames to take and where its shots are.
 
@@ -70,115 +51,118 @@ def pick_frames(
         Of the decoder; 0 lets it choose.
     note_frame : callable, optional
         Called with each decoded frame, for progress.
+    restart : Restart, optional
+        From the `ShotEnd` of an earlier call with the same film and setting: what follows it comes
+        out as it did or would have, without decoding what lies before.
 
     Yields
     ------
     Pick or ShotEnd
-        Shots in order, each after its picks. With method keyframe, shots begin at keyframes and
-        their `motion` is the mean difference of neighbouring keyframes.
+        Shots in order, each after its picks. With method keyframe, or interval where jumping is
+        cheaper than decoding all, shots begin at frames taken and their `motion` is the mean
+        difference of neighbouring ones.
     """
-    is_keyframe_only = setting.method == "keyframe"
-    frames = decode.iterate_frames(
-        info, tally, is_keyframe_only=is_keyframe_only, num_threads=num_threads
-    )
-    if note_frame:
-        frames = _told(frames, note_frame)
-    if is_keyframe_only:
-        return _pick_keyframes(frames, info, tally, setting)
-    return _pick_by_shot(frames, info, tally, setting)
+    told = note_frame or (lambda frame: None)
+    if setting.method != "shot":
+        events = pick_coarse.pick_frames(info, setting, tally, num_threads, told, restart)
+        if events is not None:
+            return events
+    anchor = restart.anchor if restart else None
+    frames = decode.iterate_frames(info, tally, num_threads=num_threads, anchor=anchor)
+    return _ByShot(info, setting, tally, restart).run(_told(frames, told))
 
 
-def thin_interval(
-    reasons: dict[int, str], time_of: dict[int, float], interval_s: float
-) -> list[int]:
-    """Leave out interval frames that a shot's own frames make needless.
+class _ByShot:
+    """Every frame is looked at; what a shot gives comes out when its end is known."""
 
-    Parameters
-    ----------
-    reasons : dict of int to str
-        Reason of each frame index of one shot.
-    time_of : dict of int to float
-        Their times in seconds.
-    interval_s : float
+    def __init__(self, info, setting: PickSetting, tally: Tally, restart: Restart | None) -> None:
+        self._info, self._setting, self._tally = info, setting, tally
+        self._is_shot = setting.method == "shot"
+        self._detector = _Detector(setting.shot, info.rate)
+        self._candidates = keyframe.Candidates(setting.keyframe, self._detector.lag)
+        self._held = hold.Held()
+        self._interval = setting.extra_interval_s if self._is_shot else setting.interval_s
+        self._first = 0  # of the running shot
+        self._grid = hold.Grid(self._interval)
+        self._times = _Times(self._detector.lag)
+        self._anchors = _Anchors(self._detector)
+        if restart:
+            self._first = restart.first_frame_index
+            self._grid = hold.Grid(self._interval, restart.anchor.start_pts)
+            self._times = _Times(self._detector.lag, restart.first_pts)
+            self._detector.start(
+                restart.anchor.index, restart.first_frame_index, restart.transition_in
+            )
 
-    Returns
-    -------
-    list of int
-        Frame indices that stay: all chosen for the shot, and interval frames at least half an
-        interval away from each of them.
-    """
-    own = [i for i, reason in reasons.items() if reason != "interval"]
-    gap = interval_s / 2
-    extra = [
-        i
-        for i, reason in reasons.items()
-        if reason == "interval" and all(abs(time_of[i] - time_of[k]) >= gap for k in own)
-    ]
-    return sorted(own + extra)
+    def run(self, frames) -> Iterator[Pick | ShotEnd]:
+        for frame in frames:
+            self._times.add(frame)
+            self._anchors.add(frame, self._tally)
+            is_due = self._grid.is_due(frame)
+            if frame.index >= self._first:
+                if self._is_shot:
+                    self._candidates.add(frame)
+                if is_due:
+                    self._held.add(frame)
+                for old, box in self._held.overflow(frame.index - self._detector.lag):
+                    yield self._pick(old, "interval", box)
+            for found in self._detector.push(self._detector.look(frame, self._info)):
+                yield from self._close(found, self._times.end_of(found))
+        for found in self._detector.finish():
+            end = self._tally.end_pts if found.transition_out == "end" else None
+            yield from self._close(found, self._times.end_of(found, end))
+
+    def _close(self, found: FoundShot, span: tuple[int, int]) -> Iterator[Pick | ShotEnd]:
+        """Yield the frames of a finished shot, and the shot."""
+        inside = self._candidates.take(found)
+        extra, boxes = self._held.take(found)
+
+        @cache
+        def sharpness_of(index: int) -> float:
+            return picture.sharpness(inside[index])
+
+        setting = self._setting.keyframe
+        chosen = []
+        if self._is_shot:
+            chosen = keyframe.select_frames(found, inside, sharpness_of, setting)
+            clear = hold.clear_of_transition(found, extra)
+            own = [inside[i].time_s for i, _ in chosen]
+            times = {i: extra[i].time_s for i in clear}
+            extra = {i: extra[i] for i in hold.thin_interval(times, own, float(self._interval))}
+        box = hold.content_box(inside.values(), boxes)
+        reasons = dict.fromkeys(extra, "interval") | dict(chosen)
+        for index in sorted(reasons):
+            yield self._pick((extra | inside)[index], reasons[index], box)
+        self._first = found.end_frame_index
+        yield ShotEnd(
+            found=found,
+            kind=keyframe.kind_of(found, setting),
+            start_pts=span[0],
+            end_pts=span[1],
+            restart=self._anchors.restart(found, span[1], self._tally),
+        )
+
+    def _pick(self, frame: DecodedFrame, reason: str, box) -> Pick:
+        return Pick(frame=frame, reason=reason, crop=box if self._setting.is_cropped else None)
 
 
-class _Grid:
-    """Equal times from the first frame on."""
+class _Detector(shot.ShotDetector):
+    warmup = None
 
-    def __init__(self, interval_s: Fraction) -> None:
-        self._interval = interval_s
-        self._next: Fraction | None = None
-
-    def is_due(self, frame: DecodedFrame) -> bool:
-        """Whether this is the first frame at or after the next time."""
-        if not self._interval:
-            return False
-        now = frame.pts * frame.time_base
-        if self._next is None:
-            self._next = now
-        if now < self._next:
-            return False
-        self._next += self._interval * ((now - self._next) // self._interval + 1)
-        return True
-
-
-def _pick_by_shot(frames, info, tally, setting) -> Iterator[Pick | ShotEnd]:
-    is_shot = setting.method == "shot"
-    detector = shot.ShotDetector(setting.shot, info.rate)
-    candidates = keyframe.Candidates(setting.keyframe, detector.lag)
-    grid = _Grid(setting.extra_interval_s if is_shot else setting.interval_s)
-    times = _Times(detector.lag)
-    for frame in frames:
-        times.add(frame)
-        if is_shot:
-            candidates.add(frame)
-        if grid.is_due(frame):
-            yield Pick(frame=frame, reason="interval")
-        for found in detector.push(picture.thumb(frame, info)):
-            yield from _close(found, candidates, times.end_of(found), setting)
-    for found in detector.finish():
-        end = tally.end_pts if found.transition_out == "end" else None
-        yield from _close(found, candidates, times.end_of(found, end), setting)
-
-
-def _close(found, candidates, span, setting) -> Iterator[Pick | ShotEnd]:
-    """Yield the frames of a finished shot, and the shot."""
-    inside = candidates.take(found)
-
-    @cache
-    def sharpness_of(index: int) -> float:
-        return picture.sharpness(inside[index])
-
-    for index, reason in keyframe.select_frames(found, inside, sharpness_of, setting.keyframe):
-        yield Pick(frame=inside[index], reason=reason)
-    kind = keyframe.kind_of(found, setting.keyframe)
-    yield ShotEnd(found=found, kind=kind, start_pts=span[0], end_pts=span[1])
+    @staticmethod
+    def look(frame, info):
+        return picture.thumb(frame, info)
 
 
 class _Times:
     """Times of the frames at which shots may still begin."""
 
-    def __init__(self, lag: int) -> None:
+    def __init__(self, lag: int, start_pts: int | None = None) -> None:
         self._recent: deque[tuple[int, int]] = deque(maxlen=2 * lag + 1)
-        self._start = 0
+        self._start = start_pts
 
     def add(self, frame: DecodedFrame) -> None:
-        if not self._recent:
+        if self._start is None:
             self._start = frame.pts
         self._recent.append((frame.index, frame.pts))
 
@@ -191,45 +175,42 @@ class _Times:
         return start, end_pts
 
 
-def _pick_keyframes(frames, info, tally, setting) -> Iterator[Pick | ShotEnd]:
-    first: DecodedFrame | None = None
-    before, moves = None, []
-    transition = "start"
+class _Anchors:
+    """The codec's keyframes from which the film may be taken up again."""
 
-    def end_shot(end_index: int, end_pts: int, transition_out: str) -> ShotEnd:
-        found = FoundShot(
-            first_frame_index=0 if transition == "start" else first.index,
-            end_frame_index=end_index,
-            transition_in=transition,
-            transition_out=transition_out,
-            motion=sum(moves) / len(moves) if moves else 0.0,
+    def __init__(self, detector) -> None:
+        self._warmup, self._lag = detector.warmup, detector.lag
+        self._recent: deque[tuple[int, int, bool]] = deque()
+
+    def add(self, frame: DecodedFrame, tally: Tally) -> None:
+        if self._warmup is None or not frame.is_keyframe:
+            return
+        self._recent.append((frame.index, frame.pts, tally.is_interlaced))
+        old = frame.index - self._lag - max(1, self._warmup)
+        while len(self._recent) > 1 and self._recent[1][0] <= old:
+            self._recent.popleft()
+
+    def restart(self, found: FoundShot, end_pts: int, tally: Tally) -> Restart | None:
+        """How to go on after a shot; None when only the film's start will do."""
+        if not tally.is_clean or found.transition_out == "end":
+            return None
+        end = found.end_frame_index
+        usable = [key for key in self._recent if 0 < key[0] <= end - max(1, self._warmup)]
+        if not usable:
+            return None
+        index, pts, is_interlaced = usable[-1]
+        return Restart(
+            first_frame_index=end,
+            first_pts=end_pts,
+            transition_in=found.transition_out,
+            anchor=Anchor(
+                index=index,
+                pts=pts,
+                num_decoded=index,
+                start_pts=tally.start_pts,
+                is_interlaced=is_interlaced,
+            ),
         )
-        kind = keyframe.kind_of(found, setting.keyframe)
-        return ShotEnd(found=found, kind=kind, start_pts=first.pts, end_pts=end_pts)
-
-    for frame in frames:
-        thumb = picture.thumb(frame, info)
-        if first is None:
-            first = frame
-        elif _is_other_shot(before, thumb, setting.shot.cut_threshold):
-            yield end_shot(frame.index, frame.pts, "cut")
-            first, moves, transition = frame, [], "cut"
-        else:
-            moves.append(change.plain_difference(before, thumb))
-        before = thumb
-        last_index = frame.index
-        yield Pick(frame=frame, reason="keyframe")
-    if first is not None:
-        end_index = max(last_index + 1, tally.num_packets)
-        yield end_shot(end_index, max(tally.end_pts, first.pts + 1), "end")
-
-
-def _is_other_shot(before, thumb, threshold: float) -> bool:
-    """Whether two keyframes are of different shots."""
-    return (
-        change.compensated_difference(before, thumb) >= KEYFRAME_CHANGE * threshold
-        and change.likeness(before, thumb) < KEYFRAME_LIKENESS
-    )
 
 
 def _told(frames, note_frame) -> Iterator[DecodedFrame]:

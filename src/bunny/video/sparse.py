@@ -32,6 +32,7 @@ class Packets:
     pts: np.ndarray  # (n,) int64, rising
     position: np.ndarray  # (n,) int64: place in decode order
     is_keyframe: np.ndarray  # (n,) bool
+    end_pts: int = 0  # of the last frame's end; 0 when packets have no durations
 
     def __len__(self) -> int:
         return len(self.pts)
@@ -48,7 +49,7 @@ def scan(info: FilmInfo) -> Packets | None:
     """
     if info.decoder != "pyav":
         return None
-    pts, keys = [], []
+    pts, keys, end = [], [], 0
     try:
         path = f"file:{info.path}"
         with av.open(path, options=OPEN_OPTIONS, metadata_errors="replace") as container:
@@ -59,6 +60,8 @@ def scan(info: FilmInfo) -> Packets | None:
                     return None
                 pts.append(packet.pts)
                 keys.append(packet.is_keyframe)
+                if packet.duration:
+                    end = max(end, packet.pts + packet.duration)
     except av.FFmpegError as error:
         logger.debug("%s: %s", info.path.name, error)
         return None
@@ -66,7 +69,8 @@ def scan(info: FilmInfo) -> Packets | None:
     sorted_pts = np.array(pts, np.int64)[order]
     if not len(pts) or not keys[0] or (np.diff(sorted_pts) <= 0).any():
         return None
-    return Packets(pts=sorted_pts, position=order, is_keyframe=np.array(keys, bool)[order])
+    is_keyframe = np.array(keys, bool)[order]
+    return Packets(pts=sorted_pts, position=order, is_keyframe=is_keyframe, end_pts=end)
 
 
 def at_interval(packets: Packets, interval_s: Fraction, time_base: Fraction) -> np.ndarray:
@@ -138,6 +142,7 @@ def iterate_wanted(
             if frame.index in wanted:
                 yield frame
     tally.num_packets = len(packets)
+    tally.end_pts = max(tally.end_pts or 0, packets.end_pts)
 
 
 def _jump(info, packets, found, tally, num_threads) -> Iterator[DecodedFrame]:

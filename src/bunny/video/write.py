@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from bunny.video import bars
 from bunny.video.picture import DecodedFrame, to_bgr
 from bunny.video.probe import FilmInfo
 
@@ -18,16 +19,19 @@ PNG_COMPRESSION = 3  # of 9; more costs much time and saves little
 FRAMES_PER_WORKER = 2  # that may wait: raw frames are large
 MAX_WORKERS = 4
 
+Box = tuple[int, int, int, int]
+
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenFrame:
     """What became of one picture."""
 
-    file: str | None  # null when it could not be made
-    width_px: int | None
-    height_px: int | None
-    measure: Any  # what `measure` gave for it
-    error: str | None
+    file: str | None = None  # null when it could not be made
+    width_px: int | None = None
+    height_px: int | None = None
+    crop: Box | None = None  # where it lies in the picture as shown, half-open
+    measure: Any = None  # what `measure` gave for it
+    error: str | None = None
 
 
 class FrameWriter:
@@ -76,32 +80,50 @@ class FrameWriter:
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
 
-    def write(self, frame: DecodedFrame) -> Future:
-        """Begin to write a frame; waits while too many are under way."""
+    def write(self, frame: DecodedFrame, crop: Box | None = None) -> Future:
+        """Begin to write a frame; waits while too many are under way.
+
+        Parameters
+        ----------
+        frame : DecodedFrame
+        crop : (x0, y0, x1, y1), optional
+            What of it is written, in stored pixels.
+
+        Returns
+        -------
+        Future of WrittenFrame
+        """
         if self._pool is None:
             future: Future = Future()
-            future.set_result(self._make(frame))
+            future.set_result(self._make(frame, crop))
             return future
         while len(self._waiting) >= self._most:
             self._waiting.popleft().result()
-        future = self._pool.submit(self._make, frame)
+        future = self._pool.submit(self._make, frame, crop)
         self._waiting.append(future)
         return future
 
-    def _make(self, frame: DecodedFrame) -> WrittenFrame:
+    def _make(self, frame: DecodedFrame, crop: Box | None) -> WrittenFrame:
         name = f"{frame.index:08d}{self._suffix}"
         try:
             picture = to_bgr(frame, self._info)
+            height, width = picture.shape[:2]
+            x0, y0, x1, y1 = bars.shown_box(crop, self._info) if crop else (0, 0, width, height)
+            picture = np.ascontiguousarray(picture[y0:y1, x0:x1])
             height, width = picture.shape[:2]
             measure = self._measure(picture)
             data = _encode(picture, self._suffix, self._options)
         except (ValueError, cv2.error) as error:
             reason = " ".join(str(error).split())
-            return WrittenFrame(file=None, width_px=None, height_px=None, measure=None,
-                                error=f"frame {frame.index}: {reason}")  # fmt: skip
+            return WrittenFrame(error=f"frame {frame.index}: {reason}")
         _write_atomically(self._folder / name, data)
         return WrittenFrame(
-            file=name, width_px=width, height_px=height, measure=measure, error=None
+            file=name,
+            width_px=width,
+            height_px=height,
+            crop=(x0, y0, x1, y1),
+            measure=measure,
+            error=None,
         )
 
 
