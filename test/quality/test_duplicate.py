@@ -1,11 +1,18 @@
 """Near duplicates by hash."""
 
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunny.quality.duplicate import find_duplicates, hamming_distance
+from bunny.quality import structure
+from bunny.quality.duplicate import find_duplicates, hamming_distance, settle
+
+film = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("film.py"))))
 
 
 def test_distance_by_hand():
@@ -55,3 +62,75 @@ def test_those_that_stay_are_far_apart_and_the_rest_are_near_a_better_one(bits, 
     for i, k in enumerate(kept_by):
         assert k in stays
         assert hamming_distance(phash[i], phash[k]) <= distance and score[k] >= score[i]
+
+
+def _one_by_one(phash, score, max_distance, luma=None, min_structure=0.0):
+    """The definition, word by word."""
+    signature = None if luma is None else structure.from_array(luma)
+    kept_by = np.arange(phash.size)
+    open_frames = np.argsort(-score, kind="stable")
+    while open_frames.size:
+        best, rest = open_frames[0], open_frames[1:]
+        is_near = hamming_distance(phash[rest], phash[best]) <= max_distance
+        if signature is not None:
+            alike = structure.similarity(signature, np.full(rest.size, best), rest)
+            is_near &= alike >= np.float32(min_structure)
+        kept_by[rest[is_near]] = best
+        open_frames = rest[~is_near]
+    return kept_by
+
+
+@pytest.mark.parametrize("distance", [0, 2, 4, 9])
+def test_a_film_of_groups_as_by_definition(distance):
+    phash, _, score = film.groups_of_hashes([700, 1, 1, 30, 2, 200] + [3] * 300 + [1] * 1500)
+    score = score.round(2)  # many equal scores
+    found = find_duplicates(phash, score, distance)
+    assert found.tolist() == _one_by_one(phash, score, distance).tolist()
+
+
+@pytest.mark.parametrize("least", [0.0, 0.9, 0.9997, 1.0])
+def test_pictures_decide_too(least):
+    phash, group, score = film.groups_of_hashes([150, 40, 40] + [2] * 100 + [1] * 100)
+    luma = film.signatures_of(group)
+    signature = structure.from_array(luma)
+    found = find_duplicates(phash, score, 4, signature=signature, min_structure=least)
+    assert found.tolist() == _one_by_one(phash, score, 4, luma, least).tolist()
+
+
+def test_one_hash_and_two_pictures_are_two_groups():
+    """Chance gave every frame one hash; the pictures are of two set-ups that return."""
+    group = np.array([0, 1] * 40)
+    signature = structure.from_array(film.signatures_of(group))
+    score = np.linspace(1, 0, 80)
+    phash = np.zeros(80, np.uint64)
+    found = find_duplicates(phash, score, 4, signature=signature, min_structure=0.9)
+    assert found.tolist() == group.tolist()
+    assert set(find_duplicates(phash, score, 4)) == {0}
+
+
+def test_a_fade_is_one_picture():
+    picture = film.signatures_of(np.zeros(1, int))[0].astype(float)
+    faded = np.stack([picture * gain for gain in (1, 0.8, 0.5, 0.2)]).astype(np.uint8)
+    found = find_duplicates(np.zeros(4, np.uint64), [4, 3, 2, 1], 0,
+                            signature=structure.from_array(faded), min_structure=0.9)  # fmt: skip
+    assert found.tolist() == [0, 0, 0, 0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(pairs=st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=40))
+def test_settling_in_rounds_is_the_greedy_choice(pairs):
+    pairs = sorted({(min(p), max(p)) for p in pairs if p[0] != p[1]})
+    better, worse = np.array([p[0] for p in pairs], int), np.array([p[1] for p in pairs], int)
+    owner = list(range(12))
+    for best in range(12):
+        if owner[best] == best:
+            for b, w in pairs:
+                if b == best and owner[w] == w:
+                    owner[w] = best
+    assert settle(12, better, worse).tolist() == owner
+
+
+def test_signatures_must_be_as_many():
+    signature = structure.from_array(np.zeros((3, 1024), np.uint8))
+    with pytest.raises(ValueError, match="2 signatures, got 3"):
+        find_duplicates([1, 2], [1, 0], 4, signature=signature)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunny.quality.flag import QualityThreshold, count_reasons, flag
+from bunny.quality.flag import count_reasons, flag
+from bunny.quality.reason import QualityThreshold, threshold_of
 from bunny.table import store
 
 GOOD = {"blur_score": 0.5, "brightness": 0.5, "contrast": 0.2}
@@ -116,3 +117,73 @@ def test_a_stricter_blur_threshold_never_calls_more_frames_sharp(low, scores, st
         for t in (low, low + step)
     ]
     assert sharp[1] <= sharp[0]
+
+
+def test_frames_that_are_no_pictures_are_dropped():
+    card = {"dynamic_range": 0.9, "background_share": 0.95}
+    rows = (
+        {"text_lines": 1, **card},
+        {"text_lines": 6, **card},
+        {"text_lines": 0, "dynamic_range": 0.01, "background_share": 1.0, "brightness": 0.01},
+        {"text_lines": 0, "dynamic_range": 0.01, "background_share": 1.0, "brightness": 0.5},
+        {"text_lines": 1, "dynamic_range": 0.9, "background_share": 0.3},
+    )
+    assert _reasons(*rows) == ["title", "credit", "black", "blank", "kept"]
+    kept = _reasons(*rows, drop_kinds=("credit",))
+    assert kept == ["kept", "credit", "dark", "kept", "kept"]
+
+
+def test_smear_blocks_and_subtitles_are_let_pass_until_asked_for():
+    rows = ({"smear": 0.7}, {"blockiness": 0.6}, {"subtitle_share": 0.05})
+    assert _reasons(*rows) == ["kept"] * 3
+    strict = {"max_smear": 0.6, "max_blockiness": 0.5, "max_subtitle_share": 0.01}
+    assert _reasons(*rows, **strict) == ["smeared", "blocky", "subtitled"]
+    at = {"max_smear": 0.7, "max_blockiness": 0.6, "max_subtitle_share": 0.05}
+    assert _reasons(*rows, **at) == ["kept"] * 3
+
+
+def test_measures_of_older_films_lack_the_newer_columns():
+    old = ["frame_id", "blur_score", "brightness", "contrast", "phash", "error"]
+    table = _flag(_measure({"phash": 1}, {"phash": 0}).select(old), max_smear=0.1)
+    assert table["reason"].to_list() == ["kept", "duplicate"]
+    assert table["duplicate_similarity"].to_list() == [None, None]
+
+
+def test_a_group_is_recorded_on_the_frame_that_stays_too():
+    rows = (
+        {"phash": 0, "blur_score": 0.4},
+        {"phash": 0b11, "blur_score": 0.6},
+        {"phash": 2**40 - 1},
+    )
+    table = _flag(_measure(*rows))
+    assert table["duplicate_group"].to_list() == ["f-00000001", "f-00000001", None]
+    assert table["duplicate_bits"].to_list() == [2, None, None]
+
+
+def test_pictures_that_differ_are_no_duplicates_whatever_their_hash():
+    one, two = ([i * k % 200 for i in range(1024)] for k in (1, 7))
+    rows = ({"phash": 0, "signature": one}, {"phash": 0, "signature": two},
+            {"phash": 0, "signature": one, "blur_score": 0.6})  # fmt: skip
+    table = _flag(_measure(*rows))
+    assert table["reason"].to_list() == ["duplicate", "kept", "kept"]
+    assert table["duplicate_similarity"].to_list() == [pytest.approx(1, abs=1e-5), None, None]
+    assert _flag(_measure(*rows), duplicate_structure=0.0)["is_kept"].sum() == 1
+
+
+def test_the_best_good_frame_of_a_group_stays():
+    """The sharpest is too bright: another of its group stays, and both are one picture still."""
+    rows = ({"phash": 0, "blur_score": 0.9, "brightness": 0.99}, {"phash": 0b11, "blur_score": 0.3},
+            {"phash": 0b1100, "blur_score": 0.5})  # fmt: skip
+    table = _flag(_measure(*rows))
+    assert table["reason"].to_list() == ["bright", "duplicate", "kept"]
+    assert table["duplicate_of"].to_list() == [None, "f-00000002", None]
+
+
+def test_strictness_is_recorded():
+    table = _flag(_measure({"blur_score": 0.35}, {"blur_score": None}))
+    assert table["strictness"].to_list() == [pytest.approx(2, abs=1e-5), None]
+
+
+def test_settings_that_are_no_thresholds_are_left_aside():
+    found = threshold_of({"preset": "strict", "blur_threshold": 0.4, "drop_kinds": ["title"]})
+    assert found == QualityThreshold(blur_threshold=0.4, drop_kinds=("title",))

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.quality import measure
+from bunny.quality import fingerprint, luma, measure, sharpness
 from bunny.table import store
 
 
@@ -46,7 +46,7 @@ def test_luma_weights_are_bt709():
     for channel, weight in enumerate((0.0722, 0.7152, 0.2126)):
         picture = _flat(0)
         picture[..., channel] = 255
-        assert measure.to_luma(picture)[0, 0] == round(255 * weight)
+        assert luma.to_luma(picture)[0, 0] == round(255 * weight)
 
 
 def test_clipping_counts_the_two_levels_at_each_end():
@@ -67,9 +67,9 @@ def test_blur_score_falls_with_blur_and_stays_in_range():
 
 
 def test_blur_score_by_hand_and_its_map_is_monotone():
-    assert measure.blur_score(46, 10) == 0.5
-    assert measure.blur_score(46, 0.1) == measure.blur_score(46, 2)
-    values = [measure.blur_score(v, 20) for v in (0, 1, 10, 100, 1e6)]
+    assert sharpness.blur_score(46, 10) == 0.5
+    assert sharpness.blur_score(46, 0.1) == sharpness.blur_score(46, 2)
+    values = [sharpness.blur_score(v, 20) for v in (0, 1, 10, 100, 1e6)]
     assert values == sorted(values) and values[0] == 0 and values[-1] < 1
 
 
@@ -107,20 +107,20 @@ def test_letterbox_is_found_and_left_out():
     [(20, 20, (20, 160)), (20, 23, (20, 157)), (40, 0, (0, 180)), (40, 20, (0, 180))],
 )
 def test_bars_are_alike_on_both_sides(top, bottom, wanted):
-    grey = measure.to_luma(_texture(2))
+    grey = luma.to_luma(_texture(2))
     grey = np.maximum(grey, 60)
     grey[:top] = 0
     grey[180 - bottom :] = 0
-    _, y0, _, y1 = measure.find_content(grey)
+    _, y0, _, y1 = luma.find_content(grey)
     assert (y0, y1) == wanted
 
 
 def test_pillarbox_and_black_pictures():
     grey = np.full((90, 160), 120, np.uint8)
     grey[:, :20] = grey[:, 140:] = 8
-    assert measure.find_content(grey) == (20, 0, 140, 90)
-    assert measure.find_content(np.zeros((90, 160), np.uint8)) == (0, 0, 160, 90)
-    assert measure.find_content(np.zeros((1, 1), np.uint8)) == (0, 0, 1, 1)
+    assert luma.find_content(grey) == (20, 0, 140, 90)
+    assert luma.find_content(np.zeros((90, 160), np.uint8)) == (0, 0, 160, 90)
+    assert luma.find_content(np.zeros((1, 1), np.uint8)) == (0, 0, 1, 1)
 
 
 def test_hash_survives_size_and_compression_and_tells_pictures_apart():
@@ -140,8 +140,8 @@ def test_hash_bits_by_hand():
     # cos of the first frequency both ways: one coefficient stands out, and few others are above.
     x = np.cos(np.pi * (np.arange(32) + 0.5) / 32)
     grey = (128 + 100 * np.outer(x, x)).round().astype(np.uint8)
-    assert measure.perceptual_hash(grey) >> 63 == 1
-    assert measure.perceptual_hash(255 - grey) >> 63 == 0
+    assert fingerprint.perceptual_hash(grey) >> 63 == 1
+    assert fingerprint.perceptual_hash(255 - grey) >> 63 == 0
 
 
 @pytest.mark.parametrize(
@@ -183,3 +183,17 @@ def test_measures_of_many_frames_make_a_table_with_errors_between(tmp_path):
     assert table.drop("error").null_count().row(0) == (0,) + (1,) * len(found)
     assert table.schema["signature"] == pl.Array(pl.UInt8, 1024)
     assert table["signature"][0].to_list() == found["signature"].tolist()
+
+
+def test_measures_are_nearly_the_same_at_720_and_1080_lines(photos):
+    near = {"blur_score": 0.07, "smear": 0.05, "brightness": 0.001, "contrast": 0.006,
+            "dynamic_range": 0.01, "clipped_dark_share": 0.02, "clipped_bright_share": 0.02,
+            "colourfulness": 0.2, "background_share": 0.02, "text_share": 0.003}  # fmt: skip
+    for name, picture in photos.items():
+        large = cv2.resize(picture, (1920, 1080), interpolation=cv2.INTER_CUBIC)
+        small = cv2.resize(large, (1280, 720), interpolation=cv2.INTER_AREA)
+        one, two = (dataclasses.asdict(measure.measure_frame(p)) for p in (large, small))
+        for column, most in near.items():
+            assert abs(one[column] - two[column]) < most, (name, column)
+        assert np.abs(one["signature"].astype(int) - two["signature"]).max() <= 6, name
+        assert (one["phash"] ^ two["phash"]).bit_count() <= 2, name

@@ -1,35 +1,50 @@
-"""Which frames are good enough: thresholds applied to stored measures, no pixel is read."""
+"""Which frames are good enough: thresholds applied to stored measures, no pixel is read.
+
+What costs time depends on no threshold and is prepared once (`prepare`); a decision is then made
+in milliseconds, which is what a slider needs. Duplicate groups are made among all readable frames,
+so a group does not change when a threshold of quality moves: the best good frame of each stays.
+"""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
-from bunny.quality import duplicate
-
-REASONS = ("kept", "blurred", "dark", "bright", "flat", "duplicate", "batch", "unreadable")
+from bunny.quality import duplicate, hamming, reason, strictness, structure
+from bunny.quality.reason import CODE, REASONS, QualityThreshold
 
 
 @dataclass(frozen=True, kw_only=True)
-class QualityThreshold:
-    """What a frame needs to be kept; each number is the last that is still good."""
+class Prepared:
+    """A film's measures as every decision needs them; rows are in the order of `frame_id`."""
 
-    blur_threshold: float = 0.2  # least blur_score
-    min_brightness: float = 0.06
-    max_brightness: float = 0.96
-    min_contrast: float = 0.03
-    duplicate_distance: int = 4  # bits; up to this two frames are the same picture
-    batch_size: int = 1  # neighbouring frames of which the sharpest stay; 1: all
-    keep_best_per_batch: int = 1
+    measure: pl.DataFrame  # without phash and vectors
+    strictness: np.ndarray  # (rows,) float64; up to which a frame is good
+    order: np.ndarray  # (readable,) int64: rows from the best down
+    phash: np.ndarray  # (readable,) uint64, in that order
+    signature: structure.Signature | None  # in that order
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What thresholds say of each row."""
+
+    code: np.ndarray  # (rows,) uint8, into REASONS
+    stays: np.ndarray  # (rows,) int64: the row that stays for a good frame's group; -1: none
 
 
 def flag(measure: pl.LazyFrame, threshold: QualityThreshold) -> pl.LazyFrame:
-    """Add `is_kept`, `reason` and `duplicate_of` to measures.
+    """Add `is_kept`, `reason` and the duplicate columns to measures.
 
-    The first reason that holds is given, in the order unreadable, dark, bright, flat, blurred,
-    duplicate, batch. Duplicates are sought over the whole film among the frames that are good in
-    themselves; batches are of `batch_size` neighbouring rows in the order of `frame_id`, and of
-    each the sharpest `keep_best_per_batch` of the frames still in stay.
+    The first reason that holds is given, in the order unreadable, black, blank, title, credit,
+    dark, bright, flat, blurred, smeared, blocky, subtitled, duplicate, batch. Duplicates are sought
+    over the whole film; of each group the best good frame stays. Batches are of `batch_size`
+    neighbouring rows in the order of `frame_id`, and of each the best `keep_best_per_batch` of the
+    frames still in stay. The best is the frame that is good up to the highest strictness, of
+    equals the sharpest, of equals the first.
 
     Parameters
     ----------
@@ -40,20 +55,96 @@ def flag(measure: pl.LazyFrame, threshold: QualityThreshold) -> pl.LazyFrame:
     Returns
     -------
     pl.LazyFrame
-        The same rows in the order of `frame_id`, with three more columns.
+        The same rows in the order of `frame_id`, with `is_kept`, `reason`, `strictness`,
+        `duplicate_of`, `duplicate_group`, `duplicate_bits`, `duplicate_similarity`.
     """
-    own = _own_reason(threshold)
-    rows = measure.sort("frame_id").with_columns(reason=own)
-    rows = rows.map_batches(
-        lambda frame: _mark_duplicates(frame, threshold.duplicate_distance),
-        schema=rows.collect_schema() | {"duplicate_of": pl.String},
+    rows = measure.sort("frame_id")
+    types = {
+        "is_kept": pl.Boolean,
+        "reason": pl.Enum(REASONS),
+        "strictness": pl.Float32,
+        "duplicate_of": pl.String,
+        "duplicate_group": pl.String,
+        "duplicate_bits": pl.UInt8,
+        "duplicate_similarity": pl.Float32,
+    }
+    return rows.map_batches(
+        lambda frame: _flag(frame, threshold),
+        schema=rows.collect_schema() | types,
         projection_pushdown=False,
         predicate_pushdown=False,
         slice_pushdown=False,
     )
-    return _mark_batches(rows, threshold).with_columns(
-        is_kept=pl.col("reason") == "kept", reason=pl.col("reason").cast(pl.Enum(REASONS))
+
+
+def prepare(measure: pl.DataFrame) -> Prepared:
+    """Sort frames from the best down and prepare their comparison.
+
+    Parameters
+    ----------
+    measure : pl.DataFrame
+        Columns of the table `measure`; `signature` may be missing, then hashes alone decide.
+    """
+    measure = measure.sort("frame_id")
+    level = strictness.measure_strictness(measure)
+    blur = measure["blur_score"].fill_null(-1).to_numpy()
+    is_readable = measure.select(~reason.is_unreadable()).to_series().to_numpy()
+    order = np.lexsort((-blur, -level))
+    order = order[is_readable[order]]
+    signature = None
+    if "signature" in measure.columns and measure["signature"].null_count() < measure.height:
+        signature = structure.from_column(measure["signature"].gather(order))
+    return Prepared(
+        measure=measure.select(~cs.array() & ~cs.by_name("phash")),
+        strictness=level,
+        order=order,
+        phash=measure["phash"].fill_null(0).to_numpy()[order],
+        signature=signature,
     )
+
+
+def group(prepared: Prepared, distance: int, min_structure: float) -> np.ndarray:
+    """Place in `prepared.order` of the first frame of each readable frame's group.
+
+    Parameters
+    ----------
+    distance : int
+        In bits, 0-64.
+    min_structure : float
+        In [-1, 1].
+
+    Returns
+    -------
+    np.ndarray, shape (readable,), int64
+        See `duplicate.find_duplicates`.
+    """
+    near = duplicate.Near(prepared.phash, prepared.signature, distance)
+    return near.group(min_structure)
+
+
+def decide(prepared: Prepared, groups: np.ndarray, threshold: QualityThreshold) -> Decision:
+    """Judge every frame.
+
+    Parameters
+    ----------
+    groups : np.ndarray, shape (readable,), int64
+        As `group` gives them for the threshold's distance and structure.
+    """
+    code = (
+        prepared.measure.select(reason.own_code(threshold, prepared.measure.columns))
+        .to_series()
+        .to_numpy()
+        .copy()
+    )
+    stays = np.full(code.size, -1, np.int64)
+    good = np.flatnonzero(code[prepared.order] == CODE["kept"])
+    best = np.zeros(groups.size, np.int64)
+    best[groups[good[::-1]]] = prepared.order[good[::-1]]  # the best is written last, so it wins
+    rows = prepared.order[good]
+    stays[rows] = best[groups[good]]
+    code[rows[stays[rows] != rows]] = CODE["duplicate"]
+    _mark_batches(code, rows, threshold)
+    return Decision(code=code, stays=stays)
 
 
 def count_reasons(flagged: pl.LazyFrame) -> pl.LazyFrame:
@@ -65,47 +156,63 @@ def count_reasons(flagged: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _own_reason(threshold: QualityThreshold) -> pl.Expr:
-    """Judge a frame by itself."""
-    is_unreadable = pl.col("error").is_not_null() | pl.col("blur_score").is_null()
-    return (
-        pl.when(is_unreadable)
-        .then(pl.lit("unreadable"))
-        .when(pl.col("brightness") < threshold.min_brightness)
-        .then(pl.lit("dark"))
-        .when(pl.col("brightness") > threshold.max_brightness)
-        .then(pl.lit("bright"))
-        .when(pl.col("contrast") < threshold.min_contrast)
-        .then(pl.lit("flat"))
-        .when(pl.col("blur_score") < threshold.blur_threshold)
-        .then(pl.lit("blurred"))
-        .otherwise(pl.lit("kept"))
+def add_decision(measure: pl.DataFrame, prepared: Prepared, decision: Decision) -> pl.DataFrame:
+    """Write a decision beside its measures; rows as those of `prepared`."""
+    names, stays = measure["frame_id"], decision.stays
+    is_duplicate = decision.code == CODE["duplicate"]
+    has_group = np.zeros(stays.size, bool)
+    has_group[stays[is_duplicate]] = True
+    has_group |= is_duplicate
+    bits, alike = _compare(prepared, is_duplicate, stays)
+    named = names.gather(np.maximum(stays, 0)) if names.len() else names
+    named_code = pl.Series(decision.code).replace_strict(
+        range(len(REASONS)), REASONS, return_dtype=pl.Enum(REASONS)
+    )
+    of = pl.DataFrame({"name": named, "is_of": is_duplicate, "is_in": has_group})
+    return measure.with_columns(
+        is_kept=pl.Series(decision.code == CODE["kept"]),
+        reason=named_code,
+        strictness=pl.Series(prepared.strictness, dtype=pl.Float32, nan_to_null=True),
+        duplicate_of=of.select(pl.when("is_of").then("name")).to_series(),
+        duplicate_group=of.select(pl.when("is_in").then("name")).to_series(),
+        duplicate_bits=bits,
+        duplicate_similarity=alike,
     )
 
 
-def _mark_duplicates(frame: pl.DataFrame, max_distance: int) -> pl.DataFrame:
-    """Name the frame that stays beside those that go."""
-    good = np.flatnonzero((frame["reason"] == "kept").to_numpy())
-    phash = frame["phash"].fill_null(0).to_numpy()[good]
-    score = frame["blur_score"].fill_null(0).to_numpy()[good]
-    kept_by = good[duplicate.find_duplicates(phash, score, max_distance)]
-    names, stays = frame["frame_id"].to_list(), [None] * frame.height
-    for here, other in zip(good[kept_by != good], kept_by[kept_by != good], strict=True):
-        stays[here] = names[other]
-    of = pl.Series("duplicate_of", stays, dtype=pl.String)
-    reason = pl.when(of.is_not_null()).then(pl.lit("duplicate")).otherwise(pl.col("reason"))
-    return frame.with_columns(reason=reason).with_columns(of)
+def _flag(measure: pl.DataFrame, threshold: QualityThreshold) -> pl.DataFrame:
+    """Decide one film's rows, sorted."""
+    prepared = prepare(measure)
+    groups = group(prepared, threshold.duplicate_distance, threshold.duplicate_structure)
+    return add_decision(measure, prepared, decide(prepared, groups, threshold))
 
 
-def _mark_batches(rows: pl.LazyFrame, threshold: QualityThreshold) -> pl.LazyFrame:
-    """Let only the sharpest of each batch stay."""
+def _mark_batches(code: np.ndarray, good: np.ndarray, threshold: QualityThreshold) -> None:
+    """Let only the best of each batch stay; `good` are rows from the best down."""
     if threshold.batch_size <= 1:
-        return rows
-    batch = pl.int_range(pl.len()) // threshold.batch_size
-    is_in = pl.col("reason") == "kept"
-    score = pl.when(is_in).then(pl.col("blur_score"))
-    rank = score.rank("ordinal", descending=True).over(batch)
-    is_beaten = is_in & (rank > threshold.keep_best_per_batch)
-    return rows.with_columns(
-        reason=pl.when(is_beaten).then(pl.lit("batch")).otherwise(pl.col("reason"))
+        return
+    rows = good[code[good] == CODE["kept"]]
+    rows = rows[np.argsort(rows // threshold.batch_size, kind="stable")]
+    batch = rows // threshold.batch_size
+    first = np.searchsorted(batch, batch)
+    is_beaten = np.arange(rows.size) - first >= threshold.keep_best_per_batch
+    code[rows[is_beaten]] = CODE["batch"]
+
+
+def _compare(prepared: Prepared, is_duplicate: np.ndarray, stays: np.ndarray):
+    """Bits and similarity between duplicates and the frame that stays, null elsewhere."""
+    place = np.zeros(stays.size, np.int64)
+    place[prepared.order] = np.arange(prepared.order.size)
+    rows = np.flatnonzero(is_duplicate)
+    here, there = place[rows], place[stays[rows]]
+    bits = np.zeros(stays.size, np.uint8)
+    bits[rows] = hamming.distance(prepared.phash[here], prepared.phash[there])
+    alike = np.zeros(stays.size, np.float32)
+    if prepared.signature is not None:
+        alike[rows] = structure.similarity(prepared.signature, here, there)
+    has_alike = is_duplicate if prepared.signature is not None else np.zeros(stays.size, bool)
+    both = pl.DataFrame({"bits": bits, "is_of": is_duplicate, "alike": alike, "has": has_alike})
+    return (
+        both.select(pl.when("is_of").then("bits")).to_series(),
+        both.select(pl.when("has").then("alike")).to_series(),
     )

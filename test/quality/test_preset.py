@@ -1,0 +1,84 @@
+"""Presets and the path of strictness."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bunny import config
+from bunny.error import UserError
+from bunny.quality import preset
+from bunny.quality.flag import QualityThreshold
+
+KEYS = [key for key in preset.PATH if key != "max_brightness"]
+
+
+def test_by_hand():
+    assert preset.of("generous")["blur_threshold"] == 0.12
+    assert preset.of("balanced")["max_brightness"] == 0.96
+    assert preset.of("strict")["min_contrast"] == 0.05
+    assert preset.thresholds_at(0.5)["blur_threshold"] == pytest.approx(0.16)
+    assert preset.thresholds_at(2.5)["blur_threshold"] == pytest.approx(0.675)
+    assert preset.thresholds_at(2.5)["min_brightness"] == preset.of("strict")["min_brightness"]
+
+
+def test_the_ends_let_all_or_hardly_any_pass():
+    assert preset.thresholds_at(-7) == preset.thresholds_at(-1)
+    assert preset.thresholds_at(-1)["blur_threshold"] == 0
+    assert preset.thresholds_at(9)["blur_threshold"] == 1
+
+
+@given(one=st.floats(-1, 3), two=st.floats(-1, 3))
+def test_stricter_thresholds_never_let_more_pass(one, two):
+    low, high = (preset.thresholds_at(level) for level in sorted((one, two)))
+    for key in preset.PATH:
+        sign = -1 if key.startswith("max_") else 1
+        assert sign * low[key] <= sign * high[key]
+
+
+def test_every_key_is_a_threshold_and_a_setting():
+    names = set(QualityThreshold.__dataclass_fields__)
+    assert set(preset.PATH) <= names & set(config.Filtering.model_fields)
+    for nodes in preset.PATH.values():
+        steps = np.diff(nodes)
+        assert (steps >= 0).all() or (steps <= 0).all()
+
+
+def test_chosen_keys_are_those_that_differ():
+    settings = config.Filtering(preset="strict", blur_threshold=0.3).model_dump()
+    assert preset.chosen_keys(settings) == {"blur_threshold"}
+    assert preset.chosen_keys(config.Filtering().model_dump()) == set()
+
+
+def test_settings_take_what_is_missing_from_the_preset():
+    found = config.Filtering(preset="strict", min_contrast=0.3)
+    assert (found.blur_threshold, found.min_contrast) == (0.35, 0.3)
+    for name, other in itertools.pairwise(preset.LEVEL):
+        assert config.Filtering(preset=name) != config.Filtering(preset=other)
+    assert config.Filtering(preset="balanced") == config.Filtering()
+
+
+def _load(root, *overrides, **files):
+    (root / "config").mkdir(exist_ok=True)
+    for name, text in files.items():
+        (root / "config" / f"{name}.yaml").write_text(f"filtering: {{{text}}}")
+    return config.load(root, overrides, environment={}).filtering
+
+
+def test_a_preset_wins_over_thresholds_of_weaker_sources(tmp_path):
+    main = "preset: balanced, blur_threshold: 0.2, min_contrast: 0.02, batch_size: 5"
+    assert _load(tmp_path, main=main).blur_threshold == 0.2
+    found = _load(tmp_path, local_a="preset: strict, min_contrast: 0.3")
+    assert (found.blur_threshold, found.min_contrast, found.batch_size) == (0.35, 0.3, 5)
+    found = _load(tmp_path, "filtering.preset=generous")
+    assert (found.blur_threshold, found.min_contrast) == (0.12, 0.01)
+    found = _load(tmp_path, "filtering.preset=generous", "filtering.blur_threshold=0.5")
+    assert (found.preset, found.blur_threshold) == ("generous", 0.5)
+
+
+def test_a_preset_that_is_none_is_refused(tmp_path):
+    for name in ("medium", "3", "[a]"):
+        with pytest.raises(UserError, match=r"filtering\.preset.*'strict', 'balanced' or 'gener"):
+            _load(tmp_path, f"filtering.preset={name}")
