@@ -13,10 +13,11 @@ from typing import Any, Literal
 
 import yaml
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bunny.error import UserError
+from bunny.quality import preset
 
 ENVIRONMENT_PREFIX = "BUNNY_"
 StageName = Literal["extract", "filter", "detect", "cluster", "caption", "finetune", "generate"]
@@ -64,18 +65,43 @@ class Extraction(_Section):
     static_motion: float = Field(0.006, ge=0, le=1)
     frames_per_dynamic_shot: int = Field(3, ge=1, le=100)
     extra_interval_seconds: float = Field(0.0, ge=0, le=3600)
+    shot_detector: Literal[
+        "auto", "fast", "hybrid", "transnet", "scenedetect-adaptive", "scenedetect-content"
+    ] = "auto"
+    video_stream: int = Field(-1, ge=-1, le=1000)
+    crop_bars: bool = True
+    deinterlace: Literal["auto", "on", "off"] = "auto"
+    tone_curve: Literal["bt2390", "hable", "reinhard", "clip"] = "bt2390"
 
 
 class Filtering(_Section):
-    """Stage 2: which pictures are good enough."""
+    """Stage 2: which pictures are good enough; thresholds not given are those of the preset."""
 
+    preset: Literal["strict", "balanced", "generous"] = "balanced"
+    keep_about: int = Field(0, ge=0, le=10_000_000)
     blur_threshold: float = Field(0.2, ge=0, le=1)
     batch_size: int = Field(1, ge=1, le=10_000)
     keep_best_per_batch: int = Field(1, ge=1, le=10_000)
     min_brightness: float = Field(0.06, ge=0, le=1)
     max_brightness: float = Field(0.96, ge=0, le=1)
     min_contrast: float = Field(0.02, ge=0, le=1)
+    max_smear: float = Field(1.0, ge=0, le=1)
+    max_blockiness: float = Field(1.0, ge=0, le=1)
+    max_subtitle_share: float = Field(1.0, ge=0, le=1)
+    drop_kinds: tuple[Literal["black", "blank", "title", "credit"], ...] = (
+        "black",
+        "blank",
+        "title",
+        "credit",
+    )
     duplicate_distance: int = Field(4, ge=0, le=64)
+    duplicate_structure: float = Field(0.9, ge=0, le=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values: Any) -> Any:
+        """Take from the preset what is not given."""
+        return preset.resolve(values) if isinstance(values, Mapping) else values
 
 
 class Detection(_Section):
@@ -212,6 +238,7 @@ def load(
     merged: dict[str, Any] = {}
     origin: dict[str, str] = {}
     for source, values in _sources(root, overrides, film_id, environment):
+        _forget_thresholds(merged, values)
         _merge(merged, values, source, origin)
     try:
         return Config.model_validate(merged)
@@ -337,6 +364,14 @@ def _merge(target: dict, values: Mapping, source: str, origin: dict, at: str = "
         else:
             target[key] = value
             origin[path] = source
+
+
+def _forget_thresholds(merged: dict, values: Mapping) -> None:
+    """A preset wins over the thresholds of weaker sources, not over those of its own or later."""
+    new, old = values.get("filtering"), merged.get("filtering")
+    if isinstance(new, Mapping) and "preset" in new and isinstance(old, dict):
+        for key in preset.PATH:
+            old.pop(key, None)
 
 
 def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:

@@ -71,3 +71,32 @@ def test_a_film_without_frames(tmp_path):
     result = _stage(_space(tmp_path, scores=(), errors=())).execute()
     assert result.rows == 0
     assert store.read(tmp_path / "table", "quality").schema["is_kept"] == pl.Boolean
+
+
+def test_a_number_to_keep_is_solved_recorded_and_said(tmp_path):
+    stage = _stage(_space(tmp_path, scores=(0.9, 0.25, 0.5, 0.7), errors=(None,) * 4), keep_about=2)
+    result = stage.execute()
+    quality = store.read(tmp_path / "table", "quality")
+    assert quality["is_kept"].to_list() == [True, False, False, True]
+    assert result.note.startswith("keep_about 2: 2 frames kept at strictness 2.")
+    record = json.loads((tmp_path / "stage" / "filter" / "threshold.json").read_text())
+    assert 0.5 < record["threshold"]["blur_threshold"] < 0.7
+    assert (record["keep_about"], record["num_kept"], record["preset"]) == (2, 2, "balanced")
+
+
+def test_a_preset_decides_and_its_thresholds_are_recorded(tmp_path):
+    stage = _stage(_space(tmp_path, scores=(0.3, 0.15, 0.5)), preset="generous")
+    stage.execute()
+    quality = store.read(tmp_path / "table", "quality")
+    assert quality["reason"].to_list() == ["kept", "kept", "unreadable"]
+    why = contract.explain(stage.record()["parts"], _stage(tmp_path, preset="strict").parts())
+    assert "filtering.blur_threshold 0.12 -> 0.35" in why
+    assert "filtering.preset generous -> strict" in why
+
+
+def test_a_lost_record_is_made_again(tmp_path):
+    _stage(_space(tmp_path)).execute()
+    record = tmp_path / "stage" / "filter" / "threshold.json"
+    record.unlink()
+    assert _stage(tmp_path).execute().status == "done"
+    assert record.exists()

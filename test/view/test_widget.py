@@ -1,82 +1,27 @@
 import shutil
-from pathlib import Path
 
 import polars as pl
 import pytest
-import yaml
 
 from bunny.config import Config
 from bunny.table import store
-from bunny.view import explore, fragment, thumbnail, tile, widget
+from bunny.view import explore, fragment, slider, thumbnail, tile, widget, widget_quality
 
-START = {key: getattr(Config().filtering, key) for key in widget.QUALITY_RANGE}
 LABEL = {key: getattr(Config().detection, key) for key in widget.LABEL_RANGE}
 
 
-def move(box, number: int, value: float) -> str:
-    """Move a slider of an explorer; gives its page."""
-    box.children[number].value = value
-    return box.children[-1].value
-
-
-def test_a_slider_changes_counts_with_every_picture_gone(space, settings, monkeypatch):
-    """The pictures are deleted and the opening of any file is an error."""
-    box = widget.explore_quality(space, settings)
-    before = box.children[-1].value
-    shutil.rmtree(space.root / "frame")
-
-    def refuse(*_args, **_kwargs):
-        raise AssertionError("a file was opened")
-
-    monkeypatch.setattr("builtins.open", refuse)
-    monkeypatch.setattr("io.open", refuse)
-    monkeypatch.setattr(Path, "open", refuse)
-    page = move(box, 0, 0.9)
-    assert page != before
-    assert "<b>kept 1</b>" in page
-    assert "data:image/jpeg" in page
-
-
-def test_the_page_is_what_the_stage_decides(space, settings, table):
-    page = widget.draw_quality(space, settings)(START)
-    flagged = explore.judge_quality(table("measure"), settings.filtering.model_dump())
-    assert f"kept {flagged['is_kept'].sum()}" in page
-
-
-def test_static_page_is_the_same_without_sliders(space, settings):
-    page = widget.explore_quality(space, settings, is_interactive=False)
-    assert type(page).__name__ == "HTML"
-    assert page.data == widget.draw_quality(space, settings)(START)
-
-
 @pytest.mark.parametrize(
-    "explorer", [widget.explore_quality, widget.explore_label, widget.explore_scene]
+    "explorer", [widget_quality.explore_quality, widget.explore_label, widget.explore_scene]
 )
 def test_without_tables_it_says_which_stage_to_run(empty_space, settings, explorer):
     page = explorer(empty_space, settings, is_interactive=False).data
     assert "run stage" in page
 
 
-def test_button_writes_the_choice_for_this_film(space, settings, tmp_path):
-    box = widget.explore_quality(space, settings, root=tmp_path)
-    move(box, 0, 0.37)
-    button, message = box.children[-2].children
-    button.click()
-    path = tmp_path / "config" / f"local_{space.film_id}.yaml"
-    assert yaml.safe_load(path.read_text())["filtering"]["blur_threshold"] == 0.37
-    assert path.as_posix() in message.value
-
-
 def test_a_refused_choice_is_said_and_not_written(tmp_path):
-    text = widget.save("x-00000000", "filtering", {"blur_threshold": 3.0}, tmp_path)
+    text = slider.save("x-00000000", "filtering", {"blur_threshold": 3.0}, tmp_path)
     assert "not saved" in text and "blur_threshold" in text
     assert not (tmp_path / "config").exists()
-
-
-def test_slider_begins_at_a_setting_outside_its_range(space):
-    settings = Config(filtering={"duplicate_distance": 60})
-    box = widget.explore_quality(space, settings)
-    assert box.children[4].value == 60
 
 
 def test_label_explorer_counts_and_changes(space, settings):

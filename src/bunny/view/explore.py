@@ -15,7 +15,7 @@ import polars as pl
 
 from bunny.character import drawn
 from bunny.character import label as naming
-from bunny.quality import flag
+from bunny.quality import solve
 from bunny.scene import cluster as grouping
 from bunny.table import store
 
@@ -61,16 +61,9 @@ def judge_quality(measure: pl.DataFrame, settings: Mapping[str, Any]) -> pl.Data
     Returns
     -------
     pl.DataFrame
-        With `is_kept`, `reason`, `duplicate_of`.
+        With the columns that table quality has more than table measure.
     """
-    return flag.flag(measure.lazy(), flag.QualityThreshold(**settings)).collect()
-
-
-def count_reasons(flagged: pl.DataFrame) -> dict[str, int]:
-    """Count pictures by reason, kept ones first, then the most frequent."""
-    rows = flag.count_reasons(flagged.lazy()).collect()
-    counts = {str(reason): number for reason, number in rows.iter_rows()}
-    return dict(sorted(counts.items(), key=lambda kv: (kv[0] != "kept", -kv[1], kv[0])))
+    return solve.judge(measure, settings)[0]
 
 
 def judge_labels(seen: Seen, settings: Mapping[str, Any]) -> pl.DataFrame:

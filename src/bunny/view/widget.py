@@ -1,4 +1,4 @@
-"""Threshold explorers: sliders whose histogram, counts and gallery follow at once.
+"""Explorers of faces and scenes: sliders whose histogram, counts and gallery follow at once.
 
 Each explorer is a function returning a widget, or the same page as plain HTML when it is not
 interactive. Small pictures are read once when it is made; a move of a slider reads no file.
@@ -6,17 +6,15 @@ interactive. Small pictures are read once when it is made; a move of a slider re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from bunny import config as configuration
-from bunny import workspace
-from bunny.error import UserError
 from bunny.table import store
-from bunny.view import explore, fragment, style, thumbnail, tile
+from bunny.view import explore, fragment, slider, style, thumbnail, tile
+from bunny.view.slider import Draw, Values
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -25,21 +23,11 @@ if TYPE_CHECKING:
     from bunny.config import Config
     from bunny.workspace import Workspace
 
-GALLERY = 12  # pictures of each kind that a widget shows
 MAX_CHANGES = 18
 MAX_SCENES = 24
 SCENE_TILES = 6
-Values = dict[str, Any]
-Draw = Callable[[Values], str]
 
 # Slider ranges: key to (lowest, highest, step).
-QUALITY_RANGE = {
-    "blur_threshold": (0.0, 1.0, 0.01),
-    "min_brightness": (0.0, 0.5, 0.01),
-    "max_brightness": (0.5, 1.0, 0.01),
-    "min_contrast": (0.0, 0.3, 0.005),
-    "duplicate_distance": (0, 24, 1),
-}
 LABEL_RANGE = {
     "similarity_threshold": (0.0, 1.0, 0.01),
     "min_margin": (0.0, 0.5, 0.01),
@@ -50,10 +38,10 @@ LABEL_RANGE = {
 SCENE_RANGE = {"scene_threshold": (0.0, 1.0, 0.01), "noise_threshold": (0.0, 1.0, 0.01)}
 
 
-def explore_quality(
+def explore_label(
     space: Workspace, config: Config, *, is_interactive: bool = True, root: Path | None = None
 ) -> Widget | HTML:
-    """Which pictures stay at which thresholds of `filtering`.
+    """Who gets a name at which thresholds of `detection`.
 
     Parameters
     ----------
@@ -64,51 +52,18 @@ def explore_quality(
     root : Path, optional
         The project's folder, where the button writes `config/local_<film_id>.yaml`.
     """
-    draw = draw_quality(space, config)
-    start = {key: getattr(config.filtering, key) for key in QUALITY_RANGE}
-    return _explorer(space, "filtering", start, QUALITY_RANGE, draw, is_interactive, root)
-
-
-def explore_label(
-    space: Workspace, config: Config, *, is_interactive: bool = True, root: Path | None = None
-) -> Widget | HTML:
-    """Who gets a name at which thresholds of `detection`; parameters as `explore_quality`."""
     draw = draw_label(space, config)
     start = {key: getattr(config.detection, key) for key in LABEL_RANGE}
-    return _explorer(space, "detection", start, LABEL_RANGE, draw, is_interactive, root)
+    return slider.explorer(space, "detection", start, LABEL_RANGE, draw, is_interactive, root)
 
 
 def explore_scene(
     space: Workspace, config: Config, *, is_interactive: bool = True, root: Path | None = None
 ) -> Widget | HTML:
-    """Which pictures are one scene at which thresholds of `clustering`; as `explore_quality`."""
+    """Which pictures are one scene at which thresholds of `clustering`; as `explore_label`."""
     draw = draw_scene(space, config)
     start = {key: getattr(config.clustering, key) for key in SCENE_RANGE}
-    return _explorer(space, "clustering", start, SCENE_RANGE, draw, is_interactive, root)
-
-
-def draw_quality(space: Workspace, config: Config) -> Draw:
-    """Read what the quality explorer needs; gives the function from thresholds to its page."""
-    measure = store.read_or_empty(space.table, "measure")
-    frame = store.read_or_empty(space.table, "frame")
-    others = config.filtering.model_dump()
-    pictures = _frame_pictures(space, frame)
-    times = dict(frame.select("frame_id", "timestamp_s").iter_rows())
-
-    def draw(values: Values) -> str:
-        if measure.is_empty():
-            return "<p>no picture was measured: run stage extract first</p>"
-        flagged = explore.judge_quality(measure, others | values)
-        scores = flagged["blur_score"].drop_nulls().to_list()
-        threshold = values["blur_threshold"]
-        return (
-            fragment.counts(explore.count_reasons(flagged))
-            + fragment.histogram(scores, threshold, low=0, high=1, axis="blur_score")
-            + _quality_gallery(flagged.filter("is_kept"), pictures, times, "Kept", "good")
-            + _quality_gallery(flagged.filter(~pl.col("is_kept")), pictures, times, "Out", "bad")
-        )
-
-    return draw
+    return slider.explorer(space, "clustering", start, SCENE_RANGE, draw, is_interactive, root)
 
 
 def draw_label(space: Workspace, config: Config) -> Draw:
@@ -136,7 +91,7 @@ def draw_scene(space: Workspace, config: Config) -> Draw:
     """Read what the scene explorer needs; gives the function from thresholds to its page."""
     frame = store.read_or_empty(space.table, "frame")
     embedding = store.read_or_empty(space.table, "embedding")
-    pictures = _frame_pictures(space, frame)
+    pictures = slider.frame_pictures(space, frame)
 
     def draw(values: Values) -> str:
         if embedding.drop_nulls("vector").is_empty():
@@ -154,105 +109,6 @@ def draw_scene(space: Workspace, config: Config) -> Draw:
         )
 
     return draw
-
-
-def _explorer(
-    space: Workspace,
-    section: str,
-    start: Values,
-    ranges: Mapping[str, tuple],
-    draw: Draw,
-    is_interactive: bool,
-    root: Path | None,
-) -> Widget | HTML:
-    """Sliders above the page that `draw` makes of their values, and the button that saves them."""
-    if not is_interactive:
-        from IPython.display import HTML
-
-        return HTML(draw(start))
-    import ipywidgets
-
-    sliders = {key: _slider(key, start[key], *ranges[key]) for key in ranges}
-    page = ipywidgets.HTML(draw(start))
-    message = ipywidgets.HTML()
-    button = ipywidgets.Button(
-        description="Keep for this film",
-        tooltip=f"write config/local_{space.film_id}.yaml",
-        button_style="primary",
-    )
-
-    def values() -> Values:
-        return {key: slider.value for key, slider in sliders.items()}
-
-    def on_move(_change: Any) -> None:
-        page.value = draw(values())
-
-    def on_click(_button: Any) -> None:
-        message.value = save(space.film_id, section, values(), root)
-
-    for slider in sliders.values():
-        slider.observe(on_move, names="value")
-    button.on_click(on_click)
-    return ipywidgets.VBox([*sliders.values(), ipywidgets.HBox([button, message]), page])
-
-
-def save(film_id: str, section: str, values: Values, root: Path | None = None) -> str:
-    """Write a choice to the film's local settings; returns HTML that says where, or why not."""
-    from html import escape
-
-    rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in values.items()}
-    try:
-        path = configuration.save_local(root or workspace.project_root(), film_id, section, rounded)
-    except (UserError, OSError) as error:
-        return f"<b>not saved:</b> {escape(str(error))}"
-    return f"saved to <code>{escape(path.as_posix())}</code>; run the notebook again to apply it"
-
-
-def _slider(key: str, value: float, low: float, high: float, step: float) -> Widget:
-    import ipywidgets
-
-    kind = ipywidgets.IntSlider if isinstance(step, int) else ipywidgets.FloatSlider
-    return kind(
-        value=value,
-        min=min(low, value),
-        max=max(high, value),
-        step=step,
-        description=key,
-        style={"description_width": "11em"},
-        layout={"width": "36em"},
-        **({} if isinstance(step, int) else {"readout_format": ".3f"}),
-    )
-
-
-def _quality_gallery(
-    rows: pl.DataFrame,
-    pictures: Mapping[str, str],
-    times: Mapping[str, float],
-    name: str,
-    tone: str,
-) -> str:
-    """Show those nearest to the threshold first: they are the ones to judge."""
-    shown = [r for r in rows.to_dicts() if r["frame_id"] in pictures]
-    shown.sort(key=lambda r: (r["blur_score"] or 0.0, r["frame_id"]), reverse=tone == "bad")
-    found = [
-        (pictures[r["frame_id"]], _quality_words(r, times[r["frame_id"]]), tone)
-        for r in shown[:GALLERY]
-    ]
-    order = "the least sharp first" if tone == "good" else "the sharpest first"
-    return fragment.tiles(found, f"{name}: {rows.height}, {order}")
-
-
-def _quality_words(row: Mapping[str, Any], time_s: float) -> str:
-    score = "" if row["blur_score"] is None else f" {row['blur_score']:.2f}"
-    reason = "" if row["is_kept"] else f" {row['reason']}"
-    return f"{style.clock(time_s)}{score}{reason}"
-
-
-def _frame_pictures(space: Workspace, frame: pl.DataFrame) -> dict[str, str]:
-    """Small pictures of frames, at most `MAX_THUMBNAILS`, spread over the film."""
-    shown = tile.spread(frame.drop_nulls("file").to_dicts(), thumbnail.MAX_THUMBNAILS)
-    tiles = {r["frame_id"]: tile.Tile(file=space.root / r["file"]) for r in shown}
-    return thumbnail.load(space.root / "thumbnail.parquet", tiles)
 
 
 def _subject_pictures(space: Workspace, seen: explore.Seen) -> dict[str, str]:
