@@ -27,6 +27,7 @@ from bunny.video import probe
 from bunny.video.event import Pick, Restart
 from bunny.video.keyframe import KeyframeSetting
 from bunny.video.pick import PickSetting, pick_frames
+from bunny.video.picture import PictureSetting
 from bunny.video.probe import FilmInfo
 from bunny.video.shot import ShotSetting
 from bunny.video.tally import Tally
@@ -43,6 +44,7 @@ class Extract(contract.BaseStage):
     """Writes film, shot, frame and measure, and the pictures under `frame/`."""
 
     name = "extract"
+    version = 2
     writes = ("frame", "film", "shot", "measure")
     uses_film = True
 
@@ -57,7 +59,9 @@ class Extract(contract.BaseStage):
 
     def run(self) -> contract.Work:
         """Decode the film and write its tables."""
-        info = probe.probe(_film_path(self.source["film"]))
+        stream = self.config.extraction.video_stream
+        path = _film_path(self.source["film"])
+        info = probe.probe(path, stream_index=stream if stream >= 0 else None)
         size = max(1, self.config.pipeline.shard_size // PICTURES_PER_SHOT)
         depends = {"film": self.source["content_hash"], "settings": self.settings(), "shots": size}
         shards = self.shards("shot", depends)
@@ -116,6 +120,10 @@ class Extract(contract.BaseStage):
             self.config.extraction.quality,
             measure_frame,
             num_workers=min(MAX_WORKERS, os.cpu_count() or 1) if is_parallel else 0,
+            setting=PictureSetting(
+                deinterlace=self.config.extraction.deinterlace,
+                tone_curve=self.config.extraction.tone_curve,
+            ),
         )
 
     def _pick_setting(self) -> PickSetting:
@@ -124,6 +132,7 @@ class Extract(contract.BaseStage):
             method=setting.method,
             interval_s=Fraction(setting.interval_seconds).limit_denominator(10**6),
             extra_interval_s=Fraction(setting.extra_interval_seconds).limit_denominator(10**6),
+            is_cropped=setting.crop_bars,
             shot=ShotSetting(
                 cut_threshold=setting.cut_threshold, min_shot_frames=setting.min_shot_frames
             ),

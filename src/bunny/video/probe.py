@@ -16,12 +16,13 @@ import cv2
 import numpy as np
 
 from bunny.error import UserError
-from bunny.video import sniff
+from bunny.video import header, sniff
 
 logger = logging.getLogger(__name__)
 
 FOLDER_RATE = Fraction(24)  # of a folder of pictures, which carries no rate
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+ALPHA_SUFFIXES = frozenset({".png", ".webp", ".tif", ".tiff"})
 SQUARE_TOLERANCE = 0.01  # pixels this near to square are square: such ratios come from rounding
 OPENCV_TIME_BASE = Fraction(1, 1_000_000)  # OpenCV gives milliseconds as a float
 MAX_SAMPLE_ASPECT = 8  # a ratio beyond is damage, not a lens
@@ -31,6 +32,8 @@ OPEN_OPTIONS = {"protocol_whitelist": "file,crypto,data"}
 TRANSFER = {1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 7: "smpte240m", 8: "linear",
             11: "iec61966-2-4", 12: "bt1361e", 13: "srgb", 14: "bt2020-10", 15: "bt2020-12",
             16: "pq", 17: "smpte428", 18: "hlg"}  # fmt: skip
+# Of primaries: those that need a conversion to be shown as BT.709.
+PRIMARIES = {1: "bt709", 9: "bt2020", 12: "p3-d65"}
 QUIET = "-8"  # FFmpeg's AV_LOG_QUIET
 
 
@@ -63,9 +66,13 @@ class FilmInfo:
     is_interlaced: bool
     num_frames_promised: int | None
     has_audio: bool
+    is_mirrored: bool = False  # left and right are exchanged before the turn
+    color_primaries: str | None = None  # bt709, bt2020 or p3-d65; null: unknown or another
+    peak_nits: float | None = None  # brightest light of an HDR film, cd/m2
+    timecode: str | None = None  # SMPTE timecode of the first frame
 
 
-def probe(path: Path, *, decoder: str | None = None) -> FilmInfo:
+def probe(path: Path, *, decoder: str | None = None, stream_index: int | None = None) -> FilmInfo:
     """Open a film and say what it is.
 
     Parameters
@@ -74,20 +81,26 @@ def probe(path: Path, *, decoder: str | None = None) -> FilmInfo:
         A file, or a folder of pictures.
     decoder : {"pyav", "opencv"}, optional
         Which library opens a file; by default PyAV, and OpenCV for what PyAV cannot.
+    stream_index : int, optional
+        Which of a file's streams; by default the largest moving picture.
 
     Raises
     ------
     UserError
-        If it is no film; one sentence says what it is instead and what to do.
+        If it is no film; one sentence says what it is instead and what to do. If it has no such
+        stream; the sentence names those there are.
     """
     if path.is_dir():
         return _probe_folder(path)
     if decoder == "opencv":
         return _probe_opencv(path) or _refuse(path, "no film that OpenCV can open")
+    if sniff.is_encrypted(path):
+        _refuse(path, "one that is encrypted (DRM); give a copy without protection")
     try:
-        return _probe_pyav(path)
+        return _probe_pyav(path, stream_index)
     except _NoFrameError:
-        return _probe_opencv(path) or _refuse(
+        found = None if stream_index is not None else _probe_opencv(path)
+        return found or _refuse(
             path, "one of which no frame can be decoded; it is damaged or encrypted, convert it"
         )
     except av.FFmpegError as error:
@@ -108,12 +121,27 @@ def list_pictures(folder: Path) -> list[Path]:
 
 
 def read_picture(path: Path) -> np.ndarray | None:
-    """BGR picture, uint8, shape (height, width, 3); None when it cannot be read."""
+    """Read a picture file, upright by its EXIF tag; what is transparent shows black.
+
+    Returns
+    -------
+    np.ndarray, shape (height, width, 3), uint8, or None
+        BGR; 16 bits are rounded to 8. None when it cannot be read.
+    """
     try:
         data = np.fromfile(path, np.uint8)  # cv2.imread fails on non-ASCII names under Windows
-    except OSError:
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if data.size else None
+        if picture is None:
+            return None
+        if picture.dtype not in (np.uint8, np.uint16):
+            return cv2.imdecode(data, cv2.IMREAD_COLOR)
+        if path.suffix.lower() in ALPHA_SUFFIXES:
+            picture = _over_black(picture, cv2.imdecode(data, cv2.IMREAD_UNCHANGED))
+    except (OSError, cv2.error) as error:
+        logger.debug("%s: %s", path.name, error)
         return None
-    return cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    is_deep = picture.dtype == np.uint16
+    return cv2.convertScaleAbs(picture, alpha=1 / 257) if is_deep else picture
 
 
 def shown_size(width_px: int, height_px: int, aspect: Fraction, rotation_deg: int):
@@ -125,7 +153,17 @@ def shown_size(width_px: int, height_px: int, aspect: Fraction, rotation_deg: in
     return (height_px, width_px) if rotation_deg % 180 else (width_px, height_px)
 
 
-def _probe_pyav(path: Path) -> FilmInfo:
+def _over_black(picture: np.ndarray, whole: np.ndarray | None) -> np.ndarray:
+    """Lay a picture with an alpha channel over black."""
+    if whole is None or whole.ndim != 3 or whole.shape[2] != 4:
+        return picture
+    if whole.shape[:2] != picture.shape[:2]:  # turned by its EXIF tag; then alpha is left out
+        return picture
+    alpha = whole[..., 3:].astype(np.float32) / np.iinfo(whole.dtype).max
+    return (whole[..., :3] * alpha + 0.5).astype(whole.dtype)
+
+
+def _probe_pyav(path: Path, stream_index: int | None) -> FilmInfo:
     with av.open(f"file:{path}", options=OPEN_OPTIONS, metadata_errors="replace") as container:
         name = container.format.name
         if name.endswith("_pipe") or name == "image2":
@@ -136,14 +174,15 @@ def _probe_pyav(path: Path) -> FilmInfo:
         if not streams:
             kinds = sorted({s.type for s in container.streams})
             _refuse(path, f"only {' and '.join(kinds)} in it" if kinds else "nothing in it")
-        stream = max(streams, key=lambda s: (s.width * s.height, -s.index))
-        context = stream.codec_context
-        if context is None or not context.width:
+        known = [s for s in streams if s.codec_context is not None and s.codec_context.width]
+        if not known:
             _refuse(path, "a codec that is unknown or encrypted; convert it to H.264")
+        stream = _choose_stream(path, known, stream_index)
+        context = stream.codec_context
         first = _first_frame(container, stream)
         if first is None:
             raise _NoFrameError
-        rotation, interlaced = round(first.rotation / 90) * 90 % 360, first.interlaced_frame
+        rotation, is_mirrored = header.orientation(first)
         aspect = _aspect(stream.sample_aspect_ratio)
         width, height = shown_size(context.width, context.height, aspect, rotation)
         return FilmInfo(
@@ -157,15 +196,30 @@ def _probe_pyav(path: Path) -> FilmInfo:
             stored_height_px=context.height,
             width_px=width,
             height_px=height,
-            rate=stream.average_rate or stream.guessed_rate or Fraction(0),
+            rate=header.standard_rate(stream.average_rate or stream.guessed_rate or Fraction(0)),
             time_base=stream.time_base,
             rotation_deg=rotation,
             sample_aspect=aspect,
             color_transfer=TRANSFER.get(int(context.color_trc)),
-            is_interlaced=bool(interlaced),
+            is_interlaced=bool(first.interlaced_frame),
             num_frames_promised=stream.frames if stream.frames > 0 else None,
             has_audio=bool(container.streams.audio),
+            is_mirrored=is_mirrored,
+            color_primaries=PRIMARIES.get(int(context.color_primaries)),
+            peak_nits=header.peak_nits(first),
+            timecode=header.timecode(container, stream),
         )
+
+
+def _choose_stream(path: Path, streams: list, index: int | None):
+    """The stream of an index, or the largest."""
+    if index is None:
+        return max(streams, key=lambda s: (s.width * s.height, -s.index))
+    for stream in streams:
+        if stream.index == index:
+            return stream
+    known = ", ".join(f"{s.index} ({s.width}x{s.height})" for s in streams)
+    raise UserError(f"{path}: expected a film in stream {index}, found films in {known}; name one")
 
 
 def _is_moving(stream) -> bool:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from bunny.video import bars
-from bunny.video.picture import DecodedFrame, to_bgr
+from bunny.video.picture import DecodedFrame, PictureSetting, to_bgr
 from bunny.video.probe import FilmInfo
 
 PNG_COMPRESSION = 3  # of 9; more costs much time and saves little
@@ -49,6 +49,8 @@ class FrameWriter:
         Called with each BGR picture.
     num_workers : int
         Threads; 0 writes at once.
+    setting : PictureSetting, optional
+        How a decoded frame becomes the picture as shown.
 
     Raises
     ------
@@ -64,8 +66,10 @@ class FrameWriter:
         quality: int,
         measure: Callable[[np.ndarray], Any],
         num_workers: int = 0,
+        setting: PictureSetting | None = None,
     ) -> None:
         self._folder, self._info = folder, info
+        self._setting = setting or PictureSetting()
         self._suffix, self._options = f".{output_format}", _options(output_format, quality)
         self._measure = measure
         self._pool = ThreadPoolExecutor(num_workers) if num_workers else None
@@ -106,11 +110,11 @@ class FrameWriter:
     def _make(self, frame: DecodedFrame, crop: Box | None) -> WrittenFrame:
         name = f"{frame.index:08d}{self._suffix}"
         try:
-            picture = to_bgr(frame, self._info)
+            box = bars.shown_box(crop, self._info) if crop else None
+            picture = to_bgr(frame, self._info, self._setting, box)
             height, width = picture.shape[:2]
-            x0, y0, x1, y1 = bars.shown_box(crop, self._info) if crop else (0, 0, width, height)
-            picture = np.ascontiguousarray(picture[y0:y1, x0:x1])
-            height, width = picture.shape[:2]
+            if box is None or (width, height) != (box[2] - box[0], box[3] - box[1]):
+                box = (0, 0, width, height)
             measure = self._measure(picture)
             data = _encode(picture, self._suffix, self._options)
         except (ValueError, cv2.error) as error:
@@ -121,7 +125,7 @@ class FrameWriter:
             file=name,
             width_px=width,
             height_px=height,
-            crop=(x0, y0, x1, y1),
+            crop=box,
             measure=measure,
             error=None,
         )
