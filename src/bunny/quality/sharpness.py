@@ -69,7 +69,8 @@ def tile_sharpness(
     across = _coverage(content[0], content[2], size[0], edges.shape[1])
     down = _coverage(content[1], content[3], size[1], edges.shape[0])
     area = down.sum(axis=1)[:, None] * across.sum(axis=1)
-    energy = down @ square @ across.T
+    # Not by BLAS, whose threads would wait for each other beside the decoder's.
+    energy = cv2.gemm(cv2.gemm(down, square, 1, None, 0), across, 1, None, 0, flags=cv2.GEMM_2_T)
     return np.divide(energy, area, out=np.zeros_like(energy), where=area > 0).ravel()
 
 

@@ -58,7 +58,7 @@ def smear(work: np.ndarray) -> tuple[float, float]:
         return 0.0, 0.0
     x, y, energy = coarse_x.ravel()[at], coarse_y.ravel()[at], energy.ravel()[at]
     along = (fine_x.ravel()[at] * x + fine_y.ravel()[at] * y) ** 2 / energy
-    turn = np.arctan2(y, x) / np.pi % 1 * NUM_DIRECTIONS
+    turn = cv2.phase(x, y).ravel() / np.pi % 1 * NUM_DIRECTIONS
     direction = np.minimum(turn.astype(np.int64), NUM_DIRECTIONS - 1)
     coarse, fine = (np.bincount(direction, e, NUM_DIRECTIONS) for e in (energy, along))
     return _fit(_edge_variance(fine, coarse), coarse / coarse.sum())
