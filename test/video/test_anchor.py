@@ -17,6 +17,7 @@ KINDS = [
     ("a.webm", "libvpx-vp9", {"g": "12", "cpu-used": "8", "deadline": "realtime"}),
     ("a.mpg", "mpeg2video", {"g": "12", "bf": "2"}),
     ("a.avi", "mpeg4", {"g": "12"}),
+    ("a.avi", "libx264", {"g": "12", "bf": "2"}),
     ("a.avi", "mjpeg", {}),
 ]
 

@@ -1,13 +1,15 @@
 """Thumbnails and pictures as shown."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from bunny.video import decode, picture, probe
-from bunny.video.picture import DecodedFrame
+from bunny.video.picture import DecodedFrame, PictureSetting
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -151,3 +153,66 @@ def test_high_dynamic_range_is_known_and_tone_mapped(tmp_path, film_tools):
     shown = picture.to_bgr(frame, info)
     assert shown.dtype == np.uint8 and shown.shape == (64, 96, 3)
     assert np.all(np.abs(shown.astype(int) - 231) <= 6)
+
+
+def _moving_over_still():
+    """A picture of two moments: the left half stands, the right half moves by 10 px a field."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(60, 200, (6, 40), np.uint8).astype(np.float32)
+    still = cv2.resize(noise, (160, 64), interpolation=cv2.INTER_CUBIC)
+    still = np.clip(still, 0, 255).astype(np.uint8)
+    first, second = still.copy(), still.copy()
+    second[:, 80:] = still[:, 70:150]
+    woven = first.copy()
+    woven[1::2] = second[1::2]
+    return (np.repeat(p[..., None], 3, axis=2) for p in (first, woven))
+
+
+def test_what_stands_keeps_its_lines_and_what_moves_is_rebuilt():
+    first, woven = _moving_over_still()
+    rebuilt = picture.deinterlace(woven)
+    assert np.array_equal(rebuilt[:, :70], first[:, :70])
+    error = {name: np.abs(p[:, 90:].astype(int) - first[:, 90:]).mean()
+             for name, p in (("woven", woven), ("rebuilt", rebuilt))}  # fmt: skip
+    assert error["rebuilt"] < error["woven"] / 5
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_interlaced", "is_rebuilt"),
+    [("auto", False, False), ("auto", True, True), ("on", False, True), ("off", True, False)],
+)
+def test_the_comb_goes_where_the_film_or_the_setting_says(
+    tmp_path, film_tools, mode, is_interlaced, is_rebuilt
+):
+    first, woven = _moving_over_still()
+    path = film_tools.write(tmp_path / "a.mkv", [woven], codec="ffv1", pix_fmt="yuv444p")
+    frame, info = _first(path)
+    info = replace(info, is_interlaced=is_interlaced)
+    shown = picture.to_bgr(frame, info, PictureSetting(deinterlace=mode))
+    target = first if is_rebuilt else woven
+    assert np.abs(shown.astype(int) - target).mean() < (5 if is_rebuilt else 1.5)
+    assert picture.has_comb(shown) is not is_rebuilt
+
+
+@pytest.mark.parametrize(
+    ("size", "aspect", "rotation", "wanted"),
+    [
+        ((72, 128), Fraction(4, 3), 0, (96, 128)),  # stored upright, wide pixels
+        ((128, 72), Fraction(4, 3), 90, (72, 171)),  # wide, then turned: 128 * 4/3 = 170.67
+        ((128, 72), Fraction(3, 4), 270, (96, 128)),  # narrow: 72 / 0.75 = 96 high, then turned
+    ],
+)
+def test_pixels_are_made_square_before_the_turn(
+    tmp_path, film_tools, size, aspect, rotation, wanted
+):
+    width, height = size
+    image = np.full((height, width, 3), 60, np.uint8)
+    image[: height // 2, : width // 2] = 200
+    path = film_tools.write(tmp_path / "a.mp4", [image], aspect=aspect, rotation=rotation)
+    frame, info = _first(path)
+    shown = picture.to_bgr(frame, info)
+    assert shown.shape[1::-1] == (info.width_px, info.height_px) == wanted
+    bright = {0: (0.25, 0.25), 90: (0.75, 0.25), 270: (0.25, 0.75)}[rotation]
+    y, x = int(bright[0] * wanted[1]), int(bright[1] * wanted[0])
+    assert shown[y, x].min() > 190
+    assert (shown > 130).all(axis=2).mean() == pytest.approx(0.25, abs=0.02)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bunny.video.sniff import describe_content
+from bunny.video.sniff import describe_content, is_encrypted
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,25 @@ def test_a_letter_cut_in_two_at_the_end_is_still_text(tmp_path):
     path = tmp_path / "x"
     path.write_bytes(b"a" * 4095 + "é".encode() * 100)
     assert describe_content(path).startswith("a text")
+
+
+def _box(kind: bytes, content: bytes) -> bytes:
+    return (8 + len(content)).to_bytes(4, "big") + kind + content
+
+
+@pytest.mark.parametrize(
+    ("data", "wanted"),
+    [
+        (_box(b"ftyp", b"isom") + _box(b"moov", _box(b"schm", bytes(4) + b"cenc")), True),
+        (_box(b"ftyp", b"isom") + _box(b"moov", _box(b"schm", bytes(4) + b"cbcs")), True),
+        (_box(b"ftyp", b"isom") + _box(b"moov", _box(b"stsd", bytes(8))), False),
+        # the words in the pictures' own bytes say nothing
+        (_box(b"ftyp", b"isom") + _box(b"mdat", b"schm" + bytes(4) + b"cenc"), False),
+        (b"schm" + bytes(4) + b"cenc", False),
+        (b"", False),
+    ],
+)
+def test_encryption_is_told_by_its_scheme_in_the_index(tmp_path, data, wanted):
+    path = tmp_path / "x"
+    path.write_bytes(data)
+    assert is_encrypted(path) is wanted

@@ -14,6 +14,8 @@ from bunny.video.tally import Anchor, Clock, Tally
 
 logger = logging.getLogger(__name__)
 
+# Holds packets in decode order and no times of presentation: those that FFmpeg makes up are wrong.
+UNTIMED = "avi"
 STRICT = {"err_detect": "explode"}  # any error in the stream is raised, none is patched over
 
 
@@ -43,10 +45,15 @@ class Way:
 def all_frames(info: FilmInfo, tally: Tally, way: Way) -> Iterator[DecodedFrame]:
     """Decode every frame."""
     clock = Clock(info, tally)
+    order: list[int] = []  # of an untimed film: times that are shown after the last frame given
     with open_film(info, way) as container:
         index = take_up(container, info, tally, way)
-        for _, frames in decode_packets(container, info, tally, way):
+        for packet, frames in decode_packets(container, info, tally, way):
+            if info.container == UNTIMED and packet.size:
+                heapq.heappush(order, packet.pts)
             for raw in frames:
+                if order:
+                    raw.pts = heapq.heappop(order)
                 yield to_frame(raw, index, info, tally, clock)
                 index += 1
 
@@ -74,7 +81,7 @@ def keyframes(info: FilmInfo, tally: Tally, way: Way) -> Iterator[DecodedFrame]:
         num_shown = tally.num_packets = take_up(container, info, tally, way)
         container.streams[info.stream_index].codec_context.skip_frame = "NONKEY"
         for packet, frames in decode_packets(container, info, tally, way):
-            if packet.size:
+            if packet.size and not packet.is_discard:  # an edit list cuts the others off
                 tally.num_packets += 1
                 if packet.pts is not None:
                     heapq.heappush(early, packet.pts)
@@ -146,7 +153,10 @@ def decode_packets(container, info: FilmInfo, tally: Tally, way: Way):
 def _packets(container, info: FilmInfo, tally: Tally) -> Iterator[av.Packet]:
     """Packets of the film's stream; an error in reading ends them."""
     try:
-        yield from container.demux(container.streams[info.stream_index])
+        for packet in container.demux(container.streams[info.stream_index]):
+            if info.container == UNTIMED:
+                packet.pts = packet.dts
+            yield packet
     except av.FFmpegError as error:
         tally.is_cut_short = True
         logger.debug("%s: reading ended: %s", info.path.name, error)
