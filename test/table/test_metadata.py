@@ -25,6 +25,8 @@ FILM = {
     "num_frames": 24,
     "num_frames_failed": 0,
     "has_audio": False,
+    "stream_index": 0,
+    "is_mirrored": False,
     "decoder": "pyav",
 }
 

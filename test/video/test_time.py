@@ -160,12 +160,12 @@ def test_avi_without_b_frames(tmp_path, film_tools):
     assert found == [(i, tally.start_pts + i, i) for i in range(12)]
 
 
-def test_avi_with_b_frames(tmp_path, film_tools):
-    path = _write(
-        tmp_path / "a.avi", film_tools, range(12), Fraction(1, 25), rate=25, options=WITH_B
-    )
+@pytest.mark.parametrize(("name", "tick"), [("a.avi", 1), ("a.mxf", 1), ("a.asf", 40)])
+def test_containers_in_decode_order_with_b_frames(tmp_path, film_tools, name, tick):
+    path = _write(tmp_path / name, film_tools, range(12), Fraction(1, 25), rate=25, options=WITH_B)
     _, tally, found = _read(path, film_tools)
-    assert found == [(i, tally.start_pts + i, i) for i in range(12)]
+    assert found == [(i, i * tick, i) for i in range(12)]
+    assert tally.is_clean
 
 
 def test_gif_delays_are_hundredths_of_a_second(tmp_path, film_tools):

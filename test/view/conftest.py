@@ -189,6 +189,8 @@ def film_row() -> dict:
         "num_frames": 576,
         "num_frames_failed": 0,
         "has_audio": False,
+        "stream_index": 0,
+        "is_mirrored": False,
         "decoder": "pyav",
         "note": None,
     }

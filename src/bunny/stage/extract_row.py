@@ -116,12 +116,16 @@ def film_row(
         "start_s": float(tally.start_pts * info.time_base),
         "duration_s": float(duration),
         "rotation_deg": info.rotation_deg,
+        "is_mirrored": info.is_mirrored,
         "sample_aspect_ratio": f"{aspect.numerator}:{aspect.denominator}",
         "color_transfer": info.color_transfer,
+        "color_primaries": info.color_primaries,
         "is_interlaced": info.is_interlaced or tally.is_interlaced,
         "num_frames": tally.num_decoded,
         "num_frames_promised": info.num_frames_promised,
         "num_frames_failed": tally.num_failed,
+        "stream_index": info.stream_index,
+        "start_timecode": info.timecode,
         "has_audio": info.has_audio,
         "decoder": info.decoder,
     }
@@ -134,9 +138,10 @@ def film_note(info: FilmInfo, tally: Tally) -> str | None:
     notes = [
         (is_sparse, f"{found} of {tally.num_packets} frames were decoded, as the method asks"),
         (
-            promised and promised != found and not is_sparse,
+            promised and promised != found + tally.num_trimmed and not is_sparse,
             f"the container promises {promised} frames, {found} were decoded",
         ),
+        (tally.num_trimmed, f"an edit list trims {tally.num_trimmed} frames"),
         (tally.num_failed, f"{tally.num_failed} packets could not be decoded"),
         (tally.num_damaged, f"{tally.num_damaged} frames are damaged"),
         (tally.is_cut_short, "the file ends in an error"),

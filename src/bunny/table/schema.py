@@ -28,12 +28,16 @@ class Film(dy.Schema):
     start_s = dy.Float64()  # time of the first frame
     duration_s = dy.Float64(min=0)  # last frame's end minus first frame's time
     rotation_deg = dy.Int32()
+    is_mirrored = dy.Bool()  # left and right exchanged before the turn
     sample_aspect_ratio = dy.String(nullable=True)  # "num:den" of a pixel
     color_transfer = dy.String(nullable=True)
+    color_primaries = dy.String(nullable=True)
     is_interlaced = dy.Bool()
     num_frames = dy.Int64(min=0)  # decoded, not promised
     num_frames_promised = dy.Int64(nullable=True)  # by the container
     num_frames_failed = dy.Int64(min=0)  # that could not be decoded
+    stream_index = dy.Int32(min=0)  # of the streams that the file holds
+    start_timecode = dy.String(nullable=True)  # SMPTE, as the file says; of frames it is derived
     has_audio = dy.Bool()
     decoder = dy.String()  # pyav or opencv
     note = dy.String(nullable=True)  # e.g. "the container promises 275 frames, 127 were decoded"

@@ -209,6 +209,7 @@ class _Anchors:
                 num_decoded=index,
                 start_pts=tally.start_pts,
                 is_interlaced=is_interlaced,
+                num_trimmed=tally.num_trimmed,
             ),
         )
 

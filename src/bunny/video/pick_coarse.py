@@ -44,6 +44,7 @@ def pick_frames(
         found = sparse.plan(packets, wanted[wanted >= (anchor.index if anchor else 0)])
         if anchor:
             tally.num_decoded, tally.is_interlaced = anchor.num_decoded, anchor.is_interlaced
+            tally.num_trimmed = anchor.num_trimmed
         frames = sparse.iterate_wanted(info, packets, found, tally, num_threads=num_threads)
     return _Coarse(info, setting, tally, restart).run(frames, told)
 
@@ -113,6 +114,7 @@ class _Coarse:
             num_decoded=self._tally.num_decoded - 1,
             start_pts=self._tally.start_pts,
             is_interlaced=self._tally.is_interlaced,
+            num_trimmed=self._tally.num_trimmed,
         )
         return Restart(
             first_frame_index=index, first_pts=pts, transition_in=transition, anchor=anchor

@@ -47,7 +47,7 @@ def scan(info: FilmInfo) -> Packets | None:
         None when it is no film whose frames are known by their packets: times are missing or
         repeat, a packet is damaged, or PyAV does not read it.
     """
-    if info.decoder != "pyav":
+    if info.decoder != "pyav" or info.container in stream.UNTIMED:
         return None
     pts, keys, end = [], [], 0
     try:
@@ -57,8 +57,6 @@ def scan(info: FilmInfo) -> Packets | None:
                 if not packet.size:
                     continue
                 if packet.pts is None or packet.is_corrupt or packet.is_discard:
-                    return None
-                if info.container == stream.UNTIMED and packet.pts != packet.dts:
                     return None
                 pts.append(packet.pts)
                 keys.append(packet.is_keyframe)

@@ -14,8 +14,10 @@ from bunny.video.tally import Anchor, Clock, Tally
 
 logger = logging.getLogger(__name__)
 
-# Holds packets in decode order and no times of presentation: those that FFmpeg makes up are wrong.
-UNTIMED = "avi"
+# Containers that hold packets in decode order and mostly no times of presentation: those that
+# FFmpeg gives are of the order of decoding, and for the first two shifted as well.
+UNTIMED = frozenset({"avi", "asf", "mxf"})
+SHIFTED = frozenset({"avi", "asf"})
 STRICT = {"err_detect": "explode"}  # any error in the stream is raised, none is patched over
 
 
@@ -49,7 +51,7 @@ def all_frames(info: FilmInfo, tally: Tally, way: Way) -> Iterator[DecodedFrame]
     with open_film(info, way) as container:
         index = take_up(container, info, tally, way)
         for packet, frames in decode_packets(container, info, tally, way):
-            if info.container == UNTIMED and packet.size:
+            if info.container in UNTIMED and packet.pts is not None:
                 heapq.heappush(order, packet.pts)
             for raw in frames:
                 if order:
@@ -116,7 +118,7 @@ def take_up(container, info: FilmInfo, tally: Tally, way: Way) -> int:
     except av.FFmpegError as error:
         raise SeekError from error
     tally.num_decoded, tally.start_pts = way.anchor.num_decoded, way.anchor.start_pts
-    tally.is_interlaced = way.anchor.is_interlaced
+    tally.is_interlaced, tally.num_trimmed = way.anchor.is_interlaced, way.anchor.num_trimmed
     return way.anchor.index
 
 
@@ -154,8 +156,9 @@ def _packets(container, info: FilmInfo, tally: Tally) -> Iterator[av.Packet]:
     """Packets of the film's stream; an error in reading ends them."""
     try:
         for packet in container.demux(container.streams[info.stream_index]):
-            if info.container == UNTIMED:
+            if info.container in SHIFTED:
                 packet.pts = packet.dts
+            tally.num_trimmed += packet.is_discard
             yield packet
     except av.FFmpegError as error:
         tally.is_cut_short = True

@@ -17,6 +17,7 @@ class Tally:
     num_failed: int = 0  # packets or pictures that gave no frame
     num_damaged: int = 0  # frames that the decoder patched
     num_derived: int = 0  # times that the film lacks, made from the rate
+    num_trimmed: int = 0  # packets that an edit list cuts off: decoded and not shown
     num_moved: int = 0  # times that repeated or went back
     is_cut_short: bool = False  # reading ended with an error
     is_interlaced: bool = False
@@ -41,6 +42,7 @@ class Anchor:
     num_decoded: int  # frames before it
     start_pts: int  # of the film's first frame
     is_interlaced: bool = False  # whether a frame so far was
+    num_trimmed: int = 0
 
 
 class Clock:
