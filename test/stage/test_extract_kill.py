@@ -17,9 +17,12 @@ from bunny.config import Config
 from bunny.stage.extract import Extract
 
 NUM_KILLS = 20
-NUM_SHOTS = 48
+NUM_SHOTS = 36
 TABLES = ("film", "shot", "frame", "measure")
-SECTIONS = {"pipeline": {"shard_size": 6}, "extraction": {"extra_interval_seconds": 0.5}}
+SECTIONS = {
+    "pipeline": {"shard_size": 6},
+    "extraction": {"extra_interval_seconds": 0.5, "shot_detector": "fast"},
+}
 CHILD = """
 import json, sys
 from pathlib import Path

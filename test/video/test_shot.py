@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bunny.video import decode, picture, probe
+from bunny.video.cut import cut_strength
 from bunny.video.score import score_boundaries
-from bunny.video.shot import ShotDetector, ShotSetting, cut_strength
+from bunny.video.shot import ShotDetector, ShotSetting
 
 
 def _scene(seed, width=200):
@@ -121,6 +122,63 @@ def test_light_that_goes_on_slowly_is_no_dissolve():
         for i, f in enumerate(_shot(1, 80))
     ]
     assert len(_detect(frames)) == 1
+
+
+@pytest.mark.parametrize("num", [1, 2, 3])
+@pytest.mark.parametrize("colour", [(0, 128, 128), (255, 128, 128)])
+def test_a_few_black_or_white_frames_inside_a_shot_are_no_boundary(num, colour):
+    frames = _shot(1, 60, speed=0.5)
+    frames[30 : 30 + num] = [np.full_like(frames[0], colour)] * num
+    assert len(_detect(frames)) == 1
+
+
+def test_black_frames_between_two_shots_are_one_boundary():
+    black = [np.full((36, 64, 3), (0, 128, 128), np.uint8)] * 2
+    shots = _detect(_shot(1, 60) + black + _shot(2, 60))
+    assert len(shots) == 2 and 59 <= shots[1].first_frame_index <= 63
+
+
+def test_a_wing_across_the_lens_is_no_cut_and_a_short_shot_between_is_two():
+    frames = _shot(1, 80)
+    for k in range(11):  # eleven frames from edge to edge
+        left = int((k - 3) / 11 * 90)
+        frames[35 + k] = frames[35 + k].copy()
+        frames[35 + k][:, max(0, left) : max(0, left + 30)] = (30, 128, 128)
+    assert len(_detect(frames)) == 1
+    between = _shot(1, 40) + _shot(2, 5) + _shot(1, 40)
+    assert [s.first_frame_index for s in _detect(between)] == [0, 40, 45]
+
+
+def test_light_that_goes_on_at_once_is_no_cut():
+    frames = _shot(1, 60)
+    frames[:30] = [np.dstack([f[..., 0] // 3, f[..., 1:]]) for f in frames[:30]]
+    assert len(_detect(frames)) == 1
+
+
+def test_cuts_of_a_very_dark_film_are_found():
+    frames = _shot(1, 40) + _shot(2, 40) + _shot(3, 40)
+    dark = [np.dstack([(f[..., 0] * 0.12).astype(np.uint8), f[..., 1:] // 8 + 112]) for f in frames]
+    assert [s.first_frame_index for s in _detect(dark)] == [0, 40, 80]
+
+
+@pytest.mark.parametrize("depth", [0.88, 0.93])
+def test_a_fade_that_never_gets_flat_is_found(depth):
+    one, two = _shot(1, 70), _shot(2, 70)
+    black = np.full_like(one[0], BLACK)
+    shares = [depth * (k + 1) / 16 for k in range(16)]
+    out = [cv2.addWeighted(f, 1 - s, black, s, 0) for f, s in zip(one[-16:], shares, strict=True)]
+    into = [cv2.addWeighted(f, 1 - s, black, s, 0)
+            for f, s in zip(two[:16], shares[::-1], strict=True)]  # fmt: skip
+    shots = _detect(one[:-16] + out + into + two[16:])
+    assert [s.transition_in for s in shots] == ["start", "fade"]
+    assert abs(shots[1].first_frame_index - 70) <= 1
+
+
+def test_a_dissolve_beside_a_cut_is_found_too():
+    frames = _dissolve(_shot(1, 60), _shot(2, 40), 12) + _shot(3, 60)
+    kinds = [(s.first_frame_index, s.transition_in) for s in _detect(frames)]
+    assert [kind for _, kind in kinds] == ["start", "dissolve", "cut"]
+    assert kinds[2][0] == 88
 
 
 def test_animation_on_threes_is_no_row_of_cuts():

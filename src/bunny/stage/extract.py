@@ -23,7 +23,7 @@ from bunny.stage import contract
 from bunny.stage.extract_row import ShotBatch, film_note, film_row
 from bunny.stage.shard import Shards
 from bunny.table import store
-from bunny.video import probe
+from bunny.video import detector, probe
 from bunny.video.event import Pick, Restart
 from bunny.video.keyframe import KeyframeSetting
 from bunny.video.pick import PickSetting, pick_frames
@@ -49,8 +49,10 @@ class Extract(contract.BaseStage):
     uses_film = True
 
     def settings(self) -> dict[str, Any]:
-        """All of section `extraction`."""
-        return contract.settings_of(self.config, "extraction")
+        """All of section `extraction`; the shot detector by the name that `auto` means here."""
+        settings = contract.settings_of(self.config, "extraction")
+        name = detector.resolve_name(self.config.extraction.shot_detector)
+        return {**settings, "extraction.shot_detector": name}
 
     def has_files(self) -> bool:
         """Whether every picture of the table `frame` is there."""
@@ -133,6 +135,7 @@ class Extract(contract.BaseStage):
             interval_s=Fraction(setting.interval_seconds).limit_denominator(10**6),
             extra_interval_s=Fraction(setting.extra_interval_seconds).limit_denominator(10**6),
             is_cropped=setting.crop_bars,
+            shot_detector=setting.shot_detector,
             shot=ShotSetting(
                 cut_threshold=setting.cut_threshold, min_shot_frames=setting.min_shot_frames
             ),

