@@ -16,7 +16,8 @@ from bunny.video.picture import DecodedFrame, PictureSetting, to_bgr
 from bunny.video.probe import FilmInfo
 
 PNG_COMPRESSION = 3  # of 9; more costs much time and saves little
-FRAMES_PER_WORKER = 2  # that may wait: raw frames are large
+FRAMES_PER_WORKER = 2  # that may wait however large they are
+WAITING_BYTES = 96 << 20  # of raw frames that may wait: a shot's come all at once, at its end
 MAX_WORKERS = 4
 
 Box = tuple[int, int, int, int]
@@ -73,8 +74,8 @@ class FrameWriter:
         self._suffix, self._options = f".{output_format}", _options(output_format, quality)
         self._measure = measure
         self._pool = ThreadPoolExecutor(num_workers) if num_workers else None
-        self._most = num_workers * FRAMES_PER_WORKER
-        self._waiting: deque[Future] = deque()
+        self._least_most = num_workers * FRAMES_PER_WORKER
+        self._waiting: deque[tuple[Future, int]] = deque()
         folder.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> "FrameWriter":
@@ -101,11 +102,18 @@ class FrameWriter:
             future: Future = Future()
             future.set_result(self._make(frame, crop))
             return future
-        while len(self._waiting) >= self._most:
-            self._waiting.popleft().result()
+        while self._is_full(frame.num_bytes):
+            self._waiting.popleft()[0].result()
         future = self._pool.submit(self._make, frame, crop)
-        self._waiting.append(future)
+        self._waiting.append((future, frame.num_bytes))
         return future
+
+    def _is_full(self, num_bytes: int) -> bool:
+        """Whether one more frame has to wait for an older one."""
+        while self._waiting and self._waiting[0][0].done():
+            self._waiting.popleft()[0].result()
+        total = num_bytes + sum(size for _, size in self._waiting)
+        return len(self._waiting) >= self._least_most and total > WAITING_BYTES
 
     def _make(self, frame: DecodedFrame, crop: Box | None) -> WrittenFrame:
         name = f"{frame.index:08d}{self._suffix}"
