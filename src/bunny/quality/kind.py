@@ -16,6 +16,7 @@ class KindThreshold:
     min_blank_background: float = 0.98  # background_share of one colour all over
     min_card_background: float = 0.9  # background_share beside the text; pictures had up to 0.8
     min_credit_lines: int = 5  # a title card has fewer
+    min_credit_background: float = 0.7  # so many lines need less of a ground, e.g. a gradient
     min_lines_over_picture: int = 8  # so much text is credits, whatever lies behind it
 
 
@@ -23,8 +24,8 @@ def kind_expr(threshold: KindThreshold | None = None) -> pl.Expr:
     """Kind of each frame from the columns of table `measure`.
 
     Black and blank frames have next to no range and no text; a title or credits are text on a
-    ground of one colour, or very many lines on any ground. A card with text on a gradient or a
-    picture, of fewer lines, stays a picture: `text_share` tells of it.
+    ground of one colour, several lines on one that is mostly so, or very many on any ground. A
+    card with few lines on a gradient or a picture stays a picture: `text_share` tells of it.
 
     Parameters
     ----------
@@ -42,9 +43,8 @@ def kind_expr(threshold: KindThreshold | None = None) -> pl.Expr:
     is_card = (lines > 0) & (ground >= limit.min_card_background)
     is_black = is_flat & (pl.col("brightness") <= limit.max_black_brightness)
     is_blank = is_flat & (ground >= limit.min_blank_background)
-    is_credit = (is_card & (lines >= limit.min_credit_lines)) | (
-        lines >= limit.min_lines_over_picture
-    )
+    is_list = (lines >= limit.min_credit_lines) & (ground >= limit.min_credit_background)
+    is_credit = is_list | (lines >= limit.min_lines_over_picture)
     return (
         pl.when(pl.any_horizontal(is_black.is_null(), is_card.is_null()))
         .then(None)

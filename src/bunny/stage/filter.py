@@ -16,7 +16,7 @@ class Filter(contract.BaseStage):
     """Writes quality: the measures, and what today's thresholds say of them."""
 
     name = "filter"
-    version = 2
+    version = 3
     reads = ("frame", "measure")
     writes = ("quality",)
 
