@@ -7,6 +7,7 @@ import numpy as np
 
 BLOCK_PX = 8  # of JPEG, MPEG-1, -2 and -4; H.264 and later smooth their block edges away
 BAND_PX = 128  # rows worked on at once, so that they stay in the processor's cache
+MANY_BANDS = 6  # from so many on a side every other is read
 MOST_STEP = 16  # grey levels: larger steps are edges of what is shown
 LEAST_STEP = 0.01  # grey levels a pixel, added to the steps: a few in a blank picture are no grid
 NOISE_KERNEL = np.array([1, -2, 1], np.float32)  # twice: Immerkaer's 3x3 mask
@@ -45,8 +46,9 @@ def blockiness(grey: np.ndarray) -> float:
     no longer of 8 pixels: along a scaled side blocks go unseen and the measure is low.
     """
     least = LEAST_STEP * grey.size
-    rows = (grey[top : top + BAND_PX] for top in range(0, grey.shape[0], BAND_PX))
-    columns = (grey[:, left : left + BAND_PX] for left in range(0, grey.shape[1], BAND_PX))
+    height, width = grey.shape
+    rows = (grey[top : top + BAND_PX] for top in _band_starts(height))
+    columns = (grey[:, left : left + BAND_PX] for left in _band_starts(width))
     turned = (cv2.transpose(column) for column in columns)
     return (_grid_share(rows, least) + _grid_share(turned, least)) / 2
 
@@ -83,6 +85,11 @@ def noise(grey: np.ndarray) -> float:
     return float(np.sqrt(np.pi / 2) / 6 * np.median(quiet))
 
 
+def _band_starts(side: int) -> range:
+    """Every band of a small picture, every other one of a large."""
+    return range(0, side, BAND_PX if side < MANY_BANDS * BAND_PX else 2 * BAND_PX)
+
+
 def _grid_share(bands: Iterable[np.ndarray], least: float) -> float:
     """Share of steps along rows that lies on one column of eight, above the median column's."""
     phase = np.sum([_count_steps(band) for band in bands], axis=0)
@@ -106,7 +113,7 @@ def _tile_noise(band: np.ndarray) -> np.ndarray:
     num = (band.shape[1] - 2) // NOISE_TILE_PX
     inside = slice(1, num * NOISE_TILE_PX + 1)
     answer = cv2.sepFilter2D(band, cv2.CV_16S, NOISE_KERNEL, NOISE_KERNEL)[1:-1, inside]
-    shape = (NOISE_TILE_PX, num, NOISE_TILE_PX)
-    level = band[1:-1, inside].reshape(shape).mean(axis=(0, 2))
-    is_grey = (level >= NOISE_RANGE[0]) & (level <= NOISE_RANGE[1])
-    return np.abs(answer).reshape(shape).mean(axis=(0, 2))[is_grey]
+    size = (num, 1)
+    level = cv2.resize(band[1:-1, inside].astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    mean = cv2.resize(np.abs(answer).astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    return mean[(level >= NOISE_RANGE[0]) & (level <= NOISE_RANGE[1])]

@@ -65,6 +65,8 @@ def find_content(grey: np.ndarray) -> tuple[int, int, int, int]:
 def _bars(grey: np.ndarray) -> tuple[int, int]:
     """Number of bar lines at the start and the end of the first axis; 0, 0 without bars."""
     lines = grey.shape[0]
+    if max(grey[0].max(), grey[-1].max()) > BAR_MAX:
+        return 0, 0
     most = int(lines * BAR_MOST)
     first = _count_bar(grey[:most])
     last = _count_bar(grey[::-1][:most])
