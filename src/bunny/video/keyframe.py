@@ -12,7 +12,7 @@ TRANSITION_INSET = 14  # frames away from a fade or dissolve: half of about a se
 NEAR_SHARE = 0.06  # of a shot's length: how far from its place a sharper frame is looked for
 MAX_NEAR = 8  # frames
 MIN_STRIDE, MAX_STRIDE = 2, 4  # frames; the shortest shot, of 4 frames, still has a candidate
-RECENT_BYTES = 192 << 20  # memory for the frames that a boundary may still fall among
+RECENT_BYTES = 64 << 20  # memory for the frames that a boundary may still fall among
 MIN_OLD = 24  # candidates of the settled part of a running shot; thinned by halves
 CANDIDATES_PER_PICK = 4
 
