@@ -66,8 +66,8 @@ class Extraction(_Section):
     frames_per_dynamic_shot: int = Field(3, ge=1, le=100)
     extra_interval_seconds: float = Field(0.0, ge=0, le=3600)
     shot_detector: Literal[
-        "auto", "fast", "hybrid", "transnet", "scenedetect-adaptive", "scenedetect-content"
-    ] = "auto"
+        "fast", "hybrid", "transnet", "scenedetect-adaptive", "scenedetect-content"
+    ] = "fast"
     video_stream: int = Field(-1, ge=-1, le=1000)
     crop_bars: bool = True
     deinterlace: Literal["auto", "on", "off"] = "auto"

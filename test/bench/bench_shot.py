@@ -61,6 +61,7 @@ class Film:
     ignore: tuple = ()
     path: Path | None = None
     pictures: list[np.ndarray] | None = None
+    rate: Fraction = Fraction(24)
 
 
 def main() -> None:
@@ -68,12 +69,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--real-only", action="store_true")
     parser.add_argument("--composed-only", action="store_true")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the composed films")
     parser.add_argument("--detector", nargs="*", default=[*OURS, *AS_USED])
     arguments = parser.parse_args()
     folder = Path(os.environ.get("BUNNY_BENCH_MATERIAL", BESIDE))
     films = [] if arguments.composed_only else _real_films(folder)
     if not arguments.real_only:
-        films += _composed_films(folder)
+        films += _composed_films(folder, arguments.seed)
     rows = []
     for name in arguments.detector:
         if not _is_there(name):
@@ -140,7 +142,7 @@ def _label_truth(label: dict, ignore) -> list:
     return [a if a == b else (a, b) for a, b, _ in merged]
 
 
-def _composed_films(folder: Path) -> list[Film]:
+def _composed_films(folder: Path, seed: int) -> list[Film]:
     films = []
     for group, pieces in (("develop", compose.DEVELOP), ("held-out", compose.HELD_OUT)):
         shots = _pieces(folder, pieces)
@@ -148,8 +150,11 @@ def _composed_films(folder: Path) -> list[Film]:
             print(f"{group}: too little material, its composed films are left out")
             continue
         for number, style in enumerate(compose.STYLES):
-            made = compose.compose(f"{style[0]}", shots, style, SEED + number)
-            films.append(Film(group=group, name=made.name, truth=made.truth, pictures=made.frames))
+            made = compose.compose(shots, style, seed + number)
+            films.append(
+                Film(group=group, name=made.name, truth=made.truth, pictures=made.frames,
+                     rate=Fraction(made.rate))
+            )  # fmt: skip
     return films
 
 
@@ -192,7 +197,7 @@ def _score(film: Film, name: str) -> Row | None:
         found, num_frames = _open_by_path(film.path, name.split()[1])
         share = None
     else:
-        rate = probe.probe(film.path).rate if film.path else Fraction(24)
+        rate = probe.probe(film.path).rate if film.path else film.rate
         found_by = detector.make_detector(name, ShotSetting(), rate)
         start = time.perf_counter()
         found, num_frames = _detect(film, found_by)

@@ -5,14 +5,13 @@ half to develop on, one half to report on only.
 """
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 
+import compose_look
 import cv2
 import numpy as np
 
 SIZE = (160, 90)  # width, height: a thumbnail's pixel is the mean of 2.5 x 2.5
-DARK = 0.22  # of the light that a dark film keeps
-GRAIN = 14  # grey levels of a grainy film at this size
-SHAKE_PX = 4  # of a hand-held film
 # Single shots inside the films at hand: file name without suffix, first frame, end frame.
 DEVELOP = (
     ("bigbuckbunny", 0, 132), ("play107", 0, 86), ("short_hamilton_clip", 21, 82),
@@ -28,21 +27,59 @@ HELD_OUT = (
     ("sintel_trailer-720p", 623, 656), ("sintel_trailer-720p", 795, 836),
     ("sintel_trailer-720p", 875, 958),
 )  # fmt: skip
-# Name, frames a shot at least and most, joints drawn from, look of the whole film.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Style:
+    """How a film is cut and what it looks like."""
+
+    name: str
+    least: int = 12  # frames of the shortest piece
+    most: int = 70
+    joints: tuple[str, ...] = ("cut", "cut", "dissolve", "black")
+    looks: tuple[str, ...] = ()  # of `compose_look.LOOK`, one after the other
+    events: tuple[str, ...] = ()  # of `compose_look.EVENT`
+    rate: int = 24  # frames a second, made of 24 by dropping or doubling
+    is_still: bool = False  # photographs, slowly zoomed into
+    num_shots: int = 16
+
+
+_MIX = ("flash", "black", "pan", "wing", "light")
 STYLES = (
-    ("plain", 12, 80, ("cut", "cut", "dissolve", "black", "white"), ""),
-    ("quick", 4, 20, ("cut",), ""),
-    ("gradual", 40, 80, ("dissolve", "dissolve", "black", "white"), ""),
-    ("grain", 12, 70, ("cut", "cut", "dissolve", "black"), "grain"),
-    ("dark", 12, 70, ("cut", "cut", "dissolve", "black"), "dark"),
-    ("grey", 12, 70, ("cut", "cut", "dissolve", "black"), "grey"),
-    ("twos", 12, 70, ("cut", "cut", "dissolve", "black"), "twos"),
-    ("threes", 12, 70, ("cut", "cut", "dissolve"), "threes"),
-    ("shake", 12, 70, ("cut", "cut", "dissolve", "black"), "shake"),
-    ("fields", 12, 70, ("cut", "cut", "dissolve", "black"), "fields"),
-    ("events", 40, 80, ("cut", "cut", "dissolve"), "events"),
-    ("long", 60, 80, ("cut",), "events"),
-)
+    Style(name="plain", most=80, joints=("cut", "cut", "dissolve", "black", "white")),
+    Style(name="quick", least=4, most=20, joints=("cut",)),
+    Style(name="gradual", least=40, most=80, joints=("dissolve", "dissolve", "black", "white")),
+    Style(name="grain", looks=("grain",)),
+    Style(name="dark", looks=("dark",)),
+    Style(name="grey", looks=("grey",)),
+    Style(name="twos", looks=("twos",)),
+    Style(name="threes", joints=("cut", "cut", "dissolve"), looks=("threes",)),
+    Style(name="shake", looks=("shake",)),
+    Style(name="fields", looks=("fields",)),
+    Style(name="events", least=40, most=80, joints=("cut", "cut", "dissolve"), events=_MIX),
+    Style(name="long", least=60, most=80, joints=("cut",), events=_MIX),
+    Style(name="12 fps", least=24, most=120, rate=12, num_shots=10),
+    Style(name="25 fps", most=80, rate=25, num_shots=8),
+    Style(name="30 fps low", least=24, most=80, rate=30, looks=("low",), num_shots=8),
+    Style(name="60 fps", least=24, most=60, rate=60, num_shots=6),
+    Style(name="low", least=30, most=80, looks=("low",), num_shots=8),
+    Style(name="scope low", least=40, most=120, looks=("scope", "low"), num_shots=6),
+    Style(name="very long", least=100, most=300, joints=("cut",), num_shots=4),
+    Style(name="long threes", least=80, most=200, joints=("cut", "dissolve"),
+          looks=("threes",), num_shots=5),
+    Style(name="stills", least=60, most=120, joints=("cut", "dissolve"), is_still=True,
+          num_shots=6),
+    Style(name="crossfade", least=70, most=120, joints=("dissolve",), num_shots=6),
+    Style(name="night", least=40, most=90, looks=("night",), num_shots=7),
+    Style(name="run", least=40, most=90, joints=("cut", "cut", "dissolve"), looks=("run",),
+          num_shots=7),
+    Style(name="camera", least=80, most=160, joints=("cut", "cut", "dissolve"),
+          events=("pan", "whip", "zoom", "none"), num_shots=5),
+    Style(name="strobe", least=60, most=120, joints=("cut",), num_shots=5,
+          events=("strobe", "lightning", "flash", "light", "none")),
+    Style(name="television", least=60, most=120, joints=("cut", "cut", "dissolve"),
+          looks=("logo",), events=("subtitle", "subtitle", "split", "none"), num_shots=6),
+)  # fmt: skip
 
 
 @dataclass(kw_only=True)
@@ -52,36 +89,40 @@ class Composed:
     name: str
     frames: list[np.ndarray] = field(default_factory=list)
     truth: list[int | tuple[int, int]] = field(default_factory=list)
+    rate: int = 24
 
 
-def compose(name: str, shots: list[np.ndarray], style: tuple, seed: int, num_shots: int = 16):
+def compose(shots: list[np.ndarray], style: Style, seed: int) -> Composed:
     """Join random pieces of shots in one style.
 
     Parameters
     ----------
-    name : str
     shots : list of np.ndarray, each of shape (frames, 90, 160, 3), uint8
-    style : tuple
-        A row of `STYLES`.
+    style : Style
     seed : int
-    num_shots : int
 
     Returns
     -------
     Composed
     """
     rng = np.random.default_rng(seed)
-    _, least, most, joints, look = style
-    film, last = Composed(name=name), -1
-    for _ in range(num_shots):
+    film, last = Composed(name=style.name, rate=style.rate), -1
+    for _ in range(style.num_shots):
         source = int(rng.choice([i for i in range(len(shots)) if i != last]))
-        piece, last = _piece(shots[source], int(rng.integers(least, most + 1)), rng), source
-        if look == "events":
-            piece = _with_event(piece, rng)
-        _join(film, piece, str(rng.choice(joints)), rng)
-    film.frames = _LOOK.get(look, lambda frames, _: frames)(film.frames, rng)
-    hold = {"twos": 2, "threes": 3}.get(look, 1)  # a cut shows where the next picture is drawn
-    film.truth = [-(-t // hold) * hold if isinstance(t, int) else t for t in film.truth]
+        length, last = int(rng.integers(style.least, style.most + 1)), source
+        piece = _still(shots[source], length, rng) if style.is_still else _piece(
+            shots[source], length, rng, is_turned=style.most > 80
+        )  # fmt: skip
+        if style.events:
+            piece = compose_look.with_events(piece, style.events, rng)
+        _join(film, piece, str(rng.choice(style.joints)), rng)
+    for look in style.looks:
+        film.frames = compose_look.LOOK[look](film.frames, rng)
+        hold = compose_look.HOLD.get(look, 1)  # a cut shows where the next picture is drawn
+        film.truth = [-(-t // hold) * hold if isinstance(t, int) else t for t in film.truth]
+    if style.rate != 24:
+        film.frames = compose_look.at_rate(film.frames, Fraction(24), Fraction(style.rate))
+        film.truth = [_at_rate(t, style.rate) for t in film.truth]
     return film
 
 
@@ -90,18 +131,40 @@ def thumb(rgb: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(cv2.resize(rgb, (64, 36), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2YUV)
 
 
-def _piece(shot: np.ndarray, length: int, rng) -> list[np.ndarray]:
-    """A run of frames out of a shot, perhaps mirrored, backwards or seen nearer."""
+def _at_rate(true: int | tuple[int, int], rate: int) -> int | tuple[int, int]:
+    """Where a boundary of 24 frames a second shows at another rate."""
+    if isinstance(true, int):
+        return -(-true * rate // 24)
+    return _at_rate(true[0], rate), _at_rate(true[1], rate)
+
+
+def _piece(shot: np.ndarray, length: int, rng, *, is_turned: bool) -> list[np.ndarray]:
+    """A run of frames out of a shot, perhaps mirrored, backwards or seen nearer.
+
+    `is_turned` goes there and back in a shot that is too short.
+    """
+    count = length
     length = min(length, len(shot))
     first = int(rng.integers(0, len(shot) - length + 1))
     frames = [np.ascontiguousarray(f) for f in shot[first : first + length]]
+    while is_turned and len(frames) < count:
+        frames += frames[-2 : -length - 1 : -1]
+    frames = frames[:count]
     if rng.random() < 0.3:
         frames.reverse()
     if rng.random() < 0.5:
         frames = [cv2.flip(f, 1) for f in frames]
     if rng.random() < 0.3:
-        frames = [_window(f, 0.7, 0.15, 0.15) for f in frames]
+        frames = [compose_look.crop(f, 0.7, 0.15, 0.15) for f in frames]
     return frames
+
+
+def _still(shot: np.ndarray, length: int, rng) -> list[np.ndarray]:
+    """One frame, the camera slowly going in or out and aside."""
+    photograph = np.ascontiguousarray(shot[int(rng.integers(len(shot)))])
+    ways = np.linspace(0, 1, length)[:: int(rng.choice([-1, 1]))]
+    x, y = rng.uniform(0, 1, 2)
+    return [compose_look.crop(photograph, 1 - 0.3 * w, 0.3 * w * x, 0.3 * w * y) for w in ways]
 
 
 def _join(film: Composed, piece: list[np.ndarray], joint: str, rng) -> None:
@@ -139,85 +202,3 @@ def _join(film: Composed, piece: list[np.ndarray], joint: str, rng) -> None:
 def _last_end(film: Composed) -> int:
     last = film.truth[-1] if film.truth else 0
     return last if isinstance(last, int) else last[1]
-
-
-def _window(frame: np.ndarray, share: float, x: float, y: float) -> np.ndarray:
-    """Part of a picture, `share` of its size, its corner at (x, y) of it."""
-    width, height = SIZE
-    matrix = np.float32([[share, 0, x * width], [0, share, y * height]])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(frame, matrix, SIZE, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-
-
-def _with_event(piece: list[np.ndarray], rng) -> list[np.ndarray]:
-    """Put into the middle of a piece what is no boundary."""
-    at, kind = len(piece) // 2, str(rng.choice(["flash", "black", "pan", "wing", "light"]))
-    frames, flat = list(piece), np.full_like(piece[0], 255)
-    if len(piece) < 24:
-        return frames
-    if kind == "flash":
-        for k in range(int(rng.integers(1, 4))):
-            frames[at + k] = cv2.addWeighted(frames[at + k], 0.35, flat, 0.65, 0)
-    elif kind == "black":
-        frames[at] = np.zeros_like(flat)
-    elif kind == "pan":
-        places = np.clip(np.arange(len(piece)) - at + 6, 0, 12) / 12
-        frames = [_window(f, 0.5, 0.5 * p, 0.25) for f, p in zip(frames, places, strict=True)]
-    elif kind == "wing":
-        for k in range(-6, 7):
-            x = int((k + 6) / 12 * 2.2 * SIZE[0] - 0.6 * SIZE[0])
-            corners = [(x, -9), (x + 90, -9), (x + 60, 99), (x - 20, 99)]
-            frames[at + k] = cv2.fillPoly(frames[at + k].copy(), [np.int32(corners)], (35, 30, 25))
-    else:
-        rise = np.clip((np.arange(len(piece)) - at) / int(rng.integers(1, 20)), 0, 1)
-        frames = [cv2.convertScaleAbs(f, alpha=0.45 + 0.55 * r)
-                  for f, r in zip(frames, rise, strict=True)]  # fmt: skip
-    return frames
-
-
-def _grain(frames, rng):
-    noise = [rng.normal(0, GRAIN, (*SIZE[::-1], 1)) for _ in range(25)]
-    return [np.clip(f + noise[int(rng.integers(25))], 0, 255).astype(np.uint8) for f in frames]
-
-
-def _dark(frames, rng):
-    noise = [rng.normal(0, 2, (*SIZE[::-1], 1)) for _ in range(25)]
-    return [
-        np.clip(DARK * f + noise[int(rng.integers(25))], 0, 255).astype(np.uint8) for f in frames
-    ]
-
-
-def _grey(frames, rng):
-    return [cv2.merge([cv2.cvtColor(f, cv2.COLOR_RGB2GRAY)] * 3) for f in frames]
-
-
-def _held(num):
-    """Drawn on twos or threes: a picture stays."""
-
-    def hold(frames, rng):
-        return [frames[i - i % num] for i in range(len(frames))]
-
-    return hold
-
-
-def _shake(frames, rng):
-    moves = np.clip(rng.normal(0, SHAKE_PX / 2, (len(frames), 2)), -SHAKE_PX, SHAKE_PX)
-    width, height = SIZE
-    return [_window(f, 0.9, 0.05 + dx / width, 0.05 + dy / height)
-            for f, (dx, dy) in zip(frames, moves, strict=True)]  # fmt: skip
-
-
-def _fields(frames, rng):
-    """Two moments woven, as interlaced video holds them."""
-    woven = []
-    for one, two in zip(frames, frames[1:] + frames[-1:], strict=True):
-        both = one.copy()
-        both[1::2] = two[1::2]
-        woven.append(both)
-    return woven
-
-
-_LOOK = {
-    "grain": _grain, "dark": _dark, "grey": _grey, "twos": _held(2), "threes": _held(3),
-    "shake": _shake, "fields": _fields,
-}  # fmt: skip

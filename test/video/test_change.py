@@ -92,3 +92,48 @@ def test_loss_of_contrast_of_a_mix_and_of_a_drift():
     drift = [np.ascontiguousarray(wide[:, x : x + 64]) for x in (0, 3, 6)]
     assert change.loss_of_contrast(*drift) > 0.7
     assert change.loss_of_contrast(a, a, a) == 1.0
+
+
+def test_best_match_finds_a_far_moved_picture_in_any_light():
+    wide = _texture(4, 36, 96)
+    one, far = wide[:, :64], wide[:, 16:80]
+    dim = far.copy()
+    dim[..., 0] = far[..., 0] // 2
+    assert change.best_match(one, dim) > 0.98
+    assert change.best_match(one, _texture(5)) < 0.72
+
+
+def test_changed_share_tells_a_part_from_the_whole():
+    one, other = _texture(1), _texture(2)
+    part = one.copy()
+    part[27:] = other[27:]  # the lower quarter, like a subtitle
+    assert change.changed_share(one, part) == 0
+    assert change.changed_share(one, other) > 0.6
+    assert change.changed_share(_flat(3), _flat(90)) == 1  # nothing to tell by
+
+
+def test_one_sidedness_by_hand():
+    one, two = _flat(100), _flat(100)
+    two[:, :32, 0], two[:, 32:, 0] = 130, 90  # 30 up on one half, 10 down on the other
+    assert change.one_sidedness(one, two) == pytest.approx(0.5)
+    assert change.one_sidedness(one, _flat(120)) == 1
+    assert change.one_sidedness(one, one) == 0
+
+
+def test_edge_energy_by_hand_and_of_a_mix():
+    stripes = _flat(0)
+    stripes[:, ::2, 0] = 10  # 63 steps of 10 in a row of 64, none down the columns
+    assert change.edge_energy(stripes) == pytest.approx(100)
+    a, b = _texture(1), _texture(2)
+    ends = (change.edge_energy(a) + change.edge_energy(b)) / 2
+    mix = cv2.addWeighted(a, 0.5, b, 0.5, 0)
+    assert change.edge_energy(mix) / ends == pytest.approx(0.5, abs=0.1)
+
+
+def test_likeness_leaves_out_letterbox_bars():
+    one, two = _texture(1) // 2 + 60, _texture(2) // 2 + 60
+    bare = change.likeness(one[6:30], two[6:30])
+    for picture in (one, two):
+        picture[:6, :, 0] = picture[30:, :, 0] = 0
+    assert change.likeness(one, two) == pytest.approx(bare, abs=0.1)
+    assert abs(bare) < 0.4

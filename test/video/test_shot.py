@@ -243,6 +243,67 @@ def test_faster_films_find_dissolves_of_the_same_seconds():
     assert abs(shots[1].first_frame_index - 122) <= 3
 
 
+@pytest.mark.parametrize("speed", [0.5, 0.6])
+def test_dissolves_of_moving_shots_are_found(speed):
+    frames = _dissolve(_shot(1, 60, speed=speed), _shot(2, 60, speed=speed), 24)
+    shots = _detect(frames)
+    assert [s.transition_in for s in shots] == ["start", "dissolve"]
+    assert 36 <= shots[1].first_frame_index < 60
+
+
+def test_two_dissolves_a_second_apart_are_two():
+    frames = _dissolve(_dissolve(_shot(1, 60), _shot(2, 40), 14), _shot(3, 60), 14)
+    shots = _detect(frames)  # mixed from 46 to 60, and from 72 to 86
+    assert [s.transition_in for s in shots] == ["start", "dissolve", "dissolve"]
+    assert abs(shots[1].first_frame_index - 53) <= 2 and abs(shots[2].first_frame_index - 79) <= 2
+
+
+def test_a_dissolve_half_a_second_before_a_fade_is_found_and_its_flanks_are_not():
+    frames = _dissolve(_shot(1, 60), _shot(2, 50), 16)
+    shots = _detect(_through(frames, _shot(3, 60), 12, BLACK))
+    assert [s.transition_in for s in shots] == ["start", "dissolve", "fade"]
+
+
+def test_a_cut_into_black_and_a_fade_out_of_it_are_one_boundary():
+    black = [np.full((36, 64, 3), BLACK, np.uint8)] * 7
+    frames = _shot(1, 60) + _through(black, _shot(2, 60, speed=2), 6, BLACK)[1:]
+    assert _starts(_detect(frames)) == [(0, "start"), (60, "cut")]
+
+
+def test_a_subtitle_that_comes_and_goes_is_no_cut():
+    frames = _shot(1, 90, speed=0.3)
+    for frame in frames[30:60]:
+        frame[29:34, 8:56] = (20, 128, 128)
+        frame[30:33, 10:54:2] = (250, 128, 128)
+    assert len(_detect(frames)) == 1
+
+
+@pytest.mark.parametrize("period", [2, 3, 4])
+def test_a_strobe_is_no_row_of_cuts(period):
+    frames = _shot(1, 90, speed=0.5)
+    for k in range(30, 60):
+        if k // period % 2:
+            frames[k] = np.dstack([frames[k][..., 0] // 3, frames[k][..., 1:]])
+    assert len(_detect(frames)) == 1
+
+
+def test_a_light_put_out_for_a_second_is_no_fade():
+    frames, share = _shot(1, 100, speed=1), np.ones(100)
+    share[40:60] = 0.2
+    share[37:40] = share[62:59:-1] = (0.8, 0.6, 0.4)
+    dim = [np.dstack([(f[..., 0] * s).astype(np.uint8), ((f[..., 1:] - 128.0) * s + 128).astype(
+        np.uint8)]) for f, s in zip(frames, share, strict=True)]  # fmt: skip
+    assert len(_detect(dim)) == 1
+
+
+def test_a_shot_at_the_edge_of_darkness_is_no_row_of_fades():
+    frames = _shot(1, 120, noise=0)
+    shares = 0.06 + 0.015 * np.sin(np.arange(120) / 5)  # spread about 3 grey levels
+    dark = [np.dstack([(f[..., 0] * s).round().astype(np.uint8), np.full_like(f[..., 1:], 128)])
+            for f, s in zip(frames, shares, strict=True)]  # fmt: skip
+    assert len(_detect(dark)) == 1
+
+
 def test_cut_strength_by_hand():
     quiet = [0.002] * 12
     # floor 0.016, mean 0.002 + 0.008 doubled is 0.02, second peak 0.002 * 1.25
@@ -253,6 +314,8 @@ def test_cut_strength_by_hand():
     assert cut_strength(0.04, jumps) == pytest.approx(0.8)
     assert cut_strength(0.2, jumps) == pytest.approx(0.2 / 0.018 / 2)
     assert cut_strength(0.032, []) == pytest.approx(2.0)
+    # on threes: four drawings move by 0.1, eight frames are held; only the drawings count
+    assert cut_strength(0.12, [*[0.0] * 8, *[0.1] * 4]) == pytest.approx(0.12 / 0.108 / 2)
 
 
 def _boundaries(path):

@@ -23,7 +23,7 @@ from bunny.stage import contract
 from bunny.stage.extract_row import ShotBatch, film_note, film_row
 from bunny.stage.shard import Shards
 from bunny.table import store
-from bunny.video import detector, probe
+from bunny.video import probe
 from bunny.video.event import Pick, Restart
 from bunny.video.keyframe import KeyframeSetting
 from bunny.video.pick import PickSetting, pick_frames
@@ -44,15 +44,13 @@ class Extract(contract.BaseStage):
     """Writes film, shot, frame and measure, and the pictures under `frame/`."""
 
     name = "extract"
-    version = 2
+    version = 3
     writes = ("frame", "film", "shot", "measure")
     uses_film = True
 
     def settings(self) -> dict[str, Any]:
-        """All of section `extraction`; the shot detector by the name that `auto` means here."""
-        settings = contract.settings_of(self.config, "extraction")
-        name = detector.resolve_name(self.config.extraction.shot_detector)
-        return {**settings, "extraction.shot_detector": name}
+        """All of section `extraction`."""
+        return contract.settings_of(self.config, "extraction")
 
     def has_files(self) -> bool:
         """Whether every picture of the table `frame` is there."""

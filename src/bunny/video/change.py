@@ -6,7 +6,8 @@ import numpy as np
 SEARCH_PX = (-3, -1, 0, 1, 3)  # to about 5 % of the picture's width a frame: a fast pan
 BAR_MAX = 24  # grey levels; lines at the edge with nothing brighter are letterbox bars
 LIT_MEAN = 72  # grey levels; a darker picture has no bars that could be told
-BLOCK_PX = 8
+BLOCKS_LONG, BLOCKS_SHORT = 8, 4  # along the longer and the shorter side
+FLAT_BLOCK = 4.0  # grey levels; a block with less deviation says nothing
 WEIGHTS = np.array([[0.6, 0.2, 0.2]], np.float32)  # of luma and the two chroma planes
 
 
@@ -23,7 +24,81 @@ def plain_difference(one: np.ndarray, two: np.ndarray) -> float:
     float
         In [0, 1].
     """
-    return float(cv2.absdiff(one[..., 0], two[..., 0]).mean()) / 255
+    levels = cv2.norm(one[..., 0], two[..., 0], cv2.NORM_L1)
+    return levels / (255 * one.shape[0] * one.shape[1])
+
+
+def one_sidedness(one: np.ndarray, two: np.ndarray) -> float:
+    """How far all pixels become brighter, or all darker, as when a light goes on or out.
+
+    Parameters
+    ----------
+    one, two : np.ndarray, shape (height, width, 3), uint8
+        YUV thumbnails of one size.
+
+    Returns
+    -------
+    float
+        In [0, 1]: difference of the mean lumas over the mean absolute difference; 0 when equal.
+    """
+    levels = cv2.norm(one[..., 0], two[..., 0], cv2.NORM_L1)
+    brighter = abs(int(two[..., 0].sum(dtype=np.int64)) - int(one[..., 0].sum(dtype=np.int64)))
+    return brighter / levels if levels else 0.0
+
+
+def best_match(one: np.ndarray, two: np.ndarray) -> float:
+    """How well the middle of either picture is found anywhere in the other.
+
+    The camera may have moved by a quarter of the picture's width. Brightness does not count.
+
+    Parameters
+    ----------
+    one, two : np.ndarray, shape (height, width, 3), uint8
+        YUV thumbnails of one size.
+
+    Returns
+    -------
+    float
+        In [-1, 1]: best correlation of luma (`TM_CCOEFF_NORMED` of OpenCV), of both ways.
+    """
+    height, width = two.shape[:2]
+    rows = slice(height // 6, height - height // 6)
+    columns = slice(width * 9 // 32, width - width * 9 // 32)
+    a, b = (np.ascontiguousarray(picture[..., 0]) for picture in (one, two))
+    found = [
+        cv2.matchTemplate(whole, part[rows, columns], cv2.TM_CCOEFF_NORMED).max()
+        for whole, part in ((a, b), (b, a))
+    ]
+    return float(max(found))
+
+
+def changed_share(one: np.ndarray, two: np.ndarray) -> float:
+    """How far a change is all over the picture, not in a part of it.
+
+    Parameters
+    ----------
+    one, two : np.ndarray, shape (height, width, 3), uint8
+        YUV thumbnails of one size.
+
+    Returns
+    -------
+    float
+        Median over mean of the blocks' compensated differences; near 0 when less than half of the
+        picture changes, about 1 when all does. Blocks that are flat in both pictures do not count.
+        1 when none count.
+    """
+    gaps = block_differences(one, two)
+    size = gaps.shape[::-1]
+    is_lively = np.maximum(_block_variance(one, size), _block_variance(two, size)) > FLAT_BLOCK**2
+    gaps = gaps[is_lively]
+    return float(np.median(gaps) / gaps.mean()) if gaps.size and gaps.mean() else 1.0
+
+
+def _block_variance(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Variance of luma in each of width x height blocks."""
+    luma = picture[..., 0].astype(np.float32)
+    mean = cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(luma * luma, size, interpolation=cv2.INTER_AREA) - mean * mean
 
 
 def compensated_difference(one: np.ndarray, two: np.ndarray) -> float:
@@ -42,10 +117,16 @@ def compensated_difference(one: np.ndarray, two: np.ndarray) -> float:
     float
         In [0, 1]; mean over blocks of the weighted mean absolute difference.
     """
+    return float(block_differences(one, two).mean()) / 255
+
+
+def block_differences(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    """What no small move explains of each block of two thumbnails, in grey levels."""
     height, width = two.shape[:2]
     edge = max(SEARCH_PX)
     wide = cv2.copyMakeBorder(one, edge, edge, edge, edge, cv2.BORDER_REPLICATE)
-    blocks = (-(-width // BLOCK_PX), -(-height // BLOCK_PX))
+    is_wide = width >= height
+    blocks = (BLOCKS_LONG, BLOCKS_SHORT) if is_wide else (BLOCKS_SHORT, BLOCKS_LONG)
     best: np.ndarray | None = None
     for dy in SEARCH_PX:
         for dx in SEARCH_PX:
@@ -53,7 +134,7 @@ def compensated_difference(one: np.ndarray, two: np.ndarray) -> float:
             gap = cv2.absdiff(wide[y : y + height, x : x + width], two)
             mean = cv2.transform(cv2.resize(gap, blocks, interpolation=cv2.INTER_AREA), WEIGHTS)
             best = mean if best is None else cv2.min(best, mean)
-    return float(best.mean()) / 255
+    return best
 
 
 def spread(thumb: np.ndarray) -> float:
@@ -61,9 +142,7 @@ def spread(thumb: np.ndarray) -> float:
 
     Near 0 the picture is one flat colour: the bottom of a fade. Letterbox bars do not count.
     """
-    luma = thumb[..., 0]
-    rows, columns = (_inside(luma.max(axis=axis) > BAR_MAX) for axis in (1, 0))
-    inside = thumb[rows, columns]
+    inside = thumb[_between_bars(thumb[..., 0])]
     is_dim = inside.size < thumb.size / 2 or inside[..., 0].mean() < LIT_MEAN
     if is_dim:  # what is dark at the edges may be night
         inside = thumb
@@ -73,10 +152,12 @@ def spread(thumb: np.ndarray) -> float:
 def likeness(one: np.ndarray, two: np.ndarray) -> float:
     """Correlation of two thumbnails' luma, in [-1, 1]; 0 when either is flat.
 
-    Blind to brightness and contrast, so a light that goes on leaves it near 1.
+    Blind to brightness and contrast, so a light that goes on leaves it near 1. Letterbox bars,
+    which make all pictures alike, do not count.
     """
-    a = one[..., 0].astype(np.float32).ravel()
-    b = two[..., 0].astype(np.float32).ravel()
+    rows, columns = _between_bars(np.maximum(one[..., 0], two[..., 0]))
+    a = one[rows, columns, 0].astype(np.float32).ravel()
+    b = two[rows, columns, 0].astype(np.float32).ravel()
     a, b = a - a.mean(), b - b.mean()
     norm = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / norm if norm > a.size else 0.0
@@ -86,7 +167,7 @@ def blend(first: np.ndarray, between: list[np.ndarray], last: np.ndarray):
     """How far frames lie on the straight line of pixels from one picture to another.
 
     In a dissolve each pixel runs straight from its value in `first` to that in `last`; movement
-    within one shot does not.
+    within one shot does not. All sums are of whole numbers, so they are exact.
 
     Parameters
     ----------
@@ -104,16 +185,27 @@ def blend(first: np.ndarray, between: list[np.ndarray], last: np.ndarray):
     progress : list of float
         Where each frame between projects on the line; 0 is `first` and 1 is `last`.
     """
-    a, b = first.astype(np.float32), last.astype(np.float32)
-    line = b - a
-    change = float(np.abs(line).mean()) / 255
-    length = float((line * line).sum())
-    if length == 0:
+    change = cv2.norm(first, last, cv2.NORM_L1)
+    if change == 0:
         return 0.0, 1.0, [0.0] * len(between)
-    progress = [float(((frame - a) * line).sum()) / length for frame in between]
-    middle = between[len(between) // 2]
-    residual = float(np.abs(middle - (a + b) / 2).mean()) / 255 / change
-    return change, residual, progress
+    length = cv2.norm(first, last, cv2.NORM_L2SQR)
+    progress = []
+    for frame in between:  # the cosine rule gives the projection from the three distances
+        near, far = (cv2.norm(frame, end, cv2.NORM_L2SQR) for end in (first, last))
+        progress.append((near + length - far) / (2 * length))
+    mix = cv2.addWeighted(first, 0.5, last, 0.5, 0)
+    residual = cv2.norm(between[len(between) // 2], mix, cv2.NORM_L1) / change
+    return change / first.size / 255, residual, progress
+
+
+def edge_energy(thumb: np.ndarray) -> float:
+    """Mean squared luma step between neighbouring pixels, both ways added, in squared grey levels.
+
+    Halves in the middle of a dissolve: the edges of both pictures are there, at half their height.
+    """
+    luma = thumb[..., 0].astype(np.float32)
+    steps = np.diff(luma, axis=0), np.diff(luma, axis=1)
+    return float(sum((step * step).mean() for step in steps))
 
 
 def loss_of_contrast(first: np.ndarray, middle: np.ndarray, last: np.ndarray) -> float:
@@ -143,6 +235,11 @@ def loss_of_contrast(first: np.ndarray, middle: np.ndarray, last: np.ndarray) ->
 def _variance(picture: np.ndarray) -> float:
     """Variance over the picture, summed over planes, in squared grey levels."""
     return float((cv2.meanStdDev(picture)[1] ** 2).sum())
+
+
+def _between_bars(luma: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns between dark bars at the edges."""
+    return tuple(_inside(luma.max(axis=axis) > BAR_MAX) for axis in (1, 0))
 
 
 def _inside(is_lit: np.ndarray) -> slice:

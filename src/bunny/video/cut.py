@@ -8,12 +8,17 @@ CUT_FLOOR = 0.016  # least compensated difference of a cut: dark cuts have 0.02,
 CUT_OFFSET = 0.008  # added to the neighbours' mean, so that stillness makes no cut of a flicker
 CUT_RATIO = 2.0  # over the neighbours: cuts 2.3 to 30, all else below 1.8 on the films at hand
 CUT_PEAK_RATIO = 1.25  # over the neighbours' second peak: animation on threes moves in jumps
+HELD_SHARE, LIVELY_SHARE = 0.05, 0.25  # of the change: a drawing held for two or three frames, and
+MIN_LIVELY = 4  # the next one. With so many of both among 12 neighbours the held ones do not count
 CUT_SURE = 0.10  # no movement leaves so much: the second peak is another cut
 LOOSE_CUT = 0.7  # of the strength of a cut: what a judge is asked about
 FLASH_FRAMES = 4  # a flash is over, and the old picture back, within so many frames
 FLASH_SHARE = 0.4  # of the change; below it the old picture is back
 PASSING_SHARE, PASSING_FRAMES = 0.3, 4  # so many neighbours move so much while a wing passes
 SAME_LIKENESS = 0.93  # correlation of one picture in two lights
+CLEAR_CUT = 2.0  # strength from which a cut between two views of one thing is believed
+SAME_MATCH = 0.72  # correlation at the best shift; 97 of 100 cuts have less
+PART_SHARE = 0.4  # `changed_share` of subtitles and of what moves alone 0.1 to 0.3, of cuts 0.5 on
 
 
 class Cuts:
@@ -50,6 +55,8 @@ class Cuts:
             return None
         if self._is_passing(index, here, around) or self._is_light(index):
             return None
+        if strength < CLEAR_CUT and self._is_explained(index):
+            return None
         return Boundary(index=index, kind="cut", strength=strength, span=(index, index))
 
     def _is_flash(self, index: int, here: float, last: int) -> bool:
@@ -75,6 +82,13 @@ class Cuts:
         if sum(moved >= PASSING_SHARE * here for moved in around) < PASSING_FRAMES:
             return False
         return is_back(self._recent.thumb(first), self._recent.thumb(last), here)
+
+    def _is_explained(self, index: int) -> bool:
+        """Whether the picture before is still there: far moved, in other light, or in part."""
+        before, here = self._recent.thumb(index - 1), self._recent.thumb(index)
+        if change.best_match(before, here) > SAME_MATCH:
+            return True
+        return change.changed_share(before, here) < PART_SHARE
 
     def _is_light(self, index: int) -> bool:
         """Whether only the light changed: the picture is the same but for brightness."""
@@ -105,7 +119,10 @@ def cut_strength(
     float
         The least of: over the floor, over the neighbours' mean, over their second peak.
     """
-    mean = sum(around) / len(around) if around else 0.0
+    lively = [moved for moved in around if moved >= LIVELY_SHARE * here]
+    num_held = sum(moved < HELD_SHARE * here for moved in around)
+    beside = lively if min(len(lively), num_held) >= MIN_LIVELY else around
+    mean = sum(beside) / len(beside) if beside else 0.0
     over_floor = here / (CUT_FLOOR * scale)
     over_mean = here / (mean + CUT_OFFSET * scale) / CUT_RATIO
     strength = min(over_floor, over_mean)

@@ -15,7 +15,7 @@ from bunny.video.probe import FilmInfo
 from bunny.video.shot import FoundShot, ShotDetector, ShotSetting
 from bunny.video.shot_peer import PeerDetector
 
-DETECTORS = ("auto", "fast", "hybrid", "transnet", "scenedetect-adaptive", "scenedetect-content")
+DETECTORS = ("fast", "hybrid", "transnet", "scenedetect-adaptive", "scenedetect-content")
 
 
 class Detector(Protocol):
@@ -37,24 +37,6 @@ class Detector(Protocol):
 
     def finish(self) -> list[FoundShot]:
         """Say that no frame follows; gives the remaining shots."""
-
-
-def resolve_name(name: str) -> str:
-    """Name of the detector that `auto` means here; any other name is its own.
-
-    Parameters
-    ----------
-    name : str
-        One of `DETECTORS`.
-
-    Returns
-    -------
-    str
-        `hybrid` for `auto` when the network's package is installed, else `fast`.
-    """
-    if name != "auto":
-        return name
-    return "hybrid" if shot_network.is_installed() else "fast"
 
 
 def make_detector(name: str, setting: ShotSetting, rate: Fraction) -> Detector:
@@ -79,7 +61,6 @@ def make_detector(name: str, setting: ShotSetting, rate: Fraction) -> Detector:
     ValueError
         If there is no detector of this name.
     """
-    name = resolve_name(name)
     if name == "fast":
         return ShotDetector(setting, rate)
     if name == "hybrid":

@@ -1,19 +1,23 @@
 """Fades: through a flat picture, or nearly so."""
 
 import itertools
+from dataclasses import replace
 
 from bunny.video import change
-from bunny.video.cut import CUT_FLOOR, FLASH_FRAMES, is_back
+from bunny.video.cut import CUT_FLOOR, FLASH_FRAMES, SAME_MATCH, is_back
 from bunny.video.recent import Boundary, Recent, middle
 
 FLAT_SPREAD = 3 / 255  # bottoms of fades have 0.007 or less; a shot five times too dark 0.02
+FLAT_RATIO = 3  # of the contrast before to that at the bottom; a dark shot has little all along
 BLACK_LIGHT = 16 / 255  # a flat picture below it is black
 GAP_JUMP = 3  # of the change into a flash or black frame to the change before it; a fade's are even
 FLAT_BOTTOM = 4 / 255  # frames this near to the darkest are the bottom
 MAX_FLAT = 48  # of a longer flat span the first so many count
 DIP_REACH = 24  # steps on each side in which a fade that never gets flat falls and rises
+STILL_STEPS = 3  # without a livelier frame: the fade is over; drawn on threes it stops for two
 DIP_RATIO = 3  # of the contrast on both sides to that at the bottom
-DIP_JUMP = 0.5  # most share of the fall in one frame; more is a cut
+DIP_JUMP = 0.4  # most share of the fall in one frame; more is a cut
+DIP_SLOPE = 0.33  # least mean height of fall and of rise; 0.5 when even, 0.2 when it stays dark
 DIP_LIKENESS = 0.75  # most correlation of the pictures on both sides
 
 
@@ -32,8 +36,38 @@ class Fades:
         self._flat: list[int] = []
         self._flat_is = "none"  # none, black or coloured
         self._is_flat_decided = False
+        self._rising: list[Boundary] = []
 
-    def flat_at(self, index: int) -> Boundary | None:
+    def at(self, newest: int) -> list[Boundary]:
+        """Look at the newest frame; gives the fades that are over, mostly none."""
+        flat, dip = self._flat_at(newest), self._dip_at(newest - DIP_REACH * self._step)
+        self._rising += [flat] if flat else []
+        done = [b for b in self._rising if newest - b.span[1] >= DIP_REACH * self._step]
+        self._rising = [b for b in self._rising if b not in done]
+        return [self._with_flank(b) for b in done] + ([dip] if dip else [])
+
+    def finish(self) -> list[Boundary]:
+        """Say that no frame follows; gives the fades whose rise was not over."""
+        return [self._with_flank(boundary) for boundary in self._rising]
+
+    def _with_flank(self, boundary: Boundary) -> Boundary:
+        """Add the frames in which the picture falls to the bottom, and rises from it."""
+        first, end = boundary.span
+        fall = self._ramp(range(first - 1, self._recent.oldest - 1, -1))
+        rise = self._ramp(range(end, self._recent.count))
+        return replace(boundary, flank=(first - fall, end + rise))
+
+    def _ramp(self, indices: range) -> int:
+        """Frames outward from a flat span until for a while the picture gets no livelier."""
+        most, length = 0.0, 0
+        for k, index in enumerate(indices[: DIP_REACH * self._step]):
+            if k - length > STILL_STEPS * self._step:
+                break
+            if self._recent.at(index).spread > most:
+                most, length = self._recent.at(index).spread, k + 1
+        return length
+
+    def _flat_at(self, index: int) -> Boundary | None:
         """Follow flat spans; the boundary of the one that ends before this frame, or is long."""
         kind, found = self._flat_kind(index), None
         if (
@@ -63,7 +97,7 @@ class Fades:
         span that comes from black or runs into it: the black has the boundary.
         """
         frames, self._flat = self._flat, []
-        if not frames or self._is_gap(frames):
+        if not frames or self._is_gap(frames) or not self._has_fallen(frames):
             return None
         comes_from_black = self._recent.at(frames[0] - 1).spread < FLAT_SPREAD
         if self._flat_is == "coloured" and (comes_from_black or following != "none"):
@@ -79,9 +113,16 @@ class Fades:
         here = self._recent.at(frames[0]).moved
         if here < GAP_JUMP * self._recent.at(frames[0] - 1).moved + CUT_FLOOR:
             return False  # it comes little by little: a fade
-        return is_back(self._recent.thumb(frames[0] - 1), self._recent.thumb(frames[-1] + 1), here)
+        before, after = (self._recent.thumb(i) for i in (frames[0] - 1, frames[-1] + 1))
+        return is_back(before, after, here) or change.best_match(before, after) > SAME_MATCH
 
-    def dip_at(self, centre: int) -> Boundary | None:
+    def _has_fallen(self, frames: list[int]) -> bool:
+        """Whether the picture was much livelier before."""
+        first = max(self._recent.oldest, frames[0] - DIP_REACH * self._step)
+        most = max(self._recent.at(i).spread for i in range(first, frames[0]))
+        return most >= FLAT_RATIO * min(self._recent.at(i).spread for i in frames)
+
+    def _dip_at(self, centre: int) -> Boundary | None:
         """Find a fade that never gets flat: contrast falls and rises, to another picture."""
         reach = DIP_REACH * self._step
         if centre - reach <= self._recent.start:
@@ -100,10 +141,19 @@ class Fades:
         rise = [bottom, *after[: top[1] + 1]]
         if _largest_jump(fall) > DIP_JUMP or _largest_jump(rise) > DIP_JUMP:
             return None
+        if min(_mean_height(fall), _mean_height(rise)) < DIP_SLOPE:
+            return None  # it stays dark: somebody put out the light
         first, last = centre - reach + top[0], centre + 1 + top[1]
         if change.likeness(self._recent.thumb(first), self._recent.thumb(last)) > DIP_LIKENESS:
             return None
-        return Boundary(index=centre, kind="fade", strength=1.0, span=(first, last))
+        span = first, last
+        return Boundary(index=centre, kind="fade", strength=1.0, span=span, flank=span)
+
+
+def _mean_height(line: list[float]) -> float:
+    """Mean of a line between its least, 0, and its most, 1."""
+    height = max(line) - min(line)
+    return (sum(line) / len(line) - min(line)) / height if height else 0.0
 
 
 def _largest_jump(line: list[float]) -> float:

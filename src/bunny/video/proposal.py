@@ -8,8 +8,8 @@ figures beside them are what was seen on a few films.
 import numpy as np
 
 from bunny.video.cut import NEIGHBOURS, Cuts
-from bunny.video.dissolve import DISSOLVE_APART, MAX_REACH, Dissolves
-from bunny.video.fade import DIP_REACH, MAX_FLAT, Fades
+from bunny.video.dissolve import MAX_REACH, MOST_APART, Dissolves
+from bunny.video.fade import MAX_FLAT, Fades
 from bunny.video.recent import Boundary, Recent
 
 
@@ -40,7 +40,7 @@ class Proposer:
         num_kept: int = 0,
     ) -> None:
         self._step = step
-        least = 2 * MAX_REACH * step + MAX_FLAT + 2
+        least = 2 * MAX_REACH * step + MAX_FLAT + 8
         self.recent = Recent(first_index, max(num_kept, least))
         self._cuts = Cuts(self.recent, threshold, is_loose)
         self._fades = Fades(self.recent, step)
@@ -52,8 +52,7 @@ class Proposer:
         newest = self.recent.count - 1
         found = [
             self._cuts.at(newest - NEIGHBOURS),
-            self._fades.flat_at(newest),
-            self._fades.dip_at(newest - DIP_REACH * self._step),
+            *self._fades.at(newest),
             *self._dissolves.at(newest - MAX_REACH * self._step),
         ]
         return [boundary for boundary in found if boundary]
@@ -62,7 +61,8 @@ class Proposer:
         """Say that no frame follows. A fade to black at the end begins no shot."""
         end = self.recent.count
         found = [self._cuts.at(i) for i in range(end - NEIGHBOURS, end)]
-        last = end + DISSOLVE_APART * self._step
+        found += self._fades.finish()
+        last = end + MOST_APART * self._step
         for centre in range(end - MAX_REACH * self._step, last + 1):
             found += self._dissolves.at(centre)
         return [boundary for boundary in found if boundary]

@@ -5,6 +5,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from bunny.video import change
@@ -21,7 +22,8 @@ class Boundary:
     index: int
     kind: str  # cut, fade or dissolve
     strength: float  # below 1 it is proposed only to be judged
-    span: tuple[int, int]  # frames of the transition, half-open
+    span: tuple[int, int]  # frames of the transition, half-open; of a fade those at its bottom
+    flank: tuple[int, int] | None = None  # of a fade: with its fall and its rise
 
 
 class Measures(NamedTuple):
@@ -47,6 +49,7 @@ class Recent:
     def __init__(self, first_index: int, num_kept: int) -> None:
         self.start = self.count = first_index
         self._thumbs: deque[np.ndarray] = deque(maxlen=num_kept)
+        self._smalls: deque[np.ndarray] = deque(maxlen=num_kept)
         self._measures: deque[Measures] = deque(maxlen=num_kept)
 
     @property
@@ -57,6 +60,10 @@ class Recent:
     def thumb(self, index: int) -> np.ndarray:
         """Thumbnail of a kept frame."""
         return self._thumbs[index - self.count]
+
+    def small(self, index: int) -> np.ndarray:
+        """Thumbnail of a kept frame at half its size, where little movement does not count."""
+        return self._smalls[index - self.count]
 
     def at(self, index: int) -> Measures:
         """What was measured on a kept frame."""
@@ -77,6 +84,8 @@ class Recent:
         spread = change.spread(thumb)
         light = spread + float(thumb[..., 0].mean()) / 255
         self._thumbs.append(thumb)
+        half = thumb.shape[1] // 2, thumb.shape[0] // 2
+        self._smalls.append(cv2.resize(thumb, half, interpolation=cv2.INTER_AREA))
         self._measures.append(Measures(plain, moved, spread, light))
         self.count += 1
 

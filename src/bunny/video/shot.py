@@ -14,18 +14,20 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from bunny.video import picture
+from bunny.video import dissolve, picture
+from bunny.video.dissolve import MOST_APART
 from bunny.video.fade import MAX_FLAT
 from bunny.video.proposal import Proposer
 from bunny.video.recent import Boundary
 
 STEP_RATE = 25  # frames a second; faster films are looked at in wider steps for dissolves
 CLEAR_OF_CUT = 2  # steps beside a dissolve in which a cut takes its place
-MARGIN = 24  # steps beside a dissolve in which a fade does; a fade's flanks look like dissolves
-DELAY = 64  # steps until a boundary is known: dissolves take 24 + 24 + 12, a judge 63
-WARMUP = 64  # steps before a boundary that decide on it; flat spans reach further, by frames
+CLEAR_OF_FADE = 3  # steps beside a fade's flanks, which look like dissolves
+MARGIN = MOST_APART  # steps from which one boundary may do away with another
+DELAY = 80  # steps until a boundary is known: dissolves take 24 + 36 + 20, a judge 63, fades 72
+WARMUP = 84  # steps before a boundary that decide on it; flat spans reach further, by frames
 JUDGED_STEPS = 63  # thumbnails on each side of a boundary that a judge may look at
-SURE_CUT = 2.0  # of the strength of a cut; from here a judge is not asked
+SURE_CUT = 1.2  # of the strength of a cut; from here, and of a dissolve from 1, none is asked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +155,7 @@ class ShotDetector:
         self._found: list[Boundary] = []
         self._doubtful: list[Boundary] = []
         self._last: Boundary | None = None  # the running shot's own boundary
+        self._fade: Boundary | None = None  # the last one, though a cut into black took its place
 
     def push(self, thumb: np.ndarray) -> list[FoundShot]:
         """Take the next frame's thumbnail; gives the shots that it finishes, mostly none."""
@@ -181,7 +184,7 @@ class ShotDetector:
     def _is_doubtful(self, boundary: Boundary) -> bool:
         if self._judge is None or boundary.kind == "fade":
             return False
-        return boundary.kind == "dissolve" or boundary.strength < SURE_CUT
+        return boundary.strength < (SURE_CUT if boundary.kind == "cut" else 1)
 
     def _ask_judge(self, horizon: int) -> None:
         """Decide on the doubtful boundaries before a frame."""
@@ -200,12 +203,14 @@ class ShotDetector:
         self._found.sort(key=lambda b: (b.index, b.kind))
         while self._found and self._found[0].index + self._margin < horizon:
             boundary = self._found.pop(0)
+            if boundary.kind == "fade":
+                self._fade = boundary
             if boundary.index == self._line.first and boundary.kind == self._line.transition:
                 self._last = boundary  # a stream that was started here meets its own beginning
             if boundary.index - self._line.first < self._setting.min_shot_frames:
                 continue
-            rivals = [*self._found, self._last] if self._last else self._found
-            if any(self._beats(other, boundary) for other in rivals):
+            rivals = [*self._found, self._last, self._fade]
+            if any(self._beats(other, boundary) for other in rivals if other):
                 continue
             shots.append(self._line.close(boundary.index, boundary.kind))
             self._last = boundary
@@ -215,10 +220,16 @@ class ShotDetector:
         """Whether `one` stays and `two` goes because they are the same event."""
         gap = abs(one.index - two.index)
         if one.kind == two.kind:
-            reach = self._margin if one.kind == "dissolve" else self._setting.min_shot_frames
+            reach = self._setting.min_shot_frames
+            if one.kind == "dissolve":
+                halves = (one.span[1] - one.span[0] + two.span[1] - two.span[0]) // 2
+                reach = dissolve.apart(halves // self.step) * self.step
             return gap < reach and (one.strength, two.index) > (two.strength, one.index)
+        if two.kind == "dissolve" and one.kind == "fade":
+            near = CLEAR_OF_FADE * self.step
+            return one.flank[0] - near <= two.index < one.flank[1] + near
         if two.kind == "dissolve":
-            near = self._margin if one.kind == "fade" else CLEAR_OF_CUT * self.step
+            near = CLEAR_OF_CUT * self.step
             return one.strength >= 1 and two.span[0] - near <= one.index <= two.span[1] + near
         if one.kind == "dissolve":
             return two.strength < 1 and one.span[0] <= two.index <= one.span[1]

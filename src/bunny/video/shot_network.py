@@ -26,7 +26,7 @@ WINDOW, EDGE, MIDDLE = 100, 25, 50  # frames of one look, not believed on each s
 JUDGE_STRIDE = 25  # windows of a judge begin at its multiples, so that near boundaries share one
 SHOT_LIKELIHOOD = 0.5  # the paper's threshold, for the network alone
 # Least likelihood for a judge to keep a boundary that our measures believe, or only suspect.
-BELIEVED_CUT, SUSPECTED_CUT = 0.15, 0.5
+BELIEVED_CUT, SUSPECTED_CUT = 0.1, 0.3
 BELIEVED_DISSOLVE, LIKELY_DISSOLVE, SUSPECTED_DISSOLVE = 0.15, 0.2, 0.5
 LIKELY = 0.5  # strength from which a suspected dissolve has lost contrast, as mixes do
 AROUND_CUT = 2  # frames; the network marks the last frame before a cut
