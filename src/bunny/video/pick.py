@@ -10,12 +10,15 @@ from fractions import Fraction
 from functools import cache
 
 from bunny.video import decode, detector, hold, keyframe, pick_coarse, picture
+from bunny.video.ahead import run_ahead
 from bunny.video.event import Pick, Restart, ShotEnd
 from bunny.video.keyframe import KeyframeSetting
 from bunny.video.picture import DecodedFrame
 from bunny.video.probe import FilmInfo
 from bunny.video.shot import FoundShot, ShotSetting
 from bunny.video.tally import Anchor, Tally
+
+FRAMES_AHEAD = 4  # that are decoded while one is looked at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +73,8 @@ def pick_frames(
             return events
     anchor = restart.anchor if restart else None
     frames = decode.iterate_frames(info, tally, num_threads=num_threads, anchor=anchor)
+    if num_threads != 1:
+        frames = run_ahead(frames, FRAMES_AHEAD)
     return _ByShot(info, setting, tally, restart).run(_told(frames, told))
 
 

@@ -26,7 +26,7 @@ PLANAR = frozenset(
 DEEP_PLANAR = frozenset(
     {f"{name}p{bits}le" for name in ("yuv420", "yuv422", "yuv444") for bits in (9, 10, 12, 14, 16)}
 )
-LINES_PER_CELL = 5  # of a thumbnail's pixel that are averaged
+LINES_PER_CELL = 3  # of those that a thumbnail's pixel covers are averaged
 LIMITED_BLACK, LIMITED_LUMA_SPAN = 16, 219  # ITU-R BT.601 and BT.709, 8 bits
 HD_HEIGHT_PX = 720  # from here an unmarked film is BT.709, below it BT.601
 UNMARKED = 2  # code point of an unspecified matrix, ISO/IEC 23091-2
