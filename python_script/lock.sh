@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Writes requirements.lock (or the file named): exact versions with hashes, no addresses, from uv.lock.
+# Writes requirements.lock (or the file named): exact versions with hashes, no addresses.
+# Versions that the file already has are kept while they fit pyproject.toml; remove it to renew all.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-uv export --quiet --no-emit-project --no-dev --no-header --no-annotate \
-    --format requirements.txt --output-file "${1:-requirements.lock}"
+uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+    --output-file "${1:-requirements.lock}" pyproject.toml
