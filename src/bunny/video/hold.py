@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from bunny.video import bars
+from bunny.video.bars import Box
 from bunny.video.picture import DecodedFrame, luma
 from bunny.video.shot import FoundShot
 
@@ -15,8 +16,6 @@ HELD_BYTES = 128 << 20
 BAR_FRAMES = 12  # of a shot that are looked at for bars
 TRANSITION_INSET = 14  # frames away from a fade or dissolve: half of about a second
 TRANSITION_MOST = 1 / 3  # of a shot's length that may be left out at each end
-
-Box = tuple[int, int, int, int]
 
 
 class Grid:

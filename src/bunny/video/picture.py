@@ -13,6 +13,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 from bunny.video import colour
+from bunny.video.bars import Box
 from bunny.video.probe import FilmInfo, shown_size
 
 SHARPNESS_PX = 320
@@ -37,8 +38,6 @@ COMB_LEVELS = 6  # a line this far from both its neighbours is of another moment
 COMB_MARGIN = (5, 9)  # lines and columns around such a pixel that are rebuilt with it
 # FFmpeg's conversion with right rounding: 3 to 5 times slower than its default.
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-
-Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +82,7 @@ def luma(frame: DecodedFrame) -> np.ndarray:
     if frame.raw.format.name in PLANAR:
         return _plane(frame.raw, 0)
     if frame.raw.format.name in DEEP_PLANAR:
-        down = 2.0 ** (8 - frame.raw.format.components[0].bits)
-        return cv2.convertScaleAbs(_plane(frame.raw, 0), alpha=down)
+        return _to_eight_bits(_plane(frame.raw, 0), frame.raw)
     return frame.raw.reformat(format="gray", threads=1).to_ndarray()
 
 
@@ -106,8 +104,7 @@ def thumb(frame: DecodedFrame, info: FilmInfo) -> np.ndarray:
         is_full = False
     small = [_shrink(_plane(raw, i), size) for i in range(min(3, len(raw.planes)))]
     if raw.format.name in DEEP_PLANAR:
-        down = 2.0 ** (8 - raw.format.components[0].bits)
-        small = [cv2.convertScaleAbs(plane, alpha=down) for plane in small]
+        small = [_to_eight_bits(plane, raw) for plane in small]
     if not is_full:
         scale = 255 / LIMITED_LUMA_SPAN
         small[0] = cv2.convertScaleAbs(cv2.subtract(small[0], LIMITED_BLACK), alpha=scale)
@@ -262,6 +259,11 @@ def _plane(raw: av.VideoFrame, index: int) -> np.ndarray:
     dtype = np.dtype("<u2") if raw.format.name in DEEP_PLANAR else np.dtype(np.uint8)
     lines = np.frombuffer(plane, dtype).reshape(-1, plane.line_size // dtype.itemsize)
     return lines[: plane.height, : plane.width]
+
+
+def _to_eight_bits(plane: np.ndarray, raw: av.VideoFrame) -> np.ndarray:
+    """Bring values of a deep plane to 0-255."""
+    return cv2.convertScaleAbs(plane, alpha=2.0 ** (8 - raw.format.components[0].bits))
 
 
 def _shrink(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:

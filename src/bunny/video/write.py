@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from bunny.video import bars
+from bunny.video.bars import Box
 from bunny.video.picture import DecodedFrame, PictureSetting, to_bgr
 from bunny.video.probe import FilmInfo
 
@@ -19,8 +20,6 @@ PNG_COMPRESSION = 3  # of 9; more costs much time and saves little
 FRAMES_PER_WORKER = 2  # that may wait however large they are
 WAITING_BYTES = 96 << 20  # of raw frames that may wait: a shot's come all at once, at its end
 MAX_WORKERS = 4
-
-Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
