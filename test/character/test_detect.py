@@ -24,7 +24,7 @@ def test_a_mirrored_picture_gives_the_mirrored_box(yunet, astronaut):
     assert np.allclose(512 - other.box[[2, 0]], one.box[[0, 2]], atol=4)
 
 
-@pytest.mark.parametrize("shape", [(1600, 200), (200, 1600), (16, 16), (1, 1)])
+@pytest.mark.parametrize("shape", [(1600, 200), (200, 1600), (32, 640), (16, 16), (1, 1)])
 def test_any_shape_is_taken_and_nobody_is_invented(yunet, plain, shape):
     assert yunet(cv2.resize(plain, shape[::-1])) == []
 

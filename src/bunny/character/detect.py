@@ -21,6 +21,7 @@ SIZE_FLOOR_PX = 12  # of the box's height in the stored picture
 NMS_IOU = 0.3  # YuNet's own default
 DLIB_SCORE_SCALE = 1.0  # dlib's HOG margin that becomes a score of sigmoid(1) = 0.73
 MAX_RAW_FACES = 200
+LEAST_PX = 64  # YuNet's last map is then 2 cells wide; at 1, OpenCV reads memory nobody wrote
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +144,8 @@ def _load_yunet() -> Detector:
 
     def detect(image: np.ndarray) -> list[Face]:
         small, factor = shrink(image)
+        missing = [max(0, LEAST_PX - side) for side in small.shape[:2]]
+        small = cv2.copyMakeBorder(small, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
         net.setInputSize(small.shape[1::-1])
         _, rows = net.detect(small)
         rows = np.empty((0, 15), np.float32) if rows is None else rows
