@@ -20,7 +20,9 @@ from bunny.error import UserError
 from bunny.quality import preset
 
 ENVIRONMENT_PREFIX = "BUNNY_"
-StageName = Literal["extract", "filter", "detect", "cluster", "caption", "finetune", "generate"]
+StageName = Literal[
+    "extract", "filter", "detect", "cluster", "caption", "dataset", "finetune", "generate"
+]
 
 
 class _Section(BaseModel):
@@ -44,6 +46,7 @@ class Pipeline(_Section):
         "detect",
         "cluster",
         "caption",
+        "dataset",
         "finetune",
         "generate",
     )
@@ -107,13 +110,17 @@ class Filtering(_Section):
 class Detection(_Section):
     """Stage 3: who is seen."""
 
-    face_detection_model: Literal["yunet", "hog", "cnn"] = "yunet"
+    face_detection_model: Literal["yunet", "mtcnn", "hog", "cnn"] = "yunet"
+    has_small_faces: bool = True
+    extra_interval_seconds: float = Field(0.0, ge=0, le=3600)
     recogniser: Literal["auto", "sface", "dlib"] = "auto"
     min_face_score: float = Field(0.7, ge=0, le=1)
     min_face_px: int = Field(24, ge=4, le=4000)
     max_faces_per_frame: int = Field(20, ge=1, le=1000)
     similarity_threshold: float = Field(0.40, ge=-1, le=1)
     min_margin: float = Field(0.05, ge=0, le=2)
+    calibration: Literal["film", "fixed"] = "film"
+    is_adapted: bool = True
     is_drawn_enabled: bool = True
     drawn_threshold: float = Field(0.45, ge=-1, le=1)
     drawn_margin: float = Field(0.10, ge=0, le=2)
@@ -125,6 +132,7 @@ class Clustering(_Section):
     scene_threshold: float = Field(0.85, ge=-1, le=1)
     character_threshold: float = Field(0.75, ge=-1, le=1)
     noise_threshold: float = Field(0.5, ge=-1, le=1)
+    unknown_method: Literal["agglomerative", "hdbscan"] = "agglomerative"
 
 
 class Captioning(_Section):
@@ -147,6 +155,30 @@ class Aws(_Section):
 
     region: str = "us-east-1"
     profile: str = ""
+
+
+class Dataset(_Section):
+    """Stage dataset: which pictures make the training set and how they are cut."""
+
+    min_confidence: float = Field(0.6, ge=0, le=1)
+    min_subject_px: int = Field(24, ge=4, le=4096)
+    min_subject_sharpness: float = Field(10.0, ge=0)
+    aspect: Literal["square", "buckets"] = "square"
+    bucket_step_px: int = Field(64, ge=8, le=512)
+    max_upscale: float = Field(2.0, ge=1, le=16)
+    has_wider_crops: bool = True
+    mask: Literal["none", "grabcut"] = "none"
+    cut_from: Literal["film", "picture"] = "picture"
+    num_class_images: int = Field(0, ge=0, le=100_000)
+
+
+class Rights(_Section):
+    """What the user knows of the film's rights; carried into sets and adapters."""
+
+    film_title: str = ""
+    film_licence: str = ""
+    film_source: str = ""
+    consent: str = ""
 
 
 class Models(_Section):
@@ -199,6 +231,8 @@ class Config(BaseSettings):
     clustering: Clustering = Clustering()
     captioning: Captioning = Captioning()
     aws: Aws = Aws()
+    dataset: Dataset = Dataset()
+    rights: Rights = Rights()
     models: Models = Models()
     generation: Generation = Generation()
     seed: int = Field(0, ge=0, le=2**31 - 1)

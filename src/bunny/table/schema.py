@@ -83,9 +83,13 @@ class Frame(dy.Schema):
     crop_x1_px = dy.Int32(min=0, nullable=True)  # shot are cut off; all of it when there are none
     crop_y1_px = dy.Int32(min=0, nullable=True)
     reason = dy.Enum(
-        ["keyframe", "interval", "shot-median", "shot-start", "shot-middle", "shot-end"]
+        ["keyframe", "interval", "shot-median", "shot-start", "shot-middle", "shot-end", "extra"]
     )
     error = dy.String(nullable=True)
+
+
+class ExtraFrame(Frame):
+    """A frame that detection looked at besides the kept ones; its picture is not stored."""
 
 
 class Numbers(dy.Schema):
@@ -155,8 +159,11 @@ class Face(dy.Schema):
     score = dy.Float32(min=0)
     landmark = dy.Any()  # Array(Float32, 10): right eye, left eye, nose, mouth corners
     yaw = dy.Float32(min=-1, max=1, nullable=True)  # -1 and 1 are profiles, 0 is frontal
+    pitch = dy.Float32(min=-1, max=1, nullable=True)  # 0 level, 1 looking down, -1 up
+    mouth = dy.Float32(min=0, nullable=True)  # width of the mouth over the distance of the eyes
     size_px = dy.Float32(min=0)  # height of the box
     sharpness = dy.Float32(min=0, nullable=True)  # variance of the Laplacian in the box
+    brightness = dy.Float32(min=0, max=1, nullable=True)  # mean luma in the box
     recogniser = dy.String(nullable=True)
     embedding = dy.Any()  # Array(Float32, d), unit length
     track_id = dy.String(nullable=True)
@@ -189,6 +196,7 @@ class Region(dy.Schema):
     similarity = dy.Float32(min=-1, max=1)  # centred cosine to the nearest reference picture
     margin = dy.Float32()  # similarity minus the best other candidate's at the same window
     support = dy.Float32(nullable=True)  # half similarity, half its mean over the shot's frames
+    track_id = dy.String(nullable=True)  # one figure followed through its shot
     model = dy.String()
 
 
@@ -208,6 +216,31 @@ class Label(dy.Schema):
     margin = dy.Float32(nullable=True)  # to the second best character
     confidence = dy.Float32(min=0, max=1)
     source = dy.Enum(["reference", "cluster", "person"])
+
+
+class Pair(dy.Schema):
+    """Two faces of a film of which it is known for nothing whether they are one person."""
+
+    pair_id = dy.String(primary_key=True)  # "<face_id>+<face_id>"
+    kind = dy.Enum(["same-track", "same-frame"])  # one person; two people
+    one_id = dy.String()
+    other_id = dy.String()
+    similarity = dy.Float32(min=-1, max=1)  # on the common scale
+    adapted_similarity = dy.Float32(min=-1, max=1, nullable=True)
+
+
+class Calibration(dy.Schema):
+    """The threshold that holds for a film and what it rests on."""
+
+    route = dy.Enum(["face", "region"], primary_key=True)
+    threshold = dy.Float32(min=-1, max=2)
+    source = dy.Enum(["film", "settings"])  # measured on the film's own pairs, or as configured
+    num_same = dy.Int64(min=0)
+    num_different = dy.Int64(min=0)
+    separation = dy.Float32(nullable=True)  # of held-out pairs, before adaptation
+    adapted_separation = dy.Float32(nullable=True)  # and after it
+    is_adapted = dy.Bool()
+    note = dy.String(nullable=True)
 
 
 class Reference(dy.Schema):
@@ -265,15 +298,63 @@ class Caption(dy.Schema):
     note = dy.String(nullable=True)  # what was mended or is odd, e.g. a trigger word put in front
 
 
+POSE = ["left-profile", "left", "frontal", "right", "right-profile", "unknown"]
+SHOT_SIZE = ["close-up", "medium", "wide"]
+LIGHT = ["dark", "medium", "bright"]
+
+
+class Candidate(dy.Schema):
+    """One labelled view of a character and whether it was chosen for training, or why not."""
+
+    subject_id = dy.String(primary_key=True)  # a face_id or a region_id
+    character = dy.String(primary_key=True)
+    subject_type = dy.Enum(["face", "region"])
+    frame_id = dy.String()
+    shot_index = dy.Int32(min=0)
+    frame_index = dy.Int64(min=0)
+    timestamp_s = dy.Float64()
+    x0_px = dy.Float32()  # the subject, in pixels of the frame's picture
+    y0_px = dy.Float32()
+    x1_px = dy.Float32()
+    y1_px = dy.Float32()
+    size_px = dy.Float32(min=0)  # shorter side of the box
+    pose = dy.Enum(POSE)
+    shot_size = dy.Enum(SHOT_SIZE)  # how the film frames the subject
+    place = dy.String(nullable=True)  # scene cluster; null: in none
+    light = dy.Enum(LIGHT, nullable=True)  # on the subject
+    sharpness = dy.Float32(min=0, nullable=True)  # of the subject
+    confidence = dy.Float32(min=0, max=1)
+    num_others = dy.Int32(min=0)  # other people and figures in the frame
+    is_chosen = dy.Bool()
+    reason = dy.Enum(
+        [
+            "chosen",
+            "filtered",
+            "doubtful",
+            "small",
+            "soft",
+            "crowded",
+            "duplicate",
+            "surplus",
+            "unreadable",
+        ]
+    )
+    detail = dy.String(nullable=True)  # e.g. the filter's own reason
+    duplicate_of = dy.String(nullable=True)  # subject_id of the chosen look-alike
+    gain = dy.Float32(nullable=True)  # what it added to the set's coverage when it was chosen
+
+
 class Dataset(dy.Schema):
     """One training picture: where it comes from and how it is used."""
 
     image_id = dy.String(primary_key=True)
     character = dy.String()
+    role = dy.Enum(["subject", "class"], nullable=True)  # class: the film without the character
     frame_id = dy.String()
-    subject_id = dy.String()
+    subject_id = dy.String()  # of a class picture: its frame_id
     shot_index = dy.Int32(min=0)
     file = dy.String()
+    mask_file = dy.String(nullable=True)  # white where the subject is
     x0_px = dy.Float32()  # the crop, in pixels of the frame's picture
     y0_px = dy.Float32()
     x1_px = dy.Float32()
@@ -281,7 +362,13 @@ class Dataset(dy.Schema):
     width_px = dy.Int32(min=1)  # of the written picture: its size bucket
     height_px = dy.Int32(min=1)
     upscale = dy.Float32(min=0)  # written size over crop size; above 1 pixels were invented
-    shot_size = dy.Enum(["close-up", "medium", "wide"])
+    is_recovered = dy.Bool(
+        nullable=True
+    )  # decoded again from the film, not from the stored picture
+    shot_size = dy.Enum(SHOT_SIZE)
+    pose = dy.Enum(POSE, nullable=True)
+    place = dy.String(nullable=True)
+    light = dy.Enum(LIGHT, nullable=True)
     caption = dy.String()
     repeats = dy.Int32(min=1)
     split = dy.Enum(["train", "held-out"])
@@ -347,16 +434,20 @@ TABLE: dict[str, type[dy.Schema]] = {
     "film": Film,
     "shot": Shot,
     "frame": Frame,
+    "extra_frame": ExtraFrame,
     "measure": Measure,
     "quality": Quality,
     "face": Face,
     "track": Track,
     "region": Region,
     "label": Label,
+    "pair": Pair,
+    "calibration": Calibration,
     "reference": Reference,
     "embedding": Embedding,
     "cluster": Cluster,
     "caption": Caption,
+    "candidate": Candidate,
     "dataset": Dataset,
     "training_run": TrainingRun,
     "training_step": TrainingStep,
