@@ -5,7 +5,6 @@ Scene vectors are measured once; the thresholds decide over them. Three levels s
 `unknown` (item: an unnamed face).
 """
 
-import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
 
@@ -18,6 +17,7 @@ from bunny.character import picture, track
 from bunny.scene import cluster as scene
 from bunny.scene import embed
 from bunny.stage import contract
+from bunny.stage.fill import fill
 from bunny.table import store
 
 BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
@@ -43,7 +43,8 @@ class Cluster(contract.BaseStage):
             embedding = self._embeddings(frame, bar.update)
         scenes = self._scenes(frame, embedding)
         label, face = self.read("label"), self.read("face")
-        characters = character_rows(label, face, scenes)
+        kept = label.join(frame, on="frame_id", how="semi", maintain_order="left")
+        characters = character_rows(kept, face, scenes)
         unknown = unknown_rows(label, face, self.config.clustering.character_threshold)
         failed = embedding["error"].is_not_null().sum()
         rows = store.from_rows("cluster", [*scenes, *characters, *unknown])
@@ -61,20 +62,21 @@ class Cluster(contract.BaseStage):
     def _embeddings(self, frame: pl.DataFrame, advance: Callable[[int], object]) -> pl.DataFrame:
         depends = {"frame": contract.table_hash(self.input_dir, "frame"), "model": embed.MODEL}
         shards = self.shards("scene", depends)
-        pieces = list(frame.iter_slices(self.config.pipeline.shard_size))
-        todo = [i for i in range(len(pieces)) if not shards.is_done(i)]
-        advance(sum(piece.height for i, piece in enumerate(pieces) if i not in todo))
-        if not todo:
+        size = self.config.pipeline.shard_size
+        if shards.has_all(frame.height, size):
+            advance(frame.height)
             return shards.collect("embedding")
-        is_parallel = self.config.pipeline.parallel_processing
         _ = self._net  # loaded before threads ask for it
-        with picture.worker_pool((os.cpu_count() or 1) if is_parallel else 1) as pool:
-            for index in todo:
-                rows = []
-                for row in pool.map(self._embedding_row, pieces[index].iter_rows(named=True)):
-                    rows.append(row)
-                    advance(1)
-                shards.put(index, {"embedding": store.from_rows("embedding", rows)}, len(pieces))
+        with picture.worker_pool(self.num_workers) as pool:
+            fill(
+                shards,
+                frame,
+                size,
+                lambda row: {"embedding": [self._embedding_row(row)]},
+                pool,
+                tables=["embedding"],
+                advance=advance,
+            )
         return shards.collect("embedding")
 
     def _embedding_row(self, frame: Mapping) -> dict:

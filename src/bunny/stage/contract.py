@@ -10,9 +10,11 @@ measured shards and only decides again.
 import hashlib
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -202,6 +204,24 @@ class BaseStage:
             shards.clear()
         self._opened.append(shards)
         return shards
+
+    @property
+    def num_workers(self) -> int:
+        """Threads for work on pictures; the results do not depend on it."""
+        return (os.cpu_count() or 1) if self.config.pipeline.parallel_processing else 1
+
+    @contextmanager
+    def pool(self) -> Iterator[Executor]:
+        """Threads for work on pictures, while OpenCV starts none of its own beside them."""
+        import cv2
+
+        before = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        try:
+            with ThreadPoolExecutor(self.num_workers) as pool:
+                yield pool
+        finally:
+            cv2.setNumThreads(before)
 
     @contextmanager
     def bar(self, total: int, done: int = 0) -> Iterator[Any]:

@@ -6,10 +6,10 @@ they left behind. Only films with a drawn character among the references pay for
 
 import io
 import logging
-import os
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -17,7 +17,8 @@ import numpy as np
 import polars as pl
 
 from bunny.character import detect, drawn, embed, label, picture, reference
-from bunny.stage import contract
+from bunny.stage import contract, extra
+from bunny.stage.fill import fill
 from bunny.table import store
 
 logger = logging.getLogger(__name__)
@@ -27,14 +28,17 @@ class Detect(contract.BaseStage):
     """Finds faces and regions, follows faces, matches both with the references."""
 
     name = "detect"
-    version = 1
-    reads = ("frame",)
-    writes = ("label", "face", "track", "region", "reference")
+    version = 2
+    reads = ("frame", "shot", "film")
+    writes = ("label", "face", "track", "region", "reference", "extra_frame")
     uses_references = True
 
     def settings(self) -> dict:
-        """All of `detection`."""
-        return contract.settings_of(self.config, "detection")
+        """All of `detection`, and how extract made pictures where more are made here."""
+        chosen = contract.settings_of(self.config, "detection")
+        if self.config.detection.extra_interval_seconds:
+            chosen |= extra.settings(self.config)
+        return chosen
 
     def run(self) -> contract.Work:
         """Measure what is not measured yet, then decide."""
@@ -42,14 +46,18 @@ class Detect(contract.BaseStage):
         known = self._references()
         cast = label.read_cast(known)
         has_regions = bool(cast.drawn) and self.config.detection.is_drawn_enabled
-        with self.bar(frame.height * (2 if has_regions else 1)) as bar:
+        between = self._between(frame)
+        with self.bar(frame.height * (2 if has_regions else 1) + between.height) as bar:
             raw = self._faces(frame, bar.update)
+            more, beside = self._extra_faces(frame, between, bar.update)
             region = store.from_rows("region", [])
             if has_regions:
                 region = self._regions(frame, known, bar.update)
         broken = raw.filter(pl.col("error").is_not_null())
+        raw = pl.concat([raw, beside]) if beside.height else raw
+        seen = pl.concat([frame, more]) if more.height else frame
         face = self._select(raw)
-        face, tracks = label.link_tracks(face, frame, self._film_id(frame))
+        face, tracks = label.link_tracks(face, seen, self._film_id(frame))
         looked_at = frame.filter(~pl.col("frame_id").is_in(broken["frame_id"].to_list()))
         counts = looked_at.group_by("shot_index").agg(pl.len().alias("num_frames"))
         setting = self._label_setting()
@@ -61,6 +69,7 @@ class Detect(contract.BaseStage):
             "track": store.from_rows("track", tracks),
             "region": store.check("region", region),
             "reference": known,
+            "extra_frame": more,
         }
         return contract.Work(
             tables=tables,
@@ -71,13 +80,23 @@ class Detect(contract.BaseStage):
 
     # -- models, each loaded once and only when there is something to do ----------------------
 
-    @cached_property
+    @property
     def _detector(self) -> detect.Detector:
-        return detect.load_detector(self.config.detection.face_detection_model)
+        """One a thread: OpenCV's networks are not to be shared."""
+        if not hasattr(self._own, "detector"):
+            name = self.config.detection.face_detection_model
+            self._own.detector = detect.load_detector(name)
+        return self._own.detector
+
+    @property
+    def _recogniser(self) -> embed.Recogniser:
+        if not hasattr(self._own, "recogniser"):
+            self._own.recogniser = embed.load_recogniser(self._recogniser_name)
+        return self._own.recogniser
 
     @cached_property
-    def _recogniser(self) -> embed.Recogniser:
-        return embed.load_recogniser(self._recogniser_name)
+    def _own(self) -> threading.local:
+        return threading.local()
 
     @cached_property
     def _net(self) -> picture.PictureNet:
@@ -137,21 +156,65 @@ class Detect(contract.BaseStage):
         """All faces above the detector's floor; an unreadable frame is one row with an error."""
         depends = {**self._models(), "frame": contract.table_hash(self.input_dir, "frame")}
         shards = self.shards("face", depends)
-        pieces = list(frame.iter_slices(self.config.pipeline.shard_size))
-        for index, piece in enumerate(pieces):
-            if not shards.is_done(index):
-                rows = [r for row in piece.iter_rows(named=True) for r in self._face_rows(row)]
-                shards.put(index, {"face": store.from_rows("face", rows)}, len(pieces))
-            advance(piece.height)
+        with self.pool() as pool:
+            fill(
+                shards,
+                frame,
+                self.config.pipeline.shard_size,
+                lambda row: {"face": self._face_rows(row, self._read(row))},
+                pool,
+                tables=["face"],
+                advance=advance,
+            )
         return shards.collect("face")
 
-    def _face_rows(self, frame: Mapping) -> list[dict]:
+    def _between(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Which frames to look at besides the kept ones; none where no face has a name."""
+        interval_s = self.config.detection.extra_interval_seconds
+        return extra.plan(self.read("shot"), frame, interval_s) if interval_s else extra.NOTHING
+
+    def _extra_faces(
+        self, frame: pl.DataFrame, between: pl.DataFrame, advance: Callable[[int], object]
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Rows of `extra_frame` and the faces in them, decoded from the film."""
+        tables = ("extra_frame", "face")
+        if not between.height:
+            empty = (store.from_rows(name, []) for name in tables)
+            return tuple(empty)
+        depends = {
+            **self._models(),
+            **extra.settings(self.config),
+            "film": self.source["content_hash"],
+            "between": extra.digest(between),
+        }
+        shards = self.shards("extra", depends)
+        source = extra.Source(self.config, self.source, self.read("film"), frame)
+
+        def look(item: tuple[dict, np.ndarray | None]) -> dict[str, list[dict]]:
+            row, image = item
+            faces = [] if image is None else self._face_rows(row, image)
+            return {"extra_frame": [row], "face": faces}
+
+        with self.pool() as pool:
+            fill(
+                shards,
+                between,
+                self.config.pipeline.shard_size,
+                look,
+                pool,
+                tables=tables,
+                open_items=source.read,
+                advance=advance,
+            )
+        found = shards.collect("extra_frame").sort("frame_index")
+        return found, shards.collect("face")
+
+    def _face_rows(self, frame: Mapping, image: np.ndarray | None) -> list[dict]:
         common = {
             "frame_id": frame["frame_id"],
             "shot_index": frame["shot_index"],
             "detector": self.config.detection.face_detection_model,
         }
-        image = self._read(frame)
         if image is None:
             error = f"expected a picture in {frame['file']}, could not read it"
             nowhere = dict.fromkeys(label.BOX, 0.0) | {"score": 0.0, "size_px": 0.0}
@@ -182,27 +245,23 @@ class Detect(contract.BaseStage):
             "used": known.filter(pl.col("error").is_null())["reference_id"].to_list(),
         }
         shards = self.shards("region", depends)
-        pieces = list(frame.iter_slices(self.config.pipeline.shard_size))
-        todo = [i for i in range(len(pieces)) if not shards.is_done(i)]
-        advance(sum(piece.height for i, piece in enumerate(pieces) if i not in todo))
-        if not todo:
+        if shards.has_all(frame.height, self.config.pipeline.shard_size):
+            advance(frame.height)
             return shards.collect("region")
         _ = self._net  # loaded before threads ask for it
-        with picture.worker_pool(self._num_workers) as pool:
+        with picture.worker_pool(self.num_workers) as pool:
             looks = self._looks(known, pool)
             mean = self._mean_window(frame, shards.folder / "mean.npy", pool)
-            find = partial(self._region_rows, mean=mean, looks=looks)
-            for index in todo:
-                rows = []
-                for found in pool.map(find, pieces[index].iter_rows(named=True)):
-                    rows += found
-                    advance(1)
-                shards.put(index, {"region": store.from_rows("region", rows)}, len(pieces))
+            fill(
+                shards,
+                frame,
+                self.config.pipeline.shard_size,
+                lambda row: {"region": self._region_rows(row, mean, looks)},
+                pool,
+                tables=["region"],
+                advance=advance,
+            )
         return shards.collect("region")
-
-    @property
-    def _num_workers(self) -> int:
-        return (os.cpu_count() or 1) if self.config.pipeline.parallel_processing else 1
 
     def _looks(self, known: pl.DataFrame, pool: Executor) -> dict[str, np.ndarray]:
         """Features of every usable reference picture, by character; people too, as rivals."""

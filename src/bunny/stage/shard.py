@@ -40,6 +40,10 @@ class Shards:
         """Whether shard `index` is there, whole."""
         return self._path(index).is_dir()
 
+    def has_all(self, num_items: int, size: int) -> bool:
+        """Whether the shards of so many items, `size` each, are all there."""
+        return len(self.done()) >= -(-num_items // size)
+
     def done(self) -> list[int]:
         """Indices of all finished shards, in order."""
         return sorted(int(p.name) for p in self.folder.glob("[0-9]*") if p.is_dir())
