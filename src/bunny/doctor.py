@@ -40,6 +40,7 @@ CREDENTIALS = {
 # Extras of pyproject.toml and a module that tells that they are there.
 EXTRAS = {
     "hub": ("hf_xet", "base models from a hub"),
+    "mtcnn": ("mtcnn", "faces by MTCNN"),
     "postgres": ("adbc_driver_postgresql", "publishing tables to Postgres"),
     "ray": ("ray", "many films at once"),
     "s3": ("s3fs", "object storage"),
@@ -153,7 +154,8 @@ def _models() -> list[Finding]:
     from bunny.character import model
     from bunny.training import base
 
-    found = [(m.name, m.licence, m.role, model.is_present(m)) for m in model.MODELS.values()]
+    known = [m for m in model.MODELS.values() if not m.extra]  # the others stand with the extras
+    found = [(m.name, m.licence, m.role, model.is_present(m)) for m in known]
     card = base.embedded_card()
     found.append(("toy", card.get("licence", ""), "diffusion base, very small", bool(card)))
     return [

@@ -1,5 +1,7 @@
 """Faces of a picture and the decisions over them."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 import polars as pl
@@ -17,6 +19,8 @@ def test_finds_the_one_face_where_it_is(yunet, astronaut):
     (face,) = yunet(astronaut)
     assert np.allclose(face.box, [178, 62, 268, 176], atol=20)
     assert face.score > 0.85 and abs(face.yaw) < 0.3 and face.sharpness > 50
+    assert abs(face.pitch) < 0.3 and face.mouth > 0.85  # she smiles
+    assert face.brightness == pytest.approx(0.66, abs=0.08)
 
 
 def test_a_mirrored_picture_gives_the_mirrored_box(yunet, astronaut):
@@ -48,39 +52,44 @@ def test_hog_finds_the_same_face(astronaut):
 
 
 def test_an_unknown_detector_is_refused():
-    with pytest.raises(ValueError, match="yunet, hog, cnn, got 'haar'"):
+    with pytest.raises(ValueError, match="yunet, mtcnn, hog, cnn, got 'haar'"):
         detect.load_detector("haar")
 
 
-@pytest.mark.parametrize(
-    ("nose", "yaw"), [((50, 60), 0.0), ((75, 60), 0.5), ((0, 60), -1.0), ((140, 60), 1.0)]
-)
-def test_yaw_is_the_nose_between_the_eyes(nose, yaw):
-    landmark = np.array([(0, 40), (100, 40), nose, (20, 90), (80, 90)], np.float32)
-    assert detect.estimate_yaw(landmark) == pytest.approx(yaw)
+def test_one_detector_serves_many_threads_alike(yunet, astronaut, plain):
+    pictures = [astronaut, plain, np.ascontiguousarray(astronaut[:, ::-1]), astronaut[:300]] * 3
+    alone = [yunet(picture) for picture in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(yunet, pictures))
+    for some, others in zip(alone, together, strict=True):
+        assert len(some) == len(others)
+        for one, other in zip(some, others, strict=True):
+            assert np.array_equal(one.box, other.box) and one.score == other.score
+            assert np.array_equal(one.landmark, other.landmark)
 
 
-def test_yaw_does_not_mind_roll():
-    turn = np.array([[0.8, 0.6], [-0.6, 0.8]])
-    landmark = np.array([(0, 40), (100, 40), (75, 60), (20, 90), (80, 90)]) @ turn
-    assert detect.estimate_yaw(landmark) == pytest.approx(0.5)
+def test_small_faces_can_be_left_out(astronaut):
+    canvas = np.full((1080, 1920, 3), 120, np.uint8)
+    small = cv2.resize(astronaut, (90, 90), interpolation=cv2.INTER_AREA)  # a face of 20 px
+    canvas[500:590, 900:990] = small
+    assert len(detect.load_detector("yunet")(canvas)) == 1
+    assert detect.load_detector("yunet", has_small_faces=False)(canvas) == []
 
 
-def test_eyes_in_one_point_count_as_a_profile():
-    assert detect.estimate_yaw(np.zeros((5, 2))) == 1.0
+def test_brightness_is_the_mean_luma_of_the_box():
+    picture = np.zeros((20, 20, 3), np.uint8)
+    picture[:10] = 255
+    assert detect.measure_brightness(picture, np.array([0, 0, 20, 20])) == pytest.approx(0.5)
+    assert detect.measure_brightness(picture, np.array([5, -5, 30, 10])) == 1.0
+    assert detect.measure_brightness(picture, np.array([5, 5, 5, 5])) == 0
+    blue = np.full((4, 4, 3), (255, 0, 0), np.uint8)
+    assert detect.measure_brightness(blue, np.array([0, 0, 4, 4])) == pytest.approx(29 / 255)
 
 
 def test_sharpness_of_a_flat_box_and_of_no_box_is_zero():
     flat = np.full((20, 20, 3), 90, np.uint8)
     assert detect.measure_sharpness(flat, np.array([0, 0, 20, 20])) == 0
     assert detect.measure_sharpness(flat, np.array([5, 5, 5, 5])) == 0
-
-
-def test_shrink_keeps_small_pictures_and_shape():
-    image = np.zeros((640, 320, 3), np.uint8)
-    assert detect.shrink(image)[1] == 1.0
-    small, factor = detect.shrink(np.zeros((1280, 320, 3), np.uint8))
-    assert small.shape == (640, 160, 3) and factor == 0.5
 
 
 def _faces(*rows):

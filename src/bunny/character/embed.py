@@ -14,7 +14,7 @@ import numpy as np
 from bunny.character import detect, model
 from bunny.character.detect import Face
 
-NATIVE = {"yunet": "sface", "hog": "dlib", "cnn": "dlib"}  # `recogniser: auto`
+NATIVE = {"yunet": "sface", "mtcnn": "sface", "hog": "dlib", "cnn": "dlib"}  # `recogniser: auto`
 SFACE_SAME = 0.363  # cosine of one person and threshold of the authors (OpenCV Zoo)
 DLIB_SAME_DISTANCE = 0.6  # threshold of the author (King 2017), between encodings as they come
 DLIB_NORM = 1.43  # typical length of an encoding: 1.37 to 1.53 over 28 press photos of 5 people

@@ -21,6 +21,7 @@ class Model:
     file: str  # inside the package, with `/`
     licence: str
     source: str
+    extra: str | None = None  # of this project, where the package is not always installed
 
 
 MODELS: dict[str, Model] = {
@@ -56,6 +57,15 @@ MODELS: dict[str, Model] = {
         licence="CC0-1.0",
         source="dlib, max-margin CNN face detector (King 2016)",
     ),
+    "mtcnn": Model(
+        name="mtcnn",
+        role="face detection",
+        package="mtcnn",
+        file="assets/weights/onet.lz4",
+        licence="MIT",
+        source="MTCNN (Zhang, Zhang, Li, Qiao 2016), package mtcnn (de Paz Centeno 2024)",
+        extra="mtcnn",
+    ),
     "dlib": Model(
         name="dlib",
         role="face recognition",
@@ -85,9 +95,10 @@ def path_of(model: Model) -> Path:
     """
     path = _path(model)
     if path is None or not path.is_file():
+        command = f"uv sync --extra {model.extra}" if model.extra else "uv sync"
         raise UserError(
             f"model {model.name}: expected {model.file} in package {model.package}, found none; "
-            "run `uv sync` in the project's folder"
+            f"run `{command}` in the project's folder"
         )
     return path
 
