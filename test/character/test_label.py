@@ -75,6 +75,20 @@ def test_two_faces_of_a_frame_are_two_people():
     assert _names(faces) == {"f0a": "anna", "f0b": None}
 
 
+def test_a_face_named_by_another_of_the_film_says_so():
+    """0.3 to the reference is too little; 0.94 to a surely named track elsewhere is enough."""
+    sure = {**_face("f0a", _mixed(0.6)), "size_px": 112.0}
+    weak = {**_face("f1a", _mixed(0.3)), "size_px": 112.0, "shot_index": 1}
+    face, tracks = label.link_tracks(store.from_rows("face", [sure, weak]), FRAME, "film")
+    rows = label.decide(face, tracks, store.from_rows("region", []), CAST, SETTING)
+    store.from_rows("label", rows)
+    assert [(row["character"], row["source"]) for row in rows] == [
+        ("anna", "reference"),
+        ("anna", "cluster"),
+    ]
+    assert rows[1]["distance"] == pytest.approx(0.7)  # still to the reference
+
+
 def test_no_references_leave_everybody_unknown():
     nobody = label.Cast(face={}, drawn=frozenset(), num_pictured=0)
     assert _names([_face("f0a", ANNA)], cast=nobody) == {"f0a": None}

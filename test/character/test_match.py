@@ -16,13 +16,51 @@ def _decide(*rows, names=NAMES, threshold=0.4, min_margin=0.05):
     )
 
 
-def test_compares_with_the_nearest_picture_and_with_their_mean():
-    anna = np.eye(3, dtype=np.float32)[:2]  # two views that have nothing in common
+def test_compares_halfway_between_the_nearest_picture_and_their_mean():
+    """The mean of two views that have nothing in common is at 45 degrees: cosine 0.7071."""
+    anna = np.eye(3, dtype=np.float32)[:2]
     names, similarity = match.compare(
         np.array([[1, 0, 0], [0.7071, 0.7071, 0]], np.float32), {"anna": anna}, "sface"
     )
     assert names == ["anna"]
-    assert similarity[:, 0] == pytest.approx([1.0, 1.0], abs=1e-3)
+    assert similarity[:, 0] == pytest.approx([0.8536, 0.8536], abs=1e-3)
+
+
+def _tracks(views, number, quality, reference=None):
+    views = np.array(views, np.float32)
+    portrait = np.stack([views[np.array(number) == k].mean(axis=0) for k in range(max(number) + 1)])
+    reference = reference or {"anna": np.eye(2, dtype=np.float32)[:1]}
+    return match.compare_tracks(
+        portrait, views, np.array(number), np.array(quality), reference, "sface"
+    )[1][:, 0]
+
+
+def test_a_track_counts_by_its_portrait_and_the_upper_quartile_of_its_views():
+    views = [[s, np.sqrt(1 - s**2)] for s in (0.1, 0.2, 0.3, 0.4, 0.9)]
+    assert _tracks(views, [0] * 5, [1.0] * 5)[0] == pytest.approx((0.38 + 0.4) / 2, abs=1e-4)
+    single = _tracks([*views, [1, 0]], [0] * 5 + [1], [1.0] * 6)
+    assert single == pytest.approx([0.39, 1.0], abs=1e-4)
+
+
+def test_poor_views_of_a_track_do_not_count():
+    views = [[0.5, np.sqrt(0.75)], [-1, 0]]
+    assert _tracks(views, [0, 0], [1.0, 0.49])[0] == pytest.approx((-0.25 + 0.5) / 2)
+    assert _tracks(views, [0, 0], [1.0, 0.5])[0] == pytest.approx((-0.25 + 0.5) / 2)
+
+
+def test_order_of_views_does_not_matter():
+    views = np.random.default_rng(0).normal(size=(12, 2))
+    views /= np.linalg.norm(views, axis=1, keepdims=True)
+    number, quality = np.arange(12) % 3, np.linspace(0.1, 1, 12)
+    shuffled = np.random.default_rng(1).permutation(12)
+    one = _tracks(views, number.tolist(), quality)
+    other = _tracks(views[shuffled], number[shuffled].tolist(), quality[shuffled])
+    assert one == pytest.approx(other)
+
+
+def test_each_subject_may_have_its_own_threshold():
+    found = _decide([0.5, 0.1], [0.5, 0.1], threshold=np.array([0.5, 0.51]))
+    assert found.character == ["anna", None]
 
 
 def test_near_and_clear_is_named():

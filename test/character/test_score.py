@@ -47,3 +47,15 @@ def test_who_could_not_be_found_is_left_out():
 def test_truth_without_shares_counts_whole():
     found = score.score_labels(_labels(("f2", "anna")), FRAME, TRUTH.drop("visible_share"))
     assert _row(found, "anna")["recall"] == 1 / 3
+
+
+def test_groups_by_hand():
+    """Group x has two of Anna and one of Ben; y one of Anna; one face of four grouped is wrong."""
+    found = score.score_groups(["x", "x", "x", "y", None], ["anna", "anna", "ben", "anna", "ben"])
+    assert found["purity"] == 0.75 and abs(found["noise_share"] - 0.2) < 1e-9
+    assert found["num_groups"] == 2 and found["groups_per_person"] == 1.5
+
+
+def test_no_group_has_no_purity():
+    found = score.score_groups([None], ["anna"])
+    assert found["purity"] != found["purity"] and found["noise_share"] == 1

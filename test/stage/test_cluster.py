@@ -113,7 +113,7 @@ def test_unknown_faces_are_persons_and_a_drawn_characters_own_face_is_none():
         "label",
         [*(_label(f["face_id"], None) for f in faces), _label("f3r", "toon", "region", x1=90.0)],
     )
-    rows = cluster.unknown_rows(label, store.from_rows("face", faces), 0.75)
+    rows = cluster.unknown_rows(label, store.from_rows("face", faces), 0.75, "agglomerative")
     found = {row["item_id"]: (row["cluster_id"], row["is_noise"]) for row in rows}
     assert found == {
         "f0a": ("person-01", False), "f1a": ("person-01", False), "f2a": (None, True),

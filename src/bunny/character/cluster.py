@@ -1,18 +1,91 @@
-"""Who the unknown people are among themselves: person-01, person-02, and those seen only once.
+"""Who the unknown people are among themselves: person-01, person-02, and what says nothing.
 
 Two people under one name spoil a training set, one person under two names is mended by a click, so
-groups are split in doubt.
+groups are split in doubt: two faces of one frame are never one person, smears need more likeness
+than clear faces, and a group holds together on average, not by a chain.
 """
 
-import numpy as np
+from itertools import pairwise
 
-from bunny.character import embed
+import numpy as np
+import polars as pl
+
+from bunny.character import calibrate, embed, pair, track
 
 NOISE = -1
+CLEAR = 0.5  # clarity from which a face seen once is still a person
+SMEAR_STEP = 0.25  # more likeness is asked of two smears: strangers out of focus reach 0.63
+FAR = 1e6  # distance of two that may not be joined; any mean with it is too large
+MAX_LINKED = 4000  # tracks that are linked with all others; the rest join a group or stay alone
+
+
+def group_faces(
+    face: pl.DataFrame, *, threshold: float, method: str = "agglomerative"
+) -> pl.DataFrame:
+    """Group faces by their tracks.
+
+    Parameters
+    ----------
+    face : pl.DataFrame
+        Rows of table `face` with `track_id` and an embedding.
+    threshold, method
+        As for `group_unknown`.
+
+    Returns
+    -------
+    pl.DataFrame
+        `face_id`, `shot_index`, `group` (from 0, `NOISE` for none), `similarity` (null for noise),
+        one row a face, in order of `track_id` and `face_id`.
+    """
+    face = face.sort("track_id", "face_id")
+    if not face.height:
+        columns = {"group": pl.Int64, "similarity": pl.Float32}
+        return face.select("face_id", "shot_index").with_columns(
+            pl.lit(None, dtype).alias(name) for name, dtype in columns.items()
+        )
+    number = face["track_id"].rle_id().to_numpy().astype(np.int64)
+    counts = np.bincount(number)
+    vector, starts = pair.vectors(face), np.r_[0, np.cumsum(counts)]
+    size, sharpness = face["size_px"].to_numpy(), face["sharpness"].to_numpy()
+    quality = track.view_quality(face["score"].to_numpy(), face["yaw"].to_numpy(), size, sharpness)
+    clarity = np.zeros(len(counts))
+    np.maximum.at(clarity, number, track.measure_clarity(size, sharpness))
+    spans = [slice(a, b) for a, b in pairwise(starts)]
+    group, similarity = group_unknown(
+        np.stack([track.mean_of_best(vector[own], quality[own]) for own in spans]),
+        counts,
+        face["recogniser"][0],
+        threshold,
+        method=method,
+        clarity=clarity,
+        apart=find_apart(face["frame_id"], number),
+    )
+    return face.select(
+        "face_id",
+        "shot_index",
+        group=pl.Series(group[number]),
+        similarity=pl.when(pl.Series(group[number] != NOISE)).then(pl.Series(similarity[number])),
+    )
+
+
+def find_apart(frame_id: pl.Series, number: np.ndarray) -> np.ndarray:
+    """Pairs (p, 2) of tracks that are seen in one frame, each once, the lower number first."""
+    seen = pl.DataFrame({"frame_id": frame_id, "number": number})
+    both = seen.join(seen, on="frame_id", suffix="_other")
+    both = both.filter(pl.col("number") < pl.col("number_other"))
+    rows = both.select("number", "number_other").unique().sort("number", "number_other")
+    return rows.to_numpy().astype(np.int64)
 
 
 def group_unknown(
-    embedding: np.ndarray, num_faces: np.ndarray, recogniser: str, threshold: float
+    embedding: np.ndarray,
+    num_faces: np.ndarray,
+    recogniser: str,
+    threshold: float,
+    *,
+    method: str = "agglomerative",
+    clarity: np.ndarray | None = None,
+    apart: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Group tracks of unknown faces.
 
@@ -26,46 +99,136 @@ def group_unknown(
         Its name, for the scale.
     threshold : float
         Cosine to the group's centroid that its members have on average, in [0, 1].
+    method : {"agglomerative", "hdbscan"}
+    clarity : np.ndarray, shape (n,), optional
+        From `track.measure_clarity`, of each track's clearest face. Where it is not known, no
+        likeness more is asked, and a face seen once is noise.
+    apart : np.ndarray, shape (p, 2), int, optional
+        Tracks that are two people. More alike than 0.7 they may be one in a mirror.
 
     Returns
     -------
     group : np.ndarray, shape (n,), int
-        From 0, the group with most faces first; `NOISE` for a lone track of one face.
+        From 0, the group with most faces first; `NOISE` for a lone face that is not clear.
     similarity : np.ndarray, shape (n,), float32
         To the group's centroid, on the common scale; 0 for noise.
+
+    Raises
+    ------
+    ValueError
+        If there is no such method.
 
     Notes
     -----
     Average linkage on pairwise similarity, cut at `threshold` squared: in a large group whose pairs
     have mean cosine c, a member's cosine to the centroid is the square root of c. With the default
-    0.75 pairs must agree to 0.56, well above strangers (below 0.31) on film.
+    0.75 pairs must agree to 0.56, well above strangers (below 0.36 where clear) on film. HDBSCAN
+    (Campello et al. 2013) first parts what lies in different densities; its groups are then linked
+    in the same way, because it knows neither a threshold nor who is apart.
     """
+    if method not in METHOD:
+        raise ValueError(f"expected one of {', '.join(METHOD)}, got {method!r}")
     count = len(embedding)
     if not count:
         return np.empty(0, np.int64), np.empty(0, np.float32)
     embedding, num_faces = np.asarray(embedding, np.float32), np.asarray(num_faces)
-    raw = _link(embed.to_similarity(embedding @ embedding.T, recogniser), threshold**2)
-    group = np.full(count, NOISE, dtype=np.int64)
-    similarity = np.zeros(count, dtype=np.float32)
-    members = [np.flatnonzero(raw == k) for k in np.unique(raw)]
-    members = [own for own in members if num_faces[own].sum() > 1]
+    sight = np.ones(count) if clarity is None else np.asarray(clarity)
+    apart = np.empty((0, 2), np.int64) if apart is None else np.asarray(apart, np.int64)
+    linked = np.sort(np.argsort(-num_faces, kind="stable")[:MAX_LINKED])
+    raw = np.full(count, NOISE, dtype=np.int64)
+    distance = _distances(embedding, sight, apart, linked, recogniser)
+    raw[linked] = METHOD[method](distance, 1 - threshold**2)
+    _join_rest(raw, embedding, apart, recogniser, threshold)
+    is_person = (num_faces > 1) | ((sight >= CLEAR) & (clarity is not None))
+    return _order(raw, embedding, num_faces, is_person, recogniser)
+
+
+def _distances(embedding, clarity, apart, rows, recogniser) -> np.ndarray:
+    """Pairwise distances of some tracks, about in [0, 2], or `FAR`; two smears lie further."""
+    distance = 1 - embed.to_similarity(embedding[rows] @ embedding[rows].T, recogniser)
+    place = np.full(len(embedding), -1)
+    place[rows] = np.arange(len(rows))
+    one, other = place[apart].T if len(apart) else np.empty((2, 0), np.int64)
+    is_here = (one >= 0) & (other >= 0)
+    one, other = one[is_here], other[is_here]
+    is_two = 1 - distance[one, other] <= calibrate.TWIN
+    smear = (1 - np.minimum(clarity[rows] / CLEAR, 1)).astype(np.float32)
+    poor = np.flatnonzero(smear)
+    distance[np.ix_(poor, poor)] += SMEAR_STEP * np.minimum(smear[poor][:, None], smear[poor])
+    distance[one[is_two], other[is_two]] = distance[other[is_two], one[is_two]] = FAR
+    np.fill_diagonal(distance, 0)
+    return distance
+
+
+def _link(distance: np.ndarray, most: float) -> np.ndarray:
+    """Average linkage up to a mean distance; group numbers without order."""
+    if len(distance) == 1:
+        return np.zeros(1, dtype=np.int64)
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
+    tree = linkage(squareform(distance, checks=False), "average")
+    return fcluster(tree, most, "distance").astype(np.int64)
+
+
+def _link_dense(distance: np.ndarray, most: float) -> np.ndarray:
+    """HDBSCAN down to the cut, then `_link` inside each group; `NOISE` is left to `_join_rest`."""
+    if len(distance) < 3:
+        return _link(distance, most)
+    from sklearn.cluster import HDBSCAN
+
+    dense = HDBSCAN(
+        min_cluster_size=2,
+        min_samples=1,
+        metric="precomputed",
+        allow_single_cluster=True,
+        copy=True,
+    ).fit_predict(np.maximum(distance, distance.T))
+    group = np.full(len(distance), NOISE, dtype=np.int64)
+    following = 0
+    for k in range(dense.max() + 1):
+        own = np.flatnonzero(dense == k)
+        _, parts = np.unique(_link(distance[np.ix_(own, own)], most), return_inverse=True)
+        group[own] = following + parts
+        following += int(parts.max()) + 1
+    return group
+
+
+METHOD = {"agglomerative": _link, "hdbscan": _link_dense}
+
+
+def _join_rest(raw, embedding, apart, recogniser, threshold) -> None:
+    """Put tracks that were not linked into the group they are most like on average, or alone."""
+    rest = np.flatnonzero(raw == NOISE)
+    if len(rest) in (0, len(raw)):
+        raw[rest] = np.arange(len(rest))
+        return
+    groups, number = np.unique(raw[raw != NOISE], return_inverse=True)
+    total = np.zeros((len(groups), embedding.shape[1]), np.float32)
+    np.add.at(total, number, embedding[raw != NOISE])
+    mean = total / np.bincount(number)[:, None]
+    others: dict[int, list[int]] = {}
+    for one, other in apart:
+        others.setdefault(int(one), []).append(int(other))
+        others.setdefault(int(other), []).append(int(one))
+    similarity = embed.to_similarity(embedding[rest] @ mean.T, recogniser)
+    for row, i in zip(similarity, rest, strict=True):
+        best = int(row.argmax())
+        strangers = raw[others[int(i)]] if int(i) in others else ()
+        is_one = row[best] >= threshold**2 and groups[best] not in strangers
+        raw[i] = groups[best] if is_one else raw.max() + 1
+
+
+def _order(raw, embedding, num_faces, is_person, recogniser) -> tuple[np.ndarray, np.ndarray]:
+    """Number groups by their faces; a track alone must be enough for a person, or is noise."""
+    order = np.argsort(raw, kind="stable")
+    members = np.split(order, np.flatnonzero(np.diff(raw[order])) + 1)
+    members = [own for own in members if len(own) > 1 or is_person[own[0]]]
     members.sort(key=lambda own: (-int(num_faces[own].sum()), int(own[0])))
+    group = np.full(len(raw), NOISE, dtype=np.int64)
+    similarity = np.zeros(len(raw), dtype=np.float32)
     for number, own in enumerate(members):
         centroid = embed.to_unit(embedding[own].sum(axis=0))
         group[own] = number
         similarity[own] = embed.to_similarity(embedding[own] @ centroid, recogniser)
     return group, similarity
-
-
-def _link(similarity: np.ndarray, least: float) -> np.ndarray:
-    """Average linkage down to a least mean similarity; group numbers without order."""
-    if len(similarity) == 1:
-        return np.zeros(1, dtype=np.int64)
-    from sklearn.cluster import AgglomerativeClustering
-
-    distance = np.clip(1 - (similarity + similarity.T) / 2, 0, 2)
-    np.fill_diagonal(distance, 0)
-    linkage = AgglomerativeClustering(
-        n_clusters=None, metric="precomputed", linkage="average", distance_threshold=1 - least
-    )
-    return linkage.fit_predict(distance)

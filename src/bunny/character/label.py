@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from bunny.character import drawn, match, track
+from bunny.character import drawn, match, pair, person, study, track
 
 WITNESS_SIMILARITY = 0.2  # of a face that may be named with the help of a region
 WITNESS_MARGIN = 0.1  # to its second best candidate
@@ -26,6 +26,8 @@ class LabelSetting:
     min_margin: float
     drawn_threshold: float
     drawn_margin: float
+    calibration: str = "fixed"  # or "film": the threshold of faces follows the film
+    is_adapted: bool = False  # whether vectors may be adapted to the film, see `adapt`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,17 @@ class Cast:
     face: Mapping[str, np.ndarray]
     drawn: frozenset[str]
     num_pictured: int  # characters whose pictures were compared with windows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """Faces held against the references; no threshold is in it."""
+
+    subject: pl.DataFrame  # id, frame, shot and box of each face
+    view: study.View | None  # None: there is no face
+    seen: list[set]  # in which frames each track is
+    names: list[str]
+    similarity: np.ndarray  # (tracks, names)
 
 
 def read_cast(reference: pl.DataFrame) -> Cast:
@@ -76,12 +89,13 @@ def link_tracks(
     track_ids: dict[str, str] = {}
     rows: list[dict] = []
     for shot in face.partition_by("shot_index", maintain_order=True):
-        vector = _vectors(shot)
+        vector = pair.vectors(shot)
         number = track.link_faces(
             shot["frame_index"].to_list(),
             shot.select(BOX).to_numpy(),
             vector,
             shot["recogniser"][0],
+            clarity=track.measure_clarity(shot["size_px"].to_numpy(), shot["sharpness"].to_numpy()),
         )
         quality = track.view_quality(
             *(shot[c].to_numpy() for c in ("score", "yaw", "size_px", "sharpness"))
@@ -95,14 +109,68 @@ def link_tracks(
     return face.drop("frame_index").with_columns(ids), rows
 
 
+def learn(
+    face: pl.DataFrame, tracks: list[dict], cast: Cast, setting: LabelSetting, seed: int = 0
+) -> study.Study:
+    """Learn from a film's own faces what its strangers are like, see `study.study_film`."""
+    return study.study_film(
+        face,
+        tracks,
+        cast.face,
+        threshold=setting.similarity_threshold,
+        is_adapted=setting.is_adapted,
+        seed=seed,
+    )
+
+
+def face_threshold(setting: LabelSetting, learned: study.Study | None) -> float:
+    """Threshold that holds for faces: configured, or mixed with what the film taught."""
+    is_fixed = setting.calibration == "fixed"
+    return study.threshold(learned, setting.similarity_threshold, is_fixed=is_fixed)
+
+
+def calibration_row(setting: LabelSetting, learned: study.Study) -> dict:
+    """Row of table `calibration` for faces."""
+    is_fixed = setting.calibration == "fixed"
+    return study.to_row(learned, setting.similarity_threshold, is_fixed=is_fixed)
+
+
+def compare(
+    face: pl.DataFrame, tracks: list[dict], cast: Cast, learned: study.Study | None = None
+) -> Compared:
+    """Hold faces against the references, once for all thresholds.
+
+    Parameters
+    ----------
+    face : pl.DataFrame
+        Rows of its table with `track_id`.
+    tracks : list of dict
+        From `link_tracks`.
+    cast : Cast
+    learned : study.Study, optional
+        From `learn`; its adaptation is used where it has one.
+    """
+    subject = face.select("face_id", "frame_id", "shot_index", *BOX)
+    if not face.height:
+        return Compared(
+            subject=subject, view=None, seen=[], names=[], similarity=np.empty((0, 0), np.float32)
+        )
+    view = study.read_views(face, tracks)
+    adaptation = learned.trial.adaptation if learned is not None else None
+    names, similarity = study.compare(view, cast.face, adaptation)
+    seen = _frames_of(face, len(tracks), view.number)
+    return Compared(subject=subject, view=view, seen=seen, names=names, similarity=similarity)
+
+
 def decide(
     face: pl.DataFrame,
     tracks: list[dict],
     region: pl.DataFrame,
     cast: Cast,
     setting: LabelSetting,
+    learned: study.Study | None = None,
 ) -> list[dict]:
-    """Name every face and every accepted region.
+    """Name every face and every accepted region; see `decide_compared`.
 
     Parameters
     ----------
@@ -110,12 +178,34 @@ def decide(
         Rows of their tables; `face` with `track_id`, `region` with `support` (`drawn.vote`).
     tracks : list of dict
         From `link_tracks`.
+    cast : Cast
+    setting : LabelSetting
+    learned : study.Study, optional
+        From `learn`; without it the configured threshold holds and nothing is adapted.
 
     Returns
     -------
     list of dict
         Rows of table `label`: one a face (`character` None when unknown), one a region that was
-        accepted.
+        accepted. Faces named because they look like others of the film have source `cluster`.
+    """
+    compared = compare(face, tracks, cast, learned)
+    return decide_compared(compared, region, cast, setting, learned).to_dicts()
+
+
+def decide_compared(
+    compared: Compared,
+    region: pl.DataFrame,
+    cast: Cast,
+    setting: LabelSetting,
+    learned: study.Study | None = None,
+) -> pl.DataFrame:
+    """Apply thresholds to what was compared; gives the rows of `decide` as columns.
+
+    Parameters
+    ----------
+    compared : Compared
+        From `compare`, with the same `cast` and adaptation.
     """
     accepted = {
         "threshold": setting.drawn_threshold,
@@ -123,93 +213,107 @@ def decide(
         "num_candidates": cast.num_pictured,
     }
     mine = drawn.select_regions(region.lazy(), sorted(cast.drawn), **accepted).collect()
+    regions = _region_labels(mine, cast)
+    if compared.view is None:
+        return regions
     others = sorted(set(cast.face) - cast.drawn)
     witness = drawn.select_regions(region.lazy(), others, **accepted).collect()
-    labels = _face_labels(face, tracks, cast, setting, witness)
-    return labels + [_region_label(row, cast) for row in mine.iter_rows(named=True)]
+    return pl.concat([_face_labels(compared, cast, setting, witness, learned), regions])
 
 
-def _face_labels(face, tracks, cast, setting, witness) -> list[dict]:
-    if not face.height:
-        return []
-    recogniser = face["recogniser"][0]
-    embedding = np.array([t["embedding"] for t in tracks], np.float32)
-    names, similarity = match.compare(embedding, cast.face, recogniser)
-    found = match.decide(
-        names,
-        similarity,
-        threshold=setting.similarity_threshold,
+def _face_labels(compared: Compared, cast, setting, witness, learned) -> pl.DataFrame:
+    view = compared.view
+    named = person.name_tracks(
+        view,
+        compared.seen,
+        cast.face,
+        threshold=face_threshold(setting, learned),
         min_margin=setting.min_margin,
+        adaptation=learned.trial.adaptation if learned is not None else None,
+        compared=(compared.names, compared.similarity),
     )
-    frames = dict(face.group_by("track_id").agg("frame_id").iter_rows())
-    seen = [set(frames[t["track_id"]]) for t in tracks]
-    known = match.resolve_conflicts(found.character, found.similarity, seen)
-    place = {t["track_id"]: i for i, t in enumerate(tracks)}
-    taken = {
-        (frame_id, name)
-        for name, ids in zip(known, seen, strict=True)
-        if name is not None
-        for frame_id in ids
-    }
-    rows = []
-    for row in face.iter_rows(named=True):
-        i = place[row["track_id"]]
-        name, confidence = known[i], float(found.confidence[i])
-        if name is None and found.character[i] is not None:
-            confidence = 1 - confidence  # lost its name to a likelier face in the same frame
-        if name is None and names and (row["frame_id"], found.best[i]) not in taken:
-            second = _second_witness(row, found, i, witness)
-            if second is not None:
-                name, confidence = found.best[i], second
-                taken.add((row["frame_id"], name))
-        margin = float(found.margin[i])
-        rows.append(
-            {
-                "subject_id": row["face_id"],
-                "subject_type": "face",
-                "character": name,
-                **{c: row[c] for c in ("frame_id", "shot_index", *BOX)},
-                "distance": 1 - float(found.similarity[i]) if names else None,
-                "margin": margin if len(names) > 1 else None,
-                "confidence": confidence,
-                "source": "reference",
-            }
-        )
-    return rows
+    found, nothing = named.found, pl.lit(None, pl.Float32)
+    of_face = pl.Series(view.number)
+    passed_on = np.isin(view.number, list(named.passed_on))
+    labels = compared.subject.select(
+        pl.col("face_id").alias("subject_id"),
+        pl.lit("face").alias("subject_type"),
+        pl.Series("character", named.name, dtype=pl.String).gather(of_face),
+        "frame_id",
+        "shot_index",
+        *BOX,
+        pl.Series("distance", 1 - found.similarity[view.number])
+        if compared.names
+        else nothing.alias("distance"),
+        pl.Series("margin", found.margin[view.number])
+        if len(compared.names) > 1
+        else nothing.alias("margin"),
+        pl.Series("confidence", named.confidence[view.number].astype(np.float32)),
+        pl.when(pl.Series(passed_on))
+        .then(pl.lit("cluster"))
+        .otherwise(pl.lit("reference"))
+        .alias("source"),
+    )
+    return _with_witness(labels, found, view.number, witness) if compared.names else labels
 
 
-def _second_witness(row: dict, found: match.Match, i: int, witness: pl.DataFrame) -> float | None:
-    """Confidence from a region that agrees with a face; None when there is none."""
-    if found.similarity[i] < WITNESS_SIMILARITY or found.margin[i] < WITNESS_MARGIN:
-        return None
-    x, y = (row["x0_px"] + row["x1_px"]) / 2, (row["y0_px"] + row["y1_px"]) / 2
-    around = witness.filter(
-        pl.col("frame_id") == row["frame_id"],
-        pl.col("candidate") == found.best[i],
-        pl.lit(x).is_between("x0_px", "x1_px"),
-        pl.lit(y).is_between("y0_px", "y1_px"),
+def _with_witness(labels: pl.DataFrame, found: match.Match, number, witness) -> pl.DataFrame:
+    """Name those faces that a region agrees with, first come first served in each frame."""
+    best = pl.Series("best", found.best, dtype=pl.String).gather(pl.Series(number))
+    may = (found.similarity >= WITNESS_SIMILARITY) & (found.margin >= WITNESS_MARGIN)
+    spots = witness.select("frame_id", "support", "margin", pl.col(BOX), best="candidate")
+    x, y = (pl.col("x0_px") + pl.col("x1_px")) / 2, (pl.col("y0_px") + pl.col("y1_px")) / 2
+    agreed = (
+        labels.with_columns(best, row=pl.int_range(pl.len()), may=pl.Series(may[number]))
+        .filter(pl.col("character").is_null(), "may")
+        .join(spots, on=["frame_id", "best"], maintain_order="left_right", suffix="_spot")
+        .filter(x.is_between("x0_px_spot", "x1_px_spot"), y.is_between("y0_px_spot", "y1_px_spot"))
+        .unique("row", keep="first", maintain_order=True)
     )
-    if not around.height:
-        return None
+    if agreed.is_empty():
+        return labels
     chance = match.confidence(
-        around["support"].to_numpy(), around["margin"].to_numpy(), drawn.WEIGHT
+        agreed["support"].to_numpy(), agreed["margin_spot"].to_numpy(), drawn.WEIGHT
     )
-    return float(chance[0])
+    taken = set(labels.drop_nulls("character").select("frame_id", "character").iter_rows())
+    name, sure = labels["character"].to_list(), labels["confidence"].to_numpy().copy()
+    for row, frame_id, character, one in zip(
+        *(agreed[c] for c in ("row", "frame_id", "best")), chance, strict=True
+    ):
+        if (frame_id, character) not in taken:
+            taken.add((frame_id, character))
+            name[row], sure[row] = character, one
+    return labels.with_columns(
+        pl.Series("character", name, dtype=pl.String), pl.Series("confidence", sure)
+    )
 
 
-def _region_label(row: dict, cast: Cast) -> dict:
+def _frames_of(face: pl.DataFrame, num_tracks: int, number: np.ndarray) -> list[set]:
+    """In which frames each track is seen."""
+    seen: list[set] = [set() for _ in range(num_tracks)]
+    for frame_id, i in zip(face["frame_id"], number.tolist(), strict=True):
+        seen[i].add(frame_id)
+    return seen
+
+
+def _region_labels(region: pl.DataFrame, cast: Cast) -> pl.DataFrame:
+    """Labels of accepted regions."""
+    chance = match.confidence(
+        region["support"].to_numpy(), region["margin"].to_numpy(), drawn.WEIGHT
+    )
     is_alone = cast.num_pictured == 1
-    chance = match.confidence(np.float32(row["support"]), np.float32(row["margin"]), drawn.WEIGHT)
-    return {
-        "subject_id": row["region_id"],
-        "subject_type": "region",
-        "character": row["candidate"],
-        **{c: row[c] for c in ("frame_id", "shot_index", *BOX)},
-        "distance": 1 - row["similarity"],
-        "margin": None if is_alone else row["margin"],
-        "confidence": float(chance),
-        "source": "reference",
-    }
+    return region.select(
+        pl.col("region_id").alias("subject_id"),
+        pl.lit("region").alias("subject_type"),
+        pl.col("candidate").alias("character"),
+        "frame_id",
+        "shot_index",
+        *BOX,
+        (1 - pl.col("similarity")).cast(pl.Float32).alias("distance"),
+        (pl.lit(None) if is_alone else pl.col("margin")).cast(pl.Float32).alias("margin"),
+        pl.Series("confidence", chance, dtype=pl.Float32),
+        pl.lit("reference").alias("source"),
+    )
 
 
 def _track_row(track_id: str, faces: pl.DataFrame, vector: np.ndarray, quality: np.ndarray) -> dict:
@@ -222,7 +326,3 @@ def _track_row(track_id: str, faces: pl.DataFrame, vector: np.ndarray, quality: 
         "best_face_id": faces["face_id"][int(np.argmax(quality))],
         "embedding": track.mean_of_best(vector, quality),
     }
-
-
-def _vectors(face: pl.DataFrame) -> np.ndarray:
-    return np.array(face["embedding"].to_list(), dtype=np.float32)

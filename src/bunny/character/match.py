@@ -1,7 +1,8 @@
 """Who a face is, from stored embeddings alone: open set, with a margin, one face a name and frame.
 
-Similarities are on the common scale of `embed.to_similarity`. A face below the threshold, or whose
-two best candidates lie too close, stays unknown.
+Similarities are on the common scale of `embed.to_similarity`. A track below the threshold, or whose
+two best candidates lie too close, stays unknown. Of a track count its embedding and all its good
+views; of a character, each picture and their mean.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,8 @@ from bunny.character import embed
 # Logistic of the chance that the best candidate is right; see `confidence`.
 FACE_WEIGHT = (12.0, 0.40, 4.0, 0.10)  # slope, centre of similarity; slope, centre of margin
 NO_RIVAL = 2.0  # margin when there is nobody else to be
+GOOD_SHARE = 0.5  # of the quality of a track's best view, from which a view counts
+UPPER_SHARE = 0.75  # of a track's good views are less like a character than what counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,24 +49,72 @@ def compare(
     names : list of str
         Sorted.
     similarity : np.ndarray, shape (n, len(names)), float32
-        To the nearest of a character's references or to their mean, whichever is nearer: the mean
-        is the better portrait when the references agree, one of them when they do not.
+        Halfway between that to the nearest of a character's references and that to their mean.
+
+    Notes
+    -----
+    The nearest alone grows with the number of references for strangers too: 0.1 % of strangers
+    pass 0.30 with one press photo and 0.33 with ten, 0.31 halfway. The mean alone is no portrait
+    when the references differ.
     """
     names = sorted(reference)
     columns = []
     for name in names:
         views = np.asarray(reference[name], dtype=np.float32)
-        views = np.vstack([views, embed.to_unit(views.mean(axis=0))[None]])
-        columns.append((embedding @ views.T).max(axis=1))
+        mean = embed.to_unit(views.mean(axis=0))
+        columns.append(((embedding @ views.T).max(axis=1) + embedding @ mean) / 2)
     cosine = np.stack(columns, axis=1) if names else np.empty((len(embedding), 0), np.float32)
     return names, embed.to_similarity(cosine, recogniser)
+
+
+def compare_tracks(
+    portrait: np.ndarray,
+    view: np.ndarray,
+    number: np.ndarray,
+    quality: np.ndarray,
+    reference: Mapping[str, np.ndarray],
+    recogniser: str,
+) -> tuple[list[str], np.ndarray]:
+    """Similarity of tracks to characters, from all their good views.
+
+    Parameters
+    ----------
+    portrait : np.ndarray, shape (n, d)
+        Embedding of each track.
+    view : np.ndarray, shape (m, d)
+        Embeddings of their faces.
+    number : np.ndarray, shape (m,), int
+        Which track each view is of; every track has one at least.
+    quality : np.ndarray, shape (m,)
+        From `track.view_quality`; of a track count views at least half as good as its best.
+    reference, recogniser
+        As for `compare`.
+
+    Returns
+    -------
+    names : list of str
+    similarity : np.ndarray, shape (n, len(names)), float32
+        Halfway between that of the portrait and the upper quartile of the views': a wrong view
+        alone cannot name a track, and views turned away do not speak against a clear one.
+    """
+    names, whole = compare(portrait, reference, recogniser)
+    if not names or not len(view):
+        return names, whole
+    best = np.zeros(len(portrait))
+    np.maximum.at(best, number, quality)
+    is_good = quality >= GOOD_SHARE * best[number]
+    number, each = number[is_good], compare(view[is_good], reference, recogniser)[1]
+    count = np.bincount(number, minlength=len(portrait))
+    at = np.cumsum(count) - count + np.ceil(UPPER_SHARE * (count - 1)).astype(np.int64)
+    upper = [column[np.lexsort((column, number))][at] for column in each.T]
+    return names, (whole + np.stack(upper, axis=1)) / 2
 
 
 def decide(
     names: Sequence[str],
     similarity: np.ndarray,
     *,
-    threshold: float,
+    threshold: float | np.ndarray,
     min_margin: float,
     weight: tuple[float, float, float, float] = FACE_WEIGHT,
 ) -> Match:
@@ -73,7 +124,9 @@ def decide(
     ----------
     names : sequence of str, length k
     similarity : np.ndarray, shape (n, k)
-    threshold, min_margin : float
+    threshold : float or np.ndarray, shape (n,)
+        Inclusive.
+    min_margin : float
         Inclusive.
     """
     count = len(similarity)

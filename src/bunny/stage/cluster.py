@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from bunny.character import cluster as person
-from bunny.character import picture, track
+from bunny.character import picture
 from bunny.scene import cluster as scene
 from bunny.scene import embed
 from bunny.stage import contract
@@ -27,7 +27,7 @@ class Cluster(contract.BaseStage):
     """Groups frames into scenes, characters inside scenes, unknown faces into persons."""
 
     name = "cluster"
-    version = 1
+    version = 2
     reads = ("frame", "face", "label")
     writes = ("cluster", "embedding")
 
@@ -45,7 +45,8 @@ class Cluster(contract.BaseStage):
         label, face = self.read("label"), self.read("face")
         kept = label.join(frame, on="frame_id", how="semi", maintain_order="left")
         characters = character_rows(kept, face, scenes)
-        unknown = unknown_rows(label, face, self.config.clustering.character_threshold)
+        wanted = self.config.clustering
+        unknown = unknown_rows(label, face, wanted.character_threshold, wanted.unknown_method)
         failed = embedding["error"].is_not_null().sum()
         rows = store.from_rows("cluster", [*scenes, *characters, *unknown])
         return contract.Work(
@@ -163,8 +164,10 @@ def character_rows(label: pl.DataFrame, face: pl.DataFrame, scenes: list[dict]) 
     return rows
 
 
-def unknown_rows(label: pl.DataFrame, face: pl.DataFrame, threshold: float) -> list[dict]:
-    """Clusters of faces that have no name, e.g. `person-01`.
+def unknown_rows(
+    label: pl.DataFrame, face: pl.DataFrame, threshold: float, method: str
+) -> list[dict]:
+    """Clusters of faces that have no name, e.g. `person-01`, by `character.cluster.group_faces`.
 
     A face inside an accepted region of its frame is that drawn character's own and left out.
     """
@@ -172,25 +175,17 @@ def unknown_rows(label: pl.DataFrame, face: pl.DataFrame, threshold: float) -> l
     nameless = names.filter(pl.col("character").is_null()).rename({"subject_id": "face_id"})
     unknown = face.join(nameless, on="face_id", how="semi").drop_nulls("embedding")
     unknown = unknown.join(_inside_regions(unknown, label), on="face_id", how="anti")
-    if not unknown.height:
-        return []
-    tracks = list(unknown.sort("track_id", "face_id").partition_by("track_id", maintain_order=True))
-    vectors = np.stack([_track_vector(one) for one in tracks])
-    counts = np.array([one.height for one in tracks])
-    group, similarity = person.group_unknown(
-        vectors, counts, unknown["recogniser"][0], max(0.0, threshold)
-    )
+    found = person.group_faces(unknown, threshold=max(0.0, threshold), method=method)
     return [
         {
             "item_id": face_id,
             "level": "unknown",
             "shot_index": shot_index,
-            "cluster_id": None if group[i] == person.NOISE else f"person-{group[i] + 1:02d}",
-            "similarity": None if group[i] == person.NOISE else float(similarity[i]),
-            "is_noise": bool(group[i] == person.NOISE),
+            "cluster_id": None if group == person.NOISE else f"person-{group + 1:02d}",
+            "similarity": similarity,
+            "is_noise": group == person.NOISE,
         }
-        for i, one in enumerate(tracks)
-        for face_id, shot_index in one.select("face_id", "shot_index").rows()
+        for face_id, shot_index, group, similarity in found.rows()
     ]
 
 
@@ -202,12 +197,6 @@ def _inside_regions(face: pl.DataFrame, label: pl.DataFrame) -> pl.DataFrame:
     return both.filter(
         x.is_between("x0_px_region", "x1_px_region"), y.is_between("y0_px_region", "y1_px_region")
     ).select("face_id")
-
-
-def _track_vector(faces: pl.DataFrame) -> np.ndarray:
-    measures = (faces[c].to_numpy() for c in ("score", "yaw", "size_px", "sharpness"))
-    vectors = np.array(faces["embedding"].to_list(), dtype=np.float32)
-    return track.mean_of_best(vectors, track.view_quality(*measures))
 
 
 def _note(rows: pl.DataFrame) -> str:

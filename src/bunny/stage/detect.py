@@ -9,14 +9,15 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import polars as pl
 
-from bunny.character import detect, drawn, embed, label, picture, reference
+from bunny.character import detect, drawn, embed, figure, label, picture, proposal, reference
 from bunny.stage import contract, extra
 from bunny.stage.fill import fill
 from bunny.table import store
@@ -28,9 +29,11 @@ class Detect(contract.BaseStage):
     """Finds faces and regions, follows faces, matches both with the references."""
 
     name = "detect"
-    version = 2
+    version = 3
     reads = ("frame", "shot", "film")
-    writes = ("label", "face", "track", "region", "reference", "extra_frame")
+    writes = (
+        *("label", "face", "track", "region", "reference", "extra_frame", "pair", "calibration"),
+    )
     uses_references = True
 
     def settings(self) -> dict:
@@ -61,15 +64,20 @@ class Detect(contract.BaseStage):
         looked_at = frame.filter(~pl.col("frame_id").is_in(broken["frame_id"].to_list()))
         counts = looked_at.group_by("shot_index").agg(pl.len().alias("num_frames"))
         setting = self._label_setting()
+        learned = label.learn(face, tracks, cast, setting, self.config.seed)
+        region = figure.link_regions(region, frame, self._film_id(frame))
         region = drawn.vote(region.lazy(), counts.lazy(), min_margin=setting.drawn_margin).collect()
-        labels = label.decide(face, tracks, region, cast, setting)
+        labels = label.decide(face, tracks, region, cast, setting, learned)
+        calibration = label.calibration_row(setting, learned)
         tables = {
             "label": store.from_rows("label", labels),
-            "face": store.check("face", face),
+            "face": store.check("face", pl.concat([face, broken], how="diagonal_relaxed")),
             "track": store.from_rows("track", tracks),
             "region": store.check("region", region),
             "reference": known,
             "extra_frame": more,
+            "pair": store.check("pair", learned.pair),
+            "calibration": store.from_rows("calibration", [calibration] if frame.height else []),
         }
         return contract.Work(
             tables=tables,
@@ -80,16 +88,16 @@ class Detect(contract.BaseStage):
 
     # -- models, each loaded once and only when there is something to do ----------------------
 
-    @property
+    @cached_property
     def _detector(self) -> detect.Detector:
-        """One a thread: OpenCV's networks are not to be shared."""
-        if not hasattr(self._own, "detector"):
-            name = self.config.detection.face_detection_model
-            self._own.detector = detect.load_detector(name)
-        return self._own.detector
+        wanted = self.config.detection
+        return detect.load_detector(
+            wanted.face_detection_model, has_small_faces=wanted.has_small_faces
+        )
 
     @property
     def _recogniser(self) -> embed.Recogniser:
+        """One a thread: OpenCV's networks are not to be shared."""
         if not hasattr(self._own, "recogniser"):
             self._own.recogniser = embed.load_recogniser(self._recogniser_name)
         return self._own.recogniser
@@ -109,10 +117,11 @@ class Detect(contract.BaseStage):
 
     # -- measuring ----------------------------------------------------------------------------
 
-    def _models(self) -> dict[str, str]:
+    def _models(self) -> dict[str, Any]:
         return {
             "detector": self.config.detection.face_detection_model,
             "recogniser": self._recogniser_name,
+            "has_small_faces": self.config.detection.has_small_faces,
         }
 
     def _references(self) -> pl.DataFrame:
@@ -227,8 +236,11 @@ class Detect(contract.BaseStage):
                 "score": face.score,
                 "landmark": face.landmark.ravel(),
                 "yaw": face.yaw,
+                "pitch": face.pitch,
+                "mouth": face.mouth,
                 "size_px": face.size_px,
                 "sharpness": face.sharpness,
+                "brightness": face.brightness,
                 "recogniser": self._recogniser_name,
                 "embedding": self._recogniser(image, face),
             }
@@ -243,38 +255,54 @@ class Detect(contract.BaseStage):
             "frame": contract.table_hash(self.input_dir, "frame"),
             "references": self.source["reference_hash"],
             "used": known.filter(pl.col("error").is_null())["reference_id"].to_list(),
+            "models": [self.config.detection.drawn_detector, self.config.detection.drawn_embedding],
         }
         shards = self.shards("region", depends)
         if shards.has_all(frame.height, self.config.pipeline.shard_size):
             advance(frame.height)
             return shards.collect("region")
-        _ = self._net  # loaded before threads ask for it
         with picture.worker_pool(self.num_workers) as pool:
-            looks = self._looks(known, pool)
-            mean = self._mean_window(frame, shards.folder / "mean.npy", pool)
+            name, find = self._finder(frame, known, shards.folder, pool)
             fill(
                 shards,
                 frame,
                 self.config.pipeline.shard_size,
-                lambda row: {"region": self._region_rows(row, mean, looks)},
+                lambda row: {"region": self._region_rows(row, name, find)},
                 pool,
                 tables=["region"],
                 advance=advance,
             )
         return shards.collect("region")
 
-    def _looks(self, known: pl.DataFrame, pool: Executor) -> dict[str, np.ndarray]:
-        """Features of every usable reference picture, by character; people too, as rivals."""
+    def _finder(
+        self, frame: pl.DataFrame, known: pl.DataFrame, folder: Path, pool: Executor
+    ) -> tuple[str, Callable[[np.ndarray], list[drawn.Candidate]]]:
+        """What looks for the characters in a picture, and its name."""
+        wanted = self.config.detection
+        if wanted.drawn_detector:
+            from bunny.character.guided import GuidedNet
+
+            net = GuidedNet(wanted.drawn_detector, wanted.drawn_embedding)
+            looks = self._looks(known, pool, net.describe_reference)
+            return net.name, partial(net.find_candidates, reference=looks)
+        _ = self._net  # loaded before threads ask for it
+        found = self._looks(known, pool, partial(drawn.describe_reference, self._net))
+        stacked = {name: np.vstack(features) for name, features in found.items()}
+        mean = self._mean_window(frame, folder / "mean.npy", pool)
+        return picture.NAME, lambda image: proposal.search(self._net, image, mean, stacked)
+
+    def _looks(
+        self, known: pl.DataFrame, pool: Executor, describe: Callable[[np.ndarray], Any]
+    ) -> dict[str, list[Any]]:
+        """Every usable reference picture described, by character; people too, as rivals."""
         usable = set(known.filter(pl.col("error").is_null())["reference_id"].to_list())
         listed = reference.list_sources(Path(self.source["references"]))
         sources = [source for source in listed if source.reference_id in usable]
-        looks: dict[str, list[np.ndarray]] = {}
-        for source, feature in zip(sources, pool.map(self._look, sources), strict=True):
-            looks.setdefault(source.character, []).append(feature)
-        return {name: np.vstack(features) for name, features in looks.items()}
-
-    def _look(self, source: reference.Source) -> np.ndarray:
-        return drawn.describe_reference(self._net, reference.read_picture(source.path))
+        pictures = (reference.read_picture(source.path) for source in sources)
+        looks: dict[str, list[Any]] = {}
+        for source, look in zip(sources, pool.map(describe, pictures), strict=True):
+            looks.setdefault(source.character, []).append(look)
+        return looks
 
     def _mean_window(self, frame: pl.DataFrame, path: Path, pool: Executor) -> np.ndarray:
         """What all windows of the film share; measured once, from frames spread over it."""
@@ -293,13 +321,14 @@ class Detect(contract.BaseStage):
         image = self._read(frame)
         return None if image is None else drawn.mean_window(self._net, image)
 
-    def _region_rows(self, frame: Mapping, mean: np.ndarray, looks: Mapping) -> list[dict]:
+    def _region_rows(
+        self, frame: Mapping, name: str, find: Callable[[np.ndarray], list[drawn.Candidate]]
+    ) -> list[dict]:
         image = self._read(frame)
         if image is None:
             return []
         height, width = image.shape[:2]
         scale = np.array([width, height, width, height], dtype=np.float32)
-        found = drawn.find_candidates(drawn.describe(self._net, image), mean, looks)
         return [
             {
                 "region_id": f"{frame['frame_id']}-r{i:02d}",
@@ -309,9 +338,9 @@ class Detect(contract.BaseStage):
                 **dict(zip(label.BOX, (one.box * scale).tolist(), strict=True)),
                 "similarity": one.similarity,
                 "margin": one.margin,
-                "model": picture.NAME,
+                "model": name,
             }
-            for i, one in enumerate(found)
+            for i, one in enumerate(find(image))
         ]
 
     def _read(self, frame: Mapping) -> np.ndarray | None:
@@ -341,6 +370,8 @@ class Detect(contract.BaseStage):
             min_margin=wanted.min_margin,
             drawn_threshold=wanted.drawn_threshold,
             drawn_margin=wanted.drawn_margin,
+            calibration=wanted.calibration,
+            is_adapted=wanted.is_adapted,
         )
 
     @staticmethod

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 NOBODY = "nobody known"
 MAX_NAMES = 16
+BIN = 0.05  # of similarity, in a histogram
+PAIR_KIND = {"same-track": "one person (same track)", "same-frame": "two people (same frame)"}
+SAME = 0.005  # two thresholds that differ by less are one line
 
 
 def plot_similarity(label: pl.DataFrame, face_threshold: float, region_threshold: float) -> ggplot:
@@ -54,6 +57,52 @@ def plot_similarity(label: pl.DataFrame, face_threshold: float, region_threshold
             subtitle="dashed: the threshold from which a name is given",
         )
         + style.theme(1.4 + 0.3 * points.select("kind", "name").n_unique())
+    )
+
+
+def plot_calibration(pair: pl.DataFrame, calibration: pl.DataFrame, configured: float) -> ggplot:
+    """How alike one person's faces and two people's faces are in this film, with the thresholds.
+
+    Parameters
+    ----------
+    pair : pl.DataFrame
+        Table pair; where vectors were adapted to the film, their similarities are shown.
+    calibration : pl.DataFrame
+        Table calibration; its row for faces gives the threshold that holds.
+    configured : float
+        `detection.similarity_threshold`.
+    """
+    row = calibration.filter(pl.col("route") == "face")
+    if pair.is_empty() or row.is_empty():
+        return style.nothing("no two clear faces of one track or one frame to compare")
+    import plotnine as p9
+
+    points = pair.select(
+        similarity=pl.coalesce("adapted_similarity", "similarity").cast(pl.Float64),
+        kind=pl.col("kind").cast(pl.String).replace(PAIR_KIND),
+    )
+    holds = float(row["threshold"][0])
+    lines = pl.DataFrame(
+        {"at": [configured, holds], "which": ["as configured", "for this film"]}
+    ).filter(pl.Series([abs(configured - holds) > SAME, True]))
+    colour = dict(zip(PAIR_KIND.values(), (style.GOOD, style.BAD), strict=True))
+    dash = {"as configured": "dotted", "for this film": "dashed"}
+    counts = dict(points.group_by("kind").len().iter_rows())
+    said = ", ".join(f"{counts.get(name, 0)} pairs of {name}" for name in PAIR_KIND.values())
+    return (
+        p9.ggplot(_bins(points), p9.aes("similarity", "share"))
+        + p9.geom_col(p9.aes(fill="kind"), position="identity", alpha=0.6, width=BIN)
+        + p9.geom_vline(p9.aes(xintercept="at", linetype="which"), lines, color=style.INK, size=0.8)
+        + p9.scale_fill_manual(values=colour)
+        + p9.scale_linetype_manual(values=dash)
+        + p9.scale_y_continuous(labels=lambda values: [f"{100 * v:.0f} %" for v in values])
+        + p9.labs(
+            x="cosine similarity of two faces (1 is the same picture)",
+            y="share of pairs",
+            title=f"Faces of this film among themselves: named from {holds:.2f}",
+            subtitle=said,
+        )
+        + style.theme(3.2)
     )
 
 
@@ -102,6 +151,20 @@ def plot_captions(caption: pl.DataFrame) -> ggplot:
             subtitle=f"{words.height} captions, {distinct} different",
         )
         + style.theme(2.4)
+    )
+
+
+def _bins(points: pl.DataFrame) -> pl.DataFrame:
+    """Shares of pairs by similarity, each kind by itself."""
+    at = (pl.col("similarity") / BIN).floor().clip(-1 / BIN, 1 / BIN - 1)
+    return (
+        points.group_by("kind", at=at)
+        .len("pairs")
+        .with_columns(
+            similarity=(pl.col("at") + 0.5) * BIN,
+            share=pl.col("pairs") / pl.col("pairs").sum().over("kind"),
+        )
+        .sort("kind", "at")
     )
 
 

@@ -1,0 +1,83 @@
+"""Pairs of faces that a film itself says something about."""
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bunny.character import pair
+from bunny.table import store
+
+ANNA, BEN, CARL = np.eye(3, dtype=np.float32)
+
+
+def make_face(frame, track, vector, *, x=0.0, sharpness=200.0, number=0):
+    """A row of table face with what pairs are picked by."""
+    return {
+        "face_id": f"f{frame:02d}-{number:02d}", "frame_id": f"f{frame:02d}",
+        "shot_index": frame // 10, "track_id": f"t{track:02d}",
+        "x0_px": x, "y0_px": 0.0, "x1_px": x + 112, "y1_px": 112.0, "detector": "yunet",
+        "score": 0.9, "landmark": np.zeros(10), "yaw": 0.0, "size_px": 112.0,
+        "sharpness": sharpness, "recogniser": "sface", "embedding": vector,
+    }  # fmt: skip
+
+
+def _pairs(faces, kind, **options):
+    rows = pair.collect_pairs(store.from_rows("face", faces), **options)
+    store.check("pair", rows)
+    return [
+        (one[:3], other[:3], round(value, 3))
+        for name, one, other, value in rows.select(
+            "kind", "one_id", "other_id", "similarity"
+        ).iter_rows()
+        if name == kind
+    ]
+
+
+def test_a_track_gives_its_first_middle_and_last_view():
+    half = np.array([0.6, 0.8, 0], np.float32)
+    faces = [make_face(i, 0, vector) for i, vector in enumerate([ANNA, ANNA, half, BEN])]
+    assert _pairs(faces, "same-track") == [
+        ("f00", "f02", 0.6), ("f00", "f03", 0.0), ("f02", "f03", 0.8),
+    ]  # fmt: skip
+    assert _pairs(faces[:2], "same-track") == [("f00", "f01", 1.0)]
+    assert _pairs(faces[:1], "same-track") == []
+
+
+def test_two_tracks_give_one_pair_where_both_are_clearest():
+    faces = [make_face(i, 0, ANNA, sharpness=100 if i == 1 else 20) for i in range(3)]
+    faces += [make_face(i, 1, BEN, x=300, number=1, sharpness=20 + i) for i in range(3)]
+    faces += [make_face(9, 1, BEN), make_face(9, 0, ANNA, x=300, number=1, sharpness=29)]
+    found = _pairs(faces, "same-frame")
+    assert found == [("f09", "f09", 0.0)]  # there the less clear one has 29, elsewhere 22 at most
+
+
+def test_smears_and_one_face_found_twice_are_left_out():
+    seen = [make_face(0, 0, ANNA)]
+    assert _pairs([*seen, make_face(0, 1, BEN, x=300, number=1)], "same-frame")
+    assert not _pairs([*seen, make_face(0, 1, BEN, x=300, number=1, sharpness=3)], "same-frame")
+    assert not _pairs([*seen, make_face(0, 1, BEN, x=20, number=1)], "same-frame")
+
+
+@given(st.integers(1, 5), st.integers(0, 9))
+def test_a_limit_is_kept_and_drawing_is_repeatable(most, seed):
+    rng = np.random.default_rng(0)
+    faces = [make_face(f, t, rng.normal(size=3).astype(np.float32) / 4, x=200.0 * t, number=t)
+             for f in range(3) for t in range(4)]  # fmt: skip
+    face = store.from_rows("face", faces)
+    rows = pair.collect_pairs(face, max_pairs=most, seed=seed)
+    assert rows.group_by("kind").len()["len"].max() <= most
+    shuffled = face.sample(fraction=1, shuffle=True, seed=seed)
+    assert rows.equals(pair.collect_pairs(shuffled, max_pairs=most, seed=seed))
+
+
+def test_no_face_is_no_pair():
+    rows = pair.collect_pairs(store.from_rows("face", []))
+    assert rows.height == 0 and store.check("pair", rows).height == 0
+
+
+def test_overlap_by_hand():
+    boxes = {f"{c}{s}": [v] for s, box in (("", (0, 0, 2, 2)), ("_other", (1, 1, 3, 3)))
+             for c, v in zip(pair.BOX, box, strict=True)}  # fmt: skip
+    assert pair.overlap_other(pl.DataFrame(boxes)) == pytest.approx([1 / 7])
