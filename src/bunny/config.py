@@ -117,13 +117,15 @@ class Detection(_Section):
     min_face_score: float = Field(0.7, ge=0, le=1)
     min_face_px: int = Field(24, ge=4, le=4000)
     max_faces_per_frame: int = Field(20, ge=1, le=1000)
-    similarity_threshold: float = Field(0.40, ge=-1, le=1)
+    similarity_threshold: float = Field(0.38, ge=-1, le=1)
     min_margin: float = Field(0.05, ge=0, le=2)
     calibration: Literal["film", "fixed"] = "film"
     is_adapted: bool = True
     is_drawn_enabled: bool = True
     drawn_threshold: float = Field(0.45, ge=-1, le=1)
     drawn_margin: float = Field(0.10, ge=0, le=2)
+    drawn_detector: str = ""
+    drawn_embedding: str = ""
 
 
 class Clustering(_Section):

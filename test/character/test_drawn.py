@@ -80,10 +80,11 @@ def _draw_figure(image, middle):
         cv2.circle(image, (x + side, y - 25), 5, (20, 20, 20), -1)
 
 
-def _regions(*rows):
+def _regions(*rows, track_id=None):
     columns = ["region_id", "shot_index", "candidate", "similarity", "margin"]
     types = {"shot_index": pl.Int32, "similarity": pl.Float32, "margin": pl.Float32}
-    return pl.LazyFrame(rows, schema=columns, orient="row").cast(types)
+    ids = pl.Series("track_id", track_id or [None] * len(rows), dtype=pl.String)
+    return pl.LazyFrame(rows, schema=columns, orient="row").cast(types).with_columns(ids)
 
 
 FRAMES = pl.LazyFrame(
@@ -102,6 +103,21 @@ def test_a_doubtful_lead_does_not_vote():
     region = _regions(("a", 0, "x", 0.6, 0.2), ("b", 0, "x", 0.6, 0.05))
     voted = drawn.vote(region, FRAMES, min_margin=0.1).collect()
     assert voted["support"].to_list() == pytest.approx([0.375, 0.075])
+
+
+def test_a_track_votes_for_itself_however_late_it_enters():
+    region = _regions(
+        *[(i, 0, "x", 0.6, 0.2) for i in "abc"], ("d", 0, "x", 0.6, 0.2), track_id=list("ssst")
+    )
+    many = FRAMES.with_columns(num_frames=pl.lit(20))
+    voted = drawn.vote(region, many, min_margin=0.1).collect()
+    # three frames in a row keep 0.6; one alone is taken as three: 0.6 / 2 + 0.6 / 3 / 2 = 0.4
+    assert voted["support"].to_list() == pytest.approx([0.6, 0.6, 0.6, 0.4])
+
+
+def test_a_track_of_one_frame_in_a_shot_of_one_is_no_accident():
+    voted = drawn.vote(_regions(("a", 1, "x", 0.6, 0.2), track_id=["t"]), FRAMES, min_margin=0.1)
+    assert voted.collect()["support"].to_list() == pytest.approx([0.6])
 
 
 def _selected(support, margin=0.1, num=2, characters=("x",)):

@@ -23,10 +23,14 @@ NAME = "efficientnet-lite0"
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Windows of one picture: `box` (n, 4) in shares of width and height, `feature` (n, 1280)."""
+    """Windows of one picture: `box` (n, 4) in shares of width and height, `feature` (n, 1280).
+
+    `is_small` (n,) bool marks those too coarse to tell by; None: none is.
+    """
 
     box: np.ndarray
     feature: np.ndarray
+    is_small: np.ndarray | None = None
 
 
 class PictureNet:

@@ -1,0 +1,123 @@
+"""Drawn characters by hub models: tiny ones with random weights, saved to a folder here."""
+
+import numpy as np
+import pytest
+
+from bunny.character import drawn, guided
+from bunny.error import UserError
+
+SIDE = 64
+
+
+def _save_detector(folder):
+    from transformers import Owlv2Config, Owlv2ForObjectDetection
+
+    part = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+    }
+    config = Owlv2Config(
+        text_config={**part, "vocab_size": 99, "bos_token_id": 1, "eos_token_id": 2},
+        vision_config={**part, "image_size": SIDE, "patch_size": 16},
+        projection_dim=32,
+    )
+    net = Owlv2ForObjectDetection(config)
+    head = net.class_head
+    for layer in (net.box_head.dense2, head.logit_shift, head.logit_scale):
+        layer.weight.data.zero_()  # random ones give boxes without area and chances of 0 or 1
+        layer.bias.data.zero_()
+    net.save_pretrained(folder)
+
+
+def _save_embedder(folder):
+    from transformers import Dinov2Config, Dinov2Model
+
+    config = Dinov2Config(
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, image_size=56, patch_size=14
+    )
+    Dinov2Model(config).save_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    import torch
+
+    torch.manual_seed(0)
+    made = {name: tmp_path_factory.mktemp("model") / name for name in ("owl", "dino")}
+    _save_detector(made["owl"])
+    _save_embedder(made["dino"])
+    (made["owl"] / "README.md").write_text("---\nlicense: apache-2.0\ntags: []\n---\n# Owl\n")
+    return {name: str(path) for name, path in made.items()}
+
+
+def _picture(seed, height=48, width=80):
+    return np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("embedding", ["", "dino"])
+def test_folders_give_candidates_of_the_common_form(folders, embedding):
+    net = guided.GuidedNet(folders["owl"], folders.get(embedding, ""))
+    image = _picture(0)
+    look = {"ann": [net.describe_reference(image)], "ben": [net.describe_reference(_picture(1))]}
+    assert (look["ann"][0].embedding is None) == (embedding == "")
+    found = net.find_candidates(image, look)
+    assert found and all(isinstance(one, drawn.Candidate) for one in found)
+    for one in found:
+        assert one.box.shape == (4,) and (one.box >= 0).all() and (one.box <= 1).all()
+        assert (one.box[2:] - one.box[:2] >= guided.MIN_SIDE).all()
+        assert drawn.FLOOR <= one.similarity <= 1 and one.margin > 0
+
+
+def test_the_query_is_what_transformers_own_route_takes(folders):
+    import torch
+
+    net = guided.GuidedNet(folders["owl"])
+    image, other = _picture(0, SIDE, SIDE), _picture(1, SIDE, SIDE)  # square: nothing is padded
+    query = net.describe_reference(other).query
+    _, chance = net._propose(image, query[None])
+    pixels = [
+        torch.from_numpy(guided._prepare(i, SIDE, guided.CLIP_MEAN, guided.CLIP_SCALE))
+        for i in (image, other)
+    ]
+    with torch.inference_mode():
+        whole = net._detector.image_guided_detection(*pixels).logits[0, :, 0]
+    wanted = torch.sigmoid(whole).numpy()
+    assert len(chance) and all(np.isclose(wanted, c, atol=1e-5).any() for c in chance[:, 0])
+
+
+def test_a_picture_is_most_like_itself_to_the_embedder(folders):
+    net = guided.GuidedNet(folders["owl"], folders["dino"])
+    whole = np.array([0, 0, 1, 1], np.float32)
+    one, again = net._embed(_picture(0), [whole, whole])
+    assert one @ again == pytest.approx(1, abs=1e-5) and one.shape == (32,)
+
+
+def test_nobody_asked_for_nobody_found(folders):
+    assert guided.GuidedNet(folders["owl"]).find_candidates(_picture(0), {}) == []
+
+
+def test_boxes_come_from_the_padded_square_to_shares_of_the_picture():
+    # a 200x100 picture is padded to 200x200: its lower half is nothing
+    box = np.array([[0.5, 0.25, 0.5, 0.25], [0.5, 0.5, 1, 1]], np.float32)
+    assert guided._to_shares(box, (100, 200, 3)).tolist() == [
+        [0.25, 0.25, 0.75, 0.75],
+        [0, 0, 1, 1],
+    ]
+
+
+def test_names_and_licences_are_known(folders):
+    net = guided.GuidedNet(folders["owl"], folders["dino"])
+    assert net.name == "owl+dino"
+    assert net.licence == {folders["owl"]: "apache-2.0", folders["dino"]: "unknown"}
+    assert guided.licence_of("facebook/dinov2-small") == "apache-2.0"
+
+
+def test_what_is_no_such_model_is_refused_in_one_sentence(folders, tmp_path):
+    with pytest.raises(UserError, match=r"drawn_detector: expected a folder or a hub id"):
+        guided.GuidedNet(str(tmp_path / "none" / "such"))
+    with pytest.raises(UserError, match=r"expected an OWLv2 model, .*dino is dinov2"):
+        guided.GuidedNet(folders["dino"])
+    with pytest.raises(UserError, match="could not be loaded"):
+        guided.GuidedNet(str(tmp_path))
