@@ -117,6 +117,77 @@ def export_json(
     typer.echo(job.export_json(film, data_dir, output))
 
 
+@export_app.command("set")
+def export_set(
+    film: FilmName = None,
+    form: Annotated[
+        str, typer.Option("--format", help="imagefolder, kohya or webdataset.")
+    ] = "imagefolder",
+    output: Annotated[
+        Path | None, typer.Option(help="Folder to write; default export/<format> of the film.")
+    ] = None,
+    character: Annotated[str | None, typer.Option(help="Whose set, where there are more.")] = None,
+    repeats: Annotated[str, typer.Option(help="auto, or a number for each picture.")] = "auto",
+    captions: Annotated[
+        str | None, typer.Option(help="txt or jsonl, where the format needs none.")
+    ] = None,
+    data_dir: DataDir = None,
+    settings: Settings = None,
+) -> None:
+    """Write a character's training set for another trainer, with its rights."""
+    _export_set(form, film, output, character, repeats, captions, data_dir, settings)
+
+
+def _add_export(form: str, text: str) -> None:
+    """`bunny export <form>`: the same as `bunny export set --format <form>`."""
+
+    @export_app.command(form, help=text)
+    def export_form(
+        film: FilmName = None,
+        output: Annotated[Path | None, typer.Option(help="Folder to write.")] = None,
+        character: Annotated[str | None, typer.Option(help="Whose set.")] = None,
+        repeats: Annotated[str, typer.Option(help="auto, or a number.")] = "auto",
+        captions: Annotated[str | None, typer.Option(help="txt or jsonl, beside.")] = None,
+        data_dir: DataDir = None,
+        settings: Settings = None,
+    ) -> None:
+        _export_set(form, film, output, character, repeats, captions, data_dir, settings)
+
+
+_add_export("imagefolder", "Write a training set as Hugging Face datasets load it.")
+_add_export("kohya", "Write a training set as kohya's sd-scripts read it.")
+_add_export("webdataset", "Write a training set as tar shards.")
+
+
+@app.command()
+def check(
+    what: Annotated[
+        str | None, typer.Argument(help="A folder of training pictures, or a film; the newest.")
+    ] = None,
+    trainer: Annotated[str, typer.Option(help="auto, ours, kohya or imagefolder.")] = "auto",
+    resolution: Annotated[int, typer.Option(min=0, help="Side in px; 0: the folder's.")] = 0,
+    batch_size: Annotated[int, typer.Option(min=0, help="0: the folder's or the settings'.")] = 0,
+    trigger: Annotated[str, typer.Option(help="Word that captions must have.")] = "",
+    data_dir: DataDir = None,
+    settings: Settings = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Say what a trainer will see of a set: pictures, steps, and what it drops or changes."""
+    from bunny import job_set
+
+    checked = job_set.check(
+        what,
+        trainer=trainer,
+        data_dir=data_dir,
+        overrides=settings or [],
+        resolution_px=resolution,
+        batch_size=batch_size,
+        trigger=trigger,
+    )
+    typer.echo(checked.to_json() if as_json else checked.to_text())
+    raise typer.Exit(checked.exit_code)
+
+
 @app.command()
 def doctor(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Say what is there and what is missing, with one line of advice for each."""
@@ -145,6 +216,59 @@ def lab(
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container; it listens on loopback alone
         arguments += ["--allow-root"]
     os.execv(sys.executable, arguments)
+
+
+def _export_set(
+    form: str,
+    film: str | None,
+    output: Path | None,
+    character: str | None,
+    repeats: str,
+    captions: str | None,
+    data_dir: str | None,
+    settings: list[str] | None,
+) -> None:
+    """Export a set as of today and say what its trainer will see."""
+    from datetime import UTC, datetime
+
+    from bunny import job_set
+
+    exported = job_set.export(
+        film,
+        form,
+        output,
+        data_dir=data_dir,
+        overrides=settings or [],
+        character=character,
+        repeats=repeats,
+        captions=captions,
+        date=datetime.now(UTC).date().isoformat(),
+    )
+    typer.echo(exported.to_text())
+
+
+@app.command()
+def characters(
+    film: FilmName = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="PERSON=NAME", help="Name an unknown person, e.g. person-02=anna."),
+    ] = None,
+    add: Annotated[
+        bool, typer.Option("--add", help="NAME is a character there is: more views of it.")
+    ] = False,
+    data_dir: DataDir = None,
+    settings: Settings = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """List who was found in a film, with a picture each; or name an unknown person."""
+    from bunny import job_name, job_people
+
+    if name is None:
+        done = job_people.list_people(film, data_dir, settings or [])
+    else:
+        done = job_name.name_person(film, name, data_dir, settings or [], is_added=add)
+    typer.echo(done.to_json() if as_json else done.to_text())
 
 
 def main() -> None:

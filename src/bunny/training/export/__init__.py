@@ -1,0 +1,1 @@
+"""Training sets as other tools read them: imagefolder, kohya's folders, WebDataset shards."""
