@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from bunny import config, workspace
+from bunny.character import picture as picture_model
 from bunny.table import store
+from bunny.view import variety
 
 FILM_ID = "tiny-0123abcd"
 NUM_SHOTS = 8
@@ -57,6 +59,7 @@ def fill(space: workspace.Workspace) -> workspace.Workspace:
     make_film(space)
     make_people(space)
     make_training(space)
+    make_looks(space)
     return space
 
 
@@ -121,7 +124,8 @@ def make_people(space: workspace.Workspace) -> None:
 
 
 def make_training(space: workspace.Workspace) -> None:
-    """Tables dataset, training_run, training_step, picture and their files."""
+    """Tables candidate, dataset, training_run, training_step, picture and their files."""
+    put(space, "candidate", [candidate_row(n, i) for n, i in enumerate(frame_indices())])
     put(space, "dataset", [dataset_row(n, i) for n, i in enumerate(frame_indices()) if n % 2])
     for n, index in enumerate(frame_indices()):
         if n % 2:
@@ -135,6 +139,17 @@ def make_training(space: workspace.Workspace) -> None:
         rows.append(picture_row(number, prompt, bool(has_adapter), seed))
         picture(space.root / rows[-1]["file"], COLOURS[number % 3], number, (64, 64))
     put(space, "picture", rows)
+
+
+def make_looks(space: workspace.Workspace) -> None:
+    """Vectors of all pictures, as if they had been described before: no network is needed."""
+    rng = np.random.default_rng(3)
+    paths = [*space.root.glob("frame/*.jpg"), *space.root.glob("dataset/*/*.png")]
+    rows = [
+        {"key": variety.key_of(path, picture_model.NAME), "vector": rng.random(8).tolist()}
+        for path in sorted(paths)
+    ]
+    store.write_parquet(space.root / variety.FILE, pl.DataFrame(rows, schema=variety.SCHEMA))
 
 
 def put(space: workspace.Workspace, name: str, rows: list[dict]) -> None:
@@ -349,6 +364,29 @@ def caption_row(index: int, who: str, place: str) -> dict:
     }
 
 
+def candidate_row(number: int, index: int) -> dict:
+    return BOX | {
+        "subject_id": f"{frame_id(index)}-r0",
+        "character": "bunny",
+        "subject_type": "region",
+        "frame_id": frame_id(index),
+        "shot_index": index // 72,
+        "frame_index": index,
+        "timestamp_s": index / 24,
+        "size_px": 40.0,
+        "pose": "frontal" if number % 2 else "left-profile",
+        "shot_size": ("close-up", "medium", "wide")[number % 3],
+        "place": f"scene-{index // 72 % 3:03d}",
+        "light": "medium",
+        "sharpness": 50.0,
+        "confidence": 0.9,
+        "num_others": 0,
+        "is_chosen": number % 2 == 1,
+        "reason": "chosen" if number % 2 else "filtered",
+        "detail": None if number % 2 else "blurred",
+    }
+
+
 def dataset_row(number: int, index: int) -> dict:
     return BOX | {
         "image_id": f"bunny-{number:04d}",
@@ -361,6 +399,9 @@ def dataset_row(number: int, index: int) -> dict:
         "height_px": 64,
         "upscale": 1.6,
         "shot_size": ("close-up", "medium", "wide")[number % 3],
+        "pose": "frontal",
+        "place": f"scene-{index // 72 % 3:03d}",
+        "light": "medium",
         "caption": "bunny in a meadow, medium shot, day",
         "repeats": 1,
         "split": "held-out" if index // 72 == 7 else "train",

@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 
 from bunny.table import store
-from bunny.view import plot_film, plot_people, plot_training, style, variety
+from bunny.view import plot_film, plot_people, plot_training, style
 
 TIMES = pl.DataFrame({"name": ["extract", "filter"], "seconds": [90.0, 0.02]})
 PLOT = {
@@ -15,10 +15,6 @@ PLOT = {
     "captions": lambda t: plot_people.plot_captions(t("caption")),
     "loss": lambda t: plot_training.plot_loss(t("training_step")),
     "drawings": lambda t: plot_training.plot_picture_similarity(t("picture")),
-    "coverage": lambda t: plot_training.plot_coverage(t("dataset"), t("cluster")),
-    "neighbours": lambda t: plot_training.plot_neighbours(
-        variety.nearest(t("dataset"), t("embedding"))
-    ),
 }
 
 
@@ -81,16 +77,3 @@ def test_stage_times_say_the_sum():
     assert (
         plot_film.plot_stage_times(TIMES).labels.title == "Where the time went: 1 min 30 s in all"
     )
-
-
-def test_coverage_counts(table):
-    dataset = table("dataset").head(3).with_columns(shot_size=pl.lit("wide"))
-    cluster = table("cluster")
-    counts = plot_training.coverage(dataset, cluster)
-    assert counts["pictures"].sum() == 3
-    assert set(counts["shot_size"]) == {"wide"}
-
-
-def test_coverage_without_clusters(table):
-    counts = plot_training.coverage(table("dataset"), table("cluster").head(0))
-    assert set(counts["scene"]) == {"no scene"}

@@ -6,9 +6,10 @@ import polars as pl
 import pytest
 
 from bunny import sample, workspace
+from bunny.character import model, picture
 from bunny.config import Config
 from bunny.table import store
-from bunny.view import report, report_model, truth
+from bunny.view import report, report_coverage, report_model, truth
 from bunny.view.report_part import plural, share
 
 MAX_BYTES = 8_000_000
@@ -67,7 +68,11 @@ def test_report_needs_nothing_beside_it(page):
 
 def test_report_says_what_the_tables_say(page):
     assert "18 of 24 (75 %) are good enough" in page
-    assert "12 pictures from 8 shots; 2 are held out" in page
+    assert "2 of 12 pictures are held out" in page
+    assert "12 pictures of bunny from 8 shots, as varied as" in page
+    assert "12 of 15 pose-size cells empty; largest place scene-001, 42 %" in page
+    assert "No left profile (2 wanted): shot 0 (0:00) has 2, dropped as blurred" in page
+    assert "The most alike pairs" in page and "Dropped, though they would fill a gap" in page
     assert "toy base" in page
     assert "drawings are more like the held-out pictures of the character" in page
     assert "0.330 without, 0.680 with" in page
@@ -86,7 +91,7 @@ def test_report_before_any_stage_has_run(empty_space, settings):
 @pytest.mark.parametrize(
     "names",
     [
-        ("film", "reference", "embedding", "training_step"),
+        ("film", "reference", "embedding", "training_step", "candidate"),
         ("shot", "quality", "label", "dataset"),
         ("frame", "cluster", "caption", "training_run", "picture", "face", "region"),
     ],
@@ -110,6 +115,10 @@ def test_names_are_escaped(space, settings, table):
     store.write(space.table, "label", label)
     store.write(space.table, "dataset", table("dataset").with_columns(character=pl.lit(evil)))
     store.write(space.table, "picture", table("picture").with_columns(prompt=pl.lit(evil)))
+    candidate = table("candidate").with_columns(
+        character=pl.lit(evil), detail=pl.lit(evil), place=pl.lit(evil)
+    )
+    store.write(space.table, "candidate", candidate)
     text = report.write(space, settings).read_text(encoding="utf-8")
     assert "<script" not in text
     assert "&lt;script&gt;" in text
@@ -130,6 +139,23 @@ def test_similarity_in_words(space, data, table, base, adapter, word):
     picture = table("picture").with_columns(similarity=score.cast(pl.Float32))
     store.write(space.table, "picture", picture)
     assert f"the drawings are {word}" in report_model.drawings(data).texts[1]
+
+
+def test_no_set_says_why(space, data, table):
+    store.write(space.table, "dataset", table("dataset").clear())
+    assert "Stage dataset has not run" in report_coverage.training_set(data).missing
+    record = {"name": "dataset", "status": "done", "note": "nobody is labelled"}
+    store.write_bytes(space.stage("dataset") / "stage.json", json.dumps(record).encode())
+    fresh = report.Data(root=data.root, film_id=data.film_id, config=data.config)
+    assert report_coverage.training_set(fresh).missing == "nobody is labelled"
+
+
+def test_rough_likeness_is_said(space, data, monkeypatch):
+    """Without the network's package thumbnails describe the pictures."""
+    net = model.MODELS[picture.NAME]
+    missing = model.Model(**vars(net) | {"package": "no_such_package_here"})
+    monkeypatch.setitem(model.MODELS, picture.NAME, missing)
+    assert "thumbnails" in report_coverage.training_set(data).notes[0]
 
 
 def test_nothing_trained_says_why(space, data, table):

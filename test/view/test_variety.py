@@ -1,49 +1,89 @@
+import numpy as np
 import polars as pl
 import pytest
-from polars.testing import assert_frame_equal
+from PIL import Image
 
+from bunny.character import model, picture
 from bunny.table import store
 from bunny.view import variety
 
 
-def embedding(vectors: dict) -> pl.DataFrame:
-    rows = [{"frame_id": f, "model": "m", "vector": v} for f, v in vectors.items()]
-    return store.from_rows("embedding", rows)
+@pytest.fixture
+def thumbnails(monkeypatch):
+    """As on a machine without the network's package."""
+    net = model.MODELS[picture.NAME]
+    missing = model.Model(**vars(net) | {"package": "no_such_package_here"})
+    monkeypatch.setitem(model.MODELS, picture.NAME, missing)
 
 
-def dataset(rows: list[tuple[str, str, str]]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema=["image_id", "frame_id", "character"], orient="row")
+def test_pictures_are_described_less_the_mean_of_the_film(tmp_path, thumbnails):
+    """Film of black and white: mean grey; a white picture is +1/2 everywhere, a black one -1/2."""
+    for name, value in (("black", 0), ("white", 255)):
+        Image.new("RGB", (40, 30), (value,) * 3).save(tmp_path / f"{name}.png")
+    files = ["white.png", "black.png", "gone.png"]
+    dataset = pl.DataFrame({"file": files, "character": "anna"})
+    frame = pl.DataFrame({"file": ["black.png", "white.png", None], "frame_index": [0, 1, 2]})
+    looks = variety.describe(tmp_path, dataset, frame)
+    assert looks.model == variety.THUMBNAIL
+    assert looks.vector.shape == (3, 16 * 16 * 3)
+    assert np.unique(looks.vector[:2], axis=1).tolist() == [[0.5], [-0.5]]
+    assert np.isnan(looks.vector[2]).all()
 
 
-def test_distance_worked_out_by_hand():
-    vectors = embedding({"a": [1.0, 0.0], "b": [0.6, 0.8], "c": [0.0, 2.0]})
-    near = variety.nearest(dataset([(f"i{f}", f, "x") for f in "abc"]), vectors)
-    assert near["nearest_id"].to_list() == ["ib", "ic", "ib"]
-    assert near["distance"].to_list() == pytest.approx([0.4, 0.2, 0.2], abs=1e-6)
+def test_what_was_described_is_not_opened_again(space, table, thumbnails):
+    first = variety.describe(space.root, table("dataset"), table("frame"))
+    before = (space.root / variety.FILE).stat().st_mtime_ns
+    second = variety.describe(space.root, table("dataset"), table("frame"))
+    assert (second.vector == first.vector).all()
+    assert (space.root / variety.FILE).stat().st_mtime_ns == before
+
+
+def test_a_changed_picture_is_described_anew(space, table, thumbnails):
+    first = variety.describe(space.root, table("dataset"), table("frame"))
+    path = space.root / table("dataset")["file"][0]
+    Image.new("RGB", (64, 64), (255, 0, 255)).save(path)
+    second = variety.describe(space.root, table("dataset"), table("frame"))
+    assert (second.vector[0] != first.vector[0]).any()
+    assert (second.vector[1:] == first.vector[1:]).all()
+    assert pl.read_parquet(space.root / variety.FILE).height == 12 + 24  # nothing old is kept
+
+
+def test_a_broken_cache_is_made_again(space, table, thumbnails):
+    (space.root / variety.FILE).write_bytes(b"no parquet")
+    assert variety.describe(space.root, table("dataset"), table("frame")).vector.any()
+
+
+def test_the_network_describes_pictures(space, table):
+    """Three kinds of pictures, by colour: the nearest is of the same kind."""
+    (space.root / variety.FILE).unlink()
+    dataset = table("dataset")
+    looks = variety.describe(space.root, dataset, table("frame"))
+    assert looks.model == "efficientnet-lite0" and looks.vector.shape == (12, 1280)
+    near = variety.nearest(dataset, looks)
+    kind = {row["image_id"]: int(row["image_id"][-4:]) % 3 for row in dataset.iter_rows(named=True)}
+    assert [kind[a] for a in near["image_id"]] == [kind[b] for b in near["nearest_id"]]
+    (summary,) = variety.summarise(dataset, looks).values()
+    assert 1 < summary.vendi < 12
 
 
 def test_characters_are_not_compared_with_each_other():
-    vectors = embedding({"a": [1.0, 0.0], "b": [1.0, 0.0], "c": [0.0, 1.0]})
-    near = variety.nearest(dataset([("1", "a", "x"), ("2", "b", "y"), ("3", "c", "x")]), vectors)
-    assert near["image_id"].to_list() == ["1", "3"]
-    assert near["distance"].to_list() == pytest.approx([1.0, 1.0])
+    vector = np.array([[1.0, 0], [0.9, 0.1], [0, 1], [0.6, 0.8]], np.float32)
+    looks = variety.Looks(vector=vector, model="x")
+    dataset = store.from_rows("dataset", []).clear(4).with_columns(
+        image_id=pl.Series(["1", "2", "3", "4"]), character=pl.Series(["a", "b", "b", "a"]),
+        split=pl.Series(["train", "held-out", "train", "train"]),
+    )  # fmt: skip
+    near = variety.nearest(dataset, looks)
+    assert near.select("image_id", "nearest_id", "character").rows() == [
+        ("1", "4", "a"), ("4", "1", "a"), ("2", "3", "b"), ("3", "2", "b")
+    ]  # fmt: skip
+    assert list(variety.summarise(dataset, looks)) == ["a", "b"]
+    assert variety.of_character(looks, dataset, "b").tolist() == vector[1:3].tolist()
 
 
-def test_two_pictures_of_one_frame_are_the_same():
-    near = variety.nearest(
-        dataset([("1", "a", "x"), ("2", "a", "x")]), embedding({"a": [0.3, 0.4]})
-    )
-    assert near["distance"].to_list() == pytest.approx([0.0, 0.0], abs=1e-6)
-
-
-@pytest.mark.parametrize("rows", [[], [("1", "a", "x")], [("1", "z", "x"), ("2", "z", "x")]])
-def test_nothing_to_compare(rows):
-    table = dataset(rows) if rows else store.from_rows("dataset", [])
-    assert variety.nearest(table, embedding({"a": [1.0, 0.0]})).is_empty()
-
-
-def test_blocks_give_what_one_block_gives(monkeypatch, table):
-    whole = variety.nearest(table("dataset"), table("embedding"))
-    monkeypatch.setattr(variety, "BLOCK", 5)
-    found = variety.nearest(table("dataset"), table("embedding"))
-    assert_frame_equal(found, whole, abs_tol=1e-6)  # sums of blocks differ in their last bits
+def test_nothing_to_describe(tmp_path):
+    empty = store.from_rows("dataset", [])
+    looks = variety.describe(tmp_path, empty, store.from_rows("frame", []))
+    assert looks.vector.shape == (0, 0)
+    assert variety.summarise(empty, looks) == {}
+    assert variety.nearest(empty, looks).is_empty()

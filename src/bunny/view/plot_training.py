@@ -1,4 +1,4 @@
-"""Figures about the training set, the fine-tune and what the model drew."""
+"""Figures about the fine-tune and what the model drew."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from bunny.view import style
 if TYPE_CHECKING:
     from plotnine import ggplot
 
-SHOT_SIZES = ("close-up", "medium", "wide")
 BASE, ADAPTER = "base alone", "with the adapter"
 SMOOTHING = 0.05  # share of the steps that the smooth line averages over
 
@@ -77,73 +76,6 @@ def plot_picture_similarity(picture: pl.DataFrame) -> ggplot:
             subtitle=f"to held-out pictures; mean: {text}",
         )
         + style.theme(3.0, 5.5)
-    )
-
-
-def plot_coverage(dataset: pl.DataFrame, cluster: pl.DataFrame) -> ggplot:
-    """How many training pictures of each shot size there are in each scene."""
-    counts = coverage(dataset, cluster)
-    if counts.is_empty():
-        return style.nothing("no training set: nobody was labelled, or stage finetune has not run")
-    import plotnine as p9
-
-    scenes = counts["scene"].unique().sort().to_list()
-    middle = counts["pictures"].max() / 2
-    counts = counts.with_columns(
-        ink=pl.when(pl.col("pictures") > middle).then(pl.lit("light")).otherwise(pl.lit("dark"))
-    )
-    return (
-        p9.ggplot(counts, p9.aes("shot_size", "scene", fill="pictures"))
-        + p9.geom_tile(color=style.PAPER, size=1.5)
-        + p9.geom_text(p9.aes(label="pictures", color="ink"), size=10)
-        + p9.scale_fill_gradient(low="#E6F0F7", high=style.GOOD, limits=(0, 2 * middle), guide=None)
-        + p9.scale_color_manual(values={"light": "#FFFFFF", "dark": style.INK}, guide=None)
-        + p9.scale_x_discrete(limits=list(SHOT_SIZES), name="shot size")
-        + p9.scale_y_discrete(limits=scenes[::-1], name="")
-        + p9.labs(title="What the training set covers", subtitle="pictures; a gap is a blank")
-        + style.theme(1.3 + 0.3 * len(scenes), 5.0)
-    )
-
-
-def coverage(dataset: pl.DataFrame, cluster: pl.DataFrame) -> pl.DataFrame:
-    """Counts of training pictures: columns `scene`, `shot_size`, `pictures`."""
-    scenes = cluster.filter(pl.col("level") == "scene").select(
-        frame_id="item_id", scene=pl.col("cluster_id")
-    )
-    return (
-        dataset.join(scenes, on="frame_id", how="left")
-        .group_by(pl.col("scene").fill_null("no scene"), pl.col("shot_size").cast(pl.String))
-        .agg(pictures=pl.len())
-        .sort("scene", "shot_size")
-    )
-
-
-def plot_neighbours(distance: pl.DataFrame) -> ggplot:
-    """How far each training picture is from the one most like it.
-
-    Parameters
-    ----------
-    distance : pl.DataFrame
-        Column `distance`: 1 minus cosine similarity, see `bunny.view.variety.nearest`.
-    """
-    if distance.is_empty():
-        return style.nothing("fewer than two training pictures can be compared")
-    import plotnine as p9
-
-    median = float(distance["distance"].median())
-    return (
-        p9.ggplot(distance, p9.aes("distance"))
-        + p9.geom_histogram(bins=30, boundary=0, fill=style.GOOD, color=style.PAPER, size=0.3)
-        + p9.geom_vline(xintercept=median, linetype="dashed", color=style.INK)
-        + p9.scale_y_continuous(breaks=style.whole)
-        + p9.expand_limits(x=0)
-        + p9.labs(
-            x="distance to the most similar training picture (1 - cosine; 0 is the same)",
-            y="pictures",
-            title="How varied the training set is",
-            subtitle=f"dashed: the median, {median:.3f}; a heap near 0 means repeated pictures",
-        )
-        + style.theme(2.6)
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bunny.table import store
-from bunny.view import report_film, report_model
+from bunny.view import report_coverage, report_film, report_model
 from bunny.view.report_part import Data, Section
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ SECTIONS = (
     report_film.people,
     report_film.scenes,
     report_film.captions,
-    report_model.training_set,
+    report_coverage.training_set,
     report_model.fine_tune,
     report_model.drawings,
     report_model.truth,

@@ -1,15 +1,14 @@
-"""Sections of the report about the model: training set, fine-tune, drawings, and truth."""
+"""Sections of the report about the model: fine-tune, drawings, and truth."""
 
 from __future__ import annotations
 
 import polars as pl
 
-from bunny.view import plot_training, tile, variety
+from bunny.view import plot_training, tile
 from bunny.view import truth as truth_of
-from bunny.view.report_part import Data, Grid, Group, Plot, Section, group, plot, plural, share
+from bunny.view.report_part import Data, Grid, Group, Plot, Section, group, plot
 
 NOTICEABLE = 0.02  # difference of mean similarity below which base and adapter are alike
-ALIKE = 0.02  # cosine distance of scene vectors below which two pictures look the same
 MAX_PROMPTS = 12
 MAX_DRAWINGS = 8  # of one prompt
 TOY_NOTE = (
@@ -18,29 +17,6 @@ TOY_NOTE = (
     "that the whole way works, not how good a LoRA can be. For real pictures give "
     "models.base_model a Stable-Diffusion-shaped folder or hub id and run again."
 )
-
-
-def training_set(data: Data) -> Section:
-    """The training pictures, how alike and how varied they are."""
-    dataset, cluster = data.table("dataset"), data.table("cluster")
-    if dataset.is_empty():
-        return Section(id="training-set", title="The training set", missing=_why_no_set(data))
-    near = variety.nearest(dataset, data.table("embedding"))
-    plots = [plot(plot_training.plot_coverage(dataset, cluster), "pictures a size and scene")]
-    if not near.is_empty():
-        figure = plot_training.plot_neighbours(near)
-        plots.append(plot(figure, "distance to the nearest training picture"))
-    return Section(
-        id="training-set",
-        title="The training set",
-        texts=[_set_sentence(dataset), *_alike_sentences(near)],
-        grids=[_size_grid(dataset)],
-        plots=plots,
-        groups=[
-            group(tile.dataset(data.root, part, 60), name, plural(part.height, "picture"), "square")
-            for (name,), part in sorted(dataset.partition_by("character", as_dict=True).items())
-        ],
-    )
 
 
 def fine_tune(data: Data) -> Section:
@@ -111,44 +87,6 @@ def truth(data: Data) -> Section | None:
             )
         ],
     )
-
-
-def _why_no_set(data: Data) -> str:
-    record = data.record("finetune")
-    if not record:
-        return "Stage finetune has not run, so there is no training set yet."
-    return record.get("note") or record.get("error") or "No picture was fit for training."
-
-
-def _set_sentence(dataset: pl.DataFrame) -> str:
-    held = dataset.filter(pl.col("split") == "held-out").height
-    up = dataset.filter(pl.col("upscale") > 1).height
-    shots = plural(dataset["shot_index"].n_unique(), "shot")
-    return (
-        f"{plural(dataset.height, 'picture')} from {shots}; "
-        f"{held} are held out, from shots that are never trained on; "
-        f"{up} had to be enlarged."
-    )
-
-
-def _alike_sentences(near: pl.DataFrame) -> list[str]:
-    if near.is_empty():
-        return []
-    distance = near["distance"]
-    alike = near.filter(pl.col("distance") < ALIKE).height
-    return [
-        f"The nearest other picture is {distance.median():.3f} away in the median "
-        f"({distance.min():.3f} to {distance.max():.3f}; 0 is the same picture, 1 has nothing in "
-        f"common); {share(alike, near.height)} have a twin closer than {ALIKE:g}."
-    ]
-
-
-def _size_grid(dataset: pl.DataFrame) -> Grid:
-    rows = []
-    for (name,), part in sorted(dataset.partition_by("character", as_dict=True).items()):
-        sizes = dict(part.group_by(pl.col("shot_size").cast(pl.String)).len().iter_rows())
-        rows.append((name, *(str(sizes.get(size, 0)) for size in plot_training.SHOT_SIZES)))
-    return Grid(head=("character", *plot_training.SHOT_SIZES), rows=rows, numeric=(1, 2, 3))
 
 
 def _base_notes(names: list[str]) -> list[str]:

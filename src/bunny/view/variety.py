@@ -1,55 +1,159 @@
-"""How alike the pictures of a training set are, from stored vectors."""
+"""Vectors of training pictures, made once and kept in one file, so that asking again is cheap."""
 
 from __future__ import annotations
 
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
 import numpy as np
 import polars as pl
 
-BLOCK = 1024  # rows compared at once; bounds memory to BLOCK * n float32
+from bunny.character import model, picture
+from bunny.table import store
+from bunny.training import coverage
+from bunny.view.tile import spread
+
+FILE = "variety.parquet"  # in the film's folder; a cache
+THUMBNAIL = "thumbnail-16"  # what describes pictures where the network is missing
+THUMBNAIL_PX = 16
+NUM_FRAMES = 48  # of the film, whose mean is taken off
+MAX_WORKERS = 4
+SCHEMA = {"key": pl.String, "vector": pl.List(pl.Float32)}
 
 
-def nearest(dataset: pl.DataFrame, embedding: pl.DataFrame) -> pl.DataFrame:
-    """Distance of each training picture to the most similar other one of its character.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Looks:
+    """How pictures look: `vector` (n, d) float32, a row of NaN where one cannot be read."""
+
+    vector: np.ndarray
+    model: str
+
+
+def describe(root: Path, dataset: pl.DataFrame, frame: pl.DataFrame) -> Looks:
+    """Describe each training picture by a vector, less the mean of the film's pictures.
 
     Parameters
     ----------
-    dataset, embedding : pl.DataFrame
-        Tables of those names. The vector of the whole frame stands for the crop, so this tells
-        how varied the situations are, not the poses.
+    root : Path
+        The film's folder; its file `variety.parquet` keeps what was described, so that asking
+        again opens only pictures that changed.
+    dataset, frame : pl.DataFrame
+        Tables of those names.
+
+    Returns
+    -------
+    Looks
+        A row for each row of `dataset`: mean features of EfficientNet-Lite0, or, where its
+        package is missing, a thumbnail of 16x16 pixels. The cosine of two rows is 0 when the
+        pictures are as like as any two of the film.
+    """
+    if dataset.is_empty():
+        return Looks(vector=np.zeros((0, 0), np.float32), model=picture.NAME)
+    name = picture.NAME if model.is_present(model.MODELS[picture.NAME]) else THUMBNAIL
+    stored = frame.drop_nulls("file").sort("frame_index")["file"].to_list()
+    vector = _vectors(root, [*dataset["file"].to_list(), *spread(stored, NUM_FRAMES)], name)
+    own, others = vector[: dataset.height], vector[dataset.height :]
+    seen = others[np.isfinite(others).all(axis=1)]
+    centre = seen.mean(axis=0) if len(seen) else np.float32(0)
+    return Looks(vector=own - centre, model=name)
+
+
+def summarise(dataset: pl.DataFrame, looks: Looks | None) -> dict[str, coverage.Coverage]:
+    """Describe the set of each character, in order of their names; see `training.coverage`."""
+    return {
+        name: coverage.summarise(
+            dataset.filter(pl.col("character") == name),
+            None if looks is None else of_character(looks, dataset, name),
+        )
+        for name in sorted(dataset["character"].unique())
+    }
+
+
+def nearest(dataset: pl.DataFrame, looks: Looks) -> pl.DataFrame:
+    """Distance of each picture to the most similar other one of its character.
 
     Returns
     -------
     pl.DataFrame
-        `image_id`, `nearest_id`, `distance` in [0, 2]: 1 minus cosine similarity. Pictures
-        without a vector, and characters with fewer than two pictures, are left out.
+        As of `training.coverage.nearest`, with a column `character`.
     """
-    vectors = embedding.drop_nulls("vector").unique("frame_id", keep="first", maintain_order=True)
-    joined = dataset.join(vectors.select("frame_id", "vector"), on="frame_id", how="inner")
-    parts = [
-        _nearest_of(part.sort("image_id"))
-        for part in joined.partition_by("character", maintain_order=True)
-        if part.height > 1
-    ]
-    return pl.concat(parts) if parts else _nothing()
-
-
-def _nearest_of(part: pl.DataFrame) -> pl.DataFrame:
-    vector = np.array(part["vector"].to_list(), dtype=np.float32)
-    vector /= np.maximum(np.linalg.norm(vector, axis=1, keepdims=True), 1e-9)
-    best, value = [], []
-    for start in range(0, len(vector), BLOCK):
-        similarity = vector[start : start + BLOCK] @ vector.T
-        rows = np.arange(len(similarity))
-        similarity[rows, start + rows] = -np.inf
-        best.append(similarity.argmax(axis=1))
-        value.append(similarity.max(axis=1))
-    ids = part["image_id"]
-    distance = np.clip(1 - np.concatenate(value), 0, 2).astype(np.float64)
-    return pl.DataFrame(
-        {"image_id": ids, "nearest_id": ids.gather(np.concatenate(best)), "distance": distance}
+    return pl.concat(
+        coverage.nearest(
+            dataset.filter(pl.col("character") == name), of_character(looks, dataset, name)
+        ).with_columns(character=pl.lit(name))
+        for name in [*sorted(dataset["character"].unique()), ""]  # nobody: an empty table
     )
 
 
-def _nothing() -> pl.DataFrame:
-    schema = {"image_id": pl.String, "nearest_id": pl.String, "distance": pl.Float64}
-    return pl.DataFrame(schema=schema)
+def of_character(looks: Looks, dataset: pl.DataFrame, character: str) -> np.ndarray:
+    """Rows of the vectors that belong to one character's pictures, in the table's order."""
+    return looks.vector[(dataset["character"] == character).to_numpy()]
+
+
+def key_of(path: Path, name: str) -> str:
+    """Name of a picture's vector in the cache: the model and the file's content."""
+    try:
+        return f"{name}|{hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()}"
+    except OSError:
+        return f"{name}|gone"
+
+
+def _vectors(root: Path, files: list[str], name: str) -> np.ndarray:
+    """One row a file, NaN where it cannot be read; from the cache where it is known."""
+    keys = [key_of(root / file, name) for file in files]
+    known = _read(root / FILE)
+    missing = {key: root / file for key, file in zip(keys, files, strict=True) if key not in known}
+    if missing:
+        known |= _measure(missing, name)
+        _write(root / FILE, {key: known[key] for key in sorted(set(keys))})
+    dimension = max((len(known[key]) for key in keys), default=0)
+    rows = [known[key] if len(known[key]) else [np.nan] * dimension for key in keys]
+    return np.array(rows, np.float32).reshape(len(keys), dimension)
+
+
+def _measure(missing: Mapping[str, Path], name: str) -> dict[str, list[float]]:
+    """Describe pictures side by side; an empty list where one cannot be read."""
+    from tqdm.auto import tqdm
+
+    workers = min(MAX_WORKERS, os.cpu_count() or 1)
+    is_net = name == picture.NAME
+    embed = picture.PictureNet().embed if is_net else _thumbnail
+    with picture.worker_pool(workers) if is_net else ThreadPoolExecutor(workers) as pool:
+        found = pool.map(lambda path: _vector(path, embed), missing.values())
+        bar = tqdm(found, desc="looks", unit="picture", total=len(missing), leave=False)
+        return dict(zip(missing, bar, strict=True))
+
+
+def _vector(path: Path, embed: Callable[[np.ndarray], np.ndarray]) -> list[float]:
+    try:
+        data = np.fromfile(path, np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except (OSError, cv2.error):
+        image = None
+    return [] if image is None else [float(x) for x in embed(image)]
+
+
+def _thumbnail(image: np.ndarray) -> np.ndarray:
+    """BGR values of a picture shrunk to 16x16, in [0, 1]; (768,)."""
+    size = (THUMBNAIL_PX, THUMBNAIL_PX)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32).ravel() / 255
+
+
+def _read(cache: Path) -> dict[str, list[float]]:
+    if not cache.exists():
+        return {}
+    try:
+        table = pl.read_parquet(cache, columns=list(SCHEMA), memory_map=False)
+    except (pl.exceptions.PolarsError, OSError):
+        return {}  # a cache: it is made again
+    return dict(table.iter_rows())
+
+
+def _write(cache: Path, vectors: Mapping[str, list[float]]) -> None:
+    rows = pl.DataFrame({"key": list(vectors), "vector": list(vectors.values())}, schema=SCHEMA)
+    store.write_parquet(cache, rows)

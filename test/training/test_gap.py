@@ -1,0 +1,183 @@
+import polars as pl
+import pytest
+
+from bunny.table import store
+from bunny.training import gap
+
+BOX = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 64.0, "y1_px": 64.0}
+BASE = {"pose": "frontal", "shot_size": "medium", "place": "scene-000", "light": "medium"}
+
+
+def make_candidate(*rows: dict) -> pl.DataFrame:
+    """Views, chosen unless they have a reason; view i is of frame i and second i."""
+    return store.from_rows(
+        "candidate",
+        [
+            BOX
+            | {
+                "subject_id": f"f{n}-f0",
+                "character": "anna",
+                "subject_type": "face",
+                "frame_id": f"f{n}",
+                "shot_index": n,
+                "frame_index": 24 * n,
+                "timestamp_s": float(n),
+                "size_px": 64.0,
+                "sharpness": 50.0,
+                "confidence": 0.9,
+                "num_others": 0,
+                "is_chosen": "reason" not in row,
+                "reason": "chosen",
+            }
+            | BASE
+            | row
+            for n, row in enumerate(rows)
+        ],
+    )
+
+
+def make_dataset(candidate: pl.DataFrame) -> pl.DataFrame:
+    """A picture of each chosen view."""
+    columns = ("character", "frame_id", "subject_id", "shot_index", *BOX, *BASE)
+    chosen = candidate.filter("is_chosen").select(columns)
+    more = {"width_px": 64, "height_px": 64, "upscale": 1.0, "caption": "a", "repeats": 1}
+    more |= {"split": "train", "role": "subject", "file": "a.png"}
+    rows = [r | more | {"image_id": r["subject_id"]} for r in chosen.iter_rows(named=True)]
+    return store.from_rows("dataset", rows)
+
+
+def find(*rows: dict, axis: str | None = None) -> pl.DataFrame:
+    candidate = make_candidate(*rows)
+    found = gap.find_gaps(candidate, make_dataset(candidate))
+    return found if axis is None else found.filter(pl.col("axis") == axis)
+
+
+def test_who_would_fill_a_gap_by_hand():
+    blurred = {"pose": "left-profile", "reason": "filtered", "detail": "blurred"}
+    soft = {"pose": "left-profile", "reason": "soft", "detail": "8.1, x.y is 10"}
+    rows = [{}] * 10 + [
+        blurred | {"shot_index": 12, "sharpness": 3.0},
+        blurred | {"shot_index": 12, "sharpness": 9.0, "detail": "blurred, but less"},
+        soft | {"shot_index": 5},
+    ]
+    found = find(*rows, axis="pose").filter(pl.col("value") == "left-profile")
+    assert found.select("num_pictures", "num_wanted", "num_seen").unique().rows() == [(0, 1, 3)]
+    columns = ("shot_index", "reason", "detail", "num_dropped", "subject_id", "timestamp_s")
+    assert found.select(columns).rows() == [
+        (12, "filtered", "blurred, but less", 2, "f11-f0", 11.0),
+        (5, "soft", "8.1, x.y is 10", 1, "f12-f0", 12.0),
+    ]
+    assert found["setting"].to_list() == [
+        "filtering.blur_threshold",
+        "dataset.min_subject_sharpness",
+    ]
+
+
+def test_wanted_is_half_an_even_share():
+    """Of 20 pictures each of five poses should have 4; two are wanted."""
+    rows = [{}] * 17 + [{"pose": "left"}] + [{"pose": "right"}] * 2
+    found = find(*rows, axis="pose")
+    assert dict(found.select("value", "num_wanted").iter_rows()) == {
+        "left-profile": 2,
+        "right-profile": 2,
+        "left": 2,
+    }
+    assert found["value"].to_list()[-1] == "left"  # the narrowest gap last
+
+
+def test_what_the_film_never_shows_has_nobody_to_fill_it():
+    found = find(*[{}] * 4, axis="light")
+    assert found["value"].to_list() == ["dark", "bright"]
+    assert found["num_seen"].to_list() == [0, 0]
+    assert found["shot_index"].null_count() == 2 and found["num_dropped"].to_list() == [0, 0]
+
+
+def test_a_place_needs_one_picture():
+    rows = [{}] * 9 + [{"place": "scene-001"}]
+    dropped = {"place": "scene-002", "reason": "surplus"}
+    found = find(*rows, dropped, axis="place")
+    assert found["value"].to_list() == ["scene-002"]
+    assert found["setting"].to_list() == ["models.max_images"]
+
+
+def test_look_alikes_fill_nothing():
+    twin = {"pose": "left", "reason": "duplicate", "duplicate_of": "f0-f0"}
+    found = find({}, twin, axis="pose").filter(pl.col("value") == "left")
+    assert found.select("num_seen", "num_dropped").rows() == [(1, 0)]
+    assert found["setting"].to_list() == [None]
+
+
+def test_cells_are_named_only_where_no_axis_explains_them():
+    rows = [{}] * 4 + [{"pose": "left", "shot_size": "close-up"}] * 4
+    left_medium = {"pose": "left", "reason": "soft"}
+    left_wide = {"pose": "left", "shot_size": "wide", "reason": "soft"}  # there is no wide at all
+    found = find(*rows, left_medium, left_wide, axis=gap.BOTH)
+    assert found.select("value", "num_dropped").rows() == [("left, medium", 1)]
+
+
+@pytest.mark.parametrize(
+    ("reason", "detail", "setting"),
+    [
+        ("filtered", "dark", "filtering.min_brightness"),
+        ("filtered", "credit", "filtering.drop_kinds"),
+        ("filtered", "blurred, and so is the subject: 0.15", "filtering.blur_threshold"),
+        ("filtered", "something new", None),
+        ("filtered", None, None),
+        ("doubtful", "confidence 0.52, dataset.min_confidence is 0.6", "dataset.min_confidence"),
+        ("doubtful", None, "dataset.min_confidence"),
+        ("doubtful", "only 0.01 more like it than the second best character", None),
+        ("small", "20 px", "dataset.min_subject_px"),
+        ("small", "enlarged 3.0 times, dataset.max_upscale is 2", "dataset.max_upscale"),
+        ("soft", None, "dataset.min_subject_sharpness"),
+        ("surplus", None, "models.max_images"),
+        ("crowded", "500 were wanted", "models.max_images"),
+        ("crowded", "ben covers more than half of the box", None),
+        ("unreadable", None, None),
+    ],
+)
+def test_which_setting_brings_a_view_in(reason, detail, setting):
+    found = find({}, {"pose": "left", "reason": reason, "detail": detail}, axis="pose")
+    assert found.filter(pl.col("value") == "left")["setting"].to_list() == [setting]
+
+
+def test_where_nothing_is_known_nothing_is_wanted():
+    bare = {"pose": "unknown", "light": None, "place": None}
+    found = find(*[bare] * 3)
+    assert set(found["axis"]) == {"shot_size"}
+
+
+def test_few_known_poses_give_no_gap_of_poses():
+    found = find(
+        {}, {"pose": "unknown"}, {"pose": "unknown"}, {"reason": "soft", "pose": "unknown"}
+    )
+    assert not {"pose", gap.BOTH} & set(found["axis"])
+
+
+def test_a_character_without_a_single_picture():
+    found = find({"reason": "soft"})
+    by_axis = dict(found.group_by("axis").agg(pl.col("value").n_unique()).iter_rows())
+    assert by_axis == {"pose": 5, "shot_size": 3, "place": 1, "light": 3}
+    assert set(found["num_wanted"]) == {1}
+
+
+def test_characters_apart_and_no_candidates():
+    candidate = make_candidate({}, {"character": "ben", "reason": "soft"})
+    found = gap.find_gaps(candidate, make_dataset(candidate))
+    assert found["character"].unique(maintain_order=True).to_list() == ["anna", "ben"]
+    nothing = gap.find_gaps(store.from_rows("candidate", []), store.from_rows("dataset", []))
+    assert nothing.is_empty() and nothing.columns == list(gap.SCHEMA)
+
+
+def test_every_reason_of_the_filter_that_drops_has_a_setting():
+    from bunny.table import schema
+
+    reasons = set(schema.Quality.columns()["reason"].categories)
+    assert reasons - set(gap.FILTER_SETTING) == {"kept", "unreadable"}
+
+
+def test_the_settings_named_are_real():
+    from bunny.config import Config
+
+    for key in {*gap.FILTER_SETTING.values(), *gap.SETTING.values()}:
+        section, name = key.split(".")
+        assert name in getattr(Config(), section).model_dump()

@@ -1,0 +1,171 @@
+import dataclasses
+
+import numpy as np
+import polars as pl
+import pytest
+
+from bunny.training import coverage, gap
+from bunny.training.coverage import Pair
+from bunny.view import coverage_text, coverage_tile
+
+ROW = {
+    "character": "anna",
+    "axis": "pose",
+    "value": "left-profile",
+    "num_pictures": 0,
+    "num_wanted": 7,
+    "num_seen": 3,
+    "shot_index": 12,
+    "timestamp_s": 41.2,
+    "reason": "filtered",
+    "detail": "blurred",
+    "setting": "filtering.blur_threshold",
+    "num_dropped": 3,
+    "subject_id": "s",
+}
+NOBODY = dict.fromkeys(
+    ("shot_index", "timestamp_s", "reason", "detail", "setting", "subject_id")
+) | {"num_dropped": 0}
+
+
+def gaps(*rows: dict) -> pl.DataFrame:
+    return pl.DataFrame([ROW | row for row in rows], schema=gap.SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        (
+            [{}],
+            "No left profile (7 wanted): shot 12 (0:41) has 3, dropped as blurred. "
+            "To bring them in, lower filtering.blur_threshold (3).",
+        ),
+        (
+            [
+                {
+                    "num_pictures": 2,
+                    "reason": "doubtful",
+                    "detail": "confidence 0.52, dataset.min_confidence is 0.6",
+                    "setting": "dataset.min_confidence",
+                },
+                {
+                    "num_pictures": 2,
+                    "shot_index": 15,
+                    "timestamp_s": 70.0,
+                    "reason": "small",
+                    "detail": "enlarged 3.1 times, dataset.max_upscale is 2",
+                    "setting": "dataset.max_upscale",
+                    "num_dropped": 4,
+                },
+            ],
+            "Only 2 left profiles (7 wanted): shot 12 (0:41) has 3, dropped as doubtful "
+            "(confidence 0.52 < 0.6); shot 15 (1:10) has 4, dropped as small (enlarged 3.1 times "
+            "> 2). To bring them in, raise dataset.max_upscale (4) or lower "
+            "dataset.min_confidence (3).",
+        ),
+        (
+            [{"axis": "light", "value": "dark"} | NOBODY | {"num_seen": 0}],
+            "What no labelled view of anna shows: pictures in the dark.",
+        ),
+        (
+            [{"axis": "place", "value": "scene-001"} | NOBODY],
+            "What no setting brings in of anna: pictures in scene-001 (0 of 7 wanted).",
+        ),
+        (
+            [{"axis": "pose and size", "value": "left, wide", "detail": "credit",
+              "setting": "filtering.drop_kinds"}],
+            "No view half from the left as a wide shot (7 wanted): shot 12 (0:41) has 3, dropped "
+            "as credit. To bring them in, shorten filtering.drop_kinds (3).",
+        ),
+    ],
+)  # fmt: skip
+def test_gaps_in_words(rows, line):
+    assert coverage_text.describe(gaps(*rows)) == line
+
+
+def test_shots_past_the_third_are_counted_together():
+    rows = [{"shot_index": 12 + n} for n in range(6)]
+    assert "; 9 more in other shots. To bring them in, lower filtering.blur_threshold (18)." in (
+        coverage_text.describe(gaps(*rows))
+    )
+
+
+def test_gaps_past_the_limit_are_counted():
+    rows = [{"axis": "place", "value": f"scene-{n:03d}"} for n in range(9)]
+    lines = coverage_text.sentences(gaps(*rows), 2)
+    assert len(lines) == 3 and lines[-1] == "And 7 more gaps of this kind."
+
+
+def test_characters_are_named_where_there_are_several():
+    lines = coverage_text.sentences(gaps({}, {"character": "ben"}))
+    assert [line.split(":")[0] for line in lines] == ["anna", "ben"]
+
+
+def test_nothing_missing():
+    assert coverage_text.describe(gaps()) == "No gap was found."
+
+
+def test_every_value_has_words():
+    for axis, values in coverage.VALUE.items():
+        for value in values:
+            assert coverage_text._one(axis, value) and coverage_text._many(axis, value)
+
+
+@pytest.fixture
+def summary(table) -> coverage.Coverage:
+    """Twelve frontal pictures of 8 shots in three places, two looks."""
+    vector = np.eye(2)[np.arange(12) % 2]
+    return coverage.summarise(table("dataset"), vector)
+
+
+def test_verdict_in_words(summary):
+    words = coverage_text.verdict(summary)
+    assert words == (
+        "12 pictures of bunny from 8 shots, as varied as 2.0 wholly different ones (Vendi score); "
+        "12 of 15 pose-size cells empty; largest place scene-001, 42 %."
+    )
+    bare = dataclasses.replace(summary, vendi=None, num_shots=1)
+    assert coverage_text.verdict(bare).startswith("12 pictures of bunny from 1 shot; 12 of 15")
+
+
+def test_advice_where_something_is_wrong(summary, table):
+    texts = coverage_text.advice(summary)
+    assert any("12 pictures look like another one" in text for text in texts)
+    assert any("held-out loss will flatter" in text for text in texts)
+    one_place = table("dataset").with_columns(place=pl.lit("sea"))
+    assert coverage_text.advice(coverage.summarise(one_place)) == [
+        "All pictures are in one place: the model will learn it with the character."
+    ]
+    most = table("dataset").with_columns(
+        place=pl.when(pl.col("shot_index") < 6).then(pl.lit("sea")).otherwise("place")
+    )
+    assert "are in sea: the model will learn" in coverage_text.advice(coverage.summarise(most))[0]
+
+
+def test_numbers_are_one_row_a_character(summary):
+    row = coverage_text.numbers([summary, dataclasses.replace(summary, character="x")])
+    assert row["character"].to_list() == ["bunny", "x"]
+    assert row["empty cells"].to_list() == ["12 of 15"] * 2
+    assert coverage_text.numbers([]).is_empty()
+
+
+def test_alike_pairs_are_two_tiles(summary, tmp_path):
+    pair = Pair(
+        one_id="a", other_id="b", one_file="d/a.png", other_file="d/b.png", distance=0.0321,
+        relation="other shot",
+    )  # fmt: skip
+    tiles = coverage_tile.alike(tmp_path, [dataclasses.replace(summary, pairs=(pair,))])
+    assert [t.title for t in tiles] == ["1a: 0.032 apart", "1b: 0.032 apart"]
+    assert [t.file for t in tiles] == [tmp_path / "d" / "a.png", tmp_path / "d" / "b.png"]
+    assert {t.tone for t in tiles} == {"bad"}
+
+
+def test_views_that_would_fill_a_gap_are_shown_once(space, table):
+    candidate, dataset = table("candidate"), table("dataset")
+    found = gap.find_gaps(candidate, dataset)
+    tiles = coverage_tile.filling(space.root, found, candidate, table("frame"), 5)
+    assert len(tiles) == 5 and len({t.file for t in tiles}) == 5
+    assert tiles[0].title == "left-profile" and tiles[0].box == (20.0, 8.0, 60.0, 48.0)
+    assert tiles[0].note.endswith(": blurred") and tiles[0].file.exists()
+    unstored = coverage_tile.filling(space.root, found, candidate, table("frame").clear(), 2)
+    assert [t.file for t in unstored] == [None, None]

@@ -1,0 +1,79 @@
+import polars as pl
+import pytest
+
+from bunny.table import store
+from bunny.view import people
+
+
+def test_everybody_of_a_film(space):
+    """24 pictures: anna, ben, a stranger in turn; each stranger stands in a group of two."""
+    table = {n: store.read(space.table, n) for n in ("label", "face", "cluster", "frame")}
+    strangers = (
+        table["label"]
+        .filter(pl.col("character").is_null(), pl.col("subject_type") == "face")["subject_id"]
+        .sort()
+    )
+    face = table["face"].with_columns(face_id=pl.col("face_id"))
+    rows = [
+        {"item_id": s, "level": "unknown", "shot_index": 0, "similarity": 0.5, "is_noise": False,
+         "cluster_id": f"person-{i // 2 + 1:02d}"}
+        for i, s in enumerate(strangers)
+    ]  # fmt: skip
+    cluster = store.from_rows("cluster", rows)
+    found = people.summarise(people.subjects(table["label"], face, cluster, table["frame"]))
+    names = found["name"].to_list()
+    assert set(names[:3]) == {"anna", "ben", "bunny"} and names[3:] == sorted(names[3:])
+    anna = found.row(names.index("anna"), named=True)
+    assert (anna["num_faces"], anna["num_figures"], anna["num_shots"]) == (8, 0, 8)
+    assert (anna["first_s"], anna["confidence"]) == (0.25, pytest.approx(0.9))
+    first = found.row(3, named=True)
+    assert (first["name"], first["num_faces"], first["confidence"]) == ("person-01", 2, 0.5)
+
+
+def test_the_best_view_has_a_picture():
+    rows = [("big", None, 0.9), ("small", "a.jpg", 0.2), ("mid", "b.jpg", 0.5)]
+    subject = pl.DataFrame(
+        [
+            {"subject_id": s, "file": f, "view": v, "name": "anna", "is_named": True,
+             "subject_type": "face", "shot_index": 0, "timestamp_s": 1.0, "confidence": 0.7,
+             **dict.fromkeys(("x0_px", "y0_px", "x1_px", "y1_px"), 0.0)}
+            for s, f, v in rows
+        ]
+    )  # fmt: skip
+    assert people.summarise(subject)["subject_id"].to_list() == ["mid"]
+
+
+def test_words_of_one_person():
+    row = {
+        "num_faces": 1, "num_figures": 0, "num_shots": 2, "first_s": 3.0, "last_s": 64.0,
+        "confidence": 0.931, "is_named": True,
+    }  # fmt: skip
+    assert people.describe(row) == "1 face, 2 shots, 0:03–1:04, sure 0.93"
+    unknown = row | {"is_named": False, "num_figures": 3}
+    assert people.describe(unknown) == "1 face, 3 figures, 2 shots, 0:03–1:04, alike 0.93"
+
+
+def test_views_are_of_different_shots_and_sides():
+    """The second best is of the same shot and side as the best: it is worth 0.8 * 0.3 * 0.6 and,
+    after the third, once more 0.6 of that: less than the profile, 0.3 * 0.3."""
+    views = pl.DataFrame(
+        {
+            "view": [0.9, 0.8, 0.6, 0.3],
+            "shot_index": [0, 0, 1, 1],
+            "yaw": [0.0, 0.1, 0.1, 0.9],
+        }
+    )
+    assert people.choose_views(views, 3) == [0, 2, 3]
+    assert people.choose_views(views.with_columns(yaw=pl.lit(None)), 2) == [0, 2]
+    assert people.choose_views(views.head(0)) == []
+    assert sorted(people.choose_views(views)) == [0, 1, 2, 3]
+
+
+def test_a_crop_leaves_others_out():
+    """A face of 10 px with a margin of 0.6: 6 px each side, inside the picture."""
+    box = (20, 20, 30, 30)
+    assert people.crop_alone(box, [], (100, 100), 0.6) == (14, 14, 36, 36)
+    assert people.crop_alone(box, [], (32, 100), 0.6) == (14, 14, 32, 36)
+    assert people.crop_alone(box, [(34, 20, 44, 30)], (100, 100), 0.6) == (17, 17, 33, 33)
+    assert people.crop_alone(box, [(31, 20, 44, 30)], (100, 100), 0.6) == (20, 20, 30, 30)
+    assert people.crop_alone(box, [(29, 20, 44, 30)], (100, 100), 0.6) is None

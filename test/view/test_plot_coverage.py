@@ -1,0 +1,107 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from bunny.table import store
+from bunny.training import coverage
+from bunny.view import plot_choice, plot_coverage, style
+
+WIDTH_PX = {round(inches * 96) for inches in (8.0, 6.5)}
+POSES = ("left-profile", "left", "frontal", "right", "right-profile", "unknown")
+
+
+def make_dataset(number: int, places: int, poses=POSES) -> pl.DataFrame:
+    """Pictures that go round poses, sizes, light and places; every seventh is in no place."""
+    row = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 9.0, "y1_px": 9.0, "width_px": 9, "height_px": 9}
+    row |= {"upscale": 1.0, "caption": "a", "repeats": 1, "split": "train", "role": "subject"}
+    return store.from_rows(
+        "dataset",
+        [
+            row
+            | {
+                "image_id": f"i{n:04d}",
+                "character": "anna",
+                "frame_id": f"f{n}",
+                "subject_id": f"f{n}-f0",
+                "shot_index": n // 3,
+                "file": f"{n}.png",
+                "pose": poses[n % len(poses)],
+                "shot_size": ("close-up", "medium", "wide")[n // 5 % 3],
+                "place": None if n % 7 == 6 else f"scene-{n % places:03d}",
+                "light": ("dark", "medium", None)[n // 2 % 3],
+            }
+            for n in range(number)
+        ],
+    )
+
+
+def make_near(number: int) -> pl.DataFrame:
+    dataset = make_dataset(number, 2)
+    return coverage.nearest(dataset, np.random.default_rng(0).normal(size=(number, 6)))
+
+
+@pytest.mark.parametrize(
+    ("number", "places", "poses"),
+    [(1, 1, POSES), (5, 4, POSES), (500, 40, POSES), (60, 1, POSES), (71, 30, ("unknown",))],
+)
+@pytest.mark.parametrize("name", ["plot_cells", "plot_balance", "plot_places"])
+def test_plots_of_small_and_large_sets(name, number, places, poses):
+    """Drawn without a warning (they are errors) at a width of the theme, and not too high."""
+    figure = getattr(plot_coverage, name)(make_dataset(number, places, poses))
+    png = style.to_png(figure)
+    width, height = (int.from_bytes(png[i : i + 4], "big") for i in (16, 20))
+    assert width in WIDTH_PX and height < 800
+
+
+@pytest.mark.parametrize("number", [2, 5, 300])
+def test_neighbours_of_small_and_large_sets(number):
+    assert style.to_png(plot_choice.plot_neighbours(make_near(number))).startswith(b"\x89PNG")
+
+
+def test_neighbours_that_are_all_the_same():
+    near = make_near(4).with_columns(distance=pl.lit(0.0))
+    figure = plot_choice.plot_neighbours(near)
+    assert "4 of 4 look like another one" in figure.labels.subtitle
+    assert style.to_png(figure).startswith(b"\x89PNG")
+
+
+def test_plots_of_a_film(table):
+    assert style.to_png(plot_coverage.plot_cells(table("dataset"))).startswith(b"\x89PNG")
+    assert style.to_png(plot_choice.plot_reasons(table("candidate"))).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        plot_coverage.plot_cells(store.from_rows("dataset", [])),
+        plot_coverage.plot_balance(store.from_rows("dataset", [])),
+        plot_coverage.plot_places(store.from_rows("dataset", [])),
+        plot_choice.plot_neighbours(make_near(1)),
+        plot_choice.plot_reasons(store.from_rows("candidate", [])),
+    ],
+)
+def test_plots_of_nothing_say_so(figure):
+    assert type(figure.layers[0].geom).__name__ == "geom_text"
+    assert style.to_png(figure).startswith(b"\x89PNG")
+
+
+def test_cells_count_gaps_of_known_poses_only():
+    figure = plot_coverage.plot_cells(make_dataset(6, 1))
+    assert figure.labels.subtitle.startswith("10 of 15 cells are empty")
+
+
+def test_places_past_the_limit_are_counted_together():
+    top = plot_coverage._top_places(coverage.pictures(make_dataset(700, 40)), 5)
+    assert top["place"].to_list()[-2:] == ["other places", "no place"]
+    assert top["pictures"].sum() == 700
+    assert top.filter(pl.col("place") == "no place")["pictures"].item() == 100
+
+
+def test_reasons_name_the_filters_own(table):
+    candidate = table("candidate").with_columns(
+        reason=pl.when(pl.col("shot_index") == 0).then(pl.lit("soft")).otherwise("reason")
+    )
+    counts = plot_choice.count_reasons(candidate)
+    assert counts.rows() == [
+        ("chosen", 11, True), ("filtered: blurred", 10, False), ("soft", 3, False)
+    ]  # fmt: skip

@@ -1,0 +1,165 @@
+import shutil
+
+import polars as pl
+import pytest
+import yaml
+
+from bunny.character import drawn
+from bunny.character import label as naming
+from bunny.config import Config
+from bunny.table import store
+from bunny.view import explore, shelf, track_table, widget_people
+
+SETTINGS = Config().detection.model_dump()
+ALL = widget_people.Look()
+
+
+@pytest.fixture
+def opened(shared_space, settings):
+    return widget_people.open_people(shared_space, settings)
+
+
+def draw(opened, values=None, look=ALL):
+    return widget_people.draw(opened, widget_people.decide(opened, values or {}), look)
+
+
+def test_counts_and_changes(opened):
+    assert "<b>0</b> tracks change" in draw(opened)
+    page = draw(opened, {"similarity_threshold": 0.99, "drawn_threshold": 1.0})
+    assert "anna → unknown, 1 picture<" in page and "bunny → unknown" in page
+    named = opened.before.counts["anna"][0]
+    assert f">{named} → 0<" in page  # frames of anna, before and after
+
+
+def test_names_are_escaped(space, settings):
+    evil = "<script>alert(1)</script>"
+    rows = store.read(space.table, "reference").to_dicts()
+    rows[0]["character"] = evil
+    store.write(space.table, "reference", store.from_rows("reference", rows))
+    page = draw(widget_people.open_people(space, settings))
+    assert "<script>" not in page and "&lt;script&gt;" in page
+
+
+def test_a_face_exactly_at_the_threshold_has_its_name(opened):
+    """Just above it the references alone do not name it any more."""
+    fixed = {"calibration": "fixed", "similarity_threshold": 0.4}
+    slack = widget_people.decide(opened, fixed).verdict.subject
+    anna = slack.filter(pl.col("character") == "anna").sort("slack").row(0, named=True)
+    at = 0.4 + anna["slack"]
+    sources = []
+    for threshold in (at - 1e-4, at + 1e-4):
+        chosen = fixed | {"similarity_threshold": threshold}
+        label = widget_people.decide(opened, chosen).verdict.label
+        row = label.filter(pl.col("subject_id") == anna["subject_id"]).row(0, named=True)
+        sources.append(row["character"] and row["source"])
+    assert sources[0] == "reference" and sources[1] != "reference"
+
+
+def test_a_frame_that_could_not_be_read_does_not_vote(space):
+    """One of the three frames of shot 0 is broken: the figure's support is a mean over two."""
+    face = store.read(space.table, "face").to_dicts()
+    before = explore.read_seen(space.table)
+    face[0] |= {"error": "broken", "track_id": None}
+    store.write(space.table, "face", store.from_rows("face", face))
+    after = explore.read_seen(space.table)
+    assert dict(before.num_frames.iter_rows())[0] == 3
+    assert dict(after.num_frames.iter_rows())[0] == 2
+    assert after.face.height == before.face.height - 1
+
+
+def test_only_what_is_shown_is_cut(opened):
+    found = track_table.select(opened.before.tracks)
+    assert found.height == 32  # 24 faces, a figure in each of 8 shots
+    rows = widget_people.shown(opened.before, found, ALL)
+    assert [opened.shelf.fill(rows), opened.shelf.fill(rows)] == [widget_people.PAGE, 0]
+
+
+def test_moves_open_no_picture_that_was_shown(space, settings):
+    """What was cut is kept, in memory and in a file: fresh ones would be grey now."""
+    opened = widget_people.open_people(space, settings)
+    first = draw(opened)
+    shutil.rmtree(space.root / "frame")
+    assert draw(opened) == first
+    assert draw(widget_people.open_people(space, settings)) == first
+
+
+def test_a_face_without_a_stored_picture_is_grey(space):
+    row = dict.fromkeys(("x0_px", "y0_px", "x1_px", "y1_px"), 1.0)
+    found = shelf.Shelf(space.root)
+    assert found.fill([row | {"subject_id": "x", "file": None}]) == 1
+    assert found.get("x").startswith("data:image/jpeg;base64,")
+    assert found.get("y") is None
+
+
+def test_pages_and_orders(opened):
+    now = opened.before
+    found = track_table.select(now.tracks)
+    assert widget_people.num_pages(found.height) == -(-found.height // 24)
+    last = widget_people.Look(page=widget_people.num_pages(found.height), sort="time")
+    page = draw(opened, look=last)
+    assert page.count("<figure") == found.height - (last.page - 1) * 24
+    assert f"page {last.page} of {last.page}" in page
+    assert (widget_people.num_pages(0), widget_people.num_pages(25)) == (1, 2)
+
+
+def test_controls_follow_each_other(shared_space, settings, tmp_path):
+    box = widget_people.explore_people(shared_space, settings, root=tmp_path)
+    sliders, rows = box.children[: len(widget_people.RANGE)], box.children[-3:]
+    who, sort, turn = rows[0].children
+    page = rows[2]
+    assert who.options == ("everybody", "anna", "ben", "bunny", "unknown")
+    turn.value = turn.max
+    assert f"page {turn.max} of {turn.max}" in page.value
+    who.value = "anna"
+    assert turn.value == 1 and "<b>anna: " in page.value
+    sort.value = "size"
+    assert "by size" in page.value
+    sliders[0].value = 0.99
+    assert "anna → unknown" in page.value
+    assert "<b>0</b> tracks change" not in page.value
+
+
+def test_what_the_film_teaches_follows_the_threshold(space, settings):
+    """As the stage would: learned anew at each threshold, then decided."""
+    row = {
+        "route": "face", "threshold": 0.4, "source": "film", "num_same": 0, "num_different": 0,
+        "is_adapted": False,
+    }  # fmt: skip
+    store.write(space.table, "calibration", store.from_rows("calibration", [row]))
+    opened = widget_people.open_people(space, settings)
+    seen = opened.seen
+    for threshold in (0.1, 0.4, 0.7):
+        values = {"similarity_threshold": threshold, "calibration": "film"}
+        found = widget_people.decide(opened, values).verdict
+        setting = explore.label_setting(SETTINGS | values)
+        learned = naming.learn(seen.face, seen.tracks, seen.cast, setting)
+        assert found.threshold["face"] == pytest.approx(naming.face_threshold(setting, learned))
+        assert found.is_measured and found.threshold["face"] != threshold
+        votes = drawn.vote(seen.region.lazy(), seen.num_frames.lazy(), min_margin=0.1).collect()
+        rows = naming.decide(seen.face, seen.tracks, votes, seen.cast, setting, learned)
+        expected = store.from_rows("label", rows)
+        assert store.check("label", found.label).equals(expected)
+    fixed = widget_people.decide(opened, {"calibration": "fixed"}).verdict
+    assert not fixed.is_measured and fixed.threshold["face"] == 0.4
+
+
+def test_the_button_keeps_the_choice_for_this_film(shared_space, settings, tmp_path):
+    box = widget_people.explore_people(shared_space, settings, root=tmp_path)
+    box.children[0].value = 0.61
+    button, message = box.children[-2].children
+    button.click()
+    assert "saved to" in message.value
+    path = tmp_path / "config" / f"local_{shared_space.film_id}.yaml"
+    kept = yaml.safe_load(path.read_text())["detection"]
+    assert kept["similarity_threshold"] == 0.61 and kept["calibration"] == "film"
+    assert kept["drawn_margin"] == settings.detection.drawn_margin
+
+
+def test_the_page_of_a_batch_run_is_the_first_page(shared_space, settings):
+    page = widget_people.explore_people(shared_space, settings, is_interactive=False).data
+    assert "everybody: " in page and page.count("<figure") == widget_people.PAGE
+
+
+def test_nearest_character_by_hand(opened):
+    for track in opened.seen.tracks[::3]:  # every third face is anna's
+        assert opened.compared.nearest[track["track_id"]] == "anna"
