@@ -77,7 +77,7 @@ def test_every_notebook_gives_the_tables_of_its_stage_and_resumes(tmp_path, film
 
     folder = space.log / "notebook" / space.film_id
     copies = sorted(folder.iterdir())
-    assert {c.name.partition("-")[0] for c in copies} == set(pipeline.STAGE)
+    assert {c.name.partition("-")[0] for c in copies} == set(notebook.NOTEBOOK)
     again = notebook.run(space, settings, pipeline.STAGE, overrides=SMALL)
     assert {r.status for r in again} == {"skipped"}
     assert sorted(folder.iterdir()) == copies

@@ -13,7 +13,7 @@ import pytest
 
 from bunny import sample
 
-STAGES = ["extract", "filter", "detect", "cluster", "caption", "finetune", "generate"]
+STAGES = ["extract", "filter", "detect", "cluster", "caption", "dataset", "finetune", "generate"]
 SMALL = [
     "models.characters=[bunny]",
     "models.training_steps=6",

@@ -26,7 +26,11 @@ logger = logging.getLogger(__name__)
 
 KERNEL = "python3"
 OWN_ERRORS = {"BunnyError", "UserError", "StageError", "TableError"}  # their text says it all
-NOTEBOOK = {name: f"{i:02d}_{name}" for i, name in enumerate(pipeline.STAGE, start=1)}
+TOLD_BY = {"dataset": "finetune"}  # stages without a notebook of their own: another tells of them
+NOTEBOOK = {
+    name: f"{i:02d}_{name}"
+    for i, name in enumerate((n for n in pipeline.STAGE if n not in TOLD_BY), start=1)
+}
 
 
 def run(
@@ -40,6 +44,7 @@ def run(
 ) -> list[contract.StageResult]:
     """Run the notebooks of `stages` in order, as `pipeline.run` would run the stages.
 
+    A stage that another's notebook tells of (`TOLD_BY`) is run without one.
     A notebook is passed over when its stage is up to date and a whole executed copy of it, not
     older than the stage's last run, is there already, so that a rerun after a failure goes on
     where it stopped.
@@ -68,12 +73,15 @@ def run(
         "overrides": list(overrides),
         **(parameters or {}),
     }
-    paths = {stage: folder / f"{NOTEBOOK[stage]}.ipynb" for stage in stages}
+    stages = list(stages)
+    paths = {s: folder / f"{NOTEBOOK[s]}.ipynb" for s in stages if s in NOTEBOOK}
     for path in paths.values():
         check_parameters(path, given)
     return [
-        _run_one(path, stage, space, config, given, is_forced=bool(parameters))
-        for stage, path in paths.items()
+        _run_one(paths[stage], stage, space, config, given, is_forced=bool(parameters))
+        if stage in paths
+        else pipeline.run_stage(stage, space, config)
+        for stage in stages
     ]
 
 
@@ -203,8 +211,9 @@ def next_step(states: Iterable[pipeline.StageState]):
 
     for state in states:
         if state.state != "done":
+            name = NOTEBOOK[TOLD_BY.get(state.name, state.name)]
             return Markdown(
-                f"Next: open `{NOTEBOOK[state.name]}.ipynb`; stage {state.name} is {state.state}"
+                f"Next: open `{name}.ipynb`; stage {state.name} is {state.state}"
                 f"{f' ({state.why})' if state.why else ''}."
             )
     return Markdown("Everything is done: see `report.html` in the film's folder.")

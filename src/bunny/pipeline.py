@@ -23,6 +23,7 @@ STAGE = {
     "detect": "bunny.stage.detect:Detect",
     "cluster": "bunny.stage.cluster:Cluster",
     "caption": "bunny.stage.caption:Caption",
+    "dataset": "bunny.stage.dataset:Dataset",
     "finetune": "bunny.stage.finetune:Finetune",
     "generate": "bunny.stage.generate:Generate",
 }

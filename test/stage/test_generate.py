@@ -6,6 +6,7 @@ from PIL import Image
 
 from bunny.config import Config
 from bunny.error import UserError
+from bunny.stage.dataset import Dataset
 from bunny.stage.finetune import Finetune
 from bunny.stage.generate import Generate
 from bunny.table import store
@@ -26,6 +27,7 @@ def make(film_dir, base_folder, **generation) -> Generate:
 @pytest.fixture
 def drawn(labelled_film, tiny_base_folder):
     config = make(labelled_film, tiny_base_folder).config
+    Dataset(config, labelled_film, labelled_film).execute()
     Finetune(config, labelled_film, labelled_film).execute()
     result = make(labelled_film, tiny_base_folder).execute()
     return result, labelled_film, store.read(labelled_film / "table", "picture")

@@ -1,31 +1,54 @@
 """Training pictures on disk, and back through Hugging Face datasets."""
 
+import json
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from bunny.table import store
 from bunny.training import dataset, score
+from bunny.training.crop import Crop, Window
+from bunny.training.dataset import Cut
 from bunny.training.lora import Example
-from bunny.training.select import Crop
+from bunny.training.view import View
 
 
-def crop(index: int, side: int = 64, file: str = "frame/a.png", split: str = "train") -> Crop:
-    return Crop(
-        image_id=f"i{index}",
-        character="bunny",
-        frame_id="a",
+def crop(
+    index: int,
+    side: int = 64,
+    file: str = "frame/a.png",
+    split: str = "train",
+    size: tuple[int, int] = (32, 32),
+    role: str = "subject",
+) -> Crop:
+    view = View(
         subject_id=f"s{index}",
+        character="bunny",
+        is_face=False,
+        frame_id="a",
         shot_index=index,
-        frame_file=file,
-        x0_px=8,
-        y0_px=4,
-        x1_px=8 + side,
-        y1_px=4 + side,
-        shot_size="medium",
-        caption=f'bunny "{index}", medium shot',
-        split=split,
+        frame_index=index,
+        timestamp_s=0.0,
+        box=(20, 16, 60, 56),
+        frame_size=(120, 80),
+        area=(0, 0, 120, 80),
+        confidence=0.9,
+        place="scene-001",
+        file=file,
     )
+    window = Window(
+        index=0, x0_px=8, y0_px=4, x1_px=8 + side, y1_px=4 + side, size=size, shot_size="medium"
+    )
+    caption = f'bunny "{index}", medium shot'
+    return Crop(
+        image_id=f"i{index}", view=view, window=window, caption=caption, split=split, role=role
+    )
+
+
+def write(film_dir, crops, **options):
+    return dataset.write_dataset(film_dir, "bunny", dataset.stored(film_dir, crops), **options)
 
 
 @pytest.fixture
@@ -40,14 +63,24 @@ def film_dir(tmp_path):
 
 
 def test_written_rows_fit_the_table_and_say_what_was_invented(film_dir):
-    rows, errors = dataset.write_dataset(film_dir, "bunny", [crop(0), crop(1, side=16)], 32)
-    table = store.from_rows("dataset", rows)
+    made = write(film_dir, [crop(0), crop(1, side=16)])
+    table = store.from_rows("dataset", made.rows)
     assert table["upscale"].to_list() == [0.5, 2.0]
     assert table["file"].to_list() == ["dataset/bunny/0000.png", "dataset/bunny/0001.png"]
-    assert errors == []
-    written = cv2.imread(str(film_dir / rows[0]["file"]))
+    assert table["role"].to_list() == ["subject", "subject"]
+    assert table["is_recovered"].to_list() == [False, False]
+    assert made.errors == {}
+    written = cv2.imread(str(film_dir / made.rows[0]["file"]))
     assert written.shape == (32, 32, 3)
     assert (written == (0, 200, 0)).all()  # exactly the crop
+
+
+def test_buckets_are_written_in_their_size(film_dir):
+    tall = crop(0, size=(16, 48))
+    tall = replace(tall, window=replace(tall.window, x0_px=30, x1_px=50, y0_px=5, y1_px=65))
+    (row,) = write(film_dir, [tall]).rows
+    assert (row["width_px"], row["height_px"], row["upscale"]) == (16, 48, 0.8)
+    assert cv2.imread(str(film_dir / row["file"])).shape == (48, 16, 3)
 
 
 def test_unreadable_and_outside_are_told_and_left_out(film_dir):
@@ -57,28 +90,61 @@ def test_unreadable_and_outside_are_told_and_left_out(film_dir):
         crop(2, file="frame/none.png"),
         crop(3),
     ]
-    rows, errors = dataset.write_dataset(film_dir, "bunny", crops, 32)
-    assert [r["image_id"] for r in rows] == ["i3"]
-    assert [e.split(":")[0] for e in errors] == ["i0", "i1", "i2"]
+    made = write(film_dir, crops)
+    assert [r["image_id"] for r in made.rows] == ["i3"]
+    assert made.errors == {
+        "i0": "frame/b.png cannot be read",
+        "i1": "expected a picture of 108 x 104 px at least, got 120 x 80",
+        "i2": "frame/none.png cannot be read",
+    }
+    lost = Cut(crop=crop(4), picture=None, error="gone")
+    assert dataset.write_dataset(film_dir, "bunny", [lost]).errors == {"i4": "gone"}
 
 
 def test_old_pictures_do_not_stay(film_dir):
-    dataset.write_dataset(film_dir, "bunny", [crop(0), crop(1)], 32)
-    dataset.write_dataset(film_dir, "bunny", [crop(0)], 32)
+    write(film_dir, [crop(0), crop(1), crop(2, role="class")], has_masks=True)
+    write(film_dir, [crop(0)])
     assert sorted(p.name for p in (film_dir / "dataset" / "bunny").iterdir()) == [
         "0000.png",
         "metadata.jsonl",
     ]
 
 
+def test_class_pictures_and_masks_lie_apart_and_are_not_trained_on_as_the_subject(
+    film_dir, tmp_path
+):
+    picture = np.full((80, 120, 3), (60, 140, 40), np.uint8)
+    cv2.circle(picture, (40, 36), 14, (40, 40, 220), -1)
+    cv2.imwrite(str(film_dir / "frame" / "a.png"), picture)
+    crops = [crop(0, side=60), crop(1, role="class"), crop(2, side=60), crop(3, role="class")]
+    made = write(film_dir, crops, has_masks=True)
+    assert [r["file"] for r in made.rows] == [
+        "dataset/bunny/0000.png",
+        "dataset/bunny/class/0000.png",
+        "dataset/bunny/0001.png",
+        "dataset/bunny/class/0001.png",
+    ]
+    masks = [r["mask_file"] for r in made.rows]
+    assert masks == ["dataset/bunny/masks/0000.png", None, "dataset/bunny/masks/0001.png", None]
+    outline = cv2.imread(str(film_dir / masks[0]), cv2.IMREAD_UNCHANGED)
+    assert outline.shape == (32, 32) and set(np.unique(outline)) == {0, 255}
+    assert outline[17, 17] == 255 and outline[1, 1] == 0  # the disc, 32/60 of (40 - 8, 36 - 4)
+    folder = film_dir / "dataset" / "bunny"
+    lines = (folder / "class" / "metadata.jsonl").read_text().splitlines()
+    assert [json.loads(line)["file_name"] for line in lines] == ["0000.png", "0001.png"]
+    train, held_out = dataset.load_dataset(folder, tmp_path / "cache")
+    assert [e.caption for e in train] == ['bunny "0", medium shot', 'bunny "2", medium shot']
+    assert held_out == []
+
+
 def test_back_through_datasets(film_dir, tmp_path):
-    crops = [crop(0), crop(1, split="held-out"), crop(2)]
-    dataset.write_dataset(film_dir, "bunny", crops, 32)
+    crops = [crop(0), crop(1, split="held-out"), crop(2, size=(48, 32))]
+    write(film_dir, crops)
     folder = film_dir / "dataset" / "bunny"
     train, held_out = dataset.load_dataset(folder, tmp_path / "cache")
     assert [e.caption for e in train] == ['bunny "0", medium shot', 'bunny "2", medium shot']
     assert [e.caption for e in held_out] == ['bunny "1", medium shot']
-    assert train[0].picture.shape == (32, 32, 3)
+    assert [e.picture.shape for e in train] == [(32, 32, 3), (32, 48, 3)]
     assert tuple(train[0].picture[16, 16]) == (0, 200, 0)
 
 
@@ -101,12 +167,12 @@ def test_hash_follows_pixels_and_words():
 def test_resize_averages_before_it_shrinks():
     stripes = np.zeros((256, 256, 3), np.uint8)
     stripes[:, ::2] = 200
-    assert np.abs(dataset.resize(stripes, 64).astype(int) - 100).max() <= 1
-    assert dataset.resize(stripes[:64, :64], 64).shape == (64, 64, 3)
+    assert np.abs(dataset.resize(stripes, (64, 64)).astype(int) - 100).max() <= 1
+    assert dataset.resize(stripes[:64, :64], (48, 64)).shape == (64, 48, 3)
 
 
 def test_coverage_counts_and_distance(film_dir):
-    rows, _ = dataset.write_dataset(film_dir, "bunny", [crop(0), crop(1)], 32)
+    rows = write(film_dir, [crop(0), crop(1)]).rows
     black, white = np.zeros((32, 32, 3), np.uint8), np.full((32, 32, 3), 255, np.uint8)
     found = dataset.coverage([black, white], rows, {"a": "scene-001"})
     assert found["shot"] == {"0": 1, "1": 1}

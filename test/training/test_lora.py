@@ -160,3 +160,22 @@ def test_values_that_are_no_numbers_become_errors(tiny_base):
         on_picture=lambda *facts: told.append(facts),
     )
     assert told == [(0, None, "the model drew values that are no numbers")]
+
+
+def test_pictures_of_several_sizes_are_all_trained_on(tiny_base, tmp_path):
+    """32x32, 32x64 and 64x32: no size is dropped, and held-out ones are weighed by number."""
+    shapes = [(32, 32), (64, 32), (32, 64), (32, 32)]
+    examples = [
+        lora.Example(picture=np.full((*shape, 3), 60 * i, np.uint8), caption=f"bunny {i}")
+        for i, shape in enumerate(shapes)
+    ]
+    groups = lora.by_size(examples)
+    assert [[e.caption for e in g] for g in groups] == [
+        ["bunny 0", "bunny 3"],
+        ["bunny 1"],
+        ["bunny 2"],
+    ]
+    settings = lora.LoraSettings(rank=2, steps=6, batch_size=2, checkpoint_every=6)
+    result = lora.train_lora(tiny_base, examples, examples[1:], tmp_path, settings)
+    assert all(np.isfinite(step.loss) for step in result.curve[1:])
+    assert None not in result.held_out()

@@ -1,4 +1,4 @@
-"""Stage 6: cut a character's training pictures and fine-tune a LoRA on them."""
+"""Stage 7: fine-tune a LoRA on a character's training pictures."""
 
 import json
 import logging
@@ -12,18 +12,24 @@ import polars as pl
 
 from bunny import workspace
 from bunny.caption import tag
-from bunny.error import UserError
+from bunny.error import StageError
 from bunny.stage.contract import BaseStage, Work, settings_of
 from bunny.table import store
 from bunny.training import base as base_model
-from bunny.training import select
+from bunny.training import rights
 from bunny.training.base import Base
+from bunny.training.check.finding import Findings
+from bunny.training.words import Words
 
 logger = logging.getLogger(__name__)
 
 FEW_IMAGES = 8  # below it the note warns
 PROGRESS_EVERY = 10  # steps
 SAMPLES = 4  # times that sample pictures are drawn while training
+MODEL_KEYS = (
+    *("base_model", "characters", "lora_rank", "lora_alpha", "learning_rate"),
+    *("training_steps", "batch_size", "checkpoint_every"),
+)
 SAMPLE_PROMPTS = ("{subject}, medium shot, day", "{subject} on a beach, wide shot, day")
 
 
@@ -32,60 +38,53 @@ class _Set:
     """A character's training set on disk."""
 
     character: str
-    words: select.Words
-    rows: list[dict[str, Any]]
-    errors: list[str]
+    words: Words
+    rows: list[dict[str, Any]]  # of role subject
 
 
 class Finetune(BaseStage):
-    """Labels and captions in; training pictures, an adapter and its loss curve out."""
+    """Training pictures in; an adapter and its loss curve out."""
 
     name: ClassVar[str] = "finetune"
-    version: ClassVar[int] = 1
-    reads: ClassVar[tuple[str, ...]] = ("frame", "quality", "label", "cluster", "caption")
-    writes: ClassVar[tuple[str, ...]] = ("dataset", "training_run", "training_step")
+    version: ClassVar[int] = 2
+    reads: ClassVar[tuple[str, ...]] = ("dataset", "cluster")
+    writes: ClassVar[tuple[str, ...]] = ("training_run", "training_step")
     unit: ClassVar[str] = "step"
 
     def settings(self) -> dict[str, Any]:
-        """All of `models`, the trigger, the margin and the base's content."""
+        """How `models` says to train, the words for the character and the base's content."""
         return {
-            **settings_of(self.config, "models"),
+            **settings_of(self.config, "models", *MODEL_KEYS),
             **settings_of(self.config, "captioning", "trigger_word", "class_word"),
-            **settings_of(self.config, "filtering", "duplicate_distance"),
+            **settings_of(self.config, "rights"),
             "base_hash": base_model.hash_base(self.config.models.base_model),
             "seed": self.config.seed,
         }
 
     def has_files(self) -> bool:
-        """Whether all training pictures and adapters are there."""
+        """Whether all adapters are there."""
         table, space = self.output_dir / "table", workspace.of_film_dir(self.output_dir)
-        pictures = store.read(table, "dataset")["file"].to_list()
         adapters = store.read(table, "training_run")["adapter_file"].drop_nulls().to_list()
-        return all((self.output_dir / f).is_file() for f in pictures) and all(
-            (space.checkpoint / f).is_file() for f in adapters
-        )
+        return all((space.checkpoint / f).is_file() for f in adapters)
 
     def run(self) -> Work:
-        """Train on each chosen character."""
-        tables = {name: self.read(name) for name in self.reads}
-        chosen, reason = self._choose_characters(tables)
-        if not chosen:
-            return _empty(reason)
+        """Train on each character that has a set."""
+        sets = self._sets()
+        if not sets:
+            return _empty("there is no training picture, so there is nothing to train on")
         loaded = base_model.load_base(self.config.models.base_model)
-        resolution = _resolution(loaded, self.config.models.resolution)
-        sets = [self._write_set(c, tables, resolution) for c in chosen]
-        runs, steps, notes = [], [], [reason] if reason else []
+        cluster = self.read("cluster")
+        runs, steps, notes = [], [], []
         one = self.config.models.training_steps
         with self.bar(len(sets) * one) as bar:
             for index, made in enumerate(sets):
                 on_step = self._step_counter(bar, index * one, len(sets) * one)
-                run, curve, note = self._train(loaded, made, tables["cluster"], on_step)
+                run, curve, note = self._train(loaded, made, cluster, on_step)
                 runs.append(run)
                 steps += curve
                 notes.append(note)
         return Work(
             tables={
-                "dataset": store.from_rows("dataset", [r for made in sets for r in made.rows]),
                 "training_run": store.from_rows("training_run", runs),
                 "training_step": store.from_rows("training_step", steps),
             },
@@ -94,45 +93,26 @@ class Finetune(BaseStage):
             note="; ".join(notes),
         )
 
-    def _choose_characters(self, tables: dict[str, pl.DataFrame]) -> tuple[list[str], str]:
-        """Characters to train on, and what the user should know about the choice."""
-        found = select.count_candidates(tables["label"], tables["frame"], tables["quality"])
-        names = found["character"].to_list()
+    def _sets(self) -> list[_Set]:
+        """The characters' sets, in the order in which the settings name them."""
+        table = self.read("dataset").filter(pl.col("role").fill_null("subject") == "subject")
         wanted = list(self.config.models.characters)
-        if not names:
-            return [], "no kept picture has a labelled character, so there is nothing to train on"
-        if not wanted:
-            return names[:1], ""
-        missing = [name for name in wanted if name not in names]
-        reason = f"models.characters: no kept picture shows {', '.join(missing)}" if missing else ""
-        if len(missing) == len(wanted):
-            reason += f"; labelled are {', '.join(names)}"
-        return [name for name in wanted if name in names], reason
+        names = table["character"].unique().sort().to_list()
+        names.sort(key=lambda name: wanted.index(name) if name in wanted else len(wanted))
+        missing = [f for f in table["file"] if not (self.output_dir / f).is_file()]
+        if missing:
+            raise StageError(
+                f"stage finetune: expected the training picture {missing[0]}, found none"
+                f"{f' (and {len(missing) - 1} more)' if missing[1:] else ''}; "
+                "run the stage dataset again"
+            )
+        return [self._set_of(name, table.filter(pl.col("character") == name)) for name in names]
 
-    def _write_set(self, character: str, tables: dict[str, pl.DataFrame], resolution: int) -> _Set:
-        """Choose, cut and write one character's pictures."""
-        from bunny.training import dataset
-
-        models = self.config.models
-        selection = select.Selection(
-            max_images=models.max_images,
-            crop_margin=models.crop_margin,
-            held_out_share=models.held_out_share,
-            duplicate_distance=self.config.filtering.duplicate_distance,
-            seed=self.config.seed,
-        )
-        template = self.config.captioning.trigger_word
-        names = tables["label"]["character"].drop_nulls().unique(maintain_order=True)
-        triggers = {name: tag.trigger_word(template, name) for name in names}
-        words = select.Words(
-            trigger=triggers.pop(character),
-            class_word=self.config.captioning.class_word,
-            other_triggers=triggers,
-        )
-        read = (tables[name] for name in ("label", "frame", "quality", "caption"))
-        crops = select.choose(character, words, *read, selection)
-        rows, errors = dataset.write_dataset(self.output_dir, character, crops, resolution)
-        return _Set(character=character, words=words, rows=rows, errors=errors)
+    def _set_of(self, character: str, rows: pl.DataFrame) -> _Set:
+        captioning = self.config.captioning
+        trigger = tag.trigger_word(captioning.trigger_word, character)
+        words = Words(trigger=trigger, class_word=captioning.class_word)
+        return _Set(character=character, words=words, rows=rows.sort("file").to_dicts())
 
     def _train(
         self, loaded: Base, made: _Set, cluster: pl.DataFrame, on_step: Callable[[Any], None]
@@ -147,13 +127,14 @@ class Finetune(BaseStage):
             shutil.rmtree(space.checkpoint / name, ignore_errors=True)
         cache = self.folder / "datasets_cache"
         shutil.rmtree(cache, ignore_errors=True)
-        train, held_out = dataset.load_dataset(self.output_dir / "dataset" / name, cache)
+        folder = self.output_dir / "dataset" / name
+        seen = self._look(folder, loaded, made.words)
+        train, held_out = dataset.load_dataset(folder, cache)
         settings = self._lora_settings(made.words)
         row = _run_row(run_id, made, loaded, settings.seed, len(train), len(held_out))
         facts = {
             "settings": asdict(settings),
             "coverage": _coverage(made, train, held_out, cluster),
-            "left_out": made.errors,
             "set_hash": dataset.hash_examples([*train, *held_out]),
         }
         try:
@@ -163,7 +144,10 @@ class Finetune(BaseStage):
                 held_out,
                 space.checkpoint / name,
                 settings,
-                metadata=_metadata(made.words, loaded, settings.rank, facts["set_hash"]),
+                metadata={
+                    **_metadata(made.words, loaded, settings.rank, facts["set_hash"]),
+                    **self._rights(loaded),
+                },
                 log_dir=space.log / "tensorboard" / run_id,
                 on_step=on_step,
             )
@@ -173,7 +157,35 @@ class Finetune(BaseStage):
             return row, [], f"{made.character}: {error}"
         done = _describe(result, space.checkpoint, facts)
         curve = [{"run_id": run_id, **asdict(step)} for step in result.curve]
-        return {**row, **done}, curve, _note(made, loaded, len(train), result)
+        note = f"{_note(made, loaded, len(train), result)}; {seen.to_line()}"
+        return {**row, **done}, curve, note
+
+    def _look(self, folder: Path, loaded: Base, words: Words) -> Findings:
+        """What our trainer will see of a set, and what it would drop or change."""
+        from bunny.training import faithful
+
+        most = loaded.tokenizer.model_max_length - 2  # beside the start and the end
+
+        def count_tokens(text: str) -> int:
+            return len(loaded.tokenizer(text).input_ids) - 2
+
+        return faithful.look(
+            folder,
+            "ours",
+            batch_size=self.config.models.batch_size,
+            trigger=words.trigger,
+            count_tokens=count_tokens,
+            max_tokens=most,
+        )
+
+    def _rights(self, loaded: Base) -> dict[str, str]:
+        """The set's rights record and the base's licence, for the adapter's header."""
+        path = self.output_dir / "dataset" / rights.FILE
+        if not path.is_file():
+            return {}
+        known = json.loads(path.read_text(encoding="utf-8"))
+        base = {"name": loaded.name, "licence": loaded.licence, "hash": loaded.hash}
+        return rights.to_metadata(rights.with_base(known, base))
 
     def _step_counter(self, bar: Any, before: int, total: int) -> Callable[[Any], None]:
         """What is told each step of a fine-tune that comes after `before` steps of others."""
@@ -186,7 +198,7 @@ class Finetune(BaseStage):
 
         return on_step
 
-    def _lora_settings(self, words: select.Words) -> Any:
+    def _lora_settings(self, words: Words) -> Any:
         """The fine-tune's settings from `models`."""
         from bunny.training import lora
 
@@ -211,19 +223,6 @@ def _empty(reason: str) -> Work:
     return Work(tables=tables, num_items=0, note=reason)
 
 
-def _resolution(loaded: Base, wanted: int) -> int:
-    """Side of the training pictures; 0 asks for the base's own."""
-    side = wanted or loaded.resolution_px
-    scale = 2 ** (len(loaded.vae.config.block_out_channels) - 1)
-    unit = scale * 2 ** (len(loaded.unet.config.block_out_channels) - 1)
-    if side % unit:
-        raise UserError(
-            f"models.resolution: expected a multiple of {unit} for this base, got {side}; "
-            f"0 takes its own {loaded.resolution_px}"
-        )
-    return side
-
-
 def _run_row(
     run_id: str, made: _Set, loaded: Base, seed: int, num_images: int, num_held_out: int
 ) -> dict[str, Any]:
@@ -241,7 +240,7 @@ def _run_row(
     }
 
 
-def _metadata(words: select.Words, loaded: Base, rank: int, set_hash: str) -> dict[str, str]:
+def _metadata(words: Words, loaded: Base, rank: int, set_hash: str) -> dict[str, str]:
     """What the adapter's header says of itself."""
     return {
         "trigger": words.trigger,

@@ -9,19 +9,42 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from bunny.training import mask
+from bunny.training.bucket import Size
+from bunny.training.crop import Crop, box_of
 from bunny.training.lora import Example
-from bunny.training.select import Crop
 
 logger = logging.getLogger(__name__)
 
 THUMBNAIL_PX = 8
+CLASS_FOLDER, MASK_FOLDER = "class", "masks"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """A crop and the whole frame that it is cut from."""
+
+    crop: Crop
+    picture: np.ndarray | None  # (height, width, 3), uint8, BGR; None when there is none
+    is_recovered: bool = False  # decoded again from the film
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What came of writing a set."""
+
+    rows: list[dict[str, Any]]  # of table `dataset`
+    errors: dict[str, str]  # image_id of each crop that could not be made, and why
+    num_without_mask: int = 0
 
 
 def folder_name(character: str) -> str:
@@ -29,59 +52,74 @@ def folder_name(character: str) -> str:
     return re.sub(r"[^\w-]+", "_", character).strip("_") or "character"
 
 
+def stored(film_dir: Path, crops: Iterable[Crop]) -> Iterator[Cut]:
+    """Crops with their frames as extract stored them; a frame is read once for its neighbours."""
+    file, picture = None, None
+    for crop in crops:
+        if crop.view.file != file:
+            file, picture = crop.view.file, _read(film_dir, crop.view.file)
+        error = None if picture is not None else f"{file} cannot be read"
+        yield Cut(crop=crop, picture=picture, error=error)
+
+
 def write_dataset(
-    film_dir: Path, character: str, crops: Sequence[Crop], resolution_px: int
-) -> tuple[list[dict[str, Any]], list[str]]:
+    film_dir: Path, character: str, cuts: Iterable[Cut], *, has_masks: bool = False
+) -> Written:
     """Cut, resize and write ``dataset/<character>/NNNN.png`` with their ``metadata.jsonl``.
+
+    Pictures of role ``class`` go to ``class/`` with a ``metadata.jsonl`` of their own, masks to
+    ``masks/`` under the name of their picture.
 
     Parameters
     ----------
     film_dir : Path
-        Frame files are relative to it.
+        The folder is made inside it and replaces an older one as a whole.
     character : str
-    crops : sequence of Crop
-    resolution_px : int
-        Side of the written pictures; Lanczos, after an area average where they shrink.
+    cuts : iterable of Cut
+        Taken one by one. Resized by Lanczos, after an area average where they shrink.
+    has_masks : bool
+        Look for the subject's outline, see `mask.cut_out`.
 
     Returns
     -------
-    list of dict
-        Rows of the table ``dataset``; `upscale` above 1 says that pixels were invented.
-    list of str
-        One sentence for each crop that could not be made.
+    Written
+        In order of `cuts`; `upscale` above 1 says that pixels were invented.
     """
     target = film_dir / "dataset" / folder_name(character)
     temporary = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    rows, errors = [], []
-    for crop in crops:
-        picture = _read_crop(film_dir / crop.frame_file, crop)
+    rows: list[dict[str, Any]] = []
+    errors: dict[str, str] = {}
+    number = Counter()
+    without_mask = 0
+    for cut in cuts:
+        crop = cut.crop
+        picture, error = _cut(cut)
         if picture is None:
-            errors.append(f"{crop.image_id}: {crop.frame_file} cannot be read")
+            errors[crop.image_id] = error
             continue
-        name = f"{len(rows):04d}.png"
-        written = resize(picture, resolution_px)
-        encoded = cv2.imencode(".png", cv2.cvtColor(written, cv2.COLOR_RGB2BGR))[1]
-        (temporary / name).write_bytes(encoded.tobytes())
-        file = (target / name).relative_to(film_dir).as_posix()
-        rows.append(_row(crop, file, resolution_px))
-    lines = [
-        json.dumps(
-            {
-                "file_name": Path(r["file"]).name,
-                "text": r["caption"],
-                "split": r["split"],
-                "repeats": r["repeats"],
-            },
-            ensure_ascii=False,
-        )
-        for r in rows
-    ]
-    (temporary / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        folder = CLASS_FOLDER if crop.role == "class" else ""
+        name = f"{number[folder]:04d}.png"
+        number[folder] += 1
+        written = resize(picture, crop.window.size)
+        _write_png(temporary / folder / name, written)
+        row = _row(cut, (target / folder / name).relative_to(film_dir).as_posix())
+        if has_masks and crop.role == "subject":
+            outline = _outline(crop, written)
+            without_mask += outline is None
+            if outline is not None:
+                _write_png(temporary / MASK_FOLDER / name, outline)
+                place = target / MASK_FOLDER / name
+                row["mask_file"] = place.relative_to(film_dir).as_posix()
+        rows.append(row)
+    for role, folder in (("subject", ""), ("class", CLASS_FOLDER)):
+        own = [r for r in rows if r["role"] == role]
+        if own or not folder:
+            _write_metadata(temporary / folder, own)
     shutil.rmtree(target, ignore_errors=True)
     temporary.replace(target)
-    return rows, errors
+    return Written(rows=rows, errors=errors, num_without_mask=without_mask)
 
 
 def load_dataset(folder: Path, cache_dir: Path) -> tuple[list[Example], list[Example]]:
@@ -90,7 +128,7 @@ def load_dataset(folder: Path, cache_dir: Path) -> tuple[list[Example], list[Exa
     Parameters
     ----------
     folder : Path
-        Holds pictures and ``metadata.jsonl``.
+        Holds pictures and ``metadata.jsonl``; its subfolders are left alone.
     cache_dir : Path
         For the Arrow files of `datasets`; nothing is written outside it.
     """
@@ -99,7 +137,11 @@ def load_dataset(folder: Path, cache_dir: Path) -> tuple[list[Example], list[Exa
 
     datasets.disable_progress_bars()
     loaded = datasets.load_dataset(
-        "imagefolder", data_dir=str(folder), cache_dir=str(cache_dir), split="train"
+        "imagefolder",
+        data_dir=str(folder),
+        data_files={"train": ["*.png", "metadata.jsonl"]},
+        cache_dir=str(cache_dir),
+        split="train",
     )
     examples: dict[str, list[Example]] = {"train": [], "held-out": []}
     for row in loaded:
@@ -118,16 +160,16 @@ def hash_examples(examples: Sequence[Example]) -> str:
     return digest.hexdigest()
 
 
-def resize(picture: np.ndarray, side_px: int) -> np.ndarray:
-    """Resize an RGB uint8 square to `side_px`.
+def resize(picture: np.ndarray, size: Size) -> np.ndarray:
+    """Resize an RGB uint8 picture to (width, height).
 
     Halved by area averaging while it is over twice too large, then Lanczos: OpenCV's Lanczos alone
-    skips pixels when it shrinks.
+    skips pixels when it shrinks. Both keep centres on centres.
     """
-    while min(picture.shape[:2]) >= 2 * side_px:
+    while picture.shape[1] >= 2 * size[0] and picture.shape[0] >= 2 * size[1]:
         half = (picture.shape[1] // 2, picture.shape[0] // 2)
         picture = cv2.resize(picture, half, interpolation=cv2.INTER_AREA)
-    return cv2.resize(picture, (side_px, side_px), interpolation=cv2.INTER_LANCZOS4)
+    return cv2.resize(picture, size, interpolation=cv2.INTER_LANCZOS4)
 
 
 def coverage(
@@ -173,34 +215,82 @@ def _nearest_distance(pictures: Sequence[np.ndarray]) -> float | None:
     return float(np.sqrt(distance.min(axis=1)).mean())
 
 
-def _read_crop(path: Path, crop: Crop) -> np.ndarray | None:
-    """The crop's pixels, RGB; None when the file cannot be read or is another size."""
-    if not path.is_file():
+def _read(film_dir: Path, file: str | None) -> np.ndarray | None:
+    """A stored frame, BGR; None when it cannot be read."""
+    if file is None or not (film_dir / file).is_file():
         return None
-    picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    if picture is None or picture.shape[0] < crop.y1_px or picture.shape[1] < crop.x1_px:
-        return None
-    cut = picture[crop.y0_px : crop.y1_px, crop.x0_px : crop.x1_px]
-    return cv2.cvtColor(cut, cv2.COLOR_BGR2RGB)
+    return cv2.imdecode(np.frombuffer((film_dir / file).read_bytes(), np.uint8), cv2.IMREAD_COLOR)
 
 
-def _row(crop: Crop, file: str, resolution_px: int) -> dict[str, Any]:
+def _cut(cut: Cut) -> tuple[np.ndarray | None, str]:
+    """The crop's pixels, RGB, or why there are none."""
+    x0, y0, x1, y1 = box_of(cut.crop.window)
+    picture = cut.picture
+    if picture is None:
+        return None, cut.error or "there is no picture"
+    if picture.shape[0] < y1 or picture.shape[1] < x1:
+        size = f"{picture.shape[1]} x {picture.shape[0]}"
+        return None, f"expected a picture of {x1} x {y1} px at least, got {size}"
+    return cv2.cvtColor(picture[y0:y1, x0:x1], cv2.COLOR_BGR2RGB), ""
+
+
+def _outline(crop: Crop, written: np.ndarray) -> np.ndarray | None:
+    """The mask of a written picture."""
+    x0, y0, _, _ = box_of(crop.window)
+    box = mask.figure_box(crop.view.box, crop.view.is_face)
+    scale = crop.window.upscale
+    return mask.cut_out(
+        written, tuple((v - o) * scale for v, o in zip(box, (x0, y0) * 2, strict=True))
+    )
+
+
+def _write_png(path: Path, picture: np.ndarray) -> None:
+    """Write an RGB or grey picture without loss."""
+    path.parent.mkdir(exist_ok=True)
+    if picture.ndim == 3:
+        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+
+
+def _write_metadata(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """What `datasets` reads beside the pictures."""
+    lines = [
+        {
+            "file_name": Path(r["file"]).name,
+            "text": r["caption"],
+            "split": r["split"],
+            "repeats": r["repeats"],
+        }
+        for r in rows
+    ]
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    (folder / "metadata.jsonl").write_text(text, encoding="utf-8")
+
+
+def _row(cut: Cut, file: str) -> dict[str, Any]:
     """One row of the table ``dataset``."""
+    crop, view, window = cut.crop, cut.crop.view, cut.crop.window
     return {
         "image_id": crop.image_id,
-        "character": crop.character,
-        "frame_id": crop.frame_id,
-        "subject_id": crop.subject_id,
-        "shot_index": crop.shot_index,
+        "character": view.character,
+        "role": crop.role,
+        "frame_id": view.frame_id,
+        "subject_id": view.subject_id,
+        "shot_index": view.shot_index,
         "file": file,
-        "x0_px": crop.x0_px,
-        "y0_px": crop.y0_px,
-        "x1_px": crop.x1_px,
-        "y1_px": crop.y1_px,
-        "width_px": resolution_px,
-        "height_px": resolution_px,
-        "upscale": resolution_px / (crop.x1_px - crop.x0_px),
-        "shot_size": crop.shot_size,
+        "mask_file": None,
+        "x0_px": window.x0_px,
+        "y0_px": window.y0_px,
+        "x1_px": window.x1_px,
+        "y1_px": window.y1_px,
+        "width_px": window.size[0],
+        "height_px": window.size[1],
+        "upscale": window.upscale,
+        "is_recovered": cut.is_recovered,
+        "shot_size": window.shot_size,
+        "pose": view.pose,
+        "place": view.place,
+        "light": view.light,
         "caption": crop.caption,
         "repeats": 1,
         "split": crop.split,

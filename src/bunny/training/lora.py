@@ -125,7 +125,8 @@ def train_lora(
     base : Base
         Frozen; its UNet carries the LoRA while this runs and is given back without it.
     train, held_out : sequence of Example
-        Pictures of one size. `held_out` may be empty.
+        A batch holds pictures of one size; a size is drawn as often as its pictures weigh.
+        `held_out` may be empty.
     folder : Path
         Gets ``checkpoint-NNNNNN/``, ``sample/`` and ``adapter.safetensors``.
     settings : LoraSettings
@@ -173,10 +174,13 @@ class _Run:
             self.parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
         self.scheduler = objective.noise_schedule(base.scheduler)
-        self.train_set = objective.cache(base, train, has_flips=settings.flip_share > 0)
-        self.held_out_set = objective.cache(base, held_out[:HELD_OUT_MAX], has_flips=False)
-        weights = np.array([e.repeats for e in train], dtype=float)
-        self.share = weights / weights.sum()
+        has_flips = settings.flip_share > 0
+        train_groups, held_out_groups = by_size(train), by_size(held_out[:HELD_OUT_MAX])
+        self.train_sets = [objective.cache(base, g, has_flips=has_flips) for g in train_groups]
+        self.held_out_sets = [objective.cache(base, g, has_flips=False) for g in held_out_groups]
+        weights = [np.array([e.repeats for e in g], dtype=float) for g in train_groups]
+        self.shares = [w / w.sum() for w in weights]
+        self.size_share = np.array([w.sum() for w in weights]) / sum(w.sum() for w in weights)
         self.writer = _writer(log_dir)
         self.curve: list[Step] = []
         self.key = checkpoint.key_of(
@@ -232,10 +236,12 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(step, self.settings)
         rng = np.random.default_rng([self.settings.seed, step])
-        chosen = rng.choice(len(self.share), size=self.settings.batch_size, p=self.share)
+        size = int(rng.choice(len(self.shares), p=self.size_share)) if self.shares[1:] else 0
+        share = self.shares[size]
+        chosen = rng.choice(len(share), size=self.settings.batch_size, p=share)
         flips = rng.random(len(chosen)) < self.settings.flip_share
         is_dropped = rng.random(len(chosen)) < self.settings.caption_dropout
-        latents, words = self.train_set.batch(chosen, flips, is_dropped)
+        latents, words = self.train_sets[size].batch(chosen, flips, is_dropped)
         generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + step)
         self.base.unet.train()
         loss = objective.loss(self.base, self.scheduler, latents, words, generator)
@@ -251,12 +257,17 @@ class _Run:
 
     def _held_out(self) -> float | None:
         """Loss on the held-out pictures with the same noise and times at every call."""
-        if not len(self.held_out_set):
+        if not self.held_out_sets:
             return None
         self.base.unet.eval()
-        loss = objective.fixed_loss(
-            self.base, self.scheduler, self.held_out_set, HELD_OUT_TIMES, self.settings.seed
+        total = sum(
+            len(held_out)
+            * objective.fixed_loss(
+                self.base, self.scheduler, held_out, HELD_OUT_TIMES, self.settings.seed
+            )
+            for held_out in self.held_out_sets
         )
+        loss = total / sum(map(len, self.held_out_sets))
         return loss if math.isfinite(loss) else None
 
     def _note(self, step: Step) -> None:
@@ -321,6 +332,14 @@ class _Run:
             num_zero=sum(size == 0 for size in sizes.values()),
             has_fallen=first is not None and last is not None and last < first,
         )
+
+
+def by_size(examples: Sequence[Example]) -> list[list[Example]]:
+    """Group examples whose pictures have one size, in order of first appearance; none is lost."""
+    groups: dict[tuple[int, ...], list[Example]] = {}
+    for example in examples:
+        groups.setdefault(example.picture.shape[:2], []).append(example)
+    return list(groups.values())
 
 
 def learning_rate(step: int, settings: LoraSettings) -> float:

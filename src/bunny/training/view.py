@@ -1,0 +1,157 @@
+"""What the choice knows of one view of a character, and how a box frames it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1, pixels, half-open
+
+FACE_CLOSE_UP, FACE_MEDIUM = (
+    0.25,
+    0.1,
+)  # face over the window's height: head and shoulders, half body
+WHOLE_HEIGHT = 0.95  # a region as high as the picture is a figure that does not fit into it
+FIGURE_IN_REGION = 0.7  # regions are windows with air around the figure
+FIGURE_MEDIUM = 0.42  # figure over the window's height; below it is wide
+FRONTAL_YAW, PROFILE_YAW = 0.25, 0.65  # of [-1, 1]: the nose a quarter off the middle of the eyes
+DARK_LUMA, BRIGHT_LUMA = 0.27, 0.60  # one stop under and over middle grey, 9 and 36 %, BT.709 coded
+SIGNATURE_PX = 32  # side of column `signature`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Other:
+    """Somebody else in the frame; `character` null: unknown."""
+
+    character: str | None
+    box: Box
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """One labelled view of a character."""
+
+    subject_id: str
+    character: str
+    is_face: bool  # else a region
+    frame_id: str
+    shot_index: int
+    frame_index: int
+    timestamp_s: float
+    box: Box
+    frame_size: tuple[int, int]  # width, height of the frame's picture
+    area: tuple[int, int, int, int]  # of the frame without its bars
+    confidence: float
+    margin: float | None = None
+    pose: str = "unknown"
+    shot_size: str = "medium"  # how the film frames it
+    place: str | None = None
+    light: str | None = None
+    sharpness: float | None = None
+    yaw: float | None = None
+    mouth: float | None = None  # its width over the distance of the eyes
+    others: tuple[Other, ...] = ()
+    phash: int | None = None
+    file: str | None = None  # null: the frame's picture is not stored
+    text: str | None = None  # caption of the frame, or of a like one of its shot
+
+    @property
+    def side_px(self) -> float:
+        """Shorter side of the box."""
+        return min(self.box[2] - self.box[0], self.box[3] - self.box[1])
+
+
+def pose_of(yaw: float | None) -> str:
+    """Name a face's turn; left is the picture's left.
+
+    Examples
+    --------
+    >>> pose_of(0.2), pose_of(-0.4), pose_of(0.9), pose_of(None)
+    ('frontal', 'left', 'right-profile', 'unknown')
+    """
+    if yaw is None or np.isnan(yaw):
+        return "unknown"
+    if abs(yaw) < FRONTAL_YAW:
+        return "frontal"
+    side = "left" if yaw < 0 else "right"
+    return f"{side}-profile" if abs(yaw) >= PROFILE_YAW else side
+
+
+def light_of(luma: float | None) -> str | None:
+    """Name the light on a subject by its mean luma in [0, 1]; null when it is not known.
+
+    Notes
+    -----
+    Middle grey reflects 18 %; a stop down and up from it is coded as 0.27 and 0.60 by the curve of
+    ITU-R BT.709.
+    """
+    if luma is None or np.isnan(luma):
+        return None
+    return "dark" if luma < DARK_LUMA else "bright" if luma > BRIGHT_LUMA else "medium"
+
+
+def size_of(box: Box, is_face: bool, window_height: float, picture_height: float) -> str:
+    """Name the framing of a window by the part of its height that the face or figure takes.
+
+    Parameters
+    ----------
+    box : tuple
+        The subject.
+    is_face : bool
+        A face; else a region, which is a window with air around a figure.
+    window_height, picture_height : float
+        Of the window, and of the picture that it lies in, pixels.
+    """
+    height = box[3] - box[1]
+    if is_face:
+        share = height / window_height
+        return (
+            "close-up" if share >= FACE_CLOSE_UP else "medium" if share >= FACE_MEDIUM else "wide"
+        )
+    if height >= WHOLE_HEIGHT * picture_height:
+        return "close-up"
+    return "medium" if FIGURE_IN_REGION * height / window_height >= FIGURE_MEDIUM else "wide"
+
+
+def share_inside(box: Box, area: Box) -> float:
+    """Part of a box's area that lies in `area`, in [0, 1].
+
+    Examples
+    --------
+    >>> share_inside((0, 0, 10, 10), (5, 0, 100, 100))
+    0.5
+    """
+    width = min(box[2], area[2]) - max(box[0], area[0])
+    height = min(box[3], area[3]) - max(box[1], area[1])
+    whole = (box[2] - box[0]) * (box[3] - box[1])
+    return max(0.0, width) * max(0.0, height) / whole if whole > 0 else 0.0
+
+
+def signature_in_box(signature: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:
+    """The cells of a frame's small picture that a box covers, at least one.
+
+    Parameters
+    ----------
+    signature : np.ndarray, shape (1024,), uint8
+        Column `signature`: 32x32 luma of the frame, row-major.
+    box : tuple
+        In pixels of the frame.
+    size : tuple
+        Width and height of the frame.
+
+    Returns
+    -------
+    np.ndarray, shape (rows, columns), uint8
+    """
+    grid = np.asarray(signature, np.uint8).reshape(SIGNATURE_PX, SIGNATURE_PX)
+    x0, x1 = _cells(box[0], box[2], size[0])
+    y0, y1 = _cells(box[1], box[3], size[1])
+    return grid[y0:y1, x0:x1]
+
+
+def _cells(start: float, end: float, side: int) -> tuple[int, int]:
+    """Cells of the grid that an interval covers by their middle, at least one."""
+    first = int(np.clip(round(start * SIGNATURE_PX / side), 0, SIGNATURE_PX - 1))
+    last = int(np.clip(round(end * SIGNATURE_PX / side), first + 1, SIGNATURE_PX))
+    return first, last

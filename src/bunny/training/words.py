@@ -1,0 +1,87 @@
+"""How captions speak of a character, and how a frame's caption is fitted to a crop of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+SIZE_WORDS = re.compile(r"\b(?:close-up(?: shot)?|medium shot|wide shot)\b")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """How captions and prompts speak of a character."""
+
+    trigger: str
+    class_word: str = ""
+    other_triggers: dict[str, str] = field(default_factory=dict)  # of the film's other characters
+
+    @property
+    def subject(self) -> str:
+        """Trigger and class, e.g. ``anna character``."""
+        return f"{self.trigger} {self.class_word}".strip()
+
+    def without(self, text: str, absent: Iterable[str]) -> str:
+        """Take characters who are outside a crop out of its caption.
+
+        Examples
+        --------
+        >>> words = Words(trigger="anna", class_word="character", other_triggers={"Bo": "bo"})
+        >>> words.without("bo character and anna character in the snow", ["Bo"])
+        'anna character in the snow'
+        """
+        for name in absent:
+            who = re.escape(self.other_triggers.get(name, name))
+            kind = re.escape(self.class_word)
+            phrase = rf"\b{who}\b(?: {kind}\b)?" if kind else rf"\b{who}\b"
+            text = re.sub(rf"(?:{phrase} and |(?:,| and) {phrase})", "", text, flags=re.I)
+        return text
+
+    def unnamed(self, text: str) -> str:
+        """Take every trigger word out, so that a caption speaks of the class alone.
+
+        Examples
+        --------
+        >>> words = Words(trigger="anna", class_word="character", other_triggers={"Bo": "bo"})
+        >>> words.unnamed("bo character in the snow, day")
+        'character in the snow, day'
+        """
+        kind = f"(?: {re.escape(self.class_word)}\\b)?" if self.class_word else ""
+        for who in sorted({self.trigger, *self.other_triggers.values()}, key=len, reverse=True):
+            named = rf"\b{re.escape(who)}\b{kind}"
+            text = re.sub(named, lambda _: self.class_word or "somebody", text, flags=re.I)
+        return text
+
+
+def crop_caption(text: str | None, words: Words, shot_size: str) -> str:
+    """Fit a frame's caption to a crop of it: the crop's own size, the trigger for certain.
+
+    Examples
+    --------
+    >>> bunny = Words(trigger="bunny", class_word="character")
+    >>> crop_caption("bunny character in a green place, wide shot, day", bunny, "close-up")
+    'bunny character in a green place, close-up, day'
+    >>> crop_caption(None, bunny, "medium")
+    'bunny character, medium shot'
+    """
+    size = name_size(shot_size)
+    if not text:
+        return f"{words.subject}, {size}"
+    fitted, count = SIZE_WORDS.subn(size, text, count=1)
+    if not count:
+        fitted = f"{fitted}, {size}"
+    if words.trigger.lower() not in fitted.lower():
+        fitted = f"{words.subject}, {fitted}"
+    return fitted
+
+
+def name_size(shot_size: str) -> str:
+    """Say a framing in the words of captions.
+
+    Examples
+    --------
+    >>> name_size("close-up"), name_size("wide")
+    ('close-up', 'wide shot')
+    """
+    return shot_size if shot_size == "close-up" else f"{shot_size} shot"

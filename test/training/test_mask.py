@@ -1,0 +1,43 @@
+"""Subject masks by GrabCut."""
+
+import cv2
+import numpy as np
+
+from bunny.training import mask
+
+
+def picture(radius: int = 40) -> np.ndarray:
+    """A red disc with a dark eye on a green ground with some grain."""
+    rng = np.random.default_rng(0)
+    ground = np.full((160, 200, 3), (40, 140, 60), np.int16) + rng.integers(-8, 9, (160, 200, 3))
+    drawn = np.clip(ground, 0, 255).astype(np.uint8)
+    cv2.circle(drawn, (100, 80), radius, (200, 40, 40), -1)
+    cv2.circle(drawn, (115, 70), 6, (40, 140, 60), -1)
+    return drawn
+
+
+def test_disc_is_found_with_its_eye():
+    found = mask.cut_out(picture(), (55, 35, 145, 125))
+    truth = np.zeros((160, 200), np.uint8)
+    cv2.circle(truth, (100, 80), 40, 255, -1)
+    assert found.dtype == np.uint8 and set(np.unique(found)) == {0, 255}
+    both, either = ((found > 0) & (truth > 0)).sum(), ((found > 0) | (truth > 0)).sum()
+    assert both / either > 0.95
+    assert found[70, 115] == 255  # the eye has the ground's colour and is no hole
+    assert (mask.cut_out(picture(), (55, 35, 145, 125)) == found).all()  # nothing random
+
+
+def test_large_pictures_get_a_mask_of_their_size():
+    large = cv2.resize(picture(), (800, 640), interpolation=cv2.INTER_CUBIC)
+    found = mask.cut_out(large, (220, 140, 580, 500))
+    assert found.shape == (640, 800)
+    assert abs((found > 0).mean() - np.pi * 40**2 / (160 * 200)) < 0.01
+
+
+def test_masks_that_found_nothing_are_dropped():
+    flat = np.full((80, 80, 3), 120, np.uint8)
+    assert mask.cut_out(flat, (20, 20, 60, 60)) is None  # no figure to find
+    assert mask.cut_out(picture(), (-5, -5, 205, 165)) is None  # no ground left
+    assert mask.cut_out(picture(), (90, 70, 92, 140)) is None  # no box to speak of
+    full = mask.cut_out(picture(), (80, 60, 120, 100))  # all of the box is disc
+    assert full is None

@@ -1,0 +1,49 @@
+"""Training and held-out pictures never share a shot or a near-duplicate."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bunny.training import split
+
+SHOTS = st.lists(st.integers(0, 12), max_size=60)
+PAIRS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=8)
+
+
+@settings(deadline=None)
+@given(shots=SHOTS, pairs=PAIRS, share=st.floats(0, 0.9), seed=st.integers(0, 1000))
+def test_split_law(shots, pairs, share, seed):
+    group = split.group_shots(shots, pairs)
+    side = split.split_shots(shots, share, seed, group)
+    assert set(side) == set(shots)
+    for one, two in pairs:  # whatever is alike is on one side
+        if one in side and two in side:
+            assert side[one] == side[two] and group[one] == group[two]
+    if len(set(group.values())) >= 2 and share > 0:
+        assert set(side.values()) == {"train", "held-out"}
+    else:
+        assert set(side.values()) <= {"train"}
+    assert split.split_shots(shots[::-1], share, seed, group) == side
+
+
+@settings(deadline=None)
+@given(st.integers(0, 1000))
+def test_about_the_share_is_held_out(seed):
+    shots = [shot for shot in range(100) for _ in range(3)]
+    side = split.split_shots(shots, 0.15, seed)
+    held = sum(side[shot] == "held-out" for shot in shots)
+    assert 43 <= held <= 47  # 45 wanted, by threes
+
+
+def test_a_large_group_stays_in_training():
+    shots = [0] * 90 + [1] * 5 + [2] * 5
+    for seed in range(20):
+        side = split.split_shots(shots, 0.1, seed)
+        assert side[0] == "train" and "held-out" in (side[1], side[2])
+    # too large for the share, but something must be held out: the smaller one
+    assert split.split_shots([0] * 6 + [1] * 4, 0.1, 0) == {0: "train", 1: "held-out"}
+
+
+def test_groups_join_over_steps():
+    assert split.group_shots([5, 1, 7], [(5, 7), (7, 1)]) == {1: 1, 5: 1, 7: 1}
+    assert split.group_shots([1, 2], [(1, 9), (9, 2)]) == {1: 1, 2: 2}  # 9 is not among them
+    assert split.group_shots([], []) == {}

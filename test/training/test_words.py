@@ -1,0 +1,53 @@
+"""How captions are fitted to crops."""
+
+import pytest
+
+from bunny.training import words
+from bunny.training.words import Words
+
+BUNNY = Words(trigger="bunny", class_word="character")
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "expected"),
+    [
+        (
+            "bunny character in a kitchen, wide shot, day",
+            "close-up",
+            "bunny character in a kitchen, close-up, day",
+        ),
+        ("a hill, day", "medium", "bunny character, a hill, day, medium shot"),
+        ("A Bunny runs", "wide", "A Bunny runs, wide shot"),
+        ("", "wide", "bunny character, wide shot"),
+    ],
+)
+def test_caption_of_a_crop(text, size, expected):
+    assert words.crop_caption(text, BUNNY, size) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("bunny character and anna character run", "bunny character run"),
+        ("anna, bunny and bo run", "anna, bunny and bo run"),
+        ("bunny and Anna run", "bunny run"),
+        ("annabel and bunny run", "annabel and bunny run"),
+    ],
+)
+def test_without(text, expected):
+    named = Words(trigger="bunny", class_word="character", other_triggers={"Anna": "anna"})
+    assert named.without(text, ["Anna"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "expected"),
+    [
+        ("anna character on a hill", "character", "character on a hill"),
+        ("Anna and bo on a hill", "woman", "woman and woman on a hill"),
+        ("annabel on a hill", "woman", "annabel on a hill"),
+        ("anna on a hill", "", "somebody on a hill"),
+    ],
+)
+def test_unnamed(text, kind, expected):
+    named = Words(trigger="anna", class_word=kind, other_triggers={"Bo": "bo"})
+    assert named.unnamed(text) == expected
