@@ -5,6 +5,7 @@
                                /dataset/<character>/    training pictures
                                /picture/                what the model drew
                                /stage/<name>/           stage.json and unfinished shards
+                               /named/ /reference/      people named in it, see `reference_folder`
                                /source.json             the film and references it was made from
 
 Weights go to `checkpoint/<film_id>/`, logs to `log/`. With the default `data_dir` these are the
@@ -16,16 +17,18 @@ import json
 import os
 import re
 import unicodedata
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bunny import reference_folder
 from bunny.error import UserError
+from bunny.reference_folder import PICTURE_SUFFIXES
 from bunny.table import store
 
 HASH_BLOCK = 1 << 20
 SLUG_MAX = 48  # characters; file systems allow 255 bytes a name and ids are joined into names
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,19 +164,30 @@ def create(root: Path, data_dir: str, film: Path, references: Path | None) -> Wo
     content_hash = _cached_hash(_data_dir(root, data_dir), film)
     space = locate(root, data_dir, film_id_of(film, content_hash))
     known = space.source() if (space.root / "source.json").exists() else {}
-    if references is None and known.get("references"):
-        kept = Path(known["references"])
-        references = kept if kept.is_dir() else None
-    source = {
-        "film": str(film),
-        "content_hash": content_hash,
-        "references": None if references is None else str(references),
-        "reference_hash": hash_references(references),
-    }
+    if references is None or references == space.root / reference_folder.JOINED:
+        references = reference_folder.given(known)
+    write_source(space, {"film": str(film), "content_hash": content_hash}, references)
+    return space
+
+
+def write_source(space: Workspace, film: Mapping[str, str], references: Path | None) -> None:
+    """Record what a film is made from, where that changed.
+
+    Parameters
+    ----------
+    space : Workspace
+    film : mapping
+        `film` and `content_hash`.
+    references : Path or None
+        The user's folder; people named in the film are joined with it.
+    """
+    known = space.source() if (space.root / "source.json").exists() else {}
+    used = reference_folder.record(space.root, references)
+    folder = None if used["references"] is None else Path(used["references"])
+    source = {**film, **used, "reference_hash": hash_references(folder)}
     if source != known:
         _make_folder(space.root)
         store.write_bytes(space.root / "source.json", json.dumps(source, indent=1).encode())
-    return space
 
 
 def locate(root: Path, data_dir: str, film_id: str) -> Workspace:

@@ -6,14 +6,14 @@ The decisions are those of the stages: the same pure functions over the same tab
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from bunny.character import drawn
+from bunny.character import calibrate, drawn, study
 from bunny.character import label as naming
 from bunny.quality import solve
 from bunny.scene import cluster as grouping
@@ -32,20 +32,66 @@ class Seen:
     region: pl.DataFrame
     cast: naming.Cast
     num_frames: pl.DataFrame  # by shot
+    is_learned: bool  # whether the stage learned from the film, see `study`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """How like the references the faces are; no threshold is in it."""
+
+    face: naming.Compared
+    nearest: dict[str, str]  # the character that each track is most like
+    learned: study.Study | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What thresholds decide."""
+
+    label: pl.DataFrame  # rows of table label
+    subject: pl.DataFrame  # columns `track_table.DECISION`: every face and every figure
+    threshold: dict[str, float]  # that holds for "face" and "figure"
+    is_measured: bool  # whether the film moved that of faces
 
 
 def read_seen(folder: Path) -> Seen:
     """Read the tables of stage detect; each may be missing."""
     table = {n: store.read_or_empty(folder, n) for n in ("frame", "face", "region", "reference")}
-    face = table["face"].filter(pl.col("error").is_null(), pl.col("track_id").is_not_null())
-    counts = table["frame"].filter(pl.col("file").is_not_null()).group_by("shot_index")
+    is_broken = pl.col("error").is_not_null()  # frames that could not be read
+    broken = table["face"].filter(is_broken)["frame_id"].to_list()
+    looked_at = pl.col("file").is_not_null() & ~pl.col("frame_id").is_in(broken)
+    counts = table["frame"].filter(looked_at).group_by("shot_index")
     return Seen(
-        face=face,
-        tracks=store.read_or_empty(folder, "track").to_dicts(),
+        face=table["face"].filter(~is_broken, pl.col("track_id").is_not_null()),
+        tracks=_tracks(store.read_or_empty(folder, "track")),
         region=table["region"].drop("support", strict=False),  # voted anew at each threshold
         cast=naming.read_cast(table["reference"]),
         num_frames=counts.agg(pl.len().alias("num_frames")),
+        is_learned=store.read_or_empty(folder, "calibration").height > 0,
     )
+
+
+def compare(seen: Seen, settings: Mapping[str, Any], seed: int = 0) -> Compared:
+    """Compare faces with the references, once for all thresholds.
+
+    Parameters
+    ----------
+    seen : Seen
+    settings : mapping
+        Keys of the section `detection`; `is_adapted` holds, thresholds do not matter.
+    seed : int
+        Of the settings.
+    """
+    learned = None
+    if seen.is_learned and seen.face.height:
+        learned = naming.learn(seen.face, seen.tracks, seen.cast, label_setting(settings), seed)
+    found = naming.compare(seen.face, seen.tracks, seen.cast, learned)
+    nearest: dict[str, str] = {}
+    if found.names:
+        best = found.similarity.argmax(axis=1).tolist()
+        ids = [track["track_id"] for track in seen.tracks]
+        nearest = {one: found.names[i] for one, i in zip(ids, best, strict=True)}
+    return Compared(face=found, nearest=nearest, learned=learned)
 
 
 def judge_quality(measure: pl.DataFrame, settings: Mapping[str, Any]) -> pl.DataFrame:
@@ -66,32 +112,53 @@ def judge_quality(measure: pl.DataFrame, settings: Mapping[str, Any]) -> pl.Data
     return solve.judge(measure, settings)[0]
 
 
-def judge_labels(seen: Seen, settings: Mapping[str, Any]) -> pl.DataFrame:
+def judge_labels(seen: Seen, settings: Mapping[str, Any], seed: int = 0) -> pl.DataFrame:
     """Name faces and figures under thresholds of `detection`; gives a table label."""
-    keys = ("similarity_threshold", "min_margin", "drawn_threshold", "drawn_margin")
-    setting = naming.LabelSetting(**{key: settings[key] for key in keys})
+    return store.check("label", judge(seen, compare(seen, settings, seed), settings).label)
+
+
+def judge(seen: Seen, compared: Compared, settings: Mapping[str, Any]) -> Verdict:
+    """Decide as stage detect does, by the same functions over the same tables.
+
+    Parameters
+    ----------
+    seen : Seen
+    compared : Compared
+        From `compare`.
+    settings : mapping
+        Keys of the section `detection`.
+    """
+    setting = label_setting(settings)
     votes = drawn.vote(
         seen.region.lazy(), seen.num_frames.lazy(), min_margin=setting.drawn_margin
     ).collect()
-    rows = naming.decide(seen.face, seen.tracks, votes, seen.cast, setting)
-    return store.from_rows("label", rows)
+    learned = _learn_again(compared, setting)
+    label = naming.decide_compared(compared.face, votes, seen.cast, setting, learned)
+    face = naming.face_threshold(setting, learned)
+    figure = setting.drawn_threshold
+    figure += drawn.ALONE_PENALTY if seen.cast.num_pictured == 1 else 0.0
+    subjects = [
+        _faces(label, face, setting.min_margin),
+        _figures(label, votes, figure, setting.drawn_margin),
+    ]
+    return Verdict(
+        label=label,
+        subject=pl.concat(subjects, how="vertical_relaxed"),
+        threshold={"face": face, "figure": figure},
+        is_measured=face != setting.similarity_threshold,
+    )
+
+
+def label_setting(settings: Mapping[str, Any]) -> naming.LabelSetting:
+    """The thresholds of `detection` that a label is decided by."""
+    keys = [field.name for field in fields(naming.LabelSetting)]
+    return naming.LabelSetting(**{key: settings[key] for key in keys})
 
 
 def count_names(label: pl.DataFrame) -> dict[str, int]:
     """Count faces and figures by name, unknown ones last."""
     rows = label.group_by(pl.col("character").fill_null(UNKNOWN)).len().iter_rows()
     return dict(sorted(rows, key=lambda kv: (kv[0] == UNKNOWN, -kv[1], kv[0])))
-
-
-def changes(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
-    """Subjects whose name differs: `subject_id`, `before`, `after`.
-
-    A figure that is in one of the tables only counts as unknown in the other.
-    """
-    both = before.select("subject_id", before="character").join(
-        after.select("subject_id", after="character"), on="subject_id", how="full", coalesce=True
-    )
-    return both.filter(pl.col("before").ne_missing(pl.col("after"))).sort("subject_id")
 
 
 def judge_scenes(
@@ -127,3 +194,49 @@ def count_scenes(scenes: pl.DataFrame) -> dict[str, int]:
         "pictures in them": named.height,
         "in none": scenes.height - named.height,
     }
+
+
+def _tracks(track: pl.DataFrame) -> list[dict]:
+    """Rows of table track with their vectors as arrays."""
+    rows = track.drop("embedding").to_dicts()
+    vectors = np.array(track["embedding"].to_list(), dtype=np.float32)
+    return [row | {"embedding": vector} for row, vector in zip(rows, vectors, strict=True)]
+
+
+def _learn_again(compared: Compared, setting: naming.LabelSetting) -> study.Study | None:
+    """What the film teaches at another threshold; only who is taken for a stranger changes."""
+    learned = compared.learned
+    if learned is None or not compared.face.names:
+        return learned
+    pairs = learned.pair
+    if learned.trial.adaptation is not None:
+        pairs = pairs.with_columns(similarity="adapted_similarity")
+    strangers = study.find_strangers(compared.face.similarity, setting.similarity_threshold)
+    return replace(learned, estimate=calibrate.estimate(pairs, strangers))
+
+
+def _faces(label: pl.DataFrame, threshold: float, min_margin: float) -> pl.DataFrame:
+    """What was decided of each face, with its slack."""
+    similarity = 1 - pl.col("distance")
+    slack = pl.min_horizontal(similarity - threshold, pl.col("margin") - min_margin)
+    return label.filter(pl.col("subject_type") == "face").select(
+        "subject_id", "character", "margin", "confidence", similarity=similarity, slack=slack
+    )
+
+
+def _figures(
+    label: pl.DataFrame, votes: pl.DataFrame, threshold: float, min_margin: float
+) -> pl.DataFrame:
+    """The same of each place that a figure was looked for in; its support is what counts."""
+    slack = pl.min_horizontal(pl.col("support") - threshold, pl.col("margin") - min_margin)
+    known = label.filter(pl.col("subject_type") == "region")
+    return (
+        votes.select("margin", subject_id="region_id", similarity="support", slack=slack)
+        .join(
+            known.select("subject_id", "character", "confidence"),
+            on="subject_id",
+            how="left",
+            maintain_order="left",
+        )
+        .select("subject_id", "character", "margin", "confidence", "similarity", "slack")
+    )

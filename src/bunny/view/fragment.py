@@ -71,7 +71,8 @@ def tiles(pictures: Sequence[tuple[str, str, str]], heading: str = "") -> str:
     head = f"<p><b>{escape(heading)}</b></p>" if heading else ""
     figures = "".join(
         f'<figure style="margin:0;width:122px"><img src="{escape(uri)}" alt="{escape(words)}" '
-        f'style="width:120px;display:block;border-bottom:3px solid {TONE[tone]}">'
+        'style="max-width:120px;max-height:90px;display:block;'
+        f'border-bottom:3px solid {TONE[tone]}">'
         f'<figcaption style="font-size:11px;line-height:1.3">{escape(words)}</figcaption></figure>'
         for uri, words, tone in pictures
     )

@@ -78,9 +78,21 @@ def thumbnail(tile: Tile, size: tuple[int, int]) -> Image.Image:
 
 def data_uri(image: Image.Image, quality: int = 80) -> str:
     """JPEG of a picture as a URI that stands inside HTML."""
+    return "data:image/jpeg;base64," + base64.b64encode(to_jpeg(image, quality)).decode()
+
+
+def to_jpeg(image: Image.Image, quality: int = 80) -> bytes:
+    """A picture as the bytes of a JPEG file."""
     with io.BytesIO() as stream:
         image.save(stream, format="JPEG", quality=quality, optimize=True)
-        return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
+        return stream.getvalue()
+
+
+def to_png(image: Image.Image) -> bytes:
+    """A picture as the bytes of a PNG file."""
+    with io.BytesIO() as stream:
+        image.save(stream, format="PNG", optimize=True)
+        return stream.getvalue()
 
 
 def wrap(text: str, width_px: int, font: ImageFont.FreeTypeFont, max_lines: int) -> list[str]:

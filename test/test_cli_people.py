@@ -1,0 +1,72 @@
+"""`bunny characters` on the command line: exit codes and one sentence for each mistake."""
+
+import json
+import sys
+
+import pytest
+
+from bunny import cli, workspace
+from bunny.table import store
+
+FACE = {
+    "shot_index": 0, "x0_px": 0.0, "y0_px": 0.0, "x1_px": 9.0, "y1_px": 9.0, "frame_id": "a",
+}  # fmt: skip
+
+
+@pytest.fixture
+def bunny(monkeypatch, capsys, tmp_path):
+    """Run `bunny characters`; gives (exit code, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["bunny", "characters", *arguments])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def film(tmp_path):
+    """One face that is anna's, whose picture is gone."""
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b"film")
+    space = workspace.create(tmp_path, "data", path, None)
+    label = FACE | {
+        "subject_id": "f", "subject_type": "face", "character": "anna", "confidence": 0.9,
+        "source": "reference",
+    }  # fmt: skip
+    store.write(space.table, "label", store.from_rows("label", [label]))
+    return space
+
+
+def test_it_lists_and_ends_with_the_sheet(bunny, film):
+    code, out, err = bunny()
+    assert (code, err) == (0, "")
+    assert "anna  1 face, 1 shot" in out
+    assert out.splitlines()[-1] == str(film.root / "characters.png")
+
+
+def test_json_is_one_object(bunny, film):
+    code, out, _ = bunny(film.film_id, "--json")
+    (found,) = json.loads(out)["characters"]
+    assert code == 0 and (found["name"], found["num_faces"]) == ("anna", 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nothing"], "expected a film whose id begins with nothing"),
+        (["--name", "person-01"], "expected PERSON=NAME"),
+        (["--name", "person-01=anna"], "run the film until stage cluster first"),
+    ],
+)
+def test_mistakes_are_the_users_error(bunny, film, arguments, words):
+    code, _, err = bunny(*arguments)
+    assert code == 2
+    assert words in err and len(err.strip().splitlines()) == 1
