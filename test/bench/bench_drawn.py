@@ -80,7 +80,7 @@ def _label(net, workspace: Path, frame: pl.DataFrame, folder: Path, spent: dict,
     if by_track:
         region = figure.link_regions(region, frame, "film")
     counts = frame.group_by("shot_index").agg(pl.len().alias("num_frames"))
-    voted = drawn.vote(region.lazy(), counts.lazy(), min_margin=MARGIN)
+    voted = drawn.vote(region.lazy(), counts.lazy(), min_margin=MARGIN, is_by_track=by_track)
     chosen = {"threshold": THRESHOLD, "min_margin": MARGIN, "num_candidates": len(stacked)}
     return drawn.select_regions(voted, sorted(stacked), **chosen).collect()
 

@@ -110,13 +110,14 @@ def test_a_track_votes_for_itself_however_late_it_enters():
         *[(i, 0, "x", 0.6, 0.2) for i in "abc"], ("d", 0, "x", 0.6, 0.2), track_id=list("ssst")
     )
     many = FRAMES.with_columns(num_frames=pl.lit(20))
-    voted = drawn.vote(region, many, min_margin=0.1).collect()
+    voted = drawn.vote(region, many, min_margin=0.1, is_by_track=True).collect()
     # three frames in a row keep 0.6; one alone is taken as three: 0.6 / 2 + 0.6 / 3 / 2 = 0.4
     assert voted["support"].to_list() == pytest.approx([0.6, 0.6, 0.6, 0.4])
 
 
 def test_a_track_of_one_frame_in_a_shot_of_one_is_no_accident():
-    voted = drawn.vote(_regions(("a", 1, "x", 0.6, 0.2), track_id=["t"]), FRAMES, min_margin=0.1)
+    region = _regions(("a", 1, "x", 0.6, 0.2), track_id=["t"])
+    voted = drawn.vote(region, FRAMES, min_margin=0.1, is_by_track=True)
     assert voted.collect()["support"].to_list() == pytest.approx([0.6])
 
 

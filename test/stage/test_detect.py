@@ -72,7 +72,7 @@ def film(tmp_path, astronaut):
 def test_names_the_face_and_counts_the_damaged_frame(film):
     result = _stage(film).execute()
     assert (result.status, result.rows, result.failed) == ("done", 2, 1)
-    assert result.tables["face"] == 2 and result.tables["region"] == 0
+    assert result.tables["face"] == 3 and result.tables["region"] == 0  # one row is the error
     labels = _labels(film)
     assert labels["character"].to_list() == ["eileen", "eileen"]
     assert labels["confidence"].min() > 0.9
@@ -84,9 +84,9 @@ def test_a_moved_threshold_reads_no_picture(film):
     for path in (film / "frame").iterdir():
         path.unlink()
     result = _stage(film, similarity_threshold=0.999).execute()
-    assert result.tables["face"] == 2 and result.failed == 1
+    assert result.tables["face"] == 3 and result.failed == 1
     assert _labels(film)["character"].to_list() == [None, None]
-    assert _stage(film, min_face_px=200).execute().tables["face"] == 0
+    assert _stage(film, min_face_px=200).execute().tables["face"] == 1
 
 
 def test_runs_are_equal_bit_by_bit(film):

@@ -90,7 +90,7 @@ def test_what_speaks_against_a_view(film_tables, subject, reason, detail):
     ("score", "reason", "detail"),
     [
         (0.2, "", None),
-        (0.19, "filtered", "blurred, and so is the subject: 0.19"),
+        (0.19, "filtered", "blurred, and so is the subject: 0.19 < 0.2"),
     ],
 )
 def test_sharp_subject_of_a_blurred_frame_stays(film_tables, score, reason, detail):

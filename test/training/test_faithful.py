@@ -17,6 +17,19 @@ def _paint(path, size=(64, 64), seed=0, mode="RGB", **options):
     Image.fromarray(pixels).convert(mode).save(path, **options)
 
 
+@pytest.mark.parametrize("is_lenient", [False, True])
+def test_a_cut_picture_is_seen_whatever_pillow_was_told(tmp_path, is_lenient, monkeypatch):
+    from PIL import ImageFile
+
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", is_lenient)
+    own = _kohya(tmp_path)
+    path = own / "1.png"
+    path.write_bytes(path.read_bytes()[:-2000])
+    (problem,) = [p for p in _look(tmp_path).found if p.effect == "stops"]
+    assert problem.file.endswith("1.png") and "cannot be read" in problem.reason
+    assert is_lenient == ImageFile.LOAD_TRUNCATED_IMAGES
+
+
 def _kohya(folder, name="2_zoe woman", number=3, caption="zoe woman in the snow"):
     """A clean folder as kohya wants it."""
     for index in range(number):

@@ -140,7 +140,7 @@ def test_what_the_film_teaches_follows_the_threshold(space, settings):
         expected = store.from_rows("label", rows)
         assert store.check("label", found.label).equals(expected)
     fixed = widget_people.decide(opened, {"calibration": "fixed"}).verdict
-    assert not fixed.is_measured and fixed.threshold["face"] == 0.4
+    assert not fixed.is_measured and fixed.threshold["face"] == 0.38
 
 
 def test_the_button_keeps_the_choice_for_this_film(shared_space, settings, tmp_path):

@@ -54,10 +54,18 @@ def load_cnn() -> Look:
 
 
 def import_face_recognition():
-    """Import `face_recognition`, whose models package warns about pkg_resources at import."""
+    """Import `face_recognition` without what it does to others at import.
+
+    Its models package warns about pkg_resources, and it tells Pillow for the whole process to take
+    truncated pictures for whole ones.
+    """
+    from PIL import ImageFile
+
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import face_recognition
+    ImageFile.LOAD_TRUNCATED_IMAGES = before
     return face_recognition
 
 

@@ -188,7 +188,11 @@ def _judge(view: View, filtered: str, score: float | None, rule: Rule) -> Verdic
         return Verdict(reason="unreadable", detail="the frame's picture cannot be read")
     if filtered in JUDGED_BY_SUBJECT:
         if score is None or score < rule.min_blur_score:
-            inside = "" if score is None else f", and so is the subject: {score:.2f}"
+            inside = (
+                ""
+                if score is None
+                else f", and so is the subject: {score:.2f} < {rule.min_blur_score}"
+            )
             return Verdict(reason="filtered", detail=f"{filtered}{inside}")
     elif filtered not in JUDGED_BY_VIEW:
         return Verdict(reason="filtered", detail=filtered)

@@ -183,6 +183,7 @@ def _start(view: View, shape: tuple[int, int], shot_size: str) -> tuple[int, int
     if view.is_face:
         line = 0.5 if shot_size == "close-up" else HEAD_LINE
         top = min((y0 + y1) / 2 - line * shape[1], y0 - FACE_MARGIN / 2 * (y1 - y0))
+        top = min(max(top, y1 - shape[1]), y0)  # air above must not cost the chin
     else:
         top = min((y0 + y1 - shape[1]) / 2, y0)  # a figure that does not fit loses its feet
     return _inside(left, shape[0], view.area[0::2]), _inside(top, shape[1], view.area[1::2])

@@ -55,12 +55,14 @@ def look_at_picture(path: Path, *, is_turned: bool) -> Seen:
     Seen
         A picture that cannot be read has no size.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageFile, ImageOps
 
     if not path.is_file():
         return _stops("there is no such file")
     if path.stat().st_size == 0:
         return _stops("0 bytes")
+    is_lenient = ImageFile.LOAD_TRUNCATED_IMAGES  # some packages set it for the whole process
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large pictures: they are read all the same
@@ -73,6 +75,8 @@ def look_at_picture(path: Path, *, is_turned: bool) -> Seen:
                 pixels = shown.convert("RGB")
     except (*DAMAGE, struct.error, zlib.error, Image.DecompressionBombError) as error:
         return _stops(f"cannot be read ({_short(error)})")
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = is_lenient
     if is_lying and not is_turned:
         problems.append(_changed("EXIF says that it is turned, which this trainer does not read"))
     digest = hashlib.sha256(repr(pixels.size).encode() + pixels.tobytes()).hexdigest()
