@@ -121,8 +121,10 @@ def test_a_track_of_one_frame_in_a_shot_of_one_is_no_accident():
     assert voted.collect()["support"].to_list() == pytest.approx([0.6])
 
 
-def _selected(support, margin=0.1, num=2, characters=("x",)):
-    region = _regions(("a", 0, "x", 0.6, margin)).with_columns(support=pl.lit(support))
+def _selected(support, margin=0.3, num=2, characters=("x",), more=()):
+    """How many are accepted of one region with this support, and of `more` with 0.6."""
+    region = _regions(("a", 0, "x", 0.6, margin), *more)
+    region = region.with_columns(support=pl.Series([support] + [0.6] * len(more)))
     return drawn.select_regions(
         region, characters, threshold=0.45, min_margin=0.1, num_candidates=num
     ).collect().height  # fmt: skip
@@ -130,8 +132,15 @@ def _selected(support, margin=0.1, num=2, characters=("x",)):
 
 def test_selection_at_its_thresholds():
     assert _selected(0.45) == 1 and _selected(0.449) == 0
-    assert _selected(0.6, margin=0.09) == 0
     assert _selected(0.6, characters=()) == 0
+
+
+def test_a_weak_lead_counts_only_beside_a_strong_one():
+    strong, other = ("b", 5, "x", 0.6, 0.18), ("b", 5, "y", 0.6, 0.5)
+    assert _selected(0.6, margin=0.179) == 0 and _selected(0.6, margin=0.18) == 1
+    assert _selected(0.6, margin=0.1, more=[strong]) == 2
+    assert _selected(0.6, margin=0.09, more=[strong]) == 1
+    assert _selected(0.6, margin=0.1, more=[other], characters=("x", "y")) == 1  # y alone
 
 
 def test_a_character_without_rivals_must_be_more_alike():

@@ -13,7 +13,7 @@ import polars as pl
 
 from bunny.character import drawn, match, pair, person, study, track
 
-WITNESS_SIMILARITY = 0.2  # of a face that may be named with the help of a region
+WITNESS_SIMILARITY = 0.3  # of a face that may be named with the help of a region; strangers: 0.33
 WITNESS_MARGIN = 0.1  # to its second best candidate
 BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
 
