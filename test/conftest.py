@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+OWL_PX = 64
 MATERIAL = (Path(__file__).resolve().parents[2] / "shared" / "material").resolve()
 
 
@@ -23,3 +24,47 @@ def _own_settings(monkeypatch):
     for name in list(os.environ):
         if name.startswith("BUNNY_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def guided_folders(tmp_path_factory):
+    """Folders of an OWLv2 and a DINOv2 with random weights, by name; the first says a licence."""
+    import torch
+
+    torch.manual_seed(0)
+    made = {name: tmp_path_factory.mktemp("model") / name for name in ("owl", "dino")}
+    _save_detector(made["owl"])
+    _save_embedder(made["dino"])
+    (made["owl"] / "README.md").write_text("---\nlicense: apache-2.0\ntags: []\n---\n# Owl\n")
+    return {name: str(path) for name, path in made.items()}
+
+
+def _save_detector(folder):
+    from transformers import Owlv2Config, Owlv2ForObjectDetection
+
+    part = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+    }
+    config = Owlv2Config(
+        text_config={**part, "vocab_size": 99, "bos_token_id": 1, "eos_token_id": 2},
+        vision_config={**part, "image_size": OWL_PX, "patch_size": 16},
+        projection_dim=32,
+    )
+    net = Owlv2ForObjectDetection(config)
+    head = net.class_head
+    for layer in (net.box_head.dense2, head.logit_shift, head.logit_scale):
+        layer.weight.data.zero_()  # random ones give boxes without area and chances of 0 or 1
+        layer.bias.data.zero_()
+    net.save_pretrained(folder)
+
+
+def _save_embedder(folder):
+    from transformers import Dinov2Config, Dinov2Model
+
+    config = Dinov2Config(
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, image_size=56, patch_size=14
+    )
+    Dinov2Model(config).save_pretrained(folder)

@@ -170,7 +170,7 @@ class Dataset(_Section):
     max_upscale: float = Field(2.0, ge=1, le=16)
     has_wider_crops: bool = True
     mask: Literal["none", "grabcut"] = "none"
-    cut_from: Literal["film", "picture"] = "picture"
+    cut_from: Literal["auto", "film", "picture"] = "auto"
     num_class_images: int = Field(0, ge=0, le=100_000)
 
 

@@ -9,56 +9,13 @@ from bunny.error import UserError
 SIDE = 64
 
 
-def _save_detector(folder):
-    from transformers import Owlv2Config, Owlv2ForObjectDetection
-
-    part = {
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-    }
-    config = Owlv2Config(
-        text_config={**part, "vocab_size": 99, "bos_token_id": 1, "eos_token_id": 2},
-        vision_config={**part, "image_size": SIDE, "patch_size": 16},
-        projection_dim=32,
-    )
-    net = Owlv2ForObjectDetection(config)
-    head = net.class_head
-    for layer in (net.box_head.dense2, head.logit_shift, head.logit_scale):
-        layer.weight.data.zero_()  # random ones give boxes without area and chances of 0 or 1
-        layer.bias.data.zero_()
-    net.save_pretrained(folder)
-
-
-def _save_embedder(folder):
-    from transformers import Dinov2Config, Dinov2Model
-
-    config = Dinov2Config(
-        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, image_size=56, patch_size=14
-    )
-    Dinov2Model(config).save_pretrained(folder)
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    import torch
-
-    torch.manual_seed(0)
-    made = {name: tmp_path_factory.mktemp("model") / name for name in ("owl", "dino")}
-    _save_detector(made["owl"])
-    _save_embedder(made["dino"])
-    (made["owl"] / "README.md").write_text("---\nlicense: apache-2.0\ntags: []\n---\n# Owl\n")
-    return {name: str(path) for name, path in made.items()}
-
-
 def _picture(seed, height=48, width=80):
     return np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
 
 
 @pytest.mark.parametrize("embedding", ["", "dino"])
-def test_folders_give_candidates_of_the_common_form(folders, embedding):
-    net = guided.GuidedNet(folders["owl"], folders.get(embedding, ""))
+def test_guided_folders_give_candidates_of_the_common_form(guided_folders, embedding):
+    net = guided.GuidedNet(guided_folders["owl"], guided_folders.get(embedding, ""))
     image = _picture(0)
     look = {"ann": [net.describe_reference(image)], "ben": [net.describe_reference(_picture(1))]}
     assert (look["ann"][0].embedding is None) == (embedding == "")
@@ -70,10 +27,10 @@ def test_folders_give_candidates_of_the_common_form(folders, embedding):
         assert drawn.FLOOR <= one.similarity <= 1 and one.margin > 0
 
 
-def test_the_query_is_what_transformers_own_route_takes(folders):
+def test_the_query_is_what_transformers_own_route_takes(guided_folders):
     import torch
 
-    net = guided.GuidedNet(folders["owl"])
+    net = guided.GuidedNet(guided_folders["owl"])
     image, other = _picture(0, SIDE, SIDE), _picture(1, SIDE, SIDE)  # square: nothing is padded
     query = net.describe_reference(other).query
     _, chance = net._propose(image, query[None])
@@ -87,15 +44,15 @@ def test_the_query_is_what_transformers_own_route_takes(folders):
     assert len(chance) and all(np.isclose(wanted, c, atol=1e-5).any() for c in chance[:, 0])
 
 
-def test_a_picture_is_most_like_itself_to_the_embedder(folders):
-    net = guided.GuidedNet(folders["owl"], folders["dino"])
+def test_a_picture_is_most_like_itself_to_the_embedder(guided_folders):
+    net = guided.GuidedNet(guided_folders["owl"], guided_folders["dino"])
     whole = np.array([0, 0, 1, 1], np.float32)
     one, again = net._embed(_picture(0), [whole, whole])
     assert one @ again == pytest.approx(1, abs=1e-5) and one.shape == (32,)
 
 
-def test_nobody_asked_for_nobody_found(folders):
-    assert guided.GuidedNet(folders["owl"]).find_candidates(_picture(0), {}) == []
+def test_nobody_asked_for_nobody_found(guided_folders):
+    assert guided.GuidedNet(guided_folders["owl"]).find_candidates(_picture(0), {}) == []
 
 
 def test_boxes_come_from_the_padded_square_to_shares_of_the_picture():
@@ -107,17 +64,17 @@ def test_boxes_come_from_the_padded_square_to_shares_of_the_picture():
     ]
 
 
-def test_names_and_licences_are_known(folders):
-    net = guided.GuidedNet(folders["owl"], folders["dino"])
+def test_names_and_licences_are_known(guided_folders):
+    net = guided.GuidedNet(guided_folders["owl"], guided_folders["dino"])
     assert net.name == "owl+dino"
-    assert net.licence == {folders["owl"]: "apache-2.0", folders["dino"]: "unknown"}
+    assert net.licence == {guided_folders["owl"]: "apache-2.0", guided_folders["dino"]: "unknown"}
     assert guided.licence_of("facebook/dinov2-small") == "apache-2.0"
 
 
-def test_what_is_no_such_model_is_refused_in_one_sentence(folders, tmp_path):
+def test_what_is_no_such_model_is_refused_in_one_sentence(guided_folders, tmp_path):
     with pytest.raises(UserError, match=r"drawn_detector: expected a folder or a hub id"):
         guided.GuidedNet(str(tmp_path / "none" / "such"))
     with pytest.raises(UserError, match=r"expected an OWLv2 model, .*dino is dinov2"):
-        guided.GuidedNet(folders["dino"])
+        guided.GuidedNet(guided_folders["dino"])
     with pytest.raises(UserError, match="could not be loaded"):
         guided.GuidedNet(str(tmp_path))

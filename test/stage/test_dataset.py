@@ -222,7 +222,7 @@ def label_everything(config, space) -> None:
 def cut_film(film, folder, base_folder, output_format):
     """Pictures of one film cut from the stored pictures and from the film, by image_id."""
     found = {}
-    for cut_from in ("picture", "film"):
+    for cut_from in ("picture", "film", "auto"):
         config = Config.model_validate(
             {
                 "extraction": {"output_format": output_format, "static_motion": 0},
@@ -239,14 +239,14 @@ def cut_film(film, folder, base_folder, output_format):
             row["image_id"]: (row, cv2.imread(str(space.root / row["file"])))
             for row in table.to_dicts()
         }
-    return found["picture"], found["film"]
+    return found["picture"], found["film"], found["auto"]
 
 
 @pytest.mark.parametrize(("output_format", "most"), [("png", 0.0), ("jpg", 6.0)])
 def test_recovered_crops_are_those_of_the_stored_picture(
     film, tmp_path, tiny_base_folder, output_format, most
 ):
-    stored, recovered = cut_film(film, tmp_path, tiny_base_folder, output_format)
+    stored, recovered, mixed = cut_film(film, tmp_path, tiny_base_folder, output_format)
     assert stored.keys() == recovered.keys() and len(stored) > 6
     assert all(row["is_recovered"] for row, _ in recovered.values())
     again = [i for i, (row, _) in stored.items() if row["is_recovered"]]
@@ -259,3 +259,7 @@ def test_recovered_crops_are_those_of_the_stored_picture(
         assert difference.mean() <= (most if image_id not in again else 0)
         differences.append(difference.max())
     assert max(differences) > 0 or output_format == "png"
+    enlarged = {i for i, (row, _) in mixed.items() if row["upscale"] > 1}
+    assert 0 < len(enlarged) < len(mixed)
+    assert {i for i, (row, _) in mixed.items() if row["is_recovered"]} == enlarged | set(again)
+    assert all(np.array_equal(mixed[i][1], recovered[i][1]) for i in enlarged)

@@ -141,6 +141,26 @@ def test_a_drawn_character_is_found_beside_a_rival(tmp_path):
     assert off.tables["region"] == 0
 
 
+@pytest.mark.parametrize("embedding", ["", "dino"])
+def test_a_detector_from_a_folder_takes_the_place_of_the_search(
+    tmp_path, guided_folders, embedding
+):
+    rng = np.random.default_rng(0)
+    for name in ("ann", "ben"):
+        _write(tmp_path / "reference" / name / "1.png", rng.integers(0, 255, (60, 60, 3), np.uint8))
+    image = rng.integers(0, 255, (48, 80, 3), np.uint8)
+    film = _film(tmp_path / "film", [image], tmp_path / "reference")
+    chosen = {
+        "drawn_detector": guided_folders["owl"],
+        "drawn_embedding": guided_folders.get(embedding, ""),
+    }
+    assert _stage(film, **chosen).execute().status == "done"
+    region = store.read(film / "table", "region")
+    assert region.height and set(region["model"]) == {"owl+dino" if embedding else "owl"}
+    assert set(region["candidate"]) <= {"ann", "ben"}
+    assert region["x1_px"].max() <= 80 and region["y1_px"].max() <= 48
+
+
 def _draw(image, middle, colour, *, round_ears):
     """A head with eyes and two ears on a body."""
     x, y = middle

@@ -33,9 +33,9 @@ REFERENCE_CROPS = (1.0, 0.75, 0.55)  # central shares; the subject rarely fills 
 # margin that is asked for would pick windows that just reach it.
 CLEAR_MARGIN = 0.08
 FLOOR = 0.2  # candidates less similar are not stored
-# Beyond `min_margin`: what a character leads by in one region at least of a film that it is in. With
-# references of other films, all 14 wrong regions led by 0.10 to 0.154; of each of the nine characters
-# that were there, the best led by over 0.25.
+# Beyond `min_margin`: what a character leads by in at least one region of a film that it is in.
+# Given references of other films, all 14 wrong regions led by 0.10 to 0.154; of each of nine
+# characters that were there, the best led by over 0.25.
 PRESENCE_LEAD = 0.08
 ALONE_PENALTY = 0.12  # added to the threshold when there is no rival to be told from
 MIN_TRACK = 3  # frames that a track counts as at least, where its shot has as many

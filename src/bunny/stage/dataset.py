@@ -263,13 +263,24 @@ class Dataset(BaseStage):
 
     def _cuts(self, crops: Sequence[crop.Crop]) -> Iterator[training_set.Cut]:
         """Crops with their frames: stored ones, or of the film where that is asked or needed."""
-        is_from_film = self.config.dataset.cut_from == "film"
-        wanted = [c for c in crops if is_from_film or c.view.file is None]
+        wanted = [c for c in crops if self._is_from_film(c)]
         recovered = self._recovered(wanted)
         again = {c.image_id for c in wanted}
         kept = training_set.stored(self.output_dir, [c for c in crops if c.image_id not in again])
         for one in crops:
             yield next(recovered if one.image_id in again else kept)
+
+    def _is_from_film(self, one: crop.Crop) -> bool:
+        """Whether a crop is decoded again: asked for, nowhere stored, or small and film at hand."""
+        if one.view.file is None:
+            return True
+        way = self.config.dataset.cut_from
+        is_small = one.window.upscale > 1
+        return way == "film" or (way == "auto" and is_small and self._has_film)
+
+    @cached_property
+    def _has_film(self) -> bool:
+        return Path(self.source["film"]).exists()
 
     def _recovered(self, crops: Sequence[crop.Crop]) -> Iterator[training_set.Cut]:
         """Crops of frames decoded again as extract decoded them; in order of the frame."""
