@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,26 @@ def material() -> Path:
     if not MATERIAL.is_dir():
         pytest.skip("the folder of real films beside the checkout is absent")
     return MATERIAL
+
+
+@pytest.fixture
+def bunny(monkeypatch, capsys, tmp_path):
+    """Run a command line; gives (exit code, standard output, standard error)."""
+    from bunny import cli
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["bunny", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
 
 
 @pytest.fixture(autouse=True)

@@ -1,29 +1,8 @@
 """The command line: exit codes and one sentence for every mistake; the whole way is in test_run."""
 
 import json
-import sys
 
 import pytest
-
-from bunny import cli
-
-
-@pytest.fixture
-def bunny(monkeypatch, capsys, tmp_path):
-    """Run a command line; gives (exit code, standard output, standard error)."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["bunny", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 def _one_sentence(text: str) -> str:

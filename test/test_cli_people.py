@@ -1,11 +1,11 @@
 """`bunny characters` on the command line: exit codes and one sentence for each mistake."""
 
 import json
-import sys
+from functools import partial
 
 import pytest
 
-from bunny import cli, workspace
+from bunny import workspace
 from bunny.table import store
 
 FACE = {
@@ -14,21 +14,9 @@ FACE = {
 
 
 @pytest.fixture
-def bunny(monkeypatch, capsys, tmp_path):
-    """Run `bunny characters`; gives (exit code, standard output, standard error)."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["bunny", "characters", *arguments])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+def characters(bunny):
+    """Run `bunny characters`."""
+    return partial(bunny, "characters")
 
 
 @pytest.fixture
@@ -45,15 +33,15 @@ def film(tmp_path):
     return space
 
 
-def test_it_lists_and_ends_with_the_sheet(bunny, film):
-    code, out, err = bunny()
+def test_it_lists_and_ends_with_the_sheet(characters, film):
+    code, out, err = characters()
     assert (code, err) == (0, "")
     assert "anna  1 face, 1 shot" in out
     assert out.splitlines()[-1] == str(film.root / "characters.png")
 
 
-def test_json_is_one_object(bunny, film):
-    code, out, _ = bunny(film.film_id, "--json")
+def test_json_is_one_object(characters, film):
+    code, out, _ = characters(film.film_id, "--json")
     (found,) = json.loads(out)["characters"]
     assert code == 0 and (found["name"], found["num_faces"]) == ("anna", 1)
 
@@ -66,7 +54,7 @@ def test_json_is_one_object(bunny, film):
         (["--name", "person-01=anna"], "run the film until stage cluster first"),
     ],
 )
-def test_mistakes_are_the_users_error(bunny, film, arguments, words):
-    code, _, err = bunny(*arguments)
+def test_mistakes_are_the_users_error(characters, film, arguments, words):
+    code, _, err = characters(*arguments)
     assert code == 2
     assert words in err and len(err.strip().splitlines()) == 1

@@ -2,32 +2,13 @@
 
 import hashlib
 import json
-import sys
 
 import cv2
 import numpy as np
 import pytest
 
-from bunny import cli, workspace
+from bunny import workspace
 from bunny.table import store
-
-
-@pytest.fixture
-def bunny(monkeypatch, capsys, tmp_path):
-    """Run a command line; gives (exit code, standard output, standard error)."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["bunny", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 def _row(name: str, index: int, **changes) -> dict:

@@ -39,9 +39,7 @@ def write(target: Path, pictures: Sequence[Picture], about: About) -> dict[str, 
     dict
         Pictures in ``img``, ``val`` and ``reg``.
     """
-    train = [p for p in pictures if not p.is_class and not p.is_held_out]
-    held_out = [p for p in pictures if not p.is_class and p.is_held_out]
-    others = [p for p in pictures if p.is_class]
+    train, held_out, others = picture.parts_of(pictures).values()
     has_masks = any(p.mask is not None for p in train)
     folders = []
     for index, one in enumerate(train):

@@ -97,6 +97,15 @@ def with_repeats(pictures: Sequence[Picture], repeats: int | None) -> list[Pictu
     ]
 
 
+def parts_of(pictures: Sequence[Picture]) -> dict[str, list[Picture]]:
+    """Sort pictures into ``train``, ``test`` (held out) and ``class``, each in their order."""
+    return {
+        "train": [p for p in pictures if not p.is_class and not p.is_held_out],
+        "test": [p for p in pictures if not p.is_class and p.is_held_out],
+        "class": [p for p in pictures if p.is_class],
+    }
+
+
 def resolution_of(pictures: Sequence[Picture], step_px: int = 64) -> int:
     """The resolution that a set's sizes were made for: the side of the largest area in steps.
 

@@ -43,11 +43,7 @@ def write(
         Pictures in ``train``, ``test`` and ``class``.
     """
     has_masks = any(p.mask is not None for p in pictures if not p.is_class)
-    parts = {
-        "train": [p for p in pictures if not p.is_class and not p.is_held_out],
-        "test": [p for p in pictures if not p.is_class and p.is_held_out],
-        "class": [p for p in pictures if p.is_class],
-    }
+    parts = picture.parts_of(pictures)
     for name, part in parts.items():
         if part:
             (target / name).mkdir()
