@@ -112,7 +112,7 @@ class Detection(_Section):
 
     face_detection_model: Literal["yunet", "mtcnn", "hog", "cnn"] = "yunet"
     has_small_faces: bool = True
-    extra_interval_seconds: float = Field(0.0, ge=0, le=3600)
+    extra_interval_seconds: float = Field(0.5, ge=0, le=3600)
     recogniser: Literal["auto", "sface", "dlib"] = "auto"
     min_face_score: float = Field(0.7, ge=0, le=1)
     min_face_px: int = Field(24, ge=4, le=4000)

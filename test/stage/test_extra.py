@@ -4,6 +4,7 @@ import json
 from fractions import Fraction
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -24,6 +25,8 @@ def film(tmp_path_factory):
 
     wide = np.pad(data.astronaut()[:320], ((0, 0), (120, 0), (0, 0)), mode="edge")
     path = tmp_path_factory.mktemp("film") / "drift.mkv"
+    (path.parent / "reference").mkdir()
+    cv2.imwrite(str(path.parent / "reference" / "eileen.png"), data.astronaut()[:280, 90:370, ::-1])
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=RATE, options={"g": "8", "qp": "4"})
         stream.width, stream.height, stream.pix_fmt = 400, 320, "yuv444p"
@@ -45,7 +48,7 @@ def _run(film, folder, interval_s, **pipeline):
             "pipeline": {"shard_size": 4, **pipeline},
         }
     )
-    space = workspace.create(folder, "data", film, None)
+    space = workspace.create(folder, "data", film, film.parent / "reference")
     Extract(settings, space.root, space.root).execute()
     stage = Detect(settings, space.root, space.root)
     stage.execute()

@@ -54,9 +54,18 @@ def _frames(rows):
 def test_between_known_frames_by_hand():
     shot = pl.DataFrame([_shot(0, 0, 40)])  # 4 s at 10 a second
     found = reread.choose_between(shot, _frames([(0, 0, 0.0), (0, 20, 2.0)]), 1.0)
-    assert found.rows() == [(0, 5), (0, 15), (0, 25), (0, 35)]
-    near = reread.choose_between(shot, _frames([(0, 14, 1.4)]), 1.0)
-    assert near.rows() == [(0, 5), (0, 25), (0, 35)]  # 1.5 s lies a tenth from a known frame
+    assert found.rows() == [(0, 10), (0, 30)]  # the gap's middle, and one after the last
+    one = reread.choose_between(shot, _frames([(0, 14, 1.4)]), 1.0)
+    assert one.rows() == [(0, 4), (0, 24), (0, 34)]
+    none = reread.choose_between(shot, _frames([]), 1.0)
+    assert none.rows() == [(0, 5), (0, 15), (0, 25), (0, 35)]
+
+
+def test_frames_that_are_dense_enough_get_none_between():
+    shot = pl.DataFrame([_shot(0, 0, 40)])
+    kept = [(0, 5 * i, 0.5 * i) for i in range(8)]
+    assert reread.choose_between(shot, _frames(kept), 0.5).rows() == []
+    assert reread.choose_between(shot, _frames(kept), 0.25).height == 8  # 7 gaps and the end
 
 
 def test_nothing_is_taken_beside_a_dissolve():

@@ -49,7 +49,7 @@ class Detect(contract.BaseStage):
         known = self._references()
         cast = label.read_cast(known)
         has_regions = bool(cast.drawn) and self.config.detection.is_drawn_enabled
-        between = self._between(frame)
+        between = self._between(frame, cast)
         with self.bar(frame.height * (2 if has_regions else 1) + between.height) as bar:
             raw = self._faces(frame, bar.update)
             more, beside = self._extra_faces(frame, between, bar.update)
@@ -177,10 +177,12 @@ class Detect(contract.BaseStage):
             )
         return shards.collect("face")
 
-    def _between(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Which frames to look at besides the kept ones; none where no face has a name."""
+    def _between(self, frame: pl.DataFrame, cast: label.Cast) -> pl.DataFrame:
+        """Which frames to look at besides the kept ones; none where no face is looked for."""
         interval_s = self.config.detection.extra_interval_seconds
-        return extra.plan(self.read("shot"), frame, interval_s) if interval_s else extra.NOTHING
+        if not interval_s or not cast.face or not frame.height:
+            return extra.NOTHING
+        return extra.plan(self.read("shot"), frame, interval_s)
 
     def _extra_faces(
         self, frame: pl.DataFrame, between: pl.DataFrame, advance: Callable[[int], object]

@@ -6,6 +6,7 @@ names them by index and gets the picture as shown: the same bits as before compr
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -20,6 +21,7 @@ from bunny.video.tally import Tally
 
 FRAMES_AHEAD = 4
 TRANSITION_S = 0.4  # beside a fade or dissolve, where a frame may show two shots
+ROUNDING_S = 1e-6
 GRADUAL = ("fade", "dissolve")
 
 
@@ -95,7 +97,7 @@ def choose_between(shot: pl.DataFrame, frame: pl.DataFrame, interval_s: float) -
         times = _times_between(row, np.array(known.get(row["shot_index"], [])), interval_s)
         first, end = row["first_frame_index"], row["end_frame_index"]
         share = (times - row["start_s"]) / max(1e-9, row["end_s"] - row["start_s"])
-        index = np.unique(np.clip(first + np.floor(share * (end - first)), first, end - 1))
+        index = np.unique(np.clip(first + np.floor(share * (end - first) + ROUNDING_S), first, end - 1))
         rows += [(row["shot_index"], int(i)) for i in index]
     taken = frame.select("frame_index")
     schema = {"shot_index": pl.Int32, "frame_index": pl.Int64}
@@ -104,13 +106,19 @@ def choose_between(shot: pl.DataFrame, frame: pl.DataFrame, interval_s: float) -
 
 
 def _times_between(shot: dict, known: np.ndarray, interval_s: float) -> np.ndarray:
-    """Times of a shot on a grid, half an interval from its start, not near a known frame."""
+    """Times that divide the gaps between known ones evenly, and go on from the outermost."""
     start = shot["start_s"] + (TRANSITION_S if shot["transition_in"] in GRADUAL else 0.0)
     end = shot["end_s"] - (TRANSITION_S if shot["is_gradual_out"] else 0.0)
-    times = np.arange(start + interval_s / 2, end, interval_s)
-    if not len(known) or not len(times):
-        return times
-    return times[np.abs(times[:, None] - known[None]).min(axis=1) >= interval_s / 2]
+    if not len(known):
+        return np.arange(start + interval_s / 2, end, interval_s)
+    before = np.arange(known[0] - interval_s, start - ROUNDING_S, -interval_s)[::-1]
+    after = np.arange(known[-1] + interval_s, end, interval_s)
+    inside = [
+        np.linspace(one, two, max(1, round((two - one) / interval_s)) + 1)[1:-1]
+        for one, two in pairwise(known)
+    ]
+    times = np.concatenate([before, *inside, after])
+    return times[(times >= start - ROUNDING_S) & (times < end)]
 
 
 def _frames(info: FilmInfo, wanted: np.ndarray, num_threads: int) -> Iterator[DecodedFrame]:
