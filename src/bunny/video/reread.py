@@ -97,7 +97,8 @@ def choose_between(shot: pl.DataFrame, frame: pl.DataFrame, interval_s: float) -
         times = _times_between(row, np.array(known.get(row["shot_index"], [])), interval_s)
         first, end = row["first_frame_index"], row["end_frame_index"]
         share = (times - row["start_s"]) / max(1e-9, row["end_s"] - row["start_s"])
-        index = np.unique(np.clip(first + np.floor(share * (end - first) + ROUNDING_S), first, end - 1))
+        place = np.floor(share * (end - first) + ROUNDING_S)
+        index = np.unique(np.clip(first + place, first, end - 1))
         rows += [(row["shot_index"], int(i)) for i in index]
     taken = frame.select("frame_index")
     schema = {"shot_index": pl.Int32, "frame_index": pl.Int64}
