@@ -1,6 +1,7 @@
 """Detection at frames that are not kept: decoded from the film, resumed, compared with the kept."""
 
 import json
+import shutil
 from fractions import Fraction
 
 import av
@@ -70,6 +71,21 @@ def test_the_face_is_followed_through_frames_that_are_not_kept(film, tmp_path):
     place = more["face"].join(more["extra_frame"], on="frame_id").sort("frame_index")
     step = np.diff(place["x0_px"]) / np.diff(place["frame_index"])
     assert np.allclose(step, 2, atol=0.8)  # pixels a frame, as it drifts
+
+
+def test_a_face_that_no_kept_frame_shows_is_found(film, tmp_path):
+    """Kept pictures are painted over; one of them is damaged."""
+    _, before = _run(film, tmp_path, 0.0)
+    (space,) = workspace.find(tmp_path, "data", None)
+    for path in sorted((space.root / "frame").iterdir()):
+        cv2.imwrite(str(path), np.full((320, 400, 3), 90, np.uint8))
+    path.write_bytes(b"damaged")
+    settings = Config.model_validate({"detection": {"extra_interval_seconds": 0.5}})
+    stage = Detect(settings, space.root, space.root)
+    shutil.rmtree(stage.folder)
+    assert stage.execute().failed == 1
+    extra, face = (store.read(space.table, name) for name in ("extra_frame", "face"))
+    assert before["face"].height and face.height == extra.height + 1  # and the error
 
 
 def test_a_kill_between_shards_changes_nothing(film, tmp_path):

@@ -20,7 +20,7 @@ import polars as pl
 from bunny.character import detect, drawn, embed, figure, label, picture, proposal, reference
 from bunny.stage import contract, extra
 from bunny.stage.fill import fill
-from bunny.table import store
+from bunny.table import schema, store
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Detect(contract.BaseStage):
             if has_regions:
                 region = self._regions(frame, known, bar.update)
         broken = raw.filter(pl.col("error").is_not_null())
-        raw = pl.concat([raw, beside]) if beside.height else raw
+        raw = _stack(raw, beside)
         seen = pl.concat([frame, more]) if more.height else frame
         face = self._select(raw)
         face, tracks = label.link_tracks(face, seen, self._film_id(frame))
@@ -71,7 +71,7 @@ class Detect(contract.BaseStage):
         calibration = label.calibration_row(setting, learned)
         tables = {
             "label": store.from_rows("label", labels),
-            "face": store.check("face", pl.concat([face, broken], how="diagonal_relaxed")),
+            "face": _stack(face, broken),
             "track": store.from_rows("track", tracks),
             "region": store.check("region", region),
             "reference": known,
@@ -379,6 +379,13 @@ class Detect(contract.BaseStage):
     @staticmethod
     def _film_id(frame: pl.DataFrame) -> str:
         return frame["film_id"][0] if frame.height else ""
+
+
+def _stack(*parts: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `face` one after the other; where a part has no face its vectors have no length."""
+    vectors = [pl.col(c).cast(pl.List(pl.Float32)) for c in schema.VECTOR["face"]]
+    lists = [part.with_columns(vectors) for part in parts if part.height]
+    return store.check("face", pl.concat(lists, how="diagonal_relaxed")) if lists else parts[0]
 
 
 def _note(labels: pl.DataFrame, known: pl.DataFrame, broken: pl.DataFrame) -> str:
