@@ -409,6 +409,18 @@ class TrainingStep(dy.Schema):
     learning_rate = dy.Float64(nullable=True)
 
 
+class Adapter(dy.Schema):
+    """One checkpoint of a fine-tune as an adapter that can be loaded."""
+
+    run_id = dy.String(primary_key=True)
+    step = dy.Int32(primary_key=True, min=0)
+    character = dy.String()
+    file = dy.String()  # relative to the checkpoint folder
+    hash = dy.String()
+    held_out_loss = dy.Float32(nullable=True)
+    is_last = dy.Bool()
+
+
 class Picture(dy.Schema):
     """One drawn picture with all that is needed to draw it again."""
 
@@ -451,6 +463,7 @@ TABLE: dict[str, type[dy.Schema]] = {
     "dataset": Dataset,
     "training_run": TrainingRun,
     "training_step": TrainingStep,
+    "adapter": Adapter,
     "picture": Picture,
 }
 

@@ -1,0 +1,70 @@
+"""What training, drawing and saving ask of a loaded base, whatever its architecture.
+
+A family is one object a base: its parts, how pictures and words become tensors, what the denoiser
+predicts, and diffusers' own pipeline of it. Nothing outside this package names an architecture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+Words = Mapping[str, Any]  # tensors whose first axis is the caption, e.g. hidden, pooled
+
+
+class Noise(Protocol):
+    """How latents are made noisy and what the denoiser learns to say of them."""
+
+    def times(self, count: int, generator: Any) -> Any:
+        """Random training times, shape (count,), on the CPU."""
+        ...
+
+    def spread(self, count: int) -> list[Any]:
+        """`count` times, evenly from little to much noise: for the held-out loss."""
+        ...
+
+    def add(self, latents: Any, noise: Any, times: Any) -> Any:
+        """Noisy latents, shape as `latents`."""
+        ...
+
+    def target(self, latents: Any, noise: Any, times: Any) -> Any:
+        """What the denoiser should give, shape as `latents`."""
+        ...
+
+    def weight(self, times: Any, min_snr_gamma: float) -> Any:
+        """Weight of each picture's loss, shape (count,); 1 everywhere for gamma 0."""
+        ...
+
+
+class Family(Protocol):
+    """A loaded base; frozen, in evaluation mode, on `device`."""
+
+    name: str  # sd, sdxl, sd3, flux
+    denoiser: Any  # the UNet or transformer
+    denoiser_key: str  # unet or transformer, as diffusers' LoRA files name it
+    text_encoders: dict[str, Any]  # text_encoder, text_encoder_2, ... in the pipeline's order
+    trainable_text: tuple[str, ...]  # those of them that LoRA files know (CLIP, never T5)
+    vae: Any
+    noise: Noise
+    device: str
+    size_step_px: int  # sides of pictures are multiples of it
+    attention_targets: tuple[str, ...]  # module names that a LoRA adapts
+    other_targets: tuple[str, ...]  # further ones: convolutions, feed-forward layers
+
+    def encode_pictures(self, pictures: np.ndarray) -> Any:
+        """Scaled latent means (n, c, h, w), float32, of RGB uint8 pictures (n, H, W, 3)."""
+        ...
+
+    def encode_words(self, captions: Sequence[str], *, has_grad: bool = False) -> Words:
+        """Conditioning of captions; with gradients where a text encoder is trained."""
+        ...
+
+    def predict(self, noisy: Any, times: Any, words: Words) -> Any:
+        """What the denoiser says of noisy latents, shape as `noisy`."""
+        ...
+
+    def pipeline(self, **options: Any) -> Any:
+        """The parts as diffusers' own pipeline, without a bar of its own."""
+        ...
