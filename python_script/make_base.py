@@ -2,13 +2,16 @@
 
     python python_script/make_base.py draw
     python -m torch.distributed.run --standalone --nproc-per-node 2 \\
-        python_script/make_base.py vae --steps 3000
-    ... make_base.py unet --steps 7000                      (again: goes on where it stopped)
+        python_script/make_base.py vae --steps 5000
+    ... make_base.py unet --steps 10000                     (again: goes on where it stopped)
     ... make_base.py decoder --steps 2500                   (sharper; may run at any time)
     python python_script/make_base.py export                (to src/bunny/sample/base)
+    ... make_base.py restore                 (instead of vae: go on from the exported base)
     python python_script/make_base.py sheet                 (64 prompts, to log/toy_base.png)
 
-Everything lies in checkpoint/toy_base. Two cores need a little over an hour.
+Everything lies in checkpoint/toy_base. Two idle cores need two hours. With --compile the training
+steps are compiled first: minutes of waiting (once, where TORCHINDUCTOR_CACHE_DIR keeps it), then
+half as fast again; it needs a C++ compiler.
 """
 
 import argparse
@@ -56,17 +59,16 @@ def _facts(scene: world.Scene, picture: np.ndarray) -> dict:
     }
 
 
-def vae(steps: int) -> None:
+def vae(steps: int, is_compiled: bool) -> None:
     """Train the autoencoder and store the latents of all pictures."""
     import torch
 
     torch.manual_seed(0)
     model = toy.make_vae()
     pictures = np.load(WORK / "pictures.npy", mmap_mode="r")
-    report = toy_vae.train_vae(model, pictures, WORK, toy_vae.VaeTraining(steps=steps))
-    latents = toy_parallel.gather(
-        toy_vae.encode_all(model, pictures[toy_parallel.share(len(pictures))])
-    )
+    settings = toy_vae.VaeTraining(steps=steps, is_compiled=is_compiled)
+    report = toy_vae.train_vae(model, pictures, WORK, settings)
+    latents = _encode(model, pictures)
     if toy_parallel.rank():
         return
     report["scaling_factor"] = float(1 / latents.astype(np.float32).std())
@@ -77,13 +79,46 @@ def vae(steps: int) -> None:
     logger.info("vae: %s", report)
 
 
-def decoder(steps: int) -> None:
+def _encode(model, pictures: np.ndarray) -> np.ndarray:
+    """Latents of all pictures; each process makes its part."""
+    part = pictures[toy_parallel.share(len(pictures))]
+    return toy_parallel.gather(toy_vae.encode_all(model, part))
+
+
+def restore() -> None:
+    """Take the exported base up again: its autoencoder, new latents, its weights."""
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextModel
+
+    model = AutoencoderKL.from_pretrained(EXPORT / "vae").float()
+    latents = _encode(model, np.load(WORK / "pictures.npy", mmap_mode="r"))
+    if toy_parallel.rank():
+        return
+    model.save_pretrained(WORK / "vae")
+    np.save(WORK / "latents.npy", latents)
+    trainer = _trainer(toy_unet.UnetTraining())
+    trainer.restart(
+        UNet2DConditionModel.from_pretrained(EXPORT / "unet").float(),
+        CLIPTextModel.from_pretrained(EXPORT / "text_encoder").float(),
+        json.loads((EXPORT / "model_card.json").read_text())["unet_steps"],
+    )
+    trainer.save()
+    logger.info("restored step %d", trainer.step)
+
+
+def decoder(steps: int, is_compiled: bool) -> None:
     """Train the decoder alone further; latents and UNet stay as they are."""
     from diffusers import AutoencoderKL
 
     model = AutoencoderKL.from_pretrained(WORK / "vae")
     pictures = np.load(WORK / "pictures.npy", mmap_mode="r")
-    settings = toy_vae.VaeTraining(steps=steps, learning_rate=1.5e-3, is_decoder_only=True, seed=1)
+    settings = toy_vae.VaeTraining(
+        steps=steps,
+        learning_rate=1.5e-3,
+        is_decoder_only=True,
+        seed=1,
+        is_compiled=is_compiled,
+    )
     report = toy_vae.train_vae(model, pictures, WORK, settings)
     if toy_parallel.rank():
         return
@@ -92,9 +127,9 @@ def decoder(steps: int) -> None:
     logger.info("decoder: %s", report)
 
 
-def unet(steps: int) -> None:
+def unet(steps: int, is_compiled: bool) -> None:
     """Train UNet and text encoder; go on where the last run stopped."""
-    settings = toy_unet.UnetTraining(steps=steps)
+    settings = toy_unet.UnetTraining(steps=steps, is_compiled=is_compiled)
     trainer = _trainer(settings)
     if toy_parallel.rank():
         trainer.train()
@@ -202,21 +237,26 @@ def _read_report(name: str) -> dict:
 def main() -> None:
     """Run one step of the making."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("step", choices=("draw", "vae", "decoder", "unet", "export", "sheet"))
+    parser.add_argument(
+        "step", choices=("draw", "vae", "restore", "decoder", "unet", "export", "sheet")
+    )
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--compile", action="store_true", help="compile the training steps")
     args = parser.parse_args()
     toy_parallel.start()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if args.step == "draw":
         draw(args.count, args.seed)
     elif args.step == "vae":
-        vae(args.steps or 3000)
+        vae(args.steps or 5000, args.compile)
+    elif args.step == "restore":
+        restore()
     elif args.step == "decoder":
-        decoder(args.steps or 2500)
+        decoder(args.steps or 2500, args.compile)
     elif args.step == "unet":
-        unet(args.steps or 7000)
+        unet(args.steps or 10000, args.compile)
     elif args.step == "export":
         export()
     else:

@@ -88,7 +88,7 @@ def make_trainer(folder, settings=UNET):
     tokenizer = toy.write_tokenizer(folder / "tokenizer")
     latents = np.random.default_rng(0).normal(size=(3, 4, 4, 4)).astype(np.float16)
     return toy_unet.ToyTrainer(
-        toy.make_unet(widths=(8, 16), text_width=16, heads=2),
+        toy.make_unet(widths=(8, 16), text_width=16, heads=2, latent_channels=4),
         toy.make_text_encoder(tokenizer, width=16, layers=1),
         latents,
         FACTS,

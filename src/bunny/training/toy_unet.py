@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 LOG_EVERY = 50
 SNR_CAP = 5.0  # Hang et al. 2023, min-SNR weighting
+SIZE_WEIGHT = {"close-up": 0.85, "medium": 1.3, "wide": 0.6}  # few latents show a small figure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,8 @@ class UnetTraining:
     caption_dropout: float = 0.1
     ema_decay: float = 0.999
     seed: int = 0
-    save_every: int = 400
+    save_every: int = 1000
+    is_compiled: bool = False  # half as fast again on a CPU, after minutes; needs a C++ compiler
 
 
 class ToyTrainer:
@@ -43,7 +45,7 @@ class ToyTrainer:
     ----------
     unet, text_encoder
         Untrained; trained in place.
-    latents : np.ndarray, shape (n, 4, 16, 16), float16
+    latents : np.ndarray, shape (n, 8, 16, 16), float16
         Unscaled latent means.
     facts : list of dict
         One a picture, see `toy_caption.vary_caption`.
@@ -82,6 +84,9 @@ class ToyTrainer:
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=1.0, betas=(0.9, 0.99), weight_decay=1e-3, fused=True
         )
+        weights = np.array([SIZE_WEIGHT[fact["size"]] for fact in facts])
+        self.shares = weights / weights.sum()
+        self.run = torch.compile(self._predict) if settings.is_compiled else self._predict
         self.step = 0
         if self.state_file.exists():
             self._load()
@@ -136,8 +141,7 @@ class ToyTrainer:
         target = self.scheduler.get_velocity(latents, noise, times)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             words = self.text_encoder(tokens).last_hidden_state
-            noisy = noisy.contiguous(memory_format=torch.channels_last)
-            drawn = self.unet(noisy, times, words).sample
+        drawn = self.run(noisy.contiguous(memory_format=torch.channels_last), times, words)
         loss = (drawn.float() - target).pow(2).mean(dim=(1, 2, 3))
         alpha = self.scheduler.alphas_cumprod[times]
         snr = alpha / (1 - alpha)
@@ -152,6 +156,13 @@ class ToyTrainer:
             torch._foreach_lerp_(self.ema, self.parameters, 1 - decay)
         return float(loss.mean().detach())
 
+    def _predict(self, noisy: Any, times: Any, words: Any) -> Any:
+        """What the UNet says of noisy latents, in half precision."""
+        import torch
+
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return self.unet(noisy, times, words).sample
+
     def averaged(self) -> tuple[Any, Any]:
         """Copies of UNet and text encoder with the averaged weights."""
         import copy
@@ -162,6 +173,17 @@ class ToyTrainer:
         for parameter, mean in zip(own, self.ema, strict=True):
             parameter.data.copy_(mean)
         return unet.eval(), text_encoder.eval()
+
+    def restart(self, unet: Any, text_encoder: Any, step: int) -> None:
+        """Take over the averaged weights of an exported base; the optimizer begins anew."""
+        import torch
+
+        given = [*unet.parameters(), *text_encoder.parameters()]
+        with torch.no_grad():
+            for parameter, mean, weight in zip(self.parameters, self.ema, given, strict=True):
+                parameter.copy_(weight)
+                mean.copy_(weight)
+        self.step = step
 
     def save(self) -> None:
         """Keep everything that the next step depends on."""
@@ -192,7 +214,7 @@ class ToyTrainer:
         import torch
 
         rng = np.random.default_rng([self.settings.seed, self.step, toy_parallel.rank()])
-        chosen = rng.integers(len(self.latents), size=self.settings.batch_size)
+        chosen = rng.choice(len(self.latents), size=self.settings.batch_size, p=self.shares)
         captions = [
             ""
             if rng.random() < self.settings.caption_dropout

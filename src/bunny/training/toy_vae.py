@@ -34,6 +34,7 @@ class VaeTraining:
     colour_weight: float = 2.0  # of the difference after averaging 4x4 pixels
     seed: int = 0
     save_every: int = 300
+    is_compiled: bool = False  # half as fast again on a CPU, after minutes; needs a C++ compiler
     is_decoder_only: bool = False  # the encoder stays, so that latents made with it keep fitting
 
 
@@ -79,10 +80,11 @@ def train_vae(
         first = state["step"]
     recent: list[float] = []
     begun = time.monotonic()
+    run = torch.compile(lambda *a: _vae_loss(vae, *a)) if settings.is_compiled else None
     for step in range(first, settings.steps):
         for group in optimizer.param_groups:
             group["lr"] = _rate(step, settings)
-        recent.append(_vae_step(vae, _crops(pictures, step, settings), step, settings))
+        recent.append(_vae_step(vae, _crops(pictures, step, settings), step, settings, run))
         toy_parallel.average_gradients(trained)
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
@@ -181,22 +183,34 @@ def _random_crops(
         yield crop[:, ::-1] if rng.random() < 0.5 else crop
 
 
-def _vae_step(vae: Any, crops: np.ndarray, step: int, settings: VaeTraining) -> float:
+def _vae_step(
+    vae: Any, crops: np.ndarray, step: int, settings: VaeTraining, run: Callable | None
+) -> float:
     """Accumulate the gradient of one batch; give its L1."""
     import torch
 
     pixels = to_tensor(crops).to(memory_format=torch.channels_last)
     generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
+    side = crops.shape[1] // 2 ** (len(vae.config.block_out_channels) - 1)
+    noise = torch.randn((len(crops), vae.config.latent_channels, side, side), generator=generator)
+    weights = (settings.edge_weight, settings.colour_weight, settings.kl_weight)
+    l1, loss = (run or (lambda *a: _vae_loss(vae, *a)))(pixels, noise, *weights)
+    loss.backward()
+    return float(l1.detach())
+
+
+def _vae_loss(vae: Any, pixels: Any, noise: Any, edge: float, colour: float, kl: float) -> tuple:
+    """L1 and the weighted loss of one batch."""
+    import torch
+
     with torch.autocast("cpu", dtype=torch.bfloat16):
         posterior = vae.encode(pixels).latent_dist
-        drawn = vae.decode(posterior.sample(generator=generator)).sample.float()
+        drawn = vae.decode(posterior.mean + posterior.std * noise).sample.float()
     l1 = (drawn - pixels).abs().mean()
-    edges = _edge_difference(drawn, pixels)
     pooled = torch.nn.functional.avg_pool2d
     coarse = (pooled(drawn, 4) - pooled(pixels, 4)).abs().mean()
-    loss = l1 + settings.edge_weight * edges + settings.colour_weight * coarse
-    (loss + settings.kl_weight * posterior.kl().float().mean()).backward()
-    return float(l1.detach())
+    loss = l1 + edge * _edge_difference(drawn, pixels) + colour * coarse
+    return l1, loss + kl * posterior.kl().float().mean()
 
 
 def _edge_difference(one: Any, two: Any) -> Any:
