@@ -23,7 +23,7 @@ def make_vae():
     import torch
 
     torch.manual_seed(0)
-    return toy.make_vae(widths=(8, 8, 8, 8))
+    return toy.make_vae(widths=(8, 8, 8, 8), latent_channels=4)
 
 
 def train_vae(pictures, folder, settings=VAE):
