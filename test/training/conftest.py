@@ -28,6 +28,66 @@ def tiny_base(tiny_folder):
     return base.load_base(str(tiny_folder), device="cpu")
 
 
+@pytest.fixture(scope="session")
+def family_folder(tmp_path_factory) -> Callable[[str], Path]:
+    """Gives the folder of a tiny untrained model of a family: sd, sdxl, sd3, flux."""
+    root = tmp_path_factory.mktemp("family")
+
+    def make(name: str) -> Path:
+        from bunny.training.family import tiny
+
+        if not (root / name).exists():
+            tiny.save(root / name, name, seed=5)
+        return root / name
+
+    return make
+
+
+@pytest.fixture
+def make_adapter(tiny_base, tmp_path):
+    """Writes a LoRA of the tiny base with random weights; gives it as `generate.Adapter`."""
+    return lambda seed=3, **options: _write_lora(tiny_base, tmp_path / f"lora{seed}", seed, options)
+
+
+@pytest.fixture
+def tiny_adapter(make_adapter):
+    """One such LoRA: its file and the adapter."""
+    made = make_adapter()
+    return made.path, made
+
+
+def _write_lora(base, folder: Path, seed: int, options: dict):
+    """A LoRA with diffusers' and peft's own functions; `scale` of its B, `use_dora`."""
+    import torch
+    from diffusers import StableDiffusionPipeline
+    from diffusers.training_utils import _collate_lora_metadata
+    from peft import LoraConfig
+    from peft.utils import get_peft_model_state_dict
+
+    from bunny.training import generate
+    from bunny.training.draw import recipe
+
+    unet, scale = base.unet, options.pop("scale", 0.3)
+    torch.manual_seed(seed)
+    targets = ["to_q", "to_k", "to_v", "to_out.0", "conv1"]
+    unet.add_adapter(LoraConfig(r=2, lora_alpha=2, target_modules=targets, **options))
+    for name, weight in unet.named_parameters():
+        if "lora_B" in name:
+            weight.data = scale * torch.randn(weight.shape)
+    state = {name: w.detach().clone() for name, w in get_peft_model_state_dict(unet).items()}
+    StableDiffusionPipeline.save_lora_weights(
+        folder,
+        unet_lora_layers=state,
+        weight_name="adapter.safetensors",
+        **_collate_lora_metadata({"unet": unet}),
+    )
+    unet.delete_adapters("default")
+    unet.unload_lora()
+    unet.requires_grad_(False)
+    path = folder / "adapter.safetensors"
+    return generate.Adapter(path=path, hash=recipe.hash_file(path))
+
+
 @pytest.fixture
 def film_tables() -> Callable[[list[dict]], dict[str, pl.DataFrame]]:
     """Builds the tables that a set is chosen from: one 640x360 frame a subject by default."""

@@ -15,6 +15,7 @@ def test_load_reads_shape_licence_and_hash(tiny_base, tiny_folder):
     assert tiny_base.is_toy
     assert tiny_base.hash == base.hash_base(str(tiny_folder))
     assert not any(p.requires_grad for p in tiny_base.unet.parameters())
+    assert tiny_base.family.name == "sd"
     assert tiny_base.scheduler.config.prediction_type == "v_prediction"
 
 
@@ -45,14 +46,15 @@ def test_missing_part_is_named(tiny_folder, tmp_path, part):
 def test_damaged_weights_give_one_sentence(tiny_folder, tmp_path):
     folder = shutil.copytree(tiny_folder, tmp_path / "base")
     (folder / "vae" / "diffusion_pytorch_model.safetensors").write_bytes(b"not weights")
-    with pytest.raises(UserError, match="expected a whole Stable Diffusion folder"):
+    with pytest.raises(UserError, match=r"expected a whole Stable Diffusion 1\.x or 2\.x folder"):
         base.load_base(str(folder))
 
 
 def test_other_kinds_and_names_are_refused(tiny_folder, tmp_path):
     folder = shutil.copytree(tiny_folder, tmp_path / "base")
-    (folder / "text_encoder_2").mkdir()
-    with pytest.raises(UserError, match="found another kind"):
+    index = folder / "model_index.json"
+    index.write_text(index.read_text().replace("StableDiffusionPipeline", "KandinskyPipeline"))
+    with pytest.raises(UserError, match=r"found another kind \(KandinskyPipeline\)"):
         base.check_folder(folder, "mine")
     single = tmp_path / "model.safetensors"
     single.write_bytes(b"")

@@ -42,13 +42,19 @@ class Family(Protocol):
     """A loaded base; frozen, in evaluation mode, on `device`."""
 
     name: str  # sd, sdxl, sd3, flux
+    source: Any  # diffusers' pipeline as it was loaded, with its tokenizers
     denoiser: Any  # the UNet or transformer
     denoiser_key: str  # unet or transformer, as diffusers' LoRA files name it
     text_encoders: dict[str, Any]  # text_encoder, text_encoder_2, ... in the pipeline's order
     trainable_text: tuple[str, ...]  # those of them that LoRA files know (CLIP, never T5)
-    vae: Any
+    text_targets: dict[str, tuple[str, ...]]  # by trainable encoder: modules that a LoRA adapts
+    vae: Any  # in 32 bits, whatever the precision of the other parts
+    scheduler: Any  # the sampler that the base names
     noise: Noise
     device: str
+    dtype: Any  # of the frozen weights
+    resolution_px: int  # side of the square pictures that the base was made for
+    has_safety_checker: bool  # comes with one that `pipeline` can be asked for
     size_step_px: int  # sides of pictures are multiples of it
     attention_targets: tuple[str, ...]  # module names that a LoRA adapts
     other_targets: tuple[str, ...]  # further ones: convolutions, feed-forward layers
@@ -65,6 +71,6 @@ class Family(Protocol):
         """What the denoiser says of noisy latents, shape as `noisy`."""
         ...
 
-    def pipeline(self, **options: Any) -> Any:
-        """The parts as diffusers' own pipeline, without a bar of its own."""
+    def pipeline(self, *, kind: str = "text2img", has_safety_checker: bool = False) -> Any:
+        """The parts as diffusers' own pipeline (or ``img2img``), without a bar of its own."""
         ...

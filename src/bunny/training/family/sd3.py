@@ -1,0 +1,75 @@
+"""Stable Diffusion 3 and 3.5: a transformer of words and picture, trained by flow matching."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bunny.training.family import common
+from bunny.training.family.contract import Words
+
+ATTENTION = (
+    *("attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0", "attn.to_add_out"),
+    *("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"),
+    *("attn2.to_q", "attn2.to_k", "attn2.to_v", "attn2.to_out.0"),
+)
+OTHER = ("ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2")
+TOKENS = 256  # of the T5; the pipeline's default
+
+
+class StableDiffusion3(common.Loaded):
+    """Stable Diffusion 3 or 3.5, with or without its T5."""
+
+    name = "sd3"
+    denoiser_key = "transformer"
+    is_flow = True
+    trainable_text = ("text_encoder", "text_encoder_2")
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.size_step_px = self.vae_scale * int(self.denoiser.config.patch_size)
+        self.attention_targets = self._living(ATTENTION)
+        self.other_targets = self._living(OTHER)
+
+    def encode_words(self, captions: Sequence[str], *, has_grad: bool = False) -> Words:
+        """Text embeddings of the two CLIPs and the T5, one after the other.
+
+        Parameters
+        ----------
+        captions : sequence of str
+        has_grad : bool
+            Keep the gradients of a text encoder that is trained.
+
+        Returns
+        -------
+        Words
+            ``hidden``, shape (n, tokens, width), and ``pooled``, shape (n, pooled width), in the
+            precision of the base.
+        """
+        hidden, _, pooled, _ = self._prompt(
+            captions,
+            has_grad,
+            prompt_2=None,
+            prompt_3=None,
+            do_classifier_free_guidance=False,
+            max_sequence_length=TOKENS,
+        )
+        return {"hidden": hidden, "pooled": pooled}
+
+    def predict(self, noisy: Any, times: Any, words: Words) -> Any:
+        """What the transformer says of noisy latents (n, c, h, w), same shape, float32."""
+        drawn = self.denoiser(
+            hidden_states=noisy.to(self.dtype),
+            timestep=times.to(noisy.device) * self.noise.num_times,
+            encoder_hidden_states=words["hidden"].to(self.dtype),
+            pooled_projections=words["pooled"].to(self.dtype),
+        )
+        return drawn.sample.float()
+
+    def _living(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Full names of the target modules, but the last block's query of the words.
+
+        Nobody reads what that block makes of the words, so a LoRA there would never learn.
+        """
+        dead = f"transformer_blocks.{self.denoiser.config.num_layers - 1}.attn.add_q_proj"
+        return tuple(name for name in self._named(names) if name != dead)
