@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from bunny.error import UserError
 from bunny.training import base
+from bunny.training.family import size as family_size
 
 Size = tuple[int, int]  # width, height, pixels
 
@@ -32,24 +32,11 @@ def resolution_of(model: str) -> tuple[int, int]:
     Raises
     ------
     UserError
-        If the folder's configuration is no Stable Diffusion's.
+        If the folder's configuration is of no family that is known.
     """
     if base.HUB_ID.match(model) and not Path(model).expanduser().exists():
         return DEFAULT_PX, DEFAULT_UNIT_PX
-    folder = base.find_folder(model)
-    try:
-        unet, vae = (
-            json.loads((folder / part / "config.json").read_text(encoding="utf-8"))
-            for part in ("unet", "vae")
-        )
-        scale = 2 ** (len(vae["block_out_channels"]) - 1)
-        unit = scale * 2 ** (len(unet["block_out_channels"]) - 1)
-        return int(unet["sample_size"]) * scale, unit
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"base model {model}: expected unet/config.json and vae/config.json of a Stable "
-            f"Diffusion folder, could not read them ({' '.join(str(error).split())})"
-        ) from error
+    return family_size.read_size(base.find_folder(model), model)
 
 
 def choose_resolution(model: str, wanted: int) -> tuple[int, int]:

@@ -1,0 +1,215 @@
+"""Safetensors files: same bytes, read with care, never a pickle."""
+
+import hashlib
+import json
+import pickle
+
+import pytest
+
+from bunny.error import UserError
+from bunny.training.adapter import file, name
+
+
+@pytest.fixture(scope="module")
+def tensors():
+    """Two small tensors."""
+    import torch
+
+    return {"b": torch.arange(6, dtype=torch.float32).reshape(2, 3), "a": torch.ones(4)}
+
+
+def parse(data: bytes) -> tuple[dict, bytes]:
+    """Header and body by the format's definition: 8 bytes of length, JSON, tensors."""
+    length = int.from_bytes(data[:8], "little")
+    return json.loads(data[8 : 8 + length]), data[8 + length :]
+
+
+def build(path, header: dict, body: bytes = b"", length: int | None = None):
+    """A file with any header."""
+    text = json.dumps(header).encode()
+    size = len(text) if length is None else length
+    path.write_bytes(size.to_bytes(8, "little") + text + body)
+    return path
+
+
+def test_header_is_sorted_and_the_weights_are_the_tensors(tensors, tmp_path):
+    texts = {"z": "last", "modelspec.hash_sha256": "", "a": "first"}
+    digest = file.write_file(tmp_path / "x.safetensors", tensors, texts)
+    data = (tmp_path / "x.safetensors").read_bytes()
+    header, body = parse(data)
+    assert digest == hashlib.sha256(data).hexdigest() == file.hash_file(tmp_path / "x.safetensors")
+    assert list(header) == ["__metadata__", "a", "b"]
+    assert list(header["__metadata__"]) == ["a", "format", "modelspec.hash_sha256", "z"]
+    begin, end = header["b"]["data_offsets"]
+    assert body[begin:end] == tensors["b"].numpy().tobytes() and header["b"]["shape"] == [2, 3]
+    assert (
+        header["__metadata__"]["modelspec.hash_sha256"] == f"0x{hashlib.sha256(body).hexdigest()}"
+    )
+    assert int.from_bytes(data[:8], "little") % 8 == 0
+
+
+def test_same_content_gives_same_bytes_in_any_order(tensors, tmp_path):
+    one = file.write_file(tmp_path / "x.safetensors", tensors, {"a": "1", "b": "2"})
+    reversed_tensors = dict(reversed(tensors.items()))
+    assert one == file.write_file(
+        tmp_path / "y.safetensors", reversed_tensors, {"b": "2", "a": "1"}
+    )
+    assert [p.name for p in sorted(tmp_path.iterdir())] == ["x.safetensors", "y.safetensors"]
+
+
+def test_texts_lose_folders_and_secrets(tensors, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_abcdefghij")
+    texts = {
+        "base_model": "/home/anna b/models/my base",
+        "note": "of C:\\Users\\anna\\film.mp4 and ~/films/b.mp4, from https://a.org/b/c and/or it",
+        "key": "hf_abcdefghij",
+    }
+    file.write_file(tmp_path / "x.safetensors", tensors, texts)
+    kept = file.read_texts(tmp_path / "x.safetensors")
+    assert kept["base_model"] == "my base"
+    assert kept["note"] == "of film.mp4 and b.mp4, from https://a.org/b/c and/or it"
+    assert kept["key"] == "<HF_TOKEN>"
+
+
+def test_write_failed_halfway_leaves_the_old_file(tensors, tmp_path, monkeypatch):
+    path = tmp_path / "x.safetensors"
+    file.write_file(path, tensors, {})
+    before = path.read_bytes()
+    monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match="full"):
+        file.write_file(path, tensors, {"new": "text"})
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_tensors_come_back(tensors, tmp_path):
+    file.write_file(tmp_path / "x.safetensors", tensors, {})
+    found = file.read_tensors(tmp_path / "x.safetensors")
+    assert set(found) == {"a", "b"} and bool((found["b"] == tensors["b"]).all())
+
+
+@pytest.mark.parametrize("suffix", [".bin", ".pt", ".ckpt", ".pth", ".PKL"])
+def test_pickles_are_refused_by_name(tmp_path, suffix):
+    path = tmp_path / f"x{suffix}"
+    path.write_bytes(b"")
+    with pytest.raises(UserError, match="a pickle, which can run code"):
+        file.read_header(path)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_pickles_are_refused_by_content(tmp_path, protocol):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(pickle.dumps({"lora": [1.0, 2.0, 3.0]}, protocol=protocol))
+    with pytest.raises(UserError, match="found a pickle or an archive"):
+        file.read_header(path)
+
+
+def test_torch_save_under_another_name_is_refused_and_not_run(tmp_path):
+    import torch
+
+    path = tmp_path / "x.safetensors"
+    torch.save({"a": torch.ones(2)}, path)
+    with pytest.raises(UserError, match="found a pickle or an archive"):
+        file.read_tensors(path)
+
+
+def test_header_of_640_bytes_is_no_pickle(tmp_path, tensors):
+    """Its length begins with 0x80 0x02, as a pickle does."""
+    for size in range(400, 640):
+        file.write_file(tmp_path / "x.safetensors", tensors, {"pad": "x" * size})
+        if (tmp_path / "x.safetensors").read_bytes()[:2] == b"\x80\x02":
+            assert set(file.read_tensors(tmp_path / "x.safetensors")) == {"a", "b"}
+            return
+    raise AssertionError("no header of 640 bytes came out")
+
+
+def test_broken_files_are_refused_in_a_sentence(tensors, tmp_path):
+    whole = tmp_path / "x.safetensors"
+    file.write_file(whole, tensors, {})
+    data, bad = whole.read_bytes(), tmp_path / "bad.safetensors"
+    span = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
+    cases = [
+        (b"", "found 0 bytes"),
+        (data[:5], "found 5 bytes"),
+        (data[:40], "the header says"),
+        (data[:-1], "cut off or broken"),
+        (data + b"\0", "cut off or broken"),
+        ((1 << 40).to_bytes(8, "little") + b"{}", "the header says"),
+        ((6).to_bytes(8, "little") + b"nojson", "expected a safetensors header"),
+        ((4).to_bytes(8, "little") + b"[1] ", "expected a safetensors header"),
+    ]
+    for content, reason in cases:
+        bad.write_bytes(content)
+        with pytest.raises(UserError, match=reason):
+            file.read_tensors(bad)
+    for header, reason in [
+        ({"a": span, "b": {**span, "data_offsets": [2, 6]}}, "cut off or broken"),
+        ({"a": {**span, "shape": [7]}}, "could not read it"),
+        ({"a": {"dtype": "F32"}}, "cut off or broken"),
+        ({"__metadata__": {"a": 1}}, "expected texts"),
+    ]:
+        with pytest.raises(UserError, match=reason):
+            file.read_tensors(build(bad, header, b"\0" * 4))
+
+
+def test_header_above_the_limit_is_not_read(tmp_path):
+    path = tmp_path / "x.safetensors"
+    with path.open("wb") as stream:
+        stream.write((file.HEADER_MAX + 1).to_bytes(8, "little"))
+        stream.truncate(file.HEADER_MAX + 100)
+    with pytest.raises(UserError, match="of at most 16777216 bytes"):
+        file.read_header(path)
+
+
+def test_missing_files_names_and_weights_are_refused(tensors, tmp_path):
+    with pytest.raises(UserError, match="found no such file"):
+        file.read_header(tmp_path / "none.safetensors")
+    with pytest.raises(UserError, match=r"ends in \.safetensors"):
+        file.write_file(tmp_path / "x.bin", tensors, {})
+    with pytest.raises(UserError, match="expected weights to write"):
+        file.write_file(tmp_path / "x.safetensors", {}, {})
+
+
+# Pairs from files that sd-scripts writes for SDXL (their keys are public); diffusers' names beside.
+SDXL = {
+    "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q": (
+        "input_blocks_4_1_transformer_blocks_0_attn1_to_q"
+    ),
+    "down_blocks.2.attentions.1.proj_out": "input_blocks_8_1_proj_out",
+    "mid_block.attentions.0.transformer_blocks.9.ff.net.0.proj": (
+        "middle_block_1_transformer_blocks_9_ff_net_0_proj"
+    ),
+    "up_blocks.0.attentions.2.transformer_blocks.9.attn2.to_out.0": (
+        "output_blocks_2_1_transformer_blocks_9_attn2_to_out_0"
+    ),
+    "up_blocks.1.attentions.0.proj_in": "output_blocks_3_1_proj_in",
+    "down_blocks.0.resnets.0.conv1": "input_blocks_1_0_in_layers_2",
+    "down_blocks.0.downsamplers.0.conv": "input_blocks_3_0_op",
+    "mid_block.resnets.1.time_emb_proj": "middle_block_2_emb_layers_1",
+    "up_blocks.2.resnets.0.conv_shortcut": "output_blocks_6_0_skip_connection",
+    "up_blocks.1.upsamplers.0.conv": "output_blocks_5_2_conv",
+    "up_blocks.2.resnets.2.conv2": "output_blocks_8_0_out_layers_3",
+    "conv_in": "input_blocks_0_0",
+    "time_embedding.linear_2": "time_embed_2",
+}
+
+
+@pytest.mark.parametrize("own", SDXL)
+def test_sdxl_layers_have_their_original_names(own):
+    shape = name.UnetShape()
+    assert name.flat(name.to_ldm(own, shape)) == SDXL[own]
+    assert name.from_ldm(name.dotted(SDXL[own]), shape) == own
+
+
+@pytest.mark.parametrize("own", ["down_blocks.0.resnets.0.norm1", "class_embedding", "x.y"])
+def test_layers_that_the_original_does_not_name_are_refused(own):
+    with pytest.raises(UserError, match="the original model names too"):
+        name.to_ldm(own, name.UnetShape())
+
+
+def test_shape_comes_from_the_configuration():
+    config = {"layers_per_block": 1, "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"]}
+    assert name.shape_of(config) == name.UnetShape(
+        layers_per_block=1, has_up_attention=(True, False)
+    )
+    with pytest.raises(UserError, match="one layers_per_block"):
+        name.shape_of({**config, "layers_per_block": [1, 2]})
