@@ -17,12 +17,13 @@ import polars as pl
 
 from bunny.caption import tag
 from bunny.character import model
-from bunny.quality import sharpness
-from bunny.stage import extra
+from bunny.stage import dataset_row, extra, lookalike
 from bunny.stage.contract import BaseStage, Work, settings_of
+from bunny.stage.subject import measure_subjects
 from bunny.table import store
 from bunny.training import (
-    appearance,
+    added,
+    addition,
     bucket,
     candidate,
     choice,
@@ -33,12 +34,14 @@ from bunny.training import (
     split,
 )
 from bunny.training import dataset as training_set
+from bunny.training import lookalike as resembling
+from bunny.training.addition import Addition
+from bunny.training.candidate import Verdict
 from bunny.training.view import View
 from bunny.training.words import Words
 
 MODEL_KEYS = ("characters", "max_images", "crop_margin", "held_out_share")
 CROP = ("crop_x0_px", "crop_y0_px", "crop_x1_px", "crop_y1_px")
-MEASURED = ("sharpness", "blur_score", "luma")
 RIGHTS = f"dataset/{rights.FILE}"
 READ_TO_CHOOSE = (
     "frame",
@@ -73,8 +76,11 @@ class Dataset(BaseStage):
                 config, "filtering", "blur_threshold", "duplicate_distance", "duplicate_structure"
             ),
             **extra.settings(config),
-            "size": bucket.choose_resolution(config.models.base_model, config.models.resolution),
+            "size": list(
+                bucket.choose_resolution(config.models.base_model, config.models.resolution)
+            ),
             "seed": config.seed,
+            **addition.to_settings(self._additions),
         }
 
     def has_files(self) -> bool:
@@ -95,10 +101,10 @@ class Dataset(BaseStage):
             written = self._write(character, crops)
             by_subject = {c.image_id: c.view.subject_id for c in crops}
             failed = {by_subject[i]: error for i, error in written.errors.items()}
-            candidates += _candidate_rows(views, made, failed, written.rows)
+            candidates += dataset_row.candidate_rows(views, made, failed, written.rows)
             rows += written.rows
             num_failed += len(written.errors)
-            notes.append(_note(character, views, made, written))
+            notes.append(dataset_row.note(character, views, made, written))
         self._write_rights()
         return Work(
             tables={
@@ -125,6 +131,11 @@ class Dataset(BaseStage):
     @cached_property
     def _tables(self) -> dict[str, pl.DataFrame]:
         return {name: self.read(name) for name in self.reads}
+
+    @cached_property
+    def _additions(self) -> list[Addition]:
+        """What a person added to the film's sets."""
+        return addition.read(self.input_dir)
 
     @cached_property
     def _rule(self) -> crop.Rule:
@@ -174,17 +185,30 @@ class Dataset(BaseStage):
             max_images=self.config.models.max_images,
             duplicate_distance=self.config.filtering.duplicate_distance,
         )
-        return views, choice.choose(views, verdicts, self._tables, self._rule, setting)
+        made = choice.choose(views, verdicts, self._tables, self._rule, setting)
+        return self._add(character, views, made)
+
+    def _add(
+        self, character: str, views: list[View], made: choice.Choice
+    ) -> tuple[list[View], choice.Choice]:
+        """What a person added on top, look-alikes without the character's name among it."""
+        own = [one for one in self._additions if one.character == character]
+        if not own:
+            return views, made
+        more = lookalike.views(character, self._tables, self._subject, own)
+        verdicts = [*made.verdicts, *[Verdict(reason=added.UNLABELLED) for _ in more]]
+        every = [*views, *more]
+        made = choice.Choice(verdicts=verdicts, gains=made.gains, picked=made.picked)
+        return every, added.extend(
+            every, made, own, self._rule, self.config.filtering.duplicate_distance
+        )
 
     # -- what is cut --------------------------------------------------------------------------
 
     def _crops(self, character: str, views: Sequence[View], made: choice.Choice) -> list[crop.Crop]:
         """The chosen windows with words and split, and class pictures; by frame."""
         words, number = self._words(character), self.config.dataset.num_class_images
-        shots = [views[row].shot_index for row, _ in made.picked]
-        group = self._groups(set(shots), has_all=number > 0)
-        share, seed = self.config.models.held_out_share, self.config.seed
-        side = split.split_shots(shots, share, seed, group)
+        side, group = self._split(views, made, has_all=number > 0)
         crops = [
             crop.Crop(
                 image_id=f"{views[row].subject_id}-c{window.index}",
@@ -198,11 +222,32 @@ class Dataset(BaseStage):
         if number:
             held = {group[shot] for shot, name in side.items() if name == split.HELD_OUT}
             forbidden = {shot for shot, root in group.items() if root in held}
-            crops += self._class_crops(character, words, number, forbidden)
+            by_hand = {views[row].subject_id for row in added.added_rows(made)}
+            crops += self._class_crops(character, words, number, forbidden, by_hand)
         return sorted(crops, key=lambda c: (c.view.frame_index, c.image_id))
 
+    def _split(
+        self, views: Sequence[View], made: choice.Choice, *, has_all: bool
+    ) -> tuple[dict[int, str], dict[int, int]]:
+        """Side of each shot, and its group; what was added by hand moves nobody else."""
+        by_hand = added.added_rows(made)
+        shots = {row: views[row].shot_index for row, _ in made.picked}
+        chosen = [views[row].shot_index for row, _ in made.picked if row not in by_hand]
+        chosen = chosen or list(shots.values())  # all of the set is by hand
+        every = set(shots.values())
+        group = self._groups(set(chosen), has_all=has_all)
+        side = split.split_shots(chosen, self.config.models.held_out_share, self.config.seed, group)
+        if every - set(chosen):
+            group = self._groups(every, has_all=has_all)
+        return added.extend_split(side, every, group), group
+
     def _class_crops(
-        self, character: str, words: Words, number: int, forbidden: set[int]
+        self,
+        character: str,
+        words: Words,
+        number: int,
+        forbidden: set[int],
+        by_hand: set[str],
     ) -> list[crop.Crop]:
         names = candidate.count_views(self._tables["label"])["character"].to_list()
         others = {
@@ -210,8 +255,12 @@ class Dataset(BaseStage):
             for name in names
             if name != character
         }
+        tables = self._tables
+        if by_hand:  # a look-alike that was said to be the character is no class picture of it
+            like = lookalike.find(character, tables).filter(pl.col("subject_id").is_in(by_hand))
+            tables = {**tables, "label": resembling.with_names(tables["label"], like)}
         return regularise.choose(
-            character, self._tables, others, self._rule, words, number, forbidden=forbidden
+            character, tables, others, self._rule, words, number, forbidden=forbidden
         )
 
     def _groups(self, shots: set[int], *, has_all: bool) -> dict[int, int]:
@@ -303,80 +352,3 @@ class Dataset(BaseStage):
                 yield training_set.Cut(
                     crop=item, picture=one.picture, is_recovered=True, error=one.error
                 )
-
-
-def measure_subjects(tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    """Read sharpness and light inside labelled boxes off the frames' stored measures.
-
-    Parameters
-    ----------
-    tables : dict
-        Tables label, frame and measure.
-
-    Returns
-    -------
-    pl.DataFrame
-        subject_id, sharpness (mean square of the Laplacian, grey levels squared), blur_score and
-        luma in [0, 1]; subjects whose frame was not measured are left out.
-    """
-    columns = ("frame_id", "tile_sharpness", "signature", "contrast")
-    size = ("width_px", "height_px")
-    known = (
-        tables["label"]
-        .join(tables["frame"].drop_nulls(size).select("frame_id", *size), on="frame_id")
-        .join(tables["measure"].select(columns).drop_nulls(), on="frame_id")
-        .filter(
-            pl.col("x0_px").clip(0) < pl.min_horizontal("x1_px", "width_px"),
-            pl.col("y0_px").clip(0) < pl.min_horizontal("y1_px", "height_px"),
-        )
-        .sort("subject_id")
-    )
-    if known.is_empty():
-        schema = {"subject_id": pl.String, **dict.fromkeys(MEASURED, pl.Float64)}
-        return pl.DataFrame(schema=schema)
-    boxes, sizes = known.select(candidate.BOX).to_numpy(), known.select(size).to_numpy()
-    sharp = sharpness.sharpness_in_boxes(known["tile_sharpness"].to_numpy(), boxes, sizes)
-    contrast = 255 * known["contrast"].to_numpy()
-    score = [sharpness.blur_score(s, c) for s, c in zip(sharp, contrast, strict=True)]
-    luma = appearance.subject_luma(boxes, sizes, known["signature"].to_numpy())
-    columns = dict(zip(MEASURED, (sharp, np.array(score), luma), strict=True))
-    return known.select("subject_id").with_columns(**columns).fill_nan(None)
-
-
-def _candidate_rows(
-    views: Sequence[View],
-    made: choice.Choice,
-    failed: dict[str, str],
-    rows: Sequence[dict[str, Any]],
-) -> list[dict[str, Any]]:
-    """Rows of table candidate; chosen is what came to be written."""
-    written = {row["subject_id"] for row in rows if row["role"] == "subject"}
-    found = []
-    for index, view in enumerate(views):
-        verdict = made.verdicts[index]
-        if not verdict.reason and view.subject_id not in written:
-            verdict = candidate.Verdict(
-                reason="unreadable", detail=failed.get(view.subject_id, "no picture was written")
-            )
-        gain = made.gains.get(index) if not verdict.reason else None
-        found.append(candidate.to_row(view, verdict, gain))
-    return found
-
-
-def _note(
-    character: str,
-    views: Sequence[View],
-    made: choice.Choice,
-    written: training_set.Written,
-) -> str:
-    """One sentence on what was chosen."""
-    own = [row for row in written.rows if row["role"] == "subject"]
-    held = sum(row["split"] == split.HELD_OUT for row in own)
-    words = [f"{character}: {len(own)} pictures of {len(made.gains)} among {len(views)} views"]
-    words.append(f"{held} held out")
-    num_class = len(written.rows) - len(own)
-    if num_class:
-        words.append(f"{num_class} without the character")
-    if written.num_without_mask:
-        words.append(f"no usable mask for {written.num_without_mask}")
-    return ", ".join(words)

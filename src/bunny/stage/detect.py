@@ -21,6 +21,7 @@ from bunny.character import detect, drawn, embed, figure, label, picture, propos
 from bunny.stage import contract, extra
 from bunny.stage.fill import fill
 from bunny.table import schema, store
+from bunny.training import addition
 
 logger = logging.getLogger(__name__)
 
@@ -39,9 +40,10 @@ class Detect(contract.BaseStage):
     def settings(self) -> dict:
         """All of `detection`, and how extract made pictures where more are made here."""
         chosen = contract.settings_of(self.config, "detection")
-        if self.config.detection.extra_interval_seconds:
+        dense = addition.dense(addition.read(self.input_dir))
+        if self.config.detection.extra_interval_seconds or dense:
             chosen |= extra.settings(self.config)
-        return chosen
+        return chosen | ({"looked at again": [list(span) for span in dense]} if dense else {})
 
     def run(self) -> contract.Work:
         """Measure what is not measured yet, then decide."""
@@ -180,9 +182,13 @@ class Detect(contract.BaseStage):
     def _between(self, frame: pl.DataFrame, cast: label.Cast) -> pl.DataFrame:
         """Which frames to look at besides the kept ones; none where no face is looked for."""
         interval_s = self.config.detection.extra_interval_seconds
-        if not interval_s or not cast.face or not frame.height:
+        if not cast.face or not frame.height:
             return extra.NOTHING
-        return extra.plan(self.read("shot"), frame, interval_s)
+        shot, between = self.read("shot"), extra.NOTHING
+        if interval_s:
+            between = extra.plan(shot, frame, interval_s)
+        dense = addition.dense(addition.read(self.input_dir))
+        return extra.plan_again(shot, frame, between, dense)
 
     def _extra_faces(
         self, frame: pl.DataFrame, between: pl.DataFrame, advance: Callable[[int], object]

@@ -1,7 +1,7 @@
 """Frames of the film besides the kept ones, decoded as extract decoded those."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,43 @@ def settings(config: Config) -> dict[str, Any]:
 def plan(shot: pl.DataFrame, frame: pl.DataFrame, interval_s: float) -> pl.DataFrame:
     """Which frames to look at besides `frame`: columns `shot_index`, `frame_index`."""
     return reread.choose_between(shot, frame, interval_s)
+
+
+def plan_again(
+    shot: pl.DataFrame,
+    frame: pl.DataFrame,
+    between: pl.DataFrame,
+    dense: Sequence[tuple[int, int, float]],
+) -> pl.DataFrame:
+    """Add frames in spans that are to be looked at more often; none of `between` is lost.
+
+    Parameters
+    ----------
+    shot, frame : pl.DataFrame
+        Tables of stage 1.
+    between : pl.DataFrame
+        From `plan`.
+    dense : sequence of (int, int, float)
+        First frame index, end and interval in seconds. A shot is meant when a span holds its first
+        frame.
+    """
+    for first, end, interval_s in dense:
+        is_meant = pl.col("first_frame_index").is_between(first, end, closed="left")
+        own = shot.filter(is_meant)["shot_index"].to_list()
+        known = [frame.select("shot_index", "frame_index", "timestamp_s"), _timed(shot, between)]
+        more = plan(shot, pl.concat(known), interval_s).filter(pl.col("shot_index").is_in(own))
+        between = pl.concat([between, more]).unique("frame_index").sort("frame_index")
+    return between
+
+
+def _timed(shot: pl.DataFrame, between: pl.DataFrame) -> pl.DataFrame:
+    """Planned frames of shots with their times, as if the rate were even within a shot."""
+    rate = (pl.col("end_s") - pl.col("start_s")) / (
+        pl.col("end_frame_index") - pl.col("first_frame_index")
+    )
+    passed = pl.col("frame_index") - pl.col("first_frame_index")
+    joined = between.join(shot, on="shot_index", maintain_order="left")
+    return joined.select("shot_index", "frame_index", timestamp_s=pl.col("start_s") + rate * passed)
 
 
 def digest(between: pl.DataFrame) -> str:

@@ -91,8 +91,8 @@ def find_gaps(candidate: pl.DataFrame, dataset: pl.DataFrame) -> pl.DataFrame:
 
 def _gaps_of(name: str, candidate: pl.DataFrame, dataset: pl.DataFrame) -> pl.DataFrame:
     """Gaps of one character."""
-    views = _with_words(candidate)
-    shown = _with_words(coverage.pictures(dataset))
+    views = with_words(candidate)
+    shown = with_words(coverage.pictures(dataset))
     cells = _cells(views, shown).filter(pl.col("num_pictures") < pl.col("num_wanted"))
     filling = _filling(views)
     rows = cells.join(filling, on=("axis", "value"), how="left", maintain_order="left")
@@ -123,7 +123,7 @@ def _gaps_of(name: str, candidate: pl.DataFrame, dataset: pl.DataFrame) -> pl.Da
     )
 
 
-def _with_words(table: pl.DataFrame) -> pl.DataFrame:
+def with_words(table: pl.DataFrame) -> pl.DataFrame:
     """Values of every axis as words, null where they are not known."""
     pose = pl.col("pose").cast(pl.String).replace(coverage.UNKNOWN, None)
     size = pl.col("shot_size").cast(pl.String)

@@ -1,0 +1,87 @@
+"""Who resembles a character without having its name."""
+
+import polars as pl
+
+from bunny.table import store
+from bunny.training import lookalike
+
+BOX = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 10.0, "y1_px": 10.0}
+
+
+def label(frame: int, character: str | None, kind: str = "region", **changes) -> dict:
+    return {
+        "subject_id": f"f{frame}-{kind[0]}0",
+        "subject_type": kind,
+        "character": character,
+        "frame_id": f"f{frame}",
+        "shot_index": frame,
+        **BOX,
+        "distance": 0.2,
+        "confidence": 0.9,
+        "source": "reference",
+        **changes,
+    }
+
+
+def region(frame: int, similarity: float, number: int = 0, **changes) -> dict:
+    return {
+        "region_id": f"f{frame}-x{number}",
+        "frame_id": f"f{frame}",
+        "shot_index": frame,
+        "candidate": "anna",
+        **BOX,
+        "similarity": similarity,
+        "margin": 0.1,
+        "model": "m",
+        **changes,
+    }
+
+
+def find(labels, regions=(), best=None) -> pl.DataFrame:
+    tables = {n: store.from_rows(n, r) for n, r in (("label", labels), ("region", regions))}
+    return lookalike.find("anna", tables, best or {})
+
+
+def test_windows_that_lead_in_frames_without_the_character():
+    """Anna's own region is 0.8 like her: what is 0.6 like her or more resembles her."""
+    regions = [
+        region(0, 0.9, 1),  # anna is in that frame already
+        region(1, 0.61),
+        region(1, 0.65, 1),
+        region(2, 0.59),
+        region(3, 0.7, margin=-0.01),
+        region(4, 0.7, candidate="bo"),
+        region(5, 0.7),
+    ]
+    bo = label(5, "bo", **{**BOX, "y1_px": 8.0})  # most of the window is somebody else's
+    found = find([label(0, "anna"), bo], regions)
+    assert found["subject_id"].to_list() == ["f1-x1"]
+    row = found.row(0, named=True)
+    assert row["character"] == "anna" and abs(row["confidence"] - 0.65) < 1e-6
+
+
+def test_faces_without_a_name_that_are_nearest_to_the_character():
+    faces = [label(n, None, "face") for n in range(4)] + [label(3, "anna", subject_id="f3-a")]
+    best = {
+        "f0-f0": ("anna", 0.25, 0.1),
+        "f1-f0": ("anna", 0.24, 0.1),
+        "f2-f0": ("bo", 0.30, 0.1),
+        "f3-f0": ("anna", 0.36, 0.1),
+    }
+    assert find(faces, best=best)["subject_id"].to_list() == ["f0-f0"]
+
+
+def test_with_names_changes_no_other_row():
+    labels = [label(0, "anna"), label(1, None, "face"), label(2, None, "face")]
+    before = store.from_rows("label", labels)
+    like = find(labels, best={"f1-f0": ("anna", 0.3, 0.1)})
+    after = lookalike.with_names(before, like)
+    assert after.height == 3 and after["character"].to_list() == ["anna", "anna", None]
+    same = pl.col("subject_id") != "f1-f0"
+    assert after.filter(same).equals(before.filter(same))
+    region_like = find([label(0, "anna")], [region(1, 0.7)])
+    assert lookalike.with_names(before, region_like).height == 4
+
+
+def test_without_a_labelled_region_no_window_resembles():
+    assert find([label(0, "anna", "face")], [region(1, 0.99)]).is_empty()
