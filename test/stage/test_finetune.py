@@ -8,11 +8,12 @@ from safetensors.torch import load_file, save_file
 
 from bunny import workspace
 from bunny.config import Config
-from bunny.error import StageError
+from bunny.error import StageError, UserError
 from bunny.stage.dataset import Dataset
-from bunny.stage.finetune import Finetune
+from bunny.stage.finetune import TRAINER_KEYS, Finetune
 from bunny.table import store
 from bunny.training import checkpoint
+from bunny.training.words import Words
 
 pytestmark = pytest.mark.train
 
@@ -59,11 +60,86 @@ def test_tables_and_adapter(trained):
     assert header["set_hash"] == facts["set_hash"]
     assert facts["learned"]["layers_unchanged"] == 0
     assert sum(facts["coverage"]["shot"].values()) == num_pictures
+    assert facts["learned"]["output_change"] > 0
     assert list((adapter.parent / "sample").glob("*.png"))
     assert "on the toy base" in result.note
     assert header["rights_film"] == "film.mp4, licence not given"
     assert header["rights_base_model"].endswith("(MIT)")
     assert "dropped 0" in result.note  # what the trainer sees of the set
+
+
+def test_each_checkpoint_has_a_row_and_a_file(trained):
+    stage, result, film_dir = trained
+    rows = store.read(film_dir / "table", "adapter").sort("step").to_dicts()
+    assert result.tables["adapter"] == 2
+    assert [(r["step"], r["is_last"]) for r in rows] == [(2, False), (4, True)]
+    space = workspace.of_film_dir(film_dir)
+    for row in rows:
+        assert row["hash"] == checkpoint.hash_file(space.checkpoint / row["file"])
+        assert row["character"] == "bunny"
+        assert checkpoint.read_metadata(space.checkpoint / row["file"])["step"] == str(row["step"])
+    (run,) = store.read(film_dir / "table", "training_run").to_dicts()
+    assert (rows[1]["run_id"], rows[1]["hash"]) == (run["run_id"], run["adapter_hash"])
+    curve = store.read(film_dir / "table", "training_step").sort("step")
+    held_out = dict(zip(curve["step"], curve["held_out_loss"], strict=True))
+    assert [r["held_out_loss"] for r in rows] == [held_out[2], held_out[4]]
+    assert curve["probe_loss"].null_count() == 2  # measured at 0, 2 and 4
+    (space.checkpoint / rows[0]["file"]).unlink()
+    assert not stage.has_files()
+
+
+def test_masks_and_class_pictures_of_the_film_reach_the_trainer(labelled_film, tiny_base_folder):
+    """Two frames without the character give the class pictures."""
+    label = store.read(labelled_film / "table", "label")
+    store.write(labelled_film / "table", "label", label[:-2])
+    models = {"background_weight": 0.2, "class_pictures": "film", "held_out_share": 0.0}
+    stage = make(labelled_film, tiny_base_folder, **models)
+    dataset = {"mask": "grabcut", "num_class_images": 2}
+    config = Config.model_validate({"models": stage.config.models, "dataset": dataset})
+    assert Dataset(config, labelled_film, labelled_film).execute().status == "done"
+    rows = store.read(labelled_film / "table", "dataset")
+    assert rows["mask_file"].drop_nulls().len() > 0
+    assert rows.filter(role="class").height == 2
+    result = Finetune(config, labelled_film, labelled_film).execute()
+    assert "2 class pictures" in result.note
+    assert "no picture has a mask" not in result.note
+    (run,) = store.read(labelled_film / "table", "training_run").to_dicts()
+    assert json.loads(run["config_json"])["num_class_pictures"] == 2
+
+
+def test_class_pictures_drawn_by_the_base(labelled_film, tiny_base_folder):
+    stage = make(
+        labelled_film,
+        tiny_base_folder,
+        class_pictures="drawn",
+        num_class_pictures=2,
+        training_steps=2,
+    )
+    choose(stage)
+    assert "2 class pictures" in stage.execute().note
+    run_folder = workspace.of_film_dir(labelled_film).checkpoint / "bunny"
+    assert len(list((run_folder / "class").rglob("*.png"))) == 2
+
+
+def test_class_pictures_that_the_set_lacks_are_asked_for(labelled_film, tiny_base_folder):
+    stage = make(labelled_film, tiny_base_folder, class_pictures="film")
+    choose(stage)
+    with pytest.raises(UserError, match=r"set dataset\.num_class_images above 0"):
+        stage.execute()
+
+
+def test_every_setting_of_the_trainer_is_handed_on(labelled_film, tiny_base_folder):
+    changes = {"adapter": "dora", "targets": "attention", "ema_decay": 0.5, "flip_share": 0.25}
+    stage = make(labelled_film, tiny_base_folder, warmup_steps=9, **changes)
+    settings = stage._lora_settings(Words(trigger="bunny", class_word="rabbit"))
+    models = stage.config.models
+    for key, own in TRAINER_KEYS.items():
+        assert getattr(settings, own) == getattr(models, key), key
+    assert settings.warmup_steps == 4  # no longer than the training
+    trainers = {"lora_rank": 3, "patience": 2, "noise_offset": 0.1, "background_weight": 0.5}
+    for key, value in trainers.items():
+        other = make(labelled_film, tiny_base_folder, **{key: value})
+        assert other.settings() != make(labelled_film, tiny_base_folder).settings(), key
 
 
 def test_a_licence_given_later_reaches_the_adapter(trained, tiny_base_folder):

@@ -1,19 +1,22 @@
 """Stage 7: fine-tune a LoRA on a character's training pictures."""
 
 import json
-import logging
+import os
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import cv2
+import numpy as np
 import polars as pl
 
 from bunny import workspace
 from bunny.caption import tag
-from bunny.error import StageError
-from bunny.stage.contract import BaseStage, Work, settings_of
+from bunny.error import StageError, UserError
+from bunny.stage import finetune_row
+from bunny.stage.contract import BaseStage, StageResult, Work, settings_of
 from bunny.table import store
 from bunny.training import base as base_model
 from bunny.training import rights
@@ -21,15 +24,26 @@ from bunny.training.base import Base
 from bunny.training.check.finding import Findings
 from bunny.training.words import Words
 
-logger = logging.getLogger(__name__)
-
-FEW_IMAGES = 8  # below it the note warns
 PROGRESS_EVERY = 10  # steps
 SAMPLES = 4  # times that sample pictures are drawn while training
+TRAINER_KEYS = {  # of `models`, to names of LoraSettings
+    **{"adapter": "adapter", "lora_rank": "rank", "lora_alpha": "alpha", "targets": "targets"},
+    **{"trains_text_encoder": "trains_text_encoder", "learning_rate": "learning_rate"},
+    **{"text_learning_rate": "text_learning_rate", "schedule": "schedule"},
+    **{"optimizer": "optimizer", "training_steps": "steps", "batch_size": "batch_size"},
+    **{"gradient_accumulation": "gradient_accumulation", "precision": "precision"},
+    **{"has_gradient_checkpointing": "has_gradient_checkpointing", "patience": "patience"},
+    **{"caption_dropout": "caption_dropout", "flip_share": "flip_share"},
+    **{"min_snr_gamma": "min_snr_gamma", "noise_offset": "noise_offset"},
+    **{"background_weight": "background_weight", "class_weight": "class_weight"},
+    **{"ema_decay": "ema_decay", "checkpoint_every": "checkpoint_every"},
+}
 MODEL_KEYS = (
-    *("base_model", "characters", "lora_rank", "lora_alpha", "learning_rate"),
-    *("training_steps", "batch_size", "checkpoint_every"),
+    *("base_model", "family", "characters", "warmup_steps"),
+    *("class_pictures", "num_class_pictures"),
+    *TRAINER_KEYS,
 )
+SPLITS = ("train", "held-out")
 SAMPLE_PROMPTS = ("{subject}, medium shot, day", "{subject} on a beach, wide shot, day")
 
 
@@ -43,12 +57,12 @@ class _Set:
 
 
 class Finetune(BaseStage):
-    """Training pictures in; an adapter and its loss curve out."""
+    """Training pictures in; adapters and their loss curves out."""
 
     name: ClassVar[str] = "finetune"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[str, ...]] = ("dataset", "cluster")
-    writes: ClassVar[tuple[str, ...]] = ("training_run", "training_step")
+    writes: ClassVar[tuple[str, ...]] = ("training_run", "training_step", "adapter")
     unit: ClassVar[str] = "step"
 
     def settings(self) -> dict[str, Any]:
@@ -64,34 +78,65 @@ class Finetune(BaseStage):
     def has_files(self) -> bool:
         """Whether all adapters are there."""
         table, space = self.output_dir / "table", workspace.of_film_dir(self.output_dir)
-        adapters = store.read(table, "training_run")["adapter_file"].drop_nulls().to_list()
-        return all((space.checkpoint / f).is_file() for f in adapters)
+        files = store.read(table, "training_run")["adapter_file"].drop_nulls().to_list()
+        files += store.read(table, "adapter")["file"].to_list()
+        return all((space.checkpoint / f).is_file() for f in files)
+
+    def execute(self) -> StageResult:
+        """Do the stage; of several processes the first writes, the others only train along."""
+        if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+            return super().execute()
+        from bunny.training.tune.crowd import Crowd
+
+        crowd = Crowd(_device())
+        is_forced = self.config.pipeline.force_rerun
+        has_work = crowd.told_by_first(is_forced or not self.can_resume())
+        if crowd.is_first:
+            return super().execute()
+        work = self.run() if has_work else Work(tables={}, num_items=0)
+        rows = {name: frame.height for name, frame in work.tables.items()}
+        return StageResult(
+            name=self.name,
+            status="done" if has_work else "skipped",
+            seconds=0.0,
+            rows=rows.get(self.writes[0], 0),
+            failed=work.num_failed,
+            peak_memory_mb=0.0,
+            tables=rows,
+        )
 
     def run(self) -> Work:
         """Train on each character that has a set."""
+        from bunny.training.tune import weight
+
         sets = self._sets()
         if not sets:
             return _empty("there is no training picture, so there is nothing to train on")
-        loaded = base_model.load_base(self.config.models.base_model)
+        models, device = self.config.models, _device()
+        precision = weight.choose_precision(models.precision, device)
+        loaded = base_model.load_base(
+            models.base_model, device, family=models.family, precision=precision
+        )
         cluster = self.read("cluster")
-        runs, steps, notes = [], [], []
-        one = self.config.models.training_steps
+        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in self.writes}
+        notes = []
+        one = models.training_steps
         with self.bar(len(sets) * one) as bar:
             for index, made in enumerate(sets):
                 on_step = self._step_counter(bar, index * one, len(sets) * one)
-                run, curve, note = self._train(loaded, made, cluster, on_step)
-                runs.append(run)
-                steps += curve
+                trained, note = self._train(loaded, made, cluster, on_step)
+                for name, own in trained.items():
+                    rows[name] += own
                 notes.append(note)
+        runs = rows["training_run"]
         return Work(
-            tables={
-                "training_run": store.from_rows("training_run", runs),
-                "training_step": store.from_rows("training_step", steps),
-            },
+            tables={name: store.from_rows(name, own) for name, own in rows.items()},
             num_items=len(runs),
             num_failed=sum(run["status"] == "failed" for run in runs),
             note="; ".join(notes),
         )
+
+    # -- what is trained on -------------------------------------------------------------------
 
     def _sets(self) -> list[_Set]:
         """The characters' sets, in the order in which the settings name them."""
@@ -114,51 +159,105 @@ class Finetune(BaseStage):
         words = Words(trigger=trigger, class_word=captioning.class_word)
         return _Set(character=character, words=words, rows=rows.sort("file").to_dicts())
 
+    def _load(self, made: _Set, folder: Path) -> tuple[list[Any], list[Any]]:
+        """Train and held-out examples with their masks."""
+        from bunny.training import dataset
+
+        cache = self.folder / f"datasets_cache_{_rank()}"
+        shutil.rmtree(cache, ignore_errors=True)
+        train, held_out = dataset.load_dataset(folder, cache)
+        if self.config.models.background_weight >= 1:
+            return train, held_out
+        files = {s: [r["mask_file"] for r in made.rows if r["split"] == s] for s in SPLITS}
+        return tuple(
+            [replace(e, mask=self._mask(f)) for e, f in zip(examples, files[s], strict=True)]
+            for s, examples in zip(SPLITS, (train, held_out), strict=True)
+        )
+
+    def _mask(self, file: str | None) -> np.ndarray | None:
+        """A training picture's mask; None where there is none."""
+        if file is None or not (self.output_dir / file).is_file():
+            return None
+        data = np.frombuffer((self.output_dir / file).read_bytes(), np.uint8)
+        return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+
+    def _class_examples(
+        self, loaded: Base, made: _Set, folder: Path, run_folder: Path, train: list[Any]
+    ) -> list[Any]:
+        """Pictures of the class without the character: of the film, drawn by the base, or none."""
+        from bunny.training import dataset, lora
+        from bunny.training.tune import prior
+
+        models = self.config.models
+        if models.class_pictures == "none" or models.class_weight == 0:
+            return []
+        if models.class_pictures == "drawn":
+            prompts = prior.prompts([e.caption for e in train], made.words)
+            size = prior.common_size([e.picture for e in train])
+            return prior.draw(
+                loaded, prompts, run_folder, size, models.num_class_pictures, self.config.seed
+            )
+        own = folder / dataset.CLASS_FOLDER
+        if not (own / "metadata.jsonl").is_file():
+            raise UserError(
+                "models.class_pictures: expected class pictures of the film in the training set, "
+                "found none; set dataset.num_class_images above 0, or take drawn or none"
+            )
+        found, _ = dataset.load_dataset(own, self.folder / f"datasets_cache_{_rank()}")
+        return [replace(e, role=lora.CLASS) for e in found]
+
+    # -- training -----------------------------------------------------------------------------
+
     def _train(
         self, loaded: Base, made: _Set, cluster: pl.DataFrame, on_step: Callable[[Any], None]
-    ) -> tuple[dict[str, Any], list[dict[str, Any]], str]:
-        """Train one character; what goes wrong becomes the run's error."""
+    ) -> tuple[dict[str, list[dict[str, Any]]], str]:
+        """Train one character: rows by table; what goes wrong becomes the run's error."""
         from bunny.training import dataset, lora
 
         space = workspace.of_film_dir(self.output_dir)
         name = dataset.folder_name(made.character)
-        run_id = f"{space.film_id}-{name}"
-        if self.config.pipeline.force_rerun:
-            shutil.rmtree(space.checkpoint / name, ignore_errors=True)
-        cache = self.folder / "datasets_cache"
-        shutil.rmtree(cache, ignore_errors=True)
+        run_id, run_folder = f"{space.film_id}-{name}", space.checkpoint / name
+        if self.config.pipeline.force_rerun and _rank() == 0:
+            shutil.rmtree(run_folder, ignore_errors=True)
         folder = self.output_dir / "dataset" / name
         seen = self._look(folder, loaded, made.words)
-        train, held_out = dataset.load_dataset(folder, cache)
+        train, held_out = self._load(made, folder)
+        prior = self._class_examples(loaded, made, folder, run_folder, train)
         settings = self._lora_settings(made.words)
-        row = _run_row(run_id, made, loaded, settings.seed, len(train), len(held_out))
+        counts = len(train), len(held_out)
+        row = finetune_row.run_row(
+            run_id, made.character, made.words, loaded, settings.seed, counts
+        )
+        set_hash = dataset.hash_examples([*train, *held_out])
         facts = {
             "settings": asdict(settings),
             "coverage": _coverage(made, train, held_out, cluster),
-            "set_hash": dataset.hash_examples([*train, *held_out]),
+            "set_hash": set_hash,
+            "num_class_pictures": len(prior),
         }
+        texts = finetune_row.metadata(made.words, loaded, settings, set_hash)
         try:
             result = lora.train_lora(
                 loaded,
-                train,
+                [*train, *prior],
                 held_out,
-                space.checkpoint / name,
+                run_folder,
                 settings,
-                metadata={
-                    **_metadata(made.words, loaded, settings.rank, facts["set_hash"]),
-                    **self._rights(loaded),
-                },
+                metadata={**texts, **self._rights(loaded)},
                 log_dir=space.log / "tensorboard" / run_id,
                 on_step=on_step,
             )
         except lora.TrainingError as error:
             failed = {"num_steps": 0, "seconds": 0.0, "status": "failed", "error": str(error)}
             row |= {"config_json": json.dumps(facts), **failed}
-            return row, [], f"{made.character}: {error}"
-        done = _describe(result, space.checkpoint, facts)
-        curve = [{"run_id": run_id, **asdict(step)} for step in result.curve]
-        note = f"{_note(made, loaded, len(train), result)}; {seen.to_line()}"
-        return {**row, **done}, curve, note
+            return {"training_run": [row]}, f"{made.character}: {error}"
+        rows = {
+            "training_run": [row | finetune_row.describe(result, space.checkpoint, facts)],
+            "training_step": finetune_row.step_rows(run_id, result),
+            "adapter": finetune_row.adapter_rows(run_id, made.character, result, space.checkpoint),
+        }
+        note = finetune_row.note(made.character, loaded, len(train), len(prior), result)
+        return rows, f"{note}; {seen.to_line()}"
 
     def _look(self, folder: Path, loaded: Base, words: Words) -> Findings:
         """What our trainer will see of a set, and what it would drop or change."""
@@ -193,7 +292,7 @@ class Finetune(BaseStage):
         def on_step(step: Any) -> None:
             bar.update(before + step.step - bar.n)
             bar.set_postfix(loss=step.loss, refresh=False)
-            if step.step % PROGRESS_EVERY == 0:
+            if step.step % PROGRESS_EVERY == 0 and _rank() == 0:
                 self._note_progress(before + step.step, total)
 
         return on_step
@@ -204,17 +303,27 @@ class Finetune(BaseStage):
 
         models = self.config.models
         return lora.LoraSettings(
-            rank=models.lora_rank,
-            alpha=models.lora_alpha,
-            learning_rate=models.learning_rate,
-            warmup_steps=min(20, models.training_steps),
-            steps=models.training_steps,
-            batch_size=models.batch_size,
-            checkpoint_every=models.checkpoint_every,
+            **{own: getattr(models, key) for key, own in TRAINER_KEYS.items()},
+            warmup_steps=min(models.warmup_steps, models.training_steps),
             sample_every=max(1, models.training_steps // SAMPLES),
             sample_prompts=tuple(p.replace("{subject}", words.subject) for p in SAMPLE_PROMPTS),
             seed=self.config.seed,
         )
+
+
+def _rank() -> int:
+    """Number of this process among those that train together."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def _device() -> str:
+    """The GPU, this process's own where several train together, or the CPU."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return "cpu"
+    is_one = int(os.environ.get("WORLD_SIZE", "1")) == 1
+    return "cuda" if is_one else f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
 
 
 def _empty(reason: str) -> Work:
@@ -223,79 +332,12 @@ def _empty(reason: str) -> Work:
     return Work(tables=tables, num_items=0, note=reason)
 
 
-def _run_row(
-    run_id: str, made: _Set, loaded: Base, seed: int, num_images: int, num_held_out: int
-) -> dict[str, Any]:
-    """The part of a run's row that is known before training."""
-    return {
-        "run_id": run_id,
-        "character": made.character,
-        "trigger": made.words.trigger,
-        "base_model": loaded.name,
-        "base_hash": loaded.hash,
-        "base_licence": loaded.licence,
-        "seed": seed,
-        "num_images": num_images,
-        "num_held_out": num_held_out,
-    }
-
-
-def _metadata(words: Words, loaded: Base, rank: int, set_hash: str) -> dict[str, str]:
-    """What the adapter's header says of itself."""
-    return {
-        "trigger": words.trigger,
-        "subject": words.subject,
-        "base_model": loaded.name,
-        "base_hash": loaded.hash,
-        "rank": str(rank),
-        "set_hash": set_hash,
-    }
-
-
 def _coverage(made: _Set, train: list, held_out: list, cluster: pl.DataFrame) -> dict[str, Any]:
     """How varied the set is; train and held-out come back from disk in the order of the rows."""
     from bunny.training import dataset
 
     scenes = cluster.filter(pl.col("level") == "scene")
     place = dict(zip(scenes["item_id"], scenes["cluster_id"], strict=True))
-    ordered = [r for split in ("train", "held-out") for r in made.rows if r["split"] == split]
+    ordered = [r for split in SPLITS for r in made.rows if r["split"] == split]
     pictures = [example.picture for example in (*train, *held_out)]
     return dataset.coverage(pictures, ordered, place)
-
-
-def _describe(result: Any, checkpoint: Path, facts: dict[str, Any]) -> dict[str, Any]:
-    """The part of a run's row that training decides."""
-    held_out_first, held_out_last = result.held_out()
-    learned = {"layers": result.num_adapted, "layers_unchanged": result.num_zero}
-    return {
-        "config_json": json.dumps({**facts, "learned": learned, "has_fallen": result.has_fallen}),
-        "num_steps": result.curve[-1].step,
-        "seconds": result.seconds,
-        "loss_first": result.loss_first(),
-        "loss_last": result.loss_last(),
-        "held_out_loss_first": held_out_first,
-        "held_out_loss_last": held_out_last,
-        "adapter_file": result.adapter_file.relative_to(checkpoint).as_posix(),
-        "adapter_hash": result.adapter_hash,
-        "status": "done",
-    }
-
-
-def _note(made: _Set, loaded: Base, num_train: int, result: Any) -> str:
-    """One sentence that says how it went, the bad included."""
-    words = [f"{made.character}: {num_train} pictures"]
-    if num_train < FEW_IMAGES:
-        words.append("which is few")
-    words.append(f"loss {result.loss_first():.3f} -> {result.loss_last():.3f}")
-    first, last = result.held_out()
-    if first is not None and last is not None:
-        words.append(f"held-out {first:.3f} -> {last:.3f}")
-        if last > first:
-            words.append("so it learns these pictures by heart")
-    if not result.has_fallen:
-        words.append("the loss did not fall")
-    if result.num_zero:
-        words.append(f"{result.num_zero} of {result.num_adapted} layers learned nothing")
-    if loaded.is_toy:
-        words.append("on the toy base, which only shows the way")
-    return ", ".join(words)

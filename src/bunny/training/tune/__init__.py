@@ -1,0 +1,1 @@
+"""The fine-tune: settings, the order of pictures, caches, the step, checkpoints, checks."""

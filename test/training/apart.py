@@ -1,0 +1,183 @@
+"""Fine-tunes in processes of their own, forked before torch computes: run by test_tune_apart.
+
+Prints one line of JSON: what each of its functions found.
+"""
+
+import json
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion  # noqa: F401
+import numpy as np
+import torch
+
+from bunny.training import base, lora
+from bunny.training.tune.run import Run
+
+torch.set_num_threads(1)
+STEPS = 6
+SETTINGS = lora.LoraSettings(
+    rank=2,
+    learning_rate=1e-2,
+    warmup_steps=1,
+    steps=STEPS,
+    batch_size=2,
+    ema_decay=0.9,
+    checkpoint_every=1,
+)
+
+
+def example(value: int) -> lora.Example:
+    picture = np.full((32, 32, 3), value, np.uint8)
+    picture[8:24, 8:24] = 255 - value
+    return lora.Example(picture=picture, caption="bunny")
+
+
+TRAIN, HELD_OUT = [example(v) for v in (40, 90, 150)], [example(60)]
+
+
+def fork(work) -> int:
+    """Do `work` in a child; it exits with 130 after an interrupt."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        work()
+        code = 0
+    except KeyboardInterrupt:
+        code = 130
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def wait(pid: int) -> int:
+    """Exit code; below 0 it is the signal that killed it."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def train(base_folder: str, folder: Path, settings=SETTINGS, **options) -> None:
+    loaded = base.load_base(base_folder, device="cpu")
+    lora.train_lora(loaded, TRAIN, HELD_OUT, folder, settings, **options)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    from bunny.training.checkpoint import hash_file
+
+    return {p.name: hash_file(p) for p in sorted(folder.glob("*.safetensors"))}
+
+
+def newest(folder: Path) -> int:
+    return max((int(p.name[-6:]) for p in folder.glob("checkpoint-*")), default=0)
+
+
+def kill(base_folder: str, folder: Path) -> dict:
+    """Kill a run again and again, every other time while a checkpoint is being written."""
+    short = lora.LoraSettings(**{**vars(SETTINGS), "steps": 4})
+    assert wait(fork(lambda: train(base_folder, folder / "whole", short))) == 0
+    run, rng = folder / "killed", random.Random(1)
+    run.mkdir()
+    kills, in_save, code = 0, 0, -9
+    while code:
+        aims_at_save = kills % 2 == 0
+        goal, pause = newest(run) + 1, rng.random() * 0.05
+        pid = fork(lambda: train(base_folder, run, short))
+        while not os.waitpid(pid, os.WNOHANG)[0]:
+            is_saving = any(run.glob(".checkpoint-*.tmp"))
+            if is_saving if aims_at_save else newest(run) >= goal:
+                time.sleep(0 if aims_at_save else pause)
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                kills += 1
+                in_save += any(run.glob(".checkpoint-*.tmp"))
+                break
+        else:
+            code = 0
+    return {
+        "kills": kills,
+        "in_save": in_save,
+        "whole": hashes(folder / "whole"),
+        "killed": hashes(run),
+    }
+
+
+def interrupt(base_folder: str, folder: Path) -> dict:
+    """Ask a run to stop, once with each signal, then let it end."""
+    rare = lora.LoraSettings(**{**vars(SETTINGS), "checkpoint_every": STEPS})
+    whole, run, told = folder / "calm", folder / "stopped", folder / "told"
+    assert wait(fork(lambda: train(base_folder, whole, rare))) == 0
+    codes, steps = [], []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        told.write_text("")
+        note = lambda step: (told.write_text(str(step.step)), time.sleep(0.05))  # noqa: E731
+        pid = fork(lambda: train(base_folder, run, rare, on_step=note))  # noqa: B023
+        while not told.read_text():
+            time.sleep(0.005)
+        os.kill(pid, number)
+        codes.append(wait(pid))
+        steps.append(newest(run))
+    assert wait(fork(lambda: train(base_folder, run, rare))) == 0
+    return {"codes": codes, "steps": steps, "whole": hashes(whole), "run": hashes(run)}
+
+
+def crowd(base_folder: str, folder: Path) -> dict:
+    """Two processes with a batch each, against one that accumulates two."""
+    from dataclasses import replace
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    few = replace(SETTINGS, checkpoint_every=STEPS)
+
+    def one(rank: int, size: int, settings: lora.LoraSettings, run: Path) -> None:
+        os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        loaded = base.load_base(base_folder, device="cpu")
+        made = Run(loaded, TRAIN, HELD_OUT, run, settings, {}, None)
+        result = made.train(None)
+        state = made.weights.state()
+        torch.save(
+            {
+                "weights": state["weights"],
+                "has_fallen": result.has_fallen,
+                "hash": result.adapter_hash,
+                "losses": [s.loss for s in result.curve[1:]],
+            },
+            folder / f"{run.name}-{rank}.pt",
+        )
+        made.close()
+
+    pids = [fork(lambda r=r: one(r, 2, few, folder / "two")) for r in range(2)]
+    codes = [wait(pid) for pid in pids]
+    alone = replace(few, gradient_accumulation=2)
+    codes.append(wait(fork(lambda: one(0, 1, alone, folder / "alone"))))
+    first, second, third = (
+        torch.load(folder / f"{name}.pt") for name in ("two-0", "two-1", "alone-0")
+    )
+    names = list(first["weights"])
+    return {
+        "codes": codes,
+        "is_equal": all(torch.equal(first["weights"][n], second["weights"][n]) for n in names),
+        "to_alone": max(
+            float((first["weights"][n] - third["weights"][n]).abs().max()) for n in names
+        ),
+        "size": max(float(first["weights"][n].abs().max()) for n in names),
+        "has_fallen": [first["has_fallen"], second["has_fallen"]],
+        "hashes": [first["hash"], second["hash"]],
+        "losses": [first["losses"], second["losses"]],
+    }
+
+
+if __name__ == "__main__":
+    own_base, root = sys.argv[1], Path(sys.argv[2])
+    told = {}
+    for mode in (kill, interrupt, crowd):
+        (root / mode.__name__).mkdir()
+        told[mode.__name__] = mode(own_base, root / mode.__name__)
+    sys.stdout.write(json.dumps(told))

@@ -1,0 +1,60 @@
+"""Each family from end to end: train, save, load in diffusers' own pipeline, draw."""
+
+import numpy as np
+import pytest
+import torch
+
+from bunny.training import base, lora
+from bunny.training.family.layout import LAYOUTS
+from bunny.training.tune import deck, measure
+from bunny.training.tune.settings import LoraSettings
+
+pytestmark = [pytest.mark.train, pytest.mark.parametrize("name", LAYOUTS)]
+
+SETTINGS = LoraSettings(
+    rank=2,
+    alpha=4,  # a scale of 2, so that a lost alpha shows
+    learning_rate=1e-2,
+    warmup_steps=1,
+    steps=8,
+    batch_size=2,
+    checkpoint_every=8,
+    trains_text_encoder=True,
+)
+
+
+def example(value: int) -> lora.Example:
+    picture = np.full((32, 32, 3), value, np.uint8)
+    picture[8:24, 8:24] = 255 - value
+    return lora.Example(picture=picture, caption="a red bear")
+
+
+TRAIN = [example(40), example(200)]
+
+
+def test_what_was_trained_does_the_same_when_loaded_by_diffusers(family_folder, tmp_path, name):
+    folder = str(family_folder(name))
+    result = lora.train_lora(base.load_base(folder, "cpu"), TRAIN, TRAIN[:1], tmp_path, SETTINGS)
+    assert result.num_zero == 0
+    assert result.has_fallen
+
+    loaded = base.load_base(folder, "cpu")
+    family, pipe = loaded.family, loaded.pipeline()
+    options = {"prompt": "a red bear", "num_inference_steps": 2, "height": 32, "width": 32}
+
+    def draw() -> np.ndarray:
+        generator = torch.Generator().manual_seed(1)
+        return np.asarray(pipe(**options, generator=generator, output_type="np").images[0])
+
+    plain = draw()
+    pipe.load_lora_weights(tmp_path, weight_name="adapter.safetensors")
+    parts = {family.denoiser_key: family.denoiser}
+    parts |= {key: family.text_encoders[key] for key in family.trainable_text}
+    change, size = measure.output_change(
+        family, parts, deck.make(loaded, TRAIN), family.encode_words, SETTINGS.seed
+    )
+    assert change == pytest.approx(result.output_change, rel=1e-3)
+    assert size == pytest.approx(result.output_size, rel=1e-3)
+    adapted = draw()
+    assert np.isfinite(adapted).all()
+    assert np.abs(adapted - plain).max() > 1e-3

@@ -1,0 +1,253 @@
+"""Ways to train: DoRA, text encoder, averages, precision, early stop, memory that ends."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from bunny.error import UserError
+from bunny.training import lora
+from bunny.training.tune import adapt, halt, measure, prior, weight
+from bunny.training.tune.settings import LoraSettings, Step
+from bunny.training.tune.step import Stepper
+from bunny.training.words import Words
+
+pytestmark = pytest.mark.train
+
+SETTINGS = LoraSettings(
+    rank=2, learning_rate=1e-2, warmup_steps=1, steps=2, batch_size=2, checkpoint_every=2
+)
+
+
+def example(value: int, **more) -> lora.Example:
+    picture = np.full((32, 32, 3), value, np.uint8)
+    picture[8:24, 8:24] = 255 - value
+    return lora.Example(picture=picture, caption="bunny", **more)
+
+
+TRAIN, HELD_OUT = [example(40), example(90)], [example(60)]
+
+
+def train(base, folder, **changes):
+    settings = dataclasses.replace(SETTINGS, **changes)
+    return lora.train_lora(base, TRAIN, HELD_OUT, folder, settings)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"adapter": "dora", "has_gradient_checkpointing": True},
+        {"precision": "bf16"},
+        {"precision": "fp16", "targets": "attention"},
+    ],
+    ids=lambda c: "-".join(map(str, c.values())),
+)
+def test_every_way_learns_and_leaves_no_layer_behind(tiny_base, tmp_path, changes):
+    result = train(tiny_base, tmp_path, **changes)
+    assert result.num_zero == 0
+    assert result.output_change > 0
+    from safetensors.torch import load_file
+
+    weights = load_file(result.adapter_file)
+    assert {w.dtype for w in weights.values()} == {torch.float32}
+    has_lengths = any("lora_magnitude_vector" in name for name in weights)
+    assert has_lengths == (changes.get("adapter") == "dora")
+
+
+def test_gradient_checkpointing_changes_no_number(tiny_base, tmp_path):
+    plain = train(tiny_base, tmp_path / "one", steps=1)
+    frugal = train(tiny_base, tmp_path / "two", steps=1, has_gradient_checkpointing=True)
+    assert frugal.curve[1].loss == pytest.approx(plain.curve[1].loss, rel=1e-6)
+
+
+def test_accumulation_is_the_larger_batch(tiny_base, tmp_path):
+    """Two halves of a batch give its gradients: the mean of their losses, divided once."""
+    settings = dataclasses.replace(SETTINGS, caption_dropout=0.0)
+    parts = adapt.put_on(tiny_base, settings)
+    try:
+        weights = weight.Weights(adapt.trainable(parts), torch.float32, 0.0)
+        stepper = Stepper(weights, settings, "cpu")
+        b = dict(zip(weights.names, weights.masters, strict=True))[
+            next(iter(adapt.b_norms(weights.final())))
+        ]
+        stepper.backward((b * 2).sum() / 2)
+        stepper.backward((b * 6).sum() / 2)
+        assert (b.grad == 4).all()
+        assert len(weights.gradients()) == 1
+        stepper.step(1)  # Adam's first step has the size of the rate, here at its full height
+        assert torch.allclose(b, torch.full_like(b, -1e-2), rtol=1e-3)
+        assert weights.gradients() == []
+    finally:
+        adapt.take_off(parts)
+
+
+def test_gradient_that_is_no_number_moves_nothing(tiny_base):
+    parts = adapt.put_on(tiny_base, SETTINGS)
+    try:
+        weights = weight.Weights(adapt.trainable(parts), torch.float32, 0.0)
+        stepper = Stepper(weights, SETTINGS, "cpu")
+        before = weights.masters[0].detach().clone()
+        stepper.backward((weights.masters[0] * float("nan")).sum())
+        assert not stepper.step(1)
+        assert torch.equal(weights.masters[0], before)
+    finally:
+        adapt.take_off(parts)
+
+
+def test_text_encoder_has_its_own_rate(tiny_base):
+    settings = dataclasses.replace(SETTINGS, trains_text_encoder=True)
+    parts = adapt.put_on(tiny_base, settings)
+    try:
+        assert list(parts) == ["unet", "text_encoder"]
+        weights = weight.Weights(adapt.trainable(parts), torch.float32, 0.0)
+        assert Stepper(weights, settings, "cpu").rates == [1e-2, pytest.approx(1e-3)]  # a tenth
+        own = dataclasses.replace(settings, text_learning_rate=5e-4)
+        stepper = Stepper(weights, own, "cpu")
+        assert stepper.rates == [1e-2, 5e-4]
+        sizes = [len(g["params"]) for g in stepper.optimizer.param_groups]
+        assert sizes[1] == sum(name.startswith("text_encoder.") for name in weights.names) > 0
+    finally:
+        adapt.take_off(parts)
+
+
+def test_average_follows_the_weights_and_is_what_is_written():
+    """Decay is (1 + n) / (10 + n) at first: 0, then 2/11, whatever higher one is set."""
+    parameter = torch.nn.Parameter(torch.tensor([0.0]))
+    weights = weight.Weights({"unet.lora_B.w": parameter}, torch.float32, 0.99)
+    for value in (4.0, 15.0):
+        with torch.no_grad():
+            parameter.fill_(value)
+        weights.moved()
+    expected = 2 / 11 * 4 + 9 / 11 * 15
+    assert weights.final()["unet.lora_B.w"].item() == pytest.approx(expected)
+    with weights.shown():
+        assert parameter.item() == pytest.approx(expected)
+    assert parameter.item() == 15.0
+    other = weight.Weights(
+        {"unet.lora_B.w": torch.nn.Parameter(torch.zeros(1))}, torch.float32, 0.9
+    )
+    other.load(weights.state())
+    assert other.final()["unet.lora_B.w"].item() == pytest.approx(expected)
+    assert other.masters[0].item() == 15.0
+
+
+def test_masters_keep_what_sixteen_bits_would_lose():
+    parameter = torch.nn.Parameter(torch.tensor([1.0]))
+    weights = weight.Weights({"w": parameter}, torch.bfloat16, 0.0)
+    for _ in range(4):  # each step is under half of bf16's grain at 1, 2**-8
+        with torch.no_grad():
+            weights.masters[0] += 2**-10
+        weights.moved()
+    assert weights.masters[0].item() == 1 + 2**-8
+    assert parameter.dtype == torch.bfloat16
+    with weights.shown(in_full=True):
+        assert (parameter.dtype, parameter.item()) == (torch.float32, 1 + 2**-8)
+    (parameter * 3).sum().backward()
+    weights.take_gradients()
+    assert weights.masters[0].grad.item() == 3
+    assert parameter.grad is None
+
+
+def test_precision_is_chosen_by_the_device():
+    assert weight.choose_precision("auto", "cpu") == "fp32"  # most CPUs are slower in 16 bits
+    assert weight.choose_precision("bf16", "cpu") == "bf16"
+    assert weight.dtype_of("bf16") == torch.bfloat16
+
+
+def test_eight_bit_adam_asks_for_its_package(tiny_base, tmp_path):
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError:
+        with pytest.raises(UserError, match="expected bitsandbytes for adamw8bit"):
+            train(tiny_base, tmp_path, optimizer="adamw8bit")
+    else:
+        assert train(tiny_base, tmp_path, optimizer="adamw8bit").num_zero == 0
+
+
+def test_held_out_loss_that_gets_no_better_ends_the_run(tiny_base, tmp_path):
+    """A rate that ruins the model: the first two checkpoints are worse than the start."""
+    result = train(tiny_base, tmp_path, steps=9, checkpoint_every=1, patience=2, learning_rate=0.5)
+    assert result.stopped_early
+    last = result.curve[-1].step
+    assert last < 9
+    assert [k.step for k in result.kept] == list(range(1, last + 1))
+    assert measure.is_over(result.curve, 2) and not measure.is_over(result.curve[:-1], 2)
+    seen = []
+    settings = dataclasses.replace(
+        SETTINGS, steps=9, checkpoint_every=1, patience=2, learning_rate=0.5
+    )
+    again = lora.train_lora(
+        tiny_base, TRAIN, HELD_OUT, tmp_path, settings, on_step=lambda s: seen.append(s.step)
+    )
+    assert seen == []  # and it stays ended
+    assert again.adapter_hash == result.adapter_hash
+
+
+def test_settings_that_had_nothing_to_work_on_are_told(tiny_base, tmp_path):
+    settings = dataclasses.replace(SETTINGS, patience=1, background_weight=0.5)
+    result = lora.train_lora(tiny_base, TRAIN, [], tmp_path, settings)
+    assert result.remarks == (
+        "models.patience had no effect: no picture is held out",
+        "models.background_weight had no effect: no picture has a mask",
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9"),
+    ],
+)
+def test_too_little_memory_says_what_to_lower(error):
+    settings = dataclasses.replace(SETTINGS, batch_size=8, gradient_accumulation=1)
+    with pytest.raises(lora.MemoryShortError) as told, halt.memory_told(settings):
+        raise error
+    text = str(told.value)
+    assert "models.batch_size 8 -> 4 (and models.gradient_accumulation 1 -> 2" in text
+    assert "models.has_gradient_checkpointing true" in text
+    assert "models.resolution" in text
+    assert "\n" not in text
+
+
+def test_real_allocation_that_fails_is_told(tiny_base, tmp_path):
+    """Not a made-up error: torch is asked for more than any machine has."""
+    with pytest.raises(lora.MemoryShortError), halt.memory_told(SETTINGS):
+        torch.empty(2**60, dtype=torch.uint8)
+
+
+def test_other_errors_pass_as_they_are():
+    with pytest.raises(RuntimeError, match="a bug"), halt.memory_told(SETTINGS):
+        raise RuntimeError("a bug")
+
+
+def test_class_pictures_are_drawn_once_and_again_only_where_missing(tiny_base, tmp_path):
+    words = Words(trigger="bunny", class_word="animal")
+    texts = prior.prompts(["bunny animal, day", "bunny animal, night", "bunny, day"], words)
+    assert texts == ["animal, day", "animal, night"]
+    assert prior.common_size([p.picture for p in TRAIN]) == (32, 32)
+    first = prior.draw(tiny_base, texts, tmp_path, (32, 32), 3, seed=9)
+    assert [e.caption for e in first] == ["animal, day", "animal, night", "animal, day"]
+    assert {e.role for e in first} == {lora.CLASS}
+    files = sorted((tmp_path / "class").rglob("*.png"))
+    assert len(files) == 3
+    bytes_before = [f.read_bytes() for f in files]
+    files[1].unlink()
+    again = prior.draw(tiny_base, texts, tmp_path, (32, 32), 3, seed=9)
+    assert [f.read_bytes() for f in files] == bytes_before
+    assert all((a.picture == b.picture).all() for a, b in zip(first, again, strict=True))
+
+
+def test_is_over_counts_from_the_best():
+    def curve(values):
+        return [
+            Step(step=i, loss=None, held_out_loss=v, learning_rate=0.0)
+            for i, v in enumerate(values)
+        ]
+
+    assert not measure.is_over(curve([1.0, 0.9]), 2)
+    assert measure.is_over(curve([1.0, 0.9, 0.9, 0.95]), 2)
+    assert not measure.is_over(curve([1.0, 0.9, 0.95, 0.89]), 2)
+    assert not measure.is_over(curve([1.0, 2.0, 3.0]), 0)
