@@ -13,12 +13,20 @@ import pytest
 
 from bunny import sample
 
-STAGES = ["extract", "filter", "detect", "cluster", "caption", "dataset", "finetune", "generate"]
+STAGES = [
+    *("extract", "filter", "detect", "cluster", "caption"),
+    *("dataset", "finetune", "evaluate", "generate"),
+]
 SMALL = [
     "models.characters=[bunny]",
     "models.training_steps=6",
     "models.batch_size=2",
     "models.checkpoint_every=3",
+    "evaluation.num_steps=1",
+    "evaluation.seeds=[1]",
+    'evaluation.choose_prompts=["{trigger}"]',
+    'evaluation.report_prompts=["{trigger} on a beach"]',
+    "evaluation.max_checkpoints=1",
     "generation.num_steps=2",
     "generation.seeds=[1]",
     "extraction.frames_per_dynamic_shot=4",

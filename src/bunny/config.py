@@ -21,7 +21,15 @@ from bunny.quality import preset
 
 ENVIRONMENT_PREFIX = "BUNNY_"
 StageName = Literal[
-    "extract", "filter", "detect", "cluster", "caption", "dataset", "finetune", "generate"
+    "extract",
+    "filter",
+    "detect",
+    "cluster",
+    "caption",
+    "dataset",
+    "finetune",
+    "evaluate",
+    "generate",
 ]
 
 
@@ -48,6 +56,7 @@ class Pipeline(_Section):
         "caption",
         "dataset",
         "finetune",
+        "evaluate",
         "generate",
     )
     force_rerun: bool = False
@@ -252,6 +261,8 @@ class Generation(_Section):
         "lcm",
         "flow_euler",
     ] = "base"
+    width: int = Field(0, ge=0, le=16384)
+    height: int = Field(0, ge=0, le=16384)
     batch_size: int = Field(8, ge=1, le=1024)
     blend: tuple[str, ...] = ()
     init_frames: tuple[str, ...] = ()
@@ -277,7 +288,9 @@ class Evaluation(_Section):
     num_steps: int = Field(20, ge=1, le=1000)
     guidance_scale: float = Field(5.0, ge=0, le=100)
     num_bootstrap: int = Field(1000, ge=10, le=1_000_000)
+    max_checkpoints: int = Field(3, ge=1, le=1000)
     identity: Literal["auto", "face", "picture"] = "auto"
+    text_model: str = ""
     has_other_characters: bool = True
 
 

@@ -26,7 +26,8 @@ logger = logging.getLogger(__name__)
 
 KERNEL = "python3"
 OWN_ERRORS = {"BunnyError", "UserError", "StageError", "TableError"}  # their text says it all
-TOLD_BY = {"dataset": "finetune"}  # stages without a notebook of their own: another tells of them
+# Stages without a notebook of their own: another tells of them.
+TOLD_BY = {"dataset": "finetune", "evaluate": "finetune"}
 NOTEBOOK = {
     name: f"{i:02d}_{name}"
     for i, name in enumerate((n for n in pipeline.STAGE if n not in TOLD_BY), start=1)

@@ -25,6 +25,7 @@ STAGE = {
     "caption": "bunny.stage.caption:Caption",
     "dataset": "bunny.stage.dataset:Dataset",
     "finetune": "bunny.stage.finetune:Finetune",
+    "evaluate": "bunny.stage.evaluate:Evaluate",
     "generate": "bunny.stage.generate:Generate",
 }
 

@@ -53,6 +53,7 @@ def test_report_of_a_film_has_every_section(page):
         "captions",
         "training-set",
         "fine-tune",
+        "proof",
         "drawings",
     ]
     assert len(page.encode()) < MAX_BYTES
@@ -83,8 +84,8 @@ def test_report_says_what_the_tables_say(page):
 
 def test_report_before_any_stage_has_run(empty_space, settings):
     text = report.write(empty_space, settings).read_text(encoding="utf-8")
-    assert len(Page(text).sections) == 9
-    assert text.count('class="missing"') == 9
+    assert len(Page(text).sections) == 10
+    assert text.count('class="missing"') == 10
     assert "Nothing has run for this film yet." in text
 
 
@@ -99,7 +100,7 @@ def test_report_before_any_stage_has_run(empty_space, settings):
 def test_report_without_some_tables(names, space, settings):
     for name in names:
         (space.table / f"{name}.parquet").unlink()
-    assert len(Page(report.write(space, settings).read_text("utf-8")).sections) == 9
+    assert len(Page(report.write(space, settings).read_text("utf-8")).sections) == 10
 
 
 def test_pictures_that_are_gone_are_grey_tiles(space, data):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bunny.table import store
-from bunny.view import report_coverage, report_film, report_model
+from bunny.view import report_coverage, report_film, report_model, report_proof
 from bunny.view.report_part import Data, Section
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ SECTIONS = (
     report_film.captions,
     report_coverage.training_set,
     report_model.fine_tune,
+    report_proof.proof,
     report_model.drawings,
     report_model.truth,
 )

@@ -9,7 +9,17 @@ import polars as pl
 from bunny.view import plot_film, plot_people, style, tile
 from bunny.view.report_part import Data, Grid, Group, Section, group, plot, plural, share
 
-STAGES = ("extract", "filter", "detect", "cluster", "caption", "dataset", "finetune", "generate")
+STAGES = (
+    "extract",
+    "filter",
+    "detect",
+    "cluster",
+    "caption",
+    "dataset",
+    "finetune",
+    "evaluate",
+    "generate",
+)
 MAX_SCENES = 30
 MAX_CHARACTERS = 12
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from bunny.view import plot_training, tile
+from bunny.view import plot_drawing, plot_training, tile
 from bunny.view import truth as truth_of
 from bunny.view.report_part import Data, Grid, Group, Plot, Section, group, plot
 
@@ -50,17 +50,28 @@ def drawings(data: Data) -> Section:
     groups: list[Group] = [
         group(tiles[:MAX_DRAWINGS], f"“{prompt}”", kind="pairs") for prompt, tiles in prompts
     ]
-    figure = plot_training.plot_picture_similarity(picture)
+    has_several = plot_drawing.has_several(picture)
+    draw_figure = plot_training.plot_picture_similarity
+    draw_figure = plot_drawing.plot_strength if has_several else draw_figure
     has_score = picture["similarity"].drop_nulls().len() > 0
+    words = (
+        "Of each prompt and seed: the base alone, then each checkpoint and strength; all of them "
+        "are in the grid."
+        if has_several
+        else "Each pair has the same prompt and seed: the base alone, then with the adapter."
+    )
     return Section(
         id="drawings",
         title="What the model drew",
         texts=[
-            "Each pair has the same prompt and seed: the base alone, then with the adapter.",
+            words,
             *_similarity_sentences(picture),
         ],
         notes=_base_notes(picture["base_model"].to_list()),
-        plots=[plot(figure, "similarity to held-out pictures")] if has_score else [],
+        plots=[
+            *([plot(draw_figure(picture), "similarity to held-out pictures")] if has_score else []),
+            *(plot_drawing.grids(data.root, picture) if has_several else []),
+        ],
         groups=groups,
     )
 

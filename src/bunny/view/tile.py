@@ -185,15 +185,19 @@ def drawings(root: Path, picture: pl.DataFrame) -> dict[str, list[Tile]]:
     """For each prompt its drawings: for each seed the base alone, then with the adapter."""
     rows = picture.sort("seed", pl.col("adapter_file").is_not_null(), "picture_id").to_dicts()
     prompts = dict.fromkeys(picture.sort("picture_id")["prompt"].to_list())
-    return {p: [_drawing(root, row) for row in rows if row["prompt"] == p] for p in prompts}
+    models = {(row.get("step"), row.get("strength")) for row in rows if row["adapter_file"]}
+    is_one = len(models) <= 1
+    return {p: [_drawing(root, row, is_one) for row in rows if row["prompt"] == p] for p in prompts}
 
 
-def _drawing(root: Path, row: dict) -> Tile:
+def _drawing(root: Path, row: dict, is_one: bool) -> Tile:
+    """A drawing; where several checkpoints or strengths drew, it says which."""
     has_adapter = row["adapter_file"] is not None
+    word = "adapter" if is_one else f"step {row['step']}, {row['strength'] or 0:g}"
     score = "" if row["similarity"] is None else f", similarity {row['similarity']:.2f}"
     return Tile(
         file=_file(root, row["file"]),
-        title="adapter" if has_adapter else "base",
+        title=word if has_adapter else "base",
         note=row["error"] or f"seed {row['seed']}{score}",
         tone="good" if has_adapter else "plain",
     )

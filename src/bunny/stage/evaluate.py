@@ -1,0 +1,91 @@
+"""Stage 8: does the adapter draw the character, and what did it cost? Measured, with intervals."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, ClassVar
+
+import polars as pl
+
+from bunny.error import UserError
+from bunny.stage.contract import BaseStage, Work, settings_of
+from bunny.stage.evaluate_run import Run
+from bunny.table import store
+from bunny.training import base as base_model
+from bunny.training.base import Base
+from bunny.training.proof import agreement
+
+logger = logging.getLogger(__name__)
+
+
+class Evaluate(BaseStage):
+    """Adapters in; measures of their checkpoints, the pictures behind them, and a verdict out."""
+
+    name: ClassVar[str] = "evaluate"
+    version: ClassVar[int] = 1
+    reads: ClassVar[tuple[str, ...]] = (
+        *("frame", "label", "reference", "candidate", "dataset"),
+        *("training_run", "adapter"),
+    )
+    writes: ClassVar[tuple[str, ...]] = ("evaluation", "proof_picture")
+    uses_references: ClassVar[bool] = True
+    unit: ClassVar[str] = "picture"
+
+    def settings(self) -> dict[str, Any]:
+        """All of `evaluation`, the base, the words, and what finds faces."""
+        return {
+            **settings_of(self.config, "evaluation"),
+            **settings_of(self.config, "captioning", "trigger_word", "class_word"),
+            **settings_of(self.config, "detection", "face_detection_model", "recogniser"),
+            "dataset.min_confidence": self.config.dataset.min_confidence,
+            "models.base_model": self.config.models.base_model,
+            "base_hash": base_model.hash_base(self.config.models.base_model),
+        }
+
+    def has_files(self) -> bool:
+        """Whether all pictures are there."""
+        files = store.read(self.output_dir / "table", "proof_picture")["file"].drop_nulls()
+        return all((self.output_dir / file).is_file() for file in files)
+
+    def run(self) -> Work:
+        """Evaluate each finished fine-tune."""
+        runs = self.read("training_run").filter(pl.col("status") == "done")
+        if not runs.height:
+            reason = "there is no finished fine-tune, so there is nothing to evaluate"
+            empty = {name: store.from_rows(name, []) for name in self.writes}
+            return Work(tables=empty, num_items=0, note=reason)
+        loaded = base_model.load_base(self.config.models.base_model)
+        agree, missing = self._agreement(loaded)
+        jobs = [Run(self, loaded, run, agree) for run in runs.to_dicts()]
+        rows: list[dict[str, Any]] = []
+        pictures: list[dict[str, Any]] = []
+        notes: list[str] = []
+        with self.bar(sum(job.num_pictures for job in jobs)) as bar:
+            for job in jobs:
+                found, seen = job.evaluate(bar)
+                rows += found
+                pictures += seen
+                notes += [
+                    f"{job.character}: {job.outcome(found)}",
+                    f"seen by {job.sight.eyes.name}",
+                ]
+        shown = store.from_rows("proof_picture", pictures)
+        return Work(
+            tables={"evaluation": store.from_rows("evaluation", rows), "proof_picture": shown},
+            num_items=shown.height,
+            num_failed=int(shown["error"].is_not_null().sum()),
+            note="; ".join([*notes, *([missing] if missing else [])]),
+        )
+
+    def _agreement(self, loaded: Base) -> tuple[agreement.Agree | None, str]:
+        """What measures agreement with prompts, or why nothing does."""
+        if self.config.evaluation.text_model:
+            return agreement.load_clip(self.config.evaluation.text_model), ""
+        if not loaded.is_toy:
+            return None, (
+                "agreement with the prompts was not measured: give evaluation.text_model a CLIP"
+            )
+        try:
+            return agreement.load_toy(), ""
+        except (UserError, ImportError) as error:
+            return None, f"agreement with the prompts was not measured: {error}"

@@ -1,0 +1,198 @@
+"""Stage 8 on a film of drawn frames, an untrained tiny base and adapters made by hand."""
+
+import json
+
+import cv2
+import numpy as np
+import polars as pl
+import pytest
+
+from bunny import workspace
+from bunny.config import Config
+from bunny.error import UserError
+from bunny.stage.dataset import Dataset
+from bunny.stage.evaluate import Evaluate
+from bunny.table import store
+from bunny.training import base as base_model
+from bunny.training import checkpoint
+
+pytestmark = pytest.mark.train
+
+STEPS = (5, 10)
+SEEDS = [1, 2]
+
+
+def make(film_dir, base_folder, **evaluation) -> Evaluate:
+    settings = {
+        "choose_prompts": ["{trigger} in a forest"],
+        "report_prompts": ["{trigger} on a beach", "{trigger} in the snow"],
+        "seeds": SEEDS,
+        "num_steps": 2,
+        "num_bootstrap": 50,
+        **evaluation,
+    }
+    models = {"base_model": str(base_folder), "held_out_share": 0.3}
+    return Evaluate(Config(models=models, evaluation=settings), film_dir, film_dir)
+
+
+def write_adapter(base, path, scale: float) -> str:
+    """A LoRA of rank 2 on attention, its B matrices filled with `scale`; its hash."""
+    from diffusers import StableDiffusionPipeline
+    from peft import LoraConfig
+    from peft.utils import get_peft_model_state_dict
+
+    targets = ["to_q", "to_k", "to_v", "to_out.0"]
+    base.unet.add_adapter(LoraConfig(r=2, lora_alpha=2, target_modules=targets))
+    weights = {k: v.detach().clone() for k, v in get_peft_model_state_dict(base.unet).items()}
+    for name, weight in weights.items():
+        weight.fill_(scale if "lora_B" in name else 0.05)
+    base.unet.delete_adapters("default")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    StableDiffusionPipeline.save_lora_weights(
+        path.parent, unet_lora_layers=weights, weight_name=path.name
+    )
+    return checkpoint.hash_file(path)
+
+
+def write_rows(film_dir, name, rows) -> None:
+    store.write(film_dir / "table", name, store.from_rows(name, rows))
+
+
+@pytest.fixture
+def tuned(labelled_film, tiny_base_folder):
+    """The film's folder with a training set, a finished run and two checkpoints of it."""
+    film_dir, stage = labelled_film, make(labelled_film, tiny_base_folder)
+    Dataset(stage.config, film_dir, film_dir).execute()
+    base = base_model.load_base(str(tiny_base_folder), device="cpu")
+    folder = workspace.of_film_dir(film_dir).checkpoint
+    rows = []
+    for step in STEPS:
+        file = f"bunny/step-{step:06d}.safetensors"
+        made = write_adapter(base, folder / file, 0.05 * step)
+        row = {"run_id": "film-bunny", "step": step, "character": "bunny", "file": file}
+        rows.append({**row, "hash": made, "is_last": step == STEPS[-1], "held_out_loss": 1 / step})
+    write_rows(film_dir, "adapter", rows)
+    run = {
+        "run_id": "film-bunny",
+        "character": "bunny",
+        "trigger": "bunny",
+        "base_model": str(tiny_base_folder),
+        "base_hash": base.hash,
+        "config_json": json.dumps({"settings": {"rank": 2}}),
+        "seed": 0,
+        "num_images": 4,
+        "num_held_out": 4,
+        "num_steps": STEPS[-1],
+        "seconds": 1.0,
+        "adapter_file": rows[-1]["file"],
+        "adapter_hash": rows[-1]["hash"],
+        "status": "done",
+    }
+    write_rows(film_dir, "training_run", [run])
+    return film_dir
+
+
+def test_every_checkpoint_is_judged_and_one_is_reported(tuned, tiny_base_folder):
+    result = make(tuned, tiny_base_folder).execute()
+    assert (result.status, result.failed) == ("done", 0)
+    picture = store.read(tuned / "table", "proof_picture")
+    drawn = picture.filter(pl.col("prompt_set") != "real")
+    # base and two checkpoints x 1 prompt x 2 seeds; then base and the chosen x (2 + 2) x 2
+    assert drawn.filter(pl.col("prompt_set") == "choose")["step"].sort().to_list() == [
+        *(0, 0, 5, 5, 10, 10)
+    ]
+    assert drawn.height == 6 + 2 * 4 * len(SEEDS)
+    assert all((tuned / file).is_file() for file in drawn["file"])
+    evaluation = store.read(tuned / "table", "evaluation")
+    (chosen,) = evaluation.filter(pl.col("metric") == "chosen")["value"].to_list()
+    assert chosen in STEPS
+    report = drawn.filter(pl.col("prompt_set") == "report")
+    assert sorted(report["step"].unique()) == [0, chosen]
+    identity = evaluation.filter(
+        pl.col("metric") == "identity",
+        pl.col("prompt_set") == "report",
+        pl.col("step") == chosen,
+        pl.col("about") == "",
+    ).row(0, named=True)
+    values = report.filter(pl.col("step") == chosen)["identity"]
+    assert identity["value"] == pytest.approx(values.mean(), abs=1e-5)
+    assert identity["low"] <= identity["value"] <= identity["high"]
+    has_agreement = "agreement" in evaluation["metric"].to_list()
+    assert has_agreement != ("agreement with the prompts was not measured" in result.note)
+
+
+def test_held_out_pictures_of_the_film_are_recognised(tuned, tiny_base_folder):
+    make(tuned, tiny_base_folder, has_other_characters=False).execute()
+    picture = store.read(tuned / "table", "proof_picture")
+    real = picture.filter(pl.col("prompt_set") == "real")
+    assert real.height > 0
+    share = (real["recognised"] == "bunny").mean()
+    assert share > 0.6  # of strangers one in twenty passes, by the floor's definition
+
+
+def test_another_figure_of_the_film_is_no_bunny(tuned, tiny_base_folder):
+    """Two shots with a red box called pip: it gets a row of its own, and drawings of it."""
+    rng = np.random.default_rng(0)
+    frames, labels = store.read(tuned / "table", "frame"), store.read(tuned / "table", "label")
+    more: dict[str, list[dict]] = {"frame": [], "label": []}
+    for number in range(8, 14):
+        picture = np.full((96, 128, 3), rng.integers(60, 200, 3), np.uint8)
+        cv2.rectangle(picture, (40, 30), (80, 70), (20, 20, 200), -1)
+        cv2.line(picture, (40, 50), (80, 50), (255, 255, 255), 4)
+        file, frame_id, shot = f"frame/{number:08d}.png", f"film-{number:08d}", number // 2
+        cv2.imwrite(str(tuned / file), picture)
+        place = {"frame_id": frame_id, "shot_index": shot}
+        more["frame"].append({**frames.row(0, named=True), **place, "file": file,
+                              "frame_index": number})  # fmt: skip
+        box = {"x0_px": 40, "y0_px": 30, "x1_px": 81, "y1_px": 71}
+        more["label"].append({**labels.row(0, named=True), **place, **box, "character": "pip",
+                              "subject_id": f"{frame_id}-r0"})  # fmt: skip
+    write_rows(tuned, "frame", frames.to_dicts() + more["frame"])
+    write_rows(tuned, "label", labels.to_dicts() + more["label"])
+    make(tuned, tiny_base_folder).execute()
+    picture = store.read(tuned / "table", "proof_picture")
+    real = picture.filter(pl.col("prompt_set") == "real", pl.col("character") == "pip")
+    assert real.height == 6
+    assert (real["recognised"] == "pip").mean() > 0.6
+    assert (real["recognised"] == "bunny").sum() == 0
+    sets = picture.filter(pl.col("step") == 0)["prompt_set"].unique().to_list()
+    assert {"pair", "other"} <= set(sets)
+    asked = picture.filter(pl.col("prompt_set") == "pair")["prompt"].unique().to_list()
+    assert "bunny character and pip character on a beach" in asked
+
+
+def test_the_same_pictures_are_not_drawn_twice(tuned, tiny_base_folder):
+    make(tuned, tiny_base_folder).execute()
+    before = {p: p.stat().st_mtime_ns for p in (tuned / "proof").rglob("*.png")}
+    assert make(tuned, tiny_base_folder).execute().status == "skipped"
+    again = make(tuned, tiny_base_folder, num_bootstrap=60)
+    assert not again.can_resume()
+    assert again.execute().status == "done"  # other intervals, the same drawings
+    assert {p: p.stat().st_mtime_ns for p in (tuned / "proof").rglob("*.png")} == before
+    lost = min(before)
+    lost.unlink()
+    assert not make(tuned, tiny_base_folder, num_bootstrap=60).can_resume()
+    assert make(tuned, tiny_base_folder, num_bootstrap=60).execute().status == "done"
+    assert lost.is_file()
+
+
+def test_without_checkpoints_the_last_adapter_is_judged(tuned, tiny_base_folder):
+    write_rows(tuned, "adapter", [])
+    make(tuned, tiny_base_folder).execute()
+    evaluation = store.read(tuned / "table", "evaluation")
+    assert evaluation.filter(pl.col("metric") == "chosen")["value"].to_list() == [10.0]
+
+
+def test_another_base_is_refused(tuned, tiny_base_folder):
+    run = store.read(tuned / "table", "training_run").with_columns(base_hash=pl.lit("0" * 64))
+    store.write(tuned / "table", "training_run", run)
+    with pytest.raises(UserError, match="expected the base that bunny was trained on"):
+        make(tuned, tiny_base_folder).execute()
+
+
+def test_a_film_without_a_fine_tune_ends_with_a_reason(labelled_film, tiny_base_folder):
+    for name in ("training_run", "adapter", "candidate", "dataset"):
+        write_rows(labelled_film, name, [])
+    result = make(labelled_film, tiny_base_folder).execute()
+    assert (result.status, result.rows) == ("done", 0)
+    assert result.note == "there is no finished fine-tune, so there is nothing to evaluate"

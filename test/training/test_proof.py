@@ -1,0 +1,252 @@
+"""The measures of the proof: intervals, identity, copying, diversity, choice of a checkpoint."""
+
+import numpy as np
+import pytest
+
+from bunny.training.proof import bootstrap, choose, copying, diversity, identity, plan
+from bunny.training.proof.identity import Gallery, Scale
+from bunny.training.proof.shape import Seen
+
+PROMPTS = ["a", "a", "b", "b"]
+SEEDS = [1, 2, 1, 2]
+
+
+def seen(*vectors, boxes=None) -> Seen:
+    vector = np.array(vectors, np.float32).reshape(len(vectors), -1)
+    box = np.array(boxes or [[0, 0, 1, 1]] * len(vectors), np.float32).reshape(-1, 4)
+    return Seen(vector=vector, box=box)
+
+
+def at(degrees: float) -> list[float]:
+    """A unit vector in the plane."""
+    return [float(np.cos(np.radians(degrees))), float(np.sin(np.radians(degrees)))]
+
+
+# -- bootstrap --------------------------------------------------------------------------------
+
+
+def test_mean_leaves_out_what_is_missing():
+    found = bootstrap.mean([1.0, None, float("nan"), 0.0], PROMPTS, SEEDS)
+    assert (found.value, found.n) == (0.5, 2)
+
+
+def test_nothing_gives_nothing_and_one_picture_no_bounds():
+    assert bootstrap.mean([None], ["a"], [1]) == bootstrap.Interval(
+        value=None, low=None, high=None, n=0
+    )
+    one = bootstrap.mean([0.3], ["a"], [1])
+    assert (one.value, one.low, one.high) == (0.3, None, None)
+
+
+def test_interval_of_equal_values_has_no_width():
+    found = bootstrap.mean([0.4] * 4, PROMPTS, SEEDS, num=50)
+    assert found.low == pytest.approx(0.4) and found.high == pytest.approx(0.4)
+
+
+def test_prompts_are_resampled_whole():
+    """All of prompt a is 0, all of b is 1: a resample of prompts alone gives 0, a half, or 1."""
+    found = bootstrap.mean([0.0, 0.0, 1.0, 1.0], PROMPTS, SEEDS, num=400, seed=3)
+    assert (found.value, found.low, found.high) == (0.5, 0.0, 1.0)
+
+
+def test_interval_is_the_same_for_the_same_seed_and_narrows_with_more_prompts():
+    rng = np.random.default_rng(0)
+    few, many = rng.random(8), rng.random(200)
+    one = bootstrap.mean(list(few), [i // 2 for i in range(8)], [i % 2 for i in range(8)], seed=1)
+    two = bootstrap.mean(list(few), [i // 2 for i in range(8)], [i % 2 for i in range(8)], seed=1)
+    wide = bootstrap.mean(list(many), list(range(200)), [0] * 200)
+    assert one == two
+    assert wide.high - wide.low < one.high - one.low
+
+
+def test_interval_covers_the_mean_it_estimates():
+    """Of 60 experiments with prompt effects, the 95 % interval holds the truth in nearly all."""
+    rng = np.random.default_rng(5)
+    hits = 0
+    for _ in range(60):
+        effect = rng.normal(size=12)
+        values = [e + rng.normal(scale=0.5) for e in effect for _ in range(3)]
+        prompts = [p for p in range(12) for _ in range(3)]
+        found = bootstrap.mean(values, prompts, [0, 1, 2] * 12, num=200)
+        hits += found.low <= 0 <= found.high
+    assert hits >= 50
+
+
+def test_difference_is_paired():
+    one = {("a", 1): 0.9, ("b", 1): 0.5, ("c", 1): 1.0}
+    other = {("a", 1): 0.7, ("b", 1): 0.3, ("c", 1): None}
+    found = bootstrap.difference(one, other, num=20)
+    assert (found.value, found.n) == (pytest.approx(0.2), 2)
+    assert found.low == pytest.approx(0.2)  # every pair differs by as much
+
+
+def test_lengths_must_agree():
+    with pytest.raises(ValueError, match="2 values, 1 prompts, 2 seeds"):
+        bootstrap.mean([1.0, 2.0], ["a"], [1, 2])
+
+
+# -- identity ---------------------------------------------------------------------------------
+
+
+def test_likeness_is_of_the_best_part_to_the_nearest_crop():
+    gallery = Gallery(vector=np.array([at(0), at(0), at(0), at(90)]), shot=np.zeros(4, int))
+    assert identity.likeness(seen(at(60), at(20)), gallery) == pytest.approx(
+        np.cos(np.radians(20)), abs=1e-6
+    )
+
+
+def test_likeness_without_parts_or_crops_is_no_number():
+    gallery = Gallery(vector=np.array([at(0)]), shot=np.zeros(1, int))
+    nobody = Seen(vector=np.empty((0, 2), np.float32), box=np.empty((0, 4), np.float32))
+    assert np.isnan(identity.likeness(nobody, gallery))
+    assert np.isnan(identity.likeness(seen(at(0)), gallery.without(0)))
+
+
+def test_real_pictures_are_compared_with_other_shots_alone():
+    """Within its shot each picture is a twin of a crop; across shots it is 30 degrees away."""
+    gallery = Gallery(vector=np.array([at(0), at(30)]), shot=np.array([1, 2]))
+    real = [(1, seen(at(0))), (2, seen(at(30)))]
+    scale = identity.make_scale(real, [seen(at(90))] * 3, gallery)
+    assert scale.one == pytest.approx(np.cos(np.radians(30)), abs=1e-6)
+    assert scale.zero == pytest.approx(np.cos(np.radians(60)), abs=1e-6)
+    assert scale.is_across
+    assert scale.to_identity(np.array([scale.zero, scale.one])) == pytest.approx([0, 1])
+
+
+def test_one_shot_alone_is_compared_within_and_said():
+    gallery = Gallery(vector=np.array([at(0), at(10)]), shot=np.array([1, 1]))
+    scale = identity.make_scale([(1, seen(at(0)))], [seen(at(90))], gallery)
+    assert not scale.is_across
+    assert scale.one == pytest.approx(np.cos(np.radians(10)), abs=1e-6)  # not with itself: not 1
+
+
+def test_scale_needs_real_pictures_and_strangers_or_their_known_likeness():
+    gallery = Gallery(vector=np.array([at(0), at(0)]), shot=np.array([1, 2]))
+    assert identity.make_scale([], [seen(at(90))], gallery) is None
+    assert identity.make_scale([(1, seen(at(0)))], [], gallery) is None
+    known = identity.make_scale([(1, seen(at(0)))], [], gallery, fallback=(0.0, 0.363))
+    assert (known.zero, known.floor, known.num_strangers) == (0.0, 0.363, 0)
+
+
+def test_nothing_can_be_told_where_strangers_are_as_like():
+    scale = Scale(zero=0.5, one=0.51, floor=0.5, is_across=True, num_real=3, num_strangers=3)
+    assert np.isnan(scale.to_identity(np.array([0.6]))).all()
+
+
+def test_who_leads_on_the_own_scale_is_recognised():
+    wide = Scale(zero=0.0, one=1.0, floor=0.3, is_across=True, num_real=3, num_strangers=3)
+    tight = Scale(zero=0.0, one=0.5, floor=0.3, is_across=True, num_real=3, num_strangers=3)
+    scales = {"anna": wide, "ben": tight}
+    assert identity.recognise({"anna": 0.6, "ben": 0.4}, scales, is_somebody=True) == "ben"
+    assert identity.recognise({"anna": 0.6, "ben": 0.2}, scales, is_somebody=True) == "anna"
+    assert identity.recognise({"anna": 0.1, "ben": 0.2}, scales, is_somebody=True) == "unknown"
+    assert identity.recognise({"anna": 0.9, "ben": 0.9}, scales, is_somebody=False) == "nobody"
+
+
+def test_places_that_overlap_count_once():
+    gallery = Gallery(vector=np.array([at(0)]), shot=np.zeros(1, int))
+    boxes = [[0, 0, 0.5, 1], [0.1, 0, 0.6, 1], [0.6, 0, 1, 1], [0.6, 0, 1, 1]]
+    found = seen(at(0), at(5), at(10), at(80), boxes=boxes)
+    assert identity.count_alike(found, gallery, 0.5) == 2
+    assert identity.count_alike(found, gallery, 0.99) == 1  # the second place is 0.985 like
+    assert identity.count_alike(found, gallery, 1.0) == 0
+
+
+# -- diversity, drift, copying -------------------------------------------------------------------
+
+
+def test_diversity_is_within_a_prompt():
+    vector = np.array([at(0), at(90), at(10), at(10)])
+    assert diversity.pairwise(vector, PROMPTS) == {"a": pytest.approx(1), "b": pytest.approx(0)}
+    assert diversity.vendi(vector, PROMPTS) == {"a": pytest.approx(1), "b": pytest.approx(0.5)}
+
+
+def test_drift_is_measured_in_distances_between_seeds():
+    before = {("a", 1): np.array(at(0)), ("a", 2): np.array(at(60))}  # 0.5 apart
+    after = {("a", 1): np.array(at(0)), ("a", 2): np.array(at(150))}  # 0 and 1 away
+    moved = diversity.drift(before, after)
+    assert moved == {("a", 1): pytest.approx(0), ("a", 2): pytest.approx(2)}
+    assert diversity.drift({("a", 1): np.array(at(0))}, after) == {}  # one seed: no scale
+
+
+def test_a_mirrored_training_picture_is_found():
+    train = np.array([[at(0), at(40)], [at(180), at(90)]])  # as they are; mirrored
+    index, cosine = copying.nearest(np.array([at(90), at(3)]), train)
+    assert index.tolist() == [1, 0]
+    assert cosine == pytest.approx([1.0, np.cos(np.radians(3))])
+
+
+def test_copies_are_nearer_than_held_out_pictures_come():
+    train = np.array([[at(0), at(1), at(60)]])
+    held_out = np.array([at(60 + 15 + i) for i in range(12)])
+    near = copying.usual(train, np.array([1, 1, 2]), held_out)
+    usual = [np.cos(np.radians(15 + i)) for i in range(12)]
+    assert near.threshold == pytest.approx(np.quantile(usual, 0.99))
+    assert near.train == pytest.approx(np.cos(np.radians([60, 59, 59])))  # of other shots
+    few = copying.usual(train, np.array([1, 1, 2]), held_out[:1])
+    assert few.threshold < np.cos(np.radians(15))  # training pictures are asked too
+    assert copying.usual(train, np.array([1, 1, 1]), held_out[:0]).threshold is None
+
+
+# -- choice and plan -----------------------------------------------------------------------------
+
+
+def test_score_of_a_drawing():
+    assert choose.score(0.8, 0.5, False) == pytest.approx(0.4)
+    assert choose.score(1.4, None, None) == 1.0
+    assert choose.score(-0.2, 1.0, False) == 0.0
+    assert choose.score(0.9, 0.9, True) == choose.score(None, 0.9, False) == 0.0
+
+
+def test_the_best_checkpoint_is_chosen_and_of_equals_the_earliest():
+    scores = {
+        100: {("a", 1): 0.2, ("a", 2): 0.4},
+        200: {("a", 1): 0.7, ("a", 2): 0.9},
+        300: {("a", 1): 0.6, ("a", 2): 1.0},
+    }
+    choice = choose.choose(scores, num=50)
+    assert choice.step == 200
+    assert choice.over_last.value == pytest.approx(0.0)
+    assert choose.choose({100: scores[100], 200: scores[200]}).over_last is None
+
+
+def test_without_identity_the_held_out_loss_decides():
+    scores = {100: {}, 200: {}}
+    found = choose.choose(scores, {100: 0.3, 200: 0.4}, is_measured=False)
+    assert (found.step, "held-out loss" in found.reason) == (100, True)
+    assert choose.choose(scores, {}, is_measured=False).step == 200
+    with pytest.raises(ValueError, match="at least one checkpoint"):
+        choose.choose({})
+
+
+def test_steps_are_spread_and_the_last_is_among_them():
+    assert choose.spread_steps([300, 100, 200], 5) == [100, 200, 300]
+    assert choose.spread_steps(range(100, 800, 100), 3) == [100, 400, 700]
+    assert choose.spread_steps([100, 200], 1) == [200]
+
+
+def test_plan_asks_for_the_character_its_kind_and_the_others():
+    cast = plan.Cast(
+        character="bunny",
+        subject="bunny rabbit",
+        class_word="rabbit",
+        others={"bruno": "bruno rabbit", "pip": "pip rabbit"},
+    )
+    prompts = ["{trigger} on a beach", "{trigger} in snow", "{trigger} at home", "a plain room"]
+    sets = plan.reporting(cast, prompts, [1, 2])
+    words = {name: list(dict.fromkeys(job.prompt for job in jobs)) for name, jobs in sets.items()}
+    assert words["report"][0] == "bunny rabbit on a beach" and len(sets["report"]) == 8
+    assert words["class"] == ["rabbit on a beach", "rabbit in snow"]
+    assert words["pair"] == [
+        "bunny rabbit and bruno rabbit on a beach",
+        "bunny rabbit and pip rabbit in snow",
+    ]
+    assert words["other"] == ["bruno rabbit on a beach", "pip rabbit on a beach"]
+    assert {job.character for job in sets["other"]} == {"bruno", "pip"}
+    # choose: 1 prompt x 2 seeds x (base + 3); the rest with base and the chosen
+    assert plan.count(cast, prompts[:1], prompts, [1, 2], 3) == 8 + 2 * (8 + 4 + 4 + 4)
+
+
+def test_plan_of_a_film_with_one_character_has_no_company():
+    cast = plan.Cast(character="bunny", subject="bunny", class_word="", others={})
+    assert set(plan.reporting(cast, ["{trigger} on a beach"], [1])) == {"report"}
