@@ -72,6 +72,10 @@ def run_film(
     stages = pipeline.choose(config, only, until)
     log.configure(space.log / space.film_id, is_verbose=is_debug)
     configuration.load_secrets(root)
+    if pipeline.trains_along():
+        results = pipeline.train_along(space, config, stages)
+        seconds = time.monotonic() - started
+        return RunReport(space=space, results=results, seconds=seconds, report=None)
     if is_notebook:
         from bunny import notebook
 

@@ -3,6 +3,7 @@
 import importlib
 import json
 import logging
+import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -86,6 +87,21 @@ def run(
     """Run stages in order under the film's lock."""
     with workspace.lock(space):
         return [_run_stage(name, space, config) for name in (stages or config.pipeline.stages)]
+
+
+def trains_along() -> bool:
+    """Whether this is a further process of a multi-GPU run, which only trains."""
+    return int(os.environ.get("RANK", "0")) > 0
+
+
+def train_along(
+    space: Workspace, config: Config, stages: Iterable[str]
+) -> list[contract.StageResult]:
+    """The part of a further process: it waits for the first one's fine-tune and trains with it.
+
+    The first process has the film's lock and writes everything.
+    """
+    return [make(name, space, config).execute() for name in stages if name == "finetune"]
 
 
 def status(space: Workspace, config: Config) -> list[StageState]:

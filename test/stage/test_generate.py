@@ -1,91 +1,342 @@
-"""Stage 7 on the adapter of a four-step fine-tune of an untrained tiny base."""
+"""Stage 9 and `bunny generate` on adapters with random weights of an untrained tiny base."""
+
+import json
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from PIL import Image
 
+from bunny import workspace
 from bunny.config import Config
 from bunny.error import UserError
-from bunny.stage.dataset import Dataset
-from bunny.stage.finetune import Finetune
 from bunny.stage.generate import Generate
 from bunny.table import store
 from bunny.training import generate
 
-pytestmark = pytest.mark.train
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-MODELS = {"training_steps": 4, "batch_size": 2, "lora_rank": 2, "learning_rate": 0.01}
 DRAWN = {"prompts": ("{trigger} on a beach", "a red bear"), "seeds": (1, 2), "num_steps": 2}
+STEPS = (5, 10)
 
 
-def make(film_dir, base_folder, **generation) -> Generate:
-    models = {**MODELS, "base_model": str(base_folder), "held_out_share": 0.3}
+@pytest.fixture(scope="module")
+def loras(tiny_base_folder, tmp_path_factory):
+    """The tiny base and the files of two LoRAs of it."""
+    from bunny.training import base
+
+    loaded = base.load_base(str(tiny_base_folder), device="cpu")
+    folder = tmp_path_factory.mktemp("lora")
+    return loaded, [_write_lora(loaded, folder / f"{seed}", seed) for seed in STEPS]
+
+
+def _write_lora(base, folder: Path, seed: int) -> Path:
+    import torch
+    from diffusers import StableDiffusionPipeline
+    from diffusers.training_utils import _collate_lora_metadata
+    from peft import LoraConfig
+    from peft.utils import get_peft_model_state_dict
+
+    unet = base.unet
+    torch.manual_seed(seed)
+    unet.add_adapter(LoraConfig(r=2, lora_alpha=2, target_modules=["to_q", "to_v", "conv1"]))
+    for name, weight in unet.named_parameters():
+        if "lora_B" in name:
+            weight.data = 0.3 * torch.randn(weight.shape)
+    StableDiffusionPipeline.save_lora_weights(
+        folder,
+        unet_lora_layers=get_peft_model_state_dict(unet),
+        weight_name="adapter.safetensors",
+        **_collate_lora_metadata({"unet": unet}),
+    )
+    unet.unload_lora()
+    unet.requires_grad_(False)
+    return folder / "adapter.safetensors"
+
+
+@pytest.fixture
+def film(labelled_film, loras, tmp_path, monkeypatch):
+    """A film whose fine-tune left two checkpoints, and two held-out pictures."""
+    monkeypatch.chdir(tmp_path)  # the project's folder, which has the checkpoints
+    base, files = loras
+    checkpoint = workspace.of_film_dir(labelled_film).checkpoint
+    rows = [_adapter_row(checkpoint, file, step) for file, step in zip(files, STEPS, strict=True)]
+    run = {
+        **{"run_id": "r", "character": "bunny", "trigger": "bunny", "base_model": base.name},
+        **{"base_hash": base.hash, "config_json": "{}", "seed": 0, "num_images": 2},
+        **{"num_held_out": 2, "num_steps": 10, "seconds": 1.0, "status": "done"},
+        **{"adapter_file": rows[1]["file"], "adapter_hash": rows[1]["hash"]},
+    }
+    held_out = [_dataset_row(labelled_film, i) for i in range(2)]
+    tables = {"adapter": rows, "training_run": [run], "dataset": held_out}
+    for name, content in tables.items():
+        store.write(labelled_film / "table", name, store.from_rows(name, content))
+    return labelled_film
+
+
+def _adapter_row(checkpoint: Path, file: Path, step: int) -> dict:
+    from bunny.training.draw import recipe
+
+    target = checkpoint / "bunny" / ("adapter.safetensors" if step == 10 else "step5.safetensors")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(file.read_bytes())
+    name = target.relative_to(checkpoint).as_posix()
+    key = {"run_id": "r", "step": step, "character": "bunny", "is_last": step == 10}
+    return {**key, "file": name, "hash": recipe.hash_file(target)}
+
+
+def _dataset_row(film_dir: Path, index: int) -> dict:
+    file = f"frame/{index:08d}.png"
+    box = {"x0_px": 0, "y0_px": 0, "x1_px": 32, "y1_px": 32}
+    return {
+        **{"image_id": f"i{index}", "character": "bunny", "role": "subject", "frame_id": "f"},
+        **{"subject_id": "s", "shot_index": 0, "file": file, **box, "width_px": 32},
+        **{"height_px": 32, "upscale": 1.0, "shot_size": "medium", "caption": "bunny"},
+        **{"repeats": 1, "split": "held-out"},
+    }
+
+
+def make(film_dir, loras, **generation) -> Generate:
+    models = {"base_model": loras[0].name}
     config = Config(models=models, generation={**DRAWN, **generation})
     return Generate(config, film_dir, film_dir)
 
 
-@pytest.fixture
-def drawn(labelled_film, tiny_base_folder):
-    config = make(labelled_film, tiny_base_folder).config
-    Dataset(config, labelled_film, labelled_film).execute()
-    Finetune(config, labelled_film, labelled_film).execute()
-    result = make(labelled_film, tiny_base_folder).execute()
-    return result, labelled_film, store.read(labelled_film / "table", "picture")
+def read(film_dir):
+    return store.read(film_dir / "table", "picture")
 
 
-def test_each_prompt_and_seed_with_and_without_adapter(drawn, tiny_base_folder):
-    result, film_dir, table = drawn
+def pixels(film_dir, row):
+    return np.asarray(Image.open(film_dir / row["file"]), np.int16)
+
+
+def test_each_prompt_and_seed_with_and_without_the_last_adapter(film, loras):
+    result = make(film, loras).execute()
+    table = read(film)
     assert (result.status, result.rows, result.failed) == ("done", 8, 0)
+    assert "no evaluation chose a checkpoint, so the last is drawn with" in result.note
+    assert "likeness to held-out pictures" in result.note
     assert table["adapter_hash"].is_null().sum() == 4
     assert set(table["prompt"]) == {"bunny character on a beach", "a red bear"}
     assert table["similarity"].is_not_null().all()
-    assert "likeness to held-out pictures" in result.note
-    with Image.open(film_dir / "picture" / "bunny" / "grid.png") as grid:
-        assert grid.size == (4 * 36 + 4, 2 * 36 + 4 + 16)  # a row a prompt, a column a seed
-    assert make(film_dir, tiny_base_folder).execute().status == "skipped"
+    worn = table.filter(pl.col("adapter_file").is_not_null())
+    assert set(worn.select("step", "strength", "scheduler").iter_rows()) == {
+        (10, 1.0, "DDIMScheduler")
+    }
+    with Image.open(film / "picture" / "bunny" / "grid.png") as grid:
+        assert grid.size == (150 + 4 * 36 + 4, 2 * 36 + 4 + 2 * 16)
+    assert make(film, loras).execute().status == "skipped"
+    _provenance_is_in_the_pictures(film, table)
+    _adapter_changes_the_picture(film, table)
+    _lost_picture_is_drawn_again_the_same(film, loras, table)
 
 
-def test_provenance_is_in_the_picture(drawn):
-    _result, film_dir, table = drawn
+def _provenance_is_in_the_pictures(film, table):
     for row in table.to_dicts():
-        facts = generate.read_provenance(film_dir / row["file"])
+        facts = generate.read_provenance(film / row["file"])
         for key in ("prompt", "seed", "num_steps", "guidance_scale", "adapter_hash", "base_model"):
             assert facts[key] == row[key]
-        with Image.open(film_dir / row["file"]) as picture:
-            picture.load()
-            assert picture.info["prompt"] == row["prompt"]
+        assert (facts["film_id"], facts["run_id"]) == (film.name, "r")
 
 
-def test_adapter_changes_the_picture(drawn):
-    _result, film_dir, table = drawn
-    rows = {r["picture_id"]: np.asarray(Image.open(film_dir / r["file"])) for r in table.to_dicts()}
-    pairs = [(rows[i], rows[i.replace("adapter", "base")]) for i in rows if i.endswith("adapter")]
-    assert len(pairs) == 4
-    assert all((one != two).any() for one, two in pairs)
+def _adapter_changes_the_picture(film, table):
+    by_model = {
+        (r["prompt"], r["seed"], r["adapter_hash"] is None): pixels(film, r)
+        for r in table.to_dicts()
+    }
+    for prompt, seed, is_base in by_model:
+        if is_base:
+            off = by_model[prompt, seed, True] - by_model[prompt, seed, False]
+            assert np.abs(off).max() > 10
 
 
-def test_lost_picture_is_drawn_again_the_same(drawn, tiny_base_folder):
-    _result, film_dir, table = drawn
-    lost = film_dir / table["file"][0]
+def _lost_picture_is_drawn_again_the_same(film, loras, table):
+    lost = film / table["file"][0]
     before = lost.read_bytes()
     lost.unlink()
-    assert make(film_dir, tiny_base_folder).execute().status == "done"
+    assert make(film, loras).execute().status == "done"
     assert lost.read_bytes() == before
-    assert store.read(film_dir / "table", "picture").equals(table)
+    assert read(film).equals(table)
 
 
-def test_other_base_is_refused(drawn, tmp_path):
+def test_grid_of_checkpoints_strengths_and_frames(film, loras):
+    wanted = {
+        "checkpoints": "all",
+        "strengths": (0.5, 1.0),
+        "prompts": ("a red bear",),
+        "seeds": (1,),
+        "init_frames": ("film-00000000", "film-00000002"),
+        "init_strength": 0.5,
+        "num_steps": 4,
+        "scheduler": "euler",
+        "width": 40,
+        "height": 24,
+        "negative_prompt": "blurred",
+        "has_safety_checker": True,
+    }
+    result = make(film, loras, **wanted).execute()
+    table = read(film)
+    assert result.rows == 2 * (1 + 2 * 2)
+    assert result.note.count("no safety checker") == 1
+    worn = table.drop_nulls("step")
+    assert set(worn.select("step", "strength").iter_rows()) == {
+        (step, strength) for step in STEPS for strength in (0.5, 1.0)
+    }
+    assert set(table["init_frame"]) == set(wanted["init_frames"])
+    assert set(table.select("width_px", "height_px", "init_strength").iter_rows()) == {
+        (40, 24, 0.5)
+    }
+    assert set(table["negative_prompt"]) == {"blurred"}
+    assert table["scheduler"].unique().to_list() == ["EulerDiscreteScheduler"]
+    assert table["is_flagged"].is_null().all()  # nobody looked
+    shots = [pixels(film, row) for row in worn.filter(pl.col("step") == 5).to_dicts()]
+    assert all(shot.shape == (24, 40, 3) for shot in shots)
+    assert all((one != two).any() for i, one in enumerate(shots) for two in shots[:i])
+    with Image.open(film / "picture" / "bunny" / "grid.png") as grid:
+        assert grid.size == (150 + 5 * 44 + 4, 2 * 28 + 4 + 2 * 16)
+    before = {f: (film / f).stat().st_mtime_ns for f in table["file"]}
+    make(film, loras, **{**wanted, "strengths": (0.5, 1.0, 2.0)}).execute()
+    assert read(film).height == 2 * (1 + 2 * 3)
+    assert all((film / f).stat().st_mtime_ns == at for f, at in before.items())  # not drawn again
+
+
+def test_the_evaluation_chooses_the_checkpoint(film, loras):
+    key = {"run_id": "r", "character": "bunny", "step": 5, "prompt_set": "choose", "about": ""}
+    row = {**key, "metric": "chosen", "value": 5.0, "n": 1}
+    stage = make(film, loras, seeds=(1,))
+    assert "evaluation" not in stage.reads
+    store.write(film / "table", "evaluation", store.from_rows("evaluation", [row]))
+    result = make(film, loras, seeds=(1,)).execute()
+    assert read(film)["step"].drop_nulls().unique().to_list() == [5]
+    assert "so the last" not in result.note
+    assert "evaluation" not in make(film, loras, checkpoints="last").reads
+
+
+def test_blend_is_in_every_adapter_picture_and_in_the_table(film, loras):
+    other = str(loras[1][0])
+    make(film, loras, seeds=(1,), blend=(f"{other}:0.5", "bunny:1.0")).execute()
+    table = read(film)
+    base, worn = (table.filter(pl.col("step").is_null() == is_base) for is_base in (True, False))
+    assert base["blend"].is_null().all()
+    for text in worn["blend"]:
+        (one,) = json.loads(text)  # bunny itself is drawn anyway, and not twice
+        assert one["strength"] == 0.5
+    plain = {r["picture_id"]: pixels(film, r) for r in worn.to_dicts()}
+    make(film, loras, seeds=(1,)).execute()
+    for row in read(film).drop_nulls("step").to_dicts():
+        assert (pixels(film, row) != plain[row["picture_id"]]).any()
+
+
+def test_what_cannot_be_drawn_is_refused_before_anything_is(film, loras, tmp_path):
+    for wrong, words in (
+        ({"blend": ("nobody:0.5",)}, r"blend nobody: expected .* a character with one \(bunny\)"),
+        ({"blend": ("bunny:much",)}, "expected <file or character>:<strength"),
+        ({"init_frames": ("f9",)}, r"frame f9: expected a frame_id .* e\.g\. film-00000000"),
+        ({"width": 33}, "width 33: expected a multiple of 8"),
+        ({"scheduler": "flow_euler"}, "expected one that fits"),
+    ):
+        with pytest.raises(UserError, match=words):
+            make(film, loras, **wrong).execute()
+    assert not (film / "picture").exists()
     from bunny.training import toy
 
-    _result, film_dir, _table = drawn
     toy.save_tiny(tmp_path / "other", seed=8)
+    config = Config(models={"base_model": str(tmp_path / "other")}, generation=DRAWN)
     with pytest.raises(UserError, match="run the stage finetune again"):
-        make(film_dir, tmp_path / "other").execute()
+        Generate(config, film, film).execute()
 
 
-def test_no_fine_tune_nothing_drawn(labelled_film, tiny_base_folder):
-    for name in ("dataset", "training_run"):
+def test_no_fine_tune_nothing_drawn(labelled_film, loras):
+    for name in ("dataset", "training_run", "adapter"):
         store.write(labelled_film / "table", name, store.from_rows(name, []))
-    result = make(labelled_film, tiny_base_folder).execute()
+    result = make(labelled_film, loras).execute()
     assert (result.status, result.rows) == ("done", 0)
     assert "no finished fine-tune" in result.note
+
+
+@pytest.fixture
+def command(film, loras, bunny):
+    """`bunny generate` on the film; gives exit code, the JSON object, standard error."""
+    data = film.parents[1]
+
+    def call(*arguments):
+        base = ["--set", f"models.base_model={loras[0].name}", "--set", "generation.num_steps=3"]
+        code, out, err = bunny("generate", "--data-dir", data, "--json", *base, *arguments)
+        return code, json.loads(out.splitlines()[-1]) if out.strip() else {}, err
+
+    return call
+
+
+def test_own_pictures_leave_the_stage_alone_and_can_be_drawn_again(command, film, tmp_path):
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("# mine\n\na red bear\n{trigger} in the snow\n", encoding="utf-8")
+    code, made, _err = command(
+        *("--prompts", prompts, "--prompt", "an owl", "--seed", 4, "--count", 2),
+        *("--strength", 0, "--strength", 0.7, "--scheduler", "euler_a", "--size", "40x32"),
+        *("--negative", "blurred", "--guidance", 3),
+    )
+    assert code == 0
+    files = [Path(file) for file in made["files"]]
+    assert len(set(files)) == 3 * 2 * 2
+    assert not (film / "table" / "picture.parquet").exists()
+    own = film / "picture" / "own"
+    assert {file.parent for file in files} == {own}
+    lines = [json.loads(line) for line in (own / "index.jsonl").read_text().splitlines()]
+    assert {line["file"] for line in lines} == {file.name for file in files}
+    assert {line["seed"] for line in lines} == {4, 5}
+    assert {line["prompt"] for line in lines} == {
+        *("an owl", "a red bear", "bunny character in the snow")
+    }
+    assert sum(not line["adapters"] for line in lines) == 6
+    assert (own / "grid.png").exists()
+    _drawn_again(command, [f for f, line in zip(files, lines, strict=True) if line["adapters"]][3])
+    _refused_without_its_adapter(command, film, files[-1])
+
+
+def _drawn_again(command, picture):
+    code, made, _err = command("--again", picture)
+    assert (code, made["facts"]["is_same"]) == (0, True)
+    assert made["notes"] == ["the same picture, bit for bit"]
+    again = picture.with_name(f"{picture.stem}-again.png")
+    assert (np.asarray(Image.open(again)) == np.asarray(Image.open(picture))).all()
+    facts = generate.read_provenance(again)
+    same = {**facts, "batch_index": None}
+    assert same == {**generate.read_provenance(picture), "batch_index": None}
+
+
+def _refused_without_its_adapter(command, film, picture):
+    folder = workspace.of_film_dir(film).checkpoint / "bunny"
+    (folder / "adapter.safetensors").rename(folder / "kept")
+    code, _made, err = command("--again", picture)
+    assert code == 2
+    assert "expected the one that drew this picture" in err
+    (folder / "kept").rename(folder / "moved.safetensors")
+    code, made, _err = command("--again", picture, "--adapter", folder / "moved.safetensors")
+    assert (code, made["facts"]["is_same"]) == (0, True)
+
+
+def test_a_drawing_from_a_frame_is_drawn_again_while_the_frame_is_there(command, film):
+    _code, made, _err = command("--prompt", "a", "--frame", "film-00000003", "--init-strength", 0.7)
+    picture = Path(made["files"][0])
+    assert generate.read_provenance(picture)["init_frame"] == "film-00000003"
+    assert command("--again", picture)[1]["facts"]["is_same"]
+    (film / "frame" / "00000003.png").unlink()
+    code, _made, err = command("--again", picture)
+    assert (code, "give it with --frame" in err) == (2, True)
+
+
+def test_wrong_wishes_are_one_sentence(command, tmp_path):
+    for arguments, words in (
+        (("--size", "40"), "size 40: expected <width>x<height>"),
+        (("--strength", 9), "--strength 9: expected 0 to 4"),
+        (("--checkpoint", "best"), "expected chosen, last, all or a step"),
+        (("--checkpoint", 7), "expected a step with an adapter (5, 10)"),
+        (("--character", "anna"), "expected one of those with an adapter (bunny)"),
+        (("--prompts", tmp_path / "no.txt"), "expected a text file with a prompt a line"),
+        (("--frame", "nowhere.png"), "expected a frame_id"),
+        (("--scheduler", "magic"), "scheduler magic: expected one that fits"),
+        (("--again", tmp_path / "no.png"), "expected a picture to draw again"),
+    ):
+        code, _made, err = command(*arguments)
+        assert (code, words in err) == (2, True), err

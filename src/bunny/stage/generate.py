@@ -1,44 +1,69 @@
-"""Stage 7: draw the prompts with each character's adapter and, beside it, with the base alone."""
+"""Stage 9: draw the prompts with each character's adapter and, beside it, with the base alone."""
 
+import json
 import logging
+import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import cv2
-import numpy as np
 import polars as pl
 
 from bunny import workspace
 from bunny.caption import tag
+from bunny.config import Config
 from bunny.error import UserError
-from bunny.stage.contract import BaseStage, Work, settings_of, table_hash
-from bunny.stage.shard import Shards
+from bunny.stage import generate_look, generate_source
+from bunny.stage.contract import BaseStage, Work, settings_of
 from bunny.table import store
 from bunny.training import base as base_model
-from bunny.training import generate, score
+from bunny.training import generate
 from bunny.training.base import Base
+from bunny.training.draw import batch, plan, recipe
+from bunny.training.draw.batch import Drawn
+from bunny.training.draw.plan import Column
+from bunny.training.draw.recipe import Drawing
 
 logger = logging.getLogger(__name__)
 
-BACKGROUND_MAX = 32  # frames whose mean vector is taken off before pictures are compared
+NOTE_TOKENS = "of {} prompts the base reads the beginning only"
+NOTE_CHECKER = "the base has no safety checker, so none looked at the pictures"
+NOTE_NEGATIVE = "the negative prompt has no effect at a guidance of 1 or less"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    """One fine-tune's part of the work."""
+
+    run: dict[str, Any]
+    drawings: list[Drawing]
+    columns: list[Column]
+    folder: str  # of the pictures, relative to the film's
 
 
 class Generate(BaseStage):
     """Adapters in; pictures with their provenance, a grid and their likeness out."""
 
     name: ClassVar[str] = "generate"
-    version: ClassVar[int] = 1
-    reads: ClassVar[tuple[str, ...]] = ("frame", "quality", "dataset", "training_run")
+    version: ClassVar[int] = 2
+    reads: tuple[str, ...] = ("frame", "quality", "dataset", "training_run", "adapter")
     writes: ClassVar[tuple[str, ...]] = ("picture",)
     unit: ClassVar[str] = "picture"
+
+    def __init__(self, config: Config, input_dir: Path, output_dir: Path) -> None:
+        """The evaluation is read where it decides and there is one."""
+        super().__init__(config, input_dir, output_dir)
+        is_asked = config.generation.checkpoints == "chosen"
+        if is_asked and store.exists(self.input_dir / "table", "evaluation"):
+            self.reads = (*self.reads, "evaluation")
 
     def settings(self) -> dict[str, Any]:
         """All of `generation`, the base and the words for the character."""
         return {
             **settings_of(self.config, "generation"),
             **settings_of(self.config, "captioning", "trigger_word", "class_word"),
-            "models.base_model": self.config.models.base_model,
+            **settings_of(self.config, "models", "base_model", "family", "precision"),
             "base_hash": base_model.hash_base(self.config.models.base_model),
         }
 
@@ -55,194 +80,211 @@ class Generate(BaseStage):
             return Work(
                 tables={"picture": store.from_rows("picture", [])}, num_items=0, note=reason
             )
-        loaded = base_model.load_base(self.config.models.base_model)
-        rows: list[dict[str, Any]] = []
+        models = self.config.models
+        loaded = base_model.load_base(
+            models.base_model, family=models.family, precision=models.precision
+        )
         notes: list[str] = []
-        total = runs.height * 2 * len(self._prompts("")) * len(self.config.generation.seeds)
+        tasks = [self._task(loaded, run, notes) for run in runs.to_dicts()]
+        rows: list[dict[str, Any]] = []
+        total = sum(len(task.drawings) * len(task.columns) for task in tasks)
         with self.bar(total) as bar:
-            for run in runs.to_dicts():
-                drawn = self._draw_run(loaded, run, bar, total)
-                rows += self._score(drawn, run["character"])
-                notes.append(_note(run["character"], rows))
-                self._write_grid(drawn, run)
+            for task in tasks:
+                drawn = self._score(self._draw_task(loaded, task, bar, total), task)
+                rows += drawn
+                notes.append(generate_look.likeness_note(task.run["character"], drawn))
+                self._write_grid(task, drawn)
+        self._forget_old_shards()
+        notes += self._warnings(loaded, [d for task in tasks for d in task.drawings])
         table = store.from_rows("picture", rows)
         failed = int(table["error"].is_not_null().sum())
+        flagged = int(table["is_flagged"].sum() or 0)
+        notes += [f"the safety checker flagged {flagged} pictures"] if flagged else []
         return Work(
             tables={"picture": table},
             num_items=table.height,
-            num_failed=failed,
-            note="; ".join(notes),
+            num_failed=failed - flagged,
+            note="; ".join(dict.fromkeys(notes)),
         )
 
-    def _prompts(self, subject: str) -> list[str]:
-        """The prompts of the settings for one character."""
-        return [p.replace("{trigger}", subject) for p in self.config.generation.prompts]
-
-    def _draw_run(
-        self, loaded: Base, run: dict[str, Any], bar: Any, total: int
-    ) -> list[dict[str, Any]]:
-        """Rows of all pictures of one fine-tune; a prompt is a shard."""
-        space = workspace.of_film_dir(self.output_dir)
-        adapter = generate.Adapter(
-            path=space.checkpoint / run["adapter_file"],
-            hash=run["adapter_hash"],
-            strength=self.config.generation.lora_strength,
-        )
+    def _task(self, loaded: Base, run: dict[str, Any], notes: list[str]) -> _Task:
+        """What is drawn for one fine-tune."""
+        settings, character = self.config.generation, run["character"]
         if run["base_hash"] != loaded.hash:
             raise UserError(
-                f"models.base_model: expected the base that {run['character']} was trained on "
+                f"models.base_model: expected the base that {character} was trained on "
                 f"({run['base_model']}), got {loaded.name}; run the stage finetune again"
             )
-        words = tag.trigger_word(self.config.captioning.trigger_word, run["character"])
-        prompts = self._prompts(f"{words} {self.config.captioning.class_word}".strip())
-        depends = {"settings": self.settings(), "run": table_hash(self.input_dir, "training_run")}
-        shards = self.shards(f"picture-{run['run_id']}", depends)
-        for index, prompt in enumerate(prompts):
-            if not self._is_drawn(shards, index):
-                rows = self._draw_prompt(loaded, run, adapter, index, prompt)
-                shards.put(index, {"picture": store.from_rows("picture", rows)}, total)
-            bar.update(2 * len(self.config.generation.seeds))
+        space = workspace.of_film_dir(self.output_dir)
+        table = self.read("adapter")
+        known = "evaluation" in self.reads
+        evaluation = self.read("evaluation") if known else store.from_rows("evaluation", [])
+        found, note = generate_source.checkpoints(
+            space.checkpoint, table, evaluation, run["run_id"], settings.checkpoints
+        )
+        if not found:
+            raise UserError(
+                f"{character}: expected an adapter of its fine-tune in table adapter, found none; "
+                "run the stage finetune again"
+            )
+        notes += [f"{character}: {note}"] if note else []
+        blend = generate_source.blended(space.checkpoint, table, settings.blend, character)
+        strengths = settings.strengths or (settings.lora_strength,)
+        return _Task(
+            run=run,
+            drawings=self._drawings(character),
+            columns=plan.columns(found, strengths, blend),
+            folder=f"picture/{Path(run['adapter_file']).parent.name}",
+        )
+
+    def _drawings(self, character: str) -> list[Drawing]:
+        """Prompts of the settings with the character's words, from each frame, with each seed."""
+        settings = self.config.generation
+        trigger = tag.trigger_word(self.config.captioning.trigger_word, character)
+        subject = f"{trigger} {self.config.captioning.class_word}".strip()
+        like = Drawing(
+            prompt="",
+            seed=0,
+            negative_prompt=settings.negative_prompt,
+            num_steps=settings.num_steps,
+            guidance_scale=settings.guidance_scale,
+            width_px=settings.width,
+            height_px=settings.height,
+            scheduler=settings.scheduler,
+        )
+        starts = generate_source.starts(
+            self.input_dir, self.read("frame"), settings.init_frames, settings.init_strength
+        )
+        prompts = [p.replace("{trigger}", subject) for p in settings.prompts]
+        return plan.drawings(like, prompts, settings.seeds, starts)
+
+    def _draw_task(self, loaded: Base, task: _Task, bar: Any, total: int) -> list[dict[str, Any]]:
+        """Rows of all pictures of one fine-tune; what draws is changed as seldom as can be."""
+        batches = batch.split(task.drawings, self.config.generation.batch_size)
+        rows: list[dict[str, Any]] = []
+        for column in task.columns:
+            rows += self._draw_column(loaded, task, column, batches, bar, total)
+        return rows
+
+    def _draw_column(
+        self,
+        loaded: Base,
+        task: _Task,
+        column: Column,
+        batches: Sequence[Sequence[int]],
+        bar: Any,
+        total: int,
+    ) -> list[dict[str, Any]]:
+        """Rows of what one checkpoint draws at one strength; a batch is a shard."""
+        is_checked = self.config.generation.has_safety_checker
+        depends = {
+            "base": loaded.hash,
+            "precision": self.config.models.precision,
+            "adapters": [(a.hash, a.strength) for a in column.adapters],
+            "drawings": [repr(drawing) for drawing in task.drawings],
+            "batches": [list(indices) for indices in batches],
+            "has_safety_checker": is_checked,
+        }
+        shards = self.shards(f"{task.run['run_id']}-{column.key}", depends)
+        pending = [i for i, _ in enumerate(batches) if not self._is_drawn(shards, i)]
+        bar.update(sum(len(batches[i]) for i in range(len(batches)) if i not in pending))
+        if pending:
+            shards.drop_others()  # their files are about to be overwritten
+        made = batch.draw_batches(
+            loaded,
+            task.drawings,
+            [batches[i] for i in pending],
+            column.adapters,
+            has_safety_checker=is_checked,
+        )
+        for index, drawn in zip(pending, made, strict=True):
+            rows = [self._keep(loaded, task, column, one) for one in drawn]
+            shards.put(index, {"picture": store.from_rows("picture", rows)})
+            bar.update(len(drawn))
+            self._note_progress(bar.n, total)
         return shards.collect("picture").to_dicts()
 
-    def _is_drawn(self, shards: Shards, index: int) -> bool:
+    def _is_drawn(self, shards: Any, index: int) -> bool:
         """Whether the shard and all its files are there."""
         if not shards.is_done(index):
             return False
         files = shards.get(index, "picture")["file"].drop_nulls()
         return all((self.output_dir / file).is_file() for file in files)
 
-    def _draw_prompt(
-        self, loaded: Base, run: dict[str, Any], adapter: generate.Adapter, index: int, prompt: str
-    ) -> list[dict[str, Any]]:
-        """Draw one prompt with every seed, with the adapter and without."""
-        settings = self.config.generation
-        drawings = [
-            generate.Drawing(
-                prompt=prompt,
-                negative_prompt=settings.negative_prompt,
-                seed=seed,
-                num_steps=settings.num_steps,
-                guidance_scale=settings.guidance_scale,
-                width_px=loaded.resolution_px,
-                height_px=loaded.resolution_px,
-            )
-            for seed in settings.seeds
-        ]
-        rows: list[dict[str, Any]] = []
-        for kind, chosen in (("adapter", adapter), ("base", None)):
+    def _keep(self, loaded: Base, task: _Task, column: Column, drawn: Drawn) -> dict[str, Any]:
+        """Write one picture; gives its row."""
+        is_checked = self.config.generation.has_safety_checker
+        drawing, run = task.drawings[drawn.index], task.run
+        facts = generate.provenance_of(
+            loaded, drawing, column.adapters, drawn, has_safety_checker=is_checked
+        )
+        name = f"{drawn.index:03d}-{column.key}"
+        file = f"{task.folder}/{name}.png" if drawn.picture is not None else None
+        step = column.checkpoint.step if column.checkpoint else None
+        if file is not None:
+            about = {"run_id": run["run_id"], "character": run["character"], "step": step}
+            about["film_id"] = workspace.of_film_dir(self.output_dir).film_id
+            generate.save_png(self.output_dir / file, drawn.picture, facts | about)
+        beside = facts["adapters"][1:]
+        return {
+            "picture_id": f"{run['run_id']}-{name}",
+            "run_id": run["run_id"],
+            "character": run["character"],
+            "file": file,
+            **{key: facts[key] for key in generate_look.SAME_AS_PROVENANCE},
+            "negative_prompt": drawing.negative_prompt or None,
+            "adapter_file": column.checkpoint.file if column.checkpoint else None,
+            "step": step,
+            "strength": column.strength,
+            "blend": json.dumps(beside) if beside else None,
+            "scheduler": facts["scheduler_class"],
+            "is_flagged": drawn.is_flagged if facts["safety_checker"] == "on" else None,
+            "error": drawn.error,
+        }
 
-            def keep(at: int, picture: Any, error: str | None, kind=kind, chosen=chosen) -> None:
-                drawing = drawings[at]
-                name = f"{index:02d}-{at:02d}-{kind}"
-                file = f"picture/{Path(run['adapter_file']).parent.name}/{name}.png"
-                if picture is not None:
-                    facts = generate.provenance_of(loaded, drawing, chosen)
-                    facts |= {"run_id": run["run_id"], "character": run["character"]}
-                    generate.save_png(self.output_dir / file, picture, facts)
-                row = _row(run, loaded, drawing, chosen is not None, f"{run['run_id']}-{name}")
-                rows.append({**row, "file": None if error else file, "error": error})
-
-            generate.draw(loaded, drawings, chosen, on_picture=keep)
-        return rows
-
-    def _score(self, rows: list[dict[str, Any]], character: str) -> list[dict[str, Any]]:
+    def _score(self, rows: list[dict[str, Any]], task: _Task) -> list[dict[str, Any]]:
         """Fill `similarity`: likeness to crops of the character that were not trained on."""
         held_out = self.read("dataset").filter(
-            pl.col("character") == character, pl.col("split") == "held-out"
+            pl.col("character") == task.run["character"], pl.col("split") == "held-out"
         )
-        references = _read_all(self.output_dir, held_out["file"].to_list())
-        drawn = [row for row in rows if row["file"]]
-        if not references or not drawn:
-            return rows
-        from bunny.character.picture import PictureNet
-
-        net = PictureNet()
-
-        def embed(pictures: Sequence[np.ndarray]) -> np.ndarray:
-            return np.stack([net.embed(picture) for picture in pictures])
-
-        pictures = _read_all(self.output_dir, [row["file"] for row in drawn])
-        values = score.similarity(embed, pictures, references, self._background())
-        found = {row["picture_id"]: float(v) for row, v in zip(drawn, values, strict=True)}
-        return [{**row, "similarity": found.get(row["picture_id"])} for row in rows]
-
-    def _background(self) -> list[np.ndarray]:
-        """Frames spread over the film."""
         kept = self.read("quality").filter(pl.col("is_kept")).select("frame_id")
-        files = (
-            self.read("frame").join(kept, on="frame_id").sort("frame_index")["file"].drop_nulls()
+        frames = self.read("frame").join(kept, on="frame_id").sort("frame_index")
+        return generate_look.with_similarity(
+            self.output_dir, rows, held_out["file"].to_list(), frames["file"].drop_nulls().to_list()
         )
-        step = max(1, len(files) // BACKGROUND_MAX)
-        return _read_all(self.output_dir, files.to_list()[::step])
 
-    def _write_grid(self, rows: list[dict[str, Any]], run: dict[str, Any]) -> None:
-        """Lay the pictures out, one row a prompt, the base's seeds beside the adapter's."""
-        from PIL import Image
-
-        def load(file: str | None) -> Any:
-            if file is None:
-                return None
-            with Image.open(self.output_dir / file) as picture:
-                return picture.convert("RGB")
-
-        by_prompt: dict[str, dict[tuple[bool, int], str | None]] = {}
+    def _write_grid(self, task: _Task, rows: Sequence[dict[str, Any]]) -> None:
+        """Lay the pictures out with their labels in ``grid.png``."""
+        place = {f"{task.run['run_id']}-{i:03d}": i for i, _ in enumerate(task.drawings)}
+        keys = {column.key for column in task.columns}
+        files = {}
         for row in rows:
-            place = (row["adapter_hash"] is not None, row["seed"])
-            by_prompt.setdefault(row["prompt"], {})[place] = row["file"]
-        columns = sorted({place for files in by_prompt.values() for place in files})
-        table = [[load(files.get(c)) for c in columns] for files in by_prompt.values()]
-        titles = [f"{'adapter' if has else 'base'}, seed {seed}" for has, seed in columns]
-        if not any(picture for line in table for picture in line):
-            return
-        path = self.output_dir / "picture" / Path(run["adapter_file"]).parent.name / "grid.png"
-        facts = {"run_id": run["run_id"], "adapter_hash": run["adapter_hash"]}
-        generate.save_png(path, generate.draw_grid(table, titles), facts)
+            key = next(k for k in keys if row["picture_id"].endswith(f"-{k}"))
+            files[place[row["picture_id"].removesuffix(f"-{key}")], key] = row["file"]
+        generate_look.write_grid(
+            self.output_dir,
+            self.output_dir / task.folder / "grid.png",
+            files,
+            task.drawings,
+            task.columns,
+            {"run_id": task.run["run_id"], "adapter_hash": task.run["adapter_hash"]},
+        )
 
+    def _warnings(self, loaded: Base, drawings: Sequence[Drawing]) -> list[str]:
+        """What was asked for and has no effect; each once."""
+        cut = recipe.cut_prompts(loaded, [d.prompt for d in drawings])
+        settings = self.config.generation
+        is_checker_missing = (
+            recipe.checker_state(loaded, settings.has_safety_checker) == recipe.CHECKER_NONE
+        )
+        is_negative_idle = bool(settings.negative_prompt) and settings.guidance_scale <= 1
+        notes = [NOTE_TOKENS.format(len(cut))] if cut else []
+        notes += [NOTE_CHECKER] if is_checker_missing else []
+        return notes + ([NOTE_NEGATIVE] if is_negative_idle else [])
 
-def _row(
-    run: dict[str, Any],
-    loaded: Base,
-    drawing: generate.Drawing,
-    has_adapter: bool,
-    picture_id: str,
-) -> dict[str, Any]:
-    """A row of the table ``picture`` without its file."""
-    return {
-        "picture_id": picture_id,
-        "run_id": run["run_id"],
-        "character": run["character"],
-        "prompt": drawing.prompt,
-        "negative_prompt": drawing.negative_prompt or None,
-        "seed": drawing.seed,
-        "num_steps": drawing.num_steps,
-        "guidance_scale": drawing.guidance_scale,
-        "width_px": drawing.width_px,
-        "height_px": drawing.height_px,
-        "base_model": loaded.name,
-        "adapter_file": run["adapter_file"] if has_adapter else None,
-        "adapter_hash": run["adapter_hash"] if has_adapter else None,
-        "similarity": None,
-    }
-
-
-def _note(character: str, rows: list[dict[str, Any]]) -> str:
-    """One sentence on the likeness."""
-    mine = [row for row in rows if row["character"] == character]
-    found = score.compare([r["similarity"] for r in mine], [bool(r["adapter_hash"]) for r in mine])
-    if found.difference is None:
-        return f"{character}: no held-out picture to compare with"
-    return (
-        f"{character}: likeness to held-out pictures {found.adapter:.3f} with the adapter, "
-        f"{found.base:.3f} without"
-    )
-
-
-def _read_all(folder: Path, files: Sequence[str]) -> list[np.ndarray]:
-    """Pictures as BGR uint8; unreadable ones are left out."""
-    paths = [folder / file for file in files]
-    found = [
-        cv2.imdecode(np.frombuffer(p.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-        for p in paths
-        if p.is_file()
-    ]
-    return [picture for picture in found if picture is not None]
+    def _forget_old_shards(self) -> None:
+        """Remove the shards of grids that were asked for before."""
+        used = {shards.folder.parent for shards in self._opened}
+        for folder in (self.folder / "shard").glob("*"):
+            if folder not in used:
+                shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,116 @@
+"""Pictures laid out in a grid whose rows and columns say what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+HEAD_PX, LINE_PX, GAP_PX, FONT_PX = 16, 14, 4, 11
+LABEL_PX = 150  # width of the words beside the rows
+SIDE_MAX_PX = 8192  # larger grids are shrunk
+PAPER, INK, EMPTY = "#FFFFFF", "#2B2B28", "#E4E4DF"
+
+
+def draw_grid(
+    rows: Sequence[Sequence[Any]],
+    titles: Sequence[str],
+    *,
+    row_titles: Sequence[str] = (),
+    groups: Sequence[str] = (),
+    gap_px: int = GAP_PX,
+) -> Any:
+    """Lay pictures out in rows under one title a column.
+
+    Parameters
+    ----------
+    rows : sequence of sequences of PIL.Image.Image or None
+        None leaves the place empty.
+    titles : sequence of str
+        One a column, e.g. the seed.
+    row_titles : sequence of str, optional
+        One a row, e.g. the prompt; stands at the left, wrapped.
+    groups : sequence of str, optional
+        One a column, e.g. step and strength; equal neighbours share one heading above the titles.
+    gap_px : int
+        Between pictures.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB on white; at most 8192 px a side, larger ones are shrunk.
+
+    Raises
+    ------
+    ValueError
+        If there is no picture at all.
+    """
+    from PIL import Image, ImageDraw
+
+    sizes = [p.size for row in rows for p in row if p is not None]
+    if not sizes:
+        raise ValueError("expected at least one picture for the grid, found none")
+    width, height = max(w for w, _ in sizes), max(h for _, h in sizes)
+    left, top = (LABEL_PX if row_titles else 0), HEAD_PX * (2 if groups else 1)
+    step_x, step_y = width + gap_px, height + gap_px
+    shape = (left + len(titles) * step_x + gap_px, top + len(rows) * step_y + gap_px)
+    canvas = Image.new("RGB", shape, PAPER)
+    pen = ImageDraw.Draw(canvas)
+    for column, title in enumerate(titles):
+        _text(pen, title, (left + gap_px + column * step_x, top - HEAD_PX + 2), width, 1)
+    for column, span, group in _spans(groups):
+        _text(pen, group, (left + gap_px + column * step_x, 2), span * step_x - gap_px, 1)
+    for y, row in enumerate(rows):
+        corner = top + gap_px + y * step_y
+        if row_titles:
+            _text(pen, row_titles[y], (gap_px, corner), LABEL_PX - gap_px, height // LINE_PX)
+        for x, picture in enumerate(row):
+            at = (left + gap_px + x * step_x, corner)
+            if picture is not None:
+                canvas.paste(picture, at)
+            else:
+                pen.rectangle((*at, at[0] + width - 1, at[1] + height - 1), fill=EMPTY)
+    if max(shape) > SIDE_MAX_PX:
+        canvas.thumbnail((SIDE_MAX_PX, SIDE_MAX_PX))
+    return canvas
+
+
+def _spans(groups: Sequence[str]) -> list[tuple[int, int, str]]:
+    """First column, number of columns and name of each run of equal neighbours."""
+    found: list[tuple[int, int, str]] = []
+    for column, name in enumerate(groups):
+        if found and found[-1][2] == name:
+            first, span, _ = found[-1]
+            found[-1] = (first, span + 1, name)
+        else:
+            found.append((column, 1, name))
+    return found
+
+
+def _text(pen: Any, text: str, at: tuple[int, int], width_px: int, max_lines: int) -> None:
+    """Write words into a column, broken between them; what does not fit ends in dots."""
+    font = _font()
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and pen.textlength(longer, font=font) <= width_px:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    if len(lines) > max(1, max_lines):
+        lines = [*lines[: max(1, max_lines) - 1], f"{lines[max(1, max_lines) - 1]} ..."]
+    for number, line in enumerate(lines):
+        while pen.textlength(line, font=font) > width_px and len(line) > 4:
+            line = f"{line[:-4]}..."
+        pen.text((at[0], at[1] + number * LINE_PX), line, fill=INK, font=font)
+
+
+@lru_cache(maxsize=1)
+def _font() -> Any:
+    """DejaVu Sans as matplotlib ships it: it has most of the world's alphabets."""
+    import matplotlib
+    from PIL import ImageFont
+
+    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return ImageFont.truetype(str(path), FONT_PX)
