@@ -1,0 +1,40 @@
+"""The command line. Each command checks its input, calls one module and says where things are.
+
+Exit code 0 is done, 2 means the input or a setting can be mended by the user, 1 that we failed.
+"""
+
+import os
+import sys
+
+import typer
+
+from bunny.cli import export, film, model, people  # noqa: F401  they add their commands
+from bunny.cli.app import app
+from bunny.error import BunnyError
+
+
+def main() -> None:
+    """Entry point: run a command and turn errors into one sentence and an exit code."""
+    is_debug = "--debug" in sys.argv
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's idle threads must not spin
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it advises to install torchvision
+    try:
+        app()
+    except BunnyError as error:
+        if is_debug:
+            raise
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("stopped; run the same command again to go on from here", 130)
+    except Exception as error:
+        if is_debug:
+            raise
+        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        _fail(f"unexpected {text}; run again with --debug for the traceback", 1)
+
+
+def _fail(sentence: str, code: int) -> None:
+    from bunny import log
+
+    typer.echo(f"bunny: {' '.join(log.redact(sentence).split())}", err=True)
+    raise SystemExit(code)

@@ -1,0 +1,29 @@
+"""The commands' common part: the application and the options that several have.
+
+Command modules add themselves to `app` when they are imported.
+"""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="From a film and a few pictures of its characters to a training set, a LoRA and pictures.",
+)
+export_app = typer.Typer(no_args_is_help=True, help="Write a film's tables for other tools.")
+app.add_typer(export_app, name="export")
+
+DataDir = Annotated[
+    str | None, typer.Option("--data-dir", help="Folder of workspaces; default project.data_dir.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="e.g. filtering.blur_threshold=0.4"),
+]
+FilmName = Annotated[
+    str | None, typer.Argument(help="film_id or how it begins; default the newest.")
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and more log lines.")]

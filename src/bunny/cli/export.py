@@ -1,0 +1,124 @@
+"""Commands that write for other tools: export json, set, adapter and the sets' forms."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bunny.cli.app import DataDir, FilmName, Settings, export_app
+
+
+@export_app.command("json")
+def export_json(
+    film: FilmName = None,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write; default metadata.json of the film.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write metadata.json: each frame with time, sharpness, characters and caption."""
+    from bunny import job
+
+    typer.echo(job.export_json(film, data_dir, output))
+
+
+@export_app.command("set")
+def export_set(
+    film: FilmName = None,
+    form: Annotated[
+        str, typer.Option("--format", help="imagefolder, kohya or webdataset.")
+    ] = "imagefolder",
+    output: Annotated[
+        Path | None, typer.Option(help="Folder to write; default export/<format> of the film.")
+    ] = None,
+    character: Annotated[str | None, typer.Option(help="Whose set, where there are more.")] = None,
+    repeats: Annotated[str, typer.Option(help="auto, or a number for each picture.")] = "auto",
+    captions: Annotated[
+        str | None, typer.Option(help="txt or jsonl, where the format needs none.")
+    ] = None,
+    data_dir: DataDir = None,
+    settings: Settings = None,
+) -> None:
+    """Write a character's training set for another trainer, with its rights."""
+    _export_set(form, film, output, character, repeats, captions, data_dir, settings)
+
+
+@export_app.command("adapter")
+def export_adapter(
+    film: FilmName = None,
+    form: Annotated[str, typer.Option("--format", help="diffusers, kohya or comfy.")] = "diffusers",
+    step: Annotated[str, typer.Option(help="chosen, last, or a step that was kept.")] = "chosen",
+    output: Annotated[
+        Path | None, typer.Option(help="File to write; default export/adapter of the film.")
+    ] = None,
+    character: Annotated[str | None, typer.Option(help="Whose, where there are more.")] = None,
+    data_dir: DataDir = None,
+    settings: Settings = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Write a fine-tuned adapter for diffusers, for kohya's tools and A1111, or for ComfyUI."""
+    from datetime import UTC, datetime
+
+    from bunny import job_adapter
+
+    exported = job_adapter.export(
+        film,
+        form,
+        output,
+        step=step,
+        character=character,
+        data_dir=data_dir,
+        overrides=settings or [],
+        date=datetime.now(UTC).date().isoformat(),
+    )
+    typer.echo(exported.to_json() if as_json else exported.to_text())
+
+
+def _add_export(form: str, text: str) -> None:
+    """`bunny export <form>`: the same as `bunny export set --format <form>`."""
+
+    @export_app.command(form, help=text)
+    def export_form(
+        film: FilmName = None,
+        output: Annotated[Path | None, typer.Option(help="Folder to write.")] = None,
+        character: Annotated[str | None, typer.Option(help="Whose set.")] = None,
+        repeats: Annotated[str, typer.Option(help="auto, or a number.")] = "auto",
+        captions: Annotated[str | None, typer.Option(help="txt or jsonl, beside.")] = None,
+        data_dir: DataDir = None,
+        settings: Settings = None,
+    ) -> None:
+        _export_set(form, film, output, character, repeats, captions, data_dir, settings)
+
+
+_add_export("imagefolder", "Write a training set as Hugging Face datasets load it.")
+_add_export("kohya", "Write a training set as kohya's sd-scripts read it.")
+_add_export("webdataset", "Write a training set as tar shards.")
+
+
+def _export_set(
+    form: str,
+    film: str | None,
+    output: Path | None,
+    character: str | None,
+    repeats: str,
+    captions: str | None,
+    data_dir: str | None,
+    settings: list[str] | None,
+) -> None:
+    """Export a set as of today and say what its trainer will see."""
+    from datetime import UTC, datetime
+
+    from bunny import job_set
+
+    exported = job_set.export(
+        film,
+        form,
+        output,
+        data_dir=data_dir,
+        overrides=settings or [],
+        character=character,
+        repeats=repeats,
+        captions=captions,
+        date=datetime.now(UTC).date().isoformat(),
+    )
+    typer.echo(exported.to_text())

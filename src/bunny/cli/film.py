@@ -1,0 +1,110 @@
+"""Commands that run and describe a film: run, demo, status, report, doctor, lab."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bunny.cli.app import DataDir, Debug, FilmName, Settings, app
+from bunny.error import UserError
+
+
+@app.command()
+def run(
+    film: Annotated[Path, typer.Argument(help="A film, or a folder of numbered pictures.")],
+    references: Annotated[
+        Path | None, typer.Option(help="Folder with <name>.jpg or <name>/*.jpg.")
+    ] = None,
+    data_dir: DataDir = None,
+    only: Annotated[str | None, typer.Option(help="Stages, separated by commas.")] = None,
+    until: Annotated[str | None, typer.Option(help="Last stage to run.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Run even what is up to date.")] = False,
+    settings: Settings = None,
+    notebooks: Annotated[
+        bool, typer.Option("--notebooks", help="Run the numbered notebooks instead of stages.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Run the stages of a film; what is up to date is skipped."""
+    from bunny import job
+
+    overrides = [*(settings or []), *(["pipeline.force_rerun=true"] if force else [])]
+    stages = tuple(s.strip() for s in only.split(",")) if only else ()
+    report = job.run_film(
+        film,
+        references,
+        data_dir=data_dir,
+        overrides=overrides,
+        only=stages,
+        until=until,
+        is_notebook=notebooks,
+        is_debug=debug,
+    )
+    typer.echo(report.to_json() if as_json else report.to_text())
+
+
+@app.command()
+def demo(data_dir: DataDir = None, settings: Settings = None, debug: Debug = False) -> None:
+    """Run everything on the embedded sample film: labelled set, LoRA, pictures and a report."""
+    from bunny import job, sample
+
+    started = time.monotonic()
+    report = job.run_film(
+        sample.film_path(),
+        sample.reference_dir(),
+        data_dir=data_dir,
+        overrides=[*job.DEMO_SETTINGS, *(settings or [])],
+        is_debug=debug,
+    )
+    typer.echo(report.to_text())
+    typer.echo(f"The demo took {(time.monotonic() - started) / 60:.1f} minutes.")
+
+
+@app.command()
+def status(film: FilmName = None, data_dir: DataDir = None, settings: Settings = None) -> None:
+    """Show which stages of a film are done, stale (and why) or never ran."""
+    from bunny import job
+
+    typer.echo(job.describe_status(film, data_dir, settings or []))
+
+
+@app.command()
+def report(film: FilmName = None, data_dir: DataDir = None, settings: Settings = None) -> None:
+    """Write the report of a film again and say where it is."""
+    from bunny import job
+
+    typer.echo(job.write_report(film, data_dir, settings or []))
+
+
+@app.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Say what is there and what is missing, with one line of advice for each."""
+    from bunny import doctor as module
+
+    typer.echo(module.to_json() if as_json else module.to_text())
+
+
+@app.command()
+def lab(
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8888,
+    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+) -> None:
+    """Open JupyterLab in the notebook folder."""
+    from bunny import workspace
+
+    folder = workspace.project_root() / "notebook"
+    if not folder.is_dir():
+        raise UserError(
+            f"{folder}: expected the folder of notebooks, found none; "
+            "start `bunny lab` inside the project"
+        )
+    arguments = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder.parent}"]
+    arguments += [f"--port={port}", "--LabApp.default_url=/lab/tree/notebook/00_start.ipynb"]
+    arguments += [] if browser else ["--no-browser"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container; it listens on loopback alone
+        arguments += ["--allow-root"]
+    os.execv(sys.executable, arguments)

@@ -1,0 +1,96 @@
+"""Commands on who is in a film and on the training set: characters, gaps, check."""
+
+from typing import Annotated
+
+import typer
+
+from bunny.cli.app import DataDir, FilmName, Settings, app
+from bunny.error import UserError
+
+
+@app.command()
+def characters(
+    film: FilmName = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="PERSON=NAME", help="Name an unknown person, e.g. person-02=anna."),
+    ] = None,
+    add: Annotated[
+        bool, typer.Option("--add", help="NAME is a character there is: more views of it.")
+    ] = False,
+    data_dir: DataDir = None,
+    settings: Settings = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """List who was found in a film, with a picture each; or name an unknown person."""
+    from bunny import job_name, job_people
+
+    if name is None:
+        done = job_people.list_people(film, data_dir, settings or [])
+    else:
+        done = job_name.name_person(film, name, data_dir, settings or [], is_added=add)
+    typer.echo(done.to_json() if as_json else done.to_text())
+
+
+@app.command()
+def gaps(
+    film: FilmName = None,
+    character: Annotated[str | None, typer.Option(help="Whose set, where there are more.")] = None,
+    add: Annotated[
+        str | None, typer.Option(metavar="GAP|SHOTS", help="e.g. light:dark, or 3,12.")
+    ] = None,
+    sure: Annotated[
+        bool, typer.Option("--sure", help="It is the character, whatever the label's certainty.")
+    ] = False,
+    duplicates: Annotated[
+        bool, typer.Option("--duplicates", help="Views that look like chosen ones too.")
+    ] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Take back what was added last.")] = False,
+    which: Annotated[str | None, typer.Option("--id", help="With --undo: which, e.g. a1.")] = None,
+    reason: Annotated[str, typer.Option(help="Kept in the record.")] = "",
+    data_dir: DataDir = None,
+    settings: Settings = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say what a training set lacks and which shots of the film would fill it; or add those."""
+    from bunny import job_gap, job_gap_add
+
+    if add is not None and undo:
+        raise UserError("--add and --undo: expected one of them, got both")
+    if undo:
+        done = job_gap_add.undo(film, which, data_dir, settings or [], reason=reason)
+    elif add is not None:
+        wanted = {"is_sure": sure, "has_duplicates": duplicates, "reason": reason}
+        done = job_gap_add.add(film, add, data_dir, settings or [], character=character, **wanted)
+    else:
+        done = job_gap.list_gaps(film, data_dir, settings or [], character=character)
+    typer.echo(done.to_json() if as_json else done.to_text())
+
+
+@app.command()
+def check(
+    what: Annotated[
+        str | None, typer.Argument(help="A folder of training pictures, or a film; the newest.")
+    ] = None,
+    trainer: Annotated[str, typer.Option(help="auto, ours, kohya or imagefolder.")] = "auto",
+    resolution: Annotated[int, typer.Option(min=0, help="Side in px; 0: the folder's.")] = 0,
+    batch_size: Annotated[int, typer.Option(min=0, help="0: the folder's or the settings'.")] = 0,
+    trigger: Annotated[str, typer.Option(help="Word that captions must have.")] = "",
+    data_dir: DataDir = None,
+    settings: Settings = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Say what a trainer will see of a set: pictures, steps, and what it drops or changes."""
+    from bunny import job_set
+
+    checked = job_set.check(
+        what,
+        trainer=trainer,
+        data_dir=data_dir,
+        overrides=settings or [],
+        resolution_px=resolution,
+        batch_size=batch_size,
+        trigger=trigger,
+    )
+    typer.echo(checked.to_json() if as_json else checked.to_text())
+    raise typer.Exit(checked.exit_code)
