@@ -7,7 +7,7 @@
     ... make_base.py decoder --steps 2500                   (sharper; may run at any time)
     python python_script/make_base.py export                (to src/bunny/sample/base)
     ... make_base.py restore                 (instead of vae: go on from the exported base)
-    python python_script/make_base.py sheet                 (64 prompts, to log/toy_base.png)
+    python test/bench/bench_toy.py                          (64 prompts, judged; a sheet of them)
 
 Everything lies in checkpoint/toy_base. Two idle cores need two hours. With --compile the training
 steps are compiled first: minutes of waiting (once, where TORCHINDUCTOR_CACHE_DIR keeps it), then
@@ -163,14 +163,6 @@ def export() -> None:
     logger.info("%s: %.1f MB at step %d", EXPORT, size / 1e6, trainer.step)
 
 
-def sheet() -> None:
-    """Draw 64 prompts with the exported base."""
-    from diffusers import StableDiffusionPipeline
-
-    pipeline = StableDiffusionPipeline.from_pretrained(EXPORT, safety_checker=None)
-    _draw_sheet(pipeline, ROOT / "log" / "toy_base.png", count=64)
-
-
 def _trainer(settings: toy_unet.UnetTraining) -> toy_unet.ToyTrainer:
     import torch
 
@@ -238,7 +230,7 @@ def main() -> None:
     """Run one step of the making."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "step", choices=("draw", "vae", "restore", "decoder", "unet", "export", "sheet")
+        "step", choices=("draw", "vae", "restore", "decoder", "unet", "export")
     )
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--steps", type=int, default=0)
@@ -257,10 +249,8 @@ def main() -> None:
         decoder(args.steps or 2500, args.compile)
     elif args.step == "unet":
         unet(args.steps or 10000, args.compile)
-    elif args.step == "export":
-        export()
     else:
-        sheet()
+        export()
 
 
 if __name__ == "__main__":
