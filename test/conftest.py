@@ -3,7 +3,11 @@
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("any machine", deadline=None)  # speed belongs in benchmarks
+hypothesis.settings.load_profile("any machine")
 
 OWL_PX = 64
 MATERIAL = (Path(__file__).resolve().parents[2] / "shared" / "material").resolve()

@@ -276,7 +276,7 @@ class Evaluation(_Section):
     choose_prompts: tuple[str, ...] = (
         "{trigger} in a forest, medium shot, day",
         "{trigger} in a bedroom, close-up, day",
-        "{trigger} in the desert, medium shot, dusk",
+        "{trigger} in a desert, medium shot, dusk",
     )
     report_prompts: tuple[str, ...] = (
         "{trigger} on a beach, medium shot, day",

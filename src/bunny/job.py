@@ -17,7 +17,24 @@ from bunny.workspace import Workspace
 logger = logging.getLogger(__name__)
 
 # The demo's own choices; the last --set of the user still wins.
-DEMO_SETTINGS = ("models.characters=[bunny]", "extraction.extra_interval_seconds=0.5")
+DEMO_SETTINGS = (
+    "models.characters=[bunny]",
+    "extraction.extra_interval_seconds=0.5",
+    "models.training_steps=600",
+    "models.batch_size=16",
+    "models.learning_rate=0.001",
+    "models.checkpoint_every=200",
+    # the film never shows the bunny on a mountain, in a street or in the desert
+    'generation.prompts=["{trigger} on a mountain, medium shot, day",'
+    '"{trigger} in a city street, close-up, day","{trigger} in a desert, medium shot, day",'
+    '"{trigger} on a mountain, close-up, dusk"]',
+    "generation.seeds=[1,2,3]",
+    'evaluation.report_prompts=["{trigger} in a desert, close-up, day",'
+    '"{trigger} in a city street, medium shot, day","{trigger} on a mountain, close-up, day",'
+    '"{trigger} in a desert, medium shot, dusk"]',
+    'evaluation.choose_prompts=["{trigger} in a forest, medium shot, day",'
+    '"{trigger} in a bedroom, close-up, day","{trigger} on a mountain, medium shot, night"]',
+)
 
 
 @dataclass(frozen=True, kw_only=True)

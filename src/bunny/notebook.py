@@ -78,10 +78,11 @@ def run(
     paths = {s: folder / f"{NOTEBOOK[s]}.ipynb" for s in stages if s in NOTEBOOK}
     for path in paths.values():
         check_parameters(path, given)
+    before = {stage: contract.read_record(space.root, stage) for stage in stages}
     return [
         _run_one(paths[stage], stage, space, config, given, is_forced=bool(parameters))
         if stage in paths
-        else pipeline.run_stage(stage, space, config)
+        else _run_told(stage, space, config, before[stage])
         for stage in stages
     ]
 
@@ -242,6 +243,15 @@ def _run_one(
     logger.info("notebook %s -> %s", path.stem, copy)
     execute(path, copy, parameters)
     return _result(contract.read_record(space.root, stage), before)
+
+
+def _run_told(
+    stage: str, space: Workspace, config: Config, before: Mapping[str, Any]
+) -> contract.StageResult:
+    """A stage without a notebook; what an earlier notebook of this run did of it counts."""
+    result = pipeline.run_stage(stage, space, config)
+    is_skipped = result.status == "skipped"
+    return _result(contract.read_record(space.root, stage), before) if is_skipped else result
 
 
 def _has_copy(space: Workspace, folder: Path, stage: str) -> bool:

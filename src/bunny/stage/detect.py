@@ -182,12 +182,12 @@ class Detect(contract.BaseStage):
     def _between(self, frame: pl.DataFrame, cast: label.Cast) -> pl.DataFrame:
         """Which frames to look at besides the kept ones; none where no face is looked for."""
         interval_s = self.config.detection.extra_interval_seconds
-        if not cast.face or not frame.height:
+        dense = addition.dense(addition.read(self.input_dir))
+        if not (interval_s or dense) or not cast.face or not frame.height:
             return extra.NOTHING
         shot, between = self.read("shot"), extra.NOTHING
         if interval_s:
             between = extra.plan(shot, frame, interval_s)
-        dense = addition.dense(addition.read(self.input_dir))
         return extra.plan_again(shot, frame, between, dense)
 
     def _extra_faces(
