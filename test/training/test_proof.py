@@ -198,15 +198,19 @@ def test_score_of_a_drawing():
     assert choose.score(0.9, 0.9, True) == choose.score(None, 0.9, False) == 0.0
 
 
-def test_the_best_checkpoint_is_chosen_and_of_equals_the_earliest():
+def test_an_earlier_checkpoint_is_chosen_only_where_it_is_surely_better():
     scores = {
         100: {("a", 1): 0.2, ("a", 2): 0.4},
         200: {("a", 1): 0.7, ("a", 2): 0.9},
-        300: {("a", 1): 0.6, ("a", 2): 1.0},
+        300: {("a", 1): 0.6, ("a", 2): 1.0},  # as good on the whole
+        400: {("a", 1): 0.1, ("a", 2): 0.2},
     }
-    choice = choose.choose(scores, num=50)
-    assert choice.step == 200
-    assert choice.over_last.value == pytest.approx(0.0)
+    doubtful = choose.choose({step: scores[step] for step in (100, 200, 300)}, num=50)
+    assert (doubtful.step, doubtful.over_last) == (300, None)
+    assert "none is surely better (step 200 scores 0.80)" in doubtful.reason
+    sure = choose.choose({step: scores[step] for step in (100, 200, 400)}, num=50)
+    assert sure.step == 200
+    assert sure.over_last.value == pytest.approx(0.65)  # (0.6 + 0.7) / 2
     assert choose.choose({100: scores[100], 200: scores[200]}).over_last is None
 
 

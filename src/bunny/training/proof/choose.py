@@ -82,8 +82,9 @@ def choose(
     Returns
     -------
     Choice
-        The highest mean score, of equals the earliest; without identity the lowest held-out loss;
-        without either the last.
+        The highest mean score, of equals the earliest, where it is surely (its interval over the
+        last one's score is above 0) better than the last; else the last, whose learning rate has
+        come down. Without identity the lowest held-out loss; without either the last.
 
     Raises
     ------
@@ -107,4 +108,7 @@ def choose(
     over = None
     if step != last:
         over = bootstrap.difference(dict(scores[step]), dict(scores[last]), num=num, seed=seed)
+    if is_measured and over is not None and not (over.low or 0) > 0:
+        reason = f"the last one; none is surely better (step {step} scores {means[step]:.2f})"
+        step, over = last, None
     return Choice(step=step, reason=reason, over_last=over)
