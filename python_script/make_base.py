@@ -229,9 +229,7 @@ def _read_report(name: str) -> dict:
 def main() -> None:
     """Run one step of the making."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "step", choices=("draw", "vae", "restore", "decoder", "unet", "export")
-    )
+    parser.add_argument("step", choices=("draw", "vae", "restore", "decoder", "unet", "export"))
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
