@@ -161,13 +161,16 @@ def crowd(base_folder: str, folder: Path) -> dict:
         torch.load(folder / f"{name}.pt") for name in ("two-0", "two-1", "alone-0")
     )
     names = list(first["weights"])
+
+    def learned(run: dict) -> torch.Tensor:
+        """All B matrices, which began at 0."""
+        return torch.cat([run["weights"][n].flatten() for n in names if "lora_B" in n])
+
     return {
         "codes": codes,
         "is_equal": all(torch.equal(first["weights"][n], second["weights"][n]) for n in names),
-        "to_alone": max(
-            float((first["weights"][n] - third["weights"][n]).abs().max()) for n in names
-        ),
-        "size": max(float(first["weights"][n].abs().max()) for n in names),
+        "apart": float((learned(first) - learned(third)).abs().mean()),
+        "size": float(learned(first).abs().mean()),
         "has_fallen": [first["has_fallen"], second["has_fallen"]],
         "hashes": [first["hash"], second["hash"]],
         "losses": [first["losses"], second["losses"]],

@@ -49,4 +49,6 @@ def test_two_processes_learn_one_adapter_as_one_with_both_batches(told):
     assert found["has_fallen"] == [True, True]
     assert found["hashes"][0] == found["hashes"][1]
     assert found["losses"][0] == found["losses"][1]
-    assert found["to_alone"] < 1e-3 < found["size"]  # sums in another order, nothing more
+    # Sums in another order, nothing more; Adam makes much of it where a gradient is next to 0.
+    assert found["size"] > 1e-3
+    assert found["apart"] < 0.02 * found["size"]
