@@ -9,7 +9,7 @@ the source, the key, what was expected and what came. Environment names are
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from dotenv import dotenv_values
@@ -48,17 +48,7 @@ class Project(_Section):
 class Pipeline(_Section):
     """What runs and how."""
 
-    stages: tuple[StageName, ...] = (
-        "extract",
-        "filter",
-        "detect",
-        "cluster",
-        "caption",
-        "dataset",
-        "finetune",
-        "evaluate",
-        "generate",
-    )
+    stages: tuple[StageName, ...] = get_args(StageName)
     force_rerun: bool = False
     parallel_processing: bool = True
     shard_size: int = Field(64, ge=1, le=100_000)

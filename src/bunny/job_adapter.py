@@ -119,7 +119,9 @@ def export(
     adapter = read.read(source, shape=_shape(folder))
     captions, base = _captions(space, row["character"]), None
     if form == "comfy" and adapter.is_dora:
-        base = read.components_of(bases.load_base(config.models.base_model, device="cpu").family)
+        models = config.models
+        loaded = bases.load_base(models.base_model, device="cpu", family=models.family)
+        base = read.components_of(loaded.family)
         read.check_fits(adapter, base)
     texts = _texts(adapter, row, date, folder)
     family = adapter.family or "sd"

@@ -38,7 +38,7 @@ class Evaluate(BaseStage):
             **settings_of(self.config, "captioning", "trigger_word", "class_word"),
             **settings_of(self.config, "detection", "face_detection_model", "recogniser"),
             "dataset.min_confidence": self.config.dataset.min_confidence,
-            "models.base_model": self.config.models.base_model,
+            **settings_of(self.config, "models", "base_model", "family", "precision"),
             "base_hash": base_model.hash_base(self.config.models.base_model),
         }
 
@@ -54,7 +54,10 @@ class Evaluate(BaseStage):
             reason = "there is no finished fine-tune, so there is nothing to evaluate"
             empty = {name: store.from_rows(name, []) for name in self.writes}
             return Work(tables=empty, num_items=0, note=reason)
-        loaded = base_model.load_base(self.config.models.base_model)
+        models = self.config.models
+        loaded = base_model.load_base(
+            models.base_model, family=models.family, precision=models.precision
+        )
         agree, missing = self._agreement(loaded)
         jobs = [Run(self, loaded, run, agree) for run in runs.to_dicts()]
         rows: list[dict[str, Any]] = []

@@ -49,7 +49,8 @@ def put_on(base: Base, settings: LoraSettings) -> dict[str, Any]:
     parts = {family.denoiser_key: family.denoiser}
     if settings.trains_text_encoder:
         for name in family.trainable_text:
-            targets = [t for t in family.text_targets[name] if wants_all or t not in TEXT_OTHER]
+            known = family.text_targets[name]  # names, or whole paths of modules
+            targets = [t for t in known if wants_all or t.rsplit(".", 1)[-1] not in TEXT_OTHER]
             parts[name] = family.text_encoders[name]
             inject_adapter_in_model(_config(settings, targets), parts[name])
     return parts
