@@ -8,7 +8,17 @@ import sys
 
 import typer
 
-from bunny.cli import export, film, model, people  # noqa: F401  they add their commands
+from bunny.cli import (  # noqa: F401  they add their commands
+    export,
+    film,
+    learn,
+    model,
+    people,
+    publish,
+    review,
+    search,
+    timeline,
+)
 from bunny.cli.app import app
 from bunny.error import BunnyError
 

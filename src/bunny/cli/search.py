@@ -1,0 +1,1 @@
+"""Finding shots: commands."""

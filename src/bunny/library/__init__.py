@@ -1,0 +1,1 @@
+"""The film as an asset library: search, timelines, publishing."""

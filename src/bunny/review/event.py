@@ -1,0 +1,115 @@
+"""What a person says of the library: one event, kept for good.
+
+An event names things by their content, not by ids, since ids change when a film is detected and
+clustered again: an item by when it is seen and where in the picture, a cluster by some of its
+members. Events are lines of `feedback.jsonl` in the film's folder; see `review.log`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, get_args
+
+from bunny.error import UserError
+
+Kind = Literal[
+    "assign", "reject", "merge", "split", "rename", "approve", "comment", "caption_edit", "undo"
+]
+Level = Literal["scene", "character"]
+Box = tuple[float, float, float, float, float]  # time_s, then x0 y0 x1 y1 as shares of the picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anchor:
+    """An item by its content: a shot by its span of time, a figure by where it is seen in it."""
+
+    start_s: float
+    end_s: float  # half-open
+    boxes: tuple[Box, ...] = ()  # of a figure: up to three views, in the film's picture as shown
+    asset_id: str = ""  # at the time; a hint, never trusted alone
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterRef:
+    """A cluster by what was in it; a named one also by its name."""
+
+    cluster_id: str  # at the time; "" is the noise bucket
+    name: str = ""
+    exemplars: tuple[Anchor, ...] = ()  # the most central members first
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One thing that one person said.
+
+    | kind | items | cluster | other | text |
+    |---|---|---|---|---|
+    | assign | moved | where to | | |
+    | reject | that are not in it | what they are not in | | |
+    | merge | | that stays | that goes into it | |
+    | split | that leave it | what is split | | name of the new one, or empty |
+    | rename | | which | | new name |
+    | approve | that are right where they are | where that is | | |
+    | comment | about | about | | the comment |
+    | caption_edit | shots | | | the caption |
+    | undo | | | | |
+    """
+
+    event_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    time: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="microseconds"))
+    user: str
+    kind: Kind
+    level: Level
+    items: tuple[Anchor, ...] = ()
+    cluster: ClusterRef | None = None
+    other: ClusterRef | None = None
+    text: str = ""
+    reason: str = ""
+    origin: str = "board"  # board, cli, propagated, database
+    undoes: str = ""  # event_id; an undo that is undone holds again
+    seen: int = 0  # events that the person had seen; later ones are what it may conflict with
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as a line of the record has them; empty ones are left out."""
+        return {key: value for key, value in asdict(self).items() if value not in ("", (), None)}
+
+
+def from_dict(values: Mapping[str, Any]) -> Event:
+    """Read an event back.
+
+    Raises
+    ------
+    UserError
+        If a field is missing, unknown or of the wrong kind.
+    """
+    try:
+        own = dict(values)
+        own["items"] = tuple(_anchor(item) for item in own.get("items", ()))
+        for key in ("cluster", "other"):
+            if own.get(key) is not None:
+                own[key] = _cluster(own[key])
+        if own["kind"] not in get_args(Kind) or own["level"] not in get_args(Level):
+            raise ValueError(f"{own['kind']} at level {own['level']}")
+        if not own["event_id"] or not own["time"]:
+            raise ValueError("no event_id or time")
+        return Event(**own)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"event {values.get('event_id', '?')}: expected the fields of a correction, got "
+            f"{error}; take the line out or mend it"
+        ) from error
+
+
+def _anchor(values: Mapping[str, Any]) -> Anchor:
+    boxes = tuple(tuple(float(v) for v in box) for box in values.get("boxes", ()))
+    if any(len(box) != 5 for box in boxes):
+        raise ValueError("a box without five numbers")
+    return Anchor(**{**values, "boxes": boxes})
+
+
+def _cluster(values: Mapping[str, Any]) -> ClusterRef:
+    exemplars = tuple(_anchor(item) for item in values.get("exemplars", ()))
+    return ClusterRef(**{**values, "exemplars": exemplars})
