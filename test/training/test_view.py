@@ -55,6 +55,20 @@ def test_size(height, is_face, window, size):
     assert view.size_of((0, 0, 10, height), is_face, window, 360) == size
 
 
+@pytest.mark.parametrize(
+    ("height", "is_face", "is_sure"),
+    [
+        (10, True, True),
+        (345, False, True),  # as high as the picture
+        (200, False, False),  # the whole figure, or its head alone
+        (75, False, True),  # at most twice as high: 150 of 360 is less than 0.42
+        (76, False, False),
+    ],
+)
+def test_is_size_sure(height, is_face, is_sure):
+    assert view.is_size_sure((0, 0, 10, height), is_face, 360, 360) == is_sure
+
+
 def test_share_inside():
     assert view.share_inside((0, 0, 10, 10), (5, 5, 20, 20)) == 0.25
     assert view.share_inside((0, 0, 10, 10), (10, 0, 20, 10)) == 0.0

@@ -19,6 +19,10 @@ BUNNY = Words(trigger="bunny", class_word="character")
         ("a hill, day", "medium", "bunny character, a hill, day, medium shot"),
         ("A Bunny runs", "wide", "A Bunny runs, wide shot"),
         ("", "wide", "bunny character, wide shot"),
+        ("close-up of bunny character, day", None, "bunny character, day"),
+        ("bunny character, medium shot, in the snow", None, "bunny character, in the snow"),
+        ("a hill, wide shot", None, "bunny character, a hill"),
+        (None, None, "bunny character"),
     ],
 )
 def test_caption_of_a_crop(text, size, expected):

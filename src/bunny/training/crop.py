@@ -100,9 +100,15 @@ def least_upscale(view: View, rule: Rule) -> float:
 
 
 def caption_of(view: View, window: Window, words: Words) -> str:
-    """The frame's caption for a window of it: who is outside goes, the trigger is in."""
+    """The frame's caption for a window of it: who is outside goes, the trigger is in.
+
+    A framing that is not sure is not said: wrong words would unlearn what the base knows of them.
+    """
     absent = sorted({o.character for o in view.others if o.character} - set(window.others))
-    return crop_caption(words.without(view.text or "", absent), words, window.shot_size)
+    heights = window.y1_px - window.y0_px, view.area[3] - view.area[1]
+    is_sure = view_module.is_size_sure(view.box, view.is_face, *heights)
+    text = words.without(view.text or "", absent)
+    return crop_caption(text, words, window.shot_size if is_sure else None)
 
 
 def pick(windows_of: Sequence[Sequence[Window]], number: int) -> list[tuple[int, Window]]:

@@ -15,6 +15,7 @@ FACE_CLOSE_UP, FACE_MEDIUM = (
 WHOLE_HEIGHT = 0.95  # a region as high as the picture is a figure that does not fit into it
 FIGURE_IN_REGION = 0.7  # regions are windows with air around the figure
 FIGURE_MEDIUM = 0.42  # figure over the window's height; below it is wide
+FIGURE_MOST = 2.0  # figure over its region: the best match is at times the head alone (0.7 to 2.0)
 FRONTAL_YAW, PROFILE_YAW = 0.25, 0.65  # of [-1, 1]: the nose a quarter off the middle of the eyes
 DARK_LUMA, BRIGHT_LUMA = 0.27, 0.60  # one stop under and over middle grey, 9 and 36 %, BT.709 coded
 SIGNATURE_PX = 32  # side of column `signature`
@@ -112,6 +113,22 @@ def size_of(box: Box, is_face: bool, window_height: float, picture_height: float
     if height >= WHOLE_HEIGHT * picture_height:
         return "close-up"
     return "medium" if FIGURE_IN_REGION * height / window_height >= FIGURE_MEDIUM else "wide"
+
+
+def is_size_sure(box: Box, is_face: bool, window_height: float, picture_height: float) -> bool:
+    """Whether `size_of` may be said in a caption: a region is now a whole figure, now its head.
+
+    Parameters are those of `size_of`. Sure are faces, regions as high as the picture, and those so
+    small in their window that the figure is, at most, a small one.
+
+    Examples
+    --------
+    >>> is_size_sure((0, 0, 20, 100), False, 200, 400), is_size_sure((0, 0, 9, 20), False, 200, 400)
+    (False, True)
+    """
+    height = box[3] - box[1]
+    is_whole = height >= WHOLE_HEIGHT * picture_height
+    return is_face or is_whole or FIGURE_MOST * height / window_height < FIGURE_MEDIUM
 
 
 def share_inside(box: Box, area: Box) -> float:

@@ -54,8 +54,10 @@ class Words:
         return text
 
 
-def crop_caption(text: str | None, words: Words, shot_size: str) -> str:
+def crop_caption(text: str | None, words: Words, shot_size: str | None) -> str:
     """Fit a frame's caption to a crop of it: the crop's own size, the trigger for certain.
+
+    Without a size (None) no framing is said, for the frame's own is not the crop's.
 
     Examples
     --------
@@ -64,16 +66,24 @@ def crop_caption(text: str | None, words: Words, shot_size: str) -> str:
     'bunny character in a green place, close-up, day'
     >>> crop_caption(None, bunny, "medium")
     'bunny character, medium shot'
+    >>> crop_caption("bunny character in a green place, wide shot, day", bunny, None)
+    'bunny character in a green place, day'
     """
-    size = name_size(shot_size)
+    size = name_size(shot_size) if shot_size else ""
     if not text:
-        return f"{words.subject}, {size}"
-    fitted, count = SIZE_WORDS.subn(size, text, count=1)
+        return f"{words.subject}, {size}".strip(", ")
+    fitted, count = SIZE_WORDS.subn(size, text, count=1) if size else (_without_size(text), 1)
     if not count:
         fitted = f"{fitted}, {size}"
     if words.trigger.lower() not in fitted.lower():
         fitted = f"{words.subject}, {fitted}"
     return fitted
+
+
+def _without_size(text: str) -> str:
+    """The caption without words of framing and without the comma before or after them."""
+    clauses = (SIZE_WORDS.sub("", clause).strip() for clause in text.split(","))
+    return re.sub(r"^of ", "", ", ".join(clause for clause in clauses if clause))
 
 
 def name_size(shot_size: str) -> str:
