@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bunny.timecode import from_timecode, timecode_of, to_timecode
 from bunny.video import probe
-from bunny.video.timecode import from_timecode, timecode_of, to_timecode
 
 NTSC, NTSC_FAST, NTSC_FILM = Fraction(30000, 1001), Fraction(60000, 1001), Fraction(24000, 1001)
 
