@@ -5,8 +5,9 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import unquote
 
-SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "DATABASE_URL")
 MIN_SECRET_LENGTH = 6  # shorter values would blot out ordinary words
 JSON_FIELDS = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
@@ -34,11 +35,25 @@ class RedactingFilter(logging.Filter):
 
 
 def redact(text: str) -> str:
-    """Replace every secret value of the environment in `text` by `<NAME>`."""
+    """Replace every secret value of the environment in `text` by `<NAME>`.
+
+    Of an address with a password the password is secret by itself too, as it stands there and as
+    it reads.
+    """
     for name, value in os.environ.items():
-        if len(value) >= MIN_SECRET_LENGTH and any(w in name.upper() for w in SECRET_WORDS):
-            text = text.replace(value, f"<{name}>")
+        if any(w in name.upper() for w in SECRET_WORDS):
+            for secret in (value, *_passwords(value)):
+                if len(secret) >= MIN_SECRET_LENGTH:
+                    text = text.replace(secret, f"<{name}>")
     return text
+
+
+def _passwords(value: str) -> list[str]:
+    """Passwords of an address `scheme://user:password@host/...`, if the value is one."""
+    _, sign, rest = value.partition("://")
+    user, at, _ = rest.rpartition("@")
+    password = user.partition(":")[2]
+    return [password, unquote(password)] if sign and at and password else []
 
 
 def configure(folder: Path | None, *, is_verbose: bool = False) -> Path | None:

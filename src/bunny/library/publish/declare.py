@@ -1,0 +1,221 @@
+"""Which tables stand in the database: columns with their Postgres types, keys, comments.
+
+Each of the film's tables is one table there, of the same name, with `film_id` in front. Two more
+have the form that dashboards of image libraries read: `shots` and `training_feedback`; and one is
+for writing: `review_event`. `bunny_schema` says which version of all this a database holds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+
+import polars as pl
+
+from bunny.table import schema
+
+VERSION = 1  # raise it when a column changes its type or a table its key
+MARK = "Diffusion Bunny: "  # comments of our tables begin so; others are never touched
+SHOTS = "shots"
+TRAINING_FEEDBACK = "training_feedback"
+REVIEW_EVENT = "review_event"
+ROWS_OF_OWN = (SHOTS, TRAINING_FEEDBACK)  # of another form here than among the film's tables
+MAX_TEXT = 4000  # characters of a comment
+DASHBOARD_KINDS = ("comment", "approve")
+
+# Names as `format_type` of Postgres gives them. UInt64 has no equal: numbers above 2^63 would turn
+# negative as bigint.
+_TYPE: dict[type[pl.DataType], str] = {
+    pl.String: "text",
+    pl.Categorical: "text",
+    pl.Enum: "text",
+    pl.Boolean: "boolean",
+    pl.Int8: "smallint",
+    pl.UInt8: "smallint",
+    pl.Int16: "smallint",
+    pl.UInt16: "integer",
+    pl.Int32: "integer",
+    pl.UInt32: "bigint",
+    pl.Int64: "bigint",
+    pl.UInt64: "numeric(20,0)",
+    pl.Float32: "real",
+    pl.Float64: "double precision",
+    pl.Struct: "jsonb",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column; `rule` follows its type in SQL, e.g. NOT NULL."""
+
+    name: str
+    type: str
+    comment: str = ""
+    rule: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One table of the database. `links` are (column, table referred to, what a delete does)."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    comment: str
+    links: tuple[tuple[str, str, str], ...] = ()
+    indexes: tuple[str, ...] = ("film_id",)  # columns of one index each
+
+    def names(self) -> list[str]:
+        """Names of the columns in order."""
+        return [column.name for column in self.columns]
+
+
+def postgres_type(dtype: pl.DataType) -> str:
+    """Postgres type that holds every value of a Polars type.
+
+    Parameters
+    ----------
+    dtype : pl.DataType
+        Arrays and lists of plain types become arrays, structs and lists of structs jsonb.
+
+    Raises
+    ------
+    TypeError
+        If there is no such type declared here.
+    """
+    base = dtype.base_type()
+    if base in (pl.Array, pl.List):
+        inner = postgres_type(dtype.inner)
+        return "jsonb" if inner == "jsonb" or inner.endswith("]") else f"{inner}[]"
+    if base in _TYPE:
+        return _TYPE[base]
+    raise TypeError(f"no Postgres type declared for {dtype}; add it to library.publish.declare")
+
+
+def film_target(name: str) -> Target:
+    """The table of the database for one of the film's tables, keyed by film and its own key."""
+    declared = schema.TABLE[name]
+    columns = [
+        Column(name=column, type=_column_type(name, column, spec.dtype))
+        for column, spec in declared.columns().items()
+        if column != "film_id"
+    ]
+    key = [column for column in declared.primary_key() if column != "film_id"]
+    comment = (declared.__doc__ or name).strip().splitlines()[0]
+    return Target(
+        name=name,
+        columns=(Column(name="film_id", type="text", rule="NOT NULL"), *columns),
+        key=("film_id", *key),
+        comment=comment,
+        indexes=(),  # the key begins with film_id
+    )
+
+
+def _column_type(table: str, column: str, dtype: pl.DataType) -> str:
+    if column in schema.VECTOR.get(table, ()):
+        return "real[]"
+    return "jsonb" if column.endswith("_json") else postgres_type(dtype)
+
+
+SHOTS_TARGET = Target(
+    name=SHOTS,
+    key=("id",),
+    comment="one item of the library: a shot (scene) or a figure in a shot (character)",
+    columns=(
+        Column(name="id", type="uuid", comment="made of film and place in it: the same every time"),
+        Column(name="shot_id", type="text", comment="asset_id of the shot that it is in"),
+        Column(name="keyframe_path", type="text", comment="in the film's folder; null: none"),
+        Column(name="frame_index", type="bigint", comment="of that picture, 0-based"),
+        Column(
+            name="cluster_type",
+            type="text",
+            comment="what it is grouped as; noise: it is in no cluster",
+            rule="CHECK (cluster_type IN ('scene', 'character', 'noise'))",
+        ),
+        Column(name="cluster_id", type="text", comment="after corrections; null: noise"),
+        Column(name="similarity_score", type="real", comment="cosine to the cluster's centroid"),
+        Column(name="timestamp", type="double precision", comment="seconds of the film"),
+        Column(name="film_id", type="text", rule="NOT NULL"),
+        Column(name="asset_id", type="text", comment="as in table asset, which knows more"),
+        Column(name="level", type="text", comment="scene or character, of noise too"),
+        Column(name="name", type="text", comment="what people call the cluster"),
+        Column(name="start_s", type="double precision", comment="where it begins in the film"),
+        Column(name="end_s", type="double precision"),
+        Column(
+            name="boxes",
+            type="double precision[]",
+            comment="of a figure: time_s, x0, y0, x1, y1 a view, shares of the film's picture",
+        ),
+    ),
+)
+
+TRAINING_FEEDBACK_TARGET = Target(
+    name=TRAINING_FEEDBACK,
+    key=("id",),
+    comment="pairs that people's corrections say are alike (1) or not (0)",
+    links=(("anchor_id", SHOTS, "CASCADE"), ("positive_id", SHOTS, "CASCADE")),
+    indexes=("film_id", "anchor_id", "positive_id"),
+    columns=(
+        Column(name="id", type="uuid"),
+        Column(name="anchor_id", type="uuid", comment="shots.id"),
+        Column(name="positive_id", type="uuid", comment="shots.id compared with it"),
+        Column(name="label", type="smallint", rule="CHECK (label IN (0, 1))"),
+        Column(name="film_id", type="text", rule="NOT NULL"),
+        Column(name="anchor_asset_id", type="text"),
+        Column(name="positive_asset_id", type="text"),
+        Column(name="level", type="text"),
+        Column(name="event_id", type="text", comment="the correction that says so"),
+    ),
+)
+
+REVIEW_EVENT_TARGET = Target(
+    name=REVIEW_EVENT,
+    key=("event_id",),
+    comment=(
+        "what people said. Dashboards write comments and approvals: INSERT INTO review_event "
+        "(film_id, item_id, kind, text) VALUES ('<film_id>', '<shots.id>', 'comment', 'too dark')"
+    ),
+    links=(("item_id", SHOTS, "SET NULL"),),
+    indexes=("film_id", "item_id"),
+    columns=(
+        Column(name="event_id", type="uuid", rule="DEFAULT gen_random_uuid()"),
+        Column(name="film_id", type="text", rule="NOT NULL"),
+        Column(name="item_id", type="uuid", comment="shots.id it is about; null: more, see event"),
+        Column(name="kind", type="text", rule="NOT NULL", comment="dashboards: comment or approve"),
+        Column(
+            name="text",
+            type="text",
+            rule=f"CHECK (origin <> 'database' OR char_length(text) <= {MAX_TEXT})",
+        ),
+        Column(
+            name="reason",
+            type="text",
+            rule=f"CHECK (origin <> 'database' OR char_length(reason) <= {MAX_TEXT})",
+        ),
+        Column(name="created_by", type="text", rule="NOT NULL DEFAULT {me}"),
+        Column(name="user_name", type="text", rule="DEFAULT {my_name}"),
+        Column(name="created_at", type="timestamp with time zone", rule="NOT NULL DEFAULT now()"),
+        Column(
+            name="origin",
+            type="text",
+            rule="NOT NULL DEFAULT 'database'",
+            comment="database: written by a dashboard; else by Diffusion Bunny (board, cli, …)",
+        ),
+        Column(
+            name="status",
+            type="text",
+            rule="NOT NULL DEFAULT 'new' CHECK (status IN ('new', 'taken', 'refused', 'pushed'))",
+            comment="new until `bunny publish` took or refused it; pushed: comes from there",
+        ),
+        Column(name="note", type="text", comment="why it was refused"),
+        Column(name="event", type="jsonb", comment="of a pushed one, all of it"),
+    ),
+)
+
+
+@cache
+def targets() -> Mapping[str, Target]:
+    """Every table of the database by name, those that others refer to first."""
+    own = [SHOTS_TARGET, TRAINING_FEEDBACK_TARGET]
+    film = [film_target(name) for name in schema.TABLE if name not in ROWS_OF_OWN]
+    return MappingProxyType({t.name: t for t in (*own, *film, REVIEW_EVENT_TARGET)})

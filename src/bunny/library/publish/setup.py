@@ -1,0 +1,180 @@
+"""Makes the tables, their links and comments; looks first, and changes only what differs."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bunny.error import UserError
+from bunny.library.publish import declare, rights
+from bunny.library.publish.connect import quote
+from bunny.library.publish.declare import Column, Target
+from bunny.library.publish.place import Place, Server, look, one, text
+
+STATE = "bunny_schema"
+STATE_COMMENT = "which version of its tables this schema holds"
+
+
+def prepare(cursor: Any, place: Place, targets: Mapping[str, Target]) -> Server:
+    """Bring the database's tables to what `targets` says, inside the caller's transaction.
+
+    Parameters
+    ----------
+    cursor : adbc_driver_manager.dbapi.Cursor
+    place : Place
+    targets : mapping
+        As of `declare.targets`.
+
+    Returns
+    -------
+    Server
+
+    Raises
+    ------
+    UserError
+        If the server is too old, its tables are of a newer version, one of their names is taken by
+        a table of somebody else's, or a column has another type.
+    """
+    server = look(cursor, place)
+    _lock(cursor, place)
+    known = _known_columns(cursor, place)
+    state = _read_state(cursor, place, known)
+    wanted = _fingerprint(place, targets, server)
+    _check_owned(cursor, place, targets, known)
+    if state == wanted and all(_is_whole(t, known) for t in targets.values()):
+        return server
+    _make_schema(cursor, place)
+    for target in targets.values():
+        _make_table(cursor, place, target, known.get(target.name, {}), server)
+    for target in targets.values():
+        rights.grant(cursor, place, target.name, server)
+    _write_state(cursor, place, wanted, server)
+    return server
+
+
+def _lock(cursor: Any, place: Place) -> None:
+    """One publisher at a time; the others wait for the end of this transaction."""
+    key = int.from_bytes(hashlib.sha256(f"bunny/{place.schema}".encode()).digest()[:8], "big")
+    cursor.execute("SELECT pg_advisory_xact_lock($1)", (key - 2**63,))
+    cursor.fetchall()
+
+
+def _known_columns(cursor: Any, place: Place) -> dict[str, dict[str, str]]:
+    """Type of each column of each table of the schema."""
+    cursor.execute(
+        "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod) "
+        "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+        "WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')",
+        (place.schema,),
+    )
+    known: dict[str, dict[str, str]] = {}
+    for table, column, kind in cursor.fetchall():
+        known.setdefault(table, {})[column] = kind
+    return known
+
+
+def _read_state(cursor: Any, place: Place, known: Mapping) -> str | None:
+    """Fingerprint of what was last made here; refuses what a newer version made."""
+    if not {"version", "fingerprint"} <= known.get(STATE, {}).keys():
+        return None
+    cursor.execute(f"SELECT version, fingerprint FROM {place.table(STATE)}")
+    rows = cursor.fetchall()
+    version = max((row[0] for row in rows), default=0)
+    if version > declare.VERSION:
+        raise UserError(
+            f"database: expected tables of version {declare.VERSION} or older in schema "
+            f"{place.schema}, they are of version {version}; update Diffusion Bunny or set "
+            "publish.schema_name to another schema"
+        )
+    return rows[0][1] if rows else None
+
+
+def _check_owned(cursor: Any, place: Place, targets: Mapping[str, Target], known: Mapping) -> None:
+    """Refuse to write into tables that somebody else made."""
+    cursor.execute(
+        "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = $1 AND "
+        "starts_with(coalesce(obj_description(c.oid, 'pg_class'), ''), $2)",
+        (place.schema, declare.MARK),
+    )
+    ours = {row[0] for row in cursor.fetchall()}
+    foreign = sorted((targets.keys() | {STATE}) & known.keys() - ours)
+    if foreign:
+        raise UserError(
+            f"database: expected no table {place.schema}.{foreign[0]} of anybody else's, there is "
+            "one (its comment does not say it is ours); set publish.schema_name to another schema"
+        )
+
+
+def _is_whole(target: Target, known: Mapping[str, Mapping[str, str]]) -> bool:
+    have = known.get(target.name, {})
+    return all(have.get(column.name) == column.type for column in target.columns)
+
+
+def _make_schema(cursor: Any, place: Place) -> None:
+    """Not `IF NOT EXISTS` alone, which wants the right to create even when it does nothing."""
+    if not one(cursor, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", place.schema):
+        cursor.execute(f"CREATE SCHEMA {quote(place.schema)}")
+
+
+def _make_table(
+    cursor: Any, place: Place, target: Target, have: Mapping[str, str], server: Server
+) -> None:
+    """Create a table or add the columns that it lacks."""
+    for column in target.columns:
+        if column.name in have and have[column.name] != column.type:
+            raise UserError(
+                f"database: expected {place.schema}.{target.name}.{column.name} to be "
+                f"{column.type}, it is {have[column.name]}; drop that table, publishing makes it "
+                "again, or set publish.schema_name to another schema"
+            )
+    name = place.table(target.name)
+    if not have:
+        parts = [_column(column, server) for column in target.columns]
+        parts.append(f"PRIMARY KEY ({', '.join(map(quote, target.key))})")
+        parts += [
+            f"FOREIGN KEY ({quote(column)}) REFERENCES {place.table(other)} "
+            f"ON DELETE {on_delete} DEFERRABLE INITIALLY DEFERRED"
+            for column, other, on_delete in target.links
+        ]
+        cursor.execute(f"CREATE TABLE {name} ({', '.join(parts)})")
+        for column in target.indexes:
+            cursor.execute(f"CREATE INDEX ON {name} ({quote(column)})")
+    else:
+        for column in target.columns:
+            if column.name not in have:
+                cursor.execute(f"ALTER TABLE {name} ADD COLUMN {_column(column, server)}")
+    cursor.execute(f"COMMENT ON TABLE {name} IS {text(declare.MARK + target.comment)}")
+    for column in target.columns:
+        if column.comment:
+            comment = text(column.comment)
+            cursor.execute(f"COMMENT ON COLUMN {name}.{quote(column.name)} IS {comment}")
+
+
+def _column(column: Column, server: Server) -> str:
+    rule = column.rule.replace("{me}", rights.me(server)).replace(
+        "{my_name}", rights.my_name(server)
+    )
+    return f"{quote(column.name)} {column.type} {rule}".rstrip()
+
+
+def _fingerprint(place: Place, targets: Mapping[str, Target], server: Server) -> str:
+    """What tables and rights are made of; the same: nothing is to be made."""
+    parts = [
+        declare.VERSION,
+        repr(place),
+        repr(server),
+        rights.INSERTABLE,
+        [*map(repr, targets.values())],
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _write_state(cursor: Any, place: Place, fingerprint: str, server: Server) -> None:
+    name = place.table(STATE)
+    cursor.execute(f"CREATE TABLE IF NOT EXISTS {name} (version integer, fingerprint text)")
+    cursor.execute(f"COMMENT ON TABLE {name} IS {text(declare.MARK + STATE_COMMENT)}")
+    rights.grant(cursor, place, STATE, server)
+    cursor.execute(f"DELETE FROM {name}")
+    cursor.execute(f"INSERT INTO {name} VALUES ($1, $2)", (declare.VERSION, fingerprint))
