@@ -1,0 +1,209 @@
+"""What people said of items, as arrays: the ground that everything here learns from and judges by.
+
+Vectors of different models, and of scenes and characters, are never compared; each pair of level
+and model is learned alone. What the machine would say without a person's word is `start`: the
+machine's cluster, under the name and after the mergers that people gave it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+NOBODY = -1  # noise bucket, nothing said, or no group
+TELLING = ("assign", "approve", "split")  # events that say where an item is
+
+Key = tuple[str, str]  # level, model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Items:
+    """n items of one level and model; numbers of clusters index `clusters`."""
+
+    asset_id: tuple[str, ...]
+    vector: np.ndarray  # (n, d) float32, unit length
+    clusters: tuple[str, ...]
+    start: np.ndarray  # (n,) int64; `NOBODY`: the noise bucket
+    said: np.ndarray  # (n,) int64; where a person said it is; `NOBODY`: nobody did
+    group: np.ndarray  # (n,) int64; said items of one group are held out together
+    barred: np.ndarray  # (n, c) bool; a person said it is not there
+    is_fixed: np.ndarray  # (n,) bool; a person spoke of it: never moved by what is learned
+
+    @property
+    def is_said(self) -> np.ndarray:
+        """(n,) bool; items that a person placed."""
+        return self.said != NOBODY
+
+
+def collect(
+    asset: pl.DataFrame,
+    vectors: pl.DataFrame | Sequence[pl.DataFrame],
+    feedback: pl.DataFrame | None = None,
+) -> dict[Key, Items]:
+    """Bring tables into arrays, one set for each level and model.
+
+    Parameters
+    ----------
+    asset : pl.DataFrame
+        Table asset, after corrections.
+    vectors : pl.DataFrame or sequence of them
+        `asset_id`, `model`, `vector` (unit length; trailing zeros may fill it up): tables
+        shot_vector and figure_vector.
+    feedback : pl.DataFrame, optional
+        Table feedback; without it every placed item is a group of its own.
+
+    Returns
+    -------
+    dict of (level, model) to Items
+        In order of the keys; items in order of `asset_id`.
+
+    Notes
+    -----
+    A person placed an item who assigned, approved or split it off, not undone: table asset then
+    has doubt 0. A rejection alone says only where it is not, a merger or a name speaks of clusters,
+    and what was propagated came by likeness: none of these places an item. Groups: items of one
+    event belong together, and items of one shot and cluster, and what hangs together by these.
+    """
+    frames = [vectors] if isinstance(vectors, pl.DataFrame) else list(vectors)
+    told = _told(asset, feedback)
+    found: dict[Key, Items] = {}
+    for frame in frames:
+        for model in sorted(frame["model"].unique().to_list()):
+            own = frame.filter(pl.col("model") == model).select("asset_id", "vector")
+            rows = told.join(own, on="asset_id", how="inner").sort("asset_id")
+            for level in sorted(rows["level"].unique().to_list()):
+                found[level, model] = _items(rows.filter(pl.col("level") == level))
+    return dict(sorted(found.items()))
+
+
+def groups(event_id: Sequence[str], place: Sequence[object]) -> np.ndarray:
+    """Number what hangs together by a common event or a common place.
+
+    Parameters
+    ----------
+    event_id, place : sequences of length n
+
+    Returns
+    -------
+    np.ndarray, shape (n,), int64
+        From 0 in order of first appearance.
+
+    Examples
+    --------
+    >>> groups(["a", "a", "b", "c"], [1, 2, 2, 3]).tolist()
+    [0, 0, 0, 1]
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n = len(event_id)
+    if n == 0:
+        return np.zeros(0, np.int64)
+    events = np.unique(np.asarray(event_id, dtype=str), return_inverse=True)[1]
+    places = np.unique(np.asarray([str(p) for p in place]), return_inverse=True)[1]
+    rows = np.concatenate([np.arange(n), np.arange(n)])
+    columns = n + np.concatenate([events, events.max() + 1 + places])
+    size = int(columns.max()) + 1
+    graph = coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=(size, size))
+    number = connected_components(graph, directed=False)[1][:n]
+    first = {int(v): i for i, v in reversed(list(enumerate(number)))}
+    order = {v: i for i, v in enumerate(sorted(first, key=first.__getitem__))}
+    return np.array([order[int(v)] for v in number], np.int64)
+
+
+def _told(asset: pl.DataFrame, feedback: pl.DataFrame | None) -> pl.DataFrame:
+    """Assets with `is_fixed`, `is_moved` and `event_id`, the event that placed each, or null."""
+    is_said = (pl.col("source").cast(pl.String) == "person") & (pl.col("doubt") <= 0)
+    rows = asset.with_columns(
+        pl.col("level").cast(pl.String), (is_said | pl.col("is_approved")).alias("is_fixed")
+    )
+    if feedback is None:
+        return rows.with_columns(
+            pl.when("is_fixed").then("asset_id").alias("event_id"),
+            (pl.col("is_fixed") & ~pl.col("is_approved")).alias("is_moved"),
+        )
+    is_telling = pl.col("kind").cast(pl.String).is_in(TELLING)
+    last = (
+        feedback.filter(~pl.col("is_undone"), is_telling, pl.col("origin") != "propagated")
+        .sort("time", "event_id")
+        .select("event_id", pl.col("kind").cast(pl.String), asset_id="asset_ids")
+        .explode("asset_id")
+        .drop_nulls("asset_id")
+        .group_by("asset_id", maintain_order=True)
+        .agg(pl.col("event_id").last(), is_moved=(pl.col("kind") != "approve").any())
+    )
+    return rows.join(last, on="asset_id", how="left", maintain_order="left").with_columns(
+        pl.when("is_fixed").then("event_id").alias("event_id"),
+        pl.col("is_moved").fill_null(value=False),
+    )
+
+
+def _items(rows: pl.DataFrame) -> Items:
+    """Arrays of the rows of one level and model."""
+    home = _home(rows)
+    start_id = [home.get(m) for m in rows["machine_cluster_id"].to_list()]
+    said_id = [
+        c if e is not None else None for c, e in rows.select("cluster_id", "event_id").iter_rows()
+    ]
+    clusters = tuple(sorted({c for c in (*start_id, *said_id) if c is not None}))
+    number = {c: i for i, c in enumerate(clusters)}
+    said = np.array([number.get(c, NOBODY) for c in said_id], np.int64)
+    barred = np.zeros((rows.height, len(clusters)), bool)
+    for i, gone in enumerate(rows["rejected_from"].to_list()):
+        barred[i, [number[c] for c in gone or () if c in number]] = True
+    barred[said != NOBODY, said[said != NOBODY]] = False
+    group = np.full(rows.height, NOBODY, np.int64)
+    placed = rows.filter(pl.Series(said != NOBODY))
+    where = list(zip(placed["shot_index"], placed["cluster_id"], strict=True))
+    group[said != NOBODY] = groups(placed["event_id"].to_list(), where)
+    return Items(
+        asset_id=tuple(rows["asset_id"].to_list()),
+        vector=_vectors(rows["vector"]),
+        clusters=clusters,
+        start=np.array([number.get(c, NOBODY) for c in start_id], np.int64),
+        said=said,
+        group=group,
+        barred=barred,
+        is_fixed=rows["is_fixed"].to_numpy().astype(bool),
+    )
+
+
+def _home(rows: pl.DataFrame) -> dict[str | None, str]:
+    """Which cluster a machine's cluster is today: where most of its members are that follow it.
+
+    Those that a person moved do not follow, nor those that were learned to be elsewhere. A cluster
+    that nobody follows is still called as the machine called it: what was said of its members one
+    by one must not stand for what the machine would say.
+    """
+    known = rows.filter(pl.col("machine_cluster_id").is_not_null())
+    found = {machine: machine for machine in known["machine_cluster_id"].to_list()}
+    follows = ~pl.col("is_moved") & (pl.col("source").cast(pl.String) != "learned")
+    counts = (
+        known.filter(follows)
+        .drop_nulls("cluster_id")
+        .group_by("machine_cluster_id", "cluster_id")
+        .len()
+        .sort(["machine_cluster_id", "len", "cluster_id"], descending=[False, True, False])
+        .unique("machine_cluster_id", keep="first", maintain_order=True)
+    )
+    return found | dict(counts.select("machine_cluster_id", "cluster_id").iter_rows())
+
+
+def _vectors(column: pl.Series) -> np.ndarray:
+    """(n, d) unit vectors without the zeros that fill all of them up."""
+    if not len(column):
+        return np.zeros((0, 1), np.float32)
+    is_array = isinstance(column.dtype, pl.Array)
+    matrix = np.array(column.to_numpy() if is_array else column.to_list(), np.float32)
+    used = np.flatnonzero(np.abs(matrix).max(axis=0))
+    matrix = matrix[:, : int(used[-1]) + 1 if len(used) else 1]
+    return unit(matrix)
+
+
+def unit(vector: np.ndarray) -> np.ndarray:
+    """Scale rows (n, d) to length 1; rows of zeros stay."""
+    length = np.linalg.norm(vector, axis=-1, keepdims=True)
+    return (vector / np.maximum(length, 1e-12)).astype(np.float32)

@@ -1,0 +1,135 @@
+"""The ways to use corrections, each a map of vectors and a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bunny.review.learn import adapter, correlation, place, space, triplet
+from bunny.review.learn.item import Items
+
+NONE = "none"
+METHODS = ("threshold", "triplet", "correlation")
+WORDS = {
+    NONE: "none",
+    "threshold": "thresholds",
+    "triplet": "triplet adapter",
+    "correlation": "correlation",
+}
+INNER_PARTS = 3  # into which known groups are dealt to set thresholds
+
+Map = Callable[[Items, np.ndarray], space.Space]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """What is used on items: where they are compared, and the thresholds there."""
+
+    method: str
+    space: space.Space
+    rule: place.Rule
+
+
+def mapper(method: str, training: adapter.Training) -> Map:
+    """The function that learns a method's map from items and which of them are known.
+
+    Raises
+    ------
+    ValueError
+        If there is no such method.
+    """
+    if method in (NONE, "threshold"):
+        return lambda items, is_known: space.identity(items.vector.shape[1])
+    if method == "triplet":
+        return lambda items, is_known: adapter.train(items, is_known, training)
+    if method == "correlation":
+        return correlation.fit
+    raise ValueError(f"expected one of {', '.join(METHODS)}, got {method}")
+
+
+def learn(items: Items, is_known: np.ndarray, method: str, training: adapter.Training) -> Learned:
+    """Learn a map from known items, and thresholds from known items that were held out.
+
+    Parameters
+    ----------
+    items : Items
+    is_known : np.ndarray, shape (n,), bool
+    method : str
+    training : adapter.Training
+
+    Notes
+    -----
+    Thresholds are set on scores by maps that did not see the item's group, since a map flatters
+    what it was learned on.
+    """
+    make = mapper(method, training)
+    if method == NONE:
+        return Learned(method=method, space=make(items, is_known), rule=place.Rule())
+    rows, scores = held_scores(items, is_known, make, training.seed)
+    rule = place.calibrate(scores, items.start[rows], items.barred[rows], items.said[rows])
+    return Learned(method=method, space=make(items, is_known), rule=rule)
+
+
+def held_scores(
+    items: Items, is_known: np.ndarray, make: Map, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Score known items as if nobody had spoken of their group.
+
+    Returns
+    -------
+    rows : np.ndarray, shape (m,), int64
+    scores : np.ndarray, shape (m, c), float32
+    """
+    rows = np.flatnonzero(is_known)
+    scores = np.full((len(rows), len(items.clusters)), -1, np.float32)
+    for held in deal(items.group[rows], INNER_PARTS, seed):
+        kept = is_known.copy()
+        kept[rows[held]] = False
+        mapped = make(items, kept).apply(items.vector)
+        scores[held] = score(items, mapped, kept, rows[held])
+    return rows, scores
+
+
+def score(items: Items, mapped: np.ndarray, is_known: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Scores (m, c) of items in a space; see `place.score`."""
+    where = triplet.member(items, is_known)
+    return place.score(mapped, where, is_known, len(items.clusters), rows)
+
+
+def predict(
+    learned: Learned, items: Items, is_known: np.ndarray, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where items go; see `place.decide`."""
+    scores = score(items, learned.space.apply(items.vector), is_known, rows)
+    return place.decide(scores, items.start[rows], items.barred[rows], learned.rule)
+
+
+def deal(group: np.ndarray, parts: int, seed: int) -> list[np.ndarray]:
+    """Deal groups out into parts of about equal size, the largest first; ties by chance.
+
+    Parameters
+    ----------
+    group : np.ndarray, shape (n,), int
+    parts : int
+    seed : int
+
+    Returns
+    -------
+    list of np.ndarray
+        Indices into `group`; at most `parts`, none empty, a group in one of them.
+
+    Examples
+    --------
+    >>> [part.tolist() for part in deal(np.array([5, 5, 5, 7, 8]), 2, 0)]
+    [[0, 1, 2], [3, 4]]
+    """
+    names, number, size = np.unique(group, return_inverse=True, return_counts=True)
+    chance = np.random.default_rng(seed).permutation(len(names))
+    load, part = np.zeros(max(1, parts)), np.zeros(len(names), np.int64)
+    for one in np.lexsort((chance, -size)):
+        part[one] = int(np.argmin(load))
+        load[part[one]] += size[one]
+    found = [np.flatnonzero(part[number] == k) for k in range(max(1, parts))]
+    return [rows for rows in found if len(rows)]

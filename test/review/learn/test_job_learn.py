@@ -1,0 +1,183 @@
+"""`bunny learn` on tables built here: learned, used by stage review, taken back."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from bunny import job_learn, workspace
+from bunny.cli import app
+from bunny.config import Config
+from bunny.error import UserError
+from bunny.review import log, make
+from bunny.review.learn import history, version
+from bunny.review.state import State
+from bunny.stage.review import Review
+from bunny.table import store
+from bunny.view import plot_learn
+
+NUM = 120
+QUICK = ("review.learn_method=correlation",)
+
+
+@pytest.fixture
+def film(tmp_path, monkeypatch, built):
+    """A film of its own for each test; where its shots belong; which are in a wrong cluster."""
+    root, truth, wrong = built
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return workspace.find(tmp_path, "data")[0], truth, wrong
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory, lit):
+    """A film of 120 shots in four places; every sixth is in the wrong cluster."""
+    root = tmp_path_factory.mktemp("film")
+    path = root / "film.mp4"
+    path.write_bytes(b"film")
+    space = workspace.create(root, "data", path, None)
+    vector, who = lit(n=NUM)
+    wrong = np.arange(NUM) % 6 == 0
+    place = np.where(wrong, (who + 1) % 4, who)
+    ids = [f"{space.film_id}-{k:08d}" for k in range(NUM)]
+    tables = {
+        "film": [
+            {
+                "film_id": space.film_id, "path": "film.mp4", "content_hash": "0" * 64,
+                "container": "mp4", "codec": "h264", "pixel_format": "yuv420p", "width_px": 64,
+                "height_px": 36, "frame_rate_num": 25, "frame_rate_den": 1, "time_base_num": 1,
+                "time_base_den": 25, "start_s": 0.0, "duration_s": 120.0, "num_frames": 25 * NUM,
+                "rotation_deg": 0, "is_mirrored": False, "is_interlaced": False,
+                "num_frames_failed": 0, "stream_index": 0, "has_audio": False, "decoder": "av",
+            }
+        ],
+        "shot": [
+            {
+                "film_id": space.film_id, "shot_index": k, "first_frame_index": 25 * k,
+                "end_frame_index": 25 * k + 25, "start_s": float(k), "end_s": k + 1.0,
+                "start_pts": k, "end_pts": k + 1, "transition_in": "cut", "motion": 0.0,
+                "kind": "static",
+            }
+            for k in range(NUM)
+        ],
+        "frame": [
+            {
+                "frame_id": ids[k], "film_id": space.film_id, "shot_index": k,
+                "frame_index": 25 * k + 5, "pts": k, "time_base_num": 1, "time_base_den": 1,
+                "timestamp_s": k + 0.2, "width_px": 64, "height_px": 36, "reason": "shot-median",
+            }
+            for k in range(NUM)
+        ],
+        "embedding": [
+            {"frame_id": ids[k], "model": "layout", "vector": vector[k]} for k in range(NUM)
+        ],
+        "cluster": [
+            {
+                "item_id": ids[k], "level": "scene", "shot_index": k,
+                "cluster_id": f"scene-{place[k]:03d}", "scene_id": f"scene-{place[k]:03d}",
+                "similarity": 0.9, "is_noise": False,
+            }
+            for k in range(NUM)
+        ],
+    }  # fmt: skip
+    for name in (*Review.reads, "extra_frame"):
+        store.write(space.table, name, store.from_rows(name, tables.get(name, [])))
+    review(space)
+    return root, [f"scene-{k:03d}" for k in who], wrong
+
+
+def review(space):
+    return Review(Config(), space.root, space.root).execute()
+
+
+def say(space, truth, rows):
+    """A person puts items right, one by one."""
+    state = State.of(store.read(space.table, "asset"))
+    ids = store.read(space.table, "asset").sort("shot_index")["asset_id"].to_list()
+    for row in rows:
+        one, place = ids[row], truth[row]
+        act = make.approve if state.cluster_of(one) == place else make.assign
+        event = act(state, [one], place, user="mia")
+        state.apply(event)
+        log.append(space.root, [event])
+
+
+def where(space):
+    asset = store.read(space.table, "asset").sort("shot_index")
+    return asset["cluster_id"].to_list(), asset["source"].cast(str).to_list()
+
+
+def test_learned_used_and_taken_back(film):
+    space, truth, wrong = film
+    say(space, truth, range(72))
+    done = job_learn.learn(None, None, QUICK)
+    assert (done.num_corrections, done.version, done.in_use) == (72, 1, 1)
+    assert "version 1 deployed" in done.to_text()
+    assert "scenes (layout): on 72 held-out items in 72 groups" in done.to_text()
+    part = json.loads(done.to_json())["parts"][0]
+    assert part["best"] == "correlation"
+
+    before = where(space)[0]
+    review(space)
+    after, source = where(space)
+    right = [sum(p == t for p, t in zip(w[72:], truth[72:], strict=True)) for w in (before, after)]
+    assert right[0] == NUM - 72 - wrong[72:].sum()
+    assert right[1] > right[0]
+    assert source[72:].count("learned") >= right[1] - right[0]
+    assert "learned" not in source[:72]
+
+    again = job_learn.learn(None, None, QUICK)  # the tables now hold what version 1 moved
+    assert json.loads(again.to_json())["parts"] == json.loads(done.to_json())["parts"]
+
+    assert job_learn.roll_back(None).in_use == 1
+    assert job_learn.roll_back(None).in_use == 0
+    review(space)
+    assert "learned" not in where(space)[1]
+    with pytest.raises(UserError, match="--to"):
+        job_learn.roll_back(None)
+
+
+def test_too_few_corrections(film):
+    space, truth, _ = film
+    say(space, truth, range(3))
+    with pytest.raises(UserError, match=r"expected 10 corrections .* got 3"):
+        job_learn.learn(None)
+    assert version.numbers(space.checkpoint) == []
+
+
+def test_not_better_not_deployed(film):
+    space, truth, wrong = film
+    say(space, truth, np.flatnonzero(~wrong)[:30].tolist())  # all were right before
+    done = job_learn.learn(None, None, QUICK)
+    assert (done.version, done.in_use) == (0, 0)
+    assert "nothing was better" in done.to_text()
+
+
+def test_the_command_line(film):
+    space, truth, _ = film
+    say(space, truth, range(72))
+    runner = CliRunner()
+    setting = ["--set", QUICK[0]]
+    assert "version 1 deployed" in runner.invoke(app, ["learn", *setting]).output
+    listed = runner.invoke(app, ["learn", "--list"]).output
+    assert "version 1 is in use" in listed
+    assert "correlation" in listed
+    assert "nothing learned" in runner.invoke(app, ["learn", "--rollback"]).output
+    assert "version 1" in runner.invoke(app, ["learn", "--rollback", "--to", "1"]).output
+    assert version.current(space.checkpoint) == 1
+    assert isinstance(runner.invoke(app, ["learn", "--list", "--to", "1"]).exception, UserError)
+    assert isinstance(runner.invoke(app, ["learn", "--to", "9"]).exception, UserError)
+
+
+def test_table_and_plot_for_the_notebook(film):
+    space, truth, _ = film
+    nothing = plot_learn.plot_methods(history.read_trials(space.checkpoint))
+    assert "bunny learn" in nothing.layers[0].geom.aes_params["label"]
+    say(space, truth, range(72))
+    job_learn.learn(None, None, QUICK)
+    trial = history.read_trials(space.checkpoint)
+    assert trial["method"].to_list() == ["none", "correlation"]
+    assert trial["is_best"].to_list() == [False, True]
+    assert plot_learn.plot_methods(trial).labels.title == "Does what was learned help?"

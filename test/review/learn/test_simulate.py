@@ -1,0 +1,63 @@
+"""The simulated person: what a click costs and what it can bring."""
+
+import numpy as np
+import pytest
+
+from bunny.review.learn import simulate
+from bunny.review.learn.simulate import Library
+
+
+@pytest.fixture
+def fragments():
+    """Twenty of anna in two clusters of 12 and 8, twenty of bob; two of bob's lie with anna."""
+    rng = np.random.default_rng(0)
+    truth = np.repeat([0, 1], 20)
+    vector = np.eye(2)[truth] + 0.05 * rng.normal(size=(40, 2))
+    start = np.where(truth == 1, 2, np.where(np.arange(40) < 12, 0, 1))
+    start[-2:] = 0
+    return Library(vector=vector, start=start, truth=truth)
+
+
+def curve(library, order, way="none", shares=(0.0, 0.025, 0.05)):
+    return simulate.curve(library, order, way, shares=shares, held_out_share=0.25, seed=1)
+
+
+def test_a_fragment_is_right_for_nobody_until_it_is_named(fragments):
+    found = curve(fragments, "cluster")
+    # before: 12 of anna and 18 of bob; one click (1/40) joins the eight
+    assert found["library"].to_list()[:2] == pytest.approx([30 / 40, 38 / 40])
+    assert found["clicks"].to_list() == [0, 1, 2]
+
+
+def test_without_learning_a_click_mends_one_item(fragments):
+    found = curve(fragments, "random", shares=(0.0, 0.25, 0.5))
+    assert (np.diff(found["library"]) * 40 <= 10).all()
+    assert found["accuracy"].n_unique() == 1  # nobody clicks on held-out items
+
+
+def test_held_out_items_are_never_clicked(fragments):
+    found = curve(fragments, "doubt", shares=(0.0, 1.0))
+    assert found["clicks"].to_list() == [0, 30]
+
+
+def test_everything_named_and_clicked_is_right(fragments):
+    found = simulate.curve(fragments, "cluster", "none", shares=(1.0,), held_out_share=0.0)
+    assert found["library"].to_list() == [1.0]
+
+
+def test_learning_spreads_a_click(fragments):
+    start = np.where(np.arange(40) % 2, fragments.truth, -1)  # half of all lie in the noise bucket
+    half = Library(vector=fragments.vector, start=start, truth=fragments.truth)
+    found = curve(half, "random", "threshold", shares=(0.0, 0.3))
+    assert found["accuracy"][0] < 0.8
+    assert found["accuracy"][1] == 1
+
+
+def test_the_same_person_clicks_the_same(fragments):
+    one, again = (curve(fragments, "random") for _ in range(2))
+    assert one.equals(again)
+
+
+def test_unknown_orders_are_refused(fragments):
+    with pytest.raises(ValueError, match="sideways"):
+        curve(fragments, "sideways")
