@@ -61,6 +61,13 @@ def test_thresholds_the_wrong_way_round_are_refused():
         cluster.assign(_at(0), cluster.SceneThreshold(join=0.4, noise=0.5))
 
 
+def test_many_places_are_each_found_again():
+    vector = np.vstack([np.eye(40, dtype=np.float32)] * 2)
+    found = cluster.assign(vector, cluster.SceneThreshold(noise=-1))
+    assert found.cluster.tolist() == [*range(40), *range(40)]
+    assert found.similarity.tolist() == [1] * 80
+
+
 @given(st.lists(st.integers(0, 359), max_size=30))
 def test_clusters_are_numbered_in_order_without_gaps(degrees):
     found = cluster.assign(_at(*degrees) if degrees else np.empty((0, 2)))

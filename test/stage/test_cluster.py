@@ -18,7 +18,7 @@ def _place(seed):
     return cv2.resize(small, (320, 180), interpolation=cv2.INTER_CUBIC)
 
 
-def _film(folder, images, faces=(), labels=()):
+def _film(folder, images, faces=(), labels=(), regions=()):
     rows = []
     for i, image in enumerate(images):
         path = folder / "frame" / f"{i}.png"
@@ -31,7 +31,7 @@ def _film(folder, images, faces=(), labels=()):
                 "file": f"frame/{i}.png", "reason": "interval",
             }
         )  # fmt: skip
-    for name, table in (("frame", rows), ("face", faces), ("label", labels)):
+    for name, table in (("frame", rows), ("face", faces), ("label", labels), ("region", regions)):
         store.write(folder / "table", name, store.from_rows(name, table))
     source = {"film": "x", "content_hash": "c", "references": None, "reference_hash": ""}
     store.write_bytes(folder / "source.json", json.dumps(source).encode())
@@ -83,7 +83,72 @@ def test_a_moved_threshold_reads_no_picture(tmp_path):
 
 
 def test_a_film_without_frames(tmp_path):
-    assert _stage(_film(tmp_path, [])).execute().tables == {"cluster": 0, "embedding": 0}
+    assert _stage(_film(tmp_path, [])).execute().tables == {
+        "cluster": 0,
+        "embedding": 0,
+        "subject_vector": 0,
+        "stability": 0,
+    }
+
+
+def _region(region_id, track_id, box):
+    x0, y0, x1, y1 = box
+    return {
+        "region_id": region_id, "frame_id": region_id[:2], "shot_index": int(region_id[1]),
+        "candidate": "toon", "x0_px": x0, "y0_px": y0, "x1_px": x1, "y1_px": y1,
+        "similarity": 0.6, "margin": 0.2, "track_id": track_id, "model": "m",
+    }  # fmt: skip
+
+
+def test_a_drawn_figure_has_a_vector_of_its_own_whatever_is_around_it(tmp_path):
+    images = [_place(seed) for seed in (1, 2, 3)]
+    for image, seed in zip(images, (7, 7, 8), strict=True):
+        image[20:120, 30:130] = cv2.resize(_place(seed), (100, 100))
+    box = (30.0, 20.0, 130.0, 120.0)
+    regions = [_region(f"f{i}r", f"t{i}", box) for i in range(3)]
+    film = _film(tmp_path, [*images, None], regions=[*regions, _region("f3r", "t3", box)])
+    _stage(film).execute()
+    rows = store.read(film / "table", "subject_vector")
+    vector = dict(rows.drop_nulls("vector").select("subject_id", "vector").iter_rows())
+    one, same, other = (np.array(vector[f"f{i}r"]) for i in range(3))
+    assert one @ same > 0.999 and one @ other < 0.9
+    assert np.linalg.norm(one) == pytest.approx(1, abs=1e-5)
+    assert rows["error"].drop_nulls().to_list() == [
+        "expected a picture in frame/3.png, could not read it"
+    ]
+
+
+def test_another_name_opens_no_picture(tmp_path):
+    region = _region("f0r", "t0", (10.0, 10.0, 90.0, 90.0))
+    film = _film(tmp_path, [_place(1)], regions=[region])
+    _stage(film).execute()
+    before = store.read(film / "table", "subject_vector")
+    (film / "frame" / "0.png").unlink()
+    label = store.from_rows("label", [_label("f0r", "toon", "region")])
+    store.write(film / "table", "label", label)
+    assert _stage(film).execute().failed == 0
+    assert store.read(film / "table", "subject_vector").equals(before)
+
+
+@pytest.mark.parametrize("method", ["incremental", "agglomerative", "hdbscan"])
+def test_scenes_over_all_frames_and_how_sure_they_are(tmp_path, method):
+    one, other = _place(1), _place(2)
+    film = _film(tmp_path, [one, other, one, other])
+    note = _stage(film, scene_method=method, noise_threshold=-1.0).execute().note
+    rows = store.read(film / "table", "cluster").sort("item_id")
+    assert rows["cluster_id"].to_list() == ["scene-001", "scene-002"] * 2
+    assert rows["similarity"].to_list() == pytest.approx([1] * 4, abs=1e-5)
+    asked = "under other orders" if method == "incremental" else "in nine tenths of the shots"
+    assert note.startswith(f"scenes: 2 (stable to 1.00 {asked}), 0 frames in none")
+    stability = store.read(film / "table", "stability")
+    assert stability.height == 7 and stability["rand_index"].to_list() == [1] * 7
+
+
+def test_without_runs_nothing_is_said_of_stability(tmp_path):
+    film = _film(tmp_path, [_place(1), _place(2)])
+    result = _stage(film, stability_runs=0, noise_threshold=-1.0).execute()
+    assert result.note == "scenes: 2, 0 frames in none, 0 unknown people"
+    assert result.tables["stability"] == 0
 
 
 def test_characters_stand_inside_their_scene():

@@ -5,6 +5,7 @@ Scene vectors are measured once; the thresholds decide over them. Three levels s
 `unknown` (item: an unnamed face).
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from functools import cached_property
 
@@ -13,10 +14,9 @@ import numpy as np
 import polars as pl
 
 from bunny.character import cluster as person
-from bunny.character import picture
-from bunny.scene import cluster as scene
+from bunny.character import look, picture
 from bunny.scene import embed
-from bunny.stage import contract
+from bunny.stage import cluster_figure, cluster_scene, contract
 from bunny.stage.fill import fill
 from bunny.table import store
 
@@ -27,33 +27,43 @@ class Cluster(contract.BaseStage):
     """Groups frames into scenes, characters inside scenes, unknown faces into persons."""
 
     name = "cluster"
-    version = 2
-    reads = ("frame", "face", "label")
-    writes = ("cluster", "embedding")
+    version = 3
+    reads = ("frame", "face", "label", "region")
+    writes = ("cluster", "embedding", "subject_vector", "stability")
 
     def settings(self) -> dict:
-        """All of `clustering`."""
-        return contract.settings_of(self.config, "clustering")
+        """All of `clustering`, and the seed of the orders that stability is measured with."""
+        return contract.settings_of(self.config, "clustering") | {"seed": self.config.seed}
 
     def run(self) -> contract.Work:
         """Measure scene vectors that are missing, then group."""
         frame = self.read("frame").filter(pl.col("file").is_not_null())
         frame = frame.sort("frame_index", "frame_id")
-        with self.bar(frame.height) as bar:
+        label = self.read("label")
+        views = cluster_figure.choose(self.read("region"), label, frame)
+        with self.bar(frame.height + views.height) as bar:
             embedding = self._embeddings(frame, bar.update)
-        scenes = self._scenes(frame, embedding)
-        label, face = self.read("label"), self.read("face")
+            figure = self._figures(views, bar.update)
+        wanted = self.config.clustering
+        known = cluster_scene.known(frame, embedding)
+        scenes = cluster_scene.rows(known, wanted)
+        face = self.read("face")
         kept = label.join(frame, on="frame_id", how="semi", maintain_order="left")
         characters = character_rows(kept, face, scenes)
-        wanted = self.config.clustering
         unknown = unknown_rows(label, face, wanted.character_threshold, wanted.unknown_method)
+        stability = cluster_scene.stability(known, wanted, self.config.seed)
         failed = embedding["error"].is_not_null().sum()
         rows = store.from_rows("cluster", [*scenes, *characters, *unknown])
         return contract.Work(
-            tables={"cluster": rows, "embedding": embedding},
+            tables={
+                "cluster": rows,
+                "embedding": embedding,
+                "stability": stability,
+                "subject_vector": cluster_figure.centre(figure, embedding),
+            },
             num_items=frame.height,
             num_failed=int(failed),
-            note=_note(rows),
+            note=_note(rows, cluster_scene.note(stability, wanted.scene_method)),
         )
 
     @cached_property
@@ -82,41 +92,37 @@ class Cluster(contract.BaseStage):
 
     def _embedding_row(self, frame: Mapping) -> dict:
         row = {"frame_id": frame["frame_id"], "model": embed.MODEL}
-        try:
-            data = np.frombuffer((self.input_dir / frame["file"]).read_bytes(), dtype=np.uint8)
-            image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-        except (OSError, cv2.error):
-            image = None
+        image = self._read_picture(frame)
         if image is None:
             return {**row, "error": f"expected a picture in {frame['file']}, could not read it"}
         vector = embed.join(self._net.embed(image), embed.measure_layout(image))
         return {**row, "vector": vector}
 
-    def _scenes(self, frame: pl.DataFrame, embedding: pl.DataFrame) -> list[dict]:
-        wanted = self.config.clustering
-        threshold = scene.SceneThreshold(
-            join=wanted.scene_threshold, noise=min(wanted.noise_threshold, wanted.scene_threshold)
-        )
-        known = frame.join(embedding.drop_nulls("vector"), on="frame_id").sort(
-            "frame_index", "frame_id"
-        )
-        found = scene.assign(np.array(known["vector"].to_list(), dtype=np.float32), threshold)
-        rows = []
-        for i, (frame_id, shot_index) in enumerate(known.select("frame_id", "shot_index").rows()):
-            is_noise = bool(found.cluster[i] == scene.NOISE)
-            scene_id = None if is_noise else f"scene-{found.cluster[i] + 1:03d}"
-            rows.append(
-                {
-                    "item_id": frame_id,
-                    "level": "scene",
-                    "shot_index": shot_index,
-                    "cluster_id": scene_id,
-                    "scene_id": scene_id,
-                    "similarity": float(found.similarity[i]),
-                    "is_noise": is_noise,
-                }
+    def _figures(self, views: pl.DataFrame, advance: Callable[[int], object]) -> pl.DataFrame:
+        """Vectors of drawn figures' regions, not centred."""
+        depends = {
+            "frame": contract.table_hash(self.input_dir, "frame"),
+            "views": hashlib.sha256(views.write_json().encode()).hexdigest(),
+            "model": look.MODEL,
+        }
+        shards = self.shards("figure", depends)
+        size = self.config.pipeline.shard_size
+        if shards.has_all(views.height, size):
+            advance(views.height)
+            return shards.collect("subject_vector")
+        net = self._net  # loaded before threads ask for it
+        with picture.worker_pool(self.num_workers) as pool:
+            return cluster_figure.describe(
+                views, shards, size, self._read_picture, net, pool, advance
             )
-        return rows
+
+    def _read_picture(self, frame: Mapping) -> np.ndarray | None:
+        """Pixels of a frame's file as BGR; None when there is no picture in it."""
+        try:
+            data = np.frombuffer((self.input_dir / frame["file"]).read_bytes(), dtype=np.uint8)
+            return cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        except (OSError, cv2.error):
+            return None
 
 
 def character_rows(label: pl.DataFrame, face: pl.DataFrame, scenes: list[dict]) -> list[dict]:
@@ -199,12 +205,14 @@ def _inside_regions(face: pl.DataFrame, label: pl.DataFrame) -> pl.DataFrame:
     ).select("face_id")
 
 
-def _note(rows: pl.DataFrame) -> str:
-    """One sentence for the user: how many scenes and unknown people."""
+def _note(rows: pl.DataFrame, sure: str) -> str:
+    """One sentence for the user: how many scenes, how sure of them, and unknown people."""
     named = rows.drop_nulls("cluster_id")
     count = {
         level: named.filter(pl.col("level") == level)["cluster_id"].n_unique()
         for level in ("scene", "unknown")
     }
     noise = rows.filter((pl.col("level") == "scene") & pl.col("is_noise")).height
-    return f"{count['scene']} scenes, {noise} frames in none, {count['unknown']} unknown people"
+    return (
+        f"scenes: {count['scene']}{sure}, {noise} frames in none, {count['unknown']} unknown people"
+    )

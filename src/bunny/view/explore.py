@@ -17,6 +17,7 @@ from bunny.character import calibrate, drawn, study
 from bunny.character import label as naming
 from bunny.quality import solve
 from bunny.scene import cluster as grouping
+from bunny.scene import group
 from bunny.table import store
 
 UNKNOWN = "unknown"
@@ -164,7 +165,7 @@ def count_names(label: pl.DataFrame) -> dict[str, int]:
 def judge_scenes(
     frame: pl.DataFrame, embedding: pl.DataFrame, settings: Mapping[str, Any]
 ) -> pl.DataFrame:
-    """Assign pictures to scenes under thresholds of `clustering`.
+    """Assign pictures to scenes under thresholds and the method (if given) of `clustering`.
 
     Returns
     -------
@@ -178,7 +179,7 @@ def judge_scenes(
         "frame_index", "frame_id"
     )
     vector = np.array(known["vector"].to_list(), dtype=np.float32)
-    found = grouping.assign(vector, threshold)
+    found = group.group(vector, threshold, settings.get("scene_method", "incremental"))
     names = [NO_SCENE if c == grouping.NOISE else f"scene-{c + 1:03d}" for c in found.cluster]
     return known.select("frame_id", "file", "timestamp_s").with_columns(
         scene=pl.Series(names, dtype=pl.String),

@@ -1,0 +1,129 @@
+"""How far a grouping into scenes would be another one for reasons that say nothing of the film.
+
+Three questions, each answered by the adjusted Rand index of two groupings (Hubert and Arabie 1985):
+would the incremental way have found the same with the shots in another order; would a method find
+the same in nine tenths of the shots; do the methods agree? 1 is the same grouping, 0 what chance
+gives. A frame in the noise bucket counts as a scene of its own.
+"""
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from bunny.scene import group
+from bunny.scene.cluster import NOISE, SceneThreshold
+
+SHARE = 0.9  # of the shots in a sample
+MAX_FRAMES = 3000  # of a longer film so many are looked at, whole shots chosen by the seed
+METHODS = tuple(group.METHOD)
+
+Row = dict[str, Any]
+
+
+def measure(
+    vector: np.ndarray,
+    shot_index: np.ndarray,
+    threshold: SceneThreshold | None = None,
+    *,
+    num_runs: int = 8,
+    seed: int = 0,
+) -> list[Row]:
+    """Measure the stability of a film's scenes.
+
+    Parameters
+    ----------
+    vector : np.ndarray, shape (n, d)
+        Unit length, in the order of the film.
+    shot_index : np.ndarray, shape (n,), int
+        Frames of one shot stay together, in orders as in samples.
+    threshold : SceneThreshold, optional
+    num_runs : int
+        Orders and samples that are tried.
+    seed : int
+
+    Returns
+    -------
+    list of dict
+        Rows of table `stability` without `level`: the incremental way against other orders, each
+        method against samples, each pair of methods. None when `num_runs` is 0 or there are fewer
+        than two shots.
+    """
+    vector, shot_index = np.asarray(vector, np.float32), np.asarray(shot_index)
+    shots = np.unique(shot_index)
+    if num_runs < 1 or len(shots) < 2:
+        return []
+    rng = np.random.default_rng(seed)
+    looked_at = _within(shot_index, rng.permutation(shots))
+    vector, shot_index = vector[looked_at], shot_index[looked_at]
+    shots = np.unique(shot_index)
+
+    def find(rows: np.ndarray, method: str) -> np.ndarray:
+        return group.group(vector[rows], threshold, method).cluster
+
+    everything = np.arange(len(vector))
+    whole = {method: find(everything, method) for method in METHODS}
+    orders = [_in_order_of(shot_index, rng.permutation(shots)) for _ in range(num_runs)]
+    least = max(1, int(SHARE * len(shots)))
+    chosen = [rng.permutation(shots)[:least] for _ in range(num_runs)]
+    samples = [np.flatnonzero(np.isin(shot_index, own)) for own in chosen]
+    rows = []
+    for method, kind, choices in (
+        ("incremental", "order", orders),
+        *((method, "sample", samples) for method in METHODS),
+    ):
+        index = [rand_index(whole[method][own], find(own, method)) for own in choices]
+        rows.append(_row(method, kind, index, whole))
+    for one, other in combinations(METHODS, 2):
+        rows.append(_row(one, other, [rand_index(whole[one], whole[other])], whole))
+    return rows
+
+
+def rand_index(one: np.ndarray, other: np.ndarray) -> float:
+    """Adjusted Rand index of two groupings of the same items, each `NOISE` a group of its own.
+
+    Parameters
+    ----------
+    one, other : np.ndarray, shape (n,), int
+
+    Returns
+    -------
+    float
+        In [-1, 1]; 1 for fewer than two items.
+    """
+    if len(one) < 2:
+        return 1.0
+    from sklearn.metrics import adjusted_rand_score
+
+    return float(adjusted_rand_score(_alone(one), _alone(other)))
+
+
+def _row(method: str, compared_with: str, index: list[float], whole: dict[str, np.ndarray]) -> Row:
+    return {
+        "method": method,
+        "compared_with": compared_with,
+        "rand_index": float(np.mean(index)),
+        "lowest": min(index),
+        "num_runs": len(index),
+        "num_clusters": int(whole[method].max()) + 1,
+    }
+
+
+def _alone(cluster: np.ndarray) -> np.ndarray:
+    """Each `NOISE` its own number."""
+    return np.where(cluster == NOISE, -1 - np.arange(len(cluster)), cluster)
+
+
+def _within(shot_index: np.ndarray, shots: np.ndarray) -> np.ndarray:
+    """Frames of the first of `shots` that stay within `MAX_FRAMES`, in the order of the film."""
+    total = np.cumsum([np.count_nonzero(shot_index == shot) for shot in shots])
+    taken = shots[: max(2, int(np.searchsorted(total, MAX_FRAMES, side="right")))]
+    rows = np.flatnonzero(np.isin(shot_index, taken))
+    return rows[:: -(-len(rows) // MAX_FRAMES)]
+
+
+def _in_order_of(shot_index: np.ndarray, shots: np.ndarray) -> np.ndarray:
+    """All frames by a new order of their shots; inside a shot as they are."""
+    rank = np.empty(len(shots), dtype=np.int64)
+    rank[np.searchsorted(np.sort(shots), shots)] = np.arange(len(shots))
+    return np.argsort(rank[np.searchsorted(np.sort(shots), shot_index)], kind="stable")

@@ -1,0 +1,107 @@
+"""Figures about how far scenes can be relied on, and what to do where they cannot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from bunny.view import style
+
+if TYPE_CHECKING:
+    from plotnine import ggplot
+
+# Two groupings with an index of 0.9 or more are called excellent, from 0.65 good recovery of the
+# truth: Steinley 2004, "Properties of the Hubert-Arabie adjusted Rand index".
+STEADY, SHAKY = 0.9, 0.65
+AGAINST = {"order": "other orders of the shots", "sample": "nine tenths of the shots"}
+
+
+def plot_stability(stability: pl.DataFrame) -> ggplot:
+    """How far the scenes would be the same again, one lane a comparison.
+
+    Parameters
+    ----------
+    stability : pl.DataFrame
+        Table stability; its rows of level scene are drawn.
+    """
+    rows = stability.filter(pl.col("level") == "scene").drop_nulls("rand_index")
+    if rows.is_empty():
+        return style.nothing("not measured: fewer than two shots, or stability_runs is 0")
+    import plotnine as p9
+
+    lanes = rows.with_columns(
+        lane=pl.format("{}, {}", "method", pl.col("compared_with").replace(AGAINST)),
+        verdict=pl.when(pl.col("rand_index") >= STEADY)
+        .then(pl.lit("steady"))
+        .when(pl.col("rand_index") >= SHAKY)
+        .then(pl.lit("mostly"))
+        .otherwise(pl.lit("shaky")),
+    ).sort("rand_index")
+    colour = {"steady": style.GOOD, "mostly": style.QUIET, "shaky": style.BAD}
+    low = min(0.0, float(lanes["lowest"].min()))
+    return (
+        p9.ggplot(lanes, p9.aes("rand_index", "lane", color="verdict"))
+        + p9.geom_vline(xintercept=STEADY, linetype="dashed", color=style.INK, size=0.5)
+        + p9.geom_segment(p9.aes(x="lowest", xend="rand_index", yend="lane"), size=1)
+        + p9.geom_point(size=3)
+        + p9.scale_color_manual(values=colour, breaks=list(colour))
+        + p9.scale_x_continuous(limits=(low, 1.0))
+        + p9.scale_y_discrete(limits=lanes["lane"].to_list(), name="")
+        + p9.labs(
+            x="adjusted Rand index (1: the same scenes, 0: as by chance)",
+            title="How far the scenes would be the same again",
+            subtitle=f"dashed: {STEADY}, from which two groupings count as the same",
+        )
+        + style.theme(1.5 + 0.26 * lanes.height)
+    )
+
+
+def advise(stability: pl.DataFrame, method: str = "incremental") -> str:
+    """Say what a film's stability means and what to do.
+
+    Parameters
+    ----------
+    stability : pl.DataFrame
+        Table stability.
+    method : str
+        `clustering.scene_method`: only the incremental way depends on the order of the shots.
+
+    Returns
+    -------
+    str
+        One to three sentences.
+    """
+    rows = stability.filter(pl.col("level") == "scene").drop_nulls("rand_index")
+    value = {(m, c): v for m, c, v in rows.select("method", "compared_with", "rand_index").rows()}
+    if not value:
+        return (
+            "Stability was not measured: the film has fewer than two shots, or "
+            "clustering.stability_runs is 0."
+        )
+    said = ["The scenes are the same in any order of the shots."]
+    if method == "incremental":
+        said = [_of_order(value.get(("incremental", "order"), 1.0))]
+    by_method = [v for (_, against), v in value.items() if against not in AGAINST]
+    if by_method and min(by_method) < SHAKY:
+        said.append(
+            f"The methods disagree ({min(by_method):.2f}): no threshold parts these places "
+            "clearly. Merge and split scenes on the board; corrections hold whatever the method."
+        )
+    by_sample = value.get((method, "sample"), 1.0)
+    if by_sample < STEADY:
+        said.append(
+            f"Single shots hold scenes together ({by_sample:.2f} without a tenth of them): "
+            "look at the doubtful first."
+        )
+    return " ".join(said)
+
+
+def _of_order(index: float) -> str:
+    if index >= STEADY:
+        return f"The order of the shots hardly matters ({index:.2f}): nothing needs to be done."
+    much = "somewhat" if index >= SHAKY else "much"
+    return (
+        f"The scenes depend {much} on the order in which shots come ({index:.2f}): set "
+        "clustering.scene_method to agglomerative, which takes all shots at once."
+    )

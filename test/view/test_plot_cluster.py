@@ -1,0 +1,61 @@
+"""The figure of stability and the words that go with it."""
+
+import pytest
+
+from bunny.table import store
+from bunny.view import plot_cluster, style
+
+
+def _table(**index):
+    rows = [
+        {"level": "scene", "method": method, "compared_with": against, "rand_index": value,
+         "lowest": value - 0.1, "num_runs": 8, "num_clusters": 5}
+        for (method, against), value in index.pop("rows", {}).items()
+    ]  # fmt: skip
+    return store.from_rows("stability", rows)
+
+
+FULL = {
+    ("incremental", "order"): 0.95,
+    ("agglomerative", "sample"): 0.97,
+    ("incremental", "agglomerative"): 0.7,
+}
+
+
+def test_each_comparison_is_a_lane_with_its_worst_try():
+    figure = plot_cluster.plot_stability(_table(rows=FULL))
+    assert style.to_png(figure).startswith(b"\x89PNG")
+    assert figure.data["lane"].to_list() == [
+        "incremental, agglomerative",
+        "incremental, other orders of the shots",
+        "agglomerative, nine tenths of the shots",
+    ]
+    assert figure.data["verdict"].to_list() == ["mostly", "steady", "steady"]
+    assert figure.data["lowest"].to_list() == pytest.approx([0.6, 0.85, 0.87])
+
+
+def test_steady_scenes_need_nothing():
+    assert plot_cluster.advise(_table(rows=FULL)) == (
+        "The order of the shots hardly matters (0.95): nothing needs to be done."
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "much"), [(0.899, "somewhat"), (0.66, "somewhat"), (0.6, "much")]
+)
+def test_scenes_that_depend_on_the_order_name_the_setting(value, much):
+    said = plot_cluster.advise(_table(rows=FULL | {("incremental", "order"): value}))
+    assert f"depend {much} on the order" in said and "clustering.scene_method" in said
+
+
+def test_methods_that_disagree_and_shots_that_hold_all_together():
+    low = {("incremental", "hdbscan"): 0.4, ("hdbscan", "sample"): 0.8}
+    said = plot_cluster.advise(_table(rows=FULL | low), "hdbscan")
+    assert said.startswith("The scenes are the same in any order of the shots.")
+    assert "methods disagree (0.40)" in said and "0.80 without a tenth" in said
+
+
+def test_nothing_measured_says_so():
+    assert "was not measured" in plot_cluster.advise(_table())
+    figure = plot_cluster.plot_stability(_table())
+    assert type(figure.layers[0].geom).__name__ == "geom_text"
