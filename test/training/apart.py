@@ -68,7 +68,7 @@ def train(base_folder: str, folder: Path, settings=SETTINGS, **options) -> None:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    from bunny.training.checkpoint import hash_file
+    from bunny.training.adapter.file import hash_file
 
     return {p.name: hash_file(p) for p in sorted(folder.glob("*.safetensors"))}
 

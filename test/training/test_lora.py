@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from bunny.training import checkpoint, generate, lora
+from bunny.training import generate, lora
+from bunny.training.adapter import file
 
 pytestmark = pytest.mark.train
 
@@ -96,11 +97,11 @@ def test_each_checkpoint_is_an_adapter_and_the_last_is_the_runs(whole):
         (4, "step-000004.safetensors"),
     ]
     assert result.adapter_file == folder / "adapter.safetensors"
-    assert result.adapter_hash == checkpoint.hash_file(result.adapter_file) == result.kept[-1].hash
+    assert result.adapter_hash == file.hash_file(result.adapter_file) == result.kept[-1].hash
     assert result.kept[0].hash != result.kept[1].hash
     assert [k.held_out_loss for k in result.kept] == [result.curve[i].held_out_loss for i in (2, 4)]
     for kept in result.kept:
-        header = checkpoint.read_metadata(kept.file)
+        header = file.read_texts(kept.file)
         assert (header["trigger"], header["base"]) == ("bunny", "tiny")
         assert (header["step"], header["rank"], header["alpha"]) == (str(kept.step), "2", "4")
     assert any((folder / "log").glob("events*"))
@@ -130,7 +131,7 @@ def test_resume_with_everything_at_once_bit_for_bit(tiny_base, tmp_path):
     assert two.curve == one.curve
     names = load_file(one.adapter_file).keys()
     assert {name.split(".")[0] for name in names} == {"unet", "text_encoder"}
-    header = checkpoint.read_metadata(one.adapter_file)
+    header = file.read_texts(one.adapter_file)
     assert header["components"] == "text_encoder, unet"
     assert one.num_zero == 0
 
@@ -247,5 +248,5 @@ def test_rerun_reads_what_it_encoded_before(tiny_base, tmp_path):
 
 
 def test_header_keeps_what_diffusers_needs_to_load_it(whole):
-    header = checkpoint.read_metadata(whole[0].adapter_file)
+    header = file.read_texts(whole[0].adapter_file)
     assert json.loads(header["lora_adapter_metadata"])["unet.r"] == 2

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bunny.error import UserError
-from bunny.training import lora
+from bunny.training import lora, precision
 from bunny.training.tune import adapt, halt, measure, prior, weight
 from bunny.training.tune.settings import LoraSettings, Step
 from bunny.training.tune.step import Stepper
@@ -152,7 +152,9 @@ def test_masters_keep_what_sixteen_bits_would_lose():
 def test_precision_is_chosen_by_the_device():
     assert weight.choose_precision("auto", "cpu") == "fp32"  # most CPUs are slower in 16 bits
     assert weight.choose_precision("bf16", "cpu") == "bf16"
-    assert weight.dtype_of("bf16") == torch.bfloat16
+    assert precision.dtype_of("bf16", "cpu") == torch.bfloat16
+    with pytest.raises(UserError, match="expected one of auto, fp32, bf16, fp16, got int8"):
+        weight.choose_precision("int8", "cpu")
 
 
 def test_eight_bit_adam_asks_for_its_package(tiny_base, tmp_path):

@@ -65,6 +65,7 @@ def test_report_needs_nothing_beside_it(page):
     assert all(s.startswith(("data:image/", "#")) for s in found.sources)
     assert "script" not in found.open_tags and "link" not in found.open_tags
     assert "url(" not in page and "@import" not in page
+    assert 'loading="lazy"' not in page  # a page printed or jumped into would lack its pictures
 
 
 def test_report_says_what_the_tables_say(page):

@@ -9,16 +9,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from bunny.training.adapter.file import hash_file, read_texts
-
-__all__ = ["KEPT", "hash_file", "load_newest", "read_metadata", "save"]
-
 logger = logging.getLogger(__name__)
 
 KEPT = 2  # states; each has the optimizer's two values a weight
 STATE = "state.pt"
-
-read_metadata = read_texts
 
 
 def save(folder: Path, step: int, key: str, state: dict[str, Any]) -> Path:

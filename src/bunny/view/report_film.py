@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import polars as pl
 
+from bunny.config import StageName
 from bunny.view import plot_film, plot_people, style, tile
 from bunny.view.report_part import Data, Grid, Group, Section, group, plot, plural, share
 
-STAGES = (
-    "extract",
-    "filter",
-    "detect",
-    "cluster",
-    "caption",
-    "dataset",
-    "finetune",
-    "evaluate",
-    "generate",
-)
+STAGES = get_args(StageName)
 MAX_SCENES = 30
 MAX_CHARACTERS = 12
 

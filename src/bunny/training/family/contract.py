@@ -64,7 +64,21 @@ class Family(Protocol):
         ...
 
     def encode_words(self, captions: Sequence[str], *, has_grad: bool = False) -> Words:
-        """Conditioning of captions; with gradients where a text encoder is trained."""
+        """Conditioning of captions, as the base's own pipeline makes it.
+
+        Parameters
+        ----------
+        captions : sequence of str
+            n of them.
+        has_grad : bool
+            Keep the gradients of a text encoder that is trained.
+
+        Returns
+        -------
+        Words
+            ``hidden``, shape (n, tokens, width), and where the architecture has one ``pooled``,
+            shape (n, pooled width), in the precision of the base.
+        """
         ...
 
     def predict(self, noisy: Any, times: Any, words: Words) -> Any:

@@ -41,20 +41,7 @@ class Flux(common.Loaded):
         return int(self.vae.config.sample_size)
 
     def encode_words(self, captions: Sequence[str], *, has_grad: bool = False) -> Words:
-        """Text embeddings of the T5 and the pooled one of CLIP.
-
-        Parameters
-        ----------
-        captions : sequence of str
-        has_grad : bool
-            Keep the gradients of a text encoder that is trained.
-
-        Returns
-        -------
-        Words
-            ``hidden``, shape (n, tokens, width), and ``pooled``, shape (n, pooled width), in the
-            precision of the base.
-        """
+        """Text embeddings of the T5 and the pooled one of CLIP, see `Family`."""
         hidden, pooled, _ = self._prompt(captions, has_grad, max_sequence_length=TOKENS)
         return {"hidden": hidden, "pooled": pooled}
 

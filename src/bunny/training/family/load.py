@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bunny.error import UserError
+from bunny.training import precision as precisions
 from bunny.training.family import folder as files
 from bunny.training.family.contract import Family
 from bunny.training.family.layout import LAYOUTS, Layout
@@ -19,7 +20,6 @@ BROKEN = (  # what diffusers and transformers raise at files that are damaged or
     AttributeError,
     ImportError,
 )
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
 def load_family(
@@ -37,7 +37,7 @@ def load_family(
     family : str
         ``auto``, or what it must be: sd, sdxl, sd3, flux.
     precision : str
-        Of the frozen weights, see `dtype_of`.
+        Of the frozen weights, see `precision.resolve`.
 
     Raises
     ------
@@ -45,30 +45,9 @@ def load_family(
         If the folder is no whole base of a family that we know.
     """
     name = files.check_folder(folder, model, family)
-    dtype = dtype_of(precision, device)
+    dtype = precisions.dtype_of(precision, device)
     source = _read(folder, model, LAYOUTS[name], dtype)
     return _class_of(name)(source, model, folder, device, dtype)
-
-
-def dtype_of(precision: str, device: str) -> Any:
-    """Torch's name of a precision; ``auto`` is bf16 where a GPU has it, else fp32.
-
-    Raises
-    ------
-    UserError
-        If the precision is none of `PRECISIONS`.
-    """
-    import torch
-
-    if precision not in PRECISIONS:
-        raise UserError(
-            f"models.precision: expected one of {', '.join(PRECISIONS)}, got {precision}"
-        )
-    if precision == "auto":
-        is_gpu = device.startswith("cuda")
-        has_half = is_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
-        precision = "bf16" if has_half else "fp32"
-    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
 
 
 def _class_of(name: str) -> Any:

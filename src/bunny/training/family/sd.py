@@ -29,19 +29,7 @@ class StableDiffusion(common.Loaded):
             self.denoiser.set_attn_processor(AttnProcessor())
 
     def encode_words(self, captions: Sequence[str], *, has_grad: bool = False) -> Words:
-        """Text embeddings.
-
-        Parameters
-        ----------
-        captions : sequence of str
-        has_grad : bool
-            Keep the gradients of a text encoder that is trained.
-
-        Returns
-        -------
-        Words
-            ``hidden``, shape (n, tokens, width), in the precision of the base.
-        """
+        """Text embeddings, no pooled one, see `Family`."""
         hidden, _ = self._prompt(captions, has_grad, do_classifier_free_guidance=False)
         return {"hidden": hidden}
 

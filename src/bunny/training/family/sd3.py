@@ -32,20 +32,7 @@ class StableDiffusion3(common.Loaded):
         self.other_targets = self._living(OTHER)
 
     def encode_words(self, captions: Sequence[str], *, has_grad: bool = False) -> Words:
-        """Text embeddings of the two CLIPs and the T5, one after the other.
-
-        Parameters
-        ----------
-        captions : sequence of str
-        has_grad : bool
-            Keep the gradients of a text encoder that is trained.
-
-        Returns
-        -------
-        Words
-            ``hidden``, shape (n, tokens, width), and ``pooled``, shape (n, pooled width), in the
-            precision of the base.
-        """
+        """Text embeddings of the two CLIPs and the T5, one after the other, see `Family`."""
         hidden, _, pooled, _ = self._prompt(
             captions,
             has_grad,

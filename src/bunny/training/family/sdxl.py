@@ -25,21 +25,10 @@ class StableDiffusionXL(common.Loaded):
         self.is_empty_zero = bool(config.get("force_zeros_for_empty_prompt", True))
 
     def encode_words(self, captions: Sequence[str], *, has_grad: bool = False) -> Words:
-        """Text embeddings of both encoders.
+        """Text embeddings of both encoders, see `Family`.
 
-        Parameters
-        ----------
-        captions : sequence of str
-            An empty one gives zeros where the base wants that (`force_zeros_for_empty_prompt`):
-            so the pipeline guides away from "no words", and so caption dropout must train it.
-        has_grad : bool
-            Keep the gradients of a text encoder that is trained.
-
-        Returns
-        -------
-        Words
-            ``hidden``, shape (n, tokens, width), and ``pooled``, shape (n, pooled width), in the
-            precision of the base.
+        An empty caption gives zeros where the base wants that (`force_zeros_for_empty_prompt`):
+        so the pipeline guides away from "no words", and so caption dropout must train it.
         """
         import torch
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bunny.training import checkpoint
-from bunny.training.adapter import write
+from bunny.training.adapter import file, write
 from bunny.training.base import Base
 from bunny.training.tune import adapt
 from bunny.training.tune.crowd import Crowd
@@ -130,7 +130,7 @@ class Keeper:
         self.crowd.wait()
         held_out = {s.step: s.held_out_loss for s in curve}
         kept = [
-            Kept(step=s, file=f, hash=checkpoint.hash_file(f), held_out_loss=held_out.get(s))
+            Kept(step=s, file=f, hash=file.hash_file(f), held_out_loss=held_out.get(s))
             for s, f in self._step_files()
         ]
         return {"adapter_file": path, "adapter_hash": kept[-1].hash, "kept": tuple(kept)}

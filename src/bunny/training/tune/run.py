@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from bunny.training import precision
 from bunny.training.base import Base
 from bunny.training.tune import adapt, keep, material, measure, setup, weight
 from bunny.training.tune.crowd import Crowd
@@ -79,7 +80,8 @@ class Run:
             crowd,
         )
         setup.move_encoders_off(self.family, settings)
-        dtype = weight.dtype_of(weight.choose_precision(settings.precision, self.base.device))
+        chosen = weight.choose_precision(settings.precision, self.base.device)
+        dtype = precision.dtype_of(chosen, self.base.device)
         self.undo.callback(weight.lower(self.family, dtype))
         torch.manual_seed(settings.seed)
         self.parts = adapt.put_on(self.base, settings)

@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from bunny.error import UserError
-
-DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+from bunny.training import precision as precisions
 
 
 class Weights:
@@ -128,39 +127,26 @@ class Weights:
 
 
 def choose_precision(precision: str, device: str) -> str:
-    """What to compute in: fp32, bf16 or fp16.
+    """What to train in: fp32, bf16 or fp16.
 
     Parameters
     ----------
     precision : str
-        ``auto`` is bf16 on a GPU that has it in hardware, else fp32: few CPUs are faster in 16
-        bits.
+        ``auto`` or one of these, see `precision.resolve`.
     device : str
 
     Raises
     ------
     UserError
-        If the device cannot compute so.
+        If there is no such precision or the device cannot compute so.
     """
-    import torch
-
     is_gpu = device.startswith("cuda")
-    has_bf16 = is_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
-    if precision == "bf16" and is_gpu and not has_bf16:
+    if precision == "bf16" and is_gpu and not precisions.has_bf16(device):
         raise UserError(
             "models.precision: expected a GPU that computes in bf16, this one does not; "
             "take fp16 or fp32"
         )
-    if precision == "auto":
-        return "bf16" if has_bf16 else "fp32"
-    return precision
-
-
-def dtype_of(precision: str) -> Any:
-    """torch's name of fp32, bf16 or fp16."""
-    import torch
-
-    return getattr(torch, DTYPES[precision])
+    return precisions.resolve(precision, device)
 
 
 def lower(family: Any, dtype: Any) -> Callable[[], None]:
