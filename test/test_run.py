@@ -14,7 +14,7 @@ import pytest
 from bunny import sample
 
 STAGES = [
-    *("extract", "filter", "detect", "cluster", "caption"),
+    *("extract", "filter", "detect", "cluster", "review", "caption"),
     *("dataset", "finetune", "evaluate", "generate"),
 ]
 SMALL = [

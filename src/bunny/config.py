@@ -20,6 +20,7 @@ from bunny.error import UserError
 from bunny.quality import preset
 
 ENVIRONMENT_PREFIX = "BUNNY_"
+SECRET_NAMES = ("BUNNY_DATABASE_URL",)  # named like a setting, but is none
 StageName = Literal[
     "extract",
     "filter",
@@ -162,7 +163,7 @@ class Search(_Section):
     exact_below: int = Field(1_000_000, ge=0, le=1_000_000_000)
     index_connectivity: int = Field(16, ge=2, le=256)
     index_expansion_add: int = Field(128, ge=8, le=4096)
-    index_expansion_search: int = Field(64, ge=8, le=4096)
+    index_expansion_search: int = Field(256, ge=8, le=4096)
     max_results: int = Field(20, ge=1, le=10_000)
 
 
@@ -180,6 +181,7 @@ class Publish(_Section):
     schema_name: str = Field("public", pattern=r"^[a-z_][a-z0-9_]*$")
     has_row_security: bool = True
     reader_role: str = "authenticated"
+    timeout_seconds: float = Field(600.0, gt=0, le=86_400)
 
 
 class Captioning(_Section):
@@ -468,7 +470,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 def load_secrets(root: Path) -> None:
     """Give providers' clients the keys that `.env` holds and the environment does not."""
     for name, value in _read_env(root / ".env").items():
-        if not name.startswith(ENVIRONMENT_PREFIX):
+        if name in SECRET_NAMES or not name.startswith(ENVIRONMENT_PREFIX):
             os.environ.setdefault(name, value)
 
 
@@ -479,7 +481,7 @@ def _read_env(path: Path) -> dict[str, str]:
 
 
 def _environment(source: str, values: Mapping[str, str]):
-    for name in sorted(values):
+    for name in sorted(values.keys() - set(SECRET_NAMES)):
         if name.startswith(ENVIRONMENT_PREFIX) and name != ENVIRONMENT_PREFIX:
             key = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
             yield f"{source} {name}", _nest(key, _scalar(values[name]))

@@ -14,7 +14,7 @@ from bunny.error import UserError
 from bunny.stage import dataset as dataset_stage
 from bunny.stage import lookalike
 from bunny.stage.subject import measure_subjects
-from bunny.table import store
+from bunny.table import corrected, store
 from bunny.training import added, addition, candidate, fill, gap
 from bunny.training.addition import ANY, Addition
 from bunny.training.lookalike import with_names
@@ -90,7 +90,7 @@ def list_gaps(
 
 def find(space: Workspace, character: str | None) -> Gaps:
     """As `list_gaps`, of a film that is open."""
-    tables = {name: store.read_or_empty(space.table, name) for name in TABLES}
+    tables = {name: corrected.read_or_empty(space.table, name) for name in TABLES}
     names = _names(space, tables["candidate"], character)
     wanted = pl.col("character").is_in(names)
     views, pictures = tables["candidate"].filter(wanted), tables["dataset"].filter(wanted)

@@ -12,7 +12,7 @@ import polars as pl
 from bunny import job, pipeline
 from bunny.config import Config
 from bunny.error import UserError
-from bunny.table import store
+from bunny.table import corrected, store
 from bunny.view import gallery, people
 from bunny.workspace import Workspace
 
@@ -91,7 +91,7 @@ def list_people(
 
 def read_subjects(space: Workspace) -> pl.DataFrame:
     """Faces and figures of everybody, see `people.subjects`."""
-    table = {n: store.read_or_empty(space.table, n) for n in ("label", "face", "cluster")}
+    table = {n: corrected.read_or_empty(space.table, n) for n in ("label", "face", "cluster")}
     frame = pl.concat(
         store.read_or_empty(space.table, name).select("frame_id", "timestamp_s", "file")
         for name in ("frame", "extra_frame")
@@ -121,7 +121,7 @@ def _notes(space: Workspace, config: Config) -> list[str]:
     """What a reader of the list has to know beside it."""
     if not store.exists(space.table, "cluster"):
         return ["unknown people are not grouped yet: run stage cluster"]
-    cluster = store.read(space.table, "cluster").filter(pl.col("level") == "unknown")
+    cluster = corrected.read_or_empty(space.table, "cluster").filter(pl.col("level") == "unknown")
     alone = cluster.filter(pl.col("cluster_id").is_null()).height
     notes = [f"{alone} faces of nobody who was found again"] if alone else []
     old = [name for name in stale_stages(space, config) if name in ("detect", "cluster")]

@@ -23,6 +23,7 @@ STAGE = {
     "filter": "bunny.stage.filter:Filter",
     "detect": "bunny.stage.detect:Detect",
     "cluster": "bunny.stage.cluster:Cluster",
+    "review": "bunny.stage.review:Review",
     "caption": "bunny.stage.caption:Caption",
     "dataset": "bunny.stage.dataset:Dataset",
     "finetune": "bunny.stage.finetune:Finetune",
@@ -164,7 +165,7 @@ def _kind(name: str) -> type[contract.BaseStage]:
 
 def _state(stage: contract.BaseStage, stale: dict[str, str]) -> StageState:
     record = stage.record()
-    upstream = sorted({stale[t] for t in stage.reads if t in stale}, key=list(STAGE).index)
+    upstream = sorted({stale[t] for t in stage.inputs() if t in stale}, key=list(STAGE).index)
     state, why = "done", ""
     if not record:
         state = "never run"

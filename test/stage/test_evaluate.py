@@ -14,7 +14,7 @@ from bunny.stage.dataset import Dataset
 from bunny.stage.evaluate import Evaluate
 from bunny.table import store
 from bunny.training import base as base_model
-from bunny.training import checkpoint
+from bunny.training.adapter import file
 
 pytestmark = pytest.mark.train
 
@@ -51,7 +51,7 @@ def write_adapter(base, path, scale: float) -> str:
     StableDiffusionPipeline.save_lora_weights(
         path.parent, unet_lora_layers=weights, weight_name=path.name
     )
-    return checkpoint.hash_file(path)
+    return file.hash_file(path)
 
 
 def write_rows(film_dir, name, rows) -> None:

@@ -9,6 +9,7 @@ import sys
 import typer
 
 from bunny.cli import (  # noqa: F401  they add their commands
+    correct,
     export,
     film,
     learn,

@@ -74,6 +74,21 @@ def export_adapter(
     typer.echo(exported.to_json() if as_json else exported.to_text())
 
 
+@export_app.command("feedback")
+def export_feedback(
+    film: FilmName = None,
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("feedback_pairs.jsonl"),
+    events: Annotated[
+        bool, typer.Option("--events", help="The record itself, every event, instead of pairs.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Write what people corrected as JSON lines: anchor, positive, label."""
+    from bunny import job_review
+
+    typer.echo(job_review.export_feedback(film, out, data_dir, has_events=events))
+
+
 def _add_export(form: str, text: str) -> None:
     """`bunny export <form>`: the same as `bunny export set --format <form>`."""
 

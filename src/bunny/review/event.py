@@ -77,6 +77,18 @@ class Event:
         return {key: value for key, value in asdict(self).items() if value not in ("", (), None)}
 
 
+def order_key(event: Event) -> tuple[datetime, str]:
+    """What events are replayed by: their time, of one time their id.
+
+    Raises
+    ------
+    ValueError
+        If the time is not ISO 8601. One without a zone is taken for UTC.
+    """
+    time = datetime.fromisoformat(event.time)
+    return (time.replace(tzinfo=UTC) if time.tzinfo is None else time, event.event_id)
+
+
 def from_dict(values: Mapping[str, Any]) -> Event:
     """Read an event back.
 
@@ -95,8 +107,10 @@ def from_dict(values: Mapping[str, Any]) -> Event:
             raise ValueError(f"{own['kind']} at level {own['level']}")
         if not own["event_id"] or not own["time"]:
             raise ValueError("no event_id or time")
-        return Event(**own)
-    except (KeyError, TypeError, ValueError) as error:
+        event = Event(**own)
+        order_key(event)
+        return event
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"event {values.get('event_id', '?')}: expected the fields of a correction, got "
             f"{error}; take the line out or mend it"

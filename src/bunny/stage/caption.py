@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from bunny.stage.shard import Shards
 from bunny.table import store
 
 VERSION = 1  # of the captions made here; people's edits get higher ones
+EDITED_VERSION = 2  # of those with a person\'s words
 MAX_SIDE_PX = 768  # of a picture that is sent: vision models scale to about this themselves
 JPEG_QUALITY = 85
 MODEL_KEYS = ("model", "max_tokens", "temperature")
@@ -32,6 +34,7 @@ class Caption(contract.BaseStage):
     name = "caption"
     reads = ("frame", "quality", "shot", "label", "cluster")
     writes = ("caption",)
+    is_corrected = True
     unit = "caption"
 
     def settings(self) -> dict[str, Any]:
@@ -40,6 +43,19 @@ class Caption(contract.BaseStage):
         if self.config.captioning.provider != "tags":
             keys += MODEL_KEYS
         return contract.settings_of(self.config, "captioning", *keys)
+
+    def parts(self) -> dict[str, Any]:
+        """As of every stage, and the words that people gave shots."""
+        parts = super().parts()
+        if self._edits:
+            parts["tables"]["caption_edit"] = contract.table_hash(self.input_dir, "caption_edit")
+        return parts
+
+    @cached_property
+    def _edits(self) -> dict[int, str]:
+        """Words that people gave shots, by shot."""
+        table = store.read_or_empty(self.input_dir / "table", "caption_edit")
+        return dict(table.select("shot_index", "text").iter_rows())
 
     def run(self) -> contract.Work:
         """Compose or ask, then check every caption against the labels."""
@@ -50,6 +66,8 @@ class Caption(contract.BaseStage):
         triggers = {name: tag.trigger_word(template, name) for name in names}
         is_offline = self.config.captioning.provider == "tags"
         rows = self._compose(facts, triggers) if is_offline else self._ask(facts, triggers)
+        shot = dict(tables["frame"].select("frame_id", "shot_index").iter_rows())
+        rows += _edited(rows, shot, self._edits, triggers)
         table = store.from_rows("caption", rows)
         failed = table["status"].ne("done").sum()
         checked = audit.check(table, triggers)
@@ -200,6 +218,32 @@ def _mend(row: dict[str, Any], facts: Facts, triggers: dict[str, str]) -> dict[s
     note = f"put in front: {', '.join(added)}" if added else None
     tags = [*words, *row["tags"], *([facts.place] if facts.place else [])]
     return row | {"text": text, "tags": list(dict.fromkeys(tags)), "note": note}
+
+
+def _edited(
+    rows: list[dict[str, Any]],
+    shot: dict[str, int],
+    edits: dict[int, str],
+    triggers: dict[str, str],
+) -> list[dict[str, Any]]:
+    """The next version of captions of shots whose words a person gave."""
+    found = []
+    for row in rows:
+        if (text := edits.get(shot[row["frame_id"]])) is None:
+            continue
+        text, added = audit.add_triggers(text, [triggers[name] for name in row["characters"]])
+        found.append(
+            {
+                **{key: row[key] for key in ("frame_id", "characters")},
+                "tags": row.get("tags"),
+                "version": EDITED_VERSION,
+                "provider": "person",
+                "text": text,
+                "status": "done",
+                "note": f"put in front: {', '.join(added)}" if added else None,
+            }
+        )
+    return found
 
 
 def _decode(folder: Path, file: str | None, flags: int) -> np.ndarray:

@@ -27,7 +27,7 @@ from bunny import workspace
 from bunny.config import Config
 from bunny.error import BunnyError, StageError
 from bunny.stage.shard import Shards
-from bunny.table import store
+from bunny.table import corrected, store
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +81,7 @@ class BaseStage:
     writes: ClassVar[tuple[str, ...]] = ()
     uses_film: ClassVar[bool] = False  # the film itself is read
     uses_references: ClassVar[bool] = False
+    is_corrected: ClassVar[bool] = False  # labels and clusters are read as people corrected them
     unit: ClassVar[str] = "frame"
 
     def __init__(self, config: Config, input_dir: Path, output_dir: Path) -> None:
@@ -119,7 +120,7 @@ class BaseStage:
             "version": self.version,
             "settings": self.settings(),
             "outside": outside,
-            "tables": {t: table_hash(self.input_dir, t) for t in self.reads},
+            "tables": {t: table_hash(self.input_dir, self._stored(t)) for t in self.reads},
         }
 
     def fingerprint(self) -> str:
@@ -185,7 +186,17 @@ class BaseStage:
         """Read one of the tables that this stage declared in `reads`."""
         if table not in self.reads:
             raise StageError(f"stage {self.name} reads {table} without declaring it in `reads`")
-        return store.read(self.input_dir / "table", table)
+        return store.read(self.input_dir / "table", self._stored(table))
+
+    def inputs(self) -> tuple[str, ...]:
+        """Tables that it goes by once all stages before it have run."""
+        names = corrected.IN_STEAD if self.is_corrected else {}
+        return tuple(names.get(table, table) for table in self.reads)
+
+    def _stored(self, table: str) -> str:
+        """The table that is read for one of `reads`."""
+        is_own = self.is_corrected
+        return corrected.stored_name(self.input_dir / "table", table) if is_own else table
 
     def shards(self, kind: str, depends: Mapping[str, Any]) -> Shards:
         """Open the shards of one kind of costly work.
@@ -225,11 +236,16 @@ class BaseStage:
 
     @contextmanager
     def bar(self, total: int, done: int = 0) -> Iterator[Any]:
-        """Show the one progress bar of a stage."""
+        """Show the one progress bar of a stage; of several processes the first shows it."""
         from tqdm.auto import tqdm
 
         with tqdm(
-            total=total, initial=done, desc=f"{self.name:9}", unit=self.unit, file=sys.stderr
+            total=total,
+            initial=done,
+            desc=f"{self.name:9}",
+            unit=self.unit,
+            file=sys.stderr,
+            disable=int(os.environ.get("RANK", "0")) > 0,
         ) as bar:
             yield bar
 

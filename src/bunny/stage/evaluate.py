@@ -27,6 +27,7 @@ class Evaluate(BaseStage):
         *("frame", "label", "reference", "candidate", "dataset"),
         *("training_run", "adapter"),
     )
+    is_corrected: ClassVar[bool] = True
     writes: ClassVar[tuple[str, ...]] = ("evaluation", "proof_picture")
     uses_references: ClassVar[bool] = True
     unit: ClassVar[str] = "picture"
@@ -69,7 +70,7 @@ class Evaluate(BaseStage):
                 rows += found
                 pictures += seen
                 notes += [
-                    f"{job.character}: {job.outcome(found)}",
+                    f"{job.character}: {job.outcome(found).rstrip('.')}",
                     f"seen by {job.sight.eyes.name}",
                 ]
         shown = store.from_rows("proof_picture", pictures)

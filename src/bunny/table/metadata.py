@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from bunny.table import store
+from bunny.table import corrected, store
 
 
 def view(folder: Path) -> pl.LazyFrame:
@@ -88,4 +88,4 @@ def _captions(folder: Path) -> pl.LazyFrame:
 
 
 def _table(folder: Path, name: str) -> pl.LazyFrame:
-    return store.read_or_empty(folder, name).lazy()
+    return corrected.read_or_empty(folder, name).lazy()

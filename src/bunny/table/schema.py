@@ -494,7 +494,19 @@ class ProofPicture(dy.Schema):
 
 
 class Identity(Label):
-    """Who a face or a region is after people corrected it; the form of `label`, read in its stead."""
+    """Who a face or a region is after people corrected it; read in the stead of `label`."""
+
+
+class Grouping(Cluster):
+    """Table `cluster` after corrections, read in its stead; a named scene goes by its name."""
+
+
+class CaptionEdit(dy.Schema):
+    """Words that a person gave a shot; they outlive every captioning."""
+
+    shot_index = dy.Int32(primary_key=True, min=0)
+    text = dy.String()
+    user = dy.String()
 
 
 class Asset(dy.Schema):
@@ -505,6 +517,8 @@ class Asset(dy.Schema):
     shot_index = dy.Int32(min=0)
     first_frame_index = dy.Int64(min=0)  # of the shot, or where the figure was seen; half-open
     end_frame_index = dy.Int64(min=1)
+    start_s = dy.Float64(nullable=True)  # the same span in time; null: only known by frames
+    end_s = dy.Float64(nullable=True)
     timestamp_s = dy.Float64()  # of the picture that stands for it
     frame_id = dy.String(nullable=True)  # that picture; null: none could be made
     subject_id = dy.String(nullable=True)  # a figure's best face_id or region_id
@@ -512,6 +526,8 @@ class Asset(dy.Schema):
     y0_px = dy.Float32(nullable=True)
     x1_px = dy.Float32(nullable=True)
     y1_px = dy.Float32(nullable=True)
+    # Views of a figure, five numbers each: time, then the box in shares of the picture as shown.
+    boxes = dy.List(dy.Float64(), nullable=True)
     cluster_id = dy.String(nullable=True)  # after corrections; null: the noise bucket
     name = dy.String(nullable=True)  # what people call that cluster; null: nobody named it
     machine_cluster_id = dy.String(nullable=True)  # before corrections
@@ -595,6 +611,14 @@ class TrainingFeedback(dy.Schema):
     event_id = dy.String()
 
 
+class SearchVector(dy.Schema):
+    """Vector of a sentence or a picture for search, filed under what it was made from."""
+
+    content_id = dy.String(primary_key=True)  # 32 hex digits of a SHA-256
+    model = dy.String()
+    vector = dy.Any()  # Array(Float32, d), unit length
+
+
 TABLE: dict[str, type[dy.Schema]] = {
     "film": Film,
     "shot": Shot,
@@ -614,11 +638,14 @@ TABLE: dict[str, type[dy.Schema]] = {
     "subject_vector": SubjectVector,
     "stability": Stability,
     "identity": Identity,
+    "grouping": Grouping,
+    "caption_edit": CaptionEdit,
     "asset": Asset,
     "shot_vector": ShotVector,
     "figure_vector": FigureVector,
     "feedback": Feedback,
     "training_feedback": TrainingFeedback,
+    "search_vector": SearchVector,
     "caption": Caption,
     "candidate": Candidate,
     "dataset": Dataset,
@@ -639,4 +666,5 @@ VECTOR: dict[str, tuple[str, ...]] = {
     "subject_vector": ("vector",),
     "shot_vector": ("vector",),
     "figure_vector": ("vector",),
+    "search_vector": ("vector",),
 }

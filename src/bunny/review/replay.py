@@ -1,0 +1,313 @@
+"""What each kind of event does to the library.
+
+Events are replayed over the machine's clusters in order of their time, then of their id, those that
+were undone left out. So the result is a function of the set of events and of the tables alone: two
+people's records merge in any order, and a run in between changes nothing. A later word of a person
+stands over an earlier one, and any word of a person over the machine's.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from bunny.review import resolve
+from bunny.review.content import Content
+from bunny.review.event import Event, order_key
+from bunny.review.fall import Fall
+from bunny.review.situation import (
+    LEARNED,
+    MACHINE,
+    NOISE,
+    PERSON,
+    Evidence,
+    Situation,
+    machine_name,
+)
+
+MAX_EVIDENCE = 30  # items of a cluster that stand for it in what is learned from an event
+
+
+def holding(events: Iterable[Event]) -> list[Event]:
+    """Events that hold, in order of replay: undone ones, undos and second copies are left out.
+
+    Parameters
+    ----------
+    events : iterable of Event
+        In any order.
+
+    Notes
+    -----
+    An undo that is undone holds no longer, so that what it undid does. Undos that undo each other
+    in a circle say nothing.
+    """
+    every = {event.event_id: event for event in sorted(events, key=order_key, reverse=True)}
+    undos: dict[str, list[str]] = {}
+    for event in every.values():
+        if event.kind == "undo" and event.undoes in every:
+            undos.setdefault(event.undoes, []).append(event.event_id)
+    waiting = {event_id: len(undos.get(event_id, ())) for event_id in every}
+    ready = deque(event_id for event_id, number in waiting.items() if not number)
+    holds: dict[str, bool] = {}
+    while ready:
+        event_id = ready.popleft()
+        holds[event_id] = not any(holds[undo] for undo in undos.get(event_id, ()))
+        target = every[event_id].undoes if every[event_id].kind == "undo" else ""
+        if target in waiting:
+            waiting[target] -= 1
+            if not waiting[target]:
+                ready.append(target)
+    for event_id in every.keys() - holds.keys():  # circles, and what only circles undo
+        holds[event_id] = every[event_id].kind != "undo"
+    kept = [e for e in every.values() if holds[e.event_id] and e.kind != "undo"]
+    return sorted(kept, key=order_key)
+
+
+def step(content: Content, fall: Fall, now: Situation, event: Event) -> None:
+    """Let an event change a situation, in place.
+
+    Parameters
+    ----------
+    content : Content
+    fall : Fall
+        Where an item goes that was rejected.
+    now : Situation
+    event : Event
+        None of kind undo.
+    """
+    items = content.match_all(event.level, event.items)
+    number = _DOES[event.kind](content, fall, now, event, items)
+    now.touched[event.event_id] = (tuple(items), number)
+
+
+def _assign(content, fall, now, event, items) -> int | None:
+    """Must-link with the target's exemplars, or with its name.
+
+    A propagated one was made by likeness: it moves nobody of whom a person said something else.
+    """
+    is_noise = resolve.is_noise(event.cluster)
+    target = NOISE if is_noise else resolve.find_or_make(content, now, event, event.cluster)
+    if target is None:
+        return None
+    is_explicit = event.origin != "propagated"
+    if not is_explicit:
+        items = [i for i in items if not now.is_said[i] and target not in now.cannot.get(i, ())]
+    _learn(content, now, event, 1, items, target)
+    _learn_left(content, now, event, items, target)
+    _put(now, items, target)
+    now.is_said[items] = is_explicit
+    now.is_approved[items] = False
+    return None if is_noise else target
+
+
+def _approve(content, fall, now, event, items) -> int | None:
+    """Must-link that survives the next clustering; what was rejected from there stays away."""
+    is_noise = resolve.is_noise(event.cluster)
+    target = NOISE if is_noise else resolve.find_or_make(content, now, event, event.cluster)
+    if target is None:
+        return None
+    right = [i for i in items if target not in now.cannot.get(i, ())]
+    moved = [i for i in right if now.cluster[i] != target]
+    _learn(content, now, event, 1, right, target)
+    _put(now, moved, target)
+    now.is_said[right] = True
+    now.is_approved[right] = True
+    return None if is_noise else target
+
+
+def _reject(content, fall, now, event, items) -> int | None:
+    """Cannot-link of items and cluster; items in it fall to their next best cluster or to noise."""
+    wrong = resolve.find_rejected(content, now, event, items)
+    for number in sorted(wrong):
+        _learn(content, now, event, 0, items, number)
+    for item in items:
+        now.forbid(item, wrong)
+    _evict(fall, now, [i for i in items if int(now.cluster[i]) in wrong])
+    return min(wrong) if wrong else None
+
+
+def _merge(content, fall, now, event, items) -> int | None:
+    """Must-link of two clusters; what was rejected from either stays out of both."""
+    stays = resolve.find_or_make(content, now, event, event.cluster)
+    goes = resolve.find(content, now, event.level, event.other)
+    if stays is None or goes is None:
+        return None
+    if stays != goes:
+        _unite(content, fall, now, event, stays, goes)
+    return stays
+
+
+def _split(content, fall, now, event, items) -> int | None:
+    """Cannot-link of items with what they leave, must-link among themselves."""
+    if not items:
+        return None
+    name = event.text.strip()
+    if name and not resolve.is_name(event.level, name):
+        return None
+    known = now.named(event.level, name) if name else None
+    number = resolve.make(now, event, name) if known is None else known
+    before = {int(now.cluster[i]) for i in items}
+    for item, barred in now.cannot.items():  # no machine takes the part for another thing
+        if barred & before:
+            now.leave(item, number)
+    _learn_left(content, now, event, items, number)
+    if len(items) > 1:
+        pair = (items[:1], items[1:])
+        now.evidence.append(_evidence(event, 1, *pair))
+    _put(now, items, number)
+    now.is_said[items] = True
+    now.is_approved[items] = False
+    return number
+
+
+def _rename(content, fall, now, event, items) -> int | None:
+    """A name sticks to the content: to the cluster that most exemplars are in."""
+    name = event.text.strip()
+    if name and not resolve.is_name(event.level, name):
+        return None
+    number = resolve.find_or_make(content, now, event, event.cluster)
+    if number is None:
+        return None
+    same = now.named(event.level, name) if name else None
+    if same is not None and same != number:
+        _unite(content, fall, now, event, same, number)
+        return same
+    old = now.folders[number]
+    is_scene = event.level == "scene"
+    cluster_id = old.cluster_id if is_scene else name or resolve.new_id(event)
+    now.rename(number, name, cluster_id)
+    return number
+
+
+def _comment(content, fall, now, event, items) -> int | None:
+    """Changes no label."""
+    now.num_comments[items] += 1
+    return resolve.find(content, now, event.level, event.cluster)
+
+
+def _caption_edit(content, fall, now, event, items) -> int | None:
+    """The words of shots from now on; no text gives them back to the machine."""
+    for item in items:
+        if not content.is_scene[item]:
+            continue
+        if event.text.strip():
+            now.captions[item] = (event.text.strip(), event.user)
+        else:
+            now.captions.pop(item, None)
+    return None
+
+
+_DOES: dict[str, Callable[..., int | None]] = {
+    "assign": _assign,
+    "approve": _approve,
+    "reject": _reject,
+    "merge": _merge,
+    "split": _split,
+    "rename": _rename,
+    "comment": _comment,
+    "caption_edit": _caption_edit,
+}
+
+
+def _put(now: Situation, items: Sequence[int], target: int) -> None:
+    """Put items where a person says they belong."""
+    for item in items:
+        before = int(now.cluster[item])
+        if before != target:
+            now.leave(item, before)
+        now.allow(item, target)
+    now.move(items, target, PERSON)
+
+
+def _evict(fall: Fall, now: Situation, items: Sequence[int]) -> None:
+    """Take items out of where they are; each falls to what is allowed and like it, or to noise."""
+    now.move(items, NOISE, PERSON)
+    now.is_said[items] = False
+    now.is_approved[items] = False
+    for item, number in fall.choose(now, items).items():
+        now.move([item], number, MACHINE)
+
+
+def _unite(content, fall, now: Situation, event: Event, stays: int, goes: int) -> None:
+    """Put all of one cluster into another; nobody comes to where he was rejected from."""
+    coming, there = now.members(goes), now.members(stays)
+    out = [int(i) for i in coming if stays in now.cannot.get(int(i), ())]
+    out += [int(i) for i in there if goes in now.cannot.get(int(i), ())]
+    _learn(content, now, event, 1, resolve.central(content, now, goes, MAX_EVIDENCE), stays)
+    now.move(coming.tolist(), stays, PERSON)
+    for known in (now.cannot, now.left):
+        for item, numbers in list(known.items()):
+            if goes in numbers:
+                known[item] = numbers - {goes} | {stays}
+    for item, numbers in list(now.left.items()):  # who is in it did not leave it
+        if now.cluster[item] == stays and item not in out:
+            now.left[item] = numbers - {stays}
+    gone, kept = now.folders.pop(goes), now.folders[stays]
+    now.ids.pop((gone.level, gone.cluster_id), None)
+    now.into[goes] = stays
+    if gone.name and not kept.name:
+        is_scene = event.level == "scene"
+        now.rename(stays, gone.name, kept.cluster_id if is_scene else gone.name)
+    _evict(fall, now, out)
+
+
+def _learn(content, now, event: Event, label: int, items: Sequence[int], number: int) -> None:
+    """Put down that items and the members of a cluster are alike, or are not."""
+    if number == NOISE or not len(items):
+        return
+    others = resolve.central(content, now, number, MAX_EVIDENCE, exclude=items)
+    if others:
+        now.evidence.append(_evidence(event, label, items, others))
+
+
+def _learn_left(content, now, event: Event, items: Sequence[int], target: int) -> None:
+    """Put down that items are not alike those that they leave."""
+    before = sorted({int(now.cluster[i]) for i in items} - {NOISE, target})
+    for number in before:
+        own = [i for i in items if now.cluster[i] == number]
+        others = resolve.central(content, now, number, MAX_EVIDENCE, exclude=items)
+        if others:
+            now.evidence.append(_evidence(event, 0, own, others))
+
+
+def _evidence(event: Event, label: int, items: Sequence[int], others: Sequence[int]) -> Evidence:
+    return Evidence(
+        event_id=event.event_id,
+        label=label,
+        level=event.level,
+        items=tuple(items[:MAX_EVIDENCE]),
+        others=tuple(others),
+    )
+
+
+def start(content: Content) -> Situation:
+    """The machine's clusters, before any word of a person.
+
+    Parameters
+    ----------
+    content : Content
+        `machine_cluster_id` is where items are, `source` whether something learned put them there.
+    """
+    asset, n = content.asset, content.asset.height
+    now = Situation(
+        cluster=np.full(n, NOISE, np.int32),
+        source=np.zeros(n, np.int8),
+        is_said=np.zeros(n, bool),
+        is_approved=np.zeros(n, bool),
+        num_comments=np.zeros(n, np.int32),
+        folders={},
+        called={},
+        ids={},
+    )
+    for i, cluster_id in enumerate(asset["machine_cluster_id"].to_list()):
+        if cluster_id is None:
+            continue
+        level = "scene" if content.is_scene[i] else "character"
+        number = now.ids.get((level, cluster_id))
+        if number is None:
+            number = now.add(level, cluster_id, machine_name(level, cluster_id))
+        now.cluster[i] = number
+    now.source[(asset["source"] == "learned").fill_null(False).to_numpy()] = LEARNED
+    return now

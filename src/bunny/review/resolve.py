@@ -1,0 +1,151 @@
+"""Which cluster of today an event means.
+
+A name that people gave leads to its cluster. Without one, the cluster is the one that most of the
+exemplars are in; an id alone is believed only where an event has nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from bunny.review.content import Content
+from bunny.review.event import ClusterRef, Event, Level
+from bunny.review.situation import NOISE, PERSON, UNNAMED, Situation
+
+REJECT_SHARE = 0.25  # of a rejected cluster's exemplars that make another one just as wrong
+MAX_NAME = 64  # characters; a character's name is a folder too
+FORBIDDEN = set('/\\:*?"<>|')
+
+
+def is_noise(ref: ClusterRef | None) -> bool:
+    """Whether an event means the noise bucket."""
+    return ref is not None and not (ref.cluster_id or ref.name or ref.exemplars)
+
+
+def is_name(level: Level, name: str) -> bool:
+    """Whether a person may call a cluster so; characters' names are folders, labels and words.
+
+    Examples
+    --------
+    >>> [is_name("character", name) for name in ("anna", "../x", "person-02")]
+    [True, False, False]
+    """
+    if not name.strip() or name != name.strip() or len(name) > MAX_NAME or not name.isprintable():
+        return False
+    if level == "scene":
+        return "/" not in name
+    is_taken = UNNAMED.fullmatch(name) or name in ("unknown", "scene")
+    return not (is_taken or name.startswith(".") or FORBIDDEN & set(name))
+
+
+def find(content: Content, now: Situation, level: Level, ref: ClusterRef | None) -> int | None:
+    """Find the cluster that a reference means; None when there is none, or it is the noise bucket.
+
+    Parameters
+    ----------
+    content : Content
+    now : Situation
+    level : {"scene", "character"}
+    ref : ClusterRef or None
+
+    Returns
+    -------
+    int or None
+        Number of a cluster.
+    """
+    if ref is None:
+        return None
+    if ref.name and (named := now.named(level, ref.name)) is not None:
+        return named
+    former = now.formerly(level, ref.name) if ref.name and ref.exemplars else None
+    votes = _votes(content, now, level, ref)
+    if votes:
+        most = max(votes.values())
+        best = next(number for number in votes if votes[number] == most)
+        is_other = ref.name and now.folders[best].name and best != former
+        return None if is_other else best
+    return former if ref.exemplars or ref.name else now.ids.get((level, ref.cluster_id))
+
+
+def find_rejected(
+    content: Content, now: Situation, event: Event, items: Sequence[int]
+) -> frozenset[int]:
+    """Find all clusters that an event says its items are not in.
+
+    Notes
+    -----
+    After another clustering what was one cluster may be two: all that hold a good share of its
+    exemplars are meant. When nothing is left to know a cluster by but the rejected items
+    themselves, only a cluster of such items is meant.
+    """
+    ref, level = event.cluster, event.level
+    named = find(content, now, level, ref)
+    found = set() if named is None else {named}
+    if ref is None or named is None or now.folders[named].name:
+        return frozenset(found)
+    votes = _votes(content, now, level, ref)
+    found |= {n for n, v in votes.items() if v >= REJECT_SHARE * sum(votes.values())}
+    own = set(items)
+    if votes and set(content.match_all(level, ref.exemplars)) <= own:
+        found = {n for n in found if set(now.members(n).tolist()) <= own}
+    return frozenset(found)
+
+
+def find_or_make(
+    content: Content, now: Situation, event: Event, ref: ClusterRef | None
+) -> int | None:
+    """Find a cluster, or make it anew of its name or of exemplars that lie in no cluster today."""
+    found = find(content, now, event.level, ref)
+    if found is not None or ref is None:
+        return found
+    if ref.name:
+        is_fit = is_name(event.level, ref.name)
+        return make(now, event, ref.name) if is_fit else None
+    items = content.match_all(event.level, ref.exemplars)
+    if not items:
+        return None
+    number = make(now, event)
+    free = [i for i in items if now.cluster[i] == NOISE and not now.is_said[i]]
+    now.move([i for i in free if number not in now.cannot.get(i, ())], number, PERSON)
+    return number
+
+
+def make(now: Situation, event: Event, name: str = "") -> int:
+    """Make a cluster whose id follows from the event, so that each replay calls it the same.
+
+    What was learned may have put items there before; then it is that cluster.
+    """
+    cluster_id = new_id(event, name)
+    known = now.ids.get((event.level, cluster_id))
+    if known is None:
+        return now.add(event.level, cluster_id, name)
+    now.rename(known, name, cluster_id)
+    return known
+
+
+def new_id(event: Event, name: str = "") -> str:
+    """What a cluster that an event makes or names is called: a character's name, else a new id."""
+    if name and event.level == "character":
+        return name
+    prefix = "scene" if event.level == "scene" else "person"
+    return f"{prefix}-{hashlib.sha256(event.event_id.encode()).hexdigest()[:8]}"
+
+
+def central(
+    content: Content, now: Situation, number: int, limit: int, exclude: Sequence[int] = ()
+) -> list[int]:
+    """Members that stand for a cluster: those that people spoke of first, then the most alike."""
+    members = np.setdiff1d(now.members(number), np.asarray(exclude, np.int64))
+    alike = content.similarity[members]
+    order = np.lexsort((members, -alike, ~now.is_said[members]))
+    return members[order][:limit].tolist()
+
+
+def _votes(content: Content, now: Situation, level: Level, ref: ClusterRef) -> Counter[int]:
+    """How many exemplars lie in each cluster, in order of the first."""
+    items = content.match_all(level, ref.exemplars)
+    return Counter(int(now.cluster[i]) for i in items if now.cluster[i] != NOISE)

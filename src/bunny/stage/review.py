@@ -1,0 +1,130 @@
+"""Stage review: what people said of the library, replayed over what the machine found.
+
+The record `feedback.jsonl` is an outside input: what is said while a stage runs is left to its next
+run. Nothing here opens a picture.
+"""
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Any, ClassVar
+
+import polars as pl
+
+from bunny import workspace
+from bunny.review import constraint, log, score
+from bunny.review.event import Event, order_key
+from bunny.review.learn import deploy
+from bunny.review.state import State
+from bunny.stage import review_asset, review_label
+from bunny.stage.contract import BaseStage, Work, settings_of
+
+
+class Review(BaseStage):
+    """The machine's clusters and labels, then what was learned, then people's words."""
+
+    name: ClassVar[str] = "review"
+    version: ClassVar[int] = 1
+    reads: ClassVar[tuple[str, ...]] = (*review_asset.TABLES, "embedding", "subject_vector")
+    writes: ClassVar[tuple[str, ...]] = (
+        *("asset", "identity", "grouping", "caption_edit", "shot_vector", "figure_vector"),
+        *("feedback", "training_feedback"),
+    )
+    unit: ClassVar[str] = "item"
+
+    def settings(self) -> dict[str, Any]:
+        """When a rejected shot falls to another scene, and whether what was learned is used."""
+        return {
+            **settings_of(self.config, "clustering", "noise_threshold"),
+            **settings_of(self.config, "review", "is_learned_used"),
+        }
+
+    def parts(self) -> dict[str, Any]:
+        """As of every stage, and the record of corrections with the adapter that is in use."""
+        parts = super().parts()
+        if self._events:
+            parts["outside"]["feedback"] = _digest(self._events)
+        if self._learned:
+            parts["outside"]["learned adapter"] = self._learned
+        return parts
+
+    def run(self) -> Work:
+        """Make the items, replay the record over them, write what later stages read."""
+        tables = {name: self.read(name) for name in self.reads}
+        film_id = tables["film"]["film_id"][0]
+        shot_vector = review_asset.shot_vectors(tables, film_id)
+        figure_vector = review_asset.figure_vectors(tables)
+        machine = review_asset.machine_assets(tables, shot_vector, film_id)
+        vectors = {"scene": shot_vector, "character": figure_vector}
+        sure = review_asset.certainty(tables)
+        machine = self._score(machine, vectors, sure)
+        state = self._state(machine, vectors)
+        asset = self._score(state.frame(), vectors, sure, state)
+        subject = review_asset.subjects_of(tables)
+        names = review_label.identity(tables["label"], subject, state, machine)
+        feedback = review_label.feedback(state)
+        return Work(
+            tables={
+                "asset": asset,
+                "identity": names,
+                "grouping": review_label.grouping(
+                    tables["cluster"], names, subject, state, machine
+                ),
+                "caption_edit": review_label.caption_edits(state),
+                "shot_vector": shot_vector,
+                "figure_vector": figure_vector,
+                "feedback": feedback,
+                "training_feedback": constraint.pairs(state),
+            },
+            num_items=asset.height,
+            note=_note(feedback, asset),
+        )
+
+    @cached_property
+    def _events(self) -> list[Event]:
+        """The record as it was when this run began."""
+        return log.read(self.input_dir)
+
+    @cached_property
+    def _learned(self) -> str:
+        """Hash of the adapter in use; empty when none is."""
+        if not self.config.review.is_learned_used:
+            return ""
+        return deploy.current_hash(workspace.of_film_dir(self.input_dir).checkpoint)
+
+    def _state(self, machine: pl.DataFrame, vectors: dict[str, pl.DataFrame]) -> State:
+        """Every item where people want it, and those they did not speak of where was learned."""
+        noise = self.config.clustering.noise_threshold
+        state = State.of(machine, vectors["scene"], noise_threshold=noise).replay(self._events)
+        if not self._learned:
+            return state
+        place = deploy.rescore(
+            workspace.of_film_dir(self.input_dir).checkpoint, state.frame(), list(vectors.values())
+        )
+        moved = state.with_learned(place)
+        return State.of(moved, vectors["scene"], noise_threshold=noise).replay(self._events)
+
+    def _score(self, asset, vectors, sure, state: State | None = None) -> pl.DataFrame:
+        floor = {**score.FLOOR, "scene": min(0.99, self.config.clustering.noise_threshold)}
+        said = pl.repeat(False, asset.height, eager=True).to_numpy()
+        said = said if state is None else state.now.is_said
+        return score.measure(asset, vectors, said, sure, floor)
+
+
+def _digest(events: list[Event]) -> str:
+    """SHA-256 of a set of events, whatever order they were put down in."""
+    every = {e.event_id: e for e in sorted(events, key=order_key, reverse=True)}
+    lines = [json.dumps(every[key].to_dict(), sort_keys=True) for key in sorted(every)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _note(feedback: pl.DataFrame, asset: pl.DataFrame) -> str:
+    """What the user should know: how much was said, and what of it nothing answers to."""
+    said = feedback.filter(pl.col("kind") != "undo")
+    holding = said.filter(~pl.col("is_undone"))
+    words = [f"{asset.filter(pl.col('doubt') > 0.5).height} of {asset.height} items are doubtful"]
+    if said.height:
+        words.insert(0, f"{holding.height} corrections hold")
+    if lost := holding["is_lost"].sum():
+        words.append(f"{lost} corrections are about what is not in the tables today")
+    return ", ".join(words)

@@ -1,0 +1,27 @@
+"""Labels and clusters as people corrected them, where stage review has run; else the machine's."""
+
+from pathlib import Path
+
+import polars as pl
+
+from bunny.table import store
+
+IN_STEAD = {"label": "identity", "cluster": "grouping"}  # tables of one form each
+
+
+def stored_name(folder: Path, name: str) -> str:
+    """The table that is read for `name`: the corrected one if there is one.
+
+    Parameters
+    ----------
+    folder : Path
+        The film's table folder.
+    name : str
+    """
+    other = IN_STEAD.get(name, name)
+    return other if store.exists(folder, other) else name
+
+
+def read_or_empty(folder: Path, name: str) -> pl.DataFrame:
+    """As `store.read_or_empty`, of the corrected table if there is one."""
+    return store.read_or_empty(folder, stored_name(folder, name))

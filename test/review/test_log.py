@@ -1,0 +1,65 @@
+"""The record: what is appended is read back, whatever was killed in between."""
+
+import pytest
+
+from bunny.error import UserError
+from bunny.review import log
+from bunny.review.event import Anchor, ClusterRef, Event
+
+
+def said(**own) -> Event:
+    return Event(**{"user": "ana", "kind": "comment", "level": "scene", "text": "a\nb", **own})
+
+
+def test_what_is_appended_is_read_back(tmp_path):
+    box = (0.5, 0.1, 0.2, 0.3, 0.4)
+    anchor = Anchor(start_s=0.0, end_s=1.0, boxes=(box,), asset_id="x")
+    ref = ClusterRef(cluster_id="scene-001", name="kitchen", exemplars=(anchor,))
+    one = said(kind="assign", items=(anchor,), cluster=ref, seen=3, reason='"quoted" é')
+    assert log.append(tmp_path, [said(), one]) == 2
+    assert log.append(tmp_path, [said(text="third")]) == 3
+    assert log.read(tmp_path)[1] == one
+    assert [e.text for e in log.read(tmp_path, after=2)] == ["third"]
+    assert log.count(tmp_path) == 3
+
+
+def test_nothing_is_said_of_a_new_film(tmp_path):
+    assert log.read(tmp_path) == []
+    assert log.count(tmp_path) == 0
+    assert log.append(tmp_path, []) == 0
+
+
+def test_a_torn_last_line_is_passed_over_and_replaced(tmp_path):
+    log.append(tmp_path, [said(text="whole")])
+    path = tmp_path / log.FILE
+    with path.open("ab") as stream:
+        stream.write(b'{"event_id": "half')
+    assert [e.text for e in log.read(tmp_path)] == ["whole"]
+    assert log.append(tmp_path, [said(text="next")]) == 2
+    assert [e.text for e in log.read(tmp_path)] == ["whole", "next"]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("{broken", "line 2: expected one event as JSON"),
+        ("[1]", "line 2: expected one event as a JSON object"),
+        ('{"event_id": "e", "time": "yesterday", "user": "u", "kind": "comment", '
+         '"level": "scene"}', "yesterday"),
+        ('{"event_id": "e", "user": "u", "kind": "explode", "level": "scene", '
+         '"time": "2026-01-01T00:00:00Z"}', "explode"),
+    ],
+)  # fmt: skip
+def test_a_broken_line_in_the_middle_is_named(tmp_path, line, words):
+    log.append(tmp_path, [said()])
+    with (tmp_path / log.FILE).open("a") as stream:
+        stream.write(line + "\n")
+    log.append(tmp_path, [said()])
+    with pytest.raises(UserError, match=words.replace("[", r"\[")):
+        log.read(tmp_path)
+
+
+def test_a_time_that_cannot_be_read_back_is_never_written(tmp_path):
+    with pytest.raises(UserError, match="expected the fields of a correction"):
+        log.append(tmp_path, [said(), said(time="noon")])
+    assert log.count(tmp_path) == 0

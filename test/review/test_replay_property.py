@@ -1,0 +1,218 @@
+"""Laws of the replay: any order, any moment of a re-run, any renumbering gives the same labels."""
+
+import itertools
+from dataclasses import replace
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bunny.review import make
+from bunny.review.replay import holding
+from bunny.review.situation import NONE
+from bunny.review.state import State
+
+NUM_SHOTS, NUM_CLUSTERS = 12, 4
+SETTINGS = settings(
+    max_examples=12,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+NAMES = ["kitchen", "hall", "anna", "bob"]
+
+# What somebody does: kind, items, a cluster by its place among those there are, a name, a user.
+ACT = st.tuples(
+    st.sampled_from(
+        ["assign", "assign", "new", "noise", "reject", "reject", "merge", "split", "rename",
+         "approve", "propagated", "comment", "undo"]
+    ),
+    st.lists(st.integers(0, NUM_SHOTS - 1), min_size=1, max_size=4, unique=True),
+    st.integers(0, 20),
+    st.integers(0, 20),
+    st.sampled_from(NAMES),
+    st.sampled_from(["ana", "ben"]),
+    st.sampled_from(["scene", "character"]),
+)  # fmt: skip
+ACTS = st.lists(ACT, max_size=8)
+
+
+def library(lib, clusters=None, jitter=0.0, prefix="film", rename=None):
+    """Twelve shots with a figure each; `rename` gives other ids to the machine's clusters."""
+    clusters = clusters or [i % NUM_CLUSTERS for i in range(NUM_SHOTS)]
+    rename = rename or list(range(NUM_CLUSTERS))
+    rows = [
+        lib.shot_row(i, f"scene-{rename[c]:03d}" if c else None, prefix)
+        for i, c in enumerate(clusters)
+    ]
+    rows += [
+        lib.figure_row(f"{prefix}-t{i:02d}", i, "left", f"person-{rename[c]:02d}" if c else None,
+                       jitter)
+        for i, c in enumerate(clusters)
+    ]  # fmt: skip
+    return lib.table(rows)
+
+
+def vectors(lib, prefix="film"):
+    """Shots of one cluster look alike."""
+    return lib.vectors(
+        {f"{prefix}-s{i:05d}": 25 * (i % NUM_CLUSTERS) + i for i in range(NUM_SHOTS)}
+    )
+
+
+def do(state, acts, clock=None):
+    """Say things as they can be said; gives the events, each applied."""
+    clock = clock or itertools.count()
+    events = []
+    for act in acts:
+        event = _event(state, *act)
+        if event is not None:
+            time = f"2026-01-01T00:00:{next(clock):02d}.000000+00:00"
+            event = replace(event, time=time, event_id=f"e{len(state.every):04d}")
+            state.apply(event)
+            events.append(event)
+    return events
+
+
+def _event(state, kind, numbers, one, two, name, user, level):
+    rows = [i for i in range(len(state.content.ids))
+            if state.content.is_scene[i] == (level == "scene")]  # fmt: skip
+    ids = [state.content.ids[rows[n]] for n in numbers]
+    clusters = sorted(state.clusters(level)["cluster_id"])
+    if kind == "comment":
+        return make.comment(state, ids, "a word", user=user)
+    if kind == "undo":
+        past = [e for e in state.every if e.kind == "undo" or not state.is_undone(e.event_id)]
+        return make.undo(state, past[one % len(past)].event_id, user=user) if past else None
+    if kind == "noise":
+        return make.assign(state, ids, "", user=user)
+    if kind == "new":
+        return make.assign(state, ids, name, user=user)
+    if kind == "split":
+        return make.split(state, ids, user=user)
+    if not clusters:
+        return None
+    first, second = clusters[one % len(clusters)], clusters[two % len(clusters)]
+    if kind == "merge":
+        return None if first == second else make.merge(state, first, second, level=level, user=user)
+    if kind == "rename":
+        return make.rename(state, first, name, level=level, user=user)
+    if kind == "reject":
+        return make.reject(state, ids, first, user=user)
+    if kind == "propagated":
+        return make.assign(state, ids, first, user=user, origin="propagated")
+    make_it = make.approve if kind == "approve" else make.assign
+    return make_it(state, ids, first, user=user)
+
+
+def groups(state):
+    """What is with what, and what it is called, without ids: by the content of the items."""
+    found = {}
+    for i, number in enumerate(state.now.cluster.tolist()):
+        found.setdefault((number, bool(state.content.is_scene[i])), []).append(i)
+    return {
+        (None if number < 0 else state.now.folders[number].name, tuple(items))
+        for (number, _), items in found.items()
+    }
+
+
+@SETTINGS
+@given(acts=ACTS, data=st.data())
+def test_any_order_of_appending_gives_the_same(lib, acts, data):
+    state = State.of(library(lib), vectors(lib))
+    events = do(state, acts)
+    shuffled = data.draw(st.permutations(events))
+    one = State.of(library(lib), vectors(lib)).replay(shuffled)
+    assert one.frame().equals(state.frame())
+    other = State.of(library(lib), vectors(lib))
+    for event in [*shuffled, *shuffled[:3]]:  # one at a time, some twice
+        other.apply(event)
+    assert other.frame().equals(state.frame())
+
+
+@SETTINGS
+@given(before=ACTS, after=ACTS, jitter=st.floats(0, 0.02), data=st.data())
+def test_a_rerun_in_between_with_other_ids_and_boxes_changes_nothing(
+    lib, before, after, jitter, data
+):
+    plain = State.of(library(lib), vectors(lib))
+    events = do(plain, before)
+    order = data.draw(st.permutations(range(NUM_CLUSTERS)))
+    again = State.of(
+        library(lib, jitter=jitter, prefix="redone", rename=order), vectors(lib, "redone")
+    )
+    again.replay(events)
+    assert groups(again) == groups(plain)
+    clock = itertools.count(30)
+    later = do(again, after, clock)  # said on the screen of the re-run
+    plain.replay(later)
+    assert groups(again) == groups(plain)
+
+
+@SETTINGS
+@given(
+    before=ACTS,
+    after=ACTS,
+    target=st.integers(0, 20),
+    numbers=st.sets(st.integers(0, 11), min_size=1, max_size=3),
+    clusters=st.lists(st.integers(0, 3), min_size=12, max_size=12),
+)
+def test_what_a_person_rejected_never_comes_back_by_itself(
+    lib, before, after, target, numbers, clusters
+):
+    state = State.of(library(lib), vectors(lib))
+    do(state, before)
+    there = sorted(state.clusters("scene")["cluster_id"])
+    if not there:
+        return
+    ids = [f"film-s{n:05d}" for n in sorted(numbers)]
+    clock = itertools.count(30)
+    event = make.reject(state, ids, there[target % len(there)], user="ana")
+    event = replace(event, time=f"2026-01-01T00:00:{next(clock)}+00:00")
+    state.apply(event)
+    number = state.touched_number(event.event_id)
+    if number is None:
+        return
+    kinds = ("merge", "split", "rename", "approve", "propagated", "reject", "comment")
+    quiet = [act for act in after if act[0] in kinds]
+    spoken = [act for act in quiet if act[0] != "split"]  # a split places what it names
+    later = do(state, spoken, clock)
+    rerun = State.of(library(lib, clusters), vectors(lib)).replay(state.every)
+    for one in (state, rerun):
+        wrong = one.touched_number(event.event_id)
+        for asset_id in ids:
+            item = one.item(asset_id)
+            if wrong is not None:
+                assert one.now.cluster[item] != wrong
+                assert wrong in one.now.cannot.get(item, NONE)
+    assert len(later) <= len(spoken)
+
+
+@SETTINGS
+@given(before=ACTS, act=ACT, after=ACTS)
+def test_undo_restores_as_if_it_had_never_been_said(lib, before, act, after):
+    state = State.of(library(lib), vectors(lib))
+    events = do(state, before)
+    clock = itertools.count(20)
+    said = do(state, [act], clock)
+    events += do(state, [a for a in after if a[0] != "undo"], clock)
+    for one in said:
+        if one.kind == "undo":
+            continue
+        undo = make.undo(state, one.event_id, user="ana")
+        undo = replace(undo, time="2026-01-01T00:01:00+00:00")
+        state.apply(undo)
+        without = State.of(library(lib), vectors(lib)).replay(events)
+        assert state.frame().equals(without.frame())
+        state.apply(replace(undo, event_id="again", undoes=undo.event_id))
+        assert state.frame().equals(
+            State.of(library(lib), vectors(lib)).replay([*events, one]).frame()
+        )
+
+
+def test_undos_in_a_circle_say_nothing(shots):
+    state = State.of(shots)
+    moved = make.assign(state, ["film-s00006"], "scene-001", user="ana")
+    one = replace(make.comment(state, ["film-s00000"], "x", user="a"), kind="undo", undoes="b",
+                  event_id="a")  # fmt: skip
+    other = replace(one, event_id="b", undoes="a")
+    assert holding([one, moved, other]) == [moved]

@@ -1,0 +1,232 @@
+"""What each kind of event does, by hand on seven shots and seven figures."""
+
+import polars as pl
+import pytest
+
+from bunny.error import UserError
+from bunny.review import make
+from bunny.review.state import State
+
+ANA = {"user": "ana"}
+
+
+def s(number: int) -> str:
+    return f"film-s{number:05d}"
+
+
+def test_it_starts_where_the_machine_put_things(shots):
+    state = State.of(shots)
+    assert state.clusters("scene").rows() == [("scene-001", None, 3), ("scene-002", None, 3)]
+    assert state.members("", "scene") == [s(6)]
+    assert state.frame()["cluster_id"].to_list() == shots["machine_cluster_id"].to_list()
+
+
+def test_assign_moves_and_ends_all_doubt(shots):
+    state = State.of(shots)
+    changed = state.apply(make.assign(state, [s(6), s(3)], "scene-001", **ANA))
+    assert changed == [s(3), s(6)]
+    rows = state.frame().filter(state.frame()["asset_id"] == s(6)).to_dicts()[0]
+    assert (rows["cluster_id"], rows["source"], rows["doubt"]) == ("scene-001", "person", 0.0)
+    assert state.frame().filter(state.frame()["asset_id"] == s(0))["doubt"].item() == 0.5
+
+
+def test_assign_to_a_new_name_makes_one_cluster_for_two_people(shots):
+    state = State.of(shots)
+    one = make.assign(state, [s(6)], "attic", **ANA)
+    other = make.assign(state, [s(0)], "attic", user="ben")
+    state.replay([other, one])
+    assert state.cluster_of(s(6)) == state.cluster_of(s(0))
+    assert state.clusters("scene")["name"].to_list()[-1] == "attic"
+
+
+def test_a_rejected_shot_falls_to_the_next_best_or_to_noise(lib, shots):
+    angles = {s(i): a for i, a in enumerate([0, 10, 50, 90, 80, 85])}
+    state = State.of(shots, lib.vectors(angles), noise_threshold=0.5)
+    state.apply(make.reject(state, [s(2)], **ANA))  # 35 degrees from the other: cosine 0.82
+    assert state.cluster_of(s(2)) == "scene-002"
+    state.apply(make.reject(state, [s(2)], **ANA))
+    assert state.cluster_of(s(2)) is None
+    assert state.is_rejected(s(2), "scene-001")
+    state.apply(make.reject(state, [s(0)], **ANA))  # 85 degrees: cosine 0.09
+    assert state.cluster_of(s(0)) is None
+
+
+def test_a_rejected_figure_falls_to_no_other_name(figures):
+    state = State.of(figures)
+    state.apply(make.reject(state, ["film-t0"], **ANA))
+    assert state.cluster_of("film-t0") is None
+    assert state.frame()["rejected_from"].to_list()[0] == ["bunny"]
+
+
+def test_neither_merge_nor_propagation_nor_approval_brings_a_rejected_one_back(shots):
+    state = State.of(shots)
+    state.apply(make.reject(state, [s(0)], "scene-002", **ANA))
+    state.apply(make.assign(state, [s(0)], "scene-002", **ANA, origin="propagated"))
+    state.apply(make.approve(state, [s(0)], "scene-002", **ANA))
+    assert state.cluster_of(s(0)) == "scene-001"
+    state.apply(make.merge(state, "scene-002", "scene-001", level="scene", **ANA))
+    assert state.cluster_of(s(0)) is None
+    assert state.cluster_of(s(1)) == "scene-002"
+    state.apply(make.assign(state, [s(0)], "scene-002", **ANA))
+    assert state.cluster_of(s(0)) == "scene-002"
+
+
+def test_merge_takes_names_along(figures):
+    state = State.of(figures)
+    state.apply(make.merge(state, "person-01", "pip", level="character", **ANA))
+    assert state.cluster_of("film-u0") == state.cluster_of("film-t3") == "pip"
+
+
+def test_split_makes_a_cluster_that_keeps_its_id_in_each_replay(shots):
+    state = State.of(shots)
+    event = make.split(state, [s(0), s(1)], **ANA)
+    state.apply(event)
+    name = state.cluster_of(s(0))
+    assert name.startswith("scene-") and name == state.cluster_of(s(1)) != "scene-001"
+    assert State.of(shots).replay([event]).cluster_of(s(0)) == name
+
+
+def test_naming_a_person_makes_its_figures_that_character(figures):
+    state = State.of(figures)
+    state.apply(make.rename(state, "person-01", "anna", level="character", **ANA))
+    assert [state.cluster_of(f"film-u{i}") for i in range(3)] == ["anna"] * 3
+    assert state.frame()["who"].to_list()[0] == ["anna", "bunny"]
+    state.apply(make.rename(state, "anna", "bunny", level="character", **ANA))
+    assert state.members("bunny", "character") == [
+        *(f"film-t{i}" for i in range(3)), *(f"film-u{i}" for i in range(3)),
+    ]  # fmt: skip
+
+
+def test_a_name_sticks_to_the_content_when_scenes_are_numbered_and_cut_anew(lib, shots):
+    state = State.of(shots)
+    named = make.rename(state, "scene-002", "kitchen", level="scene", **ANA)
+    other = {"scene-001": "scene-002", "scene-002": "scene-001", None: None}
+    rows = [lib.shot_row(i, other[c], "new")
+            for i, c in enumerate(shots["machine_cluster_id"])]  # fmt: skip
+    rows[5] |= {"machine_cluster_id": "scene-002"}  # the plurality counts
+    again = State.of(lib.table(rows)).replay([named])
+    assert again.find_cluster("kitchen", "scene") == "scene-001"
+    assert again.members("scene-001", "scene") == ["new-s00003", "new-s00004"]
+
+
+def test_a_name_is_free_again_once_its_cluster_is_called_otherwise(shots):
+    state = State.of(shots)
+    for name in ("kitchen", "bath"):
+        state.apply(make.rename(state, "scene-001", name, level="scene", **ANA))
+    state.apply(make.assign(state, [s(6)], "kitchen", **ANA))
+    assert state.cluster_of(s(6)) != "scene-001"
+    assert state.find_cluster("bath", "scene") == "scene-001"
+
+
+def test_an_old_name_that_somebody_still_saw_leads_to_the_cluster(figures):
+    before = State.of(figures)
+    late = make.assign(before, ["film-u0"], "bunny", user="ben")
+    early = make.rename(State.of(figures), "bunny", "rabbit", level="character", user="ana",
+                        seen=0)  # fmt: skip
+    early = type(early)(**{**vars(early), "time": "2020-01-01T00:00:00+00:00"})
+    assert State.of(figures).replay([late, early]).cluster_of("film-u0") == "rabbit"
+
+
+def test_approval_pins_through_another_clustering(lib, shots):
+    state = State.of(shots)
+    pinned = make.approve(state, [s(0)], **ANA)
+    rows = [lib.shot_row(i, c) for i, c in enumerate(["x", "y", "y", "z", "z", "z", None])]
+    again = State.of(lib.table(rows)).replay([pinned])
+    assert again.cluster_of(s(0)) == "y"
+    assert again.frame()["is_approved"].to_list()[:2] == [True, False]
+
+
+def test_what_was_said_to_belong_nowhere_stays_nowhere(lib, shots):
+    state = State.of(shots)
+    out = make.assign(state, [s(0)], "", **ANA)
+    rows = [lib.shot_row(i, "scene-007") for i in range(7)]
+    assert State.of(lib.table(rows)).replay([out]).members("", "scene") == [s(0)]
+
+
+def test_a_target_whose_members_are_all_noise_today_is_made_anew(lib, shots):
+    moved = make.assign(State.of(shots), [s(6)], "scene-001", **ANA)
+    rows = [lib.shot_row(i, None) for i in range(7)]
+    again = State.of(lib.table(rows)).replay([moved])
+    name = again.cluster_of(s(6))
+    assert again.members(name, "scene") == [s(0), s(1), s(2), s(6)]
+
+
+def test_comments_and_captions_change_no_label(shots):
+    state = State.of(shots)
+    before = state.frame()["cluster_id"].to_list()
+    state.apply(make.comment(state, [s(0)], "too dark", **ANA))
+    state.apply(make.caption_edit(state, [s(1)], "a kitchen at night", **ANA))
+    assert state.frame()["cluster_id"].to_list() == before
+    assert state.frame()["comments"].to_list()[0] == 1
+    assert [e.text for e in state.comments(s(0))] == ["too dark"]
+    assert state.captions() == {s(1): ("a kitchen at night", "ana")}
+    state.apply(make.caption_edit(state, [s(1)], "", **ANA))
+    assert state.captions() == {}
+
+
+def test_undo_and_undo_of_undo(shots):
+    state = State.of(shots)
+    moved = make.assign(state, [s(6)], "scene-001", **ANA)
+    state.apply(moved)
+    undone = make.undo(state, moved.event_id, **ANA)
+    assert state.apply(undone) == [s(6)]
+    assert state.cluster_of(s(6)) is None and state.is_undone(moved.event_id)
+    state.apply(make.undo(state, undone.event_id, **ANA))
+    assert state.cluster_of(s(6)) == "scene-001"
+
+
+def test_undoing_an_early_event_replays_the_later_ones(shots):
+    state = State.of(shots)
+    first = make.rename(state, "scene-001", "kitchen", level="scene", **ANA)
+    state.apply(first)
+    state.apply(make.assign(state, [s(6)], "kitchen", **ANA))
+    state.apply(make.undo(state, first.event_id, **ANA))
+    assert state.cluster_of(s(6)) == "scene-001"  # by its exemplars
+    assert state.clusters("scene")["name"].to_list() == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda st: make.assign(st, ["nobody"], "scene-001", **ANA), "there is none of that id"),
+        (lambda st: make.assign(st, [], "scene-001", **ANA), "got none"),
+        (lambda st: make.assign(st, [s(0)], "a/b", **ANA), "expected a plain name"),
+        (lambda st: make.reject(st, [s(6)], **ANA), "they are in none"),
+        (lambda st: make.reject(st, [s(0), s(3)], **ANA), "they are in 2"),
+        (lambda st: make.merge(st, "scene-001", "scene-001", level="scene", **ANA), "twice"),
+        (lambda st: make.comment(st, [s(0)], " ", **ANA), "got nothing"),
+        (lambda st: make.undo(st, "e", **ANA), "none of that id"),
+        (lambda st: make.approve(st, [s(0)], user=" "), "expected the name of who"),
+    ],
+)
+def test_what_cannot_be_said_is_refused_in_one_sentence(shots, call, words):
+    with pytest.raises(UserError, match=words):
+        call(State.of(shots))
+
+
+@pytest.mark.parametrize("name", ["../x", ".hidden", "person-03", "a:b", "x" * 65, "unknown"])
+def test_a_character_cannot_be_called_what_no_folder_can(figures, name):
+    with pytest.raises(UserError, match="expected a plain name"):
+        make.rename(State.of(figures), "person-01", name, level="character", **ANA)
+
+
+def test_what_was_learned_lies_under_what_people_said(shots):
+    state = State.of(shots)
+    named = make.rename(state, "scene-002", "kitchen", level="scene", **ANA)
+    state.apply(named)
+    apart = make.split(state, [s(5)], "attic", **ANA)
+    state.apply(apart)
+    attic = state.cluster_of(s(5))
+    place = {s(0): "scene-002", s(1): attic, s(2): None, s(5): "scene-001", s(3): "scene-002"}
+    learned = state.with_learned(
+        pl.DataFrame({"asset_id": list(place), "cluster_id": list(place.values())})
+    )
+    again = State.of(learned).replay([apart, named])
+    # 0 joins the kitchen, 1 the attic that a person made, 2 noise; 5 was said, 3 is there already.
+    assert [again.cluster_of(s(i)) for i in range(7)] == [
+        "scene-002", attic, None, "scene-002", "scene-002", attic, None,
+    ]  # fmt: skip
+    assert again.frame()["source"].cast(pl.String).to_list() == [
+        "learned", "learned", "learned", "machine", "machine", "person", "machine",
+    ]  # fmt: skip
+    assert again.clusters("scene")["name"].to_list() == ["kitchen", "attic"]

@@ -1,0 +1,297 @@
+"""Stage review on tables made here: what people say reaches labels, captions and the set."""
+
+import json
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import polars as pl
+import pytest
+
+from bunny import pipeline, workspace
+from bunny.config import Config
+from bunny.job_review import open_state
+from bunny.review import log, make
+from bunny.stage import contract, review_asset
+from bunny.stage.caption import Caption
+from bunny.stage.dataset import Dataset
+from bunny.stage.review import Review
+from bunny.table import metadata, store
+
+ANA = {"user": "ana"}
+WIDTH, HEIGHT, SHOTS = 128, 96, 4
+# Of each shot: who is labelled in its two frames, and how its scene vectors lie, in degrees.
+WHO = ("bunny", "bunny", "pip", "pip")
+ANGLE = (0, 10, 80, 90)
+
+
+def _tables() -> dict[str, list[dict]]:
+    rows: dict[str, list[dict]] = {name: [] for name in (*review_asset.TABLES, "embedding",
+            "subject_vector", "quality", "measure", "reference")}  # fmt: skip
+    rows["film"].append(
+        {
+            "film_id": "film", "path": "film.mp4", "content_hash": "0" * 64, "container": "mp4",
+            "codec": "h264", "width_px": 2 * WIDTH, "height_px": 2 * HEIGHT, "frame_rate_num": 24,
+            "frame_rate_den": 1, "time_base_num": 1, "time_base_den": 24, "start_s": 0.0,
+            "duration_s": SHOTS, "rotation_deg": 0, "is_mirrored": False, "is_interlaced": False,
+            "num_frames": 24 * SHOTS, "num_frames_failed": 0, "stream_index": 0,
+            "has_audio": False, "decoder": "pyav",
+        }
+    )  # fmt: skip
+    for shot in range(SHOTS):
+        first = 24 * shot
+        rows["shot"].append(
+            {
+                "film_id": "film", "shot_index": shot, "first_frame_index": first,
+                "end_frame_index": first + 24, "start_s": shot, "end_s": shot + 1,
+                "start_pts": first, "end_pts": first + 24, "transition_in": "cut", "motion": 0.0,
+                "kind": "static",
+            }
+        )  # fmt: skip
+        for step in (6, 18):
+            _add_frame(rows, shot, first + step)
+    return rows
+
+
+def _add_frame(rows: dict, shot: int, index: int) -> None:
+    frame_id = f"film-{index:08d}"
+    region_id, angle = f"{frame_id}-r0", np.radians(ANGLE[shot])
+    box = {"x0_px": 20.0, "y0_px": 18.0, "x1_px": 60.0, "y1_px": 78.0}
+    place = {"frame_id": frame_id, "shot_index": shot}
+    rows["frame"].append(
+        {
+            **place, "film_id": "film", "frame_index": index, "pts": index, "time_base_num": 1,
+            "time_base_den": 24, "timestamp_s": index / 24, "file": f"frame/{index:08d}.png",
+            "reason": "interval", "width_px": WIDTH, "height_px": HEIGHT,
+            "crop_x0_px": 0, "crop_y0_px": 0, "crop_x1_px": 2 * WIDTH, "crop_y1_px": 2 * HEIGHT,
+        }
+    )  # fmt: skip
+    rows["quality"].append({"frame_id": frame_id, "is_kept": True, "reason": "kept",
+                            "phash": index * 0x0123456789ABCDEF % 2**64,
+                            "brightness": 0.5, "blur_score": 0.9})  # fmt: skip
+    vector = [np.cos(angle), np.sin(angle)]
+    rows["embedding"].append({"frame_id": frame_id, "model": "plane", "vector": vector})
+    rows["subject_vector"].append({"subject_id": region_id, "model": "net", "vector": vector})
+    rows["region"].append({**place, **box, "region_id": region_id, "candidate": WHO[shot],
+                           "similarity": 0.8, "margin": 0.3, "support": 0.8,
+                           "track_id": f"film-f{shot:05d}", "model": "net"})  # fmt: skip
+    rows["label"].append({**place, **box, "subject_id": region_id, "subject_type": "region",
+                          "character": WHO[shot], "distance": 0.2, "margin": 0.3,
+                          "confidence": 0.9, "source": "reference"})  # fmt: skip
+    scene = f"scene-00{1 + (ANGLE[shot] > 45)}"
+    rows["cluster"] += [
+        {"item_id": frame_id, "level": "scene", "shot_index": shot, "cluster_id": scene,
+         "scene_id": scene, "similarity": 1.0, "is_noise": False},
+        {"item_id": region_id, "level": "character", "shot_index": shot,
+         "cluster_id": f"{scene}/{WHO[shot]}", "scene_id": scene, "character": WHO[shot],
+         "is_noise": False},
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def space(tmp_path):
+    """A film as stage cluster leaves it."""
+    space = workspace.locate(tmp_path, str(tmp_path / "data"), "film")
+    space.frame.mkdir(parents=True)
+    for name, rows in _tables().items():
+        store.write(space.table, name, store.from_rows(name, rows))
+    for file in store.read(space.table, "frame")["file"]:
+        cv2.imwrite(str(space.root / file), np.full((HEIGHT, WIDTH, 3), 120, np.uint8))
+    source = {"film": "film.mp4", "content_hash": "0" * 64, "references": None}
+    (space.root / "source.json").write_text(json.dumps({**source, "reference_hash": ""}))
+    return space
+
+
+def _run(stage, space, **config):
+    made = stage(Config.model_validate(config), space.root, space.root)
+    return made, made.execute()
+
+
+def _say(space, make_event, *args, **say):
+    """Say something of the library as it is."""
+    state = open_state(space, Config())
+    event = make_event(state, *args, **ANA, **say)
+    log.append(space.root, [event])
+    return event
+
+
+def _identity(space) -> dict[int, set]:
+    """Names and sources by shot."""
+    table = store.read(space.table, "identity")
+    return {
+        shot: set(own.select("character", pl.col("source").cast(pl.String)).rows())
+        for (shot,), own in table.partition_by("shot_index", as_dict=True).items()
+    }
+
+
+def test_without_corrections_the_machines_tables_are_read_on(space):
+    _run(Review, space)
+    for one, other in (("label", "identity"), ("cluster", "grouping")):
+        assert store.read(space.table, one).equals(store.read(space.table, other))
+    asset = store.read(space.table, "asset")
+    assert asset["level"].cast(pl.String).to_list() == ["character"] * 4 + ["scene"] * 4
+    figure = asset.row(0, named=True)
+    assert (figure["asset_id"], figure["cluster_id"], figure["name"]) == (
+        "film-f00000", "bunny", "bunny",
+    )  # fmt: skip
+    # The stored picture is half the film's: pixels 20 to 60 of 128 are shares 0.15625 to 0.46875.
+    assert figure["boxes"][:5] == [0.25, 0.15625, 0.1875, 0.46875, 0.8125]
+    assert (figure["start_s"], figure["end_s"]) == (0.25, 0.75 + 1 / 24)
+    shot = asset.row(6, named=True)
+    assert (shot["asset_id"], shot["cluster_id"], shot["who"]) == (
+        "film-s00002",
+        "scene-002",
+        ["pip"],
+    )
+    # Shots 2 and 3 lie at 80 and 90 degrees, the other scene at 5: cosines of 10 and of 75.
+    assert shot["similarity"] == pytest.approx(np.cos(np.radians(10)), abs=1e-6)
+    assert shot["margin"] == pytest.approx(
+        np.cos(np.radians(10)) - np.cos(np.radians(75)), abs=1e-6
+    )
+    assert store.read(space.table, "feedback").is_empty()
+
+
+def test_a_correction_makes_review_stale_and_what_reads_it(space):
+    _run(Review, space)
+    _run(Caption, space)
+    assert Caption(Config(), space.root, space.root).can_resume()
+    _say(space, make.comment, ["film-s00000"], "nice")
+    assert not Review(Config(), space.root, space.root).can_resume()
+    _run(Review, space)
+    assert Caption(Config(), space.root, space.root).can_resume()  # a comment changes no label
+    _say(space, make.assign, ["film-f00000"], "pip")
+    stale = Review(Config(), space.root, space.root)
+    assert contract.explain(stale.record()["parts"], stale.parts()) == "feedback changed"
+    states = {s.name: s for s in pipeline.status(space, Config())}
+    assert "review" in states["caption"].why
+    _run(Review, space)
+    assert not Caption(Config(), space.root, space.root).can_resume()
+    assert Review(Config(), space.root, space.root).can_resume()
+
+
+def test_names_are_corrected_and_rejected_ones_taken_away(space):
+    _run(Review, space)
+    _say(space, make.assign, ["film-f00000"], "pip")
+    _say(space, make.reject, ["film-f00003"])
+    _run(Review, space)
+    assert _identity(space) == {
+        0: {("pip", "person")},
+        1: {("bunny", "reference")},
+        2: {("pip", "reference")},
+        3: {(None, "person")},
+    }
+    table = store.read(space.table, "identity")
+    assert table.filter(pl.col("shot_index") == 0)["confidence"].to_list() == [1.0, 1.0]
+    rows = store.read(space.table, "grouping").filter(pl.col("level") == "character")
+    assert set(rows["cluster_id"]) == {"scene-001/pip", "scene-001/bunny", "scene-002/pip"}
+    who = store.read(space.table, "asset").filter(pl.col("level") == "scene")["who"].to_list()
+    assert who == [["pip"], ["bunny"], ["pip"], []]
+
+
+def test_a_renamed_character_has_its_name_everywhere(space):
+    _run(Review, space)
+    _say(space, make.rename, "pip", "paul", level="character")
+    _run(Review, space)
+    assert _identity(space)[2] == {("paul", "cluster")}
+    assert _identity(space)[0] == {("bunny", "reference")}
+
+
+def test_corrections_hold_when_everything_is_detected_and_clustered_anew(space):
+    _run(Review, space)
+    _say(space, make.rename, "scene-002", "kitchen", level="scene")
+    _say(space, make.assign, ["film-s00000"], "kitchen")
+    _say(space, make.reject, ["film-f00003"])
+    swap = {"scene-001": "scene-002", "scene-002": "scene-001"}
+    cluster = store.read(space.table, "cluster").with_columns(
+        pl.col("cluster_id", "scene_id").replace(swap)
+    )
+    store.write(space.table, "cluster", cluster)
+    region = store.read(space.table, "region").with_columns(
+        track_id=pl.lit("film-g9") + pl.col("shot_index").cast(pl.String),
+        x0_px=pl.col("x0_px") + 3,
+    )
+    store.write(space.table, "region", region)
+    label = store.read(space.table, "label").with_columns(x0_px=pl.col("x0_px") + 3)
+    store.write(space.table, "label", label)
+    _run(Review, space)
+    asset = store.read(space.table, "asset")
+    named = asset.filter(pl.col("name") == "kitchen")
+    assert named["shot_index"].to_list() == [0, 2, 3]
+    assert _identity(space)[3] == {(None, "person")}
+    feedback = store.read(space.table, "feedback")
+    assert feedback["is_lost"].to_list() == [False] * 3
+
+
+def test_what_is_lost_is_kept_and_found_again(space):
+    _run(Review, space)
+    _say(space, make.assign, ["film-f00000"], "pip")
+    region, label = (store.read(space.table, name) for name in ("region", "label"))
+    for name, table in (("region", region), ("label", label)):
+        store.write(space.table, name, table.filter(pl.col("shot_index") > 0))
+    _, result = _run(Review, space)
+    assert store.read(space.table, "feedback")["is_lost"].to_list() == [True]
+    assert "1 corrections are about what is not in the tables today" in result.note
+    for name, table in (("region", region), ("label", label)):
+        store.write(space.table, name, table)
+    _run(Review, space)
+    assert store.read(space.table, "feedback")["is_lost"].to_list() == [False]
+    assert _identity(space)[0] == {("pip", "person")}
+
+
+def test_captions_have_peoples_words_names_and_places(space):
+    _run(Review, space)
+    _say(space, make.caption_edit, ["film-s00001"], "somebody hops away")
+    _say(space, make.rename, "scene-002", "kitchen", level="scene")
+    _run(Review, space)
+    _run(Caption, space)
+    caption = store.read(space.table, "caption")
+    mine = caption.filter(pl.col("provider") == "person")
+    assert mine["version"].to_list() == [2, 2]
+    assert set(mine["text"]) == {"bunny, somebody hops away"}  # the trigger word put in front
+    assert "kitchen" in caption.filter(pl.col("frame_id") == "film-00000054")["tags"][0].to_list()
+    shown = metadata.view(space.table).collect()
+    assert shown.filter(pl.col("shot_index") == 1)["caption"].to_list() == list(mine["text"])
+    assert set(shown["scene_id"]) == {"scene-001", "kitchen"}
+
+
+def test_the_training_set_follows(space):
+    settings = {"models": {"characters": ["pip"]}, "dataset": {"cut_from": "picture"}}
+    settings["dataset"] |= {"min_subject_px": 8, "min_subject_sharpness": 0}
+    _run(Review, space)
+    _run(Caption, space)
+    _run(Dataset, space, **settings)
+    shots = set(store.read(space.table, "candidate")["shot_index"])
+    assert shots == {2, 3}
+    _say(space, make.assign, ["film-f00000"], "pip")
+    _say(space, make.reject, ["film-f00003"])
+    _say(space, make.rename, "scene-001", "beach", level="scene")
+    for stage in (Review, Caption):
+        _run(stage, space)
+    _run(Dataset, space, **settings)
+    candidate = store.read(space.table, "candidate")
+    assert set(candidate["shot_index"]) == {0, 2}
+    assert set(candidate.filter(pl.col("shot_index") == 0)["place"]) == {"beach"}
+
+
+def test_two_copies_of_an_event_and_any_order_are_one_record(space):
+    _run(Review, space)
+    first = _say(space, make.assign, ["film-f00000"], "pip")
+    before = Review(Config(), space.root, space.root).fingerprint()
+    log.append(space.root, [first])
+    assert Review(Config(), space.root, space.root).fingerprint() == before
+    log.append(space.root, [replace(first, event_id="other")])
+    assert Review(Config(), space.root, space.root).fingerprint() != before
+
+
+def test_a_film_in_which_nobody_is_seen_has_shots_alone(space):
+    for name in ("label", "region", "subject_vector", "embedding", "cluster"):
+        store.write(space.table, name, store.from_rows(name, []))
+    _run(Review, space)
+    asset = store.read(space.table, "asset")
+    assert asset["level"].cast(pl.String).to_list() == ["scene"] * 4
+    assert asset["cluster_id"].to_list() == [None] * 4
+    assert asset["frame_id"].to_list()[0] == "film-00000018"  # of two frames the later middle one
+    assert store.read(space.table, "figure_vector").is_empty()
+    _say(space, make.assign, ["film-s00001"], "kitchen")
+    _run(Review, space)
+    assert store.read(space.table, "asset")["name"].to_list() == [None, "kitchen", None, None]
