@@ -1,0 +1,147 @@
+"""Which items of the library a board shows, and in which order; no picture is read.
+
+Everything is an expression over table `asset`, whose rows are named by their number, `row`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from bunny.error import UserError
+
+NOISE = ""  # cluster of what belongs nowhere
+STATUS = {
+    "all": pl.lit(True),
+    "open": ~pl.col("is_approved"),
+    "approved": pl.col("is_approved"),
+    "moved": pl.col("source") == "person",
+    "commented": pl.col("comments") > 0,
+    "rejected": pl.col("rejected_from").list.len() > 0,
+}
+BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
+LENGTH = pl.col("end_frame_index") - pl.col("first_frame_index")
+AREA = (pl.col("x1_px") - pl.col("x0_px")) * (pl.col("y1_px") - pl.col("y0_px"))
+WORDS = pl.concat_str(
+    pl.col("cluster_id").fill_null("noise"),
+    pl.col("name").fill_null(""),
+    pl.col("who").list.join(" "),
+    pl.format("shot {}", pl.col("shot_index")),
+    separator=" ",
+).str.to_lowercase()
+FILM_ORDER = ("first_frame_index", "row")
+SORT: dict[str, tuple[pl.Expr, ...]] = {
+    "doubt": (-pl.col("doubt"),),
+    "film": (),
+    "size": (-pl.coalesce(AREA, LENGTH.cast(pl.Float64)),),
+    "name": (pl.coalesce("name", "cluster_id").fill_null("\U0010ffff"),),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """What is asked for.
+
+    Attributes
+    ----------
+    level : {"scene", "character"}
+    cluster : str or None
+        None is everything, `NOISE` the noise bucket.
+    who : tuple of str or None
+        Exactly who is seen in a shot; None does not ask.
+    search : str
+        Words that all occur in cluster, name, who is there, or `shot 12`.
+    status : a key of `STATUS`
+    sort : a key of `SORT`
+        doubt: the most doubtful first; size: the largest figure, or the longest shot.
+    """
+
+    level: str = "scene"
+    cluster: str | None = None
+    who: tuple[str, ...] | None = None
+    search: str = ""
+    status: str = "all"
+    sort: str = "doubt"
+
+
+def from_dict(values: Mapping[str, Any]) -> Query:
+    """Read what a browser sent.
+
+    Raises
+    ------
+    UserError
+        For a level, status or sort that there is none of.
+    """
+    known = {
+        "level": ("scene", "character"),
+        "status": tuple(STATUS),
+        "sort": tuple(SORT),
+    }
+    for key, allowed in known.items():
+        if values.get(key, allowed[0]) not in allowed:
+            raise UserError(f"{key}: expected one of {', '.join(allowed)}, got {values[key]}")
+    who, cluster = values.get("who"), values.get("cluster")
+    return Query(
+        level=values.get("level", "scene"),
+        cluster=None if cluster is None else str(cluster),
+        who=None if who is None else tuple(str(name) for name in who),
+        search=str(values.get("search", "")),
+        status=values.get("status", "all"),
+        sort=values.get("sort", "doubt"),
+    )
+
+
+def number(asset: pl.DataFrame) -> pl.DataFrame:
+    """Add `row`, each item's number for as long as a board is open, and `words` to search in."""
+    return asset.with_row_index("row").with_columns(WORDS.alias("words"))
+
+
+def match(query: Query) -> pl.Expr:
+    """The condition that items of a numbered table must meet."""
+    found = (pl.col("level") == query.level) & STATUS[query.status]
+    if query.cluster is not None:
+        found &= pl.col("cluster_id").fill_null(NOISE) == query.cluster
+    if query.who is not None:
+        found &= pl.col("who").list.join("\n") == "\n".join(query.who)
+    for word in query.search.lower().split():
+        found &= pl.col("words").str.contains(word, literal=True)
+    return found
+
+
+def select(table: pl.DataFrame, query: Query) -> np.ndarray:
+    """Rows that are asked for, in order.
+
+    Parameters
+    ----------
+    table : pl.DataFrame
+        Of `number`.
+
+    Returns
+    -------
+    np.ndarray, shape (n,), int32
+        Values of `row`; equals follow the film.
+    """
+    found = table.lazy().filter(match(query)).sort(*SORT[query.sort], *FILM_ORDER)
+    return found.select(pl.col("row").cast(pl.Int32)).collect()["row"].to_numpy()
+
+
+def keep_order(table: pl.DataFrame, query: Query, before: np.ndarray) -> np.ndarray:
+    """Like `select`, but what was on the screen stays where it is.
+
+    A correction changes doubt; were the items sorted again they would jump under the hand. Items
+    that left are taken out; only where others came in are all of them sorted again.
+
+    Parameters
+    ----------
+    before : np.ndarray, shape (m,), int32
+        Rows as they are shown now.
+    """
+    wanted = table.filter(match(query))["row"].to_numpy()
+    is_kept = np.isin(before, wanted)
+    if int(is_kept.sum()) < len(wanted):
+        return select(table, query)
+    return before[is_kept]

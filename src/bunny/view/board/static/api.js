@@ -1,0 +1,38 @@
+// Questions to the desk in Python and its answers, over the widget's custom messages.
+
+const SILENT_MS = 12000; // a kernel that is busy for longer is said to be so
+
+export function connect(model, onSilence) {
+  const view = Math.random().toString(36).slice(2);
+  const waiting = new Map();
+  let last = 0;
+
+  const onMessage = (message, buffers) => {
+    if (message.view !== view || !waiting.has(message.id)) return;
+    const { resolve, reject } = waiting.get(message.id);
+    waiting.delete(message.id);
+    onSilence(false);
+    if (message.error) reject(new Error(message.error));
+    else resolve({ ...message, buffers: buffers ?? [] });
+  };
+  model.on("msg:custom", onMessage);
+
+  const watch = setInterval(() => {
+    const oldest = Math.min(...[...waiting.values()].map((w) => w.since));
+    if (performance.now() - oldest > SILENT_MS) onSilence(true);
+  }, 2000);
+
+  return {
+    ask(kind, values = {}, buffers = []) {
+      const id = ++last;
+      return new Promise((resolve, reject) => {
+        waiting.set(id, { resolve, reject, since: performance.now() });
+        model.send({ ...values, kind, id, view }, undefined, buffers);
+      });
+    },
+    close() {
+      clearInterval(watch);
+      model.off("msg:custom", onMessage);
+    },
+  };
+}

@@ -1,0 +1,186 @@
+"""How fast the board answers and scrolls: `python test/bench/bench_board.py [--shots 50000]`.
+
+A made-up film of 50,000 shots in 300 clusters. Python: opening the library, first page, queries,
+a correction with what it changes, its undo, look-up of a page of small pictures. With `--browser`
+also Chromium on the same library, served by `bunny review`: it is scrolled from end to end by
+script, frame by frame; frames slower than 50 ms are long (W3C Long Tasks), and the mean rate is
+bounded by the machine's own, measured on an empty page.
+"""
+
+import argparse
+import itertools
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "view" / "board"))
+import made
+
+from bunny.table import store
+from bunny.view.board import desk, source
+
+REPEATS = 7
+SCROLL = """async (seconds) => {
+  const grid = document.querySelector('.bb-grid');
+  const step = (grid.scrollHeight - grid.clientHeight) / (60 * seconds);
+  const times = []; let long = 0; let most = 0;
+  new PerformanceObserver(list => { long += list.getEntries().length; })
+    .observe({entryTypes: ['longtask']});
+  let last = performance.now(); const begin = last;
+  while (performance.now() - begin < seconds * 1000) {
+    await new Promise(requestAnimationFrame);
+    const now = performance.now(); times.push(now - last);
+    grid.scrollTop += step * (now - last) * 60 / 1000; last = now;
+    most = Math.max(most, document.querySelectorAll('.bb-cell').length);
+  }
+  times.sort((a, b) => a - b);
+  const at = share => times[Math.floor(share * (times.length - 1))];
+  return {frames: times.length, median: at(0.5), p95: at(0.95), worst: at(1), long, cells: most,
+    slow: times.filter(t => t > 50).length, share: grid.scrollTop / grid.scrollHeight};
+}"""
+IDLE = """async (seconds) => {
+  const begin = performance.now(); let frames = 0;
+  while (performance.now() - begin < seconds * 1000) {
+    await new Promise(requestAnimationFrame); frames += 1;
+  }
+  return frames / seconds;
+}"""
+
+
+def median_ms(call):
+    """Median time of a call in milliseconds."""
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        call()
+        times.append(1000 * (time.perf_counter() - start))
+    return float(np.median(times))
+
+
+def make_film(root, shots):
+    """A film's folder with `shots` rows and 64 pictures that they share."""
+    asset = made.many(shots)
+    (root / "frame").mkdir(parents=True)
+    for i in range(64):
+        path = root / "frame" / f"{i:08d}.jpg"
+        made.cv2.imwrite(str(path), made.picture(i, i, 1280, 720))
+    store.write(root / "table", "asset", asset)
+    rows = asset.select("frame_id", "shot_index", "first_frame_index", "timestamp_s").to_dicts()
+    frames = [
+        made.frame_row(row, f"frame/{i % 64:08d}.jpg", 1280, 720) for i, row in enumerate(rows)
+    ]
+    store.write(root / "table", "frame", store.from_rows("frame", frames))
+    known = {"film": "made.mp4", "content_hash": "0" * 64, "references": None}
+    store.write_bytes(
+        root / "source.json", str(known).replace("'", '"').replace("None", "null").encode()
+    )
+
+
+def bench_desk(root):
+    """Times of the answers."""
+    start = time.perf_counter()
+    film = source.read(root.name, root)
+    one = desk.Desk(film, desk.Setting(user="ann"))
+    print(f"open the library            {time.perf_counter() - start:8.2f} s")
+
+    number = itertools.count()
+
+    def ask(kind, **values):
+        given = {"view": "v", "id": next(number), "user": "ann", **values}
+        answer, parts = one.handle({"kind": kind, **given})
+        assert "error" not in answer, answer
+        return answer, parts
+
+    rows = np.random.default_rng(0).permutation(one.table.height)
+    print(f"hello: folders, first order {median_ms(lambda: ask('hello', query={})):8.1f} ms")
+    wanted = {"search": "anna", "status": "open", "sort": "film"}
+    print(f"query with search, filter   {median_ms(lambda: ask('query', query=wanted)):8.1f} ms")
+    ask("query", query={})
+    print(f"page of 40, words           {median_ms(lambda: ask('page', rows=rows[:40])):8.1f} ms")
+    start = time.perf_counter()
+    ask("page", rows=[], pictures=rows[:40])  # of 64 pictures that all shots share
+    print(f"40 pictures of 720p, first  {1000 * (time.perf_counter() - start):8.1f} ms")
+    again = median_ms(lambda: ask("page", rows=[], pictures=rows[:40]))
+    print(f"40 pictures, again          {again:8.1f} ms")
+    each = iter(rows.tolist())
+
+    def move():
+        ask("act", action="assign", rows=[next(each)], cluster="scene-007", level="scene")
+
+    print(f"move one, all told          {median_ms(move):8.1f} ms")
+    print(f"undo, all told              {median_ms(lambda: ask('undo')):8.1f} ms")
+    print(f"poll, nothing new           {median_ms(lambda: ask('poll')):8.2f} ms")
+
+
+def spent(session):
+    """Seconds that the page's main thread has worked so far, by what it did."""
+    wanted = {"ScriptDuration": "script", "RecalcStyleDuration": "style"}
+    wanted |= {"LayoutDuration": "layout", "TaskDuration": "all tasks"}
+    found = session.send("Performance.getMetrics")["metrics"]
+    return {wanted[m["name"]]: m["value"] for m in found if m["name"] in wanted}
+
+
+def bench_browser(root, seconds):
+    """Rate of frames while scrolling from end to end."""
+    from playwright.sync_api import sync_playwright
+
+    command = [sys.executable, "-m", "bunny", "review", root.name, "--port", "0", "--no-browser"]
+    command += ["--data-dir", str(root.parents[1])]
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server,
+        sync_playwright() as driver,
+    ):
+        url = re.search(r"http://\S+", server.stdout.readline()).group(0)
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1360, "height": 860})
+        page.set_default_timeout(300_000)
+        session = page.context.new_cdp_session(page)
+        session.send("Performance.enable")
+        print(f"frames a second, idle page  {page.evaluate(IDLE, 3):8.1f}")
+        start = time.perf_counter()
+        page.goto(url)
+        page.wait_for_selector(".bb.is-ready")
+        print(f"page with a kernel of its own {time.perf_counter() - start:6.1f} s")
+        page.wait_for_timeout(2000)
+        for name, length in (("end to end", seconds), ("a tenth of that speed", 10 * seconds)):
+            if length > 10 * seconds:
+                break
+            page.evaluate("document.querySelector('.bb-grid').scrollTop = 0")
+            before = spent(session)
+            found = page.evaluate(SCROLL.replace("60 * seconds", f"60 * {length}"), seconds)
+            rate = found["frames"] / seconds
+            each = {k: (v - before[k]) * 1000 / found["frames"] for k, v in spent(session).items()}
+            print(
+                f"scroll, {name}: {rate:.1f} frames a second, median {found['median']:.1f} ms, "
+                f"p95 {found['p95']:.1f}, worst {found['worst']:.0f}; {found['slow']} over 50 ms, "
+                f"{found['long']} long tasks; at most {found['cells']} cells in the page; "
+                + ", ".join(f"{name} {value:.1f} ms a frame" for name, value in each.items())
+            )
+        browser.close()
+        server.terminate()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shots", type=int, default=50_000)
+    parser.add_argument("--browser", action="store_true")
+    parser.add_argument("--seconds", type=float, default=6.0)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "output" / "long-00000000"
+        make_film(root, given.shots)
+        bench_desk(root)
+        (root / "feedback.jsonl").unlink()
+        if given.browser:
+            bench_browser(root, given.seconds)
+
+
+if __name__ == "__main__":
+    main()
