@@ -62,6 +62,7 @@ class Finetune(BaseStage):
     name: ClassVar[str] = "finetune"
     version: ClassVar[int] = 3
     reads: ClassVar[tuple[str, ...]] = ("dataset", "cluster")
+    is_corrected: ClassVar[bool] = True
     writes: ClassVar[tuple[str, ...]] = ("training_run", "training_step", "adapter")
     unit: ClassVar[str] = "step"
 

@@ -16,7 +16,7 @@ from bunny.review import constraint, log, score
 from bunny.review.event import Event, order_key
 from bunny.review.learn import deploy
 from bunny.review.state import State
-from bunny.stage import review_asset, review_label
+from bunny.stage import review_asset, review_label, review_missed
 from bunny.stage.contract import BaseStage, Work, settings_of
 
 
@@ -25,7 +25,10 @@ class Review(BaseStage):
 
     name: ClassVar[str] = "review"
     version: ClassVar[int] = 1
-    reads: ClassVar[tuple[str, ...]] = (*review_asset.TABLES, "embedding", "subject_vector")
+    reads: ClassVar[tuple[str, ...]] = (
+        *review_asset.TABLES,
+        *("embedding", "subject_vector", "reference"),
+    )
     writes: ClassVar[tuple[str, ...]] = (
         *("asset", "identity", "grouping", "caption_edit", "shot_vector", "figure_vector"),
         *("feedback", "training_feedback"),
@@ -51,6 +54,8 @@ class Review(BaseStage):
     def run(self) -> Work:
         """Make the items, replay the record over them, write what later stages read."""
         tables = {name: self.read(name) for name in self.reads}
+        found = tables["label"]
+        tables["label"] = review_missed.with_missed(tables)
         film_id = tables["film"]["film_id"][0]
         shot_vector = review_asset.shot_vectors(tables, film_id)
         figure_vector = review_asset.figure_vectors(tables)
@@ -62,6 +67,8 @@ class Review(BaseStage):
         asset = self._score(state.frame(), vectors, sure, state)
         subject = review_asset.subjects_of(tables)
         names = review_label.identity(tables["label"], subject, state, machine)
+        is_found = pl.col("subject_id").is_in(found["subject_id"].to_list())
+        names = names.filter(is_found | pl.col("character").is_not_null())
         feedback = review_label.feedback(state)
         return Work(
             tables={

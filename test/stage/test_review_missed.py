@@ -1,0 +1,94 @@
+"""Drawn figures without a name that people may still put into a character."""
+
+import numpy as np
+import pytest
+
+from bunny.stage import review_missed
+from bunny.table import store
+
+UNIT = np.array([1.0, 0.0], np.float32)
+
+
+def tables(tracks, labelled=("bo",), drawn=("bunny",)):
+    """Tables of one frame; `tracks` has name to (candidate, x0 of a box of 10 x 10, similarity)."""
+    region = [
+        {
+            **{"region_id": f"r-{name}", "frame_id": "f1", "shot_index": 0, "candidate": who},
+            **{"x0_px": x0, "y0_px": 0.0, "x1_px": x0 + 10, "y1_px": 10.0},
+            **{"similarity": similarity, "margin": 0.1, "support": None, "track_id": name},
+            "model": "made",
+        }
+        for name, (who, x0, similarity) in tracks.items()
+    ]
+    label = [
+        {
+            **{"subject_id": f"r-{name}", "subject_type": "region", "character": "bunny"},
+            **{"frame_id": "f1", "shot_index": 0, "confidence": 0.9, "source": "reference"},
+            **{side: row[side] for side in review_missed.BOX},
+        }
+        for row in region
+        if (name := row["track_id"]) in labelled
+    ]
+    reference = [
+        {
+            **{
+                "reference_id": f"{who}/a.png",
+                "character": who,
+                "content_hash": "0",
+                "num_faces": 0,
+            },
+            "route": route,
+        }
+        for route, names in (("region", drawn), ("face", ("anna",)))
+        for who in names
+    ]
+    vectors = [{"subject_id": f"r-{n}", "model": "made", "vector": UNIT} for n in tracks]
+    return {
+        "region": store.from_rows("region", region),
+        "label": store.from_rows("label", label),
+        "reference": store.from_rows("reference", reference),
+        "subject_vector": store.from_rows("subject_vector", vectors),
+    }
+
+
+def missed(made):
+    both = review_missed.with_missed(made)
+    assert both.head(made["label"].height).equals(made["label"])
+    return both.slice(made["label"].height)
+
+
+def test_a_figure_beside_the_labelled_one_is_offered():
+    row = missed(tables({"bo": ("bunny", 0.0, 0.8), "new": ("bunny", 50.0, 0.5)})).row(
+        0, named=True
+    )
+    assert (row["subject_id"], row["character"], row["confidence"]) == ("r-new", None, 0.0)
+    assert (row["x0_px"], row["x1_px"]) == (50.0, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("x0", "is_offered"),
+    [(0.0, False), (7.0, False), (7.1, True)],  # 3 of 10 columns shared: the same figure
+)
+def test_boxes_that_share_a_figure(x0, is_offered):
+    made = tables({"bo": ("bunny", 0.0, 0.8), "new": ("bunny", x0, 0.5)})
+    assert (missed(made).height == 1) == is_offered
+
+
+def test_of_two_tracks_on_one_figure_the_more_similar_is_offered():
+    found = missed(tables({"weak": ("bunny", 0.0, 0.5), "strong": ("bunny", 2.0, 0.6)}, ()))
+    assert found["subject_id"].to_list() == ["r-strong"]
+
+
+def test_who_is_known_by_the_face_is_not_looked_for_in_regions():
+    assert missed(tables({"a": ("anna", 0.0, 0.9)}, ())).is_empty()
+
+
+def test_regions_without_a_vector_are_too_weak():
+    made = tables({"new": ("bunny", 0.0, 0.9)}, ())
+    made["subject_vector"] = made["subject_vector"].clear()
+    assert missed(made).is_empty()
+
+
+def test_no_regions_at_all():
+    made = tables({}, ())
+    assert review_missed.with_missed(made).is_empty()
