@@ -16,7 +16,7 @@ from bunny.config import Config
 from bunny.error import StageError, UserError
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebook"
-NAMES = ["00_start", *notebook.NOTEBOOK.values()]
+NAMES = ["00_start", *notebook.NOTEBOOK.values(), "08_review", "09_search"]
 MAX_LINES = 15
 BANNED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.For, ast.While)
 COMMON = {"film_id", "data_dir", "is_interactive", "overrides"}
@@ -132,6 +132,11 @@ def test_no_notebook_folder_is_refused(tmp_path, monkeypatch):
 def test_overrides_skip_what_is_as_configured():
     chosen = {"a.b": None, "a.c": 0.5, "a.d": ["x"], "a.e": "tags", "a.f": False}
     assert notebook.overrides_of(chosen) == ["a.c=0.5", 'a.d=["x"]', 'a.e="tags"', "a.f=false"]
+
+
+def test_sentences_are_said_as_a_list():
+    assert notebook.say(["one.", "two."]).data == "- one.\n- two."
+    assert notebook.say([]).data == "*nothing to say*"
 
 
 def test_start_without_a_film_makes_nothing(tmp_path, monkeypatch):

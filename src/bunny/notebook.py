@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 KERNEL = "python3"
 OWN_ERRORS = {"BunnyError", "UserError", "StageError", "TableError"}  # their text says it all
 # Stages without a notebook of their own: another tells of them.
-TOLD_BY = {"dataset": "finetune", "evaluate": "finetune"}
+TOLD_BY = {"review": "cluster", "dataset": "finetune", "evaluate": "finetune"}
 NOTEBOOK = {
     name: f"{i:02d}_{name}"
     for i, name in enumerate((n for n in pipeline.STAGE if n not in TOLD_BY), start=1)
@@ -108,7 +108,7 @@ def execute(path: Path, copy: Path, parameters: Mapping[str, Any]) -> None:
     check_parameters(path, parameters)
     copy.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with _own_kernel():
+        with own_kernel():
             papermill.execute_notebook(
                 path,
                 copy,
@@ -207,6 +207,13 @@ def describe(result: contract.StageResult):
     return Markdown(f"**{result.name}** {done} in {seconds}: {rows}; {result.failed} failed.{note}")
 
 
+def say(sentences: Iterable[str]):
+    """Sentences as a list, whole and wrapped, as Markdown for a notebook."""
+    from IPython.display import Markdown
+
+    return Markdown("\n".join(f"- {sentence}" for sentence in sentences) or "*nothing to say*")
+
+
 def next_step(states: Iterable[pipeline.StageState]):
     """What to open next, as Markdown for a notebook."""
     from IPython.display import Markdown
@@ -300,7 +307,7 @@ def _explain(path: Path, copy: Path, error: Any) -> UserError | StageError:
 
 
 @contextmanager
-def _own_kernel() -> Iterator[None]:
+def own_kernel() -> Iterator[None]:
     """Make the kernel name `python3` mean this interpreter, whatever else is registered.
 
     The user's own IPython profile is left aside too, so that a notebook runs alike everywhere.

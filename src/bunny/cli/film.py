@@ -30,7 +30,7 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Run the stages of a film; what is up to date is skipped."""
-    from bunny import job
+    from bunny import job, pipeline
 
     overrides = [*(settings or []), *(["pipeline.force_rerun=true"] if force else [])]
     stages = tuple(s.strip() for s in only.split(",")) if only else ()
@@ -44,7 +44,8 @@ def run(
         is_notebook=notebooks,
         is_debug=debug,
     )
-    typer.echo(report.to_json() if as_json else report.to_text())
+    if not pipeline.trains_along():  # of several processes the first reports
+        typer.echo(report.to_json() if as_json else report.to_text())
 
 
 @app.command()

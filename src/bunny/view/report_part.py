@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from bunny.table import store
+from bunny.table import corrected
 from bunny.view import gallery, style
 from bunny.view.tile import Tile
 
@@ -35,8 +35,8 @@ class Data:
 
     @cache  # noqa: B019 - lives as long as one report
     def table(self, name: str) -> pl.DataFrame:
-        """Read a table; an empty one when it was never written."""
-        return store.read_or_empty(self.root / "table", name)
+        """Read a table, corrected if people did; an empty one when it was never written."""
+        return corrected.read_or_empty(self.root / "table", name)
 
     @cache  # noqa: B019
     def record(self, stage: str) -> dict[str, Any]:

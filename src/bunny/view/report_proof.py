@@ -87,16 +87,9 @@ def judge(
     return found
 
 
-def to_table(found: dict[str, list[Finding]]) -> pl.DataFrame:
-    """The verdict as a table for a notebook: run_id, kind, tone, what was found."""
-    rows = [
-        {"run_id": run, "kind": f.kind, "tone": f.tone, "finding": f.text}
-        for run, findings_of in found.items()
-        for f in findings_of
-    ]
-    return pl.DataFrame(
-        rows, schema=dict.fromkeys(("run_id", "kind", "tone", "finding"), pl.String)
-    )
+def sentences(found: dict[str, list[Finding]]) -> list[str]:
+    """The verdict in words, each run's outcome first."""
+    return [finding.text for part in found.values() for finding in part]
 
 
 def _numbers(rows: pl.DataFrame) -> Grid:

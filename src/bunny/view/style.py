@@ -33,6 +33,7 @@ def theme(height_in: float = 3.0, width_in: float = WIDTH_IN) -> Theme:
         text=p9.element_text(color=INK),
         axis_title=p9.element_text(size=10, color="#5A5A55"),
         axis_text=p9.element_text(size=9),
+        axis_text_x=p9.element_text(margin={"t": 5}),  # clear of the lowest y label at the corner
         plot_title=p9.element_text(size=12, weight="bold", ha="left"),
         plot_subtitle=p9.element_text(size=9.5, color="#5A5A55", ha="left"),
         legend_position="bottom",

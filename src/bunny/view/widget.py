@@ -58,7 +58,8 @@ def draw_scene(space: Workspace, config: Config) -> Draw:
     def draw(values: Values) -> str:
         if embedding.drop_nulls("vector").is_empty():
             return "<p>no scene vector was measured: run stage cluster first</p>"
-        scenes = explore.judge_scenes(frame, embedding, values)
+        method = {"scene_method": config.clustering.scene_method}
+        scenes = explore.judge_scenes(frame, embedding, {**values, **method})
         similarity = scenes["similarity"].to_list()
         axis = "similarity to the scene when it was joined"
         return (

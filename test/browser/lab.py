@@ -1,0 +1,232 @@
+"""A JupyterLab on a copy of the project, and a browser's page that runs its notebooks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import av
+import polars as pl
+import pytest
+import yaml
+
+from bunny import sample
+
+ROOT = Path(__file__).resolve().parents[2]
+START_S, RUN_S, ANSWER_S = 90, 300, 30  # what a server, a notebook, a widget may take at most
+SHOTS = (2, 3, 4)  # of the sample film, two with the bunny; about 7 seconds
+SMALL = {
+    "models": {
+        "characters": ["bunny"],
+        "training_steps": 2,
+        "batch_size": 1,
+        "checkpoint_every": 2,
+    },
+    "evaluation": {
+        "num_steps": 1,
+        "seeds": [1],
+        "choose_prompts": ["{trigger}"],
+        "report_prompts": ["{trigger} on a beach"],
+        "max_checkpoints": 1,
+    },
+    "generation": {"num_steps": 1, "seeds": [1], "prompts": ["{trigger}"]},
+    "extraction": {"frames_per_dynamic_shot": 4},
+}
+# What every start of JupyterLab itself would ask or fetch from outside.
+QUIET = {
+    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/extensionmanager-extension/plugin": {"enabled": False},
+}
+# Of the browser's console, what is no fault of ours: start of the message to the reason.
+HARMLESS: dict[str, str] = {}
+FIND = "[...window.jupyterapp.shell.widgets('main')].find(widget => widget.sessionContext)"
+IS_THERE = f"() => Boolean(window.jupyterapp && {FIND})"
+OPENED = """async () => {
+  const app = window.jupyterapp;
+  await app.started; await app.allPluginsActivated;
+  const panel = window.book = FIND;
+  await panel.context.ready; await panel.sessionContext.ready; await panel.revealed;
+  app.shell.activateById(panel.id);
+}""".replace("FIND", FIND)
+RUN_ALL = """seconds => Promise.race([
+  window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => 'ended'),
+  new Promise(resolve => setTimeout(() => resolve('still running'), seconds * 1000)),
+])"""
+READ = """() => window.book.model.sharedModel.toJSON().cells
+  .filter(cell => cell.cell_type === 'code')
+  .map(cell => ({count: cell.execution_count, outputs: cell.outputs.map(output => ({
+    kind: output.output_type,
+    mime: Object.keys(output.data ?? {}),
+    text: [output.text ?? output.data?.['text/markdown'] ?? output.data?.['text/plain'] ?? '']
+      .flat().join(''),
+    error: output.ename ? `${output.ename}: ${output.evalue}` : '',
+  }))}))"""
+SHUT_DOWN = """async () => {
+  await window.book.sessionContext.shutdown();
+  await window.book.context.revert();
+  window.book.dispose();
+}"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A running JupyterLab."""
+
+    url: str
+    token: str
+    folder: Path
+
+
+@dataclass(kw_only=True)
+class Lab:
+    """A browser and the server that it looks at."""
+
+    browser: Any
+    server: Server
+
+    @contextlib.contextmanager
+    def open(self, name: str) -> Iterator[Book]:
+        """Open one notebook by its file's name; its kernel ends with the block."""
+        context = self.browser.new_context(viewport={"width": 1400, "height": 1000})
+        page = context.new_page()
+        book = Book(page=page)
+        page.on("console", lambda m: m.type == "error" and book.hear(m.text))
+        page.on("pageerror", lambda error: book.hear(str(error)))
+        place = f"lab/workspaces/{Path(name).stem}/tree/notebook/{name}"
+        address = f"{self.server.url}{place}?token={self.server.token}"
+        try:
+            page.goto(address, timeout=START_S * 1000)
+            page.wait_for_function(IS_THERE, timeout=START_S * 1000)
+            page.evaluate(OPENED)
+            yield book
+            page.evaluate(SHUT_DOWN)
+        finally:
+            context.close()
+
+
+@dataclass(kw_only=True)
+class Book:
+    """One open notebook. `complaints` is what the browser's console called an error."""
+
+    page: Any
+    complaints: list[str] = field(default_factory=list)
+
+    def hear(self, message: str) -> None:
+        """Note down an error of the console that is not known to be harmless."""
+        if not message.startswith(tuple(HARMLESS)):
+            self.complaints.append(message)
+
+    def run(self) -> list[dict[str, Any]]:
+        """Run all cells by JupyterLab's own command; the code cells' counts and outputs."""
+        state = self.page.evaluate(RUN_ALL, RUN_S)
+        cells = self.page.evaluate(READ)
+        assert state == "ended", f"{state} after {RUN_S} s at cell {_num_done(cells) + 1}"
+        return cells
+
+    def slide(self, name: str, key: str) -> None:
+        """Move the slider of that label by a key of the keyboard, e.g. End."""
+        slider = self.page.locator(".widget-slider", has=self.label(name))
+        slider.locator(".noUi-handle").press(key)
+
+    def label(self, name: str) -> Any:
+        """The label before a widget."""
+        return self.page.locator(".widget-label").get_by_text(name, exact=True)
+
+    def press(self, name: str) -> None:
+        """Press a widget's button."""
+        self.page.locator(".jp-OutputArea").get_by_role("button", name=name, exact=True).click()
+
+    def wait_for(self, text: str) -> None:
+        """Wait until a widget shows a text."""
+        self.page.locator(".widget-html").get_by_text(text).first.wait_for(timeout=ANSWER_S * 1000)
+
+    def text(self) -> str:
+        """What all HTML widgets show."""
+        return "\n".join(self.page.locator(".widget-html").all_inner_texts())
+
+
+def _num_done(cells: list[dict[str, Any]]) -> int:
+    """Code cells that came to their end."""
+    return sum(cell["count"] is not None for cell in cells)
+
+
+def make_project(folder: Path) -> Path:
+    """Copy settings and notebooks, and run every stage on a few seconds of the sample film."""
+    for name in ("config", "notebook"):
+        ours = shutil.ignore_patterns(".ipynb_checkpoints", "local_*.yaml")
+        shutil.copytree(ROOT / name, folder / name, ignore=ours)
+    (folder / "config" / "local_small.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
+    film = make_film(folder / "three shots.mp4")
+    references = str(sample.reference_dir())
+    command = [sys.executable, "-m", "bunny", "run", str(film), "--references", references]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=800)
+    if done.returncode:
+        pytest.fail(f"the small film could not be made: {done.stderr}")
+    return folder
+
+
+def make_film(path: Path) -> Path:
+    """`SHOTS` of the sample film at half its size."""
+    shots = sample.truth("shot").filter(pl.col("shot_index").is_in(SHOTS))
+    first, end = shots["first_frame_index"].min(), shots["end_frame_index"].max()
+    with av.open(str(sample.film_path())) as source, av.open(str(path), "w") as film:
+        stream = film.add_stream("libx264", rate=24, options={"crf": "20", "threads": "1"})
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        for index, frame in enumerate(source.decode(video=0)):
+            if first <= index < end:
+                picture = frame.reformat(640, 360, "yuv420p").to_ndarray()
+                film.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "yuv420p")))
+            elif index >= end:
+                break
+        film.mux(stream.encode())
+    return path
+
+
+@contextlib.contextmanager
+def serve(project: Path, home: Path) -> Iterator[Server]:
+    """JupyterLab on a free loopback port, with a token and settings of its own under `home`."""
+    for name, values in QUIET.items():
+        path = home / "config" / "lab" / "user-settings" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values), encoding="utf-8")
+    token = secrets.token_hex(16)
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+        *("--ip=127.0.0.1", "--port=0", f"--IdentityProvider.token={token}"),
+        *(f"--ServerApp.root_dir={project}", "--LabApp.expose_app_in_browser=True"),
+    ]
+    own = {f"JUPYTER_{n.upper()}_DIR": str(home / n) for n in ("config", "data", "runtime")}
+    environment = os.environ | own | {"IPYTHONDIR": str(home / "ipython")}
+    with (home / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=project, env=environment, stdout=log, stderr=log)
+        try:
+            yield Server(url=_wait(process, home), token=token, folder=project)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            process.kill()
+            process.wait()
+
+
+def _wait(process: subprocess.Popen, home: Path) -> str:
+    """The address that a starting server notes down once it listens."""
+    ends = time.monotonic() + START_S
+    while time.monotonic() < ends and process.poll() is None:
+        for path in (home / "runtime").glob("jpserver-*.json"):
+            with contextlib.suppress(ValueError):
+                return json.loads(path.read_text(encoding="utf-8"))["url"]
+        time.sleep(0.2)
+    log = (home / "log").read_text(encoding="utf-8")
+    pytest.fail(f"JupyterLab did not start within {START_S} s: {log[-2000:]}")

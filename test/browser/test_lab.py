@@ -1,0 +1,103 @@
+"""Every notebook in a real JupyterLab, driven in a headless Chromium."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOK = sorted(path.name for path in (ROOT / "notebook").glob("*.ipynb"))
+# What JupyterLab, the classic Notebook and VS Code all show without an extension.
+MIME = {
+    *("text/plain", "text/html", "text/markdown", "image/png", "image/jpeg"),
+    "application/vnd.jupyter.widget-view+json",
+}
+MODULE = {"@jupyter-widgets/base", "@jupyter-widgets/controls", "@jupyter-widgets/output"}
+LAB_ONLY = re.compile(r"jupyterapp|requirejs|\brequire\(|@jupyterlab/")
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize("name", NOTEBOOK)
+def test_it_runs_to_its_end(jupyter, name):
+    with jupyter.open(name) as book:
+        cells = book.run()
+        outputs = [output for cell in cells for output in cell["outputs"]]
+        assert [output["error"] for output in outputs if output["error"]] == []
+        assert [cell["count"] for cell in cells] == list(range(1, len(cells) + 1))
+        assert {mime for output in outputs for mime in output["mime"]} <= MIME
+        stages = [output["text"] for output in outputs if output["text"].startswith("**")]
+        assert [text for text in stages if "was up to date" not in text] == []
+        assert book.complaints == []
+
+
+def test_sliders_and_buttons_of_the_filter_answer(jupyter, project):
+    with jupyter.open("02_filter.ipynb") as book:
+        book.run()
+        book.wait_for("kept 6")
+        book.slide("blur_threshold", "End")  # 1: nothing is that sharp
+        book.wait_for("6 newly dropped")
+        assert "blurred 6" in book.text() and "kept" not in book.text().splitlines()[0]
+        book.press("generous")
+        book.wait_for("kept 6")
+        book.press("Keep for this film")
+        book.wait_for("saved to")
+        (saved,) = (project / "config").glob("local_three-shots-*.yaml")
+        chosen = yaml.safe_load(saved.read_text(encoding="utf-8"))
+        saved.unlink()
+        assert chosen["filtering"]["preset"] == "generous"
+        assert book.complaints == []
+
+
+def test_people_change_with_the_threshold_and_the_choice_of_who(jupyter):
+    with jupyter.open("03_detect.ipynb") as book:
+        book.run()
+        book.wait_for("0 tracks change")
+        book.slide("drawn_threshold", "End")  # 1: no drawn figure is that like its reference
+        book.wait_for("bunny → unknown")
+        book.slide("drawn_threshold", "Home")
+        book.page.locator(".widget-dropdown select").select_option("bruno")
+        book.wait_for("bruno:")
+        assert re.search(r"^bruno: \d+ tracks by doubt, page 1 of", book.text(), re.MULTILINE)
+        assert book.complaints == []
+
+
+def test_scenes_follow_their_threshold(jupyter):
+    with jupyter.open("04_cluster.ipynb") as book:
+        book.run()
+        book.label("scene_threshold").wait_for()
+        before = book.text()
+        book.slide("scene_threshold", "End")  # 1: a picture is like nothing but itself
+        book.page.wait_for_function(CHANGED, arg=before)
+        assert book.complaints == []
+
+
+CHANGED = """before => [...document.querySelectorAll('.widget-html')]
+  .map(node => node.innerText).join('\\n') !== before"""
+
+
+def test_explorers_are_made_of_plain_widgets(project, monkeypatch):
+    import ipywidgets
+
+    from bunny import job
+    from bunny.view import widget, widget_people, widget_quality
+
+    monkeypatch.chdir(project)
+    space, config = job.open_film(None)
+    for explore in (
+        widget_quality.explore_quality,
+        widget_people.explore_people,
+        widget.explore_scene,
+    ):
+        ipywidgets.Widget.close_all()
+        explore(space, config)
+        models = ipywidgets.Widget.get_manager_state()["state"].values()
+        assert models and {model["model_module"] for model in models} <= MODULE
+
+
+def test_nothing_asks_for_one_front_end():
+    sources = [p for kind in ("py", "js", "mjs") for p in (ROOT / "src").rglob(f"*.{kind}")]
+    sources += (ROOT / "notebook").glob("*.ipynb")
+    found = [p.name for p in sources if LAB_ONLY.search(p.read_text(encoding="utf-8"))]
+    assert found == []

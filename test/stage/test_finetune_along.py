@@ -1,0 +1,61 @@
+"""Two processes through the command line, as torchrun starts them: one run, written once."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bunny import workspace
+from bunny.config import Config
+from bunny.stage.dataset import Dataset
+from bunny.table import store
+
+MODELS = {"training_steps": 2, "checkpoint_every": 2, "batch_size": 1, "lora_rank": 2}
+
+pytestmark = pytest.mark.train
+
+
+@pytest.fixture
+def film(labelled_film, tiny_base_folder) -> tuple[Path, Path, dict]:
+    """A film whose training set is chosen: the file, its folder, the settings."""
+    models = {**MODELS, "base_model": str(tiny_base_folder)}
+    Dataset(Config(models=models), labelled_film, labelled_film).execute()
+    data_dir = labelled_film.parents[1]
+    path = data_dir.parent / "film.mp4"
+    path.write_bytes(b"nobody decodes this")
+    film_id = workspace.film_id_of(path, hashlib.sha256(path.read_bytes()).hexdigest())
+    return path, labelled_film.rename(labelled_film.with_name(film_id)), models
+
+
+def test_two_processes_train_once_and_report_once(film):
+    path, film_dir, models = film
+    chosen = [part for key, value in models.items() for part in ("--set", f"models.{key}={value}")]
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+        *("-m", "bunny", "run", str(path), "--data-dir", str(film_dir.parents[1])),
+        *("--only", "finetune", "--json", *chosen),
+    ]
+    one = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=one)
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    said = json.loads(line)["stages"]["finetune"]
+    assert said["status"] == "done" and "bunny" in said["note"]
+    assert said["tables"] == {"training_run": 1, "training_step": 3, "adapter": 1}
+    steps = store.read(film_dir / "table", "training_step")["step"].sort().to_list()
+    assert steps == [0, 1, 2]
+    (run,) = store.read(film_dir / "table", "training_run").to_dicts()
+    assert (run["status"], run["num_steps"]) == ("done", 2)
+
+
+def test_a_further_process_runs_no_other_stage_and_reports_nothing(bunny, monkeypatch, film):
+    path, film_dir, _models = film
+    monkeypatch.setenv("RANK", "1")
+    arguments = ("run", path, "--data-dir", film_dir.parents[1], "--only", "filter", "--json")
+    code, said, _bars = bunny(*arguments)
+    assert (code, said) == (0, "")
+    assert not (film_dir / "stage" / "filter").exists()
