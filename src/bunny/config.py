@@ -163,7 +163,7 @@ class Search(_Section):
     exact_below: int = Field(1_000_000, ge=0, le=1_000_000_000)
     index_connectivity: int = Field(16, ge=2, le=256)
     index_expansion_add: int = Field(128, ge=8, le=4096)
-    index_expansion_search: int = Field(256, ge=8, le=4096)
+    index_expansion_search: int = Field(384, ge=8, le=4096)
     max_results: int = Field(20, ge=1, le=10_000)
 
 

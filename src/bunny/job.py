@@ -29,6 +29,9 @@ DEMO_SETTINGS = (
     '"{trigger} in a city street, close-up, day","{trigger} in a desert, medium shot, day",'
     '"{trigger} on a mountain, close-up, dusk"]',
     "generation.seeds=[1,2,3]",
+    "generation.guidance_scale=2.5",  # the toy base frays at more
+    "generation.lora_strength=1.2",
+    "evaluation.guidance_scale=2.5",
     'evaluation.report_prompts=["{trigger} in a desert, close-up, day",'
     '"{trigger} in a city street, medium shot, day","{trigger} on a mountain, close-up, day",'
     '"{trigger} in a desert, medium shot, dusk"]',

@@ -12,7 +12,7 @@ from bunny.error import StageError, UserError
 from bunny.stage.dataset import Dataset
 from bunny.stage.finetune import TRAINER_KEYS, Finetune
 from bunny.table import store
-from bunny.training import checkpoint
+from bunny.training.adapter import file
 from bunny.training.words import Words
 
 pytestmark = pytest.mark.train
@@ -53,9 +53,9 @@ def test_tables_and_adapter(trained):
     assert run["num_images"] + run["num_held_out"] == num_pictures > 0
     assert run["base_licence"] == "MIT"
     adapter = workspace.of_film_dir(film_dir).checkpoint / run["adapter_file"]
-    assert checkpoint.hash_file(adapter) == run["adapter_hash"]
+    assert file.hash_file(adapter) == run["adapter_hash"]
     facts = json.loads(run["config_json"])
-    header = checkpoint.read_metadata(adapter)
+    header = file.read_texts(adapter)
     assert header["subject"] == "bunny character"
     assert header["set_hash"] == facts["set_hash"]
     assert facts["learned"]["layers_unchanged"] == 0
@@ -75,9 +75,9 @@ def test_each_checkpoint_has_a_row_and_a_file(trained):
     assert [(r["step"], r["is_last"]) for r in rows] == [(2, False), (4, True)]
     space = workspace.of_film_dir(film_dir)
     for row in rows:
-        assert row["hash"] == checkpoint.hash_file(space.checkpoint / row["file"])
+        assert row["hash"] == file.hash_file(space.checkpoint / row["file"])
         assert row["character"] == "bunny"
-        assert checkpoint.read_metadata(space.checkpoint / row["file"])["step"] == str(row["step"])
+        assert file.read_texts(space.checkpoint / row["file"])["step"] == str(row["step"])
     (run,) = store.read(film_dir / "table", "training_run").to_dicts()
     assert (rows[1]["run_id"], rows[1]["hash"]) == (run["run_id"], run["adapter_hash"])
     curve = store.read(film_dir / "table", "training_step").sort("step")
@@ -150,7 +150,7 @@ def test_a_licence_given_later_reaches_the_adapter(trained, tiny_base_folder):
     assert Finetune(config, film_dir, film_dir).execute().status == "done"
     (run,) = store.read(film_dir / "table", "training_run").to_dicts()
     adapter = workspace.of_film_dir(film_dir).checkpoint / run["adapter_file"]
-    header = checkpoint.read_metadata(adapter)
+    header = file.read_texts(adapter)
     assert header["rights_film"] == "film.mp4, CC-BY-3.0"
     assert "do not publish" not in header["rights_note"]
 
@@ -163,7 +163,7 @@ def test_nothing_to_do_the_second_time_until_something_changes(trained, tiny_bas
     adapter = workspace.of_film_dir(film_dir).checkpoint / run["adapter_file"]
     adapter.unlink()
     assert make(film_dir, tiny_base_folder).execute().status == "done"
-    assert checkpoint.hash_file(adapter) == run["adapter_hash"]
+    assert file.hash_file(adapter) == run["adapter_hash"]
 
 
 def test_lost_training_picture_is_named(labelled_film, tiny_base_folder):

@@ -40,7 +40,7 @@ class IndexSetting:
     exact_below: int = 1_000_000  # vectors
     connectivity: int = 16
     expansion_add: int = 128
-    expansion_search: int = 256
+    expansion_search: int = 384
 
 
 def is_present() -> bool:
