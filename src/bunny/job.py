@@ -1,5 +1,6 @@
 """What the commands do with one film: find its workspace, run it, describe it, export it."""
 
+import getpass
 import json
 import logging
 import time
@@ -157,6 +158,14 @@ def open_film(
         raise UserError(f"{film}: expected one film, {len(spaces)} begin so ({names}); give more")
     space = spaces[-1]
     return space, _root_and_config(data_dir, overrides, space.film_id)[1]
+
+
+def login(otherwise: str) -> str:
+    """The name that somebody is logged in by, or `otherwise`, as in a container without one."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # the last on Windows
+        return otherwise
 
 
 def _describe(space: Workspace, data_dir: str | None, overrides: Sequence[str]) -> str:

@@ -7,7 +7,6 @@ while a run of it goes on: the board takes no lock of the film.
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import json
 import logging
@@ -104,12 +103,7 @@ def show(
 
 def person(config: Config) -> str:
     """Who corrects: as the settings say, or the name that somebody is logged in by."""
-    if config.review.user:
-        return config.review.user
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return ""
+    return config.review.user or job.login("")
 
 
 def serve(

@@ -4,7 +4,6 @@ What is added is put down in `addition.jsonl` of the film's folder, see `bunny.t
 stage dataset obeys it, and stage detect where more frames of a shot are to be looked at.
 """
 
-import getpass
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -236,11 +235,8 @@ def _spans(shots: pl.DataFrame, chosen: Sequence[int]) -> tuple[Span, ...]:
 
 def _signature() -> dict[str, str]:
     """Who changes the set, and when."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a container without a name for its user
-        user = "unknown"
-    return {"time": datetime.now(UTC).isoformat(timespec="seconds"), "user": user}
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"time": now, "user": job.login("unknown")}
 
 
 def _run_command(space: Workspace, data_dir: str | None, overrides: Sequence[str]) -> str:

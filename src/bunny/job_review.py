@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ class Library:
     @property
     def user(self) -> str:
         """Who says things here: the setting, else who is logged in."""
-        return self.config.review.user or _login()
+        return self.config.review.user or job.login("somebody")
 
     def say(self, events: Sequence[Event]) -> int:
         """Put events down and apply them; gives how many the record has."""
@@ -223,10 +222,3 @@ def export_feedback(
     except OSError as error:
         raise UserError(f"{out}: expected to write there, got '{error.strerror}'") from error
     return f"{out}: {len(rows)} {'events' if has_events else 'pairs'}"
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no such user, as in a container
-        return "somebody"
