@@ -5,6 +5,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import small_project as project_on_disk
 
 hypothesis.settings.register_profile("any machine", deadline=None)  # speed belongs in benchmarks
 hypothesis.settings.load_profile("any machine")
@@ -19,6 +20,12 @@ def material() -> Path:
     if not MATERIAL.is_dir():
         pytest.skip("the folder of real films beside the checkout is absent")
     return MATERIAL
+
+
+@pytest.fixture(scope="session")
+def small_project(tmp_path_factory) -> project_on_disk.Project:
+    """One small film on which every stage has run by the command line; tests only look at it."""
+    return project_on_disk.make(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture

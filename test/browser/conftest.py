@@ -36,9 +36,9 @@ def chromium() -> Iterator:
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory) -> Path:
+def project(small_project) -> Path:
     """A project's folder with the notebooks and one small film on which every stage has run."""
-    return lab.make_project(tmp_path_factory.mktemp("project"))
+    return small_project.folder
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,33 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import av
-import polars as pl
 import pytest
-import yaml
 
-from bunny import sample
-
-ROOT = Path(__file__).resolve().parents[2]
 START_S, RUN_S, ANSWER_S = 90, 300, 30  # what a server, a notebook, a widget may take at most
-SHOTS = (2, 3, 4)  # of the sample film, two with the bunny; about 7 seconds
-SMALL = {
-    "models": {
-        "characters": ["bunny"],
-        "training_steps": 2,
-        "batch_size": 1,
-        "checkpoint_every": 2,
-    },
-    "evaluation": {
-        "num_steps": 1,
-        "seeds": [1],
-        "choose_prompts": ["{trigger}"],
-        "report_prompts": ["{trigger} on a beach"],
-        "max_checkpoints": 1,
-    },
-    "generation": {"num_steps": 1, "seeds": [1], "prompts": ["{trigger}"]},
-    "extraction": {"frames_per_dynamic_shot": 4},
-}
 # What every start of JupyterLab itself would ask or fetch from outside.
 QUIET = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -159,38 +134,6 @@ class Book:
 def _num_done(cells: list[dict[str, Any]]) -> int:
     """Code cells that came to their end."""
     return sum(cell["count"] is not None for cell in cells)
-
-
-def make_project(folder: Path) -> Path:
-    """Copy settings and notebooks, and run every stage on a few seconds of the sample film."""
-    for name in ("config", "notebook"):
-        ours = shutil.ignore_patterns(".ipynb_checkpoints", "local_*.yaml")
-        shutil.copytree(ROOT / name, folder / name, ignore=ours)
-    (folder / "config" / "local_small.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
-    film = make_film(folder / "three shots.mp4")
-    references = str(sample.reference_dir())
-    command = [sys.executable, "-m", "bunny", "run", str(film), "--references", references]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=800)
-    if done.returncode:
-        pytest.fail(f"the small film could not be made: {done.stderr}")
-    return folder
-
-
-def make_film(path: Path) -> Path:
-    """`SHOTS` of the sample film at half its size."""
-    shots = sample.truth("shot").filter(pl.col("shot_index").is_in(SHOTS))
-    first, end = shots["first_frame_index"].min(), shots["end_frame_index"].max()
-    with av.open(str(sample.film_path())) as source, av.open(str(path), "w") as film:
-        stream = film.add_stream("libx264", rate=24, options={"crf": "20", "threads": "1"})
-        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
-        for index, frame in enumerate(source.decode(video=0)):
-            if first <= index < end:
-                picture = frame.reformat(640, 360, "yuv420p").to_ndarray()
-                film.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "yuv420p")))
-            elif index >= end:
-                break
-        film.mux(stream.encode())
-    return path
 
 
 @contextlib.contextmanager
