@@ -37,15 +37,15 @@ def test_blocks_change_nothing(vectors, monkeypatch):
 
 def test_graph_gives_what_comparing_all_gives(vectors, tmp_path):
     path = tmp_path / "a.usearch"
-    index.build(path, vectors, SETTING)
+    index.build(path, vectors, SETTING, threads=1)  # by several, the graph depends on who was first
     graph = index.view(path, SETTING)
     assert len(graph) == 300
     hits = 0
     for query in vectors[::10]:
         rows, cosine = index.nearest(graph, query, 10)
-        exact, true = index.nearest_exact(vectors, query, 10)
+        exact, _ = index.nearest_exact(vectors, query, 10)
         hits += len(set(rows.tolist()) & set(exact.tolist()))
-        assert cosine == pytest.approx(true, abs=0.02)
+        assert cosine == pytest.approx(vectors[rows] @ query, abs=2e-3)
     assert hits >= 0.98 * 300
 
 
