@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -7,11 +8,23 @@ import hypothesis
 import pytest
 import small_project as project_on_disk
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores; theirs inherit it
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 hypothesis.settings.register_profile("any machine", deadline=None)  # speed belongs in benchmarks
 hypothesis.settings.load_profile("any machine")
 
 OWL_PX = 64
+SHARED = {"test_lab", "test_run"}  # files that look at `small_project`
 MATERIAL = (Path(__file__).resolve().parents[2] / "shared" / "material").resolve()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """With `-n`, files go to processes whole, and those of one project to the same."""
+    for item in items:
+        name = item.path.stem
+        item.add_marker(pytest.mark.xdist_group("project" if name in SHARED else str(item.path)))
 
 
 @pytest.fixture(scope="session")
@@ -51,8 +64,6 @@ def bunny(monkeypatch, capsys, tmp_path):
 @pytest.fixture(autouse=True)
 def _own_settings(monkeypatch):
     """Tests never see the settings of whoever runs them."""
-    import os
-
     for name in list(os.environ):
         if name.startswith("BUNNY_"):
             monkeypatch.delenv(name)
