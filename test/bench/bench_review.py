@@ -16,7 +16,7 @@ from bunny.review import make, score
 from bunny.review.state import State
 from bunny.table import store
 
-DIM = 1328  # of the scene vectors
+DIM = 1584  # of the scene vectors
 
 
 def assets(number: int, clusters: int) -> pl.DataFrame:

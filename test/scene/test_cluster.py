@@ -51,6 +51,41 @@ def test_the_centroid_moves_with_its_members():
     assert _clusters(0, 40) == [0, 1]
 
 
+def test_clusters_that_have_grown_together_are_one():
+    # 0 and 33 found two; 16 joins the first, whose centroid is then at 8, 25 from 33. A cosine of
+    # 0.906 times the tighter one's length, 1, reaches 0.85, so they are one whoever came first.
+    assert _clusters(0, 33, 16) == _clusters(33, 0, 16) == [0, 0, 0]
+    assert _clusters(0, 33, join=0.95) == [0, 1]
+
+
+def test_who_is_united_by_hand():
+    # 0 and 10: a mean of length cos 5 = 0.9962; a lone third at 40 is 35 from it: 0.8192 times 1
+    total = np.stack([_at(0, 10).sum(axis=0), _at(40)[0], _at(100)[0]])
+    size = np.array([2, 1, 1])
+    assert cluster.grown_together(total, size, 0.8191).tolist() == [0, 0, 2]
+    assert cluster.grown_together(total, size, 0.8193).tolist() == [0, 1, 2]
+    # two pairs: both means are shorter, 0.9962 times cos 40
+    pairs = np.stack([_at(0, 10).sum(axis=0), _at(40, 50).sum(axis=0)])
+    value = np.cos(np.radians(5)) * np.cos(np.radians(40))
+    for join, found in ((value - 1e-4, [0, 0]), (value + 1e-4, [0, 1])):
+        assert cluster.grown_together(pairs, np.array([2, 2]), join).tolist() == found
+    assert cluster.grown_together(np.empty((0, 2)), np.empty(0), 0.8).tolist() == []
+
+
+def test_a_chain_is_united_only_as_far_as_the_mean_goes():
+    # 0 with 20 (0.94), their mean at 10 with 40 is 0.866, of the three with 70 it is not
+    total, size = _at(0, 20, 40, 75), np.ones(4)
+    assert cluster.grown_together(total, size, 0.85).tolist() == [0, 0, 0, 3]
+
+
+def test_of_very_many_the_largest_are_looked_at(monkeypatch):
+    monkeypatch.setattr(cluster, "MAX_UNITED", 2)
+    assert _clusters(0, 33, 16) == [0, 0, 0]
+    number = np.array([0, 1, 1, 2, 2, cluster.NOISE])
+    total = np.stack([_at(0)[0], _at(0, 0).sum(axis=0), _at(0, 0).sum(axis=0)])
+    assert cluster._unite(number, total, 0.85).tolist() == [0, 1, 1, 1, 1, cluster.NOISE]
+
+
 def test_empty_and_one():
     assert len(cluster.assign(np.empty((0, 2))).cluster) == 0
     assert _clusters(77) == [0]

@@ -48,6 +48,19 @@ def test_a_pan_depends_on_the_order_it_is_seen_in():
     assert found["agglomerative", "sample"]["rand_index"] < 0.95  # a shot left out is a gap
 
 
+def test_any_grouping_is_asked_in_the_same_way():
+    # the first two items are one group, all others noise
+
+    def find(rows, method):
+        return np.where(np.arange(len(rows)) < 2, 0, cluster.NOISE)
+
+    rows = _rows(stability.compare(np.arange(4), find, ("pair",), ("pair",), num_runs=5))
+    assert set(rows) == {("pair", "order"), ("pair", "sample")}
+    # {0, 1} against another pair of the four is (0 - 1/6) / (1 - 1/6)
+    assert rows["pair", "order"]["lowest"] == pytest.approx(-0.2)
+    assert rows["pair", "order"]["num_clusters"] == 1
+
+
 def test_the_seed_decides():
     vector, shot = _at(*range(0, 180, 9)), np.arange(20)
     one, same, other = (stability.measure(vector, shot, num_runs=3, seed=s) for s in (1, 1, 2))

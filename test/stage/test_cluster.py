@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.config import Config
-from bunny.stage import cluster
+from bunny.config import Clustering, Config
+from bunny.stage import cluster, cluster_person
 from bunny.stage.cluster import Cluster
 from bunny.table import store
 
@@ -142,6 +142,7 @@ def test_scenes_over_all_frames_and_how_sure_they_are(tmp_path, method):
     assert note.startswith(f"scenes: 2 (stable to 1.00 {asked}), 0 frames in none")
     stability = store.read(film / "table", "stability")
     assert stability.height == 7 and stability["rand_index"].to_list() == [1] * 7
+    assert stability["level"].unique().to_list() == ["scene"]  # no unknown people
 
 
 def test_without_runs_nothing_is_said_of_stability(tmp_path):
@@ -178,9 +179,26 @@ def test_unknown_faces_are_persons_and_a_drawn_characters_own_face_is_none():
         "label",
         [*(_label(f["face_id"], None) for f in faces), _label("f3r", "toon", "region", x1=90.0)],
     )
-    rows = cluster.unknown_rows(label, store.from_rows("face", faces), 0.75, "agglomerative")
+    nameless = cluster_person.nameless(label, store.from_rows("face", faces))
+    rows = cluster_person.rows(nameless, Clustering())
     found = {row["item_id"]: (row["cluster_id"], row["is_noise"]) for row in rows}
     assert found == {
         "f0a": ("person-01", False), "f1a": ("person-01", False), "f2a": (None, True),
     }  # fmt: skip
     assert store.from_rows("cluster", rows).height == 3
+
+
+def test_how_sure_unknown_people_are():
+    anna, ben = np.eye(2, dtype=np.float32)
+    faces = [_face(f"f{i}a", (anna, ben)[i % 2]) | {"shot_index": i, "track_id": f"t{i}"}
+             for i in range(8)]  # fmt: skip
+    label = store.from_rows("label", [_label(face["face_id"], None) for face in faces])
+    nameless = cluster_person.nameless(label, store.from_rows("face", faces))
+    rows = cluster_person.stability(nameless, Clustering(stability_runs=3), 0)
+    assert rows.rows() == [
+        ("unknown", "agglomerative", "hdbscan", 1.0, 1.0, 1, 2),
+        ("unknown", "agglomerative", "sample", 1.0, 1.0, 3, 2),
+        ("unknown", "hdbscan", "sample", 1.0, 1.0, 3, 2),
+    ]
+    assert cluster_person.note(rows, "hdbscan") == " (stable to 1.00 in nine tenths of the shots)"
+    assert cluster_person.stability(nameless[:1], Clustering(), 0).is_empty()

@@ -1,5 +1,6 @@
 """The figure of stability and the words that go with it."""
 
+import polars as pl
 import pytest
 
 from bunny.table import store
@@ -32,6 +33,22 @@ def test_each_comparison_is_a_lane_with_its_worst_try():
     ]
     assert figure.data["verdict"].to_list() == ["mostly", "steady", "steady"]
     assert figure.data["lowest"].to_list() == pytest.approx([0.6, 0.85, 0.87])
+
+
+def _with_people(value, num_clusters=3):
+    people = {"level": "unknown", "method": "hdbscan", "compared_with": "sample", "num_runs": 8,
+              "rand_index": value, "lowest": value, "num_clusters": num_clusters}  # fmt: skip
+    return pl.concat([_table(rows=FULL), store.from_rows("stability", [people])])
+
+
+def test_unknown_people_have_lanes_and_words_of_their_own():
+    figure = plot_cluster.plot_stability(_with_people(0.5))
+    assert figure.data["lane"][0] == "people: hdbscan, nine tenths of the shots"
+    assert "single shots (0.50 without" in plot_cluster.advise(_with_people(0.5))
+    assert plot_cluster.advise(_with_people(0.91)) == plot_cluster.advise(_table(rows=FULL))
+    nobody = _with_people(0.5, num_clusters=0)  # strangers seen once each: nothing to be sure of
+    assert plot_cluster.plot_stability(nobody).data.height == len(FULL)
+    assert plot_cluster.advise(nobody) == plot_cluster.advise(_table(rows=FULL))
 
 
 def test_steady_scenes_need_nothing():

@@ -1,11 +1,13 @@
-"""How far a grouping into scenes would be another one for reasons that say nothing of the film.
+"""How far a grouping would be another one for reasons that say nothing of the film.
 
 Three questions, each answered by the adjusted Rand index of two groupings (Hubert and Arabie 1985):
 would the incremental way have found the same with the shots in another order; would a method find
 the same in nine tenths of the shots; do the methods agree? 1 is the same grouping, 0 what chance
-gives. A frame in the noise bucket counts as a scene of its own.
+gives. An item in the noise bucket counts as a group of its own. Scenes are asked about here,
+unknown people by the stage, in the same way (`compare`).
 """
 
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -45,36 +47,71 @@ def measure(
     Returns
     -------
     list of dict
-        Rows of table `stability` without `level`: the incremental way against other orders, each
-        method against samples, each pair of methods. None when `num_runs` is 0 or there are fewer
-        than two shots.
+        As `compare` gives it for the methods of `group`; only the incremental way depends on the
+        order.
     """
-    vector, shot_index = np.asarray(vector, np.float32), np.asarray(shot_index)
+    vector = np.asarray(vector, np.float32)
+
+    def find(rows: np.ndarray, method: str) -> np.ndarray:
+        return group.group(vector[rows], threshold, method).cluster
+
+    ordered = ("incremental",)
+    return compare(shot_index, find, METHODS, ordered, num_runs=num_runs, seed=seed)
+
+
+def compare(
+    shot_index: np.ndarray,
+    find: Callable[[np.ndarray, str], np.ndarray],
+    methods: Sequence[str],
+    ordered: Sequence[str] = (),
+    *,
+    num_runs: int = 8,
+    seed: int = 0,
+) -> list[Row]:
+    """Measure how far groupings of the same items agree.
+
+    Parameters
+    ----------
+    shot_index : np.ndarray, shape (n,), int
+        Of each item: shots stay whole, in orders as in samples.
+    find : callable
+        From rows (m,) in the order that they are to be taken in, and a method, to a group number
+        or `NOISE` for each of them (m,).
+    methods : sequence of str
+    ordered : sequence of str
+        Those of them whose result depends on the order of the items.
+    num_runs : int
+        Orders and samples that are tried.
+    seed : int
+
+    Returns
+    -------
+    list of dict
+        Rows of table `stability` without `level`: each method of `ordered` against other orders,
+        each method against samples, each pair of methods. None when `num_runs` is 0 or there are
+        fewer than two shots.
+    """
+    shot_index = np.asarray(shot_index)
     shots = np.unique(shot_index)
     if num_runs < 1 or len(shots) < 2:
         return []
     rng = np.random.default_rng(seed)
     looked_at = _within(shot_index, rng.permutation(shots))
-    vector, shot_index = vector[looked_at], shot_index[looked_at]
+    shot_index = shot_index[looked_at]
     shots = np.unique(shot_index)
-
-    def find(rows: np.ndarray, method: str) -> np.ndarray:
-        return group.group(vector[rows], threshold, method).cluster
-
-    everything = np.arange(len(vector))
-    whole = {method: find(everything, method) for method in METHODS}
+    whole = {method: find(looked_at, method) for method in methods}
     orders = [_in_order_of(shot_index, rng.permutation(shots)) for _ in range(num_runs)]
     least = max(1, int(SHARE * len(shots)))
     chosen = [rng.permutation(shots)[:least] for _ in range(num_runs)]
     samples = [np.flatnonzero(np.isin(shot_index, own)) for own in chosen]
     rows = []
     for method, kind, choices in (
-        ("incremental", "order", orders),
-        *((method, "sample", samples) for method in METHODS),
+        *((method, "order", orders) for method in ordered),
+        *((method, "sample", samples) for method in methods),
     ):
-        index = [rand_index(whole[method][own], find(own, method)) for own in choices]
+        index = [rand_index(whole[method][own], find(looked_at[own], method)) for own in choices]
         rows.append(_row(method, kind, index, whole))
-    for one, other in combinations(METHODS, 2):
+    for one, other in combinations(methods, 2):
         rows.append(_row(one, other, [rand_index(whole[one], whole[other])], whole))
     return rows
 

@@ -13,21 +13,18 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.character import cluster as person
 from bunny.character import look, picture
 from bunny.scene import embed
-from bunny.stage import cluster_figure, cluster_scene, contract
+from bunny.stage import cluster_figure, cluster_person, cluster_scene, contract, stamp
 from bunny.stage.fill import fill
 from bunny.table import store
-
-BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
 
 
 class Cluster(contract.BaseStage):
     """Groups frames into scenes, characters inside scenes, unknown faces into persons."""
 
     name = "cluster"
-    version = 3
+    version = 4
     reads = ("frame", "face", "label", "region")
     writes = ("cluster", "embedding", "subject_vector", "stability")
 
@@ -50,8 +47,12 @@ class Cluster(contract.BaseStage):
         face = self.read("face")
         kept = label.join(frame, on="frame_id", how="semi", maintain_order="left")
         characters = character_rows(kept, face, scenes)
-        unknown = unknown_rows(label, face, wanted.character_threshold, wanted.unknown_method)
-        stability = cluster_scene.stability(known, wanted, self.config.seed)
+        nameless = cluster_person.nameless(label, face)
+        unknown = cluster_person.rows(nameless, wanted)
+        stability = pl.concat(
+            by.stability(own, wanted, self.config.seed)
+            for by, own in ((cluster_scene, known), (cluster_person, nameless))
+        )
         failed = embedding["error"].is_not_null().sum()
         rows = store.from_rows("cluster", [*scenes, *characters, *unknown])
         return contract.Work(
@@ -63,7 +64,11 @@ class Cluster(contract.BaseStage):
             },
             num_items=frame.height,
             num_failed=int(failed),
-            note=_note(rows, cluster_scene.note(stability, wanted.scene_method)),
+            note=_note(
+                rows,
+                cluster_scene.note(stability, wanted.scene_method),
+                cluster_person.note(stability, wanted.unknown_method),
+            ),
         )
 
     @cached_property
@@ -71,7 +76,7 @@ class Cluster(contract.BaseStage):
         return picture.PictureNet()
 
     def _embeddings(self, frame: pl.DataFrame, advance: Callable[[int], object]) -> pl.DataFrame:
-        depends = {"frame": contract.table_hash(self.input_dir, "frame"), "model": embed.MODEL}
+        depends = {"frame": stamp.table_hash(self.input_dir, "frame"), "model": embed.MODEL}
         shards = self.shards("scene", depends)
         size = self.config.pipeline.shard_size
         if shards.has_all(frame.height, size):
@@ -95,13 +100,12 @@ class Cluster(contract.BaseStage):
         image = self._read_picture(frame)
         if image is None:
             return {**row, "error": f"expected a picture in {frame['file']}, could not read it"}
-        vector = embed.join(self._net.embed(image), embed.measure_layout(image))
-        return {**row, "vector": vector}
+        return {**row, "vector": embed.describe(image, self._net.embed)}
 
     def _figures(self, views: pl.DataFrame, advance: Callable[[int], object]) -> pl.DataFrame:
         """Vectors of drawn figures' regions, not centred."""
         depends = {
-            "frame": contract.table_hash(self.input_dir, "frame"),
+            "frame": stamp.table_hash(self.input_dir, "frame"),
             "views": hashlib.sha256(views.write_json().encode()).hexdigest(),
             "model": look.MODEL,
         }
@@ -170,43 +174,8 @@ def character_rows(label: pl.DataFrame, face: pl.DataFrame, scenes: list[dict]) 
     return rows
 
 
-def unknown_rows(
-    label: pl.DataFrame, face: pl.DataFrame, threshold: float, method: str
-) -> list[dict]:
-    """Clusters of faces that have no name, e.g. `person-01`, by `character.cluster.group_faces`.
-
-    A face inside an accepted region of its frame is that drawn character's own and left out.
-    """
-    names = label.filter(pl.col("subject_type") == "face").select("subject_id", "character")
-    nameless = names.filter(pl.col("character").is_null()).rename({"subject_id": "face_id"})
-    unknown = face.join(nameless, on="face_id", how="semi").drop_nulls("embedding")
-    unknown = unknown.join(_inside_regions(unknown, label), on="face_id", how="anti")
-    found = person.group_faces(unknown, threshold=max(0.0, threshold), method=method)
-    return [
-        {
-            "item_id": face_id,
-            "level": "unknown",
-            "shot_index": shot_index,
-            "cluster_id": None if group == person.NOISE else f"person-{group + 1:02d}",
-            "similarity": similarity,
-            "is_noise": group == person.NOISE,
-        }
-        for face_id, shot_index, group, similarity in found.rows()
-    ]
-
-
-def _inside_regions(face: pl.DataFrame, label: pl.DataFrame) -> pl.DataFrame:
-    """Ids of faces whose middle lies in an accepted region of their frame."""
-    region = label.filter(pl.col("subject_type") == "region").select("frame_id", *BOX)
-    both = face.select("face_id", "frame_id", *BOX).join(region, on="frame_id", suffix="_region")
-    x, y = (pl.col("x0_px") + pl.col("x1_px")) / 2, (pl.col("y0_px") + pl.col("y1_px")) / 2
-    return both.filter(
-        x.is_between("x0_px_region", "x1_px_region"), y.is_between("y0_px_region", "y1_px_region")
-    ).select("face_id")
-
-
-def _note(rows: pl.DataFrame, sure: str) -> str:
-    """One sentence for the user: how many scenes, how sure of them, and unknown people."""
+def _note(rows: pl.DataFrame, sure: str, sure_people: str) -> str:
+    """One sentence for the user: how many scenes and unknown people, and how sure of them."""
     named = rows.drop_nulls("cluster_id")
     count = {
         level: named.filter(pl.col("level") == level)["cluster_id"].n_unique()
@@ -214,5 +183,6 @@ def _note(rows: pl.DataFrame, sure: str) -> str:
     }
     noise = rows.filter((pl.col("level") == "scene") & pl.col("is_noise")).height
     return (
-        f"scenes: {count['scene']}{sure}, {noise} frames in none, {count['unknown']} unknown people"
+        f"scenes: {count['scene']}{sure}, {noise} frames in none, "
+        f"{count['unknown']} unknown people{sure_people}"
     )

@@ -65,13 +65,13 @@ def note(stability: pl.DataFrame, method: str) -> str:
 
     Examples
     --------
-    >>> rows = {"method": ["incremental"], "compared_with": ["order"], "rand_index": [0.934]}
-    >>> note(pl.DataFrame(rows), "incremental")
+    >>> rows = {"level": ["scene"], "method": ["incremental"], "compared_with": ["order"]}
+    >>> note(pl.DataFrame(rows).with_columns(rand_index=0.934), "incremental")
     ' (stable to 0.93 under other orders)'
     """
     against = "order" if method == "incremental" else "sample"
     own = (pl.col("method") == method) & (pl.col("compared_with") == against)
-    found = stability.filter(own)["rand_index"].to_list()
+    found = stability.filter(own, pl.col("level") == "scene")["rand_index"].to_list()
     words = "under other orders" if against == "order" else "in nine tenths of the shots"
     return f" (stable to {found[0]:.2f} {words})" if found else ""
 

@@ -1,4 +1,4 @@
-"""Figures about how far scenes can be relied on, and what to do where they cannot."""
+"""Figures about how far scenes and unknown people can be relied on, and what to do else."""
 
 from __future__ import annotations
 
@@ -15,23 +15,30 @@ if TYPE_CHECKING:
 # truth: Steinley 2004, "Properties of the Hubert-Arabie adjusted Rand index".
 STEADY, SHAKY = 0.9, 0.65
 AGAINST = {"order": "other orders of the shots", "sample": "nine tenths of the shots"}
+WHAT = {"scene": "", "unknown": "people: "}
 
 
 def plot_stability(stability: pl.DataFrame) -> ggplot:
-    """How far the scenes would be the same again, one lane a comparison.
+    """How far scenes and unknown people would be the same again, one lane a comparison.
 
     Parameters
     ----------
     stability : pl.DataFrame
-        Table stability; its rows of level scene are drawn.
+        Table stability; people are left out where nobody unknown was grouped.
     """
-    rows = stability.filter(pl.col("level") == "scene").drop_nulls("rand_index")
+    is_empty = (pl.col("level") == "unknown") & (pl.col("num_clusters") == 0)
+    rows = stability.filter(~is_empty).drop_nulls("rand_index")
     if rows.is_empty():
         return style.nothing("not measured: fewer than two shots, or stability_runs is 0")
     import plotnine as p9
 
     lanes = rows.with_columns(
-        lane=pl.format("{}, {}", "method", pl.col("compared_with").replace(AGAINST)),
+        lane=pl.format(
+            "{}{}, {}",
+            pl.col("level").cast(pl.String).replace(WHAT),
+            "method",
+            pl.col("compared_with").replace(AGAINST),
+        ),
         verdict=pl.when(pl.col("rand_index") >= STEADY)
         .then(pl.lit("steady"))
         .when(pl.col("rand_index") >= SHAKY)
@@ -49,8 +56,8 @@ def plot_stability(stability: pl.DataFrame) -> ggplot:
         + p9.scale_x_continuous(limits=(low, 1.0))
         + p9.scale_y_discrete(limits=lanes["lane"].to_list(), name="")
         + p9.labs(
-            x="adjusted Rand index (1: the same scenes, 0: as by chance)",
-            title="How far the scenes would be the same again",
+            x="adjusted Rand index (1: the same groups, 0: as by chance)",
+            title="How far scenes and people would be the same again",
             subtitle=f"dashed: {STEADY}, from which two groupings count as the same",
         )
         + style.theme(1.5 + 0.26 * lanes.height)
@@ -70,7 +77,7 @@ def advise(stability: pl.DataFrame, method: str = "incremental") -> str:
     Returns
     -------
     str
-        One to three sentences.
+        One to four sentences.
     """
     rows = stability.filter(pl.col("level") == "scene").drop_nulls("rand_index")
     value = {(m, c): v for m, c, v in rows.select("method", "compared_with", "rand_index").rows()}
@@ -94,7 +101,23 @@ def advise(stability: pl.DataFrame, method: str = "incremental") -> str:
             f"Single shots hold scenes together ({by_sample:.2f} without a tenth of them): "
             "look at the doubtful first."
         )
-    return " ".join(said)
+    return " ".join([*said, *_of_people(stability)])
+
+
+def _of_people(stability: pl.DataFrame) -> list[str]:
+    """A sentence about unknown people where their groups are not steady."""
+    own = stability.filter(
+        pl.col("level") == "unknown",
+        pl.col("compared_with") == "sample",
+        pl.col("num_clusters") > 0,
+    ).drop_nulls("rand_index")
+    least = own["rand_index"].min()
+    if least is None or least >= STEADY:
+        return []
+    return [
+        f"Who is one unknown person depends on single shots ({least:.2f} without a tenth of them):"
+        " look through their folders before you name one."
+    ]
 
 
 def _of_order(index: float) -> str:
