@@ -130,6 +130,19 @@ def test_any_order_of_appending_gives_the_same(lib, acts, data):
 
 
 @SETTINGS
+@given(acts=ACTS, clusters=st.lists(st.integers(0, 3), min_size=12, max_size=12), data=st.data())
+def test_clustered_again_any_order_gives_the_same(lib, acts, clusters, data):
+    said = do(State.of(library(lib), vectors(lib)), acts)
+    again = State.of(library(lib, clusters), vectors(lib)).replay(said)
+    other = State.of(library(lib, clusters), vectors(lib))
+    for event in data.draw(st.permutations(said)):
+        other.apply(event)
+    assert other.frame().equals(again.frame())
+    names = [f.name for f in again.now.folders.values() if f.name and f.level == "scene"]
+    assert len(names) == len(set(names))  # a name is one cluster
+
+
+@SETTINGS
 @given(before=ACTS, after=ACTS, jitter=st.floats(0, 0.02), data=st.data())
 def test_a_rerun_in_between_with_other_ids_and_boxes_changes_nothing(
     lib, before, after, jitter, data

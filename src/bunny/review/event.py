@@ -39,6 +39,7 @@ class ClusterRef:
     cluster_id: str  # at the time; "" is the noise bucket
     name: str = ""
     exemplars: tuple[Anchor, ...] = ()  # the most central members first
+    members: tuple[Anchor, ...] = ()  # all that the machine put there, of what is named or merged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,5 +126,8 @@ def _anchor(values: Mapping[str, Any]) -> Anchor:
 
 
 def _cluster(values: Mapping[str, Any]) -> ClusterRef:
-    exemplars = tuple(_anchor(item) for item in values.get("exemplars", ()))
-    return ClusterRef(**{**values, "exemplars": exemplars})
+    lists = {
+        key: tuple(_anchor(item) for item in values.get(key, ()))
+        for key in ("exemplars", "members")
+    }
+    return ClusterRef(**{**values, **lists})

@@ -94,8 +94,8 @@ def merge(state: State, cluster_id: str, other_id: str, *, level: Level, **say) 
         "merge",
         level,
         (),
-        cluster=state.refer(stays, level, said.exemplars),
-        other=state.refer(goes, level, said.exemplars),
+        cluster=state.refer(stays, level, said.exemplars, is_whole=True),
+        other=state.refer(goes, level, said.exemplars, is_whole=True),
     )
 
 
@@ -140,7 +140,7 @@ def rename(state: State, cluster_id: str, name: str, *, level: Level, **say) -> 
     name = name.strip()
     if name:
         check_name(name, level)
-    ref = state.refer(known, level, said.exemplars)
+    ref = state.refer(known, level, said.exemplars, is_whole=True)
     return _event(state, said, "rename", level, (), cluster=ref, text=name)
 
 
@@ -209,7 +209,7 @@ def undo(state: State, event_id: str, **say) -> Event:
     if target is None:
         raise UserError(
             f"undo {event_id}: expected an event of the record, there is none of that id; "
-            "`bunny correct FILM list --events` shows them"
+            "`bunny correct list FILM --events` shows them"
         )
     if target.kind != "undo" and state.is_undone(event_id):
         raise UserError(f"undo {event_id}: expected an event that holds, it is undone already")
@@ -284,6 +284,6 @@ def _own(state: State, asset_ids: Sequence[str], cluster_id: str | None, level: 
 def _check_text(what: str, text: str) -> str:
     text = text.strip()
     if not text or len(text) > MAX_TEXT:
-        got = f"{len(text)} characters" if text else "nothing"
-        raise UserError(f"{what}: expected 1 to {MAX_TEXT} characters, got {got}; shorten it")
+        got = f"{len(text)}; shorten it" if text else "nothing; write something"
+        raise UserError(f"{what}: expected 1 to {MAX_TEXT} characters, got {got}")
     return text

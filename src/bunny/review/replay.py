@@ -135,7 +135,9 @@ def _merge(content, fall, now, event, items) -> int | None:
     if stays is None or goes is None:
         return None
     if stays != goes:
+        now.hold(stays, [*now.members(stays).tolist(), *now.members(goes).tolist()])
         _unite(content, fall, now, event, stays, goes)
+    _gather(content, fall, now, event, stays)
     return stays
 
 
@@ -163,7 +165,7 @@ def _split(content, fall, now, event, items) -> int | None:
 
 
 def _rename(content, fall, now, event, items) -> int | None:
-    """A name sticks to the content: to the cluster that most exemplars are in."""
+    """A name sticks to the content: to each part of it, and in a cluster of others' to its own."""
     name = event.text.strip()
     if name and not resolve.is_name(event.level, name):
         return None
@@ -171,14 +173,41 @@ def _rename(content, fall, now, event, items) -> int | None:
     if number is None:
         return None
     same = now.named(event.level, name) if name else None
-    if same is not None and same != number:
+    own = resolve.find_own(content, now, event, number) if name else None
+    if own is not None:
+        number = _part(content, now, event, own, number, same)
+    elif same is not None and same != number:
         _unite(content, fall, now, event, same, number)
-        return same
-    old = now.folders[number]
-    is_scene = event.level == "scene"
-    cluster_id = old.cluster_id if is_scene else name or resolve.new_id(event)
-    now.rename(number, name, cluster_id)
+        number = same
+    else:
+        is_scene = event.level == "scene"
+        cluster_id = now.folders[number].cluster_id if is_scene else name or resolve.new_id(event)
+        now.rename(number, name, cluster_id)
+    if name and event.cluster is not None:
+        now.hold(number, content.match_all(event.level, event.cluster.members))
+        _gather(content, fall, now, event, number)
     return number
+
+
+def _part(content, now: Situation, event: Event, items, number: int, same: int | None) -> int:
+    """Give back their name to items that the machine put into another named cluster."""
+    target = resolve.make(now, event, event.text.strip()) if same is None else same
+    for item, barred in now.cannot.items():
+        if number in barred:
+            now.leave(item, target)
+    own = [i for i in items if target not in now.cannot.get(i, ())]
+    _learn_left(content, now, event, own, target)
+    for item in own:
+        now.leave(item, number)
+    now.move(own, target, PERSON)
+    return target
+
+
+def _gather(content, fall, now: Situation, event: Event, number: int) -> None:
+    """Put the other parts of what an event named or merged to the part that it found."""
+    for ref in (event.cluster, event.other):
+        for part in resolve.find_parts(content, now, event.level, ref, number):
+            _unite(content, fall, now, event, number, part)
 
 
 def _comment(content, fall, now, event, items) -> int | None:
@@ -245,6 +274,7 @@ def _unite(content, fall, now: Situation, event: Event, stays: int, goes: int) -
         if now.cluster[item] == stays and item not in out:
             now.left[item] = numbers - {stays}
     gone, kept = now.folders.pop(goes), now.folders[stays]
+    now.hold(stays, now.held.pop(goes, ()))
     now.ids.pop((gone.level, gone.cluster_id), None)
     now.into[goes] = stays
     if gone.name and not kept.name:

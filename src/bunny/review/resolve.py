@@ -1,7 +1,9 @@
 """Which cluster of today an event means.
 
 A name that people gave leads to its cluster. Without one, the cluster is the one that most of the
-exemplars are in; an id alone is believed only where an event has nothing else.
+exemplars are in; an id alone is believed only where an event has nothing else. Of a cluster that
+broke up since it was named, the other parts are known by its members; of two named ones that the
+machine made one, whose name is whose is known by them too.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import numpy as np
 
 from bunny.review.content import Content
 from bunny.review.event import ClusterRef, Event, Level
-from bunny.review.situation import NOISE, PERSON, UNNAMED, Situation
+from bunny.review.situation import NOISE, NONE, PERSON, UNNAMED, Situation
 
 REJECT_SHARE = 0.25  # of a rejected cluster's exemplars that make another one just as wrong
 MAX_NAME = 64  # characters; a character's name is a folder too
@@ -93,6 +95,57 @@ def find_rejected(
     if votes and set(content.match_all(level, ref.exemplars)) <= own:
         found = {n for n in found if set(now.members(n).tolist()) <= own}
     return frozenset(found)
+
+
+def find_parts(
+    content: Content, now: Situation, level: Level, ref: ClusterRef | None, number: int
+) -> list[int]:
+    """Find what else was in a cluster that broke up: nameless clusters, mostly of its members.
+
+    Parameters
+    ----------
+    content : Content
+    now : Situation
+    level : {"scene", "character"}
+    ref : ClusterRef or None
+        The cluster as it was.
+    number : int
+        The part that is known already.
+
+    Notes
+    -----
+    A cluster in which a person placed something is that person's word, and stays as it is.
+    """
+    items = content.match_all(level, ref.members) if ref is not None else []
+    votes = Counter(int(now.cluster[i]) for i in items if now.cluster[i] != NOISE)
+    found = []
+    for part in sorted(votes.keys() - {number}):
+        members = now.members(part)
+        is_free = not now.folders[part].name and not now.is_said[members].any()
+        if is_free and 2 * votes[part] > len(members):
+            found.append(part)
+    return found
+
+
+def find_own(content: Content, now: Situation, event: Event, number: int) -> list[int] | None:
+    """Find the items that a name is for, in a cluster that has a name for others already.
+
+    Returns
+    -------
+    list of int or None
+        Members of `number` that are to bear the name of their own; None where the cluster has no
+        other name, or has it for the same items: then it is simply called otherwise.
+    """
+    ref, name = event.cluster, now.folders[number].name
+    if ref is None or ref.name or not ref.members or name in ("", event.text.strip()):
+        return None
+    items, held = content.match_all(event.level, ref.members), now.held.get(number, NONE)
+    if not items or 2 * sum(i in held for i in items) > len(items):
+        return None
+    return [
+        i for i in items
+        if now.cluster[i] == number and i not in held and (now.is_approved[i] or not now.is_said[i])
+    ]  # fmt: skip
 
 
 def find_or_make(

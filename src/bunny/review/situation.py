@@ -58,6 +58,7 @@ class Situation:
     left: dict[int, frozenset[int]] = field(default_factory=dict)  # by item: a person took it out
     captions: dict[int, tuple[str, str]] = field(default_factory=dict)  # by shot: text, user
     touched: dict[str, tuple[tuple[int, ...], int | None]] = field(default_factory=dict)
+    held: dict[int, frozenset[int]] = field(default_factory=dict)  # by number: whom its name is for
     into: dict[int, int] = field(default_factory=dict)  # merged clusters, into which
     evidence: list[Evidence] = field(default_factory=list)
     next_number: int = 0
@@ -77,6 +78,7 @@ class Situation:
             left=dict(self.left),
             captions=dict(self.captions),
             touched=dict(self.touched),
+            held=dict(self.held),
             into=dict(self.into),
             evidence=list(self.evidence),
             next_number=self.next_number,
@@ -114,6 +116,10 @@ class Situation:
     def forbid(self, item: int, numbers: Iterable[int]) -> None:
         """An item is not in these clusters, and nothing but a person may bring it back."""
         self.cannot[item] = self.cannot.get(item, NONE) | frozenset(numbers)
+
+    def hold(self, number: int, items: Iterable[int]) -> None:
+        """A person named a cluster for these items, or said that they belong to a named one."""
+        self.held[number] = self.held.get(number, NONE) | frozenset(items)
 
     def allow(self, item: int, number: int) -> None:
         """A person says that an item belongs into a cluster, whatever was said before."""

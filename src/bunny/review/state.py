@@ -247,7 +247,7 @@ class State:
         if row is None:
             raise UserError(
                 f"{asset_id}: expected a shot or figure of this film, there is none of that id; "
-                "`bunny correct FILM list` shows them"
+                "`bunny correct list FILM` shows them"
             )
         return row
 
@@ -263,7 +263,7 @@ class State:
         if number is None:
             raise UserError(
                 f"{cluster_id}: expected a cluster of level {level}, there is none of that id; "
-                "`bunny correct FILM list` shows them"
+                "`bunny correct list FILM` shows them"
             )
         return number
 
@@ -288,18 +288,32 @@ class State:
         return tuple(self.content.anchor(self.item(asset_id)) for asset_id in asset_ids)
 
     def refer(
-        self, cluster_id: str, level: Level, limit: int, exclude: Iterable[str] = ()
+        self,
+        cluster_id: str,
+        level: Level,
+        limit: int,
+        exclude: Iterable[str] = (),
+        *,
+        is_whole: bool = False,
     ) -> ClusterRef:
-        """A cluster as the record keeps it; items that are spoken of stand for it only alone."""
+        """A cluster as the record keeps it; items that are spoken of stand for it only alone.
+
+        `is_whole` adds all members that the machine put there, so that parts of it are known again.
+        Those that people brought are not among them: their own events bring them, or, once undone,
+        do not.
+        """
         if cluster_id == "":
             return ClusterRef(cluster_id="")
         number, left_out = self.number(cluster_id, level), [self.item(i) for i in exclude]
         own = resolve.central(self.content, self.now, number, limit, left_out)
         own = own or resolve.central(self.content, self.now, number, limit)
+        is_own = (self.now.cluster == number) & (self._kept[0].cluster == number)
+        members = np.flatnonzero(is_own).tolist() if is_whole else ()
         return ClusterRef(
             cluster_id=cluster_id,
             name=self.now.folders[number].name,
             exemplars=tuple(self.content.anchor(i) for i in own),
+            members=tuple(self.content.anchor(i) for i in members),
         )
 
     # -- inside ------------------------------------------------------------------------------
