@@ -250,6 +250,7 @@ def _part(key: item.Key, one: trial.Trial, items: item.Items) -> dict[str, Any]:
         "reason": one.reason,
         "moved": num_moved,
         "methods": one.table.to_dicts(),
+        "report": one.report,
     }
 
 

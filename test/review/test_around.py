@@ -129,3 +129,12 @@ def test_measure_gives_no_doubt_where_a_person_said_so(shots, plane):
     # Shot 1 between 0 and 20 degrees: their mean lies at 10, its cosine is 1; the other at 90.
     assert table["similarity"][1] == pytest.approx(1, abs=1e-6)
     assert table["margin"][1] == pytest.approx(1 - np.cos(np.radians(80)), abs=1e-6)
+
+
+def test_measure_asks_about_each_level_by_itself(shots, plane):
+    said = np.arange(shots.height) == 0
+    asked = score.measure(shots, {"scene": plane}, said)["question"]
+    assert asked[0] is None
+    numbers = sorted(set(asked.drop_nulls().to_list()))
+    assert numbers == list(range(len(numbers))) and numbers
+    assert not asked.filter(shots["level"] == "character").drop_nulls().len()

@@ -1,7 +1,8 @@
 """How sure it is that an item is where it is: what people are asked to look at first.
 
 Similarities are to centroids without the item itself, so that nothing vouches for itself. An item
-is sure when it is like its own cluster and much less like the next one.
+is sure when it is like its own cluster and much less like the next one. What one answer puts right
+is asked together, what is worth most first: see `ask`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
+
+from bunny.review import ask
 
 STEP = 0.1  # margin at which 63 % of what a margin can say is said; set-ups of one place lie there
 CHUNK = 4096  # rows that are compared at once
@@ -23,7 +26,7 @@ def measure(
     certainty: Mapping[str, float] | None = None,
     floor: Mapping[str, float] | None = None,
 ) -> pl.DataFrame:
-    """Measure `similarity`, `margin` and `doubt` of every item anew.
+    """Measure `similarity`, `margin`, `doubt` and `question` of every item anew.
 
     Parameters
     ----------
@@ -41,13 +44,15 @@ def measure(
     Returns
     -------
     pl.DataFrame
-        `asset` with these three columns anew.
+        `asset` with these four columns anew. `question` counts from 0 at each level.
     """
     row = {asset_id: i for i, asset_id in enumerate(asset["asset_id"])}
     similarity = asset["similarity"].cast(pl.Float64).fill_null(np.nan).to_numpy().copy()
     margin = asset["margin"].cast(pl.Float64).fill_null(np.nan).to_numpy().copy()
     doubt = asset["doubt"].cast(pl.Float64).to_numpy().copy()
     number = _numbers(asset["cluster_id"])
+    asked, worth = np.full(asset.height, ask.NOTHING, np.int64), np.zeros(asset.height)
+    turn = asked.copy()
     for level, table in vectors.items():
         least = (floor or FLOOR)[level]
         for part in table.drop_nulls("vector").partition_by("model"):
@@ -58,6 +63,9 @@ def measure(
                 found = compare(vector, number[own])
                 similarity[own], margin[own] = found
                 doubt[own] = doubt_of(*found, number[own] >= 0, least)
+                asked[own], worth[own] = _ask(asset[own], vector, ~is_said[own], asked.max() + 1)
+        at = (asset["level"] == level).to_numpy()
+        turn[at] = ask.rank(asked[at], worth[at])
     if certainty:
         sure = np.array([certainty.get(i, np.nan) for i in asset["asset_id"]])
         joined = 1 - np.sqrt((1 - doubt) * np.clip(sure, 0, 1))
@@ -67,6 +75,7 @@ def measure(
         pl.Series("similarity", np.clip(similarity, -1, 1), dtype=pl.Float32).fill_nan(None),
         pl.Series("margin", margin, dtype=pl.Float32).fill_nan(None),
         pl.Series("doubt", np.clip(doubt, 0, 1), dtype=pl.Float32),
+        pl.Series("question", [None if k == ask.NOTHING else k for k in turn.tolist()], pl.Int32),
     )
 
 
@@ -142,6 +151,30 @@ def _without_self(dot: np.ndarray, length: np.ndarray, size: np.ndarray) -> np.n
     rest = np.sqrt(np.maximum(length**2 - 2 * dot + 1, 0))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where((size > 1) & (rest > 1e-6), (dot - 1) / rest, np.nan)
+
+
+def _ask(
+    part: pl.DataFrame, vector: np.ndarray, is_open: np.ndarray, first: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Questions about items of one model, from number `first` on, and their worth."""
+    names = part["cluster_id"].drop_nulls().unique(maintain_order=True).to_list()
+    number = {name: i for i, name in enumerate(names)}
+    own = np.array([number.get(c, -1) for c in part["cluster_id"].to_list()], np.int64)
+    named = set(part.drop_nulls("name")["cluster_id"].to_list())
+    barred = [
+        (i, number[c])
+        for i, gone in enumerate(part["rejected_from"].to_list())
+        for c in gone
+        if c in number
+    ]
+    question, worth = ask.questions(
+        vector,
+        own,
+        is_open,
+        np.array([name in named for name in names], bool),
+        np.array(barred, np.int64).reshape(-1, 2),
+    )
+    return np.where(question == ask.NOTHING, ask.NOTHING, question + first), worth
 
 
 def _numbers(cluster_id: pl.Series) -> np.ndarray:

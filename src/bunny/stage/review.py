@@ -24,7 +24,7 @@ class Review(BaseStage):
     """The machine's clusters and labels, then what was learned, then people's words."""
 
     name: ClassVar[str] = "review"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = (
         *review_asset.TABLES,
         *("embedding", "subject_vector", "reference"),

@@ -22,7 +22,8 @@ WORDS = {
 ORDER = {
     "random": "in random order",
     "doubt": "the doubtful first",
-    "cluster": "clusters named first, then the doubtful",
+    "cluster": "clusters named first",
+    "gain": "questions by worth first",
 }
 GOAL, GOAL_SHARE = 0.99, 0.01  # of items right, with clicks on so many
 MIN_SHARE = 0.001  # where no click stands on the logarithmic axis

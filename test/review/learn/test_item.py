@@ -69,6 +69,14 @@ def test_a_rejected_cluster_is_barred(make_asset, make_vectors):
     assert [(row, items.clusters[c]) for row, c in np.argwhere(items.barred)] == [(6, "person-02")]
 
 
+def test_items_rejected_together_are_one_group(make_asset, make_vectors, make_feedback):
+    feedback = make_feedback(("approve", ["b"]), ("reject", ["d", "g"]), ("reject", ["a"]))
+    gone = {"d": ["person-02"], "g": ["person-02"], "a": ["person-02"]}
+    items = collect(make_asset, make_vectors, feedback, rejected=gone)
+    assert items.group[3] == items.group[6] != items.group[0]
+    assert (items.group == NOBODY).tolist() == [k not in "abdg" for k in "abcdefgh"]
+
+
 def test_models_are_kept_apart_and_fillers_cut_off(make_asset, make_vectors):
     short = {k: [0.6, 0.8, 0.0, 0.0] for k in "ab"}
     long = {k: [0.0, 0.6, 0.0, 0.8] for k in "cd"}

@@ -1,5 +1,7 @@
 """The simulated person: what a click costs and what it can bring."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -56,6 +58,47 @@ def test_learning_spreads_a_click(fragments):
 def test_the_same_person_clicks_the_same(fragments):
     one, again = (curve(fragments, "random") for _ in range(2))
     assert one.equals(again)
+
+
+def test_questions_by_worth_put_right_many_by_a_click(fragments):
+    shares = (0.0, 0.025, 0.05)
+    found = simulate.curve(fragments, "gain", "none", shares=shares, held_out_share=0.0)
+    # first the eight of anna, then bob's two that lie with anna
+    assert found["library"].to_list() == pytest.approx([30 / 40, 38 / 40, 1])
+    assert found["clicks"].to_list() == [0, 1, 2]
+
+
+def test_held_out_items_go_with_the_run_they_lie_in(fragments):
+    found = curve(fragments, "gain", shares=(0.0, 0.1))
+    assert found["accuracy"][0] < 1
+    assert found["accuracy"][1] == 1  # though nobody clicked on them
+
+
+@pytest.fixture
+def row():
+    """Six in cluster 2, which is nobody's: four of anna, one of bob, one of anna held out."""
+    truth = np.array([0, 0, 0, 0, 1, 0, 1])
+    library = Library(vector=np.eye(7), start=np.array([2, 2, 2, 2, 2, 2, 1]), truth=truth)
+    items = simulate.begin(library)
+    return replace(items, start=np.array([2] * 6 + [1]), clusters=("a", "b", "c")), truth
+
+
+def test_a_run_costs_a_click_and_one_for_each_that_belongs_elsewhere(row):
+    items, truth = row
+    after, spent = simulate._drag(items, truth, np.arange(6), np.arange(5))
+    assert spent == 2
+    assert after.said.tolist() == [0, 0, 0, 0, 1, -1, -1]
+    assert after.start.tolist() == [2, 2, 2, 2, 2, 0, 1]  # the held-out one follows
+    assert after.group[0] == after.group[3] != after.group[4]
+    assert after.is_fixed.tolist() == [True] * 5 + [False] * 2
+
+
+def test_a_page_is_approved_by_one_click_and_one_for_each_wrong_item(row):
+    items, truth = row
+    after, spent = simulate._approve(items, truth, np.array([6, 4, 0]))
+    assert spent == 3  # bob's 6 is where he belongs, the others lie in nobody's cluster
+    assert after.said[[6, 4, 0]].tolist() == [1, 1, 0]
+    assert len(set(after.group[[6, 4, 0]].tolist())) == 3
 
 
 def test_unknown_orders_are_refused(fragments):

@@ -61,6 +61,45 @@ def test_a_cluster_nobody_else_knows_is_not_judged(make_items):
     assert trial.run(items, ("threshold",), training=QUICK).num_items == 3
 
 
+def test_rejections_judge_too(make_items):
+    # two of each pair of eight are placed where they lie; of the last two a person said: not there
+    vector = np.repeat(np.eye(2), 5, axis=0)
+    start = np.repeat([0, 1], 5)
+    said = [0, 0, 0, 0, -1, 1, 1, 1, 1, -1]
+    items = make_items(vector, start, said, np.arange(10), barred=[(4, 0), (9, 1)])
+    found = trial.run(items, ("threshold",), training=QUICK)
+    assert found.num_items == 10
+    assert found.table["accuracy"][0] == pytest.approx(8 / 10)
+
+
+def test_a_rejected_item_is_right_anywhere_but_there(make_items):
+    items = make_items(np.eye(3), [0, 1, 2], [0, 1, -1], np.arange(3), barred=[(2, 2)])
+    known = trial._hide(items, np.array([2]))
+    assert not known.barred.any()  # the rejection is hidden from what it judges
+    hits = trial._hits(items, known, np.array([0, 2]), "none", QUICK)
+    assert hits.tolist() == [True, False]
+    moved = make_items(np.eye(3), [0, 1, -1], [0, 1, -1], np.arange(3), [(2, 2)], clusters=3)
+    known = trial._hide(moved, np.array([2]))
+    assert trial._hits(moved, known, np.array([2]), "none", QUICK).tolist() == [True]
+
+
+def test_the_report_is_on_what_neither_trained_nor_chose(lit, make_items):
+    items, _ = library(lit, make_items)
+    found = trial.run(items, ("correlation",), training=QUICK)
+    assert found.report["gain_low"] > 0
+    row = found.table.filter(method="correlation").row(0, named=True)
+    assert f"{found.report['gain']:+.3f}" in found.reason
+    assert found.report["accuracy"] == pytest.approx(row["accuracy"], abs=0.1)
+
+
+def test_only_a_sure_report_deploys():
+    sure = {"gain": 0.2, "gain_low": 0.01, "gain_high": 0.4}
+    assert trial._stand("threshold", sure)[0] == "threshold"
+    best, reason = trial._stand("threshold", {**sure, "gain_low": 0.0})
+    assert best == "none"
+    assert "not surely so: gain +0.200" in reason
+
+
 def test_judge_by_hand():
     right = {"none": np.array([1, 0, 0, 1], bool), "threshold": np.array([1, 1, 1, 1], bool)}
     table = trial.judge(right, np.array([0, 1, 2, 3]))

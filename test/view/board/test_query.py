@@ -32,6 +32,20 @@ def test_doubtful_first_and_the_film_decides_between_equals(table):
     assert shots(table, sort="name")[:4] == [1, 0, 3, 4]  # kitchen, scene-002, then noise
 
 
+def test_what_is_asked_together_stands_together_before_the_doubtful(made):
+    rows = [
+        made.asset_row(0, cluster="scene-001", doubt=0.2, question=1),
+        made.asset_row(1, cluster="scene-002", doubt=0.9),
+        made.asset_row(2, cluster="scene-003", doubt=0.3, question=0),
+        made.asset_row(3, cluster="scene-001", doubt=0.4, question=1),
+        made.asset_row(4, cluster="scene-001", doubt=0.0, question=0, source="person"),
+    ]
+    table = query.number(made.asset(rows))
+    assert shots(table) == [2, 3, 0, 1, 4]  # who was spoken of is asked about no more
+    old = query.number(made.asset(rows).drop("question"))  # of a film run by an older version
+    assert shots(old) == [1, 3, 2, 0, 4]
+
+
 def test_largest_first(made):
     rows = [
         made.asset_row(0, "character", "anna", x1_px=110.0),  # 10 x 120

@@ -45,19 +45,40 @@ def fit(items: Items, is_known: np.ndarray) -> space.Space:
     scaled by sqrt(max(rho, FLOOR)) rather than cut off, so that what no cluster told apart yet
     stays comparable.
     """
+    where = triplet.member(items, is_known)
+    return fit_clusters(items.vector, where, np.where(is_known, 1.0, np.sqrt(UNSURE)))
+
+
+def fit_clusters(
+    vector: np.ndarray, where: np.ndarray, weight: np.ndarray | None = None
+) -> space.Space:
+    """As `fit`, of plain arrays.
+
+    Parameters
+    ----------
+    vector : np.ndarray, shape (n, d)
+        Unit length.
+    where : np.ndarray, shape (n,), int
+        Cluster from 0; `NOBODY` for none.
+    weight : np.ndarray, shape (n,), optional
+        Square root of how much a view's pairs count; alike without it.
+
+    Returns
+    -------
+    space.Space
+        The identity where no cluster has two members.
+    """
     from scipy.linalg import eigh
 
-    where = triplet.member(items, is_known)
-    weight = np.where(is_known, 1.0, np.sqrt(UNSURE))
-    rows = np.flatnonzero(where != NOBODY)
-    sizes = np.bincount(where[rows], minlength=max(1, len(items.clusters)))
+    weight = np.ones(len(where)) if weight is None else weight
+    rows = np.flatnonzero(where > NOBODY)
+    sizes = np.bincount(where[rows], minlength=1)
     rows = rows[sizes[where[rows]] > 1]
-    dimension = items.vector.shape[1]
     if not len(rows):
-        return space.identity(dimension)
-    mean = items.vector.mean(axis=0).astype(np.float32)
-    basis = _directions(items.vector - mean)
-    centred = (items.vector[rows] - mean) @ basis
+        return space.identity(vector.shape[1])
+    mean = vector.mean(axis=0).astype(np.float32)
+    basis = _directions(vector - mean)
+    centred = (vector[rows] - mean) @ basis
     between, within = _covariances(centred.astype(np.float64), where[rows], weight[rows])
     size = len(within)
     own = np.trace(within) / size

@@ -30,8 +30,8 @@ def read_versions(checkpoint: Path) -> pl.DataFrame:
     -------
     pl.DataFrame
         `version`, `is_in_use`, `time`, `corrections`, `level`, `model`, `method`, `accuracy`,
-        `none` (accuracy without), `gain`, `gain_low`, `gain_high`; a row for each version, level
-        and model that it learned.
+        `none` (accuracy without), `gain`, `gain_low`, `gain_high`, on corrections that neither
+        trained nor chose; a row for each version, level and model that it learned.
     """
     in_use = version.current(checkpoint)
     rows = []
@@ -41,7 +41,7 @@ def read_versions(checkpoint: Path) -> pl.DataFrame:
             each = {row["method"]: row for row in part["methods"]}
             if part["best"] == method.NONE:
                 continue
-            best = each[part["best"]]
+            best = part.get("report") or each[part["best"]]  # versions of old have no report
             rows.append(
                 {
                     "version": number,
@@ -50,8 +50,9 @@ def read_versions(checkpoint: Path) -> pl.DataFrame:
                     "corrections": about["corrections"],
                     "level": part["level"],
                     "model": part["model"],
-                    "none": each[method.NONE]["accuracy"],
-                    **{k: best[k] for k in ("method", "accuracy", "gain", "gain_low", "gain_high")},
+                    "method": part["best"],
+                    "none": best["accuracy"] - best["gain"],
+                    **{k: best[k] for k in ("accuracy", "gain", "gain_low", "gain_high")},
                 }
             )
     return pl.DataFrame(rows, schema=_VERSIONS)

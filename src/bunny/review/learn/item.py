@@ -28,7 +28,7 @@ class Items:
     clusters: tuple[str, ...]
     start: np.ndarray  # (n,) int64; `NOBODY`: the noise bucket
     said: np.ndarray  # (n,) int64; where a person said it is; `NOBODY`: nobody did
-    group: np.ndarray  # (n,) int64; said items of one group are held out together
+    group: np.ndarray  # (n,) int64; said or barred items of one group are held out together
     barred: np.ndarray  # (n, c) bool; a person said it is not there
     is_fixed: np.ndarray  # (n,) bool; a person spoke of it: never moved by what is learned
 
@@ -64,8 +64,9 @@ def collect(
     -----
     A person placed an item who assigned, approved or split it off, not undone: table asset then
     has doubt 0. A rejection alone says only where it is not, a merger or a name speaks of clusters,
-    and what was propagated came by likeness: none of these places an item. Groups: items of one
-    event belong together, and items of one shot and cluster, and what hangs together by these.
+    and what was propagated came by likeness: none of these places an item. Groups, of items that
+    were placed or rejected: items of one event belong together, and items of one shot and cluster,
+    and what hangs together by these.
     """
     frames = [vectors] if isinstance(vectors, pl.DataFrame) else list(vectors)
     told = _told(asset, feedback)
@@ -115,7 +116,7 @@ def groups(event_id: Sequence[str], place: Sequence[object]) -> np.ndarray:
 
 
 def _told(asset: pl.DataFrame, feedback: pl.DataFrame | None) -> pl.DataFrame:
-    """Assets with `is_fixed`, `is_moved` and `event_id`, the event that placed each, or null."""
+    """Assets with `is_fixed`, `is_moved`, `event_id` (what placed each, or null), `reject_id`."""
     is_said = (pl.col("source").cast(pl.String) == "person") & (pl.col("doubt") <= 0)
     rows = asset.with_columns(
         pl.col("level").cast(pl.String), (is_said | pl.col("is_approved")).alias("is_fixed")
@@ -124,20 +125,29 @@ def _told(asset: pl.DataFrame, feedback: pl.DataFrame | None) -> pl.DataFrame:
         return rows.with_columns(
             pl.when("is_fixed").then("asset_id").alias("event_id"),
             (pl.col("is_fixed") & ~pl.col("is_approved")).alias("is_moved"),
+            pl.col("asset_id").alias("reject_id"),
         )
-    is_telling = pl.col("kind").cast(pl.String).is_in(TELLING)
-    last = (
-        feedback.filter(~pl.col("is_undone"), is_telling, pl.col("origin") != "propagated")
+    last = _last(feedback, TELLING)
+    gone = _last(feedback, ("reject",)).select("asset_id", reject_id="event_id")
+    rows = rows.join(last, on="asset_id", how="left", maintain_order="left")
+    return rows.join(gone, on="asset_id", how="left", maintain_order="left").with_columns(
+        pl.when("is_fixed").then("event_id").alias("event_id"),
+        pl.col("is_moved").fill_null(value=False),
+        pl.col("reject_id").fill_null(pl.col("asset_id")),
+    )
+
+
+def _last(feedback: pl.DataFrame, kinds: Sequence[str]) -> pl.DataFrame:
+    """Of each item the last event of some kinds, and whether any of them moved it."""
+    is_one = pl.col("kind").cast(pl.String).is_in(kinds)
+    return (
+        feedback.filter(~pl.col("is_undone"), is_one, pl.col("origin") != "propagated")
         .sort("time", "event_id")
         .select("event_id", pl.col("kind").cast(pl.String), asset_id="asset_ids")
         .explode("asset_id")
         .drop_nulls("asset_id")
         .group_by("asset_id", maintain_order=True)
         .agg(pl.col("event_id").last(), is_moved=(pl.col("kind") != "approve").any())
-    )
-    return rows.join(last, on="asset_id", how="left", maintain_order="left").with_columns(
-        pl.when("is_fixed").then("event_id").alias("event_id"),
-        pl.col("is_moved").fill_null(value=False),
     )
 
 
@@ -156,9 +166,11 @@ def _items(rows: pl.DataFrame) -> Items:
         barred[i, [number[c] for c in gone or () if c in number]] = True
     barred[said != NOBODY, said[said != NOBODY]] = False
     group = np.full(rows.height, NOBODY, np.int64)
-    placed = rows.filter(pl.Series(said != NOBODY))
-    where = list(zip(placed["shot_index"], placed["cluster_id"], strict=True))
-    group[said != NOBODY] = groups(placed["event_id"].to_list(), where)
+    judges = (said != NOBODY) | barred.any(axis=1)
+    spoken = rows.filter(pl.Series(judges))
+    where = list(zip(spoken["shot_index"], spoken["cluster_id"], strict=True))
+    event_id = spoken.select(pl.coalesce("event_id", "reject_id")).to_series()
+    group[judges] = groups(event_id.to_list(), where)
     return Items(
         asset_id=tuple(rows["asset_id"].to_list()),
         vector=_vectors(rows["vector"]),

@@ -33,9 +33,13 @@ WORDS = pl.concat_str(
     pl.format("shot {}", pl.col("shot_index")),
     separator=" ",
 ).str.to_lowercase()
+NO_QUESTION = 2**31 - 1
 FILM_ORDER = ("first_frame_index", "row")
 SORT: dict[str, tuple[pl.Expr, ...]] = {
-    "doubt": (-pl.col("doubt"),),
+    "doubt": (
+        pl.when(pl.col("doubt") > 0).then("question").fill_null(NO_QUESTION),
+        -pl.col("doubt"),
+    ),
     "film": (),
     "size": (-pl.coalesce(AREA, LENGTH.cast(pl.Float64)),),
     "name": (pl.coalesce("name", "cluster_id").fill_null("\U0010ffff"),),
@@ -57,7 +61,8 @@ class Query:
         Words that all occur in cluster, name, who is there, or `shot 12`.
     status : a key of `STATUS`
     sort : a key of `SORT`
-        doubt: the most doubtful first; size: the largest figure, or the longest shot.
+        doubt: what one answer puts right stands together, what is worth most first (`review.ask`),
+        then the most doubtful; size: the largest figure, or the longest shot.
     """
 
     level: str = "scene"
@@ -97,6 +102,8 @@ def from_dict(values: Mapping[str, Any]) -> Query:
 
 def number(asset: pl.DataFrame) -> pl.DataFrame:
     """Add `row`, each item's number for as long as a board is open, and `words` to search in."""
+    if "question" not in asset.columns:  # of a film that was run before there were questions
+        asset = asset.with_columns(question=pl.lit(None, pl.Int32))
     return asset.with_row_index("row").with_columns(WORDS.alias("words"))
 
 
