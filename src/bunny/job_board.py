@@ -43,7 +43,6 @@ MAX_UPLOAD = 20 * 1024 * 1024  # bytes of a reference picture
 MAX_SIDE_PX = 12000
 TOKEN_BYTES = 24
 TEMPLATE = "bunny"
-IDLE_S = 120  # after which the kernel of a closed page is ended
 
 
 def open_desk(space: Workspace, config: Config, user: str = "") -> desk.Desk:
@@ -165,7 +164,8 @@ def serve(
         template = Path(folder) / "voila" / "templates" / TEMPLATE
         shutil.copytree(Path(board.__file__).parent / "voila", template)
         with notebook.own_kernel(), _jupyter_path(folder):
-            _voila(path, begin, ip=ip, port=chosen, token=token)
+            idle_s = config.review.idle_seconds
+            _voila(path, begin, ip=ip, port=chosen, token=token, idle_s=idle_s)
 
 
 def page(given: dict[str, Any]) -> dict[str, Any]:
@@ -247,7 +247,7 @@ def add_references(space: Workspace, name: str, files: Sequence[tuple[str, bytes
         film = {key: known[key] for key in ("film", "content_hash")}
         workspace.write_source(space, film, reference_folder.given(known))
     number = f"{len(checked)} reference picture{'' if len(checked) == 1 else 's'}"
-    return f"{number} of {name} kept; run the film again to look for {name} with them"
+    return f"{number} of {name} kept; `bunny run {space.film_id}` looks for {name} with them"
 
 
 def _check_picture(file: str, data: bytes) -> tuple[str, str, bytes]:
@@ -298,10 +298,13 @@ def _jupyter_path(folder: str) -> Iterator[None]:
         os.environ["JUPYTER_PATH"] = before
 
 
-def _voila(path: Path, begin: Callable[[], None], *, ip: str, port: int, token: str) -> None:
+def _voila(
+    path: Path, begin: Callable[[], None], *, ip: str, port: int, token: str, idle_s: int
+) -> None:
     """Run Voilà in this process; the token stays off the command line, which others can read.
 
-    `begin` is called when it listens.
+    `begin` is called when it listens. A page that goes ends its kernel; that of one which could not
+    say so (its machine was switched off) is ended after `idle_s`.
     """
     from tornado.ioloop import IOLoop
     from traitlets.config import Config as Traits
@@ -313,12 +316,11 @@ def _voila(path: Path, begin: Callable[[], None], *, ip: str, port: int, token: 
     settings.Voila.port_retries = 0
     settings.Voila.token = token
     settings.Voila.open_browser = False  # it would open the address without the token
-    settings.Voila.log_level = logging.WARNING
+    settings.Voila.log_level = logging.ERROR  # of warnings none is for whoever reviews
     settings.Voila.notebook_path = str(path)
     settings.Voila.root_dir = str(path.parent)
-    # A page that goes may not end its kernel (it has no XSRF token), so idle ones are ended here.
-    settings.MappingKernelManager.cull_idle_timeout = IDLE_S
-    settings.MappingKernelManager.cull_interval = IDLE_S // 4
+    settings.MappingKernelManager.cull_idle_timeout = idle_s
+    settings.MappingKernelManager.cull_interval = max(1, idle_s // 4)
     settings.VoilaConfiguration.show_tracebacks = False
     settings.VoilaConfiguration.template = TEMPLATE
     settings.VoilaConfiguration.theme = "light"  # the board itself follows the system

@@ -6,12 +6,14 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
 
+from bunny import reference_folder
 from bunny.review import log
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "view" / "board"))
@@ -23,6 +25,8 @@ pytestmark = pytest.mark.browser
 
 START_MS = 120_000  # a kernel on a busy machine
 ANSWER_MS = 20_000
+IDLE_S = 20  # after which the kernel of a page that died is ended
+KERNEL = "JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +39,7 @@ def film_dir(tmp_path_factory):
 def url(film_dir):
     """Address with the token, as `bunny review` prints it."""
     start = [sys.executable, "-m", "bunny", "review", "made", "--port", "0", "--no-browser"]
-    where = ["--data-dir", str(film_dir.parents[1])]
+    where = ["--data-dir", str(film_dir.parents[1]), "--set", f"review.idle_seconds={IDLE_S}"]
     with subprocess.Popen(
         [*start, *where], stdout=subprocess.PIPE, text=True, cwd=film_dir
     ) as server:
@@ -48,14 +52,30 @@ def url(film_dir):
             server.wait(60)
 
 
+@pytest.fixture(scope="module")
+def orphan(chromium, url):
+    """Kernel of a page that died without a word, when the first test began."""
+    page = chromium.new_page()
+    load(page, url)
+    kernel = page.evaluate(KERNEL)
+    assert has_kernel(url, kernel)
+    page.close(run_before_unload=False)
+    return kernel
+
+
 @contextlib.contextmanager
-def open_board(chromium, url, user, **options):
-    """A page of somebody, with what its console and network had to complain about."""
+def open_board(chromium, url, user, *, lost=(), **options):
+    """A page of somebody, with what its console and network had to complain about.
+
+    The first answer in which one of the words `lost` stands never arrives.
+    """
     context = chromium.new_context(viewport={"width": 1360, "height": 860}, **options)
     page = context.new_page()
+    page.lost = list(lost)
+    page.route_web_socket(re.compile("/channels"), lambda socket: carry(socket, page.lost))
     page.set_default_timeout(ANSWER_MS)
     page.complaints = []
-    page.on("console", lambda m: is_error(m) and page.complaints.append(m.text))
+    page.on("console", lambda m: m.type == "error" and page.complaints.append(m.text))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     page.on(
         "request",
@@ -77,9 +97,17 @@ def open_board(chromium, url, user, **options):
         context.close()
 
 
-def is_error(message):
-    """Voilà may not end a page's kernel when it goes; that is said and of no consequence."""
-    return message.type == "error" and "api/shutdown" not in message.location.get("url", "")
+def carry(socket, lost):
+    """Hand on what kernel and page say to one another, but for what shall be lost."""
+
+    def answer(message):
+        data = message if isinstance(message, bytes) else message.encode()
+        found = next((word for word in lost if word.encode() in data), None)
+        socket.send(message) if found is None else lost.remove(found)
+
+    server = socket.connect_to_server()
+    server.on_message(answer)
+    socket.on_message(server.send)
 
 
 def load(page, url):
@@ -99,6 +127,36 @@ def wait_count(page, cluster, number):
     )
 
 
+def has_kernel(url, kernel):
+    """Whether the server still runs that kernel."""
+    try:
+        with urllib.request.urlopen(url.replace("/?", f"/api/kernels/{kernel}?")) as answer:
+            return json.load(answer)["id"] == kernel
+    except urllib.error.HTTPError as refused:
+        assert refused.code == 404
+        return False
+
+
+def wait_end(url, kernel, seconds):
+    """Seconds until the kernel is gone."""
+    begin = time.monotonic()
+    while has_kernel(url, kernel):
+        assert time.monotonic() - begin < seconds, f"the kernel still runs after {seconds} s"
+        time.sleep(0.2)
+    return time.monotonic() - begin
+
+
+def drop_files(page, place, *paths):
+    """Drag files from outside the browser over a place and let them go."""
+    place.hover()  # waits until it lies still
+    box = place.bounding_box()
+    at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    session = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, **at, "data": data})
+
+
 def kinds(film_dir):
     return [(event.user, event.kind) for event in log.read(film_dir)]
 
@@ -113,7 +171,7 @@ def test_without_the_token_nothing_is_shown(url, place):
         assert refused.code == 403
 
 
-def test_one_person_and_then_two(chromium, url, film_dir):
+def test_one_person_and_then_two(chromium, url, film_dir, orphan):
     """Drag from noise to a cluster, rename, undo, reload; a second browser sees and is seen."""
     with open_board(chromium, url, "ann") as ann:
         folder(ann, "").click()
@@ -161,3 +219,41 @@ def test_one_person_and_then_two(chromium, url, film_dir):
         assert kinds(film_dir)[3:] == [("bob", "approve"), ("ann", "merge")]
     lines = (film_dir / log.FILE).read_text().splitlines()
     assert [json.loads(line)["seen"] for line in lines] == [0, 1, 2, 3, 4]
+
+
+def test_a_band_files_from_disk_and_the_end_of_a_page(chromium, url, film_dir, tmp_path):
+    picture, words = tmp_path / "anna at sea.jpg", tmp_path / "anna.txt"
+    made.cv2.imwrite(str(picture), made.picture(1, 1))
+    words.write_text("no picture")
+    kept = film_dir / reference_folder.NAMED
+    with open_board(chromium, url, "ann", lost=["of anna kept"]) as ann:
+        box = ann.locator(".bb-grid").bounding_box()
+        ann.mouse.move(box["x"] + box["width"] - 24, box["y"] + 2)  # beside the last of six columns
+        ann.mouse.down()
+        ann.mouse.move(box["x"] + 300, box["y"] + 200)  # into the second column of the second line
+        ann.mouse.up()
+        ann.locator(".bb-count", has_text="10 chosen").wait_for()
+        ann.keyboard.press("Escape")
+        drop_files(ann, folder(ann, "scene-001"), picture)
+        ann.locator(".bb-toast", has_text="drop them on a character").wait_for()
+        ann.get_by_role("radio", name="Characters").click()
+        anna = folder(ann, "anna")
+        anna.wait_for()
+        drop_files(ann, anna, words, picture)
+        ann.locator(".bb-toast.is-bad", has_text="anna.txt: expected a picture").wait_for()
+        assert not kept.exists()
+        drop_files(ann, anna, picture)
+        ann.locator(".bb-toast", has_text="1 reference picture of anna kept").wait_for()
+        (found,) = (kept / "anna").iterdir()
+        assert found.name.startswith("anna-at-sea-")
+        assert found.read_bytes() == picture.read_bytes()
+        assert "is-target" not in anna.get_attribute("class")
+        assert not ann.lost
+        kernel = ann.evaluate(KERNEL)
+        assert has_kernel(url, kernel)
+        ann.goto("about:blank")
+        wait_end(url, kernel, IDLE_S / 2)
+
+
+def test_what_a_dead_page_left_is_ended(url, orphan):
+    wait_end(url, orphan, 3 * IDLE_S)

@@ -73,6 +73,24 @@ def test_scenes_follow_their_threshold(jupyter):
         assert book.complaints == []
 
 
+def test_search_answers_words_a_filter_and_more_like_this(jupyter):
+    with jupyter.open("09_search.ipynb") as book:
+        book.run()
+        field = book.page.locator(".widget-text input")
+        field.fill("bunny")
+        field.press("Enter")
+        book.wait_for('"bunny": 3 shots')
+        book.page.locator(".bunny-shot .said", has_text="words bunny").first.wait_for()
+        who = book.page.locator(".widget-dropdown", has=book.label("who"))
+        who.locator("select").select_option("bruno")
+        book.wait_for('"bunny": 2 shots')  # in the first of three he is not
+        book.page.get_by_role("button", name="more like this").first.click()
+        book.wait_for("-s00001: 1 shots")
+        book.press("pick")
+        book.page.get_by_role("button", name="Send to timeline (1)").wait_for()
+        assert book.complaints == []
+
+
 CHANGED = """before => [...document.querySelectorAll('.widget-html')]
   .map(node => node.innerText).join('\\n') !== before"""
 

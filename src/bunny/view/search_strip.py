@@ -16,7 +16,8 @@ CACHE = "thumbnail_search.parquet"  # in the film's folder; a cache: it may be d
 PICTURES_A_SHOT = 5
 STYLE = f"""<style>
 .bunny-found {{font:14px/1.4 system-ui,sans-serif;display:grid;gap:10px;margin:8px 0}}
-.bunny-shot {{display:flex;flex-wrap:wrap;gap:4px 14px;align-items:center;padding:8px;
+.bunny-shot {{font:14px/1.4 system-ui,sans-serif;display:flex;flex-wrap:wrap;gap:4px 14px;
+ align-items:center;padding:8px;
  border:1px solid color-mix(in srgb,currentColor 18%,transparent);border-radius:8px}}
 .bunny-shot .strip {{display:flex;gap:3px;flex:none;min-width:min(532px,100%)}}
 .bunny-shot img {{width:104px;height:62px;object-fit:cover;border-radius:3px;

@@ -114,7 +114,7 @@ class Searcher:
         self.kind = ipywidgets.ToggleButtons(
             options=["place", "face"], value="place", tooltips=["what it looks like", "who it is"]
         )
-        self.kind.style.button_width = "4em"
+        self.kind.style.button_width = "6em"
         self.filters = {
             "who": _choice(people, "who"),
             "place": _choice(places, "place"),
@@ -124,7 +124,9 @@ class Searcher:
         self.go = ipywidgets.Button(description="Search", button_style="primary", icon="search")
         self.message = ipywidgets.HTML()
         self.answer = ipywidgets.VBox([])
-        self.send = ipywidgets.Button(description="Send to timeline", disabled=True)
+        self.send = ipywidgets.Button(
+            description="Send to timeline", disabled=True, layout={"width": "13em"}
+        )
         self.go.on_click(lambda _: self.ask())
         self.send.on_click(lambda _: self._hand_over())
         self.words.observe(lambda _: self.ask(), names="value")
@@ -134,8 +136,7 @@ class Searcher:
         self.widget = ipywidgets.VBox(
             [
                 ipywidgets.HBox([self.words, self.go, self.upload, self.kind]),
-                ipywidgets.HBox(list(self.filters.values())),
-                *([ipywidgets.HBox([self.send])] if send else []),
+                ipywidgets.HBox([*self.filters.values(), *([self.send] if send else [])]),
                 self.message,
                 ipywidgets.HTML(search_strip.STYLE),  # a widget of its own: messages come and go
                 self.answer,

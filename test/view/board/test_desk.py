@@ -4,10 +4,12 @@ import shutil
 
 import cv2
 import numpy as np
+import polars as pl
 import pytest
 
 from bunny.review import log
-from bunny.view.board import thumb
+from bunny.table import store
+from bunny.view.board import doubt, thumb
 
 
 def kinds(film_dir):
@@ -49,6 +51,38 @@ def test_a_message_that_comes_twice_is_done_once(opened, film_dir):
     opened.ask("undo", id="y")
     opened.ask("undo", id="y")
     assert kinds(film_dir) == ["rename", "undo"]
+
+
+def test_what_is_taken_back_is_doubtful_again(opened, film_dir, browser):
+    """Stage review wrote doubt 0 for them; the vectors say how sure the machine was.
+
+    Of shot 0 the others of its scene have cosine 0.99295, other scenes 0: 1 - sqrt(0.9859). Shot 25
+    is in noise, and its cosine to the nearest scene 0.0098: 0.5 + 0.0049.
+    """
+    opened.rows(sort="film")
+    first, odd = (int(opened.order[i]) for i in (0, 25))
+    opened.act("approve", [first])
+    opened.act("assign", [odd], cluster="scene-002")
+    store.write(film_dir / "table", "asset", opened.desk.state.frame())
+    again = browser(film_dir)
+    again.rows(sort="film")
+    assert again.desk.table["doubt"].gather([first, odd]).to_list() == [0, 0]
+    again.ask("undo")
+    answer = again.ask("undo")
+    assert [item["row"] for item in answer["items"]] == [first] and again.where(odd) is None
+    found = again.desk.table["doubt"].gather([first, odd]).to_list()
+    assert found == pytest.approx([0.0071, 0.5049], abs=2e-4)
+    again.ask("redo")
+    assert again.desk.table["doubt"][first] == 0
+
+
+def test_items_without_vectors_are_taken_back_to_the_middle(opened):
+    asset = opened.desk.film.asset
+    said = asset.with_columns(
+        pl.lit("person").alias("source"), pl.lit(0.0, pl.Float32).alias("doubt")
+    )
+    assert doubt.give_back(said, {"scene": None})["doubt"].unique().to_list() == [0.5]
+    assert doubt.give_back(asset, {"scene": None}) is asset
 
 
 def test_reject_is_one_event_a_cluster(opened, film_dir):

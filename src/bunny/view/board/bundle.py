@@ -9,7 +9,10 @@ import re
 from functools import cache
 from importlib import resources
 
-MODULES = ("api.js", "dom.js", "picture.js", "grid.js", "folder.js", "dialog.js", "board.js")
+MODULES = (
+    *("api.js", "dom.js", "picture.js", "layout.js", "cell.js", "band.js", "grid.js", "folder.js"),
+    *("dialog.js", "key.js", "ask.js", "drag.js", "tool.js", "board.js"),
+)
 IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 ALIAS = re.compile(r"\b(\w+) as (\w+)\b")

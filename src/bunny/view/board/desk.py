@@ -29,19 +29,17 @@ import numpy as np
 import polars as pl
 
 from bunny.error import BunnyError, UserError
-from bunny.review import log, make, propagate
-from bunny.review.event import Event
-from bunny.review.state import NOISE_THRESHOLD, State
-from bunny.view.board import deed, folder, history, patch, query, source, tell, thumb
+from bunny.review import make, propagate
+from bunny.review.state import NOISE_THRESHOLD
+from bunny.view.board import deed, folder, history, query, tell, thumb
+from bunny.view.board.library import Library
 from bunny.view.board.source import Film
 
 logger = logging.getLogger(__name__)
 
-MAX_CHANGED = 400  # rows told one by one; above, the browser asks again for what it shows
 MAX_PAGE = 200
 MAX_NEWS = 5
 MAX_USER = 60  # characters of a name
-TOLD = ("cluster_id", "name", "doubt", "is_approved", "source", "comments", "rejected_from")
 Answer = tuple[dict[str, Any], list[bytes]]
 DEEDS = ("act", "undo", "redo")
 Upload = Callable[[str, Sequence[tuple[str, bytes]]], str]
@@ -70,7 +68,7 @@ class Setting:
     upload: Upload | None = field(default=None, compare=False)
 
 
-class Desk:
+class Desk(Library):
     """The library of one film, with corrections, for boards to show.
 
     Parameters
@@ -83,7 +81,7 @@ class Desk:
         self.setting = setting or Setting()
         self._say = {"exemplars": self.setting.exemplars}
         self._thumbs = thumb.Thumbs()
-        self._open(film)
+        super().__init__(film, self.setting.noise_threshold)
 
     def handle(self, message: Mapping[str, Any], buffers: Sequence[bytes] = ()) -> Answer:
         """Answer one message; a refusal is an answer with `error`, one sentence."""
@@ -121,42 +119,9 @@ class Desk:
         return {**given, **answer}, parts
 
     def _open(self, film: Film) -> None:
-        """Begin with a film's tables; every view has to be told anew."""
-        self.film = film
-        noise = self.setting.noise_threshold
-        self.state = State.of(film.asset, film.shot_vectors, noise_threshold=noise)
-        self.events: list[Event] = []
-        self._size = -1  # bytes of the record when it was read last
+        """Every view has to be told anew."""
         self._views: dict[str, View] = {}
-        self.table = self._frame()
-        self.catch_up()
-
-    def catch_up(self) -> bool:
-        """Take in what is new in the record, or in the tables; says whether anything was."""
-        if source.version(self.film.root) != self.film.version:
-            logger.info("%s: its library was made again", self.film.film_id)
-            self._open(source.read(self.film.film_id, self.film.root))
-            return True
-        path = self.film.root / log.FILE
-        size = path.stat().st_size if path.exists() else 0
-        if size == self._size:
-            return False
-        self._size = size
-        new = log.read(self.film.root, after=len(self.events))
-        if not new:
-            return False
-        self.events += new
-        if len(self.events) == len(new):
-            self.state.replay(self.events)
-            self.table = self._frame()
-            return True
-        for event in new:
-            self.table = patch.update(self.table, self.state, self.state.apply(event))
-        return True
-
-    def _frame(self) -> pl.DataFrame:
-        """The library as it is now; comments are copied, since the state counts on in its own."""
-        return query.number(self.state.frame().with_columns(pl.col("comments") + 0))
+        super()._open(film)
 
     # ---- answers
 
@@ -246,7 +211,7 @@ class Desk:
         rows = self._rows(message.get("rows", ()))
         chosen = self.table[rows]
         done = deed.make_events(self.state, chosen, message, user=user, seen=seen, **self._say)
-        self._commit(done)
+        self.commit(done)
         texts = [history.describe(event, self.events) for event in done]
         answer, parts = self._delta(message)
         answer["news"] = answer.get("news", []) + deed.conflicts(self.state, self.events, done)
@@ -260,7 +225,7 @@ class Desk:
             raise UserError(f"nothing of {user} is left to {message['kind']}")
         seen = int(message.get("seen", len(self.events)))
         event = make.undo(self.state, target.event_id, user=user, seen=seen)
-        self._commit([event])
+        self.commit([event])
         answer, parts = self._delta(message)
         done = history.describe(event, self.events)
         if message["kind"] == "redo":
@@ -286,11 +251,6 @@ class Desk:
 
     # ---- parts of answers
 
-    def _commit(self, events: Sequence[Event]) -> None:
-        """Put events down; what others put there meanwhile comes in with them."""
-        log.append(self.film.root, events)
-        self.catch_up()
-
     def _delta(self, message: Mapping) -> Answer:
         """What changed since this view was told last."""
         view = self._views[str(message["view"])]
@@ -301,38 +261,17 @@ class Desk:
         answer: dict[str, Any] = {
             "seen": len(self.events),
             "folders": folder.list_folders(self.table, view.query.level),
-            "news": [self._news(e) for e in new[-MAX_NEWS:]],
+            "news": [tell.news(e, self.events) for e in new[-MAX_NEWS:]],
             **self._steps(message),
-            **self._changed(view.table),
+            **tell.changed(view.table, self.table),
         }
         order = query.keep_order(self.table, view.query, view.order)
         answer["has_order"] = not np.array_equal(order, view.order)
         view.order, view.table, view.seen = order, self.table, len(self.events)
         return answer, [order.tobytes()] if answer["has_order"] else []
 
-    def _changed(self, before: pl.DataFrame) -> dict[str, Any]:
-        """Items that are not as they were; too many are only said to be stale."""
-        is_other = pl.any_horizontal(
-            pl.col(c).ne_missing(pl.lit(before[c]).alias(f"{c}_before")) for c in TOLD
-        )
-        changed = self.table.filter(is_other)
-        if changed.height > MAX_CHANGED:
-            return {"is_stale": True}
-        return {"items": [tell.item(row) for row in changed.iter_rows(named=True)]}
-
-    def _news(self, event: Event) -> dict[str, Any]:
-        return {
-            "text": f"{event.user} {history.describe(event, self.events)}",
-            "is_conflict": False,
-        }
-
     def _steps(self, message: Mapping) -> dict[str, str | None]:
-        past, back = history.steps(self.events, str(message.get("user", "")))
-        known = {e.event_id: e for e in self.events}
-        return {
-            "undo": None if past is None else history.describe(past),
-            "redo": None if back is None else history.describe(known[back.undoes]),
-        }
+        return tell.steps(self.events, str(message.get("user", "")))
 
     def _rows(self, rows: Sequence[int]) -> list[int]:
         """Numbers of rows that there are."""

@@ -1,11 +1,18 @@
-"""Items of the library in the words of a board."""
+"""Items of the library, and what happened to them, in the words of a board."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import polars as pl
+
+from bunny.review.event import Event
 from bunny.view import style
+from bunny.view.board import history
+
+MAX_CHANGED = 400  # rows told one by one; above, the browser asks again for what it shows
+TOLD = ("cluster_id", "name", "doubt", "is_approved", "source", "comments", "rejected_from")
 
 
 def item(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,3 +63,35 @@ def facts(row: Mapping[str, Any], caption: str) -> list[list[str]]:
         "caption": caption,
     }
     return [[key, text] for key, text in found.items() if text]
+
+
+def changed(before: pl.DataFrame, now: pl.DataFrame) -> dict[str, Any]:
+    """Items that are not as they were; too many are only said to be stale.
+
+    Parameters
+    ----------
+    before, now : pl.DataFrame
+        Numbered tables of the same rows.
+    """
+    is_other = pl.any_horizontal(
+        pl.col(c).ne_missing(pl.lit(before[c]).alias(f"{c}_before")) for c in TOLD
+    )
+    found = now.filter(is_other)
+    if found.height > MAX_CHANGED:
+        return {"is_stale": True}
+    return {"items": [item(row) for row in found.iter_rows(named=True)]}
+
+
+def news(event: Event, events: Sequence[Event]) -> dict[str, Any]:
+    """What somebody else did; `events` is the record."""
+    return {"text": f"{event.user} {history.describe(event, events)}", "is_conflict": False}
+
+
+def steps(events: Sequence[Event], user: str) -> dict[str, str | None]:
+    """What a person's undo and redo would do next, in words; None: nothing."""
+    past, back = history.steps(events, user)
+    known = {e.event_id: e for e in events}
+    return {
+        "undo": None if past is None else history.describe(past),
+        "redo": None if back is None else history.describe(known[back.undoes]),
+    }

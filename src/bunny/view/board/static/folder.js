@@ -31,6 +31,7 @@ export function tree(shelf, { onOpen, onDrop, onRename, onDrag }) {
   const wide = new Set(); // clusters whose sub-folders are shown
   let focus = "all";
   let isNaming = false;
+  const boxes = new Map(); // row -> where its picture is shown
 
   const total = () => folders.reduce((sum, folder) => sum + folder.count, 0);
   const isSame = (a, b) => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
@@ -60,6 +61,7 @@ export function tree(shelf, { onOpen, onDrop, onRename, onDrag }) {
   function draw() {
     if (isNaming) return; // an input is open: its folder is drawn when it closes
     const height = list.scrollTop;
+    boxes.clear();
     list.replaceChildren(...rows().map(line));
     list.scrollTop = height;
     shelf.wantFolders(rows().map((row) => row.row).filter(Number.isInteger));
@@ -117,16 +119,17 @@ export function tree(shelf, { onOpen, onDrop, onRename, onDrag }) {
 
   // Pictures came in: those of folders are put in, without drawing 300 folders anew.
   function arrived(rows) {
-    for (const box of list.querySelectorAll(".bb-face[data-row]")) {
-      const row = Number(box.dataset.row);
-      const url = rows.has(row) ? shelf.picture(row) : "";
-      if (url && box.querySelector("img")?.getAttribute("src") !== url)
-        box.replaceChildren(make("img", { src: url, alt: "", draggable: "false" }));
+    for (const row of rows) {
+      const url = boxes.has(row) ? shelf.picture(row) : "";
+      for (const box of url ? boxes.get(row) : [])
+        if (box.querySelector("img")?.getAttribute("src") !== url)
+          box.replaceChildren(make("img", { src: url, alt: "", draggable: "false" }));
     }
   }
 
   function picture(row, url) {
-    const box = make("div", { class: "bb-face", "data-row": row.row ?? null });
+    const box = make("div", { class: "bb-face" });
+    if (row.row !== undefined) boxes.set(row.row, [...(boxes.get(row.row) ?? []), box]);
     if (url) box.append(make("img", { src: url, alt: "", draggable: "false" }));
     else box.append(icon(row.cluster === NOISE ? "close" : "folder"));
     return box;

@@ -1,12 +1,13 @@
 // The grid: thousands of items of which only those on the screen are in the page.
 
-import { clock, icon, make } from "./dom.js";
+import { stretch } from "./band.js";
+import { build, fill } from "./cell.js";
+import { make } from "./dom.js";
+import { inside, lay, left, lines, PAD, span, tall, top } from "./layout.js";
 
-const GAP = 12;
-const PAD = 14;
-const LABEL = 24;
 const SPARE_ROWS = 3; // above and below what is seen
-const TONES = ["machine", "learned", "person"];
+const FAST = 6; // screens a second: nobody sees a picture, none is asked for until it is slower
+const CALM_MS = 60;
 
 export function grid(shelf, { onSelect, onOpen, onDrag, name }) {
   const sizer = make("div", { class: "bb-sizer" });
@@ -26,48 +27,32 @@ export function grid(shelf, { onSelect, onOpen, onDrag, name }) {
   const prefix = `bb-${Math.random().toString(36).slice(2, 8)}`;
   let order = new Int32Array(0);
   let place = new Map(); // row -> index; made when it is needed
-  let shape = { columns: 1, width: 160, height: 120, picture: 90, aspect: 16 / 9, least: 150 };
+  let shape = { aspect: 16 / 9, least: 150, ...lay(1000, { aspect: 16 / 9, least: 150 }) };
   const cells = new Map(); // index -> element
   const free = [];
   const chosen = new Set(); // rows
   let focus = -1;
   let anchor = -1;
   let isDue = false;
+  let drawn = [0, 0]; // first and end of what was drawn last
 
-  // ---- layout
+  // ---- drawing
 
   function measure() {
     const inner = element.clientWidth - 2 * PAD;
     if (inner <= 0) return;
-    const columns = Math.max(1, Math.floor((inner + GAP) / (shape.least + GAP)));
-    const width = Math.floor((inner - (columns - 1) * GAP) / columns);
-    const picture = Math.round(width / shape.aspect);
-    shape = { ...shape, columns, width, picture, height: picture + LABEL };
-    sizer.style.height = `${top(Math.max(0, order.length - 1)) + shape.height + PAD}px`;
+    shape = { ...shape, ...lay(inner, shape) };
+    sizer.style.height = `${tall(shape, order.length)}px`;
+    sizer.style.setProperty("--bb-wide", `${shape.width}px`);
+    sizer.style.setProperty("--bb-high", `${shape.height}px`);
+    sizer.style.setProperty("--bb-picture", `${shape.picture}px`);
     for (const cell of cells.values()) position(cell, Number(cell.dataset.index));
   }
 
-  const top = (index) => PAD + Math.floor(index / shape.columns) * (shape.height + GAP);
-  const left = (index) => PAD + (index % shape.columns) * (shape.width + GAP);
-
   function position(cell, index) {
-    cell.style.transform = `translate(${left(index)}px, ${top(index)}px)`;
-    cell.style.width = `${shape.width}px`;
-    cell.style.height = `${shape.height}px`;
-    cell.firstChild.style.height = `${shape.picture}px`;
+    cell.style.left = `${left(shape, index)}px`;
+    cell.style.top = `${top(shape, index)}px`;
   }
-
-  function span() {
-    const step = shape.height + GAP;
-    const first = Math.floor((element.scrollTop - PAD) / step) - SPARE_ROWS;
-    const last = Math.ceil((element.scrollTop + element.clientHeight) / step) + SPARE_ROWS;
-    return [
-      Math.max(0, first * shape.columns),
-      Math.min(order.length, Math.max(0, last) * shape.columns),
-    ];
-  }
-
-  // ---- drawing
 
   function later() {
     if (isDue) return;
@@ -78,109 +63,83 @@ export function grid(shelf, { onSelect, onOpen, onDrag, name }) {
     });
   }
 
+  // First and end of what is to be in the page, at which height, and how much of it is seen.
+  function shown() {
+    const [y, height] = [element.scrollTop, element.clientHeight];
+    return [...span(shape, order.length, y, y + height, SPARE_ROWS), y, height];
+  }
+
+  // Most frames of a scroll show the same cells a little higher: there is nothing to draw.
+  function scrolled() {
+    const [first, end] = shown();
+    if (first !== drawn[0] || end !== drawn[1]) later();
+  }
+
   function draw() {
-    const [first, end] = span();
+    const [first, end, y, height] = shown();
+    drawn = [first, end];
     for (const [index, cell] of cells) {
       if (index < first || index >= end) {
         cells.delete(index);
         free.push(cell);
-        cell.hidden = true;
       }
     }
-    const rows = [];
     for (let index = first; index < end; index += 1) {
-      let cell = cells.get(index);
-      if (!cell) {
-        cell = free.pop() ?? build();
-        cell.hidden = false;
-        cells.set(index, cell);
-        cell.dataset.index = index;
-        cell.id = `${prefix}-${index}`;
-        position(cell, index);
-        cell.dataset.row = "";
-      }
-      fill(cell, index);
-      rows.push(order[index]);
+      const row = order[index];
+      fill(cells.get(index) ?? put(index), {
+        row,
+        index,
+        total: order.length,
+        item: shelf.item(row),
+        url: shelf.picture(row),
+        name,
+        isChosen: chosen.has(row),
+        isFocus: index === focus,
+      });
     }
+    for (const cell of free) cell.hidden = true;
     empty.hidden = order.length > 0;
     element.setAttribute("aria-activedescendant", focus >= 0 ? `${prefix}-${focus}` : "");
-    const middle = (first + end) / 2; // what is seen before what lies beyond the edges
-    const near = rows.map((row, i) => [Math.abs(first + i - middle), row]);
-    shelf.want(near.sort((a, b) => a[0] - b[0]).map(([, row]) => row));
+    if (isCalm(y, height)) want(first, end);
   }
 
-  function build() {
-    const cell = make(
-      "div",
-      { class: "bb-cell", role: "option", draggable: "true" },
-      make(
-        "div",
-        { class: "bb-picture" },
-        make("img", { alt: "", draggable: "false" }),
-        make("span", { class: "bb-doubt" }),
-        make("span", { class: "bb-badges" }),
-      ),
-      make("div", { class: "bb-line" }, make("span"), make("span", { class: "bb-number" })),
-    );
-    cell.parts = {
-      image: cell.querySelector("img"),
-      doubt: cell.querySelector(".bb-doubt"),
-      badges: cell.querySelector(".bb-badges"),
-      words: cell.querySelectorAll(".bb-line span"),
-    };
-    sizer.append(cell);
+  function put(index) {
+    let cell = free.pop();
+    if (!cell) {
+      cell = build();
+      sizer.append(cell);
+    }
+    cell.hidden = false;
+    cells.set(index, cell);
+    cell.dataset.index = index;
+    cell.dataset.row = "";
+    cell.id = `${prefix}-${index}`;
+    position(cell, index);
     return cell;
   }
 
-  function fill(cell, index) {
-    const row = order[index];
-    const item = shelf.item(row);
-    const url = shelf.picture(row);
-    const { image, doubt, badges, words } = cell.parts;
-    const isChosen = chosen.has(row);
-    const seen = `${row} ${url} ${isChosen} ${index === focus} ${order.length}`;
-    if (cell.seen === seen && cell.drawn === item && cell.dataset.row) return;
-    cell.seen = seen;
-    if (cell.dataset.row !== String(row)) {
-      image.removeAttribute("src");
-      cell.dataset.row = row;
-      cell.drawn = null;
-    }
-    if (url && image.getAttribute("src") !== url) image.src = url;
-    cell.classList.toggle("is-bare", url === "");
-    cell.classList.toggle("is-chosen", isChosen);
-    cell.classList.toggle("is-focus", index === focus);
-    cell.setAttribute("aria-selected", isChosen);
-    cell.setAttribute("aria-posinset", index + 1);
-    cell.setAttribute("aria-setsize", order.length);
-    if (!item || cell.drawn === item) return;
-    cell.drawn = item;
-    cell.dataset.asset = item.asset;
-    words[0].textContent = name(item);
-    words[0].title = name(item);
-    words[1].textContent = clock(item.time);
-    doubt.style.width = `${Math.round(item.doubt * 100)}%`;
-    badges.replaceChildren(
-      ...[
-        item.comments ? icon("comment") : null,
-        item.source === TONES[2] && !item.approved ? icon("person") : null,
-        item.approved ? icon("check") : null,
-      ].filter(Boolean),
-    );
-    cell.classList.toggle("is-approved", item.approved);
-    const said = item.approved ? ", approved" : "";
-    const remarks = item.comments ? `, ${item.comments} comments` : "";
-    cell.setAttribute(
-      "aria-label",
-      `${name(item)}, at ${clock(item.time)}, doubt ${item.doubt.toFixed(2)}${said}${remarks}`,
-    );
-    cell.title = [
-      `shot ${item.shot} at ${clock(item.time)}`,
-      item.who.length ? `with ${item.who.join(", ")}` : "",
-      `doubt ${item.doubt.toFixed(2)}${said}`,
-    ]
-      .filter(Boolean)
-      .join("\n");
+  // Ask for what is seen before what lies beyond the edges.
+  function want(first, end) {
+    const middle = (first + end) / 2;
+    const near = Array.from(order.subarray(first, end), (row, i) => [
+      Math.abs(first + i - middle),
+      row,
+    ]);
+    shelf.want(near.sort((a, b) => a[0] - b[0]).map(([, row]) => row));
+  }
+
+  let last = { y: 0, time: 0 };
+  let calming = 0;
+
+  // Whether it is scrolled slowly enough to look at pictures; if not, it is drawn again in a moment.
+  function isCalm(y, height) {
+    const time = performance.now();
+    const screens = Math.abs(y - last.y) / Math.max(1, height);
+    const speed = (1000 * screens) / Math.max(1, time - last.time);
+    last = { y, time };
+    clearTimeout(calming);
+    if (speed > FAST && screens > 0) calming = setTimeout(later, CALM_MS);
+    return speed <= FAST;
   }
 
   // ---- selection
@@ -219,7 +178,7 @@ export function grid(shelf, { onSelect, onOpen, onDrag, name }) {
   }
 
   function reveal(index) {
-    const y = top(index);
+    const y = top(shape, index);
     if (y < element.scrollTop + PAD) element.scrollTop = y - PAD;
     const low = y + shape.height + PAD - element.clientHeight;
     if (low > element.scrollTop) element.scrollTop = low;
@@ -238,7 +197,7 @@ export function grid(shelf, { onSelect, onOpen, onDrag, name }) {
   }
 
   function key(event) {
-    const page = Math.max(1, Math.floor(element.clientHeight / (shape.height + GAP)));
+    const page = lines(shape, element.clientHeight);
     const steps = {
       ArrowRight: 1,
       ArrowLeft: -1,
@@ -262,7 +221,8 @@ export function grid(shelf, { onSelect, onOpen, onDrag, name }) {
 
   // ---- mouse
 
-  const cellOf = (event) => event.target.closest?.(".bb-cell");
+  // The cell under the mouse; its padding is a gap between cells.
+  const cellOf = (event) => event.target.closest?.(".bb-picture, .bb-line")?.parentElement;
   let pressed = false; // a chosen cell was pressed: what happens is known when it is released
 
   element.addEventListener("mousedown", (event) => {
@@ -286,7 +246,7 @@ export function grid(shelf, { onSelect, onOpen, onDrag, name }) {
     if (cell) onOpen(order[Number(cell.dataset.index)]);
   });
   element.addEventListener("dragstart", (event) => {
-    const cell = cellOf(event);
+    const cell = event.target.closest?.(".bb-cell");
     if (!cell) return;
     pressed = false;
     if (!chosen.has(Number(cell.dataset.row))) choose([Number(cell.dataset.index)]);
@@ -294,52 +254,19 @@ export function grid(shelf, { onSelect, onOpen, onDrag, name }) {
   });
 
   function rubber(event) {
-    const box = element.getBoundingClientRect();
-    if (event.clientX - box.left > element.clientWidth) return; // the scroll bar
-    const at = (e) => [
-      e.clientX - box.left + element.scrollLeft,
-      e.clientY - box.top + element.scrollTop,
-    ];
-    const start = at(event);
+    const x = event.clientX - element.getBoundingClientRect().left;
+    if (x > element.clientWidth) return; // the scroll bar
     const before = event.ctrlKey || event.metaKey ? [...chosen] : [];
-    const band = make("div", { class: "bb-band" });
-    sizer.append(band);
-    const drag = (e) => {
-      const now = at(e);
-      const [x0, x1] = [Math.min(start[0], now[0]), Math.max(start[0], now[0])];
-      const [y0, y1] = [Math.min(start[1], now[1]), Math.max(start[1], now[1])];
-      Object.assign(band.style, {
-        left: `${x0}px`,
-        top: `${y0}px`,
-        width: `${x1 - x0}px`,
-        height: `${y1 - y0}px`,
-      });
-      if (e.clientY > box.bottom - 24) element.scrollTop += 18;
-      if (e.clientY < box.top + 24) element.scrollTop -= 18;
+    if (!before.length) choose([]);
+    stretch(event, element, sizer, (box) => {
       chosen.clear();
       before.forEach((row) => chosen.add(row));
-      const step = shape.height + GAP;
-      const first = Math.max(0, Math.floor((y0 - PAD) / step)) * shape.columns;
-      const end = Math.min(order.length, (Math.floor((y1 - PAD) / step) + 1) * shape.columns);
-      for (let i = first; i < end; i += 1) {
-        const [x, y] = [left(i), top(i)];
-        if (x < x1 && x + shape.width > x0 && y < y1 && y + shape.height > y0)
-          chosen.add(order[i]);
-      }
+      for (const index of inside(shape, order.length, box)) chosen.add(order[index]);
       changed();
-    };
-    const done = () => {
-      band.remove();
-      window.removeEventListener("mousemove", drag);
-      window.removeEventListener("mouseup", done);
-    };
-    if (!before.length) choose([]);
-    window.addEventListener("mousemove", drag);
-    window.addEventListener("mouseup", done);
-    event.preventDefault();
+    });
   }
 
-  element.addEventListener("scroll", later, { passive: true });
+  element.addEventListener("scroll", scrolled, { passive: true });
   const watcher = new ResizeObserver(() => {
     measure();
     later();
