@@ -51,6 +51,17 @@ def test_status_without_films_says_what_to_do(bunny):
     assert "begins with anna" in _one_sentence(err)
 
 
+def test_help_has_every_command_in_the_order_of_use(bunny, monkeypatch):
+    from bunny.cli.app import PANELS
+
+    monkeypatch.setenv("COLUMNS", "120")
+    _, out, _ = bunny("--help")
+    panels = [out.index(f"─ {name} ") for name in PANELS]
+    assert panels == sorted(panels)
+    assert "─ Commands ─" not in out
+    assert out.index("│ review ") < out.index("│ search ") < out.index("│ where ")
+
+
 def test_export_of_nothing_is_refused(bunny):
     code, _, err = bunny("export", "json")
     assert code == 2

@@ -17,7 +17,7 @@ from bunny.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
-# The demo's own choices; the last --set of the user still wins.
+# The demo's own choices, kept with its film so that every command knows them; --set wins.
 DEMO_SETTINGS = (
     "models.characters=[bunny]",
     "extraction.extra_interval_seconds=0.5",
@@ -74,6 +74,7 @@ def run_film(
     *,
     data_dir: str | None = None,
     overrides: Sequence[str] = (),
+    own: Sequence[str] | None = None,
     only: Sequence[str] = (),
     until: str | None = None,
     is_notebook: bool = False,
@@ -81,15 +82,25 @@ def run_film(
 ) -> RunReport:
     """Run the stages of a film and write its report.
 
+    Parameters
+    ----------
+    film : Path
+        A film, a folder of pictures, or a film_id or how it begins of one that was run before.
+    own : sequence of str, optional
+        Settings to keep with the film, see `workspace.keep_settings`; None: as they are.
+
     Raises
     ------
     UserError
         For a film, folder, setting or stage name that cannot be used.
     """
     started = time.monotonic()
-    root, config = _root_and_config(data_dir, overrides, None)
+    root, config = _root_and_config(data_dir, overrides)
+    film = _film_file(film, root, config)
     space = workspace.create(root, config.project.data_dir, film, references)
-    root, config = _root_and_config(data_dir, overrides, space.film_id)
+    if own is not None:
+        workspace.keep_settings(space, own)
+    root, config = _root_and_config(data_dir, overrides, space)
     stages = pipeline.choose(config, only, until)
     log.configure(space.log / space.film_id, is_verbose=is_debug)
     configuration.load_secrets(root)
@@ -112,7 +123,7 @@ def run_film(
 
 def describe_status(film: str | None, data_dir: str | None, overrides: Sequence[str]) -> str:
     """Lines that say for each film which stages are done, stale or never ran."""
-    root, config = _root_and_config(data_dir, overrides, None)
+    root, config = _root_and_config(data_dir, overrides)
     spaces = workspace.find(root, config.project.data_dir, film)
     if not spaces:
         if film:
@@ -149,15 +160,14 @@ def open_film(
     UserError
         If no film, or more than one, begins with `film`.
     """
-    root, config = _root_and_config(data_dir, overrides, None)
+    root, config = _root_and_config(data_dir, overrides)
     spaces = workspace.find(root, config.project.data_dir, film or None)
     if not spaces:
         raise _no_such_film(film, config)
-    if film and len(spaces) > 1:
-        names = ", ".join(s.film_id for s in spaces)
-        raise UserError(f"{film}: expected one film, {len(spaces)} begin so ({names}); give more")
+    if film:
+        _check_one(film, spaces)
     space = spaces[-1]
-    return space, _root_and_config(data_dir, overrides, space.film_id)[1]
+    return space, _root_and_config(data_dir, overrides, space)[1]
 
 
 def login(otherwise: str) -> str:
@@ -169,13 +179,28 @@ def login(otherwise: str) -> str:
 
 
 def _describe(space: Workspace, data_dir: str | None, overrides: Sequence[str]) -> str:
-    _, config = _root_and_config(data_dir, overrides, space.film_id)
+    _, config = _root_and_config(data_dir, overrides, space)
     lines = [f"{space.film_id}  ({space.root})"]
     for s in pipeline.status(space, config):
         rows = "" if s.rows is None else f"{s.rows} rows"
         seconds = "" if s.seconds is None else f"{s.seconds:.1f} s"
         lines.append(f"  {s.name:9} {s.state:10} {rows:>11} {seconds:>9}  {s.why}".rstrip())
     return "\n".join(lines)
+
+
+def _film_file(film: Path, root: Path, config: Config) -> Path:
+    """The film itself, also where a known one is named by its film_id or how that begins."""
+    known = [] if film.exists() else workspace.find(root, config.project.data_dir, str(film))
+    if not known:
+        return film
+    _check_one(str(film), known)
+    return Path(known[0].source()["film"])
+
+
+def _check_one(film: str, spaces: Sequence[Workspace]) -> None:
+    if len(spaces) > 1:
+        names = ", ".join(s.film_id for s in spaces)
+        raise UserError(f"{film}: expected one film, {len(spaces)} begin so ({names}); give more")
 
 
 def _no_such_film(film: str | None, config: Config) -> UserError:
@@ -192,9 +217,12 @@ def _write_report(space: Workspace, config: Config) -> Path:
 
 
 def _root_and_config(
-    data_dir: str | None, overrides: Sequence[str], film_id: str | None
+    data_dir: str | None, overrides: Sequence[str], space: Workspace | None = None
 ) -> tuple[Path, Config]:
-    """The project's folder and its settings; `--data-dir` wins over everything."""
+    """The project's folder and its settings, or those of a film; `--data-dir` wins over all."""
     root = workspace.project_root()
     last = [] if data_dir is None else [f"project.data_dir={json.dumps(data_dir)}"]
-    return root, configuration.load(root, [*overrides, *last], film_id=film_id)
+    if space is None:
+        return root, configuration.load(root, [*overrides, *last])
+    own = space.own_settings()
+    return root, configuration.load(root, [*overrides, *last], film_id=space.film_id, own=own)

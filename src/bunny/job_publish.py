@@ -58,7 +58,7 @@ class Published:
         lines.append(f"events: {self.taken} {would}taken from dashboards, {self.given} given")
         lines += [f"  refused {event_id}: {why}" for event_id, why in self.refused.items()]
         if self.taken and not self.is_dry_run:
-            lines.append("  run the film again (`bunny run`) to apply them")
+            lines.append(f"  `bunny run {self.film_id} --until dataset` applies them")
         if self.missing:
             more = len(self.missing) - MAX_NAMED
             named = ", ".join(self.missing[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -107,11 +107,7 @@ def find_items(state: State, names: Sequence[str], level: Level | None = None) -
         elif not ends and len(clusters) == 1:
             found += state.members(*clusters[0])
         else:
-            number = len(ends) + len(clusters)
-            raise UserError(
-                f"{name}: expected one shot, figure or cluster, found {number or 'none'}; "
-                "`bunny correct FILM list` shows their ids"
-            )
+            raise UserError(f"{name}: {_not_one(len(ends), [one for _, one in clusters])}")
     return list(dict.fromkeys(found))
 
 
@@ -126,12 +122,15 @@ def find_level(state: State, cluster: str, level: Level | None) -> Level:
     found = [one for one in ("scene", "character") if state.find_cluster(cluster, one) is not None]
     if level is not None:
         found = [one for one in found if one == level]
-    if len(found) != 1:
-        raise UserError(
-            f"{cluster}: expected a cluster of one level, found it at {len(found)}; "
-            "see `bunny correct FILM list`, and give --level where it is at both"
-        )
-    return found[0]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UserError(f"{cluster}: {_not_one(0, found)}")
+    where = f" at level {level}" if level else ""
+    raise UserError(
+        f"{cluster}: expected a cluster{where}, there is none of that id or name; "
+        "`bunny correct list FILM` shows them"
+    )
 
 
 def look_alikes(
@@ -156,7 +155,7 @@ def describe(library: Library, event: Event) -> str:
     what = f"{len(ids)} items" if len(ids) != 1 else ids[0]
     words = [event.event_id[:8], event.time[:19], event.user, event.kind]
     words += [what] if ids else []
-    words += [f"-> {cluster}"] if cluster else []
+    words += [f"-> {_called(library, cluster, event)}"] if cluster else []
     words += [f"'{event.text}'"] if event.text else []
     words += [f"({event.reason})"] if event.reason else []
     words += ["[undone]"] if library.state.is_undone(event.event_id) else []
@@ -192,15 +191,24 @@ def find_event(state: State, start: str, user: str) -> Event:
     if len(found) != 1:
         raise UserError(
             f"undo {start}: expected the beginning of one event's id, it is that of {len(found)}; "
-            "`bunny correct FILM list --events` shows them"
+            "`bunny correct list FILM --events` shows them"
         )
     return found[0]
 
 
 def export_feedback(
-    film: str | None, out: Path, data_dir: str | None = None, *, has_events: bool = False
+    film: str | None,
+    output: Path | None = None,
+    data_dir: str | None = None,
+    *,
+    has_events: bool = False,
 ) -> str:
     """Write pairs (anchor, positive, label), or the record itself, as JSON lines.
+
+    Parameters
+    ----------
+    output : Path, optional
+        File to write; None: `export/feedback.jsonl` of the film.
 
     Raises
     ------
@@ -210,6 +218,7 @@ def export_feedback(
     from bunny.review import constraint
 
     library = open_library(film, data_dir)
+    out = output or library.space.root / "export" / "feedback.jsonl"
     if has_events:
         rows = [event.to_dict() for event in log.read(library.space.root)]
     else:
@@ -222,3 +231,29 @@ def export_feedback(
     except OSError as error:
         raise UserError(f"{out}: expected to write there, got '{error.strerror}'") from error
     return f"{out}: {len(rows)} {'events' if has_events else 'pairs'}"
+
+
+def _not_one(num_items: int, levels: Sequence[Level]) -> str:
+    """What is wrong with a name that is not that of exactly one thing."""
+    if len(levels) > 1:
+        return "expected one cluster, there is a place and a character of that name; give --level"
+    if num_items + len(levels) == 0:
+        return (
+            "expected a shot, figure or cluster, there is none of that id or name; "
+            "`bunny correct list FILM CLUSTER` shows ids"
+        )
+    return f"expected one shot or figure, {num_items} ids end so; give more of the id"
+
+
+def name_of(library: Library, cluster: str, level: Level | None) -> str:
+    """What people call a cluster; "" if nobody named it."""
+    if level is None:
+        return ""
+    named = library.state.clusters(level).filter(pl.col("cluster_id") == cluster)
+    return (named["name"].first() or "") if named.height else ""
+
+
+def _called(library: Library, cluster: str, event: Event) -> str:
+    """A cluster's id, and its name where it has another."""
+    name = name_of(library, cluster, event.level)
+    return f"{cluster} '{name}'" if name and name not in (cluster, event.text) else cluster

@@ -42,8 +42,9 @@ class Found:
 
     def to_text(self) -> str:
         """Lines for a person."""
-        lines = [f"{self.question}: {self.shots.height} shots"]
-        has_films = self.shots["film_id"].n_unique() > 1
+        number = self.shots.height
+        lines = [f"{self.question}: {number} shot{'s' * (number != 1)}"]
+        has_films = len(self.root) > 1
         for row in self.shots.iter_rows(named=True):
             film = f"{row['film_id']} " if has_films else ""
             span = f"{clock(row['start_s'])}-{clock(row['end_s'])}"

@@ -123,9 +123,12 @@ class Library:
 
     @cached_property
     def picture(self) -> Space:
-        """Scene vectors of frames."""
+        """Scene vectors of frames; of a film that was clustered by an older way there are none."""
+        from bunny.scene import embed  # OpenCV is not needed to search by words
+
         tables = [(f.table, "embedding") for f in self.films]
-        return space.of_tables("picture", tables, self.row)
+        is_own = pl.col("model") == embed.MODEL
+        return space.of_tables("picture", tables, self.row, where=is_own)
 
     @cached_property
     def face(self) -> dict[str, Space]:

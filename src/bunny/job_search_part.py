@@ -64,7 +64,7 @@ def by_picture(library: Library, path: Path, allowed: np.ndarray, limit: int) ->
     from bunny.scene import embed as scene_embed
 
     image, net = _read(path), PictureNet()
-    vector = scene_embed.join(net.embed(image), scene_embed.measure_layout(image))
+    vector = scene_embed.describe(image, net.embed)
     return _picture_part(library, vector, path.name, allowed, limit)
 
 
@@ -122,6 +122,8 @@ def by_face(
 def by_item(library: Library, like: str, allowed: np.ndarray, limit: int) -> tuple[Part, int]:
     """More like this: a figure by its own vector, a shot or frame by its scene vector.
 
+    `like` is an id or how one ends (`s00007`, `f00012`), as for `bunny correct`.
+
     Returns
     -------
     part : Part
@@ -134,14 +136,15 @@ def by_item(library: Library, like: str, allowed: np.ndarray, limit: int) -> tup
         If there is no such item, or a shot's number is given and several films are searched.
     """
     figures = library.figures
-    own = figures.filter(pl.col("asset_id") == like) if figures.height else figures
+    whole = _whole(library, like)
+    own = figures.filter(pl.col("asset_id") == whole) if figures.height else figures
     if own.height:
         row = library.row[own["frame_id"][0]]
         space = library.figure(own["model"][0])
         cosine = _ask(library, space, own["vector"].to_numpy()[0], allowed, limit)
         score = np.clip(cosine, 0, 1)
         return Part(score=score, why=lambda i: f"figure like {like} {cosine[i]:.2f}"), row
-    frames = _frames_of(library, like)
+    frames = _frames_of(library, whole)
     pairs = library.picture
     rows = pairs.vector[np.isin(pairs.frame, frames)]
     if not len(rows):
@@ -161,18 +164,38 @@ def _frames_of(library: Library, like: str) -> np.ndarray:
         if len(library.films) > 1:
             raise UserError(
                 f"--like {like}: expected one film for a shot's number, {len(library.films)} are "
-                "searched; name it by --film, or give the shot's asset_id"
+                "searched; name it by --film, or give the whole id, e.g. "
+                f"{known.shot['asset_id'][0]}"
             )
         shots = known.shot.filter(pl.col("shot_index") == int(like))
     if not shots.height:
         raise UserError(
             f"--like {like}: expected a shot's number, an asset_id or a frame_id of these films, "
-            "found none; `bunny search WORDS --json` lists them"
+            "found none; `bunny search` lists the shots"
         )
     own = known.frame.with_row_index("row").join(
         shots, on=["film_id", "shot_index"], how="semi", maintain_order="left"
     )
     return own["row"].to_numpy()
+
+
+def _whole(library: Library, like: str) -> str:
+    """The id that ends so, where it is that of one item; else the text as it is.
+
+    Raises
+    ------
+    UserError
+        If several end so.
+    """
+    known = library.known.shot["asset_id"].to_list()
+    known += library.figures["asset_id"].to_list() if library.figures.height else []
+    ends = [one for one in known if one.endswith(f"-{like}")]
+    if len(ends) > 1 and like not in known and not like.isdigit():
+        raise UserError(
+            f"--like {like}: expected one item, {len(ends)} ids end so; give the whole id, e.g. "
+            f"{ends[0]}"
+        )
+    return ends[0] if len(ends) == 1 else like
 
 
 def same_shot(library: Library, row: int) -> np.ndarray:
@@ -196,6 +219,8 @@ def _read(path: Path) -> np.ndarray:
 
     image = reference.read_picture(path)
     if image is None:
+        if not path.exists():
+            raise UserError(f"{path}: expected a picture, found no such file; check the path")
         raise UserError(f"{path}: expected a picture, could not read it; give a jpg or png")
     return image
 

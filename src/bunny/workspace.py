@@ -7,6 +7,7 @@
                                /stage/<name>/           stage.json and unfinished shards
                                /named/ /reference/      people named in it, see `reference_folder`
                                /source.json             the film and references it was made from
+                               /own_setting.json        settings that it is always run with, if any
 
 Weights go to `checkpoint/<film_id>/`, logs to `log/`. With the default `data_dir` these are the
 project's own folders; with another one they lie inside it, so that a workspace is one folder.
@@ -17,7 +18,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,11 @@ class Workspace:
     def source(self) -> dict:
         """What `create` wrote: film, content_hash, references, reference_hash."""
         return json.loads((self.root / "source.json").read_text(encoding="utf-8"))
+
+    def own_settings(self) -> list[str]:
+        """Settings of this film alone, `section.key=value`; see `keep_settings`."""
+        path = self.root / "own_setting.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def project_root(start: Path | None = None) -> Path:
@@ -188,6 +194,22 @@ def write_source(space: Workspace, film: Mapping[str, str], references: Path | N
     if source != known:
         _make_folder(space.root)
         store.write_bytes(space.root / "source.json", json.dumps(source, indent=1).encode())
+
+
+def keep_settings(space: Workspace, settings: Sequence[str]) -> None:
+    """Let a film be run with these settings from now on, whichever command asks.
+
+    Parameters
+    ----------
+    space : Workspace
+    settings : sequence of str
+        `section.key=value`; local files, the environment and `--set` still win over them.
+    """
+    if list(settings) != space.own_settings():
+        _make_folder(space.root)
+        store.write_bytes(
+            space.root / "own_setting.json", json.dumps(list(settings), indent=1).encode()
+        )
 
 
 def locate(root: Path, data_dir: str, film_id: str) -> Workspace:

@@ -69,6 +69,24 @@ def test_rejecting_approving_splitting_merging_commenting(call):
     ]  # fmt: skip
 
 
+def test_items_are_listed_with_their_ids_and_a_new_cluster_is_said(call):
+    listed = call("correct", "list", "film", "scene-001").output.splitlines()
+    assert [line.split()[0] for line in listed] == [f"film-s0000{i}" for i in range(3)]
+    moved = call("correct", "assign", "film", "s00000", "--to", "cellar").output
+    assert "there was no place 'cellar': a new one was made" in moved
+    assert "bunny run film --until dataset --data-dir" in moved
+    again = call("correct", "assign", "film", "s00001", "--to", "cellar").output
+    assert "'cellar'" in again
+    assert "a new one" not in again
+    assert "film-s00006" in call("correct", "list", "film", "noise", "--level", "scene").output
+    assert "give --level" in str(call("correct", "list", "film", "noise").exception)
+    assert "none of that id" in str(call("correct", "list", "film", "attic").exception)
+
+
+def test_the_newest_film_is_listed_when_none_is_named(call):
+    assert "scene-001             3" in call("correct", "list").output
+
+
 def test_pairs_and_the_record_are_exported(call, tmp_path):
     call("correct", "assign", "film", "s00006", "--to", "scene-002")
     pairs, record = tmp_path / "pairs.jsonl", tmp_path / "record.jsonl"
@@ -76,15 +94,17 @@ def test_pairs_and_the_record_are_exported(call, tmp_path):
     rows = [json.loads(line) for line in pairs.read_text().splitlines()]
     assert {(r["anchor"], r["label"]) for r in rows} == {("film-s00006", 1)}
     assert {r["positive"] for r in rows} == {f"film-s0000{i}" for i in (3, 4, 5)}
-    call("export", "feedback", "film", "--events", "--out", str(record))
+    call("export", "feedback", "film", "--events", "--output", str(record))
+    assert "3 pairs" in call("export", "feedback", "film").output
+    assert (call.root / "export" / "feedback.jsonl").read_text() == pairs.read_text()
     assert record.read_text() == (call.root / log.FILE).read_text()
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("assign", "film", "s00099", "--to", "x"), "expected one shot, figure or cluster"),
-        (("rename", "film", "nowhere", "x"), "expected a cluster of one level"),
+        (("assign", "film", "s00099", "--to", "x"), "expected a shot, figure or cluster"),
+        (("rename", "film", "nowhere", "x"), "expected a cluster, there is none"),
         (("undo", "film", "--user", "nobody"), "found none"),
         (("assign", "film", "s00001", "--to", "x", "--level", "up"), "expected scene or character"),
     ],

@@ -20,8 +20,10 @@ from bunny.cli import (  # noqa: F401  they add their commands
     search,
     timeline,
 )
-from bunny.cli.app import app
+from bunny.cli.app import app, arrange
 from bunny.error import BunnyError
+
+arrange()
 
 
 def main() -> None:

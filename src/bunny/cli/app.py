@@ -16,6 +16,15 @@ app = typer.Typer(
 export_app = typer.Typer(no_args_is_help=True, help="Write a film's tables for other tools.")
 app.add_typer(export_app, name="export")
 
+# How `bunny --help` is parted, and in which order.
+PANELS = {
+    "A film": ("demo", "run", "status", "report", "lab", "doctor"),
+    "Who is in it, and the training set": ("characters", "gaps", "check"),
+    "Train, prove, draw": ("evaluate", "generate"),
+    "The film as a library": ("review", "correct", "learn", "search", "where", "publish"),
+    "For other tools": ("export",),
+}
+
 DataDir = Annotated[
     str | None, typer.Option("--data-dir", help="Folder of workspaces; default project.data_dir.")
 ]
@@ -27,3 +36,16 @@ FilmName = Annotated[
     str | None, typer.Argument(help="film_id or how it begins; default the newest.")
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and more log lines.")]
+
+
+def arrange() -> None:
+    """Put the commands that were added into the panels of `PANELS`, in their order."""
+    place = {name: (panel, i) for panel, names in PANELS.items() for i, name in enumerate(names)}
+
+    def name_of(info) -> str:
+        return info.name or info.callback.__name__
+
+    for info in (*app.registered_commands, *app.registered_groups):
+        info.rich_help_panel = place[name_of(info)][0]
+    order = list(place)
+    app.registered_commands.sort(key=lambda info: order.index(name_of(info)))

@@ -1,10 +1,18 @@
-"""Commands that correct the library: `bunny correct FILM assign …`, and so on."""
+"""Commands that correct the library: `bunny correct assign FILM …`, and so on.
 
-from typing import Annotated
+A command's function makes events; what all of them have (the film, who says so and why) is declared
+once, by `_open`, and put around it by `_correction`.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import typer
 
-from bunny.cli.app import DataDir, app
+from bunny.cli.app import DataDir, FilmName, app
 from bunny.error import UserError
 
 correct_app = typer.Typer(
@@ -23,219 +31,233 @@ Like = Annotated[bool, typer.Option("--like", help="Their look-alikes too; a pre
 Yes = Annotated[bool, typer.Option("--yes", help="With --like: change what the preview shows.")]
 
 
-@correct_app.command("list")
-def list_all(
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """The library of a film and what is common to all that is said at once."""
+
+    library: Any
+    level: str | None
+    say: dict[str, Any]  # user, reason, origin, exemplars
+    data_dir: str | None
+
+    @property
+    def state(self) -> Any:
+        """The library as it is now."""
+        return self.library.state
+
+    def find(self, items: list[str]) -> list[str]:
+        """Whole ids of what was named."""
+        from bunny import job_review
+
+        return job_review.find_items(self.state, items, self.level)
+
+    def level_of(self, cluster: str) -> str:
+        """Whether a cluster is of scenes or of characters."""
+        from bunny import job_review
+
+        return job_review.find_level(self.state, cluster, self.level)
+
+
+def _open(
     film: Film,
-    events: Annotated[bool, typer.Option("--events", help="What was said so far.")] = False,
+    user: User = None,
+    reason: Reason = "",
+    level: Level = None,
     data_dir: DataDir = None,
-) -> None:
-    """List clusters with their sizes, or everything that was said."""
+) -> Opened:
+    """Open the library of a film; its parameters are what every command has."""
     from bunny import job_review
 
+    _check_level(level)
+    library = job_review.open_library(film, data_dir)
+    exemplars = library.config.review.exemplars
+    say = {"user": user or library.user, "reason": reason, "origin": "cli", "exemplars": exemplars}
+    return Opened(library=library, level=level, say=say, data_dir=data_dir)
+
+
+def _correction(without: tuple[str, ...] = (), **fixed: str) -> Callable[[Callable], Callable]:
+    """Make a command of a function that is given an `Opened` and its own options, and gives events.
+
+    `without` names common options that the command does not have, `fixed` gives some a value.
+    """
+    film, *options = inspect.signature(_open).parameters.values()
+    options = [option for option in options if option.name not in (*without, *fixed)]
+    names = [film.name, *(option.name for option in options)]
+
+    def decorate(function: Callable) -> Callable:
+        own = list(inspect.signature(function).parameters.values())[1:]
+
+        @functools.wraps(function)
+        def command(**given: Any) -> None:
+            opened = _open(**{name: given.pop(name) for name in names}, **fixed)
+            _say(opened, function(opened, **given))
+
+        command.__signature__ = inspect.Signature([film, *own, *options])
+        return correct_app.command()(command)
+
+    return decorate
+
+
+@correct_app.command("list")
+def list_all(
+    film: FilmName = None,
+    cluster: Annotated[
+        str, typer.Argument(help="Its items with their ids; noise is the bucket.")
+    ] = "",
+    events: Annotated[bool, typer.Option("--events", help="What was said so far.")] = False,
+    level: Level = None,
+    data_dir: DataDir = None,
+) -> None:
+    """List clusters with their sizes, one's items, or everything that was said."""
+    from bunny import job_correct, job_review
+
+    _check_level(level)
     library = job_review.open_library(film, data_dir)
     if events:
         lines = [job_review.describe(library, event) for event in library.state.every]
         typer.echo("\n".join(lines) or "nothing was said of this film")
+    elif cluster:
+        typer.echo(job_correct.list_items(library, cluster, level))
     else:
         typer.echo(job_review.list_clusters(library))
 
 
-@correct_app.command()
-def assign(
-    film: Film,
-    items: Items,
-    to: Into,
-    like: Like = False,
-    yes: Yes = False,
-    user: User = None,
-    reason: Reason = "",
-    level: Level = None,
-    data_dir: DataDir = None,
-) -> None:
+@_correction()
+def assign(opened: Opened, items: Items, to: Into, like: Like = False, yes: Yes = False) -> list:
     """Move shots or figures into a cluster."""
     from bunny import job_review
     from bunny.review import make
 
-    library, ids, say = _open(film, items, level, user, reason, data_dir)
-    events = [make.assign(library.state, ids, to, **say)]
+    ids = opened.find(items)
+    events = [make.assign(opened.state, ids, to, **opened.say)]
     if like:
-        more = job_review.look_alikes(library, ids, to)
+        more = job_review.look_alikes(opened.library, ids, to)
         names = ", ".join(more["asset_id"].head(job_review.SHOWN))
         typer.echo(f"{more.height} look-alikes{f': {names}' if names else ''}")
         if not yes:
             typer.echo("nothing was changed; give --yes to move them all")
-            return
+            return []
         if more.height:
-            own = {**say, "origin": "propagated"}
-            events.append(make.assign(library.state, more["asset_id"].to_list(), to, **own))
-    _say(library, events)
+            own = {**opened.say, "origin": "propagated"}
+            events.append(make.assign(opened.state, more["asset_id"].to_list(), to, **own))
+    return events
 
 
-@correct_app.command()
+@_correction()
 def reject(
-    film: Film,
+    opened: Opened,
     items: Items,
     out_of: Annotated[str | None, typer.Option("--from", help="Default: where they are.")] = None,
-    user: User = None,
-    reason: Reason = "",
-    level: Level = None,
-    data_dir: DataDir = None,
-) -> None:
+) -> list:
     """Say that shots or figures are not in a cluster; they never come back by themselves."""
     from bunny.review import make
 
-    library, ids, say = _open(film, items, level, user, reason, data_dir)
-    if out_of is None:
-        parts = make.by_cluster(library.state, ids)
-        events = [make.reject(library.state, own, **say) for own in parts.values()]
-    else:
-        events = [make.reject(library.state, ids, out_of, **say)]
-    _say(library, events)
+    ids = opened.find(items)
+    if out_of is not None:
+        return [make.reject(opened.state, ids, out_of, **opened.say)]
+    parts = make.by_cluster(opened.state, ids)
+    return [make.reject(opened.state, own, **opened.say) for own in parts.values()]
 
 
-@correct_app.command()
-def approve(
-    film: Film,
-    items: Items,
-    user: User = None,
-    reason: Reason = "",
-    level: Level = None,
-    data_dir: DataDir = None,
-) -> None:
+@_correction()
+def approve(opened: Opened, items: Items) -> list:
     """Say that shots or figures are right where they are."""
     from bunny.review import make
 
-    library, ids, say = _open(film, items, level, user, reason, data_dir)
-    parts = make.by_cluster(library.state, ids)
-    _say(library, [make.approve(library.state, own, **say) for own in parts.values()])
+    parts = make.by_cluster(opened.state, opened.find(items))
+    return [make.approve(opened.state, own, **opened.say) for own in parts.values()]
 
 
-@correct_app.command()
+@_correction()
 def split(
-    film: Film,
+    opened: Opened,
     items: Items,
     name: Annotated[str, typer.Option(help="Of the new cluster.")] = "",
-    user: User = None,
-    reason: Reason = "",
-    level: Level = None,
-    data_dir: DataDir = None,
-) -> None:
+) -> list:
     """Take shots or figures out of their cluster, into one of their own."""
     from bunny.review import make
 
-    library, ids, say = _open(film, items, level, user, reason, data_dir)
-    _say(library, [make.split(library.state, ids, name, **say)])
+    return [make.split(opened.state, opened.find(items), name, **opened.say)]
 
 
-@correct_app.command()
+@_correction()
 def merge(
-    film: Film,
+    opened: Opened,
     stays: Annotated[str, typer.Argument(help="Cluster that stays.")],
     goes: Annotated[str, typer.Argument(help="Cluster that goes into it.")],
-    user: User = None,
-    reason: Reason = "",
-    level: Level = None,
-    data_dir: DataDir = None,
-) -> None:
+) -> list:
     """Make one cluster of two."""
-    from bunny import job_review
     from bunny.review import make
 
-    library, _, say = _open(film, [], level, user, reason, data_dir)
-    found = job_review.find_level(library.state, stays, _level(level))
-    _say(library, [make.merge(library.state, stays, goes, level=found, **say)])
+    level = opened.level_of(stays)
+    return [make.merge(opened.state, stays, goes, level=level, **opened.say)]
 
 
-@correct_app.command()
+@_correction()
 def rename(
-    film: Film,
+    opened: Opened,
     cluster: Annotated[str, typer.Argument(help="Cluster by id or name.")],
     name: Annotated[str, typer.Argument(help="Its name from now on.")],
-    user: User = None,
-    reason: Reason = "",
-    level: Level = None,
-    data_dir: DataDir = None,
-) -> None:
+) -> list:
     """Name a place or a character; the name holds through every run."""
-    from bunny import job_review
     from bunny.review import make
 
-    library, _, say = _open(film, [], level, user, reason, data_dir)
-    found = job_review.find_level(library.state, cluster, _level(level))
-    _say(library, [make.rename(library.state, cluster, name, level=found, **say)])
+    level = opened.level_of(cluster)
+    return [make.rename(opened.state, cluster, name, level=level, **opened.say)]
 
 
-@correct_app.command()
+@_correction(without=("reason",))
 def comment(
-    film: Film,
+    opened: Opened,
     items: Items,
     text: Annotated[str, typer.Option(help="What is to be said.")],
-    user: User = None,
-    level: Level = None,
-    data_dir: DataDir = None,
-) -> None:
+) -> list:
     """Say something about shots or figures; changes no label."""
     from bunny.review import make
 
-    library, ids, say = _open(film, items, level, user, "", data_dir)
-    _say(library, [make.comment(library.state, ids, text, **say)])
+    return [make.comment(opened.state, opened.find(items), text, **opened.say)]
 
 
-@correct_app.command()
+@_correction(level="scene")
 def caption(
-    film: Film,
+    opened: Opened,
     items: Items,
     text: Annotated[str, typer.Option(help="The words; empty ones give them back to the machine.")],
-    user: User = None,
-    reason: Reason = "",
-    data_dir: DataDir = None,
-) -> None:
+) -> list:
     """Give shots words of your own; they outlive every captioning."""
     from bunny.review import make
 
-    library, ids, say = _open(film, items, "scene", user, reason, data_dir)
-    _say(library, [make.caption_edit(library.state, ids, text, **say)])
+    return [make.caption_edit(opened.state, opened.find(items), text, **opened.say)]
 
 
-@correct_app.command()
+@_correction(without=("level",))
 def undo(
-    film: Film,
+    opened: Opened,
     event: Annotated[str, typer.Argument(help="How its id begins; default your last.")] = "",
-    user: User = None,
-    reason: Reason = "",
-    data_dir: DataDir = None,
-) -> None:
+) -> list:
     """Take back what was said; of an undo, let it hold again."""
     from bunny import job_review
     from bunny.review import make
 
-    library, _, say = _open(film, [], None, user, reason, data_dir)
-    target = job_review.find_event(library.state, event, say["user"])
-    _say(library, [make.undo(library.state, target.event_id, **say)])
+    target = job_review.find_event(opened.state, event, opened.say["user"])
+    return [make.undo(opened.state, target.event_id, **opened.say)]
 
 
-def _open(film: str, items: list[str], level: str | None, user: str | None, reason: str, data_dir):
-    """The library, ids of the items, and what is common to all events."""
-    from bunny import job_review
-
-    library = job_review.open_library(film, data_dir)
-    ids = job_review.find_items(library.state, items, _level(level))
-    exemplars = library.config.review.exemplars
-    said = {"user": user or library.user, "reason": reason, "origin": "cli", "exemplars": exemplars}
-    return library, ids, said
-
-
-def _say(library, events: list) -> None:
+def _say(opened: Opened, events: list) -> None:
     """Put events down and say what they change."""
-    from bunny import job_review
+    from bunny import job_correct, job_review
 
+    if not events:
+        return
+    library, before = opened.library, job_correct.cluster_ids(opened.library)
     library.say(events)
     for event in events:
         typer.echo(job_review.describe(library, event))
-    typer.echo(f"run the film again from stage review: {library.space.film_id}")
+    for sentence in job_correct.say_new(library, events, before):
+        typer.echo(sentence)
+    typer.echo(job_correct.next_command(library, opened.data_dir))
 
 
-def _level(level: str | None):
+def _check_level(level: str | None) -> None:
     if level not in (None, "scene", "character"):
-        raise UserError(f"--level: expected scene or character, got {level}")
-    return level
+        raise UserError(f"--level: expected scene or character, got {level}; give one of them")

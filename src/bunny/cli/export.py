@@ -77,7 +77,12 @@ def export_adapter(
 @export_app.command("feedback")
 def export_feedback(
     film: FilmName = None,
-    out: Annotated[Path, typer.Option(help="File to write.")] = Path("feedback_pairs.jsonl"),
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "--output", help="File; default feedback.jsonl in export of the film."
+        ),
+    ] = None,
     events: Annotated[
         bool, typer.Option("--events", help="The record itself, every event, instead of pairs.")
     ] = False,
@@ -86,7 +91,7 @@ def export_feedback(
     """Write what people corrected as JSON lines: anchor, positive, label."""
     from bunny import job_review
 
-    typer.echo(job_review.export_feedback(film, out, data_dir, has_events=events))
+    typer.echo(job_review.export_feedback(film, output, data_dir, has_events=events))
 
 
 def _add_export(form: str, text: str) -> None:

@@ -14,7 +14,9 @@ from bunny.error import UserError
 
 @app.command()
 def run(
-    film: Annotated[Path, typer.Argument(help="A film, or a folder of numbered pictures.")],
+    film: Annotated[
+        Path, typer.Argument(help="A film, a folder of pictures, or how a film_id begins.")
+    ],
     references: Annotated[
         Path | None, typer.Option(help="Folder with <name>.jpg or <name>/*.jpg.")
     ] = None,
@@ -58,7 +60,8 @@ def demo(data_dir: DataDir = None, settings: Settings = None, debug: Debug = Fal
         sample.film_path(),
         sample.reference_dir(),
         data_dir=data_dir,
-        overrides=[*job.DEMO_SETTINGS, *(settings or [])],
+        overrides=settings or [],
+        own=job.DEMO_SETTINGS,
         is_debug=debug,
     )
     typer.echo(report.to_text())

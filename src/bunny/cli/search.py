@@ -14,7 +14,8 @@ def search(
     picture: Annotated[Path | None, typer.Option(help="Shots that look like it.")] = None,
     face: Annotated[Path | None, typer.Option(help="Shots with this person.")] = None,
     like: Annotated[
-        str, typer.Option(metavar="ITEM", help="More like a shot's number, asset_id or frame_id.")
+        str,
+        typer.Option(metavar="ITEM", help="More like this: a shot's number or an id, e.g. s00007."),
     ] = "",
     who: Annotated[str, typer.Option(help="Everybody who must be in the shot: bunny,pip.")] = "",
     without: Annotated[str, typer.Option(help="Nobody of these.")] = "",

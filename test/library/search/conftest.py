@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from bunny import workspace
+from bunny.scene import embed
 from bunny.table import store
 
 FRAMES_A_SHOT, SHOT_S = 2, 4.0
@@ -80,7 +81,11 @@ def write_film(folder, name, shots):
             if "vector" in shot:
                 vector = np.asarray(shot["vector"], np.float32)
                 rows["embedding"].append(
-                    {"frame_id": frame_id, "model": "m", "vector": vector / np.linalg.norm(vector)}
+                    {
+                        "frame_id": frame_id,
+                        "model": shot.get("model", embed.MODEL),
+                        "vector": vector / np.linalg.norm(vector),
+                    }
                 )
     for table, own in rows.items():
         store.write(space.table, table, store.from_rows(table, own))

@@ -47,7 +47,7 @@ def test_across_films_and_in_one(meadow, make_film):
 
 
 def test_more_like_a_shot_and_a_frame_leaves_itself_out(meadow):
-    for item in ("0", f"{meadow.film_id}-s00000", f"{meadow.film_id}-00000001"):
+    for item in ("0", "s00000", f"{meadow.film_id}-s00000", f"{meadow.film_id}-00000001"):
         found = job_search.find(like=item)
         assert order(found)[0] == 2 and 0 not in order(found)
         assert found.shots["score"][0] == pytest.approx(0.9 / np.hypot(0.9, 0.1), abs=1e-4)
@@ -57,6 +57,11 @@ def test_more_like_a_shot_and_a_frame_leaves_itself_out(meadow):
 
 def test_a_number_among_several_films_is_refused(meadow, make_film):
     make_film("b", [{"text": "x", "vector": [1, 0, 0]}])
+    with pytest.raises(UserError, match="--like s00000: expected one item, 2 ids end so"):
+        job_search.find(like="s00000")
+    assert (
+        "meadow" in job_search.find("bruno", limit=1).to_text()
+    )  # which film, if only one answers
     with pytest.raises(UserError, match="--like 0: expected one film for a shot's number, 2 are"):
         job_search.find(like="0")
 
@@ -147,8 +152,9 @@ def test_a_picture_finds_its_place(make_film, tmp_path):
 
     net, rng = PictureNet(), np.random.default_rng(0)
     images = [cv2.resize(rng.integers(0, 255, (6, 8, 3), np.uint8), (320, 240)) for _ in range(3)]
-    vectors = [embed.join(net.embed(i), embed.measure_layout(i)) for i in images]
+    vectors = [embed.describe(i, net.embed) for i in images]
     make_film("a", [{"vector": v} for v in vectors])
+    make_film("b", [{"vector": [0.6, 0.8], "model": "of before"}])  # not clustered again yet
     cv2.imwrite(str(tmp_path / "like me.png"), images[1])
     found = job_search.find(picture=tmp_path / "like me.png")
     assert order(found)[0] == 1 and found.shots["score"][0] == pytest.approx(1, abs=1e-3)
@@ -206,7 +212,7 @@ def test_command_line(meadow, bunny, tmp_path):
     [
         (("--who", "zoe"), "--who zoe: expected one of bruno, bunny"),
         (("--from", "x"), "--from x: expected seconds or minutes:seconds"),
-        (("--picture", "none.png"), "none.png: expected a picture, could not read it"),
+        (("--picture", "none.png"), "none.png: expected a picture, found no such file"),
         (("bunny", "--html", "."), ".: expected a file to write, got a folder"),
     ],
 )

@@ -32,6 +32,7 @@ def test_span_with_handles(start, end, handles, span):
         ("", "/a/a-very-long-name.mov", "AVERYLON"),
         ("", r"C:\films\take.one.mov", "TAKEONE"),
         ("", "/a/映画.mov", "FILM"),
+        ("", "/a/Käfer größer.mov", "KAFERGRO"),
         ("", "/a/black.mov", "BLACK1"),  # BLACK is a colour to an editor
         ("A001_C02", "/a/b.mov", "A001_C02"),
     ],

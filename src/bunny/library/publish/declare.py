@@ -20,6 +20,7 @@ SHOTS = "shots"
 TRAINING_FEEDBACK = "training_feedback"
 REVIEW_EVENT = "review_event"
 ROWS_OF_OWN = (SHOTS, TRAINING_FEEDBACK)  # of another form here than among the film's tables
+NOT_PUBLISHED = ("search_vector",)  # kept beside a film's tables, and made anew by any search
 MAX_TEXT = 4000  # characters of a comment
 DASHBOARD_KINDS = ("comment", "approve")
 
@@ -217,5 +218,7 @@ REVIEW_EVENT_TARGET = Target(
 def targets() -> Mapping[str, Target]:
     """Every table of the database by name, those that others refer to first."""
     own = [SHOTS_TARGET, TRAINING_FEEDBACK_TARGET]
-    film = [film_target(name) for name in schema.TABLE if name not in ROWS_OF_OWN]
+    film = [
+        film_target(name) for name in schema.TABLE if name not in (*ROWS_OF_OWN, *NOT_PUBLISHED)
+    ]
     return MappingProxyType({t.name: t for t in (*own, *film, REVIEW_EVENT_TARGET)})

@@ -6,6 +6,7 @@ Everything is a whole number of frames of the film's grid (`clock`), so writers 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
@@ -133,7 +134,8 @@ def choose_reel(wanted: str, path: str, longest: int) -> str:
         something else to an editor.
     """
     if not wanted:
-        made = re.sub(r"[^A-Z0-9]", "", file_name(path).rsplit(".", 1)[0].upper()) or "FILM"
+        stem = unicodedata.normalize("NFKD", file_name(path).rsplit(".", 1)[0]).upper()
+        made = re.sub(r"[^A-Z0-9]", "", stem) or "FILM"
         return f"{made[: longest - 1]}1" if made in RESERVED_REELS else made[:longest]
     if len(wanted) > longest:
         raise UserError(
