@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bunny import config as configuration
 from bunny import pipeline, workspace
 from bunny.error import StageError, UserError
-from bunny.stage import contract
+from bunny.stage import contract, stamp
 
 if TYPE_CHECKING:
     from bunny.config import Config
@@ -78,7 +78,7 @@ def run(
     paths = {s: folder / f"{NOTEBOOK[s]}.ipynb" for s in stages if s in NOTEBOOK}
     for path in paths.values():
         check_parameters(path, given)
-    before = {stage: contract.read_record(space.root, stage) for stage in stages}
+    before = {stage: stamp.read_record(space.root, stage) for stage in stages}
     return [
         _run_one(paths[stage], stage, space, config, given, is_forced=bool(parameters))
         if stage in paths
@@ -237,7 +237,7 @@ def _run_one(
     *,
     is_forced: bool,
 ) -> contract.StageResult:
-    before = contract.read_record(space.root, stage)
+    before = stamp.read_record(space.root, stage)
     folder = space.log / "notebook" / space.film_id
     is_done = pipeline.make(stage, space, config).can_resume()
     if (
@@ -249,7 +249,7 @@ def _run_one(
     copy = _copy_path(folder, stage)
     logger.info("notebook %s -> %s", path.stem, copy)
     execute(path, copy, parameters)
-    return _result(contract.read_record(space.root, stage), before)
+    return _result(stamp.read_record(space.root, stage), before)
 
 
 def _run_told(
@@ -258,7 +258,7 @@ def _run_told(
     """A stage without a notebook; what an earlier notebook of this run did of it counts."""
     result = pipeline.run_stage(stage, space, config)
     is_skipped = result.status == "skipped"
-    return _result(contract.read_record(space.root, stage), before) if is_skipped else result
+    return _result(stamp.read_record(space.root, stage), before) if is_skipped else result
 
 
 def _has_copy(space: Workspace, folder: Path, stage: str) -> bool:

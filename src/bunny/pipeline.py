@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bunny import workspace
@@ -124,7 +124,7 @@ def to_json(space: Workspace, results: Iterable[contract.StageResult], seconds: 
         "film_id": space.film_id,
         "workspace": str(space.root),
         "seconds": round(seconds, 3),
-        "stages": {r.name: contract.result_to_json(r) for r in results},
+        "stages": {r.name: asdict(r) for r in results},
     }
     return json.dumps(report)
 
@@ -175,7 +175,7 @@ def _state(stage: contract.BaseStage, stale: dict[str, str]) -> StageState:
     elif upstream:
         state, why = "stale", f"{', '.join(upstream)} will run again"
     elif not stage.can_resume():
-        state, why = "stale", contract.explain(record.get("parts", {}), stage.parts())
+        state, why = "stale", stage.why_stale()
     tables = record.get("tables", {})
     return StageState(
         name=stage.name,

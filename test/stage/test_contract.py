@@ -1,15 +1,18 @@
 """The stage contract, by a small stage that really reads and writes tables."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bunny.config import Config
 from bunny.error import StageError
-from bunny.stage import contract
+from bunny.stage import contract, stamp
 from bunny.table import store
 
 NUM_ITEMS = 7
@@ -67,7 +70,7 @@ def test_a_changed_setting_is_stale_explained_and_finds_its_shards(tmp_path):
     _stage(tmp_path).execute()
     stage = _stage(tmp_path, blur_threshold=0.5)
     assert not stage.can_resume()
-    why = contract.explain(stage.record()["parts"], stage.parts())
+    why = stamp.explain(stage.record()["parts"], stage.parts())
     assert why == "filtering.blur_threshold 0.2 -> 0.5"
     assert stage.execute().status == "done"
     assert stage.seen == []
@@ -137,9 +140,19 @@ def test_reading_an_undeclared_table_is_refused(tmp_path):
         _stage(tmp_path).read("film")
 
 
-def test_explain_names_tables_outside_inputs_and_version():
-    old = {"version": 1, "settings": {}, "outside": {"film": "a"}, "tables": {"frame": "x"}}
-    new = {"version": 2, "settings": {}, "outside": {"film": "b"}, "tables": {"frame": "y"}}
-    words = "film changed, table frame changed, the stage's code changed"
-    assert contract.explain(old, new) == words
-    assert contract.explain({}, new) == "never finished"
+def test_a_copy_without_times_is_done_and_a_changed_table_is_named(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    _stage(one).execute()
+    shutil.copytree(one, two, copy_function=shutil.copy)
+    path = two / "table" / "embedding.parquet"
+    os.utime(path, ns=(0, 0))
+    assert _stage(two).can_resume()
+    assert _stage(two).execute().status == "skipped"
+    table = store.read(path.parent, "embedding")
+    store.write(path.parent, "embedding", table.with_columns(model=pl.lit("other")))
+    assert not _stage(two).can_resume()
+    assert _stage(two).why_stale() == "its table embedding was changed by something else"
+    path.unlink()
+    assert _stage(two).why_stale() == "its table embedding is missing"
+    assert _stage(two).execute().status == "done"
+    assert path.read_bytes() == (one / "table" / "embedding.parquet").read_bytes()

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from bunny.config import Config
-from bunny.stage import contract
+from bunny.stage import stamp
 from bunny.stage.dataset import Dataset
 from bunny.table import store
 from bunny.training import addition
@@ -53,7 +53,7 @@ def test_added_is_in_nothing_else_changes_undone_is_undone(shot_2_small, tiny_ba
     addition.add(shot_2_small, SHOT_2)
     stage = make(shot_2_small, tiny_base_folder)
     assert not stage.can_resume()
-    why = contract.explain(stage.record()["parts"], stage.parts())
+    why = stamp.explain(stage.record()["parts"], stage.parts())
     assert why == "added by hand None -> ['bunny: frames 4-5']"
     after = run(shot_2_small, tiny_base_folder)
     new = after["pictures"].keys() - before["pictures"].keys()

@@ -12,7 +12,7 @@ import pytest
 from bunny import workspace
 from bunny.config import Config
 from bunny.error import StageError, UserError
-from bunny.stage import contract
+from bunny.stage import stamp
 from bunny.stage.extract import Extract
 from bunny.table import store
 from bunny.video.write import FrameWriter
@@ -113,7 +113,7 @@ def test_once_done_there_is_nothing_to_do_until_a_setting_changes(tmp_path, film
     assert _stage(tmp_path, film).execute().status == "skipped"
     stage = _stage(tmp_path, film, extraction={"quality": 40})
     assert not stage.can_resume()
-    why = contract.explain(stage.record()["parts"], stage.parts())
+    why = stamp.explain(stage.record()["parts"], stage.parts())
     assert why == "extraction.quality 95 -> 40"
     size = (stage.output_dir / "frame" / "00000010.jpg").stat().st_size
     assert stage.execute().status == "done"

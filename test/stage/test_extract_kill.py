@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from fractions import Fraction
 
 import av
@@ -17,22 +18,34 @@ from bunny.config import Config
 from bunny.stage.extract import Extract
 
 NUM_KILLS = 20
-NUM_SHOTS = 36
+NUM_SHOTS = 24
+SIZE = (160, 90)  # pixels
 TABLES = ("film", "shot", "frame", "measure")
 SECTIONS = {
     "pipeline": {"shard_size": 6},
     "extraction": {"extra_interval_seconds": 0.5, "shot_detector": "fast"},
 }
-CHILD = """
-import json, sys
+# Imports once, then forks a run for each line, which says after how many seconds to kill it; tells
+# how it ended.
+RUNS = """
+import json, os, signal, sys, time
 from pathlib import Path
 from bunny.config import Config
 from bunny.stage.extract import Extract
-from bunny.quality.measure import measure_frame
 folder, sections = Path(sys.argv[1]), json.loads(sys.argv[2])
 stage = Extract(Config.model_validate(sections), folder, folder)
-print("ready", flush=True)
-stage.execute()
+for seconds in sys.stdin:
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            stage.execute()
+            code = 0
+        finally:
+            os._exit(code)
+    time.sleep(float(seconds))
+    os.kill(pid, signal.SIGKILL)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
 
 
@@ -44,14 +57,14 @@ def film(tmp_path_factory):
     with av.open(str(path), "w") as out:
         options = {"g": "24", "bf": "2", "preset": "ultrafast"}
         stream = out.add_stream("libx264", rate=24, options=options)
-        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
         index = 0
         for _ in range(NUM_SHOTS):
             coarse = chance.integers(0, 255, (9, 24, 3), np.uint8)
-            wide = cv2.resize(coarse, (480, 180), interpolation=cv2.INTER_CUBIC)
+            wide = cv2.resize(coarse, (SIZE[0] + 160, SIZE[1]), interpolation=cv2.INTER_CUBIC)
             speed = int(chance.integers(0, 3))
             for step in range(int(chance.integers(20, 46))):
-                picture = np.ascontiguousarray(wide[:, step * speed : step * speed + 320])
+                picture = np.ascontiguousarray(wide[:, step * speed : step * speed + SIZE[0]])
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
                 frame.pts, frame.time_base = index, Fraction(1, 24)
                 out.mux(stream.encode(frame))
@@ -67,15 +80,19 @@ def _files(folder):
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in paths}
 
 
-def _start(folder):
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(folder), json.dumps(SECTIONS)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert child.stdout.readline() == "ready\n"
-    return child
+@contextmanager
+def _killer(folder):
+    """A function that runs the stage, kills it after so many seconds, and gives the exit code."""
+    command = [sys.executable, "-c", RUNS, str(folder), json.dumps(SECTIONS)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, text=True, bufsize=1, **pipes) as runs:
+
+        def kill_after(seconds):
+            runs.stdin.write(f"{seconds}\n")
+            return int(runs.stdout.readline())
+
+        yield kill_after
+        runs.stdin.close()
 
 
 def _states(folder):
@@ -89,20 +106,15 @@ def test_killed_at_twenty_random_moments_equals_uninterrupted(tmp_path, film):
     wanted = _files(whole)
     broken = workspace.create(tmp_path / "broken", "data", film, None).root
     chance, num_inside = random.Random(0), 0
-    for _ in range(NUM_KILLS):
-        child = _start(broken)
-        try:
-            child.wait(timeout=chance.uniform(0.01, 0.5 * seconds))
-        except subprocess.TimeoutExpired:
-            child.send_signal(signal.SIGKILL)
-            child.wait()
-            num_inside += 1
-        child.stdout.close()
-        if child.returncode == 0:  # it got to its end: begin anew
-            assert _files(broken) == wanted
-            (broken / "table" / "shot.parquet").unlink()
-            for path in sorted((broken / "stage").rglob("*"), reverse=True):
-                path.unlink() if path.is_file() else path.rmdir()
+    with _killer(broken) as kill_after:
+        for _ in range(NUM_KILLS):
+            code = kill_after(chance.uniform(0.01, 0.5 * seconds))
+            num_inside += code == -signal.SIGKILL
+            if code == 0:  # it got to its end: begin anew
+                assert _files(broken) == wanted
+                (broken / "table" / "shot.parquet").unlink()
+                for path in sorted((broken / "stage").rglob("*"), reverse=True):
+                    path.unlink() if path.is_file() else path.rmdir()
     assert num_inside >= NUM_KILLS // 2
     stage = Extract(Config.model_validate(SECTIONS), broken, broken)
     stage.execute()

@@ -12,7 +12,7 @@ from bunny import pipeline, workspace
 from bunny.config import Config
 from bunny.job_review import open_state
 from bunny.review import log, make
-from bunny.stage import contract, review_asset
+from bunny.stage import review_asset, stamp
 from bunny.stage.caption import Caption
 from bunny.stage.dataset import Dataset
 from bunny.stage.review import Review
@@ -161,7 +161,7 @@ def test_a_correction_makes_review_stale_and_what_reads_it(space):
     assert Caption(Config(), space.root, space.root).can_resume()  # a comment changes no label
     _say(space, make.assign, ["film-f00000"], "pip")
     stale = Review(Config(), space.root, space.root)
-    assert contract.explain(stale.record()["parts"], stale.parts()) == "feedback changed"
+    assert stamp.explain(stale.record()["parts"], stale.parts()) == "feedback changed"
     states = {s.name: s for s in pipeline.status(space, Config())}
     assert "review" in states["caption"].why
     _run(Review, space)

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion  # noqa: F401
@@ -52,6 +53,8 @@ def fork(work) -> int:
         code = 0
     except KeyboardInterrupt:
         code = 130
+    except Exception:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         os._exit(code)
@@ -89,6 +92,7 @@ def kill(base_folder: str, folder: Path) -> dict:
         goal, pause = newest(run) + 1, rng.random() * 0.05
         pid = fork(lambda: train(base_folder, run, short))
         while not os.waitpid(pid, os.WNOHANG)[0]:
+            time.sleep(0.0005)  # the run needs the processor more
             is_saving = any(run.glob(".checkpoint-*.tmp"))
             if is_saving if aims_at_save else newest(run) >= goal:
                 time.sleep(0 if aims_at_save else pause)
@@ -177,10 +181,19 @@ def crowd(base_folder: str, folder: Path) -> dict:
     }
 
 
+def tell(mode, base_folder: str, root: Path) -> None:
+    """Do one of the above in a folder of its own and write down what it found."""
+    (root / mode.__name__).mkdir()
+    found = mode(base_folder, root / mode.__name__)
+    (root / f"{mode.__name__}.json").write_text(json.dumps(found))
+
+
 if __name__ == "__main__":
-    own_base, root = sys.argv[1], Path(sys.argv[2])
-    told = {}
-    for mode in (kill, interrupt, crowd):
-        (root / mode.__name__).mkdir()
-        told[mode.__name__] = mode(own_base, root / mode.__name__)
+    own_base, place = sys.argv[1], Path(sys.argv[2])
+    modes = (kill, interrupt, crowd)
+    side_by_side = [fork(lambda m=mode: tell(m, own_base, place)) for mode in modes]
+    assert [wait(pid) for pid in side_by_side] == [0, 0, 0]
+    told = {
+        mode.__name__: json.loads((place / f"{mode.__name__}.json").read_text()) for mode in modes
+    }
     sys.stdout.write(json.dumps(told))

@@ -171,7 +171,7 @@ def test_characters_apart_and_no_candidates():
 def test_every_reason_of_the_filter_that_drops_has_a_setting():
     from bunny.table import schema
 
-    reasons = set(schema.Quality.columns()["reason"].categories)
+    reasons = set(schema.TABLE["quality"].columns()["reason"].categories)
     assert reasons - set(gap.FILTER_SETTING) == {"kept", "unreadable"}
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from bunny.character import calibrate, embed, pair
+from bunny.character import calibrate, pair
+from bunny.unit import to_unit
 
 MIN_TRACKS, MIN_SHOTS, MIN_DIFFERENT = 30, 10, 20  # that learning needs
 MIN_JUDGED = 5  # pairs of each kind that a separation needs
@@ -29,7 +30,7 @@ class Adaptation:
 
     def apply(self, embedding: np.ndarray) -> np.ndarray:
         """Map unit vectors (n, d) to unit vectors (n, d + 1); their cosines are comparable."""
-        mapped = embed.to_unit(np.asarray(embedding, np.float32) @ self.matrix)
+        mapped = to_unit(np.asarray(embedding, np.float32) @ self.matrix)
         constant = np.full((*mapped.shape[:-1], 1), np.sqrt(self.lift), np.float32)
         return np.concatenate([mapped * np.float32(np.sqrt(1 - self.lift)), constant], axis=-1)
 
@@ -139,7 +140,7 @@ def fit(
     values, axes = np.linalg.eigh((1 - shrink) * scatter + shrink * level * np.eye(dimension))
     matrix = (axes / np.sqrt(np.maximum(values, 1e-9))) @ axes.T
     plain = vector[np.argsort(order, kind="stable")]  # in the order that `judged` counts in
-    was, now = (_level(_cosines(v, judged[1])) for v in (plain, embed.to_unit(plain @ matrix)))
+    was, now = (_level(_cosines(v, judged[1])) for v in (plain, to_unit(plain @ matrix)))
     lift = (was - now) / (1 - now)
     if not 0 <= lift < 1:
         return None

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from bunny.character import calibrate, embed, pair, track
+from bunny.unit import to_unit
 
 NOISE = -1
 CLEAR = 0.5  # clarity from which a face seen once is still a person
@@ -228,7 +229,7 @@ def _order(raw, embedding, num_faces, is_person, recogniser) -> tuple[np.ndarray
     group = np.full(len(raw), NOISE, dtype=np.int64)
     similarity = np.zeros(len(raw), dtype=np.float32)
     for number, own in enumerate(members):
-        centroid = embed.to_unit(embedding[own].sum(axis=0))
+        centroid = to_unit(embedding[own].sum(axis=0))
         group[own] = number
         similarity[own] = embed.to_similarity(embedding[own] @ centroid, recogniser)
     return group, similarity

@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.character import embed, picture
+from bunny.character import picture
 from bunny.character.picture import Grid, PictureNet
+from bunny.unit import to_unit
 
 # Heights the frame is scaled to, and window sizes (rows, columns) in cells of 32 px on each.
 SCALES: dict[int, list[tuple[int, int]]] = {
@@ -137,8 +138,8 @@ def compare(
     np.ndarray, shape (n, k), float32
         Centred cosine in [-1, 1] to the nearest view of each character, in order of their names.
     """
-    window = embed.to_unit(feature - mean)
-    views = [embed.to_unit(reference[name] - mean) for name in sorted(reference)]
+    window = to_unit(feature - mean)
+    views = [to_unit(reference[name] - mean) for name in sorted(reference)]
     return np.clip(np.stack([(window @ v.T).max(axis=1) for v in views], axis=1), -1, 1)
 
 

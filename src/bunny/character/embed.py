@@ -13,6 +13,7 @@ import numpy as np
 
 from bunny.character import detect, model
 from bunny.character.detect import Face
+from bunny.unit import to_unit
 
 NATIVE = {"yunet": "sface", "mtcnn": "sface", "hog": "dlib", "cnn": "dlib"}  # `recogniser: auto`
 SFACE_SAME = 0.363  # cosine of one person and threshold of the authors (OpenCV Zoo)
@@ -51,13 +52,6 @@ def load_recogniser(name: str) -> Recogniser:
     if name not in RECOGNISER:
         raise ValueError(f"expected one of {', '.join(RECOGNISER)}, got {name!r}")
     return RECOGNISER[name]()
-
-
-def to_unit(vector: np.ndarray) -> np.ndarray:
-    """Scale the last axis to length 1, float32; vectors of length 0 stay 0."""
-    vector = np.asarray(vector, dtype=np.float32)
-    length = np.linalg.norm(vector, axis=-1, keepdims=True)
-    return np.divide(vector, length, out=np.zeros_like(vector), where=length > 0)
 
 
 def to_similarity(cosine: np.ndarray, recogniser: str) -> np.ndarray:

@@ -14,8 +14,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bunny.character import drawn, embed
+from bunny.character import drawn
 from bunny.error import UserError
+from bunny.unit import to_unit
 
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 HUB_LICENCE = {"google/owlv2-": "apache-2.0", "facebook/dinov2-": "apache-2.0"}  # by their cards
@@ -136,7 +137,7 @@ class GuidedNet:
         ]
         with torch.inference_mode():
             found = self._embedder(pixel_values=torch.from_numpy(np.vstack(cuts)))
-        return list(embed.to_unit(found.last_hidden_state[:, 0].numpy()))
+        return list(to_unit(found.last_hidden_state[:, 0].numpy()))
 
 
 def licence_of(source: str) -> str:

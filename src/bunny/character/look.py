@@ -14,8 +14,9 @@ are no worse (0.967) and layout alone reaches 0.90.
 import numpy as np
 import polars as pl
 
-from bunny.character import embed, picture
+from bunny.character import picture
 from bunny.character.picture import PictureNet
+from bunny.unit import to_unit
 
 SIDE_PX = 128  # shorter side a figure is scaled to,
 LONGEST_PX = 512  # unless the longer one would pass this
@@ -74,7 +75,7 @@ def describe_figure(net: PictureNet, image: np.ndarray, box: np.ndarray) -> np.n
     factor = min(SIDE_PX / min(crop.shape[:2]), LONGEST_PX / max(crop.shape[:2]))
     height_px = max(1, round(crop.shape[0] * factor / picture.CELL_PX)) * picture.CELL_PX
     views = [net.map_features(view, height_px) for view in (crop, crop[:, ::-1])]
-    return embed.to_unit(np.mean([view.mean(axis=(0, 1)) for view in views], axis=0))
+    return to_unit(np.mean([view.mean(axis=(0, 1)) for view in views], axis=0))
 
 
 def centre(vector: np.ndarray, mean: np.ndarray) -> np.ndarray:
@@ -92,7 +93,7 @@ def centre(vector: np.ndarray, mean: np.ndarray) -> np.ndarray:
     np.ndarray, shape (n, d), float32
         Unit length.
     """
-    return embed.to_unit(np.asarray(vector, np.float32) - mean).astype(np.float32)
+    return to_unit(np.asarray(vector, np.float32) - mean).astype(np.float32)
 
 
 def _cut(image: np.ndarray, box: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bunny.character import embed
+from bunny.unit import to_unit
 
 # Logistic of the chance that the best candidate is right; see `confidence`.
 FACE_WEIGHT = (12.0, 0.40, 4.0, 0.10)  # slope, centre of similarity; slope, centre of margin
@@ -61,7 +62,7 @@ def compare(
     columns = []
     for name in names:
         views = np.asarray(reference[name], dtype=np.float32)
-        mean = embed.to_unit(views.mean(axis=0))
+        mean = to_unit(views.mean(axis=0))
         columns.append(((embedding @ views.T).max(axis=1) + embedding @ mean) / 2)
     cosine = np.stack(columns, axis=1) if names else np.empty((len(embedding), 0), np.float32)
     return names, embed.to_similarity(cosine, recogniser)

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bunny.character import drawn, embed, picture, track
+from bunny.character import drawn, picture, track
 from bunny.character.picture import Grid, PictureNet
+from bunny.unit import to_unit
 
 NUM_LOOKS = 3  # places of a frame at most; each costs a tenth of the windows' time
 SURE_SIMILARITY, SURE_MARGIN = 0.5, 0.10  # a character found so surely is not looked for again
@@ -45,7 +46,7 @@ def search(
         return []
     grid = drawn.describe(net, image)
     similarity = drawn.compare(grid.feature, mean, reference)
-    likeness = embed.to_unit(grid.feature - mean) @ shared_direction(mean, reference)
+    likeness = to_unit(grid.feature - mean) @ shared_direction(mean, reference)
     boxes, similarities = [grid.box], [similarity]
     for place in propose(grid, similarity, likeness):
         closer = look_closer(net, image, place)
@@ -67,8 +68,8 @@ def shared_direction(mean: np.ndarray, reference: Mapping[str, np.ndarray]) -> n
     np.ndarray, shape (1280,), float32
         Unit length; each character counts alike, however many pictures it has.
     """
-    middle = [embed.to_unit(views - mean).mean(axis=0) for views in reference.values()]
-    return embed.to_unit(np.mean(middle, axis=0))
+    middle = [to_unit(views - mean).mean(axis=0) for views in reference.values()]
+    return to_unit(np.mean(middle, axis=0))
 
 
 def propose(grid: Grid, similarity: np.ndarray, likeness: np.ndarray) -> list[np.ndarray]:

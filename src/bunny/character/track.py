@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from bunny.character import embed
+from bunny.unit import to_unit
 
 BEST_VIEWS = 5  # that make a track's embedding
 GOOD_SIZE_PX = 112.0  # recognisers see faces at this size; larger is not better
@@ -72,6 +72,8 @@ def link_faces(
     method"). A track is represented by the mean of its embeddings, by its latest one, by its
     latest box, and by that box carried on at constant velocity.
     """
+    from scipy.optimize import linear_sum_assignment  # slow to import, and status needs none
+
     setting = setting or TrackSetting()
     frame_index, box = np.asarray(frame_index, dtype=np.int64), np.asarray(box, dtype=np.float64)
     embedding = np.asarray(embedding, dtype=np.float32)
@@ -152,11 +154,11 @@ def mean_of_best(embedding: np.ndarray, quality: np.ndarray) -> np.ndarray:
     best = np.argsort(-np.asarray(quality), kind="stable")[:BEST_VIEWS]
     views = np.asarray(embedding)[best]
     weight = np.maximum(np.asarray(quality)[best], 1e-3)
-    mean = embed.to_unit((views * weight[:, None]).sum(axis=0))
+    mean = to_unit((views * weight[:, None]).sum(axis=0))
     if len(best) < 3:
         return mean
     weight = weight * np.maximum(views @ mean, 1e-3) ** 2
-    return embed.to_unit((views * weight[:, None]).sum(axis=0))
+    return to_unit((views * weight[:, None]).sum(axis=0))
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:
@@ -177,7 +179,7 @@ def overlaps(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def _looks(face: np.ndarray, total: np.ndarray, latest: np.ndarray, recogniser: str) -> np.ndarray:
     """Similarity of faces to tracks (n, k): to their mean or their latest view."""
-    mean = embed.to_unit(total)
+    mean = to_unit(total)
     return embed.to_similarity(np.maximum(face @ mean.T, face @ latest.T), recogniser)
 
 

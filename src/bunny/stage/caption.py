@@ -13,7 +13,7 @@ import numpy as np
 
 from bunny.caption import audit, colour, fact, tag
 from bunny.caption.fact import Facts
-from bunny.stage import contract
+from bunny.stage import contract, stamp
 from bunny.stage.shard import Shards
 from bunny.table import store
 
@@ -48,7 +48,7 @@ class Caption(contract.BaseStage):
         """As of every stage, and the words that people gave shots."""
         parts = super().parts()
         if self._edits:
-            parts["tables"]["caption_edit"] = contract.table_hash(self.input_dir, "caption_edit")
+            parts["tables"]["caption_edit"] = stamp.table_hash(self.input_dir, "caption_edit")
         return parts
 
     @cached_property

@@ -7,53 +7,27 @@ kill, under a key that holds only what the costly part depends on, so a moved th
 measured shards and only decides again.
 """
 
-import hashlib
 import json
 import logging
 import os
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import polars as pl
 
-from bunny import workspace
 from bunny.config import Config
 from bunny.error import BunnyError, StageError
+from bunny.stage import machine, stamp
+from bunny.stage.result import StageResult, Work
 from bunny.stage.shard import Shards
 from bunny.table import corrected, store
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageResult:
-    """How a stage ended."""
-
-    name: str
-    status: str  # done, skipped (nothing to do), failed
-    seconds: float
-    rows: int  # of the stage's first table
-    failed: int  # items that became rows with an error
-    peak_memory_mb: float
-    tables: dict[str, int]  # rows of each table
-    note: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """What `run` of a stage gives back: its tables, how many items it had and how many failed."""
-
-    tables: dict[str, pl.DataFrame]
-    num_items: int
-    num_failed: int = 0
-    note: str = ""  # one sentence for the user, e.g. why there is nothing to train on
 
 
 class Stage(Protocol):
@@ -120,12 +94,12 @@ class BaseStage:
             "version": self.version,
             "settings": self.settings(),
             "outside": outside,
-            "tables": {t: table_hash(self.input_dir, self._stored(t)) for t in self.reads},
+            "tables": {t: stamp.table_hash(self.input_dir, self._stored(t)) for t in self.reads},
         }
 
     def fingerprint(self) -> str:
         """SHA-256 over `parts`."""
-        return _digest(self.parts())
+        return stamp.digest(self.parts())
 
     def can_resume(self) -> bool:
         """Whether its tables are there, whole, and of this fingerprint."""
@@ -133,13 +107,24 @@ class BaseStage:
         return (
             record.get("status") == "done"
             and record.get("fingerprint") == self.fingerprint()
-            and all(_is_unchanged(self.output_dir, t, record["tables"].get(t)) for t in self.writes)
+            and all(
+                stamp.is_unchanged(self.output_dir, t, record["tables"].get(t)) for t in self.writes
+            )
             and self.has_files()
         )
 
     def record(self) -> dict[str, Any]:
         """The stage.json of the last run; empty when there was none."""
-        return read_record(self.output_dir, self.name)
+        return stamp.read_record(self.output_dir, self.name)
+
+    def why_stale(self) -> str:
+        """Say in a few words why there is something to do; of no use where there is nothing."""
+        record = self.record()
+        return (
+            stamp.explain(record.get("parts", {}), self.parts())
+            or stamp.explain_tables(self.output_dir, record.get("tables", {}))
+            or "its files are missing"
+        )
 
     def get_progress(self) -> float:
         """Share of the work that is done, in [0, 1]."""
@@ -209,7 +194,7 @@ class BaseStage:
             All that the work's result depends on besides the stage's version: settings, hashes of
             tables and outside inputs. Another value finds none of the shards made under this one.
         """
-        key = _digest({"version": self.version, **depends})[:16]
+        key = stamp.digest({"version": self.version, **depends})[:16]
         shards = Shards(self.folder / "shard" / kind, key, self._note_progress)
         if self.config.pipeline.force_rerun:
             shards.clear()
@@ -221,33 +206,13 @@ class BaseStage:
         """Threads for work on pictures; the results do not depend on it."""
         return (os.cpu_count() or 1) if self.config.pipeline.parallel_processing else 1
 
-    @contextmanager
-    def pool(self) -> Iterator[Executor]:
-        """Threads for work on pictures, while OpenCV starts none of its own beside them."""
-        import cv2
+    def pool(self) -> AbstractContextManager[Executor]:
+        """Threads for work on pictures."""
+        return machine.thread_pool(self.num_workers)
 
-        before = cv2.getNumThreads()
-        cv2.setNumThreads(1)
-        try:
-            with ThreadPoolExecutor(self.num_workers) as pool:
-                yield pool
-        finally:
-            cv2.setNumThreads(before)
-
-    @contextmanager
-    def bar(self, total: int, done: int = 0) -> Iterator[Any]:
-        """Show the one progress bar of a stage; of several processes the first shows it."""
-        from tqdm.auto import tqdm
-
-        with tqdm(
-            total=total,
-            initial=done,
-            desc=f"{self.name:9}",
-            unit=self.unit,
-            file=sys.stderr,
-            disable=int(os.environ.get("RANK", "0")) > 0,
-        ) as bar:
-            yield bar
+    def bar(self, total: int | None, done: int = 0) -> AbstractContextManager[Any]:
+        """Show the one progress bar of a stage."""
+        return machine.progress_bar(self.name, self.unit, total, done)
 
     def _finish(self, record: dict, work: Work, started: float) -> StageResult:
         share = work.num_failed / work.num_items if work.num_items else 0.0
@@ -257,11 +222,14 @@ class BaseStage:
             "fingerprint": self.fingerprint(),
             "parts": self.parts(),
             "seconds": round(time.monotonic() - started, 3),
-            "peak_memory_mb": round(peak_memory_mb(), 1),
+            "peak_memory_mb": round(machine.peak_memory_mb(), 1),
             "num_items": work.num_items,
             "failed": work.num_failed,
             "note": work.note,
-            "tables": {t: _table_record(self.output_dir, t, work.tables[t]) for t in self.writes},
+            "tables": {
+                t: stamp.table_record(self.output_dir, t, work.tables[t].height)
+                for t in self.writes
+            },
         }
         self._write_record(record)
         logger.debug(
@@ -304,92 +272,7 @@ class BaseStage:
         )
 
 
-def read_record(film_dir: Path, stage: str) -> dict[str, Any]:
-    """The stage.json of a stage of a film; empty when there is none or it is damaged."""
-    try:
-        return json.loads((film_dir / "stage" / stage / "stage.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-
-
-def table_hash(film_dir: Path, table: str) -> str:
-    """SHA-256 of a table's file, taken from the writer's record when the file is unchanged."""
-    path = film_dir / "table" / f"{table}.parquet"
-    if not path.exists():
-        return ""
-    for record_path in (film_dir / "stage").glob("*/stage.json"):
-        known = read_record(film_dir, record_path.parent.name).get("tables", {}).get(table)
-        if _is_unchanged(film_dir, table, known):
-            return known["sha256"]
-    return workspace.hash_file(path)
-
-
-def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """Say in a few words which parts of a fingerprint changed.
-
-    Examples
-    --------
-    >>> explain({"settings": {"filtering.blur_threshold": 0.2}},
-    ...         {"settings": {"filtering.blur_threshold": 0.4}})
-    'filtering.blur_threshold 0.2 -> 0.4'
-    """
-    if not old:
-        return "never finished"
-    words = []
-    before, after = old.get("settings", {}), new.get("settings", {})
-    for key in sorted(before.keys() | after.keys()):
-        if before.get(key) != after.get(key):
-            words.append(f"{key} {before.get(key)} -> {after.get(key)}")
-    for kind, word in (("outside", "{} changed"), ("tables", "table {} changed")):
-        one, two = old.get(kind, {}), new.get(kind, {})
-        names = sorted(one.keys() | two.keys())
-        words += [word.format(name) for name in names if one.get(name) != two.get(name)]
-    if old.get("version") != new.get("version"):
-        words.append("the stage's code changed")
-    return ", ".join(words) or "its files are missing"
-
-
 def settings_of(config: Config, section: str, *keys: str) -> dict[str, Any]:
     """`section.key` and value, as JSON values, of the keys named, or of all when none is."""
     values = getattr(config, section).model_dump(mode="json")
     return {f"{section}.{key}": values[key] for key in (keys or values)}
-
-
-def peak_memory_mb() -> float:
-    """Largest resident memory of this process so far, in MiB."""
-    if sys.platform == "win32":
-        import psutil
-
-        return psutil.Process().memory_info().peak_wset / 2**20
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
-
-
-def result_to_json(result: StageResult) -> dict[str, Any]:
-    """The form of `bunny run --json`."""
-    return asdict(result)
-
-
-def _table_record(film_dir: Path, table: str, rows: pl.DataFrame) -> dict[str, Any]:
-    path = film_dir / "table" / f"{table}.parquet"
-    stat = path.stat()
-    return {
-        "rows": rows.height,
-        "sha256": workspace.hash_file(path),
-        "size": stat.st_size,
-        "mtime_ns": stat.st_mtime_ns,
-    }
-
-
-def _is_unchanged(film_dir: Path, table: str, known: Mapping[str, Any] | None) -> bool:
-    path = film_dir / "table" / f"{table}.parquet"
-    if not known or not path.exists():
-        return False
-    stat = path.stat()
-    return (stat.st_size, stat.st_mtime_ns) == (known["size"], known["mtime_ns"])
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

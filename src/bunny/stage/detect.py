@@ -4,26 +4,21 @@ Pixels are read under two keys, one for faces and one for regions; thresholds ar
 they left behind. Only films with a drawn character among the references pay for the second route.
 """
 
-import io
-import logging
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import polars as pl
 
-from bunny.character import detect, drawn, embed, figure, label, picture, proposal, reference
-from bunny.stage import contract, extra
+from bunny import pixel
+from bunny.character import detect, drawn, figure, label, picture, reference
+from bunny.stage import contract, detect_region, detect_row, extra, stamp
+from bunny.stage.detect_model import Models
 from bunny.stage.fill import fill
-from bunny.table import schema, store
+from bunny.table import store
 from bunny.training import addition
-
-logger = logging.getLogger(__name__)
 
 
 class Detect(contract.BaseStage):
@@ -59,7 +54,7 @@ class Detect(contract.BaseStage):
             if has_regions:
                 region = self._regions(frame, known, bar.update)
         broken = raw.filter(pl.col("error").is_not_null())
-        raw = _stack(raw, beside)
+        raw = detect_row.stack_faces(raw, beside)
         seen = pl.concat([frame, more]) if more.height else frame
         face = self._select(raw)
         face, tracks = label.link_tracks(face, seen, self._film_id(frame))
@@ -73,7 +68,7 @@ class Detect(contract.BaseStage):
         calibration = label.calibration_row(setting, learned)
         tables = {
             "label": store.from_rows("label", labels),
-            "face": _stack(face, broken),
+            "face": detect_row.stack_faces(face, broken),
             "track": store.from_rows("track", tracks),
             "region": store.check("region", region),
             "reference": known,
@@ -85,53 +80,21 @@ class Detect(contract.BaseStage):
             tables=tables,
             num_items=frame.height,
             num_failed=broken.height,
-            note=_note(tables["label"], known, broken),
+            note=detect_row.note(tables["label"], known, broken),
         )
 
-    # -- models, each loaded once and only when there is something to do ----------------------
-
     @cached_property
-    def _detector(self) -> detect.Detector:
-        wanted = self.config.detection
-        return detect.load_detector(
-            wanted.face_detection_model, has_small_faces=wanted.has_small_faces
-        )
-
-    @property
-    def _recogniser(self) -> embed.Recogniser:
-        """One a thread: OpenCV's networks are not to be shared."""
-        if not hasattr(self._own, "recogniser"):
-            self._own.recogniser = embed.load_recogniser(self._recogniser_name)
-        return self._own.recogniser
-
-    @cached_property
-    def _own(self) -> threading.local:
-        return threading.local()
-
-    @cached_property
-    def _net(self) -> picture.PictureNet:
-        return picture.PictureNet()
-
-    @property
-    def _recogniser_name(self) -> str:
-        wanted = self.config.detection
-        return embed.choose_recogniser(wanted.recogniser, wanted.face_detection_model)
+    def _models(self) -> Models:
+        return Models(self.config.detection)
 
     # -- measuring ----------------------------------------------------------------------------
-
-    def _models(self) -> dict[str, Any]:
-        return {
-            "detector": self.config.detection.face_detection_model,
-            "recogniser": self._recogniser_name,
-            "has_small_faces": self.config.detection.has_small_faces,
-        }
 
     def _references(self) -> pl.DataFrame:
         """Table `reference`; measured again only when a picture, a model or the floor changes."""
         if self.source["references"] is None:
             return store.from_rows("reference", [])
         depends = {
-            **self._models(),
+            **self._models.names(),
             "references": self.source["reference_hash"],
             "min_face_score": self.config.detection.min_face_score,
         }
@@ -139,40 +102,29 @@ class Detect(contract.BaseStage):
         if not shards.is_done(0):
             sources = reference.list_sources(Path(self.source["references"]))
             score = self.config.detection.min_face_score
-            found = reference.measure(sources, self._detector, self._recogniser, min_score=score)
-            rows = [self._reference_row(item) for item in found]
+            found = reference.measure(
+                sources, self._models.detector, self._models.recogniser, min_score=score
+            )
+            is_drawn = self.config.detection.is_drawn_enabled
+            rows = [
+                detect_row.reference_row(item, self._models, is_drawn_enabled=is_drawn)
+                for item in found
+            ]
             shards.put(0, {"reference": store.from_rows("reference", rows)})
         known = shards.collect("reference")
         reference.check_usable(known.select("reference_id", "character", "error").iter_rows())
         return known
 
-    def _reference_row(self, found: reference.Reference) -> dict:
-        is_region = found.error is None and found.num_faces == 0
-        embedding = None
-        if is_region and self.config.detection.is_drawn_enabled:
-            embedding = self._net.embed(reference.read_picture(found.source.path))
-        return {
-            "reference_id": found.source.reference_id,
-            "character": found.source.character,
-            "content_hash": found.content_hash,
-            "route": "region" if is_region else "face",
-            "num_faces": found.num_faces,
-            "recogniser": self._recogniser_name if found.face_embedding is not None else None,
-            "face_embedding": found.face_embedding,
-            "picture_embedding": embedding,
-            "error": found.error,
-        }
-
     def _faces(self, frame: pl.DataFrame, advance: Callable[[int], object]) -> pl.DataFrame:
         """All faces above the detector's floor; an unreadable frame is one row with an error."""
-        depends = {**self._models(), "frame": contract.table_hash(self.input_dir, "frame")}
+        depends = {**self._models.names(), "frame": stamp.table_hash(self.input_dir, "frame")}
         shards = self.shards("face", depends)
         with self.pool() as pool:
             fill(
                 shards,
                 frame,
                 self.config.pipeline.shard_size,
-                lambda row: {"face": self._face_rows(row, self._read(row))},
+                lambda row: {"face": detect_row.face_rows(row, self._read(row), self._models)},
                 pool,
                 tables=["face"],
                 advance=advance,
@@ -199,7 +151,7 @@ class Detect(contract.BaseStage):
             empty = (store.from_rows(name, []) for name in tables)
             return tuple(empty)
         depends = {
-            **self._models(),
+            **self._models.names(),
             **extra.settings(self.config),
             "film": self.source["content_hash"],
             "between": extra.digest(between),
@@ -209,7 +161,7 @@ class Detect(contract.BaseStage):
 
         def look(item: tuple[dict, np.ndarray | None]) -> dict[str, list[dict]]:
             row, image = item
-            faces = [] if image is None else self._face_rows(row, image)
+            faces = [] if image is None else detect_row.face_rows(row, image, self._models)
             return {"extra_frame": [row], "face": faces}
 
         with self.pool() as pool:
@@ -226,41 +178,12 @@ class Detect(contract.BaseStage):
         found = shards.collect("extra_frame").sort("frame_index")
         return found, shards.collect("face")
 
-    def _face_rows(self, frame: Mapping, image: np.ndarray | None) -> list[dict]:
-        common = {
-            "frame_id": frame["frame_id"],
-            "shot_index": frame["shot_index"],
-            "detector": self.config.detection.face_detection_model,
-        }
-        if image is None:
-            error = f"expected a picture in {frame['file']}, could not read it"
-            nowhere = dict.fromkeys(label.BOX, 0.0) | {"score": 0.0, "size_px": 0.0}
-            return [{"face_id": f"{frame['frame_id']}-x", **common, **nowhere, "error": error}]
-        return [
-            {
-                "face_id": f"{frame['frame_id']}-f{i:02d}",
-                **common,
-                **dict(zip(label.BOX, face.box.tolist(), strict=True)),
-                "score": face.score,
-                "landmark": face.landmark.ravel(),
-                "yaw": face.yaw,
-                "pitch": face.pitch,
-                "mouth": face.mouth,
-                "size_px": face.size_px,
-                "sharpness": face.sharpness,
-                "brightness": face.brightness,
-                "recogniser": self._recogniser_name,
-                "embedding": self._recogniser(image, face),
-            }
-            for i, face in enumerate(self._detector(image))
-        ]
-
     def _regions(
         self, frame: pl.DataFrame, known: pl.DataFrame, advance: Callable[[int], object]
     ) -> pl.DataFrame:
         """Best places of every character in every frame."""
         depends = {
-            "frame": contract.table_hash(self.input_dir, "frame"),
+            "frame": stamp.table_hash(self.input_dir, "frame"),
             "references": self.source["reference_hash"],
             "used": known.filter(pl.col("error").is_null())["reference_id"].to_list(),
             "models": [self.config.detection.drawn_detector, self.config.detection.drawn_embedding],
@@ -275,7 +198,7 @@ class Detect(contract.BaseStage):
                 shards,
                 frame,
                 self.config.pipeline.shard_size,
-                lambda row: {"region": self._region_rows(row, name, find)},
+                lambda row: self._look(row, name, find),
                 pool,
                 tables=["region"],
                 advance=advance,
@@ -284,81 +207,28 @@ class Detect(contract.BaseStage):
 
     def _finder(
         self, frame: pl.DataFrame, known: pl.DataFrame, folder: Path, pool: Executor
-    ) -> tuple[str, Callable[[np.ndarray], list[drawn.Candidate]]]:
+    ) -> tuple[str, detect_region.Find]:
         """What looks for the characters in a picture, and its name."""
-        wanted = self.config.detection
-        if wanted.drawn_detector:
-            from bunny.character.guided import GuidedNet
-
-            net = GuidedNet(wanted.drawn_detector, wanted.drawn_embedding)
-            looks = self._looks(known, pool, net.describe_reference)
-            return net.name, partial(net.find_candidates, reference=looks)
-        _ = self._net  # loaded before threads ask for it
-        found = self._looks(known, pool, partial(drawn.describe_reference, self._net))
-        stacked = {name: np.vstack(features) for name, features in found.items()}
-        mean = self._mean_window(frame, folder / "mean.npy", pool)
-        return picture.NAME, lambda image: proposal.search(self._net, image, mean, stacked)
-
-    def _looks(
-        self, known: pl.DataFrame, pool: Executor, describe: Callable[[np.ndarray], Any]
-    ) -> dict[str, list[Any]]:
-        """Every usable reference picture described, by character; people too, as rivals."""
         usable = set(known.filter(pl.col("error").is_null())["reference_id"].to_list())
         listed = reference.list_sources(Path(self.source["references"]))
-        sources = [source for source in listed if source.reference_id in usable]
-        pictures = (reference.read_picture(source.path) for source in sources)
-        looks: dict[str, list[Any]] = {}
-        for source, look in zip(sources, pool.map(describe, pictures), strict=True):
-            looks.setdefault(source.character, []).append(look)
-        return looks
+        return detect_region.make_finder(
+            self.config.detection,
+            self._models,
+            [source for source in listed if source.reference_id in usable],
+            lambda: detect_region.mean_window(
+                frame, folder / "mean.npy", self._read, self._models.net, pool
+            ),
+            pool,
+        )
 
-    def _mean_window(self, frame: pl.DataFrame, path: Path, pool: Executor) -> np.ndarray:
-        """What all windows of the film share; measured once, from frames spread over it."""
-        if path.exists():
-            return np.load(path)
-        spread = np.unique(np.linspace(0, frame.height - 1, drawn.MEAN_FRAMES).round().astype(int))
-        rows = frame[spread.tolist()].iter_rows(named=True)
-        found = [one for one in pool.map(self._window_mean, rows) if one is not None]
-        mean = np.mean(found, axis=0) if found else np.zeros(picture.DIMENSION, np.float32)
-        buffer = io.BytesIO()
-        np.save(buffer, mean)
-        store.write_bytes(path, buffer.getvalue())
-        return mean
-
-    def _window_mean(self, frame: Mapping) -> np.ndarray | None:
-        image = self._read(frame)
-        return None if image is None else drawn.mean_window(self._net, image)
-
-    def _region_rows(
-        self, frame: Mapping, name: str, find: Callable[[np.ndarray], list[drawn.Candidate]]
-    ) -> list[dict]:
-        image = self._read(frame)
-        if image is None:
-            return []
-        height, width = image.shape[:2]
-        scale = np.array([width, height, width, height], dtype=np.float32)
-        return [
-            {
-                "region_id": f"{frame['frame_id']}-r{i:02d}",
-                "frame_id": frame["frame_id"],
-                "shot_index": frame["shot_index"],
-                "candidate": one.character,
-                **dict(zip(label.BOX, (one.box * scale).tolist(), strict=True)),
-                "similarity": one.similarity,
-                "margin": one.margin,
-                "model": name,
-            }
-            for i, one in enumerate(find(image))
-        ]
+    def _look(self, row: Mapping, name: str, find: detect_region.Find) -> dict[str, list[dict]]:
+        image = self._read(row)
+        found = [] if image is None else detect_row.region_rows(row, image.shape, name, find(image))
+        return {"region": found}
 
     def _read(self, frame: Mapping) -> np.ndarray | None:
         """Pixels of a frame as BGR; None when there is no picture in its file."""
-        try:
-            data = np.frombuffer((self.input_dir / frame["file"]).read_bytes(), dtype=np.uint8)
-            return cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-        except (OSError, cv2.error) as error:
-            logger.debug("frame %s: %s", frame["frame_id"], error)
-            return None
+        return pixel.read(self.input_dir / frame["file"])
 
     # -- deciding -----------------------------------------------------------------------------
 
@@ -385,32 +255,3 @@ class Detect(contract.BaseStage):
     @staticmethod
     def _film_id(frame: pl.DataFrame) -> str:
         return frame["film_id"][0] if frame.height else ""
-
-
-def _stack(*parts: pl.DataFrame) -> pl.DataFrame:
-    """Rows of `face` one after the other; where a part has no face its vectors have no length."""
-    vectors = [pl.col(c).cast(pl.List(pl.Float32)) for c in schema.VECTOR["face"]]
-    lists = [part.with_columns(vectors) for part in parts if part.height]
-    return store.check("face", pl.concat(lists, how="diagonal_relaxed")) if lists else parts[0]
-
-
-def _note(labels: pl.DataFrame, known: pl.DataFrame, broken: pl.DataFrame) -> str:
-    """One sentence for the user: who was found, which references were of no use."""
-    words = []
-    counts = (
-        labels.drop_nulls("character")
-        .group_by("character")
-        .agg(pl.col("frame_id").n_unique().alias("n"))
-        .sort("character")
-    )
-    if known.height:
-        found = [f"{name} in {n} frames" for name, n in counts.iter_rows()]
-        words.append("found " + (", ".join(found) or "none of the characters"))
-    else:
-        words.append("no references given, so nobody is named")
-    words += [
-        f"{r['reference_id']}: {r['error']}" for r in known.iter_rows(named=True) if r["error"]
-    ]
-    if broken.height:
-        words.append(f"{broken.height} frames could not be read")
-    return "; ".join(words)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from bunny import pixel
 from bunny.character import detect, embed
 from bunny.config import Config
 from bunny.stage import evaluate_real
@@ -71,7 +72,7 @@ def open_eyes(
     film = [
         p
         for f in evaluate_real.spread(frames, evaluate_real.MAX_BACKGROUND)
-        if (p := evaluate_real.read(root / f)) is not None
+        if (p := pixel.read(root / f)) is not None
     ]
     own = evaluate_real.of_character(root, tables, character) + evaluate_real.of_references(
         references, tables, character

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import polars as pl
 
+from bunny import pixel
 from bunny.config import Config
 from bunny.reference_folder import PREFIX
 from bunny.training.proof import shape
@@ -32,13 +33,6 @@ class Real:
     file: str | None  # in the film's folder; None: given by the user
     picture: np.ndarray
     crop: np.ndarray | None
-
-
-def read(path: Path) -> np.ndarray | None:
-    """A picture as BGR uint8; None where it is missing or unreadable."""
-    if not path.is_file():
-        return None
-    return cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
 
 
 def shrink(picture: np.ndarray, side_px: int) -> np.ndarray:
@@ -87,7 +81,7 @@ def of_references(
     rows = tables["reference"].filter(pl.col("character") == character, pl.col("error").is_null())
     found = []
     for name in rows["reference_id"].sort() if folder is not None else []:
-        picture = read(folder / name)
+        picture = pixel.read(folder / name)
         if picture is None or PREFIX in name or min(picture.shape[:2]) < MIN_CROP_PX:
             continue
         whole = shape.square(picture, (0, 0, picture.shape[1], picture.shape[0]))
@@ -99,7 +93,7 @@ def of_references(
 
 def _of_set(root: Path, row: dict) -> Real | None:
     """A picture of the set with its subject cut out."""
-    picture = read(root / row["file"])
+    picture = pixel.read(root / row["file"])
     if picture is None:
         return None
     crop = None
@@ -139,7 +133,7 @@ def of_others(
     found = []
     for part in rows.partition_by("character", maintain_order=True):
         for row in spread(part.to_dicts(), MAX_REAL):
-            picture = read(root / row["file"])
+            picture = pixel.read(root / row["file"])
             box = [row[c] for c in BOX]
             if picture is None or min(box[2] - box[0], box[3] - box[1]) < MIN_CROP_PX:
                 continue
@@ -161,13 +155,13 @@ def without(root: Path, tables: dict[str, pl.DataFrame], character: str) -> list
     frame = tables["frame"].drop_nulls("file").sort("frame_index")
     away = frame.filter(~pl.col("shot_index").is_in(label["shot_index"].unique().to_list()))
     files = spread(away["file"].to_list(), MAX_BACKGROUND)
-    found = [read(root / f) for f in files]
+    found = [pixel.read(root / f) for f in files]
     squares = [shape.square(p, (0, 0, p.shape[1], p.shape[0])) for p in found if p is not None]
     if len(squares) >= MIN_BACKGROUND:
         return squares
     seen = frame.join(label.select("frame_id", *BOX), on="frame_id", maintain_order="left")
     for row in spread(seen.unique("frame_id", maintain_order=True).to_dicts(), MAX_BACKGROUND):
-        picture = read(root / row["file"])
+        picture = pixel.read(root / row["file"])
         if picture is not None and (rest := _beside(picture, row)) is not None:
             squares.append(rest)
     return squares

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from bunny import pixel
 from bunny.character.picture import PictureNet
-from bunny.stage import evaluate_look, evaluate_real
+from bunny.stage import evaluate_look
 from bunny.stage.evaluate_look import Eyes
 from bunny.training.proof import agreement, copying, identity
 from bunny.training.proof.shape import Seen
@@ -38,7 +39,7 @@ class Sight:
     def see(self, rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
         """Rows with what is seen in each picture, and a vector of each for diversity and drift."""
         paths = [self.root / row["file"] if row["file"] else None for row in rows]
-        read = [None if path is None else evaluate_real.read(path) for path in paths]
+        read = [None if path is None else pixel.read(path) for path in paths]
         kept = [(row, p) for row, p in zip(rows, read, strict=True) if p is not None]
         pictures = [picture for _, picture in kept]
         said = self._agreements(pictures, [row["prompt"] for row, _ in kept])
@@ -97,7 +98,7 @@ class _TrainSet:
         )
         is_train = pl.col("split").cast(pl.String) == "train"
         train, held_out = rows.filter(is_train), rows.filter(~is_train)
-        read = {f: evaluate_real.read(root / f) for f in rows["file"].to_list()}
+        read = {f: pixel.read(root / f) for f in rows["file"].to_list()}
         train = train.filter(pl.col("file").is_in([f for f, p in read.items() if p is not None]))
         self.shape = eyes.shape
         self.image_id = train["image_id"].to_list()

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny import workspace
+from bunny import pixel, workspace
 from bunny.caption import tag
 from bunny.error import StageError, UserError
 from bunny.stage import finetune_row
@@ -177,10 +177,7 @@ class Finetune(BaseStage):
 
     def _mask(self, file: str | None) -> np.ndarray | None:
         """A training picture's mask; None where there is none."""
-        if file is None or not (self.output_dir / file).is_file():
-            return None
-        data = np.frombuffer((self.output_dir / file).read_bytes(), np.uint8)
-        return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+        return None if file is None else pixel.read(self.output_dir / file, cv2.IMREAD_GRAYSCALE)
 
     def _class_examples(
         self, loaded: Base, made: _Set, folder: Path, run_folder: Path, train: list[Any]

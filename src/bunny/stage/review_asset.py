@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from bunny.table import store
+from bunny.unit import to_unit
 
 BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
 CROP = ["crop_x0_px", "crop_y0_px", "crop_x1_px", "crop_y1_px"]
@@ -239,4 +240,4 @@ def _frame_s(film: pl.DataFrame) -> float:
 def _mean(own: pl.DataFrame) -> np.ndarray:
     """Unit mean of a column `vector`."""
     total = np.array(own["vector"].to_list(), np.float64).sum(axis=0)
-    return (total / max(float(np.linalg.norm(total)), 1e-12)).astype(np.float32)
+    return to_unit(total, np.float64).astype(np.float32)

@@ -17,6 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from bunny import pixel
 from bunny.training import mask
 from bunny.training.bucket import Size
 from bunny.training.crop import Crop, box_of
@@ -217,9 +218,7 @@ def _nearest_distance(pictures: Sequence[np.ndarray]) -> float | None:
 
 def _read(film_dir: Path, file: str | None) -> np.ndarray | None:
     """A stored frame, BGR; None when it cannot be read."""
-    if file is None or not (film_dir / file).is_file():
-        return None
-    return cv2.imdecode(np.frombuffer((film_dir / file).read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    return None if file is None else pixel.read(film_dir / file)
 
 
 def _cut(cut: Cut) -> tuple[np.ndarray | None, str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bunny.unit import to_unit
+
 Embed = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
@@ -59,7 +61,7 @@ def similarity(
     if not len(drawn):
         return np.zeros(0, dtype=np.float32)
     mean = embed(background).mean(axis=0) if len(background) else 0.0
-    one, two = _unit(embed(drawn) - mean), _unit(embed(reference) - mean)
+    one, two = (to_unit(embed(p) - mean, np.float64) for p in (drawn, reference))
     return np.clip((one @ two.T).mean(axis=1), -1, 1).astype(np.float32)
 
 
@@ -73,9 +75,3 @@ def compare(values: Sequence[float | None], has_adapter: Sequence[bool]) -> Comp
         for flag in (True, False)
     ]
     return Comparison(adapter=means[0], base=means[1])
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows of length 1; a zero row stays zero."""
-    vectors = np.asarray(vectors, dtype=np.float64)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

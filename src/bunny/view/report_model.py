@@ -23,8 +23,7 @@ def fine_tune(data: Data) -> Section:
     """The runs and their loss."""
     run, step = data.table("training_run"), data.table("training_step")
     if run.is_empty():
-        why = data.record("finetune").get("note") or "Nothing was trained."
-        why = why if data.record("finetune") else "Stage finetune has not run."
+        why = data.why_nothing("finetune", "Nothing was trained.")
         return Section(id="fine-tune", title="The fine-tune", missing=why)
     plots: list[Plot] = []
     if not step.is_empty():
@@ -43,8 +42,7 @@ def drawings(data: Data) -> Section:
     """What the model drew, the base beside the adapter."""
     picture = data.table("picture")
     if picture.is_empty():
-        why = data.record("generate").get("note") or "Nothing was drawn."
-        why = why if data.record("generate") else "Stage generate has not run."
+        why = data.why_nothing("generate", "Nothing was drawn.")
         return Section(id="drawings", title="What the model drew", missing=why)
     prompts = list(tile.drawings(data.root, picture).items())[:MAX_PROMPTS]
     groups: list[Group] = [

@@ -47,6 +47,11 @@ class Data:
         except (OSError, ValueError):
             return {}
 
+    def why_nothing(self, stage: str, otherwise: str) -> str:
+        """Say why a stage left nothing to show: it has not run, its own note, or `otherwise`."""
+        record = self.record(stage)
+        return (record.get("note") or otherwise) if record else f"Stage {stage} has not run."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:

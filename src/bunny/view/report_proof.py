@@ -23,8 +23,7 @@ def proof(data: Data) -> Section:
     """Whether the adapter learned its character, and what that cost."""
     evaluation, picture = data.table("evaluation"), data.table("proof_picture")
     if evaluation.is_empty():
-        why = data.record("evaluate").get("note") or "Nothing was evaluated."
-        why = why if data.record("evaluate") else "Stage evaluate has not run."
+        why = data.why_nothing("evaluate", "Nothing was evaluated.")
         return Section(id="proof", title="Did it learn the character?", missing=why)
     found = findings(data)
     return Section(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 
-from bunny.table import store
+from bunny.view import cache as kept
 from bunny.view import gallery
 from bunny.view.tile import Tile
 
@@ -33,7 +33,7 @@ def load(cache: Path, tiles: Mapping[str, Tile]) -> dict[str, str]:
     dict of id to str
         `data:image/jpeg;base64,…`; a picture that cannot be read gives a grey tile.
     """
-    known = _read(cache)
+    known = kept.read(cache, SCHEMA)
     keys = {name: _key(tile) for name, tile in tiles.items()}
     by_file = _newest_of_missing(known) if any("|gone|" in k for k in keys.values()) else {}
     fresh: dict[str, bytes] = {}
@@ -45,7 +45,7 @@ def load(cache: Path, tiles: Mapping[str, Tile]) -> dict[str, str]:
             jpeg = fresh[key] = _jpeg(tile)
         uris[name] = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
     if fresh:
-        _write(cache, known | fresh)
+        kept.write(cache, SCHEMA, known | fresh)
     return uris
 
 
@@ -73,18 +73,3 @@ def _place(tile: Tile) -> str:
 def _newest_of_missing(known: Mapping[str, bytes]) -> dict[str, bytes]:
     """What was last seen at each place, for files that were removed since."""
     return {"|".join(key.split("|")[:2]): jpeg for key, jpeg in known.items()}
-
-
-def _read(cache: Path) -> dict[str, bytes]:
-    if not cache.exists():
-        return {}
-    try:
-        table = pl.read_parquet(cache, columns=list(SCHEMA), memory_map=False)
-    except (pl.exceptions.PolarsError, OSError):
-        return {}  # a cache: it is made again
-    return dict(table.iter_rows())
-
-
-def _write(cache: Path, thumbnails: Mapping[str, bytes]) -> None:
-    rows: Iterable[tuple[str, bytes]] = sorted(thumbnails.items())
-    store.write_parquet(cache, pl.DataFrame(list(rows), schema=SCHEMA, orient="row"))

@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 import polars as pl
 
+from bunny import pixel
 from bunny.character import model, picture
-from bunny.table import store
 from bunny.training import coverage
+from bunny.view import cache
 from bunny.view.tile import spread
 
 FILE = "variety.parquet"  # in the film's folder; a cache
@@ -106,11 +107,11 @@ def key_of(path: Path, name: str) -> str:
 def _vectors(root: Path, files: list[str], name: str) -> np.ndarray:
     """One row a file, NaN where it cannot be read; from the cache where it is known."""
     keys = [key_of(root / file, name) for file in files]
-    known = _read(root / FILE)
+    known = cache.read(root / FILE, SCHEMA)
     missing = {key: root / file for key, file in zip(keys, files, strict=True) if key not in known}
     if missing:
         known |= _measure(missing, name)
-        _write(root / FILE, {key: known[key] for key in sorted(set(keys))})
+        cache.write(root / FILE, SCHEMA, {key: known[key] for key in set(keys)})
     dimension = max((len(known[key]) for key in keys), default=0)
     rows = [known[key] if len(known[key]) else [np.nan] * dimension for key in keys]
     return np.array(rows, np.float32).reshape(len(keys), dimension)
@@ -130,11 +131,7 @@ def _measure(missing: Mapping[str, Path], name: str) -> dict[str, list[float]]:
 
 
 def _vector(path: Path, embed: Callable[[np.ndarray], np.ndarray]) -> list[float]:
-    try:
-        data = np.fromfile(path, np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except (OSError, cv2.error):
-        image = None
+    image = pixel.read(path)
     return [] if image is None else [float(x) for x in embed(image)]
 
 
@@ -142,18 +139,3 @@ def _thumbnail(image: np.ndarray) -> np.ndarray:
     """BGR values of a picture shrunk to 16x16, in [0, 1]; (768,)."""
     size = (THUMBNAIL_PX, THUMBNAIL_PX)
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32).ravel() / 255
-
-
-def _read(cache: Path) -> dict[str, list[float]]:
-    if not cache.exists():
-        return {}
-    try:
-        table = pl.read_parquet(cache, columns=list(SCHEMA), memory_map=False)
-    except (pl.exceptions.PolarsError, OSError):
-        return {}  # a cache: it is made again
-    return dict(table.iter_rows())
-
-
-def _write(cache: Path, vectors: Mapping[str, list[float]]) -> None:
-    rows = pl.DataFrame({"key": list(vectors), "vector": list(vectors.values())}, schema=SCHEMA)
-    store.write_parquet(cache, rows)

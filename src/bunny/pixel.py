@@ -1,0 +1,33 @@
+"""Pictures from files. It stands beside the domains since nearly all of them read one."""
+
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+logger = logging.getLogger(__name__)
+
+
+def read(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray | None:
+    """Read a picture file.
+
+    Parameters
+    ----------
+    path : Path
+        Names that are not ASCII are read on Windows too, which `cv2.imread` does not do.
+    flags : int, optional
+        OpenCV's, e.g. `cv2.IMREAD_REDUCED_COLOR_4` for a quarter of the size.
+
+    Returns
+    -------
+    np.ndarray, shape (height, width, 3), uint8, or None
+        BGR, turned upright by its EXIF, unless `flags` say otherwise (grey: height x width); None
+        where there is no file or no picture in it.
+    """
+    try:
+        data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+        return cv2.imdecode(data, flags) if data.size else None
+    except (OSError, cv2.error) as error:
+        logger.debug("%s: %s", path, error)
+        return None

@@ -1,0 +1,55 @@
+"""The models of stage detect, each loaded once and only when there is something to do."""
+
+import threading
+from functools import cached_property
+from typing import Any
+
+from bunny.character import detect, embed, picture
+from bunny.config import Detection
+
+
+class Models:
+    """Finds faces, tells them apart and describes pictures, as `detection` says.
+
+    Parameters
+    ----------
+    wanted : Detection
+        Names of the models.
+    """
+
+    def __init__(self, wanted: Detection) -> None:
+        self._wanted = wanted
+        self._own = threading.local()
+
+    @cached_property
+    def detector(self) -> detect.Detector:
+        """Finds faces in a picture."""
+        wanted = self._wanted
+        return detect.load_detector(
+            wanted.face_detection_model, has_small_faces=wanted.has_small_faces
+        )
+
+    @property
+    def recogniser(self) -> embed.Recogniser:
+        """Embeds faces; one a thread, since OpenCV's networks are not to be shared."""
+        if not hasattr(self._own, "recogniser"):
+            self._own.recogniser = embed.load_recogniser(self.recogniser_name)
+        return self._own.recogniser
+
+    @cached_property
+    def net(self) -> picture.PictureNet:
+        """Describes pictures and windows of them."""
+        return picture.PictureNet()
+
+    @property
+    def recogniser_name(self) -> str:
+        """The recogniser that fits the detector, or the one that was chosen."""
+        return embed.choose_recogniser(self._wanted.recogniser, self._wanted.face_detection_model)
+
+    def names(self) -> dict[str, Any]:
+        """What faces and their embeddings depend on, as JSON values."""
+        return {
+            "detector": self._wanted.face_detection_model,
+            "recogniser": self.recogniser_name,
+            "has_small_faces": self._wanted.has_small_faces,
+        }

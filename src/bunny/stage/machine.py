@@ -1,0 +1,58 @@
+"""What a stage uses of the machine: threads, one progress bar, memory."""
+
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def thread_pool(num_workers: int) -> Iterator[Executor]:
+    """Threads for work on pictures, while OpenCV starts none of its own beside them."""
+    import cv2
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with ThreadPoolExecutor(num_workers) as pool:
+            yield pool
+    finally:
+        cv2.setNumThreads(before)
+
+
+@contextmanager
+def progress_bar(name: str, unit: str, total: int | None, done: int = 0) -> Iterator[Any]:
+    """Show the one progress bar of a stage; of several processes the first shows it.
+
+    Parameters
+    ----------
+    name, unit : str
+        Of the stage and of what it counts.
+    total, done : int
+        Items in all (None: unknown) and those that an earlier run did.
+    """
+    from tqdm.auto import tqdm
+
+    with tqdm(
+        total=total,
+        initial=done,
+        desc=f"{name:9}",
+        unit=unit,
+        file=sys.stderr,
+        disable=int(os.environ.get("RANK", "0")) > 0,
+    ) as bar:
+        yield bar
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory of this process so far, in MiB."""
+    if sys.platform == "win32":
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset / 2**20
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

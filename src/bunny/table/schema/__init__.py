@@ -1,0 +1,61 @@
+"""Every table of a film, declared once: columns, types, keys, ranges, rules.
+
+`_index` is 0-based, `_id` is text, `is_`/`has_` are booleans, boxes are `x0_px y0_px x1_px y1_px`
+in pixels of the stored picture (half-open), times carry exact PTS beside derived seconds, paths
+are relative to the film's folder with `/`. Vectors are arrays; where their length depends on the
+model they are `Array(Float32, d)`, and `d` is checked by `store`, not here.
+
+A module holds the tables of one part of the house; here they have their names.
+"""
+
+import dataframely as dy
+
+from bunny.table.schema import dataset, film, people, place, quality, review, training, words
+from bunny.table.schema.dataset import LIGHT, POSE, SHOT_SIZE
+
+__all__ = ["LIGHT", "POSE", "SHOT_SIZE", "TABLE", "VECTOR"]
+
+TABLE: dict[str, type[dy.Schema]] = {
+    "film": film.Film,
+    "shot": film.Shot,
+    "frame": film.Frame,
+    "extra_frame": film.ExtraFrame,
+    "measure": quality.Measure,
+    "quality": quality.Quality,
+    "face": people.Face,
+    "track": people.Track,
+    "region": people.Region,
+    "label": people.Label,
+    "pair": people.Pair,
+    "calibration": people.Calibration,
+    "reference": people.Reference,
+    "embedding": place.Embedding,
+    "cluster": place.Cluster,
+    "subject_vector": review.SubjectVector,
+    "stability": place.Stability,
+    "identity": review.Identity,
+    "grouping": review.Grouping,
+    "caption_edit": review.CaptionEdit,
+    "asset": review.Asset,
+    "shot_vector": review.ShotVector,
+    "figure_vector": review.FigureVector,
+    "feedback": review.Feedback,
+    "training_feedback": review.TrainingFeedback,
+    "search_vector": words.SearchVector,
+    "caption": words.Caption,
+    "candidate": dataset.Candidate,
+    "dataset": dataset.Dataset,
+    "training_run": training.TrainingRun,
+    "training_step": training.TrainingStep,
+    "adapter": training.Adapter,
+    "evaluation": training.Evaluation,
+    "proof_picture": training.ProofPicture,
+    "picture": training.Picture,
+}
+
+# Columns declared `dy.Any`: vectors whose length depends on the model.
+VECTOR: dict[str, tuple[str, ...]] = {
+    name: vectors
+    for name, table in TABLE.items()
+    if (vectors := tuple(c for c, kind in table.columns().items() if isinstance(kind, dy.Any)))
+}

@@ -1,0 +1,78 @@
+"""The training set: every labelled view, and the pictures that were cut."""
+
+import dataframely as dy
+
+POSE = ["left-profile", "left", "frontal", "right", "right-profile", "unknown"]
+SHOT_SIZE = ["close-up", "medium", "wide"]
+LIGHT = ["dark", "medium", "bright"]
+
+
+class Candidate(dy.Schema):
+    """One labelled view of a character and whether it was chosen for training, or why not."""
+
+    subject_id = dy.String(primary_key=True)  # a face_id or a region_id
+    character = dy.String(primary_key=True)
+    subject_type = dy.Enum(["face", "region"])
+    frame_id = dy.String()
+    shot_index = dy.Int32(min=0)
+    frame_index = dy.Int64(min=0)
+    timestamp_s = dy.Float64()
+    x0_px = dy.Float32()  # the subject, in pixels of the frame's picture
+    y0_px = dy.Float32()
+    x1_px = dy.Float32()
+    y1_px = dy.Float32()
+    size_px = dy.Float32(min=0)  # shorter side of the box
+    pose = dy.Enum(POSE)
+    shot_size = dy.Enum(SHOT_SIZE)  # how the film frames the subject
+    place = dy.String(nullable=True)  # scene cluster; null: in none
+    light = dy.Enum(LIGHT, nullable=True)  # on the subject
+    sharpness = dy.Float32(min=0, nullable=True)  # of the subject
+    confidence = dy.Float32(min=0, max=1)
+    num_others = dy.Int32(min=0)  # other people and figures in the frame
+    is_chosen = dy.Bool()
+    reason = dy.Enum(
+        [
+            "chosen",
+            "filtered",
+            "doubtful",
+            "small",
+            "soft",
+            "crowded",
+            "duplicate",
+            "surplus",
+            "unreadable",
+        ]
+    )
+    detail = dy.String(nullable=True)  # e.g. the filter's own reason
+    duplicate_of = dy.String(nullable=True)  # subject_id of the chosen look-alike
+    gain = dy.Float32(nullable=True)  # what it added to the set's coverage when it was chosen
+
+
+class Dataset(dy.Schema):
+    """One training picture: where it comes from and how it is used."""
+
+    image_id = dy.String(primary_key=True)
+    character = dy.String()
+    role = dy.Enum(["subject", "class"], nullable=True)  # class: the film without the character
+    frame_id = dy.String()
+    subject_id = dy.String()  # of a class picture: its frame_id
+    shot_index = dy.Int32(min=0)
+    file = dy.String()
+    mask_file = dy.String(nullable=True)  # white where the subject is
+    x0_px = dy.Float32()  # the crop, in pixels of the frame's picture
+    y0_px = dy.Float32()
+    x1_px = dy.Float32()
+    y1_px = dy.Float32()
+    width_px = dy.Int32(min=1)  # of the written picture: its size bucket
+    height_px = dy.Int32(min=1)
+    upscale = dy.Float32(min=0)  # written size over crop size; above 1 pixels were invented
+    is_recovered = dy.Bool(
+        nullable=True
+    )  # decoded again from the film, not from the stored picture
+    shot_size = dy.Enum(SHOT_SIZE)
+    pose = dy.Enum(POSE, nullable=True)
+    place = dy.String(nullable=True)
+    light = dy.Enum(LIGHT, nullable=True)
+    caption = dy.String()
+    repeats = dy.Int32(min=1)
+    split = dy.Enum(["train", "held-out"])

@@ -1,0 +1,86 @@
+"""The film: what it is, its shots and the pictures taken from it."""
+
+import dataframely as dy
+import polars as pl
+
+
+class Film(dy.Schema):
+    """One film: what it is and what was found in it."""
+
+    film_id = dy.String(primary_key=True)
+    path = dy.String()  # as given by the user; outside the film's folder, so it may be absolute
+    content_hash = dy.String(regex="^[0-9a-f]{64}$")  # SHA-256 of the file
+    container = dy.String()
+    codec = dy.String()
+    pixel_format = dy.String(nullable=True)
+    width_px = dy.Int32(min=1)  # of the picture as shown: rotated, square pixels
+    height_px = dy.Int32(min=1)
+    frame_rate_num = dy.Int64(min=0)  # average rate as a rational; 0/1 when unknown
+    frame_rate_den = dy.Int64(min=1)
+    time_base_num = dy.Int64(min=1)
+    time_base_den = dy.Int64(min=1)
+    start_s = dy.Float64()  # time of the first frame
+    duration_s = dy.Float64(min=0)  # last frame's end minus first frame's time
+    rotation_deg = dy.Int32()
+    is_mirrored = dy.Bool()  # left and right exchanged before the turn
+    sample_aspect_ratio = dy.String(nullable=True)  # "num:den" of a pixel
+    color_transfer = dy.String(nullable=True)
+    color_primaries = dy.String(nullable=True)
+    is_interlaced = dy.Bool()
+    num_frames = dy.Int64(min=0)  # decoded, not promised
+    num_frames_promised = dy.Int64(nullable=True)  # by the container
+    num_frames_failed = dy.Int64(min=0)  # that could not be decoded
+    stream_index = dy.Int32(min=0)  # of the streams that the file holds
+    start_timecode = dy.String(nullable=True)  # SMPTE, as the file says; of frames it is derived
+    has_audio = dy.Bool()
+    decoder = dy.String()  # pyav or opencv
+    note = dy.String(nullable=True)  # e.g. "the container promises 275 frames, 127 were decoded"
+
+
+class Shot(dy.Schema):
+    """The frames between two cuts, half-open, in presentation order."""
+
+    film_id = dy.String(primary_key=True)
+    shot_index = dy.Int32(primary_key=True, min=0)
+    first_frame_index = dy.Int64(min=0)
+    end_frame_index = dy.Int64(min=1)
+    start_s = dy.Float64()
+    end_s = dy.Float64()
+    start_pts = dy.Int64()
+    end_pts = dy.Int64()
+    transition_in = dy.Enum(["start", "cut", "fade", "dissolve"])
+    motion = dy.Float32(min=0)  # mean absolute luma difference of neighbouring frames, in [0, 1]
+    kind = dy.Enum(["static", "dynamic"])
+
+    @dy.rule()
+    def has_frames(cls) -> pl.Expr:
+        """A shot is never empty."""
+        return pl.col("end_frame_index") > pl.col("first_frame_index")
+
+
+class Frame(dy.Schema):
+    """One kept picture of the film."""
+
+    frame_id = dy.String(primary_key=True)  # "<film_id>-<frame_index, 8 digits>"
+    film_id = dy.String()
+    shot_index = dy.Int32(min=0)
+    frame_index = dy.Int64(min=0)
+    pts = dy.Int64()
+    time_base_num = dy.Int64(min=1)
+    time_base_den = dy.Int64(min=1)
+    timestamp_s = dy.Float64()  # pts * time base
+    file = dy.String(nullable=True)  # null when the picture could not be made
+    width_px = dy.Int32(nullable=True, min=1)
+    height_px = dy.Int32(nullable=True, min=1)
+    crop_x0_px = dy.Int32(min=0, nullable=True)  # where `file` lies in the picture as shown,
+    crop_y0_px = dy.Int32(min=0, nullable=True)  # whose size is the film's: bars found over the
+    crop_x1_px = dy.Int32(min=0, nullable=True)  # shot are cut off; all of it when there are none
+    crop_y1_px = dy.Int32(min=0, nullable=True)
+    reason = dy.Enum(
+        ["keyframe", "interval", "shot-median", "shot-start", "shot-middle", "shot-end", "extra"]
+    )
+    error = dy.String(nullable=True)
+
+
+class ExtraFrame(Frame):
+    """A frame that detection looked at besides the kept ones; its picture is not stored."""

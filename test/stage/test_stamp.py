@@ -1,0 +1,104 @@
+"""Whether tables are those of the last run: by size and time, else by content."""
+
+import json
+import os
+import shutil
+
+import polars as pl
+import pytest
+
+from bunny import workspace
+from bunny.stage import stamp
+from bunny.table import store
+
+
+@pytest.fixture
+def film_dir(tmp_path):
+    """A film's folder with one table and the record of the stage that wrote it."""
+    folder = tmp_path / "one"
+    store.write_parquet(folder / "table" / "shot.parquet", pl.DataFrame({"number": [1, 2]}))
+    record = {"tables": {"shot": stamp.table_record(folder, "shot", 2)}}
+    store.write_bytes(folder / "stage" / "extract" / "stage.json", json.dumps(record).encode())
+    return folder
+
+
+def _noted(film_dir):
+    return stamp.read_record(film_dir, "extract")["tables"]["shot"]
+
+
+def _retime(path, seconds=10):
+    """Give a file another time, as a plain copy does."""
+    time_ns = path.stat().st_mtime_ns + seconds * 10**9
+    os.utime(path, ns=(time_ns, time_ns))
+
+
+def test_a_table_just_written_is_unchanged_without_reading_it(film_dir):
+    path = film_dir / "table" / "shot.parquet"
+    assert _noted(film_dir)["rows"] == 2
+    assert _noted(film_dir)["sha256"] == workspace.hash_file(path)
+    assert stamp.is_unchanged(film_dir, "shot", _noted(film_dir))
+    assert stamp.table_hash(film_dir, "shot") == _noted(film_dir)["sha256"]
+    assert not (film_dir / "stage" / stamp.HASHES).exists()
+
+
+def test_a_copy_without_times_is_unchanged_and_read_once(film_dir, tmp_path):
+    known, copy = _noted(film_dir), tmp_path / "copy"
+    shutil.copytree(film_dir, copy, copy_function=shutil.copy)
+    path = copy / "table" / "shot.parquet"
+    _retime(path)
+    assert stamp.is_unchanged(copy, "shot", known)
+    assert stamp.table_hash(copy, "shot") == known["sha256"]
+    kept = json.loads((copy / "stage" / stamp.HASHES).read_text())
+    assert kept["shot"]["mtime_ns"] == path.stat().st_mtime_ns
+    kept["shot"]["sha256"] = "kept"  # what is kept is believed as long as size and time agree
+    (copy / "stage" / stamp.HASHES).write_text(json.dumps(kept))
+    assert stamp.table_hash(copy, "shot") == "kept"
+    _retime(path)
+    assert stamp.table_hash(copy, "shot") == known["sha256"]
+
+
+def test_other_content_of_the_same_size_is_noticed(film_dir):
+    known, path = _noted(film_dir), film_dir / "table" / "shot.parquet"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    _retime(path)
+    assert path.stat().st_size == known["size"]
+    assert not stamp.is_unchanged(film_dir, "shot", known)
+    assert stamp.table_hash(film_dir, "shot") == workspace.hash_file(path) != known["sha256"]
+
+
+def test_a_missing_table_has_no_hash_and_is_not_unchanged(film_dir):
+    known = _noted(film_dir)
+    (film_dir / "table" / "shot.parquet").unlink()
+    assert stamp.table_hash(film_dir, "shot") == ""
+    assert not stamp.is_unchanged(film_dir, "shot", known)
+    assert not stamp.is_unchanged(film_dir, "frame", None)
+    assert stamp.explain_tables(film_dir, {"shot": known}) == "its table shot is missing"
+
+
+def test_a_damaged_memory_is_made_anew(film_dir):
+    _retime(film_dir / "table" / "shot.parquet")
+    (film_dir / "stage" / stamp.HASHES).write_text("{")
+    assert stamp.is_unchanged(film_dir, "shot", _noted(film_dir))
+    assert stamp.explain_tables(film_dir, {"shot": _noted(film_dir)}) == ""
+
+
+def test_a_folder_that_may_only_be_read_is_no_failure(film_dir):
+    _retime(film_dir / "table" / "shot.parquet")
+    (film_dir / "stage" / stamp.HASHES).mkdir()  # nothing can be kept under that name
+    assert stamp.is_unchanged(film_dir, "shot", _noted(film_dir))
+
+
+def test_digest_knows_no_order_of_keys():
+    assert stamp.digest({"a": 1, "b": 2}) == stamp.digest({"b": 2, "a": 1})
+    assert stamp.digest({"a": 1}) != stamp.digest({"a": 2})
+
+
+def test_explain_names_tables_outside_inputs_and_version():
+    old = {"version": 1, "settings": {}, "outside": {"film": "a"}, "tables": {"frame": "x"}}
+    new = {"version": 2, "settings": {}, "outside": {"film": "b"}, "tables": {"frame": "y"}}
+    words = "film changed, table frame changed, the stage's code changed"
+    assert stamp.explain(old, new) == words
+    assert stamp.explain({}, new) == "never finished"
+    assert stamp.explain(old, old) == ""
