@@ -19,12 +19,17 @@ SHARED = {"test_lab", "test_run"}  # files that look at `small_project`
 MATERIAL = (Path(__file__).resolve().parents[2] / "shared" / "material").resolve()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
     """With `-n`, files go to processes whole, and those of one project to the same."""
-    for item in items:
-        name = item.path.stem
-        item.add_marker(pytest.mark.xdist_group("project" if name in SHARED else str(item.path)))
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByProject(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "project" if Path(file).stem in SHARED else file
+
+    return ByProject(config, log)
 
 
 @pytest.fixture(scope="session")
