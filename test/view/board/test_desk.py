@@ -9,7 +9,7 @@ import pytest
 
 from bunny.review import log
 from bunny.table import store
-from bunny.view.board import doubt, thumb
+from bunny.view.board import doubt, query, tell, thumb
 
 
 def kinds(film_dir):
@@ -249,6 +249,15 @@ def test_pages_have_words_and_pictures(opened, film_dir):
     assert image.shape == (160, 160, 3)  # the square around the figure, 180 high at most
     (film_dir / "frame" / "00000002.jpg").unlink()
     assert opened.ask("page", rows=[], pictures=rows[1:])["parts"] == [b""]
+
+
+def test_what_is_settled_asks_nothing(made):
+    told = made.asset_row(0, cluster="scene-001", question=3, doubt=0.5)
+    settled = made.asset_row(1, cluster="scene-001", question=3, doubt=0.0)
+    table = query.number(made.asset([told, settled]))
+    assert [tell.item(row)["question"] for row in table.iter_rows(named=True)] == [3, None]
+    of_old = query.number(made.asset([told]).drop("question"))
+    assert tell.item(of_old.row(0, named=True))["question"] is None
 
 
 def test_small_pictures(tmp_path):

@@ -29,6 +29,7 @@ def item(row: Mapping[str, Any]) -> dict[str, Any]:
         "cluster": row["cluster_id"] or "",
         "name": row["name"],
         "doubt": round(row["doubt"], 3),
+        "question": row["question"] if row["doubt"] > 0 else None,  # what is settled asks nothing
         "approved": row["is_approved"],
         "source": row["source"],
         "comments": row["comments"],

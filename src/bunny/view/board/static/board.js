@@ -159,6 +159,7 @@ function render({ model, el }) {
         isFresh,
         aspect: isScene ? film.aspect : 1,
         least: isScene ? 160 : 116,
+        byDoubt: now.sort === "doubt",
       });
       if (!order.length) cells.say(nothing());
     } else cells.redraw();

@@ -15,8 +15,8 @@ export function build() {
 }
 
 // What a cell shows; `item` and `url` may not be here yet, `url` is "" where there is no picture.
-export function fill(cell, { row, index, total, item, url, name, isChosen, isFocus }) {
-  const seen = `${row} ${isChosen} ${isFocus} ${total}`;
+export function fill(cell, { row, index, total, item, url, name, isChosen, isFocus, isFirst }) {
+  const seen = `${row} ${isChosen} ${isFocus} ${isFirst} ${total}`;
   const isSame = cell.seen === seen && cell.url === url && cell.drawn === item;
   if (isSame && cell.dataset.row) return;
   if (cell.dataset.row !== String(row)) cell.drawn = null;
@@ -26,6 +26,7 @@ export function fill(cell, { row, index, total, item, url, name, isChosen, isFoc
   cell.classList.toggle("is-bare", url === "");
   cell.classList.toggle("is-chosen", isChosen);
   cell.classList.toggle("is-focus", isFocus);
+  cell.classList.toggle("is-first", isFirst);
   cell.setAttribute("aria-selected", isChosen);
   cell.setAttribute("aria-posinset", index + 1);
   cell.setAttribute("aria-setsize", total);

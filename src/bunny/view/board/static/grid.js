@@ -34,6 +34,7 @@ export function grid(shelf, { onSelect, onOpen, onDrag, name }) {
   let focus = -1;
   let anchor = -1;
   let isDue = false;
+  let isAsked = false; // whether it is in the order of questions
   let drawn = [0, 0]; // first and end of what was drawn last
 
   // ---- drawing
@@ -95,12 +96,19 @@ export function grid(shelf, { onSelect, onOpen, onDrag, name }) {
         name,
         isChosen: chosen.has(row),
         isFocus: index === focus,
+        isFirst: isAsked && begins(index),
       });
     }
     for (const cell of free) cell.hidden = true;
     empty.hidden = order.length > 0;
     element.setAttribute("aria-activedescendant", focus >= 0 ? `${prefix}-${focus}` : "");
     if (isCalm(y, height)) want(first, end);
+  }
+
+  // Whether another question begins here than the one before; what is not loaded yet begins none.
+  function begins(index) {
+    const [before, here] = [shelf.item(order[index - 1]), shelf.item(order[index])];
+    return Boolean(before && here && before.question !== here.question);
   }
 
   function put(index) {
@@ -285,7 +293,8 @@ export function grid(shelf, { onSelect, onOpen, onDrag, name }) {
     },
     redraw: later,
     // New order; the place and what is chosen are kept where they still exist.
-    show(next, { isFresh = false, aspect = shape.aspect, least = shape.least } = {}) {
+    show(next, { isFresh = false, aspect = shape.aspect, least = shape.least, byDoubt = false }) {
+      isAsked = byDoubt;
       const held = focus >= 0 ? order[focus] : undefined;
       order = next;
       place = new Map();
