@@ -21,6 +21,7 @@ def _film(folder: Path, name: str = "My Film.mp4", data: bytes = b"film") -> Pat
     ("name", "slug"),
     [
         ("Mein Café 2.mp4", "mein-cafe-2"),
+        ("Größe.mp4", "grosse"),
         ("日本.avi", "film"),
         ("...", "film"),
         ("a b (1) [x].mkv", "a-b-1-x"),

@@ -108,8 +108,9 @@ def learn(film: str | None, data_dir: str | None = None, overrides: Sequence[str
     num = record.count(feedback)
     if num < config.review.min_learn_events:
         raise UserError(
-            f"{space.film_id}: expected {config.review.min_learn_events} corrections to learn from "
-            f"(review.min_learn_events), got {num}; correct more with bunny review"
+            f"{space.film_id}: expected {config.review.min_learn_events} corrections that assign, "
+            f"approve, split off or reject items (review.min_learn_events), got {num}; correct "
+            "more with bunny review"
         )
     items = item.collect(asset, vectors, feedback)
     trials = {key: _try(own, config) for key, own in items.items() if own.is_said.any()}

@@ -83,7 +83,7 @@ def film_id_of(path: Path, content_hash: str) -> str:
     'mein-cafe-2-abababab'
     """
     stem = path.stem if path.stem.strip(".") else "film"
-    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
+    plain = unicodedata.normalize("NFKD", stem.casefold()).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:SLUG_MAX].strip("-") or "film"
     return f"{slug}-{content_hash[:8]}"
 

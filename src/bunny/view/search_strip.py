@@ -57,7 +57,8 @@ def strips(
     notes : sequence of str
     """
     pictures = strip_pictures(shots, root)
-    head = f"<b>{escape(question)}</b>: {shots.height} shots" if question else ""
+    num = f"{shots.height} shot{'s' * (shots.height != 1)}"
+    head = f"<b>{escape(question)}</b>: {num}" if question else ""
     said = "".join(f"<small>{escape(note)}</small>" for note in notes)
     has_films = shots["film_id"].n_unique() > 1
     blocks = "".join(
