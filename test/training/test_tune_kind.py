@@ -8,7 +8,7 @@ import torch
 
 from bunny.error import UserError
 from bunny.training import lora, precision
-from bunny.training.tune import adapt, halt, measure, prior, weight
+from bunny.training.tune import adapt, halt, measure, prior, setup, weight
 from bunny.training.tune.settings import LoraSettings, Step
 from bunny.training.tune.step import Stepper
 from bunny.training.words import Words
@@ -59,6 +59,19 @@ def test_gradient_checkpointing_changes_no_number(tiny_base, tmp_path):
     plain = train(tiny_base, tmp_path / "one", steps=1)
     frugal = train(tiny_base, tmp_path / "two", steps=1, has_gradient_checkpointing=True)
     assert frugal.curve[1].loss == pytest.approx(plain.curve[1].loss, rel=1e-6)
+
+
+@pytest.mark.parametrize("room", [0, -1])
+def test_weights_are_laid_out_anew_only_where_their_copy_is_small(tiny_base, monkeypatch, room):
+    size = sum(p.numel() * 4 for p in tiny_base.unet.parameters())
+    monkeypatch.setattr(setup, "COPIED_MAX", size + room)
+    weight = tiny_base.unet.down_blocks[0].resnets[0].conv1.weight
+    before = weight.data_ptr()
+    undo = setup.speed_up(tiny_base.family, {}, SETTINGS)
+    has_moved = weight.data_ptr() != before
+    undo()
+    assert has_moved == (room == 0)
+    assert weight.is_contiguous()
 
 
 def test_accumulation_is_the_larger_batch(tiny_base, tmp_path):

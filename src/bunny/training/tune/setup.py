@@ -19,6 +19,7 @@ from bunny.training.tune.material import Material
 from bunny.training.tune.settings import LoraSettings
 
 CACHE = "cache"  # folder in the run's
+COPIED_MAX = 2**29  # bytes of weights that are laid out anew on a CPU
 SAMPLE_STEPS = 12  # of the sampler, for pictures while training
 
 
@@ -76,8 +77,9 @@ def speed_up(family: Family, parts: adapt.Parts, settings: LoraSettings) -> Call
             if name != family.denoiser_key:
                 part.activation_checkpointing_enable({"use_reentrant": False})
                 undo.callback(part.activation_checkpointing_disable)
-    if settings.adapter == "lora":  # peft's DoRA wants its kernels as they are
-        denoiser.to(memory_format=torch.channels_last)  # the toy on a CPU: 4 to 9 % faster
+    # Peft's DoRA wants its kernels as they are.
+    if settings.adapter == "lora" and (family.device != "cpu" or _is_small(denoiser)):
+        denoiser.to(memory_format=torch.channels_last)
         undo.callback(denoiser.to, memory_format=torch.contiguous_format)
     if family.device.startswith("cuda"):
         undo.callback(setattr, torch.backends.cudnn, "benchmark", torch.backends.cudnn.benchmark)
@@ -160,6 +162,14 @@ def remarks(settings: LoraSettings, material: Material) -> tuple[str, ...]:
     if settings.background_weight < 1 and all(d.emphasis is None for d in decks):
         said.append("models.background_weight had no effect: no picture has a mask")
     return tuple(said)
+
+
+def _is_small(denoiser: Any) -> bool:
+    """Whether another layout, which is a copy of weights that were mapped from a file, is cheap.
+
+    On a CPU the toy becomes 4 to 9 % faster; SD 1.5's shape does not, and takes 2.2 GiB more.
+    """
+    return sum(p.numel() * p.element_size() for p in denoiser.parameters()) <= COPIED_MAX
 
 
 def _emphasis(batch: Batch) -> Any:
