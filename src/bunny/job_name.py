@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny import job, job_people, reference_folder, workspace
+from bunny import job, job_people, pixel, reference_folder, workspace
 from bunny.character import detect, embed, reference
 from bunny.config import Config
 from bunny.error import UserError
@@ -223,12 +223,7 @@ def _alike(one: np.ndarray, other: Sequence[float], recogniser: str) -> float:
 
 def _cut(space: Workspace, row: Mapping, face: pl.DataFrame) -> np.ndarray | None:
     """One face with its surroundings and nobody else's, BGR; None when that cannot be had."""
-    try:
-        data = np.frombuffer((space.root / row["file"]).read_bytes(), dtype=np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except (OSError, cv2.error) as error:
-        logger.debug("%s: %s", row["file"], error)
-        return None
+    image = pixel.read(space.root / row["file"])
     if image is None:
         return None
     is_other = (pl.col("frame_id") == row["frame_id"]) & (pl.col("face_id") != row["subject_id"])

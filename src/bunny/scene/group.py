@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bunny.scene.cluster import NOISE, Assignment, SceneThreshold, assign, in_order
+from bunny.unit import to_unit
 
 MAX_LINKED = 4000  # its distances take 64 MB as float64 (condensed), 128 MB as a square
 STEP = 1e-6  # distances are rounded to it: below is rounding of float32 products
@@ -143,7 +144,7 @@ def _link_dense(
     count = int(number.max()) + 1
     if count:
         members = number >= 0
-        near = vector[outlier] @ _unit(_sums(vector[members], number[members], count)).T
+        near = vector[outlier] @ to_unit(_sums(vector[members], number[members], count)).T
         best = near.argmax(axis=1)
         joins = near[np.arange(len(outlier)), best] >= threshold.join
         number[outlier[joins]] = best[joins]
@@ -174,7 +175,7 @@ def _settle(
     _, raw = np.unique(raw, return_inverse=True)
     counts = np.bincount(raw)
     centroid = np.empty((len(counts), vector.shape[1]), np.float32)
-    centroid[:] = _unit(_sums(vector[order], raw[order], len(counts)))
+    centroid[:] = to_unit(_sums(vector[order], raw[order], len(counts)))
     similarity = np.einsum("nd,nd->n", vector, centroid[raw])
     several = np.flatnonzero(counts > 1)
     alone = np.flatnonzero(counts[raw] == 1)
@@ -192,7 +193,3 @@ def _sums(vector: np.ndarray, number: np.ndarray, count: int) -> np.ndarray:
 
     ones = np.ones(len(number), np.float32)
     return csr_matrix((ones, (number, np.arange(len(number)))), (count, len(number))) @ vector
-
-
-def _unit(vector: np.ndarray) -> np.ndarray:
-    return vector / np.maximum(np.linalg.norm(vector, axis=1, keepdims=True), 1e-12)

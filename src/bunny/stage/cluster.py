@@ -9,10 +9,10 @@ import hashlib
 from collections.abc import Callable, Mapping
 from functools import cached_property
 
-import cv2
 import numpy as np
 import polars as pl
 
+from bunny import pixel
 from bunny.character import look, picture
 from bunny.scene import embed
 from bunny.stage import cluster_figure, cluster_person, cluster_scene, contract, stamp
@@ -122,11 +122,7 @@ class Cluster(contract.BaseStage):
 
     def _read_picture(self, frame: Mapping) -> np.ndarray | None:
         """Pixels of a frame's file as BGR; None when there is no picture in it."""
-        try:
-            data = np.frombuffer((self.input_dir / frame["file"]).read_bytes(), dtype=np.uint8)
-            return cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-        except (OSError, cv2.error):
-            return None
+        return pixel.read(self.input_dir / frame["file"])
 
 
 def character_rows(label: pl.DataFrame, face: pl.DataFrame, scenes: list[dict]) -> list[dict]:

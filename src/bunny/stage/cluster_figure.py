@@ -11,6 +11,7 @@ from bunny.character.picture import DIMENSION, PictureNet
 from bunny.stage.fill import fill
 from bunny.stage.shard import Shards
 from bunny.table import store
+from bunny.unit import to_unit
 
 BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
 Read = Callable[[Mapping], np.ndarray | None]  # from a row with `file` to pixels as BGR
@@ -74,7 +75,7 @@ def centre(subject: pl.DataFrame, embedding: pl.DataFrame) -> pl.DataFrame:
     if known.is_empty() or frames.is_empty():
         return subject
     seen = np.array(frames["vector"].to_list(), np.float32)[:, :DIMENSION]
-    mean = (seen / np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), 1e-12)).mean(axis=0)
+    mean = to_unit(seen).mean(axis=0)
     vector = look.centre(np.array(known["vector"].to_list(), np.float32), mean)
     rows = zip(known["subject_id"].to_list(), vector, strict=True)
     made = [{"subject_id": name, "model": look.MODEL, "vector": one} for name, one in rows]

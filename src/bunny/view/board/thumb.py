@@ -6,7 +6,6 @@ pictures are decoded at a half, a quarter or an eighth of their size, which JPEG
 
 from __future__ import annotations
 
-import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import numpy as np
 
-logger = logging.getLogger(__name__)
+from bunny import pixel
 
 SIZE_PX = 160  # longest side
 JPEG_QUALITY = 72
@@ -81,7 +79,7 @@ def cut(source: Source) -> bytes:
     if region is None:
         shown = max(source.width_px, source.height_px)
     factor = max((f for f in REDUCED if shown >= f * SIZE_PX), default=1)
-    picture = _read(source.file, REDUCED.get(factor, cv2.IMREAD_COLOR))
+    picture = pixel.read(source.file, REDUCED.get(factor, cv2.IMREAD_COLOR))
     if picture is None:
         return b""
     if region is not None:
@@ -143,12 +141,3 @@ def sources(
         )
         found.append(source if file else None)
     return found
-
-
-def _read(path: Path, flag: int) -> np.ndarray | None:
-    try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-        return cv2.imdecode(data, flag) if data.size else None
-    except (OSError, cv2.error) as error:
-        logger.debug("no picture for the board: %s", error)
-        return None
