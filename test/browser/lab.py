@@ -25,19 +25,33 @@ QUIET = {
 }
 # Of the browser's console, what is no fault of ours: start of the message to the reason.
 HARMLESS: dict[str, str] = {}
-FIND = "[...window.jupyterapp.shell.widgets('main')].find(widget => widget.sessionContext)"
-IS_THERE = f"() => Boolean(window.jupyterapp && {FIND})"
-OPENED = """async () => {
+# JupyterLab's promises are never awaited across the wire, only what they leave in the page is
+# looked at again and again: Chromium holds an awaited promise weakly, and a panel that is replaced
+# or a page that loads anew while it waits ends the test with "promise was garbage collected".
+IS_OPEN = """() => {
   const app = window.jupyterapp;
-  await app.started; await app.allPluginsActivated;
-  const panel = window.book = FIND;
-  await panel.context.ready; await panel.sessionContext.ready; await panel.revealed;
+  if (!app) return false;
+  window.loading ??= app.started.then(() => app.allPluginsActivated)
+    .then(() => { window.isLoaded = true; });
+  const panel = [...app.shell.widgets('main')].find(widget => widget.sessionContext);
+  const parts = [panel?.context, panel?.sessionContext];
+  if (!window.isLoaded || !parts.every(part => part?.isReady) || !panel.isRevealed) return false;
+  window.book = panel;
   app.shell.activateById(panel.id);
-}""".replace("FIND", FIND)
-RUN_ALL = """seconds => Promise.race([
-  window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => 'ended'),
-  new Promise(resolve => setTimeout(() => resolve('still running'), seconds * 1000)),
-])"""
+  return true;
+}"""
+START = """seconds => {
+  window.state = '';
+  const end = state => { window.state ||= state; };
+  setTimeout(() => end(`still running after ${seconds} s`), seconds * 1000);
+  WORK.then(() => end('ended'), error => end(String(error)));
+}"""
+RUN_ALL = START.replace("WORK", "window.jupyterapp.commands.execute('notebook:run-all-cells')")
+SHUT_DOWN = START.replace(
+    "WORK",
+    """window.book.sessionContext.shutdown()
+    .then(() => window.book.context.revert()).then(() => window.book.dispose())""",
+)
 READ = """() => window.book.model.sharedModel.toJSON().cells
   .filter(cell => cell.cell_type === 'code')
   .map(cell => ({count: cell.execution_count, outputs: cell.outputs.map(output => ({
@@ -47,11 +61,6 @@ READ = """() => window.book.model.sharedModel.toJSON().cells
       .flat().join(''),
     error: output.ename ? `${output.ename}: ${output.evalue}` : '',
   }))}))"""
-SHUT_DOWN = """async () => {
-  await window.book.sessionContext.shutdown();
-  await window.book.context.revert();
-  window.book.dispose();
-}"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,14 +87,14 @@ class Lab:
         book = Book(page=page)
         page.on("console", lambda m: m.type == "error" and book.hear(m.text))
         page.on("pageerror", lambda error: book.hear(str(error)))
-        place = f"lab/workspaces/{Path(name).stem}/tree/notebook/{name}"
+        # A workspace of its own: nothing of an earlier opening is restored into it.
+        place = f"lab/workspaces/{Path(name).stem}-{secrets.token_hex(4)}/tree/notebook/{name}"
         address = f"{self.server.url}{place}?token={self.server.token}"
         try:
             page.goto(address, timeout=START_S * 1000)
-            page.wait_for_function(IS_THERE, timeout=START_S * 1000)
-            page.evaluate(OPENED)
+            page.wait_for_function(IS_OPEN, timeout=START_S * 1000)
             yield book
-            page.evaluate(SHUT_DOWN)
+            assert book.do(SHUT_DOWN, START_S) == "ended"
         finally:
             context.close()
 
@@ -104,10 +113,16 @@ class Book:
 
     def run(self) -> list[dict[str, Any]]:
         """Run all cells by JupyterLab's own command; the code cells' counts and outputs."""
-        state = self.page.evaluate(RUN_ALL, RUN_S)
+        state = self.do(RUN_ALL, RUN_S)
         cells = self.page.evaluate(READ)
-        assert state == "ended", f"{state} after {RUN_S} s at cell {_num_done(cells) + 1}"
+        assert state == "ended", f"{state}, at cell {_num_done(cells) + 1}"
         return cells
+
+    def do(self, work: str, seconds: float) -> str:
+        """Start a piece of work in the page; "ended", or what went wrong with it."""
+        self.page.evaluate(work, seconds)
+        ended = self.page.wait_for_function("() => window.state", timeout=2 * seconds * 1000)
+        return ended.json_value()
 
     def slide(self, name: str, key: str) -> None:
         """Move the slider of that label by a key of the keyboard, e.g. End."""
