@@ -34,6 +34,7 @@ def make_tables(num_frames: int = 3) -> dict:
         kept = i < num_frames
         quality.append(
             {"frame_id": f"f{i}", **QUALITY, "brightness": (0.6, 0.3, 0.1)[min(i, 2)]}
+            | {"cast_red": 2.0, "cast_yellow": (1.0, -12.0, -3.0)[min(i, 2)]}
             | {"is_kept": kept, "reason": "kept" if kept else "blurred"}
         )
         places.append(

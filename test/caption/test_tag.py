@@ -41,7 +41,7 @@ def test_facts_of_kept_frames_come_from_the_tables(tables):
     assert (one.place, one.light, one.motion) == ("place-000", "day", "static")
     assert one.subjects == ((0.3, 0.2, 0.6, 0.8),)
     assert (two.characters, two.num_unknown, two.shot_size) == (("bunny",), 1, "close-up")
-    assert (two.place, two.light, two.motion) == ("place-001", "dusk", "dynamic")
+    assert (two.place, two.light, two.motion) == ("place-001", "night", "dynamic")
     assert (three.characters, three.shot_size, three.place) == ((), None, None)
     assert three.light == "night"
 
@@ -77,10 +77,37 @@ def test_shot_size_at_its_thresholds(kind, share, size):
 
 @pytest.mark.parametrize(
     ("brightness", "word"),
-    [(None, "day"), (0.4, "day"), (0.399, "dusk"), (0.25, "dusk"), (0.249, "night"), (0, "night")],
+    [(None, None), (0.45, "day"), (0.449, None), (0.25, None), (0.249, "night"), (0, "night")],
 )
-def test_light_at_its_thresholds(brightness, word):
+def test_light_of_neutral_pictures_at_its_thresholds(brightness, word):
     assert fact.light_word(brightness) == word
+
+
+@pytest.mark.parametrize(
+    ("brightness", "cast", "word"),
+    [
+        (0.2, (0, 3.9), "night"),
+        (0.2, (0, 4), None),  # dark and warm: a room by lamps
+        (0.44, (0, -6), "night"),
+        (0.44, (0, -5.9), None),
+        (0.45, (0, -20), "day"),  # a blue sky
+        (0.25, (6, 15), "dusk"),
+        (0.599, (6, 15), "dusk"),
+        (0.60, (6, 15), None),
+        (0.5, (6, 14.9), None),
+        (0.5, (5.9, 30), "day"),  # sand
+        (0.649, (6, 8), None),
+        (0.65, (6, 8), "day"),
+        (0.5, (-12, 23), "day"),  # a forest
+    ],
+)
+def test_light_follows_the_colour_cast(brightness, cast, word):
+    assert fact.light_word(brightness, *cast) == word
+
+
+def test_the_colour_of_what_fills_a_picture_is_not_its_light():
+    assert fact.light_word(0.5, 12, 20, is_close_up=True) is None
+    assert fact.light_word(0.2, 0, -3, is_close_up=True) == "night"
 
 
 @pytest.mark.parametrize(
@@ -98,6 +125,8 @@ def test_light_at_its_thresholds(brightness, word):
         ),
         ({"characters": (), "shot_size": None}, "a green and blue place, day"),
         ({"characters": (), "shot_size": None, "colours": ()}, "day"),
+        ({"light": None}, "bunny character in a green and blue place, medium shot"),
+        ({"characters": (), "shot_size": None, "colours": (), "light": None}, ""),
     ],
 )
 def test_captions_say_who_where_how_near_and_the_light(changes, text):

@@ -33,6 +33,14 @@ def test_colourfulness_by_hand():
     assert exposure.colourfulness(both) == pytest.approx(np.hypot(255, 127.5))
 
 
+def test_colour_cast_by_hand():
+    # CIELAB of sRGB's red is (53.24, 80.09, 67.20), of its blue (32.30, 79.19, -107.86).
+    red, blue = np.array([0, 0, 255], np.uint8), np.array([255, 0, 0], np.uint8)
+    assert exposure.colour_cast(red[None]) == pytest.approx((80.09, 67.20), abs=0.05)
+    both = exposure.colour_cast(np.stack([red, blue, blue, red]))
+    assert both == pytest.approx((79.64, -20.33), abs=0.05)
+
+
 def test_colourfulness_falls_as_colour_is_taken_away(photos):
     for name in ("astronaut", "chelsea", "coffee", "rocket"):
         picture = photos[name].astype(np.float32)

@@ -66,7 +66,7 @@ def test_offline_captions_of_the_kept_frames(tmp_path):
     assert one["tags"] == [
         *("bunny", "solo", "medium shot", "day", "still", "place-000", "green background")
     ]
-    assert two["text"] == "bunny character and a person in a blue place, close-up, dusk"
+    assert two["text"] == "bunny character and a person in a blue place, close-up, night"
     assert three["text"] == "a grey place, night"
     assert (one["characters"], three["characters"]) == (["bunny"], [])
     assert {(c["version"], c["provider"], c["model"]) for c in _captions(tmp_path)} == {

@@ -62,6 +62,14 @@ def test_missing_and_broken_tables_say_what_to_do(tmp_path):
         store.read(tmp_path, "film")
 
 
+def test_columns_that_came_later_are_null_in_older_tables(tmp_path):
+    row = {"frame_id": "a", "brightness": 0.5, "text_lines": 2}
+    today = store.from_rows("measure", [row])
+    store.write_parquet(tmp_path / "measure.parquet", today.drop("cast_red", "signature"))
+    table = store.read(tmp_path, "measure")
+    assert table.schema == today.schema and table.equals(today)
+
+
 def test_a_failed_write_leaves_the_old_table_and_no_litter(tmp_path):
     store.write_bytes(tmp_path / "x", b"old")
 

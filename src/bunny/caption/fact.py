@@ -14,10 +14,17 @@ import polars as pl
 # wide.
 FACE_SHARE = {"close-up": 0.30, "medium": 0.12}
 REGION_SHARE = {"close-up": 0.92, "medium": 0.50}
-# Mean BT.709 luma in [0, 1]: a day-for-night grade takes about two stops off a day picture's
-# 0.4 to 0.6, which leaves 0.15 to 0.25.
-NIGHT_BELOW = 0.25
-DUSK_BELOW = 0.40
+# A light is named only where it is sure, for a wrong word would unlearn what the base knows of it.
+# By mean BT.709 luma in [0, 1] and colour cast in CIELAB. Under a day's exposure of 0.4 to 0.6
+# (middle grey, 18 %, is coded as 0.41) night is shot or graded down by two stops or so, to 0.15 to
+# 0.25, or less with a blue cast for moonlight; what is dark and warm is a room by lamps at any
+# hour. A low sun colours all red and yellow, but so do skin, wood and lamps: where the cast is
+# faint, and in close-ups, which a face fills, it says nothing.
+MEASURED = ("brightness", "cast_red", "cast_yellow")  # columns of table quality
+DARK_BELOW, DAY_FROM = 0.25, 0.45
+WARM_FROM, BLUE_UP_TO = 4.0, -6.0  # b*: dark is night below the one, dim at most at the other
+LOW_SUN, LOW_SUN_BELOW = (6.0, 15.0), 0.60  # least a* and b*, luma
+WARM, WARM_BELOW = (6.0, 8.0), 0.65  # from here on it may be the sun, or not
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +37,7 @@ class Facts:
     num_unknown: int  # faces that nobody is known to own
     shot_size: str | None  # close-up, medium, wide; None without a subject
     place: str | None  # "place-003"
-    light: str  # day, dusk, night
+    light: str | None  # day, dusk, night; None where it is not sure
     motion: str  # static, dynamic
     subjects: tuple[tuple[float, float, float, float], ...]  # boxes in shares of the picture
     colours: tuple[str, ...] = ()  # of the background; filled by who opens the picture
@@ -55,7 +62,7 @@ def gather(
     )
     rows = (
         quality.filter(pl.col("is_kept"))
-        .select("frame_id", "brightness")
+        .select("frame_id", *MEASURED)
         .join(frame.drop("reason", "error"), on="frame_id")
         .join(shot.select("shot_index", "kind"), on="shot_index", how="left")
         .join(places, on="frame_id", how="left")
@@ -87,11 +94,44 @@ def shot_size(subject_type: str, height_share: float) -> str:
     return "medium" if height_share >= least["medium"] else "wide"
 
 
-def light_word(brightness: float | None) -> str:
-    """Name the light of a picture by its mean luma in [0, 1]; unknown is day."""
-    if brightness is None or brightness >= DUSK_BELOW:
-        return "day"
-    return "night" if brightness < NIGHT_BELOW else "dusk"
+def light_word(
+    brightness: float | None,
+    cast_red: float | None = None,
+    cast_yellow: float | None = None,
+    *,
+    is_close_up: bool = False,
+) -> str | None:
+    """Name the light of a picture, or None where its measures do not tell.
+
+    Parameters
+    ----------
+    brightness : float or None
+        Mean BT.709 luma in [0, 1]; None is not measured.
+    cast_red, cast_yellow : float or None
+        Mean CIELAB a* and b*; None counts as neutral.
+    is_close_up : bool
+        Whether one subject fills the picture, so that its own colour is most of the cast.
+
+    Returns
+    -------
+    {"day", "dusk", "night"} or None
+
+    Examples
+    --------
+    >>> light_word(0.6), light_word(0.4, 3, -12), light_word(0.5, 14, 22), light_word(0.3)
+    ('day', 'night', 'dusk', None)
+    """
+    if brightness is None:
+        return None
+    red, yellow = cast_red or 0.0, cast_yellow or 0.0
+    if brightness < DARK_BELOW:
+        return "night" if yellow < WARM_FROM else None
+    if brightness < DAY_FROM and yellow <= BLUE_UP_TO:
+        return "night"
+    if brightness < LOW_SUN_BELOW and red >= LOW_SUN[0] and yellow >= LOW_SUN[1]:
+        return None if is_close_up else "dusk"
+    is_warm = brightness < WARM_BELOW and red >= WARM[0] and yellow >= WARM[1]
+    return "day" if brightness >= DAY_FROM and not is_warm else None
 
 
 def _facts(row: dict[str, Any], labels: list[dict[str, Any]]) -> Facts:
@@ -101,15 +141,17 @@ def _facts(row: dict[str, Any], labels: list[dict[str, Any]]) -> Facts:
     named = [s["character"] for s in seen if s["character"] is not None]
     height, width = row["height_px"] or 1, row["width_px"] or 1
     largest = seen[0] if seen else None
+    size = largest and shot_size(
+        largest["subject_type"], (largest["y1_px"] - largest["y0_px"]) / height
+    )
     return Facts(
         frame_id=row["frame_id"],
         file=row["file"],
         characters=tuple(dict.fromkeys(named)),
         num_unknown=len(seen) - len(named),
-        shot_size=largest
-        and shot_size(largest["subject_type"], (largest["y1_px"] - largest["y0_px"]) / height),
+        shot_size=size,
         place=row["scene_id"] and row["scene_id"].replace("scene", "place"),
-        light=light_word(row["brightness"]),
+        light=light_word(*(row[name] for name in MEASURED), is_close_up=size == "close-up"),
         motion=row["kind"] or "static",
         subjects=tuple(_body(s, width, height) for s in seen),
     )

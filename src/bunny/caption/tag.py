@@ -76,7 +76,7 @@ def framing_tags(facts: Facts) -> list[str]:
     """How many are seen, how near, in which light, whether the shot moves."""
     size = SHOT_WORDS.get(facts.shot_size or "")
     count = _count(len(facts.characters) + facts.num_unknown)
-    return [count, *([size] if size else []), facts.light, MOTION_TAG[facts.motion]]
+    return [tag for tag in (count, size, facts.light, MOTION_TAG[facts.motion]) if tag]
 
 
 def _subjects(facts: Facts, triggers: dict[str, str], class_word: str) -> list[str]:

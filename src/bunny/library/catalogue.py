@@ -16,6 +16,7 @@ from bunny.table import store
 
 # (quality, frame, shot, label, cluster) -> frame_id, who, shot_size, light; passed in by the job
 Describe = Callable[..., pl.DataFrame]
+LIGHT = ("brightness", "cast_red", "cast_yellow")  # what the light is told from
 
 FRAME = {
     "film_id": pl.String,
@@ -25,7 +26,7 @@ FRAME = {
     "file": pl.String,  # null: no picture is stored
     "who": pl.List(pl.String),  # in this picture
     "shot_size": pl.String,  # close-up, medium, wide; null: nobody is seen
-    "light": pl.String,  # day, dusk, night
+    "light": pl.String,  # day, dusk, night; null: not sure
     "sharpness": pl.Float32,  # 1 is sharp
     "place": pl.String,  # cluster at level scene, e.g. "scene-003"; null: none
     "place_name": pl.String,  # what people call it
@@ -70,12 +71,11 @@ def read(table: Path, film_id: str, describe: Describe) -> Catalogue:
     cluster = store.read_or_empty(table, "cluster")
     asset = store.read_or_empty(table, "asset").filter(pl.col("level") == "scene")
     every = _all_frames(frame, extra, quality)
-    measured = every.select("frame_id", "brightness", is_kept=pl.lit(True))
+    measured = every.select("frame_id", *LIGHT, is_kept=pl.lit(True))
     seen = describe(measured, pl.concat([frame, extra]), shot, label, cluster)
     rows = (
         every.join(seen, on="frame_id", how="left", maintain_order="left")
         .with_columns(film_id=pl.lit(film_id), who=pl.col("who").fill_null([]))
-        .with_columns(light=pl.when(pl.col("brightness").is_not_null()).then("light"))
         .with_columns(pl.col("light").forward_fill().backward_fill().over("shot_index"))
         .join(_places(cluster, asset), on="frame_id", how="left", maintain_order="left")
     )
@@ -97,7 +97,7 @@ def join(parts: list[Catalogue]) -> Catalogue:
 
 def _all_frames(frame: pl.DataFrame, extra: pl.DataFrame, quality: pl.DataFrame) -> pl.DataFrame:
     """Stored and extra frames in order of time, with their measures."""
-    measure = quality.select("frame_id", "brightness", sharpness="blur_score")
+    measure = quality.select("frame_id", *LIGHT, sharpness="blur_score")
     columns = ["frame_id", "shot_index", "timestamp_s", "file"]
     both = pl.concat([frame.select(columns), extra.select(columns)])
     return both.join(measure, on="frame_id", how="left").sort("timestamp_s", "frame_id")

@@ -1,5 +1,6 @@
 """Light and colour of a picture: brightness, contrast, clipping, range, entropy, ground."""
 
+import cv2
 import numpy as np
 
 CLIP_LEVELS = 2  # grey levels at each end that count as clipped
@@ -55,6 +56,30 @@ def colourfulness(pixels: np.ndarray) -> float:
     red_green, yellow_blue = red - green, (red + green) / 2 - blue
     spread = np.hypot(red_green.std(), yellow_blue.std())
     return float(spread + 0.3 * np.hypot(red_green.mean(), yellow_blue.mean()))
+
+
+def colour_cast(pixels: np.ndarray) -> tuple[float, float]:
+    """Mean a* and b* of a picture's pixels: which way its colours lean as a whole.
+
+    Parameters
+    ----------
+    pixels : np.ndarray, shape (n, 3), uint8
+        BGR, sRGB; n at least 1.
+
+    Returns
+    -------
+    tuple of float
+        In [-128, 127] each, of CIELAB under D65: a* from green to red, b* from blue to yellow; 0 of
+        a grey picture.
+
+    Examples
+    --------
+    >>> colour_cast(np.full((4, 3), 90, np.uint8))
+    (0.0, 0.0)
+    """
+    lab = cv2.cvtColor(pixels[np.newaxis].astype(np.float32) / 255, cv2.COLOR_BGR2Lab)
+    red, yellow = lab[0, :, 1:].mean(axis=0, dtype=np.float64)
+    return float(red), float(yellow)
 
 
 def background_share(pixels: np.ndarray) -> float:

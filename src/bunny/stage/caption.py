@@ -32,6 +32,7 @@ class Caption(contract.BaseStage):
     """
 
     name = "caption"
+    version = 2
     reads = ("frame", "quality", "shot", "label", "cluster")
     writes = ("caption",)
     is_corrected = True

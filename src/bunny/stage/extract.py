@@ -48,7 +48,7 @@ class Extract(contract.BaseStage):
     """Writes film, shot, frame and measure, and the pictures under `frame/`."""
 
     name = "extract"
-    version = 3
+    version = 4
     writes = ("frame", "film", "shot", "measure")
     _noted_at = float("-inf")
     uses_film = True

@@ -79,7 +79,7 @@ def write(folder: Path, name: str, frame: pl.DataFrame) -> Path:
 
 
 def read(folder: Path, name: str) -> pl.DataFrame:
-    """Read a table of this house.
+    """Read a table of this house; columns that came after it was written are null in it.
 
     Raises
     ------
@@ -92,12 +92,13 @@ def read(folder: Path, name: str) -> pl.DataFrame:
             f"expected table {path.name} in {folder}, found none; run the stage that makes it"
         )
     try:
-        return pl.read_parquet(path, memory_map=False)
+        frame = pl.read_parquet(path, memory_map=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise TableError(
             f"{path}: expected a parquet table, could not read it ({error}); "
             "delete it and run the film again"
         ) from error
+    return _with_later_columns(name, frame)
 
 
 def read_or_empty(folder: Path, name: str) -> pl.DataFrame:
@@ -146,6 +147,16 @@ def _publish(temporary: Path, path: Path) -> None:
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def _with_later_columns(name: str, frame: pl.DataFrame) -> pl.DataFrame:
+    """Add nullable columns that the schema got after the table was written, in its order."""
+    declared = schema.TABLE[name].columns() if name in schema.TABLE else {}
+    later = [c for c, spec in declared.items() if c not in frame.columns and spec.nullable]
+    if not later:
+        return frame
+    whole = frame.with_columns(pl.lit(None, declared[c].dtype).alias(c) for c in later)
+    return whole.select(*(c for c in declared if c in whole.columns), pl.exclude(declared))
 
 
 def _series(name: str, values: list[Any], dtype: pl.DataType) -> pl.Series:

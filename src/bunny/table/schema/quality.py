@@ -20,6 +20,8 @@ class Numbers(dy.Schema):
     clipped_bright_share = dy.Float32(min=0, max=1, nullable=True)
     entropy_bits = dy.Float32(min=0, max=8, nullable=True)
     colourfulness = dy.Float32(min=0, nullable=True)  # Hasler, Suesstrunk: 0 grey, 109 extreme
+    cast_red = dy.Float32(nullable=True)  # mean CIELAB a* (D65): green below 0, red above
+    cast_yellow = dy.Float32(nullable=True)  # mean CIELAB b*: blue below 0, yellow above
     background_share = dy.Float32(min=0, max=1, nullable=True)  # has the commonest colour
     text_share = dy.Float32(min=0, max=1, nullable=True)  # of the picture, under lines of text
     subtitle_share = dy.Float32(min=0, max=1, nullable=True)  # of them, those set as subtitles
