@@ -21,10 +21,10 @@ logger = logging.getLogger(__name__)
 DEMO_SETTINGS = (
     "models.characters=[bunny]",
     "extraction.extra_interval_seconds=0.5",
-    "models.training_steps=700",
+    "models.training_steps=400",
     "models.batch_size=8",
     "models.learning_rate=0.001",
-    "models.checkpoint_every=350",
+    "models.checkpoint_every=200",
     # the film never shows the bunny on a mountain, in a street or in the desert
     'generation.prompts=["{trigger} on a mountain, medium shot, day",'
     '"{trigger} in a city street, close-up, day","{trigger} in a desert, medium shot, day",'

@@ -21,7 +21,9 @@ def search(
     without: Annotated[str, typer.Option(help="Nobody of these.")] = "",
     place: Annotated[str, typer.Option(help="A place's name or scene-003; several: any.")] = "",
     shot_size: Annotated[str, typer.Option(help="close-up, medium, wide; several: any.")] = "",
-    light: Annotated[str, typer.Option(help="day, dusk, night; several: any.")] = "",
+    light: Annotated[
+        str, typer.Option(help="day, dusk, night, where it is sure; several: any.")
+    ] = "",
     start: Annotated[str, typer.Option("--from", metavar="TIME", help="90 or 1:30.")] = "",
     end: Annotated[str, typer.Option("--to", metavar="TIME", help="Up to this time.")] = "",
     min_quality: Annotated[float, typer.Option(min=0, max=1, help="Sharpness, 0 to 1.")] = 0.0,
