@@ -25,7 +25,7 @@ from bunny.review.learn import (
     version,
 )
 from bunny.review.state import State
-from bunny.stage import review_asset
+from bunny.stage import machine, review_asset
 from bunny.table import store
 from bunny.workspace import Workspace
 
@@ -113,7 +113,7 @@ def learn(film: str | None, data_dir: str | None = None, overrides: Sequence[str
             "more with bunny review"
         )
     items = item.collect(asset, vectors, feedback)
-    trials = {key: _try(own, config) for key, own in items.items() if own.is_said.any()}
+    trials = _try_all({key: own for key, own in items.items() if own.is_said.any()}, config)
     learned = {key: one.learned for key, one in trials.items() if one.learned is not None}
     parts = [_part(key, one, items[key]) for key, one in trials.items()]
     made = 0
@@ -211,6 +211,17 @@ def _read(space: Workspace, config: Config) -> tuple[pl.DataFrame, pl.DataFrame,
     noise = config.clustering.noise_threshold
     state = State.of(machine, shot_vector, noise_threshold=noise).replay(log.read(space.root))
     return state.frame(), record.feedback(state), vectors
+
+
+def _try_all(items: Mapping[item.Key, item.Items], config: Config) -> dict[item.Key, trial.Trial]:
+    """Try the methods on every level and model; a bar says which one they are at."""
+    trials = {}
+    with machine.progress_bar("learn", "kind", len(items)) as bar:
+        for key, own in items.items():
+            bar.set_postfix_str(f"{LEVEL[key[0]]}, {len(own.asset_id)} items")
+            trials[key] = _try(own, config)
+            bar.update()
+    return trials
 
 
 def _try(items: item.Items, config: Config) -> trial.Trial:
