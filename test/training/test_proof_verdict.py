@@ -193,7 +193,7 @@ def test_a_forgotten_class_word():
     rows += [picture(600, "class", "a", s, **seen("bunny")) for s in (1, 2)]
     said = say(evaluate(rows))
     assert "“rabbit” alone draws bunny in 100 % (the base: 0 %)" in said["class word"]
-    assert "models.class_pictures" in said["class word"]
+    assert "Take fewer steps, or set models.class_pictures" in said["class word"]
 
 
 def test_nobody_found_blames_the_adapter_or_the_base():

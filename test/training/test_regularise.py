@@ -45,10 +45,42 @@ def test_no_frame_with_the_character_or_somebody_unknown(film_tables):
 
 def test_captions_name_nobody(film_tables):
     captions = [c.caption for c in choose(film(film_tables), 99)]
-    assert captions[0] == "character runs, medium shot"
+    assert captions[0] == "character runs"  # no framing: a region is a figure, or its head alone
     assert captions[2] == "character sleeps"
     assert captions[3] == "a red place, day"
     assert not any("anna" in c or "bunny" in c for c in captions)
+
+
+def test_words_of_framing_are_those_that_the_subject_would_get(film_tables):
+    near = {"who": "anna", "box": (200, 0, 400, 360), "text": "anna character runs, wide shot"}
+    far = {"who": "anna", "box": (300, 100, 310, 116), "text": "anna character runs, medium shot"}
+    tables = film_tables([{"shot": 0, **near}, {"shot": 1, **far}])
+    own = Words(trigger="anna", class_word="character")
+    rule = crop.Rule(sizes=((64, 64),), max_upscale=4.0)
+    views = candidate.gather("anna", tables, NOTHING)
+    windows = [crop.windows(view, rule) for view in views]
+    middle = [found[len(found) // 2] for found in windows]
+    of_anna = [crop.caption_of(v, w, own) for v, w in zip(views, middle, strict=True)]
+    found = regularise.choose("bunny", tables, {"anna": views}, rule, WORDS, 9)
+    assert [c.caption for c in found] == [text.replace("anna ", "") for text in of_anna]
+    assert found[0].caption == "character runs, close-up"
+
+
+def test_who_is_outside_the_window_is_not_counted(film_tables):
+    text = "anna character and ben character dance"
+    two = {"shot": 0, "frame_id": "two", "text": text}
+    tables = film_tables(
+        [
+            {**two, "who": "anna", "box": (100, 100, 140, 180)},
+            {**two, "who": "ben", "box": (560, 100, 600, 180)},
+        ]
+    )
+    words = Words(
+        trigger="bunny", class_word="character", other_triggers={"anna": "anna", "ben": "ben"}
+    )
+    views = {"anna": candidate.gather("anna", tables, NOTHING)}
+    found = regularise.choose("bunny", tables, views, crop.Rule(sizes=((64, 64),)), words, 9)
+    assert [c.caption for c in found] == ["character dance"]
 
 
 def test_places_are_cut_from_the_middle_and_people_around_them(film_tables):

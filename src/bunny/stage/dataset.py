@@ -59,7 +59,7 @@ class Dataset(BaseStage):
     """Labels, measures and captions in; training pictures and the reasons for them out."""
 
     name: ClassVar[str] = "dataset"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[str, ...]] = ("film", *READ_TO_CHOOSE, "embedding", "region", "reference")
     is_corrected: ClassVar[bool] = True
     writes: ClassVar[tuple[str, ...]] = ("dataset", "candidate")

@@ -104,11 +104,20 @@ def caption_of(view: View, window: Window, words: Words) -> str:
 
     A framing that is not sure is not said: wrong words would unlearn what the base knows of them.
     """
-    absent = sorted({o.character for o in view.others if o.character} - set(window.others))
+    text = words.without(view.text or "", absent_from(view, window))
+    return crop_caption(text, words, sure_size(view, window))
+
+
+def absent_from(view: View, window: Window) -> list[str]:
+    """Named others of the frame who are not seen in a window of it, in alphabetical order."""
+    return sorted({o.character for o in view.others if o.character} - set(window.others))
+
+
+def sure_size(view: View, window: Window) -> str | None:
+    """The window's framing where it may be said in a caption, else None."""
     heights = window.y1_px - window.y0_px, view.area[3] - view.area[1]
     is_sure = view_module.is_size_sure(view.box, view.is_face, *heights)
-    text = words.without(view.text or "", absent)
-    return crop_caption(text, words, window.shot_size if is_sure else None)
+    return window.shot_size if is_sure else None
 
 
 def pick(windows_of: Sequence[Sequence[Window]], number: int) -> list[tuple[int, Window]]:

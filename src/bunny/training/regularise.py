@@ -14,7 +14,7 @@ import polars as pl
 from bunny.training import candidate, crop
 from bunny.training.crop import Crop, Window
 from bunny.training.view import View
-from bunny.training.words import SIZE_WORDS, Words, name_size
+from bunny.training.words import Words, with_size
 
 
 def choose(
@@ -66,10 +66,12 @@ def choose(
         somebody = of_frame.get(view.frame_id)
         windows = crop.windows(somebody or view, rule)
         if windows:
-            own = replace(somebody, text=view.text) if somebody else view
-            found.setdefault(view.shot_index, []).append((own, windows[len(windows) // 2]))
+            window = windows[len(windows) // 2]
+            text = _caption(somebody, view.text, window, words)
+            own = replace(somebody or view, text=text)
+            found.setdefault(view.shot_index, []).append((own, window))
     taken = _spread(list(found.values()), number)
-    return [_crop(character, view, window, words) for view, window in taken]
+    return [_crop(character, view, window) for view, window in taken]
 
 
 def _frames(tables: Mapping[str, pl.DataFrame]) -> list[View]:
@@ -88,16 +90,25 @@ def _spread(queues: Sequence[Sequence], number: int) -> list:
     return sorted(taken[:number], key=lambda t: t[0].frame_index)
 
 
-def _crop(character: str, view: View, window: Window, words: Words) -> Crop:
+def _caption(somebody: View | None, text: str | None, window: Window, words: Words) -> str:
+    """Words of a class picture, in which nobody has a name.
+
+    They are fitted to the window as those of the subject are: where the class alone had words of
+    framing, these words would come to mean the class.
+    """
+    if somebody is None:
+        return with_size(words.unnamed(text or ""), None) or words.class_word
+    own = words.unnamed(words.without(text or "", crop.absent_from(somebody, window)))
+    return with_size(own or words.class_word, crop.sure_size(somebody, window))
+
+
+def _crop(character: str, view: View, window: Window) -> Crop:
     """A class picture of a frame."""
-    text = words.unnamed(view.text or "") or f"{words.class_word}".strip()
-    size = name_size(window.shot_size)
-    caption = f"{text}, {size}".strip(", ") if not view.text else SIZE_WORDS.sub(size, text)
     own = replace(view, character=character, subject_id=view.frame_id, pose="unknown")
     return Crop(
         image_id=f"{view.frame_id}-class-{character}",
         view=own,
         window=window,
-        caption=caption,
+        caption=view.text or "",
         role="class",
     )

@@ -69,15 +69,27 @@ def crop_caption(text: str | None, words: Words, shot_size: str | None) -> str:
     >>> crop_caption("bunny character in a green place, wide shot, day", bunny, None)
     'bunny character in a green place, day'
     """
-    size = name_size(shot_size) if shot_size else ""
-    if not text:
-        return f"{words.subject}, {size}".strip(", ")
-    fitted, count = SIZE_WORDS.subn(size, text, count=1) if size else (_without_size(text), 1)
-    if not count:
-        fitted = f"{fitted}, {size}"
+    fitted = with_size(text or words.subject, shot_size)
     if words.trigger.lower() not in fitted.lower():
         fitted = f"{words.subject}, {fitted}"
     return fitted
+
+
+def with_size(text: str, shot_size: str | None) -> str:
+    """Say a crop's framing in place of the frame's; None: none at all.
+
+    Examples
+    --------
+    >>> with_size("a bird, wide shot, day", "medium"), with_size("a bird, wide shot, day", None)
+    ('a bird, medium shot, day', 'a bird, day')
+    >>> with_size("a bird", "close-up")
+    'a bird, close-up'
+    """
+    if not shot_size:
+        return _without_size(text)
+    size = name_size(shot_size)
+    fitted, count = SIZE_WORDS.subn(size, text, count=1)
+    return fitted if count else f"{text}, {size}"
 
 
 def _without_size(text: str) -> str:

@@ -99,8 +99,9 @@ def warn_of_class_word(figures: Figures, about: About) -> list[Finding]:
     if leak is not None and leak - base >= LEAKS:
         text = (
             f"It forgot the class word: “{about.class_word}” alone draws {about.character} in "
-            f"{percent(leak)} (the base: {percent(base)}). Set models.class_pictures to film or "
-            f"drawn, or lower the rank{_rank(about)}."
+            f"{percent(leak)} (the base: {percent(base)}). Take fewer steps, or set "
+            "models.class_pictures to film or drawn with a models.class_weight below 1: they hold "
+            f"the class, but {about.character} is learned more slowly beside them."
         )
         return [Finding(kind="class word", tone="bad", text=text)]
     moved = figures.row("drift", "class")
