@@ -56,6 +56,7 @@ def bunny(monkeypatch, capsys, tmp_path):
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["bunny", *map(str, arguments)])
         code = 0
+        capsys.readouterr()  # what a test wrote while it prepared is not the command's
         try:
             cli.main()
         except SystemExit as stop:
