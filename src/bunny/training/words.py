@@ -89,7 +89,7 @@ def with_size(text: str, shot_size: str | None) -> str:
         return _without_size(text)
     size = name_size(shot_size)
     fitted, count = SIZE_WORDS.subn(size, text, count=1)
-    return fitted if count else f"{text}, {size}"
+    return fitted if count else f"{text}, {size}".strip(", ")
 
 
 def _without_size(text: str) -> str:
