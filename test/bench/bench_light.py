@@ -15,11 +15,11 @@ import polars as pl
 
 from bunny import sample
 from bunny.caption import fact
+from bunny.library.filter import LIGHT
 from bunny.quality.measure import measure_frame
 from bunny.sample import world
 
 SIDE_PX = (320, 180)
-LIGHT = ("day", "dusk", "night")
 
 
 def main():

@@ -137,9 +137,10 @@ def _colour(
     corners = np.clip((lines - [*box[:2], *box[:2]]) / step, 0, None)
     for x0, y0, x1, y1 in np.hstack([corners[:, :2], corners[:, 2:] + 1]).astype(int):
         is_ground[y0:y1, x0:x1] = False
-    cast_red, cast_yellow = exposure.colour_cast(pixels.reshape(-1, 3))
+    each = pixels.reshape(-1, 3)
+    cast_red, cast_yellow = exposure.colour_cast(each)
     return {
-        "colourfulness": exposure.colourfulness(pixels.reshape(-1, 3)),
+        "colourfulness": exposure.colourfulness(each),
         "cast_red": cast_red,
         "cast_yellow": cast_yellow,
         "background_share": exposure.background_share(pixels[is_ground]),

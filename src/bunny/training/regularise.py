@@ -66,12 +66,13 @@ def choose(
         somebody = of_frame.get(view.frame_id)
         windows = crop.windows(somebody or view, rule)
         if windows:
-            window = windows[len(windows) // 2]
-            text = _caption(somebody, view.text, window, words)
-            own = replace(somebody or view, text=text)
-            found.setdefault(view.shot_index, []).append((own, window))
+            own = replace(somebody, text=view.text) if somebody else view
+            found.setdefault(view.shot_index, []).append((own, windows[len(windows) // 2]))
     taken = _spread(list(found.values()), number)
-    return [_crop(character, view, window) for view, window in taken]
+    return [
+        _crop(character, view, window, _caption(view, window, words, view.frame_id in of_frame))
+        for view, window in taken
+    ]
 
 
 def _frames(tables: Mapping[str, pl.DataFrame]) -> list[View]:
@@ -90,25 +91,26 @@ def _spread(queues: Sequence[Sequence], number: int) -> list:
     return sorted(taken[:number], key=lambda t: t[0].frame_index)
 
 
-def _caption(somebody: View | None, text: str | None, window: Window, words: Words) -> str:
+def _caption(view: View, window: Window, words: Words, has_somebody: bool) -> str:
     """Words of a class picture, in which nobody has a name.
 
     They are fitted to the window as those of the subject are: where the class alone had words of
     framing, these words would come to mean the class.
     """
-    if somebody is None:
-        return with_size(words.unnamed(text or ""), None) or words.class_word
-    own = words.unnamed(words.without(text or "", crop.absent_from(somebody, window)))
-    return with_size(own or words.class_word, crop.sure_size(somebody, window))
+    text = view.text or ""
+    if not has_somebody:
+        return with_size(words.unnamed(text), None) or words.class_word
+    own = words.unnamed(words.without(text, crop.absent_from(view, window)))
+    return with_size(own or words.class_word, crop.sure_size(view, window))
 
 
-def _crop(character: str, view: View, window: Window) -> Crop:
+def _crop(character: str, view: View, window: Window, caption: str) -> Crop:
     """A class picture of a frame."""
     own = replace(view, character=character, subject_id=view.frame_id, pose="unknown")
     return Crop(
         image_id=f"{view.frame_id}-class-{character}",
         view=own,
         window=window,
-        caption=view.text or "",
+        caption=caption,
         role="class",
     )
