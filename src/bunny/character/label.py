@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from bunny.character import drawn, match, pair, person, study, track
+from bunny.character import ccip, ccip_region, drawn, match, pair, person, study, track
 
 WITNESS_SIMILARITY = 0.3  # of a face that may be named with the help of a region; strangers: 0.33
 WITNESS_MARGIN = 0.1  # to its second best candidate
@@ -20,12 +20,13 @@ BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSetting:
-    """Thresholds on the common scale of `embed.to_similarity` and on centred cosines."""
+    """Thresholds on the common scale of `embed.to_similarity`, on centred cosines and on CCIP's."""
 
     similarity_threshold: float
     min_margin: float
     drawn_threshold: float
     drawn_margin: float
+    ccip_threshold: float = ccip.SAME  # takes the place of `drawn_threshold` where CCIP compared
     calibration: str = "fixed"  # or "film": the threshold of faces follows the film
     is_adapted: bool = False  # whether vectors may be adapted to the film, see `adapt`
 
@@ -207,18 +208,61 @@ def decide_compared(
     compared : Compared
         From `compare`, with the same `cast` and adaptation.
     """
-    accepted = {
-        "threshold": setting.drawn_threshold,
-        "min_margin": setting.drawn_margin,
-        "num_candidates": cast.num_pictured,
-    }
-    mine = drawn.select_regions(region.lazy(), sorted(cast.drawn), **accepted).collect()
+    mine = _select(region, sorted(cast.drawn), cast, setting)
     regions = _region_labels(mine, cast)
     if compared.view is None:
         return regions
     others = sorted(set(cast.face) - cast.drawn)
-    witness = drawn.select_regions(region.lazy(), others, **accepted).collect()
+    witness = _select(region, others, cast, setting)
     return pl.concat([_face_labels(compared, cast, setting, witness, learned), regions])
+
+
+def vote(region: pl.DataFrame, num_frames: pl.DataFrame, setting: LabelSetting) -> pl.DataFrame:
+    """Let the frames of a shot, or of a figure's track, vote on each region.
+
+    Parameters
+    ----------
+    region : pl.DataFrame
+        Rows of table `region`, `track_id` by `figure.link_regions`.
+    num_frames : pl.DataFrame
+        Columns `shot_index`, `num_frames`: how many frames of the shot were looked at.
+    setting : LabelSetting
+
+    Returns
+    -------
+    pl.DataFrame
+        `region` with `support`; by `ccip_region.vote` where CCIP compared, else by `drawn.vote`.
+    """
+    if ccip_region.is_compared(region):
+        return ccip_region.vote(region.lazy()).collect()
+    margin = setting.drawn_margin
+    return drawn.vote(region.lazy(), num_frames.lazy(), min_margin=margin).collect()
+
+
+def figure_threshold(region: pl.DataFrame, cast: Cast, setting: LabelSetting) -> float:
+    """Support from which a region is its candidate."""
+    if ccip_region.is_compared(region):
+        return setting.ccip_threshold
+    return setting.drawn_threshold + (drawn.ALONE_PENALTY if cast.num_pictured == 1 else 0.0)
+
+
+def _select(
+    region: pl.DataFrame, characters: list[str], cast: Cast, setting: LabelSetting
+) -> pl.DataFrame:
+    """Regions of some characters that are their candidate."""
+    margin = setting.drawn_margin
+    if ccip_region.is_compared(region):
+        threshold = setting.ccip_threshold
+        return ccip_region.select_regions(
+            region.lazy(), characters, threshold=threshold, min_margin=margin
+        ).collect()
+    return drawn.select_regions(
+        region.lazy(),
+        characters,
+        threshold=setting.drawn_threshold,
+        min_margin=margin,
+        num_candidates=cast.num_pictured,
+    ).collect()
 
 
 def _face_labels(compared: Compared, cast, setting, witness, learned) -> pl.DataFrame:
@@ -298,9 +342,8 @@ def _frames_of(face: pl.DataFrame, num_tracks: int, number: np.ndarray) -> list[
 
 def _region_labels(region: pl.DataFrame, cast: Cast) -> pl.DataFrame:
     """Labels of accepted regions."""
-    chance = match.confidence(
-        region["support"].to_numpy(), region["margin"].to_numpy(), drawn.WEIGHT
-    )
+    weight = ccip_region.WEIGHT if ccip_region.is_compared(region) else drawn.WEIGHT
+    chance = match.confidence(region["support"].to_numpy(), region["margin"].to_numpy(), weight)
     is_alone = cast.num_pictured == 1
     return region.select(
         pl.col("region_id").alias("subject_id"),

@@ -1,14 +1,15 @@
 """What the user's pictures of the characters give: whose they are, and by which route each serves.
 
-A picture with exactly one face gives a face reference. One without a face shows a drawn or animal
-character and is compared as a whole with windows of the film. One with several faces is refused,
-because nobody can say who is meant; the run goes on with the character's other pictures. When one
-of a character's pictures has no face, the character is taken for a drawn one whose face is found
-only by chance, and all of its pictures also serve the second route.
+A picture with exactly one face gives a face reference. One without a face, or one that a classifier
+calls drawn, shows a drawn or animal character and is compared as a whole with windows of the film.
+One with several faces is refused, because nobody can say who is meant; the run goes on with the
+character's other pictures. When one of a character's pictures has no face, the character is taken
+for a drawn one whose face is found only by chance, and all of its pictures also serve the second
+route.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,6 +107,7 @@ def measure(
     recogniser: Recogniser,
     *,
     min_score: float,
+    is_drawn: Callable[[np.ndarray], bool] | None = None,
 ) -> list[Reference]:
     """Look for the face in each picture.
 
@@ -116,8 +118,11 @@ def measure(
         From `detect.load_detector` and `embed.load_recogniser`.
     min_score : float
         Faces less sure are taken for none.
+    is_drawn : callable, optional
+        Says of a picture (height, width, 3) uint8 BGR whether it is drawn; no face is looked for in
+        one that is.
     """
-    return [_measure(source, detector, recogniser, min_score) for source in sources]
+    return [_measure(source, detector, recogniser, min_score, is_drawn) for source in sources]
 
 
 def check_usable(errors: Iterable[tuple[str, str, str | None]]) -> None:
@@ -155,13 +160,15 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-def _measure(source, detector, recogniser, min_score) -> Reference:
+def _measure(source, detector, recogniser, min_score, is_drawn) -> Reference:
     content_hash = hashlib.sha256(source.path.read_bytes()).hexdigest()
     image = read_picture(source.path)
     if image is None:
         error = "expected a picture, could not read it; save it again as jpg or png"
         return _bad(source, content_hash, 0, error)
-    faces = [face for face in detector(image) if face.score >= min_score]
+    is_faceless = is_drawn is not None and is_drawn(image)
+    seen = [] if is_faceless else detector(image)
+    faces = [face for face in seen if face.score >= min_score]
     largest = max((face.size_px for face in faces), default=0.0)
     faces = [face for face in faces if face.size_px >= MIN_SHARE_OF_LARGEST * largest]
     if len(faces) > 1:

@@ -79,6 +79,8 @@ class Detection(Section):
     drawn_margin: float = Field(0.10, ge=0, le=2)
     drawn_detector: str = ""
     drawn_embedding: str = ""
+    ccip_threshold: float = Field(0.5, ge=-1, le=1)
+    drawn_classifier: str = ""
 
 
 class Clustering(Section):

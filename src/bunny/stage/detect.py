@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from bunny import pixel
-from bunny.character import detect, drawn, figure, label, picture, reference
+from bunny.character import detect, figure, label, picture, reference
 from bunny.stage import contract, detect_region, detect_row, extra, stamp
 from bunny.stage.detect_model import Models
 from bunny.stage.fill import fill
@@ -63,7 +63,7 @@ class Detect(contract.BaseStage):
         setting = self._label_setting()
         learned = label.learn(face, tracks, cast, setting, self.config.seed)
         region = figure.link_regions(region, frame, self._film_id(frame))
-        region = drawn.vote(region.lazy(), counts.lazy(), min_margin=setting.drawn_margin).collect()
+        region = label.vote(region, counts, setting)
         labels = label.decide(face, tracks, region, cast, setting, learned)
         calibration = label.calibration_row(setting, learned)
         tables = {
@@ -97,13 +97,18 @@ class Detect(contract.BaseStage):
             **self._models.names(),
             "references": self.source["reference_hash"],
             "min_face_score": self.config.detection.min_face_score,
+            "drawn_classifier": self.config.detection.drawn_classifier,
         }
         shards = self.shards("reference", depends)
         if not shards.is_done(0):
             sources = reference.list_sources(Path(self.source["references"]))
             score = self.config.detection.min_face_score
             found = reference.measure(
-                sources, self._models.detector, self._models.recogniser, min_score=score
+                sources,
+                self._models.detector,
+                self._models.recogniser,
+                min_score=score,
+                is_drawn=self._models.is_drawn,
             )
             is_drawn = self.config.detection.is_drawn_enabled
             rows = [
@@ -193,12 +198,12 @@ class Detect(contract.BaseStage):
             advance(frame.height)
             return shards.collect("region")
         with picture.worker_pool(self.num_workers) as pool:
-            name, find = self._finder(frame, known, shards.folder, pool)
+            finder = self._finder(frame, known, shards.folder, pool)
             fill(
                 shards,
                 frame,
                 self.config.pipeline.shard_size,
-                lambda row: self._look(row, name, find),
+                lambda row: self._look(row, finder),
                 pool,
                 tables=["region"],
                 advance=advance,
@@ -207,8 +212,8 @@ class Detect(contract.BaseStage):
 
     def _finder(
         self, frame: pl.DataFrame, known: pl.DataFrame, folder: Path, pool: Executor
-    ) -> tuple[str, detect_region.Find]:
-        """What looks for the characters in a picture, and its name."""
+    ) -> detect_region.Finder:
+        """What looks for the characters in a picture."""
         usable = set(known.filter(pl.col("error").is_null())["reference_id"].to_list())
         listed = reference.list_sources(Path(self.source["references"]))
         return detect_region.make_finder(
@@ -221,10 +226,13 @@ class Detect(contract.BaseStage):
             pool,
         )
 
-    def _look(self, row: Mapping, name: str, find: detect_region.Find) -> dict[str, list[dict]]:
+    def _look(self, row: Mapping, finder: detect_region.Finder) -> dict[str, list[dict]]:
         image = self._read(row)
-        found = [] if image is None else detect_row.region_rows(row, image.shape, name, find(image))
-        return {"region": found}
+        if image is None:
+            return {"region": []}
+        found = finder.find(image)
+        rows = detect_row.region_rows(row, image.shape, finder.name, found, finder.licence)
+        return {"region": rows}
 
     def _read(self, frame: Mapping) -> np.ndarray | None:
         """Pixels of a frame as BGR; None when there is no picture in its file."""
@@ -248,6 +256,7 @@ class Detect(contract.BaseStage):
             min_margin=wanted.min_margin,
             drawn_threshold=wanted.drawn_threshold,
             drawn_margin=wanted.drawn_margin,
+            ccip_threshold=wanted.ccip_threshold,
             calibration=wanted.calibration,
             is_adapted=wanted.is_adapted,
         )

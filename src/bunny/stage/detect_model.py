@@ -1,8 +1,11 @@
 """The models of stage detect, each loaded once and only when there is something to do."""
 
 import threading
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from bunny.character import detect, embed, picture
 from bunny.config import Detection
@@ -40,6 +43,16 @@ class Models:
     def net(self) -> picture.PictureNet:
         """Describes pictures and windows of them."""
         return picture.PictureNet()
+
+    @cached_property
+    def is_drawn(self) -> Callable[[np.ndarray], bool] | None:
+        """Says whether a picture is drawn; None where no classifier is named."""
+        if not (self._wanted.drawn_classifier and self._wanted.is_drawn_enabled):
+            return None
+        from bunny.character.drawn_classifier import DrawnClassifier
+
+        net = DrawnClassifier(self._wanted.drawn_classifier)
+        return lambda image: net.measure_drawn(image) > 0.5
 
     @property
     def recogniser_name(self) -> str:

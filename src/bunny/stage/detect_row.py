@@ -71,7 +71,11 @@ def face_rows(frame: Mapping, image: np.ndarray | None, models: Models) -> list[
 
 
 def region_rows(
-    frame: Mapping, shape: tuple[int, ...], model: str, candidates: Iterable[Candidate]
+    frame: Mapping,
+    shape: tuple[int, ...],
+    model: str,
+    candidates: Iterable[Candidate],
+    licence: str | None = None,
 ) -> list[dict]:
     """Rows of `region`, boxes in pixels.
 
@@ -85,6 +89,8 @@ def region_rows(
         What found them.
     candidates : iterable of Candidate
         Boxes in shares of the picture.
+    licence : str, optional
+        Of the model's weights.
     """
     height, width = shape[:2]
     scale = np.array([width, height, width, height], dtype=np.float32)
@@ -98,6 +104,7 @@ def region_rows(
             "similarity": one.similarity,
             "margin": one.margin,
             "model": model,
+            "licence": licence,
         }
         for i, one in enumerate(candidates)
     ]

@@ -51,11 +51,13 @@ class Region(dy.Schema):
     y0_px = dy.Float32()
     x1_px = dy.Float32()
     y1_px = dy.Float32()
-    similarity = dy.Float32(min=-1, max=1)  # centred cosine to the nearest reference picture
+    # To the nearest reference picture: centred cosine, or `ccip.to_similarity` where CCIP compared.
+    similarity = dy.Float32(min=-1, max=1)
     margin = dy.Float32()  # similarity minus the best other candidate's at the same window
     support = dy.Float32(nullable=True)  # half similarity, half its mean over the shot's frames
     track_id = dy.String(nullable=True)  # one figure followed through its shot
     model = dy.String()
+    licence = dy.String(nullable=True)  # of the model's weights, by their cards
 
 
 class Label(dy.Schema):
