@@ -18,6 +18,7 @@ KEY = "detection.drawn_detector"
 FILE = "model.onnx"
 SIDE_FILES = ("threshold.json", "labels.json", "model_type.json")
 SIZE_PX = 640  # side of the square a picture is stretched to, where the file names no `imgsz`
+MIN_SIDE = 1e-3  # of the picture; boxes thinner than that lie on its edge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +110,7 @@ class AnimeDetector:
         -------
         list of Figure
             The surest first; none less sure than `min_score`, no two overlapping by more than the
-            kind's `iou`, none without area.
+            kind's `iou`, none thinner than `MIN_SIDE`.
         """
         pixels = onnx_model.to_pixels(image, self._size_px, resample=Image.Resampling.BICUBIC)
         box, score = self._decode(self._net.run(pixels))
@@ -117,7 +118,7 @@ class AnimeDetector:
         sure = np.flatnonzero(best > self.min_score)
         sure = sure[np.argsort(-best[sure], kind="stable")]
         box = np.clip(box, 0, 1).astype(np.float32)
-        sure = sure[(box[sure, 2:] > box[sure, :2]).all(axis=1)]
+        sure = sure[(box[sure, 2:] - box[sure, :2]).min(axis=1, initial=1) >= MIN_SIDE]
         kept = sure[found.suppress(box[sure], self._iou)]
         return [
             Figure(box=box[i], kind=self._labels[int(score[i].argmax())], score=float(best[i]))
