@@ -73,6 +73,12 @@ def test_what_the_cache_has_is_told_without_the_hub(hub_cache):
     assert not onnx_model.is_cached(Published(repository="a/b", model="c"), "model_feat.onnx")
 
 
+def test_a_download_that_broke_off_is_not_taken_for_whole(hub_cache):
+    (hub_cache / "small" / "metrics.json").unlink()
+    with pytest.raises(UserError, match=r"missing metrics\.json|expected the hub"):
+        _find("owner/name")
+
+
 def test_what_the_hub_cannot_give_is_refused_in_one_sentence(hub_cache):
     with pytest.raises(UserError, match=r"detection\.x: expected the hub or its local cache to "):
         _find("owner/other")

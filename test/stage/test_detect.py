@@ -13,6 +13,7 @@ from bunny.config import Config
 from bunny.error import UserError
 from bunny.stage.detect import Detect
 from bunny.table import store
+from bunny.view import explore
 
 
 def _write(path, image):
@@ -222,6 +223,18 @@ def test_the_threshold_of_ccip_is_its_own_and_reads_no_picture(plain_film, anime
     assert _named_regions(plain_film) == before  # that of windows has no say
     _stage(plain_film, **anime_models, ccip_threshold=1.0).execute()
     assert len(_named_regions(plain_film)) < len(before)
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.9999])
+def test_the_explorer_decides_on_ccip_as_the_stage(plain_film, anime_models, threshold):
+    stage = _stage(plain_film, **anime_models, ccip_threshold=threshold)
+    stage.execute()
+    settings = stage.config.detection.model_dump()
+    seen = explore.read_seen(plain_film / "table")
+    found = explore.judge_labels(seen, settings).sort("subject_id")
+    assert found.equals(_labels(plain_film))
+    verdict = explore.judge(seen, explore.compare(seen, settings), settings)
+    assert verdict.threshold["figure"] == threshold
 
 
 def test_ccip_compares_what_the_windows_find(tmp_path, anime_models):

@@ -1,6 +1,7 @@
 """Anime faces, heads and persons by YOLO networks that DeepGHS publishes as ONNX.
 
-They know human-like figures: of animals and robots they see few.
+They know human-like figures: of animals and robots they see few. Their cards say MIT; what
+Ultralytics' exporter wrote into a file about its own licence (AGPL-3.0) is told beside that.
 """
 
 import ast

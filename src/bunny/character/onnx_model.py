@@ -187,7 +187,7 @@ def find_folder(
     licence = "unknown"
     if not root.is_dir():
         repository, model = _read_hub_id(key, source, published)
-        root = _fetch(key, repository, model, [*needed, *more])
+        root = _fetch(key, repository, model, needed, more)
         licence = guided.licence_of(repository)
     is_inside = (root / model).is_dir() and not (root / needed[0]).is_file()
     path = root / model if is_inside else root
@@ -262,7 +262,9 @@ def _read_hub_id(key: str, source: str, published: Published) -> tuple[str, str]
     return owner_name, model or published.model
 
 
-def _fetch(key: str, repository: str, model: str, files: Sequence[str]) -> Path:
+def _fetch(
+    key: str, repository: str, model: str, needed: Sequence[str], more: Sequence[str]
+) -> Path:
     """Folder of the hub's local cache with a model's files; fetched unless they are there."""
     try:
         from huggingface_hub import snapshot_download
@@ -271,10 +273,10 @@ def _fetch(key: str, repository: str, model: str, files: Sequence[str]) -> Path:
             f"{key}: expected a package to reach the hub for {repository}, found no "
             "huggingface_hub; run `uv sync --extra hub` or give a folder"
         ) from error
-    allowed = ["README.md", *(f"{model}/{file}" for file in files)]
+    allowed = ["README.md", *(f"{model}/{file}" for file in (*needed, *more))]
     try:
         cached = Path(snapshot_download(repository, allow_patterns=allowed, local_files_only=True))
-        if (cached / model / files[0]).is_file():
+        if all((cached / model / file).is_file() for file in needed):
             return cached
     except OSError:  # nothing of it in the cache
         pass
