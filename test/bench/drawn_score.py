@@ -1,0 +1,192 @@
+"""Scores of names by character and shot, against truth that says who must and who may be named.
+
+A label belongs to the shot of the truth that its frame lies in, whatever shots the product found.
+A character that must be in a shot is right when it is named there and missed when it is not; a
+name in a shot where its character neither must nor may be is wrong, and so is every name from
+another film. Where somebody may be, and in the shot that a reference was cut from, nothing counts.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+SURE = 0.9  # a wrong name of this confidence or more is counted apart
+EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
+JUDGED = {
+    "film": pl.String,
+    "style": pl.String,
+    "character": pl.String,
+    "shot_start": pl.Int64,
+    "outcome": pl.String,  # right, missed, wrong, may
+    "confidence": pl.Float64,  # the highest of the shot; null where missed
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """A film and its shots."""
+
+    name: str
+    path: Path
+    shot_starts: tuple[int, ...]
+    style: str = "film"
+
+    def shot_of(self, frame_index: int) -> int:
+        """First frame of the shot that a frame lies in."""
+        return self.shot_starts[int(np.searchsorted(self.shot_starts, frame_index, "right")) - 1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Character:
+    """Somebody, and the shots of each film that must or may show them, by first frame."""
+
+    name: str
+    film: str | None  # that the reference is of; None: a person of no film here
+    files: tuple[Path, ...] = ()
+    cut_from: tuple[int, tuple[int, int, int, int]] | None = None  # frame, box; in place of files
+    must: dict[str, list[int]] = field(default_factory=dict)
+    may: dict[str, list[int]] = field(default_factory=dict)
+
+    def is_of(self, clip: Clip) -> bool:
+        """Whether a name in this film could be right."""
+        return clip.name in (self.film, *self.must, *self.may)
+
+    def own_shot(self, clip: Clip) -> int | None:
+        """First frame of the shot that the reference was cut from, if it is of this film."""
+        is_here = self.cut_from is not None and self.film == clip.name
+        return clip.shot_of(self.cut_from[0]) if is_here else None
+
+
+def read_truth(file: Path, folder: Path) -> tuple[list[Clip], list[Character]]:
+    """Read a truth.json; the paths in it are relative to `folder`."""
+    said = json.loads(file.read_text())
+    clips = [
+        Clip(
+            name=name,
+            path=folder / one["file"],
+            shot_starts=tuple(one["shot_starts"]),
+            style=one.get("style", "film"),
+        )
+        for name, one in said["films"].items()
+    ]
+    cast = []
+    for name, one in said["characters"].items():
+        reference = one["reference"]
+        cut = (reference["frame"], tuple(reference["box"])) if "frame" in reference else None
+        files = tuple(folder / path for path in reference.get("files", ()))
+        given = {"film": one["film"], "must": one["must"], "may": one["may"]}
+        cast.append(Character(name=name, files=files, cut_from=cut, **given))
+    return clips, cast
+
+
+def judge(
+    label: pl.DataFrame, frame: pl.DataFrame, clip: Clip, cast: Iterable[Character]
+) -> pl.DataFrame:
+    """Say of every name in a shot, and of everyone who should be there, what became of it.
+
+    Parameters
+    ----------
+    label, frame : pl.DataFrame
+        The tables of these names, as stage detect wrote them.
+    clip : Clip
+    cast : iterable of Character
+        All whose references were given.
+
+    Returns
+    -------
+    pl.DataFrame
+        Columns of `JUDGED`; one row a character and shot.
+    """
+    said = names_by_shot(label, frame, clip)
+    rows = []
+    for one in cast:
+        must, may = one.must.get(clip.name, ()), one.may.get(clip.name, ())
+        own = one.own_shot(clip)
+        for start in clip.shot_starts:
+            confidence = said.get((one.name, start))
+            if start == own or (confidence is None and start not in must):
+                continue
+            outcome = "missed" if confidence is None else "wrong"
+            if confidence is not None and start in (*must, *may):
+                outcome = "right" if start in must else "may"
+            rows.append((clip.name, clip.style, one.name, start, outcome, confidence))
+    return pl.DataFrame(rows, schema=JUDGED, orient="row")
+
+
+def names_by_shot(
+    label: pl.DataFrame, frame: pl.DataFrame, clip: Clip
+) -> dict[tuple[str, int], float]:
+    """Highest confidence of each (character, first frame of the truth's shot) that is named."""
+    named = label.drop_nulls("character").join(
+        frame.select("frame_id", "frame_index"), on="frame_id"
+    )
+    best: dict[tuple[str, int], float] = {}
+    for who, index, sure in named.select("character", "frame_index", "confidence").iter_rows():
+        key = (who, clip.shot_of(index))
+        best[key] = max(best.get(key, 0.0), sure)
+    return best
+
+
+def count(judged: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """Count right, missed, wrong, and wrong of confidence `SURE` or more, in groups."""
+    outcome = pl.col("outcome")
+    return judged.group_by(by, maintain_order=True).agg(
+        right=(outcome == "right").sum(),
+        missed=(outcome == "missed").sum(),
+        wrong=(outcome == "wrong").sum(),
+        wrong_sure=((outcome == "wrong") & (pl.col("confidence") >= SURE)).sum(),
+    )
+
+
+def reliability(judged: pl.DataFrame, edges: Sequence[float] = EDGES) -> pl.DataFrame:
+    """Of names so sure, how many are right.
+
+    Parameters
+    ----------
+    judged : pl.DataFrame
+    edges : sequence of float
+        Rising, from 0 to 1; a bin has its lower edge, the last also its upper one.
+
+    Returns
+    -------
+    pl.DataFrame
+        `low`, `high`, `num_named`, `confidence` (mean), `share_right`; bins without names are
+        left out.
+    """
+    named = judged.filter(pl.col("outcome").is_in(["right", "wrong"]))
+    index = np.searchsorted(edges[1:-1], named["confidence"].to_numpy(), "right")
+    return (
+        named.with_columns(bin=pl.Series(index, dtype=pl.Int64))
+        .group_by("bin")
+        .agg(
+            num_named=pl.len(),
+            confidence=pl.col("confidence").mean(),
+            share_right=(pl.col("outcome") == "right").mean(),
+        )
+        .sort("bin")
+        .select(
+            low=pl.col("bin").replace_strict(dict(enumerate(edges[:-1])), return_dtype=pl.Float64),
+            high=pl.col("bin").replace_strict(dict(enumerate(edges[1:])), return_dtype=pl.Float64),
+            num_named="num_named",
+            confidence="confidence",
+            share_right="share_right",
+        )
+    )
+
+
+def calibration_error(bins: pl.DataFrame) -> float | None:
+    """Expected calibration error: mean gap between confidence and share right, by names.
+
+    Notes
+    -----
+    Naeini, Cooper & Hauskrecht 2015, "Obtaining Well Calibrated Probabilities Using Bayesian
+    Binning", AAAI. None where nobody was named.
+    """
+    if bins.is_empty():
+        return None
+    gap = (bins["confidence"] - bins["share_right"]).abs()
+    return float((gap * bins["num_named"]).sum() / bins["num_named"].sum())
