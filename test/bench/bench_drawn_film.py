@@ -3,10 +3,11 @@
 Runs the pipeline until stage detect on every drawn clip at hand: the three classic cartoons, the
 reel and the sample, the films that `drawn_film.py` rendered, and those of `--more` (a folder with a
 truth.json of the same form). References of all of them, and of people, are given to each. Prints
-tables in Markdown: right, missed and wrong by film and by style, then how far confidence can be
-believed. Reads the tables label and frame only, so any version of the code can be measured:
+tables in Markdown: right (and of these on its figure, where the truth has boxes), missed and wrong
+by film and by style, then how far confidence can be believed. It reads the tables label and frame
+alone, so that any version of the code can be measured:
 
-    git stash; PYTHONPATH=src python test/bench/bench_drawn_film.py --rendered FOLDER
+    PYTHONPATH=OTHER_CHECKOUT/src python test/bench/bench_drawn_film.py --rendered FOLDER
 """
 
 import argparse
@@ -31,7 +32,6 @@ from bunny.view import style
 
 BESIDE = Path(__file__).resolve().parents[3] / "shared" / "material"
 GROUPS = ("toon", "reel", "sample", "rendered", "more")
-BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
 TILE_PX = (480, 270)  # of a contact sheet
 COLUMNS = 4
 COLOUR = {"right": (60, 160, 40), "wrong": (40, 40, 220), "may": (150, 150, 150)}  # BGR
@@ -42,6 +42,7 @@ def main() -> None:
     """Run, score, print, draw."""
     wanted = _arguments()
     clips, cast = gather(wanted)
+    boxes = read_boxes(wanted)
     if not clips:
         sys.exit("no film at hand: expected --material, --rendered or --more to name a folder")
     judged, spent = [], {}
@@ -55,7 +56,12 @@ def main() -> None:
                 clip.path, references, data_dir=str(data), overrides=wanted.set, until="detect"
             )
             table = {n: store.read(report.space.table, n) for n in ("label", "frame")}
-            judged.append(drawn_score.judge(table["label"], table["frame"], clip, given))
+            here = boxes.filter(film=clip.name)
+            judged.append(
+                drawn_score.judge(
+                    table["label"], table["frame"], clip, given, None if here.is_empty() else here
+                )
+            )
             spent[clip.name] = next(r.seconds for r in report.results if r.name == "detect")
             if wanted.sheet:
                 draw_sheet(wanted.sheet, clip, judged[-1], table, report.space.root)
@@ -164,6 +170,20 @@ def _sample() -> tuple[list[Clip], list[Character]]:
     return [clip], cast
 
 
+def read_boxes(wanted: argparse.Namespace) -> pl.DataFrame:
+    """Where everybody is in the films whose truth says so: film, frame, character, box."""
+    own = sample.truth("box").with_columns(
+        film=pl.lit("sample"), character="sample-" + pl.col("character")
+    )
+    tables = [own] + [
+        pl.read_parquet(folder / "box.parquet")
+        for folder in (wanted.rendered, wanted.more)
+        if folder and (folder / "box.parquet").exists()
+    ]
+    columns = ("film", "frame_index", "character", *drawn_score.BOX)
+    return pl.concat([table.select(columns) for table in tables])
+
+
 def choose(clip: Clip, cast: list[Character], num: int | None, seed: int) -> list[Character]:
     """Give all whom a film may show, and so many of the others, drawn by lot."""
     own = [one for one in cast if one.is_of(clip)]
@@ -200,7 +220,7 @@ def read_frame(path: Path, index: int) -> np.ndarray:
 
 def show(judged: pl.DataFrame, clips: list[Clip], spent: dict[str, float]) -> None:
     """Print the tables."""
-    empty = {"right": 0, "missed": 0, "wrong": 0, "wrong_sure": 0}
+    empty = dict.fromkeys(("right", "on_figure", "missed", "wrong", "wrong_sure"), 0)
     counted = {row.pop("film"): row
                for row in drawn_score.count(judged, ["film"]).iter_rows(named=True)}  # fmt: skip
     films = [{"film": clip.name, "style": clip.style} | counted.get(clip.name, empty)
@@ -223,7 +243,8 @@ def _print_table(title: str, rows: list[dict]) -> None:
     print(f"\n## {title}\n")
     if not rows:
         return
-    names = [f"wrong at {drawn_score.SURE} or more" if n == "wrong_sure" else n for n in rows[0]]
+    words = {"wrong_sure": f"wrong at {drawn_score.SURE} or more", "on_figure": "on its figure"}
+    names = [words.get(name, name) for name in rows[0]]
     print("| " + " | ".join(names) + " |\n|" + "---|" * len(names))
     for row in rows:
         cells = (f"{v:.3f}" if isinstance(v, float) else str(v) for v in row.values())
@@ -243,13 +264,13 @@ def plot(judged: pl.DataFrame):
         + p9.geom_abline(intercept=0, slope=1, linetype="dashed", color=style.QUIET)
         + p9.geom_line(color=style.GOOD)
         + p9.geom_point(p9.aes(size="num_named"), color=style.GOOD)
-        + p9.scale_size_area(max_size=9, name="names")
+        + p9.scale_size_area(max_size=9, name="names", breaks=style.whole)
         + p9.scale_x_continuous(limits=(0, 1))
         + p9.scale_y_continuous(limits=(0, 1))
         + p9.labs(
             x="mean confidence of the names in a bin",
             y="share of them that is right",
-            title="How far the confidence of names in drawn films can be believed",
+            title="Names in drawn films: confidence and share right",
             subtitle=f"expected calibration error {error:.3f}; dashed: confidence is the share",
         )
         + style.theme(4.2, 5.4)
@@ -287,7 +308,7 @@ def draw_sheet(
 def _draw_label(picture: np.ndarray, label: dict, colour: tuple[int, int, int]) -> None:
     """Draw one box with its name, readable once the picture has the size of a tile."""
     size = picture.shape[1] / TILE_PX[0]
-    x0, y0, x1, y1 = (round(label[name]) for name in BOX)
+    x0, y0, x1, y1 = (round(label[name]) for name in drawn_score.BOX)
     text = f"{label['character']} {label['confidence']:.2f}"
     cv2.rectangle(picture, (x0, y0), (x1, y1), colour, max(1, round(1.5 * size)))
     at = (x0 + 2, max(round(13 * size), y0 + round(13 * size)))

@@ -4,12 +4,16 @@ A label belongs to the shot of the truth that its frame lies in, whatever shots 
 A character that must be in a shot is right when it is named there and missed when it is not; a
 name in a shot where its character neither must nor may be is wrong, and so is every name from
 another film. Where somebody may be, and in the shot that a reference was cut from, nothing counts.
+
+Of the right names some stand on somebody else in the same shot. Where the truth has boxes, a name
+is on its figure when the middle of its surest label lies in the figure's box of that frame.
 """
 
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -23,7 +27,9 @@ JUDGED = {
     "shot_start": pl.Int64,
     "outcome": pl.String,  # right, missed, wrong, may
     "confidence": pl.Float64,  # the highest of the shot; null where missed
+    "is_on_figure": pl.Boolean,  # of that label; null where the truth has no box
 }
+BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +90,11 @@ def read_truth(file: Path, folder: Path) -> tuple[list[Clip], list[Character]]:
 
 
 def judge(
-    label: pl.DataFrame, frame: pl.DataFrame, clip: Clip, cast: Iterable[Character]
+    label: pl.DataFrame,
+    frame: pl.DataFrame,
+    clip: Clip,
+    cast: Iterable[Character],
+    boxes: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Say of every name in a shot, and of everyone who should be there, what became of it.
 
@@ -95,6 +105,8 @@ def judge(
     clip : Clip
     cast : iterable of Character
         All whose references were given.
+    boxes : pl.DataFrame, optional
+        `frame_index`, `character` and the box of each figure in each frame of this film.
 
     Returns
     -------
@@ -102,40 +114,76 @@ def judge(
         Columns of `JUDGED`; one row a character and shot.
     """
     said = names_by_shot(label, frame, clip)
+    place = {} if boxes is None else _places(boxes)
     rows = []
     for one in cast:
         must, may = one.must.get(clip.name, ()), one.may.get(clip.name, ())
         own = one.own_shot(clip)
         for start in clip.shot_starts:
-            confidence = said.get((one.name, start))
-            if start == own or (confidence is None and start not in must):
+            name = said.get((one.name, start))
+            if start == own or (name is None and start not in must):
                 continue
-            outcome = "missed" if confidence is None else "wrong"
-            if confidence is not None and start in (*must, *may):
+            outcome = "missed" if name is None else "wrong"
+            if name is not None and start in (*must, *may):
                 outcome = "right" if start in must else "may"
-            rows.append((clip.name, clip.style, one.name, start, outcome, confidence))
+            is_on = name.is_on(place) if name and place and outcome == "right" else None
+            confidence = name.confidence if name else None
+            rows.append((clip.name, clip.style, one.name, start, outcome, confidence, is_on))
     return pl.DataFrame(rows, schema=JUDGED, orient="row")
+
+
+class Name(NamedTuple):
+    """The surest label of a character in a shot; the middle of its box in the film's pixels."""
+
+    character: str
+    frame_index: int
+    confidence: float
+    x: float
+    y: float
+
+    def is_on(self, place: dict[tuple[int, str], tuple[float, ...]]) -> bool:
+        """Whether its middle lies in the character's box."""
+        box = place.get((self.frame_index, self.character))
+        return box is not None and box[0] <= self.x <= box[2] and box[1] <= self.y <= box[3]
 
 
 def names_by_shot(
     label: pl.DataFrame, frame: pl.DataFrame, clip: Clip
-) -> dict[tuple[str, int], float]:
-    """Highest confidence of each (character, first frame of the truth's shot) that is named."""
-    named = label.drop_nulls("character").join(
-        frame.select("frame_id", "frame_index"), on="frame_id"
+) -> dict[tuple[str, int], Name]:
+    """Surest label of each (character, first frame of the truth's shot) that is named."""
+    crop = [pl.col(f"crop_{axis}0_px").fill_null(0) for axis in "xy"
+            if f"crop_{axis}0_px" in frame.columns]  # fmt: skip
+    left, top = crop or (pl.lit(0), pl.lit(0))
+    where = frame.select("frame_id", "frame_index", left=left, top=top)
+    named = (
+        label.drop_nulls("character")
+        .join(where, on="frame_id")
+        .select(
+            "character",
+            "frame_index",
+            "confidence",
+            x=(pl.col("x0_px") + pl.col("x1_px")) / 2 + pl.col("left"),
+            y=(pl.col("y0_px") + pl.col("y1_px")) / 2 + pl.col("top"),
+        )
     )
-    best: dict[tuple[str, int], float] = {}
-    for who, index, sure in named.select("character", "frame_index", "confidence").iter_rows():
-        key = (who, clip.shot_of(index))
-        best[key] = max(best.get(key, 0.0), sure)
+    best: dict[tuple[str, int], Name] = {}
+    for name in map(Name._make, named.sort("confidence").iter_rows()):
+        best[name.character, clip.shot_of(name.frame_index)] = name
     return best
 
 
+def _places(boxes: pl.DataFrame) -> dict[tuple[int, str], tuple[float, ...]]:
+    """Boxes by frame and character."""
+    columns = boxes.select("frame_index", "character", *BOX)
+    return {(index, who): tuple(box) for index, who, *box in columns.iter_rows()}
+
+
 def count(judged: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
-    """Count right, missed, wrong, and wrong of confidence `SURE` or more, in groups."""
+    """Count right (and of these on the figure), missed, wrong, and surely wrong, in groups."""
     outcome = pl.col("outcome")
     return judged.group_by(by, maintain_order=True).agg(
         right=(outcome == "right").sum(),
+        on_figure=pl.col("is_on_figure").sum(),
         missed=(outcome == "missed").sum(),
         wrong=(outcome == "wrong").sum(),
         wrong_sure=((outcome == "wrong") & (pl.col("confidence") >= SURE)).sum(),

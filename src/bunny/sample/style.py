@@ -188,13 +188,16 @@ class FlatPen(Pen):
         return tuple(round(part / 12) * 12 for part in mix(colour, self.tint, share))
 
     def flat(self, path, colour, alpha=1.0) -> None:
+        """Fill with the toned colour; figures have no pure white, so eyes become dots."""
         if not (self.is_figure and tuple(colour) == WHITE):
             super().flat(path, self._tone(colour), alpha)
 
     def soft(self, path, colour, depth=0.22, line=0.0) -> None:
+        """Fill with one toned colour."""
         super().flat(path, self._tone(colour))
 
     def fade(self, path, top, bottom) -> None:
+        """Fill with three flat bands."""
         rect = path.getBounds()
         with self.inside(path):
             for i in range(3):
@@ -206,10 +209,12 @@ class FlatPen(Pen):
                 super().flat(shape, self._tone(mix(top, bottom, i / 2)))
 
     def stroke(self, path, colour, width, alpha=1.0) -> None:
+        """Draw a line unless it is a figure's outline."""
         if not (self.is_figure and math.isclose(width, LINE)):
             super().stroke(path, self._tone(colour), width, alpha)
 
     def limb(self, path, colour, width, line) -> None:
+        """Draw a thick stroke a little darker than the body, so that it stands out from it."""
         super().stroke(path, self._tone(darker(colour, 0.16)), width + line)
 
     def _radial(self, x, y, radius, colour, alpha, mode) -> None:
@@ -225,6 +230,7 @@ class CelPen(Pen):
         self.thickness = thickness
 
     def soft(self, path, colour, depth=0.22, line=0.0) -> None:
+        """Fill with two tones and go round with a dark line."""
         rect = path.getBounds()
         vivid = _vivid(colour)
         super().flat(path, darker(vivid, 0.34))
@@ -234,9 +240,11 @@ class CelPen(Pen):
             super().stroke(path, (22, 16, 26), line * self.thickness)
 
     def flat(self, path, colour, alpha=1.0) -> None:
+        """Fill with a purer colour."""
         super().flat(path, _vivid(colour), alpha)
 
     def stroke(self, path, colour, width, alpha=1.0) -> None:
+        """Draw a line; outlines are thick and dark."""
         is_outline = math.isclose(width, LINE)
         super().stroke(
             path,
@@ -246,6 +254,7 @@ class CelPen(Pen):
         )
 
     def limb(self, path, colour, width, line) -> None:
+        """Draw a thick stroke in two tones with a dark edge."""
         vivid = _vivid(colour)
         super().stroke(path, (22, 16, 26), width + 2 * line * self.thickness)
         super().stroke(path, darker(vivid, 0.34), width)
@@ -279,20 +288,24 @@ class SketchPen(Pen):
         self.strength = 1.0 if is_figure else 0.5
 
     def flat(self, path, colour, alpha=1.0) -> None:
+        """Fill with the tone that the colour has on paper; faint fills are left out."""
         if alpha > 0.5:
             self._fill(path, colour)
 
     def soft(self, path, colour, depth=0.22, line=0.0) -> None:
+        """Fill, hatch, and go round twice."""
         self._fill(path, colour)
         self._hatch(path, colour)
         if line or not self.is_figure:
             self._line(path)
 
     def fade(self, path, top, bottom) -> None:
+        """Fill with the middle tone and hatch."""
         self._fill(path, mix(top, bottom, 0.5))
         self._hatch(path, mix(top, bottom, 0.7))
 
     def stroke(self, path, colour, width, alpha=1.0) -> None:
+        """Draw thin lines twice with a pencil, thick ones as a flat band."""
         pixels = width * self._scale()
         if pixels > 5 and not math.isclose(width, LINE):
             super().stroke(path, self._tone(colour), width)
@@ -300,6 +313,7 @@ class SketchPen(Pen):
             self._line(path, min(2.2, max(1.0, 0.7 * pixels)))
 
     def limb(self, path, colour, width, line) -> None:
+        """Draw a thick stroke with a wobbling edge."""
         edge, wobble = 1.5 / self._scale(), self._wobble()
         self._draw(path, self.graphite, width + 2 * edge, 0.9 * self.strength, wobble)
         self._draw(path, self._tone(colour), width, 1.0, wobble)
