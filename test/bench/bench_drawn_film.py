@@ -227,7 +227,7 @@ def show(judged: pl.DataFrame, clips: list[Clip], spent: dict[str, float]) -> No
              | {"seconds": spent[clip.name]} for clip in clips]  # fmt: skip
     _print_table("Films", films)
     styles = list(drawn_score.count(judged, ["style"]).iter_rows(named=True))
-    total = {"style": "all"} | {key: sum(row[key] for row in styles) for key in empty}
+    total = {"style": "all"} | {key: sum(row[key] or 0 for row in styles) for key in empty}
     _print_table("Styles", [*styles, total])
     bins = drawn_score.reliability(judged)
     rows = [{"confidence": f"{r['low']:.2f} to {r['high']:.2f}", "named": r["num_named"],
@@ -247,8 +247,11 @@ def _print_table(title: str, rows: list[dict]) -> None:
     names = [words.get(name, name) for name in rows[0]]
     print("| " + " | ".join(names) + " |\n|" + "---|" * len(names))
     for row in rows:
-        cells = (f"{v:.3f}" if isinstance(v, float) else str(v) for v in row.values())
-        print("| " + " | ".join(cells) + " |", flush=True)
+        print("| " + " | ".join(_text(value) for value in row.values()) + " |", flush=True)
+
+
+def _text(value) -> str:
+    return "–" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def plot(judged: pl.DataFrame):

@@ -180,10 +180,10 @@ def _places(boxes: pl.DataFrame) -> dict[tuple[int, str], tuple[float, ...]]:
 
 def count(judged: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     """Count right (and of these on the figure), missed, wrong, and surely wrong, in groups."""
-    outcome = pl.col("outcome")
+    outcome, on_figure = pl.col("outcome"), pl.col("is_on_figure")
     return judged.group_by(by, maintain_order=True).agg(
         right=(outcome == "right").sum(),
-        on_figure=pl.col("is_on_figure").sum(),
+        on_figure=pl.when(on_figure.count() > 0).then(on_figure.sum()),  # null without boxes
         missed=(outcome == "missed").sum(),
         wrong=(outcome == "wrong").sum(),
         wrong_sure=((outcome == "wrong") & (pl.col("confidence") >= SURE)).sum(),

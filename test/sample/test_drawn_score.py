@@ -69,7 +69,7 @@ def test_a_name_counts_once_a_shot_with_its_highest_confidence():
     )
     assert judged["confidence"].to_list() == [pytest.approx(0.92)]
     counted = drawn_score.count(judged, ["style"]).row(0, named=True)
-    assert counted == {"style": "cel", "right": 0, "on_figure": 0, "missed": 0,
+    assert counted == {"style": "cel", "right": 0, "on_figure": None, "missed": 0,
                        "wrong": 1, "wrong_sure": 1}  # fmt: skip
 
 
@@ -88,6 +88,7 @@ def test_a_right_name_may_stand_on_somebody_else(left, is_on):
     )  # fmt: skip
     judged = drawn_score.judge(label, frame, CLIP, [MAX], boxes).filter(outcome="right")
     assert judged["is_on_figure"].to_list() == [is_on]  # the surest label, in frame 2, decides
+    assert drawn_score.count(judged, ["film"])["on_figure"].to_list() == [int(is_on)]
     cropped = frame.with_columns(crop_x0_px=pl.Series([None, 90]), crop_y0_px=pl.lit(0))
     judged = drawn_score.judge(label, cropped, CLIP, [MAX], boxes).filter(outcome="right")
     assert judged["is_on_figure"].to_list() == [left == 90.0]  # its middle is (95, 5)
