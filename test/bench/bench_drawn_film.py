@@ -17,6 +17,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -51,7 +52,7 @@ def main() -> None:
         for clip in clips:
             given = choose(clip, cast, wanted.impostors, wanted.seed)
             references = Path(scratch) / "reference" / clip.name
-            write_references(references, given, {one.name: one for one in clips})
+            write_references(references, given)
             report = job.run_film(
                 clip.path, references, data_dir=str(data), overrides=wanted.set, until="detect"
             )
@@ -194,7 +195,7 @@ def choose(clip: Clip, cast: list[Character], num: int | None, seed: int) -> lis
     return own + [others[i] for i in sorted(rng.permutation(len(others))[:num])]
 
 
-def write_references(folder: Path, cast: Iterable[Character], clips: dict[str, Clip]) -> None:
+def write_references(folder: Path, cast: Iterable[Character]) -> None:
     """Lay out reference pictures as a user would: one folder a character."""
     for one in cast:
         (folder / one.name).mkdir(parents=True)
@@ -202,10 +203,11 @@ def write_references(folder: Path, cast: Iterable[Character], clips: dict[str, C
             shutil.copyfile(path, folder / one.name / path.name)
         if one.cut_from:
             frame, (x0, y0, x1, y1) = one.cut_from
-            picture = read_frame(clips[one.film].path, frame)[y0:y1, x0:x1]
+            picture = read_frame(one.cut_path, frame)[y0:y1, x0:x1]
             cv2.imwrite(str(folder / one.name / "1.png"), picture)
 
 
+@lru_cache(maxsize=16)
 def read_frame(path: Path, index: int) -> np.ndarray:
     """Decode one frame, counted from the film's first, as BGR."""
     with av.open(str(path)) as container:

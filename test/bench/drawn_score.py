@@ -54,6 +54,7 @@ class Character:
     film: str | None  # that the reference is of; None: a person of no film here
     files: tuple[Path, ...] = ()
     cut_from: tuple[int, tuple[int, int, int, int]] | None = None  # frame, box; in place of files
+    cut_path: Path | None = None  # the film that it is cut from
     must: dict[str, list[int]] = field(default_factory=dict)
     may: dict[str, list[int]] = field(default_factory=dict)
 
@@ -84,7 +85,8 @@ def read_truth(file: Path, folder: Path) -> tuple[list[Clip], list[Character]]:
         reference = one["reference"]
         cut = (reference["frame"], tuple(reference["box"])) if "frame" in reference else None
         files = tuple(folder / path for path in reference.get("files", ()))
-        given = {"film": one["film"], "must": one["must"], "may": one["may"]}
+        path = folder / said["films"][one["film"]]["file"]
+        given = {"film": one["film"], "must": one["must"], "may": one["may"], "cut_path": path}
         cast.append(Character(name=name, files=files, cut_from=cut, **given))
     return clips, cast
 

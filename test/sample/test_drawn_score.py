@@ -129,5 +129,6 @@ def test_truth_is_read_in_both_forms_of_reference(tmp_path):
     (tmp_path / "truth.json").write_text(json.dumps(said))
     (clip,), (first, second) = drawn_score.read_truth(tmp_path / "truth.json", tmp_path)
     assert clip.shot_of(9) == 0 and clip.shot_of(10) == 10 and clip.style == "film"
+    assert first.cut_path == tmp_path / "a.mp4"
     assert first.cut_from == (3, (1, 2, 3, 4)) and first.own_shot(clip) == 0
     assert second.files == (tmp_path / "a/1.png",) and second.own_shot(clip) is None
