@@ -9,7 +9,7 @@ from bunny.table import store
 UNIT = np.array([1.0, 0.0], np.float32)
 
 
-def tables(tracks, labelled=("bo",), drawn=("bunny",)):
+def tables(tracks, labelled=("bo",), drawn=("bunny",), figures=(), clusters=()):
     """Tables of one frame; `tracks` has name to (candidate, x0 of a box of 10 x 10, similarity)."""
     region = [
         {
@@ -45,6 +45,8 @@ def tables(tracks, labelled=("bo",), drawn=("bunny",)):
     vectors = [{"subject_id": f"r-{n}", "model": "made", "vector": UNIT} for n in tracks]
     return {
         "region": store.from_rows("region", region),
+        "figure": store.from_rows("figure", list(figures)),
+        "cluster": store.from_rows("cluster", list(clusters)),
         "label": store.from_rows("label", label),
         "reference": store.from_rows("reference", reference),
         "subject_vector": store.from_rows("subject_vector", vectors),
