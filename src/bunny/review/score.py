@@ -184,7 +184,7 @@ def _ask(
 
 def _perhaps(asset: pl.DataFrame) -> list[str | None]:
     """The character that each item may be, unless it has a name or was said not to be that one."""
-    is_open = pl.col("name").is_null() & ~pl.col("rejected_from").list.contains("perhaps")
+    is_open = pl.col("name").is_null() & ~pl.col("rejected_from").list.contains(pl.col("perhaps"))
     return asset.select(pl.when(is_open).then("perhaps")).to_series().to_list()
 
 
