@@ -19,6 +19,7 @@ from bunny.stage.dataset import Dataset
 from bunny.stage.detect import Detect
 from bunny.stage.review import Review
 from bunny.table import corrected, store
+from bunny.view import report, report_film
 
 WIDTH, HEIGHT, SHOTS, A_SHOT = 320, 240, 4, 2
 PIP, DOT = (60, 40, 150, 160), (220, 60, 300, 150)  # boxes; both move by 10 px a frame
@@ -185,6 +186,25 @@ def test_views_with_another_figure_on_them_do_not_serve(film):
     run(film, Cluster)
     done = job_name.name_person(None, "figure-01=pip")
     assert [path.name for path in done.pictures] == ["from_film_00000007-g0.png"]
+
+
+def test_a_head_does_not_stand_before_its_own_body(film):
+    """Heads are unlike whole figures, so they are a group of their own."""
+    head = (70, 40, 140, 90)
+    rows = [row | {"kind": "full"} for row in figures(film.film_id) if row["track_id"][-2] == "0"]
+    heads = {"kind": "head", "source": "face"}
+    rows += [figure(film.film_id, i, "g1", head, [0.0, 1.0, 0.0], **heads) for i in range(8)]
+    write_figures(film, rows)
+    run(film, Cluster)
+    for name in ("figure-01=pip", "figure-02=hat"):
+        assert len(job_name.name_person(None, name).pictures) == 5
+
+
+def test_the_report_shows_unknown_figures(film):
+    groups = report_film.people(
+        report.Data(root=film.root, film_id=film.film_id, config=Config())
+    ).groups
+    assert [group.title for group in groups] == ["figure-01", "figure-02"]
 
 
 def test_a_figure_that_is_never_alone_is_refused(film):

@@ -19,6 +19,7 @@ from bunny.view import people
 from bunny.workspace import Workspace
 
 MARGIN = 0.05  # around a figure, in shares of its larger side
+PART = 0.7  # share of a head that lies in the body that it belongs to
 UNMEASURED = 0.5  # blur score of a view whose frame was not measured
 MAX_TRIES = 15  # views that are opened to find `people.MAX_VIEWS` good ones
 
@@ -73,18 +74,22 @@ def _find_others(
 ) -> dict[str, list[Sequence[float]]]:
     """Boxes of whoever else is in the frame of each view, by its figure_id.
 
-    A figure of the same group is the same one seen otherwise, and so is a figure of no group that
-    covers it; named characters and all other figures are somebody else.
+    A figure of the same group is the same one seen otherwise; so are its head beside all of it, and
+    a figure of no group that covers it. Named characters and all other figures are somebody else.
     """
     cluster = corrected.read_or_empty(space.table, "cluster").filter(pl.col("level") == "unknown")
     label = corrected.read_or_empty(space.table, "label").drop_nulls("character")
     group = cluster.select(figure_id="item_id", group="cluster_id")
-    drawn = figure.join(group, on="figure_id", how="left").select("frame_id", *BOX, "group")
-    named = label.select("frame_id", *BOX, group="character")
-    own = shown.select("subject_id", "frame_id", "name", *BOX)
+    drawn = figure.join(group, on="figure_id", how="left").select("frame_id", *BOX, "group", "kind")
+    kind = pl.lit(None, drawn.schema["kind"]).alias("kind")
+    named = label.select("frame_id", *BOX, kind, group="character").select(drawn.columns)
+    own = shown.join(figure.select("kind", subject_id="figure_id"), on="subject_id")
+    own = own.select("subject_id", "frame_id", "name", "kind", *BOX)
+    is_part = (pl.col("kind") != pl.col("kind_other")) & (figure_group.shared() >= PART)
     both = own.join(pl.concat([drawn, named]), on="frame_id", suffix="_other").filter(
         pl.col("group").ne_missing(pl.col("name")),
         pl.col("group").is_not_null() | (figure_group.shared() < COVERED),
+        ~is_part.fill_null(False),
     )
     found: dict[str, list[Sequence[float]]] = {}
     for subject_id, *box in both.select("subject_id", *(f"{c}_other" for c in BOX)).iter_rows():
