@@ -88,6 +88,7 @@ class Clustering(Section):
 
     scene_threshold: float = Field(0.85, ge=-1, le=1)
     character_threshold: float = Field(0.75, ge=-1, le=1)
+    figure_threshold: float = Field(0.6, ge=-1, le=1)
     noise_threshold: float = Field(0.5, ge=-1, le=1)
     unknown_method: Literal["agglomerative", "hdbscan"] = "agglomerative"
     scene_method: Literal["incremental", "agglomerative", "hdbscan"] = "incremental"

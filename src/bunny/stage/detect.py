@@ -29,6 +29,7 @@ class Detect(contract.BaseStage):
     reads = ("frame", "shot", "film")
     writes = (
         *("label", "face", "track", "region", "reference", "extra_frame", "pair", "calibration"),
+        "figure",
     )
     uses_references = True
 
@@ -71,6 +72,7 @@ class Detect(contract.BaseStage):
             "face": detect_row.stack_faces(face, broken),
             "track": store.from_rows("track", tracks),
             "region": store.check("region", region),
+            "figure": store.from_rows("figure", []),
             "reference": known,
             "extra_frame": more,
             "pair": store.check("pair", learned.pair),

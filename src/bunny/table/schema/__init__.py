@@ -25,6 +25,7 @@ TABLE: dict[str, type[dy.Schema]] = {
     "face": people.Face,
     "track": people.Track,
     "region": people.Region,
+    "figure": people.Figure,
     "label": people.Label,
     "pair": people.Pair,
     "calibration": people.Calibration,
