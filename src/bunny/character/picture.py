@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +20,8 @@ DIMENSION = 1280
 INPUT_PX = 224  # the side it was trained at
 MEAN, SCALE = 127.0, 128.0  # preprocessing of the Lite family (TensorFlow TPU models)
 NAME = "efficientnet-lite0"
+MIDDLE_BLOCK, LAST_BLOCK = 10, 15  # of 112 channels at 16 px, of 320 at 32 px
+LAYERS = DIMENSION + 320 + 2 * 112
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +74,36 @@ class PictureNet:
         with torch.inference_mode():
             tensor = tensor.contiguous(memory_format=torch.channels_last)
             found = _forward(self._net, tensor)[0]
+        return np.ascontiguousarray(found.permute(1, 2, 0).numpy())
+
+    def map_layers(self, image: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
+        """Describe a picture by the last layer and by two layers before it.
+
+        Parameters
+        ----------
+        image : np.ndarray, shape (height, width, 3), uint8, BGR
+        height_px, width_px : int
+            What it is scaled to, multiples of 32.
+
+        Returns
+        -------
+        np.ndarray, shape (rows, columns, LAYERS), float32
+            Of each cell the 1280 numbers of `map_features`, the 320 before them, then mean and
+            maximum of the 112 of block 10, whose cells are half as wide.
+        """
+        torch = self._torch
+        is_smaller = height_px * width_px < image.shape[0] * image.shape[1]
+        mode = cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR
+        pixels = cv2.resize(image, (width_px, height_px), interpolation=mode)
+        tensor = torch.from_numpy((pixels[:, :, ::-1].astype(np.float32) - MEAN) / SCALE)
+        pool = torch.nn.functional
+        with torch.inference_mode():
+            tensor = tensor.permute(2, 0, 1)[None].contiguous(memory_format=torch.channels_last)
+            layers: dict[int, Any] = {}
+            last = _forward(self._net, tensor, layers)
+            middle = layers[MIDDLE_BLOCK]
+            parts = [last, layers[LAST_BLOCK], pool.avg_pool2d(middle, 2), pool.max_pool2d(middle, 2)]
+            found = torch.cat(parts, dim=1)[0]
         return np.ascontiguousarray(found.permute(1, 2, 0).numpy())
 
     def embed(self, image: np.ndarray) -> np.ndarray:
@@ -148,14 +181,14 @@ def place_windows(rows: int, columns: int, sizes: list[tuple[int, int]]) -> np.n
     return np.array(sorted(found), dtype=np.int64).reshape(-1, 4)
 
 
-def _forward(net, x):
+def _forward(net, x, layers: dict[int, Any] | None = None):
     """The network's convolutions, 1.3 times as fast as its own forward and equal to 1e-5.
 
     With channels last, a 1x1 convolution is one matrix product over all pixels; the library's way
-    copies the data there and back.
+    copies the data there and back. `layers` gets the outputs of blocks 10 and 15 by number.
     """
     x = net._conv_stem(x).clamp_(0, 6)
-    for block in net._blocks:
+    for number, block in enumerate(net._blocks):
         skip = x
         if hasattr(block, "_expand_conv"):
             x = _pointwise(x, block._expand_conv).clamp_(0, 6)
@@ -165,6 +198,8 @@ def _forward(net, x):
         is_same = arguments.input_filters == arguments.output_filters
         if block.id_skip and arguments.stride in (1, [1]) and is_same:
             x = x.add_(skip)
+        if layers is not None and number in (MIDDLE_BLOCK, LAST_BLOCK):
+            layers[number] = x.clone()
     return _pointwise(x, net._conv_head).clamp_(0, 6)
 
 
