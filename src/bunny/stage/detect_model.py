@@ -4,7 +4,7 @@ import threading
 from functools import cached_property
 from typing import Any
 
-from bunny.character import detect, embed, picture
+from bunny.character import detect, embed, medium, picture
 from bunny.config import Detection
 
 
@@ -40,6 +40,11 @@ class Models:
     def net(self) -> picture.PictureNet:
         """Describes pictures and windows of them."""
         return picture.PictureNet()
+
+    @cached_property
+    def medium(self) -> medium.MediumClassifier:
+        """Tells drawings from photographs and renderings."""
+        return medium.MediumClassifier(self.net)
 
     @property
     def recogniser_name(self) -> str:
