@@ -113,9 +113,7 @@ def find(
     vector, chance = net.to_vector(raw, mean), figure_embedding.figureness(raw)
     similarity = compare(vector, reference)
     kept = [
-        FoundFigure(
-            box=fitted, vector=vector[best], objectness=float(chance[best]), candidate=name
-        )
+        FoundFigure(box=fitted, vector=vector[best], objectness=float(chance[best]), candidate=name)
         for name, best, fitted in _of_characters(box, similarity, sorted(reference))
     ]
     order = np.argsort(-chance, kind="stable")[: 20 * NUM_FIGURES]
@@ -126,7 +124,10 @@ def find(
         if not any(_is_same(other, box[best]) for other in taken):
             kept.append(
                 FoundFigure(
-                    box=box[best], vector=vector[best], objectness=float(chance[best]), candidate=None
+                    box=box[best],
+                    vector=vector[best],
+                    objectness=float(chance[best]),
+                    candidate=None,
                 )
             )
     return kept

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -22,6 +21,8 @@ MEAN, SCALE = 127.0, 128.0  # preprocessing of the Lite family (TensorFlow TPU m
 NAME = "efficientnet-lite0"
 MIDDLE_BLOCK, LAST_BLOCK = 10, 15  # of 112 channels at 16 px, of 320 at 32 px
 LAYERS = DIMENSION + 320 + 2 * 112
+STYLE_BLOCK = (10, 14)  # of 16: 112 and 192 channels, at a stride of 16 and 32 pixels
+STYLE_DIMENSION = 2 * (112 + 192)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,15 +66,8 @@ class PictureNet:
         np.ndarray, shape (rows, columns, 1280), float32
             Non-negative.
         """
-        torch = self._torch
-        size = (width_for(image.shape, height_px), height_px)
-        is_smaller = size[0] * size[1] < image.shape[0] * image.shape[1]
-        mode = cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR
-        pixels = cv2.resize(image, size, interpolation=mode)[:, :, ::-1].astype(np.float32)
-        tensor = torch.from_numpy((pixels - MEAN) / SCALE).permute(2, 0, 1)[None]
-        with torch.inference_mode():
-            tensor = tensor.contiguous(memory_format=torch.channels_last)
-            found = _forward(self._net, tensor)[0]
+        with self._torch.inference_mode():
+            found = _forward(self._net, self._tensor(image, height_px))[0]
         return np.ascontiguousarray(found.permute(1, 2, 0).numpy())
 
     def map_layers(self, image: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
@@ -99,16 +93,50 @@ class PictureNet:
         pool = torch.nn.functional
         with torch.inference_mode():
             tensor = tensor.permute(2, 0, 1)[None].contiguous(memory_format=torch.channels_last)
-            layers: dict[int, Any] = {}
-            last = _forward(self._net, tensor, layers)
-            middle = layers[MIDDLE_BLOCK]
-            parts = [last, layers[LAST_BLOCK], pool.avg_pool2d(middle, 2), pool.max_pool2d(middle, 2)]
+            blocks = _blocks(self._net, tensor, (MIDDLE_BLOCK, LAST_BLOCK))
+            middle, late = (x.clone() for x in blocks)
+            last = _pointwise(late, self._net._conv_head).clamp_(0, 6)
+            parts = [last, late, pool.avg_pool2d(middle, 2), pool.max_pool2d(middle, 2)]
             found = torch.cat(parts, dim=1)[0]
         return np.ascontiguousarray(found.permute(1, 2, 0).numpy())
 
     def embed(self, image: np.ndarray) -> np.ndarray:
         """Describe a whole picture by the mean of its grid at 224 pixels' height; (1280,)."""
         return self.map_features(image, INPUT_PX).mean(axis=(0, 1))
+
+    def measure_style(self, image: np.ndarray) -> np.ndarray:
+        """Describe how a picture is made rather than what it shows.
+
+        Parameters
+        ----------
+        image : np.ndarray, shape (height, width, 3), uint8, BGR
+            Scaled to 224 pixels' height.
+
+        Returns
+        -------
+        np.ndarray, shape (608,), float32
+            Means and standard deviations over the picture of the channels after each of
+            `STYLE_BLOCK`.
+
+        Notes
+        -----
+        Statistics of feature maps carry the style of a picture (Gatys, Ecker, Bethge 2016); mean
+        and deviation do nearly as well as the Gram matrix (Li et al. 2017, "Demystifying neural
+        style transfer").
+        """
+        with self._torch.inference_mode():
+            maps = list(_blocks(self._net, self._tensor(image, INPUT_PX), STYLE_BLOCK))
+            parts = [part for x in maps for part in (x.mean((2, 3))[0], x.std((2, 3))[0])]
+            return self._torch.cat(parts).numpy()
+
+    def _tensor(self, image: np.ndarray, height_px: int):
+        """A picture as the network takes it, (1, 3, h, w)."""
+        size = (width_for(image.shape, height_px), height_px)
+        is_smaller = size[0] * size[1] < image.shape[0] * image.shape[1]
+        mode = cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR
+        pixels = cv2.resize(image, size, interpolation=mode)[:, :, ::-1].astype(np.float32)
+        tensor = self._torch.from_numpy((pixels - MEAN) / SCALE).permute(2, 0, 1)[None]
+        return tensor.contiguous(memory_format=self._torch.channels_last)
 
 
 @contextmanager
@@ -181,14 +209,20 @@ def place_windows(rows: int, columns: int, sizes: list[tuple[int, int]]) -> np.n
     return np.array(sorted(found), dtype=np.int64).reshape(-1, 4)
 
 
-def _forward(net, x, layers: dict[int, Any] | None = None):
+def _forward(net, x):
     """The network's convolutions, 1.3 times as fast as its own forward and equal to 1e-5.
 
     With channels last, a 1x1 convolution is one matrix product over all pixels; the library's way
-    copies the data there and back. `layers` gets the outputs of blocks 10 and 15 by number.
+    copies the data there and back.
     """
+    *_, x = _blocks(net, x, (len(net._blocks) - 1,))
+    return _pointwise(x, net._conv_head).clamp_(0, 6)
+
+
+def _blocks(net, x, wanted: tuple[int, ...]):
+    """Outputs of the blocks `wanted`, in their order; those after the last are not run."""
     x = net._conv_stem(x).clamp_(0, 6)
-    for number, block in enumerate(net._blocks):
+    for index, block in enumerate(net._blocks[: wanted[-1] + 1]):
         skip = x
         if hasattr(block, "_expand_conv"):
             x = _pointwise(x, block._expand_conv).clamp_(0, 6)
@@ -198,9 +232,8 @@ def _forward(net, x, layers: dict[int, Any] | None = None):
         is_same = arguments.input_filters == arguments.output_filters
         if block.id_skip and arguments.stride in (1, [1]) and is_same:
             x = x.add_(skip)
-        if layers is not None and number in (MIDDLE_BLOCK, LAST_BLOCK):
-            layers[number] = x.clone()
-    return _pointwise(x, net._conv_head).clamp_(0, 6)
+        if index in wanted:
+            yield x
 
 
 def _pointwise(x, convolution):

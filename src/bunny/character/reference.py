@@ -1,11 +1,11 @@
 """What the user's pictures of the characters give: whose they are, and by which route each serves.
 
-A picture with exactly one face gives a face reference. One without a face, or one that a classifier
-calls drawn, shows a drawn or animal character and is compared as a whole with windows of the film.
-One with several faces is refused, because nobody can say who is meant; the run goes on with the
-character's other pictures. When one of a character's pictures has no face, the character is taken
-for a drawn one whose face is found only by chance, and all of its pictures also serve the second
-route.
+A photograph with exactly one face gives a face reference. A drawing, whatever faces are found in
+it, and a picture without a face show a drawn or animal character and are compared as a whole with
+windows of the film. A photograph with several faces is refused, because nobody can say who is
+meant; the run goes on with the character's other pictures. When one of a character's pictures
+serves the second route, the character is taken for a drawn one whose face is found only by chance,
+and all of its pictures serve it too.
 """
 
 import hashlib
@@ -44,6 +44,12 @@ class Reference:
     num_faces: int
     face_embedding: np.ndarray | None
     error: str | None
+    drawn_probability: float | None = None  # None: it was not asked
+
+    @property
+    def is_drawn(self) -> bool | None:
+        """Whether it is a drawing; None: it was not asked."""
+        return None if self.drawn_probability is None else self.drawn_probability > 0.5
 
 
 def list_sources(folder: Path) -> list[Source]:
@@ -107,9 +113,9 @@ def measure(
     recogniser: Recogniser,
     *,
     min_score: float,
-    is_drawn: Callable[[np.ndarray], bool] | None = None,
+    judge: Callable[[np.ndarray], float] | None = None,
 ) -> list[Reference]:
-    """Look for the face in each picture.
+    """Look for the face in each picture; the face of a drawn one is never embedded.
 
     Parameters
     ----------
@@ -118,11 +124,10 @@ def measure(
         From `detect.load_detector` and `embed.load_recogniser`.
     min_score : float
         Faces less sure are taken for none.
-    is_drawn : callable, optional
-        Says of a picture (height, width, 3) uint8 BGR whether it is drawn; no face is looked for in
-        one that is.
+    judge : callable, optional
+        Gives the probability that a picture is drawn; without it every one is photographed.
     """
-    return [_measure(source, detector, recogniser, min_score, is_drawn) for source in sources]
+    return [_measure(source, detector, recogniser, min_score, judge) for source in sources]
 
 
 def check_usable(errors: Iterable[tuple[str, str, str | None]]) -> None:
@@ -160,36 +165,52 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-def _measure(source, detector, recogniser, min_score, is_drawn) -> Reference:
+def _measure(source, detector, recogniser, min_score, judge) -> Reference:
     content_hash = hashlib.sha256(source.path.read_bytes()).hexdigest()
     image = read_picture(source.path)
     if image is None:
         error = "expected a picture, could not read it; save it again as jpg or png"
         return _bad(source, content_hash, 0, error)
-    is_faceless = is_drawn is not None and is_drawn(image)
-    seen = [] if is_faceless else detector(image)
-    faces = [face for face in seen if face.score >= min_score]
+    probability = judge(image) if judge else None
+    faces = [face for face in detector(image) if face.score >= min_score]
+    if probability is not None and probability > 0.5:
+        return Reference(
+            source=source,
+            content_hash=content_hash,
+            num_faces=len(faces),
+            face_embedding=None,
+            error=None,
+            drawn_probability=probability,
+        )
     largest = max((face.size_px for face in faces), default=0.0)
     faces = [face for face in faces if face.size_px >= MIN_SHARE_OF_LARGEST * largest]
     if len(faces) > 1:
         error = (
             f"expected one face, found {len(faces)}; crop the picture to {source.character} alone"
         )
-        return _bad(source, content_hash, len(faces), error)
+        return _bad(source, content_hash, len(faces), error, probability)
     return Reference(
         source=source,
         content_hash=content_hash,
         num_faces=len(faces),
         face_embedding=recogniser(image, faces[0]) if faces else None,
         error=None,
+        drawn_probability=probability,
     )
 
 
-def _bad(source: Source, content_hash: str, num_faces: int, error: str) -> Reference:
+def _bad(
+    source: Source,
+    content_hash: str,
+    num_faces: int,
+    error: str,
+    drawn_probability: float | None = None,
+) -> Reference:
     return Reference(
         source=source,
         content_hash=content_hash,
         num_faces=num_faces,
         face_embedding=None,
         error=error,
+        drawn_probability=drawn_probability,
     )

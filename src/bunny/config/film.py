@@ -74,6 +74,7 @@ class Detection(Section):
     min_margin: float = Field(0.05, ge=0, le=2)
     calibration: Literal["film", "fixed"] = "film"
     is_adapted: bool = True
+    medium: Literal["auto", "photographed", "drawn"] = "auto"
     is_drawn_enabled: bool = True
     drawn_threshold: float = Field(0.45, ge=-1, le=1)
     drawn_margin: float = Field(0.10, ge=0, le=2)

@@ -2,6 +2,7 @@
 
 Pixels are read under two keys, one for faces and one for regions; thresholds are decided on what
 they left behind. Only films with a drawn character among the references pay for the second route.
+Faces of drawn shots go to a table of their own, `drawn_face`: none is embedded, named or grouped.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,8 +14,8 @@ import numpy as np
 import polars as pl
 
 from bunny import pixel
-from bunny.character import detect, figure, label, picture, reference
-from bunny.stage import contract, detect_region, detect_row, extra, stamp
+from bunny.character import detect, figure, label, medium, picture, reference
+from bunny.stage import contract, detect_medium, detect_region, detect_row, extra, stamp
 from bunny.stage.detect_model import Models
 from bunny.stage.fill import fill
 from bunny.table import store
@@ -25,11 +26,11 @@ class Detect(contract.BaseStage):
     """Finds faces and regions, follows faces, matches both with the references."""
 
     name = "detect"
-    version = 3
-    reads = ("frame", "shot", "film")
+    version = 4
+    reads = ("frame", "shot", "film", "measure")
     writes = (
         *("label", "face", "track", "region", "reference", "extra_frame", "pair", "calibration"),
-        "figure",
+        *("figure", "drawn_face", "frame_medium", "shot_medium"),
     )
     uses_references = True
 
@@ -44,12 +45,14 @@ class Detect(contract.BaseStage):
     def run(self) -> contract.Work:
         """Measure what is not measured yet, then decide."""
         frame = self.read("frame").filter(pl.col("file").is_not_null()).sort("frame_index")
-        known = self._references()
+        judged = self._frame_media(frame)
+        shots = medium.decide_shots(judged, frame["shot_index"], self.config.detection.medium)
+        known = self._references(shots)
         cast = label.read_cast(known)
         has_regions = bool(cast.drawn) and self.config.detection.is_drawn_enabled
-        between = self._between(frame, cast)
+        between = self._between(frame, cast, shots)
         with self.bar(frame.height * (2 if has_regions else 1) + between.height) as bar:
-            raw = self._faces(frame, bar.update)
+            raw, drawn_face = self._faces(frame, shots, bar.update)
             more, beside = self._extra_faces(frame, between, bar.update)
             region = store.from_rows("region", [])
             if has_regions:
@@ -77,12 +80,15 @@ class Detect(contract.BaseStage):
             "extra_frame": more,
             "pair": store.check("pair", learned.pair),
             "calibration": store.from_rows("calibration", [calibration] if frame.height else []),
+            "drawn_face": drawn_face,
+            "frame_medium": judged,
+            "shot_medium": store.check("shot_medium", shots),
         }
         return contract.Work(
             tables=tables,
             num_items=frame.height,
             num_failed=broken.height,
-            note=detect_row.note(tables["label"], known, broken),
+            note=detect_medium.note(shots) + detect_row.note(tables["label"], known, broken),
         )
 
     @cached_property
@@ -91,15 +97,33 @@ class Detect(contract.BaseStage):
 
     # -- measuring ----------------------------------------------------------------------------
 
-    def _references(self) -> pl.DataFrame:
-        """Table `reference`; measured again only when a picture, a model or the floor changes."""
+    def _frame_media(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Table `frame_medium`: how drawn a few frames of each shot look; none where it is set."""
+        if self.config.detection.medium != "auto":
+            return store.from_rows("frame_medium", [])
+        chosen = detect_medium.choose_frames(frame, self.input_dir / "table")
+        tables = {name: stamp.table_hash(self.input_dir, name) for name in ("frame", "measure")}
+        shards = self.shards("medium", {**tables, "classifier": self._classifier()})
+        with picture.worker_pool(self.num_workers) as pool:
+            fill(
+                shards,
+                chosen,
+                self.config.pipeline.shard_size,
+                lambda row: detect_medium.frame_row(row, self._read, self._models),
+                pool,
+                tables=["frame_medium"],
+            )
+        return shards.collect("frame_medium")
+
+    def _references(self, shots: pl.DataFrame) -> pl.DataFrame:
+        """Table `reference`; measured again when pictures, models or the medium change."""
         if self.source["references"] is None:
             return store.from_rows("reference", [])
         depends = {
             **self._models.names(),
             "references": self.source["reference_hash"],
             "min_face_score": self.config.detection.min_face_score,
-            "drawn_classifier": self.config.detection.drawn_classifier,
+            "medium": [self.config.detection.medium, self._classifier(), medium.film_lean(shots)],
         }
         shards = self.shards("reference", depends)
         if not shards.is_done(0):
@@ -110,7 +134,7 @@ class Detect(contract.BaseStage):
                 self._models.detector,
                 self._models.recogniser,
                 min_score=score,
-                is_drawn=self._models.is_drawn,
+                judge=lambda image: self._reference_probability(image, shots),
             )
             is_drawn = self.config.detection.is_drawn_enabled
             rows = [
@@ -122,23 +146,51 @@ class Detect(contract.BaseStage):
         reference.check_usable(known.select("reference_id", "character", "error").iter_rows())
         return known
 
-    def _faces(self, frame: pl.DataFrame, advance: Callable[[int], object]) -> pl.DataFrame:
-        """All faces above the detector's floor; an unreadable frame is one row with an error."""
-        depends = {**self._models.names(), "frame": stamp.table_hash(self.input_dir, "frame")}
+    def _classifier(self) -> str:
+        """What tells drawings: the model that is set, or the digest of the built-in weights."""
+        return self.config.detection.drawn_classifier or medium.digest()
+
+    def _reference_probability(self, image: np.ndarray, shots: pl.DataFrame) -> float:
+        """How likely a reference picture is drawn, as set or as it looks."""
+        chosen = self.config.detection.medium
+        if chosen != "auto":
+            return float(chosen == "drawn")
+        return medium.reference_probability(self._models.drawn_logit(image), shots)
+
+    def _faces(
+        self, frame: pl.DataFrame, shots: pl.DataFrame, advance: Callable[[int], object]
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Tables `face` and `drawn_face`: all above the detector's floor, embedded or only found.
+
+        An unreadable frame is one row of `face` with an error.
+        """
+        drawn_shots = medium.drawn_shots(shots)
+        depends = {
+            **self._models.names(),
+            "frame": stamp.table_hash(self.input_dir, "frame"),
+            "drawn": sorted(drawn_shots),
+        }
         shards = self.shards("face", depends)
+
+        def look(row: Mapping) -> dict[str, list[dict]]:
+            image = self._read(row)
+            if image is None or row["shot_index"] not in drawn_shots:
+                return {"face": detect_row.face_rows(row, image, self._models)}
+            return {"drawn_face": detect_row.drawn_face_rows(row, image, self._models)}
+
         with self.pool() as pool:
             fill(
                 shards,
                 frame,
                 self.config.pipeline.shard_size,
-                lambda row: {"face": detect_row.face_rows(row, self._read(row), self._models)},
+                look,
                 pool,
-                tables=["face"],
+                tables=["face", "drawn_face"],
                 advance=advance,
             )
-        return shards.collect("face")
+        return shards.collect("face"), shards.collect("drawn_face")
 
-    def _between(self, frame: pl.DataFrame, cast: label.Cast) -> pl.DataFrame:
+    def _between(self, frame: pl.DataFrame, cast: label.Cast, shots: pl.DataFrame) -> pl.DataFrame:
         """Which frames to look at besides the kept ones; none where no face is looked for."""
         interval_s = self.config.detection.extra_interval_seconds
         dense = addition.dense(addition.read(self.input_dir))
@@ -147,7 +199,8 @@ class Detect(contract.BaseStage):
         shot, between = self.read("shot"), extra.NOTHING
         if interval_s:
             between = extra.plan(shot, frame, interval_s)
-        return extra.plan_again(shot, frame, between, dense)
+        between = extra.plan_again(shot, frame, between, dense)
+        return between.filter(~pl.col("shot_index").is_in(medium.drawn_shots(shots)))
 
     def _extra_faces(
         self, frame: pl.DataFrame, between: pl.DataFrame, advance: Callable[[int], object]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bunny.character import detect, embed, picture
+from bunny.character import detect, embed, figure_embedding, medium, picture
 from bunny.config import Detection
 
 
@@ -45,14 +45,19 @@ class Models:
         return picture.PictureNet()
 
     @cached_property
-    def is_drawn(self) -> Callable[[np.ndarray], bool] | None:
-        """Says whether a picture is drawn; None where no classifier is named."""
-        if not (self._wanted.drawn_classifier and self._wanted.is_drawn_enabled):
-            return None
+    def drawn_logit(self) -> Callable[[np.ndarray], float | None]:
+        """Says how drawn a picture looks: above 0 drawn, below photographed, None: cannot say."""
+        if not self._wanted.drawn_classifier:
+            return medium.MediumClassifier(self.net).drawn_logit
         from bunny.character.drawn_classifier import DrawnClassifier
 
         net = DrawnClassifier(self._wanted.drawn_classifier)
-        return lambda image: net.measure_drawn(image) > 0.5
+        return lambda image: medium.to_logit(net.measure_drawn(image))
+
+    @cached_property
+    def figure_net(self) -> figure_embedding.FigureNet:
+        """Describes drawn figures."""
+        return figure_embedding.FigureNet(self.net)
 
     @property
     def recogniser_name(self) -> str:

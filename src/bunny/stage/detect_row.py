@@ -13,7 +13,7 @@ from bunny.table import schema, store
 
 def reference_row(found: reference.Reference, models: Models, *, is_drawn_enabled: bool) -> dict:
     """Row of `reference`; a picture without a face is described whole, where figures are wanted."""
-    is_region = found.error is None and found.num_faces == 0
+    is_region = found.error is None and found.face_embedding is None
     embedding = None
     if is_region and is_drawn_enabled:
         embedding = models.net.embed(reference.read_picture(found.source.path))
@@ -22,6 +22,8 @@ def reference_row(found: reference.Reference, models: Models, *, is_drawn_enable
         "character": found.source.character,
         "content_hash": found.content_hash,
         "route": "region" if is_region else "face",
+        "drawn_probability": found.drawn_probability,
+        "is_drawn": found.is_drawn,
         "num_faces": found.num_faces,
         "recogniser": models.recogniser_name if found.face_embedding is not None else None,
         "face_embedding": found.face_embedding,
@@ -65,6 +67,22 @@ def face_rows(frame: Mapping, image: np.ndarray | None, models: Models) -> list[
             "brightness": face.brightness,
             "recogniser": models.recogniser_name,
             "embedding": models.recogniser(image, face),
+        }
+        for i, face in enumerate(models.detector(image))
+    ]
+
+
+def drawn_face_rows(frame: Mapping, image: np.ndarray, models: Models) -> list[dict]:
+    """Rows of `drawn_face`: faces of a drawn picture are found and never embedded."""
+    return [
+        {
+            "face_id": f"{frame['frame_id']}-f{i:02d}",
+            "frame_id": frame["frame_id"],
+            "shot_index": frame["shot_index"],
+            "detector": models.names()["detector"],
+            **dict(zip(label.BOX, face.box.tolist(), strict=True)),
+            "score": face.score,
+            "size_px": face.size_px,
         }
         for i, face in enumerate(models.detector(image))
     ]

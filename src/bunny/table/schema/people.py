@@ -28,6 +28,39 @@ class Face(dy.Schema):
     error = dy.String(nullable=True)
 
 
+class DrawnFace(dy.Schema):
+    """One face that was detected in a drawn shot; it has no embedding and is never named."""
+
+    face_id = dy.String(primary_key=True)  # "<frame_id>-f<index>"
+    frame_id = dy.String()
+    shot_index = dy.Int32(min=0)
+    x0_px = dy.Float32()
+    y0_px = dy.Float32()
+    x1_px = dy.Float32()
+    y1_px = dy.Float32()
+    detector = dy.String()
+    score = dy.Float32(min=0)
+    size_px = dy.Float32(min=0)  # height of the box
+
+
+class FrameMedium(dy.Schema):
+    """How drawn one frame looks; the frames that a shot is judged by, see `character.medium`."""
+
+    frame_id = dy.String(primary_key=True)
+    shot_index = dy.Int32(min=0)
+    drawn_logit = dy.Float32(nullable=True)  # above 0 drawn; null: the picture could not be read
+
+
+class ShotMedium(dy.Schema):
+    """Whether a shot is drawn, or photographed or rendered."""
+
+    shot_index = dy.Int32(min=0, primary_key=True)
+    num_frames = dy.Int32(min=0)  # it was judged by; 0: by the rest of the film
+    drawn_logit = dy.Float32(nullable=True)  # mean of its frames
+    drawn_probability = dy.Float32(min=0, max=1)  # after the rest of the film was heard
+    is_drawn = dy.Bool()
+
+
 class Track(dy.Schema):
     """One face followed through a shot."""
 
@@ -133,6 +166,8 @@ class Reference(dy.Schema):
     character = dy.String()
     content_hash = dy.String()
     route = dy.Enum(["face", "region"])  # a face was found, or the whole picture is the subject
+    drawn_probability = dy.Float32(min=0, max=1, nullable=True)  # null: not looked at
+    is_drawn = dy.Bool(nullable=True)
     num_faces = dy.Int32(min=0)
     recogniser = dy.String(nullable=True)
     face_embedding = dy.Any()
