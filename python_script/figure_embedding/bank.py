@@ -31,7 +31,10 @@ def main() -> None:
         if identity not in LEFT_OUT:
             first.setdefault(identity, path)
     images = [cv2.imread(str(path)) for path in first.values()]
-    images += [creature.film(np.random.default_rng([11, k]), 1, 1)[0][0, 0] for k in range(wanted.creatures)]
+    images += [
+        creature.film(np.random.default_rng([11, k]), 1, 1)[0][0, 0]
+        for k in range(wanted.creatures)
+    ]
     raw = np.stack([net.describe_reference(image).mean(axis=0) for image in images])
     path = figure_embedding.FOLDER / "figure_bank.safetensors"
     save_file({"raw": raw.astype(np.float16)}, path, metadata={"made by": "python_script"})

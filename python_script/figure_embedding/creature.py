@@ -287,7 +287,12 @@ def _back(pen, one, rng, wide, leg, bh, bw, head_x, head_y) -> None:
     if one.has_cape:
         sway = rng.normal(0, 0.2)
         top = -(leg + bh)
-        points = [[-bw, top], [bw, top], [bw * 1.4 + sway, -leg * 0.3], [-bw * 1.4 + sway, -leg * 0.3]]
+        points = [
+            [-bw, top],
+            [bw, top],
+            [bw * 1.4 + sway, -leg * 0.3],
+            [-bw * 1.4 + sway, -leg * 0.3],
+        ]
         pen.polygon(points, one.top_second)
     if one.has_tail:
         side = rng.choice([-1, 1])
@@ -374,14 +379,21 @@ def _body(pen, one, wide, leg, bw, hw, bh, lean, yaw, is_back) -> None:
         y0 = -(leg + bh * (0.3 if one.bottom == "skirt" else 0.55))
         y1 = -leg * (0.55 if one.bottom == "skirt" else 0.25)
         flare = max(bw, hw) * 1.3
-        points = [[lean * -y0 - hw * wide, y0], [lean * -y0 + hw * wide, y0], [flare * wide, y1], [-flare * wide, y1]]
+        points = [
+            [lean * -y0 - hw * wide, y0],
+            [lean * -y0 + hw * wide, y0],
+            [flare * wide, y1],
+            [-flare * wide, y1],
+        ]
         pen.polygon(points, one.bottom_colour)
     if one.has_sash:
         band(0.62, 0.74, one.hat_colour)
     if one.has_bow:
         y, x = -(leg + bh * 0.97), lean * (leg + bh) + shift * 0.2
         for side in (-1, 1):
-            pen.polygon([[x, y], [x + side * 0.14, y - 0.07], [x + side * 0.14, y + 0.07]], one.glove)
+            pen.polygon(
+                [[x, y], [x + side * 0.14, y - 0.07], [x + side * 0.14, y + 0.07]], one.glove
+            )
 
 
 def _arm(pen, one, rng, side, wide, leg, bw, bh, lean) -> None:
@@ -404,20 +416,49 @@ def _head(pen, one, rng, x, y, hx, hy, yaw, is_back) -> None:
         ear_x = x + side * hx * (0.75 - 0.3 * yaw * side)
         if one.ears == "round":
             pen.ellipse(ear_x, y - hy * 0.8, hx * 0.42 * s, hx * 0.42 * s, one.skin)
-            pen.ellipse(ear_x, y - hy * 0.8, hx * 0.22 * s, hx * 0.22 * s, one.second, has_line=False)
+            pen.ellipse(
+                ear_x, y - hy * 0.8, hx * 0.22 * s, hx * 0.22 * s, one.second, has_line=False
+            )
         elif one.ears == "long":
             tilt = side * rng.uniform(0.0, 0.5)
-            pen.ellipse(ear_x * 0.6 + x * 0.4, y - hy * 1.5 * s, hx * 0.24, hy * 0.8 * s, one.skin, tilt=tilt)
+            pen.ellipse(
+                ear_x * 0.6 + x * 0.4,
+                y - hy * 1.5 * s,
+                hx * 0.24,
+                hy * 0.8 * s,
+                one.skin,
+                tilt=tilt,
+            )
         elif one.ears == "pointy":
-            points = [[ear_x - hx * 0.3, y - hy * 0.6], [ear_x + hx * 0.3, y - hy * 0.6], [ear_x + side * 0.05, y - hy * (1 + 0.5 * s)]]
+            points = [
+                [ear_x - hx * 0.3, y - hy * 0.6],
+                [ear_x + hx * 0.3, y - hy * 0.6],
+                [ear_x + side * 0.05, y - hy * (1 + 0.5 * s)],
+            ]
             pen.polygon(points, one.skin)
         elif one.ears == "horns":
-            points = [[ear_x - hx * 0.15, y - hy * 0.7], [ear_x + hx * 0.15, y - hy * 0.7], [ear_x + side * 0.15 * s, y - hy * (1 + 0.4 * s)]]
+            points = [
+                [ear_x - hx * 0.15, y - hy * 0.7],
+                [ear_x + hx * 0.15, y - hy * 0.7],
+                [ear_x + side * 0.15 * s, y - hy * (1 + 0.4 * s)],
+            ]
             pen.polygon(points, one.second)
         elif one.ears == "side":
-            pen.ellipse(x + side * hx * (1 - 0.25 * yaw * side), y + hy * 0.1, hx * 0.2 * s, hy * 0.22 * s, one.skin)
+            pen.ellipse(
+                x + side * hx * (1 - 0.25 * yaw * side),
+                y + hy * 0.1,
+                hx * 0.2 * s,
+                hy * 0.22 * s,
+                one.skin,
+            )
         elif one.ears == "antenna":
-            pen.limb((ear_x, y - hy * 0.7), (ear_x, y - hy), (ear_x, y - hy * (1 + 0.5 * s)), 0.02, one.second)
+            pen.limb(
+                (ear_x, y - hy * 0.7),
+                (ear_x, y - hy),
+                (ear_x, y - hy * (1 + 0.5 * s)),
+                0.02,
+                one.second,
+            )
             pen.ellipse(ear_x, y - hy * (1 + 0.5 * s), 0.06, 0.06, one.hat_colour)
     pen.ellipse(x, y, hx, hy, one.skin, square=one.is_shaved_flat)
     if not is_back:
@@ -438,38 +479,74 @@ def _face(pen, one, rng, x, y, hx, hy, yaw) -> None:
     for side in (-1, 1):
         ex, ey = fx + side * gap, y - hy * 0.1
         if is_shut or one.eyes == "slit":
-            pen.polygon([[ex - size, ey], [ex, ey - size * 0.4], [ex + size, ey]], (20, 20, 20), has_line=False)
+            pen.polygon(
+                [[ex - size, ey], [ex, ey - size * 0.4], [ex + size, ey]],
+                (20, 20, 20),
+                has_line=False,
+            )
         elif one.eyes == "dot":
             pen.ellipse(ex, ey, size * 0.5, size * 0.7, (15, 15, 15), has_line=False)
         elif one.eyes == "big":
             pen.ellipse(ex, ey, size * 0.95, size * 1.35, (250, 250, 250))
             pen.ellipse(ex + look[0] * 0.5, ey, size * 0.75, size * 1.1, one.iris, has_line=False)
-            pen.ellipse(ex + look[0] * 0.5, ey, size * 0.4, size * 0.6, (15, 15, 15), has_line=False)
+            pen.ellipse(
+                ex + look[0] * 0.5, ey, size * 0.4, size * 0.6, (15, 15, 15), has_line=False
+            )
         elif one.eyes == "joined":
-            pen.ellipse(fx + side * size * 0.8, ey - hy * 0.1, size * 0.85, size * 1.5, (250, 250, 250))
-            pen.ellipse(fx + side * size * 0.7 + look[0], ey, size * 0.25, size * 0.45, (15, 15, 15), has_line=False)
+            pen.ellipse(
+                fx + side * size * 0.8, ey - hy * 0.1, size * 0.85, size * 1.5, (250, 250, 250)
+            )
+            pen.ellipse(
+                fx + side * size * 0.7 + look[0],
+                ey,
+                size * 0.25,
+                size * 0.45,
+                (15, 15, 15),
+                has_line=False,
+            )
         else:
             pen.ellipse(ex, ey, size, size * 1.1, (250, 250, 250))
-            pen.ellipse(ex + look[0], ey + look[1], size * 0.45, size * 0.5, (15, 15, 15), has_line=False)
+            pen.ellipse(
+                ex + look[0], ey + look[1], size * 0.45, size * 0.5, (15, 15, 15), has_line=False
+            )
     if one.has_glasses:
         for side in (-1, 1):
             _ring(pen, fx + side * gap, y - hy * 0.1, size * 1.5)
     mouth, width = y + hy * 0.52, hx * rng.uniform(0.2, 0.5)
     if one.nose == "beak":
         tip = fx + yaw * hx * 0.9
-        points = [[fx - hx * 0.35, y + hy * 0.05], [fx + hx * 0.35, y + hy * 0.05], [tip, y + hy * 0.6]]
+        points = [
+            [fx - hx * 0.35, y + hy * 0.05],
+            [fx + hx * 0.35, y + hy * 0.05],
+            [tip, y + hy * 0.6],
+        ]
         pen.polygon(points, one.nose_colour)
     elif rng.random() < 0.4:
         pen.ellipse(fx, mouth, width * 0.7, hy * rng.uniform(0.06, 0.28), (40, 30, 110))
     else:
         bend = rng.normal(0, 0.06)
-        pen.polygon([[fx - width, mouth], [fx, mouth + bend + 0.015], [fx + width, mouth], [fx, mouth + bend - 0.01]], (20, 20, 40), has_line=False)
+        pen.polygon(
+            [
+                [fx - width, mouth],
+                [fx, mouth + bend + 0.015],
+                [fx + width, mouth],
+                [fx, mouth + bend - 0.01],
+            ],
+            (20, 20, 40),
+            has_line=False,
+        )
     if one.nose in ("ball", "snout"):
         pen.ellipse(fx + yaw * hx * 0.5, y + hy * 0.2, hx * 0.22, hx * 0.18, one.nose_colour)
     elif one.nose == "dot":
-        pen.ellipse(fx + yaw * hx * 0.3, y + hy * 0.2, hx * 0.08, hx * 0.07, one.nose_colour, has_line=False)
+        pen.ellipse(
+            fx + yaw * hx * 0.3, y + hy * 0.2, hx * 0.08, hx * 0.07, one.nose_colour, has_line=False
+        )
     elif one.nose == "line":
-        pen.polygon([[fx, y], [fx + hx * 0.12 * np.sign(yaw + 1e-6), y + hy * 0.25], [fx, y + hy * 0.25]], (60, 80, 120), has_line=False)
+        pen.polygon(
+            [[fx, y], [fx + hx * 0.12 * np.sign(yaw + 1e-6), y + hy * 0.25], [fx, y + hy * 0.25]],
+            (60, 80, 120),
+            has_line=False,
+        )
 
 
 def _ring(pen, x, y, r) -> None:
@@ -489,7 +566,19 @@ def _hair(pen, one, rng, x, y, hx, hy, yaw, is_back) -> None:
         angle = np.linspace(np.pi, 2 * np.pi, 14)
         top = np.c_[x + hx * 1.06 * np.cos(angle), y - hy * 0.1 + hy * 1.0 * np.sin(angle)]
         fringe = y - hy * rng.uniform(0.35, 0.5)
-        pen.polygon(np.vstack([top, [[x + hx * 0.5, fringe], [x + yaw * hx * 0.3, fringe - 0.03], [x - hx * 0.5, fringe]]]), colour)
+        pen.polygon(
+            np.vstack(
+                [
+                    top,
+                    [
+                        [x + hx * 0.5, fringe],
+                        [x + yaw * hx * 0.3, fringe - 0.03],
+                        [x - hx * 0.5, fringe],
+                    ],
+                ]
+            ),
+            colour,
+        )
     if one.hair in ("bob", "long"):
         for side in (-1, 1):
             pen.ellipse(x + side * hx * 0.98, y + hy * 0.25 * s, hx * 0.24, hy * 0.7 * s, colour)
@@ -497,7 +586,14 @@ def _hair(pen, one, rng, x, y, hx, hy, yaw, is_back) -> None:
         pen.ellipse(x, y - hy * (1 + 0.2 * s), hx * 0.35 * s, hx * 0.35 * s, colour)
     if one.hair == "curly":
         for t in np.linspace(np.pi * 0.9, 2.1 * np.pi, 7):
-            pen.ellipse(x + hx * 0.95 * np.cos(t), y + hy * 0.9 * np.sin(t), hx * 0.28 * s, hx * 0.28 * s, colour, has_line=False)
+            pen.ellipse(
+                x + hx * 0.95 * np.cos(t),
+                y + hy * 0.9 * np.sin(t),
+                hx * 0.28 * s,
+                hx * 0.28 * s,
+                colour,
+                has_line=False,
+            )
     if one.hair == "spiky":
         t = np.linspace(np.pi * 0.92, 2.08 * np.pi, 15)
         radius = np.where(np.arange(15) % 2, 1.0 + 0.45 * s, 0.9)
@@ -514,18 +610,51 @@ def _hat(pen, one, x, y, hx, hy, yaw) -> None:
     if one.hat in ("straw", "top"):
         height = hy * (0.6 if one.hat == "straw" else 1.0)
         wide = hx * (0.85 if one.hat == "straw" else 0.7)
-        pen.ellipse(x, brim - height * 0.5, wide, height * 0.75, colour, square=0.5 if one.hat == "top" else 0)
+        pen.ellipse(
+            x,
+            brim - height * 0.5,
+            wide,
+            height * 0.75,
+            colour,
+            square=0.5 if one.hat == "top" else 0,
+        )
         pen.ellipse(x, brim, hx * (1.6 if one.hat == "straw" else 1.15), hy * 0.16, colour)
-        pen.polygon([[x - wide, brim - hy * 0.08], [x + wide, brim - hy * 0.08], [x + wide, brim - hy * 0.25], [x - wide, brim - hy * 0.25]], one.top_second)
+        pen.polygon(
+            [
+                [x - wide, brim - hy * 0.08],
+                [x + wide, brim - hy * 0.08],
+                [x + wide, brim - hy * 0.25],
+                [x - wide, brim - hy * 0.25],
+            ],
+            one.top_second,
+        )
     elif one.hat == "cap":
         pen.ellipse(x, brim - hy * 0.15, hx * 1.02, hy * 0.5, colour)
         pen.ellipse(x + (yaw + 0.2) * hx, brim + hy * 0.15, hx * 0.7, hy * 0.12, colour)
     elif one.hat == "cone":
-        pen.polygon([[x - hx * 0.8, brim], [x + hx * 0.8, brim], [x + 0.1, brim - hy * 1.4]], colour)
+        pen.polygon(
+            [[x - hx * 0.8, brim], [x + hx * 0.8, brim], [x + 0.1, brim - hy * 1.4]], colour
+        )
     elif one.hat == "band":
-        pen.polygon([[x - hx, brim - hy * 0.02], [x + hx, brim - hy * 0.02], [x + hx * 0.95, brim - hy * 0.25], [x - hx * 0.95, brim - hy * 0.25]], colour)
+        pen.polygon(
+            [
+                [x - hx, brim - hy * 0.02],
+                [x + hx, brim - hy * 0.02],
+                [x + hx * 0.95, brim - hy * 0.25],
+                [x - hx * 0.95, brim - hy * 0.25],
+            ],
+            colour,
+        )
     elif one.hat == "crown":
-        points = [[x - hx * 0.7, brim], [x + hx * 0.7, brim], [x + hx * 0.75, brim - hy * 0.6], [x + hx * 0.35, brim - hy * 0.3], [x, brim - hy * 0.65], [x - hx * 0.35, brim - hy * 0.3], [x - hx * 0.75, brim - hy * 0.6]]
+        points = [
+            [x - hx * 0.7, brim],
+            [x + hx * 0.7, brim],
+            [x + hx * 0.75, brim - hy * 0.6],
+            [x + hx * 0.35, brim - hy * 0.3],
+            [x, brim - hy * 0.65],
+            [x - hx * 0.35, brim - hy * 0.3],
+            [x - hx * 0.75, brim - hy * 0.6],
+        ]
         pen.polygon(points, colour)
 
 
@@ -543,18 +672,41 @@ def background(rng: np.random.Generator, size: int = 224) -> np.ndarray:
         x, y = rng.uniform(-0.2, 1.2, 2) * size
         w, h = rng.uniform(0.05, 0.8, 2) * size
         if kind == 0:
-            cv2.ellipse(picture, (int(x), int(y)), (int(w / 2), int(h / 2)), 0, 0, 360, colour, -1, cv2.LINE_AA)
+            cv2.ellipse(
+                picture,
+                (int(x), int(y)),
+                (int(w / 2), int(h / 2)),
+                0,
+                0,
+                360,
+                colour,
+                -1,
+                cv2.LINE_AA,
+            )
         elif kind == 1:
             cv2.rectangle(picture, (int(x), int(y)), (int(x + w), int(y + h)), colour, -1)
         elif kind == 2:
-            points = np.stack([rng.uniform(-0.2, 1.2, 6) * size, rng.uniform(0.2, 1.3, 6) * size], 1)
+            points = np.stack(
+                [rng.uniform(-0.2, 1.2, 6) * size, rng.uniform(0.2, 1.3, 6) * size], 1
+            )
             cv2.fillPoly(picture, [cv2.convexHull(points.astype(np.int32))], colour, cv2.LINE_AA)
         else:
             for k in np.linspace(-0.2, 1.2, int(rng.integers(3, 14))) * size:
-                cv2.line(picture, (int(k), 0), (int(k + rng.normal(0, 5)), size), colour, int(rng.integers(1, 5)), cv2.LINE_AA)
+                cv2.line(
+                    picture,
+                    (int(k), 0),
+                    (int(k + rng.normal(0, 5)), size),
+                    colour,
+                    int(rng.integers(1, 5)),
+                    cv2.LINE_AA,
+                )
     if rng.random() < 0.6:
         cells = int(rng.choice([4, 8, 16, 48]))
-        noise = cv2.resize(rng.normal(0, rng.uniform(5, 30), (cells, cells, 1)).astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC)
+        noise = cv2.resize(
+            rng.normal(0, rng.uniform(5, 30), (cells, cells, 1)).astype(np.float32),
+            (size, size),
+            interpolation=cv2.INTER_CUBIC,
+        )
         picture = np.clip(picture + noise[..., None], 0, 255).astype(np.uint8)
     if rng.random() < 0.4:
         picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 4))
@@ -568,7 +720,9 @@ def finish(picture: np.ndarray, style: Style, rng: np.random.Generator) -> np.nd
     out = grey[..., None] + (out - grey[..., None]) * style.grading[3]
     out *= np.float32(style.grading[:3]) * rng.normal(1, 0.05)
     if style.texture:
-        out += cv2.GaussianBlur(rng.normal(0, style.texture, out.shape[:2]).astype(np.float32), (0, 0), 0.8)[..., None]
+        out += cv2.GaussianBlur(
+            rng.normal(0, style.texture, out.shape[:2]).astype(np.float32), (0, 0), 0.8
+        )[..., None]
     if rng.random() < 0.15:  # another light than elsewhere in the film
         out = out * np.float32(rng.uniform(0.6, 1.1, 3)) * rng.uniform(0.5, 1)
     if style.is_grey:
@@ -576,7 +730,9 @@ def finish(picture: np.ndarray, style: Style, rng: np.random.Generator) -> np.nd
     out = np.clip(out, 0, 255).astype(np.uint8)
     if rng.random() < 0.5:
         side = int(out.shape[0] * rng.uniform(0.3, 1))
-        out = cv2.resize(cv2.resize(out, (side, side), interpolation=cv2.INTER_AREA), out.shape[1::-1])
+        out = cv2.resize(
+            cv2.resize(out, (side, side), interpolation=cv2.INTER_AREA), out.shape[1::-1]
+        )
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(18, 95))]
     return cv2.imdecode(cv2.imencode(".jpg", out, quality)[1], cv2.IMREAD_COLOR)
 
@@ -604,7 +760,9 @@ def compose(
     factor = share * size / max(part.shape[:2])
     w, h = max(4, round(part.shape[1] * factor)), max(4, round(part.shape[0] * factor))
     mode = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-    part, alpha = (cv2.resize(np.ascontiguousarray(a), (w, h), interpolation=mode) for a in (part, alpha))
+    part, alpha = (
+        cv2.resize(np.ascontiguousarray(a), (w, h), interpolation=mode) for a in (part, alpha)
+    )
     jitter = 0.05 + 0.15 * tight
     cx, cy = size / 2 + rng.normal(0, jitter) * size, size / 2 + rng.normal(0, jitter) * size
     left, top = round(cx - w / 2), round(cy - h / 2)
@@ -617,7 +775,9 @@ def compose(
     return out
 
 
-def film(rng: np.random.Generator, num_figures: int, num_views: int, size: int = 192) -> tuple[np.ndarray, np.ndarray]:
+def film(
+    rng: np.random.Generator, num_figures: int, num_views: int, size: int = 192
+) -> tuple[np.ndarray, np.ndarray]:
     """Windows of one made-up film.
 
     Returns
@@ -644,8 +804,21 @@ def film(rng: np.random.Generator, num_figures: int, num_views: int, size: int =
                 other = cast[int(rng.integers(num_figures))]
                 beside, shape = draw(other, style, rng, size, "full")
                 place = _beside(place, beside, shape, rng)
-            out[i, k] = finish(compose(figure, mask, place, rng, 0.0 if k == 0 else 1.0), style, rng)
-    empty = np.stack([finish(background(rng, size) if rng.random() < 0.3 else places[int(rng.integers(len(places)))], style, rng) for _ in range(num_views)])
+            out[i, k] = finish(
+                compose(figure, mask, place, rng, 0.0 if k == 0 else 1.0), style, rng
+            )
+    empty = np.stack(
+        [
+            finish(
+                background(rng, size)
+                if rng.random() < 0.3
+                else places[int(rng.integers(len(places)))],
+                style,
+                rng,
+            )
+            for _ in range(num_views)
+        ]
+    )
     return out, empty
 
 

@@ -12,8 +12,10 @@ Everything is linear in the cells, so a window is a sum over an integral image, 
 a picture cost little more than the picture itself.
 """
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +176,13 @@ def read_bank() -> np.ndarray:
     from safetensors.numpy import load_file
 
     return load_file(FOLDER / "figure_bank.safetensors")["raw"].astype(np.float32)
+
+
+@cache
+def digest() -> str:
+    """SHA-256 of the head and the bank, so that others describe anew."""
+    files = (FOLDER / "figure_embedding.safetensors", FOLDER / "figure_bank.safetensors")
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def stack_views(views: Iterable[np.ndarray]) -> np.ndarray:

@@ -5,13 +5,14 @@ character the window is taken that is most like it and more like it than like an
 them the windows that show a figure at all, whoever it is, so that unknown figures have boxes too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from bunny.character import drawn, figure_embedding, found, picture
 from bunny.character.figure_embedding import FigureNet
+from bunny.character.picture import CELL_PX
 
 # Heights the frame is scaled to and windows (rows, columns) in cells on each; the last size is for
 # kept frames alone, since it costs as much as the others together.
@@ -21,25 +22,52 @@ WINDOWS: dict[int, list[tuple[int, int]]] = {
     512: [(7, 7), (5, 5), (7, 5), (5, 3), (4, 4)],
 }
 QUICK = (224, 352)
+MEAN_FRAMES = 40  # of a film, over which its mean window is taken
 MAX_LEAD = 0.25  # more lead over others says no more
 FLOOR = 0.35  # less similar windows are of nobody
+CROP_FLOOR = 0.42  # from here a window is cut out and described again,
+MAX_CROPS = 4  # of the most similar ones of a frame
+CROP_LONG_PX = (160, 224)
+CROP_MARGIN = 0.06  # of the box, on each side
+UNSEEN = -0.2  # similarity of what was not worth a second look
+NUM_RIVALS = 5  # of the bank: how alike the most alike figures are that are in no film
 NUM_FIGURES = 6  # windows of a frame that show a figure of whomever
 FIGURE_FLOOR = 0.6  # chance from which a window shows one
-SAME_IOU = 0.55  # two boxes of one figure
-SAME_PART = 0.75  # or one within the other
+SAME_PART = 0.75  # share of a box in a surer one, from which it is the same figure's
+OVERLAP = 0.5  # share of the smaller box, from which two places compete
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cast:
+    """Whom to look for in a film, and with whom to compare; vectors less the film's mean."""
+
+    reference: Mapping[str, np.ndarray]  # (m, UNIT) by character
+    bank: np.ndarray  # (n, UNIT): figures that are in no film
+    mean: np.ndarray  # (RAW,): mean window of the film
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FoundFigure:
-    """A window that shows a figure."""
+    """A place of a frame that shows a figure."""
 
     box: np.ndarray  # (4,) in shares of width and height
     vector: np.ndarray  # (UNIT,), unit length
     objectness: float  # chance that it shows a figure
     candidate: str | None  # whom it is most like; None: found as a figure of whomever
+    similarity: float | None  # to the candidate: mean of the window's and the crop's
+    margin: float | None  # its lead over all others and the bank, likewise
 
 
-def describe(net: FigureNet, image: np.ndarray, scales=tuple(WINDOWS)) -> tuple:
+def make_cast(net: FigureNet, raw: Mapping[str, np.ndarray], mean: np.ndarray) -> Cast:
+    """References by character, (m, RAW) each, and the bank, less a film's mean."""
+    return Cast(
+        reference={name: net.to_vector(views, mean) for name, views in raw.items()},
+        bank=net.to_vector(figure_embedding.read_bank(), mean),
+        mean=mean,
+    )
+
+
+def describe(net: FigureNet, image: np.ndarray, scales: Sequence[int] = tuple(WINDOWS)) -> tuple:
     """Describe all windows of a picture.
 
     Parameters
@@ -86,11 +114,7 @@ def compare(vector: np.ndarray, reference: Mapping[str, np.ndarray]) -> np.ndarr
 
 
 def find(
-    net: FigureNet,
-    image: np.ndarray,
-    mean: np.ndarray,
-    reference: Mapping[str, np.ndarray],
-    scales=tuple(WINDOWS),
+    net: FigureNet, image: np.ndarray, cast: Cast, scales: Sequence[int] = tuple(WINDOWS)
 ) -> list[FoundFigure]:
     """Find the figures of a frame.
 
@@ -98,57 +122,113 @@ def find(
     ----------
     net : FigureNet
     image : np.ndarray, shape (height, width, 3), uint8, BGR
-    mean : np.ndarray, shape (RAW,)
-        Mean window of the film.
-    reference : mapping of character to np.ndarray, shape (m, UNIT)
-        Less `mean`, from `FigureNet.to_vector`.
-    scales : iterable of int
+    cast : Cast
+    scales : sequence of int
+        Of `WINDOWS`.
 
     Returns
     -------
     list of FoundFigure
         One at most of each character, by name, then figures of whomever that lie elsewhere.
+
+    Notes
+    -----
+    A lead is over whoever else the same place is most like: another character there or in a box
+    that overlaps, or the most alike figures of the bank. Without the bank the lead of one character
+    looked for alone would mean nothing (cohort normalisation, as speaker verification does it).
     """
     box, raw = describe(net, image, scales)
-    vector, chance = net.to_vector(raw, mean), figure_embedding.figureness(raw)
-    similarity = compare(vector, reference)
-    kept = [
-        FoundFigure(box=fitted, vector=vector[best], objectness=float(chance[best]), candidate=name)
-        for name, best, fitted in _of_characters(box, similarity, sorted(reference))
-    ]
+    vector, chance = net.to_vector(raw, cast.mean), figure_embedding.figureness(raw)
+    names = sorted(cast.reference)
+    places = list(_of_characters(box, compare(vector, cast.reference), names))
+    window = [_judge(vector[best], k, cast) for k, best, _ in places]
+    boxes = np.array([fitted for *_, fitted in places]).reshape(-1, 4)
+    order = np.argsort([-similarity for similarity, _ in window], kind="stable")[:MAX_CROPS]
+    seen_again = {int(i) for i in order if window[i][0] >= CROP_FLOOR}
+    found_figures = []
+    for i, (k, best, fitted) in enumerate(places):
+        similarity, rival = window[i]
+        near = [window[j][0] for j in range(len(places)) if j != i and _overlaps(fitted, boxes[j])]
+        lead, shown = similarity - max([rival, *near]), vector[best]
+        again, again_lead = UNSEEN, UNSEEN
+        if i in seen_again:
+            shown = net.to_vector(_describe_crop(net, image, fitted), cast.mean)
+            again, other = _judge(shown, k, cast)
+            again_lead = again - other
+        found_figures.append(
+            FoundFigure(
+                box=fitted,
+                vector=shown,
+                objectness=float(chance[best]),
+                candidate=names[k],
+                similarity=(similarity + again) / 2,
+                margin=(lead + again_lead) / 2,
+            )
+        )
+    return found_figures + _of_anybody(box, vector, chance, boxes)
+
+
+def _judge(vector: np.ndarray, k: int, cast: Cast) -> tuple[float, float]:
+    """Similarity of one place to the character of number k, and to whom it is most like beside."""
+    similarity = compare(vector[None], cast.reference)[0]
+    bank = np.sort(cast.bank @ vector)[-NUM_RIVALS:]
+    others = np.delete(similarity, k)
+    return float(similarity[k]), float(max([bank.mean() if len(bank) else -1.0, *others]))
+
+
+def _describe_crop(net: FigureNet, image: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Mean cell of what a box in shares shows, at sizes like those of training; (RAW,)."""
+    height, width = image.shape[:2]
+    margin = np.tile((box[2:] - box[:2]) * CROP_MARGIN, 2) * [-1, -1, 1, 1]
+    x0, y0, x1, y1 = ((box + margin).clip(0, 1) * [width, height, width, height]).astype(int)
+    cut = np.ascontiguousarray(image[y0 : max(y1, y0 + 2), x0 : max(x1, x0 + 2)])
+    sizes = [
+        [max(2, round(side * long_px / max(cut.shape[:2]) / CELL_PX)) * CELL_PX
+         for side in cut.shape[:2]]
+        for long_px in CROP_LONG_PX
+    ]  # fmt: skip
+    return np.mean([net.map_cells(cut, *size).mean(axis=(0, 1)) for size in sizes], axis=0)
+
+
+def _of_anybody(
+    box: np.ndarray, vector: np.ndarray, chance: np.ndarray, taken: np.ndarray
+) -> list[FoundFigure]:
+    """Windows that show a figure and lie on none that was found already, the surest first."""
     order = np.argsort(-chance, kind="stable")[: 20 * NUM_FIGURES]
     order = order[chance[order] >= FIGURE_FLOOR]
-    taken = [one.box for one in kept]
-    for index in found.suppress(box[order], 0.3, SAME_PART)[:NUM_FIGURES]:
-        best = order[index]
-        if not any(_is_same(other, box[best]) for other in taken):
-            kept.append(
-                FoundFigure(
-                    box=box[best],
-                    vector=vector[best],
-                    objectness=float(chance[best]),
-                    candidate=None,
-                )
-            )
-    return kept
+    free = [i for i in order if not any(_overlaps(other, box[i]) for other in taken)]
+    kept = found.suppress(box[free], 0.3, SAME_PART)[:NUM_FIGURES] if free else []
+    return [
+        FoundFigure(
+            box=box[free[i]],
+            vector=vector[free[i]],
+            objectness=float(chance[free[i]]),
+            candidate=None,
+            similarity=None,
+            margin=None,
+        )
+        for i in kept
+    ]
 
 
 def _of_characters(box: np.ndarray, similarity: np.ndarray, names: list[str]):
-    """(name, window, fitted box) of each character that leads somewhere."""
+    """(number, window, fitted box) of each character that leads somewhere."""
     if not names:
         return
     lead = drawn.lead(similarity)
     value = similarity + np.clip(lead, -1, MAX_LEAD)
-    for k, name in enumerate(names):
+    for k in range(len(names)):
         ahead = np.flatnonzero(lead[:, k] > 0)
         if not len(ahead):
             continue
-        best = ahead[np.argmax(value[ahead, k])]
+        best = int(ahead[np.argmax(value[ahead, k])])
         if similarity[best, k] >= FLOOR:
             heat = np.where(lead[:, k] > 0, np.maximum(similarity[:, k], 0), 0)
-            yield name, best, drawn.refine_box(box, heat, best)
+            yield k, best, drawn.refine_box(box, heat, best)
 
 
-def _is_same(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two boxes are one figure's."""
-    return len(found.suppress(np.stack([one, other]), SAME_IOU, SAME_PART)) == 1
+def _overlaps(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether half of the smaller of two boxes lies in the other."""
+    sides = np.clip(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0, None)
+    area = min(np.prod(one[2:] - one[:2]), np.prod(other[2:] - other[:2]))
+    return bool(np.prod(sides) > OVERLAP * area)

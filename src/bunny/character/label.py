@@ -11,8 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from bunny.character import ccip, ccip_region, drawn, match, pair, person, study, track
+from bunny.character import (
+    ccip,
+    ccip_region,
+    drawn,
+    figure_label,
+    match,
+    pair,
+    person,
+    study,
+    track,
+)
 
+FIGURE = figure_label.FigureSetting()
 WITNESS_SIMILARITY = 0.3  # of a face that may be named with the help of a region; strangers: 0.33
 WITNESS_MARGIN = 0.1  # to its second best candidate
 BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
@@ -27,6 +38,7 @@ class LabelSetting:
     drawn_threshold: float
     drawn_margin: float
     ccip_threshold: float = ccip.SAME  # takes the place of `drawn_threshold` where CCIP compared
+    figure: figure_label.FigureSetting = FIGURE  # of drawn figures
     calibration: str = "fixed"  # or "film": the threshold of faces follows the film
     is_adapted: bool = False  # whether vectors may be adapted to the film, see `adapt`
 
@@ -249,7 +261,17 @@ def figure_threshold(region: pl.DataFrame, cast: Cast, setting: LabelSetting) ->
 def _select(
     region: pl.DataFrame, characters: list[str], cast: Cast, setting: LabelSetting
 ) -> pl.DataFrame:
-    """Regions of some characters that are their candidate."""
+    """Regions of some characters that are their candidate, each by the rule of its model."""
+    mine = region.filter(pl.col("candidate").is_in(characters))
+    figures = figure_label.select(mine.filter(figure_label.is_figure()).lazy(), setting.figure)
+    region = region.filter(~figure_label.is_figure())
+    return pl.concat([_select_windows(region, characters, cast, setting), figures.collect()])
+
+
+def _select_windows(
+    region: pl.DataFrame, characters: list[str], cast: Cast, setting: LabelSetting
+) -> pl.DataFrame:
+    """The same of regions that are not from the search of drawn figures."""
     margin = setting.drawn_margin
     if ccip_region.is_compared(region):
         threshold = setting.ccip_threshold
@@ -343,7 +365,12 @@ def _frames_of(face: pl.DataFrame, num_tracks: int, number: np.ndarray) -> list[
 def _region_labels(region: pl.DataFrame, cast: Cast) -> pl.DataFrame:
     """Labels of accepted regions."""
     weight = ccip_region.WEIGHT if ccip_region.is_compared(region) else drawn.WEIGHT
-    chance = match.confidence(region["support"].to_numpy(), region["margin"].to_numpy(), weight)
+    support = region["support"].to_numpy()
+    chance = np.where(
+        region.select(figure_label.is_figure()).to_series().to_numpy(),
+        figure_label.confidence(support),
+        match.confidence(support, region["margin"].to_numpy(), weight),
+    )
     is_alone = cast.num_pictured == 1
     return region.select(
         pl.col("region_id").alias("subject_id"),

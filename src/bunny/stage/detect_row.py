@@ -128,11 +128,11 @@ def region_rows(
     ]
 
 
-def stack_faces(*parts: pl.DataFrame) -> pl.DataFrame:
-    """Rows of `face` one after the other; where a part has no face its vectors have no length."""
-    vectors = [pl.col(c).cast(pl.List(pl.Float32)) for c in schema.VECTOR["face"]]
+def stack(name: str, *parts: pl.DataFrame) -> pl.DataFrame:
+    """Rows of a table one after the other; where a part is empty its vectors have no length."""
+    vectors = [pl.col(c).cast(pl.List(pl.Float32)) for c in schema.VECTOR[name]]
     lists = [part.with_columns(vectors) for part in parts if part.height]
-    return store.check("face", pl.concat(lists, how="diagonal_relaxed")) if lists else parts[0]
+    return store.check(name, pl.concat(lists, how="diagonal_relaxed")) if lists else parts[0]
 
 
 def note(labels: pl.DataFrame, known: pl.DataFrame, broken: pl.DataFrame) -> str:
