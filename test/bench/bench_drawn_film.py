@@ -56,7 +56,8 @@ def main() -> None:
             report = job.run_film(
                 clip.path, references, data_dir=str(data), overrides=wanted.set, until="detect"
             )
-            table = {n: store.read(report.space.table, n) for n in ("label", "frame")}
+            table = {"label": store.read(report.space.table, "label"),
+                     "frame": looked_at(report.space.table)}  # fmt: skip
             here = boxes.filter(film=clip.name)
             judged.append(
                 drawn_score.judge(
@@ -73,6 +74,16 @@ def main() -> None:
     show(everything, clips, spent)
     if wanted.plot:
         wanted.plot.write_bytes(style.to_png(plot(everything)))
+
+
+def looked_at(folder: Path) -> pl.DataFrame:
+    """Frames that stage detect looked at: the kept ones and those between them."""
+    kept, between = (store.read(folder, name) for name in ("frame", "extra_frame"))
+    columns = ["frame_id", "frame_index", "shot_index", "width_px", "height_px"]
+    crops = [c for c in kept.columns if c.startswith("crop_") and c in between.columns]
+    file = [pl.col("file"), pl.lit(None, pl.String).alias("file")]
+    parts = [kept.select(*columns, *crops, file[0]), between.select(*columns, *crops, file[1])]
+    return pl.concat(parts, how="vertical_relaxed")
 
 
 def _arguments() -> argparse.Namespace:
