@@ -348,10 +348,10 @@ def _body(pen, one, wide, leg, bw, hw, bh, lean, yaw, is_back) -> None:
     def band(a, b, colour, inner=1.0, shift=0.0):
         t = np.linspace(0, half - 1, half)
         at = np.linspace(a, b, 4) * (half - 1)
-        l = np.stack([np.interp(at, t, left[:, k]) for k in (0, 1)], 1)
-        r = np.stack([np.interp(at, t, right[:, k]) for k in (0, 1)], 1)
-        m = (l + r) / 2 + (r - l) / 2 * shift
-        pen.polygon(np.vstack([m + (l - m) * inner, (m + (r - m) * inner)[::-1]]), colour)
+        low = np.stack([np.interp(at, t, left[:, k]) for k in (0, 1)], 1)
+        high = np.stack([np.interp(at, t, right[:, k]) for k in (0, 1)], 1)
+        m = (low + high) / 2 + (high - low) / 2 * shift
+        pen.polygon(np.vstack([m + (low - m) * inner, (m + (high - m) * inner)[::-1]]), colour)
 
     shift = yaw * 0.4
     if one.has_belly and not is_back and one.top in ("bare", "vest"):
