@@ -19,6 +19,7 @@ MAX_LEAD = 0.25  # a lead counts twice, up to here
 # (`test/bench/bench_drawn_film.py`), never falling (isotonic), leave one film out: see progress.md.
 CALIBRATION = ((0.40, 0.05), (0.55, 0.30), (0.70, 0.65), (0.80, 0.85), (0.90, 0.93), (1.05, 0.98))
 OWN_SLACK = 0.2  # by which a frame's own score may lie below the threshold of its track's
+ALONE_PENALTY = 0.1  # added to both thresholds for one character alone
 MODEL = figure_embedding.NAME
 PERHAPS = 0.55  # score from which somebody should look: three in ten of such are right
 
@@ -108,7 +109,7 @@ def to_regions(figures: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def select(region: pl.LazyFrame, setting: FigureSetting) -> pl.LazyFrame:
+def select(region: pl.LazyFrame, setting: FigureSetting, *, is_alone: bool = False) -> pl.LazyFrame:
     """Regions that are their candidate.
 
     Parameters
@@ -116,6 +117,8 @@ def select(region: pl.LazyFrame, setting: FigureSetting) -> pl.LazyFrame:
     region : pl.LazyFrame
         Rows of `to_regions`.
     setting : FigureSetting
+    is_alone : bool
+        Only one drawn character is looked for: nobody but the bank speaks against, so more is asked.
 
     Returns
     -------
@@ -123,9 +126,11 @@ def select(region: pl.LazyFrame, setting: FigureSetting) -> pl.LazyFrame:
         Rows of `region`; of two that share a figure in a frame, or of one character twice in a
         frame, the one with the higher score stays.
     """
-    is_there = pl.col("support").max().over("candidate") >= setting.presence
-    is_own = score() >= setting.threshold - OWN_SLACK
-    sure = region.filter(is_there, pl.col("support") >= setting.threshold, is_own)
+    more = ALONE_PENALTY if is_alone else 0.0
+    threshold, presence = setting.threshold + more, setting.presence + more
+    is_there = pl.col("support").max().over("candidate") >= presence
+    is_own = score() >= threshold - OWN_SLACK
+    sure = region.filter(is_there, pl.col("support") >= threshold, is_own)
     best_first = sure.sort("support", "region_id", descending=[True, False])
     return best_first.unique(["frame_id", "candidate"], keep="first", maintain_order=True)
 

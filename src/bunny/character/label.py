@@ -50,6 +50,7 @@ class Cast:
     face: Mapping[str, np.ndarray]
     drawn: frozenset[str]
     num_pictured: int  # characters whose pictures were compared with windows
+    num_figures: int = 0  # drawn ones, who are compared with drawn figures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,15 @@ def read_cast(reference: pl.DataFrame) -> Cast:
         face={name: np.array(vectors, np.float32) for name, vectors in faces.items()},
         drawn=frozenset(usable.filter(pl.col("route") == "region")["character"].to_list()),
         num_pictured=usable["character"].n_unique(),
+        num_figures=_count_drawn(usable),
     )
+
+
+def _count_drawn(usable: pl.DataFrame) -> int:
+    """Characters with a drawn picture; tables from before pictures were judged have none."""
+    if "is_drawn" not in usable.columns:
+        return 0
+    return usable.filter(pl.col("is_drawn").fill_null(False))["character"].n_unique()
 
 
 def link_tracks(
@@ -263,7 +272,10 @@ def _select(
 ) -> pl.DataFrame:
     """Regions of some characters that are their candidate, each by the rule of its model."""
     mine = region.filter(pl.col("candidate").is_in(characters))
-    figures = figure_label.select(mine.filter(figure_label.is_figure()).lazy(), setting.figure)
+    is_alone = cast.num_figures == 1
+    figures = figure_label.select(
+        mine.filter(figure_label.is_figure()).lazy(), setting.figure, is_alone=is_alone
+    )
     region = region.filter(~figure_label.is_figure())
     return pl.concat([_select_windows(region, characters, cast, setting), figures.collect()])
 
