@@ -118,7 +118,7 @@ def select(region: pl.LazyFrame, setting: FigureSetting, *, is_alone: bool = Fal
         Rows of `to_regions`.
     setting : FigureSetting
     is_alone : bool
-        Only one drawn character is looked for: nobody but the bank speaks against, so more is asked.
+        Only one drawn character is looked for: more is asked, since the bank alone speaks against.
 
     Returns
     -------
