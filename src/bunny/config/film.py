@@ -78,7 +78,7 @@ class Detection(Section):
     is_drawn_enabled: bool = True
     drawn_threshold: float = Field(0.45, ge=-1, le=1)
     drawn_margin: float = Field(0.10, ge=0, le=2)
-    figure_score: float = Field(0.78, ge=-1, le=2)
+    figure_score: float = Field(0.8, ge=-1, le=2)
     figure_presence: float = Field(0.88, ge=-1, le=2)
     drawn_detector: str = ""
     drawn_embedding: str = ""
