@@ -19,8 +19,9 @@ DIMENSION = 1280
 INPUT_PX = 224  # the side it was trained at
 MEAN, SCALE = 127.0, 128.0  # preprocessing of the Lite family (TensorFlow TPU models)
 NAME = "efficientnet-lite0"
+STYLE_PX = (224, 352)  # heights at which a style is measured: old films are soft, lines are thin
 STYLE_BLOCK = (10, 14)  # of 16: 112 and 192 channels, at a stride of 16 and 32 pixels
-STYLE_DIMENSION = 2 * (112 + 192)
+STYLE_DIMENSION = 2 * 2 * (112 + 192)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +79,13 @@ class PictureNet:
         Parameters
         ----------
         image : np.ndarray, shape (height, width, 3), uint8, BGR
-            Scaled to 224 pixels' height.
+            Scaled to each of `STYLE_PX`.
 
         Returns
         -------
-        np.ndarray, shape (608,), float32
-            Means and standard deviations over the picture of the channels after each of
-            `STYLE_BLOCK`.
+        np.ndarray, shape (1216,), float32
+            At each height, means and standard deviations over the picture of the channels after
+            each of `STYLE_BLOCK`.
 
         Notes
         -----
@@ -93,7 +94,8 @@ class PictureNet:
         style transfer").
         """
         with self._torch.inference_mode():
-            maps = list(_blocks(self._net, self._tensor(image, INPUT_PX), STYLE_BLOCK))
+            tensors = (self._tensor(image, height_px) for height_px in STYLE_PX)
+            maps = [x for tensor in tensors for x in _blocks(self._net, tensor, STYLE_BLOCK)]
             parts = [part for x in maps for part in (x.mean((2, 3))[0], x.std((2, 3))[0])]
             return self._torch.cat(parts).numpy()
 
