@@ -82,10 +82,32 @@ def test_doctor_lists_models_with_licences_and_never_shows_a_secret(bunny, monke
     assert all(f["advice"] for f in found.values() if f["value"] in ("none", "not set", "missing"))
 
 
+def test_doctor_says_how_drawn_film_is_labelled_better(bunny, tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    found = {f["name"]: f for f in json.loads(bunny("doctor", "--json")[1])}
+    first = found["CCIP and anime detectors"]
+    assert "built-in search" in first["value"]
+    assert "labelled better" in first["advice"] and "detection.drawn_embedding" in first["advice"]
+    assert "--extra onnx --extra hub" in first["advice"]
+    assert found["ccip"]["value"] == "who a drawn character is, openrail by its card, not here"
+    assert "deepghs/anime_person_detection" in found["anime-person"]["advice"]
+    cached = tmp_path / "models--deepghs--ccip_onnx"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text("abc")
+    model = cached / "snapshots" / "abc" / "ccip-caformer-24-randaug-pruned" / "model_feat.onnx"
+    model.parent.mkdir(parents=True)
+    model.write_bytes(b"x")
+    found = {f["name"]: f for f in json.loads(bunny("doctor", "--json")[1])}
+    assert found["ccip"]["value"].endswith("there") and found["ccip"]["advice"] == ""
+    assert found["CCIP and anime detectors"]["value"] == "there"
+
+
 def test_doctor_in_words_groups_its_lines(bunny):
     _, out, _ = bunny("doctor")
     heads = [line for line in out.splitlines() if line and not line.startswith(" ")]
-    assert heads == ["machine", "packages", "models", "credentials", "extras"]
+    assert heads == ["machine", "packages", "models", "drawn film", "credentials", "extras"]
 
 
 def test_unexpected_errors_are_one_sentence_with_code_1(bunny, tmp_path, monkeypatch):

@@ -41,6 +41,7 @@ CREDENTIALS = {
 EXTRAS = {
     "hub": ("hf_xet", "base models from a hub"),
     "mtcnn": ("mtcnn", "faces by MTCNN"),
+    "onnx": ("onnxruntime", "drawn characters by CCIP and anime detectors"),
     "postgres": ("adbc_driver_postgresql", "publishing tables to Postgres"),
     "ray": ("ray", "many films at once"),
     "s3": ("s3fs", "object storage"),
@@ -62,7 +63,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look at the machine, the packages, the models, the credentials (never their values)."""
-    return [*_machine(), *_packages(), *_models(), *_credentials(), *_extras()]
+    return [*_machine(), *_packages(), *_models(), *_drawn(), *_credentials(), *_extras()]
 
 
 def to_text() -> str:
@@ -167,6 +168,45 @@ def _models() -> list[Finding]:
         )
         for name, licence, role, is_present in found
     ]
+
+
+def _drawn() -> list[Finding]:
+    """Models of a hub that label drawn film better, and how to get them."""
+    from bunny.character import anime_detector, ccip, drawn_classifier, guided, onnx_model
+
+    published = {
+        "ccip": ("who a drawn character is", ccip.PUBLISHED, ccip.FEATURE),
+        **{
+            word: (f"{word.partition('-')[2]}s", kind.published, anime_detector.FILE)
+            for word, kind in anime_detector.KINDS.items()
+        },
+        "anime-real": ("drawn or photo", drawn_classifier.PUBLISHED, drawn_classifier.FILE),
+    }
+    models = [
+        Finding(
+            group="drawn film",
+            name=word,
+            value=f"{role}, {guided.licence_of(where.repository)} by its card, "
+            + ("there" if onnx_model.is_cached(where, file) else "not here"),
+            advice=""
+            if onnx_model.is_cached(where, file)
+            else f"{where.model} of {where.repository}: named as {word} it is fetched from the "
+            f"hub, as {word}:<folder> read from there",
+        )
+        for word, (role, where, file) in published.items()
+    ]
+    is_ready = bool(importlib.util.find_spec("onnxruntime")) and not models[0].advice
+    first = Finding(
+        group="drawn film",
+        name="CCIP and anime detectors",
+        value="there" if is_ready else "not here: the built-in search is used",
+        advice=""
+        if is_ready
+        else "drawn people are labelled better with them: `uv sync --extra onnx --extra hub`, then "
+        "set detection.drawn_embedding to ccip, detection.drawn_detector to anime-person and "
+        "detection.drawn_classifier to anime-real",
+    )
+    return [first, *models]
 
 
 def _credentials() -> list[Finding]:

@@ -2,7 +2,8 @@
 
 The person's best views are cut out of the stored pictures and become reference pictures, so the
 name outlives every new run. Each is looked at by the detector first: one that shows no face, two
-faces or somebody else would spoil the character.
+faces or somebody else would spoil the character. Unknown drawn figures (`figure-01=luffy`) are
+named in the same way; no face is looked for in theirs (`job_name_figure`).
 """
 
 import json
@@ -17,7 +18,7 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny import job, job_people, pixel, reference_folder, workspace
+from bunny import job, job_name_figure, job_people, pixel, reference_folder, workspace
 from bunny.character import detect, embed, reference
 from bunny.config import Config
 from bunny.error import UserError
@@ -31,7 +32,7 @@ logger = logging.getLogger(__name__)
 MARGIN = 0.6  # around a face in a reference picture, in shares of its larger side
 MIN_PX = 160  # shorter side; smaller crops are enlarged, as recognisers do anyway
 MAX_TRIES = 15  # views that are looked at to find `people.MAX_VIEWS` good ones
-PERSON = re.compile(r"person-\d+")
+PERSON = re.compile(r"(person|figure)-\d+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,14 +77,14 @@ def name_person(
     *,
     is_added: bool = False,
 ) -> Named:
-    """Give an unknown person a name.
+    """Give an unknown person or drawn figure a name.
 
     Parameters
     ----------
     film : str or None
         A film_id or how it begins; None: the newest.
     choice : str
-        `person-02=anna`.
+        `person-02=anna`, or `figure-01=luffy`.
     is_added : bool
         The name may be that of a character there is: the views are added to its references.
 
@@ -102,7 +103,8 @@ def name_person(
     faces = _faces_of(space, person)
     with workspace.lock(space):
         _check_nameless(space, person, faces)
-        pictures = _write_views(space, config, name, faces)
+        is_drawn = (faces["subject_type"] == "region").all()
+        pictures = (_write_figures if is_drawn else _write_views)(space, config, name, faces)
         film_of = {key: source[key] for key in ("film", "content_hash")}
         workspace.write_source(space, film_of, reference_folder.given(source))
     return Named(
@@ -136,7 +138,7 @@ def _check_name(name: str, source: Mapping, is_added: bool) -> str:
 
 
 def _faces_of(space: Workspace, person: str) -> pl.DataFrame:
-    """Faces of an unknown person, see `people.subjects`."""
+    """Faces of an unknown person, or views of a drawn figure, see `people.subjects`."""
     if not store.exists(space.table, "cluster"):
         raise UserError(
             f"{space.film_id}: expected unknown people that were grouped, found none; "
@@ -167,7 +169,7 @@ def _check_nameless(space: Workspace, person: str, faces: pl.DataFrame) -> None:
 
 def _write_views(space: Workspace, config: Config, name: str, faces: pl.DataFrame) -> list[Path]:
     """Cut, check and write the best views; gives their paths."""
-    shown = faces.drop_nulls("file")
+    shown = faces.filter(pl.col("subject_type") == "face").drop_nulls("file")
     face = store.read(space.table, "face")
     with TemporaryDirectory() as folder:
         sources = []
@@ -189,6 +191,23 @@ def _write_views(space: Workspace, config: Config, name: str, faces: pl.DataFram
         for source in good:
             store.write_bytes(target / source.path.name, source.path.read_bytes())
     return [target / source.path.name for source in good]
+
+
+def _write_figures(
+    space: Workspace, _config: Config, name: str, figures: pl.DataFrame
+) -> list[Path]:
+    """Cut and write the best views of a drawn figure; gives their paths."""
+    good = job_name_figure.cut_views(space, figures)
+    if not good:
+        raise UserError(
+            f"--name …={name}: expected a picture that shows the figure alone, none of "
+            f"{figures.height} does; give reference pictures of your own"
+        )
+    target = space.root / reference_folder.NAMED / name
+    paths = [target / _file_name(space, subject_id) for subject_id, _ in good]
+    for path, (_, picture) in zip(paths, good, strict=True):
+        store.write_bytes(path, cv2.imencode(".png", _enlarge(picture))[1].tobytes())
+    return paths
 
 
 def _serving(
@@ -232,7 +251,11 @@ def _cut(space: Workspace, row: Mapping, face: pl.DataFrame) -> np.ndarray | Non
     if box is None:
         return None
     x0, y0, x1, y1 = box
-    picture = image[y0:y1, x0:x1]
+    return _enlarge(image[y0:y1, x0:x1])
+
+
+def _enlarge(picture: np.ndarray) -> np.ndarray:
+    """A picture whose shorter side has `MIN_PX` at least."""
     factor = MIN_PX / min(picture.shape[:2])
     if factor <= 1:
         return picture

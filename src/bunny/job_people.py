@@ -91,12 +91,13 @@ def list_people(
 
 def read_subjects(space: Workspace) -> pl.DataFrame:
     """Faces and figures of everybody, see `people.subjects`."""
-    table = {n: corrected.read_or_empty(space.table, n) for n in ("label", "face", "cluster")}
+    names = ("label", "face", "cluster", "figure")
+    table = {name: corrected.read_or_empty(space.table, name) for name in names}
     frame = pl.concat(
         store.read_or_empty(space.table, name).select("frame_id", "timestamp_s", "file")
         for name in ("frame", "extra_frame")
     )
-    return people.subjects(table["label"], table["face"], table["cluster"], frame)
+    return people.subjects(table["label"], table["face"], table["cluster"], frame, table["figure"])
 
 
 def portrait(space: Workspace, name: str) -> Path:
@@ -122,7 +123,10 @@ def _notes(space: Workspace, config: Config) -> list[str]:
     if not store.exists(space.table, "cluster"):
         return ["unknown people are not grouped yet: run stage cluster"]
     cluster = corrected.read_or_empty(space.table, "cluster").filter(pl.col("level") == "unknown")
-    alone = cluster.filter(pl.col("cluster_id").is_null()).height
-    notes = [f"{alone} faces of nobody who was found again"] if alone else []
+    alone = cluster.filter(pl.col("cluster_id").is_null())["item_id"]
+    figure = store.read_or_empty(space.table, "figure")["figure_id"]
+    drawn = alone.is_in(figure.to_list()).sum()
+    counts = ((len(alone) - drawn, "faces of nobody"), (drawn, "drawn figures of nobody"))
+    notes = [f"{number} {what} who was found again" for number, what in counts if number]
     old = [name for name in stale_stages(space, config) if name in ("detect", "cluster")]
     return notes + ([f"out of date: {', '.join(old)}; see `bunny status`"] if old else [])

@@ -30,7 +30,7 @@ WRITERS = {
     "webdataset": webdataset.write,
 }
 CAPTIONS = ("txt", "jsonl")
-RIGHTS_TABLES = ("face", "reference", "region", "embedding", "caption")
+RIGHTS_TABLES = ("face", "reference", "region", "figure", "embedding", "caption")
 
 
 @dataclass(frozen=True, kw_only=True)

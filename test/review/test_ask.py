@@ -111,3 +111,22 @@ def test_no_items_and_no_clusters():
 def test_rank_by_worth():
     question = np.array([4, 4, ask.NOTHING, 2, 9])
     assert ask.rank(question, np.array([1.5, 1.5, 0, 3.0, 1.5])).tolist() == [1, 1, -1, 0, 2]
+
+
+def test_candidates_come_before_what_is_worth_more():
+    question, worth = np.array([0, 0, 0, 5, 6]), np.array([9.0, 9, 9, 1, 2])
+    is_first = np.array([False, False, False, True, True])
+    assert ask.rank(question, worth, is_first).tolist() == [2, 2, 2, 1, 0]
+
+
+def test_candidates_of_one_character_are_one_question():
+    """Of whom a person spoke nothing is asked."""
+    question, worth = ask.candidates(["pip", "bunny", None, "pip", "pip"], np.arange(5) != 4)
+    assert question.tolist() == [1, 0, ask.NOTHING, 1, ask.NOTHING]
+    assert worth.tolist() == [2, 1, 0, 2, 0]
+
+
+def test_without_candidates_nothing_is_asked():
+    question, worth = ask.candidates([None, None], np.array([True, True]))
+    assert question.tolist() == [ask.NOTHING] * 2 and worth.tolist() == [0, 0]
+    assert ask.candidates([], np.array([], bool))[0].tolist() == []

@@ -4,6 +4,7 @@ import json
 
 import cv2
 import numpy as np
+import polars as pl
 import pytest
 
 from bunny.config import Clustering, Config
@@ -18,7 +19,7 @@ def _place(seed):
     return cv2.resize(small, (320, 180), interpolation=cv2.INTER_CUBIC)
 
 
-def _film(folder, images, faces=(), labels=(), regions=()):
+def _film(folder, images, faces=(), labels=(), regions=(), figures=()):
     rows = []
     for i, image in enumerate(images):
         path = folder / "frame" / f"{i}.png"
@@ -31,7 +32,8 @@ def _film(folder, images, faces=(), labels=(), regions=()):
                 "file": f"frame/{i}.png", "reason": "interval",
             }
         )  # fmt: skip
-    for name, table in (("frame", rows), ("face", faces), ("label", labels), ("region", regions)):
+    tables = {"face": faces, "label": labels, "region": regions, "figure": figures}
+    for name, table in {"frame": rows, **tables}.items():
         store.write(folder / "table", name, store.from_rows(name, table))
     source = {"film": "x", "content_hash": "c", "references": None, "reference_hash": ""}
     store.write_bytes(folder / "source.json", json.dumps(source).encode())
@@ -202,3 +204,38 @@ def test_how_sure_unknown_people_are():
     ]
     assert cluster_person.note(rows, "hdbscan") == " (stable to 1.00 in nine tenths of the shots)"
     assert cluster_person.stability(nameless[:1], Clustering(), 0).is_empty()
+
+
+def _figure(frame, track, vector, x0=0.0):
+    return {
+        "figure_id": f"f{frame}-g{track}", "frame_id": f"f{frame}", "shot_index": frame,
+        "x0_px": x0, "y0_px": 0.0, "x1_px": x0 + 40, "y1_px": 40.0, "objectness": 0.8,
+        "embedding": vector, "track_id": track, "source": "window", "model": "made",
+    }  # fmt: skip
+
+
+def test_unknown_figures_get_groups_beside_unknown_people(tmp_path):
+    """A labelled figure is in none of them; one that was seen once and no more is noise."""
+    faces = [_face("f0a", [1.0, 0.0, 0.0]), _face("f1a", [1.0, 0.0, 0.0])]
+    labels = [_label("f0a", None), _label("f1a", None), _label("f2r", "toon", "region")]
+    figures = [_figure(frame, "t", [0.0, 1.0, 0.0], 100.0) for frame in (0, 1, 2)]
+    figures += [_figure(2, "named", [0.0, 1.0, 0.0]), _figure(1, "once", [0.0, 0.0, 1.0], 200.0)]
+    film = _film(tmp_path, [_place(i) for i in range(3)], faces, labels, figures=figures)
+    note = _stage(film).execute().note
+    rows = store.read(film / "table", "cluster").filter(pl.col("level") == "unknown")
+    assert dict(rows.select("item_id", "cluster_id").iter_rows()) == {
+        "f0a": "person-01", "f1a": "person-01", "f1-gonce": None,
+        "f0-gt": "figure-01", "f1-gt": "figure-01", "f2-gt": "figure-01",
+    }  # fmt: skip
+    assert "1 unknown people" in note and note.endswith(", 1 unknown figure")
+    stability = store.read(film / "table", "stability").filter(pl.col("level") == "figure")
+    assert stability["num_clusters"].max() == 1
+
+
+def test_another_threshold_for_figures_leaves_people_as_they_are(tmp_path):
+    figures = [_figure(0, "a", [1.0, 0.0]), _figure(1, "b", [0.6, 0.8])]
+    film = _film(tmp_path, [_place(1), _place(2)], figures=figures)
+    for threshold, ids in ((0.59, ["figure-01"] * 2), (0.61, [None, None])):
+        _stage(film, figure_threshold=threshold).execute()
+        rows = store.read(film / "table", "cluster").filter(pl.col("level") == "unknown")
+        assert rows["cluster_id"].to_list() == ids

@@ -6,12 +6,14 @@ import cv2
 import numpy as np
 import polars as pl
 import pytest
+import tiny_onnx
 
 from bunny import workspace
 from bunny.config import Config
 from bunny.error import UserError
 from bunny.stage.detect import Detect
 from bunny.table import store
+from bunny.view import explore
 
 
 def _write(path, image):
@@ -161,6 +163,115 @@ def test_a_detector_from_a_folder_takes_the_place_of_the_search(
     assert region.height and set(region["model"]) == {"owl+dino" if embedding else "owl"}
     assert set(region["candidate"]) <= {"ann", "ben"}
     assert region["x1_px"].max() <= 80 and region["y1_px"].max() <= 48
+
+
+RED, GREEN, BLUE = (0, 0, 255), (0, 255, 0), (255, 0, 0)  # BGR
+LEFT, RIGHT = [0.05, 0.1, 0.35, 0.9], [0.6, 0.1, 0.95, 0.9]
+
+
+@pytest.fixture
+def plain_film(tmp_path):
+    """Rose is red and moss is green; both, then rose alone, then nobody of them but blue."""
+    for name, colour in (("rose", RED), ("moss", GREEN)):
+        _write(tmp_path / "reference" / name / "1.png", np.full((64, 64, 3), colour, np.uint8))
+    images = []
+    for left, right in ((RED, GREEN), (RED, BLUE), (BLUE, BLUE)):
+        image = np.full((80, 120, 3), 255, np.uint8)
+        for (x0, y0, x1, y1), colour in ((LEFT, left), (RIGHT, right)):
+            image[round(y0 * 80) : round(y1 * 80), round(x0 * 120) : round(x1 * 120)] = colour
+        images.append(image)
+    return _film(tmp_path / "film", images, tmp_path / "reference")
+
+
+@pytest.fixture
+def anime_models(tmp_path):
+    """CCIP that compares mean colours and a detector that sees a figure at the left and right."""
+    ccip = tiny_onnx.save_ccip(tmp_path / "model" / "ccip-tiny")
+    person = tiny_onnx.save_detector(
+        tmp_path / "model" / "tiny", tiny_onnx.yolo([*LEFT, 0.9], [*RIGHT, 0.8])
+    )
+    return {"drawn_detector": f"anime-person:{person}", "drawn_embedding": f"ccip:{ccip}"}
+
+
+def _named_regions(folder):
+    rows = _labels(folder).filter(pl.col("subject_type") == "region")
+    return set(rows.select("frame_id", "character").rows())
+
+
+def test_ccip_names_the_figures_that_an_anime_detector_finds(plain_film, anime_models):
+    assert _stage(plain_film, **anime_models).execute().status == "done"
+    assert _named_regions(plain_film) == {
+        ("film-00000000", "rose"),
+        ("film-00000000", "moss"),
+        ("film-00000001", "rose"),
+    }
+    region = store.read(plain_film / "table", "region")
+    assert set(region["model"]) == {"anime-person-tiny+ccip-tiny"}
+    assert set(region["licence"]) == {"unknown, openrail"}
+    rose = _labels(plain_film).filter(pl.col("character") == "rose").row(0, named=True)
+    box = [rose[c] for c in ("x0_px", "y0_px", "x1_px", "y1_px")]
+    assert box == pytest.approx([6, 8, 42, 72], abs=0.01)
+    assert rose["distance"] == pytest.approx(0, abs=0.05) and rose["confidence"] > 0.9
+
+
+def test_the_threshold_of_ccip_is_its_own_and_reads_no_picture(plain_film, anime_models):
+    _stage(plain_film, **anime_models).execute()
+    before = _named_regions(plain_film)
+    for path in (plain_film / "frame").iterdir():
+        path.unlink()
+    _stage(plain_film, **anime_models, drawn_threshold=1.0).execute()
+    assert _named_regions(plain_film) == before  # that of windows has no say
+    _stage(plain_film, **anime_models, ccip_threshold=1.0).execute()
+    assert len(_named_regions(plain_film)) < len(before)
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.9999])
+def test_the_explorer_decides_on_ccip_as_the_stage(plain_film, anime_models, threshold):
+    stage = _stage(plain_film, **anime_models, ccip_threshold=threshold)
+    stage.execute()
+    settings = stage.config.detection.model_dump()
+    seen = explore.read_seen(plain_film / "table")
+    found = explore.judge_labels(seen, settings).sort("subject_id")
+    assert found.equals(_labels(plain_film))
+    verdict = explore.judge(seen, explore.compare(seen, settings), settings)
+    assert verdict.threshold["figure"] == threshold
+
+
+def test_ccip_compares_what_the_windows_find(tmp_path, anime_models):
+    rng = np.random.default_rng(0)
+    ground = cv2.resize(rng.integers(60, 190, (9, 16, 3), dtype=np.uint8), (640, 360))
+    left = ground.copy()
+    _draw(left, (180, 190), (60, 210, 240), round_ears=True)
+    for name, colour, ears in (("sun", (60, 210, 240), True), ("moss", (70, 120, 40), False)):
+        picture = np.full((240, 240, 3), 235, np.uint8)
+        _draw(picture, (120, 130), colour, round_ears=ears)
+        _write(tmp_path / "reference" / name / "1.png", picture)
+    film = _film(tmp_path / "film", [left, left], tmp_path / "reference")
+    anime_models.pop("drawn_detector")
+    assert _stage(film, **anime_models).execute().status == "done"
+    region = store.read(film / "table", "region")
+    assert set(region["model"]) == {"efficientnet-lite0+ccip-tiny"}
+    assert set(region["licence"]) == {"Apache-2.0, openrail"}
+
+
+def test_models_that_do_not_go_together_are_refused(plain_film, anime_models, guided_folders):
+    detector = {"drawn_detector": anime_models["drawn_detector"]}
+    with pytest.raises(UserError, match="cannot tell them apart, expected ccip beside it"):
+        _stage(plain_film, **detector).execute()
+    with pytest.raises(UserError, match="expected anime-person, anime-head, anime-face or nothing"):
+        _stage(plain_film, **anime_models | {"drawn_detector": guided_folders["owl"]}).execute()
+
+
+def test_no_face_is_looked_for_in_a_picture_that_is_drawn(tmp_path, astronaut):
+    pair = np.hstack([astronaut, astronaut[:, ::-1]])
+    _write(tmp_path / "reference" / "eileen.png", pair)
+    film = _film(tmp_path / "film", [astronaut], tmp_path / "reference")
+    labels = ("anime", "real") if astronaut.mean() > 127.5 else ("real", "anime")
+    folder = tiny_onnx.save_classifier(tmp_path / "model", labels=labels)
+    _stage(film, drawn_classifier=f"anime-real:{folder}").execute()
+    (row,) = store.read(film / "table", "reference").iter_rows(named=True)
+    assert (row["route"], row["num_faces"], row["error"]) == ("region", 0, None)
+    assert row["picture_embedding"] is not None
 
 
 def _draw(image, middle, colour, *, round_ears):

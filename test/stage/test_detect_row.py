@@ -30,10 +30,10 @@ def test_faces_are_stacked_where_one_part_has_none_or_no_vectors():
     empty = store.from_rows("face", [])
     seen = store.from_rows("face", [_face("b")])
     broken = store.from_rows("face", [_face("a", None) | {"error": "unreadable"}])
-    found = detect_row.stack_faces(seen, empty, broken)
+    found = detect_row.stack("face", seen, empty, broken)
     assert found["face_id"].to_list() == ["a", "b"]
     assert found["embedding"].to_list() == [None, [1.0, 0.0]]
-    assert detect_row.stack_faces(empty, empty).height == 0
+    assert detect_row.stack("face", empty, empty).height == 0
 
 
 def test_the_note_counts_frames_and_names_bad_references():

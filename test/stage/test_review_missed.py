@@ -9,7 +9,7 @@ from bunny.table import store
 UNIT = np.array([1.0, 0.0], np.float32)
 
 
-def tables(tracks, labelled=("bo",), drawn=("bunny",)):
+def tables(tracks, labelled=("bo",), drawn=("bunny",), figures=(), clusters=()):
     """Tables of one frame; `tracks` has name to (candidate, x0 of a box of 10 x 10, similarity)."""
     region = [
         {
@@ -45,6 +45,8 @@ def tables(tracks, labelled=("bo",), drawn=("bunny",)):
     vectors = [{"subject_id": f"r-{n}", "model": "made", "vector": UNIT} for n in tracks]
     return {
         "region": store.from_rows("region", region),
+        "figure": store.from_rows("figure", list(figures)),
+        "cluster": store.from_rows("cluster", list(clusters)),
         "label": store.from_rows("label", label),
         "reference": store.from_rows("reference", reference),
         "subject_vector": store.from_rows("subject_vector", vectors),
@@ -92,3 +94,60 @@ def test_regions_without_a_vector_are_too_weak():
 def test_no_regions_at_all():
     made = tables({}, ())
     assert review_missed.with_missed(made).is_empty()
+
+
+def figure(name, x0, **more):
+    """A figure of 10 x 10 pixels, in the frame of `tables`; its own track."""
+    return {
+        "figure_id": name, "frame_id": "f1", "shot_index": 0, "x0_px": x0, "y0_px": 0.0,
+        "x1_px": x0 + 10, "y1_px": 10.0, "objectness": 0.9, "embedding": UNIT, "source": "window",
+        "model": "made", **more,
+    }  # fmt: skip
+
+
+def group_of(item_id, name):
+    return {"item_id": item_id, "level": "unknown", "shot_index": 0, "cluster_id": name,
+            "is_noise": name is None}  # fmt: skip
+
+
+def test_unknown_figures_are_offered_before_regions_on_them():
+    regions = {"bo": ("bunny", 0.0, 0.8), "same": ("bunny", 51.0, 0.5), "far": ("bunny", 90.0, 0.5)}
+    made = tables(regions, figures=[figure("fig", 50.0), figure("on-bo", 2.0)])
+    found = missed(made)
+    assert found["subject_id"].to_list() == ["fig", "r-far"]
+    assert found["confidence"].to_list() == pytest.approx([0.9, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("more", "is_offered"),
+    [
+        ({}, False),
+        ({"objectness": 0.5}, True),
+        ({"candidate": "bunny", "score": 0.1}, True),
+        ({"candidate": "bunny", "score": -0.1}, False),
+    ],
+)
+def test_weak_figures_of_no_group_are_offered_only_as_perhaps_somebody(more, is_offered):
+    made = tables({}, figures=[figure("fig", 0.0, **{"objectness": 0.49} | more)])
+    assert (missed(made).height == 1) == is_offered
+
+
+def test_weak_figures_of_a_group_are_offered():
+    made = tables(
+        {}, figures=[figure("fig", 0.0, objectness=0.1)], clusters=[group_of("fig", "figure-01")]
+    )
+    assert missed(made)["subject_id"].to_list() == ["fig"]
+
+
+def test_who_a_nameless_figure_may_be():
+    """A region by its margin, a figure by its score; nobody where that is not above 0."""
+    figures = [
+        figure("a", 100.0, candidate="pip", score=0.7),
+        figure("b", 200.0, candidate="pip", score=0.0),
+        figure("c", 300.0),
+    ]
+    made = tables({"bo": ("bunny", 0.0, 0.8), "new": ("bunny", 50.0, 0.5)}, figures=figures)
+    made["label"] = review_missed.with_missed(made)
+    found = review_missed.candidates(made).sort("subject_id")
+    assert found.select("subject_id", "perhaps").rows() == [("a", "pip"), ("r-new", "bunny")]
+    assert found["chance"].to_list() == pytest.approx([0.7, 0.1])

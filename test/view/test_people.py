@@ -1,3 +1,4 @@
+import numpy as np
 import polars as pl
 import pytest
 
@@ -77,3 +78,12 @@ def test_a_crop_leaves_others_out():
     assert people.crop_alone(box, [(34, 20, 44, 30)], (100, 100), 0.6) == (17, 17, 33, 33)
     assert people.crop_alone(box, [(31, 20, 44, 30)], (100, 100), 0.6) == (20, 20, 30, 30)
     assert people.crop_alone(box, [(29, 20, 44, 30)], (100, 100), 0.6) is None
+
+
+def test_views_of_a_drawn_figure_are_unlike_each_other():
+    """The second is as the first (worth 0.8 * 0.6); the third, less clear, shows another side."""
+    views = pl.DataFrame({"view": [0.9, 0.8, 0.5], "shot_index": [0, 1, 2], "yaw": [None] * 3},
+                         schema_overrides={"yaw": pl.Float32})  # fmt: skip
+    vector = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    assert people.choose_views(views, 2, vector) == [0, 2]
+    assert people.choose_views(views, 2, np.tile([1.0, 0.0], (3, 1))) == [0, 1]

@@ -51,9 +51,8 @@ def group_faces(
     quality = track.view_quality(face["score"].to_numpy(), face["yaw"].to_numpy(), size, sharpness)
     clarity = np.zeros(len(counts))
     np.maximum.at(clarity, number, track.measure_clarity(size, sharpness))
-    spans = [slice(a, b) for a, b in pairwise(starts)]
     group, similarity = group_unknown(
-        np.stack([track.mean_of_best(vector[own], quality[own]) for own in spans]),
+        track_vectors(vector, quality, starts),
         counts,
         face["recogniser"][0],
         threshold,
@@ -67,6 +66,21 @@ def group_faces(
         group=pl.Series(group[number]),
         similarity=pl.when(pl.Series(group[number] != NOISE)).then(pl.Series(similarity[number])),
     )
+
+
+def track_vectors(vector: np.ndarray, quality: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """One unit vector a track (n, d), see `track.mean_of_best`.
+
+    Parameters
+    ----------
+    vector : np.ndarray, shape (m, d)
+        Of views, by track.
+    quality : np.ndarray, shape (m,)
+    starts : np.ndarray, shape (n + 1,), int
+        Where each track's views begin and the last one's end.
+    """
+    spans = [slice(a, b) for a, b in pairwise(starts)]
+    return np.stack([track.mean_of_best(vector[own], quality[own]) for own in spans])
 
 
 def find_apart(frame_id: pl.Series, number: np.ndarray) -> np.ndarray:
@@ -87,8 +101,10 @@ def group_unknown(
     method: str = "agglomerative",
     clarity: np.ndarray | None = None,
     apart: np.ndarray | None = None,
+    twin: float = calibrate.TWIN,
+    is_enough: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Group tracks of unknown faces.
+    """Group tracks of unknown faces or figures.
 
     Parameters
     ----------
@@ -105,7 +121,12 @@ def group_unknown(
         From `track.measure_clarity`, of each track's clearest face. Where it is not known, no
         likeness more is asked, and a face seen once is noise.
     apart : np.ndarray, shape (p, 2), int, optional
-        Tracks that are two people. More alike than 0.7 they may be one in a mirror.
+        Tracks that are two people. More alike than `twin` they may be one in a mirror.
+    twin : float
+        Similarity; above 1 there are no mirrors.
+    is_enough : np.ndarray, shape (n,), bool, optional
+        Tracks that are a group even alone. By default those of two faces and more or of a clear
+        one.
 
     Returns
     -------
@@ -137,14 +158,15 @@ def group_unknown(
     apart = np.empty((0, 2), np.int64) if apart is None else np.asarray(apart, np.int64)
     linked = np.sort(np.argsort(-num_faces, kind="stable")[:MAX_LINKED])
     raw = np.full(count, NOISE, dtype=np.int64)
-    distance = _distances(embedding, sight, apart, linked, recogniser)
+    distance = _distances(embedding, sight, apart, linked, recogniser, twin)
     raw[linked] = METHOD[method](distance, 1 - threshold**2)
     _join_rest(raw, embedding, apart, recogniser, threshold)
-    is_person = (num_faces > 1) | ((sight >= CLEAR) & (clarity is not None))
-    return _order(raw, embedding, num_faces, is_person, recogniser)
+    if is_enough is None:
+        is_enough = (num_faces > 1) | ((sight >= CLEAR) & (clarity is not None))
+    return _order(raw, embedding, num_faces, is_enough, recogniser)
 
 
-def _distances(embedding, clarity, apart, rows, recogniser) -> np.ndarray:
+def _distances(embedding, clarity, apart, rows, recogniser, twin) -> np.ndarray:
     """Pairwise distances of some tracks, about in [0, 2], or `FAR`; two smears lie further."""
     distance = 1 - embed.to_similarity(embedding[rows] @ embedding[rows].T, recogniser)
     place = np.full(len(embedding), -1)
@@ -152,7 +174,7 @@ def _distances(embedding, clarity, apart, rows, recogniser) -> np.ndarray:
     one, other = place[apart].T if len(apart) else np.empty((2, 0), np.int64)
     is_here = (one >= 0) & (other >= 0)
     one, other = one[is_here], other[is_here]
-    is_two = 1 - distance[one, other] <= calibrate.TWIN
+    is_two = 1 - distance[one, other] <= twin
     smear = (1 - np.minimum(clarity[rows] / CLEAR, 1)).astype(np.float32)
     poor = np.flatnonzero(smear)
     distance[np.ix_(poor, poor)] += SMEAR_STEP * np.minimum(smear[poor][:, None], smear[poor])
@@ -220,11 +242,11 @@ def _join_rest(raw, embedding, apart, recogniser, threshold) -> None:
         raw[i] = groups[best] if is_one else raw.max() + 1
 
 
-def _order(raw, embedding, num_faces, is_person, recogniser) -> tuple[np.ndarray, np.ndarray]:
+def _order(raw, embedding, num_faces, is_enough, recogniser) -> tuple[np.ndarray, np.ndarray]:
     """Number groups by their faces; a track alone must be enough for a person, or is noise."""
     order = np.argsort(raw, kind="stable")
     members = np.split(order, np.flatnonzero(np.diff(raw[order])) + 1)
-    members = [own for own in members if len(own) > 1 or is_person[own[0]]]
+    members = [own for own in members if len(own) > 1 or is_enough[own[0]]]
     members.sort(key=lambda own: (-int(num_faces[own].sum()), int(own[0])))
     group = np.full(len(raw), NOISE, dtype=np.int64)
     similarity = np.zeros(len(raw), dtype=np.float32)

@@ -19,7 +19,15 @@ from bunny.error import UserError
 from bunny.unit import to_unit
 
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
-HUB_LICENCE = {"google/owlv2-": "apache-2.0", "facebook/dinov2-": "apache-2.0"}  # by their cards
+HUB_LICENCE = {  # by their cards
+    "google/owlv2-": "apache-2.0",
+    "facebook/dinov2-": "apache-2.0",
+    "deepghs/ccip_onnx": "openrail",
+    "deepghs/anime_face_detection": "mit",
+    "deepghs/anime_head_detection": "mit",
+    "deepghs/anime_person_detection": "mit",
+    "deepghs/anime_real_cls": "openrail",
+}
 CLIP_MEAN, CLIP_SCALE = (0.4815, 0.4578, 0.4082), (0.2686, 0.2613, 0.2758)  # OpenAI CLIP, RGB
 IMAGENET_MEAN, IMAGENET_SCALE = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of DINOv2, RGB
 EMBEDDING_PX = 224  # side DINOv2's own preprocessing gives it

@@ -11,8 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from bunny.character import drawn, match, pair, person, study, track
+from bunny.character import (
+    ccip,
+    ccip_region,
+    drawn,
+    figure_label,
+    match,
+    pair,
+    person,
+    study,
+    track,
+)
 
+FIGURE = figure_label.FigureSetting()
 WITNESS_SIMILARITY = 0.3  # of a face that may be named with the help of a region; strangers: 0.33
 WITNESS_MARGIN = 0.1  # to its second best candidate
 BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
@@ -20,12 +31,14 @@ BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSetting:
-    """Thresholds on the common scale of `embed.to_similarity` and on centred cosines."""
+    """Thresholds on the common scale of `embed.to_similarity`, on centred cosines and on CCIP's."""
 
     similarity_threshold: float
     min_margin: float
     drawn_threshold: float
     drawn_margin: float
+    ccip_threshold: float = ccip.SAME  # takes the place of `drawn_threshold` where CCIP compared
+    figure: figure_label.FigureSetting = FIGURE  # of drawn figures
     calibration: str = "fixed"  # or "film": the threshold of faces follows the film
     is_adapted: bool = False  # whether vectors may be adapted to the film, see `adapt`
 
@@ -37,6 +50,7 @@ class Cast:
     face: Mapping[str, np.ndarray]
     drawn: frozenset[str]
     num_pictured: int  # characters whose pictures were compared with windows
+    num_figures: int = 0  # drawn ones, who are compared with drawn figures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +75,15 @@ def read_cast(reference: pl.DataFrame) -> Cast:
         face={name: np.array(vectors, np.float32) for name, vectors in faces.items()},
         drawn=frozenset(usable.filter(pl.col("route") == "region")["character"].to_list()),
         num_pictured=usable["character"].n_unique(),
+        num_figures=_count_drawn(usable),
     )
+
+
+def _count_drawn(usable: pl.DataFrame) -> int:
+    """Characters with a drawn picture; tables from before pictures were judged have none."""
+    if "is_drawn" not in usable.columns:
+        return 0
+    return usable.filter(pl.col("is_drawn").fill_null(False))["character"].n_unique()
 
 
 def link_tracks(
@@ -207,18 +229,74 @@ def decide_compared(
     compared : Compared
         From `compare`, with the same `cast` and adaptation.
     """
-    accepted = {
-        "threshold": setting.drawn_threshold,
-        "min_margin": setting.drawn_margin,
-        "num_candidates": cast.num_pictured,
-    }
-    mine = drawn.select_regions(region.lazy(), sorted(cast.drawn), **accepted).collect()
+    mine = _select(region, sorted(cast.drawn), cast, setting)
     regions = _region_labels(mine, cast)
     if compared.view is None:
         return regions
     others = sorted(set(cast.face) - cast.drawn)
-    witness = drawn.select_regions(region.lazy(), others, **accepted).collect()
+    witness = _select(region, others, cast, setting)
     return pl.concat([_face_labels(compared, cast, setting, witness, learned), regions])
+
+
+def vote(region: pl.DataFrame, num_frames: pl.DataFrame, setting: LabelSetting) -> pl.DataFrame:
+    """Let the frames of a shot, or of a figure's track, vote on each region.
+
+    Parameters
+    ----------
+    region : pl.DataFrame
+        Rows of table `region`, `track_id` by `figure.link_regions`.
+    num_frames : pl.DataFrame
+        Columns `shot_index`, `num_frames`: how many frames of the shot were looked at.
+    setting : LabelSetting
+
+    Returns
+    -------
+    pl.DataFrame
+        `region` with `support`; by `ccip_region.vote` where CCIP compared, else by `drawn.vote`.
+    """
+    if ccip_region.is_compared(region):
+        return ccip_region.vote(region.lazy()).collect()
+    margin = setting.drawn_margin
+    return drawn.vote(region.lazy(), num_frames.lazy(), min_margin=margin).collect()
+
+
+def figure_threshold(region: pl.DataFrame, cast: Cast, setting: LabelSetting) -> float:
+    """Support from which a region is its candidate."""
+    if ccip_region.is_compared(region):
+        return setting.ccip_threshold
+    return setting.drawn_threshold + (drawn.ALONE_PENALTY if cast.num_pictured == 1 else 0.0)
+
+
+def _select(
+    region: pl.DataFrame, characters: list[str], cast: Cast, setting: LabelSetting
+) -> pl.DataFrame:
+    """Regions of some characters that are their candidate, each by the rule of its model."""
+    mine = region.filter(pl.col("candidate").is_in(characters))
+    is_alone = cast.num_figures == 1
+    figures = figure_label.select(
+        mine.filter(figure_label.is_figure()).lazy(), setting.figure, is_alone=is_alone
+    )
+    region = region.filter(~figure_label.is_figure())
+    return pl.concat([_select_windows(region, characters, cast, setting), figures.collect()])
+
+
+def _select_windows(
+    region: pl.DataFrame, characters: list[str], cast: Cast, setting: LabelSetting
+) -> pl.DataFrame:
+    """The same of regions that are not from the search of drawn figures."""
+    margin = setting.drawn_margin
+    if ccip_region.is_compared(region):
+        threshold = setting.ccip_threshold
+        return ccip_region.select_regions(
+            region.lazy(), characters, threshold=threshold, min_margin=margin
+        ).collect()
+    return drawn.select_regions(
+        region.lazy(),
+        characters,
+        threshold=setting.drawn_threshold,
+        min_margin=margin,
+        num_candidates=cast.num_pictured,
+    ).collect()
 
 
 def _face_labels(compared: Compared, cast, setting, witness, learned) -> pl.DataFrame:
@@ -298,8 +376,12 @@ def _frames_of(face: pl.DataFrame, num_tracks: int, number: np.ndarray) -> list[
 
 def _region_labels(region: pl.DataFrame, cast: Cast) -> pl.DataFrame:
     """Labels of accepted regions."""
-    chance = match.confidence(
-        region["support"].to_numpy(), region["margin"].to_numpy(), drawn.WEIGHT
+    weight = ccip_region.WEIGHT if ccip_region.is_compared(region) else drawn.WEIGHT
+    support = region["support"].to_numpy()
+    chance = np.where(
+        region.select(figure_label.is_figure()).to_series().to_numpy(),
+        figure_label.confidence(support),
+        match.confidence(support, region["margin"].to_numpy(), weight),
     )
     is_alone = cast.num_pictured == 1
     return region.select(

@@ -64,6 +64,12 @@ class MediumClassifier:
         return scaled @ self._weight + self._bias
 
 
+def to_logit(probability: float) -> float:
+    """Logit of a probability, cut at one in a thousand."""
+    cut = min(max(probability, 1e-3), 1 - 1e-3)
+    return float(np.log(cut / (1 - cut)))
+
+
 def can_be_judged(image: np.ndarray) -> bool:
     """Whether a picture has a size and contents by which it could be told."""
     return min(image.shape[:2]) >= LEAST_PX and float(image.std()) >= LEAST_DEVIATION

@@ -20,6 +20,8 @@ INPUT_PX = 224  # the side it was trained at
 MEAN, SCALE = 127.0, 128.0  # preprocessing of the Lite family (TensorFlow TPU models)
 NAME = "efficientnet-lite0"
 STYLE_PX = (224, 352)  # heights at which a style is measured: old films are soft, lines are thin
+MIDDLE_BLOCK, LAST_BLOCK = 10, 15  # of 112 channels at 16 px, of 320 at 32 px
+LAYERS = DIMENSION + 320 + 2 * 112
 STYLE_BLOCK = (10, 14)  # of 16: 112 and 192 channels, at a stride of 16 and 32 pixels
 STYLE_DIMENSION = 2 * 2 * (112 + 192)
 
@@ -67,6 +69,36 @@ class PictureNet:
         """
         with self._torch.inference_mode():
             found = _forward(self._net, self._tensor(image, height_px))[0]
+        return np.ascontiguousarray(found.permute(1, 2, 0).numpy())
+
+    def map_layers(self, image: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
+        """Describe a picture by the last layer and by two layers before it.
+
+        Parameters
+        ----------
+        image : np.ndarray, shape (height, width, 3), uint8, BGR
+        height_px, width_px : int
+            What it is scaled to, multiples of 32.
+
+        Returns
+        -------
+        np.ndarray, shape (rows, columns, LAYERS), float32
+            Of each cell the 1280 numbers of `map_features`, the 320 before them, then mean and
+            maximum of the 112 of block 10, whose cells are half as wide.
+        """
+        torch = self._torch
+        is_smaller = height_px * width_px < image.shape[0] * image.shape[1]
+        mode = cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR
+        pixels = cv2.resize(image, (width_px, height_px), interpolation=mode)
+        tensor = torch.from_numpy((pixels[:, :, ::-1].astype(np.float32) - MEAN) / SCALE)
+        pool = torch.nn.functional
+        with torch.inference_mode():
+            tensor = tensor.permute(2, 0, 1)[None].contiguous(memory_format=torch.channels_last)
+            blocks = _blocks(self._net, tensor, (MIDDLE_BLOCK, LAST_BLOCK))
+            middle, late = (x.clone() for x in blocks)
+            last = _pointwise(late, self._net._conv_head).clamp_(0, 6)
+            parts = [last, late, pool.avg_pool2d(middle, 2), pool.max_pool2d(middle, 2)]
+            found = torch.cat(parts, dim=1)[0]
         return np.ascontiguousarray(found.permute(1, 2, 0).numpy())
 
     def embed(self, image: np.ndarray) -> np.ndarray:

@@ -13,7 +13,9 @@ def characters(
     film: FilmName = None,
     name: Annotated[
         str | None,
-        typer.Option(metavar="PERSON=NAME", help="Name an unknown person, e.g. person-02=anna."),
+        typer.Option(
+            metavar="PERSON=NAME", help="Name an unknown person or figure, e.g. person-02=anna."
+        ),
     ] = None,
     add: Annotated[
         bool, typer.Option("--add", help="NAME is a character there is: more views of it.")
@@ -22,7 +24,7 @@ def characters(
     settings: Settings = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """List who was found in a film, with a picture each; or name an unknown person."""
+    """List who was found in a film, with a picture each; or name an unknown person or figure."""
     from bunny import job_name, job_people
 
     if name is None:

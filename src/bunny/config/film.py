@@ -78,8 +78,12 @@ class Detection(Section):
     is_drawn_enabled: bool = True
     drawn_threshold: float = Field(0.45, ge=-1, le=1)
     drawn_margin: float = Field(0.10, ge=0, le=2)
+    figure_score: float = Field(0.78, ge=-1, le=2)
+    figure_presence: float = Field(0.88, ge=-1, le=2)
     drawn_detector: str = ""
     drawn_embedding: str = ""
+    ccip_threshold: float = Field(0.5, ge=-1, le=1)
+    drawn_classifier: str = ""
 
 
 class Clustering(Section):
@@ -87,6 +91,7 @@ class Clustering(Section):
 
     scene_threshold: float = Field(0.85, ge=-1, le=1)
     character_threshold: float = Field(0.75, ge=-1, le=1)
+    figure_threshold: float = Field(0.6, ge=-1, le=1)
     noise_threshold: float = Field(0.5, ge=-1, le=1)
     unknown_method: Literal["agglomerative", "hdbscan"] = "agglomerative"
     scene_method: Literal["incremental", "agglomerative", "hdbscan"] = "incremental"

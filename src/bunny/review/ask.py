@@ -1,13 +1,15 @@
 """Which questions are worth most: items that one answer puts right are asked about together.
 
-Two kinds of questions. *Strays*: items that most likely belong to one other cluster, wherever they
-lie now; a person who sees them side by side drags them there at once. *Fragments*: a cluster that
-nobody named, where others have names; one merger, or one name, moves all of it. A question is worth
-the number of items that its answer is expected to put right.
+Three kinds of questions. *Strays*: items that most likely belong to one other cluster, wherever
+they lie now; a person who sees them side by side drags them there at once. *Fragments*: a cluster
+that nobody named, where others have names; one merger, or one name, moves all of it. *Candidates*:
+nameless drawn figures that may be a character; they come first, because a name that is not sure is
+not given. A question is worth the number of items that its answer is expected to put right.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,13 +152,44 @@ def find_sharpness(known: Clusters) -> float:
     return SHARPNESS[int(np.argmax(found))]
 
 
-def rank(question: np.ndarray, worth: np.ndarray) -> np.ndarray:
+def candidates(perhaps: Sequence[str | None], is_open: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ask about nameless figures that may be a character, all of one character together.
+
+    Parameters
+    ----------
+    perhaps : sequence of str or None, length n
+        The character that each item may be.
+    is_open : np.ndarray, shape (n,), bool
+        Of whom nobody said where they belong.
+
+    Returns
+    -------
+    question : np.ndarray, shape (n,), int64
+        Equal for one character, from 0 in order of their names; `NOTHING` for other items.
+    worth : np.ndarray, shape (n,), float64
+        Items of the question; 0 without one.
+
+    Examples
+    --------
+    >>> candidates(["pip", None, "bunny", "pip"], np.array([True, True, True, True]))
+    (array([ 1, -1,  0,  1]), array([2., 0., 1., 2.]))
+    """
+    asked = [name if free else None for name, free in zip(perhaps, is_open, strict=True)]
+    place = {name: i for i, name in enumerate(sorted({name for name in asked if name}))}
+    question = np.array([place.get(name, NOTHING) for name in asked], np.int64)
+    size = np.bincount(question[question != NOTHING], minlength=max(1, len(place)))
+    return question, np.where(question != NOTHING, size[question], 0).astype(np.float64)
+
+
+def rank(question: np.ndarray, worth: np.ndarray, is_first: np.ndarray | None = None) -> np.ndarray:
     """Number questions by worth, the most worth first.
 
     Parameters
     ----------
     question, worth : np.ndarray, shape (n,)
         As of `questions`.
+    is_first : np.ndarray, shape (n,), bool, optional
+        Items whose questions come before all others.
 
     Returns
     -------
@@ -171,7 +204,8 @@ def rank(question: np.ndarray, worth: np.ndarray) -> np.ndarray:
     rows = np.flatnonzero(question != NOTHING)
     turn = np.full(len(question), NOTHING, np.int64)
     each, at, inverse = np.unique(question[rows], return_index=True, return_inverse=True)
-    order = np.lexsort((each, -worth[rows][at]))
+    later = np.zeros(len(each)) if is_first is None else ~is_first[rows][at]
+    order = np.lexsort((each, -worth[rows][at], later))
     place = np.empty(len(each), np.int64)
     place[order] = np.arange(len(each))
     turn[rows] = place[inverse]

@@ -184,7 +184,9 @@ def new_id(event: Event, name: str = "") -> str:
     """What a cluster that an event makes or names is called: a character's name, else a new id."""
     if name and event.level == "character":
         return name
-    prefix = "scene" if event.level == "scene" else "person"
+    former = event.cluster.cluster_id if event.cluster is not None else ""
+    prefix = "figure" if former.startswith("figure-") else "person"
+    prefix = "scene" if event.level == "scene" else prefix
     return f"{prefix}-{hashlib.sha256(event.event_id.encode()).hexdigest()[:8]}"
 
 

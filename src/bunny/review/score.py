@@ -64,8 +64,13 @@ def measure(
                 similarity[own], margin[own] = found
                 doubt[own] = doubt_of(*found, number[own] >= 0, least)
                 asked[own], worth[own] = _ask(asset[own], vector, ~is_said[own], asked.max() + 1)
+    candidate, size = ask.candidates(_perhaps(asset), ~is_said)
+    is_first = candidate != ask.NOTHING
+    asked = np.where(is_first, candidate + asked.max(initial=ask.NOTHING) + 1, asked)
+    worth = np.where(is_first, size, worth)
+    for level in vectors:
         at = (asset["level"] == level).to_numpy()
-        turn[at] = ask.rank(asked[at], worth[at])
+        turn[at] = ask.rank(asked[at], worth[at], is_first[at])
     if certainty:
         sure = np.array([certainty.get(i, np.nan) for i in asset["asset_id"]])
         joined = 1 - np.sqrt((1 - doubt) * np.clip(sure, 0, 1))
@@ -175,6 +180,12 @@ def _ask(
         np.array(barred, np.int64).reshape(-1, 2),
     )
     return np.where(question == ask.NOTHING, ask.NOTHING, question + first), worth
+
+
+def _perhaps(asset: pl.DataFrame) -> list[str | None]:
+    """The character that each item may be, unless it has a name or was said not to be that one."""
+    is_open = pl.col("name").is_null() & ~pl.col("rejected_from").list.contains(pl.col("perhaps"))
+    return asset.select(pl.when(is_open).then("perhaps")).to_series().to_list()
 
 
 def _numbers(cluster_id: pl.Series) -> np.ndarray:

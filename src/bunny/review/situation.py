@@ -18,7 +18,7 @@ from bunny.review.event import Level
 NOISE = -1
 MACHINE, LEARNED, PERSON = 0, 1, 2  # who put an item where it is
 SOURCE = ("machine", "learned", "person")
-UNNAMED = re.compile(r"person-(\d+|[0-9a-f]{8,})")
+UNNAMED = re.compile(r"(person|figure)-(\d+|[0-9a-f]{8,})")  # people; drawn figures
 NONE: frozenset[int] = frozenset()
 
 

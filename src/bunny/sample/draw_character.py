@@ -25,9 +25,9 @@ def draw_shadow(ink: Pen, actor: Actor) -> None:
         ink.blush(0.02, 0.0, 0.42, (30, 22, 40), 0.5)
 
 
-def draw_actor(ink: Pen, actor: Actor) -> None:
-    """Draw an actor where it stands, without its shadow."""
-    look = look_of(actor.character.species, actor.character.colour)
+def draw_actor(ink: Pen, actor: Actor, look: Look | None = None) -> None:
+    """Draw an actor where it stands, without its shadow; `look` None: as its species is built."""
+    look = look or look_of(actor.character.species, actor.character.colour)
     bob = -0.012 * abs(math.sin(2 * math.pi * actor.phase)) * actor.stride
     with ink.at(actor.x, actor.y, actor.scale):
         _draw_tail(ink, actor, look, bob)

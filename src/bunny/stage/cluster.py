@@ -1,8 +1,8 @@
-"""Stage 4: which frames share a scene, who is in it, and which unknown faces are one person.
+"""Stage 4: which frames share a scene, who is in it, and which unknown faces or figures are one.
 
 Scene vectors are measured once; the thresholds decide over them. Three levels stand in table
 `cluster`: `scene` (item: a frame), `character` (item: a labelled face or region, in its scene) and
-`unknown` (item: an unnamed face).
+`unknown` (item: an unnamed face, or a drawn figure that no name covers).
 """
 
 import hashlib
@@ -13,19 +13,26 @@ import numpy as np
 import polars as pl
 
 from bunny import pixel
-from bunny.character import look, picture
+from bunny.character import figure_group, look, picture
 from bunny.scene import embed
-from bunny.stage import cluster_figure, cluster_person, cluster_scene, contract, stamp
+from bunny.stage import (
+    cluster_figure,
+    cluster_person,
+    cluster_scene,
+    cluster_unknown_figure,
+    contract,
+    stamp,
+)
 from bunny.stage.fill import fill
 from bunny.table import store
 
 
 class Cluster(contract.BaseStage):
-    """Groups frames into scenes, characters inside scenes, unknown faces into persons."""
+    """Groups frames into scenes, characters inside scenes, unknown faces and drawn figures."""
 
     name = "cluster"
-    version = 4
-    reads = ("frame", "face", "label", "region")
+    version = 5
+    reads = ("frame", "face", "label", "region", "figure")
     writes = ("cluster", "embedding", "subject_vector", "stability")
 
     def settings(self) -> dict:
@@ -48,10 +55,16 @@ class Cluster(contract.BaseStage):
         kept = label.join(frame, on="frame_id", how="semi", maintain_order="left")
         characters = character_rows(kept, face, scenes)
         nameless = cluster_person.nameless(label, face)
+        drawn = figure_group.uncovered(self.read("figure"), label)
         unknown = cluster_person.rows(nameless, wanted)
+        unknown += cluster_unknown_figure.rows(drawn, wanted)
         stability = pl.concat(
             by.stability(own, wanted, self.config.seed)
-            for by, own in ((cluster_scene, known), (cluster_person, nameless))
+            for by, own in (
+                (cluster_scene, known),
+                (cluster_person, nameless),
+                (cluster_unknown_figure, drawn),
+            )
         )
         failed = embedding["error"].is_not_null().sum()
         rows = store.from_rows("cluster", [*scenes, *characters, *unknown])
@@ -171,14 +184,13 @@ def character_rows(label: pl.DataFrame, face: pl.DataFrame, scenes: list[dict]) 
 
 
 def _note(rows: pl.DataFrame, sure: str, sure_people: str) -> str:
-    """One sentence for the user: how many scenes and unknown people, and how sure of them."""
-    named = rows.drop_nulls("cluster_id")
-    count = {
-        level: named.filter(pl.col("level") == level)["cluster_id"].n_unique()
-        for level in ("scene", "unknown")
-    }
+    """One sentence for the user: how many scenes, unknown people and figures, and how sure."""
+    ids = rows.drop_nulls("cluster_id").filter(pl.col("level") != "character")["cluster_id"]
+    kind = ids.unique().str.split("-").list.first()
+    scenes, people, figures = ((kind == one).sum() for one in ("scene", "person", "figure"))
     noise = rows.filter((pl.col("level") == "scene") & pl.col("is_noise")).height
+    drawn = f", {figures} unknown figure{'s' * (figures > 1)}" if figures else ""
     return (
-        f"scenes: {count['scene']}{sure}, {noise} frames in none, "
-        f"{count['unknown']} unknown people{sure_people}"
+        f"scenes: {scenes}{sure}, {noise} frames in none, "
+        f"{people} unknown people{sure_people}{drawn}"
     )

@@ -8,6 +8,7 @@ from bunny.config import Clustering
 from bunny.scene import stability as steady
 from bunny.table import store
 
+PREFIX = "person"
 BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
 
 
@@ -43,17 +44,29 @@ def rows(nameless: pl.DataFrame, wanted: Clustering) -> list[dict]:
     wanted : Clustering
         Section `clustering` of the settings.
     """
-    found = _group(nameless, wanted, wanted.unknown_method)
+    return to_rows(_group(nameless, wanted, wanted.unknown_method), PREFIX)
+
+
+def to_rows(found: pl.DataFrame, prefix: str) -> list[dict]:
+    """Rows of table `cluster`, level `unknown`.
+
+    Parameters
+    ----------
+    found : pl.DataFrame
+        Id of the item, `shot_index`, `group` (negative: noise) and `similarity`, in that order.
+    prefix : str
+        Groups are called `<prefix>-01` and on.
+    """
     return [
         {
-            "item_id": face_id,
+            "item_id": item_id,
             "level": "unknown",
             "shot_index": shot_index,
-            "cluster_id": None if group == person.NOISE else f"person-{group + 1:02d}",
+            "cluster_id": None if group == person.NOISE else f"{prefix}-{group + 1:02d}",
             "similarity": similarity,
             "is_noise": group == person.NOISE,
         }
-        for face_id, shot_index, group, similarity in found.rows()
+        for item_id, shot_index, group, similarity in found.rows()
     ]
 
 

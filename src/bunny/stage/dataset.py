@@ -60,7 +60,9 @@ class Dataset(BaseStage):
 
     name: ClassVar[str] = "dataset"
     version: ClassVar[int] = 3
-    reads: ClassVar[tuple[str, ...]] = ("film", *READ_TO_CHOOSE, "embedding", "region", "reference")
+    reads: ClassVar[tuple[str, ...]] = (
+        *("film", *READ_TO_CHOOSE, "embedding", "region", "figure", "reference"),
+    )
     is_corrected: ClassVar[bool] = True
     writes: ClassVar[tuple[str, ...]] = ("dataset", "candidate")
     unit: ClassVar[str] = "picture"

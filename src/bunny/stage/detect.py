@@ -14,8 +14,26 @@ import numpy as np
 import polars as pl
 
 from bunny import pixel
-from bunny.character import detect, drawn, figure, label, medium, picture, reference
-from bunny.stage import contract, detect_medium, detect_region, detect_row, extra, stamp
+from bunny.character import (
+    detect,
+    figure,
+    figure_embedding,
+    figure_label,
+    figure_search,
+    label,
+    medium,
+    picture,
+    reference,
+)
+from bunny.stage import (
+    contract,
+    detect_figure,
+    detect_medium,
+    detect_region,
+    detect_row,
+    extra,
+    stamp,
+)
 from bunny.stage.detect_model import Models
 from bunny.stage.fill import fill
 from bunny.table import store
@@ -30,7 +48,7 @@ class Detect(contract.BaseStage):
     reads = ("frame", "shot", "film", "measure")
     writes = (
         *("label", "face", "track", "region", "reference", "extra_frame", "pair", "calibration"),
-        *("drawn_face", "frame_medium", "shot_medium"),
+        *("figure", "drawn_face", "frame_medium", "shot_medium"),
     )
     uses_references = True
 
@@ -51,16 +69,17 @@ class Detect(contract.BaseStage):
         shots = medium.decide_shots(judged, frame["shot_index"], self.config.detection.medium)
         known = self._references(shots)
         cast = label.read_cast(known)
-        has_regions = bool(cast.drawn) and self.config.detection.is_drawn_enabled
-        between = self._between(frame, cast, shots)
-        with self.bar(frame.height * (2 if has_regions else 1) + between.height) as bar:
+        plain, drawn = self._split(frame, known, shots)
+        between, drawn_between = self._between(frame, cast, shots, drawn)
+        total = frame.height + plain.height + drawn.height + between.height + drawn_between.height
+        with self.bar(total) as bar:
             raw, drawn_face = self._faces(frame, shots, bar.update)
             more, beside = self._extra_faces(frame, between, bar.update)
-            region = store.from_rows("region", [])
-            if has_regions:
-                region = self._regions(frame, known, bar.update)
+            region = self._regions(plain, frame, known, bar.update)
+            figures, more_drawn = self._figures(drawn, drawn_between, frame, known, bar.update)
+        more = pl.concat([more, more_drawn]).sort("frame_index")
         broken = raw.filter(pl.col("error").is_not_null())
-        raw = detect_row.stack_faces(raw, beside)
+        raw = detect_row.stack("face", raw, beside)
         seen = pl.concat([frame, more]) if more.height else frame
         face = self._select(raw)
         face, tracks = label.link_tracks(face, seen, self._film_id(frame))
@@ -69,14 +88,18 @@ class Detect(contract.BaseStage):
         setting = self._label_setting()
         learned = label.learn(face, tracks, cast, setting, self.config.seed)
         region = figure.link_regions(region, frame, self._film_id(frame))
-        region = drawn.vote(region.lazy(), counts.lazy(), min_margin=setting.drawn_margin).collect()
+        region = label.vote(region, counts, setting)
+        figures = figure_label.vote(figure_label.link(figures, seen, self._film_id(frame)))
+        of_figures = store.from_rows("region", figure_label.to_regions(figures).to_dicts())
+        region = pl.concat([region.select(of_figures.columns), of_figures])
         labels = label.decide(face, tracks, region, cast, setting, learned)
         calibration = label.calibration_row(setting, learned)
         tables = {
             "label": store.from_rows("label", labels),
-            "face": detect_row.stack_faces(face, broken),
+            "face": detect_row.stack("face", face, broken),
             "track": store.from_rows("track", tracks),
             "region": store.check("region", region),
+            "figure": store.check("figure", figures),
             "reference": known,
             "extra_frame": more,
             "pair": store.check("pair", learned.pair),
@@ -104,7 +127,7 @@ class Detect(contract.BaseStage):
             return store.from_rows("frame_medium", [])
         chosen = detect_medium.choose_frames(frame, self.input_dir / "table")
         tables = {name: stamp.table_hash(self.input_dir, name) for name in ("frame", "measure")}
-        shards = self.shards("medium", {**tables, "classifier": medium.digest()})
+        shards = self.shards("medium", {**tables, "classifier": self._classifier()})
         with picture.worker_pool(self.num_workers) as pool:
             fill(
                 shards,
@@ -124,7 +147,7 @@ class Detect(contract.BaseStage):
             **self._models.names(),
             "references": self.source["reference_hash"],
             "min_face_score": self.config.detection.min_face_score,
-            "medium": [self.config.detection.medium, medium.digest(), medium.film_lean(shots)],
+            "medium": [self.config.detection.medium, self._classifier(), medium.film_lean(shots)],
         }
         shards = self.shards("reference", depends)
         if not shards.is_done(0):
@@ -147,12 +170,16 @@ class Detect(contract.BaseStage):
         reference.check_usable(known.select("reference_id", "character", "error").iter_rows())
         return known
 
+    def _classifier(self) -> str:
+        """What tells drawings: the model that is set, or the digest of the built-in weights."""
+        return self.config.detection.drawn_classifier or medium.digest()
+
     def _reference_probability(self, image: np.ndarray, shots: pl.DataFrame) -> float:
         """How likely a reference picture is drawn, as set or as it looks."""
         chosen = self.config.detection.medium
         if chosen != "auto":
             return float(chosen == "drawn")
-        return medium.reference_probability(self._models.medium.drawn_logit(image), shots)
+        return medium.reference_probability(self._models.drawn_logit(image), shots)
 
     def _faces(
         self, frame: pl.DataFrame, shots: pl.DataFrame, advance: Callable[[int], object]
@@ -187,17 +214,46 @@ class Detect(contract.BaseStage):
             )
         return shards.collect("face"), shards.collect("drawn_face")
 
-    def _between(self, frame: pl.DataFrame, cast: label.Cast, shots: pl.DataFrame) -> pl.DataFrame:
-        """Which frames to look at besides the kept ones; none where no face is looked for."""
+    def _split(
+        self, frame: pl.DataFrame, known: pl.DataFrame, shots: pl.DataFrame
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Frames for the search by windows and frames for the search of drawn figures.
+
+        A model that the settings name looks at every frame; without one photographed frames and
+        references are the windows', drawn ones the figures'.
+        """
+        wanted = self.config.detection
+        nothing = frame.clear()
+        if not wanted.is_drawn_enabled:
+            return nothing, nothing
+        is_region = pl.col("route").cast(pl.String) == "region"
+        regions = known.filter(pl.col("error").is_null(), is_region)
+        if wanted.drawn_detector or wanted.drawn_embedding:
+            return (frame if regions.height else nothing), nothing
+        in_drawn = pl.col("shot_index").is_in(medium.drawn_shots(shots))
+        has_plain = regions.filter(~pl.col("is_drawn").fill_null(False)).height > 0
+        return (
+            frame.filter(~in_drawn) if has_plain else nothing,
+            frame.filter(in_drawn),
+        )
+
+    def _between(
+        self, frame: pl.DataFrame, cast: label.Cast, shots: pl.DataFrame, drawn: pl.DataFrame
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Frames to look at besides the kept ones: for faces of references, for drawn figures."""
         interval_s = self.config.detection.extra_interval_seconds
         dense = addition.dense(addition.read(self.input_dir))
-        if not (interval_s or dense) or not cast.face or not frame.height:
-            return extra.NOTHING
+        has_use = bool(cast.face or (drawn.height and cast.drawn))
+        if not (interval_s or dense) or not has_use or not frame.height:
+            return extra.NOTHING, extra.NOTHING
         shot, between = self.read("shot"), extra.NOTHING
         if interval_s:
             between = extra.plan(shot, frame, interval_s)
         between = extra.plan_again(shot, frame, between, dense)
-        return between.filter(~pl.col("shot_index").is_in(medium.drawn_shots(shots)))
+        in_drawn = pl.col("shot_index").is_in(medium.drawn_shots(shots))
+        has_figures = pl.col("shot_index").is_in(drawn["shot_index"].unique().to_list())
+        for_faces = between.filter(~in_drawn) if cast.face else between.clear()
+        return for_faces, (between.filter(has_figures) if cast.drawn else between.clear())
 
     def _extra_faces(
         self, frame: pl.DataFrame, between: pl.DataFrame, advance: Callable[[int], object]
@@ -236,13 +292,23 @@ class Detect(contract.BaseStage):
         return found, shards.collect("face")
 
     def _regions(
-        self, frame: pl.DataFrame, known: pl.DataFrame, advance: Callable[[int], object]
+        self,
+        frame: pl.DataFrame,
+        whole: pl.DataFrame,
+        known: pl.DataFrame,
+        advance: Callable[[int], object],
     ) -> pl.DataFrame:
-        """Best places of every character in every frame."""
+        """Best places of every character in some frames of the whole film."""
+        if not frame.height:
+            return store.from_rows("region", [])
+        usable = known.filter(pl.col("error").is_null())
+        if not (self.config.detection.drawn_detector or self.config.detection.drawn_embedding):
+            usable = usable.filter(~pl.col("is_drawn").fill_null(False))
         depends = {
             "frame": stamp.table_hash(self.input_dir, "frame"),
+            "shots": frame["shot_index"].unique().sort().to_list(),
             "references": self.source["reference_hash"],
-            "used": known.filter(pl.col("error").is_null())["reference_id"].to_list(),
+            "used": usable["reference_id"].to_list(),
             "models": [self.config.detection.drawn_detector, self.config.detection.drawn_embedding],
         }
         shards = self.shards("region", depends)
@@ -250,12 +316,12 @@ class Detect(contract.BaseStage):
             advance(frame.height)
             return shards.collect("region")
         with picture.worker_pool(self.num_workers) as pool:
-            name, find = self._finder(frame, known, shards.folder, pool)
+            finder = self._finder(whole, usable, shards.folder, pool)
             fill(
                 shards,
                 frame,
                 self.config.pipeline.shard_size,
-                lambda row: self._look(row, name, find),
+                lambda row: self._look(row, finder),
                 pool,
                 tables=["region"],
                 advance=advance,
@@ -264,9 +330,9 @@ class Detect(contract.BaseStage):
 
     def _finder(
         self, frame: pl.DataFrame, known: pl.DataFrame, folder: Path, pool: Executor
-    ) -> tuple[str, detect_region.Find]:
-        """What looks for the characters in a picture, and its name."""
-        usable = set(known.filter(pl.col("error").is_null())["reference_id"].to_list())
+    ) -> detect_region.Finder:
+        """What looks for the characters in a picture."""
+        usable = set(known["reference_id"].to_list())
         listed = reference.list_sources(Path(self.source["references"]))
         return detect_region.make_finder(
             self.config.detection,
@@ -278,10 +344,75 @@ class Detect(contract.BaseStage):
             pool,
         )
 
-    def _look(self, row: Mapping, name: str, find: detect_region.Find) -> dict[str, list[dict]]:
+    def _figures(
+        self,
+        frame: pl.DataFrame,
+        between: pl.DataFrame,
+        whole: pl.DataFrame,
+        known: pl.DataFrame,
+        advance: Callable[[int], object],
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Table `figure` of drawn frames and of frames between them, and rows of `extra_frame`."""
+        tables = ("figure", "extra_frame")
+        if not frame.height:
+            return tuple(store.from_rows(name, []) for name in tables)
+        used = detect_figure.drawn_references(known)
+        depends = {
+            "frame": stamp.table_hash(self.input_dir, "frame"),
+            "shots": frame["shot_index"].unique().sort().to_list(),
+            "references": self.source["reference_hash"] if used else None,
+            "used": sorted(used),
+            "model": figure_embedding.digest(),
+        }
+        kept, size = self.shards("figure", depends), self.config.pipeline.shard_size
+        depends |= {"film": self.source["content_hash"], "between": extra.digest(between)}
+        more = self.shards("figure_extra", depends | extra.settings(self.config))
+        with picture.worker_pool(self.num_workers) as pool:
+            net = self._models.figure_net
+            mean = detect_figure.mean_window(
+                frame, kept.folder / "mean.npy", self._read, net, pool.map
+            )
+            listed = reference.list_sources(Path(self.source["references"])) if used else []
+            sources = [source for source in listed if source.reference_id in used]
+            described = detect_figure.describe_references(sources, net)
+            cast = figure_search.make_cast(net, described, mean)
+
+            def look(row: Mapping) -> dict[str, list[dict]]:
+                image = self._read(row)
+                found = [] if image is None else figure_search.find(net, image, cast)
+                return {"figure": detect_figure.rows(row, image, found)}
+
+            def look_between(item: tuple[dict, np.ndarray | None]) -> dict[str, list[dict]]:
+                row, image = item
+                quick, found = figure_search.QUICK, []
+                if image is not None:
+                    found = figure_search.find(net, image, cast, quick)
+                return {"extra_frame": [row], "figure": detect_figure.rows(row, image, found)}
+
+            fill(kept, frame, size, look, pool, tables=["figure"], advance=advance)
+            if between.height:
+                source = extra.Source(self.config, self.source, self.read("film"), whole)
+                fill(
+                    more,
+                    between,
+                    size,
+                    look_between,
+                    pool,
+                    tables=tables,
+                    open_items=source.read,
+                    advance=advance,
+                )
+        parts = [kept.collect("figure")] + ([more.collect("figure")] if between.height else [])
+        beside = more.collect("extra_frame") if between.height else store.from_rows(tables[1], [])
+        return detect_row.stack("figure", *parts), beside
+
+    def _look(self, row: Mapping, finder: detect_region.Finder) -> dict[str, list[dict]]:
         image = self._read(row)
-        found = [] if image is None else detect_row.region_rows(row, image.shape, name, find(image))
-        return {"region": found}
+        if image is None:
+            return {"region": []}
+        found = finder.find(image)
+        rows = detect_row.region_rows(row, image.shape, finder.name, found, finder.licence)
+        return {"region": rows}
 
     def _read(self, frame: Mapping) -> np.ndarray | None:
         """Pixels of a frame as BGR; None when there is no picture in its file."""
@@ -305,6 +436,10 @@ class Detect(contract.BaseStage):
             min_margin=wanted.min_margin,
             drawn_threshold=wanted.drawn_threshold,
             drawn_margin=wanted.drawn_margin,
+            ccip_threshold=wanted.ccip_threshold,
+            figure=figure_label.FigureSetting(
+                threshold=wanted.figure_score, presence=wanted.figure_presence
+            ),
             calibration=wanted.calibration,
             is_adapted=wanted.is_adapted,
         )

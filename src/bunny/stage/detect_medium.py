@@ -34,7 +34,7 @@ def choose_frames(frame: pl.DataFrame, table: Path) -> pl.DataFrame:
 def frame_row(frame: Mapping, read: Read, models: Models) -> dict[str, list[dict]]:
     """Row of `frame_medium`."""
     image = read(frame)
-    logit = None if image is None else models.medium.drawn_logit(image)
+    logit = None if image is None else models.drawn_logit(image)
     row = {"frame_id": frame["frame_id"], "shot_index": frame["shot_index"], "drawn_logit": logit}
     return {"frame_medium": [row]}
 

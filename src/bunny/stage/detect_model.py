@@ -1,10 +1,13 @@
 """The models of stage detect, each loaded once and only when there is something to do."""
 
 import threading
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from bunny.character import detect, embed, medium, picture
+import numpy as np
+
+from bunny.character import detect, embed, figure_embedding, medium, picture
 from bunny.config import Detection
 
 
@@ -42,9 +45,19 @@ class Models:
         return picture.PictureNet()
 
     @cached_property
-    def medium(self) -> medium.MediumClassifier:
-        """Tells drawings from photographs and renderings."""
-        return medium.MediumClassifier(self.net)
+    def drawn_logit(self) -> Callable[[np.ndarray], float | None]:
+        """Says how drawn a picture looks: above 0 drawn, below photographed, None: cannot say."""
+        if not self._wanted.drawn_classifier:
+            return medium.MediumClassifier(self.net).drawn_logit
+        from bunny.character.drawn_classifier import DrawnClassifier
+
+        net = DrawnClassifier(self._wanted.drawn_classifier)
+        return lambda image: medium.to_logit(net.measure_drawn(image))
+
+    @cached_property
+    def figure_net(self) -> figure_embedding.FigureNet:
+        """Describes drawn figures."""
+        return figure_embedding.FigureNet(self.net)
 
     @property
     def recogniser_name(self) -> str:

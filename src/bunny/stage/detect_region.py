@@ -1,8 +1,9 @@
-"""How stage detect looks for drawn characters and animals: by windows or by a trained detector."""
+"""How stage detect looks for drawn characters: by windows, OWLv2 or anime detectors with CCIP."""
 
 import io
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,33 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bunny.character import drawn, picture, proposal, reference
+from bunny.character import (
+    anime_detector,
+    ccip,
+    drawn,
+    model,
+    picture,
+    proposal,
+    reference,
+)
 from bunny.config import Detection
+from bunny.error import UserError
 from bunny.stage.detect_model import Models
 from bunny.table import store
 
+WHOLE = np.array([0, 0, 1, 1], np.float32)  # box of a whole picture, in shares
+
 Find = Callable[[np.ndarray], list[drawn.Candidate]]
 Read = Callable[[Mapping], np.ndarray | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finder:
+    """What looks for the characters in a picture."""
+
+    name: str  # what tables call it
+    licence: str  # of its weights
+    find: Find
 
 
 def make_finder(
@@ -25,8 +46,8 @@ def make_finder(
     sources: list[reference.Source],
     read_mean: Callable[[], np.ndarray],
     pool: Executor,
-) -> tuple[str, Find]:
-    """What looks for the characters in a picture, and its name.
+) -> Finder:
+    """Load what looks for the characters, and describe their reference pictures by it.
 
     Parameters
     ----------
@@ -37,18 +58,31 @@ def make_finder(
     read_mean : callable
         Gives what all windows of the film share; asked only where windows are compared.
     pool : Executor
+
+    Raises
+    ------
+    UserError
+        If a model that the settings name cannot be had or does not go with the other.
     """
+    if ccip.is_named(wanted.drawn_embedding):
+        return _by_ccip(wanted, models, sources, read_mean, pool)
+    if anime_detector.is_named(wanted.drawn_detector):
+        raise UserError(
+            f"detection.drawn_embedding: {wanted.drawn_detector} finds figures but cannot tell "
+            f"them apart, expected ccip beside it, found {wanted.drawn_embedding or 'nothing'}; "
+            "set detection.drawn_embedding to ccip"
+        )
     if wanted.drawn_detector:
         from bunny.character.guided import GuidedNet
 
         net = GuidedNet(wanted.drawn_detector, wanted.drawn_embedding)
         looks = _looks(sources, pool, net.describe_reference)
-        return net.name, partial(net.find_candidates, reference=looks)
-    _ = models.net  # loaded before threads ask for it
-    found = _looks(sources, pool, partial(drawn.describe_reference, models.net))
-    stacked = {name: np.vstack(features) for name, features in found.items()}
-    mean = read_mean()
-    return picture.NAME, lambda image: proposal.search(models.net, image, mean, stacked)
+        return Finder(
+            name=net.name,
+            licence=", ".join(net.licence.values()),
+            find=partial(net.find_candidates, reference=looks),
+        )
+    return _by_windows(models, sources, read_mean, pool)
 
 
 def mean_window(
@@ -87,6 +121,66 @@ def mean_window(
     np.save(buffer, mean)
     store.write_bytes(path, buffer.getvalue())
     return mean
+
+
+def _by_windows(
+    models: Models,
+    sources: list[reference.Source],
+    read_mean: Callable[[], np.ndarray],
+    pool: Executor,
+) -> Finder:
+    """The built-in search."""
+    _ = models.net  # loaded before threads ask for it
+    found = _looks(sources, pool, partial(drawn.describe_reference, models.net))
+    stacked = {name: np.vstack(features) for name, features in found.items()}
+    mean = read_mean()
+    return Finder(
+        name=picture.NAME,
+        licence=model.MODELS[picture.NAME].licence,
+        find=lambda image: proposal.search(models.net, image, mean, stacked),
+    )
+
+
+def _by_ccip(
+    wanted: Detection,
+    models: Models,
+    sources: list[reference.Source],
+    read_mean: Callable[[], np.ndarray],
+    pool: Executor,
+) -> Finder:
+    """CCIP over the boxes of an anime detector or, without one, over those of the windows."""
+    net = ccip.CcipNet(ccip.source_of(wanted.drawn_embedding))
+    if anime_detector.is_named(wanted.drawn_detector):
+        detector = anime_detector.AnimeDetector(wanted.drawn_detector)
+        name, licence = detector.name, detector.licence
+
+        def propose(image: np.ndarray) -> list[np.ndarray]:
+            return [one.box for one in detector(image)]
+
+        def describe(image: np.ndarray) -> np.ndarray:
+            """The surest figure of a reference picture; all of it where none is found."""
+            return net.embed_boxes(image, [*propose(image), WHOLE][:1])[0]
+
+    elif wanted.drawn_detector:
+        raise UserError(
+            "detection.drawn_detector: expected anime-person, anime-head, anime-face or nothing "
+            f"beside drawn_embedding ccip, found {wanted.drawn_detector}; change one of them"
+        )
+    else:
+        windows = _by_windows(models, sources, read_mean, pool)
+        name, licence, describe = windows.name, windows.licence, net.embed
+
+        def propose(image: np.ndarray) -> list[np.ndarray]:
+            return [one.box for one in windows.find(image)]
+
+    found = _looks(sources, pool, describe)
+    stacked = {character: np.stack(vectors) for character, vectors in found.items()}
+
+    def find(image: np.ndarray) -> list[drawn.Candidate]:
+        box = propose(image)
+        return net.find_candidates(image, np.stack(box), stacked) if box else []
+
+    return Finder(name=f"{name}+{net.name}", licence=f"{licence}, {net.licence}", find=find)
 
 
 def _looks(

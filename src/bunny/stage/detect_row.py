@@ -89,7 +89,11 @@ def drawn_face_rows(frame: Mapping, image: np.ndarray, models: Models) -> list[d
 
 
 def region_rows(
-    frame: Mapping, shape: tuple[int, ...], model: str, candidates: Iterable[Candidate]
+    frame: Mapping,
+    shape: tuple[int, ...],
+    model: str,
+    candidates: Iterable[Candidate],
+    licence: str | None = None,
 ) -> list[dict]:
     """Rows of `region`, boxes in pixels.
 
@@ -103,6 +107,8 @@ def region_rows(
         What found them.
     candidates : iterable of Candidate
         Boxes in shares of the picture.
+    licence : str, optional
+        Of the model's weights.
     """
     height, width = shape[:2]
     scale = np.array([width, height, width, height], dtype=np.float32)
@@ -116,16 +122,17 @@ def region_rows(
             "similarity": one.similarity,
             "margin": one.margin,
             "model": model,
+            "licence": licence,
         }
         for i, one in enumerate(candidates)
     ]
 
 
-def stack_faces(*parts: pl.DataFrame) -> pl.DataFrame:
-    """Rows of `face` one after the other; where a part has no face its vectors have no length."""
-    vectors = [pl.col(c).cast(pl.List(pl.Float32)) for c in schema.VECTOR["face"]]
+def stack(name: str, *parts: pl.DataFrame) -> pl.DataFrame:
+    """Rows of a table one after the other; where a part is empty its vectors have no length."""
+    vectors = [pl.col(c).cast(pl.List(pl.Float32)) for c in schema.VECTOR[name]]
     lists = [part.with_columns(vectors) for part in parts if part.height]
-    return store.check("face", pl.concat(lists, how="diagonal_relaxed")) if lists else parts[0]
+    return store.check(name, pl.concat(lists, how="diagonal_relaxed")) if lists else parts[0]
 
 
 def note(labels: pl.DataFrame, known: pl.DataFrame, broken: pl.DataFrame) -> str:

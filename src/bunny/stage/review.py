@@ -24,7 +24,7 @@ class Review(BaseStage):
     """The machine's clusters and labels, then what was learned, then people's words."""
 
     name: ClassVar[str] = "review"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[str, ...]] = (
         *review_asset.TABLES,
         *("embedding", "subject_vector", "reference"),
@@ -59,7 +59,8 @@ class Review(BaseStage):
         film_id = tables["film"]["film_id"][0]
         shot_vector = review_asset.shot_vectors(tables, film_id)
         figure_vector = review_asset.figure_vectors(tables)
-        machine = review_asset.machine_assets(tables, shot_vector, film_id)
+        perhaps = review_asset.likely(tables, review_missed.candidates(tables))
+        machine = review_asset.machine_assets(tables, shot_vector, film_id, perhaps)
         vectors = {"scene": shot_vector, "character": figure_vector}
         sure = review_asset.certainty(tables)
         machine = self._score(machine, vectors, sure)

@@ -15,7 +15,10 @@ SHARE = ["x0", "y0", "x1", "y1"]
 MAX_VIEWS = 64  # of a figure that are kept to be found again by
 FRAME_S = 0.04  # length of a frame where the film does not say
 OPEN = {"source": "machine", "is_approved": False, "doubt": 0.5, "comments": 0}
-TABLES = ("film", "shot", "frame", "extra_frame", "face", "track", "region", "label", "cluster")
+TABLES = (
+    *("film", "shot", "frame", "extra_frame", "face", "track", "region", "figure", "label"),
+    "cluster",
+)
 
 
 def shot_vectors(tables: Mapping[str, pl.DataFrame], film_id: str) -> pl.DataFrame:
@@ -38,7 +41,7 @@ def figure_vectors(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     Parameters
     ----------
     tables : mapping
-        Tables face, track, region, label and subject_vector.
+        Tables face, track, region, figure, label and subject_vector.
     """
     model = dict(tables["face"].drop_nulls("recogniser").select("face_id", "recogniser").rows())
     rows = [
@@ -49,10 +52,16 @@ def figure_vectors(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         .iter_rows()
     ]
     drawn = _subjects(tables).filter(pl.col("subject_type") == "region")
-    known = drawn.join(tables["subject_vector"].drop_nulls("vector"), on="subject_id")
-    for own in known.sort("asset_id", "subject_id").partition_by("asset_id", "model"):
-        asset_id, name = own["asset_id"][0], own["model"][0]
-        rows.append({"asset_id": asset_id, "model": name, "vector": _mean(own)})
+    for known in (
+        drawn.join(tables["subject_vector"].drop_nulls("vector"), on="subject_id"),
+        drawn.join(
+            tables["figure"]
+            .drop_nulls("embedding")
+            .select("model", subject_id="figure_id", vector="embedding"),
+            on="subject_id",
+        ),
+    ):
+        rows += _drawn_vectors(known)
     longest = max((len(row["vector"]) for row in rows), default=0)
     for row in rows:
         row["vector"] = np.pad(row["vector"], (0, longest - len(row["vector"])))
@@ -60,7 +69,10 @@ def figure_vectors(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
 
 def machine_assets(
-    tables: Mapping[str, pl.DataFrame], vectors: pl.DataFrame, film_id: str
+    tables: Mapping[str, pl.DataFrame],
+    vectors: pl.DataFrame,
+    film_id: str,
+    perhaps: Mapping[str, str] | None = None,
 ) -> pl.DataFrame:
     """Table `asset` before any word of a person.
 
@@ -71,9 +83,11 @@ def machine_assets(
     vectors : pl.DataFrame
         From `shot_vectors`: the frame most like it stands for a shot.
     film_id : str
+    perhaps : mapping, optional
+        From `likely`.
     """
     shots = _shot_rows(tables, vectors, film_id)
-    return store.from_rows("asset", [*shots, *_figure_rows(tables)])
+    return store.from_rows("asset", [*shots, *_figure_rows(tables, perhaps or {})])
 
 
 def subjects_of(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
@@ -87,6 +101,27 @@ def certainty(tables: Mapping[str, pl.DataFrame]) -> dict[str, float]:
     return {asset_id: float(value) for asset_id, value in mean.iter_rows()}
 
 
+def likely(tables: Mapping[str, pl.DataFrame], candidates: pl.DataFrame) -> dict[str, str]:
+    """The character that each nameless drawn figure is more like than not, by asset_id.
+
+    Parameters
+    ----------
+    tables : mapping
+        Tables face, region, figure and label.
+    candidates : pl.DataFrame
+        From `review_missed.candidates`.
+
+    Notes
+    -----
+    Of several the one that its views speak most for in sum, then the first by name.
+    """
+    views = candidates.join(_subjects(tables).select("subject_id", "asset_id"), on="subject_id")
+    said = views.group_by("asset_id", "perhaps").agg(pl.col("chance").sum())
+    order = said.sort("asset_id", "chance", "perhaps", descending=[False, True, False])
+    first = order.unique("asset_id", keep="first", maintain_order=True)
+    return dict(first.select("asset_id", "perhaps").iter_rows())
+
+
 def shot_id(film_id: str, shot_index: int) -> str:
     """What a shot is called in the library.
 
@@ -96,6 +131,14 @@ def shot_id(film_id: str, shot_index: int) -> str:
     'sample-s00007'
     """
     return f"{film_id}-s{shot_index:05d}"
+
+
+def _drawn_vectors(known: pl.DataFrame) -> list[dict[str, Any]]:
+    """Rows of table `figure_vector` from views with `asset_id`, `model` and `vector`."""
+    return [
+        {"asset_id": own["asset_id"][0], "model": own["model"][0], "vector": _mean(own)}
+        for own in known.sort("asset_id", "subject_id").partition_by("asset_id", "model")
+    ]
 
 
 def _shot_rows(tables, vectors: pl.DataFrame, film_id: str) -> list[dict[str, Any]]:
@@ -146,7 +189,7 @@ def _standing(tables, vectors: pl.DataFrame, film_id: str) -> dict[int, tuple[st
     return found
 
 
-def _figure_rows(tables) -> list[dict[str, Any]]:
+def _figure_rows(tables, perhaps: Mapping[str, str]) -> list[dict[str, Any]]:
     """A row for each track of one face or drawn figure that has a label."""
     length = _frame_s(tables["film"])
     who = _plurality(_subjects(tables).rename({"character": "cluster_id"}), "asset_id")
@@ -175,6 +218,7 @@ def _figure_rows(tables) -> list[dict[str, Any]]:
                 "boxes": kept.select("timestamp_s", *SHARE).to_numpy().ravel().tolist(),
                 "cluster_id": cluster_id,
                 "machine_cluster_id": cluster_id,
+                "perhaps": None if who.get(asset_id) else perhaps.get(asset_id),
                 "rejected_from": [],
                 "who": [],
             }
@@ -188,8 +232,9 @@ def _subjects(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     region = tables["region"].select(
         "region_id", "track_id", worth=pl.coalesce("support", "similarity").cast(pl.Float32)
     )
-    track = pl.concat([face.rename({"face_id": "subject_id"}),
-                       region.rename({"region_id": "subject_id"})])  # fmt: skip
+    figure = tables["figure"].select("figure_id", "track_id", worth="objectness")
+    named = {"face_id": face, "region_id": region, "figure_id": figure}
+    track = pl.concat(own.rename({key: "subject_id"}) for key, own in named.items())
     known = tables["label"].join(track, on="subject_id", how="left", maintain_order="left")
     asset_id = pl.coalesce("track_id", "subject_id").alias("asset_id")
     return known.with_columns(asset_id).drop("track_id").sort("asset_id", "subject_id")

@@ -1,36 +1,41 @@
 """Drawn figures that nobody surely is: offered to people, who know them at sight.
 
 Stage detect looks for each drawn character everywhere and names what is surely one. Of the rest,
-tracks that stage cluster found strong enough to describe are figures more often than not: of nine
-such in the sample all show one (two the character that was looked for, three another one of the
-cast, four one without references or hardly to be seen). They lie in the noise bucket; only what a
-person puts into a character reaches the tables of later stages.
+unknown figures of table `figure` lie in the groups that stage cluster gave them. Tracks of regions
+that stage cluster found strong enough to describe are figures more often than not: of nine such in
+the sample all show one (two the character that was looked for, three another one of the cast, four
+one without references or hardly to be seen). They lie in the noise bucket. Only what a person puts
+into a character reaches the tables of later stages.
 """
 
 from collections.abc import Mapping
 
 import polars as pl
 
-BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
-COVERED = 0.3  # share of the smaller box inside the other, from which two boxes are one figure
+from bunny.character import figure_group
+from bunny.character.figure_group import BOX, COVERED
+
+MIN_OBJECTNESS = figure_group.MIN_OBJECTNESS  # of a figure in no group, to be offered
 
 
 def with_missed(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """Table `label` with a nameless row for each described view of a figure without a label.
+    """Table `label` with a nameless row for each view of a figure that no name covers.
 
     Parameters
     ----------
     tables : mapping
-        Tables label, region, subject_vector and reference.
+        Tables label, figure, cluster, region, subject_vector and reference.
 
     Returns
     -------
     pl.DataFrame
-        The rows of `label`, then those of regions: character null, confidence 0. Left out are
-        tracks that share a figure with a labelled face or region or with a more similar track,
-        and candidates that are known by their faces alone.
+        The rows of `label`, those of unknown figures, then those of regions (confidence 0);
+        character null. Left out are figures in no group that are weak and have no candidate; of
+        regions, tracks that share a figure with a labelled face or region, with an unknown figure
+        or with a more similar track, and candidates that are known by their faces alone.
     """
     label, region = tables["label"], tables["region"]
+    shown = _figures(tables)
     drawn = tables["reference"].filter(pl.col("route") == "region")["character"].unique()
     named = label.join(region, left_on="subject_id", right_on="region_id")["track_id"].drop_nulls()
     views = (
@@ -45,7 +50,8 @@ def with_missed(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
             ~pl.col("track_id").is_in(named.unique().to_list()),
         )
     )
-    free = _uncovered(views, label.drop_nulls("character"))
+    boxes = [label.drop_nulls("character"), shown]
+    free = _uncovered(views, pl.concat(one.select("frame_id", *BOX) for one in boxes))
     rows = free.sort("region_id").select(
         subject_id="region_id",
         subject_type=pl.lit("region"),
@@ -58,12 +64,51 @@ def with_missed(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         confidence=pl.lit(0.0, pl.Float32),
         source=pl.lit("cluster"),
     )
-    return pl.concat([label, rows.cast(dict(label.schema)).select(label.columns)])
+    both = figure_group.with_figures(label, shown)
+    return pl.concat([both, rows.cast(dict(label.schema)).select(label.columns)])
 
 
-def _uncovered(views: pl.DataFrame, label: pl.DataFrame) -> pl.DataFrame:
-    """Views of tracks that cover neither a labelled box nor the box of a stronger track."""
-    taken = label.select("frame_id", *BOX, track_id=pl.lit(""))
+def candidates(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Which character each nameless figure or region is more like than not.
+
+    Parameters
+    ----------
+    tables : mapping
+        Tables figure, region and label, the last one as `with_missed` gives it.
+
+    Returns
+    -------
+    pl.DataFrame
+        `subject_id`, `perhaps` (a character) and `chance` (above 0, without a scale): a figure's
+        score, or by how much a region is more like its candidate than like any other.
+    """
+    figure = tables["figure"].select("candidate", subject_id="figure_id", chance="score")
+    region = tables["region"].select("candidate", subject_id="region_id", chance="margin")
+    nameless = tables["label"].filter(
+        pl.col("character").is_null(), pl.col("subject_type") == "region"
+    )
+    both = pl.concat([figure, region]).drop_nulls("candidate").filter(pl.col("chance") > 0)
+    return both.join(nameless, on="subject_id", how="semi").select(
+        "subject_id", "chance", perhaps="candidate"
+    )
+
+
+def _figures(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Uncovered figures, less tracks that are in no group, weak, and like nobody."""
+    free = figure_group.uncovered(tables["figure"], tables["label"])
+    grouped = tables["cluster"].filter(pl.col("level") == "unknown").drop_nulls("cluster_id")
+    is_likely = pl.col("candidate").is_not_null() & (pl.col("score").fill_null(0) > 0)
+    is_wanted = (
+        pl.col("figure_id").is_in(grouped["item_id"].to_list())
+        | (pl.col("objectness") >= MIN_OBJECTNESS)
+        | is_likely
+    )
+    return free.filter(is_wanted.any().over("track_id"))
+
+
+def _uncovered(views: pl.DataFrame, taken: pl.DataFrame) -> pl.DataFrame:
+    """Views of tracks that cover neither a box that is taken nor the box of a stronger track."""
+    taken = taken.with_columns(track_id=pl.lit(""))
     order = views.group_by("track_id").agg(pl.col("similarity").max())
     order = order.sort("similarity", "track_id", descending=[True, False])
     kept: list[str] = []
@@ -78,14 +123,4 @@ def _uncovered(views: pl.DataFrame, label: pl.DataFrame) -> pl.DataFrame:
 def _is_covered(own: pl.DataFrame, taken: pl.DataFrame) -> bool:
     """Whether a box of one and a box of the other, in one frame, are the same figure's."""
     both = own.select("frame_id", *BOX).join(taken, on="frame_id", suffix="_other")
-    wide = pl.min_horizontal("x1_px", "x1_px_other") - pl.max_horizontal("x0_px", "x0_px_other")
-    high = pl.min_horizontal("y1_px", "y1_px_other") - pl.max_horizontal("y0_px", "y0_px_other")
-    smaller = pl.min_horizontal(_area(""), _area("_other"))
-    shared = wide.clip(0) * high.clip(0) / smaller.clip(1e-6)
-    return bool((both.select(shared.alias("shared"))["shared"] >= COVERED).any())
-
-
-def _area(suffix: str) -> pl.Expr:
-    """Area of a box."""
-    x0, y0, x1, y1 = (pl.col(side + suffix) for side in BOX)
-    return (x1 - x0) * (y1 - y0)
+    return bool((both.select(figure_group.shared())["shared"] >= COVERED).any())

@@ -20,6 +20,7 @@ MODEL_COLUMNS = {
     "face": ("detector", "recogniser"),
     "reference": ("recogniser",),
     "region": ("model",),
+    "figure": ("model",),
     "embedding": ("model",),
 }
 # Licences that the Hugging Face hub names in a card's `license`; others are `other` with a name.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bunny.character import calibrate, drawn, study
+from bunny.character import calibrate, study
 from bunny.character import label as naming
 from bunny.quality import solve
 from bunny.scene import cluster as grouping
@@ -130,14 +130,11 @@ def judge(seen: Seen, compared: Compared, settings: Mapping[str, Any]) -> Verdic
         Keys of the section `detection`.
     """
     setting = label_setting(settings)
-    votes = drawn.vote(
-        seen.region.lazy(), seen.num_frames.lazy(), min_margin=setting.drawn_margin
-    ).collect()
+    votes = naming.vote(seen.region, seen.num_frames, setting)
     learned = _learn_again(compared, setting)
     label = naming.decide_compared(compared.face, votes, seen.cast, setting, learned)
     face = naming.face_threshold(setting, learned)
-    figure = setting.drawn_threshold
-    figure += drawn.ALONE_PENALTY if seen.cast.num_pictured == 1 else 0.0
+    figure = naming.figure_threshold(votes, seen.cast, setting)
     subjects = [
         _faces(label, face, setting.min_margin),
         _figures(label, votes, figure, setting.drawn_margin),

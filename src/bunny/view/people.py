@@ -8,19 +8,25 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bunny.character import track
+from bunny.character import figure_group, track
 from bunny.view import style, tile
 from bunny.view.tile import BOX
 
 MAX_VIEWS = 5
 SAME_SHOT, SAME_POSE = 0.3, 0.6  # what a view is worth when its shot, its pose was chosen already
 POSE_STEP = 0.25  # of yaw in [-1, 1]: views that are nearer show the same side
+SAME_LOOK = 0.9  # cosine from which two views of a drawn figure show it alike
+FIGURE_PX = 200  # longer side from which a drawn figure is large enough to be seen well
 
 
 def subjects(
-    label: pl.DataFrame, face: pl.DataFrame, cluster: pl.DataFrame, frame: pl.DataFrame
+    label: pl.DataFrame,
+    face: pl.DataFrame,
+    cluster: pl.DataFrame,
+    frame: pl.DataFrame,
+    figure: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """Faces and figures of somebody: a named character or a group of unknown faces.
+    """Faces and figures of somebody: a named character or a group of unknown faces or figures.
 
     Parameters
     ----------
@@ -28,14 +34,16 @@ def subjects(
         Their tables; `cluster` may be empty.
     frame : pl.DataFrame
         Rows of `frame` and of `extra_frame`.
+    figure : pl.DataFrame, optional
+        Its table; without it unknown drawn figures are left out.
 
     Returns
     -------
     pl.DataFrame
-        `subject_id`, `name` (a character or e.g. person-02), `is_named`, `subject_type`,
-        `frame_id`, `shot_index`, `timestamp_s`, `file` (null: no picture is stored), the box,
-        `yaw`, `view` (how well it is seen, in [0, 1]) and `confidence`: of the name, or for
-        unknown people the similarity to their group.
+        `subject_id`, `name` (a character, or e.g. person-02 or figure-01), `is_named`,
+        `subject_type`, `frame_id`, `shot_index`, `timestamp_s`, `file` (null: no picture is
+        stored), the box, `yaw`, `view` (how well it is seen, in [0, 1]) and `confidence`: of the
+        name, or for unknown people the similarity to their group.
     """
     group = cluster.filter(pl.col("level") == "unknown", pl.col("cluster_id").is_not_null()).select(
         "similarity", subject_id="item_id", group="cluster_id"
@@ -44,6 +52,9 @@ def subjects(
         *(face[c].to_numpy() for c in ("score", "yaw", "size_px", "sharpness"))
     )
     seen = face.select("yaw", subject_id="face_id", view=pl.Series(quality, dtype=pl.Float32))
+    if figure is not None:
+        label = figure_group.with_figures(label, figure)
+        seen = pl.concat([seen, _see_figures(figure)])
     is_named = pl.col("character").is_not_null()
     return (
         label.join(group, on="subject_id", how="left", maintain_order="left")
@@ -54,7 +65,7 @@ def subjects(
             is_named=is_named,
             name=pl.coalesce("character", "group"),
             confidence=pl.when(is_named).then("confidence").otherwise("similarity"),
-            view=pl.col("view").fill_null(pl.col("confidence")),  # figures
+            view=pl.col("view").fill_null(pl.col("confidence")),  # regions
         )
         .drop_nulls("name")
         .select(
@@ -132,13 +143,19 @@ def describe(row: dict) -> str:
     return f"{', '.join(counts)}, {times}{sure}"
 
 
-def choose_views(views: pl.DataFrame, limit: int = MAX_VIEWS) -> list[int]:
+def choose_views(
+    views: pl.DataFrame, limit: int = MAX_VIEWS, vector: np.ndarray | None = None
+) -> list[int]:
     """Rows of the views that show a person best: clear, of different shots, from several sides.
 
     Parameters
     ----------
     views : pl.DataFrame
-        Columns `view`, `shot_index`, `yaw` of faces of one person.
+        Columns `view`, `shot_index`, `yaw` of faces or figures of one person.
+    limit : int
+    vector : np.ndarray, shape (n, d), optional
+        Unit vectors of drawn figures, which have no yaw: views more alike than `SAME_LOOK` show the
+        same side.
 
     Returns
     -------
@@ -158,7 +175,10 @@ def choose_views(views: pl.DataFrame, limit: int = MAX_VIEWS) -> list[int]:
         best = int(np.argmax(worth))
         chosen.append(best)
         worth[shot == shot[best]] *= SAME_SHOT
-        worth[np.abs(yaw - yaw[best]) < POSE_STEP] *= SAME_POSE
+        is_same = np.abs(yaw - yaw[best]) < POSE_STEP
+        if vector is not None:
+            is_same = vector @ vector[best] >= SAME_LOOK
+        worth[is_same] *= SAME_POSE
         worth[chosen] = -1
     return chosen
 
@@ -187,3 +207,14 @@ def crop_alone(
         if is_alone and x1 > x0 and y1 > y0:
             return x0, y0, x1, y1
     return None
+
+
+def _see_figures(figure: pl.DataFrame) -> pl.DataFrame:
+    """How well drawn figures are seen: surely there, and large."""
+    wide, high = (pl.col(f"{side}1_px") - pl.col(f"{side}0_px") for side in "xy")
+    large = (pl.max_horizontal(wide, high) / FIGURE_PX).clip(0, 1)
+    return figure.select(
+        pl.lit(None, pl.Float32).alias("yaw"),
+        subject_id="figure_id",
+        view=(pl.col("objectness") * large).cast(pl.Float32),
+    )

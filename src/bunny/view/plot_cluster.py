@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 # truth: Steinley 2004, "Properties of the Hubert-Arabie adjusted Rand index".
 STEADY, SHAKY = 0.9, 0.65
 AGAINST = {"order": "other orders of the shots", "sample": "nine tenths of the shots"}
-WHAT = {"scene": "", "unknown": "people: "}
+WHAT = {"scene": "", "unknown": "people: ", "figure": "figures: "}
 
 
 def plot_stability(stability: pl.DataFrame) -> ggplot:
-    """How far scenes and unknown people would be the same again, one lane a comparison.
+    """How far scenes, unknown people and figures would be the same again, a lane a comparison.
 
     Parameters
     ----------
     stability : pl.DataFrame
-        Table stability; people are left out where nobody unknown was grouped.
+        Table stability; people and figures are left out where none unknown were grouped.
     """
-    is_empty = (pl.col("level") == "unknown") & (pl.col("num_clusters") == 0)
+    is_empty = (pl.col("level") != "scene") & (pl.col("num_clusters") == 0)
     rows = stability.filter(~is_empty).drop_nulls("rand_index")
     if rows.is_empty():
         return style.nothing("not measured: fewer than two shots, or stability_runs is 0")

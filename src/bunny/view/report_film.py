@@ -97,6 +97,10 @@ def pictures(data: Data) -> Section:
 def people(data: Data) -> Section:
     """Who was found, how surely, and when."""
     label, frame = data.table("label"), data.table("frame")
+    unnamed = _figure_groups(data)
+    if label.is_empty() and unnamed:
+        text = "Nobody has a name; drawn figures were found."
+        return Section(id="people", title="Who is seen", texts=[text], groups=unnamed)
     if label.is_empty():
         why = "Nobody was found." if data.record("detect") else "Stage detect has not run."
         return Section(id="people", title="Who is seen", missing=why)
@@ -120,7 +124,7 @@ def people(data: Data) -> Section:
             plot(figure, "similarity of each face and figure to its reference"),
             plot(plot_people.plot_presence(label, frame), "when each character is seen"),
         ],
-        groups=_people_groups(data, label, names),
+        groups=_people_groups(data, label, names) + unnamed,
     )
 
 
@@ -226,6 +230,19 @@ def _people_groups(data: Data, label: pl.DataFrame, names: list[str]) -> list[Gr
             tiles = tile.subjects(data.root, own, frame, 6)
             groups.append(group(tiles, name or tile.UNKNOWN, note, kind="square"))
     return groups
+
+
+def _figure_groups(data: Data) -> list[Group]:
+    """A row of pictures for each of the most frequent unknown drawn figures."""
+    figure, frame = data.table("figure"), data.table("frame")
+    cluster = data.table("cluster").drop_nulls("cluster_id")
+    face = data.table("face").clear()
+    rows = tile.unknown_people(data.root, cluster, face, frame, 6, figure)
+    note = "a drawn figure without a name; bunny characters --name gives it one"
+    return [
+        group(tiles, name, note, kind="square")
+        for name, tiles in list(rows.items())[:MAX_CHARACTERS]
+    ]
 
 
 def _reference_tiles(data: Data, reference: pl.DataFrame) -> list[tile.Tile]:

@@ -129,13 +129,33 @@ def shots(root: Path, shot: pl.DataFrame, frame: pl.DataFrame, limit: int = 48) 
 
 
 def unknown_people(
-    root: Path, cluster: pl.DataFrame, face: pl.DataFrame, frame: pl.DataFrame, limit: int = 6
+    root: Path,
+    cluster: pl.DataFrame,
+    face: pl.DataFrame,
+    frame: pl.DataFrame,
+    limit: int = 6,
+    figure: pl.DataFrame | None = None,
 ) -> dict[str, list[Tile]]:
-    """A row of faces for each unknown person, the most frequent first; those of nobody last."""
+    """A row of pictures for each unknown person, the most frequent first; those of nobody last.
+
+    Parameters
+    ----------
+    root : Path
+        The film's folder.
+    cluster, face, frame : pl.DataFrame
+        Their tables.
+    limit : int
+        Pictures of a row.
+    figure : pl.DataFrame, optional
+        Its table: unknown drawn figures are shown too.
+    """
+    seen = [face.select("frame_id", *BOX, item_id="face_id")]
+    if figure is not None:
+        seen.append(figure.select("frame_id", *BOX, item_id="figure_id"))
     rows = (
         cluster.filter(pl.col("level") == "unknown")
-        .select(face_id="item_id", person=pl.col("cluster_id").fill_null(NOBODY))
-        .join(face.select("face_id", "frame_id", *BOX), on="face_id")
+        .select("item_id", person=pl.col("cluster_id").fill_null(NOBODY))
+        .join(pl.concat(seen), on="item_id")
         .join(frame.select("frame_id", "file", "timestamp_s"), on="frame_id")
         .with_columns(size=pl.len().over("person"), is_nobody=pl.col("person") == NOBODY)
         .sort("is_nobody", "size", "person", "timestamp_s", descending=[False, True, False, False])

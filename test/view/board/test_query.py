@@ -5,7 +5,7 @@ import pytest
 
 from bunny.error import UserError
 from bunny.review.event import Event
-from bunny.view.board import bundle, folder, history, query
+from bunny.view.board import bundle, folder, history, query, tell
 
 
 @pytest.fixture
@@ -153,3 +153,23 @@ def test_the_script_is_one_module():
     assert "\nexport function" not in text and "const makeShelf = shelf;" in text
     assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
     assert "https://" not in text + bundle.style()
+
+
+def test_who_a_figure_may_be_is_found_by_the_word(made):
+    """Not once it has a name, was spoken of, or is said not to be that one."""
+    known = {"level": "character", "perhaps": "bunny"}
+    rows = [
+        made.asset_row(0, **known, cluster="figure-01", name=None),
+        made.asset_row(1, **known, cluster="anna"),
+        made.asset_row(2, **known, cluster=None, name=None, doubt=0.0, source="person"),
+        made.asset_row(3, **known, cluster=None, name=None, rejected_from=["bunny"]),
+        made.asset_row(4, "character", cluster=None, name=None),
+    ]
+    table = query.number(made.asset(rows))
+    assert shots(table, level="character", search="perhaps bunny") == [0]
+    said = [tell.item(row)["perhaps"] for row in table.iter_rows(named=True)]
+    assert said == ["bunny", None, None, None, None]
+    assert ["perhaps", "bunny"] in tell.facts(table.row(0, named=True), "")
+    assert all(key != "perhaps" for key, _ in tell.facts(table.row(3, named=True), ""))
+    old = query.number(made.asset(rows).drop("perhaps"))  # of a film run by an older version
+    assert shots(old, level="character", search="perhaps") == []

@@ -28,6 +28,7 @@ TABLE: dict[str, type[dy.Schema]] = {
     "shot_medium": people.ShotMedium,
     "track": people.Track,
     "region": people.Region,
+    "figure": people.Figure,
     "label": people.Label,
     "pair": people.Pair,
     "calibration": people.Calibration,

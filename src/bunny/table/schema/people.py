@@ -84,17 +84,42 @@ class Region(dy.Schema):
     y0_px = dy.Float32()
     x1_px = dy.Float32()
     y1_px = dy.Float32()
-    similarity = dy.Float32(min=-1, max=1)  # centred cosine to the nearest reference picture
+    # To the nearest reference picture: centred cosine, or `ccip.to_similarity` where CCIP compared.
+    similarity = dy.Float32(min=-1, max=1)
     margin = dy.Float32()  # similarity minus the best other candidate's at the same window
     support = dy.Float32(nullable=True)  # half similarity, half its mean over the shot's frames
     track_id = dy.String(nullable=True)  # one figure followed through its shot
     model = dy.String()
+    licence = dy.String(nullable=True)  # of the model's weights, by their cards
+
+
+class Figure(dy.Schema):
+    """One drawn figure that was found in a frame, whoever it is."""
+
+    figure_id = dy.String(primary_key=True)  # "<frame_id>-g<index>"
+    frame_id = dy.String()
+    shot_index = dy.Int32(min=0)
+    x0_px = dy.Float32()
+    y0_px = dy.Float32()
+    x1_px = dy.Float32()
+    y1_px = dy.Float32()
+    objectness = dy.Float32(min=0, max=1)  # that there is a figure at all
+    embedding = dy.Any()  # Array(Float32, d), unit length
+    track_id = dy.String(nullable=True)  # one figure followed through its shot
+    kind = dy.Enum(["head", "bust", "full"], nullable=True)
+    source = dy.Enum(["window", "motion", "segment", "face"])  # what proposed its box
+    candidate = dy.String(nullable=True)  # the character that it is most like
+    similarity = dy.Float32(min=-1, max=1, nullable=True)  # to that character's references
+    margin = dy.Float32(nullable=True)  # to the second best character
+    score = dy.Float32(nullable=True)  # normalised; positive speaks for the candidate
+    model = dy.String()  # what made the embedding
+    error = dy.String(nullable=True)
 
 
 class Label(dy.Schema):
     """Who a face or a region is; `character` null means unknown."""
 
-    subject_id = dy.String(primary_key=True)  # a face_id or a region_id
+    subject_id = dy.String(primary_key=True)  # a face_id, a region_id or a figure_id
     subject_type = dy.Enum(["face", "region"])
     character = dy.String(nullable=True)
     frame_id = dy.String()

@@ -34,7 +34,7 @@ class Asset(dy.Schema):
     end_s = dy.Float64(nullable=True)
     timestamp_s = dy.Float64()  # of the picture that stands for it
     frame_id = dy.String(nullable=True)  # that picture; null: none could be made
-    subject_id = dy.String(nullable=True)  # a figure's best face_id or region_id
+    subject_id = dy.String(nullable=True)  # a figure's best face_id, region_id or figure_id
     x0_px = dy.Float32(nullable=True)  # a figure's box in that picture
     y0_px = dy.Float32(nullable=True)
     x1_px = dy.Float32(nullable=True)
@@ -48,6 +48,7 @@ class Asset(dy.Schema):
     margin = dy.Float32(nullable=True)  # to the second best cluster
     doubt = dy.Float32(min=0, max=1)  # 1: look at it first; 0: a person said so
     question = dy.Int32(nullable=True, min=0)  # equal: asked together; 0 is worth most; null: none
+    perhaps = dy.String(nullable=True)  # a character that a nameless drawn figure may be
     source = dy.Enum(["machine", "learned", "person"])  # who put it there
     is_approved = dy.Bool()
     rejected_from = dy.List(dy.String())  # clusters that people said it is not in

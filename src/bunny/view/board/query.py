@@ -26,11 +26,17 @@ STATUS = {
 BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
 LENGTH = pl.col("end_frame_index") - pl.col("first_frame_index")
 AREA = (pl.col("x1_px") - pl.col("x0_px")) * (pl.col("y1_px") - pl.col("y0_px"))
+PERHAPS = pl.when(  # who a nameless drawn figure may be, until somebody said something of it
+    pl.col("name").is_null(),
+    pl.col("doubt") > 0,
+    ~pl.col("rejected_from").list.contains(pl.col("perhaps")),
+).then("perhaps")
 WORDS = pl.concat_str(
     pl.col("cluster_id").fill_null("noise"),
     pl.col("name").fill_null(""),
     pl.col("who").list.join(" "),
     pl.format("shot {}", pl.col("shot_index")),
+    pl.format("perhaps {}", PERHAPS).fill_null(""),
     separator=" ",
 ).str.to_lowercase()
 NO_QUESTION = 2**31 - 1
@@ -58,7 +64,7 @@ class Query:
     who : tuple of str or None
         Exactly who is seen in a shot; None does not ask.
     search : str
-        Words that all occur in cluster, name, who is there, or `shot 12`.
+        Words that all occur in cluster, name, who is there, `shot 12` or `perhaps bunny`.
     status : a key of `STATUS`
     sort : a key of `SORT`
         doubt: what one answer puts right stands together, what is worth most first (`review.ask`),
@@ -102,8 +108,9 @@ def from_dict(values: Mapping[str, Any]) -> Query:
 
 def number(asset: pl.DataFrame) -> pl.DataFrame:
     """Add `row`, each item's number for as long as a board is open, and `words` to search in."""
-    if "question" not in asset.columns:  # of a film that was run before there were questions
-        asset = asset.with_columns(question=pl.lit(None, pl.Int32))
+    later = {"question": pl.Int32, "perhaps": pl.String}  # films that were run before lack them
+    missing = {c: pl.lit(None, dtype) for c, dtype in later.items() if c not in asset.columns}
+    asset = asset.with_columns(**missing)
     return asset.with_row_index("row").with_columns(WORDS.alias("words"))
 
 

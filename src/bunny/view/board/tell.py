@@ -28,6 +28,7 @@ def item(row: Mapping[str, Any]) -> dict[str, Any]:
         "asset": row["asset_id"],
         "cluster": row["cluster_id"] or "",
         "name": row["name"],
+        "perhaps": _perhaps(row),
         "doubt": round(row["doubt"], 3),
         "question": row["question"] if row["doubt"] > 0 else None,  # what is settled asks nothing
         "approved": row["is_approved"],
@@ -52,6 +53,7 @@ def facts(row: Mapping[str, Any], caption: str) -> list[list[str]]:
     """
     found = {
         "cluster": row["name"] or row["cluster_id"] or "noise",
+        "perhaps": _perhaps(row) or "",
         "put there by": row["source"],
         "of the machine": row["machine_cluster_id"] or "noise",
         "similarity": "" if row["similarity"] is None else f"{row['similarity']:.3f}",
@@ -96,3 +98,9 @@ def steps(events: Sequence[Event], user: str) -> dict[str, str | None]:
         "undo": None if past is None else history.describe(past),
         "redo": None if back is None else history.describe(known[back.undoes]),
     }
+
+
+def _perhaps(row: Mapping[str, Any]) -> str | None:
+    """Who a nameless figure may be, as `query.PERHAPS`."""
+    is_open = row["name"] is None and row["doubt"] > 0
+    return row["perhaps"] if is_open and row["perhaps"] not in row["rejected_from"] else None

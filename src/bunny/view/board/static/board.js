@@ -56,7 +56,7 @@ function render({ model, el }) {
     onDrag: (event, rows, image) => drag.start(event, { rows }, some(rows.length, thing()), image),
     name: (item) =>
       now.cluster === ALL || now.cluster === NOISE
-        ? item.name || item.cluster || (item.guess ? `${item.guess}?` : "noise")
+        ? item.name || item.cluster || "noise"
         : [`shot ${item.shot}`, ...(now.level === "scene" ? item.who : [])].join(" \u00b7 "),
   });
   const folders = tree(shelf, {

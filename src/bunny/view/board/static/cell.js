@@ -42,8 +42,10 @@ function tell(cell, item, name) {
   const { doubt, badges, words } = cell.parts;
   cell.drawn = item;
   cell.dataset.asset = item.asset;
-  words[0].textContent = name;
-  words[0].title = name;
+  const shown = item.perhaps ? `perhaps ${item.perhaps}` : name;
+  words[0].textContent = shown;
+  words[0].title = item.perhaps ? `${shown} (${name})` : name;
+  words[0].classList.toggle("bb-perhaps", Boolean(item.perhaps));
   words[1].textContent = clock(item.time);
   doubt.style.width = `${Math.round(item.doubt * 100)}%`;
   badges.replaceChildren(
@@ -58,7 +60,7 @@ function tell(cell, item, name) {
   const remarks = item.comments ? `, ${item.comments} comments` : "";
   cell.setAttribute(
     "aria-label",
-    `${name}, at ${clock(item.time)}, doubt ${item.doubt.toFixed(2)}${said}${remarks}`,
+    `${item.perhaps ? `${name}, ${shown}` : name}, at ${clock(item.time)}, doubt ${item.doubt.toFixed(2)}${said}${remarks}`,
   );
   cell.title = [
     `shot ${item.shot} at ${clock(item.time)}`,

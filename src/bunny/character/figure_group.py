@@ -1,0 +1,171 @@
+"""Unknown drawn figures: which of them no name covers, and which of them are one figure.
+
+As with unknown people, two figures in one group spoil a training set and one figure in two groups
+is mended by a click. So two figures of one frame are one only where their boxes share it, and what
+was seen shortly or weakly and never again is noise.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from bunny.character import cluster, pair
+
+BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
+NOISE = cluster.NOISE
+COVERED = 0.3  # share of the smaller box inside the other, from which two boxes are one figure
+MIN_COVERED = 0.5  # share of a track's views that lie on a character before all of it is that one
+MIN_VIEWS = 2  # of a track that is a group by itself
+MIN_OBJECTNESS = 0.5  # of the best view of such a track
+COSINE = "cosine"  # scale of the vectors' likeness; no recogniser of faces is called so
+
+
+def uncovered(figure: pl.DataFrame, label: pl.DataFrame) -> pl.DataFrame:
+    """Figures with a vector that no named face or region covers.
+
+    Parameters
+    ----------
+    figure, label : pl.DataFrame
+        Tables of those names.
+
+    Returns
+    -------
+    pl.DataFrame
+        Rows of `figure`, `track_id` filled: a figure that was not followed is its own track. A
+        track is left out altogether where at least half of its views in frames with a character lie
+        on that character.
+    """
+    track_id = pl.coalesce("track_id", "figure_id").alias("track_id")
+    usable = figure.filter(pl.col("error").is_null()).drop_nulls("embedding").with_columns(track_id)
+    named = label.drop_nulls("character").select("frame_id", "character", *BOX)
+    both = usable.select("figure_id", "frame_id", "track_id", *BOX).join(
+        named, on="frame_id", suffix="_other"
+    )
+    view = both.group_by("figure_id", "track_id", "character").agg(
+        is_covered=(shared() >= COVERED).any()
+    )
+    own = view.filter("is_covered")["figure_id"].unique()
+    share = view.group_by("track_id", "character").agg(pl.col("is_covered").mean().alias("share"))
+    whole = share.filter(pl.col("share") >= MIN_COVERED)["track_id"].unique()
+    return usable.filter(
+        ~pl.col("figure_id").is_in(own.to_list()), ~pl.col("track_id").is_in(whole.to_list())
+    ).sort("track_id", "figure_id")
+
+
+def group_figures(
+    figure: pl.DataFrame, *, threshold: float, method: str = "agglomerative"
+) -> pl.DataFrame:
+    """Group figures by their tracks.
+
+    Parameters
+    ----------
+    figure : pl.DataFrame
+        From `uncovered`.
+    threshold : float
+        Mean cosine of each with each inside a group, in [0, 1].
+    method : {"agglomerative", "hdbscan"}
+
+    Returns
+    -------
+    pl.DataFrame
+        `figure_id`, `shot_index`, `group` (from 0, that of most views first; `NOISE` for none),
+        `similarity` to the group's centroid (null for noise), in order of `track_id` and
+        `figure_id`.
+
+    Notes
+    -----
+    By `cluster.group_unknown`, whose threshold is the cosine to the centroid: in a large group that
+    is the square root of the mean cosine of each with each.
+    """
+    figure = figure.sort("track_id", "figure_id")
+    if not figure.height:
+        columns = {"group": pl.Int64, "similarity": pl.Float32}
+        return figure.select("figure_id", "shot_index").with_columns(
+            pl.lit(None, dtype).alias(name) for name, dtype in columns.items()
+        )
+    number = figure["track_id"].rle_id().to_numpy().astype(np.int64)
+    counts = np.bincount(number)
+    objectness = figure["objectness"].to_numpy()
+    best = np.zeros(len(counts))
+    np.maximum.at(best, number, objectness)
+    group, similarity = cluster.group_unknown(
+        cluster.track_vectors(pair.vectors(figure), objectness, np.r_[0, np.cumsum(counts)]),
+        counts,
+        COSINE,
+        max(0.0, threshold) ** 0.5,
+        method=method,
+        apart=find_apart(figure, number),
+        twin=np.inf,
+        is_enough=(counts >= MIN_VIEWS) & (best >= MIN_OBJECTNESS),
+    )
+    return figure.select(
+        "figure_id",
+        "shot_index",
+        group=pl.Series(group[number]),
+        similarity=pl.when(pl.Series(group[number] != NOISE)).then(pl.Series(similarity[number])),
+    )
+
+
+def find_apart(figure: pl.DataFrame, number: np.ndarray) -> np.ndarray:
+    """Pairs (p, 2) of tracks that are two figures of one frame, each once, the lower number first.
+
+    Parameters
+    ----------
+    figure : pl.DataFrame
+        Rows of table `figure`.
+    number : np.ndarray, shape (n,), int
+        Which track each is of.
+    """
+    seen = figure.select("frame_id", *BOX, number=pl.Series(number))
+    both = seen.join(seen, on="frame_id", suffix="_other")
+    both = both.filter(pl.col("number") < pl.col("number_other"), shared() < COVERED)
+    rows = both.select("number", "number_other").unique().sort("number", "number_other")
+    return rows.to_numpy().astype(np.int64)
+
+
+def shared() -> pl.Expr:
+    """Area that boxes `x0_px`… and `x0_px_other`… share, in shares of the smaller, in [0, 1]."""
+    wide = pl.min_horizontal("x1_px", "x1_px_other") - pl.max_horizontal("x0_px", "x0_px_other")
+    high = pl.min_horizontal("y1_px", "y1_px_other") - pl.max_horizontal("y0_px", "y0_px_other")
+    smaller = pl.min_horizontal(_area(""), _area("_other"))
+    return (wide.clip(0) * high.clip(0) / smaller.clip(1e-6)).alias("shared")
+
+
+def with_figures(label: pl.DataFrame, figure: pl.DataFrame) -> pl.DataFrame:
+    """Table `label` with a nameless row for each figure that has none.
+
+    Parameters
+    ----------
+    label, figure : pl.DataFrame
+        Tables of those names; of `figure` those rows that are wanted.
+
+    Returns
+    -------
+    pl.DataFrame
+        The rows of `label`, then those of figures: subject_type region, character null. Confidence
+        is that there is a figure at all.
+    """
+    rows = (
+        figure.join(label, left_on="figure_id", right_on="subject_id", how="anti")
+        .sort("figure_id")
+        .select(
+            subject_id="figure_id",
+            subject_type=pl.lit("region"),
+            character=pl.lit(None, pl.String),
+            frame_id="frame_id",
+            shot_index="shot_index",
+            **{side: pl.col(side) for side in BOX},
+            distance=pl.lit(None, pl.Float32),
+            margin=pl.lit(None, pl.Float32),
+            confidence="objectness",
+            source=pl.lit("cluster"),
+        )
+    )
+    return pl.concat([label, rows.cast(dict(label.schema)).select(label.columns)])
+
+
+def _area(suffix: str) -> pl.Expr:
+    """Area of a box."""
+    x0, y0, x1, y1 = (pl.col(side + suffix) for side in BOX)
+    return (x1 - x0) * (y1 - y0)

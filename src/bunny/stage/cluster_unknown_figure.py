@@ -1,0 +1,46 @@
+"""Unknown drawn figures of a film as rows: which are one, and how far that can be relied on."""
+
+import numpy as np
+import polars as pl
+
+from bunny.character import cluster, figure_group
+from bunny.config import Clustering
+from bunny.scene import stability as steady
+from bunny.stage import cluster_person
+from bunny.table import store
+
+PREFIX = "figure"
+
+
+def rows(nameless: pl.DataFrame, wanted: Clustering) -> list[dict]:
+    """Rows of table `cluster`, level `unknown`: `figure-01` and on, or noise.
+
+    Parameters
+    ----------
+    nameless : pl.DataFrame
+        From `figure_group.uncovered`.
+    wanted : Clustering
+        Section `clustering` of the settings.
+    """
+    return cluster_person.to_rows(_group(nameless, wanted, wanted.unknown_method), PREFIX)
+
+
+def stability(nameless: pl.DataFrame, wanted: Clustering, seed: int) -> pl.DataFrame:
+    """Table `stability` of the unknown figures; no way depends on their order."""
+
+    def find(taken: np.ndarray, method: str) -> np.ndarray:
+        return _group(nameless[taken], wanted, method)["group"].to_numpy()
+
+    found = steady.compare(
+        nameless["shot_index"].to_numpy(),
+        find,
+        tuple(cluster.METHOD),
+        num_runs=wanted.stability_runs,
+        seed=seed,
+    )
+    return store.from_rows("stability", [{"level": "figure", **row} for row in found])
+
+
+def _group(figure: pl.DataFrame, wanted: Clustering, method: str) -> pl.DataFrame:
+    """Which figures are one, in their order, which is by track already."""
+    return figure_group.group_figures(figure, threshold=wanted.figure_threshold, method=method)

@@ -1,0 +1,83 @@
+"""How stage detect looks for drawn figures: in kept frames of drawn shots and in some between."""
+
+import io
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from bunny.character import figure_embedding, figure_search, label, reference
+from bunny.character.figure_embedding import FigureNet
+from bunny.table import store
+
+Read = Callable[[Mapping], np.ndarray | None]
+
+
+def drawn_references(known: pl.DataFrame) -> set[str]:
+    """Ids of the usable reference pictures that are drawn."""
+    return set(known.filter(pl.col("error").is_null(), "is_drawn")["reference_id"].to_list())
+
+
+def describe_references(
+    sources: Iterable[reference.Source], net: FigureNet
+) -> dict[str, np.ndarray]:
+    """Reference pictures by character, (m, RAW) each."""
+    found: dict[str, list[np.ndarray]] = {}
+    for source in sources:
+        image = reference.read_picture(source.path)
+        found.setdefault(source.character, []).append(net.describe_reference(image))
+    return {name: figure_embedding.stack_views(views) for name, views in found.items()}
+
+
+def mean_window(frame: pl.DataFrame, path: Path, read: Read, net: FigureNet, map_=map):
+    """What all windows of a film's drawn frames share; measured once, then read from `path`.
+
+    Returns
+    -------
+    np.ndarray, shape (RAW,), float32
+        Zeros where no frame can be read.
+    """
+    if path.exists():
+        return np.load(path)
+    spread = np.linspace(0, frame.height - 1, figure_search.MEAN_FRAMES).round().astype(int)
+    rows = frame[np.unique(spread).tolist()].iter_rows(named=True)
+
+    def mean_of(row: Mapping) -> np.ndarray | None:
+        image = read(row)
+        if image is None:
+            return None
+        return figure_search.describe(net, image, figure_search.QUICK)[1].mean(axis=0)
+
+    found = [one for one in map_(mean_of, rows) if one is not None]
+    mean = np.mean(found, axis=0) if found else np.zeros(figure_embedding.RAW, np.float32)
+    buffer = io.BytesIO()
+    np.save(buffer, mean.astype(np.float32))
+    store.write_bytes(path, buffer.getvalue())
+    return mean
+
+
+def rows(
+    frame: Mapping, image: np.ndarray | None, found: Iterable[figure_search.FoundFigure]
+) -> list[dict]:
+    """Rows of table `figure`, boxes in pixels."""
+    if image is None:
+        return []
+    height, width = image.shape[:2]
+    scale = np.array([width, height, width, height], dtype=np.float32)
+    return [
+        {
+            "figure_id": f"{frame['frame_id']}-g{i:02d}",
+            "frame_id": frame["frame_id"],
+            "shot_index": frame["shot_index"],
+            **dict(zip(label.BOX, (one.box * scale).tolist(), strict=True)),
+            "objectness": min(1.0, max(0.0, one.objectness)),
+            "embedding": one.vector,
+            "source": "window",
+            "candidate": one.candidate,
+            "similarity": None if one.similarity is None else max(-1.0, min(1.0, one.similarity)),
+            "margin": one.margin,
+            "model": figure_embedding.NAME,
+        }
+        for i, one in enumerate(found)
+    ]
