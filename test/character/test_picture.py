@@ -33,6 +33,16 @@ def test_embedding_is_the_mean_of_the_grid_and_repeats(net, astronaut):
     assert np.array_equal(net.embed(astronaut), grid.mean(axis=(0, 1)))
 
 
+def test_the_style_has_both_heights_and_does_not_depend_on_size(net, astronaut):
+    small = np.ascontiguousarray(astronaut[:224, :224])
+    style = net.measure_style(small)
+    assert style.shape == (picture.STYLE_DIMENSION,) and np.isfinite(style).all()
+    half = picture.STYLE_DIMENSION // 2
+    assert not np.allclose(style[:half], style[half:], atol=0.1)
+    doubled = np.repeat(np.repeat(small, 2, axis=0), 2, axis=1)
+    assert np.allclose(net.measure_style(doubled)[:half], style[:half], atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("shape", "width"), [((720, 1280), 384), ((224, 224), 224), ((1000, 10), 32), ((1, 1), 224)]
 )

@@ -20,7 +20,7 @@ FRAMES_PER_SHOT = 3  # that are looked at; the frames of a shot look alike
 LEAST_PX = 16  # shorter side of a picture that can be judged
 LEAST_DEVIATION = 6.0  # grey levels; a picture with less is blank
 STYLE_LIMIT = 4.0  # standard deviations at which a measure is cut
-FILM_LIMIT = 2.0  # logit at which another shot of the film is cut
+FILM_LIMIT = (-2.0, 1.0)  # logits at which another shot of the film is cut; see `decide_shots`
 FILM_SHRINK = 2.0  # shots that the film is taken to have besides, with a logit of 0
 REFERENCE_LEAN = 2.0  # logit that a film adds to its references when all its shots are alike
 
@@ -59,7 +59,7 @@ class MediumClassifier:
         return float(self.logits(self._net.measure_style(image)[None])[0])
 
     def logits(self, style: np.ndarray) -> np.ndarray:
-        """The same of many pictures by their styles, shape (n, 608); gives (n,)."""
+        """The same of many pictures by their styles, shape (n, 1216); gives (n,)."""
         scaled = np.clip((style - self._mean) / self._deviation, -STYLE_LIMIT, STYLE_LIMIT)
         return scaled @ self._weight + self._bias
 
@@ -76,8 +76,8 @@ def can_be_judged(image: np.ndarray) -> bool:
 
 
 def digest() -> str:
-    """SHA-256 of the weights, so that other weights judge anew."""
-    return hashlib.sha256(WEIGHT_FILE.read_bytes()).hexdigest()
+    """SHA-256 of the weights, 12 digits of it: other weights judge anew."""
+    return hashlib.sha256(WEIGHT_FILE.read_bytes()).hexdigest()[:12]
 
 
 def choose_frames(frame: pl.DataFrame, per_shot: int = FRAMES_PER_SHOT) -> pl.DataFrame:
@@ -107,8 +107,9 @@ def decide_shots(
 
     A shot has the mean logit of its frames. Most films are one or the other, so the film's other
     shots are heard too: their mean, cut to `FILM_LIMIT` each, is added. A shot of a photographed
-    film is drawn only where it clearly looks so, and a shot with no frame to judge by, of cards or
-    of black, is what the film is.
+    film is drawn only where it clearly looks so; photographs in a drawn film are rather believed,
+    since a face that is not recognised is the worse loss. A shot with no frame to judge by, of
+    cards or of black, is what the film is.
 
     Parameters
     ----------
@@ -126,10 +127,14 @@ def decide_shots(
     """
     own = (
         frame_medium.drop_nulls("drawn_logit")
-        .group_by("shot_index")
-        .agg(num_frames=pl.len().cast(pl.Int32), drawn_logit=pl.col("drawn_logit").mean())
+        .sort("frame_id")
+        .group_by("shot_index", maintain_order=True)
+        .agg(
+            num_frames=pl.len().cast(pl.Int32),
+            drawn_logit=pl.col("drawn_logit").cast(pl.Float64).mean(),
+        )
     )
-    heard = pl.col("drawn_logit").clip(-FILM_LIMIT, FILM_LIMIT)
+    heard = pl.col("drawn_logit").clip(*FILM_LIMIT)
     others = pl.col("drawn_logit").count() - pl.col("drawn_logit").is_not_null().cast(pl.Int32)
     lean = (heard.sum() - heard.fill_null(0)) / (others + FILM_SHRINK)
     logit = pl.col("drawn_logit").fill_null(0) + lean

@@ -19,10 +19,11 @@ DIMENSION = 1280
 INPUT_PX = 224  # the side it was trained at
 MEAN, SCALE = 127.0, 128.0  # preprocessing of the Lite family (TensorFlow TPU models)
 NAME = "efficientnet-lite0"
+STYLE_PX = (224, 352)  # heights at which a style is measured: old films are soft, lines are thin
 MIDDLE_BLOCK, LAST_BLOCK = 10, 15  # of 112 channels at 16 px, of 320 at 32 px
 LAYERS = DIMENSION + 320 + 2 * 112
 STYLE_BLOCK = (10, 14)  # of 16: 112 and 192 channels, at a stride of 16 and 32 pixels
-STYLE_DIMENSION = 2 * (112 + 192)
+STYLE_DIMENSION = 2 * 2 * (112 + 192)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,13 +111,13 @@ class PictureNet:
         Parameters
         ----------
         image : np.ndarray, shape (height, width, 3), uint8, BGR
-            Scaled to 224 pixels' height.
+            Scaled to each of `STYLE_PX`.
 
         Returns
         -------
-        np.ndarray, shape (608,), float32
-            Means and standard deviations over the picture of the channels after each of
-            `STYLE_BLOCK`.
+        np.ndarray, shape (1216,), float32
+            At each height, means and standard deviations over the picture of the channels after
+            each of `STYLE_BLOCK`.
 
         Notes
         -----
@@ -125,7 +126,8 @@ class PictureNet:
         style transfer").
         """
         with self._torch.inference_mode():
-            maps = list(_blocks(self._net, self._tensor(image, INPUT_PX), STYLE_BLOCK))
+            tensors = (self._tensor(image, height_px) for height_px in STYLE_PX)
+            maps = [x for tensor in tensors for x in _blocks(self._net, tensor, STYLE_BLOCK)]
             parts = [part for x in maps for part in (x.mean((2, 3))[0], x.std((2, 3))[0])]
             return self._torch.cat(parts).numpy()
 

@@ -55,6 +55,8 @@ class Detect(contract.BaseStage):
     def settings(self) -> dict:
         """All of `detection`, and how extract made pictures where more are made here."""
         chosen = contract.settings_of(self.config, "detection")
+        if self.config.detection.medium == "auto":
+            chosen |= {"medium is told by": medium.digest()}
         dense = addition.dense(addition.read(self.input_dir))
         if self.config.detection.extra_interval_seconds or dense:
             chosen |= extra.settings(self.config)

@@ -126,11 +126,11 @@ def _shade(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 # What draws the areas, and how often.
 MANNER: dict[str, tuple[Callable[[np.ndarray, np.random.Generator], np.ndarray], float]] = {
-    "outlined": (_flat, 0.30),
-    "few": (_few_colours, 0.25),
-    "pencil": (_paper, 0.06),
+    "outlined": (_flat, 0.25),
+    "few": (_few_colours, 0.20),
+    "pencil": (_paper, 0.08),
     "flat": (_flat, 0.10),
-    "paint": (_paint, 0.12),
+    "paint": (_paint, 0.20),
     "shade": (_shade, 0.17),
 }
 
