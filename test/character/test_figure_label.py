@@ -16,6 +16,7 @@ def figures(*rows):
                 "shot_index": 0,
                 **{"x0_px": 0.0, "y0_px": 0.0, "x1_px": 50.0, "y1_px": 50.0},
                 "candidate": name,
+                "objectness": 1.0,
                 "similarity": similarity,
                 "margin": margin,
                 "score": None,
@@ -77,6 +78,15 @@ def test_who_is_nowhere_clear_in_the_film_is_named_nowhere():
     assert named(weak).is_empty()
     both = voted((0, "anna", 0.5, 0.15), (5, "anna", 0.5, 0.19))  # two tracks: 0.80 and 0.88
     assert named(both)["frame_id"].to_list() == ["film-00000005", "film-00000000"]
+
+
+def test_what_hardly_looks_like_a_figure_is_a_perhaps_at_most():
+    rows = figures((0, "anna", 0.6, 0.25), (1, "anna", 0.6, 0.25))
+    linked = figure_label.link(rows, FRAME, "film")
+    place = linked.with_columns(objectness=pl.Series([0.95, 0.84]))  # 0.895 on the average
+    assert figure_label.vote(place)["score"].to_list() == [0, 0]
+    thing = linked.with_columns(objectness=pl.Series([0.95, 0.85]))
+    assert figure_label.vote(thing)["score"].to_list() == pytest.approx([1.1 - PERHAPS] * 2)
 
 
 def test_thresholds_are_inclusive():

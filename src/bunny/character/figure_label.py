@@ -21,6 +21,9 @@ CALIBRATION = (
     *((0.40, 0.05), (0.55, 0.25), (0.70, 0.55), (0.80, 0.78)),
     *((0.90, 0.84), (0.95, 0.89), (1.02, 0.96), (1.05, 0.98)),
 )
+# Mean chance, over a track, that there is a figure; of right tracks on classic cartoons, an anime and
+# the sample 19 in 20 have 0.98 and more, of what was a place and no figure some have less than 0.9.
+MIN_OBJECTNESS = 0.9
 OWN_SLACK = 0.2  # by which a frame's own score may lie below the threshold of its track's
 ALONE_PENALTY = 0.1  # added to both thresholds for one character alone
 MODEL = figure_embedding.NAME
@@ -80,7 +83,7 @@ def vote(figures: pl.DataFrame) -> pl.DataFrame:
     -------
     pl.DataFrame
         `figures` with `score` less `PERHAPS`, so that above 0 it may well be the candidate; null
-        where there is no candidate.
+        where there is no candidate. Above 0 is nothing that hardly looks like a figure.
     """
     half = (pl.len() + 1) // 2
     better = [
@@ -88,8 +91,11 @@ def vote(figures: pl.DataFrame) -> pl.DataFrame:
         for name in ("similarity", "margin")
     ]
     known = figures.filter(pl.col("candidate").is_not_null())
-    tracks = known.group_by("track_id").agg(*better)
-    tracks = tracks.select("track_id", score=(score() - PERHAPS).cast(pl.Float32))
+    tracks = known.group_by("track_id").agg(*better, pl.col("objectness").mean())
+    above = score() - PERHAPS
+    is_figure_at_all = pl.col("objectness") >= MIN_OBJECTNESS
+    capped = pl.when(is_figure_at_all).then(above).otherwise(pl.min_horizontal(above, 0.0))
+    tracks = tracks.select("track_id", score=capped.cast(pl.Float32))
     is_known = pl.col("candidate").is_not_null()
     joined = figures.drop("score").join(tracks, on="track_id", how="left", maintain_order="left")
     return joined.with_columns(score=pl.when(is_known).then("score"))
