@@ -21,8 +21,8 @@ CALIBRATION = (
     *((0.40, 0.05), (0.55, 0.25), (0.70, 0.55), (0.80, 0.78)),
     *((0.90, 0.84), (0.95, 0.89), (1.02, 0.96), (1.05, 0.98)),
 )
-# Mean chance, over a track, that there is a figure; of right tracks on classic cartoons, an anime and
-# the sample 19 in 20 have 0.98 and more, of what was a place and no figure some have less than 0.9.
+# Mean chance, over a track, that there is a figure; of right tracks on classic cartoons, an anime,
+# and the sample 19 in 20 have 0.98 and more; of places that were no figure some have less than 0.9.
 MIN_OBJECTNESS = 0.9
 OWN_SLACK = 0.2  # by which a frame's own score may lie below the threshold of its track's
 ALONE_PENALTY = 0.1  # added to both thresholds for one character alone
