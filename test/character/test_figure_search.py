@@ -93,3 +93,21 @@ def test_similarity_is_to_the_nearest_view():
     reference = {"b": vector[1:2], "a": np.stack([vector[0], vector[2]])}
     assert figure_search.compare(vector, reference).tolist() == [[1, 0], [0, 1], [1, 0]]
     assert figure_search.compare(vector, {}).shape == (3, 0)
+
+
+def test_a_loose_box_is_drawn_in_to_the_figure():
+    image = scene((ANNA, 250, 120, 220))  # 165 px wide: 250 to 415, 120 to 340; the disc less
+    box = np.array([150 / 640, 60 / 360, 500 / 640, 355 / 360])
+    x0, y0, x1, y1 = figure_search.fit_box(image, box) * [640, 360, 640, 360]
+    assert abs(x0 - 264) < 12 and abs(x1 - 401) < 12  # the disc is 60 of 72 wide
+    assert abs(y0 - 129) < 12 and abs(y1 - 331) < 12  # hat from 4, disc to 92 of 96
+
+
+def test_a_box_without_anything_in_it_stays_as_it_is():
+    image = np.full((360, 640, 3), 128, np.uint8)
+    box = np.array([0.2, 0.2, 0.6, 0.6])
+    assert figure_search.fit_box(image, box).tolist() == box.tolist()
+    tiny = np.array([0.5, 0.5, 0.51, 0.51])
+    assert figure_search.fit_box(image, tiny).tolist() == tiny.tolist()
+    whole = np.array([0.0, 0.0, 1.0, 1.0])  # nothing is around it that could be the ground
+    assert figure_search.fit_box(scene((ANNA, 250, 120, 220)), whole).tolist() == whole.tolist()
