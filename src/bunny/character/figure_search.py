@@ -15,6 +15,7 @@ from bunny.character import drawn, figure_embedding, found, picture
 from bunny.character.figure_embedding import FigureNet
 from bunny.character.picture import CELL_PX
 
+VERSION = 2  # of what is found; another measures frames anew
 # Heights the frame is scaled to and windows (rows, columns) in cells on each; the last size is for
 # kept frames alone, since it costs as much as the others together.
 WINDOWS: dict[int, list[tuple[int, int]]] = {

@@ -362,7 +362,7 @@ class Detect(contract.BaseStage):
             "shots": frame["shot_index"].unique().sort().to_list(),
             "references": self.source["reference_hash"] if used else None,
             "used": sorted(used),
-            "model": figure_embedding.digest(),
+            "model": [figure_embedding.digest(), figure_search.VERSION],
         }
         kept, size = self.shards("figure", depends), self.config.pipeline.shard_size
         depends |= {"film": self.source["content_hash"], "between": extra.digest(between)}
