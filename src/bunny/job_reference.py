@@ -67,7 +67,7 @@ class CheckedReferences:
 
 
 def check(
-    folder: Path,
+    folder: Path | str,
     film: str | None = None,
     data_dir: str | None = None,
     overrides: Sequence[str] = (),
@@ -76,7 +76,7 @@ def check(
 
     Parameters
     ----------
-    folder : Path
+    folder : Path or str
         With `<name>.jpg` or `<name>/*.jpg`.
     film : str or None
         A film_id or how it begins: what all its windows share is taken off, and its own figures
@@ -87,8 +87,9 @@ def check(
     UserError
         If the folder is missing or holds no picture, or there is no such film.
     """
-    found = workspace.check_reference_dir(folder)
-    sources = reference.list_sources(found)
+    folder = Path(folder)
+    workspace.check_reference_dir(folder)
+    sources = reference.list_sources(folder)
     if not sources:
         raise UserError(
             f"{folder}: expected <name>.jpg or <name>/*.jpg, found pictures in deeper folders "

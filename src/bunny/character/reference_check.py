@@ -21,9 +21,9 @@ Medium = Literal["drawn", "photographed"]
 SMALL_PX = 96  # shorter side: three cells of the network (`picture.CELL_PX`)
 MAP_LONG_PX = 352  # longer side a picture is scaled to before its columns are looked at
 # Fitted on crops of 20 rendered films (styles flat, cel, sketch), 124 of one figure and 51 of two
-# that stand beside each other: from 0.5 on 58 % of two, no whole figure and 4 % of busts.
+# that stand beside each other: from 0.5 on 61 % of two, no whole figure and 5 % of busts.
 TWO_VALLEY = 0.5
-CUT_SHARE = 0.45  # likewise: 57 % of figures with 30 % of their width cut off, 1 % of whole ones
+CUT_SHARE = 0.45  # likewise: 54 % of figures with 30 % of their width cut off, no whole one
 ALIKE_QUANTILE = 0.98  # of pairs of the bank: only one in fifty strangers are more alike
 MANY = 0.01  # share of impostors from which a picture lets too many pass
 

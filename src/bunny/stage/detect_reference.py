@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.character import figure_embedding, medium, reference, reference_check
+from bunny.character import figure_embedding, label, medium, reference, reference_check
 from bunny.character.figure_embedding import FigureNet
 from bunny.character.picture import CELL_PX
 from bunny.config import Detection
@@ -84,8 +84,8 @@ def judge(
 def film_impostors(figure: pl.DataFrame, labels: pl.DataFrame) -> dict[str, np.ndarray]:
     """Figures of a film that are surely not a character, by character.
 
-    They are those that are named after another, and figures of nobody in frames in which the
-    character has its name elsewhere: it is not in a picture twice.
+    They lie in frames in which the character has its name, wholly beside it: nobody is in a
+    picture twice.
 
     Parameters
     ----------
@@ -95,27 +95,24 @@ def film_impostors(figure: pl.DataFrame, labels: pl.DataFrame) -> dict[str, np.n
     Returns
     -------
     dict of str to np.ndarray, shape (n, UNIT)
-        By each named character; others have none.
+        Of each character that has one.
     """
     if not figure.height:
         return {}
-    named = labels.drop_nulls("character").select(
-        "frame_id", "character", figure_id=pl.col("subject_id").str.replace(r"-r(\d+)$", "-g$1")
-    )
+    named = labels.drop_nulls("character").select("frame_id", "character", *label.BOX)
+    both = figure.with_row_index("row").join(named, on="frame_id", suffix="_named")
+    is_beside = pl.any_horizontal(
+        pl.col(f"{side}0_px") >= pl.col(f"{side}1_px_named") for side in "xy"
+    ) | pl.any_horizontal(pl.col(f"{side}1_px") <= pl.col(f"{side}0_px_named") for side in "xy")
+    strangers = (
+        both.group_by("row", "character").agg(is_beside.all().alias("is_stranger"))
+        .filter("is_stranger").sort("row")
+    )  # fmt: skip
     vector = np.stack(figure["embedding"].to_numpy())
-    owner = figure.join(
-        named.select("figure_id", "character"), on="figure_id", how="left", maintain_order="left"
-    )
-    found = {}
-    for name in named["character"].unique().sort():
-        frames = named.filter(character=name)["frame_id"].unique().to_list()
-        is_stranger = pl.col("candidate").is_null() & pl.col("frame_id").is_in(frames)
-        is_other = (pl.col("character") != name).fill_null(False)
-        chosen = owner.select(pl.when(is_other).then(True).otherwise(
-            is_stranger & pl.col("character").is_null()
-        )).to_series()  # fmt: skip
-        found[name] = vector[chosen.to_numpy()]
-    return found
+    return {
+        name: vector[rows["row"].to_numpy()]
+        for (name,), rows in strangers.partition_by("character", as_dict=True).items()
+    }
 
 
 def _measure(
