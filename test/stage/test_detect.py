@@ -80,6 +80,9 @@ def test_names_the_face_and_counts_the_damaged_frame(film):
     assert labels["character"].to_list() == ["eileen", "eileen"]
     assert labels["confidence"].min() > 0.9
     assert "eileen in 2 frames" in result.note and "1 frames could not be read" in result.note
+    assert result.note.endswith(
+        "; references: 1 of 1 could be better (bunny references DIR says how)"
+    )
 
 
 def test_a_moved_threshold_reads_no_picture(film):

@@ -19,7 +19,7 @@ app.add_typer(export_app, name="export")
 # How `bunny --help` is parted, and in which order.
 PANELS = {
     "A film": ("demo", "run", "status", "report", "lab", "doctor"),
-    "Who is in it, and the training set": ("characters", "gaps", "check"),
+    "Who is in it, and the training set": ("references", "characters", "gaps", "check"),
     "Train, prove, draw": ("evaluate", "generate"),
     "The film as a library": ("review", "correct", "learn", "search", "where", "publish"),
     "For other tools": ("export",),

@@ -1,11 +1,31 @@
-"""Commands on who is in a film and on the training set: characters, gaps, check."""
+"""Commands on who is in a film and on the training set: references, characters, gaps, check."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bunny.cli.app import DataDir, FilmName, Settings, app
 from bunny.error import UserError
+
+
+@app.command()
+def references(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder with <name>.jpg or <name>/*.jpg.")
+    ],
+    film: Annotated[
+        str | None, typer.Option(help="Judge them for this film: film_id or how it begins.")
+    ] = None,
+    data_dir: DataDir = None,
+    settings: Settings = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Judge reference pictures before they are used, and say what would help."""
+    from bunny import job_reference
+
+    done = job_reference.check(folder, film, data_dir, settings or [])
+    typer.echo(done.to_json() if as_json else done.to_text())
 
 
 @app.command()

@@ -24,11 +24,13 @@ from bunny.character import (
     medium,
     picture,
     reference,
+    reference_check,
 )
 from bunny.stage import (
     contract,
     detect_figure,
     detect_medium,
+    detect_reference,
     detect_region,
     detect_row,
     extra,
@@ -69,6 +71,7 @@ class Detect(contract.BaseStage):
         shots = medium.decide_shots(judged, frame["shot_index"], self.config.detection.medium)
         known = self._references(shots)
         cast = label.read_cast(known)
+        sources, described = self._describe(known)
         plain, drawn = self._split(frame, known, shots)
         between, drawn_between = self._between(frame, cast, shots, drawn)
         total = frame.height + plain.height + drawn.height + between.height + drawn_between.height
@@ -76,7 +79,7 @@ class Detect(contract.BaseStage):
             raw, drawn_face = self._faces(frame, shots, bar.update)
             more, beside = self._extra_faces(frame, between, bar.update)
             region = self._regions(plain, frame, known, bar.update)
-            figures, more_drawn = self._figures(drawn, drawn_between, frame, known, bar.update)
+            figures, more_drawn = self._figures(drawn, drawn_between, frame, described, bar.update)
         more = pl.concat([more, more_drawn]).sort("frame_index")
         broken = raw.filter(pl.col("error").is_not_null())
         raw = detect_row.stack("face", raw, beside)
@@ -112,7 +115,14 @@ class Detect(contract.BaseStage):
             tables=tables,
             num_items=frame.height,
             num_failed=broken.height,
-            note=detect_medium.note(shots) + detect_row.note(tables["label"], known, broken),
+            note="; ".join(
+                part
+                for part in (
+                    detect_medium.note(shots) + detect_row.note(tables["label"], known, broken),
+                    self._judge_references(sources, known, described),
+                )
+                if part
+            ),
         )
 
     @cached_property
@@ -158,7 +168,9 @@ class Detect(contract.BaseStage):
                 self._models.detector,
                 self._models.recogniser,
                 min_score=score,
-                judge=lambda image: self._reference_probability(image, shots),
+                judge=detect_reference.drawn_probability(
+                    self.config.detection, self._models, shots
+                ),
             )
             is_drawn = self.config.detection.is_drawn_enabled
             rows = [
@@ -170,16 +182,34 @@ class Detect(contract.BaseStage):
         reference.check_usable(known.select("reference_id", "character", "error").iter_rows())
         return known
 
+    def _describe(
+        self, known: pl.DataFrame
+    ) -> tuple[list[reference.Source], dict[str, np.ndarray]]:
+        """Reference pictures, and the drawn ones described, by their ids."""
+        if self.source["references"] is None:
+            return [], {}
+        sources = reference.list_sources(Path(self.source["references"]))
+        used = detect_figure.drawn_references(known)
+        if not used or not self.config.detection.is_drawn_enabled:
+            return sources, {}
+        drawn = [source for source in sources if source.reference_id in used]
+        return sources, detect_figure.describe_references(drawn, self._models.figure_net)
+
+    def _judge_references(
+        self,
+        sources: list[reference.Source],
+        known: pl.DataFrame,
+        described: Mapping[str, np.ndarray],
+    ) -> str:
+        """One line on how many references could be better."""
+        net = self._models.figure_net if described else None
+        pictures = detect_reference.make_pictures(sources, known, described, net)
+        wanted, recogniser = self.config.detection, self._models.recogniser_name
+        return reference_check.summarise(detect_reference.judge(pictures, net, wanted, recogniser))
+
     def _classifier(self) -> str:
         """What tells drawings: the model that is set, or the digest of the built-in weights."""
         return self.config.detection.drawn_classifier or medium.digest()
-
-    def _reference_probability(self, image: np.ndarray, shots: pl.DataFrame) -> float:
-        """How likely a reference picture is drawn, as set or as it looks."""
-        chosen = self.config.detection.medium
-        if chosen != "auto":
-            return float(chosen == "drawn")
-        return medium.reference_probability(self._models.drawn_logit(image), shots)
 
     def _faces(
         self, frame: pl.DataFrame, shots: pl.DataFrame, advance: Callable[[int], object]
@@ -349,14 +379,14 @@ class Detect(contract.BaseStage):
         frame: pl.DataFrame,
         between: pl.DataFrame,
         whole: pl.DataFrame,
-        known: pl.DataFrame,
+        described: Mapping[str, np.ndarray],
         advance: Callable[[int], object],
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Table `figure` of drawn frames and of frames between them, and rows of `extra_frame`."""
         tables = ("figure", "extra_frame")
         if not frame.height:
             return tuple(store.from_rows(name, []) for name in tables)
-        used = detect_figure.drawn_references(known)
+        used = set(described)
         depends = {
             "frame": stamp.table_hash(self.input_dir, "frame"),
             "shots": frame["shot_index"].unique().sort().to_list(),
@@ -373,9 +403,8 @@ class Detect(contract.BaseStage):
                 frame, kept.folder / "mean.npy", self._read, net, pool.map
             )
             listed = reference.list_sources(Path(self.source["references"])) if used else []
-            sources = [source for source in listed if source.reference_id in used]
-            described = detect_figure.describe_references(sources, net)
-            cast = figure_search.make_cast(net, described, mean)
+            by_character = detect_figure.by_character(listed, described)
+            cast = figure_search.make_cast(net, by_character, mean)
 
             def look(row: Mapping) -> dict[str, list[dict]]:
                 image = self._read(row)

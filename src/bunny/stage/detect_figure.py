@@ -22,11 +22,21 @@ def drawn_references(known: pl.DataFrame) -> set[str]:
 def describe_references(
     sources: Iterable[reference.Source], net: FigureNet
 ) -> dict[str, np.ndarray]:
-    """Reference pictures by character, (m, RAW) each."""
+    """Reference pictures by their ids, (6, RAW) each."""
+    return {
+        source.reference_id: net.describe_reference(reference.read_picture(source.path))
+        for source in sources
+    }
+
+
+def by_character(
+    sources: Iterable[reference.Source], described: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Views of each character, (m, RAW), from `describe_references`."""
     found: dict[str, list[np.ndarray]] = {}
     for source in sources:
-        image = reference.read_picture(source.path)
-        found.setdefault(source.character, []).append(net.describe_reference(image))
+        if source.reference_id in described:
+            found.setdefault(source.character, []).append(described[source.reference_id])
     return {name: figure_embedding.stack_views(views) for name, views in found.items()}
 
 
@@ -40,6 +50,15 @@ def mean_window(frame: pl.DataFrame, path: Path, read: Read, net: FigureNet, map
     """
     if path.exists():
         return np.load(path)
+    mean = measure_mean(frame, read, net, map_)
+    buffer = io.BytesIO()
+    np.save(buffer, mean)
+    store.write_bytes(path, buffer.getvalue())
+    return mean
+
+
+def measure_mean(frame: pl.DataFrame, read: Read, net: FigureNet, map_=map) -> np.ndarray:
+    """As `mean_window`, always measured."""
     spread = np.linspace(0, frame.height - 1, figure_search.MEAN_FRAMES).round().astype(int)
     rows = frame[np.unique(spread).tolist()].iter_rows(named=True)
 
@@ -50,11 +69,8 @@ def mean_window(frame: pl.DataFrame, path: Path, read: Read, net: FigureNet, map
         return figure_search.describe(net, image, figure_search.QUICK)[1].mean(axis=0)
 
     found = [one for one in map_(mean_of, rows) if one is not None]
-    mean = np.mean(found, axis=0) if found else np.zeros(figure_embedding.RAW, np.float32)
-    buffer = io.BytesIO()
-    np.save(buffer, mean.astype(np.float32))
-    store.write_bytes(path, buffer.getvalue())
-    return mean
+    mean = np.mean(found, axis=0) if found else np.zeros(figure_embedding.RAW)
+    return mean.astype(np.float32)
 
 
 def rows(
