@@ -38,7 +38,8 @@ class LabelSetting:
     drawn_threshold: float
     drawn_margin: float
     ccip_threshold: float = ccip.SAME  # takes the place of `drawn_threshold` where CCIP compared
-    figure: figure_label.FigureSetting = FIGURE  # of drawn figures
+    figure_score: float = FIGURE.threshold  # of drawn figures, see `figure_label`
+    figure_presence: float = FIGURE.presence
     calibration: str = "fixed"  # or "film": the threshold of faces follows the film
     is_adapted: bool = False  # whether vectors may be adapted to the film, see `adapt`
 
@@ -253,7 +254,12 @@ def vote(region: pl.DataFrame, num_frames: pl.DataFrame, setting: LabelSetting) 
     -------
     pl.DataFrame
         `region` with `support`; by `ccip_region.vote` where CCIP compared, else by `drawn.vote`.
+        Drawn figures come last and keep the support that `figure_label.vote` gave them.
     """
+    figures = region.filter(figure_label.is_figure())
+    if figures.height:
+        windows = vote(region.filter(~figure_label.is_figure()), num_frames, setting)
+        return pl.concat([windows.select(figures.columns), figures])
     if ccip_region.is_compared(region):
         return ccip_region.vote(region.lazy()).collect()
     margin = setting.drawn_margin
@@ -274,7 +280,11 @@ def _select(
     mine = region.filter(pl.col("candidate").is_in(characters))
     is_alone = cast.num_figures == 1
     figures = figure_label.select(
-        mine.filter(figure_label.is_figure()).lazy(), setting.figure, is_alone=is_alone
+        mine.filter(figure_label.is_figure()).lazy(),
+        figure_label.FigureSetting(
+            threshold=setting.figure_score, presence=setting.figure_presence
+        ),
+        is_alone=is_alone,
     )
     region = region.filter(~figure_label.is_figure())
     return pl.concat([_select_windows(region, characters, cast, setting), figures.collect()])

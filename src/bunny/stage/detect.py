@@ -466,9 +466,8 @@ class Detect(contract.BaseStage):
             drawn_threshold=wanted.drawn_threshold,
             drawn_margin=wanted.drawn_margin,
             ccip_threshold=wanted.ccip_threshold,
-            figure=figure_label.FigureSetting(
-                threshold=wanted.figure_score, presence=wanted.figure_presence
-            ),
+            figure_score=wanted.figure_score,
+            figure_presence=wanted.figure_presence,
             calibration=wanted.calibration,
             is_adapted=wanted.is_adapted,
         )

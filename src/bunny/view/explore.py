@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bunny.character import calibrate, study
+from bunny.character import calibrate, figure_label, study
 from bunny.character import label as naming
 from bunny.quality import solve
 from bunny.scene import cluster as grouping
@@ -137,7 +137,7 @@ def judge(seen: Seen, compared: Compared, settings: Mapping[str, Any]) -> Verdic
     figure = naming.figure_threshold(votes, seen.cast, setting)
     subjects = [
         _faces(label, face, setting.min_margin),
-        _figures(label, votes, figure, setting.drawn_margin),
+        _figures(label, votes, figure, setting),
     ]
     return Verdict(
         label=label,
@@ -223,10 +223,14 @@ def _faces(label: pl.DataFrame, threshold: float, min_margin: float) -> pl.DataF
 
 
 def _figures(
-    label: pl.DataFrame, votes: pl.DataFrame, threshold: float, min_margin: float
+    label: pl.DataFrame, votes: pl.DataFrame, threshold: float, setting: naming.LabelSetting
 ) -> pl.DataFrame:
     """The same of each place that a figure was looked for in; its support is what counts."""
-    slack = pl.min_horizontal(pl.col("support") - threshold, pl.col("margin") - min_margin)
+    of_windows = pl.min_horizontal(
+        pl.col("support") - threshold, pl.col("margin") - setting.drawn_margin
+    )
+    of_figures = pl.col("support") - setting.figure_score
+    slack = pl.when(figure_label.is_figure()).then(of_figures).otherwise(of_windows)
     known = label.filter(pl.col("subject_type") == "region")
     return (
         votes.select("margin", subject_id="region_id", similarity="support", slack=slack)

@@ -35,6 +35,8 @@ RANGE: dict[str, slider.Range] = {
     "min_margin": (0.0, 0.5, 0.01),
     "drawn_threshold": (0.0, 1.0, 0.01),
     "drawn_margin": (0.0, 0.5, 0.01),
+    "figure_score": (0.0, 1.5, 0.01),
+    "figure_presence": (0.0, 1.5, 0.01),
 }
 CALIBRATION = ("film", "fixed")  # whether the film's own pairs move the threshold of faces
 AXIS = {"face": "similarity of each track of faces", "figure": "best support of each figure"}
