@@ -9,6 +9,7 @@ import pytest
 import tiny_onnx
 
 from bunny import workspace
+from bunny.character import figure_embedding
 from bunny.config import Config
 from bunny.error import UserError
 from bunny.stage.detect import Detect
@@ -135,7 +136,7 @@ def test_a_drawn_character_is_found_beside_a_rival(tmp_path):
         _draw(picture, (120, 130), colour, round_ears=ears)
         _write(tmp_path / "reference" / name / "1.png", picture)
     film = _film(tmp_path / "film", [left, left, nobody, nobody], tmp_path / "reference")
-    result = _stage(film).execute()
+    result = _stage(film, medium="photographed").execute()  # as rendered film is looked at
     labels = _labels(film).filter(pl.col("subject_type") == "region")
     assert set(labels.select("frame_id", "character").rows()) == {
         ("film-00000000", "sun"),
@@ -146,6 +147,31 @@ def test_a_drawn_character_is_found_beside_a_rival(tmp_path):
     assert result.tables["reference"] == 2
     off = _stage(film, is_drawn_enabled=False).execute()
     assert off.tables["region"] == 0
+
+
+def test_drawn_figures_are_found_with_and_without_anybody_to_compare(tmp_path):
+    ground = np.full((360, 640, 3), (190, 205, 215), np.uint8)
+    scene = ground.copy()
+    _draw(scene, (180, 190), (60, 210, 240), round_ears=True)
+    picture = np.full((240, 240, 3), 235, np.uint8)
+    _draw(picture, (120, 130), (60, 210, 240), round_ears=True)
+    _write(tmp_path / "reference" / "sun" / "1.png", picture)
+    for name, references in (("alone", None), ("film", tmp_path / "reference")):
+        film = _film(tmp_path / name, [scene, scene, ground, ground], references)
+        result = _stage(film, medium="drawn").execute()
+        figures = store.read(film / "table", "figure")
+        assert result.tables["face"] == 0 and result.tables["track"] == 0
+        assert set(figures["candidate"].drop_nulls()) <= {"sun"}
+        assert figures["track_id"].null_count() == 0
+        assert len(figures["embedding"][0]) == figure_embedding.UNIT
+    seen = figures.filter(pl.col("candidate") == "sun").sort("similarity", descending=True)
+    assert set(seen["frame_id"][:2]) == {"film-00000000", "film-00000001"}
+    regions = store.read(film / "table", "region")
+    ids = figures.drop_nulls("candidate")["figure_id"].str.replace("-g", "-r", literal=True)
+    assert sorted(regions["region_id"]) == sorted(ids)
+    again = _stage(film, medium="drawn", figure_score=0.0, figure_presence=0.0).execute()
+    named = _labels(film).drop_nulls("character")
+    assert again.tables["label"] >= 2 and set(named["character"]) == {"sun"}
 
 
 @pytest.mark.parametrize("embedding", ["", "dino"])
@@ -265,7 +291,7 @@ def test_models_that_do_not_go_together_are_refused(plain_film, anime_models, gu
         _stage(plain_film, **anime_models | {"drawn_detector": guided_folders["owl"]}).execute()
 
 
-def test_no_face_is_looked_for_in_a_picture_that_is_drawn(tmp_path, astronaut):
+def test_a_picture_that_is_drawn_never_takes_the_route_of_faces(tmp_path, astronaut):
     pair = np.hstack([astronaut, astronaut[:, ::-1]])
     _write(tmp_path / "reference" / "eileen.png", pair)
     film = _film(tmp_path / "film", [astronaut], tmp_path / "reference")
@@ -273,7 +299,7 @@ def test_no_face_is_looked_for_in_a_picture_that_is_drawn(tmp_path, astronaut):
     folder = tiny_onnx.save_classifier(tmp_path / "model", labels=labels)
     _stage(film, drawn_classifier=f"anime-real:{folder}").execute()
     (row,) = store.read(film / "table", "reference").iter_rows(named=True)
-    assert (row["route"], row["num_faces"], row["error"]) == ("region", 0, None)
+    assert (row["route"], row["num_faces"], row["error"]) == ("region", 2, None)
     assert row["picture_embedding"] is not None
 
 
