@@ -26,7 +26,6 @@ from bunny.character.picture import CELL_PX, DIMENSION, PictureNet
 from bunny.unit import to_unit
 
 NAME = "bunny-figure-1"
-LICENCE = "MIT"  # of the head; the network's own is in `model.MODELS`
 FOLDER = Path(__file__).parent / "weights"
 BINS = 4  # of each colour channel
 SAMPLE_PX = 8  # side a cell is shrunk to before its colours are counted

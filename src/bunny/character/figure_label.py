@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from bunny.character import figure, figure_embedding
+from bunny.character import figure, figure_embedding, model, picture
 
 MAX_LEAD = 0.25  # a lead counts twice, up to here
 # Of a label with this score so many were right; between them straight lines. Fitted on drawn clips
@@ -27,6 +27,7 @@ MIN_OBJECTNESS = 0.9
 OWN_SLACK = 0.2  # by which a frame's own score may lie below the threshold of its track's
 ALONE_PENALTY = 0.1  # added to both thresholds for one character alone
 MODEL = figure_embedding.NAME
+LICENCE = ", ".join(model.MODELS[name].licence for name in (MODEL, picture.NAME))
 PERHAPS = 0.55  # score from which somebody should look: three in ten of such are right
 
 
@@ -115,6 +116,7 @@ def to_regions(figures: pl.DataFrame) -> pl.DataFrame:
         support=pl.col("score") + PERHAPS,
         track_id="track_id",
         model="model",
+        licence=pl.lit(LICENCE),
     )
 
 

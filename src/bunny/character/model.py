@@ -1,7 +1,8 @@
 """Which models find and tell characters, where their weights lie, and under which licence.
 
-All of them come inside packages, so nothing is fetched from a hub. A file is found without
-importing the package that carries it, because some of those packages do work at import.
+All of them come inside packages, one of them inside this one, so nothing is fetched from a hub. A
+file is found without importing the package that carries it, because some of those packages do work
+at import.
 """
 
 import importlib.util
@@ -81,6 +82,14 @@ MODELS: dict[str, Model] = {
         file="models/efficientnet-lite0-57934424.pth",
         licence="Apache-2.0",
         source="TensorFlow TPU models, EfficientNet-Lite0 (Liu 2020), ported to PyTorch",
+    ),
+    "bunny-figure-1": Model(
+        name="bunny-figure-1",
+        role="drawn figure embedding",
+        package="bunny",
+        file="character/weights/figure_embedding.safetensors",
+        licence="MIT",
+        source="this project, python_script/figure_embedding; over EfficientNet-Lite0 (Apache-2.0)",
     ),
 }
 
