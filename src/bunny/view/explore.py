@@ -65,7 +65,7 @@ def read_seen(folder: Path) -> Seen:
     return Seen(
         face=table["face"].filter(~is_broken, pl.col("track_id").is_not_null()),
         tracks=_tracks(store.read_or_empty(folder, "track")),
-        region=table["region"].drop("support", strict=False),  # voted anew at each threshold
+        region=table["region"],  # of windows the support is voted anew at each threshold
         cast=naming.read_cast(table["reference"]),
         num_frames=counts.agg(pl.len().alias("num_frames")),
         is_learned=store.read_or_empty(folder, "calibration").height > 0,
