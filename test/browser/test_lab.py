@@ -54,9 +54,9 @@ def test_people_change_with_the_threshold_and_the_choice_of_who(jupyter):
     with jupyter.open("03_detect.ipynb") as book:
         book.run()
         book.wait_for("0 tracks change")
-        book.slide("drawn_threshold", "End")  # 1: no drawn figure is that like its reference
+        book.slide("figure_score", "End")  # 1.5: no drawn figure is that like its reference
         book.wait_for("bunny → unknown")
-        book.slide("drawn_threshold", "Home")
+        book.slide("figure_score", "Home")
         book.page.locator(".widget-dropdown select").select_option("bruno")
         book.wait_for("bruno:")
         assert re.search(r"^bruno: \d+ tracks by doubt, page 1 of", book.text(), re.MULTILINE)
