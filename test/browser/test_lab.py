@@ -84,16 +84,18 @@ def test_search_answers_words_a_filter_and_more_like_this(jupyter):
         who = book.page.locator(".widget-dropdown", has=book.label("who"))
         who.locator("select").select_option("bruno")
         book.wait_for('"bunny": 2 shots')  # in the first of three he is not
+        # A list comes after the words above it: of an older one another shot would be clicked.
+        book.page.wait_for_function(COUNTED, arg=["more like this", 2])
         book.page.get_by_role("button", name="more like this").first.click()
         book.wait_for("-s00001: 1 shots")
-        book.page.wait_for_function(ONE_PICK)  # the list comes after the words above it
+        book.page.wait_for_function(COUNTED, arg=["pick", 1])
         book.press("pick")
         book.page.get_by_role("button", name="Send to timeline (1)").wait_for()
         assert book.complaints == []
 
 
-ONE_PICK = """() => [...document.querySelectorAll('.jp-OutputArea button')]
-  .filter(node => node.innerText === 'pick').length === 1"""
+COUNTED = """([name, count]) => [...document.querySelectorAll('.jp-OutputArea button')]
+  .filter(node => node.innerText.trim() === name).length === count"""
 CHANGED = """before => [...document.querySelectorAll('.widget-html')]
   .map(node => node.innerText).join('\\n') !== before"""
 
