@@ -93,6 +93,12 @@ class FigureNet:
             ]
             return torch.cat(parts, dim=-1).numpy()
 
+    def map_whole(self, image: np.ndarray, long_px: int) -> np.ndarray:
+        """As `map_cells`, at a longer side and in the picture's own shape; two cells at least."""
+        factor = long_px / max(image.shape[:2])
+        size = [max(2, round(side * factor / CELL_PX)) * CELL_PX for side in image.shape[:2]]
+        return self.map_cells(image, *size)
+
     def describe_reference(self, image: np.ndarray) -> np.ndarray:
         """Describe a whole picture at three sizes, as it is and mirrored.
 
@@ -102,10 +108,8 @@ class FigureNet:
         """
         found = []
         for long_px in REFERENCE_LONG_PX:
-            factor = long_px / max(image.shape[:2])
-            size = [max(2, round(side * factor / CELL_PX)) * CELL_PX for side in image.shape[:2]]
             for view in (image, np.ascontiguousarray(image[:, ::-1])):
-                found.append(self.map_cells(view, *size).mean(axis=(0, 1)))
+                found.append(self.map_whole(view, long_px).mean(axis=(0, 1)))
         return np.stack(found)
 
     def to_vector(self, raw: np.ndarray, mean: np.ndarray) -> np.ndarray:

@@ -15,8 +15,8 @@ import polars as pl
 from bunny.character import figure, figure_embedding, model, picture
 
 MAX_LEAD = 0.25  # a lead counts twice, up to here
-# Of a label with this score so many were right; between them straight lines. Fitted on drawn clips
-# (`test/bench/bench_drawn_film.py`), never falling (isotonic), leave one film out: see progress.md.
+# Of labels with this score so many were right; straight lines between. They follow an isotonic fit
+# on all drawn clips of `test/bench/bench_drawn_film.py`; with each film left out: see progress.md.
 CALIBRATION = (
     *((0.40, 0.05), (0.55, 0.25), (0.70, 0.55), (0.80, 0.78)),
     *((0.90, 0.84), (0.95, 0.89), (1.02, 0.96), (1.05, 0.98)),
@@ -28,7 +28,7 @@ OWN_SLACK = 0.2  # by which a frame's own score may lie below the threshold of i
 ALONE_PENALTY = 0.1  # added to both thresholds for one character alone
 MODEL = figure_embedding.NAME
 LICENCE = ", ".join(model.MODELS[name].licence for name in (MODEL, picture.NAME))
-PERHAPS = 0.55  # score from which somebody should look: three in ten of such are right
+PERHAPS = 0.55  # score from which somebody should look: about one in four of such is right
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +44,9 @@ def is_figure() -> pl.Expr:
     return pl.col("model").str.starts_with(MODEL)
 
 
-def score(similarity: str = "similarity", margin: str = "margin") -> pl.Expr:
-    """Similarity plus twice the lead, which counts up to `MAX_LEAD`."""
-    return pl.col(similarity) + 2 * pl.col(margin).clip(-1, MAX_LEAD)
+def score() -> pl.Expr:
+    """Similarity plus twice the lead (column `margin`), which counts up to `MAX_LEAD`."""
+    return pl.col("similarity") + 2 * pl.col("margin").clip(-1, MAX_LEAD)
 
 
 def link(figures: pl.DataFrame, frame: pl.DataFrame, film_id: str) -> pl.DataFrame:
@@ -134,8 +134,7 @@ def select(region: pl.LazyFrame, setting: FigureSetting, *, is_alone: bool = Fal
     Returns
     -------
     pl.LazyFrame
-        Rows of `region`; of two that share a figure in a frame, or of one character twice in a
-        frame, the one with the higher score stays.
+        Rows of `region`, each character once a frame: where it has the highest support.
     """
     more = ALONE_PENALTY if is_alone else 0.0
     threshold, presence = setting.threshold + more, setting.presence + more

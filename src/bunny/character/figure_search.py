@@ -13,7 +13,7 @@ import numpy as np
 
 from bunny.character import drawn, figure_embedding, found, picture
 from bunny.character.figure_embedding import FigureNet
-from bunny.character.picture import CELL_PX
+from bunny.character.figure_label import MAX_LEAD
 
 VERSION = 3  # of what is found; another measures frames anew
 # Heights the frame is scaled to and windows (rows, columns) in cells on each; the last size is for
@@ -25,7 +25,6 @@ WINDOWS: dict[int, list[tuple[int, int]]] = {
 }
 QUICK = (224, 352)
 MEAN_FRAMES = 40  # of a film, over which its mean window is taken
-MAX_LEAD = 0.25  # more lead over others says no more
 FLOOR = 0.35  # less similar windows are of nobody
 CROP_FLOOR = 0.42  # from here a window is cut out and described again,
 MAX_CROPS = 4  # of the most similar ones of a frame
@@ -196,8 +195,7 @@ def fit_box(image: np.ndarray, box: np.ndarray) -> np.ndarray:
     """
     height, width = image.shape[:2]
     scale = np.array([width, height, width, height], np.float64)
-    margin = np.tile((box[2:] - box[:2]) * FIT_MARGIN, 2) * [-1, -1, 1, 1]
-    x0, y0, x1, y1 = ((box + margin).clip(0, 1) * scale).astype(int)
+    x0, y0, x1, y1 = _to_pixels(box, FIT_MARGIN, image.shape)
     if min(x1 - x0, y1 - y0) < MIN_FIT_PX:
         return box
     factor = FIT_PX / max(x1 - x0, y1 - y0)
@@ -234,16 +232,16 @@ def _judge(vector: np.ndarray, k: int, cast: Cast) -> tuple[float, float]:
 
 def _describe_crop(net: FigureNet, image: np.ndarray, box: np.ndarray) -> np.ndarray:
     """Mean cell of what a box in shares shows, at sizes like those of training; (RAW,)."""
-    height, width = image.shape[:2]
-    margin = np.tile((box[2:] - box[:2]) * CROP_MARGIN, 2) * [-1, -1, 1, 1]
-    x0, y0, x1, y1 = ((box + margin).clip(0, 1) * [width, height, width, height]).astype(int)
+    x0, y0, x1, y1 = _to_pixels(box, CROP_MARGIN, image.shape)
     cut = np.ascontiguousarray(image[y0 : max(y1, y0 + 2), x0 : max(x1, x0 + 2)])
-    sizes = [
-        [max(2, round(side * long_px / max(cut.shape[:2]) / CELL_PX)) * CELL_PX
-         for side in cut.shape[:2]]
-        for long_px in CROP_LONG_PX
-    ]  # fmt: skip
-    return np.mean([net.map_cells(cut, *size).mean(axis=(0, 1)) for size in sizes], axis=0)
+    return np.mean([net.map_whole(cut, px).mean(axis=(0, 1)) for px in CROP_LONG_PX], axis=0)
+
+
+def _to_pixels(box: np.ndarray, margin: float, shape: tuple[int, ...]) -> np.ndarray:
+    """Corners in pixels of a box in shares, with a margin in shares of it, inside the picture."""
+    height, width = shape[:2]
+    wider = box + np.tile((box[2:] - box[:2]) * margin, 2) * [-1, -1, 1, 1]
+    return (wider.clip(0, 1) * [width, height, width, height]).astype(int)
 
 
 def _of_anybody(

@@ -87,13 +87,9 @@ class PictureNet:
             maximum of the 112 of block 10, whose cells are half as wide.
         """
         torch = self._torch
-        is_smaller = height_px * width_px < image.shape[0] * image.shape[1]
-        mode = cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR
-        pixels = cv2.resize(image, (width_px, height_px), interpolation=mode)
-        tensor = torch.from_numpy((pixels[:, :, ::-1].astype(np.float32) - MEAN) / SCALE)
         pool = torch.nn.functional
         with torch.inference_mode():
-            tensor = tensor.permute(2, 0, 1)[None].contiguous(memory_format=torch.channels_last)
+            tensor = self._tensor(image, height_px, width_px)
             blocks = _blocks(self._net, tensor, (MIDDLE_BLOCK, LAST_BLOCK))
             middle, late = (x.clone() for x in blocks)
             last = _pointwise(late, self._net._conv_head).clamp_(0, 6)
@@ -131,9 +127,9 @@ class PictureNet:
             parts = [part for x in maps for part in (x.mean((2, 3))[0], x.std((2, 3))[0])]
             return self._torch.cat(parts).numpy()
 
-    def _tensor(self, image: np.ndarray, height_px: int):
-        """A picture as the network takes it, (1, 3, h, w)."""
-        size = (width_for(image.shape, height_px), height_px)
+    def _tensor(self, image: np.ndarray, height_px: int, width_px: int | None = None):
+        """A picture as the network takes it, (1, 3, h, w); by default its shape is kept."""
+        size = (width_px or width_for(image.shape, height_px), height_px)
         is_smaller = size[0] * size[1] < image.shape[0] * image.shape[1]
         mode = cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR
         pixels = cv2.resize(image, size, interpolation=mode)[:, :, ::-1].astype(np.float32)

@@ -1,5 +1,7 @@
 """Unknown people of a film as rows: who is one person, and how far that can be relied on."""
 
+from collections.abc import Callable
+
 import numpy as np
 import polars as pl
 
@@ -9,6 +11,7 @@ from bunny.scene import stability as steady
 from bunny.table import store
 
 PREFIX = "person"
+Group = Callable[[pl.DataFrame, Clustering, str], pl.DataFrame]  # items, settings, method
 BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
 
 
@@ -73,8 +76,26 @@ def to_rows(found: pl.DataFrame, prefix: str) -> list[dict]:
 def stability(nameless: pl.DataFrame, wanted: Clustering, seed: int) -> pl.DataFrame:
     """Table `stability` of the unknown people; no way depends on the order of their faces."""
 
+    return measure_stability("unknown", nameless, _group, wanted, seed)
+
+
+def measure_stability(
+    level: str, nameless: pl.DataFrame, group: Group, wanted: Clustering, seed: int
+) -> pl.DataFrame:
+    """Table `stability` of items without a name, faces or drawn figures, grouped in one way.
+
+    Parameters
+    ----------
+    level : str
+        What the rows are called: unknown or figure.
+    nameless : pl.DataFrame
+        With `shot_index`.
+    group : callable
+        Gives column `group` in order of the items.
+    """
+
     def find(taken: np.ndarray, method: str) -> np.ndarray:
-        return _group(nameless[taken], wanted, method)["group"].to_numpy()
+        return group(nameless[taken], wanted, method)["group"].to_numpy()
 
     found = steady.compare(
         nameless["shot_index"].to_numpy(),
@@ -83,7 +104,7 @@ def stability(nameless: pl.DataFrame, wanted: Clustering, seed: int) -> pl.DataF
         num_runs=wanted.stability_runs,
         seed=seed,
     )
-    return store.from_rows("stability", [{"level": "unknown", **row} for row in found])
+    return store.from_rows("stability", [{"level": level, **row} for row in found])
 
 
 def note(stability: pl.DataFrame, method: str) -> str:

@@ -1,13 +1,10 @@
 """Unknown drawn figures of a film as rows: which are one, and how far that can be relied on."""
 
-import numpy as np
 import polars as pl
 
-from bunny.character import cluster, figure_group
+from bunny.character import figure_group
 from bunny.config import Clustering
-from bunny.scene import stability as steady
 from bunny.stage import cluster_person
-from bunny.table import store
 
 PREFIX = "figure"
 
@@ -27,18 +24,7 @@ def rows(nameless: pl.DataFrame, wanted: Clustering) -> list[dict]:
 
 def stability(nameless: pl.DataFrame, wanted: Clustering, seed: int) -> pl.DataFrame:
     """Table `stability` of the unknown figures; no way depends on their order."""
-
-    def find(taken: np.ndarray, method: str) -> np.ndarray:
-        return _group(nameless[taken], wanted, method)["group"].to_numpy()
-
-    found = steady.compare(
-        nameless["shot_index"].to_numpy(),
-        find,
-        tuple(cluster.METHOD),
-        num_runs=wanted.stability_runs,
-        seed=seed,
-    )
-    return store.from_rows("stability", [{"level": "figure", **row} for row in found])
+    return cluster_person.measure_stability("figure", nameless, _group, wanted, seed)
 
 
 def _group(figure: pl.DataFrame, wanted: Clustering, method: str) -> pl.DataFrame:

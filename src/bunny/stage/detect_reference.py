@@ -8,7 +8,6 @@ import polars as pl
 
 from bunny.character import figure_embedding, label, medium, reference, reference_check
 from bunny.character.figure_embedding import FigureNet
-from bunny.character.picture import CELL_PX
 from bunny.config import Detection
 from bunny.quality import text
 from bunny.stage.detect_model import Models
@@ -135,9 +134,8 @@ def _measure(
         return reference_check.Picture(**common, size_px=size_px, vector=None)
     has_two, cut, vector = False, (), None
     if raw is not None:
-        long_px = reference_check.MAP_LONG_PX / max(image.shape[:2])
-        size = [max(2, round(side * long_px / CELL_PX)) * CELL_PX for side in image.shape[:2]]
-        amount = reference_check.amount_of_figure(net.map_cells(image, *size))
+        cells = net.map_whole(image, reference_check.MAP_LONG_PX)
+        amount = reference_check.amount_of_figure(cells)
         has_two = reference_check.has_two_figures(amount)
         cut, vector = reference_check.cut_sides(amount), net.to_vector(raw, mean)
     elif row["face_embedding"] is not None:
