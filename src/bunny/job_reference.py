@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,11 @@ import polars as pl
 
 from bunny import config as configuration
 from bunny import job, pixel, workspace
-from bunny.character import reference, reference_check
+from bunny.character import figure_embedding, figure_search, reference, reference_check
 from bunny.character.figure_embedding import FigureNet
 from bunny.config import Config
 from bunny.error import UserError
-from bunny.stage import detect_figure, detect_reference, detect_row
+from bunny.stage import detect_figure, detect_reference, detect_region, detect_row
 from bunny.stage.detect_model import Models
 from bunny.table import corrected, store
 from bunny.workspace import Workspace
@@ -158,7 +159,12 @@ def _mean_window(space: Workspace, net: FigureNet) -> np.ndarray:
             f"{space.film_id}: expected kept frames, found none; run stage extract first"
         )
     frame = frame.sort("frame_index")
-    return detect_figure.measure_mean(frame, lambda row: pixel.read(space.root / row["file"]), net)
+    return detect_region.measure_mean(
+        frame,
+        lambda row: pixel.read(space.root / row["file"]),
+        partial(figure_search.mean_window, net),
+        figure_embedding.RAW,
+    )
 
 
 def _cells(one: reference_check.Judged) -> tuple[str, ...]:

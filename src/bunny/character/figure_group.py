@@ -146,21 +146,36 @@ def with_figures(label: pl.DataFrame, figure: pl.DataFrame) -> pl.DataFrame:
         The rows of `label`, then those of figures: subject_type region, character null. Confidence
         is that there is a figure at all.
     """
-    rows = (
-        figure.join(label, left_on="figure_id", right_on="subject_id", how="anti")
-        .sort("figure_id")
-        .select(
-            subject_id="figure_id",
-            subject_type=pl.lit("region"),
-            character=pl.lit(None, pl.String),
-            frame_id="frame_id",
-            shot_index="shot_index",
-            **{side: pl.col(side) for side in BOX},
-            distance=pl.lit(None, pl.Float32),
-            margin=pl.lit(None, pl.Float32),
-            confidence="objectness",
-            source=pl.lit("cluster"),
-        )
+    more = figure.join(label, left_on="figure_id", right_on="subject_id", how="anti")
+    return with_nameless(label, more, "figure_id", pl.col("objectness"))
+
+
+def with_nameless(
+    label: pl.DataFrame, more: pl.DataFrame, subject: str, confidence: pl.Expr
+) -> pl.DataFrame:
+    """Table `label` with a nameless row of type region for each of `more`, by id.
+
+    Parameters
+    ----------
+    label : pl.DataFrame
+    more : pl.DataFrame
+        Columns `frame_id`, `shot_index`, those of a box and the ids.
+    subject : str
+        Column of the ids.
+    confidence : pl.Expr
+        Over `more`.
+    """
+    rows = more.sort(subject).select(
+        subject_id=subject,
+        subject_type=pl.lit("region"),
+        character=pl.lit(None, pl.String),
+        frame_id="frame_id",
+        shot_index="shot_index",
+        **{side: pl.col(side) for side in BOX},
+        distance=pl.lit(None, pl.Float32),
+        margin=pl.lit(None, pl.Float32),
+        confidence=confidence,
+        source=pl.lit("cluster"),
     )
     return pl.concat([label, rows.cast(dict(label.schema)).select(label.columns)])
 

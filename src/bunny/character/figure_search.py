@@ -24,7 +24,6 @@ WINDOWS: dict[int, list[tuple[int, int]]] = {
     512: [(7, 7), (5, 5), (7, 5), (5, 3), (4, 4)],
 }
 QUICK = (224, 352)
-MEAN_FRAMES = 40  # of a film, over which its mean window is taken
 FLOOR = 0.35  # less similar windows are of nobody
 CROP_FLOOR = 0.42  # from here a window is cut out and described again,
 MAX_CROPS = 4  # of the most similar ones of a frame
@@ -96,6 +95,11 @@ def describe(net: FigureNet, image: np.ndarray, scales: Sequence[int] = tuple(WI
         boxes.append(window / np.array([columns, rows, columns, rows]))
         raws.append(picture.pool_windows(grid, window))
     return np.vstack(boxes).astype(np.float32), np.vstack(raws)
+
+
+def mean_window(net: FigureNet, image: np.ndarray) -> np.ndarray:
+    """Mean of the windows of one picture, (RAW,); the film's is the mean over some."""
+    return describe(net, image, QUICK)[1].mean(axis=0)
 
 
 def compare(vector: np.ndarray, reference: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -7,7 +7,7 @@ Faces of drawn shots go to a table of their own, `drawn_face`: none is embedded,
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ import polars as pl
 from bunny import pixel
 from bunny.character import (
     detect,
+    drawn,
     figure,
     figure_embedding,
     figure_label,
@@ -369,7 +370,12 @@ class Detect(contract.BaseStage):
             self._models,
             [source for source in listed if source.reference_id in usable],
             lambda: detect_region.mean_window(
-                frame, folder / "mean.npy", self._read, self._models.net, pool
+                frame,
+                folder / "mean.npy",
+                self._read,
+                partial(drawn.mean_window, self._models.net),
+                picture.DIMENSION,
+                pool,
             ),
             pool,
         )
@@ -399,8 +405,13 @@ class Detect(contract.BaseStage):
         more = self.shards("figure_extra", depends | extra.settings(self.config))
         with picture.worker_pool(self.num_workers) as pool:
             net = self._models.figure_net
-            mean = detect_figure.mean_window(
-                frame, kept.folder / "mean.npy", self._read, net, pool.map
+            mean = detect_region.mean_window(
+                frame,
+                kept.folder / "mean.npy",
+                self._read,
+                partial(figure_search.mean_window, net),
+                figure_embedding.RAW,
+                pool,
             )
             listed = reference.list_sources(Path(self.source["references"])) if used else []
             by_character = detect_figure.by_character(listed, described)

@@ -1,17 +1,12 @@
 """How stage detect looks for drawn figures: in kept frames of drawn shots and in some between."""
 
-import io
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import polars as pl
 
 from bunny.character import figure_embedding, figure_search, label, reference
 from bunny.character.figure_embedding import FigureNet
-from bunny.table import store
-
-Read = Callable[[Mapping], np.ndarray | None]
 
 
 def drawn_references(known: pl.DataFrame) -> set[str]:
@@ -38,39 +33,6 @@ def by_character(
         if source.reference_id in described:
             found.setdefault(source.character, []).append(described[source.reference_id])
     return {name: figure_embedding.stack_views(views) for name, views in found.items()}
-
-
-def mean_window(frame: pl.DataFrame, path: Path, read: Read, net: FigureNet, map_=map):
-    """What all windows of a film's drawn frames share; measured once, then read from `path`.
-
-    Returns
-    -------
-    np.ndarray, shape (RAW,), float32
-        Zeros where no frame can be read.
-    """
-    if path.exists():
-        return np.load(path)
-    mean = measure_mean(frame, read, net, map_)
-    buffer = io.BytesIO()
-    np.save(buffer, mean)
-    store.write_bytes(path, buffer.getvalue())
-    return mean
-
-
-def measure_mean(frame: pl.DataFrame, read: Read, net: FigureNet, map_=map) -> np.ndarray:
-    """As `mean_window`, always measured."""
-    spread = np.linspace(0, frame.height - 1, figure_search.MEAN_FRAMES).round().astype(int)
-    rows = frame[np.unique(spread).tolist()].iter_rows(named=True)
-
-    def mean_of(row: Mapping) -> np.ndarray | None:
-        image = read(row)
-        if image is None:
-            return None
-        return figure_search.describe(net, image, figure_search.QUICK)[1].mean(axis=0)
-
-    found = [one for one in map_(mean_of, rows) if one is not None]
-    mean = np.mean(found, axis=0) if found else np.zeros(figure_embedding.RAW)
-    return mean.astype(np.float32)
 
 
 def rows(

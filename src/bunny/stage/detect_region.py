@@ -29,6 +29,7 @@ WHOLE = np.array([0, 0, 1, 1], np.float32)  # box of a whole picture, in shares
 
 Find = Callable[[np.ndarray], list[drawn.Candidate]]
 Read = Callable[[Mapping], np.ndarray | None]
+Describe = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,7 @@ def make_finder(
 
 
 def mean_window(
-    frame: pl.DataFrame, path: Path, read: Read, net: picture.PictureNet, pool: Executor
+    frame: pl.DataFrame, path: Path, read: Read, describe: Describe, dimension: int, pool: Executor
 ) -> np.ndarray:
     """What all windows of the film share; measured once, from frames spread over it.
 
@@ -98,29 +99,39 @@ def mean_window(
         `.npy` file that keeps it.
     read : callable
         From a row of `frame` to its pixels, or None.
-    net : PictureNet
+    describe : callable
+        From pixels to their mean window, (dimension,).
+    dimension : int
     pool : Executor
 
     Returns
     -------
-    np.ndarray, shape (picture.DIMENSION,), float32
+    np.ndarray, shape (dimension,), float32
         Zeros where no frame can be read.
     """
     if path.exists():
         return np.load(path)
-    spread = np.unique(np.linspace(0, frame.height - 1, drawn.MEAN_FRAMES).round().astype(int))
-
-    def mean_of(row: Mapping) -> np.ndarray | None:
-        image = read(row)
-        return None if image is None else drawn.mean_window(net, image)
-
-    rows = frame[spread.tolist()].iter_rows(named=True)
-    found = [one for one in pool.map(mean_of, rows) if one is not None]
-    mean = np.mean(found, axis=0) if found else np.zeros(picture.DIMENSION, np.float32)
+    mean = measure_mean(frame, read, describe, dimension, pool.map)
     buffer = io.BytesIO()
     np.save(buffer, mean)
     store.write_bytes(path, buffer.getvalue())
     return mean
+
+
+def measure_mean(
+    frame: pl.DataFrame, read: Read, describe: Describe, dimension: int, map_: Callable = map
+) -> np.ndarray:
+    """As `mean_window`, always measured and not kept."""
+    spread = np.unique(np.linspace(0, frame.height - 1, drawn.MEAN_FRAMES).round().astype(int))
+
+    def mean_of(row: Mapping) -> np.ndarray | None:
+        image = read(row)
+        return None if image is None else describe(image)
+
+    rows = frame[spread.tolist()].iter_rows(named=True)
+    found = [one for one in map_(mean_of, rows) if one is not None]
+    mean = np.mean(found, axis=0) if found else np.zeros(dimension)
+    return mean.astype(np.float32)
 
 
 def _by_windows(

@@ -52,20 +52,8 @@ def with_missed(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     )
     boxes = [label.drop_nulls("character"), shown]
     free = _uncovered(views, pl.concat(one.select("frame_id", *BOX) for one in boxes))
-    rows = free.sort("region_id").select(
-        subject_id="region_id",
-        subject_type=pl.lit("region"),
-        character=pl.lit(None, pl.String),
-        frame_id="frame_id",
-        shot_index="shot_index",
-        **{side: pl.col(side) for side in BOX},
-        distance=pl.lit(None, pl.Float32),
-        margin=pl.lit(None, pl.Float32),
-        confidence=pl.lit(0.0, pl.Float32),
-        source=pl.lit("cluster"),
-    )
     both = figure_group.with_figures(label, shown)
-    return pl.concat([both, rows.cast(dict(label.schema)).select(label.columns)])
+    return figure_group.with_nameless(both, free, "region_id", pl.lit(0.0))
 
 
 def candidates(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
