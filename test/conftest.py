@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+import filelock
 import hypothesis
 import pytest
 import small_project as project_on_disk
@@ -15,21 +16,15 @@ hypothesis.settings.register_profile("any machine", deadline=None)  # speed belo
 hypothesis.settings.load_profile("any machine")
 
 OWL_PX = 64
-SHARED = {"test_lab", "test_run"}  # files that look at `small_project`
 MATERIAL = (Path(__file__).resolve().parents[2] / "shared" / "material").resolve()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """With `-n`, files go to processes whole, and those of one project to the same."""
+    """With `-n`, files go to processes whole."""
     from xdist.scheduler import LoadFileScheduling
 
-    class ByProject(LoadFileScheduling):
-        def _split_scope(self, nodeid):
-            file = super()._split_scope(nodeid)
-            return "project" if Path(file).stem in SHARED else file
-
-    return ByProject(config, log)
+    return LoadFileScheduling(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +38,13 @@ def material() -> Path:
 @pytest.fixture(scope="session")
 def small_project(tmp_path_factory) -> project_on_disk.Project:
     """One small film on which every stage has run by the command line; tests only look at it."""
-    return project_on_disk.make(tmp_path_factory.mktemp("project"))
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return project_on_disk.make(tmp_path_factory.mktemp("project"))
+    folder = tmp_path_factory.getbasetemp().parent / "project"  # of all processes together
+    with filelock.FileLock(folder.with_suffix(".lock")):
+        if not (folder / project_on_disk.DONE).exists():
+            return project_on_disk.make(folder)
+    return project_on_disk.read(folder)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from bunny import sample
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = (2, 3, 4)  # of the sample film, two with the bunny; about 7 seconds
+FILM, DONE = "three shots.mp4", "done.json"  # in the project's folder
 SMALL = {
     "models": {
         "characters": ["bunny"],
@@ -67,9 +68,17 @@ def make(folder: Path) -> Project:
         ours = shutil.ignore_patterns(".ipynb_checkpoints", "local_*.yaml")
         shutil.copytree(ROOT / name, folder / name, ignore=ours)
     (folder / "config" / "local_small.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
-    film = cut_film(folder / "three shots.mp4")
+    film = cut_film(folder / FILM)
     project = Project(folder=folder, film=film, done={})
-    return Project(folder=folder, film=film, done=project.run(folder / "data"))
+    said = project.run(folder / "data")
+    (folder / DONE).write_text(json.dumps(said), encoding="utf-8")
+    return read(folder)
+
+
+def read(folder: Path) -> Project:
+    """The project that `make` made in this folder."""
+    said = json.loads((folder / DONE).read_text(encoding="utf-8"))
+    return Project(folder=folder, film=folder / FILM, done=said)
 
 
 def command(*arguments: Any) -> list[str]:
