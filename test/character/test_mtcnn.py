@@ -1,12 +1,11 @@
-"""MTCNN: its steps on made-up boxes, and the whole where its weights are installed."""
+"""MTCNN: its steps on made-up boxes, the whole with its weights, and what is said without."""
+
+import sys
 
 import numpy as np
 import pytest
 
 from bunny.character import detect, model, mtcnn
-
-is_here = model.is_present(model.MODELS["mtcnn"])
-needs_weights = pytest.mark.skipif(not is_here, reason="package mtcnn (extra mtcnn) is absent")
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +13,6 @@ def find():
     return detect.load_detector("mtcnn")
 
 
-@needs_weights
 def test_finds_the_one_face_where_it_is(find, astronaut):
     face, *others = find(astronaut)
     assert all(other.score < 0.9 for other in others)
@@ -23,14 +21,13 @@ def test_finds_the_one_face_where_it_is(find, astronaut):
     assert face.landmark[0, 0] < face.landmark[1, 0] and face.landmark[3, 1] > face.landmark[2, 1]
 
 
-@needs_weights
 @pytest.mark.parametrize("shape", [(240, 320), (16, 16), (1, 1), (8, 400)])
 def test_nobody_is_found_where_nobody_is(find, shape):
     assert find(np.full((*shape, 3), 127, np.uint8)) == []
 
 
-@pytest.mark.skipif(is_here, reason="package mtcnn is installed")
-def test_without_its_weights_it_says_what_to_install():
+def test_without_its_weights_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mtcnn", None)  # Python then finds no such package
     with pytest.raises(model.UserError, match=r"model mtcnn: expected .* `uv sync --extra mtcnn`"):
         detect.load_detector("mtcnn")
 

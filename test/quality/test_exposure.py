@@ -86,3 +86,14 @@ def test_photos_have_no_ground_of_one_colour(photos, textures):
         if name == "moon":  # dust of one grey: 0.9, and only text beside it would make a card
             continue
         assert measure.measure_frame(picture).background_share < 0.8, name
+
+
+def test_grey_has_no_cast_but_for_the_interpolation():
+    grey = [exposure.colour_cast(np.full((4, 3), level, np.uint8)) for level in range(256)]
+    assert np.abs(grey).max() <= 0.125
+
+
+def test_clipped_shares_count_two_levels_at_each_end():
+    share = np.zeros(256)
+    share[[0, 1, 2, 253, 254, 255]] = (0.1, 0.2, 0.3, 0.1, 0.25, 0.05)
+    assert exposure.clipped_shares(share) == pytest.approx((0.3, 0.3))

@@ -11,7 +11,8 @@ GROUND_STEP = 12  # levels of a channel: as far as this a pixel has the ground's
 
 def clipped_shares(share: np.ndarray) -> tuple[float, float]:
     """Shares of pixels within 2 levels of black and of white; `share` of each of 256 levels."""
-    return (min(1.0, float(s)) for s in (share[:CLIP_LEVELS].sum(), share[-CLIP_LEVELS:].sum()))
+    dark, light = share[:CLIP_LEVELS].sum(), share[-CLIP_LEVELS:].sum()
+    return min(1.0, float(dark)), min(1.0, float(light))
 
 
 def dynamic_range(share: np.ndarray) -> float:
@@ -70,12 +71,12 @@ def colour_cast(pixels: np.ndarray) -> tuple[float, float]:
     -------
     tuple of float
         In [-128, 127] each, of CIELAB under D65: a* from green to red, b* from blue to yellow; 0 of
-        a grey picture.
+        a grey picture, but that OpenCV interpolates the conversion and is off by 0.125 at most.
 
     Examples
     --------
-    >>> colour_cast(np.full((4, 3), 90, np.uint8))
-    (0.0, 0.0)
+    >>> [round(cast) for cast in colour_cast(np.full((4, 3), 90, np.uint8))]
+    [0, 0]
     """
     lab = cv2.cvtColor(pixels[np.newaxis].astype(np.float32) / 255, cv2.COLOR_BGR2Lab)
     red, yellow = lab[0, :, 1:].mean(axis=0, dtype=np.float64)
