@@ -16,7 +16,21 @@ hypothesis.settings.register_profile("any machine", deadline=None)  # speed belo
 hypothesis.settings.load_profile("any machine")
 
 OWL_PX = 64
+# Files that take long and seldom break, by stem, the longest first: they run last.
+SLOW = (
+    *("test_lab", "test_run", "test_publish_tables", "test_board", "test_finetune_along"),
+    *("test_tune_apart", "test_extract_kill"),
+)
 MATERIAL = (Path(__file__).resolve().parents[2] / "shared" / "material").resolve()
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the tests of `SLOW` and put them last, the longest first: processes end together."""
+    place = {stem: i for i, stem in enumerate(SLOW)}
+    for item in items:
+        if item.path.stem in place:
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: place.get(item.path.stem, -1))
 
 
 @pytest.hookimpl(optionalhook=True)

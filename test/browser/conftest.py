@@ -36,9 +36,13 @@ def chromium() -> Iterator:
 
 
 @pytest.fixture(scope="session")
-def project(small_project) -> Path:
-    """A project's folder with the notebooks and one small film on which every stage has run."""
-    return small_project.folder
+def project(small_project, tmp_path_factory) -> Path:
+    """A project's folder with the notebooks and one small film on which every stage has run.
+
+    It is a copy: what is kept for this film in a notebook is nobody else's setting.
+    """
+    folder = tmp_path_factory.mktemp("lab") / "project"
+    return shutil.copytree(small_project.folder, folder)
 
 
 @pytest.fixture(scope="module")

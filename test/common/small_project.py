@@ -63,11 +63,18 @@ class Project:
 
 
 def make(folder: Path) -> Project:
-    """Copy settings and notebooks, and run every stage on a few seconds of the sample film."""
+    """Copy settings and notebooks, and run every stage on a few seconds of the sample film.
+
+    The base is an untrained one of 32 x 32 pixels: nothing here looks at what is drawn.
+    """
+    from bunny.training import toy
+
     for name in ("config", "notebook"):
         ours = shutil.ignore_patterns(".ipynb_checkpoints", "local_*.yaml")
         shutil.copytree(ROOT / name, folder / name, ignore=ours)
-    (folder / "config" / "local_small.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
+    toy.save_tiny(folder / "base", seed=7)
+    small = {**SMALL, "models": {**SMALL["models"], "base_model": str(folder / "base")}}
+    (folder / "config" / "local_small.yaml").write_text(yaml.safe_dump(small), encoding="utf-8")
     film = cut_film(folder / FILM)
     project = Project(folder=folder, film=film, done={})
     said = project.run(folder / "data")
