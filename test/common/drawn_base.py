@@ -35,12 +35,12 @@ def save_clip(folder: Path) -> None:
     small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
     small |= {"num_attention_heads": 2}
     torch.manual_seed(0)
-    config = CLIPConfig(
-        text_config={**small, "vocab_size": len(CLIP_WORDS), "max_position_embeddings": CLIP_TOKENS_MAX,
-                     "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1},
-        vision_config={**small, "image_size": 32, "patch_size": 16},
-        projection_dim=8,
-    )  # fmt: skip
+    words = {
+        **{**small, "vocab_size": len(CLIP_WORDS), "max_position_embeddings": CLIP_TOKENS_MAX},
+        **{"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1},
+    }
+    seen = {**small, "image_size": 32, "patch_size": 16}
+    config = CLIPConfig(text_config=words, vision_config=seen, projection_dim=8)
     size = {"height": 32, "width": 32}
     CLIPModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

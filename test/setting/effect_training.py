@@ -492,7 +492,7 @@ EFFECT: dict[str, Effect] = {
     ),
     "models.patience": Drawn(
         values=(0, 1),
-        given={"models.learning_rate": 1.0, "models.training_steps": 3},  # worse at each step
+        given={"models.learning_rate": 0.3, "models.training_steps": 3},  # worse after step 1
         stages=FINETUNE,
         look=lambda seen: (_run(seen)["num_steps"], _facts(seen, "stopped_early")),
         gives=((3, False), (1, True)),
