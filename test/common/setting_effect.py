@@ -41,33 +41,37 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """Two values of one setting, what is looked at, and what has to come out.
+    """Two or more values of one setting, what is looked at, and what has to come out.
 
     Attributes
     ----------
     values : tuple
-        Two values that are set one after the other, each on a copy of the same film.
+        Values that are set one after the other, each on a copy of the same film; in their texts
+        and those of `given`, ``{root}`` is the folder that has the film's settings.
     look : Callable[[Seen], Any]
         What is read from the tables or files afterwards.
     gives : tuple, optional
-        What `look` must return for either value, worked out by hand.
-    holds : Callable[[Any, Any], bool], optional
-        Where the very numbers depend on a model: what must hold between the two.
+        What `look` must return for each value, worked out by hand.
+    holds : Callable[..., bool], optional
+        Where the very numbers depend on a model: what must hold between them.
     stages : tuple of str
         Stages that run with the value; none: `look` runs what it needs itself.
     given : dict
         Other settings without which this one has nothing to do.
     film : str
         Name of the fixture of the film, see `test/setting/conftest.py`.
+    says : str, optional
+        What is seen, in words, for whoever reads that it did not come out.
     """
 
-    values: tuple[Any, Any]
+    values: tuple[Any, ...]
     look: Callable[[Seen], Any]
-    gives: tuple[Any, Any] | None = None
-    holds: Callable[[Any, Any], bool] | None = None
+    gives: tuple[Any, ...] | None = None
+    holds: Callable[..., bool] | None = None
     stages: tuple[str, ...] = ()
     given: dict[str, Any] = field(default_factory=dict)
     film: str = "small_film"
+    says: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +85,22 @@ class Film:
     def copy(self, folder: Path) -> Workspace:
         """The film's folders once more, with the times of their files."""
         shutil.copytree(self.data, folder, ignore=shutil.ignore_patterns("log"))
+        return self.space(folder)
+
+    def space(self, folder: Path) -> Workspace:
+        """The film's folders below a data folder."""
         return Workspace(
             film_id=self.film_id,
             root=folder / "output" / self.film_id,
             checkpoint=folder / "checkpoint" / self.film_id,
             log=folder / "log",
         )
+
+
+def run(film: Film, stages: tuple[str, ...]) -> None:
+    """Run stages on the film itself, by the settings of its folder alone."""
+    config = configuration.load(film.root, film_id=film.film_id, environment={})
+    pipeline.run(film.space(film.data), config, stages)
 
 
 def keys() -> list[str]:
@@ -100,23 +114,23 @@ def keys() -> list[str]:
 
 
 def check(key: str, effect: Effect, film: Film, folder: Path) -> None:
-    """Run both values and compare what is seen with what the table says."""
+    """Run each value and compare what is seen with what the table says."""
     seen = tuple(
         effect.look(_run(key, value, effect, film, folder / str(i)))
         for i, value in enumerate(effect.values)
     )
+    words = f"{effect.says or key} of {effect.values}: got {seen}"
     if effect.gives is not None:
-        assert seen == effect.gives, f"{key} of {effect.values}: got {seen}"
+        assert seen == effect.gives, words
     else:
-        assert effect.holds is not None and effect.holds(*seen), (
-            f"{key} of {effect.values}: got {seen}"
-        )
+        assert effect.holds is not None and effect.holds(*seen), words
 
 
 def _run(key: str, value: Any, effect: Effect, film: Film, folder: Path) -> Seen:
     space = film.copy(folder)
     settings = {**effect.given, key: value}
-    overrides = [f"{name}={_yaml(chosen)}" for name, chosen in settings.items()]
+    texts = [f"{name}={_yaml(chosen)}" for name, chosen in settings.items()]
+    overrides = [text.replace("{root}", str(film.root)) for text in texts]
     config = configuration.load(film.root, overrides, film_id=film.film_id, environment={})
     if effect.stages:
         pipeline.run(space, config, effect.stages)

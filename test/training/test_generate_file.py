@@ -5,6 +5,7 @@ import re
 import shutil
 from dataclasses import replace
 
+import drawn_base
 import numpy as np
 import pytest
 from PIL import Image
@@ -200,31 +201,10 @@ def checked_base(tiny_folder, tmp_path):
     def make(is_strict):
         folder = tmp_path / f"strict-{is_strict}"
         shutil.copytree(tiny_folder, folder)
-        _save_checker(folder, -9.0 if is_strict else 9.0)
+        drawn_base.save_checker(folder, threshold=-9.0 if is_strict else 9.0)
         return load_base(str(folder), device="cpu")
 
     return make
-
-
-def _save_checker(folder, threshold):
-    import torch
-    from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
-    from transformers import CLIPConfig, CLIPImageProcessor
-
-    small = {
-        **{"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1},
-        **{"num_attention_heads": 2, "image_size": 32, "patch_size": 16, "projection_dim": 8},
-    }
-    checker = StableDiffusionSafetyChecker(CLIPConfig(vision_config=small, projection_dim=8))
-    with torch.no_grad():
-        for name in ("concept_embeds", "special_care_embeds"):
-            getattr(checker, name).normal_()
-            getattr(checker, f"{name}_weights").fill_(threshold)
-    checker.save_pretrained(folder / "safety_checker")
-    sides = {"height": 32, "width": 32}
-    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=sides).save_pretrained(
-        folder / "feature_extractor"
-    )
 
 
 @pytest.mark.parametrize("is_strict", [True, False])

@@ -1,39 +1,18 @@
 """Agreement with prompts by a CLIP that is built here, and by the toy world's judge."""
 
-import json
-
+import drawn_base
 import numpy as np
 import pytest
 
 from bunny.error import UserError
 from bunny.training.proof import agreement
 
-WORDS = ["<|startoftext|>", "<|endoftext|>", "a</w>", "b</w>", "c</w>"]
-
 
 @pytest.fixture(scope="module")
 def clip_folder(tmp_path_factory):
-    """An untrained CLIP of a few thousand weights, saved as the hub's are."""
-    import torch
-    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
-
+    """An untrained CLIP of a few thousand weights."""
     folder = tmp_path_factory.mktemp("clip")
-    (folder / "vocab.json").write_text(json.dumps({w: i for i, w in enumerate(WORDS)}))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    tokenizer = CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"))
-    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
-    small |= {"num_attention_heads": 2}
-    torch.manual_seed(0)
-    config = CLIPConfig(
-        text_config={**small, "vocab_size": len(WORDS), "max_position_embeddings": 8,
-                     "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1},
-        vision_config={**small, "image_size": 32, "patch_size": 16},
-        projection_dim=8,
-    )  # fmt: skip
-    size = {"height": 32, "width": 32}
-    CLIPModel(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=size).save_pretrained(folder)
+    drawn_base.save_clip(folder)
     return folder
 
 
