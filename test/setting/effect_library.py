@@ -1,11 +1,8 @@
 """Effects of the settings of captions, the training set, the asset library and the whole run."""
 
-from setting_effect import Effect, Seen
+import effect_caption
+import effect_dataset
+import effect_run
 
-
-def _num_pictures(seen: Seen) -> int:
-    return seen.table("dataset").height
-
-
-EFFECT: dict[str, Effect] = {}
+EFFECT = {**effect_run.EFFECT, **effect_dataset.EFFECT, **effect_caption.EFFECT}
 NOT_SEEN: dict[str, str] = {}
