@@ -2,7 +2,13 @@
 
 import effect_caption
 import effect_dataset
+import effect_review
 import effect_run
 
-EFFECT = {**effect_run.EFFECT, **effect_dataset.EFFECT, **effect_caption.EFFECT}
+EFFECT = {
+    **effect_run.EFFECT,
+    **effect_review.EFFECT,
+    **effect_dataset.EFFECT,
+    **effect_caption.EFFECT,
+}
 NOT_SEEN: dict[str, str] = {}
