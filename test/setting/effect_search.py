@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from setting_effect import Effect, Seen, more
 
 QUESTIONS = range(0, 160, 20)  # shots, of which each is asked for the one most like it
@@ -77,15 +78,11 @@ def _num_right(seen: Seen) -> int:
 
 
 def _is_clip_asked(seen: Seen) -> bool:
-    """Whether words are compared with pictures in the eight numbers of a small CLIP."""
+    """Whether words are compared with pictures, in the eight numbers of a small CLIP."""
     _make_clip(seen.data / "clip")
-    folder = seen.data / "project"
-    folder.mkdir()
-    (folder / "clip").symlink_to(seen.data / "clip")
-    more = {"project.data_dir": str(seen.data)}
-    seen.bunny("search", "bunny", "--json", folder=folder, more=more)
-    kept = [path.parent.name for path in seen.data.rglob("search_vector.parquet")]
-    return kept
+    seen.bunny("search", "bunny", folder=seen.data, more={"project.data_dir": "."})
+    kept = [pl.read_parquet(path) for path in seen.data.rglob("search_vector.parquet")]
+    return [len(table["vector"][0]) for table in kept] == [8]
 
 
 def _make_clip(folder: Path) -> None:
@@ -118,8 +115,10 @@ def _make_clip(folder: Path) -> None:
 
 
 EFFECT = {
-    "search.text_model": Effect(values=("minilm", "./clip"), look=_is_clip_asked, gives=()),
-    "search.exact_below": Effect(values=(3, 4), look=_num_indexes, gives=(1, 0)),
+    "search.text_model": Effect(
+        values=("minilm", "./clip"), look=_is_clip_asked, gives=(False, True)
+    ),
+    "search.exact_below": Effect(values=(6, 7), look=_num_indexes, gives=(1, 0)),
     "search.index_connectivity": Effect(
         values=(3, 9), given={"search.exact_below": 0}, look=_connectivity, gives=(3, 9)
     ),
