@@ -29,6 +29,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     refusal: str | None = None
     finish: str | None = None
+    before: Callable[[], None] | None = None  # called before the answer is sent
 
 
 @dataclass
@@ -76,6 +77,8 @@ def serve(script: Callable[[int], Reply]) -> Iterator[Service]:
                 reply = script(len(service.requests))
                 service.requests.append((self.path, dict(self.headers), body))
             time.sleep(reply.delay_s)
+            if reply.before is not None:
+                reply.before()
             answer = reply.body
             if answer is None and reply.status == 200:
                 form = _bedrock if self.path.endswith("/converse") else _openai

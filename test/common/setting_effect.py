@@ -7,24 +7,38 @@ why nothing can be shown here.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import operator
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 from pydantic import BaseModel
 
+from bunny import cli, pipeline
 from bunny import config as configuration
-from bunny import pipeline
 from bunny.config import Config
+from bunny.stage.contract import StageResult
 from bunny.table import store
 from bunny.workspace import Workspace
 
 less, more, differ = operator.gt, operator.lt, operator.ne  # the second value gives less, more
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """How a command ended, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +47,53 @@ class Seen:
 
     space: Workspace
     config: Config
+    root: Path  # folder whose settings hold beside `settings`
+    settings: dict[str, Any]  # what was set, by key
+
+    @property
+    def data(self) -> Path:
+        """The folder that was copied: has `output/<film_id>`."""
+        return self.space.root.parents[1]
 
     def table(self, name: str) -> pl.DataFrame:
         """Rows of a table, in the order they are stored."""
         return store.read(self.space.table, name)
+
+    def run(self, *stages: str, more: dict[str, Any] | None = None) -> list[StageResult]:
+        """Run stages, once more or with more settings."""
+        config = _load(self.root, self.space.film_id, {**self.settings, **(more or {})})
+        return pipeline.run(self.space, config, stages)
+
+    def bunny(
+        self,
+        *arguments: Any,
+        folder: Path | None = None,
+        more: dict[str, Any] | None = None,
+        may_fail: bool = False,
+    ) -> Said:
+        """Run a command line in this process; the settings are given by the environment.
+
+        It runs on the copied films, or in `folder` with what is there.
+        """
+        where = [] if folder is not None else ["--data-dir", self.data]
+        said, wrong = io.StringIO(), io.StringIO()
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            contextlib.redirect_stdout(said),
+            contextlib.redirect_stderr(wrong),
+        ):
+            patch.chdir(self.root if folder is None else folder)
+            for key, value in {**self.settings, **(more or {})}.items():
+                patch.setenv(f"BUNNY_{key.replace('.', '__').upper()}", _yaml(value))
+            patch.setattr(sys, "argv", ["bunny", *map(str, [*arguments, *where])])
+            code = 0
+            try:
+                cli.main()
+            except SystemExit as stop:
+                code = int(stop.code or 0)
+        if code and not may_fail:
+            pytest.fail(f"bunny {' '.join(map(str, arguments))}: {wrong.getvalue()}")
+        return Said(code=code, out=said.getvalue(), err=wrong.getvalue())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,12 +186,17 @@ def check(key: str, effect: Effect, film: Film, folder: Path) -> None:
 def _run(key: str, value: Any, effect: Effect, film: Film, folder: Path) -> Seen:
     space = film.copy(folder)
     settings = {**effect.given, key: value}
-    texts = [f"{name}={_yaml(chosen)}" for name, chosen in settings.items()]
-    overrides = [text.replace("{root}", str(film.root)) for text in texts]
-    config = configuration.load(film.root, overrides, film_id=film.film_id, environment={})
+    config = _load(film.root, film.film_id, settings)
     if effect.stages:
         pipeline.run(space, config, effect.stages)
-    return Seen(space=space, config=config)
+    return Seen(space=space, config=config, root=film.root, settings=settings)
+
+
+def _load(root: Path, film_id: str, settings: dict[str, Any]) -> Config:
+    """Settings of a film with others on top, as by `--set`."""
+    texts = [f"{key}={_yaml(value)}" for key, value in settings.items()]
+    overrides = [text.replace("{root}", root.as_posix()) for text in texts]
+    return configuration.load(root, overrides, film_id=film_id, environment={})
 
 
 def _yaml(value: Any) -> str:

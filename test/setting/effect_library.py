@@ -1,11 +1,25 @@
 """Effects of the settings of captions, the training set, the asset library and the whole run."""
 
-from setting_effect import Effect, Seen
+import effect_caption
+import effect_dataset
+import effect_review
+import effect_run
+import effect_search
 
-
-def _num_pictures(seen: Seen) -> int:
-    return seen.table("dataset").height
-
-
-EFFECT: dict[str, Effect] = {}
+EFFECT = {
+    **effect_run.EFFECT,
+    **effect_review.EFFECT,
+    **effect_search.EFFECT,
+    **effect_dataset.EFFECT,
+    **effect_caption.EFFECT,
+}
 NOT_SEEN: dict[str, str] = {}
+PUBLISH = "test/library/publish/test_publish_settings.py"  # beside the Postgres that it starts
+SEEN_ELSEWHERE = {
+    "publish.schema_name": f"{PUBLISH}::test_the_schema_name_says_where_tables_go",
+    "publish.has_row_security": f"{PUBLISH}::test_row_security_is_on_where_it_is_set",
+    "publish.reader_role": f"{PUBLISH}::test_the_reader_role_alone_may_read",
+    "publish.timeout_seconds": (
+        f"{PUBLISH}::test_a_step_that_takes_longer_than_the_timeout_is_given_up"
+    ),
+}
