@@ -46,7 +46,8 @@ class Effect:
     Attributes
     ----------
     values : tuple
-        Two values that are set one after the other, each on a copy of the same film.
+        Two values that are set one after the other, each on a copy of the same film. In text
+        `{root}` stands for the folder of the film's project.
     look : Callable[[Seen], Any]
         What is read from the tables or files afterwards.
     gives : tuple, optional
@@ -59,6 +60,8 @@ class Effect:
         Other settings without which this one has nothing to do.
     film : str
         Name of the fixture of the film, see `test/setting/conftest.py`.
+    says : str
+        In a few words what either value gives, for the documentation.
     """
 
     values: tuple[Any, Any]
@@ -68,6 +71,7 @@ class Effect:
     stages: tuple[str, ...] = ()
     given: dict[str, Any] = field(default_factory=dict)
     film: str = "small_film"
+    says: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,13 +120,15 @@ def check(key: str, effect: Effect, film: Film, folder: Path) -> None:
 def _run(key: str, value: Any, effect: Effect, film: Film, folder: Path) -> Seen:
     space = film.copy(folder)
     settings = {**effect.given, key: value}
-    overrides = [f"{name}={_yaml(chosen)}" for name, chosen in settings.items()]
+    overrides = [f"{name}={_yaml(chosen, film.root)}" for name, chosen in settings.items()]
     config = configuration.load(film.root, overrides, film_id=film.film_id, environment={})
     if effect.stages:
         pipeline.run(space, config, effect.stages)
     return Seen(space=space, config=config)
 
 
-def _yaml(value: Any) -> str:
+def _yaml(value: Any, root: Path) -> str:
     """A value in the notation of `--set`; text is quoted, so that "off" stays a word."""
+    if isinstance(value, str):
+        value = value.replace("{root}", root.as_posix())
     return json.dumps(list(value) if isinstance(value, tuple) else value)
