@@ -62,6 +62,9 @@ class Effect:
         Name of the fixture of the film, see `test/setting/conftest.py`.
     says : str
         In a few words what either value gives, for the documentation.
+    is_moved : bool
+        The second value is set on the copy that the first left behind, as somebody moves a
+        setting: what was made for the first must not stay.
     """
 
     values: tuple[Any, Any]
@@ -72,6 +75,7 @@ class Effect:
     given: dict[str, Any] = field(default_factory=dict)
     film: str = "small_film"
     says: str = ""
+    is_moved: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +89,10 @@ class Film:
     def copy(self, folder: Path) -> Workspace:
         """The film's folders once more, with the times of their files."""
         shutil.copytree(self.data, folder, ignore=shutil.ignore_patterns("log"))
+        return self.space(folder)
+
+    def space(self, folder: Path) -> Workspace:
+        """The film's folders in a copy that is there."""
         return Workspace(
             film_id=self.film_id,
             root=folder / "output" / self.film_id,
@@ -106,7 +114,7 @@ def keys() -> list[str]:
 def check(key: str, effect: Effect, film: Film, folder: Path) -> None:
     """Run both values and compare what is seen with what the table says."""
     seen = tuple(
-        effect.look(_run(key, value, effect, film, folder / str(i)))
+        effect.look(_run(key, value, effect, film, folder / ("0" if effect.is_moved else str(i))))
         for i, value in enumerate(effect.values)
     )
     if effect.gives is not None:
@@ -118,7 +126,7 @@ def check(key: str, effect: Effect, film: Film, folder: Path) -> None:
 
 
 def _run(key: str, value: Any, effect: Effect, film: Film, folder: Path) -> Seen:
-    space = film.copy(folder)
+    space = film.space(folder) if folder.exists() else film.copy(folder)
     settings = {**effect.given, key: value}
     overrides = [f"{name}={_yaml(chosen, film.root)}" for name, chosen in settings.items()]
     config = configuration.load(film.root, overrides, film_id=film.film_id, environment={})

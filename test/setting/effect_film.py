@@ -13,6 +13,8 @@ import polars as pl
 from PIL import Image
 from setting_effect import Effect, Seen
 
+_moved = partial(Effect, is_moved=True)  # a stage must not be taken for done, nor its shards
+
 # -- extract ------------------------------------------------------------------------------------
 
 START, MIDDLE, END = 2, 12, 22  # frames that stand for the moving shot of `cut_film`
@@ -68,7 +70,7 @@ def _level(seen: Seen) -> list[int]:
     return _picture(seen)[32, 8].tolist()
 
 
-_of_cuts = partial(Effect, stages=("extract",), film="cut_film")
+_of_cuts = partial(_moved, stages=("extract",), film="cut_film")
 EXTRACTION = {
     "extraction.method": _of_cuts(
         values=("keyframe", "interval"),
@@ -125,7 +127,7 @@ EXTRACTION = {
         ),
         says="pictures inside shots: none, and each 6th frame of 24 a second",
     ),
-    "extraction.shot_detector": Effect(
+    "extraction.shot_detector": _moved(
         values=("fast", "scenedetect-content"),
         stages=("extract",),
         film="dissolve_film",
@@ -133,7 +135,7 @@ EXTRACTION = {
         gives=([0, 52], [0]),
         says="a dissolve is found in its middle, and not found",
     ),
-    "extraction.video_stream": Effect(
+    "extraction.video_stream": _moved(
         values=(-1, 0),
         stages=("extract",),
         film="stream_film",
@@ -141,7 +143,7 @@ EXTRACTION = {
         gives=((128, 96), (64, 48)),
         says="pictures are of the largest stream, and of the first",
     ),
-    "extraction.crop_bars": Effect(
+    "extraction.crop_bars": _moved(
         values=(True, False),
         stages=("extract",),
         film="bar_film",
@@ -149,7 +151,7 @@ EXTRACTION = {
         gives=((160, 64), (160, 96)),
         says="pictures have 64 lines, and 96 with their bars",
     ),
-    "extraction.deinterlace": Effect(
+    "extraction.deinterlace": _moved(
         values=("on", "off"),
         stages=("extract",),
         film="field_film",
@@ -157,7 +159,7 @@ EXTRACTION = {
         gives=(False, True),
         says="lines of two moments are made one, and left",
     ),
-    "extraction.tone_curve": Effect(  # 0.2207 / 0.5646 of white is 168 in sRGB
+    "extraction.tone_curve": _moved(  # 0.2207 / 0.5646 of white is 168 in sRGB
         values=("clip", "hable"),
         stages=("extract",),
         film="light_film",
@@ -186,7 +188,7 @@ def _num_kept(seen: Seen) -> int:
     return seen.table("quality")["is_kept"].sum()
 
 
-_of_filter = partial(Effect, stages=("filter",), film="measured_film")
+_of_filter = partial(_moved, stages=("filter",), film="measured_film")
 FILTERING = {
     "filtering.preset": _of_filter(
         values=("balanced", "strict"),
@@ -349,12 +351,12 @@ TINY = {
     "detection.drawn_detector": "anime-person:{root}/model/both",
     "detection.drawn_embedding": "ccip:{root}/model/ccip",
 }
-_of_names = partial(Effect, stages=("detect",), film="named_film")
-_of_face = partial(Effect, stages=("detect",), film="face_film")
-_of_small_face = partial(Effect, stages=("detect",), film="small_face_film")
-_of_regions = partial(Effect, stages=("detect",), film="region_film")
-_of_figures = partial(Effect, stages=("detect",), film="figure_film")
-_of_colours = partial(Effect, stages=("detect",), film="colour_film")
+_of_names = partial(_moved, stages=("detect",), film="named_film")
+_of_face = partial(_moved, stages=("detect",), film="face_film")
+_of_small_face = partial(_moved, stages=("detect",), film="small_face_film")
+_of_regions = partial(_moved, stages=("detect",), film="region_film")
+_of_figures = partial(_moved, stages=("detect",), film="figure_film")
+_of_colours = partial(_moved, stages=("detect",), film="colour_film")
 DETECTION = {
     "detection.face_detection_model": _of_small_face(
         values=("yunet", "hog"),
@@ -414,7 +416,7 @@ DETECTION = {
         says="a face nearer to Anna than to Ben by 0.08: Anna, and nobody",
     ),
     # 31 strangers of likeness 0 count 31 of 81 against 0.38, which may move by 0.08 at most.
-    "detection.calibration": Effect(
+    "detection.calibration": _moved(
         values=("film", "fixed"),
         stages=("detect",),
         film="stranger_film",
@@ -422,7 +424,7 @@ DETECTION = {
         gives=((0.3, "film", {10: ["anna"]}), (0.38, "settings", {})),
         says="the threshold: 0.30 by the film's strangers, and 0.38 as set",
     ),
-    "detection.is_adapted": Effect(
+    "detection.is_adapted": _moved(
         values=(True, False),
         stages=("detect",),
         film="varied_film",
@@ -517,7 +519,7 @@ def _num_runs(seen: Seen) -> set[int]:
     return set(seen.table("stability").filter(compared_with="sample")["num_runs"])
 
 
-_of_places = partial(Effect, stages=("cluster",), film="placed_film")
+_of_places = partial(_moved, stages=("cluster",), film="placed_film")
 CLUSTERING = {
     "clustering.scene_threshold": _of_places(
         values=(0.85, 0.9),
@@ -532,10 +534,10 @@ CLUSTERING = {
         says="two pairs of faces with cosines of 0.77: one person, and two",
     ),
     "clustering.figure_threshold": _of_places(
-        values=(0.7, 0.72),
+        values=(0.76, 0.77),
         look=partial(_unknown, "figure"),
-        gives=([1, 1, 1, 1], [1, 1, 2, 2]),
-        says="two figures with a cosine of 0.707: one, and two",
+        gives=([1] * 8, [1] * 4 + [2] * 4),
+        says="two pairs of figures with cosines of 0.766: one figure, and two",
     ),
     "clustering.noise_threshold": _of_places(
         values=(0.5, 0.7),
@@ -545,9 +547,9 @@ CLUSTERING = {
     ),
     "clustering.unknown_method": _of_places(
         values=("agglomerative", "hdbscan"),
-        look=partial(_unknown, "person"),
-        gives=([1, 1, 1, 1, 2], [1, 1, 2, 2, 3]),
-        says="two tight pairs of faces, near each other: one person, and two",
+        look=lambda seen: (_unknown("person", seen), _unknown("figure", seen)),
+        gives=(([1, 1, 1, 1, 2], [1] * 8), ([1, 1, 2, 2, 3], [1] * 4 + [2] * 4)),
+        says="two tight pairs of faces or figures, near each other: one group, and two",
     ),
     "clustering.scene_method": _of_places(
         values=("incremental", "agglomerative"),

@@ -62,7 +62,7 @@ def measured(folder: Path) -> setting_effect.Film:
 
 PLACES = (0, 25, 44, 75, None)  # degrees in a plane; None: at a right angle to it
 PEOPLE = (0, 2, 40, 42, 110)  # unknown faces, each a track
-FIGURES = (0, 45)  # unknown drawn figures, each a track of two views
+FIGURES = (0, 2, 40, 42)  # unknown drawn figures, each a track of two views
 
 
 def placed(folder: Path) -> setting_effect.Film:
