@@ -119,6 +119,9 @@ class Effect:
         Name of the fixture of the film, see `test/setting/conftest.py`.
     says : str, optional
         What is seen, in words, for whoever reads that it did not come out.
+    is_moved : bool
+        The second value is set on the copy that the first left behind, as somebody moves a
+        setting: what was made for the first must not stay.
     """
 
     values: tuple[Any, ...]
@@ -129,6 +132,7 @@ class Effect:
     given: dict[str, Any] = field(default_factory=dict)
     film: str = "small_film"
     says: str = ""
+    is_moved: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +177,7 @@ def keys() -> list[str]:
 def check(key: str, effect: Effect, film: Film, folder: Path) -> None:
     """Run each value and compare what is seen with what the table says."""
     seen = tuple(
-        effect.look(_run(key, value, effect, film, folder / str(i)))
+        effect.look(_run(key, value, effect, film, folder / ("0" if effect.is_moved else str(i))))
         for i, value in enumerate(effect.values)
     )
     words = f"{effect.says or key} of {effect.values}: got {seen}"
@@ -184,7 +188,7 @@ def check(key: str, effect: Effect, film: Film, folder: Path) -> None:
 
 
 def _run(key: str, value: Any, effect: Effect, film: Film, folder: Path) -> Seen:
-    space = film.copy(folder)
+    space = film.space(folder) if folder.exists() else film.copy(folder)
     settings = {**effect.given, key: value}
     config = _load(film.root, film.film_id, settings)
     if effect.stages:
