@@ -1,6 +1,7 @@
 """Where things lie, and what is refused before anything is made."""
 
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,63 @@ def test_references_are_remembered_and_their_change_is_seen(tmp_path):
     assert workspace.create(tmp_path, "data", film, None).source() != first
 
 
+def test_a_film_replaced_by_one_of_the_same_size_is_another_film(tmp_path):
+    film = _film(tmp_path, data=b"one film")
+    one = workspace.create(tmp_path, "data", film, None)
+    time = film.stat().st_mtime_ns
+    film.write_bytes(b"two film")
+    os.utime(film, ns=(time + 1, time + 1))  # the least that a clock tells
+    two = workspace.create(tmp_path, "data", film, None)
+    assert two.film_id != one.film_id
+    assert two.film_id.endswith(hashlib.sha256(b"two film").hexdigest()[:8])
+    film.write_bytes(b"one film")
+    os.utime(film, ns=(time, time))
+    assert workspace.create(tmp_path, "data", film, None) == one
+
+
+def test_pictures_of_a_folder_count_by_name_and_by_content(tmp_path):
+    """All of one size and one time: only what is in them, and what they are called, differs."""
+    film = tmp_path / "pictures"
+    film.mkdir()
+
+    def film_id(**pictures):
+        for path in film.iterdir():
+            path.unlink()
+        for name, data in pictures.items():
+            (film / f"{name}.png").write_bytes(data)
+            os.utime(film / f"{name}.png", (1, 1))
+        return workspace.create(tmp_path, "data", film, None).film_id
+
+    first = film_id(a1=b"red", a2=b"sky")
+    others = [
+        film_id(a1=b"red", a2=b"sea"),
+        film_id(a1=b"sky", a2=b"red"),
+        film_id(a1=b"red", a3=b"sky"),
+        film_id(a1=b"reds", a2=b"ky"),
+        film_id(a1=b"red"),
+    ]
+    assert len({first, *others}) == 6
+    assert film_id(a2=b"sky", a1=b"red") == first
+
+
+def test_a_reference_of_another_name_or_content_is_seen_whatever_its_size_and_time(tmp_path):
+    film, references = _film(tmp_path), tmp_path / "ref"
+
+    def known(**pictures):
+        for path in references.iterdir() if references.exists() else ():
+            path.unlink()
+        references.mkdir(exist_ok=True)
+        for name, data in pictures.items():
+            (references / f"{name}.jpg").write_bytes(data)
+            os.utime(references / f"{name}.jpg", (1, 1))
+        return workspace.create(tmp_path, "data", film, references).source()["reference_hash"]
+
+    first = known(anna=b"1", ben=b"2")
+    others = [known(anna=b"2", ben=b"1"), known(bella=b"1", ben=b"2"), known(anna=b"1", ben=b"3")]
+    assert len({first, *others}) == 4
+    assert known(ben=b"2", anna=b"1") == first
+
+
 @pytest.mark.parametrize("kind", ["missing", "empty", "folder"])
 def test_what_is_no_film_is_refused_in_one_sentence(tmp_path, kind):
     path = tmp_path / "x.mp4"
@@ -111,8 +169,6 @@ def test_two_writers_at_once_are_told(tmp_path):
 
 
 def test_find_by_beginning_and_newest_last(tmp_path):
-    import os
-
     one = workspace.create(tmp_path, "data", _film(tmp_path, "one.mp4", b"1"), None)
     two = workspace.create(tmp_path, "data", _film(tmp_path, "two.mp4", b"2"), None)
     os.utime(one.root / "source.json", (2e9, 2e9))

@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -229,3 +230,47 @@ def test_undos_in_a_circle_say_nothing(shots):
                   event_id="a")  # fmt: skip
     other = replace(one, event_id="b", undoes="a")
     assert holding([one, moved, other]) == [moved]
+
+
+@pytest.mark.parametrize(
+    ("undos", "stays"),
+    [
+        ({"a": "b", "b": "a"}, True),
+        ({"a": "b", "b": "c", "c": "a"}, True),
+        ({"a": "a"}, True),
+        ({"a": "b", "b": "a", "c": "moved"}, False),  # nothing speaks against c
+        ({"a": "b", "b": "a", "c": "a", "d": "moved"}, False),
+        ({"a": "moved", "b": "a", "c": "b"}, False),  # undone, done again, undone
+        ({"a": "moved", "b": "a", "c": "b", "d": "c"}, True),
+        ({"a": "moved", "b": "a", "c": "a"}, True),  # taken back twice
+        ({"a": "moved", "b": "c", "c": "b"}, False),
+        ({"a": "moved", "b": "moved", "c": "a"}, False),  # of two undos one holds
+        ({"a": "moved", "b": "a", "a2": "b", "b2": "a2"}, True),
+        ({"a": "b", "b": "moved", "c": "a", "b2": "c"}, True),
+        ({"a": "gone"}, True),
+    ],
+)
+def test_undos_in_any_order_and_in_circles_come_to_one_end(shots, undos, stays):
+    """`undos` says of each undo what it undoes; whether `moved` holds, in every order."""
+    state = State.of(shots)
+    moved = make.assign(state, ["film-s00006"], "scene-001", user="ana")
+    moved = replace(moved, event_id="moved", time="2026-01-01T00:00:00+00:00")
+    empty = replace(moved, kind="undo", items=(), cluster=None)
+    events = [moved, *(replace(empty, event_id=k, undoes=v) for k, v in undos.items())]
+    for order in itertools.permutations(events):
+        assert holding(order) == ([moved] if stays else [])
+        found = State.of(shots)
+        for event in order:
+            found.apply(event)
+        assert found.cluster_of("film-s00006") == ("scene-001" if stays else None)
+
+
+@pytest.mark.parametrize("circle", [{"a": "b", "b": "a"}, {"a": "b", "b": "c", "c": "a"}])
+def test_what_only_a_circle_undoes_holds(shots, circle):
+    """One undo of the circle also undoes nothing else; what it points at stays as it was."""
+    moved = make.assign(State.of(shots), ["film-s00006"], "scene-001", user="ana")
+    undo = replace(moved, kind="undo", items=(), cluster=None, event_id="z", undoes=moved.event_id)
+    events = [moved, undo, replace(undo, event_id="y", undoes="z")]
+    events += [replace(undo, event_id=k, undoes=v) for k, v in circle.items()]
+    events.append(replace(undo, event_id="x", undoes="y"))
+    assert {tuple(holding(order)) for order in itertools.permutations(events)} == {()}

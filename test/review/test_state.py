@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from bunny.error import UserError
-from bunny.review import make
+from bunny.review import make, propagate
 from bunny.review.state import State
 
 ANA = {"user": "ana"}
@@ -230,3 +230,37 @@ def test_what_was_learned_lies_under_what_people_said(shots):
         "learned", "learned", "learned", "machine", "machine", "person", "machine",
     ]  # fmt: skip
     assert again.clusters("scene")["name"].to_list() == ["kitchen", "attic"]
+
+
+def test_an_assignment_takes_an_earlier_approval_back(shots):
+    state = State.of(shots)
+    for cluster in ("scene-002", "scene-001"):  # elsewhere, and where it is
+        approved = make.approve(state, [s(0), s(1)], "scene-001", **ANA)
+        state.apply(approved)
+        assert state.frame()["is_approved"].to_list()[:2] == [True, True]
+        state.apply(make.assign(state, [s(0)], cluster, **ANA))
+        assert state.frame()["is_approved"].to_list()[:2] == [False, True]
+        assert (state.cluster_of(s(0)), state.cluster_of(s(1))) == (cluster, "scene-001")
+    state.apply(make.approve(state, [s(0)], **ANA))
+    state.apply(make.split(state, [s(0)], **ANA))  # so does a split
+    assert state.frame()["is_approved"].to_list()[:2] == [False, True]
+
+
+@pytest.mark.parametrize("is_rejected", [False, True])
+def test_who_was_rejected_from_a_cluster_falls_into_no_part_of_it(lib, shots, is_rejected):
+    """Shot 3 is most like 0 and 1, which somebody splits off."""
+    angles = {s(i): a for i, a in enumerate([0, 4, 88, 10, 80, 90])}
+    state = State.of(shots, lib.vectors(angles), noise_threshold=0.5)
+    if is_rejected:
+        state.apply(make.reject(state, [s(3)], "scene-001", **ANA))
+    state.apply(make.split(state, [s(0), s(1)], "attic", **ANA))
+    state.apply(make.reject(state, [s(3)], "scene-002", **ANA))
+    attic = state.cluster_of(s(0))
+    assert attic == state.cluster_of(s(1)) != "scene-001"
+    assert state.cluster_of(s(3)) == (None if is_rejected else attic)
+    found = propagate.look_alikes(state, lib.vectors(angles), [s(0)], 0.9, 9)
+    assert found["asset_id"].to_list() == []  # nor by likeness: it is there, or was rejected
+    state.apply(make.assign(state, [s(3)], attic, **ANA, origin="propagated"))
+    assert state.cluster_of(s(3)) == (None if is_rejected else attic)
+    state.apply(make.assign(state, [s(3)], attic, **ANA))  # a person may
+    assert state.cluster_of(s(3)) == attic

@@ -125,6 +125,57 @@ def test_a_model_is_asked_once_per_picture_and_never_again(tmp_path, local):
 
 
 @pytest.mark.server
+@pytest.mark.parametrize(
+    ("key", "value", "num_asked"),
+    [
+        ("model", "other", 3),
+        ("temperature", 0.7, 3),
+        ("max_tokens", 77, 3),
+        ("class_word", "rabbit", 2),  # it is told of the two pictures with somebody named
+        ("trigger_word", "sks {name}", 2),
+        ("batch_size", 1, 0),
+        ("max_retries", 1, 0),
+        ("timeout_seconds", 11, 0),
+        ("endpoint_url", None, 0),  # the same model served elsewhere
+    ],
+)
+def test_what_shapes_an_answer_is_asked_anew_and_nothing_else_is(
+    tmp_path, local, key, value, num_asked
+):
+    """Counted at the server; what was once paid for is never asked again."""
+    _film(tmp_path)
+    with service.serve(lambda n: Reply()) as server, service.serve(lambda n: Reply()) as moved:
+        settings = local(server.url)
+        _stage(tmp_path, **settings).execute()
+        assert len(server.requests) == 3
+        changed = settings | {key: f"{moved.url}/v1" if key == "endpoint_url" else value}
+        assert _stage(tmp_path, **changed).can_resume() == (num_asked == 0)
+        for one in (changed, settings, changed):
+            _stage(tmp_path, force=True, **one).execute()
+        assert len(server.requests) + len(moved.requests) == 3 + num_asked
+        sent = [body.get(key) for _, _, body in server.requests]
+    if key in ("model", "temperature", "max_tokens"):
+        assert sent[3:] == [value] * 3 and value not in sent[:3]
+
+
+@pytest.mark.server
+def test_another_prompt_is_asked_anew(tmp_path, local):
+    from bunny.caption import program
+
+    _film(tmp_path)
+    with service.serve(lambda n: Reply()) as server:
+        _stage(tmp_path, **local(server.url)).execute()
+        words = program.signature().instructions
+        for text, num_requests in ((f"{words} Be brief.", 6), (words, 6)):
+            program.signature().instructions = text
+            program.prompt_hash.cache_clear()
+            _stage(tmp_path, force=True, **local(server.url)).execute()
+            assert len(server.requests) == num_requests
+    program.prompt_hash.cache_clear()
+    assert "Be brief." in json.dumps(server.requests[5][2])
+
+
+@pytest.mark.server
 def test_a_new_label_asks_about_that_picture_alone(tmp_path, local):
     _film(tmp_path)
     with service.serve(lambda n: Reply()) as server:

@@ -135,6 +135,42 @@ def test_force_runs_what_is_up_to_date(tmp_path):
     assert stage.seen == list(range(NUM_ITEMS))
 
 
+def test_a_raised_version_runs_again_says_why_and_measures_anew(tmp_path):
+    class Later(Count):
+        version = Count.version + 1
+
+    _stage(tmp_path).execute()
+    stage = _stage(tmp_path, Later)
+    assert not stage.can_resume() and stage.why_stale() == "the stage's code changed"
+    assert stage.execute().status == "done"
+    assert stage.seen == list(range(NUM_ITEMS))
+    assert _stage(tmp_path, Later).execute().status == "skipped"
+
+
+def test_shards_that_a_kill_left_half_removed_are_no_shards(tmp_path):
+    """A forced run, and one with other settings, are killed while they remove old shards."""
+    stage = _stage(tmp_path)
+    stage.execute()
+    whole = (tmp_path / "table" / "embedding.parquet").read_bytes()
+    key = stage.shards("item", {"film": "c"}).folder
+    for remove in ("clear", "drop_others"):
+        own = stage.shards("item", {"film": "c" if remove == "clear" else "other"})
+        own.folder.mkdir(exist_ok=True)
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(RuntimeError, match="killed"):
+            patch.setattr(shutil, "rmtree", _remove_one_file_and_die)
+            getattr(own, remove)()
+        assert not (key / "000000").exists() or (key / "000000" / "embedding.parquet").exists()
+        (tmp_path / "table" / "embedding.parquet").unlink()
+        _stage(tmp_path).execute()
+        assert (tmp_path / "table" / "embedding.parquet").read_bytes() == whole
+
+
+def _remove_one_file_and_die(path, **_options):
+    for file in sorted(Path(path).rglob("*.parquet"))[:1]:
+        file.unlink()
+        raise RuntimeError("killed")
+
+
 def test_reading_an_undeclared_table_is_refused(tmp_path):
     with pytest.raises(StageError, match="without declaring"):
         _stage(tmp_path).read("film")

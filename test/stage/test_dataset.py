@@ -146,6 +146,39 @@ def test_class_pictures_and_masks(labelled_film, tiny_base_folder):
     assert not make(labelled_film, tiny_base_folder, dataset=wanted).can_resume()
 
 
+@pytest.mark.parametrize("chain", [(0, 3), (1, 3), (0, 2, 3), (1, 2, 3)])
+def test_no_class_picture_is_of_a_set_up_that_is_held_out(labelled_film, tiny_base_folder, chain):
+    """Shots 0 and 1 have the character; 3, and 2 in between, look as the chain says.
+
+    Neighbours in the chain differ by 3 bits, its ends by 6 where it has a link between.
+    """
+    label = store.read(labelled_film / "table", "label").filter(pl.col("shot_index") < 2)
+    store.write(labelled_film / "table", "label", label)
+    frame = store.read(labelled_film / "table", "frame")
+    rng = np.random.default_rng(0)
+    pictures = [rng.permutation(1024) // 4 for _ in range(4)]
+    rows = []
+    for row in frame.to_dicts():
+        shot = row["shot_index"]
+        place = chain.index(shot) if shot in chain else None
+        look = {"phash": 0xFFFF << 16 * shot, "signature": pictures[shot]}
+        if place is not None:
+            bits = (1 << 3 * place) - 1 << 16 * chain[0]
+            first = 0xFFFF << 16 * chain[0]
+            look = {"phash": first ^ bits, "signature": pictures[chain[0]]}
+        rows.append({"frame_id": row["frame_id"], **look})
+    store.write(labelled_film / "table", "measure", store.from_rows("measure", rows))
+    wanted = {"num_class_images": 9, "max_upscale": 4.0}
+    filtering = {"duplicate_distance": 3}
+    models = {"held_out_share": 0.5}
+    make(labelled_film, tiny_base_folder, models, dataset=wanted, filtering=filtering).execute()
+    made, _ = tables(labelled_film)
+    side = dict(made.filter(role="subject").select("shot_index", "split").iter_rows())
+    assert side == {0: "train", 1: "held-out"}  # of two equally large ones the first is trained on
+    shown = set(made.filter(role="class")["shot_index"])
+    assert shown == {2, 3} - (set(chain) if chain[0] == 1 else set())
+
+
 def test_measures_of_boxes_by_hand():
     tiles = np.zeros((12, 12))
     tiles[:, 6:] = 50.0

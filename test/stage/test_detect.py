@@ -86,6 +86,22 @@ def test_names_the_face_and_counts_the_damaged_frame(film):
     )
 
 
+def test_a_renamed_reference_is_stale_and_its_new_name_appears(tmp_path, astronaut):
+    folder = tmp_path / "reference"
+    _write(folder / "eileen.png", astronaut[:280, 90:370])
+    film = _film(tmp_path / "film", [astronaut], folder)
+    _stage(film).execute()
+    assert _labels(film)["character"].to_list() == ["eileen"]
+    (folder / "eileen.png").rename(folder / "bella.png")
+    space = workspace.Workspace(film_id="f", root=film, checkpoint=film, log=film)
+    workspace.write_source(space, {"film": "x", "content_hash": "c"}, folder)
+    assert not _stage(film).can_resume()
+    assert _stage(film).why_stale() == "references changed"
+    assert _stage(film).execute().status == "done"
+    assert _labels(film)["character"].to_list() == ["bella"]
+    assert store.read(film / "table", "reference")["character"].to_list() == ["bella"]
+
+
 def test_a_moved_threshold_reads_no_picture(film):
     _stage(film).execute()
     for path in (film / "frame").iterdir():

@@ -100,3 +100,41 @@ def test_a_lost_record_is_made_again(tmp_path):
     record.unlink()
     assert _stage(tmp_path).execute().status == "done"
     assert record.exists()
+
+
+def _write_measures(folder, scores, hashes):
+    """Frames as good and as sharp as each other where their scores are equal, in reverse order."""
+    _space(folder, scores, (None,) * len(scores))
+    measure = store.read(folder / "table", "measure")
+    measure = measure.with_columns(phash=pl.Series(hashes, dtype=pl.UInt64))
+    store.write_parquet(folder / "table" / "measure.parquet", measure.reverse())
+
+
+def _reasons(folder, **filtering):
+    _stage(folder, **filtering).execute()
+    return store.read(folder / "table", "quality")["reason"].to_list()
+
+
+def test_of_equally_sharp_duplicates_the_first_by_time_stays(tmp_path):
+    _write_measures(tmp_path, (0.5, 0.7, 0.7, 0.7, 0.5), [0xFF, 0xFF, 0xFF, 0xFF, 0xFF])
+    assert _reasons(tmp_path, duplicate_distance=0) == [
+        *("duplicate", "kept", "duplicate", "duplicate", "duplicate")
+    ]
+    quality = store.read(tmp_path / "table", "quality")
+    assert set(quality["duplicate_group"]) == {"film-00000001"}
+    _write_measures(tmp_path, (0.6,) * 70, [0xFF] * 35 + [0xFF00] * 35)  # more than one block
+    kept = [i for i, r in enumerate(_reasons(tmp_path, duplicate_distance=0)) if r == "kept"]
+    assert kept == [0, 35]
+
+
+def test_of_equally_sharp_frames_of_a_batch_the_first_by_time_stay(tmp_path):
+    hashes = [0xFFFF << 8 * i & 2**64 - 1 for i in range(7)]
+    _write_measures(tmp_path, (0.5, 0.7, 0.7, 0.7, 0.6, 0.6, 0.6), hashes)
+    own = {"duplicate_distance": 0, "batch_size": 4}
+    kept, batch = "kept", "batch"
+    assert _reasons(tmp_path, **own) == [batch, kept, batch, batch, kept, batch, batch]
+    assert _reasons(tmp_path, **own, keep_best_per_batch=2) == [
+        *(batch, kept, kept, batch),
+        *(kept, kept, batch),
+    ]
+    assert _reasons(tmp_path, **own, keep_best_per_batch=4) == [kept] * 7

@@ -1,6 +1,7 @@
 """Training pictures on disk, and back through Hugging Face datasets."""
 
 import json
+import sys
 from dataclasses import replace
 
 import cv2
@@ -212,3 +213,24 @@ def test_comparison():
     assert found.base == pytest.approx(0.2)
     assert found.difference == pytest.approx(0.3)
     assert score.compare([0.5], [True]).difference is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits of a process")
+def test_a_full_disk_leaves_the_set_that_was_there(film_dir):
+    import full_disk
+
+    def files():
+        folder = film_dir / "dataset" / "bunny"
+        return {p.name: p.read_bytes() for p in folder.iterdir()}
+
+    write(film_dir, [crop(0)])
+    before = files()
+    assert sorted(before) == ["0000.png", "metadata.jsonl"]
+    for num_bytes in (10, len(before["0000.png"]) + 10):  # in a picture; in the words after them
+        crops = [crop(i, size=(8, 8)) for i in range(9)]
+        with full_disk.full_after(num_bytes), pytest.raises(OSError, match="too large"):
+            write(film_dir, crops)
+        assert files() == before
+    write(film_dir, crops)
+    assert len(files()) == 10
+    assert [p.name for p in (film_dir / "dataset").iterdir()] == ["bunny"]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -144,6 +145,76 @@ def test_checkpoint_of_other_settings_is_not_taken_up(tiny_base, tmp_path):
     result = train(tiny_base, tmp_path, other, on_step=lambda s: seen.append(s.step))
     assert seen == [1, 2]
     assert [k.step for k in result.kept] == [2]
+
+
+def test_step_adapters_of_an_abandoned_run_are_gone(tiny_base, tmp_path):
+    train(tiny_base, tmp_path)
+    assert [p.name for p in sorted(tmp_path.glob("step-*"))] == [
+        *("step-000002.safetensors", "step-000004.safetensors")
+    ]
+    other = dataclasses.replace(SETTINGS, seed=5, steps=3, checkpoint_every=3)
+    result = train(tiny_base, tmp_path, other)
+    assert [k.step for k in result.kept] == [3]
+    assert [p.name for p in tmp_path.glob("step-*")] == ["step-000003.safetensors"]
+    assert [p.name for p in tmp_path.glob("checkpoint-*")] == ["checkpoint-000003"]
+
+
+CHANGES = {
+    "nothing": lambda train, held: (train, held),
+    "a caption": lambda train, held: (changed(train, caption="bunny, wide shot"), held),
+    "a mask": lambda train, held: (changed(train, mask=np.full((32, 32), 9, np.uint8)), held),
+    "no mask": lambda train, held: (changed(train, mask=None), held),
+    "a picture": lambda train, held: (changed(train, picture=train[1].picture), held),
+    "repeats": lambda train, held: (changed(train, repeats=3), held),
+    "a role": lambda train, held: (changed(train, role=lora.CLASS), held),
+    "a held-out caption": lambda train, held: (train, changed(held, caption="bunny")),
+    "one picture less": lambda train, held: (train[1:], held),
+    "two captions exchanged": lambda train, held: (
+        [
+            dataclasses.replace(train[0], caption=train[1].caption),
+            dataclasses.replace(train[1], caption=train[0].caption),
+            train[2],
+        ],
+        held,
+    ),
+}
+
+
+def changed(examples, **values):
+    """The first of them with other values."""
+    return [dataclasses.replace(examples[0], **values), *examples[1:]]
+
+
+@pytest.fixture(scope="module")
+def broken_off(tmp_path_factory, tiny_folder):
+    """A run killed after three of four steps."""
+    from bunny.training import base
+
+    folder = tmp_path_factory.mktemp("broken")
+    with pytest.raises(KilledError):
+        train(base.load_base(str(tiny_folder), device="cpu"), folder, on_step=kill_at(3))
+    return folder
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_run_goes_on_only_with_the_same_pictures_masks_and_words(
+    broken_off, tiny_base, tmp_path, change
+):
+    shutil.copytree(broken_off, tmp_path / "run")
+    examples, held_out = CHANGES[change](TRAIN, HELD_OUT)
+    seen = []
+
+    def stop(step):
+        seen.append(step.step)
+        raise KilledError
+
+    with pytest.raises(KilledError):
+        lora.train_lora(
+            *(tiny_base, examples, held_out, tmp_path / "run", SETTINGS),
+            metadata=METADATA,
+            on_step=stop,
+        )
+    assert seen == [3 if change == "nothing" else 1]
 
 
 def test_damaged_checkpoint_falls_back_to_the_older(whole, tiny_base, tmp_path, caplog):

@@ -47,3 +47,37 @@ def test_groups_join_over_steps():
     assert split.group_shots([5, 1, 7], [(5, 7), (7, 1)]) == {1: 1, 5: 1, 7: 1}
     assert split.group_shots([1, 2], [(1, 9), (9, 2)]) == {1: 1, 2: 2}  # 9 is not among them
     assert split.group_shots([], []) == {}
+
+
+def held_out(shots, share, group=None):
+    """What is held out under each of forty seeds."""
+    sides = [split.split_shots(shots, share, seed, group) for seed in range(40)]
+    return {tuple(s for s, side in one.items() if side == "held-out") for one in sides}
+
+
+def test_the_largest_group_is_never_held_out():
+    # Half of twelve pictures: 3 and 3 are exactly that, and never the 6 that is it alone.
+    assert held_out([0] * 6 + [1] * 3 + [2] * 3, 0.5) == {(1, 2)}
+    # Of two equally large ones the first stays in training.
+    assert held_out([0] * 5 + [1] * 5, 0.5) == {(1,)}
+    assert held_out([4] * 5 + [3] * 5 + [7] * 2, 0.4) == {(4,), (4, 7)}
+    # What counts are a group's pictures: 0 and 1 are one set-up of 6, larger than 2.
+    group = split.group_shots([0, 1, 2, 3], [(0, 1)])
+    shots = [0] * 3 + [1] * 3 + [2] * 5 + [3]
+    assert held_out(shots, 0.5, group) == {(2, 3)}
+    assert held_out(shots, 0.5) == {(0, 1), (0, 1, 3)}
+
+
+def test_a_group_is_held_out_that_overshoots_by_no_more_than_its_half():
+    # An eighth of 32 is 4. With 2 held out, 4 more overshoot by exactly their half: taken.
+    assert held_out([0] * 26 + [1] * 2 + [2] * 4, 0.125) == {(1, 2), (2,)}
+    # 5 more would overshoot by 2 + 5 - 4 = 3, more than 2.5; alone they overshoot by 1.
+    assert held_out([0] * 25 + [1] * 2 + [2] * 5, 0.125) == {(1,), (2,)}
+
+
+def test_something_is_held_out_where_every_group_is_too_large():
+    # A twentieth of 20 is 1; even the smaller of the others overshoots by more than its half.
+    assert held_out([0] * 9 + [1] * 5 + [2] * 6, 0.05) == {(1,)}
+    assert held_out([0] * 8 + [1] * 6 + [2] * 6, 0.05) == {(1,), (2,)}  # of equals any
+    assert held_out([0] * 9 + [1] * 5 + [2] * 6, 0) == {()}
+    assert held_out([3] * 9, 0.5) == {()}

@@ -226,6 +226,47 @@ def test_shots_shorter_than_asked_are_joined():
     assert len(_detect(frames, min_shot_frames=10)) == 2
 
 
+@pytest.mark.parametrize("least", [1, 4, 9])
+def test_a_shot_of_exactly_the_shortest_length_is_one_and_one_frame_less_is_none(least):
+    """At the film's start, between two others, and at its end."""
+
+    def cuts(*lengths):
+        frames = [f for seed, n in enumerate(lengths, 1) for f in _shot(seed, n)]
+        return [s.first_frame_index for s in _detect(frames, min_shot_frames=least)][1:]
+
+    assert cuts(least, 30) == [least]
+    assert cuts(30, least, 30) == [30, 30 + least]
+    assert cuts(30, least) == [30]
+    if least > 1:
+        assert cuts(least - 1, 30) == cuts(30, least - 1) == []
+        assert len(cuts(30, least - 1, 30)) == 1
+
+
+def test_a_flash_is_over_within_four_frames():
+    """The old picture is back after four frames of another one: a flash; after five: a shot."""
+
+    def cuts(num):
+        frames = _shot(1, 40) + _shot(2, num) + _shot(1, 80)[40:]
+        return [s.first_frame_index for s in _detect(frames, min_shot_frames=1)][1:]
+
+    assert [cuts(num) for num in (1, 2, 3, 4)] == [[]] * 4
+    assert cuts(5) == [40, 45]
+
+
+@pytest.mark.parametrize(("rate", "length", "near"), [(24, 12, 3), (50, 24, 7)])
+def test_a_cut_right_after_a_dissolve_takes_its_place(rate, length, near):
+    """The dissolve's span reaches a frame past the mix; two steps more are not clear of it."""
+
+    def kinds(gap):
+        frames = _dissolve(_shot(1, 5 * length), _shot(2, length + gap), length)
+        shots = _detect(frames + _shot(3, 5 * length), rate=rate, min_shot_frames=1)
+        assert shots[-1].first_frame_index == 5 * length + gap
+        return [s.transition_in for s in shots[1:]]
+
+    assert kinds(near) == ["cut"]
+    assert kinds(near + 1) == ["dissolve", "cut"]
+
+
 def test_a_higher_threshold_never_finds_more():
     frames = _shot(1, 30)
     for seed in range(2, 8):

@@ -1,5 +1,6 @@
 """Pictures on disk."""
 
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -60,3 +61,19 @@ def test_a_folder_that_cannot_be_written_raises(tmp_path, info):
     (tmp_path / "frame").write_text("a file where the folder should be")
     with pytest.raises(OSError, match="exists"):
         FrameWriter(tmp_path / "frame", info, "jpg", 90, lambda p: None)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits of a process")
+def test_a_full_disk_leaves_the_picture_that_was_there(tmp_path, info):
+    import full_disk
+
+    noise = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
+    with FrameWriter(tmp_path / "frame", info, "png", 90, lambda p: None) as writer:
+        name = writer.write(_frame(0, noise)).result().file
+        before = (tmp_path / "frame" / name).read_bytes()
+        with full_disk.full_after(len(before) // 2), pytest.raises(OSError, match="too large"):
+            writer.write(_frame(0, noise[::-1]))
+        assert [p.name for p in (tmp_path / "frame").iterdir()] == [name]
+        assert (tmp_path / "frame" / name).read_bytes() == before
+        writer.write(_frame(0, noise[::-1]))
+    assert (tmp_path / "frame" / name).read_bytes() != before

@@ -73,10 +73,9 @@ def save_local(root: Path, film_id: str, section: str, values: Mapping[str, Any]
         Config.model_validate(current)
     except ValidationError as error:
         raise UserError(_explain(error, {})) from error
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(yaml.safe_dump(current, sort_keys=False), encoding="utf-8")
-    temporary.replace(path)
+    from bunny.table import store  # of all that reads settings only this writes
+
+    store.write_bytes(path, yaml.safe_dump(current, sort_keys=False).encode())
     return path
 
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bunny.error import UserError
+from bunny.table import store
 
 if TYPE_CHECKING:
     from usearch.index import Index
@@ -219,20 +218,8 @@ def _library() -> Any:
 
 
 def _save(index: Index, path: Path) -> None:
-    """Write to a temporary name, flush it to disk, rename."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(handle)
-    try:
-        index.save(temporary)
-        with Path(temporary).open("rb+") as file:
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)  # mkstemp gives it to its maker alone
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    """Write it whole or not at all."""
+    store.write_file(path, lambda temporary: index.save(str(temporary)))
 
 
 def _largest(value: np.ndarray, limit: int) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from bunny.review.content import Content
-from bunny.review.situation import NOISE, NONE, Situation
+from bunny.review.situation import NOISE, Situation
 
 SCALE = 2.0**24  # steps of a vector's number in sums; as fine as a float32 near 1
 CHUNK = 2048  # items that are counted at once
@@ -65,7 +65,7 @@ class Fall:
         alike = self._vector[self._place[items]] @ centroids.T
         found = {}
         for item, row in zip(items, alike, strict=True):
-            barred = now.cannot.get(item, NONE) | now.left.get(item, NONE)
+            barred = now.barred(item)
             row = np.where([n in barred for n in numbers], -np.inf, row)
             best = int(row.argmax())
             if row[best] >= self._threshold:

@@ -129,7 +129,13 @@ def _drop_cut_line(path: Path) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    with path.open("ab") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
+    before = path.stat().st_size if path.exists() else 0
+    try:
+        with path.open("ab") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError:
+        if path.exists():
+            os.truncate(path, before)  # a full disk took some of the lines; all or none
+        raise

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from bunny.review.situation import NONE
 from bunny.review.state import State
 
 SCHEMA = {"asset_id": pl.String, "similarity": pl.Float32}
@@ -80,5 +79,4 @@ def _is_open(state: State, item: int, targets: set[int], level) -> bool:
     """Whether nothing speaks against moving an item."""
     if state.content.is_scene[item] != (level == "scene") or state.now.is_said[item]:
         return False
-    barred = state.now.cannot.get(item, NONE)
-    return int(state.now.cluster[item]) not in targets and not barred & targets
+    return int(state.now.cluster[item]) not in targets and not state.now.barred(item) & targets

@@ -93,7 +93,7 @@ def _assign(content, fall, now, event, items) -> int | None:
         return None
     is_explicit = event.origin != "propagated"
     if not is_explicit:
-        items = [i for i in items if not now.is_said[i] and target not in now.cannot.get(i, ())]
+        items = [i for i in items if not now.is_said[i] and target not in now.barred(i)]
     _learn(content, now, event, 1, items, target)
     _learn_left(content, now, event, items, target)
     _put(now, items, target)

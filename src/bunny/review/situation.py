@@ -136,6 +136,10 @@ class Situation:
         if number != NOISE:
             self.left[item] = self.left.get(item, NONE) | {number}
 
+    def barred(self, item: int) -> frozenset[int]:
+        """Clusters into which nothing but a person puts an item."""
+        return self.cannot.get(item, NONE) | self.left.get(item, NONE)
+
     def named(self, level: Level, name: str) -> int | None:
         """Number of the cluster that is called so now."""
         number = self.formerly(level, name)

@@ -6,7 +6,7 @@ a kill at any moment sees the old table or the new one, never half of one.
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -114,28 +114,34 @@ def exists(folder: Path, name: str) -> bool:
 
 
 def write_parquet(path: Path, frame: pl.DataFrame) -> None:
-    """Write any frame atomically (temporary name, fsync, rename)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(handle)
-    try:
-        frame.write_parquet(temporary, compression=COMPRESSION, statistics=True)
-        _publish(Path(temporary), path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    """Write any frame atomically, see `write_file`."""
+    write_file(path, lambda p: frame.write_parquet(p, compression=COMPRESSION, statistics=True))
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write any file atomically (temporary name, fsync, rename)."""
+    """Write any bytes atomically, see `write_file`."""
+    write_file(path, lambda temporary: temporary.write_bytes(data))
+
+
+def write_file(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write a file atomically: under a temporary name, flushed to disk, renamed.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder is made when missing.
+    write : callable
+        Writes the whole content to the path that it is given, of a file that is there and empty.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        _publish(Path(temporary), path)
+        write(temporary)
+        _publish(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

@@ -37,12 +37,17 @@ def save(folder: Path, step: int, key: str, state: dict[str, Any]) -> Path:
 
     target = folder / f"checkpoint-{step:06d}"
     temporary = folder / f".checkpoint-{step:06d}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
+    for dead in folder.glob(".checkpoint-*.tmp"):  # of a run that was killed while it wrote
+        shutil.rmtree(dead, ignore_errors=True)
     temporary.mkdir(parents=True)
-    with (temporary / STATE).open("wb") as stream:
-        torch.save({**state, "key": key}, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
+    try:
+        with (temporary / STATE).open("wb") as stream:
+            torch.save({**state, "key": key}, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
     shutil.rmtree(target, ignore_errors=True)
     temporary.replace(target)
     for old in sorted(folder.glob("checkpoint-*"))[:-KEPT]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from bunny import log
 from bunny.error import UserError
+from bunny.table import store
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 HEADER_MAX = 16 << 20  # bytes; SDXL with every layer adapted has under 1 MiB of header
@@ -62,16 +62,7 @@ def write_file(path: Path, tensors: Mapping[str, Any], texts: Mapping[str, str])
     header = json.loads(data[LENGTH_BYTES : LENGTH_BYTES + length])
     header["__metadata__"] = {**_clean(texts), **_hash_texts(texts, body), "format": "pt"}
     content = _encode(header) + body
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    store.write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bunny.table import store
 from bunny.training.base import Base
 from bunny.training.draw import recipe, scheduler
 from bunny.training.draw.batch import Drawn
@@ -123,10 +124,7 @@ def save_png(path: Path, picture: Any, provenance: Mapping[str, Any]) -> None:
             info.add_itxt(key, str(value))
     if "prompt" in provenance:
         info.add_text(PARAMETERS, parameters(provenance))  # Latin-1 as tEXt, else as iTXt
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    picture.save(temporary, format="PNG", pnginfo=info)
-    temporary.replace(path)
+    store.write_file(path, lambda temporary: picture.save(temporary, format="PNG", pnginfo=info))
 
 
 def read_provenance(path: Path) -> dict[str, Any]:

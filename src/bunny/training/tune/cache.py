@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from bunny.table import store
 
 logger = logging.getLogger(__name__)
 
@@ -76,10 +77,8 @@ class Cache:
         """Write a file under another name, then rename it."""
         from safetensors.torch import save_file
 
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        save_file({name: w.cpu() for name, w in made.items()}, temporary)
-        temporary.replace(path)
+        tensors = {name: w.cpu() for name, w in made.items()}
+        store.write_file(path, lambda temporary: save_file(tensors, temporary))
 
 
 def _in_order(made: Tensors) -> Tensors:

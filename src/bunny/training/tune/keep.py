@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from bunny.table import store
 from bunny.training import checkpoint
 from bunny.training.adapter import file, write
 from bunny.training.base import Base
@@ -124,9 +124,7 @@ class Keeper:
         if not last.exists():
             self.keep_adapter(step, weights)
         if self.crowd.is_first:
-            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-            shutil.copyfile(last, temporary)
-            temporary.replace(path)
+            store.write_file(path, lambda temporary: shutil.copyfile(last, temporary))
         self.crowd.wait()
         held_out = {s.step: s.held_out_loss for s in curve}
         kept = [

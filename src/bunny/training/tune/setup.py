@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bunny.table import store
 from bunny.training.base import Base
 from bunny.training.family.contract import Family
 from bunny.training.tune import adapt
@@ -147,8 +149,7 @@ def draw_samples(base: Base, settings: LoraSettings, folder: Path, step: int, wr
     pictures = generate.draw_plain(base, settings.sample_prompts, seed=0, num_steps=SAMPLE_STEPS)
     for index, picture in enumerate(pictures):
         path = folder / "sample" / f"step-{step:06d}-{index}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(path)
+        store.write_file(path, partial(picture.save, format="PNG"))
         if writer:
             writer.add_image(f"sample/{index}", np.asarray(picture), step, dataformats="HWC")
 

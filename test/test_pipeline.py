@@ -1,0 +1,24 @@
+"""What makes a stage stale, and what `bunny status` says of it, on a film that is done."""
+
+import pytest
+
+from bunny import job, pipeline
+
+pytestmark = pytest.mark.train  # the small project is trained on
+
+
+@pytest.mark.parametrize("name", pipeline.STAGE)
+def test_a_raised_version_makes_its_stage_run_again(small_project, bunny, monkeypatch, name):
+    monkeypatch.chdir(small_project.folder)
+    code, out, _ = bunny("status")
+    states = {line.split()[0]: line for line in out.splitlines()[1:]}
+    assert code == 0 and {line.split()[1] for line in states.values()} == {"done"}
+    space, config = job.open_film(None, None, [])
+    kind = type(pipeline.make(name, space, config))
+    monkeypatch.setattr(kind, "version", kind.version + 1)
+    assert not pipeline.make(name, space, config).can_resume()
+    states = {line.split()[0]: line for line in bunny("status")[1].splitlines()[1:]}
+    assert states[name].split()[1] == "stale" and "the stage's code changed" in states[name]
+    order = list(pipeline.STAGE)
+    before = order[: order.index(name)]
+    assert {states[one].split()[1] for one in before} <= {"done"}
