@@ -1,4 +1,4 @@
-"""What the options of `bunny correct` do, on a library where a place and a character share names."""
+"""What the options of `bunny correct` do where a place and a character share their names."""
 
 import pytest
 
