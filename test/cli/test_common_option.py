@@ -1,4 +1,6 @@
-"""Options that many commands have: where films are looked for, settings, and one JSON object."""
+"""Options that many commands have: where films are looked for, settings, and tracebacks."""
+
+import os
 
 import pytest
 
@@ -40,6 +42,12 @@ WITHOUT_SETTINGS = [
     ("correct", "caption", "film", "s00001", "--text", "dark"),
     ("correct", "undo", "film"),
 ]
+OF_NO_FILM = [
+    ("demo",),
+    ("run", "film.mp4"),
+    ("lab", "--no-browser"),
+    ("doctor",),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -74,3 +82,24 @@ def _looked_in(said, folder):
     code, out, err = said
     assert (code, out) == (2, "")
     assert f" {folder}/output" in err and len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [*OF_A_FILM, *WITHOUT_SETTINGS, *OF_NO_FILM])
+def test_an_unexpected_error_is_one_sentence_with_code_1_and_debug_shows_all(
+    bunny, tmp_path, monkeypatch, words
+):
+    def fail():
+        raise RuntimeError("no longer\nthere, letmein123")
+
+    (tmp_path / "film.mp4").write_bytes(b"film")
+    monkeypatch.setenv("OTHER_TOKEN", "letmein123")
+    monkeypatch.setattr(os, "getcwd", fail)
+    code, out, err = bunny(*words)
+    assert (code, out) == (1, "")
+    assert err == (
+        "bunny: unexpected RuntimeError: no longer there, <OTHER_TOKEN>; "
+        "run again with --debug for the traceback\n"
+    )
+    with pytest.raises(RuntimeError) as caught:
+        bunny(*words, "--debug")
+    assert caught.traceback[-1].name == "fail"

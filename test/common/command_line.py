@@ -83,15 +83,25 @@ def _lines_in(tree: ast.Module, scope: Scope) -> Iterator[Words]:
     for function in ast.walk(tree):
         if not isinstance(function, ast.FunctionDef):
             continue
-        if function.name.startswith("test_") and not _asserts(function):
+        if function.name.startswith("test_") and not _proves(function, scope):
             continue  # what is run and not looked at proves nothing
         own = _inside(function, scope)
         for call in _calls(function):
             yield from _words_of(call, own)
 
 
-def _asserts(function: ast.FunctionDef) -> bool:
-    return any(isinstance(node, ast.Assert) for node in ast.walk(function))
+def _proves(function: ast.FunctionDef, scope: Scope) -> bool:
+    """Whether a function asserts something, itself or by a function that does."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assert):
+            return True
+        called = _name(node.func) if isinstance(node, ast.Call) else None
+        if called == "raises":
+            return True
+        other = scope.functions.get(called or "")
+        if other is not None and any(isinstance(n, ast.Assert) for n in ast.walk(other)):
+            return True
+    return False
 
 
 def _words_of(call: ast.Call, scope: Scope) -> list[Words]:
@@ -193,23 +203,32 @@ def _assigned(body: list[ast.stmt]) -> dict[str, list[ast.expr]]:
     return found
 
 
+def _elements(part: ast.expr, scope: Scope) -> list[ast.expr]:
+    """Elements of a list that is written down, where it is used or under a name."""
+    if isinstance(part, ast.Starred):
+        return _elements(part.value, scope)
+    if isinstance(part, ast.Name):
+        return [e for value in scope.values.get(part.id, ()) for e in _elements(value, scope)]
+    if not isinstance(part, (ast.List, ast.Tuple)):
+        return []
+    starred = [_elements(e, scope) if isinstance(e, ast.Starred) else [e] for e in part.elts]
+    return [e for one in starred for e in one]
+
+
 def _parametrised(function: ast.FunctionDef, scope: Scope) -> Iterator[tuple[str, list[ast.expr]]]:
     """Names that `pytest.mark.parametrize` gives, with their values."""
     for mark in function.decorator_list:
         if not (isinstance(mark, ast.Call) and _name(mark.func) == "parametrize"):
             continue
         names, rows = mark.args[:2]
-        if isinstance(rows, ast.Name) and len(scope.values.get(rows.id, [])) == 1:
-            (rows,) = scope.values[rows.id]
-        if not isinstance(rows, (ast.List, ast.Tuple)):
-            continue
+        rows = _elements(rows, scope)
         listed = names.elts if isinstance(names, (ast.List, ast.Tuple)) else names.value.split(",")
         words = [n.value if isinstance(n, ast.Constant) else n.strip() for n in listed]
         target: ast.expr = ast.Tuple([ast.Name(w) for w in words])
         if len(words) == 1 and isinstance(names, ast.Constant):
             target = ast.Name(words[0])
         found: dict[str, list[ast.expr]] = {}
-        _pair(target, rows.elts, found)
+        _pair(target, rows, found)
         yield from found.items()
 
 
