@@ -46,6 +46,14 @@ def lines_of(folder: Path) -> list[Words]:
     return found
 
 
+def strip(line: Words) -> Words:
+    """A command line from the command's name on."""
+    start = 0
+    while start < len(line) and line[start] in (None, "-m", "bunny"):
+        start += 1
+    return line[start:]
+
+
 def _parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
