@@ -110,10 +110,10 @@ def test_doctor_in_words_groups_its_lines(bunny):
     assert heads == ["machine", "packages", "models", "drawn film", "credentials", "extras"]
 
 
-def test_unexpected_errors_are_one_sentence_with_code_1(bunny, tmp_path, monkeypatch):
+def test_a_file_where_a_folder_should_be_is_the_users_to_mend(bunny, tmp_path):
     film = tmp_path / "film.mp4"
     film.write_bytes(b"x")
     (tmp_path / "data").write_bytes(b"a file where a folder should be")
     code, _, err = bunny("run", film)
-    assert code in (1, 2)
-    _one_sentence(err)
+    assert code == 2
+    assert "expected to make this folder" in _one_sentence(err)

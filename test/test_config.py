@@ -39,10 +39,13 @@ def test_sources_merge_key_by_key(tmp_path):
     assert (loaded.filtering.blur_threshold, loaded.filtering.min_contrast) == (0.3, 0.2)
 
 
-def test_main_yaml_documents_every_key_with_its_default():
-    written = yaml.safe_load((ROOT / "config" / "main.yaml").read_text(encoding="utf-8"))
-    assert written == config.Config().model_dump(mode="json")
-    assert config.load(ROOT / "config", environment={}) == config.Config()
+def test_main_yaml_documents_every_key_with_its_default(tmp_path):
+    text = (ROOT / "config" / "main.yaml").read_text(encoding="utf-8")
+    assert yaml.safe_load(text) == config.Config().model_dump(mode="json")
+    _write(tmp_path, "main.yaml", text)
+    assert config.load(tmp_path, environment={}) == config.Config()
+    _write(tmp_path, "main.yaml", text.replace("blur_threshold: 0.2", "blur_threshold: 0.21"))
+    assert config.load(tmp_path, environment={}).filtering.blur_threshold == 0.21
 
 
 @pytest.mark.parametrize(

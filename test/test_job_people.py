@@ -143,16 +143,16 @@ def test_nobody_gets_two_names(film):
         job_name.name_person(None, "person-01=Anna")
 
 
-def test_a_taken_name_needs_add(film, tmp_path, astronaut):
+def test_a_taken_name_needs_add(film, bunny, tmp_path, astronaut):
     """The user's own folder has an anna; her name is matched whatever its case."""
     user = tmp_path / "mine"
     store.write_bytes(user / "anna.png", cv2.imencode(".png", astronaut[:280, 90:370])[1].tobytes())
     film_of = {k: film.source()[k] for k in ("film", "content_hash")}
     workspace.write_source(film, film_of, user)
-    with pytest.raises(UserError, match=r"anna is a character of this film already; .*--add"):
-        job_name.name_person(None, "person-01=Anna")
-    done = job_name.name_person(None, "person-01=Anna", is_added=True)
-    assert done.name == "anna"
+    code, _, err = bunny("characters", "--name", "person-01=Anna")
+    assert code == 2 and "anna is a character of this film already; " in err and "--add" in err
+    code, out, _ = bunny("characters", "--name", "person-01=Anna", "--add", "--json")
+    assert (code, json.loads(out)["name"]) == (0, "anna")
     assert [p.name for p in user.iterdir()] == ["anna.png"]
     assert (film.root / "reference" / "anna.png").exists()
     assert film.source()["given_references"] == str(user)

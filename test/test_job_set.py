@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import tarfile
 
 import cv2
 import numpy as np
@@ -172,3 +173,69 @@ def test_check_of_a_folder(bunny, space, tmp_path):
     assert code == 2 and "found a file" in err
     code, _, err = bunny("check", "out", "--trainer", "other")
     assert code == 2 and "--trainer: expected ours, kohya, imagefolder" in err
+
+
+@pytest.mark.parametrize("form", ["imagefolder", "kohya", "webdataset"])
+def test_a_set_of_each_format_goes_where_it_is_told_and_is_whose_it_is_told(
+    bunny, space, tmp_path, form
+):
+    _add_bo(space)
+    options = ("--character", "bo", "--output", "out", "--set", "rights.film_licence=CC0-1.0")
+    code, out, _ = bunny("export", form, *options)
+    assert code == 0 and out.startswith(f"bo as {form}: ")
+    assert "license: cc0-1.0" in (tmp_path / "out" / "README.md").read_text()
+    assert not (space.root / "export").exists()
+
+
+def _in_shards(folder, ending):
+    """Files of an ending in the shards of pictures to train with, by name."""
+    (path,) = (folder / "train").glob("*.tar")
+    with tarfile.open(path) as shard:
+        names = [name for name in shard.getnames() if name.endswith(ending)]
+        return {name: shard.extractfile(name).read() for name in names}
+
+
+def test_repeats_stand_beside_every_picture_of_the_other_formats(bunny, space, tmp_path):
+    assert bunny("export", "imagefolder", "--output", "a", "--repeats", "5")[0] == 0
+    lines = (tmp_path / "a" / "train" / "metadata.jsonl").read_text().splitlines()
+    assert [json.loads(line)["repeats"] for line in lines] == [5, 5, 5]
+    assert bunny("export", "webdataset", "--output", "b", "--repeats", "5")[0] == 0
+    told = [json.loads(one)["repeats"] for one in _in_shards(tmp_path / "b", ".json").values()]
+    assert told == [5, 5, 5]
+
+
+def test_captions_are_written_as_well_where_the_format_needs_none(bunny, space, tmp_path):
+    def files(name):
+        found = sorted(p for p in (tmp_path / name).rglob("*") if p.is_file())
+        return {p.relative_to(tmp_path / name).as_posix() for p in found}
+
+    for form, kind in (("imagefolder", "txt"), ("kohya", "jsonl"), ("webdataset", "txt")):
+        assert bunny("export", form, "--output", form)[0] == 0
+        assert bunny("export", form, "--output", f"{form}+", "--captions", kind)[0] == 0
+    assert files("imagefolder+") - files("imagefolder") == {
+        *(f"train/000{i}.txt" for i in range(3)),
+        "test/0000.txt",
+    }
+    (more,) = files("kohya+") - files("kohya")
+    lines = [json.loads(one) for one in (tmp_path / "kohya+" / more).read_text().splitlines()]
+    assert lines[2] == {
+        "file_name": "img/2_anna character/0002.png",
+        "text": "anna woman in the snow",
+    }
+    assert len(lines) == 3
+    assert files("webdataset+") == files("webdataset")  # a caption is in each sample anyway
+    assert len(_in_shards(tmp_path / "webdataset+", ".txt")) == 3
+
+
+def test_check_counts_with_the_batch_and_the_side_it_is_given(bunny, space):
+    def look(*options):
+        (one,) = json.loads(bunny("check", "out", "--json", *options)[1])["sets"]
+        enlarged = [found["reason"] for found in one["found"] if found["effect"] == "changed"]
+        return one["buckets"], one["steps_per_epoch"], enlarged
+
+    assert bunny("export", "kohya", "--output", "out")[0] == 0
+    assert look("--batch-size", "8") == ({"64x64": 6}, 1, [])
+    assert look("--batch-size", "2") == ({"64x64": 6}, 3, [])
+    assert look("--resolution", "128") == ({"128x128": 6}, 1, ["64x64 is enlarged to 128x128"] * 3)
+    code, out, err = bunny("check", "out", "--resolution", "32")
+    assert (code, out) == (2, "") and "one step of kohya's buckets, 64 px, got 32" in err

@@ -92,6 +92,27 @@ def tuned(labelled_film, tiny_base_folder):
     return film_dir
 
 
+def test_the_command_proves_once_and_with_force_again(bunny, tuned, tiny_base_folder):
+    given = {
+        "models.base_model": tiny_base_folder,
+        "models.held_out_share": 0.3,
+        "evaluation.num_steps": 1,
+        "evaluation.num_bootstrap": 10,
+        "evaluation.seeds": "[1]",
+        "evaluation.choose_prompts": "[a]",
+        "evaluation.report_prompts": "[b]",
+    }
+    settings = [word for key, value in given.items() for word in ("--set", f"{key}={value}")]
+    call = ("evaluate", "--data-dir", tuned.parents[1], *settings)
+    said = []
+    for more in ((), (), ("--force",)):
+        code, out, err = bunny(*call, "--json", *more)
+        assert code == 0, err
+        said.append(json.loads(out.splitlines()[-1]))
+    assert [one["status"] for one in said] == ["done", "skipped", "done"]
+    assert said[0]["evaluation"] == said[1]["evaluation"] and said[0]["evaluation"]
+
+
 def test_every_checkpoint_is_judged_and_one_is_reported(tuned, tiny_base_folder):
     result = make(tuned, tiny_base_folder).execute()
     assert (result.status, result.failed) == ("done", 0)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import asdict
 
 import pytest
 from safetensors.torch import load_file, save_file
@@ -10,10 +11,10 @@ from bunny import workspace
 from bunny.config import Config
 from bunny.error import StageError, UserError
 from bunny.stage.dataset import Dataset
-from bunny.stage.finetune import TRAINER_KEYS, Finetune
+from bunny.stage.finetune import Finetune
 from bunny.table import store
 from bunny.training.adapter import file
-from bunny.training.words import Words
+from bunny.training.tune.settings import LoraSettings
 
 pytestmark = pytest.mark.train
 
@@ -129,17 +130,44 @@ def test_class_pictures_that_the_set_lacks_are_asked_for(labelled_film, tiny_bas
 
 
 def test_every_setting_of_the_trainer_is_handed_on(labelled_film, tiny_base_folder):
-    changes = {"adapter": "dora", "targets": "attention", "ema_decay": 0.5, "flip_share": 0.25}
-    stage = make(labelled_film, tiny_base_folder, warmup_steps=9, **changes)
-    settings = stage._lora_settings(Words(trigger="bunny", class_word="rabbit"))
-    models = stage.config.models
-    for key, own in TRAINER_KEYS.items():
-        assert getattr(settings, own) == getattr(models, key), key
-    assert settings.warmup_steps == 4  # no longer than the training
-    trainers = {"lora_rank": 3, "patience": 2, "noise_offset": 0.1, "background_weight": 0.5}
-    for key, value in trainers.items():
-        other = make(labelled_film, tiny_base_folder, **{key: value})
-        assert other.settings() != make(labelled_film, tiny_base_folder).settings(), key
+    alike = {
+        "adapter": "dora", "targets": "attention", "trains_text_encoder": True,
+        "learning_rate": 0.002, "text_learning_rate": 0.0003, "schedule": "linear",
+        "batch_size": 1, "gradient_accumulation": 2, "precision": "fp32", "patience": 5,
+        "has_gradient_checkpointing": True, "caption_dropout": 0.3, "flip_share": 0.25,
+        "min_snr_gamma": 3.0, "noise_offset": 0.1, "background_weight": 0.5, "class_weight": 0.7,
+        "ema_decay": 0.5, "checkpoint_every": 3,
+    }  # fmt: skip
+    others = {"lora_rank": 3, "lora_alpha": 5, "training_steps": 3, "warmup_steps": 2}
+    models = {"base_model": str(tiny_base_folder), "held_out_share": 0.3, **alike, **others}
+    config = Config(models=models, seed=11)
+    Dataset(config, labelled_film, labelled_film).execute()
+    Finetune(config, labelled_film, labelled_film).execute()
+    (run,) = store.read(labelled_film / "table", "training_run").to_dicts()
+    used = json.loads(run["config_json"])["settings"]
+    expected = {**alike, "rank": 3, "alpha": 5, "steps": 3, "warmup_steps": 2, "seed": 11}
+    assert {key: used[key] for key in expected} == expected
+    defaults = asdict(LoraSettings())  # one that is not handed on would be the default
+    assert {key for key in defaults if used[key] == defaults[key]} == {
+        *("optimizer", "weight_decay", "max_gradient_norm")
+    }
+
+
+def test_a_warm_up_is_no_longer_than_the_training(trained):
+    (run,) = store.read(trained[2] / "table", "training_run").to_dicts()
+    assert json.loads(run["config_json"])["settings"]["warmup_steps"] == 4  # 20 were asked for
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("lora_rank", 3), ("patience", 2), ("noise_offset", 0.1), ("background_weight", 0.5)),
+        *(("optimizer", "adamw8bit"), ("warmup_steps", 9), ("training_steps", 5)),
+    ],
+)
+def test_another_setting_makes_the_stage_stale(labelled_film, tiny_base_folder, key, value):
+    other = make(labelled_film, tiny_base_folder, **{key: value})
+    assert other.fingerprint() != make(labelled_film, tiny_base_folder).fingerprint()
 
 
 def test_a_licence_given_later_reaches_the_adapter(trained, tiny_base_folder):

@@ -340,3 +340,19 @@ def test_wrong_wishes_are_one_sentence(command, tmp_path):
     ):
         code, _made, err = command(*arguments)
         assert (code, words in err) == (2, True), err
+
+
+def test_steps_another_adapter_and_a_folder_of_ones_own(command, film, tmp_path):
+    plain = ("--prompt", "an owl", "--seed", "4", "--steps", "1", "--output", tmp_path / "mine")
+    other = workspace.of_film_dir(film).checkpoint / "bunny" / "step5.safetensors"
+    pixels = []
+    for more in ((), ("--blend", f"{other}:0.5")):
+        code, made, _err = command(*plain, *more)
+        (picture,) = map(Path, made["files"])
+        assert (code, picture.parent) == (0, tmp_path / "mine")
+        facts = generate.read_provenance(picture)
+        assert facts["num_steps"] == 1  # of --set there are 3
+        assert [one["strength"] for one in facts["adapters"]] == [1.0, *([0.5] if more else [])]
+        pixels.append(np.asarray(Image.open(picture)))
+    assert (pixels[0] != pixels[1]).any()
+    assert not (film / "picture").exists()

@@ -132,7 +132,7 @@ def test_a_person_in_the_light_amid_dark_leaves_an_axis_to_others():
     luma = np.full((HEIGHT, WIDTH), 16, np.uint8)
     luma[23:157, 100:180] = _scene(80, 134)
     found = bars.find_bars(luma)
-    assert found is None or found[:3:2] == (WIDTH, 0)
+    assert found is None
     assert bars.merge([found, LETTERBOX]) == LETTERBOX
 
 

@@ -3,7 +3,10 @@
 Command modules add themselves to `app` when they are imported.
 """
 
-from typing import Annotated
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -39,7 +42,10 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and more l
 
 
 def arrange() -> None:
-    """Put the commands that were added into the panels of `PANELS`, in their order."""
+    """Put the commands that were added into the panels of `PANELS`, in their order.
+
+    Each gets `--debug`, which the sentence on an unexpected error tells people to give.
+    """
     place = {name: (panel, i) for panel, names in PANELS.items() for i, name in enumerate(names)}
 
     def name_of(info) -> str:
@@ -49,3 +55,24 @@ def arrange() -> None:
         info.rich_help_panel = place[name_of(info)][0]
     order = list(place)
     app.registered_commands.sort(key=lambda info: order.index(name_of(info)))
+    groups = [info.typer_instance for info in app.registered_groups]
+    for info in (command for one in (app, *groups) for command in one.registered_commands):
+        info.callback = _with_debug(info.callback)
+
+
+def _with_debug(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with `--debug`, which `bunny.cli.main` reads, if it has none itself."""
+    signature = inspect.signature(command, eval_str=True)
+    if "debug" in signature.parameters:
+        return command
+    added = inspect.Parameter(
+        "debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug
+    )
+
+    @functools.wraps(command)
+    def with_debug(*, debug: bool, **given: Any) -> None:
+        command(**given)
+
+    own = list(signature.parameters.values())
+    with_debug.__signature__ = signature.replace(parameters=[*own, added])
+    return with_debug

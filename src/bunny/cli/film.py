@@ -1,6 +1,8 @@
 """Commands that run and describe a film: run, demo, status, report, doctor, lab."""
 
 import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -10,6 +12,8 @@ import typer
 
 from bunny.cli.app import DataDir, Debug, FilmName, Settings, app
 from bunny.error import UserError
+
+END_S = 20  # a server may take to end its kernels
 
 
 @app.command()
@@ -107,8 +111,40 @@ def lab(
             "start `bunny lab` inside the project"
         )
     arguments = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder.parent}"]
+    arguments += ["--ServerApp.answer_yes=True"]  # Ctrl+C ends it, without a question
     arguments += [f"--port={port}", "--LabApp.default_url=/lab/tree/notebook/00_start.ipynb"]
     arguments += [] if browser else ["--no-browser"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container; it listens on loopback alone
         arguments += ["--allow-root"]
-    os.execv(sys.executable, arguments)
+    raise typer.Exit(_serve(arguments))
+
+
+def _serve(arguments: list[str]) -> int:
+    """Run a server until it ends, or is ended by Ctrl+C or SIGTERM here; gives its exit code.
+
+    It is a process of its own that is waited for: to replace this one would, on Windows, give the
+    prompt back while the server goes on.
+    """
+    server = subprocess.Popen(arguments)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    while True:
+        try:
+            code = server.wait()
+            return code if code >= 0 else 128 - code
+        except KeyboardInterrupt:
+            _end(server)
+
+
+def _end(server: subprocess.Popen) -> None:
+    """End a server as it ends itself, or at once where it was asked before."""
+    if os.name == "nt":  # Ctrl+C went to it too, and there is no gentle signal
+        try:
+            server.wait(END_S)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            server.kill()
+    else:
+        server.terminate()

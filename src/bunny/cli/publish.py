@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bunny.cli.app import DataDir, Debug, FilmName, Settings, app
+from bunny.cli.app import DataDir, FilmName, Settings, app
 
 
 @app.command()
@@ -19,7 +19,6 @@ def publish(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     data_dir: DataDir = None,
     settings: Settings = None,
-    debug: Debug = False,
 ) -> None:
     """Publish a film to the Postgres of BUNNY_DATABASE_URL; take what people said there."""
     from bunny import job_publish

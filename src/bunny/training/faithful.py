@@ -58,7 +58,8 @@ def look(
     Raises
     ------
     UserError
-        If there is no such folder, no such trainer, or nothing in it that tells a trainer.
+        If there is no such folder, no such trainer, nothing in it that tells a trainer, or a
+        resolution below the step of kohya's buckets.
     """
     folder = folder.resolve()
     if not folder.is_dir():
@@ -72,6 +73,11 @@ def look(
     listing = _scan(folder, trainer)
     seen = _read(listing, is_turned=trainer != "kohya")
     rule = plan.rule_of(listing.settings, resolution_px, batch_size, step_px, no_upscale)
+    if trainer == "kohya" and rule.has_buckets and rule.resolution_px < rule.step_px:
+        raise UserError(
+            f"{folder}: expected a resolution of at least one step of kohya's buckets, "
+            f"{rule.step_px} px, got {rule.resolution_px}; give a larger --resolution"
+        )
     items = [i for i in listing.items if seen[i.file].size is not None]
     sizes = {path: one.size for path, one in seen.items()}
     times = plan.make(items, sizes, trainer, rule, listing)

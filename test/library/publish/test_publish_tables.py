@@ -139,6 +139,9 @@ def test_tables_say_what_they_are(publish, database):
 def test_the_command_says_what_it_did(bunny, film, database, monkeypatch):
     monkeypatch.setenv("BUNNY_DATABASE_URL", database.address)
     schema = f"publish.schema_name={database.schema}"
+    code, out, _ = bunny("publish", FILM, "--dry-run", "--set", schema)
+    assert code == 0 and "4 added, 0 changed, 0 removed, of 4" in out
+    assert "nothing was changed" in out and database.tables() == 0
     code, out, _ = bunny("publish", FILM, "--json", "--set", schema)
     assert code == 0
     assert json.loads(out)["changes"][0]["added"] == 4

@@ -164,7 +164,7 @@ def test_a_picture_finds_its_place(make_film, tmp_path):
         job_search.find(picture=tmp_path / "bad.png")
 
 
-def test_a_face_finds_the_person(meadow, tmp_path):
+def test_a_face_finds_the_person(meadow, bunny, tmp_path):
     from skimage import data
 
     from bunny.character import detect, embed
@@ -185,13 +185,12 @@ def test_a_face_finds_the_person(meadow, tmp_path):
         for n, i, v in ((0, 0, other), (1, 3, true), (2, 5, own))
     ]  # fmt: skip
     store.write(meadow.table, "face", store.from_rows("face", rows))
-    found = job_search.find(face=path)
-    first = found.shots.row(0, named=True)
+    first, *others = json.loads(bunny("search", "--face", path, "--json")[1])["shots"]
     assert (first["shot_index"], first["matched_s"]) == (1, 6.0)
     assert first["score"] == pytest.approx(1, abs=1e-3) and "(one person)" in first["why"]
-    assert found.shots.filter(shot_index=0)["score"][0] < 0.3
-    with pytest.raises(UserError, match=r"blank\.png: expected a face, found none; crop"):
-        job_search.find(face=blank)
+    assert {row["shot_index"]: row["score"] < 0.3 for row in others} == {2: False, 0: True}
+    code, _, err = bunny("search", "--face", blank)
+    assert code == 2 and "blank.png: expected a face, found none; crop" in err
 
 
 def test_command_line(meadow, bunny, tmp_path):
@@ -205,6 +204,51 @@ def test_command_line(meadow, bunny, tmp_path):
     (row,) = json.loads(out)["shots"]
     assert (row["shot_index"], row["matched_s"]) == (2, 8.0)
     assert row["picture"].endswith("frame/00000004.png")
+
+
+@pytest.mark.parametrize(
+    ("options", "shots"),
+    [
+        ((), [0, 1, 2, 3]),
+        (("--place", "scene-001"), [0, 2]),
+        (("--light", "night"), [1]),
+        (("--shot-size", "close-up"), [0, 1, 2]),
+        (("--shot-size", "wide"), []),
+        (("--from", "5"), [1, 2, 3]),
+        (("--to", "5"), [0, 1]),
+        (("--min-quality", "0.2"), [0, 1, 2, 3]),
+        (("--min-quality", "0.3"), [0, 2, 3]),
+        (("--limit", "3"), [0, 1, 2]),
+        (("--approved",), [2]),
+        (("--like", "s00000"), [2, 1, 3]),
+        (("--like", "s00000", "--limit", "1"), [2]),
+    ],
+)
+def test_each_option_leaves_the_shots_that_it_asks_for(meadow, bunny, options, shots):
+    rows = [
+        {
+            "asset_id": f"s{n:05d}", "level": "scene", "shot_index": n, "first_frame_index": 2 * n,
+            "end_frame_index": 2 * n + 2, "timestamp_s": 4.0 * n, "doubt": 0.0,
+            "cluster_id": (None, "scene-001", "scene-002")[(1, 2, 1, 0)[n]], "source": "machine",
+            "is_approved": n == 2, "rejected_from": [], "who": [], "comments": 0,
+        }
+        for n in range(4)
+    ]  # fmt: skip
+    store.write(meadow.table, "asset", store.from_rows("asset", rows))
+    code, out, _ = bunny("search", *options, "--json")
+    assert (code, [row["shot_index"] for row in json.loads(out)["shots"]]) == (0, shots)
+
+
+def test_films_are_those_that_are_named(make_film, bunny):
+    for name in ("meadow", "forest", "beach"):
+        make_film(name, [{"text": f"a bunny in the {name}"}])
+    for options, expected in (
+        ((), ["beach", "forest", "meadow"]),
+        (("--film", "fore"), ["forest"]),
+        (("--film", "fore", "--film", "beach"), ["beach", "forest"]),
+    ):
+        shots = json.loads(bunny("search", "bunny", *options, "--json")[1])["shots"]
+        assert sorted(row["film_id"].partition("-")[0] for row in shots) == expected
 
 
 @pytest.mark.parametrize(

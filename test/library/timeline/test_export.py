@@ -138,6 +138,37 @@ def test_the_command(bunny, owl, tmp_path):
     }
 
 
+def test_handles_of_the_command_win_over_the_setting(bunny, owl, tmp_path):
+    options = ("--data-dir", owl.data, "--set", "timeline.handle_frames=3", "--json")
+    clips = []
+    for handles in ([], ["--handles", "10"]):
+        command = ["export", "timeline", "--output", tmp_path / "a.edl", *options, *handles]
+        clips.append([clip[1:] for clip in json.loads(bunny(*command)[1])["clips"]])
+    assert clips == [[[0, 28], [22, 53], [47, 75]], [[0, 35], [15, 60], [40, 75]]]
+
+
+def test_markers_are_written_unless_they_are_declined(bunny, owl, tmp_path):
+    said = {}
+    for option in ("--markers", "--no-markers"):
+        place = tmp_path / f"{option}.edl"
+        options = ("--data-dir", owl.data, "--out", place, option, "--json")
+        code, out, _ = bunny("export", "timeline", *options)
+        assert code == 0
+        said[option] = (json.loads(out)["num_markers"], place.read_text().count("* LOC"))
+    assert said == {"--markers": (6, 6), "--no-markers": (0, 0)}
+
+
+@pytest.mark.parametrize(("option", "is_drop"), [("--drop-frame", True), ("--non-drop", False)])
+def test_a_film_without_timecode_drops_labels_as_it_is_told(bunny, tmp_path, option, is_drop):
+    film = write_film(tmp_path / "data", TV, Fraction(1, 30_000))
+    place = tmp_path / "a.edl"
+    options = ("--data-dir", film.data, "--out", place, option, "--json")
+    code, out, _ = bunny("export", "timeline", *options)
+    assert (code, json.loads(out)["is_drop_frame"]) == (0, is_drop)
+    text = place.read_text(encoding="utf-8")
+    assert ("FCM: DROP FRAME" in text, "FCM: NON-DROP FRAME" in text) == (is_drop, not is_drop)
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

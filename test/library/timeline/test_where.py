@@ -224,3 +224,13 @@ def test_likeness_wants_both_hash_and_picture():
 def test_a_box_without_a_crop_stays():
     frame = dict.fromkeys((*trace.CROP, "width_px", "height_px"))
     assert trace.film_box(frame, (1, 2, 3, 4)) == [1, 2, 3, 4]
+
+
+def test_the_command_looks_in_the_film_that_is_named(bunny, owl):
+    other = owl.root.with_name("newer-0b0b0b0b")
+    shutil.copytree(owl.root, other)
+    store.write(other / "table", "dataset", store.from_rows("dataset", []))
+    asked = ("where", "i0", "--data-dir", owl.data)
+    assert bunny(*asked)[0] == bunny(*asked, "--film", "owl")[0] == 0
+    code, _, error = bunny(*asked, "--film", "newer")
+    assert code == 2 and "found no such file and no such id" in error

@@ -164,6 +164,8 @@ def test_the_command_line(film):
     listed = runner.invoke(app, ["learn", "--list"]).output
     assert "version 1 is in use" in listed
     assert "correlation" in listed
+    said = json.loads(runner.invoke(app, ["learn", "--list", "--json"]).output)
+    assert (said["in_use"], [row["version"] for row in said["versions"]]) == (1, [1])
     assert "nothing learned" in runner.invoke(app, ["learn", "--rollback"]).output
     assert "version 1" in runner.invoke(app, ["learn", "--rollback", "--to", "1"]).output
     assert version.current(space.checkpoint) == 1
