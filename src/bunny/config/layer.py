@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from bunny import disk
 from bunny.config.source import read_sources, read_yaml
 from bunny.config.whole import Config
 from bunny.error import UserError
@@ -76,7 +77,7 @@ def save_local(root: Path, film_id: str, section: str, values: Mapping[str, Any]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     temporary.write_text(yaml.safe_dump(current, sort_keys=False), encoding="utf-8")
-    temporary.replace(path)
+    disk.replace(temporary, path)
     return path
 
 

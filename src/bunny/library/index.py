@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bunny import disk
 from bunny.error import UserError
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ def _save(index: Index, path: Path) -> None:
         umask = os.umask(0)
         os.umask(umask)
         Path(temporary).chmod(0o666 & ~umask)  # mkstemp gives it to its maker alone
-        Path(temporary).replace(path)
+        disk.replace(Path(temporary), path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from bunny import disk
 from bunny.table import schema, store
 
 STATE = "state.json"
@@ -66,9 +67,7 @@ class Shards:
             store.write(temporary, name, frame)
         if state is not None:
             store.write_bytes(temporary / STATE, json.dumps(state).encode())
-        if self.is_done(index):
-            shutil.rmtree(self._path(index))
-        temporary.replace(self._path(index))
+        disk.replace_folder(temporary, self._path(index))
         if self._note_progress and total:
             self._note_progress(len(self.done()), total)
 

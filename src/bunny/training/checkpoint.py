@@ -9,6 +9,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from bunny import disk
+
 logger = logging.getLogger(__name__)
 
 KEPT = 2  # states; each has the optimizer's two values a weight
@@ -43,10 +45,9 @@ def save(folder: Path, step: int, key: str, state: dict[str, Any]) -> Path:
         torch.save({**state, "key": key}, stream)
         stream.flush()
         os.fsync(stream.fileno())
-    shutil.rmtree(target, ignore_errors=True)
-    temporary.replace(target)
+    disk.replace_folder(temporary, target)
     for old in sorted(folder.glob("checkpoint-*"))[:-KEPT]:
-        shutil.rmtree(old)
+        disk.remove_folder(old)
     return target
 
 
@@ -77,5 +78,5 @@ def load_newest(folder: Path, key: str, *, is_writer: bool = True) -> dict[str, 
         if state.get("key") == key:
             return state
         if is_writer:
-            shutil.rmtree(path)
+            disk.remove_folder(path)
     return None

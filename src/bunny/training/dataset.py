@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bunny import pixel
+from bunny import disk, pixel
 from bunny.training import mask
 from bunny.training.bucket import Size
 from bunny.training.crop import Crop, box_of
@@ -118,8 +118,7 @@ def write_dataset(
         own = [r for r in rows if r["role"] == role]
         if own or not folder:
             _write_metadata(temporary / folder, own)
-    shutil.rmtree(target, ignore_errors=True)
-    temporary.replace(target)
+    disk.replace_folder(temporary, target)
     return Written(rows=rows, errors=errors, num_without_mask=without_mask)
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bunny import disk
 from bunny.error import UserError
 from bunny.review.learn import item, method, place, space
 from bunny.table import store
@@ -173,7 +174,7 @@ def use(checkpoint: Path, number: int) -> None:
 def _settle(temporary: Path, folder: Path) -> None:
     """Give a finished version its name, unless another run took it in the meantime."""
     try:
-        temporary.rename(folder)
+        disk.rename(temporary, folder)
     except OSError as error:
         if not folder.exists():
             raise

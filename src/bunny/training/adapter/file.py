@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bunny import log
+from bunny import disk, log
 from bunny.error import UserError
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
@@ -69,7 +69,7 @@ def write_file(path: Path, tensors: Mapping[str, Any], texts: Mapping[str, str])
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(path)
+        disk.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
     return hashlib.sha256(content).hexdigest()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bunny import disk
 from bunny.training.base import Base
 from bunny.training.draw import recipe, scheduler
 from bunny.training.draw.batch import Drawn
@@ -126,7 +127,7 @@ def save_png(path: Path, picture: Any, provenance: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     picture.save(temporary, format="PNG", pnginfo=info)
-    temporary.replace(path)
+    disk.replace(temporary, path)
 
 
 def read_provenance(path: Path) -> dict[str, Any]:

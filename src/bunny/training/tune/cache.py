@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from bunny import disk
+
 logger = logging.getLogger(__name__)
 
 Tensors = dict[str, Any]
@@ -79,7 +81,7 @@ class Cache:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         save_file({name: w.cpu() for name, w in made.items()}, temporary)
-        temporary.replace(path)
+        disk.replace(temporary, path)
 
 
 def _in_order(made: Tensors) -> Tensors:

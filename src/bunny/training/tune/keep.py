@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from bunny import disk
 from bunny.training import checkpoint
 from bunny.training.adapter import file, write
 from bunny.training.base import Base
@@ -126,7 +127,7 @@ class Keeper:
         if self.crowd.is_first:
             temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
             shutil.copyfile(last, temporary)
-            temporary.replace(path)
+            disk.replace(temporary, path)
         self.crowd.wait()
         held_out = {s.step: s.held_out_loss for s in curve}
         kept = [
