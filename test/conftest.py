@@ -37,7 +37,7 @@ def pytest_configure(config):
 @pytest.fixture(scope="session", autouse=True)
 def _windows(tmp_path_factory):
     """All tests of a process get the errors that Windows would give, where `/proc` can tell."""
-    if not Path("/proc/self/maps").exists():
+    if not windows_rule.can_hold():
         yield None
         return
     with windows_rule.holding(tmp_path_factory.getbasetemp(), depth=1) as rule:

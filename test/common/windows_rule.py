@@ -80,6 +80,11 @@ def lifted() -> Iterator[None]:
         _state["is_on"] = was_on
 
 
+def can_hold() -> bool:
+    """Whether this system tells which files a process has open."""
+    return Path("/proc/self/maps").exists()
+
+
 def name_fault(name: str) -> str:
     """Why Windows has no such name; empty when it has.
 
@@ -298,6 +303,12 @@ def _who() -> str:
         if not file.startswith((STANDARD, "<")) and "site-packages" not in file
     ]
     return " < ".join(outside[:4])
+
+
+def command(*arguments: object) -> list[str]:
+    """The command line of `bunny` under the rule, where the rule can hold."""
+    start = [__file__] if can_hold() else ["-m", "bunny"]
+    return [sys.executable, *start, *map(str, arguments)]
 
 
 def _main() -> None:

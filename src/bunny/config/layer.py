@@ -76,7 +76,7 @@ def save_local(root: Path, film_id: str, section: str, values: Mapping[str, Any]
         raise UserError(_explain(error, {})) from error
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(yaml.safe_dump(current, sort_keys=False), encoding="utf-8")
+    temporary.write_text(yaml.safe_dump(current, sort_keys=False), encoding="utf-8", newline="\n")
     disk.replace(temporary, path)
     return path
 

@@ -262,7 +262,7 @@ def _write_metadata(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
         for r in rows
     ]
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    (folder / "metadata.jsonl").write_text(text, encoding="utf-8")
+    (folder / "metadata.jsonl").write_text(text, encoding="utf-8", newline="\n")
 
 
 def _row(cut: Cut, file: str) -> dict[str, Any]:

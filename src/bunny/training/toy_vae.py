@@ -156,7 +156,7 @@ def to_tensor(pictures: np.ndarray) -> Any:
 
 def write_report(path: Path, report: dict) -> None:
     """Keep figures beside the weights."""
-    path.write_text(json.dumps(report, indent=1), encoding="utf-8")
+    path.write_text(json.dumps(report, indent=1), encoding="utf-8", newline="\n")
 
 
 def _rate(step: int, settings: VaeTraining) -> float:

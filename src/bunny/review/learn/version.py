@@ -71,7 +71,7 @@ def save(
         save_file(tensors, temporary / TENSORS)
         full = {**about, "version": number, "parts": parts}
         full["hash"] = _hash(temporary / TENSORS, parts)
-        (temporary / ABOUT).write_text(json.dumps(full, indent=1), encoding="utf-8")
+        (temporary / ABOUT).write_text(json.dumps(full, indent=1), encoding="utf-8", newline="\n")
         temporary.chmod(0o755)
         _settle(temporary, home / _folder(number))
     except BaseException:

@@ -50,7 +50,7 @@ def publish(output: Path, form: str, write: Callable[[Path], Mapping[str, Any]])
         said = {"made_by": MADE_BY, "format": form, **write(temporary)}
         files = sorted(p.relative_to(temporary).as_posix() for p in _files(temporary))
         text = json.dumps({**said, "files": files}, ensure_ascii=False, indent=1)
-        (temporary / MARK).write_text(text + "\n", encoding="utf-8")
+        (temporary / MARK).write_text(text + "\n", encoding="utf-8", newline="\n")
         disk.replace_folder(temporary, output)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
