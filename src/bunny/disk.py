@@ -1,10 +1,11 @@
-"""Files and folders put in their place, also where another program has them open for a moment.
+"""Files and folders: names that every system takes, and how they are put in their place.
 
 On Windows a file that somebody has open can be neither replaced nor deleted, nor the folder that it
 lies in moved. Readers, indexers and virus scanners have one open for a fraction of a second, a
 notebook for as long as it runs: so it is tried again for a while, and then said in one sentence.
 """
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +17,37 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 0.5  # between two tries
 # ERROR_ACCESS_DENIED, _SHARING_VIOLATION, _LOCK_VIOLATION, _USER_MAPPED_FILE of Windows; the first
 # is also given for what may not be written.
 IN_USE = frozenset({5, 32, 33, 1224})
+FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
+DEVICE = re.compile(  # names that Windows keeps for devices, with any extension
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\..*)?", re.IGNORECASE
+)
 
 
 class InUseError(UserError, PermissionError):
     """Another program has a file open all the while."""
+
+
+def name_fault(name: str) -> str:
+    """Why a file or folder cannot have a name on every system; empty when it can.
+
+    Parameters
+    ----------
+    name : str
+        Of the file alone, without folders.
+
+    Examples
+    --------
+    >>> name_fault("anna"), name_fault("aux.png")
+    ('', 'is a name that Windows keeps for devices')
+    >>> name_fault("10:30"), name_fault("Mr.")
+    ("has ':', which file names cannot have", 'ends in a dot or a space')
+    """
+    found = FORBIDDEN.search(name)
+    if found:
+        return f"has {found[0]!r}, which file names cannot have"
+    if name.endswith((".", " ")):
+        return "ends in a dot or a space"
+    return "is a name that Windows keeps for devices" if DEVICE.fullmatch(name) else ""
 
 
 def replace(temporary: Path, target: Path) -> None:

@@ -132,7 +132,8 @@ _rename_here = os.rename
 def _rename(source, target, **folders) -> None:
     """As `os.rename`, which on Windows puts nothing over a file; the hook sees no difference."""
     place = _place(target, folders.get("dst_dir_fd") or -1)
-    if _state["is_on"] and place is not None and place.exists():
+    is_taken = _state["is_on"] and place is not None and place.exists()
+    if is_taken and not _is_of(EXEMPT):
         _rule.broken.append(f"{place}: os.rename onto what exists, by {_who()}")
         raise FileExistsError(17, "[WinError 183] rename onto what exists", str(target))
     _rename_here(source, target, **folders)

@@ -49,8 +49,15 @@ class Written:
 
 
 def folder_name(character: str) -> str:
-    """A folder name that stays inside its parent, whatever the character is called."""
-    return re.sub(r"[^\w-]+", "_", character).strip("_") or "character"
+    """A folder name that stays inside its parent, whatever the character is called.
+
+    Examples
+    --------
+    >>> folder_name("Anna / 2"), folder_name("../.."), folder_name("Aux")
+    ('Anna_2', 'character', 'Aux_')
+    """
+    plain = re.sub(r"[^\w-]+", "_", character).strip("_") or "character"
+    return f"{plain}_" if disk.name_fault(plain) else plain
 
 
 def stored(film_dir: Path, crops: Iterable[Crop]) -> Iterator[Cut]:
