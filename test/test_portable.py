@@ -33,6 +33,8 @@ POSIX_PROGRAMS = frozenset(("ps", "kill", "ls", "cp", "mv", "rm", "cat", "sh", "
 POSIX_OPTIONS = frozenset(("shell", "preexec_fn", "start_new_session", "pass_fds"))
 GUARDS = ("hasattr", "sys.platform", "os.name")  # what a branch for one system asks
 TEXT_MODES = frozenset(("r", "w", "a", "x", "rt", "wt", "at", "r+", "w+", "a+"))
+# They start by spawn on Windows and macOS, which imports everything once more in each: threads do.
+PROCESSES = frozenset(("multiprocessing", "ProcessPoolExecutor", "DataLoader"))
 NOT_TEXT = frozenset(("os", "Image", "av", "tarfile", "webbrowser"))  # whose `open` opens no text
 STARTS = frozenset(("run", "Popen", "check_output"))
 MOVES = frozenset(("replace", "rename", "renames", "move"))
@@ -82,11 +84,15 @@ class Judge(ast.NodeVisitor):
 
     def _judge_Import(self, node: ast.Import) -> None:  # noqa: N802
         for name in node.names:
+            if name.name.split(".")[0] in PROCESSES:
+                self._say(node, f"worker processes of {name.name}")
             if name.name in POSIX_MODULES:
                 self._say_unguarded(node, f"import {name.name}")
 
     def _judge_ImportFrom(self, node: ast.ImportFrom) -> None:  # noqa: N802
         for name in node.names:
+            if {name.name, *(node.module or "").split(".")} & PROCESSES:
+                self._say(node, f"worker processes of {name.name}")
             if node.module in POSIX_MODULES or name.name in POSIX.get(node.module or "", ()):
                 self._say_unguarded(node, f"{node.module}.{name.name}")
 
@@ -189,6 +195,9 @@ def test_no_module_needs_one_operating_system(folder):
         ("subprocess.run('a', shell=True)", "a process with shell"),
         ("subprocess.run(['ps', '-e'])", "the program ps"),
         ("import fcntl", "import fcntl"),
+        ("import multiprocessing as mp", "worker processes"),
+        ("from concurrent.futures import ProcessPoolExecutor", "worker processes"),
+        ("from torch.utils.data import DataLoader", "worker processes"),
         ("from os import fork", "os.fork"),
         ("n = len(os.sched_getaffinity(0))", "os.sched_getaffinity"),
         ("os.kill(1, signal.SIGKILL)", "signal.SIGKILL"),
