@@ -44,7 +44,7 @@ def draw(count: int, seed: int) -> None:
         if index % 2000 == 0:
             logger.info("%d of %d pictures", index, count)
     pictures.flush()
-    (WORK / "facts.json").write_text(json.dumps(facts))
+    (WORK / "facts.json").write_text(json.dumps(facts), encoding="utf-8", newline="\n")
 
 
 def _facts(scene: world.Scene, picture: np.ndarray) -> dict:
@@ -100,7 +100,7 @@ def restore() -> None:
     trainer.restart(
         UNet2DConditionModel.from_pretrained(EXPORT / "unet").float(),
         CLIPTextModel.from_pretrained(EXPORT / "text_encoder").float(),
-        json.loads((EXPORT / "model_card.json").read_text())["unet_steps"],
+        json.loads((EXPORT / "model_card.json").read_text(encoding="utf-8"))["unet_steps"],
     )
     trainer.save()
     logger.info("restored step %d", trainer.step)
@@ -166,14 +166,14 @@ def export() -> None:
 def _trainer(settings: toy_unet.UnetTraining) -> toy_unet.ToyTrainer:
     import torch
 
-    vae_config = json.loads((WORK / "vae" / "config.json").read_text())
+    vae_config = json.loads((WORK / "vae" / "config.json").read_text(encoding="utf-8"))
     torch.manual_seed(settings.seed)
     tokenizer = toy.write_tokenizer(WORK / "tokenizer")
     return toy_unet.ToyTrainer(
         toy.make_unet(),
         toy.make_text_encoder(tokenizer),
         np.load(WORK / "latents.npy"),
-        json.loads((WORK / "facts.json").read_text()),
+        json.loads((WORK / "facts.json").read_text(encoding="utf-8")),
         tokenizer,
         scaling_factor=vae_config["scaling_factor"],
         folder=WORK,
@@ -218,12 +218,12 @@ def _draw_sheet(pipeline, path: Path, *, count: int) -> None:
     for index, picture in enumerate(drawn):
         canvas.paste(picture, (index % 8 * size, index // 8 * size))
     canvas.save(path)
-    path.with_suffix(".txt").write_text("\n".join(prompts) + "\n")
+    path.with_suffix(".txt").write_text("\n".join(prompts) + "\n", encoding="utf-8", newline="\n")
 
 
 def _read_report(name: str) -> dict:
     path = WORK / f"{name}.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def main() -> None:

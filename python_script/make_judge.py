@@ -40,7 +40,7 @@ def draw(count: int, vae_folder: Path) -> None:
     WORK.mkdir(parents=True, exist_ok=True)
     pictures, facts = toy_judge_picture.draw_many(count, TRAIN_SEED)
     np.save(WORK / "pictures.npy", pictures)
-    (WORK / "facts.json").write_text(json.dumps(facts))
+    (WORK / "facts.json").write_text(json.dumps(facts), encoding="utf-8", newline="\n")
     softened = toy_judge_picture.round_trip(_vae(vae_folder), pictures[: count // 2])
     np.save(WORK / "softened.npy", softened)
     logger.info("%d pictures, %d of them softened too", count, len(softened))
@@ -56,11 +56,11 @@ def train(steps: int) -> None:
         net,
         np.load(WORK / "pictures.npy", mmap_mode="r"),
         np.load(WORK / "softened.npy", mmap_mode="r"),
-        json.loads((WORK / "facts.json").read_text()),
+        json.loads((WORK / "facts.json").read_text(encoding="utf-8")),
         WORK,
         toy_judge_train.JudgeTraining(steps=steps),
     )
-    (WORK / "train.json").write_text(json.dumps(report, indent=1))
+    (WORK / "train.json").write_text(json.dumps(report, indent=1), encoding="utf-8", newline="\n")
     logger.info("%s", report)
 
 
@@ -78,7 +78,7 @@ def export(vae_folder: Path) -> None:
     config["temperature"] = toy_judge_score.fit_temperature(
         judge.probabilities(shown), [*facts, *facts]
     )
-    config["training"] = json.loads((WORK / "train.json").read_text())
+    config["training"] = json.loads((WORK / "train.json").read_text(encoding="utf-8"))
     toy_judge.save(EXPORT, net, config)
     config["figures"] = figures(toy_judge.Judge.load(EXPORT), vae)
     toy_judge.save(EXPORT, net, config)

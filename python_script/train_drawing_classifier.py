@@ -123,7 +123,9 @@ def train() -> None:
     }
     weights = {name: [float(f"{v:.5g}") for v in values] for name, values in fitted[:3]}
     bias = {"bias": round(fitted[3][1] - CAUTION, 5)}
-    medium.WEIGHT_FILE.write_text(json.dumps({"about": about, **bias, **weights}) + "\n")
+    medium.WEIGHT_FILE.write_text(
+        json.dumps({"about": about, **bias, **weights}) + "\n", encoding="utf-8", newline="\n"
+    )
 
 
 def _with_redrawn(examples: Iterator[Example]) -> Iterator[Example]:

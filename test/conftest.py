@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import filelock
 import hypothesis
 import pytest
 import small_project as project_on_disk
+import windows_rule
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores; theirs inherit it
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -39,6 +41,34 @@ def pytest_xdist_make_scheduler(config, log):
     from xdist.scheduler import LoadFileScheduling
 
     return LoadFileScheduling(config, log)
+
+
+def pytest_configure(config):
+    """Declare the marks of the rule below."""
+    config.addinivalue_line("markers", "posix(why): does what Windows refuses, on purpose")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _windows(tmp_path_factory):
+    """All tests of a process get the errors that Windows would give, where `/proc` can tell."""
+    if not windows_rule.can_hold():
+        yield None
+        return
+    with windows_rule.holding(tmp_path_factory.getbasetemp(), depth=1) as rule:
+        yield rule
+
+
+@pytest.fixture(autouse=True)
+def _as_on_windows(_windows, request):
+    """A test, and what was made for it, does nothing that Windows refuses."""
+    is_free = request.node.get_closest_marker("posix") is not None
+    with windows_rule.lifted() if is_free else contextlib.nullcontext():
+        yield
+    broken = _windows.take() if _windows else []
+    if "tmp_path" in request.node.funcargs and not is_free:
+        broken += windows_rule.tree_faults(request.node.funcargs["tmp_path"], depth=0)
+    if broken:
+        pytest.fail("Windows refuses this:\n" + "\n".join(broken), pytrace=False)
 
 
 @pytest.fixture(scope="session")

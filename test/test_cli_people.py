@@ -1,8 +1,11 @@
 """`bunny characters` on the command line: exit codes and one sentence for each mistake."""
 
+import io
 import json
+import sys
 from functools import partial
 
+import polars as pl
 import pytest
 
 from bunny import workspace
@@ -44,6 +47,18 @@ def test_json_is_one_object(characters, film):
     code, out, _ = characters(film.film_id, "--json")
     (found,) = json.loads(out)["characters"]
     assert code == 0 and (found["name"], found["num_faces"]) == ("anna", 1)
+
+
+def test_a_name_that_the_output_cannot_say_is_spelled_out(characters, film, monkeypatch):
+    """A pipe on Windows has the letters of one alphabet."""
+    label = store.read(film.table, "label")
+    store.write(film.table, "label", label.with_columns(character=pl.lit("ナミ")))
+    output = io.TextIOWrapper(io.BytesIO(), encoding="cp1252", newline="\n")
+    monkeypatch.setattr(sys, "stdout", output)
+    code, _, err = characters()
+    output.flush()
+    assert (code, err) == (0, "")
+    assert b"\\u30ca\\u30df  1 face, 1 shot" in output.buffer.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,9 @@ def _gpu() -> str:
         return ""
     command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        answer = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=20, check=True
+        )
     except (subprocess.SubprocessError, OSError):
         return ""
     return "; ".join(answer.stdout.split("\n")).strip("; ")

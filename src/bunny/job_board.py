@@ -160,7 +160,7 @@ def serve(
 
     with tempfile.TemporaryDirectory(prefix="bunny-board-") as folder:
         path = Path(folder) / "board.ipynb"
-        path.write_text(json.dumps(page(given)), encoding="utf-8")
+        path.write_text(json.dumps(page(given)), encoding="utf-8", newline="\n")
         template = Path(folder) / "voila" / "templates" / TEMPLATE
         shutil.copytree(Path(board.__file__).parent / "voila", template)
         with notebook.own_kernel(), _jupyter_path(folder):

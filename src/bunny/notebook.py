@@ -322,7 +322,7 @@ def own_kernel() -> Iterator[None]:
         home = Path(name)
         folder = home / "kernels" / KERNEL
         folder.mkdir(parents=True)
-        (folder / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+        (folder / "kernel.json").write_text(json.dumps(spec), encoding="utf-8", newline="\n")
         known = os.environ.get("JUPYTER_PATH")
         path = os.pathsep.join([str(home), *([known] if known else [])])
         with _environment(JUPYTER_PATH=path, IPYTHONDIR=str(home / "ipython")):

@@ -13,6 +13,7 @@ from typing import Any
 import av
 import polars as pl
 import pytest
+import windows_rule
 import yaml
 
 from bunny import sample
@@ -48,9 +49,14 @@ class Project:
     done: dict[str, Any]
 
     def bunny(self, *arguments: Any) -> subprocess.CompletedProcess:
-        """Run a command line in the project's folder, with its settings."""
+        """Run a command line in the project's folder, with its settings, as on Windows."""
         done = subprocess.run(
-            command(*arguments), cwd=self.folder, capture_output=True, text=True, timeout=900
+            windows_rule.command(*arguments),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=900,
         )
         if done.returncode:
             pytest.fail(f"bunny {' '.join(map(str, arguments))}: {done.stderr}")

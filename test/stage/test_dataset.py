@@ -296,3 +296,14 @@ def test_recovered_crops_are_those_of_the_stored_picture(
     assert 0 < len(enlarged) < len(mixed)
     assert {i for i, (row, _) in mixed.items() if row["is_recovered"]} == enlarged | set(again)
     assert all(np.array_equal(mixed[i][1], recovered[i][1]) for i in enlarged)
+
+
+@pytest.mark.parametrize("pair", [["Bun Ny", "Bun_Ny"], ["Bunny", "bunny"]])
+def test_two_characters_never_share_a_folder(labelled_film, tiny_base_folder, pair):
+    """The second one's pictures replaced the first one's, and both were trained on them."""
+    is_first = pl.col("shot_index") < 2
+    name = pl.when(is_first).then(pl.lit(pair[0])).otherwise(pl.lit(pair[1]))
+    change(labelled_film, "label", character=name)
+    with pytest.raises(UserError, match=f"{pair[0]} and {pair[1]} do not"):
+        make(labelled_film, tiny_base_folder, models={"characters": pair}).execute()
+    assert make(labelled_film, tiny_base_folder, models={"characters": pair[1:]}).execute().rows

@@ -213,3 +213,15 @@ def test_shape_comes_from_the_configuration():
     )
     with pytest.raises(UserError, match="one layers_per_block"):
         name.shape_of({**config, "layers_per_block": [1, 2]})
+
+
+def test_a_file_can_be_written_over_with_what_was_read_from_it(tmp_path):
+    """On Windows a file that is mapped into memory cannot be replaced."""
+    import torch
+
+    path = tmp_path / "a.safetensors"
+    file.write_file(path, {"a": torch.ones(9)}, {})
+    read = file.read_tensors(path)
+    file.write_file(path, {"b": read["a"] * 2}, {})
+    assert file.read_tensors(path)["b"].tolist() == [2.0] * 9
+    assert read["a"].tolist() == [1.0] * 9

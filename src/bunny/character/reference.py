@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from bunny import disk
 from bunny.character.detect import Detector
 from bunny.character.embed import Recogniser
 from bunny.error import UserError
@@ -83,6 +84,8 @@ def check_name(name: str) -> str:
         reason = "is hidden or empty"
     elif any(c in name for c in '/\\:*?"<>|') or not name.isprintable():
         reason = "looks like a path or has characters that file names cannot have"
+    elif fault := disk.name_fault(name):
+        reason = fault
     elif len(name) > MAX_NAME:
         reason = f"has {len(name)} characters, more than {MAX_NAME}"
     if reason:

@@ -31,6 +31,9 @@ def main() -> None:
     is_debug = "--debug" in sys.argv
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's idle threads must not spin
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it advises to install torchvision
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a pipe on Windows lacks most alphabets
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except BunnyError as error:

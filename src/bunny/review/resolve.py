@@ -14,13 +14,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bunny import disk
 from bunny.review.content import Content
 from bunny.review.event import ClusterRef, Event, Level
 from bunny.review.situation import NOISE, NONE, PERSON, UNNAMED, Situation
 
 REJECT_SHARE = 0.25  # of a rejected cluster's exemplars that make another one just as wrong
 MAX_NAME = 64  # characters; a character's name is a folder too
-FORBIDDEN = set('/\\:*?"<>|')
 
 
 def is_noise(ref: ClusterRef | None) -> bool:
@@ -33,15 +33,15 @@ def is_name(level: Level, name: str) -> bool:
 
     Examples
     --------
-    >>> [is_name("character", name) for name in ("anna", "../x", "person-02")]
-    [True, False, False]
+    >>> [is_name("character", name) for name in ("anna", "../x", "person-02", "Aux")]
+    [True, False, False, False]
     """
     if not name.strip() or name != name.strip() or len(name) > MAX_NAME or not name.isprintable():
         return False
     if level == "scene":
         return "/" not in name
     is_taken = UNNAMED.fullmatch(name) or name in ("unknown", "scene")
-    return not (is_taken or name.startswith(".") or FORBIDDEN & set(name))
+    return not (is_taken or name.startswith(".") or disk.name_fault(name))
 
 
 def find(content: Content, now: Situation, level: Level, ref: ClusterRef | None) -> int | None:

@@ -7,6 +7,7 @@ to cut what was chosen.
 
 import json
 import math
+import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ import polars as pl
 
 from bunny.caption import tag
 from bunny.character import model
+from bunny.error import UserError
 from bunny.stage import dataset_row, extra, lookalike
 from bunny.stage.contract import BaseStage, Work, settings_of
 from bunny.stage.subject import measure_subjects
@@ -170,7 +172,9 @@ class Dataset(BaseStage):
         reason = f"models.characters: no picture shows {', '.join(missing)}" if missing else ""
         if len(missing) == len(wanted):
             reason += f"; labelled are {', '.join(names)}"
-        return [name for name in wanted if name in names], reason
+        found = [name for name in wanted if name in names]
+        _check_folders(found)
+        return found, reason
 
     def _choose(self, character: str) -> tuple[list[View], choice.Choice]:
         """Every view of a character and what becomes of it."""
@@ -355,3 +359,16 @@ class Dataset(BaseStage):
                 yield training_set.Cut(
                     crop=item, picture=one.picture, is_recovered=True, error=one.error
                 )
+
+
+def _check_folders(characters: Sequence[str]) -> None:
+    """Refuse two characters whose pictures would lie in one folder, here or on another system."""
+    seen: dict[str, str] = {}
+    for name in characters:
+        folder = training_set.folder_name(unicodedata.normalize("NFC", name)).casefold()
+        other = seen.setdefault(folder, name)
+        if other != name:
+            raise UserError(
+                f"models.characters: expected names that give different folders, {other} and "
+                f"{name} do not on every system; rename one of them"
+            )

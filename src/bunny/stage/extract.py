@@ -276,7 +276,7 @@ def _disk_errors(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except av.FFmpegError:
+    except (av.FFmpegError, UserError):
         raise
     except OSError as error:
         raise UserError(

@@ -12,10 +12,10 @@ from typing import Any
 
 import polars as pl
 
+from bunny import disk
 from bunny.table import schema, store
 
 STATE = "state.json"
-GONE = ".gone"  # ends the name of what is being removed: a kill leaves no half of it in its place
 
 
 class Shards:
@@ -67,12 +67,7 @@ class Shards:
             store.write(temporary, name, frame)
         if state is not None:
             store.write_bytes(temporary / STATE, json.dumps(state).encode())
-        before = self._path(index)
-        gone = self.folder / f".{index:06d}{GONE}"
-        if before.is_dir():
-            _rename_away(before, gone)
-        temporary.replace(before)
-        shutil.rmtree(gone, ignore_errors=True)
+        disk.replace_folder(temporary, self._path(index))
         if self._note_progress and total:
             self._note_progress(len(self.done()), total)
 
@@ -101,7 +96,7 @@ class Shards:
 
     def clear(self) -> None:
         """Forget every shard of this key."""
-        _remove(self.folder)
+        disk.remove_folder(self.folder)
 
     def drop_others(self) -> None:
         """Forget the shards of every other key."""
@@ -109,23 +104,7 @@ class Shards:
             return
         for path in self.folder.parent.iterdir():
             if path != self.folder:
-                _remove(path)
+                disk.remove_folder(path)
 
     def _path(self, index: int) -> Path:
         return self.folder / f"{index:06d}"
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder; a kill on the way leaves it whole or under another name."""
-    if folder.suffix == GONE or not folder.is_dir():
-        shutil.rmtree(folder, ignore_errors=True)
-        return
-    gone = folder.with_name(f".{folder.name}{GONE}")
-    _rename_away(folder, gone)
-    shutil.rmtree(gone, ignore_errors=True)
-
-
-def _rename_away(folder: Path, gone: Path) -> None:
-    """Give a folder another name, which a kill may have left to something else."""
-    shutil.rmtree(gone, ignore_errors=True)
-    folder.replace(gone)

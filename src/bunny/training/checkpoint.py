@@ -9,6 +9,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from bunny import disk
+
 logger = logging.getLogger(__name__)
 
 KEPT = 2  # states; each has the optimizer's two values a weight
@@ -37,7 +39,7 @@ def save(folder: Path, step: int, key: str, state: dict[str, Any]) -> Path:
 
     target = folder / f"checkpoint-{step:06d}"
     temporary = folder / f".checkpoint-{step:06d}.tmp"
-    for dead in folder.glob(".checkpoint-*.tmp"):  # of a run that was killed while it wrote
+    for dead in folder.glob(".checkpoint-*"):  # of a run that was killed while it wrote
         shutil.rmtree(dead, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
@@ -48,10 +50,9 @@ def save(folder: Path, step: int, key: str, state: dict[str, Any]) -> Path:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    shutil.rmtree(target, ignore_errors=True)
-    temporary.replace(target)
+    disk.replace_folder(temporary, target)
     for old in sorted(folder.glob("checkpoint-*"))[:-KEPT]:
-        shutil.rmtree(old)
+        disk.remove_folder(old)
     return target
 
 
@@ -82,5 +83,5 @@ def load_newest(folder: Path, key: str, *, is_writer: bool = True) -> dict[str, 
         if state.get("key") == key:
             return state
         if is_writer:
-            shutil.rmtree(path)
+            disk.remove_folder(path)
     return None

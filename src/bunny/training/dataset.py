@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bunny import pixel
+from bunny import disk, pixel
 from bunny.training import mask
 from bunny.training.bucket import Size
 from bunny.training.crop import Crop, box_of
@@ -49,8 +49,15 @@ class Written:
 
 
 def folder_name(character: str) -> str:
-    """A folder name that stays inside its parent, whatever the character is called."""
-    return re.sub(r"[^\w-]+", "_", character).strip("_") or "character"
+    """A folder name that stays inside its parent, whatever the character is called.
+
+    Examples
+    --------
+    >>> folder_name("Anna / 2"), folder_name("../.."), folder_name("Aux")
+    ('Anna_2', 'character', 'Aux_')
+    """
+    plain = re.sub(r"[^\w-]+", "_", character).strip("_") or "character"
+    return f"{plain}_" if disk.name_fault(plain) else plain
 
 
 def stored(film_dir: Path, crops: Iterable[Crop]) -> Iterator[Cut]:
@@ -118,8 +125,7 @@ def write_dataset(
         own = [r for r in rows if r["role"] == role]
         if own or not folder:
             _write_metadata(temporary / folder, own)
-    shutil.rmtree(target, ignore_errors=True)
-    temporary.replace(target)
+    disk.replace_folder(temporary, target)
     return Written(rows=rows, errors=errors, num_without_mask=without_mask)
 
 
@@ -263,7 +269,7 @@ def _write_metadata(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
         for r in rows
     ]
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    (folder / "metadata.jsonl").write_text(text, encoding="utf-8")
+    (folder / "metadata.jsonl").write_text(text, encoding="utf-8", newline="\n")
 
 
 def _row(cut: Cut, file: str) -> dict[str, Any]:

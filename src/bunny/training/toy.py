@@ -108,9 +108,9 @@ def write_tokenizer(folder: Path, words: tuple[str, ...] = WORDS) -> Any:
     vocabulary += [BOS, EOS]
     index = {token: i for i, token in enumerate(dict.fromkeys(vocabulary))}
     text = json.dumps(index, ensure_ascii=False, indent=0)
-    (folder / "vocab.json").write_text(text, encoding="utf-8")
+    (folder / "vocab.json").write_text(text, encoding="utf-8", newline="\n")
     lines = ["#version: 0.2", *(f"{a} {b}" for a, b in merges)]
-    (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
     tokenizer = CLIPTokenizer(
         vocab=str(folder / "vocab.json"),
         merges=str(folder / "merges.txt"),
@@ -249,9 +249,11 @@ def save_pipeline(
     pipeline.save_pretrained(folder, safe_serialization=True)
     write_tokenizer(folder / "tokenizer")
     card = {"format": FORMAT_NAME, **card}
-    (folder / "model_card.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
+    (folder / "model_card.json").write_text(
+        json.dumps(card, indent=1), encoding="utf-8", newline="\n"
+    )
     lines = ["# The toy base", "", *(f"- **{key}**: {value}" for key, value in card.items())]
-    (folder / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 

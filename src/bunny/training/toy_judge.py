@@ -220,7 +220,7 @@ def save(folder: Path, net: Any, config: dict[str, Any]) -> None:
     save_file(half, folder / WEIGHT_FILE)
     (folder / WEIGHT_FILE).chmod(0o644)  # the library writes it for its owner alone
     text = json.dumps({"words": toy_judge_net.WORDS, **config}, indent=1)
-    (folder / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+    (folder / CONFIG_FILE).write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 def _kind(name: str) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from bunny import disk
 from bunny.training import toy_parallel
 
 logger = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ def save_state(path: Path, state: dict) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     torch.save(state, temporary)
-    temporary.replace(path)
+    disk.replace(temporary, path)
 
 
 def encode_all(vae: Any, pictures: np.ndarray, batch_size: int = 32) -> np.ndarray:
@@ -155,7 +156,7 @@ def to_tensor(pictures: np.ndarray) -> Any:
 
 def write_report(path: Path, report: dict) -> None:
     """Keep figures beside the weights."""
-    path.write_text(json.dumps(report, indent=1), encoding="utf-8")
+    path.write_text(json.dumps(report, indent=1), encoding="utf-8", newline="\n")
 
 
 def _rate(step: int, settings: VaeTraining) -> float:

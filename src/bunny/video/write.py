@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from bunny import disk
 from bunny.video import bars
 from bunny.video.bars import Box
 from bunny.video.picture import DecodedFrame, PictureSetting, to_bgr
@@ -163,7 +164,7 @@ def _write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        disk.replace(temporary, path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bunny import disk
 from bunny.error import UserError
 from bunny.review.learn import item, method, place, space
 from bunny.table import store
@@ -70,7 +71,7 @@ def save(
         save_file(tensors, temporary / TENSORS)
         full = {**about, "version": number, "parts": parts}
         full["hash"] = _hash(temporary / TENSORS, parts)
-        (temporary / ABOUT).write_text(json.dumps(full, indent=1), encoding="utf-8")
+        (temporary / ABOUT).write_text(json.dumps(full, indent=1), encoding="utf-8", newline="\n")
         temporary.chmod(0o755)
         _settle(temporary, home / _folder(number))
     except BaseException:
@@ -173,7 +174,7 @@ def use(checkpoint: Path, number: int) -> None:
 def _settle(temporary: Path, folder: Path) -> None:
     """Give a finished version its name, unless another run took it in the meantime."""
     try:
-        temporary.rename(folder)
+        disk.rename(temporary, folder)
     except OSError as error:
         if not folder.exists():
             raise

@@ -112,7 +112,7 @@ def read_texts(path: Path) -> dict[str, str]:
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
-    """Tensors of a checked file, by name.
+    """Tensors of a checked file, by name; the file is not kept open or mapped.
 
     Raises
     ------
@@ -120,11 +120,11 @@ def read_tensors(path: Path) -> dict[str, Any]:
         As `read_header`, or if safetensors itself refuses the file.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     read_header(path)
     try:
-        return load_file(path)
+        return load(path.read_bytes())
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(
             f"{path}: expected a whole safetensors file, could not read it "

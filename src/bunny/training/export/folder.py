@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from bunny import disk
 from bunny.error import UserError
 
 MARK = "export.json"  # says that a folder is an export, and which files are of it
@@ -49,8 +50,8 @@ def publish(output: Path, form: str, write: Callable[[Path], Mapping[str, Any]])
         said = {"made_by": MADE_BY, "format": form, **write(temporary)}
         files = sorted(p.relative_to(temporary).as_posix() for p in _files(temporary))
         text = json.dumps({**said, "files": files}, ensure_ascii=False, indent=1)
-        (temporary / MARK).write_text(text + "\n", encoding="utf-8")
-        _exchange(temporary, output)
+        (temporary / MARK).write_text(text + "\n", encoding="utf-8", newline="\n")
+        disk.replace_folder(temporary, output)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return said
@@ -112,18 +113,3 @@ def _read_mark(folder: Path) -> dict[str, Any] | None:
 def _files(folder: Path) -> list[Path]:
     """All that is no folder, links too."""
     return sorted(p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir())
-
-
-def _exchange(new: Path, output: Path) -> None:
-    """Give `new` the name `output`; what was there comes back when that fails."""
-    old = output.with_name(f"{new.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if output.exists():
-        output.replace(old)
-    try:
-        new.replace(output)
-    except OSError:
-        if old.exists():
-            old.replace(output)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
