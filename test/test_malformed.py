@@ -89,7 +89,7 @@ MADE_FILM = {
     "two streams.mkv": {"stream_index": 1},
     "with sound.mp4": {"has_audio": True, "codec": "h264"},
     "cut at 158.webm": {"num_frames": odd_film.WEBM_CUT + 26, "codec": "vp8"},
-    "av1.mp4": {"num_frames_promised": 64},
+    "av1.mp4": {"num_frames_promised": 64, "codec": "av1"},
     "live.mkv": {"num_frames_promised": None},
 }
 MADE_FIRST_FRAMES = {
