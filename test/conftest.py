@@ -6,6 +6,7 @@ from pathlib import Path
 
 import filelock
 import hypothesis
+import look as kept_look
 import pytest
 import small_project as project_on_disk
 
@@ -17,6 +18,15 @@ hypothesis.settings.load_profile("any machine")
 
 OWL_PX = 64
 MATERIAL = (Path(__file__).resolve().parents[2] / "shared" / "material").resolve()
+
+
+def pytest_addoption(parser):
+    """Let those who changed a figure or page keep its new look."""
+    parser.addoption(
+        "--renew-looks",
+        action="store_true",
+        help="write the pictures in test/view/baseline anew instead of comparing with them",
+    )
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -45,6 +55,16 @@ def small_project(tmp_path_factory) -> project_on_disk.Project:
         if not (folder / project_on_disk.DONE).exists():
             return project_on_disk.make(folder)
     return project_on_disk.read(folder)
+
+
+@pytest.fixture
+def look(request, tmp_path, monkeypatch) -> kept_look.Look:
+    """Compare a picture with the kept one of a name: `look("plot-shots", png)`."""
+    import matplotlib
+
+    monkeypatch.setitem(matplotlib.rcParams, "text.hinting", "none")  # letters as wide anywhere
+    is_renewed = request.config.getoption("--renew-looks")
+    return kept_look.Look(scratch=tmp_path, is_renewed=is_renewed)
 
 
 @pytest.fixture
