@@ -1,7 +1,10 @@
 """Fixtures shared by all tests."""
 
+import contextlib
 import os
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
@@ -16,6 +19,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores; th
 hypothesis.settings.register_profile("any machine", deadline=None)  # speed belongs in benchmarks
 hypothesis.settings.load_profile("any machine")
 
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")  # Debian's first
 OWL_PX = 64
 MATERIAL = (Path(__file__).resolve().parents[2] / "shared" / "material").resolve()
 
@@ -65,6 +69,23 @@ def look(request, tmp_path, monkeypatch) -> kept_look.Look:
     monkeypatch.setitem(matplotlib.rcParams, "text.hinting", "none")  # letters as wide anywhere
     is_renewed = request.config.getoption("--renew-looks")
     return kept_look.Look(scratch=tmp_path, is_renewed=is_renewed)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator:
+    """A headless Chromium of the system, driven by Playwright; gives its `Browser`.
+
+    Module-scoped, as is all that uses it: Playwright's synchronous interface keeps an event loop
+    running in the main thread, which must be gone when other tests begin theirs.
+    """
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if path is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        with contextlib.closing(browser):
+            yield browser
 
 
 @pytest.fixture

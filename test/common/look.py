@@ -8,6 +8,7 @@ in place of what was kept; look at it before it is committed.
 
 from __future__ import annotations
 
+import base64
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,20 @@ class Look:
 
 
 RENEW = "pytest TEST --renew-looks"
+STILL = "*, *::before, *::after { animation: none !important; transition: none !important; }"
+
+
+def page_style() -> str:
+    """Style that makes a page alike on any machine: matplotlib's own letters, nothing moving."""
+    import matplotlib
+
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    faces = [
+        f"@font-face {{ font-family: Kept; font-weight: {weight}; src: url(data:font/ttf;base64,"
+        f"{base64.b64encode((folder / name).read_bytes()).decode()}); }}"
+        for weight, name in ((400, "DejaVuSans.ttf"), (700, "DejaVuSans-Bold.ttf"))
+    ]
+    return "\n".join([*faces, "* { font-family: Kept !important; }", STILL])
 
 
 def _write(path: Path, image: Image.Image) -> None:
