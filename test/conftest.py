@@ -2,11 +2,14 @@
 
 import contextlib
 import os
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
 import hypothesis
+import look as kept_look
 import pytest
 import small_project as project_on_disk
 import windows_rule
@@ -17,6 +20,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores; th
 hypothesis.settings.register_profile("any machine", deadline=None)  # speed belongs in benchmarks
 hypothesis.settings.load_profile("any machine")
 
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")  # Debian's first
 OWL_PX = 64
 # Files that take long and seldom break, by stem, the longest first: they run last.
 SLOW = (
@@ -24,6 +28,15 @@ SLOW = (
     *("test_tune_apart", "test_extract_kill"),
 )
 MATERIAL = (Path(__file__).resolve().parents[2] / "shared" / "material").resolve()
+
+
+def pytest_addoption(parser):
+    """Let those who changed a figure or page keep its new look."""
+    parser.addoption(
+        "--renew-looks",
+        action="store_true",
+        help="write the pictures in test/view/baseline anew instead of comparing with them",
+    )
 
 
 def pytest_collection_modifyitems(items):
@@ -89,6 +102,33 @@ def small_project(tmp_path_factory) -> project_on_disk.Project:
         if not (folder / project_on_disk.DONE).exists():
             return project_on_disk.make(folder)
     return project_on_disk.read(folder)
+
+
+@pytest.fixture
+def look(request, tmp_path, monkeypatch) -> kept_look.Look:
+    """Compare a picture with the kept one of a name: `look("plot-shots", png)`."""
+    import matplotlib
+
+    monkeypatch.setitem(matplotlib.rcParams, "text.hinting", "none")  # letters as wide anywhere
+    is_renewed = request.config.getoption("--renew-looks")
+    return kept_look.Look(scratch=tmp_path, is_renewed=is_renewed)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator:
+    """A headless Chromium of the system, driven by Playwright; gives its `Browser`.
+
+    Module-scoped, as is all that uses it: Playwright's synchronous interface keeps an event loop
+    running in the main thread, which must be gone when other tests begin theirs.
+    """
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if path is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        with contextlib.closing(browser):
+            yield browser
 
 
 @pytest.fixture

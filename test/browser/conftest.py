@@ -1,13 +1,7 @@
-"""Fixtures of the tests that drive a browser: Chromium, a project with a finished film, a lab.
-
-Everything is module-scoped: Playwright's synchronous interface keeps an event loop running in the
-main thread, which must be gone when other tests begin theirs.
-"""
+"""Fixtures of the tests that drive a browser: a project with a finished film, a lab."""
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,21 +12,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 import lab
 
 sys.path.pop(0)
-
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")  # Debian's first
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator:
-    """A headless Chromium of the system, driven by Playwright; gives its `Browser`."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if path is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        with contextlib.closing(browser):
-            yield browser
 
 
 @pytest.fixture(scope="session")

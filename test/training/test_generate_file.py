@@ -161,7 +161,7 @@ def test_picture_of_others_cannot_be_drawn_again(tmp_path):
             again.read_facts(tmp_path / f"{name}.png")
 
 
-def test_grid_has_a_place_for_each_picture_and_labels_for_rows_and_columns():
+def test_grid_has_a_place_for_each_picture_and_labels_for_rows_and_columns(look):
     red, blue = (Image.new("RGB", (40, 30), colour) for colour in ("red", "blue"))
     made = draw_grid([[red, None], [blue, red]], ["seed 1", "seed 2"])
     assert made.size == (2 * 44 + 4, 16 + 2 * 34 + 4)
@@ -178,6 +178,7 @@ def test_grid_has_a_place_for_each_picture_and_labels_for_rows_and_columns():
     words = np.asarray(labelled.convert("L"))
     assert words[36:66, :150].min() < 100  # beside the first row
     assert words[:16, 154:].min() < 100  # above the columns
+    look("sheet-grid", labelled, shrink=1)
 
 
 def test_large_grid_is_shrunk_and_an_empty_one_refused():

@@ -37,7 +37,7 @@ def test_prompts_handed_out_are_a_copy():
     assert len(toy_sheet.prompts64()) == 64
 
 
-def test_sheet_shows_pictures_and_marks():
+def test_sheet_shows_pictures_and_marks(look):
     red = np.zeros((9, 128, 128, 3), dtype=np.uint8)
     red[..., 0] = 255
     rows = [
@@ -57,6 +57,7 @@ def test_sheet_shows_pictures_and_marks():
     assert toy_sheet.RIGHT_RGB in colours[0]
     assert toy_sheet.WRONG_RGB not in colours[0]
     assert toy_sheet.WRONG_RGB in colours[1]
+    look("sheet-toy", sheet)
 
 
 def test_sheet_without_marks_and_one_picture():

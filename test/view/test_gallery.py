@@ -100,6 +100,19 @@ def test_scenes_put_noise_last(space, table):
     ]
 
 
+def test_sheets_look_as_kept(space, table, look):
+    """Tiles of every tone, cut to their boxes; then named rows."""
+    frame = table("frame")
+    tiles = [
+        *tile.kept(space.root, frame, table("quality"), 3),
+        *tile.rejected(space.root, frame, table("quality"), 3),
+        *tile.subjects(space.root, table("label"), frame, 1),
+        tile.Tile(file=None, title="gone", note="a picture that is no longer there"),
+    ]
+    look("sheet-tiles", gallery.sheet(tiles, columns=5, width_px=120))
+    look("sheet-rows", gallery.rows(tile.drawings(space.root, table("picture")), 4, 120))
+
+
 def test_unknown_people_put_nobody_last(space, table):
     face = table("face").head(4)
     ids = face["face_id"].to_list()

@@ -23,9 +23,10 @@ def width_px(png: bytes) -> int:
 
 
 @pytest.mark.parametrize("name", PLOT)
-def test_plot_of_a_film(name, table):
-    """Drawn without a warning (they are errors) at the size of the theme."""
+def test_plot_of_a_film(name, table, look):
+    """Drawn without a warning (they are errors) at the size of the theme, as it was kept."""
     png = style.to_png(PLOT[name](table))
+    look(f"plot-{name}", png)
     assert width_px(png) in (round(8.0 * 96), round(5.5 * 96), round(5.0 * 96))
 
 
@@ -73,7 +74,7 @@ def test_only_so_many_lanes_as_read_well():
     assert "s07" in lanes and "s39" not in lanes
 
 
-def test_stage_times_say_the_sum():
-    assert (
-        plot_film.plot_stage_times(TIMES).labels.title == "Where the time went: 1 min 30 s in all"
-    )
+def test_stage_times_say_the_sum(look):
+    figure = plot_film.plot_stage_times(TIMES)
+    assert figure.labels.title == "Where the time went: 1 min 30 s in all"
+    look("plot-stage-times", style.to_png(figure))

@@ -23,9 +23,9 @@ FULL = {
 }
 
 
-def test_each_comparison_is_a_lane_with_its_worst_try():
+def test_each_comparison_is_a_lane_with_its_worst_try(look):
     figure = plot_cluster.plot_stability(_table(rows=FULL))
-    assert style.to_png(figure).startswith(b"\x89PNG")
+    look("plot-stability", style.to_png(figure))
     assert figure.data["lane"].to_list() == [
         "incremental, agglomerative",
         "incremental, other orders of the shots",

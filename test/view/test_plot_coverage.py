@@ -45,17 +45,22 @@ def make_near(number: int) -> pl.DataFrame:
     [(1, 1, POSES), (5, 4, POSES), (500, 40, POSES), (60, 1, POSES), (71, 30, ("unknown",))],
 )
 @pytest.mark.parametrize("name", ["plot_cells", "plot_balance", "plot_places"])
-def test_plots_of_small_and_large_sets(name, number, places, poses):
+def test_plots_of_small_and_large_sets(name, number, places, poses, look):
     """Drawn without a warning (they are errors) at a width of the theme, and not too high."""
     figure = getattr(plot_coverage, name)(make_dataset(number, places, poses))
     png = style.to_png(figure)
     width, height = (int.from_bytes(png[i : i + 4], "big") for i in (16, 20))
     assert width in WIDTH_PX and height < 800
+    if number == 500:
+        look(name.replace("_", "-"), png)
 
 
 @pytest.mark.parametrize("number", [2, 5, 300])
-def test_neighbours_of_small_and_large_sets(number):
-    assert style.to_png(plot_choice.plot_neighbours(make_near(number))).startswith(b"\x89PNG")
+def test_neighbours_of_small_and_large_sets(number, look):
+    png = style.to_png(plot_choice.plot_neighbours(make_near(number)))
+    assert png.startswith(b"\x89PNG")
+    if number == 300:
+        look("plot-neighbours", png)
 
 
 def test_neighbours_that_are_all_the_same():
@@ -65,9 +70,9 @@ def test_neighbours_that_are_all_the_same():
     assert style.to_png(figure).startswith(b"\x89PNG")
 
 
-def test_plots_of_a_film(table):
-    assert style.to_png(plot_coverage.plot_cells(table("dataset"))).startswith(b"\x89PNG")
-    assert style.to_png(plot_choice.plot_reasons(table("candidate"))).startswith(b"\x89PNG")
+def test_plots_of_a_film(table, look):
+    look("plot-cells-of-a-film", style.to_png(plot_coverage.plot_cells(table("dataset"))))
+    look("plot-choice-reasons", style.to_png(plot_choice.plot_reasons(table("candidate"))))
 
 
 @pytest.mark.parametrize(

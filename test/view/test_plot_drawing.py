@@ -36,7 +36,7 @@ def test_one_checkpoint_at_one_strength_is_no_grid(table):
     assert not plot_drawing.has_several(table("picture").drop("step"))  # of an older version
 
 
-def test_the_figure_has_the_mean_of_each_strength_and_the_base(several):
+def test_the_figure_has_the_mean_of_each_strength_and_the_base(several, look):
     assert plot_drawing.has_several(several)
     figure = plot_drawing.plot_strength(several)
     points = figure.data.sort("strength")
@@ -45,7 +45,7 @@ def test_the_figure_has_the_mean_of_each_strength_and_the_base(several):
     assert points["similarity"].to_list() == pytest.approx(
         [0.125 + 0.01 * seeds, 0.25 + 0.01 * seeds]
     )
-    assert style.to_png(figure)[:4] == b"\x89PNG"
+    look("plot-strength", style.to_png(figure))
     nothing = plot_drawing.plot_strength(several.with_columns(similarity=pl.lit(None, pl.Float32)))
     assert style.to_png(nothing)[:4] == b"\x89PNG"
 

@@ -20,9 +20,9 @@ def _plot(pairs, rows, configured=0.4):
     return plot_people.plot_calibration(*tables, configured)
 
 
-def test_both_kinds_are_shares_and_both_thresholds_are_drawn():
+def test_both_kinds_are_shares_and_both_thresholds_are_drawn(look):
     figure = _plot(PAIR, [ROW])
-    assert style.to_png(figure).startswith(b"\x89PNG")
+    look("plot-calibration", style.to_png(figure))
     assert "named from 0.37" in figure.labels.title
     assert figure.labels.subtitle.startswith("3 pairs of one person")
     bars = figure.data.group_by("kind").agg(pl.col("share").sum())

@@ -66,7 +66,7 @@ def picture() -> pl.DataFrame:
     return store.from_rows("proof_picture", rows)
 
 
-def test_steps_have_a_panel_a_measure_and_the_base_across(evaluation):
+def test_steps_have_a_panel_a_measure_and_the_base_across(evaluation, look):
     figure = plot_proof.plot_steps(evaluation)
     shown = figure.data
     assert shown["panel"].cast(pl.String).unique().sort().to_list() == [
@@ -75,7 +75,7 @@ def test_steps_have_a_panel_a_measure_and_the_base_across(evaluation):
         "share recognised",
     ]
     assert shown.filter("is_chosen")["step"].unique().to_list() == [200]
-    assert style.to_png(figure).startswith(PNG)
+    look("plot-steps", style.to_png(figure))
 
 
 def test_one_checkpoint_without_intervals_still_draws(evaluation):
@@ -85,7 +85,7 @@ def test_one_checkpoint_without_intervals_still_draws(evaluation):
     assert style.to_png(plot_proof.plot_steps(alone)).startswith(PNG)
 
 
-def test_confusion_tells_real_base_and_adapter_apart(evaluation):
+def test_confusion_tells_real_base_and_adapter_apart(evaluation, look):
     figure = plot_proof.plot_confusion(evaluation)
     cells = figure.data.with_columns(pl.col("panel").cast(pl.String))
     counts = dict(cells.group_by("panel").len().iter_rows())
@@ -97,15 +97,15 @@ def test_confusion_tells_real_base_and_adapter_apart(evaluation):
     assert cells.filter(pl.col("panel") == "drawn with the adapter", pl.col("about") == "bunny")[
         "label"
     ].to_list() == ["80"]
-    assert style.to_png(figure).startswith(PNG)
+    look("plot-confusion", style.to_png(figure))
 
 
-def test_copies_are_counted(picture):
+def test_copies_are_counted(picture, look):
     figure = plot_proof.plot_copying(picture)
     assert figure.data.filter("flagged")["pictures"].sum() == 1
     assert figure.data["pictures"].sum() == 7  # the one that failed is not there
     assert "orange: 1 of 7" in figure.labels.subtitle
-    assert style.to_png(figure).startswith(PNG)
+    look("plot-copying", style.to_png(figure))
 
 
 def test_sheet_lays_the_base_beside_the_adapter(picture, tmp_path):

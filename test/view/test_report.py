@@ -2,6 +2,7 @@ import json
 import shutil
 from html.parser import HTMLParser
 
+import look as kept_look
 import polars as pl
 import pytest
 
@@ -13,6 +14,36 @@ from bunny.view import report, report_coverage, report_model, truth
 from bunny.view.report_part import plural, share
 
 MAX_BYTES = 8_000_000
+SECTIONS = [
+    "input",
+    "stages",
+    "pictures",
+    "people",
+    "scenes",
+    "captions",
+    "training-set",
+    "fine-tune",
+    "proof",
+    "drawings",
+]
+
+# Each tile becomes one colour, its mean: the kept pictures are small, and tell all but its grain.
+FLATTEN = """async () => {
+  await document.fonts.ready;
+  const tiles = [...document.querySelectorAll('figure img')];
+  const paint = (source, width, height) => {
+    const canvas = Object.assign(document.createElement('canvas'), {width, height});
+    const pen = canvas.getContext('2d');
+    pen.imageSmoothingQuality = 'high';
+    pen.drawImage(source, 0, 0, width, height);
+    return canvas;
+  };
+  await Promise.all(tiles.map(tile => tile.decode()));
+  for (const tile of tiles) {
+    tile.src = paint(paint(tile, 1, 1), tile.naturalWidth, tile.naturalHeight).toDataURL();
+  }
+  await Promise.all(tiles.map(tile => tile.decode()));
+}"""
 
 
 class Page(HTMLParser):
@@ -35,7 +66,21 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(shared_space) -> str:
-    return report.write(shared_space, Config()).read_text(encoding="utf-8")
+    import matplotlib
+
+    with matplotlib.rc_context({"text.hinting": "none"}):  # as fixture `look` has it
+        return report.write(shared_space, Config()).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def screen(chromium, page):
+    """The report in a browser's page of fixed size, in letters that every machine has."""
+    shown = chromium.new_page(viewport={"width": 1000, "height": 800}, color_scheme="light")
+    shown.set_content(page)
+    shown.add_style_tag(content=kept_look.page_style())
+    shown.evaluate(FLATTEN)
+    yield shown
+    shown.close()
 
 
 @pytest.fixture
@@ -44,19 +89,16 @@ def data(space, settings) -> report.Data:
 
 
 def test_report_of_a_film_has_every_section(page):
-    assert Page(page).sections == [
-        "input",
-        "stages",
-        "pictures",
-        "people",
-        "scenes",
-        "captions",
-        "training-set",
-        "fine-tune",
-        "proof",
-        "drawings",
-    ]
+    assert Page(page).sections == SECTIONS
     assert len(page.encode()) < MAX_BYTES
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("part", ["header", *(f"#{name}" for name in SECTIONS)])
+def test_report_looks_as_kept(part, screen, look):
+    name = part.removeprefix("#")
+    shrink = 6 if name == "training-set" else 4  # it is the longest
+    look(f"report-{name}", screen.locator(part).screenshot(), shrink)
 
 
 def test_report_needs_nothing_beside_it(page):

@@ -189,7 +189,7 @@ def _probe_pyav(path: Path, stream_index: int | None) -> FilmInfo:
             path=path,
             decoder="pyav",
             container=name,
-            codec=context.name,
+            codec=stream.codec.canonical_name,  # not the decoder's, which is libdav1d for AV1
             pixel_format=context.pix_fmt,
             stream_index=stream.index,
             stored_width_px=context.width,

@@ -50,7 +50,7 @@ def plot_methods(trial: pl.DataFrame) -> ggplot:
     )
     return (
         p9.ggplot(rows, p9.aes("accuracy", "way", color="is_best"))
-        + p9.geom_linerange(p9.aes(xmin="low", xmax="high"), size=0.9)
+        + p9.geom_errorbarh(p9.aes(xmin="low", xmax="high"), size=0.9, height=0)
         + p9.geom_point(size=3)
         + p9.facet_wrap("panel", ncol=2)
         + p9.scale_color_manual(values={True: style.GOOD, False: style.QUIET}, guide=None)

@@ -15,6 +15,7 @@ NOBODY = "nobody known"
 MAX_NAMES = 16
 BIN = 0.05  # of similarity, in a histogram
 PAIR_KIND = {"same-track": "one person (same track)", "same-frame": "two people (same frame)"}
+SEED = 1  # of the jitter; plotnine takes 0 for none
 SAME = 0.005  # two thresholds that differ by less are one line
 
 
@@ -46,7 +47,7 @@ def plot_similarity(label: pl.DataFrame, face_threshold: float, region_threshold
     colour = style.colours(names) | {NOBODY: style.QUIET}
     return (
         p9.ggplot(points, p9.aes("similarity", "name", color="name"))
-        + p9.geom_jitter(height=0.22, width=0, size=1.8, alpha=0.75, random_state=0)
+        + p9.geom_jitter(height=0.22, width=0, size=1.8, alpha=0.75, random_state=SEED)
         + p9.geom_vline(p9.aes(xintercept="at"), lines, linetype="dashed", color=style.INK)
         + p9.facet_wrap("kind", ncol=1, scales="free_y")
         + p9.scale_color_manual(values=colour, guide=None)

@@ -26,12 +26,21 @@ def test_mean_and_range_over_seeds(curve):
     assert found["seeds"].to_list() == [3, 3]
 
 
-def test_the_curve_draws(curve):
+def test_the_curve_draws(curve, look):
     films = pl.concat([curve.with_columns(pl.lit(name).alias("film")) for name in ("b", "a")])
-    picture = style.to_png(plot_learn.plot_cost(films), dpi=40)
-    assert picture.startswith(b"\x89PNG")
+    look("plot-cost", style.to_png(plot_learn.plot_cost(films)))
 
 
 def test_without_clicks_a_sentence_stands_in(curve):
     figure = plot_learn.plot_cost(curve.clear())
     assert "no curve" in figure.layers[0].geom.aes_params["label"]
+
+
+def test_methods_have_a_panel_each_level_and_the_best_is_marked(look):
+    rows = [
+        {"level": level, "model": model, "method": method, "accuracy": value,
+         "low": value - 0.1, "high": value + 0.05, "is_best": method == best}
+        for level, model, best in (("character", "sface", "triplet"), ("scene", "lite0", "none"))
+        for method, value in (("none", 0.7), ("triplet", 0.8), ("correlation", 0.65))
+    ]  # fmt: skip
+    look("plot-methods", style.to_png(plot_learn.plot_methods(pl.DataFrame(rows))))
