@@ -38,11 +38,6 @@ from mutation import graph, mutant, trial, wiring
 ROOT = trial.ROOT
 MOST_SECONDS = 20.0  # of tests for a mutant, the short ones first
 EFFECT_SECONDS = 240.0  # a mutant of the wiring: tests that run stages
-EFFECT_TESTS = [
-    "test/setting/test_effect_film.py",
-    "test/setting/test_effect_training.py",
-    "test/setting/test_effect_library.py",
-]
 STATES = ("killed", "timeout", "survived", "not run")
 
 
@@ -121,7 +116,8 @@ def _measure_wiring(root: Path, options: argparse.Namespace) -> list[dict]:
     files = graph.near_tests(root, {one.path for one in mutants})
     os.environ["PYTEST_XDIST_WORKER"] = "gw0"  # the small project is made once, beside `base`
     reach = trial.find_reach(files, log, 3600, [f"--basetemp={root.parent / 'base'}"])
-    effects = [] if options.without_effects else EFFECT_TESTS
+    tables = (root / "test" / "setting").glob("test_effect_*.py")
+    effects = [] if options.without_effects else sorted(map(str, tables))
     return Bench(root, files, reach, log, effects).try_all(mutants, "wiring")
 
 

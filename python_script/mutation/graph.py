@@ -35,12 +35,15 @@ def free_of(root: Path, path: str) -> list[str]:
 
 
 def near_tests(root: Path, paths: set[str]) -> list[str]:
-    """Test files that import one of the modules by name."""
-    names = {module_name(path) for path in paths}
-    found = (root / "test").rglob("test_*.py")
-    skipped = ("browser", "bench", "setting")
-    return sorted(
-        file.relative_to(root).as_posix()
-        for file in found
-        if imports(file) & names and file.parent.name not in skipped
+    """Test files named after one of the modules; where there are none, those that import it."""
+    tests = sorted(
+        file
+        for file in (root / "test").rglob("test_*.py")
+        if file.parent.name not in ("browser", "setting")
     )
+    found = set()
+    for path in paths:
+        stem = f"test_{Path(path).stem}"
+        named = [file for file in tests if file.stem == stem or file.stem.startswith(f"{stem}_")]
+        found |= set(named or [file for file in tests if module_name(path) in imports(file)])
+    return sorted(file.relative_to(root).as_posix() for file in found)

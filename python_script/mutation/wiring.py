@@ -3,8 +3,9 @@
 A place of use is an attribute whose name is a key of the settings and which is read from a section
 (`config.detection.min_face_px`), from a name that a section was given to, or from a parameter or
 attribute called `setting` or `settings`, as domains name what they are told; and a keyword argument
-that hands a variable of a key's name on. Keys that several sections have are only taken where the
-section is plain.
+that hands a variable of a key's name on, where the name says enough (`class_word`, not `seed`).
+Keys that several sections have are only taken where the section is plain. The command line's own
+options and the small models made by `make_base.py` (`toy_*`) have settings of their own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 from mutation import mutant
 
 HANDED_ON = ("setting", "settings", "_setting", "_settings")
+OWN_SETTINGS = ("src/bunny/config/", "src/bunny/cli/", "src/bunny/training/toy_")
 WHOLE = ("config", "_config")  # names of all settings
 
 
@@ -57,7 +59,7 @@ def make(root: Path, settings: Settings) -> list[mutant.Mutant]:
     made = []
     for path in sorted((root / "src" / "bunny").rglob("*.py")):
         name = path.relative_to(root).as_posix()
-        if name.startswith("src/bunny/config/"):
+        if name.startswith(OWN_SETTINGS):
             continue
         source = path.read_text(encoding="utf-8")
         start = mutant.starts(source)
@@ -81,7 +83,7 @@ def _uses(tree: ast.Module, settings: Settings):
                 yield node, section, node.attr
         if isinstance(node, ast.keyword) and isinstance(node.value, ast.Name):
             owner = settings.owner(node.arg or "")
-            if owner is not None and node.value.id == node.arg:
+            if owner is not None and node.value.id == node.arg and "_" in node.arg:
                 yield node.value, owner, node.arg
 
 
