@@ -4,6 +4,7 @@
     uv run --group mutation python python_script/mutate.py log/mutation --subject tracks
     uv run --group mutation python python_script/mutate.py log/mutation --module video/fade.py
     uv run --group mutation python python_script/mutate.py log/mutation --sample 60 --seed 1
+    uv run --group mutation python python_script/mutate.py log/again --again log/mutation
     uv run --group mutation python python_script/mutate.py log/mutation --wiring 100
 
 Subjects, their modules and their tests stand in `pyproject.toml`, `[tool.bunny.mutation]`. mutmut
@@ -51,12 +52,10 @@ def main() -> None:
         found = {"wiring": _in_copy(lambda root: _measure_wiring(root, options))}
     else:
         found = {
-            name: _in_copy(lambda root, s=subject: _measure(root, s, options))
+            name: _in_copy(lambda root, n=name, s=subject: _measure(root, n, s, options))
             for name, subject in subjects.items()
             if options.subject in ("", name) and (options.module or "") in ("", *subject["module"])
         }
-    for name, rows in found.items():
-        _write(options.folder, name, rows)
     print(_table(found))
 
 
@@ -67,6 +66,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--module", default="", help="only this module, as in video/fade.py")
     parser.add_argument("--sample", type=int, default=0, help="mutants of a module (0: all)")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
+    parser.add_argument("--again", type=Path, help="folder of an earlier run: only what survived")
     parser.add_argument("--wiring", type=int, default=0, help="places of settings instead")
     parser.add_argument("--without-effects", action="store_true", help="wiring: only near tests")
     return parser.parse_args()
@@ -88,7 +88,7 @@ def _in_copy(work) -> list[dict]:
         return found
 
 
-def _measure(root: Path, subject: dict[str, list[str]], options: argparse.Namespace) -> list[dict]:
+def _measure(root: Path, name: str, subject: dict[str, list[str]], options) -> list[dict]:
     """Try the mutants of a subject's modules."""
     paths = [f"src/bunny/{m}" for m in subject["module"] if options.module in ("", m)]
     mutants = []
@@ -101,7 +101,8 @@ def _measure(root: Path, subject: dict[str, list[str]], options: argparse.Namesp
     reach = trial.find_reach(subject["test"], log, 1200, [f"--basetemp={root.parent / 'base'}"])
     free = [set(graph.free_of(root, path)) for path in paths]
     trial.warm_up(sorted(set.intersection(*free)))
-    return Bench(root, subject["test"], reach, log, effects=[]).try_all(mutants, " ".join(paths))
+    bench = Bench(root, subject["test"], reach, log, effects=[])
+    return bench.try_all(mutants, name, options)
 
 
 def _measure_wiring(root: Path, options: argparse.Namespace) -> list[dict]:
@@ -118,7 +119,7 @@ def _measure_wiring(root: Path, options: argparse.Namespace) -> list[dict]:
     reach = trial.find_reach(files, log, 3600, [f"--basetemp={root.parent / 'base'}"])
     tables = (root / "test" / "setting").glob("test_effect_*.py")
     effects = [] if options.without_effects else sorted(map(str, tables))
-    return Bench(root, files, reach, log, effects).try_all(mutants, "wiring")
+    return Bench(root, files, reach, log, effects).try_all(mutants, "wiring", options)
 
 
 def _draw(total: int, count: int, seed: int) -> list[int]:
@@ -135,9 +136,11 @@ class Bench:
         self.number = 0  # of the change of a file
         self.option = f"--basetemp={root.parent / 'base'}"
 
-    def try_all(self, mutants: list[mutant.Mutant], name: str) -> list[dict]:
+    def try_all(self, mutants: list[mutant.Mutant], name: str, options) -> list[dict]:
         """What became of every mutant; first the quick way, then what has to go the slow way."""
+        killed = _killed_before(options.again, name)
         rows = [self._row(one) for one in mutants]
+        rows = [killed.get(_same(row), row) for row in rows]
         quick = [i for i, one in enumerate(mutants) if one.first_line and "state" not in rows[i]]
         if quick:
             found, state = trial.in_fork(
@@ -153,6 +156,7 @@ class Bench:
             if "state" not in rows[i]:
                 rows[i] |= self._try_slow(one)
                 _say(rows, len(rows), name)
+        _write(options.folder, name, rows)
         return rows
 
     def _row(self, one: mutant.Mutant) -> dict:
@@ -221,6 +225,18 @@ class Bench:
             state = "killed" if is_failed else "survived"
         seconds = round(time.monotonic() - start, 2)
         return {"state": state, "seconds": seconds, "num_tests": count, "why": why}
+
+
+def _killed_before(folder: Path | None, name: str) -> dict[tuple, dict]:
+    """Mutants that an earlier run killed; they are not tried again."""
+    if folder is None:
+        return {}
+    rows = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    return {_same(row): row for row in rows if row["state"] in ("killed", "timeout")}
+
+
+def _same(row: dict) -> tuple:
+    return row["path"], row["line"], row["diff"]
 
 
 def _say(found: list[dict], total: int, name: str) -> None:
