@@ -1,6 +1,7 @@
 """Stage caption on small films: offline, and with models behind a real local server."""
 
 import base64
+import hashlib
 import json
 import logging
 import runpy
@@ -122,6 +123,54 @@ def test_a_model_is_asked_once_per_picture_and_never_again(tmp_path, local):
     assert (one["provider"], one["model"], len(one["prompt_hash"])) == ("local", "seer", 16)
     assert (one["input_tokens"], one["output_tokens"], one["cost_usd"]) == (11, 7, None)
     assert three["note"] is None
+
+
+@pytest.mark.server
+def test_what_is_asked_anew_and_what_is_not(tmp_path, local):
+    """Of three pictures two have a character; a change is paid for once, for what it concerns."""
+    _film(tmp_path)
+    with service.serve(lambda n: Reply()) as server, service.serve(lambda n: Reply()) as other:
+        base = local(server.url)
+
+        def asks(**more):
+            before = len(server.requests) + len(other.requests)
+            _stage(tmp_path, force=True, **(base | more)).execute()
+            return len(server.requests) + len(other.requests) - before
+
+        assert asks() == 3
+        assert asks(temperature=0.5) == 3
+        assert asks(max_tokens=99) == 3
+        assert asks(class_word="rabbit") == 2
+        assert asks(trigger_word="sks {name}") == 2
+        same = {"batch_size": 1, "timeout_seconds": 9, "max_retries": 1}
+        assert asks(**same) == 0
+        assert asks(endpoint_url=f"{other.url}/v1") == 0  # where the model is served
+        cv2.imwrite(str(tmp_path / "frame" / "f2.png"), np.full((100, 200, 3), 7, np.uint8))
+        assert asks() == 1
+        quality = store.read(tmp_path / "table", "quality")
+        store.write(tmp_path / "table", "quality", quality.head(2))
+        assert asks() == 0
+
+
+@pytest.mark.server
+def test_an_answer_that_was_paid_for_is_found_by_its_number_in_later_versions(tmp_path, local):
+    """The number is of the picture, how it is sent, the words of the question, and the model."""
+    _film(tmp_path)
+    with service.serve(lambda n: Reply()) as server:
+        _stage(tmp_path, **local(server.url, max_tokens=99, temperature=0.5)).execute()
+    prompt = _captions(tmp_path)[0]["prompt_hash"]
+    told = [
+        ["bunny is a character", "solo", "medium shot", "day", "still"],
+        ["bunny is a character", "2 figures", "close-up", "night", "in motion"],
+        ["nobody", "night", "in motion"],
+    ]
+    numbers = set()
+    for i, facts in enumerate(told):
+        picture = hashlib.sha256((tmp_path / "frame" / f"f{i}.png").read_bytes()).hexdigest()
+        asked = [picture, 768, 85, prompt, "local", "seer", 99, 0.5, facts]
+        numbers.add(int(hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:15], 16))
+    kept = tmp_path / "stage" / "caption" / "answer" / "v1"
+    assert {int(path.name) for path in kept.iterdir()} == numbers
 
 
 @pytest.mark.server
