@@ -68,7 +68,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--again", type=Path, help="folder of an earlier run: only what survived")
     parser.add_argument("--wiring", type=int, default=0, help="places of settings instead")
-    parser.add_argument("--without-effects", action="store_true", help="wiring: only near tests")
+    tests = ("both", "near", "effects")
+    parser.add_argument("--tests", choices=tests, default="both", help="of the wiring")
     return parser.parse_args()
 
 
@@ -114,11 +115,13 @@ def _measure_wiring(root: Path, options: argparse.Namespace) -> list[dict]:
     every = wiring.make(root, wiring.Settings(**defaults))
     os.write(trial.TERMINAL, f"{len(every)} places where settings are read\n".encode())
     mutants = [every[i] for i in sorted(_draw(len(every), options.wiring, options.seed))]
-    files = graph.near_tests(root, {one.path for one in mutants})
     os.environ["PYTEST_XDIST_WORKER"] = "gw0"  # the small project is made once, beside `base`
-    reach = trial.find_reach(files, log, 3600, [f"--basetemp={root.parent / 'base'}"])
-    tables = (root / "test" / "setting").glob("test_effect_*.py")
-    effects = [] if options.without_effects else sorted(map(str, tables))
+    files, reach, effects = [], [], []
+    if options.tests != "effects":
+        files = graph.near_tests(root, {one.path for one in mutants})
+        reach = trial.find_reach(files, log, 3600, [f"--basetemp={root.parent / 'base'}"])
+    if options.tests != "near":
+        effects = sorted(map(str, (root / "test" / "setting").glob("test_effect_*.py")))
     return Bench(root, files, reach, log, effects).try_all(mutants, "wiring", options)
 
 
