@@ -317,7 +317,7 @@ def test_shards_are_found_by_what_they_depend_on(tmp_path):
 
 def test_the_progress_bar_goes_on_where_the_last_run_ended(tmp_path):
     with _stage(tmp_path).bar(10, 4) as bar:
-        assert (bar.total, bar.n, bar.desc, bar.unit) == (10, 4, "count    : ", "frame")
+        assert (bar.total, bar.n, bar.desc, bar.unit) == (10, 4, "count    ", "frame")
 
 
 def test_threads_are_as_many_as_cores_or_one(tmp_path):
