@@ -28,6 +28,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 from _pytest import main as pytest_main
 
@@ -43,6 +44,7 @@ OPTIONS = (
     "-W",
     "ignore::pytest.PytestAssertRewriteWarning",
 )
+SETTINGS_OF_A_TEST = "_hypothesis_internal_use_settings"  # there is no public way to change them
 MEMORY_BYTES = 6 * 2**30  # a mutant that collects without end is stopped
 TERMINAL = os.dup(2)  # progress is written here from forks too
 FIRST_TIME = (
@@ -176,6 +178,7 @@ class Only:
 
     def pytest_collection_modifyitems(self, items):
         items[:] = pick(items, self.tests, self.key)
+        stop_at_first_example(items)
         self.num_tests = len(items)
 
     def pytest_runtest_logreport(self, report):
@@ -191,12 +194,24 @@ class Collected:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session):
+        stop_at_first_example(session.items)
         self.result = self.work(session)
         return True
 
     def pytest_runtest_logreport(self, report):
         if report.failed and not self.failed:
             self.failed = f"{report.nodeid}: {_last_line(report)}"
+
+
+def stop_at_first_example(items: list) -> None:
+    """Let tests by hypothesis fail at once, without a search for the smallest example."""
+    for item in items:
+        test = getattr(item, "obj", None)
+        if getattr(test, "is_hypothesis_test", False):
+            before = getattr(test, SETTINGS_OF_A_TEST, None) or hypothesis.settings.default
+            phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
+            quick = hypothesis.settings(before, phases=phases, database=None)
+            setattr(getattr(test, "__func__", test), SETTINGS_OF_A_TEST, quick)
 
 
 def pick(items: list, tests: set[str], key: str) -> list:
