@@ -34,6 +34,7 @@ NTSC, NTSC_FAST, NTSC_FILM = Fraction(30000, 1001), Fraction(60000, 1001), Fract
         (3600, NTSC_FAST, True, "00:01:00;04"),
         (35_964, NTSC_FAST, True, "00:10:00;00"),
         (119, Fraction(120), False, "00:00:00:119"),
+        (61, Fraction(1), False, "00:01:01:00"),  # a picture a second
     ],
 )
 def test_labels_by_hand(number, rate, is_drop, text):
@@ -82,6 +83,7 @@ def test_labels_of_neighbours_rise(number):
         ("00:01:00;00", NTSC),  # dropped
         ("00:01:00;01", NTSC),
         ("00:00:60:00", NTSC),
+        ("00:60:00:00", NTSC),
         ("24:00:00:00", NTSC),
         ("00:00:00:30", NTSC),
         ("1:2:3:4", NTSC),
@@ -116,6 +118,15 @@ def test_the_first_frame_has_the_films_own_timecode():
     assert timecode_of(0, base, NTSC, **options) == "00:00:59;23"
     with pytest.raises(ValueError, match="0 or more"):
         timecode_of(-1001, base, NTSC)
+
+
+def test_the_films_own_timecode_says_whether_labels_are_dropped():
+    base = Fraction(1, 30_000)
+    start = "00:00:59:29"
+    assert timecode_of(1001, base, NTSC, start=start, is_drop=True) == "00:01:00:00"
+    assert timecode_of(1001, base, NTSC, start=start.replace("59:29", "59;29")) == "00:01:00;02"
+    assert timecode_of(0, base, NTSC, is_drop=True) == "00:00:00;00"
+    assert timecode_of(0, base, NTSC) == "00:00:00:00"
 
 
 def test_frames_of_a_variable_rate_have_the_nearest_label():

@@ -1,10 +1,12 @@
 """From measures to names; nothing here reads a pixel."""
 
+import dataclasses
+
 import numpy as np
 import polars as pl
 import pytest
 
-from bunny.character import label
+from bunny.character import ccip, figure_label, label
 from bunny.table import store
 
 ANNA, BEN, CARL = np.eye(3, dtype=np.float32)
@@ -125,3 +127,109 @@ def test_the_cast_is_read_from_the_references():
     cast = label.read_cast(store.from_rows("reference", rows))
     assert set(cast.face) == {"a"} and cast.face["a"].shape == (2, 3)
     assert cast.drawn == {"b"} and cast.num_pictured == 2
+
+
+def _label_rows(*regions, faces=(), cast=CAST, **setting):
+    face, tracks = label.link_tracks(store.from_rows("face", list(faces)), FRAME, "film")
+    table = store.from_rows("region", list(regions))
+    rows = label.decide(face, tracks, table, cast, dataclasses.replace(SETTING, **setting))
+    return {row["subject_id"]: row for row in rows}
+
+
+def test_the_row_of_a_region():
+    """1 / (1 + exp(-2.92)): slope 14 around 0.42 for the support, 4 around 0.10 for the margin."""
+    row = _label_rows({**_region("f0", "toon", 0.6), "similarity": 0.7})["f0-toon"]
+    assert (row["subject_type"], row["character"], row["source"]) == (
+        "region",
+        "toon",
+        "reference",
+    )
+    assert (row["frame_id"], row["shot_index"], row["x0_px"], row["y1_px"]) == ("f0", 0, 0, 100)
+    assert row["distance"] == pytest.approx(0.3) and row["margin"] == pytest.approx(0.2)
+    assert row["confidence"] == pytest.approx(0.948828, abs=1e-5)
+
+
+def test_without_a_rival_more_is_asked_and_no_margin_is_told():
+    alone = dataclasses.replace(CAST, face={}, num_pictured=1)
+    regions = [_region("f0", "toon", 0.57), _region("f1", "toon", 0.56)]
+    rows = _label_rows(*regions, cast=alone)
+    assert list(rows) == ["f0-toon"] and rows["f0-toon"]["margin"] is None
+    table = store.from_rows("region", regions)
+    assert label.figure_threshold(table, alone, SETTING) == pytest.approx(0.45 + 0.12)
+    assert label.figure_threshold(table, CAST, SETTING) == 0.45
+
+
+def test_what_ccip_compared_goes_by_its_own_threshold_and_weight():
+    """1 / (1 + exp(-2.22)): as for windows, the centre at 0.47."""
+    regions = [
+        {**_region(f"f{i}", "toon", support), "model": ccip.NAME, "track_id": "t"}
+        for i, support in enumerate((0.6, 0.55))
+    ]
+    table = store.from_rows("region", regions)
+    assert label.figure_threshold(table, CAST, SETTING) == 0.5
+    setting = dataclasses.replace(SETTING, ccip_threshold=0.6)
+    assert label.figure_threshold(table, CAST, setting) == 0.6
+    rows = _label_rows(*regions, ccip_threshold=0.6)
+    assert list(rows) == ["f0-toon"]
+    assert rows["f0-toon"]["confidence"] == pytest.approx(0.902025, abs=1e-5)
+    assert len(_label_rows(*regions, ccip_threshold=0.55)) == 2
+
+
+def test_drawn_figures_go_by_their_own_threshold():
+    def figure(frame_id, support):
+        return {**_region(frame_id, "toon", support), "model": figure_label.MODEL}
+
+    regions = [figure("f0", 0.95), figure("f1", 0.85)]
+    two = dataclasses.replace(CAST, num_figures=2)
+    assert list(_label_rows(*regions, cast=two)) == ["f0-toon", "f1-toon"]
+    assert list(_label_rows(*regions, cast=two, figure_score=0.9)) == ["f0-toon"]
+    assert _label_rows(*regions, cast=two, figure_presence=0.96) == {}
+
+
+def test_windows_are_voted_on_and_drawn_figures_keep_their_support():
+    """Seen in one of two frames: half of 0.6, and half of its mean over the shot, 0.3."""
+    regions = [
+        {**_region("f0", "anna", 0.9), "model": figure_label.MODEL},
+        {**_region("f0", "toon", 0.6, margin=0.10), "support": 0.0},
+        {**_region("f1", "ben", 0.6, margin=0.09), "support": 0.0},
+    ]
+    num_frames = pl.DataFrame({"shot_index": [0], "num_frames": [2]})
+    table = store.from_rows("region", regions)
+    voted = label.vote(table, num_frames, SETTING)
+    assert voted["candidate"].to_list() == ["toon", "ben", "anna"]  # figures last
+    assert voted["support"].to_list() == pytest.approx([0.45, 0.0, 0.9])
+    assert voted.columns == table.columns
+    wide = dataclasses.replace(SETTING, drawn_margin=0.05)
+    assert label.vote(table, num_frames, wide)["support"][1] == pytest.approx(0.45)
+
+
+def test_what_ccip_compared_is_voted_on_by_track():
+    rows = [
+        {
+            **_region("f0", "toon", 0.0),
+            "similarity": similarity,
+            "model": ccip.NAME,
+            "track_id": "t",
+        }
+        for similarity in (0.4, 0.8)
+    ]
+    table = store.from_rows("region", [{**row, "region_id": str(i)} for i, row in enumerate(rows)])
+    num_frames = pl.DataFrame({"shot_index": [0], "num_frames": [2]})
+    voted = label.vote(table, num_frames, SETTING)
+    assert voted["support"].to_list() == pytest.approx([0.5, 0.7])
+
+
+def test_a_witness_says_how_sure_it_is():
+    """As the row of a region with support 0.6; the first of two faces has the name."""
+    faces = [_face("f0a", _mixed(0.3)), _face("f0b", _mixed(0.31), x=50)]
+    found = _label_rows(_region("f0", "anna", 0.6), faces=faces)
+    assert found["f0a"]["character"] == "anna" and found["f0b"]["character"] is None
+    assert found["f0a"]["confidence"] == pytest.approx(0.948828, abs=1e-5)
+    assert found["f0a"]["distance"] == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize(("to_ben", "named"), [(0.19, "anna"), (0.21, None)])
+def test_a_witness_needs_a_face_that_leans_clearly(to_ben, named):
+    vector = 0.3 * ANNA + to_ben * BEN + np.sqrt(1 - 0.09 - to_ben**2) * CARL
+    found = _names([_face("f0a", vector)], [_region("f0", "anna", 0.6)])
+    assert found["f0a"] == named

@@ -100,6 +100,44 @@ def test_confidence_grows_with_similarity_and_margin(similarity, margin, more):
     assert match.confidence(np.float32(similarity), np.float32(margin + more)) >= here
 
 
+def test_confidence_by_hand():
+    """Slope 12 around similarity 0.40, slope 4 around margin 0.10, which counts from -1 to 0.5."""
+    similarity = np.array([0.4, 0.5, 0.4, 0.4, 0.4, 0.4, 0.4])
+    margin = np.array([0.1, 0.1, 0.2, 0.5, 2.0, -1.0, -3.0])
+    chance = match.confidence(similarity, margin)
+    # 1 / (1 + exp(-score)) of the scores 0, 1.2, 0.4, 1.6, 1.6, -4.4, -4.4
+    by_hand = [0.5, 0.768525, 0.598688, 0.832018, 0.832018, 0.012128, 0.012128]
+    assert chance == pytest.approx(by_hand, abs=1e-6)
+    assert chance.dtype == np.float32
+
+
+def test_decide_uses_the_weight_it_is_given():
+    """Slope 20 around 0.5, the margin without weight: 1 / (1 + exp(-2)) = 0.8808."""
+    found = match.decide(
+        NAMES,
+        np.array([[0.6, 0.1], [0.6, 0.58]]),
+        threshold=0.4,
+        min_margin=0.05,
+        weight=(20.0, 0.5, 0.0, 0.0),
+    )
+    assert found.character == ["anna", None]
+    assert found.confidence == pytest.approx([0.880797, 1 - 0.880797])
+    assert found.confidence.dtype == np.float32
+
+
+def test_of_equals_the_first_name_is_the_best():
+    names = [f"n{i:02d}" for i in range(64)]
+    found = match.decide(names, np.full((3, 64), 0.5), threshold=0.4, min_margin=0.0)
+    assert found.character == ["n00"] * 3 and found.margin.tolist() == [0, 0, 0]
+
+
+def test_similarities_stay_in_single_precision():
+    reference = {"ben": np.eye(2)[1:], "anna": np.eye(2)[:1]}  # doubles, and not in order
+    names, similarity = match.compare(np.eye(2, dtype=np.float32), reference, "sface")
+    assert names == ["anna", "ben"] and similarity.dtype == np.float32
+    assert similarity.tolist() == [[1, 0], [0, 1]]
+
+
 def test_a_name_is_given_once_a_frame():
     names = match.resolve_conflicts(
         ["anna", "anna", "anna", None],

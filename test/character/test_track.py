@@ -74,6 +74,84 @@ def test_the_best_sum_wins_over_the_best_pair():
     ]  # fmt: skip
 
 
+def _like_anna(cosine):
+    return cosine * ANNA + np.sqrt(1 - cosine**2) * np.array([0, 0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("cosine", "box", "joins"),
+    [
+        (0.46, RIGHT, True),  # alike: wherever it is
+        (0.44, RIGHT, False),
+        (0.16, LEFT, True),  # not unlike, and in the same place
+        (0.14, LEFT, False),
+        (0.3, [32, 0, 72, 40], True),  # 0.8 of its height aside; a ninth of both overlaps
+        (0.3, [33, 0, 73, 40], False),
+        (0.3, [0, 32, 40, 72], True),
+        (0.3, [0, 33, 40, 73], False),
+        (0.3, [0, 0, 40, 80], True),  # twice as high
+        (0.3, [0, 0, 40, 81], False),
+        (0.3, [0, 0, 40, 20], True),
+        (0.3, [0, 0, 40, 19], False),
+    ],
+)
+def test_look_and_place_at_their_thresholds(cosine, box, joins):
+    assert (_follow((0, LEFT, ANNA), (20, box, _like_anna(cosine))) == [0, 0]) is joins
+
+
+@pytest.mark.parametrize(
+    ("frame", "x", "clarity", "joins"),
+    [
+        (12, 0, 0.1, True),  # half a second later
+        (13, 0, 0.1, False),
+        (6, 13, 0.1, True),  # 27 of 53 parts overlap
+        (6, 14, 0.1, False),  # 26 of 54
+        (6, 0, 0.49, True),
+        (6, 0, 0.5, False),  # clear enough for its look to count
+    ],
+)
+def test_a_smear_at_its_thresholds(frame, x, clarity, joins):
+    faces = [(0, LEFT, ANNA), (frame, [x, 0, x + 40, 40], BEN)]
+    assert (_follow(*faces, clarity=np.array([1, clarity])) == [0, 0]) is joins
+
+
+def test_an_unclear_track_is_continued_by_place_too():
+    faces = [(0, LEFT, ANNA), (6, LEFT, BEN)]
+    assert _follow(*faces, clarity=np.array([0.1, 1])) == [0, 0]
+
+
+@pytest.mark.parametrize(("gap", "last"), [(2, 7), (12, 18)])
+def test_motion_is_pixels_a_frame_however_far_the_frames_lie_apart(gap, last):
+    """10 pixels a frame: a smear is expected there, and where the track was last it is nobody."""
+    places = [(frame, 10 * frame) for frame in (0, gap, last)]
+    faces = [(frame, [x, 0, x + 40, 40], ANNA) for frame, x in places[:2]]
+    clarity = np.array([1, 1, 0.0])
+    assert _follow(*faces, (last, [10 * last, 0, 10 * last + 40, 40], BEN), clarity=clarity) == [
+        0, 0, 0,
+    ]  # fmt: skip
+    assert _follow(*faces, (last, [10 * last + 27, 0, 10 * last + 67, 40], BEN),
+                   clarity=clarity) == [0, 0, 1]  # fmt: skip
+
+
+def test_over_a_long_gap_no_motion_is_carried_on():
+    faces = [(0, LEFT, ANNA), (13, [130, 0, 170, 40], ANNA)]
+    clarity = np.array([1, 1, 0.0])
+    assert _follow(*faces, (16, [160, 0, 200, 40], BEN), clarity=clarity) == [0, 0, 1]
+    assert _follow(*faces, (16, [130, 0, 170, 40], BEN), clarity=clarity) == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("to_anna", "number"), [(0.6, 0), (0.2, 1)])
+def test_place_counts_half_as_much_as_looks(to_anna, number):
+    """In Anna's place: 0.6 + 0.5 beats 0.8 to Ben; 0.2 + 0.5 does not beat 0.98."""
+    face = np.array([to_anna, np.sqrt(1 - to_anna**2), 0])
+    assert _follow((0, LEFT, ANNA), (0, RIGHT, BEN), (20, LEFT, face)) == [0, 1, number]
+
+
+def test_the_order_in_which_faces_come_does_not_matter():
+    faces = [(9, LEFT, BEN), (0, LEFT, ANNA), (9, RIGHT, ANNA), (0, RIGHT, BEN)]
+    assert _follow(*faces) == [1, 0, 0, 1]
+
+
 @given(st.integers(0, 2**32 - 1))
 def test_no_two_faces_of_a_frame_share_a_track(seed):
     rng = np.random.default_rng(seed)
@@ -108,6 +186,17 @@ def test_the_best_view_is_frontal_large_and_sharp():
     )
     assert quality.argmax() == 0 and quality[0] == pytest.approx(0.9)
     assert quality[1] == pytest.approx(0.9 * 0.37)
+
+
+def test_the_parts_of_a_views_quality():
+    """0.3 of a profile; half the size; a tenth of the sharpness at least, as a square root."""
+    quality = track.view_quality(
+        np.array([1.0, 1.0, 1.0, 1.0, 2.0, 1.0]),
+        np.array([-1.0, np.nan, 0.0, 0.0, 0.0, 0.0]),
+        np.array([112.0, 112, 56, 112, 224, 112]),
+        np.array([100.0, 100, 100, 25, 1000, np.nan]),
+    )
+    assert quality == pytest.approx([0.3, 0.3, 0.5, 0.5, 1.0, np.sqrt(0.1)])
 
 
 def test_a_tracks_vector_is_the_weighted_mean():

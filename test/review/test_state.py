@@ -1,10 +1,12 @@
 """What each kind of event does, by hand on seven shots and seven figures."""
 
+import hashlib
+
 import polars as pl
 import pytest
 
 from bunny.error import UserError
-from bunny.review import make, propagate
+from bunny.review import make, propagate, resolve
 from bunny.review.state import State
 
 ANA = {"user": "ana"}
@@ -183,6 +185,205 @@ def test_undoing_an_early_event_replays_the_later_ones(shots):
     state.apply(make.undo(state, first.event_id, **ANA))
     assert state.cluster_of(s(6)) == "scene-001"  # by its exemplars
     assert state.clusters("scene")["name"].to_list() == [None, None]
+
+
+def _learned(state):
+    """What the events so far say of likeness: label, shots, others."""
+    return [(one.label, one.items, one.others) for one in state.evidence()]
+
+
+def test_what_is_learned_from_each_kind_of_event(shots):
+    """Shots as alike stand for their cluster in order, those that people spoke of first."""
+    said = {
+        "assign": (lambda st: make.assign(st, [s(6)], "scene-001", **ANA), [(1, (6,), (0, 1, 2))]),
+        "move": (
+            lambda st: make.assign(st, [s(3)], "scene-001", **ANA),
+            [(1, (3,), (0, 1, 2)), (0, (3,), (4, 5))],
+        ),
+        "out": (lambda st: make.assign(st, [s(0)], "", **ANA), [(0, (0,), (1, 2))]),
+        "approve": (lambda st: make.approve(st, [s(0)], **ANA), [(1, (0,), (1, 2))]),
+        "reject": (lambda st: make.reject(st, [s(0)], **ANA), [(0, (0,), (1, 2))]),
+        "split": (
+            lambda st: make.split(st, [s(0), s(1)], **ANA),
+            [(0, (0, 1), (2,)), (1, (0,), (1,))],
+        ),
+        "split of one": (lambda st: make.split(st, [s(0)], **ANA), [(0, (0,), (1, 2))]),
+        "merge": (
+            lambda st: make.merge(st, "scene-001", "scene-002", level="scene", **ANA),
+            [(1, (3, 4, 5), (0, 1, 2))],
+        ),
+        "rename": (lambda st: make.rename(st, "scene-001", "attic", level="scene", **ANA), []),
+        "comment": (lambda st: make.comment(st, [s(0)], "dark", **ANA), []),
+    }
+    for name, (call, expected) in said.items():
+        state = State.of(shots)
+        event = call(state)
+        state.apply(event)
+        assert _learned(state) == expected, name
+        assert {(e.event_id, e.level) for e in state.evidence()} <= {(event.event_id, "scene")}
+    state = State.of(shots)
+    for call in (said["assign"][0], said["move"][0]):
+        state.apply(call(state))
+    assert _learned(state)[1:] == [(1, (3,), (6, 0, 1, 2)), (0, (3,), (4, 5))]
+
+
+def test_apply_tells_which_items_changed(shots):
+    state = State.of(shots)
+    named = make.rename(state, "scene-001", "attic", level="scene", **ANA)
+    for event, changed in [
+        (make.comment(state, [s(0)], "dark", **ANA), [0]),
+        (make.caption_edit(state, [s(1)], "a kitchen", **ANA), [1]),
+        (make.approve(state, [s(3), s(2)], "scene-002", **ANA), [2, 3]),
+        (make.approve(state, [s(3), s(2)], "scene-002", **ANA), []),
+        (make.reject(state, [s(0)], "scene-002", **ANA), [0]),
+        (named, [0, 1]),
+        (named, []),
+    ]:
+        assert state.apply(event) == [s(i) for i in changed], event.kind
+    assert state.num_events == 6 and state.events[0] == named  # it was said first
+
+
+def test_where_the_machine_began_is_found_again_after_many_events(shots):
+    """More than the moments that are kept to go back to."""
+    state = State.of(shots)
+    first = make.assign(state, [s(6)], "scene-001", **ANA)
+    state.apply(first)
+    for number in range(90):
+        state.apply(make.comment(state, [s(number % 7)], "x", **ANA))
+    middle = state.events[45]
+    for target in (first, middle):
+        state.apply(make.undo(state, target.event_id, **ANA))
+        assert state.is_undone(target.event_id)
+        again = State.of(shots).replay(state.every)
+        assert state.frame().equals(again.frame()) and len(state.events) == len(again.events)
+    assert state.cluster_of(s(6)) is None
+    assert sum(state.frame()["comments"]) == 89
+
+
+def test_what_an_event_was_about(shots):
+    state = State.of(shots)
+    moved = make.assign(state, [s(6), s(3)], "scene-001", **ANA)
+    noise = make.assign(state, [s(0)], "", **ANA)
+    gone = make.split(state, [s(4)], "attic", **ANA)
+    state.replay([moved, noise, gone])
+    assert state.touched(moved.event_id) == ([s(6), s(3)], "scene-001")
+    assert state.touched(noise.event_id) == ([s(0)], None)
+    assert state.touched_number(noise.event_id) is None
+    assert state.touched_number(moved.event_id) == state.number("scene-001", "scene")
+    state.apply(make.merge(state, "scene-002", "scene-001", level="scene", **ANA))
+    assert state.touched(moved.event_id) == ([s(6), s(3)], "scene-002")  # where it went
+    assert state.touched_number(moved.event_id) == state.number("scene-002", "scene")
+    state.apply(make.undo(state, gone.event_id, **ANA))
+    assert state.touched(gone.event_id) == ([s(4)], "scene-002")
+    assert state.touched_number(gone.event_id) is None
+    assert state.find_cluster("attic", "scene") is None
+
+
+def test_a_shot_is_rejected_from_each_part_that_holds_a_quarter_of_its_cluster(lib):
+    """Five shots were one scene; of the four others a quarter is with the rejected one today."""
+    before = State.of(lib.table([lib.shot_row(i, "scene-001") for i in range(5)]))
+    said = make.reject(before, [s(4)], **ANA)
+    assert [a.asset_id for a in said.cluster.exemplars] == [s(0), s(1), s(2), s(3)]
+    today = lib.table([lib.shot_row(i, c) for i, c in enumerate("xxxyy")])
+    again = State.of(today).replay([said])
+    assert again.cluster_of(s(4)) is None and again.is_rejected(s(4), "y")
+    assert again.is_rejected(s(4), "x") and not again.is_rejected(s(3), "y")
+
+    before = State.of(lib.table([lib.shot_row(i, "scene-001") for i in range(6)]))
+    said = make.reject(before, [s(5)], **ANA)
+    today = lib.table([lib.shot_row(i, c) for i, c in enumerate("xxxxyy")])
+    again = State.of(today).replay([said])  # a fifth is too few
+    assert again.cluster_of(s(5)) == "y" and again.is_rejected(s(5), "x")
+
+
+def test_an_event_keeps_as_many_members_as_it_is_told(shots):
+    state = State.of(shots)
+    few = make.assign(state, [s(6)], "scene-001", **ANA, exemplars=2)
+    assert [a.asset_id for a in few.cluster.exemplars] == [s(0), s(1)]
+    assert few.cluster.members == ()
+    state.apply(make.approve(state, [s(2)], **ANA))
+    few = make.assign(state, [s(6)], "scene-001", **ANA, exemplars=2)
+    assert [a.asset_id for a in few.cluster.exemplars] == [s(2), s(0)]
+    state.apply(few)
+    whole = make.rename(state, "scene-001", "attic", level="scene", **ANA)
+    assert [a.asset_id for a in whole.cluster.members] == [
+        s(0),
+        s(1),
+        s(2),
+    ]  # as the machine has it
+    alone = make.approve(state, [s(0), s(1), s(2), s(6)], **ANA)
+    assert len(alone.cluster.exemplars) == 4  # nobody else stands for it
+
+
+def test_ids_of_clusters_that_people_make(lib, shots):
+    rows = [lib.figure_row("film-t0", 0, "left", "figure-01")]
+    rows += [lib.figure_row(f"film-t{i}", i, "left", "figure-01") for i in (1, 2)]
+    rows += [lib.figure_row("film-u0", 0, "right", "person-01")]
+    state = State.of(lib.table(rows))
+    for item, prefix in (("film-t0", "figure-"), ("film-u0", "person-")):
+        event = make.split(state, [item], **ANA)
+        state.apply(event)
+        digest = hashlib.sha256(event.event_id.encode()).hexdigest()[:8]
+        assert state.cluster_of(item) == prefix + digest
+    named = make.split(state, ["film-t1"], "anna", **ANA)
+    state.apply(named)
+    assert state.cluster_of("film-t1") == "anna"
+    assert state.find_cluster("anna", "character") == "anna"
+    assert state.find_cluster("anna", "scene") is None
+    scenes = State.of(shots)
+    event = make.split(scenes, [s(0)], "attic", **ANA)
+    scenes.apply(event)
+    digest = hashlib.sha256(event.event_id.encode()).hexdigest()[:8]
+    assert scenes.find_cluster("attic", "scene") == scenes.cluster_of(s(0)) == f"scene-{digest}"
+
+
+@pytest.mark.parametrize(
+    ("level", "name", "is_name"),
+    [
+        ("character", "x" * 64, True),
+        ("character", "x" * 65, False),
+        ("character", "anna b", True),
+        ("character", " anna", False),
+        ("character", "", False),
+        ("character", "an\nna", False),
+        ("character", ".anna", False),
+        ("character", "person-1", False),
+        ("character", "figure-0123abcd", False),
+        ("character", "person-abc", True),
+        ("character", "scene", False),
+        ("character", "unknown", False),
+        *(("character", f"a{mark}b", False) for mark in '/\\:*?"<>|'),
+        ("scene", "unknown", True),
+        ("scene", ".a:b", True),
+        ("scene", "a/b", False),
+        ("scene", "a ", False),
+    ],
+)
+def test_what_a_cluster_may_be_called(level, name, is_name):
+    assert resolve.is_name(level, name) is is_name
+
+
+def test_of_clusters_of_one_size_the_first_id_comes_first(shots):
+    state = State.of(shots)
+    state.apply(make.assign(state, [s(6)], "scene-002", **ANA))
+    assert state.clusters("scene").rows() == [("scene-002", None, 4), ("scene-001", None, 3)]
+    assert state.clusters("character").is_empty()
+    assert state.members("", "scene") == [] and state.members("scene-002", "scene")[-1] == s(6)
+    for call in (lambda: state.number("x", "scene"), lambda: state.item("x")):
+        with pytest.raises(UserError, match=r"x: expected a .* none of that id"):
+            call()
+
+
+def test_items_of_two_kinds_are_not_spoken_of_at_once(lib):
+    rows = [lib.shot_row(0, "scene-001"), lib.figure_row("film-t0", 0, "left", "bunny")]
+    state = State.of(lib.table(rows))
+    assert (state.level_of([s(0)]), state.level_of(["film-t0"])) == ("scene", "character")
+    with pytest.raises(UserError, match="got shots and figures at once"):
+        state.level_of([s(0), "film-t0"])
+    assert state.frame()["who"].to_list() == [["bunny"], ["bunny"]]
+    state.apply(make.reject(state, ["film-t0"], **ANA))
+    assert state.frame()["who"].to_list() == [[], []]
+    assert state.members("", "scene") == [] and state.members("", "character") == ["film-t0"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Stage caption on small films: offline, and with models behind a real local server."""
 
 import base64
+import hashlib
 import json
 import logging
 import runpy
@@ -100,6 +101,58 @@ def test_a_film_without_kept_frames_gives_an_empty_table(tmp_path):
     assert _captions(tmp_path) == []
 
 
+def _edit(folder: Path, text: str) -> None:
+    rows = [{"shot_index": 0, "text": text, "user": "ana"}]
+    store.write(folder / "table", "caption_edit", store.from_rows("caption_edit", rows))
+
+
+def test_words_that_a_person_gave_a_shot_are_the_next_version(tmp_path):
+    """Shot 0 has frame f0 alone; the machine's caption of it stays beside."""
+    _stage(_film(tmp_path)).execute()
+    _edit(tmp_path, "a hare on grass")
+    assert not _stage(tmp_path).can_resume()
+    assert _stage(tmp_path).execute().rows == 4
+    _, edited, *_ = rows = _captions(tmp_path)
+    assert [(row["frame_id"], row["version"]) for row in rows] == [
+        ("f0", 1), ("f0", 2), ("f1", 1), ("f2", 1),
+    ]  # fmt: skip
+    assert (edited["provider"], edited["status"], edited["model"]) == ("person", "done", None)
+    assert edited["text"] == "bunny, a hare on grass"
+    assert edited["note"] == "put in front: bunny"
+    assert (edited["characters"], edited["tags"]) == (["bunny"], rows[0]["tags"])
+    _edit(tmp_path, "bunny on grass")
+    _stage(tmp_path).execute()
+    edited = _captions(tmp_path)[1]
+    assert (edited["text"], edited["note"]) == ("bunny on grass", None)
+    assert _stage(tmp_path).can_resume()
+
+
+@pytest.mark.server
+def test_what_cannot_be_asked_says_why_and_the_note_tells_all(tmp_path, local):
+    _film(tmp_path)
+    (tmp_path / "frame" / "f1.png").unlink()
+    with service.serve(lambda n: Reply(text=service.marked("a hare"))) as server:
+        result = _stage(tmp_path, **local(server.url)).execute()
+        assert len(server.requests) == 2
+    row = _captions(tmp_path)[1]
+    assert row["status"] == "failed" and "f1.png" in row["error"]
+    assert result.note == (
+        "1 got a trigger word put in front, "
+        "1 failed; `--only caption --force` asks again where no answer came"
+    )
+
+
+def test_an_older_version_of_the_stage_is_told_by_its_fingerprint(tmp_path):
+    parts = _stage(_film(tmp_path)).parts()
+    assert isinstance(parts["version"], int) and parts["version"] >= 2
+    assert set(parts["settings"]) == {
+        f"captioning.{key}" for key in ("provider", "trigger_word", "class_word")
+    }
+    asked = _stage(tmp_path, provider="local", model="seer").parts()["settings"]
+    more = {f"captioning.{key}" for key in ("model", "max_tokens", "temperature")}
+    assert set(asked) == {*parts["settings"], *more}
+
+
 @pytest.mark.server
 def test_a_model_is_asked_once_per_picture_and_never_again(tmp_path, local):
     _film(tmp_path)
@@ -173,6 +226,41 @@ def test_another_prompt_is_asked_anew(tmp_path, local):
             assert len(server.requests) == num_requests
     program.prompt_hash.cache_clear()
     assert "Be brief." in json.dumps(server.requests[5][2])
+
+
+@pytest.mark.server
+def test_a_changed_picture_is_asked_about_anew_and_a_dropped_one_never(tmp_path, local):
+    _film(tmp_path)
+    with service.serve(lambda n: Reply()) as server:
+        _stage(tmp_path, **local(server.url)).execute()
+        cv2.imwrite(str(tmp_path / "frame" / "f2.png"), np.full((100, 200, 3), 7, np.uint8))
+        _stage(tmp_path, force=True, **local(server.url)).execute()
+        assert len(server.requests) == 3 + 1
+        quality = store.read(tmp_path / "table", "quality")
+        store.write(tmp_path / "table", "quality", quality.head(2))
+        _stage(tmp_path, force=True, **local(server.url)).execute()
+        assert len(server.requests) == 4
+
+
+@pytest.mark.server
+def test_an_answer_that_was_paid_for_is_found_by_its_number_in_later_versions(tmp_path, local):
+    """The number is of the picture, how it is sent, the words of the question, and the model."""
+    _film(tmp_path)
+    with service.serve(lambda n: Reply()) as server:
+        _stage(tmp_path, **local(server.url, max_tokens=99, temperature=0.5)).execute()
+    prompt = _captions(tmp_path)[0]["prompt_hash"]
+    told = [
+        ["bunny is a character", "solo", "medium shot", "day", "still"],
+        ["bunny is a character", "2 figures", "close-up", "night", "in motion"],
+        ["nobody", "night", "in motion"],
+    ]
+    numbers = set()
+    for i, facts in enumerate(told):
+        picture = hashlib.sha256((tmp_path / "frame" / f"f{i}.png").read_bytes()).hexdigest()
+        asked = [picture, 768, 85, prompt, "local", "seer", 99, 0.5, facts]
+        numbers.add(int(hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:15], 16))
+    kept = tmp_path / "stage" / "caption" / "answer" / "v1"
+    assert {int(path.name) for path in kept.iterdir()} == numbers
 
 
 @pytest.mark.server

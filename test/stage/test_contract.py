@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -192,3 +193,176 @@ def test_a_copy_without_times_is_done_and_a_changed_table_is_named(tmp_path):
     assert _stage(two).why_stale() == "its table embedding is missing"
     assert _stage(two).execute().status == "done"
     assert path.read_bytes() == (one / "table" / "embedding.parquet").read_bytes()
+
+
+class Report(contract.BaseStage):
+    """Reads a table, looks at the references and writes one row, or fails as it is told."""
+
+    name = "report"
+    reads = ("embedding", "label")
+    writes = ("embedding",)
+    uses_references = True
+    is_corrected = True
+    error: BaseException | None = None
+    work_note = "all well"
+
+    def settings(self):
+        return contract.settings_of(self.config, "filtering")
+
+    def run(self):
+        if self.error is not None:
+            raise self.error
+        row = {"frame_id": "a", "model": "m", "vector": [1.0]}
+        table = store.from_rows("embedding", [row])
+        return contract.Work(tables={"embedding": table}, num_items=0, note=self.work_note)
+
+
+def _rows(*frame_ids):
+    rows = [{"frame_id": i, "model": "m", "vector": [0.0]} for i in frame_ids]
+    return store.from_rows("embedding", rows)
+
+
+def test_what_a_fingerprint_is_made_of(tmp_path):
+    stage = _stage(tmp_path, Report)
+    stage.source["reference_hash"] = "r"
+    store.write(tmp_path / "table", "embedding", _rows("a"))
+    parts = stage.parts()
+    assert parts["version"] == 1 and parts["outside"] == {"references": "r"}
+    assert parts["settings"]["filtering.blur_threshold"] == 0.2
+    assert len(parts["settings"]) == len(stage.config.filtering.model_dump())
+    digest = stamp.table_hash(tmp_path, "embedding")
+    assert parts["tables"] == {"embedding": digest, "label": ""} and len(digest) == 64
+    assert stage.fingerprint() == stamp.digest(parts)
+    assert _stage(tmp_path).parts()["outside"] == {"film": "c"}
+    store.write(tmp_path / "table", "identity", store.from_rows("identity", []))
+    assert stage.inputs() == ("embedding", "identity")  # the corrected one, once there is one
+    assert stage.parts()["tables"]["label"] == stamp.table_hash(tmp_path, "identity") != ""
+    assert stage.read("label").height == 0
+    assert _stage(tmp_path).inputs() == ()
+
+
+def test_settings_of_a_section_by_name():
+    config = Config.model_validate({"filtering": {"blur_threshold": 0.5}})
+    some = contract.settings_of(config, "filtering", "blur_threshold", "drop_kinds")
+    assert some == {
+        "filtering.blur_threshold": 0.5,
+        "filtering.drop_kinds": ["black", "blank", "title", "credit"],
+    }
+
+
+def test_the_record_of_a_run_says_all(tmp_path):
+    out = tmp_path / "out"
+    _stage(tmp_path)
+    stage = Report(Config(), tmp_path, out)
+    result = stage.execute()
+    record = json.loads((out / "stage" / "report" / "stage.json").read_text())
+    assert record == stage.record()
+    told = {key: record[key] for key in ("name", "status", "num_items", "failed", "note")}
+    assert told == {
+        "name": "report", "status": "done", "num_items": 0, "failed": 0, "note": "all well",
+    }  # fmt: skip
+    assert record["fingerprint"] == stage.fingerprint()
+    assert stamp.digest(record["parts"]) == record["fingerprint"]
+    assert record["tables"] == {"embedding": stamp.table_record(out, "embedding", 1)}
+    assert datetime.fromisoformat(record["started_at"]).utcoffset() == timedelta(0)
+    assert 0 <= record["seconds"] < 60 and 10 < record["peak_memory_mb"] < 10**6
+    assert (result.name, result.status, result.rows, result.failed) == ("report", "done", 1, 0)
+    assert (result.tables, result.note) == ({"embedding": 1}, "all well")
+    assert result.seconds == pytest.approx(record["seconds"], abs=2.5)
+    again = Report(Config(), tmp_path, out).execute()
+    assert (again.status, again.rows, again.note) == ("skipped", 1, "all well")
+    assert again.peak_memory_mb == record["peak_memory_mb"]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(StageError("no light"), "no light"), (KeyboardInterrupt(), "interrupted")],
+)
+def test_a_run_that_ends_early_is_recorded_with_its_reason(tmp_path, error, reason):
+    stage = _stage(tmp_path, Report)
+    stage.error = error
+    with pytest.raises(type(error)):
+        stage.execute()
+    record = stage.record()
+    assert (record["name"], record["status"], record["error"]) == ("report", "failed", reason)
+    assert "started_at" in record and not stage.can_resume()
+
+
+def test_a_run_that_is_killed_is_recorded_as_running(tmp_path):
+    stage = _stage(tmp_path)
+    stage.limit = 0
+    with pytest.raises(RuntimeError, match="killed"):
+        stage.execute()
+    assert stage.record()["status"] == "running" and not stage.can_resume()
+
+
+def test_just_as_many_failures_as_allowed_are_no_failure(tmp_path):
+    for limit, status in ((3 / NUM_ITEMS, "done"), (3 / NUM_ITEMS - 1e-9, "failed")):
+        folder = tmp_path / status
+        _stage(folder)
+        config = Config.model_validate({"pipeline": {"max_failed_share": limit}})
+        stage = Count(config, folder, folder)
+        stage.num_bad = 3
+        if status == "done":
+            assert stage.execute().failed == 3
+        else:
+            with pytest.raises(StageError, match=r"3 of 7 .* embedding says why"):
+                stage.execute()
+        assert (stage.record()["status"], stage.record()["failed"]) == (status, 3)
+
+
+def test_a_stage_whose_files_are_gone_runs_again_and_says_why(tmp_path):
+    _stage(tmp_path).execute()
+    stage = _stage(tmp_path)
+    stage.has_files = lambda: False
+    assert not stage.can_resume() and stage.why_stale() == "its files are missing"
+    assert _stage(tmp_path, Report).why_stale() == "never finished"
+    other = _stage(tmp_path, blur_threshold=0.5)
+    assert other.why_stale() == "filtering.blur_threshold 0.2 -> 0.5"
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        (None, 0.0),
+        ("{", 0.0),
+        ('{"done": 1, "total": 4}', 0.25),
+        ('{"done": 5, "total": 4}', 1.0),
+        ('{"done": 1, "total": 0}', 0.0),
+    ],
+)
+def test_progress_is_a_share(tmp_path, text, share):
+    stage = _stage(tmp_path)
+    if text is not None:
+        store.write_bytes(stage.folder / "progress.json", text.encode())
+    assert stage.get_progress() == share
+
+
+def test_shards_are_found_by_what_they_depend_on(tmp_path):
+    stage = _stage(tmp_path)
+    stage.shards("item", {"film": "c"}).put(0, {"embedding": _rows("a")})
+    assert _stage(tmp_path).shards("item", {"film": "c"}).is_done(0)
+    assert not _stage(tmp_path).shards("item", {"film": "d"}).is_done(0)
+    assert not _stage(tmp_path).shards("other", {"film": "c"}).is_done(0)
+    newer = _stage(tmp_path)
+    newer.version = 2  # the code changed
+    assert not newer.shards("item", {"film": "c"}).is_done(0)
+    _stage(tmp_path).execute()  # what was made under other keys goes, once the stage is done
+    assert len(list((stage.folder / "shard" / "item").iterdir())) == 1
+
+
+def test_the_progress_bar_goes_on_where_the_last_run_ended(tmp_path):
+    with _stage(tmp_path).bar(10, 4) as bar:
+        assert (bar.total, bar.n, bar.desc, bar.unit) == (10, 4, "count    ", "frame")
+
+
+def test_threads_are_as_many_as_cores_or_one(tmp_path):
+    stage = _stage(tmp_path)
+    assert stage.num_workers == os.cpu_count()
+    alone = Count(
+        Config.model_validate({"pipeline": {"parallel_processing": False}}), tmp_path, tmp_path
+    )
+    assert alone.num_workers == 1
+    with alone.pool() as pool:
+        assert list(pool.map(len, ["a", "bb"])) == [1, 2]
+        assert pool._max_workers == 1

@@ -102,3 +102,31 @@ def test_explain_names_tables_outside_inputs_and_version():
     assert stamp.explain(old, new) == words
     assert stamp.explain({}, new) == "never finished"
     assert stamp.explain(old, old) == ""
+
+
+def test_explain_names_what_is_new_or_gone():
+    one = {"settings": {"a.b": 1}, "outside": {"film": "f"}, "tables": {"frame": "x"}}
+    two = {"settings": {"a.c": 2}, "outside": {}, "tables": {"shot": "y"}}
+    settings, tables = "a.b 1 -> None, a.c None -> 2", "table frame changed, table shot changed"
+    assert stamp.explain(one, two) == f"{settings}, film changed, {tables}"
+    assert stamp.explain(two, one) == (f"a.b None -> 1, a.c 2 -> None, film changed, {tables}")
+    assert stamp.explain(one, {"version": 1}) == (
+        "a.b 1 -> None, film changed, table frame changed, the stage's code changed"
+    )
+
+
+def test_each_changed_table_is_named(film_dir):
+    other = stamp.table_record(film_dir, "shot", 2)
+    store.write_parquet(film_dir / "table" / "shot.parquet", pl.DataFrame({"number": [1, 2, 3]}))
+    assert stamp.explain_tables(film_dir, {"shot": other, "frame": other}) == (
+        "its table shot was changed by something else, its table frame is missing"
+    )
+
+
+def test_a_stage_that_only_began_says_nothing_of_tables(film_dir):
+    running = json.dumps({"name": "detect", "status": "running"}).encode()
+    for name in ("a first", "z last"):
+        store.write_bytes(film_dir / "stage" / name / "stage.json", running)
+    assert stamp.table_hash(film_dir, "shot") == _noted(film_dir)["sha256"]
+    assert not (film_dir / "stage" / stamp.HASHES).exists()
+    assert stamp.read_record(film_dir, "no such stage") == {}

@@ -1,7 +1,11 @@
 """Tables: checked on write, ordered, atomic."""
 
+import os
+import stat
+
 import numpy as np
 import polars as pl
+import pyarrow.parquet
 import pytest
 
 from bunny.table import schema, store
@@ -93,3 +97,99 @@ def test_vectors_of_a_declared_length_keep_their_type(tmp_path):
     assert nobody["signature"].null_count() == 2
     with pytest.raises(store.TableError, match=r"signature: expected .* length 1024, got .*\[3\]"):
         store.from_rows("measure", [{**row, "signature": [1, 2, 3]}])
+
+
+def _watched(monkeypatch, folder):
+    """Names in a folder at each moment when a file is flushed to disk."""
+    seen, flush = [], os.fsync
+
+    def fsync(handle):
+        seen.append(sorted(path.name for path in folder.iterdir()))
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return seen
+
+
+@pytest.mark.parametrize("kind", ["table", "bytes"])
+def test_a_write_is_flushed_under_a_hidden_name_in_its_own_folder(tmp_path, monkeypatch, kind):
+    folder = tmp_path / "new" / "folder"
+    seen = _watched(monkeypatch, folder)
+    for value in (1, 2):
+        if kind == "table":
+            store.write_parquet(folder / "x", pl.DataFrame({"a": [value]}))
+        else:
+            store.write_bytes(folder / "x", bytes([value]))
+    (first,), (second, last) = seen
+    assert first.startswith(".x.") and first.endswith(".tmp")
+    assert second.startswith(".x.") and second.endswith(".tmp") and last == "x"
+    assert [path.name for path in folder.iterdir()] == ["x"]
+    if kind == "table":
+        assert pl.read_parquet(folder / "x")["a"].to_list() == [2]
+    else:
+        assert (folder / "x").read_bytes() == b"\x02"
+
+
+@pytest.mark.parametrize("kind", ["table", "bytes"])
+def test_a_full_disk_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch, kind):
+    store.write_bytes(tmp_path / "x", b"old")
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        if kind == "table":
+            store.write_parquet(tmp_path / "x", pl.DataFrame({"a": [1]}))
+        else:
+            store.write_bytes(tmp_path / "x", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    assert (tmp_path / "x").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_a_file_may_be_read_as_any_new_file(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        store.write_bytes(tmp_path / "x", b"")
+        assert os.umask(mask) == mask  # it is as it was
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == mode
+
+
+def test_tables_are_stored_compressed_with_the_bounds_of_their_columns(tmp_path):
+    store.write_parquet(tmp_path / "x", pl.DataFrame({"a": [1, 5, 3]}))
+    column = pyarrow.parquet.ParquetFile(tmp_path / "x").metadata.row_group(0).column(0)
+    assert column.compression == "ZSTD"
+    assert (column.statistics.min, column.statistics.max) == (1, 5)
+
+
+def test_vectors_given_as_lists_are_typed_by_the_check():
+    frame = pl.DataFrame({"frame_id": ["a"], "model": ["m"], "vector": [[1.0, 2.0]]})
+    frame = frame.with_columns(error=pl.lit(None, pl.String))
+    assert frame.schema["vector"] == pl.List(pl.Float64)
+    table = store.check("embedding", frame)
+    assert table.schema["vector"] == pl.Array(pl.Float32, 2)
+    assert table["vector"].to_list() == [[1.0, 2.0]]
+
+
+def test_a_table_that_was_never_written_is_empty_where_asked_so(tmp_path):
+    empty = store.read_or_empty(tmp_path, "embedding")
+    assert empty.height == 0 and not store.exists(tmp_path, "embedding")
+    path = store.write(tmp_path, "embedding", store.from_rows("embedding", _embedding_rows()))
+    assert path == tmp_path / "embedding.parquet" and store.exists(tmp_path, "embedding")
+    assert store.read_or_empty(tmp_path, "embedding").height == 2
+    with pytest.raises(store.TableError, match=r"embedding\.parquet in .*, found none"):
+        store.read(tmp_path / "other", "embedding")
+
+
+def test_later_columns_take_their_place_and_unknown_ones_come_last(tmp_path):
+    today = store.from_rows("embedding", _embedding_rows())
+    older = today.drop("error").with_columns(extra=pl.lit(1))
+    store.write_parquet(tmp_path / "embedding.parquet", older)
+    table = store.read(tmp_path, "embedding")
+    assert table.columns == [*today.columns, "extra"]
+    assert table["error"].to_list() == [None, None] and table.schema["error"] == pl.String
+    store.write_parquet(tmp_path / "other.parquet", older)  # of no schema: as it is
+    assert store.read(tmp_path, "other").equals(older)

@@ -43,6 +43,27 @@ def test_a_large_group_stays_in_training():
     assert split.split_shots([0] * 6 + [1] * 4, 0.1, 0) == {0: "train", 1: "held-out"}
 
 
+def _held(sizes, share, seed):
+    """Which of some shots with so many pictures each are held out."""
+    shots = [shot for shot, size in enumerate(sizes) for _ in range(size)]
+    side = split.split_shots(shots, share, seed)
+    return {shot for shot, where in side.items() if where == "held-out"}
+
+
+def test_what_is_held_out_whatever_the_seed():
+    for seed in range(20):
+        assert _held([5, 4], 0.5, seed) == {1}  # the largest is trained on
+        assert len(_held([1] * 20, 0.25, seed)) == 5  # no more than is wanted
+        assert _held([10, 6, 1, 1], 0.1, seed) == {2, 3}  # 6 would overshoot, the others fit
+        assert _held([9, 5, 3, 5], 0.01, seed) == {2}  # each is too large: the smallest
+        assert _held([3, 2, 1, 1], 0.0, seed) == set()
+        assert len(_held([6, 2, 2], 0.1, seed)) == 1  # just half of 2 is wanted
+
+
+def test_another_seed_holds_out_others():
+    assert len({tuple(_held([1] * 20, 0.1, seed)) for seed in range(20)}) > 5
+
+
 def test_groups_join_over_steps():
     assert split.group_shots([5, 1, 7], [(5, 7), (7, 1)]) == {1: 1, 5: 1, 7: 1}
     assert split.group_shots([1, 2], [(1, 9), (9, 2)]) == {1: 1, 2: 2}  # 9 is not among them
