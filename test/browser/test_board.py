@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import look as kept_look
 import pytest
 
 from bunny import reference_folder
@@ -169,6 +170,23 @@ def test_without_the_token_nothing_is_shown(url, place):
             assert answer.url.startswith(f"{base}login") and b"film_id" not in answer.read()
     except urllib.error.HTTPError as refused:
         assert refused.code == 403
+
+
+def test_the_board_looks_as_kept(chromium, url, look):
+    """Before anybody has corrected anything: this stands before the tests that do."""
+    with open_board(chromium, url, "ann", color_scheme="light") as page:
+        page.add_style_tag(content=kept_look.page_style())
+        folder(page, "scene-002").click()
+        page.locator(".bb-title", has_text="scene-002").wait_for()
+        page.wait_for_function("document.querySelectorAll('.bb-cell:not([hidden])').length == 6")
+        page.wait_for_function(
+            "[...document.querySelectorAll('.bb-cell:not([hidden]) img')]"
+            ".every(image => image.naturalWidth)"
+        )
+        page.evaluate("document.fonts.ready.then(() => true)")
+        look("board-light", page.screenshot(), shrink=4)
+        page.emulate_media(color_scheme="dark")
+        look("board-dark", page.screenshot(), shrink=4)
 
 
 def test_one_person_and_then_two(chromium, url, film_dir, orphan):

@@ -24,7 +24,7 @@ NUM_LEVELS = 32
 MAX_BYTES = 30_000
 NEAR_PX = 2  # of the kept picture
 MOST_LIGHT = 15  # of 255; the rounding of colours makes 3
-MOST_COLOUR = 20  # the rounding makes 7
+MOST_COLOUR = 14  # the rounding makes 8
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import cv2
 import numpy as np
+import odd_film
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -146,6 +147,16 @@ def test_the_network_leaves_seeds_alone_and_knows_a_cut():
     assert likely.shape == (100,)
     assert likely.argmax() == 49 and likely[49] > 0.5
     assert np.delete(likely, [48, 49, 50]).max() < 0.1
+
+
+@pytest.mark.parametrize("name", ["fast", "scenedetect-adaptive", "scenedetect-content"])
+def test_the_cuts_of_a_made_film_are_found(tmp_path, name):
+    if name != "fast":
+        pytest.importorskip("scenedetect")
+    info = probe.probe(odd_film.make("no extension", tmp_path))
+    found_by = detector.make_detector(name, ShotSetting(), info.rate)
+    smalls = (found_by.look(frame, info) for frame in decode.iterate_frames(info))
+    assert [shot.first_frame_index for shot in _run(found_by, smalls)] == [0, 20, 50]
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,7 @@ def test_report_says_what_the_tables_say(page):
     assert "0.950 before, 0.700 after (-26.3 %)" in page
     assert "the loss fell" in page
     assert "300 MiB" in page
+    assert ">0 %<" in page and "-0 %" not in page  # all of one pose: as uneven as can be
 
 
 def test_report_before_any_stage_has_run(empty_space, settings):

@@ -196,7 +196,7 @@ def balance_of(dataset: pl.DataFrame, axis: str) -> Balance:
     count = dict(counts.iter_rows())
     total = sum(count.values())
     share = [n / total for n in count.values() if n]
-    entropy = -sum(p * math.log(p) for p in share)
+    entropy = sum(p * math.log(1 / p) for p in share)  # never -0, which would be shown
     largest = max(count, key=lambda value: count[value]) if total else None
     return Balance(
         axis=axis,

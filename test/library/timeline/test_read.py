@@ -28,6 +28,28 @@ def test_an_editors_list(tmp_path):
     assert first.film_id == ""
 
 
+def test_final_cut_pro_7_counts_frames_of_the_clips_own_rate(tmp_path):
+    """The second clip names a file by its id alone; 29.97 is 30 with `ntsc`."""
+    clip = (
+        "<clipitem><rate><timebase>{}</timebase><ntsc>{}</ntsc></rate>"
+        "<in>{}</in><out>{}</out>{}</clipitem>"
+    )
+    file = '<file id="f1"><name>owl</name><pathurl>file://localhost/a/My%20owl.mov</pathurl></file>'
+    clips = [
+        clip.format(24, "FALSE", "0.0", "1055.0", file),
+        clip.format(30, "TRUE", 30, 60, '<file id="f1"/>'),
+    ]
+    path = tmp_path / "a.xml"
+    path.write_text(
+        '<?xml version="1.0"?><!DOCTYPE xmeml><xmeml version="5"><sequence><media><video><track>'
+        f"{''.join(clips)}</track></video></media></sequence></xmeml>"
+    )
+    first, second = read.read_pieces(path)
+    assert (first.file, second.file) == ("My owl.mov", "My owl.mov")
+    assert first.seconds == (0, Fraction(1055, 24))
+    assert second.seconds == (Fraction(1001, 1000), Fraction(1001, 500))
+
+
 @pytest.mark.parametrize(
     ("name", "count", "first", "file"),
     [
