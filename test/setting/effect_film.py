@@ -495,6 +495,33 @@ DETECTION = {
     ),
 }
 
+
+def _is_alike_between(column: str, seen: Seen) -> bool:
+    """Whether the face measures the same in frames between the kept ones as in those, to 5 %."""
+    face = seen.table("face").select("frame_id", column)
+    kept = face.filter(pl.col("frame_id").is_in(seen.table("frame")["frame_id"].to_list()))
+    between = face.join(kept, on="frame_id", how="anti")
+    assert (kept.height, between.height) == (2, 2)
+    return abs(between[column].mean() / kept[column].mean() - 1) < 0.05
+
+
+_between_too = partial(
+    _moved,
+    stages=("extract", "detect"),
+    given={"detection.extra_interval_seconds": 0.5},
+    gives=(True, True),
+)
+BETWEEN = {  # settings of extract that hold for frames which detect decodes again, too
+    "extraction.deinterlace": _between_too(
+        values=("on", "off"), film="woven_face_film", look=partial(_is_alike_between, "sharpness")
+    ),
+    "extraction.tone_curve": _between_too(
+        values=("hable", "clip"),
+        film="bright_face_film",
+        look=partial(_is_alike_between, "brightness"),
+    ),
+}
+
 # -- cluster ------------------------------------------------------------------------------------
 
 SCENES = [1, 1, 1, 2, None]  # of `placed_film`, by the settings as they come

@@ -93,9 +93,32 @@ EILEEN = slice(20, 240), slice(110, 340)  # where her head and shoulders are in 
 
 def with_face(folder: Path) -> setting_effect.Film:
     """Two seconds of Eileen Collins, her face 50 px high; frames 0 and 24 are kept."""
-    astronaut = data.astronaut()
-    picture = cv2.resize(astronaut[:256, 80:400], (160, 128), interpolation=cv2.INTER_AREA)
-    film = encode(folder / "film.mp4", [picture] * 48, options=KEYFRAMES)
+    film = encode(folder / "film.mp4", [_eileen()] * 48, options=KEYFRAMES)
+    return _by_second(folder, film)
+
+
+def with_woven_face(folder: Path) -> setting_effect.Film:
+    """The same face woven of two moments, 3 px apart, which the film does not say."""
+    picture = _eileen()
+    picture[1::2, 3:] = picture[1::2, :-3].copy()
+    return _by_second(folder, encode(folder / "film.mkv", [picture] * 48, **LOSSLESS))
+
+
+def with_bright_face(folder: Path) -> setting_effect.Film:
+    """The same face by PQ: white is 203 cd/m2, 58.1 % of the signal."""
+    picture = np.round(_eileen() * 0.581).astype(np.uint8)
+    marks = {"color_trc": 16, "color_primaries": 9, "colorspace": 9}
+    deep = {"codec": "ffv1", "pix_fmt": "yuv444p10le", "marks": marks}
+    return _by_second(folder, encode(folder / "film.mkv", [picture] * 48, **deep))
+
+
+def _eileen() -> np.ndarray:
+    """Eileen Collins, RGB, 160x128."""
+    return cv2.resize(data.astronaut()[:256, 80:400], (160, 128), interpolation=cv2.INTER_AREA)
+
+
+def _by_second(folder: Path, film: Path) -> setting_effect.Film:
+    """A photographed film of which extract takes a frame each second, with a picture of Eileen."""
     settings = {
         "extraction": {"method": "interval", "interval_seconds": 1.0, "output_format": "png"},
         "detection": {
@@ -104,7 +127,7 @@ def with_face(folder: Path) -> setting_effect.Film:
             "extra_interval_seconds": 0,
         },
     }
-    references = {"eileen": np.ascontiguousarray(astronaut[EILEEN][:, :, ::-1])}
+    references = {"eileen": np.ascontiguousarray(data.astronaut()[EILEEN][:, :, ::-1])}
     return encoded(folder, film, settings, references=references, stages=["extract"])
 
 
