@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import polars as pl
 from PIL import Image
-from setting_effect import Effect, Seen
+from setting_effect import Effect, Seen, differ
 
 _moved = partial(Effect, is_moved=True)  # a stage must not be taken for done, nor its shards
 
@@ -505,6 +505,11 @@ def _is_alike_between(column: str, seen: Seen) -> bool:
     return abs(between[column].mean() / kept[column].mean() - 1) < 0.05
 
 
+def _scene_vector(seen: Seen) -> list[float]:
+    """The first numbers of the first frame's scene vector."""
+    return np.round(seen.table("embedding")["vector"][0].to_list()[:16], 4).tolist()
+
+
 _between_too = partial(
     _moved,
     stages=("extract", "detect"),
@@ -521,6 +526,13 @@ BETWEEN = {  # settings of extract that hold for frames which detect decodes aga
         look=partial(_is_alike_between, "brightness"),
     ),
 }
+PICTURES_ANEW = _moved(  # under the same names, so that no table but `measure` tells of it
+    values=("hable", "clip"),
+    stages=("extract", "detect", "cluster"),
+    film="bright_face_film",
+    look=_scene_vector,
+    holds=differ,
+)
 
 # -- cluster ------------------------------------------------------------------------------------
 
