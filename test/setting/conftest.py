@@ -202,3 +202,15 @@ def small_face_film(tmp_path_factory) -> setting_effect.Film:
 def colour_film(tmp_path_factory) -> setting_effect.Film:
     """Figures of plain colours, and models that tell them apart."""
     return film_encoded.with_colours(tmp_path_factory.mktemp("colour"))
+
+
+@pytest.fixture(scope="session")
+def woven_face_film(tmp_path_factory) -> setting_effect.Film:
+    """Eileen Collins in frames woven of two moments."""
+    return film_encoded.with_woven_face(tmp_path_factory.mktemp("woven"))
+
+
+@pytest.fixture(scope="session")
+def bright_face_film(tmp_path_factory) -> setting_effect.Film:
+    """Eileen Collins in high dynamic range."""
+    return film_encoded.with_bright_face(tmp_path_factory.mktemp("bright"))

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import polars as pl
 from PIL import Image
-from setting_effect import Effect, Seen
+from setting_effect import Effect, Seen, differ
 
 _moved = partial(Effect, is_moved=True)  # a stage must not be taken for done, nor its shards
 
@@ -300,14 +300,14 @@ def _num_by_medium(seen: Seen) -> tuple[int, int]:
     return _num_faces(seen), seen.table("drawn_face").height
 
 
-def _vector(seen: Seen) -> tuple[str, np.ndarray]:
-    """What the faces are compared by."""
+def _vector(seen: Seen) -> tuple[str, list[float]]:
+    """What the first face is compared by: the model, and the first numbers of its vector."""
     face = seen.table("face")
-    return face["recogniser"][0], np.array(face["embedding"][0])
+    return face["recogniser"][0], np.round(face["embedding"][0].to_list()[:4], 3).tolist()
 
 
 def _are_other_vectors(one: Any, other: Any) -> bool:
-    return (one[0], other[0]) == ("sface", "dlib") and abs(float(one[1] @ other[1])) < 0.5
+    return (one[0], other[0]) == ("sface", "dlib") and one[1] != other[1]
 
 
 def _named(seen: Seen) -> dict[int, list[str]]:
@@ -346,7 +346,8 @@ def _are_drawn(seen: Seen) -> list[bool]:
     return [logit > 0 for logit in seen.table("frame_medium")["drawn_logit"]]
 
 
-FIVE = ["0-f00", "1-f00", "2-f00", "3-f00", "4-f00", "4-f01", "4-f02"]  # faces of `named_film`
+ALONE = ["0-f00", "1-f00", "2-f00", "3-f00"]  # faces of `named_film` that share no frame,
+THREE = ["4-f00", "4-f01", "4-f02"]  # and those of one frame, of 30, 40 and 50 px
 TINY = {
     "detection.drawn_detector": "anime-person:{root}/model/both",
     "detection.drawn_embedding": "ccip:{root}/model/ccip",
@@ -391,16 +392,13 @@ DETECTION = {
     "detection.min_face_px": _of_names(
         values=(40, 41),
         look=_faces,
-        gives=(
-            [face for face in FIVE if face != "4-f00"],
-            [face for face in FIVE if face not in ("4-f00", "4-f01")],
-        ),
+        gives=(ALONE + THREE[1:], ALONE + THREE[2:]),
         says="a face of 40 px: kept, and left out; one of 30 px is left out both times",
     ),
     "detection.max_faces_per_frame": _of_names(
         values=(3, 1),
         look=_faces,
-        gives=(FIVE, [face for face in FIVE if face not in ("4-f00", "4-f01")]),
+        gives=(ALONE + THREE, ALONE + THREE[2:]),
         says="faces of a frame with three: all, and the largest",
     ),
     "detection.similarity_threshold": _of_names(
@@ -496,6 +494,45 @@ DETECTION = {
         says="bright pictures are called drawn, and photographed",
     ),
 }
+
+
+def _is_alike_between(column: str, seen: Seen) -> bool:
+    """Whether the face measures the same in frames between the kept ones as in those, to 5 %."""
+    face = seen.table("face").select("frame_id", column)
+    kept = face.filter(pl.col("frame_id").is_in(seen.table("frame")["frame_id"].to_list()))
+    between = face.join(kept, on="frame_id", how="anti")
+    assert (kept.height, between.height) == (2, 2)
+    return abs(between[column].mean() / kept[column].mean() - 1) < 0.05
+
+
+def _scene_vector(seen: Seen) -> list[float]:
+    """The first numbers of the first frame's scene vector."""
+    return np.round(seen.table("embedding")["vector"][0].to_list()[:16], 4).tolist()
+
+
+_between_too = partial(
+    _moved,
+    stages=("extract", "detect"),
+    given={"detection.extra_interval_seconds": 0.5},
+    gives=(True, True),
+)
+BETWEEN = {  # settings of extract that hold for frames which detect decodes again, too
+    "extraction.deinterlace": _between_too(
+        values=("on", "off"), film="woven_face_film", look=partial(_is_alike_between, "sharpness")
+    ),
+    "extraction.tone_curve": _between_too(
+        values=("hable", "clip"),
+        film="bright_face_film",
+        look=partial(_is_alike_between, "brightness"),
+    ),
+}
+PICTURES_ANEW = _moved(  # under the same names, so that no table but `measure` tells of it
+    values=("hable", "clip"),
+    stages=("extract", "detect", "cluster"),
+    film="bright_face_film",
+    look=_scene_vector,
+    holds=differ,
+)
 
 # -- cluster ------------------------------------------------------------------------------------
 

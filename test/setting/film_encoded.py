@@ -15,6 +15,7 @@ from skimage import data
 
 KEYFRAMES = {"crf": "12", "g": "10", "keyint_min": "10", "sc_threshold": "0"}  # each ten frames
 LOSSLESS = {"codec": "ffv1", "pix_fmt": "yuv444p"}
+SHOT_BY_SHOT = {"pipeline": {"shard_size": 3}}  # each shot a shard, so that none is made anew
 
 # -- extract ------------------------------------------------------------------------------------
 
@@ -28,7 +29,7 @@ def with_cuts(folder: Path) -> setting_effect.Film:
         *[texture(3)] * 33,
     ]
     film = encode(folder / "film.mp4", pictures, options=KEYFRAMES)
-    return encoded(folder, film, {})
+    return encoded(folder, film, SHOT_BY_SHOT)
 
 
 def with_dissolve(folder: Path) -> setting_effect.Film:
@@ -37,20 +38,22 @@ def with_dissolve(folder: Path) -> setting_effect.Film:
     between = [one + (other - one) * (i + 1) / 25 for i in range(24)]
     pictures = [np.round(picture).astype(np.uint8) for picture in between]
     pictures = [texture(1)] * 40 + pictures + [texture(2)] * 40
-    return encoded(folder, encode(folder / "film.mp4", pictures, options={"crf": "12"}), {})
+    return encoded(
+        folder, encode(folder / "film.mp4", pictures, options={"crf": "12"}), SHOT_BY_SHOT
+    )
 
 
 def with_streams(folder: Path) -> setting_effect.Film:
     """Two streams, the larger one second."""
     streams = [texture(1, 48, 64)] * 8, [texture(2, 96, 128)] * 8
-    return encoded(folder, encode(folder / "film.mkv", *streams), {})
+    return encoded(folder, encode(folder / "film.mkv", *streams), SHOT_BY_SHOT)
 
 
 def with_bars(folder: Path) -> setting_effect.Film:
     """Twelve frames of 160x96 with bars of 16 lines above and below."""
     picture = np.zeros((96, 160, 3), np.uint8)
     picture[16:80] = texture(1, 64) // 2 + 100
-    return encoded(folder, encode(folder / "film.mkv", [picture] * 12, **LOSSLESS), {})
+    return encoded(folder, encode(folder / "film.mkv", [picture] * 12, **LOSSLESS), SHOT_BY_SHOT)
 
 
 def with_fields(folder: Path) -> setting_effect.Film:
@@ -60,7 +63,7 @@ def with_fields(folder: Path) -> setting_effect.Film:
     woven = scene[:, :160].copy()
     woven[1::2] = scene[1::2, 10:]
     film = encode(folder / "film.mkv", [woven] * 8, **LOSSLESS)
-    return encoded(folder, film, {"extraction": {"output_format": "png"}})
+    return encoded(folder, film, SHOT_BY_SHOT | {"extraction": {"output_format": "png"}})
 
 
 def with_light(folder: Path) -> setting_effect.Film:
@@ -80,7 +83,7 @@ def with_light(folder: Path) -> setting_effect.Film:
             frame.pts, frame.time_base = number, Fraction(1, RATE)
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
-    return encoded(folder, path, {"extraction": {"output_format": "png"}})
+    return encoded(folder, path, SHOT_BY_SHOT | {"extraction": {"output_format": "png"}})
 
 
 # -- detect -------------------------------------------------------------------------------------
@@ -90,9 +93,32 @@ EILEEN = slice(20, 240), slice(110, 340)  # where her head and shoulders are in 
 
 def with_face(folder: Path) -> setting_effect.Film:
     """Two seconds of Eileen Collins, her face 50 px high; frames 0 and 24 are kept."""
-    astronaut = data.astronaut()
-    picture = cv2.resize(astronaut[:256, 80:400], (160, 128), interpolation=cv2.INTER_AREA)
-    film = encode(folder / "film.mp4", [picture] * 48, options=KEYFRAMES)
+    film = encode(folder / "film.mp4", [_eileen()] * 48, options=KEYFRAMES)
+    return _by_second(folder, film)
+
+
+def with_woven_face(folder: Path) -> setting_effect.Film:
+    """The same face woven of two moments, 3 px apart, which the film does not say."""
+    picture = _eileen()
+    picture[1::2, 3:] = picture[1::2, :-3].copy()
+    return _by_second(folder, encode(folder / "film.mkv", [picture] * 48, **LOSSLESS))
+
+
+def with_bright_face(folder: Path) -> setting_effect.Film:
+    """The same face by PQ: white is 203 cd/m2, 58.1 % of the signal."""
+    picture = np.round(_eileen() * 0.581).astype(np.uint8)
+    marks = {"color_trc": 16, "color_primaries": 9, "colorspace": 9}
+    deep = {"codec": "ffv1", "pix_fmt": "yuv444p10le", "marks": marks}
+    return _by_second(folder, encode(folder / "film.mkv", [picture] * 48, **deep))
+
+
+def _eileen() -> np.ndarray:
+    """Eileen Collins, RGB, 160x128."""
+    return cv2.resize(data.astronaut()[:256, 80:400], (160, 128), interpolation=cv2.INTER_AREA)
+
+
+def _by_second(folder: Path, film: Path) -> setting_effect.Film:
+    """A photographed film of which extract takes a frame each second, with a picture of Eileen."""
     settings = {
         "extraction": {"method": "interval", "interval_seconds": 1.0, "output_format": "png"},
         "detection": {
@@ -101,7 +127,7 @@ def with_face(folder: Path) -> setting_effect.Film:
             "extra_interval_seconds": 0,
         },
     }
-    references = {"eileen": np.ascontiguousarray(astronaut[EILEEN][:, :, ::-1])}
+    references = {"eileen": np.ascontiguousarray(data.astronaut()[EILEEN][:, :, ::-1])}
     return encoded(folder, film, settings, references=references, stages=["extract"])
 
 

@@ -99,8 +99,9 @@ def encode(
     codec: str = "libx264",
     pix_fmt: str = "yuv420p",
     options: Mapping[str, str] | None = None,
+    marks: Mapping[str, int] | None = None,
 ) -> Path:
-    """Encode RGB pictures at 24 a second, one stream for each sequence."""
+    """Encode RGB pictures at 24 a second, one stream for each sequence; `marks` tell of colour."""
     with av.open(str(path), "w") as out:
         made = []
         for pictures in streams:
@@ -108,6 +109,8 @@ def encode(
             stream.height, stream.width = pictures[0].shape[:2]
             stream.pix_fmt = pix_fmt
             stream.codec_context.thread_count = 1
+            for name, value in (marks or {}).items():
+                setattr(stream.codec_context, name, value)
             made.append(stream)
         for stream, pictures in zip(made, streams, strict=True):
             for number, picture in enumerate(pictures):

@@ -21,7 +21,6 @@ from bunny.stage import (
     cluster_scene,
     cluster_unknown_figure,
     contract,
-    stamp,
 )
 from bunny.stage.fill import fill
 from bunny.table import store
@@ -32,7 +31,7 @@ class Cluster(contract.BaseStage):
 
     name = "cluster"
     version = 5
-    reads = ("frame", "face", "label", "region", "figure")
+    reads = ("frame", "measure", "face", "label", "region", "figure")
     writes = ("cluster", "embedding", "subject_vector", "stability")
 
     def settings(self) -> dict:
@@ -89,7 +88,7 @@ class Cluster(contract.BaseStage):
         return picture.PictureNet()
 
     def _embeddings(self, frame: pl.DataFrame, advance: Callable[[int], object]) -> pl.DataFrame:
-        depends = {"frame": stamp.table_hash(self.input_dir, "frame"), "model": embed.MODEL}
+        depends = {**self.picture_hashes(), "model": embed.MODEL}
         shards = self.shards("scene", depends)
         size = self.config.pipeline.shard_size
         if shards.has_all(frame.height, size):
@@ -118,7 +117,7 @@ class Cluster(contract.BaseStage):
     def _figures(self, views: pl.DataFrame, advance: Callable[[int], object]) -> pl.DataFrame:
         """Vectors of drawn figures' regions, not centred."""
         depends = {
-            "frame": stamp.table_hash(self.input_dir, "frame"),
+            **self.picture_hashes(),
             "views": hashlib.sha256(views.write_json().encode()).hexdigest(),
             "model": look.MODEL,
         }

@@ -201,6 +201,14 @@ class BaseStage:
         self._opened.append(shards)
         return shards
 
+    def picture_hashes(self) -> dict[str, str]:
+        """Hashes that change whenever the stored pictures do, for keys of shards.
+
+        Table `frame` says which there are; made in another way they have the same names, and it is
+        what was measured on them that differs.
+        """
+        return {name: stamp.table_hash(self.input_dir, name) for name in ("frame", "measure")}
+
     @property
     def num_workers(self) -> int:
         """Threads for work on pictures; the results do not depend on it."""

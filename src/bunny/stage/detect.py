@@ -35,7 +35,6 @@ from bunny.stage import (
     detect_region,
     detect_row,
     extra,
-    stamp,
 )
 from bunny.stage.detect_model import Models
 from bunny.stage.fill import fill
@@ -137,8 +136,8 @@ class Detect(contract.BaseStage):
         if self.config.detection.medium != "auto":
             return store.from_rows("frame_medium", [])
         chosen = detect_medium.choose_frames(frame, self.input_dir / "table")
-        tables = {name: stamp.table_hash(self.input_dir, name) for name in ("frame", "measure")}
-        shards = self.shards("medium", {**tables, "classifier": self._classifier()})
+        depends = {**self.picture_hashes(), "classifier": self._classifier()}
+        shards = self.shards("medium", depends)
         with picture.worker_pool(self.num_workers) as pool:
             fill(
                 shards,
@@ -222,7 +221,7 @@ class Detect(contract.BaseStage):
         drawn_shots = medium.drawn_shots(shots)
         depends = {
             **self._models.names(),
-            "frame": stamp.table_hash(self.input_dir, "frame"),
+            **self.picture_hashes(),
             "drawn": sorted(drawn_shots),
         }
         shards = self.shards("face", depends)
@@ -336,7 +335,7 @@ class Detect(contract.BaseStage):
         if not (self.config.detection.drawn_detector or self.config.detection.drawn_embedding):
             usable = usable.filter(~pl.col("is_drawn").fill_null(False))
         depends = {
-            "frame": stamp.table_hash(self.input_dir, "frame"),
+            **self.picture_hashes(),
             "shots": frame["shot_index"].unique().sort().to_list(),
             "references": self.source["reference_hash"],
             "used": usable["reference_id"].to_list(),
@@ -394,7 +393,7 @@ class Detect(contract.BaseStage):
             return tuple(store.from_rows(name, []) for name in tables)
         used = set(described)
         depends = {
-            "frame": stamp.table_hash(self.input_dir, "frame"),
+            **self.picture_hashes(),
             "shots": frame["shot_index"].unique().sort().to_list(),
             "references": self.source["reference_hash"] if used else None,
             "used": sorted(used),
