@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -113,6 +114,7 @@ def _served(look: Callable[[Any], Any]) -> Callable[[Seen], Any]:
     """Start the board in this process, look at what serves it, and stop it as Ctrl+C does."""
 
     def served(seen: Seen) -> Any:
+        from tornado.ioloop import IOLoop
         from voila.app import Voila
 
         found: list[Any] = []
@@ -127,6 +129,7 @@ def _served(look: Callable[[Any], Any]) -> Callable[[Seen], Any]:
                     break
             os.kill(os.getpid(), signal.SIGINT)
 
+        before = signal.getsignal(signal.SIGTERM)  # the server puts its own in place
         watcher = threading.Thread(target=watch)
         watcher.start()
         try:
@@ -135,6 +138,9 @@ def _served(look: Callable[[Any], Any]) -> Callable[[Seen], Any]:
             ended.set()
             watcher.join()
             Voila.clear_instance()
+            signal.signal(signal.SIGTERM, before)
+            IOLoop.current().close(all_fds=True)  # it listens no longer
+            asyncio.set_event_loop(None)
         return found[0]
 
     return served
