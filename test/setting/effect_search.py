@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from setting_effect import Effect, Seen
 
-QUESTIONS = range(0, 160, 20)  # shots, of which each is asked for the one most like it
+QUESTIONS = range(0, 320, 20)  # shots, of which each is asked for the one most like it
 POOR = {"search.exact_below": 0, "search.index_connectivity": 3, "search.max_results": 1}
 WORDS = ("<|startoftext|>", "<|endoftext|>", "bunny</w>")
 
@@ -133,7 +133,7 @@ EFFECT = {
         values=(8, 4096),
         given={**POOR, "search.index_expansion_add": 8},
         look=_num_right,
-        holds=lambda few, all_of_them: few < all_of_them == len(QUESTIONS),
+        holds=lambda few, most: few < 12 <= most,  # of sixteen; about 5 and 16
         film="wide_film",
     ),
     "search.max_results": Effect(values=(1, 20), look=_num_found, gives=((1, 1), (3, 2))),
