@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -110,9 +111,10 @@ def _use_of_learned(seen: Seen) -> tuple[bool, bool]:
 
 
 def _served(look: Callable[[Any], Any]) -> Callable[[Seen], Any]:
-    """Start the board in this process, look at what serves it, and stop it as Ctrl+C does."""
+    """Start the board in this process, look at what serves it, and stop it."""
 
     def served(seen: Seen) -> Any:
+        from tornado.ioloop import IOLoop
         from voila.app import Voila
 
         found: list[Any] = []
@@ -122,19 +124,27 @@ def _served(look: Callable[[Any], Any]) -> Callable[[Seen], Any]:
             for _ in range(START_S * 20):
                 if ended.wait(0.05):
                     return
-                if Voila.initialized() and _is_listening(Voila.instance().port):
-                    found.append(look(Voila.instance()))
-                    break
+                loop = getattr(Voila.instance(), "ioloop", None) if Voila.initialized() else None
+                if loop is not None:  # it listens, and answers from now on
+                    if _is_listening(Voila.instance().port):
+                        found.append(look(Voila.instance()))
+                    loop.add_callback(loop.stop)
+                    return
             os.kill(os.getpid(), signal.SIGINT)
 
+        before = signal.getsignal(signal.SIGTERM)  # the server puts its own in place
         watcher = threading.Thread(target=watch)
         watcher.start()
         try:
-            seen.bunny("review", seen.space.film_id, "--no-browser", may_fail=True)
+            seen.bunny("review", seen.space.film_id, "--no-browser")
         finally:
             ended.set()
             watcher.join()
             Voila.clear_instance()
+            signal.signal(signal.SIGTERM, before)
+            IOLoop.current().close(all_fds=True)  # it listens no longer
+            asyncio.set_event_loop(None)
+        assert found, "nothing listens at the board's port"
         return found[0]
 
     return served
