@@ -263,14 +263,3 @@ def test_undos_in_any_order_and_in_circles_come_to_one_end(shots, undos, stays):
         for event in order:
             found.apply(event)
         assert found.cluster_of("film-s00006") == ("scene-001" if stays else None)
-
-
-@pytest.mark.parametrize("circle", [{"a": "b", "b": "a"}, {"a": "b", "b": "c", "c": "a"}])
-def test_what_only_a_circle_undoes_holds(shots, circle):
-    """One undo of the circle also undoes nothing else; what it points at stays as it was."""
-    moved = make.assign(State.of(shots), ["film-s00006"], "scene-001", user="ana")
-    undo = replace(moved, kind="undo", items=(), cluster=None, event_id="z", undoes=moved.event_id)
-    events = [moved, undo, replace(undo, event_id="y", undoes="z")]
-    events += [replace(undo, event_id=k, undoes=v) for k, v in circle.items()]
-    events.append(replace(undo, event_id="x", undoes="y"))
-    assert {tuple(holding(order)) for order in itertools.permutations(events)} == {()}
