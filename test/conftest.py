@@ -27,6 +27,22 @@ SLOW = (
     *("test_lab", "test_run", "test_publish_tables", "test_board", "test_finetune_along"),
     *("test_tune_apart", "test_extract_kill"),
 )
+# Tests that write, replace and delete files; see `windows_rule`.
+AS_ON_WINDOWS = (
+    *("table/", "stage/", "review/", "library/", "training/export/", "test_job_"),
+    *(
+        f"training/test_{name}"
+        for name in ("adapter", "add", "dataset", "generate", "lora", "tune")
+    ),
+    *(
+        "test_workspace",
+        "test_config",
+        "test_reference",
+        "test_log",
+        "test_windows",
+        "test_portable",
+    ),
+)
 MATERIAL = (Path(__file__).resolve().parents[2] / "shared" / "material").resolve()
 
 
@@ -56,15 +72,11 @@ def pytest_xdist_make_scheduler(config, log):
     return LoadFileScheduling(config, log)
 
 
-def pytest_configure(config):
-    """Declare the marks of the rule below."""
-    config.addinivalue_line("markers", "posix(why): does what Windows refuses, on purpose")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _windows(tmp_path_factory):
-    """All tests of a process get the errors that Windows would give, where `/proc` can tell."""
-    if not windows_rule.can_hold():
+@pytest.fixture(scope="module", autouse=True)
+def _windows(request, tmp_path_factory):
+    """Tests that write files get the errors that Windows would give, where `/proc` can tell."""
+    name = request.path.relative_to(Path(__file__).parent).as_posix()
+    if not windows_rule.can_hold() or not name.startswith(AS_ON_WINDOWS):
         yield None
         return
     with windows_rule.holding(tmp_path_factory.getbasetemp(), depth=1) as rule:
@@ -74,12 +86,13 @@ def _windows(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _as_on_windows(_windows, request):
     """A test, and what was made for it, does nothing that Windows refuses."""
-    is_free = request.node.get_closest_marker("posix") is not None
-    with windows_rule.lifted() if is_free else contextlib.nullcontext():
+    if _windows is None:
         yield
-    broken = _windows.take() if _windows else []
-    if "tmp_path" in request.node.funcargs and not is_free:
-        broken += windows_rule.tree_faults(request.node.funcargs["tmp_path"], depth=0)
+        return
+    yield
+    broken = _windows.take()
+    if "tmp_path" in request.node.funcargs:
+        broken += windows_rule.tree_faults(request.node.funcargs["tmp_path"])
     if broken:
         pytest.fail("Windows refuses this:\n" + "\n".join(broken), pytrace=False)
 

@@ -164,9 +164,7 @@ class Finetune(BaseStage):
         """Train and held-out examples with their masks."""
         from bunny.training import dataset
 
-        cache = self.folder / f"datasets_cache_{_rank()}"
-        shutil.rmtree(cache, ignore_errors=True)
-        train, held_out = dataset.load_dataset(folder, cache)
+        train, held_out = dataset.load_dataset(folder)
         if self.config.models.background_weight >= 1:
             return train, held_out
         files = {s: [r["mask_file"] for r in made.rows if r["split"] == s] for s in SPLITS}
@@ -201,7 +199,7 @@ class Finetune(BaseStage):
                 "models.class_pictures: expected class pictures of the film in the training set, "
                 "found none; set dataset.num_class_images above 0, or take drawn or none"
             )
-        found, _ = dataset.load_dataset(own, self.folder / f"datasets_cache_{_rank()}")
+        found, _ = dataset.load_dataset(own)
         return [replace(e, role=lora.CLASS) for e in found]
 
     # -- training -----------------------------------------------------------------------------

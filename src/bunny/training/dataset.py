@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -129,32 +130,38 @@ def write_dataset(
     return Written(rows=rows, errors=errors, num_without_mask=without_mask)
 
 
-def load_dataset(folder: Path, cache_dir: Path) -> tuple[list[Example], list[Example]]:
+def load_dataset(folder: Path) -> tuple[list[Example], list[Example]]:
     """Load what `write_dataset` wrote, as the trainer gets it: train and held-out examples.
 
     Parameters
     ----------
     folder : Path
         Holds pictures and ``metadata.jsonl``; its subfolders are left alone.
-    cache_dir : Path
-        For the Arrow files of `datasets`; nothing is written outside it.
+
+    Notes
+    -----
+    `datasets` puts its Arrow files some 180 characters below its cache and locks them by a name
+    that repeats the cache's path: in a film's folder that is longer than Windows allows, so they
+    lie in a temporary folder for as long as they are read.
     """
     os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
     import datasets
 
     datasets.disable_progress_bars()
-    loaded = datasets.load_dataset(
-        "imagefolder",
-        data_dir=str(folder),
-        data_files={"train": ["*.png", "metadata.jsonl"]},
-        cache_dir=str(cache_dir),
-        split="train",
-    )
     examples: dict[str, list[Example]] = {"train": [], "held-out": []}
-    for row in loaded:
-        picture = np.asarray(row["image"].convert("RGB"))
-        example = Example(picture=picture, caption=row["text"], repeats=int(row["repeats"]))
-        examples[row["split"]].append(example)
+    with tempfile.TemporaryDirectory(prefix="bunny-", ignore_cleanup_errors=True) as cache:
+        loaded = datasets.load_dataset(
+            "imagefolder",
+            data_dir=str(folder),
+            data_files={"train": ["*.png", "metadata.jsonl"]},
+            cache_dir=cache,
+            split="train",
+        )
+        for row in loaded:
+            picture = np.asarray(row["image"].convert("RGB"))
+            example = Example(picture=picture, caption=row["text"], repeats=int(row["repeats"]))
+            examples[row["split"]].append(example)
+        del loaded  # what is mapped into memory cannot be deleted on Windows
     return examples["train"], examples["held-out"]
 
 
