@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import chain, islice, product
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def strip(line: Words) -> Words:
     return line[start:]
 
 
+@cache
 def _parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
@@ -66,7 +68,8 @@ def _module_scope(tree: ast.Module, outer: Scope) -> Scope:
     scope = Scope(values=values, functions={**outer.functions, **functions}, helpers=helpers)
     for _ in range(2):  # a helper may call another
         for function in functions.values():
-            made = [] if function.name.startswith("test_") else _handed_on(function, scope)
+            may = not function.name.startswith("test_") and _may_run(function, scope)
+            made = _handed_on(function, scope) if may else []
             if made:
                 helpers[function.name] = made
     return scope
@@ -89,13 +92,20 @@ def _handed_on(function: ast.FunctionDef, scope: Scope) -> list[Words]:
 
 def _lines_in(tree: ast.Module, scope: Scope) -> Iterator[Words]:
     for function in ast.walk(tree):
-        if not isinstance(function, ast.FunctionDef):
+        if not isinstance(function, ast.FunctionDef) or not _may_run(function, scope):
             continue
         if function.name.startswith("test_") and not _proves(function, scope):
             continue  # what is run and not looked at proves nothing
         own = _inside(function, scope)
         for call in _calls(function):
             yield from _words_of(call, own)
+
+
+def _may_run(function: ast.FunctionDef, scope: Scope) -> bool:
+    """Whether a function calls something that could run a command line."""
+    known = ROOTS | scope.helpers.keys() | {"partial"}
+    calls = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
+    return any(_name(c) in known or _name(getattr(c, "value", c)) == "subprocess" for c in calls)
 
 
 def _proves(function: ast.FunctionDef, scope: Scope) -> bool:
@@ -172,12 +182,16 @@ def _read_call(call: ast.Call, scope: Scope) -> list[Words]:
         ]
     if name == "param":
         return _read_all(call.args, scope)
+    if name == "map" and len(call.args) == 2:  # as text
+        return _read(call.args[1], scope)
     if name in scope.helpers:
         return _words_of(call, scope)
     function = scope.functions.get(name or "")
     returned = [n for n in ast.walk(function) if isinstance(n, ast.Return)] if function else []
     if function and len(returned) == 1 and isinstance(returned[0].value, (ast.List, ast.Tuple)):
-        return _read(returned[0].value, _inside(function, scope))
+        made = _read(returned[0].value, _inside(function, scope))
+        given = _read_all(call.args, scope)
+        return [tuple(_fill(line, words)) for line, words in islice(product(made, given), MOST)]
     return []
 
 
@@ -195,8 +209,9 @@ def _inside(function: ast.FunctionDef, scope: Scope) -> Scope:
 
 def _starred(function: ast.FunctionDef) -> set[str | None]:
     """Names that a function gives on with a star."""
-    stars = [node for node in ast.walk(function) if isinstance(node, ast.Starred)]
-    return {_name(star.value) for star in stars}
+    stars = [node.value for node in ast.walk(function) if isinstance(node, ast.Starred)]
+    mapped = [s.args[-1] for s in stars if isinstance(s, ast.Call) and _name(s.func) == "map"]
+    return {_name(part) for part in (*stars, *mapped)}
 
 
 def _assigned(body: list[ast.stmt]) -> dict[str, list[ast.expr]]:
