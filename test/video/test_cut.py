@@ -9,8 +9,10 @@ import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from bunny.video import change
 from bunny.video.cut import Cuts
 from bunny.video.recent import Recent
 
@@ -68,7 +70,8 @@ def test_what_is_weak_is_given_only_to_be_judged():
     """Strengths of 8.0 at 1; 0.8 is told where a judge is asked, and 0.6 is not."""
     thumbs = _shots((0, 20), (18, 20))
     assert _cuts(thumbs, threshold=10) == []
-    assert [index for index, _ in _cuts(thumbs, threshold=10, is_loose=True)] in ([], [20])
+    ((index, strength),) = _cuts(thumbs, threshold=10, is_loose=True)
+    assert index == 20 and strength == pytest.approx(0.8, rel=0.03)
     assert _cuts(thumbs, threshold=13, is_loose=True) == []
 
 
@@ -114,6 +117,25 @@ def test_only_six_frames_on_each_side_are_compared(gap):
     else:
         expected = one / 0.016, two / 0.016
     assert (first, second) == pytest.approx(expected, rel=0.03)
+
+
+def test_a_flash_at_the_end_is_over_in_the_last_frame():
+    assert _cuts(_shots((0, 20), (30, 2), (0, 1))) == []
+    assert [index for index, _ in _cuts(_shots((0, 20), (30, 2)))] == [20]
+
+
+@pytest.mark.parametrize(("strength", "is_cut"), [(1.5, False), (2.5, True)])
+def test_another_view_of_one_thing_is_a_cut_only_when_it_is_clear(strength, is_cut):
+    """The camera jumped by a quarter of the width; another picture needs no more than 1."""
+    blocks = np.random.default_rng(5).choice([-1.0, 1.0], (9, 24))
+    wide = np.kron(blocks, np.ones((4, 4)))
+    one, moved = (two_tone.picture(60, wide[:, x : x + 64]) for x in (0, 16))
+    other = two_tone.picture(60, np.kron(blocks[::-1, ::-1], np.ones((4, 4)))[:, :64])
+    for second, cuts in ((moved, [20] * is_cut), (other, [20])):
+        full = change.compensated_difference(one, second) / 0.016
+        found = _cuts([one] * 20 + [second] * 20, threshold=full / strength)
+        assert [index for index, _ in found] == cuts
+    assert change.best_match(one, moved) > 0.72 > change.best_match(one, other)
 
 
 def test_light_alone_is_no_cut():
