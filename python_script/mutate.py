@@ -55,7 +55,7 @@ def main() -> None:
         found = {
             name: _in_copy(lambda root, n=name, s=subject: _measure(root, n, s, options))
             for name, subject in subjects.items()
-            if options.subject in ("", name) and (options.module or "") in ("", *subject["module"])
+            if name in (options.subject or subjects) and options.module in ("", *subject["module"])
         }
     print(_table(found))
 
@@ -63,7 +63,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="where survivors and results are written")
-    parser.add_argument("--subject", default="", help="only this subject of the table")
+    parser.add_argument("--subject", action="append", help="only this one of the table; may repeat")
     parser.add_argument("--module", default="", help="only this module, as in video/fade.py")
     parser.add_argument("--sample", type=int, default=0, help="mutants of a module (0: all)")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
