@@ -27,6 +27,7 @@ import gc
 import json
 import os
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -54,7 +55,7 @@ def main() -> None:
         found = {
             name: _in_copy(lambda root, n=name, s=subject: _measure(root, n, s, options))
             for name, subject in subjects.items()
-            if options.subject in ("", name) and (options.module or "") in ("", *subject["module"])
+            if name in (options.subject or subjects) and options.module in ("", *subject["module"])
         }
     print(_table(found))
 
@@ -62,7 +63,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="where survivors and results are written")
-    parser.add_argument("--subject", default="", help="only this subject of the table")
+    parser.add_argument("--subject", action="append", help="only this one of the table; may repeat")
     parser.add_argument("--module", default="", help="only this module, as in video/fade.py")
     parser.add_argument("--sample", type=int, default=0, help="mutants of a module (0: all)")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
@@ -70,6 +71,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--wiring", type=int, default=0, help="places of settings instead")
     tests = ("both", "near", "effects")
     parser.add_argument("--tests", choices=tests, default="both", help="of the wiring")
+    parser.add_argument("--project", type=Path, help="a small project that was made before")
     return parser.parse_args()
 
 
@@ -121,8 +123,19 @@ def _measure_wiring(root: Path, options: argparse.Namespace) -> list[dict]:
         files = graph.near_tests(root, {one.path for one in mutants})
         reach = trial.find_reach(files, log, 3600, [f"--basetemp={root.parent / 'base'}"])
     if options.tests != "near":
+        _make_project(root.parent / "project", options.project)
         effects = sorted(map(str, (root / "test" / "setting").glob("test_effect_*.py")))
     return Bench(root, files, reach, log, effects).try_all(mutants, "wiring", options)
+
+
+def _make_project(folder: Path, made: Path | None) -> None:
+    """The small project of `test/common`, by the code as it is; tests of mutants only read it."""
+    import small_project
+
+    if made is not None:
+        shutil.copytree(made, folder)
+    elif not (folder / small_project.DONE).exists():
+        small_project.make(folder)
 
 
 def _draw(total: int, count: int, seed: int) -> list[int]:
@@ -141,7 +154,7 @@ class Bench:
 
     def try_all(self, mutants: list[mutant.Mutant], name: str, options) -> list[dict]:
         """What became of every mutant; first the quick way, then what has to go the slow way."""
-        killed = _killed_before(options.again, name)
+        killed, self.folder = _killed_before(options.again, name), options.folder
         rows = [self._row(one) for one in mutants]
         rows = [killed.get(_same(row), row) for row in rows]
         quick = [i for i, one in enumerate(mutants) if one.first_line and "state" not in rows[i]]
@@ -162,6 +175,12 @@ class Bench:
         _write(options.folder, name, rows)
         return rows
 
+    def _note(self, one: mutant.Mutant, row: dict, name: str) -> None:
+        """Put down at once what came of a mutant; a run that is stopped leaves this much."""
+        line = {"path": one.path, "line": one.line, "key": one.key, **row}
+        with (self.folder / f"{name}.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
     def _row(self, one: mutant.Mutant) -> dict:
         before = (self.root / one.path).read_text(encoding="utf-8")
         row = {"path": one.path, "line": one.line, "key": one.key, "diff": one.diff(before)}
@@ -178,12 +197,13 @@ class Bench:
             functions = trial.functions_by_file(self.root)
             gc.collect()
             gc.freeze()
-            if self._fork(session, mutants[0], [])["state"] != "survived":
+            if self._fork(session, mutants[0], [])["state"] not in ("survived", "not run"):
                 return [{} for _ in mutants]  # tests fail in a fork without a mutant
             rows = []
             for one in mutants:
                 rows.append(self._fork(session, one, functions[one.path]))
                 _say(rows, len(mutants), name)
+                self._note(one, rows[-1], name)
             return rows
 
         plugin = trial.Collected(work)
@@ -225,7 +245,7 @@ class Bench:
             found, state = trial.in_fork(work, limit, self.log.with_stem(f"{self.log.stem}-one"))
         is_failed, count, why = found or [True, 0, "the process ended"]
         if state != "timeout":
-            state = "killed" if is_failed else "survived"
+            state = "killed" if is_failed else "survived" if count else "not run"
         seconds = round(time.monotonic() - start, 2)
         return {"state": state, "seconds": seconds, "num_tests": count, "why": why}
 

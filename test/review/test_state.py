@@ -315,6 +315,47 @@ def test_an_event_keeps_as_many_members_as_it_is_told(shots):
     assert len(alone.cluster.exemplars) == 4  # nobody else stands for it
 
 
+def test_what_belongs_nowhere_may_be_approved_there(lib, shots):
+    state = State.of(shots)
+    right = make.approve(state, [s(6)], **ANA)
+    state.apply(right)
+    row = state.frame().filter(pl.col("asset_id") == s(6)).row(0, named=True)
+    assert row["is_approved"] and row["cluster_id"] is None and row["doubt"] == 0
+    rows = [lib.shot_row(i, "scene-007") for i in range(7)]
+    assert State.of(lib.table(rows)).replay([right]).members("", "scene") == [s(6)]
+
+
+def test_two_people_who_split_into_one_name_make_one_cluster(shots):
+    one = make.split(State.of(shots), [s(0)], "attic", **ANA)
+    other = make.split(State.of(shots), [s(3)], "attic", user="ben")
+    state = State.of(shots).replay([other, one])
+    assert state.cluster_of(s(0)) == state.cluster_of(s(3))
+    assert state.clusters("scene")["name"].to_list() == [None, None, "attic"]
+    three = make.split(State.of(shots), [s(0), s(1), s(2)], **ANA)
+    state = State.of(shots).replay([three])
+    assert _learned(state) == [(1, (0,), (1, 2))]
+
+
+def test_a_name_that_is_gone_leads_to_no_cluster_of_another_name(shots):
+    """The shots that were the kitchen are called the bath today: the kitchen is made anew."""
+    bath = make.rename(State.of(shots), "scene-001", "bath", level="scene", **ANA)
+    before = State.of(shots)
+    before.apply(make.rename(before, "scene-001", "kitchen", level="scene", **ANA))
+    late = make.assign(before, [s(6)], "kitchen", **ANA)
+    state = State.of(shots).replay([bath, late])
+    assert state.find_cluster("bath", "scene") == "scene-001" != state.cluster_of(s(6))
+    assert state.find_cluster("kitchen", "scene") == state.cluster_of(s(6))
+
+
+def test_an_id_is_not_believed_where_the_members_say_otherwise(lib, shots):
+    moved = make.assign(State.of(shots), [s(6)], "scene-001", **ANA)
+    clusters = [None, None, None, "scene-001", "scene-001", "scene-001", None]
+    again = State.of(lib.table([lib.shot_row(i, c) for i, c in enumerate(clusters)]))
+    again.replay([moved])
+    assert again.members(again.cluster_of(s(6)), "scene") == [s(0), s(1), s(2), s(6)]
+    assert again.members("scene-001", "scene") == [s(3), s(4), s(5)]
+
+
 def test_ids_of_clusters_that_people_make(lib, shots):
     rows = [lib.figure_row("film-t0", 0, "left", "figure-01")]
     rows += [lib.figure_row(f"film-t{i}", i, "left", "figure-01") for i in (1, 2)]

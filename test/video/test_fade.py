@@ -1,23 +1,17 @@
 """Fades of two-tone pictures, whose contrast is known: half of the pixels above the mean."""
 
-import numpy as np
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from bunny.video.fade import Fades
 from bunny.video.recent import Recent
 
-HEIGHT, WIDTH, MEAN = 36, 64, 128
-LEFT = np.ones((HEIGHT, WIDTH), int)  # brighter on the left
-LEFT[:, WIDTH // 2 :] = -1
-TOP = np.ones((HEIGHT, WIDTH), int)  # has nothing in common with it
-TOP[HEIGHT // 2 :] = -1
-
-
-def _picture(contrast, pattern=LEFT, mean=MEAN):
-    """Luma `mean` plus and minus `contrast`; its spread is `contrast / 255`."""
-    thumb = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
-    thumb[..., 0] = mean + contrast * pattern
-    return thumb
+two_tone = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("two_tone.py"))))
+LEFT, TOP, MEAN = two_tone.LEFT, two_tone.TOP, two_tone.MEAN
+_picture = two_tone.picture
 
 
 def _fades(thumbs, step=1):
@@ -90,9 +84,7 @@ def test_light_that_comes_late_is_no_dip(num_low, is_fade):
 @pytest.mark.parametrize(("num_rows", "is_fade"), [(5, True), (4, False)])
 def test_a_dip_leads_to_another_picture(num_rows, is_fade):
     """With so many of 36 rows turned round their correlation is 1 - 2 * rows / 36: 0.72, 0.78."""
-    other = LEFT.copy()
-    other[:num_rows] *= -1
-    assert len(_fades(_dip(DOWN, [15], UP, other))) == is_fade
+    assert len(_fades(_dip(DOWN, [15], UP, two_tone.turned(num_rows)))) == is_fade
 
 
 @pytest.mark.parametrize(("before", "is_fade"), [(22, True), (21, False)])

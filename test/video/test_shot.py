@@ -1,7 +1,10 @@
 """Shots of drawn films whose boundaries are known."""
 
 import itertools
+import runpy
 from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,6 +16,8 @@ from bunny.video import decode, picture, probe
 from bunny.video.cut import cut_strength
 from bunny.video.score import score_boundaries
 from bunny.video.shot import ShotDetector, ShotSetting
+
+two_tone = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("two_tone.py"))))
 
 
 def _scene(seed, width=200):
@@ -343,6 +348,71 @@ def test_a_shot_at_the_edge_of_darkness_is_no_row_of_fades():
     dark = [np.dstack([(f[..., 0] * s).round().astype(np.uint8), np.full_like(f[..., 1:], 128)])
             for f, s in zip(frames, shares, strict=True)]  # fmt: skip
     assert len(_detect(dark)) == 1
+
+
+def _asked(thumbs, answer, **setting):
+    """Starts of shots, and what a judge that always says the same was asked about."""
+    asked = []
+
+    def judge(boundary, step, thumb):
+        assert step == 1 and thumb(-1) is None and thumb(len(thumbs)) is None
+        assert (thumb(boundary.index - 1) == thumbs[boundary.index - 1]).all()
+        assert (thumb(boundary.index) == thumbs[boundary.index]).all()
+        asked.append((boundary.kind, boundary.index, round(boundary.strength, 1)))
+        return answer
+
+    detector, shots = ShotDetector(ShotSetting(**setting), judge=judge), []
+    for thumb in thumbs:
+        shots += detector.push(thumb)
+    return _starts(shots + detector.finish()), asked
+
+
+@pytest.mark.parametrize("answer", [True, False])
+@pytest.mark.parametrize(
+    ("threshold", "strength"), [(6.4, None), (6.9, 1.2), (7.5, 1.1), (10.0, 0.8), (12.0, None)]
+)
+def test_a_judge_decides_on_doubtful_cuts(threshold, strength, answer):
+    """The change is 8.0 times what is asked; 1.2 is sure, below 0.7 nobody asks."""
+    thumbs = [two_tone.picture(60)] * 60 + [two_tone.picture(60, two_tone.turned(18))] * 60
+    starts, asked = _asked(thumbs, answer, cut_threshold=threshold)
+    assert asked == ([("cut", 60, strength)] if strength else [])
+    is_there = answer if strength else threshold < 10
+    assert starts == [(0, "start"), *([(60, "cut")] if is_there else [])]
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_a_judge_decides_on_doubtful_dissolves_and_on_no_fade(answer):
+    """Two pictures with a correlation of 0.83 are too alike for a sure dissolve."""
+    one, top = two_tone.LEFT, two_tone.TOP
+    two = 0.83 * one + np.sqrt(1 - 0.83**2) * top
+    shares = [0.0] * 60 + [(k + 0.5) / 13 for k in range(13)] + [1.0] * 60
+    thumbs = [two_tone.picture(90, (1 - s) * one + s * two) for s in shares]
+    starts, asked = _asked(thumbs, answer)
+    assert [(kind, index) for kind, index, _ in asked] == [("dissolve", 66)]
+    assert starts == [(0, "start"), *([(66, "dissolve")] if answer else [])]
+    contrasts = [60] * 60 + [45, 30, 15, 0, 0, 0, 15, 30, 45] + [60] * 60
+    thumbs = [two_tone.picture(c, one if i < 64 else top) for i, c in enumerate(contrasts)]
+    assert _asked(thumbs, answer) == ([(0, "start"), (64, "fade")], [])
+
+
+@pytest.mark.parametrize("is_first_stronger", [True, False])
+def test_of_two_cuts_that_are_too_near_the_stronger_stays(is_first_stronger):
+    rows = (0, 24, 36) if is_first_stronger else (0, 12, 36)
+    lengths = (60, 8, 60)
+    thumbs = [
+        two_tone.picture(60, two_tone.turned(n))
+        for n, length in zip(rows, lengths, strict=True)
+        for _ in range(length)
+    ]
+    assert _starts(_detect(thumbs, min_shot_frames=8)) == [(0, "start"), (60, "cut"), (68, "cut")]
+    cut = 60 if is_first_stronger else 68
+    assert _starts(_detect(thumbs, min_shot_frames=9)) == [(0, "start"), (cut, "cut")]
+
+
+@pytest.mark.parametrize(("length", "num"), [(8, 2), (7, 1)])
+def test_the_last_shot_is_as_long_as_asked(length, num):
+    thumbs = [two_tone.picture(60)] * 60 + [two_tone.picture(60, two_tone.turned(18))] * length
+    assert len(_detect(thumbs, min_shot_frames=8)) == num
 
 
 def test_cut_strength_by_hand():

@@ -1,0 +1,141 @@
+"""Where each layer of SD3 and Flux lies in the original model; facts of those models' files."""
+
+import pytest
+
+from bunny.error import UserError
+from bunny.training.adapter import fuse, kohya
+from bunny.training.adapter.layer import Layer
+
+WHOLE = {
+    "flux": {
+        "transformer_blocks.3.attn.to_out.0": "double_blocks.3.img_attn.proj",
+        "transformer_blocks.3.attn.to_add_out": "double_blocks.3.txt_attn.proj",
+        "transformer_blocks.3.ff.net.0.proj": "double_blocks.3.img_mlp.0",
+        "transformer_blocks.3.ff.net.2": "double_blocks.3.img_mlp.2",
+        "transformer_blocks.3.ff_context.net.0.proj": "double_blocks.3.txt_mlp.0",
+        "transformer_blocks.3.ff_context.net.2": "double_blocks.3.txt_mlp.2",
+        "transformer_blocks.3.norm1.linear": "double_blocks.3.img_mod.lin",
+        "transformer_blocks.3.norm1_context.linear": "double_blocks.3.txt_mod.lin",
+        "single_transformer_blocks.3.proj_out": "single_blocks.3.linear2",
+        "single_transformer_blocks.3.norm.linear": "single_blocks.3.modulation.lin",
+    },
+    "sd3": {
+        "transformer_blocks.3.attn.to_out.0": "joint_blocks.3.x_block.attn.proj",
+        "transformer_blocks.3.attn2.to_out.0": "joint_blocks.3.x_block.attn2.proj",
+        "transformer_blocks.3.attn.to_add_out": "joint_blocks.3.context_block.attn.proj",
+        "transformer_blocks.3.ff.net.0.proj": "joint_blocks.3.x_block.mlp.fc1",
+        "transformer_blocks.3.ff.net.2": "joint_blocks.3.x_block.mlp.fc2",
+        "transformer_blocks.3.ff_context.net.0.proj": "joint_blocks.3.context_block.mlp.fc1",
+        "transformer_blocks.3.ff_context.net.2": "joint_blocks.3.context_block.mlp.fc2",
+    },
+}
+Q, ADDED = ("attn.to_q", "attn.to_k", "attn.to_v"), ("add_q_proj", "add_k_proj", "add_v_proj")
+JOINED = {
+    "flux": {
+        "double_blocks.0.img_attn.qkv": [f"transformer_blocks.0.{w}" for w in Q],
+        "double_blocks.0.txt_attn.qkv": [f"transformer_blocks.0.attn.{w}" for w in ADDED],
+        "single_blocks.0.linear1": [
+            *(f"single_transformer_blocks.0.{w}" for w in Q),
+            "single_transformer_blocks.0.proj_mlp",
+        ],
+    },
+    "sd3": {
+        "joint_blocks.0.x_block.attn.qkv": [f"transformer_blocks.0.{w}" for w in Q],
+        "joint_blocks.0.x_block.attn2.qkv": [
+            f"transformer_blocks.0.{w.replace('attn', 'attn2')}" for w in Q
+        ],
+        "joint_blocks.0.context_block.attn.qkv": [f"transformer_blocks.0.attn.{w}" for w in ADDED],
+    },
+}
+
+
+def _layer(out=3, width=3, alpha=1.0):
+    import torch
+
+    return Layer(down=torch.ones(1, width), up=torch.ones(out, 1), alpha=alpha)
+
+
+@pytest.mark.parametrize("family", WHOLE)
+def test_layers_that_are_one_in_both(family):
+    for own, original in WHOLE[family].items():
+        layer = _layer()
+        assert fuse.join({own: layer}, family) == {original: layer}
+        assert fuse.split({original: layer}, family) == {own: layer}
+
+
+@pytest.mark.parametrize("family", JOINED)
+def test_the_parts_of_joined_layers_lie_in_their_order(family):
+    """Each part alone changes its own rows; the MLP of a single block has four times as many."""
+    for original, words in JOINED[family].items():
+        sizes = [3, 3, 3, 12][: len(words)]
+        for index, own in enumerate(words):
+            joined = fuse.join({own: _layer(sizes[index])}, family)
+            assert list(joined) == [original]
+            rows = (joined[original].up @ joined[original].down).abs().sum(1) > 0
+            assert rows.tolist() == [i == index for i, n in enumerate(sizes) for _ in range(n)]
+            assert joined[original].rank == len(words) and joined[original].scale == 1.0
+            (back,) = fuse.split(joined, family)
+            assert back == own
+
+
+def test_what_is_no_layer_of_the_original_stays_or_is_refused():
+    layer = _layer()
+    assert fuse.split({"transformer_blocks.0.attn.to_q": layer}, "flux") == {
+        "transformer_blocks.0.attn.to_q": layer
+    }
+    with pytest.raises(UserError, match=r"found double_blocks\.0\.img_attn\.norm"):
+        fuse.split({"double_blocks.0.img_attn.norm": layer}, "flux")
+    for own in ("single_transformer_blocks.0.ff.net.2", "context_embedder", "blocks.0.attn.to_q"):
+        with pytest.raises(UserError, match="found " + own.replace(".", r"\.")):
+            fuse.join({own: layer}, "flux")
+
+
+def test_parts_of_different_strength_keep_it():
+    """Scales of 1 and 0.5: the joined layer has a scale of 1 and the matrices carry the rest."""
+    words = [f"transformer_blocks.0.{w}" for w in Q]
+    layers = dict(zip(words, (_layer(), _layer(alpha=0.5), _layer()), strict=True))
+    ((_, joined),) = fuse.join(layers, "flux").items()
+    assert joined.scale == 1.0
+    assert (joined.up @ joined.down)[:, 0].tolist() == [1] * 3 + [0.5] * 3 + [1] * 3
+    same = {word: _layer(alpha=0.5) for word in words}
+    ((_, joined),) = fuse.join(same, "flux").items()
+    assert joined.scale == 0.5 and joined.alpha == 1.5
+
+
+@pytest.mark.parametrize(
+    ("family", "component", "own", "stem"),
+    [
+        ("sd", "unet", "conv_in", "lora_unet_conv_in"),
+        ("sd", "text_encoder", "text_model.a.q_proj", "lora_te_text_model_a_q_proj"),
+        ("sdxl", "text_encoder", "text_model.a.q_proj", "lora_te1_text_model_a_q_proj"),
+        ("sdxl", "text_encoder_2", "text_model.a.q_proj", "lora_te2_text_model_a_q_proj"),
+        ("sdxl", "unet", "conv_in", "lora_unet_input_blocks_0_0"),
+        ("flux", "transformer", "transformer_blocks.0.ff.net.2",
+         "lora_unet_double_blocks_0_img_mlp_2"),
+        ("sd3", "transformer", "transformer_blocks.0.ff.net.2",
+         "lora_unet_joint_blocks_0_x_block_mlp_fc2"),
+    ],
+)  # fmt: skip
+def test_kohyas_names(family, component, own, stem):
+    tensors = kohya.to_kohya({component: {own: _layer(alpha=0.5)}}, family)
+    assert set(tensors) == {f"{stem}.lora_down.weight", f"{stem}.lora_up.weight", f"{stem}.alpha"}
+    assert float(tensors[f"{stem}.alpha"]) == 0.5 and kohya.is_kohya(tensors)
+    found = kohya.from_kohya(tensors)
+    assert {key: list(layers) for key, layers in found.items()} == {component: [own]}
+    assert found[component][own].alpha == 0.5
+    del tensors[f"{stem}.alpha"]
+    assert kohya.from_kohya(tensors)[component][own].alpha == 1.0  # the rank
+
+
+def test_comfys_names_of_a_transformer():
+    own = "transformer_blocks.0.attn.to_q"
+    tensors = kohya.to_kohya({"transformer": {own: _layer()}}, "flux", is_comfy=True)
+    stem = "lora_transformer_transformer_blocks_0_attn_to_q"
+    assert f"{stem}.lora_up.weight" in tensors
+    assert list(kohya.from_kohya(tensors)["transformer"]) == [own]
+
+
+def test_what_is_not_kohyas():
+    assert not kohya.is_kohya(["unet.x.lora_A.weight", "lora_unet_x.alpha", "x.lora_down.weight"])
+    with pytest.raises(UserError, match="found vae; no other tool"):
+        kohya.to_kohya({"vae": {"x": _layer()}}, "sd")
