@@ -1,6 +1,6 @@
 """A film of eight shots of drawn frames and untrained bases: what trains in a second.
 
-Six shots have the bunny, two the bear pip; each has two frames of 128x96 px, whose tables are
+Six shots have the bunny, two the bear pip; each has one frame of 128x96 px, whose tables are
 written as the stages before `dataset` would. The subject's box is 30x40 px.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from bunny.table import store
 
-SHOTS, FRAMES_A_SHOT = 8, 2
+SHOTS = 8  # of one frame
 BUNNY_SHOTS = 6  # the first ones
 WIDTH, HEIGHT = 128, 96  # of a frame, pixels
 BOX_WIDTH, BOX_HEIGHT = 30, 40
@@ -27,11 +27,10 @@ def write(film_dir: Path) -> None:
     """Write the frames and tables of the film into its folder."""
     (film_dir / "frame").mkdir(parents=True)
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in EMPTY}
-    for number in range(SHOTS * FRAMES_A_SHOT):
-        shot, index = divmod(number, FRAMES_A_SHOT)
-        left, top = 20 + 40 * index + 2 * shot, 40
-        cv2.imwrite(str(film_dir / _file(number)), _picture(shot, left, top))
-        for name, row in _rows(film_dir.name, number, shot, (left, top)).items():
+    for shot in range(SHOTS):
+        left, top = 20 + 8 * shot, 40
+        cv2.imwrite(str(film_dir / _file(shot)), _picture(shot, left, top))
+        for name, row in _rows(film_dir.name, shot, (left, top)).items():
             rows.setdefault(name, []).append(row)
     for name, content in rows.items():
         store.write(film_dir / "table", name, store.from_rows(name, content))
@@ -39,13 +38,13 @@ def write(film_dir: Path) -> None:
     (film_dir / "source.json").write_text(json.dumps({**source, "reference_hash": ""}))
 
 
-def frame_id(number: int) -> str:
-    """The id of one of the sixteen frames."""
-    return f"film-{number:08d}"
+def frame_id(shot: int) -> str:
+    """The id of one of the frames."""
+    return f"film-{shot:08d}"
 
 
-def _file(number: int) -> str:
-    return f"frame/{number:08d}.png"
+def _file(shot: int) -> str:
+    return f"frame/{shot:08d}.png"
 
 
 def _picture(shot: int, left: int, top: int) -> np.ndarray:
@@ -64,18 +63,18 @@ def _picture(shot: int, left: int, top: int) -> np.ndarray:
     return picture
 
 
-def _rows(film_id: str, number: int, shot: int, corner: tuple[int, int]) -> dict[str, dict]:
+def _rows(film_id: str, shot: int, corner: tuple[int, int]) -> dict[str, dict]:
     """What the tables say of one frame."""
     who, (left, top) = "bunny" if shot < BUNNY_SHOTS else "pip", corner
-    place = {"frame_id": frame_id(number), "shot_index": shot}
-    known = {"film_id": film_id, "frame_index": number, "file": _file(number), "reason": "keyframe"}
-    time = {"pts": number, "time_base_num": 1, "time_base_den": 24, "timestamp_s": number / 24}
+    place = {"frame_id": frame_id(shot), "shot_index": shot}
+    known = {"film_id": film_id, "frame_index": shot, "file": _file(shot), "reason": "keyframe"}
+    time = {"pts": shot, "time_base_num": 1, "time_base_den": 24, "timestamp_s": shot / 24}
     box = {"x0_px": left, "y0_px": top, "x1_px": left + BOX_WIDTH, "y1_px": top + BOX_HEIGHT}
-    label = {"subject_id": f"{frame_id(number)}-r0", "subject_type": "region", "character": who}
+    label = {"subject_id": f"{frame_id(shot)}-r0", "subject_type": "region", "character": who}
     sure = {"distance": 0.3, "margin": 0.2, "confidence": 0.9, "source": "reference"}
     words = f"{who} character in {PLACES[shot % len(PLACES)]}, medium shot, day"
     scene = {"cluster_id": f"scene-{shot:03d}", "scene_id": f"scene-{shot:03d}"}
-    phash = (number + 1) * 0x9E3779B97F4A7C15 % 2**64  # no two frames look alike
+    phash = (shot + 1) * 0x9E3779B97F4A7C15 % 2**64  # no two frames look alike
     return {
         "frame": {**place, **known, **time, "width_px": WIDTH, "height_px": HEIGHT},
         "quality": {

@@ -19,6 +19,7 @@ DRAWN = {  # settings of the drawn film: as little as shows an effect
     "dataset": {"has_wider_crops": False},
     "models": {
         "characters": ["bunny"],
+        "targets": "attention",
         "lora_rank": 2,
         "lora_alpha": 2,
         "learning_rate": 0.01,
@@ -34,6 +35,7 @@ DRAWN = {  # settings of the drawn film: as little as shows an effect
         "seeds": [11],
         "num_steps": 1,
         "num_bootstrap": 20,
+        "max_checkpoints": 1,
         "has_other_characters": False,
     },
     "generation": {
@@ -56,7 +58,7 @@ def small_film(small_project) -> setting_effect.Film:
 
 @pytest.fixture(scope="session")
 def drawn_film(tmp_path_factory) -> setting_effect.Film:
-    """Sixteen drawn frames and an untrained base: dataset to generate have run, in seconds."""
+    """Eight drawn frames and an untrained base: dataset to generate have run, in seconds."""
     root = tmp_path_factory.mktemp("drawn")
     drawn_base.save_all(root / "base")
     (root / "config").mkdir()

@@ -383,7 +383,7 @@ EFFECT: dict[str, Effect] = {
         gives=([40, 56, 96], [40, 80]),
     ),
     "models.held_out_share": Drawn(
-        values=(0.0, 0.5), stages=DATASET, look=_num_held_out, gives=(0, 6)
+        values=(0.0, 0.5), stages=DATASET, look=_num_held_out, gives=(0, 3)
     ),
     # -- models: the adapter ------------------------------------------------------------------
     "models.adapter": Drawn(
@@ -397,10 +397,10 @@ EFFECT: dict[str, Effect] = {
         gives=(_near(RATE), _near(3 * RATE)),
     ),
     "models.targets": Drawn(
-        values=("all", "attention"),
+        values=("attention", "all"),
         stages=FINETUNE,
         look=_has_layers_beside_attention,
-        gives=(True, False),
+        gives=(False, True),
     ),
     "models.trains_text_encoder": Drawn(
         values=(False, True),
@@ -659,10 +659,10 @@ EFFECT: dict[str, Effect] = {
         holds=differ,
     ),
     "evaluation.max_checkpoints": Drawn(
-        values=(3, 1),
+        values=(1, 2),
         stages=EVALUATE,
         look=_proof_of("step", "choose"),
-        gives=(["0", "1", "2"], ["0", "2"]),
+        gives=(["0", "2"], ["0", "1", "2"]),
     ),
     "evaluation.identity": Drawn(
         values=("picture", "face"),
@@ -674,7 +674,7 @@ EFFECT: dict[str, Effect] = {
         values=("", "{root}/base/clip"),
         stages=EVALUATE,
         look=_num_agreements,
-        gives=(0, 7),  # base and two checkpoints choose; base and the chosen report and class
+        gives=(0, 6),  # base and checkpoint, each for choosing, for the report and for the class
     ),
     "evaluation.has_other_characters": Drawn(
         values=(False, True),
