@@ -154,6 +154,17 @@ def _without_bitsandbytes(seen: Seen) -> list[str]:
         return _outcome(seen, "finetune")
 
 
+def _held_out(seen: Seen) -> list[float]:
+    """The loss on held-out pictures before training and after each step."""
+    return seen.table("training_step").sort("step")["held_out_loss"].to_list()
+
+
+def _stops_when_worse(plain: list[float], patient: list[float]) -> bool:
+    """Whether the second run went as the first, up to the first loss that is no better."""
+    worse = [i for i in range(1, len(plain)) if plain[i] >= min(plain[:i])]
+    return worse[0] < len(plain) - 1 and patient == plain[: worse[0] + 1]
+
+
 def _losses_and_weights(seen: Seen) -> tuple[list[float], dict[str, Any], dict[str, Any]]:
     """Losses, and the adapters of the two steps."""
     return _losses(seen), _weights(seen, 1), _weights(seen, 2)
@@ -492,10 +503,11 @@ EFFECT: dict[str, Effect] = {
     ),
     "models.patience": Drawn(
         values=(0, 1),
-        given={"models.learning_rate": 0.3, "models.training_steps": 3},  # worse after step 1
+        given={"models.learning_rate": 0.1, "models.training_steps": 3},  # worse after step 2
         stages=FINETUNE,
-        look=lambda seen: (_run(seen)["num_steps"], _facts(seen, "stopped_early")),
-        gives=((3, False), (1, True)),
+        look=_held_out,
+        holds=_stops_when_worse,
+        says="held-out losses, of which the first that is no better ends the training",
     ),
     # -- models: the loss ---------------------------------------------------------------------
     "models.caption_dropout": Drawn(
