@@ -3,7 +3,9 @@
 Exit code 0 is done, 2 means the input or a setting can be mended by the user, 1 that we failed.
 """
 
+import atexit
 import os
+import signal
 import sys
 
 import typer
@@ -25,6 +27,8 @@ from bunny.error import BunnyError
 
 arrange()
 
+STOPPED = 130  # exit code of what Ctrl+C ended
+
 
 def main() -> None:
     """Entry point: run a command and turn errors into one sentence and an exit code."""
@@ -41,12 +45,29 @@ def main() -> None:
             raise
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        _fail("stopped; run the same command again to go on from here", 130)
+        _stopped()
+    except SystemExit as stop:
+        if stop.code == STOPPED:  # typer's answer to Ctrl+C, which says nothing
+            _stopped()
+        raise
     except Exception as error:
         if is_debug:
             raise
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         _fail(f"unexpected {text}; run again with --debug for the traceback", 1)
+
+
+def _stopped() -> None:
+    """Say how to go on; Ctrl+C once more, while Python ends its threads, ends at once.
+
+    When those are over it is too late for a handler: Python puts the system's own in its place.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        _fail("stopped; run the same command again to go on from here", STOPPED)
+    finally:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(STOPPED))
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 
 
 def _fail(sentence: str, code: int) -> None:
