@@ -35,7 +35,7 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 
-from mutation import graph, mutant, trial, wiring
+from mutation import change, graph, mutant, trial, wiring
 
 ROOT = trial.ROOT
 MOST_SECONDS = 20.0  # of tests for a mutant, the short ones first
@@ -97,9 +97,9 @@ def _measure(root: Path, name: str, subject: dict[str, list[str]], options) -> l
     mutants = []
     for path in paths:
         source = (root / path).read_text(encoding="utf-8")
-        tree, changes = mutant.make_changes(source)
+        tree, changes = change.make_changes(source)
         drawn = sorted(_draw(len(changes), options.sample, options.seed))
-        mutants += mutant.build(path, source, tree, [changes[i] for i in drawn])
+        mutants += change.build(path, source, tree, [changes[i] for i in drawn])
     log = root.parent / "test.txt"
     reach = trial.find_reach(subject["test"], log, 1200, [f"--basetemp={root.parent / 'base'}"])
     free = [set(graph.free_of(root, path)) for path in paths]
