@@ -368,6 +368,19 @@ def test_of_two_cuts_that_are_too_near_the_stronger_stays(is_first_stronger):
     assert _starts(_detect(thumbs, min_shot_frames=9)) == [(0, "start"), (cut, "cut")]
 
 
+@pytest.mark.parametrize(("pause", "starts"), [(26, [64]), (27, [64, 100])])
+def test_of_two_wide_dissolves_within_36_frames_the_first_of_equals_stays(pause, starts):
+    """Still pictures on both sides let each be seen 24 frames wide; their middles are 9 further."""
+    one, two, three = two_tone.LEFT, two_tone.turned(18), two_tone.TOP
+    shares = [(k + 0.5) / 9 for k in range(9)]
+    patterns = [
+        *[one] * 60, *((1 - s) * one + s * two for s in shares), *[two] * pause,
+        *((1 - s) * two + s * three for s in shares), *[three] * 60,
+    ]  # fmt: skip
+    found = _starts(_detect([two_tone.picture(60, pattern) for pattern in patterns]))
+    assert found == [(0, "start"), *((start, "dissolve") for start in starts)]
+
+
 @pytest.mark.parametrize(("length", "num"), [(8, 2), (7, 1)])
 def test_the_last_shot_is_as_long_as_asked(length, num):
     thumbs = [two_tone.picture(60)] * 60 + [two_tone.picture(60, two_tone.turned(18))] * length
