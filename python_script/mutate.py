@@ -239,7 +239,7 @@ class Bench:
 
     def _judge(self, one: mutant.Mutant, near: list[trial.Reach], work) -> dict:
         self.number += 1
-        limit = 15 + 5 * sum(row.seconds for row in near) + EFFECT_SECONDS * bool(self.effects)
+        limit = 40 + 5 * sum(row.seconds for row in near) + EFFECT_SECONDS * bool(self.effects)
         start = time.monotonic()
         with trial.changed(self.root / one.path, one.source, self.number):
             found, state = trial.in_fork(work, limit, self.log.with_stem(f"{self.log.stem}-one"))

@@ -349,6 +349,9 @@ def test_a_judge_decides_on_doubtful_dissolves_and_on_no_fade(answer):
     starts, asked = _asked(thumbs, answer)
     assert [(kind, index) for kind, index, _ in asked] == [("dissolve", 66)]
     assert starts == [(0, "start"), *([(66, "dissolve")] if answer else [])]
+    mixes = [(1 - s) * one + s * two_tone.turned(18) for s in shares]
+    sure = [two_tone.picture(60, pattern) for pattern in mixes]  # a weight of 1.08
+    assert _asked(sure, answer) == ([(0, "start"), (66, "dissolve")], [])
     contrasts = [60] * 60 + [45, 30, 15, 0, 0, 0, 15, 30, 45] + [60] * 60
     thumbs = [two_tone.picture(c, one if i < 64 else top) for i, c in enumerate(contrasts)]
     assert _asked(thumbs, answer) == ([(0, "start"), (64, "fade")], [])
