@@ -16,8 +16,8 @@ seed, where a setting is read and its default stands instead; tried by the effec
 and by tests near the place.
 
 Not mutated are texts for people, annotations, imports and decorators, and arguments that no result
-can show (`strict`, `encoding`). It forks, so it needs POSIX. A test that starts a process of its own is chosen only if it calls
-the function in its own process too.
+can show (`strict`, `encoding`). A test that starts a process of its own is chosen only if it calls
+the function in its own process too. POSIX only, as it forks.
 """
 
 from __future__ import annotations
