@@ -17,7 +17,7 @@ and by tests near the place.
 
 Not mutated are texts for people, annotations, imports and decorators, and arguments that no result
 can show (`strict`, `encoding`). A test that starts a process of its own is chosen only if it calls
-the function in its own process too.
+the function in its own process too. POSIX only, as it forks.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 
-from mutation import graph, mutant, trial, wiring
+from mutation import change, graph, mutant, trial, wiring
 
 ROOT = trial.ROOT
 MOST_SECONDS = 20.0  # of tests for a mutant, the short ones first
@@ -97,9 +97,9 @@ def _measure(root: Path, name: str, subject: dict[str, list[str]], options) -> l
     mutants = []
     for path in paths:
         source = (root / path).read_text(encoding="utf-8")
-        tree, changes = mutant.make_changes(source)
+        tree, changes = change.make_changes(source)
         drawn = sorted(_draw(len(changes), options.sample, options.seed))
-        mutants += mutant.build(path, source, tree, [changes[i] for i in drawn])
+        mutants += change.build(path, source, tree, [changes[i] for i in drawn])
     log = root.parent / "test.txt"
     reach = trial.find_reach(subject["test"], log, 1200, [f"--basetemp={root.parent / 'base'}"])
     free = [set(graph.free_of(root, path)) for path in paths]
@@ -239,7 +239,7 @@ class Bench:
 
     def _judge(self, one: mutant.Mutant, near: list[trial.Reach], work) -> dict:
         self.number += 1
-        limit = 15 + 5 * sum(row.seconds for row in near) + EFFECT_SECONDS * bool(self.effects)
+        limit = 40 + 5 * sum(row.seconds for row in near) + EFFECT_SECONDS * bool(self.effects)
         start = time.monotonic()
         with trial.changed(self.root / one.path, one.source, self.number):
             found, state = trial.in_fork(work, limit, self.log.with_stem(f"{self.log.stem}-one"))

@@ -14,7 +14,6 @@ import gc
 import importlib
 import json
 import os
-import resource
 import shutil
 import signal
 import sys
@@ -317,6 +316,8 @@ def _last_line(report) -> str:
 
 def _be_child(work: Callable[[], object], answer: Path, log: Path) -> None:
     """What a forked process does, and then ends without the parent's clean-up."""
+    import resource  # POSIX alone has it, as it has forks
+
     os.setsid()
     with log.open("w") as out:
         os.dup2(out.fileno(), 1)

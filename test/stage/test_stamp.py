@@ -129,4 +129,7 @@ def test_a_stage_that_only_began_says_nothing_of_tables(film_dir):
         store.write_bytes(film_dir / "stage" / name / "stage.json", running)
     assert stamp.table_hash(film_dir, "shot") == _noted(film_dir)["sha256"]
     assert not (film_dir / "stage" / stamp.HASHES).exists()
+    path = film_dir / "table" / "frame.parquet"
+    store.write_bytes(path, b"of no stage")  # every record is looked at
+    assert stamp.table_hash(film_dir, "frame") == workspace.hash_file(path)
     assert stamp.read_record(film_dir, "no such stage") == {}

@@ -53,6 +53,7 @@ def _held(sizes, share, seed):
 def test_what_is_held_out_whatever_the_seed():
     for seed in range(20):
         assert _held([5, 4], 0.5, seed) == {1}  # the largest is trained on
+        assert _held([4, 5], 0.5, seed) == {0}
         assert len(_held([1] * 20, 0.25, seed)) == 5  # no more than is wanted
         assert _held([10, 6, 1, 1], 0.1, seed) == {2, 3}  # 6 would overshoot, the others fit
         assert _held([9, 5, 3, 5], 0.01, seed) == {2}  # each is too large: the smallest

@@ -138,6 +138,12 @@ def test_another_view_of_one_thing_is_a_cut_only_when_it_is_clear(strength, is_c
     assert change.best_match(one, moved) > 0.72 > change.best_match(one, other)
 
 
+def test_a_cut_among_lively_frames_is_one_when_the_old_picture_does_not_come_back():
+    """Around a change of 18 rows each frame differs from the next by 6: as when a wing passes."""
+    thumbs = _shots(*[(0, 1), (6, 1)] * 10, *[(24, 1), (30, 1)] * 10)
+    assert [index for index, _ in _cuts(thumbs)] == [20]
+
+
 def test_light_alone_is_no_cut():
     thumbs = [two_tone.picture(40, mean=100)] * 20 + [two_tone.picture(60, mean=160)] * 20
     assert _cuts(thumbs) == []

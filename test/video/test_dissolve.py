@@ -79,6 +79,15 @@ def test_what_is_rather_alike_is_told_to_be_judged(likeness, is_told):
     assert len(found) == is_told and all(0 < weight < 1 for _, weight, _ in found)
 
 
+def test_the_weight_of_what_is_to_be_judged():
+    """Half the change, 0.558 * 90 / 765, as the mix is exact; and 0.5 where contrast is lost."""
+    two = 0.83 * two_tone.LEFT + np.sqrt(1 - 0.83**2) * two_tone.TOP
+    ((_, weight, _),) = _dissolves(
+        _mixed(two_tone.LEFT, two, _even(13), contrast=90), is_loose=True
+    )
+    assert weight % 0.5 == pytest.approx(0.558 * 90 / 765 / 2, rel=0.05)
+
+
 @pytest.mark.parametrize("length", [5, 9, 15, 25, 35, 45])
 def test_the_boundary_is_in_the_middle_whatever_the_length(length):
     ((index, weight, _),) = _dissolves(_mixed(two_tone.LEFT, two_tone.turned(18), _even(length)))

@@ -104,6 +104,11 @@ def test_faster_films_have_wider_dips():
     assert (told, index, span) == (86 + 48, 86, (86 - 48, 86 + 7))
 
 
+def test_faster_films_are_waited_for_longer():
+    ((told, index, span, _),) = _fades(_through([(0, 100)] * 6, after=90), step=2)
+    assert (index, span, told) == (36, (33, 39), 39 + 48)
+
+
 def _through(flat, fall=(45, 30, 15), rise=(15, 30, 45), before=30, after=40, top=60, mean=MEAN):
     """Two shots and flat pictures between them, given as (contrast, mean)."""
     down = [_picture(c) for c in [top] * before + list(fall)]

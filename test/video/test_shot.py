@@ -390,6 +390,9 @@ def test_a_judge_decides_on_doubtful_dissolves_and_on_no_fade(answer):
     starts, asked = _asked(thumbs, answer)
     assert [(kind, index) for kind, index, _ in asked] == [("dissolve", 66)]
     assert starts == [(0, "start"), *([(66, "dissolve")] if answer else [])]
+    mixes = [(1 - s) * one + s * two_tone.turned(18) for s in shares]
+    sure = [two_tone.picture(60, pattern) for pattern in mixes]  # a weight of 1.08
+    assert _asked(sure, answer) == ([(0, "start"), (66, "dissolve")], [])
     contrasts = [60] * 60 + [45, 30, 15, 0, 0, 0, 15, 30, 45] + [60] * 60
     thumbs = [two_tone.picture(c, one if i < 64 else top) for i, c in enumerate(contrasts)]
     assert _asked(thumbs, answer) == ([(0, "start"), (64, "fade")], [])
@@ -407,6 +410,19 @@ def test_of_two_cuts_that_are_too_near_the_stronger_stays(is_first_stronger):
     assert _starts(_detect(thumbs, min_shot_frames=8)) == [(0, "start"), (60, "cut"), (68, "cut")]
     cut = 60 if is_first_stronger else 68
     assert _starts(_detect(thumbs, min_shot_frames=9)) == [(0, "start"), (cut, "cut")]
+
+
+@pytest.mark.parametrize(("pause", "starts"), [(26, [64]), (27, [64, 100])])
+def test_of_two_wide_dissolves_within_36_frames_the_first_of_equals_stays(pause, starts):
+    """Still pictures on both sides let each be seen 24 frames wide; their middles are 9 further."""
+    one, two, three = two_tone.LEFT, two_tone.turned(18), two_tone.TOP
+    shares = [(k + 0.5) / 9 for k in range(9)]
+    patterns = [
+        *[one] * 60, *((1 - s) * one + s * two for s in shares), *[two] * pause,
+        *((1 - s) * two + s * three for s in shares), *[three] * 60,
+    ]  # fmt: skip
+    found = _starts(_detect([two_tone.picture(60, pattern) for pattern in patterns]))
+    assert found == [(0, "start"), *((start, "dissolve") for start in starts)]
 
 
 @pytest.mark.parametrize(("length", "num"), [(8, 2), (7, 1)])
