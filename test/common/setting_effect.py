@@ -164,7 +164,7 @@ def run(film: Film, stages: tuple[str, ...]) -> None:
     pipeline.run(film.space(film.data), config, stages)
 
 
-def keys() -> list[str]:
+def every_key() -> list[str]:
     """Every key of the settings, `section.key`, in the order of their classes."""
     found = []
     for name, info in Config.model_fields.items():
