@@ -97,6 +97,14 @@ def _as_on_windows(_windows, request):
         pytest.fail("Windows refuses this:\n" + "\n".join(broken), pytrace=False)
 
 
+@pytest.fixture(autouse=True)
+def _ordinary_priority():
+    """SVT-AV1, run by root, leaves its caller with real-time priority: all others would starve."""
+    yield
+    if hasattr(os, "sched_setscheduler") and os.sched_getscheduler(0) != os.SCHED_OTHER:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 @pytest.fixture(scope="session")
 def material() -> Path:
     """Real films and references; absent for most people."""
