@@ -130,7 +130,8 @@ def _serve(arguments: list[str]) -> int:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     while True:
         try:
             code = server.wait()
