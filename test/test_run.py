@@ -1,6 +1,7 @@
 """The whole way on a few seconds of the sample film, by the command line as a user would."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,61 +99,73 @@ def test_export_json_has_the_promised_shape(done, small_project, tmp_path):
     assert named and all(c.keys() == {"name", "confidence"} for c in named)
 
 
+@pytest.fixture
+def undone(done, tmp_path):
+    """Gives the film's folder in a data folder of its own, where a stage has never run."""
+
+    def make(stage):
+        root = tmp_path / "output" / done["film_id"]
+        shutil.copytree(done["workspace"], root)
+        shutil.rmtree(root / "stage" / stage)
+        for name in done["stages"][stage]["tables"]:
+            (root / "table" / f"{name}.parquet").unlink()
+        return root
+
+    return make
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_killed_and_run_again_gives_the_same_tables(done, small_project, tmp_path):
-    line = command(*run_arguments(small_project.film, tmp_path), "--until", "finetune")
-    for stage in ("extract", "detect", "finetune"):
-        process, record = _start_until(stage, line, small_project.folder, tmp_path)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
-        assert json.loads(record.read_text(encoding="utf-8"))["status"] == "running"
-    again = small_project.run(tmp_path, "--until", "finetune")
-    assert again["stages"]["detect"]["status"] == "skipped"
-    assert again["stages"]["finetune"]["status"] == "done"
-    _equal_to(done, again["workspace"])
+@pytest.mark.parametrize("stage", ["extract", "detect", "finetune"])
+def test_killed_and_run_again_gives_the_same_tables(done, small_project, undone, tmp_path, stage):
+    root, record = undone(stage), ["stage", stage, "stage.json"]
+    process = _start_until(stage, small_project, root)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert process.returncode == -signal.SIGKILL
+    assert json.loads(root.joinpath(*record).read_text(encoding="utf-8"))["status"] == "running"
+    again = small_project.run(tmp_path, "--only", stage)
+    assert {s["status"] for s in again["stages"].values()} == {"done"}
+    whole, found = _tables(done["workspace"]), _tables(again["workspace"])
+    assert found.keys() == whole.keys()
+    for name, table in found.items():
+        assert table.equals(whole[name]), name
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
-def test_stopped_twice_it_ends_with_130_and_what_is_on_disk_is_whole(done, small_project, tmp_path):
-    line = command(*run_arguments(small_project.film, tmp_path), "--until", "detect")
-    process, record = _start_until("detect", line, small_project.folder, tmp_path)
+def test_stopped_twice_it_ends_with_130_and_what_is_on_disk_is_whole(done, small_project, undone):
+    root = undone("detect")
+    process = _start_until("detect", small_project, root)
     process.send_signal(signal.SIGINT)
     time.sleep(0.02)
     process.send_signal(signal.SIGINT)  # while it cleans up
-    _, said = process.communicate()
+    process.wait()
+    said = (root / "said").read_text(encoding="utf-8")
     assert process.returncode == 130, said
-    assert said.splitlines()[-1] == (
-        "bunny: stopped; run the same command again to go on from here"
-    )
-    assert json.loads(record.read_text(encoding="utf-8"))["status"] == "running"
-    _equal_to(done, record.parents[2])
+    assert said.splitlines()[-1] == "bunny: stopped; run the same command again to go on from here"
+    record = (root / "stage" / "detect" / "stage.json").read_text(encoding="utf-8")
+    assert json.loads(record)["status"] == "running"
+    whole, found = _tables(done["workspace"]), _tables(root)
+    assert whole.keys() - found.keys() == set(done["stages"]["detect"]["tables"])
+    assert all(table.equals(whole[name]) for name, table in found.items())
 
 
-def _start_until(stage, line, folder, data_dir):
-    """A run that has begun a stage; the process and the stage's record."""
-    process = subprocess.Popen(
-        line,
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+def _start_until(stage, project, root):
+    """Run one stage until it has begun; gives the process, which writes errors to `root / said`."""
+    line = [*run_arguments(project.film, root.parents[1]), "--only", stage]
+    with (root / "said").open("w") as said:
+        process = subprocess.Popen(
+            command(*line),
+            cwd=project.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+    record = root / "stage" / stage / "stage.json"
     while process.poll() is None:
-        for record in data_dir.glob(f"output/*/stage/{stage}/stage.json"):
-            if json.loads(record.read_text(encoding="utf-8"))["status"] == "running":
-                return process, record
+        if record.exists() and '"running"' in record.read_text(encoding="utf-8"):
+            return process
         time.sleep(0.005)
-    pytest.fail(f"ended before {stage} began: {process.stderr.read()}")
-
-
-def _equal_to(done, workspace):
-    """Tables of a workspace are those of the complete run."""
-    whole, found = _tables(done["workspace"]), _tables(workspace)
-    assert found.keys() >= {"film", "shot", "frame", "quality"}
-    for name, table in found.items():
-        assert table.equals(whole[name]), name
+    pytest.fail(f"ended before {stage} began: {(root / 'said').read_text(encoding='utf-8')}")
 
 
 @pytest.mark.notebook

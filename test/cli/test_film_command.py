@@ -63,7 +63,7 @@ def test_the_demo_is_the_sample_with_its_own_settings_which_given_ones_override(
     less = ["--set", "pipeline.stages=[extract]", "--set", "models.training_steps=7"]
     code, out, _ = bunny("demo", "--data-dir", tmp_path / "mine", *less, *few)
     assert code == 0
-    (root,) = (tmp_path / "mine" / "output").iterdir()
+    (root,) = (tmp_path / "mine" / "output").glob("sample-*")
     assert out.startswith(f"{root.name}: ") and re.search(r"The demo took 0\.\d minutes\.", out)
     assert str(root / "report.html") in out and (root / "report.html").is_file()
     source = json.loads((root / "source.json").read_text(encoding="utf-8"))
@@ -99,4 +99,4 @@ def test_the_board_listens_where_it_is_told_and_knows_who_corrects(tmp_path):
             (page,) = tmp_path.glob("bunny-board-*/board.ipynb")
             assert "'user': 'ann'" in page.read_text(encoding="utf-8")
         finally:
-            process.terminate()
+            process.kill()
