@@ -61,7 +61,7 @@ def test_help_has_every_command_in_the_order_of_use(bunny, monkeypatch):
         *("A film", "demo", "run", "status", "report", "lab", "doctor"),
         *("Who is in it, and the training set", "references", "characters", "gaps", "check"),
         *("Train, prove, draw", "evaluate", "generate"),
-        *("The film as a library", "review", "correct", "learn", "search", "where", "publish"),
+        *("The film as a library", "review", "learn", "search", "where", "publish", "correct"),
         *("For other tools", "export"),
     ]
 

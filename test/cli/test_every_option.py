@@ -84,8 +84,16 @@ def test_helpers(bunny, fixed):
     for words in (("--looped",), ("--split --twice".split())):
         assert fixed(*words)
 
+def line(*words):
+    return [sys.executable, "-m", "bunny", *map(str, words)]
+
+def started(*words):
+    with subprocess.Popen(line("lab", *words)) as process:
+        yield process
+
 def test_process():
     assert subprocess.run([sys.executable, "-m", "bunny", "lab", "--process=1"])
+    assert started("--later")
     assert CliRunner().invoke(app, ["learn", "--invoked"])
 
 def test_other(bunny):
@@ -104,6 +112,6 @@ def test_command_lines_are_read_from_the_source_of_tests(tmp_path):
     assert spelled(lines, ("where",)) == {
         *("--looped", "--split", "--twice", "--inside", command_line.GIVEN)
     }
-    assert spelled(lines, ("lab",)) == {"--process"}
+    assert spelled(lines, ("lab",)) == {"--process", "--later", command_line.GIVEN}
     assert spelled(lines, ("learn",)) == {"--invoked"}
     assert spelled(lines, ("doctor",)) is None

@@ -174,12 +174,16 @@ def _read_call(call: ast.Call, scope: Scope) -> list[Words]:
         ]
     if name == "param":
         return _read_all(call.args, scope)
+    if name == "map" and len(call.args) == 2:  # as text
+        return _read(call.args[1], scope)
     if name in scope.helpers:
         return _words_of(call, scope)
     function = scope.functions.get(name or "")
     returned = [n for n in ast.walk(function) if isinstance(n, ast.Return)] if function else []
     if function and len(returned) == 1 and isinstance(returned[0].value, (ast.List, ast.Tuple)):
-        return _read(returned[0].value, _inside(function, scope))
+        made = _read(returned[0].value, _inside(function, scope))
+        given = _read_all(call.args, scope)
+        return [tuple(_fill(line, words)) for line, words in islice(product(made, given), MOST)]
     return []
 
 
@@ -197,8 +201,9 @@ def _inside(function: ast.FunctionDef, scope: Scope) -> Scope:
 
 def _starred(function: ast.FunctionDef) -> set[str | None]:
     """Names that a function gives on with a star."""
-    stars = [node for node in ast.walk(function) if isinstance(node, ast.Starred)]
-    return {_name(star.value) for star in stars}
+    stars = [node.value for node in ast.walk(function) if isinstance(node, ast.Starred)]
+    mapped = [s.args[-1] for s in stars if isinstance(s, ast.Call) and _name(s.func) == "map"]
+    return {_name(part) for part in (*stars, *mapped)}
 
 
 def _assigned(body: list[ast.stmt]) -> dict[str, list[ast.expr]]:
