@@ -68,7 +68,8 @@ def _module_scope(tree: ast.Module, outer: Scope) -> Scope:
     scope = Scope(values=values, functions={**outer.functions, **functions}, helpers=helpers)
     for _ in range(2):  # a helper may call another
         for function in functions.values():
-            made = [] if function.name.startswith("test_") else _handed_on(function, scope)
+            may = not function.name.startswith("test_") and _may_run(function, scope)
+            made = _handed_on(function, scope) if may else []
             if made:
                 helpers[function.name] = made
     return scope
@@ -91,13 +92,20 @@ def _handed_on(function: ast.FunctionDef, scope: Scope) -> list[Words]:
 
 def _lines_in(tree: ast.Module, scope: Scope) -> Iterator[Words]:
     for function in ast.walk(tree):
-        if not isinstance(function, ast.FunctionDef):
+        if not isinstance(function, ast.FunctionDef) or not _may_run(function, scope):
             continue
         if function.name.startswith("test_") and not _proves(function, scope):
             continue  # what is run and not looked at proves nothing
         own = _inside(function, scope)
         for call in _calls(function):
             yield from _words_of(call, own)
+
+
+def _may_run(function: ast.FunctionDef, scope: Scope) -> bool:
+    """Whether a function calls something that could run a command line."""
+    known = ROOTS | scope.helpers.keys() | {"partial"}
+    calls = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
+    return any(_name(c) in known or _name(getattr(c, "value", c)) == "subprocess" for c in calls)
 
 
 def _proves(function: ast.FunctionDef, scope: Scope) -> bool:
