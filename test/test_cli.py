@@ -1,6 +1,7 @@
 """The command line: exit codes and one sentence for every mistake; the whole way is in test_run."""
 
 import json
+import os
 import re
 
 import pytest
@@ -121,3 +122,13 @@ def test_a_file_where_a_folder_should_be_is_the_users_to_mend(bunny, tmp_path):
     code, _, err = bunny("run", film)
     assert code == 2
     assert "expected to make this folder" in _one_sentence(err)
+
+
+def test_ctrl_c_is_one_sentence_with_code_130(bunny, monkeypatch):
+    def stop():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "getcwd", stop)
+    code, out, err = bunny("status")
+    assert (code, out) == (130, "")
+    assert _one_sentence(err).endswith("run the same command again to go on from here")

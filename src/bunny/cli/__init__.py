@@ -25,6 +25,8 @@ from bunny.error import BunnyError
 
 arrange()
 
+STOPPED = 130  # exit code of what Ctrl+C ended
+
 
 def main() -> None:
     """Entry point: run a command and turn errors into one sentence and an exit code."""
@@ -38,12 +40,20 @@ def main() -> None:
             raise
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        _fail("stopped; run the same command again to go on from here", 130)
+        _stopped()
+    except SystemExit as stop:
+        if stop.code == STOPPED:  # typer's answer to Ctrl+C, which says nothing
+            _stopped()
+        raise
     except Exception as error:
         if is_debug:
             raise
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         _fail(f"unexpected {text}; run again with --debug for the traceback", 1)
+
+
+def _stopped() -> None:
+    _fail("stopped; run the same command again to go on from here", STOPPED)
 
 
 def _fail(sentence: str, code: int) -> None:
