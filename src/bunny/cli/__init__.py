@@ -4,6 +4,7 @@ Exit code 0 is done, 2 means the input or a setting can be mended by the user, 1
 """
 
 import os
+import signal
 import sys
 
 import typer
@@ -53,6 +54,8 @@ def main() -> None:
 
 
 def _stopped() -> None:
+    """Say how to go on; Ctrl+C once more, while Python ends its threads, ends at once."""
+    signal.signal(signal.SIGINT, lambda *_: os._exit(STOPPED))
     _fail("stopped; run the same command again to go on from here", STOPPED)
 
 
