@@ -3,6 +3,7 @@
 Exit code 0 is done, 2 means the input or a setting can be mended by the user, 1 that we failed.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -54,9 +55,16 @@ def main() -> None:
 
 
 def _stopped() -> None:
-    """Say how to go on; Ctrl+C once more, while Python ends its threads, ends at once."""
-    signal.signal(signal.SIGINT, lambda *_: os._exit(STOPPED))
-    _fail("stopped; run the same command again to go on from here", STOPPED)
+    """Say how to go on; Ctrl+C once more, while Python ends its threads, ends at once.
+
+    When those are over it is too late for a handler: Python puts the system's own in its place.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        _fail("stopped; run the same command again to go on from here", STOPPED)
+    finally:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(STOPPED))
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 
 
 def _fail(sentence: str, code: int) -> None:
