@@ -197,7 +197,8 @@ class Bench:
             functions = trial.functions_by_file(self.root)
             gc.collect()
             gc.freeze()
-            if self._fork(session, mutants[0], [])["state"] not in ("survived", "not run"):
+            first = next((one for one in mutants if self._items(session, one)), mutants[0])
+            if self._fork(session, first, [])["state"] not in ("survived", "not run"):
                 return [{} for _ in mutants]  # tests fail in a fork without a mutant
             rows = []
             for one in mutants:
@@ -211,10 +212,13 @@ class Bench:
         trial.run_pytest([*self.files, "-x", self.option], plugin)
         return plugin.result
 
+    def _items(self, session, one: mutant.Mutant) -> list:
+        """The collected tests of a mutant."""
+        return trial.pick(session.items, {row.test for row in self._near(one)}, one.key)
+
     def _fork(self, session, one: mutant.Mutant, functions: list) -> dict:
         """Try a mutant in a fork of the process that has collected; no functions: no mutant."""
-        near = self._near(one)
-        items = trial.pick(session.items, {row.test for row in near}, one.key)
+        near, items = self._near(one), self._items(session, one)
 
         def work():
             if functions:
