@@ -47,7 +47,9 @@ def main() -> None:
     options = _options()
     options.folder.mkdir(parents=True, exist_ok=True)
     options.folder = options.folder.resolve()
-    subjects = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["bunny"]["mutation"]
+    subjects = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
+        "bunny"
+    ]["mutation"]
     trial.warm_up()
     if options.wiring:
         found = {"wiring": _in_copy(lambda root: _measure_wiring(root, options))}
@@ -87,7 +89,7 @@ def _in_copy(work) -> list[dict]:
         log = Path(folder) / "run.txt"
         found, state = trial.in_fork(run, 24 * 3600, log)
         if state != "done":
-            raise SystemExit(log.read_text())
+            raise SystemExit(log.read_text(encoding="utf-8"))
         return found
 
 
@@ -113,7 +115,7 @@ def _measure_wiring(root: Path, options: argparse.Namespace) -> list[dict]:
     log = root.parent / "wiring.txt"
     defaults, state = trial.in_fork(lambda: vars(wiring.read_settings()), 60, log)
     if state != "done":
-        raise SystemExit(log.read_text())
+        raise SystemExit(log.read_text(encoding="utf-8"))
     every = wiring.make(root, wiring.Settings(**defaults))
     os.write(trial.TERMINAL, f"{len(every)} places where settings are read\n".encode())
     mutants = [every[i] for i in sorted(_draw(len(every), options.wiring, options.seed))]
@@ -163,7 +165,7 @@ class Bench:
                 lambda: self._try_quick([mutants[i] for i in quick], name), 24 * 3600, self.log
             )
             if state != "done":
-                raise SystemExit(self.log.read_text(errors="replace"))
+                raise SystemExit(self.log.read_text(encoding="utf-8", errors="replace"))
             for i, more in zip(quick, found, strict=True):
                 if more.get("state") != "timeout":  # a fork may hang in a lock: tried once more
                     rows[i] |= more
@@ -274,7 +276,9 @@ def _say(found: list[dict], total: int, name: str) -> None:
 
 def _write(folder: Path, name: str, found: list[dict]) -> None:
     """All mutants as JSON, the survivors as text."""
-    (folder / f"{name}.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+    (folder / f"{name}.json").write_text(
+        json.dumps(found, indent=1), encoding="utf-8", newline="\n"
+    )
     left = [row for row in found if row["state"] in ("survived", "not run")]
     text = [
         f"## {row['path']}:{row['line']} {row['key']}\n\n"
@@ -282,7 +286,7 @@ def _write(folder: Path, name: str, found: list[dict]) -> None:
         f"```diff\n{row['diff']}\n```\n"
         for row in left
     ]
-    (folder / f"{name}.md").write_text("\n".join(text), encoding="utf-8")
+    (folder / f"{name}.md").write_text("\n".join(text), encoding="utf-8", newline="\n")
 
 
 def _table(found: dict[str, list[dict]]) -> str:

@@ -307,6 +307,7 @@ def killed(tmp_path_factory):
     halves = {name: _half(work / "half" / name, name) for name in WRITERS}
     done = subprocess.run(
         [sys.executable, __file__, str(work), json.dumps(halves)],
+        env={**os.environ, "PYTHONPATH": str(Path(full_disk.__file__).parent)},
         capture_output=True,
         text=True,
         timeout=300,

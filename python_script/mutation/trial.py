@@ -105,7 +105,11 @@ def in_fork(work: Callable[[], object], limit_s: float, log: Path) -> tuple[obje
         if done:
             _end_group(child)
             is_there = answer.exists()
-            return (json.loads(answer.read_text()), "done") if is_there else (None, "failed")
+            return (
+                (json.loads(answer.read_text(encoding="utf-8")), "done")
+                if is_there
+                else (None, "failed")
+            )
         time.sleep(0.01)
     _end_group(child)
     os.waitpid(child, 0)
@@ -122,7 +126,7 @@ def find_reach(files: list[str], log: Path, limit_s: float, arguments: list[str]
 
     found, state = in_fork(work, limit_s, log)
     if state != "done" or found[0] not in (0, 5):
-        last = "".join(log.read_text().splitlines(keepends=True)[-20:])
+        last = "".join(log.read_text(encoding="utf-8").splitlines(keepends=True)[-20:])
         raise SystemExit(f"the tests fail without a mutant ({state}):\n{last}")
     return [
         Reach(
@@ -319,12 +323,12 @@ def _be_child(work: Callable[[], object], answer: Path, log: Path) -> None:
     import resource  # POSIX alone has it, as it has forks
 
     os.setsid()
-    with log.open("w") as out:
+    with log.open("w", encoding="utf-8") as out:
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     try:
-        answer.write_text(json.dumps(work()))
+        answer.write_text(json.dumps(work()), encoding="utf-8")
     except BaseException:  # noqa: BLE001 - the parent sees that there is no answer
         traceback.print_exc()
     finally:

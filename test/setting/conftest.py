@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import drawn_base
-import drawn_film as drawings
+import drawn_shots
 import film_by_hand
 import film_encoded
 import made_film
@@ -65,7 +65,7 @@ def drawn_film(tmp_path_factory) -> setting_effect.Film:
     settings = {**DRAWN, "models": {**DRAWN["models"], "base_model": str(root / "base" / "sd")}}
     (root / "config" / "main.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     film = setting_effect.Film(root=root, data=root / "data", film_id="drawn")
-    drawings.write(film.data / "output" / film.film_id)
+    drawn_shots.write(film.data / "output" / film.film_id)
     setting_effect.run(film, STAGES)
     return film
 

@@ -118,14 +118,14 @@ EFFECT = {
     ),
     "dataset.aspect": Effect(
         values=("square", "buckets"),
-        given={"dataset.bucket_step_px": 32},
+        given={"dataset.bucket_step_px": 32, "models.resolution": 128},
         stages=RUN,
         look=_sizes,
         gives=([(128, 128)], [(96, 160), (128, 128)]),
     ),
     "dataset.bucket_step_px": Effect(
         values=(32, 64),
-        given={"dataset.aspect": "buckets"},
+        given={"dataset.aspect": "buckets", "models.resolution": 128},
         stages=RUN,
         look=_bucket_steps,
         gives=(([(96, 160), (128, 128)], "32"), ([(128, 128)], "64")),

@@ -1,6 +1,6 @@
 """Effects of the settings of finetune, evaluate and generate.
 
-Most are tried on the film of `drawn_film.py`, on which the stages have run with the settings of
+Most are tried on the film of `drawn_shots.py`, on which the stages have run with the settings of
 `conftest.DRAWN`; a first value that stands there costs nothing, since its stage is up to date.
 """
 

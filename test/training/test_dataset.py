@@ -133,7 +133,7 @@ def test_class_pictures_and_masks_lie_apart_and_are_not_trained_on_as_the_subjec
     folder = film_dir / "dataset" / "bunny"
     lines = (folder / "class" / "metadata.jsonl").read_text().splitlines()
     assert [json.loads(line)["file_name"] for line in lines] == ["0000.png", "0001.png"]
-    train, held_out = dataset.load_dataset(folder, tmp_path / "cache")
+    train, held_out = dataset.load_dataset(folder)
     assert [e.caption for e in train] == ['bunny "0", medium shot', 'bunny "2", medium shot']
     assert held_out == []
 
@@ -142,7 +142,7 @@ def test_back_through_datasets(film_dir, tmp_path):
     crops = [crop(0), crop(1, split="held-out"), crop(2, size=(48, 32))]
     write(film_dir, crops)
     folder = film_dir / "dataset" / "bunny"
-    train, held_out = dataset.load_dataset(folder, tmp_path / "cache")
+    train, held_out = dataset.load_dataset(folder)
     assert [e.caption for e in train] == ['bunny "0", medium shot', 'bunny "2", medium shot']
     assert [e.caption for e in held_out] == ['bunny "1", medium shot']
     assert [e.picture.shape for e in train] == [(32, 32, 3), (32, 48, 3)]
