@@ -353,11 +353,10 @@ ALLOWED = {
     "under a temporary name, in the one place that renames": [
         *[("_publish", "temporary.open"), ("write_bytes", "temporary.write_bytes")],
         *[("write_parquet", "frame.write_parquet"), ("write", "write_parquet")],
-        ("_write_atomically", "temporary.open"),
     ],
     "handed to store.write_file": [
         *[("_save", "index.save"), ("save_png", "picture.save"), ("_put", "save_file")],
-        ("finish", "shutil.copyfile"),
+        *[("finish", "shutil.copyfile"), ("save_state", "torch.save")],
     ],
     "into a temporary folder that is renamed when whole": [
         *[("save", "?.write_text"), ("save", "save_file"), ("save", "?.open")],
@@ -386,7 +385,7 @@ ALLOWED = {
         *[("write_film", "av.open"), ("save_pipeline", "?.write_text")],
         *[("save_pipeline", "pipeline.save_pretrained"), ("write_tokenizer", "?.write_text")],
         *[("write_tokenizer", "tokenizer.save_pretrained"), ("save", "?.save_pretrained")],
-        *[("save_state", "torch.save"), ("write_report", "path.write_text")],
+        ("write_report", "path.write_text"),
     ],
 }
 

@@ -6,10 +6,10 @@ import drawn_base
 import drawn_shots
 import film_by_hand
 import film_encoded
-import made_film
 import numpy as np
 import pytest
 import setting_effect
+import vector_film
 import yaml
 
 from bunny import workspace
@@ -86,19 +86,19 @@ def plane_film(tmp_path_factory) -> setting_effect.Film:
     vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     places = ["scene-001", *["scene-002"] * 4]
     root = tmp_path_factory.mktemp("plane")
-    return made_film.review(made_film.film(root, "plane", vectors, places))
+    return vector_film.review(vector_film.film(root, "plane", vectors, places))
 
 
 @pytest.fixture(scope="session")
 def lit_film(tmp_path_factory) -> setting_effect.Film:
     """Shots of four places in changing light, every sixth in the wrong one; 72 were put right."""
-    vectors, own = made_film.lit()
+    vectors, own = vector_film.lit()
     is_wrong = np.arange(len(own)) % 6 == 0
-    now = np.where(is_wrong, (own + 1) % made_film.NUM_PLACES, own)
+    now = np.where(is_wrong, (own + 1) % vector_film.NUM_PLACES, own)
     now, right = ([f"scene-{k:03d}" for k in place] for place in (now, own))
     root = tmp_path_factory.mktemp("lit")
-    film = made_film.review(made_film.film(root, "lit", vectors, now))
-    made_film.say(film.data / "output" / film.film_id, [(k, now[k], right[k]) for k in range(72)])
+    film = vector_film.review(vector_film.film(root, "lit", vectors, now))
+    vector_film.say(film.data / "output" / film.film_id, [(k, now[k], right[k]) for k in range(72)])
     return film
 
 
@@ -107,7 +107,7 @@ def wide_film(tmp_path_factory) -> setting_effect.Film:
     """Two thousand shots in random directions."""
     vectors = np.random.default_rng(0).standard_normal((2000, 64))
     root = tmp_path_factory.mktemp("wide")
-    return made_film.film(root, "wide", vectors, [None] * len(vectors))
+    return vector_film.film(root, "wide", vectors, [None] * len(vectors))
 
 
 @pytest.fixture(scope="session")

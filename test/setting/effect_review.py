@@ -12,8 +12,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import made_film
 import numpy as np
+import vector_film
 from safetensors.numpy import load_file
 from setting_effect import Effect, Seen, more
 
@@ -85,7 +85,7 @@ def _num_judged(seen: Seen) -> int:
     One of a pair is judged only where the other one is not held out with it.
     """
     pairs = [(shot, "", f"pair-{shot // 2}") for shot in range(12)]
-    made_film.say(seen.space.root, pairs)
+    vector_film.say(seen.space.root, pairs)
     return _learn(seen)["judged"]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bunny import disk
+from bunny.table import store
 from bunny.training import toy_parallel
 
 logger = logging.getLogger(__name__)
@@ -122,10 +122,7 @@ def save_state(path: Path, state: dict) -> None:
     """Write a checkpoint of ours whole or not at all."""
     import torch
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    torch.save(state, temporary)
-    disk.replace(temporary, path)
+    store.write_file(path, lambda temporary: torch.save(state, temporary))
 
 
 def encode_all(vae: Any, pictures: np.ndarray, batch_size: int = 32) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Writes pictures beside the decoder, never further behind it than a few frames."""
 
-import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bunny import disk
+from bunny.table import store
 from bunny.video import bars
 from bunny.video.bars import Box
 from bunny.video.picture import DecodedFrame, PictureSetting, to_bgr
@@ -128,7 +127,7 @@ class FrameWriter:
         except (ValueError, cv2.error) as error:
             reason = " ".join(str(error).split())
             return WrittenFrame(error=f"frame {frame.index}: {reason}")
-        _write_atomically(self._folder / name, data)
+        store.write_bytes(self._folder / name, data)
         return WrittenFrame(
             file=name,
             width_px=width,
@@ -154,17 +153,3 @@ def _encode(picture: np.ndarray, suffix: str, options: list[int]) -> bytes:
             f"a picture of {picture.shape[1]}x{picture.shape[0]} does not fit {suffix}"
         )
     return data.tobytes()
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    """A kill leaves the whole picture or none under its name."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        disk.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
