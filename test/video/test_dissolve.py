@@ -121,3 +121,114 @@ def test_two_dissolves_are_told_apart():
 )
 def test_wide_dissolves_are_one_within_more_steps(halves, steps):
     assert apart(halves) == steps
+
+
+def _tinted(one, two, tint, shares=(0.25, 0.5, 0.75), sign=1.0):
+    """Thumbnails from one luma to another; frame 61 is tinted in both chroma planes.
+
+    The tint takes the frame off the straight line by `2 * tint` levels a pixel. All over the
+    picture it changes neither contrast nor edges; with a `sign` that varies it adds contrast.
+    """
+    lumas = [one] * 60 + [(1 - s) * one + s * two for s in shares] + [two] * 60
+    thumbs = [two_tone.picture(1, luma, mean=0) for luma in lumas]
+    thumbs[61][..., 1:] = np.broadcast_to(128 + tint * sign, one.shape)[..., None]
+    return thumbs
+
+
+def _luma(contrast, pattern, mean=128):
+    return mean + contrast * pattern
+
+
+def test_the_weight_of_moving_pictures_by_hand():
+    """The two differ by 60 levels a pixel in one plane of three, and the mix is off by 20."""
+    one, two = _luma(60, two_tone.LEFT), _luma(60, two_tone.turned(18))
+    ((index, weight, span),) = _dissolves(_tinted(one, two, tint=10))
+    assert (index, span) == (61, (61 - 24, 61 + 24))
+    assert weight == pytest.approx(1 + 0.1 * 60 / 765 * (1 - (1 / 3) / 0.55), abs=1e-6)
+
+
+def test_a_mix_that_is_off_by_a_quarter_is_as_sure_as_one_of_still_pictures():
+    """20 of 80 levels: the weight is 1, and that of moving pictures would be more."""
+    one, two = _luma(80, two_tone.LEFT), _luma(80, two_tone.turned(18))
+    ((_, weight, _),) = _dissolves(_tinted(one, two, tint=10))
+    assert weight == pytest.approx(1.0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "tint", "is_found"),
+    [(18, 16, True), (18, 17, False), (10, 7, True), (10, 9, False)],
+)
+def test_a_mix_of_moving_pictures_may_be_further_off_the_fewer_edges_it_has(
+    num_rows, tint, is_found
+):
+    """Half of the ends' edges allow 0.55, their 0.617 at ten rows 0.48.
+
+    Off are 32 / 60 and 34 / 60; at ten rows, where the ends differ by 33.3, 14 and 18 of that.
+    """
+    one, two = _luma(60, two_tone.LEFT), _luma(60, two_tone.turned(num_rows))
+    assert len(_dissolves(_tinted(one, two, tint))) == is_found
+
+
+@pytest.mark.parametrize(("sign", "is_found"), [(1.0, True), (two_tone.LEFT, False)])
+def test_a_mix_of_moving_pictures_has_lost_contrast(sign, is_found):
+    """Off by 30 / 60; a tint of both signs gives back 2 * 15² of 1800: at most 0.475 is allowed."""
+    one, two = _luma(60, two_tone.LEFT), _luma(60, two_tone.turned(18))
+    thumbs = _tinted(one, two, tint=15, sign=sign)
+    assert len(_dissolves(thumbs)) == is_found
+    if not is_found:  # a quarter of the contrast is too much to be likely all the same
+        ((_, weight, _),) = _dissolves(thumbs, is_loose=True)
+        assert weight == pytest.approx(60 / 765 * (1 - 0.5 / 0.55) / 2, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shares", "is_found"),
+    [((0.06, 0.5, 0.94), True), ((0.02, 0.5, 0.98), False), ((0.25, 0.5), False),
+     ((0.0, 0.5, 0.75), False)],
+)  # fmt: skip
+def test_moving_pictures_mix_evenly(shares, is_found):
+    """At most 0.45 of the change in one frame, before the middle and after it: not 0.48 or 0.5."""
+    one, two = _luma(60, two_tone.LEFT), _luma(60, two_tone.turned(18))
+    thumbs = _tinted(one, two, 10, shares)
+    assert len(_dissolves(thumbs)) == is_found
+    assert len(_dissolves(_tinted(one, two, 0, shares))) == 1  # still pictures need not
+    if not is_found:
+        ((_, weight, _),) = _dissolves(thumbs, is_loose=True)
+        assert weight == pytest.approx(0.5 + 60 / 765 * (1 - (1 / 3) / 0.55) / 2, abs=0.001)
+
+
+@pytest.mark.parametrize(("rise", "is_found"), [(46, True), (50, False)])
+def test_moving_pictures_do_not_all_become_brighter(rise, is_found):
+    """Of contrast 30: one-sided by 2 * rise / (rise + 60), which is 0.87 or 0.91."""
+    one, two = _luma(30, two_tone.LEFT, 100), _luma(30, two_tone.TOP, 100 + rise)
+    assert len(_dissolves(_tinted(one, two, tint=11))) == is_found
+    assert len(_dissolves(_tinted(one, two, tint=0))) == 1
+
+
+@pytest.mark.parametrize(("contrast", "is_found"), [(25, False), (54, False), (56, True)])
+def test_a_light_that_goes_on_in_a_picture_that_is_still_there_is_no_dissolve(contrast, is_found):
+    """Five rows at the edge differ: one-sided by 36 * 60 / (31 * 60 + 10 * contrast): 0.9 at 54."""
+    one = _luma(contrast, two_tone.LEFT, 90)
+    two = _luma(contrast, two_tone.turned(5), 150)
+    assert len(_dissolves(_tinted(one, two, tint=0))) == is_found
+
+
+@pytest.mark.parametrize(("contrast", "is_found"), [(3, True), (2, False)])
+def test_from_a_flat_picture_is_no_dissolve(contrast, is_found):
+    one, two = _luma(contrast, two_tone.LEFT), _luma(60, two_tone.TOP)
+    assert len(_dissolves(_tinted(one, two, tint=0))) == is_found
+    assert len(_dissolves(_tinted(two, one, tint=0))) == is_found
+
+
+@pytest.mark.parametrize(("shares", "is_found"), [((0.35, 0.65), False), ((0.36, 0.64), True)])
+def test_the_middle_is_between_35_and_65_hundredths(shares, is_found):
+    thumbs = _mixed(two_tone.LEFT, two_tone.turned(18), shares, contrast=100)
+    assert len(_dissolves(thumbs)) == is_found
+
+
+@pytest.mark.parametrize(("before", "after", "is_found"), [(2, 2, True), (1, 2, False),
+                                                           (2, 1, False)])  # fmt: skip
+def test_three_frames_on_each_side_are_enough(before, after, is_found):
+    thumbs = _mixed(two_tone.LEFT, two_tone.turned(18), [0.25, 0.5, 0.75], before, after)
+    middle = before + 1
+    found = [(index, span) for index, _, span in _dissolves(thumbs)]
+    assert found == ([(middle, (middle - 3, middle + 3))] if is_found else [])

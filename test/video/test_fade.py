@@ -177,3 +177,11 @@ def test_through_white_into_black_has_one_boundary_in_the_black():
 def test_a_fade_that_is_not_over_is_told_at_the_end():
     ((told, index, span, flank),) = _fades(_through([(0, 5)] * 6, after=2))
     assert (told, index, span, flank) == (-1, 36, (33, 39), (29, 43))
+
+
+def test_a_contrast_of_exactly_three_levels_is_not_flat():
+    """A dip may end on it, and it is no black that a flat span comes from."""
+    assert [b[1:] for b in _fades(_dip((45, 30, 15), [3], (15, 30, 45)))] == [
+        (43, (19, 47), (19, 47))
+    ]
+    assert [b[2] for b in _fades(_through([(0, 100)] * 6, fall=(45, 30, 3)))] == [(33, 39)]
