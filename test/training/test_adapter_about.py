@@ -190,6 +190,19 @@ def test_convolutions_and_dora_stand_in_the_arguments():
     }
 
 
+def test_the_arguments_of_a_dora_name_its_convolutions_too():
+    """A kernel of 2 is as spatial as one of 3."""
+    parts = {"unet": {"a": _layer(rank=4, alpha=2.0, is_dora=True, kernel=(2, 2))}}
+    texts = about.kohya_texts(parts, "sd", about.own_texts(parts, "sd", {}))
+    assert json.loads(texts["ss_network_args"]) == {
+        "conv_dim": "4",
+        "conv_alpha": "2.0",
+        "algo": "lora",
+        "dora_wd": "True",
+        "wd_on_output": "True",
+    }
+
+
 def test_our_own_texts():
     layers = {"a": _layer(), "b": _layer(), "c": _layer(rank=8, alpha=8.0)}
     parts = {"unet": layers, "text_encoder": {"a": _layer()}}

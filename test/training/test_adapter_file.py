@@ -48,6 +48,19 @@ def test_header_is_sorted_and_the_weights_are_the_tensors(tensors, tmp_path):
     assert int.from_bytes(data[:8], "little") % 8 == 0
 
 
+def test_the_header_names_the_framework(tensors, tmp_path):
+    """transformers and diffusers refuse a safetensors file whose format is not told."""
+    file.write_file(tmp_path / "x.safetensors", tensors, {"format": "other"})
+    assert file.read_texts(tmp_path / "x.safetensors") == {"format": "pt"}
+
+
+def test_a_file_without_texts_has_none(tmp_path):
+    span = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
+    path = build(tmp_path / "x.safetensors", {"a": span}, b"\0" * 4)
+    assert file.read_texts(path) == {}
+    assert file.read_tensors(path)["a"].tolist() == [0.0]
+
+
 def test_same_content_gives_same_bytes_in_any_order(tensors, tmp_path):
     one = file.write_file(tmp_path / "x.safetensors", tensors, {"a": "1", "b": "2"})
     reversed_tensors = dict(reversed(tensors.items()))
@@ -87,7 +100,7 @@ def test_tensors_come_back(tensors, tmp_path):
     assert set(found) == {"a", "b"} and bool((found["b"] == tensors["b"]).all())
 
 
-@pytest.mark.parametrize("suffix", [".bin", ".pt", ".ckpt", ".pth", ".PKL"])
+@pytest.mark.parametrize("suffix", [".bin", ".pt", ".ckpt", ".pth", ".PKL", ".pickle"])
 def test_pickles_are_refused_by_name(tmp_path, suffix):
     path = tmp_path / f"x{suffix}"
     path.write_bytes(b"")
@@ -100,6 +113,18 @@ def test_pickles_are_refused_by_content(tmp_path, protocol):
     path = tmp_path / "x.safetensors"
     path.write_bytes(pickle.dumps({"lora": [1.0, 2.0, 3.0]}, protocol=protocol))
     with pytest.raises(UserError, match="found a pickle or an archive"):
+        file.read_header(path)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"PK\x03\x04", b"\x1f\x8b", b"\x89HDF", b"\x93NUMPY"],
+    ids=["zip", "gzip", "hdf", "npy"],
+)
+def test_other_containers_are_refused_by_content(tmp_path, start):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(start + b"\0" * 20)
+    with pytest.raises(UserError, match=r"x\.safetensors: .*found a pickle or an archive"):
         file.read_header(path)
 
 
@@ -139,7 +164,7 @@ def test_broken_files_are_refused_in_a_sentence(tensors, tmp_path):
     ]
     for content, reason in cases:
         bad.write_bytes(content)
-        with pytest.raises(UserError, match=reason):
+        with pytest.raises(UserError, match=rf"bad\.safetensors: .*{reason}"):
             file.read_tensors(bad)
     for header, reason in [
         ({"a": span, "b": {**span, "data_offsets": [2, 6]}}, "cut off or broken"),
@@ -147,7 +172,7 @@ def test_broken_files_are_refused_in_a_sentence(tensors, tmp_path):
         ({"a": {"dtype": "F32"}}, "cut off or broken"),
         ({"__metadata__": {"a": 1}}, "expected texts"),
     ]:
-        with pytest.raises(UserError, match=reason):
+        with pytest.raises(UserError, match=rf"bad\.safetensors: .*{reason}"):
             file.read_tensors(build(bad, header, b"\0" * 4))
 
 
