@@ -59,10 +59,8 @@ def holding(events: Iterable[Event]) -> list[Event]:
             waiting[target] -= 1
             if not waiting[target]:
                 ready.append(target)
-    for event_id in every.keys() - holds.keys():  # circles, and what only circles undo
-        holds[event_id] = every[event_id].kind != "undo"
-    kept = [e for e in every.values() if holds[e.event_id] and e.kind != "undo"]
-    return sorted(kept, key=order_key)
+    kept = [e for e in every.values() if e.kind != "undo" and holds.get(e.event_id, True)]
+    return sorted(kept, key=order_key)  # none of `holds` are circles, and what only circles undo
 
 
 def step(content: Content, fall: Fall, now: Situation, event: Event) -> None:
