@@ -144,6 +144,30 @@ def test_a_cut_among_lively_frames_is_one_when_the_old_picture_does_not_come_bac
     assert [index for index, _ in _cuts(thumbs)] == [20]
 
 
+def _restless(rows, rise=19):
+    """Pictures with so many rows turned round, every other pair of them brighter.
+
+    18 rows are a change of `_moved(18, 60)`, 0.128; a rise of 19 levels, 0.045, is 0.35 of it.
+    """
+    return [
+        two_tone.picture(60, two_tone.turned(n), mean=128 + rise * (i % 4 in (1, 2)))
+        for i, n in enumerate(rows)
+    ]
+
+
+@pytest.mark.parametrize(("rise", "cuts"), [(0, [22, 28]), (19, [])])
+def test_what_crosses_a_lens_that_moves_is_no_cut(rise, cuts):
+    """The old picture is back six frames after the change, too late for a flash."""
+    thumbs = _restless([0] * 22 + [18] * 6 + [0] * 20, rise)
+    assert [index for index, _ in _cuts(thumbs)] == cuts
+
+
+def test_a_cut_among_pictures_that_move_much_is_one():
+    """What is compared lies on both sides of it: seven frames before, and six after."""
+    thumbs = _restless([0] * 22 + [18] * 22)
+    assert [index for index, _ in _cuts(thumbs)] == [22]
+
+
 def test_light_alone_is_no_cut():
     thumbs = [two_tone.picture(40, mean=100)] * 20 + [two_tone.picture(60, mean=160)] * 20
     assert _cuts(thumbs) == []
