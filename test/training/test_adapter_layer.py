@@ -95,6 +95,34 @@ def test_weights_that_are_no_numbers_are_refused():
     bad.up[1, 1] = float("nan")
     with pytest.raises(UserError, match=r"numbers in unet\.x, found NaN"):
         layer.check_finite({"unet": {"x": bad}})
+    layer.check_finite({"unet": {"x": made(), "y": made(is_dora=True)}})
+
+
+@pytest.mark.parametrize("end", ["", ".weight"])
+def test_from_peft_without_settings_takes_the_rank_and_both_names_of_lengths(end):
+    one = made(rank=2, width=3, is_dora=True)
+    state = {"base_model.model.x.lora_A.weight": one.down, "x.lora_B.weight": one.up}
+    (found,) = layer.from_peft(
+        {**state, f"x.lora_magnitude_vector{end}": one.magnitude}, None
+    ).items()
+    assert found[0] == "x" and found[1].alpha == 2.0
+    assert found[1].magnitude.tolist() == one.magnitude.tolist()
+
+
+def test_diffusers_names_by_component():
+    """Lengths of a text encoder end in `.weight`, the others do not."""
+    parts = {"unet": {"b": made(is_dora=True)}, "text_encoder": {"a": made(is_dora=True)}}
+    tensors = layer.to_diffusers(parts)
+    assert list(tensors) == [
+        "text_encoder.a.lora_A.weight",
+        "text_encoder.a.lora_B.weight",
+        "text_encoder.a.lora_magnitude_vector.weight",
+        "unet.b.lora_A.weight",
+        "unet.b.lora_B.weight",
+        "unet.b.lora_magnitude_vector",
+    ]
+    half = parts["unet"]["b"].up / 2  # alpha 1 of rank 2
+    assert tensors["unet.b.lora_B.weight"].tolist() == half.tolist()
 
 
 @pytest.mark.parametrize("alphas", [(1.0, 1.0, 1.0), (1.0, 3.0, 0.5)])
@@ -132,10 +160,12 @@ def test_parts_that_are_not_adapted_change_nothing_and_do_not_come_back():
     assert set(fuse.split(joined, "flux")) == set(own)
 
 
-def test_layer_trained_as_one_is_parted_by_rows():
+@pytest.mark.parametrize("rank", [3, 4])
+def test_layer_trained_as_one_is_parted_by_rows(rank):
+    """A rank that is no multiple of three, or one that is, with weights outside of the blocks."""
     import torch
 
-    whole = made(rank=4, out=9, width=3)
+    whole = made(rank=rank, out=9, width=3)
     parted = fuse.split({"double_blocks.0.txt_attn.qkv": whole}, "flux")
     words = [f"transformer_blocks.0.attn.add_{w}_proj" for w in "qkv"]
     stacked = torch.cat([layer.delta(parted[w]) for w in words])

@@ -102,6 +102,14 @@ def test_parts_of_different_strength_keep_it():
     assert joined.scale == 0.5 and joined.alpha == 1.5
 
 
+def test_joined_parts_of_half_precision_stay_so():
+    import torch
+
+    half = Layer(down=torch.ones(1, 3).half(), up=torch.ones(3, 1).half(), alpha=1.0)
+    ((_, joined),) = fuse.join({"transformer_blocks.0.attn.to_q": half}, "sd3").items()
+    assert joined.down.dtype == joined.up.dtype == torch.float16
+
+
 @pytest.mark.parametrize(
     ("family", "component", "own", "stem"),
     [
@@ -110,6 +118,8 @@ def test_parts_of_different_strength_keep_it():
         ("sdxl", "text_encoder", "text_model.a.q_proj", "lora_te1_text_model_a_q_proj"),
         ("sdxl", "text_encoder_2", "text_model.a.q_proj", "lora_te2_text_model_a_q_proj"),
         ("sdxl", "unet", "conv_in", "lora_unet_input_blocks_0_0"),
+        ("sdxl", "unet", "down_blocks.1.attentions.0.proj_in",
+         "lora_unet_input_blocks_4_1_proj_in"),
         ("flux", "transformer", "transformer_blocks.0.ff.net.2",
          "lora_unet_double_blocks_0_img_mlp_2"),
         ("sd3", "transformer", "transformer_blocks.0.ff.net.2",
@@ -123,6 +133,8 @@ def test_kohyas_names(family, component, own, stem):
     found = kohya.from_kohya(tensors)
     assert {key: list(layers) for key, layers in found.items()} == {component: [own]}
     assert found[component][own].alpha == 0.5
+    assert found[component][own].down.tolist() == [[1.0] * 3]
+    assert found[component][own].up.tolist() == [[1.0]] * 3
     del tensors[f"{stem}.alpha"]
     assert kohya.from_kohya(tensors)[component][own].alpha == 1.0  # the rank
 
