@@ -152,3 +152,11 @@ def test_a_boundary_that_was_left_out_is_no_rival_of_the_next():
     shots = [s for n in rows for s in found_by.push(two_tone.picture(60, two_tone.turned(n)))]
     shots += found_by.finish()
     assert [shot.first_frame_index for shot in shots] == [0, 60, 73]
+
+
+def test_the_boundary_of_the_running_shot_is_a_rival_of_what_follows():
+    found_by = ShotDetector(ShotSetting())
+    for _ in range(150):
+        found_by.push(two_tone.picture(60))
+    found_by._found += [_dissolve(60, 10, 1.5), _dissolve(79, 10, 1.2), _dissolve(100, 10, 1.1)]
+    assert [shot.first_frame_index for shot in found_by.finish()] == [0, 60, 100]
