@@ -22,10 +22,11 @@ hypothesis.settings.load_profile("any machine")
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")  # Debian's first
 OWL_PX = 64
-# Files that take long and seldom break, by stem, the longest first: they run last.
+# Files that take long and seldom break, by stem. The first makes the small project; what does not
+# need it comes next, so that a second process has something else to do meanwhile.
 SLOW = (
-    *("test_lab", "test_run", "test_publish_tables", "test_board", "test_finetune_along"),
-    *("test_tune_apart", "test_extract_kill"),
+    *("test_run", "test_finetune_along", "test_tune_apart", "test_lab", "test_board"),
+    *("test_publish_tables", "test_extract_kill"),
 )
 # Tests that write, replace and delete files; see `windows_rule`.
 AS_ON_WINDOWS = (
@@ -56,12 +57,17 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(items):
-    """Mark the tests of `SLOW` and put them last, the longest first: processes end together."""
+    """Mark the tests of `SLOW`; they run last, but first of all where processes share the work.
+
+    A process is given its next file while up to two tests of the one before are still to run: a
+    long test near the end would keep files waiting that an idle process could have had.
+    """
     place = {stem: i for i, stem in enumerate(SLOW)}
     for item in items:
         if item.path.stem in place:
             item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: place.get(item.path.stem, -1))
+    others = len(SLOW) if "PYTEST_XDIST_WORKER" in os.environ else -1
+    items.sort(key=lambda item: place.get(item.path.stem, others))
 
 
 @pytest.hookimpl(optionalhook=True)
