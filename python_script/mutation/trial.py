@@ -79,11 +79,15 @@ def enter(folder: Path) -> None:
     ours = (str(ROOT / "src"), str(ROOT / "test"))
     sys.path[:] = [*map(str, paths), *(p for p in sys.path if not p.startswith(ours))]
     os.environ["PYTHONPATH"] = os.pathsep.join(map(str, paths))
-    os.environ.update(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="PASSIVE")
 
 
 def warm_up(modules: list[str] | None = None) -> None:
-    """Import the libraries, and of our own modules those named."""
+    """Import the libraries, and of our own modules those named.
+
+    OpenMP reads how many threads to start when torch is imported; a fork of a process that has
+    more than one waits for the others forever.
+    """
+    os.environ.update(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="PASSIVE")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in (*HEAVY, *HEAVIER, *(modules or [])):
@@ -156,9 +160,9 @@ def choose(reach: list[Reach], path: str, first_line: int, most_s: float) -> lis
     return chosen
 
 
-def run_pytest(arguments: list[str], plugin: object) -> int:
+def run_pytest(arguments: list[str], *plugins: object) -> int:
     """One run of pytest in this process."""
-    return int(pytest.main([*OPTIONS, *arguments], plugins=[plugin]))
+    return int(pytest.main([*OPTIONS, *arguments], plugins=plugins))
 
 
 @contextlib.contextmanager
