@@ -123,6 +123,7 @@ def _measure_wiring(root: Path, options: argparse.Namespace) -> list[dict]:
     found, again = [], options.again
     if options.tests != "near":
         _make_project(root.parent / "project", options.project, log)
+        trial.warm_up(trial.TRAINING)
         _make_drawn(root.parent, log)
         effects = sorted(map(str, (root / "test" / "setting").glob("test_effect_*.py")))
         found = Bench(root, [], [], log, effects).try_all(mutants, "wiring", options, again)
