@@ -33,6 +33,7 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from mutation import change, graph, mutant, trial, wiring
@@ -199,6 +200,7 @@ class Bench:
         for i, one in enumerate(mutants):
             if "state" not in rows[i]:
                 rows[i] |= self._try_slow(one)
+                self._note(one, rows[i], name)
                 _say(rows, len(rows), name)
         _write(options.folder, name, rows)
         return rows
@@ -229,6 +231,8 @@ class Bench:
             gc.collect()
             gc.freeze()
             first = next((one for one in mutants if self._items(session, one)), mutants[0])
+            whole = (self.root / first.path).read_text(encoding="utf-8")
+            first = replace(first, source=whole)  # a fork may import the module only now
             if self._fork(session, first, [])["state"] not in ("survived", "not run"):
                 return [{} for _ in mutants]  # tests fail in a fork without a mutant
             rows = []
