@@ -13,7 +13,7 @@ of a process that has imported the libraries, until a first test fails. Printed 
 was killed; `<folder>/<subject>.md` lists the survivors with their diffs, and
 `<folder>/<subject>.json` all mutants. With `--wiring N` the mutants are N places, drawn by the
 seed, where a setting is read and its default stands instead; tried by the effect tests of that key
-and by tests near the place.
+and, where those notice nothing, by tests near the place.
 
 Not mutated are texts for people, annotations, imports and decorators, and arguments that no result
 can show (`strict`, `encoding`). A test that starts a process of its own is chosen only if it calls
@@ -33,6 +33,7 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from mutation import change, graph, mutant, trial, wiring
@@ -40,7 +41,7 @@ from mutation import change, graph, mutant, trial, wiring
 ROOT = trial.ROOT
 MOST_SECONDS = 20.0  # of tests for a mutant, the short ones first
 EFFECT_SECONDS = 240.0  # a mutant of the wiring: tests that run stages
-STATES = ("killed", "timeout", "survived", "not run")
+STATES = ("killed", "timeout", "survived", "not run", "equivalent")
 
 
 def main() -> None:
@@ -107,7 +108,7 @@ def _measure(root: Path, name: str, subject: dict[str, list[str]], options) -> l
     free = [set(graph.free_of(root, path)) for path in paths]
     trial.warm_up(sorted(set.intersection(*free)))
     bench = Bench(root, subject["test"], reach, log, effects=[])
-    return bench.try_all(mutants, name, options)
+    return bench.try_all(mutants, name, options, options.again)
 
 
 def _measure_wiring(root: Path, options: argparse.Namespace) -> list[dict]:
@@ -120,24 +121,50 @@ def _measure_wiring(root: Path, options: argparse.Namespace) -> list[dict]:
     os.write(trial.TERMINAL, f"{len(every)} places where settings are read\n".encode())
     mutants = [every[i] for i in sorted(_draw(len(every), options.wiring, options.seed))]
     os.environ["PYTEST_XDIST_WORKER"] = "gw0"  # the small project is made once, beside `base`
-    files, reach, effects = [], [], []
-    if options.tests != "effects":
-        files = graph.near_tests(root, {one.path for one in mutants})
-        reach = trial.find_reach(files, log, 3600, [f"--basetemp={root.parent / 'base'}"])
+    found, again = [], options.again
     if options.tests != "near":
-        _make_project(root.parent / "project", options.project)
+        _make_project(root.parent / "project", options.project, log)
+        trial.warm_up(trial.TRAINING)
+        _make_drawn(root.parent, log)
         effects = sorted(map(str, (root / "test" / "setting").glob("test_effect_*.py")))
-    return Bench(root, files, reach, log, effects).try_all(mutants, "wiring", options)
+        found = Bench(root, [], [], log, effects).try_all(mutants, "wiring", options, again)
+        again = options.folder
+    if options.tests != "effects":
+        killed = _killed_before(again, "wiring")
+        places = {same[:3] for same in killed}
+        left = {one.path for one in mutants if (one.path, one.line, one.key) not in places}
+        files = graph.near_tests(root, left)
+        reach = trial.find_reach(files, log, 3600, [f"--basetemp={root.parent / 'base'}"])
+        found = Bench(root, files, reach, log, []).try_all(mutants, "wiring", options, again)
+    return found
 
 
-def _make_project(folder: Path, made: Path | None) -> None:
-    """The small project of `test/common`, by the code as it is; tests of mutants only read it."""
-    import small_project
+def _make_project(folder: Path, made: Path | None, log: Path) -> None:
+    """The small project of `test/common`, by the code as it is; tests of mutants only read it.
+
+    It is made in a process of its own: what torch and Polars start there, forks would wait for.
+    """
+
+    def make():
+        import small_project
+
+        small_project.make(folder)
 
     if made is not None:
         shutil.copytree(made, folder)
-    elif not (folder / small_project.DONE).exists():
-        small_project.make(folder)
+    elif trial.in_fork(make, 3600, log)[1] != "done":
+        raise SystemExit(log.read_text(encoding="utf-8"))
+
+
+def _make_drawn(folder: Path, log: Path) -> None:
+    """The film of the rows of training, by the code as it is: forks find it beside `base`."""
+    rows = ["test/setting/test_effect_training.py", "-k", "models.learning_rate"]
+
+    def make():
+        return trial.run_pytest([*rows, f"--basetemp={folder / 'base'}"])
+
+    if trial.in_fork(make, 3600, log) != (0, "done"):
+        raise SystemExit(log.read_text(encoding="utf-8"))
 
 
 def _draw(total: int, count: int, seed: int) -> list[int]:
@@ -154,9 +181,9 @@ class Bench:
         self.number = 0  # of the change of a file
         self.option = f"--basetemp={root.parent / 'base'}"
 
-    def try_all(self, mutants: list[mutant.Mutant], name: str, options) -> list[dict]:
+    def try_all(self, mutants: list[mutant.Mutant], name: str, options, again) -> list[dict]:
         """What became of every mutant; first the quick way, then what has to go the slow way."""
-        killed, self.folder = _killed_before(options.again, name), options.folder
+        killed, self.folder = _killed_before(again, name), options.folder
         rows = [self._row(one) for one in mutants]
         rows = [killed.get(_same(row), row) for row in rows]
         quick = [i for i, one in enumerate(mutants) if one.first_line and "state" not in rows[i]]
@@ -173,6 +200,7 @@ class Bench:
         for i, one in enumerate(mutants):
             if "state" not in rows[i]:
                 rows[i] |= self._try_slow(one)
+                self._note(one, rows[i], name)
                 _say(rows, len(rows), name)
         _write(options.folder, name, rows)
         return rows
@@ -186,6 +214,9 @@ class Bench:
     def _row(self, one: mutant.Mutant) -> dict:
         before = (self.root / one.path).read_text(encoding="utf-8")
         row = {"path": one.path, "line": one.line, "key": one.key, "diff": one.diff(before)}
+        why = wiring.EQUIVALENT.get((one.path, one.key))
+        if why:
+            return row | {"state": "equivalent", "seconds": 0.0, "num_tests": 0, "why": why}
         is_run = self._near(one) or (one.key and self.effects)
         return row if is_run else row | {"state": "not run", "seconds": 0.0, "num_tests": 0}
 
@@ -200,6 +231,8 @@ class Bench:
             gc.collect()
             gc.freeze()
             first = next((one for one in mutants if self._items(session, one)), mutants[0])
+            whole = (self.root / first.path).read_text(encoding="utf-8")
+            first = replace(first, source=whole)  # a fork may import the module only now
             if self._fork(session, first, [])["state"] not in ("survived", "not run"):
                 return [{} for _ in mutants]  # tests fail in a fork without a mutant
             rows = []
@@ -265,7 +298,7 @@ def _killed_before(folder: Path | None, name: str) -> dict[tuple, dict]:
 
 
 def _same(row: dict) -> tuple:
-    return row["path"], row["line"], row["diff"]
+    return row["path"], row["line"], row["key"], row["diff"]
 
 
 def _say(found: list[dict], total: int, name: str) -> None:
@@ -292,8 +325,9 @@ def _write(folder: Path, name: str, found: list[dict]) -> None:
 def _table(found: dict[str, list[dict]]) -> str:
     """The markdown table: a row a module and a subject, and what share was killed."""
     lines = [
-        "| subject | module | mutants | killed | timed out | survived | not run | killed % |",
-        "|---|---|---|---|---|---|---|---|",
+        "| subject | module | mutants | killed | timed out | survived | not run | equivalent "
+        "| killed % |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, rows in found.items():
         modules = [] if name == "wiring" else list(dict.fromkeys(row["path"] for row in rows))
@@ -307,7 +341,7 @@ def _table(found: dict[str, list[dict]]) -> str:
 
 def _line(name: str, module: str, found: list[dict]) -> str:
     count = Counter(row["state"] for row in found)
-    share = (count["killed"] + count["timeout"]) / max(1, len(found))
+    share = (count["killed"] + count["timeout"]) / max(1, len(found) - count["equivalent"])
     cells = [name, module, len(found), *(count[state] for state in STATES), f"{share:.0%}"]
     return "| " + " | ".join(map(str, cells)) + " |"
 

@@ -239,3 +239,12 @@ def test_check_counts_with_the_batch_and_the_side_it_is_given(bunny, space):
     assert look("--resolution", "128") == ({"128x128": 6}, 1, ["64x64 is enlarged to 128x128"] * 3)
     code, out, err = bunny("check", "out", "--resolution", "32")
     assert (code, out) == (2, "") and "one step of kohya's buckets, 64 px, got 32" in err
+
+
+def test_the_batch_of_the_settings_counts_where_none_is_given(bunny, space):
+    """Three pictures twice: by twos, three steps an epoch."""
+    two = ("--set", "models.batch_size=2")
+    code, out, _ = bunny("export", "kohya", "--output", "out", *two)
+    assert code == 0 and "3 steps an epoch of batch 2" in out
+    (one,) = json.loads(bunny("check", "--json", *two)[1])["sets"]
+    assert one["batch_size"] == 2

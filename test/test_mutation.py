@@ -152,3 +152,36 @@ z = 3
 )
 def test_where_the_function_around_a_line_begins(parts, line, first):
     assert parts.mutant.starts(NESTED)(line) == first
+
+
+def test_places_that_change_no_result_are_places_still(parts):
+    """What is listed as equivalent is read somewhere, and has a reason."""
+    made = parts.wiring.make(SCRIPTS.parent, parts.wiring.read_settings())
+    assert set(parts.wiring.EQUIVALENT) <= {(one.path, one.key) for one in made}
+    assert all(parts.wiring.EQUIVALENT.values())
+
+
+def test_tests_of_settings_stand_for_a_module_then_those_of_its_name(parts, tmp_path):
+    """`test_job_set` is named after `job_set`, so it is not near `job`; nothing is near `lone`."""
+    _tree(tmp_path, job="", job_set="", view="", lone="")
+    texts = {
+        "test_job.py": "",
+        "test_job_more.py": "",
+        "test_job_set.py": "from bunny import job, view",
+        "test_any_setting.py": "from bunny import view",
+        "setting/test_view.py": "from bunny import view, lone",
+    }
+    for name, text in texts.items():
+        path = tmp_path / "test" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    near = {
+        stem: parts.graph.near_tests(tmp_path, {f"src/bunny/{stem}.py"})
+        for stem in ("job", "job_set", "view", "lone")
+    }
+    assert near == {
+        "job": ["test/test_job.py", "test/test_job_more.py"],
+        "job_set": ["test/test_job_set.py"],
+        "view": ["test/test_any_setting.py"],
+        "lone": [],
+    }

@@ -35,15 +35,30 @@ def free_of(root: Path, path: str) -> list[str]:
 
 
 def near_tests(root: Path, paths: set[str]) -> list[str]:
-    """Test files named after one of the modules; where there are none, those that import it."""
+    """Test files near modules.
+
+    Of each module the files `test_*_setting.py` that import it; where there are none, those named
+    after it and no longer name of a module; where there are none, all that import it.
+    """
     tests = sorted(
         file
         for file in (root / "test").rglob("test_*.py")
         if file.parent.name not in ("browser", "setting")
     )
+    imported = {file: imports(file) for file in tests}
+    stems = {file.stem for file in (root / "src").rglob("*.py")}
     found = set()
     for path in paths:
-        stem = f"test_{Path(path).stem}"
-        named = [file for file in tests if file.stem == stem or file.stem.startswith(f"{stem}_")]
-        found |= set(named or [file for file in tests if module_name(path) in imports(file)])
+        name, stem = module_name(path), Path(path).stem
+        importing = [file for file in tests if name in imported[file]]
+        own = [file for file in importing if file.stem.endswith("_setting")]
+        named = [file for file in tests if _named_after(file.stem, stems) == stem]
+        found |= set(own or named or importing)
     return sorted(file.relative_to(root).as_posix() for file in found)
+
+
+def _named_after(test: str, stems: set[str]) -> str:
+    """The longest name of a module that a test file's name begins with; empty: none."""
+    words = test.removeprefix("test_").split("_")
+    names = ("_".join(words[:count]) for count in range(len(words), 0, -1))
+    return next((name for name in names if name in stems), "")

@@ -23,7 +23,7 @@ import traceback
 import types
 import warnings
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,13 @@ ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("src", "test", "config", "notebook", "python_script", "pyproject.toml", "README.md")
 HEAVY = ("pytest", "hypothesis", "numpy", "polars", "dataframely", "pydantic_settings", "cv2", "av")
 HEAVIER = ("torch", "safetensors.torch", "sklearn.cluster", "PIL.Image", "tqdm.auto", "scipy.fft")
+TRAINING = (  # what stages from finetune on import: 15 seconds of a CPU, in every fork anew
+    "diffusers.optimization",
+    "diffusers.training_utils",
+    "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion",
+    "transformers.models.clip.modeling_clip",
+    "peft",
+)
 OPTIONS = (
     "-q",
     "-p",
@@ -79,14 +86,18 @@ def enter(folder: Path) -> None:
     ours = (str(ROOT / "src"), str(ROOT / "test"))
     sys.path[:] = [*map(str, paths), *(p for p in sys.path if not p.startswith(ours))]
     os.environ["PYTHONPATH"] = os.pathsep.join(map(str, paths))
+
+
+def warm_up(modules: Iterable[str] = ()) -> None:
+    """Import the libraries and the modules named.
+
+    OpenMP reads how many threads to start when torch is imported; a fork of a process that has
+    more than one waits for the others forever.
+    """
     os.environ.update(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="PASSIVE")
-
-
-def warm_up(modules: list[str] | None = None) -> None:
-    """Import the libraries, and of our own modules those named."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name in (*HEAVY, *HEAVIER, *(modules or [])):
+        for name in (*HEAVY, *HEAVIER, *modules):
             importlib.import_module(name)
 
 
@@ -156,9 +167,9 @@ def choose(reach: list[Reach], path: str, first_line: int, most_s: float) -> lis
     return chosen
 
 
-def run_pytest(arguments: list[str], plugin: object) -> int:
+def run_pytest(arguments: list[str], *plugins: object) -> int:
     """One run of pytest in this process."""
-    return int(pytest.main([*OPTIONS, *arguments], plugins=[plugin]))
+    return int(pytest.main([*OPTIONS, *arguments], plugins=plugins))
 
 
 @contextlib.contextmanager

@@ -308,3 +308,27 @@ def test_dspy_leaves_the_home_folder_alone_and_keeps_no_pictures(tmp_path):
     environment.pop("DSPY_CACHEDIR", None)
     subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=120)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "profile", "where"),
+    [
+        ("bedrock", "", "the AWS credentials"),
+        ("bedrock", "film", "profile film"),
+        ("openai", "film", "OPENAI_API_KEY"),
+        ("local", "", "LOCAL_API_KEY"),
+    ],
+)
+def test_a_credential_is_named_by_where_it_comes_from(name, profile, where):
+    assert provider.credential_name(_settings(name, "http://x", profile=profile)) == where
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("bedrock", None), ("local", "kept"), ("openai", "sk-1"), ("anthropic", "sk-2")],
+)
+def test_each_provider_reads_its_own_key(monkeypatch, name, key):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-2")
+    monkeypatch.setenv("LOCAL_API_KEY", "kept")
+    assert provider._read_key(_settings(name, "http://x")) == key

@@ -1,9 +1,11 @@
 """The films on which settings are tried, each made once and only copied."""
 
+import os
 from pathlib import Path
 
 import drawn_base
 import drawn_shots
+import filelock
 import film_by_hand
 import film_encoded
 import numpy as np
@@ -58,8 +60,22 @@ def small_film(small_project) -> setting_effect.Film:
 
 @pytest.fixture(scope="session")
 def drawn_film(tmp_path_factory) -> setting_effect.Film:
-    """Eight drawn frames and an untrained base: dataset to generate have run, in seconds."""
-    root = tmp_path_factory.mktemp("drawn")
+    """Eight drawn frames and an untrained base: dataset to generate have run, once for all.
+
+    Where several processes run, the first makes it; all of them only copy it.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return _make_drawn(tmp_path_factory.mktemp("drawn"))
+    root = tmp_path_factory.getbasetemp().parent / "drawn"
+    with filelock.FileLock(root.with_suffix(".lock")):
+        if (root / "done").exists():
+            return setting_effect.Film(root=root, data=root / "data", film_id="drawn")
+        film = _make_drawn(root)
+        (root / "done").touch()
+        return film
+
+
+def _make_drawn(root: Path) -> setting_effect.Film:
     drawn_base.save_all(root / "base")
     (root / "config").mkdir()
     settings = {**DRAWN, "models": {**DRAWN["models"], "base_model": str(root / "base" / "sd")}}

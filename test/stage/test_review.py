@@ -295,3 +295,13 @@ def test_a_film_in_which_nobody_is_seen_has_shots_alone(space):
     _say(space, make.assign, ["film-s00001"], "kitchen")
     _run(Review, space)
     assert store.read(space.table, "asset")["name"].to_list() == [None, "kitchen", None, None]
+
+
+@pytest.mark.parametrize(("threshold", "place"), [(0.2, "scene-001"), (0.3, None)])
+def test_a_rejected_shot_falls_to_a_place_that_is_like_it(space, threshold, place):
+    """Shot 2 lies 75 degrees from the middle of the other place: a cosine of 0.26."""
+    _run(Review, space)
+    _say(space, make.reject, ["film-s00002"])
+    _run(Review, space, clustering={"noise_threshold": threshold})
+    asset = store.read(space.table, "asset").filter(pl.col("asset_id") == "film-s00002")
+    assert asset["cluster_id"].to_list() == [place]

@@ -502,3 +502,10 @@ def test_shots_tile_any_film_within_their_bounds(parts, joint, rate, least, thre
     assert len(shots) == 1 or min(lengths) >= least
     assert all(0 <= s.motion <= 1 for s in shots)
     assert all(s.transition_in != "start" for s in shots[1:])
+
+
+@pytest.mark.parametrize(("shortest", "lengths"), [(3, [40, 3]), (4, [43])])
+def test_a_last_shot_is_as_long_as_is_set(shortest, lengths):
+    """A cut three frames before the end."""
+    found = _detect(_shot(1, 40) + _shot(2, 3), min_shot_frames=shortest)
+    assert [shot.end_frame_index - shot.first_frame_index for shot in found] == lengths

@@ -46,6 +46,8 @@ def test_a_film_that_lies_elsewhere_is_said(owl, tmp_path):
     exported = run(owl, output=tmp_path / "a.edl", **options)
     assert "no film" not in exported.to_text()
     assert exported.cut.media.path == f"{tmp_path}/My Owl & co.mp4"
+    far = run(owl, output=tmp_path / "a.edl", overrides=["timeline.media_path=/on/the/editors/"])
+    assert far.is_film_there and "no film" not in far.to_text()
 
 
 def test_names_of_files_made_of_long_lists_differ(owl):

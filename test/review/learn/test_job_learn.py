@@ -183,3 +183,16 @@ def test_table_and_plot_for_the_notebook(film):
     assert trial["method"].to_list() == ["none", "correlation"]
     assert trial["is_best"].to_list() == [False, True]
     assert plot_learn.plot_methods(trial).labels.title == "Does what was learned help?"
+
+
+def test_a_rejected_shot_falls_as_in_the_stage(film):
+    """What is learned from begins where stage review has it under the same threshold."""
+    space, _, _ = film
+    asset = store.read(space.table, "asset")
+    one = asset["asset_id"][0]
+    log.append(space.root, [make.reject(State.of(asset), [one], user="mia")])
+    where = []
+    for threshold in (-1.0, 1.0):
+        state, _, _ = job_learn._read(space, Config(clustering={"noise_threshold": threshold}))
+        where += state.filter(state["asset_id"] == one)["cluster_id"].to_list()
+    assert where[0] not in (None, asset["cluster_id"][0]) and where[1] is None

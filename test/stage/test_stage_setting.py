@@ -1,0 +1,197 @@
+"""Settings that a stage reads at a second place: each is given a value that is not its default."""
+
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+
+import av
+import numpy as np
+import polars as pl
+import pytest
+import tiny_onnx
+
+from bunny import sample
+from bunny.caption.fact import Facts
+from bunny.config import Clustering, Config, Detection
+from bunny.error import UserError
+from bunny.stage import (
+    cluster_scene,
+    detect_reference,
+    detect_region,
+    evaluate_look,
+    evaluate_real,
+    extra,
+)
+from bunny.stage.caption import Caption
+from bunny.stage.dataset import Dataset
+from bunny.stage.detect import Detect
+from bunny.stage.finetune import Finetune
+from bunny.stage.generate import Generate
+from bunny.table import store
+
+
+def make(stage, folder, **sections):
+    return stage(Config.model_validate(sections), folder, folder)
+
+
+def test_the_film_is_told_drawn_only_where_nobody_says_so(labelled_film):
+    """Said to be drawn, the stage neither asks the classifier nor depends on it."""
+    told = make(Detect, labelled_film, detection={"medium": "drawn"})
+    assert "medium is told by" not in told.settings()
+    assert "medium is told by" in make(Detect, labelled_film).settings()
+    frame = store.read(labelled_film / "table", "frame")
+    assert told._frame_media(frame).is_empty()
+
+
+@pytest.mark.parametrize(("interval_s", "depends"), [(0.0, False), (2.0, True)])
+def test_what_makes_pictures_counts_where_pictures_are_made(labelled_film, interval_s, depends):
+    stage = make(Detect, labelled_film, detection={"extra_interval_seconds": interval_s})
+    assert (extra.settings(stage.config).items() <= stage.settings().items()) == depends
+
+
+def test_drawn_references_are_not_described_where_nothing_drawn_is_sought(labelled_film):
+    known = pl.DataFrame(
+        {"reference_id": ["astronaut/1.jpg"], "is_drawn": [True], "error": [None]},
+        schema_overrides={"error": pl.String},
+    )
+    stage = make(Detect, labelled_film, detection={"is_drawn_enabled": False})
+    stage.source["references"] = str(sample.reference_dir())
+    sources, described = stage._describe(known)
+    assert "astronaut/1.jpg" in {one.reference_id for one in sources} and described == {}
+
+
+@pytest.mark.parametrize(("medium", "probability"), [("drawn", 1.0), ("photographed", 0.0)])
+def test_references_are_of_the_medium_that_is_set(medium, probability):
+    say = detect_reference.drawn_probability(Detection(medium=medium), None, pl.DataFrame())
+    assert say(np.zeros((8, 8, 3), np.uint8)) == probability
+
+
+def _find(**wanted):
+    with ThreadPoolExecutor(1) as pool:
+        return detect_region.make_finder(Detection(**wanted), None, [], None, pool)
+
+
+def test_models_of_drawn_figures_are_those_that_are_named(tmp_path):
+    with pytest.raises(UserError, match="anime-person finds figures but cannot tell them apart"):
+        _find(drawn_detector="anime-person")
+    with pytest.raises(UserError, match="nowhere"):
+        _find(drawn_detector=str(tmp_path / "nowhere"))
+    net = tiny_onnx.save_ccip(tmp_path / "ccip-tiny")
+    with pytest.raises(UserError, match="beside drawn_embedding ccip, found an-owl"):
+        _find(drawn_detector="an-owl", drawn_embedding=f"ccip:{net}")
+
+
+@pytest.mark.parametrize(
+    ("filtering", "num_groups"),
+    [
+        ({"duplicate_distance": 4, "duplicate_structure": 1.0}, 4),
+        ({"duplicate_distance": 6, "duplicate_structure": 1.0}, 3),  # shots 0 and 1
+        ({"duplicate_distance": 4, "duplicate_structure": 0.5}, 3),  # shots 2 and 3
+    ],
+)
+def test_set_ups_are_alike_as_far_as_is_set(labelled_film, filtering, num_groups):
+    """Hashes of shots 0 and 1 are 6 bits apart; the small pictures of 2 and 3 correlate by 0.6."""
+    wave = np.stack([np.cos(2 * np.pi * k * np.arange(1024) / 1024) for k in (1, 2, 3, 4)])
+    wave[3] = 0.6 * wave[2] + 0.8 * wave[3]
+    small = np.round(128 + 80 * wave).astype(np.uint8)
+    phash = [0b111111, 0, 0xFFFF << 20, 0xFFFF << 40]
+    frame = store.read(labelled_film / "table", "frame").unique("shot_index").sort("shot_index")
+    stage = make(Dataset, labelled_film, filtering=filtering)
+    stage._tables["measure"] = pl.DataFrame(
+        {
+            "frame_id": frame["frame_id"],
+            "phash": pl.Series(phash, dtype=pl.UInt64),
+            "signature": pl.Series(small.tolist(), dtype=pl.Array(pl.UInt8, 1024)),
+        }
+    )
+    groups = stage._groups({0, 1, 2, 3}, has_all=True)
+    assert len(set(groups.values())) == num_groups
+
+
+def test_scenes_join_by_their_threshold_and_noise_lies_no_higher():
+    near = cluster_scene._threshold(Clustering(scene_threshold=0.3, noise_threshold=0.4))
+    far = cluster_scene._threshold(Clustering(scene_threshold=0.6, noise_threshold=0.4))
+    assert (near.join, near.noise, far.join, far.noise) == (0.3, 0.3, 0.6, 0.4)
+
+
+def test_the_evaluation_finds_faces_by_the_detector_that_is_set():
+    config = Config(detection={"face_detection_model": "hog"})
+    row = {"reference_id": "a/1.jpg", "character": "a", "content_hash": "0", "route": "face"}
+    known = store.from_rows("reference", [{**row, "recogniser": "dlib", "num_faces": 1}])
+    assert evaluate_look._face_look(known, config)[0] == "sface behind hog"
+
+
+@pytest.mark.parametrize(("confidence", "number"), [(0.5, 8), (0.95, 0)])
+def test_others_are_those_that_are_as_sure_as_the_set_asks(labelled_film, confidence, number):
+    """All eight labels have a confidence of 0.9."""
+    config = Config(dataset={"min_confidence": confidence})
+    tables = {name: store.read(labelled_film / "table", name) for name in ("label", "frame")}
+    assert len(evaluate_real.of_others(labelled_film, tables, "anna", config)) == number
+
+
+@pytest.fixture
+def bright_film(tmp_path):
+    """One grey frame of high dynamic range, 75 % of the signal by PQ."""
+    path = tmp_path / "film.mkv"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("ffv1", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p10le"
+        frame = av.VideoFrame(96, 64, "yuv420p10le")
+        marks = {"color_trc": 16, "color_primaries": 9, "colorspace": 9, "color_range": 1}
+        for name, value in marks.items():
+            setattr(stream.codec_context, name, value)
+            setattr(frame, name, value)
+        for plane, level in zip(frame.planes, (64 + 657, 512, 512), strict=True):
+            plane.update(np.full((plane.height, plane.line_size // 2), level, "<u2").tobytes())
+        frame.pts, frame.time_base = 0, Fraction(1, 24)
+        out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path
+
+
+def test_frames_between_have_the_tone_curve_of_the_kept_ones(bright_film):
+    """Light of about 1000 cd/m2 is white when it is clipped, and below white by a curve."""
+    level = {}
+    for curve in ("clip", "reinhard"):
+        config = Config(extraction={"tone_curve": curve})
+        empty = store.from_rows("frame", [])
+        source = extra.Source(config, {"film": bright_film}, store.from_rows("film", []), empty)
+        (read,) = source.pictures({0: None})
+        level[curve] = int(read.picture.min())
+    assert level["reinhard"] < level["clip"] == 255
+
+
+def test_an_answer_is_asked_for_anew_when_it_may_be_longer(labelled_film):
+    facts = Facts(
+        frame_id="f", file="frame/00000000.png", characters=("bunny",), num_unknown=0,
+        shot_size=None, place=None, light=None, motion="static", subjects=(),
+    )  # fmt: skip
+    same, longer = (
+        make(Caption, labelled_film, captioning={"max_tokens": size})._key(
+            facts, {"bunny": "b"}, ""
+        )
+        for size in (120, 240)
+    )
+    assert same != longer
+
+
+def test_words_and_seed_of_the_fine_tune(labelled_film):
+    stage = make(
+        Finetune,
+        labelled_film,
+        seed=5,
+        models={"base_model": "somebody/base"},
+        captioning={"trigger_word": "sks {name}", "class_word": "rabbit"},
+    )
+    words = stage._set_of("bunny", pl.DataFrame({"file": ["a.png"]})).words
+    assert (words.trigger, words.class_word) == ("sks bunny", "rabbit")
+    assert stage.settings()["seed"] == 5
+
+
+def test_words_of_what_is_drawn(labelled_film):
+    stage = make(
+        Generate,
+        labelled_film,
+        captioning={"trigger_word": "sks {name}", "class_word": "rabbit"},
+        generation={"prompts": ["{trigger} at sea"], "seeds": [1]},
+    )
+    assert [one.prompt for one in stage._drawings("bunny")] == ["sks bunny rabbit at sea"]

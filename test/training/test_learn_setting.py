@@ -1,0 +1,42 @@
+"""The seed of a fine-tune at its second place of use: what each batch draws."""
+
+import numpy as np
+import pytest
+
+from bunny.training.tune.deck import Batch
+from bunny.training.tune.learn import Learner
+from bunny.training.tune.material import Material
+from bunny.training.tune.settings import LoraSettings
+
+torch = pytest.importorskip("torch")
+
+
+class Drawing(Learner):
+    """A learner of one picture whose loss is the next number that it draws."""
+
+    def _deal(self, pile, index, rng):
+        return Batch(latents=torch.zeros(1, 4, 2, 2), captions=["a"], emphasis=None)
+
+    def _loss(self, batch, shares, rng):
+        self.drawn.append(rng.random())
+        return torch.zeros((), requires_grad=True)
+
+
+class Stepper:
+    """Has nothing to step."""
+
+    def backward(self, loss):
+        loss.backward()
+
+
+def test_a_batch_draws_by_the_seed_and_its_number():
+    material = Material(subject=None, prior=None, held_out=(), probe=(), phrases=None)
+    found, wanted = [], []
+    for seed, index in ((5, 0), (5, 1), (6, 0)):
+        learner = Drawing(None, material, LoraSettings(seed=seed), Stepper())
+        learner.drawn = found
+        learner.learn(index)
+        rng = np.random.default_rng([seed, index])
+        rng.integers(2**62)  # torch's own seed comes first
+        wanted.append(rng.random())
+    assert found == wanted and len(set(found)) == 3
