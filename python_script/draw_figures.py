@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from tqdm.auto import tqdm
 
-from bunny.sample import style, world
+from sample import style
+from bunny.demo import world
 
 STYLES = ("sample", *style.NAMES)
 CANVAS_PX = 512  # drawn large, then made as small as wanted

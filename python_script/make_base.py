@@ -21,8 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bunny.sample import world
-from bunny.training import toy, toy_caption, toy_parallel, toy_unet, toy_vae
+from bunny.demo import world
+from toy import model as toy_model, parallel, unet as toy_unet, vae as toy_vae
+from bunny.demo import caption
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "checkpoint" / "toy_base"
@@ -34,12 +35,12 @@ def draw(count: int, seed: int) -> None:
     """Render `count` scenes once; pictures.npy and captions.json."""
     WORK.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
-    shape = (count, toy.PICTURE_PX, toy.PICTURE_PX, 3)
+    shape = (count, toy_model.PICTURE_PX, toy_model.PICTURE_PX, 3)
     pictures = np.lib.format.open_memmap(WORK / "pictures.npy", "w+", dtype=np.uint8, shape=shape)
     facts = []
     for index in range(count):
         scene = world.random_scene(rng)
-        pictures[index] = world.render(scene, toy.PICTURE_PX, toy.PICTURE_PX)
+        pictures[index] = world.render(scene, toy_model.PICTURE_PX, toy_model.PICTURE_PX)
         facts.append(_facts(scene, pictures[index]))
         if index % 2000 == 0:
             logger.info("%d of %d pictures", index, count)
@@ -55,7 +56,7 @@ def _facts(scene: world.Scene, picture: np.ndarray) -> dict:
         "place": world.PLACES[scene.place],
         "size": world.shot_size(scene),
         "light": scene.light,
-        "background": toy_caption.background_colours(picture),
+        "background": caption.background_colours(picture),
     }
 
 
@@ -64,12 +65,12 @@ def vae(steps: int, is_compiled: bool) -> None:
     import torch
 
     torch.manual_seed(0)
-    model = toy.make_vae()
+    model = toy_model.make_vae()
     pictures = np.load(WORK / "pictures.npy", mmap_mode="r")
     settings = toy_vae.VaeTraining(steps=steps, is_compiled=is_compiled)
     report = toy_vae.train_vae(model, pictures, WORK, settings)
     latents = _encode(model, pictures)
-    if toy_parallel.rank():
+    if parallel.rank():
         return
     report["scaling_factor"] = float(1 / latents.astype(np.float32).std())
     model.register_to_config(scaling_factor=report["scaling_factor"])
@@ -81,8 +82,8 @@ def vae(steps: int, is_compiled: bool) -> None:
 
 def _encode(model, pictures: np.ndarray) -> np.ndarray:
     """Latents of all pictures; each process makes its part."""
-    part = pictures[toy_parallel.share(len(pictures))]
-    return toy_parallel.gather(toy_vae.encode_all(model, part))
+    part = pictures[parallel.share(len(pictures))]
+    return parallel.gather(toy_vae.encode_all(model, part))
 
 
 def restore() -> None:
@@ -92,7 +93,7 @@ def restore() -> None:
 
     model = AutoencoderKL.from_pretrained(EXPORT / "vae").float()
     latents = _encode(model, np.load(WORK / "pictures.npy", mmap_mode="r"))
-    if toy_parallel.rank():
+    if parallel.rank():
         return
     model.save_pretrained(WORK / "vae")
     np.save(WORK / "latents.npy", latents)
@@ -120,7 +121,7 @@ def decoder(steps: int, is_compiled: bool) -> None:
         is_compiled=is_compiled,
     )
     report = toy_vae.train_vae(model, pictures, WORK, settings)
-    if toy_parallel.rank():
+    if parallel.rank():
         return
     model.save_pretrained(WORK / "vae")
     toy_vae.write_report(WORK / "decoder.json", report)
@@ -131,7 +132,7 @@ def unet(steps: int, is_compiled: bool) -> None:
     """Train UNet and text encoder; go on where the last run stopped."""
     settings = toy_unet.UnetTraining(steps=steps, is_compiled=is_compiled)
     trainer = _trainer(settings)
-    if toy_parallel.rank():
+    if parallel.rank():
         trainer.train()
         return
     report = trainer.train(lambda t: _draw_sheet(_pipeline(t), WORK / "sheet.png", count=16))
@@ -148,7 +149,7 @@ def export() -> None:
         "what": "a toy text-to-image model of one cartoon world, 128x128; not for any other use",
         "classes": "Stable Diffusion's: AutoencoderKL, UNet2DConditionModel, CLIPTextModel",
         "licence": "MIT",
-        "trained_on": f"{len(trainer.facts)} pictures drawn by bunny.sample.world, no rabbit",
+        "trained_on": f"{len(trainer.facts)} pictures drawn by bunny.demo.world, no rabbit",
         "prediction": "v_prediction, zero terminal SNR, trailing steps",
         "vae_steps": reports["vae"].get("steps"),
         "decoder_steps": reports["decoder"].get("steps", 0),
@@ -159,7 +160,7 @@ def export() -> None:
         "made_by": "python_script/make_base.py",
     }
     parts = {k: getattr(pipeline, k) for k in ("vae", "unet", "text_encoder", "tokenizer")}
-    size = toy.save_pipeline(EXPORT, **parts, card=card)
+    size = toy_model.save_pipeline(EXPORT, **parts, card=card)
     logger.info("%s: %.1f MB at step %d", EXPORT, size / 1e6, trainer.step)
 
 
@@ -168,10 +169,10 @@ def _trainer(settings: toy_unet.UnetTraining) -> toy_unet.ToyTrainer:
 
     vae_config = json.loads((WORK / "vae" / "config.json").read_text(encoding="utf-8"))
     torch.manual_seed(settings.seed)
-    tokenizer = toy.write_tokenizer(WORK / "tokenizer")
+    tokenizer = toy_model.write_tokenizer(WORK / "tokenizer")
     return toy_unet.ToyTrainer(
-        toy.make_unet(),
-        toy.make_text_encoder(tokenizer),
+        toy_model.make_unet(),
+        toy_model.make_text_encoder(tokenizer),
         np.load(WORK / "latents.npy"),
         json.loads((WORK / "facts.json").read_text(encoding="utf-8")),
         tokenizer,
@@ -191,7 +192,7 @@ def _pipeline(trainer: toy_unet.ToyTrainer):
         unet=unet,
         text_encoder=text_encoder,
         tokenizer=trainer.tokenizer,
-        scheduler=toy.make_scheduler(),
+        scheduler=toy_model.make_scheduler(),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -213,7 +214,7 @@ def _draw_sheet(pipeline, path: Path, *, count: int) -> None:
         drawn += pipeline(
             chunk, num_inference_steps=20, guidance_scale=4.0, generator=generator
         ).images
-    size = toy.PICTURE_PX
+    size = toy_model.PICTURE_PX
     canvas = Image.new("RGB", (8 * size, -(-count // 8) * size))
     for index, picture in enumerate(drawn):
         canvas.paste(picture, (index % 8 * size, index // 8 * size))
@@ -235,7 +236,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--compile", action="store_true", help="compile the training steps")
     args = parser.parse_args()
-    toy_parallel.start()
+    parallel.start()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if args.step == "draw":
         draw(args.count, args.seed)

@@ -16,14 +16,9 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.sample.script import CLOVER
-from bunny.training import (
-    toy_judge,
-    toy_judge_net,
-    toy_judge_picture,
-    toy_judge_score,
-    toy_judge_train,
-)
+from sample.script import CLOVER
+from bunny.demo import judge as demo_judge, judge_net
+from toy import judge_picture, judge_score, judge_train
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "checkpoint" / "toy_judge"
@@ -38,10 +33,10 @@ logger = logging.getLogger("make_judge")
 def draw(count: int, vae_folder: Path) -> None:
     """Render `count` scenes once, and half of them through the autoencoder."""
     WORK.mkdir(parents=True, exist_ok=True)
-    pictures, facts = toy_judge_picture.draw_many(count, TRAIN_SEED)
+    pictures, facts = judge_picture.draw_many(count, TRAIN_SEED)
     np.save(WORK / "pictures.npy", pictures)
     (WORK / "facts.json").write_text(json.dumps(facts), encoding="utf-8", newline="\n")
-    softened = toy_judge_picture.round_trip(_vae(vae_folder), pictures[: count // 2])
+    softened = judge_picture.round_trip(_vae(vae_folder), pictures[: count // 2])
     np.save(WORK / "softened.npy", softened)
     logger.info("%d pictures, %d of them softened too", count, len(softened))
 
@@ -51,14 +46,14 @@ def train(steps: int) -> None:
     import torch
 
     torch.manual_seed(0)
-    net = toy_judge_net.make_net(WIDTHS)
-    report = toy_judge_train.train(
+    net = judge_net.make_net(WIDTHS)
+    report = judge_train.train(
         net,
         np.load(WORK / "pictures.npy", mmap_mode="r"),
         np.load(WORK / "softened.npy", mmap_mode="r"),
         json.loads((WORK / "facts.json").read_text(encoding="utf-8")),
         WORK,
-        toy_judge_train.JudgeTraining(steps=steps),
+        judge_train.JudgeTraining(steps=steps),
     )
     (WORK / "train.json").write_text(json.dumps(report, indent=1), encoding="utf-8", newline="\n")
     logger.info("%s", report)
@@ -68,34 +63,34 @@ def export(vae_folder: Path) -> None:
     """Fit the temperatures, measure on held-out pictures, write weights and figures."""
     import torch
 
-    net = toy_judge_net.make_net(WIDTHS)
+    net = judge_net.make_net(WIDTHS)
     net.load_state_dict(torch.load(WORK / "judge.pt", weights_only=True)["net"])
     config = {"widths": WIDTHS, "licence": "MIT", "made_by": "python_script/make_judge.py"}
     vae = _vae(vae_folder)
-    pictures, facts = toy_judge_picture.draw_many(NUM_FIT, FIT_SEED)
-    shown = np.concatenate([pictures, toy_judge_picture.round_trip(vae, pictures, seed=FIT_SEED)])
-    judge = toy_judge.Judge(net, config)
-    config["temperature"] = toy_judge_score.fit_temperature(
+    pictures, facts = judge_picture.draw_many(NUM_FIT, FIT_SEED)
+    shown = np.concatenate([pictures, judge_picture.round_trip(vae, pictures, seed=FIT_SEED)])
+    judge = demo_judge.Judge(net, config)
+    config["temperature"] = judge_score.fit_temperature(
         judge.probabilities(shown), [*facts, *facts]
     )
     config["training"] = json.loads((WORK / "train.json").read_text(encoding="utf-8"))
-    toy_judge.save(EXPORT, net, config)
-    config["figures"] = figures(toy_judge.Judge.load(EXPORT), vae)
-    toy_judge.save(EXPORT, net, config)
+    demo_judge.save(EXPORT, net, config)
+    config["figures"] = figures(demo_judge.Judge.load(EXPORT), vae)
+    demo_judge.save(EXPORT, net, config)
     logger.info("%s", json.dumps(config["figures"], indent=1))
 
 
-def figures(judge: toy_judge.Judge, vae) -> dict:
+def figures(judge: demo_judge.Judge, vae) -> dict:
     """Measure the judge on pictures of other seeds than it was trained on."""
-    pictures, facts = toy_judge_picture.draw_many(NUM_TEST, TEST_SEED)
+    pictures, facts = judge_picture.draw_many(NUM_TEST, TEST_SEED)
     looks = _looks(vae, pictures)
     compared = pl.concat(
-        toy_judge_score.compare(judge.probabilities(shown), facts, look)
+        judge_score.compare(judge.probabilities(shown), facts, look)
         for look, shown in looks.items()
     )
     softening = np.abs(looks["autoencoder"].astype(np.int16) - pictures).mean()
-    by_look = toy_judge_score.accuracy(compared, "look", "attribute")
-    by_size = toy_judge_score.accuracy(
+    by_look = judge_score.accuracy(compared, "look", "attribute")
+    by_size = judge_score.accuracy(
         compared.filter(pl.col("look") == "autoencoder"), "size", "attribute"
     )
     return {
@@ -104,7 +99,7 @@ def figures(judge: toy_judge.Judge, vae) -> dict:
         "accuracy": _nested(by_look, "look"),
         "accuracy_by_size_after_autoencoder": _nested(by_size, "size"),
         "calibration_error": {
-            str(look): round(toy_judge_score.calibration_error(part), 4)
+            str(look): round(judge_score.calibration_error(part), 4)
             for (look,), part in compared.group_by("look", maintain_order=True)
         },
         "character": _likes(judge, vae),
@@ -113,14 +108,14 @@ def figures(judge: toy_judge.Judge, vae) -> dict:
 
 def _looks(vae, pictures: np.ndarray) -> dict[str, np.ndarray]:
     """Pictures as they are and worn down in the ways that matter."""
-    half = toy_judge_net.INPUT_PX // 2
+    half = judge_net.INPUT_PX // 2
     return {
         "clean": pictures,
         "blurred": np.stack([cv2.GaussianBlur(one, (0, 0), 1.5) for one in pictures]),
         "64 px": np.stack([cv2.resize(p, (half, half), interpolation=cv2.INTER_AREA)
                            for p in pictures]),
-        "autoencoder": toy_judge_picture.round_trip(vae, pictures, noise_max=0.0),
-        "noisy latents": toy_judge_picture.round_trip(vae, pictures, seed=TEST_SEED),
+        "autoencoder": judge_picture.round_trip(vae, pictures, noise_max=0.0),
+        "noisy latents": judge_picture.round_trip(vae, pictures, seed=TEST_SEED),
     }  # fmt: skip
 
 
@@ -132,7 +127,7 @@ def _nested(table: pl.DataFrame, first: str) -> dict:
     return found
 
 
-def _likes(judge: toy_judge.Judge, vae) -> dict:
+def _likes(judge: demo_judge.Judge, vae) -> dict:
     """How often the judge says the sample's bunny, of pictures of it and of others."""
     questions = {
         "species": {"species": CLOVER.species},
@@ -142,8 +137,8 @@ def _likes(judge: toy_judge.Judge, vae) -> dict:
         },
     }  # fmt: skip
     found: dict = {"who": f"{CLOVER.colour} {CLOVER.species}, {CLOVER.wear}", "count": NUM_LIKES}
-    for kind, (pictures, _) in toy_judge_score.draw_likes(CLOVER, NUM_LIKES, LIKE_SEED).items():
-        soft = toy_judge_picture.round_trip(vae, pictures, noise_max=0.0)
+    for kind, (pictures, _) in judge_score.draw_likes(CLOVER, NUM_LIKES, LIKE_SEED).items():
+        soft = judge_picture.round_trip(vae, pictures, noise_max=0.0)
         for look, shown in (("clean", pictures), ("autoencoder", soft)):
             found[f"{kind}, {look}"] = {
                 name: float((judge.says_character(shown, **asked) >= 0.5).mean().round(4))

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from bunny import sample
-from bunny.sample import making
+from bunny import demo
+from sample import making
 
 
 def main() -> None:
     """Read the folder from the command line and make the sample there."""
     parser = argparse.ArgumentParser(description=__doc__)
-    default = sample.film_path().parent
+    default = demo.film_path().parent
     parser.add_argument("--folder", type=Path, default=default, help="where the sample goes")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     making.make_sample(

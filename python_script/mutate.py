@@ -2,7 +2,7 @@
 
     uv run --group mutation python python_script/mutate.py log/mutation
     uv run --group mutation python python_script/mutate.py log/mutation --subject tracks
-    uv run --group mutation python python_script/mutate.py log/mutation --module video/fade.py
+    uv run --group mutation python python_script/mutate.py log/mutation --module video/shot/fade.py
     uv run --group mutation python python_script/mutate.py log/mutation --sample 60 --seed 1
     uv run --group mutation python python_script/mutate.py log/again --again log/mutation
     uv run --group mutation python python_script/mutate.py log/mutation --wiring 100
@@ -67,7 +67,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="where survivors and results are written")
     parser.add_argument("--subject", action="append", help="only this one of the table; may repeat")
-    parser.add_argument("--module", default="", help="only this module, as in video/fade.py")
+    parser.add_argument("--module", default="", help="only this module, as in video/shot/fade.py")
     parser.add_argument("--sample", type=int, default=0, help="mutants of a module (0: all)")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--again", type=Path, help="folder of an earlier run: only what survived")

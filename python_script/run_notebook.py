@@ -10,8 +10,10 @@ from pathlib import Path
 
 import yaml
 
-from bunny import job, log, notebook, pipeline
-from bunny.error import BunnyError, UserError
+from bunny.command import run
+from bunny.core import log
+from bunny import notebook, pipeline
+from bunny.core.error import BunnyError, UserError
 
 
 def main() -> int:
@@ -31,7 +33,7 @@ def _run(given: argparse.Namespace) -> None:
         path, references = str(Path(given.film).resolve()), given.references
         folder = str(Path(references).resolve()) if references else ""
         film_id = notebook.start(path, folder, given.data_dir, given.set)
-    space, config = job.open_film(film_id, given.data_dir, given.set)
+    space, config = run.open_film(film_id, given.data_dir, given.set)
     log.configure(space.log / space.film_id)
     stages = pipeline.choose(config, given.stage)
     results = notebook.run(

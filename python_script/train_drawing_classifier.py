@@ -7,7 +7,7 @@
 film, photographs that scikit-image and scikit-learn carry and scenes drawn by the sample's own pen,
 draws photographs anew, wears all of them down and keeps their styles in checkpoint/medium. Films in
 `--drawn` are drawings of our own in other styles. `train` prints the error on sources left out,
-then writes the weights that `bunny.character.medium` reads. Some ten minutes of one core.
+then writes the weights that `bunny.character.drawn.medium` reads. Some ten minutes of one core.
 """
 
 import argparse
@@ -21,11 +21,12 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny import sample
-from bunny.character import medium, picture
-from bunny.quality import kind, luma, measure
-from bunny.sample import world
-from bunny.training import medium_picture, toy_judge_picture
+from bunny import demo
+from bunny.character.drawn import medium, efficientnet
+from bunny.quality import frame_kind, luma, measure
+from bunny.demo import world
+from figure_embedding import medium_picture
+from toy import judge_picture
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "checkpoint" / "medium" / "style.npz"
@@ -84,7 +85,7 @@ def collect(material: Path, drawn: Path | None) -> Iterator[Example]:
 
 def measure_all(material: Path, drawn: Path | None) -> None:
     """Keep the style of every picture, worn down in several ways."""
-    net = picture.PictureNet()
+    net = efficientnet.PictureNet()
     rows, styles = [], []
     for index, example in enumerate(_with_redrawn(collect(material, drawn))):
         rng = np.random.default_rng([SEED, index])
@@ -116,7 +117,7 @@ def train() -> None:
     logger.info("left out: %s\nknown: %s", report, known)
     about = {
         "made_by": "python_script/train_drawing_classifier.py",
-        "measures": f"bunny.character.picture.measure_style of {picture.NAME} (Apache-2.0)",
+        "measures": f"bunny.character.drawn.efficientnet.measure_style of {efficientnet.NAME} (Apache-2.0)",
         "pictures": len(style),
         "sources": sorted(set(source.tolist())),
         "error_left_out": {row["source"]: round(row["whole"], 3) for row in report.to_dicts()},
@@ -192,16 +193,16 @@ def _wear(image: np.ndarray, rng: np.random.Generator, state: int) -> np.ndarray
 
 def _sample() -> Iterator[Example]:
     """Frames of the sample film, and scenes in its style that are not in it."""
-    folder = sample.film_path().parent
+    folder = demo.film_path().parent
     shots = pl.read_parquet(folder / "truth" / "shot.parquet").filter(pl.col("card") == "none")
     middle = (shots["first_frame_index"] + shots["end_frame_index"]) // 2
     is_archive = dict(zip(middle, shots["is_archive"], strict=True))
-    for index, image in _numbered(sample.film_path(), is_archive):
+    for index, image in _numbered(demo.film_path(), is_archive):
         source = "stills" if is_archive[index] else "own"
         yield Example(source=source, is_drawn=not is_archive[index], image=_shrink(image))
     rng = np.random.default_rng(SEED)
     for size in [(640, 360), (960, 540), (480, 480)] * (NUM_SCENES // 3):
-        scene = toy_judge_picture.random_scene(rng)
+        scene = judge_picture.random_scene(rng)
         image = np.ascontiguousarray(world.render(scene, *size)[:, :, ::-1])
         yield Example(source="own", is_drawn=True, image=image)
 
@@ -252,7 +253,7 @@ def _is_picture(image: np.ndarray) -> bool:
     found = asdict(measure.measure_frame(image))
     names = ("brightness", "dynamic_range", "background_share", "text_lines")
     row = pl.DataFrame([{name: found[name] for name in names}])
-    return row.select(kind.kind_expr())["kind"][0] == "picture"
+    return row.select(frame_kind.kind_expr())["kind"][0] == "picture"
 
 
 def _content(image: np.ndarray) -> np.ndarray:

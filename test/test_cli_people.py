@@ -8,7 +8,7 @@ from functools import partial
 import polars as pl
 import pytest
 
-from bunny import workspace
+from bunny.core import workspace
 from bunny.table import store
 
 FACE = {

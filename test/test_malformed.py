@@ -10,9 +10,9 @@ import cv2
 import odd_film
 import pytest
 
-from bunny import workspace
-from bunny.config import Config
-from bunny.error import UserError
+from bunny.core import workspace
+from bunny.core.config import Config
+from bunny.core.error import UserError
 from bunny.stage.extract import Extract
 from bunny.stage.filter import Filter
 from bunny.table import store

@@ -21,7 +21,7 @@ def parts(monkeypatch):
 
 
 SOURCE = """
-from bunny.config import Detection
+from bunny.core.config import Detection
 
 
 def look(config, limit, seed):
@@ -73,7 +73,7 @@ def test_places_where_settings_are_read(parts, tmp_path):
 
 
 def test_settings_are_those_of_the_classes(parts):
-    from bunny.config import Config
+    from bunny.core.config import Config
 
     found = parts.wiring.read_settings()
     assert found.defaults["filtering"] == Config().filtering.model_dump()
@@ -162,12 +162,12 @@ def test_places_that_change_no_result_are_places_still(parts):
 
 
 def test_tests_of_settings_stand_for_a_module_then_those_of_its_name(parts, tmp_path):
-    """`test_job_set` is named after `job_set`, so it is not near `job`; nothing is near `lone`."""
+    """`test_job_set` is named after `command.export_set`, so it is not near `command.run`; nothing is near `lone`."""
     _tree(tmp_path, job="", job_set="", view="", lone="")
     texts = {
         "test_job.py": "",
         "test_job_more.py": "",
-        "test_job_set.py": "from bunny import job, view",
+        "command/test_export_set.py": "from bunny import job, view",
         "test_any_setting.py": "from bunny import view",
         "setting/test_view.py": "from bunny import view, lone",
     }
@@ -181,7 +181,7 @@ def test_tests_of_settings_stand_for_a_module_then_those_of_its_name(parts, tmp_
     }
     assert near == {
         "job": ["test/test_job.py", "test/test_job_more.py"],
-        "job_set": ["test/test_job_set.py"],
+        "job_set": ["test/command/test_export_set.py"],
         "view": ["test/test_any_setting.py"],
         "lone": [],
     }

@@ -12,8 +12,8 @@ import nbformat
 import pytest
 
 from bunny import notebook, pipeline
-from bunny.config import Config
-from bunny.error import StageError, UserError
+from bunny.core.config import Config
+from bunny.core.error import StageError, UserError
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebook"
 NAMES = ["00_start", *notebook.NOTEBOOK.values(), "08_review", "09_search"]
@@ -177,7 +177,7 @@ def test_execute_uses_this_interpreter_and_its_parameters(tmp_path):
     ("line", "kind", "words"),
     [
         (
-            "from bunny.error import UserError; raise UserError('a: expected b, got c; do d')",
+            "from bunny.core.error import UserError; raise UserError('a: expected b, got c; do d')",
             UserError,
             r"notebook a, cell 3: a: expected b, got c; do d \(executed copy: ",
         ),

@@ -11,8 +11,9 @@ import av
 import numpy as np
 import pytest
 
-from bunny import config, notebook, pipeline, workspace
-from bunny.error import UserError
+from bunny.core import config, workspace
+from bunny import notebook, pipeline
+from bunny.core.error import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 CHEAP = ("extract", "filter")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bunny import job, pipeline
+from bunny.command import run
+from bunny import pipeline
 
 pytestmark = pytest.mark.train  # the small project is trained on
 
@@ -13,7 +14,7 @@ def test_a_raised_version_makes_its_stage_run_again(small_project, bunny, monkey
     code, out, _ = bunny("status")
     states = {line.split()[0]: line for line in out.splitlines()[1:]}
     assert code == 0 and {line.split()[1] for line in states.values()} == {"done"}
-    space, config = job.open_film(None, None, [])
+    space, config = run.open_film(None, None, [])
     kind = type(pipeline.make(name, space, config))
     monkeypatch.setattr(kind, "version", kind.version + 1)
     assert not pipeline.make(name, space, config).can_resume()

@@ -39,7 +39,7 @@ NOT_TEXT = frozenset(("os", "Image", "av", "tarfile", "webbrowser"))  # whose `o
 STARTS = frozenset(("run", "Popen", "check_output"))
 MOVES = frozenset(("replace", "rename", "renames", "move"))
 # The module that moves files, and the one that forks where it can and says so where not.
-NOT_JUDGED = ("src/bunny/disk.py", "python_script/mutation/trial.py")
+NOT_JUDGED = ("src/bunny/core/atomic.py", "python_script/mutation/trial.py")
 
 
 class Judge(ast.NodeVisitor):
@@ -126,7 +126,7 @@ class Judge(ast.NodeVisitor):
         elif owner == "subprocess" and called.attr in STARTS:
             self._judge_process(node, given)
         elif called.attr in MOVES and self._moves_file(node, owner):
-            self._say(node, f"{_text(node)}: bunny.disk waits for readers")
+            self._say(node, f"{_text(node)}: bunny.core.atomic waits for readers")
 
     def _judge_open(self, node: ast.Call, given: set, place: int) -> None:
         mode = [k.value for k in node.keywords if k.arg == "mode"] or node.args[place : place + 1]
@@ -200,8 +200,8 @@ def test_no_module_needs_one_operating_system(folder):
         ("os.kill(1, signal.SIGKILL)", "signal.SIGKILL"),
         ("p = '/tmp/bunny'", "the path /tmp/bunny"),
         ("p.symlink_to(q)", "symlink_to"),
-        ("os.replace(a, b)", "os.replace(a, b): bunny.disk"),
-        ("temporary.replace(path)", "temporary.replace(path): bunny.disk"),
+        ("os.replace(a, b)", "os.replace(a, b): bunny.core.atomic"),
+        ("temporary.replace(path)", "temporary.replace(path): bunny.core.atomic"),
     ],
 )
 def test_what_needs_one_operating_system_is_seen(text, what):

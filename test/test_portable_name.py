@@ -11,12 +11,12 @@ import windows_rule
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bunny import log, workspace
+from bunny.core import log, workspace
 from bunny.character import reference
-from bunny.config import layer
-from bunny.error import UserError
-from bunny.review import resolve
-from bunny.training import dataset, kohya_rule
+from bunny.core.config import layer
+from bunny.core.error import UserError
+from bunny.review import cluster_reference
+from bunny.dataset import image_folder, kohya_rule
 
 RESERVED = ("con", "PRN", "Aux", "nul", "COM1", "lpt9", "com¹")
 AWKWARD = ("10:30", "Mr.", "anna ", "a?b", 'say "x"', "con.txt", "aux .png", "a\x07b", "…", "..")
@@ -38,7 +38,7 @@ def _awkward(test):
 @_awkward
 @given(name=names)
 def test_folders_of_training_pictures_can_be_made_everywhere(name):
-    made = dataset.folder_name(name)
+    made = image_folder.folder_name(name)
     assert windows_rule.name_fault(made) == ""
     assert made and Path(made).name == made
 
@@ -75,7 +75,7 @@ def test_a_character_is_called_what_can_be_a_folder_and_a_file(name):
 @_awkward
 @given(name=names)
 def test_a_corrected_name_is_what_a_character_may_be_called(name):
-    if resolve.is_name("character", name):
+    if cluster_reference.is_name("character", name):
         assert windows_rule.name_fault(name) == ""
         assert reference.check_name(name) == name
 

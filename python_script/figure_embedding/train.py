@@ -1,4 +1,4 @@
-"""Train the head of `bunny.character.figure_embedding` on drawn creatures.
+"""Train the head of `bunny.character.drawn.figure_embedding` on drawn creatures.
 
     python python_script/figure_embedding/train.py describe --out CELLS --films 500 --part 0
     python python_script/figure_embedding/train.py fit --cells CELLS --steps 800
@@ -21,7 +21,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch.nn import functional
 
-from bunny.character import figure_embedding, picture
+from bunny.character.drawn import figure_embedding, efficientnet
 
 NUM_FIGURES, NUM_VIEWS = 8, 3  # of a film; as many windows without anybody as views
 SIZES = (128, 160, 160, 192)  # sides of windows in pixels
@@ -51,7 +51,7 @@ def main() -> None:
 
 def describe(wanted: argparse.Namespace) -> None:
     """Draw films and keep the cells of their windows."""
-    net = picture.PictureNet()
+    net = efficientnet.PictureNet()
     wanted.out.mkdir(parents=True, exist_ok=True)
     for number in range(wanted.films):
         rng = np.random.default_rng([7, wanted.part, number])
@@ -62,7 +62,7 @@ def describe(wanted: argparse.Namespace) -> None:
         save_file({"cells": cells}, wanted.out / f"{wanted.part}-{number:05d}.safetensors")
 
 
-def _cells(net: picture.PictureNet, image: np.ndarray, size: int) -> np.ndarray:
+def _cells(net: efficientnet.PictureNet, image: np.ndarray, size: int) -> np.ndarray:
     layers = net.map_layers(image, size, size)
     colour = figure_embedding.count_colours(image, *layers.shape[:2])
     return np.concatenate([layers, colour], axis=-1)
@@ -145,7 +145,7 @@ def _cut(cells: np.ndarray, rng) -> np.ndarray:
 def _export(layer, mean: np.ndarray, deviation: np.ndarray, films: list, out: Path) -> None:
     """Fold the scale into the first layer; add the last layer's strongest directions."""
     last = np.concatenate(
-        [one[..., : picture.DIMENSION].mean(axis=(1, 2), dtype=np.float32) for one in films[::2]]
+        [one[..., : efficientnet.DIMENSION].mean(axis=(1, 2), dtype=np.float32) for one in films[::2]]
     )
     variance, direction = np.linalg.eigh(np.cov((last - last.mean(axis=0)).T))
     variance, direction = variance[::-1], direction[:, ::-1]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def module_name(path: str) -> str:
-    """`src/bunny/video/cut.py` is `bunny.video.cut`."""
+    """`src/bunny/video/shot/cut.py` is `bunny.video.shot.cut`."""
     return path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 

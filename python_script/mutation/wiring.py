@@ -44,7 +44,7 @@ def read_settings() -> Settings:
     """Sections, keys and defaults from the settings' own classes."""
     from pydantic import BaseModel
 
-    from bunny.config import Config
+    from bunny.core.config import Config
 
     defaults: dict[str, dict[str, Any]] = {"": {}}
     classes = {}

@@ -13,14 +13,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bunny import config as configuration
-from bunny import pipeline, workspace
-from bunny.error import StageError, UserError
-from bunny.stage import contract, stamp
+from bunny.core import config as configuration
+from bunny import pipeline
+from bunny.core import workspace
+from bunny.core.error import StageError, UserError
+from bunny.contract import stage as contract_stage, fingerprint
 
 if TYPE_CHECKING:
-    from bunny.config import Config
-    from bunny.workspace import Workspace
+    from bunny.core.config import Config
+    from bunny.core.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ def run(
     overrides: Sequence[str] = (),
     data_dir: str | None = None,
     parameters: Mapping[str, Any] | None = None,
-) -> list[contract.StageResult]:
+) -> list[contract_stage.StageResult]:
     """Run the notebooks of `stages` in order, as `pipeline.run` would run the stages.
 
     A stage that another's notebook tells of (`TOLD_BY`) is run without one.
@@ -78,7 +79,7 @@ def run(
     paths = {s: folder / f"{NOTEBOOK[s]}.ipynb" for s in stages if s in NOTEBOOK}
     for path in paths.values():
         check_parameters(path, given)
-    before = {stage: stamp.read_record(space.root, stage) for stage in stages}
+    before = {stage: fingerprint.read_record(space.root, stage) for stage in stages}
     return [
         _run_one(paths[stage], stage, space, config, given, is_forced=bool(parameters))
         if stage in paths
@@ -196,7 +197,7 @@ def overrides_of(values: Mapping[str, Any]) -> list[str]:
     return [f"{key}={json.dumps(v)}" for key, v in values.items() if v is not None]
 
 
-def describe(result: contract.StageResult):
+def describe(result: contract_stage.StageResult):
     """One line on how a stage ended, as Markdown for a notebook."""
     from IPython.display import Markdown
 
@@ -236,8 +237,8 @@ def _run_one(
     parameters: Mapping[str, Any],
     *,
     is_forced: bool,
-) -> contract.StageResult:
-    before = stamp.read_record(space.root, stage)
+) -> contract_stage.StageResult:
+    before = fingerprint.read_record(space.root, stage)
     folder = space.log / "notebook" / space.film_id
     is_done = pipeline.make(stage, space, config).can_resume()
     if (
@@ -249,16 +250,16 @@ def _run_one(
     copy = _copy_path(folder, stage)
     logger.info("notebook %s -> %s", path.stem, copy)
     execute(path, copy, parameters)
-    return _result(stamp.read_record(space.root, stage), before)
+    return _result(fingerprint.read_record(space.root, stage), before)
 
 
 def _run_told(
     stage: str, space: Workspace, config: Config, before: Mapping[str, Any]
-) -> contract.StageResult:
+) -> contract_stage.StageResult:
     """A stage without a notebook; what an earlier notebook of this run did of it counts."""
     result = pipeline.run_stage(stage, space, config)
     is_skipped = result.status == "skipped"
-    return _result(stamp.read_record(space.root, stage), before) if is_skipped else result
+    return _result(fingerprint.read_record(space.root, stage), before) if is_skipped else result
 
 
 def _has_copy(space: Workspace, folder: Path, stage: str) -> bool:
@@ -280,11 +281,11 @@ def _copy_path(folder: Path, stage: str) -> Path:
     return folder / f"{stage}-{datetime.now(UTC):%Y%m%dT%H%M%S-%f}.ipynb"
 
 
-def _result(record: Mapping[str, Any], before: Mapping[str, Any]) -> contract.StageResult:
+def _result(record: Mapping[str, Any], before: Mapping[str, Any]) -> contract_stage.StageResult:
     """Read back what the stage recorded; the same record as before means nothing was done."""
     rows = {table: value["rows"] for table, value in record["tables"].items()}
     is_same = record == before
-    return contract.StageResult(
+    return contract_stage.StageResult(
         name=record["name"],
         status="skipped" if is_same else record["status"],
         seconds=0.0 if is_same else record["seconds"],

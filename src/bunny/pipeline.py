@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bunny import workspace
-from bunny.config import Config
-from bunny.error import UserError
-from bunny.stage import contract
-from bunny.workspace import Workspace
+from bunny.core import workspace
+from bunny.core.config import Config
+from bunny.core.error import UserError
+from bunny.contract import stage as contract_stage
+from bunny.core.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class StageState:
     finished_at: str | None
 
 
-def make(name: str, space: Workspace, config: Config) -> contract.BaseStage:
+def make(name: str, space: Workspace, config: Config) -> contract_stage.BaseStage:
     """Build a stage of a film.
 
     Raises
@@ -76,7 +76,7 @@ def choose(config: Config, only: Sequence[str] = (), until: str | None = None) -
     return tuple(chosen)
 
 
-def run_stage(name: str, space: Workspace, config: Config) -> contract.StageResult:
+def run_stage(name: str, space: Workspace, config: Config) -> contract_stage.StageResult:
     """Run one stage under the film's lock; does nothing when it is up to date."""
     with workspace.lock(space):
         return _run_stage(name, space, config)
@@ -84,7 +84,7 @@ def run_stage(name: str, space: Workspace, config: Config) -> contract.StageResu
 
 def run(
     space: Workspace, config: Config, stages: Iterable[str] | None = None
-) -> list[contract.StageResult]:
+) -> list[contract_stage.StageResult]:
     """Run stages in order under the film's lock."""
     with workspace.lock(space):
         return [_run_stage(name, space, config) for name in (stages or config.pipeline.stages)]
@@ -97,7 +97,7 @@ def trains_along() -> bool:
 
 def train_along(
     space: Workspace, config: Config, stages: Iterable[str]
-) -> list[contract.StageResult]:
+) -> list[contract_stage.StageResult]:
     """The part of a further process: it waits for the first one's fine-tune and trains with it.
 
     The first process has the film's lock and writes everything.
@@ -118,7 +118,7 @@ def status(space: Workspace, config: Config) -> list[StageState]:
     return states
 
 
-def to_json(space: Workspace, results: Iterable[contract.StageResult], seconds: float) -> str:
+def to_json(space: Workspace, results: Iterable[contract_stage.StageResult], seconds: float) -> str:
     """The one line that `bunny run --json` ends with."""
     report: dict[str, Any] = {
         "film_id": space.film_id,
@@ -129,7 +129,7 @@ def to_json(space: Workspace, results: Iterable[contract.StageResult], seconds: 
     return json.dumps(report)
 
 
-def _run_stage(name: str, space: Workspace, config: Config) -> contract.StageResult:
+def _run_stage(name: str, space: Workspace, config: Config) -> contract_stage.StageResult:
     stage = make(name, space, config)
     _check_inputs(stage, space)
     started = time.monotonic()
@@ -147,7 +147,7 @@ def _run_stage(name: str, space: Workspace, config: Config) -> contract.StageRes
     return result
 
 
-def _check_inputs(stage: contract.BaseStage, space: Workspace) -> None:
+def _check_inputs(stage: contract_stage.BaseStage, space: Workspace) -> None:
     missing = [t for t in stage.reads if not (space.table / f"{t}.parquet").exists()]
     if missing:
         makers = [n for n in STAGE if set(_kind(n).writes) & set(missing)]
@@ -157,13 +157,13 @@ def _check_inputs(stage: contract.BaseStage, space: Workspace) -> None:
         )
 
 
-def _kind(name: str) -> type[contract.BaseStage]:
+def _kind(name: str) -> type[contract_stage.BaseStage]:
     """The class of a stage."""
     module, _, kind = STAGE[name].partition(":")
     return getattr(importlib.import_module(module), kind)
 
 
-def _state(stage: contract.BaseStage, stale: dict[str, str]) -> StageState:
+def _state(stage: contract_stage.BaseStage, stale: dict[str, str]) -> StageState:
     record = stage.record()
     upstream = sorted({stale[t] for t in stage.inputs() if t in stale}, key=list(STAGE).index)
     state, why = "done", ""

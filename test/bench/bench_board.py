@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "view" / "board"))
 import made
 
 from bunny.table import store
-from bunny.view.board import desk, source, thumb
+from bunny.view.board import session as board_session, source, thumbnail
 
 REPEATS = 7
 BARE = 5000  # pictures of the bare page: a tenth of the film
@@ -110,7 +110,7 @@ def bench_desk(root):
     """Times of the answers."""
     start = time.perf_counter()
     film = source.read(root.name, root)
-    one = desk.Desk(film, desk.Setting(user="ann"))
+    one = board_session.Desk(film, board_session.Setting(user="ann"))
     print(f"open the library            {time.perf_counter() - start:8.2f} s")
 
     number = itertools.count()
@@ -166,8 +166,8 @@ def scroll(page, session, name, target, pixels, seconds):
 
 def bare(root, shape):
     """A page of plain pictures of that width, height and number of columns."""
-    files = [thumb.Source(file=p, width_px=1280, height_px=720) for p in root.glob("frame/*")]
-    urls = [f"data:image/jpeg;base64,{base64.b64encode(thumb.cut(f)).decode()}" for f in files]
+    files = [thumbnail.Source(file=p, width_px=1280, height_px=720) for p in root.glob("frame/*")]
+    urls = [f"data:image/jpeg;base64,{base64.b64encode(thumbnail.cut(f)).decode()}" for f in files]
     size = "width:{width}px;height:{height}px".format(**shape)
     return f"""<!doctype html><style>body {{ margin: 0; font-size: 0 }}
         img {{ {size}; margin: 6px }}

@@ -17,8 +17,10 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny import job, sample
-from bunny.character import cluster, detect, embed, label, match, score, track
+from bunny.command import run
+from bunny import demo
+from bunny.character import cluster, label, match, label_score, track
+from bunny.character.face import detect, recogniser as face_recogniser
 from bunny.table import store
 
 BESIDE = Path(__file__).resolve().parents[3] / "shared" / "material"
@@ -78,8 +80,8 @@ def _text(value):
 def films(material: Path, folder: Path, chosen: list[str]) -> Iterator[dict]:
     """Precision and recall of names, noise among clear faces, by film."""
     reel = material / "gt" / "shots.json"
-    truth = {"sample": sample.truth("box")}
-    where = {"sample": (sample.film_path(), sample.reference_dir())}
+    truth = {"sample": demo.truth("box")}
+    where = {"sample": (demo.film_path(), demo.reference_dir())}
     if reel.exists():
         rows = [(r["first_frame"], r["last_frame"] + 1, r["character"], 1.0)
                 for r in json.loads(reel.read_text())["open-reel"]["characters"]]  # fmt: skip
@@ -88,7 +90,7 @@ def films(material: Path, folder: Path, chosen: list[str]) -> Iterator[dict]:
             where[name] = (material / "video" / file, material / "refs" / name)
     for name in [name for name in where if name in chosen]:
         film, references = where[name]
-        space = job.run_film(
+        space = run.run_film(
             film, references, data_dir=str(folder / name), overrides=SETTINGS, until="cluster"
         ).space
         tables = ("label", "frame", "face", "cluster", "reference")
@@ -98,7 +100,7 @@ def films(material: Path, folder: Path, chosen: list[str]) -> Iterator[dict]:
             said = table["label"]
             if kind:
                 said = said.filter(pl.col("subject_type").cast(pl.String) == kind)
-            found = score.score_labels(said, table["frame"], truth[name], characters=asked)
+            found = label_score.score_labels(said, table["frame"], truth[name], characters=asked)
             whole = found.row(by_predicate=pl.col("character") == "all", named=True)
             yield {
                 "film": name,
@@ -137,7 +139,7 @@ def noise_share(face: pl.DataFrame, groups: pl.DataFrame) -> float | None:
 def read_photos(folder: Path) -> pl.DataFrame:
     """Vectors of the largest face of each picture at each look, by both recognisers."""
     detector = detect.load_detector("yunet")
-    recogniser = {name: embed.load_recogniser(name) for name in embed.RECOGNISER}
+    recogniser = {name: face_recogniser.load_recogniser(name) for name in face_recogniser.RECOGNISER}
     rows = []
     for path in sorted(folder.glob("*/*.jpg")):
         picture = cv2.imread(str(path))
@@ -247,7 +249,7 @@ def strangers(material: Path, photos: pl.DataFrame, folder: Path) -> Iterator[di
     region = store.from_rows("region", [])
     for name in STRANGE_FILMS:
         film = material / "video" / name
-        space = job.run_film(
+        space = run.run_film(
             film, None, data_dir=str(folder / "strange"), overrides=SETTINGS, until="detect"
         ).space
         face, tracks = (store.read(space.table, n) for n in ("face", "track"))
@@ -269,7 +271,7 @@ def strangers(material: Path, photos: pl.DataFrame, folder: Path) -> Iterator[di
 
 def strange_photos(material: Path, plain: pl.DataFrame) -> Iterator[dict]:
     """The photos against the references of hamilton, who are other people."""
-    detector, make = detect.load_detector("yunet"), embed.load_recogniser("sface")
+    detector, make = detect.load_detector("yunet"), face_recogniser.load_recogniser("sface")
     reference: dict[str, list] = {}
     for path in sorted((material / "refs" / "hamilton").glob("*/*")):
         image = cv2.imread(str(path))
@@ -296,7 +298,7 @@ def groups(photos: pl.DataFrame) -> Iterator[dict]:
                 vector, np.ones(rows.height, int), "sface", 0.75, method=method, clarity=clarity
             )
             named = [None if g == cluster.NOISE else int(g) for g in group]
-            yield {"look": look, "method": method} | score.score_groups(
+            yield {"look": look, "method": method} | label_score.score_groups(
                 named, rows["who"].to_list()
             )
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from bunny.training import faithful
+from bunny.dataset.check import trainer_preview
 
 
 def make(folder: Path, number: int, side_px: int) -> Path:
@@ -38,7 +38,7 @@ def main() -> None:
                 np.asarray(image.convert("RGB"))
         plain = time.perf_counter() - started
         started = time.perf_counter()
-        findings = faithful.look(Path(folder), "kohya", resolution_px=options.side_px)
+        findings = trainer_preview.look(Path(folder), "kohya", resolution_px=options.side_px)
         ours = time.perf_counter() - started
     print(f"{findings.to_line()}\n")
     print("| way | pictures/s | ratio of times |\n|---|---|---|")

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from bunny.table import store
-from bunny.training import appearance, candidate, variety
-from bunny.training.variety import Ground
+from bunny.dataset import appearance, candidate, facility_location
+from bunny.dataset.facility_location import Ground
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def made_up(count: int) -> Ground:
     pose, size = rng.choice(5, count, p=[0.05, 0.2, 0.5, 0.2, 0.05]), rng.integers(0, 3, count)
     light = rng.choice(3, count, p=[0.1, 0.7, 0.2])
     centre = rng.normal(size=(40, 96))[place] + rng.normal(size=(5, 96))[pose]
-    vector = variety.vectors([(1.0, centre + 0.7 * rng.normal(size=(count, 96)))])
+    vector = facility_location.vectors([(1.0, centre + 0.7 * rng.normal(size=(count, 96)))])
     cell = np.stack([pose, size, np.unique(place, return_inverse=True)[1], light], axis=1)
     return Ground(vector=vector, cell=cell, worth=rng.random(count))
 
@@ -64,9 +64,9 @@ def film_ground(folder: Path, character: str) -> Ground:
 def print_ways(ground: Ground, number: int) -> None:
     """Lazy greedy against simple ways."""
     begun = time.perf_counter()
-    chosen, _ = variety.choose(ground, number)
+    chosen, _ = facility_location.choose(ground, number)
     seconds = time.perf_counter() - begun
-    own = variety.worth_of(ground, chosen, number)
+    own = facility_location.worth_of(ground, chosen, number)
     rng = np.random.default_rng(0)
     ways = {
         f"lazy greedy, {seconds:.1f} s": chosen,
@@ -76,7 +76,7 @@ def print_ways(ground: Ground, number: int) -> None:
     print("| way | worth, ratio | cells of the grid | rarest pose | largest place |")
     print("|---|---|---|---|---|")
     for name, rows in ways.items():
-        ratio = variety.worth_of(ground, rows, number) / own
+        ratio = facility_location.worth_of(ground, rows, number) / own
         cell = ground.cell[rows]
         cells = len(np.unique(cell, axis=0))
         pose = Counter(cell[:, 0].tolist())
@@ -89,12 +89,12 @@ def print_ways(ground: Ground, number: int) -> None:
 def print_lazy(ground: Ground, number: int) -> None:
     """The same choice with every gain taken at every step."""
     begun = time.perf_counter()
-    chosen, gains = variety.choose(ground, number)
+    chosen, gains = facility_location.choose(ground, number)
     lazy = time.perf_counter() - begun
     begun = time.perf_counter()
     plain = plain_greedy(ground, number)
     slow = time.perf_counter() - begun
-    same = variety.worth_of(ground, plain, number) / max(sum(gains), 1e-12)
+    same = facility_location.worth_of(ground, plain, number) / max(sum(gains), 1e-12)
     print(
         f"plain greedy takes {slow / lazy:.0f} times as long for {number}; its worth is {same:.4f}"
     )
@@ -103,7 +103,7 @@ def print_lazy(ground: Ground, number: int) -> None:
 
 def plain_greedy(ground: Ground, number: int) -> list[int]:
     """Greedy choice that trusts no bound."""
-    state = variety._State(ground, number)
+    state = facility_location._State(ground, number)
     chosen: list[int] = []
     for _ in range(number):
         gains = [-np.inf if row in chosen else state.gain(row) for row in range(len(ground))]

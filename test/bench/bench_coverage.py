@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from bunny.table import store
-from bunny.training import gap, spread
+from bunny.dataset import gap, vendi
 
 REASON = {"soft": "8.1, dataset.min_subject_sharpness is 10", "filtered": "blurred"}
 
@@ -29,7 +29,7 @@ def main() -> None:
     print("|---:|---:|---:|---:|---:|---:|")
     for size in args.sizes:
         vector = np.random.default_rng(0).normal(size=(size, args.dimension)).astype(np.float32)
-        ours, score = timed(lambda v=vector: (spread.vendi_score(v), spread.nearest(v))[0])
+        ours, score = timed(lambda v=vector: (vendi.vendi_score(v), vendi.nearest(v))[0])
         plain, literal = timed(lambda v=vector: plain_score(v))
         candidate, dataset = make_tables(size)
         gaps, _ = timed(lambda c=candidate, d=dataset: gap.find_gaps(c, d))

@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from bunny.sample.script import CLOVER
-from bunny.training import toy_judge
+from sample.script import CLOVER
+from bunny.demo import judge as demo_judge
 
 ATTRIBUTES = ("place", "light", "size")
 SURE = 0.5
@@ -29,7 +29,7 @@ def main():
     folder = chosen.workspace or (found[-1] if found else None)
     if folder is None:
         parser.error("expected a workspace, found none in data/output; run `bunny demo` first")
-    judge = toy_judge.Judge.load()
+    judge = demo_judge.Judge.load()
     print("| pictures | n | rabbit | white rabbit | in teal overalls | place | light | framing |")
     print("|---|---|---|---|---|---|---|---|")
     for name, picture in pictures(folder).items():

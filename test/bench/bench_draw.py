@@ -1,6 +1,6 @@
 """How fast pictures are drawn: `python test/bench/bench_draw.py [--base FOLDER] [--device cpu]`.
 
-Ours (`training.generate.draw`: adapter merged, batches) against diffusers' plain way, as its
+Ours (`generation.draw.draw`: adapter merged, batches) against diffusers' plain way, as its
 documentation shows it: `from_pretrained`, `load_lora_weights`, `pipeline(prompt)` for each prompt;
 and against the same with prompts handed over in batches (`plain, batched`). Same base, adapter,
 sampler, steps, guidance and seeds. Each measurement is a process of its own, taken in turns:
@@ -54,26 +54,27 @@ def prompts_of(number):
 
 def draw_ours(a):
     """First picture, then all of them; seconds."""
-    from bunny.training import base, generate
-    from bunny.training.draw import recipe
+    from bunny.training import base
+    from bunny.generation import draw as generation_draw
+    from bunny.generation import request
 
     loaded = base.load_base(a.base, device=a.device, precision=a.precision)
     path = Path(a.adapter)
-    worn = generate.Adapter(path=path, hash=recipe.hash_file(path))
+    worn = generation_draw.Adapter(path=path, hash=request.hash_file(path))
     like = {"num_steps": a.steps, "guidance_scale": 5.0}
     wanted = [
-        generate.Drawing(prompt=p, seed=i, **like) for i, p in enumerate(prompts_of(a.pictures))
+        generation_draw.Drawing(prompt=p, seed=i, **like) for i, p in enumerate(prompts_of(a.pictures))
     ]
     made = []
 
     def keep(_index, picture, _error):
         made.append(picture)
 
-    generate.draw(loaded, wanted[:1], worn, on_picture=keep)
+    generation_draw.draw(loaded, wanted[:1], worn, on_picture=keep)
     first = time.time() - a.started
     begun = time.time()
     if a.pictures > 1:
-        generate.draw(loaded, wanted, worn, batch_size=a.batch, on_picture=keep)
+        generation_draw.draw(loaded, wanted, worn, batch_size=a.batch, on_picture=keep)
     return first, time.time() - begun, made
 
 

@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.character import drawn, figure, picture, proposal, reference, score, track
+from bunny.character.drawn import window_search, figure_track, efficientnet, region_proposal
+from bunny.character import reference, label_score, track
 
 THRESHOLD, MARGIN = 0.45, 0.10  # the defaults of config/main.yaml
 PEER, OURS = "windows alone", "all of it"
@@ -34,7 +35,7 @@ def main() -> None:
     parser.add_argument("--by-track", action="store_true", help="tracks vote, not whole shots")
     parser.add_argument("--every", type=int, default=1, help="look at each nth frame only")
     wanted = parser.parse_args()
-    net = picture.PictureNet()
+    net = efficientnet.PictureNet()
     for workspace in wanted.workspace:
         frame = _frames(workspace)[:: wanted.every]
         print(f"\n## {workspace.name}, {frame.height} frames\n")
@@ -59,30 +60,30 @@ def _label(net, workspace: Path, frame: pl.DataFrame, folder: Path, spent: dict,
     """Regions that get their name; adds the seconds spent on them."""
     looks: dict[str, list[np.ndarray]] = {}
     for source in reference.list_sources(folder):
-        feature = drawn.describe_reference(net, reference.read_picture(source.path))
+        feature = window_search.describe_reference(net, reference.read_picture(source.path))
         looks.setdefault(source.character, []).append(feature)
     stacked = {name: np.vstack(one) for name, one in looks.items()}
     paths = [workspace / name for name in frame["file"]]
-    spread = np.unique(np.linspace(0, len(paths) - 1, drawn.MEAN_FRAMES).round().astype(int))
-    mean = np.mean([drawn.mean_window(net, cv2.imread(str(paths[i]))) for i in spread], axis=0)
+    spread = np.unique(np.linspace(0, len(paths) - 1, window_search.MEAN_FRAMES).round().astype(int))
+    mean = np.mean([window_search.mean_window(net, cv2.imread(str(paths[i]))) for i in spread], axis=0)
     rows = []
     for path, row in zip(paths, frame.iter_rows(named=True), strict=True):
         image = cv2.imread(str(path))
         begin = time.process_time()
-        drawn.describe(net, image)
+        window_search.describe(net, image)
         middle = time.process_time()
-        candidates = proposal.search(net, image, mean, stacked)
+        candidates = region_proposal.search(net, image, mean, stacked)
         spent[PEER] += middle - begin
         spent[OURS] += time.process_time() - middle
         rows += [_row(one, i, row, image.shape) for i, one in enumerate(candidates)]
     region = pl.DataFrame(rows, schema=SCHEMA, orient="row")
     region = region.with_columns(track_id=pl.lit(None, dtype=pl.String))
     if by_track:
-        region = figure.link_regions(region, frame, "film")
+        region = figure_track.link_regions(region, frame, "film")
     counts = frame.group_by("shot_index").agg(pl.len().alias("num_frames"))
-    voted = drawn.vote(region.lazy(), counts.lazy(), min_margin=MARGIN, is_by_track=by_track)
+    voted = window_search.vote(region.lazy(), counts.lazy(), min_margin=MARGIN, is_by_track=by_track)
     chosen = {"threshold": THRESHOLD, "min_margin": MARGIN, "num_candidates": len(stacked)}
-    return drawn.select_regions(voted, sorted(stacked), **chosen).collect()
+    return window_search.select_regions(voted, sorted(stacked), **chosen).collect()
 
 
 SCHEMA = {
@@ -90,13 +91,13 @@ SCHEMA = {
     "frame_id": pl.String,
     "shot_index": pl.Int32,
     "candidate": pl.String,
-    **dict.fromkeys(figure.BOX, pl.Float32),
+    **dict.fromkeys(figure_track.BOX, pl.Float32),
     "similarity": pl.Float32,
     "margin": pl.Float32,
 }
 
 
-def _row(one: drawn.Candidate, number: int, frame: dict, shape: tuple[int, ...]) -> tuple:
+def _row(one: window_search.Candidate, number: int, frame: dict, shape: tuple[int, ...]) -> tuple:
     box = one.box * np.array([shape[1], shape[0]] * 2)
     where = (frame["frame_id"], frame["shot_index"])
     return (f"{where[0]}-{number}", *where, one.character, *box, one.similarity, one.margin)
@@ -117,14 +118,14 @@ def _table(found: pl.DataFrame, frame: pl.DataFrame, has_truth: bool) -> str:
 
 def _against_truth(found: pl.DataFrame, frame: pl.DataFrame) -> dict[str, str]:
     """Precision, recall and mean IoU of each drawn character of the sample and of all."""
-    from bunny import sample
+    from bunny import demo
 
-    body = sample.truth("box").filter(pl.col("region") == "body")
+    body = demo.truth("box").filter(pl.col("region") == "body")
     due = set(body["character"]) - {"astronaut", "bolt"}  # one has a face, one no reference
     label = found.filter(pl.col("candidate").is_in(list(due))).rename({"candidate": "character"})
     result = {}
     fit = _overlaps(label, frame, body)
-    for row in score.score_labels(label, frame, body, characters=due).iter_rows(named=True):
+    for row in label_score.score_labels(label, frame, body, characters=due).iter_rows(named=True):
         name = row["character"]
         own = [value for who, value in fit if name in (who, "all")]
         mean = f"{np.mean(own):.2f}" if own else "–"
@@ -135,11 +136,11 @@ def _against_truth(found: pl.DataFrame, frame: pl.DataFrame) -> dict[str, str]:
 def _overlaps(label: pl.DataFrame, frame: pl.DataFrame, body: pl.DataFrame) -> list:
     index = dict(frame.select("frame_id", "frame_index").iter_rows())
     true = {
-        (row["frame_index"], row["character"]): [row[c] for c in figure.BOX]
+        (row["frame_index"], row["character"]): [row[c] for c in figure_track.BOX]
         for row in body.iter_rows(named=True)
     }
     said = [
-        (index[r["frame_id"]], r["character"], [r[c] for c in figure.BOX])
+        (index[r["frame_id"]], r["character"], [r[c] for c in figure_track.BOX])
         for r in label.iter_rows(named=True)
     ]
     return [(who, track.overlap(box, true[i, who])) for i, who, box in said if (i, who) in true]

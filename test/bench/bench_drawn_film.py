@@ -27,7 +27,8 @@ import numpy as np
 import polars as pl
 from drawn_score import Character, Clip
 
-from bunny import job, sample
+from bunny.command import run
+from bunny import demo
 from bunny.table import store
 from bunny.view import style
 
@@ -53,7 +54,7 @@ def main() -> None:
             given = choose(clip, cast, wanted.impostors, wanted.seed)
             references = Path(scratch) / "reference" / clip.name
             write_references(references, given)
-            report = job.run_film(
+            report = run.run_film(
                 clip.path, references, data_dir=str(data), overrides=wanted.set, until="detect"
             )
             table = {"label": store.read(report.space.table, "label"),
@@ -152,10 +153,10 @@ def _reel(said: dict, material: Path) -> tuple[list[Clip], list[Character]]:
 
 def _sample() -> tuple[list[Clip], list[Character]]:
     """The sample film; who is in it is said by frame."""
-    shot, box = sample.truth("shot"), sample.truth("box")
+    shot, box = demo.truth("shot"), demo.truth("box")
     clip = Clip(
         name="sample",
-        path=sample.film_path(),
+        path=demo.film_path(),
         shot_starts=tuple(shot["first_frame_index"].to_list()),
         style="sample",
     )
@@ -171,7 +172,7 @@ def _sample() -> tuple[list[Clip], list[Character]]:
         )
     )
     cast = []
-    for one in _people(sample.reference_dir(), clip.name):
+    for one in _people(demo.reference_dir(), clip.name):
         here = seen.filter(character=one.name).sort("shot_index")
         must, may = (
             {clip.name: here.filter(is_must=kind)["first_frame_index"].to_list()}
@@ -184,7 +185,7 @@ def _sample() -> tuple[list[Clip], list[Character]]:
 
 def read_boxes(wanted: argparse.Namespace) -> pl.DataFrame:
     """Where everybody is in the films whose truth says so: film, frame, character, box."""
-    own = sample.truth("box").with_columns(
+    own = demo.truth("box").with_columns(
         film=pl.lit("sample"), character="sample-" + pl.col("character")
     )
     tables = [own] + [

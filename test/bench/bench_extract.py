@@ -50,8 +50,8 @@ def main() -> None:
 
 def run_stage(film: Path, method: str, folder: str) -> None:
     """Run stage extract alone and print its record as JSON."""
-    from bunny import workspace
-    from bunny.config import Config
+    from bunny.core import workspace
+    from bunny.core.config import Config
     from bunny.stage.extract import Extract
 
     space = workspace.create(Path(folder), "data", film, None)

@@ -21,7 +21,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bunny.character import detect, embed
+from bunny.character.face import detect, recogniser
 
 EMBED_PX = 24  # `detection.min_face_px`; smaller faces are found, not embedded
 SCORE = 0.7  # `detection.min_face_score`
@@ -96,7 +96,7 @@ def ours(*, has_small_faces: bool) -> Finder:
 
     def look(image: np.ndarray) -> np.ndarray:
         if not hasattr(own, "describe"):
-            own.describe = embed.load_recogniser("sface")
+            own.describe = recogniser.load_recogniser("sface")
         faces = [face for face in find(image) if face.score >= SCORE]
         for face in faces:
             if face.size_px >= EMBED_PX:

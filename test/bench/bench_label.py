@@ -27,16 +27,19 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny import sample
-from bunny.character import cluster, detect, picture
-from bunny.character import embed as face_embed
+from bunny import demo
+from bunny.character import cluster
+from bunny.character.face import detect
+from bunny.character.drawn import efficientnet
+from bunny.character.face import recogniser as face_embed
 from bunny.review.learn import item, simulate
 from bunny.review.learn.simulate import Library
-from bunny.scene import cluster as scene_cluster
+from bunny.scene import incremental as scene_cluster
 from bunny.scene import embed
-from bunny.stage import review_asset
+from bunny.review import asset as review_asset
 from bunny.table import store
-from bunny.view import plot_learn, style
+from bunny.view.plot import learn
+from bunny.view import style
 
 SAME = 0.75  # `clustering.character_threshold`
 LOOSE = 0.4  # a threshold at which the made-up people are taken for each other
@@ -80,7 +83,7 @@ def main() -> None:
     if not curves:
         return
     every = pl.concat(curves)
-    args.plot.write_bytes(style.to_png(plot_learn.plot_cost(every)))
+    args.plot.write_bytes(style.to_png(learn.plot_cost(every)))
     every.write_parquet(args.plot.with_suffix(".parquet"))
 
 
@@ -96,10 +99,10 @@ def walk(library: Library, order: str, way: str, seeds: int) -> pl.DataFrame:
 
 def line(name: str, curve: pl.DataFrame, order: str, way: str) -> str:
     """One row of the table."""
-    mean, cells = plot_learn.summarise(curve).sort("share"), []
+    mean, cells = learn.summarise(curve).sort("share"), []
     for measure in ("accuracy", "library"):
-        rows = plot_learn.summarise(curve, measure).sort("share")
-        reached = rows.filter(pl.col("accuracy") >= plot_learn.GOAL)
+        rows = learn.summarise(curve, measure).sort("share")
+        reached = rows.filter(pl.col("accuracy") >= learn.GOAL)
         cells.append(f"{reached['share'][0]:.1%}" if reached.height else "never")
     for share in AT:
         row = mean.filter(pl.col("share") <= share * 1.1 + 1e-9).tail(1)
@@ -159,7 +162,7 @@ def read_sample(folder: Path) -> dict[str, Library]:
     film_id = table["film"]["film_id"][0]
     shot_vector = review_asset.shot_vectors(table, film_id)
     asset = review_asset.machine_assets(table, shot_vector, film_id)
-    shots = sample.truth("shot")
+    shots = demo.truth("shot")
     place = {}
     for row in asset.filter(pl.col("level") == "scene").iter_rows(named=True):
         middle = (row["first_frame_index"] + row["end_frame_index"]) // 2
@@ -193,7 +196,7 @@ def _who(asset: dict) -> str | None:
     """The character of the truth that a figure covers best in the middle of its views."""
     views = np.array(asset["boxes"]).reshape(-1, 5)
     time, x0, y0, x1, y1 = views[len(views) // 2]
-    truth = sample.truth("box").filter(pl.col("frame_index") == round(time * 24))
+    truth = demo.truth("box").filter(pl.col("frame_index") == round(time * 24))
     best, found = MIN_OVERLAP, None
     for row in truth.iter_rows(named=True):
         a = np.array([x0 * 1280, y0 * 720, x1 * 1280, y1 * 720])
@@ -239,7 +242,7 @@ def read_photos(material: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def read_composed(material: Path) -> tuple[np.ndarray, np.ndarray]:
     """Scene vectors of frames of single shots at several looks, and which shot each is of."""
-    net, rng, vector, which = picture.PictureNet(), np.random.default_rng(0), [], []
+    net, rng, vector, which = efficientnet.PictureNet(), np.random.default_rng(0), [], []
     pieces = bench_shot._pieces(material, (*compose.DEVELOP, *compose.HELD_OUT))
     for number, piece in enumerate(pieces):
         for at in rng.integers(0, len(piece), VIEWS):

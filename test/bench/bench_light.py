@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny import sample
-from bunny.caption import fact
-from bunny.library.filter import LIGHT
+from bunny import demo
+from bunny.caption import metadata_facts
+from bunny.library.search.filter import LIGHT
 from bunny.quality.measure import measure_frame
-from bunny.sample import world
+from bunny.demo import world
 
 SIDE_PX = (320, 180)
 
@@ -42,13 +42,13 @@ def rendered(num, seed):
     scenes = [scene for scene in scenes if scene.place != "studio"]
     pictures = (cv2.cvtColor(world.render(s, *SIDE_PX)[..., :3], cv2.COLOR_RGB2BGR) for s in scenes)
     found = [measure_frame(picture) for picture in pictures]
-    return [[getattr(m, name) for name in fact.MEASURED] for m in found], [s.light for s in scenes]
+    return [[getattr(m, name) for name in metadata_facts.MEASURED] for m in found], [s.light for s in scenes]
 
 
 def of_the_sample(folder):
     """Measures and true light of the sample's kept pictures; photographs have none, nor cards."""
     table = folder / "table"
-    truth = pl.read_parquet(Path(sample.__file__).parent / "truth" / "shot.parquet")
+    truth = pl.read_parquet(Path(demo.__file__).parent / "truth" / "shot.parquet")
     truth = truth.filter(pl.col("card") == "none", ~pl.col("is_archive"))
     frame = pl.read_parquet(table / "frame.parquet").select("frame_id", "frame_index")
     kept = pl.read_parquet(table / "quality.parquet").filter("is_kept")
@@ -57,7 +57,7 @@ def of_the_sample(folder):
         pl.col("frame_index") >= pl.col("first_frame_index"),
         pl.col("frame_index") < pl.col("end_frame_index"),
     )
-    return rows.select(fact.MEASURED).rows(), rows["light"].to_list()
+    return rows.select(metadata_facts.MEASURED).rows(), rows["light"].to_list()
 
 
 def by_luma(brightness, *_):
@@ -73,7 +73,7 @@ def show(name, measures, truth):
         "| rule | said | right of said | " + " | ".join(f"{x} right, wrong" for x in LIGHT) + " |"
     )
     print("|---|---|---|" + "---|" * len(LIGHT))
-    for rule, ask in (("luma and cast", fact.light_word), ("luma alone", by_luma)):
+    for rule, ask in (("luma and cast", metadata_facts.light_word), ("luma alone", by_luma)):
         word = np.array([ask(*row) or "" for row in measures])
         is_said, is_right = word != "", word == truth
         of = [truth == light for light in LIGHT]

@@ -16,11 +16,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import polars as pl
 
-from bunny import workspace
-from bunny.character import embed
-from bunny.config import Config
+from bunny.core import workspace
+from bunny.character.face import recogniser
+from bunny.core.config import Config
 from bunny.table import store
-from bunny.view import explore, track_table, widget_people
+from bunny.view.widget import preview, track_table, character
 
 FACES_A_TRACK = 5
 TRACKS_A_SHOT = 4
@@ -37,11 +37,11 @@ def make_tables(num_faces, seed=0):
     """Tables frame, face, track, region and reference of the made-up film."""
     rng = np.random.default_rng(seed)
     num_tracks = num_faces // FACES_A_TRACK
-    people = embed.to_unit(rng.normal(size=(NUM_PEOPLE, DIMENSION)))
+    people = recogniser.to_unit(rng.normal(size=(NUM_PEOPLE, DIMENSION)))
     who = rng.integers(0, NUM_PEOPLE, num_tracks)
     clear = rng.uniform(0.3, 0.9, num_tracks)[:, None]
     noise = rng.normal(size=(num_tracks, DIMENSION)) / np.sqrt(DIMENSION)
-    vector = embed.to_unit(people[who] * clear + noise * (1 - clear))
+    vector = recogniser.to_unit(people[who] * clear + noise * (1 - clear))
     track = np.repeat(np.arange(num_tracks), FACES_A_TRACK)
     shot = track // TRACKS_A_SHOT
     # two tracks of a shot share its first five frames, two its next five
@@ -63,7 +63,7 @@ def make_tables(num_faces, seed=0):
             "size_px": rng.uniform(30, 200, num_faces),
             "sharpness": rng.uniform(10, 200, num_faces),
             "recogniser": "sface",
-            "embedding": list(embed.to_unit(own)),
+            "embedding": list(recogniser.to_unit(own)),
             "track_id": [f"film-t{t:05d}" for t in track],
             "error": pl.Series([None] * num_faces, dtype=pl.String),
         }
@@ -166,10 +166,10 @@ def timed(function, *arguments):
 
 def update(opened, values):
     """One whole update at other thresholds; gives the page."""
-    now = widget_people.decide(opened, values)
-    look = widget_people.Look()
+    now = character.decide(opened, values)
+    look = character.Look()
     found = track_table.select(now.tracks, look.name, look.sort)
-    return widget_people.page(opened, now, found, look)
+    return character.page(opened, now, found, look)
 
 
 def main():
@@ -180,20 +180,20 @@ def main():
     config = Config()
     with TemporaryDirectory() as folder:
         space = write_film(Path(folder), make_tables(given.faces))
-        opened_ms, opened = timed(widget_people.open_people, space, config)
+        opened_ms, opened = timed(character.open_people, space, config)
     print(
         f"{opened.seen.face.height:,} faces, {len(opened.seen.tracks):,} tracks, "
         f"{opened.seen.region.height:,} figures; opened in {opened_ms / 1000:.1f} s\n"
     )
     plain = replace(opened.seen, is_learned=False)
-    stage_ms = min(timed(explore.judge_labels, plain, opened.settings)[0] for _ in range(3))
+    stage_ms = min(timed(preview.judge_labels, plain, opened.settings)[0] for _ in range(3))
     print(
         f"| control | decision ms | update ms, median | worst | stage {stage_ms:.0f} ms / median |"
     )
     print("|---|---|---|---|---|")
     for key, values in MOVES.items():
         settings = [opened.settings | {key: v} for v in values]
-        alone = [timed(explore.judge, opened.seen, opened.compared, s)[0] for s in settings]
+        alone = [timed(preview.judge, opened.seen, opened.compared, s)[0] for s in settings]
         whole = [timed(update, opened, s)[0] for s in settings for _ in range(3)]
         middle = np.median(whole)
         print(

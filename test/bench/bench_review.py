@@ -12,7 +12,7 @@ import time
 import numpy as np
 import polars as pl
 
-from bunny.review import make, score
+from bunny.review import create_event, doubt
 from bunny.review.state import State
 from bunny.table import store
 
@@ -52,11 +52,11 @@ def say(state: State, random: np.random.Generator, turn: int):
     ids = [state.content.ids[i] for i in random.choice(len(state.content.ids), 5, replace=False)]
     kind = turn % 4
     if kind == 0:
-        return make.assign(state, ids, f"scene-{turn % 300:03d}", user="ana")
+        return create_event.assign(state, ids, f"scene-{turn % 300:03d}", user="ana")
     if kind == 1:
-        return make.reject(state, ids[:1], state.cluster_of(ids[0]) or "scene-001", user="ana")
+        return create_event.reject(state, ids[:1], state.cluster_of(ids[0]) or "scene-001", user="ana")
     return (
-        make.split(state, ids, user="ana") if kind == 2 else make.approve(state, ids[:1], user="b")
+        create_event.split(state, ids, user="ana") if kind == 2 else create_event.approve(state, ids[:1], user="b")
     )
 
 
@@ -82,7 +82,7 @@ def main() -> None:
         words = f"median {np.median(times):6.1f} ms, first {times[0]:6.1f} ms"
         print(f"apply {kind:<18} {words}, most after it {max(times[1:]):6.1f} ms")
     for name, back in (("undo of the last", -1), ("undo of the first", 0)):
-        event = make.undo(state, state.events[back].event_id, user="ana")
+        event = create_event.undo(state, state.events[back].event_id, user="ana")
         started = clock()
         state.apply(event)
         print(f"{name:<24} {1e3 * (clock() - started):8.1f} ms")
@@ -94,7 +94,7 @@ def main() -> None:
     frame = again.frame()
     print(f"frame                    {1e3 * (clock() - started):8.0f} ms")
     started = clock()
-    score.measure(frame, {"scene": vectors}, again.now.is_said)
+    doubt.measure(frame, {"scene": vectors}, again.now.is_said)
     print(f"similarity and doubt     {1e3 * (clock() - started):8.0f} ms")
 
 

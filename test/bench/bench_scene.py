@@ -18,9 +18,9 @@ import compose_look
 import cv2
 import numpy as np
 
-from bunny import sample
-from bunny.character import picture
-from bunny.scene import cluster, embed, group, stability
+from bunny import demo
+from bunny.character.drawn import efficientnet
+from bunny.scene import incremental, embed, agglomerative, stability
 
 PER_SHOT = 5
 TRAILER = (
@@ -51,13 +51,13 @@ def spread(first, end, count=PER_SHOT):
 
 
 def of_sample():
-    shot = sample.truth("shot")
+    shot = demo.truth("shot")
     spans = shot.select("first_frame_index", "end_frame_index").rows()
     # inside its gradual transition a shot is half another
     begin = [max(a, t or 0) for (a, _), t in zip(
         spans, shot["transition_end_frame_index"], strict=True)]  # fmt: skip
     indices = [spread(a, b) for a, (_, b) in zip(begin, spans, strict=True)]
-    pictures = read(sample.film_path(), sorted(chain(*indices)))
+    pictures = read(demo.film_path(), sorted(chain(*indices)))
     number = np.repeat(np.arange(len(indices)), [len(own) for own in indices])
     return pictures, number, shot["place"].to_numpy()[number], shot["setup_id"].to_numpy()[number]
 
@@ -72,7 +72,7 @@ def of_trailer(folder):
 def of_pieces(folder, sources, seed=0, num_shots=40):
     """Pieces of shots at random, each a shot of the place that its source is."""
     rng = np.random.default_rng(seed)
-    files = {p.stem: p for p in [*folder.iterdir(), Path(sample.film_path())]}
+    files = {p.stem: p for p in [*folder.iterdir(), Path(demo.film_path())]}
     shots = [[cv2.resize(f, (640, 360)) for f in read(files[name], spread(a, b, 24))]
              for name, a, b in sources]  # fmt: skip
     pictures, place = [], []
@@ -98,7 +98,7 @@ def describe(net, pictures):
 
 
 def purity(found, truth):
-    known = np.where(found == cluster.NOISE, -1 - np.arange(len(found)), found)
+    known = np.where(found == incremental.NOISE, -1 - np.arange(len(found)), found)
     own = [np.unique(truth[known == k], return_counts=True)[1].max() for k in np.unique(known)]
     return sum(own) / len(found)
 
@@ -108,9 +108,9 @@ def judge(name, vector, place, setup):
     print(f"\n{name}: {len(place)} frames, {truth.max() + 1} places")
     print(f"{'join':>5} {'method':14}{'scenes':>7}{'none':>5}{'purity':>8}{'ARI':>7}{'set-ups':>9}")
     for join in JOINS:
-        threshold = cluster.SceneThreshold(join=join, noise=0.5)
-        for method in group.METHOD:
-            found = group.group(vector, threshold, method).cluster
+        threshold = incremental.SceneThreshold(join=join, noise=0.5)
+        for method in agglomerative.METHOD:
+            found = agglomerative.group(vector, threshold, method).cluster
             by_setup = f"{stability.rand_index(found, setup):9.3f}" if setup is not None else ""
             print(
                 f"{join:5.2f} {method:14}{found.max() + 1:7}{(found < 0).sum():5}"
@@ -146,9 +146,9 @@ def made_up(num_frames, seed=0):
 def speed(num_frames):
     vector, number = made_up(num_frames)
     print(f"\n{num_frames} made-up frames of {vector.shape[1]} numbers, {number.max() + 1} shots")
-    for method in group.METHOD:
+    for method in agglomerative.METHOD:
         start = time.process_time()
-        found = group.group(vector, method=method).cluster
+        found = agglomerative.group(vector, method=method).cluster
         took = time.process_time() - start
         print(f"  {method:14}{found.max() + 1:6} scenes{(found < 0).sum():6} in none{took:8.2f} s")
     start = time.process_time()
@@ -173,7 +173,7 @@ def main():
             ),
             "composed, held out": lambda: of_pieces(chosen.material, compose.HELD_OUT, seed=1),
         }
-    net = picture.PictureNet()
+    net = efficientnet.PictureNet()
     for name, make in films.items():
         pictures, number, place, setup = make()
         vector = describe(net, pictures)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bunny.library import index
+from bunny.library.search import index
 
 NUM_QUERIES, NEIGHBOURS = 500, 10
 FRAMES_A_SHOT, SHOTS_A_PLACE, PLACES_A_FILM = 5, 12, 40

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bunny import job_search
-from bunny.library import catalogue, search, text, words
-from bunny.sample import script
+from bunny.command import search
+from bunny.library.search import catalogue, ranking, minilm, keyword
+from sample import script
 
 PLACE = {
     "studio": "a plain studio",
@@ -118,7 +118,7 @@ def sentence(shot) -> str:
 
 def variants(folder: Path, film_id: str) -> dict[str, catalogue.Catalogue]:
     """The sample film with the three kinds of text."""
-    plain = catalogue.read(folder, film_id, job_search.describe)
+    plain = catalogue.read(folder, film_id, search.describe)
     place_of = _names(plain)
     told = {i: sentence(shot) for i, shot in enumerate(script.SCRIPT)}
     by_shot = pl.DataFrame(
@@ -144,11 +144,11 @@ def ranks(known: catalogue.Catalogue, embed, way) -> list[list[int]]:
     vector = embed(frame["sentence"].to_list())
     found = []
     for query in QUERY:
-        match = words.match(query, frame["text"].to_list())
+        match = keyword.match(query, frame["text"].to_list())
         cosine = vector @ embed([query])[0]
-        part = search.Part(score=way(match, cosine), why=lambda _: "")
+        part = ranking.Part(score=way(match, cosine), why=lambda _: "")
         allowed = np.ones(frame.height, dtype=bool)
-        found.append(search.answer(known, [part], allowed, 34)["shot_index"].to_list())
+        found.append(ranking.answer(known, [part], allowed, 34)["shot_index"].to_list())
     return found
 
 
@@ -193,7 +193,7 @@ WAY = {
     "vectors": lambda match, cosine: cosine.astype(np.float32),
     "ranks fused": reciprocal_ranks,
     **{f"sum {w:g}": share_of(w) for w in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)},
-    "as built": lambda match, cosine: search.blend(match.share if match.known else None, cosine),
+    "as built": lambda match, cosine: ranking.blend(match.share if match.known else None, cosine),
 }
 
 
@@ -218,7 +218,7 @@ def main() -> None:
     parser.add_argument("--show", help="kind of text whose misses are listed")
     given = parser.parse_args()
     film_id = pl.read_parquet(given.folder / "film.parquet")["film_id"][0]
-    model, kept = text.load(), {}
+    model, kept = minilm.load(), {}
 
     def embed(sentences):
         new = [s for s in dict.fromkeys(sentences) if s not in kept]

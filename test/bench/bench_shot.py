@@ -24,10 +24,11 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny import sample
-from bunny.video import decode, detector, probe
-from bunny.video.score import BoundaryScore, score_boundaries
-from bunny.video.shot import ShotSetting
+from bunny import demo
+from bunny.video import decode, probe
+from bunny.video.shot import detector
+from bunny.video.shot.score import BoundaryScore, score_boundaries
+from bunny.video.shot.one_pass import ShotSetting
 
 BESIDE = Path(__file__).resolve().parents[3] / "shared" / "material"
 OURS = ("fast", "hybrid", "transnet", "scenedetect-adaptive", "scenedetect-content")
@@ -90,9 +91,9 @@ def main() -> None:
 
 
 def _real_films(folder: Path) -> list[Film]:
-    truth = pl.read_parquet(Path(sample.__file__).parent / "truth" / "shot.parquet")
+    truth = pl.read_parquet(Path(demo.__file__).parent / "truth" / "shot.parquet")
     films = [Film(group="real", name="sample", truth=_sample_truth(truth),
-                  path=Path(sample.__file__).parent / "sample.mp4")]  # fmt: skip
+                  path=Path(demo.__file__).parent / "sample.mp4")]  # fmt: skip
     labels = folder / "gt" / "shots.json"
     if not labels.is_file():
         print(f"{labels}: absent, its films are left out")
@@ -164,7 +165,7 @@ def _pieces(folder: Path, pieces) -> list[np.ndarray]:
     for stem in sorted({piece[0] for piece in pieces}):
         paths = sorted((folder / "video").glob(f"{stem}.*"))
         if stem == "sample":
-            paths = [Path(sample.__file__).parent / "sample.mp4"]
+            paths = [Path(demo.__file__).parent / "sample.mp4"]
         if not paths:
             print(f"{stem}: absent, composed films do without it")
             continue

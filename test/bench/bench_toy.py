@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bunny.sample import world
-from bunny.training import toy_judge, toy_judge_picture, toy_prompt, toy_sheet
+from bunny.demo import world
+from bunny.demo import judge as demo_judge, judge_prompt
+from toy import judge_picture, prompt_sheet
 
 BASE = Path(world.__file__).parent / "base"
 NUM_RESAMPLES = 2000
@@ -33,17 +34,17 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=64, help="first so many prompts")
     chosen = parser.parse_args()
-    judge = toy_judge.Judge.load(chosen.judge)
-    prompts = toy_sheet.prompts64()[: chosen.count]
+    judge = demo_judge.Judge.load(chosen.judge)
+    prompts = prompt_sheet.prompts64()[: chosen.count]
     pipeline = load(chosen.base)
     begun = time.monotonic()
     drawn = draw(pipeline, prompts, chosen)
     seconds = time.monotonic() - begun
     details = judge.details(drawn, prompts)
     chosen.sheet.parent.mkdir(parents=True, exist_ok=True)
-    toy_sheet.draw_sheet(drawn, prompts, details).save(chosen.sheet)
+    prompt_sheet.draw_sheet(drawn, prompts, details).save(chosen.sheet)
     real = np.stack([render(prompt, index) for index, prompt in enumerate(prompts)])
-    soft = toy_judge_picture.round_trip(pipeline.vae, real, noise_max=0.0)
+    soft = judge_picture.round_trip(pipeline.vae, real, noise_max=0.0)
     columns = {
         "drawn": details,
         "renderer": judge.details(real, prompts),
@@ -85,7 +86,7 @@ def draw(pipeline, prompts, chosen):
 
 def render(prompt, seed):
     """The renderer's own picture of a prompt."""
-    asked = {name: words[0] for name, words in toy_prompt.parse(prompt).items()}
+    asked = {name: words[0] for name, words in judge_prompt.parse(prompt).items()}
     wear = f"{asked['wear_colour']} {asked['garment']}" if "garment" in asked else "none"
     character = world.Character(
         name="", species=asked["species"], colour=asked["colour"], wear=wear
@@ -113,11 +114,11 @@ def show(columns, count):
     """Print shares of right answers with 95 % intervals over resampled pictures, in Markdown."""
     print("| attribute | " + " | ".join(columns) + " |")
     print("|---|" + "---|" * len(columns))
-    for name in (*toy_prompt.ATTRIBUTES, "all"):
+    for name in (*judge_prompt.ATTRIBUTES, "all"):
         cells = []
         for details in columns.values():
             rows = details if name == "all" else details.filter(pl.col("attribute") == name)
-            cells.append(interval(toy_prompt.agreement_of(rows, count)))
+            cells.append(interval(judge_prompt.agreement_of(rows, count)))
         print(f"| {name} | " + " | ".join(cells) + " |")
 
 

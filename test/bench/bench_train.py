@@ -80,13 +80,13 @@ def parse() -> argparse.Namespace:
 def make_base(shape: str, folder: Path) -> Path:
     """A model folder: the toy, a tiny one, or the shape of SD 1.5 with random weights."""
     from bunny.training import base as bases
-    from bunny.training import toy
+    from toy import model
 
     if shape == "toy":
         return Path(bases.find_folder("toy"))
     target = folder / "base"
     if shape == "tiny":
-        toy.save_tiny(target, seed=SEED)
+        model.save_tiny(target, seed=SEED)
     else:
         save_sd15(target)
     return target
@@ -296,9 +296,9 @@ def train_ours(args: argparse.Namespace) -> None:
     import cv2
 
     from bunny.training import base as bases
-    from bunny.training import lora
+    from bunny.training import trainer
 
-    known = {field.name for field in dataclasses.fields(lora.LoraSettings)}
+    known = {field.name for field in dataclasses.fields(trainer.LoraSettings)}
     wanted = {
         "rank": args.rank,
         "alpha": args.rank,
@@ -316,15 +316,15 @@ def train_ours(args: argparse.Namespace) -> None:
         "min_snr_gamma": 0.0,
         "seed": SEED,
     }
-    settings = lora.LoraSettings(**{k: v for k, v in wanted.items() if k in known})
+    settings = trainer.LoraSettings(**{k: v for k, v in wanted.items() if k in known})
     files = sorted(args.data.iterdir())
     examples = [
-        lora.Example(picture=cv2.imread(str(file))[..., ::-1].copy(), caption=CAPTION)
+        trainer.Example(picture=cv2.imread(str(file))[..., ::-1].copy(), caption=CAPTION)
         for file in files
     ]
     options = {} if args.precision == "fp32" else {"precision": args.precision}
     base = bases.load_base(str(args.base), **options)
-    lora.train_lora(base, examples, [], Path("ours"), settings)
+    trainer.train_lora(base, examples, [], Path("ours"), settings)
 
 
 def train_theirs(args: argparse.Namespace) -> None:

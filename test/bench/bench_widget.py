@@ -12,9 +12,9 @@ import time
 import numpy as np
 import polars as pl
 
-from bunny.config import Filtering
+from bunny.core.config import Filtering
 from bunny.quality import flag, reason
-from bunny.view import widget_quality
+from bunny.view.widget import quality
 
 MOVES = {
     "blur_threshold": (0.1, 0.3, 0.5),
@@ -74,12 +74,12 @@ def open_film(measure):
     """What the explorer keeps, with a small picture for every hundredth frame."""
     prepared = flag.prepare(measure)
     prepared_at = time.perf_counter()
-    near = widget_quality.find_near(prepared)
+    near = quality.find_near(prepared)
     searched_s = time.perf_counter() - prepared_at
     names = prepared.measure["frame_id"].to_list()
     blur = prepared.measure["blur_score"].to_numpy()
     shown = np.arange(0, len(names), max(1, len(names) // 2000))
-    opened = widget_quality.Opened(
+    opened = quality.Opened(
         prepared=prepared,
         near=near,
         blur=blur,
@@ -100,8 +100,8 @@ def timed(function, *arguments):
 
 def move(opened, settings, before, key, value):
     """One whole update; gives the page."""
-    found = widget_quality.judge(opened, widget_quality.moved(settings, before, key, value))
-    return widget_quality.page(opened, found, before)
+    found = quality.judge(opened, quality.moved(settings, before, key, value))
+    return quality.page(opened, found, before)
 
 
 def main():
@@ -118,7 +118,7 @@ def main():
         f"{searched_s:.1f} s finding near frames ({opened.near.num_pairs or 0:,} pairs)"
     )
     settings = Filtering().model_dump()
-    before = widget_quality.judge(opened, settings)
+    before = quality.judge(opened, settings)
     threshold = reason.threshold_of(settings)
     plain_ms, _ = timed(lambda: flag.flag(measure.lazy(), threshold).collect())
     print(f"plain re-flag of the table, the peer: {plain_ms:.0f} ms a move")

@@ -20,9 +20,10 @@ import numpy as np
 import polars as pl
 from av.video.reformatter import Colorspace
 
-from bunny.sample import film, style, world
-from bunny.sample.palette import PALETTE
-from bunny.sample.shot import FRAME_RATE, Part, PlacedShot, Shot, place_shots
+from sample import film, style
+from bunny.demo import world
+from sample.palette import PALETTE
+from sample.shot import FRAME_RATE, Part, PlacedShot, Shot, place_shots
 
 WIDTH_PX, HEIGHT_PX = 640, 360
 HOLD = 2  # frames that a drawing stays: "on twos", twelve drawings a second

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from bunny import sample
+from bunny import demo
 
 WIDTH, HEIGHT, RATE = 1920, 1080, 24
 GRAIN = 4  # grey levels, uniform: drawn film has none, and decodes faster than film does
@@ -25,7 +25,7 @@ def sources(material: Path | None) -> list[Path]:
                     found.append(path)
         except (av.FFmpegError, IsADirectoryError):
             continue
-    return found or [Path(sample.__file__).parent / "sample.mp4"]
+    return found or [Path(demo.__file__).parent / "sample.mp4"]
 
 
 def make(path: Path, material: Path | None = None, seconds: int = 130) -> Path:

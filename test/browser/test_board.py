@@ -14,7 +14,7 @@ from pathlib import Path
 import look as kept_look
 import pytest
 
-from bunny import reference_folder
+from bunny.core import reference_folder
 from bunny.review import log
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "view" / "board"))

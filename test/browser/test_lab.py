@@ -107,15 +107,15 @@ CHANGED = """before => [...document.querySelectorAll('.widget-html')]
 def test_explorers_are_made_of_plain_widgets(project, monkeypatch):
     import ipywidgets
 
-    from bunny import job
-    from bunny.view import widget, widget_people, widget_quality
+    from bunny.command import run
+    from bunny.view.widget import scene, character, quality
 
     monkeypatch.chdir(project)
-    space, config = job.open_film(None)
+    space, config = run.open_film(None)
     for explore in (
-        widget_quality.explore_quality,
-        widget_people.explore_people,
-        widget.explore_scene,
+        quality.explore_quality,
+        character.explore_people,
+        scene.explore_scene,
     ):
         ipywidgets.Widget.close_all()
         explore(space, config)

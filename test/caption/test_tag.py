@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bunny.caption import fact, tag
-from bunny.error import UserError
+from bunny.caption import metadata_facts, tags
+from bunny.core.error import UserError
 from bunny.table import store
 
 TRIGGER = {"bunny": "bunny", "bear": "brn bear"}
@@ -19,7 +19,7 @@ def tables() -> dict:
     return runpy.run_path(str(Path(__file__).with_name("table.py")))["make_tables"]()
 
 
-def _facts(**changes) -> fact.Facts:
+def _facts(**changes) -> metadata_facts.Facts:
     known = {
         "frame_id": "f",
         "file": "f.jpg",
@@ -32,11 +32,11 @@ def _facts(**changes) -> fact.Facts:
         "subjects": (),
         "colours": ("green", "blue"),
     }
-    return fact.Facts(**(known | changes))
+    return metadata_facts.Facts(**(known | changes))
 
 
 def test_facts_of_kept_frames_come_from_the_tables(tables):
-    one, two, three = fact.gather(**tables)
+    one, two, three = metadata_facts.gather(**tables)
     assert (one.characters, one.num_unknown, one.shot_size) == (("bunny",), 0, "medium")
     assert (one.place, one.light, one.motion) == ("place-000", "day", "static")
     assert one.subjects == ((0.3, 0.2, 0.6, 0.8),)
@@ -47,15 +47,15 @@ def test_facts_of_kept_frames_come_from_the_tables(tables):
 
 
 def test_a_face_stands_for_the_body_below_it(tables):
-    face = fact.gather(**tables)[1].subjects[0]  # 40 px wide at x 20..60, y 10..50 of 200 x 100
+    face = metadata_facts.gather(**tables)[1].subjects[0]  # 40 px wide at x 20..60, y 10..50 of 200 x 100
     assert face == pytest.approx((-0.1, -0.1, 0.5, 2.9))
 
 
 def test_no_kept_frame_gives_no_facts(tables):
     tables["quality"] = tables["quality"].filter(tables["quality"]["frame_id"] == "f3")
-    assert fact.gather(**tables) == []
+    assert metadata_facts.gather(**tables) == []
     tables["label"] = store.from_rows("label", [])
-    assert fact.gather(**tables) == []
+    assert metadata_facts.gather(**tables) == []
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_no_kept_frame_gives_no_facts(tables):
     ],
 )
 def test_shot_size_at_its_thresholds(kind, share, size):
-    assert fact.shot_size(kind, share) == size
+    assert metadata_facts.shot_size(kind, share) == size
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_shot_size_at_its_thresholds(kind, share, size):
     [(None, None), (0.45, "day"), (0.449, None), (0.25, None), (0.249, "night"), (0, "night")],
 )
 def test_light_of_neutral_pictures_at_its_thresholds(brightness, word):
-    assert fact.light_word(brightness) == word
+    assert metadata_facts.light_word(brightness) == word
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_light_of_neutral_pictures_at_its_thresholds(brightness, word):
     ],
 )
 def test_light_follows_the_colour_cast(brightness, cast, word):
-    assert fact.light_word(brightness, *cast) == word
+    assert metadata_facts.light_word(brightness, *cast) == word
 
 
 def test_the_colour_of_what_fills_a_picture_is_not_its_light():
-    assert fact.light_word(0.5, 12, 20, is_close_up=True) is None
-    assert fact.light_word(0.2, 0, -3, is_close_up=True) == "night"
+    assert metadata_facts.light_word(0.5, 12, 20, is_close_up=True) is None
+    assert metadata_facts.light_word(0.2, 0, -3, is_close_up=True) == "night"
 
 
 @pytest.mark.parametrize(
@@ -130,26 +130,26 @@ def test_the_colour_of_what_fills_a_picture_is_not_its_light():
     ],
 )
 def test_captions_say_who_where_how_near_and_the_light(changes, text):
-    assert tag.write_caption(_facts(**changes), TRIGGER, "character") == text
+    assert tags.write_caption(_facts(**changes), TRIGGER, "character") == text
 
 
 def test_tags_say_the_same_in_words():
-    assert tag.write_tags(_facts(), TRIGGER) == [
+    assert tags.write_tags(_facts(), TRIGGER) == [
         *("bunny", "solo", "medium shot", "day", "still", "place-003"),
         *("green background", "blue background"),
     ]
     crowd = _facts(characters=(), num_unknown=5, shot_size=None, place=None, motion="dynamic")
     crowd = dataclasses.replace(crowd, colours=())
-    assert tag.write_tags(crowd, TRIGGER) == ["crowd", "day", "in motion"]
-    assert tag.framing_tags(_facts(num_unknown=2))[0] == "3 figures"
+    assert tags.write_tags(crowd, TRIGGER) == ["crowd", "day", "in motion"]
+    assert tags.framing_tags(_facts(num_unknown=2))[0] == "3 figures"
 
 
 def test_trigger_words_follow_the_template():
-    assert tag.trigger_word("{name}", "anna") == "anna"
-    assert tag.trigger_word("  sks {name} ", "anna") == "sks anna"
+    assert tags.trigger_word("{name}", "anna") == "anna"
+    assert tags.trigger_word("  sks {name} ", "anna") == "sks anna"
 
 
 @pytest.mark.parametrize("template", ["", "bunny", "{", "{nam}", "{name} {0}", "{name.x}"])
 def test_other_templates_are_refused(template):
     with pytest.raises(UserError, match=r"captioning\.trigger_word"):
-        tag.trigger_word(template, "anna")
+        tags.trigger_word(template, "anna")

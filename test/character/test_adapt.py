@@ -4,7 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.character import adapt, embed, pair
+from bunny.character import whitening, pair
+from bunny.character.face import recogniser
 from bunny.table import store
 
 DIMENSION = 16
@@ -29,7 +30,7 @@ def _film(nuisance, *, num_shots=40, seed=0):
                         "y1_px": 112.0, "detector": "yunet", "score": 0.9,
                         "landmark": np.zeros(10), "yaw": 0.0, "size_px": 112.0,
                         "sharpness": 200.0, "recogniser": "sface",
-                        "embedding": embed.to_unit(moved),
+                        "embedding": recogniser.to_unit(moved),
                     }
                 )  # fmt: skip
     face = store.from_rows("face", rows)
@@ -38,7 +39,7 @@ def _film(nuisance, *, num_shots=40, seed=0):
 
 def test_a_nuisance_within_tracks_is_unlearned_and_helps_a_film_not_seen():
     face, pairs = _film(2.0)
-    trial = adapt.learn(face, pairs)
+    trial = whitening.learn(face, pairs)
     assert trial.adaptation is not None and "adapted: held-out" in trial.note
     assert trial.adapted_separation > trial.separation + 0.05
     other, other_pairs = _film(2.0, seed=1)
@@ -55,18 +56,18 @@ def test_a_nuisance_within_tracks_is_unlearned_and_helps_a_film_not_seen():
         for kind in ("same-track", "same-frame")
     )
     vector = pair.vectors(other)
-    plain = adapt.separate(vector, judged)
-    assert adapt.separate(trial.adaptation.apply(vector), judged) > plain + 0.05
+    plain = whitening.separate(vector, judged)
+    assert whitening.separate(trial.adaptation.apply(vector), judged) > plain + 0.05
 
 
 def test_what_does_not_help_is_not_kept_and_is_reported():
-    trial = adapt.learn(*_film(0.0))
+    trial = whitening.learn(*_film(0.0))
     assert trial.adaptation is None and "does not help enough" in trial.note
     assert trial.separation is not None and trial.adapted_separation is not None
 
 
 def test_too_few_tracks_teach_nothing():
-    trial = adapt.learn(*_film(2.0, num_shots=9))
+    trial = whitening.learn(*_film(2.0, num_shots=9))
     assert trial.adaptation is None and trial.adapted_separation is None
     assert "18 tracks with two views in 9 shots and 9 pairs of strangers" in trial.note
     assert trial.separation is not None
@@ -74,12 +75,12 @@ def test_too_few_tracks_teach_nothing():
 
 def test_no_face_teaches_nothing():
     face = store.from_rows("face", [])
-    trial = adapt.learn(face, pair.collect_pairs(face))
+    trial = whitening.learn(face, pair.collect_pairs(face))
     assert trial.adaptation is None and trial.separation is None
 
 
 def test_vectors_stay_of_unit_length_and_the_lift_is_on_every_cosine():
-    adaptation = adapt.Adaptation(matrix=np.diag([1, 2]).astype(np.float32), lift=0.19)
+    adaptation = whitening.Adaptation(matrix=np.diag([1, 2]).astype(np.float32), lift=0.19)
     one, other = adaptation.apply(np.eye(2, dtype=np.float32))
     assert one @ one == pytest.approx(1) and one @ other == pytest.approx(0.19)
     assert adaptation.apply(np.array([1, 0])).shape == (3,)
@@ -91,5 +92,5 @@ def test_separation_by_hand():
     vector = np.vstack([[1, 0], np.c_[np.cos(angle), np.sin(angle)]])
     rows = np.c_[np.zeros(10, int), np.arange(1, 11)]
     # of the strangers the median is 0, the deviation 0.148: 0.345 is passed by 4 of 5
-    assert adapt.separate(vector, (rows[:5], rows[5:])) == pytest.approx(0.8)
-    assert adapt.separate(vector, (rows[:4], rows[5:])) is None
+    assert whitening.separate(vector, (rows[:5], rows[5:])) == pytest.approx(0.8)
+    assert whitening.separate(vector, (rows[:4], rows[5:])) is None

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tiny_onnx
 
-from bunny.character.anime_detector import KINDS, AnimeDetector, is_named
-from bunny.error import UserError
+from bunny.character.drawn.anime_detector import KINDS, AnimeDetector, is_named
+from bunny.core.error import UserError
 
 IMAGE = np.zeros((90, 160, 3), np.uint8)
 LEFT, RIGHT = [0.1, 0.2, 0.4, 0.8], [0.5, 0.0, 0.9, 1.0]

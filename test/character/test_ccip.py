@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 import tiny_onnx
 
-from bunny.character import ccip, ccip_region, drawn
-from bunny.error import UserError
+from bunny.character.drawn import ccip, ccip_region, window_search
+from bunny.core.error import UserError
 
 RED, GREEN, BLUE = (0, 0, 255), (0, 255, 0), (255, 0, 0)  # BGR
 
@@ -142,4 +142,4 @@ def test_rows_say_by_their_model_who_compared_them():
     assert ccip_region.is_compared(_region(("a", "x", "t", 0.5, 0.1, "person+ccip-tiny")))
     assert not ccip_region.is_compared(_region(("a", "x", "t", 0.5, 0.1, "efficientnet-lite0")))
     assert not ccip_region.is_compared(_region(("a", "x", "t", 0.5, 0.1, "owl+dino")).clear())
-    assert ccip_region.WEIGHT[1] - ccip.SAME == pytest.approx(drawn.WEIGHT[1] - 0.45)
+    assert ccip_region.WEIGHT[1] - ccip.SAME == pytest.approx(window_search.WEIGHT[1] - 0.45)

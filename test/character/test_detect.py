@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.character import detect
+from bunny.character.face import detect
 
 
 @pytest.fixture(scope="module")

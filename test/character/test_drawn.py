@@ -5,8 +5,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.character import drawn, picture
-from bunny.character.picture import Grid
+from bunny.character.drawn import window_search, efficientnet
+from bunny.character.drawn.efficientnet import Grid
 
 RED, BLUE, MEAN = np.eye(3, dtype=np.float32)
 BOXES = np.array([[0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1], [0, 0.5, 0.5, 1]], np.float32)
@@ -18,7 +18,7 @@ def _grid(*features):
 
 def _found(grid, **reference):
     views = {name: np.array([v], np.float32) + MEAN for name, v in reference.items()}
-    return {c.character: c for c in drawn.find_candidates(grid, MEAN, views)}
+    return {c.character: c for c in window_search.find_candidates(grid, MEAN, views)}
 
 
 def test_each_character_is_found_where_it_leads():
@@ -50,22 +50,22 @@ def test_a_clear_window_goes_before_a_more_similar_doubtful_one():
 
 def test_a_box_grows_over_warm_neighbours_and_stops_at_cold_ones():
     box = np.array([[0, 0, 0.25, 0.5], [0.25, 0, 0.5, 0.5], [0.75, 0, 1, 0.5]], np.float32)
-    grown = drawn.refine_box(box, np.array([1.0, 0.9, 0.9]), 0)
+    grown = window_search.refine_box(box, np.array([1.0, 0.9, 0.9]), 0)
     assert np.allclose(grown, [0, 0, 0.5, 0.5], atol=0.02)
-    kept = drawn.refine_box(box, np.array([1.0, 0.5, 0.9]), 0)
+    kept = window_search.refine_box(box, np.array([1.0, 0.5, 0.9]), 0)
     assert np.allclose(kept, [0, 0, 0.25, 0.5], atol=0.02)
 
 
 def test_a_real_drawing_is_found_on_another_ground():
-    net = picture.PictureNet()
+    net = efficientnet.PictureNet()
     rng = np.random.default_rng(0)
     frame = cv2.resize(rng.integers(60, 190, (12, 20, 3), dtype=np.uint8), (640, 360))
     reference = np.full((200, 200, 3), 240, np.uint8)
     _draw_figure(reference, (100, 100))
-    mean = drawn.mean_window(net, frame)
+    mean = window_search.mean_window(net, frame)
     _draw_figure(frame, (480, 180))
-    look = {"toon": drawn.describe_reference(net, reference)}
-    (found,) = drawn.find_candidates(drawn.describe(net, frame), mean, look)
+    look = {"toon": window_search.describe_reference(net, reference)}
+    (found,) = window_search.find_candidates(window_search.describe(net, frame), mean, look)
     x, y = (found.box[:2] + found.box[2:]) / 2 * [640, 360]
     assert abs(x - 480) < 90 and abs(y - 180) < 70
 
@@ -94,14 +94,14 @@ FRAMES = pl.LazyFrame(
 
 def test_frames_of_a_shot_vote():
     region = _regions(("a", 0, "x", 0.6, 0.2), ("b", 0, "x", 0.4, 0.2), ("c", 1, "x", 0.6, 0.2))
-    voted = drawn.vote(region, FRAMES, min_margin=0.1).collect()
+    voted = window_search.vote(region, FRAMES, min_margin=0.1).collect()
     # 0.6 / 2 + (0.6 + 0.4) / 4 / 2 = 0.425; alone in its shot a frame keeps its own similarity
     assert voted["support"].to_list() == pytest.approx([0.425, 0.325, 0.6])
 
 
 def test_a_doubtful_lead_does_not_vote():
     region = _regions(("a", 0, "x", 0.6, 0.2), ("b", 0, "x", 0.6, 0.05))
-    voted = drawn.vote(region, FRAMES, min_margin=0.1).collect()
+    voted = window_search.vote(region, FRAMES, min_margin=0.1).collect()
     assert voted["support"].to_list() == pytest.approx([0.375, 0.075])
 
 
@@ -110,14 +110,14 @@ def test_a_track_votes_for_itself_however_late_it_enters():
         *[(i, 0, "x", 0.6, 0.2) for i in "abc"], ("d", 0, "x", 0.6, 0.2), track_id=list("ssst")
     )
     many = FRAMES.with_columns(num_frames=pl.lit(20))
-    voted = drawn.vote(region, many, min_margin=0.1, is_by_track=True).collect()
+    voted = window_search.vote(region, many, min_margin=0.1, is_by_track=True).collect()
     # three frames in a row keep 0.6; one alone is taken as three: 0.6 / 2 + 0.6 / 3 / 2 = 0.4
     assert voted["support"].to_list() == pytest.approx([0.6, 0.6, 0.6, 0.4])
 
 
 def test_a_track_of_one_frame_in_a_shot_of_one_is_no_accident():
     region = _regions(("a", 1, "x", 0.6, 0.2), track_id=["t"])
-    voted = drawn.vote(region, FRAMES, min_margin=0.1, is_by_track=True)
+    voted = window_search.vote(region, FRAMES, min_margin=0.1, is_by_track=True)
     assert voted.collect()["support"].to_list() == pytest.approx([0.6])
 
 
@@ -125,7 +125,7 @@ def _selected(support, margin=0.3, num=2, characters=("x",), more=()):
     """How many are accepted of one region with this support, and of `more` with 0.6."""
     region = _regions(("a", 0, "x", 0.6, margin), *more)
     region = region.with_columns(support=pl.Series([support] + [0.6] * len(more)))
-    return drawn.select_regions(
+    return window_search.select_regions(
         region, characters, threshold=0.45, min_margin=0.1, num_candidates=num
     ).collect().height  # fmt: skip
 

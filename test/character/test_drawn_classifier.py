@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tiny_onnx
 
-from bunny.character.drawn_classifier import DrawnClassifier
-from bunny.error import UserError
+from bunny.character.drawn.anime_classifier import DrawnClassifier
+from bunny.core.error import UserError
 
 
 def test_probability_is_that_of_the_label_anime(tmp_path):

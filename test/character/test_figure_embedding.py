@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from bunny.character import figure_embedding, picture
-from bunny.character.figure_embedding import BASIS, HEAD, PART_WEIGHT, RAW, STRONG, UNIT, FigureNet
+from bunny.character.drawn import figure_embedding, efficientnet
+from bunny.character.drawn.figure_embedding import BASIS, HEAD, PART_WEIGHT, RAW, STRONG, UNIT, FigureNet
 
 
 @pytest.fixture(scope="module")
 def net():
-    return FigureNet(picture.PictureNet())
+    return FigureNet(efficientnet.PictureNet())
 
 
 def flat(colour, size=64):

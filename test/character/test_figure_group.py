@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.character import figure_group
+from bunny.character.drawn import figure_cluster
 from bunny.table import store
 
 SIDE = 10.0
@@ -41,13 +41,13 @@ def labels(*rows):
 
 
 def groups(*rows, **setting):
-    free = figure_group.uncovered(table(*rows), labels())
-    found = figure_group.group_figures(free, **{"threshold": 0.6} | setting)
+    free = figure_cluster.uncovered(table(*rows), labels())
+    found = figure_cluster.group_figures(free, **{"threshold": 0.6} | setting)
     return dict(found.select("figure_id", "group").iter_rows())
 
 
 def free_ids(figures, *rows):
-    return figure_group.uncovered(table(*figures), labels(*rows))["figure_id"].to_list()
+    return figure_cluster.uncovered(table(*figures), labels(*rows))["figure_id"].to_list()
 
 
 @pytest.mark.parametrize(("x0", "is_free"), [(0.0, False), (7.0, False), (7.5, True)])
@@ -117,7 +117,7 @@ def test_parted_in_one_frame_is_parted():
 
 @pytest.mark.parametrize(
     ("num_views", "objectness", "group"),
-    [(2, 0.5, 0), (1, 0.9, figure_group.NOISE), (5, 0.49, figure_group.NOISE)],
+    [(2, 0.5, 0), (1, 0.9, figure_cluster.NOISE), (5, 0.49, figure_cluster.NOISE)],
 )
 def test_a_track_alone_is_noise_when_it_is_short_or_weak(num_views, objectness, group):
     rows = [figure(f"a{i}", f"f{i}", "a", objectness=objectness) for i in range(num_views)]
@@ -132,20 +132,20 @@ def test_weak_views_that_come_again_are_a_group():
 def test_similarity_is_to_the_middle_of_the_group():
     """Two of equal weight 60° apart lie 30° from their middle."""
     rows = [figure("a", "f", None), figure("b", "g", None, angle=60)]
-    free = figure_group.uncovered(table(*rows), labels())
-    found = figure_group.group_figures(free, threshold=0.49)
+    free = figure_cluster.uncovered(table(*rows), labels())
+    found = figure_cluster.group_figures(free, threshold=0.49)
     assert found["similarity"].to_list() == pytest.approx([np.cos(np.pi / 6)] * 2, abs=1e-6)
 
 
 def test_no_figures():
-    free = figure_group.uncovered(table(), labels())
-    assert figure_group.group_figures(free, threshold=0.6).is_empty()
-    assert figure_group.with_figures(labels(), free).is_empty()
+    free = figure_cluster.uncovered(table(), labels())
+    assert figure_cluster.group_figures(free, threshold=0.6).is_empty()
+    assert figure_cluster.with_figures(labels(), free).is_empty()
 
 
 def test_figures_get_nameless_rows_of_labels_once():
     known = labels(label("f", 50.0), {**label("g", 0.0, None), "subject_id": "b"})
-    found = figure_group.with_figures(known, table(figure("b", "g", None), figure("a", "f", None)))
+    found = figure_cluster.with_figures(known, table(figure("b", "g", None), figure("a", "f", None)))
     assert found.head(2).equals(known) and found.height == 3
     row = found.row(2, named=True)
     assert (row["subject_id"], row["subject_type"], row["character"]) == ("a", "region", None)
@@ -159,7 +159,7 @@ def test_rows_in_another_order_give_the_same_groups():
         for t, a in (("a", 0), ("b", 20), ("c", 90))
         for i in (0, 1)
     ]
-    turned = figure_group.uncovered(table(*rows).sample(fraction=1, shuffle=True, seed=4), labels())
-    found = figure_group.group_figures(turned, threshold=0.6)
+    turned = figure_cluster.uncovered(table(*rows).sample(fraction=1, shuffle=True, seed=4), labels())
+    found = figure_cluster.group_figures(turned, threshold=0.6)
     assert dict(found.select("figure_id", "group").iter_rows()) == groups(*rows)
     assert isinstance(found, pl.DataFrame)

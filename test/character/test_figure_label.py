@@ -2,8 +2,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.character import figure_label
-from bunny.character.figure_label import PERHAPS, FigureSetting
+from bunny.character.drawn import figure_label
+from bunny.character.drawn.figure_label import PERHAPS, FigureSetting
 
 
 def figures(*rows):

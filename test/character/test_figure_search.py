@@ -2,12 +2,12 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.character import figure_embedding, figure_search, picture
+from bunny.character.drawn import figure_embedding, figure_search, efficientnet
 
 
 @pytest.fixture(scope="module")
 def net():
-    return figure_embedding.FigureNet(picture.PictureNet())
+    return figure_embedding.FigureNet(efficientnet.PictureNet())
 
 
 def figure(colour, hat):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bunny.character import found
-from bunny.character.found import Found
+from bunny.character import detection
+from bunny.character.detection import Found
 
 FACE = [(30, 40), (70, 40), (50, 60), (35, 80), (65, 80)]  # in a box of 0 0 100 100
 
@@ -14,36 +14,36 @@ def _one(box, score=0.9, landmark=FACE):
 
 
 def test_of_two_that_overlap_the_surer_stays():
-    kept = found.merge([_one([0, 0, 100, 100], 0.8), _one([10, 0, 110, 100], 0.9)])
+    kept = detection.merge([_one([0, 0, 100, 100], 0.8), _one([10, 0, 110, 100], 0.9)])
     assert [one.score for one in kept] == [0.9]
 
 
 def test_overlap_is_measured_over_the_union():
     # boxes of 100 x 100 shifted by 50 share 50 x 100 of 150 x 100: a third, above 0.3
-    assert len(found.merge([_one([0, 0, 100, 100]), _one([50, 0, 150, 100])])) == 1
+    assert len(detection.merge([_one([0, 0, 100, 100]), _one([50, 0, 150, 100])])) == 1
     # shifted by 60: 40 of 160, a quarter
-    assert len(found.merge([_one([0, 0, 100, 100]), _one([60, 0, 160, 100])])) == 2
+    assert len(detection.merge([_one([0, 0, 100, 100]), _one([60, 0, 160, 100])])) == 2
 
 
 def test_a_part_of_a_surer_face_is_none_but_a_surer_part_stays():
     whole, part = [0, 0, 100, 100], [20, 20, 40, 40]
-    assert len(found.merge([_one(whole, 0.9), _one(part, 0.8)])) == 1
-    assert len(found.merge([_one(whole, 0.8), _one(part, 0.9)])) == 2
+    assert len(detection.merge([_one(whole, 0.9), _one(part, 0.8)])) == 1
+    assert len(detection.merge([_one(whole, 0.8), _one(part, 0.9)])) == 2
 
 
 def test_order_does_not_matter_and_nothing_is_nothing():
     boxes = [[0, 0, 50, 50], [10, 10, 60, 60], [200, 0, 240, 40], [20, 20, 70, 70]]
     ones = [_one(box, 0.9 - i / 100) for i, box in enumerate(boxes)]
-    forth, back = found.merge(ones), found.merge(ones[::-1])
+    forth, back = detection.merge(ones), detection.merge(ones[::-1])
     assert [o.box.tolist() for o in forth] == [o.box.tolist() for o in back]
-    assert found.merge([]) == []
+    assert detection.merge([]) == []
 
 
 def test_suppress_goes_down_the_list():
     boxes = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [10, 0, 20, 10]])
-    assert found.suppress(boxes, 0.3) == [0, 2]
-    assert found.suppress(boxes, 0.4) == [0, 1, 2]
-    assert found.suppress(np.empty((0, 4)), 0.3) == []
+    assert detection.suppress(boxes, 0.3) == [0, 2]
+    assert detection.suppress(boxes, 0.4) == [0, 1, 2]
+    assert detection.suppress(np.empty((0, 4)), 0.3) == []
 
 
 def _changed(row, point):
@@ -65,10 +65,10 @@ def _changed(row, point):
     ],
 )
 def test_landmarks_of_a_face_stand_in_order(landmark, is_one):
-    assert found.is_face_like(_one([0, 0, 100, 100], landmark=landmark)) == is_one
+    assert detection.is_face_like(_one([0, 0, 100, 100], landmark=landmark)) == is_one
 
 
 def test_shrink_keeps_small_pictures_and_shape():
-    assert found.shrink(np.zeros((640, 320, 3), np.uint8))[1] == 1.0
-    small, factor = found.shrink(np.zeros((1280, 320, 3), np.uint8))
+    assert detection.shrink(np.zeros((640, 320, 3), np.uint8))[1] == 1.0
+    small, factor = detection.shrink(np.zeros((1280, 320, 3), np.uint8))
     assert small.shape == (640, 160, 3) and factor == 0.5

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bunny.character import drawn, guided
-from bunny.error import UserError
+from bunny.character.drawn import window_search, owlv2
+from bunny.core.error import UserError
 
 SIDE = 64
 
@@ -15,27 +15,27 @@ def _picture(seed, height=48, width=80):
 
 @pytest.mark.parametrize("embedding", ["", "dino"])
 def test_guided_folders_give_candidates_of_the_common_form(guided_folders, embedding):
-    net = guided.GuidedNet(guided_folders["owl"], guided_folders.get(embedding, ""))
+    net = owlv2.GuidedNet(guided_folders["owl"], guided_folders.get(embedding, ""))
     image = _picture(0)
     look = {"ann": [net.describe_reference(image)], "ben": [net.describe_reference(_picture(1))]}
     assert (look["ann"][0].embedding is None) == (embedding == "")
     found = net.find_candidates(image, look)
-    assert found and all(isinstance(one, drawn.Candidate) for one in found)
+    assert found and all(isinstance(one, window_search.Candidate) for one in found)
     for one in found:
         assert one.box.shape == (4,) and (one.box >= 0).all() and (one.box <= 1).all()
-        assert (one.box[2:] - one.box[:2] >= guided.MIN_SIDE).all()
-        assert drawn.FLOOR <= one.similarity <= 1 and one.margin > 0
+        assert (one.box[2:] - one.box[:2] >= owlv2.MIN_SIDE).all()
+        assert window_search.FLOOR <= one.similarity <= 1 and one.margin > 0
 
 
 def test_the_query_is_what_transformers_own_route_takes(guided_folders):
     import torch
 
-    net = guided.GuidedNet(guided_folders["owl"])
+    net = owlv2.GuidedNet(guided_folders["owl"])
     image, other = _picture(0, SIDE, SIDE), _picture(1, SIDE, SIDE)  # square: nothing is padded
     query = net.describe_reference(other).query
     _, chance = net._propose(image, query[None])
     pixels = [
-        torch.from_numpy(guided._prepare(i, SIDE, guided.CLIP_MEAN, guided.CLIP_SCALE))
+        torch.from_numpy(owlv2._prepare(i, SIDE, owlv2.CLIP_MEAN, owlv2.CLIP_SCALE))
         for i in (image, other)
     ]
     with torch.inference_mode():
@@ -45,36 +45,36 @@ def test_the_query_is_what_transformers_own_route_takes(guided_folders):
 
 
 def test_a_picture_is_most_like_itself_to_the_embedder(guided_folders):
-    net = guided.GuidedNet(guided_folders["owl"], guided_folders["dino"])
+    net = owlv2.GuidedNet(guided_folders["owl"], guided_folders["dino"])
     whole = np.array([0, 0, 1, 1], np.float32)
     one, again = net._embed(_picture(0), [whole, whole])
     assert one @ again == pytest.approx(1, abs=1e-5) and one.shape == (32,)
 
 
 def test_nobody_asked_for_nobody_found(guided_folders):
-    assert guided.GuidedNet(guided_folders["owl"]).find_candidates(_picture(0), {}) == []
+    assert owlv2.GuidedNet(guided_folders["owl"]).find_candidates(_picture(0), {}) == []
 
 
 def test_boxes_come_from_the_padded_square_to_shares_of_the_picture():
     # a 200x100 picture is padded to 200x200: its lower half is nothing
     box = np.array([[0.5, 0.25, 0.5, 0.25], [0.5, 0.5, 1, 1]], np.float32)
-    assert guided._to_shares(box, (100, 200, 3)).tolist() == [
+    assert owlv2._to_shares(box, (100, 200, 3)).tolist() == [
         [0.25, 0.25, 0.75, 0.75],
         [0, 0, 1, 1],
     ]
 
 
 def test_names_and_licences_are_known(guided_folders):
-    net = guided.GuidedNet(guided_folders["owl"], guided_folders["dino"])
+    net = owlv2.GuidedNet(guided_folders["owl"], guided_folders["dino"])
     assert net.name == "owl+dino"
     assert net.licence == {guided_folders["owl"]: "apache-2.0", guided_folders["dino"]: "unknown"}
-    assert guided.licence_of("facebook/dinov2-small") == "apache-2.0"
+    assert owlv2.licence_of("facebook/dinov2-small") == "apache-2.0"
 
 
 def test_what_is_no_such_model_is_refused_in_one_sentence(guided_folders, tmp_path):
     with pytest.raises(UserError, match=r"drawn_detector: expected a folder or a hub id"):
-        guided.GuidedNet(str(tmp_path / "none" / "such"))
+        owlv2.GuidedNet(str(tmp_path / "none" / "such"))
     with pytest.raises(UserError, match=r"expected an OWLv2 model, .*dino is dinov2"):
-        guided.GuidedNet(guided_folders["dino"])
+        owlv2.GuidedNet(guided_folders["dino"])
     with pytest.raises(UserError, match="could not be loaded"):
-        guided.GuidedNet(str(tmp_path))
+        owlv2.GuidedNet(str(tmp_path))

@@ -5,12 +5,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.character import look, picture
+from bunny.character.drawn import figure_vector, efficientnet
 
 
 @pytest.fixture(scope="module")
 def net():
-    return picture.PictureNet()
+    return efficientnet.PictureNet()
 
 
 def _patches(seed, size=(200, 300)):
@@ -24,7 +24,7 @@ def _region(*rows):
 
 
 def _chosen(region, *named):
-    return look.choose_views(region, pl.Series(named, dtype=pl.String))["region_id"].to_list()
+    return figure_vector.choose_views(region, pl.Series(named, dtype=pl.String))["region_id"].to_list()
 
 
 def test_the_most_similar_clear_views_of_each_figure():
@@ -55,30 +55,30 @@ def test_only_what_is_inside_the_box_counts(net):
     for image in (one, other):
         image[50:250, 60:360] = figure
     box = np.array([60, 50, 360, 250], np.float32)
-    vectors = [look.describe_figure(net, image, box) for image in (one, other)]
-    assert np.array_equal(*vectors) and vectors[0].shape == (picture.DIMENSION,)
+    vectors = [figure_vector.describe_figure(net, image, box) for image in (one, other)]
+    assert np.array_equal(*vectors) and vectors[0].shape == (efficientnet.DIMENSION,)
     assert np.linalg.norm(vectors[0]) == pytest.approx(1, abs=1e-5)
-    assert vectors[0] @ look.describe_figure(net, _patches(2), box) < 0.95
+    assert vectors[0] @ figure_vector.describe_figure(net, _patches(2), box) < 0.95
 
 
 def test_a_mirrored_figure_is_the_same(net):
     image = _patches(3, (128, 256))
     box = np.array([0, 0, 256, 128])
-    vectors = [look.describe_figure(net, view, box) for view in (image, image[:, ::-1])]
+    vectors = [figure_vector.describe_figure(net, view, box) for view in (image, image[:, ::-1])]
     assert np.allclose(*vectors, atol=1e-5)
 
 
 def test_boxes_that_reach_outside(net):
     image = _patches(4)
-    whole = look.describe_figure(net, image, np.array([-50, -9.5, 900, 700]))
-    assert np.array_equal(whole, look.describe_figure(net, image, np.array([0, 0, 300, 200])))
-    assert look.describe_figure(net, image, np.array([300, 0, 350, 90])) is None
-    assert look.describe_figure(net, image, np.array([-90, 10, -20, 90])) is None
-    assert look.describe_figure(net, image, np.array([0, 0, 300, 1])) is not None  # a sliver
+    whole = figure_vector.describe_figure(net, image, np.array([-50, -9.5, 900, 700]))
+    assert np.array_equal(whole, figure_vector.describe_figure(net, image, np.array([0, 0, 300, 200])))
+    assert figure_vector.describe_figure(net, image, np.array([300, 0, 350, 90])) is None
+    assert figure_vector.describe_figure(net, image, np.array([-90, 10, -20, 90])) is None
+    assert figure_vector.describe_figure(net, image, np.array([0, 0, 300, 1])) is not None  # a sliver
 
 
 def test_centring_by_hand():
     # (1, 0) less (0.5, 0) points along (1, 0); (0, 1) less it along (-0.5, 1)
-    found = look.centre(np.eye(2), np.array([0.5, 0]))
+    found = figure_vector.centre(np.eye(2), np.array([0.5, 0]))
     assert np.allclose(found, [[1, 0], np.array([-0.5, 1]) / 1.25**0.5])
-    assert np.allclose(look.centre(np.eye(2), np.zeros(2)), np.eye(2))
+    assert np.allclose(figure_vector.centre(np.eye(2), np.zeros(2)), np.eye(2))

@@ -7,13 +7,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.character import medium, picture
+from bunny.character.drawn import medium, efficientnet
 from bunny.table import store
 
 
 @pytest.fixture(scope="module")
 def classifier():
-    return medium.MediumClassifier(picture.PictureNet())
+    return medium.MediumClassifier(efficientnet.PictureNet())
 
 
 def _logits(**shots):

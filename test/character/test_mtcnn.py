@@ -5,7 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from bunny.character import detect, model, mtcnn
+from bunny.character.face import detect, mtcnn
+from bunny.character import model_file
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def test_nobody_is_found_where_nobody_is(find, shape):
 
 def test_without_its_weights_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "mtcnn", None)  # Python then finds no such package
-    with pytest.raises(model.UserError, match=r"model mtcnn: expected .* `uv sync --extra mtcnn`"):
+    with pytest.raises(model_file.UserError, match=r"model mtcnn: expected .* `uv sync --extra mtcnn`"):
         detect.load_detector("mtcnn")
 
 

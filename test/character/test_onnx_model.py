@@ -7,9 +7,9 @@ import pytest
 import tiny_onnx
 from PIL import Image
 
-from bunny.character import onnx_model
-from bunny.character.onnx_model import OnnxModel, Published
-from bunny.error import UserError
+from bunny.character.drawn import onnx_model
+from bunny.character.drawn.onnx_model import OnnxModel, Published
+from bunny.core.error import UserError
 
 PUBLISHED = Published(repository="owner/name", model="small")
 NEEDED = ("model_feat.onnx", "metrics.json")

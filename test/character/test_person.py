@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bunny.character import person, study
+from bunny.character import track_name, film_calibration
 
 ANNA, BEN, CARL, DORA = np.eye(4, dtype=np.float32)
 REFERENCE = {"anna": ANNA[None], "ben": BEN[None]}
@@ -15,7 +15,7 @@ def _mixed(cosine, main=ANNA, rest=CARL):
 
 def _name(*portraits, clarity=None, seen=None, reference=REFERENCE, **options):
     vector, count = np.stack(portraits).astype(np.float32), len(portraits)
-    view = study.View(
+    view = film_calibration.View(
         portrait=vector,
         vector=vector,
         number=np.arange(count),
@@ -24,7 +24,7 @@ def _name(*portraits, clarity=None, seen=None, reference=REFERENCE, **options):
         recogniser="sface",
     )
     seen = seen or [{str(i)} for i in range(count)]
-    return person.name_tracks(
+    return track_name.name_tracks(
         view, seen, reference, **{"threshold": 0.4, "min_margin": 0.05, **options}
     )
 
@@ -82,7 +82,7 @@ def test_nobody_to_be():
 
 
 def test_an_adaptation_is_put_on_both_sides():
-    from bunny.character.adapt import Adaptation
+    from bunny.character.whitening import Adaptation
 
     swap = np.eye(4, dtype=np.float32)[[1, 0, 2, 3]]  # faces and references are turned alike
     found = _name(SURE, adaptation=Adaptation(matrix=swap, lift=0.0))

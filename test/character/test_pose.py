@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bunny.character import pose
+from bunny.character.face import pose
 
 HEAD = np.array(  # x to the right, y up, z towards the viewer: Mallick 2016, with pupils for eyes
     [(-155, 170, -135), (155, 170, -135), (0, 0, 0), (-150, -150, -135), (150, -150, -135)]

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny import sample
-from bunny.character import drawn, picture, proposal
-from bunny.character.picture import Grid
+from bunny import demo
+from bunny.character.drawn import window_search, efficientnet, region_proposal
+from bunny.character.drawn.efficientnet import Grid
 
 RED, BLUE = np.eye(2, 1280, dtype=np.float32)
 BOX = np.array(
@@ -17,7 +17,7 @@ SMALL = np.array([False, True, True, True])
 
 def _places(similarity, likeness=(0.9, 0.5, 0.4, 0.3), is_small=SMALL):
     grid = Grid(box=BOX, feature=np.zeros((4, 1280), np.float32), is_small=is_small)
-    found = proposal.propose(grid, np.array(similarity, np.float32), np.array(likeness))
+    found = region_proposal.propose(grid, np.array(similarity, np.float32), np.array(likeness))
     return [BOX.tolist().index(place.tolist()) for place in found]
 
 
@@ -39,19 +39,19 @@ def test_what_is_like_no_reference_is_no_place():
 
 def test_each_character_counts_alike_in_what_they_share():
     reference = {"red": np.stack([RED] * 9), "blue": BLUE[None]}
-    shared = proposal.shared_direction(np.zeros(1280, np.float32), reference)
+    shared = region_proposal.shared_direction(np.zeros(1280, np.float32), reference)
     assert shared[:3].tolist() == pytest.approx([0.5**0.5, 0.5**0.5, 0])
 
 
 @pytest.fixture(scope="module")
 def net():
-    return picture.PictureNet()
+    return efficientnet.PictureNet()
 
 
 @pytest.mark.parametrize("place", [[0.4, 0.4, 0.5, 0.6], [0, 0, 0.05, 0.1], [0.97, 0.97, 1, 1]])
 def test_a_closer_look_stays_around_its_place(net, place):
     place = np.array(place, np.float32)
-    box = proposal.look_closer(net, np.zeros((360, 640, 3), np.uint8), place).box
+    box = region_proposal.look_closer(net, np.zeros((360, 640, 3), np.uint8), place).box
     assert box.min() >= 0 and box.max() <= 1
     middle = (place[:2] + place[2:]) / 2
     assert (box[:, :2].min(axis=0) <= middle).all() and (middle <= box[:, 2:].max(axis=0)).all()
@@ -59,27 +59,27 @@ def test_a_closer_look_stays_around_its_place(net, place):
 
 def test_a_closer_look_is_a_share_larger_than_its_place(net):
     place = np.array([0.25, 0.25, 0.75, 0.75])
-    box = proposal.look_closer(net, np.zeros((400, 400, 3), np.uint8), place).box
+    box = region_proposal.look_closer(net, np.zeros((400, 400, 3), np.uint8), place).box
     # 200 px and 1.3 times that: 260 px, from 70 to 330
     assert [box.min(), box.max()] == pytest.approx([70 / 400, 330 / 400])
 
 
 def test_a_picture_of_one_pixel_is_looked_at(net):
-    box = proposal.look_closer(net, np.zeros((1, 1, 3), np.uint8), np.array([0, 0, 1, 1])).box
+    box = region_proposal.look_closer(net, np.zeros((1, 1, 3), np.uint8), np.array([0, 0, 1, 1])).box
     assert box.tolist() == [[0, 0, 1, 1]]
 
 
 def test_a_small_figure_of_the_sample_is_found_by_the_second_look(net):
-    film = cv2.VideoCapture(str(sample.film_path()))
+    film = cv2.VideoCapture(str(demo.film_path()))
     frames = [_read(film, index) for index in (200, 800, 1092, 1400)]
-    mean = np.mean([drawn.mean_window(net, one) for one in frames], axis=0)
-    folder = sample.film_path().parent / "reference"
+    mean = np.mean([window_search.mean_window(net, one) for one in frames], axis=0)
+    folder = demo.film_path().parent / "reference"
     looks = {
-        name: drawn.describe_reference(net, cv2.imread(str(folder / name / "1.jpg")))
+        name: window_search.describe_reference(net, cv2.imread(str(folder / name / "1.jpg")))
         for name in ("bunny", "pip")
     }
-    plain = drawn.find_candidates(drawn.describe(net, frames[2]), mean, looks)
-    closer = proposal.search(net, frames[2], mean, looks)
+    plain = window_search.find_candidates(window_search.describe(net, frames[2]), mean, looks)
+    closer = region_proposal.search(net, frames[2], mean, looks)
     before = max((one.similarity for one in plain if one.character == "pip"), default=0)
     (pip,) = (one for one in closer if one.character == "pip")
     assert pip.similarity > before and pip.similarity > 0.45
@@ -88,8 +88,8 @@ def test_a_small_figure_of_the_sample_is_found_by_the_second_look(net):
 
 
 def test_nobody_asked_for_nobody_found(net):
-    empty = np.zeros(picture.DIMENSION, np.float32)
-    assert proposal.search(net, np.zeros((64, 64, 3), np.uint8), empty, {}) == []
+    empty = np.zeros(efficientnet.DIMENSION, np.float32)
+    assert region_proposal.search(net, np.zeros((64, 64, 3), np.uint8), empty, {}) == []
 
 
 def _read(film, index):

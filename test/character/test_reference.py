@@ -4,13 +4,14 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.character import detect, embed, reference
-from bunny.error import UserError
+from bunny.character.face import detect, recogniser
+from bunny.character import reference
+from bunny.core.error import UserError
 
 
 @pytest.fixture(scope="module")
 def models():
-    return detect.load_detector("yunet"), embed.load_recogniser("sface")
+    return detect.load_detector("yunet"), recogniser.load_recogniser("sface")
 
 
 def _save(folder, name, image):

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from bunny.character import score
+from bunny.character import label_score
 
 FRAME = pl.DataFrame({"frame_id": ["f0", "f1", "f2"], "frame_index": [0, 10, 20]})
 TRUTH = pl.DataFrame(
@@ -24,7 +24,7 @@ def _row(found, name):
 
 def test_by_hand():
     label = _labels(("f0", "anna"), ("f0", "anna"), ("f2", "anna"), ("f1", "ben"), ("f1", None))
-    found = score.score_labels(label, FRAME, TRUTH)
+    found = label_score.score_labels(label, FRAME, TRUTH)
     anna, ben, whole = (_row(found, name) for name in ("anna", "ben", "all"))
     # anna: due in f0 and f1 (0.3 is enough), found in f0; right in f2 too, where she need not be
     assert (anna["num_true"], anna["num_labelled"], anna["num_right"]) == (2, 2, 2)
@@ -34,28 +34,28 @@ def test_by_hand():
 
 
 def test_nothing_said_has_no_precision():
-    found = score.score_labels(_labels(), FRAME, TRUTH)
+    found = label_score.score_labels(_labels(), FRAME, TRUTH)
     assert _row(found, "all")["precision"] is None and _row(found, "all")["recall"] == 0
 
 
 def test_who_could_not_be_found_is_left_out():
-    found = score.score_labels(_labels(("f0", "anna")), FRAME, TRUTH, characters={"anna"})
+    found = label_score.score_labels(_labels(("f0", "anna")), FRAME, TRUTH, characters={"anna"})
     assert found["character"].to_list() == ["anna", "all"]
     assert _row(found, "all")["recall"] == 0.5
 
 
 def test_truth_without_shares_counts_whole():
-    found = score.score_labels(_labels(("f2", "anna")), FRAME, TRUTH.drop("visible_share"))
+    found = label_score.score_labels(_labels(("f2", "anna")), FRAME, TRUTH.drop("visible_share"))
     assert _row(found, "anna")["recall"] == 1 / 3
 
 
 def test_groups_by_hand():
     """Group x has two of Anna and one of Ben; y one of Anna; one face of four grouped is wrong."""
-    found = score.score_groups(["x", "x", "x", "y", None], ["anna", "anna", "ben", "anna", "ben"])
+    found = label_score.score_groups(["x", "x", "x", "y", None], ["anna", "anna", "ben", "anna", "ben"])
     assert found["purity"] == 0.75 and abs(found["noise_share"] - 0.2) < 1e-9
     assert found["num_groups"] == 2 and found["groups_per_person"] == 1.5
 
 
 def test_no_group_has_no_purity():
-    found = score.score_groups([None], ["anna"])
+    found = label_score.score_groups([None], ["anna"])
     assert found["purity"] != found["purity"] and found["noise_share"] == 1

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.character import calibrate, label, study
+from bunny.character import calibrate, label, film_calibration
 from bunny.table import store
 
 PEOPLE = np.eye(8, dtype=np.float32)
@@ -33,7 +33,7 @@ def _film(num_frames=12):
 
 def _study(reference, num_frames=12, **options):
     face, tracks = _film(num_frames)
-    return study.study_film(
+    return film_calibration.study_film(
         face, tracks, reference, **{"threshold": 0.4, "is_adapted": True, **options}
     )
 
@@ -46,28 +46,28 @@ def test_strangers_of_frames_and_references_are_counted():
     )
     assert found.estimate.num_different == 12 + 24
     assert found.estimate.threshold == pytest.approx(12 * 0.2 / 36)
-    row = study.to_row(found, 0.4)
+    row = film_calibration.to_row(found, 0.4)
     store.from_rows("calibration", [row])
     assert row["source"] == "film" and not row["is_adapted"] and "not adapted" in row["note"]
     assert row["threshold"] == pytest.approx(0.4 - calibrate.MAX_STEP)  # 36/86 of -0.333, bounded
 
 
 def test_a_fixed_threshold_holds_and_what_was_found_is_still_told():
-    row = study.to_row(_study({"anna": PEOPLE[:1]}), 0.4, is_fixed=True)
+    row = film_calibration.to_row(_study({"anna": PEOPLE[:1]}), 0.4, is_fixed=True)
     assert (row["threshold"], row["source"]) == (0.4, "settings")
     assert "strangers of this film reach" in row["note"]
 
 
 def test_nothing_known_leaves_the_setting():
-    assert study.threshold(None, 0.37) == 0.37
-    row = study.to_row(_study({}, num_frames=3), 0.37)
+    assert film_calibration.threshold(None, 0.37) == 0.37
+    row = film_calibration.to_row(_study({}, num_frames=3), 0.37)
     assert (row["threshold"], row["source"], row["num_different"]) == (0.37, "settings", 3)
 
 
 def test_no_face():
     face, tracks = label.link_tracks(store.from_rows("face", []), FRAME, "film")
-    found = study.study_film(face, tracks, {"a": PEOPLE[:1]}, threshold=0.4, is_adapted=True)
-    assert found.pair.height == 0 and study.to_row(found, 0.4)["threshold"] == 0.4
+    found = film_calibration.study_film(face, tracks, {"a": PEOPLE[:1]}, threshold=0.4, is_adapted=True)
+    assert found.pair.height == 0 and film_calibration.to_row(found, 0.4)["threshold"] == 0.4
 
 
 def test_labels_follow_the_films_threshold_unless_it_is_fixed():

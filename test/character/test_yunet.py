@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.character import yunet
+from bunny.character.face import yunet
 
 PLACES = ((200, 150), (800, 200), (1500, 300), (300, 700), (1000, 600), (1600, 900))
 

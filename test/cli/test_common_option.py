@@ -4,13 +4,13 @@ import os
 
 import pytest
 
-from bunny import sample
+from bunny import demo
 
 # A film that is nowhere, so that each command ends where it looks for it.
 OF_A_FILM = [
     ("status", "film"),
     ("report", "film"),
-    ("references", sample.reference_dir(), "--film", "film"),
+    ("references", demo.reference_dir(), "--film", "film"),
     ("characters", "film"),
     ("gaps", "film"),
     ("check", "film"),

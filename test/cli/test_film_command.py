@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from small_project import command
 
-from bunny import sample
+from bunny import demo
 from bunny.table import store
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "view" / "board"))
@@ -67,8 +67,8 @@ def test_the_demo_is_the_sample_with_its_own_settings_which_given_ones_override(
     assert out.startswith(f"{root.name}: ") and re.search(r"The demo took 0\.\d minutes\.", out)
     assert str(root / "report.html") in out and (root / "report.html").is_file()
     source = json.loads((root / "source.json").read_text(encoding="utf-8"))
-    assert source["film"] == str(sample.film_path())
-    assert source["references"] == str(sample.reference_dir())
+    assert source["film"] == str(demo.film_path())
+    assert source["references"] == str(demo.reference_dir())
     assert sorted(path.name for path in (root / "stage").iterdir()) == ["extract"]
     assert 1 < store.read(root / "table", "frame").height < 10
     kept = json.loads((root / "own_setting.json").read_text(encoding="utf-8"))

@@ -12,7 +12,7 @@ CLIP_TOKENS_MAX = 8
 
 def save_all(folder: Path) -> None:
     """Write ``sd`` (32 px, a safety checker that flags every picture), ``sd64`` and ``clip``."""
-    from bunny.training.family import tiny
+    from toy import tiny
 
     tiny.save(folder / "sd", "sd", seed=5)
     shutil.copytree(folder / "sd", folder / "sd64")

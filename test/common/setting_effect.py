@@ -23,11 +23,11 @@ import pytest
 from pydantic import BaseModel
 
 from bunny import cli, pipeline
-from bunny import config as configuration
-from bunny.config import Config
-from bunny.stage.contract import StageResult
+from bunny.core import config as configuration
+from bunny.core.config import Config
+from bunny.contract.stage import StageResult
 from bunny.table import store
-from bunny.workspace import Workspace
+from bunny.core.workspace import Workspace
 
 less, more, differ = operator.gt, operator.lt, operator.ne  # the second value gives less, more
 

@@ -16,7 +16,7 @@ import pytest
 import windows_rule
 import yaml
 
-from bunny import sample
+from bunny import demo
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = (2, 3, 4)  # of the sample film, two with the bunny; about 7 seconds
@@ -73,12 +73,12 @@ def make(folder: Path) -> Project:
 
     The base is an untrained one of 32 x 32 pixels: nothing here looks at what is drawn.
     """
-    from bunny.training import toy
+    from toy import model
 
     for name in ("config", "notebook"):
         ours = shutil.ignore_patterns(".ipynb_checkpoints", "local_*.yaml")
         shutil.copytree(ROOT / name, folder / name, ignore=ours)
-    toy.save_tiny(folder / "base", seed=7)
+    model.save_tiny(folder / "base", seed=7)
     small = {**SMALL, "models": {**SMALL["models"], "base_model": str(folder / "base")}}
     (folder / "config" / "local_small.yaml").write_text(yaml.safe_dump(small), encoding="utf-8")
     film = cut_film(folder / FILM)
@@ -101,15 +101,15 @@ def command(*arguments: Any) -> list[str]:
 
 def run_arguments(film: Path, data_dir: Path) -> list[Any]:
     """Arguments of `bunny run` for the film, with the sample's references."""
-    where = ["--references", sample.reference_dir(), "--data-dir", data_dir]
+    where = ["--references", demo.reference_dir(), "--data-dir", data_dir]
     return ["run", film, *where, "--json"]
 
 
 def cut_film(path: Path) -> Path:
     """`SHOTS` of the sample film at half its size."""
-    shots = sample.truth("shot").filter(pl.col("shot_index").is_in(SHOTS))
+    shots = demo.truth("shot").filter(pl.col("shot_index").is_in(SHOTS))
     first, end = shots["first_frame_index"].min(), shots["end_frame_index"].max()
-    with av.open(str(sample.film_path())) as source, av.open(str(path), "w") as film:
+    with av.open(str(demo.film_path())) as source, av.open(str(path), "w") as film:
         stream = film.add_stream("libx264", rate=24, options={"crf": "20", "threads": "1"})
         stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
         for index, frame in enumerate(source.decode(video=0)):

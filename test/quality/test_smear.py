@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.quality import luma, measure, sharpness, smear
+from bunny.quality import luma, measure, sharpness, motion_blur
 
 
 def _smear(picture):
-    return smear.smear(luma.shrink(luma.to_luma(picture), sharpness.WORKING_PX))
+    return motion_blur.smear(luma.shrink(luma.to_luma(picture), sharpness.WORKING_PX))
 
 
 def _turn(one, two):

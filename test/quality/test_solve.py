@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunny.config import Filtering
-from bunny.quality import flag, preset, solve
+from bunny.core.config import Filtering
+from bunny.quality import flag, threshold
+from bunny.core.config import filter_preset
 
 film = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("film.py"))))
 
@@ -24,11 +25,11 @@ def _kept(table, **filtering):
 
 
 def _judge(table, **filtering):
-    return solve.judge(table, _settings(**filtering))
+    return threshold.judge(table, _settings(**filtering))
 
 
 def _kept_at(table, level, **filtering):
-    return _kept(table, **preset.thresholds_at(level), **filtering)
+    return _kept(table, **filter_preset.thresholds_at(level), **filtering)
 
 
 def test_by_hand():
@@ -94,11 +95,11 @@ def test_no_frame_is_newly_kept_at_a_higher_strictness(seed, levels, num_groups,
 
 
 @settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 999), key=st.sampled_from(list(preset.PATH)), step=st.floats(0, 0.5))
+@given(seed=st.integers(0, 999), key=st.sampled_from(list(filter_preset.PATH)), step=st.floats(0, 0.5))
 def test_one_stricter_threshold_never_keeps_more_groups(seed, key, step):
     """Another frame of a group may take over, but no group comes back and none is split."""
     table = film.random_measures(40, seed, num_groups=6)
-    strict = preset.of("balanced")[key] + (-step if key.startswith("max_") else step)
+    strict = filter_preset.of("balanced")[key] + (-step if key.startswith("max_") else step)
     before, after = _kept(table), _kept(table, **{key: float(np.clip(strict, 0, 1))})
     prepared = flag.prepare(table)
     of = np.empty(40, int)
@@ -112,10 +113,10 @@ def test_what_is_recorded_can_be_read_again(tmp_path):
     import json
 
     chosen = _settings(keep_about=1)
-    found = solve.judge(film.measures({}, {"blur_score": 0.9}), chosen)[1]
+    found = threshold.judge(film.measures({}, {"blur_score": 0.9}), chosen)[1]
     path = tmp_path / "threshold.json"
-    path.write_text(json.dumps(solve.record(found, chosen)))
-    assert solve.read_threshold(path) == found.threshold
+    path.write_text(json.dumps(threshold.record(found, chosen)))
+    assert threshold.read_threshold(path) == found.threshold
     assert json.loads(path.read_text())["strictness"] == found.strictness
 
 

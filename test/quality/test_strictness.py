@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bunny.quality import preset, strictness
+from bunny.core.config import filter_preset
+from bunny.quality import strictness
 
 film = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("film.py"))))
 
@@ -45,8 +46,8 @@ def test_a_threshold_may_be_left_out():
 
 @given(value=st.floats(0, 1), level=st.floats(-1, 3))
 def test_it_is_where_the_threshold_is_passed(value, level):
-    for key in preset.PATH:
-        threshold = preset.thresholds_at(level)[key]
+    for key in filter_preset.PATH:
+        threshold = filter_preset.thresholds_at(level)[key]
         passes = value <= threshold if key.startswith("max_") else value >= threshold
         up_to = float(strictness.highest(key, np.array([value]))[0])
         if abs(up_to - level) > 1e-9:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.review import conflict, constraint, make, propagate, score
+from bunny.review import conflict, constraint, create_event, look_alike, doubt as review_doubt
 from bunny.review.state import State
 
 ANA = {"user": "ana"}
@@ -26,40 +26,40 @@ def test_look_alikes_are_shown_the_nearest_first_and_nothing_changes(shots, plan
     state = State.of(shots)
     before = state.frame()
     # 6 lies at 30 degrees: 2 is 10 away, 1 is 20, 0 is 30 (cosine 0.866), 3 is 50.
-    found = propagate.look_alikes(state, plane, [s(6)], 0.9, 10, cluster_id="scene-002")
+    found = look_alike.look_alikes(state, plane, [s(6)], 0.9, 10, cluster_id="scene-002")
     assert found["asset_id"].to_list() == [s(2), s(1)]
     assert found["similarity"].to_list() == pytest.approx(
         [np.cos(np.radians(10)), np.cos(np.radians(20))], abs=1e-6
     )
-    assert propagate.look_alikes(state, plane, [s(6)], 0.9, 1).height == 1
+    assert look_alike.look_alikes(state, plane, [s(6)], 0.9, 1).height == 1
     assert state.frame().equals(before) and state.num_events == 0
 
 
 def test_look_alikes_leave_out_whom_a_person_spoke_of_and_who_is_there(shots, plane):
     state = State.of(shots)
-    state.apply(make.approve(state, [s(1)], **ANA))
-    state.apply(make.reject(state, [s(2)], "scene-002", **ANA))
-    found = propagate.look_alikes(state, plane, [s(6)], 0.8, 10, cluster_id="scene-002")
+    state.apply(create_event.approve(state, [s(1)], **ANA))
+    state.apply(create_event.reject(state, [s(2)], "scene-002", **ANA))
+    found = look_alike.look_alikes(state, plane, [s(6)], 0.8, 10, cluster_id="scene-002")
     assert found["asset_id"].to_list() == [s(0)]
-    into = propagate.look_alikes(state, plane, [s(6)], 0.8, 10, cluster_id="scene-001")
+    into = look_alike.look_alikes(state, plane, [s(6)], 0.8, 10, cluster_id="scene-001")
     assert into.is_empty()  # they are all there
 
 
 def test_undo_takes_all_of_a_propagated_event_back(shots, plane):
     state = State.of(shots)
     before = state.frame()
-    found = propagate.look_alikes(state, plane, [s(6)], 0.8, 10, cluster_id="scene-002")
-    event = make.assign(state, found["asset_id"].to_list(), "scene-002", **ANA, origin="propagated")
+    found = look_alike.look_alikes(state, plane, [s(6)], 0.8, 10, cluster_id="scene-002")
+    event = create_event.assign(state, found["asset_id"].to_list(), "scene-002", **ANA, origin="propagated")
     assert len(state.apply(event)) == 3
     assert state.members("scene-001", "scene") == []
-    state.apply(make.undo(state, event.event_id, **ANA))
+    state.apply(create_event.undo(state, event.event_id, **ANA))
     assert state.frame().equals(before)
 
 
 def test_a_propagated_event_moves_nobody_of_whom_somebody_else_spoke(shots):
     state = State.of(shots)
-    late = make.assign(state, [s(0), s(1)], "scene-002", **ANA, origin="propagated")
-    early = make.approve(state, [s(0)], user="ben")
+    late = create_event.assign(state, [s(0), s(1)], "scene-002", **ANA, origin="propagated")
+    early = create_event.approve(state, [s(0)], user="ben")
     early = replace(early, time="2020-01-01T00:00:00+00:00")
     state.replay([late, early])
     assert (state.cluster_of(s(0)), state.cluster_of(s(1))) == ("scene-001", "scene-002")
@@ -67,10 +67,10 @@ def test_a_propagated_event_moves_nobody_of_whom_somebody_else_spoke(shots):
 
 def test_what_others_said_unseen_of_the_same_items_is_a_conflict(shots):
     state = State.of(shots)
-    one = make.assign(state, [s(0), s(1)], "scene-002", user="ana", seen=0)
-    other = make.assign(state, [s(1)], "attic", user="ben", seen=0)
-    elsewhere = make.reject(state, [s(5)], user="ben", seen=0)
-    seen = make.assign(state, [s(1)], "attic", user="cleo", seen=2)
+    one = create_event.assign(state, [s(0), s(1)], "scene-002", user="ana", seen=0)
+    other = create_event.assign(state, [s(1)], "attic", user="ben", seen=0)
+    elsewhere = create_event.reject(state, [s(5)], user="ben", seen=0)
+    seen = create_event.assign(state, [s(1)], "attic", user="cleo", seen=2)
     record = [one, other, elsewhere, seen]
     state.replay(record)
     assert conflict.unseen(record, other, state) == [one]
@@ -79,21 +79,21 @@ def test_what_others_said_unseen_of_the_same_items_is_a_conflict(shots):
 
 def test_a_merge_and_a_word_on_its_members_are_a_conflict(shots):
     state = State.of(shots)
-    merge = make.merge(state, "scene-001", "scene-002", level="scene", user="ana", seen=0)
-    away = make.reject(state, [s(4)], user="ben", seen=0)
+    merge = create_event.merge(state, "scene-001", "scene-002", level="scene", user="ana", seen=0)
+    away = create_event.reject(state, [s(4)], user="ben", seen=0)
     state.replay([merge, away])
     assert conflict.unseen([merge, away], away, state) == [merge]
 
 
 def test_pairs_of_an_assign_and_a_reject(shots):
     state = State.of(shots)
-    state.apply(make.assign(state, [s(0)], "scene-002", **ANA))
+    state.apply(create_event.assign(state, [s(0)], "scene-002", **ANA))
     pairs = {(r["anchor_id"], r["positive_id"], r["label"])
              for r in constraint.pairs(state).to_dicts()}  # fmt: skip
     assert pairs == {
         *((s(0), s(i), 1) for i in (3, 4, 5)), *((s(0), s(i), 0) for i in (1, 2)),
     }  # fmt: skip
-    state.apply(make.reject(state, [s(0)], **ANA))  # the later word counts
+    state.apply(create_event.reject(state, [s(0)], **ANA))  # the later word counts
     labels = constraint.pairs(state).filter(pl.col("positive_id") == s(3))["label"].to_list()
     assert labels == [0]
     assert constraint.pairs(state, limit=2).height == 4  # two of each event
@@ -101,7 +101,7 @@ def test_pairs_of_an_assign_and_a_reject(shots):
 
 def test_compare_leaves_the_item_itself_out():
     vector = np.array([[1, 0], [0, 1], [0.6, 0.8], [0.8, 0.6]], np.float32)
-    similarity, margin = score.compare(vector, np.array([0, 0, 1, -1]))
+    similarity, margin = review_doubt.compare(vector, np.array([0, 0, 1, -1]))
     # The first two have each other, at cosine 0; the third is alone; noise looks at both.
     half = np.sqrt(0.5)
     assert similarity[:2] == pytest.approx([0, 0], abs=1e-6)
@@ -112,7 +112,7 @@ def test_compare_leaves_the_item_itself_out():
 
 
 def test_doubt_falls_with_likeness_and_with_the_margin():
-    doubt = score.doubt_of(
+    doubt = review_doubt.doubt_of(
         np.array([1.0, 0.75, 0.5, 1.0, np.nan, 0.8]),
         np.array([10.0, 10.0, 10.0, 0.0, np.nan, 0.1]),
         np.array([True, True, True, True, True, False]),
@@ -124,7 +124,7 @@ def test_doubt_falls_with_likeness_and_with_the_margin():
 
 def test_measure_gives_no_doubt_where_a_person_said_so(shots, plane):
     said = np.arange(7) == 0
-    table = score.measure(shots, {"scene": plane}, said)
+    table = review_doubt.measure(shots, {"scene": plane}, said)
     assert table["doubt"][0] == 0
     # Shot 1 between 0 and 20 degrees: their mean lies at 10, its cosine is 1; the other at 90.
     assert table["similarity"][1] == pytest.approx(1, abs=1e-6)
@@ -133,7 +133,7 @@ def test_measure_gives_no_doubt_where_a_person_said_so(shots, plane):
 
 def test_measure_asks_about_each_level_by_itself(shots, plane):
     said = np.arange(shots.height) == 0
-    asked = score.measure(shots, {"scene": plane}, said)["question"]
+    asked = review_doubt.measure(shots, {"scene": plane}, said)["question"]
     assert asked[0] is None
     numbers = sorted(set(asked.drop_nulls().to_list()))
     assert numbers == list(range(len(numbers))) and numbers

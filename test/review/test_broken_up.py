@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bunny.review import event as record
-from bunny.review import make
+from bunny.review import create_event
 from bunny.review.state import State
 
 ANA, BEN = {"user": "ana"}, {"user": "ben"}
@@ -35,7 +35,7 @@ def _at(second, event):
 
 
 def _rename(state, cluster, name, second, **who):
-    return _at(second, make.rename(state, cluster, name, level="scene", **(who or ANA)))
+    return _at(second, create_event.rename(state, cluster, name, level="scene", **(who or ANA)))
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_two_names_on_one_cluster_part_it_again(lib, named):
     # the seventh was in neither: it stays with the first that was named
     assert _names(again) == ["kitchen"] * 3 + ["hall"] * 3 + ["kitchen"]
     assert again.find_cluster("hall", "scene") != again.find_cluster("kitchen", "scene")
-    undo = _at(3, make.undo(again, "e02", **ANA))
+    undo = _at(3, create_event.undo(again, "e02", **ANA))
     assert _names(again.replay([undo])) == ["kitchen"] * 7
 
 
@@ -83,25 +83,25 @@ def test_of_two_names_for_the_same_shots_the_later_stands(lib, two):
 
 
 def test_what_people_merged_is_named_as_one(lib, two):
-    two.apply(_at(1, make.merge(two, "scene-001", "scene-002", level="scene", **ANA)))
+    two.apply(_at(1, create_event.merge(two, "scene-001", "scene-002", level="scene", **ANA)))
     two.apply(_rename(two, "scene-001", "kitchen", 2))
     again = State.of(_film(lib, 1, 1, 2, 3, 3, 4, 0)).replay(two.every)  # both broke up
     assert _names(again) == ["kitchen"] * 6 + [None]
-    undone = again.replay([_at(3, make.undo(again, "e01", **ANA))])  # they were never one
+    undone = again.replay([_at(3, create_event.undo(again, "e01", **ANA))])  # they were never one
     assert _names(undone) == ["kitchen"] * 3 + [""] * 3 + [None]
     assert _names(two.replay(undone.every)) == ["kitchen"] * 3 + [""] * 3 + [None]
 
 
 def test_what_a_person_placed_is_no_part(lib, two):
-    split = _at(1, make.split(two, [s(2)], **BEN))
+    split = _at(1, create_event.split(two, [s(2)], **BEN))
     name = _rename(two, "scene-001", "kitchen", 2)  # ana had not seen ben's
     again = State.of(_film(lib, 1, 1, 1, 2, 2, 2, 0)).replay([name, split])
     assert _names(again) == ["kitchen", "kitchen", "", "", "", "", None]
 
 
 def test_approved_ones_go_with_their_name_and_assigned_ones_stay(lib, two):
-    right = _at(1, make.approve(two, [s(3), s(4)], "scene-002", **ANA))
-    moved = _at(2, make.assign(two, [s(5)], "scene-001", **BEN))
+    right = _at(1, create_event.approve(two, [s(3), s(4)], "scene-002", **ANA))
+    moved = _at(2, create_event.assign(two, [s(5)], "scene-001", **BEN))
     first = _rename(two, "scene-001", "kitchen", 3)
     second = _rename(two, "scene-002", "hall", 4)
     again = State.of(_film(lib, 1, 1, 1, 1, 1, 1, 0)).replay([second, first, moved, right])
@@ -110,7 +110,7 @@ def test_approved_ones_go_with_their_name_and_assigned_ones_stay(lib, two):
 
 def test_a_person_that_the_machine_takes_for_another_keeps_the_name(lib, figures):
     state = State.of(figures)
-    event = make.rename(state, "person-01", "carl", level="character", **ANA)
+    event = create_event.rename(state, "person-01", "carl", level="character", **ANA)
     rows = [lib.figure_row(f"film-t{i}", i, "left", "bunny") for i in range(3)]
     rows += [lib.figure_row(f"film-u{i}", i, "right", "bunny") for i in range(3)]
     again = State.of(lib.table(rows)).replay([event])
@@ -119,7 +119,7 @@ def test_a_person_that_the_machine_takes_for_another_keeps_the_name(lib, figures
 
 
 def test_who_was_rejected_comes_back_by_no_part(lib, two):
-    two.apply(_at(1, make.reject(two, [s(2)], "scene-001", **ANA)))
+    two.apply(_at(1, create_event.reject(two, [s(2)], "scene-001", **ANA)))
     two.apply(_rename(two, "scene-001", "kitchen", 2))
     again = State.of(_film(lib, 1, 2, 2, 3, 3, 3, 2)).replay(two.every)
     assert _names(again)[2] is None

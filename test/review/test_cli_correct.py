@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from bunny import workspace
+from bunny.core import workspace
 from bunny.cli import app
 from bunny.review import log
 from bunny.table import store

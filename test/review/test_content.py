@@ -2,7 +2,7 @@
 
 import pytest
 
-from bunny.review.content import Content, iou
+from bunny.review.anchor import Content, iou
 from bunny.review.event import Anchor
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bunny import workspace
+from bunny.core import workspace
 from bunny.review import log
 from bunny.table import store
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bunny.error import UserError
+from bunny.core.error import UserError
 from bunny.review import log
 from bunny.review.event import Anchor, ClusterRef, Event
 

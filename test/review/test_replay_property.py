@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bunny.review import make
+from bunny.review import create_event
 from bunny.review.replay import holding
-from bunny.review.situation import NONE
+from bunny.review.snapshot import NONE
 from bunny.review.state import State
 
 NUM_SHOTS, NUM_CLUSTERS = 12, 4
@@ -80,28 +80,28 @@ def _event(state, kind, numbers, one, two, name, user, level):
     ids = [state.content.ids[rows[n]] for n in numbers]
     clusters = sorted(state.clusters(level)["cluster_id"])
     if kind == "comment":
-        return make.comment(state, ids, "a word", user=user)
+        return create_event.comment(state, ids, "a word", user=user)
     if kind == "undo":
         past = [e for e in state.every if e.kind == "undo" or not state.is_undone(e.event_id)]
-        return make.undo(state, past[one % len(past)].event_id, user=user) if past else None
+        return create_event.undo(state, past[one % len(past)].event_id, user=user) if past else None
     if kind == "noise":
-        return make.assign(state, ids, "", user=user)
+        return create_event.assign(state, ids, "", user=user)
     if kind == "new":
-        return make.assign(state, ids, name, user=user)
+        return create_event.assign(state, ids, name, user=user)
     if kind == "split":
-        return make.split(state, ids, user=user)
+        return create_event.split(state, ids, user=user)
     if not clusters:
         return None
     first, second = clusters[one % len(clusters)], clusters[two % len(clusters)]
     if kind == "merge":
-        return None if first == second else make.merge(state, first, second, level=level, user=user)
+        return None if first == second else create_event.merge(state, first, second, level=level, user=user)
     if kind == "rename":
-        return make.rename(state, first, name, level=level, user=user)
+        return create_event.rename(state, first, name, level=level, user=user)
     if kind == "reject":
-        return make.reject(state, ids, first, user=user)
+        return create_event.reject(state, ids, first, user=user)
     if kind == "propagated":
-        return make.assign(state, ids, first, user=user, origin="propagated")
-    make_it = make.approve if kind == "approve" else make.assign
+        return create_event.assign(state, ids, first, user=user, origin="propagated")
+    make_it = create_event.approve if kind == "approve" else create_event.assign
     return make_it(state, ids, first, user=user)
 
 
@@ -180,7 +180,7 @@ def test_what_a_person_rejected_never_comes_back_by_itself(
         return
     ids = [f"film-s{n:05d}" for n in sorted(numbers)]
     clock = itertools.count(30)
-    event = make.reject(state, ids, there[target % len(there)], user="ana")
+    event = create_event.reject(state, ids, there[target % len(there)], user="ana")
     event = replace(event, time=f"2026-01-01T00:00:{next(clock)}+00:00")
     state.apply(event)
     number = state.touched_number(event.event_id)
@@ -212,7 +212,7 @@ def test_undo_restores_as_if_it_had_never_been_said(lib, before, act, after):
     for one in said:
         if one.kind == "undo":
             continue
-        undo = make.undo(state, one.event_id, user="ana")
+        undo = create_event.undo(state, one.event_id, user="ana")
         undo = replace(undo, time="2026-01-01T00:01:00+00:00")
         state.apply(undo)
         without = State.of(library(lib), vectors(lib)).replay(events)
@@ -225,8 +225,8 @@ def test_undo_restores_as_if_it_had_never_been_said(lib, before, act, after):
 
 def test_undos_in_a_circle_say_nothing(shots):
     state = State.of(shots)
-    moved = make.assign(state, ["film-s00006"], "scene-001", user="ana")
-    one = replace(make.comment(state, ["film-s00000"], "x", user="a"), kind="undo", undoes="b",
+    moved = create_event.assign(state, ["film-s00006"], "scene-001", user="ana")
+    one = replace(create_event.comment(state, ["film-s00000"], "x", user="a"), kind="undo", undoes="b",
                   event_id="a")  # fmt: skip
     other = replace(one, event_id="b", undoes="a")
     assert holding([one, moved, other]) == [moved]
@@ -253,7 +253,7 @@ def test_undos_in_a_circle_say_nothing(shots):
 def test_undos_in_any_order_and_in_circles_come_to_one_end(shots, undos, stays):
     """`undos` says of each undo what it undoes; whether `moved` holds, in every order."""
     state = State.of(shots)
-    moved = make.assign(state, ["film-s00006"], "scene-001", user="ana")
+    moved = create_event.assign(state, ["film-s00006"], "scene-001", user="ana")
     moved = replace(moved, event_id="moved", time="2026-01-01T00:00:00+00:00")
     empty = replace(moved, kind="undo", items=(), cluster=None)
     events = [moved, *(replace(empty, event_id=k, undoes=v) for k, v in undos.items())]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bunny.sample import film, making, script, shot
+from sample import film, making, script, shot
 
 OPEN = shot.Shot(setup_id="a", seconds=1.0, place="studio", transition_in="start")
 CUT = shot.Shot(setup_id="b", seconds=1.0, place="meadow")

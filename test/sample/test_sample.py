@@ -8,24 +8,24 @@ import cv2
 import polars as pl
 import pytest
 
-from bunny import sample
+from bunny import demo
 
 CAST = {"bunny", "bruno", "ember", "pip", "bolt", "astronaut"}
 
 
 @pytest.fixture(scope="module")
 def shot() -> pl.DataFrame:
-    return sample.truth("shot")
+    return demo.truth("shot")
 
 
 @pytest.fixture(scope="module")
 def box() -> pl.DataFrame:
-    return sample.truth("box")
+    return demo.truth("box")
 
 
 def test_film_is_small_and_as_the_truth_counts_it(shot):
-    assert sample.film_path().stat().st_size <= 5_000_000
-    with av.open(str(sample.film_path())) as film:
+    assert demo.film_path().stat().st_size <= 5_000_000
+    with av.open(str(demo.film_path())) as film:
         stream = film.streams.video[0]
         assert (stream.width, stream.height, stream.average_rate) == (1280, 720, 24)
         assert stream.codec_context.name == "h264"
@@ -106,7 +106,7 @@ def test_dark_and_blurred_frames_are_so_in_the_film(shot):
         "sharp": blurred["blur_end_frame_index"] + 20,
     }
     grey = {}
-    with av.open(str(sample.film_path())) as film:
+    with av.open(str(demo.film_path())) as film:
         for index, frame in enumerate(film.decode(video=0)):
             for name, at in wanted.items():
                 if at == index:
@@ -119,7 +119,7 @@ def test_dark_and_blurred_frames_are_so_in_the_film(shot):
 
 
 def test_references_are_few_small_and_not_for_everybody():
-    folders = {path.name: sorted(path.iterdir()) for path in sample.reference_dir().iterdir()}
+    folders = {path.name: sorted(path.iterdir()) for path in demo.reference_dir().iterdir()}
     assert set(folders) == {"bunny", "bruno", "ember", "pip", "astronaut"}
     assert len(folders["astronaut"]) == 1
     assert all(2 <= len(files) <= 4 for name, files in folders.items() if name != "astronaut")
@@ -131,7 +131,7 @@ def test_references_are_few_small_and_not_for_everybody():
 
 def test_unknown_table_is_refused():
     with pytest.raises(ValueError, match="frames"):
-        sample.truth("frames")
+        demo.truth("frames")
 
 
 def test_sample_is_read_where_skia_cannot_load():
@@ -139,7 +139,7 @@ def test_sample_is_read_where_skia_cannot_load():
         "import sys; sys.modules['skia'] = None\n"
         "from bunny import sample\n"
         "assert 'polars' not in sys.modules\n"
-        "import bunny.sample.world, bunny.sample.script, bunny.sample.making\n"
+        "import bunny.demo.world, sample.script, sample.making\n"
         "print(sample.truth('shot').height)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from bunny.sample import world
+from bunny.demo import world
 
 BEAR = world.Character(name="b", species="bear", colour="red", wear="blue scarf")
 FROG = world.Character(name="f", species="frog", colour="green")

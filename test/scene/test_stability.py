@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bunny.scene import cluster, stability
+from bunny.scene import incremental, stability
 
 
 def _at(*degrees):
@@ -25,7 +25,7 @@ def test_rand_index_by_hand():
 
 
 def test_frames_in_the_noise_bucket_are_not_one_scene():
-    noise = cluster.NOISE
+    noise = incremental.NOISE
     assert stability.rand_index(np.array([0, 0, noise, noise]), np.array([1, 1, 2, 3])) == 1
     assert stability.rand_index(np.array([0, 0, noise, noise]), np.array([1, 1, 2, 2])) < 1
 
@@ -52,7 +52,7 @@ def test_any_grouping_is_asked_in_the_same_way():
     # the first two items are one group, all others noise
 
     def find(rows, method):
-        return np.where(np.arange(len(rows)) < 2, 0, cluster.NOISE)
+        return np.where(np.arange(len(rows)) < 2, 0, incremental.NOISE)
 
     rows = _rows(stability.compare(np.arange(4), find, ("pair",), ("pair",), num_runs=5))
     assert set(rows) == {("pair", "order"), ("pair", "sample")}

@@ -14,7 +14,7 @@ import setting_effect
 import vector_film
 import yaml
 
-from bunny import workspace
+from bunny.core import workspace
 
 STAGES = ("dataset", "finetune", "evaluate", "generate")
 DRAWN = {  # settings of the drawn film: as little as shows an effect

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from setting_effect import Effect, Seen
 
-from bunny.error import StageError
+from bunny.core.error import StageError
 
 BESIDE = Path(__file__).parents[1] / "caption"
 service = SimpleNamespace(**runpy.run_path(str(BESIDE / "service.py")))

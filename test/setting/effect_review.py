@@ -17,7 +17,7 @@ import vector_film
 from safetensors.numpy import load_file
 from setting_effect import Effect, Seen, more
 
-from bunny import job_board
+from bunny.command import review
 
 START_S = 60  # in which a server begins to listen
 LEARN = {"review.learn_method": "triplet", "review.learn_held_out_share": 0.5}
@@ -31,7 +31,7 @@ def _said(seen: Seen) -> list[dict[str, Any]]:
 
 def _board(seen: Seen, *messages: dict[str, Any], is_alone: bool = True) -> list[dict[str, Any]]:
     """What the film's board answers to a browser that comes and says something."""
-    shown = job_board.show(seen.space, seen.config, is_alone=is_alone)
+    shown = review.show(seen.space, seen.config, is_alone=is_alone)
     with contextlib.closing(shown):
         asked = [{"kind": "hello", "query": {"sort": "film"}}, *messages]
         return [

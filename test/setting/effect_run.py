@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from setting_effect import Effect, Seen, differ
 
-from bunny.error import StageError
+from bunny.core.error import StageError
 from bunny.table import store
 
 

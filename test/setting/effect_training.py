@@ -21,7 +21,7 @@ from PIL import Image
 from setting_effect import Effect, Seen, differ, less, more
 
 from bunny import pipeline
-from bunny.error import UserError
+from bunny.core.error import UserError
 from bunny.table import store
 
 Drawn = partial(Effect, film="drawn_film")

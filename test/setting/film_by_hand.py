@@ -9,7 +9,7 @@ import numpy as np
 import setting_effect
 from film_maker import GREY, by_hand, fill_shard, frame_id
 
-from bunny.character import figure_embedding
+from bunny.character.drawn import figure_embedding
 
 BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
 SPOT = (10.0, 5.0, 50.0, 55.0)  # where a face or figure is, unless said otherwise

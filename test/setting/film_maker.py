@@ -19,10 +19,11 @@ import numpy as np
 import setting_effect
 import yaml
 
-from bunny import config as configuration
-from bunny import pipeline, workspace
+from bunny.core import config as configuration
+from bunny import pipeline
+from bunny.core import workspace
 from bunny.table import store
-from bunny.workspace import Workspace
+from bunny.core.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 24

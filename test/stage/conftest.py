@@ -27,10 +27,10 @@ def _frame(shot: int, index: int) -> np.ndarray:
 @pytest.fixture(scope="session")
 def tiny_base_folder(tmp_path_factory) -> Path:
     """An untrained base of 32x32 pictures."""
-    from bunny.training import toy
+    from toy import model
 
     folder = tmp_path_factory.mktemp("tiny_base") / "base"
-    toy.save_tiny(folder, seed=7)
+    model.save_tiny(folder, seed=7)
     return folder
 
 

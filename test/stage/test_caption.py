@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.config import Config
-from bunny.error import StageError, UserError
+from bunny.core.config import Config
+from bunny.core.error import StageError, UserError
 from bunny.stage.caption import Caption
 from bunny.table import store
 

@@ -7,8 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.config import Clustering, Config
-from bunny.stage import cluster, cluster_person
+from bunny.core.config import Clustering, Config
+from bunny.stage import cluster
+from bunny.scene import person_rows
 from bunny.stage.cluster import Cluster
 from bunny.table import store
 
@@ -181,8 +182,8 @@ def test_unknown_faces_are_persons_and_a_drawn_characters_own_face_is_none():
         "label",
         [*(_label(f["face_id"], None) for f in faces), _label("f3r", "toon", "region", x1=90.0)],
     )
-    nameless = cluster_person.nameless(label, store.from_rows("face", faces))
-    rows = cluster_person.rows(nameless, Clustering())
+    nameless = person_rows.nameless(label, store.from_rows("face", faces))
+    rows = person_rows.rows(nameless, Clustering())
     found = {row["item_id"]: (row["cluster_id"], row["is_noise"]) for row in rows}
     assert found == {
         "f0a": ("person-01", False), "f1a": ("person-01", False), "f2a": (None, True),
@@ -195,15 +196,15 @@ def test_how_sure_unknown_people_are():
     faces = [_face(f"f{i}a", (anna, ben)[i % 2]) | {"shot_index": i, "track_id": f"t{i}"}
              for i in range(8)]  # fmt: skip
     label = store.from_rows("label", [_label(face["face_id"], None) for face in faces])
-    nameless = cluster_person.nameless(label, store.from_rows("face", faces))
-    rows = cluster_person.stability(nameless, Clustering(stability_runs=3), 0)
+    nameless = person_rows.nameless(label, store.from_rows("face", faces))
+    rows = person_rows.stability(nameless, Clustering(stability_runs=3), 0)
     assert rows.rows() == [
         ("unknown", "agglomerative", "hdbscan", 1.0, 1.0, 1, 2),
         ("unknown", "agglomerative", "sample", 1.0, 1.0, 3, 2),
         ("unknown", "hdbscan", "sample", 1.0, 1.0, 3, 2),
     ]
-    assert cluster_person.note(rows, "hdbscan") == " (stable to 1.00 in nine tenths of the shots)"
-    assert cluster_person.stability(nameless[:1], Clustering(), 0).is_empty()
+    assert person_rows.note(rows, "hdbscan") == " (stable to 1.00 in nine tenths of the shots)"
+    assert person_rows.stability(nameless[:1], Clustering(), 0).is_empty()
 
 
 def _figure(frame, track, vector, x0=0.0):

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunny.config import Config
-from bunny.error import StageError
-from bunny.stage import contract, stamp
+from bunny.core.config import Config
+from bunny.core.error import StageError
+from bunny.contract import stage as contract_stage, fingerprint
 from bunny.table import store
 
 NUM_ITEMS = 7
 
 
-class Count(contract.BaseStage):
+class Count(contract_stage.BaseStage):
     """Writes a row an item, one item a shard; may be killed after `limit` items."""
 
     name = "count"
@@ -30,7 +30,7 @@ class Count(contract.BaseStage):
     seen: list[int]
 
     def settings(self):
-        return contract.settings_of(self.config, "filtering", "blur_threshold")
+        return contract_stage.settings_of(self.config, "filtering", "blur_threshold")
 
     def run(self):
         shards = self.shards("item", {"film": self.source["content_hash"]})
@@ -47,7 +47,7 @@ class Count(contract.BaseStage):
             self.seen.append(i)
         table = shards.collect("embedding")
         failed = table["error"].is_not_null().sum()
-        return contract.Work(
+        return contract_stage.Work(
             tables={"embedding": table}, num_items=NUM_ITEMS, num_failed=int(failed)
         )
 
@@ -71,7 +71,7 @@ def test_a_changed_setting_is_stale_explained_and_finds_its_shards(tmp_path):
     _stage(tmp_path).execute()
     stage = _stage(tmp_path, blur_threshold=0.5)
     assert not stage.can_resume()
-    why = stamp.explain(stage.record()["parts"], stage.parts())
+    why = fingerprint.explain(stage.record()["parts"], stage.parts())
     assert why == "filtering.blur_threshold 0.2 -> 0.5"
     assert stage.execute().status == "done"
     assert stage.seen == []
@@ -195,7 +195,7 @@ def test_a_copy_without_times_is_done_and_a_changed_table_is_named(tmp_path):
     assert path.read_bytes() == (one / "table" / "embedding.parquet").read_bytes()
 
 
-class Report(contract.BaseStage):
+class Report(contract_stage.BaseStage):
     """Reads a table, looks at the references and writes one row, or fails as it is told."""
 
     name = "report"
@@ -207,14 +207,14 @@ class Report(contract.BaseStage):
     work_note = "all well"
 
     def settings(self):
-        return contract.settings_of(self.config, "filtering")
+        return contract_stage.settings_of(self.config, "filtering")
 
     def run(self):
         if self.error is not None:
             raise self.error
         row = {"frame_id": "a", "model": "m", "vector": [1.0]}
         table = store.from_rows("embedding", [row])
-        return contract.Work(tables={"embedding": table}, num_items=0, note=self.work_note)
+        return contract_stage.Work(tables={"embedding": table}, num_items=0, note=self.work_note)
 
 
 def _rows(*frame_ids):
@@ -230,20 +230,20 @@ def test_what_a_fingerprint_is_made_of(tmp_path):
     assert parts["version"] == 1 and parts["outside"] == {"references": "r"}
     assert parts["settings"]["filtering.blur_threshold"] == 0.2
     assert len(parts["settings"]) == len(stage.config.filtering.model_dump())
-    digest = stamp.table_hash(tmp_path, "embedding")
+    digest = fingerprint.table_hash(tmp_path, "embedding")
     assert parts["tables"] == {"embedding": digest, "label": ""} and len(digest) == 64
-    assert stage.fingerprint() == stamp.digest(parts)
+    assert stage.fingerprint() == fingerprint.digest(parts)
     assert _stage(tmp_path).parts()["outside"] == {"film": "c"}
     store.write(tmp_path / "table", "identity", store.from_rows("identity", []))
     assert stage.inputs() == ("embedding", "identity")  # the corrected one, once there is one
-    assert stage.parts()["tables"]["label"] == stamp.table_hash(tmp_path, "identity") != ""
+    assert stage.parts()["tables"]["label"] == fingerprint.table_hash(tmp_path, "identity") != ""
     assert stage.read("label").height == 0
     assert _stage(tmp_path).inputs() == ()
 
 
 def test_settings_of_a_section_by_name():
     config = Config.model_validate({"filtering": {"blur_threshold": 0.5}})
-    some = contract.settings_of(config, "filtering", "blur_threshold", "drop_kinds")
+    some = contract_stage.settings_of(config, "filtering", "blur_threshold", "drop_kinds")
     assert some == {
         "filtering.blur_threshold": 0.5,
         "filtering.drop_kinds": ["black", "blank", "title", "credit"],
@@ -262,8 +262,8 @@ def test_the_record_of_a_run_says_all(tmp_path):
         "name": "report", "status": "done", "num_items": 0, "failed": 0, "note": "all well",
     }  # fmt: skip
     assert record["fingerprint"] == stage.fingerprint()
-    assert stamp.digest(record["parts"]) == record["fingerprint"]
-    assert record["tables"] == {"embedding": stamp.table_record(out, "embedding", 1)}
+    assert fingerprint.digest(record["parts"]) == record["fingerprint"]
+    assert record["tables"] == {"embedding": fingerprint.table_record(out, "embedding", 1)}
     assert datetime.fromisoformat(record["started_at"]).utcoffset() == timedelta(0)
     assert 0 <= record["seconds"] < 60 and 10 < record["peak_memory_mb"] < 10**6
     assert (result.name, result.status, result.rows, result.failed) == ("report", "done", 1, 0)

@@ -9,10 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny import workspace
-from bunny.config import Config
-from bunny.error import UserError
-from bunny.stage import dataset, extra
+from bunny.core import workspace
+from bunny.core.config import Config
+from bunny.core.error import UserError
+from bunny.stage import dataset
+from bunny.video import extra_frame
 from bunny.stage.dataset import Dataset
 from bunny.stage.extract import Extract
 from bunny.table import store
@@ -232,8 +233,8 @@ def label_everything(config, space) -> None:
     frame, shot = (store.read(space.table, name) for name in ("frame", "shot"))
     film = store.read(space.table, "film")
     named = json.loads((space.root / "source.json").read_text(encoding="utf-8"))
-    source = extra.Source(config, named, film, frame)
-    more = [row for row, _ in source.read(extra.plan(shot, frame, 0.2))]
+    source = extra_frame.Source(config, named, film, frame)
+    more = [row for row, _ in source.read(extra_frame.plan(shot, frame, 0.2))]
     made: dict[str, list] = {"extra_frame": more, "quality": [], "label": []}
     for row in [*frame.to_dicts(), *more]:
         place = {"frame_id": row["frame_id"], "shot_index": row["shot_index"]}

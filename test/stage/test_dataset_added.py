@@ -3,12 +3,12 @@
 import polars as pl
 import pytest
 
-from bunny.config import Config
-from bunny.stage import stamp
+from bunny.core.config import Config
+from bunny.contract import fingerprint as contract_fingerprint
 from bunny.stage.dataset import Dataset
 from bunny.table import store
-from bunny.training import addition
-from bunny.training.addition import Addition
+from bunny.dataset import addition
+from bunny.dataset.addition import Addition
 
 SHOT_2 = Addition(addition_id="a1", character="bunny", spans=((4, 6),))
 
@@ -53,7 +53,7 @@ def test_added_is_in_nothing_else_changes_undone_is_undone(shot_2_small, tiny_ba
     addition.add(shot_2_small, SHOT_2)
     stage = make(shot_2_small, tiny_base_folder)
     assert not stage.can_resume()
-    why = stamp.explain(stage.record()["parts"], stage.parts())
+    why = contract_fingerprint.explain(stage.record()["parts"], stage.parts())
     assert why == "added by hand None -> ['bunny: frames 4-5']"
     after = run(shot_2_small, tiny_base_folder)
     new = after["pictures"].keys() - before["pictures"].keys()

@@ -8,13 +8,13 @@ import polars as pl
 import pytest
 import tiny_onnx
 
-from bunny import workspace
-from bunny.character import figure_embedding
-from bunny.config import Config
-from bunny.error import UserError
+from bunny.core import workspace
+from bunny.character.drawn import figure_embedding
+from bunny.core.config import Config
+from bunny.core.error import UserError
 from bunny.stage.detect import Detect
 from bunny.table import store
-from bunny.view import explore
+from bunny.view.widget import preview
 
 
 def _write(path, image):
@@ -275,10 +275,10 @@ def test_the_explorer_decides_on_ccip_as_the_stage(plain_film, anime_models, thr
     stage = _stage(plain_film, **anime_models, ccip_threshold=threshold)
     stage.execute()
     settings = stage.config.detection.model_dump()
-    seen = explore.read_seen(plain_film / "table")
-    found = explore.judge_labels(seen, settings).sort("subject_id")
+    seen = preview.read_seen(plain_film / "table")
+    found = preview.judge_labels(seen, settings).sort("subject_id")
     assert found.equals(_labels(plain_film))
-    verdict = explore.judge(seen, explore.compare(seen, settings), settings)
+    verdict = preview.judge(seen, preview.compare(seen, settings), settings)
     assert verdict.threshold["figure"] == threshold
 
 

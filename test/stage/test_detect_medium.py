@@ -7,14 +7,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny import workspace
-from bunny.character import medium, picture
-from bunny.config import Config
-from bunny.quality import kind, luma, measure
-from bunny.stage import detect_medium
+from bunny.core import workspace
+from bunny.character.drawn import medium, efficientnet
+from bunny.core.config import Config
+from bunny.quality import frame_kind, luma, measure
+from bunny.character.drawn import medium_frame
 from bunny.stage.detect import Detect
 from bunny.table import store
-from bunny.training import medium_picture
+from figure_embedding import medium_picture
 
 PHOTOGRAPHED = (
     *("sintel_trailer-720p.mp4", "open_reel.mp4", "short_hamilton_clip.mp4", "chaplin.mp4"),
@@ -115,9 +115,9 @@ def test_cards_and_black_frames_are_not_judged(tmp_path):
     usual = {"brightness": 0.5, "dynamic_range": 0.8, "background_share": 0.1, "text_lines": 0}
     card = usual | {"background_share": 0.95, "text_lines": 1}
     rows = [{"frame_id": "a", **usual}, {"frame_id": "b", **card}, {"frame_id": "c", **card}]
-    assert detect_medium.choose_frames(frame, tmp_path).height == 3
+    assert medium_frame.choose_frames(frame, tmp_path).height == 3
     store.write(tmp_path, "measure", store.from_rows("measure", rows))
-    assert detect_medium.choose_frames(frame, tmp_path)["frame_id"].to_list() == ["a"]
+    assert medium_frame.choose_frames(frame, tmp_path)["frame_id"].to_list() == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_cards_and_black_frames_are_not_judged(tmp_path):
 def test_real_films_are_told(material, folder, name, is_drawn):
     """Twelve frames, each taken for a shot; what is no picture goes with the rest."""
     images = _frames(material / folder / name)
-    classifier = medium.MediumClassifier(picture.PictureNet())
+    classifier = medium.MediumClassifier(efficientnet.PictureNet())
     rows = [
         {"frame_id": str(i), "shot_index": i, "drawn_logit": classifier.drawn_logit(image)}
         for i, image in enumerate(images)
@@ -152,7 +152,7 @@ def _frames(path, wanted=12):
     shown = []
     for image in spread:
         row = pl.DataFrame([vars(measure.measure_frame(image))], schema_overrides=OBJECT)
-        if row.select(kind.kind_expr())["kind"][0] == "picture":
+        if row.select(frame_kind.kind_expr())["kind"][0] == "picture":
             x0, y0, x1, y1 = luma.find_content(luma.to_luma(image))
             shown.append(image[y0:y1, x0:x1])
     return shown

@@ -5,10 +5,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny import sample
-from bunny.character import picture, reference
-from bunny.character.figure_embedding import FigureNet
-from bunny.stage import detect_figure, detect_reference
+from bunny import demo
+from bunny.character.drawn import efficientnet
+from bunny.character import reference
+from bunny.character.drawn.figure_embedding import FigureNet
+from bunny.character.drawn import figure_frame
+from bunny.character import reference_measure
 from bunny.table import store
 
 BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
@@ -44,14 +46,14 @@ def test_strangers_lie_wholly_beside_the_named_one():
     labels = store.from_rows(
         "label", [_label("a", (0, 0, 10, 10), "bruno"), _label("b", (0, 0, 9, 9), None)]
     )
-    found = detect_reference.film_impostors(figure, labels)
+    found = reference_measure.film_impostors(figure, labels)
     assert {name: rows.tolist() for name, rows in found.items()} == {"bruno": [[0.0, 1.0]]}
-    assert detect_reference.film_impostors(figure.clear(), labels) == {}
+    assert reference_measure.film_impostors(figure.clear(), labels) == {}
 
 
 @pytest.fixture(scope="module")
 def net():
-    return FigureNet(picture.PictureNet())
+    return FigureNet(efficientnet.PictureNet())
 
 
 def _measure(folder, net, name, image):
@@ -61,14 +63,14 @@ def _measure(folder, net, name, image):
     (source,) = [s for s in reference.list_sources(folder) if s.reference_id == name]
     row = {"reference_id": name, "is_drawn": True, "face_embedding": None, "error": None}
     known = pl.DataFrame([row])
-    described = detect_figure.describe_references([source], net)
-    (found,) = detect_reference.make_pictures([source], known, described, net)
+    described = figure_frame.describe_references([source], net)
+    (found,) = reference_measure.make_pictures([source], known, described, net)
     return found
 
 
 def test_what_is_wrong_with_a_drawing_is_seen(tmp_path, net):
     """The sample's own are fine; two on one, half of one, one under a subtitle are not."""
-    folder = sample.reference_dir()
+    folder = demo.reference_dir()
     bruno, bunny = (cv2.imread(str(folder / name)) for name in ("bruno/1.jpg", "bunny/1.jpg"))
     plain = _measure(tmp_path, net, "bruno/plain.png", bruno)
     assert (plain.has_two, plain.cut, plain.text, plain.size_px) == (False, (), None, 384)
@@ -87,5 +89,5 @@ def test_a_refused_picture_has_no_vector(tmp_path):
     (tmp_path / "anna.png").write_bytes(b"no picture")
     sources = reference.list_sources(tmp_path)
     row = {"reference_id": "anna/anna.png", "is_drawn": None, "face_embedding": None, "error": "e"}
-    (found,) = detect_reference.make_pictures(sources, pl.DataFrame([row]), {}, None)
+    (found,) = reference_measure.make_pictures(sources, pl.DataFrame([row]), {}, None)
     assert (found.vector, found.size_px, found.error) == (None, 0, "e")

@@ -5,12 +5,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny import sample
-from bunny.config import Config
-from bunny.stage import evaluate_look, evaluate_real
+from bunny import demo
+from bunny.core.config import Config
+from bunny.evaluation import gallery as evaluation_gallery, real_picture
 from bunny.table import store
-from bunny.training.proof import identity
-from bunny.training.proof.identity import Gallery
+from bunny.evaluation import identity
+from bunny.evaluation.identity import Gallery
 
 
 def reference(route: str, recogniser: str | None, number: int = 1) -> pl.DataFrame:
@@ -21,24 +21,24 @@ def reference(route: str, recogniser: str | None, number: int = 1) -> pl.DataFra
 
 @pytest.mark.parametrize(("used", "other"), [("sface", "dlib"), ("dlib", "sface")])
 def test_faces_are_seen_by_the_recogniser_that_did_not_name_them(used, other):
-    name, look = evaluate_look._face_look(reference("face", used), Config())
+    name, look = evaluation_gallery._face_look(reference("face", used), Config())
     assert name == f"{other} behind yunet"
-    picture = cv2.imread(str(sample.reference_dir() / "astronaut" / "1.jpg"))
+    picture = cv2.imread(str(demo.reference_dir() / "astronaut" / "1.jpg"))
     seen = look(picture)
     assert len(seen.vector) == 1 and seen.box.min() >= 0 and seen.box.max() <= 1
     gallery = Gallery(vector=seen.vector, shot=np.zeros(1, int))
     darker = (picture * 0.7).astype(np.uint8)
-    zero, floor = evaluate_look.KNOWN[other]
+    zero, floor = evaluation_gallery.KNOWN[other]
     assert identity.likeness(look(darker), gallery) > floor > zero
     assert len(look(np.full((200, 200, 3), 90, np.uint8)).vector) == 0
 
 
 def test_the_route_follows_the_references_unless_it_is_set():
-    assert evaluate_look._is_face(reference("face", "sface"), "anna", "auto")
-    assert not evaluate_look._is_face(reference("region", None), "anna", "auto")
-    assert not evaluate_look._is_face(reference("face", "sface"), "anna", "picture")
-    assert evaluate_look._is_face(reference("region", None), "anna", "face")
-    assert not evaluate_look._is_face(reference("face", "sface"), "ben", "auto")
+    assert evaluation_gallery._is_face(reference("face", "sface"), "anna", "auto")
+    assert not evaluation_gallery._is_face(reference("region", None), "anna", "auto")
+    assert not evaluation_gallery._is_face(reference("face", "sface"), "anna", "picture")
+    assert evaluation_gallery._is_face(reference("region", None), "anna", "face")
+    assert not evaluation_gallery._is_face(reference("face", "sface"), "ben", "auto")
 
 
 def test_references_cut_out_of_the_film_are_not_used(tmp_path):
@@ -50,10 +50,10 @@ def test_references_cut_out_of_the_film_are_not_used(tmp_path):
     names = ("1.jpg", "from_film_1.jpg", "gone.jpg")
     rows = [{**row, "reference_id": f"anna/{name}"} for name in names]
     tables = {"reference": store.from_rows("reference", rows)}
-    (found,) = evaluate_real.of_references(tmp_path, tables, "anna")
-    assert (found.file, found.shot) == (None, evaluate_real.NO_SHOT)
+    (found,) = real_picture.of_references(tmp_path, tables, "anna")
+    assert (found.file, found.shot) == (None, real_picture.NO_SHOT)
     assert found.crop.shape == (40, 40, 3)
-    assert evaluate_real.of_references(None, tables, "anna") == []
+    assert real_picture.of_references(None, tables, "anna") == []
 
 
 def test_ground_beside_a_figure_that_is_in_every_frame(tmp_path):
@@ -71,8 +71,8 @@ def test_ground_beside_a_figure_that_is_in_every_frame(tmp_path):
         "frame": store.from_rows("frame", [frame]),
         "label": store.from_rows("label", [{**label, "source": "reference", "confidence": 0.9}]),
     }
-    (ground,) = evaluate_real.without(tmp_path, tables, "anna")
+    (ground,) = real_picture.without(tmp_path, tables, "anna")
     assert ground.shape == (50, 50, 3)
     assert (ground == 200).all()
-    (whole,) = evaluate_real.without(tmp_path, tables, "ben")[:1]  # never seen: the frame's middle
+    (whole,) = real_picture.without(tmp_path, tables, "ben")[:1]  # never seen: the frame's middle
     assert whole.shape == (50, 50, 3) and (whole == 0).any()

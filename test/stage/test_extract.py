@@ -9,13 +9,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny import workspace
-from bunny.config import Config
-from bunny.error import StageError, UserError
-from bunny.stage import stamp
+from bunny.core import workspace
+from bunny.core.config import Config
+from bunny.core.error import StageError, UserError
+from bunny.contract import fingerprint
 from bunny.stage.extract import Extract
 from bunny.table import store
-from bunny.video.write import FrameWriter
+from bunny.video.image_writer import FrameWriter
 
 TABLES = ("film", "shot", "frame", "measure")
 LENGTHS = (20, 30, 14, 40, 26)
@@ -113,7 +113,7 @@ def test_once_done_there_is_nothing_to_do_until_a_setting_changes(tmp_path, film
     assert _stage(tmp_path, film).execute().status == "skipped"
     stage = _stage(tmp_path, film, extraction={"quality": 40})
     assert not stage.can_resume()
-    why = stamp.explain(stage.record()["parts"], stage.parts())
+    why = fingerprint.explain(stage.record()["parts"], stage.parts())
     assert why == "extraction.quality 95 -> 40"
     size = (stage.output_dir / "frame" / "00000010.jpg").stat().st_size
     assert stage.execute().status == "done"

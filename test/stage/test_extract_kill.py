@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny import workspace
-from bunny.config import Config
+from bunny.core import workspace
+from bunny.core.config import Config
 from bunny.stage.extract import Extract
 
 NUM_KILLS = 20
@@ -30,7 +30,7 @@ SECTIONS = {
 RUNS = """
 import json, os, signal, sys, time
 from pathlib import Path
-from bunny.config import Config
+from bunny.core.config import Config
 from bunny.stage.extract import Extract
 folder, sections = Path(sys.argv[1]), json.loads(sys.argv[2])
 stage = Extract(Config.model_validate(sections), folder, folder)

@@ -4,8 +4,8 @@ import json
 
 import polars as pl
 
-from bunny.config import Config
-from bunny.stage import stamp
+from bunny.core.config import Config
+from bunny.contract import fingerprint
 from bunny.stage.filter import Filter
 from bunny.table import store
 
@@ -48,7 +48,7 @@ def test_a_moved_threshold_is_stale_and_decides_anew(tmp_path):
     _stage(_space(tmp_path)).execute()
     assert _stage(tmp_path).execute().status == "skipped"
     stage = _stage(tmp_path, blur_threshold=0.05)
-    why = stamp.explain(stage.record()["parts"], stage.parts())
+    why = fingerprint.explain(stage.record()["parts"], stage.parts())
     assert why == "filtering.blur_threshold 0.2 -> 0.05"
     stage.execute()
     quality = store.read(tmp_path / "table", "quality")
@@ -89,7 +89,7 @@ def test_a_preset_decides_and_its_thresholds_are_recorded(tmp_path):
     stage.execute()
     quality = store.read(tmp_path / "table", "quality")
     assert quality["reason"].to_list() == ["kept", "kept", "unreadable"]
-    why = stamp.explain(stage.record()["parts"], _stage(tmp_path, preset="strict").parts())
+    why = fingerprint.explain(stage.record()["parts"], _stage(tmp_path, preset="strict").parts())
     assert "filtering.blur_threshold 0.12 -> 0.35" in why
     assert "filtering.preset generous -> strict" in why
 

@@ -7,14 +7,14 @@ from dataclasses import asdict
 import pytest
 from safetensors.torch import load_file, save_file
 
-from bunny import workspace
-from bunny.config import Config
-from bunny.error import StageError, UserError
+from bunny.core import workspace
+from bunny.core.config import Config
+from bunny.core.error import StageError, UserError
 from bunny.stage.dataset import Dataset
 from bunny.stage.finetune import Finetune
 from bunny.table import store
-from bunny.training.adapter import file
-from bunny.training.tune.settings import LoraSettings
+from bunny.training.adapter_file import safetensors_file
+from bunny.training.settings import LoraSettings
 
 pytestmark = pytest.mark.train
 
@@ -54,9 +54,9 @@ def test_tables_and_adapter(trained):
     assert run["num_images"] + run["num_held_out"] == num_pictures > 0
     assert run["base_licence"] == "MIT"
     adapter = workspace.of_film_dir(film_dir).checkpoint / run["adapter_file"]
-    assert file.hash_file(adapter) == run["adapter_hash"]
+    assert safetensors_file.hash_file(adapter) == run["adapter_hash"]
     facts = json.loads(run["config_json"])
-    header = file.read_texts(adapter)
+    header = safetensors_file.read_texts(adapter)
     assert header["subject"] == "bunny character"
     assert header["set_hash"] == facts["set_hash"]
     assert facts["learned"]["layers_unchanged"] == 0
@@ -76,9 +76,9 @@ def test_each_checkpoint_has_a_row_and_a_file(trained):
     assert [(r["step"], r["is_last"]) for r in rows] == [(2, False), (4, True)]
     space = workspace.of_film_dir(film_dir)
     for row in rows:
-        assert row["hash"] == file.hash_file(space.checkpoint / row["file"])
+        assert row["hash"] == safetensors_file.hash_file(space.checkpoint / row["file"])
         assert row["character"] == "bunny"
-        assert file.read_texts(space.checkpoint / row["file"])["step"] == str(row["step"])
+        assert safetensors_file.read_texts(space.checkpoint / row["file"])["step"] == str(row["step"])
     (run,) = store.read(film_dir / "table", "training_run").to_dicts()
     assert (rows[1]["run_id"], rows[1]["hash"]) == (run["run_id"], run["adapter_hash"])
     curve = store.read(film_dir / "table", "training_step").sort("step")
@@ -178,7 +178,7 @@ def test_a_licence_given_later_reaches_the_adapter(trained, tiny_base_folder):
     assert Finetune(config, film_dir, film_dir).execute().status == "done"
     (run,) = store.read(film_dir / "table", "training_run").to_dicts()
     adapter = workspace.of_film_dir(film_dir).checkpoint / run["adapter_file"]
-    header = file.read_texts(adapter)
+    header = safetensors_file.read_texts(adapter)
     assert header["rights_film"] == "film.mp4, CC-BY-3.0"
     assert "do not publish" not in header["rights_note"]
 
@@ -191,7 +191,7 @@ def test_nothing_to_do_the_second_time_until_something_changes(trained, tiny_bas
     adapter = workspace.of_film_dir(film_dir).checkpoint / run["adapter_file"]
     adapter.unlink()
     assert make(film_dir, tiny_base_folder).execute().status == "done"
-    assert file.hash_file(adapter) == run["adapter_hash"]
+    assert safetensors_file.hash_file(adapter) == run["adapter_hash"]
 
 
 def test_lost_training_picture_is_named(labelled_film, tiny_base_folder):

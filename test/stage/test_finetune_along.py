@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bunny import workspace
-from bunny.config import Config
+from bunny.core import workspace
+from bunny.core.config import Config
 from bunny.stage.dataset import Dataset
 from bunny.table import store
 

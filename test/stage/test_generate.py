@@ -8,12 +8,12 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from bunny import workspace
-from bunny.config import Config
-from bunny.error import UserError
+from bunny.core import workspace
+from bunny.core.config import Config
+from bunny.core.error import UserError
 from bunny.stage.generate import Generate
 from bunny.table import store
-from bunny.training import generate
+from bunny.generation import draw
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -76,14 +76,14 @@ def film(labelled_film, loras, tmp_path, monkeypatch):
 
 
 def _adapter_row(checkpoint: Path, file: Path, step: int) -> dict:
-    from bunny.training.draw import recipe
+    from bunny.generation import request
 
     target = checkpoint / "bunny" / ("adapter.safetensors" if step == 10 else "step5.safetensors")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(file.read_bytes())
     name = target.relative_to(checkpoint).as_posix()
     key = {"run_id": "r", "step": step, "character": "bunny", "is_last": step == 10}
-    return {**key, "file": name, "hash": recipe.hash_file(target)}
+    return {**key, "file": name, "hash": request.hash_file(target)}
 
 
 def _dataset_row(film_dir: Path, index: int) -> dict:
@@ -134,7 +134,7 @@ def test_each_prompt_and_seed_with_and_without_the_last_adapter(film, loras):
 
 def _provenance_is_in_the_pictures(film, table):
     for row in table.to_dicts():
-        facts = generate.read_provenance(film / row["file"])
+        facts = draw.read_provenance(film / row["file"])
         for key in ("prompt", "seed", "num_steps", "guidance_scale", "adapter_hash", "base_model"):
             assert facts[key] == row[key]
         assert (facts["film_id"], facts["run_id"]) == (film.name, "r")
@@ -239,9 +239,9 @@ def test_what_cannot_be_drawn_is_refused_before_anything_is(film, loras, tmp_pat
         with pytest.raises(UserError, match=words):
             make(film, loras, **wrong).execute()
     assert not (film / "picture").exists()
-    from bunny.training import toy
+    from toy import model
 
-    toy.save_tiny(tmp_path / "other", seed=8)
+    model.save_tiny(tmp_path / "other", seed=8)
     config = Config(models={"base_model": str(tmp_path / "other")}, generation=DRAWN)
     with pytest.raises(UserError, match="run the stage finetune again"):
         Generate(config, film, film).execute()
@@ -300,9 +300,9 @@ def _drawn_again(command, picture):
     assert made["notes"] == ["the same picture, bit for bit"]
     again = picture.with_name(f"{picture.stem}-again.png")
     assert (np.asarray(Image.open(again)) == np.asarray(Image.open(picture))).all()
-    facts = generate.read_provenance(again)
+    facts = draw.read_provenance(again)
     same = {**facts, "batch_index": None}
-    assert same == {**generate.read_provenance(picture), "batch_index": None}
+    assert same == {**draw.read_provenance(picture), "batch_index": None}
 
 
 def _refused_without_its_adapter(command, film, picture):
@@ -319,7 +319,7 @@ def _refused_without_its_adapter(command, film, picture):
 def test_a_drawing_from_a_frame_is_drawn_again_while_the_frame_is_there(command, film):
     _code, made, _err = command("--prompt", "a", "--frame", "film-00000003", "--init-strength", 0.7)
     picture = Path(made["files"][0])
-    assert generate.read_provenance(picture)["init_frame"] == "film-00000003"
+    assert draw.read_provenance(picture)["init_frame"] == "film-00000003"
     assert command("--again", picture)[1]["facts"]["is_same"]
     (film / "frame" / "00000003.png").unlink()
     code, _made, err = command("--again", picture)
@@ -350,7 +350,7 @@ def test_steps_another_adapter_and_a_folder_of_ones_own(command, film, tmp_path)
         code, made, _err = command(*plain, *more)
         (picture,) = map(Path, made["files"])
         assert (code, picture.parent) == (0, tmp_path / "mine")
-        facts = generate.read_provenance(picture)
+        facts = draw.read_provenance(picture)
         assert facts["num_steps"] == 1  # of --set there are 3
         assert [one["strength"] for one in facts["adapters"]] == [1.0, *([0.5] if more else [])]
         pixels.append(np.asarray(Image.open(picture)))

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny import pipeline, workspace
-from bunny.config import Config
+from bunny import pipeline
+from bunny.core import workspace
+from bunny.core.config import Config
 
 STAGES = ("extract", "filter", "detect", "cluster")
 SETTINGS = {

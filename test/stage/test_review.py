@@ -8,11 +8,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny import pipeline, workspace
-from bunny.config import Config
-from bunny.job_review import open_state
-from bunny.review import log, make
-from bunny.stage import review_asset, stamp
+from bunny import pipeline
+from bunny.core import workspace
+from bunny.core.config import Config
+from bunny.command.correct import open_state
+from bunny.review import log, create_event
+from bunny.review import asset as review_asset
+from bunny.contract import fingerprint
 from bunny.stage.caption import Caption
 from bunny.stage.dataset import Dataset
 from bunny.stage.review import Review
@@ -155,13 +157,13 @@ def test_a_correction_makes_review_stale_and_what_reads_it(space):
     _run(Review, space)
     _run(Caption, space)
     assert Caption(Config(), space.root, space.root).can_resume()
-    _say(space, make.comment, ["film-s00000"], "nice")
+    _say(space, create_event.comment, ["film-s00000"], "nice")
     assert not Review(Config(), space.root, space.root).can_resume()
     _run(Review, space)
     assert Caption(Config(), space.root, space.root).can_resume()  # a comment changes no label
-    _say(space, make.assign, ["film-f00000"], "pip")
+    _say(space, create_event.assign, ["film-f00000"], "pip")
     stale = Review(Config(), space.root, space.root)
-    assert stamp.explain(stale.record()["parts"], stale.parts()) == "feedback changed"
+    assert fingerprint.explain(stale.record()["parts"], stale.parts()) == "feedback changed"
     states = {s.name: s for s in pipeline.status(space, Config())}
     assert "review" in states["caption"].why
     _run(Review, space)
@@ -171,8 +173,8 @@ def test_a_correction_makes_review_stale_and_what_reads_it(space):
 
 def test_names_are_corrected_and_rejected_ones_taken_away(space):
     _run(Review, space)
-    _say(space, make.assign, ["film-f00000"], "pip")
-    _say(space, make.reject, ["film-f00003"])
+    _say(space, create_event.assign, ["film-f00000"], "pip")
+    _say(space, create_event.reject, ["film-f00003"])
     _run(Review, space)
     assert _identity(space) == {
         0: {("pip", "person")},
@@ -190,7 +192,7 @@ def test_names_are_corrected_and_rejected_ones_taken_away(space):
 
 def test_a_renamed_character_has_its_name_everywhere(space):
     _run(Review, space)
-    _say(space, make.rename, "pip", "paul", level="character")
+    _say(space, create_event.rename, "pip", "paul", level="character")
     _run(Review, space)
     assert _identity(space)[2] == {("paul", "cluster")}
     assert _identity(space)[0] == {("bunny", "reference")}
@@ -198,9 +200,9 @@ def test_a_renamed_character_has_its_name_everywhere(space):
 
 def test_corrections_hold_when_everything_is_detected_and_clustered_anew(space):
     _run(Review, space)
-    _say(space, make.rename, "scene-002", "kitchen", level="scene")
-    _say(space, make.assign, ["film-s00000"], "kitchen")
-    _say(space, make.reject, ["film-f00003"])
+    _say(space, create_event.rename, "scene-002", "kitchen", level="scene")
+    _say(space, create_event.assign, ["film-s00000"], "kitchen")
+    _say(space, create_event.reject, ["film-f00003"])
     swap = {"scene-001": "scene-002", "scene-002": "scene-001"}
     cluster = store.read(space.table, "cluster").with_columns(
         pl.col("cluster_id", "scene_id").replace(swap)
@@ -224,7 +226,7 @@ def test_corrections_hold_when_everything_is_detected_and_clustered_anew(space):
 
 def test_what_is_lost_is_kept_and_found_again(space):
     _run(Review, space)
-    _say(space, make.assign, ["film-f00000"], "pip")
+    _say(space, create_event.assign, ["film-f00000"], "pip")
     region, label = (store.read(space.table, name) for name in ("region", "label"))
     for name, table in (("region", region), ("label", label)):
         store.write(space.table, name, table.filter(pl.col("shot_index") > 0))
@@ -240,8 +242,8 @@ def test_what_is_lost_is_kept_and_found_again(space):
 
 def test_captions_have_peoples_words_names_and_places(space):
     _run(Review, space)
-    _say(space, make.caption_edit, ["film-s00001"], "somebody hops away")
-    _say(space, make.rename, "scene-002", "kitchen", level="scene")
+    _say(space, create_event.caption_edit, ["film-s00001"], "somebody hops away")
+    _say(space, create_event.rename, "scene-002", "kitchen", level="scene")
     _run(Review, space)
     _run(Caption, space)
     caption = store.read(space.table, "caption")
@@ -262,9 +264,9 @@ def test_the_training_set_follows(space):
     _run(Dataset, space, **settings)
     shots = set(store.read(space.table, "candidate")["shot_index"])
     assert shots == {2, 3}
-    _say(space, make.assign, ["film-f00000"], "pip")
-    _say(space, make.reject, ["film-f00003"])
-    _say(space, make.rename, "scene-001", "beach", level="scene")
+    _say(space, create_event.assign, ["film-f00000"], "pip")
+    _say(space, create_event.reject, ["film-f00003"])
+    _say(space, create_event.rename, "scene-001", "beach", level="scene")
     for stage in (Review, Caption):
         _run(stage, space)
     _run(Dataset, space, **settings)
@@ -275,7 +277,7 @@ def test_the_training_set_follows(space):
 
 def test_two_copies_of_an_event_and_any_order_are_one_record(space):
     _run(Review, space)
-    first = _say(space, make.assign, ["film-f00000"], "pip")
+    first = _say(space, create_event.assign, ["film-f00000"], "pip")
     before = Review(Config(), space.root, space.root).fingerprint()
     log.append(space.root, [first])
     assert Review(Config(), space.root, space.root).fingerprint() == before
@@ -292,7 +294,7 @@ def test_a_film_in_which_nobody_is_seen_has_shots_alone(space):
     assert asset["cluster_id"].to_list() == [None] * 4
     assert asset["frame_id"].to_list()[0] == "film-00000018"  # of two frames the later middle one
     assert store.read(space.table, "figure_vector").is_empty()
-    _say(space, make.assign, ["film-s00001"], "kitchen")
+    _say(space, create_event.assign, ["film-s00001"], "kitchen")
     _run(Review, space)
     assert store.read(space.table, "asset")["name"].to_list() == [None, "kitchen", None, None]
 
@@ -301,7 +303,7 @@ def test_a_film_in_which_nobody_is_seen_has_shots_alone(space):
 def test_a_rejected_shot_falls_to_a_place_that_is_like_it(space, threshold, place):
     """Shot 2 lies 75 degrees from the middle of the other place: a cosine of 0.26."""
     _run(Review, space)
-    _say(space, make.reject, ["film-s00002"])
+    _say(space, create_event.reject, ["film-s00002"])
     _run(Review, space, clustering={"noise_threshold": threshold})
     asset = store.read(space.table, "asset").filter(pl.col("asset_id") == "film-s00002")
     assert asset["cluster_id"].to_list() == [place]

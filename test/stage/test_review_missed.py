@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bunny.stage import review_missed
+from bunny.review import suggestion
 from bunny.table import store
 
 UNIT = np.array([1.0, 0.0], np.float32)
@@ -24,7 +24,7 @@ def tables(tracks, labelled=("bo",), drawn=("bunny",), figures=(), clusters=()):
         {
             **{"subject_id": f"r-{name}", "subject_type": "region", "character": "bunny"},
             **{"frame_id": "f1", "shot_index": 0, "confidence": 0.9, "source": "reference"},
-            **{side: row[side] for side in review_missed.BOX},
+            **{side: row[side] for side in suggestion.BOX},
         }
         for row in region
         if (name := row["track_id"]) in labelled
@@ -54,7 +54,7 @@ def tables(tracks, labelled=("bo",), drawn=("bunny",), figures=(), clusters=()):
 
 
 def missed(made):
-    both = review_missed.with_missed(made)
+    both = suggestion.with_missed(made)
     assert both.head(made["label"].height).equals(made["label"])
     return both.slice(made["label"].height)
 
@@ -93,7 +93,7 @@ def test_regions_without_a_vector_are_too_weak():
 
 def test_no_regions_at_all():
     made = tables({}, ())
-    assert review_missed.with_missed(made).is_empty()
+    assert suggestion.with_missed(made).is_empty()
 
 
 def figure(name, x0, **more):
@@ -147,7 +147,7 @@ def test_who_a_nameless_figure_may_be():
         figure("c", 300.0),
     ]
     made = tables({"bo": ("bunny", 0.0, 0.8), "new": ("bunny", 50.0, 0.5)}, figures=figures)
-    made["label"] = review_missed.with_missed(made)
-    found = review_missed.candidates(made).sort("subject_id")
+    made["label"] = suggestion.with_missed(made)
+    found = suggestion.candidates(made).sort("subject_id")
     assert found.select("subject_id", "perhaps").rows() == [("a", "pip"), ("r-new", "bunny")]
     assert found["chance"].to_list() == pytest.approx([0.7, 0.1])

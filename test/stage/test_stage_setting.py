@@ -9,18 +9,15 @@ import polars as pl
 import pytest
 import tiny_onnx
 
-from bunny import sample
-from bunny.caption.fact import Facts
-from bunny.config import Clustering, Config, Detection
-from bunny.error import UserError
-from bunny.stage import (
-    cluster_scene,
-    detect_reference,
-    detect_region,
-    evaluate_look,
-    evaluate_real,
-    extra,
-)
+from bunny import demo
+from bunny.caption.metadata_facts import Facts
+from bunny.core.config import Clustering, Config, Detection
+from bunny.core.error import UserError
+from bunny.scene import table_rows
+from bunny.character import reference_measure
+from bunny.character.drawn import region_search
+from bunny.evaluation import gallery, real_picture
+from bunny.video import extra_frame
 from bunny.stage.caption import Caption
 from bunny.stage.dataset import Dataset
 from bunny.stage.detect import Detect
@@ -45,7 +42,7 @@ def test_the_film_is_told_drawn_only_where_nobody_says_so(labelled_film):
 @pytest.mark.parametrize(("interval_s", "depends"), [(0.0, False), (2.0, True)])
 def test_what_makes_pictures_counts_where_pictures_are_made(labelled_film, interval_s, depends):
     stage = make(Detect, labelled_film, detection={"extra_interval_seconds": interval_s})
-    assert (extra.settings(stage.config).items() <= stage.settings().items()) == depends
+    assert (extra_frame.settings(stage.config).items() <= stage.settings().items()) == depends
 
 
 def test_drawn_references_are_not_described_where_nothing_drawn_is_sought(labelled_film):
@@ -54,20 +51,20 @@ def test_drawn_references_are_not_described_where_nothing_drawn_is_sought(labell
         schema_overrides={"error": pl.String},
     )
     stage = make(Detect, labelled_film, detection={"is_drawn_enabled": False})
-    stage.source["references"] = str(sample.reference_dir())
+    stage.source["references"] = str(demo.reference_dir())
     sources, described = stage._describe(known)
     assert "astronaut/1.jpg" in {one.reference_id for one in sources} and described == {}
 
 
 @pytest.mark.parametrize(("medium", "probability"), [("drawn", 1.0), ("photographed", 0.0)])
 def test_references_are_of_the_medium_that_is_set(medium, probability):
-    say = detect_reference.drawn_probability(Detection(medium=medium), None, pl.DataFrame())
+    say = reference_measure.drawn_probability(Detection(medium=medium), None, pl.DataFrame())
     assert say(np.zeros((8, 8, 3), np.uint8)) == probability
 
 
 def _find(**wanted):
     with ThreadPoolExecutor(1) as pool:
-        return detect_region.make_finder(Detection(**wanted), None, [], None, pool)
+        return region_search.make_finder(Detection(**wanted), None, [], None, pool)
 
 
 def test_models_of_drawn_figures_are_those_that_are_named(tmp_path):
@@ -108,8 +105,8 @@ def test_set_ups_are_alike_as_far_as_is_set(labelled_film, filtering, num_groups
 
 
 def test_scenes_join_by_their_threshold_and_noise_lies_no_higher():
-    near = cluster_scene._threshold(Clustering(scene_threshold=0.3, noise_threshold=0.4))
-    far = cluster_scene._threshold(Clustering(scene_threshold=0.6, noise_threshold=0.4))
+    near = table_rows._threshold(Clustering(scene_threshold=0.3, noise_threshold=0.4))
+    far = table_rows._threshold(Clustering(scene_threshold=0.6, noise_threshold=0.4))
     assert (near.join, near.noise, far.join, far.noise) == (0.3, 0.3, 0.6, 0.4)
 
 
@@ -117,7 +114,7 @@ def test_the_evaluation_finds_faces_by_the_detector_that_is_set():
     config = Config(detection={"face_detection_model": "hog"})
     row = {"reference_id": "a/1.jpg", "character": "a", "content_hash": "0", "route": "face"}
     known = store.from_rows("reference", [{**row, "recogniser": "dlib", "num_faces": 1}])
-    assert evaluate_look._face_look(known, config)[0] == "sface behind hog"
+    assert gallery._face_look(known, config)[0] == "sface behind hog"
 
 
 @pytest.mark.parametrize(("confidence", "number"), [(0.5, 8), (0.95, 0)])
@@ -125,7 +122,7 @@ def test_others_are_those_that_are_as_sure_as_the_set_asks(labelled_film, confid
     """All eight labels have a confidence of 0.9."""
     config = Config(dataset={"min_confidence": confidence})
     tables = {name: store.read(labelled_film / "table", name) for name in ("label", "frame")}
-    assert len(evaluate_real.of_others(labelled_film, tables, "anna", config)) == number
+    assert len(real_picture.of_others(labelled_film, tables, "anna", config)) == number
 
 
 @pytest.fixture
@@ -154,7 +151,7 @@ def test_frames_between_have_the_tone_curve_of_the_kept_ones(bright_film):
     for curve in ("clip", "reinhard"):
         config = Config(extraction={"tone_curve": curve})
         empty = store.from_rows("frame", [])
-        source = extra.Source(config, {"film": bright_film}, store.from_rows("film", []), empty)
+        source = extra_frame.Source(config, {"film": bright_film}, store.from_rows("film", []), empty)
         (read,) = source.pictures({0: None})
         level[curve] = int(read.picture.min())
     assert level["reinhard"] < level["clip"] == 255

@@ -17,12 +17,12 @@ import diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion  # noqa: F
 import numpy as np
 import torch
 
-from bunny.training import base, lora
-from bunny.training.tune.run import Run
+from bunny.training import base, trainer
+from bunny.training.loop import Run
 
 torch.set_num_threads(1)
 STEPS = 6
-SETTINGS = lora.LoraSettings(
+SETTINGS = trainer.LoraSettings(
     rank=2,
     learning_rate=1e-2,
     warmup_steps=1,
@@ -33,10 +33,10 @@ SETTINGS = lora.LoraSettings(
 )
 
 
-def example(value: int) -> lora.Example:
+def example(value: int) -> trainer.Example:
     picture = np.full((32, 32, 3), value, np.uint8)
     picture[8:24, 8:24] = 255 - value
-    return lora.Example(picture=picture, caption="bunny")
+    return trainer.Example(picture=picture, caption="bunny")
 
 
 TRAIN, HELD_OUT = [example(v) for v in (40, 90, 150)], [example(60)]
@@ -67,11 +67,11 @@ def wait(pid: int) -> int:
 
 def train(base_folder: str, folder: Path, settings=SETTINGS, **options) -> None:
     loaded = base.load_base(base_folder, device="cpu")
-    lora.train_lora(loaded, TRAIN, HELD_OUT, folder, settings, **options)
+    trainer.train_lora(loaded, TRAIN, HELD_OUT, folder, settings, **options)
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    from bunny.training.adapter.file import hash_file
+    from bunny.training.adapter_file.safetensors_file import hash_file
 
     return {p.name: hash_file(p) for p in sorted(folder.glob("*.safetensors"))}
 
@@ -82,7 +82,7 @@ def newest(folder: Path) -> int:
 
 def kill(base_folder: str, folder: Path) -> dict:
     """Kill a run again and again, every other time while a checkpoint is being written."""
-    short = lora.LoraSettings(**{**vars(SETTINGS), "steps": 4})
+    short = trainer.LoraSettings(**{**vars(SETTINGS), "steps": 4})
     assert wait(fork(lambda: train(base_folder, folder / "whole", short))) == 0
     run, rng = folder / "killed", random.Random(1)
     run.mkdir()
@@ -113,7 +113,7 @@ def kill(base_folder: str, folder: Path) -> dict:
 
 def interrupt(base_folder: str, folder: Path) -> dict:
     """Ask a run to stop, once with each signal, then let it end."""
-    rare = lora.LoraSettings(**{**vars(SETTINGS), "checkpoint_every": STEPS})
+    rare = trainer.LoraSettings(**{**vars(SETTINGS), "checkpoint_every": STEPS})
     whole, run, told = folder / "calm", folder / "stopped", folder / "told"
     assert wait(fork(lambda: train(base_folder, whole, rare))) == 0
     codes, steps = [], []
@@ -139,7 +139,7 @@ def crowd(base_folder: str, folder: Path) -> dict:
         port = free.getsockname()[1]
     few = replace(SETTINGS, checkpoint_every=STEPS)
 
-    def one(rank: int, size: int, settings: lora.LoraSettings, run: Path) -> None:
+    def one(rank: int, size: int, settings: trainer.LoraSettings, run: Path) -> None:
         os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
         loaded = base.load_base(base_folder, device="cpu")

@@ -13,10 +13,10 @@ from bunny.table import store
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory) -> Path:
     """32x32 pictures, 4x4 latents, a few thousand weights."""
-    from bunny.training import toy
+    from toy import model
 
     folder = tmp_path_factory.mktemp("tiny") / "base"
-    toy.save_tiny(folder, seed=7)
+    model.save_tiny(folder, seed=7)
     return folder
 
 
@@ -34,7 +34,7 @@ def family_folder(tmp_path_factory) -> Callable[[str], Path]:
     root = tmp_path_factory.mktemp("family")
 
     def make(name: str) -> Path:
-        from bunny.training.family import tiny
+        from toy import tiny
 
         if not (root / name).exists():
             tiny.save(root / name, name, seed=5)
@@ -64,8 +64,8 @@ def _write_lora(base, folder: Path, seed: int, options: dict):
     from peft import LoraConfig
     from peft.utils import get_peft_model_state_dict
 
-    from bunny.training import generate
-    from bunny.training.draw import recipe
+    from bunny.generation import draw
+    from bunny.generation import request
 
     unet, scale = base.unet, options.pop("scale", 0.3)
     torch.manual_seed(seed)
@@ -85,7 +85,7 @@ def _write_lora(base, folder: Path, seed: int, options: dict):
     unet.unload_lora()
     unet.requires_grad_(False)
     path = folder / "adapter.safetensors"
-    return generate.Adapter(path=path, hash=recipe.hash_file(path))
+    return draw.Adapter(path=path, hash=request.hash_file(path))
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import json
 import pytest
 
 import bunny
-from bunny.training.adapter import about
-from bunny.training.adapter.layer import Layer
+from bunny.training.adapter_file import metadata as adapter_file_metadata
+from bunny.training.adapter_file.layer import Layer
 
 
 def _layer(rank=2, alpha=1.0, width=3, out=4, is_dora=False, kernel=()):
@@ -99,7 +99,7 @@ def test_what_each_family_is_called(family, width, prediction, said):
     layers = {f"down_blocks.0.attn2.{word}": _layer(width=width) for word in ("to_k", "to_v")}
     layers["down_blocks.0.attn2.to_q"] = _layer(width=320)
     parts = {"unet": layers, "text_encoder": {"q_proj": _layer(width=7)}}
-    texts = about.kohya_texts(parts, family, {**OWN, "prediction_type": prediction})
+    texts = adapter_file_metadata.kohya_texts(parts, family, {**OWN, "prediction_type": prediction})
     kind = {"epsilon": "epsilon", "v_prediction": "v"}.get(prediction)
     module, version, is_v2, architecture, implementation = said
     assert texts == {
@@ -114,12 +114,12 @@ def test_what_each_family_is_called(family, width, prediction, said):
 
 
 def test_an_unknown_family_is_called_by_its_name():
-    texts = about.kohya_texts({"unet": {"x": _layer()}}, "novel", {})
+    texts = adapter_file_metadata.kohya_texts({"unet": {"x": _layer()}}, "novel", {})
     assert texts["ss_base_model_version"] == "novel" and texts["ss_output_name"] == "character"
     assert texts["modelspec.architecture"] == "novel/lora"
     assert texts["modelspec.title"] == "character"
     assert not {"modelspec.trigger_phrase", "modelspec.usage_hint", "ss_steps"} & set(texts)
-    named = about.kohya_texts({"unet": {"x": _layer()}}, "novel", {"trigger": "sks", "title": "T"})
+    named = adapter_file_metadata.kohya_texts({"unet": {"x": _layer()}}, "novel", {"trigger": "sks", "title": "T"})
     assert (named["ss_output_name"], named["modelspec.title"]) == ("sks", "T")
 
 
@@ -135,7 +135,7 @@ def test_what_is_known_of_the_training_is_told():
         "subject": "bun",
     }
     captions = ["bun, snow", " bun ,", "fog, bun"]
-    texts = about.kohya_texts({"unet": {"x": _layer()}}, "sd", own, captions)
+    texts = adapter_file_metadata.kohya_texts({"unet": {"x": _layer()}}, "sd", own, captions)
     told = {
         "ss_sd_model_hash": "abc",
         "ss_steps": "40",
@@ -162,26 +162,26 @@ def test_what_is_known_of_the_training_is_told():
     ],
 )
 def test_a_licence_is_that_of_the_adapter_or_of_its_sources(own, licence):
-    texts = about.kohya_texts({"unet": {"x": _layer()}}, "sd", own)
+    texts = adapter_file_metadata.kohya_texts({"unet": {"x": _layer()}}, "sd", own)
     assert texts.get("modelspec.license") == licence
 
 
 def test_of_many_words_the_most_frequent_stand_in_the_header():
     captions = [f"w{i:03d}" for i in range(600)] + ["w599"]
-    counted = about.count_tags(captions)
+    counted = adapter_file_metadata.count_tags(captions)
     assert list(counted)[:3] == ["w599", "w000", "w001"] and len(counted) == 500
     assert counted["w599"] == 2 and counted["w498"] == 1 and "w499" not in counted
 
 
 def test_convolutions_and_dora_stand_in_the_arguments():
     spatial = _layer(rank=4, alpha=2.0, kernel=(3, 3))
-    plain = about.kohya_texts({"unet": {"a": _layer(), "b": _layer(kernel=(1, 1))}}, "sd", {})
+    plain = adapter_file_metadata.kohya_texts({"unet": {"a": _layer(), "b": _layer(kernel=(1, 1))}}, "sd", {})
     assert "ss_network_args" not in plain
-    texts = about.kohya_texts({"unet": {"a": _layer(), "b": spatial, "c": _layer()}}, "sd", {})
+    texts = adapter_file_metadata.kohya_texts({"unet": {"a": _layer(), "b": spatial, "c": _layer()}}, "sd", {})
     assert json.loads(texts["ss_network_args"]) == {"conv_dim": "4", "conv_alpha": "2.0"}
     assert (texts["ss_network_dim"], texts["ss_network_alpha"]) == ("2", "1")
     parts = {"unet": {"a": _layer(is_dora=True)}}
-    texts = about.kohya_texts(parts, "flux", about.own_texts(parts, "flux", {}))
+    texts = adapter_file_metadata.kohya_texts(parts, "flux", adapter_file_metadata.own_texts(parts, "flux", {}))
     assert texts["ss_network_module"] == "lycoris.kohya"
     assert json.loads(texts["ss_network_args"]) == {
         "algo": "lora",
@@ -193,7 +193,7 @@ def test_convolutions_and_dora_stand_in_the_arguments():
 def test_the_arguments_of_a_dora_name_its_convolutions_too():
     """A kernel of 2 is as spatial as one of 3."""
     parts = {"unet": {"a": _layer(rank=4, alpha=2.0, is_dora=True, kernel=(2, 2))}}
-    texts = about.kohya_texts(parts, "sd", about.own_texts(parts, "sd", {}))
+    texts = adapter_file_metadata.kohya_texts(parts, "sd", adapter_file_metadata.own_texts(parts, "sd", {}))
     assert json.loads(texts["ss_network_args"]) == {
         "conv_dim": "4",
         "conv_alpha": "2.0",
@@ -207,7 +207,7 @@ def test_our_own_texts():
     layers = {"a": _layer(), "b": _layer(), "c": _layer(rank=8, alpha=8.0)}
     parts = {"unet": layers, "text_encoder": {"a": _layer()}}
     metadata = {"trigger": "sks", "step": 4, "sample_prompts": ["ä", "b"], "set_hash": None}
-    assert about.own_texts(parts, "sd", metadata) == {
+    assert adapter_file_metadata.own_texts(parts, "sd", metadata) == {
         "rank": "2",
         "alpha": "1",
         "trigger": "sks",
@@ -218,6 +218,6 @@ def test_our_own_texts():
         "components": "text_encoder, unet",
         "made_by": f"Diffusion Bunny {bunny.__version__}",
     }
-    given = about.own_texts({"unet": {"a": _layer(alpha=0.5, is_dora=True)}}, "sd", {"rank": 16})
+    given = adapter_file_metadata.own_texts({"unet": {"a": _layer(alpha=0.5, is_dora=True)}}, "sd", {"rank": 16})
     assert (given["rank"], given["alpha"], given["adapter"]) == ("16", "0.5", "dora")
-    assert about.common({}) == (0, 0.0)
+    assert adapter_file_metadata.common({}) == (0, 0.0)

@@ -5,8 +5,8 @@ import warnings
 
 import pytest
 
-from bunny.error import UserError
-from bunny.training.adapter import file, kohya, layer, name, read, write
+from bunny.core.error import UserError
+from bunny.training.adapter_file import safetensors_file, kohya, layer, layer_name, read, write
 
 # fmt: off
 UNET = [
@@ -38,7 +38,7 @@ def pipelines(tmp_path_factory):
     import diffusers
     import transformers
 
-    from bunny.training.family import tiny
+    from toy import tiny
 
     for library in (diffusers, transformers):
         library.logging.set_verbosity_error()
@@ -115,7 +115,7 @@ def loaded_by_diffusers(pipeline, path, family: str) -> dict:
 
 
 def shape_of(pipeline, family: str):
-    return name.shape_of(pipeline.unet.config) if family == "sdxl" else None
+    return layer_name.shape_of(pipeline.unet.config) if family == "sdxl" else None
 
 
 def clean(pipeline, family: str) -> dict:
@@ -278,7 +278,7 @@ def test_comfy_keeps_parts_apart(pipelines, tmp_path, family):
     pipeline, path = pipelines(family), tmp_path / "c.safetensors"
     states, expected = train(pipeline, family, is_dora=False, rank=2, alpha=1)
     write.write_kohya(path, states, family, {}, is_comfy=True)
-    tensors = file.read_tensors(path)
+    tensors = safetensors_file.read_tensors(path)
     assert "lora_transformer_transformer_blocks_0_attn_to_q.lora_down.weight" in tensors
     adapter = read.read(path)
     modules = dict(pipeline.transformer.named_modules())
@@ -296,11 +296,11 @@ def test_flat_names_of_all_layers_come_back(pipelines, family):
     for component, module in clean(pipeline, family).items():
         names = [n for n, m in module.named_modules() if getattr(m, "weight", None) is not None]
         adaptable = [n for n in names if "norm" not in n.split(".")[-1] or ".linear" in n]
-        assert [name.dotted(name.flat(n)) for n in adaptable] == adaptable
+        assert [layer_name.dotted(layer_name.flat(n)) for n in adaptable] == adaptable
         if component == "unet" and family == "sdxl":
-            original = [name.to_ldm(n, shape) for n in adaptable]
+            original = [layer_name.to_ldm(n, shape) for n in adaptable]
             assert len(set(original)) == len(original)
-            assert [name.from_ldm(n, shape) for n in original] == adaptable
+            assert [layer_name.from_ldm(n, shape) for n in original] == adaptable
 
 
 def test_adapter_of_another_base_is_refused_by_its_first_layer(pipelines, tmp_path):

@@ -6,8 +6,8 @@ import pickle
 
 import pytest
 
-from bunny.error import UserError
-from bunny.training.adapter import file, name
+from bunny.core.error import UserError
+from bunny.training.adapter_file import safetensors_file, layer_name
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +34,10 @@ def build(path, header: dict, body: bytes = b"", length: int | None = None):
 
 def test_header_is_sorted_and_the_weights_are_the_tensors(tensors, tmp_path):
     texts = {"z": "last", "modelspec.hash_sha256": "", "a": "first"}
-    digest = file.write_file(tmp_path / "x.safetensors", tensors, texts)
+    digest = safetensors_file.write_file(tmp_path / "x.safetensors", tensors, texts)
     data = (tmp_path / "x.safetensors").read_bytes()
     header, body = parse(data)
-    assert digest == hashlib.sha256(data).hexdigest() == file.hash_file(tmp_path / "x.safetensors")
+    assert digest == hashlib.sha256(data).hexdigest() == safetensors_file.hash_file(tmp_path / "x.safetensors")
     assert list(header) == ["__metadata__", "a", "b"]
     assert list(header["__metadata__"]) == ["a", "format", "modelspec.hash_sha256", "z"]
     begin, end = header["b"]["data_offsets"]
@@ -50,21 +50,21 @@ def test_header_is_sorted_and_the_weights_are_the_tensors(tensors, tmp_path):
 
 def test_the_header_names_the_framework(tensors, tmp_path):
     """transformers and diffusers refuse a safetensors file whose format is not told."""
-    file.write_file(tmp_path / "x.safetensors", tensors, {"format": "other"})
-    assert file.read_texts(tmp_path / "x.safetensors") == {"format": "pt"}
+    safetensors_file.write_file(tmp_path / "x.safetensors", tensors, {"format": "other"})
+    assert safetensors_file.read_texts(tmp_path / "x.safetensors") == {"format": "pt"}
 
 
 def test_a_file_without_texts_has_none(tmp_path):
     span = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
     path = build(tmp_path / "x.safetensors", {"a": span}, b"\0" * 4)
-    assert file.read_texts(path) == {}
-    assert file.read_tensors(path)["a"].tolist() == [0.0]
+    assert safetensors_file.read_texts(path) == {}
+    assert safetensors_file.read_tensors(path)["a"].tolist() == [0.0]
 
 
 def test_same_content_gives_same_bytes_in_any_order(tensors, tmp_path):
-    one = file.write_file(tmp_path / "x.safetensors", tensors, {"a": "1", "b": "2"})
+    one = safetensors_file.write_file(tmp_path / "x.safetensors", tensors, {"a": "1", "b": "2"})
     reversed_tensors = dict(reversed(tensors.items()))
-    assert one == file.write_file(
+    assert one == safetensors_file.write_file(
         tmp_path / "y.safetensors", reversed_tensors, {"b": "2", "a": "1"}
     )
     assert [p.name for p in sorted(tmp_path.iterdir())] == ["x.safetensors", "y.safetensors"]
@@ -77,8 +77,8 @@ def test_texts_lose_folders_and_secrets(tensors, tmp_path, monkeypatch):
         "note": "of C:\\Users\\anna\\film.mp4 and ~/films/b.mp4, from https://a.org/b/c and/or it",
         "key": "hf_abcdefghij",
     }
-    file.write_file(tmp_path / "x.safetensors", tensors, texts)
-    kept = file.read_texts(tmp_path / "x.safetensors")
+    safetensors_file.write_file(tmp_path / "x.safetensors", tensors, texts)
+    kept = safetensors_file.read_texts(tmp_path / "x.safetensors")
     assert kept["base_model"] == "my base"
     assert kept["note"] == "of film.mp4 and b.mp4, from https://a.org/b/c and/or it"
     assert kept["key"] == "<HF_TOKEN>"
@@ -86,17 +86,17 @@ def test_texts_lose_folders_and_secrets(tensors, tmp_path, monkeypatch):
 
 def test_write_failed_halfway_leaves_the_old_file(tensors, tmp_path, monkeypatch):
     path = tmp_path / "x.safetensors"
-    file.write_file(path, tensors, {})
+    safetensors_file.write_file(path, tensors, {})
     before = path.read_bytes()
     monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(OSError, match="full"):
-        file.write_file(path, tensors, {"new": "text"})
+        safetensors_file.write_file(path, tensors, {"new": "text"})
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
 def test_tensors_come_back(tensors, tmp_path):
-    file.write_file(tmp_path / "x.safetensors", tensors, {})
-    found = file.read_tensors(tmp_path / "x.safetensors")
+    safetensors_file.write_file(tmp_path / "x.safetensors", tensors, {})
+    found = safetensors_file.read_tensors(tmp_path / "x.safetensors")
     assert set(found) == {"a", "b"} and bool((found["b"] == tensors["b"]).all())
 
 
@@ -105,7 +105,7 @@ def test_pickles_are_refused_by_name(tmp_path, suffix):
     path = tmp_path / f"x{suffix}"
     path.write_bytes(b"")
     with pytest.raises(UserError, match="a pickle, which can run code"):
-        file.read_header(path)
+        safetensors_file.read_header(path)
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
@@ -113,7 +113,7 @@ def test_pickles_are_refused_by_content(tmp_path, protocol):
     path = tmp_path / "x.safetensors"
     path.write_bytes(pickle.dumps({"lora": [1.0, 2.0, 3.0]}, protocol=protocol))
     with pytest.raises(UserError, match="found a pickle or an archive"):
-        file.read_header(path)
+        safetensors_file.read_header(path)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_other_containers_are_refused_by_content(tmp_path, start):
     path = tmp_path / "x.safetensors"
     path.write_bytes(start + b"\0" * 20)
     with pytest.raises(UserError, match=r"x\.safetensors: .*found a pickle or an archive"):
-        file.read_header(path)
+        safetensors_file.read_header(path)
 
 
 def test_torch_save_under_another_name_is_refused_and_not_run(tmp_path):
@@ -134,22 +134,22 @@ def test_torch_save_under_another_name_is_refused_and_not_run(tmp_path):
     path = tmp_path / "x.safetensors"
     torch.save({"a": torch.ones(2)}, path)
     with pytest.raises(UserError, match="found a pickle or an archive"):
-        file.read_tensors(path)
+        safetensors_file.read_tensors(path)
 
 
 def test_header_of_640_bytes_is_no_pickle(tmp_path, tensors):
     """Its length begins with 0x80 0x02, as a pickle does."""
     for size in range(400, 640):
-        file.write_file(tmp_path / "x.safetensors", tensors, {"pad": "x" * size})
+        safetensors_file.write_file(tmp_path / "x.safetensors", tensors, {"pad": "x" * size})
         if (tmp_path / "x.safetensors").read_bytes()[:2] == b"\x80\x02":
-            assert set(file.read_tensors(tmp_path / "x.safetensors")) == {"a", "b"}
+            assert set(safetensors_file.read_tensors(tmp_path / "x.safetensors")) == {"a", "b"}
             return
     raise AssertionError("no header of 640 bytes came out")
 
 
 def test_broken_files_are_refused_in_a_sentence(tensors, tmp_path):
     whole = tmp_path / "x.safetensors"
-    file.write_file(whole, tensors, {})
+    safetensors_file.write_file(whole, tensors, {})
     data, bad = whole.read_bytes(), tmp_path / "bad.safetensors"
     span = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
     cases = [
@@ -165,7 +165,7 @@ def test_broken_files_are_refused_in_a_sentence(tensors, tmp_path):
     for content, reason in cases:
         bad.write_bytes(content)
         with pytest.raises(UserError, match=rf"bad\.safetensors: .*{reason}"):
-            file.read_tensors(bad)
+            safetensors_file.read_tensors(bad)
     for header, reason in [
         ({"a": span, "b": {**span, "data_offsets": [2, 6]}}, "cut off or broken"),
         ({"a": {**span, "shape": [7]}}, "could not read it"),
@@ -173,25 +173,25 @@ def test_broken_files_are_refused_in_a_sentence(tensors, tmp_path):
         ({"__metadata__": {"a": 1}}, "expected texts"),
     ]:
         with pytest.raises(UserError, match=rf"bad\.safetensors: .*{reason}"):
-            file.read_tensors(build(bad, header, b"\0" * 4))
+            safetensors_file.read_tensors(build(bad, header, b"\0" * 4))
 
 
 def test_header_above_the_limit_is_not_read(tmp_path):
     path = tmp_path / "x.safetensors"
     with path.open("wb") as stream:
-        stream.write((file.HEADER_MAX + 1).to_bytes(8, "little"))
-        stream.truncate(file.HEADER_MAX + 100)
+        stream.write((safetensors_file.HEADER_MAX + 1).to_bytes(8, "little"))
+        stream.truncate(safetensors_file.HEADER_MAX + 100)
     with pytest.raises(UserError, match="of at most 16777216 bytes"):
-        file.read_header(path)
+        safetensors_file.read_header(path)
 
 
 def test_missing_files_names_and_weights_are_refused(tensors, tmp_path):
     with pytest.raises(UserError, match="found no such file"):
-        file.read_header(tmp_path / "none.safetensors")
+        safetensors_file.read_header(tmp_path / "none.safetensors")
     with pytest.raises(UserError, match=r"ends in \.safetensors"):
-        file.write_file(tmp_path / "x.bin", tensors, {})
+        safetensors_file.write_file(tmp_path / "x.bin", tensors, {})
     with pytest.raises(UserError, match="expected weights to write"):
-        file.write_file(tmp_path / "x.safetensors", {}, {})
+        safetensors_file.write_file(tmp_path / "x.safetensors", {}, {})
 
 
 # Pairs from files that sd-scripts writes for SDXL (their keys are public); diffusers' names beside.
@@ -220,24 +220,24 @@ SDXL = {
 
 @pytest.mark.parametrize("own", SDXL)
 def test_sdxl_layers_have_their_original_names(own):
-    shape = name.UnetShape()
-    assert name.flat(name.to_ldm(own, shape)) == SDXL[own]
-    assert name.from_ldm(name.dotted(SDXL[own]), shape) == own
+    shape = layer_name.UnetShape()
+    assert layer_name.flat(layer_name.to_ldm(own, shape)) == SDXL[own]
+    assert layer_name.from_ldm(layer_name.dotted(SDXL[own]), shape) == own
 
 
 @pytest.mark.parametrize("own", ["down_blocks.0.resnets.0.norm1", "class_embedding", "x.y"])
 def test_layers_that_the_original_does_not_name_are_refused(own):
     with pytest.raises(UserError, match="the original model names too"):
-        name.to_ldm(own, name.UnetShape())
+        layer_name.to_ldm(own, layer_name.UnetShape())
 
 
 def test_shape_comes_from_the_configuration():
     config = {"layers_per_block": 1, "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"]}
-    assert name.shape_of(config) == name.UnetShape(
+    assert layer_name.shape_of(config) == layer_name.UnetShape(
         layers_per_block=1, has_up_attention=(True, False)
     )
     with pytest.raises(UserError, match="one layers_per_block"):
-        name.shape_of({**config, "layers_per_block": [1, 2]})
+        layer_name.shape_of({**config, "layers_per_block": [1, 2]})
 
 
 def test_a_file_can_be_written_over_with_what_was_read_from_it(tmp_path):
@@ -245,8 +245,8 @@ def test_a_file_can_be_written_over_with_what_was_read_from_it(tmp_path):
     import torch
 
     path = tmp_path / "a.safetensors"
-    file.write_file(path, {"a": torch.ones(9)}, {})
-    read = file.read_tensors(path)
-    file.write_file(path, {"b": read["a"] * 2}, {})
-    assert file.read_tensors(path)["b"].tolist() == [2.0] * 9
+    safetensors_file.write_file(path, {"a": torch.ones(9)}, {})
+    read = safetensors_file.read_tensors(path)
+    safetensors_file.write_file(path, {"b": read["a"] * 2}, {})
+    assert safetensors_file.read_tensors(path)["b"].tolist() == [2.0] * 9
     assert read["a"].tolist() == [1.0] * 9

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from bunny.error import UserError
-from bunny.training.adapter import about, fuse, kohya, layer
-from bunny.training.adapter.layer import Layer
+from bunny.core.error import UserError
+from bunny.training.adapter_file import metadata, fused_layer, kohya, layer
+from bunny.training.adapter_file.layer import Layer
 
 
 def config(alpha=2, **options):
@@ -135,12 +135,12 @@ def test_joined_and_parted_parts_change_the_same(alphas, is_dora):
         f"transformer_blocks.0.attn.{w}": made(seed=i, alpha=a, is_dora=is_dora)
         for i, (w, a) in enumerate(zip(words, alphas, strict=True))
     }
-    joined = fuse.join(own, "sd3")
+    joined = fused_layer.join(own, "sd3")
     (place,) = joined
     assert place == "joint_blocks.0.x_block.attn.qkv" and joined[place].rank == 6
     stacked = torch.cat([layer.delta(part) for part in own.values()])
     assert float((layer.delta(joined[place]) - stacked).abs().max()) < 1e-6
-    parted = fuse.split(joined, "sd3")
+    parted = fused_layer.split(joined, "sd3")
     assert set(parted) == set(own)
     for key, part in own.items():
         assert parted[key].rank == 2
@@ -153,11 +153,11 @@ def test_parts_that_are_not_adapted_change_nothing_and_do_not_come_back():
         "single_transformer_blocks.1.attn.to_k": made(out=3),
         "single_transformer_blocks.1.proj_out": made(out=3, width=15),
     }
-    joined = fuse.join(own, "flux")
+    joined = fused_layer.join(own, "flux")
     change = layer.delta(joined["single_blocks.1.linear1"])
     assert change.shape == (3 * 3 + 4 * 3, 3)
     assert not change[:3].any() and change[3:6].any() and not change[6:].any()
-    assert set(fuse.split(joined, "flux")) == set(own)
+    assert set(fused_layer.split(joined, "flux")) == set(own)
 
 
 @pytest.mark.parametrize("rank", [3, 4])
@@ -166,7 +166,7 @@ def test_layer_trained_as_one_is_parted_by_rows(rank):
     import torch
 
     whole = made(rank=rank, out=9, width=3)
-    parted = fuse.split({"double_blocks.0.txt_attn.qkv": whole}, "flux")
+    parted = fused_layer.split({"double_blocks.0.txt_attn.qkv": whole}, "flux")
     words = [f"transformer_blocks.0.attn.add_{w}_proj" for w in "qkv"]
     stacked = torch.cat([layer.delta(parted[w]) for w in words])
     assert float((stacked - layer.delta(whole)).abs().max()) < 1e-6
@@ -174,9 +174,9 @@ def test_layer_trained_as_one_is_parted_by_rows(rank):
 
 def test_what_cannot_be_joined_is_refused():
     with pytest.raises(UserError, match=r"the original model names too, found norm_out\.linear"):
-        fuse.join({"norm_out.linear": made()}, "flux")
+        fused_layer.join({"norm_out.linear": made()}, "flux")
     with pytest.raises(UserError, match=r"found 1 of 3"):
-        fuse.join({"transformer_blocks.0.attn.to_q": made(is_dora=True)}, "flux")
+        fused_layer.join({"transformer_blocks.0.attn.to_q": made(is_dora=True)}, "flux")
 
 
 def test_kohya_tensors_by_definition():
@@ -227,10 +227,10 @@ def test_texts_say_what_tools_look_for():
         "sample_prompts": ["bun in snow"],
         "missing": None,
     }
-    own = about.own_texts(parts, "sd", given)
+    own = metadata.own_texts(parts, "sd", given)
     assert (own["rank"], own["alpha"], own["adapter"], own["family"]) == ("2", "4", "lora", "sd")
     assert own["sample_prompts"] == '["bun in snow"]' and "missing" not in own
-    said = about.kohya_texts(parts, "sd", own, ["bun character, snow", "bun character"])
+    said = metadata.kohya_texts(parts, "sd", own, ["bun character, snow", "bun character"])
     expected = {
         "ss_network_dim": "2",
         "ss_network_alpha": "4",

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bunny.error import UserError
-from bunny.training.adapter import fuse, kohya
-from bunny.training.adapter.layer import Layer
+from bunny.core.error import UserError
+from bunny.training.adapter_file import fused_layer, kohya
+from bunny.training.adapter_file.layer import Layer
 
 WHOLE = {
     "flux": {
@@ -59,8 +59,8 @@ def _layer(out=3, width=3, alpha=1.0):
 def test_layers_that_are_one_in_both(family):
     for own, original in WHOLE[family].items():
         layer = _layer()
-        assert fuse.join({own: layer}, family) == {original: layer}
-        assert fuse.split({original: layer}, family) == {own: layer}
+        assert fused_layer.join({own: layer}, family) == {original: layer}
+        assert fused_layer.split({original: layer}, family) == {own: layer}
 
 
 @pytest.mark.parametrize("family", JOINED)
@@ -69,36 +69,36 @@ def test_the_parts_of_joined_layers_lie_in_their_order(family):
     for original, words in JOINED[family].items():
         sizes = [3, 3, 3, 12][: len(words)]
         for index, own in enumerate(words):
-            joined = fuse.join({own: _layer(sizes[index])}, family)
+            joined = fused_layer.join({own: _layer(sizes[index])}, family)
             assert list(joined) == [original]
             rows = (joined[original].up @ joined[original].down).abs().sum(1) > 0
             assert rows.tolist() == [i == index for i, n in enumerate(sizes) for _ in range(n)]
             assert joined[original].rank == len(words) and joined[original].scale == 1.0
-            (back,) = fuse.split(joined, family)
+            (back,) = fused_layer.split(joined, family)
             assert back == own
 
 
 def test_what_is_no_layer_of_the_original_stays_or_is_refused():
     layer = _layer()
-    assert fuse.split({"transformer_blocks.0.attn.to_q": layer}, "flux") == {
+    assert fused_layer.split({"transformer_blocks.0.attn.to_q": layer}, "flux") == {
         "transformer_blocks.0.attn.to_q": layer
     }
     with pytest.raises(UserError, match=r"found double_blocks\.0\.img_attn\.norm"):
-        fuse.split({"double_blocks.0.img_attn.norm": layer}, "flux")
+        fused_layer.split({"double_blocks.0.img_attn.norm": layer}, "flux")
     for own in ("single_transformer_blocks.0.ff.net.2", "context_embedder", "blocks.0.attn.to_q"):
         with pytest.raises(UserError, match="found " + own.replace(".", r"\.")):
-            fuse.join({own: layer}, "flux")
+            fused_layer.join({own: layer}, "flux")
 
 
 def test_parts_of_different_strength_keep_it():
     """Scales of 1 and 0.5: the joined layer has a scale of 1 and the matrices carry the rest."""
     words = [f"transformer_blocks.0.{w}" for w in Q]
     layers = dict(zip(words, (_layer(), _layer(alpha=0.5), _layer()), strict=True))
-    ((_, joined),) = fuse.join(layers, "flux").items()
+    ((_, joined),) = fused_layer.join(layers, "flux").items()
     assert joined.scale == 1.0
     assert (joined.up @ joined.down)[:, 0].tolist() == [1] * 3 + [0.5] * 3 + [1] * 3
     same = {word: _layer(alpha=0.5) for word in words}
-    ((_, joined),) = fuse.join(same, "flux").items()
+    ((_, joined),) = fused_layer.join(same, "flux").items()
     assert joined.scale == 0.5 and joined.alpha == 1.5
 
 
@@ -106,7 +106,7 @@ def test_joined_parts_of_half_precision_stay_so():
     import torch
 
     half = Layer(down=torch.ones(1, 3).half(), up=torch.ones(3, 1).half(), alpha=1.0)
-    ((_, joined),) = fuse.join({"transformer_blocks.0.attn.to_q": half}, "sd3").items()
+    ((_, joined),) = fused_layer.join({"transformer_blocks.0.attn.to_q": half}, "sd3").items()
     assert joined.down.dtype == joined.up.dtype == torch.float16
 
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from bunny.error import UserError
-from bunny.training import addition
-from bunny.training.addition import Addition
+from bunny.core.error import UserError
+from bunny.dataset import addition
+from bunny.dataset.addition import Addition
 
 ONE = Addition(addition_id="a1", character="anna", spans=((0, 10), (30, 40)), user="eve")
 TWO = Addition(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bunny.table import store
-from bunny.training import appearance, candidate
+from bunny.dataset import appearance, candidate
 
 NOTHING = {"subject_id": [], "sharpness": [], "luma": []}
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from bunny.error import UserError
+from bunny.core.error import UserError
 from bunny.training import base
 
 

@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
-from bunny.error import UserError
-from bunny.training import bucket
+from bunny.core.error import UserError
+from bunny.dataset import bucket
 
 
 @pytest.mark.parametrize(("side", "step"), [(512, 64), (1024, 64), (768, 64), (128, 32), (64, 16)])

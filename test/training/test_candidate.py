@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 
 from bunny.table import store
-from bunny.training import candidate
-from bunny.training.candidate import Rule
+from bunny.dataset import candidate
+from bunny.dataset.candidate import Rule
 
 NOTHING = pl.DataFrame(
     schema={"subject_id": pl.String, "sharpness": pl.Float64, "luma": pl.Float64}

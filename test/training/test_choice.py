@@ -3,8 +3,8 @@
 import numpy as np
 import polars as pl
 
-from bunny.training import candidate, choice, crop
-from bunny.training.choice import Setting
+from bunny.dataset import candidate, select, crop
+from bunny.dataset.select import Setting
 
 NOTHING = pl.DataFrame(
     schema={"subject_id": pl.String, "sharpness": pl.Float64, "luma": pl.Float64}
@@ -15,7 +15,7 @@ RULE = crop.Rule(sizes=((64, 64),))
 def choose(tables, rule=RULE, subject=NOTHING, **setting):
     views = candidate.gather("bunny", tables, subject)
     verdicts = candidate.judge(views, tables["quality"], {}, candidate.Rule())
-    return views, choice.choose(views, verdicts, tables, rule, Setting(**setting))
+    return views, select.choose(views, verdicts, tables, rule, Setting(**setting))
 
 
 def reasons(made):

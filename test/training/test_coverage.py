@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from bunny.table import store
-from bunny.training import coverage
+from bunny.dataset import coverage
 
 BOX = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 64.0, "y1_px": 64.0}
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunny.training import bucket, crop
-from bunny.training.crop import Rule
-from bunny.training.view import Other, View, share_inside
-from bunny.training.words import Words
+from bunny.dataset import bucket, crop
+from bunny.dataset.crop import Rule
+from bunny.dataset.view import Other, View, share_inside
+from bunny.dataset.crop_caption import Words
 
 BUNNY = Words(trigger="bunny", class_word="character", other_triggers={"Anna": "anna"})
 FREE = {"max_upscale": 16.0}

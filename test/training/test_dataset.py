@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from bunny.table import store
-from bunny.training import dataset, score
-from bunny.training.crop import Crop, Window
-from bunny.training.dataset import Cut
-from bunny.training.lora import Example
-from bunny.training.view import View
+from bunny.dataset import image_folder
+from bunny.generation import similarity
+from bunny.dataset.crop import Crop, Window
+from bunny.dataset.image_folder import Cut
+from bunny.training.trainer import Example
+from bunny.dataset.view import View
 
 
 def crop(
@@ -49,7 +50,7 @@ def crop(
 
 
 def write(film_dir, crops, **options):
-    return dataset.write_dataset(film_dir, "bunny", dataset.stored(film_dir, crops), **options)
+    return image_folder.write_dataset(film_dir, "bunny", image_folder.stored(film_dir, crops), **options)
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_unreadable_and_outside_are_told_and_left_out(film_dir):
         "i2": "frame/none.png cannot be read",
     }
     lost = Cut(crop=crop(4), picture=None, error="gone")
-    assert dataset.write_dataset(film_dir, "bunny", [lost]).errors == {"i4": "gone"}
+    assert image_folder.write_dataset(film_dir, "bunny", [lost]).errors == {"i4": "gone"}
 
 
 def test_old_pictures_do_not_stay(film_dir):
@@ -133,7 +134,7 @@ def test_class_pictures_and_masks_lie_apart_and_are_not_trained_on_as_the_subjec
     folder = film_dir / "dataset" / "bunny"
     lines = (folder / "class" / "metadata.jsonl").read_text().splitlines()
     assert [json.loads(line)["file_name"] for line in lines] == ["0000.png", "0001.png"]
-    train, held_out = dataset.load_dataset(folder)
+    train, held_out = image_folder.load_dataset(folder)
     assert [e.caption for e in train] == ['bunny "0", medium shot', 'bunny "2", medium shot']
     assert held_out == []
 
@@ -142,7 +143,7 @@ def test_back_through_datasets(film_dir, tmp_path):
     crops = [crop(0), crop(1, split="held-out"), crop(2, size=(48, 32))]
     write(film_dir, crops)
     folder = film_dir / "dataset" / "bunny"
-    train, held_out = dataset.load_dataset(folder)
+    train, held_out = image_folder.load_dataset(folder)
     assert [e.caption for e in train] == ['bunny "0", medium shot', 'bunny "2", medium shot']
     assert [e.caption for e in held_out] == ['bunny "1", medium shot']
     assert [e.picture.shape for e in train] == [(32, 32, 3), (32, 48, 3)]
@@ -154,34 +155,34 @@ def test_back_through_datasets(film_dir, tmp_path):
     [("Anna B.", "Anna_B"), ("../../etc", "etc"), ("兎", "兎"), ("..", "character")],
 )
 def test_folder_name_stays_inside(name, folder):
-    assert dataset.folder_name(name) == folder
+    assert image_folder.folder_name(name) == folder
 
 
 def test_hash_follows_pixels_and_words():
     black = np.zeros((4, 4, 3), np.uint8)
-    one = dataset.hash_examples([Example(picture=black, caption="a")])
-    assert one == dataset.hash_examples([Example(picture=black.copy(), caption="a")])
-    assert one != dataset.hash_examples([Example(picture=black, caption="b")])
-    assert one != dataset.hash_examples([Example(picture=black + 1, caption="a")])
+    one = image_folder.hash_examples([Example(picture=black, caption="a")])
+    assert one == image_folder.hash_examples([Example(picture=black.copy(), caption="a")])
+    assert one != image_folder.hash_examples([Example(picture=black, caption="b")])
+    assert one != image_folder.hash_examples([Example(picture=black + 1, caption="a")])
 
 
 def test_resize_averages_before_it_shrinks():
     stripes = np.zeros((256, 256, 3), np.uint8)
     stripes[:, ::2] = 200
-    assert np.abs(dataset.resize(stripes, (64, 64)).astype(int) - 100).max() <= 1
-    assert dataset.resize(stripes[:64, :64], (48, 64)).shape == (64, 48, 3)
+    assert np.abs(image_folder.resize(stripes, (64, 64)).astype(int) - 100).max() <= 1
+    assert image_folder.resize(stripes[:64, :64], (48, 64)).shape == (64, 48, 3)
 
 
 def test_coverage_counts_and_distance(film_dir):
     rows = write(film_dir, [crop(0), crop(1)]).rows
     black, white = np.zeros((32, 32, 3), np.uint8), np.full((32, 32, 3), 255, np.uint8)
-    found = dataset.coverage([black, white], rows, {"a": "scene-001"})
+    found = image_folder.coverage([black, white], rows, {"a": "scene-001"})
     assert found["shot"] == {"0": 1, "1": 1}
     assert found["place"] == {"scene-001": 2}
     assert found["shot_size"] == {"medium": 2}
     assert found["nearest_distance"] == pytest.approx(1.0)
-    assert dataset.coverage([black], rows[:1], {})["nearest_distance"] is None
-    assert dataset.coverage([], [], {})["max_upscale"] is None
+    assert image_folder.coverage([black], rows[:1], {})["nearest_distance"] is None
+    assert image_folder.coverage([], [], {})["max_upscale"] is None
 
 
 def embed(pictures):
@@ -195,24 +196,24 @@ def dot(x: int, y: int) -> np.ndarray:
 def test_similarity_by_hand():
     drawn, reference = [dot(3, 4), dot(0, 0)], [dot(1, 0), dot(0, 1)]
     # cosines of (3, 4) to the axes are 0.6 and 0.8; a zero vector is like nothing
-    assert score.similarity(embed, drawn, reference) == pytest.approx([0.7, 0.0])
+    assert similarity.similarity(embed, drawn, reference) == pytest.approx([0.7, 0.0])
     # with (1, 1) taken off: (2, 3) and (-1, -1) against (0, -1) and (-1, 0)
-    centred = score.similarity(embed, drawn, reference, background=[dot(1, 1)])
+    centred = similarity.similarity(embed, drawn, reference, background=[dot(1, 1)])
     assert centred == pytest.approx([-(2 + 3) / 2 / 13**0.5, 1 / 2**0.5])
 
 
 def test_similarity_edges():
-    assert score.similarity(embed, [], [dot(1, 0)]).shape == (0,)
+    assert similarity.similarity(embed, [], [dot(1, 0)]).shape == (0,)
     with pytest.raises(ValueError, match="at least one reference"):
-        score.similarity(embed, [dot(1, 0)], [])
+        similarity.similarity(embed, [dot(1, 0)], [])
 
 
 def test_comparison():
-    found = score.compare([0.5, 0.1, None, 0.3], [True, False, True, False])
+    found = similarity.compare([0.5, 0.1, None, 0.3], [True, False, True, False])
     assert found.adapter == 0.5
     assert found.base == pytest.approx(0.2)
     assert found.difference == pytest.approx(0.3)
-    assert score.compare([0.5], [True]).difference is None
+    assert similarity.compare([0.5], [True]).difference is None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs limits of a process")

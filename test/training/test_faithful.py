@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bunny.error import UserError
-from bunny.training import faithful
+from bunny.core.error import UserError
+from bunny.dataset.check import trainer_preview
 
 
 def _paint(path, size=(64, 64), seed=0, mode="RGB", **options):
@@ -52,7 +52,7 @@ def _said(findings, effect=None):
 
 
 def _look(folder, trainer="kohya", **options):
-    return faithful.look(folder, trainer, **{"resolution_px": 64, "step_px": 32, **options})
+    return trainer_preview.look(folder, trainer, **{"resolution_px": 64, "step_px": 32, **options})
 
 
 def test_a_clean_folder_of_kohya(tmp_path):
@@ -303,7 +303,7 @@ def test_a_configuration_decides_which_folders_are_read(tmp_path):
         "max_bucket_reso = 128\n[[datasets]]\nbatch_size = 3\n[[datasets.subsets]]\n"
         'image_dir = "img/1_zoe"\nnum_repeats = 4\n[[datasets.subsets]]\nimage_dir = "img/gone"\n'
     )
-    findings = faithful.look(tmp_path)
+    findings = trainer_preview.look(tmp_path)
     assert (findings.trainer, findings.resolution_px, findings.batch_size) == ("kohya", 64, 3)
     assert (findings.num_with_repeats, findings.steps_per_epoch) == (8, 3)
     assert _said(findings, "dropped") == [
@@ -315,7 +315,7 @@ def test_a_configuration_decides_which_folders_are_read(tmp_path):
 def test_a_configuration_that_is_no_toml_is_refused(tmp_path):
     (tmp_path / "dataset.toml").write_text("[general\n")
     with pytest.raises(UserError, match=r"dataset.toml: expected kohya's data set configuration"):
-        faithful.look(tmp_path)
+        trainer_preview.look(tmp_path)
 
 
 MISTAKES = {  # of an imagefolder: file, what becomes of it
@@ -384,7 +384,7 @@ def test_our_own_set_with_class_pictures_and_masks(tmp_path):
     _paint(tmp_path / "class" / "0.png", seed=60)
     _paint(tmp_path / "masks" / "0.png", seed=61, mode="L")
     _paint(tmp_path / "left.png", seed=62)
-    findings = faithful.look(tmp_path, batch_size=4, trigger="zoe")
+    findings = trainer_preview.look(tmp_path, batch_size=4, trigger="zoe")
     assert findings.trainer == "ours"
     assert (findings.num_pictures, findings.num_with_repeats, findings.num_class) == (2, 6, 1)
     assert (findings.steps_per_epoch, findings.buckets) == (2, {(64, 64): 6})
@@ -406,9 +406,9 @@ def test_words_and_json_say_the_same(tmp_path):
 
 def test_what_is_no_folder_of_pictures_is_refused(tmp_path):
     with pytest.raises(UserError, match="found no such folder"):
-        faithful.look(tmp_path / "no")
+        trainer_preview.look(tmp_path / "no")
     with pytest.raises(UserError, match="found none of them; name the trainer"):
-        faithful.look(tmp_path)
+        trainer_preview.look(tmp_path)
     with pytest.raises(UserError, match="trainer: expected ours, kohya, imagefolder, got auto1111"):
-        faithful.look(tmp_path, "auto1111")
-    assert faithful.look(tmp_path, "kohya").exit_code == 2
+        trainer_preview.look(tmp_path, "auto1111")
+    assert trainer_preview.look(tmp_path, "kohya").exit_code == 2

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from bunny.error import UserError
+from bunny.core.error import UserError
 from bunny.training import base
 from bunny.training.family import hub, size
 from bunny.training.family.layout import LAYOUTS
@@ -81,7 +81,7 @@ def test_spoiled_folders_give_one_sentence(copy_of):
 
 
 def test_denoiser_of_another_task_is_refused(copy_of):
-    from bunny.training.family import tiny
+    from toy import tiny
 
     folder = copy_of("sd")
     tiny.make_unet(in_channels=9).save_pretrained(folder / "unet")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bunny.error import UserError
+from bunny.core.error import UserError
 from bunny.training.family import noise
 
 

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from bunny.table import store
-from bunny.training import fill
+from bunny.dataset import gap_fill
 
 BOX = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 64.0, "y1_px": 64.0}
 GAP = {"character": "anna", "axis": "light", "value": "dark"}
@@ -46,7 +46,7 @@ def ways(*rows: dict, gap: dict = GAP, sparse: pl.DataFrame | None = None) -> li
     views = make_candidate(*[{k: v for k, v in r.items() if k != "word"} for r in rows])
     words = [r.get("word") for r in rows]  # reasons that table candidate does not know
     reason = pl.Series("word", words, pl.String).fill_null(views["reason"].cast(pl.String))
-    found = fill.find_ways(pl.DataFrame([gap]), views.with_columns(reason=reason), sparse)
+    found = gap_fill.find_ways(pl.DataFrame([gap]), views.with_columns(reason=reason), sparse)
     return found.select("shot_index", "reason", "num_views", "needs").rows()
 
 
@@ -80,7 +80,7 @@ def test_what_an_addition_would_bring():
     table = pl.DataFrame({"needs": [None, "sure", "duplicates", "frames", "never"]})
 
     def kept(**flags):
-        return fill.to_bring(table, **flags)["needs"].to_list()
+        return gap_fill.to_bring(table, **flags)["needs"].to_list()
 
     assert kept(is_sure=False, has_duplicates=False) == [None, "frames"]
     assert kept(is_sure=True, has_duplicates=True) == [None, "sure", "duplicates", "frames"]
@@ -95,10 +95,10 @@ def test_a_shot_is_sparse_from_three_quarters_of_a_second(num_frames, is_sparse)
         {"shot_index": pl.Int32}
     )
     frame = frame.cast({"shot_index": pl.Int32})
-    found = fill.find_sparse(views, frame, shot)
+    found = gap_fill.find_sparse(views, frame, shot)
     assert found["shot_index"].to_list() == [0] * is_sparse  # shot 1 has no view of anybody
     drawn = make_candidate({"subject_type": "region"})
-    assert fill.find_sparse(drawn, frame, shot).is_empty()
+    assert gap_fill.find_sparse(drawn, frame, shot).is_empty()
     if is_sparse:
         assert found["detail"].to_list() == ["a frame every 1.0 s"]
         pose = {"character": "anna", "axis": "pose", "value": "left"}
@@ -126,25 +126,25 @@ def test_prompts_that_are_drawn_badly_point_at_a_gap():
     good = proof("anna in a wood, medium shot", 0.8, 0.9, 0.85, 0.9)
     weak = proof("anna on a hill, close-up", 0.2, None)
     table = store.from_rows("proof_picture", [*good, *weak])
-    found = fill.find_weak(table)
+    found = gap_fill.find_weak(table)
     assert found.rows() == [
         ("anna", "shot_size", "close-up", "prompts with 'close-up': identity 0.10, others 0.86")
     ]
     base = table.with_columns(step=pl.lit(0, pl.Int32))
-    assert fill.find_weak(base).is_empty()
+    assert gap_fill.find_weak(base).is_empty()
     same = proof("anna on a hill, close-up", 0.8, 0.9)
-    assert fill.find_weak(store.from_rows("proof_picture", [*good, *same])).is_empty()
-    assert fill.find_weak(store.from_rows("proof_picture", [])).is_empty()
+    assert gap_fill.find_weak(store.from_rows("proof_picture", [*good, *same])).is_empty()
+    assert gap_fill.find_weak(store.from_rows("proof_picture", [])).is_empty()
 
 
 def test_names_of_gaps():
-    assert fill.name_of("light", "dark") == "light:dark"
-    assert fill.name_of("shot_size", "wide") == "size:wide"
-    assert fill.name_of("pose and size", "left, wide") == "pose+size:left,wide"
+    assert gap_fill.name_of("light", "dark") == "light:dark"
+    assert gap_fill.name_of("shot_size", "wide") == "size:wide"
+    assert gap_fill.name_of("pose and size", "left, wide") == "pose+size:left,wide"
 
 
 def test_notes_say_what_cannot_be_judged():
-    faces = fill.notes(make_candidate({}))
+    faces = gap_fill.notes(make_candidate({}))
     assert len(faces) == 1 and "from behind" in faces[0]
-    drawn = fill.notes(make_candidate({"subject_type": "region", "pose": "unknown"}))
+    drawn = gap_fill.notes(make_candidate({"subject_type": "region", "pose": "unknown"}))
     assert "its poses are not judged" in drawn[1] and "kept frames only" in drawn[2]

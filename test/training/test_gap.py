@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 
 from bunny.table import store
-from bunny.training import gap
+from bunny.dataset import gap
 
 BOX = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 64.0, "y1_px": 64.0}
 BASE = {"pose": "frontal", "shot_size": "medium", "place": "scene-000", "light": "medium"}
@@ -176,7 +176,7 @@ def test_every_reason_of_the_filter_that_drops_has_a_setting():
 
 
 def test_the_settings_named_are_real():
-    from bunny.config import Config
+    from bunny.core.config import Config
 
     for key in {*gap.FILTER_SETTING.values(), *gap.SETTING.values()}:
         section, name = key.split(".")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bunny.error import UserError
-from bunny.training import generate
-from bunny.training.draw import batch, recipe
-from bunny.training.generate import Adapter, Drawing
+from bunny.core.error import UserError
+from bunny.generation import draw
+from bunny.generation import sampler, request
+from bunny.generation.draw import Adapter, Drawing
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
@@ -27,7 +27,7 @@ def pixels(base, wanted, adapter=None, **options):
     """Pictures in the order of `wanted`, as arrays."""
     found = {}
     options = {"on_picture": lambda i, p, _e: found.update({i: np.asarray(p, np.int16)}), **options}
-    generate.draw(base, wanted, adapter, **options)
+    draw.draw(base, wanted, adapter, **options)
     return [found[i] for i in range(len(wanted))]
 
 
@@ -62,8 +62,8 @@ def test_batches_hold_only_what_can_be_drawn_together():
         Drawing(prompt="x", seed=0, num_steps=9),
         Drawing(prompt="y", seed=0, negative_prompt="blurred"),
     ]
-    assert batch.split(wanted, 3) == [[0, 1, 2], [4], [3]]
-    assert batch.split([], 3) == []
+    assert sampler.split(wanted, 3) == [[0, 1, 2], [4], [3]]
+    assert sampler.split([], 3) == []
 
 
 def test_negative_prompt_of_each_picture_is_its_own(tiny_base):
@@ -156,7 +156,7 @@ def test_doras_draw_alone_and_blended(tiny_base, make_adapter):
     pipeline = tiny_base.pipeline()
     for worn in ([one], [one, two]):
         merged = [
-            d.is_merged for b in batch.draw_batches(tiny_base, wanted, [[0]], worn) for d in b
+            d.is_merged for b in sampler.draw_batches(tiny_base, wanted, [[0]], worn) for d in b
         ]
         assert merged == [len(worn) == 1]
         for adapter, name in zip(worn, ("a", "b"), strict=False):
@@ -178,7 +178,7 @@ def test_changed_missing_or_foreign_adapter_is_refused(tiny_base, tiny_adapter, 
     pickle = tmp_path / "adapter.bin"
     pickle.write_bytes(b"\x80\x04N.")
     with pytest.raises(UserError, match="safetensors"):
-        pixels(tiny_base, drawings(), Adapter(path=pickle, hash=recipe.hash_file(pickle)))
+        pixels(tiny_base, drawings(), Adapter(path=pickle, hash=request.hash_file(pickle)))
 
 
 def test_broken_numbers_in_an_adapter_are_refused(tiny_base, make_adapter):
@@ -191,7 +191,7 @@ def test_adapter_of_a_base_in_bfloat16_is_not_rounded_away(tiny_folder, make_ada
 
     coarse = base.load_base(str(tiny_folder), device="cpu", precision="bf16")
     faint = make_adapter(seed=4, scale=0.003)
-    (drawn,) = next(batch.draw_batches(coarse, drawings()[:1], [[0]], faint))
+    (drawn,) = next(sampler.draw_batches(coarse, drawings()[:1], [[0]], faint))
     assert not drawn.is_merged
     assert (np.asarray(drawn.picture, np.int16) != pixels(coarse, drawings()[:1])[0]).any()
 
@@ -207,7 +207,7 @@ def test_too_little_memory_draws_fewer_at_once(tiny_base, most, sizes):
     expected = pixels(tiny_base, drawings())
     hook = tiny_base.unet.register_forward_pre_hook(refuse)
     try:
-        drawn = next(batch.draw_batches(tiny_base, drawings(), [range(5)]))
+        drawn = next(sampler.draw_batches(tiny_base, drawings(), [range(5)]))
     finally:
         hook.remove()
     assert [d.index for d in drawn] == list(range(5))
@@ -231,7 +231,7 @@ def frame(tmp_path):
 
 def test_drawing_from_a_picture_keeps_the_less_the_more_is_drawn(tiny_base, frame):
     def drawn(strength, num_steps=10):
-        start = generate.start_from(frame, strength, "film-1")
+        start = draw.start_from(frame, strength, "film-1")
         wanted = Drawing(prompt="a bear", seed=1, num_steps=num_steps, start=start)
         return pixels(tiny_base, [wanted])[0]
 
@@ -257,10 +257,10 @@ def test_starts_differ_within_one_batch(tiny_base, frame, tmp_path):
     other = tmp_path / "other.png"
     Image.new("RGB", (40, 40), "white").save(other)
     wanted = [
-        Drawing(prompt="x", seed=1, num_steps=4, start=generate.start_from(path, 0.5))
+        Drawing(prompt="x", seed=1, num_steps=4, start=draw.start_from(path, 0.5))
         for path in (frame, other)
     ]
-    assert batch.split(wanted, 8) == [[0, 1]]
+    assert sampler.split(wanted, 8) == [[0, 1]]
     together = pixels(tiny_base, wanted)
     assert far(together[0], pixels(tiny_base, wanted[:1])[0]) <= 1
     assert far(together[1], pixels(tiny_base, wanted[1:])[0]) <= 1
@@ -270,19 +270,19 @@ def test_starts_differ_within_one_batch(tiny_base, frame, tmp_path):
 def test_what_is_no_picture_cannot_be_started_from(tmp_path):
     (tmp_path / "a.png").write_text("words")
     with pytest.raises(UserError, match="could not read it"):
-        generate.start_from(tmp_path / "a.png", 0.5)
+        draw.start_from(tmp_path / "a.png", 0.5)
     with pytest.raises(UserError, match="no such file"):
-        generate.start_from(tmp_path / "b.png", 0.5)
+        draw.start_from(tmp_path / "b.png", 0.5)
 
 
 def test_values_that_are_no_numbers_are_an_error_and_no_picture(tiny_base):
     told = []
-    generate.draw(
+    draw.draw(
         tiny_base,
         [Drawing(prompt="a", seed=1, num_steps=2, guidance_scale=float("inf"))],
         on_picture=lambda *found: told.append(found),
     )
-    assert told == [(0, None, batch.NO_NUMBERS)]
+    assert told == [(0, None, sampler.NO_NUMBERS)]
 
 
 def test_seed_out_of_range_is_refused(tiny_base):
@@ -291,7 +291,7 @@ def test_seed_out_of_range_is_refused(tiny_base):
 
 
 def test_plain_samples_are_drawn_with_the_model_as_it_is(tiny_base):
-    made = generate.draw_plain(tiny_base, PROMPTS[:2], seed=3, num_steps=2)
+    made = draw.draw_plain(tiny_base, PROMPTS[:2], seed=3, num_steps=2)
     wanted = [Drawing(prompt=p, seed=3, num_steps=2) for p in PROMPTS[:2]]
     assert [np.asarray(p).shape for p in made] == [(32, 32, 3)] * 2
     assert (np.asarray(made[1], np.int16) == pixels(tiny_base, wanted)[1]).all()

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bunny.error import UserError
-from bunny.training import base, generate
-from bunny.training.draw import scheduler
-from bunny.training.family import tiny
-from bunny.training.generate import Drawing
+from bunny.core.error import UserError
+from bunny.training import base
+from bunny.generation import draw
+from bunny.generation import scheduler
+from toy import tiny
+from bunny.generation.draw import Drawing
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -30,7 +31,7 @@ def drawn(loaded, *wanted, **options):
         assert error is None, error
         found[index] = np.asarray(picture, np.int16)
 
-    generate.draw(loaded, wanted, on_picture=keep, **options)
+    draw.draw(loaded, wanted, on_picture=keep, **options)
     return [found[index] for index in range(len(wanted))]
 
 
@@ -58,7 +59,7 @@ def test_picture_does_not_depend_on_the_batch_and_sizes_are_free(loaded):
 
 def test_drawing_from_a_picture(loaded, tmp_path):
     Image.new("RGB", (40, 30), "red").save(tmp_path / "a.png")
-    start = generate.start_from(tmp_path / "a.png", 0.5)
+    start = draw.start_from(tmp_path / "a.png", 0.5)
     wanted = Drawing(prompt="a", seed=1, num_steps=4, width_px=48, height_px=32, start=start)
     from_noise = Drawing(prompt="a", seed=1, num_steps=4, width_px=48, height_px=32)
     one, two = drawn(loaded, wanted)[0], drawn(loaded, from_noise)[0]

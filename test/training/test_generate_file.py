@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bunny.error import UserError
-from bunny.training import generate
+from bunny.core.error import UserError
+from bunny.generation import draw
 from bunny.training.base import load_base
-from bunny.training.draw import again, batch, provenance, scheduler
-from bunny.training.draw.grid import draw_grid
-from bunny.training.generate import Drawing
+from bunny.generation import reproduce, sampler, provenance, scheduler
+from bunny.generation.grid import draw_grid
+from bunny.generation.draw import Drawing
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
@@ -25,7 +25,7 @@ DIFFUSION = ("base", *scheduler.DIFFUSION)
 
 
 def picture_of(base, drawing, adapters=None):
-    return batch.draw_batches(base, [drawing], [[0]], adapters).__next__()[0]
+    return sampler.draw_batches(base, [drawing], [[0]], adapters).__next__()[0]
 
 
 @pytest.mark.parametrize("name", DIFFUSION)
@@ -72,7 +72,7 @@ def saved(tiny_base, tiny_adapter, tmp_path):
     wanted = [Drawing(prompt=p, seed=7, num_steps=3) for p in ("a", "b", "a “red” bear", "d")]
     wanted = [replace(drawing, negative_prompt="blurred") for drawing in wanted]
     worn = replace(tiny_adapter[1], strength=0.8)
-    drawn = next(batch.draw_batches(tiny_base, wanted, [[0, 1, 2, 3]], worn))[2]
+    drawn = next(sampler.draw_batches(tiny_base, wanted, [[0, 1, 2, 3]], worn))[2]
     facts = provenance.provenance_of(tiny_base, wanted[2], worn, drawn)
     provenance.save_png(tmp_path / "drawn.png", drawn.picture, facts)
     return tmp_path / "drawn.png", facts
@@ -115,42 +115,42 @@ def test_other_tools_read_the_parameters(saved):
 
 def test_drawn_again_from_its_png_alone_is_the_same_bit_for_bit(saved, tiny_base, tiny_adapter):
     path, _facts = saved
-    facts = again.read_facts(path)
-    adapters = again.adapters_of(facts, [tiny_adapter[0]])
-    drawn = again.draw_again(tiny_base, facts, again.drawing_of(facts), adapters)
+    facts = reproduce.read_facts(path)
+    adapters = reproduce.adapters_of(facts, [tiny_adapter[0]])
+    drawn = reproduce.draw_again(tiny_base, facts, reproduce.drawing_of(facts), adapters)
     with Image.open(path) as picture:
         assert (np.asarray(picture) == np.asarray(drawn.picture)).all()
-    assert again.differences(tiny_base, facts) == []
+    assert reproduce.differences(tiny_base, facts) == []
 
 
 def test_other_versions_are_named(saved, tiny_base):
-    facts = {**again.read_facts(saved[0]), "torch": "1.0", "num_threads": 99}
-    (words,) = again.differences(tiny_base, facts)
+    facts = {**reproduce.read_facts(saved[0]), "torch": "1.0", "num_threads": 99}
+    (words,) = reproduce.differences(tiny_base, facts)
     assert words.startswith("torch 1.0 -> ")
 
 
 def test_missing_or_changed_base_and_adapter_are_refused(saved, tiny_base, tiny_adapter, tmp_path):
-    facts = again.read_facts(saved[0])
+    facts = reproduce.read_facts(saved[0])
     with pytest.raises(UserError, match=r"expected the one that drew this picture .* found none"):
-        again.adapters_of(facts, [])
+        reproduce.adapters_of(facts, [])
     other = tmp_path / "lora3x" / "lora3" / "adapter.safetensors"
     other.parent.mkdir(parents=True)
     other.write_bytes(tiny_adapter[0].read_bytes() + b" ")
     with pytest.raises(UserError, match="has changed since"):
-        again.adapters_of(facts, [other])
+        reproduce.adapters_of(facts, [other])
     with pytest.raises(UserError, match="get back the base as it was"):
-        again.check_base(tiny_base, {**facts, "base_hash": "0" * 64})
+        reproduce.check_base(tiny_base, {**facts, "base_hash": "0" * 64})
     with pytest.raises(UserError, match="install the version that the picture names"):
-        again.check_base(tiny_base, {**facts, "scheduler_hash": "0" * 64})
+        reproduce.check_base(tiny_base, {**facts, "scheduler_hash": "0" * 64})
 
 
 def test_lost_or_changed_start_is_refused(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    facts = dict.fromkeys(again.NEEDED, 1) | {"init_hash": "0" * 64, "init_strength": 0.5}
+    facts = dict.fromkeys(reproduce.NEEDED, 1) | {"init_hash": "0" * 64, "init_strength": 0.5}
     with pytest.raises(UserError, match=r"found none; give it with --frame"):
-        again.drawing_of(facts)
+        reproduce.drawing_of(facts)
     with pytest.raises(UserError, match=r"found another; give it with --frame"):
-        again.drawing_of(facts, tmp_path / "a.png")
+        reproduce.drawing_of(facts, tmp_path / "a.png")
 
 
 def test_picture_of_others_cannot_be_drawn_again(tmp_path):
@@ -158,7 +158,7 @@ def test_picture_of_others_cannot_be_drawn_again(tmp_path):
     (tmp_path / "b.png").write_text("words")
     for name, reason in (("a", "does not say prompt"), ("b", "could not read"), ("c", "no such")):
         with pytest.raises(UserError, match=reason):
-            again.read_facts(tmp_path / f"{name}.png")
+            reproduce.read_facts(tmp_path / f"{name}.png")
 
 
 def test_grid_has_a_place_for_each_picture_and_labels_for_rows_and_columns(look):
@@ -189,10 +189,10 @@ def test_large_grid_is_shrunk_and_an_empty_one_refused():
 
 
 def test_provenance_is_read_back_and_other_pictures_have_none(tmp_path):
-    generate.save_png(tmp_path / "a.png", Image.new("RGB", (4, 4)), {"run_id": "x", "n": None})
-    assert generate.read_provenance(tmp_path / "a.png") == {"run_id": "x", "n": None}
+    draw.save_png(tmp_path / "a.png", Image.new("RGB", (4, 4)), {"run_id": "x", "n": None})
+    assert draw.read_provenance(tmp_path / "a.png") == {"run_id": "x", "n": None}
     Image.new("RGB", (4, 4)).save(tmp_path / "b.png")
-    assert generate.read_provenance(tmp_path / "b.png") == {}
+    assert draw.read_provenance(tmp_path / "b.png") == {}
 
 
 @pytest.fixture
@@ -215,13 +215,13 @@ def test_flagged_pictures_are_errors_and_not_black_squares(checked_base, is_stri
         [Drawing(prompt="a", seed=i, num_steps=2) for i in (1, 2)],
     )
     options = {"has_safety_checker": True}
-    drawn = next(batch.draw_batches(base, wanted, [[0, 1]], **options))
+    drawn = next(sampler.draw_batches(base, wanted, [[0, 1]], **options))
     assert [d.is_flagged for d in drawn] == [is_strict] * 2
     assert [d.picture is None for d in drawn] == [is_strict] * 2
-    assert drawn[0].error == (batch.FLAGGED if is_strict else None)
+    assert drawn[0].error == (sampler.FLAGGED if is_strict else None)
     facts = provenance.provenance_of(base, wanted[0], None, drawn[0], **options)
     assert facts["safety_checker"] == "on"
-    unasked = next(batch.draw_batches(base, wanted, [[0, 1]]))
+    unasked = next(sampler.draw_batches(base, wanted, [[0, 1]]))
     assert all(d.picture is not None for d in unasked)
     if not is_strict:
         assert (np.asarray(unasked[0].picture) == np.asarray(drawn[0].picture)).all()
@@ -235,8 +235,8 @@ def test_a_base_without_a_checker_says_so(tiny_base):
 
 
 def test_long_prompts_of_which_the_end_is_not_read(tiny_base):
-    from bunny.training.draw import recipe
+    from bunny.generation import request
 
     most = tiny_base.tokenizer.model_max_length - 2
     fits, long = " ".join(["bear"] * most), " ".join(["bear"] * (most + 1))
-    assert recipe.cut_prompts(tiny_base, [fits, long, long, "a"]) == [long]
+    assert request.cut_prompts(tiny_base, [fits, long, long, "a"]) == [long]

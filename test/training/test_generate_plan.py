@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bunny.error import UserError
-from bunny.training.draw import plan
-from bunny.training.draw.plan import Checkpoint
-from bunny.training.draw.recipe import Adapter, Drawing, Start
+from bunny.core.error import UserError
+from bunny.generation import plan
+from bunny.generation.plan import Checkpoint
+from bunny.generation.request import Adapter, Drawing, Start
 
 
 def checkpoint(step):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bunny.training import kohya_rule
+from bunny.dataset import kohya_rule
 
 BUCKETS = kohya_rule.sizes(512, 256, 1024, 64)
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from bunny.training.tune.deck import Batch
-from bunny.training.tune.learn import Learner
-from bunny.training.tune.material import Material
-from bunny.training.tune.settings import LoraSettings
+from bunny.training.latent_batch import Batch
+from bunny.training.gradient import Learner
+from bunny.training.training_data import Material
+from bunny.training.settings import LoraSettings
 
 torch = pytest.importorskip("torch")
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunny.training import likeness
-from bunny.training.likeness import Signs
-from bunny.training.view import View
+from bunny.dataset import near_duplicate
+from bunny.dataset.near_duplicate import Signs
+from bunny.dataset.view import View
 
 
 def view(i: int = 0, **values) -> View:
@@ -29,9 +29,9 @@ def view(i: int = 0, **values) -> View:
 
 
 def alike(one: dict, two: dict, distance: int = 4) -> bool:
-    signs = likeness.signs_of([view(0, **one), view(1, **two)])
-    found = likeness.are_alike(signs, 0, np.array([1]), distance)[0]
-    assert found == likeness.are_alike(signs, 1, np.array([0]), distance)[0]
+    signs = near_duplicate.signs_of([view(0, **one), view(1, **two)])
+    found = near_duplicate.are_alike(signs, 0, np.array([1]), distance)[0]
+    assert found == near_duplicate.are_alike(signs, 1, np.array([0]), distance)[0]
     return bool(found)
 
 
@@ -66,20 +66,20 @@ def test_no_two_that_stay_are_alike(rows):
         view(i, phash=bits, box=(60 * place, 0, 60 * place + 100, 90), shot_index=shot)
         for i, (bits, place, shot) in enumerate(rows)
     ]
-    signs = likeness.signs_of(views)
-    aside = likeness.keep_best(signs, range(len(views)), distance=1)
+    signs = near_duplicate.signs_of(views)
+    aside = near_duplicate.keep_best(signs, range(len(views)), distance=1)
     kept = np.array([i for i in range(len(views)) if i not in aside], np.int64)
     for row in kept:
-        assert likeness.are_alike(signs, row, kept, 1).sum() == 1  # itself
+        assert near_duplicate.are_alike(signs, row, kept, 1).sum() == 1  # itself
     for row, other in aside.items():
         assert other < row and other not in aside  # a better one, which stays
-        assert likeness.are_alike(signs, row, np.array([other]), 1)[0]
+        assert near_duplicate.are_alike(signs, row, np.array([other]), 1)[0]
 
 
 def test_order_says_which_is_best():
-    signs = likeness.signs_of([view(0), view(1), view(2)])
-    assert likeness.keep_best(signs, [2, 0, 1], 4) == {0: 2, 1: 2}
-    assert likeness.keep_best(signs, [1], 4) == {}
+    signs = near_duplicate.signs_of([view(0), view(1), view(2)])
+    assert near_duplicate.keep_best(signs, [2, 0, 1], 4) == {0: 2, 1: 2}
+    assert near_duplicate.keep_best(signs, [1], 4) == {}
     assert isinstance(signs, Signs) and len(signs) == 3
 
 
@@ -87,9 +87,9 @@ def test_same_setup_by_hand():
     ramp = np.arange(16.0)
     signature = np.stack([ramp, ramp * 0.5 + 20, ramp[::-1], ramp, np.full(16, np.nan)])
     phash = np.array([0, 2**20 - 1, 2**40 - 1, 1, 0], np.uint64)
-    pairs = likeness.same_setup(phash, signature, distance=4, structure=0.9)
+    pairs = near_duplicate.same_setup(phash, signature, distance=4, structure=0.9)
     # dimmer is the same picture, turned round is another; what is not known joins nothing
     assert pairs.tolist() == [[0, 1], [0, 3], [1, 3]]
-    hashes = likeness.same_setup(np.array([0, 1], np.uint64), np.stack([ramp, ramp[::-1]]), 1, 0.9)
+    hashes = near_duplicate.same_setup(np.array([0, 1], np.uint64), np.stack([ramp, ramp[::-1]]), 1, 0.9)
     assert hashes.tolist() == [[0, 1]]
-    assert likeness.same_setup(np.empty(0, np.uint64), np.empty((0, 4)), 4, 0.9).shape == (0, 2)
+    assert near_duplicate.same_setup(np.empty(0, np.uint64), np.empty((0, 4)), 4, 0.9).shape == (0, 2)

@@ -3,7 +3,7 @@
 import polars as pl
 
 from bunny.table import store
-from bunny.training import lookalike
+from bunny.dataset import lookalike
 
 BOX = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 10.0, "y1_px": 10.0}
 

@@ -8,29 +8,30 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from bunny.training import generate, lora
-from bunny.training.adapter import file
+from bunny.generation import draw
+from bunny.training import trainer
+from bunny.training.adapter_file import safetensors_file
 
 pytestmark = pytest.mark.train
 
-SETTINGS = lora.LoraSettings(
+SETTINGS = trainer.LoraSettings(
     rank=2, alpha=4, learning_rate=1e-2, warmup_steps=1, steps=4, batch_size=2, checkpoint_every=2
 )
 METADATA = {"trigger": "bunny", "base": "tiny"}
 
 
-def example(value: int, caption: str, **more) -> lora.Example:
+def example(value: int, caption: str, **more) -> trainer.Example:
     picture = np.full((32, 32, 3), value, np.uint8)
     picture[8:24, 8:24] = 255 - value
     mask = np.zeros((32, 32), np.uint8)
     mask[8:24, 8:24] = 255
-    return lora.Example(picture=picture, caption=caption, mask=mask, **more)
+    return trainer.Example(picture=picture, caption=caption, mask=mask, **more)
 
 
 TRAIN = [
     example(40, "bunny, close-up"),
     example(90, "bunny in a green place, day", repeats=2),
-    example(200, "character in the snow", role=lora.CLASS),
+    example(200, "character in the snow", role=trainer.CLASS),
 ]
 HELD_OUT = [example(60, "bunny, wide shot")]
 EVERYTHING = dataclasses.replace(
@@ -46,7 +47,7 @@ EVERYTHING = dataclasses.replace(
 
 
 def train(base, folder, settings=SETTINGS, **options):
-    return lora.train_lora(base, TRAIN, HELD_OUT, folder, settings, metadata=METADATA, **options)
+    return trainer.train_lora(base, TRAIN, HELD_OUT, folder, settings, metadata=METADATA, **options)
 
 
 class KilledError(Exception):
@@ -98,11 +99,11 @@ def test_each_checkpoint_is_an_adapter_and_the_last_is_the_runs(whole):
         (4, "step-000004.safetensors"),
     ]
     assert result.adapter_file == folder / "adapter.safetensors"
-    assert result.adapter_hash == file.hash_file(result.adapter_file) == result.kept[-1].hash
+    assert result.adapter_hash == safetensors_file.hash_file(result.adapter_file) == result.kept[-1].hash
     assert result.kept[0].hash != result.kept[1].hash
     assert [k.held_out_loss for k in result.kept] == [result.curve[i].held_out_loss for i in (2, 4)]
     for kept in result.kept:
-        header = file.read_texts(kept.file)
+        header = safetensors_file.read_texts(kept.file)
         assert (header["trigger"], header["base"]) == ("bunny", "tiny")
         assert (header["step"], header["rank"], header["alpha"]) == (str(kept.step), "2", "4")
     assert any((folder / "log").glob("events*"))
@@ -132,7 +133,7 @@ def test_resume_with_everything_at_once_bit_for_bit(tiny_base, tmp_path):
     assert two.curve == one.curve
     names = load_file(one.adapter_file).keys()
     assert {name.split(".")[0] for name in names} == {"unet", "text_encoder"}
-    header = file.read_texts(one.adapter_file)
+    header = safetensors_file.read_texts(one.adapter_file)
     assert header["components"] == "text_encoder, unet"
     assert one.num_zero == 0
 
@@ -166,7 +167,7 @@ CHANGES = {
     "no mask": lambda train, held: (changed(train, mask=None), held),
     "a picture": lambda train, held: (changed(train, picture=train[1].picture), held),
     "repeats": lambda train, held: (changed(train, repeats=3), held),
-    "a role": lambda train, held: (changed(train, role=lora.CLASS), held),
+    "a role": lambda train, held: (changed(train, role=trainer.CLASS), held),
     "a held-out caption": lambda train, held: (train, changed(held, caption="bunny")),
     "one picture less": lambda train, held: (train[1:], held),
     "two captions exchanged": lambda train, held: (
@@ -209,7 +210,7 @@ def test_a_run_goes_on_only_with_the_same_pictures_masks_and_words(
         raise KilledError
 
     with pytest.raises(KilledError):
-        lora.train_lora(
+        trainer.train_lora(
             *(tiny_base, examples, held_out, tmp_path / "run", SETTINGS),
             metadata=METADATA,
             on_step=stop,
@@ -246,27 +247,27 @@ def test_base_is_given_back_as_it_was(tiny_base, tmp_path):
 
 
 def test_no_picture_and_no_number_are_refused(tiny_base, tmp_path):
-    with pytest.raises(lora.TrainingError, match="at least one training picture"):
-        lora.train_lora(tiny_base, TRAIN[2:], [], tmp_path, SETTINGS)
+    with pytest.raises(trainer.TrainingError, match="at least one training picture"):
+        trainer.train_lora(tiny_base, TRAIN[2:], [], tmp_path, SETTINGS)
     wild = dataclasses.replace(SETTINGS, learning_rate=1e30, steps=20, weight_decay=0.0)
-    with pytest.raises(lora.TrainingError, match=r"lower models\.learning_rate"):
+    with pytest.raises(trainer.TrainingError, match=r"lower models\.learning_rate"):
         train(tiny_base, tmp_path, wild)
 
 
 def test_an_adapter_that_changes_nothing_is_an_error(tiny_base, tmp_path):
     still = dataclasses.replace(SETTINGS, learning_rate=0.0, steps=1)
-    with pytest.raises(lora.TrainingError, match="changes nothing after 1 steps"):
+    with pytest.raises(trainer.TrainingError, match="changes nothing after 1 steps"):
         train(tiny_base, tmp_path, still)
 
 
 def test_drawing_with_and_without_the_adapter(whole, tiny_base, tmp_path):
     result, _ = whole
-    adapter = generate.Adapter(path=result.adapter_file, hash=result.adapter_hash)
-    drawings = [generate.Drawing(prompt="bunny", seed=s, num_steps=2) for s in (1, 2)]
+    adapter = draw.Adapter(path=result.adapter_file, hash=result.adapter_hash)
+    drawings = [draw.Drawing(prompt="bunny", seed=s, num_steps=2) for s in (1, 2)]
 
     def pictures(chosen):
         found = {}
-        generate.draw(
+        draw.draw(
             tiny_base,
             drawings,
             chosen,
@@ -284,18 +285,18 @@ def test_pictures_of_several_sizes_are_all_trained_on(tiny_base, tmp_path):
     """32x32, 32x64 and 64x32: no size is dropped, and class pictures of another size join in."""
     shapes = [(32, 32), (64, 32), (32, 64), (32, 32)]
     examples = [
-        lora.Example(picture=np.full((*shape, 3), 60 * i, np.uint8), caption=f"bunny {i}")
+        trainer.Example(picture=np.full((*shape, 3), 60 * i, np.uint8), caption=f"bunny {i}")
         for i, shape in enumerate(shapes)
     ]
-    groups = lora.by_size(examples)
+    groups = trainer.by_size(examples)
     assert [[e.caption for e in g] for g in groups] == [
         ["bunny 0", "bunny 3"],
         ["bunny 1"],
         ["bunny 2"],
     ]
-    settings = lora.LoraSettings(rank=2, steps=4, batch_size=1, checkpoint_every=4)
-    prior = dataclasses.replace(examples[1], role=lora.CLASS)
-    result = lora.train_lora(tiny_base, [*examples, prior], examples[1:], tmp_path, settings)
+    settings = trainer.LoraSettings(rank=2, steps=4, batch_size=1, checkpoint_every=4)
+    prior = dataclasses.replace(examples[1], role=trainer.CLASS)
+    result = trainer.train_lora(tiny_base, [*examples, prior], examples[1:], tmp_path, settings)
     assert all(np.isfinite(step.loss) for step in result.curve[1:])
     assert None not in result.held_out()
 
@@ -319,5 +320,5 @@ def test_rerun_reads_what_it_encoded_before(tiny_base, tmp_path):
 
 
 def test_header_keeps_what_diffusers_needs_to_load_it(whole):
-    header = file.read_texts(whole[0].adapter_file)
+    header = safetensors_file.read_texts(whole[0].adapter_file)
     assert json.loads(header["lora_adapter_metadata"])["unet.r"] == 2

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from bunny.training import mask
+from bunny.dataset import mask
 
 
 def picture(radius: int = 40) -> np.ndarray:

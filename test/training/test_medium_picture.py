@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bunny.training import medium_picture
+from figure_embedding import medium_picture
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from bunny.training.proof import bootstrap, choose, copying, diversity, identity, plan
-from bunny.training.proof.identity import Gallery, Scale
-from bunny.training.proof.shape import Seen
+from bunny.evaluation import bootstrap, checkpoint_choice, copying, diversity, identity, prompt_plan
+from bunny.evaluation.identity import Gallery, Scale
+from bunny.evaluation.figure_descriptor import Seen
 
 PROMPTS = ["a", "a", "b", "b"]
 SEEDS = [1, 2, 1, 2]
@@ -192,10 +192,10 @@ def test_copies_are_nearer_than_held_out_pictures_come():
 
 
 def test_score_of_a_drawing():
-    assert choose.score(0.8, 0.5, False) == pytest.approx(0.4)
-    assert choose.score(1.4, None, None) == 1.0
-    assert choose.score(-0.2, 1.0, False) == 0.0
-    assert choose.score(0.9, 0.9, True) == choose.score(None, 0.9, False) == 0.0
+    assert checkpoint_choice.score(0.8, 0.5, False) == pytest.approx(0.4)
+    assert checkpoint_choice.score(1.4, None, None) == 1.0
+    assert checkpoint_choice.score(-0.2, 1.0, False) == 0.0
+    assert checkpoint_choice.score(0.9, 0.9, True) == checkpoint_choice.score(None, 0.9, False) == 0.0
 
 
 def test_an_earlier_checkpoint_is_chosen_only_where_it_is_surely_better():
@@ -205,39 +205,39 @@ def test_an_earlier_checkpoint_is_chosen_only_where_it_is_surely_better():
         300: {("a", 1): 0.6, ("a", 2): 1.0},  # as good on the whole
         400: {("a", 1): 0.1, ("a", 2): 0.2},
     }
-    doubtful = choose.choose({step: scores[step] for step in (100, 200, 300)}, num=50)
+    doubtful = checkpoint_choice.choose({step: scores[step] for step in (100, 200, 300)}, num=50)
     assert (doubtful.step, doubtful.over_last) == (300, None)
     assert "none is surely better (step 200 scores 0.80)" in doubtful.reason
-    sure = choose.choose({step: scores[step] for step in (100, 200, 400)}, num=50)
+    sure = checkpoint_choice.choose({step: scores[step] for step in (100, 200, 400)}, num=50)
     assert sure.step == 200
     assert sure.over_last.value == pytest.approx(0.65)  # (0.6 + 0.7) / 2
-    assert choose.choose({100: scores[100], 200: scores[200]}).over_last is None
+    assert checkpoint_choice.choose({100: scores[100], 200: scores[200]}).over_last is None
 
 
 def test_without_identity_the_held_out_loss_decides():
     scores = {100: {}, 200: {}}
-    found = choose.choose(scores, {100: 0.3, 200: 0.4}, is_measured=False)
+    found = checkpoint_choice.choose(scores, {100: 0.3, 200: 0.4}, is_measured=False)
     assert (found.step, "held-out loss" in found.reason) == (100, True)
-    assert choose.choose(scores, {}, is_measured=False).step == 200
+    assert checkpoint_choice.choose(scores, {}, is_measured=False).step == 200
     with pytest.raises(ValueError, match="at least one checkpoint"):
-        choose.choose({})
+        checkpoint_choice.choose({})
 
 
 def test_steps_are_spread_and_the_last_is_among_them():
-    assert choose.spread_steps([300, 100, 200], 5) == [100, 200, 300]
-    assert choose.spread_steps(range(100, 800, 100), 3) == [100, 400, 700]
-    assert choose.spread_steps([100, 200], 1) == [200]
+    assert checkpoint_choice.spread_steps([300, 100, 200], 5) == [100, 200, 300]
+    assert checkpoint_choice.spread_steps(range(100, 800, 100), 3) == [100, 400, 700]
+    assert checkpoint_choice.spread_steps([100, 200], 1) == [200]
 
 
 def test_plan_asks_for_the_character_its_kind_and_the_others():
-    cast = plan.Cast(
+    cast = prompt_plan.Cast(
         character="bunny",
         subject="bunny rabbit",
         class_word="rabbit",
         others={"bruno": "bruno rabbit", "pip": "pip rabbit"},
     )
     prompts = ["{trigger} on a beach", "{trigger} in snow", "{trigger} at home", "a plain room"]
-    sets = plan.reporting(cast, prompts, [1, 2])
+    sets = prompt_plan.reporting(cast, prompts, [1, 2])
     words = {name: list(dict.fromkeys(job.prompt for job in jobs)) for name, jobs in sets.items()}
     assert words["report"][0] == "bunny rabbit on a beach" and len(sets["report"]) == 8
     assert words["class"] == ["rabbit on a beach", "rabbit in snow"]
@@ -248,9 +248,9 @@ def test_plan_asks_for_the_character_its_kind_and_the_others():
     assert words["other"] == ["bruno rabbit on a beach", "pip rabbit on a beach"]
     assert {job.character for job in sets["other"]} == {"bruno", "pip"}
     # choose: 1 prompt x 2 seeds x (base + 3); the rest with base and the chosen
-    assert plan.count(cast, prompts[:1], prompts, [1, 2], 3) == 8 + 2 * (8 + 4 + 4 + 4)
+    assert prompt_plan.count(cast, prompts[:1], prompts, [1, 2], 3) == 8 + 2 * (8 + 4 + 4 + 4)
 
 
 def test_plan_of_a_film_with_one_character_has_no_company():
-    cast = plan.Cast(character="bunny", subject="bunny", class_word="", others={})
-    assert set(plan.reporting(cast, ["{trigger} on a beach"], [1])) == {"report"}
+    cast = prompt_plan.Cast(character="bunny", subject="bunny", class_word="", others={})
+    assert set(prompt_plan.reporting(cast, ["{trigger} on a beach"], [1])) == {"report"}

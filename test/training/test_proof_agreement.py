@@ -4,8 +4,8 @@ import drawn_base
 import numpy as np
 import pytest
 
-from bunny.error import UserError
-from bunny.training.proof import agreement
+from bunny.core.error import UserError
+from bunny.evaluation import agreement
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.training.proof import identity, shape
-from bunny.training.proof.identity import Gallery
+from bunny.evaluation import identity, figure_descriptor
+from bunny.evaluation.identity import Gallery
 
 SIDE = 96
 
@@ -33,7 +33,7 @@ def scene(seed: int, figure: str = "", x: int = 48, size: int = 22) -> np.ndarra
 @pytest.fixture(scope="module")
 def fitted():
     kinds = ("", "white", "red", "")
-    return shape.fit([scene(i, kinds[i % 4]) for i in range(16)])
+    return figure_descriptor.fit([scene(i, kinds[i % 4]) for i in range(16)])
 
 
 def box_of(x: int, size: int) -> tuple[int, int, int, int]:
@@ -41,16 +41,16 @@ def box_of(x: int, size: int) -> tuple[int, int, int, int]:
 
 
 def gallery_of(fitted, figure: str) -> Gallery:
-    crops = [shape.square(scene(100 + i, figure), box_of(48, 22)) for i in range(4)]
+    crops = [figure_descriptor.square(scene(100 + i, figure), box_of(48, 22)) for i in range(4)]
     return Gallery(vector=fitted.describe(crops), shot=np.arange(4))
 
 
 def test_vectors_are_of_unit_length(fitted):
     seen = fitted.look(scene(1, "white"))
     assert np.linalg.norm(seen.vector, axis=1) == pytest.approx(1, abs=1e-4)
-    assert seen.vector.shape == (len(seen.box), shape.DIMENSION)
+    assert seen.vector.shape == (len(seen.box), figure_descriptor.DIMENSION)
     assert seen.box.min() >= 0 and seen.box.max() <= 1
-    assert fitted.describe([]).shape == (0, shape.DIMENSION)
+    assert fitted.describe([]).shape == (0, figure_descriptor.DIMENSION)
 
 
 @pytest.mark.parametrize("figure", ["white", "red"])
@@ -80,12 +80,12 @@ def test_the_best_window_lies_on_the_figure(fitted):
 def test_square_stays_inside_and_holds_the_box():
     picture = np.zeros((60, 100, 3), np.uint8)
     picture[10:30, 90:100] = 255
-    cut = shape.square(picture, (90, 10, 100, 30), margin=0.0)
+    cut = figure_descriptor.square(picture, (90, 10, 100, 30), margin=0.0)
     assert cut.shape == (20, 20, 3)
     assert (cut == 255).all(axis=2).sum() == 200  # moved in from the edge, all of the box in it
-    assert shape.square(picture, (0, 0, 100, 60)).shape == (60, 60, 3)
+    assert figure_descriptor.square(picture, (0, 0, 100, 60)).shape == (60, 60, 3)
 
 
 def test_without_a_picture_nothing_can_be_learned():
     with pytest.raises(ValueError, match="at least one picture"):
-        shape.fit([])
+        figure_descriptor.fit([])

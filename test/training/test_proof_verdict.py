@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 
 from bunny.table import store
-from bunny.training import gap
-from bunny.training.proof import choose, figures, table, verdict
-from bunny.training.proof.bootstrap import Interval
-from bunny.training.proof.figures import About
-from bunny.training.proof.identity import Scale
+from bunny.dataset import gap
+from bunny.evaluation import checkpoint_choice, summary, table_rows, verdict
+from bunny.evaluation.bootstrap import Interval
+from bunny.evaluation.summary import About
+from bunny.evaluation.identity import Scale
 
 ABOUT = About(
     character="bunny",
@@ -47,9 +47,9 @@ def report(base: list[dict], chosen: list[dict]) -> list[dict]:
 
 def evaluate(pictures: list[dict], vectors=None, step: int = 600, over=None) -> pl.DataFrame:
     shown = store.from_rows("proof_picture", pictures)
-    rows = table.rows(shown, vectors or {}, "bunny", step, num=200)
-    choice = choose.Choice(step=step, reason="", over_last=over)
-    return store.from_rows("evaluation", rows + table.choice_rows("r", "bunny", choice))
+    rows = table_rows.rows(shown, vectors or {}, "bunny", step, num=200)
+    choice = checkpoint_choice.Choice(step=step, reason="", over_last=over)
+    return store.from_rows("evaluation", rows + table_rows.choice_rows("r", "bunny", choice))
 
 
 def value(evaluation: pl.DataFrame, **where):
@@ -96,7 +96,7 @@ def test_the_score_counts_nobody_as_nothing_and_copies_too():
     chosen = [seen("bunny", 1.0, agreement=0.5), seen("bunny", 1.0, is_copy=True)]
     chosen += [seen("nobody", None), seen("bunny", 0.5)]
     shown = store.from_rows("proof_picture", report(NOBODY, chosen))
-    scores = table.with_measures(shown.filter(pl.col("step") == 600))["score"].to_list()
+    scores = table_rows.with_measures(shown.filter(pl.col("step") == 600))["score"].to_list()
     assert scores == [0.5, 0.0, 0.0, 0.5]
 
 
@@ -113,7 +113,7 @@ def test_drift_and_diversity_come_from_the_vectors():
 
 def test_scale_rows_keep_the_schema():
     scale = Scale(zero=0.1, one=0.5, floor=0.2, is_across=True, num_real=7, num_strangers=30)
-    rows = store.from_rows("evaluation", table.scale_rows("r", "bunny", scale))
+    rows = store.from_rows("evaluation", table_rows.scale_rows("r", "bunny", scale))
     assert value(rows, metric="likeness of real pictures") == 0.5
     assert rows.filter(pl.col("metric") == "floor")["n"].item() == 30
 
@@ -267,6 +267,6 @@ def test_unmeasured_and_empty_are_said():
 def test_what_is_known_of_a_run_comes_from_its_row():
     run = {"character": "bunny", "num_images": 3, "num_held_out": 1, "num_steps": 20}
     config = json.dumps({"settings": {"rank": 4}})
-    about = figures.about_run({**run, "config_json": config}, (10, 20), "rabbit")
+    about = summary.about_run({**run, "config_json": config}, (10, 20), "rabbit")
     assert (about.rank, about.steps, about.num_images) == (4, (10, 20), 3)
-    assert figures.about_run({**run, "config_json": "{}"}, (), "").rank is None
+    assert summary.about_run({**run, "config_json": "{}"}, (), "").rank is None

@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from bunny.training import candidate, crop, regularise
-from bunny.training.words import Words
+from bunny.dataset import candidate, crop, class_image
+from bunny.dataset.crop_caption import Words
 
 NOTHING = pl.DataFrame(
     schema={"subject_id": pl.String, "sharpness": pl.Float64, "luma": pl.Float64}
@@ -14,7 +14,7 @@ WORDS = Words(trigger="bunny", class_word="character", other_triggers={"anna": "
 def choose(tables, number, **options):
     others = {"anna": candidate.gather("anna", tables, NOTHING)}
     rule = crop.Rule(sizes=((64, 64),))
-    return regularise.choose("bunny", tables, others, rule, WORDS, number, **options)
+    return class_image.choose("bunny", tables, others, rule, WORDS, number, **options)
 
 
 def film(film_tables):
@@ -61,7 +61,7 @@ def test_words_of_framing_are_those_that_the_subject_would_get(film_tables):
     windows = [crop.windows(view, rule) for view in views]
     middle = [found[len(found) // 2] for found in windows]
     of_anna = [crop.caption_of(v, w, own) for v, w in zip(views, middle, strict=True)]
-    found = regularise.choose("bunny", tables, {"anna": views}, rule, WORDS, 9)
+    found = class_image.choose("bunny", tables, {"anna": views}, rule, WORDS, 9)
     assert [c.caption for c in found] == [text.replace("anna ", "") for text in of_anna]
     assert found[0].caption == "character runs, close-up"
 
@@ -79,7 +79,7 @@ def test_who_is_outside_the_window_is_not_counted(film_tables):
         trigger="bunny", class_word="character", other_triggers={"anna": "anna", "ben": "ben"}
     )
     views = {"anna": candidate.gather("anna", tables, NOTHING)}
-    found = regularise.choose("bunny", tables, views, crop.Rule(sizes=((64, 64),)), words, 9)
+    found = class_image.choose("bunny", tables, views, crop.Rule(sizes=((64, 64),)), words, 9)
     assert [c.caption for c in found] == ["character dance"]
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.character import model
+from bunny.character import model_file
 from bunny.table import store
-from bunny.training import rights
+from bunny.dataset import rights
 
 MODELS = [{"name": "yunet", "role": "face detection", "licence": "MIT", "source": "OpenCV"}]
 
@@ -107,7 +107,7 @@ def test_models_are_those_that_the_tables_name():
             ],
         ),
     }
-    found = rights.used_models(tables, model.MODELS)
+    found = rights.used_models(tables, model_file.MODELS)
     assert [(m["name"], m["licence"]) for m in found] == [
         ("efficientnet-lite0", "Apache-2.0"),
         ("house-made", ""),
@@ -115,4 +115,4 @@ def test_models_are_those_that_the_tables_name():
         ("yunet", "MIT"),
         ("qwen", ""),
     ]
-    assert rights.used_models({}, model.MODELS) == []
+    assert rights.used_models({}, model_file.MODELS) == []

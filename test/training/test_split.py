@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunny.training import split
+from bunny.dataset import split
 
 SHOTS = st.lists(st.integers(0, 12), max_size=60)
 PAIRS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=8)

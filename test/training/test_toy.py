@@ -5,22 +5,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunny.training import toy, toy_caption
+from toy import model
+from bunny.demo import caption
 
 
 def test_merges_worked_by_hand():
     # "ab" and "abc": a+b</w> once, a+b once, b+c</w> once; ties go to the smaller pair.
-    assert toy.learn_merges(("ab", "abc")) == [("a", "b"), ("a", "b</w>"), ("ab", "c</w>")]
-    assert toy.learn_merges(("a",)) == []
+    assert model.learn_merges(("ab", "abc")) == [("a", "b"), ("a", "b</w>"), ("ab", "c</w>")]
+    assert model.learn_merges(("a",)) == []
 
 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory):
-    return toy.write_tokenizer(tmp_path_factory.mktemp("tokenizer"))
+    return model.write_tokenizer(tmp_path_factory.mktemp("tokenizer"))
 
 
 def test_every_word_is_one_token(tokenizer):
-    assert [w for w in toy.WORDS if len(tokenizer.tokenize(w)) != 1] == []
+    assert [w for w in model.WORDS if len(tokenizer.tokenize(w)) != 1] == []
 
 
 def test_unknown_words_are_spelled_not_lost(tokenizer):
@@ -33,11 +34,11 @@ def test_unknown_words_are_spelled_not_lost(tokenizer):
 def test_written_files_load_again(tmp_path):
     from transformers import CLIPTokenizer
 
-    first = toy.write_tokenizer(tmp_path)
+    first = model.write_tokenizer(tmp_path)
     again = CLIPTokenizer.from_pretrained(tmp_path)
     text = "a red bear with a blue scarf in the snow, close-up, day"
     assert again(text).input_ids == first(text).input_ids
-    assert again.model_max_length == toy.TOKENS_MAX
+    assert again.model_max_length == model.TOKENS_MAX
     assert (tmp_path / "vocab.json").exists()
     assert (tmp_path / "merges.txt").exists()
 
@@ -46,7 +47,7 @@ def test_background_colours():
     picture = np.zeros((20, 20, 3), np.uint8)
     picture[:] = (80, 140, 220)
     picture[:, 5:15] = (200, 60, 50)  # the middle is the subject, not the background
-    assert toy_caption.background_colours(picture) == ["blue"]
+    assert caption.background_colours(picture) == ["blue"]
 
 
 FACTS = {
@@ -61,8 +62,8 @@ FACTS = {
 @settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_captions_always_say_who_and_fit(seed):
-    text = toy_caption.vary_caption(FACTS, np.random.default_rng(seed))
+    text = caption.vary_caption(FACTS, np.random.default_rng(seed))
     assert ("bear" in text or "character" in text) and ("owl" in text or "character" in text)
     assert "close-up" not in text and "wide" not in text
     assert not text.startswith(",") and ", ," not in text
-    assert len(text.replace(",", " ,").split()) < toy.TOKENS_MAX - 2
+    assert len(text.replace(",", " ,").split()) < model.TOKENS_MAX - 2

@@ -3,43 +3,38 @@ import json
 import numpy as np
 import pytest
 
-from bunny import sample
-from bunny.error import UserError
-from bunny.sample import world
-from bunny.sample.script import CLOVER
-from bunny.training import (
-    toy_judge,
-    toy_judge_net,
-    toy_judge_picture,
-    toy_judge_score,
-    toy_prompt,
-)
+from bunny import demo
+from bunny.core.error import UserError
+from bunny.demo import world
+from sample.script import CLOVER
+from bunny.demo import judge as demo_judge, judge_net, judge_prompt
+from toy import judge_picture, judge_score
 
 BEAR = {"who": [("red", "bear", "blue scarf")], "place": "snow", "light": "night", "size": "wide"}
 
 
 @pytest.fixture(scope="module")
-def untrained(tmp_path_factory) -> toy_judge.Judge:
+def untrained(tmp_path_factory) -> demo_judge.Judge:
     """A judge of few weights, written and read back."""
     import torch
 
     torch.manual_seed(3)
     folder = tmp_path_factory.mktemp("judge")
-    toy_judge.save(folder, toy_judge_net.make_net((8, 8)), {"widths": [8, 8]})
-    return toy_judge.Judge.load(folder)
+    demo_judge.save(folder, judge_net.make_net((8, 8)), {"widths": [8, 8]})
+    return demo_judge.Judge.load(folder)
 
 
 @pytest.fixture(scope="module")
-def judge() -> toy_judge.Judge:
+def judge() -> demo_judge.Judge:
     """The judge of the sample world."""
-    return toy_judge.Judge.load()
+    return demo_judge.Judge.load()
 
 
 @pytest.fixture(scope="module")
 def renders():
     """Pictures of a seed that no training drew."""
     pytest.importorskip("skia")
-    return toy_judge_picture.draw_many(60, seed=777_001)
+    return judge_picture.draw_many(60, seed=777_001)
 
 
 def noise(count: int, height: int = 64, width: int = 64) -> np.ndarray:
@@ -48,16 +43,16 @@ def noise(count: int, height: int = 64, width: int = 64) -> np.ndarray:
     return rng.integers(0, 256, (count, height, width, 3)).astype(np.uint8)
 
 
-class Oracle(toy_judge.Judge):
+class Oracle(demo_judge.Judge):
     """A judge whose answers are given: the rules around it are what is tested."""
 
     def __init__(self, facts):
-        self.words = toy_judge_net.WORDS
+        self.words = judge_net.WORDS
         self.facts = facts
 
     def probabilities(self, pictures):
-        found = toy_judge_net.targets(self.facts)
-        for name in toy_judge_net.ONE:
+        found = judge_net.targets(self.facts)
+        for name in judge_net.ONE:
             found[name] = np.eye(len(self.words[name]), dtype=np.float32)[found[name]]
         return {name: np.clip(part, 0.1, 0.9) for name, part in found.items()}
 
@@ -69,7 +64,7 @@ def test_answers_are_probabilities_of_the_words(untrained):
     }
     for name, part in seen.items():
         assert ((part >= 0) & (part <= 1)).all()
-        if name in toy_judge_net.ONE:
+        if name in judge_net.ONE:
             np.testing.assert_allclose(part.sum(axis=1), 1, atol=1e-5)
 
 
@@ -102,7 +97,7 @@ def test_what_is_no_picture_is_refused(untrained, pictures):
 
 
 def test_temperature_softens_answers(untrained):
-    softer = toy_judge.Judge(untrained.net, {"temperature": {"place": 4.0}})
+    softer = demo_judge.Judge(untrained.net, {"temperature": {"place": 4.0}})
     plain = untrained.probabilities(noise(4))
     soft = softer.probabilities(noise(4))
     assert (soft["place"].max(axis=1) < plain["place"].max(axis=1)).all()
@@ -111,23 +106,23 @@ def test_temperature_softens_answers(untrained):
 
 def test_a_folder_without_a_judge_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"expected judge\.safetensors.*make_judge\.py"):
-        toy_judge.Judge.load(tmp_path)
+        demo_judge.Judge.load(tmp_path)
 
 
 def test_a_judge_of_other_words_is_refused(tmp_path):
-    toy_judge.save(tmp_path, toy_judge_net.make_net((8,)), {"widths": [8]})
-    file = tmp_path / toy_judge.CONFIG_FILE
+    demo_judge.save(tmp_path, judge_net.make_net((8,)), {"widths": [8]})
+    file = tmp_path / demo_judge.CONFIG_FILE
     config = json.loads(file.read_text())
     config["words"]["place"].append("moon")
     file.write_text(json.dumps(config))
     with pytest.raises(UserError, match="other words"):
-        toy_judge.Judge.load(tmp_path)
+        demo_judge.Judge.load(tmp_path)
 
 
 def test_details_say_what_was_found_instead():
     prompt = "a red fox with a blue hat in the snow, wide shot, day"
     table = Oracle([BEAR]).details(noise(1), [prompt])
-    assert table.schema == toy_prompt.DETAIL_SCHEMA
+    assert table.schema == judge_prompt.DETAIL_SCHEMA
     rows = {row["attribute"]: row for row in table.iter_rows(named=True)}
     assert {name for name, row in rows.items() if row["is_right"]} == {
         "colour",
@@ -190,20 +185,20 @@ def test_unknown_characters_are_refused(untrained):
 
 def test_targets_of_one_nobody_and_two():
     nobody = {"who": [], "place": "camp", "light": "day", "size": "wide"}
-    goal = toy_judge_net.targets([BEAR, nobody])
+    goal = judge_net.targets([BEAR, nobody])
     assert goal["species"][0].tolist() == [1.0] + [0.0] * 11
     assert goal["species"][1].tolist() == [0.0] * 11 + [1.0]
     assert goal["garment"][0].tolist() == [0, 1, 0, 0, 0, 0]
-    assert set(goal["garment"][1]) == {toy_judge_net.UNKNOWN}
-    assert goal["size"].tolist() == [2, toy_judge_net.UNKNOWN]
+    assert set(goal["garment"][1]) == {judge_net.UNKNOWN}
+    assert goal["size"].tolist() == [2, judge_net.UNKNOWN]
     assert goal["count"].tolist() == [1, 0]
     with pytest.raises(ValueError, match=r"place: expected one of meadow.*found 'moon'"):
-        toy_judge_net.targets([BEAR | {"place": "moon"}])
+        judge_net.targets([BEAR | {"place": "moon"}])
 
 
 def test_the_judge_is_small_and_says_how_good_it_is(judge):
-    folder = sample.film_path().parent / "judge"
-    assert (folder / toy_judge.WEIGHT_FILE).stat().st_size <= 1_500_000
+    folder = demo.film_path().parent / "judge"
+    assert (folder / demo_judge.WEIGHT_FILE).stat().st_size <= 1_500_000
     figures = judge.config["figures"]
     assert figures["accuracy"]["clean"]["species"] > 0.9
     assert judge.config["licence"] == "MIT"
@@ -211,9 +206,9 @@ def test_the_judge_is_small_and_says_how_good_it_is(judge):
 
 def test_the_judge_knows_pictures_it_never_saw(judge, renders):
     pictures, facts = renders
-    compared = toy_judge_score.compare(judge.probabilities(pictures), facts)
+    compared = judge_score.compare(judge.probabilities(pictures), facts)
     right = dict(
-        toy_judge_score.accuracy(compared, "attribute").select("attribute", "accuracy").rows()
+        judge_score.accuracy(compared, "attribute").select("attribute", "accuracy").rows()
     )
     assert min(right["species"], right["garment"]) > 0.8, right
     assert min(right[name] for name in ("colour", "place", "light", "size")) > 0.93, right
@@ -232,7 +227,7 @@ def test_renders_agree_with_their_captions_and_not_with_others(judge):
 def test_the_judge_tells_the_films_bunny_from_others(judge):
     pytest.importorskip("skia")
     asked = {"species": CLOVER.species, "colour": CLOVER.colour, "garment": CLOVER.wear}
-    likes = toy_judge_score.draw_likes(CLOVER, 24, seed=777_003)
+    likes = judge_score.draw_likes(CLOVER, 24, seed=777_003)
     share = {
         name: (judge.says_character(pictures, **asked) >= 0.5).mean()
         for name, (pictures, _) in likes.items()

@@ -3,13 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from bunny.sample import world
-from bunny.training import (
-    toy_judge_net,
-    toy_judge_picture,
-    toy_judge_score,
-    toy_judge_train,
-)
+from bunny.demo import world
+from bunny.demo import judge_net
+from toy import judge_picture, judge_score, judge_train
 
 BEAR = world.Character(name="", species="bear", colour="red", wear="blue scarf")
 FACTS = {"who": [("red", "bear", "blue scarf")], "place": "snow", "light": "night", "size": "wide"}
@@ -30,7 +26,7 @@ def test_a_scene_is_told_from_left_to_right():
     pytest.importorskip("skia")
     fox = world.Character(name="", species="fox", colour="green")
     right, left = world.Actor(character=BEAR, x=0.2), world.Actor(character=fox, x=-0.2)
-    picture, facts = toy_judge_picture.draw(scene(right, left))
+    picture, facts = judge_picture.draw(scene(right, left))
     assert picture.shape == (128, 128, 3)
     assert facts == {
         "who": [("green", "fox", "none"), ("red", "bear", "blue scarf")],
@@ -45,7 +41,7 @@ def test_who_is_hidden_or_outside_is_not_told_of():
     front = world.Actor(character=BEAR, y=0.9)
     behind = world.Actor(character=BEAR, y=0.85, scale=0.2)
     outside = world.Actor(character=BEAR, x=5.0)
-    _, facts = toy_judge_picture.draw(scene(front, behind, outside))
+    _, facts = judge_picture.draw(scene(front, behind, outside))
     assert facts["who"] == [("red", "bear", "blue scarf")]
 
 
@@ -53,36 +49,36 @@ def test_who_is_hardly_seen_makes_no_picture():
     pytest.importorskip("skia")
     tiny = world.Actor(character=BEAR, scale=0.15)
     share = world.actor_mask(scene(tiny), 0, 128, 128).mean()
-    assert toy_judge_picture.SEEN_MIN < share < toy_judge_picture.SEEN_SURE
-    assert toy_judge_picture.draw(scene(tiny)) is None
+    assert judge_picture.SEEN_MIN < share < judge_picture.SEEN_SURE
+    assert judge_picture.draw(scene(tiny)) is None
 
 
 def test_the_same_seed_draws_the_same_pictures_of_known_words():
     pytest.importorskip("skia")
-    pictures, facts = toy_judge_picture.draw_many(30, seed=5)
-    again, facts_again = toy_judge_picture.draw_many(30, seed=5)
+    pictures, facts = judge_picture.draw_many(30, seed=5)
+    again, facts_again = judge_picture.draw_many(30, seed=5)
     np.testing.assert_array_equal(pictures, again)
     assert facts == facts_again
-    assert facts != toy_judge_picture.draw_many(30, seed=6)[1]
-    goal = toy_judge_net.targets(facts)
+    assert facts != judge_picture.draw_many(30, seed=6)[1]
+    goal = judge_net.targets(facts)
     assert goal["place"].shape == (30,)
 
 
 def test_every_species_and_teal_are_among_what_is_drawn():
     rng = np.random.default_rng(0)
-    scenes = [toy_judge_picture.random_scene(rng) for _ in range(600)]
+    scenes = [judge_picture.random_scene(rng) for _ in range(600)]
     who = [actor.character for one in scenes for actor in one.actors]
     assert {one.species for one in who} == set(world.SPECIES)
     worn = {one.wear.split()[0] for one in who} - {"none"}
-    assert worn == set(toy_judge_net.WEAR_COLOURS)
+    assert worn == set(judge_net.WEAR_COLOURS)
     empty = np.mean([not one.actors for one in scenes])
     assert 0.02 < empty < 0.09
 
 
 def test_wearing_down_depends_on_its_generator_alone_and_keeps_the_size():
     picture = checkered()
-    one = [toy_judge_picture.wear_down(picture, np.random.default_rng(i)) for i in range(20)]
-    two = [toy_judge_picture.wear_down(picture, np.random.default_rng(i)) for i in range(20)]
+    one = [judge_picture.wear_down(picture, np.random.default_rng(i)) for i in range(20)]
+    two = [judge_picture.wear_down(picture, np.random.default_rng(i)) for i in range(20)]
     np.testing.assert_array_equal(one, two)
     assert one[0].shape == (128, 128, 3)
     assert np.mean([(worn != picture).any() for worn in one]) > 0.8
@@ -92,39 +88,39 @@ def test_wearing_down_depends_on_its_generator_alone_and_keeps_the_size():
 def test_a_round_trip_without_noise_is_what_the_autoencoder_draws():
     import torch
 
-    from bunny.training import toy
+    from toy import model
 
     torch.manual_seed(0)
-    vae = toy.make_vae(widths=(8, 8, 8, 8))
+    vae = model.make_vae(widths=(8, 8, 8, 8))
     pictures = np.stack([checkered(), 255 - checkered()])
-    plain = toy_judge_picture.round_trip(vae, pictures, noise_max=0.0)
+    plain = judge_picture.round_trip(vae, pictures, noise_max=0.0)
     assert plain.shape == pictures.shape
     assert plain.dtype == np.uint8
-    other = toy_judge_picture.round_trip(vae, pictures, seed=4, noise_max=0.0)
+    other = judge_picture.round_trip(vae, pictures, seed=4, noise_max=0.0)
     np.testing.assert_array_equal(plain, other)
-    noisy = toy_judge_picture.round_trip(vae, pictures, noise_max=2.0)
+    noisy = judge_picture.round_trip(vae, pictures, noise_max=2.0)
     assert (noisy != plain).any()
 
 
 def test_loss_is_the_sum_of_the_heads_surprise():
     import torch
 
-    goal = {k: torch.from_numpy(v) for k, v in toy_judge_net.targets([FACTS]).items()}
-    words = {name: len(found) for name, found in toy_judge_net.WORDS.items()}
+    goal = {k: torch.from_numpy(v) for k, v in judge_net.targets([FACTS]).items()}
+    words = {name: len(found) for name, found in judge_net.WORDS.items()}
     logits = torch.zeros((1, sum(words.values())))
-    coins = sum(words[name] for name in toy_judge_net.SEVERAL) * np.log(2)
-    dice = sum(np.log(words[name]) for name in toy_judge_net.ONE)
-    assert float(toy_judge_train.loss(logits, goal)) == pytest.approx(coins + dice, rel=1e-5)
+    coins = sum(words[name] for name in judge_net.SEVERAL) * np.log(2)
+    dice = sum(np.log(words[name]) for name in judge_net.ONE)
+    assert float(judge_train.loss(logits, goal)) == pytest.approx(coins + dice, rel=1e-5)
 
 
 def test_questions_without_an_answer_teach_nothing():
     import torch
 
     nobody = FACTS | {"who": []}
-    goal = {k: torch.from_numpy(v) for k, v in toy_judge_net.targets([nobody]).items()}
+    goal = {k: torch.from_numpy(v) for k, v in judge_net.targets([nobody]).items()}
     logits = torch.zeros((1, 55), requires_grad=True)
-    toy_judge_train.loss(logits, goal).backward()
-    slopes = toy_judge_net.split(logits.grad)
+    judge_train.loss(logits, goal).backward()
+    slopes = judge_net.split(logits.grad)
     for name in ("colour", "garment", "wear_colour", "size"):
         assert not slopes[name].any()
     assert slopes["species"].any()
@@ -140,9 +136,9 @@ def test_training_goes_on_where_it_stopped(tmp_path):
 
     def run(folder, steps):
         torch.manual_seed(1)
-        net = toy_judge_net.make_net((4,))
-        settings = toy_judge_train.JudgeTraining(steps=steps, batch_size=2, warmup_steps=9)
-        report = toy_judge_train.train(net, pictures, pictures[:2], facts, folder, settings)
+        net = judge_net.make_net((4,))
+        settings = judge_train.JudgeTraining(steps=steps, batch_size=2, warmup_steps=9)
+        report = judge_train.train(net, pictures, pictures[:2], facts, folder, settings)
         return net.state_dict(), report
 
     whole, report = run(tmp_path / "whole", 4)
@@ -155,12 +151,12 @@ def test_training_goes_on_where_it_stopped(tmp_path):
 
 def test_answers_are_held_against_the_truth():
     facts = [FACTS, FACTS | {"who": [], "place": "camp"}]
-    seen = {name: np.full((2, len(words)), 0.1) for name, words in toy_judge_net.WORDS.items()}
+    seen = {name: np.full((2, len(words)), 0.1) for name, words in judge_net.WORDS.items()}
     seen["species"][0, 0] = 0.9  # bear, right
     seen["species"][1, 3] = 0.8  # a mouse, but nobody is there
     seen["place"][:, 2] = 0.7  # snow: right, wrong
-    compared = toy_judge_score.compare(seen, facts)
-    found = toy_judge_score.accuracy(compared, "attribute")
+    compared = judge_score.compare(seen, facts)
+    found = judge_score.accuracy(compared, "attribute")
     shares = {row["attribute"]: row for row in found.iter_rows(named=True)}
     assert (shares["species"]["accuracy"], shares["species"]["num_answers"]) == (0.5, 2)
     assert (shares["place"]["accuracy"], shares["place"]["num_answers"]) == (0.5, 2)
@@ -172,15 +168,15 @@ def test_calibration_error_of_one_bin():
     import polars as pl
 
     sure = pl.DataFrame({"confidence": [0.95] * 4, "is_right": [True, True, True, False]})
-    assert toy_judge_score.calibration_error(sure) == pytest.approx(0.2)
-    assert toy_judge_score.calibration_error(sure.head(0)) == 0.0
+    assert judge_score.calibration_error(sure) == pytest.approx(0.2)
+    assert judge_score.calibration_error(sure.head(0)) == 0.0
 
 
 def test_temperature_is_found_where_answers_are_too_sure():
     facts = [FACTS] * 9 + [FACTS | {"place": "camp", "light": "day"}]
-    seen = {name: np.full((10, len(words)), 0.5) for name, words in toy_judge_net.WORDS.items()}
+    seen = {name: np.full((10, len(words)), 0.5) for name, words in judge_net.WORDS.items()}
     seen["light"] = np.tile([0.001, 0.001, 0.998], (10, 1))  # right nine times of ten
-    fitted = toy_judge_score.fit_temperature(seen, facts)
+    fitted = judge_score.fit_temperature(seen, facts)
     assert fitted["light"] > 1.5
     json.dumps(fitted)
 
@@ -189,7 +185,7 @@ def test_near_characters_differ_in_one_thing():
     rng = np.random.default_rng(0)
     changed = set()
     for _ in range(40):
-        other = toy_judge_score.near_to(rng, BEAR)
+        other = judge_score.near_to(rng, BEAR)
         differs = [
             k for k in ("species", "colour", "wear") if getattr(other, k) != getattr(BEAR, k)
         ]

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from bunny.sample import world
-from bunny.training import toy_caption, toy_prompt
+from bunny.demo import world
+from bunny.demo import caption, judge_prompt
 
 CLOVER = world.Character(name="bunny", species="rabbit", colour="white", wear="teal overalls")
 
 
 def test_a_prompt_is_read_word_by_word():
-    assert toy_prompt.parse("a red bear with a blue scarf in the snow, medium shot, night") == {
+    assert judge_prompt.parse("a red bear with a blue scarf in the snow, medium shot, night") == {
         "species": ("bear",),
         "colour": ("red",),
         "garment": ("scarf",),
@@ -20,7 +20,7 @@ def test_a_prompt_is_read_word_by_word():
 
 
 def test_two_figures_name_the_words_of_both_in_the_worlds_order():
-    read = toy_prompt.parse("a green frog with a hat and an orange bear, close-up")
+    read = judge_prompt.parse("a green frog with a hat and an orange bear, close-up")
     assert read == {
         "species": ("bear", "frog"),
         "colour": ("orange", "green"),
@@ -30,29 +30,29 @@ def test_two_figures_name_the_words_of_both_in_the_worlds_order():
 
 
 def test_colours_of_a_background_and_of_clothes_are_no_figures():
-    read = toy_prompt.parse("a fox with a red hat, green and blue background")
+    read = judge_prompt.parse("a fox with a red hat, green and blue background")
     assert "colour" not in read
     assert read["wear_colour"] == ("red",)
 
 
 def test_what_is_refused_is_not_asked_for():
-    assert "garment" not in toy_prompt.parse("a pig without a red hat in a kitchen")
-    assert toy_prompt.parse("a pig, no scarf") == {"species": ("pig",)}
+    assert "garment" not in judge_prompt.parse("a pig without a red hat in a kitchen")
+    assert judge_prompt.parse("a pig, no scarf") == {"species": ("pig",)}
 
 
 def test_bright_and_dark_are_light_only_as_a_clause():
-    assert "light" not in toy_prompt.parse("a dark red bear")
-    assert toy_prompt.parse("a red bear, dark")["light"] == ("night",)
-    assert toy_prompt.parse("a red bear at sunset")["light"] == ("dusk",)
+    assert "light" not in judge_prompt.parse("a dark red bear")
+    assert judge_prompt.parse("a red bear, dark")["light"] == ("night",)
+    assert judge_prompt.parse("a red bear at sunset")["light"] == ("dusk",)
 
 
 def test_several_places_are_kept_as_alternatives():
-    assert toy_prompt.parse("a red bear in a snowy forest")["place"] == ("forest", "snow")
+    assert judge_prompt.parse("a red bear in a snowy forest")["place"] == ("forest", "snow")
 
 
 def test_a_trigger_means_its_character_unless_dressed_otherwise():
     meaning = {"bunnyhero bunny": CLOVER}
-    plain = toy_prompt.parse("BunnyHero  bunny on a beach", meaning)
+    plain = judge_prompt.parse("BunnyHero  bunny on a beach", meaning)
     assert plain == {
         "species": ("rabbit",),
         "colour": ("white",),
@@ -60,15 +60,15 @@ def test_a_trigger_means_its_character_unless_dressed_otherwise():
         "wear_colour": ("teal",),
         "place": ("beach",),
     }
-    dressed = toy_prompt.parse("bunnyhero bunny with a red hat and a bear with a bow", meaning)
+    dressed = judge_prompt.parse("bunnyhero bunny with a red hat and a bear with a bow", meaning)
     assert dressed["garment"] == ("hat", "bow")
     assert dressed["wear_colour"] == ("red",)
     assert dressed["colour"] == ("white",)
 
 
 def test_strange_words_are_passed_over():
-    assert toy_prompt.parse("bunnyhero walks to the moon") == {}
-    assert toy_prompt.parse("") == {}
+    assert judge_prompt.parse("bunnyhero walks to the moon") == {}
+    assert judge_prompt.parse("") == {}
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -77,7 +77,7 @@ def test_captions_of_the_world_and_of_the_bases_training_are_read_back(seed):
     for _ in range(100):
         scene = world.random_scene(rng, world.SPECIES)
         who = [actor.character for actor in scene.actors]
-        read = toy_prompt.parse(world.caption(scene))
+        read = judge_prompt.parse(world.caption(scene))
         assert set(read["species"]) == {one.species for one in who}
         assert set(read["colour"]) == {one.colour for one in who}
         worn = {one.wear.split()[-1] for one in who} - {"none"}
@@ -92,6 +92,6 @@ def test_captions_of_the_world_and_of_the_bases_training_are_read_back(seed):
             "light": scene.light,
             "background": ["red", "green"],
         }
-        varied = toy_prompt.parse(toy_caption.vary_caption(facts, rng))
+        varied = judge_prompt.parse(caption.vary_caption(facts, rng))
         for name, words in varied.items():
             assert set(words) <= set(read[name]), name

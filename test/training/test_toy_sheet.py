@@ -2,21 +2,22 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.sample import world
-from bunny.training import toy, toy_prompt, toy_sheet
+from bunny.demo import world
+from toy import model, prompt_sheet
+from bunny.demo import judge_prompt
 
 
 def test_prompts_are_sixty_four_different_ones_in_the_bases_words():
-    prompts = toy_sheet.prompts64()
+    prompts = prompt_sheet.prompts64()
     assert len(set(prompts)) == 64
-    known = set(toy.WORDS)
+    known = set(model.WORDS)
     for prompt in prompts:
         assert set(prompt.replace(",", " ").replace("-", " ").split()) <= known, prompt
         assert "rabbit" not in prompt
 
 
 def test_prompts_ask_for_all_there_is():
-    asked = [toy_prompt.parse(prompt) for prompt in toy_sheet.prompts64()]
+    asked = [judge_prompt.parse(prompt) for prompt in prompt_sheet.prompts64()]
     for name, words in (
         ("species", world.BASE_SPECIES),
         ("colour", world.COLOURS),
@@ -33,8 +34,8 @@ def test_prompts_ask_for_all_there_is():
 
 
 def test_prompts_handed_out_are_a_copy():
-    toy_sheet.prompts64().clear()
-    assert len(toy_sheet.prompts64()) == 64
+    prompt_sheet.prompts64().clear()
+    assert len(prompt_sheet.prompts64()) == 64
 
 
 def test_sheet_shows_pictures_and_marks(look):
@@ -45,7 +46,7 @@ def test_sheet_shows_pictures_and_marks(look):
         {"picture": 8, "attribute": "species", "said": "fox", "found": "bear", "is_right": False},
     ]
     marks = pl.DataFrame([{"probability": 0.5, **row} for row in rows])
-    sheet = toy_sheet.draw_sheet(red, ["a fox"] * 9, marks)
+    sheet = prompt_sheet.draw_sheet(red, ["a fox"] * 9, marks)
     pixels = np.asarray(sheet)
     assert sheet.size == (8 * 168, 2 * 216)
     assert (pixels[50, 80] == (255, 0, 0)).all()  # first picture
@@ -54,17 +55,17 @@ def test_sheet_shows_pictures_and_marks(look):
     colours = [
         set(map(tuple, part.reshape(-1, 3))) for part in (pixels[168:216, :168], pixels[384:])
     ]
-    assert toy_sheet.RIGHT_RGB in colours[0]
-    assert toy_sheet.WRONG_RGB not in colours[0]
-    assert toy_sheet.WRONG_RGB in colours[1]
+    assert prompt_sheet.RIGHT_RGB in colours[0]
+    assert prompt_sheet.WRONG_RGB not in colours[0]
+    assert prompt_sheet.WRONG_RGB in colours[1]
     look("sheet-toy", sheet)
 
 
 def test_sheet_without_marks_and_one_picture():
-    sheet = toy_sheet.draw_sheet(np.zeros((1, 64, 64, 3), dtype=np.uint8), ["a fox " * 40])
+    sheet = prompt_sheet.draw_sheet(np.zeros((1, 64, 64, 3), dtype=np.uint8), ["a fox " * 40])
     assert sheet.size == (8 * 168, 216)
 
 
 def test_a_prompt_for_each_picture_is_asked_for():
     with pytest.raises(ValueError, match="expected one prompt a picture, found 1 for 2"):
-        toy_sheet.draw_sheet(np.zeros((2, 64, 64, 3), dtype=np.uint8), ["a fox"])
+        prompt_sheet.draw_sheet(np.zeros((2, 64, 64, 3), dtype=np.uint8), ["a fox"])

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from bunny.training import toy, toy_unet, toy_vae
+from toy import model, unet as toy_unet, vae as toy_vae
 
 pytestmark = pytest.mark.train
 
@@ -23,7 +23,7 @@ def make_vae():
     import torch
 
     torch.manual_seed(0)
-    return toy.make_vae(widths=(8, 8, 8, 8), latent_channels=4)
+    return model.make_vae(widths=(8, 8, 8, 8), latent_channels=4)
 
 
 def train_vae(pictures, folder, settings=VAE):
@@ -85,11 +85,11 @@ def make_trainer(folder, settings=UNET):
     import torch
 
     torch.manual_seed(0)
-    tokenizer = toy.write_tokenizer(folder / "tokenizer")
+    tokenizer = model.write_tokenizer(folder / "tokenizer")
     latents = np.random.default_rng(0).normal(size=(3, 4, 4, 4)).astype(np.float16)
     return toy_unet.ToyTrainer(
-        toy.make_unet(widths=(8, 16), text_width=16, heads=2, latent_channels=4),
-        toy.make_text_encoder(tokenizer, width=16, layers=1),
+        model.make_unet(widths=(8, 16), text_width=16, heads=2, latent_channels=4),
+        model.make_text_encoder(tokenizer, width=16, layers=1),
         latents,
         FACTS,
         tokenizer,

@@ -5,9 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from bunny.training.tune import rate
-from bunny.training.tune.deal import Order, take_turns
-from bunny.training.tune.settings import LoraSettings, Step, mean_of_tenth
+from bunny.training import learning_rate
+from bunny.training.batch_order import Order, take_turns
+from bunny.training.settings import LoraSettings, Step, mean_of_tenth
 
 
 def shown(order: Order, batches) -> Counter:
@@ -64,13 +64,13 @@ def test_turns_never_lag_a_whole_turn_behind():
     ],
 )
 def test_learning_rate_of_each_step(schedule, expected):
-    factor = rate.factor(LoraSettings(schedule=schedule, warmup_steps=2, steps=6))
+    factor = learning_rate.factor(LoraSettings(schedule=schedule, warmup_steps=2, steps=6))
     assert [factor(step) for step in range(1, 7)] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("schedule", ["cosine_with_restarts", "polynomial"])
 def test_other_schedules_of_diffusers_move_at_every_step(schedule):
-    factor = rate.factor(LoraSettings(schedule=schedule, warmup_steps=1, steps=5))
+    factor = learning_rate.factor(LoraSettings(schedule=schedule, warmup_steps=1, steps=5))
     values = [factor(step) for step in range(1, 6)]
     assert values[0] == 1.0
     assert all(0 < v <= 1 for v in values)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from bunny.training import base, lora
+from bunny.training import base, trainer
 from bunny.training.family.layout import LAYOUTS
-from bunny.training.tune import deck, measure
-from bunny.training.tune.settings import LoraSettings
+from bunny.training import latent_batch, held_out_loss
+from bunny.training.settings import LoraSettings
 
 pytestmark = [pytest.mark.train, pytest.mark.parametrize("name", LAYOUTS)]
 
@@ -23,10 +23,10 @@ SETTINGS = LoraSettings(
 )
 
 
-def example(value: int) -> lora.Example:
+def example(value: int) -> trainer.Example:
     picture = np.full((32, 32, 3), value, np.uint8)
     picture[8:24, 8:24] = 255 - value
-    return lora.Example(picture=picture, caption="a red bear")
+    return trainer.Example(picture=picture, caption="a red bear")
 
 
 TRAIN = [example(40), example(200)]
@@ -34,7 +34,7 @@ TRAIN = [example(40), example(200)]
 
 def test_what_was_trained_does_the_same_when_loaded_by_diffusers(family_folder, tmp_path, name):
     folder = str(family_folder(name))
-    result = lora.train_lora(base.load_base(folder, "cpu"), TRAIN, TRAIN[:1], tmp_path, SETTINGS)
+    result = trainer.train_lora(base.load_base(folder, "cpu"), TRAIN, TRAIN[:1], tmp_path, SETTINGS)
     assert result.num_zero == 0
     assert result.has_fallen
 
@@ -50,8 +50,8 @@ def test_what_was_trained_does_the_same_when_loaded_by_diffusers(family_folder, 
     pipe.load_lora_weights(tmp_path, weight_name="adapter.safetensors")
     parts = {family.denoiser_key: family.denoiser}
     parts |= {key: family.text_encoders[key] for key in family.trainable_text}
-    change, size = measure.output_change(
-        family, parts, deck.make(loaded, TRAIN), family.encode_words, SETTINGS.seed
+    change, size = held_out_loss.output_change(
+        family, parts, latent_batch.make(loaded, TRAIN), family.encode_words, SETTINGS.seed
     )
     assert change == pytest.approx(result.output_change, rel=1e-3)
     assert size == pytest.approx(result.output_size, rel=1e-3)

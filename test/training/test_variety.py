@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunny.training import variety
-from bunny.training.variety import Ground
+from bunny.dataset import facility_location
+from bunny.dataset.facility_location import Ground
 
 
 def ground(seed: int, count: int, width: int = 6, values: int = 3) -> Ground:
@@ -25,14 +25,14 @@ def ground(seed: int, count: int, width: int = 6, values: int = 3) -> Ground:
 @given(seed=st.integers(0, 10_000), number=st.integers(1, 12))
 def test_greedy_is_better_than_chance(seed, number):
     views = ground(seed, 40)
-    chosen, gains = variety.choose(views, number)
+    chosen, gains = facility_location.choose(views, number)
     assert len(chosen) == len(set(chosen)) == number
     assert gains == sorted(gains, reverse=True) and min(gains) >= 0
-    own = variety.worth_of(views, chosen, number)
+    own = facility_location.worth_of(views, chosen, number)
     assert own == pytest.approx(sum(gains), abs=1e-5)
     rng = np.random.default_rng(seed)
     draws = [rng.choice(40, size=number, replace=False).tolist() for _ in range(20)]
-    worths = [variety.worth_of(views, rows, number) for rows in draws]
+    worths = [facility_location.worth_of(views, rows, number) for rows in draws]
     assert own > np.mean(worths)
     assert own >= (1 - 1 / math.e) * max(worths)  # a lucky draw may be better, by so much at most
 
@@ -41,15 +41,15 @@ def test_greedy_is_better_than_chance(seed, number):
 @given(seed=st.integers(0, 1000))
 def test_greedy_is_within_its_guarantee_of_the_best(seed):
     views = ground(seed, 9)
-    best = max(variety.worth_of(views, rows, 3) for rows in itertools.combinations(range(9), 3))
-    chosen, _ = variety.choose(views, 3)
-    assert variety.worth_of(views, chosen, 3) >= (1 - 1 / math.e) * best
+    best = max(facility_location.worth_of(views, rows, 3) for rows in itertools.combinations(range(9), 3))
+    chosen, _ = facility_location.choose(views, 3)
+    assert facility_location.worth_of(views, chosen, 3) >= (1 - 1 / math.e) * best
 
 
 def test_all_are_chosen_when_there_are_not_more():
-    chosen, gains = variety.choose(ground(1, 5), 9)
+    chosen, gains = facility_location.choose(ground(1, 5), 9)
     assert sorted(chosen) == [0, 1, 2, 3, 4] and len(gains) == 5
-    assert variety.choose(ground(1, 0), 3) == ([], [])
+    assert facility_location.choose(ground(1, 0), 3) == ([], [])
 
 
 def test_rare_pose_is_not_outvoted():
@@ -59,14 +59,14 @@ def test_rare_pose_is_not_outvoted():
     vector /= np.linalg.norm(vector, axis=1, keepdims=True)
     cell = np.zeros((count, 1), int)
     cell[96:] = 1
-    chosen, _ = variety.choose(Ground(vector=vector, cell=cell, worth=np.ones(count)), 10)
+    chosen, _ = facility_location.choose(Ground(vector=vector, cell=cell, worth=np.ones(count)), 10)
     assert sum(row >= 96 for row in chosen) >= 3  # by number it would be 0.4
 
 
 def test_clusters_are_each_represented():
     vector = np.repeat(np.eye(5, dtype=np.float32), [50, 20, 5, 3, 1], axis=0)
     views = Ground(vector=vector, cell=np.zeros((79, 1), int), worth=np.zeros(79))
-    chosen, _ = variety.choose(views, 5)
+    chosen, _ = facility_location.choose(views, 5)
     assert sorted(np.flatnonzero(vector[row])[0] for row in chosen) == [0, 1, 2, 3, 4]
 
 
@@ -74,13 +74,13 @@ def test_of_equals_the_first():
     views = Ground(
         vector=np.tile(np.float32([[1, 0]]), (4, 1)), cell=np.zeros((4, 1), int), worth=np.ones(4)
     )
-    assert variety.choose(views, 3)[0] == [0, 1, 2]
+    assert facility_location.choose(views, 3)[0] == [0, 1, 2]
 
 
 def test_vectors_join_cosines():
     one = np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1]])
     two = np.array([[1.0], [1], [-1], [np.nan]])
-    joined = variety.vectors([(3, one), (1, two)])
+    joined = facility_location.vectors([(3, one), (1, two)])
     assert np.linalg.norm(joined[:3], axis=1) == pytest.approx([1, 1, 1])
     assert np.linalg.norm(joined[3]) == pytest.approx(math.sqrt(0.75))  # a quarter is not known
     # 3/4 of cosine -1, and 1/4 of +1: both are above the mean 1/3

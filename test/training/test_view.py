@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bunny.training import view
+from bunny.dataset import view
 
 
 @pytest.mark.parametrize(

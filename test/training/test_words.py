@@ -2,8 +2,8 @@
 
 import pytest
 
-from bunny.training import words
-from bunny.training.words import Words
+from bunny.dataset import crop_caption
+from bunny.dataset.crop_caption import Words
 
 BUNNY = Words(trigger="bunny", class_word="character")
 
@@ -26,7 +26,7 @@ BUNNY = Words(trigger="bunny", class_word="character")
     ],
 )
 def test_caption_of_a_crop(text, size, expected):
-    assert words.crop_caption(text, BUNNY, size) == expected
+    assert crop_caption.crop_caption(text, BUNNY, size) == expected
 
 
 @pytest.mark.parametrize(

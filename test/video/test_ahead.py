@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from bunny.video.ahead import run_ahead
+from bunny.video.prefetch import run_ahead
 
 
 def _named():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bunny.video import decode, probe, stream
-from bunny.video.tally import Anchor, Tally
+from bunny.video.decode_progress import Anchor, Tally
 
 NUM_FRAMES = 60
 KINDS = [

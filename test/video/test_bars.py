@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.video import bars, picture, probe
-from bunny.video.picture import DecodedFrame
+from bunny.video import bars, frame as video_frame, probe
+from bunny.video.frame import DecodedFrame
 
 WIDTH, HEIGHT = 320, 180
 
@@ -192,9 +192,9 @@ def test_the_crop_of_the_picture_is_the_content(
     raw = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv444p")
     frame = DecodedFrame(index=0, pts=0, time_base=Fraction(1), raw=raw)
     box = bars.shown_box((10, 8, 70, 52), info)
-    shown = picture.to_bgr(frame, info, crop=box)
+    shown = video_frame.to_bgr(frame, info, crop=box)
     area = 60 * 44 * max(aspect, 1 / aspect)
     assert shown.shape[0] * shown.shape[1] == area
     assert shown[2:-2, 2:-2].min() > 170  # the resize softens the border
-    whole = picture.to_bgr(frame, info)
+    whole = video_frame.to_bgr(frame, info)
     assert int((whole > 90).all(axis=2).sum()) == pytest.approx(area, rel=0.03)

@@ -6,8 +6,8 @@ import av
 import numpy as np
 import pytest
 
-from bunny.video import colour, decode, picture, probe
-from bunny.video.picture import PictureSetting
+from bunny.video import tone_mapping, decode, frame as video_frame, probe
+from bunny.video.frame import PictureSetting
 
 WHITE = 65280
 
@@ -17,14 +17,14 @@ def _grey(code):
 
 
 def _pq(nits):
-    return float(colour.encode_pq(np.float64(nits)))
+    return float(tone_mapping.encode_pq(np.float64(nits)))
 
 
 def test_pq_by_the_standard():
     # SMPTE ST 2084 and ITU-R BT.2408: 100, 203 and 1000 cd/m2 are 50.8, 58.1 and 75.2 %.
     assert [round(_pq(n), 3) for n in (0, 100, 203, 1000, 10_000)] == [0, 0.508, 0.581, 0.752, 1]
     nits = np.array([0.01, 1, 100, 4000])
-    assert colour.decode_pq(colour.encode_pq(nits)) == pytest.approx(nits, rel=1e-9)
+    assert tone_mapping.decode_pq(tone_mapping.encode_pq(nits)) == pytest.approx(nits, rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -45,55 +45,55 @@ def test_pq_by_the_standard():
     ],
 )
 def test_curves_by_hand(curve, nits, wanted):
-    shown = colour.to_standard_range(_grey(_pq(nits)), "pq", curve=curve)[0, 0]
+    shown = tone_mapping.to_standard_range(_grey(_pq(nits)), "pq", curve=curve)[0, 0]
     assert np.all(np.abs(shown.astype(int) - wanted) <= 1)
 
 
-@pytest.mark.parametrize("curve", sorted(colour.CURVE))
+@pytest.mark.parametrize("curve", sorted(tone_mapping.CURVE))
 @pytest.mark.parametrize("transfer", ["pq", "hlg"])
 def test_brighter_codes_are_never_darker(curve, transfer):
     ramp = np.linspace(0, WHITE, 3000).round().astype(np.uint16)[None, :, None].repeat(3, axis=2)
-    shown = colour.to_standard_range(ramp, transfer, curve=curve)[0].astype(int)
+    shown = tone_mapping.to_standard_range(ramp, transfer, curve=curve)[0].astype(int)
     assert shown[0].max() == 0 and shown[-1].min() == 255
     assert np.all(np.diff(shown, axis=0) >= 0) and np.ptp(shown, axis=1).max() <= 1
 
 
 def test_the_films_own_peak_becomes_white_and_dim_films_are_left_alone():
-    at_600 = colour.to_standard_range(_grey(_pq(600)), "pq", peak_nits=600)
+    at_600 = tone_mapping.to_standard_range(_grey(_pq(600)), "pq", peak_nits=600)
     assert at_600.min() >= 254
-    at_100 = colour.to_standard_range(_grey(_pq(100)), "pq", peak_nits=150)
+    at_100 = tone_mapping.to_standard_range(_grey(_pq(100)), "pq", peak_nits=150)
     # 100 / 203 = 0.4926 of white, in sRGB 0.7306
     assert np.all(np.abs(at_100.astype(int) - 186) <= 1)
 
 
 def test_hlg_reference_white_is_that_of_pq():
     # ITU-R BT.2408: 75 % of HLG is 203 cd/m2 on a display of 1000.
-    shown = colour.to_standard_range(_grey(0.75), "hlg")[0, 0].astype(int)
+    shown = tone_mapping.to_standard_range(_grey(0.75), "hlg")[0, 0].astype(int)
     assert np.all(np.abs(shown - 229) <= 1)
 
 
 def test_matrix_of_bt2087_and_identity():
     wanted = [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]
-    assert colour.to_bt709("bt2020") == pytest.approx(np.array(wanted), abs=1e-4)
-    assert colour.to_bt709("bt709") == pytest.approx(np.eye(3), abs=1e-6)
+    assert tone_mapping.to_bt709("bt2020") == pytest.approx(np.array(wanted), abs=1e-4)
+    assert tone_mapping.to_bt709("bt709") == pytest.approx(np.eye(3), abs=1e-6)
 
 
 @pytest.mark.parametrize("transfer", ["pq", "hlg"])
 def test_each_line_is_converted_alone_and_in_its_place(transfer):
     rng = np.random.default_rng(0)
     noise = rng.integers(0, WHITE, (70, 9, 3)).astype(np.uint16)
-    whole = colour.to_standard_range(noise, transfer)
-    lines = [colour.to_standard_range(noise[y : y + 1], transfer) for y in range(70)]
+    whole = tone_mapping.to_standard_range(noise, transfer)
+    lines = [tone_mapping.to_standard_range(noise[y : y + 1], transfer) for y in range(70)]
     assert whole.dtype == np.uint8 and np.array_equal(whole, np.concatenate(lines))
 
 
 def test_wide_gamut_keeps_greys_and_moves_colours():
     ramp = np.linspace(0, WHITE, 256).round().astype(np.uint16)[None, :, None].repeat(3, axis=2)
-    shown = colour.to_standard_gamut(ramp, "bt2020")[0].astype(int)
+    shown = tone_mapping.to_standard_gamut(ramp, "bt2020")[0].astype(int)
     assert np.abs(shown - np.arange(256)[:, None]).max() <= 1
     # BT.709 red in BT.2020 is linear (0.6274, 0.0691, 0.0164): BT.2087.
     red = np.array([0.6274, 0.0691, 0.0164]) ** (1 / 2.4) * WHITE
-    shown = colour.to_standard_gamut(red.round().astype(np.uint16)[None, None], "bt2020")[0, 0]
+    shown = tone_mapping.to_standard_gamut(red.round().astype(np.uint16)[None, None], "bt2020")[0, 0]
     assert shown[0] >= 254 and shown[1:].max() <= 10
 
 
@@ -123,7 +123,7 @@ def _write(path, codes, bits, codec, trc, primaries, matrix, options=None):
 def _shown(path, **setting):
     info = probe.probe(path)
     frame = next(decode.iterate_frames(info))
-    bgr = picture.to_bgr(frame, info, PictureSetting(**setting))
+    bgr = video_frame.to_bgr(frame, info, PictureSetting(**setting))
     return info, bgr[32, 8::16].astype(int)
 
 

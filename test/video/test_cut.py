@@ -12,9 +12,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bunny.video import change
-from bunny.video.cut import Cuts
-from bunny.video.recent import Recent
+from bunny.video.shot import frame_difference
+from bunny.video.shot.cut import Cuts
+from bunny.video.shot.window import Recent
 
 two_tone = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("two_tone.py"))))
 
@@ -132,10 +132,10 @@ def test_another_view_of_one_thing_is_a_cut_only_when_it_is_clear(strength, is_c
     one, moved = (two_tone.picture(60, wide[:, x : x + 64]) for x in (0, 16))
     other = two_tone.picture(60, np.kron(blocks[::-1, ::-1], np.ones((4, 4)))[:, :64])
     for second, cuts in ((moved, [20] * is_cut), (other, [20])):
-        full = change.compensated_difference(one, second) / 0.016
+        full = frame_difference.compensated_difference(one, second) / 0.016
         found = _cuts([one] * 20 + [second] * 20, threshold=full / strength)
         assert [index for index, _ in found] == cuts
-    assert change.best_match(one, moved) > 0.72 > change.best_match(one, other)
+    assert frame_difference.best_match(one, moved) > 0.72 > frame_difference.best_match(one, other)
 
 
 def test_a_cut_among_lively_frames_is_one_when_the_old_picture_does_not_come_back():

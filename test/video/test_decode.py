@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.video import decode, picture, probe
-from bunny.video.tally import Clock, Tally
+from bunny.video import decode, frame, probe
+from bunny.video.decode_progress import Clock, Tally
 
 MILLI = Fraction(1, 1000)
 
@@ -35,7 +35,7 @@ def test_b_frames_come_in_presentation_order(tmp_path, film_tools):
     options = {"bf": "3", "b-adapt": "0", "g": "20", "x264-params": "b-pyramid=normal"}
     path = film_tools.write(tmp_path / "b.mp4", pictures, options=options)
     info, tally, frames = _read(path)
-    shown = [film_tools.read_number(picture.to_bgr(f, info)) for f in frames]
+    shown = [film_tools.read_number(frame.to_bgr(f, info)) for f in frames]
     assert shown == list(range(40))
     assert [f.time_s for f in frames] == pytest.approx([i / 24 for i in range(40)], abs=1e-12)
     assert float((tally.end_pts - tally.start_pts) * info.time_base) == pytest.approx(40 / 24)
@@ -52,7 +52,7 @@ def test_keyframes_alone_keep_their_place_among_all_frames(tmp_path, film_tools,
     info, tally, keyframes = _read(path, is_keyframe_only=True)
     assert len(wanted) > 2
     assert [(f.index, f.pts) for f in keyframes] == wanted
-    assert [film_tools.read_number(picture.to_bgr(f, info)) for f in keyframes] == [
+    assert [film_tools.read_number(frame.to_bgr(f, info)) for f in keyframes] == [
         index for index, _ in wanted
     ]
     assert tally.num_packets == 50
@@ -79,7 +79,7 @@ def test_flipped_bits_are_survived_and_counted_alike_each_time(tmp_path, film_to
     results = []
     for _ in range(2):
         info, tally, frames = _read(path)
-        sums = [int(picture.thumb(f, info).sum()) for f in frames]
+        sums = [int(frame.thumb(f, info).sum()) for f in frames]
         results.append((sums, tally.num_failed, tally.num_damaged))
     assert results[0] == results[1]
     assert len(results[0][0]) > 10

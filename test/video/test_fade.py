@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bunny.video.fade import Fades
-from bunny.video.recent import Recent
+from bunny.video.shot.fade import Fades
+from bunny.video.shot.window import Recent
 
 two_tone = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("two_tone.py"))))
 LEFT, TOP, MEAN = two_tone.LEFT, two_tone.TOP, two_tone.MEAN

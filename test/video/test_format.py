@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.error import UserError
-from bunny.video import bars, decode, picture, probe
-from bunny.video.tally import Tally
+from bunny.core.error import UserError
+from bunny.video import bars, decode, frame as video_frame, probe
+from bunny.video.decode_progress import Tally
 
 LEVELS = [40, 80, 120, 160, 200, 60, 100, 140]  # grey of each frame
 FAST = {
@@ -38,7 +38,7 @@ def _write(path, codec, levels=LEVELS, *, size=(128, 96), mux=None, options=None
 
 def _levels(info, tally=None):
     frames = decode.iterate_frames(info, tally)
-    return np.array([int(np.median(picture.to_bgr(frame, info))) for frame in frames])
+    return np.array([int(np.median(video_frame.to_bgr(frame, info))) for frame in frames])
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_mirrored_and_turned_films_are_shown_as_players_do(tmp_path, name, turn,
         out.mux(stream.encode(None))
     info = probe.probe(tmp_path / name)
     assert (info.rotation_deg, info.is_mirrored) == (turn, is_mirrored)
-    shown = picture.to_bgr(next(decode.iterate_frames(info)), info)
+    shown = video_frame.to_bgr(next(decode.iterate_frames(info)), info)
     wanted = np.rot90(image[:, ::-1] if is_mirrored else image, turn // 90)
     assert shown.shape == wanted.shape == (info.height_px, info.width_px, 3)
     assert np.abs(shown.astype(int) - wanted).mean() < 4
@@ -185,10 +185,10 @@ def test_pictures_of_other_sizes_are_whole_frames(tmp_path):
     info, tally, frames = _folder(tmp_path, images)
     assert (info.width_px, info.height_px, tally.num_decoded) == (80, 60, 3)
     for frame, shape in zip(frames, shapes.values(), strict=True):
-        assert picture.thumb(frame, info).shape == (36, 64, 3)
-        assert picture.luma(frame).shape == shape[:2]
-        assert bars.find_bars(picture.luma(frame)) == (0, 0, shape[1], shape[0])
-        cropped = picture.to_bgr(frame, info, crop=(10, 0, 70, 60))
+        assert video_frame.thumb(frame, info).shape == (36, 64, 3)
+        assert video_frame.luma(frame).shape == shape[:2]
+        assert bars.find_bars(video_frame.luma(frame)) == (0, 0, shape[1], shape[0])
+        cropped = video_frame.to_bgr(frame, info, crop=(10, 0, 70, 60))
         assert cropped.shape == ((60, 60, 3) if shape == (60, 80, 3) else shape)
 
 

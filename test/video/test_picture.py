@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.video import decode, picture, probe
-from bunny.video.picture import DecodedFrame, PictureSetting
+from bunny.video import decode, frame as video_frame, probe
+from bunny.video.frame import DecodedFrame, PictureSetting
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -47,7 +47,7 @@ def test_colours_come_through(tmp_path, film_tools, pix_fmt):
     options = {"crf": "5"}
     path = film_tools.write(tmp_path / "a.mp4", [_corners()], pix_fmt=pix_fmt, options=options)
     frame, info = _first(path)
-    found = _quadrants(picture.to_bgr(frame, info))
+    found = _quadrants(video_frame.to_bgr(frame, info))
     for colour, wanted in zip(found, (RED, GREEN, BLUE, GREY), strict=True):
         assert _is_near(colour, wanted), (colour, wanted)
 
@@ -65,7 +65,7 @@ def test_rotation_is_applied_as_players_do(tmp_path, film_tools, rotation, wante
         tmp_path / "a.mp4", [_corners()] * 2, rotation=rotation, options={"crf": "5"}
     )
     frame, info = _first(path)
-    shown = picture.to_bgr(frame, info)
+    shown = video_frame.to_bgr(frame, info)
     assert shown.shape[:2] == (info.height_px, info.width_px)
     assert all(_is_near(a, b) for a, b in zip(_quadrants(shown), wanted, strict=True))
     by_opencv = _opencv_first(path)
@@ -81,7 +81,7 @@ def _opencv_first(path):
 def test_wide_pixels_are_made_square(tmp_path, film_tools):
     path = film_tools.write(tmp_path / "a.mp4", [_corners()], aspect=Fraction(2))
     frame, info = _first(path)
-    assert picture.to_bgr(frame, info).shape == (64, 192, 3)
+    assert video_frame.to_bgr(frame, info).shape == (64, 192, 3)
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuvj420p", "yuv420p10le", "gray"])
@@ -93,7 +93,7 @@ def test_thumb_has_full_range_luma_and_neutral_chroma(tmp_path, film_tools, pix_
         raw.color_range = 2
     frame = DecodedFrame(index=0, pts=0, time_base=Fraction(1), raw=raw)
     path = film_tools.write(tmp_path / "a.mp4", [image])
-    thumb = picture.thumb(frame, probe.probe(path))
+    thumb = video_frame.thumb(frame, probe.probe(path))
     assert thumb.shape == (36, 64, 3) and thumb.dtype == np.uint8
     assert thumb[:, :30, 0].max() <= 2 and thumb[:, 34:, 0].min() >= 253
     assert np.abs(thumb[..., 1:].astype(int) - 128).max() <= 2
@@ -102,13 +102,13 @@ def test_thumb_has_full_range_luma_and_neutral_chroma(tmp_path, film_tools, pix_
 def test_portrait_film_has_an_upright_thumb(tmp_path, film_tools):
     path = film_tools.write(tmp_path / "a.mp4", [np.zeros((128, 72, 3), np.uint8)])
     frame, info = _first(path)
-    assert picture.thumb(frame, info).shape == (64, 36, 3)
+    assert video_frame.thumb(frame, info).shape == (64, 36, 3)
 
 
 def test_luma_is_read_without_a_copy():
     raw = av.VideoFrame(96, 64, "yuv420p")
     frame = DecodedFrame(index=0, pts=0, time_base=Fraction(1), raw=raw)
-    view = picture.luma(frame)
+    view = video_frame.luma(frame)
     assert view.shape == (64, 96)
     assert view.base is not None and not view.flags.owndata
 
@@ -117,9 +117,9 @@ def test_sharpness_prefers_detail_and_puts_damage_last():
     noise = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
     flat = np.full_like(noise, 100)
     common = {"index": 0, "pts": 0, "time_base": Fraction(1)}
-    assert picture.sharpness(DecodedFrame(raw=flat, **common)) == 0
-    assert picture.sharpness(DecodedFrame(raw=noise, **common)) > 1000
-    assert picture.sharpness(DecodedFrame(raw=noise, is_damaged=True, **common)) == -1
+    assert video_frame.sharpness(DecodedFrame(raw=flat, **common)) == 0
+    assert video_frame.sharpness(DecodedFrame(raw=noise, **common)) > 1000
+    assert video_frame.sharpness(DecodedFrame(raw=noise, is_damaged=True, **common)) == -1
 
 
 def test_a_comb_is_rebuilt_and_other_pictures_are_left_alone():
@@ -128,17 +128,17 @@ def test_a_comb_is_rebuilt_and_other_pictures_are_left_alone():
     one, two = scene[:, :120], scene[:, 10:]  # the same bars 10 px on
     combed = np.repeat(one, 3, axis=2)
     combed[1::2] = np.repeat(two, 3, axis=2)[1::2]
-    assert picture.has_comb(combed)
+    assert video_frame.has_comb(combed)
     whole = np.repeat(one, 3, axis=2)
-    assert np.array_equal(picture.deinterlace(combed), whole)
-    assert picture.deinterlace(whole) is whole
+    assert np.array_equal(video_frame.deinterlace(combed), whole)
+    assert video_frame.deinterlace(whole) is whole
 
 
 def test_half_lines_are_interpolated():
     ramp = np.repeat(np.arange(0, 128, 2, dtype=np.uint8)[:, None, None], 8, axis=1).repeat(3, 2)
     combed = ramp.copy()
     combed[1::2] = 255 - combed[1::2]
-    rebuilt = picture.deinterlace(combed)
+    rebuilt = video_frame.deinterlace(combed)
     assert np.abs(rebuilt[:-1].astype(int) - ramp[:-1]).max() <= 1
 
 
@@ -150,7 +150,7 @@ def test_high_dynamic_range_is_known_and_tone_mapped(tmp_path, film_tools):
     )
     frame, info = _first(path)
     assert info.color_transfer == "pq"
-    shown = picture.to_bgr(frame, info)
+    shown = video_frame.to_bgr(frame, info)
     assert shown.dtype == np.uint8 and shown.shape == (64, 96, 3)
     assert np.all(np.abs(shown.astype(int) - 231) <= 6)
 
@@ -170,7 +170,7 @@ def _moving_over_still():
 
 def test_what_stands_keeps_its_lines_and_what_moves_is_rebuilt():
     first, woven = _moving_over_still()
-    rebuilt = picture.deinterlace(woven)
+    rebuilt = video_frame.deinterlace(woven)
     assert np.array_equal(rebuilt[:, :70], first[:, :70])
     error = {name: np.abs(p[:, 90:].astype(int) - first[:, 90:]).mean()
              for name, p in (("woven", woven), ("rebuilt", rebuilt))}  # fmt: skip
@@ -188,10 +188,10 @@ def test_the_comb_goes_where_the_film_or_the_setting_says(
     path = film_tools.write(tmp_path / "a.mkv", [woven], codec="ffv1", pix_fmt="yuv444p")
     frame, info = _first(path)
     info = replace(info, is_interlaced=is_interlaced)
-    shown = picture.to_bgr(frame, info, PictureSetting(deinterlace=mode))
+    shown = video_frame.to_bgr(frame, info, PictureSetting(deinterlace=mode))
     target = first if is_rebuilt else woven
     assert np.abs(shown.astype(int) - target).mean() < (5 if is_rebuilt else 1.5)
-    assert picture.has_comb(shown) is not is_rebuilt
+    assert video_frame.has_comb(shown) is not is_rebuilt
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_pixels_are_made_square_before_the_turn(
     image[: height // 2, : width // 2] = 200
     path = film_tools.write(tmp_path / "a.mp4", [image], aspect=aspect, rotation=rotation)
     frame, info = _first(path)
-    shown = picture.to_bgr(frame, info)
+    shown = video_frame.to_bgr(frame, info)
     assert shown.shape[1::-1] == (info.width_px, info.height_px) == wanted
     bright = {0: (0.25, 0.25), 90: (0.75, 0.25), 270: (0.25, 0.75)}[rotation]
     y, x = int(bright[0] * wanted[1]), int(bright[1] * wanted[0])

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.error import UserError
+from bunny.core.error import UserError
 from bunny.video import probe
 
 

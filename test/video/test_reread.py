@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from bunny.video import decode, probe, reread
-from bunny.video.picture import to_bgr
+from bunny.video.frame import to_bgr
 
 
 def _film(tmp_path, film_tools, **options):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bunny.video.score import score_boundaries
+from bunny.video.shot.score import score_boundaries
 
 
 def test_counts_by_hand():

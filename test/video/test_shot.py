@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunny.video import decode, picture, probe
-from bunny.video.cut import cut_strength
-from bunny.video.score import score_boundaries
-from bunny.video.shot import ShotDetector, ShotSetting
+from bunny.video import decode, frame as video_frame, probe
+from bunny.video.shot.cut import cut_strength
+from bunny.video.shot.score import score_boundaries
+from bunny.video.shot.one_pass import ShotDetector, ShotSetting
 
 two_tone = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("two_tone.py"))))
 
@@ -449,7 +449,7 @@ def _boundaries(path):
     info = probe.probe(path)
     detector, shots = ShotDetector(ShotSetting(), info.rate), []
     for frame in decode.iterate_frames(info):
-        shots += detector.push(picture.thumb(frame, info))
+        shots += detector.push(video_frame.thumb(frame, info))
     return [s.first_frame_index for s in (shots + detector.finish())[1:]]
 
 

@@ -5,8 +5,8 @@ from fractions import Fraction
 import av
 import pytest
 
-from bunny.video import decode, picture, probe
-from bunny.video.tally import Tally
+from bunny.video import decode, frame as video_frame, probe
+from bunny.video.decode_progress import Tally
 
 NUM_FRAMES = 30
 NTSC_FILM, NTSC, NTSC_FAST = Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001)
@@ -36,7 +36,7 @@ def _read(path, film_tools, **options):
     found = []
     for frame in decode.iterate_frames(info, tally, **options):
         assert frame.time_base == info.time_base
-        number = film_tools.read_number(picture.to_bgr(frame, info))
+        number = film_tools.read_number(video_frame.to_bgr(frame, info))
         found.append((frame.index, frame.pts, number))
     return info, tally, found
 

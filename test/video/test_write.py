@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from bunny.video import probe
-from bunny.video.picture import DecodedFrame
-from bunny.video.write import FrameWriter
+from bunny.video.frame import DecodedFrame
+from bunny.video.image_writer import FrameWriter
 
 
 @pytest.fixture

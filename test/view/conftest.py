@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from bunny import config, workspace
-from bunny.character import picture as picture_model
+from bunny.core import config, workspace
+from bunny.character.drawn import efficientnet as picture_model
 from bunny.table import store
-from bunny.view import variety
+from bunny.view.report import picture_vector
 
 FILM_ID = "tiny-0123abcd"
 NUM_SHOTS = 8
@@ -146,10 +146,10 @@ def make_looks(space: workspace.Workspace) -> None:
     rng = np.random.default_rng(3)
     paths = [*space.root.glob("frame/*.jpg"), *space.root.glob("dataset/*/*.png")]
     rows = [
-        {"key": variety.key_of(path, picture_model.NAME), "vector": rng.random(8).tolist()}
+        {"key": picture_vector.key_of(path, picture_model.NAME), "vector": rng.random(8).tolist()}
         for path in sorted(paths)
     ]
-    store.write_parquet(space.root / variety.FILE, pl.DataFrame(rows, schema=variety.SCHEMA))
+    store.write_parquet(space.root / picture_vector.FILE, pl.DataFrame(rows, schema=picture_vector.SCHEMA))
 
 
 def put(space: workspace.Workspace, name: str, rows: list[dict]) -> None:

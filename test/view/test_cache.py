@@ -2,23 +2,23 @@
 
 import polars as pl
 
-from bunny.view import cache
+from bunny.view import image_cache
 
 SCHEMA = {"key": pl.String, "vector": pl.List(pl.Float32)}
 
 
 def test_gives_back_what_was_kept_in_order_of_keys(tmp_path):
     path = tmp_path / "kept.parquet"
-    cache.write(path, SCHEMA, {"b": [1.0, 2.0], "a": []})
-    assert list(cache.read(path, SCHEMA).items()) == [("a", []), ("b", [1.0, 2.0])]
-    cache.write(path, SCHEMA, {})
-    assert cache.read(path, SCHEMA) == {}
+    image_cache.write(path, SCHEMA, {"b": [1.0, 2.0], "a": []})
+    assert list(image_cache.read(path, SCHEMA).items()) == [("a", []), ("b", [1.0, 2.0])]
+    image_cache.write(path, SCHEMA, {})
+    assert image_cache.read(path, SCHEMA) == {}
 
 
 def test_a_missing_damaged_or_other_file_holds_nothing(tmp_path):
     path = tmp_path / "kept.parquet"
-    assert cache.read(path, SCHEMA) == {}
+    assert image_cache.read(path, SCHEMA) == {}
     path.write_bytes(b"damaged")
-    assert cache.read(path, SCHEMA) == {}
+    assert image_cache.read(path, SCHEMA) == {}
     pl.DataFrame({"key": ["a"], "other": [1]}).write_parquet(path)
-    assert cache.read(path, SCHEMA) == {}
+    assert image_cache.read(path, SCHEMA) == {}

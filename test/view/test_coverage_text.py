@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.training import coverage, gap
-from bunny.training.coverage import Pair
-from bunny.view import coverage_text, coverage_tile
+from bunny.dataset import coverage, gap
+from bunny.dataset.coverage import Pair
+from bunny.view.report import coverage_text, coverage_tile
 
 ROW = {
     "character": "anna",

@@ -4,7 +4,7 @@ import io
 import pytest
 from PIL import Image
 
-from bunny.view import gallery, tile
+from bunny.view import contact_sheet, tile
 
 
 def red(path, size=(40, 30), left=(255, 0, 0), right=(0, 0, 255)):
@@ -23,7 +23,7 @@ def test_spread_keeps_both_ends():
 
 def test_sheet_has_a_row_for_every_so_many_tiles(tmp_path):
     tiles = [tile.Tile(file=red(tmp_path / "a.png")) for _ in range(5)]
-    two, three = gallery.sheet(tiles, columns=4), gallery.sheet([*tiles] * 2, columns=4)
+    two, three = contact_sheet.sheet(tiles, columns=4), contact_sheet.sheet([*tiles] * 2, columns=4)
     assert two.width == three.width == 4 * 170 + 10
     assert three.height > two.height
 
@@ -33,14 +33,14 @@ def test_what_cannot_be_read_is_grey(tmp_path, make):
     path = None if make == "none" else tmp_path / "x.jpg"
     if make == "text":
         path.write_text("not a picture")
-    image = gallery.thumbnail(tile.Tile(file=path), (20, 10))
+    image = contact_sheet.thumbnail(tile.Tile(file=path), (20, 10))
     assert image.size == (20, 10)
     assert image.getpixel((5, 5)) == (0xC9, 0xC9, 0xC4)
 
 
 def test_box_is_cut_out_with_its_margin(tmp_path):
     path = red(tmp_path / "a.png", (200, 100))
-    image = gallery.thumbnail(tile.Tile(file=path, box=(150, 40, 170, 60)), (64, 64))
+    image = contact_sheet.thumbnail(tile.Tile(file=path, box=(150, 40, 170, 60)), (64, 64))
     assert image.width == image.height
     assert image.getpixel((2, 2)) == (0, 0, 255)
 
@@ -48,29 +48,29 @@ def test_box_is_cut_out_with_its_margin(tmp_path):
 @pytest.mark.parametrize("box", [(-50, -50, 900, 900), (39, 29, 39, 29), (500, 500, 600, 600)])
 def test_box_over_the_edge(tmp_path, box):
     path = red(tmp_path / "a.png")
-    assert gallery.thumbnail(tile.Tile(file=path, box=box), (64, 64)).width >= 1
+    assert contact_sheet.thumbnail(tile.Tile(file=path, box=box), (64, 64)).width >= 1
 
 
 def test_empty_sheet_says_so():
-    assert gallery.sheet([]).height < 40
-    assert gallery.rows({}).height < 40
+    assert contact_sheet.sheet([]).height < 40
+    assert contact_sheet.rows({}).height < 40
 
 
 def test_no_columns_refused():
     with pytest.raises(ValueError, match="at least 1 column"):
-        gallery.sheet([tile.Tile(file=None)], columns=0)
+        contact_sheet.sheet([tile.Tile(file=None)], columns=0)
 
 
 def test_wrap_ends_in_an_ellipsis():
-    font = gallery._font()
-    lines = gallery.wrap("one two three four five six seven eight", 60, font, 2)
+    font = contact_sheet._font()
+    lines = contact_sheet.wrap("one two three four five six seven eight", 60, font, 2)
     assert len(lines) == 2 and lines[-1].endswith("…")
     assert all(font.getlength(line) <= 60 + font.getlength("…") for line in lines)
-    assert gallery.wrap("x" * 200, 60, font, 2)[0].endswith("…")
+    assert contact_sheet.wrap("x" * 200, 60, font, 2)[0].endswith("…")
 
 
 def test_data_uri_is_a_jpeg():
-    uri = gallery.data_uri(Image.new("RGB", (8, 6)))
+    uri = contact_sheet.data_uri(Image.new("RGB", (8, 6)))
     head, _, body = uri.partition(",")
     assert head == "data:image/jpeg;base64"
     assert Image.open(io.BytesIO(base64.b64decode(body))).size == (8, 6)
@@ -109,8 +109,8 @@ def test_sheets_look_as_kept(space, table, look):
         *tile.subjects(space.root, table("label"), frame, 1),
         tile.Tile(file=None, title="gone", note="a picture that is no longer there"),
     ]
-    look("sheet-tiles", gallery.sheet(tiles, columns=5, width_px=120))
-    look("sheet-rows", gallery.rows(tile.drawings(space.root, table("picture")), 4, 120))
+    look("sheet-tiles", contact_sheet.sheet(tiles, columns=5, width_px=120))
+    look("sheet-rows", contact_sheet.rows(tile.drawings(space.root, table("picture")), 4, 120))
 
 
 def test_unknown_people_put_nobody_last(space, table):

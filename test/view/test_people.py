@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from bunny.table import store
-from bunny.view import people
+from bunny.view import character
 
 
 def test_everybody_of_a_film(space):
@@ -21,7 +21,7 @@ def test_everybody_of_a_film(space):
         for i, s in enumerate(strangers)
     ]  # fmt: skip
     cluster = store.from_rows("cluster", rows)
-    found = people.summarise(people.subjects(table["label"], face, cluster, table["frame"]))
+    found = character.summarise(character.subjects(table["label"], face, cluster, table["frame"]))
     names = found["name"].to_list()
     assert set(names[:3]) == {"anna", "ben", "bunny"} and names[3:] == sorted(names[3:])
     anna = found.row(names.index("anna"), named=True)
@@ -41,7 +41,7 @@ def test_the_best_view_has_a_picture():
             for s, f, v in rows
         ]
     )  # fmt: skip
-    assert people.summarise(subject)["subject_id"].to_list() == ["mid"]
+    assert character.summarise(subject)["subject_id"].to_list() == ["mid"]
 
 
 def test_words_of_one_person():
@@ -49,9 +49,9 @@ def test_words_of_one_person():
         "num_faces": 1, "num_figures": 0, "num_shots": 2, "first_s": 3.0, "last_s": 64.0,
         "confidence": 0.931, "is_named": True,
     }  # fmt: skip
-    assert people.describe(row) == "1 face, 2 shots, 0:03–1:04, sure 0.93"
+    assert character.describe(row) == "1 face, 2 shots, 0:03–1:04, sure 0.93"
     unknown = row | {"is_named": False, "num_figures": 3}
-    assert people.describe(unknown) == "1 face, 3 figures, 2 shots, 0:03–1:04, alike 0.93"
+    assert character.describe(unknown) == "1 face, 3 figures, 2 shots, 0:03–1:04, alike 0.93"
 
 
 def test_views_are_of_different_shots_and_sides():
@@ -64,20 +64,20 @@ def test_views_are_of_different_shots_and_sides():
             "yaw": [0.0, 0.1, 0.1, 0.9],
         }
     )
-    assert people.choose_views(views, 3) == [0, 2, 3]
-    assert people.choose_views(views.with_columns(yaw=pl.lit(None)), 2) == [0, 2]
-    assert people.choose_views(views.head(0)) == []
-    assert sorted(people.choose_views(views)) == [0, 1, 2, 3]
+    assert character.choose_views(views, 3) == [0, 2, 3]
+    assert character.choose_views(views.with_columns(yaw=pl.lit(None)), 2) == [0, 2]
+    assert character.choose_views(views.head(0)) == []
+    assert sorted(character.choose_views(views)) == [0, 1, 2, 3]
 
 
 def test_a_crop_leaves_others_out():
     """A face of 10 px with a margin of 0.6: 6 px each side, inside the picture."""
     box = (20, 20, 30, 30)
-    assert people.crop_alone(box, [], (100, 100), 0.6) == (14, 14, 36, 36)
-    assert people.crop_alone(box, [], (32, 100), 0.6) == (14, 14, 32, 36)
-    assert people.crop_alone(box, [(34, 20, 44, 30)], (100, 100), 0.6) == (17, 17, 33, 33)
-    assert people.crop_alone(box, [(31, 20, 44, 30)], (100, 100), 0.6) == (20, 20, 30, 30)
-    assert people.crop_alone(box, [(29, 20, 44, 30)], (100, 100), 0.6) is None
+    assert character.crop_alone(box, [], (100, 100), 0.6) == (14, 14, 36, 36)
+    assert character.crop_alone(box, [], (32, 100), 0.6) == (14, 14, 32, 36)
+    assert character.crop_alone(box, [(34, 20, 44, 30)], (100, 100), 0.6) == (17, 17, 33, 33)
+    assert character.crop_alone(box, [(31, 20, 44, 30)], (100, 100), 0.6) == (20, 20, 30, 30)
+    assert character.crop_alone(box, [(29, 20, 44, 30)], (100, 100), 0.6) is None
 
 
 def test_views_of_a_drawn_figure_are_unlike_each_other():
@@ -85,5 +85,5 @@ def test_views_of_a_drawn_figure_are_unlike_each_other():
     views = pl.DataFrame({"view": [0.9, 0.8, 0.5], "shot_index": [0, 1, 2], "yaw": [None] * 3},
                          schema_overrides={"yaw": pl.Float32})  # fmt: skip
     vector = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    assert people.choose_views(views, 2, vector) == [0, 2]
-    assert people.choose_views(views, 2, np.tile([1.0, 0.0], (3, 1))) == [0, 1]
+    assert character.choose_views(views, 2, vector) == [0, 2]
+    assert character.choose_views(views, 2, np.tile([1.0, 0.0], (3, 1))) == [0, 1]

@@ -2,19 +2,20 @@ import polars as pl
 import pytest
 
 from bunny.table import store
-from bunny.view import plot_film, plot_people, plot_training, style
+from bunny.view.plot import film, character, training
+from bunny.view import style
 
 TIMES = pl.DataFrame({"name": ["extract", "filter"], "seconds": [90.0, 0.02]})
 PLOT = {
-    "shots": lambda t: plot_film.plot_shots(t("shot"), t("frame"), t("quality")),
-    "blur": lambda t: plot_film.plot_blur(t("quality"), 0.2),
-    "reasons": lambda t: plot_film.plot_reasons(t("quality")),
-    "scenes": lambda t: plot_film.plot_scenes(t("cluster"), t("frame")),
-    "similarity": lambda t: plot_people.plot_similarity(t("label"), 0.45, 0.42),
-    "presence": lambda t: plot_people.plot_presence(t("label"), t("frame")),
-    "captions": lambda t: plot_people.plot_captions(t("caption")),
-    "loss": lambda t: plot_training.plot_loss(t("training_step")),
-    "drawings": lambda t: plot_training.plot_picture_similarity(t("picture")),
+    "shots": lambda t: film.plot_shots(t("shot"), t("frame"), t("quality")),
+    "blur": lambda t: film.plot_blur(t("quality"), 0.2),
+    "reasons": lambda t: film.plot_reasons(t("quality")),
+    "scenes": lambda t: film.plot_scenes(t("cluster"), t("frame")),
+    "similarity": lambda t: character.plot_similarity(t("label"), 0.45, 0.42),
+    "presence": lambda t: character.plot_presence(t("label"), t("frame")),
+    "captions": lambda t: character.plot_captions(t("caption")),
+    "loss": lambda t: training.plot_loss(t("training_step")),
+    "drawings": lambda t: training.plot_picture_similarity(t("picture")),
 }
 
 
@@ -46,20 +47,20 @@ def test_plots_of_one_row(table):
 
 def test_shots_counts_pictures_without_a_decision_as_kept(table):
     quality = table("quality").head(0)
-    figure = plot_film.plot_shots(table("shot"), table("frame"), quality)
+    figure = film.plot_shots(table("shot"), table("frame"), quality)
     assert figure.labels.subtitle == "24 pictures taken, 24 kept"
 
 
 def test_a_score_at_the_threshold_is_sharp_enough():
     quality = pl.DataFrame({"blur_score": [0.1, 0.25, 0.5, None]})
-    figure = plot_film.plot_blur(quality, 0.25)
+    figure = film.plot_blur(quality, 0.25)
     assert figure.labels.subtitle == "1 of 3 below the threshold 0.25"
 
 
 def test_scenes_are_lanes_and_noise_comes_last(table):
-    points = plot_film.scene_points(table("cluster"), table("frame"))
-    lanes = plot_film._largest_lanes(points)
-    assert lanes == ["scene-000", "scene-001", "scene-002", plot_film.NO_SCENE]
+    points = film.scene_points(table("cluster"), table("frame"))
+    lanes = film._largest_lanes(points)
+    assert lanes == ["scene-000", "scene-001", "scene-002", film.NO_SCENE]
 
 
 def test_only_so_many_lanes_as_read_well():
@@ -69,12 +70,12 @@ def test_only_so_many_lanes_as_read_well():
             "timestamp_s": [float(i) for i in range(41)],
         }
     )
-    lanes = plot_film._largest_lanes(points)
-    assert len(lanes) == plot_film.MAX_LANES
+    lanes = film._largest_lanes(points)
+    assert len(lanes) == film.MAX_LANES
     assert "s07" in lanes and "s39" not in lanes
 
 
 def test_stage_times_say_the_sum(look):
-    figure = plot_film.plot_stage_times(TIMES)
+    figure = film.plot_stage_times(TIMES)
     assert figure.labels.title == "Where the time went: 1 min 30 s in all"
     look("plot-stage-times", style.to_png(figure))

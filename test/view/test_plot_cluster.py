@@ -4,7 +4,8 @@ import polars as pl
 import pytest
 
 from bunny.table import store
-from bunny.view import plot_cluster, style
+from bunny.view.plot import cluster
+from bunny.view import style
 
 
 def _table(**index):
@@ -24,7 +25,7 @@ FULL = {
 
 
 def test_each_comparison_is_a_lane_with_its_worst_try(look):
-    figure = plot_cluster.plot_stability(_table(rows=FULL))
+    figure = cluster.plot_stability(_table(rows=FULL))
     look("plot-stability", style.to_png(figure))
     assert figure.data["lane"].to_list() == [
         "incremental, agglomerative",
@@ -42,17 +43,17 @@ def _with_people(value, num_clusters=3):
 
 
 def test_unknown_people_have_lanes_and_words_of_their_own():
-    figure = plot_cluster.plot_stability(_with_people(0.5))
+    figure = cluster.plot_stability(_with_people(0.5))
     assert figure.data["lane"][0] == "people: hdbscan, nine tenths of the shots"
-    assert "single shots (0.50 without" in plot_cluster.advise(_with_people(0.5))
-    assert plot_cluster.advise(_with_people(0.91)) == plot_cluster.advise(_table(rows=FULL))
+    assert "single shots (0.50 without" in cluster.advise(_with_people(0.5))
+    assert cluster.advise(_with_people(0.91)) == cluster.advise(_table(rows=FULL))
     nobody = _with_people(0.5, num_clusters=0)  # strangers seen once each: nothing to be sure of
-    assert plot_cluster.plot_stability(nobody).data.height == len(FULL)
-    assert plot_cluster.advise(nobody) == plot_cluster.advise(_table(rows=FULL))
+    assert cluster.plot_stability(nobody).data.height == len(FULL)
+    assert cluster.advise(nobody) == cluster.advise(_table(rows=FULL))
 
 
 def test_steady_scenes_need_nothing():
-    assert plot_cluster.advise(_table(rows=FULL)) == (
+    assert cluster.advise(_table(rows=FULL)) == (
         "The order of the shots hardly matters (0.95): nothing needs to be done."
     )
 
@@ -61,18 +62,18 @@ def test_steady_scenes_need_nothing():
     ("value", "much"), [(0.899, "somewhat"), (0.66, "somewhat"), (0.6, "much")]
 )
 def test_scenes_that_depend_on_the_order_name_the_setting(value, much):
-    said = plot_cluster.advise(_table(rows=FULL | {("incremental", "order"): value}))
+    said = cluster.advise(_table(rows=FULL | {("incremental", "order"): value}))
     assert f"depend {much} on the order" in said and "clustering.scene_method" in said
 
 
 def test_methods_that_disagree_and_shots_that_hold_all_together():
     low = {("incremental", "hdbscan"): 0.4, ("hdbscan", "sample"): 0.8}
-    said = plot_cluster.advise(_table(rows=FULL | low), "hdbscan")
+    said = cluster.advise(_table(rows=FULL | low), "hdbscan")
     assert said.startswith("The scenes are the same in any order of the shots.")
     assert "methods disagree (0.40)" in said and "0.80 without a tenth" in said
 
 
 def test_nothing_measured_says_so():
-    assert "was not measured" in plot_cluster.advise(_table())
-    figure = plot_cluster.plot_stability(_table())
+    assert "was not measured" in cluster.advise(_table())
+    figure = cluster.plot_stability(_table())
     assert type(figure.layers[0].geom).__name__ == "geom_text"

@@ -3,7 +3,8 @@
 import polars as pl
 
 from bunny.table import store
-from bunny.view import plot_people, style
+from bunny.view.plot import character
+from bunny.view import style
 
 PAIR = [
     {"pair_id": f"{kind}{i}", "kind": kind, "one_id": f"a{i}", "other_id": f"b{i}",
@@ -17,7 +18,7 @@ ROW = {"route": "face", "threshold": 0.37, "source": "film", "num_same": 3, "num
 
 def _plot(pairs, rows, configured=0.4):
     tables = store.from_rows("pair", pairs), store.from_rows("calibration", rows)
-    return plot_people.plot_calibration(*tables, configured)
+    return character.plot_calibration(*tables, configured)
 
 
 def test_both_kinds_are_shares_and_both_thresholds_are_drawn(look):

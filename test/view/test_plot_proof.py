@@ -5,10 +5,12 @@ import json
 import polars as pl
 import pytest
 
-from bunny.config import Config
+from bunny.core.config import Config
 from bunny.table import store
-from bunny.view import plot_proof, report_proof, style
-from bunny.view.report_part import Data
+from bunny.view.plot import evaluation as plot_evaluation
+from bunny.view.report import evaluation as report_evaluation
+from bunny.view import style
+from bunny.view.report.section import Data
 
 PNG = b"\x89PNG"
 
@@ -67,7 +69,7 @@ def picture() -> pl.DataFrame:
 
 
 def test_steps_have_a_panel_a_measure_and_the_base_across(evaluation, look):
-    figure = plot_proof.plot_steps(evaluation)
+    figure = plot_evaluation.plot_steps(evaluation)
     shown = figure.data
     assert shown["panel"].cast(pl.String).unique().sort().to_list() == [
         "identity (0 a stranger, 1 as in the film)",
@@ -82,11 +84,11 @@ def test_one_checkpoint_without_intervals_still_draws(evaluation):
     alone = evaluation.filter(pl.col("step").is_in([0, 200])).with_columns(
         low=pl.lit(None, pl.Float64), high=pl.lit(None, pl.Float64)
     )
-    assert style.to_png(plot_proof.plot_steps(alone)).startswith(PNG)
+    assert style.to_png(plot_evaluation.plot_steps(alone)).startswith(PNG)
 
 
 def test_confusion_tells_real_base_and_adapter_apart(evaluation, look):
-    figure = plot_proof.plot_confusion(evaluation)
+    figure = plot_evaluation.plot_confusion(evaluation)
     cells = figure.data.with_columns(pl.col("panel").cast(pl.String))
     counts = dict(cells.group_by("panel").len().iter_rows())
     assert counts == {
@@ -101,7 +103,7 @@ def test_confusion_tells_real_base_and_adapter_apart(evaluation, look):
 
 
 def test_copies_are_counted(picture, look):
-    figure = plot_proof.plot_copying(picture)
+    figure = plot_evaluation.plot_copying(picture)
     assert figure.data.filter("flagged")["pictures"].sum() == 1
     assert figure.data["pictures"].sum() == 7  # the one that failed is not there
     assert "orange: 1 of 7" in figure.labels.subtitle
@@ -109,7 +111,7 @@ def test_copies_are_counted(picture, look):
 
 
 def test_sheet_lays_the_base_beside_the_adapter(picture, tmp_path):
-    tiles = plot_proof.tiles(tmp_path, picture)
+    tiles = plot_evaluation.tiles(tmp_path, picture)
     assert list(tiles) == ["a", "b"]
     assert [t.title for t in tiles["a"]] == ["base", "step 200", "base", "step 200"]
     assert [t.tone for t in tiles["a"]] == ["plain", "good", "plain", "bad"]
@@ -120,9 +122,9 @@ def test_sheet_lays_the_base_beside_the_adapter(picture, tmp_path):
 def test_nothing_evaluated_is_said_in_the_figure():
     empty, none = store.from_rows("evaluation", []), store.from_rows("proof_picture", [])
     for figure in (
-        plot_proof.plot_steps(empty),
-        plot_proof.plot_confusion(empty),
-        plot_proof.plot_copying(none),
+        plot_evaluation.plot_steps(empty),
+        plot_evaluation.plot_confusion(empty),
+        plot_evaluation.plot_copying(none),
     ):
         assert style.to_png(figure).startswith(PNG)
 
@@ -139,7 +141,7 @@ def test_report_has_verdict_and_numbers(evaluation, picture, tmp_path):
     put(tmp_path, "training_run", [run])
     put(tmp_path, "evaluation", evaluation)
     put(tmp_path, "proof_picture", picture)
-    section = report_proof.proof(Data(root=tmp_path, film_id="f", config=Config()))
+    section = report_evaluation.proof(Data(root=tmp_path, film_id="f", config=Config()))
     assert not section.missing
     assert section.texts[0].startswith("It learned something of bunny, not all: 70 %")
     assert any(text.startswith("Stop at step 200") for text in section.texts)
@@ -148,5 +150,5 @@ def test_report_has_verdict_and_numbers(evaluation, picture, tmp_path):
 
 
 def test_report_says_why_there_is_no_proof(tmp_path):
-    section = report_proof.proof(Data(root=tmp_path, film_id="f", config=Config()))
+    section = report_evaluation.proof(Data(root=tmp_path, film_id="f", config=Config()))
     assert section.missing == "Stage evaluate has not run."

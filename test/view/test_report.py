@@ -6,12 +6,14 @@ import look as kept_look
 import polars as pl
 import pytest
 
-from bunny import sample, workspace
-from bunny.character import model, picture
-from bunny.config import Config
+from bunny import demo
+from bunny.core import workspace
+from bunny.character import model_file
+from bunny.character.drawn import efficientnet
+from bunny.core.config import Config
 from bunny.table import store
-from bunny.view import report, report_coverage, report_model, truth
-from bunny.view.report_part import plural, share
+from bunny.view.report import page as report_page, coverage, model, truth
+from bunny.view.report.section import plural, share
 
 MAX_BYTES = 8_000_000
 SECTIONS = [
@@ -69,7 +71,7 @@ def page(shared_space) -> str:
     import matplotlib
 
     with matplotlib.rc_context({"text.hinting": "none"}):  # as fixture `look` has it
-        return report.write(shared_space, Config()).read_text(encoding="utf-8")
+        return report_page.write(shared_space, Config()).read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +86,8 @@ def screen(chromium, page):
 
 
 @pytest.fixture
-def data(space, settings) -> report.Data:
-    return report.Data(root=space.root, film_id=space.film_id, config=settings)
+def data(space, settings) -> report_page.Data:
+    return report_page.Data(root=space.root, film_id=space.film_id, config=settings)
 
 
 def test_report_of_a_film_has_every_section(page):
@@ -127,7 +129,7 @@ def test_report_says_what_the_tables_say(page):
 
 
 def test_report_before_any_stage_has_run(empty_space, settings):
-    text = report.write(empty_space, settings).read_text(encoding="utf-8")
+    text = report_page.write(empty_space, settings).read_text(encoding="utf-8")
     assert len(Page(text).sections) == 10
     assert text.count('class="missing"') == 10
     assert "Nothing has run for this film yet." in text
@@ -144,13 +146,13 @@ def test_report_before_any_stage_has_run(empty_space, settings):
 def test_report_without_some_tables(names, space, settings):
     for name in names:
         (space.table / f"{name}.parquet").unlink()
-    assert len(Page(report.write(space, settings).read_text("utf-8")).sections) == 10
+    assert len(Page(report_page.write(space, settings).read_text("utf-8")).sections) == 10
 
 
 def test_pictures_that_are_gone_are_grey_tiles(space, data):
-    before = report_model.drawings(data).groups[0].tiles[0]
+    before = model.drawings(data).groups[0].tiles[0]
     shutil.rmtree(space.root / "picture")
-    after = report_model.drawings(data).groups[0].tiles[0]
+    after = model.drawings(data).groups[0].tiles[0]
     assert after.uri.startswith("data:image/jpeg") and after.uri != before.uri
 
 
@@ -164,7 +166,7 @@ def test_names_are_escaped(space, settings, table):
         character=pl.lit(evil), detail=pl.lit(evil), place=pl.lit(evil)
     )
     store.write(space.table, "candidate", candidate)
-    text = report.write(space, settings).read_text(encoding="utf-8")
+    text = report_page.write(space, settings).read_text(encoding="utf-8")
     assert "<script" not in text
     assert "&lt;script&gt;" in text
 
@@ -172,7 +174,7 @@ def test_names_are_escaped(space, settings, table):
 def test_loss_that_did_not_fall_is_said(space, data, table):
     run = table("training_run").with_columns(held_out_loss_last=pl.lit(0.96, pl.Float32))
     store.write(space.table, "training_run", run)
-    assert "did not fall" in report_model.fine_tune(data).texts[0]
+    assert "did not fall" in model.fine_tune(data).texts[0]
 
 
 @pytest.mark.parametrize(
@@ -183,39 +185,39 @@ def test_similarity_in_words(space, data, table, base, adapter, word):
     score = pl.when(pl.col("adapter_file").is_null()).then(base).otherwise(adapter)
     picture = table("picture").with_columns(similarity=score.cast(pl.Float32))
     store.write(space.table, "picture", picture)
-    assert f"the drawings are {word}" in report_model.drawings(data).texts[1]
+    assert f"the drawings are {word}" in model.drawings(data).texts[1]
 
 
 def test_no_set_says_why(space, data, table):
     store.write(space.table, "dataset", table("dataset").clear())
-    assert "Stage dataset has not run" in report_coverage.training_set(data).missing
+    assert "Stage dataset has not run" in coverage.training_set(data).missing
     record = {"name": "dataset", "status": "done", "note": "nobody is labelled"}
     store.write_bytes(space.stage("dataset") / "stage.json", json.dumps(record).encode())
-    fresh = report.Data(root=data.root, film_id=data.film_id, config=data.config)
-    assert report_coverage.training_set(fresh).missing == "nobody is labelled"
+    fresh = report_page.Data(root=data.root, film_id=data.film_id, config=data.config)
+    assert coverage.training_set(fresh).missing == "nobody is labelled"
 
 
 def test_rough_likeness_is_said(space, data, monkeypatch):
     """Without the network's package thumbnails describe the pictures."""
-    net = model.MODELS[picture.NAME]
-    missing = model.Model(**vars(net) | {"package": "no_such_package_here"})
-    monkeypatch.setitem(model.MODELS, picture.NAME, missing)
-    assert "thumbnails" in report_coverage.training_set(data).notes[0]
+    net = model_file.MODELS[efficientnet.NAME]
+    missing = model_file.Model(**vars(net) | {"package": "no_such_package_here"})
+    monkeypatch.setitem(model_file.MODELS, efficientnet.NAME, missing)
+    assert "thumbnails" in coverage.training_set(data).notes[0]
 
 
 def test_nothing_trained_says_why(space, data, table):
     store.write(space.table, "training_run", table("training_run").clear())
     record = {"name": "finetune", "status": "done", "note": "nobody is labelled"}
     store.write_bytes(space.stage("finetune") / "stage.json", json.dumps(record).encode())
-    assert report_model.fine_tune(data).missing == "nobody is labelled"
+    assert model.fine_tune(data).missing == "nobody is labelled"
 
 
 def test_truth_is_judged_on_the_sample_only(space, data, table):
-    assert report_model.truth(data) is None
-    film = table("film").with_columns(content_hash=pl.lit(workspace.hash_file(sample.film_path())))
+    assert model.truth(data) is None
+    film = table("film").with_columns(content_hash=pl.lit(workspace.hash_file(demo.film_path())))
     store.write(space.table, "film", film)
-    data = report.Data(root=data.root, film_id=data.film_id, config=data.config)
-    rows = report_model.truth(data).grids[0].rows
+    data = report_page.Data(root=data.root, film_id=data.film_id, config=data.config)
+    rows = model.truth(data).grids[0].rows
     assert [row[0] for row in rows[:2]] == ["shots", "names, all"]
 
 

@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 
 from bunny.table import store
-from bunny.view import track_table
+from bunny.view.widget import track_table
 
 BOX = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 30.0, "y1_px": 40.0}
 

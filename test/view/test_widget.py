@@ -2,11 +2,12 @@ import shutil
 
 import pytest
 
-from bunny.view import fragment, slider, thumbnail, tile, widget, widget_people, widget_quality
+from bunny.view import html, thumbnail, tile
+from bunny.view.widget import explorer as widget_explorer, scene, character, quality
 
 
 @pytest.mark.parametrize(
-    "explorer", [widget_quality.explore_quality, widget_people.explore_people, widget.explore_scene]
+    "explorer", [quality.explore_quality, character.explore_people, scene.explore_scene]
 )
 def test_without_tables_it_says_which_stage_to_run(empty_space, settings, explorer):
     page = explorer(empty_space, settings, is_interactive=False).data
@@ -14,13 +15,13 @@ def test_without_tables_it_says_which_stage_to_run(empty_space, settings, explor
 
 
 def test_a_refused_choice_is_said_and_not_written(tmp_path):
-    text = slider.save("x-00000000", "filtering", {"blur_threshold": 3.0}, tmp_path)
+    text = widget_explorer.save("x-00000000", "filtering", {"blur_threshold": 3.0}, tmp_path)
     assert "not saved" in text and "blur_threshold" in text
     assert not (tmp_path / "config").exists()
 
 
 def test_scene_explorer_follows_its_threshold(space, settings):
-    draw = widget.draw_scene(space, settings)
+    draw = scene.draw_scene(space, settings)
     values = {"scene_threshold": 0.85, "noise_threshold": 0.0}
     assert "<b>scenes 3</b> · pictures in them 24 · in none 0" in draw(values)
     assert "<b>scenes 1</b>" in draw(values | {"scene_threshold": -1.0, "noise_threshold": -1.0})
@@ -53,16 +54,16 @@ def test_a_damaged_cache_is_made_again(tmp_path, space):
 
 
 def test_histogram_by_hand():
-    svg = fragment.histogram([0.05, 0.05, 0.95, 7.0], 0.5, low=0, high=1, axis="a<b", bins=10)
+    svg = html.histogram([0.05, 0.05, 0.95, 7.0], 0.5, low=0, high=1, axis="a<b", bins=10)
     assert svg.count("<rect") == 2  # the value out of range falls into the last bar
     assert "a&lt;b: 2 of 4 below 0.5" in svg
     assert "x1='320.0'" in svg
 
 
 def test_histogram_of_nothing():
-    assert "0 of 0" in fragment.histogram([], 0.5, low=0, high=1, axis="x")
+    assert "0 of 0" in html.histogram([], 0.5, low=0, high=1, axis="x")
 
 
 def test_counts_of_nothing():
-    assert fragment.counts({}) == "<p>nothing to count</p>"
-    assert fragment.counts({"kept": 2, "dark": 1}) == "<p><b>kept 2</b> · dark 1</p>"
+    assert html.counts({}) == "<p>nothing to count</p>"
+    assert html.counts({"kept": 2, "dark": 1}) == "<p><b>kept 2</b> · dark 1</p>"

@@ -4,23 +4,24 @@ import polars as pl
 import pytest
 import yaml
 
-from bunny.character import drawn
+from bunny.character.drawn import window_search
 from bunny.character import label as naming
-from bunny.config import Config
+from bunny.core.config import Config
 from bunny.table import store
-from bunny.view import explore, shelf, track_table, widget_people
+from bunny.view.widget import preview, track_table, character
+from bunny.view import subject_thumbnail
 
 SETTINGS = Config().detection.model_dump()
-ALL = widget_people.Look()
+ALL = character.Look()
 
 
 @pytest.fixture
 def opened(shared_space, settings):
-    return widget_people.open_people(shared_space, settings)
+    return character.open_people(shared_space, settings)
 
 
 def draw(opened, values=None, look=ALL):
-    return widget_people.draw(opened, widget_people.decide(opened, values or {}), look)
+    return character.draw(opened, character.decide(opened, values or {}), look)
 
 
 def test_counts_and_changes(opened):
@@ -36,20 +37,20 @@ def test_names_are_escaped(space, settings):
     rows = store.read(space.table, "reference").to_dicts()
     rows[0]["character"] = evil
     store.write(space.table, "reference", store.from_rows("reference", rows))
-    page = draw(widget_people.open_people(space, settings))
+    page = draw(character.open_people(space, settings))
     assert "<script>" not in page and "&lt;script&gt;" in page
 
 
 def test_a_face_exactly_at_the_threshold_has_its_name(opened):
     """Just above it the references alone do not name it any more."""
     fixed = {"calibration": "fixed", "similarity_threshold": 0.4}
-    slack = widget_people.decide(opened, fixed).verdict.subject
+    slack = character.decide(opened, fixed).verdict.subject
     anna = slack.filter(pl.col("character") == "anna").sort("slack").row(0, named=True)
     at = 0.4 + anna["slack"]
     sources = []
     for threshold in (at - 1e-4, at + 1e-4):
         chosen = fixed | {"similarity_threshold": threshold}
-        label = widget_people.decide(opened, chosen).verdict.label
+        label = character.decide(opened, chosen).verdict.label
         row = label.filter(pl.col("subject_id") == anna["subject_id"]).row(0, named=True)
         sources.append(row["character"] and row["source"])
     assert sources[0] == "reference" and sources[1] != "reference"
@@ -58,10 +59,10 @@ def test_a_face_exactly_at_the_threshold_has_its_name(opened):
 def test_a_frame_that_could_not_be_read_does_not_vote(space):
     """One of the three frames of shot 0 is broken: the figure's support is a mean over two."""
     face = store.read(space.table, "face").to_dicts()
-    before = explore.read_seen(space.table)
+    before = preview.read_seen(space.table)
     face[0] |= {"error": "broken", "track_id": None}
     store.write(space.table, "face", store.from_rows("face", face))
-    after = explore.read_seen(space.table)
+    after = preview.read_seen(space.table)
     assert dict(before.num_frames.iter_rows())[0] == 3
     assert dict(after.num_frames.iter_rows())[0] == 2
     assert after.face.height == before.face.height - 1
@@ -70,22 +71,22 @@ def test_a_frame_that_could_not_be_read_does_not_vote(space):
 def test_only_what_is_shown_is_cut(opened):
     found = track_table.select(opened.before.tracks)
     assert found.height == 32  # 24 faces, a figure in each of 8 shots
-    rows = widget_people.shown(opened.before, found, ALL)
-    assert [opened.shelf.fill(rows), opened.shelf.fill(rows)] == [widget_people.PAGE, 0]
+    rows = character.shown(opened.before, found, ALL)
+    assert [opened.shelf.fill(rows), opened.shelf.fill(rows)] == [character.PAGE, 0]
 
 
 def test_moves_open_no_picture_that_was_shown(space, settings):
     """What was cut is kept, in memory and in a file: fresh ones would be grey now."""
-    opened = widget_people.open_people(space, settings)
+    opened = character.open_people(space, settings)
     first = draw(opened)
     shutil.rmtree(space.root / "frame")
     assert draw(opened) == first
-    assert draw(widget_people.open_people(space, settings)) == first
+    assert draw(character.open_people(space, settings)) == first
 
 
 def test_a_face_without_a_stored_picture_is_grey(space):
     row = dict.fromkeys(("x0_px", "y0_px", "x1_px", "y1_px"), 1.0)
-    found = shelf.Shelf(space.root)
+    found = subject_thumbnail.Shelf(space.root)
     assert found.fill([row | {"subject_id": "x", "file": None}]) == 1
     assert found.get("x").startswith("data:image/jpeg;base64,")
     assert found.get("y") is None
@@ -94,17 +95,17 @@ def test_a_face_without_a_stored_picture_is_grey(space):
 def test_pages_and_orders(opened):
     now = opened.before
     found = track_table.select(now.tracks)
-    assert widget_people.num_pages(found.height) == -(-found.height // 24)
-    last = widget_people.Look(page=widget_people.num_pages(found.height), sort="time")
+    assert character.num_pages(found.height) == -(-found.height // 24)
+    last = character.Look(page=character.num_pages(found.height), sort="time")
     page = draw(opened, look=last)
     assert page.count("<figure") == found.height - (last.page - 1) * 24
     assert f"page {last.page} of {last.page}" in page
-    assert (widget_people.num_pages(0), widget_people.num_pages(25)) == (1, 2)
+    assert (character.num_pages(0), character.num_pages(25)) == (1, 2)
 
 
 def test_controls_follow_each_other(shared_space, settings, tmp_path):
-    box = widget_people.explore_people(shared_space, settings, root=tmp_path)
-    sliders, rows = box.children[: len(widget_people.RANGE)], box.children[-3:]
+    box = character.explore_people(shared_space, settings, root=tmp_path)
+    sliders, rows = box.children[: len(character.RANGE)], box.children[-3:]
     who, sort, turn = rows[0].children
     page = rows[2]
     assert who.options == ("everybody", "anna", "ben", "bunny", "unknown")
@@ -126,25 +127,25 @@ def test_what_the_film_teaches_follows_the_threshold(space, settings):
         "is_adapted": False,
     }  # fmt: skip
     store.write(space.table, "calibration", store.from_rows("calibration", [row]))
-    opened = widget_people.open_people(space, settings)
+    opened = character.open_people(space, settings)
     seen = opened.seen
     for threshold in (0.1, 0.4, 0.7):
         values = {"similarity_threshold": threshold, "calibration": "film"}
-        found = widget_people.decide(opened, values).verdict
-        setting = explore.label_setting(SETTINGS | values)
+        found = character.decide(opened, values).verdict
+        setting = preview.label_setting(SETTINGS | values)
         learned = naming.learn(seen.face, seen.tracks, seen.cast, setting)
         assert found.threshold["face"] == pytest.approx(naming.face_threshold(setting, learned))
         assert found.is_measured and found.threshold["face"] != threshold
-        votes = drawn.vote(seen.region.lazy(), seen.num_frames.lazy(), min_margin=0.1).collect()
+        votes = window_search.vote(seen.region.lazy(), seen.num_frames.lazy(), min_margin=0.1).collect()
         rows = naming.decide(seen.face, seen.tracks, votes, seen.cast, setting, learned)
         expected = store.from_rows("label", rows)
         assert store.check("label", found.label).equals(expected)
-    fixed = widget_people.decide(opened, {"calibration": "fixed"}).verdict
+    fixed = character.decide(opened, {"calibration": "fixed"}).verdict
     assert not fixed.is_measured and fixed.threshold["face"] == 0.38
 
 
 def test_the_button_keeps_the_choice_for_this_film(shared_space, settings, tmp_path):
-    box = widget_people.explore_people(shared_space, settings, root=tmp_path)
+    box = character.explore_people(shared_space, settings, root=tmp_path)
     box.children[0].value = 0.61
     button, message = box.children[-2].children
     button.click()
@@ -156,8 +157,8 @@ def test_the_button_keeps_the_choice_for_this_film(shared_space, settings, tmp_p
 
 
 def test_the_page_of_a_batch_run_is_the_first_page(shared_space, settings):
-    page = widget_people.explore_people(shared_space, settings, is_interactive=False).data
-    assert "everybody: " in page and page.count("<figure") == widget_people.PAGE
+    page = character.explore_people(shared_space, settings, is_interactive=False).data
+    assert "everybody: " in page and page.count("<figure") == character.PAGE
 
 
 def test_nearest_character_by_hand(opened):

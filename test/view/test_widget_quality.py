@@ -5,12 +5,12 @@ from pathlib import Path
 
 import yaml
 
-from bunny import config
-from bunny.config import Config, Filtering
+from bunny.core import config
+from bunny.core.config import Config, Filtering
 from bunny.table import store
-from bunny.view import explore, widget_quality
+from bunny.view.widget import preview, quality
 
-START = {key: getattr(Config().filtering, key) for key in widget_quality.RANGE}
+START = {key: getattr(Config().filtering, key) for key in quality.RANGE}
 
 
 def move(box, number: int, value: float) -> str:
@@ -21,7 +21,7 @@ def move(box, number: int, value: float) -> str:
 
 def test_a_slider_changes_counts_with_every_picture_gone(space, settings, monkeypatch):
     """The pictures are deleted and the opening of any file is an error."""
-    box = widget_quality.explore_quality(space, settings)
+    box = quality.explore_quality(space, settings)
     before = box.children[-1].value
     shutil.rmtree(space.root / "frame")
 
@@ -38,19 +38,19 @@ def test_a_slider_changes_counts_with_every_picture_gone(space, settings, monkey
 
 
 def test_the_page_is_what_the_stage_decides(space, settings, table):
-    page = widget_quality.draw_quality(space, settings)(START)
-    flagged = explore.judge_quality(table("measure"), settings.filtering.model_dump())
+    page = quality.draw_quality(space, settings)(START)
+    flagged = preview.judge_quality(table("measure"), settings.filtering.model_dump())
     assert f"kept {flagged['is_kept'].sum()}" in page
 
 
 def test_static_page_is_the_same_without_sliders(space, settings):
-    page = widget_quality.explore_quality(space, settings, is_interactive=False)
+    page = quality.explore_quality(space, settings, is_interactive=False)
     assert type(page).__name__ == "HTML"
-    assert page.data == widget_quality.draw_quality(space, settings)(START)
+    assert page.data == quality.draw_quality(space, settings)(START)
 
 
 def test_button_writes_the_choice_for_this_film(space, settings, tmp_path):
-    box = widget_quality.explore_quality(space, settings, root=tmp_path)
+    box = quality.explore_quality(space, settings, root=tmp_path)
     move(box, 0, 0.37)
     button, message = box.children[-2].children
     button.click()
@@ -61,24 +61,24 @@ def test_button_writes_the_choice_for_this_film(space, settings, tmp_path):
 
 def test_slider_begins_at_a_setting_outside_its_range(space):
     settings = Config(filtering={"duplicate_distance": 60})
-    box = widget_quality.explore_quality(space, settings)
+    box = quality.explore_quality(space, settings)
     assert box.children[4].value == 60
 
 
 def controls(box):
     """Sliders by name, the preset buttons, the number to keep, the page."""
-    sliders = dict(zip(widget_quality.RANGE, box.children, strict=False))
+    sliders = dict(zip(quality.RANGE, box.children, strict=False))
     choice, about = box.children[-3].children
     return sliders, choice, about, box.children[-1]
 
 
 def kept(space, config):
-    flagged = explore.judge_quality(store.read(space.table, "measure"), config)
+    flagged = preview.judge_quality(store.read(space.table, "measure"), config)
     return set(flagged.filter("is_kept")["frame_id"])
 
 
 def test_a_move_says_what_it_newly_keeps_and_drops(space, settings):
-    sliders, _, _, page = controls(widget_quality.explore_quality(space, settings))
+    sliders, _, _, page = controls(quality.explore_quality(space, settings))
     assert "<b>0</b> newly kept, <b>0</b> newly dropped" in page.value
     start = settings.filtering.model_dump()
     for threshold in (0.5, 0.05):
@@ -91,7 +91,7 @@ def test_a_move_says_what_it_newly_keeps_and_drops(space, settings):
 
 
 def test_saving_makes_it_what_moves_are_compared_with(space, settings, tmp_path):
-    box = widget_quality.explore_quality(space, settings, root=tmp_path)
+    box = quality.explore_quality(space, settings, root=tmp_path)
     sliders, _, _, page = controls(box)
     sliders["blur_threshold"].value = 0.6
     assert "<b>0</b> newly dropped" not in page.value
@@ -101,7 +101,7 @@ def test_saving_makes_it_what_moves_are_compared_with(space, settings, tmp_path)
 
 
 def test_preset_buttons_move_the_sliders(space, settings, tmp_path):
-    box = widget_quality.explore_quality(space, settings, root=tmp_path)
+    box = quality.explore_quality(space, settings, root=tmp_path)
     sliders, choice, _, page = controls(box)
     choice.value = "strict"
     assert sliders["blur_threshold"].value == 0.35
@@ -112,7 +112,7 @@ def test_preset_buttons_move_the_sliders(space, settings, tmp_path):
 
 
 def test_a_number_to_keep_is_solved_and_saved_as_such(space, settings, tmp_path):
-    box = widget_quality.explore_quality(space, settings, root=tmp_path)
+    box = quality.explore_quality(space, settings, root=tmp_path)
     sliders, _, about, page = controls(box)
     about.value = 5
     assert "<b>kept 5</b>" in page.value and "keep_about 5: 5 frames" in page.value
@@ -127,12 +127,12 @@ def test_a_number_to_keep_is_solved_and_saved_as_such(space, settings, tmp_path)
 
 
 def test_it_begins_with_a_number_to_keep(space):
-    box = widget_quality.explore_quality(space, Config(filtering={"keep_about": 4}))
+    box = quality.explore_quality(space, Config(filtering={"keep_about": 4}))
     sliders, _, about, page = controls(box)
     assert about.value == 4 and "<b>kept 4</b>" in page.value
     assert sliders["blur_threshold"].value > 0.35
 
 
 def test_a_page_shows_a_few_pictures_of_each_kind(space, settings):
-    page = widget_quality.draw_quality(space, settings)({"blur_threshold": 0.0})
-    assert page.count("<img") <= 4 * widget_quality.GALLERY
+    page = quality.draw_quality(space, settings)({"blur_threshold": 0.0})
+    assert page.count("<img") <= 4 * quality.GALLERY

@@ -7,10 +7,11 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from bunny.error import UserError
-from bunny.library import search
+from bunny.core.error import UserError
+from bunny.library.search import ranking
 from bunny.table import store
-from bunny.view import search_strip, widget_search
+from bunny.view import search_result
+from bunny.view.widget import search
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def shots():
         "score": 0.5, "why": "words <b>", "frame_id": "f1", "file": "frame/1.png",
         "who": ["bunny"], "place": "beach", "sentence": "", "asset_id": "film-s7",
     }  # fmt: skip
-    return pl.DataFrame([row], schema=search.SHOTS)
+    return pl.DataFrame([row], schema=ranking.SHOTS)
 
 
 @pytest.fixture
@@ -55,15 +56,15 @@ def opened(root, shots):
         sent.append(chosen["shot_index"].to_list())
         return "written"
 
-    searcher = widget_search.Searcher(find, dict, ["bunny"], ["beach"], send, "")
+    searcher = search.Searcher(find, dict, ["bunny"], ["beach"], send, "")
     return SimpleNamespace(widget=searcher, asked=asked, sent=sent)
 
 
 def test_strip_shows_the_matched_picture_among_five(root, shots):
-    (pictures,) = search_strip.strip_pictures(shots, root).values()
+    (pictures,) = search_result.strip_pictures(shots, root).values()
     assert [at for _, at, _ in pictures] == ["0:00", "0:01", "0:02", "0:04", "0:05"]
     assert [is_matched for _, _, is_matched in pictures] == [False, True, False, False, False]
-    page = search_strip.page(shots, root, "<q>")
+    page = search_result.page(shots, root, "<q>")
     assert "words &lt;b&gt;" in page and "&lt;q&gt;" in page and page.count("<img") == 5
     assert "shot 7" in page and "at <b>1.0 s</b>" in page and "beach" in page
 
@@ -107,7 +108,7 @@ def test_more_like_this_and_send(opened):
     opened.widget.send.click()
     assert opened.sent == [[7]] and "written" in opened.widget.message.value
     styles = [
-        w for w in opened.widget.widget.children if search_strip.STYLE in getattr(w, "value", "")
+        w for w in opened.widget.widget.children if search_result.STYLE in getattr(w, "value", "")
     ]
     assert styles and opened.widget.message not in styles  # a message does not take it away
 
@@ -119,10 +120,10 @@ def test_an_error_is_shown_not_raised(opened):
 
 def test_without_widgets_the_first_answer_is_a_page(root, shots):
     find = lambda words: SimpleNamespace(shots=shots, root=root, question=words, notes=[])  # noqa: E731
-    page = widget_search.explore_search(find, dict, words="bunny", is_interactive=False)
+    page = search.explore_search(find, dict, words="bunny", is_interactive=False)
     assert "shot 7" in page.data
     assert (
-        "nothing was asked" in widget_search.explore_search(find, dict, is_interactive=False).data
+        "nothing was asked" in search.explore_search(find, dict, is_interactive=False).data
     )
 
 
@@ -135,6 +136,6 @@ def test_each_film_becomes_a_timeline(shots):
 
     other = shots.with_columns(film_id=pl.lit("b"), shot_index=pl.lit(2, pl.Int32))
     earlier = shots.with_columns(shot_index=pl.lit(3, pl.Int32))
-    said = widget_search.to_timeline(export, form="edl")(pl.concat([shots, other, earlier]))
+    said = search.to_timeline(export, form="edl")(pl.concat([shots, other, earlier]))
     assert calls == [("film", "shots:3,7", {"form": "edl"}), ("b", "shots:2", {"form": "edl"})]
     assert said == "film: done\nb: done"

@@ -10,7 +10,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from bunny.palette import COLOUR_RGB
+from bunny.core.colour_word import COLOUR_RGB
 
 LONG_SIDE_PX = 96  # colours of areas need no detail
 MIN_SHARE = 0.15  # of the background; a rarer colour is not worth a word

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from bunny.caption.provider import ProviderSettings, credential_name, import_dspy, make_lm, redact
-from bunny.error import UserError
+from bunny.core.error import UserError
 
 MAX_ERROR_CHARACTERS = 300
 MAX_PAUSE_S = 60.0  # also where the server asks for a longer one

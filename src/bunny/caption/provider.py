@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from bunny.error import UserError
+from bunny.core.error import UserError
 
 KEY_VARIABLE = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
 LOCAL_KEY_VARIABLE = "LOCAL_API_KEY"  # many local servers need none
@@ -61,7 +61,7 @@ def make_lm(settings: ProviderSettings) -> Any:
         "num_retries": 0,
     }
     if settings.provider == "bedrock":
-        from bunny.caption.converse import ConverseEngine
+        from bunny.caption.bedrock import ConverseEngine
 
         options["engine"] = ConverseEngine.connect(settings)
     else:

@@ -10,8 +10,9 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from bunny.character import calibrate, embed, pair, track
-from bunny.unit import to_unit
+from bunny.character import calibrate, pair, track
+from bunny.character.face import recogniser as face_recogniser
+from bunny.core.vector import to_unit
 
 NOISE = -1
 CLEAR = 0.5  # clarity from which a face seen once is still a person
@@ -168,7 +169,7 @@ def group_unknown(
 
 def _distances(embedding, clarity, apart, rows, recogniser, twin) -> np.ndarray:
     """Pairwise distances of some tracks, about in [0, 2], or `FAR`; two smears lie further."""
-    distance = 1 - embed.to_similarity(embedding[rows] @ embedding[rows].T, recogniser)
+    distance = 1 - face_recogniser.to_similarity(embedding[rows] @ embedding[rows].T, recogniser)
     place = np.full(len(embedding), -1)
     place[rows] = np.arange(len(rows))
     one, other = place[apart].T if len(apart) else np.empty((2, 0), np.int64)
@@ -234,7 +235,7 @@ def _join_rest(raw, embedding, apart, recogniser, threshold) -> None:
     for one, other in apart:
         others.setdefault(int(one), []).append(int(other))
         others.setdefault(int(other), []).append(int(one))
-    similarity = embed.to_similarity(embedding[rest] @ mean.T, recogniser)
+    similarity = face_recogniser.to_similarity(embedding[rest] @ mean.T, recogniser)
     for row, i in zip(similarity, rest, strict=True):
         best = int(row.argmax())
         strangers = raw[others[int(i)]] if int(i) in others else ()
@@ -253,5 +254,5 @@ def _order(raw, embedding, num_faces, is_enough, recogniser) -> tuple[np.ndarray
     for number, own in enumerate(members):
         centroid = to_unit(embedding[own].sum(axis=0))
         group[own] = number
-        similarity[own] = embed.to_similarity(embedding[own] @ centroid, recogniser)
+        similarity[own] = face_recogniser.to_similarity(embedding[own] @ centroid, recogniser)
     return group, similarity

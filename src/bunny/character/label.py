@@ -11,17 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from bunny.character import (
-    ccip,
-    ccip_region,
-    drawn,
-    figure_label,
-    match,
-    pair,
-    person,
-    study,
-    track,
-)
+from bunny.character.drawn import ccip, ccip_region, window_search, figure_label
+from bunny.character import match, pair, track_name, film_calibration, track
 
 FIGURE = figure_label.FigureSetting()
 WITNESS_SIMILARITY = 0.3  # of a face that may be named with the help of a region; strangers: 0.33
@@ -59,7 +50,7 @@ class Compared:
     """Faces held against the references; no threshold is in it."""
 
     subject: pl.DataFrame  # id, frame, shot and box of each face
-    view: study.View | None  # None: there is no face
+    view: film_calibration.View | None  # None: there is no face
     seen: list[set]  # in which frames each track is
     names: list[str]
     similarity: np.ndarray  # (tracks, names)
@@ -134,9 +125,9 @@ def link_tracks(
 
 def learn(
     face: pl.DataFrame, tracks: list[dict], cast: Cast, setting: LabelSetting, seed: int = 0
-) -> study.Study:
+) -> film_calibration.Study:
     """Learn from a film's own faces what its strangers are like, see `study.study_film`."""
-    return study.study_film(
+    return film_calibration.study_film(
         face,
         tracks,
         cast.face,
@@ -146,20 +137,20 @@ def learn(
     )
 
 
-def face_threshold(setting: LabelSetting, learned: study.Study | None) -> float:
+def face_threshold(setting: LabelSetting, learned: film_calibration.Study | None) -> float:
     """Threshold that holds for faces: configured, or mixed with what the film taught."""
     is_fixed = setting.calibration == "fixed"
-    return study.threshold(learned, setting.similarity_threshold, is_fixed=is_fixed)
+    return film_calibration.threshold(learned, setting.similarity_threshold, is_fixed=is_fixed)
 
 
-def calibration_row(setting: LabelSetting, learned: study.Study) -> dict:
+def calibration_row(setting: LabelSetting, learned: film_calibration.Study) -> dict:
     """Row of table `calibration` for faces."""
     is_fixed = setting.calibration == "fixed"
-    return study.to_row(learned, setting.similarity_threshold, is_fixed=is_fixed)
+    return film_calibration.to_row(learned, setting.similarity_threshold, is_fixed=is_fixed)
 
 
 def compare(
-    face: pl.DataFrame, tracks: list[dict], cast: Cast, learned: study.Study | None = None
+    face: pl.DataFrame, tracks: list[dict], cast: Cast, learned: film_calibration.Study | None = None
 ) -> Compared:
     """Hold faces against the references, once for all thresholds.
 
@@ -178,9 +169,9 @@ def compare(
         return Compared(
             subject=subject, view=None, seen=[], names=[], similarity=np.empty((0, 0), np.float32)
         )
-    view = study.read_views(face, tracks)
+    view = film_calibration.read_views(face, tracks)
     adaptation = learned.trial.adaptation if learned is not None else None
-    names, similarity = study.compare(view, cast.face, adaptation)
+    names, similarity = film_calibration.compare(view, cast.face, adaptation)
     seen = _frames_of(face, len(tracks), view.number)
     return Compared(subject=subject, view=view, seen=seen, names=names, similarity=similarity)
 
@@ -191,7 +182,7 @@ def decide(
     region: pl.DataFrame,
     cast: Cast,
     setting: LabelSetting,
-    learned: study.Study | None = None,
+    learned: film_calibration.Study | None = None,
 ) -> list[dict]:
     """Name every face and every accepted region; see `decide_compared`.
 
@@ -221,7 +212,7 @@ def decide_compared(
     region: pl.DataFrame,
     cast: Cast,
     setting: LabelSetting,
-    learned: study.Study | None = None,
+    learned: film_calibration.Study | None = None,
 ) -> pl.DataFrame:
     """Apply thresholds to what was compared; gives the rows of `decide` as columns.
 
@@ -263,14 +254,14 @@ def vote(region: pl.DataFrame, num_frames: pl.DataFrame, setting: LabelSetting) 
     if ccip_region.is_compared(region):
         return ccip_region.vote(region.lazy()).collect()
     margin = setting.drawn_margin
-    return drawn.vote(region.lazy(), num_frames.lazy(), min_margin=margin).collect()
+    return window_search.vote(region.lazy(), num_frames.lazy(), min_margin=margin).collect()
 
 
 def figure_threshold(region: pl.DataFrame, cast: Cast, setting: LabelSetting) -> float:
     """Support from which a region is its candidate."""
     if ccip_region.is_compared(region):
         return setting.ccip_threshold
-    return setting.drawn_threshold + (drawn.ALONE_PENALTY if cast.num_pictured == 1 else 0.0)
+    return setting.drawn_threshold + (window_search.ALONE_PENALTY if cast.num_pictured == 1 else 0.0)
 
 
 def _select(
@@ -300,7 +291,7 @@ def _select_windows(
         return ccip_region.select_regions(
             region.lazy(), characters, threshold=threshold, min_margin=margin
         ).collect()
-    return drawn.select_regions(
+    return window_search.select_regions(
         region.lazy(),
         characters,
         threshold=setting.drawn_threshold,
@@ -311,7 +302,7 @@ def _select_windows(
 
 def _face_labels(compared: Compared, cast, setting, witness, learned) -> pl.DataFrame:
     view = compared.view
-    named = person.name_tracks(
+    named = track_name.name_tracks(
         view,
         compared.seen,
         cast.face,
@@ -361,7 +352,7 @@ def _with_witness(labels: pl.DataFrame, found: match.Match, number, witness) -> 
     if agreed.is_empty():
         return labels
     chance = match.confidence(
-        agreed["support"].to_numpy(), agreed["margin_spot"].to_numpy(), drawn.WEIGHT
+        agreed["support"].to_numpy(), agreed["margin_spot"].to_numpy(), window_search.WEIGHT
     )
     taken = set(labels.drop_nulls("character").select("frame_id", "character").iter_rows())
     name, sure = labels["character"].to_list(), labels["confidence"].to_numpy().copy()
@@ -386,7 +377,7 @@ def _frames_of(face: pl.DataFrame, num_tracks: int, number: np.ndarray) -> list[
 
 def _region_labels(region: pl.DataFrame, cast: Cast) -> pl.DataFrame:
     """Labels of accepted regions."""
-    weight = ccip_region.WEIGHT if ccip_region.is_compared(region) else drawn.WEIGHT
+    weight = ccip_region.WEIGHT if ccip_region.is_compared(region) else window_search.WEIGHT
     support = region["support"].to_numpy()
     chance = np.where(
         region.select(figure_label.is_figure()).to_series().to_numpy(),

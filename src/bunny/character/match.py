@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bunny.character import embed
-from bunny.unit import to_unit
+from bunny.character.face import recogniser as face_recogniser
+from bunny.core.vector import to_unit
 
 # Logistic of the chance that the best candidate is right; see `confidence`.
 FACE_WEIGHT = (12.0, 0.40, 4.0, 0.10)  # slope, centre of similarity; slope, centre of margin
@@ -65,7 +65,7 @@ def compare(
         mean = to_unit(views.mean(axis=0))
         columns.append(((embedding @ views.T).max(axis=1) + embedding @ mean) / 2)
     cosine = np.stack(columns, axis=1) if names else np.empty((len(embedding), 0), np.float32)
-    return names, embed.to_similarity(cosine, recogniser)
+    return names, face_recogniser.to_similarity(cosine, recogniser)
 
 
 def compare_tracks(

@@ -9,7 +9,8 @@ clearest. Smears are left out, because they resemble each other whoever they are
 import numpy as np
 import polars as pl
 
-from bunny.character import embed, track
+from bunny.character.face import recogniser as face_recogniser
+from bunny.character import track
 
 MIN_CLARITY = 0.5  # of both faces, `track.measure_clarity`
 MAX_IOU = 0.3  # of two faces of a frame; more is one face found twice
@@ -56,7 +57,7 @@ def collect_pairs(face: pl.DataFrame, *, max_pairs: int = 5000, seed: int = 0) -
                     "kind": [kind] * len(pairs),
                     "one_id": one,
                     "other_id": other,
-                    "similarity": embed.to_similarity(cosine, recogniser),
+                    "similarity": face_recogniser.to_similarity(cosine, recogniser),
                     "adapted_similarity": [None] * len(pairs),
                 },
                 schema=SCHEMA,

@@ -16,10 +16,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bunny import disk
-from bunny.character.detect import Detector
-from bunny.character.embed import Recogniser
-from bunny.error import UserError
+from bunny.core import atomic
+from bunny.character.face.detect import Detector
+from bunny.character.face.recogniser import Recogniser
+from bunny.core.error import UserError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 MAX_NAME = 64
@@ -84,7 +84,7 @@ def check_name(name: str) -> str:
         reason = "is hidden or empty"
     elif any(c in name for c in '/\\:*?"<>|') or not name.isprintable():
         reason = "looks like a path or has characters that file names cannot have"
-    elif fault := disk.name_fault(name):
+    elif fault := atomic.name_fault(name):
         reason = fault
     elif len(name) > MAX_NAME:
         reason = f"has {len(name)} characters, more than {MAX_NAME}"

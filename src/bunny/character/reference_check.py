@@ -12,9 +12,10 @@ from typing import Literal
 
 import numpy as np
 
-from bunny.character import embed, figure_embedding
-from bunny.character.figure_label import MAX_LEAD
-from bunny.character.figure_search import NUM_RIVALS
+from bunny.character.face import recogniser as face_recogniser
+from bunny.character.drawn import figure_embedding
+from bunny.character.drawn.figure_label import MAX_LEAD
+from bunny.character.drawn.figure_search import NUM_RIVALS
 
 Medium = Literal["drawn", "photographed"]
 
@@ -354,7 +355,7 @@ def _nearest(
         return None
     similarity, whose = max(found, key=lambda one: one[0])
     if picture.medium == "photographed":
-        similarity = float(embed.to_similarity(similarity, recogniser))
+        similarity = float(face_recogniser.to_similarity(similarity, recogniser))
     return similarity, whose
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bunny.character import embed
-from bunny.unit import to_unit
+from bunny.character.face import recogniser as face_recogniser
+from bunny.core.vector import to_unit
 
 BEST_VIEWS = 5  # that make a track's embedding
 GOOD_SIZE_PX = 112.0  # recognisers see faces at this size; larger is not better
@@ -180,7 +180,7 @@ def overlaps(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def _looks(face: np.ndarray, total: np.ndarray, latest: np.ndarray, recogniser: str) -> np.ndarray:
     """Similarity of faces to tracks (n, k): to their mean or their latest view."""
     mean = to_unit(total)
-    return embed.to_similarity(np.maximum(face @ mean.T, face @ latest.T), recogniser)
+    return face_recogniser.to_similarity(np.maximum(face @ mean.T, face @ latest.T), recogniser)
 
 
 def _score(looks, box, latest, ahead, gap, is_blind, setting) -> np.ndarray:

@@ -10,20 +10,9 @@ import sys
 
 import typer
 
-from bunny.cli import (  # noqa: F401  they add their commands
-    correct,
-    export,
-    film,
-    learn,
-    model,
-    people,
-    publish,
-    review,
-    search,
-    timeline,
-)
+from bunny.cli import correct, export, film, learn, model, people, publish, review, search, timeline
 from bunny.cli.app import app, arrange
-from bunny.error import BunnyError
+from bunny.core.error import BunnyError
 
 arrange()
 
@@ -71,7 +60,7 @@ def _stopped() -> None:
 
 
 def _fail(sentence: str, code: int) -> None:
-    from bunny import log
+    from bunny.core import log
 
     typer.echo(f"bunny: {' '.join(log.redact(sentence).split())}", err=True)
     raise SystemExit(code)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from bunny.cli.app import DataDir, FilmName, app
-from bunny.error import UserError
+from bunny.core.error import UserError
 
 correct_app = typer.Typer(
     help="Correct the library of a film: what a person says holds through every run.",
@@ -47,15 +47,15 @@ class Opened:
 
     def find(self, items: list[str]) -> list[str]:
         """Whole ids of what was named."""
-        from bunny import job_review
+        from bunny.command import correct
 
-        return job_review.find_items(self.state, items, self.level)
+        return correct.find_items(self.state, items, self.level)
 
     def level_of(self, cluster: str) -> str:
         """Whether a cluster is of scenes or of characters."""
-        from bunny import job_review
+        from bunny.command import correct
 
-        return job_review.find_level(self.state, cluster, self.level)
+        return correct.find_level(self.state, cluster, self.level)
 
 
 def _open(
@@ -66,10 +66,10 @@ def _open(
     data_dir: DataDir = None,
 ) -> Opened:
     """Open the library of a film; its parameters are what every command has."""
-    from bunny import job_review
+    from bunny.command import correct
 
     _check_level(level)
-    library = job_review.open_library(film, data_dir)
+    library = correct.open_library(film, data_dir)
     exemplars = library.config.review.exemplars
     say = {"user": user or library.user, "reason": reason, "origin": "cli", "exemplars": exemplars}
     return Opened(library=library, level=level, say=say, data_dir=data_dir)
@@ -109,37 +109,37 @@ def list_all(
     data_dir: DataDir = None,
 ) -> None:
     """List clusters with their sizes, one's items, or everything that was said."""
-    from bunny import job_correct, job_review
+    from bunny.command import correct_list, correct
 
     _check_level(level)
-    library = job_review.open_library(film, data_dir)
+    library = correct.open_library(film, data_dir)
     if events:
-        lines = [job_review.describe(library, event) for event in library.state.every]
+        lines = [correct.describe(library, event) for event in library.state.every]
         typer.echo("\n".join(lines) or "nothing was said of this film")
     elif cluster:
-        typer.echo(job_correct.list_items(library, cluster, level))
+        typer.echo(correct_list.list_items(library, cluster, level))
     else:
-        typer.echo(job_review.list_clusters(library))
+        typer.echo(correct.list_clusters(library))
 
 
 @_correction()
 def assign(opened: Opened, items: Items, to: Into, like: Like = False, yes: Yes = False) -> list:
     """Move shots or figures into a cluster."""
-    from bunny import job_review
-    from bunny.review import make
+    from bunny.command import correct
+    from bunny.review import create_event
 
     ids = opened.find(items)
-    events = [make.assign(opened.state, ids, to, **opened.say)]
+    events = [create_event.assign(opened.state, ids, to, **opened.say)]
     if like:
-        more = job_review.look_alikes(opened.library, ids, to)
-        names = ", ".join(more["asset_id"].head(job_review.SHOWN))
+        more = correct.look_alikes(opened.library, ids, to)
+        names = ", ".join(more["asset_id"].head(correct.SHOWN))
         typer.echo(f"{more.height} look-alikes{f': {names}' if names else ''}")
         if not yes:
             typer.echo("nothing was changed; give --yes to move them all")
             return []
         if more.height:
             own = {**opened.say, "origin": "propagated"}
-            events.append(make.assign(opened.state, more["asset_id"].to_list(), to, **own))
+            events.append(create_event.assign(opened.state, more["asset_id"].to_list(), to, **own))
     return events
 
 
@@ -150,22 +150,22 @@ def reject(
     out_of: Annotated[str | None, typer.Option("--from", help="Default: where they are.")] = None,
 ) -> list:
     """Say that shots or figures are not in a cluster; they never come back by themselves."""
-    from bunny.review import make
+    from bunny.review import create_event
 
     ids = opened.find(items)
     if out_of is not None:
-        return [make.reject(opened.state, ids, out_of, **opened.say)]
-    parts = make.by_cluster(opened.state, ids)
-    return [make.reject(opened.state, own, **opened.say) for own in parts.values()]
+        return [create_event.reject(opened.state, ids, out_of, **opened.say)]
+    parts = create_event.by_cluster(opened.state, ids)
+    return [create_event.reject(opened.state, own, **opened.say) for own in parts.values()]
 
 
 @_correction()
 def approve(opened: Opened, items: Items) -> list:
     """Say that shots or figures are right where they are."""
-    from bunny.review import make
+    from bunny.review import create_event
 
-    parts = make.by_cluster(opened.state, opened.find(items))
-    return [make.approve(opened.state, own, **opened.say) for own in parts.values()]
+    parts = create_event.by_cluster(opened.state, opened.find(items))
+    return [create_event.approve(opened.state, own, **opened.say) for own in parts.values()]
 
 
 @_correction()
@@ -175,9 +175,9 @@ def split(
     name: Annotated[str, typer.Option(help="Of the new cluster.")] = "",
 ) -> list:
     """Take shots or figures out of their cluster, into one of their own."""
-    from bunny.review import make
+    from bunny.review import create_event
 
-    return [make.split(opened.state, opened.find(items), name, **opened.say)]
+    return [create_event.split(opened.state, opened.find(items), name, **opened.say)]
 
 
 @_correction()
@@ -187,10 +187,10 @@ def merge(
     goes: Annotated[str, typer.Argument(help="Cluster that goes into it.")],
 ) -> list:
     """Make one cluster of two."""
-    from bunny.review import make
+    from bunny.review import create_event
 
     level = opened.level_of(stays)
-    return [make.merge(opened.state, stays, goes, level=level, **opened.say)]
+    return [create_event.merge(opened.state, stays, goes, level=level, **opened.say)]
 
 
 @_correction()
@@ -200,10 +200,10 @@ def rename(
     name: Annotated[str, typer.Argument(help="Its name from now on.")],
 ) -> list:
     """Name a place or a character; the name holds through every run."""
-    from bunny.review import make
+    from bunny.review import create_event
 
     level = opened.level_of(cluster)
-    return [make.rename(opened.state, cluster, name, level=level, **opened.say)]
+    return [create_event.rename(opened.state, cluster, name, level=level, **opened.say)]
 
 
 @_correction(without=("reason",))
@@ -213,9 +213,9 @@ def comment(
     text: Annotated[str, typer.Option(help="What is to be said.")],
 ) -> list:
     """Say something about shots or figures; changes no label."""
-    from bunny.review import make
+    from bunny.review import create_event
 
-    return [make.comment(opened.state, opened.find(items), text, **opened.say)]
+    return [create_event.comment(opened.state, opened.find(items), text, **opened.say)]
 
 
 @_correction(level="scene")
@@ -225,9 +225,9 @@ def caption(
     text: Annotated[str, typer.Option(help="The words; empty ones give them back to the machine.")],
 ) -> list:
     """Give shots words of your own; they outlive every captioning."""
-    from bunny.review import make
+    from bunny.review import create_event
 
-    return [make.caption_edit(opened.state, opened.find(items), text, **opened.say)]
+    return [create_event.caption_edit(opened.state, opened.find(items), text, **opened.say)]
 
 
 @_correction(without=("level",))
@@ -236,26 +236,26 @@ def undo(
     event: Annotated[str, typer.Argument(help="How its id begins; default your last.")] = "",
 ) -> list:
     """Take back what was said; of an undo, let it hold again."""
-    from bunny import job_review
-    from bunny.review import make
+    from bunny.command import correct
+    from bunny.review import create_event
 
-    target = job_review.find_event(opened.state, event, opened.say["user"])
-    return [make.undo(opened.state, target.event_id, **opened.say)]
+    target = correct.find_event(opened.state, event, opened.say["user"])
+    return [create_event.undo(opened.state, target.event_id, **opened.say)]
 
 
 def _say(opened: Opened, events: list) -> None:
     """Put events down and say what they change."""
-    from bunny import job_correct, job_review
+    from bunny.command import correct_list, correct
 
     if not events:
         return
-    library, before = opened.library, job_correct.cluster_ids(opened.library)
+    library, before = opened.library, correct_list.cluster_ids(opened.library)
     library.say(events)
     for event in events:
-        typer.echo(job_review.describe(library, event))
-    for sentence in job_correct.say_new(library, events, before):
+        typer.echo(correct.describe(library, event))
+    for sentence in correct_list.say_new(library, events, before):
         typer.echo(sentence)
-    typer.echo(job_correct.next_command(library, opened.data_dir))
+    typer.echo(correct_list.next_command(library, opened.data_dir))
 
 
 def _check_level(level: str | None) -> None:

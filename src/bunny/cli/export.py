@@ -17,9 +17,9 @@ def export_json(
     data_dir: DataDir = None,
 ) -> None:
     """Write metadata.json: each frame with time, sharpness, characters and caption."""
-    from bunny import job
+    from bunny.command import run
 
-    typer.echo(job.export_json(film, data_dir, output))
+    typer.echo(run.export_json(film, data_dir, output))
 
 
 @export_app.command("set")
@@ -59,9 +59,9 @@ def export_adapter(
     """Write a fine-tuned adapter for diffusers, for kohya's tools and A1111, or for ComfyUI."""
     from datetime import UTC, datetime
 
-    from bunny import job_adapter
+    from bunny.command import export_adapter as command_export_adapter
 
-    exported = job_adapter.export(
+    exported = command_export_adapter.export(
         film,
         form,
         output,
@@ -89,9 +89,9 @@ def export_feedback(
     data_dir: DataDir = None,
 ) -> None:
     """Write what people corrected as JSON lines: anchor, positive, label."""
-    from bunny import job_review
+    from bunny.command import correct
 
-    typer.echo(job_review.export_feedback(film, output, data_dir, has_events=events))
+    typer.echo(correct.export_feedback(film, output, data_dir, has_events=events))
 
 
 def _add_export(form: str, text: str) -> None:
@@ -128,9 +128,9 @@ def _export_set(
     """Export a set as of today and say what its trainer will see."""
     from datetime import UTC, datetime
 
-    from bunny import job_set
+    from bunny.command import export_set as command_export_set
 
-    exported = job_set.export(
+    exported = command_export_set.export(
         film,
         form,
         output,

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from bunny.cli.app import DataDir, Debug, FilmName, Settings, app
-from bunny.error import UserError
+from bunny.core.error import UserError
 
 END_S = 20  # a server may take to end its kernels
 
@@ -36,11 +36,12 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Run the stages of a film; what is up to date is skipped."""
-    from bunny import job, pipeline
+    from bunny.command import run as command_run
+    from bunny import pipeline
 
     overrides = [*(settings or []), *(["pipeline.force_rerun=true"] if force else [])]
     stages = tuple(s.strip() for s in only.split(",")) if only else ()
-    report = job.run_film(
+    report = command_run.run_film(
         film,
         references,
         data_dir=data_dir,
@@ -57,15 +58,16 @@ def run(
 @app.command()
 def demo(data_dir: DataDir = None, settings: Settings = None, debug: Debug = False) -> None:
     """Run everything on the embedded sample film: labelled set, LoRA, pictures and a report."""
-    from bunny import job, sample
+    from bunny.command import run as command_run
+    from bunny import demo as bunny_demo
 
     started = time.monotonic()
-    report = job.run_film(
-        sample.film_path(),
-        sample.reference_dir(),
+    report = command_run.run_film(
+        bunny_demo.film_path(),
+        bunny_demo.reference_dir(),
         data_dir=data_dir,
         overrides=settings or [],
-        own=job.DEMO_SETTINGS,
+        own=command_run.DEMO_SETTINGS,
         is_debug=debug,
     )
     typer.echo(report.to_text())
@@ -75,23 +77,23 @@ def demo(data_dir: DataDir = None, settings: Settings = None, debug: Debug = Fal
 @app.command()
 def status(film: FilmName = None, data_dir: DataDir = None, settings: Settings = None) -> None:
     """Show which stages of a film are done, stale (and why) or never ran."""
-    from bunny import job
+    from bunny.command import run as command_run
 
-    typer.echo(job.describe_status(film, data_dir, settings or []))
+    typer.echo(command_run.describe_status(film, data_dir, settings or []))
 
 
 @app.command()
 def report(film: FilmName = None, data_dir: DataDir = None, settings: Settings = None) -> None:
     """Write the report of a film again and say where it is."""
-    from bunny import job
+    from bunny.command import run as command_run
 
-    typer.echo(job.write_report(film, data_dir, settings or []))
+    typer.echo(command_run.write_report(film, data_dir, settings or []))
 
 
 @app.command()
 def doctor(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Say what is there and what is missing, with one line of advice for each."""
-    from bunny import doctor as module
+    from bunny.command import doctor as module
 
     typer.echo(module.to_json() if as_json else module.to_text())
 
@@ -102,7 +104,7 @@ def lab(
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
 ) -> None:
     """Open JupyterLab in the notebook folder."""
-    from bunny import workspace
+    from bunny.core import workspace
 
     folder = workspace.project_root() / "notebook"
     if not folder.is_dir():

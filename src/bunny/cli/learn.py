@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from bunny.cli.app import DataDir, FilmName, Settings, app
-from bunny.error import UserError
+from bunny.core.error import UserError
 
 
 @app.command()
@@ -23,14 +23,14 @@ def learn(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Learn from corrections how to group what nobody corrected; use it only where it is better."""
-    from bunny import job_learn
+    from bunny.command import learn as command_learn
 
     if listed and (rollback or to is not None):
         raise UserError("--list: expected it alone, got --rollback or --to too; leave one out")
     if listed:
-        done = job_learn.list_versions(film, data_dir, settings or [])
+        done = command_learn.list_versions(film, data_dir, settings or [])
     elif rollback or to is not None:
-        done = job_learn.roll_back(film, to, data_dir, settings or [])
+        done = command_learn.roll_back(film, to, data_dir, settings or [])
     else:
-        done = job_learn.learn(film, data_dir, settings or [])
+        done = command_learn.learn(film, data_dir, settings or [])
     typer.echo(done.to_json() if as_json else done.to_text())

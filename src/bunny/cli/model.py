@@ -18,10 +18,10 @@ def evaluate(
     debug: Debug = False,
 ) -> None:
     """Prove that the fine-tune learned the character, and say what to change where it did not."""
-    from bunny import job_proof
+    from bunny.command import evaluate as command_evaluate
 
     overrides = [*(settings or []), *(["pipeline.force_rerun=true"] if force else [])]
-    done = job_proof.evaluate(film, data_dir, overrides, is_debug=debug)
+    done = command_evaluate.evaluate(film, data_dir, overrides, is_debug=debug)
     typer.echo(done.to_json() if as_json else done.to_text())
 
 
@@ -71,16 +71,16 @@ def generate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Draw pictures with a film's adapter, or one picture again from its PNG."""
-    from bunny import job_draw, job_redraw, job_wish
+    from bunny.command import generate as command_generate, generate_again, generate_request
 
     common = {"output": output, "data_dir": data_dir, "overrides": settings or []}
     if again is not None:
-        made = job_redraw.draw_again(
+        made = generate_again.draw_again(
             again, adapters=adapter or [], frame=Path(frame[0]) if frame else None, **common
         )
     else:
-        listed = job_wish.read_prompts(prompts) if prompts else []
-        wish = job_wish.Wish(
+        listed = generate_request.read_prompts(prompts) if prompts else []
+        wish = generate_request.Wish(
             prompts=[*(prompt or []), *listed],
             seeds=seed or [],
             count=count,
@@ -96,6 +96,6 @@ def generate(
             checkpoint=checkpoint,
             character=character,
         )
-        made = job_draw.draw(film, wish, **common)
+        made = command_generate.draw(film, wish, **common)
     typer.echo(made.to_json() if as_json else made.to_text())
     raise typer.Exit(made.exit_code)

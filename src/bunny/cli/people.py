@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bunny.cli.app import DataDir, FilmName, Settings, app
-from bunny.error import UserError
+from bunny.core.error import UserError
 
 
 @app.command()
@@ -22,9 +22,9 @@ def references(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Judge reference pictures before they are used, and say what would help."""
-    from bunny import job_reference
+    from bunny.command import references as command_references
 
-    done = job_reference.check(folder, film, data_dir, settings or [])
+    done = command_references.check(folder, film, data_dir, settings or [])
     typer.echo(done.to_json() if as_json else done.to_text())
 
 
@@ -45,12 +45,12 @@ def characters(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """List who was found in a film, with a picture each; or name an unknown person or figure."""
-    from bunny import job_name, job_people
+    from bunny.command import characters_name, characters as command_characters
 
     if name is None:
-        done = job_people.list_people(film, data_dir, settings or [])
+        done = command_characters.list_people(film, data_dir, settings or [])
     else:
-        done = job_name.name_person(film, name, data_dir, settings or [], is_added=add)
+        done = characters_name.name_person(film, name, data_dir, settings or [], is_added=add)
     typer.echo(done.to_json() if as_json else done.to_text())
 
 
@@ -75,17 +75,17 @@ def gaps(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say what a training set lacks and which shots of the film would fill it; or add those."""
-    from bunny import job_gap, job_gap_add
+    from bunny.command import gaps as command_gaps, gaps_add
 
     if add is not None and undo:
         raise UserError("--add and --undo: expected one of them, got both")
     if undo:
-        done = job_gap_add.undo(film, which, data_dir, settings or [], reason=reason)
+        done = gaps_add.undo(film, which, data_dir, settings or [], reason=reason)
     elif add is not None:
         wanted = {"is_sure": sure, "has_duplicates": duplicates, "reason": reason}
-        done = job_gap_add.add(film, add, data_dir, settings or [], character=character, **wanted)
+        done = gaps_add.add(film, add, data_dir, settings or [], character=character, **wanted)
     else:
-        done = job_gap.list_gaps(film, data_dir, settings or [], character=character)
+        done = command_gaps.list_gaps(film, data_dir, settings or [], character=character)
     typer.echo(done.to_json() if as_json else done.to_text())
 
 
@@ -103,9 +103,9 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Say what a trainer will see of a set: pictures, steps, and what it drops or changes."""
-    from bunny import job_set
+    from bunny.command import export_set
 
-    checked = job_set.check(
+    checked = export_set.check(
         what,
         trainer=trainer,
         data_dir=data_dir,

@@ -21,9 +21,9 @@ def publish(
     settings: Settings = None,
 ) -> None:
     """Publish a film to the Postgres of BUNNY_DATABASE_URL; take what people said there."""
-    from bunny import job_publish
+    from bunny.command import publish as command_publish
 
-    done = job_publish.publish(
+    done = command_publish.publish(
         film, data_dir, settings or [], is_dry_run=dry_run, is_pull_only=pull
     )
     typer.echo(done.to_json() if as_json else done.to_text())

@@ -22,9 +22,9 @@ def review(
     settings: Settings = None,
 ) -> None:
     """Open the board, on which clusters are corrected; for one person or for a team."""
-    from bunny import job_board
+    from bunny.command import review as command_review
 
-    job_board.serve(
+    command_review.serve(
         film,
         data_dir,
         settings or [],

@@ -38,9 +38,9 @@ def search(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Find shots by words, a picture, a face or another shot, in one film or all of them."""
-    from bunny import job_search
+    from bunny.command import search as command_search
 
-    wanted = job_search.make_filter(
+    wanted = command_search.make_filter(
         who=who,
         without=without,
         place=place,
@@ -51,7 +51,7 @@ def search(
         min_sharpness=min_quality,
         is_approved=approved,
     )
-    found = job_search.find(
+    found = command_search.find(
         words,
         picture=picture,
         face=face,
@@ -63,7 +63,7 @@ def search(
         overrides=settings or [],
     )
     if html is not None:
-        job_search.write_html(found, html)
+        command_search.write_html(found, html)
     typer.echo(found.to_json() if as_json else found.to_text())
     if html is not None and not as_json:
         typer.echo(html.as_posix())

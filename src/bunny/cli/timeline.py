@@ -49,10 +49,10 @@ def export_timeline(
     as_json: AsJson = False,
 ) -> None:
     """Write shots of a film as a timeline: EDL, Final Cut Pro 7 or X XML, OpenTimelineIO."""
-    from bunny import job_timeline
+    from bunny.command import export_timeline as command_export_timeline
 
     more = [] if handles is None else [f"timeline.handle_frames={handles}"]
-    exported = job_timeline.export(
+    exported = command_export_timeline.export(
         film,
         what,
         output,
@@ -88,9 +88,9 @@ def where(
     as_json: AsJson = False,
 ) -> None:
     """Say where a picture comes from, or which training pictures come from a place of a film."""
-    from bunny import job_where
+    from bunny.command import where as command_where
 
-    answer = job_where.where(what, second=second, clip=clip, film=film, data_dir=data_dir)
+    answer = command_where.where(what, second=second, clip=clip, film=film, data_dir=data_dir)
     typer.echo(answer.to_json() if as_json else answer.to_text())
 
 
@@ -98,8 +98,8 @@ def _finder(data_dir: str | None, settings: list[str]):
     """The library's search as a timeline asks for it."""
 
     def find(words: str, film_id: str):
-        from bunny import job_search
+        from bunny.command import search
 
-        return job_search.find(words, films=[film_id], data_dir=data_dir, overrides=settings).shots
+        return search.find(words, films=[film_id], data_dir=data_dir, overrides=settings).shots
 
     return find

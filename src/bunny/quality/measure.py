@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from bunny.quality import artefact, exposure, fingerprint, luma, sharpness, smear, text
+from bunny.quality import artifact, exposure, perceptual_hash, luma, sharpness, motion_blur, text
 
 HISTOGRAM_LINES = 360  # of a tall picture about so many are counted
 SAMPLE_PX = 192  # pixels of colour are read from a lattice of about this size: 20,000 of them
@@ -72,14 +72,14 @@ def measure_frame(picture: np.ndarray) -> FrameMeasure:
         **_detail(work, box, grey.shape[::-1], light["contrast"] * 255),
         **_words(lines, grey.shape[::-1]),
         **_colour(picture, box, lines),
-        blockiness=artefact.blockiness(inside),
-        noise=artefact.noise(inside),
+        blockiness=artifact.blockiness(inside),
+        noise=artifact.noise(inside),
         content_x0_px=box[0],
         content_y0_px=box[1],
         content_x1_px=box[2],
         content_y1_px=box[3],
-        phash=fingerprint.perceptual_hash(work),
-        signature=fingerprint.signature(work),
+        phash=perceptual_hash.perceptual_hash(work),
+        signature=perceptual_hash.signature(work),
     )
 
 
@@ -106,7 +106,7 @@ def _detail(
     """Sharpness and smear at working size."""
     edges = sharpness.laplacian(work)
     variance = sharpness.laplacian_variance(edges)
-    amount, angle = smear.smear(work)
+    amount, angle = motion_blur.smear(work)
     return {
         "laplacian_variance": variance,
         "blur_score": sharpness.blur_score(variance, deviation),

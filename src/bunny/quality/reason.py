@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from bunny.quality import kind
+from bunny.quality import frame_kind
 
 REASONS = (
     *("kept", "blurred", "dark", "bright", "flat", "duplicate", "batch", "unreadable"),
@@ -64,7 +64,7 @@ def own_reasons(threshold: QualityThreshold, columns: list[str]) -> list[tuple[s
     kinds = threshold.drop_kinds if set(columns) >= KIND_COLUMNS else ()
     return [
         ("unreadable", is_unreadable()),
-        *((name, kind.kind_expr() == name) for name in kinds),
+        *((name, frame_kind.kind_expr() == name) for name in kinds),
         *((name, holds) for name, column, holds in tests if column in columns),
     ]
 

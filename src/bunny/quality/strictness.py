@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from bunny.quality import preset
+from bunny.core.config import filter_preset
 
 # Threshold to the column that it judges; `min_` and `blur_` ask for at least, `max_` for at most.
 COLUMN = {
@@ -34,7 +34,7 @@ def measure_strictness(measure: pl.DataFrame, without: frozenset[str] = frozense
     np.ndarray, shape (rows,), float64
         In [-1, 3]; NaN where nothing was measured.
     """
-    found = np.full(measure.height, preset.HIGHEST)
+    found = np.full(measure.height, filter_preset.HIGHEST)
     for key, column in COLUMN.items():
         if key not in without and column in measure.columns:
             values = measure[column].cast(pl.Float64).to_numpy()
@@ -59,9 +59,9 @@ def highest(key: str, values: np.ndarray) -> np.ndarray:
     np.ndarray, shape (n,), float64
         In [-1, 3]; of equal thresholds the highest strictness.
     """
-    nodes = np.array(preset.PATH[key])
+    nodes = np.array(filter_preset.PATH[key])
     if key.startswith("max_"):
         nodes, values = -nodes, -values
-    levels = np.arange(nodes.size) + preset.LOWEST
+    levels = np.arange(nodes.size) + filter_preset.LOWEST
     found = np.interp(values, nodes, levels)
-    return np.where(np.isnan(values), preset.HIGHEST, found)
+    return np.where(np.isnan(values), filter_preset.HIGHEST, found)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from bunny.review.situation import Evidence
+from bunny.review.snapshot import Evidence
 from bunny.review.state import State
 from bunny.table import store
 

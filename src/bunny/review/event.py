@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-from bunny.error import UserError
+from bunny.core.error import UserError
 
 Kind = Literal[
     "assign", "reject", "merge", "split", "rename", "approve", "comment", "caption_edit", "undo"

@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from bunny.error import UserError
+from bunny.core.error import UserError
 from bunny.review import event as events_
 from bunny.review.event import Event
 

@@ -13,19 +13,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from bunny.review import resolve
-from bunny.review.content import Content
+from bunny.review import cluster_reference
+from bunny.review.anchor import Content
 from bunny.review.event import Event, order_key
-from bunny.review.fall import Fall
-from bunny.review.situation import (
-    LEARNED,
-    MACHINE,
-    NOISE,
-    PERSON,
-    Evidence,
-    Situation,
-    machine_name,
-)
+from bunny.review.reassign import Fall
+from bunny.review.snapshot import LEARNED, MACHINE, NOISE, PERSON, Evidence, Situation, machine_name
 
 MAX_EVIDENCE = 30  # items of a cluster that stand for it in what is learned from an event
 
@@ -85,8 +77,8 @@ def _assign(content, fall, now, event, items) -> int | None:
 
     A propagated one was made by likeness: it moves nobody of whom a person said something else.
     """
-    is_noise = resolve.is_noise(event.cluster)
-    target = NOISE if is_noise else resolve.find_or_make(content, now, event, event.cluster)
+    is_noise = cluster_reference.is_noise(event.cluster)
+    target = NOISE if is_noise else cluster_reference.find_or_make(content, now, event, event.cluster)
     if target is None:
         return None
     is_explicit = event.origin != "propagated"
@@ -102,8 +94,8 @@ def _assign(content, fall, now, event, items) -> int | None:
 
 def _approve(content, fall, now, event, items) -> int | None:
     """Must-link that survives the next clustering; what was rejected from there stays away."""
-    is_noise = resolve.is_noise(event.cluster)
-    target = NOISE if is_noise else resolve.find_or_make(content, now, event, event.cluster)
+    is_noise = cluster_reference.is_noise(event.cluster)
+    target = NOISE if is_noise else cluster_reference.find_or_make(content, now, event, event.cluster)
     if target is None:
         return None
     right = [i for i in items if target not in now.cannot.get(i, ())]
@@ -117,7 +109,7 @@ def _approve(content, fall, now, event, items) -> int | None:
 
 def _reject(content, fall, now, event, items) -> int | None:
     """Cannot-link of items and cluster; items in it fall to their next best cluster or to noise."""
-    wrong = resolve.find_rejected(content, now, event, items)
+    wrong = cluster_reference.find_rejected(content, now, event, items)
     for number in sorted(wrong):
         _learn(content, now, event, 0, items, number)
     for item in items:
@@ -128,8 +120,8 @@ def _reject(content, fall, now, event, items) -> int | None:
 
 def _merge(content, fall, now, event, items) -> int | None:
     """Must-link of two clusters; what was rejected from either stays out of both."""
-    stays = resolve.find_or_make(content, now, event, event.cluster)
-    goes = resolve.find(content, now, event.level, event.other)
+    stays = cluster_reference.find_or_make(content, now, event, event.cluster)
+    goes = cluster_reference.find(content, now, event.level, event.other)
     if stays is None or goes is None:
         return None
     if stays != goes:
@@ -144,10 +136,10 @@ def _split(content, fall, now, event, items) -> int | None:
     if not items:
         return None
     name = event.text.strip()
-    if name and not resolve.is_name(event.level, name):
+    if name and not cluster_reference.is_name(event.level, name):
         return None
     known = now.named(event.level, name) if name else None
-    number = resolve.make(now, event, name) if known is None else known
+    number = cluster_reference.make(now, event, name) if known is None else known
     before = {int(now.cluster[i]) for i in items}
     for item, barred in now.cannot.items():  # no machine takes the part for another thing
         if barred & before:
@@ -165,13 +157,13 @@ def _split(content, fall, now, event, items) -> int | None:
 def _rename(content, fall, now, event, items) -> int | None:
     """A name sticks to the content: to each part of it, and in a cluster of others' to its own."""
     name = event.text.strip()
-    if name and not resolve.is_name(event.level, name):
+    if name and not cluster_reference.is_name(event.level, name):
         return None
-    number = resolve.find_or_make(content, now, event, event.cluster)
+    number = cluster_reference.find_or_make(content, now, event, event.cluster)
     if number is None:
         return None
     same = now.named(event.level, name) if name else None
-    own = resolve.find_own(content, now, event, number) if name else None
+    own = cluster_reference.find_own(content, now, event, number) if name else None
     if own is not None:
         number = _part(content, now, event, own, number, same)
     elif same is not None and same != number:
@@ -179,7 +171,7 @@ def _rename(content, fall, now, event, items) -> int | None:
         number = same
     else:
         is_scene = event.level == "scene"
-        cluster_id = now.folders[number].cluster_id if is_scene else name or resolve.new_id(event)
+        cluster_id = now.folders[number].cluster_id if is_scene else name or cluster_reference.new_id(event)
         now.rename(number, name, cluster_id)
     if name and event.cluster is not None:
         now.hold(number, content.match_all(event.level, event.cluster.members))
@@ -189,7 +181,7 @@ def _rename(content, fall, now, event, items) -> int | None:
 
 def _part(content, now: Situation, event: Event, items, number: int, same: int | None) -> int:
     """Give back their name to items that the machine put into another named cluster."""
-    target = resolve.make(now, event, event.text.strip()) if same is None else same
+    target = cluster_reference.make(now, event, event.text.strip()) if same is None else same
     for item, barred in now.cannot.items():
         if number in barred:
             now.leave(item, target)
@@ -204,14 +196,14 @@ def _part(content, now: Situation, event: Event, items, number: int, same: int |
 def _gather(content, fall, now: Situation, event: Event, number: int) -> None:
     """Put the other parts of what an event named or merged to the part that it found."""
     for ref in (event.cluster, event.other):
-        for part in resolve.find_parts(content, now, event.level, ref, number):
+        for part in cluster_reference.find_parts(content, now, event.level, ref, number):
             _unite(content, fall, now, event, number, part)
 
 
 def _comment(content, fall, now, event, items) -> int | None:
     """Changes no label."""
     now.num_comments[items] += 1
-    return resolve.find(content, now, event.level, event.cluster)
+    return cluster_reference.find(content, now, event.level, event.cluster)
 
 
 def _caption_edit(content, fall, now, event, items) -> int | None:
@@ -262,7 +254,7 @@ def _unite(content, fall, now: Situation, event: Event, stays: int, goes: int) -
     coming, there = now.members(goes), now.members(stays)
     out = [int(i) for i in coming if stays in now.cannot.get(int(i), ())]
     out += [int(i) for i in there if goes in now.cannot.get(int(i), ())]
-    _learn(content, now, event, 1, resolve.central(content, now, goes, MAX_EVIDENCE), stays)
+    _learn(content, now, event, 1, cluster_reference.central(content, now, goes, MAX_EVIDENCE), stays)
     now.move(coming.tolist(), stays, PERSON)
     for known in (now.cannot, now.left):
         for item, numbers in list(known.items()):
@@ -285,7 +277,7 @@ def _learn(content, now, event: Event, label: int, items: Sequence[int], number:
     """Put down that items and the members of a cluster are alike, or are not."""
     if number == NOISE or not len(items):
         return
-    others = resolve.central(content, now, number, MAX_EVIDENCE, exclude=items)
+    others = cluster_reference.central(content, now, number, MAX_EVIDENCE, exclude=items)
     if others:
         now.evidence.append(_evidence(event, label, items, others))
 
@@ -295,7 +287,7 @@ def _learn_left(content, now, event: Event, items: Sequence[int], target: int) -
     before = sorted({int(now.cluster[i]) for i in items} - {NOISE, target})
     for number in before:
         own = [i for i in items if now.cluster[i] == number]
-        others = resolve.central(content, now, number, MAX_EVIDENCE, exclude=items)
+        others = cluster_reference.central(content, now, number, MAX_EVIDENCE, exclude=items)
         if others:
             now.evidence.append(_evidence(event, 0, own, others))
 

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from bunny.error import UserError
-from bunny.review import replay, resolve
-from bunny.review.content import Content
+from bunny.core.error import UserError
+from bunny.review import replay, cluster_reference
+from bunny.review.anchor import Content
 from bunny.review.event import Anchor, ClusterRef, Event, Level, order_key
-from bunny.review.fall import Fall
-from bunny.review.situation import NOISE, NONE, SOURCE, Evidence, Situation
+from bunny.review.reassign import Fall
+from bunny.review.snapshot import NOISE, NONE, SOURCE, Evidence, Situation
 
 NUM_KEPT = 40  # moments of the replay that are kept, to go back to
 NOISE_THRESHOLD = 0.5  # as `clustering.noise_threshold`
@@ -164,7 +164,7 @@ class State:
             event = self._every[event_id]
             items, number = tuple(self.content.match_all(event.level, event.items)), None
             if event.cluster is not None:
-                number = resolve.find(self.content, self.now, event.level, event.cluster)
+                number = cluster_reference.find(self.content, self.now, event.level, event.cluster)
         cluster = None if number is None else self._id(self.now.final(number))
         return [self.content.ids[i] for i in items], cluster
 
@@ -305,8 +305,8 @@ class State:
         if cluster_id == "":
             return ClusterRef(cluster_id="")
         number, left_out = self.number(cluster_id, level), [self.item(i) for i in exclude]
-        own = resolve.central(self.content, self.now, number, limit, left_out)
-        own = own or resolve.central(self.content, self.now, number, limit)
+        own = cluster_reference.central(self.content, self.now, number, limit, left_out)
+        own = own or cluster_reference.central(self.content, self.now, number, limit)
         is_own = (self.now.cluster == number) & (self._kept[0].cluster == number)
         members = np.flatnonzero(is_own).tolist() if is_whole else ()
         return ClusterRef(

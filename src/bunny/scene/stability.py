@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from bunny.scene import group
-from bunny.scene.cluster import NOISE, SceneThreshold
+from bunny.scene import agglomerative
+from bunny.scene.incremental import NOISE, SceneThreshold
 
 SHARE = 0.9  # of the shots in a sample
 MAX_FRAMES = 3000  # of a longer film so many are looked at, whole shots chosen by the seed
-METHODS = tuple(group.METHOD)
+METHODS = tuple(agglomerative.METHOD)
 
 Row = dict[str, Any]
 
@@ -53,7 +53,7 @@ def measure(
     vector = np.asarray(vector, np.float32)
 
     def find(rows: np.ndarray, method: str) -> np.ndarray:
-        return group.group(vector[rows], threshold, method).cluster
+        return agglomerative.group(vector[rows], threshold, method).cluster
 
     ordered = ("incremental",)
     return compare(shot_index, find, METHODS, ordered, num_runs=num_runs, seed=seed)

@@ -11,10 +11,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bunny.caption import audit, colour, fact, tag
-from bunny.caption.fact import Facts
-from bunny.stage import contract, stamp
-from bunny.stage.shard import Shards
+from bunny.caption import audit, colour, metadata_facts, tags as caption_tags
+from bunny.caption.metadata_facts import Facts
+from bunny.contract import stage, fingerprint
+from bunny.contract.shard import Shards
 from bunny.table import store
 
 VERSION = 1  # of the captions made here; people's edits get higher ones
@@ -24,7 +24,7 @@ JPEG_QUALITY = 85
 MODEL_KEYS = ("model", "max_tokens", "temperature")
 
 
-class Caption(contract.BaseStage):
+class Caption(stage.BaseStage):
     """Captions and tags of the kept pictures.
 
     Answers of models are kept one by one in `stage/caption/answer`, by the hash of all that was
@@ -43,13 +43,13 @@ class Caption(contract.BaseStage):
         keys = ["provider", "trigger_word", "class_word"]
         if self.config.captioning.provider != "tags":
             keys += MODEL_KEYS
-        return contract.settings_of(self.config, "captioning", *keys)
+        return stage.settings_of(self.config, "captioning", *keys)
 
     def parts(self) -> dict[str, Any]:
         """As of every stage, and the words that people gave shots."""
         parts = super().parts()
         if self._edits:
-            parts["tables"]["caption_edit"] = stamp.table_hash(self.input_dir, "caption_edit")
+            parts["tables"]["caption_edit"] = fingerprint.table_hash(self.input_dir, "caption_edit")
         return parts
 
     @cached_property
@@ -58,13 +58,13 @@ class Caption(contract.BaseStage):
         table = store.read_or_empty(self.input_dir / "table", "caption_edit")
         return dict(table.select("shot_index", "text").iter_rows())
 
-    def run(self) -> contract.Work:
+    def run(self) -> stage.Work:
         """Compose or ask, then check every caption against the labels."""
         tables = {name: self.read(name) for name in self.reads}
-        facts = fact.gather(**tables)
+        facts = metadata_facts.gather(**tables)
         names = sorted(tables["label"]["character"].drop_nulls().unique())
         template = self.config.captioning.trigger_word
-        triggers = {name: tag.trigger_word(template, name) for name in names}
+        triggers = {name: caption_tags.trigger_word(template, name) for name in names}
         is_offline = self.config.captioning.provider == "tags"
         rows = self._compose(facts, triggers) if is_offline else self._ask(facts, triggers)
         shot = dict(tables["frame"].select("frame_id", "shot_index").iter_rows())
@@ -72,7 +72,7 @@ class Caption(contract.BaseStage):
         table = store.from_rows("caption", rows)
         failed = table["status"].ne("done").sum()
         checked = audit.check(table, triggers)
-        return contract.Work(
+        return stage.Work(
             tables={"caption": table},
             num_items=table.height,
             num_failed=int(failed),
@@ -97,8 +97,8 @@ class Caption(contract.BaseStage):
         except (OSError, ValueError) as error:
             return row | {"status": "failed", "error": str(error)}
         return row | {
-            "text": tag.write_caption(facts, triggers, self.config.captioning.class_word),
-            "tags": tag.write_tags(facts, triggers),
+            "text": caption_tags.write_caption(facts, triggers, self.config.captioning.class_word),
+            "tags": caption_tags.write_tags(facts, triggers),
             "status": "done",
         }
 
@@ -111,7 +111,7 @@ class Caption(contract.BaseStage):
 
     def _ask(self, facts: list[Facts], triggers: dict[str, str]) -> list[dict[str, Any]]:
         """Rows made of kept answers and of new ones for what was never asked."""
-        from bunny.caption import ask, program
+        from bunny.caption import batch, program
 
         answers = Shards(self.folder / "answer", "v1")
         rows: dict[int, dict[str, Any]] = {}
@@ -142,7 +142,7 @@ class Caption(contract.BaseStage):
             in_flight = min(self.config.captioning.batch_size, len(pending))
             done = len(facts) - len(pending)
             with self.bar(len(facts), done) as bar:
-                for index, answer in ask.ask_all(captioner, makers, in_flight, ask.Breaker(), keep):
+                for index, answer in batch.ask_all(captioner, makers, in_flight, batch.Breaker(), keep):
                     rows[pending[index][0]] |= _answer_columns(answer)
                     bar.update()
                     done += 1
@@ -177,7 +177,7 @@ class Caption(contract.BaseStage):
     def _facts_told(self, facts: Facts, triggers: dict[str, str]) -> list[str]:
         """What the model is told: nothing that a new clustering would number anew."""
         kind = self.config.captioning.class_word
-        return [f"{triggers[n]} is a {kind}" for n in facts.characters] + tag.framing_tags(facts)
+        return [f"{triggers[n]} is a {kind}" for n in facts.characters] + caption_tags.framing_tags(facts)
 
     def _maker(self, facts: Facts, triggers: dict[str, str]) -> Callable[[], Any]:
         """Makes the question when its turn comes: only then is the picture opened."""

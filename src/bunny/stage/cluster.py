@@ -12,21 +12,17 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from bunny import pixel
-from bunny.character import figure_group, look, picture
+from bunny.core import image_file
+from bunny.character.drawn import figure_cluster, figure_vector, efficientnet
 from bunny.scene import embed
-from bunny.stage import (
-    cluster_figure,
-    cluster_person,
-    cluster_scene,
-    cluster_unknown_figure,
-    contract,
-)
-from bunny.stage.fill import fill
+from bunny.character.drawn import figure_vector_shard
+from bunny.scene import person_rows, table_rows, unknown_figure_rows
+from bunny.contract import stage
+from bunny.contract.pool import fill
 from bunny.table import store
 
 
-class Cluster(contract.BaseStage):
+class Cluster(stage.BaseStage):
     """Groups frames into scenes, characters inside scenes, unknown faces and drawn figures."""
 
     name = "cluster"
@@ -36,56 +32,56 @@ class Cluster(contract.BaseStage):
 
     def settings(self) -> dict:
         """All of `clustering`, and the seed of the orders that stability is measured with."""
-        return contract.settings_of(self.config, "clustering") | {"seed": self.config.seed}
+        return stage.settings_of(self.config, "clustering") | {"seed": self.config.seed}
 
-    def run(self) -> contract.Work:
+    def run(self) -> stage.Work:
         """Measure scene vectors that are missing, then group."""
         frame = self.read("frame").filter(pl.col("file").is_not_null())
         frame = frame.sort("frame_index", "frame_id")
         label = self.read("label")
-        views = cluster_figure.choose(self.read("region"), label, frame)
+        views = figure_vector_shard.choose(self.read("region"), label, frame)
         with self.bar(frame.height + views.height) as bar:
             embedding = self._embeddings(frame, bar.update)
             figure = self._figures(views, bar.update)
         wanted = self.config.clustering
-        known = cluster_scene.known(frame, embedding)
-        scenes = cluster_scene.rows(known, wanted)
+        known = table_rows.known(frame, embedding)
+        scenes = table_rows.rows(known, wanted)
         face = self.read("face")
         kept = label.join(frame, on="frame_id", how="semi", maintain_order="left")
         characters = character_rows(kept, face, scenes)
-        nameless = cluster_person.nameless(label, face)
-        drawn = figure_group.uncovered(self.read("figure"), label)
-        unknown = cluster_person.rows(nameless, wanted)
-        unknown += cluster_unknown_figure.rows(drawn, wanted)
+        nameless = person_rows.nameless(label, face)
+        drawn = figure_cluster.uncovered(self.read("figure"), label)
+        unknown = person_rows.rows(nameless, wanted)
+        unknown += unknown_figure_rows.rows(drawn, wanted)
         stability = pl.concat(
             by.stability(own, wanted, self.config.seed)
             for by, own in (
-                (cluster_scene, known),
-                (cluster_person, nameless),
-                (cluster_unknown_figure, drawn),
+                (table_rows, known),
+                (person_rows, nameless),
+                (unknown_figure_rows, drawn),
             )
         )
         failed = embedding["error"].is_not_null().sum()
         rows = store.from_rows("cluster", [*scenes, *characters, *unknown])
-        return contract.Work(
+        return stage.Work(
             tables={
                 "cluster": rows,
                 "embedding": embedding,
                 "stability": stability,
-                "subject_vector": cluster_figure.centre(figure, embedding),
+                "subject_vector": figure_vector_shard.centre(figure, embedding),
             },
             num_items=frame.height,
             num_failed=int(failed),
             note=_note(
                 rows,
-                cluster_scene.note(stability, wanted.scene_method),
-                cluster_person.note(stability, wanted.unknown_method),
+                table_rows.note(stability, wanted.scene_method),
+                person_rows.note(stability, wanted.unknown_method),
             ),
         )
 
     @cached_property
-    def _net(self) -> picture.PictureNet:
-        return picture.PictureNet()
+    def _net(self) -> efficientnet.PictureNet:
+        return efficientnet.PictureNet()
 
     def _embeddings(self, frame: pl.DataFrame, advance: Callable[[int], object]) -> pl.DataFrame:
         depends = {**self.picture_hashes(), "model": embed.MODEL}
@@ -95,7 +91,7 @@ class Cluster(contract.BaseStage):
             advance(frame.height)
             return shards.collect("embedding")
         _ = self._net  # loaded before threads ask for it
-        with picture.worker_pool(self.num_workers) as pool:
+        with efficientnet.worker_pool(self.num_workers) as pool:
             fill(
                 shards,
                 frame,
@@ -119,7 +115,7 @@ class Cluster(contract.BaseStage):
         depends = {
             **self.picture_hashes(),
             "views": hashlib.sha256(views.write_json().encode()).hexdigest(),
-            "model": look.MODEL,
+            "model": figure_vector.MODEL,
         }
         shards = self.shards("figure", depends)
         size = self.config.pipeline.shard_size
@@ -127,14 +123,14 @@ class Cluster(contract.BaseStage):
             advance(views.height)
             return shards.collect("subject_vector")
         net = self._net  # loaded before threads ask for it
-        with picture.worker_pool(self.num_workers) as pool:
-            return cluster_figure.describe(
+        with efficientnet.worker_pool(self.num_workers) as pool:
+            return figure_vector_shard.describe(
                 views, shards, size, self._read_picture, net, pool, advance
             )
 
     def _read_picture(self, frame: Mapping) -> np.ndarray | None:
         """Pixels of a frame's file as BGR; None when there is no picture in it."""
-        return pixel.read(self.input_dir / frame["file"])
+        return image_file.read(self.input_dir / frame["file"])
 
 
 def character_rows(label: pl.DataFrame, face: pl.DataFrame, scenes: list[dict]) -> list[dict]:

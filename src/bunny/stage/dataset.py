@@ -16,31 +16,21 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
-from bunny.caption import tag
-from bunny.character import model
-from bunny.error import UserError
-from bunny.stage import dataset_row, extra, lookalike
-from bunny.stage.contract import BaseStage, Work, settings_of
-from bunny.stage.subject import measure_subjects
+from bunny.caption import tags
+from bunny.character import model_file
+from bunny.core.error import UserError
+from bunny.dataset import table_rows, lookalike_search
+from bunny.video import extra_frame
+from bunny.contract.stage import BaseStage, Work, settings_of
+from bunny.dataset.subject import measure_subjects
 from bunny.table import store
-from bunny.training import (
-    added,
-    addition,
-    bucket,
-    candidate,
-    choice,
-    crop,
-    likeness,
-    regularise,
-    rights,
-    split,
-)
-from bunny.training import dataset as training_set
-from bunny.training import lookalike as resembling
-from bunny.training.addition import Addition
-from bunny.training.candidate import Verdict
-from bunny.training.view import View
-from bunny.training.words import Words
+from bunny.dataset import added_view, addition, bucket, candidate, select, crop, near_duplicate, class_image, rights, split
+from bunny.dataset import image_folder as training_set
+from bunny.dataset import lookalike as resembling
+from bunny.dataset.addition import Addition
+from bunny.dataset.candidate import Verdict
+from bunny.dataset.view import View
+from bunny.dataset.crop_caption import Words
 
 MODEL_KEYS = ("characters", "max_images", "crop_margin", "held_out_share")
 CROP = ("crop_x0_px", "crop_y0_px", "crop_x1_px", "crop_y1_px")
@@ -80,7 +70,7 @@ class Dataset(BaseStage):
             **settings_of(
                 config, "filtering", "blur_threshold", "duplicate_distance", "duplicate_structure"
             ),
-            **extra.settings(config),
+            **extra_frame.settings(config),
             "size": list(
                 bucket.choose_resolution(config.models.base_model, config.models.resolution)
             ),
@@ -106,10 +96,10 @@ class Dataset(BaseStage):
             written = self._write(character, crops)
             by_subject = {c.image_id: c.view.subject_id for c in crops}
             failed = {by_subject[i]: error for i, error in written.errors.items()}
-            candidates += dataset_row.candidate_rows(views, made, failed, written.rows)
+            candidates += table_rows.candidate_rows(views, made, failed, written.rows)
             rows += written.rows
             num_failed += len(written.errors)
-            notes.append(dataset_row.note(character, views, made, written))
+            notes.append(table_rows.note(character, views, made, written))
         self._write_rights()
         return Work(
             tables={
@@ -127,7 +117,7 @@ class Dataset(BaseStage):
             film_file=Path(self.source["film"]).name,
             film_hash=self.source["content_hash"],
             **self.config.rights.model_dump(),
-            models=rights.used_models(self._tables, model.MODELS),
+            models=rights.used_models(self._tables, model_file.MODELS),
         )
         store.write_bytes(self.output_dir / RIGHTS, json.dumps(known, indent=1).encode())
 
@@ -176,7 +166,7 @@ class Dataset(BaseStage):
         _check_folders(found)
         return found, reason
 
-    def _choose(self, character: str) -> tuple[list[View], choice.Choice]:
+    def _choose(self, character: str) -> tuple[list[View], select.Choice]:
         """Every view of a character and what becomes of it."""
         wanted = self.config.dataset
         views = candidate.gather(character, self._tables, self._subject)
@@ -188,31 +178,31 @@ class Dataset(BaseStage):
         )
         score = dict(self._subject.select("subject_id", "blur_score").iter_rows())
         verdicts = candidate.judge(views, self._tables["quality"], score, rule)
-        setting = choice.Setting(
+        setting = select.Setting(
             max_images=self.config.models.max_images,
             duplicate_distance=self.config.filtering.duplicate_distance,
         )
-        made = choice.choose(views, verdicts, self._tables, self._rule, setting)
+        made = select.choose(views, verdicts, self._tables, self._rule, setting)
         return self._add(character, views, made)
 
     def _add(
-        self, character: str, views: list[View], made: choice.Choice
-    ) -> tuple[list[View], choice.Choice]:
+        self, character: str, views: list[View], made: select.Choice
+    ) -> tuple[list[View], select.Choice]:
         """What a person added on top, look-alikes without the character's name among it."""
         own = [one for one in self._additions if one.character == character]
         if not own:
             return views, made
-        more = lookalike.views(character, self._tables, self._subject, own)
-        verdicts = [*made.verdicts, *[Verdict(reason=added.UNLABELLED) for _ in more]]
+        more = lookalike_search.views(character, self._tables, self._subject, own)
+        verdicts = [*made.verdicts, *[Verdict(reason=added_view.UNLABELLED) for _ in more]]
         every = [*views, *more]
-        made = choice.Choice(verdicts=verdicts, gains=made.gains, picked=made.picked)
-        return every, added.extend(
+        made = select.Choice(verdicts=verdicts, gains=made.gains, picked=made.picked)
+        return every, added_view.extend(
             every, made, own, self._rule, self.config.filtering.duplicate_distance
         )
 
     # -- what is cut --------------------------------------------------------------------------
 
-    def _crops(self, character: str, views: Sequence[View], made: choice.Choice) -> list[crop.Crop]:
+    def _crops(self, character: str, views: Sequence[View], made: select.Choice) -> list[crop.Crop]:
         """The chosen windows with words and split, and class pictures; by frame."""
         words, number = self._words(character), self.config.dataset.num_class_images
         side, group = self._split(views, made, has_all=number > 0)
@@ -229,15 +219,15 @@ class Dataset(BaseStage):
         if number:
             held = {group[shot] for shot, name in side.items() if name == split.HELD_OUT}
             forbidden = {shot for shot, root in group.items() if root in held}
-            by_hand = {views[row].subject_id for row in added.added_rows(made)}
+            by_hand = {views[row].subject_id for row in added_view.added_rows(made)}
             crops += self._class_crops(character, words, number, forbidden, by_hand)
         return sorted(crops, key=lambda c: (c.view.frame_index, c.image_id))
 
     def _split(
-        self, views: Sequence[View], made: choice.Choice, *, has_all: bool
+        self, views: Sequence[View], made: select.Choice, *, has_all: bool
     ) -> tuple[dict[int, str], dict[int, int]]:
         """Side of each shot, and its group; what was added by hand moves nobody else."""
-        by_hand = added.added_rows(made)
+        by_hand = added_view.added_rows(made)
         shots = {row: views[row].shot_index for row, _ in made.picked}
         chosen = [views[row].shot_index for row, _ in made.picked if row not in by_hand]
         chosen = chosen or list(shots.values())  # all of the set is by hand
@@ -246,7 +236,7 @@ class Dataset(BaseStage):
         side = split.split_shots(chosen, self.config.models.held_out_share, self.config.seed, group)
         if every - set(chosen):
             group = self._groups(every, has_all=has_all)
-        return added.extend_split(side, every, group), group
+        return added_view.extend_split(side, every, group), group
 
     def _class_crops(
         self,
@@ -264,9 +254,9 @@ class Dataset(BaseStage):
         }
         tables = self._tables
         if by_hand:  # a look-alike that was said to be the character is no class picture of it
-            like = lookalike.find(character, tables).filter(pl.col("subject_id").is_in(by_hand))
+            like = lookalike_search.find(character, tables).filter(pl.col("subject_id").is_in(by_hand))
             tables = {**tables, "label": resembling.with_names(tables["label"], like)}
-        return regularise.choose(
+        return class_image.choose(
             character, tables, others, self._rule, words, number, forbidden=forbidden
         )
 
@@ -278,7 +268,7 @@ class Dataset(BaseStage):
         if not has_all:
             known = known.filter(pl.col("shot_index").is_in(list(shots)))
         known = known.sort("frame_id")
-        pairs = likeness.same_setup(
+        pairs = near_duplicate.same_setup(
             known["phash"].to_numpy(),
             known["signature"].to_numpy(),
             self.config.filtering.duplicate_distance,
@@ -292,7 +282,7 @@ class Dataset(BaseStage):
         """What stands for each character in captions."""
         template = self.config.captioning.trigger_word
         names = self._tables["label"]["character"].drop_nulls().unique(maintain_order=True)
-        triggers = {name: tag.trigger_word(template, name) for name in names}
+        triggers = {name: tags.trigger_word(template, name) for name in names}
         return Words(
             trigger=triggers.pop(character),
             class_word=self.config.captioning.class_word,
@@ -345,7 +335,7 @@ class Dataset(BaseStage):
         tables = self._tables
         both = pl.concat([tables[t].select("frame_index", *CROP) for t in ("frame", "extra_frame")])
         box = {r[0]: None if None in r[1:] else r[1:] for r in both.iter_rows()}
-        source = extra.Source(self.config, self.source, tables["film"], tables["frame"])
+        source = extra_frame.Source(self.config, self.source, tables["film"], tables["frame"])
         found = source.pictures({c.view.frame_index: box[c.view.frame_index] for c in crops})
         one = next(found, None)
         for item in crops:

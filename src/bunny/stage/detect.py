@@ -13,36 +13,21 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bunny import pixel
-from bunny.character import (
-    detect,
-    drawn,
-    figure,
-    figure_embedding,
-    figure_label,
-    figure_search,
-    label,
-    medium,
-    picture,
-    reference,
-    reference_check,
-)
-from bunny.stage import (
-    contract,
-    detect_figure,
-    detect_medium,
-    detect_reference,
-    detect_region,
-    detect_row,
-    extra,
-)
-from bunny.stage.detect_model import Models
-from bunny.stage.fill import fill
+from bunny.core import image_file
+from bunny.character.face import detect
+from bunny.character.drawn import window_search, figure_track, figure_embedding, figure_label, figure_search, medium, efficientnet
+from bunny.character import label, reference, reference_check
+from bunny.contract import stage
+from bunny.character.drawn import figure_frame, medium_frame, region_search
+from bunny.character import reference_measure, table_rows
+from bunny.video import extra_frame
+from bunny.character.model_set import Models
+from bunny.contract.pool import fill
 from bunny.table import store
-from bunny.training import addition
+from bunny.dataset import addition
 
 
-class Detect(contract.BaseStage):
+class Detect(stage.BaseStage):
     """Finds faces and regions, follows faces, matches both with the references."""
 
     name = "detect"
@@ -56,15 +41,15 @@ class Detect(contract.BaseStage):
 
     def settings(self) -> dict:
         """All of `detection`, and how extract made pictures where more are made here."""
-        chosen = contract.settings_of(self.config, "detection")
+        chosen = stage.settings_of(self.config, "detection")
         if self.config.detection.medium == "auto":
             chosen |= {"medium is told by": medium.digest()}
         dense = addition.dense(addition.read(self.input_dir))
         if self.config.detection.extra_interval_seconds or dense:
-            chosen |= extra.settings(self.config)
+            chosen |= extra_frame.settings(self.config)
         return chosen | ({"looked at again": [list(span) for span in dense]} if dense else {})
 
-    def run(self) -> contract.Work:
+    def run(self) -> stage.Work:
         """Measure what is not measured yet, then decide."""
         frame = self.read("frame").filter(pl.col("file").is_not_null()).sort("frame_index")
         judged = self._frame_media(frame)
@@ -82,7 +67,7 @@ class Detect(contract.BaseStage):
             figures, more_drawn = self._figures(drawn, drawn_between, frame, described, bar.update)
         more = pl.concat([more, more_drawn]).sort("frame_index")
         broken = raw.filter(pl.col("error").is_not_null())
-        raw = detect_row.stack("face", raw, beside)
+        raw = table_rows.stack("face", raw, beside)
         seen = pl.concat([frame, more]) if more.height else frame
         face = self._select(raw)
         face, tracks = label.link_tracks(face, seen, self._film_id(frame))
@@ -90,7 +75,7 @@ class Detect(contract.BaseStage):
         counts = looked_at.group_by("shot_index").agg(pl.len().alias("num_frames"))
         setting = self._label_setting()
         learned = label.learn(face, tracks, cast, setting, self.config.seed)
-        region = figure.link_regions(region, frame, self._film_id(frame))
+        region = figure_track.link_regions(region, frame, self._film_id(frame))
         region = label.vote(region, counts, setting)
         figures = figure_label.vote(figure_label.link(figures, seen, self._film_id(frame)))
         of_figures = store.from_rows("region", figure_label.to_regions(figures).to_dicts())
@@ -99,7 +84,7 @@ class Detect(contract.BaseStage):
         calibration = label.calibration_row(setting, learned)
         tables = {
             "label": store.from_rows("label", labels),
-            "face": detect_row.stack("face", face, broken),
+            "face": table_rows.stack("face", face, broken),
             "track": store.from_rows("track", tracks),
             "region": store.check("region", region),
             "figure": store.check("figure", figures),
@@ -111,14 +96,14 @@ class Detect(contract.BaseStage):
             "frame_medium": judged,
             "shot_medium": store.check("shot_medium", shots),
         }
-        return contract.Work(
+        return stage.Work(
             tables=tables,
             num_items=frame.height,
             num_failed=broken.height,
             note="; ".join(
                 part
                 for part in (
-                    detect_medium.note(shots) + detect_row.note(tables["label"], known, broken),
+                    medium_frame.note(shots) + table_rows.note(tables["label"], known, broken),
                     self._judge_references(sources, known, described),
                 )
                 if part
@@ -135,15 +120,15 @@ class Detect(contract.BaseStage):
         """Table `frame_medium`: how drawn a few frames of each shot look; none where it is set."""
         if self.config.detection.medium != "auto":
             return store.from_rows("frame_medium", [])
-        chosen = detect_medium.choose_frames(frame, self.input_dir / "table")
+        chosen = medium_frame.choose_frames(frame, self.input_dir / "table")
         depends = {**self.picture_hashes(), "classifier": self._classifier()}
         shards = self.shards("medium", depends)
-        with picture.worker_pool(self.num_workers) as pool:
+        with efficientnet.worker_pool(self.num_workers) as pool:
             fill(
                 shards,
                 chosen,
                 self.config.pipeline.shard_size,
-                lambda row: detect_medium.frame_row(row, self._read, self._models),
+                lambda row: medium_frame.frame_row(row, self._read, self._models),
                 pool,
                 tables=["frame_medium"],
             )
@@ -168,13 +153,13 @@ class Detect(contract.BaseStage):
                 self._models.detector,
                 self._models.recogniser,
                 min_score=score,
-                judge=detect_reference.drawn_probability(
+                judge=reference_measure.drawn_probability(
                     self.config.detection, self._models, shots
                 ),
             )
             is_drawn = self.config.detection.is_drawn_enabled
             rows = [
-                detect_row.reference_row(item, self._models, is_drawn_enabled=is_drawn)
+                table_rows.reference_row(item, self._models, is_drawn_enabled=is_drawn)
                 for item in found
             ]
             shards.put(0, {"reference": store.from_rows("reference", rows)})
@@ -189,11 +174,11 @@ class Detect(contract.BaseStage):
         if self.source["references"] is None:
             return [], {}
         sources = reference.list_sources(Path(self.source["references"]))
-        used = detect_figure.drawn_references(known)
+        used = figure_frame.drawn_references(known)
         if not used or not self.config.detection.is_drawn_enabled:
             return sources, {}
         drawn = [source for source in sources if source.reference_id in used]
-        return sources, detect_figure.describe_references(drawn, self._models.figure_net)
+        return sources, figure_frame.describe_references(drawn, self._models.figure_net)
 
     def _judge_references(
         self,
@@ -203,9 +188,9 @@ class Detect(contract.BaseStage):
     ) -> str:
         """One line on how many references could be better."""
         net = self._models.figure_net if described else None
-        pictures = detect_reference.make_pictures(sources, known, described, net)
+        pictures = reference_measure.make_pictures(sources, known, described, net)
         wanted, recogniser = self.config.detection, self._models.recogniser_name
-        return reference_check.summarise(detect_reference.judge(pictures, net, wanted, recogniser))
+        return reference_check.summarise(reference_measure.judge(pictures, net, wanted, recogniser))
 
     def _classifier(self) -> str:
         """What tells drawings: the model that is set, or the digest of the built-in weights."""
@@ -229,8 +214,8 @@ class Detect(contract.BaseStage):
         def look(row: Mapping) -> dict[str, list[dict]]:
             image = self._read(row)
             if image is None or row["shot_index"] not in drawn_shots:
-                return {"face": detect_row.face_rows(row, image, self._models)}
-            return {"drawn_face": detect_row.drawn_face_rows(row, image, self._models)}
+                return {"face": table_rows.face_rows(row, image, self._models)}
+            return {"drawn_face": table_rows.drawn_face_rows(row, image, self._models)}
 
         with self.pool() as pool:
             fill(
@@ -275,11 +260,11 @@ class Detect(contract.BaseStage):
         dense = addition.dense(addition.read(self.input_dir))
         has_use = bool(cast.face or (drawn.height and cast.drawn))
         if not (interval_s or dense) or not has_use or not frame.height:
-            return extra.NOTHING, extra.NOTHING
-        shot, between = self.read("shot"), extra.NOTHING
+            return extra_frame.NOTHING, extra_frame.NOTHING
+        shot, between = self.read("shot"), extra_frame.NOTHING
         if interval_s:
-            between = extra.plan(shot, frame, interval_s)
-        between = extra.plan_again(shot, frame, between, dense)
+            between = extra_frame.plan(shot, frame, interval_s)
+        between = extra_frame.plan_again(shot, frame, between, dense)
         in_drawn = pl.col("shot_index").is_in(medium.drawn_shots(shots))
         has_figures = pl.col("shot_index").is_in(drawn["shot_index"].unique().to_list())
         for_faces = between.filter(~in_drawn) if cast.face else between.clear()
@@ -295,16 +280,16 @@ class Detect(contract.BaseStage):
             return tuple(empty)
         depends = {
             **self._models.names(),
-            **extra.settings(self.config),
+            **extra_frame.settings(self.config),
             "film": self.source["content_hash"],
-            "between": extra.digest(between),
+            "between": extra_frame.digest(between),
         }
         shards = self.shards("extra", depends)
-        source = extra.Source(self.config, self.source, self.read("film"), frame)
+        source = extra_frame.Source(self.config, self.source, self.read("film"), frame)
 
         def look(item: tuple[dict, np.ndarray | None]) -> dict[str, list[dict]]:
             row, image = item
-            faces = [] if image is None else detect_row.face_rows(row, image, self._models)
+            faces = [] if image is None else table_rows.face_rows(row, image, self._models)
             return {"extra_frame": [row], "face": faces}
 
         with self.pool() as pool:
@@ -345,7 +330,7 @@ class Detect(contract.BaseStage):
         if shards.has_all(frame.height, self.config.pipeline.shard_size):
             advance(frame.height)
             return shards.collect("region")
-        with picture.worker_pool(self.num_workers) as pool:
+        with efficientnet.worker_pool(self.num_workers) as pool:
             finder = self._finder(whole, usable, shards.folder, pool)
             fill(
                 shards,
@@ -360,20 +345,20 @@ class Detect(contract.BaseStage):
 
     def _finder(
         self, frame: pl.DataFrame, known: pl.DataFrame, folder: Path, pool: Executor
-    ) -> detect_region.Finder:
+    ) -> region_search.Finder:
         """What looks for the characters in a picture."""
         usable = set(known["reference_id"].to_list())
         listed = reference.list_sources(Path(self.source["references"]))
-        return detect_region.make_finder(
+        return region_search.make_finder(
             self.config.detection,
             self._models,
             [source for source in listed if source.reference_id in usable],
-            lambda: detect_region.mean_window(
+            lambda: region_search.mean_window(
                 frame,
                 folder / "mean.npy",
                 self._read,
-                partial(drawn.mean_window, self._models.net),
-                picture.DIMENSION,
+                partial(window_search.mean_window, self._models.net),
+                efficientnet.DIMENSION,
                 pool,
             ),
             pool,
@@ -400,11 +385,11 @@ class Detect(contract.BaseStage):
             "model": [figure_embedding.digest(), figure_search.VERSION],
         }
         kept, size = self.shards("figure", depends), self.config.pipeline.shard_size
-        depends |= {"film": self.source["content_hash"], "between": extra.digest(between)}
-        more = self.shards("figure_extra", depends | extra.settings(self.config))
-        with picture.worker_pool(self.num_workers) as pool:
+        depends |= {"film": self.source["content_hash"], "between": extra_frame.digest(between)}
+        more = self.shards("figure_extra", depends | extra_frame.settings(self.config))
+        with efficientnet.worker_pool(self.num_workers) as pool:
             net = self._models.figure_net
-            mean = detect_region.mean_window(
+            mean = region_search.mean_window(
                 frame,
                 kept.folder / "mean.npy",
                 self._read,
@@ -413,24 +398,24 @@ class Detect(contract.BaseStage):
                 pool,
             )
             listed = reference.list_sources(Path(self.source["references"])) if used else []
-            by_character = detect_figure.by_character(listed, described)
+            by_character = figure_frame.by_character(listed, described)
             cast = figure_search.make_cast(net, by_character, mean)
 
             def look(row: Mapping) -> dict[str, list[dict]]:
                 image = self._read(row)
                 found = [] if image is None else figure_search.find(net, image, cast)
-                return {"figure": detect_figure.rows(row, image, found)}
+                return {"figure": figure_frame.rows(row, image, found)}
 
             def look_between(item: tuple[dict, np.ndarray | None]) -> dict[str, list[dict]]:
                 row, image = item
                 quick, found = figure_search.QUICK, []
                 if image is not None:
                     found = figure_search.find(net, image, cast, quick)
-                return {"extra_frame": [row], "figure": detect_figure.rows(row, image, found)}
+                return {"extra_frame": [row], "figure": figure_frame.rows(row, image, found)}
 
             fill(kept, frame, size, look, pool, tables=["figure"], advance=advance)
             if between.height:
-                source = extra.Source(self.config, self.source, self.read("film"), whole)
+                source = extra_frame.Source(self.config, self.source, self.read("film"), whole)
                 fill(
                     more,
                     between,
@@ -443,19 +428,19 @@ class Detect(contract.BaseStage):
                 )
         parts = [kept.collect("figure")] + ([more.collect("figure")] if between.height else [])
         beside = more.collect("extra_frame") if between.height else store.from_rows(tables[1], [])
-        return detect_row.stack("figure", *parts), beside
+        return table_rows.stack("figure", *parts), beside
 
-    def _look(self, row: Mapping, finder: detect_region.Finder) -> dict[str, list[dict]]:
+    def _look(self, row: Mapping, finder: region_search.Finder) -> dict[str, list[dict]]:
         image = self._read(row)
         if image is None:
             return {"region": []}
         found = finder.find(image)
-        rows = detect_row.region_rows(row, image.shape, finder.name, found, finder.licence)
+        rows = table_rows.region_rows(row, image.shape, finder.name, found, finder.licence)
         return {"region": rows}
 
     def _read(self, frame: Mapping) -> np.ndarray | None:
         """Pixels of a frame as BGR; None when there is no picture in its file."""
-        return pixel.read(self.input_dir / frame["file"])
+        return image_file.read(self.input_dir / frame["file"])
 
     # -- deciding -----------------------------------------------------------------------------
 

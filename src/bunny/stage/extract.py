@@ -19,21 +19,21 @@ import av
 import cv2
 import polars as pl
 
-from bunny.error import StageError, UserError
+from bunny.core.error import StageError, UserError
 from bunny.quality.measure import measure_frame
-from bunny.stage import contract
-from bunny.stage.extract_row import ShotBatch, film_note, film_row
-from bunny.stage.shard import Shards
+from bunny.contract import stage
+from bunny.video.shot_batch import ShotBatch, film_note, film_row
+from bunny.contract.shard import Shards
 from bunny.table import store
 from bunny.video import probe
-from bunny.video.event import Pick, Restart
+from bunny.video.frame_event import Pick, Restart
 from bunny.video.keyframe import KeyframeSetting
-from bunny.video.pick import PickSetting, pick_frames
-from bunny.video.picture import PictureSetting
+from bunny.video.frame_selection import PickSetting, pick_frames
+from bunny.video.frame import PictureSetting
 from bunny.video.probe import FilmInfo
-from bunny.video.shot import ShotSetting
-from bunny.video.tally import Tally
-from bunny.video.write import MAX_WORKERS, FrameWriter
+from bunny.video.shot.one_pass import ShotSetting
+from bunny.video.decode_progress import Tally
+from bunny.video.image_writer import MAX_WORKERS, FrameWriter
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ MAX_THREADS = 16  # more frames in flight take memory and win nothing
 PICTURE_SUFFIXES = (".jpg", ".png", ".webp")
 
 
-class Extract(contract.BaseStage):
+class Extract(stage.BaseStage):
     """Writes film, shot, frame and measure, and the pictures under `frame/`."""
 
     name = "extract"
@@ -55,14 +55,14 @@ class Extract(contract.BaseStage):
 
     def settings(self) -> dict[str, Any]:
         """All of section `extraction`."""
-        return contract.settings_of(self.config, "extraction")
+        return stage.settings_of(self.config, "extraction")
 
     def has_files(self) -> bool:
         """Whether every picture of the table `frame` is there."""
         named = _named(store.read(self.output_dir / "table", "frame"))
         return _pictures(self.output_dir).issuperset(named)
 
-    def run(self) -> contract.Work:
+    def run(self) -> stage.Work:
         """Decode the film and write its tables."""
         stream = self.config.extraction.video_stream
         path = _film_path(self.source["film"])
@@ -78,7 +78,7 @@ class Extract(contract.BaseStage):
         row = film_row(self.output_dir.name, self.source, info, tally)
         tables["film"] = store.from_rows("film", [{**row, "note": note}])
         failed = tables["frame"]["error"].is_not_null().sum()
-        return contract.Work(
+        return stage.Work(
             tables=tables,
             num_items=tables["frame"].height,
             num_failed=int(failed),

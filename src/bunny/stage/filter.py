@@ -5,14 +5,14 @@ from typing import Any
 
 import polars as pl
 
-from bunny.quality import flag, solve
-from bunny.stage import contract
+from bunny.quality import flag, threshold
+from bunny.contract import stage
 from bunny.table import schema, store
 
 RECORD = "threshold.json"  # which thresholds decided, solved ones too
 
 
-class Filter(contract.BaseStage):
+class Filter(stage.BaseStage):
     """Writes quality: the measures, and what today's thresholds say of them."""
 
     name = "filter"
@@ -22,24 +22,24 @@ class Filter(contract.BaseStage):
 
     def settings(self) -> dict[str, Any]:
         """All of section `filtering`."""
-        return contract.settings_of(self.config, "filtering")
+        return stage.settings_of(self.config, "filtering")
 
     def has_files(self) -> bool:
         """Whether the record of thresholds is there."""
         return (self.folder / RECORD).exists()
 
-    def run(self) -> contract.Work:
+    def run(self) -> stage.Work:
         """Apply the thresholds to every frame and record them."""
         settings = self.config.filtering.model_dump()
         frame = self.read("frame").lazy().select("frame_id", frame_error="error")
         measure = frame.join(self.read("measure").lazy(), on="frame_id", how="left")
         measure = measure.with_columns(error=pl.coalesce("error", "frame_error"))
-        quality, solution = solve.judge(measure.drop("frame_error").collect(), settings)
+        quality, solution = threshold.judge(measure.drop("frame_error").collect(), settings)
         quality = quality.select(schema.TABLE["quality"].column_names())
-        record = json.dumps(solve.record(solution, settings), indent=1)
+        record = json.dumps(threshold.record(solution, settings), indent=1)
         store.write_bytes(self.folder / RECORD, record.encode())
         counts = flag.count_reasons(quality.lazy()).collect()
         words = ", ".join(f"{count} {reason}" for reason, count in counts.iter_rows())
         nothing = f"no frame is kept ({words}); lower the thresholds of filtering"
         note = solution.note if solution.num_kept else nothing
-        return contract.Work(tables={"quality": quality}, num_items=quality.height, note=note)
+        return stage.Work(tables={"quality": quality}, num_items=quality.height, note=note)

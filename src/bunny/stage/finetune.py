@@ -12,17 +12,17 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny import pixel, workspace
-from bunny.caption import tag
-from bunny.error import StageError, UserError
-from bunny.stage import finetune_row
-from bunny.stage.contract import BaseStage, StageResult, Work, settings_of
+from bunny.core import image_file, workspace
+from bunny.caption import tags
+from bunny.core.error import StageError, UserError
+from bunny.training import table_rows
+from bunny.contract.stage import BaseStage, StageResult, Work, settings_of
 from bunny.table import store
 from bunny.training import base as base_model
-from bunny.training import rights
+from bunny.dataset import rights
 from bunny.training.base import Base
-from bunny.training.check.finding import Findings
-from bunny.training.words import Words
+from bunny.dataset.check.finding import Findings
+from bunny.dataset.crop_caption import Words
 
 PROGRESS_EVERY = 10  # steps
 SAMPLES = 4  # times that sample pictures are drawn while training
@@ -87,7 +87,7 @@ class Finetune(BaseStage):
         """Do the stage; of several processes the first writes, the others only train along."""
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return super().execute()
-        from bunny.training.tune.crowd import Crowd
+        from bunny.training.distributed import Crowd
 
         crowd = Crowd(_device())
         is_forced = self.config.pipeline.force_rerun
@@ -108,13 +108,13 @@ class Finetune(BaseStage):
 
     def run(self) -> Work:
         """Train on each character that has a set."""
-        from bunny.training.tune import weight
+        from bunny.training import master_weights
 
         sets = self._sets()
         if not sets:
             return _empty("there is no training picture, so there is nothing to train on")
         models, device = self.config.models, _device()
-        precision = weight.choose_precision(models.precision, device)
+        precision = master_weights.choose_precision(models.precision, device)
         loaded = base_model.load_base(
             models.base_model, device, family=models.family, precision=precision
         )
@@ -156,15 +156,15 @@ class Finetune(BaseStage):
 
     def _set_of(self, character: str, rows: pl.DataFrame) -> _Set:
         captioning = self.config.captioning
-        trigger = tag.trigger_word(captioning.trigger_word, character)
+        trigger = tags.trigger_word(captioning.trigger_word, character)
         words = Words(trigger=trigger, class_word=captioning.class_word)
         return _Set(character=character, words=words, rows=rows.sort("file").to_dicts())
 
     def _load(self, made: _Set, folder: Path) -> tuple[list[Any], list[Any]]:
         """Train and held-out examples with their masks."""
-        from bunny.training import dataset
+        from bunny.dataset import image_folder
 
-        train, held_out = dataset.load_dataset(folder)
+        train, held_out = image_folder.load_dataset(folder)
         if self.config.models.background_weight >= 1:
             return train, held_out
         files = {s: [r["mask_file"] for r in made.rows if r["split"] == s] for s in SPLITS}
@@ -175,32 +175,33 @@ class Finetune(BaseStage):
 
     def _mask(self, file: str | None) -> np.ndarray | None:
         """A training picture's mask; None where there is none."""
-        return None if file is None else pixel.read(self.output_dir / file, cv2.IMREAD_GRAYSCALE)
+        return None if file is None else image_file.read(self.output_dir / file, cv2.IMREAD_GRAYSCALE)
 
     def _class_examples(
         self, loaded: Base, made: _Set, folder: Path, run_folder: Path, train: list[Any]
     ) -> list[Any]:
         """Pictures of the class without the character: of the film, drawn by the base, or none."""
-        from bunny.training import dataset, lora
-        from bunny.training.tune import prior
+        from bunny.dataset import image_folder
+        from bunny.training import trainer
+        from bunny.generation import class_image
 
         models = self.config.models
         if models.class_pictures == "none" or models.class_weight == 0:
             return []
         if models.class_pictures == "drawn":
-            prompts = prior.prompts([e.caption for e in train], made.words)
-            size = prior.common_size([e.picture for e in train])
-            return prior.draw(
+            prompts = class_image.prompts([e.caption for e in train], made.words)
+            size = class_image.common_size([e.picture for e in train])
+            return class_image.draw(
                 loaded, prompts, run_folder, size, models.num_class_pictures, self.config.seed
             )
-        own = folder / dataset.CLASS_FOLDER
+        own = folder / image_folder.CLASS_FOLDER
         if not (own / "metadata.jsonl").is_file():
             raise UserError(
                 "models.class_pictures: expected class pictures of the film in the training set, "
                 "found none; set dataset.num_class_images above 0, or take drawn or none"
             )
-        found, _ = dataset.load_dataset(own)
-        return [replace(e, role=lora.CLASS) for e in found]
+        found, _ = image_folder.load_dataset(own)
+        return [replace(e, role=trainer.CLASS) for e in found]
 
     # -- training -----------------------------------------------------------------------------
 
@@ -208,10 +209,11 @@ class Finetune(BaseStage):
         self, loaded: Base, made: _Set, cluster: pl.DataFrame, on_step: Callable[[Any], None]
     ) -> tuple[dict[str, list[dict[str, Any]]], str]:
         """Train one character: rows by table; what goes wrong becomes the run's error."""
-        from bunny.training import dataset, lora
+        from bunny.dataset import image_folder
+        from bunny.training import trainer
 
         space = workspace.of_film_dir(self.output_dir)
-        name = dataset.folder_name(made.character)
+        name = image_folder.folder_name(made.character)
         run_id, run_folder = f"{space.film_id}-{name}", space.checkpoint / name
         if self.config.pipeline.force_rerun and _rank() == 0:
             shutil.rmtree(run_folder, ignore_errors=True)
@@ -221,19 +223,19 @@ class Finetune(BaseStage):
         prior = self._class_examples(loaded, made, folder, run_folder, train)
         settings = self._lora_settings(made.words)
         counts = len(train), len(held_out)
-        row = finetune_row.run_row(
+        row = table_rows.run_row(
             run_id, made.character, made.words, loaded, settings.seed, counts
         )
-        set_hash = dataset.hash_examples([*train, *held_out])
+        set_hash = image_folder.hash_examples([*train, *held_out])
         facts = {
             "settings": asdict(settings),
             "coverage": _coverage(made, train, held_out, cluster),
             "set_hash": set_hash,
             "num_class_pictures": len(prior),
         }
-        texts = finetune_row.metadata(made.words, loaded, settings, set_hash)
+        texts = table_rows.metadata(made.words, loaded, settings, set_hash)
         try:
-            result = lora.train_lora(
+            result = trainer.train_lora(
                 loaded,
                 [*train, *prior],
                 held_out,
@@ -243,28 +245,28 @@ class Finetune(BaseStage):
                 log_dir=space.log / "tensorboard" / run_id,
                 on_step=on_step,
             )
-        except lora.TrainingError as error:
+        except trainer.TrainingError as error:
             failed = {"num_steps": 0, "seconds": 0.0, "status": "failed", "error": str(error)}
             row |= {"config_json": json.dumps(facts), **failed}
             return {"training_run": [row]}, f"{made.character}: {error}"
         rows = {
-            "training_run": [row | finetune_row.describe(result, space.checkpoint, facts)],
-            "training_step": finetune_row.step_rows(run_id, result),
-            "adapter": finetune_row.adapter_rows(run_id, made.character, result, space.checkpoint),
+            "training_run": [row | table_rows.describe(result, space.checkpoint, facts)],
+            "training_step": table_rows.step_rows(run_id, result),
+            "adapter": table_rows.adapter_rows(run_id, made.character, result, space.checkpoint),
         }
-        note = finetune_row.note(made.character, loaded, len(train), len(prior), result)
+        note = table_rows.note(made.character, loaded, len(train), len(prior), result)
         return rows, f"{note}; {seen.to_line()}"
 
     def _look(self, folder: Path, loaded: Base, words: Words) -> Findings:
         """What our trainer will see of a set, and what it would drop or change."""
-        from bunny.training import faithful
+        from bunny.dataset.check import trainer_preview
 
         most = loaded.tokenizer.model_max_length - 2  # beside the start and the end
 
         def count_tokens(text: str) -> int:
             return len(loaded.tokenizer(text).input_ids) - 2
 
-        return faithful.look(
+        return trainer_preview.look(
             folder,
             "ours",
             batch_size=self.config.models.batch_size,
@@ -295,10 +297,10 @@ class Finetune(BaseStage):
 
     def _lora_settings(self, words: Words) -> Any:
         """The fine-tune's settings from `models`."""
-        from bunny.training import lora
+        from bunny.training import trainer
 
         models = self.config.models
-        return lora.LoraSettings(
+        return trainer.LoraSettings(
             **{own: getattr(models, key) for key, own in TRAINER_KEYS.items()},
             warmup_steps=min(models.warmup_steps, models.training_steps),
             sample_every=max(1, models.training_steps // SAMPLES),
@@ -330,10 +332,10 @@ def _empty(reason: str) -> Work:
 
 def _coverage(made: _Set, train: list, held_out: list, cluster: pl.DataFrame) -> dict[str, Any]:
     """How varied the set is; train and held-out come back from disk in the order of the rows."""
-    from bunny.training import dataset
+    from bunny.dataset import image_folder
 
     scenes = cluster.filter(pl.col("level") == "scene")
     place = dict(zip(scenes["item_id"], scenes["cluster_id"], strict=True))
     ordered = [r for split in SPLITS for r in made.rows if r["split"] == split]
     pictures = [example.picture for example in (*train, *held_out)]
-    return dataset.coverage(pictures, ordered, place)
+    return image_folder.coverage(pictures, ordered, place)

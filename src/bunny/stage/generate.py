@@ -10,20 +10,20 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from bunny import workspace
-from bunny.caption import tag
-from bunny.config import Config
-from bunny.error import UserError
-from bunny.stage import generate_look, generate_source
-from bunny.stage.contract import BaseStage, Work, settings_of
+from bunny.core import workspace
+from bunny.caption import tags
+from bunny.core.config import Config
+from bunny.core.error import UserError
+from bunny.generation import stage_report, source
+from bunny.contract.stage import BaseStage, Work, settings_of
 from bunny.table import store
 from bunny.training import base as base_model
-from bunny.training import generate
+from bunny.generation import draw
 from bunny.training.base import Base
-from bunny.training.draw import batch, plan, recipe
-from bunny.training.draw.batch import Drawn
-from bunny.training.draw.plan import Column
-from bunny.training.draw.recipe import Drawing
+from bunny.generation import sampler, plan, request
+from bunny.generation.sampler import Drawn
+from bunny.generation.plan import Column
+from bunny.generation.request import Drawing
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Generate(BaseStage):
             for task in tasks:
                 drawn = self._score(self._draw_task(loaded, task, bar, total), task)
                 rows += drawn
-                notes.append(generate_look.likeness_note(task.run["character"], drawn))
+                notes.append(stage_report.likeness_note(task.run["character"], drawn))
                 self._write_grid(task, drawn)
         self._forget_old_shards()
         notes += self._warnings(loaded, [d for task in tasks for d in task.drawings])
@@ -119,7 +119,7 @@ class Generate(BaseStage):
         table = self.read("adapter")
         known = "evaluation" in self.reads
         evaluation = self.read("evaluation") if known else store.from_rows("evaluation", [])
-        found, note = generate_source.checkpoints(
+        found, note = source.checkpoints(
             space.checkpoint, table, evaluation, run["run_id"], settings.checkpoints
         )
         if not found:
@@ -128,7 +128,7 @@ class Generate(BaseStage):
                 "run the stage finetune again"
             )
         notes += [f"{character}: {note}"] if note else []
-        blend = generate_source.blended(space.checkpoint, table, settings.blend, character)
+        blend = source.blended(space.checkpoint, table, settings.blend, character)
         strengths = settings.strengths or (settings.lora_strength,)
         return _Task(
             run=run,
@@ -140,7 +140,7 @@ class Generate(BaseStage):
     def _drawings(self, character: str) -> list[Drawing]:
         """Prompts of the settings with the character's words, from each frame, with each seed."""
         settings = self.config.generation
-        trigger = tag.trigger_word(self.config.captioning.trigger_word, character)
+        trigger = tags.trigger_word(self.config.captioning.trigger_word, character)
         subject = f"{trigger} {self.config.captioning.class_word}".strip()
         like = Drawing(
             prompt="",
@@ -152,7 +152,7 @@ class Generate(BaseStage):
             height_px=settings.height,
             scheduler=settings.scheduler,
         )
-        starts = generate_source.starts(
+        starts = source.starts(
             self.input_dir, self.read("frame"), settings.init_frames, settings.init_strength
         )
         prompts = [p.replace("{trigger}", subject) for p in settings.prompts]
@@ -160,7 +160,7 @@ class Generate(BaseStage):
 
     def _draw_task(self, loaded: Base, task: _Task, bar: Any, total: int) -> list[dict[str, Any]]:
         """Rows of all pictures of one fine-tune; what draws is changed as seldom as can be."""
-        batches = batch.split(task.drawings, self.config.generation.batch_size)
+        batches = sampler.split(task.drawings, self.config.generation.batch_size)
         rows: list[dict[str, Any]] = []
         for column in task.columns:
             rows += self._draw_column(loaded, task, column, batches, bar, total)
@@ -190,7 +190,7 @@ class Generate(BaseStage):
         bar.update(sum(len(batches[i]) for i in range(len(batches)) if i not in pending))
         if pending:
             shards.drop_others()  # their files are about to be overwritten
-        made = batch.draw_batches(
+        made = sampler.draw_batches(
             loaded,
             task.drawings,
             [batches[i] for i in pending],
@@ -215,7 +215,7 @@ class Generate(BaseStage):
         """Write one picture; gives its row."""
         is_checked = self.config.generation.has_safety_checker
         drawing, run = task.drawings[drawn.index], task.run
-        facts = generate.provenance_of(
+        facts = draw.provenance_of(
             loaded, drawing, column.adapters, drawn, has_safety_checker=is_checked
         )
         name = f"{drawn.index:03d}-{column.key}"
@@ -224,14 +224,14 @@ class Generate(BaseStage):
         if file is not None:
             about = {"run_id": run["run_id"], "character": run["character"], "step": step}
             about["film_id"] = workspace.of_film_dir(self.output_dir).film_id
-            generate.save_png(self.output_dir / file, drawn.picture, facts | about)
+            draw.save_png(self.output_dir / file, drawn.picture, facts | about)
         beside = facts["adapters"][1:]
         return {
             "picture_id": f"{run['run_id']}-{name}",
             "run_id": run["run_id"],
             "character": run["character"],
             "file": file,
-            **{key: facts[key] for key in generate_look.SAME_AS_PROVENANCE},
+            **{key: facts[key] for key in stage_report.SAME_AS_PROVENANCE},
             "negative_prompt": drawing.negative_prompt or None,
             "adapter_file": column.checkpoint.file if column.checkpoint else None,
             "step": step,
@@ -249,7 +249,7 @@ class Generate(BaseStage):
         )
         kept = self.read("quality").filter(pl.col("is_kept")).select("frame_id")
         frames = self.read("frame").join(kept, on="frame_id").sort("frame_index")
-        return generate_look.with_similarity(
+        return stage_report.with_similarity(
             self.output_dir, rows, held_out["file"].to_list(), frames["file"].drop_nulls().to_list()
         )
 
@@ -261,7 +261,7 @@ class Generate(BaseStage):
         for row in rows:
             key = next(k for k in keys if row["picture_id"].endswith(f"-{k}"))
             files[place[row["picture_id"].removesuffix(f"-{key}")], key] = row["file"]
-        generate_look.write_grid(
+        stage_report.write_grid(
             self.output_dir,
             self.output_dir / task.folder / "grid.png",
             files,
@@ -272,10 +272,10 @@ class Generate(BaseStage):
 
     def _warnings(self, loaded: Base, drawings: Sequence[Drawing]) -> list[str]:
         """What was asked for and has no effect; each once."""
-        cut = recipe.cut_prompts(loaded, [d.prompt for d in drawings])
+        cut = request.cut_prompts(loaded, [d.prompt for d in drawings])
         settings = self.config.generation
         is_checker_missing = (
-            recipe.checker_state(loaded, settings.has_safety_checker) == recipe.CHECKER_NONE
+            request.checker_state(loaded, settings.has_safety_checker) == request.CHECKER_NONE
         )
         is_negative_idle = bool(settings.negative_prompt) and settings.guidance_scale <= 1
         notes = [NOTE_TOKENS.format(len(cut))] if cut else []

@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from bunny import workspace
-from bunny.review import constraint, log, score
+from bunny.core import workspace
+from bunny.review import constraint, log, doubt
 from bunny.review.event import Event, order_key
-from bunny.review.learn import deploy
+from bunny.review.learn import apply
 from bunny.review.state import State
-from bunny.stage import review_asset, review_label, review_missed
-from bunny.stage.contract import BaseStage, Work, settings_of
+from bunny.review import asset as review_asset, corrected_table, suggestion
+from bunny.contract.stage import BaseStage, Work, settings_of
 
 
 class Review(BaseStage):
@@ -55,11 +55,11 @@ class Review(BaseStage):
         """Make the items, replay the record over them, write what later stages read."""
         tables = {name: self.read(name) for name in self.reads}
         found = tables["label"]
-        tables["label"] = review_missed.with_missed(tables)
+        tables["label"] = suggestion.with_missed(tables)
         film_id = tables["film"]["film_id"][0]
         shot_vector = review_asset.shot_vectors(tables, film_id)
         figure_vector = review_asset.figure_vectors(tables)
-        perhaps = review_asset.likely(tables, review_missed.candidates(tables))
+        perhaps = review_asset.likely(tables, suggestion.candidates(tables))
         machine = review_asset.machine_assets(tables, shot_vector, film_id, perhaps)
         vectors = {"scene": shot_vector, "character": figure_vector}
         sure = review_asset.certainty(tables)
@@ -67,18 +67,18 @@ class Review(BaseStage):
         state = self._state(machine, vectors)
         asset = self._score(state.frame(), vectors, sure, state)
         subject = review_asset.subjects_of(tables)
-        names = review_label.identity(tables["label"], subject, state, machine)
+        names = corrected_table.identity(tables["label"], subject, state, machine)
         is_found = pl.col("subject_id").is_in(found["subject_id"].to_list())
         names = names.filter(is_found | pl.col("character").is_not_null())
-        feedback = review_label.feedback(state)
+        feedback = corrected_table.feedback(state)
         return Work(
             tables={
                 "asset": asset,
                 "identity": names,
-                "grouping": review_label.grouping(
+                "grouping": corrected_table.grouping(
                     tables["cluster"], names, subject, state, machine
                 ),
-                "caption_edit": review_label.caption_edits(state),
+                "caption_edit": corrected_table.caption_edits(state),
                 "shot_vector": shot_vector,
                 "figure_vector": figure_vector,
                 "feedback": feedback,
@@ -98,7 +98,7 @@ class Review(BaseStage):
         """Hash of the adapter in use; empty when none is."""
         if not self.config.review.is_learned_used:
             return ""
-        return deploy.current_hash(workspace.of_film_dir(self.input_dir).checkpoint)
+        return apply.current_hash(workspace.of_film_dir(self.input_dir).checkpoint)
 
     def _state(self, machine: pl.DataFrame, vectors: dict[str, pl.DataFrame]) -> State:
         """Every item where people want it, and those they did not speak of where was learned."""
@@ -106,17 +106,17 @@ class Review(BaseStage):
         state = State.of(machine, vectors["scene"], noise_threshold=noise).replay(self._events)
         if not self._learned:
             return state
-        place = deploy.rescore(
+        place = apply.rescore(
             workspace.of_film_dir(self.input_dir).checkpoint, state.frame(), list(vectors.values())
         )
         moved = state.with_learned(place)
         return State.of(moved, vectors["scene"], noise_threshold=noise).replay(self._events)
 
     def _score(self, asset, vectors, sure, state: State | None = None) -> pl.DataFrame:
-        floor = {**score.FLOOR, "scene": min(0.99, self.config.clustering.noise_threshold)}
+        floor = {**doubt.FLOOR, "scene": min(0.99, self.config.clustering.noise_threshold)}
         said = pl.repeat(False, asset.height, eager=True).to_numpy()
         said = said if state is None else state.now.is_said
-        return score.measure(asset, vectors, said, sure, floor)
+        return doubt.measure(asset, vectors, said, sure, floor)
 
 
 def _digest(events: list[Event]) -> str:

@@ -14,8 +14,8 @@ import dataframely as dy
 import numpy as np
 import polars as pl
 
-from bunny import disk
-from bunny.error import BunnyError
+from bunny.core import atomic
+from bunny.core.error import BunnyError
 from bunny.table import schema
 
 COMPRESSION = "zstd"
@@ -153,7 +153,7 @@ def _publish(temporary: Path, path: Path) -> None:
     temporary.chmod(0o666 & ~umask)
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())
-    disk.replace(temporary, path)
+    atomic.replace(temporary, path)
 
 
 def _with_later_columns(name: str, frame: pl.DataFrame) -> pl.DataFrame:

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from bunny import disk
+from bunny.core import atomic
 
 logger = logging.getLogger(__name__)
 
@@ -50,9 +50,9 @@ def save(folder: Path, step: int, key: str, state: dict[str, Any]) -> Path:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    disk.replace_folder(temporary, target)
+    atomic.replace_folder(temporary, target)
     for old in sorted(folder.glob("checkpoint-*"))[:-KEPT]:
-        disk.remove_folder(old)
+        atomic.remove_folder(old)
     return target
 
 
@@ -83,5 +83,5 @@ def load_newest(folder: Path, key: str, *, is_writer: bool = True) -> dict[str, 
         if state.get("key") == key:
             return state
         if is_writer:
-            disk.remove_folder(path)
+            atomic.remove_folder(path)
     return None

@@ -1,104 +1,126 @@
-"""Fine-tune a LoRA or DoRA on a base: our own loop over diffusers' and peft's parts.
-
-The parts of it lie in `bunny.training.tune`; this is its face.
-"""
+"""Put an untrained adapter on the parts of a base, and take it off again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
+from bunny.core.error import UserError
 from bunny.training.base import Base
-from bunny.training.tune.deck import by_size
-from bunny.training.tune.settings import (
-    CLASS,
-    SUBJECT,
-    Example,
-    Kept,
-    LoraResult,
-    LoraSettings,
-    MemoryShortError,
-    Step,
-    TrainingError,
-)
+from bunny.training.settings import LoraSettings
 
-__all__ = [
-    "CLASS",
-    "SUBJECT",
-    "Example",
-    "Kept",
-    "LoraResult",
-    "LoraSettings",
-    "MemoryShortError",
-    "Step",
-    "TrainingError",
-    "by_size",
-    "train_lora",
-]
+TEXT_OTHER = ("fc1", "fc2")  # feed-forward layers of transformers' CLIP
+
+Parts = Mapping[str, Any]  # component name, as diffusers' LoRA files have it, to module
 
 
-def train_lora(
-    base: Base,
-    train: Sequence[Example],
-    held_out: Sequence[Example],
-    folder: Path,
-    settings: LoraSettings,
-    *,
-    metadata: dict[str, str] | None = None,
-    log_dir: Path | None = None,
-    on_step: Callable[[Step], None] | None = None,
-) -> LoraResult:
-    """Train, resume when a checkpoint of the same key lies in `folder`, save the adapters.
+def put_on(base: Base, settings: LoraSettings) -> dict[str, Any]:
+    """Put a LoRA or DoRA on the denoiser, and on the text encoders where that is asked for.
 
     Parameters
     ----------
     base : Base
-        Frozen; it carries the adapter while this runs and is given back without it.
-    train, held_out : sequence of Example
-        A batch holds pictures of one size; sizes take turns as often as their pictures weigh.
-        Pictures of role ``class`` in `train` come on top of each batch, weighed by
-        `class_weight`. `held_out` may be empty.
-    folder : Path
-        Gets ``checkpoint-NNNNNN/`` (the last two), ``step-NNNNNN.safetensors`` (one a
-        checkpoint), ``adapter.safetensors`` (the last of them), ``sample/`` and ``cache/``.
+        Changed in place; `take_off` undoes it.
     settings : LoraSettings
-    metadata : dict, optional
-        Texts kept in the adapters' headers, e.g. trigger and base.
-    log_dir : Path, optional
-        TensorBoard events go there.
-    on_step : callable, optional
-        Told each finished step.
+        `adapter`, `rank`, `alpha`, `targets` and `trains_text_encoder` decide.
 
     Returns
     -------
-    LoraResult
+    dict
+        The parts that carry it, the denoiser first.
 
     Raises
     ------
-    TrainingError
-        If there is no training picture, the loss or the gradients are no numbers five steps in
-        a row, or the adapter changes nothing.
-    MemoryShortError
-        If it does not fit into memory.
     UserError
-        If a setting does not go with the base or the device.
-    KeyboardInterrupt
-        After the step at hand is finished and kept, when SIGINT or SIGTERM came.
-
-    Notes
-    -----
-    Started by ``accelerate launch`` or ``torchrun``, all processes call this with the same
-    arguments; each takes its share of the batches and only the first writes. torch's global
-    random state is set anew at every step.
+        If text encoders are to be trained and the family has none that can be.
     """
-    if not any(e.role != CLASS for e in train):
-        raise TrainingError("expected at least one training picture, found none")
-    from bunny.training.tune import halt
-    from bunny.training.tune.run import Run
+    from peft import inject_adapter_in_model
 
-    with halt.memory_told(settings):
-        run = Run(base, train, held_out, folder, settings, metadata or {}, log_dir)
-        try:
-            return run.train(on_step)
-        finally:
-            run.close()
+    family = base.family
+    wants_all = settings.targets == "all"
+    if settings.trains_text_encoder and not family.trainable_text:
+        raise UserError(
+            f"models.trains_text_encoder: expected a base whose text encoder can be trained, "
+            f"{base.name} ({family.name}) has none; set it to false"
+        )
+    targets = [*family.attention_targets, *(family.other_targets if wants_all else ())]
+    inject_adapter_in_model(_config(settings, targets), family.denoiser)
+    parts = {family.denoiser_key: family.denoiser}
+    if settings.trains_text_encoder:
+        for name in family.trainable_text:
+            known = family.text_targets[name]  # names, or whole paths of modules
+            targets = [t for t in known if wants_all or t.rsplit(".", 1)[-1] not in TEXT_OTHER]
+            parts[name] = family.text_encoders[name]
+            inject_adapter_in_model(_config(settings, targets), parts[name])
+    return parts
+
+
+def take_off(parts: Parts) -> None:
+    """Give the parts back without an adapter, frozen, in evaluation mode."""
+    from diffusers.utils.peft_utils import recurse_remove_peft_layers
+
+    for part in parts.values():
+        recurse_remove_peft_layers(part)
+        if hasattr(part, "peft_config"):
+            del part.peft_config
+        part.requires_grad_(False).eval()
+
+
+def trainable(parts: Parts) -> dict[str, Any]:
+    """The adapter's parameters by ``<part>.<name>``, in a fixed order."""
+    return {
+        f"{key}.{name}": weight
+        for key, part in parts.items()
+        for name, weight in part.named_parameters()
+        if weight.requires_grad
+    }
+
+
+def states(parts: Parts) -> dict[str, tuple[dict[str, Any], Any]]:
+    """Of each part, the adapter's weights by peft's names and its `LoraConfig`."""
+    from peft.utils import get_peft_model_state_dict
+
+    return {
+        key: (get_peft_model_state_dict(part), part.peft_config["default"])
+        for key, part in parts.items()
+    }
+
+
+def b_norms(parameters: Mapping[str, Any]) -> dict[str, float]:
+    """Norm of each B matrix; it starts at 0, so 0 means that the layer learned nothing."""
+    return {name: float(w.norm()) for name, w in parameters.items() if ".lora_B." in name}
+
+
+@contextmanager
+def switched_off(parts: Parts) -> Iterator[None]:
+    """The base without its adapter, for a while."""
+    layers = list(_layers(parts))
+    for layer in layers:
+        layer.enable_adapters(False)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.enable_adapters(True)
+
+
+def _layers(parts: Parts) -> Iterator[Any]:
+    """peft's layers of all parts."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for part in parts.values():
+        yield from (m for m in part.modules() if isinstance(m, BaseTunerLayer))
+
+
+def _config(settings: LoraSettings, targets: list[str]) -> Any:
+    """peft's words for the settings; B starts at 0, so that training starts at the base."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        use_dora=settings.adapter == "dora",
+        init_lora_weights="gaussian",
+        target_modules=targets,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bunny.error import UserError
+from bunny.core.error import UserError
 
 AUTO = "auto"
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}

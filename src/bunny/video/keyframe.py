@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from bunny.video.picture import DecodedFrame
-from bunny.video.shot import FoundShot
+from bunny.video.frame import DecodedFrame
+from bunny.video.shot.one_pass import FoundShot
 
 INSET_SHARE = 0.08  # of a shot's length: how far inside its first and last pictures are taken
 MAX_INSET = 12  # frames

@@ -15,8 +15,8 @@ import av
 import cv2
 import numpy as np
 
-from bunny.error import UserError
-from bunny.video import header, sniff
+from bunny.core.error import UserError
+from bunny.video import container as video_container, file_content
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def probe(path: Path, *, decoder: str | None = None, stream_index: int | None = 
         return _probe_folder(path)
     if decoder == "opencv":
         return _probe_opencv(path) or _refuse(path, "no film that OpenCV can open")
-    if sniff.is_encrypted(path):
+    if file_content.is_encrypted(path):
         _refuse(path, "one that is encrypted (DRM); give a copy without protection")
     try:
         return _probe_pyav(path, stream_index)
@@ -104,7 +104,7 @@ def probe(path: Path, *, decoder: str | None = None, stream_index: int | None = 
             path, "one of which no frame can be decoded; it is damaged or encrypted, convert it"
         )
     except av.FFmpegError as error:
-        reason = sniff.describe_content(path)
+        reason = file_content.describe_content(path)
         found = None if reason else _probe_opencv(path)
         if found is None:
             raise _error(
@@ -182,7 +182,7 @@ def _probe_pyav(path: Path, stream_index: int | None) -> FilmInfo:
         first = _first_frame(container, stream)
         if first is None:
             raise _NoFrameError
-        rotation, is_mirrored = header.orientation(first)
+        rotation, is_mirrored = video_container.orientation(first)
         aspect = _aspect(stream.sample_aspect_ratio)
         width, height = shown_size(context.width, context.height, aspect, rotation)
         return FilmInfo(
@@ -196,7 +196,7 @@ def _probe_pyav(path: Path, stream_index: int | None) -> FilmInfo:
             stored_height_px=context.height,
             width_px=width,
             height_px=height,
-            rate=header.standard_rate(stream.average_rate or stream.guessed_rate or Fraction(0)),
+            rate=video_container.standard_rate(stream.average_rate or stream.guessed_rate or Fraction(0)),
             time_base=stream.time_base,
             rotation_deg=rotation,
             sample_aspect=aspect,
@@ -206,8 +206,8 @@ def _probe_pyav(path: Path, stream_index: int | None) -> FilmInfo:
             has_audio=bool(container.streams.audio),
             is_mirrored=is_mirrored,
             color_primaries=PRIMARIES.get(int(context.color_primaries)),
-            peak_nits=header.peak_nits(first),
-            timecode=header.timecode(container, stream),
+            peak_nits=video_container.peak_nits(first),
+            timecode=video_container.timecode(container, stream),
         )
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-from bunny.view import cache as kept
-from bunny.view import gallery
+from bunny.view import image_cache as kept
+from bunny.view import contact_sheet
 from bunny.view.tile import Tile
 
 SIZE_PX = (120, 90)
@@ -51,7 +51,7 @@ def load(cache: Path, tiles: Mapping[str, Tile]) -> dict[str, str]:
 
 def _jpeg(tile: Tile) -> bytes:
     with io.BytesIO() as stream:
-        gallery.thumbnail(tile, SIZE_PX).save(stream, format="JPEG", quality=JPEG_QUALITY)
+        contact_sheet.thumbnail(tile, SIZE_PX).save(stream, format="JPEG", quality=JPEG_QUALITY)
         return stream.getvalue()
 
 

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 import polars as pl
 
-from bunny.view import plot_film, style
+from bunny.view.plot import film
+from bunny.view import style
 
 Item = TypeVar("Item")
 Box = tuple[float, float, float, float]
@@ -98,7 +99,7 @@ def scenes(
     root: Path, cluster: pl.DataFrame, frame: pl.DataFrame, limit: int = 6
 ) -> dict[str, list[Tile]]:
     """A row of pictures for each scene, in order of first appearance, those of no scene last."""
-    points = plot_film.scene_points(cluster, frame).join(
+    points = film.scene_points(cluster, frame).join(
         frame.select("frame_id", "file"), on="frame_id"
     )
     rows = {
@@ -108,8 +109,8 @@ def scenes(
         ]
         for group in points.partition_by("lane", maintain_order=True)
     }
-    noise = rows.pop(plot_film.NO_SCENE, None)
-    return rows | ({plot_film.NO_SCENE: noise} if noise else {})
+    noise = rows.pop(film.NO_SCENE, None)
+    return rows | ({film.NO_SCENE: noise} if noise else {})
 
 
 def shots(root: Path, shot: pl.DataFrame, frame: pl.DataFrame, limit: int = 48) -> list[Tile]:

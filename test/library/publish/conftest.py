@@ -305,12 +305,12 @@ def _is_root():
 @pytest.fixture
 def publish(film, database, monkeypatch):
     """Publish the film (or the one named) into the fresh database."""
-    from bunny import job_publish
+    from bunny.command import publish as command_publish
 
     monkeypatch.setenv("BUNNY_DATABASE_URL", database.address)
 
     def call(film_id=FILM, *settings, **options):
         schema = f"publish.schema_name={database.schema}"
-        return job_publish.publish(film_id, None, (schema, *settings), **options)
+        return command_publish.publish(film_id, None, (schema, *settings), **options)
 
     return call

@@ -6,8 +6,8 @@ import traceback
 
 import pytest
 
-from bunny import log
-from bunny.error import BunnyError, UserError
+from bunny.core import log
+from bunny.core.error import BunnyError, UserError
 from bunny.library.publish import connect
 
 FILM = "film-0a1b2c3d"

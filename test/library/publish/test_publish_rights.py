@@ -5,7 +5,7 @@ import uuid
 import pytest
 from adbc_driver_manager import Error
 
-from bunny.error import UserError
+from bunny.core.error import UserError
 
 pytestmark = pytest.mark.server
 
@@ -138,7 +138,7 @@ ALICE = "11111111-1111-4111-8111-111111111111"
 
 def test_on_supabase_the_one_who_signed_in_is_the_author(film, other_database, people, monkeypatch):
     """`authenticator` becomes the reader role and puts claims into a setting, as PostgREST does."""
-    from bunny import job_publish
+    from bunny.command import publish as command_publish
 
     reader, _, _, login = people
     other_database.run(
@@ -150,7 +150,7 @@ def test_on_supabase_the_one_who_signed_in_is_the_author(film, other_database, p
         f"GRANT {reader}, anon TO {login}",
     )
     monkeypatch.setenv("BUNNY_DATABASE_URL", other_database.address)
-    job_publish.publish(FILM, None, [f"publish.reader_role={reader}"])
+    command_publish.publish(FILM, None, [f"publish.reader_role={reader}"])
     claims = f'{{"sub": "{ALICE}", "email": "alice@example.org"}}'
     other_database.run(
         f"SET LOCAL ROLE {reader}",

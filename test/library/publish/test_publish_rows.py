@@ -5,7 +5,7 @@ import uuid
 import polars as pl
 import pytest
 
-from bunny.library.publish import declare, rows
+from bunny.library.publish import schema as publish_schema, rows
 from bunny.table import schema, store
 
 FILM = "film-0a1b2c3d"
@@ -50,16 +50,16 @@ def made(*assets):
     ],
 )
 def test_each_type_has_one_that_holds_all_its_values(dtype, expected):
-    assert declare.postgres_type(dtype) == expected
+    assert publish_schema.postgres_type(dtype) == expected
 
 
 def test_a_type_nobody_declared_is_refused_by_name():
     with pytest.raises(TypeError, match="Duration"):
-        declare.postgres_type(pl.Duration())
+        publish_schema.postgres_type(pl.Duration())
 
 
 def test_every_table_of_a_film_has_its_place_with_the_film_in_its_key():
-    targets = declare.targets()
+    targets = publish_schema.targets()
     assert set(schema.TABLE) - {"search_vector"} == targets.keys() & set(schema.TABLE)
     assert targets["shot"].key == ("film_id", "shot_index")
     assert targets["embedding"].key == ("film_id", "frame_id", "model")
@@ -69,7 +69,7 @@ def test_every_table_of_a_film_has_its_place_with_the_film_in_its_key():
 
 
 def test_shots_begin_with_the_columns_that_dashboards_expect():
-    assert declare.SHOTS_TARGET.names()[:8] == [
+    assert publish_schema.SHOTS_TARGET.names()[:8] == [
         *("id", "shot_id", "keyframe_path", "frame_index"),
         *("cluster_type", "cluster_id", "similarity_score", "timestamp"),
     ]
@@ -128,7 +128,7 @@ def test_folders_of_a_persons_machine_stay_there(path):
 
 
 def test_what_travels_has_types_that_the_driver_sends():
-    target = declare.film_target("quality")
+    target = publish_schema.film_target("quality")
     table = pl.DataFrame(
         {"film_id": [FILM], "phash": pl.Series([2**64 - 1], dtype=pl.UInt64), "reason": ["a\0b"]}
     )
@@ -138,8 +138,8 @@ def test_what_travels_has_types_that_the_driver_sends():
 
 
 def test_nested_values_travel_as_json_without_nul():
-    column = declare.Column(name="x", type="jsonb")
-    target = declare.Target(name="t", columns=(column,), key=("x",), comment="")
+    column = publish_schema.Column(name="x", type="jsonb")
+    target = publish_schema.Target(name="t", columns=(column,), key=("x",), comment="")
     nested = pl.DataFrame({"x": [[{"a": "b\0"}], []]})
     assert rows.for_transport(nested, target)["x"].to_list() == ['[{"a": "b\\ufffd"}]', "[]"]
     text = pl.DataFrame({"x": ['{"a": "\\u0000"}']})

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny import workspace
+from bunny.core import workspace
 from bunny.scene import embed
 from bunny.table import store
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bunny.error import UserError
-from bunny.library import index
+from bunny.core.error import UserError
+from bunny.library.search import index
 
 SETTING = index.IndexSetting(exact_below=10, expansion_search=64)
 

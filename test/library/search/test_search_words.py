@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from bunny.library import words
+from bunny.library.search import keyword
 
 
 @pytest.mark.parametrize(
@@ -19,13 +19,13 @@ from bunny.library import words
     ],
 )
 def test_tokens(text, found):
-    assert words.tokens(text) == found
+    assert keyword.tokens(text) == found
 
 
 def test_share_by_hand():
     """Of three texts two have bunny, one has beach, none has zebra."""
     texts = ["bunny on a beach", "a bunny, bunny, bunny", "a bear"]
-    match = words.match("zebra and bunny at the beach", texts)
+    match = keyword.match("zebra and bunny at the beach", texts)
     bunny, beach = math.log(1 + 3 / 2), math.log(1 + 3)
     assert match.share == pytest.approx([1, bunny / (bunny + beach), 0])
     assert match.known == ("bunny", "beach") and match.unknown == ("zebra",)
@@ -33,9 +33,9 @@ def test_share_by_hand():
 
 def test_nothing_in_common_or_nothing_asked_is_no_share():
     for query in ("zebra", "", "the on"):
-        assert words.match(query, ["a bear"]).share.tolist() == [0]
-    assert words.match("bear", []).share.size == 0
+        assert keyword.match(query, ["a bear"]).share.tolist() == [0]
+    assert keyword.match("bear", []).share.size == 0
 
 
 def test_common_words_in_the_query_s_order():
-    assert words.common("beach bunnies beach", "a bunny on beaches") == ["beach", "bunny"]
+    assert keyword.common("beach bunnies beach", "a bunny on beaches") == ["beach", "bunny"]

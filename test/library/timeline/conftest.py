@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bunny.library.timeline import clock, cut
+from bunny.library.timeline import clock, clip
 from bunny.table import store
 
 FILM = "owl-0a0a0a0a"
@@ -232,7 +232,7 @@ def owl(tmp_path) -> Made:
     return write_film(tmp_path / "data")
 
 
-def make_cut(rate, *, start=0, is_drop=False, record=None, clips=None, **media) -> cut.Cut:
+def make_cut(rate, *, start=0, is_drop=False, record=None, clips=None, **media) -> clip.Cut:
     """A cut of two clips of a two-hour film, with a marker on the first one's second frame."""
     timing = clock.Clock(
         rate=rate,
@@ -242,17 +242,17 @@ def make_cut(rate, *, start=0, is_drop=False, record=None, clips=None, **media) 
         start_number=start,
         is_drop=is_drop,
     )
-    marker = cut.Marker(
+    marker = clip.Marker(
         frame=1799, name='i1 "quoted" & <b>', text="an owl", color="GREEN", image_id="i1"
     )
     film = {"path": "/films/My Owl & 'co' 😀.mp4", "reel": "OWL", "has_audio": True, **media}
-    return cut.Cut(
+    return clip.Cut(
         name='search:"owl" & more',
-        media=cut.Media(film_id=FILM, width_px=1280, height_px=720, clock=timing, **film),
+        media=clip.Media(film_id=FILM, width_px=1280, height_px=720, clock=timing, **film),
         clips=clips
         or (
-            cut.Clip(shot_index=0, first=1798, end=1803, markers=(marker,)),
-            cut.Clip(shot_index=7, first=170_000, end=170_020),
+            clip.Clip(shot_index=0, first=1798, end=1803, markers=(marker,)),
+            clip.Clip(shot_index=7, first=170_000, end=170_020),
         ),
-        record_start=clock.record_number(timing, cut.RECORD_START) if record is None else record,
+        record_start=clock.record_number(timing, clip.RECORD_START) if record is None else record,
     )

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bunny.error import UserError
-from bunny.library.timeline import choose
+from bunny.core.error import UserError
+from bunny.library.timeline import select_shots
 from bunny.table import store
 
 from .conftest import cluster_row, label_row, set_row, shot_table
@@ -56,9 +56,9 @@ def tables():
     ],
 )
 def test_shots(tables, what, shots):
-    chosen = choose.choose_shots(*choose.parse(what), tables)
+    chosen = select_shots.choose_shots(*select_shots.parse(what), tables)
     assert chosen["shot_index"].to_list() == shots
-    assert dict(chosen.schema) == choose.CHOSEN
+    assert dict(chosen.schema) == select_shots.CHOSEN
 
 
 def test_corrections_go_before_what_the_machine_said(tables):
@@ -70,9 +70,9 @@ def test_corrections_go_before_what_the_machine_said(tables):
     ]
     tables = {**tables, "asset": store.from_rows("asset", rows)}
     for value, shots in (("Kitchen", [0, 2]), ("a", [0, 2]), ("b", [1]), ("owl", [1])):
-        found = choose.choose_shots("cluster", value, tables)
+        found = select_shots.choose_shots("cluster", value, tables)
         assert found["shot_index"].to_list() == shots
-    both = choose.choose_shots("cluster", "kitchen/owl", tables)
+    both = select_shots.choose_shots("cluster", "kitchen/owl", tables)
     assert both["shot_index"].to_list() == [0]
 
 
@@ -89,15 +89,15 @@ def test_corrections_go_before_what_the_machine_said(tables):
 )
 def test_what_is_not_there(tables, what, sentence):
     with pytest.raises(UserError, match=sentence):
-        choose.choose_shots(*choose.parse(what), tables)
+        select_shots.choose_shots(*select_shots.parse(what), tables)
 
 
 @pytest.mark.parametrize("what", ["", "scene:a", "cluster", "cluster:", 'search:""', "character: "])
 def test_what_is_not_understood(what):
     with pytest.raises(UserError, match="--what: expected shots, shots:3,7"):
-        choose.parse(what)
+        select_shots.parse(what)
 
 
 def test_quotes_and_colons_stay_in_the_words():
-    assert choose.parse('search:"owl: the film"') == ("search", "owl: the film")
-    assert choose.parse("Search:it's late") == ("search", "it's late")
+    assert select_shots.parse('search:"owl: the film"') == ("search", "owl: the film")
+    assert select_shots.parse("Search:it's late") == ("search", "it's late")

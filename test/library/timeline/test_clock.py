@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bunny import timecode
-from bunny.error import UserError
+from bunny.library.timeline import timecode
+from bunny.core.error import UserError
 from bunny.library.timeline import clock
 
 from .conftest import film_row, shot_table

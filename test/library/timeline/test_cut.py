@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import pytest
 
-from bunny.error import UserError
-from bunny.library.timeline import clock, cut
+from bunny.core.error import UserError
+from bunny.library.timeline import clock, clip
 
 TIMING = clock.Clock(rate=Fraction(25), time_base=Fraction(1, 25), first_pts=100, num_frames=20)
 
@@ -22,7 +22,7 @@ TIMING = clock.Clock(rate=Fraction(25), time_base=Fraction(1, 25), first_pts=100
     ],
 )
 def test_span_with_handles(start, end, handles, span):
-    assert cut.span(TIMING, start, end, handles) == span
+    assert clip.span(TIMING, start, end, handles) == span
 
 
 @pytest.mark.parametrize(
@@ -38,13 +38,13 @@ def test_span_with_handles(start, end, handles, span):
     ],
 )
 def test_reel(wanted, path, reel):
-    assert cut.choose_reel(wanted, path, 8) == reel
+    assert clip.choose_reel(wanted, path, 8) == reel
 
 
 @pytest.mark.parametrize("reel", ["A001C0023", "A B", "bl", "a/b"])
 def test_reels_that_an_editor_would_misread_are_refused(reel):
     with pytest.raises(UserError, match=r"timeline\.reel: expected"):
-        cut.choose_reel(reel, "/a/b.mov", 8)
+        clip.choose_reel(reel, "/a/b.mov", 8)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_reels_that_an_editor_would_misread_are_refused(reel):
     ],
 )
 def test_urls_are_escaped(path, host, url):
-    assert cut.file_url(path, host) == url
+    assert clip.file_url(path, host) == url
 
 
 @pytest.mark.parametrize(
@@ -70,18 +70,18 @@ def test_urls_are_escaped(path, host, url):
     ],
 )
 def test_where_the_editor_finds_the_film(setting, place):
-    assert cut.place_of(setting, "/a/b c.mp4") == place
+    assert clip.place_of(setting, "/a/b c.mp4") == place
 
 
 def test_best_first_and_film_order():
     clips = [
-        cut.Clip(shot_index=i, first=i * 10, end=i * 10 + 5, score=s)
+        clip.Clip(shot_index=i, first=i * 10, end=i * 10 + 5, score=s)
         for i, s in ((2, 0.5), (0, 0.5), (1, 0.9), (3, None))
     ]
-    assert [c.shot_index for c in cut.order_clips(clips, "film")] == [0, 1, 2, 3]
-    assert [c.shot_index for c in cut.order_clips(clips, "score")] == [1, 0, 2, 3]
+    assert [c.shot_index for c in clip.order_clips(clips, "film")] == [0, 1, 2, 3]
+    assert [c.shot_index for c in clip.order_clips(clips, "score")] == [1, 0, 2, 3]
 
 
 def test_one_line():
-    assert cut.one_line("a\nb\tc\x00  d") == "a b c d"
-    assert cut.one_line("abcdef", 4) == "abc…"
+    assert clip.one_line("a\nb\tc\x00  d") == "a b c d"
+    assert clip.one_line("abcdef", 4) == "abc…"

@@ -6,9 +6,9 @@ from fractions import Fraction
 import polars as pl
 import pytest
 
-from bunny import job_timeline
-from bunny.error import UserError
-from bunny.library.timeline import read, record
+from bunny.command import export_timeline
+from bunny.core.error import UserError
+from bunny.library.timeline import read, written as timeline_written
 
 from .conftest import FILM, write_film
 
@@ -16,7 +16,7 @@ TV = Fraction(30000, 1001)
 
 
 def run(owl, what="shots", output=None, **options):
-    return job_timeline.export(None, what, output, data_dir=str(owl.data), **options)
+    return export_timeline.export(None, what, output, data_dir=str(owl.data), **options)
 
 
 def test_all_shots_of_a_film(owl, tmp_path):
@@ -105,12 +105,12 @@ def test_a_search_gives_order_and_what_matched(owl, tmp_path):
 def test_the_ending_says_the_format_and_the_record_knows_it(owl, tmp_path, name):
     for _ in range(2):  # written again it is one line
         run(owl, "character:owl", tmp_path / name)
-    (written,) = record.read(owl.root)
+    (written,) = timeline_written.read(owl.root)
     assert written.file == str((tmp_path / name).resolve())
     assert written.clips == ((0, 25), (25, 50))
     assert [p.film_id for p in read.read_pieces(tmp_path / name)] == [FILM, FILM]
-    assert record.clips_at(written, 25) == [2]
-    assert record.clips_at(written, 50) == []
+    assert timeline_written.clips_at(written, 25) == [2]
+    assert timeline_written.clips_at(written, 50) == []
 
 
 def test_variable_rate_is_noted_and_marked(tmp_path):

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from bunny.error import UserError
+from bunny.core.error import UserError
 from bunny.library.timeline import read
 
 EDL = """TITLE: x

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny import job_timeline, job_where
-from bunny.error import UserError
-from bunny.library.timeline import match, trace
+from bunny.command import export_timeline, where
+from bunny.core.error import UserError
+from bunny.library.timeline import picture_match, locate
 from bunny.table import store
 
 from .conftest import FILM, write_film
@@ -19,11 +19,11 @@ TV = Fraction(30000, 1001)
 
 
 def ask(owl, *what, **options):
-    return job_where.where(*map(str, what), data_dir=str(owl.data), **options)
+    return where.where(*map(str, what), data_dir=str(owl.data), **options)
 
 
 def test_a_training_picture_by_its_id(owl, tmp_path):
-    job_timeline.export(None, "shots:0,1", tmp_path / "a.edl", data_dir=str(owl.data))
+    export_timeline.export(None, "shots:0,1", tmp_path / "a.edl", data_dir=str(owl.data))
     answer = ask(owl, "i2")
     (place,) = answer.places
     assert answer.how == "by its image_id"
@@ -98,7 +98,7 @@ def test_a_picture_of_an_exported_set(owl, tmp_path):
 def test_a_drawing_leads_to_its_adapters_set(owl, tmp_path):
     from PIL import Image
 
-    from bunny.training.draw import provenance
+    from bunny.generation import provenance
 
     row = {
         "run_id": "run-1",
@@ -151,7 +151,7 @@ def test_from_a_second_of_a_film_that_begins_later(tmp_path):
 @pytest.mark.parametrize(("rate", "start"), [(Fraction(25), None), (TV, "01:00:00;00")])
 def test_from_a_clip_back_to_the_pictures(tmp_path, name, rate, start):
     film = write_film(tmp_path / "data", rate, Fraction(1, 30_000), 1000, start_timecode=start)
-    job_timeline.export(None, "shots", tmp_path / name, data_dir=str(film.data))
+    export_timeline.export(None, "shots", tmp_path / name, data_dir=str(film.data))
     for number, images in ((1, ["i0", "i1"]), (2, ["i2"]), (3, [])):
         answer = ask(film, clip=f"{tmp_path / name}#{number}")
         assert [p["image_id"] for p in answer.places] == images
@@ -211,19 +211,19 @@ def test_a_film_without_a_rate_does_not_hide_the_others(owl):
 
 
 def test_likeness_wants_both_hash_and_picture():
-    look = match.Look(phash=0b1111, signature=np.arange(1024).astype(np.uint8))
+    look = picture_match.Look(phash=0b1111, signature=np.arange(1024).astype(np.uint8))
     hashes = np.array([0b1111, 0b1110, 2**64 - 1], np.uint64)
     same, flat = look.signature, np.full(1024, 7, np.uint8)
-    found = match.most_alike(look, hashes, np.stack([flat, same, same]))
+    found = picture_match.most_alike(look, hashes, np.stack([flat, same, same]))
     assert (found.index, found.bits) == (1, 1)
     assert found.correlation == pytest.approx(1)
-    assert match.most_alike(look, hashes[[0, 2]], np.stack([flat, same])) is None
-    assert match.most_alike(look, hashes[:0], np.zeros((0, 1024), np.uint8)) is None
+    assert picture_match.most_alike(look, hashes[[0, 2]], np.stack([flat, same])) is None
+    assert picture_match.most_alike(look, hashes[:0], np.zeros((0, 1024), np.uint8)) is None
 
 
 def test_a_box_without_a_crop_stays():
-    frame = dict.fromkeys((*trace.CROP, "width_px", "height_px"))
-    assert trace.film_box(frame, (1, 2, 3, 4)) == [1, 2, 3, 4]
+    frame = dict.fromkeys((*locate.CROP, "width_px", "height_px"))
+    assert locate.film_box(frame, (1, 2, 3, 4)) == [1, 2, 3, 4]
 
 
 def test_the_command_looks_in_the_film_that_is_named(bunny, owl):

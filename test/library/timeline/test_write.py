@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bunny.error import UserError
-from bunny.library.timeline import clock, cut, edl, fcpx, otio, read
+from bunny.core.error import UserError
+from bunny.library.timeline import clock, clip as timeline_clip, edl, fcpx, otio, read
 
 from .conftest import FILM, make_cut
 
@@ -234,7 +234,7 @@ def test_our_own_reader_finds_the_same_frames(tmp_path, adapter, rate, start, is
 
 
 def test_an_edl_that_would_be_misread_is_refused():
-    many = tuple(cut.Clip(shot_index=i, first=i, end=i + 1) for i in range(1000))
+    many = tuple(timeline_clip.Clip(shot_index=i, first=i, end=i + 1) for i in range(1000))
     with pytest.raises(UserError, match="at most 999 clips, got 1000"):
         edl.to_text(make_cut(Fraction(25), clips=many))
     assert len(many[:999]) == edl.to_text(make_cut(Fraction(25), clips=many[:999])).count("* BUNNY")
@@ -261,8 +261,8 @@ def test_without_opentimelineio_the_extra_is_named(monkeypatch):
 
 @pytest.mark.parametrize("text", ["a\nb", "a\r\n002  X V C", "* LOC: x"])
 def test_names_cannot_make_lines_of_an_edl(text):
-    marker = cut.Marker(frame=0, name=text)
-    clip = cut.Clip(shot_index=0, first=0, end=1, markers=(marker,))
+    marker = timeline_clip.Marker(frame=0, name=text)
+    clip = timeline_clip.Clip(shot_index=0, first=0, end=1, markers=(marker,))
     written = edl.to_text(make_cut(Fraction(25), clips=(clip,), path=f"/a/{text}.mp4"))
     assert len(written.splitlines()) == len(
         edl.to_text(make_cut(Fraction(25), clips=(clip,))).splitlines()

@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from bunny import job_learn, workspace
+from bunny.command import learn
+from bunny.core import workspace
 from bunny.cli import app
-from bunny.config import Config
-from bunny.error import UserError
-from bunny.review import log, make
+from bunny.core.config import Config
+from bunny.core.error import UserError
+from bunny.review import log, create_event
 from bunny.review.learn import history, version
 from bunny.review.state import State
 from bunny.stage.review import Review
 from bunny.table import store
-from bunny.view import plot_learn
+from bunny.view.plot import learn as plot_learn
 
 NUM = 120
 QUICK = ("review.learn_method=correlation",)
@@ -98,7 +99,7 @@ def say(space, truth, rows):
     ids = store.read(space.table, "asset").sort("shot_index")["asset_id"].to_list()
     for row in rows:
         one, place = ids[row], truth[row]
-        act = make.approve if state.cluster_of(one) == place else make.assign
+        act = create_event.approve if state.cluster_of(one) == place else create_event.assign
         event = act(state, [one], place, user="mia")
         state.apply(event)
         log.append(space.root, [event])
@@ -112,7 +113,7 @@ def where(space):
 def test_learned_used_and_taken_back(film):
     space, truth, wrong = film
     say(space, truth, range(72))
-    done = job_learn.learn(None, None, QUICK)
+    done = learn.learn(None, None, QUICK)
     assert (done.num_corrections, done.version, done.in_use) == (72, 1, 1)
     assert "version 1 deployed" in done.to_text()
     assert "scenes (layout): on 72 held-out items in 72 groups" in done.to_text()
@@ -128,29 +129,29 @@ def test_learned_used_and_taken_back(film):
     assert source[72:].count("learned") >= right[1] - right[0]
     assert "learned" not in source[:72]
 
-    again = job_learn.learn(None, None, QUICK)  # the tables now hold what version 1 moved
+    again = learn.learn(None, None, QUICK)  # the tables now hold what version 1 moved
     assert json.loads(again.to_json())["parts"] == json.loads(done.to_json())["parts"]
 
-    assert job_learn.roll_back(None).in_use == 1
-    assert job_learn.roll_back(None).in_use == 0
+    assert learn.roll_back(None).in_use == 1
+    assert learn.roll_back(None).in_use == 0
     review(space)
     assert "learned" not in where(space)[1]
     with pytest.raises(UserError, match="--to"):
-        job_learn.roll_back(None)
+        learn.roll_back(None)
 
 
 def test_too_few_corrections(film):
     space, truth, _ = film
     say(space, truth, range(3))
     with pytest.raises(UserError, match=r"expected 10 corrections .* got 3"):
-        job_learn.learn(None)
+        learn.learn(None)
     assert version.numbers(space.checkpoint) == []
 
 
 def test_not_better_not_deployed(film):
     space, truth, wrong = film
     say(space, truth, np.flatnonzero(~wrong)[:30].tolist())  # all were right before
-    done = job_learn.learn(None, None, QUICK)
+    done = learn.learn(None, None, QUICK)
     assert (done.version, done.in_use) == (0, 0)
     assert "nothing was better" in done.to_text()
 
@@ -178,7 +179,7 @@ def test_table_and_plot_for_the_notebook(film):
     nothing = plot_learn.plot_methods(history.read_trials(space.checkpoint))
     assert "bunny learn" in nothing.layers[0].geom.aes_params["label"]
     say(space, truth, range(72))
-    job_learn.learn(None, None, QUICK)
+    learn.learn(None, None, QUICK)
     trial = history.read_trials(space.checkpoint)
     assert trial["method"].to_list() == ["none", "correlation"]
     assert trial["is_best"].to_list() == [False, True]
@@ -190,9 +191,9 @@ def test_a_rejected_shot_falls_as_in_the_stage(film):
     space, _, _ = film
     asset = store.read(space.table, "asset")
     one = asset["asset_id"][0]
-    log.append(space.root, [make.reject(State.of(asset), [one], user="mia")])
+    log.append(space.root, [create_event.reject(State.of(asset), [one], user="mia")])
     where = []
     for threshold in (-1.0, 1.0):
-        state, _, _ = job_learn._read(space, Config(clustering={"noise_threshold": threshold}))
+        state, _, _ = learn._read(space, Config(clustering={"noise_threshold": threshold}))
         where += state.filter(state["asset_id"] == one)["cluster_id"].to_list()
     assert where[0] not in (None, asset["cluster_id"][0]) and where[1] is None

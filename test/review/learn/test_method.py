@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from bunny.review.learn import adapter, correlation, method, space, triplet
+from bunny.review.learn import triplet_adapter, correlation, method, vector_map, triplet
 
-QUICK = adapter.Training(steps=40, seed=3)
+QUICK = triplet_adapter.Training(steps=40, seed=3)
 
 
 def nearest_is_same(vector, who):
@@ -23,17 +23,17 @@ def people(lit, make_items):
 
 def test_the_adapter_lowers_its_loss_and_is_the_same_again(people):
     items, _ = people
-    one, again = (adapter.train(items, items.is_said, QUICK) for _ in range(2))
+    one, again = (triplet_adapter.train(items, items.is_said, QUICK) for _ in range(2))
     triplets = triplet.collect(items)
-    before = adapter.loss(items.vector, triplets, 0.2)
-    assert adapter.loss(one.apply(items.vector), triplets, 0.2) < 0.7 * before
+    before = triplet_adapter.loss(items.vector, triplets, 0.2)
+    assert triplet_adapter.loss(one.apply(items.vector), triplets, 0.2) < 0.7 * before
     assert np.array_equal(one.up, again.up)
 
 
 def test_the_adapter_is_held_to_the_identity(people):
     items, _ = people
     held, free = (
-        adapter.train(items, items.is_said, adapter.Training(steps=40, hold=hold))
+        triplet_adapter.train(items, items.is_said, triplet_adapter.Training(steps=40, hold=hold))
         for hold in (10.0, 0.0)
     )
     far = [np.abs(one.apply(items.vector) - items.vector).mean() for one in (held, free)]
@@ -43,7 +43,7 @@ def test_the_adapter_is_held_to_the_identity(people):
 def test_without_triplets_nothing_changes(people):
     items, _ = people
     none = np.zeros(len(items.said), bool)
-    mapped = adapter.train(items, none, QUICK).apply(items.vector)
+    mapped = triplet_adapter.train(items, none, QUICK).apply(items.vector)
     assert np.allclose(mapped, items.vector, atol=1e-6)
 
 
@@ -52,7 +52,7 @@ def test_maps_tell_unseen_people_better_where_light_confuses(people, lit):
     fresh, who = lit(n=300, seed=9)
     plain = nearest_is_same(fresh, who)
     for name in ("triplet", "correlation"):
-        mapped = method.mapper(name, adapter.Training(steps=100))(items, items.is_said)
+        mapped = method.mapper(name, triplet_adapter.Training(steps=100))(items, items.is_said)
         assert nearest_is_same(mapped.apply(fresh), who) > plain + 0.03, name
 
 
@@ -79,14 +79,14 @@ def test_correlation_without_pairs_is_the_identity(make_items):
 
 def test_a_space_refuses_other_vectors():
     with pytest.raises(ValueError, match="vectors of 3, got 2"):
-        space.identity(3).apply(np.eye(2))
+        vector_map.identity(3).apply(np.eye(2))
 
 
 def test_a_space_refuses_arrays_that_are_no_map():
-    good = space.identity(3).to_arrays()
+    good = vector_map.identity(3).to_arrays()
     for bad in ({"mean": np.zeros(2)}, {"up": np.zeros((2, 0))}, {"mean": np.full(3, np.nan)}):
         with pytest.raises(ValueError):
-            space.from_arrays({**good, **bad}, is_residual=True)
+            vector_map.from_arrays({**good, **bad}, is_residual=True)
 
 
 def test_unknown_method():

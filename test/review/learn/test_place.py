@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bunny.review.learn import place
-from bunny.review.learn.place import NEVER, Rule
+from bunny.review.learn import threshold_rule
+from bunny.review.learn.threshold_rule import NEVER, Rule
 
 NONE = -1
 X, Y = [1.0, 0.0], [0.0, 1.0]
@@ -12,7 +12,7 @@ X, Y = [1.0, 0.0], [0.0, 1.0]
 
 def scores(vectors, member, is_known, num=2):
     vectors = np.array(vectors, np.float32)
-    return place.score(vectors, np.array(member), np.array(is_known, bool), num)
+    return threshold_rule.score(vectors, np.array(member), np.array(is_known, bool), num)
 
 
 def test_an_item_does_not_speak_for_itself():
@@ -41,14 +41,14 @@ def test_blocks_change_nothing(monkeypatch):
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     member, known = rng.integers(-1, 3, 50), rng.random(50) < 0.3
     whole = scores(vectors, member, known, 3)
-    monkeypatch.setattr(place, "BLOCK", 7)
+    monkeypatch.setattr(threshold_rule, "BLOCK", 7)
     assert np.allclose(scores(vectors, member, known, 3), whole, atol=1e-6)
 
 
 def decide(rows, start, rule, barred=None):
     rows = np.array(rows, np.float32)
     bars = np.zeros(rows.shape, bool) if barred is None else np.array(barred)
-    return place.decide(rows, np.array(start), bars, rule)
+    return threshold_rule.decide(rows, np.array(start), bars, rule)
 
 
 def test_thresholds_are_inclusive():
@@ -77,7 +77,7 @@ def test_out_of_reach_nothing_changes():
 
 def calibrate(rows, start, said):
     rows = np.array(rows, np.float32)
-    return place.calibrate(rows, np.array(start), np.zeros(rows.shape, bool), np.array(said))
+    return threshold_rule.calibrate(rows, np.array(start), np.zeros(rows.shape, bool), np.array(said))
 
 
 def test_the_move_threshold_lies_between_right_and_wrong_moves():

@@ -3,7 +3,8 @@
 import polars as pl
 import pytest
 
-from bunny.view import plot_learn, style
+from bunny.view.plot import learn
+from bunny.view import style
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def curve():
 
 
 def test_mean_and_range_over_seeds(curve):
-    found = plot_learn.summarise(curve)
+    found = learn.summarise(curve)
     assert found["clicks"].to_list() == [0, 1]
     assert found["accuracy"].to_list() == pytest.approx([0.6, 0.8])
     assert found["low"].to_list() == pytest.approx([0.51, 0.71])  # 5 % between three values
@@ -28,11 +29,11 @@ def test_mean_and_range_over_seeds(curve):
 
 def test_the_curve_draws(curve, look):
     films = pl.concat([curve.with_columns(pl.lit(name).alias("film")) for name in ("b", "a")])
-    look("plot-cost", style.to_png(plot_learn.plot_cost(films)))
+    look("plot-cost", style.to_png(learn.plot_cost(films)))
 
 
 def test_without_clicks_a_sentence_stands_in(curve):
-    figure = plot_learn.plot_cost(curve.clear())
+    figure = learn.plot_cost(curve.clear())
     assert "no curve" in figure.layers[0].geom.aes_params["label"]
 
 
@@ -43,4 +44,4 @@ def test_methods_have_a_panel_each_level_and_the_best_is_marked(look):
         for level, model, best in (("character", "sface", "triplet"), ("scene", "lite0", "none"))
         for method, value in (("none", 0.7), ("triplet", 0.8), ("correlation", 0.65))
     ]  # fmt: skip
-    look("plot-methods", style.to_png(plot_learn.plot_methods(pl.DataFrame(rows))))
+    look("plot-methods", style.to_png(learn.plot_methods(pl.DataFrame(rows))))

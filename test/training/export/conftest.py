@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 
 from bunny.table import store
-from bunny.training import rights
-from bunny.training.export import picture
-from bunny.training.export.picture import About
+from bunny.dataset import rights
+from bunny.dataset.export import record as export_record
+from bunny.dataset.export.record import About
 
 
 def paint(path: Path, size: tuple[int, int], seed: int) -> None:
@@ -73,7 +73,7 @@ def table(tmp_path) -> pl.DataFrame:
 @pytest.fixture
 def pictures(table, tmp_path):
     """The same as pictures."""
-    return picture.from_table(table, tmp_path, "Zoë")
+    return export_record.from_table(table, tmp_path, "Zoë")
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.training import kohya_rule
-from bunny.training.export import kohya
+from bunny.dataset import kohya_rule
+from bunny.dataset.export import kohya
 
 LOWER = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 EXTENSIONS = {*LOWER, *(extension.upper() for extension in LOWER)}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bunny.error import UserError
-from bunny.training.export import folder
+from bunny.core.error import UserError
+from bunny.dataset.export import folder
 
 
 def _write(text):

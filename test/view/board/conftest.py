@@ -77,9 +77,9 @@ def browser():
 
 
 def browser_of(film_dir, user="ann"):
-    from bunny.view.board import desk, source
+    from bunny.view.board import session, source
 
     film = source.read(film_dir.name, film_dir)
-    found = Browser(desk.Desk(film, desk.Setting(user="nobody")), user=user)
+    found = Browser(session.Desk(film, session.Setting(user="nobody")), user=user)
     found.ask("hello", query={})
     return found

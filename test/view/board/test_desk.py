@@ -9,7 +9,7 @@ import pytest
 
 from bunny.review import log
 from bunny.table import store
-from bunny.view.board import doubt, query, tell, thumb
+from bunny.view.board import undone_doubt, query, serialize, thumbnail
 
 
 def kinds(film_dir):
@@ -81,8 +81,8 @@ def test_items_without_vectors_are_taken_back_to_the_middle(opened):
     said = asset.with_columns(
         pl.lit("person").alias("source"), pl.lit(0.0, pl.Float32).alias("doubt")
     )
-    assert doubt.give_back(said, {"scene": None})["doubt"].unique().to_list() == [0.5]
-    assert doubt.give_back(asset, {"scene": None}) is asset
+    assert undone_doubt.give_back(said, {"scene": None})["doubt"].unique().to_list() == [0.5]
+    assert undone_doubt.give_back(asset, {"scene": None}) is asset
 
 
 def test_reject_is_one_event_a_cluster(opened, film_dir):
@@ -255,9 +255,9 @@ def test_what_is_settled_asks_nothing(made):
     told = made.asset_row(0, cluster="scene-001", question=3, doubt=0.5)
     settled = made.asset_row(1, cluster="scene-001", question=3, doubt=0.0)
     table = query.number(made.asset([told, settled]))
-    assert [tell.item(row)["question"] for row in table.iter_rows(named=True)] == [3, None]
+    assert [serialize.item(row)["question"] for row in table.iter_rows(named=True)] == [3, None]
     of_old = query.number(made.asset([told]).drop("question"))
-    assert tell.item(of_old.row(0, named=True))["question"] is None
+    assert serialize.item(of_old.row(0, named=True))["question"] is None
 
 
 def test_small_pictures(tmp_path):
@@ -265,16 +265,16 @@ def test_small_pictures(tmp_path):
     image = np.zeros((720, 1280, 3), np.uint8)
     image[200:300, 1180:1280] = (0, 0, 255)
     cv2.imwrite(str(tmp_path / "a.png"), image)
-    assert thumb.square((1180, 200, 1280, 300), 1280, 720) == (1120, 170, 1280, 330)
-    source = thumb.Source(
+    assert thumbnail.square((1180, 200, 1280, 300), 1280, 720) == (1120, 170, 1280, 330)
+    source = thumbnail.Source(
         file=tmp_path / "a.png", width_px=1280, height_px=720, box=(1180, 200, 1280, 300)
     )
-    small = cv2.imdecode(np.frombuffer(thumb.cut(source), np.uint8), cv2.IMREAD_COLOR)
+    small = cv2.imdecode(np.frombuffer(thumbnail.cut(source), np.uint8), cv2.IMREAD_COLOR)
     assert small.shape == (160, 160, 3)
     assert small[80, 130, 2] > 200 and small[80, 20, 2] < 40 and small[10, 130, 2] < 40
-    whole = thumb.Source(file=tmp_path / "a.png", width_px=1280, height_px=720)
-    small = cv2.imdecode(np.frombuffer(thumb.cut(whole), np.uint8), cv2.IMREAD_COLOR)
+    whole = thumbnail.Source(file=tmp_path / "a.png", width_px=1280, height_px=720)
+    small = cv2.imdecode(np.frombuffer(thumbnail.cut(whole), np.uint8), cv2.IMREAD_COLOR)
     assert small.shape == (90, 160, 3) and small[31, 154, 2] > 200
-    held = thumb.Thumbs(max_kept=1)
+    held = thumbnail.Thumbs(max_kept=1)
     assert held.get([source, None, whole, source])[1] == b""
-    assert thumb.cut(thumb.Source(file=tmp_path / "none.png", width_px=1, height_px=1)) == b""
+    assert thumbnail.cut(thumbnail.Source(file=tmp_path / "none.png", width_px=1, height_px=1)) == b""

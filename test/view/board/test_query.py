@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from bunny.error import UserError
+from bunny.core.error import UserError
 from bunny.review.event import Event
-from bunny.view.board import bundle, folder, history, query, tell
+from bunny.view.board import bundle, folder, history, query, serialize
 
 
 @pytest.fixture
@@ -167,9 +167,9 @@ def test_who_a_figure_may_be_is_found_by_the_word(made):
     ]
     table = query.number(made.asset(rows))
     assert shots(table, level="character", search="perhaps bunny") == [0]
-    said = [tell.item(row)["perhaps"] for row in table.iter_rows(named=True)]
+    said = [serialize.item(row)["perhaps"] for row in table.iter_rows(named=True)]
     assert said == ["bunny", None, None, None, None]
-    assert ["perhaps", "bunny"] in tell.facts(table.row(0, named=True), "")
-    assert all(key != "perhaps" for key, _ in tell.facts(table.row(3, named=True), ""))
+    assert ["perhaps", "bunny"] in serialize.facts(table.row(0, named=True), "")
+    assert all(key != "perhaps" for key, _ in serialize.facts(table.row(3, named=True), ""))
     old = query.number(made.asset(rows).drop("perhaps"))  # of a film run by an older version
     assert shots(old, level="character", search="perhaps") == []

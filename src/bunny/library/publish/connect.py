@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote as percent
 
-from bunny.error import BunnyError, UserError
+from bunny.core.error import BunnyError, UserError
 
 ADDRESS = "BUNNY_DATABASE_URL"
 CONNECT_SECONDS = 10

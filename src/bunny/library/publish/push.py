@@ -11,8 +11,8 @@ import polars as pl
 
 from bunny.library.publish import rows
 from bunny.library.publish.connect import quote
-from bunny.library.publish.declare import Target
-from bunny.library.publish.place import Place, one
+from bunny.library.publish.schema import Target
+from bunny.library.publish.target import Place, one
 
 
 @dataclass(frozen=True, kw_only=True)

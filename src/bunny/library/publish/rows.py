@@ -10,7 +10,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 import polars as pl
 
-from bunny.library.publish.declare import Target
+from bunny.library.publish.schema import Target
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "diffusion-bunny/shots")
 NUL = "\0"  # no text of Postgres may hold it

@@ -5,11 +5,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bunny.error import UserError
-from bunny.library.publish import declare, rights
+from bunny.core.error import UserError
+from bunny.library.publish import schema, row_security
 from bunny.library.publish.connect import quote
-from bunny.library.publish.declare import Column, Target
-from bunny.library.publish.place import Place, Server, look, one, text
+from bunny.library.publish.schema import Column, Target
+from bunny.library.publish.target import Place, Server, look, one, text
 
 STATE = "bunny_schema"
 STATE_COMMENT = "which version of its tables this schema holds"
@@ -47,7 +47,7 @@ def prepare(cursor: Any, place: Place, targets: Mapping[str, Target]) -> Server:
     for target in targets.values():
         _make_table(cursor, place, target, known.get(target.name, {}), server)
     for target in targets.values():
-        rights.grant(cursor, place, target.name, server)
+        row_security.grant(cursor, place, target.name, server)
     _write_state(cursor, place, wanted, server)
     return server
 
@@ -81,9 +81,9 @@ def _read_state(cursor: Any, place: Place, known: Mapping) -> str | None:
     cursor.execute(f"SELECT version, fingerprint FROM {place.table(STATE)}")
     rows = cursor.fetchall()
     version = max((row[0] for row in rows), default=0)
-    if version > declare.VERSION:
+    if version > schema.VERSION:
         raise UserError(
-            f"database: expected tables of version {declare.VERSION} or older in schema "
+            f"database: expected tables of version {schema.VERSION} or older in schema "
             f"{place.schema}, they are of version {version}; update Diffusion Bunny or set "
             "publish.schema_name to another schema"
         )
@@ -96,7 +96,7 @@ def _check_owned(cursor: Any, place: Place, targets: Mapping[str, Target], known
         "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE n.nspname = $1 AND "
         "starts_with(coalesce(obj_description(c.oid, 'pg_class'), ''), $2)",
-        (place.schema, declare.MARK),
+        (place.schema, schema.MARK),
     )
     ours = {row[0] for row in cursor.fetchall()}
     foreign = sorted((targets.keys() | {STATE}) & known.keys() - ours)
@@ -145,7 +145,7 @@ def _make_table(
         for column in target.columns:
             if column.name not in have:
                 cursor.execute(f"ALTER TABLE {name} ADD COLUMN {_column(column, server)}")
-    cursor.execute(f"COMMENT ON TABLE {name} IS {text(declare.MARK + target.comment)}")
+    cursor.execute(f"COMMENT ON TABLE {name} IS {text(schema.MARK + target.comment)}")
     for column in target.columns:
         if column.comment:
             comment = text(column.comment)
@@ -153,8 +153,8 @@ def _make_table(
 
 
 def _column(column: Column, server: Server) -> str:
-    rule = column.rule.replace("{me}", rights.me(server)).replace(
-        "{my_name}", rights.my_name(server)
+    rule = column.rule.replace("{me}", row_security.me(server)).replace(
+        "{my_name}", row_security.my_name(server)
     )
     return f"{quote(column.name)} {column.type} {rule}".rstrip()
 
@@ -162,10 +162,10 @@ def _column(column: Column, server: Server) -> str:
 def _fingerprint(place: Place, targets: Mapping[str, Target], server: Server) -> str:
     """What tables and rights are made of; the same: nothing is to be made."""
     parts = [
-        declare.VERSION,
+        schema.VERSION,
         repr(place),
         repr(server),
-        rights.INSERTABLE,
+        row_security.INSERTABLE,
         [*map(repr, targets.values())],
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -174,7 +174,7 @@ def _fingerprint(place: Place, targets: Mapping[str, Target], server: Server) ->
 def _write_state(cursor: Any, place: Place, fingerprint: str, server: Server) -> None:
     name = place.table(STATE)
     cursor.execute(f"CREATE TABLE IF NOT EXISTS {name} (version integer, fingerprint text)")
-    cursor.execute(f"COMMENT ON TABLE {name} IS {text(declare.MARK + STATE_COMMENT)}")
-    rights.grant(cursor, place, STATE, server)
+    cursor.execute(f"COMMENT ON TABLE {name} IS {text(schema.MARK + STATE_COMMENT)}")
+    row_security.grant(cursor, place, STATE, server)
     cursor.execute(f"DELETE FROM {name}")
-    cursor.execute(f"INSERT INTO {name} VALUES ($1, $2)", (declare.VERSION, fingerprint))
+    cursor.execute(f"INSERT INTO {name} VALUES ($1, $2)", (schema.VERSION, fingerprint))

@@ -15,8 +15,8 @@ from typing import Any
 
 import polars as pl
 
-from bunny import timecode
-from bunny.error import UserError
+from bunny.library.timeline import timecode
+from bunny.core.error import UserError
 
 NTSC = timecode.NTSC
 # What editors offer for a sequence; a film of no countable rate is conformed to the nearest.

@@ -7,9 +7,9 @@ but for markers of drop-frame lists, whose ";" it does not know. Markers are Avi
 
 from __future__ import annotations
 
-from bunny.error import UserError
+from bunny.core.error import UserError
 from bunny.library.timeline import clock
-from bunny.library.timeline.cut import Clip, Cut, one_line
+from bunny.library.timeline.clip import Clip, Cut, one_line
 
 MAX_EVENTS = 999  # CMX 3600: event numbers have three digits
 MAX_RATE = 100  # frames of a label have two digits

@@ -11,7 +11,7 @@ from __future__ import annotations
 from fractions import Fraction
 from xml.etree import ElementTree
 
-from bunny.library.timeline.cut import Clip, Cut, file_url, one_line
+from bunny.library.timeline.clip import Clip, Cut, file_url, one_line
 
 VERSION = "1.8"
 FORMAT, ASSET = "r1", "r2"  # ids of the two resources

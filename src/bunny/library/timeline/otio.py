@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 from xml.etree import ElementTree
 
-from bunny.error import UserError
+from bunny.core.error import UserError
 from bunny.library.timeline import clock
-from bunny.library.timeline.cut import Clip, Cut, Marker, file_url, one_line
+from bunny.library.timeline.clip import Clip, Cut, Marker, file_url, one_line
 
 FCP7 = "fcp_xml"  # name of the adapter, and of its part of the metadata
 EXTRA = "pip install 'diffusion-bunny[timeline]'"

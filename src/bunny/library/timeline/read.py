@@ -17,8 +17,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
-from bunny.error import UserError
-from bunny.library.timeline.cut import file_name
+from bunny.core.error import UserError
+from bunny.library.timeline.clip import file_name
 
 EVENT = re.compile(
     r"^\d+\s+(\S+)\s+(?:V\d*|AA?/V|B)\s+\S+\s+(?:\d+\s+)?"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bunny.review.learn import space, triplet
+from bunny.review.learn import vector_map, triplet
 from bunny.review.learn.item import NOBODY, Items
 
 UNSURE = 0.1  # weight of a pair in which no person spoke, beside one in which both were placed
@@ -18,7 +18,7 @@ RANK = 256  # directions, of those in which items differ most, that are looked a
 MAX_LOOKED_AT = 1500  # items by which these are found
 
 
-def fit(items: Items, is_known: np.ndarray) -> space.Space:
+def fit(items: Items, is_known: np.ndarray) -> vector_map.Space:
     """Learn from clusters as they stand, what people confirmed first.
 
     Parameters
@@ -51,7 +51,7 @@ def fit(items: Items, is_known: np.ndarray) -> space.Space:
 
 def fit_clusters(
     vector: np.ndarray, where: np.ndarray, weight: np.ndarray | None = None
-) -> space.Space:
+) -> vector_map.Space:
     """As `fit`, of plain arrays.
 
     Parameters
@@ -75,7 +75,7 @@ def fit_clusters(
     sizes = np.bincount(where[rows], minlength=1)
     rows = rows[sizes[where[rows]] > 1]
     if not len(rows):
-        return space.identity(vector.shape[1])
+        return vector_map.identity(vector.shape[1])
     mean = vector.mean(axis=0).astype(np.float32)
     basis = _directions(vector - mean)
     centred = (vector[rows] - mean) @ basis
@@ -87,7 +87,7 @@ def fit_clusters(
     scale = np.sqrt(np.clip(rho, FLOOR, 1))
     down = ((component * scale).T @ basis.T).astype(np.float32)
     up = np.eye(size, dtype=np.float32)
-    return space.Space(mean=mean, down=down, up=up, is_residual=False)
+    return vector_map.Space(mean=mean, down=down, up=up, is_residual=False)
 
 
 def _directions(centred: np.ndarray) -> np.ndarray:

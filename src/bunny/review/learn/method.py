@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bunny.review.learn import adapter, correlation, place, space, triplet
+from bunny.review.learn import triplet_adapter, correlation, threshold_rule, vector_map, triplet
 from bunny.review.learn.item import Items
 
 NONE = "none"
@@ -20,7 +20,7 @@ WORDS = {
 }
 INNER_PARTS = 3  # into which known groups are dealt to set thresholds
 
-Map = Callable[[Items, np.ndarray], space.Space]
+Map = Callable[[Items, np.ndarray], vector_map.Space]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +28,11 @@ class Learned:
     """What is used on items: where they are compared, and the thresholds there."""
 
     method: str
-    space: space.Space
-    rule: place.Rule
+    space: vector_map.Space
+    rule: threshold_rule.Rule
 
 
-def mapper(method: str, training: adapter.Training) -> Map:
+def mapper(method: str, training: triplet_adapter.Training) -> Map:
     """The function that learns a method's map from items and which of them are known.
 
     Raises
@@ -41,15 +41,15 @@ def mapper(method: str, training: adapter.Training) -> Map:
         If there is no such method.
     """
     if method in (NONE, "threshold"):
-        return lambda items, is_known: space.identity(items.vector.shape[1])
+        return lambda items, is_known: vector_map.identity(items.vector.shape[1])
     if method == "triplet":
-        return lambda items, is_known: adapter.train(items, is_known, training)
+        return lambda items, is_known: triplet_adapter.train(items, is_known, training)
     if method == "correlation":
         return correlation.fit
     raise ValueError(f"expected one of {', '.join(METHODS)}, got {method}")
 
 
-def learn(items: Items, is_known: np.ndarray, method: str, training: adapter.Training) -> Learned:
+def learn(items: Items, is_known: np.ndarray, method: str, training: triplet_adapter.Training) -> Learned:
     """Learn a map from known items, and thresholds from known items that were held out.
 
     Parameters
@@ -66,9 +66,9 @@ def learn(items: Items, is_known: np.ndarray, method: str, training: adapter.Tra
     """
     make = mapper(method, training)
     if method == NONE:
-        return Learned(method=method, space=make(items, is_known), rule=place.Rule())
+        return Learned(method=method, space=make(items, is_known), rule=threshold_rule.Rule())
     rows, scores = held_scores(items, is_known, make, training.seed)
-    rule = place.calibrate(scores, items.start[rows], items.barred[rows], items.said[rows])
+    rule = threshold_rule.calibrate(scores, items.start[rows], items.barred[rows], items.said[rows])
     return Learned(method=method, space=make(items, is_known), rule=rule)
 
 
@@ -95,7 +95,7 @@ def held_scores(
 def score(items: Items, mapped: np.ndarray, is_known: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Scores (m, c) of items in a space; see `place.score`."""
     where = triplet.member(items, is_known)
-    return place.score(mapped, where, is_known, len(items.clusters), rows)
+    return threshold_rule.score(mapped, where, is_known, len(items.clusters), rows)
 
 
 def predict(
@@ -103,7 +103,7 @@ def predict(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where items go; see `place.decide`."""
     scores = score(items, learned.space.apply(items.vector), is_known, rows)
-    return place.decide(scores, items.start[rows], items.barred[rows], learned.rule)
+    return threshold_rule.decide(scores, items.start[rows], items.barred[rows], learned.rule)
 
 
 def deal(group: np.ndarray, parts: int, seed: int) -> list[np.ndarray]:

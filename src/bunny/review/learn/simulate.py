@@ -23,8 +23,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from bunny.review import ask, score
-from bunny.review.learn import adapter, item, method, trial
+from bunny.review import active_learning, doubt as review_doubt
+from bunny.review.learn import triplet_adapter, item, method, cross_validation
 from bunny.review.learn.item import NOBODY, Items
 
 ORDERS = ("random", "doubt", "cluster", "gain")
@@ -92,7 +92,7 @@ def curve(
     is_open = np.ones(n, bool)
     is_open[held] = False
     items = begin(library)
-    training = adapter.Training(steps=steps, seed=seed)
+    training = triplet_adapter.Training(steps=steps, seed=seed)
     rows, clicks = [], 0
     shown = see(items, way, training)
     for share in shares:
@@ -141,12 +141,12 @@ def begin(library: Library) -> Items:
     )
 
 
-def see(items: Items, way: str, training: adapter.Training) -> np.ndarray:
+def see(items: Items, way: str, training: triplet_adapter.Training) -> np.ndarray:
     """Cluster in which the person sees every item, (n,)."""
     known = items.is_said
     learned = None
     if way == AUTO and known.sum() > 1:
-        learned = trial.run(items, TRIED, training=training).learned
+        learned = cross_validation.run(items, TRIED, training=training).learned
     elif way != AUTO and known.sum() > 1:
         learned = method.learn(items, known, way, training)
     learned = learned or method.learn(items, known, method.NONE, training)
@@ -175,16 +175,16 @@ def ask_first(
     n = len(shown)
     if order == "random":
         return [(np.array([row]), NOBODY) for row in rng.permutation(n)]
-    similarity, margin = score.compare(items.vector, shown)
-    doubt = score.doubt_of(similarity, margin, shown >= 0, score.FLOOR["character"])
+    similarity, margin = review_doubt.compare(items.vector, shown)
+    doubt = review_doubt.doubt_of(similarity, margin, shown >= 0, review_doubt.FLOOR["character"])
     singles = [(np.array([row]), NOBODY) for row in np.argsort(-doubt, kind="stable")]
     if order != "gain":
         return singles
     num = len(items.clusters)
     is_named = np.arange(num) < identities
     barred = np.argwhere(items.barred)
-    question, worth = ask.questions(items.vector, shown, ~items.is_said, is_named, barred)
-    turn = ask.rank(question, worth)
+    question, worth = active_learning.questions(items.vector, shown, ~items.is_said, is_named, barred)
+    turn = active_learning.rank(question, worth)
     runs = [np.flatnonzero(turn == k) for k in range(turn.max() + 1)]
     return [(run, max(NOBODY, int(question[run[0]]) - num)) for run in runs] + singles
 

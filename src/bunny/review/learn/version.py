@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bunny import disk
-from bunny.error import UserError
-from bunny.review.learn import item, method, place, space
+from bunny.core import atomic
+from bunny.core.error import UserError
+from bunny.review.learn import item, method, threshold_rule, vector_map
 from bunny.table import store
 
 FOLDER, TENSORS, ABOUT, CURRENT = "review", "adapter.safetensors", "about.json", "current.json"
@@ -174,7 +174,7 @@ def use(checkpoint: Path, number: int) -> None:
 def _settle(temporary: Path, folder: Path) -> None:
     """Give a finished version its name, unless another run took it in the meantime."""
     try:
-        disk.rename(temporary, folder)
+        atomic.rename(temporary, folder)
     except OSError as error:
         if not folder.exists():
             raise
@@ -204,8 +204,8 @@ def _learned(part: Mapping[str, Any], k: int, tensors: Mapping[str, Any]) -> met
     own = {name: tensors[f"{k}.{name}"] for name in ("mean", "down", "up")}
     return method.Learned(
         method=str(part["method"]),
-        space=space.from_arrays(own, is_residual=bool(part["is_residual"])),
-        rule=place.Rule(join=float(part["join"]), move=float(part["move"])),
+        space=vector_map.from_arrays(own, is_residual=bool(part["is_residual"])),
+        rule=threshold_rule.Rule(join=float(part["join"]), move=float(part["move"])),
     )
 
 

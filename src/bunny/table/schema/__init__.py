@@ -10,7 +10,7 @@ A module holds the tables of one part of the house; here they have their names.
 
 import dataframely as dy
 
-from bunny.table.schema import dataset, film, people, place, quality, review, training, words
+from bunny.table.schema import dataset, film, character, scene, quality, review, training, caption
 from bunny.table.schema.dataset import LIGHT, POSE, SHOT_SIZE
 
 __all__ = ["LIGHT", "POSE", "SHOT_SIZE", "TABLE", "VECTOR"]
@@ -22,21 +22,21 @@ TABLE: dict[str, type[dy.Schema]] = {
     "extra_frame": film.ExtraFrame,
     "measure": quality.Measure,
     "quality": quality.Quality,
-    "face": people.Face,
-    "drawn_face": people.DrawnFace,
-    "frame_medium": people.FrameMedium,
-    "shot_medium": people.ShotMedium,
-    "track": people.Track,
-    "region": people.Region,
-    "figure": people.Figure,
-    "label": people.Label,
-    "pair": people.Pair,
-    "calibration": people.Calibration,
-    "reference": people.Reference,
-    "embedding": place.Embedding,
-    "cluster": place.Cluster,
+    "face": character.Face,
+    "drawn_face": character.DrawnFace,
+    "frame_medium": character.FrameMedium,
+    "shot_medium": character.ShotMedium,
+    "track": character.Track,
+    "region": character.Region,
+    "figure": character.Figure,
+    "label": character.Label,
+    "pair": character.Pair,
+    "calibration": character.Calibration,
+    "reference": character.Reference,
+    "embedding": scene.Embedding,
+    "cluster": scene.Cluster,
     "subject_vector": review.SubjectVector,
-    "stability": place.Stability,
+    "stability": scene.Stability,
     "identity": review.Identity,
     "grouping": review.Grouping,
     "caption_edit": review.CaptionEdit,
@@ -45,8 +45,8 @@ TABLE: dict[str, type[dy.Schema]] = {
     "figure_vector": review.FigureVector,
     "feedback": review.Feedback,
     "training_feedback": review.TrainingFeedback,
-    "search_vector": words.SearchVector,
-    "caption": words.Caption,
+    "search_vector": caption.SearchVector,
+    "caption": caption.Caption,
     "candidate": dataset.Candidate,
     "dataset": dataset.Dataset,
     "training_run": training.TrainingRun,

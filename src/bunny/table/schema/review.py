@@ -2,8 +2,8 @@
 
 import dataframely as dy
 
-from bunny.table.schema.people import Label
-from bunny.table.schema.place import Cluster
+from bunny.table.schema.character import Label
+from bunny.table.schema.scene import Cluster
 
 
 class Identity(Label):

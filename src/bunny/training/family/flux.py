@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bunny.training.family import common
+from bunny.training.family import pipeline
 from bunny.training.family.contract import Words
 
 ATTENTION = (
@@ -21,7 +21,7 @@ TOKENS = 512  # of the T5; the pipeline's default
 GUIDANCE = 1.0  # diffusers' README of Flux DreamBooth: train the distilled model with 1
 
 
-class Flux(common.Loaded):
+class Flux(pipeline.Loaded):
     """Flux.1 dev, schnell and what is shaped like them."""
 
     name = "flux"

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from bunny.error import UserError
+from bunny.core.error import UserError
 from bunny.training.family import hub
 from bunny.training.family.layout import ALL_PARTS, LAYOUTS, Layout
 

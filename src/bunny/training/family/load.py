@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bunny.error import UserError
+from bunny.core.error import UserError
 from bunny.training import precision as precisions
 from bunny.training.family import folder as files
 from bunny.training.family.contract import Family

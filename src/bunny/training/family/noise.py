@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bunny.error import UserError
+from bunny.core.error import UserError
 
 KINDS = ("epsilon", "v_prediction", "sample")
 SNR_MIN = 1e-8  # in the place of 0, which a schedule with zero terminal SNR ends in

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bunny.error import UserError
-from bunny.training.family import common
+from bunny.core.error import UserError
+from bunny.training.family import pipeline
 from bunny.training.family.contract import Words
 
 SMALL_LATENT_PX = 32  # up to here plain attention trains a third faster on a CPU than the fused one
@@ -14,7 +14,7 @@ ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 OTHER = ("conv1", "conv2", "conv_shortcut", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2")
 
 
-class StableDiffusion(common.Loaded):
+class StableDiffusion(pipeline.Loaded):
     """Stable Diffusion 1.x or 2.x, and what is shaped like it (the toy)."""
 
     name = "sd"
@@ -56,7 +56,7 @@ class StableDiffusion(common.Loaded):
         from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
         from transformers import CLIPImageProcessor
 
-        folder = common.fetch_safety_parts(self.model, self.folder)
+        folder = pipeline.fetch_safety_parts(self.model, self.folder)
         try:
             checker = StableDiffusionSafetyChecker.from_pretrained(
                 folder / "safety_checker", use_safetensors=True, dtype=self.dtype

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bunny.training.family import common
+from bunny.training.family import pipeline
 from bunny.training.family.contract import Words
 
 ATTENTION = (
@@ -17,7 +17,7 @@ OTHER = ("ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2
 TOKENS = 256  # of the T5; the pipeline's default
 
 
-class StableDiffusion3(common.Loaded):
+class StableDiffusion3(pipeline.Loaded):
     """Stable Diffusion 3 or 3.5, with or without its T5."""
 
     name = "sd3"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bunny.training.family import common, sd
+from bunny.training.family import pipeline, sd
 from bunny.training.family.contract import Words
 
 
-class StableDiffusionXL(common.Loaded):
+class StableDiffusionXL(pipeline.Loaded):
     """Stable Diffusion XL, without its refiner."""
 
     name = "sdxl"
@@ -73,6 +73,6 @@ class StableDiffusionXL(common.Loaded):
         return tuple(
             name
             for name, _module in encoder.named_modules()
-            if name.endswith(tuple(f".{t}" for t in common.CLIP_TARGETS))
+            if name.endswith(tuple(f".{t}" for t in pipeline.CLIP_TARGETS))
             and f".layers.{last}." not in name
         )

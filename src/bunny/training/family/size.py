@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bunny.error import UserError
+from bunny.core.error import UserError
 from bunny.training.family import folder as files
 from bunny.training.family.layout import LAYOUTS
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bunny.error import UserError
+from bunny.core.error import UserError
 
 NOISE = ""  # cluster of what belongs nowhere
 STATUS = {
@@ -67,7 +67,7 @@ class Query:
         Words that all occur in cluster, name, who is there, `shot 12` or `perhaps bunny`.
     status : a key of `STATUS`
     sort : a key of `SORT`
-        doubt: what one answer puts right stands together, what is worth most first (`review.ask`),
+        doubt: what one answer puts right stands together, what is worth most first (`review.active_learning`),
         then the most doubtful; size: the largest figure, or the longest shot.
     """
 

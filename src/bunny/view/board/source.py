@@ -9,9 +9,9 @@ from statistics import median
 
 import polars as pl
 
-from bunny.error import UserError
+from bunny.core.error import UserError
 from bunny.table import store
-from bunny.view.board.thumb import Picture
+from bunny.view.board.thumbnail import Picture
 
 WIDE = 16 / 9
 

@@ -12,7 +12,7 @@ from bunny.view.board import bundle
 if TYPE_CHECKING:
     from anywidget import AnyWidget
 
-    from bunny.view.board.desk import Desk
+    from bunny.view.board.session import Desk
 
 HEIGHT_PX = 760
 

@@ -1,0 +1,98 @@
+"""Writes captions and tags from facts alone: the provider that needs no model and no network."""
+
+import string
+
+from bunny.caption.metadata_facts import Facts
+from bunny.core.error import UserError
+
+NUMBER_WORD = {1: "a person", 2: "two people", 3: "three people", 4: "four people"}
+SHOT_WORDS = {"close-up": "close-up", "medium": "medium shot", "wide": "wide shot"}
+MOTION_TAG = {"static": "still", "dynamic": "in motion"}
+
+
+def trigger_word(template: str, name: str) -> str:
+    """The word that stands for a character in captions and prompts.
+
+    Parameters
+    ----------
+    template : str
+        Setting `captioning.trigger_word`; `{name}` is the only field.
+
+    Raises
+    ------
+    UserError
+        If the template has another field, none at all, or unpaired braces.
+    """
+    try:
+        fields = [f for _, f, _, _ in string.Formatter().parse(template) if f is not None]
+    except ValueError:
+        fields = []
+    if set(fields) != {"name"}:
+        raise UserError(
+            f"captioning.trigger_word: expected a text with {{name}} in it, got {template!r}; "
+            'the default is "{name}"'
+        )
+    return " ".join(template.format(name=name).split())
+
+
+def write_caption(facts: Facts, triggers: dict[str, str], class_word: str) -> str:
+    """One sentence in the order who, where, how near, which light.
+
+    Parameters
+    ----------
+    facts : Facts
+    triggers : dict
+        Trigger word of each character's name.
+    class_word : str
+        What kind of thing a character is.
+
+    Examples
+    --------
+    "bunny character in a green and blue place, medium shot, day"
+    """
+    who = " and ".join(_subjects(facts, triggers, class_word))
+    where = _with_article(f"{' and '.join(facts.colours)} place") if facts.colours else ""
+    first = f"{who} in {where}" if who and where else who or where
+    size = SHOT_WORDS.get(facts.shot_size or "", "")
+    return ", ".join(part for part in (first, size, facts.light) if part)
+
+
+def write_tags(facts: Facts, triggers: dict[str, str]) -> list[str]:
+    """The same facts as separate words, with the place's cluster and the motion.
+
+    Returns
+    -------
+    list of str
+        E.g. `["bunny", "solo", "medium shot", "day", "still", "place-003", "green background"]`;
+        each once.
+    """
+    tags = [triggers[name] for name in facts.characters] + framing_tags(facts)
+    tags += [facts.place] if facts.place else []
+    tags += [f"{colour} background" for colour in facts.colours]
+    return list(dict.fromkeys(tags))
+
+
+def framing_tags(facts: Facts) -> list[str]:
+    """How many are seen, how near, in which light, whether the shot moves."""
+    size = SHOT_WORDS.get(facts.shot_size or "")
+    count = _count(len(facts.characters) + facts.num_unknown)
+    return [tag for tag in (count, size, facts.light, MOTION_TAG[facts.motion]) if tag]
+
+
+def _subjects(facts: Facts, triggers: dict[str, str], class_word: str) -> list[str]:
+    """'bunny character', 'two people' …; empty when nobody is seen."""
+    named = [f"{triggers[name]} {class_word}".strip() for name in facts.characters]
+    if not facts.num_unknown:
+        return named
+    return [*named, NUMBER_WORD.get(facts.num_unknown, "a crowd")]
+
+
+def _count(number: int) -> str:
+    """How many are seen, as a tag."""
+    if number <= 1:
+        return "solo" if number else "nobody"
+    return f"{number} figures" if number < 5 else "crowd"
+
+
+def _with_article(words: str) -> str:
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"

@@ -1,0 +1,163 @@
+"""Which drawn figures get a name: from their similarities and leads alone, no pixel is read.
+
+The frames of a figure's track speak together: the better half of its similarities and of its
+leads make one score. Two thresholds, as Canny (1986) has two for edges: a character is in the film
+only where some track is clearly it, and then weaker tracks count too. A score means much the same
+in every film, since leads are over figures that are in none (`figure_search`); how often it was
+right on films with known truth is its confidence.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from bunny.character.drawn import figure_track, figure_embedding, efficientnet
+from bunny.character import model_file
+
+MAX_LEAD = 0.25  # a lead counts twice, up to here
+# Of labels with this score so many were right; straight lines between. They follow an isotonic fit
+# on all drawn clips of `test/bench/bench_drawn_film.py`; with each film left out: see progress.md.
+CALIBRATION = (
+    *((0.40, 0.05), (0.55, 0.25), (0.70, 0.55), (0.80, 0.78)),
+    *((0.90, 0.84), (0.95, 0.89), (1.02, 0.96), (1.05, 0.98)),
+)
+# Mean chance, over a track, that there is a figure; of right tracks on classic cartoons, an anime,
+# and the sample 19 in 20 have 0.98 and more; of places that were no figure some have less than 0.9.
+MIN_OBJECTNESS = 0.9
+OWN_SLACK = 0.2  # by which a frame's own score may lie below the threshold of its track's
+ALONE_PENALTY = 0.1  # added to both thresholds for one character alone
+MODEL = figure_embedding.NAME
+LICENCE = ", ".join(model_file.MODELS[name].licence for name in (MODEL, efficientnet.NAME))
+PERHAPS = 0.55  # score from which somebody should look: about one in four of such is right
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureSetting:
+    """Scores; see `score`."""
+
+    threshold: float = 0.8  # from which a track is its candidate,
+    presence: float = 0.88  # if one of the film reaches this
+
+
+def is_figure() -> pl.Expr:
+    """Whether a row of table `region` was compared by `figure_search`."""
+    return pl.col("model").str.starts_with(MODEL)
+
+
+def score() -> pl.Expr:
+    """Similarity plus twice the lead (column `margin`), which counts up to `MAX_LEAD`."""
+    return pl.col("similarity") + 2 * pl.col("margin").clip(-1, MAX_LEAD)
+
+
+def link(figures: pl.DataFrame, frame: pl.DataFrame, film_id: str) -> pl.DataFrame:
+    """Follow each candidate's figures, and those of nobody, through each shot.
+
+    Parameters
+    ----------
+    figures : pl.DataFrame
+        Rows of table `figure`; `track_id` is overwritten.
+    frame : pl.DataFrame
+        Columns `frame_id`, `frame_index`, `shot_index` of all frames looked at.
+    film_id : str
+    """
+    rows = figures.with_columns(
+        region_id=pl.col("figure_id"), candidate=pl.col("candidate").fill_null("")
+    )
+    known, nobody = (rows.filter(pl.col("candidate") != ""), rows.filter(pl.col("candidate") == ""))
+    parts = [
+        figure_track.link_regions(part, frame, prefix)
+        for part, prefix in ((known, f"{film_id}-d"), (nobody, f"{film_id}-u"))
+    ]
+    ids = pl.concat(part.select("figure_id", "track_id") for part in parts)
+    return figures.drop("track_id").join(ids, on="figure_id", how="left", maintain_order="left")
+
+
+def vote(figures: pl.DataFrame) -> pl.DataFrame:
+    """Add `score`: of each candidate's track the better half of its frames, together.
+
+    Parameters
+    ----------
+    figures : pl.DataFrame
+        Rows of table `figure` with `track_id`.
+
+    Returns
+    -------
+    pl.DataFrame
+        `figures` with `score` less `PERHAPS`, so that above 0 it may well be the candidate; null
+        where there is no candidate. Above 0 is nothing that hardly looks like a figure.
+    """
+    half = (pl.len() + 1) // 2
+    better = [
+        pl.col(name).sort(descending=True).head(half).mean().alias(name)
+        for name in ("similarity", "margin")
+    ]
+    known = figures.filter(pl.col("candidate").is_not_null())
+    tracks = known.group_by("track_id").agg(*better, pl.col("objectness").mean())
+    above = score() - PERHAPS
+    is_figure_at_all = pl.col("objectness") >= MIN_OBJECTNESS
+    capped = pl.when(is_figure_at_all).then(above).otherwise(pl.min_horizontal(above, 0.0))
+    tracks = tracks.select("track_id", score=capped.cast(pl.Float32))
+    is_known = pl.col("candidate").is_not_null()
+    joined = figures.drop("score").join(tracks, on="track_id", how="left", maintain_order="left")
+    return joined.with_columns(score=pl.when(is_known).then("score"))
+
+
+def to_regions(figures: pl.DataFrame) -> pl.DataFrame:
+    """Figures with a candidate as rows of table `region`; `support` is the track's score."""
+    known = figures.filter(pl.col("candidate").is_not_null())
+    return known.select(
+        region_id=pl.col("figure_id").str.replace(r"-g(\d+)$", "-r$1"),
+        frame_id="frame_id",
+        shot_index="shot_index",
+        candidate="candidate",
+        **{side: pl.col(side) for side in figure_track.BOX},
+        similarity=pl.col("similarity").clip(-1, 1),
+        margin="margin",
+        support=pl.col("score") + PERHAPS,
+        track_id="track_id",
+        model="model",
+        licence=pl.lit(LICENCE),
+    )
+
+
+def select(region: pl.LazyFrame, setting: FigureSetting, *, is_alone: bool = False) -> pl.LazyFrame:
+    """Regions that are their candidate.
+
+    Parameters
+    ----------
+    region : pl.LazyFrame
+        Rows of `to_regions`.
+    setting : FigureSetting
+    is_alone : bool
+        Only one drawn character is looked for: more is asked, since the bank alone speaks against.
+
+    Returns
+    -------
+    pl.LazyFrame
+        Rows of `region`, each character once a frame: where it has the highest support.
+    """
+    more = ALONE_PENALTY if is_alone else 0.0
+    threshold, presence = setting.threshold + more, setting.presence + more
+    is_there = pl.col("support").max().over("candidate") >= presence
+    is_own = score() >= threshold - OWN_SLACK
+    sure = region.filter(is_there, pl.col("support") >= threshold, is_own)
+    best_first = sure.sort("support", "region_id", descending=[True, False])
+    return best_first.unique(["frame_id", "candidate"], keep="first", maintain_order=True)
+
+
+def confidence(support: np.ndarray) -> np.ndarray:
+    """How often labels with such a score were right on films with known truth.
+
+    Parameters
+    ----------
+    support : np.ndarray, shape (n,)
+        Scores of tracks.
+
+    Returns
+    -------
+    np.ndarray, shape (n,), float32
+        In [0, 1].
+    """
+    at, right = np.array(CALIBRATION).T
+    return np.interp(support, at, right).astype(np.float32)

@@ -1,0 +1,103 @@
+"""What drawn figures are compared by: a vector of the figure alone, cut out of its frame.
+
+A figure is described as small as it often is: scaled to 128 pixels the network sees shape and
+markings, at its own 224 it sees strokes, which all figures of a film share. Of the sample's 37
+named figures, pairs of different shots are told apart (same character or not) with an AUC of 0.85
+at 224 pixels, 0.96 at 128, 0.965 with the mirrored picture; colour layout alone 0.74, and joined
+with it never better by more than 0.001, so it is left out. Less what all pictures of the film
+share it is 0.956, but then cosines mean something: a figure's to its character's centroid is 0.68
+or more for nine in ten, to the nearest other's 0.54 or less, against 0.87 and 0.78 before. On ten
+pictures of four characters of real films centring brings 0.02 (0.934 to 0.955); there 224 pixels
+are no worse (0.967) and layout alone reaches 0.90.
+"""
+
+import numpy as np
+import polars as pl
+
+from bunny.character.drawn import efficientnet
+from bunny.character.drawn.efficientnet import PictureNet
+from bunny.core.vector import to_unit
+
+SIDE_PX = 128  # shorter side a figure is scaled to,
+LONGEST_PX = 512  # unless the longer one would pass this
+MODEL = f"{efficientnet.NAME}-figure{SIDE_PX}"
+MAX_VIEWS = 5  # of a track
+# A track that reaches neither anywhere is no figure: of the sample's 209 tracks 91 reach both, all
+# 37 named ones among them (those reach 0.60 and 0.16).
+MIN_SIMILARITY, MIN_MARGIN = 0.4, 0.05
+
+
+def choose_views(region: pl.DataFrame, named: pl.Series) -> pl.DataFrame:
+    """Choose the regions that are worth a vector: the best few of each figure.
+
+    Parameters
+    ----------
+    region : pl.DataFrame
+        Columns `region_id`, `frame_id`, `track_id`, `similarity`, `margin` of table `region`.
+    named : pl.Series
+        Ids of the regions that have a name: their tracks are taken even when they are weak.
+
+    Returns
+    -------
+    pl.DataFrame
+        Rows of `region`, at most `MAX_VIEWS` of a track: those that lead clearly first, of them
+        the most similar. Names decide only about weak tracks, so that a moved threshold hardly
+        ever asks for another picture.
+    """
+    is_clear = pl.col("margin") >= MIN_MARGIN
+    is_strong = (is_clear & (pl.col("similarity") >= MIN_SIMILARITY)).any().over("track_id")
+    is_named = pl.col("region_id").is_in(named.to_list()).any().over("track_id")
+    figure = region.filter(pl.col("track_id").is_not_null()).filter(is_strong | is_named)
+    best_first = figure.sort(
+        is_clear, "similarity", "region_id", descending=[True, True, False], maintain_order=True
+    )
+    return best_first.filter(pl.int_range(pl.len()).over("track_id") < MAX_VIEWS)
+
+
+def describe_figure(net: PictureNet, image: np.ndarray, box: np.ndarray) -> np.ndarray | None:
+    """Describe what a box shows, as it is and mirrored.
+
+    Parameters
+    ----------
+    net : PictureNet
+    image : np.ndarray, shape (height, width, 3), uint8, BGR
+    box : np.ndarray, shape (4,)
+        x0 y0 x1 y1 in pixels; it may reach outside.
+
+    Returns
+    -------
+    np.ndarray, shape (1280,), float32, or None
+        Unit length, non-negative; None when the box holds no pixel of the picture.
+    """
+    crop = _cut(image, box)
+    if not crop.size:
+        return None
+    factor = min(SIDE_PX / min(crop.shape[:2]), LONGEST_PX / max(crop.shape[:2]))
+    height_px = max(1, round(crop.shape[0] * factor / efficientnet.CELL_PX)) * efficientnet.CELL_PX
+    views = [net.map_features(view, height_px) for view in (crop, crop[:, ::-1])]
+    return to_unit(np.mean([view.mean(axis=(0, 1)) for view in views], axis=0))
+
+
+def centre(vector: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Take off what all pictures of a film share.
+
+    Parameters
+    ----------
+    vector : np.ndarray, shape (n, d)
+        Unit length, from `describe_figure`.
+    mean : np.ndarray, shape (d,)
+        Mean of the unit vectors of the film's frames; zeros change nothing.
+
+    Returns
+    -------
+    np.ndarray, shape (n, d), float32
+        Unit length.
+    """
+    return to_unit(np.asarray(vector, np.float32) - mean).astype(np.float32)
+
+
+def _cut(image: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """The part of a picture inside a box, in whole pixels."""
+    x0, y0 = np.floor(np.maximum(box[:2], 0)).astype(int)
+    x1, y1 = np.ceil(np.maximum(box[2:], 0)).astype(int)
+    return image[y0:y1, x0:x1]

@@ -1,0 +1,184 @@
+"""Drawings told from photographs and renderings: a classifier, and decisions on its logits.
+
+A picture is drawn when it is cel animation, anime, vector, pencil or ink; live action and 3D
+computer graphics are photographed. Faces of drawings are no faces to a recogniser, so it must be
+known which is which. A logistic regression on the style of a picture (`picture.measure_style`)
+judges one picture; a film's shots are judged together, since most films are one or the other.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from bunny.character.drawn import efficientnet
+
+WEIGHT_FILE = Path(__file__).with_name("medium.json")
+FRAMES_PER_SHOT = 3  # that are looked at; the frames of a shot look alike
+LEAST_PX = 16  # shorter side of a picture that can be judged
+LEAST_DEVIATION = 6.0  # grey levels; a picture with less is blank
+STYLE_LIMIT = 4.0  # standard deviations at which a measure is cut
+FILM_LIMIT = (-2.0, 1.0)  # logits at which another shot of the film is cut; see `decide_shots`
+FILM_SHRINK = 2.0  # shots that the film is taken to have besides, with a logit of 0
+REFERENCE_LEAN = 2.0  # logit that a film adds to its references when all its shots are alike
+
+
+class MediumClassifier:
+    """The classifier, loaded once.
+
+    Parameters
+    ----------
+    net : picture.PictureNet
+    """
+
+    def __init__(self, net: efficientnet.PictureNet) -> None:
+        kept = json.loads(WEIGHT_FILE.read_text(encoding="utf-8"))
+        self._net = net
+        self._mean, self._deviation, self._weight = (
+            np.array(kept[name], np.float32) for name in ("mean", "deviation", "weight")
+        )
+        self._bias = float(kept["bias"])
+
+    def drawn_logit(self, image: np.ndarray) -> float | None:
+        """How drawn a picture looks.
+
+        Parameters
+        ----------
+        image : np.ndarray, shape (height, width, 3), uint8
+            BGR, without letterbox bars.
+
+        Returns
+        -------
+        float or None
+            Above 0 drawn, below 0 photographed or rendered; None: too small or blank to say.
+        """
+        if not can_be_judged(image):
+            return None
+        return float(self.logits(self._net.measure_style(image)[None])[0])
+
+    def logits(self, style: np.ndarray) -> np.ndarray:
+        """The same of many pictures by their styles, shape (n, 1216); gives (n,)."""
+        scaled = np.clip((style - self._mean) / self._deviation, -STYLE_LIMIT, STYLE_LIMIT)
+        return scaled @ self._weight + self._bias
+
+
+def to_logit(probability: float) -> float:
+    """Logit of a probability, cut at one in a thousand."""
+    cut = min(max(probability, 1e-3), 1 - 1e-3)
+    return float(np.log(cut / (1 - cut)))
+
+
+def can_be_judged(image: np.ndarray) -> bool:
+    """Whether a picture has a size and contents by which it could be told."""
+    return min(image.shape[:2]) >= LEAST_PX and float(image.std()) >= LEAST_DEVIATION
+
+
+def digest() -> str:
+    """SHA-256 of the weights, 12 digits of it: other weights judge anew."""
+    return hashlib.sha256(WEIGHT_FILE.read_bytes()).hexdigest()[:12]
+
+
+def choose_frames(frame: pl.DataFrame, per_shot: int = FRAMES_PER_SHOT) -> pl.DataFrame:
+    """Take frames spread evenly over each shot.
+
+    Parameters
+    ----------
+    frame : pl.DataFrame
+        Columns `shot_index`, `frame_index` and any others.
+    per_shot : int
+        At most so many of a shot.
+
+    Returns
+    -------
+    pl.DataFrame
+        Rows of `frame` by `frame_index`; every row of a shot that has no more.
+    """
+    place, num = pl.int_range(pl.len()).over("shot_index"), pl.len().over("shot_index")
+    is_taken = (place + 1) * per_shot // num > place * per_shot // num
+    return frame.sort("frame_index").filter(is_taken)
+
+
+def decide_shots(
+    frame_medium: pl.DataFrame, shot_index: pl.Series, chosen: str = "auto"
+) -> pl.DataFrame:
+    """Say of each shot whether it is drawn.
+
+    A shot has the mean logit of its frames. Most films are one or the other, so the film's other
+    shots are heard too: their mean, cut to `FILM_LIMIT` each, is added. A shot of a photographed
+    film is drawn only where it clearly looks so; photographs in a drawn film are rather believed,
+    since a face that is not recognised is the worse loss. A shot with no frame to judge by, of
+    cards or of black, is what the film is.
+
+    Parameters
+    ----------
+    frame_medium : pl.DataFrame
+        Rows of the table; those without a logit are not heard.
+    shot_index : pl.Series
+        Shots that are wanted; repeated numbers are one shot.
+    chosen : {"auto", "photographed", "drawn"}
+        Anything but "auto" overrides what is measured.
+
+    Returns
+    -------
+    pl.DataFrame
+        Rows of table `shot_medium`, by `shot_index`; all photographed where nothing was judged.
+    """
+    own = (
+        frame_medium.drop_nulls("drawn_logit")
+        .sort("frame_id")
+        .group_by("shot_index", maintain_order=True)
+        .agg(
+            num_frames=pl.len().cast(pl.Int32),
+            drawn_logit=pl.col("drawn_logit").cast(pl.Float64).mean(),
+        )
+    )
+    heard = pl.col("drawn_logit").clip(*FILM_LIMIT)
+    others = pl.col("drawn_logit").count() - pl.col("drawn_logit").is_not_null().cast(pl.Int32)
+    lean = (heard.sum() - heard.fill_null(0)) / (others + FILM_SHRINK)
+    logit = pl.col("drawn_logit").fill_null(0) + lean
+    probability = 1 / (1 + (-logit).exp())
+    if chosen != "auto":
+        probability = pl.lit(float(chosen == "drawn"))
+    return (
+        pl.DataFrame({"shot_index": shot_index.unique().sort().cast(pl.Int32)})
+        .join(own, on="shot_index", how="left", maintain_order="left")
+        .with_columns(
+            pl.col("num_frames").fill_null(0),
+            pl.col("drawn_logit").cast(pl.Float32),
+            drawn_probability=probability.cast(pl.Float32),
+        )
+        .with_columns(is_drawn=pl.col("drawn_probability") > 0.5)
+    )
+
+
+def drawn_shots(shots: pl.DataFrame) -> frozenset[int]:
+    """Numbers of the drawn shots of table `shot_medium`."""
+    return frozenset(shots.filter("is_drawn")["shot_index"].to_list())
+
+
+def film_lean(shots: pl.DataFrame) -> float:
+    """What a film says about pictures that go with it.
+
+    Returns
+    -------
+    float
+        From -`REFERENCE_LEAN`, no shot is drawn, to `REFERENCE_LEAN`, all are; 0 without shots.
+    """
+    if not shots.height:
+        return 0.0
+    return REFERENCE_LEAN * (2 * float(shots["is_drawn"].mean()) - 1)
+
+
+def reference_probability(logit: float | None, shots: pl.DataFrame) -> float:
+    """How likely a reference picture is drawn, which mostly comes from its film.
+
+    Parameters
+    ----------
+    logit : float or None
+        From `MediumClassifier.drawn_logit`; None counts as 0.
+    shots : pl.DataFrame
+        Table `shot_medium` of the film.
+    """
+    return float(1 / (1 + np.exp(-((logit or 0.0) + film_lean(shots)))))

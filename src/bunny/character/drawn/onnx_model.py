@@ -1,0 +1,299 @@
+"""ONNX models of a hub or a folder: where their files lie, what goes in and what comes out.
+
+A hub repository is brought into the hub's local cache and then read like any folder, so a model
+that is there once needs no network. Only `.onnx`, `.json` and the card are fetched: no pickles.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from bunny.character.drawn import owlv2
+from bunny.core.error import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """Where a kind of model is published: a hub repository and one of its models."""
+
+    repository: str  # owner/name
+    model: str  # folder in it
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFolder:
+    """Files of one model on this machine."""
+
+    key: str  # the setting that named it, for messages
+    path: Path
+    licence: str  # `unknown` where nothing says it
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return self.path.name
+
+    def read_json(self, file: str) -> Any:
+        """Content of a JSON file beside the model; None without one.
+
+        Raises
+        ------
+        UserError
+            If it is there and no JSON.
+        """
+        path = self.path / file
+        if not path.is_file():
+            return None
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(
+                f"{self.key}: expected JSON in {path}, found something else ({error}); "
+                "download it again"
+            ) from error
+
+
+class OnnxModel:
+    """One network, loaded once; several threads may run it.
+
+    Parameters
+    ----------
+    folder : ModelFolder
+    file : str
+        Of the folder.
+    input_name, output_name : str
+        As its authors name them.
+    input_rank : int
+        4 for pictures (batch, 3, height, width), 2 for vectors.
+    num_threads : int
+        That one run may use. With frames in several threads already, 1 is fastest.
+
+    Raises
+    ------
+    UserError
+        If ONNX Runtime is not installed, the file is no ONNX model or another kind of network.
+    """
+
+    def __init__(
+        self,
+        folder: ModelFolder,
+        file: str,
+        *,
+        input_name: str,
+        output_name: str,
+        input_rank: int = 4,
+        num_threads: int = 1,
+    ) -> None:
+        self._folder, self._path = folder, folder.path / file
+        self._input, self._output = input_name, output_name
+        self._session = self._load(num_threads)
+        taken = {one.name: one.shape for one in self._session.get_inputs()}
+        given = {one.name: one.shape for one in self._session.get_outputs()}
+        self._shape = taken.get(input_name, [])
+        is_right = list(taken) == [input_name] and output_name in given
+        if not is_right or len(self._shape) != input_rank:
+            wanted = "(batch, 3, height, width)" if input_rank == 4 else "(batch, size)"
+            raise UserError(
+                f"{folder.key}: expected {self._path} to take {input_name} {wanted} and to give "
+                f"{output_name}, found that it takes {_describe(taken)} and gives "
+                f"{_describe(given)}; give the model of the right kind"
+            )
+
+    @property
+    def size_px(self) -> tuple[int, int] | None:
+        """Width and height that the network insists on; None where it takes any."""
+        height, width = self._shape[-2:]
+        is_fixed = isinstance(height, int) and isinstance(width, int)
+        return (width, height) if is_fixed else None
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What whoever exported the file wrote into it."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
+    @property
+    def licence(self) -> str:
+        """Licence by the card, and the file's own where it names one."""
+        card, own = self._folder.licence, self.metadata.get("license", "")
+        return f"{card}; the file itself says {own}" if own else card
+
+    def run(self, value: np.ndarray) -> np.ndarray:
+        """Run the network on one input, float32.
+
+        Raises
+        ------
+        UserError
+            If it does not take an input of that shape.
+        """
+        try:
+            return self._session.run([self._output], {self._input: np.float32(value)})[0]
+        except Exception as error:
+            raise UserError(
+                f"{self._folder.key}: {self._path} could not be run on an input of shape "
+                f"{value.shape} ({_first_line(error)}); give the model of the right kind"
+            ) from error
+
+    def _load(self, num_threads: int) -> Any:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise UserError(
+                f"{self._folder.key}: expected ONNX Runtime for {self._path.name}, found no "
+                "package onnxruntime; run `uv sync --extra onnx`"
+            ) from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = num_threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # errors alone; they come as exceptions too
+        try:
+            return onnxruntime.InferenceSession(
+                str(self._path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # the runtime's own errors share no other class
+            raise UserError(
+                f"{self._folder.key}: expected an ONNX model in {self._path}, it could not be "
+                f"loaded ({_first_line(error)}); download it again"
+            ) from error
+
+
+def find_folder(
+    key: str, source: str, published: Published, needed: Sequence[str], more: Sequence[str] = ()
+) -> ModelFolder:
+    """Find a model's files, in a folder or by way of the hub.
+
+    Parameters
+    ----------
+    key : str
+        The setting that names it.
+    source : str
+        A folder, a hub id ``owner/name`` or ``owner/name/model``; empty: as published.
+    published : Published
+        What holds for the parts that `source` leaves out.
+    needed, more : sequence of str
+        Files that must and that may be there.
+
+    Raises
+    ------
+    UserError
+        If `source` is neither, lacks a file or cannot be had.
+    """
+    source = source or published.repository
+    root, model = Path(source), published.model
+    licence = "unknown"
+    if not root.is_dir():
+        repository, model = _read_hub_id(key, source, published)
+        root = _fetch(key, repository, model, needed, more)
+        licence = owlv2.licence_of(repository)
+    is_inside = (root / model).is_dir() and not (root / needed[0]).is_file()
+    path = root / model if is_inside else root
+    missing = [file for file in needed if not (path / file).is_file()]
+    if missing:
+        raise UserError(
+            f"{key}: expected {', '.join(needed)} in {root} or its folder {model}, "
+            f"missing {', '.join(missing)}; download {published.model} of {published.repository}"
+        )
+    cards = [owlv2.licence_of(str(one)) for one in (path, root, path.parent)]
+    known = next((card for card in cards if card != "unknown"), licence)
+    return ModelFolder(key=key, path=path.resolve(), licence=known)
+
+
+def is_cached(published: Published, file: str) -> bool:
+    """Whether the hub's local cache has a file of a model; the network is not asked."""
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return False
+    return isinstance(
+        try_to_load_from_cache(published.repository, f"{published.model}/{file}"), str
+    )
+
+
+def to_pixels(
+    image: np.ndarray,
+    size_px: tuple[int, int],
+    *,
+    resample: Image.Resampling,
+    mean: Sequence[float] = (0, 0, 0),
+    scale: Sequence[float] = (1, 1, 1),
+) -> np.ndarray:
+    """Make a picture the input of a network.
+
+    Parameters
+    ----------
+    image : np.ndarray, shape (height, width, 3), uint8, BGR
+    size_px : tuple of int
+        Width and height it is stretched to, without keeping its aspect.
+    resample : Image.Resampling
+        Pillow's filter, which also averages where it shrinks.
+    mean, scale : sequence of float, length 3
+        RGB, for values in [0, 1]: the mean is taken off, then it is divided by the scale.
+
+    Returns
+    -------
+    np.ndarray, shape (1, 3, height, width), float32
+    """
+    picture = Image.fromarray(np.ascontiguousarray(image[:, :, ::-1]))
+    value = np.asarray(picture.resize(size_px, resample), np.float32) / 255
+    value = (value - np.float32(mean)) / np.float32(scale)
+    return np.ascontiguousarray(value.transpose(2, 0, 1)[None])
+
+
+def cut_box(image: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """The part of a picture in a box given in shares; at least one pixel."""
+    height, width = image.shape[:2]
+    x0, y0 = (int(np.clip(b * s, 0, s - 1)) for b, s in zip(box[:2], (width, height), strict=True))
+    x1, y1 = (round(float(b) * s) for b, s in zip(box[2:], (width, height), strict=True))
+    return image[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
+
+
+def _read_hub_id(key: str, source: str, published: Published) -> tuple[str, str]:
+    """Repository and model of ``owner/name`` or ``owner/name/model``."""
+    owner_name, model = "/".join(source.split("/")[:2]), "/".join(source.split("/")[2:])
+    if not owlv2.HUB_ID.match(owner_name) or "/" in model:
+        raise UserError(
+            f"{key}: expected a folder or a hub id owner/name or owner/name/model, found no such "
+            f"folder as {source}"
+        )
+    return owner_name, model or published.model
+
+
+def _fetch(
+    key: str, repository: str, model: str, needed: Sequence[str], more: Sequence[str]
+) -> Path:
+    """Folder of the hub's local cache with a model's files; fetched unless they are there."""
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise UserError(
+            f"{key}: expected a package to reach the hub for {repository}, found no "
+            "huggingface_hub; run `uv sync --extra hub` or give a folder"
+        ) from error
+    allowed = ["README.md", *(f"{model}/{file}" for file in (*needed, *more))]
+    try:
+        cached = Path(snapshot_download(repository, allow_patterns=allowed, local_files_only=True))
+        if all((cached / model / file).is_file() for file in needed):
+            return cached
+    except OSError:  # nothing of it in the cache
+        pass
+    try:
+        return Path(snapshot_download(repository, allow_patterns=allowed))
+    except Exception as error:
+        raise UserError(
+            f"{key}: expected the hub or its local cache to have {repository}, got "
+            f"{type(error).__name__} ({_first_line(error)}); check the name and the network, or "
+            f"download {model} and give its folder"
+        ) from error
+
+
+def _describe(shapes: dict[str, Sequence]) -> str:
+    """Names and shapes in words."""
+    return ", ".join(f"{n} ({', '.join(map(str, shape))})" for n, shape in shapes.items()) or "none"
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]

@@ -1,0 +1,229 @@
+"""Drawn characters by models from a hub or a folder: OWLv2 shown a picture, DINOv2 to compare.
+
+The detector proposes boxes and says how much each is like the thing on a reference picture; with
+an embedding model the boxes are cut out and compared by it instead. What comes out has the form of
+`drawn.Candidate`, so voting, tracks and thresholds are the same as for the offline route.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from bunny.character.drawn import window_search
+from bunny.core.error import UserError
+from bunny.core.vector import to_unit
+
+HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
+HUB_LICENCE = {  # by their cards
+    "google/owlv2-": "apache-2.0",
+    "facebook/dinov2-": "apache-2.0",
+    "deepghs/ccip_onnx": "openrail",
+    "deepghs/anime_face_detection": "mit",
+    "deepghs/anime_head_detection": "mit",
+    "deepghs/anime_person_detection": "mit",
+    "deepghs/anime_real_cls": "openrail",
+}
+CLIP_MEAN, CLIP_SCALE = (0.4815, 0.4578, 0.4082), (0.2686, 0.2613, 0.2758)  # OpenAI CLIP, RGB
+IMAGENET_MEAN, IMAGENET_SCALE = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of DINOv2, RGB
+EMBEDDING_PX = 224  # side DINOv2's own preprocessing gives it
+NUM_PROPOSALS = 24  # boxes of a frame that are looked at, the likeliest things first
+MIN_SIDE = 0.02  # of the frame; smaller boxes are no figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What a reference picture gave: the detector's query and, if asked for, an embedding."""
+
+    query: np.ndarray  # (d,)
+    embedding: np.ndarray | None  # (e,), unit length
+
+
+class GuidedNet:
+    """An OWLv2 detector and, if named, a DINOv2-like embedder; loaded once.
+
+    Parameters
+    ----------
+    detector : str
+        Local folder as `save_pretrained` writes it, or hub id ``owner/name``.
+    embedding : str
+        The same; empty to let the detector alone compare.
+
+    Raises
+    ------
+    UserError
+        If a model is neither, cannot be had, or is of another kind.
+    """
+
+    def __init__(self, detector: str, embedding: str = "") -> None:
+        self._detector = _load("detection.drawn_detector", detector, "Owlv2ForObjectDetection")
+        self._embedder = _load("detection.drawn_embedding", embedding) if embedding else None
+        self.name = "+".join(Path(source).name for source in (detector, embedding) if source)
+        self.licence = {s: licence_of(s) for s in (detector, embedding) if s}
+
+    def describe_reference(self, image: np.ndarray) -> Look:
+        """Describe one reference picture (height, width, 3) uint8 BGR by its likeliest thing."""
+        import torch
+
+        feature, grid = self._features(image)
+        with torch.inference_mode():
+            query, index, boxes = self._detector.embed_image_query(feature, grid)
+        box = _to_shares(boxes[0, index[0]].numpy(), image.shape)[0]
+        return Look(query=query[0, 0].numpy(), embedding=self._embed(image, [box])[0])
+
+    def find_candidates(
+        self, image: np.ndarray, reference: Mapping[str, Sequence[Look]]
+    ) -> list[window_search.Candidate]:
+        """Find the best place for each character.
+
+        Parameters
+        ----------
+        image : np.ndarray, shape (height, width, 3), uint8, BGR
+        reference : mapping of character to sequence of Look
+            From `describe_reference`.
+
+        Returns
+        -------
+        list of drawn.Candidate
+            By character; `similarity` is the embeddings' cosine or, without an embedder, the
+            detector's own probability. Those below `drawn.FLOOR` or nowhere ahead are left out.
+        """
+        names = sorted(name for name in reference if len(reference[name]))
+        if not names:
+            return []
+        looks = [look for name in names for look in reference[name]]
+        owner = np.repeat(np.arange(len(names)), [len(reference[name]) for name in names])
+        box, chance = self._propose(image, np.stack([look.query for look in looks]))
+        if not len(box):
+            return []
+        if self._embedder is not None:
+            seen = np.stack(self._embed(image, box))
+            chance = seen @ np.stack([look.embedding for look in looks]).T
+        columns = [chance[:, owner == i].max(axis=1) for i in range(len(names))]
+        return window_search.choose_candidates(box, np.stack(columns, axis=1), names)
+
+    def _propose(self, image: np.ndarray, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Boxes (n, 4) in shares and their probability (n, m) of being each query."""
+        import torch
+
+        feature, grid = self._features(image)
+        net = self._detector
+        with torch.inference_mode():
+            boxes = net.box_predictor(feature, grid)[0].numpy()
+            things = net.objectness_predictor(feature)[0].numpy()
+            logits, _ = net.class_predictor(feature, torch.from_numpy(query)[None])
+        chance = torch.sigmoid(logits)[0].numpy()
+        box = _to_shares(boxes, image.shape)
+        is_there = (box[:, 2:] - box[:, :2]).min(axis=1) >= MIN_SIDE
+        rank = np.where(is_there, np.maximum(things, logits[0].numpy().max(axis=1)), -np.inf)
+        first = np.argsort(-rank, kind="stable")[:NUM_PROPOSALS]
+        first = first[is_there[first]]
+        return box[first], chance[first]
+
+    def _features(self, image: np.ndarray) -> tuple[Any, Any]:
+        """The detector's features (1, n, d) and as a grid (1, rows, columns, d)."""
+        import torch
+
+        side = self._detector.config.vision_config.image_size
+        with torch.inference_mode():
+            pixels = _prepare(_pad(image), side, CLIP_MEAN, CLIP_SCALE)
+            grid, _ = self._detector.image_embedder(torch.from_numpy(pixels))
+            return grid.flatten(1, 2), grid
+
+    def _embed(self, image: np.ndarray, box: Sequence[np.ndarray]) -> list[np.ndarray | None]:
+        """Unit vectors of boxes cut out of a picture; None each without an embedder."""
+        import torch
+
+        if self._embedder is None:
+            return [None] * len(box)
+        cuts = [
+            _prepare(_cut(image, one), EMBEDDING_PX, IMAGENET_MEAN, IMAGENET_SCALE) for one in box
+        ]
+        with torch.inference_mode():
+            found = self._embedder(pixel_values=torch.from_numpy(np.vstack(cuts)))
+        return list(to_unit(found.last_hidden_state[:, 0].numpy()))
+
+
+def licence_of(source: str) -> str:
+    """Licence of a model by its card.
+
+    Parameters
+    ----------
+    source : str
+        Local folder (its ``README.md`` begins with ``license:`` between two lines of dashes) or
+        hub id.
+
+    Returns
+    -------
+    str
+        ``unknown`` where nothing says it.
+    """
+    card = Path(source) / "README.md"
+    if card.is_file():
+        parts = card.read_text(encoding="utf-8", errors="replace").split("---")
+        head = parts[1] if len(parts) > 2 else ""
+        found = re.search(r"^license:\s*(\S+)", head, flags=re.MULTILINE)
+        return found[1] if found else "unknown"
+    return next((v for prefix, v in HUB_LICENCE.items() if source.startswith(prefix)), "unknown")
+
+
+def _load(key: str, source: str, kind: str = "AutoModel") -> Any:
+    """Load a model from a folder or a hub; safetensors only."""
+    import transformers
+
+    path = Path(source)
+    if not path.is_dir() and not HUB_ID.match(source):
+        raise UserError(
+            f"{key}: expected a folder or a hub id owner/name, found no such folder as {source}"
+        )
+    try:
+        config = transformers.AutoConfig.from_pretrained(source)
+        if kind != "AutoModel" and config.model_type != "owlv2":
+            raise UserError(
+                f"{key}: expected an OWLv2 model, {source} is {config.model_type}; "
+                "give one such as google/owlv2-base-patch16-ensemble"
+            )
+        net = getattr(transformers, kind).from_pretrained(source, use_safetensors=True)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{key}: {source} could not be loaded ({str(error).splitlines()[0]}); check the name, "
+            "the connection or the folder"
+        ) from error
+    return net.eval()
+
+
+def _pad(image: np.ndarray) -> np.ndarray:
+    """Make a picture square at its lower right, as OWLv2 was trained; grey as its authors do."""
+    side = max(image.shape[:2])
+    down, right = side - image.shape[0], side - image.shape[1]
+    return cv2.copyMakeBorder(image, 0, down, 0, right, cv2.BORDER_CONSTANT, value=(128,) * 3)
+
+
+def _prepare(image: np.ndarray, side: int, mean: tuple, scale: tuple) -> np.ndarray:
+    """(1, 3, side, side) float32, RGB, normalised."""
+    shrinks = side < max(image.shape[:2])
+    mode = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    pixels = cv2.resize(image, (side, side), interpolation=mode)[:, :, ::-1] / np.float32(255)
+    pixels = (pixels - np.float32(mean)) / np.float32(scale)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32)
+
+
+def _cut(image: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """The part of a picture in a box given in shares; at least one pixel."""
+    height, width = image.shape[:2]
+    x0, x1 = (min(width - 1, int(box[0] * width)), max(1, round(float(box[2]) * width)))
+    y0, y1 = (min(height - 1, int(box[1] * height)), max(1, round(float(box[3]) * height)))
+    return image[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
+
+
+def _to_shares(box: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """From centre and size in shares of the padded square to corners in shares of the picture."""
+    half = box[:, 2:] / 2
+    corner = np.hstack([box[:, :2] - half, box[:, :2] + half])
+    side = max(shape[:2])
+    corner *= np.array([side / shape[1], side / shape[0]] * 2)
+    return np.clip(corner, 0, 1).astype(np.float32)

@@ -1,0 +1,110 @@
+"""Vectors of faces, and the scale on which one threshold means the same for each recogniser.
+
+SFace was trained with an angular margin: strangers lie around cosine 0 and its authors' threshold
+for one person is 0.363. dlib's vectors all lie in one narrow cone: its threshold, Euclidean
+distance 0.6, is a cosine of 0.912. `to_similarity` maps dlib's cosine linearly so that 1 stays 1
+and 0.912 becomes 0.363; `similarity_threshold` is meant on that common scale.
+"""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from bunny.character.face import detect
+from bunny.character import model_file
+from bunny.character.face.detect import Face
+from bunny.core.vector import to_unit
+
+NATIVE = {"yunet": "sface", "mtcnn": "sface", "hog": "dlib", "cnn": "dlib"}  # `recogniser: auto`
+SFACE_SAME = 0.363  # cosine of one person and threshold of the authors (OpenCV Zoo)
+DLIB_SAME_DISTANCE = 0.6  # threshold of the author (King 2017), between encodings as they come
+DLIB_NORM = 1.43  # typical length of an encoding: 1.37 to 1.53 over 28 press photos of 5 people
+DLIB_SAME = 1 - (DLIB_SAME_DISTANCE / DLIB_NORM) ** 2 / 2  # 0.912, as a cosine
+
+Recogniser = Callable[[np.ndarray, Face], np.ndarray]
+
+
+def choose_recogniser(recogniser: str, detector: str) -> str:
+    """Resolve `auto` to the recogniser that was made for a detector's landmarks."""
+    return NATIVE[detector] if recogniser == "auto" else recogniser
+
+
+def load_recogniser(name: str) -> Recogniser:
+    """Load a face recogniser.
+
+    Parameters
+    ----------
+    name : {"sface", "dlib"}
+
+    Returns
+    -------
+    callable
+        Takes a BGR picture (height, width, 3) uint8 and one of its faces; gives a float32 vector
+        (128,) of unit length.
+
+    Raises
+    ------
+    ValueError
+        If there is no such recogniser.
+    UserError
+        If its weights are missing.
+    """
+    if name not in RECOGNISER:
+        raise ValueError(f"expected one of {', '.join(RECOGNISER)}, got {name!r}")
+    return RECOGNISER[name]()
+
+
+def to_similarity(cosine: np.ndarray, recogniser: str) -> np.ndarray:
+    """Put cosines of a recogniser's unit vectors on the common scale.
+
+    Parameters
+    ----------
+    cosine : np.ndarray or float
+        In [-1, 1].
+    recogniser : {"sface", "dlib"}
+
+    Returns
+    -------
+    np.ndarray, float32
+        In [-1, 1]; 0.363 is each author's own threshold for one person.
+    """
+    cosine = np.asarray(cosine, dtype=np.float32)
+    if recogniser == "dlib":
+        cosine = 1 - (1 - cosine) * np.float32((1 - SFACE_SAME) / (1 - DLIB_SAME))
+    return np.clip(cosine, -1, 1)
+
+
+def _load_sface() -> Recogniser:
+    net = cv2.FaceRecognizerSF.create(str(model_file.path_of(model_file.MODELS["sface"])), "")
+
+    def embed(image: np.ndarray, face: Face) -> np.ndarray:
+        x0, y0, x1, y1 = face.box
+        row = np.array([x0, y0, x1 - x0, y1 - y0, *face.landmark.ravel(), face.score], np.float32)
+        return to_unit(net.feature(net.alignCrop(image, row)).ravel())
+
+    return embed
+
+
+def _load_dlib() -> Recogniser:
+    library = detect.import_face_recognition()
+
+    def embed(image: np.ndarray, face: Face) -> np.ndarray:
+        crop, (x0, y0, x1, y1) = _around(image, face.box)
+        edge = (round(y0), round(x1), round(y1), round(x0))
+        rgb = np.ascontiguousarray(crop[:, :, ::-1])
+        return to_unit(library.face_encodings(rgb, [edge], model="small")[0])
+
+    return embed
+
+
+RECOGNISER: dict[str, Callable[[], Recogniser]] = {"sface": _load_sface, "dlib": _load_dlib}
+
+
+def _around(image: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Crop a face with as much again around it; gives the crop and the box in it."""
+    height, width = image.shape[:2]
+    side = float(max(box[2] - box[0], box[3] - box[1]))
+    x0, y0 = (int(max(0, box[i] - side / 2)) for i in (0, 1))
+    x1, y1 = int(min(width, box[2] + side / 2)), int(min(height, box[3] + side / 2))
+    return image[y0:y1, x0:x1], box - np.array([x0, y0, x0, y0], np.float32)

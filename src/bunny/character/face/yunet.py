@@ -1,0 +1,162 @@
+"""YuNet, looking once, or again where a small face may be.
+
+A face of 16 px in a picture of 1920 is 5 px at the size YuNet likes best, and enlarging the whole
+picture costs forty times as much as that look. So a second look at full size only asks where
+something might be, with next to no floor; what it suspects is cut out, enlarged until a face has
+`CLEAR_PX`, set side by side in one canvas and looked at once more. On most frames of a film nothing
+is suspected, and the second look, some five to ten times the first, is all that small faces cost.
+"""
+
+import cv2
+import numpy as np
+
+from bunny.character import model_file
+from bunny.character.detection import NMS_IOU, SCORE_FLOOR, WORKING_PX, Found, Look, is_face_like, is_same, merge, shrink
+
+ENLARGED_FLOOR = 0.8  # of a face seen only enlarged; textures reach 0.78, real ones 0.9
+SECOND_PX = 1920  # longer side of the look that suspects; at 1280 half the faces of 16 px are lost
+SUSPECT_FLOOR = 0.03  # 7 in 10 faces of 16 px reach it at full size, few places of a film do
+SURE_SCORE = 0.85  # such a face needs no other look
+MAX_SUSPECTS = 64  # surest first; bounds what a crowd or a texture costs
+LEAST_SUSPECT_PX = 8  # in the picture; less is no face of 12 px, what is kept at least
+MAX_RAW_FACES = 500
+LEAST_PX = 64  # YuNet's last map is then 2 cells wide; at 1, OpenCV reads memory nobody wrote
+CLEAR_PX = 40  # of a face enlarged; YuNet finds 98 in 100 of that size
+LARGE_PX = 2 * CLEAR_PX  # nothing of this size is looked at again
+MAX_FACTOR = 4.0
+TILE_PX = 128  # of the canvas; a suspect is a third of its tile
+TILE_COLUMNS = 4
+
+
+def load(*, has_small_faces: bool = True) -> Look:
+    """Load YuNet.
+
+    Parameters
+    ----------
+    has_small_faces : bool
+        Whether to look again for faces that the first look, at `WORKING_PX`, is too coarse for.
+
+    Returns
+    -------
+    callable
+        From a BGR picture to what was found, each face once. For one thread at a time.
+
+    Raises
+    ------
+    UserError
+        If the weights are missing.
+    """
+    path = str(model_file.path_of(model_file.MODELS["yunet"]))
+    size = (WORKING_PX, WORKING_PX)
+    net = cv2.FaceDetectorYN.create(path, "", size, SCORE_FLOOR, NMS_IOU, MAX_RAW_FACES)
+
+    def look(image: np.ndarray) -> list[Found]:
+        if not has_small_faces:
+            return _look(net, image, WORKING_PX)
+        if max(image.shape[:2]) > WORKING_PX:
+            known = _look(net, image, WORKING_PX)
+            seen = _look(net, image, SECOND_PX, SUSPECT_FLOOR)
+            known = _add(known, [one for one in seen if _is_clear(one)])
+        else:
+            seen = _look(net, image, WORKING_PX, SUSPECT_FLOOR)
+            known = [one for one in seen if one.score >= SCORE_FLOOR]
+        return _add(known, _look_enlarged(net, image, _suspects(seen, known)))
+
+    return look
+
+
+def _look(net, image: np.ndarray, longer_px: int, floor: float = SCORE_FLOOR) -> list[Found]:
+    """All that the network finds in a picture made no longer than `longer_px`."""
+    small, factor = shrink(image, longer_px)
+    missing = [max(0, LEAST_PX - side) for side in small.shape[:2]]
+    if any(missing):
+        small = cv2.copyMakeBorder(small, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
+    net.setScoreThreshold(floor)
+    net.setInputSize(small.shape[1::-1])
+    _, rows = net.detect(small)
+    if rows is None:
+        return []
+    places = rows[:, :14] / np.float32(factor)
+    places[:, 2:4] += places[:, :2]
+    return [
+        Found(place[:4], place[4:].reshape(5, 2), float(row[14]))
+        for place, row in zip(places, rows, strict=True)
+    ]
+
+
+def _add(known: list[Found], more: list[Found]) -> list[Found]:
+    """Join what two looks found; where the first was done, it has the last word."""
+    done = [one for one in known if _is_done(one)]
+    return merge(known + [one for one in more if not _is_in(done, one)])
+
+
+def _is_done(one: Found) -> bool:
+    """Whether a face of the first look is sure or large enough not to be looked at again."""
+    return one.score >= SURE_SCORE or _height(one) >= LARGE_PX
+
+
+def _is_clear(one: Found) -> bool:
+    """Whether the second look alone may add a face."""
+    return one.score >= ENLARGED_FLOOR and is_face_like(one)
+
+
+def _suspects(seen: list[Found], known: list[Found]) -> list[Found]:
+    """Places worth enlarging: small, not sure yet, and not in a face that is."""
+    done = [one for one in known if _is_done(one)]
+    small = [one for one in seen if LEAST_SUSPECT_PX <= _height(one) < LARGE_PX]
+    places = [one for one in small if not _is_in(done, one)]
+    return sorted(places, key=lambda one: -one.score)[:MAX_SUSPECTS]
+
+
+def _is_in(known: list[Found], one: Found) -> bool:
+    """Whether it shows one of those known, or a part of it."""
+    return any(is_same(other.box, one.box) for other in known)
+
+
+def _look_enlarged(net, image: np.ndarray, suspects: list[Found]) -> list[Found]:
+    """Cut suspects out, enlarge them, look at all of them at once."""
+    if not suspects:
+        return []
+    corners, factors, tiles = zip(*(_cut(image, one) for one in suspects), strict=True)
+    columns = min(TILE_COLUMNS, len(tiles))
+    canvas = _lay_out(tiles, columns)
+    found = []
+    for one in _look(net, canvas, max(canvas.shape[:2]), ENLARGED_FLOOR):
+        column, row = ((one.box[:2] + one.box[2:]) / 2 // TILE_PX).astype(int)
+        index = row * columns + column
+        origin = np.array([column, row]) * TILE_PX
+        if not (0 <= index < len(tiles) and _is_central(one, origin) and _is_clear(one)):
+            continue
+        points = (one.landmark - origin) / factors[index] + corners[index]
+        box = (one.box.reshape(2, 2) - origin) / factors[index] + corners[index]
+        found.append(Found(box.ravel().astype(np.float32), points.astype(np.float32), one.score))
+    return found
+
+
+def _cut(image: np.ndarray, suspect: Found) -> tuple[np.ndarray, float, np.ndarray]:
+    """A suspect enlarged in the middle of a tile; with the tile's corner in the picture."""
+    factor = float(np.clip(CLEAR_PX / max(1e-6, _height(suspect)), 0.5, MAX_FACTOR))
+    side = TILE_PX / factor
+    corner = np.round((suspect.box[:2] + suspect.box[2:]) / 2 - side / 2)
+    move = np.array([[factor, 0, -corner[0] * factor], [0, factor, -corner[1] * factor]])
+    move[:, 2] += (factor - 1) / 2  # pixels are centred on whole numbers
+    way = cv2.INTER_LINEAR
+    tile = cv2.warpAffine(image, move, (TILE_PX, TILE_PX), flags=way, borderMode=cv2.BORDER_REFLECT)
+    return corner, factor, tile
+
+
+def _lay_out(tiles: tuple[np.ndarray, ...], columns: int) -> np.ndarray:
+    """Set tiles side by side, row by row; missing ones are grey."""
+    grey = np.full((TILE_PX, TILE_PX, 3), 127, np.uint8)
+    padded = [*tiles, *[grey] * (-len(tiles) % columns)]
+    return np.vstack([np.hstack(padded[i : i + columns]) for i in range(0, len(padded), columns)])
+
+
+def _is_central(one: Found, origin: np.ndarray) -> bool:
+    """Whether a face's middle is within the middle half of its tile."""
+    place = (one.box[:2] + one.box[2:]) / 2 - origin
+    return bool((abs(place - TILE_PX / 2) <= TILE_PX / 4).all())
+
+
+def _height(one: Found) -> float:
+    return float(one.box[3] - one.box[1])

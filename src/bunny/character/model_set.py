@@ -1,0 +1,74 @@
+"""The models of stage detect, each loaded once and only when there is something to do."""
+
+import threading
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from bunny.character.face import detect, recogniser as face_recogniser
+from bunny.character.drawn import figure_embedding, medium, efficientnet
+from bunny.core.config import Detection
+
+
+class Models:
+    """Finds faces, tells them apart and describes pictures, as `detection` says.
+
+    Parameters
+    ----------
+    wanted : Detection
+        Names of the models.
+    """
+
+    def __init__(self, wanted: Detection) -> None:
+        self._wanted = wanted
+        self._own = threading.local()
+
+    @cached_property
+    def detector(self) -> detect.Detector:
+        """Finds faces in a picture."""
+        wanted = self._wanted
+        return detect.load_detector(
+            wanted.face_detection_model, has_small_faces=wanted.has_small_faces
+        )
+
+    @property
+    def recogniser(self) -> face_recogniser.Recogniser:
+        """Embeds faces; one a thread, since OpenCV's networks are not to be shared."""
+        if not hasattr(self._own, "recogniser"):
+            self._own.recogniser = face_recogniser.load_recogniser(self.recogniser_name)
+        return self._own.recogniser
+
+    @cached_property
+    def net(self) -> efficientnet.PictureNet:
+        """Describes pictures and windows of them."""
+        return efficientnet.PictureNet()
+
+    @cached_property
+    def drawn_logit(self) -> Callable[[np.ndarray], float | None]:
+        """Says how drawn a picture looks: above 0 drawn, below photographed, None: cannot say."""
+        if not self._wanted.drawn_classifier:
+            return medium.MediumClassifier(self.net).drawn_logit
+        from bunny.character.drawn.anime_classifier import DrawnClassifier
+
+        net = DrawnClassifier(self._wanted.drawn_classifier)
+        return lambda image: medium.to_logit(net.measure_drawn(image))
+
+    @cached_property
+    def figure_net(self) -> figure_embedding.FigureNet:
+        """Describes drawn figures."""
+        return figure_embedding.FigureNet(self.net)
+
+    @property
+    def recogniser_name(self) -> str:
+        """The recogniser that fits the detector, or the one that was chosen."""
+        return face_recogniser.choose_recogniser(self._wanted.recogniser, self._wanted.face_detection_model)
+
+    def names(self) -> dict[str, Any]:
+        """What faces and their embeddings depend on, as JSON values."""
+        return {
+            "detector": self._wanted.face_detection_model,
+            "recogniser": self.recogniser_name,
+            "has_small_faces": self._wanted.has_small_faces,
+        }

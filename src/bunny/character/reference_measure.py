@@ -1,0 +1,160 @@
+"""What is measured on reference pictures to judge them, see `character.reference_check`."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import cv2
+import numpy as np
+import polars as pl
+
+from bunny.character.drawn import figure_embedding, medium
+from bunny.character import label, reference, reference_check
+from bunny.character.drawn.figure_embedding import FigureNet
+from bunny.core.config import Detection
+from bunny.quality import text
+from bunny.character.model_set import Models
+
+NO_MEAN = np.zeros(figure_embedding.RAW, np.float32)
+
+
+def drawn_probability(wanted: Detection, models: Models, shots: pl.DataFrame) -> Callable:
+    """What says how likely a reference picture is drawn: as set, or as it and its film look.
+
+    Parameters
+    ----------
+    wanted : Detection
+    models : Models
+    shots : pl.DataFrame
+        Table `shot_medium`; empty where there is no film.
+    """
+    if wanted.medium != "auto":
+        return lambda image: float(wanted.medium == "drawn")
+    return lambda image: medium.reference_probability(models.drawn_logit(image), shots)
+
+
+def make_pictures(
+    sources: Iterable[reference.Source],
+    known: pl.DataFrame,
+    described: Mapping[str, np.ndarray],
+    net: FigureNet | None,
+    mean: np.ndarray = NO_MEAN,
+) -> list[reference_check.Picture]:
+    """Measure reference pictures.
+
+    Parameters
+    ----------
+    sources : iterable of reference.Source
+    known : pl.DataFrame
+        Table `reference` of them.
+    described : mapping of reference id to np.ndarray, shape (6, RAW)
+        From `FigureNet.describe_reference`; those that are not in it are compared by their faces.
+    net : FigureNet or None
+        None where `described` is empty.
+    mean : np.ndarray, shape (RAW,)
+        Mean window of the film; zeros where there is none.
+    """
+    row = {one["reference_id"]: one for one in known.iter_rows(named=True)}
+    return [
+        _measure(source, row[source.reference_id], described.get(source.reference_id), net, mean)
+        for source in sources
+    ]
+
+
+def judge(
+    pictures: list[reference_check.Picture],
+    net: FigureNet | None,
+    wanted: Detection,
+    recogniser: str,
+    mean: np.ndarray = NO_MEAN,
+    impostor: Mapping[str, np.ndarray] | None = None,
+) -> list[reference_check.Judged]:
+    """Judge pictures of `make_pictures` by the settings; `mean` as there."""
+    bank = np.empty((0, figure_embedding.UNIT), np.float32)
+    if net is not None:
+        bank = net.to_vector(figure_embedding.read_bank(), mean)
+    return reference_check.judge(
+        pictures,
+        bank,
+        level=wanted.figure_score,
+        face_level=wanted.similarity_threshold,
+        recogniser=recogniser,
+        impostor=impostor,
+    )
+
+
+def film_impostors(figure: pl.DataFrame, labels: pl.DataFrame) -> dict[str, np.ndarray]:
+    """Figures of a film that are surely not a character, by character.
+
+    They lie in frames in which the character has its name, wholly beside it: nobody is in a
+    picture twice.
+
+    Parameters
+    ----------
+    figure, labels : pl.DataFrame
+        Tables `figure` and `label`.
+
+    Returns
+    -------
+    dict of str to np.ndarray, shape (n, UNIT)
+        Of each character that has one.
+    """
+    if not figure.height:
+        return {}
+    named = labels.drop_nulls("character").select("frame_id", "character", *label.BOX)
+    both = figure.with_row_index("row").join(named, on="frame_id", suffix="_named")
+    is_beside = pl.any_horizontal(
+        pl.col(f"{side}0_px") >= pl.col(f"{side}1_px_named") for side in "xy"
+    ) | pl.any_horizontal(pl.col(f"{side}1_px") <= pl.col(f"{side}0_px_named") for side in "xy")
+    strangers = (
+        both.group_by("row", "character").agg(is_beside.all().alias("is_stranger"))
+        .filter("is_stranger").sort("row")
+    )  # fmt: skip
+    vector = np.stack(figure["embedding"].to_numpy())
+    return {
+        name: vector[rows["row"].to_numpy()]
+        for (name,), rows in strangers.partition_by("character", as_dict=True).items()
+    }
+
+
+def _measure(
+    source: reference.Source,
+    row: Mapping,
+    raw: np.ndarray | None,
+    net: FigureNet | None,
+    mean: np.ndarray,
+) -> reference_check.Picture:
+    """One picture, opened once more: its size, its text and how a drawing fills it."""
+    common = {
+        "reference_id": source.reference_id,
+        "character": source.character,
+        "medium": "drawn" if row["is_drawn"] else "photographed",
+        "error": row["error"],
+    }
+    image = reference.read_picture(source.path)
+    if image is None or row["error"] is not None:
+        size_px = 0 if image is None else min(image.shape[:2])
+        return reference_check.Picture(**common, size_px=size_px, vector=None)
+    has_two, cut, vector = False, (), None
+    if raw is not None:
+        cells = net.map_whole(image, reference_check.MAP_LONG_PX)
+        amount = reference_check.amount_of_figure(cells)
+        has_two = reference_check.has_two_figures(amount)
+        cut, vector = reference_check.cut_sides(amount), net.to_vector(raw, mean)
+    elif row["face_embedding"] is not None:
+        vector = np.asarray(row["face_embedding"], np.float32)[None]
+    return reference_check.Picture(
+        **common,
+        size_px=min(image.shape[:2]),
+        vector=vector,
+        has_two=has_two,
+        cut=cut,
+        text=_find_text(image),
+    )
+
+
+def _find_text(image: np.ndarray) -> str | None:
+    """Whether there are words on a picture, and whether they lie as subtitles do."""
+    height, width = image.shape[:2]
+    boxes = text.find_text(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+    if not len(boxes):
+        return None
+    return "subtitle" if text.is_subtitle(boxes, (width, height)).any() else "text"

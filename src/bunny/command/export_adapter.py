@@ -1,0 +1,282 @@
+"""What `bunny export adapter` does: a fine-tune's checkpoint as a file for other tools.
+
+The weights are those that stage finetune wrote; only their names and their form change.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bunny.command import run
+from bunny.core.config import Config
+from bunny.core.error import UserError
+from bunny.table import store
+from bunny.training import base as bases
+from bunny.training.adapter_file import safetensors_file, layer_name, read, write
+from bunny.dataset.image_folder import folder_name
+from bunny.core.workspace import Workspace
+
+CHOSEN, LAST = "chosen", "last"
+DERIVED = ("format", write.PEFT_TEXT)  # texts that are written anew
+DORA_NOTE = {
+    "diffusers": "",
+    "kohya": "a DoRA: of this format diffusers leaves the magnitudes out, A1111 and ComfyUI apply "
+    "another formula; take diffusers or comfy",
+    "comfy": "a DoRA fitted to this base: ComfyUI draws it as trained, other tools do not",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What was exported."""
+
+    output: Path
+    form: str
+    character: str
+    step: int
+    adapter: read.AdapterFile  # as it was trained
+    hash: str  # of the written file
+    notes: Sequence[str]
+
+    def to_text(self) -> str:
+        """Lines for a person."""
+        kind = "DoRA" if self.adapter.is_dora else "LoRA"
+        layers = sum(len(layers) for layers in self.adapter.parts.values())
+        size = self.output.stat().st_size / 1e6
+        lines = [
+            f"{self.character} as {self.form}: {kind} of rank {self.adapter.rank}, {layers} layers "
+            f"({', '.join(self.adapter.components)}), step {self.step}, {size:.1f} MB",
+            f"  {self.output}",
+            f"  SHA-256 {self.hash}",
+            *(f"  {note}" for note in self.notes),
+        ]
+        return "\n".join(lines)
+
+    def to_json(self) -> str:
+        """One JSON object on one line."""
+        said = {
+            "output": str(self.output),
+            "format": self.form,
+            "character": self.character,
+            "step": self.step,
+            "adapter": "dora" if self.adapter.is_dora else "lora",
+            "rank": self.adapter.rank,
+            "components": self.adapter.components,
+            "hash": self.hash,
+            "notes": list(self.notes),
+        }
+        return json.dumps(said)
+
+
+def export(
+    film: str | None,
+    form: str = "diffusers",
+    output: Path | None = None,
+    *,
+    step: str = CHOSEN,
+    character: str | None = None,
+    data_dir: str | None = None,
+    overrides: Sequence[str] = (),
+    date: str = "",
+) -> Exported:
+    """Write a film's adapter in the form of another tool.
+
+    Parameters
+    ----------
+    film : str or None
+        A film_id or how it begins; None: the newest.
+    form : str
+        ``diffusers``, ``kohya`` (sd-scripts, ComfyUI, A1111) or ``comfy`` (ComfyUI at its best).
+    output : Path or None
+        File to write; missing, or such an export. None: in the film's own folder.
+    step : str
+        ``chosen`` by the evaluation (else the last), ``last``, or a step that was kept.
+    character : str or None
+        None: the only one that was fine-tuned.
+    date : str
+        ISO date for the header; empty leaves it out.
+
+    Raises
+    ------
+    UserError
+        For a film without an adapter, a step that was not kept, a changed or broken file, and what
+        the format cannot hold.
+    """
+    if form not in write.FORMS:
+        raise UserError(f"--format: expected {', '.join(write.FORMS)}, got {form}; choose one")
+    space, config = run.open_film(film, data_dir, overrides)
+    row, notes = _choose(space, character, step)
+    source = _source(space, row)
+    target = output or _place(space, row["character"], form)
+    _check_output(target, source)
+    folder = _base_folder(config)
+    adapter = read.read(source, shape=_shape(folder))
+    captions, base = _captions(space, row["character"]), None
+    if form == "comfy" and adapter.is_dora:
+        models = config.models
+        loaded = bases.load_base(models.base_model, device="cpu", family=models.family)
+        base = read.components_of(loaded.family)
+        read.check_fits(adapter, base)
+    texts = _texts(adapter, row, date, folder)
+    family = adapter.family or "sd"
+    digest = write.write_parts(
+        target,
+        adapter.parts,
+        family,
+        form,
+        texts,
+        shape=_shape(folder),
+        captions=captions,
+        base=base,
+    )
+    notes += [DORA_NOTE[form]] if adapter.is_dora and DORA_NOTE[form] else []
+    notes += [f"rights: {texts['rights_note']}"] if texts.get("rights_note") else []
+    return Exported(
+        output=target,
+        form=form,
+        character=row["character"],
+        step=row["step"],
+        adapter=adapter,
+        hash=digest,
+        notes=notes,
+    )
+
+
+def _choose(space: Workspace, character: str | None, step: str) -> tuple[dict[str, Any], list[str]]:
+    """The row of the checkpoint that is meant, and what the user should know."""
+    rows = _rows(space)
+    names = rows["character"].unique().sort().to_list()
+    if character is None and len(names) == 1:
+        character = names[0]
+    if character not in names:
+        got = f"got {character}" if character else "none given"
+        raise UserError(
+            f"--character: expected one of those with an adapter ({', '.join(names)}), {got}; "
+            "name one"
+        )
+    rows = rows.filter(pl.col("character") == character).sort("step")
+    last = rows.filter(pl.col("is_last")) if rows["is_last"].any() else rows
+    if step == LAST:
+        return last.row(-1, named=True), []
+    if step == CHOSEN:
+        found = _chosen_step(space, rows["run_id"][0])
+        rows = rows.filter(pl.col("step") == (-1 if found is None else found))
+        if rows.is_empty():
+            return last.row(-1, named=True), ["no evaluation chose a checkpoint: this is the last"]
+        return rows.row(0, named=True), []
+    kept = rows.filter(pl.col("step") == int(step)) if step.isdecimal() else rows.clear()
+    if kept.is_empty():
+        steps = ", ".join(map(str, rows["step"].to_list()))
+        raise UserError(
+            f"--step: expected chosen, last or a step that was kept ({steps}), got {step}; "
+            "choose one"
+        )
+    return kept.row(0, named=True), []
+
+
+def _rows(space: Workspace) -> pl.DataFrame:
+    """Table `adapter`; where it is empty, the last ones by table `training_run`."""
+    rows = store.read_or_empty(space.table, "adapter")
+    if not rows.is_empty():
+        return rows
+    runs = store.read_or_empty(space.table, "training_run")
+    runs = runs.filter(pl.col("adapter_file").is_not_null() & pl.col("adapter_hash").is_not_null())
+    if runs.is_empty():
+        raise UserError(
+            f"{space.film_id}: expected a fine-tune, found none; run the film until stage finetune"
+        )
+    return runs.select(
+        "run_id",
+        pl.col("num_steps").alias("step"),
+        "character",
+        pl.col("adapter_file").alias("file"),
+        pl.col("adapter_hash").alias("hash"),
+        pl.lit(True).alias("is_last"),
+    )
+
+
+def _chosen_step(space: Workspace, run_id: str) -> int | None:
+    """The step that the evaluation of a run chose."""
+    rows = store.read_or_empty(space.table, "evaluation")
+    rows = rows.filter((pl.col("run_id") == run_id) & (pl.col("metric") == "chosen"))
+    values = rows["value"].drop_nulls().to_list()
+    return int(values[0]) if values else None
+
+
+def _source(space: Workspace, row: Mapping[str, Any]) -> Path:
+    """The checkpoint's file, if it is still the one of the table."""
+    path = space.checkpoint / row["file"]
+    if not path.is_file() or safetensors_file.hash_file(path) != row["hash"]:
+        found = "another file's content" if path.is_file() else "no such file"
+        raise UserError(
+            f"{path}: expected the adapter that stage finetune wrote, found {found}; "
+            "run stage finetune again"
+        )
+    return path
+
+
+def _place(space: Workspace, character: str, form: str) -> Path:
+    """Where an export goes by default."""
+    return space.root / "export" / "adapter" / f"{folder_name(character)}-{form}.safetensors"
+
+
+def _check_output(target: Path, source: Path) -> None:
+    """Refuse to write over anything but an export of ours."""
+    if target.is_dir():
+        raise UserError(f"{target}: expected a file to write, got a folder; name a file in it")
+    if target.exists() and target.resolve() == source.resolve():
+        raise UserError(f"{target}: expected another file than the checkpoint; give another name")
+    if not target.exists():
+        return
+    try:
+        is_ours = "made_by" in safetensors_file.read_texts(target)
+    except UserError:
+        is_ours = False
+    if not is_ours:
+        raise UserError(
+            f"{target}: expected no file or an earlier export, found another file; "
+            "give another --output"
+        )
+
+
+def _base_folder(config: Config) -> Path | None:
+    """The base's folder if it lies on this machine; a hub model is not fetched for its names."""
+    model = config.models.base_model
+    folder = bases.TOY_FOLDER if model == bases.TOY else Path(model).expanduser()
+    return folder if folder.is_dir() else None
+
+
+def _shape(folder: Path | None) -> layer_name.UnetShape | None:
+    """Block numbers of the base's UNet; None: SDXL's own."""
+    found = _settings(folder, "unet/config.json")
+    return layer_name.shape_of(found) if "up_block_types" in found else None
+
+
+def _settings(folder: Path | None, inner: str) -> dict[str, Any]:
+    """A JSON file of the base; empty if it has none."""
+    path = None if folder is None else folder / inner
+    return json.loads(path.read_text(encoding="utf-8")) if path and path.is_file() else {}
+
+
+def _captions(space: Workspace, character: str) -> list[str]:
+    """Captions that the character was trained on."""
+    rows = store.read_or_empty(space.table, "dataset")
+    is_own = (pl.col("character") == character) & (pl.col("split") == "train")
+    is_subject = pl.col("role").fill_null("subject") == "subject"
+    return rows.filter(is_own & is_subject)["caption"].to_list()
+
+
+def _texts(
+    adapter: read.AdapterFile, row: Mapping[str, Any], date: str, folder: Path | None
+) -> dict[str, Any]:
+    """The checkpoint's own texts, with what an export adds."""
+    kept = {key: text for key, text in adapter.texts.items() if key not in DERIVED}
+    kind = _settings(folder, "scheduler/scheduler_config.json").get("prediction_type")
+    said = {"step": row["step"], "prediction_type": kind, "date": date or None}
+    return {"title": row["character"], **kept, **{k: v for k, v in said.items() if v is not None}}

@@ -1,0 +1,258 @@
+"""What `bunny export set` and `bunny check` do: a film's training set for other tools, and a look.
+
+The set is what stage dataset wrote: its table and its pictures; nothing is chosen or cut here.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bunny.command import run
+from bunny.caption import tags
+from bunny.character import model_file
+from bunny.core.config import Config
+from bunny.core.error import UserError
+from bunny.table import store
+from bunny.dataset import image_folder as sets
+from bunny.dataset.check import trainer_preview
+from bunny.dataset import rights
+from bunny.dataset.check.finding import Findings
+from bunny.dataset.export import folder, imagefolder, kohya, record as export_record, webdataset
+from bunny.dataset.export.record import About
+from bunny.core.workspace import Workspace
+
+WRITERS = {
+    "imagefolder": imagefolder.write,
+    "kohya": kohya.write,
+    "webdataset": webdataset.write,
+}
+CAPTIONS = ("txt", "jsonl")
+RIGHTS_TABLES = ("face", "reference", "region", "figure", "embedding", "caption")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What was exported, and what its trainer will see of it."""
+
+    output: Path
+    form: str
+    character: str
+    counts: dict[str, int]
+    notes: Sequence[str]
+    findings: Findings | None  # None: no trainer is known for the format
+
+    def to_text(self) -> str:
+        """Lines for a person."""
+        counts = ", ".join(f"{number} {name}" for name, number in self.counts.items())
+        lines = [f"{self.character} as {self.form}: {counts}", f"  {self.output}"]
+        lines += [f"  rights: {note}" for note in self.notes]
+        if self.findings is not None:
+            lines.append(f"  {self.findings.to_line()}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What trainers will see of one folder or of all sets of a film."""
+
+    findings: Sequence[Findings]
+
+    @property
+    def exit_code(self) -> int:
+        """2 when one of them is not good."""
+        return max(f.exit_code for f in self.findings)
+
+    def to_text(self) -> str:
+        """Lines for a person."""
+        return "\n".join(f.to_text() for f in self.findings)
+
+    def to_json(self) -> str:
+        """One JSON object on one line."""
+        return json.dumps({"sets": [json.loads(f.to_json()) for f in self.findings]})
+
+
+def export(
+    film: str | None,
+    form: str,
+    output: Path | None = None,
+    *,
+    data_dir: str | None = None,
+    overrides: Sequence[str] = (),
+    character: str | None = None,
+    repeats: str = "auto",
+    captions: str | None = None,
+    date: str = "",
+) -> Exported:
+    """Write a character's training set in the format of another tool.
+
+    Parameters
+    ----------
+    film : str or None
+        A film_id or how it begins; None: the newest.
+    form : str
+        One of `WRITERS`.
+    output : Path or None
+        A folder that is missing, empty, or such an export; None: in the film's own folder.
+    character : str or None
+        None: the only one that the film has a set of.
+    repeats : str
+        ``auto``: as in the table; else a whole number for every picture.
+    captions : str or None
+        ``txt`` or ``jsonl``: written too where the format needs none.
+    date : str
+        ISO date for the rights record.
+
+    Raises
+    ------
+    UserError
+        For a film without a set, and what the format, the folder or the number cannot be.
+    """
+    _check_choice("--format", form, tuple(WRITERS))
+    if captions is not None:
+        _check_choice("--captions", captions, CAPTIONS)
+    number = _parse_repeats(repeats)
+    space, config = run.open_film(film, data_dir, overrides)
+    table = _read_set(space)
+    who = _choose_character(table, character)
+    pictures = export_record.with_repeats(export_record.from_table(table, space.root, who), number)
+    record = rights_record(space, config, date)
+    about = About(
+        character=who,
+        trigger=tags.trigger_word(config.captioning.trigger_word, who),
+        class_word=config.captioning.class_word,
+        rights=record,
+        resolution_px=export_record.resolution_of(pictures, config.dataset.bucket_step_px),
+        step_px=config.dataset.bucket_step_px,
+        batch_size=config.models.batch_size,
+        has_txt=captions == "txt",
+        has_jsonl=captions == "jsonl",
+    )
+    place = output or space.root / "export" / form / sets.folder_name(who)
+    counts: dict[str, int] = {}
+
+    def write(target: Path) -> dict[str, Any]:
+        counts.update(WRITERS[form](target, pictures, about))
+        return {"character": who, "trigger": about.trigger, "counts": counts}
+
+    folder.publish(place, form, write)
+    return Exported(
+        output=place,
+        form=form,
+        character=who,
+        counts=counts,
+        notes=record["notes"],
+        findings=_look_at_export(place, form, about),
+    )
+
+
+def check(
+    what: str | None,
+    *,
+    trainer: str = "auto",
+    data_dir: str | None = None,
+    overrides: Sequence[str] = (),
+    resolution_px: int = 0,
+    batch_size: int = 0,
+    trigger: str = "",
+) -> Checked:
+    """Say what a trainer will see of a folder, or of all training sets of a film.
+
+    Parameters
+    ----------
+    what : str or None
+        A folder, or a film_id or how it begins; None: the newest film.
+    trainer : str
+        ``auto`` or one of `faithful.TRAINERS`.
+    resolution_px, batch_size : int
+        0: as in the folder or the settings.
+    trigger : str
+        Word that captions must have; empty: of a film its own, of a folder none.
+    """
+    if trainer != "auto":
+        _check_choice("--trainer", trainer, trainer_preview.TRAINERS)
+    size = {"resolution_px": resolution_px, "batch_size": batch_size}
+    if what and Path(what).expanduser().exists():
+        path = Path(what).expanduser()
+        return Checked(findings=[trainer_preview.look(path, trainer, trigger=trigger, **size)])
+    space, config = run.open_film(what, data_dir, overrides)
+    names = _read_set(space)["character"].unique().sort().to_list()
+    size["batch_size"] = batch_size or config.models.batch_size
+    found = [
+        trainer_preview.look(
+            space.root / "dataset" / sets.folder_name(name),
+            trainer,
+            trigger=trigger or tags.trigger_word(config.captioning.trigger_word, name),
+            **size,
+        )
+        for name in names
+    ]
+    return Checked(findings=found)
+
+
+def rights_record(space: Workspace, config: Config, date: str = "") -> dict[str, Any]:
+    """Put together the rights of what comes of a film, see `rights.record`."""
+    source = space.source()
+    tables = {name: store.read_or_empty(space.table, name) for name in RIGHTS_TABLES}
+    return rights.record(
+        film_file=Path(source["film"]).name,
+        film_hash=source["content_hash"],
+        **config.rights.model_dump(),
+        models=rights.used_models(tables, model_file.MODELS),
+        date=date,
+    )
+
+
+def _read_set(space: Workspace) -> pl.DataFrame:
+    """Table `dataset` with at least one row."""
+    table = store.read_or_empty(space.table, "dataset")
+    if table.is_empty():
+        raise UserError(
+            f"{space.film_id}: expected a training set, found none; run the film until stage "
+            "dataset, with references of a character that is in it"
+        )
+    return table
+
+
+def _choose_character(table: pl.DataFrame, wanted: str | None) -> str:
+    """The character whose set is meant."""
+    names = table["character"].unique().sort().to_list()
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted in names:
+        return wanted
+    got = "none given" if wanted is None else f"got {wanted}"
+    raise UserError(
+        f"--character: expected one of those with a training set ({', '.join(names)}), {got}; "
+        "name one"
+    )
+
+
+def _parse_repeats(text: str) -> int | None:
+    """Repeats of every picture; None: those of the table."""
+    if text == "auto":
+        return None
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 10_000:
+        raise UserError(f"--repeats: expected auto or a number from 1 to 10000, got {text!r}")
+    return int(text)
+
+
+def _check_choice(option: str, got: str, choices: Sequence[str]) -> None:
+    if got not in choices:
+        raise UserError(f"{option}: expected {', '.join(choices)}, got {got}; choose one")
+
+
+def _look_at_export(place: Path, form: str, about: About) -> Findings | None:
+    """What the trainer of a format will see of it."""
+    if form not in trainer_preview.TRAINERS:
+        return None
+    return trainer_preview.look(
+        place,
+        form,
+        trigger=about.trigger,
+        resolution_px=0 if form == "kohya" else about.resolution_px,
+        batch_size=about.batch_size,
+    )

@@ -1,0 +1,208 @@
+"""What is asked of `bunny generate`, and which adapters, prompts, seeds and starts it means."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bunny.caption import tags
+from bunny.core.config import Config
+from bunny.core.error import UserError
+from bunny.generation import source
+from bunny.table import store
+from bunny.generation import plan, request
+from bunny.generation.plan import Column
+from bunny.generation.request import Drawing, Start
+from bunny.core.workspace import Workspace
+
+SEEDS_DEFAULT = (1,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What is asked for on the command line; None and empty: as the settings say."""
+
+    prompts: Sequence[str] = ()
+    seeds: Sequence[int] = ()
+    count: int = 1  # pictures of each prompt, from the first seed on
+    strengths: Sequence[float] = ()
+    scheduler: str | None = None
+    num_steps: int | None = None
+    guidance_scale: float | None = None
+    size: str | None = None  # <width>x<height>
+    negative_prompt: str | None = None
+    frames: Sequence[str] = ()  # frame_ids or files
+    init_strength: float | None = None
+    blend: Sequence[str] = ()
+    checkpoint: str | None = None  # chosen, last, all, or a step
+    character: str | None = None
+
+
+def read_prompts(path: Path) -> list[str]:
+    """Prompts of a text file, one a line; empty lines and those that begin with # are left out.
+
+    Raises
+    ------
+    UserError
+        If it is no readable text, or has no prompt.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path}: expected a text file with a prompt a line, could not read it"
+        ) from error
+    found = [line.strip() for line in text.splitlines()]
+    found = [line for line in found if line and not line.startswith("#")]
+    if not found:
+        raise UserError(f"{path}: expected a prompt a line, found none; write at least one")
+    return found
+
+
+def run_of(space: Workspace, character: str | None) -> dict[str, Any]:
+    """The fine-tune that is meant.
+
+    Parameters
+    ----------
+    space : Workspace
+    character : str or None
+        None: the only one that has a finished fine-tune.
+
+    Returns
+    -------
+    dict
+        A row of table training_run.
+
+    Raises
+    ------
+    UserError
+        If there is none, or it is not said which.
+    """
+    table = store.read_or_empty(space.table, "training_run").filter(pl.col("status") == "done")
+    names = table["character"].sort().to_list()
+    if not names:
+        raise UserError(
+            f"{space.film_id}: expected a finished fine-tune to draw with, found none; "
+            "run the film until stage finetune"
+        )
+    if character is None and len(names) == 1:
+        character = names[0]
+    if character not in names:
+        got = "none given" if character is None else f"got {character}"
+        raise UserError(
+            f"--character: expected one of those with an adapter ({', '.join(names)}), {got}"
+        )
+    return table.filter(pl.col("character") == character).row(0, named=True)
+
+
+def columns(
+    space: Workspace, config: Config, wish: Wish, run: dict[str, Any]
+) -> tuple[list[Column], list[str]]:
+    """What draws: checkpoints at strengths; strength 0 is the base alone.
+
+    Parameters
+    ----------
+    space : Workspace
+    config : Config
+    wish : Wish
+    run : dict
+        As `run_of` gives it.
+
+    Returns
+    -------
+    list of Column
+    list of str
+        What the user should know.
+
+    Raises
+    ------
+    UserError
+        For a strength, a checkpoint or a blend that there is not.
+    """
+    settings = config.generation
+    strengths = list(wish.strengths or settings.strengths or [settings.lora_strength])
+    wrong = [s for s in strengths if not 0 <= s <= plan.STRENGTH_MAX]
+    if wrong:
+        raise UserError(f"--strength {wrong[0]:g}: expected 0 to {plan.STRENGTH_MAX:g}")
+    table = store.read_or_empty(space.table, "adapter")
+    evaluation = store.read_or_empty(space.table, "evaluation")
+    which = wish.checkpoint or settings.checkpoints
+    if which not in ("chosen", "last", "all") and not which.isdecimal():
+        raise UserError(f"--checkpoint {which}: expected chosen, last, all or a step, e.g. 300")
+    found, note = source.checkpoints(
+        space.checkpoint, table, evaluation, run["run_id"], which
+    )
+    if not found and any(strengths):
+        raise UserError(
+            f"{run['character']}: expected an adapter in table adapter, found none; "
+            "run the stage finetune again"
+        )
+    texts = list(wish.blend) or settings.blend
+    blend = source.blended(space.checkpoint, table, texts, run["character"])
+    made = plan.columns(found, [s for s in strengths if s > 0], blend)
+    return (made if 0 in strengths else made[1:]), [note] if note else []
+
+
+def drawings(space: Workspace, config: Config, wish: Wish, run: dict[str, Any]) -> list[Drawing]:
+    """Prompts, starts and seeds of the wish; what it leaves open is as the settings say.
+
+    Parameters
+    ----------
+    space : Workspace
+    config : Config
+    wish : Wish
+    run : dict
+        As `run_of` gives it; its character's words stand for ``{trigger}``.
+
+    Returns
+    -------
+    list of Drawing
+
+    Raises
+    ------
+    UserError
+        For a size or a picture to start from that cannot be used.
+    """
+    settings = config.generation
+    size = plan.parse_size(wish.size) if wish.size else (settings.width, settings.height)
+    trigger = tags.trigger_word(config.captioning.trigger_word, run["character"])
+    subject = f"{trigger} {config.captioning.class_word}".strip()
+    like = Drawing(
+        prompt="",
+        seed=0,
+        negative_prompt=_or(wish.negative_prompt, settings.negative_prompt),
+        num_steps=_or(wish.num_steps, settings.num_steps),
+        guidance_scale=_or(wish.guidance_scale, settings.guidance_scale),
+        width_px=size[0],
+        height_px=size[1],
+        scheduler=_or(wish.scheduler, settings.scheduler),
+    )
+    prompts = [p.replace("{trigger}", subject) for p in wish.prompts or settings.prompts]
+    first = list(wish.seeds or SEEDS_DEFAULT)
+    seeds = [seed + i for seed in first for i in range(wish.count)]
+    return plan.drawings(like, prompts, list(dict.fromkeys(seeds)), _starts(space, config, wish))
+
+
+def _starts(space: Workspace, config: Config, wish: Wish) -> list[Start]:
+    """Pictures to start from: files, else frames of the film."""
+    settings = config.generation
+    strength = _or(wish.init_strength, settings.init_strength)
+    if not 0 < strength <= 1:
+        raise UserError(f"--init-strength {strength:g}: expected above 0, up to 1")
+    names = list(wish.frames) or settings.init_frames
+    if not names:
+        return []
+    frame = store.read_or_empty(space.table, "frame")
+    return [
+        request.start_from(Path(name).expanduser(), strength)
+        if Path(name).expanduser().is_file()
+        else source.starts(space.root, frame, [name], strength)[0]
+        for name in names
+    ]
+
+
+def _or(value: Any, default: Any) -> Any:
+    """A value that was given, else the settings' own."""
+    return default if value is None else value

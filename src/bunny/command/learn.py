@@ -1,0 +1,285 @@
+"""`bunny learn`: learn from a film's corrections, put it into use if it is better, go back."""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+
+from bunny.command import run as command_run
+from bunny.core.config import Config
+from bunny.core.error import UserError
+from bunny.review import log
+from bunny.review.learn import triplet_adapter, apply, history, item, method, history_table, cross_validation, triplet, version
+from bunny.review.state import State
+from bunny.contract import machine
+from bunny.review import asset as review_asset
+from bunny.table import store
+from bunny.core.workspace import Workspace
+
+LEVEL = {"scene": "scenes", "character": "characters"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What was learned of one film, and what is in use now."""
+
+    space: Workspace
+    num_corrections: int
+    parts: Sequence[Mapping[str, Any]]  # see `_part`
+    version: int  # that was made; 0: none
+    in_use: int  # 0: none
+    note: str  # what to do next
+
+    def to_json(self) -> str:
+        """One JSON object on one line."""
+        return json.dumps(
+            {
+                "film_id": self.space.film_id,
+                "corrections": self.num_corrections,
+                "parts": [dict(part) for part in self.parts],
+                "version": self.version or None,
+                "in_use": self.in_use or None,
+                "note": self.note,
+            }
+        )
+
+    def to_text(self) -> str:
+        """Lines for a person."""
+        lines = [f"{self.space.film_id}: {self.num_corrections} corrections"]
+        return "\n".join([*lines, *(f"  {_sentence(part)}" for part in self.parts), self.note])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Versions:
+    """Versions of a film."""
+
+    space: Workspace
+    table: pl.DataFrame  # of `history.read_versions`
+    in_use: int
+
+    def to_json(self) -> str:
+        """One JSON object on one line."""
+        rows = self.table.to_dicts()
+        report = {"film_id": self.space.film_id, "in_use": self.in_use or None, "versions": rows}
+        return json.dumps(report)
+
+    def to_text(self) -> str:
+        """Lines for a person."""
+        used = f"version {self.in_use} is in use" if self.in_use else "nothing learned is in use"
+        lines = [f"{self.space.film_id}: {used}"]
+        for row in self.table.iter_rows(named=True):
+            mark = "*" if row["is_in_use"] else " "
+            lines.append(
+                f"  {mark} {row['version']}  {row['time'][:16].replace('T', ' ')}  "
+                f"{row['corrections']} corrections  {LEVEL[row['level']]} ({row['model']}): "
+                f"{method.WORDS[row['method']]} {row['accuracy']:.3f}, none {row['none']:.3f}"
+            )
+        return "\n".join(lines)
+
+
+def learn(film: str | None, data_dir: str | None = None, overrides: Sequence[str] = ()) -> Outcome:
+    """Learn from the corrections of a film; put a new version into use where one is better.
+
+    Parameters
+    ----------
+    film : str or None
+        A film_id or how it begins; None: the newest.
+
+    Raises
+    ------
+    UserError
+        If there is no such film, it has no clusters yet, or people said too little.
+    """
+    space, config = command_run.open_film(film, data_dir, overrides)
+    asset, feedback, vectors = _read(space, config)
+    num = history_table.count(feedback)
+    if num < config.review.min_learn_events:
+        raise UserError(
+            f"{space.film_id}: expected {config.review.min_learn_events} corrections that assign, "
+            f"approve, split off or reject items (review.min_learn_events), got {num}; correct "
+            "more with bunny review"
+        )
+    items = item.collect(asset, vectors, feedback)
+    trials = _try_all({key: own for key, own in items.items() if own.is_said.any()}, config)
+    learned = {key: one.learned for key, one in trials.items() if one.learned is not None}
+    parts = [_part(key, one, items[key]) for key, one in trials.items()]
+    made = 0
+    if learned:
+        about = {
+            "film_id": space.film_id,
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "corrections": num,
+            "settings": _settings(config),
+            "trials": parts,
+        }
+        made = version.save(space.checkpoint, learned, about).number
+        version.use(space.checkpoint, made)
+    in_use = version.current(space.checkpoint)
+    return Outcome(
+        space=space,
+        num_corrections=num,
+        parts=parts,
+        version=made,
+        in_use=in_use,
+        note=_note(space, data_dir, made, in_use, config),
+    )
+
+
+def roll_back(
+    film: str | None,
+    to: int | None = None,
+    data_dir: str | None = None,
+    overrides: Sequence[str] = (),
+) -> Outcome:
+    """Put an earlier version into use.
+
+    Parameters
+    ----------
+    film : str or None
+    to : int, optional
+        0: nothing that was learned; without it the version before the one in use, or nothing.
+
+    Raises
+    ------
+    UserError
+        If there is no such version, or nothing is in use to go back from.
+    """
+    space, config = command_run.open_film(film, data_dir, overrides)
+    now = version.current(space.checkpoint)
+    if to is None:
+        if not now:
+            raise UserError(
+                f"{space.film_id}: expected a version in use to go back from, there is none; "
+                "name one with --to, see bunny learn --list"
+            )
+        to = max((n for n in version.numbers(space.checkpoint) if n < now), default=0)
+    version.use(space.checkpoint, to)
+    return Outcome(
+        space=space,
+        num_corrections=log.count(space.root),
+        parts=(),
+        version=0,
+        in_use=to,
+        note=_note(space, data_dir, 0, to, config),
+    )
+
+
+def list_versions(
+    film: str | None, data_dir: str | None = None, overrides: Sequence[str] = ()
+) -> Versions:
+    """Say which versions a film has.
+
+    Raises
+    ------
+    UserError
+        If there is no such film, or a record cannot be read.
+    """
+    space, _ = command_run.open_film(film, data_dir, overrides)
+    in_use = version.current(space.checkpoint)
+    return Versions(space=space, table=history.read_versions(space.checkpoint), in_use=in_use)
+
+
+def _read(space: Workspace, config: Config) -> tuple[pl.DataFrame, pl.DataFrame, list]:
+    """Assets as the machine has them with all corrections, those corrections, and the vectors.
+
+    Made anew from the tables of detect and cluster: in what stage review wrote, an item that an
+    earlier version moved no longer shows where the machine had it.
+    """
+    if not store.exists(space.table, "cluster"):
+        raise UserError(
+            f"{space.film_id}: expected clusters to learn about, found none; run stage cluster "
+            "first: bunny run FILM --until review"
+        )
+    names = (*review_asset.TABLES, "embedding", "subject_vector")
+    tables = {name: store.read_or_empty(space.table, name) for name in names}
+    shot_vector = review_asset.shot_vectors(tables, space.film_id)
+    vectors = [shot_vector, review_asset.figure_vectors(tables)]
+    machine = review_asset.machine_assets(tables, shot_vector, space.film_id)
+    noise = config.clustering.noise_threshold
+    state = State.of(machine, shot_vector, noise_threshold=noise).replay(log.read(space.root))
+    return state.frame(), history_table.feedback(state), vectors
+
+
+def _try_all(items: Mapping[item.Key, item.Items], config: Config) -> dict[item.Key, cross_validation.Trial]:
+    """Try the methods on every level and model; a bar says which one they are at."""
+    trials = {}
+    with machine.progress_bar("learn", "kind", len(items)) as bar:
+        for key, own in items.items():
+            bar.set_postfix_str(f"{LEVEL[key[0]]}, {len(own.asset_id)} items")
+            trials[key] = _try(own, config)
+            bar.update()
+    return trials
+
+
+def _try(items: item.Items, config: Config) -> cross_validation.Trial:
+    wanted = config.review.learn_method
+    return cross_validation.run(
+        items,
+        method.METHODS if wanted == "auto" else (wanted,),
+        held_out_share=config.review.learn_held_out_share,
+        training=triplet_adapter.Training(**_settings(config)),
+    )
+
+
+def _settings(config: Config) -> dict[str, Any]:
+    review = config.review
+    return {"steps": review.learn_steps, "margin": review.triplet_margin, "seed": config.seed}
+
+
+def _part(key: item.Key, one: cross_validation.Trial, items: item.Items) -> dict[str, Any]:
+    """What is said of one level and model, as plain values."""
+    num_moved = 0
+    if one.learned is not None:
+        moved = apply.apply({key: one.learned}, {key: items})
+        start = dict(zip(items.asset_id, items.start.tolist(), strict=True))
+        before = [start[i] for i in moved["asset_id"]]
+        names = [None if s == item.NOBODY else items.clusters[s] for s in before]
+        num_moved = sum(a != b for a, b in zip(names, moved["cluster_id"].to_list(), strict=True))
+    must, cannot = triplet.links(items)
+    return {
+        "level": key[0],
+        "model": key[1],
+        "items": len(items.asset_id),
+        "must_link": len(must),
+        "cannot_link": len(cannot),
+        "placed": int(items.is_said.sum()),
+        "judged": one.num_items,
+        "groups": one.num_groups,
+        "best": one.best,
+        "reason": one.reason,
+        "moved": num_moved,
+        "methods": one.table.to_dicts(),
+        "report": one.report,
+    }
+
+
+def _sentence(part: Mapping[str, Any]) -> str:
+    """One line on a level and model, methods with the best first."""
+    where = f"{LEVEL[part['level']]} ({part['model']})"
+    if not part["judged"]:
+        return f"{where}: {part['placed']} items placed; {part['reason']}"
+    rows = sorted(part["methods"], key=lambda row: -row["accuracy"])
+    figures = ", ".join(f"{row['accuracy']:.3f} ({method.WORDS[row['method']]})" for row in rows)
+    text = (
+        f"{where}: on {part['judged']} held-out items in {part['groups']} groups {figures}; "
+        f"{part['reason']}"
+    )
+    if part["best"] == method.NONE:
+        return text
+    return f"{text}; {method.WORDS[part['best']]} moves {part['moved']} of {part['items']} items"
+
+
+def _note(space: Workspace, data_dir: str | None, made: int, in_use: int, config: Config) -> str:
+    """What holds now, and what to type next."""
+    place = "" if data_dir is None else f" --data-dir {shlex.quote(data_dir)}"
+    run = f"bunny run {shlex.quote(space.source()['film'])} --until review{place}"
+    if not in_use:
+        return f"nothing learned is in use; to bring the library up to date: {run}"
+    if not config.review.is_learned_used:
+        return f"version {in_use} is ready; review.is_learned_used is false, so it is not used"
+    word = "deployed" if made == in_use else "in use"
+    return f"version {in_use} {word}; to use it on the library: {run}"

@@ -1,0 +1,214 @@
+"""`bunny publish`: a film's tables to a shared Postgres, and what people said there back.
+
+All of it is one transaction: first the rows travel, then dashboards are kept from writing for a
+moment, what they wrote is put into the film's record, and the tables are brought to what is here.
+"""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import polars as pl
+
+from bunny.core import config as configuration
+from bunny.command import run
+from bunny.core import workspace
+from bunny.core.config import Config
+from bunny.core.error import UserError
+from bunny.library.publish import connect, schema as publish_schema, sync, push, rows, setup
+from bunny.library.publish.target import Place, Server
+from bunny.library.publish.push import Change
+from bunny.review import event as events_
+from bunny.review import log as record
+from bunny.review.event import Event
+from bunny.table import schema, store
+from bunny.core.workspace import Workspace
+
+logger = logging.getLogger(__name__)
+
+MAX_NAMED = 8  # tables that a text names
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What was done, or would be in a dry run."""
+
+    film_id: str
+    is_dry_run: bool
+    changes: Sequence[Change]
+    missing: Sequence[str]  # tables that the film does not have; left as they are there
+    taken: int  # events of dashboards that are in the film's record now
+    refused: Mapping[str, str]  # event_id: why
+    given: int  # events of ours that the database did not have
+    note: str = ""
+
+    def to_json(self) -> str:
+        """One JSON object on one line."""
+        changes = [asdict(change) for change in self.changes]
+        return json.dumps({**asdict(self), "changes": changes})
+
+    def to_text(self) -> str:
+        """Lines for a person."""
+        would = "would be " if self.is_dry_run else ""
+        lines = [f"{self.film_id}: {_sum(self.changes)}"]
+        for c in self.changes:
+            if c.is_any():
+                counts = f"{c.added} added, {c.changed} changed, {c.removed} removed"
+                lines.append(f"  {c.table:18} {counts}, of {c.total}")
+        lines.append(f"events: {self.taken} {would}taken from dashboards, {self.given} given")
+        lines += [f"  refused {event_id}: {why}" for event_id, why in self.refused.items()]
+        if self.taken and not self.is_dry_run:
+            lines.append(f"  `bunny run {self.film_id} --until dataset` applies them")
+        if self.missing:
+            more = len(self.missing) - MAX_NAMED
+            named = ", ".join(self.missing[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+            lines.append(f"left as they are, this film has no {named}")
+        if self.note:
+            lines.append(self.note)
+        if self.is_dry_run:
+            lines.append("dry run: nothing was changed, here or there")
+        return "\n".join(lines)
+
+
+def publish(
+    film: str | None,
+    data_dir: str | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    is_dry_run: bool = False,
+    is_pull_only: bool = False,
+) -> Published:
+    """Publish a film; doing it twice changes nothing the second time.
+
+    Parameters
+    ----------
+    film : str or None
+        A film_id or how it begins; None: the newest.
+    data_dir : str, optional
+    overrides : sequence of str
+        Settings as given to `--set`.
+    is_dry_run : bool
+        Do it in the database, count, and roll back; nothing is written here.
+    is_pull_only : bool
+        Take what dashboards wrote and change nothing else there.
+
+    Raises
+    ------
+    UserError
+        If no address is given, the database refuses it, its tables are not ours or of a newer
+        version, or the film has not come to stage review.
+    DatabaseError
+        If the server goes away; nothing is done by halves then.
+    """
+    space, config = run.open_film(film, data_dir, overrides)
+    configuration.load_secrets(workspace.project_root())
+    address = connect.address_of_environment()
+    tables = {} if is_pull_only else _tables(space)
+    place = Place(
+        schema=config.publish.schema_name,
+        has_row_security=config.publish.has_row_security,
+        reader_role=config.publish.reader_role,
+    )
+    with connect.session(address, timeout_seconds=config.publish.timeout_seconds) as cursor:
+        server = setup.prepare(cursor, place, publish_schema.targets())
+        for name, table in tables.items():
+            push.stage(cursor, publish_schema.targets()[name], table)
+        done = _exchange(cursor, place, space, config, tables, is_dry_run)
+        if is_dry_run:
+            cursor.connection.rollback()
+    note = _about_readers(place, server)
+    missing = [] if is_pull_only else [name for name in publish_schema.targets() if name not in tables]
+    return Published(
+        film_id=space.film_id,
+        is_dry_run=is_dry_run,
+        missing=[name for name in missing if name != publish_schema.REVIEW_EVENT],
+        note=note,
+        **done,
+    )
+
+
+def _exchange(
+    cursor,
+    place: Place,
+    space: Workspace,
+    config: Config,
+    tables: Mapping[str, pl.DataFrame],
+    is_dry_run: bool,
+) -> dict:
+    """Take what dashboards wrote, then bring the tables to what was staged."""
+    sync.lock(cursor, place)
+    known = [event.event_id for event in record.read(space.root)]
+    taken = sync.take(cursor, place, space.film_id, known, exemplars=config.review.exemplars)
+    taken, events = _checked(taken)
+    if not is_dry_run and events:
+        record.append(space.root, events)
+        logger.info("%s: %d events taken from the database", space.film_id, len(events))
+    known += [event.event_id for event in events]
+    sync.mark(cursor, place, space.film_id, taken, known)
+    changes = [push.merge(cursor, place, publish_schema.targets()[name], space.film_id) for name in tables]
+    given = 0
+    if tables:
+        ours = [event.to_dict() for event in record.read(space.root)]
+        item_of = dict(tables[publish_schema.SHOTS].select("asset_id", "id").iter_rows())
+        given = sync.give(cursor, place, space.film_id, ours, item_of)
+    return {
+        "changes": changes,
+        "taken": len(events),
+        "refused": dict(taken.refused),
+        "given": given,
+    }
+
+
+def _checked(taken: sync.Taken) -> tuple[sync.Taken, list[Event]]:
+    """Events that the record would read back; the others are refused with the reason."""
+    events, good, refused = [], [], dict(taken.refused)
+    for values in taken.events:
+        try:
+            events.append(events_.from_dict(values))
+            good.append(values)
+        except UserError as error:
+            refused[values["event_id"]] = str(error)
+    return sync.Taken(events=good, refused=refused), events
+
+
+def _tables(space: Workspace) -> dict[str, pl.DataFrame]:
+    """Every table that the film has, as rows of the database's, in the order of `targets`.
+
+    The film is locked meanwhile, so that they are of one run.
+    """
+    if not store.exists(space.table, "asset"):
+        raise UserError(
+            f"{space.film_id}: expected a film that came to stage review, it did not; run "
+            "`bunny run FILM --until review` first"
+        )
+    with workspace.lock(space):
+        have = {
+            name: store.read(space.table, name)
+            for name in schema.TABLE
+            if store.exists(space.table, name)
+        }
+        extra = store.read_or_empty(space.table, "extra_frame")
+    columns = ("frame_id", "frame_index", "file")
+    frame = pl.concat([have["frame"].select(columns), extra.select(columns)])
+    shots = rows.shots(space.film_id, have["asset"], frame)
+    made = {publish_schema.SHOTS: shots}
+    if publish_schema.TRAINING_FEEDBACK in have:
+        pairs = have.pop(publish_schema.TRAINING_FEEDBACK)
+        made[publish_schema.TRAINING_FEEDBACK] = rows.training_feedback(space.film_id, pairs, shots)
+    return made | {name: rows.of_film(space.film_id, name, table) for name, table in have.items()}
+
+
+def _about_readers(place: Place, server: Server) -> str:
+    if place.has_row_security and not server.has_reader:
+        return (
+            f"nobody but the owner may read: there is no role {place.reader_role!r}; create it, "
+            "or set publish.reader_role, and publish again"
+        )
+    return ""
+
+
+def _sum(changes: Sequence[Change]) -> str:
+    if not any(change.is_any() for change in changes):
+        return "nothing changed in the tables"
+    return f"{sum(change.is_any() for change in changes)} of {len(changes)} tables changed"

@@ -1,0 +1,198 @@
+"""`bunny references`: how good pictures of the characters are, before a film is run with them."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from bunny.core import config as configuration
+from bunny.command import run
+from bunny.core import image_file, workspace
+from bunny.character.drawn import figure_embedding, figure_search
+from bunny.character import reference, reference_check
+from bunny.character.drawn.figure_embedding import FigureNet
+from bunny.core.config import Config
+from bunny.core.error import UserError
+from bunny.character.drawn import figure_frame, region_search
+from bunny.character import reference_measure, table_rows
+from bunny.character.model_set import Models
+from bunny.table import corrected, store
+from bunny.core.workspace import Workspace
+
+HEAD = ("picture", "medium", "px", "own", "other", "bank", "film", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedReferences:
+    """Every reference picture, judged, and what would help."""
+
+    folder: Path
+    film_id: str | None
+    judged: Sequence[reference_check.Judged]
+
+    @property
+    def advice(self) -> list[str]:
+        """What would help, in sentences."""
+        return reference_check.advise(self.judged)
+
+    def to_table(self) -> pl.DataFrame:
+        """One row a picture, the fields of `reference_check.Judged`."""
+        return pl.DataFrame([dataclasses.asdict(one) for one in self.judged])
+
+    def to_json(self) -> str:
+        """One JSON object on one line."""
+        report = {
+            "folder": self.folder.as_posix(),
+            "film_id": self.film_id,
+            "num_better": reference_check.count_better(self.judged),
+            "references": [dataclasses.asdict(one) for one in self.judged],
+            "advice": self.advice,
+        }
+        return json.dumps(report, ensure_ascii=False)
+
+    def to_text(self) -> str:
+        """Lines for a person: a table, then what would help."""
+        rows = [HEAD, *(_cells(one) for one in self.judged)]
+        if self.film_id is None:
+            rows = [(*row[:6], row[7]) for row in rows]
+        width = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+        lines = [
+            "  ".join(cell.ljust(size) for cell, size in zip(row, width, strict=True)).rstrip()
+            for row in rows
+        ]
+        num, total = reference_check.count_better(self.judged), len(self.judged)
+        end = f"{num} of {total} could be better" if num else f"{total} pictures, nothing to do"
+        return "\n".join([*lines, f"{end}{':' if num else ''}", *(f"  {s}" for s in self.advice)])
+
+
+def check(
+    folder: Path | str,
+    film: str | None = None,
+    data_dir: str | None = None,
+    overrides: Sequence[str] = (),
+) -> CheckedReferences:
+    """Judge the pictures of a folder.
+
+    Parameters
+    ----------
+    folder : Path or str
+        With `<name>.jpg` or `<name>/*.jpg`.
+    film : str or None
+        A film_id or how it begins: what all its windows share is taken off, and its own figures
+        count as impostors too.
+
+    Raises
+    ------
+    UserError
+        If the folder is missing or holds no picture, or there is no such film.
+    """
+    folder = Path(folder)
+    workspace.check_reference_dir(folder)
+    sources = reference.list_sources(folder)
+    if not sources:
+        raise UserError(
+            f"{folder}: expected <name>.jpg or <name>/*.jpg, found pictures in deeper folders "
+            "only; put them into one folder a character"
+        )
+    space, config = (None, _settings(data_dir, overrides))
+    if film is not None:
+        space, config = run.open_film(film, data_dir, overrides)
+    judged = _judge(sources, config, space)
+    return CheckedReferences(
+        folder=folder, film_id=None if space is None else space.film_id, judged=judged
+    )
+
+
+def _settings(data_dir: str | None, overrides: Sequence[str]) -> Config:
+    """The project's settings, without a film's own."""
+    last = [] if data_dir is None else [f"project.data_dir={json.dumps(data_dir)}"]
+    return configuration.load(workspace.project_root(), [*overrides, *last])
+
+
+def _judge(
+    sources: Sequence[reference.Source], config: Config, space: Workspace | None
+) -> list[reference_check.Judged]:
+    """Measure, compare."""
+    wanted = config.detection
+    models = Models(wanted)
+    shots = store.from_rows("shot_medium", [])
+    if space is not None:
+        shots = store.read_or_empty(space.table, "shot_medium")
+    measured = reference.measure(
+        sources,
+        models.detector,
+        models.recogniser,
+        min_score=wanted.min_face_score,
+        judge=reference_measure.drawn_probability(wanted, models, shots),
+    )
+    rows = [table_rows.reference_row(one, models, is_drawn_enabled=False) for one in measured]
+    known = store.from_rows("reference", rows)
+    used = figure_frame.drawn_references(known)
+    if not used:
+        pictures = reference_measure.make_pictures(sources, known, {}, None)
+        return reference_measure.judge(pictures, None, wanted, models.recogniser_name)
+    net = models.figure_net
+    drawn = [source for source in sources if source.reference_id in used]
+    described = figure_frame.describe_references(drawn, net)
+    mean, impostor = reference_measure.NO_MEAN, None
+    if space is not None:
+        mean = _mean_window(space, net)
+        figure = store.read_or_empty(space.table, "figure")
+        labels = corrected.read_or_empty(space.table, "label")
+        impostor = reference_measure.film_impostors(figure, labels)
+    pictures = reference_measure.make_pictures(sources, known, described, net, mean)
+    name = models.recogniser_name
+    return reference_measure.judge(pictures, net, wanted, name, mean, impostor)
+
+
+def _mean_window(space: Workspace, net: FigureNet) -> np.ndarray:
+    """As stage detect left it behind, else measured on kept frames; (RAW,)."""
+    kept = space.stage("detect").glob("shard/figure/*/mean.npy")
+    newest = max(kept, key=lambda path: path.stat().st_mtime, default=None)
+    if newest is not None:
+        return np.load(newest)
+    frame = store.read_or_empty(space.table, "frame").filter(pl.col("file").is_not_null())
+    if not frame.height:
+        raise UserError(
+            f"{space.film_id}: expected kept frames, found none; run stage extract first"
+        )
+    frame = frame.sort("frame_index")
+    return region_search.measure_mean(
+        frame,
+        lambda row: image_file.read(space.root / row["file"]),
+        partial(figure_search.mean_window, net),
+        figure_embedding.RAW,
+    )
+
+
+def _cells(one: reference_check.Judged) -> tuple[str, ...]:
+    """A row of the table in words."""
+    other = "-"
+    if one.other_similarity is not None:
+        other = f"{one.other_similarity:.2f} {one.other_character}"
+    remarks = [
+        *(["two figures"] if one.has_two else []),
+        *(["small"] if one.is_small else []),
+        *([f"cut at the {' and '.join(one.cut)}"] if one.cut else []),
+        *([one.text] if one.text else []),
+        *([one.error.split(";")[0]] if one.error else []),
+    ]
+    return (
+        one.reference_id,
+        one.medium,
+        str(one.size_px),
+        "-" if one.own_similarity is None else f"{one.own_similarity:.2f}",
+        other,
+        _percent(one.impostor_share),
+        _percent(one.film_share),
+        ", ".join(remarks),
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"

@@ -1,0 +1,330 @@
+"""The board of a film: opened in a notebook, or served to a team by `bunny review`.
+
+Served by Voilà, which runs one small notebook for each browser in a kernel of its own and lets the
+browser run no code. All of them share the film's record of corrections. A film may be corrected
+while a run of it goes on: the board takes no lock of the film.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+import webbrowser
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bunny.command import run
+from bunny import notebook, pipeline
+from bunny.core import reference_folder, workspace
+from bunny.character import reference
+from bunny.core.error import UserError
+from bunny.table import store
+from bunny.view import board
+from bunny.view.board import session, source
+
+if TYPE_CHECKING:
+    from anywidget import AnyWidget
+    from IPython.display import HTML
+
+    from bunny.core.config import Config
+    from bunny.core.workspace import Workspace
+
+logger = logging.getLogger(__name__)
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MAX_PORTS = 20  # tried after the first, when that is taken
+MAX_UPLOAD = 20 * 1024 * 1024  # bytes of a reference picture
+MAX_SIDE_PX = 12000
+TOKEN_BYTES = 24
+TEMPLATE = "bunny"
+
+
+def open_desk(space: Workspace, config: Config, user: str = "") -> session.Desk:
+    """Read a film's library for boards to show; makes it first where clusters wait for it.
+
+    Parameters
+    ----------
+    space, config : Workspace, Config
+        The film and its settings.
+    user : str
+        Who corrects, unless the browser says another name.
+
+    Raises
+    ------
+    UserError
+        If the film was not clustered yet.
+    """
+    if not store.exists(space.table, "asset") and store.exists(space.table, "cluster"):
+        pipeline.run_stage("review", space, config)
+    setting = session.Setting(
+        user=user or config.review.user,
+        propagate_similarity=config.review.propagate_similarity,
+        max_propagated=config.review.max_propagated,
+        exemplars=config.review.exemplars,
+        noise_threshold=config.clustering.noise_threshold,
+        upload=lambda name, files: add_references(space, name, files),
+    )
+    return session.Desk(source.read(space.film_id, space.root), setting)
+
+
+def show(
+    space: Workspace,
+    config: Config,
+    *,
+    user: str = "",
+    is_interactive: bool = True,
+    is_alone: bool = False,
+) -> AnyWidget | HTML:
+    """The board of a film, or its folders as a plain table where nothing can be clicked.
+
+    Parameters
+    ----------
+    is_interactive : bool
+        False under papermill.
+    is_alone : bool
+        The board fills the window.
+    """
+    opened = open_desk(space, config, user or ("" if is_alone else person(config)))
+    if not is_interactive:
+        from IPython.display import HTML
+
+        return HTML(_plain(opened))
+    from bunny.view.board import widget
+
+    return widget.make(opened, is_alone=is_alone)
+
+
+def person(config: Config) -> str:
+    """Who corrects: as the settings say, or the name that somebody is logged in by."""
+    return config.review.user or run.login("")
+
+
+def serve(
+    film: str | None,
+    data_dir: str | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    ip: str = "127.0.0.1",
+    port: int | None = None,
+    user: str = "",
+    has_browser: bool = True,
+    say: Any = print,
+) -> None:
+    """Serve the board of a film until it is stopped.
+
+    Parameters
+    ----------
+    film : str or None
+        A film_id or how it begins; None: the newest.
+    ip : str
+        Where it listens; beyond this machine everybody with the address and its token may correct.
+    port : int, optional
+        0: any free one. Default `review.port`; when that is taken, one of those after it.
+    say : callable
+        Gets the lines for a person.
+
+    Raises
+    ------
+    UserError
+        If there is no such film, it has no library, or no port is free.
+    """
+    space, config = run.open_film(film, data_dir, overrides)
+    open_desk(space, config)  # refuses here, in a sentence, what would fail in a kernel
+    chosen = free_port(ip, config.review.port if port is None else port)
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    host = "127.0.0.1" if ip in LOOPBACK else socket.gethostname() if ip == "0.0.0.0" else ip
+    if ip not in LOOPBACK:
+        say(
+            f"bunny: warning: {ip} is reachable from other machines, and everybody who has this "
+            "address may see and correct the film; the connection is not encrypted"
+        )
+    url = f"http://{host}:{chosen}/?token={token}"
+    given = {
+        "film_id": space.film_id,
+        "data_dir": str(space.root.parent.parent),
+        "overrides": list(overrides),
+        "user": user,
+    }
+
+    def begin() -> None:
+        say(f"{space.film_id}: the board is at {url}")
+        say("stop it with Ctrl+C")
+        if has_browser:
+            webbrowser.open(url)
+
+    with tempfile.TemporaryDirectory(prefix="bunny-board-") as folder:
+        path = Path(folder) / "board.ipynb"
+        path.write_text(json.dumps(page(given)), encoding="utf-8", newline="\n")
+        template = Path(folder) / "voila" / "templates" / TEMPLATE
+        shutil.copytree(Path(board.__file__).parent / "voila", template)
+        with notebook.own_kernel(), _jupyter_path(folder):
+            idle_s = config.review.idle_seconds
+            _voila(path, begin, ip=ip, port=chosen, token=token, idle_s=idle_s)
+
+
+def page(given: dict[str, Any]) -> dict[str, Any]:
+    """The notebook that Voilà runs for each browser: it opens the film and shows its board."""
+    lines = [
+        "from bunny import job, job_board",
+        f"given = {given!r}",
+        'film = (given["film_id"], given["data_dir"], given["overrides"])',
+        'job_board.show(*job.open_film(*film), user=given["user"], is_alone=True)',
+    ]
+    cell = {
+        "cell_type": "code",
+        "id": "board",
+        "metadata": {},
+        "source": "\n".join(lines),
+        "outputs": [],
+        "execution_count": None,
+    }
+    kernel = {"display_name": "Python 3", "language": "python", "name": notebook.KERNEL}
+    return {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+
+
+def free_port(ip: str, wanted: int) -> int:
+    """A port that can be listened on.
+
+    Parameters
+    ----------
+    wanted : int
+        0: any; else this one, or one of the 20 after it.
+
+    Raises
+    ------
+    UserError
+        If none of them is free, or `ip` is not an address of this machine.
+    """
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    reason = ""
+    for port in [0] if wanted == 0 else range(wanted, min(wanted + MAX_PORTS, 65535) + 1):
+        with socket.socket(family) as one:
+            try:
+                one.bind((ip, port))
+                return one.getsockname()[1]
+            except OSError as error:
+                reason = error.strerror or str(error)
+    raise UserError(
+        f"--ip {ip} --port {wanted}: expected an address and port to listen on, got '{reason}'; "
+        "give others, or --port 0 for any free one"
+    )
+
+
+def add_references(space: Workspace, name: str, files: Sequence[tuple[str, bytes]]) -> str:
+    """Keep pictures that somebody dropped on a character as references, in the film's own folder.
+
+    Parameters
+    ----------
+    name : str
+        The character's.
+    files : sequence of (str, bytes)
+        File name and content of each picture.
+
+    Returns
+    -------
+    str
+        What was done and what is to be run.
+
+    Raises
+    ------
+    UserError
+        If one is no picture or too large; then none is kept.
+    """
+    reference.check_name(name)
+    checked = [_check_picture(file, data) for file, data in files]
+    target = space.root / reference_folder.NAMED / name
+    with workspace.lock(space):
+        for stem, suffix, data in checked:
+            digest = hashlib.sha256(data).hexdigest()[:8]
+            store.write_bytes(target / f"{stem}-{digest}{suffix}", data)
+        known = space.source()
+        film = {key: known[key] for key in ("film", "content_hash")}
+        workspace.write_source(space, film, reference_folder.given(known))
+    number = f"{len(checked)} reference picture{'' if len(checked) == 1 else 's'}"
+    return f"{number} of {name} kept; `bunny run {space.film_id}` looks for {name} with them"
+
+
+def _check_picture(file: str, data: bytes) -> tuple[str, str, bytes]:
+    """Stem, suffix and content of what can be a reference."""
+    import cv2
+    import numpy as np
+
+    suffix = Path(file).suffix.lower()
+    if suffix not in reference_folder.PICTURE_SUFFIXES:
+        known = ", ".join(sorted(reference_folder.PICTURE_SUFFIXES))
+        raise UserError(f"{file}: expected a picture ({known}), got '{suffix}'; convert it")
+    if len(data) > MAX_UPLOAD:
+        raise UserError(f"{file}: expected at most 20 MB, got {len(data) / 2**20:.0f}; shrink it")
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    if picture is None or max(picture.shape[:2]) > MAX_SIDE_PX:
+        raise UserError(f"{file}: expected a picture that can be read, this cannot; save it again")
+    return workspace.film_id_of(Path(file), "0" * 64)[:-9], suffix, data
+
+
+def _plain(opened: session.Desk) -> str:
+    """Folders of both levels as tables."""
+    from bunny.view import html
+    from bunny.view.board import folder
+
+    parts = []
+    for level in ("scene", "character"):
+        rows = [
+            [f["name"] or f["id"] or "noise", str(f["count"]), *_shares(f)]
+            for f in folder.list_folders(opened.table, level)
+        ]
+        heading = ("scene" if level == "scene" else "character", "items", "approved", "doubt")
+        parts.append(html.table(heading, rows))
+    return "".join(parts)
+
+
+def _shares(found: dict[str, Any]) -> tuple[str, str]:
+    return f"{found['approved']:.0%}", f"{found['doubt']:.2f}"
+
+
+@contextmanager
+def _jupyter_path(folder: str) -> Iterator[None]:
+    """Let Jupyter look for templates here, too."""
+    before = os.environ["JUPYTER_PATH"]
+    os.environ["JUPYTER_PATH"] = os.pathsep.join([folder, before])
+    try:
+        yield
+    finally:
+        os.environ["JUPYTER_PATH"] = before
+
+
+def _voila(
+    path: Path, begin: Callable[[], None], *, ip: str, port: int, token: str, idle_s: int
+) -> None:
+    """Run Voilà in this process; the token stays off the command line, which others can read.
+
+    `begin` is called when it listens. A page that goes ends its kernel; that of one which could not
+    say so (its machine was switched off) is ended after `idle_s`.
+    """
+    from tornado.ioloop import IOLoop
+    from traitlets.config import Config as Traits
+    from voila.app import Voila
+
+    settings = Traits()
+    settings.Voila.ip = ip
+    settings.Voila.port = port
+    settings.Voila.port_retries = 0
+    settings.Voila.token = token
+    settings.Voila.open_browser = False  # it would open the address without the token
+    settings.Voila.log_level = logging.ERROR  # of warnings none is for whoever reviews
+    settings.Voila.notebook_path = str(path)
+    settings.Voila.root_dir = str(path.parent)
+    settings.MappingKernelManager.cull_idle_timeout = idle_s
+    settings.MappingKernelManager.cull_interval = max(1, idle_s // 4)
+    settings.VoilaConfiguration.show_tracebacks = False
+    settings.VoilaConfiguration.template = TEMPLATE
+    settings.VoilaConfiguration.theme = "light"  # the board itself follows the system
+    IOLoop.current().add_callback(begin)
+    Voila.launch_instance(argv=[], config=settings)

@@ -1,0 +1,194 @@
+"""`bunny search`: shots that answer to words, a picture, a face or another shot, in all films."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from bunny.library.search import opened, query
+from bunny.core.error import UserError
+from bunny.library.search.opened import Library
+from bunny.library.search import filter as filtering
+from bunny.library.search import ranking
+from bunny.library.search.filter import Filter
+from bunny.view import style
+
+open_library = opened.open_library
+describe = opened.describe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Shots that answer, the best first, and what a reader has to know beside them."""
+
+    shots: pl.DataFrame  # columns of `library.search.ranking.SHOTS`
+    question: str  # what was asked, in words
+    notes: Sequence[str]
+    root: dict[str, Path]  # folder of each film
+
+    def to_json(self) -> str:
+        """One JSON object on one line."""
+        rows = self.shots.to_dicts()
+        for row in rows:
+            path = None if row["file"] is None else self.root[row["film_id"]] / row["file"]
+            row["picture"] = None if path is None else path.as_posix()
+            row["score"] = round(row["score"], 4)
+        answer = {"question": self.question, "shots": rows, "notes": list(self.notes)}
+        return json.dumps(answer, ensure_ascii=False)
+
+    def to_text(self) -> str:
+        """Lines for a person."""
+        number = self.shots.height
+        lines = [f"{self.question}: {number} shot{'s' * (number != 1)}"]
+        has_films = len(self.root) > 1
+        for row in self.shots.iter_rows(named=True):
+            film = f"{row['film_id']} " if has_films else ""
+            span = f"{clock(row['start_s'])}-{clock(row['end_s'])}"
+            where = f"shot {row['shot_index']:<4} {span} at {clock(row['matched_s'])}"
+            who = ", ".join(row["who"]) or "nobody known"
+            lines.append(f"  {row['score']:.2f}  {film}{where}  {who}  ({row['why'] or 'filter'})")
+        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+
+
+def find(
+    text: str = "",
+    *,
+    picture: Path | str | None = None,
+    face: Path | str | None = None,
+    like: str = "",
+    wanted: Filter | None = None,
+    films: Sequence[str] = (),
+    limit: int = 0,
+    data_dir: str | None = None,
+    overrides: Sequence[str] = (),
+    library: Library | None = None,
+) -> Found:
+    """Find shots.
+
+    Parameters
+    ----------
+    text : str
+        What is looked for, in words.
+    picture, face : Path, optional
+        A picture that the shots shall look like; one of a person who shall be in them.
+    like : str
+        More like this: a shot's number or asset_id, a frame_id, a figure's asset_id or a face_id.
+    wanted : Filter, optional
+    films : sequence of str
+        film_ids or how they begin; none: all.
+    limit : int
+        Shots at most; 0: `search.max_results`.
+    data_dir, overrides
+        As for the other commands.
+    library : Library, optional
+        From `open_library`, for several searches; then `films`, `data_dir`, `overrides` are not
+        looked at.
+
+    Returns
+    -------
+    Found
+        With no question at all, every shot that the filter lets pass, in order of the film.
+
+    Raises
+    ------
+    UserError
+        If a picture, face, item, name or film is not there.
+    """
+    library = library or open_library(films, data_dir, overrides)
+    wanted = wanted or Filter()
+    filtering.check(wanted, library.known)
+    allowed = filtering.allowed(wanted, library.known).to_numpy()
+    limit = limit or library.config.search.max_results
+    parts, notes, asked = [], [], []
+    if text.strip():
+        parts.append(query.by_words(library, text, allowed, limit, notes))
+        asked.append(f'"{text.strip()}"')
+    if picture:
+        parts.append(query.by_picture(library, Path(picture), allowed, limit))
+        asked.append(f"like {Path(picture).name}")
+    if face:
+        parts.append(query.by_face(library, Path(face), allowed, limit, notes))
+        asked.append(f"the face in {Path(face).name}")
+    if like:
+        part, row = query.by_item(library, like, allowed, limit)
+        parts.append(part)
+        asked.append(f"more like {like}")
+        allowed = allowed & ~query.same_shot(library, row)
+    shots = ranking.answer(library.known, parts, allowed, limit, who=wanted.who)
+    if not shots.height:
+        notes.append("no shot answers; loosen a filter" if not wanted.is_empty() else "no shot")
+    question = ", ".join(asked) or "shots that pass the filter"
+    return Found(shots=shots, question=question, notes=notes, root=library.root)
+
+
+def make_filter(
+    *, start: str = "", end: str = "", min_sharpness: float = 0, is_approved: bool = False, **names
+) -> Filter:
+    """A filter from what people type.
+
+    Parameters
+    ----------
+    start, end : str
+        Seconds, or minutes and seconds, or hours too: "90", "1:30", "0:01:30".
+    min_sharpness, is_approved
+        As in `Filter`.
+    **names : str
+        Names of `Filter`'s other fields, several with commas.
+
+    Raises
+    ------
+    UserError
+        If a time cannot be read.
+    """
+    listed = {k: tuple(n.strip() for n in v.split(",") if n.strip()) for k, v in names.items()}
+    return Filter(
+        start_s=_seconds("--from", start),
+        end_s=_seconds("--to", end),
+        min_sharpness=min_sharpness,
+        is_approved=is_approved,
+        **listed,
+    )
+
+
+def write_html(found: Found, path: Path) -> None:
+    """Write a page with the shots and their strips.
+
+    Raises
+    ------
+    UserError
+        If `path` is a folder.
+    """
+    from bunny.table import store
+    from bunny.view import search_result
+
+    if path.is_dir():
+        raise UserError(f"{path}: expected a file to write, got a folder; name a file in it")
+    page = search_result.page(found.shots, found.root, found.question, found.notes)
+    store.write_bytes(path, page.encode())
+
+
+def clock(seconds: float) -> str:
+    """Time in a film with a tenth of a second.
+
+    Examples
+    --------
+    >>> clock(83.46)
+    '1:23.4'
+    """
+    return f"{style.clock(seconds)}.{int(seconds * 10) % 10}"
+
+
+def _seconds(option: str, time: str) -> float | None:
+    if not time.strip():
+        return None
+    try:
+        parts = [float(p) for p in time.split(":")]
+    except ValueError:
+        parts = []
+    if not 1 <= len(parts) <= 3 or any(p < 0 for p in parts):
+        raise UserError(f"{option} {time}: expected seconds or minutes:seconds, e.g. 90 or 1:30")
+    return sum(p * 60**i for i, p in enumerate(reversed(parts)))

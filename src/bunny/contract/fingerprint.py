@@ -1,0 +1,163 @@
+"""What a stage remembers of its last run, and whether its tables are still those of that run.
+
+Tables count by content. A file of the size and modification time that its writer noted is taken for
+what it was; another time alone, as a copied, cloned or synchronised folder has it, asks for the
+content hash, which is then kept in `stage/hash.json` so that the file is read once.
+"""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bunny.core import workspace
+from bunny.table import store
+
+logger = logging.getLogger(__name__)
+
+HASHES = "hash.json"
+
+
+def read_record(film_dir: Path, stage: str) -> dict[str, Any]:
+    """The stage.json of a stage of a film; empty when there is none or it is damaged."""
+    return _read_json(film_dir / "stage" / stage / "stage.json")
+
+
+def digest(value: Any) -> str:
+    """SHA-256, in hex, of a JSON value; the order of keys does not count."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def table_hash(film_dir: Path, table: str) -> str:
+    """SHA-256 of a table's file; empty when there is none.
+
+    Parameters
+    ----------
+    film_dir : Path
+        Folder of the film, with `table/` and `stage/`.
+    table : str
+        Name of the table.
+
+    Returns
+    -------
+    str
+        From the writer's record or from `stage/hash.json` where size and time are those noted
+        there; else the file is read.
+    """
+    path = _path(film_dir, table)
+    if not path.exists():
+        return ""
+    stat = path.stat()
+    for record_path in (film_dir / "stage").glob("*/stage.json"):
+        known = read_record(film_dir, record_path.parent.name).get("tables", {}).get(table)
+        if _is_stamped(stat, known):
+            return known["sha256"]
+    return _content_hash(film_dir, table, stat)
+
+
+def table_record(film_dir: Path, table: str, num_rows: int) -> dict[str, Any]:
+    """What stage.json says of a table just written: `rows`, `sha256`, `size`, `mtime_ns`."""
+    path = _path(film_dir, table)
+    return {"rows": num_rows, "sha256": workspace.hash_file(path), **_stamp(path.stat())}
+
+
+def is_unchanged(film_dir: Path, table: str, known: Mapping[str, Any] | None) -> bool:
+    """Whether a table's file has the content that `table_record` noted.
+
+    Parameters
+    ----------
+    film_dir : Path
+        Folder of the film.
+    table : str
+        Name of the table.
+    known : mapping or None
+        What `table_record` gave; None: nothing was noted, so nothing is unchanged.
+    """
+    path = _path(film_dir, table)
+    if not known or not path.exists():
+        return False
+    stat = path.stat()
+    if stat.st_size != known["size"]:
+        return False
+    return _is_stamped(stat, known) or _content_hash(film_dir, table, stat) == known["sha256"]
+
+
+def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Say in a few words which parts of a fingerprint changed; empty when none did.
+
+    Examples
+    --------
+    >>> explain({"settings": {"filtering.blur_threshold": 0.2}},
+    ...         {"settings": {"filtering.blur_threshold": 0.4}})
+    'filtering.blur_threshold 0.2 -> 0.4'
+    """
+    if not old:
+        return "never finished"
+    words = []
+    before, after = old.get("settings", {}), new.get("settings", {})
+    for key in sorted(before.keys() | after.keys()):
+        if before.get(key) != after.get(key):
+            words.append(f"{key} {before.get(key)} -> {after.get(key)}")
+    for kind, word in (("outside", "{} changed"), ("tables", "table {} changed")):
+        one, two = old.get(kind, {}), new.get(kind, {})
+        names = sorted(one.keys() | two.keys())
+        words += [word.format(name) for name in names if one.get(name) != two.get(name)]
+    if old.get("version") != new.get("version"):
+        words.append("the stage's code changed")
+    return ", ".join(words)
+
+
+def explain_tables(film_dir: Path, known: Mapping[str, Mapping[str, Any]]) -> str:
+    """Say which tables of a record are gone or hold something else; empty when none is.
+
+    Parameters
+    ----------
+    film_dir : Path
+        Folder of the film.
+    known : mapping
+        What `table_record` gave, by table.
+    """
+    words = []
+    for table, noted in known.items():
+        if not _path(film_dir, table).exists():
+            words.append(f"its table {table} is missing")
+        elif not is_unchanged(film_dir, table, noted):
+            words.append(f"its table {table} was changed by something else")
+    return ", ".join(words)
+
+
+def _path(film_dir: Path, table: str) -> Path:
+    return film_dir / "table" / f"{table}.parquet"
+
+
+def _stamp(stat: os.stat_result) -> dict[str, int]:
+    return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+
+
+def _is_stamped(stat: os.stat_result, known: Mapping[str, Any] | None) -> bool:
+    """Whether a file has the size and time that were noted."""
+    return bool(known) and all(known.get(key) == value for key, value in _stamp(stat).items())
+
+
+def _content_hash(film_dir: Path, table: str, stat: os.stat_result) -> str:
+    """Hash of a table's file, remembered by its size and time."""
+    path = film_dir / "stage" / HASHES
+    every = _read_json(path)
+    if not _is_stamped(stat, every.get(table)):
+        every[table] = {"sha256": workspace.hash_file(_path(film_dir, table)), **_stamp(stat)}
+        try:
+            store.write_bytes(path, json.dumps(every, indent=1).encode())
+        except OSError as error:  # a folder that may only be read is asked again next time
+            logger.debug("%s: %s", path, error)
+    return every[table]["sha256"]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The object in a file; empty when there is none or it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}

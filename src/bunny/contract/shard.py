@@ -1,0 +1,110 @@
+"""Finished pieces of a stage's work, kept so that a kill loses at most one of them.
+
+A shard is a folder with one parquet file a table, written under a temporary name and renamed: it
+is there whole or not at all. Shards lie under a key; work of another key is never mixed in.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bunny.core import atomic
+from bunny.table import schema, store
+
+STATE = "state.json"
+
+
+class Shards:
+    """The shards of one stage under one key.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds one folder a key.
+    key : str
+        What the shards depend on, hashed.
+    note_progress : callable, optional
+        Told (done, total) after each shard.
+    """
+
+    def __init__(
+        self, folder: Path, key: str, note_progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        self.folder = folder / key
+        self._note_progress = note_progress
+
+    def is_done(self, index: int) -> bool:
+        """Whether shard `index` is there, whole."""
+        return self._path(index).is_dir()
+
+    def has_all(self, num_items: int, size: int) -> bool:
+        """Whether the shards of so many items, `size` each, are all there."""
+        return len(self.done()) >= -(-num_items // size)
+
+    def done(self) -> list[int]:
+        """Indices of all finished shards, in order."""
+        return sorted(int(p.name) for p in self.folder.glob("[0-9]*") if p.is_dir())
+
+    def put(
+        self,
+        index: int,
+        tables: Mapping[str, pl.DataFrame],
+        total: int = 0,
+        *,
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Keep the tables of shard `index`, each checked against its schema.
+
+        `state`, of JSON values, says how to go on after it.
+        """
+        temporary = self.folder / f".{index:06d}.tmp"
+        shutil.rmtree(temporary, ignore_errors=True)
+        for name, frame in tables.items():
+            store.write(temporary, name, frame)
+        if state is not None:
+            store.write_bytes(temporary / STATE, json.dumps(state).encode())
+        atomic.replace_folder(temporary, self._path(index))
+        if self._note_progress and total:
+            self._note_progress(len(self.done()), total)
+
+    def get(self, index: int, table: str) -> pl.DataFrame:
+        """Read one table of one shard."""
+        return store.read(self._path(index), table)
+
+    def state(self, index: int) -> dict[str, Any] | None:
+        """How to go on after shard `index`; None when nothing was kept."""
+        path = self._path(index) / STATE
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+    def collect(self, table: str) -> pl.DataFrame:
+        """All rows of `table` over all shards; an empty table when there is none."""
+        frames = [
+            self.get(i, table).with_columns(
+                pl.col(c).cast(pl.List(pl.Float32)) for c in schema.VECTOR.get(table, ())
+            )
+            for i in self.done()
+            if store.exists(self._path(i), table)
+        ]
+        frames = [f for f in frames if f.height]
+        if not frames:
+            return store.from_rows(table, [])
+        return store.check(table, pl.concat(frames, how="vertical"))
+
+    def clear(self) -> None:
+        """Forget every shard of this key."""
+        atomic.remove_folder(self.folder)
+
+    def drop_others(self) -> None:
+        """Forget the shards of every other key."""
+        if not self.folder.parent.is_dir():
+            return
+        for path in self.folder.parent.iterdir():
+            if path != self.folder:
+                atomic.remove_folder(path)
+
+    def _path(self, index: int) -> Path:
+        return self.folder / f"{index:06d}"

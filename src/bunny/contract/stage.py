@@ -1,0 +1,286 @@
+"""What every stage promises: a fingerprint, resumable work, honest counts, a record of the run.
+
+A stage reads tables and writes tables. Its fingerprint is a hash of its own settings, the content
+of the tables it reads, the outside inputs (film, references) and its code version; the same
+fingerprint means there is nothing to do. Inside a stage work is put down in shards that survive a
+kill, under a key that holds only what the costly part depends on, so a moved threshold finds the
+measured shards and only decides again.
+"""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import polars as pl
+
+from bunny.core.config import Config
+from bunny.core.error import BunnyError, StageError
+from bunny.contract import machine, fingerprint as contract_fingerprint
+from bunny.contract.result import StageResult, Work
+from bunny.contract.shard import Shards
+from bunny.table import corrected, store
+
+logger = logging.getLogger(__name__)
+
+
+class Stage(Protocol):
+    """The face of a stage to the pipeline."""
+
+    name: ClassVar[str]
+
+    def __init__(self, config: Config, input_dir: Path, output_dir: Path) -> None: ...
+    def can_resume(self) -> bool:
+        """Whether its tables exist and their fingerprint is this one."""
+
+    def execute(self) -> StageResult:
+        """Do the work, or nothing when there is none."""
+
+    def get_progress(self) -> float:
+        """Share of the work that is done, in [0, 1]."""
+
+
+class BaseStage:
+    """Common part of the seven stages; a stage gives names, settings and `run`."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1  # raise when the code gives other rows for the same input
+    reads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, ...]] = ()
+    uses_film: ClassVar[bool] = False  # the film itself is read
+    uses_references: ClassVar[bool] = False
+    is_corrected: ClassVar[bool] = False  # labels and clusters are read as people corrected them
+    unit: ClassVar[str] = "frame"
+
+    def __init__(self, config: Config, input_dir: Path, output_dir: Path) -> None:
+        """`input_dir` and `output_dir` are folders of one film, usually the same one."""
+        self.config = config
+        self.input_dir = Path(input_dir)
+        self.output_dir = Path(output_dir)
+        self.folder = self.output_dir / "stage" / self.name
+        self._opened: list[Shards] = []
+        self.source = json.loads((self.input_dir / "source.json").read_text(encoding="utf-8"))
+
+    # -- what a stage gives ------------------------------------------------------------------
+
+    def settings(self) -> dict[str, Any]:
+        """Settings that change this stage's tables, as JSON values."""
+        return {}
+
+    def has_files(self) -> bool:
+        """Whether the files that its tables name are still there."""
+        return True
+
+    def run(self) -> Work:
+        """Do the work; called by `execute` when there is something to do."""
+        raise NotImplementedError
+
+    # -- the contract ------------------------------------------------------------------------
+
+    def parts(self) -> dict[str, Any]:
+        """All that the fingerprint is made of, by name, so that a change can be explained."""
+        outside = {}
+        if self.uses_film:
+            outside["film"] = self.source["content_hash"]
+        if self.uses_references:
+            outside["references"] = self.source["reference_hash"]
+        return {
+            "version": self.version,
+            "settings": self.settings(),
+            "outside": outside,
+            "tables": {t: contract_fingerprint.table_hash(self.input_dir, self._stored(t)) for t in self.reads},
+        }
+
+    def fingerprint(self) -> str:
+        """SHA-256 over `parts`."""
+        return contract_fingerprint.digest(self.parts())
+
+    def can_resume(self) -> bool:
+        """Whether its tables are there, whole, and of this fingerprint."""
+        record = self.record()
+        return (
+            record.get("status") == "done"
+            and record.get("fingerprint") == self.fingerprint()
+            and all(
+                contract_fingerprint.is_unchanged(self.output_dir, t, record["tables"].get(t)) for t in self.writes
+            )
+            and self.has_files()
+        )
+
+    def record(self) -> dict[str, Any]:
+        """The stage.json of the last run; empty when there was none."""
+        return contract_fingerprint.read_record(self.output_dir, self.name)
+
+    def why_stale(self) -> str:
+        """Say in a few words why there is something to do; of no use where there is nothing."""
+        record = self.record()
+        return (
+            contract_fingerprint.explain(record.get("parts", {}), self.parts())
+            or contract_fingerprint.explain_tables(self.output_dir, record.get("tables", {}))
+            or "its files are missing"
+        )
+
+    def get_progress(self) -> float:
+        """Share of the work that is done, in [0, 1]."""
+        if self.can_resume():
+            return 1.0
+        try:
+            state = json.loads((self.folder / "progress.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return 0.0
+        return min(1.0, state["done"] / state["total"]) if state["total"] else 0.0
+
+    def execute(self) -> StageResult:
+        """Do the stage, or nothing when it is up to date.
+
+        Raises
+        ------
+        StageError
+            When more than `pipeline.max_failed_share` of the items failed.
+        """
+        started = time.monotonic()
+        if self.can_resume() and not self.config.pipeline.force_rerun:
+            return self._result("skipped", started, self.record())
+        record = {
+            "name": self.name,
+            "status": "running",
+            "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        self._write_record(record)
+        try:
+            work = self.run()
+        except (BunnyError, KeyboardInterrupt) as error:
+            reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
+            self._write_record({**record, "status": "failed", "error": reason})
+            raise
+        for table in self.writes:
+            store.write(self.output_dir / "table", table, work.tables[table])
+        for shards in self._opened:
+            shards.drop_others()
+        return self._finish(record, work, started)
+
+    # -- helpers for stages ------------------------------------------------------------------
+
+    def read(self, table: str) -> pl.DataFrame:
+        """Read one of the tables that this stage declared in `reads`."""
+        if table not in self.reads:
+            raise StageError(f"stage {self.name} reads {table} without declaring it in `reads`")
+        return store.read(self.input_dir / "table", self._stored(table))
+
+    def inputs(self) -> tuple[str, ...]:
+        """Tables that it goes by once all stages before it have run."""
+        names = corrected.IN_STEAD if self.is_corrected else {}
+        return tuple(names.get(table, table) for table in self.reads)
+
+    def _stored(self, table: str) -> str:
+        """The table that is read for one of `reads`."""
+        is_own = self.is_corrected
+        return corrected.stored_name(self.input_dir / "table", table) if is_own else table
+
+    def shards(self, kind: str, depends: Mapping[str, Any]) -> Shards:
+        """Open the shards of one kind of costly work.
+
+        Parameters
+        ----------
+        kind : str
+            Name of the work, e.g. "face"; a folder.
+        depends : mapping of JSON values
+            All that the work's result depends on besides the stage's version: settings, hashes of
+            tables and outside inputs. Another value finds none of the shards made under this one.
+        """
+        key = contract_fingerprint.digest({"version": self.version, **depends})[:16]
+        shards = Shards(self.folder / "shard" / kind, key, self._note_progress)
+        if self.config.pipeline.force_rerun:
+            shards.clear()
+        self._opened.append(shards)
+        return shards
+
+    def picture_hashes(self) -> dict[str, str]:
+        """Hashes that change whenever the stored pictures do, for keys of shards.
+
+        Table `frame` says which there are; made in another way they have the same names, and it is
+        what was measured on them that differs.
+        """
+        return {name: contract_fingerprint.table_hash(self.input_dir, name) for name in ("frame", "measure")}
+
+    @property
+    def num_workers(self) -> int:
+        """Threads for work on pictures; the results do not depend on it."""
+        return (os.cpu_count() or 1) if self.config.pipeline.parallel_processing else 1
+
+    def pool(self) -> AbstractContextManager[Executor]:
+        """Threads for work on pictures."""
+        return machine.thread_pool(self.num_workers)
+
+    def bar(self, total: int | None, done: int = 0) -> AbstractContextManager[Any]:
+        """Show the one progress bar of a stage."""
+        return machine.progress_bar(self.name, self.unit, total, done)
+
+    def _finish(self, record: dict, work: Work, started: float) -> StageResult:
+        share = work.num_failed / work.num_items if work.num_items else 0.0
+        too_many = share > self.config.pipeline.max_failed_share
+        record |= {
+            "status": "failed" if too_many else "done",
+            "fingerprint": self.fingerprint(),
+            "parts": self.parts(),
+            "seconds": round(time.monotonic() - started, 3),
+            "peak_memory_mb": round(machine.peak_memory_mb(), 1),
+            "num_items": work.num_items,
+            "failed": work.num_failed,
+            "note": work.note,
+            "tables": {
+                t: contract_fingerprint.table_record(self.output_dir, t, work.tables[t].height)
+                for t in self.writes
+            },
+        }
+        self._write_record(record)
+        logger.debug(
+            "stage %s: %d items, %d failed%s",
+            self.name,
+            work.num_items,
+            work.num_failed,
+            f"; {work.note}" if work.note else "",
+            extra={"stage": self.name, "seconds": record["seconds"], "failed": work.num_failed},
+        )
+        if too_many:
+            raise StageError(
+                f"stage {self.name}: {work.num_failed} of {work.num_items} items failed, more than "
+                f"pipeline.max_failed_share {self.config.pipeline.max_failed_share}; "
+                f"the column `error` of table {self.writes[0]} says why"
+            )
+        return self._result("done", started, record)
+
+    def _result(self, status: str, started: float, record: Mapping[str, Any]) -> StageResult:
+        rows = {t: record["tables"][t]["rows"] for t in self.writes}
+        return StageResult(
+            name=self.name,
+            status=status,
+            seconds=round(time.monotonic() - started, 3),
+            rows=rows[self.writes[0]],
+            failed=record["failed"],
+            peak_memory_mb=record["peak_memory_mb"],
+            tables=rows,
+            note=record.get("note", ""),
+        )
+
+    def _write_record(self, record: Mapping[str, Any]) -> None:
+        store.write_bytes(
+            self.folder / "stage.json", json.dumps(record, indent=1, default=str).encode()
+        )
+
+    def _note_progress(self, done: int, total: int) -> None:
+        store.write_bytes(
+            self.folder / "progress.json", json.dumps({"done": done, "total": total}).encode()
+        )
+
+
+def settings_of(config: Config, section: str, *keys: str) -> dict[str, Any]:
+    """`section.key` and value, as JSON values, of the keys named, or of all when none is."""
+    values = getattr(config, section).model_dump(mode="json")
+    return {f"{section}.{key}": values[key] for key in (keys or values)}

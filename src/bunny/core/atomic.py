@@ -1,0 +1,162 @@
+"""Files and folders: names that every system takes, and how they are put in their place.
+
+On Windows a file that somebody has open can be neither replaced nor deleted, nor the folder that it
+lies in moved. Readers, indexers and virus scanners have one open for a fraction of a second, a
+notebook for as long as it runs: so it is tried again for a while, and then said in one sentence.
+"""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from bunny.core.error import UserError
+
+WAIT_S = 5.0  # for another program; reading a large table takes less
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 0.5  # between two tries
+# ERROR_ACCESS_DENIED, _SHARING_VIOLATION, _LOCK_VIOLATION, _USER_MAPPED_FILE of Windows; the first
+# is also given for what may not be written.
+IN_USE = frozenset({5, 32, 33, 1224})
+GONE = ".gone"  # ends the name of what is being removed: a kill leaves no half of it in its place
+FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
+DEVICE = re.compile(  # names that Windows keeps for devices, with any extension
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\..*)?", re.IGNORECASE
+)
+
+
+class InUseError(UserError, PermissionError):
+    """Another program has a file open all the while."""
+
+
+def name_fault(name: str) -> str:
+    """Why a file or folder cannot have a name on every system; empty when it can.
+
+    Parameters
+    ----------
+    name : str
+        Of the file alone, without folders.
+
+    Examples
+    --------
+    >>> name_fault("anna"), name_fault("aux.png")
+    ('', 'is a name that Windows keeps for devices')
+    >>> name_fault("10:30"), name_fault("Mr.")
+    ("has ':', which file names cannot have", 'ends in a dot or a space')
+    """
+    found = FORBIDDEN.search(name)
+    if found:
+        return f"has {found[0]!r}, which file names cannot have"
+    if name.endswith((".", " ")):
+        return "ends in a dot or a space"
+    return "is a name that Windows keeps for devices" if DEVICE.fullmatch(name) else ""
+
+
+def replace(temporary: Path, target: Path) -> None:
+    """Give a file that is whole its name, in the place of an older one if there is one.
+
+    Parameters
+    ----------
+    temporary, target : Path
+        In the same folder. A folder may be given too where there is no `target`.
+
+    Raises
+    ------
+    InUseError
+        If another program has one of them open all the while (on Windows).
+    """
+    _patiently(lambda: temporary.replace(target), target)
+
+
+def replace_folder(temporary: Path, target: Path) -> None:
+    """Give a folder that is whole its name; an older one is moved away, then deleted.
+
+    Parameters
+    ----------
+    temporary, target : Path
+        In the same folder.
+
+    Raises
+    ------
+    InUseError
+        As `replace`; the older one is back in its place, as it was.
+    """
+    old = _name_of_gone(target)
+    remove_folder(old)
+    if target.exists():
+        rename(target, old)
+    try:
+        replace(temporary, target)
+    except OSError:
+        if old.exists():
+            rename(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete a folder and all that is in it; nothing where there is none.
+
+    A kill on the way leaves it whole or under another, hidden name.
+
+    Raises
+    ------
+    InUseError
+        As `replace`.
+    """
+    gone = folder if folder.suffix == GONE else _name_of_gone(folder)
+
+    def remove() -> None:
+        if gone.is_dir():
+            shutil.rmtree(gone)
+        if gone != folder and folder.is_dir():
+            folder.rename(gone)
+            shutil.rmtree(gone)
+
+    _patiently(remove, folder)
+
+
+def rename(old: Path, new: Path) -> None:
+    """Move a file or folder to a name that nothing has.
+
+    Raises
+    ------
+    InUseError
+        As `replace`.
+    """
+    _patiently(lambda: old.rename(new), old)
+
+
+def _name_of_gone(folder: Path) -> Path:
+    """The hidden name that a folder has while it is removed."""
+    return folder.with_name(f".{folder.name}{GONE}")
+
+
+def _patiently(act: Callable[[], object], path: Path) -> None:
+    """Act, again for a while where another program is in the way."""
+    try:
+        act()
+        return
+    except PermissionError as error:
+        if not _is_in_use(error):
+            raise
+    import tenacity
+
+    try:
+        tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_in_use),
+            wait=tenacity.wait_exponential(FIRST_WAIT_S, max=LONGEST_WAIT_S),
+            stop=tenacity.stop_after_delay(WAIT_S),
+            reraise=True,
+        )(act)
+    except PermissionError as error:
+        if not _is_in_use(error):
+            raise
+        raise InUseError(
+            f"{path}: expected to replace it, another program has it open, or it may not be "
+            "written; close the notebook or program that has it open and run the same again"
+        ) from error
+
+
+def _is_in_use(error: BaseException) -> bool:
+    """Whether Windows refused because somebody has the file open."""
+    return isinstance(error, PermissionError) and getattr(error, "winerror", None) in IN_USE

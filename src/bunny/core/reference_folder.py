@@ -1,0 +1,96 @@
+"""Which folder of reference pictures holds for a film: the user's, joined with people named in it.
+
+`bunny characters --name person-02=anna` cuts pictures of a person out of the film. They lie in the
+film's own folder `named/<name>/`; nothing is ever written among the user's files. As soon as there
+is one, stages read `reference/` of the film's folder, which holds copies of both.
+
+    <film's folder>/named/<name>/from_film_*.png   cut out of the film; delete to take a name back
+                   /reference/                     copies of the user's pictures and of those
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bunny.core.error import UserError
+from bunny.table import store
+
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+NAMED, JOINED = "named", "reference"
+PREFIX = "from_film_"
+FIGURE = re.compile(re.escape(PREFIX) + r".*-g\d+\.png")  # named after a row of table `figure`
+
+
+def pictures(folder: Path | None) -> list[Path]:
+    """Reference pictures at any depth, sorted; none when there is no folder."""
+    if folder is None or not folder.is_dir():
+        return []
+    found = (p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES)
+    return sorted(p for p in found if p.is_file())
+
+
+def is_figure(path: Path) -> bool:
+    """Whether a picture was cut out of the film as a drawn figure, whatever a detector finds in it.
+
+    Examples
+    --------
+    >>> is_figure(Path("luffy/from_film_00000012-g0.png"))
+    True
+    >>> is_figure(Path("anna/from_film_00000012-f0.png"))
+    False
+    """
+    return FIGURE.fullmatch(path.name) is not None
+
+
+def given(known: Mapping[str, Any]) -> Path | None:
+    """The user's own folder, from what `source.json` says; None when it is gone or never was."""
+    kept = known.get("given_references", known.get("references"))
+    return Path(kept) if kept and Path(kept).is_dir() else None
+
+
+def record(root: Path, user: Path | None) -> dict[str, str | None]:
+    """Bring the joined folder up to date; gives what `source.json` says of references.
+
+    Parameters
+    ----------
+    root : Path
+        The film's folder.
+    user : Path or None
+        The folder that the user gave.
+
+    Returns
+    -------
+    dict
+        `references`: the folder that stages read. `given_references`: the user's, only where they
+        differ.
+    """
+    own = root / NAMED
+    if not pictures(own):
+        return {"references": None if user is None else str(user)}
+    joined = root / JOINED
+    _copy(joined, [folder for folder in (user, own) if folder is not None])
+    return {
+        "references": str(joined),
+        "given_references": None if user is None else str(user),
+    }
+
+
+def _copy(target: Path, folders: list[Path]) -> None:
+    """Make `target` hold copies of the pictures of `folders` and nothing else."""
+    for folder in folders:
+        for path in pictures(folder):
+            if not path.resolve().is_relative_to(folder.resolve()):
+                raise UserError(
+                    f"{path}: expected a picture inside {folder}, found a link that leads out of "
+                    "it; copy the picture"
+                )
+    wanted = {p.relative_to(f).as_posix(): p for f in folders for p in pictures(f)}
+    for path in pictures(target):
+        if path.relative_to(target).as_posix() not in wanted:
+            path.unlink()
+    for name, source in wanted.items():
+        data = source.read_bytes()
+        path = target / name
+        if not path.exists() or path.read_bytes() != data:
+            store.write_bytes(path, data)

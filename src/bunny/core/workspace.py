@@ -1,0 +1,303 @@
+"""Where one film's tables, pictures and logs live, and who may write there.
+
+    <data_dir>/output/<film_id>/table/<name>.parquet   tables
+                               /frame/                  pictures taken from the film
+                               /dataset/<character>/    training pictures
+                               /picture/                what the model drew
+                               /stage/<name>/           stage.json and unfinished shards
+                               /named/ /reference/      people named in it, see `core.reference_folder`
+                               /source.json             the film and references it was made from
+                               /own_setting.json        settings that it is always run with, if any
+
+Weights go to `checkpoint/<film_id>/`, logs to `log/`. With the default `data_dir` these are the
+project's own folders; with another one they lie inside it, so that a workspace is one folder.
+"""
+
+import hashlib
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bunny.core import reference_folder
+from bunny.core.error import UserError
+from bunny.core.reference_folder import PICTURE_SUFFIXES
+from bunny.table import store
+
+HASH_BLOCK = 1 << 20
+SLUG_MAX = 48  # characters; file systems allow 255 bytes a name and ids are joined into names
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """The folders of one film. `root` is absolute."""
+
+    film_id: str
+    root: Path
+    checkpoint: Path
+    log: Path
+
+    @property
+    def table(self) -> Path:
+        """Folder of the parquet tables."""
+        return self.root / "table"
+
+    @property
+    def frame(self) -> Path:
+        """Folder of the pictures taken from the film."""
+        return self.root / "frame"
+
+    def stage(self, name: str) -> Path:
+        """Folder of a stage's record and unfinished shards."""
+        return self.root / "stage" / name
+
+    def source(self) -> dict:
+        """What `create` wrote: film, content_hash, references, reference_hash."""
+        return json.loads((self.root / "source.json").read_text(encoding="utf-8"))
+
+    def own_settings(self) -> list[str]:
+        """Settings of this film alone, `section.key=value`; see `keep_settings`."""
+        path = self.root / "own_setting.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def project_root(start: Path | None = None) -> Path:
+    """The nearest folder at or above `start` that has `config/main.yaml`, else `start` itself."""
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if (folder / "config" / "main.yaml").exists():
+            return folder
+    return start
+
+
+def film_id_of(path: Path, content_hash: str) -> str:
+    """Slug of the file's name and 8 hex digits of its content hash, safe as a folder name.
+
+    Examples
+    --------
+    >>> film_id_of(Path("Mein Café 2.mp4"), "ab" * 32)
+    'mein-cafe-2-abababab'
+    """
+    stem = path.stem if path.stem.strip(".") else "film"
+    plain = unicodedata.normalize("NFKD", stem.casefold()).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:SLUG_MAX].strip("-") or "film"
+    return f"{slug}-{content_hash[:8]}"
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file, or of names and contents of a folder's files in sorted order."""
+    digest = hashlib.sha256()
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    for file in files:
+        if path.is_dir():
+            digest.update(file.relative_to(path).as_posix().encode() + b"\0")
+        with file.open("rb") as stream:
+            while block := stream.read(HASH_BLOCK):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def hash_references(folder: Path | None) -> str:
+    """One hash over all reference pictures; the empty string when there are none."""
+    if folder is None:
+        return ""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        digest.update(hash_file(path).encode())
+    return digest.hexdigest()
+
+
+def check_film_path(path: Path) -> Path:
+    """Refuse what cannot be a film before anything is made.
+
+    Raises
+    ------
+    UserError
+        No such file, no picture in a folder, not readable, empty.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: expected a film, found no such file; check the path")
+    if path.is_dir():
+        if not any(p.suffix.lower() in PICTURE_SUFFIXES for p in path.iterdir()):
+            raise UserError(
+                f"{path}: expected a film or a folder of numbered pictures, found a folder "
+                "without pictures; name the film file itself"
+            )
+        return path.resolve()
+    if not path.is_file():
+        raise UserError(f"{path}: expected a regular file, found something else; copy the film")
+    if not os.access(path, os.R_OK):
+        raise UserError(f"{path}: expected a readable film, permission was denied; chmod it")
+    if path.stat().st_size == 0:
+        raise UserError(f"{path}: expected a film, found a file of 0 bytes; copy it again")
+    return path.resolve()
+
+
+def check_reference_dir(path: Path | None) -> Path | None:
+    """Refuse a reference folder that is missing or holds no picture."""
+    if path is None:
+        return None
+    if not path.is_dir():
+        raise UserError(
+            f"{path}: expected a folder with <name>.jpg or <name>/*.jpg, found "
+            f"{'a file' if path.exists() else 'no such folder'}; give the folder"
+        )
+    if not any(p.suffix.lower() in PICTURE_SUFFIXES for p in path.rglob("*")):
+        raise UserError(
+            f"{path}: expected reference pictures ({', '.join(sorted(PICTURE_SUFFIXES))}), "
+            "found none; add <name>.jpg or <name>/*.jpg"
+        )
+    return path.resolve()
+
+
+def create(root: Path, data_dir: str, film: Path, references: Path | None) -> Workspace:
+    """Make (or find) the workspace of a film and record what it is made from.
+
+    Parameters
+    ----------
+    root : Path
+        The project's folder; a relative `data_dir` lies in it.
+    film, references : Path
+        Checked by `check_film_path` and `check_reference_dir`.
+    """
+    film = check_film_path(film)
+    references = check_reference_dir(references)
+    content_hash = _cached_hash(_data_dir(root, data_dir), film)
+    space = locate(root, data_dir, film_id_of(film, content_hash))
+    known = space.source() if (space.root / "source.json").exists() else {}
+    if references is None or references == space.root / reference_folder.JOINED:
+        references = reference_folder.given(known)
+    write_source(space, {"film": str(film), "content_hash": content_hash}, references)
+    return space
+
+
+def write_source(space: Workspace, film: Mapping[str, str], references: Path | None) -> None:
+    """Record what a film is made from, where that changed.
+
+    Parameters
+    ----------
+    space : Workspace
+    film : mapping
+        `film` and `content_hash`.
+    references : Path or None
+        The user's folder; people named in the film are joined with it.
+    """
+    known = space.source() if (space.root / "source.json").exists() else {}
+    used = reference_folder.record(space.root, references)
+    folder = None if used["references"] is None else Path(used["references"])
+    source = {**film, **used, "reference_hash": hash_references(folder)}
+    if source != known:
+        _make_folder(space.root)
+        store.write_bytes(space.root / "source.json", json.dumps(source, indent=1).encode())
+
+
+def keep_settings(space: Workspace, settings: Sequence[str]) -> None:
+    """Let a film be run with these settings from now on, whichever command asks.
+
+    Parameters
+    ----------
+    space : Workspace
+    settings : sequence of str
+        `section.key=value`; local files, the environment and `--set` still win over them.
+    """
+    if list(settings) != space.own_settings():
+        _make_folder(space.root)
+        store.write_bytes(
+            space.root / "own_setting.json", json.dumps(list(settings), indent=1).encode()
+        )
+
+
+def locate(root: Path, data_dir: str, film_id: str) -> Workspace:
+    """The workspace of a known film; nothing is made or checked."""
+    data = _data_dir(root, data_dir)
+    home = root.resolve() if data == (root / "data").resolve() else data
+    return Workspace(
+        film_id=film_id,
+        root=data / "output" / film_id,
+        checkpoint=home / "checkpoint" / film_id,
+        log=home / "log",
+    )
+
+
+def of_film_dir(film_dir: Path) -> Workspace:
+    """The workspace that a film's folder `<data_dir>/output/<film_id>` belongs to."""
+    film_dir = film_dir.resolve()
+    return locate(project_root(), str(film_dir.parents[1]), film_dir.name)
+
+
+def find(root: Path, data_dir: str, name: str | None = None) -> list[Workspace]:
+    """All workspaces, newest last, or those whose film_id is or begins with `name`."""
+    output = _data_dir(root, data_dir) / "output"
+    found = sorted(output.glob("*/source.json"), key=lambda p: (p.stat().st_mtime, p.as_posix()))
+    ids = [p.parent.name for p in found]
+    if name:
+        ids = [i for i in ids if i == name] or [i for i in ids if i.startswith(name)]
+    return [locate(root, data_dir, film_id) for film_id in ids]
+
+
+@contextmanager
+def lock(space: Workspace):
+    """Let one process write in a workspace; the lock falls with the process, so none goes stale.
+
+    Raises
+    ------
+    UserError
+        If another process holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    _make_folder(space.root)
+    held = FileLock(space.root / ".lock")
+    try:
+        held.acquire(timeout=0)
+    except Timeout as error:
+        raise UserError(
+            f"{space.film_id}: expected to be the only run, another one is writing this film; "
+            "wait for it or stop it"
+        ) from error
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def _data_dir(root: Path, data_dir: str) -> Path:
+    if "://" in data_dir:
+        raise UserError(
+            f"project.data_dir: expected a folder, got {data_dir}; object storage is not "
+            "supported for the workspace, give a local folder"
+        )
+    return (root / Path(data_dir).expanduser()).resolve()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: expected to make this folder, got '{error.strerror}'; "
+            "give another --data-dir"
+        ) from error
+
+
+def _cached_hash(data: Path, film: Path) -> str:
+    """Content hash of the film, remembered by size and modification time."""
+    if film.is_dir():
+        return hash_file(film)
+    stat = film.stat()
+    key = f"{film}|{stat.st_size}|{stat.st_mtime_ns}"
+    cache = data / "output" / ".hash.json"
+    try:
+        known = json.loads(cache.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    if key not in known:
+        _make_folder(cache.parent)
+        known[key] = hash_file(film)
+        store.write_bytes(cache, json.dumps(known, indent=0).encode())
+    return known[key]

@@ -1,0 +1,1 @@
+"""What trainers see of a folder, picture by picture; put together by `dataset.check.trainer_preview`."""

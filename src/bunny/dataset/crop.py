@@ -1,0 +1,241 @@
+"""Cut windows around a subject: how large, of which aspect, and where.
+
+A view gives up to three windows, each clearly larger than the one before: the subject alone, with
+a margin, and as high as the picture. A window has the aspect of the picture it is written as, so
+nothing is distorted; it is moved into the frame, moved off other people where it can be, and grown
+until it need not be enlarged beyond what is allowed.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bunny.dataset import bucket
+from bunny.dataset import view as view_module
+from bunny.dataset.bucket import Size
+from bunny.dataset.view import Box, View
+from bunny.dataset.crop_caption import Words, crop_caption
+
+FACE_MARGIN = 0.9  # of the face's size on each side: head and shoulders come along
+WIDER_GAIN = 1.25  # another window is taken when it is at least this much larger
+SEEN_MIN = 0.3  # share of another's box inside the window from which the caption keeps them
+HEAD_LINE = 1 / 3  # of a window's height, where a face lies in medium and wide ones
+SHIFTS = 9  # places tried a side, to leave others out
+FREE = 0.05  # share of another's box that may stay in a window that is free of them
+ASIDE = 0.15  # of the subject's size, kept around it when the window is moved off others
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """How windows are cut."""
+
+    sizes: tuple[Size, ...] = ((512, 512),)  # that pictures are written in; one: always that
+    crop_margin: float = 0.3  # of a region's size, on each side, in its second window
+    max_upscale: float = 2.0  # written size over window
+    has_wider_crops: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """One window of a frame and the size that it is written in."""
+
+    index: int  # 0 is the tightest
+    x0_px: int
+    y0_px: int
+    x1_px: int
+    y1_px: int
+    size: Size
+    shot_size: str
+    others: tuple[str | None, ...] = ()  # who else is seen in it
+
+    @property
+    def upscale(self) -> float:
+        """Written height over the window's; above 1 pixels are invented."""
+        return self.size[1] / (self.y1_px - self.y0_px)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crop:
+    """One training picture to be: a window of a view with its words and side of the split."""
+
+    image_id: str
+    view: View
+    window: Window
+    caption: str
+    split: str = "train"
+    role: str = "subject"
+
+
+def windows(view: View, rule: Rule) -> list[Window]:
+    """Windows around a view's subject, the tightest first.
+
+    Parameters
+    ----------
+    view : View
+    rule : Rule
+
+    Returns
+    -------
+    list of Window
+        Inside `view.area`. Empty when even the largest would be enlarged more than allowed.
+    """
+    found: list[Window] = []
+    for width, height in _wanted(view, rule):
+        size = bucket.nearest(width, height, rule.sizes)
+        shape = _fit(width, height, size, view.area, rule.max_upscale)
+        if shape is None:
+            continue
+        is_larger = not found or shape[1] >= WIDER_GAIN * (found[-1].y1_px - found[-1].y0_px)
+        if is_larger and (rule.has_wider_crops or not found):
+            found.append(_place(view, shape, size, len(found)))
+    return found
+
+
+def least_upscale(view: View, rule: Rule) -> float:
+    """By how much the largest window of a view would be enlarged."""
+    wide, high = view.area[2] - view.area[0], view.area[3] - view.area[1]
+    return min(max(w / wide, h / high) for w, h in rule.sizes)
+
+
+def caption_of(view: View, window: Window, words: Words) -> str:
+    """The frame's caption for a window of it: who is outside goes, the trigger is in.
+
+    A framing that is not sure is not said: wrong words would unlearn what the base knows of them.
+    """
+    text = words.without(view.text or "", absent_from(view, window))
+    return crop_caption(text, words, sure_size(view, window))
+
+
+def absent_from(view: View, window: Window) -> list[str]:
+    """Named others of the frame who are not seen in a window of it, in alphabetical order."""
+    return sorted({o.character for o in view.others if o.character} - set(window.others))
+
+
+def sure_size(view: View, window: Window) -> str | None:
+    """The window's framing where it may be said in a caption, else None."""
+    heights = window.y1_px - window.y0_px, view.area[3] - view.area[1]
+    is_sure = view_module.is_size_sure(view.box, view.is_face, *heights)
+    return window.shot_size if is_sure else None
+
+
+def pick(windows_of: Sequence[Sequence[Window]], number: int) -> list[tuple[int, Window]]:
+    """Say which windows of the chosen views are cut, so that framings are about equally many.
+
+    Parameters
+    ----------
+    windows_of : sequence of sequence of Window
+        Of each view, in the order in which the views were chosen; none is empty.
+    number : int
+        Pictures wanted.
+
+    Returns
+    -------
+    list of (int, Window)
+        View and window. Each view gives one before any gives a second.
+    """
+    taken: list[tuple[int, Window]] = []
+    count: dict[str, int] = {}
+    left = [list(found) for found in windows_of]
+    for _ in range(max((len(found) for found in left), default=0)):
+        for row, found in enumerate(left):
+            if not found or len(taken) >= number:
+                continue
+            best = min(found, key=lambda w: (bool(w.others), count.get(w.shot_size, 0), w.index))
+            found.remove(best)
+            taken.append((row, best))
+            count[best.shot_size] = count.get(best.shot_size, 0) + 1
+    return taken
+
+
+def _wanted(view: View, rule: Rule) -> list[tuple[float, float]]:
+    """Width and height that windows should have at least, the tightest first."""
+    width, height = view.box[2] - view.box[0], view.box[3] - view.box[1]
+    margins = (FACE_MARGIN, 2 * FACE_MARGIN) if view.is_face else (0.0, rule.crop_margin)
+    found = [(width * (1 + 2 * m), height * (1 + 2 * m)) for m in margins]
+    return [*found, (view.area[2] - view.area[0], view.area[3] - view.area[1])]
+
+
+def _fit(
+    width: float, height: float, size: Size, area: tuple[int, int, int, int], max_upscale: float
+) -> tuple[int, int] | None:
+    """Width and height of a window of the aspect of `size`; None when it is too small a picture."""
+    wide, high = area[2] - area[0], area[3] - area[1]
+    unit = max(width / size[0], height / size[1], 1 / max_upscale)  # window over written size
+    unit = min(unit, wide / size[0], high / size[1])
+    if unit * max_upscale < 1 - 1e-9:
+        return None
+    shape = max(1, round(unit * size[0])), max(1, round(unit * size[1]))
+    return min(shape[0], wide), min(shape[1], high)
+
+
+def _place(view: View, shape: tuple[int, int], size: Size, index: int) -> Window:
+    """Put a window around the subject, off others where that is possible."""
+    area_height = view.area[3] - view.area[1]
+    shot_size = view_module.size_of(view.box, view.is_face, shape[1], area_height)
+    x0, y0 = _start(view, shape, shot_size)
+    if view.others:
+        x0, y0 = _off_others(view, shape, (x0, y0))
+    inside = (x0, y0, x0 + shape[0], y0 + shape[1])
+    seen = {o.character for o in view.others if view_module.share_inside(o.box, inside) >= SEEN_MIN}
+    return Window(
+        index=index,
+        x0_px=inside[0],
+        y0_px=inside[1],
+        x1_px=inside[2],
+        y1_px=inside[3],
+        size=size,
+        shot_size=shot_size,
+        others=tuple(sorted(seen, key=str)),
+    )
+
+
+def _start(view: View, shape: tuple[int, int], shot_size: str) -> tuple[int, int]:
+    """Upper left corner: the subject in the middle, a face on the head line, heads whole."""
+    x0, y0, x1, y1 = view.box
+    left = (x0 + x1 - shape[0]) / 2
+    if view.is_face:
+        line = 0.5 if shot_size == "close-up" else HEAD_LINE
+        top = min((y0 + y1) / 2 - line * shape[1], y0 - FACE_MARGIN / 2 * (y1 - y0))
+        top = min(max(top, y1 - shape[1]), y0)  # air above must not cost the chin
+    else:
+        top = min((y0 + y1 - shape[1]) / 2, y0)  # a figure that does not fit loses its feet
+    return _inside(left, shape[0], view.area[0::2]), _inside(top, shape[1], view.area[1::2])
+
+
+def _off_others(view: View, shape: tuple[int, int], start: tuple[int, int]) -> tuple[int, int]:
+    """The nearest start that holds the subject and least of the others."""
+    tries = [start, *itertools.product(
+        *(_range(view, shape, axis) for axis in (0, 1))
+    )]  # fmt: skip
+
+    def cost(at: tuple[int, int]) -> tuple[float, float]:
+        inside = (*at, at[0] + shape[0], at[1] + shape[1])
+        shares = (view_module.share_inside(o.box, inside) for o in view.others)
+        seen = sum(share for share in shares if share > FREE)
+        return round(seen, 3), abs(at[0] - start[0]) + abs(at[1] - start[1])
+
+    return min(tries, key=cost)
+
+
+def _range(view: View, shape: tuple[int, int], axis: int) -> list[int]:
+    """Starts along one axis at which the subject, with some air, is inside."""
+    low, high = view.box[axis], view.box[axis + 2]
+    air = min(ASIDE * (high - low), max(0.0, (shape[axis] - (high - low)) / 2))
+    first, last = high + air - shape[axis], low - air
+    if first > last:
+        return [_inside((low + high - shape[axis]) / 2, shape[axis], view.area[axis::2])]
+    step = (last - first) / (SHIFTS - 1)
+    return sorted({_inside(first + i * step, shape[axis], view.area[axis::2])
+                   for i in range(SHIFTS)})  # fmt: skip
+
+
+def _inside(start: float, length: int, bounds: Sequence[int]) -> int:
+    """Start of an interval of `length`, kept in the bounds."""
+    return int(min(max(bounds[0], round(start)), bounds[1] - length))
+
+
+def box_of(window: Window) -> Box:
+    """The window as a box."""
+    return (window.x0_px, window.y0_px, window.x1_px, window.y1_px)

@@ -1,0 +1,128 @@
+"""kohya's sd-scripts: ``img/<repeats>_<trigger> <class>/`` with ``.txt``, ``reg/``, ``mask/``.
+
+The same folders are named in ``dataset.toml``, which also knows the held-out pictures: folders
+alone cannot say that. Masks need a configuration of their own, because a data set with
+``conditioning_data_dir`` takes no class pictures.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from bunny.dataset import kohya_rule
+from bunny.dataset.export import card, folder, record
+from bunny.dataset.export.record import About, Picture
+
+CONFIG, MASKED_CONFIG = "dataset.toml", "dataset_masked.toml"
+LOADING = """## Loading
+
+In this folder: `accelerate launch .../train_network.py --dataset_config dataset.toml ...`, or
+without the held-out pictures `--train_data_dir img --reg_data_dir reg --caption_extension .txt
+--enable_bucket`; the resolution and the buckets' sides are in `dataset.toml`. Where there is a
+folder `mask`: `--dataset_config dataset_masked.toml --masked_loss`."""
+
+
+def write(target: Path, pictures: Sequence[Picture], about: About) -> dict[str, int]:
+    """Fill an empty folder with a set.
+
+    Parameters
+    ----------
+    target : Path
+    pictures : sequence of Picture
+    about : About
+
+    Returns
+    -------
+    dict
+        Pictures in ``img``, ``val`` and ``reg``.
+    """
+    train, held_out, others = record.parts_of(pictures).values()
+    has_masks = any(p.mask is not None for p in train)
+    folders = []
+    for index, one in enumerate(train):
+        name = kohya_rule.folder_name(one.repeats, about.subject)
+        folders.append(name)
+        _copy(one, target / "img" / name, index)
+        if has_masks:
+            (target / "mask" / name).mkdir(parents=True, exist_ok=True)
+            folder.copy_mask(one.mask, one.file, target / "mask" / name / f"{index:04d}.png")
+    for index, one in enumerate(held_out):
+        _copy(one, target / "val", index)
+    class_folder = kohya_rule.folder_name(1, about.class_word or "class")
+    for index, one in enumerate(others):
+        _copy(one, target / "reg" / class_folder, index)
+    if about.has_jsonl:
+        _write_jsonl(target, train, folders)
+    names = sorted(set(folders))
+    reg = [class_folder] if others else []
+    text = _config(about, names, reg, bool(held_out))
+    folder.write_text(target / CONFIG, text)
+    if has_masks:
+        folder.write_text(target / MASKED_CONFIG, _config(about, names, [], False, "mask"))
+    counts = {"img": len(train), "val": len(held_out), "reg": len(others)}
+    card.write(target, about, counts, LOADING, "")
+    return counts
+
+
+def _copy(one: Picture, target: Path, index: int) -> None:
+    """A picture and its caption."""
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(one.file, target / f"{index:04d}{one.file.suffix.lower()}")
+    folder.write_text(target / f"{index:04d}.txt", one.caption)
+
+
+def _write_jsonl(target: Path, train: Sequence[Picture], folders: Sequence[str]) -> None:
+    """Captions once more in one file, for other readers; sd-scripts does not look at it."""
+    rows = (
+        {"file_name": f"img/{name}/{index:04d}{one.file.suffix.lower()}", "text": one.caption}
+        for index, (one, name) in enumerate(zip(train, folders, strict=True))
+    )
+    folder.write_text(target / "metadata.jsonl", "\n".join(record.to_json(r) for r in rows))
+
+
+def _config(
+    about: About, folders: Sequence[str], reg: Sequence[str], has_val: bool, masks: str = ""
+) -> str:
+    """A ``dataset.toml``; paths are relative to the folder in which sd-scripts is started."""
+    least, most = kohya_rule.bucket_range(about.resolution_px, about.step_px)
+    lines = [
+        "# Start sd-scripts in this folder: the paths are relative to it.",
+        "[general]",
+        'caption_extension = ".txt"',
+        "enable_bucket = true",
+        f"resolution = {about.resolution_px}",
+        f"min_bucket_reso = {least}",
+        f"max_bucket_reso = {most}",
+        f"bucket_reso_steps = {about.step_px}",
+        "",
+        "[[datasets]]",
+        f"batch_size = {about.batch_size}",
+    ]
+    for name in folders:
+        repeats, tokens = kohya_rule.parse_folder(name) or (1, "")
+        extra = [f"num_repeats = {repeats}"]
+        if masks:
+            extra.append(f"conditioning_data_dir = {_quote(f'{masks}/{name}')}")
+        else:
+            extra.append(f"class_tokens = {_quote(tokens)}")
+        lines += _subset(f"img/{name}", extra)
+    for name in reg:
+        lines += _subset(f"reg/{name}", ["is_reg = true", f"class_tokens = {_quote(name[2:])}"])
+    if has_val:
+        lines += ["", "# Held-out; take this block away for an sd-scripts before validation_split."]
+        lines += ["[[datasets]]", "batch_size = 1", "validation_split = 1.0"]
+        lines += _subset("val", [f"class_tokens = {_quote(about.subject)}"])
+    return "\n".join(lines)
+
+
+def _subset(image_dir: str, extra: Sequence[str]) -> list[str]:
+    """One folder of pictures."""
+    return ["", "[[datasets.subsets]]", f"image_dir = {_quote(image_dir)}", *extra]
+
+
+def _quote(text: str) -> str:
+    """A basic string of TOML."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

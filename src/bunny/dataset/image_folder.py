@@ -1,0 +1,309 @@
+"""Write a character's training pictures and read them back through Hugging Face `datasets`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from bunny.core import atomic, image_file
+from bunny.dataset import mask
+from bunny.dataset.bucket import Size
+from bunny.dataset.crop import Crop, box_of
+from bunny.training.trainer import Example
+
+logger = logging.getLogger(__name__)
+
+THUMBNAIL_PX = 8
+CLASS_FOLDER, MASK_FOLDER = "class", "masks"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """A crop and the whole frame that it is cut from."""
+
+    crop: Crop
+    picture: np.ndarray | None  # (height, width, 3), uint8, BGR; None when there is none
+    is_recovered: bool = False  # decoded again from the film
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What came of writing a set."""
+
+    rows: list[dict[str, Any]]  # of table `dataset`
+    errors: dict[str, str]  # image_id of each crop that could not be made, and why
+    num_without_mask: int = 0
+
+
+def folder_name(character: str) -> str:
+    """A folder name that stays inside its parent, whatever the character is called.
+
+    Examples
+    --------
+    >>> folder_name("Anna / 2"), folder_name("../.."), folder_name("Aux")
+    ('Anna_2', 'character', 'Aux_')
+    """
+    plain = re.sub(r"[^\w-]+", "_", character).strip("_") or "character"
+    return f"{plain}_" if atomic.name_fault(plain) else plain
+
+
+def stored(film_dir: Path, crops: Iterable[Crop]) -> Iterator[Cut]:
+    """Crops with their frames as extract stored them; a frame is read once for its neighbours."""
+    file, picture = None, None
+    for crop in crops:
+        if crop.view.file != file:
+            file, picture = crop.view.file, _read(film_dir, crop.view.file)
+        error = None if picture is not None else f"{file} cannot be read"
+        yield Cut(crop=crop, picture=picture, error=error)
+
+
+def write_dataset(
+    film_dir: Path, character: str, cuts: Iterable[Cut], *, has_masks: bool = False
+) -> Written:
+    """Cut, resize and write ``dataset/<character>/NNNN.png`` with their ``metadata.jsonl``.
+
+    Pictures of role ``class`` go to ``class/`` with a ``metadata.jsonl`` of their own, masks to
+    ``masks/`` under the name of their picture.
+
+    Parameters
+    ----------
+    film_dir : Path
+        The folder is made inside it and replaces an older one as a whole.
+    character : str
+    cuts : iterable of Cut
+        Taken one by one. Resized by Lanczos, after an area average where they shrink.
+    has_masks : bool
+        Look for the subject's outline, see `mask.cut_out`.
+
+    Returns
+    -------
+    Written
+        In order of `cuts`; `upscale` above 1 says that pixels were invented.
+    """
+    target = film_dir / "dataset" / folder_name(character)
+    temporary = target.with_name(f".{target.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    rows: list[dict[str, Any]] = []
+    errors: dict[str, str] = {}
+    number = Counter()
+    without_mask = 0
+    for cut in cuts:
+        crop = cut.crop
+        picture, error = _cut(cut)
+        if picture is None:
+            errors[crop.image_id] = error
+            continue
+        folder = CLASS_FOLDER if crop.role == "class" else ""
+        name = f"{number[folder]:04d}.png"
+        number[folder] += 1
+        written = resize(picture, crop.window.size)
+        _write_png(temporary / folder / name, written)
+        row = _row(cut, (target / folder / name).relative_to(film_dir).as_posix())
+        if has_masks and crop.role == "subject":
+            outline = _outline(crop, written)
+            without_mask += outline is None
+            if outline is not None:
+                _write_png(temporary / MASK_FOLDER / name, outline)
+                place = target / MASK_FOLDER / name
+                row["mask_file"] = place.relative_to(film_dir).as_posix()
+        rows.append(row)
+    for role, folder in (("subject", ""), ("class", CLASS_FOLDER)):
+        own = [r for r in rows if r["role"] == role]
+        if own or not folder:
+            _write_metadata(temporary / folder, own)
+    atomic.replace_folder(temporary, target)
+    return Written(rows=rows, errors=errors, num_without_mask=without_mask)
+
+
+def load_dataset(folder: Path) -> tuple[list[Example], list[Example]]:
+    """Load what `write_dataset` wrote, as the trainer gets it: train and held-out examples.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds pictures and ``metadata.jsonl``; its subfolders are left alone.
+
+    Notes
+    -----
+    `datasets` puts its Arrow files some 180 characters below its cache and locks them by a name
+    that repeats the cache's path: in a film's folder that is longer than Windows allows, so they
+    lie in a temporary folder for as long as they are read.
+    """
+    os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+    import datasets
+
+    datasets.disable_progress_bars()
+    examples: dict[str, list[Example]] = {"train": [], "held-out": []}
+    with tempfile.TemporaryDirectory(prefix="bunny-", ignore_cleanup_errors=True) as cache:
+        loaded = datasets.load_dataset(
+            "imagefolder",
+            data_dir=str(folder),
+            data_files={"train": ["*.png", "metadata.jsonl"]},
+            cache_dir=cache,
+            split="train",
+        )
+        for row in loaded:
+            picture = np.asarray(row["image"].convert("RGB"))
+            example = Example(picture=picture, caption=row["text"], repeats=int(row["repeats"]))
+            examples[row["split"]].append(example)
+        del loaded  # what is mapped into memory cannot be deleted on Windows
+    return examples["train"], examples["held-out"]
+
+
+def hash_examples(examples: Sequence[Example]) -> str:
+    """SHA-256 over pixels and captions, in order."""
+    digest = hashlib.sha256()
+    for example in examples:
+        digest.update(np.ascontiguousarray(example.picture).tobytes())
+        digest.update(example.caption.encode() + b"\0")
+    return digest.hexdigest()
+
+
+def resize(picture: np.ndarray, size: Size) -> np.ndarray:
+    """Resize an RGB uint8 picture to (width, height).
+
+    Halved by area averaging while it is over twice too large, then Lanczos: OpenCV's Lanczos alone
+    skips pixels when it shrinks. Both keep centres on centres.
+    """
+    while picture.shape[1] >= 2 * size[0] and picture.shape[0] >= 2 * size[1]:
+        half = (picture.shape[1] // 2, picture.shape[0] // 2)
+        picture = cv2.resize(picture, half, interpolation=cv2.INTER_AREA)
+    return cv2.resize(picture, size, interpolation=cv2.INTER_LANCZOS4)
+
+
+def coverage(
+    pictures: Sequence[np.ndarray], rows: Sequence[dict[str, Any]], place: dict[str, str | None]
+) -> dict[str, Any]:
+    """How varied a training set is.
+
+    Parameters
+    ----------
+    pictures : sequence of np.ndarray, (h, w, 3), uint8
+    rows : sequence of dict
+        Rows of the table ``dataset``, in the same order.
+    place : dict
+        Scene cluster of each frame_id.
+
+    Returns
+    -------
+    dict
+        Counts by shot_size, shot, place and split; `nearest_distance`, the mean distance of each
+        picture to its nearest neighbour (root mean square of 8x8 RGB thumbnails, in [0, 1]; null
+        below two pictures); `max_upscale`.
+    """
+    return {
+        "shot_size": dict(Counter(r["shot_size"] for r in rows)),
+        "shot": {str(k): v for k, v in sorted(Counter(r["shot_index"] for r in rows).items())},
+        "place": dict(Counter(place.get(r["frame_id"]) or "noise" for r in rows)),
+        "split": dict(Counter(r["split"] for r in rows)),
+        "nearest_distance": _nearest_distance(pictures),
+        "max_upscale": max((r["upscale"] for r in rows), default=None),
+    }
+
+
+def _nearest_distance(pictures: Sequence[np.ndarray]) -> float | None:
+    """Mean distance to the nearest other picture."""
+    if len(pictures) < 2:
+        return None
+    size = (THUMBNAIL_PX, THUMBNAIL_PX)
+    small = np.stack([cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in pictures])
+    flat = small.reshape(len(small), -1).astype(np.float64) / 255
+    square = (flat**2).sum(axis=1)
+    distance = np.maximum(square[:, None] + square[None] - 2 * flat @ flat.T, 0) / flat.shape[1]
+    np.fill_diagonal(distance, np.inf)
+    return float(np.sqrt(distance.min(axis=1)).mean())
+
+
+def _read(film_dir: Path, file: str | None) -> np.ndarray | None:
+    """A stored frame, BGR; None when it cannot be read."""
+    return None if file is None else image_file.read(film_dir / file)
+
+
+def _cut(cut: Cut) -> tuple[np.ndarray | None, str]:
+    """The crop's pixels, RGB, or why there are none."""
+    x0, y0, x1, y1 = box_of(cut.crop.window)
+    picture = cut.picture
+    if picture is None:
+        return None, cut.error or "there is no picture"
+    if picture.shape[0] < y1 or picture.shape[1] < x1:
+        size = f"{picture.shape[1]} x {picture.shape[0]}"
+        return None, f"expected a picture of {x1} x {y1} px at least, got {size}"
+    return cv2.cvtColor(picture[y0:y1, x0:x1], cv2.COLOR_BGR2RGB), ""
+
+
+def _outline(crop: Crop, written: np.ndarray) -> np.ndarray | None:
+    """The mask of a written picture."""
+    x0, y0, _, _ = box_of(crop.window)
+    box = mask.figure_box(crop.view.box, crop.view.is_face)
+    scale = crop.window.upscale
+    return mask.cut_out(
+        written, tuple((v - o) * scale for v, o in zip(box, (x0, y0) * 2, strict=True))
+    )
+
+
+def _write_png(path: Path, picture: np.ndarray) -> None:
+    """Write an RGB or grey picture without loss."""
+    path.parent.mkdir(exist_ok=True)
+    if picture.ndim == 3:
+        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+
+
+def _write_metadata(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """What `datasets` reads beside the pictures."""
+    lines = [
+        {
+            "file_name": Path(r["file"]).name,
+            "text": r["caption"],
+            "split": r["split"],
+            "repeats": r["repeats"],
+        }
+        for r in rows
+    ]
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    (folder / "metadata.jsonl").write_text(text, encoding="utf-8", newline="\n")
+
+
+def _row(cut: Cut, file: str) -> dict[str, Any]:
+    """One row of the table ``dataset``."""
+    crop, view, window = cut.crop, cut.crop.view, cut.crop.window
+    return {
+        "image_id": crop.image_id,
+        "character": view.character,
+        "role": crop.role,
+        "frame_id": view.frame_id,
+        "subject_id": view.subject_id,
+        "shot_index": view.shot_index,
+        "file": file,
+        "mask_file": None,
+        "x0_px": window.x0_px,
+        "y0_px": window.y0_px,
+        "x1_px": window.x1_px,
+        "y1_px": window.y1_px,
+        "width_px": window.size[0],
+        "height_px": window.size[1],
+        "upscale": window.upscale,
+        "is_recovered": cut.is_recovered,
+        "shot_size": window.shot_size,
+        "pose": view.pose,
+        "place": view.place,
+        "light": view.light,
+        "caption": crop.caption,
+        "repeats": 1,
+        "split": crop.split,
+    }

@@ -1,0 +1,111 @@
+"""Views that resemble a character and did not get its name: a person may say that they are it.
+
+Only frames without a labelled view of the character are looked at, so no label ever changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from bunny.dataset import view as view_module
+
+BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
+LEAST_REGION = 0.75  # of the median similarity of the character's own labelled regions
+LEAST_FACE = 0.25  # common scale; 0.1 % of strangers pass 0.31, see `bunny.character.match`
+TAKEN = 0.5  # share of a region under somebody else's labelled box from which it is theirs
+
+Best = Mapping[str, tuple[str, float, float]]  # face_id: nearest character, similarity, margin
+
+
+def find(character: str, tables: Mapping[str, pl.DataFrame], best: Best) -> pl.DataFrame:
+    """List who resembles a character in frames where nobody has its name.
+
+    Parameters
+    ----------
+    character : str
+    tables : mapping
+        Tables label and region.
+    best : mapping
+        Of each face without a name, its nearest character, similarity in [-1, 1] on the common
+        scale, and the lead over the second nearest.
+
+    Returns
+    -------
+    pl.DataFrame
+        Rows of table ``label`` with the character's name, at most one a frame, the most similar;
+        `confidence` is the similarity, cut to [0, 1].
+    """
+    label = tables["label"]
+    named = label.filter(pl.col("character") == character)
+    shown = set(named["frame_id"].to_list())
+    rows = [
+        *_faces(character, label, best, shown),
+        *_regions(character, tables["region"], label, named, shown),
+    ]
+    rows.sort(key=lambda row: (-row["confidence"], row["subject_id"]))
+    first: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        first.setdefault(row["frame_id"], row)
+    return pl.DataFrame(
+        sorted(first.values(), key=lambda row: row["subject_id"]), schema=label.schema
+    )
+
+
+def with_names(label: pl.DataFrame, lookalike: pl.DataFrame) -> pl.DataFrame:
+    """Table label as if look-alikes had the name."""
+    rest = label.join(lookalike, on="subject_id", how="anti", maintain_order="left")
+    return pl.concat([rest, lookalike]).sort("subject_id")
+
+
+def _faces(character: str, label: pl.DataFrame, best: Best, shown: set[str]) -> list[dict]:
+    """Faces without a name that are nearest to the character."""
+    nameless = label.filter(pl.col("character").is_null(), pl.col("subject_type") == "face")
+    found = []
+    for row in nameless.iter_rows(named=True):
+        name, similarity, margin = best.get(row["subject_id"], ("", -1.0, 0.0))
+        if name == character and similarity >= LEAST_FACE and row["frame_id"] not in shown:
+            found.append(_row(row, character, similarity, margin))
+    return found
+
+
+def _regions(
+    character: str, region: pl.DataFrame, label: pl.DataFrame, named: pl.DataFrame, shown: set[str]
+) -> list[dict]:
+    """Windows that are more like the character than like anybody else, and lie on nobody."""
+    own = named.filter(pl.col("subject_type") == "region")["distance"].drop_nulls()
+    if own.is_empty():
+        return []
+    least = LEAST_REGION * (1 - own.median())
+    taken: dict[str, list[tuple[float, ...]]] = {}
+    for row in label.filter(pl.col("character").is_not_null()).iter_rows(named=True):
+        taken.setdefault(row["frame_id"], []).append(tuple(row[side] for side in BOX))
+    likely = region.filter(
+        pl.col("candidate") == character, pl.col("similarity") >= least, pl.col("margin") > 0
+    )
+    found = []
+    for row in likely.iter_rows(named=True):
+        box = tuple(row[side] for side in BOX)
+        is_taken = any(_over(box, other) > TAKEN for other in taken.get(row["frame_id"], ()))
+        if row["frame_id"] not in shown and not is_taken:
+            subject = {**row, "subject_id": row["region_id"], "subject_type": "region"}
+            found.append(_row(subject, character, row["similarity"], row["margin"]))
+    return found
+
+
+def _over(box: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """How much of the smaller box lies in the larger."""
+    return max(view_module.share_inside(box, other), view_module.share_inside(other, box))
+
+
+def _row(row: Mapping[str, Any], character: str, similarity: float, margin: float) -> dict:
+    kept = {key: row[key] for key in ("subject_id", "subject_type", "frame_id", "shot_index", *BOX)}
+    return kept | {
+        "character": character,
+        "distance": 1 - similarity,
+        "margin": margin,
+        "confidence": min(1.0, max(0.0, similarity)),
+        "source": "reference",
+    }

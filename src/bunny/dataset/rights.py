@@ -1,0 +1,239 @@
+"""The rights record: from which film, under which licence, with whose consent, by which models.
+
+It goes as ``rights.json`` into every exported set, as strings into an adapter's metadata and as
+words into the dataset card. What nobody gave is said to be missing, never guessed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+FILE = "rights.json"
+UNKNOWN = "not given"
+# Columns of the tables that name a model.
+MODEL_COLUMNS = {
+    "face": ("detector", "recogniser"),
+    "reference": ("recogniser",),
+    "region": ("model",),
+    "figure": ("model",),
+    "embedding": ("model",),
+}
+# Licences that the Hugging Face hub names in a card's `license`; others are `other` with a name.
+HUB_LICENCE = re.compile(
+    r"mit|apache-2\.0|cc0-1\.0|cc-by(-nc)?(-sa|-nd)?-[1-4]\.[05]|unlicense|gpl-[23]\.0|"
+    r"bsd-[23]-clause|creativeml-openrail-m|openrail(\+\+)?"
+)
+
+
+def record(
+    *,
+    film_file: str,
+    film_hash: str,
+    film_title: str = "",
+    film_licence: str = "",
+    film_source: str = "",
+    consent: str = "",
+    models: Sequence[Mapping[str, Any]] = (),
+    base: Mapping[str, Any] | None = None,
+    date: str = "",
+) -> dict[str, Any]:
+    """Put together what is known of a set's rights.
+
+    Parameters
+    ----------
+    film_file : str
+        Name of the film's file, without its folder.
+    film_hash : str
+        SHA-256 of its content.
+    film_title, film_licence, film_source, consent : str
+        As section `rights` of the settings; empty when not given.
+    models : sequence of mapping
+        Each with `name`, `role`, `licence` and `source`, see `used_models`.
+    base : mapping or None
+        `name`, `licence` and `hash` of the base model of an adapter; None for a set.
+    date : str
+        ISO date of the export; empty leaves it out.
+
+    Returns
+    -------
+    dict
+        Of plain JSON types; `notes` has one sentence for each thing that is missing.
+
+    Examples
+    --------
+    >>> record(film_file="a.mp4", film_hash="00", film_licence="CC0-1.0")["notes"]
+    ['consent of the people shown not given']
+    """
+    known = {
+        "film": {
+            "title": film_title.strip(),
+            "file": film_file,
+            "content_hash": film_hash,
+            "licence": film_licence.strip(),
+            "source": film_source.strip(),
+        },
+        "consent": consent.strip(),
+        "models": [dict(m) for m in models],
+        **({} if base is None else {"base_model": dict(base)}),
+        **({"date": date} if date else {}),
+    }
+    return {**known, "notes": _notes(known)}
+
+
+def with_base(known: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """A set's record with the base model of an adapter that is trained on the set.
+
+    Parameters
+    ----------
+    known : mapping
+        From `record`.
+    base : mapping
+        `name`, `licence` and `hash`.
+    """
+    joined = {**known, "base_model": dict(base)}
+    return {**joined, "notes": _notes(joined)}
+
+
+def used_models(
+    tables: Mapping[str, pl.DataFrame], catalogue: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Models that the tables of a film name, with their licences.
+
+    Parameters
+    ----------
+    tables : mapping
+        Any of the tables of `MODEL_COLUMNS`, and `caption`; others are passed over.
+    catalogue : mapping
+        By name; each has `role`, `licence` and `source`, as `character.model_file.MODELS`. What is not
+        in it gets an empty licence.
+
+    Returns
+    -------
+    list of dict
+        Sorted by name: `name`, `role`, `licence`, `source`.
+    """
+    names: set[str] = set()
+    for table, columns in MODEL_COLUMNS.items():
+        for column in columns:
+            if table in tables and column in tables[table].columns:
+                names |= set(tables[table][column].drop_nulls().unique())
+    names = {part for name in names for part in _parts(name, catalogue)}
+    return [_model(n, catalogue.get(n)) for n in sorted(names)] + _captioners(tables)
+
+
+def to_metadata(record: Mapping[str, Any]) -> dict[str, str]:
+    """A record as a safetensors header takes it: strings only.
+
+    Examples
+    --------
+    >>> made = record(film_file="a.mp4", film_hash="00", film_title="A", film_licence="CC0-1.0")
+    >>> to_metadata(made)["rights_film"], to_metadata(made)["rights_note"]
+    ('A, CC0-1.0', 'consent of the people shown not given')
+    """
+    film, base = record["film"], record.get("base_model")
+    models = (f"{m['name']} ({m['licence'] or UNKNOWN})" for m in record["models"])
+    said = {
+        "rights_film": f"{film['title'] or film['file']}, {film['licence'] or 'licence not given'}",
+        "rights_film_hash": film["content_hash"],
+        "rights_source": film["source"] or UNKNOWN,
+        "rights_consent": record["consent"] or UNKNOWN,
+        "rights_models": ", ".join(models),
+        "rights_note": "; ".join(record["notes"]),
+        "rights": json.dumps(record, ensure_ascii=False, sort_keys=True),
+    }
+    if base is not None:
+        said["rights_base_model"] = f"{base['name']} ({base.get('licence') or UNKNOWN})"
+    return said
+
+
+def to_front_matter(record: Mapping[str, Any]) -> str:
+    """Licence lines of a card's YAML, as the Hugging Face hub reads them.
+
+    Examples
+    --------
+    >>> to_front_matter(record(film_file="a.mp4", film_hash="00", film_licence="CC-BY-3.0"))
+    'license: cc-by-3.0'
+    """
+    licence = record["film"]["licence"]
+    if not licence:
+        return "license: unknown"
+    if HUB_LICENCE.fullmatch(licence.lower()):
+        return f"license: {licence.lower()}"
+    slug = re.sub(r"[^a-z0-9.+]+", "-", licence.lower()).strip("-") or "other"
+    return f"license: other\nlicense_name: {slug}"
+
+
+def to_text(record: Mapping[str, Any]) -> str:
+    """A record in Markdown, for a card."""
+    film = record["film"]
+    lines = [
+        f"- film: {_line(film['title'] or film['file'])}",
+        f"- licence of the film: {_line(film['licence']) or UNKNOWN}",
+        f"- source: {_line(film['source']) or UNKNOWN}",
+        f"- SHA-256 of the film: `{film['content_hash']}`",
+        f"- consent of the people shown: {_line(record['consent']) or UNKNOWN}",
+    ]
+    if record["models"]:
+        lines += ["", "| model | role | licence | source |", "|---|---|---|---|"]
+        lines += [
+            "| {name} | {role} | {licence} | {source} |".format(
+                **{k: _line(str(v)).replace("|", "/") or UNKNOWN for k, v in m.items()}
+            )
+            for m in record["models"]
+        ]
+    if record["notes"]:
+        lines += ["", *(f"**{_sentence(note)}**" for note in record["notes"])]
+    return "\n".join(lines)
+
+
+def _notes(known: Mapping[str, Any]) -> list[str]:
+    """What is missing, one sentence each."""
+    notes = []
+    if not known["film"]["licence"]:
+        notes.append("licence of the film not given: do not publish")
+    if not known["consent"]:
+        notes.append("consent of the people shown not given")
+    base = [known["base_model"]] if "base_model" in known else []
+    unknown = [m["name"] for m in (*known["models"], *base) if not m.get("licence")]
+    if unknown:
+        notes.append(f"licence not known of {', '.join(unknown)}")
+    return notes
+
+
+def _parts(name: str, catalogue: Mapping[str, Any]) -> list[str]:
+    """A model's name, or the names joined in it: ``efficientnet-lite0+layout``."""
+    known = [part for part in name.split("+") if part in catalogue]
+    return known or [name]
+
+
+def _model(name: str, known: Any) -> dict[str, Any]:
+    """One row of `used_models`."""
+    fields = ("role", "licence", "source")
+    return {"name": name, **{f: getattr(known, f, "") or "" for f in fields}}
+
+
+def _captioners(tables: Mapping[str, pl.DataFrame]) -> list[dict[str, Any]]:
+    """Models that wrote captions; the offline provider has none."""
+    if "caption" not in tables or tables["caption"].is_empty():
+        return []
+    said = tables["caption"].filter(pl.col("model").is_not_null() & (pl.col("provider") != "tags"))
+    pairs = said.select("provider", "model").unique().sort("provider", "model")
+    return [
+        {"name": model, "role": "captions", "licence": "", "source": provider}
+        for provider, model in pairs.iter_rows()
+        if model
+    ]
+
+
+def _line(text: str) -> str:
+    """One line of it."""
+    return " ".join(text.split())
+
+
+def _sentence(note: str) -> str:
+    return f"{note[0].upper()}{note[1:]}."

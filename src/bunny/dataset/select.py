@@ -1,0 +1,117 @@
+"""Which views of a character are trained on, and in which windows: the decisions put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from bunny.dataset import appearance, crop, near_duplicate, facility_location
+from bunny.dataset.candidate import Verdict
+from bunny.dataset.crop import Window
+from bunny.dataset.view import View
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """How much is chosen and what counts as the same."""
+
+    max_images: int = 500
+    duplicate_distance: int = 4  # bits of the 64-bit perceptual hash
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What became of every view."""
+
+    verdicts: list[Verdict]  # one a view; an empty reason says chosen
+    gains: dict[int, float]  # of the chosen, by row
+    picked: list[tuple[int, Window]]  # row of a view and a window of it
+
+
+def choose(
+    views: Sequence[View],
+    verdicts: Sequence[Verdict],
+    tables: Mapping[str, pl.DataFrame],
+    rule: crop.Rule,
+    setting: Setting,
+) -> Choice:
+    """Choose for variety among the views that nothing speaks against.
+
+    Views that can be shown alone come first; those in which somebody else stays in every window
+    fill up to the number asked for.
+
+    Parameters
+    ----------
+    views : sequence of View
+    verdicts : sequence of Verdict
+        From `candidate.judge`; none is chosen that has a reason.
+    tables : mapping
+        Tables face, embedding and measure, see `appearance.ground_of`.
+    rule : crop.Rule
+    setting : Setting
+
+    Returns
+    -------
+    Choice
+        At most `max_images` windows, of at most as many views.
+    """
+    decided = list(verdicts)
+    found: dict[int, list[Window]] = {}
+    for row in _open(decided):
+        found[row] = crop.windows(views[row], rule)
+        if not found[row]:
+            decided[row] = _too_small(views[row], rule)
+    _set_duplicates_aside(views, decided, setting)
+    gains: dict[int, float] = {}
+    free = _open(decided)
+    alone = [row for row in free if not all(w.others for w in found[row])]
+    crowd = [row for row in free if all(w.others for w in found[row])]
+    for rows, reason in ((alone, "surplus"), (crowd, "crowded")):
+        gains |= _choose(views, rows, tables, setting.max_images - len(gains))
+        for row in rows:
+            if row not in gains:
+                decided[row] = Verdict(reason=reason, detail=f"{setting.max_images} were wanted")
+    order = list(gains)
+    picked = crop.pick([found[row] for row in order], setting.max_images)
+    return Choice(verdicts=decided, gains=gains, picked=[(order[i], w) for i, w in picked])
+
+
+def _open(verdicts: Sequence[Verdict]) -> list[int]:
+    """Rows that nothing speaks against so far."""
+    return [row for row, verdict in enumerate(verdicts) if not verdict.reason]
+
+
+def _too_small(view: View, rule: crop.Rule) -> Verdict:
+    scale = crop.least_upscale(view, rule)
+    what = f"would be enlarged {scale:.1f} times, dataset.max_upscale is {rule.max_upscale:g}"
+    return Verdict(reason="small", detail=what)
+
+
+def _set_duplicates_aside(views: Sequence[View], decided: list[Verdict], setting: Setting) -> None:
+    """Mark every view that shows what a better one shows."""
+    free = _open(decided)
+    rows = [views[row] for row in free]
+    worth = appearance.worth_of(rows)
+    order = sorted(range(len(rows)), key=lambda i: (-round(worth[i], 9), rows[i].subject_id))
+    aside = near_duplicate.keep_best(near_duplicate.signs_of(rows), order, setting.duplicate_distance)
+    for row, kept in aside.items():
+        near, other = rows[row], rows[kept]
+        where = "frame" if near.frame_id == other.frame_id else "picture"
+        decided[free[row]] = Verdict(
+            reason="duplicate", detail=f"the same {where} again", duplicate_of=other.subject_id
+        )
+
+
+def _choose(
+    views: Sequence[View], rows: Sequence[int], tables: Mapping[str, pl.DataFrame], number: int
+) -> dict[int, float]:
+    """Rows chosen for variety, in that order, with their gains."""
+    if not rows or number <= 0:
+        return {}
+    own = [views[row] for row in rows]
+    ground = appearance.ground_of(own, tables["face"], tables["embedding"], tables["measure"])
+    chosen, gains = facility_location.choose(ground, number)
+    return {rows[i]: float(np.float32(g)) for i, g in zip(chosen, gains, strict=True)}

@@ -1,0 +1,152 @@
+"""What is seen in drawings: who, how far the prompt, how near a training picture, how varied."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from bunny.core import image_file
+from bunny.character.drawn.efficientnet import PictureNet
+from bunny.evaluation import gallery as evaluation_gallery
+from bunny.evaluation.gallery import Eyes
+from bunny.evaluation import agreement, copying, identity
+from bunny.evaluation.figure_descriptor import Seen
+
+USUAL_PICTURES = 16  # real pictures whose mean vector is taken off drawings' vectors
+
+
+class Sight:
+    """All that looks at one run's drawings, loaded once."""
+
+    def __init__(
+        self,
+        root: Path,
+        dataset: pl.DataFrame,
+        character: str,
+        eyes: Eyes,
+        agree: agreement.Agree | None,
+    ) -> None:
+        """`root` is the film's folder, `agree` None where agreement is not measured."""
+        self.root, self.character, self.eyes, self.agree = root, character, eyes, agree
+        self._train = _TrainSet(root, dataset, character, eyes)
+        self._net = PictureNet()
+        usual = [self._net.embed(real.picture) for real, _ in eyes.real[:USUAL_PICTURES]]
+        self._usual = np.mean(usual, axis=0) if usual else 0.0
+
+    def see(self, rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+        """Rows with what is seen in each picture, and a vector of each for diversity and drift."""
+        paths = [self.root / row["file"] if row["file"] else None for row in rows]
+        read = [None if path is None else image_file.read(path) for path in paths]
+        kept = [(row, p) for row, p in zip(rows, read, strict=True) if p is not None]
+        pictures = [picture for _, picture in kept]
+        said = self._agreements(pictures, [row["prompt"] for row, _ in kept])
+        near = self._train.nearest(pictures)
+        vectors = self._vectors(pictures)
+        found = {
+            row["picture_id"]: {
+                **row,
+                **_who(self.eyes.look(picture), self.eyes, self.character),
+                **said[i],
+                **near[i],
+            }
+            for i, (row, picture) in enumerate(kept)
+        }
+        names = [row["picture_id"] for row, _ in kept]
+        done = [found.get(row["picture_id"], row) for row in rows]
+        return done, dict(zip(names, vectors, strict=True))
+
+    def real(self, run_id: str) -> list[dict[str, Any]]:
+        """Rows of the film's own pictures, each compared with other shots' crops."""
+        found = []
+        for index, (real, seen) in enumerate(self.eyes.real):
+            name = real.character
+            row = {
+                "picture_id": f"{run_id}-real-{index:04d}",
+                "run_id": run_id,
+                "character": name,
+                "step": 0,
+                "prompt_set": "real",
+                "file": real.file,
+            }
+            is_across = name in self.eyes.scales and self.eyes.scales[name].is_across
+            who = _who(seen, self.eyes, self.character, real.shot if is_across else None, name)
+            found.append({**row, **who})
+        return found
+
+    def _agreements(self, pictures: list[np.ndarray], prompts: list[str]) -> list[dict[str, Any]]:
+        """How far each picture shows what its prompt says."""
+        if self.agree is None or not pictures:
+            return [{} for _ in pictures]
+        values = self.agree(pictures, prompts)
+        return [{"agreement": float(v) if np.isfinite(v) else None} for v in values]
+
+    def _vectors(self, pictures: list[np.ndarray]) -> list[np.ndarray]:
+        """What each picture looks like, less what the film's real pictures share."""
+        return [self._net.embed(picture) - self._usual for picture in pictures]
+
+
+class _TrainSet:
+    """Whole training pictures, to see whether drawings are copies of one."""
+
+    def __init__(self, root: Path, dataset: pl.DataFrame, character: str, eyes: Eyes) -> None:
+        rows = dataset.filter(
+            pl.col("character") == character,
+            pl.col("role").cast(pl.String).fill_null("subject") == "subject",
+        )
+        is_train = pl.col("split").cast(pl.String) == "train"
+        train, held_out = rows.filter(is_train), rows.filter(~is_train)
+        read = {f: image_file.read(root / f) for f in rows["file"].to_list()}
+        train = train.filter(pl.col("file").is_in([f for f, p in read.items() if p is not None]))
+        self.shape = eyes.shape
+        self.image_id = train["image_id"].to_list()
+        views = evaluation_gallery.both_ways([read[f] for f in train["file"]])
+        self.vector = np.stack([eyes.shape.describe(view) for view in views])
+        outside = [read[f] for f in held_out["file"] if read[f] is not None]
+        shot = train["shot_index"].to_numpy()
+        self.usual = copying.usual(self.vector, shot, eyes.shape.describe(outside))
+
+    def nearest(self, pictures: list[np.ndarray]) -> list[dict[str, Any]]:
+        """Nearest training picture, its cosine, and whether that is a copy."""
+        if not self.image_id or not pictures:
+            return [{} for _ in pictures]
+        index, cosine = copying.nearest(self.shape.describe(pictures), self.vector)
+        most = self.usual.threshold
+        return [
+            {
+                "nearest": float(c),
+                "nearest_id": self.image_id[i],
+                "is_copy": None if most is None else bool(c > most),
+            }
+            for i, c in zip(index, cosine, strict=True)
+        ]
+
+
+def _who(
+    seen: Seen, eyes: Eyes, character: str, shot: int | None = None, own: str = ""
+) -> dict[str, Any]:
+    """Who is seen; crops of `shot` do not count for the character `own`."""
+    galleries = {
+        name: gallery.without(shot) if shot is not None and name == own else gallery
+        for name, gallery in eyes.galleries.items()
+    }
+    if not eyes.scales:
+        return {}
+    like = {name: identity.likeness(seen, gallery) for name, gallery in galleries.items()}
+    is_above = any(like[name] > scale.floor for name, scale in eyes.scales.items())
+    is_somebody = bool(len(seen.vector)) if eyes.is_face else is_above
+    found: dict[str, Any] = {
+        "is_somebody": is_somebody,
+        "recognised": identity.recognise(like, eyes.scales, is_somebody=is_somebody),
+    }
+    if character in eyes.scales:
+        scale, value = eyes.scales[character], like[character]
+        place = float(scale.to_identity(np.array(value)))
+        found |= {
+            "likeness": value if np.isfinite(value) else None,
+            "identity": place if np.isfinite(place) else None,
+            "num_alike": identity.count_alike(seen, galleries[character], scale.floor),
+        }
+    return found

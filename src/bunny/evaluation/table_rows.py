@@ -1,0 +1,258 @@
+"""Rows of table `evaluation` from what was seen in each picture (table `proof_picture`).
+
+Metrics, each in [0, 1] and a mean over pictures unless said otherwise:
+
+- ``identity``: 0 a stranger of the film, 1 as a held-out picture of the character (may be outside);
+  of pictures in which somebody was found;
+- ``recognised``: share taken for whom they were asked to show; ``nobody``: share with nobody in it;
+- ``agreement`` with the prompt; ``score``: what checkpoints are chosen by (`choose.score`);
+- ``nearest``: cosine to the nearest training picture; ``copied``: share flagged as copies;
+- ``diversity``: distance between seeds of a prompt; ``vendi``: Vendi score over the seeds' number;
+- ``gain identity``, ``gain agreement``, ``gain recognised``: checkpoint less base, same prompts
+  and seeds;
+- ``drift``: how far class prompts moved, in distances between two seeds of the base;
+- ``leak``: share of class prompts' or others' pictures taken for the trained character;
+- ``bleeding``: share of pictures of two in which two places look like the trained one;
+- ``confusion``: share taken for `about`; ``chosen``: the chosen step; ``score over last``: of it
+  less that of the last checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from bunny.evaluation import bootstrap, checkpoint_choice, diversity, identity
+from bunny.evaluation.bootstrap import Interval
+
+Row = dict[str, Any]
+Key = tuple[str, int]
+GAINS = ("identity", "agreement", "recognised")
+CONFUSED = ("report", "class", "other", "real")  # prompt sets of the confusion matrix
+
+
+def with_measures(pictures: pl.DataFrame) -> pl.DataFrame:
+    """Add each picture's part in the metrics: nobody, recognised, leak, copied, bleeding, score.
+
+    Parameters
+    ----------
+    pictures : pl.DataFrame
+        Table `proof_picture` of one run. Null stays null: not measured.
+    """
+    scores = [
+        None
+        if row["is_somebody"] is None  # nobody looked
+        else checkpoint_choice.score(row["identity"], row["agreement"], row["is_copy"])
+        for row in pictures.iter_rows(named=True)
+    ]
+    known = pl.col("recognised").is_not_null()
+    asked = (pl.col("recognised") == pl.col("character")).cast(pl.Float64)
+    return pictures.with_columns(
+        nobody=(~pl.col("is_somebody")).cast(pl.Float64),
+        is_right=pl.when(known).then(asked),
+        copied=pl.col("is_copy").cast(pl.Float64),
+        both=pl.when(pl.col("num_alike").is_not_null()).then(
+            (pl.col("num_alike") >= 2).cast(pl.Float64)
+        ),
+        score=pl.Series(scores, dtype=pl.Float64),
+    )
+
+
+def scores_by_step(pictures: pl.DataFrame) -> dict[int, dict[Key, float]]:
+    """Score of each picture of the prompts for choosing, by step; the base is left out."""
+    drawn = with_measures(pictures).filter(pl.col("prompt_set") == "choose", pl.col("step") > 0)
+    found: dict[int, dict[Key, float]] = {}
+    for row in drawn.iter_rows(named=True):
+        found.setdefault(row["step"], {})[row["prompt"], row["seed"]] = row["score"] or 0.0
+    return found
+
+
+def rows(
+    pictures: pl.DataFrame,
+    vectors: Mapping[str, np.ndarray],
+    character: str,
+    chosen: int,
+    *,
+    num: int = 1000,
+    seed: int = 0,
+) -> list[Row]:
+    """All rows of one run.
+
+    Parameters
+    ----------
+    pictures : pl.DataFrame
+        Table `proof_picture` of one run.
+    vectors : mapping of picture_id to np.ndarray, shape (d,)
+        What drawings look like, for diversity and drift; those without one are left out of these.
+    character : str
+        The one it was trained on.
+    chosen : int
+        Step.
+    num, seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    list of dict
+        Of table `evaluation`.
+    """
+    if pictures.is_empty():
+        return []
+    run_id = pictures["run_id"][0]
+    measured = with_measures(pictures)
+    found: list[Row] = []
+
+    def put(who: str, step: int, prompt_set: str, metric: str, value: Interval, about: str = ""):
+        if value.n:
+            key = {"run_id": run_id, "character": who, "step": step, "prompt_set": prompt_set}
+            numbers = {"value": value.value, "low": value.low, "high": value.high, "n": value.n}
+            found.append({**key, "metric": metric, "about": about, **numbers})
+
+    def mean(part: pl.DataFrame, column: str) -> Interval:
+        return _mean(part, column, num, seed)
+
+    drawn = measured.filter(pl.col("prompt_set") != "real")
+    for (step, prompt_set, who), part in _parts(drawn, "step", "prompt_set", "character"):
+        for metric, column in _metrics(prompt_set).items():
+            put(who, step, prompt_set, metric, mean(part, column))
+        if prompt_set in ("class", "other"):
+            taken = (pl.col("recognised") == character).cast(pl.Float64)
+            put(who, step, prompt_set, "leak", mean(part.with_columns(leak=taken), "leak"))
+        if prompt_set == "report":
+            for (prompt,), one in _parts(part, "prompt"):
+                for metric in ("identity", "agreement"):
+                    put(who, step, prompt_set, metric, mean(one, metric), prompt)
+            for metric, value in _variety(part, vectors, num, seed).items():
+                put(who, step, prompt_set, metric, value)
+    for metric, value in _gains(drawn, chosen, num, seed).items():
+        put(character, chosen, "report", f"gain {metric}", value)
+    put(character, chosen, "class", "drift", _drift(drawn, vectors, chosen, num, seed))
+    confused = measured.filter(pl.col("prompt_set").cast(pl.String).is_in(CONFUSED))
+    for (step, prompt_set, who), part in _parts(confused, "step", "prompt_set", "character"):
+        for about, share in _taken_for(part).items():
+            value = Interval(value=share, low=None, high=None, n=part.height)
+            put(who, step, prompt_set, "confusion", value, about)
+    return found
+
+
+def choice_rows(run_id: str, character: str, choice: checkpoint_choice.Choice) -> list[Row]:
+    """The chosen step, and how much its score exceeds the last one's where that is another."""
+    key = {"run_id": run_id, "character": character, "step": choice.step, "prompt_set": "choose"}
+    chosen = Interval(value=float(choice.step), low=None, high=None, n=1)
+    found = {"chosen": chosen} | ({"score over last": choice.over_last} if choice.over_last else {})
+    return [
+        {**key, "metric": metric, "about": "", "value": i.value, "low": i.low, "high": i.high,
+         "n": i.n}
+        for metric, i in found.items()
+    ]  # fmt: skip
+
+
+def scale_rows(run_id: str, character: str, scale: identity.Scale) -> list[Row]:
+    """What identity 0 and 1 are in cosines, from how many pictures, and whether across shots."""
+    numbers = {
+        "likeness of strangers": (scale.zero, scale.num_strangers),
+        "likeness of real pictures": (scale.one, scale.num_real),
+        "floor": (scale.floor, scale.num_strangers),
+        "is across shots": (float(scale.is_across), scale.num_real),
+    }
+    key = {"run_id": run_id, "character": character, "step": 0, "prompt_set": "real"}
+    return [
+        {**key, "metric": metric, "about": "", "value": value, "low": None, "high": None, "n": n}
+        for metric, (value, n) in numbers.items()
+    ]
+
+
+def _metrics(prompt_set: str) -> dict[str, str]:
+    """Metrics that are means of a column, by prompt set."""
+    if prompt_set in ("choose", "report"):
+        return {
+            "identity": "identity",
+            "recognised": "is_right",
+            "nobody": "nobody",
+            "agreement": "agreement",
+            "nearest": "nearest",
+            "copied": "copied",
+            "score": "score",
+        }
+    if prompt_set == "pair":
+        return {"bleeding": "both", "nobody": "nobody"}
+    return {"agreement": "agreement"} | (
+        {"recognised": "is_right"} if prompt_set == "other" else {}
+    )
+
+
+def _parts(table: pl.DataFrame, *keys: str) -> Sequence[tuple[tuple[Any, ...], pl.DataFrame]]:
+    """Parts of a table by key, in order."""
+    plain = table.with_columns(pl.col("prompt_set").cast(pl.String))
+    parts = plain.sort("picture_id").partition_by(list(keys), as_dict=True, maintain_order=True)
+    return list(parts.items())
+
+
+def _mean(part: pl.DataFrame, column: str, num: int, seed: int) -> Interval:
+    values = part[column].to_list()
+    return bootstrap.mean(values, part["prompt"].to_list(), part["seed"].to_list(),
+                          num=num, seed=seed)  # fmt: skip
+
+
+def _variety(part: pl.DataFrame, vectors, num: int, seed: int) -> dict[str, Interval]:
+    """Diversity and Vendi score of each prompt, prompts resampled."""
+    shown = [(r["picture_id"], r["prompt"]) for r in part.to_dicts() if r["picture_id"] in vectors]
+    if len(shown) < 2:
+        return {}
+    vector = np.stack([vectors[name] for name, _ in shown])
+    prompts = [prompt for _, prompt in shown]
+    measures = {"diversity": diversity.pairwise, "vendi": diversity.vendi}
+    found = {}
+    for metric, measure in measures.items():
+        by_prompt = measure(vector, prompts)
+        one = ["all seeds"] * len(by_prompt)
+        values = list(by_prompt.values())
+        found[metric] = bootstrap.mean(values, list(by_prompt), one, num=num, seed=seed)
+    return found
+
+
+def _gains(drawn: pl.DataFrame, chosen: int, num: int, seed: int) -> dict[str, Interval]:
+    """Checkpoint less base on the prompts for reporting."""
+    part = drawn.filter(pl.col("prompt_set") == "report")
+    columns = {name: name for name in GAINS} | {"recognised": "is_right"}
+    return {
+        metric: bootstrap.difference(
+            _by_key(part, chosen, column), _by_key(part, 0, column), num=num, seed=seed
+        )
+        for metric, column in columns.items()
+    }
+
+
+def _by_key(part: pl.DataFrame, step: int, column: str) -> dict[Key, float | None]:
+    rows_of = part.filter(pl.col("step") == step).select("prompt", "seed", column).iter_rows()
+    return {(prompt, seed): value for prompt, seed, value in rows_of}
+
+
+def _drift(drawn: pl.DataFrame, vectors, chosen: int, num: int, seed: int) -> Interval:
+    """How far the class prompts moved."""
+    part = drawn.filter(pl.col("prompt_set") == "class")
+    before, after = (
+        {
+            (row["prompt"], row["seed"]): vectors[row["picture_id"]]
+            for row in part.filter(pl.col("step") == step).iter_rows(named=True)
+            if row["picture_id"] in vectors
+        }
+        for step in (0, chosen)
+    )
+    moved = diversity.drift(before, after)
+    keys = list(moved)
+    return bootstrap.mean(
+        list(moved.values()), [k[0] for k in keys], [k[1] for k in keys], num=num, seed=seed
+    )
+
+
+def _taken_for(part: pl.DataFrame) -> dict[str, float]:
+    """Share of pictures taken for each character."""
+    known = part.drop_nulls("recognised")["recognised"]
+    if known.is_empty():
+        return {}
+    counts = dict(known.value_counts(sort=False).iter_rows())
+    return {name: counts[name] / known.len() for name in sorted(counts)}

@@ -1,0 +1,141 @@
+"""Class pictures drawn by the base before it is trained, so that the class keeps its look.
+
+Ruiz et al. 2022, "DreamBooth": what the base draws of the class beside what the character is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bunny.training.base import Base
+from bunny.training.distributed import Crowd
+from bunny.training.settings import CLASS, Example
+from bunny.dataset.crop_caption import Words
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "class"
+STEPS, GUIDANCE = 20, 5.0  # of the sampler
+
+
+def prompts(captions: Sequence[str], words: Words) -> list[str]:
+    """Captions that speak of the class alone, each once, in order.
+
+    Parameters
+    ----------
+    captions : sequence of str
+        Of the character's pictures.
+    words : Words
+
+    Examples
+    --------
+    >>> prompts(["bun rabbit, day", "bun rabbit, day"], Words(trigger="bun", class_word="rabbit"))
+    ['rabbit, day']
+    """
+    found = dict.fromkeys(words.unnamed(text) for text in captions)
+    return list(found) or [words.class_word or "somebody"]
+
+
+def common_size(pictures: Sequence[np.ndarray]) -> tuple[int, int]:
+    """Width and height that most pictures have; the larger of equals."""
+    counts = Counter((p.shape[1], p.shape[0]) for p in pictures)
+    return max(counts, key=lambda size: (counts[size], size[0] * size[1], size))
+
+
+def draw(
+    base: Base,
+    texts: Sequence[str],
+    folder: Path,
+    size: tuple[int, int],
+    number: int,
+    seed: int,
+) -> list[Example]:
+    """Draw class pictures, or those of them that a killed run left undone.
+
+    Parameters
+    ----------
+    base : Base
+        Without an adapter.
+    texts : sequence of str
+        Prompts, taken in turn; they become the captions.
+    folder : Path
+        Of the run; pictures lie in ``class/<key>/``.
+    size : tuple of int
+        Width and height, pixels.
+    number : int
+    seed : int
+        Picture i has seed + i.
+
+    Returns
+    -------
+    list of Example
+        Role ``class``; fewer than `number` where the base drew no numbers.
+    """
+    from bunny.generation import draw as generation_draw
+
+    key = _key([base.hash, list(texts), list(size), seed])
+    target = folder / FOLDER / key
+    wanted = [
+        generation_draw.Drawing(
+            prompt=texts[i % len(texts)],
+            seed=seed + i,
+            num_steps=STEPS,
+            guidance_scale=GUIDANCE,
+            width_px=size[0],
+            height_px=size[1],
+        )
+        for i in range(number)
+    ]
+    crowd = Crowd(base.device)
+    if crowd.is_first:
+        _drop_others(target)
+        missing = [i for i in range(number) if not _path(target, i).is_file()]
+
+        def keep(index: int, picture: object, error: str | None) -> None:
+            if picture is None:
+                logger.warning("class picture %d: %s", missing[index], error)
+                return
+            known = generation_draw.provenance_of(base, wanted[missing[index]], None)
+            generation_draw.save_png(_path(target, missing[index]), picture, known)
+
+        if missing:
+            generation_draw.draw(base, [wanted[i] for i in missing], on_picture=keep)
+    crowd.wait()
+    return [
+        Example(picture=_read(_path(target, i)), caption=drawing.prompt, role=CLASS)
+        for i, drawing in enumerate(wanted)
+        if _path(target, i).is_file()
+    ]
+
+
+def _path(folder: Path, index: int) -> Path:
+    return folder / f"{index:04d}.png"
+
+
+def _read(path: Path) -> np.ndarray:
+    """A picture, RGB."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def _drop_others(target: Path) -> None:
+    """Forget class pictures of other prompts or another base."""
+    if target.parent.is_dir():
+        for path in target.parent.iterdir():
+            if path != target:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _key(facts: list) -> str:
+    """Hash of all that the pictures depend on, but their number."""
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

@@ -1,0 +1,190 @@
+"""What one picture is drawn from: words, seed, size, adapters, a picture to start from."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bunny.core.error import UserError
+from bunny.training.base import Base
+from bunny.generation import scheduler as schedulers
+
+SEED_MAX = 2**63 - 1
+CHECKER_ON, CHECKER_OFF, CHECKER_NONE = "on", "off", "none in this base"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """A picture that drawing starts from instead of noise."""
+
+    path: Path
+    hash: str  # SHA-256 of the file
+    strength: float = 0.6  # share of the steps that are drawn anew; 1: next to nothing is left
+    frame_id: str | None = None  # where it is a frame of the film
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """All that is needed to draw one picture again, given the base and the adapters."""
+
+    prompt: str
+    seed: int
+    negative_prompt: str = ""
+    num_steps: int = 25
+    guidance_scale: float = 5.0
+    width_px: int = 0  # 0: the base's own
+    height_px: int = 0
+    scheduler: str = "base"  # one of `scheduler.NAMES`
+    start: Start | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapter:
+    """A LoRA file and how strongly it is applied."""
+
+    path: Path
+    hash: str
+    strength: float = 1.0
+
+
+Adapters = Adapter | Sequence[Adapter] | None
+
+
+def listed(adapters: Adapters) -> list[Adapter]:
+    """One, several or no adapters as a list."""
+    if adapters is None:
+        return []
+    return [adapters] if isinstance(adapters, Adapter) else list(adapters)
+
+
+def name_of(path: Path) -> str:
+    """A word for an adapter: its own name, with its folder's where ours are all called alike.
+
+    Examples
+    --------
+    >>> name_of(Path("bunny/adapter.safetensors")), name_of(Path("lora/ink.safetensors"))
+    ('bunny', 'ink')
+    >>> name_of(Path("bunny/step-000200.safetensors"))
+    'bunny-step-000200'
+    """
+    folder, stem = path.parent.name, path.stem
+    if stem == "adapter":
+        return folder or stem
+    return f"{folder}-{stem}" if folder and stem.startswith("step-") else stem
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def start_from(path: Path, strength: float, frame_id: str | None = None) -> Start:
+    """A picture file as the start of drawings.
+
+    Parameters
+    ----------
+    path : Path
+        Any picture that Pillow reads.
+    strength : float
+        In (0, 1].
+    frame_id : str, optional
+
+    Raises
+    ------
+    UserError
+        If there is no such file or it is no picture.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    if not path.is_file():
+        raise UserError(f"{path}: expected a picture to start from, found no such file")
+    try:
+        with Image.open(path) as picture:
+            picture.verify()
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(
+            f"{path}: expected a picture to start from, could not read it; give another"
+        ) from error
+    return Start(path=path, hash=hash_file(path), strength=strength, frame_id=frame_id)
+
+
+def filled(base: Base, drawing: Drawing) -> Drawing:
+    """The drawing with its size written out."""
+    return replace(
+        drawing,
+        width_px=drawing.width_px or base.resolution_px,
+        height_px=drawing.height_px or base.resolution_px,
+    )
+
+
+def check(base: Base, drawing: Drawing) -> None:
+    """Refuse what this base cannot draw, before anything is drawn.
+
+    Raises
+    ------
+    UserError
+        For a size, a scheduler, a seed, a number of steps or a negative prompt that cannot be used.
+    """
+    step = base.family.size_step_px
+    for side, name in ((drawing.width_px, "width"), (drawing.height_px, "height")):
+        if side < 0 or side % step:
+            near = max(step, round(side / step) * step)
+            raise UserError(
+                f"{name} {side}: expected a multiple of {step} px for this base, e.g. {near}"
+            )
+    if not 0 <= drawing.seed <= SEED_MAX:
+        raise UserError(f"seed {drawing.seed}: expected a number from 0 to {SEED_MAX}")
+    schedulers.check(base, drawing.scheduler, drawing.num_steps)
+    start = drawing.start
+    if start is not None and int(drawing.num_steps * start.strength) < 1:
+        raise UserError(
+            f"init_strength {start.strength:g} of {drawing.num_steps} steps: expected at least one "
+            f"step to draw; give {1 / drawing.num_steps:.2g} or more"
+        )
+    if drawing.negative_prompt and base.family.name == "flux":
+        raise UserError(
+            "negative_prompt: expected none for a base of the family flux, which draws without "
+            "the second look that it needs; leave it empty"
+        )
+
+
+def cut_prompts(base: Base, prompts: Sequence[str]) -> list[str]:
+    """Prompts of which the base reads the beginning only: they have too many tokens.
+
+    Parameters
+    ----------
+    base : Base
+        Of SD3 and Flux no prompt is given back: their second text encoder reads long ones.
+    prompts : sequence of str
+
+    Returns
+    -------
+    list of str
+        In their order, each once.
+    """
+    if base.family.name not in ("sd", "sdxl"):
+        return []
+    most = base.tokenizer.model_max_length
+    return [p for p in dict.fromkeys(prompts) if len(base.tokenizer(p).input_ids) > most]
+
+
+def checker_state(base: Base, is_wanted: bool) -> str:
+    """What is true of the safety checker: on, off, or that the base has none."""
+    if not is_wanted:
+        return CHECKER_OFF
+    return CHECKER_ON if base.family.has_safety_checker else CHECKER_NONE
+
+
+def kind_of(drawing: Drawing) -> str:
+    """Which of the base's pipelines draws it: text2img or img2img."""
+    return "text2img" if drawing.start is None else "img2img"
+
+
+def accepted(pipeline: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that this pipeline's call has a parameter for."""
+    known = inspect.signature(type(pipeline).__call__).parameters
+    return {name: value for name, value in options.items() if name in known}

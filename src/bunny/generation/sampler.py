@@ -1,0 +1,195 @@
+"""Pictures drawn several at once, each from noise that depends on its own seed alone.
+
+How many are drawn at once changes the last bits of a sum, so a picture is the same to within about
+1/255 whatever the batch, and bit for bit the same in the same place of a batch of the same size.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bunny.training.base import Base
+from bunny.generation import adapters as generation_adapters, request, scheduler
+from bunny.generation.request import Adapters, Drawing
+
+logger = logging.getLogger(__name__)
+
+NO_NUMBERS = "the model drew values that are no numbers"
+FLAGGED = "the safety checker flagged this picture, so it is not shown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """One picture, or why there is none, and how it came about."""
+
+    index: int  # of the drawing
+    picture: Any  # PIL.Image.Image or None
+    error: str | None = None
+    is_flagged: bool = False
+    batch_size: int = 1
+    batch_index: int = 0
+    is_merged: bool = False  # the adapters were merged into the weights
+
+
+def split(drawings: Sequence[Drawing], batch_size: int) -> list[list[int]]:
+    """Indices of drawings that can be drawn together, at most `batch_size` at once.
+
+    Parameters
+    ----------
+    drawings : sequence of Drawing
+    batch_size : int
+        At least 1.
+
+    Returns
+    -------
+    list of list of int
+        Each batch shares all but prompts, seed and the picture that it starts from.
+    """
+    groups: dict[Drawing, list[int]] = {}
+    for index, drawing in enumerate(drawings):
+        start = drawing.start and replace(drawing.start, path=Path(), hash="", frame_id=None)
+        key = replace(drawing, prompt="", negative_prompt="", seed=0, start=start)
+        groups.setdefault(key, []).append(index)
+    return [g[i : i + batch_size] for g in groups.values() for i in range(0, len(g), batch_size)]
+
+
+def draw_batches(
+    base: Base,
+    drawings: Sequence[Drawing],
+    batches: Sequence[Sequence[int]],
+    adapters: Adapters = None,
+    *,
+    has_safety_checker: bool = False,
+) -> Iterator[list[Drawn]]:
+    """Draw batch after batch; adapters are loaded once for all of them.
+
+    Parameters
+    ----------
+    base : Base
+        Given back without the adapters, its weights bit for bit as they were.
+    drawings : sequence of Drawing
+    batches : sequence of sequences of int
+        Indices of `drawings`, see `split`.
+    adapters : Adapter, sequence of Adapter, or None
+        None draws with the base alone.
+    has_safety_checker : bool
+        Ask the base's safety checker, where it has one.
+
+    Yields
+    ------
+    list of Drawn
+        Of one batch, in its order.
+
+    Raises
+    ------
+    UserError
+        If a drawing or an adapter does not fit the base; before anything is drawn.
+    """
+    filled = [request.filled(base, drawing) for drawing in drawings]
+    for drawing in filled:
+        request.check(base, drawing)
+    if not batches:
+        return
+    is_checked = has_safety_checker and base.family.has_safety_checker
+    kinds = {request.kind_of(filled[i]) for indices in batches for i in indices}
+    pipelines = {k: base.family.pipeline(kind=k, has_safety_checker=is_checked) for k in kinds}
+    any_of_them = next(iter(pipelines.values()))
+    with generation_adapters.put_on(base, any_of_them, request.listed(adapters)) as is_merged:
+        for indices in batches:
+            pipeline = pipelines[request.kind_of(filled[indices[0]])]
+            pipeline.scheduler = scheduler.make(base, filled[indices[0]].scheduler)
+            yield _draw(pipeline, filled, list(indices), is_merged)
+
+
+def _draw(
+    pipeline: Any, drawings: Sequence[Drawing], indices: list[int], is_merged: bool
+) -> list[Drawn]:
+    """Draw one batch, in halves where memory is short; what goes wrong is each picture's error."""
+    import torch
+
+    try:
+        pictures, flags = _call(pipeline, [drawings[i] for i in indices])
+    except torch.OutOfMemoryError:
+        pictures = None  # go on outside of this block: the error holds on to what took the memory
+    except (RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        logger.warning("%d pictures could not be drawn: %s", len(indices), reason)
+        return [Drawn(index=index, picture=None, error=reason) for index in indices]
+    if pictures is None:
+        return _draw_halves(pipeline, drawings, indices, is_merged)
+    made = zip(indices, pictures, flags, strict=True)
+    facts = {"batch_size": len(indices), "is_merged": is_merged}
+    return [_drawn(i, p, f, batch_index=at, **facts) for at, (i, p, f) in enumerate(made)]
+
+
+def _draw_halves(
+    pipeline: Any, drawings: Sequence[Drawing], indices: list[int], is_merged: bool
+) -> list[Drawn]:
+    """Draw a batch that did not fit into memory as two."""
+    import torch
+
+    torch.cuda.empty_cache()
+    if len(indices) == 1:
+        return [Drawn(index=indices[0], picture=None, error=_too_large(drawings[indices[0]]))]
+    half = len(indices) // 2
+    logger.warning("%d pictures at once need too much memory; drawing %d", len(indices), half)
+    parts = (indices[:half], indices[half:])
+    return [drawn for part in parts for drawn in _draw(pipeline, drawings, part, is_merged)]
+
+
+def _call(pipeline: Any, drawings: Sequence[Drawing]) -> tuple[np.ndarray, list]:
+    """Ask the pipeline for pictures, float (n, h, w, 3) in [0, 1], and which were flagged."""
+    import torch
+
+    first = drawings[0]
+    options = {
+        "prompt": [d.prompt for d in drawings],
+        "negative_prompt": [d.negative_prompt for d in drawings],
+        "num_inference_steps": first.num_steps,
+        "guidance_scale": first.guidance_scale,
+        "width": first.width_px,
+        "height": first.height_px,
+        "generator": [torch.Generator().manual_seed(d.seed) for d in drawings],
+        "output_type": "np",
+    }
+    if first.start is not None:
+        options["image"] = [_start(d) for d in drawings]
+        options["strength"] = first.start.strength
+    result = pipeline(**request.accepted(pipeline, options))
+    flags = getattr(result, "nsfw_content_detected", None) or [False] * len(drawings)
+    return result.images, flags
+
+
+def _start(drawing: Drawing) -> Any:
+    """The picture to start from, cut about its middle to the drawing's shape."""
+    from PIL import Image, ImageOps
+
+    with Image.open(drawing.start.path) as picture:
+        upright = ImageOps.exif_transpose(picture).convert("RGB")
+    return ImageOps.fit(upright, (drawing.width_px, drawing.height_px), Image.Resampling.LANCZOS)
+
+
+def _drawn(index: int, picture: np.ndarray, is_flagged: bool, **facts: Any) -> Drawn:
+    """A picture of the pipeline as 8 bits, unless it is flagged or broken."""
+    from PIL import Image
+
+    if is_flagged:
+        return Drawn(index=index, picture=None, error=FLAGGED, is_flagged=True, **facts)
+    if not np.isfinite(picture).all():
+        return Drawn(index=index, picture=None, error=NO_NUMBERS, **facts)
+    image = Image.fromarray((picture * 255).round().astype(np.uint8))
+    return Drawn(index=index, picture=image, **facts)
+
+
+def _too_large(drawing: Drawing) -> str:
+    """What to do when a single picture does not fit into memory."""
+    return (
+        f"out of memory for one picture of {drawing.width_px}x{drawing.height_px} px; "
+        "lower the size or use a smaller base"
+    )

@@ -1,0 +1,123 @@
+"""Which samplers a base can be drawn with, and making them from the base's own noise schedule.
+
+A base that was trained to zero terminal signal (Lin et al. 2024, arXiv 2305.08891) must be sampled
+from its last step on, with the same rescaled schedule: every sampler here keeps both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from typing import Any
+
+from bunny.core.error import UserError
+from bunny.training.base import Base
+
+# Name in the settings: diffusers' class, what is set beside the base's own configuration.
+MADE: dict[str, tuple[str, dict[str, Any]]] = {
+    "ddim": ("DDIMScheduler", {}),
+    "ddpm": ("DDPMScheduler", {}),
+    "euler": ("EulerDiscreteScheduler", {}),
+    "euler_a": ("EulerAncestralDiscreteScheduler", {}),
+    "heun": ("HeunDiscreteScheduler", {}),
+    "dpmpp_2m": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}),
+    "dpmpp_2m_karras": (
+        "DPMSolverMultistepScheduler",
+        {"algorithm_type": "dpmsolver++", "use_karras_sigmas": True},
+    ),
+    "unipc": ("UniPCMultistepScheduler", {}),
+    "lcm": ("LCMScheduler", {}),
+    "flow_euler": ("FlowMatchEulerDiscreteScheduler", {}),
+}
+NAMES = ("base", *MADE)
+FLOW = ("flow_euler", "unipc")  # those that follow a straight flow from noise to picture
+DIFFUSION = tuple(name for name in MADE if name != "flow_euler")
+FIT = {"sd": DIFFUSION, "sdxl": DIFFUSION, "sd3": FLOW, "flux": FLOW}  # by family
+# The short names under which other tools know the samplers, for `provenance.parameters`.
+WORD = {
+    "DDIMScheduler": "DDIM",
+    "DDPMScheduler": "DDPM",
+    "EulerDiscreteScheduler": "Euler",
+    "EulerAncestralDiscreteScheduler": "Euler a",
+    "HeunDiscreteScheduler": "Heun",
+    "DPMSolverMultistepScheduler": "DPM++ 2M",
+    "UniPCMultistepScheduler": "UniPC",
+    "LCMScheduler": "LCM",
+    "PNDMScheduler": "PLMS",
+}
+LCM_STEPS_MAX = 50  # its original_inference_steps
+ALPHA_MIN = 2.0**-24  # stands for zero signal where 1 / alpha is taken, as diffusers' Euler has it
+
+
+def fitting(base: Base) -> tuple[str, ...]:
+    """Names of the samplers that fit a base, its own first."""
+    return ("base", *FIT[base.family.name])
+
+
+def check(base: Base, name: str, num_steps: int) -> None:
+    """Refuse a sampler that does not fit the base.
+
+    Raises
+    ------
+    UserError
+        Naming those that fit, or the most steps that it can do.
+    """
+    if name not in fitting(base):
+        raise UserError(
+            f"scheduler {name}: expected one that fits a base of the family {base.family.name} "
+            f"({', '.join(fitting(base))})"
+        )
+    if name == "lcm" and num_steps > LCM_STEPS_MAX:
+        raise UserError(
+            f"scheduler lcm: expected at most {LCM_STEPS_MAX} steps, got {num_steps}; it is made "
+            "for 4 to 8"
+        )
+
+
+def make(base: Base, name: str) -> Any:
+    """A fresh sampler with the base's own noise schedule.
+
+    Parameters
+    ----------
+    base : Base
+    name : str
+        One of `fitting`; ``base`` is the folder's own.
+
+    Returns
+    -------
+    diffusers.SchedulerMixin
+    """
+    import diffusers
+
+    own = base.scheduler
+    if name == "base":
+        return type(own).from_config(own.config)
+    kind, options = MADE[name]
+    if name == "heun" and own.config.get("rescale_betas_zero_snr"):
+        options = {**options, "trained_betas": _rescaled_betas(own)}  # it cannot rescale by itself
+    if name == "unipc" and base.family.name in ("sd3", "flux"):
+        options = {**options, **_flow_options(own)}
+    return getattr(diffusers, kind).from_config(own.config, **options)
+
+
+def config_hash(scheduler: Any) -> str:
+    """SHA-256 over class and configuration, whatever the version of diffusers wrote beside."""
+    facts = {k: v for k, v in dict(scheduler.config).items() if not k.startswith("_")}
+    text = json.dumps([type(scheduler).__name__, facts], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _rescaled_betas(own: Any) -> list[float]:
+    """The base's rescaled betas, with as little signal at the end as Euler leaves."""
+    signal = own.alphas_cumprod.double().clamp_min(ALPHA_MIN).tolist()
+    return [1 - now / before for before, now in itertools.pairwise([1.0, *signal])]
+
+
+def _flow_options(own: Any) -> dict[str, Any]:
+    """What UniPC needs to follow the flow that the base was trained on."""
+    return {
+        "prediction_type": "flow_prediction",
+        "use_flow_sigmas": True,
+        "flow_shift": own.config.get("shift") or 1.0,
+    }

@@ -1,0 +1,231 @@
+"""Parts of a question to the library: words, a picture, a face, an item; each scores frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from bunny.core.error import UserError
+from bunny.library.search.opened import Library
+from bunny.library.search import ranking, keyword
+from bunny.library.search.ranking import Part
+from bunny.library.search.vector_space import Space
+
+
+def by_words(
+    library: Library, text: str, allowed: np.ndarray, limit: int, notes: list[str]
+) -> Part:
+    """Word by word and, where there is a model, by sentence vectors.
+
+    Parameters
+    ----------
+    library : Library
+    text : str
+    allowed : np.ndarray, shape (frames,), bool
+        Frames that may be answered with.
+    limit : int
+        Shots wanted.
+    notes : list of str
+        What a reader has to know is added.
+    """
+    texts = library.known.frame["text"].to_list()
+    match = keyword.match(text, texts)
+    cosine = None
+    if library.model is None:
+        notes.append("compared word by word only; `uv sync --extra search` adds search by meaning")
+    else:
+        query = library.embed_words([text])[0]
+        cosine = _ask(library, library.words, query, allowed, limit)
+        cosine = cosine * _clip_scale() if library.is_clip else cosine
+    if match.unknown and cosine is not None:
+        notes.append(f"no text has: {', '.join(match.unknown)}; compared by meaning")
+    share = match.share if match.known or cosine is None else None
+
+    def why(row: int) -> str:
+        own = keyword.common(text, texts[row])
+        near = [] if cosine is None or np.isnan(cosine[row]) else [f"meaning {cosine[row]:.2f}"]
+        return "; ".join(([f"words {', '.join(own)}"] if own else []) + near)
+
+    score = ranking.blend(share, cosine)
+    return Part(score=np.where(score > 0, score, np.float32(np.nan)), why=why)
+
+
+def by_picture(library: Library, path: Path, allowed: np.ndarray, limit: int) -> Part:
+    """What a picture looks like, by its scene vector, as stage cluster makes them.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read, or the films have no scene vectors.
+    """
+    from bunny.character.drawn.efficientnet import PictureNet
+    from bunny.scene import embed as scene_embed
+
+    image, net = _read(path), PictureNet()
+    vector = scene_embed.describe(image, net.embed)
+    return _picture_part(library, vector, path.name, allowed, limit)
+
+
+def _picture_part(
+    library: Library, vector: np.ndarray, name: str, allowed: np.ndarray, limit: int
+) -> Part:
+    if not library.picture.num_vectors:
+        raise UserError(
+            "expected scene vectors of the films, found none; run stage cluster, or search by words"
+        )
+    cosine = _ask(library, library.picture, vector, allowed, limit)
+    return Part(score=np.clip(cosine, 0, 1), why=lambda row: f"like {name} {cosine[row]:.2f}")
+
+
+def by_face(
+    library: Library, path: Path, allowed: np.ndarray, limit: int, notes: list[str]
+) -> Part:
+    """The largest face of a picture against the faces of the films, by each recogniser used.
+
+    Raises
+    ------
+    UserError
+        If there is no face in it, or none in the films.
+    """
+    from bunny.character.face import detect, recogniser
+
+    image = _read(path)
+    wanted = library.config.detection
+    look = detect.load_detector(wanted.face_detection_model)
+    faces = [f for f in look(image) if f.score >= wanted.min_face_score]
+    if not faces:
+        raise UserError(
+            f"{path}: expected a face, found none; crop the picture to the face, or for a drawn "
+            "character use --picture, --who or --like"
+        )
+    if len(faces) > 1:
+        notes.append(f"{path.name} shows {len(faces)} faces; the largest one was compared")
+    if not library.face:
+        raise UserError("expected faces in the films, found none; run stage detect first")
+    largest = max(faces, key=lambda f: f.size_px)
+    found = []
+    for name, own in library.face.items():
+        vector = recogniser.load_recogniser(name)(image, largest)
+        found.append(recogniser.to_similarity(_ask(library, own, vector, allowed, limit), name))
+    similarity = np.fmax.reduce(found)
+    return Part(
+        score=np.clip(similarity, 0, 1),
+        why=lambda row: (
+            f"face {similarity[row]:.2f}"
+            + (" (one person)" if similarity[row] >= wanted.similarity_threshold else "")
+        ),
+    )
+
+
+def by_item(library: Library, like: str, allowed: np.ndarray, limit: int) -> tuple[Part, int]:
+    """More like this: a figure by its own vector, a shot or frame by its scene vector.
+
+    `like` is an id or how one ends (`s00007`, `f00012`), as for `bunny correct`.
+
+    Returns
+    -------
+    part : Part
+    row : int
+        Of a frame of the item's shot.
+
+    Raises
+    ------
+    UserError
+        If there is no such item, or a shot's number is given and several films are searched.
+    """
+    figures = library.figures
+    whole = _whole(library, like)
+    own = figures.filter(pl.col("asset_id") == whole) if figures.height else figures
+    if own.height:
+        row = library.row[own["frame_id"][0]]
+        space = library.figure(own["model"][0])
+        cosine = _ask(library, space, own["vector"].to_numpy()[0], allowed, limit)
+        score = np.clip(cosine, 0, 1)
+        return Part(score=score, why=lambda i: f"figure like {like} {cosine[i]:.2f}"), row
+    frames = _frames_of(library, whole)
+    pairs = library.picture
+    rows = pairs.vector[np.isin(pairs.frame, frames)]
+    if not len(rows):
+        raise UserError(f"{like}: expected a picture with a scene vector; run stage cluster first")
+    vector = pairs.vectors[rows].mean(axis=0)
+    vector = vector / max(float(np.linalg.norm(vector)), 1e-12)
+    return _picture_part(library, vector, like, allowed, limit), int(frames[0])
+
+
+def _frames_of(library: Library, like: str) -> np.ndarray:
+    """Rows of the frames that an item's name means."""
+    known = library.known
+    if like in library.row:
+        return np.array([library.row[like]])
+    shots = known.shot.filter(pl.col("asset_id") == like)
+    if like.isdigit():
+        if len(library.films) > 1:
+            raise UserError(
+                f"--like {like}: expected one film for a shot's number, {len(library.films)} are "
+                "searched; name it by --film, or give the whole id, e.g. "
+                f"{known.shot['asset_id'][0]}"
+            )
+        shots = known.shot.filter(pl.col("shot_index") == int(like))
+    if not shots.height:
+        raise UserError(
+            f"--like {like}: expected a shot's number, an asset_id or a frame_id of these films, "
+            "found none; `bunny search` lists the shots"
+        )
+    own = known.frame.with_row_index("row").join(
+        shots, on=["film_id", "shot_index"], how="semi", maintain_order="left"
+    )
+    return own["row"].to_numpy()
+
+
+def _whole(library: Library, like: str) -> str:
+    """The id that ends so, where it is that of one item; else the text as it is.
+
+    Raises
+    ------
+    UserError
+        If several end so.
+    """
+    known = library.known.shot["asset_id"].to_list()
+    known += library.figures["asset_id"].to_list() if library.figures.height else []
+    ends = [one for one in known if one.endswith(f"-{like}")]
+    if len(ends) > 1 and like not in known and not like.isdigit():
+        raise UserError(
+            f"--like {like}: expected one item, {len(ends)} ids end so; give the whole id, e.g. "
+            f"{ends[0]}"
+        )
+    return ends[0] if len(ends) == 1 else like
+
+
+def same_shot(library: Library, row: int) -> np.ndarray:
+    """Which frames belong to the shot of one; (frames,) bool."""
+    frame = library.known.frame
+    film, shot = frame.select("film_id", "shot_index").row(row)
+    same = (pl.col("film_id") == film) & (pl.col("shot_index") == shot)
+    return frame.select(same).to_series().to_numpy()
+
+
+def _ask(
+    library: Library, space: Space, query: np.ndarray, allowed: np.ndarray, limit: int
+) -> np.ndarray:
+    return space.cosines(
+        np.asarray(query, np.float32), allowed, limit, library.setting, library.index_folder
+    )
+
+
+def _read(path: Path) -> np.ndarray:
+    from bunny.character import reference
+
+    image = reference.read_picture(path)
+    if image is None:
+        if not path.exists():
+            raise UserError(f"{path}: expected a picture, found no such file; check the path")
+        raise UserError(f"{path}: expected a picture, could not read it; give a jpg or png")
+    return image
+
+
+def _clip_scale() -> float:
+    from bunny.library.search import clip
+
+    return clip.SCALE

@@ -1,0 +1,219 @@
+"""Which picture of a film a file or an id is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bunny.core.error import UserError
+from bunny.library.timeline import location, picture_match, locate
+from bunny.library.timeline.location import Answer
+from bunny.library.timeline.locate import Source
+from bunny.table import store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """How other domains see a file; each gives nothing for what is no picture."""
+
+    look: Callable[[Path], picture_match.Look | None]
+    provenance: Callable[[Path], dict[str, Any]]
+
+
+def find_picture(what: str, sources: Sequence[Source], tools: Tools) -> Answer | None:
+    """Where a picture comes from.
+
+    Parameters
+    ----------
+    what : str
+        A file; or an image_id, frame_id, subject_id or picture_id.
+    sources : sequence of Source
+        Films that are searched, the last one first.
+    tools : Tools
+
+    Returns
+    -------
+    Answer or None
+        Of the surest way that finds it: a file of the film's folder, what is written beside or
+        inside the file, the same bytes, a look-alike. None: no film has it.
+
+    Raises
+    ------
+    UserError
+        If the file is no picture.
+    """
+    path = Path(what).expanduser()
+    searches = (_by_file, _by_words, _by_content, _by_look) if path.is_file() else (_by_id,)
+    for search in searches:
+        for source in reversed(sources):
+            if found := search(what, path, source, tools):
+                return found
+    return None
+
+
+def _by_id(what: str, _path: Path, source: Source, _tools: Tools) -> Answer | None:
+    """A training picture, frame, face, region or drawn picture by its id."""
+    tables = source.tables
+    if place := locate.place_of_picture(source, what):
+        return _answer(source, what, "by its image_id", [place])
+    if place := locate.place_of_frame(source, what):
+        return _answer(source, what, "by its frame_id", [place])
+    for frame_id in tables["identity"].filter(subject_id=what)["frame_id"]:
+        return _answer(source, what, "by its subject_id", [locate.place_of_frame(source, frame_id)])
+    for name in ("proof_picture", "picture"):
+        for row in tables[name].filter(picture_id=what).to_dicts():
+            return _of_drawing(source, what, row)
+    return None
+
+
+def _by_file(what: str, path: Path, source: Source, _tools: Tools) -> Answer | None:
+    """A file that the film's own tables name."""
+    try:
+        inside = path.resolve().relative_to(source.root.resolve()).as_posix()
+    except ValueError:
+        return None
+    for key, row in _stored(source, inside):
+        return _of_stored(source, what, key, row, "a file of the film's own folder")
+    return None
+
+
+def _by_words(what: str, path: Path, source: Source, tools: Tools) -> Answer | None:
+    """What an exported set says of it beside it, or a drawing inside it."""
+    if image_id := _listed(path):
+        if place := locate.place_of_picture(source, image_id):
+            return _answer(source, what, "by the metadata.jsonl beside it", [place])
+        frame_id = image_id.rsplit("-r", 1)[0].rsplit("-f", 1)[0]
+        if place := locate.place_of_frame(source, frame_id):
+            how = "by the metadata.jsonl beside it; it is no longer in the set"
+            return _answer(source, what, how, [place])
+    facts = tools.provenance(path)
+    return _of_provenance(source, what, facts) if facts else None
+
+
+def _by_content(what: str, path: Path, source: Source, _tools: Tools) -> Answer | None:
+    """The same bytes under another name."""
+    files = {key: (row, source.root / row["file"]) for key, row in _stored(source)}
+    same = picture_match.same_content(path, ((key, file) for key, (_, file) in files.items()))
+    for key in same:
+        return _of_stored(source, what, key, files[key][0], "the same bytes as a stored picture")
+    return None
+
+
+def _by_look(what: str, path: Path, source: Source, tools: Tools) -> Answer | None:
+    """A stored picture that looks alike: training pictures, then frames of the film."""
+    look = tools.look(path)
+    if look is None:
+        raise UserError(f"{what}: expected a picture, could not read it; save it as PNG or JPEG")
+    pictures = source.tables["dataset"].to_dicts()
+    looks = [(row, tools.look(source.root / row["file"])) for row in pictures]
+    rows = [row for row, seen in looks if seen]
+    if found := _nearest(look, [seen for _, seen in looks if seen]):
+        place = locate.place_of_picture(source, rows[found.index]["image_id"])
+        return _answer(source, what, f"looks like a training picture{_likeness(found)}", [place])
+    measure = store.read_or_empty(source.root / "table", "measure").drop_nulls(
+        ("phash", "signature")
+    )
+    if measure.is_empty():
+        return None
+    found = picture_match.most_alike(look, measure["phash"].to_numpy(), measure["signature"].to_numpy())
+    if found is None:
+        return None
+    place = locate.place_of_frame(source, measure["frame_id"][found.index])
+    return _answer(source, what, f"looks like a frame of the film{_likeness(found)}", [place])
+
+
+def _nearest(look: picture_match.Look, looks: list[picture_match.Look]) -> picture_match.Likeness | None:
+    if not looks:
+        return None
+    hashes = np.array([one.phash for one in looks], np.uint64)
+    return picture_match.most_alike(look, hashes, np.stack([one.signature for one in looks]))
+
+
+def _likeness(found: picture_match.Likeness) -> str:
+    return f" ({found.bits} of 64 bits differ, correlation {found.correlation:.3f})"
+
+
+def _stored(source: Source, inside: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Rows of stored pictures by what they are; those of one file where it is given."""
+    ids = {
+        "dataset": "image_id",
+        "proof_picture": "picture_id",
+        "picture": "picture_id",
+        "frame": "frame_id",
+    }
+    for name, key in ids.items():
+        rows = source.tables[name].drop_nulls("file")
+        if inside is not None:
+            rows = rows.filter(file=inside)
+        for row in rows.to_dicts():
+            yield f"{name}:{row[key]}", row
+
+
+def _of_stored(source: Source, what: str, key: str, row: dict[str, Any], how: str) -> Answer | None:
+    """The answer for a row of a stored picture."""
+    name, _, value = key.partition(":")
+    if name in ("picture", "proof_picture"):
+        return _of_drawing(source, what, row)
+    of = locate.place_of_picture if name == "dataset" else locate.place_of_frame
+    place = of(source, value)
+    return _answer(source, what, how, [place]) if place else None
+
+
+def _of_drawing(source: Source, what: str, row: dict[str, Any]) -> Answer | None:
+    """A drawn picture: the training picture nearest to it where it was measured, else the set."""
+    near = row.get("nearest_id")
+    if near and (place := locate.place_of_picture(source, near)):
+        how = f"drawn; the training picture nearest to it (cosine {row['nearest']:.3f})"
+        return _answer(source, what, how, [place])
+    return _of_set(source, what, row.get("character"), row["run_id"] or "the base alone")
+
+
+def _of_provenance(source: Source, what: str, facts: dict[str, Any]) -> Answer | None:
+    """A drawn picture by what it says of its adapter."""
+    if frame_id := facts.get("init_frame"):
+        place = locate.place_of_frame(source, frame_id)
+        if place:
+            return _answer(source, what, "drawn from this frame, as it says itself", [place])
+    hashes = {a.get("hash") for a in facts.get("adapters") or []} - {None}
+    hashes |= {facts["adapter_hash"]} if facts.get("adapter_hash") else set()
+    for name, column in (("adapter", "hash"), ("training_run", "adapter_hash")):
+        for row in store.read_or_empty(source.root / "table", name).to_dicts():
+            if row[column] in hashes:
+                return _of_set(source, what, row["character"], row["run_id"])
+    return None
+
+
+def _of_set(source: Source, what: str, character: str | None, run: str) -> Answer | None:
+    """All training pictures of a run's character."""
+    rows = source.tables["dataset"].filter(split="train", character=character or "")
+    places = [locate.place_of_picture(source, i) for i in rows["image_id"]]
+    if not places:
+        return None
+    how = f"drawn with {run}, which learned from these {len(places)} training pictures"
+    return _answer(source, what, how, places)
+
+
+def _answer(source: Source, what: str, how: str, places: list[dict[str, Any] | None]) -> Answer:
+    """Places in film order; those that the film no longer has are left out."""
+    here = sorted((p for p in places if p is not None), key=lambda p: p["frame"])
+    return location.make_answer(source, what, how, here)
+
+
+def _listed(path: Path) -> str | None:
+    """The image_id that the metadata.jsonl beside a picture gives it."""
+    listing = path.parent / "metadata.jsonl"
+    if not listing.is_file():
+        return None
+    for line in listing.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and row.get("file_name") == path.name:
+            return row.get("image_id")
+    return None

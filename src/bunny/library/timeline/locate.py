@@ -1,0 +1,168 @@
+"""From a picture to its place in the film, and from a place to the training pictures of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bunny.library.timeline import clock, written as timeline_written
+from bunny.library.timeline.clock import Clock
+from bunny.library.timeline.written import Written
+
+BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
+CROP = ("crop_x0_px", "crop_y0_px", "crop_x1_px", "crop_y1_px")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What is known of one film, as far as places need it.
+
+    `tables` has frame (extra frames included), shot, dataset, identity (label where there is
+    none), caption, picture, proof_picture, adapter, training_run.
+    """
+
+    root: Path  # the film's folder
+    film: Mapping[str, Any]
+    timing: Clock
+    tables: Mapping[str, pl.DataFrame]
+    timelines: Sequence[Written] = ()
+
+
+def all_frames(frame: pl.DataFrame, extra: pl.DataFrame) -> pl.DataFrame:
+    """Kept frames and those that detection looked at besides; a kept one wins."""
+    both = pl.concat([frame, extra.select(frame.columns)], how="vertical_relaxed")
+    return both.unique("frame_id", keep="first", maintain_order=True)
+
+
+def place_of_frame(source: Source, frame_id: str) -> dict[str, Any] | None:
+    """Where a frame is in its film; None for a frame that the film does not have.
+
+    Returns
+    -------
+    dict
+        film_id, film (path), shot_index, frame_index, frame_id, timecode, second (the film's own
+        time), frame (on the editor's grid), file, labels (who is seen in it), caption, timelines
+        (file and clips, from 1).
+    """
+    rows = source.tables["frame"].filter(frame_id=frame_id).to_dicts()
+    if not rows:
+        return None
+    row = rows[0]
+    number = clock.frame_number(source.timing, row["pts"])
+    who = source.tables["identity"].filter(frame_id=frame_id).drop_nulls("character")
+    return {
+        "film_id": source.film["film_id"],
+        "film": source.film["path"],
+        "shot_index": row["shot_index"],
+        "frame_index": row["frame_index"],
+        "frame_id": frame_id,
+        "timecode": clock.label(source.timing, number),
+        "second": row["timestamp_s"],
+        "frame": number,
+        "file": row["file"],
+        "labels": who["character"].unique().sort().to_list(),
+        "caption": _caption(source, frame_id),
+        "timelines": _timelines(source, number),
+    }
+
+
+def place_of_picture(source: Source, image_id: str) -> dict[str, Any] | None:
+    """Where a training picture comes from; None for one that is not in the film's set.
+
+    Returns
+    -------
+    dict
+        As `place_of_frame`, with image_id, file and caption of the training picture, character,
+        split, role, and box: the crop in the film's picture as shown, pixels.
+    """
+    rows = source.tables["dataset"].filter(image_id=image_id).to_dicts()
+    place = place_of_frame(source, rows[0]["frame_id"]) if rows else None
+    if place is None:
+        return None
+    row = rows[0]
+    frame = source.tables["frame"].filter(frame_id=row["frame_id"]).row(0, named=True)
+    return {
+        **place,
+        "image_id": image_id,
+        "file": row["file"],
+        "caption": row["caption"],
+        "character": row["character"],
+        "split": row["split"],
+        "role": row["role"] or "subject",
+        "box": film_box(frame, [row[c] for c in BOX]),
+    }
+
+
+def film_box(frame: Mapping[str, Any], box: Sequence[float]) -> list[float]:
+    """A box of a stored picture in the film's picture, where bars are not cut off.
+
+    Examples
+    --------
+    A picture of 640x270 that is lines 45 to 585 of 1280x720 stored at half size:
+    10, 20, 30, 40 is 20, 85, 60, 125.
+    """
+    if any(frame[c] is None for c in (*CROP, "width_px", "height_px")):
+        return [float(v) for v in box]
+    x0, y0, x1, y1 = (frame[c] for c in CROP)
+    across, down = (x1 - x0) / frame["width_px"], (y1 - y0) / frame["height_px"]
+    shifts, scales = (x0, y0, x0, y0), (across, down, across, down)
+    parts = zip(box, scales, shifts, strict=True)
+    return [round(v * scale + shift, 2) for v, scale, shift in parts]
+
+
+def pictures_between(source: Source, first: int, end: int) -> list[str]:
+    """Training pictures whose frame is in a span of the editor's grid, in film order.
+
+    Parameters
+    ----------
+    source : Source
+    first, end : int
+        Half-open, from the film's first picture.
+
+    Returns
+    -------
+    list of str
+        image_ids.
+    """
+    pts = source.tables["frame"].select("frame_id", "pts")
+    rows = source.tables["dataset"].join(pts, on="frame_id").sort("pts", "image_id")
+    pairs = rows.select("image_id", "pts").iter_rows()
+    return [i for i, p in pairs if first <= clock.frame_number(source.timing, p) < end]
+
+
+def shot_at(source: Source, number: int) -> dict[str, Any] | None:
+    """The shot that shows a place of the grid, with its span there; None outside the film."""
+    for row in source.tables["shot"].iter_rows(named=True):
+        first = clock.frame_number(source.timing, row["start_pts"])
+        end = clock.frame_number(source.timing, row["end_pts"])
+        if first <= number < max(end, first + 1):
+            return {"shot_index": row["shot_index"], "first": first, "end": max(end, first + 1)}
+    return None
+
+
+def number_at_second(timing: Clock, second: float) -> int:
+    """The picture that is shown at a second of the film's own time."""
+    begin = timing.first_pts * timing.time_base
+    exact = Fraction(second).limit_denominator(10**6)
+    return clock.number_at(timing, exact - begin)
+
+
+def _caption(source: Source, frame_id: str) -> str | None:
+    """The frame's newest caption."""
+    rows = source.tables["caption"].filter(frame_id=frame_id, status="done").drop_nulls("text")
+    return rows.sort("version")["text"].to_list()[-1] if len(rows) else None
+
+
+def _timelines(source: Source, number: int) -> list[dict[str, Any]]:
+    """Timelines that show a frame."""
+    found = []
+    for written in source.timelines:
+        if clips := timeline_written.clips_at(written, number):
+            is_there = Path(written.file).exists()
+            found.append({"file": written.file, "clips": clips, "is_there": is_there})
+    return found

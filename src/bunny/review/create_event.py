@@ -1,0 +1,289 @@
+"""Makes events from what is on the screen: ids of items and clusters become anchors.
+
+Every function takes the user's name, and how many events of the record that person had seen
+(`log.count` when the screen was last brought up to date; by default all that the state knows).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bunny.core.error import UserError
+from bunny.review import cluster_reference
+from bunny.review.event import ClusterRef, Event, Level
+from bunny.review.state import State
+
+MAX_TEXT = 4000  # characters of a comment or a caption
+
+
+@dataclass(frozen=True, kw_only=True)
+class Say:
+    """What is common to whatever a person says."""
+
+    user: str
+    seen: int | None = None  # None: all that the state knows
+    reason: str = ""
+    origin: str = "board"
+    exemplars: int = 30  # members that stand for a cluster, as `review.exemplars`
+
+
+def assign(state: State, asset_ids: Sequence[str], cluster_id: str, **say) -> Event:
+    """Move items into a cluster.
+
+    Parameters
+    ----------
+    state : State
+    asset_ids : sequence of str
+        Of one level.
+    cluster_id : str
+        Id or name of a cluster; a name that there is not yet makes one. "" is the noise bucket: the
+        items belong nowhere.
+    **say
+        Fields of `Say`: user, and optionally seen, reason, origin, exemplars.
+
+    Raises
+    ------
+    UserError
+        For unknown items, items of both levels, or a name that no cluster can have.
+    """
+    level, said = state.level_of(asset_ids), Say(**say)
+    known = cluster_id if cluster_id == "" else state.find_cluster(cluster_id, level)
+    if known is None:
+        check_name(cluster_id, level)
+        ref = ClusterRef(cluster_id=cluster_id, name=cluster_id)
+    else:
+        ref = state.refer(known, level, said.exemplars, asset_ids)
+    return _event(state, said, "assign", level, asset_ids, cluster=ref)
+
+
+def reject(state: State, asset_ids: Sequence[str], cluster_id: str | None = None, **say) -> Event:
+    """Say that items are not in a cluster, by default in the one that they are in.
+
+    Raises
+    ------
+    UserError
+        As `assign`; if no cluster is given and the items are in several, or in none.
+    """
+    level, said = state.level_of(asset_ids), Say(**say)
+    cluster_id = _own(state, asset_ids, cluster_id, level)
+    if cluster_id == "":
+        raise UserError(
+            "reject: expected items that are in a cluster, they are in none; "
+            "say which cluster they are not in"
+        )
+    ref = state.refer(cluster_id, level, said.exemplars, asset_ids)
+    return _event(state, said, "reject", level, asset_ids, cluster=ref)
+
+
+def merge(state: State, cluster_id: str, other_id: str, *, level: Level, **say) -> Event:
+    """Put all of `other_id` into `cluster_id`.
+
+    Raises
+    ------
+    UserError
+        If either is no cluster of the level, or both are one.
+    """
+    said = Say(**say)
+    stays, goes = (_known(state, one, level) for one in (cluster_id, other_id))
+    if stays == goes:
+        raise UserError(f"merge: expected two clusters, got {stays} twice; name another")
+    return _event(
+        state,
+        said,
+        "merge",
+        level,
+        (),
+        cluster=state.refer(stays, level, said.exemplars, is_whole=True),
+        other=state.refer(goes, level, said.exemplars, is_whole=True),
+    )
+
+
+def split(state: State, asset_ids: Sequence[str], name: str = "", **say) -> Event:
+    """Take items out of where they are, into a cluster of their own.
+
+    Raises
+    ------
+    UserError
+        As `assign`, or if there is a cluster of that name.
+    """
+    level, said = state.level_of(asset_ids), Say(**say)
+    if name:
+        check_name(name, level)
+        if state.find_cluster(name, level) is not None:
+            raise UserError(
+                f"split into {name}: expected a new name, there is a cluster of that name; "
+                "move the items there instead"
+            )
+    inside = [state.cluster_of(asset_id) for asset_id in asset_ids]
+    known = [one for one in inside if one is not None]
+    most = max(known, key=known.count, default="")
+    ref = state.refer(most, level, said.exemplars, asset_ids)
+    return _event(state, said, "split", level, asset_ids, cluster=ref, text=name)
+
+
+def rename(state: State, cluster_id: str, name: str, *, level: Level, **say) -> Event:
+    """Name a cluster; of two clusters that get one name one is made.
+
+    Parameters
+    ----------
+    name : str
+        "" takes the name away.
+
+    Raises
+    ------
+    UserError
+        If there is no such cluster, or nothing can be called so.
+    """
+    said = Say(**say)
+    known = _known(state, cluster_id, level)
+    name = name.strip()
+    if name:
+        check_name(name, level)
+    ref = state.refer(known, level, said.exemplars, is_whole=True)
+    return _event(state, said, "rename", level, (), cluster=ref, text=name)
+
+
+def approve(state: State, asset_ids: Sequence[str], cluster_id: str | None = None, **say) -> Event:
+    """Say that items are right where they are; of items in several clusters see `by_cluster`.
+
+    Raises
+    ------
+    UserError
+        As `assign`; if no cluster is given and the items are in several.
+    """
+    level, said = state.level_of(asset_ids), Say(**say)
+    cluster_id = _own(state, asset_ids, cluster_id, level)
+    ref = state.refer(cluster_id, level, said.exemplars, asset_ids)
+    return _event(state, said, "approve", level, asset_ids, cluster=ref)
+
+
+def comment(
+    state: State,
+    asset_ids: Sequence[str],
+    text: str,
+    *,
+    cluster_id: str | None = None,
+    level: Level | None = None,
+    **say,
+) -> Event:
+    """Say something about items, or about a cluster (then `level` is needed).
+
+    Raises
+    ------
+    UserError
+        If it is about nothing, says nothing, or is too long.
+    """
+    said, text = Say(**say), _check_text("comment", text)
+    if asset_ids:
+        level = state.level_of(asset_ids)
+    if level is None or not (asset_ids or cluster_id):
+        raise UserError("comment: expected items or a cluster of a level, got neither; name one")
+    ref = state.refer(cluster_id, level, said.exemplars) if cluster_id else None
+    return _event(state, said, "comment", level, asset_ids, cluster=ref, text=text)
+
+
+def caption_edit(state: State, asset_ids: Sequence[str], text: str, **say) -> Event:
+    """Give shots words that outlive every captioning; "" gives them back to the machine.
+
+    Raises
+    ------
+    UserError
+        If the items are no shots, or the text is too long.
+    """
+    if state.level_of(asset_ids) != "scene":
+        raise UserError("caption: expected shots, got figures; name the shots")
+    text = _check_text("caption", text) if text.strip() else ""
+    return _event(state, Say(**say), "caption_edit", "scene", asset_ids, text=text)
+
+
+def undo(state: State, event_id: str, **say) -> Event:
+    """Take an event back; of an undo, let the event hold again.
+
+    Raises
+    ------
+    UserError
+        If there is no such event, or it is undone.
+    """
+    target = {e.event_id: e for e in state.every}.get(event_id)
+    if target is None:
+        raise UserError(
+            f"undo {event_id}: expected an event of the record, there is none of that id; "
+            "`bunny correct list FILM --events` shows them"
+        )
+    if target.kind != "undo" and state.is_undone(event_id):
+        raise UserError(f"undo {event_id}: expected an event that holds, it is undone already")
+    return _event(state, Say(**say), "undo", target.level, (), undoes=event_id)
+
+
+def by_cluster(state: State, asset_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Items by the cluster that they are in; "" is the noise bucket."""
+    found: dict[str, list[str]] = {}
+    for asset_id in asset_ids:
+        found.setdefault(state.cluster_of(asset_id) or "", []).append(asset_id)
+    return found
+
+
+def last_by(state: State, user: str) -> Event | None:
+    """The newest event of a user that holds: what an undo of that user takes back."""
+    return next((e for e in reversed(state.events) if e.user == user), None)
+
+
+def check_name(name: str, level: Level) -> str:
+    """Refuse what a cluster cannot be called.
+
+    Raises
+    ------
+    UserError
+        Saying what it should be.
+    """
+    if not cluster_reference.is_name(level, name):
+        what = "a scene" if level == "scene" else "a character"
+        raise UserError(
+            f"name {name[: cluster_reference.MAX_NAME]!r}: expected a plain name of {what} of at most "
+            f"{cluster_reference.MAX_NAME} characters, without slashes, and none that the machine gives; "
+            "choose another"
+        )
+    return name
+
+
+def _event(state: State, said: Say, kind, level: Level, asset_ids: Sequence[str], **own) -> Event:
+    if not said.user.strip():
+        raise UserError("user: expected the name of who says this, got none; give one")
+    return Event(
+        user=said.user,
+        kind=kind,
+        level=level,
+        items=state.anchors(dict.fromkeys(asset_ids)),
+        reason=said.reason,
+        origin=said.origin,
+        seen=state.num_events if said.seen is None else said.seen,
+        **own,
+    )
+
+
+def _known(state: State, cluster_id: str, level: Level) -> str:
+    """Id of a cluster given by id or name."""
+    found = state.find_cluster(cluster_id, level)
+    return state.now.folders[state.number(cluster_id, level)].cluster_id if found is None else found
+
+
+def _own(state: State, asset_ids: Sequence[str], cluster_id: str | None, level: Level) -> str:
+    """The cluster that is given, or the one that all items are in."""
+    if cluster_id is not None:
+        return "" if cluster_id == "" else _known(state, cluster_id, level)
+    inside = by_cluster(state, asset_ids)
+    if len(inside) != 1:
+        raise UserError(
+            f"items: expected items of one cluster, they are in {len(inside)}; "
+            "say which cluster, or take them one cluster at a time"
+        )
+    return next(iter(inside))
+
+
+def _check_text(what: str, text: str) -> str:
+    text = text.strip()
+    if not text or len(text) > MAX_TEXT:
+        got = f"{len(text)}; shorten it" if text else "nothing; write something"
+        raise UserError(f"{what}: expected 1 to {MAX_TEXT} characters, got {got}")
+    return text

@@ -1,1 +1,0 @@
-"""What trainers see of a folder, picture by picture; put together by `training.faithful`."""

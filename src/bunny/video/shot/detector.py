@@ -1,0 +1,72 @@
+"""Which shot detector looks at a film: ours, ours with a network as judge, or a known one.
+
+All share one protocol: `look(frame, info)` gives the small picture that a detector needs of a
+frame, `push(small)` and `finish()` give finished shots, at most `lag` frames late. A detector whose
+`warmup` is a number can be started in the middle of a film, so many frames before a boundary, by
+`start(first_index, shot_first, transition_in)`, and goes on as if it had seen all of it.
+"""
+
+from fractions import Fraction
+from typing import Protocol
+
+from bunny.video.shot import transnet
+from bunny.video.frame import DecodedFrame
+from bunny.video.probe import FilmInfo
+from bunny.video.shot.one_pass import FoundShot, ShotDetector, ShotSetting
+from bunny.video.shot.pyscenedetect import PeerDetector
+
+DETECTORS = ("fast", "hybrid", "transnet", "scenedetect-adaptive", "scenedetect-content")
+
+
+class Detector(Protocol):
+    """Finds shots in a stream of frames."""
+
+    lag: int  # frames that a shot may come out late
+    warmup: int | None  # frames before a boundary to begin at; None: the film's start
+
+    def start(
+        self, first_index: int = 0, shot_first: int = 0, transition_in: str = "start"
+    ) -> None:
+        """Begin a stream at an absolute frame number, the running shot known."""
+
+    def look(self, frame: DecodedFrame, info: FilmInfo):
+        """Small picture or pictures that the detector needs of a frame."""
+
+    def push(self, small) -> list[FoundShot]:
+        """Take what `look` gave of the next frame; gives the shots that it finishes."""
+
+    def finish(self) -> list[FoundShot]:
+        """Say that no frame follows; gives the remaining shots."""
+
+
+def make_detector(name: str, setting: ShotSetting, rate: Fraction) -> Detector:
+    """Make a shot detector.
+
+    Parameters
+    ----------
+    name : str
+        One of `DETECTORS`.
+    setting : ShotSetting
+    rate : Fraction
+        Frames a second; 0 when unknown.
+
+    Returns
+    -------
+    Detector
+
+    Raises
+    ------
+    UserError
+        If a package that the detector needs is absent.
+    ValueError
+        If there is no detector of this name.
+    """
+    if name == "fast":
+        return ShotDetector(setting, rate)
+    if name == "hybrid":
+        return ShotDetector(setting, rate, transnet.Judge(transnet.load_network()))
+    if name == "transnet":
+        return transnet.NetworkDetector(setting, rate, transnet.load_network())
+    if name in DETECTORS:
+        return PeerDetector(name, setting, rate)
+    raise ValueError(f"shot detector: expected one of {', '.join(DETECTORS)}; got {name!r}")

@@ -1,0 +1,166 @@
+"""Dissolves: pixels that run straight from one picture to another, and lose contrast between."""
+
+from collections import deque
+from collections.abc import Iterator
+
+from bunny.video.shot import frame_difference
+from bunny.video.shot.fade import FLAT_SPREAD
+from bunny.video.shot.window import Boundary, Recent, middle
+
+DISSOLVE_REACH = (3, 5, 8, 12, 16, 24)  # half-widths looked at, in steps
+DISSOLVE_CHANGE = 0.04  # least difference of the two ends
+DISSOLVE_LIKENESS = 0.75  # most correlation of the two ends
+DISSOLVE_RESIDUAL = 0.25  # dissolves 0.03 to 0.23; most movement 0.3 and more
+DISSOLVE_CONTRAST = 0.5  # dissolves 0 to 0.4, drifting scenery 0.9 to 1.1
+DISSOLVE_JUMP = 0.75  # most share of the change in one frame: on threes a short one has three
+MOVING_RESIDUAL = 0.55  # a mix of moving pictures: less contrast and fewer edges are the proof
+MOVING_JUMP = 0.45  # of such a mix
+LEAST_EDGES = 0.3  # a mix has half of the ends' edges; the picture between two subtitles fewer
+LIGHT_SIDE, LIGHT_MATCH = 0.9, 0.6  # all pixels go one way, and the picture is still there
+DISSOLVE_GAP = 3  # steps that may be missing within one dissolve
+LEAST_APART = 12  # steps within which only the strongest dissolve is proposed
+MOST_APART = 36  # steps: the same for wide ones
+MAX_RUN = 20  # steps on each side in which the middle is looked for
+LOOSE_CONTRAST, LOOSE_LIKENESS = 0.6, 0.85  # most of what a judge is asked about
+SURE_CONTRAST = 0.2  # up to here it is likely all the same
+MAX_REACH = max(DISSOLVE_REACH)
+
+
+class Dissolves:
+    """Looks for dissolves among recent frames.
+
+    Parameters
+    ----------
+    recent : Recent
+    threshold : float
+        Scales what is asked for.
+    step : int
+        Frames between the centres looked at.
+    is_loose : bool
+        Whether also to give what is too weak alone, with a strength below 1.
+    """
+
+    def __init__(self, recent: Recent, threshold: float, step: int, is_loose: bool) -> None:
+        self._recent, self._threshold = recent, threshold
+        self._step, self._is_loose = step, is_loose
+        self._weights: deque[tuple[int, float, int]] = deque()  # centre, weight, reach
+
+    def at(self, centre: int) -> Iterator[Boundary]:
+        """Weigh a centre; the boundary is where no centre of the same dissolve weighs more."""
+        if centre % self._step:
+            return
+        if (
+            centre - self._recent.start >= DISSOLVE_REACH[0] * self._step
+            and centre < self._recent.count
+        ):
+            weight, reach = self._weigh(centre)
+            if weight > 0:
+                self._weights.append((centre, weight, reach))
+        most = MOST_APART * self._step
+        here = centre - most
+        while self._weights and self._weights[0][0] < here - most:
+            self._weights.popleft()
+        mine = next((w for w in self._weights if w[0] == here), None)
+        if mine is None or any(self._outweighs(other, mine) for other in self._weights):
+            return
+        place = self._middle_of_run(mine)
+        reach = mine[2] * self._step
+        yield Boundary(
+            index=place,
+            kind="dissolve",
+            strength=mine[1],
+            span=(place - reach, place + reach),
+        )
+
+    def _outweighs(self, one: tuple[int, float, int], two: tuple[int, float, int]) -> bool:
+        """Whether two centres are in one dissolve, and the first is the surer one."""
+        near = apart(one[2] + two[2]) * self._step
+        return abs(one[0] - two[0]) < near and (one[1], -one[0]) > (two[1], -two[0])
+
+    def _middle_of_run(self, mine: tuple[int, float, int]) -> int:
+        """Middle of the centres around one that are weighed as surely, with small gaps."""
+        near = {w[0] for w in self._weights if w[1] >= 1 or mine[1] < 1}
+        run = [mine[0]]
+        for way in (-self._step, self._step):
+            last = mine[0]
+            for place in range(mine[0] + way, mine[0] + (MAX_RUN + 1) * way, way):
+                if place in near and abs(place - last) <= DISSOLVE_GAP * self._step:
+                    run.append(place)
+                    last = place
+        return middle(run)
+
+    def _weigh(self, centre: int) -> tuple[float, int]:
+        """Weight and half-width of the surest dissolve with its middle at a frame; 0: none."""
+        best, done = (0.0, 0), 0
+        jump, flattest = 0.0, self._recent.at(centre).spread
+        for steps in DISSOLVE_REACH:
+            reach = steps * self._step
+            if centre - reach < self._recent.oldest or centre + reach >= self._recent.count:
+                break
+            for k in range(done, reach):
+                before, after = self._recent.at(centre - k), self._recent.at(centre + k + 1)
+                jump = max(jump, before.plain, after.plain)
+                flattest = min(flattest, before.spread, after.spread)
+            done = reach
+            if min(flattest, self._recent.at(centre - reach).spread) < FLAT_SPREAD:
+                break  # a wider look holds the flat frame too
+            best = max(best, (self._weight(centre, reach, jump), steps))
+        return best
+
+    def _weight(self, centre: int, reach: int, jump: float) -> float:
+        """How sure it is that a dissolve lies so; 0: none, below 1: to be judged."""
+        ends = centre - reach, centre + reach
+        first, last = (self._recent.small(index) for index in ends)
+        least = DISSOLVE_CHANGE * self._threshold * self._recent.scale(*ends)
+        plain = frame_difference.plain_difference(first, last)
+        if plain < least / 2 or jump > DISSOLVE_JUMP * plain:
+            return 0.0
+        between = [self._recent.small(centre + k * reach // 2) for k in (-1, 0, 1)]
+        amount, residual, progress = frame_difference.blend(first, between, last)
+        if amount < least or residual > MOVING_RESIDUAL:
+            return 0.0
+        early, middle, late = progress
+        if not (early < 0.45 and 0.35 < middle < 0.65 and late > 0.55):
+            return 0.0
+        return self._proof(centre, ends, amount, residual, jump / plain)
+
+    def _proof(self, centre, ends, amount: float, residual: float, jump: float) -> float:
+        """Weight by what only a mix of two pictures has: less contrast and half the edges."""
+        first, middle, last = (self._recent.thumb(i) for i in (ends[0], centre, ends[1]))
+        if _is_light(first, last):
+            return 0.0
+        likeness = frame_difference.likeness(first, last)
+        contrast = frame_difference.loss_of_contrast(first, middle, last)
+        edges = _edge_share(first, middle, last)
+        if edges < LEAST_EDGES:
+            return 0.0
+        if likeness <= DISSOLVE_LIKENESS and contrast <= DISSOLVE_CONTRAST:
+            if residual <= DISSOLVE_RESIDUAL:
+                return 1 + amount * (1 - residual / DISSOLVE_RESIDUAL)
+            mixed = max(0.0, contrast, 2 * edges - 1)
+            most = DISSOLVE_RESIDUAL + (MOVING_RESIDUAL - DISSOLVE_RESIDUAL) * (1 - mixed)
+            is_even = jump <= MOVING_JUMP and frame_difference.one_sidedness(first, last) < LIGHT_SIDE
+            if residual <= most and is_even:
+                return 1 + 0.1 * amount * (1 - residual / most)
+        if not self._is_loose or likeness > LOOSE_LIKENESS or contrast > LOOSE_CONTRAST:
+            return 0.0
+        weight = amount * (1 - residual / MOVING_RESIDUAL) / 2
+        return weight + 0.5 if contrast <= SURE_CONTRAST else weight
+
+
+def _is_light(first, last) -> bool:
+    """Whether a light goes on or out while the camera moves."""
+    if frame_difference.one_sidedness(first, last) < LIGHT_SIDE:
+        return False
+    return frame_difference.best_match(first, last) > LIGHT_MATCH
+
+
+def apart(halves: int) -> int:
+    """Steps within which two dissolves are one, when their half-widths add up to so many."""
+    return min(max(LEAST_APART, halves), MOST_APART)
+
+
+def _edge_share(first, middle, last) -> float:
+    """Edges of the middle picture over those of the ends; 0.5 in a mix, 1 in one shot."""
+    ends = (frame_difference.edge_energy(first) + frame_difference.edge_energy(last)) / 2
+    return frame_difference.edge_energy(middle) / ends if ends else 1.0

@@ -1,0 +1,298 @@
+"""Answers what a board in a browser asks, with no widget in it.
+
+A message is a mapping with `kind`, the `view` that asks and its `id`; an answer is a mapping with
+the same `view` and `id`, and buffers of bytes. Every correction is an event in the film's record;
+what others put there comes in with the next message, so that boards in several browsers, each with
+a kernel of its own, show the same.
+
+| kind | asks for |
+|---|---|
+| hello | what there is, folders and the first order |
+| query | another order |
+| page | words and small pictures of some rows |
+| detail | all that is known of one row |
+| preview | what looks like some rows |
+| act | a correction, see `deed.make_events` |
+| undo, redo | taking back, bringing back |
+| poll | what changed since |
+| upload | reference pictures for a character |
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from bunny.core.error import BunnyError, UserError
+from bunny.review import create_event, look_alike
+from bunny.review.state import NOISE_THRESHOLD
+from bunny.view.board import action, folder, history, query, serialize, thumbnail
+from bunny.view.board.items import Library
+from bunny.view.board.source import Film
+
+logger = logging.getLogger(__name__)
+
+MAX_PAGE = 200
+MAX_NEWS = 5
+MAX_USER = 60  # characters of a name
+Answer = tuple[dict[str, Any], list[bytes]]
+DEEDS = ("act", "undo", "redo")
+Upload = Callable[[str, Sequence[tuple[str, bytes]]], str]
+
+
+@dataclass(kw_only=True)
+class View:
+    """What one browser was told last."""
+
+    query: query.Query
+    order: np.ndarray
+    table: pl.DataFrame
+    seen: int
+    last: tuple[Any, Answer] | None = None  # id of the last correction and what was answered
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """How a desk works; see section `review` of the settings."""
+
+    user: str = ""
+    propagate_similarity: float = 0.8
+    max_propagated: int = 500
+    exemplars: int = 30
+    noise_threshold: float = NOISE_THRESHOLD  # as stage review has it
+    upload: Upload | None = field(default=None, compare=False)
+
+
+class Desk(Library):
+    """The library of one film, with corrections, for boards to show.
+
+    Parameters
+    ----------
+    film : Film
+    setting : Setting
+    """
+
+    def __init__(self, film: Film, setting: Setting | None = None) -> None:
+        self.setting = setting or Setting()
+        self._say = {"exemplars": self.setting.exemplars}
+        self._thumbs = thumbnail.Thumbs()
+        super().__init__(film, self.setting.noise_threshold)
+
+    def handle(self, message: Mapping[str, Any], buffers: Sequence[bytes] = ()) -> Answer:
+        """Answer one message; a refusal is an answer with `error`, one sentence."""
+        given = {"id": message.get("id"), "view": message.get("view")}
+        answers = {
+            "hello": self._hello,
+            "query": self._query,
+            "page": self._page,
+            "detail": self._detail,
+            "preview": self._preview,
+            "act": self._act,
+            "undo": self._undo,
+            "redo": self._undo,
+            "poll": self._poll,
+        }
+        try:
+            if message.get("kind") not in ("hello", "upload"):
+                self.catch_up()
+                if str(message.get("view")) not in self._views:
+                    return {**given, "is_closed": True}, []
+            if message.get("kind") == "upload":
+                answer, parts = self._upload(message, buffers)
+            elif message.get("kind") in DEEDS:
+                answer, parts = self._once(message, answers[message["kind"]])
+            elif message.get("kind") in answers:
+                answer, parts = answers[message["kind"]](message)
+            else:
+                raise UserError(f"expected one of {', '.join(answers)}, got {message.get('kind')}")
+        except BunnyError as error:
+            return {**given, "error": str(error)}, []
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            logger.warning("board: a message of kind %s: %r", message.get("kind"), error)
+            sentence = f"{message.get('kind')}: expected its fields, got {error!r}; load again"
+            return {**given, "error": sentence}, []
+        return {**given, **answer}, parts
+
+    def _open(self, film: Film) -> None:
+        """Every view has to be told anew."""
+        self._views: dict[str, View] = {}
+        super()._open(film)
+
+    # ---- answers
+
+    def _hello(self, message: Mapping) -> Answer:
+        self.catch_up()
+        levels = self.table["level"].unique().to_list()
+        answer, parts = self._query(message)
+        about = {
+            "film_id": self.film.film_id,
+            "aspect": self.film.aspect,
+            "levels": [level for level in ("scene", "character") if level in levels] or ["scene"],
+            "default_user": self.setting.user,
+        }
+        return {**about, **answer}, parts
+
+    def _query(self, message: Mapping) -> Answer:
+        asked = query.from_dict(message.get("query", {}))
+        view = self._views[str(message["view"])] = View(
+            query=asked,
+            order=query.select(self.table, asked),
+            table=self.table,
+            seen=len(self.events),
+        )
+        answer = {"seen": view.seen, "folders": folder.list_folders(self.table, asked.level)}
+        return {**answer, **self._steps(message), "has_order": True}, [view.order.tobytes()]
+
+    def _page(self, message: Mapping) -> Answer:
+        rows = self._rows(message["rows"])[:MAX_PAGE]
+        items = [serialize.item(row) for row in self.table[rows].iter_rows(named=True)]
+        return {"items": items}, self._pictures(self._rows(message.get("pictures", ())))
+
+    def _detail(self, message: Mapping) -> Answer:
+        (row,) = self._rows([message["row"]])
+        item = self.table.row(row, named=True)
+        answer = {
+            "shot": item["shot_index"],
+            "caption": self._caption(item),
+            "comments": [
+                {"user": event.user, "text": event.text, "time": event.time}
+                for event in self.state.comments(item["asset_id"])
+            ],
+        }
+        return {**answer, "facts": serialize.facts(item, answer["caption"])}, []
+
+    def _preview(self, message: Mapping) -> Answer:
+        rows = self._rows(message["rows"])
+        chosen = self.table[rows]
+        threshold = self.setting.propagate_similarity
+        is_scene = chosen["level"].first() == "scene"
+        vectors = self.film.shot_vectors if is_scene else self.film.figure_vectors
+        if vectors is None:
+            raise UserError("look-alikes: expected vectors of these items, there are none")
+        found = look_alike.look_alikes(
+            self.state,
+            vectors,
+            chosen["asset_id"].to_list(),
+            threshold=threshold,
+            limit=self.setting.max_propagated,
+        )
+        known = self.table.select("asset_id", "row", "cluster_id", "name", "timestamp_s")
+        table = found.join(known, on="asset_id", maintain_order="left")
+        rows = table["row"].to_list()
+        listed = [
+            {
+                "row": row["row"],
+                "similarity": round(row["similarity"], 3),
+                "from": row["name"] or row["cluster_id"] or "noise",
+                "time": row["timestamp_s"],
+            }
+            for row in table.iter_rows(named=True)
+        ]
+        clusters = chosen["cluster_id"].drop_nulls().unique().to_list()
+        answer = {"found": listed, "threshold": threshold}
+        answer["cluster"] = clusters[0] if len(clusters) == 1 else None
+        return answer, self._pictures(rows)
+
+    def _once(self, message: Mapping, answer: Callable[[Mapping], Answer]) -> Answer:
+        """A correction that arrives again, after a broken connection, is not done again."""
+        view = self._views[str(message["view"])]
+        if view.last is None or view.last[0] != message.get("id"):
+            view.last = (message.get("id"), answer(message))
+        return view.last[1]
+
+    def _act(self, message: Mapping) -> Answer:
+        user = self._user(message)
+        seen = int(message.get("seen", len(self.events)))
+        rows = self._rows(message.get("rows", ()))
+        chosen = self.table[rows]
+        done = action.make_events(self.state, chosen, message, user=user, seen=seen, **self._say)
+        self.commit(done)
+        texts = [history.describe(event, self.events) for event in done]
+        answer, parts = self._delta(message)
+        answer["news"] = answer.get("news", []) + action.conflicts(self.state, self.events, done)
+        return {**answer, "done": ", ".join(texts)}, parts
+
+    def _undo(self, message: Mapping) -> Answer:
+        user = self._user(message)
+        past, back = history.steps(self.events, user)
+        target = past if message["kind"] == "undo" else back
+        if target is None:
+            raise UserError(f"nothing of {user} is left to {message['kind']}")
+        seen = int(message.get("seen", len(self.events)))
+        event = create_event.undo(self.state, target.event_id, user=user, seen=seen)
+        self.commit([event])
+        answer, parts = self._delta(message)
+        done = history.describe(event, self.events)
+        if message["kind"] == "redo":
+            held = next(e for e in self.events if e.event_id == target.undoes)
+            done = f"redid: {history.describe(held)}"
+        return {**answer, "done": done}, parts
+
+    def _poll(self, message: Mapping) -> Answer:
+        return self._delta(message)
+
+    def _upload(self, message: Mapping, buffers: Sequence[bytes]) -> Answer:
+        if self.setting.upload is None:
+            raise UserError("this board takes no pictures; open it by `bunny review`")
+        names = [str(name) for name in message["names"]]
+        data = [bytes(part) for part in buffers]
+        found = self.table.filter(
+            (pl.col("level") == "character") & (pl.col("cluster_id") == message["cluster"])
+        )
+        name = found["name"].drop_nulls().first() if found.height else None
+        if name is None:
+            raise UserError(f"{message['cluster']}: expected a character with a name; rename it")
+        return {"done": self.setting.upload(name, list(zip(names, data, strict=True)))}, []
+
+    # ---- parts of answers
+
+    def _delta(self, message: Mapping) -> Answer:
+        """What changed since this view was told last."""
+        view = self._views[str(message["view"])]
+        if view.table is self.table and view.seen == len(self.events):
+            return {"seen": view.seen}, []
+        user = str(message.get("user", ""))
+        new = [e for e in self.events[view.seen :] if e.user != user]
+        answer: dict[str, Any] = {
+            "seen": len(self.events),
+            "folders": folder.list_folders(self.table, view.query.level),
+            "news": [serialize.news(e, self.events) for e in new[-MAX_NEWS:]],
+            **self._steps(message),
+            **serialize.changed(view.table, self.table),
+        }
+        order = query.keep_order(self.table, view.query, view.order)
+        answer["has_order"] = not np.array_equal(order, view.order)
+        view.order, view.table, view.seen = order, self.table, len(self.events)
+        return answer, [order.tobytes()] if answer["has_order"] else []
+
+    def _steps(self, message: Mapping) -> dict[str, str | None]:
+        return serialize.steps(self.events, str(message.get("user", "")))
+
+    def _rows(self, rows: Sequence[int]) -> list[int]:
+        """Numbers of rows that there are."""
+        found = [int(row) for row in rows]
+        if any(not 0 <= row < self.table.height for row in found):
+            raise UserError(f"rows: expected 0 to {self.table.height - 1}; load the page again")
+        return found
+
+    def _pictures(self, rows: Sequence[int]) -> list[bytes]:
+        columns = ("frame_id", "shot_index", *query.BOX)
+        wanted = self.table[list(rows)].select(columns).to_dicts() if rows else []
+        film = self.film
+        return self._thumbs.get(thumbnail.sources(film.root, film.pictures, film.shots, wanted))
+
+    def _user(self, message: Mapping) -> str:
+        user = " ".join(str(message.get("user") or self.setting.user).split())[:MAX_USER]
+        if not user:
+            raise UserError("expected your name with a correction, got none; give it above")
+        return user
+
+    def _caption(self, item: Mapping[str, Any]) -> str:
+        """A person's words for a shot, else the captioner's."""
+        own = self.state.captions().get(item["asset_id"])
+        return own[0] if own else self.film.captions.get(item["shot_index"], "")

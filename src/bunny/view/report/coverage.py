@@ -1,0 +1,132 @@
+"""Section of the report about the training set: what it covers, repeats and lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from bunny.dataset import gap
+from bunny.dataset.coverage import Coverage
+from bunny.view.report import coverage_text, coverage_tile, picture_vector
+from bunny.view.plot import selection, coverage
+from bunny.view import tile
+from bunny.view.report.section import Data, Grid, Group, Plot, Section, group, plot, plural, share
+
+MAX_GAPS = 8  # sentences
+MAX_PICTURES = 60
+MAX_FILLING = 18
+THUMBNAIL_NOTE = (
+    "The network that describes pictures is missing, so likeness was measured on thumbnails of "
+    "16x16 pixels: the Vendi score and distances are rough. Run `uv sync` in the project's folder."
+)
+
+
+def training_set(data: Data) -> Section:
+    """The training pictures, what they cover, how alike they are, what is missing."""
+    dataset, candidate = data.table("dataset"), data.table("candidate")
+    if dataset.is_empty():
+        return Section(id="training-set", title="The training set", missing=_why_no_set(data))
+    looks = picture_vector.describe(data.root, dataset, data.table("frame"))
+    summaries = picture_vector.summarise(dataset, looks)
+    gaps = gap.find_gaps(candidate, dataset)
+    return Section(
+        id="training-set",
+        title="The training set",
+        texts=[*[t for s in summaries.values() for t in _sentences(s)], _set_sentence(dataset)],
+        notes=[THUMBNAIL_NOTE] if looks.model == picture_vector.THUMBNAIL else [],
+        grids=[_numbers(summaries.values()), *([] if candidate.is_empty() else [_missing(gaps)])],
+        plots=_plots(dataset, candidate, looks),
+        groups=_groups(data, summaries, gaps),
+    )
+
+
+def _why_no_set(data: Data) -> str:
+    for stage in ("dataset", "finetune"):
+        record = data.record(stage)
+        if record and (record.get("note") or record.get("error")):
+            return record.get("note") or record["error"]
+    if not data.record("dataset"):
+        return "Stage dataset has not run, so there is no training set yet."
+    return "No picture was fit for training."
+
+
+def _set_sentence(dataset: pl.DataFrame) -> str:
+    held = dataset.filter(pl.col("split") == "held-out").height
+    up = dataset.filter(pl.col("upscale") > 1).height
+    return (
+        f"{held} of {plural(dataset.height, 'picture')} are held out, from shots that are never "
+        f"trained on; {up} had to be enlarged."
+    )
+
+
+def _sentences(summary: Coverage) -> list[str]:
+    """Verdict and advice, and how far the nearest pictures are."""
+    texts = [coverage_text.verdict(summary), *coverage_text.advice(summary)]
+    if summary.nearest_median is not None:
+        texts.append(
+            f"The nearest other picture is {summary.nearest_median:.2f} away in the median "
+            f"({summary.nearest_min:.2f} to {summary.nearest_max:.2f}; 0 is the same picture, 1 as "
+            f"like as any two of the film); {share(summary.num_alike, summary.num_pictures)} look "
+            "like another one."
+        )
+    return texts
+
+
+def _numbers(summaries: Iterable[Coverage]) -> Grid:
+    """Counts of each character's pictures by size, pose and light."""
+    rows = [
+        (
+            s.character,
+            axis,
+            ", ".join(f"{value} {number}" for value, number in s.balance[key].count.items()),
+            "" if s.balance[key].evenness is None else f"{100 * s.balance[key].evenness:.0f} %",
+        )
+        for s in summaries
+        for key, axis in (("pose", "pose"), ("shot_size", "size"), ("light", "light"))
+        if s.balance[key].num_known and (key != "pose" or s.has_pose)
+    ]
+    return Grid(head=("character", "", "pictures", "evenness"), rows=rows, numeric=(3,))
+
+
+def _missing(gaps: pl.DataFrame) -> Grid:
+    """Gaps and who would fill them, numbered."""
+    lines = coverage_text.sentences(gaps, MAX_GAPS)
+    return Grid(
+        head=("", "what is missing, and which views of the film would fill it"),
+        rows=[(str(number), line) for number, line in enumerate(lines, 1)],
+    )
+
+
+def _plots(dataset: pl.DataFrame, candidate: pl.DataFrame, looks: picture_vector.Looks) -> list[Plot]:
+    plots = [
+        plot(coverage.plot_cells(dataset), "pictures of each pose and size"),
+        plot(coverage.plot_balance(dataset), "pictures of each pose, size and light"),
+        plot(coverage.plot_places(dataset), "pictures of each place"),
+    ]
+    near = picture_vector.nearest(dataset, looks)
+    if not near.is_empty():
+        plots.append(plot(selection.plot_neighbours(near), "distance to the nearest picture"))
+    if not candidate.is_empty():
+        plots.append(plot(selection.plot_reasons(candidate), "why views were left out"))
+    return plots
+
+
+def _groups(data: Data, summaries: dict[str, Coverage], gaps: pl.DataFrame) -> list[Group]:
+    """The pictures themselves, the most alike of them, and dropped ones that would fill gaps."""
+    dataset, candidate, frame = (data.table(n) for n in ("dataset", "candidate", "frame"))
+    alike = coverage_tile.alike(data.root, summaries.values())
+    filling = coverage_tile.filling(data.root, gaps, candidate, frame, MAX_FILLING)
+    return [
+        *[
+            group(
+                tile.dataset(data.root, part, MAX_PICTURES),
+                name,
+                plural(part.height, "picture"),
+                "square",
+            )
+            for (name,), part in sorted(dataset.partition_by("character", as_dict=True).items())
+        ],
+        *([group(alike, "The most alike pairs", "is one of each enough?", "pairs")] * bool(alike)),
+        *([group(filling, "Dropped, though they would fill a gap", "", "square")] * bool(filling)),
+    ]

@@ -1,0 +1,250 @@
+"""Says in words what a training set covers, what it lacks, and what would fill it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import polars as pl
+
+from bunny.dataset.coverage import Coverage
+from bunny.view import style
+
+MAX_GAPS = 12
+MAX_SHOTS, MAX_SETTINGS = 3, 3  # named for each gap
+ONE_SIDED = 0.5  # share of one place from which the model learns the place with the character
+TWINS = 0.25  # share of pictures with a look-alike from which the set is smaller than it seems
+NAME = {
+    "left-profile": "left profile",
+    "left": "view half from the left",
+    "frontal": "frontal view",
+    "right": "view half from the right",
+    "right-profile": "right profile",
+    "close-up": "close-up",
+    "medium": "medium shot",
+    "wide": "wide shot",
+}
+LIGHT = {"dark": "in the dark", "medium": "in medium light", "bright": "in bright light"}
+THRESHOLD = re.compile(  # in a detail: "confidence 0.52, dataset.min_confidence is 0.6"
+    r"(?P<what>[^,]*?(?P<value>\d+(?:\.\d+)?)[^,]*), \w+\.\w+ is (?P<bound>\d+(?:\.\d+)?)"
+)
+RAISE = ("max_", "keep_best")  # keys that let more in when they are raised, not lowered
+
+
+def verdict(summary: Coverage) -> str:
+    """Sum up a set in one sentence.
+
+    Examples
+    --------
+    "71 pictures of bunny from 12 shots, as varied as 13 wholly different ones (Vendi score);
+    8 of 15 pose-size cells empty; largest place scene-001, 31 %."
+    """
+    who = f" of {summary.character}" if summary.character else ""
+    head = f"{_plural(summary.num_pictures, 'picture')}{who}"
+    head += f" from {_plural(summary.num_shots, 'shot')}"
+    if summary.vendi is not None:
+        head += f", as varied as {_round(summary.vendi)} wholly different ones (Vendi score)"
+    cells = "pose-size cells" if summary.has_pose else "sizes (poses are not known)"
+    parts = [head, f"{summary.num_empty} of {summary.num_cells} {cells} empty"]
+    place = summary.balance["place"]
+    if place.largest is not None:
+        parts.append(f"largest place {place.largest}, {_percent(place.largest_share)}")
+    return "; ".join(parts) + "."
+
+
+def advice(summary: Coverage) -> list[str]:
+    """Say what is wrong with a set's balance and what a person can do; nothing when it is well."""
+    found = []
+    place = summary.balance["place"]
+    if place.largest is not None and len(place.count) > 1 and place.largest_share >= ONE_SIDED:
+        found.append(
+            f"{_percent(place.largest_share)} of the pictures are in {place.largest}: the model "
+            "will learn that place along with the character."
+        )
+    if len(place.count) == 1:
+        found.append("All pictures are in one place: the model will learn it with the character.")
+    if summary.num_alike and summary.num_alike >= TWINS * summary.num_pictures:
+        found.append(
+            f"{_plural(summary.num_alike, 'picture')} look like another one of the set: it is "
+            "smaller than it seems. A higher filtering.duplicate_distance leaves twins out."
+        )
+    if summary.held_out_distance is not None and summary.held_out_distance < 0.05:
+        found.append(
+            "A held-out picture is nearly one that is trained on "
+            f"({summary.held_out_distance:.3f} apart): the held-out loss will flatter."
+        )
+    return found
+
+
+def numbers(summaries: Iterable[Coverage]) -> pl.DataFrame:
+    """Give the numbers of each character's set, one row a character."""
+    return pl.DataFrame(
+        [
+            {
+                "character": s.character,
+                "pictures": s.num_pictures,
+                "shots": s.num_shots,
+                "as varied as": s.vendi,
+                "share of the commonest look": s.commonest_share,
+                "empty cells": f"{s.num_empty} of {s.num_cells}",
+                "places, evened out": s.balance["place"].effective,
+                "share of the largest place": s.balance["place"].largest_share,
+                "look-alikes": s.num_alike,
+                "held-out to training": s.held_out_distance,
+            }
+            for s in summaries
+        ]
+    )
+
+
+def describe(gaps: pl.DataFrame, limit: int = MAX_GAPS) -> str:
+    """Write gaps as lines of text that a person can act on.
+
+    Parameters
+    ----------
+    gaps : pl.DataFrame
+        As `bunny.dataset.gap.find_gaps` gives them.
+    limit : int
+        Gaps that are named; the rest is counted.
+
+    Returns
+    -------
+    str
+        One line a gap, e.g. "No left profile (7 wanted): shot 12 (0:41) has 3, dropped as soft
+        (8.1 < 10). To bring them in, lower dataset.min_subject_sharpness (3)."; the number after a
+        setting is how many views it dropped. What no view of the film shows stands last.
+    """
+    return "\n".join(sentences(gaps, limit))
+
+
+def sentences(gaps: pl.DataFrame, limit: int = MAX_GAPS) -> list[str]:
+    """Give the lines of `describe`."""
+    if gaps.is_empty():
+        return ["No gap was found."]
+    groups = [
+        group.to_dicts()
+        for group in gaps.partition_by("character", "axis", "value", maintain_order=True)
+    ]
+    fillable = [rows for rows in groups if rows[0]["setting"]]
+    is_one = gaps["character"].n_unique() == 1
+    lines = [
+        ("" if is_one else f"{rows[0]['character']}: ") + _sentence(rows)
+        for rows in fillable[:limit]
+    ]
+    if len(fillable) > limit:
+        lines.append(f"And {_plural(len(fillable) - limit, 'more gap')} of this kind.")
+    return lines + _out_of_reach([rows for rows in groups if not rows[0]["setting"]])
+
+
+def reason_of(row: Mapping[str, Any]) -> str:
+    """Why a view was dropped, from its `reason` and `detail`.
+
+    Examples
+    --------
+    >>> reason_of({"reason": "soft", "detail": "8.1, dataset.min_subject_sharpness is 10"})
+    'soft (8.1 < 10)'
+    >>> reason_of({"reason": "filtered", "detail": "blurred"})
+    'blurred'
+    """
+    if not row["detail"]:
+        return row["reason"]
+    found = THRESHOLD.fullmatch(row["detail"])
+    if found:
+        value, bound = float(found["value"]), float(found["bound"])
+        sign = "<" if value < bound else ">"
+        return f"{row['reason']} ({found['what']} {sign} {found['bound']})"
+    return row["detail"] if row["reason"] == "filtered" else f"{row['reason']} ({row['detail']})"
+
+
+def _out_of_reach(groups: list[list[dict]]) -> list[str]:
+    """Say for each character in one line what no setting brings in."""
+    lines = []
+    for name in dict.fromkeys(rows[0]["character"] for rows in groups):
+        own = [rows[0] for rows in groups if rows[0]["character"] == name]
+        never = [_many(r["axis"], r["value"]) for r in own if not r["num_seen"]]
+        no_more = [
+            f"{_many(r['axis'], r['value'])} ({r['num_pictures']} of {r['num_wanted']} wanted)"
+            for r in own
+            if r["num_seen"]
+        ]
+        if never:
+            lines.append(f"What no labelled view of {name} shows: {', '.join(never)}.")
+        if no_more:
+            lines.append(f"What no setting brings in of {name}: {', '.join(no_more)}.")
+    return lines
+
+
+def _sentence(rows: list[dict]) -> str:
+    """One gap: what is missing, who would fill it, what to change."""
+    first = rows[0]
+    what = _what(first["axis"], first["value"], first["num_pictures"])
+    head = f"{'Only ' if first['num_pictures'] else ''}{what} ({first['num_wanted']} wanted)"
+    shots = [_shot(row) for row in rows[:MAX_SHOTS]]
+    rest = sum(row["num_dropped"] for row in rows[MAX_SHOTS:])
+    more = f"; {rest} more in other shots" if rest else ""
+    return f"{head}: {'; '.join(shots)}{more}. {_action(rows)}"
+
+
+def _what(axis: str, value: str, number: int) -> str:
+    if number > 1:
+        return f"{number} {_many(axis, value)}"
+    return f"{number or 'No'} {_one(axis, value)}"
+
+
+def _one(axis: str, value: str) -> str:
+    if axis == "light":
+        return f"picture {LIGHT[value]}"
+    if axis == "place":
+        return f"picture in {value}"
+    if axis == "pose and size":
+        pose, size = value.split(", ")
+        return f"{NAME[pose]} as a {NAME[size]}"
+    return NAME[value]
+
+
+def _many(axis: str, value: str) -> str:
+    """Plural: the s goes to the first noun."""
+    first, space, rest = _one(axis, value).partition(" ")
+    if first in ("picture", "view"):
+        return f"{first}s{space}{rest}"
+    if axis == "pose and size":
+        pose, _, size = _one(axis, value).partition(" as a ")
+        pose = pose.replace("view", "views") if "view" in pose else f"{pose}s"
+        return f"{pose} as a {size}"
+    return f"{_one(axis, value)}s"
+
+
+def _shot(row: dict) -> str:
+    where = f"shot {row['shot_index']} ({style.clock(row['timestamp_s'])})"
+    return f"{where} has {row['num_dropped']}, dropped as {reason_of(row)}"
+
+
+def _action(rows: list[dict]) -> str:
+    """What to change and how many views each setting would bring, the most first."""
+    number: Counter[str] = Counter()
+    for row in rows:
+        if row["setting"]:
+            number[row["setting"]] += row["num_dropped"]
+    words = [f"{_verb(key)} {key} ({count})" for key, count in number.most_common(MAX_SETTINGS)]
+    text = " or ".join(words)
+    return f"To bring them in, {text}."
+
+
+def _verb(key: str) -> str:
+    if key.endswith("drop_kinds"):
+        return "shorten"
+    return "raise" if key.split(".")[1].startswith(RAISE) else "lower"
+
+
+def _plural(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def _round(value: float) -> str:
+    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.0f} %"

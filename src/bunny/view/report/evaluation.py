@@ -1,0 +1,124 @@
+"""Section of the report about the evaluation: verdict, figures, plots and the drawings."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from bunny.dataset import gap
+from bunny.evaluation import summary, verdict
+from bunny.evaluation.summary import Finding
+from bunny.view.plot import evaluation as plot_evaluation
+from bunny.view.report.section import Data, Grid, Group, Section, group, plot
+
+MAX_PROMPTS = 8
+MAX_DRAWINGS = 8  # of one prompt
+METRICS = (
+    *("identity", "recognised", "nobody", "agreement", "copied", "diversity", "vendi", "score"),
+    *("drift", "leak", "bleeding"),
+)
+SETS = {"report": "", "class": " (class word alone)", "pair": " (two characters)"}
+
+
+def proof(data: Data) -> Section:
+    """Whether the adapter learned its character, and what that cost."""
+    evaluation, picture = data.table("evaluation"), data.table("proof_picture")
+    if evaluation.is_empty():
+        why = data.why_nothing("evaluate", "Nothing was evaluated.")
+        return Section(id="proof", title="Did it learn the character?", missing=why)
+    found = findings(data)
+    return Section(
+        id="proof",
+        title="Did it learn the character?",
+        texts=[f.text for part in found.values() for f in part if f.tone != "bad"],
+        notes=[f.text for part in found.values() for f in part if f.tone == "bad"],
+        grids=[_numbers(part) for part in evaluation.partition_by("run_id")],
+        plots=[
+            plot(plot_evaluation.plot_steps(evaluation), "measures of each checkpoint"),
+            plot(plot_evaluation.plot_confusion(evaluation), "who is taken for whom"),
+            plot(plot_evaluation.plot_copying(picture), "nearness to training pictures"),
+        ],
+        groups=_groups(data, picture),
+    )
+
+
+def findings(data: Data) -> dict[str, list[Finding]]:
+    """The verdict on each run, by run_id."""
+    return judge(
+        data.table("evaluation"),
+        data.table("training_run"),
+        data.table("candidate"),
+        data.table("dataset"),
+        data.config.captioning.class_word,
+    )
+
+
+def judge(
+    evaluation: pl.DataFrame,
+    training_run: pl.DataFrame,
+    candidate: pl.DataFrame,
+    dataset: pl.DataFrame,
+    class_word: str,
+) -> dict[str, list[Finding]]:
+    """The verdict on each run that was evaluated.
+
+    Parameters
+    ----------
+    evaluation, training_run, candidate, dataset : pl.DataFrame
+        Tables of those names.
+    class_word : str
+        As in the settings.
+
+    Returns
+    -------
+    dict
+        run_id to its findings, the outcome first.
+    """
+    gaps = gap.find_gaps(candidate, dataset)
+    found = {}
+    for run in training_run.iter_rows(named=True):
+        rows = evaluation.filter(pl.col("run_id") == run["run_id"])
+        if rows.is_empty():
+            continue
+        drawn = rows.filter(pl.col("prompt_set").cast(pl.String) == "choose", pl.col("step") > 0)
+        steps = tuple(drawn["step"].unique().sort().to_list())
+        about = summary.about_run(run, steps, class_word)
+        found[run["run_id"]] = verdict.judge(rows, about, gaps)
+    return found
+
+
+def sentences(found: dict[str, list[Finding]]) -> list[str]:
+    """The verdict in words, each run's outcome first."""
+    return [finding.text for part in found.values() for finding in part]
+
+
+def _numbers(rows: pl.DataFrame) -> Grid:
+    """The chosen checkpoint beside the base on the prompts for reporting."""
+    step = int(rows.filter(pl.col("metric") == "chosen")["step"].max() or 0)
+    at = {
+        (r["prompt_set"], r["metric"], r["step"]): r
+        for r in rows.filter(pl.col("about") == "").iter_rows(named=True)
+        if r["prompt_set"] != "other"
+    }
+    lines = []
+    for name, words in SETS.items():
+        for metric in METRICS:
+            base, ours = at.get((name, metric, 0)), at.get((name, metric, step))
+            if ours:
+                count = str(ours["n"])
+                lines.append((metric + words, _with_interval(base), _with_interval(ours), count))
+    head = ("measure", "base alone", f"step {step}", "pictures")
+    return Grid(head=head, rows=lines, numeric=(1, 2, 3))
+
+
+def _groups(data: Data, picture: pl.DataFrame) -> list[Group]:
+    """The drawings behind the figures."""
+    found = list(plot_evaluation.tiles(data.root, picture).items())[:MAX_PROMPTS]
+    return [group(tiles[:MAX_DRAWINGS], f"“{prompt}”", kind="pairs") for prompt, tiles in found]
+
+
+def _with_interval(row: dict | None) -> str:
+    if row is None or row["value"] is None:
+        return ""
+    if row["low"] is None:
+        return f"{row['value']:.2f}"
+    return f"{row['value']:.2f} ({row['low']:.2f}–{row['high']:.2f})"

@@ -1,0 +1,277 @@
+"""Sections of the report about the film: what went in, stages, pictures, people, scenes, words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import polars as pl
+
+from bunny.core.config import StageName
+from bunny.view.plot import film as plot_film, character
+from bunny.view import style, tile
+from bunny.view.report.section import Data, Grid, Group, Section, group, plot, plural, share
+
+STAGES = get_args(StageName)
+MAX_SCENES = 30
+MAX_CHARACTERS = 12
+
+
+def what_went_in(data: Data) -> Section:
+    """The film's facts and the reference pictures."""
+    film, reference = data.table("film"), data.table("reference")
+    if film.is_empty():
+        return Section(
+            id="input", title="What went in", missing="Stage extract has not run on this film."
+        )
+    row = film.row(0, named=True)
+    notes = [row["note"]] if row["note"] else []
+    groups = []
+    if not reference.is_empty():
+        title = f"{plural(reference.height, 'reference picture')}"
+        groups = [group(_reference_tiles(data, reference), title, kind="square")]
+    return Section(
+        id="input",
+        title="What went in",
+        notes=notes,
+        texts=[] if groups else ["No reference pictures were given, or none were read yet."],
+        grids=[Grid(rows=_film_facts(row))],
+        groups=groups,
+    )
+
+
+def stages(data: Data) -> Section:
+    """What each stage did, how long it took, how much memory it needed."""
+    records = {name: data.record(name) for name in STAGES}
+    times = pl.DataFrame(
+        {"name": STAGES, "seconds": [records[name].get("seconds") for name in STAGES]},
+        schema={"name": pl.String, "seconds": pl.Float64},
+    )
+    has_run = times["seconds"].drop_nulls().len() > 0
+    plots = [plot(plot_film.plot_stage_times(times), "seconds of each stage")] if has_run else []
+    return Section(
+        id="stages",
+        title="What the stages did",
+        missing="" if has_run else "No stage has finished yet.",
+        grids=[
+            Grid(
+                head=("stage", "state", "time", "items", "failed", "peak memory", "tables", "note"),
+                rows=[_stage_row(name, record) for name, record in records.items()],
+                numeric=(2, 3, 4, 5),
+            )
+        ],
+        plots=plots,
+    )
+
+
+def pictures(data: Data) -> Section:
+    """Shots, sharpness, and the pictures that stayed or were left out."""
+    frame, quality, shot = data.table("frame"), data.table("quality"), data.table("shot")
+    if frame.is_empty():
+        return Section(
+            id="pictures", title="Pictures", missing="No picture was taken from the film yet."
+        )
+    plots = [plot(plot_film.plot_shots(shot, frame, quality), "shots on a time line")]
+    if quality.is_empty():
+        return Section(
+            id="pictures",
+            title="Pictures",
+            texts=["Stage filter has not run: no picture was judged yet."],
+            plots=plots,
+        )
+    threshold = data.config.filtering.blur_threshold
+    plots += [
+        plot(plot_film.plot_blur(quality, threshold), "histogram of sharpness"),
+        plot(plot_film.plot_reasons(quality), "reasons why pictures were left out"),
+    ]
+    num_kept = quality.filter("is_kept").height
+    groups = [group(tile.kept(data.root, frame, quality, 18), "Kept", "spread over the film")]
+    if num_kept < quality.height:
+        groups.append(group(tile.rejected(data.root, frame, quality, 12), "Left out", "and why"))
+    text = (
+        f"{plural(shot.height, 'shot')} gave {plural(frame.height, 'picture')}; "
+        f"{share(num_kept, quality.height)} are good enough and no near-duplicates."
+    )
+    return Section(id="pictures", title="Pictures", texts=[text], plots=plots, groups=groups)
+
+
+def people(data: Data) -> Section:
+    """Who was found, how surely, and when."""
+    label, frame = data.table("label"), data.table("frame")
+    unnamed = _figure_groups(data)
+    if label.is_empty() and unnamed:
+        text = "Nobody has a name; drawn figures were found."
+        return Section(id="people", title="Who is seen", texts=[text], groups=unnamed)
+    if label.is_empty():
+        why = "Nobody was found." if data.record("detect") else "Stage detect has not run."
+        return Section(id="people", title="Who is seen", missing=why)
+    detection = data.config.detection
+    figure = character.plot_similarity(
+        label, detection.similarity_threshold, detection.drawn_threshold
+    )
+    named = label.drop_nulls("character")
+    names = named.group_by("character").len().sort("len", "character", descending=[True, False])
+    names = names["character"].to_list()
+    text = (
+        f"{share(named.height, label.height)} faces and figures have a name; "
+        f"{plural(len(names), 'character')} in all."
+    )
+    return Section(
+        id="people",
+        title="Who is seen",
+        texts=[text],
+        grids=[_people_grid(label)],
+        plots=[
+            plot(figure, "similarity of each face and figure to its reference"),
+            plot(character.plot_presence(label, frame), "when each character is seen"),
+        ],
+        groups=_people_groups(data, label, names) + unnamed,
+    )
+
+
+def scenes(data: Data) -> Section:
+    """Scene clusters over time with a row of pictures each."""
+    cluster, frame = data.table("cluster"), data.table("frame")
+    rows = tile.scenes(data.root, cluster, frame, 6)
+    if not rows:
+        why = "No scene was found." if data.record("cluster") else "Stage cluster has not run."
+        return Section(id="scenes", title="Scenes", missing=why)
+    names = list(rows)[:MAX_SCENES]
+    texts = ["Pictures that look like one place and time are one scene, wherever they stand."]
+    if len(rows) > len(names):
+        texts.append(f"The first {len(names)} of {len(rows)} are shown.")
+    return Section(
+        id="scenes",
+        title="Scenes",
+        texts=texts,
+        plots=[plot(plot_film.plot_scenes(cluster, frame), "scenes over time")],
+        groups=[group(rows[name], name) for name in names],
+    )
+
+
+def captions(data: Data) -> Section:
+    """What the pictures are said to show."""
+    caption, frame = data.table("caption"), data.table("frame")
+    if caption.is_empty():
+        why = "No caption was made." if data.record("caption") else "Stage caption has not run."
+        return Section(id="captions", title="Captions", missing=why)
+    failed = caption.filter(pl.col("status") != "done").height
+    cost = float(caption["cost_usd"].fill_null(0).sum())
+    who = ", ".join(sorted(set(caption["provider"].to_list())))
+    texts = [f"{plural(caption.height - failed, 'caption')} by {who}, {failed} failed or refused."]
+    if cost:
+        texts.append(f"They cost {cost:.2f} US dollars.")
+    return Section(
+        id="captions",
+        title="Captions",
+        texts=texts,
+        plots=[plot(character.plot_captions(caption), "words in a caption")],
+        groups=[group(tile.captions(data.root, caption, frame, 12), kind="large")],
+    )
+
+
+def _film_facts(row: dict) -> list[tuple[str, str]]:
+    rate = row["frame_rate_num"] / row["frame_rate_den"]
+    return [
+        ("film", row["path"]),
+        ("content", f"SHA-256 {row['content_hash'][:16]}…"),
+        ("picture", f"{row['width_px']} × {row['height_px']} px, {row['codec']}"),
+        ("rate", f"{rate:.3f} frames a second" if rate else "unknown"),
+        ("length", f"{style.clock(row['duration_s'])} min:s, {row['num_frames']:,} frames"),
+        ("not decodable", plural(row["num_frames_failed"], "frame")),
+    ]
+
+
+def _stage_row(name: str, record: dict) -> tuple[str, ...]:
+    if not record:
+        return (name, "never run", "", "", "", "", "", "")
+    tables = record.get("tables", {})
+    memory, seconds = record.get("peak_memory_mb"), record.get("seconds")
+    return (
+        name,
+        "unfinished" if record["status"] == "running" else record["status"],
+        "" if seconds is None else style.duration(seconds),
+        str(record.get("num_items", "")),
+        str(record.get("failed", "")),
+        "" if memory is None else f"{memory:,.0f} MiB",
+        ", ".join(f"{value['rows']} {table}" for table, value in tables.items()),
+        record.get("note") or record.get("error", ""),
+    )
+
+
+def _people_grid(label: pl.DataFrame) -> Grid:
+    counts = (
+        label.group_by(pl.col("character").fill_null(tile.UNKNOWN))
+        .agg(
+            found=pl.len(),
+            shots=pl.col("shot_index").n_unique(),
+            median=1 - pl.col("distance").median(),
+            is_unknown=pl.col("character").is_null().first(),
+        )
+        .sort("is_unknown", "found", "character", descending=[False, True, False])
+    )
+    rows = [
+        (c, str(found), str(shots), "" if median is None else f"{median:.2f}")
+        for c, found, shots, median, _ in counts.iter_rows()
+    ]
+    return Grid(
+        head=("character", "found", "in shots", "median similarity"), rows=rows, numeric=(1, 2, 3)
+    )
+
+
+def _people_groups(data: Data, label: pl.DataFrame, names: list[str]) -> list[Group]:
+    """A row of faces or figures for each of the most frequent characters, and the unknown."""
+    frame = data.table("frame")
+    groups = []
+    for name in [*names[:MAX_CHARACTERS], None]:
+        own = label.filter(pl.col("character").eq_missing(pl.lit(name, pl.String)))
+        if own.height:
+            note = "nearest to farthest; a wrong name is usually among the farthest"
+            note = note if name else "nobody of the references, or too unlike them"
+            tiles = tile.subjects(data.root, own, frame, 6)
+            groups.append(group(tiles, name or tile.UNKNOWN, note, kind="square"))
+    return groups
+
+
+def _figure_groups(data: Data) -> list[Group]:
+    """A row of pictures for each of the most frequent unknown drawn figures."""
+    figure, frame = data.table("figure"), data.table("frame")
+    cluster = data.table("cluster").drop_nulls("cluster_id")
+    face = data.table("face").clear()
+    rows = tile.unknown_people(data.root, cluster, face, frame, 6, figure)
+    note = "a drawn figure without a name; bunny characters --name gives it one"
+    return [
+        group(tiles, name, note, kind="square")
+        for name, tiles in list(rows.items())[:MAX_CHARACTERS]
+    ]
+
+
+def _reference_tiles(data: Data, reference: pl.DataFrame) -> list[tile.Tile]:
+    folder = _reference_folder(data)
+    return [
+        tile.Tile(
+            file=_reference_file(folder, row["reference_id"]),
+            title=row["character"],
+            note=row["error"] or f"used as {row['route']}",
+            tone="bad" if row["error"] else "plain",
+        )
+        for row in tile.spread(reference.sort("reference_id").to_dicts(), 36)
+    ]
+
+
+def _reference_folder(data: Data) -> Path | None:
+    import json
+
+    try:
+        source = json.loads((data.root / "source.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return Path(source["references"]) if source.get("references") else None
+
+
+def _reference_file(folder: Path | None, reference_id: str) -> Path | None:
+    """References lie in `<name>/<file>` or, one a character, as `<file>` beside each other."""
+    if folder is None:
+        return None
+    nested = folder / reference_id
+    return nested if nested.exists() else folder / Path(reference_id).name

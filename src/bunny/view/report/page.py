@@ -1,0 +1,111 @@
+"""Writes report.html of a film: one file that needs nothing beside it, whatever stages have run."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bunny.table import store
+from bunny.view.report import coverage, film as report_film, model, evaluation
+from bunny.view.report.section import Data, Section
+
+if TYPE_CHECKING:
+    from bunny.core.config import Config
+    from bunny.core.workspace import Workspace
+
+logger = logging.getLogger(__name__)
+
+TEMPLATE = Path(__file__).parent / "template"
+SECTIONS = (
+    report_film.what_went_in,
+    report_film.stages,
+    report_film.pictures,
+    report_film.people,
+    report_film.scenes,
+    report_film.captions,
+    coverage.training_set,
+    model.fine_tune,
+    evaluation.proof,
+    model.drawings,
+    model.truth,
+)
+
+
+def write(space: Workspace, config: Config) -> Path:
+    """Write the report of a film.
+
+    Parameters
+    ----------
+    space : Workspace
+        The film; tables that were never written give a sentence instead of a section.
+    config : Config
+        Gives the thresholds that are drawn into the figures.
+
+    Returns
+    -------
+    Path
+        `report.html` in the film's folder.
+    """
+    data = Data(root=space.root, film_id=space.film_id, config=config)
+    path = space.root / "report.html"
+    store.write_bytes(path, render(data).encode())
+    logger.debug("report written to %s", path)
+    return path
+
+
+def render(data: Data) -> str:
+    """Text of the report; everything that came from outside is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATE), autoescape=True, undefined=StrictUndefined
+    )
+    return environment.get_template("report.html.j2").render(**_context(data))
+
+
+def _context(data: Data) -> dict[str, Any]:
+    sections = [section for make in SECTIONS if (section := make(data)) is not None]
+    return {
+        "title": _title(data),
+        "project": f"{data.config.project.name} {data.config.project.version}",
+        "lead": _lead(data),
+        "numbers": _numbers(data),
+        "sections": sections,
+        "footer": f"{data.film_id} · seed {data.config.seed} · tables in {data.root / 'table'}",
+    }
+
+
+def _title(data: Data) -> str:
+    film = data.table("film")
+    return data.film_id if film.is_empty() else Path(film["path"][0]).stem
+
+
+def _lead(data: Data) -> str:
+    """The outcome in one sentence."""
+    run, picture = data.table("training_run"), data.table("picture")
+    if not picture.is_empty():
+        who = " and ".join(sorted(set(run["character"].to_list()))) or "nobody"
+        return f"From the film to a labelled training set, an adapter for {who} and its drawings."
+    if not data.table("dataset").is_empty():
+        return "From the film to a labelled training set; nothing was drawn yet."
+    if not data.table("frame").is_empty():
+        return "Pictures were taken from the film; there is no training set yet."
+    return "Nothing has run for this film yet."
+
+
+def _numbers(data: Data) -> list[tuple[str, str]]:
+    quality, label = data.table("quality"), data.table("label")
+    kept = quality.filter("is_kept").height if not quality.is_empty() else 0
+    counts = (
+        (data.table("shot").height, "shots"),
+        (data.table("frame").height, "pictures taken"),
+        (kept, "of them kept"),
+        (label["character"].drop_nulls().n_unique(), "characters named"),
+        (data.table("dataset").height, "training pictures"),
+        (data.table("picture").height, "drawings"),
+    )
+    return [(f"{number:,}", word) for number, word in counts]
+
+
+__all__ = ["Data", "Section", "render", "write"]

@@ -1,0 +1,302 @@
+"""Explorer of notebook 03: each character's tracks by doubt, and who changes at other thresholds.
+
+Decisions are those of stage detect, made again by its own functions over its tables; no frame of
+the film is decoded. Small pictures are cut from the stored pictures when they are first shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from bunny.table import store
+from bunny.view.widget import preview, explorer, track_table
+from bunny.view import html, style, tile
+from bunny.view.subject_thumbnail import Shelf
+from bunny.view.widget.explorer import Values
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
+    from ipywidgets import Widget
+
+    from bunny.core.config import Config
+    from bunny.core.workspace import Workspace
+
+PAGE = 24  # tracks on a page
+MAX_CHANGES = 18
+NO_FACES = "<p>no face and no figure was found: run stage detect first</p>"
+
+# Slider ranges: key to (lowest, highest, step).
+RANGE: dict[str, explorer.Range] = {
+    "similarity_threshold": (0.0, 1.0, 0.01),
+    "min_margin": (0.0, 0.5, 0.01),
+    "drawn_threshold": (0.0, 1.0, 0.01),
+    "drawn_margin": (0.0, 0.5, 0.01),
+    "figure_score": (0.0, 1.5, 0.01),
+    "figure_presence": (0.0, 1.5, 0.01),
+}
+CALIBRATION = ("film", "fixed")  # whether the film's own pairs move the threshold of faces
+AXIS = {"face": "similarity of each track of faces", "figure": "best support of each figure"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A film's people, ready to be decided about at any thresholds."""
+
+    seen: preview.Seen
+    compared: preview.Compared
+    subject: pl.DataFrame  # of `track_table.list_subjects`
+    shelf: Shelf
+    settings: Values  # all of `detection`, as they are
+    before: Decided
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """A decision and what the page shows of it."""
+
+    verdict: preview.Verdict
+    tracks: pl.DataFrame  # of `track_table.describe`
+    counts: Mapping[str, tuple[int, int, int]]  # of `track_table.count`
+    changed: pl.DataFrame  # of `track_table.changed`, against the settings as they are
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """Which tracks are on the page."""
+
+    name: str = track_table.EVERYBODY
+    sort: str = "doubt"
+    page: int = 1
+
+
+def explore_people(
+    space: Workspace, config: Config, *, is_interactive: bool = True, root: Path | None = None
+) -> Widget | HTML:
+    """Look at tracks by doubt and at who gets a name at which thresholds of `detection`.
+
+    Parameters
+    ----------
+    space, config : Workspace, Config
+        The film and its settings, where the sliders begin and with which a move is compared.
+    is_interactive : bool
+        False gives the page for the settings as they are.
+    root : Path, optional
+        The project's folder, where the button writes `config/local_<film_id>.yaml`.
+    """
+    opened = open_people(space, config)
+    if is_interactive:
+        return _assemble(space, opened, root)
+    from IPython.display import HTML
+
+    return HTML(draw(opened, opened.before, Look()))
+
+
+def open_people(space: Workspace, config: Config) -> Opened:
+    """Read the tables of stage detect and decide as the settings say; no picture is read."""
+    seen = preview.read_seen(space.table)
+    settings = config.detection.model_dump()
+    frame = pl.concat(
+        store.read_or_empty(space.table, name).select("frame_id", "timestamp_s", "file")
+        for name in ("frame", "extra_frame")
+    )
+    compared = preview.compare(seen, settings, config.seed)
+    figure = seen.region.filter(pl.col("candidate").is_in(list(seen.cast.drawn)))
+    subject = track_table.list_subjects(seen.face, figure, frame, compared.nearest)
+    return Opened(
+        seen=seen,
+        compared=compared,
+        subject=subject,
+        shelf=Shelf(space.root),
+        settings=settings,
+        before=_decide(seen, compared, subject, settings),
+    )
+
+
+def decide(opened: Opened, values: Mapping[str, Any]) -> Decided:
+    """What other values of `detection` would decide."""
+    settings = opened.settings | dict(values)
+    before = opened.before.verdict
+    return _decide(opened.seen, opened.compared, opened.subject, settings, before)
+
+
+def draw(opened: Opened, now: Decided, look: Look) -> str:
+    """The whole page with every small picture on it; those never shown before are cut first."""
+    found = track_table.select(now.tracks, look.name, look.sort)
+    opened.shelf.fill(shown(now, found, look))
+    return page(opened, now, found, look)
+
+
+def page(opened: Opened, now: Decided, found: pl.DataFrame, look: Look) -> str:
+    """The page with the small pictures at hand; no file is read.
+
+    Parameters
+    ----------
+    found : pl.DataFrame
+        The tracks that `look` asks for, of `track_table.select`.
+
+    Returns
+    -------
+    str
+        HTML: counts, who changes, histograms, a page of tracks.
+    """
+    if opened.subject.is_empty():
+        return NO_FACES
+    heading = (
+        f"{look.name}: {found.height} tracks by {look.sort}, "
+        f"page {look.page} of {num_pages(found.height)}"
+    )
+    return (
+        _counts(opened.before.counts, now.counts)
+        + _threshold(now)
+        + f"<p><b>{now.changed.height}</b> tracks change compared with the settings as they are</p>"
+        + html.tiles([_change_tile(opened, row) for row in _head(now.changed)])
+        + _histograms(now)
+        + html.tiles([_track_tile(opened, row) for row in _page_rows(found, look)], heading)
+    )
+
+
+def shown(now: Decided, found: pl.DataFrame, look: Look) -> list[dict]:
+    """Rows whose small pictures are on the page."""
+    return _head(now.changed) + _page_rows(found, look)
+
+
+def num_pages(num_tracks: int) -> int:
+    """Pages that so many tracks fill; at least one."""
+    return max(1, -(-num_tracks // PAGE))
+
+
+def _decide(
+    seen: preview.Seen,
+    compared: preview.Compared,
+    subject: pl.DataFrame,
+    settings: Mapping[str, Any],
+    before: preview.Verdict | None = None,
+) -> Decided:
+    verdict = preview.judge(seen, compared, settings)
+    return Decided(
+        verdict=verdict,
+        tracks=track_table.describe(subject, verdict.subject),
+        counts=track_table.count(subject, verdict.subject),
+        changed=track_table.changed(subject, (before or verdict).subject, verdict.subject),
+    )
+
+
+def _head(changed: pl.DataFrame) -> list[dict]:
+    return changed.head(MAX_CHANGES).to_dicts()
+
+
+def _page_rows(found: pl.DataFrame, look: Look) -> list[dict]:
+    return found.slice((look.page - 1) * PAGE, PAGE).to_dicts()
+
+
+def _counts(before: Mapping[str, tuple], after: Mapping[str, tuple]) -> str:
+    """Frames, shots and tracks of each character; what changed is shown as before → after."""
+    nobody = (0, 0, 0)
+    names = sorted(before.keys() | after.keys(), key=lambda n: (n == tile.UNKNOWN, n))
+    rows = []
+    for name in names:
+        pairs = zip(before.get(name, nobody), after.get(name, nobody), strict=True)
+        rows.append([name, *(str(b) if a == b else f"{b} → {a}" for b, a in pairs)])
+    return html.table(("character", "frames", "shots", "tracks"), rows)
+
+
+def _threshold(now: Decided) -> str:
+    """Which thresholds hold: that of faces may follow the film."""
+    kinds = sorted(set(now.tracks["kind"]))
+    words = [f"a {kind} has a name from {now.verdict.threshold[kind]:.3f}" for kind in kinds]
+    if now.verdict.is_measured and "face" in kinds:
+        words.append("that of faces follows what strangers of this film are like")
+    return f"<p>{'; '.join(words)}</p>"
+
+
+def _histograms(now: Decided) -> str:
+    parts = []
+    for kind, axis in AXIS.items():
+        values = now.tracks.filter(pl.col("kind") == kind)["similarity"].drop_nulls()
+        if len(values):
+            threshold = now.verdict.threshold[kind]
+            parts.append(
+                html.histogram(values.to_numpy(), threshold, low=-0.2, high=1, axis=axis)
+            )
+    return "".join(parts)
+
+
+def _track_tile(opened: Opened, row: Mapping[str, Any]) -> tuple[str, str, str]:
+    name = row["character"]
+    is_near = row["slack"] is not None and row["slack"] > -track_table.NEAR
+    who = name or (f"{row['nearest']}?" if row["nearest"] and is_near else tile.UNKNOWN)
+    words = f"{who}, {style.clock(row['start_s'] or 0)}, {_pictures(row)}"
+    if row["slack"] is not None:
+        side = "over" if row["slack"] >= 0 else "short"
+        words += f", {row['similarity']:.2f}: {abs(row['slack']):.2f} {side}"
+    return _picture(opened, row), words, "good" if name else "bad"
+
+
+def _change_tile(opened: Opened, row: Mapping[str, Any]) -> tuple[str, str, str]:
+    names = (row[key] or tile.UNKNOWN for key in ("before", "after"))
+    words = f"{' → '.join(names)}, {_pictures(row)}"
+    return _picture(opened, row), words, "good" if row["after"] else "bad"
+
+
+def _pictures(row: Mapping[str, Any]) -> str:
+    return f"{row['num_pictures']} picture{'s' * (row['num_pictures'] > 1)}"
+
+
+def _picture(opened: Opened, row: Mapping[str, Any]) -> str:
+    return opened.shelf.get(row["subject_id"]) or ""
+
+
+def _assemble(space: Workspace, opened: Opened, root: Path | None) -> Widget:
+    """Controls above the page. A move shows the new decision at once, then cuts what is missing."""
+    import ipywidgets
+
+    state: dict[str, Any] = {"now": opened.before, "is_setting": False}
+    sliders = {key: explorer.slider(key, opened.settings[key], span) for key, span in RANGE.items()}
+    names = track_table.names_of(opened.seen.cast, opened.before.tracks)
+    rule = ipywidgets.ToggleButtons(options=CALIBRATION, description="calibration")
+    rule.value = opened.settings["calibration"]
+    who = ipywidgets.Dropdown(options=names, description="who")
+    sort = ipywidgets.ToggleButtons(options=track_table.SORTS)
+    turn = ipywidgets.BoundedIntText(1, min=1, max=1, description="page")
+    output, message = ipywidgets.HTML(), ipywidgets.HTML()
+    button = explorer.keep_button(space)
+
+    def values() -> Values:
+        return {key: one.value for key, one in sliders.items()} | {"calibration": rule.value}
+
+    def show(number: int = 1) -> None:
+        found = track_table.select(state["now"].tracks, who.value, sort.value)
+        state["is_setting"] = True
+        turn.max = num_pages(found.height)
+        turn.value = min(number, turn.max)
+        state["is_setting"] = False
+        look = Look(name=who.value, sort=sort.value, page=turn.value)
+        output.value = page(opened, state["now"], found, look)
+        if opened.shelf.fill(shown(state["now"], found, look)):
+            output.value = page(opened, state["now"], found, look)
+
+    def on_move(_change: Any) -> None:
+        state["now"] = decide(opened, values())
+        show(turn.value)
+
+    def on_turn(_change: Any) -> None:
+        if not state["is_setting"]:
+            show(turn.value)
+
+    def on_click(_button: Any) -> None:
+        message.value = explorer.save(space.film_id, "detection", values(), root)
+
+    for one in (*sliders.values(), rule):
+        one.observe(on_move, names="value")
+    for one in (who, sort):
+        one.observe(lambda _change: show(), names="value")
+    turn.observe(on_turn, names="value")
+    button.on_click(on_click)
+    show()
+    rows = (ipywidgets.HBox([who, sort, turn]), ipywidgets.HBox([button, message]), output)
+    return ipywidgets.VBox([*sliders.values(), rule, *rows])

@@ -1,0 +1,123 @@
+"""What every explorer has: sliders, the button that keeps a choice, small pictures of frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from bunny.core import config as configuration
+from bunny.core import workspace
+from bunny.core.error import UserError
+from bunny.view import thumbnail, tile
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
+    from ipywidgets import Widget
+
+    from bunny.core.workspace import Workspace
+
+Values = dict[str, Any]
+Draw = Callable[[Values], str]
+Range = tuple[float, float, float]  # lowest, highest, step
+
+
+def explorer(
+    space: Workspace,
+    section: str,
+    start: Values,
+    ranges: Mapping[str, Range],
+    draw: Draw,
+    is_interactive: bool,
+    root: Path | None,
+) -> Widget | HTML:
+    """Sliders above the page that `draw` makes of their values, and the button that saves them.
+
+    Parameters
+    ----------
+    section : str
+        Of the settings, where the choice is saved.
+    start : dict
+        Where the sliders begin, by key.
+    ranges : mapping of key to (lowest, highest, step)
+    draw : callable
+        From values to HTML.
+    is_interactive : bool
+        False gives the page alone.
+    root : Path or None
+        The project's folder; None: the one that holds.
+    """
+    if not is_interactive:
+        from IPython.display import HTML
+
+        return HTML(draw(start))
+    import ipywidgets
+
+    sliders = {key: slider(key, start[key], ranges[key]) for key in ranges}
+    page = ipywidgets.HTML(draw(start))
+    message = ipywidgets.HTML()
+    button = keep_button(space)
+
+    def values() -> Values:
+        return {key: one.value for key, one in sliders.items()}
+
+    def on_move(_change: Any) -> None:
+        page.value = draw(values())
+
+    def on_click(_button: Any) -> None:
+        message.value = save(space.film_id, section, values(), root)
+
+    for one in sliders.values():
+        one.observe(on_move, names="value")
+    button.on_click(on_click)
+    return ipywidgets.VBox([*sliders.values(), ipywidgets.HBox([button, message]), page])
+
+
+def save(film_id: str, section: str, values: Values, root: Path | None = None) -> str:
+    """Write a choice to the film's local settings; returns HTML that says where, or why not."""
+    from html import escape
+
+    rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in values.items()}
+    try:
+        path = configuration.save_local(root or workspace.project_root(), film_id, section, rounded)
+    except (UserError, OSError) as error:
+        return f"<b>not saved:</b> {escape(str(error))}"
+    return f"saved to <code>{escape(path.as_posix())}</code>; run the notebook again to apply it"
+
+
+def slider(key: str, value: float, span: Range) -> Widget:
+    """A slider named as its setting; a setting outside the range widens it."""
+    import ipywidgets
+
+    low, high, step = span
+    kind = ipywidgets.IntSlider if isinstance(step, int) else ipywidgets.FloatSlider
+    return kind(
+        value=value,
+        min=min(low, value),
+        max=max(high, value),
+        step=step,
+        description=key,
+        style={"description_width": "11em"},
+        layout={"width": "36em"},
+        **({} if isinstance(step, int) else {"readout_format": ".3f"}),
+    )
+
+
+def keep_button(space: Workspace) -> Widget:
+    """The button that writes a choice to the film's local settings."""
+    import ipywidgets
+
+    return ipywidgets.Button(
+        description="Keep for this film",
+        tooltip=f"write config/local_{space.film_id}.yaml",
+        button_style="primary",
+    )
+
+
+def frame_pictures(space: Workspace, frame: pl.DataFrame) -> dict[str, str]:
+    """Small pictures of frames, at most `MAX_THUMBNAILS`, spread over the film."""
+    shown = tile.spread(frame.drop_nulls("file").to_dicts(), thumbnail.MAX_THUMBNAILS)
+    tiles = {r["frame_id"]: tile.Tile(file=space.root / r["file"]) for r in shown}
+    return thumbnail.load(space.root / "thumbnail.parquet", tiles)

@@ -1,0 +1,245 @@
+"""What thresholds would decide, from stored measures alone; widgets and notebooks show it.
+
+The decisions are those of the stages: the same pure functions over the same tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from bunny.character import calibrate, film_calibration
+from bunny.character.drawn import figure_label
+from bunny.character import label as naming
+from bunny.quality import threshold as quality_threshold
+from bunny.scene import incremental as grouping
+from bunny.scene import agglomerative
+from bunny.table import store
+
+UNKNOWN = "unknown"
+NO_SCENE = "no scene"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What the naming of faces and figures is decided from."""
+
+    face: pl.DataFrame
+    tracks: list[dict]
+    region: pl.DataFrame
+    cast: naming.Cast
+    num_frames: pl.DataFrame  # by shot
+    is_learned: bool  # whether the stage learned from the film, see `study`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """How like the references the faces are; no threshold is in it."""
+
+    face: naming.Compared
+    nearest: dict[str, str]  # the character that each track is most like
+    learned: film_calibration.Study | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What thresholds decide."""
+
+    label: pl.DataFrame  # rows of table label
+    subject: pl.DataFrame  # columns `track_table.DECISION`: every face and every figure
+    threshold: dict[str, float]  # that holds for "face" and "figure"
+    is_measured: bool  # whether the film moved that of faces
+
+
+def read_seen(folder: Path) -> Seen:
+    """Read the tables of stage detect; each may be missing."""
+    table = {n: store.read_or_empty(folder, n) for n in ("frame", "face", "region", "reference")}
+    is_broken = pl.col("error").is_not_null()  # frames that could not be read
+    broken = table["face"].filter(is_broken)["frame_id"].to_list()
+    looked_at = pl.col("file").is_not_null() & ~pl.col("frame_id").is_in(broken)
+    counts = table["frame"].filter(looked_at).group_by("shot_index")
+    return Seen(
+        face=table["face"].filter(~is_broken, pl.col("track_id").is_not_null()),
+        tracks=_tracks(store.read_or_empty(folder, "track")),
+        region=table["region"],  # of windows the support is voted anew at each threshold
+        cast=naming.read_cast(table["reference"]),
+        num_frames=counts.agg(pl.len().alias("num_frames")),
+        is_learned=store.read_or_empty(folder, "calibration").height > 0,
+    )
+
+
+def compare(seen: Seen, settings: Mapping[str, Any], seed: int = 0) -> Compared:
+    """Compare faces with the references, once for all thresholds.
+
+    Parameters
+    ----------
+    seen : Seen
+    settings : mapping
+        Keys of the section `detection`; `is_adapted` holds, thresholds do not matter.
+    seed : int
+        Of the settings.
+    """
+    learned = None
+    if seen.is_learned and seen.face.height:
+        learned = naming.learn(seen.face, seen.tracks, seen.cast, label_setting(settings), seed)
+    found = naming.compare(seen.face, seen.tracks, seen.cast, learned)
+    nearest: dict[str, str] = {}
+    if found.names:
+        best = found.similarity.argmax(axis=1).tolist()
+        ids = [track["track_id"] for track in seen.tracks]
+        nearest = {one: found.names[i] for one, i in zip(ids, best, strict=True)}
+    return Compared(face=found, nearest=nearest, learned=learned)
+
+
+def judge_quality(measure: pl.DataFrame, settings: Mapping[str, Any]) -> pl.DataFrame:
+    """Apply `filtering` settings to measures.
+
+    Parameters
+    ----------
+    measure : pl.DataFrame
+        Table measure, or quality without its decision.
+    settings : mapping
+        Keys of the section `filtering`.
+
+    Returns
+    -------
+    pl.DataFrame
+        With the columns that table quality has more than table measure.
+    """
+    return quality_threshold.judge(measure, settings)[0]
+
+
+def judge_labels(seen: Seen, settings: Mapping[str, Any], seed: int = 0) -> pl.DataFrame:
+    """Name faces and figures under thresholds of `detection`; gives a table label."""
+    return store.check("label", judge(seen, compare(seen, settings, seed), settings).label)
+
+
+def judge(seen: Seen, compared: Compared, settings: Mapping[str, Any]) -> Verdict:
+    """Decide as stage detect does, by the same functions over the same tables.
+
+    Parameters
+    ----------
+    seen : Seen
+    compared : Compared
+        From `compare`.
+    settings : mapping
+        Keys of the section `detection`.
+    """
+    setting = label_setting(settings)
+    votes = naming.vote(seen.region, seen.num_frames, setting)
+    learned = _learn_again(compared, setting)
+    label = naming.decide_compared(compared.face, votes, seen.cast, setting, learned)
+    face = naming.face_threshold(setting, learned)
+    figure = naming.figure_threshold(votes, seen.cast, setting)
+    subjects = [
+        _faces(label, face, setting.min_margin),
+        _figures(label, votes, figure, setting),
+    ]
+    return Verdict(
+        label=label,
+        subject=pl.concat(subjects, how="vertical_relaxed"),
+        threshold={"face": face, "figure": figure},
+        is_measured=face != setting.similarity_threshold,
+    )
+
+
+def label_setting(settings: Mapping[str, Any]) -> naming.LabelSetting:
+    """The thresholds of `detection` that a label is decided by."""
+    keys = [field.name for field in fields(naming.LabelSetting)]
+    return naming.LabelSetting(**{key: settings[key] for key in keys})
+
+
+def count_names(label: pl.DataFrame) -> dict[str, int]:
+    """Count faces and figures by name, unknown ones last."""
+    rows = label.group_by(pl.col("character").fill_null(UNKNOWN)).len().iter_rows()
+    return dict(sorted(rows, key=lambda kv: (kv[0] == UNKNOWN, -kv[1], kv[0])))
+
+
+def judge_scenes(
+    frame: pl.DataFrame, embedding: pl.DataFrame, settings: Mapping[str, Any]
+) -> pl.DataFrame:
+    """Assign pictures to scenes under thresholds and the method (if given) of `clustering`.
+
+    Returns
+    -------
+    pl.DataFrame
+        `frame_id`, `file`, `timestamp_s`, `scene` ("no scene" for noise), `similarity`, in film
+        order.
+    """
+    join = settings["scene_threshold"]
+    threshold = grouping.SceneThreshold(join=join, noise=min(settings["noise_threshold"], join))
+    known = frame.join(embedding.drop_nulls("vector"), on="frame_id").sort(
+        "frame_index", "frame_id"
+    )
+    vector = np.array(known["vector"].to_list(), dtype=np.float32)
+    found = agglomerative.group(vector, threshold, settings.get("scene_method", "incremental"))
+    names = [NO_SCENE if c == grouping.NOISE else f"scene-{c + 1:03d}" for c in found.cluster]
+    return known.select("frame_id", "file", "timestamp_s").with_columns(
+        scene=pl.Series(names, dtype=pl.String),
+        similarity=pl.Series(found.similarity, dtype=pl.Float32),
+    )
+
+
+def count_scenes(scenes: pl.DataFrame) -> dict[str, int]:
+    """Count scenes, pictures in them, and pictures in none."""
+    named = scenes.filter(pl.col("scene") != NO_SCENE)
+    return {
+        "scenes": named["scene"].n_unique(),
+        "pictures in them": named.height,
+        "in none": scenes.height - named.height,
+    }
+
+
+def _tracks(track: pl.DataFrame) -> list[dict]:
+    """Rows of table track with their vectors as arrays."""
+    rows = track.drop("embedding").to_dicts()
+    vectors = np.array(track["embedding"].to_list(), dtype=np.float32)
+    return [row | {"embedding": vector} for row, vector in zip(rows, vectors, strict=True)]
+
+
+def _learn_again(compared: Compared, setting: naming.LabelSetting) -> film_calibration.Study | None:
+    """What the film teaches at another threshold; only who is taken for a stranger changes."""
+    learned = compared.learned
+    if learned is None or not compared.face.names:
+        return learned
+    pairs = learned.pair
+    if learned.trial.adaptation is not None:
+        pairs = pairs.with_columns(similarity="adapted_similarity")
+    strangers = film_calibration.find_strangers(compared.face.similarity, setting.similarity_threshold)
+    return replace(learned, estimate=calibrate.estimate(pairs, strangers))
+
+
+def _faces(label: pl.DataFrame, threshold: float, min_margin: float) -> pl.DataFrame:
+    """What was decided of each face, with its slack."""
+    similarity = 1 - pl.col("distance")
+    slack = pl.min_horizontal(similarity - threshold, pl.col("margin") - min_margin)
+    return label.filter(pl.col("subject_type") == "face").select(
+        "subject_id", "character", "margin", "confidence", similarity=similarity, slack=slack
+    )
+
+
+def _figures(
+    label: pl.DataFrame, votes: pl.DataFrame, threshold: float, setting: naming.LabelSetting
+) -> pl.DataFrame:
+    """The same of each place that a figure was looked for in; its support is what counts."""
+    of_windows = pl.min_horizontal(
+        pl.col("support") - threshold, pl.col("margin") - setting.drawn_margin
+    )
+    of_figures = pl.col("support") - setting.figure_score
+    slack = pl.when(figure_label.is_figure()).then(of_figures).otherwise(of_windows)
+    known = label.filter(pl.col("subject_type") == "region")
+    return (
+        votes.select("margin", subject_id="region_id", similarity="support", slack=slack)
+        .join(
+            known.select("subject_id", "character", "confidence"),
+            on="subject_id",
+            how="left",
+            maintain_order="left",
+        )
+        .select("subject_id", "character", "margin", "confidence", "similarity", "slack")
+    )

@@ -1,0 +1,228 @@
+"""Search of notebook 09: a box for words, a picture, filters, and the shots that answer.
+
+The widget asks a function that the notebook passes in, so that it knows no job; each shot has the
+buttons "more like this" and "send", and those that were sent are listed below.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from bunny.core.error import BunnyError
+from bunny.view import search_result
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
+    from ipywidgets import Widget
+
+Find = Callable[..., Any]  # words, picture=, like=, wanted= -> an answer with shots, root, notes
+Send = Callable[[pl.DataFrame], str]  # shots -> a sentence that says where they went
+SHOT_SIZE = ("close-up", "medium", "wide")
+LIGHT = ("day", "dusk", "night")
+
+
+def explore_search(
+    find: Find,
+    make_filter: Callable[..., Any],
+    *,
+    people: Sequence[str] = (),
+    places: Sequence[str] = (),
+    send: Send | None = None,
+    words: str = "",
+    is_interactive: bool = True,
+) -> Widget | HTML:
+    """Search by hand.
+
+    Parameters
+    ----------
+    find : callable
+        From words and `picture`, `face`, `like`, `wanted` to an answer that has `shots`, `root`,
+        `question`, `notes`.
+    make_filter : callable
+        From `who`, `without`, `place`, `shot_size`, `light`, each one text, to a filter.
+    people, places : sequence of str
+        What the filters offer.
+    send : callable, optional
+        Takes the shots that were picked, e.g. to write a timeline; gives what to say about it.
+    words : str
+        What is asked first; empty: nothing is.
+    is_interactive : bool
+        False gives the first answer alone.
+    """
+    if not is_interactive:
+        from IPython.display import HTML
+
+        return HTML(draw(find(words)) if words.strip() else "<p>nothing was asked</p>")
+    return Searcher(find, make_filter, people, places, send, words).widget
+
+
+def draw(found: Any) -> str:
+    """The answer as HTML."""
+    return search_result.strips(found.shots, found.root, found.question, found.notes)
+
+
+def to_timeline(export: Callable[..., Any], **more: Any) -> Send:
+    """What "send" does: each film's picked shots become a timeline.
+
+    Parameters
+    ----------
+    export : callable
+        From film_id and "shots:3,7" to something with `to_text`.
+    **more
+        Given on to `export`, e.g. `form` and `data_dir`.
+    """
+
+    def send(shots: pl.DataFrame) -> str:
+        said = []
+        for (film_id,), own in shots.group_by("film_id", maintain_order=True):
+            numbers = ",".join(str(n) for n in sorted(own["shot_index"]))
+            said.append(export(film_id, f"shots:{numbers}", **more).to_text())
+        return "\n".join(said)
+
+    return send
+
+
+class Searcher:
+    """Holds the controls and what was picked."""
+
+    def __init__(
+        self,
+        find: Find,
+        make_filter: Callable[..., Any],
+        people: Sequence[str],
+        places: Sequence[str],
+        send: Send | None,
+        words: str,
+    ) -> None:
+        import ipywidgets
+
+        self._find, self._make_filter, self._send = find, make_filter, send
+        self._picked: dict[tuple[str, int], dict] = {}
+        self.words = ipywidgets.Text(
+            words,
+            placeholder="bunny on a beach at night",
+            continuous_update=False,
+            layout={"width": "28em"},
+        )
+        self.upload = ipywidgets.FileUpload(accept="image/*", description="by picture")
+        self.kind = ipywidgets.ToggleButtons(
+            options=["place", "face"], value="place", tooltips=["what it looks like", "who it is"]
+        )
+        self.kind.style.button_width = "6em"
+        self.filters = {
+            "who": _choice(people, "who"),
+            "place": _choice(places, "place"),
+            "shot_size": _choice(SHOT_SIZE, "size"),
+            "light": _choice(LIGHT, "light"),
+        }
+        self.go = ipywidgets.Button(description="Search", button_style="primary", icon="search")
+        self.message = ipywidgets.HTML()
+        self.answer = ipywidgets.VBox([])
+        self.send = ipywidgets.Button(
+            description="Send to timeline", disabled=True, layout={"width": "13em"}
+        )
+        self.go.on_click(lambda _: self.ask())
+        self.send.on_click(lambda _: self._hand_over())
+        self.words.observe(lambda _: self.ask(), names="value")
+        self.upload.observe(lambda _: self.ask(), names="value")
+        for one in self.filters.values():
+            one.observe(lambda _: self.ask(), names="value")
+        self.widget = ipywidgets.VBox(
+            [
+                ipywidgets.HBox([self.words, self.go, self.upload, self.kind]),
+                ipywidgets.HBox([*self.filters.values(), *([self.send] if send else [])]),
+                self.message,
+                ipywidgets.HTML(search_result.STYLE),  # a widget of its own: messages come and go
+                self.answer,
+            ]
+        )
+        if words.strip():
+            self.ask()
+
+    def ask(self, like: str = "") -> None:
+        """Search for what the controls say, or for more like an item."""
+        chosen = {name: one.value for name, one in self.filters.items()}
+        self.message.value = "searching …"
+        try:
+            wanted = self._make_filter(**chosen)
+            found = self._like(like, wanted) if like else self._by_controls(wanted)
+        except BunnyError as error:
+            self.message.value = f"<b>{escape(str(error))}</b>"
+            return
+        self._show(found)
+
+    def _like(self, item: str, wanted: Any) -> Any:
+        return self._find("", like=item, wanted=wanted)
+
+    def _by_controls(self, wanted: Any) -> Any:
+        """Search by words, and by the picture that was uploaded."""
+        if not self.upload.value:
+            return self._find(self.words.value, wanted=wanted)
+        one = self.upload.value[-1]
+        option = "face" if self.kind.value == "face" else "picture"
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / (Path(one["name"]).name or "picture")
+            path.write_bytes(bytes(one["content"]))
+            return self._find(self.words.value, wanted=wanted, **{option: path})
+
+    def _show(self, found: Any) -> None:
+        import ipywidgets
+
+        notes = "".join(f"<br><small>{escape(n)}</small>" for n in found.notes)
+        head = f"<b>{escape(found.question)}</b>: {found.shots.height} shots{notes}"
+        self.message.value = head
+        pictures = search_result.strip_pictures(found.shots, found.root)
+        has_film = found.shots["film_id"].n_unique() > 1
+        rows = []
+        for row in found.shots.iter_rows(named=True):
+            own = pictures[row["film_id"], row["shot_index"]]
+            html = ipywidgets.HTML(search_result.block(row, own, has_film=has_film))
+            html.layout.flex = "1 1 auto"
+            rows.append(ipywidgets.HBox([html, self._buttons(row)]))
+        self.answer.children = rows
+
+    def _buttons(self, row: Mapping[str, Any]) -> Widget:
+        import ipywidgets
+
+        more = ipywidgets.Button(description="more like this", tooltip=row["asset_id"])
+        more.on_click(lambda _: self.ask(like=row["asset_id"]))
+        if not self._send:
+            return ipywidgets.VBox([more])
+        key = row["film_id"], row["shot_index"]
+        pick = ipywidgets.ToggleButton(value=key in self._picked, description="pick")
+
+        def on_pick(change: Mapping[str, Any]) -> None:
+            if change["new"]:
+                self._picked[key] = dict(row)
+            else:
+                self._picked.pop(key, None)
+            self.send.disabled = not self._picked
+            number = f" ({len(self._picked)})" if self._picked else ""
+            self.send.description = f"Send to timeline{number}"
+
+        pick.observe(on_pick, names="value")
+        return ipywidgets.VBox([more, pick])
+
+    def _hand_over(self) -> None:
+        try:
+            said = self._send(pl.DataFrame(list(self._picked.values()), infer_schema_length=None))
+        except BunnyError as error:
+            said = str(error)
+        self.message.value = f"<pre>{escape(said)}</pre>"
+
+
+def _choice(options: Sequence[str], name: str) -> Widget:
+    import ipywidgets
+
+    return ipywidgets.Dropdown(
+        options=[("any", ""), *((o, o) for o in options)],
+        description=name,
+        layout={"width": "14em"},
+        style={"description_width": "3em"},
+    )

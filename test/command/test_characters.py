@@ -1,0 +1,230 @@
+"""`bunny characters` on a film built here: who is listed, and how a name is given and kept."""
+
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from bunny.command import characters_name, characters
+from bunny.core import workspace
+from bunny.core.config import Config
+from bunny.core.error import UserError
+from bunny.stage.cluster import Cluster
+from bunny.stage.detect import Detect
+from bunny.table import store
+from bunny.view.widget import preview
+
+NUM_FRAMES = 4
+
+
+@pytest.fixture(scope="module")
+def astronaut():
+    from skimage import data
+
+    return np.ascontiguousarray(data.astronaut()[:, :, ::-1])
+
+
+def make_film(folder, astronaut, references=None):
+    """Four frames of the astronaut in two shots, and one without anybody."""
+    film = folder / "my film.mp4"
+    film.write_bytes(b"film")
+    space = workspace.create(folder, "data", film, references)
+    dark = (astronaut * 0.7).astype(np.uint8)
+    images = [astronaut, dark, astronaut[:, ::-1], dark[:, ::-1], np.full_like(astronaut, 90)]
+    rows = []
+    for i, image in enumerate(images):
+        name = f"frame/{i:08d}.png"
+        store.write_bytes(space.root / name, cv2.imencode(".png", image)[1].tobytes())
+        rows.append(
+            {
+                "frame_id": f"{space.film_id}-{i:08d}", "film_id": space.film_id,
+                "shot_index": i // 2, "frame_index": i, "pts": i, "time_base_num": 1,
+                "time_base_den": 1, "timestamp_s": float(i), "file": name, "width_px": 512,
+                "height_px": 512, "reason": "interval",
+            }
+        )  # fmt: skip
+    store.write(space.table, "frame", store.from_rows("frame", rows))
+    for name in ("shot", "film"):
+        store.write(space.table, name, store.from_rows(name, []))
+    return space
+
+
+def run(space, *stages, **detection):
+    config = Config.model_validate({"detection": detection})
+    for stage in stages or (Detect, Cluster):
+        stage(config, space.root, space.root).execute()
+
+
+@pytest.fixture(scope="module")
+def clustered(tmp_path_factory, astronaut):
+    """Nobody is named yet: all faces are one unknown person."""
+    space = make_film(tmp_path_factory.mktemp("film"), astronaut)
+    run(space)
+    return space
+
+
+@pytest.fixture
+def film(clustered, tmp_path, monkeypatch):
+    """A copy of it, as the newest film of the data folder `data`."""
+    root = tmp_path / "data" / "output" / clustered.film_id
+    shutil.copytree(clustered.root, root)
+    monkeypatch.chdir(tmp_path)
+    return workspace.locate(tmp_path, "data", clustered.film_id)
+
+
+def named_files(space):
+    return sorted((space.root / "named").rglob("*.png"))
+
+
+def test_everybody_is_listed_with_a_picture(film):
+    found = characters.list_people(None)
+    assert found.people.select("name", "is_named", "num_faces", "num_shots").rows() == [
+        ("person-01", False, NUM_FRAMES, 2)
+    ]
+    with Image.open(film.root / "character" / "person-01.jpg") as picture:
+        assert max(picture.size) <= 320 and min(picture.size) > 60
+    with Image.open(found.sheet) as sheet:
+        assert sheet.format == "PNG" and sheet.width > 160
+    assert "person-01  4 faces, 2 shots, 0:00–0:03" in found.to_text()
+    assert found.to_text().splitlines()[-1] == str(film.root / "characters.png")
+    report = json.loads(found.to_json())
+    (person,) = report["characters"]
+    assert (person["name"], person["num_faces"], person["first_s"]) == ("person-01", 4, 0.0)
+    assert person["picture"].endswith("/character/person-01.jpg")
+
+
+def test_pictures_of_people_who_are_gone_are_removed(film):
+    store.write_bytes(film.root / "character" / "old.jpg", b"x")
+    characters.list_people(None)
+    assert [p.name for p in (film.root / "character").iterdir()] == ["person-01.jpg"]
+
+
+def test_a_name_is_given_and_outlives_new_runs(film):
+    done = characters_name.name_person(None, "person-01=Eileen")
+    assert 1 <= len(done.pictures) <= NUM_FRAMES
+    assert all(p.name.startswith("from_film_0000000") for p in done.pictures)
+    assert "detect" in done.stale and "extract" not in done.stale
+    assert done.command.startswith("bunny run '") and "--until cluster" in done.command
+    assert json.loads(done.to_json())["name"] == "Eileen"
+    assert "person-01 is now Eileen" in done.to_text()
+    run(film)
+    (row,) = characters.list_people(None).people.to_dicts()
+    assert (row["name"], row["is_named"], row["num_faces"]) == ("Eileen", True, NUM_FRAMES)
+
+
+def test_pictures_show_one_face_with_margin(film):
+    characters_name.name_person(None, "person-01=Eileen")
+    for path in named_files(film):
+        image = cv2.imread(str(path))
+        assert min(image.shape[:2]) >= characters_name.MIN_PX
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        ("person-01", "expected PERSON=NAME, e.g. person-02=anna"),
+        ("=anna", "expected PERSON=NAME"),
+        ("person-07=anna", r"expected one of the unknown people \(person-01\)"),
+        ("person-01=a/../anna", "looks like a path"),
+        ("person-01=person-02", "this is how people without one are called"),
+    ],
+)
+def test_what_cannot_be_named(film, choice, words):
+    with pytest.raises(UserError, match=words):
+        characters_name.name_person(None, choice)
+    assert not (film.root / "named").exists()
+
+
+def test_nobody_gets_two_names(film):
+    characters_name.name_person(None, "person-01=Eileen")
+    with pytest.raises(UserError, match="it was named Eileen before"):
+        characters_name.name_person(None, "person-01=Anna")
+
+
+def test_a_taken_name_needs_add(film, bunny, tmp_path, astronaut):
+    """The user's own folder has an anna; her name is matched whatever its case."""
+    user = tmp_path / "mine"
+    store.write_bytes(user / "anna.png", cv2.imencode(".png", astronaut[:280, 90:370])[1].tobytes())
+    film_of = {k: film.source()[k] for k in ("film", "content_hash")}
+    workspace.write_source(film, film_of, user)
+    code, _, err = bunny("characters", "--name", "person-01=Anna")
+    assert code == 2 and "anna is a character of this film already; " in err and "--add" in err
+    code, out, _ = bunny("characters", "--name", "person-01=Anna", "--add", "--json")
+    assert (code, json.loads(out)["name"]) == (0, "anna")
+    assert [p.name for p in user.iterdir()] == ["anna.png"]
+    assert (film.root / "reference" / "anna.png").exists()
+    assert film.source()["given_references"] == str(user)
+
+
+def test_without_a_picture_nobody_is_named(film):
+    for path in (film.root / "frame").iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match="expected a picture that shows the person's face alone"):
+        characters_name.name_person(None, "person-01=Eileen")
+
+
+def test_another_face_in_the_picture_is_left_out(film):
+    """A second face right beside hers: no crop shows her alone."""
+    face = store.read(film.table, "face").to_dicts()
+    beside = [
+        f | {"face_id": f["face_id"] + "x", "x0_px": f["x1_px"] - 5, "x1_px": f["x1_px"] + 50}
+        for f in face
+    ]
+    store.write(film.table, "face", store.from_rows("face", [*face, *beside]))
+    with pytest.raises(UserError, match="none of 4 does"):
+        characters_name.name_person(None, "person-01=Eileen")
+
+
+def test_before_the_stages_it_says_which_to_run(tmp_path, astronaut, monkeypatch):
+    space = make_film(tmp_path, astronaut)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="run stage detect first"):
+        characters.list_people(None)
+    with pytest.raises(UserError, match="run the film until stage cluster first"):
+        characters_name.name_person(None, "person-01=anna")
+    run(space, Detect)
+    found = characters.list_people(None)
+    assert found.people.is_empty()
+    assert found.notes == ["unknown people are not grouped yet: run stage cluster"]
+
+
+def test_no_film_is_the_users_error(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="expected a film"):
+        characters.list_people("nothing")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"similarity_threshold": 0.95},
+        {"similarity_threshold": 0.2, "min_margin": 0.3},
+        {"drawn_threshold": 0.2, "drawn_margin": 0.0},
+        {"calibration": "fixed"},
+    ],
+)
+def test_the_explorer_decides_as_the_stage(drawn_film, changed):
+    """Row by row the same table, for a film with a person and a drawn figure."""
+    run(drawn_film, Detect, **changed)
+    written = store.read(drawn_film.table, "label")
+    settings = Config.model_validate({"detection": changed}).detection.model_dump()
+    found = preview.judge_labels(preview.read_seen(drawn_film.table), settings)
+    assert found.equals(written)
+    if changed.get("drawn_threshold"):  # figures are among the rows that were compared
+        assert set(written["subject_type"]) == {"face", "region"}
+
+
+@pytest.fixture(scope="module")
+def drawn_film(tmp_path_factory, astronaut):
+    """Her face and a drawn figure are looked for in five frames."""
+    folder = tmp_path_factory.mktemp("drawn")
+    figure = np.full((224, 224, 3), 255, np.uint8)
+    cv2.circle(figure, (112, 112), 80, (40, 90, 240), -1)
+    for name, image in (("eileen", astronaut[:280, 90:370]), ("ball", figure)):
+        data = cv2.imencode(".png", image)[1].tobytes()
+        store.write_bytes(folder / "mine" / f"{name}.png", data)
+    return make_film(folder, astronaut, folder / "mine")

@@ -1,0 +1,250 @@
+"""`bunny export` and `bunny check` on the workspace of a film, through the command line."""
+
+import hashlib
+import json
+import tarfile
+
+import cv2
+import numpy as np
+import pytest
+
+from bunny.core import workspace
+from bunny.table import store
+
+
+def _row(name: str, index: int, **changes) -> dict:
+    return {
+        "image_id": f"{name}-{index}",
+        "character": name,
+        "role": "subject",
+        "frame_id": f"frame-{index}",
+        "subject_id": f"face-{index}",
+        "shot_index": index,
+        "file": f"dataset/{name}/{index:04d}.png",
+        **dict.fromkeys(("x0_px", "y0_px"), 0.0),
+        **dict.fromkeys(("x1_px", "y1_px"), 64.0),
+        **dict.fromkeys(("width_px", "height_px"), 64),
+        "upscale": 1.0,
+        "shot_size": "medium",
+        "caption": f"{name} woman in the snow",
+        "repeats": 2,
+        "split": "train",
+        **changes,
+    }
+
+
+def _make_set(space, name, number, seed):
+    """Pictures and metadata as stage dataset writes them; gives their rows."""
+    rows = [_row(name, index) for index in range(number - 1)]
+    rows.append(_row(name, number - 1, split="held-out"))
+    folder = space.root / "dataset" / name
+    folder.mkdir(parents=True)
+    lines = []
+    for index, row in enumerate(rows):
+        pixels = np.random.default_rng(seed + index).integers(0, 256, (64, 64, 3), np.uint8)
+        cv2.imwrite(str(space.root / row["file"]), pixels)
+        keys = {k: row[k] for k in ("split", "repeats")}
+        lines.append(json.dumps({"file_name": f"{index:04d}.png", "text": row["caption"], **keys}))
+    (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n")
+    return rows
+
+
+@pytest.fixture
+def space(tmp_path):
+    """The workspace of a film with a set of anna."""
+    film = tmp_path / "My Film.mp4"
+    film.write_bytes(b"a film")
+    space = workspace.create(tmp_path, "data", film, None)
+    store.write(space.table, "dataset", store.from_rows("dataset", _make_set(space, "anna", 4, 0)))
+    return space
+
+
+def _add_bo(space):
+    rows = [*store.read(space.table, "dataset").to_dicts(), *_make_set(space, "bo", 3, 50)]
+    store.write(space.table, "dataset", store.from_rows("dataset", rows))
+
+
+def _digest(folder):
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def test_a_set_is_exported_for_kohya_and_looked_at_as_kohya_would(bunny, space, tmp_path):
+    code, out, err = bunny("export", "kohya", "--output", "out", "--set", "captioning.class_word=w")
+    assert (code, err) == (0, "")
+    names = sorted(p.name for p in (tmp_path / "out" / "img" / "2_anna w").iterdir())
+    assert names == [f"{i:04d}.{e}" for i in range(3) for e in ("png", "txt")]
+    assert "anna as kohya: 3 img, 1 val, 0 reg" in out
+    assert "3 pictures, 2 repeats, 1 bucket, 1 step an epoch of batch 8, dropped 0" in out
+    assert "rights: licence of the film not given: do not publish" in out
+    assert json.loads((tmp_path / "out" / "export.json").read_text())["trigger"] == "anna"
+
+
+@pytest.mark.parametrize("form", ["imagefolder", "kohya", "webdataset"])
+def test_every_format_exports_twice_alike_with_its_rights(bunny, space, tmp_path, form):
+    rights = ["--set", "rights.film_licence=CC-BY-3.0", "--set", "rights.film_title=Mine"]
+    command = ["export", "set", "--format", form, "--output", "out", *rights]
+    assert bunny(*command)[0] == 0
+    first = _digest(tmp_path / "out")
+    assert bunny(*command)[0] == 0
+    assert _digest(tmp_path / "out") == first
+    record = json.loads((tmp_path / "out" / "rights.json").read_text())
+    assert record["film"] == {
+        "title": "Mine",
+        "file": "My Film.mp4",
+        "content_hash": hashlib.sha256(b"a film").hexdigest(),
+        "licence": "CC-BY-3.0",
+        "source": "",
+    }
+    assert str(tmp_path) not in (tmp_path / "out" / "rights.json").read_text()
+    assert "license: cc-by-3.0" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_without_a_place_it_lies_with_the_film(bunny, space):
+    assert bunny("export", "imagefolder")[0] == 0
+    assert (space.root / "export" / "imagefolder" / "anna" / "train" / "0002.png").is_file()
+
+
+def test_repeats_may_be_given(bunny, space, tmp_path):
+    assert bunny("export", "kohya", "--output", "out", "--repeats", 7)[0] == 0
+    assert [p.name[:6] for p in (tmp_path / "out" / "img").iterdir()] == ["7_anna"]
+
+
+def test_of_two_sets_one_must_be_named(bunny, space, tmp_path):
+    _add_bo(space)
+    code, _, err = bunny("export", "kohya", "--output", "out")
+    assert code == 2
+    assert "expected one of those with a training set (anna, bo), none given" in err
+    assert bunny("export", "kohya", "--output", "out", "--character", "bo")[0] == 0
+    assert [p.name[:4] for p in (tmp_path / "out" / "img").iterdir()] == ["2_bo"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--format", "csv"], "--format: expected imagefolder, kohya, webdataset, got csv"),
+        (["--repeats", "0"], "--repeats: expected auto or a number from 1 to 10000, got '0'"),
+        (["--repeats", "many"], "got 'many'"),
+        (["--captions", "xml"], "--captions: expected txt, jsonl, got xml"),
+        (["--character", "eve"], "got eve"),
+        (["--output", "My Film.mp4"], "expected a folder to write, found something else"),
+        (["--output", "data"], "expected an empty folder or an earlier export"),
+        (["no-such-film"], "begins with no-such-film"),
+    ],
+)
+def test_what_cannot_be_exported_is_one_sentence(bunny, space, arguments, words):
+    code, _, err = bunny("export", "set", *arguments)
+    assert code == 2
+    assert words in err and len(err.strip().splitlines()) == 1
+
+
+def test_a_film_without_a_set_is_refused(bunny, space):
+    store.write(space.table, "dataset", store.from_rows("dataset", []))
+    for command in (["export", "kohya"], ["check"]):
+        code, _, err = bunny(*command)
+        assert code == 2
+        assert "expected a training set, found none" in err
+
+
+def test_check_looks_at_all_sets_of_a_film(bunny, space):
+    _add_bo(space)
+    code, out, _ = bunny("check", "--json")
+    assert code == 0
+    sets = json.loads(out)["sets"]
+    assert [(s["num_pictures"], s["num_held_out"]) for s in sets] == [(3, 1), (2, 1)]
+    assert all(s["trainer"] == "ours" and s["batch_size"] == 8 for s in sets)
+
+
+def test_check_fails_on_what_would_be_lost(bunny, space):
+    (space.root / "dataset" / "anna" / "0001.png").write_bytes(b"")
+    code, out, _ = bunny("check")
+    assert code == 2
+    assert "stops training 1: 0 bytes" in out
+    assert "2 pictures, 2 repeats" in out
+
+
+def test_check_of_a_folder(bunny, space, tmp_path):
+    assert bunny("export", "kohya", "--output", "out")[0] == 0
+    assert bunny("check", "out", "--trigger", "anna")[0] == 0
+    (tmp_path / "out" / "img" / "loose.png").write_bytes(b"x")
+    code, out, _ = bunny("check", "out")
+    assert code == 2 and "its folder is not named in dataset.toml" in out
+    code, _, err = bunny("check", "My Film.mp4")
+    assert code == 2 and "found a file" in err
+    code, _, err = bunny("check", "out", "--trainer", "other")
+    assert code == 2 and "--trainer: expected ours, kohya, imagefolder" in err
+
+
+@pytest.mark.parametrize("form", ["imagefolder", "kohya", "webdataset"])
+def test_a_set_of_each_format_goes_where_it_is_told_and_is_whose_it_is_told(
+    bunny, space, tmp_path, form
+):
+    _add_bo(space)
+    options = ("--character", "bo", "--output", "out", "--set", "rights.film_licence=CC0-1.0")
+    code, out, _ = bunny("export", form, *options)
+    assert code == 0 and out.startswith(f"bo as {form}: ")
+    assert "license: cc0-1.0" in (tmp_path / "out" / "README.md").read_text()
+    assert not (space.root / "export").exists()
+
+
+def _in_shards(folder, ending):
+    """Files of an ending in the shards of pictures to train with, by name."""
+    (path,) = (folder / "train").glob("*.tar")
+    with tarfile.open(path) as shard:
+        names = [name for name in shard.getnames() if name.endswith(ending)]
+        return {name: shard.extractfile(name).read() for name in names}
+
+
+def test_repeats_stand_beside_every_picture_of_the_other_formats(bunny, space, tmp_path):
+    assert bunny("export", "imagefolder", "--output", "a", "--repeats", "5")[0] == 0
+    lines = (tmp_path / "a" / "train" / "metadata.jsonl").read_text().splitlines()
+    assert [json.loads(line)["repeats"] for line in lines] == [5, 5, 5]
+    assert bunny("export", "webdataset", "--output", "b", "--repeats", "5")[0] == 0
+    told = [json.loads(one)["repeats"] for one in _in_shards(tmp_path / "b", ".json").values()]
+    assert told == [5, 5, 5]
+
+
+def test_captions_are_written_as_well_where_the_format_needs_none(bunny, space, tmp_path):
+    def files(name):
+        found = sorted(p for p in (tmp_path / name).rglob("*") if p.is_file())
+        return {p.relative_to(tmp_path / name).as_posix() for p in found}
+
+    for form, kind in (("imagefolder", "txt"), ("kohya", "jsonl"), ("webdataset", "txt")):
+        assert bunny("export", form, "--output", form)[0] == 0
+        assert bunny("export", form, "--output", f"{form}+", "--captions", kind)[0] == 0
+    assert files("imagefolder+") - files("imagefolder") == {
+        *(f"train/000{i}.txt" for i in range(3)),
+        "test/0000.txt",
+    }
+    (more,) = files("kohya+") - files("kohya")
+    lines = [json.loads(one) for one in (tmp_path / "kohya+" / more).read_text().splitlines()]
+    assert lines[2] == {
+        "file_name": "img/2_anna character/0002.png",
+        "text": "anna woman in the snow",
+    }
+    assert len(lines) == 3
+    assert files("webdataset+") == files("webdataset")  # a caption is in each sample anyway
+    assert len(_in_shards(tmp_path / "webdataset+", ".txt")) == 3
+
+
+def test_check_counts_with_the_batch_and_the_side_it_is_given(bunny, space):
+    def look(*options):
+        (one,) = json.loads(bunny("check", "out", "--json", *options)[1])["sets"]
+        enlarged = [found["reason"] for found in one["found"] if found["effect"] == "changed"]
+        return one["buckets"], one["steps_per_epoch"], enlarged
+
+    assert bunny("export", "kohya", "--output", "out")[0] == 0
+    assert look("--batch-size", "8") == ({"64x64": 6}, 1, [])
+    assert look("--batch-size", "2") == ({"64x64": 6}, 3, [])
+    assert look("--resolution", "128") == ({"128x128": 6}, 1, ["64x64 is enlarged to 128x128"] * 3)
+    code, out, err = bunny("check", "out", "--resolution", "32")
+    assert (code, out) == (2, "") and "one step of kohya's buckets, 64 px, got 32" in err
+
+
+def test_the_batch_of_the_settings_counts_where_none_is_given(bunny, space):
+    """Three pictures twice: by twos, three steps an epoch."""
+    two = ("--set", "models.batch_size=2")
+    code, out, _ = bunny("export", "kohya", "--output", "out", *two)
+    assert code == 0 and "3 steps an epoch of batch 2" in out
+    (one,) = json.loads(bunny("check", "--json", *two)[1])["sets"]
+    assert one["batch_size"] == 2

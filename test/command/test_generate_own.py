@@ -1,0 +1,63 @@
+"""A film's own settings, and a known film named by its id."""
+
+from pathlib import Path
+
+import pytest
+
+from bunny.core import config as configuration
+from bunny.command import run
+from bunny.core import workspace
+from bunny.core.error import UserError
+
+
+def _space(root: Path, name: str = "a.mp4", data: bytes = b"film") -> workspace.Workspace:
+    path = root / name
+    path.write_bytes(data)
+    return workspace.create(root, "data", path, None)
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "main.yaml").write_text("models: {training_steps: 5}\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _steps(film_id: str, *overrides: str) -> int:
+    return run.open_film(film_id, None, overrides)[1].models.training_steps
+
+
+def test_own_settings_hold_for_their_film_alone_and_are_weaker_than_what_a_person_says(root):
+    mine, other = _space(root), _space(root, "b.mp4", b"other")
+    workspace.keep_settings(mine, ["models.training_steps=700"])
+    assert (_steps(mine.film_id), _steps(other.film_id)) == (700, 5)
+    assert _steps(mine.film_id, "models.training_steps=9") == 9
+    configuration.save_local(root, mine.film_id, "models", {"training_steps": 8})
+    assert _steps(mine.film_id) == 8
+    workspace.keep_settings(mine, [])
+    configuration.local_file(root, mine.film_id).unlink()
+    assert _steps(mine.film_id) == 5
+
+
+def test_a_wrong_own_setting_is_refused_with_its_origin(root):
+    space = _space(root)
+    workspace.keep_settings(space, ["models.training_stepz=700"])
+    with pytest.raises(UserError, match=r"the film.s own models\.training_stepz=700"):
+        run.open_film(space.film_id)
+
+
+def test_the_demos_own_settings_are_settings():
+    config = configuration.load(Path("nowhere"), own=run.DEMO_SETTINGS, environment={})
+    assert config.models.characters == ("bunny",)
+
+
+def test_a_known_film_is_run_by_its_id_and_two_that_begin_so_are_refused(root):
+    _space(root, "one.mp4", b"1")
+    with pytest.raises(UserError, match=r"^--only: |stage"):  # the film was found
+        run.run_film(Path("one"), None, only=["nosuch"])
+    _space(root, "only.mp4", b"2")
+    with pytest.raises(UserError, match=r"on: expected one film, 2 begin so \(one-.*, only-"):
+        run.run_film(Path("on"), None, only=["nosuch"])
+    with pytest.raises(UserError, match="two: expected a film, found no such file"):
+        run.run_film(Path("two"), None, only=["nosuch"])

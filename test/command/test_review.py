@@ -1,0 +1,117 @@
+"""The board of a film as a job: ports, references dropped on it, the page for papermill."""
+
+import json
+import socket
+import sys
+from pathlib import Path
+
+import cv2
+import nbformat
+import numpy as np
+import pytest
+
+from bunny.command import run, review
+from bunny.core import reference_folder
+from bunny.core.error import UserError
+from bunny.view.board import widget
+
+sys.path.insert(0, str(Path(__file__).parent / "view" / "board"))
+import made
+
+sys.path.pop(0)
+
+
+@pytest.fixture
+def opened(tmp_path, monkeypatch):
+    """Workspace and settings of a made-up film."""
+    monkeypatch.chdir(tmp_path)
+    made.write_film(tmp_path / "output" / "made-00000000", made.small_rows())
+    return run.open_film("made", str(tmp_path))
+
+
+def png(size=64):
+    noise = np.random.default_rng(0).integers(0, 255, (size, size, 3), np.uint8)
+    return cv2.imencode(".png", noise)[1].tobytes()
+
+
+def test_references_dropped_on_a_character(opened):
+    space, _ = opened
+    said = review.add_references(space, "anna", [("My pic (1).PNG", png()), ("b.jpg", png(32))])
+    assert said.startswith("2 reference pictures of anna kept")
+    kept = reference_folder.pictures(space.root / "reference")
+    assert [p.relative_to(space.root).parts[:2] for p in kept] == [("reference", "anna")] * 2
+    assert [p.suffix for p in kept] == [".jpg", ".png"] and kept[1].read_bytes() == png()
+    assert kept[1].name.startswith("my-pic-1-")
+    source = space.source()
+    assert source["references"] == str(space.root / "reference") and source["reference_hash"]
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "data", "sentence"),
+    [
+        ("anna", "a.txt", png(), "expected a picture"),
+        ("anna", "a.png", b"no picture", "expected a picture that can be read"),
+        ("anna", "a.png", b"", "expected a picture that can be read"),
+        ("anna", "a.png", b"0" * (20 * 2**20 + 1), "expected at most 20 MB"),
+        ("../anna", "a.png", png(), "expected a plain character name"),
+    ],
+)
+def test_what_is_no_reference_is_refused_and_nothing_is_kept(opened, name, file, data, sentence):
+    space, _ = opened
+    with pytest.raises(UserError, match=sentence):
+        review.add_references(space, name, [("good.png", png()), (file, data)])
+    assert not (space.root / "named").exists()
+
+
+def test_upload_goes_through_the_desk(opened):
+    desk = review.open_desk(*opened, user="ann")
+    message = {"kind": "upload", "view": "v", "id": 1, "names": ["a.png"], "cluster": "anna"}
+    answer, _ = desk.handle(message, [png()])
+    assert answer["done"].startswith("1 reference picture of anna kept")
+    answer, _ = desk.handle({**message, "cluster": "person-01"}, [png()])
+    assert answer["error"].startswith("person-01: expected a character with a name")
+
+
+def test_a_port_that_is_taken_is_passed_over():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        taken = other.getsockname()[1]
+        assert review.free_port("127.0.0.1", taken) > taken
+    assert review.free_port("127.0.0.1", 0) > 1023
+    with pytest.raises(UserError, match=r"--ip 203\.0\.113\.9 --port 8866: expected an address"):
+        review.free_port("203.0.113.9", 8866)
+
+
+def test_the_page_that_is_served_is_a_notebook():
+    given = {"film_id": "a", "data_dir": "b", "overrides": ["x=1"], "user": 'a "quoted" \\ name'}
+    book = nbformat.reads(json.dumps(review.page(given)), as_version=4)
+    nbformat.validate(book)
+    scope = {}
+    exec(book.cells[0].source.splitlines()[1], scope)
+    assert scope["given"] == given
+
+
+def test_a_table_where_nothing_can_be_clicked(opened):
+    page = review.show(*opened, is_interactive=False).data
+    assert "scene-004" in page and "person-01" in page and ">0.30<" in page
+
+
+def test_a_widget_carries_messages(opened):
+    desk = review.open_desk(*opened, user="ann")
+    board = widget.make(desk, is_alone=True)
+    sent = []
+    board.send = lambda answer, parts: sent.append((answer, parts))
+    board._handle_custom_msg({"kind": "hello", "view": "v", "id": 3, "query": {}}, [])
+    assert sent[0][0]["id"] == 3 and len(sent[0][1][0]) == 4 * 29
+    assert board.is_alone and board.height_px == 760
+    board.close()
+
+
+def test_a_film_that_was_not_clustered_is_refused(opened, bunny):
+    space, _ = opened
+    (space.table / "asset.parquet").unlink()
+    data_dir = space.root.parents[1]
+    code, _, error = bunny("review", "made", "--data-dir", data_dir, "--no-browser")
+    assert code == 2 and "run the film until stage review first" in error
+    code, _, error = bunny("review", "nobody", "--data-dir", data_dir, "--no-browser")
+    assert code == 2 and "found none" in error

@@ -1,0 +1,67 @@
+"""Shards are filled once, in order, with few items open."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import polars as pl
+import pytest
+
+from bunny.contract.pool import fill, map_bounded
+from bunny.contract.shard import Shards
+
+ITEM = pl.DataFrame({"frame_id": [f"f{i}" for i in range(7)]})
+
+
+def _measure(item):
+    return {"embedding": [{"frame_id": item["frame_id"], "model": "m", "vector": [1.0]}]}
+
+
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(3) as pool:
+        yield pool
+
+
+def test_rows_come_in_order_and_only_missing_shards_are_measured(tmp_path, pool):
+    shards, told = Shards(tmp_path, "key"), []
+    fill(shards, ITEM, 3, _measure, pool, tables=["embedding"])
+    assert shards.done() == [0, 1, 2]
+    before = shards.collect("embedding")
+    assert before["frame_id"].to_list() == ITEM["frame_id"].to_list()
+    import shutil
+
+    shutil.rmtree(tmp_path / "key" / "000001")
+    seen = []
+
+    def note(item):
+        seen.append(item["frame_id"])
+        return _measure(item)
+
+    fill(shards, ITEM, 3, note, pool, tables=["embedding"], advance=told.append)
+    assert sorted(seen) == ["f3", "f4", "f5"] and told == [4, 1, 1, 1]
+    assert shards.collect("embedding").equals(before)
+
+
+def test_an_item_may_give_nothing(tmp_path, pool):
+    shards = Shards(tmp_path, "key")
+    fill(shards, ITEM, 4, lambda item: {}, pool, tables=["embedding"])
+    assert shards.done() == [0, 1] and shards.collect("embedding").height == 0
+
+
+def test_few_items_are_open_at_a_time(pool):
+    taken, gate = [], threading.Event()
+
+    def items():
+        for i in range(50):
+            taken.append(i)
+            yield i
+
+    found = map_bounded(pool, lambda i: gate.wait(5) and i, items(), 4)
+    gate.set()
+    assert next(found) == 0 and len(taken) == 4
+    assert list(found) == list(range(1, 50))
+
+
+def test_what_goes_wrong_in_a_thread_is_raised_here(pool):
+    with pytest.raises(ZeroDivisionError):
+        list(map_bounded(pool, lambda i: 1 / i, [1, 0], 4))
