@@ -12,9 +12,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from sample import style
 from tqdm.auto import tqdm
 
-from sample import style
 from bunny.demo import world
 
 STYLES = ("sample", *style.NAMES)

@@ -5,7 +5,7 @@
         python_script/make_base.py vae --steps 5000
     ... make_base.py unet --steps 10000                     (again: goes on where it stopped)
     ... make_base.py decoder --steps 2500                   (sharper; may run at any time)
-    python python_script/make_base.py export                (to src/bunny/sample/base)
+    python python_script/make_base.py export                (to src/bunny/demo/base)
     ... make_base.py restore                 (instead of vae: go on from the exported base)
     python test/bench/bench_toy.py                          (64 prompts, judged; a sheet of them)
 
@@ -20,14 +20,16 @@ import logging
 from pathlib import Path
 
 import numpy as np
+from toy import model as toy_model
+from toy import parallel
+from toy import unet as toy_unet
+from toy import vae as toy_vae
 
-from bunny.demo import world
-from toy import model as toy_model, parallel, unet as toy_unet, vae as toy_vae
-from bunny.demo import caption
+from bunny.demo import caption, world
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "checkpoint" / "toy_base"
-EXPORT = ROOT / "src" / "bunny" / "sample" / "base"
+EXPORT = ROOT / "src" / "bunny" / "demo" / "base"
 logger = logging.getLogger("make_base")
 
 

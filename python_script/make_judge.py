@@ -15,15 +15,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import polars as pl
-
 from sample.script import CLOVER
-from bunny.demo import judge as demo_judge, judge_net
 from toy import judge_picture, judge_score, judge_train
+
+from bunny.demo import judge as demo_judge
+from bunny.demo import judge_net
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "checkpoint" / "toy_judge"
-VAE = ROOT / "src" / "bunny" / "sample" / "base" / "vae"
-EXPORT = ROOT / "src" / "bunny" / "sample" / "judge"
+VAE = ROOT / "src" / "bunny" / "demo" / "base" / "vae"
+EXPORT = ROOT / "src" / "bunny" / "demo" / "judge"
 WIDTHS = (32, 64, 104)
 TRAIN_SEED, FIT_SEED, TEST_SEED, LIKE_SEED = 0, 1001, 2001, 3001
 NUM_FIT, NUM_TEST, NUM_LIKES = 500, 1000, 200

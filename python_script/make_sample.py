@@ -4,10 +4,10 @@ import argparse
 import logging
 from pathlib import Path
 
+from sample import making
 from tqdm.auto import tqdm
 
 from bunny import demo
-from sample import making
 
 
 def main() -> None:

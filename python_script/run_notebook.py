@@ -10,9 +10,9 @@ from pathlib import Path
 
 import yaml
 
+from bunny import notebook, pipeline
 from bunny.command import run
 from bunny.core import log
-from bunny import notebook, pipeline
 from bunny.core.error import BunnyError, UserError
 
 

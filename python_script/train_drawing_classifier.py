@@ -20,13 +20,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import polars as pl
-
-from bunny import demo
-from bunny.character.drawn import medium, efficientnet
-from bunny.quality import frame_kind, luma, measure
-from bunny.demo import world
 from figure_embedding import medium_picture
 from toy import judge_picture
+
+from bunny import demo
+from bunny.character.drawn import efficientnet, medium
+from bunny.demo import world
+from bunny.quality import frame_kind, luma, measure
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "checkpoint" / "medium" / "style.npz"

@@ -11,8 +11,8 @@ import av
 import numpy as np
 import pytest
 
-from bunny.core import config, workspace
 from bunny import notebook, pipeline
+from bunny.core import config, workspace
 from bunny.core.error import UserError
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bunny.command import run
 from bunny import pipeline
+from bunny.command import run
 
 pytestmark = pytest.mark.train  # the small project is trained on
 

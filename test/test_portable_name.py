@@ -11,12 +11,12 @@ import windows_rule
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bunny.core import log, workspace
 from bunny.character import reference
+from bunny.core import log, workspace
 from bunny.core.config import layer
 from bunny.core.error import UserError
-from bunny.review import cluster_reference
 from bunny.dataset import image_folder, kohya_rule
+from bunny.review import cluster_reference
 
 RESERVED = ("con", "PRN", "Aux", "nul", "COM1", "lpt9", "com¹")
 AWKWARD = ("10:30", "Mr.", "anna ", "a?b", 'say "x"', "con.txt", "aux .png", "a\x07b", "…", "..")

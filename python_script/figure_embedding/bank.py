@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from safetensors.numpy import save_file
 
-from bunny.character.drawn import figure_embedding, efficientnet
+from bunny.character.drawn import efficientnet, figure_embedding
 
 LEFT_OUT = {"0051", "0068", "0134", "0174"}  # share species, colour and garment with a film's cast
 

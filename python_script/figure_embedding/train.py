@@ -21,7 +21,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch.nn import functional
 
-from bunny.character.drawn import figure_embedding, efficientnet
+from bunny.character.drawn import efficientnet, figure_embedding
 
 NUM_FIGURES, NUM_VIEWS = 8, 3  # of a film; as many windows without anybody as views
 SIZES = (128, 160, 160, 192)  # sides of windows in pixels
@@ -145,7 +145,10 @@ def _cut(cells: np.ndarray, rng) -> np.ndarray:
 def _export(layer, mean: np.ndarray, deviation: np.ndarray, films: list, out: Path) -> None:
     """Fold the scale into the first layer; add the last layer's strongest directions."""
     last = np.concatenate(
-        [one[..., : efficientnet.DIMENSION].mean(axis=(1, 2), dtype=np.float32) for one in films[::2]]
+        [
+            one[..., : efficientnet.DIMENSION].mean(axis=(1, 2), dtype=np.float32)
+            for one in films[::2]
+        ]
     )
     variance, direction = np.linalg.eigh(np.cov((last - last.mean(axis=0)).T))
     variance, direction = variance[::-1], direction[:, ::-1]

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 from av.video.reformatter import Colorspace
 
-from sample import film, script
 from bunny.demo import world
+from sample import film, script
 from sample.shot import FRAME_RATE, PlacedShot, place_shots
 
 logger = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
 """The script of the sample film: who does what, where, seen from where, for how long."""
 
-from sample.shot import Camera, Part, Shot
 from bunny.demo.world import Character
+from sample.shot import Camera, Part, Shot
 
 CLOVER = Character(name="bunny", species="rabbit", colour="white", wear="teal overalls")
 BRUNO = Character(name="bruno", species="bear", colour="brown", wear="red scarf")

@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 import skia
 
-from sample import draw_character, draw_place
 from bunny.demo import world
+from sample import draw_character, draw_place
 from sample.palette import LINE, Look, look_of
 from sample.pen import INK, Colour, Pen, darker, mix
 

@@ -14,8 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bunny.demo import world
-from bunny.demo import judge_net
+from bunny.demo import judge_net, world
 from toy import vae as toy_vae
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bunny.demo import world
-from bunny.demo import judge_net
+from bunny.demo import judge_net, world
 from toy import judge_picture
 
 NUM_BINS = 10
@@ -134,9 +133,7 @@ def near_to(rng: np.random.Generator, character: world.Character) -> world.Chara
         "species": world.SPECIES,
         "colour": world.COLOURS,
         "wear": tuple(
-            f"{colour} {garment}"
-            for garment in world.GARMENTS
-            for colour in judge_net.WEAR_COLOURS
+            f"{colour} {garment}" for garment in world.GARMENTS for colour in judge_net.WEAR_COLOURS
         ),
     }[changed]
     others = [word for word in choices if word != getattr(character, changed)]

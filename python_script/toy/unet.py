@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from toy import model, parallel, vae
 from bunny.demo import caption
+from toy import model, parallel, vae
 
 logger = logging.getLogger(__name__)
 

@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bunny.core import config as configuration
 from bunny import pipeline
+from bunny.contract import fingerprint
+from bunny.contract import stage as contract_stage
+from bunny.core import config as configuration
 from bunny.core import workspace
 from bunny.core.error import StageError, UserError
-from bunny.contract import stage as contract_stage, fingerprint
 
 if TYPE_CHECKING:
     from bunny.core.config import Config

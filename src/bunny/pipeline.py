@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bunny.contract import stage as contract_stage
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.contract import stage as contract_stage
 from bunny.core.workspace import Workspace
 
 logger = logging.getLogger(__name__)

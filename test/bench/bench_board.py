@@ -26,7 +26,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "view" / "board"))
 import made
 
 from bunny.table import store
-from bunny.view.board import session as board_session, source, thumbnail
+from bunny.view.board import session as board_session
+from bunny.view.board import source, thumbnail
 
 REPEATS = 7
 BARE = 5000  # pictures of the bare page: a tenth of the film

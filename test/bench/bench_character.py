@@ -17,10 +17,11 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.command import run
 from bunny import demo
-from bunny.character import cluster, label, match, label_score, track
-from bunny.character.face import detect, recogniser as face_recogniser
+from bunny.character import cluster, label, label_score, match, track
+from bunny.character.face import detect
+from bunny.character.face import recogniser as face_recogniser
+from bunny.command import run
 from bunny.table import store
 
 BESIDE = Path(__file__).resolve().parents[3] / "shared" / "material"
@@ -139,7 +140,9 @@ def noise_share(face: pl.DataFrame, groups: pl.DataFrame) -> float | None:
 def read_photos(folder: Path) -> pl.DataFrame:
     """Vectors of the largest face of each picture at each look, by both recognisers."""
     detector = detect.load_detector("yunet")
-    recogniser = {name: face_recogniser.load_recogniser(name) for name in face_recogniser.RECOGNISER}
+    recogniser = {
+        name: face_recogniser.load_recogniser(name) for name in face_recogniser.RECOGNISER
+    }
     rows = []
     for path in sorted(folder.glob("*/*.jpg")):
         picture = cv2.imread(str(path))

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bunny.table import store
 from bunny.dataset import appearance, candidate, facility_location
 from bunny.dataset.facility_location import Ground
+from bunny.table import store
 
 
 def main() -> None:

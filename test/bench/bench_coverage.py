@@ -13,8 +13,8 @@ import time
 import numpy as np
 import polars as pl
 
-from bunny.table import store
 from bunny.dataset import gap, vendi
+from bunny.table import store
 
 REASON = {"soft": "8.1, dataset.min_subject_sharpness is 10", "filtered": "blurred"}
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from PIL import Image
-
 from sample.script import CLOVER
+
 from bunny.demo import judge as demo_judge
 
 ATTRIBUTES = ("place", "light", "size")

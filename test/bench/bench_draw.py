@@ -54,16 +54,17 @@ def prompts_of(number):
 
 def draw_ours(a):
     """First picture, then all of them; seconds."""
-    from bunny.training import base
     from bunny.generation import draw as generation_draw
     from bunny.generation import request
+    from bunny.training import base
 
     loaded = base.load_base(a.base, device=a.device, precision=a.precision)
     path = Path(a.adapter)
     worn = generation_draw.Adapter(path=path, hash=request.hash_file(path))
     like = {"num_steps": a.steps, "guidance_scale": 5.0}
     wanted = [
-        generation_draw.Drawing(prompt=p, seed=i, **like) for i, p in enumerate(prompts_of(a.pictures))
+        generation_draw.Drawing(prompt=p, seed=i, **like)
+        for i, p in enumerate(prompts_of(a.pictures))
     ]
     made = []
 

@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.character.drawn import window_search, figure_track, efficientnet, region_proposal
-from bunny.character import reference, label_score, track
+from bunny.character import label_score, reference, track
+from bunny.character.drawn import efficientnet, figure_track, region_proposal, window_search
 
 THRESHOLD, MARGIN = 0.45, 0.10  # the defaults of config/main.yaml
 PEER, OURS = "windows alone", "all of it"
@@ -64,8 +64,12 @@ def _label(net, workspace: Path, frame: pl.DataFrame, folder: Path, spent: dict,
         looks.setdefault(source.character, []).append(feature)
     stacked = {name: np.vstack(one) for name, one in looks.items()}
     paths = [workspace / name for name in frame["file"]]
-    spread = np.unique(np.linspace(0, len(paths) - 1, window_search.MEAN_FRAMES).round().astype(int))
-    mean = np.mean([window_search.mean_window(net, cv2.imread(str(paths[i]))) for i in spread], axis=0)
+    spread = np.unique(
+        np.linspace(0, len(paths) - 1, window_search.MEAN_FRAMES).round().astype(int)
+    )
+    mean = np.mean(
+        [window_search.mean_window(net, cv2.imread(str(paths[i]))) for i in spread], axis=0
+    )
     rows = []
     for path, row in zip(paths, frame.iter_rows(named=True), strict=True):
         image = cv2.imread(str(path))
@@ -81,7 +85,9 @@ def _label(net, workspace: Path, frame: pl.DataFrame, folder: Path, spent: dict,
     if by_track:
         region = figure_track.link_regions(region, frame, "film")
     counts = frame.group_by("shot_index").agg(pl.len().alias("num_frames"))
-    voted = window_search.vote(region.lazy(), counts.lazy(), min_margin=MARGIN, is_by_track=by_track)
+    voted = window_search.vote(
+        region.lazy(), counts.lazy(), min_margin=MARGIN, is_by_track=by_track
+    )
     chosen = {"threshold": THRESHOLD, "min_margin": MARGIN, "num_candidates": len(stacked)}
     return window_search.select_regions(voted, sorted(stacked), **chosen).collect()
 

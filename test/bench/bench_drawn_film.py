@@ -27,8 +27,8 @@ import numpy as np
 import polars as pl
 from drawn_score import Character, Clip
 
-from bunny.command import run
 from bunny import demo
+from bunny.command import run
 from bunny.table import store
 from bunny.view import style
 

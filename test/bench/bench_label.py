@@ -29,17 +29,17 @@ import polars as pl
 
 from bunny import demo
 from bunny.character import cluster
-from bunny.character.face import detect
 from bunny.character.drawn import efficientnet
+from bunny.character.face import detect
 from bunny.character.face import recogniser as face_embed
+from bunny.review import asset as review_asset
 from bunny.review.learn import item, simulate
 from bunny.review.learn.simulate import Library
-from bunny.scene import incremental as scene_cluster
 from bunny.scene import embed
-from bunny.review import asset as review_asset
+from bunny.scene import incremental as scene_cluster
 from bunny.table import store
-from bunny.view.plot import learn
 from bunny.view import style
+from bunny.view.plot import learn
 
 SAME = 0.75  # `clustering.character_threshold`
 LOOSE = 0.4  # a threshold at which the made-up people are taken for each other

@@ -15,9 +15,9 @@ import polars as pl
 
 from bunny import demo
 from bunny.caption import metadata_facts
+from bunny.demo import world
 from bunny.library.search.filter import LIGHT
 from bunny.quality.measure import measure_frame
-from bunny.demo import world
 
 SIDE_PX = (320, 180)
 
@@ -42,7 +42,9 @@ def rendered(num, seed):
     scenes = [scene for scene in scenes if scene.place != "studio"]
     pictures = (cv2.cvtColor(world.render(s, *SIDE_PX)[..., :3], cv2.COLOR_RGB2BGR) for s in scenes)
     found = [measure_frame(picture) for picture in pictures]
-    return [[getattr(m, name) for name in metadata_facts.MEASURED] for m in found], [s.light for s in scenes]
+    return [[getattr(m, name) for name in metadata_facts.MEASURED] for m in found], [
+        s.light for s in scenes
+    ]
 
 
 def of_the_sample(folder):

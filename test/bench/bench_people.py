@@ -16,11 +16,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import polars as pl
 
-from bunny.core import workspace
 from bunny.character.face import recogniser
+from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.table import store
-from bunny.view.widget import preview, track_table, character
+from bunny.view.widget import character, preview, track_table
 
 FACES_A_TRACK = 5
 TRACKS_A_SHOT = 4

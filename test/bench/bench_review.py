@@ -54,9 +54,13 @@ def say(state: State, random: np.random.Generator, turn: int):
     if kind == 0:
         return create_event.assign(state, ids, f"scene-{turn % 300:03d}", user="ana")
     if kind == 1:
-        return create_event.reject(state, ids[:1], state.cluster_of(ids[0]) or "scene-001", user="ana")
+        return create_event.reject(
+            state, ids[:1], state.cluster_of(ids[0]) or "scene-001", user="ana"
+        )
     return (
-        create_event.split(state, ids, user="ana") if kind == 2 else create_event.approve(state, ids[:1], user="b")
+        create_event.split(state, ids, user="ana")
+        if kind == 2
+        else create_event.approve(state, ids[:1], user="b")
     )
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from bunny import demo
 from bunny.character.drawn import efficientnet
-from bunny.scene import incremental, embed, agglomerative, stability
+from bunny.scene import agglomerative, embed, incremental, stability
 
 PER_SHOT = 5
 TRAILER = (

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from sample import script
 
 from bunny.command import search
-from bunny.library.search import catalogue, ranking, minilm, keyword
-from sample import script
+from bunny.library.search import catalogue, keyword, minilm, ranking
 
 PLACE = {
     "studio": "a plain studio",

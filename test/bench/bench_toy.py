@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-
-from bunny.demo import world
-from bunny.demo import judge as demo_judge, judge_prompt
 from toy import judge_picture, prompt_sheet
+
+from bunny.demo import judge as demo_judge
+from bunny.demo import judge_prompt, world
 
 BASE = Path(world.__file__).parent / "base"
 NUM_RESAMPLES = 2000

@@ -79,8 +79,9 @@ def parse() -> argparse.Namespace:
 
 def make_base(shape: str, folder: Path) -> Path:
     """A model folder: the toy, a tiny one, or the shape of SD 1.5 with random weights."""
-    from bunny.training import base as bases
     from toy import model
+
+    from bunny.training import base as bases
 
     if shape == "toy":
         return Path(bases.find_folder("toy"))

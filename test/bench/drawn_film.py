@@ -19,11 +19,11 @@ import cv2
 import numpy as np
 import polars as pl
 from av.video.reformatter import Colorspace
-
 from sample import film, style
-from bunny.demo import world
 from sample.palette import PALETTE
 from sample.shot import FRAME_RATE, Part, PlacedShot, Shot, place_shots
+
+from bunny.demo import world
 
 WIDTH_PX, HEIGHT_PX = 640, 360
 HOLD = 2  # frames that a drawing stays: "on twos", twelve drawings a second

@@ -108,7 +108,7 @@ def test_explorers_are_made_of_plain_widgets(project, monkeypatch):
     import ipywidgets
 
     from bunny.command import run
-    from bunny.view.widget import scene, character, quality
+    from bunny.view.widget import character, quality, scene
 
     monkeypatch.chdir(project)
     space, config = run.open_film(None)

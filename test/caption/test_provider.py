@@ -274,7 +274,9 @@ def test_an_interrupt_ends_pauses_and_drops_what_was_not_sent():
     busy = Reply(status=429, body={}, headers={"Retry-After": "30"})
     with service.serve(lambda n: busy if n else Reply()) as server:
         captioner = program.Captioner(_settings("local", server.url))
-        answers = batch.ask_all(captioner, [lambda: QUESTION] * 9, 2, batch.Breaker(), lambda *_: None)
+        answers = batch.ask_all(
+            captioner, [lambda: QUESTION] * 9, 2, batch.Breaker(), lambda *_: None
+        )
         next(answers)
         started = time.monotonic()
         answers.close()

@@ -47,7 +47,9 @@ def test_facts_of_kept_frames_come_from_the_tables(tables):
 
 
 def test_a_face_stands_for_the_body_below_it(tables):
-    face = metadata_facts.gather(**tables)[1].subjects[0]  # 40 px wide at x 20..60, y 10..50 of 200 x 100
+    face = metadata_facts.gather(**tables)[1].subjects[
+        0
+    ]  # 40 px wide at x 20..60, y 10..50 of 200 x 100
     assert face == pytest.approx((-0.1, -0.1, 0.5, 2.9))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.character import whitening, pair
+from bunny.character import pair, whitening
 from bunny.character.face import recogniser
 from bunny.table import store
 

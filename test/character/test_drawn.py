@@ -5,7 +5,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.character.drawn import window_search, efficientnet
+from bunny.character.drawn import efficientnet, window_search
 from bunny.character.drawn.efficientnet import Grid
 
 RED, BLUE, MEAN = np.eye(3, dtype=np.float32)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bunny.character.face import detect, recogniser as face_recogniser
+from bunny.character.face import detect
+from bunny.character.face import recogniser as face_recogniser
 
 
 @pytest.mark.parametrize("recogniser", ["sface", "dlib"])
@@ -23,10 +24,14 @@ def test_a_face_is_like_itself_brightened_and_mirrored(astronaut, recogniser):
 
 
 def test_each_authors_own_threshold_is_the_same_similarity():
-    assert face_recogniser.to_similarity(face_recogniser.SFACE_SAME, "sface") == pytest.approx(0.363)
+    assert face_recogniser.to_similarity(face_recogniser.SFACE_SAME, "sface") == pytest.approx(
+        0.363
+    )
     # distance 0.6 between vectors of length 1.43: 1 - (0.6 / 1.43) ** 2 / 2 = 0.912
     assert pytest.approx(0.912, abs=5e-4) == face_recogniser.DLIB_SAME
-    assert face_recogniser.to_similarity(face_recogniser.DLIB_SAME, "dlib") == pytest.approx(0.363, abs=1e-5)
+    assert face_recogniser.to_similarity(face_recogniser.DLIB_SAME, "dlib") == pytest.approx(
+        0.363, abs=1e-5
+    )
     assert face_recogniser.to_similarity(1.0, "dlib") == 1
     assert face_recogniser.to_similarity(0.5, "dlib") == -1
 

@@ -1,8 +1,16 @@
 import numpy as np
 import pytest
 
-from bunny.character.drawn import figure_embedding, efficientnet
-from bunny.character.drawn.figure_embedding import BASIS, HEAD, PART_WEIGHT, RAW, STRONG, UNIT, FigureNet
+from bunny.character.drawn import efficientnet, figure_embedding
+from bunny.character.drawn.figure_embedding import (
+    BASIS,
+    HEAD,
+    PART_WEIGHT,
+    RAW,
+    STRONG,
+    UNIT,
+    FigureNet,
+)
 
 
 @pytest.fixture(scope="module")

@@ -145,7 +145,9 @@ def test_no_figures():
 
 def test_figures_get_nameless_rows_of_labels_once():
     known = labels(label("f", 50.0), {**label("g", 0.0, None), "subject_id": "b"})
-    found = figure_cluster.with_figures(known, table(figure("b", "g", None), figure("a", "f", None)))
+    found = figure_cluster.with_figures(
+        known, table(figure("b", "g", None), figure("a", "f", None))
+    )
     assert found.head(2).equals(known) and found.height == 3
     row = found.row(2, named=True)
     assert (row["subject_id"], row["subject_type"], row["character"]) == ("a", "region", None)
@@ -159,7 +161,9 @@ def test_rows_in_another_order_give_the_same_groups():
         for t, a in (("a", 0), ("b", 20), ("c", 90))
         for i in (0, 1)
     ]
-    turned = figure_cluster.uncovered(table(*rows).sample(fraction=1, shuffle=True, seed=4), labels())
+    turned = figure_cluster.uncovered(
+        table(*rows).sample(fraction=1, shuffle=True, seed=4), labels()
+    )
     found = figure_cluster.group_figures(turned, threshold=0.6)
     assert dict(found.select("figure_id", "group").iter_rows()) == groups(*rows)
     assert isinstance(found, pl.DataFrame)

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.character.drawn import figure_embedding, figure_search, efficientnet
+from bunny.character.drawn import efficientnet, figure_embedding, figure_search
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bunny.character.drawn import window_search, owlv2
+from bunny.character.drawn import owlv2, window_search
 from bunny.core.error import UserError
 
 SIDE = 64

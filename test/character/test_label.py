@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.character.drawn import ccip, figure_label
 from bunny.character import label
+from bunny.character.drawn import ccip, figure_label
 from bunny.table import store
 
 ANNA, BEN, CARL = np.eye(3, dtype=np.float32)

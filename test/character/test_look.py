@@ -5,7 +5,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.character.drawn import figure_vector, efficientnet
+from bunny.character.drawn import efficientnet, figure_vector
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,9 @@ def _region(*rows):
 
 
 def _chosen(region, *named):
-    return figure_vector.choose_views(region, pl.Series(named, dtype=pl.String))["region_id"].to_list()
+    return figure_vector.choose_views(region, pl.Series(named, dtype=pl.String))[
+        "region_id"
+    ].to_list()
 
 
 def test_the_most_similar_clear_views_of_each_figure():
@@ -71,10 +73,14 @@ def test_a_mirrored_figure_is_the_same(net):
 def test_boxes_that_reach_outside(net):
     image = _patches(4)
     whole = figure_vector.describe_figure(net, image, np.array([-50, -9.5, 900, 700]))
-    assert np.array_equal(whole, figure_vector.describe_figure(net, image, np.array([0, 0, 300, 200])))
+    assert np.array_equal(
+        whole, figure_vector.describe_figure(net, image, np.array([0, 0, 300, 200]))
+    )
     assert figure_vector.describe_figure(net, image, np.array([300, 0, 350, 90])) is None
     assert figure_vector.describe_figure(net, image, np.array([-90, 10, -20, 90])) is None
-    assert figure_vector.describe_figure(net, image, np.array([0, 0, 300, 1])) is not None  # a sliver
+    assert (
+        figure_vector.describe_figure(net, image, np.array([0, 0, 300, 1])) is not None
+    )  # a sliver
 
 
 def test_centring_by_hand():

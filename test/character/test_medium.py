@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.character.drawn import medium, efficientnet
+from bunny.character.drawn import efficientnet, medium
 from bunny.table import store
 
 

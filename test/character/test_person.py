@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bunny.character import track_name, film_calibration
+from bunny.character import film_calibration, track_name
 
 ANNA, BEN, CARL, DORA = np.eye(4, dtype=np.float32)
 REFERENCE = {"anna": ANNA[None], "ben": BEN[None]}

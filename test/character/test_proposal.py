@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from bunny import demo
-from bunny.character.drawn import window_search, efficientnet, region_proposal
+from bunny.character.drawn import efficientnet, region_proposal, window_search
 from bunny.character.drawn.efficientnet import Grid
 
 RED, BLUE = np.eye(2, 1280, dtype=np.float32)
@@ -65,7 +65,9 @@ def test_a_closer_look_is_a_share_larger_than_its_place(net):
 
 
 def test_a_picture_of_one_pixel_is_looked_at(net):
-    box = region_proposal.look_closer(net, np.zeros((1, 1, 3), np.uint8), np.array([0, 0, 1, 1])).box
+    box = region_proposal.look_closer(
+        net, np.zeros((1, 1, 3), np.uint8), np.array([0, 0, 1, 1])
+    ).box
     assert box.tolist() == [[0, 0, 1, 1]]
 
 

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.character.face import detect, recogniser
 from bunny.character import reference
+from bunny.character.face import detect, recogniser
 from bunny.core.error import UserError
 
 

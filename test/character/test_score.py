@@ -51,7 +51,9 @@ def test_truth_without_shares_counts_whole():
 
 def test_groups_by_hand():
     """Group x has two of Anna and one of Ben; y one of Anna; one face of four grouped is wrong."""
-    found = label_score.score_groups(["x", "x", "x", "y", None], ["anna", "anna", "ben", "anna", "ben"])
+    found = label_score.score_groups(
+        ["x", "x", "x", "y", None], ["anna", "anna", "ben", "anna", "ben"]
+    )
     assert found["purity"] == 0.75 and abs(found["noise_share"] - 0.2) < 1e-9
     assert found["num_groups"] == 2 and found["groups_per_person"] == 1.5
 

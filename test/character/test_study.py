@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.character import calibrate, label, film_calibration
+from bunny.character import calibrate, film_calibration, label
 from bunny.table import store
 
 PEOPLE = np.eye(8, dtype=np.float32)
@@ -66,7 +66,9 @@ def test_nothing_known_leaves_the_setting():
 
 def test_no_face():
     face, tracks = label.link_tracks(store.from_rows("face", []), FRAME, "film")
-    found = film_calibration.study_film(face, tracks, {"a": PEOPLE[:1]}, threshold=0.4, is_adapted=True)
+    found = film_calibration.study_film(
+        face, tracks, {"a": PEOPLE[:1]}, threshold=0.4, is_adapted=True
+    )
     assert found.pair.height == 0 and film_calibration.to_row(found, 0.4)["threshold"] == 0.4
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bunny.command import characters_name, characters
+from bunny.command import characters, characters_name
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError

@@ -8,19 +8,20 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.command import characters_name, characters
+from bunny.command import characters, characters_name
+from bunny.command.correct import open_state
 from bunny.core import reference_folder, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.command.correct import open_state
-from bunny.review import log, create_event
+from bunny.review import create_event, log
 from bunny.stage.caption import Caption
 from bunny.stage.cluster import Cluster
 from bunny.stage.dataset import Dataset
 from bunny.stage.detect import Detect
 from bunny.stage.review import Review
 from bunny.table import corrected, store
-from bunny.view.report import page, film as report_film
+from bunny.view.report import film as report_film
+from bunny.view.report import page
 
 WIDTH, HEIGHT, SHOTS, A_SHOT = 320, 240, 4, 2
 PIP, DOT = (60, 40, 150, 160), (220, 60, 300, 150)  # boxes; both move by 10 px a frame

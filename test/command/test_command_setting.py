@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import cv2
 import pytest
 
-from bunny.library.search import query
 from bunny import demo
 from bunny.core.config import Config
 from bunny.core.error import UserError
+from bunny.library.search import query
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 from bunny.command import evaluate
 from bunny.core import workspace
 from bunny.core.error import UserError
-from bunny.table import store
 from bunny.evaluation.summary import Finding
+from bunny.table import store
 
 READ = ("frame", "label", "reference", "candidate", "dataset", "training_run", "adapter")
 

@@ -130,9 +130,9 @@ def test_a_dora_says_who_cannot_read_it(bunny, space, tmp_path):
 
 def test_a_dora_for_comfy_is_fitted_to_the_base(bunny, space, tmp_path):
     import torch
+    from toy import tiny
 
     from bunny.training import base
-    from toy import tiny
 
     tiny.save(tmp_path / "tiny", "sd")
     own = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q"

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from bunny.core import workspace
-from bunny.table import store
 from bunny.dataset import addition
+from bunny.table import store
 
 BOX = {"x0_px": 10.0, "y0_px": 10.0, "x1_px": 60.0, "y1_px": 60.0}
 SHOTS = 8  # of 24 frames and one second each; frame and view i are the first of shot i

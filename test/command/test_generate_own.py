@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bunny.core import config as configuration
 from bunny.command import run
+from bunny.core import config as configuration
 from bunny.core import workspace
 from bunny.core.error import UserError
 

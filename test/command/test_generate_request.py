@@ -10,7 +10,10 @@ from bunny.core.error import UserError
 
 def test_without_a_strength_no_adapter_is_needed(tmp_path):
     space = workspace.locate(tmp_path, str(tmp_path / "data"), "film")
-    wish, run = generate_request.Wish(), {"character": "bunny", "run_id": "r", "adapter_file": "r/a"}
+    wish, run = (
+        generate_request.Wish(),
+        {"character": "bunny", "run_id": "r", "adapter_file": "r/a"},
+    )
     without = Config(generation={"lora_strength": 0.0})
     assert len(generate_request.columns(space, without, wish, run)[0]) == 1
     with pytest.raises(UserError, match="expected an adapter"):
@@ -25,5 +28,7 @@ def test_a_prompt_has_the_words_that_are_set(tmp_path):
         ({"class_word": "rabbit", "trigger_word": "sks {name}"}, "sks bunny rabbit at sea"),
         ({"class_word": ""}, "bunny at sea"),
     ):
-        made = generate_request.drawings(space, Config(captioning=captioning), wish, {"character": "bunny"})
+        made = generate_request.drawings(
+            space, Config(captioning=captioning), wish, {"character": "bunny"}
+        )
         assert [(one.prompt, one.seed) for one in made] == [(words, 3), (words, 4)]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bunny import demo
-from bunny.core import workspace
 from bunny.character.drawn.figure_embedding import RAW
+from bunny.core import workspace
 from bunny.table import store
 
 

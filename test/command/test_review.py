@@ -10,12 +10,12 @@ import nbformat
 import numpy as np
 import pytest
 
-from bunny.command import run, review
+from bunny.command import review, run
 from bunny.core import reference_folder
 from bunny.core.error import UserError
 from bunny.view.board import widget
 
-sys.path.insert(0, str(Path(__file__).parent / "view" / "board"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "view" / "board"))
 import made
 
 sys.path.pop(0)

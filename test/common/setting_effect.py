@@ -23,11 +23,11 @@ import pytest
 from pydantic import BaseModel
 
 from bunny import cli, pipeline
+from bunny.contract.stage import StageResult
 from bunny.core import config as configuration
 from bunny.core.config import Config
-from bunny.contract.stage import StageResult
-from bunny.table import store
 from bunny.core.workspace import Workspace
+from bunny.table import store
 
 less, more, differ = operator.gt, operator.lt, operator.ne  # the second value gives less, more
 

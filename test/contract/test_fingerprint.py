@@ -7,8 +7,8 @@ import shutil
 import polars as pl
 import pytest
 
-from bunny.core import workspace
 from bunny.contract import fingerprint
+from bunny.core import workspace
 from bunny.table import store
 
 
@@ -111,7 +111,9 @@ def test_explain_names_what_is_new_or_gone():
     two = {"settings": {"a.c": 2}, "outside": {}, "tables": {"shot": "y"}}
     settings, tables = "a.b 1 -> None, a.c None -> 2", "table frame changed, table shot changed"
     assert fingerprint.explain(one, two) == f"{settings}, film changed, {tables}"
-    assert fingerprint.explain(two, one) == (f"a.b None -> 1, a.c 2 -> None, film changed, {tables}")
+    assert fingerprint.explain(two, one) == (
+        f"a.b None -> 1, a.c 2 -> None, film changed, {tables}"
+    )
     assert fingerprint.explain(one, {"version": 1}) == (
         "a.b 1 -> None, film changed, table frame changed, the stage's code changed"
     )

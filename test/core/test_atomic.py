@@ -26,7 +26,7 @@ if sys.platform == "win32":
 
 import full_disk
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FILM = "film-00000000"
 OLD, NEW = 1, 2
 
@@ -184,7 +184,9 @@ def _write_learned(folder, version):
 
     eye = np.eye(60, dtype=np.float32)
     own = vector_map.Space(mean=np.zeros(60, np.float32), down=eye, up=eye, is_residual=False)
-    one = method.Learned(method="correlation", space=own, rule=threshold_rule.Rule(join=0.5, move=0.1))
+    one = method.Learned(
+        method="correlation", space=own, rule=threshold_rule.Rule(join=0.5, move=0.1)
+    )
     made = versions.save(folder, {("character", "made"): one}, {})
     versions.use(folder, made.number)
 
@@ -264,9 +266,9 @@ def _child(work: Path, halves: dict[str, int]) -> None:
     """In a process of its own: fork for each kill; each fork writes and is killed on the way."""
     import torch  # noqa: F401  (once for all forks)
 
+    from bunny.generation import draw  # noqa: F401
     from bunny.review.learn import method  # noqa: F401
     from bunny.table import store  # noqa: F401
-    from bunny.generation import draw  # noqa: F401
 
     ended = {}
     for name, writer in WRITERS.items():

@@ -8,7 +8,7 @@ import yaml
 from bunny.core import config
 from bunny.core.error import UserError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def _write(root: Path, name: str, text: str) -> None:

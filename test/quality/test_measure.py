@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.quality import perceptual_hash, luma, measure, sharpness
+from bunny.quality import luma, measure, perceptual_hash, sharpness
 from bunny.table import store
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bunny.core import config
-from bunny.core.error import UserError
 from bunny.core.config import filter_preset
+from bunny.core.error import UserError
 from bunny.quality.flag import QualityThreshold
 
 KEYS = [key for key in filter_preset.PATH if key != "max_brightness"]
@@ -21,7 +21,10 @@ def test_by_hand():
     assert filter_preset.of("strict")["min_contrast"] == 0.05
     assert filter_preset.thresholds_at(0.5)["blur_threshold"] == pytest.approx(0.16)
     assert filter_preset.thresholds_at(2.5)["blur_threshold"] == pytest.approx(0.675)
-    assert filter_preset.thresholds_at(2.5)["min_brightness"] == filter_preset.of("strict")["min_brightness"]
+    assert (
+        filter_preset.thresholds_at(2.5)["min_brightness"]
+        == filter_preset.of("strict")["min_brightness"]
+    )
 
 
 def test_the_ends_let_all_or_hardly_any_pass():

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.quality import luma, measure, sharpness, motion_blur
+from bunny.quality import luma, measure, motion_blur, sharpness
 
 
 def _smear(picture):

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunny.core.config import Filtering
+from bunny.core.config import Filtering, filter_preset
 from bunny.quality import flag, threshold
-from bunny.core.config import filter_preset
 
 film = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("film.py"))))
 
@@ -95,7 +94,9 @@ def test_no_frame_is_newly_kept_at_a_higher_strictness(seed, levels, num_groups,
 
 
 @settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 999), key=st.sampled_from(list(filter_preset.PATH)), step=st.floats(0, 0.5))
+@given(
+    seed=st.integers(0, 999), key=st.sampled_from(list(filter_preset.PATH)), step=st.floats(0, 0.5)
+)
 def test_one_stricter_threshold_never_keeps_more_groups(seed, key, step):
     """Another frame of a group may take over, but no group comes back and none is split."""
     table = film.random_measures(40, seed, num_groups=6)

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.review import conflict, constraint, create_event, look_alike, doubt as review_doubt
+from bunny.review import conflict, constraint, create_event, look_alike
+from bunny.review import doubt as review_doubt
 from bunny.review.state import State
 
 ANA = {"user": "ana"}
@@ -49,7 +50,9 @@ def test_undo_takes_all_of_a_propagated_event_back(shots, plane):
     state = State.of(shots)
     before = state.frame()
     found = look_alike.look_alikes(state, plane, [s(6)], 0.8, 10, cluster_id="scene-002")
-    event = create_event.assign(state, found["asset_id"].to_list(), "scene-002", **ANA, origin="propagated")
+    event = create_event.assign(
+        state, found["asset_id"].to_list(), "scene-002", **ANA, origin="propagated"
+    )
     assert len(state.apply(event)) == 3
     assert state.members("scene-001", "scene") == []
     state.apply(create_event.undo(state, event.event_id, **ANA))

@@ -7,7 +7,9 @@ from bunny.review import active_learning
 
 
 def clusters(vector, number):
-    return active_learning._clusters(np.asarray(vector, np.float32), np.asarray(number), max(number) + 1)
+    return active_learning._clusters(
+        np.asarray(vector, np.float32), np.asarray(number), max(number) + 1
+    )
 
 
 @pytest.fixture
@@ -50,7 +52,9 @@ def test_tighter_clusters_are_compared_more_sharply():
         )
 
     assert sharpness(0.05) > sharpness(0.6)
-    assert active_learning.find_sharpness(clusters(np.eye(3), [0, 1, 2])) in active_learning.SHARPNESS
+    assert (
+        active_learning.find_sharpness(clusters(np.eye(3), [0, 1, 2])) in active_learning.SHARPNESS
+    )
 
 
 @pytest.fixture
@@ -102,15 +106,25 @@ def test_a_rejection_ends_the_question(library):
 
 
 def test_no_items_and_no_clusters():
-    none = active_learning.questions(np.zeros((0, 3)), np.zeros(0, int), np.zeros(0, bool), np.zeros(0, bool))
+    none = active_learning.questions(
+        np.zeros((0, 3)), np.zeros(0, int), np.zeros(0, bool), np.zeros(0, bool)
+    )
     assert [len(part) for part in none] == [0, 0]
-    question, worth = active_learning.questions(np.eye(3), np.full(3, -1), np.ones(3, bool), np.zeros(0, bool))
+    question, worth = active_learning.questions(
+        np.eye(3), np.full(3, -1), np.ones(3, bool), np.zeros(0, bool)
+    )
     assert (question == active_learning.NOTHING).all() and not worth.any()
 
 
 def test_rank_by_worth():
     question = np.array([4, 4, active_learning.NOTHING, 2, 9])
-    assert active_learning.rank(question, np.array([1.5, 1.5, 0, 3.0, 1.5])).tolist() == [1, 1, -1, 0, 2]
+    assert active_learning.rank(question, np.array([1.5, 1.5, 0, 3.0, 1.5])).tolist() == [
+        1,
+        1,
+        -1,
+        0,
+        2,
+    ]
 
 
 def test_candidates_come_before_what_is_worth_more():
@@ -121,7 +135,9 @@ def test_candidates_come_before_what_is_worth_more():
 
 def test_candidates_of_one_character_are_one_question():
     """Of whom a person spoke nothing is asked."""
-    question, worth = active_learning.candidates(["pip", "bunny", None, "pip", "pip"], np.arange(5) != 4)
+    question, worth = active_learning.candidates(
+        ["pip", "bunny", None, "pip", "pip"], np.arange(5) != 4
+    )
     assert question.tolist() == [1, 0, active_learning.NOTHING, 1, active_learning.NOTHING]
     assert worth.tolist() == [2, 1, 0, 2, 0]
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bunny.review import event as record
 from bunny.review import create_event
+from bunny.review import event as record
 from bunny.review.state import State
 
 ANA, BEN = {"user": "ana"}, {"user": "ben"}

@@ -5,8 +5,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from bunny.core import workspace
 from bunny.cli import app
+from bunny.core import workspace
 from bunny.review import log
 from bunny.table import store
 

@@ -94,7 +94,11 @@ def _event(state, kind, numbers, one, two, name, user, level):
         return None
     first, second = clusters[one % len(clusters)], clusters[two % len(clusters)]
     if kind == "merge":
-        return None if first == second else create_event.merge(state, first, second, level=level, user=user)
+        return (
+            None
+            if first == second
+            else create_event.merge(state, first, second, level=level, user=user)
+        )
     if kind == "rename":
         return create_event.rename(state, first, name, level=level, user=user)
     if kind == "reject":

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from bunny.core.error import UserError
-from bunny.review import create_event, look_alike, cluster_reference
+from bunny.review import cluster_reference, create_event, look_alike
 from bunny.review.state import State
 
 ANA = {"user": "ana"}
@@ -195,7 +195,10 @@ def _learned(state):
 def test_what_is_learned_from_each_kind_of_event(shots):
     """Shots as alike stand for their cluster in order, those that people spoke of first."""
     said = {
-        "assign": (lambda st: create_event.assign(st, [s(6)], "scene-001", **ANA), [(1, (6,), (0, 1, 2))]),
+        "assign": (
+            lambda st: create_event.assign(st, [s(6)], "scene-001", **ANA),
+            [(1, (6,), (0, 1, 2))],
+        ),
         "move": (
             lambda st: create_event.assign(st, [s(3)], "scene-001", **ANA),
             [(1, (3,), (0, 1, 2)), (0, (3,), (4, 5))],
@@ -212,7 +215,10 @@ def test_what_is_learned_from_each_kind_of_event(shots):
             lambda st: create_event.merge(st, "scene-001", "scene-002", level="scene", **ANA),
             [(1, (3, 4, 5), (0, 1, 2))],
         ),
-        "rename": (lambda st: create_event.rename(st, "scene-001", "attic", level="scene", **ANA), []),
+        "rename": (
+            lambda st: create_event.rename(st, "scene-001", "attic", level="scene", **ANA),
+            [],
+        ),
         "comment": (lambda st: create_event.comment(st, [s(0)], "dark", **ANA), []),
     }
     for name, (call, expected) in said.items():
@@ -430,12 +436,18 @@ def test_items_of_two_kinds_are_not_spoken_of_at_once(lib):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda st: create_event.assign(st, ["nobody"], "scene-001", **ANA), "there is none of that id"),
+        (
+            lambda st: create_event.assign(st, ["nobody"], "scene-001", **ANA),
+            "there is none of that id",
+        ),
         (lambda st: create_event.assign(st, [], "scene-001", **ANA), "got none"),
         (lambda st: create_event.assign(st, [s(0)], "a/b", **ANA), "expected a plain name"),
         (lambda st: create_event.reject(st, [s(6)], **ANA), "they are in none"),
         (lambda st: create_event.reject(st, [s(0), s(3)], **ANA), "they are in 2"),
-        (lambda st: create_event.merge(st, "scene-001", "scene-001", level="scene", **ANA), "twice"),
+        (
+            lambda st: create_event.merge(st, "scene-001", "scene-001", level="scene", **ANA),
+            "twice",
+        ),
         (lambda st: create_event.comment(st, [s(0)], " ", **ANA), "got nothing"),
         (lambda st: create_event.undo(st, "e", **ANA), "none of that id"),
         (lambda st: create_event.approve(st, [s(0)], user=" "), "expected the name of who"),

@@ -16,8 +16,9 @@ import drawn_film
 sys.path.pop(0)
 
 from sample import style
-from bunny.demo import world
 from sample.shot import Part, Shot, place_shots
+
+from bunny.demo import world
 
 EVERY = [style.Style(name=n, variant=v) for n in style.NAMES for v in range(style.NUM_VARIANTS)]
 SIZE = (drawn_film.WIDTH_PX, drawn_film.HEIGHT_PX)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from sample import film, making, script, shot
 
 OPEN = shot.Shot(setup_id="a", seconds=1.0, place="studio", transition_in="start")

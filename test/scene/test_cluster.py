@@ -14,7 +14,9 @@ def _at(*degrees):
 
 
 def _clusters(*degrees, **threshold):
-    return incremental.assign(_at(*degrees), incremental.SceneThreshold(**threshold)).cluster.tolist()
+    return incremental.assign(
+        _at(*degrees), incremental.SceneThreshold(**threshold)
+    ).cluster.tolist()
 
 
 def test_near_joins_between_founds_far_is_noise():
@@ -37,7 +39,9 @@ def test_a_flash_stays_noise_and_the_place_goes_on():
 def test_thresholds_are_inclusive():
     vector = np.array([[1, 0], [0.6, 0.8]], np.float32)
     join = float(vector[0] @ vector[1])
-    assert incremental.assign(vector, incremental.SceneThreshold(join=join, noise=0)).cluster.tolist() == [
+    assert incremental.assign(
+        vector, incremental.SceneThreshold(join=join, noise=0)
+    ).cluster.tolist() == [
         0,
         0,
     ]

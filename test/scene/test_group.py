@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunny.scene import incremental, agglomerative
+from bunny.scene import agglomerative, incremental
 
 WHOLE = ["agglomerative", "hdbscan"]
 

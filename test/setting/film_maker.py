@@ -19,11 +19,11 @@ import numpy as np
 import setting_effect
 import yaml
 
-from bunny.core import config as configuration
 from bunny import pipeline
+from bunny.core import config as configuration
 from bunny.core import workspace
-from bunny.table import store
 from bunny.core.workspace import Workspace
+from bunny.table import store
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 24

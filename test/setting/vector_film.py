@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from setting_effect import Film
 
-from bunny.core import config as configuration
 from bunny import pipeline
+from bunny.core import config as configuration
 from bunny.core import workspace
 from bunny.scene import embed
 from bunny.table import store

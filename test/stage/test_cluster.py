@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from bunny.core.config import Clustering, Config
-from bunny.stage import cluster
 from bunny.scene import person_rows
+from bunny.stage import cluster
 from bunny.stage.cluster import Cluster
 from bunny.table import store
 

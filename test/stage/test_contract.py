@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bunny.contract import fingerprint
+from bunny.contract import stage as contract_stage
 from bunny.core.config import Config
 from bunny.core.error import StageError
-from bunny.contract import stage as contract_stage, fingerprint
 from bunny.table import store
 
 NUM_ITEMS = 7

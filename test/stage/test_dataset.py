@@ -13,10 +13,10 @@ from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.stage import dataset
-from bunny.video import extra_frame
 from bunny.stage.dataset import Dataset
 from bunny.stage.extract import Extract
 from bunny.table import store
+from bunny.video import extra_frame
 
 BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
 

@@ -3,12 +3,12 @@
 import polars as pl
 import pytest
 
-from bunny.core.config import Config
 from bunny.contract import fingerprint as contract_fingerprint
-from bunny.stage.dataset import Dataset
-from bunny.table import store
+from bunny.core.config import Config
 from bunny.dataset import addition
 from bunny.dataset.addition import Addition
+from bunny.stage.dataset import Dataset
+from bunny.table import store
 
 SHOT_2 = Addition(addition_id="a1", character="bunny", spans=((4, 6),))
 

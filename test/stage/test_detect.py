@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 import tiny_onnx
 
-from bunny.core import workspace
 from bunny.character.drawn import figure_embedding
+from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.stage.detect import Detect

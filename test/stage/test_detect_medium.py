@@ -6,15 +6,14 @@ import cv2
 import numpy as np
 import polars as pl
 import pytest
+from figure_embedding import medium_picture
 
+from bunny.character.drawn import efficientnet, medium, medium_frame
 from bunny.core import workspace
-from bunny.character.drawn import medium, efficientnet
 from bunny.core.config import Config
 from bunny.quality import frame_kind, luma, measure
-from bunny.character.drawn import medium_frame
 from bunny.stage.detect import Detect
 from bunny.table import store
-from figure_embedding import medium_picture
 
 PHOTOGRAPHED = (
     *("sintel_trailer-720p.mp4", "open_reel.mp4", "short_hamilton_clip.mp4", "chaplin.mp4"),

@@ -6,11 +6,9 @@ import polars as pl
 import pytest
 
 from bunny import demo
-from bunny.character.drawn import efficientnet
-from bunny.character import reference
+from bunny.character import reference, reference_measure
+from bunny.character.drawn import efficientnet, figure_frame
 from bunny.character.drawn.figure_embedding import FigureNet
-from bunny.character.drawn import figure_frame
-from bunny.character import reference_measure
 from bunny.table import store
 
 BOX = ("x0_px", "y0_px", "x1_px", "y1_px")

@@ -3,8 +3,8 @@
 import numpy as np
 import polars as pl
 
-from bunny.character.drawn.window_search import Candidate
 from bunny.character import table_rows
+from bunny.character.drawn.window_search import Candidate
 from bunny.table import store
 
 FRAME = {"frame_id": "film-00000007", "shot_index": 3, "file": "frame/7.png"}

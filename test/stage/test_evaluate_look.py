@@ -7,10 +7,10 @@ import pytest
 
 from bunny import demo
 from bunny.core.config import Config
-from bunny.evaluation import gallery as evaluation_gallery, real_picture
-from bunny.table import store
-from bunny.evaluation import identity
+from bunny.evaluation import gallery as evaluation_gallery
+from bunny.evaluation import identity, real_picture
 from bunny.evaluation.identity import Gallery
+from bunny.table import store
 
 
 def reference(route: str, recogniser: str | None, number: int = 1) -> pl.DataFrame:

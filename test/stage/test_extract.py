@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from bunny.contract import fingerprint
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import StageError, UserError
-from bunny.contract import fingerprint
 from bunny.stage.extract import Extract
 from bunny.table import store
 from bunny.video.image_writer import FrameWriter

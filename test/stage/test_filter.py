@@ -4,8 +4,8 @@ import json
 
 import polars as pl
 
-from bunny.core.config import Config
 from bunny.contract import fingerprint
+from bunny.core.config import Config
 from bunny.stage.filter import Filter
 from bunny.table import store
 

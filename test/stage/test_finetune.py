@@ -78,7 +78,9 @@ def test_each_checkpoint_has_a_row_and_a_file(trained):
     for row in rows:
         assert row["hash"] == safetensors_file.hash_file(space.checkpoint / row["file"])
         assert row["character"] == "bunny"
-        assert safetensors_file.read_texts(space.checkpoint / row["file"])["step"] == str(row["step"])
+        assert safetensors_file.read_texts(space.checkpoint / row["file"])["step"] == str(
+            row["step"]
+        )
     (run,) = store.read(film_dir / "table", "training_run").to_dicts()
     assert (rows[1]["run_id"], rows[1]["hash"]) == (run["run_id"], run["adapter_hash"])
     curve = store.read(film_dir / "table", "training_step").sort("step")

@@ -11,9 +11,9 @@ from PIL import Image
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
+from bunny.generation import draw
 from bunny.stage.generate import Generate
 from bunny.table import store
-from bunny.generation import draw
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

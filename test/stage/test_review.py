@@ -9,12 +9,12 @@ import polars as pl
 import pytest
 
 from bunny import pipeline
+from bunny.command.correct import open_state
+from bunny.contract import fingerprint
 from bunny.core import workspace
 from bunny.core.config import Config
-from bunny.command.correct import open_state
-from bunny.review import log, create_event
 from bunny.review import asset as review_asset
-from bunny.contract import fingerprint
+from bunny.review import create_event, log
 from bunny.stage.caption import Caption
 from bunny.stage.dataset import Dataset
 from bunny.stage.review import Review

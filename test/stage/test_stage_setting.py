@@ -11,19 +11,19 @@ import tiny_onnx
 
 from bunny import demo
 from bunny.caption.metadata_facts import Facts
-from bunny.core.config import Clustering, Config, Detection
-from bunny.core.error import UserError
-from bunny.scene import table_rows
 from bunny.character import reference_measure
 from bunny.character.drawn import region_search
+from bunny.core.config import Clustering, Config, Detection
+from bunny.core.error import UserError
 from bunny.evaluation import gallery, real_picture
-from bunny.video import extra_frame
+from bunny.scene import table_rows
 from bunny.stage.caption import Caption
 from bunny.stage.dataset import Dataset
 from bunny.stage.detect import Detect
 from bunny.stage.finetune import Finetune
 from bunny.stage.generate import Generate
 from bunny.table import store
+from bunny.video import extra_frame
 
 
 def make(stage, folder, **sections):
@@ -151,7 +151,9 @@ def test_frames_between_have_the_tone_curve_of_the_kept_ones(bright_film):
     for curve in ("clip", "reinhard"):
         config = Config(extraction={"tone_curve": curve})
         empty = store.from_rows("frame", [])
-        source = extra_frame.Source(config, {"film": bright_film}, store.from_rows("film", []), empty)
+        source = extra_frame.Source(
+            config, {"film": bright_film}, store.from_rows("film", []), empty
+        )
         (read,) = source.pictures({0: None})
         level[curve] = int(read.picture.min())
     assert level["reinhard"] < level["clip"] == 255

@@ -64,8 +64,7 @@ def _write_lora(base, folder: Path, seed: int, options: dict):
     from peft import LoraConfig
     from peft.utils import get_peft_model_state_dict
 
-    from bunny.generation import draw
-    from bunny.generation import request
+    from bunny.generation import draw, request
 
     unet, scale = base.unet, options.pop("scale", 0.3)
     torch.manual_seed(seed)

@@ -119,7 +119,9 @@ def test_an_unknown_family_is_called_by_its_name():
     assert texts["modelspec.architecture"] == "novel/lora"
     assert texts["modelspec.title"] == "character"
     assert not {"modelspec.trigger_phrase", "modelspec.usage_hint", "ss_steps"} & set(texts)
-    named = adapter_file_metadata.kohya_texts({"unet": {"x": _layer()}}, "novel", {"trigger": "sks", "title": "T"})
+    named = adapter_file_metadata.kohya_texts(
+        {"unet": {"x": _layer()}}, "novel", {"trigger": "sks", "title": "T"}
+    )
     assert (named["ss_output_name"], named["modelspec.title"]) == ("sks", "T")
 
 
@@ -175,13 +177,19 @@ def test_of_many_words_the_most_frequent_stand_in_the_header():
 
 def test_convolutions_and_dora_stand_in_the_arguments():
     spatial = _layer(rank=4, alpha=2.0, kernel=(3, 3))
-    plain = adapter_file_metadata.kohya_texts({"unet": {"a": _layer(), "b": _layer(kernel=(1, 1))}}, "sd", {})
+    plain = adapter_file_metadata.kohya_texts(
+        {"unet": {"a": _layer(), "b": _layer(kernel=(1, 1))}}, "sd", {}
+    )
     assert "ss_network_args" not in plain
-    texts = adapter_file_metadata.kohya_texts({"unet": {"a": _layer(), "b": spatial, "c": _layer()}}, "sd", {})
+    texts = adapter_file_metadata.kohya_texts(
+        {"unet": {"a": _layer(), "b": spatial, "c": _layer()}}, "sd", {}
+    )
     assert json.loads(texts["ss_network_args"]) == {"conv_dim": "4", "conv_alpha": "2.0"}
     assert (texts["ss_network_dim"], texts["ss_network_alpha"]) == ("2", "1")
     parts = {"unet": {"a": _layer(is_dora=True)}}
-    texts = adapter_file_metadata.kohya_texts(parts, "flux", adapter_file_metadata.own_texts(parts, "flux", {}))
+    texts = adapter_file_metadata.kohya_texts(
+        parts, "flux", adapter_file_metadata.own_texts(parts, "flux", {})
+    )
     assert texts["ss_network_module"] == "lycoris.kohya"
     assert json.loads(texts["ss_network_args"]) == {
         "algo": "lora",
@@ -193,7 +201,9 @@ def test_convolutions_and_dora_stand_in_the_arguments():
 def test_the_arguments_of_a_dora_name_its_convolutions_too():
     """A kernel of 2 is as spatial as one of 3."""
     parts = {"unet": {"a": _layer(rank=4, alpha=2.0, is_dora=True, kernel=(2, 2))}}
-    texts = adapter_file_metadata.kohya_texts(parts, "sd", adapter_file_metadata.own_texts(parts, "sd", {}))
+    texts = adapter_file_metadata.kohya_texts(
+        parts, "sd", adapter_file_metadata.own_texts(parts, "sd", {})
+    )
     assert json.loads(texts["ss_network_args"]) == {
         "conv_dim": "4",
         "conv_alpha": "2.0",
@@ -218,6 +228,8 @@ def test_our_own_texts():
         "components": "text_encoder, unet",
         "made_by": f"Diffusion Bunny {bunny.__version__}",
     }
-    given = adapter_file_metadata.own_texts({"unet": {"a": _layer(alpha=0.5, is_dora=True)}}, "sd", {"rank": 16})
+    given = adapter_file_metadata.own_texts(
+        {"unet": {"a": _layer(alpha=0.5, is_dora=True)}}, "sd", {"rank": 16}
+    )
     assert (given["rank"], given["alpha"], given["adapter"]) == ("16", "0.5", "dora")
     assert adapter_file_metadata.common({}) == (0, 0.0)

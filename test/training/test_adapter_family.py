@@ -6,7 +6,7 @@ import warnings
 import pytest
 
 from bunny.core.error import UserError
-from bunny.training.adapter_file import safetensors_file, kohya, layer, layer_name, read, write
+from bunny.training.adapter_file import kohya, layer, layer_name, read, safetensors_file, write
 
 # fmt: off
 UNET = [
@@ -37,7 +37,6 @@ def pipelines(tmp_path_factory):
     """A tiny pipeline of each family, made once."""
     import diffusers
     import transformers
-
     from toy import tiny
 
     for library in (diffusers, transformers):

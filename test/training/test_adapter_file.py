@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from bunny.core.error import UserError
-from bunny.training.adapter_file import safetensors_file, layer_name
+from bunny.training.adapter_file import layer_name, safetensors_file
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,11 @@ def test_header_is_sorted_and_the_weights_are_the_tensors(tensors, tmp_path):
     digest = safetensors_file.write_file(tmp_path / "x.safetensors", tensors, texts)
     data = (tmp_path / "x.safetensors").read_bytes()
     header, body = parse(data)
-    assert digest == hashlib.sha256(data).hexdigest() == safetensors_file.hash_file(tmp_path / "x.safetensors")
+    assert (
+        digest
+        == hashlib.sha256(data).hexdigest()
+        == safetensors_file.hash_file(tmp_path / "x.safetensors")
+    )
     assert list(header) == ["__metadata__", "a", "b"]
     assert list(header["__metadata__"]) == ["a", "format", "modelspec.hash_sha256", "z"]
     begin, end = header["b"]["data_offsets"]

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from bunny.core.error import UserError
-from bunny.training.adapter_file import metadata, fused_layer, kohya, layer
+from bunny.training.adapter_file import fused_layer, kohya, layer, metadata
 from bunny.training.adapter_file.layer import Layer
 
 

@@ -106,7 +106,9 @@ def test_look_alikes_of_what_is_there_add_nothing():
     made = add(views, [KEPT, SOFT, SOFT])
     assert added_view.added_rows(made) == set()
     assert [v.duplicate_of for v in made.verdicts] == [None, "f001", "f001"]
-    assert added_view.added_rows(add(views, [SOFT, SOFT, SOFT])) == {1}  # one of the two stands for both
+    assert added_view.added_rows(add(views, [SOFT, SOFT, SOFT])) == {
+        1
+    }  # one of the two stands for both
     asked = add(views, [KEPT, Verdict(reason="duplicate"), SOFT], has_duplicates=True)
     assert added_view.added_rows(asked) == {1, 2}
 

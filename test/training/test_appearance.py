@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bunny.table import store
 from bunny.dataset import appearance, candidate
+from bunny.table import store
 
 NOTHING = {"subject_id": [], "sharpness": [], "luma": []}
 

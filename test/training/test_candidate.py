@@ -3,9 +3,9 @@
 import polars as pl
 import pytest
 
-from bunny.table import store
 from bunny.dataset import candidate
 from bunny.dataset.candidate import Rule
+from bunny.table import store
 
 NOTHING = pl.DataFrame(
     schema={"subject_id": pl.String, "sharpness": pl.Float64, "luma": pl.Float64}

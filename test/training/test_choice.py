@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from bunny.dataset import candidate, select, crop
+from bunny.dataset import candidate, crop, select
 from bunny.dataset.select import Setting
 
 NOTHING = pl.DataFrame(

@@ -5,8 +5,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.table import store
 from bunny.dataset import coverage
+from bunny.table import store
 
 BOX = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 64.0, "y1_px": 64.0}
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from bunny.dataset import bucket, crop
 from bunny.dataset.crop import Rule
-from bunny.dataset.view import Other, View, share_inside
 from bunny.dataset.crop_caption import Words
+from bunny.dataset.view import Other, View, share_inside
 
 BUNNY = Words(trigger="bunny", class_word="character", other_triggers={"Anna": "anna"})
 FREE = {"max_upscale": 16.0}

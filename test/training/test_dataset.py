@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.table import store
 from bunny.dataset import image_folder
-from bunny.generation import similarity
 from bunny.dataset.crop import Crop, Window
 from bunny.dataset.image_folder import Cut
-from bunny.training.trainer import Example
 from bunny.dataset.view import View
+from bunny.generation import similarity
+from bunny.table import store
+from bunny.training.trainer import Example
 
 
 def crop(
@@ -50,7 +50,9 @@ def crop(
 
 
 def write(film_dir, crops, **options):
-    return image_folder.write_dataset(film_dir, "bunny", image_folder.stored(film_dir, crops), **options)
+    return image_folder.write_dataset(
+        film_dir, "bunny", image_folder.stored(film_dir, crops), **options
+    )
 
 
 @pytest.fixture

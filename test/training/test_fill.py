@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from bunny.table import store
 from bunny.dataset import gap_fill
+from bunny.table import store
 
 BOX = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 64.0, "y1_px": 64.0}
 GAP = {"character": "anna", "axis": "light", "value": "dark"}

@@ -1,8 +1,8 @@
 import polars as pl
 import pytest
 
-from bunny.table import store
 from bunny.dataset import gap
+from bunny.table import store
 
 BOX = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 64.0, "y1_px": 64.0}
 BASE = {"pose": "frontal", "shot_size": "medium", "place": "scene-000", "light": "medium"}

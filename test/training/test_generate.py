@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 from bunny.core.error import UserError
-from bunny.generation import draw
-from bunny.generation import sampler, request
+from bunny.generation import draw, request, sampler
 from bunny.generation.draw import Adapter, Drawing
 
 pytestmark = [

@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 from PIL import Image
+from toy import tiny
 
 from bunny.core.error import UserError
-from bunny.training import base
-from bunny.generation import draw
-from bunny.generation import scheduler
-from toy import tiny
+from bunny.generation import draw, scheduler
 from bunny.generation.draw import Drawing
+from bunny.training import base
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

@@ -11,11 +11,10 @@ import pytest
 from PIL import Image
 
 from bunny.core.error import UserError
-from bunny.generation import draw
-from bunny.training.base import load_base
-from bunny.generation import reproduce, sampler, provenance, scheduler
-from bunny.generation.grid import draw_grid
+from bunny.generation import draw, provenance, reproduce, sampler, scheduler
 from bunny.generation.draw import Drawing
+from bunny.generation.grid import draw_grid
+from bunny.training.base import load_base
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from bunny.training.latent_batch import Batch
 from bunny.training.gradient import Learner
-from bunny.training.training_data import Material
+from bunny.training.latent_batch import Batch
 from bunny.training.settings import LoraSettings
+from bunny.training.training_data import Material
 
 torch = pytest.importorskip("torch")
 

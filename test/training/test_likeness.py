@@ -90,6 +90,11 @@ def test_same_setup_by_hand():
     pairs = near_duplicate.same_setup(phash, signature, distance=4, structure=0.9)
     # dimmer is the same picture, turned round is another; what is not known joins nothing
     assert pairs.tolist() == [[0, 1], [0, 3], [1, 3]]
-    hashes = near_duplicate.same_setup(np.array([0, 1], np.uint64), np.stack([ramp, ramp[::-1]]), 1, 0.9)
+    hashes = near_duplicate.same_setup(
+        np.array([0, 1], np.uint64), np.stack([ramp, ramp[::-1]]), 1, 0.9
+    )
     assert hashes.tolist() == [[0, 1]]
-    assert near_duplicate.same_setup(np.empty(0, np.uint64), np.empty((0, 4)), 4, 0.9).shape == (0, 2)
+    assert near_duplicate.same_setup(np.empty(0, np.uint64), np.empty((0, 4)), 4, 0.9).shape == (
+        0,
+        2,
+    )

@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from bunny.table import store
 from bunny.dataset import lookalike
+from bunny.table import store
 
 BOX = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 10.0, "y1_px": 10.0}
 

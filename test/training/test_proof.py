@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bunny.evaluation import bootstrap, checkpoint_choice, copying, diversity, identity, prompt_plan
-from bunny.evaluation.identity import Gallery, Scale
 from bunny.evaluation.figure_descriptor import Seen
+from bunny.evaluation.identity import Gallery, Scale
 
 PROMPTS = ["a", "a", "b", "b"]
 SEEDS = [1, 2, 1, 2]
@@ -195,7 +195,9 @@ def test_score_of_a_drawing():
     assert checkpoint_choice.score(0.8, 0.5, False) == pytest.approx(0.4)
     assert checkpoint_choice.score(1.4, None, None) == 1.0
     assert checkpoint_choice.score(-0.2, 1.0, False) == 0.0
-    assert checkpoint_choice.score(0.9, 0.9, True) == checkpoint_choice.score(None, 0.9, False) == 0.0
+    assert (
+        checkpoint_choice.score(0.9, 0.9, True) == checkpoint_choice.score(None, 0.9, False) == 0.0
+    )
 
 
 def test_an_earlier_checkpoint_is_chosen_only_where_it_is_surely_better():

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.evaluation import identity, figure_descriptor
+from bunny.evaluation import figure_descriptor, identity
 from bunny.evaluation.identity import Gallery
 
 SIDE = 96

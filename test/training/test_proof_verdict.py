@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.table import store
 from bunny.dataset import gap
 from bunny.evaluation import checkpoint_choice, summary, table_rows, verdict
 from bunny.evaluation.bootstrap import Interval
-from bunny.evaluation.summary import About
 from bunny.evaluation.identity import Scale
+from bunny.evaluation.summary import About
+from bunny.table import store
 
 ABOUT = About(
     character="bunny",

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from bunny.dataset import candidate, crop, class_image
+from bunny.dataset import candidate, class_image, crop
 from bunny.dataset.crop_caption import Words
 
 NOTHING = pl.DataFrame(

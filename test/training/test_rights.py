@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from bunny.character import model_file
-from bunny.table import store
 from bunny.dataset import rights
+from bunny.table import store
 
 MODELS = [{"name": "yunet", "role": "face detection", "licence": "MIT", "source": "OpenCV"}]
 

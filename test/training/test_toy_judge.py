@@ -2,13 +2,13 @@ import json
 
 import numpy as np
 import pytest
+from sample.script import CLOVER
+from toy import judge_picture, judge_score
 
 from bunny import demo
 from bunny.core.error import UserError
-from bunny.demo import world
-from sample.script import CLOVER
-from bunny.demo import judge as demo_judge, judge_net, judge_prompt
-from toy import judge_picture, judge_score
+from bunny.demo import judge as demo_judge
+from bunny.demo import judge_net, judge_prompt, world
 
 BEAR = {"who": [("red", "bear", "blue scarf")], "place": "snow", "light": "night", "size": "wide"}
 
@@ -207,9 +207,7 @@ def test_the_judge_is_small_and_says_how_good_it_is(judge):
 def test_the_judge_knows_pictures_it_never_saw(judge, renders):
     pictures, facts = renders
     compared = judge_score.compare(judge.probabilities(pictures), facts)
-    right = dict(
-        judge_score.accuracy(compared, "attribute").select("attribute", "accuracy").rows()
-    )
+    right = dict(judge_score.accuracy(compared, "attribute").select("attribute", "accuracy").rows())
     assert min(right["species"], right["garment"]) > 0.8, right
     assert min(right[name] for name in ("colour", "place", "light", "size")) > 0.93, right
 

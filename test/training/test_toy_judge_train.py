@@ -2,10 +2,9 @@ import json
 
 import numpy as np
 import pytest
-
-from bunny.demo import world
-from bunny.demo import judge_net
 from toy import judge_picture, judge_score, judge_train
+
+from bunny.demo import judge_net, world
 
 BEAR = world.Character(name="", species="bear", colour="red", wear="blue scarf")
 FACTS = {"who": [("red", "bear", "blue scarf")], "place": "snow", "light": "night", "size": "wide"}
@@ -87,7 +86,6 @@ def test_wearing_down_depends_on_its_generator_alone_and_keeps_the_size():
 
 def test_a_round_trip_without_noise_is_what_the_autoencoder_draws():
     import torch
-
     from toy import model
 
     torch.manual_seed(0)

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from bunny.demo import world
-from bunny.demo import caption, judge_prompt
+from bunny.demo import caption, judge_prompt, world
 
 CLOVER = world.Character(name="bunny", species="rabbit", colour="white", wear="teal overalls")
 

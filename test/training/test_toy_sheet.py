@@ -1,10 +1,9 @@
 import numpy as np
 import polars as pl
 import pytest
-
-from bunny.demo import world
 from toy import model, prompt_sheet
-from bunny.demo import judge_prompt
+
+from bunny.demo import judge_prompt, world
 
 
 def test_prompts_are_sixty_four_different_ones_in_the_bases_words():

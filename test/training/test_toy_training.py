@@ -4,8 +4,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-
-from toy import model, unet as toy_unet, vae as toy_vae
+from toy import model
+from toy import unet as toy_unet
+from toy import vae as toy_vae
 
 pytestmark = pytest.mark.train
 

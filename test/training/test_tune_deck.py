@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from bunny.training import loss as training_loss
 from bunny.training import latent_batch
+from bunny.training import loss as training_loss
 from bunny.training.latent_cache import Cache
 from bunny.training.settings import Example
 
@@ -19,7 +19,9 @@ def example(value: int, caption: str = "bunny", mask: np.ndarray | None = None) 
 def test_masks_are_averaged_down_and_weigh_one_on_average():
     mask = np.zeros((32, 32), np.uint8)
     mask[:4, :8] = 255  # half of the first of 4x4 cells
-    emphasis = latent_batch.emphasis_of([example(1, mask=mask), example(2)], torch.zeros(2, 4, 4, 4), 0.2)
+    emphasis = latent_batch.emphasis_of(
+        [example(1, mask=mask), example(2)], torch.zeros(2, 4, 4, 4), 0.2
+    )
     cell, rest = 0.2 + 0.8 * 0.5, 0.2
     mean = (cell + 15 * rest) / 16
     assert emphasis.shape == (2, 1, 4, 4)

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from bunny.training import base, trainer
+from bunny.training import base, held_out_loss, latent_batch, trainer
 from bunny.training.family.layout import LAYOUTS
-from bunny.training import latent_batch, held_out_loss
 from bunny.training.settings import LoraSettings
 
 pytestmark = [pytest.mark.train, pytest.mark.parametrize("name", LAYOUTS)]

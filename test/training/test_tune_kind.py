@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from bunny.core.error import UserError
-from bunny.training import trainer, precision
-from bunny.training import lora, interrupt, held_out_loss, setup, master_weights
-from bunny.generation import class_image
-from bunny.training.settings import LoraSettings, Step
-from bunny.training.optimizer_step import Stepper
 from bunny.dataset.crop_caption import Words
+from bunny.generation import class_image
+from bunny.training import held_out_loss, interrupt, lora, master_weights, precision, setup, trainer
+from bunny.training.optimizer_step import Stepper
+from bunny.training.settings import LoraSettings, Step
 
 pytestmark = pytest.mark.train
 
@@ -164,7 +163,9 @@ def test_masters_keep_what_sixteen_bits_would_lose():
 
 
 def test_precision_is_chosen_by_the_device():
-    assert master_weights.choose_precision("auto", "cpu") == "fp32"  # most CPUs are slower in 16 bits
+    assert (
+        master_weights.choose_precision("auto", "cpu") == "fp32"
+    )  # most CPUs are slower in 16 bits
     assert master_weights.choose_precision("bf16", "cpu") == "bf16"
     assert precision.dtype_of("bf16", "cpu") == torch.bfloat16
     with pytest.raises(UserError, match="expected one of auto, fp32, bf16, fp16, got int8"):
@@ -188,7 +189,9 @@ def test_held_out_loss_that_gets_no_better_ends_the_run(tiny_base, tmp_path):
     last = result.curve[-1].step
     assert last < 9
     assert [k.step for k in result.kept] == list(range(1, last + 1))
-    assert held_out_loss.is_over(result.curve, 2) and not held_out_loss.is_over(result.curve[:-1], 2)
+    assert held_out_loss.is_over(result.curve, 2) and not held_out_loss.is_over(
+        result.curve[:-1], 2
+    )
     seen = []
     settings = dataclasses.replace(
         SETTINGS, steps=9, checkpoint_every=1, patience=2, learning_rate=0.5

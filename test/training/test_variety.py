@@ -41,7 +41,9 @@ def test_greedy_is_better_than_chance(seed, number):
 @given(seed=st.integers(0, 1000))
 def test_greedy_is_within_its_guarantee_of_the_best(seed):
     views = ground(seed, 9)
-    best = max(facility_location.worth_of(views, rows, 3) for rows in itertools.combinations(range(9), 3))
+    best = max(
+        facility_location.worth_of(views, rows, 3) for rows in itertools.combinations(range(9), 3)
+    )
     chosen, _ = facility_location.choose(views, 3)
     assert facility_location.worth_of(views, chosen, 3) >= (1 - 1 / math.e) * best
 

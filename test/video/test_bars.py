@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.video import bars, frame as video_frame, probe
+from bunny.video import bars, probe
+from bunny.video import frame as video_frame
 from bunny.video.frame import DecodedFrame
 
 WIDTH, HEIGHT = 320, 180

@@ -39,7 +39,9 @@ def test_a_shift_is_explained_and_another_picture_is_not():
 
 def test_compensated_difference_of_flat_pictures_by_hand():
     # Luma weighs 0.6: 51 of 255 levels are 0.2, so 0.12; blocks are rounded to grey levels.
-    assert frame_difference.compensated_difference(_flat(0), _flat(51)) == pytest.approx(0.12, abs=0.5 / 255)
+    assert frame_difference.compensated_difference(_flat(0), _flat(51)) == pytest.approx(
+        0.12, abs=0.5 / 255
+    )
 
 
 def test_spread_of_a_flat_and_a_split_picture():
@@ -85,9 +87,9 @@ def test_blend_of_equal_ends_is_no_dissolve():
 
 def test_loss_of_contrast_of_a_mix_and_of_a_drift():
     a, b = _texture(1), _texture(2)
-    assert frame_difference.loss_of_contrast(a, cv2.addWeighted(a, 0.5, b, 0.5, 0), b) == pytest.approx(
-        0, abs=0.05
-    )
+    assert frame_difference.loss_of_contrast(
+        a, cv2.addWeighted(a, 0.5, b, 0.5, 0), b
+    ) == pytest.approx(0, abs=0.05)
     wide = _texture(3, 36, 96)
     drift = [np.ascontiguousarray(wide[:, x : x + 64]) for x in (0, 3, 6)]
     assert frame_difference.loss_of_contrast(*drift) > 0.7

@@ -6,7 +6,8 @@ import av
 import numpy as np
 import pytest
 
-from bunny.video import tone_mapping, decode, frame as video_frame, probe
+from bunny.video import decode, probe, tone_mapping
+from bunny.video import frame as video_frame
 from bunny.video.frame import PictureSetting
 
 WHITE = 65280
@@ -93,7 +94,9 @@ def test_wide_gamut_keeps_greys_and_moves_colours():
     assert np.abs(shown - np.arange(256)[:, None]).max() <= 1
     # BT.709 red in BT.2020 is linear (0.6274, 0.0691, 0.0164): BT.2087.
     red = np.array([0.6274, 0.0691, 0.0164]) ** (1 / 2.4) * WHITE
-    shown = tone_mapping.to_standard_gamut(red.round().astype(np.uint16)[None, None], "bt2020")[0, 0]
+    shown = tone_mapping.to_standard_gamut(red.round().astype(np.uint16)[None, None], "bt2020")[
+        0, 0
+    ]
     assert shown[0] >= 254 and shown[1:].max() <= 10
 
 

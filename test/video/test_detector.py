@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from bunny.core.error import UserError
 from bunny.video import decode, probe
-from bunny.video.shot import detector, transnet, pyscenedetect
-from bunny.video.shot.score import score_boundaries
+from bunny.video.shot import detector, pyscenedetect, transnet
 from bunny.video.shot.one_pass import ShotDetector, ShotSetting
+from bunny.video.shot.score import score_boundaries
 from bunny.video.shot.transnet import Judge, NetworkDetector
 
 JOINTS = ("cut", "dissolve", "black", "white", "jump")

@@ -3,10 +3,10 @@
 import polars as pl
 
 from bunny.core.config import Config
-from bunny.video import extra_frame
-from bunny.stage.detect import Detect
 from bunny.dataset import addition
 from bunny.dataset.addition import Addition
+from bunny.stage.detect import Detect
+from bunny.video import extra_frame
 
 KEY = "looked at again"
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from bunny.core.error import UserError
-from bunny.video import bars, decode, frame as video_frame, probe
+from bunny.video import bars, decode, probe
+from bunny.video import frame as video_frame
 from bunny.video.decode_progress import Tally
 
 LEVELS = [40, 80, 120, 160, 200, 60, 100, 140]  # grey of each frame

@@ -81,7 +81,11 @@ def test_a_short_shot_keeps_its_middle_third():
 
 def test_thin_interval_keeps_a_half_interval_clear():
     times = {0: 0.0, 10: 1.0, 20: 2.0}
-    assert frame_buffer.thin_interval(times, [0.5], 1.0) == [0, 10, 20]  # exactly half is far enough
+    assert frame_buffer.thin_interval(times, [0.5], 1.0) == [
+        0,
+        10,
+        20,
+    ]  # exactly half is far enough
     assert frame_buffer.thin_interval(times, [0.5], 1.2) == [20]
     assert frame_buffer.thin_interval({}, [0.5], 1.0) == []
     assert frame_buffer.thin_interval(times, [], 1.0) == [0, 10, 20]

@@ -5,8 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bunny.video.keyframe import Candidates, KeyframeSetting, kind_of, select_frames
 from bunny.video.frame import DecodedFrame
+from bunny.video.keyframe import Candidates, KeyframeSetting, kind_of, select_frames
 from bunny.video.shot.one_pass import FoundShot
 
 SETTING = KeyframeSetting(static_motion=0.01, frames_per_dynamic_shot=3)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from bunny.video import probe
+from bunny.video.decode_progress import Tally
 from bunny.video.frame_event import Pick, ShotEnd
 from bunny.video.frame_selection import PickSetting, pick_frames
-from bunny.video.decode_progress import Tally
 
 
 def _film(tmp_path, film_tools, lengths=(30, 50, 26), **options):

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.video import decode, frame as video_frame, probe
+from bunny.video import decode, probe
+from bunny.video import frame as video_frame
 from bunny.video.frame import DecodedFrame, PictureSetting
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunny.video import decode, frame as video_frame, probe
+from bunny.video import decode, probe
+from bunny.video import frame as video_frame
 from bunny.video.shot.cut import cut_strength
-from bunny.video.shot.score import score_boundaries
 from bunny.video.shot.one_pass import ShotDetector, ShotSetting
+from bunny.video.shot.score import score_boundaries
 
 two_tone = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("two_tone.py"))))
 

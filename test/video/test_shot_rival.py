@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bunny.video.shot.window import Boundary
 from bunny.video.shot.one_pass import ShotDetector, ShotSetting
+from bunny.video.shot.window import Boundary
 
 two_tone = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("two_tone.py"))))
 

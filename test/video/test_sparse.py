@@ -5,9 +5,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bunny.video import decode, probe, packet_index
-from bunny.video.packet_index import Packets
+from bunny.video import decode, packet_index, probe
 from bunny.video.decode_progress import Tally
+from bunny.video.packet_index import Packets
 
 MILLI = Fraction(1, 1000)
 

@@ -5,7 +5,8 @@ from fractions import Fraction
 import av
 import pytest
 
-from bunny.video import decode, frame as video_frame, probe
+from bunny.video import decode, probe
+from bunny.video import frame as video_frame
 from bunny.video.decode_progress import Tally
 
 NUM_FRAMES = 30

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from bunny.core import config, workspace
 from bunny.character.drawn import efficientnet as picture_model
+from bunny.core import config, workspace
 from bunny.table import store
 from bunny.view.report import picture_vector
 
@@ -149,7 +149,9 @@ def make_looks(space: workspace.Workspace) -> None:
         {"key": picture_vector.key_of(path, picture_model.NAME), "vector": rng.random(8).tolist()}
         for path in sorted(paths)
     ]
-    store.write_parquet(space.root / picture_vector.FILE, pl.DataFrame(rows, schema=picture_vector.SCHEMA))
+    store.write_parquet(
+        space.root / picture_vector.FILE, pl.DataFrame(rows, schema=picture_vector.SCHEMA)
+    )
 
 
 def put(space: workspace.Workspace, name: str, rows: list[dict]) -> None:

@@ -2,8 +2,8 @@ import polars as pl
 import pytest
 
 from bunny.table import store
-from bunny.view.plot import film, character, training
 from bunny.view import style
+from bunny.view.plot import character, film, training
 
 TIMES = pl.DataFrame({"name": ["extract", "filter"], "seconds": [90.0, 0.02]})
 PLOT = {

@@ -2,8 +2,8 @@ import polars as pl
 import pytest
 
 from bunny.table import store
-from bunny.view.plot import name as plot_name
 from bunny.view import style
+from bunny.view.plot import name as plot_name
 
 PLOT = {
     "coverage": lambda t: plot_name.plot_coverage(t("label"), t("frame")),

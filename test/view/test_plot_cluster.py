@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 
 from bunny.table import store
-from bunny.view.plot import cluster
 from bunny.view import style
+from bunny.view.plot import cluster
 
 
 def _table(**index):

@@ -2,10 +2,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.table import store
 from bunny.dataset import coverage
-from bunny.view.plot import selection, coverage as plot_coverage
+from bunny.table import store
 from bunny.view import style
+from bunny.view.plot import coverage as plot_coverage
+from bunny.view.plot import selection
 
 WIDTH_PX = {round(inches * 96) for inches in (8.0, 6.5)}
 POSES = ("left-profile", "left", "frontal", "right", "right-profile", "unknown")

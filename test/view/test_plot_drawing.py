@@ -6,9 +6,9 @@ from PIL import Image
 
 from bunny.core import config
 from bunny.table import store
+from bunny.view import style, tile
 from bunny.view.plot import generation
 from bunny.view.report import model
-from bunny.view import style, tile
 from bunny.view.report.section import Data
 
 

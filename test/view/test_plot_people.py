@@ -3,8 +3,8 @@
 import polars as pl
 
 from bunny.table import store
-from bunny.view.plot import character
 from bunny.view import style
+from bunny.view.plot import character
 
 PAIR = [
     {"pair_id": f"{kind}{i}", "kind": kind, "one_id": f"a{i}", "other_id": f"b{i}",

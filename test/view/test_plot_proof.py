@@ -7,9 +7,9 @@ import pytest
 
 from bunny.core.config import Config
 from bunny.table import store
+from bunny.view import style
 from bunny.view.plot import evaluation as plot_evaluation
 from bunny.view.report import evaluation as report_evaluation
-from bunny.view import style
 from bunny.view.report.section import Data
 
 PNG = b"\x89PNG"

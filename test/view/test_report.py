@@ -7,12 +7,13 @@ import polars as pl
 import pytest
 
 from bunny import demo
-from bunny.core import workspace
 from bunny.character import model_file
 from bunny.character.drawn import efficientnet
+from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.table import store
-from bunny.view.report import page as report_page, coverage, model, truth
+from bunny.view.report import coverage, model, truth
+from bunny.view.report import page as report_page
 from bunny.view.report.section import plural, share
 
 MAX_BYTES = 8_000_000

@@ -46,7 +46,9 @@ def test_a_changed_picture_is_described_anew(space, table, thumbnails):
     second = picture_vector.describe(space.root, table("dataset"), table("frame"))
     assert (second.vector[0] != first.vector[0]).any()
     assert (second.vector[1:] == first.vector[1:]).all()
-    assert pl.read_parquet(space.root / picture_vector.FILE).height == 12 + 24  # nothing old is kept
+    assert (
+        pl.read_parquet(space.root / picture_vector.FILE).height == 12 + 24
+    )  # nothing old is kept
 
 
 def test_a_broken_cache_is_made_again(space, table, thumbnails):

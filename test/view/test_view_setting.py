@@ -4,9 +4,9 @@ import pytest
 
 from bunny.core.config import Config
 from bunny.table import store
-from bunny.view.widget import preview
 from bunny.view.report import film
 from bunny.view.report.section import Data
+from bunny.view.widget import preview
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5])
@@ -36,9 +36,9 @@ def labelled(tmp_path):
 def test_the_report_draws_the_thresholds_that_are_set(labelled, key):
     """Of faces and of drawn figures alike, the picture changes with the line in it."""
     first, same, moved = (
-        film.people(
-            Data(root=labelled, film_id="film", config=Config(detection={key: at}))
-        ).plots[0]
+        film.people(Data(root=labelled, film_id="film", config=Config(detection={key: at}))).plots[
+            0
+        ]
         for at in (0.6, 0.6, 0.7)
     )
     assert first == same != moved

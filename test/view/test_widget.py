@@ -3,7 +3,8 @@ import shutil
 import pytest
 
 from bunny.view import html, thumbnail, tile
-from bunny.view.widget import explorer as widget_explorer, scene, character, quality
+from bunny.view.widget import character, quality, scene
+from bunny.view.widget import explorer as widget_explorer
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ import polars as pl
 import pytest
 import yaml
 
-from bunny.character.drawn import window_search
 from bunny.character import label as naming
+from bunny.character.drawn import window_search
 from bunny.core.config import Config
 from bunny.table import store
-from bunny.view.widget import preview, track_table, character
 from bunny.view import subject_thumbnail
+from bunny.view.widget import character, preview, track_table
 
 SETTINGS = Config().detection.model_dump()
 ALL = character.Look()
@@ -136,7 +136,9 @@ def test_what_the_film_teaches_follows_the_threshold(space, settings):
         learned = naming.learn(seen.face, seen.tracks, seen.cast, setting)
         assert found.threshold["face"] == pytest.approx(naming.face_threshold(setting, learned))
         assert found.is_measured and found.threshold["face"] != threshold
-        votes = window_search.vote(seen.region.lazy(), seen.num_frames.lazy(), min_margin=0.1).collect()
+        votes = window_search.vote(
+            seen.region.lazy(), seen.num_frames.lazy(), min_margin=0.1
+        ).collect()
         rows = naming.decide(seen.face, seen.tracks, votes, seen.cast, setting, learned)
         expected = store.from_rows("label", rows)
         assert store.check("label", found.label).equals(expected)

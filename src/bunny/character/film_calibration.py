@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from bunny.character import whitening, calibrate, match, pair, track
+from bunny.character import calibrate, match, pair, track, whitening
 from bunny.character.face import recogniser as face_recogniser
 
 

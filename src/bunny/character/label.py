@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from bunny.character.drawn import ccip, ccip_region, window_search, figure_label
-from bunny.character import match, pair, track_name, film_calibration, track
+from bunny.character import film_calibration, match, pair, track, track_name
+from bunny.character.drawn import ccip, ccip_region, figure_label, window_search
 
 FIGURE = figure_label.FigureSetting()
 WITNESS_SIMILARITY = 0.3  # of a face that may be named with the help of a region; strangers: 0.33
@@ -150,7 +150,10 @@ def calibration_row(setting: LabelSetting, learned: film_calibration.Study) -> d
 
 
 def compare(
-    face: pl.DataFrame, tracks: list[dict], cast: Cast, learned: film_calibration.Study | None = None
+    face: pl.DataFrame,
+    tracks: list[dict],
+    cast: Cast,
+    learned: film_calibration.Study | None = None,
 ) -> Compared:
     """Hold faces against the references, once for all thresholds.
 
@@ -261,7 +264,9 @@ def figure_threshold(region: pl.DataFrame, cast: Cast, setting: LabelSetting) ->
     """Support from which a region is its candidate."""
     if ccip_region.is_compared(region):
         return setting.ccip_threshold
-    return setting.drawn_threshold + (window_search.ALONE_PENALTY if cast.num_pictured == 1 else 0.0)
+    return setting.drawn_threshold + (
+        window_search.ALONE_PENALTY if cast.num_pictured == 1 else 0.0
+    )
 
 
 def _select(

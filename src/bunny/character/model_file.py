@@ -87,7 +87,7 @@ MODELS: dict[str, Model] = {
         name="bunny-figure-1",
         role="drawn figure embedding",
         package="bunny",
-        file="character/weights/figure_embedding.safetensors",
+        file="character/drawn/weights/figure_embedding.safetensors",
         licence="MIT",
         source="this project, python_script/figure_embedding; over EfficientNet-Lite0 (Apache-2.0)",
     ),

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from bunny.character.face import detect, recogniser as face_recogniser
-from bunny.character.drawn import figure_embedding, medium, efficientnet
+from bunny.character.drawn import efficientnet, figure_embedding, medium
+from bunny.character.face import detect
+from bunny.character.face import recogniser as face_recogniser
 from bunny.core.config import Detection
 
 
@@ -63,7 +64,9 @@ class Models:
     @property
     def recogniser_name(self) -> str:
         """The recogniser that fits the detector, or the one that was chosen."""
-        return face_recogniser.choose_recogniser(self._wanted.recogniser, self._wanted.face_detection_model)
+        return face_recogniser.choose_recogniser(
+            self._wanted.recogniser, self._wanted.face_detection_model
+        )
 
     def names(self) -> dict[str, Any]:
         """What faces and their embeddings depend on, as JSON values."""

@@ -9,8 +9,8 @@ clearest. Smears are left out, because they resemble each other whoever they are
 import numpy as np
 import polars as pl
 
-from bunny.character.face import recogniser as face_recogniser
 from bunny.character import track
+from bunny.character.face import recogniser as face_recogniser
 
 MIN_CLARITY = 0.5  # of both faces, `track.measure_clarity`
 MAX_IOU = 0.3  # of two faces of a frame; more is one face found twice

@@ -16,9 +16,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bunny.core import atomic
 from bunny.character.face.detect import Detector
 from bunny.character.face.recogniser import Recogniser
+from bunny.core import atomic
 from bunny.core.error import UserError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})

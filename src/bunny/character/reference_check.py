@@ -12,10 +12,10 @@ from typing import Literal
 
 import numpy as np
 
-from bunny.character.face import recogniser as face_recogniser
 from bunny.character.drawn import figure_embedding
 from bunny.character.drawn.figure_label import MAX_LEAD
 from bunny.character.drawn.figure_search import NUM_RIVALS
+from bunny.character.face import recogniser as face_recogniser
 
 Medium = Literal["drawn", "photographed"]
 

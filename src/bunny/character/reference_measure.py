@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.character.drawn import figure_embedding, medium
 from bunny.character import label, reference, reference_check
+from bunny.character.drawn import figure_embedding, medium
 from bunny.character.drawn.figure_embedding import FigureNet
+from bunny.character.model_set import Models
 from bunny.core.config import Detection
 from bunny.quality import text
-from bunny.character.model_set import Models
 
 NO_MEAN = np.zeros(figure_embedding.RAW, np.float32)
 

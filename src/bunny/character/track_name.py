@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bunny.character import film_calibration, match
 from bunny.character.face import recogniser as face_recogniser
-from bunny.character import match, film_calibration
 from bunny.character.whitening import Adaptation
 
 MIN_CLARITY = 0.5  # a smear neither passes a name on nor takes one

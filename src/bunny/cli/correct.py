@@ -109,7 +109,7 @@ def list_all(
     data_dir: DataDir = None,
 ) -> None:
     """List clusters with their sizes, one's items, or everything that was said."""
-    from bunny.command import correct_list, correct
+    from bunny.command import correct, correct_list
 
     _check_level(level)
     library = correct.open_library(film, data_dir)
@@ -245,7 +245,7 @@ def undo(
 
 def _say(opened: Opened, events: list) -> None:
     """Put events down and say what they change."""
-    from bunny.command import correct_list, correct
+    from bunny.command import correct, correct_list
 
     if not events:
         return

@@ -36,8 +36,8 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Run the stages of a film; what is up to date is skipped."""
-    from bunny.command import run as command_run
     from bunny import pipeline
+    from bunny.command import run as command_run
 
     overrides = [*(settings or []), *(["pipeline.force_rerun=true"] if force else [])]
     stages = tuple(s.strip() for s in only.split(",")) if only else ()
@@ -58,8 +58,8 @@ def run(
 @app.command()
 def demo(data_dir: DataDir = None, settings: Settings = None, debug: Debug = False) -> None:
     """Run everything on the embedded sample film: labelled set, LoRA, pictures and a report."""
-    from bunny.command import run as command_run
     from bunny import demo as bunny_demo
+    from bunny.command import run as command_run
 
     started = time.monotonic()
     report = command_run.run_film(

@@ -71,7 +71,8 @@ def generate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Draw pictures with a film's adapter, or one picture again from its PNG."""
-    from bunny.command import generate as command_generate, generate_again, generate_request
+    from bunny.command import generate as command_generate
+    from bunny.command import generate_again, generate_request
 
     common = {"output": output, "data_dir": data_dir, "overrides": settings or []}
     if again is not None:

@@ -45,7 +45,8 @@ def characters(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """List who was found in a film, with a picture each; or name an unknown person or figure."""
-    from bunny.command import characters_name, characters as command_characters
+    from bunny.command import characters as command_characters
+    from bunny.command import characters_name
 
     if name is None:
         done = command_characters.list_people(film, data_dir, settings or [])
@@ -75,7 +76,8 @@ def gaps(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say what a training set lacks and which shots of the film would fill it; or add those."""
-    from bunny.command import gaps as command_gaps, gaps_add
+    from bunny.command import gaps as command_gaps
+    from bunny.command import gaps_add
 
     if add is not None and undo:
         raise UserError("--add and --undo: expected one of them, got both")

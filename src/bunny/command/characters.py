@@ -9,13 +9,13 @@ from typing import Any
 
 import polars as pl
 
-from bunny.command import run
 from bunny import pipeline
+from bunny.command import run
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.table import corrected, store
-from bunny.view import contact_sheet, character
 from bunny.core.workspace import Workspace
+from bunny.table import corrected, store
+from bunny.view import character, contact_sheet
 
 SHEET, FOLDER = "characters.png", "character"  # in the film's folder
 PICTURE_PX = 320
@@ -98,7 +98,9 @@ def read_subjects(space: Workspace) -> pl.DataFrame:
         store.read_or_empty(space.table, name).select("frame_id", "timestamp_s", "file")
         for name in ("frame", "extra_frame")
     )
-    return character.subjects(table["label"], table["face"], table["cluster"], frame, table["figure"])
+    return character.subjects(
+        table["label"], table["face"], table["cluster"], frame, table["figure"]
+    )
 
 
 def portrait(space: Workspace, name: str) -> Path:

@@ -18,16 +18,17 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.command import run, figure_reference, characters
-from bunny.core import image_file, reference_folder, workspace
-from bunny.character.face import detect, recogniser as face_recogniser
 from bunny.character import reference
+from bunny.character.face import detect
+from bunny.character.face import recogniser as face_recogniser
+from bunny.command import characters, figure_reference, run
+from bunny.core import image_file, reference_folder, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
+from bunny.core.workspace import Workspace
 from bunny.table import store
 from bunny.view import character
 from bunny.view.tile import BOX, UNKNOWN
-from bunny.core.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 

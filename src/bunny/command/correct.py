@@ -12,7 +12,7 @@ import polars as pl
 
 from bunny.command import run
 from bunny.core.error import UserError
-from bunny.review import log, create_event, look_alike
+from bunny.review import create_event, log, look_alike
 from bunny.review.event import Event, Level
 from bunny.review.state import State
 from bunny.table import store

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from bunny.command import correct
-from bunny.core.error import UserError
 from bunny.command.correct import Library
+from bunny.core.error import UserError
 from bunny.review.event import Event, Level
 from bunny.view import style
 

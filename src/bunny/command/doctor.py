@@ -157,7 +157,9 @@ def _models() -> list[Finding]:
     from bunny.character import model_file
     from bunny.training import base
 
-    known = [m for m in model_file.MODELS.values() if not m.extra]  # the others stand with the extras
+    known = [
+        m for m in model_file.MODELS.values() if not m.extra
+    ]  # the others stand with the extras
     found = [(m.name, m.licence, m.role, model_file.is_present(m)) for m in known]
     card = base.embedded_card()
     found.append(("toy", card.get("licence", ""), "diffusion base, very small", bool(card)))
@@ -174,7 +176,7 @@ def _models() -> list[Finding]:
 
 def _drawn() -> list[Finding]:
     """Models of a hub that label drawn film better, and how to get them."""
-    from bunny.character.drawn import anime_detector, ccip, anime_classifier, owlv2, onnx_model
+    from bunny.character.drawn import anime_classifier, anime_detector, ccip, onnx_model, owlv2
 
     published = {
         "ccip": ("who a drawn character is", ccip.PUBLISHED, ccip.FEATURE),

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import polars as pl
 
+from bunny import pipeline
 from bunny.command import run as command_run
 from bunny.core import log
-from bunny import pipeline
-from bunny.table import store
+from bunny.core.workspace import Workspace
 from bunny.evaluation.summary import Finding
+from bunny.table import store
 from bunny.view import contact_sheet, style
 from bunny.view.plot import evaluation as plot_evaluation
 from bunny.view.report import evaluation as report_evaluation
-from bunny.core.workspace import Workspace
 
 FOLDER = "proof"
 MARK = {"good": "+", "bad": "!", "plain": "-"}

@@ -16,11 +16,11 @@ import polars as pl
 from bunny.command import run
 from bunny.core.config import Config
 from bunny.core.error import UserError
+from bunny.core.workspace import Workspace
+from bunny.dataset.image_folder import folder_name
 from bunny.table import store
 from bunny.training import base as bases
-from bunny.training.adapter_file import safetensors_file, layer_name, read, write
-from bunny.dataset.image_folder import folder_name
-from bunny.core.workspace import Workspace
+from bunny.training.adapter_file import layer_name, read, safetensors_file, write
 
 CHOSEN, LAST = "chosen", "last"
 DERIVED = ("format", write.PEFT_TEXT)  # texts that are written anew

@@ -11,19 +11,20 @@ from typing import Any
 
 import polars as pl
 
-from bunny.command import run
 from bunny.caption import tags
 from bunny.character import model_file
+from bunny.command import run
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.table import store
-from bunny.dataset import image_folder as sets
-from bunny.dataset.check import trainer_preview
-from bunny.dataset import rights
-from bunny.dataset.check.finding import Findings
-from bunny.dataset.export import folder, imagefolder, kohya, record as export_record, webdataset
-from bunny.dataset.export.record import About
 from bunny.core.workspace import Workspace
+from bunny.dataset import image_folder as sets
+from bunny.dataset import rights
+from bunny.dataset.check import trainer_preview
+from bunny.dataset.check.finding import Findings
+from bunny.dataset.export import folder, imagefolder, kohya, webdataset
+from bunny.dataset.export import record as export_record
+from bunny.dataset.export.record import About
+from bunny.table import store
 
 WRITERS = {
     "imagefolder": imagefolder.write,

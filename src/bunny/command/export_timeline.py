@@ -16,11 +16,11 @@ import polars as pl
 from bunny.command import run
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.library.timeline import select_shots, clock, edl, fcpx, marker, otio, written
+from bunny.core.workspace import Workspace
 from bunny.library.timeline import clip as cuts
+from bunny.library.timeline import clock, edl, fcpx, marker, otio, select_shots, written
 from bunny.library.timeline.clip import Clip, Cut, Marker, Media
 from bunny.table import store
-from bunny.core.workspace import Workspace
 
 WRITERS: dict[str, Callable[[Cut], str]] = {
     "edl": edl.to_text,

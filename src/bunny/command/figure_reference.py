@@ -10,14 +10,14 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from bunny.core import image_file
-from bunny.character.drawn import figure_cluster
 from bunny.character import pair
+from bunny.character.drawn import figure_cluster
 from bunny.character.drawn.figure_cluster import BOX, COVERED
+from bunny.core import image_file
+from bunny.core.workspace import Workspace
 from bunny.dataset.subject import measure_subjects
 from bunny.table import corrected, store
 from bunny.view import character
-from bunny.core.workspace import Workspace
 
 MARGIN = 0.05  # around a figure, in shares of its larger side
 PART = 0.7  # share of a head that lies in the body that it belongs to

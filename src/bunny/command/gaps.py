@@ -11,15 +11,14 @@ import polars as pl
 
 from bunny.command import run
 from bunny.core.error import UserError
-from bunny.stage import dataset as dataset_stage
-from bunny.dataset import lookalike_search
-from bunny.dataset.subject import measure_subjects
-from bunny.table import corrected, store
-from bunny.dataset import added_view, addition, candidate, gap_fill, gap
+from bunny.core.workspace import Workspace
+from bunny.dataset import added_view, addition, candidate, gap, gap_fill, lookalike_search
 from bunny.dataset.addition import ANY, Addition
 from bunny.dataset.lookalike import with_names
+from bunny.dataset.subject import measure_subjects
+from bunny.stage import dataset as dataset_stage
+from bunny.table import corrected, store
 from bunny.view.report import gap_text
-from bunny.core.workspace import Workspace
 
 TABLES = (*dataset_stage.READ_TO_CHOOSE, "shot", "region", "reference", "candidate", "dataset")
 KEYS = ["character", "axis", "value"]

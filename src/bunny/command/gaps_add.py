@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from bunny.command import run, gaps, characters
+from bunny.command import characters, gaps, run
+from bunny.command.gaps import KEYS, Gaps
 from bunny.core import workspace
 from bunny.core.error import UserError
-from bunny.command.gaps import KEYS, Gaps
+from bunny.core.workspace import Workspace
 from bunny.dataset import addition, gap_fill
 from bunny.dataset.addition import ANY, Addition, Span
 from bunny.view.report import gap_text
-from bunny.core.workspace import Workspace
 
 SIGNED = {"addition_id": "", "time": "", "user": "", "reason": ""}  # says nothing of the set
 

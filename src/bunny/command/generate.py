@@ -14,14 +14,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bunny.command import run as command_run, generate_request
+from bunny.command import generate_request
+from bunny.command import run as command_run
+from bunny.command.generate_request import Wish
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.command.generate_request import Wish
+from bunny.core.workspace import Workspace
 from bunny.generation import plan, request
 from bunny.generation.plan import Column
 from bunny.generation.request import Drawing
-from bunny.core.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ def _draw_columns(
     """Draw and write pictures as they come; the files and what went wrong."""
     from tqdm.auto import tqdm
 
-    from bunny.generation import sampler, grid, provenance
+    from bunny.generation import grid, provenance, sampler
 
     is_checked = config.generation.has_safety_checker
     batches = sampler.split(drawings, config.generation.batch_size)

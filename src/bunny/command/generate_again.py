@@ -7,12 +7,12 @@ from typing import Any
 
 import polars as pl
 
+from bunny.command.generate import Generated
 from bunny.core import config as configuration
 from bunny.core import workspace
-from bunny.command.generate import Generated
-from bunny.table import store
-from bunny.generation import request
 from bunny.core.workspace import Workspace
+from bunny.generation import request
+from bunny.table import store
 
 
 def draw_again(
@@ -52,8 +52,8 @@ def draw_again(
     import numpy as np
     from PIL import Image
 
+    from bunny.generation import provenance, reproduce
     from bunny.training import base as base_model
-    from bunny.generation import reproduce, provenance
 
     facts = reproduce.read_facts(picture)
     spaces = _spaces(facts, data_dir, overrides)

@@ -10,12 +10,11 @@ import polars as pl
 from bunny.caption import tags
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.generation import source
-from bunny.table import store
-from bunny.generation import plan, request
+from bunny.core.workspace import Workspace
+from bunny.generation import plan, request, source
 from bunny.generation.plan import Column
 from bunny.generation.request import Drawing, Start
-from bunny.core.workspace import Workspace
+from bunny.table import store
 
 SEEDS_DEFAULT = (1,)
 
@@ -131,9 +130,7 @@ def columns(
     which = wish.checkpoint or settings.checkpoints
     if which not in ("chosen", "last", "all") and not which.isdecimal():
         raise UserError(f"--checkpoint {which}: expected chosen, last, all or a step, e.g. 300")
-    found, note = source.checkpoints(
-        space.checkpoint, table, evaluation, run["run_id"], which
-    )
+    found, note = source.checkpoints(space.checkpoint, table, evaluation, run["run_id"], which)
     if not found and any(strengths):
         raise UserError(
             f"{run['character']}: expected an adapter in table adapter, found none; "

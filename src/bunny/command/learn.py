@@ -10,15 +10,25 @@ from typing import Any
 import polars as pl
 
 from bunny.command import run as command_run
+from bunny.contract import machine
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.review import log
-from bunny.review.learn import triplet_adapter, apply, history, item, method, history_table, cross_validation, triplet, version
-from bunny.review.state import State
-from bunny.contract import machine
-from bunny.review import asset as review_asset
-from bunny.table import store
 from bunny.core.workspace import Workspace
+from bunny.review import asset as review_asset
+from bunny.review import log
+from bunny.review.learn import (
+    apply,
+    cross_validation,
+    history,
+    history_table,
+    item,
+    method,
+    triplet,
+    triplet_adapter,
+    version,
+)
+from bunny.review.state import State
+from bunny.table import store
 
 LEVEL = {"scene": "scenes", "character": "characters"}
 
@@ -204,7 +214,9 @@ def _read(space: Workspace, config: Config) -> tuple[pl.DataFrame, pl.DataFrame,
     return state.frame(), history_table.feedback(state), vectors
 
 
-def _try_all(items: Mapping[item.Key, item.Items], config: Config) -> dict[item.Key, cross_validation.Trial]:
+def _try_all(
+    items: Mapping[item.Key, item.Items], config: Config
+) -> dict[item.Key, cross_validation.Trial]:
     """Try the methods on every level and model; a bar says which one they are at."""
     trials = {}
     with machine.progress_bar("learn", "kind", len(items)) as bar:

@@ -11,19 +11,20 @@ from dataclasses import asdict, dataclass
 
 import polars as pl
 
-from bunny.core import config as configuration
 from bunny.command import run
+from bunny.core import config as configuration
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.library.publish import connect, schema as publish_schema, sync, push, rows, setup
-from bunny.library.publish.target import Place, Server
+from bunny.core.workspace import Workspace
+from bunny.library.publish import connect, push, rows, setup, sync
+from bunny.library.publish import schema as publish_schema
 from bunny.library.publish.push import Change
+from bunny.library.publish.target import Place, Server
 from bunny.review import event as events_
 from bunny.review import log as record
 from bunny.review.event import Event
 from bunny.table import schema, store
-from bunny.core.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +119,9 @@ def publish(
         if is_dry_run:
             cursor.connection.rollback()
     note = _about_readers(place, server)
-    missing = [] if is_pull_only else [name for name in publish_schema.targets() if name not in tables]
+    missing = (
+        [] if is_pull_only else [name for name in publish_schema.targets() if name not in tables]
+    )
     return Published(
         film_id=space.film_id,
         is_dry_run=is_dry_run,
@@ -146,7 +149,9 @@ def _exchange(
         logger.info("%s: %d events taken from the database", space.film_id, len(events))
     known += [event.event_id for event in events]
     sync.mark(cursor, place, space.film_id, taken, known)
-    changes = [push.merge(cursor, place, publish_schema.targets()[name], space.film_id) for name in tables]
+    changes = [
+        push.merge(cursor, place, publish_schema.targets()[name], space.film_id) for name in tables
+    ]
     given = 0
     if tables:
         ours = [event.to_dict() for event in record.read(space.root)]

@@ -10,19 +10,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bunny.core import config as configuration
-from bunny.command import run
-from bunny.core import image_file, workspace
-from bunny.character.drawn import figure_embedding, figure_search
-from bunny.character import reference, reference_check
+from bunny.character import reference, reference_check, reference_measure, table_rows
+from bunny.character.drawn import figure_embedding, figure_frame, figure_search, region_search
 from bunny.character.drawn.figure_embedding import FigureNet
+from bunny.character.model_set import Models
+from bunny.command import run
+from bunny.core import config as configuration
+from bunny.core import image_file, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.character.drawn import figure_frame, region_search
-from bunny.character import reference_measure, table_rows
-from bunny.character.model_set import Models
-from bunny.table import corrected, store
 from bunny.core.workspace import Workspace
+from bunny.table import corrected, store
 
 HEAD = ("picture", "medium", "px", "own", "other", "bank", "film", "")
 

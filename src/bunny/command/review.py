@@ -21,10 +21,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bunny.command import run
 from bunny import notebook, pipeline
-from bunny.core import reference_folder, workspace
 from bunny.character import reference
+from bunny.command import run
+from bunny.core import reference_folder, workspace
 from bunny.core.error import UserError
 from bunny.table import store
 from bunny.view import board

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bunny import pipeline
+from bunny.contract.stage import StageResult
 from bunny.core import config as configuration
 from bunny.core import log, workspace
-from bunny import pipeline
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.contract.stage import StageResult
 from bunny.core.workspace import Workspace
 
 logger = logging.getLogger(__name__)

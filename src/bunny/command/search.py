@@ -9,12 +9,11 @@ from pathlib import Path
 
 import polars as pl
 
-from bunny.library.search import opened, query
 from bunny.core.error import UserError
-from bunny.library.search.opened import Library
 from bunny.library.search import filter as filtering
-from bunny.library.search import ranking
+from bunny.library.search import opened, query, ranking
 from bunny.library.search.filter import Filter
+from bunny.library.search.opened import Library
 from bunny.view import style
 
 open_library = opened.open_library

@@ -11,12 +11,20 @@ from typing import Any
 from bunny.core import config as configuration
 from bunny.core import workspace
 from bunny.core.error import UserError
-from bunny.library.timeline import location, clock, find_picture, picture_match, read, written, locate
-from bunny.library.timeline.location import Answer
+from bunny.core.workspace import Workspace
+from bunny.library.timeline import (
+    clock,
+    find_picture,
+    locate,
+    location,
+    picture_match,
+    read,
+    written,
+)
 from bunny.library.timeline.clip import file_name
 from bunny.library.timeline.locate import Source
+from bunny.library.timeline.location import Answer
 from bunny.table import store
-from bunny.core.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -229,7 +237,7 @@ def _look(path: Path) -> picture_match.Look | None:
     import cv2
     import numpy as np
 
-    from bunny.quality import perceptual_hash, luma, sharpness
+    from bunny.quality import luma, perceptual_hash, sharpness
 
     data = np.frombuffer(path.read_bytes() if path.exists() else b"", np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None

@@ -20,11 +20,12 @@ from typing import Any, ClassVar, Protocol
 
 import polars as pl
 
-from bunny.core.config import Config
-from bunny.core.error import BunnyError, StageError
-from bunny.contract import machine, fingerprint as contract_fingerprint
+from bunny.contract import fingerprint as contract_fingerprint
+from bunny.contract import machine
 from bunny.contract.result import StageResult, Work
 from bunny.contract.shard import Shards
+from bunny.core.config import Config
+from bunny.core.error import BunnyError, StageError
 from bunny.table import corrected, store
 
 logger = logging.getLogger(__name__)
@@ -94,7 +95,10 @@ class BaseStage:
             "version": self.version,
             "settings": self.settings(),
             "outside": outside,
-            "tables": {t: contract_fingerprint.table_hash(self.input_dir, self._stored(t)) for t in self.reads},
+            "tables": {
+                t: contract_fingerprint.table_hash(self.input_dir, self._stored(t))
+                for t in self.reads
+            },
         }
 
     def fingerprint(self) -> str:
@@ -108,7 +112,8 @@ class BaseStage:
             record.get("status") == "done"
             and record.get("fingerprint") == self.fingerprint()
             and all(
-                contract_fingerprint.is_unchanged(self.output_dir, t, record["tables"].get(t)) for t in self.writes
+                contract_fingerprint.is_unchanged(self.output_dir, t, record["tables"].get(t))
+                for t in self.writes
             )
             and self.has_files()
         )
@@ -207,7 +212,10 @@ class BaseStage:
         Table `frame` says which there are; made in another way they have the same names, and it is
         what was measured on them that differs.
         """
-        return {name: contract_fingerprint.table_hash(self.input_dir, name) for name in ("frame", "measure")}
+        return {
+            name: contract_fingerprint.table_hash(self.input_dir, name)
+            for name in ("frame", "measure")
+        }
 
     @property
     def num_workers(self) -> int:

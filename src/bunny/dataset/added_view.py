@@ -14,8 +14,8 @@ import numpy as np
 from bunny.dataset import appearance, crop, near_duplicate, split
 from bunny.dataset.addition import ANY, Addition
 from bunny.dataset.candidate import Verdict
-from bunny.dataset.select import Choice
 from bunny.dataset.crop import Window
+from bunny.dataset.select import Choice
 from bunny.dataset.view import View
 
 NEVER = "unreadable"  # a reason that nobody can lift

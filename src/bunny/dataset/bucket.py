@@ -12,7 +12,8 @@ from bunny.training.family import size as family_size
 
 Size = tuple[int, int]  # width, height, pixels
 
-DEFAULT_PX, DEFAULT_UNIT_PX = 512, 64  # of Stable Diffusion 1.x, while a hub model is not here yet
+DEFAULT_PX = 512
+DEFAULT_UNIT_PX = 64  # of Stable Diffusion 1.x, while a hub model is not here yet
 MIN_SHARE, MAX_SHARE = 0.5, 2.0  # of the resolution: shortest and longest side of a bucket
 
 

@@ -13,8 +13,8 @@ import polars as pl
 
 from bunny.dataset import candidate, crop
 from bunny.dataset.crop import Crop, Window
-from bunny.dataset.view import View
 from bunny.dataset.crop_caption import Words, with_size
+from bunny.dataset.view import View
 
 
 def choose(

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bunny.table import schema
 from bunny.dataset import vendi as dataset_vendi
+from bunny.table import schema
 
 UNKNOWN = "unknown"  # of pose and light
 NO_PLACE = "no place"

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from bunny.dataset import bucket
 from bunny.dataset import view as view_module
 from bunny.dataset.bucket import Size
-from bunny.dataset.view import Box, View
 from bunny.dataset.crop_caption import Words, crop_caption
+from bunny.dataset.view import Box, View
 
 FACE_MARGIN = 0.9  # of the face's size on each side: head and shoulders come along
 WIDER_GAIN = 1.25  # another window is taken when it is at least this much larger

@@ -91,7 +91,9 @@ def find_ways(
         .group_by(keys, maintain_order=True)
         .agg(pl.col("timestamp_s", "detail").first(), num_views=pl.len().cast(pl.Int64))
         .with_columns(
-            needs=pl.when(pl.col("reason") == added_view.NEVER).then(pl.lit("never")).otherwise(needs)
+            needs=pl.when(pl.col("reason") == added_view.NEVER)
+            .then(pl.lit("never"))
+            .otherwise(needs)
         )
     )
     wanted = gaps.select("character", "axis", "value").unique(maintain_order=True)

@@ -7,9 +7,9 @@ import polars as pl
 
 from bunny.character import label as labels
 from bunny.character import match
-from bunny.dataset.subject import measure_subjects
 from bunny.dataset import added_view, candidate, lookalike
 from bunny.dataset.addition import Addition
+from bunny.dataset.subject import measure_subjects
 from bunny.dataset.view import View
 
 

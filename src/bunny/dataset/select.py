@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from bunny.dataset import appearance, crop, near_duplicate, facility_location
+from bunny.dataset import appearance, crop, facility_location, near_duplicate
 from bunny.dataset.candidate import Verdict
 from bunny.dataset.crop import Window
 from bunny.dataset.view import View
@@ -96,7 +96,9 @@ def _set_duplicates_aside(views: Sequence[View], decided: list[Verdict], setting
     rows = [views[row] for row in free]
     worth = appearance.worth_of(rows)
     order = sorted(range(len(rows)), key=lambda i: (-round(worth[i], 9), rows[i].subject_id))
-    aside = near_duplicate.keep_best(near_duplicate.signs_of(rows), order, setting.duplicate_distance)
+    aside = near_duplicate.keep_best(
+        near_duplicate.signs_of(rows), order, setting.duplicate_distance
+    )
     for row, kept in aside.items():
         near, other = rows[row], rows[kept]
         where = "frame" if near.frame_id == other.frame_id else "picture"

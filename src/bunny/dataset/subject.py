@@ -3,8 +3,8 @@
 import numpy as np
 import polars as pl
 
-from bunny.quality import sharpness
 from bunny.dataset import appearance, candidate
+from bunny.quality import sharpness
 
 MEASURED = ("sharpness", "blur_score", "luma")
 

@@ -18,8 +18,7 @@ import polars as pl
 
 from bunny import demo
 from bunny.core.error import UserError
-from bunny.demo import world
-from bunny.demo import judge_net, judge_prompt
+from bunny.demo import judge_net, judge_prompt, world
 
 WEIGHT_FILE, CONFIG_FILE = "judge.safetensors", "config.json"
 SIDE_MIN_PX = 64

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bunny.demo import world
-from bunny.demo import caption, judge_net
+from bunny.demo import caption, judge_net, world
 
 ATTRIBUTES = ("species", "colour", "garment", "wear_colour", "place", "light", "size")
 SYNONYMS = {"bunny": "rabbit", "gray": "grey", "closeup": "close-up"}

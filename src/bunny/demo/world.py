@@ -128,7 +128,6 @@ def render(scene: Scene, width_px: int, height_px: int) -> np.ndarray:
         If skia is not installed.
     """
     import skia
-
     from sample import draw_character, draw_place, pen
 
     check_scene(scene)
@@ -161,7 +160,6 @@ def actor_mask(scene: Scene, actor_index: int, width_px: int, height_px: int) ->
         Without the shadow on the ground.
     """
     import skia
-
     from sample import draw_character, draw_place, pen
 
     pixels = np.zeros((height_px, width_px, 4), dtype=np.uint8)

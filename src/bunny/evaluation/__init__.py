@@ -1,1 +1,1 @@
-"""Proof that an adapter learned its character: measures of drawings, intervals, choice, verdict."""
+"""Evaluation of an adapter: identity, copying, diversity, intervals, verdict."""

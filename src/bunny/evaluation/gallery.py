@@ -14,20 +14,23 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from bunny.character.face import detect
+from bunny.character.face import recogniser as face_recogniser
 from bunny.core import image_file
-from bunny.character.face import detect, recogniser as face_recogniser
 from bunny.core.config import Config
-from bunny.evaluation import real_picture
-from bunny.evaluation.real_picture import Real
-from bunny.evaluation import identity, figure_descriptor
-from bunny.evaluation.identity import Gallery, Scale
+from bunny.evaluation import figure_descriptor, identity, real_picture
 from bunny.evaluation.figure_descriptor import Seen, Shape
+from bunny.evaluation.identity import Gallery, Scale
+from bunny.evaluation.real_picture import Real
 
 MAX_CROPS = 48
 # Cosines of strangers, and from which two faces are one person by the recognisers' authors.
 KNOWN = {
     "sface": (0.0, face_recogniser.SFACE_SAME),
-    "dlib": (1 - (1 - face_recogniser.DLIB_SAME) / (1 - face_recogniser.SFACE_SAME), face_recogniser.DLIB_SAME),
+    "dlib": (
+        1 - (1 - face_recogniser.DLIB_SAME) / (1 - face_recogniser.SFACE_SAME),
+        face_recogniser.DLIB_SAME,
+    ),
 }
 
 
@@ -77,9 +80,15 @@ def open_eyes(
     own = real_picture.of_character(root, tables, character) + real_picture.of_references(
         references, tables, character
     )
-    fitted = figure_descriptor.fit([real_picture.shrink(p, side_px) for p in film] or [r.picture for r in own])
+    fitted = figure_descriptor.fit(
+        [real_picture.shrink(p, side_px) for p in film] or [r.picture for r in own]
+    )
     is_face = _is_face(tables["reference"], character, config.evaluation.identity)
-    name, look = _face_look(tables["reference"], config) if is_face else (figure_descriptor.NAME, fitted.look)
+    name, look = (
+        _face_look(tables["reference"], config)
+        if is_face
+        else (figure_descriptor.NAME, fitted.look)
+    )
     real = own + real_picture.of_others(root, tables, character, config)
     nobody = real_picture.without(root, tables, character)
     seen = [(r, look(real_picture.shrink(r.picture, side_px))) for r in real]

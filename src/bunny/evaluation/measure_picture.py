@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bunny.core import image_file
 from bunny.character.drawn.efficientnet import PictureNet
-from bunny.evaluation import gallery as evaluation_gallery
-from bunny.evaluation.gallery import Eyes
+from bunny.core import image_file
 from bunny.evaluation import agreement, copying, identity
+from bunny.evaluation import gallery as evaluation_gallery
 from bunny.evaluation.figure_descriptor import Seen
+from bunny.evaluation.gallery import Eyes
 
 USUAL_PICTURES = 16  # real pictures whose mean vector is taken off drawings' vectors
 

@@ -156,7 +156,9 @@ def without(root: Path, tables: dict[str, pl.DataFrame], character: str) -> list
     away = frame.filter(~pl.col("shot_index").is_in(label["shot_index"].unique().to_list()))
     files = spread(away["file"].to_list(), MAX_BACKGROUND)
     found = [image_file.read(root / f) for f in files]
-    squares = [figure_descriptor.square(p, (0, 0, p.shape[1], p.shape[0])) for p in found if p is not None]
+    squares = [
+        figure_descriptor.square(p, (0, 0, p.shape[1], p.shape[0])) for p in found if p is not None
+    ]
     if len(squares) >= MIN_BACKGROUND:
         return squares
     seen = frame.join(label.select("frame_id", *BOX), on="frame_id", maintain_order="left")

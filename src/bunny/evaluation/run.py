@@ -8,17 +8,24 @@ from typing import Any
 
 import polars as pl
 
-from bunny.core import workspace
 from bunny.caption import tags
-from bunny.core.error import UserError
-from bunny.evaluation import gallery
 from bunny.contract.stage import BaseStage, settings_of
+from bunny.core import workspace
+from bunny.core.error import UserError
+from bunny.evaluation import (
+    agreement,
+    checkpoint_choice,
+    gallery,
+    prompt_plan,
+    summary,
+    table_rows,
+    verdict,
+)
 from bunny.evaluation.measure_picture import Sight
-from bunny.table import store
-from bunny.generation import draw
-from bunny.training.base import Base
-from bunny.evaluation import agreement, checkpoint_choice, summary, prompt_plan, table_rows, verdict
 from bunny.evaluation.prompt_plan import Cast, Job
+from bunny.generation import draw
+from bunny.table import store
+from bunny.training.base import Base
 
 # Settings that drawings depend on; the others only judge them.
 DRAWN_FROM = ("choose_prompts", "report_prompts", "seeds", "num_steps", "guidance_scale")
@@ -131,7 +138,8 @@ class Run:
                 }
             }
         return {
-            s: known[s] for s in checkpoint_choice.spread_steps(list(known), self.settings.max_checkpoints)
+            s: known[s]
+            for s in checkpoint_choice.spread_steps(list(known), self.settings.max_checkpoints)
         }
 
     def _sight(self, agree: agreement.Agree | None) -> Sight:

@@ -1,1 +1,1 @@
-"""Drawing: what a picture is made of, how it is drawn, and what is written into it."""
+"""Generation: what a picture is drawn from, how it is drawn, and its provenance."""

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from bunny.core.error import UserError
-from bunny.training.adapter_file import read
-from bunny.training.base import Base
 from bunny.generation import request
 from bunny.generation.request import Adapter
+from bunny.training.adapter_file import read
+from bunny.training.base import Base
 
 NAME = "adapter{}"  # of the n-th; peft allows no dots
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bunny.dataset.crop_caption import Words
 from bunny.training.base import Base
 from bunny.training.distributed import Crowd
 from bunny.training.settings import CLASS, Example
-from bunny.dataset.crop_caption import Words
 
 logger = logging.getLogger(__name__)
 

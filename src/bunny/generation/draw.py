@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bunny.training.base import Base
 from bunny.generation import sampler
 from bunny.generation.grid import draw_grid
 from bunny.generation.provenance import provenance_of, read_provenance, save_png
 from bunny.generation.request import Adapter, Adapters, Drawing, Start, start_from
+from bunny.training.base import Base
 
 BATCH_SIZE = 8
 

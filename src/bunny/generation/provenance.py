@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bunny.generation import request, scheduler
+from bunny.generation.request import Adapters, Drawing
+from bunny.generation.sampler import Drawn
 from bunny.table import store
 from bunny.training.base import Base
-from bunny.generation import request, scheduler
-from bunny.generation.sampler import Drawn
-from bunny.generation.request import Adapters, Drawing
 
 SOFTWARE = "Diffusion Bunny"
 KEY = "provenance"

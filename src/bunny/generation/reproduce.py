@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from bunny.core.error import UserError
-from bunny.training.base import Base
-from bunny.generation import sampler as generation_sampler, provenance, request
-from bunny.generation.sampler import Drawn
+from bunny.generation import provenance, request
+from bunny.generation import sampler as generation_sampler
 from bunny.generation.request import Adapter, Drawing, Start
+from bunny.generation.sampler import Drawn
+from bunny.training.base import Base
 
 NEEDED = (
     *("prompt", "seed", "num_steps", "guidance_scale", "width_px", "height_px", "scheduler"),

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bunny.core.error import UserError
-from bunny.training.base import Base
 from bunny.generation import scheduler as schedulers
+from bunny.training.base import Base
 
 SEED_MAX = 2**63 - 1
 CHECKER_ON, CHECKER_OFF, CHECKER_NONE = "on", "off", "none in this base"

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from bunny.training.base import Base
-from bunny.generation import adapters as generation_adapters, request, scheduler
+from bunny.generation import adapters as generation_adapters
+from bunny.generation import request, scheduler
 from bunny.generation.request import Adapters, Drawing
+from bunny.training.base import Base
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bunny.generation import draw, similarity
-from bunny.generation import plan
+from bunny.generation import draw, plan, similarity
 from bunny.generation.plan import Column
 from bunny.generation.request import Drawing
 

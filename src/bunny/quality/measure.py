@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from bunny.quality import artifact, exposure, perceptual_hash, luma, sharpness, motion_blur, text
+from bunny.quality import artifact, exposure, luma, motion_blur, perceptual_hash, sharpness, text
 
 HISTOGRAM_LINES = 360  # of a tall picture about so many are counted
 SAMPLE_PX = 192  # pixels of colour are read from a lattice of about this size: 20,000 of them

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bunny.quality import flag, reason, strictness
 from bunny.core.config import filter_preset
+from bunny.quality import flag, reason, strictness
 
 
 @dataclass(frozen=True, kw_only=True)

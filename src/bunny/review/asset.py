@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bunny.table import store
 from bunny.core.vector import to_unit
+from bunny.table import store
 
 BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
 CROP = ["crop_x0_px", "crop_y0_px", "crop_x1_px", "crop_y1_px"]

@@ -80,7 +80,11 @@ def measure(
         pl.Series("similarity", np.clip(similarity, -1, 1), dtype=pl.Float32).fill_nan(None),
         pl.Series("margin", margin, dtype=pl.Float32).fill_nan(None),
         pl.Series("doubt", np.clip(doubt, 0, 1), dtype=pl.Float32),
-        pl.Series("question", [None if k == active_learning.NOTHING else k for k in turn.tolist()], pl.Int32),
+        pl.Series(
+            "question",
+            [None if k == active_learning.NOTHING else k for k in turn.tolist()],
+            pl.Int32,
+        ),
     )
 
 
@@ -179,7 +183,9 @@ def _ask(
         np.array([name in named for name in names], bool),
         np.array(barred, np.int64).reshape(-1, 2),
     )
-    return np.where(question == active_learning.NOTHING, active_learning.NOTHING, question + first), worth
+    return np.where(
+        question == active_learning.NOTHING, active_learning.NOTHING, question + first
+    ), worth
 
 
 def _perhaps(asset: pl.DataFrame) -> list[str | None]:

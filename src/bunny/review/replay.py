@@ -78,7 +78,9 @@ def _assign(content, fall, now, event, items) -> int | None:
     A propagated one was made by likeness: it moves nobody of whom a person said something else.
     """
     is_noise = cluster_reference.is_noise(event.cluster)
-    target = NOISE if is_noise else cluster_reference.find_or_make(content, now, event, event.cluster)
+    target = (
+        NOISE if is_noise else cluster_reference.find_or_make(content, now, event, event.cluster)
+    )
     if target is None:
         return None
     is_explicit = event.origin != "propagated"
@@ -95,7 +97,9 @@ def _assign(content, fall, now, event, items) -> int | None:
 def _approve(content, fall, now, event, items) -> int | None:
     """Must-link that survives the next clustering; what was rejected from there stays away."""
     is_noise = cluster_reference.is_noise(event.cluster)
-    target = NOISE if is_noise else cluster_reference.find_or_make(content, now, event, event.cluster)
+    target = (
+        NOISE if is_noise else cluster_reference.find_or_make(content, now, event, event.cluster)
+    )
     if target is None:
         return None
     right = [i for i in items if target not in now.cannot.get(i, ())]
@@ -171,7 +175,9 @@ def _rename(content, fall, now, event, items) -> int | None:
         number = same
     else:
         is_scene = event.level == "scene"
-        cluster_id = now.folders[number].cluster_id if is_scene else name or cluster_reference.new_id(event)
+        cluster_id = (
+            now.folders[number].cluster_id if is_scene else name or cluster_reference.new_id(event)
+        )
         now.rename(number, name, cluster_id)
     if name and event.cluster is not None:
         now.hold(number, content.match_all(event.level, event.cluster.members))
@@ -254,7 +260,9 @@ def _unite(content, fall, now: Situation, event: Event, stays: int, goes: int) -
     coming, there = now.members(goes), now.members(stays)
     out = [int(i) for i in coming if stays in now.cannot.get(int(i), ())]
     out += [int(i) for i in there if goes in now.cannot.get(int(i), ())]
-    _learn(content, now, event, 1, cluster_reference.central(content, now, goes, MAX_EVIDENCE), stays)
+    _learn(
+        content, now, event, 1, cluster_reference.central(content, now, goes, MAX_EVIDENCE), stays
+    )
     now.move(coming.tolist(), stays, PERSON)
     for known in (now.cannot, now.left):
         for item, numbers in list(known.items()):

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from bunny.core.error import UserError
-from bunny.review import replay, cluster_reference
+from bunny.review import cluster_reference, replay
 from bunny.review.anchor import Content
 from bunny.review.event import Anchor, ClusterRef, Event, Level, order_key
 from bunny.review.reassign import Fall

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bunny.scene.incremental import NOISE, Assignment, SceneThreshold, assign, in_order
 from bunny.core.vector import to_unit
+from bunny.scene.incremental import NOISE, Assignment, SceneThreshold, assign, in_order
 
 MAX_LINKED = 4000  # its distances take 64 MB as float64 (condensed), 128 MB as a square
 STEP = 1e-6  # distances are rounded to it: below is rounding of float32 products

@@ -1,1 +1,1 @@
-"""The seven stages: each ties a domain to its tables."""
+"""Stages: each reads tables, calls its domain and writes tables."""

@@ -11,9 +11,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bunny.caption import audit, colour, metadata_facts, tags as caption_tags
+from bunny.caption import audit, colour, metadata_facts
+from bunny.caption import tags as caption_tags
 from bunny.caption.metadata_facts import Facts
-from bunny.contract import stage, fingerprint
+from bunny.contract import fingerprint, stage
 from bunny.contract.shard import Shards
 from bunny.table import store
 
@@ -142,7 +143,9 @@ class Caption(stage.BaseStage):
             in_flight = min(self.config.captioning.batch_size, len(pending))
             done = len(facts) - len(pending)
             with self.bar(len(facts), done) as bar:
-                for index, answer in batch.ask_all(captioner, makers, in_flight, batch.Breaker(), keep):
+                for index, answer in batch.ask_all(
+                    captioner, makers, in_flight, batch.Breaker(), keep
+                ):
                     rows[pending[index][0]] |= _answer_columns(answer)
                     bar.update()
                     done += 1
@@ -177,7 +180,9 @@ class Caption(stage.BaseStage):
     def _facts_told(self, facts: Facts, triggers: dict[str, str]) -> list[str]:
         """What the model is told: nothing that a new clustering would number anew."""
         kind = self.config.captioning.class_word
-        return [f"{triggers[n]} is a {kind}" for n in facts.characters] + caption_tags.framing_tags(facts)
+        return [f"{triggers[n]} is a {kind}" for n in facts.characters] + caption_tags.framing_tags(
+            facts
+        )
 
     def _maker(self, facts: Facts, triggers: dict[str, str]) -> Callable[[], Any]:
         """Makes the question when its turn comes: only then is the picture opened."""

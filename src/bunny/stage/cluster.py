@@ -12,13 +12,11 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from bunny.core import image_file
-from bunny.character.drawn import figure_cluster, figure_vector, efficientnet
-from bunny.scene import embed
-from bunny.character.drawn import figure_vector_shard
-from bunny.scene import person_rows, table_rows, unknown_figure_rows
+from bunny.character.drawn import efficientnet, figure_cluster, figure_vector, figure_vector_shard
 from bunny.contract import stage
 from bunny.contract.pool import fill
+from bunny.core import image_file
+from bunny.scene import embed, person_rows, table_rows, unknown_figure_rows
 from bunny.table import store
 
 

@@ -18,19 +18,31 @@ import polars as pl
 
 from bunny.caption import tags
 from bunny.character import model_file
-from bunny.core.error import UserError
-from bunny.dataset import table_rows, lookalike_search
-from bunny.video import extra_frame
 from bunny.contract.stage import BaseStage, Work, settings_of
-from bunny.dataset.subject import measure_subjects
-from bunny.table import store
-from bunny.dataset import added_view, addition, bucket, candidate, select, crop, near_duplicate, class_image, rights, split
+from bunny.core.error import UserError
+from bunny.dataset import (
+    added_view,
+    addition,
+    bucket,
+    candidate,
+    class_image,
+    crop,
+    lookalike_search,
+    near_duplicate,
+    rights,
+    select,
+    split,
+    table_rows,
+)
 from bunny.dataset import image_folder as training_set
 from bunny.dataset import lookalike as resembling
 from bunny.dataset.addition import Addition
 from bunny.dataset.candidate import Verdict
-from bunny.dataset.view import View
 from bunny.dataset.crop_caption import Words
+from bunny.dataset.subject import measure_subjects
+from bunny.dataset.view import View
+from bunny.table import store
+from bunny.video import extra_frame
 
 MODEL_KEYS = ("characters", "max_images", "crop_margin", "held_out_share")
 CROP = ("crop_x0_px", "crop_y0_px", "crop_x1_px", "crop_y1_px")
@@ -254,7 +266,9 @@ class Dataset(BaseStage):
         }
         tables = self._tables
         if by_hand:  # a look-alike that was said to be the character is no class picture of it
-            like = lookalike_search.find(character, tables).filter(pl.col("subject_id").is_in(by_hand))
+            like = lookalike_search.find(character, tables).filter(
+                pl.col("subject_id").is_in(by_hand)
+            )
             tables = {**tables, "label": resembling.with_names(tables["label"], like)}
         return class_image.choose(
             character, tables, others, self._rule, words, number, forbidden=forbidden

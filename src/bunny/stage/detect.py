@@ -13,18 +13,27 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bunny.core import image_file
+from bunny.character import label, reference, reference_check, reference_measure, table_rows
+from bunny.character.drawn import (
+    efficientnet,
+    figure_embedding,
+    figure_frame,
+    figure_label,
+    figure_search,
+    figure_track,
+    medium,
+    medium_frame,
+    region_search,
+    window_search,
+)
 from bunny.character.face import detect
-from bunny.character.drawn import window_search, figure_track, figure_embedding, figure_label, figure_search, medium, efficientnet
-from bunny.character import label, reference, reference_check
-from bunny.contract import stage
-from bunny.character.drawn import figure_frame, medium_frame, region_search
-from bunny.character import reference_measure, table_rows
-from bunny.video import extra_frame
 from bunny.character.model_set import Models
+from bunny.contract import stage
 from bunny.contract.pool import fill
-from bunny.table import store
+from bunny.core import image_file
 from bunny.dataset import addition
+from bunny.table import store
+from bunny.video import extra_frame
 
 
 class Detect(stage.BaseStage):

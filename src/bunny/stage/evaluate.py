@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from bunny.core.error import UserError
 from bunny.contract.stage import BaseStage, Work, settings_of
+from bunny.core.error import UserError
+from bunny.evaluation import agreement
 from bunny.evaluation.run import Run
 from bunny.table import store
 from bunny.training import base as base_model
 from bunny.training.base import Base
-from bunny.evaluation import agreement
 
 logger = logging.getLogger(__name__)
 

@@ -19,21 +19,21 @@ import av
 import cv2
 import polars as pl
 
+from bunny.contract import stage
+from bunny.contract.shard import Shards
 from bunny.core.error import StageError, UserError
 from bunny.quality.measure import measure_frame
-from bunny.contract import stage
-from bunny.video.shot_batch import ShotBatch, film_note, film_row
-from bunny.contract.shard import Shards
 from bunny.table import store
 from bunny.video import probe
-from bunny.video.frame_event import Pick, Restart
-from bunny.video.keyframe import KeyframeSetting
-from bunny.video.frame_selection import PickSetting, pick_frames
+from bunny.video.decode_progress import Tally
 from bunny.video.frame import PictureSetting
+from bunny.video.frame_event import Pick, Restart
+from bunny.video.frame_selection import PickSetting, pick_frames
+from bunny.video.image_writer import MAX_WORKERS, FrameWriter
+from bunny.video.keyframe import KeyframeSetting
 from bunny.video.probe import FilmInfo
 from bunny.video.shot.one_pass import ShotSetting
-from bunny.video.decode_progress import Tally
-from bunny.video.image_writer import MAX_WORKERS, FrameWriter
+from bunny.video.shot_batch import ShotBatch, film_note, film_row
 
 logger = logging.getLogger(__name__)
 

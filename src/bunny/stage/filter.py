@@ -5,8 +5,8 @@ from typing import Any
 
 import polars as pl
 
-from bunny.quality import flag, threshold
 from bunny.contract import stage
+from bunny.quality import flag, threshold
 from bunny.table import schema, store
 
 RECORD = "threshold.json"  # which thresholds decided, solved ones too

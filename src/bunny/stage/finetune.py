@@ -12,17 +12,17 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.core import image_file, workspace
 from bunny.caption import tags
-from bunny.core.error import StageError, UserError
-from bunny.training import table_rows
 from bunny.contract.stage import BaseStage, StageResult, Work, settings_of
-from bunny.table import store
-from bunny.training import base as base_model
+from bunny.core import image_file, workspace
+from bunny.core.error import StageError, UserError
 from bunny.dataset import rights
-from bunny.training.base import Base
 from bunny.dataset.check.finding import Findings
 from bunny.dataset.crop_caption import Words
+from bunny.table import store
+from bunny.training import base as base_model
+from bunny.training import table_rows
+from bunny.training.base import Base
 
 PROGRESS_EVERY = 10  # steps
 SAMPLES = 4  # times that sample pictures are drawn while training
@@ -175,15 +175,17 @@ class Finetune(BaseStage):
 
     def _mask(self, file: str | None) -> np.ndarray | None:
         """A training picture's mask; None where there is none."""
-        return None if file is None else image_file.read(self.output_dir / file, cv2.IMREAD_GRAYSCALE)
+        return (
+            None if file is None else image_file.read(self.output_dir / file, cv2.IMREAD_GRAYSCALE)
+        )
 
     def _class_examples(
         self, loaded: Base, made: _Set, folder: Path, run_folder: Path, train: list[Any]
     ) -> list[Any]:
         """Pictures of the class without the character: of the film, drawn by the base, or none."""
         from bunny.dataset import image_folder
-        from bunny.training import trainer
         from bunny.generation import class_image
+        from bunny.training import trainer
 
         models = self.config.models
         if models.class_pictures == "none" or models.class_weight == 0:
@@ -223,9 +225,7 @@ class Finetune(BaseStage):
         prior = self._class_examples(loaded, made, folder, run_folder, train)
         settings = self._lora_settings(made.words)
         counts = len(train), len(held_out)
-        row = table_rows.run_row(
-            run_id, made.character, made.words, loaded, settings.seed, counts
-        )
+        row = table_rows.run_row(run_id, made.character, made.words, loaded, settings.seed, counts)
         set_hash = image_folder.hash_examples([*train, *held_out])
         facts = {
             "settings": asdict(settings),

@@ -10,20 +10,18 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from bunny.core import workspace
 from bunny.caption import tags
+from bunny.contract.stage import BaseStage, Work, settings_of
+from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.generation import stage_report, source
-from bunny.contract.stage import BaseStage, Work, settings_of
-from bunny.table import store
-from bunny.training import base as base_model
-from bunny.generation import draw
-from bunny.training.base import Base
-from bunny.generation import sampler, plan, request
-from bunny.generation.sampler import Drawn
+from bunny.generation import draw, plan, request, sampler, source, stage_report
 from bunny.generation.plan import Column
 from bunny.generation.request import Drawing
+from bunny.generation.sampler import Drawn
+from bunny.table import store
+from bunny.training import base as base_model
+from bunny.training.base import Base
 
 logger = logging.getLogger(__name__)
 

@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 
 import polars as pl
 
+from bunny.contract.stage import BaseStage, Work, settings_of
 from bunny.core import workspace
-from bunny.review import constraint, log, doubt
+from bunny.review import asset as review_asset
+from bunny.review import constraint, corrected_table, doubt, log, suggestion
 from bunny.review.event import Event, order_key
 from bunny.review.learn import apply
 from bunny.review.state import State
-from bunny.review import asset as review_asset, corrected_table, suggestion
-from bunny.contract.stage import BaseStage, Work, settings_of
 
 
 class Review(BaseStage):

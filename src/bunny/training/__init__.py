@@ -1,1 +1,1 @@
-"""The training set, the base model, LoRA, drawing."""
+"""Fine-tuning: model families, LoRA, the training loop, adapter files."""

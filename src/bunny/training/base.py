@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from bunny.training.family.contract import Family
-from bunny.training.family.folder import TOY, TOY_FOLDER, check_folder, embedded_card, find_folder, hash_base, hash_folder, read_card, read_licence
+from bunny.training.family.folder import (
+    TOY,
+    TOY_FOLDER,
+    check_folder,
+    embedded_card,
+    find_folder,
+    hash_base,
+    hash_folder,
+    read_card,
+    read_licence,
+)
 from bunny.training.family.hub import HUB_ID
 
 __all__ = [

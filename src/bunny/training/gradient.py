@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from bunny.training import loss as training_loss
-from bunny.training.family.contract import Family
 from bunny.training import setup
+from bunny.training.family.contract import Family
 from bunny.training.latent_batch import Batch
-from bunny.training.training_data import Material, Pile
-from bunny.training.settings import LoraSettings
 from bunny.training.optimizer_step import Stepper
+from bunny.training.settings import LoraSettings
+from bunny.training.training_data import Material, Pile
 
 
 class Learner:

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from bunny.training import lora
 from bunny.training import loss as training_loss
 from bunny.training.family.contract import Family
-from bunny.training import lora
 from bunny.training.latent_batch import Deck
 from bunny.training.settings import Step
 

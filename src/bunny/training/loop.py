@@ -14,14 +14,21 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from bunny.training import precision
+from bunny.training import (
+    held_out_loss,
+    lora,
+    master_weights,
+    precision,
+    run_files,
+    setup,
+    training_data,
+)
 from bunny.training.base import Base
-from bunny.training import lora, run_files, training_data, held_out_loss, setup, master_weights
 from bunny.training.distributed import Crowd
-from bunny.training.interrupt import Watch
 from bunny.training.gradient import Learner
-from bunny.training.settings import Example, LoraResult, LoraSettings, Step, TrainingError
+from bunny.training.interrupt import Watch
 from bunny.training.optimizer_step import Stepper
+from bunny.training.settings import Example, LoraResult, LoraSettings, Step, TrainingError
 
 logger = logging.getLogger(__name__)
 
@@ -170,7 +177,9 @@ class Run:
             held_out = held_out_loss.fixed_loss(
                 self.family, self.material.held_out, self.learner.words, seed
             )
-            probe = held_out_loss.fixed_loss(self.family, self.material.probe, self.learner.words, seed)
+            probe = held_out_loss.fixed_loss(
+                self.family, self.material.probe, self.learner.words, seed
+            )
         return self.crowd.told_by_first(replace(step, held_out_loss=held_out, probe_loss=probe))
 
     def _is_over(self) -> bool:

@@ -6,8 +6,8 @@ from typing import Any
 
 from bunny.core.error import UserError
 from bunny.training import learning_rate as training_learning_rate
-from bunny.training.settings import LoraSettings
 from bunny.training.master_weights import Weights
+from bunny.training.settings import LoraSettings
 
 TEXT_SHARE = 0.1  # of the learning rate, for text encoders, when no rate of theirs is given
 

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 
 from bunny.table import store
-from bunny.training import checkpoint
+from bunny.training import checkpoint, lora
 from bunny.training.adapter_file import safetensors_file, write
 from bunny.training.base import Base
-from bunny.training import lora
 from bunny.training.distributed import Crowd
-from bunny.training.settings import Example, Kept, LoraSettings, Step
-from bunny.training.optimizer_step import Stepper
 from bunny.training.master_weights import Weights
+from bunny.training.optimizer_step import Stepper
+from bunny.training.settings import Example, Kept, LoraSettings, Step
 
 ADAPTER = "adapter.safetensors"
 STEP_FILE = "step-{:06d}.safetensors"

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from bunny.table import store
-from bunny.training.base import Base
-from bunny.training.family.contract import Family
 from bunny.training import lora
-from bunny.training.latent_cache import Cache
+from bunny.training.base import Base
 from bunny.training.distributed import Crowd
+from bunny.training.family.contract import Family
 from bunny.training.latent_batch import Batch
-from bunny.training.training_data import Material
+from bunny.training.latent_cache import Cache
 from bunny.training.settings import LoraSettings
+from bunny.training.training_data import Material
 
 CACHE = "cache"  # folder in the run's
 COPIED_MAX = 2**29  # bytes of weights that are laid out anew on a CPU

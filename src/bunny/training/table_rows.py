@@ -5,8 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bunny.training.base import Base
 from bunny.dataset.crop_caption import Words
+from bunny.training.base import Base
 
 FEW_IMAGES = 8  # below it the note warns
 

@@ -10,7 +10,17 @@ from pathlib import Path
 
 from bunny.training.base import Base
 from bunny.training.latent_batch import by_size
-from bunny.training.settings import CLASS, SUBJECT, Example, Kept, LoraResult, LoraSettings, MemoryShortError, Step, TrainingError
+from bunny.training.settings import (
+    CLASS,
+    SUBJECT,
+    Example,
+    Kept,
+    LoraResult,
+    LoraSettings,
+    MemoryShortError,
+    Step,
+    TrainingError,
+)
 
 __all__ = [
     "CLASS",

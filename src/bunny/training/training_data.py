@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bunny.training.base import Base
 from bunny.training import latent_batch
-from bunny.training.latent_cache import Cache
+from bunny.training.base import Base
 from bunny.training.batch_order import Order
 from bunny.training.latent_batch import Deck, Phrases
+from bunny.training.latent_cache import Cache
 from bunny.training.settings import CLASS, Example, LoraSettings
 
 HELD_OUT_MAX = 24  # pictures; each costs `measure.TIMES` forward passes an evaluation

@@ -11,10 +11,10 @@ from fractions import Fraction
 import cv2
 
 from bunny.video import stream
+from bunny.video.decode_progress import Anchor, Clock, Tally
 from bunny.video.frame import DecodedFrame
 from bunny.video.probe import FilmInfo, list_pictures, read_picture
 from bunny.video.stream import DamageError, SeekError, Way
-from bunny.video.decode_progress import Anchor, Clock, Tally
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from bunny.contract import stage
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.contract import stage
 from bunny.video import probe, reread
 from bunny.video.bars import Box
 from bunny.video.frame import PictureSetting

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from bunny.video.decode_progress import Anchor
 from bunny.video.frame import DecodedFrame
 from bunny.video.shot.one_pass import FoundShot
-from bunny.video.decode_progress import Anchor
 
 
 @dataclass(frozen=True, kw_only=True)

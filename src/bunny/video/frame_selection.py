@@ -9,15 +9,16 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 
-from bunny.video import decode, frame_buffer, keyframe, sparse_selection, frame as video_frame
-from bunny.video.shot import detector
-from bunny.video.prefetch import run_ahead
+from bunny.video import decode, frame_buffer, keyframe, sparse_selection
+from bunny.video import frame as video_frame
+from bunny.video.decode_progress import Anchor, Tally
+from bunny.video.frame import DecodedFrame
 from bunny.video.frame_event import Pick, Restart, ShotEnd
 from bunny.video.keyframe import KeyframeSetting
-from bunny.video.frame import DecodedFrame
+from bunny.video.prefetch import run_ahead
 from bunny.video.probe import FilmInfo
+from bunny.video.shot import detector
 from bunny.video.shot.one_pass import FoundShot, ShotSetting
-from bunny.video.decode_progress import Anchor, Tally
 
 FRAMES_AHEAD = 4  # that are decoded while one is looked at
 
@@ -135,7 +136,9 @@ class _ByShot:
             clear = frame_buffer.clear_of_transition(found, extra)
             own = [inside[i].time_s for i, _ in chosen]
             times = {i: extra[i].time_s for i in clear}
-            extra = {i: extra[i] for i in frame_buffer.thin_interval(times, own, float(self._interval))}
+            extra = {
+                i: extra[i] for i in frame_buffer.thin_interval(times, own, float(self._interval))
+            }
         box = frame_buffer.content_box(inside.values(), boxes)
         reasons = dict.fromkeys(extra, "interval") | dict(chosen)
         for index in sorted(reasons):

@@ -14,10 +14,10 @@ import av
 import numpy as np
 
 from bunny.video import decode, stream
+from bunny.video.decode_progress import Anchor, Clock, Tally
 from bunny.video.frame import DecodedFrame
 from bunny.video.probe import OPEN_OPTIONS, FilmInfo
 from bunny.video.stream import DamageError, SeekError, Way
-from bunny.video.decode_progress import Anchor, Clock, Tally
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 
 from bunny.core.error import UserError
-from bunny.video import container as video_container, file_content
+from bunny.video import container as video_container
+from bunny.video import file_content
 
 logger = logging.getLogger(__name__)
 
@@ -196,7 +197,9 @@ def _probe_pyav(path: Path, stream_index: int | None) -> FilmInfo:
             stored_height_px=context.height,
             width_px=width,
             height_px=height,
-            rate=video_container.standard_rate(stream.average_rate or stream.guessed_rate or Fraction(0)),
+            rate=video_container.standard_rate(
+                stream.average_rate or stream.guessed_rate or Fraction(0)
+            ),
             time_base=stream.time_base,
             rotation_deg=rotation,
             sample_aspect=aspect,

@@ -13,11 +13,11 @@ import numpy as np
 import polars as pl
 
 from bunny.video import decode, packet_index
-from bunny.video.prefetch import run_ahead
 from bunny.video.bars import Box
-from bunny.video.frame import DecodedFrame, PictureSetting, to_bgr
-from bunny.video.probe import FilmInfo
 from bunny.video.decode_progress import Tally
+from bunny.video.frame import DecodedFrame, PictureSetting, to_bgr
+from bunny.video.prefetch import run_ahead
+from bunny.video.probe import FilmInfo
 
 FRAMES_AHEAD = 4
 TRANSITION_S = 0.4  # beside a fade or dissolve, where a frame may show two shots
@@ -131,7 +131,9 @@ def _frames(info: FilmInfo, wanted: np.ndarray, num_threads: int) -> Iterator[De
     if packets is not None:
         found = packet_index.plan(packets, wanted[wanted < len(packets)])
         if found.share * len(packets) <= packet_index.MOST_SHARE * (wanted[-1] + 1):
-            yield from packet_index.iterate_wanted(info, packets, found, tally, num_threads=num_threads)
+            yield from packet_index.iterate_wanted(
+                info, packets, found, tally, num_threads=num_threads
+            )
             return
     left = set(wanted.tolist())
     frames = decode.iterate_frames(info, tally, num_threads=num_threads)

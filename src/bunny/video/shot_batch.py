@@ -8,10 +8,10 @@ from typing import Any
 import polars as pl
 
 from bunny.table import store
-from bunny.video.frame_event import Pick, ShotEnd
-from bunny.video.probe import FilmInfo
 from bunny.video.decode_progress import Tally
+from bunny.video.frame_event import Pick, ShotEnd
 from bunny.video.image_writer import FrameWriter
+from bunny.video.probe import FilmInfo
 
 CROP = ("crop_x0_px", "crop_y0_px", "crop_x1_px", "crop_y1_px")
 

@@ -5,13 +5,14 @@ Shots are then told apart by the frames taken alone, so they begin at one of the
 
 from collections.abc import Callable, Iterator
 
-from bunny.video.shot import frame_difference
-from bunny.video import decode, frame_buffer, keyframe, frame as video_frame, packet_index
-from bunny.video.frame_event import Pick, Restart, ShotEnd
-from bunny.video.frame import DecodedFrame
-from bunny.video.probe import FilmInfo
-from bunny.video.shot.one_pass import FoundShot
+from bunny.video import decode, frame_buffer, keyframe, packet_index
+from bunny.video import frame as video_frame
 from bunny.video.decode_progress import Anchor, Tally
+from bunny.video.frame import DecodedFrame
+from bunny.video.frame_event import Pick, Restart, ShotEnd
+from bunny.video.probe import FilmInfo
+from bunny.video.shot import frame_difference
+from bunny.video.shot.one_pass import FoundShot
 
 # Two keyframes of one shot may be seconds apart: only unlike pictures part them.
 COARSE_CHANGE = 0.05  # least compensated difference

@@ -8,9 +8,9 @@ from fractions import Fraction
 
 import av
 
+from bunny.video.decode_progress import Anchor, Clock, Tally
 from bunny.video.frame import DecodedFrame
 from bunny.video.probe import OPEN_OPTIONS, FilmInfo
-from bunny.video.decode_progress import Anchor, Clock, Tally
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bunny.character.drawn import figure_cluster
 from bunny.character import track
+from bunny.character.drawn import figure_cluster
 from bunny.view import style, tile
 from bunny.view.tile import BOX
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-from bunny.view import image_cache as kept
 from bunny.view import contact_sheet
+from bunny.view import image_cache as kept
 from bunny.view.tile import Tile
 
 SIZE_PX = (120, 90)

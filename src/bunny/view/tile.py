@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import polars as pl
 
-from bunny.view.plot import film
 from bunny.view import style
+from bunny.view.plot import film
 
 Item = TypeVar("Item")
 Box = tuple[float, float, float, float]
@@ -99,9 +99,7 @@ def scenes(
     root: Path, cluster: pl.DataFrame, frame: pl.DataFrame, limit: int = 6
 ) -> dict[str, list[Tile]]:
     """A row of pictures for each scene, in order of first appearance, those of no scene last."""
-    points = film.scene_points(cluster, frame).join(
-        frame.select("frame_id", "file"), on="frame_id"
-    )
+    points = film.scene_points(cluster, frame).join(frame.select("frame_id", "file"), on="frame_id")
     rows = {
         group["lane"][0]: [
             Tile(file=_file(root, row["file"]), title=style.clock(row["timestamp_s"]))

@@ -5,7 +5,8 @@ import uuid
 import polars as pl
 import pytest
 
-from bunny.library.publish import schema as publish_schema, rows
+from bunny.library.publish import rows
+from bunny.library.publish import schema as publish_schema
 from bunny.table import schema, store
 
 FILM = "film-0a1b2c3d"

@@ -59,9 +59,7 @@ def test_a_number_among_several_films_is_refused(meadow, make_film):
     make_film("b", [{"text": "x", "vector": [1, 0, 0]}])
     with pytest.raises(UserError, match="--like s00000: expected one item, 2 ids end so"):
         search.find(like="s00000")
-    assert (
-        "meadow" in search.find("bruno", limit=1).to_text()
-    )  # which film, if only one answers
+    assert "meadow" in search.find("bruno", limit=1).to_text()  # which film, if only one answers
     with pytest.raises(UserError, match="--like 0: expected one film for a shot's number, 2 are"):
         search.find(like="0")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bunny.library.timeline import clock, clip
+from bunny.library.timeline import clip, clock
 from bunny.table import store
 
 FILM = "owl-0a0a0a0a"

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bunny.library.timeline import timecode
 from bunny.core.error import UserError
-from bunny.library.timeline import clock
+from bunny.library.timeline import clock, timecode
 
 from .conftest import film_row, shot_table
 

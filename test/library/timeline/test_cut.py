@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from bunny.core.error import UserError
-from bunny.library.timeline import clock, clip
+from bunny.library.timeline import clip, clock
 
 TIMING = clock.Clock(rate=Fraction(25), time_base=Fraction(1, 25), first_pts=100, num_frames=20)
 

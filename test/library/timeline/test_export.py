@@ -8,7 +8,8 @@ import pytest
 
 from bunny.command import export_timeline
 from bunny.core.error import UserError
-from bunny.library.timeline import read, written as timeline_written
+from bunny.library.timeline import read
+from bunny.library.timeline import written as timeline_written
 
 from .conftest import FILM, write_film
 

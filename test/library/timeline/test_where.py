@@ -10,7 +10,7 @@ import pytest
 
 from bunny.command import export_timeline, where
 from bunny.core.error import UserError
-from bunny.library.timeline import picture_match, locate
+from bunny.library.timeline import locate, picture_match
 from bunny.table import store
 
 from .conftest import FILM, write_film

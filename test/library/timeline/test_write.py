@@ -7,7 +7,8 @@ from xml.etree import ElementTree
 import pytest
 
 from bunny.core.error import UserError
-from bunny.library.timeline import clock, clip as timeline_clip, edl, fcpx, otio, read
+from bunny.library.timeline import clip as timeline_clip
+from bunny.library.timeline import clock, edl, fcpx, otio, read
 
 from .conftest import FILM, make_cut
 

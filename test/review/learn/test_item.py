@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from bunny.review.learn import item, history_table
+from bunny.review.learn import history_table, item
 from bunny.review.learn.item import NOBODY
 
 ROWS = [

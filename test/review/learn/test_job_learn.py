@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from bunny.cli import app
 from bunny.command import learn
 from bunny.core import workspace
-from bunny.cli import app
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.review import log, create_event
+from bunny.review import create_event, log
 from bunny.review.learn import history, version
 from bunny.review.state import State
 from bunny.stage.review import Review

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bunny.review.learn import triplet_adapter, correlation, method, vector_map, triplet
+from bunny.review.learn import correlation, method, triplet, triplet_adapter, vector_map
 
 QUICK = triplet_adapter.Training(steps=40, seed=3)
 

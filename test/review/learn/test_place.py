@@ -77,7 +77,9 @@ def test_out_of_reach_nothing_changes():
 
 def calibrate(rows, start, said):
     rows = np.array(rows, np.float32)
-    return threshold_rule.calibrate(rows, np.array(start), np.zeros(rows.shape, bool), np.array(said))
+    return threshold_rule.calibrate(
+        rows, np.array(start), np.zeros(rows.shape, bool), np.array(said)
+    )
 
 
 def test_the_move_threshold_lies_between_right_and_wrong_moves():

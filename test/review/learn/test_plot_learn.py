@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from bunny.view.plot import learn
 from bunny.view import style
+from bunny.view.plot import learn
 
 
 @pytest.fixture

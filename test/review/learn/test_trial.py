@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bunny.review.learn import triplet_adapter, method, cross_validation
+from bunny.review.learn import cross_validation, method, triplet_adapter
 
 QUICK = triplet_adapter.Training(steps=60)
 CHEAP = ("threshold", "correlation")
@@ -120,7 +120,9 @@ def test_more_methods_make_the_interval_wider():
     rng = np.random.default_rng(0)
     none, better = rng.random(60) < 0.5, rng.random(60) < 0.8
     one = cross_validation.judge({"none": none, "threshold": better}, np.arange(60))
-    three = cross_validation.judge({"none": none, "threshold": better, "a": none, "b": none}, np.arange(60))
+    three = cross_validation.judge(
+        {"none": none, "threshold": better, "a": none, "b": none}, np.arange(60)
+    )
     assert three["gain_low"][1] < one["gain_low"][1]
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.table import store
 from bunny.dataset import rights
 from bunny.dataset.export import record as export_record
 from bunny.dataset.export.record import About
+from bunny.table import store
 
 
 def paint(path: Path, size: tuple[int, int], seed: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from bunny.review import log
 from bunny.table import store
-from bunny.view.board import undone_doubt, query, serialize, thumbnail
+from bunny.view.board import query, serialize, thumbnail, undone_doubt
 
 
 def kinds(film_dir):
@@ -277,4 +277,6 @@ def test_small_pictures(tmp_path):
     assert small.shape == (90, 160, 3) and small[31, 154, 2] > 200
     held = thumbnail.Thumbs(max_kept=1)
     assert held.get([source, None, whole, source])[1] == b""
-    assert thumbnail.cut(thumbnail.Source(file=tmp_path / "none.png", width_px=1, height_px=1)) == b""
+    assert (
+        thumbnail.cut(thumbnail.Source(file=tmp_path / "none.png", width_px=1, height_px=1)) == b""
+    )

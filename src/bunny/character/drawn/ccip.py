@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image
 
-from bunny.character.drawn import window_search, onnx_model
+from bunny.character.drawn import onnx_model, window_search
 from bunny.character.drawn.onnx_model import OnnxModel, Published
 from bunny.core.error import UserError
 

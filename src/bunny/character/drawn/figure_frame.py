@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import polars as pl
 
-from bunny.character.drawn import figure_embedding, figure_search
 from bunny.character import label, reference
+from bunny.character.drawn import figure_embedding, figure_search
 from bunny.character.drawn.figure_embedding import FigureNet
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from bunny.character.drawn import figure_track, figure_embedding, efficientnet
 from bunny.character import model_file
+from bunny.character.drawn import efficientnet, figure_embedding, figure_track
 
 MAX_LEAD = 0.25  # a lead counts twice, up to here
 # Of labels with this score so many were right; straight lines between. They follow an isotonic fit

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from bunny.character.drawn import window_search, figure_embedding, efficientnet
 from bunny.character import detection
+from bunny.character.drawn import efficientnet, figure_embedding, window_search
 from bunny.character.drawn.figure_embedding import FigureNet
 from bunny.character.drawn.figure_label import MAX_LEAD
 

@@ -10,8 +10,8 @@ from bunny.character.drawn import figure_vector
 from bunny.character.drawn.efficientnet import DIMENSION, PictureNet
 from bunny.contract.pool import fill
 from bunny.contract.shard import Shards
-from bunny.table import store
 from bunny.core.vector import to_unit
+from bunny.table import store
 
 BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
 Read = Callable[[Mapping], np.ndarray | None]  # from a row with `file` to pixels as BGR

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 
 from bunny.character.drawn import medium
-from bunny.quality import frame_kind
 from bunny.character.model_set import Models
+from bunny.quality import frame_kind
 from bunny.table import store
 
 Read = Callable[[Mapping], np.ndarray | None]

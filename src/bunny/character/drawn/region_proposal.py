@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bunny.character.drawn import window_search, efficientnet
 from bunny.character import track
+from bunny.character.drawn import efficientnet, window_search
 from bunny.character.drawn.efficientnet import Grid, PictureNet
 from bunny.core.vector import to_unit
 

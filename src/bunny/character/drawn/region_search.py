@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bunny.character.drawn import anime_detector, ccip, window_search, efficientnet, region_proposal
 from bunny.character import model_file, reference
+from bunny.character.drawn import anime_detector, ccip, efficientnet, region_proposal, window_search
+from bunny.character.model_set import Models
 from bunny.core.config import Detection
 from bunny.core.error import UserError
-from bunny.character.model_set import Models
 from bunny.table import store
 
 WHOLE = np.array([0, 0, 1, 1], np.float32)  # box of a whole picture, in shares
@@ -115,7 +115,9 @@ def measure_mean(
     frame: pl.DataFrame, read: Read, describe: Describe, dimension: int, map_: Callable = map
 ) -> np.ndarray:
     """As `mean_window`, always measured and not kept."""
-    spread = np.unique(np.linspace(0, frame.height - 1, window_search.MEAN_FRAMES).round().astype(int))
+    spread = np.unique(
+        np.linspace(0, frame.height - 1, window_search.MEAN_FRAMES).round().astype(int)
+    )
 
     def mean_of(row: Mapping) -> np.ndarray | None:
         image = read(row)

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.character.face import dlib, mtcnn, pose, yunet
 from bunny.character.detection import SCORE_FLOOR, Found, Look
+from bunny.character.face import dlib, mtcnn, pose, yunet
 
 SIZE_FLOOR_PX = 12  # of the box's height in the stored picture
 

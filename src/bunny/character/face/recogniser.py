@@ -11,8 +11,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from bunny.character.face import detect
 from bunny.character import model_file
+from bunny.character.face import detect
 from bunny.character.face.detect import Face
 from bunny.core.vector import to_unit
 

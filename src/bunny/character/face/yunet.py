@@ -11,7 +11,17 @@ import cv2
 import numpy as np
 
 from bunny.character import model_file
-from bunny.character.detection import NMS_IOU, SCORE_FLOOR, WORKING_PX, Found, Look, is_face_like, is_same, merge, shrink
+from bunny.character.detection import (
+    NMS_IOU,
+    SCORE_FLOOR,
+    WORKING_PX,
+    Found,
+    Look,
+    is_face_like,
+    is_same,
+    merge,
+    shrink,
+)
 
 ENLARGED_FLOOR = 0.8  # of a face seen only enlarged; textures reach 0.78, real ones 0.9
 SECOND_PX = 1920  # longer side of the look that suspects; at 1280 half the faces of 16 px are lost

@@ -10,9 +10,9 @@ from bunny.core.config.film import Clustering, Detection, Extraction, Filtering
 from bunny.core.config.layer import load, local_file, save_local
 from bunny.core.config.library import Publish, Review, Search, Timeline
 from bunny.core.config.section import Aws, Pipeline, Project, StageName
+from bunny.core.config.settings import Config
 from bunny.core.config.source import load_secrets
 from bunny.core.config.training import Captioning, Dataset, Evaluation, Generation, Models, Rights
-from bunny.core.config.settings import Config
 
 __all__ = [
     "Aws",

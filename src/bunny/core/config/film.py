@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from bunny.core.config.section import Section
 from bunny.core.config import filter_preset
+from bunny.core.config.section import Section
 
 
 class Extraction(Section):

@@ -7,10 +7,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from bunny.core.config.source import read_sources, read_yaml
-from bunny.core.config.settings import Config
-from bunny.core.error import UserError
 from bunny.core.config import filter_preset
+from bunny.core.config.settings import Config
+from bunny.core.config.source import read_sources, read_yaml
+from bunny.core.error import UserError
 
 
 def load(

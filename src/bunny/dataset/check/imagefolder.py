@@ -19,7 +19,16 @@ import polars as pl
 
 from bunny.dataset.check import listing as lists
 from bunny.dataset.check.file import DOUBT, STOPS
-from bunny.dataset.check.listing import CLASS, HELD_OUT, INSIDE, METADATA, PICTURES, TRAIN, Item, Listing
+from bunny.dataset.check.listing import (
+    CLASS,
+    HELD_OUT,
+    INSIDE,
+    METADATA,
+    PICTURES,
+    TRAIN,
+    Item,
+    Listing,
+)
 
 READ = PICTURES - {".heic", ".heif", ".jxl", ".avif"}
 SPLITS = {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bunny.core.error import UserError
 from bunny.dataset import kohya_rule
-from bunny.dataset.check import file, imagefolder, kohya, bucket_plan
+from bunny.dataset.check import bucket_plan, file, imagefolder, kohya
 from bunny.dataset.check.file import DOUBT, EFFECTS, LEAKS, Problem, Seen
 from bunny.dataset.check.finding import Finding, Findings
 from bunny.dataset.check.listing import CLASS, HELD_OUT, METADATA, TRAIN, Item, Listing

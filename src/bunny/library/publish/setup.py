@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bunny.core.error import UserError
-from bunny.library.publish import schema, row_security
+from bunny.library.publish import row_security, schema
 from bunny.library.publish.connect import quote
 from bunny.library.publish.schema import Column, Target
 from bunny.library.publish.target import Place, Server, look, one, text

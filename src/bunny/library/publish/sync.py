@@ -14,9 +14,15 @@ import polars as pl
 
 from bunny.library.publish import push
 from bunny.library.publish.connect import quote
-from bunny.library.publish.schema import DASHBOARD_KINDS, MAX_TEXT, REVIEW_EVENT, REVIEW_EVENT_TARGET, SHOTS
-from bunny.library.publish.target import Place, one
 from bunny.library.publish.rows import NAMESPACE
+from bunny.library.publish.schema import (
+    DASHBOARD_KINDS,
+    MAX_TEXT,
+    REVIEW_EVENT,
+    REVIEW_EVENT_TARGET,
+    SHOTS,
+)
+from bunny.library.publish.target import Place, one
 
 MAX_EVENTS = 10_000  # taken at a time; the rest waits for the next
 _BOX = 5  # numbers a view

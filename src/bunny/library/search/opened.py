@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from bunny.caption import metadata_facts
 from bunny.core import config as configuration
 from bunny.core import workspace
-from bunny.caption import metadata_facts
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.library.search import catalogue, index, vector_cache, vector_space, minilm
+from bunny.core.workspace import Workspace
+from bunny.library.search import catalogue, index, minilm, vector_cache, vector_space
 from bunny.library.search.vector_space import Space
 from bunny.table import store
-from bunny.core.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -179,7 +179,11 @@ class Library:
 
     def _keep(self, contents: list[str], rows: list[int]) -> np.ndarray:
         """Vectors of sentences or pictures, kept in the folder of the film that has them first."""
-        name = vector_cache.content_id(self.config.search.text_model)[:12] if self.is_clip else minilm.MODEL
+        name = (
+            vector_cache.content_id(self.config.search.text_model)[:12]
+            if self.is_clip
+            else minilm.MODEL
+        )
         films = self.known.frame["film_id"].gather(rows).to_list()
         found: list[np.ndarray | None] = [None] * len(rows)
         for film_id in dict.fromkeys(films):

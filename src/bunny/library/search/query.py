@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 from bunny.core.error import UserError
+from bunny.library.search import keyword, ranking
 from bunny.library.search.opened import Library
-from bunny.library.search import ranking, keyword
 from bunny.library.search.ranking import Part
 from bunny.library.search.vector_space import Space
 

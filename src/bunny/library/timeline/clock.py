@@ -15,8 +15,8 @@ from typing import Any
 
 import polars as pl
 
-from bunny.library.timeline import timecode
 from bunny.core.error import UserError
+from bunny.library.timeline import timecode
 
 NTSC = timecode.NTSC
 # What editors offer for a sequence; a film of no countable rate is conformed to the nearest.

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from bunny.core.error import UserError
-from bunny.library.timeline import location, picture_match, locate
-from bunny.library.timeline.location import Answer
+from bunny.library.timeline import locate, location, picture_match
 from bunny.library.timeline.locate import Source
+from bunny.library.timeline.location import Answer
 from bunny.table import store
 
 
@@ -120,14 +120,18 @@ def _by_look(what: str, path: Path, source: Source, tools: Tools) -> Answer | No
     )
     if measure.is_empty():
         return None
-    found = picture_match.most_alike(look, measure["phash"].to_numpy(), measure["signature"].to_numpy())
+    found = picture_match.most_alike(
+        look, measure["phash"].to_numpy(), measure["signature"].to_numpy()
+    )
     if found is None:
         return None
     place = locate.place_of_frame(source, measure["frame_id"][found.index])
     return _answer(source, what, f"looks like a frame of the film{_likeness(found)}", [place])
 
 
-def _nearest(look: picture_match.Look, looks: list[picture_match.Look]) -> picture_match.Likeness | None:
+def _nearest(
+    look: picture_match.Look, looks: list[picture_match.Look]
+) -> picture_match.Likeness | None:
     if not looks:
         return None
     hashes = np.array([one.phash for one in looks], np.uint64)

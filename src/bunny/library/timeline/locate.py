@@ -10,7 +10,8 @@ from typing import Any
 
 import polars as pl
 
-from bunny.library.timeline import clock, written as timeline_written
+from bunny.library.timeline import clock
+from bunny.library.timeline import written as timeline_written
 from bunny.library.timeline.clock import Clock
 from bunny.library.timeline.written import Written
 

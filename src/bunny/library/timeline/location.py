@@ -61,7 +61,9 @@ def _with_exports(source: Source, places: list[dict[str, Any]]) -> list[dict[str
     for place in places:
         file = source.root / (place["file"] or "")
         is_set = "image_id" in place and file.is_file()
-        found.append({**place, "exports": picture_match.same_content(file, copies) if is_set else []})
+        found.append(
+            {**place, "exports": picture_match.same_content(file, copies) if is_set else []}
+        )
     return found
 
 

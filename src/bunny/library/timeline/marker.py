@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from bunny.library.timeline import clock
-from bunny.library.timeline.clock import Clock
 from bunny.library.timeline.clip import Marker
+from bunny.library.timeline.clock import Clock
 
 WHO, TRAINING, MATCH, NOTE = "BLUE", "GREEN", "YELLOW", "RED"  # colours
 NOBODY = "nobody known"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bunny.review.learn import vector_map, triplet
+from bunny.review.learn import triplet, vector_map
 from bunny.review.learn.item import NOBODY, Items
 
 UNSURE = 0.1  # weight of a pair in which no person spoke, beside one in which both were placed

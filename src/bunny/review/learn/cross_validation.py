@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from bunny.review.learn import triplet_adapter, method
+from bunny.review.learn import method, triplet_adapter
 from bunny.review.learn.item import NOBODY, Items
 
 LEVEL = 0.95  # of the interval that a gain must stay above zero in

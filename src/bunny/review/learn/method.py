@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bunny.review.learn import triplet_adapter, correlation, threshold_rule, vector_map, triplet
+from bunny.review.learn import correlation, threshold_rule, triplet, triplet_adapter, vector_map
 from bunny.review.learn.item import Items
 
 NONE = "none"
@@ -49,7 +49,9 @@ def mapper(method: str, training: triplet_adapter.Training) -> Map:
     raise ValueError(f"expected one of {', '.join(METHODS)}, got {method}")
 
 
-def learn(items: Items, is_known: np.ndarray, method: str, training: triplet_adapter.Training) -> Learned:
+def learn(
+    items: Items, is_known: np.ndarray, method: str, training: triplet_adapter.Training
+) -> Learned:
     """Learn a map from known items, and thresholds from known items that were held out.
 
     Parameters

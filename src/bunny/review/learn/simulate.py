@@ -23,8 +23,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from bunny.review import active_learning, doubt as review_doubt
-from bunny.review.learn import triplet_adapter, item, method, cross_validation
+from bunny.review import active_learning
+from bunny.review import doubt as review_doubt
+from bunny.review.learn import cross_validation, item, method, triplet_adapter
 from bunny.review.learn.item import NOBODY, Items
 
 ORDERS = ("random", "doubt", "cluster", "gain")
@@ -183,7 +184,9 @@ def ask_first(
     num = len(items.clusters)
     is_named = np.arange(num) < identities
     barred = np.argwhere(items.barred)
-    question, worth = active_learning.questions(items.vector, shown, ~items.is_said, is_named, barred)
+    question, worth = active_learning.questions(
+        items.vector, shown, ~items.is_said, is_named, barred
+    )
     turn = active_learning.rank(question, worth)
     runs = [np.flatnonzero(turn == k) for k in range(turn.max() + 1)]
     return [(run, max(NOBODY, int(question[run[0]]) - num)) for run in runs] + singles

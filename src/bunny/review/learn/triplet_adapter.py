@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bunny.review.learn import item, vector_map, triplet
+from bunny.review.learn import item, triplet, vector_map
 from bunny.review.learn.item import Items
 
 

@@ -10,7 +10,7 @@ A module holds the tables of one part of the house; here they have their names.
 
 import dataframely as dy
 
-from bunny.table.schema import dataset, film, character, scene, quality, review, training, caption
+from bunny.table.schema import caption, character, dataset, film, quality, review, scene, training
 from bunny.table.schema.dataset import LIGHT, POSE, SHOT_SIZE
 
 __all__ = ["LIGHT", "POSE", "SHOT_SIZE", "TABLE", "VECTOR"]

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from bunny.core.error import UserError
-from bunny.training.adapter_file import metadata, safetensors_file, kohya
+from bunny.training.adapter_file import kohya, metadata, safetensors_file
 from bunny.training.adapter_file import layer as layers_of
 from bunny.training.adapter_file.layer import Layer, Parts
 from bunny.training.adapter_file.layer_name import UnetShape

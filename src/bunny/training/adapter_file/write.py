@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bunny.core.error import UserError
-from bunny.training.adapter_file import metadata as adapter_file_metadata, safetensors_file, kohya
+from bunny.training.adapter_file import kohya, safetensors_file
 from bunny.training.adapter_file import layer as layers_of
+from bunny.training.adapter_file import metadata as adapter_file_metadata
 from bunny.training.adapter_file.layer import Layers, Parts
 from bunny.training.adapter_file.layer_name import UnetShape
 

@@ -13,7 +13,7 @@ from bunny.training.family import hub
 from bunny.training.family.layout import ALL_PARTS, LAYOUTS, Layout
 
 TOY = "toy"
-TOY_FOLDER = Path(__file__).resolve().parents[2] / "sample" / "base"
+TOY_FOLDER = Path(__file__).resolve().parents[2] / "demo" / "base"
 AUTO = "auto"
 INDEX = "model_index.json"
 PICKLES = (".bin", ".ckpt", ".pt", ".pth")

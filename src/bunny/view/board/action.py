@@ -111,4 +111,6 @@ def _reject(state: State, ids: Sequence[str], say: Mapping[str, Any]) -> list[Ev
         raise UserError(
             "reject: expected items of a cluster, these are in the noise bucket already"
         )
-    return [create_event.reject(state, own, cluster_id, **say) for cluster_id, own in inside.items()]
+    return [
+        create_event.reject(state, own, cluster_id, **say) for cluster_id, own in inside.items()
+    ]

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from bunny.review import log, doubt
+from bunny.review import doubt, log
 from bunny.review.event import Event
 from bunny.review.state import NOISE_THRESHOLD, State
-from bunny.view.board import undone_doubt, incremental_table, query, source
+from bunny.view.board import incremental_table, query, source, undone_doubt
 from bunny.view.board.source import Film
 
 logger = logging.getLogger(__name__)

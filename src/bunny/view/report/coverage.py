@@ -8,9 +8,9 @@ import polars as pl
 
 from bunny.dataset import gap
 from bunny.dataset.coverage import Coverage
-from bunny.view.report import coverage_text, coverage_tile, picture_vector
-from bunny.view.plot import selection, coverage
 from bunny.view import tile
+from bunny.view.plot import coverage, selection
+from bunny.view.report import coverage_text, coverage_tile, picture_vector
 from bunny.view.report.section import Data, Grid, Group, Plot, Section, group, plot, plural, share
 
 MAX_GAPS = 8  # sentences
@@ -98,7 +98,9 @@ def _missing(gaps: pl.DataFrame) -> Grid:
     )
 
 
-def _plots(dataset: pl.DataFrame, candidate: pl.DataFrame, looks: picture_vector.Looks) -> list[Plot]:
+def _plots(
+    dataset: pl.DataFrame, candidate: pl.DataFrame, looks: picture_vector.Looks
+) -> list[Plot]:
     plots = [
         plot(coverage.plot_cells(dataset), "pictures of each pose and size"),
         plot(coverage.plot_balance(dataset), "pictures of each pose, size and light"),

@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 
 from bunny.dataset.coverage import Coverage
-from bunny.view.report import coverage_text
 from bunny.view import style
+from bunny.view.report import coverage_text
 from bunny.view.tile import BOX, Tile
 
 KEYS = ("subject_id", "character")

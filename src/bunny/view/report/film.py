@@ -8,8 +8,9 @@ from typing import get_args
 import polars as pl
 
 from bunny.core.config import StageName
-from bunny.view.plot import film as plot_film, character
 from bunny.view import style, tile
+from bunny.view.plot import character
+from bunny.view.plot import film as plot_film
 from bunny.view.report.section import Data, Grid, Group, Section, group, plot, plural, share
 
 STAGES = get_args(StageName)

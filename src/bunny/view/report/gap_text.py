@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from bunny.dataset import added_view, gap_fill
-from bunny.view.report import coverage_text
 from bunny.view import style
+from bunny.view.report import coverage_text
 
 MAX_WAYS = 5  # named for each gap
 TO_DO = {
@@ -74,7 +74,9 @@ def _way(way: Mapping[str, Any]) -> str:
     where = f"shot {way['shot_index']} ({_clock(way)})"
     if way["reason"] == gap_fill.SPARSE:
         return f"{where}: looked at {way['detail']}; {way['to_do']}"
-    why = "without a name" if way["reason"] == added_view.UNLABELLED else coverage_text.reason_of(way)
+    why = (
+        "without a name" if way["reason"] == added_view.UNLABELLED else coverage_text.reason_of(way)
+    )
     return f"{where}: {plural(way['num_views'], 'view')}, {why}; {way['to_do']}"
 
 

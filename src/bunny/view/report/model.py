@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from bunny.view.plot import generation, training
 from bunny.view import tile
+from bunny.view.plot import generation, training
 from bunny.view.report import truth as truth_of
 from bunny.view.report.section import Data, Grid, Group, Plot, Section, group, plot
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bunny.table import store
-from bunny.view.report import coverage, film as report_film, model, evaluation
+from bunny.view.report import coverage, evaluation, model
+from bunny.view.report import film as report_film
 from bunny.view.report.section import Data, Section
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.core import image_file
 from bunny.character import model_file
 from bunny.character.drawn import efficientnet
+from bunny.core import image_file
 from bunny.dataset import coverage
 from bunny.view import image_cache
 from bunny.view.tile import spread
@@ -56,7 +56,11 @@ def describe(root: Path, dataset: pl.DataFrame, frame: pl.DataFrame) -> Looks:
     """
     if dataset.is_empty():
         return Looks(vector=np.zeros((0, 0), np.float32), model=efficientnet.NAME)
-    name = efficientnet.NAME if model_file.is_present(model_file.MODELS[efficientnet.NAME]) else THUMBNAIL
+    name = (
+        efficientnet.NAME
+        if model_file.is_present(model_file.MODELS[efficientnet.NAME])
+        else THUMBNAIL
+    )
     stored = frame.drop_nulls("file").sort("frame_index")["file"].to_list()
     vector = _vectors(root, [*dataset["file"].to_list(), *spread(stored, NUM_FRAMES)], name)
     own, others = vector[: dataset.height], vector[dataset.height :]

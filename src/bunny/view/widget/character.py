@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from bunny.table import store
-from bunny.view.widget import preview, explorer, track_table
 from bunny.view import html, style, tile
 from bunny.view.subject_thumbnail import Shelf
+from bunny.view.widget import explorer, preview, track_table
 from bunny.view.widget.explorer import Values
 
 if TYPE_CHECKING:
@@ -220,9 +220,7 @@ def _histograms(now: Decided) -> str:
         values = now.tracks.filter(pl.col("kind") == kind)["similarity"].drop_nulls()
         if len(values):
             threshold = now.verdict.threshold[kind]
-            parts.append(
-                html.histogram(values.to_numpy(), threshold, low=-0.2, high=1, axis=axis)
-            )
+            parts.append(html.histogram(values.to_numpy(), threshold, low=-0.2, high=1, axis=axis))
     return "".join(parts)
 
 

@@ -14,11 +14,11 @@ import numpy as np
 import polars as pl
 
 from bunny.character import calibrate, film_calibration
-from bunny.character.drawn import figure_label
 from bunny.character import label as naming
+from bunny.character.drawn import figure_label
 from bunny.quality import threshold as quality_threshold
-from bunny.scene import incremental as grouping
 from bunny.scene import agglomerative
+from bunny.scene import incremental as grouping
 from bunny.table import store
 
 UNKNOWN = "unknown"
@@ -210,7 +210,9 @@ def _learn_again(compared: Compared, setting: naming.LabelSetting) -> film_calib
     pairs = learned.pair
     if learned.trial.adaptation is not None:
         pairs = pairs.with_columns(similarity="adapted_similarity")
-    strangers = film_calibration.find_strangers(compared.face.similarity, setting.similarity_threshold)
+    strangers = film_calibration.find_strangers(
+        compared.face.similarity, setting.similarity_threshold
+    )
     return replace(learned, estimate=calibrate.estimate(pairs, strangers))
 
 

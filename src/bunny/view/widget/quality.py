@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bunny.quality import flag, neighbour, reason, threshold as quality_threshold
 from bunny.core.config import filter_preset
+from bunny.quality import flag, neighbour, reason
+from bunny.quality import threshold as quality_threshold
 from bunny.table import store
 from bunny.view import html, style
 from bunny.view.widget import explorer
@@ -123,7 +124,9 @@ def judge(opened: Opened, settings: Mapping[str, Any]) -> quality_threshold.Solu
     return quality_threshold.solve(opened.prepared, groups, settings)
 
 
-def page(opened: Opened, now: quality_threshold.Solution, before: quality_threshold.Solution) -> str:
+def page(
+    opened: Opened, now: quality_threshold.Solution, before: quality_threshold.Solution
+) -> str:
     """Show a decision and how it differs from another one.
 
     Parameters

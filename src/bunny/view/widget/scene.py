@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from bunny.table import store
-from bunny.view.widget import preview, explorer
 from bunny.view import html, style, tile
+from bunny.view.widget import explorer, preview
 from bunny.view.widget.explorer import Draw, Values
 
 if TYPE_CHECKING:

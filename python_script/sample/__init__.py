@@ -1,0 +1,1 @@
+"""The sample film: script, drawing and writing; the package has the finished files."""

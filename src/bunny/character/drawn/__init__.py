@@ -1,0 +1,1 @@
+"""Drawn characters: feature maps, figures, detectors, the medium of a shot."""

@@ -1,0 +1,1 @@
+"""Faces of people: detectors, recognisers, pose."""

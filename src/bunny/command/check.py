@@ -1,0 +1,1 @@
+"""`bunny check`: pictures, steps and losses that a trainer will see of a training set."""

@@ -1,0 +1,1 @@
+"""`bunny export feedback`: corrections as JSON lines: anchor, positive, label."""

@@ -1,0 +1,1 @@
+"""`bunny export json`: metadata.json of a film."""

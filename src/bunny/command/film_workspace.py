@@ -1,0 +1,1 @@
+"""Workspace and settings of the film that a command names."""

@@ -1,0 +1,1 @@
+"""`bunny lab`: JupyterLab in the notebook folder."""

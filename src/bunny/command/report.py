@@ -1,0 +1,1 @@
+"""`bunny report`: the report of a film written again."""

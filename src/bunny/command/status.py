@@ -1,0 +1,1 @@
+"""`bunny status`: stages that are done, stale (and why) or never ran."""

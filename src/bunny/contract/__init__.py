@@ -1,0 +1,1 @@
+"""The stage contract: fingerprints, shards, pools, the record of a run."""

@@ -1,0 +1,1 @@
+"""Settings, workspace, errors, log, safe writes: what everything stands on."""

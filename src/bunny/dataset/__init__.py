@@ -1,0 +1,1 @@
+"""Training sets: candidate views, selection, crops, captions of crops, splits, coverage."""

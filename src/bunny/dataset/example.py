@@ -1,0 +1,1 @@
+"""Training examples: a picture with its caption, mask and weight."""

@@ -1,0 +1,1 @@
+"""Search over films: catalogue, vectors, filters, ranking."""
