@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from bunny.demo import world
 
-STYLES = ("sample", *style.NAMES)
+STYLES = ("sample", *style.STYLE_NAMES)
 CANVAS_PX = 512  # drawn large, then made as small as wanted
 HEIGHT_PX = (128, 256)
 CLOSE_SHARE = 0.3  # of the views show the upper half alone

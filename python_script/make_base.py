@@ -20,12 +20,13 @@ import logging
 from pathlib import Path
 
 import numpy as np
+from sample import render
+from toy import caption, distributed
 from toy import model as toy_model
-from toy import parallel
 from toy import unet as toy_unet
 from toy import vae as toy_vae
 
-from bunny.demo import caption, world
+from bunny.demo import world
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "checkpoint" / "toy_base"
@@ -41,8 +42,8 @@ def draw(count: int, seed: int) -> None:
     pictures = np.lib.format.open_memmap(WORK / "pictures.npy", "w+", dtype=np.uint8, shape=shape)
     facts = []
     for index in range(count):
-        scene = world.random_scene(rng)
-        pictures[index] = world.render(scene, toy_model.PICTURE_PX, toy_model.PICTURE_PX)
+        scene = render.random_scene(rng)
+        pictures[index] = render.render(scene, toy_model.PICTURE_PX, toy_model.PICTURE_PX)
         facts.append(_facts(scene, pictures[index]))
         if index % 2000 == 0:
             logger.info("%d of %d pictures", index, count)
@@ -72,7 +73,7 @@ def vae(steps: int, is_compiled: bool) -> None:
     settings = toy_vae.VaeTraining(steps=steps, is_compiled=is_compiled)
     report = toy_vae.train_vae(model, pictures, WORK, settings)
     latents = _encode(model, pictures)
-    if parallel.rank():
+    if distributed.rank():
         return
     report["scaling_factor"] = float(1 / latents.astype(np.float32).std())
     model.register_to_config(scaling_factor=report["scaling_factor"])
@@ -84,8 +85,8 @@ def vae(steps: int, is_compiled: bool) -> None:
 
 def _encode(model, pictures: np.ndarray) -> np.ndarray:
     """Latents of all pictures; each process makes its part."""
-    part = pictures[parallel.share(len(pictures))]
-    return parallel.gather(toy_vae.encode_all(model, part))
+    part = pictures[distributed.share(len(pictures))]
+    return distributed.gather(toy_vae.encode_all(model, part))
 
 
 def restore() -> None:
@@ -95,7 +96,7 @@ def restore() -> None:
 
     model = AutoencoderKL.from_pretrained(EXPORT / "vae").float()
     latents = _encode(model, np.load(WORK / "pictures.npy", mmap_mode="r"))
-    if parallel.rank():
+    if distributed.rank():
         return
     model.save_pretrained(WORK / "vae")
     np.save(WORK / "latents.npy", latents)
@@ -123,7 +124,7 @@ def decoder(steps: int, is_compiled: bool) -> None:
         is_compiled=is_compiled,
     )
     report = toy_vae.train_vae(model, pictures, WORK, settings)
-    if parallel.rank():
+    if distributed.rank():
         return
     model.save_pretrained(WORK / "vae")
     toy_vae.write_report(WORK / "decoder.json", report)
@@ -134,7 +135,7 @@ def unet(steps: int, is_compiled: bool) -> None:
     """Train UNet and text encoder; go on where the last run stopped."""
     settings = toy_unet.UnetTraining(steps=steps, is_compiled=is_compiled)
     trainer = _trainer(settings)
-    if parallel.rank():
+    if distributed.rank():
         trainer.train()
         return
     report = trainer.train(lambda t: _draw_sheet(_pipeline(t), WORK / "sheet.png", count=16))
@@ -207,7 +208,7 @@ def _draw_sheet(pipeline, path: Path, *, count: int) -> None:
     from PIL import Image
 
     rng = np.random.default_rng(12345)
-    prompts = [world.caption(world.random_scene(rng)) for _ in range(count)]
+    prompts = [world.caption(render.random_scene(rng)) for _ in range(count)]
     pipeline.set_progress_bar_config(disable=True)
     drawn = []
     for start in range(0, count, 16):
@@ -238,7 +239,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--compile", action="store_true", help="compile the training steps")
     args = parser.parse_args()
-    parallel.start()
+    distributed.start()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if args.step == "draw":
         draw(args.count, args.seed)

@@ -34,7 +34,7 @@ logger = logging.getLogger("make_judge")
 def draw(count: int, vae_folder: Path) -> None:
     """Render `count` scenes once, and half of them through the autoencoder."""
     WORK.mkdir(parents=True, exist_ok=True)
-    pictures, facts = judge_picture.draw_many(count, TRAIN_SEED)
+    pictures, facts = judge_picture.render_many(count, TRAIN_SEED)
     np.save(WORK / "pictures.npy", pictures)
     (WORK / "facts.json").write_text(json.dumps(facts), encoding="utf-8", newline="\n")
     softened = judge_picture.round_trip(_vae(vae_folder), pictures[: count // 2])
@@ -68,22 +68,22 @@ def export(vae_folder: Path) -> None:
     net.load_state_dict(torch.load(WORK / "judge.pt", weights_only=True)["net"])
     config = {"widths": WIDTHS, "licence": "MIT", "made_by": "python_script/make_judge.py"}
     vae = _vae(vae_folder)
-    pictures, facts = judge_picture.draw_many(NUM_FIT, FIT_SEED)
+    pictures, facts = judge_picture.render_many(NUM_FIT, FIT_SEED)
     shown = np.concatenate([pictures, judge_picture.round_trip(vae, pictures, seed=FIT_SEED)])
-    judge = demo_judge.Judge(net, config)
+    judge = demo_judge.ToyJudge(net, config)
     config["temperature"] = judge_score.fit_temperature(
         judge.probabilities(shown), [*facts, *facts]
     )
     config["training"] = json.loads((WORK / "train.json").read_text(encoding="utf-8"))
     demo_judge.save(EXPORT, net, config)
-    config["figures"] = figures(demo_judge.Judge.load(EXPORT), vae)
+    config["figures"] = figures(demo_judge.ToyJudge.load(EXPORT), vae)
     demo_judge.save(EXPORT, net, config)
     logger.info("%s", json.dumps(config["figures"], indent=1))
 
 
-def figures(judge: demo_judge.Judge, vae) -> dict:
+def figures(judge: demo_judge.ToyJudge, vae) -> dict:
     """Measure the judge on pictures of other seeds than it was trained on."""
-    pictures, facts = judge_picture.draw_many(NUM_TEST, TEST_SEED)
+    pictures, facts = judge_picture.render_many(NUM_TEST, TEST_SEED)
     looks = _looks(vae, pictures)
     compared = pl.concat(
         judge_score.compare(judge.probabilities(shown), facts, look)
@@ -128,7 +128,7 @@ def _nested(table: pl.DataFrame, first: str) -> dict:
     return found
 
 
-def _likes(judge: demo_judge.Judge, vae) -> dict:
+def _likes(judge: demo_judge.ToyJudge, vae) -> dict:
     """How often the judge says the sample's bunny, of pictures of it and of others."""
     questions = {
         "species": {"species": CLOVER.species},
@@ -138,7 +138,7 @@ def _likes(judge: demo_judge.Judge, vae) -> dict:
         },
     }  # fmt: skip
     found: dict = {"who": f"{CLOVER.colour} {CLOVER.species}, {CLOVER.wear}", "count": NUM_LIKES}
-    for kind, (pictures, _) in judge_score.draw_likes(CLOVER, NUM_LIKES, LIKE_SEED).items():
+    for kind, (pictures, _) in judge_score.draw_test_sets(CLOVER, NUM_LIKES, LIKE_SEED).items():
         soft = judge_picture.round_trip(vae, pictures, noise_max=0.0)
         for look, shown in (("clean", pictures), ("autoencoder", soft)):
             found[f"{kind}, {look}"] = {

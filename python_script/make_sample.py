@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from sample import making
+from sample import write
 from tqdm.auto import tqdm
 
 from bunny import demo
@@ -16,7 +16,7 @@ def main() -> None:
     default = demo.film_path().parent
     parser.add_argument("--folder", type=Path, default=default, help="where the sample goes")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    making.make_sample(
+    write.make_sample(
         parser.parse_args().folder, lambda frames: tqdm(frames, desc="sample film", unit="frame")
     )
 

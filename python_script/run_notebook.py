@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from bunny import notebook, pipeline
-from bunny.command import run
+from bunny.command import film_workspace
 from bunny.core import log
 from bunny.core.error import BunnyError, UserError
 
@@ -32,10 +32,10 @@ def _run(given: argparse.Namespace) -> None:
     if Path(given.film).exists():
         path, references = str(Path(given.film).resolve()), given.references
         folder = str(Path(references).resolve()) if references else ""
-        film_id = notebook.start(path, folder, given.data_dir, given.set)
-    space, config = run.open_film(film_id, given.data_dir, given.set)
+        film_id = notebook.create_workspace(path, folder, given.data_dir, given.set)
+    space, config = film_workspace.open_film(film_id, given.data_dir, given.set)
     log.configure(space.log / space.film_id)
-    stages = pipeline.choose(config, given.stage)
+    stages = pipeline.choose_stages(config, given.stage)
     results = notebook.run(
         space, config, stages, overrides=given.set, parameters=_parameters(given.parameter)
     )

@@ -21,12 +21,12 @@ import cv2
 import numpy as np
 import polars as pl
 from figure_embedding import medium_picture
+from sample import render
 from toy import judge_picture
 
 from bunny import demo
 from bunny.character.drawn import efficientnet, medium
-from bunny.demo import world
-from bunny.quality import frame_kind, luma, measure
+from bunny.quality import luma, measure, reason
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "checkpoint" / "medium" / "style.npz"
@@ -85,7 +85,7 @@ def collect(material: Path, drawn: Path | None) -> Iterator[Example]:
 
 def measure_all(material: Path, drawn: Path | None) -> None:
     """Keep the style of every picture, worn down in several ways."""
-    net = efficientnet.PictureNet()
+    net = efficientnet.EfficientNet()
     rows, styles = [], []
     for index, example in enumerate(_with_redrawn(collect(material, drawn))):
         rng = np.random.default_rng([SEED, index])
@@ -203,7 +203,7 @@ def _sample() -> Iterator[Example]:
     rng = np.random.default_rng(SEED)
     for size in [(640, 360), (960, 540), (480, 480)] * (NUM_SCENES // 3):
         scene = judge_picture.random_scene(rng)
-        image = np.ascontiguousarray(world.render(scene, *size)[:, :, ::-1])
+        image = np.ascontiguousarray(render.render(scene, *size)[:, :, ::-1])
         yield Example(source="own", is_drawn=True, image=image)
 
 
@@ -253,7 +253,7 @@ def _is_picture(image: np.ndarray) -> bool:
     found = asdict(measure.measure_frame(image))
     names = ("brightness", "dynamic_range", "background_share", "text_lines")
     row = pl.DataFrame([{name: found[name] for name in names}])
-    return row.select(frame_kind.kind_expr())["kind"][0] == "picture"
+    return row.select(reason.kind_expr())["kind"][0] == "picture"
 
 
 def _content(image: np.ndarray) -> np.ndarray:

@@ -36,7 +36,7 @@ def parameter_cell(book):
 
 
 def test_one_notebook_a_stage_in_run_order():
-    told = notebook.TOLD_BY
+    told = notebook.COVERED_BY
     assert list(notebook.NOTEBOOK) == [name for name in pipeline.STAGE if name not in told]
     assert all(other in notebook.NOTEBOOK for other in told.values())
     assert notebook.NOTEBOOK["filter"] == "02_filter"
@@ -98,7 +98,7 @@ def test_text_stands_before_each_picture(name):
 def test_stage_runs_through_the_pipeline(stage):
     text = "\n".join(c.source for c in code(read(notebook.NOTEBOOK[stage])))
     assert f'pipeline.run_stage("{stage}", space, config)' in text
-    for told, teller in notebook.TOLD_BY.items():
+    for told, teller in notebook.COVERED_BY.items():
         if teller == stage:
             assert f'pipeline.run_stage("{told}", space, config)' in text
 
@@ -131,24 +131,24 @@ def test_no_notebook_folder_is_refused(tmp_path, monkeypatch):
 
 def test_overrides_skip_what_is_as_configured():
     chosen = {"a.b": None, "a.c": 0.5, "a.d": ["x"], "a.e": "tags", "a.f": False}
-    assert notebook.overrides_of(chosen) == ["a.c=0.5", 'a.d=["x"]', 'a.e="tags"', "a.f=false"]
+    assert notebook.to_overrides(chosen) == ["a.c=0.5", 'a.d=["x"]', 'a.e="tags"', "a.f=false"]
 
 
 def test_sentences_are_said_as_a_list():
-    assert notebook.say(["one.", "two."]).data == "- one.\n- two."
-    assert notebook.say([]).data == "*nothing to say*"
+    assert notebook.bullet_list(["one.", "two."]).data == "- one.\n- two."
+    assert notebook.bullet_list([]).data == "*nothing to say*"
 
 
 def test_start_without_a_film_makes_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert notebook.start("", "", None) == ""
+    assert notebook.create_workspace("", "", None) == ""
     assert not list(tmp_path.iterdir())
 
 
 def test_start_refuses_a_film_that_is_not_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="found no such file"):
-        notebook.start("no.mp4", "", str(tmp_path / "data"))
+        notebook.create_workspace("no.mp4", "", str(tmp_path / "data"))
 
 
 def write_book(path: Path, *sources: str) -> Path:

@@ -3,7 +3,7 @@
 import pytest
 
 from bunny import pipeline
-from bunny.command import run
+from bunny.command import film_workspace
 
 pytestmark = pytest.mark.train  # the small project is trained on
 
@@ -14,10 +14,10 @@ def test_a_raised_version_makes_its_stage_run_again(small_project, bunny, monkey
     code, out, _ = bunny("status")
     states = {line.split()[0]: line for line in out.splitlines()[1:]}
     assert code == 0 and {line.split()[1] for line in states.values()} == {"done"}
-    space, config = run.open_film(None, None, [])
-    kind = type(pipeline.make(name, space, config))
+    space, config = film_workspace.open_film(None, None, [])
+    kind = type(pipeline.make_stage(name, space, config))
     monkeypatch.setattr(kind, "version", kind.version + 1)
-    assert not pipeline.make(name, space, config).can_resume()
+    assert not pipeline.make_stage(name, space, config).can_resume()
     states = {line.split()[0]: line for line in bunny("status")[1].splitlines()[1:]}
     assert states[name].split()[1] == "stale" and "the stage's code changed" in states[name]
     order = list(pipeline.STAGE)

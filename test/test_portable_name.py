@@ -15,7 +15,8 @@ from bunny.character import reference
 from bunny.core import log, workspace
 from bunny.core.config import layer
 from bunny.core.error import UserError
-from bunny.dataset import image_folder, kohya_rule
+from bunny.dataset import image_folder
+from bunny.dataset.check import kohya_folder
 from bunny.review import cluster_reference
 
 RESERVED = ("con", "PRN", "Aux", "nul", "COM1", "lpt9", "com¹")
@@ -46,13 +47,13 @@ def test_folders_of_training_pictures_can_be_made_everywhere(name):
 @_awkward
 @given(name=names)
 def test_folders_for_kohya_can_be_made_everywhere(name):
-    assert windows_rule.name_fault(kohya_rule.folder_name(1, name)) == ""
+    assert windows_rule.name_fault(kohya_folder.folder_name(1, name)) == ""
 
 
 @_awkward
 @given(name=names.filter(lambda text: "/" not in text and "\0" not in text))
 def test_film_ids_can_be_folders_everywhere(name):
-    made = workspace.film_id_of(Path(f"{name}.mp4"), "0123456789abcdef")
+    made = workspace.make_film_id(Path(f"{name}.mp4"), "0123456789abcdef")
     assert windows_rule.name_fault(made) == ""
     assert re.fullmatch(r"[a-z0-9-]{1,48}-01234567", made)
     assert windows_rule.name_fault(layer.local_file(Path(), made).name) == ""

@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, required=True)
     parser.add_argument("--creatures", type=int, default=200)
     wanted = parser.parse_args()
-    net = figure_embedding.FigureNet(efficientnet.PictureNet())
+    net = figure_embedding.FigureNet(efficientnet.EfficientNet())
     first = {}
     for path in sorted(wanted.pictures.glob("*.png")):
         identity = path.stem.split("_")[1]

@@ -51,7 +51,7 @@ def main() -> None:
 
 def describe(wanted: argparse.Namespace) -> None:
     """Draw films and keep the cells of their windows."""
-    net = efficientnet.PictureNet()
+    net = efficientnet.EfficientNet()
     wanted.out.mkdir(parents=True, exist_ok=True)
     for number in range(wanted.films):
         rng = np.random.default_rng([7, wanted.part, number])
@@ -62,7 +62,7 @@ def describe(wanted: argparse.Namespace) -> None:
         save_file({"cells": cells}, wanted.out / f"{wanted.part}-{number:05d}.safetensors")
 
 
-def _cells(net: efficientnet.PictureNet, image: np.ndarray, size: int) -> np.ndarray:
+def _cells(net: efficientnet.EfficientNet, image: np.ndarray, size: int) -> np.ndarray:
     layers = net.map_layers(image, size, size)
     colour = figure_embedding.count_colours(image, *layers.shape[:2])
     return np.concatenate([layers, colour], axis=-1)

@@ -1,7 +1,4 @@
-"""Draw one character: body, limbs, clothes; the head is drawn by `draw_head`.
-
-Local units: the feet stand at (0, 0), the top of the head is at (0, -1), y runs down.
-"""
+"""Characters of the sample world: body, limbs, clothes."""
 
 from __future__ import annotations
 
@@ -9,8 +6,21 @@ import math
 from typing import TYPE_CHECKING
 
 from sample import draw_head
-from sample.palette import LINE, PALETTE, Look, look_of
-from sample.pen import Pen, blob, box, curve, darker, lighter, mix, oval, polygon
+from sample.pen import (
+    LINE,
+    PALETTE,
+    Pen,
+    SpeciesLook,
+    blob,
+    box,
+    curve,
+    darker,
+    lighter,
+    look_of,
+    mix,
+    oval,
+    polygon,
+)
 
 if TYPE_CHECKING:
     from bunny.demo.world import Actor
@@ -25,7 +35,7 @@ def draw_shadow(ink: Pen, actor: Actor) -> None:
         ink.blush(0.02, 0.0, 0.42, (30, 22, 40), 0.5)
 
 
-def draw_actor(ink: Pen, actor: Actor, look: Look | None = None) -> None:
+def draw_actor(ink: Pen, actor: Actor, look: SpeciesLook | None = None) -> None:
     """Draw an actor where it stands, without its shadow; `look` None: as its species is built."""
     look = look or look_of(actor.character.species, actor.character.colour)
     bob = -0.012 * abs(math.sin(2 * math.pi * actor.phase)) * actor.stride
@@ -54,7 +64,7 @@ def _garment(actor: Actor) -> tuple[str, tuple[float, float, float]]:
     return garment, PALETTE[colour]
 
 
-def _draw_legs(ink: Pen, actor: Actor, look: Look) -> None:
+def _draw_legs(ink: Pen, actor: Actor, look: SpeciesLook) -> None:
     """Draw two legs; they swing against each other along the way the actor faces."""
     garment, cloth = _garment(actor)
     angle = turn(actor)
@@ -74,7 +84,7 @@ def _draw_legs(ink: Pen, actor: Actor, look: Look) -> None:
         ink.soft(oval(foot_x, -0.035 - lift, 0.088, 0.042), foot, line=LINE)
 
 
-def _draw_body(ink: Pen, actor: Actor, look: Look) -> None:
+def _draw_body(ink: Pen, actor: Actor, look: SpeciesLook) -> None:
     """Draw the trunk, its pale belly, and what is worn on it."""
     garment, cloth = _garment(actor)
     shift = math.sin(turn(actor))
@@ -95,7 +105,7 @@ def _draw_body(ink: Pen, actor: Actor, look: Look) -> None:
     ink.stroke(trunk, mix(darker(look.fur, 0.6), (58, 42, 52), 0.4), LINE)
 
 
-def _trunk(look: Look):
+def _trunk(look: SpeciesLook):
     """Outline of the trunk."""
     if look.species == "robot":
         return box(-0.2, -0.48, 0.2, -0.1, 0.06)
@@ -131,7 +141,7 @@ def _draw_panel(ink: Pen, shift: float) -> None:
     ink.stroke(curve((x, -0.25), (x, -0.25), (x + 0.025, -0.275)), (200, 60, 60), 0.012)
 
 
-def _draw_arm(ink: Pen, actor: Actor, look: Look, side: int) -> None:
+def _draw_arm(ink: Pen, actor: Actor, look: SpeciesLook, side: int) -> None:
     """Draw one arm, hanging, swinging or raised."""
     garment, cloth = _garment(actor)
     angle = turn(actor)
@@ -156,7 +166,7 @@ def _draw_arm(ink: Pen, actor: Actor, look: Look, side: int) -> None:
     ink.soft(oval(hand[0], hand[1], 0.058, 0.058), palm, line=LINE)
 
 
-def _draw_tail(ink: Pen, actor: Actor, look: Look, bob: float) -> None:
+def _draw_tail(ink: Pen, actor: Actor, look: SpeciesLook, bob: float) -> None:
     """Draw the tail behind the body; it shows on the side turned from the face."""
     side = -1.0 if actor.yaw >= 0 else 1.0
     reach = 0.35 + 0.65 * abs(math.sin(turn(actor)))

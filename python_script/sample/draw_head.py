@@ -1,4 +1,4 @@
-"""Draw a head: ears, face, snout or beak, eyes, mouth and hat.
+"""Heads of the characters: ears, face, snout or beak, eyes, mouth, hat.
 
 The head is a ball that turns: a feature at longitude `lon` (0 is the middle of the face) stands at
 x = radius * sin(lon + turn) and narrows by the cosine of the same angle.
@@ -9,8 +9,21 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from sample.palette import LINE, PALETTE, Look
-from sample.pen import INK, Pen, blob, box, curve, darker, lighter, mix, oval, polygon
+from sample.pen import (
+    INK,
+    LINE,
+    PALETTE,
+    Pen,
+    SpeciesLook,
+    blob,
+    box,
+    curve,
+    darker,
+    lighter,
+    mix,
+    oval,
+    polygon,
+)
 
 if TYPE_CHECKING:
     from bunny.demo.world import Actor
@@ -22,7 +35,7 @@ EYE_LON = 0.46
 TURN_RAD = math.radians(70)  # of the head at yaw 1
 
 
-def draw_head(ink: Pen, actor: Actor, look: Look) -> None:
+def draw_head(ink: Pen, actor: Actor, look: SpeciesLook) -> None:
     """Draw the head of an actor around (0, HEAD_Y)."""
     face = _Face(ink, actor, look)
     with ink.at(0, HEAD_Y):
@@ -37,7 +50,7 @@ def draw_head(ink: Pen, actor: Actor, look: Look) -> None:
 class _Face:
     """One head being drawn: keeps the turn of the head at hand."""
 
-    def __init__(self, ink: Pen, actor: Actor, look: Look):
+    def __init__(self, ink: Pen, actor: Actor, look: SpeciesLook):
         self.ink, self.actor, self.look = ink, actor, look
         self.angle = actor.yaw * TURN_RAD
         self.front = math.sin(self.angle)

@@ -1,4 +1,4 @@
-"""Draw the built places: kitchen, bedroom, street, and the plain studio."""
+"""Built places: kitchen, bedroom, street, and the plain studio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draw the places under the open sky, each from far layers to near."""
+"""Outdoor places, each from far layers to near."""
 
 from __future__ import annotations
 

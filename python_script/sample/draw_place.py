@@ -1,4 +1,4 @@
-"""Draw a place: sky and far layers behind the actors, the light of the hour, glows before them."""
+"""Places of the sample world: sky, layers behind the actors, light of the hour."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ DRAWING = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class View:
+class SceneView:
     """How world positions become pixels; farther layers move and grow less."""
 
     camera: tuple[float, float, float]
@@ -65,7 +65,7 @@ class View:
 class Painter:
     """One place being painted: the pen, the view, the hour and a seeded generator."""
 
-    def __init__(self, ink: Pen, view: View, scene: Scene):
+    def __init__(self, ink: Pen, view: SceneView, scene: Scene):
         self.ink, self.view = ink, view
         self.light, self.time_s, self.seed = scene.light, scene.time_s, scene.seed
         self.rng = np.random.default_rng(scene.seed)

@@ -1,19 +1,40 @@
-"""Turn the script into pictures and truth: acting, cameras, transitions, blur, darkness."""
+"""Frames of the sample film: acting, cameras, transitions, blur, title and credits."""
 
 import math
 from functools import lru_cache
 
 import cv2
 import numpy as np
+import skia
 
 from bunny.demo import world
-from sample.shot import FRAME_RATE, Camera, Part, PlacedShot, Shot
+from sample import render
+from sample.pen import INK, Colour, to_argb
+from sample.script import FRAME_RATE, ActorMotion, Camera, PlacedShot, ScriptShot
 
 WIDTH_PX, HEIGHT_PX = 1280, 720
 FACE_IN_PHOTO = {"astronaut": (178.0, 62.0, 268.0, 176.0)}  # x0 y0 x1 y1, the photo's pixels
 STEPS_PER_S = 1.5
 MAX_FOCUS_SIGMA_PX = 14.0
 MAX_SMEAR_PX = 160
+
+TITLE = "Clover's Long Day"
+SUBTITLE = "a very small film"
+CREDITS = (
+    ("Clover the bunny", "as herself"),
+    ("Bruno the bear", "as the friend"),
+    ("Ember the fox", "as the guide"),
+    ("Pip the penguin", "as the cook"),
+    ("Bolt the robot", "as a stranger"),
+    ("", ""),
+    ("Archive photographs", "scikit-image"),
+    ("Eileen Collins", "NASA"),
+    ("Chelsea", "S. van der Walt"),
+    ("Falcon 9", "SpaceX"),
+    ("Coffee", "R. Michetti"),
+    ("", ""),
+    ("The end", ""),
+)
 
 
 def frame_at(placed: tuple[PlacedShot, ...], frame_index: int) -> np.ndarray:
@@ -84,22 +105,20 @@ def blend_at(
     return None, 0.0, "none"
 
 
-def draw_shot(shot: Shot, frame: int) -> np.ndarray:
+def draw_shot(shot: ScriptShot, frame: int) -> np.ndarray:
     """Draw one frame of a shot, without transitions; `frame` counts from the shot's start."""
     if shot.photo:
         picture = _crop(shot, frame)
     else:
-        picture = world.render(scene_at(shot, frame), WIDTH_PX, HEIGHT_PX)
+        picture = render.render(scene_at(shot, frame), WIDTH_PX, HEIGHT_PX)
     if shot.card != "none":
-        from sample import card
-
-        picture = card.draw_card(picture, shot.card, progress(shot, frame))
+        picture = draw_card(picture, shot.card, progress(shot, frame))
     if shot.blur_frames[0] <= frame < shot.blur_frames[1]:
         picture = _blur(picture, shot, frame)
     return picture if shot.exposure == 1 else _scaled(picture, shot.exposure)
 
 
-def scene_at(shot: Shot, frame: int) -> world.Scene:
+def scene_at(shot: ScriptShot, frame: int) -> world.Scene:
     """Stage one frame of a drawn shot."""
     return world.Scene(
         place=shot.place,
@@ -111,7 +130,7 @@ def scene_at(shot: Shot, frame: int) -> world.Scene:
     )
 
 
-def camera_at(shot: Shot, frame: int) -> Camera:
+def camera_at(shot: ScriptShot, frame: int) -> Camera:
     """Where the camera is; pans and zooms start and stop softly, tracks move evenly."""
     along = progress(shot, frame)
     if shot.camera_kind != "track":
@@ -120,12 +139,12 @@ def camera_at(shot: Shot, frame: int) -> Camera:
     return tuple(a + (b - a) * along for a, b in zip(start, end, strict=True))
 
 
-def progress(shot: Shot, frame: int) -> float:
+def progress(shot: ScriptShot, frame: int) -> float:
     """How far a frame is through its shot, in [0, 1]."""
     return min(1.0, max(0.0, frame / (shot.seconds * FRAME_RATE)))
 
 
-def faces_at(shot: Shot, frame: int) -> dict[str, tuple[float, float, float, float]]:
+def faces_at(shot: ScriptShot, frame: int) -> dict[str, tuple[float, float, float, float]]:
     """Boxes of the faces in a photograph shot, in the film's pixels, not clipped."""
     if shot.photo not in FACE_IN_PHOTO:
         return {}
@@ -136,7 +155,7 @@ def faces_at(shot: Shot, frame: int) -> dict[str, tuple[float, float, float, flo
     return {shot.photo: (x0 * scale + dx, y0 * scale + dy, x1 * scale + dx, y1 * scale + dy)}
 
 
-def _actor_at(part: Part, shot: Shot, frame: int, order: int) -> world.Actor:
+def _actor_at(part: ActorMotion, shot: ScriptShot, frame: int, order: int) -> world.Actor:
     """Pose one character at one frame."""
     seconds, along = frame / FRAME_RATE, progress(shot, frame)
     beat = seconds + 0.37 * order
@@ -167,7 +186,7 @@ def photo(name: str) -> np.ndarray:
     return getattr(skimage.data, name)()
 
 
-def _crop(shot: Shot, frame: int) -> np.ndarray:
+def _crop(shot: ScriptShot, frame: int) -> np.ndarray:
     """Show the part of a photograph that the camera looks at."""
     cx, cy, width = camera_at(shot, frame)
     scale = WIDTH_PX / width
@@ -183,7 +202,7 @@ def _crop(shot: Shot, frame: int) -> np.ndarray:
     )
 
 
-def _blur(picture: np.ndarray, shot: Shot, frame: int) -> np.ndarray:
+def _blur(picture: np.ndarray, shot: ScriptShot, frame: int) -> np.ndarray:
     """Blur a frame: strongest at the first blurred frame, gone after the last."""
     first, end = shot.blur_frames
     strength = (end - frame) / (end - first)
@@ -195,3 +214,56 @@ def _blur(picture: np.ndarray, shot: Shot, frame: int) -> np.ndarray:
 def _scaled(picture: np.ndarray, factor: float) -> np.ndarray:
     """Darken by a factor."""
     return cv2.convertScaleAbs(picture, alpha=factor)
+
+
+def draw_card(picture: np.ndarray, kind: str, along: float) -> np.ndarray:
+    """Write on a copy of a picture.
+
+    Parameters
+    ----------
+    picture : np.ndarray, shape (height, width, 3), uint8, RGB
+    kind : {"title", "credits"}
+    along : float
+        How far the shot has run, in [0, 1]; credits scroll with it.
+
+    Raises
+    ------
+    RuntimeError
+        If this machine has no typeface at all.
+    """
+    if skia.FontMgr().countFamilies() == 0:
+        raise RuntimeError("expected a typeface on this machine, found none; install one")
+    height, width = picture.shape[:2]
+    pixels = np.dstack([picture, np.full((height, width), 255, np.uint8)])
+    surface = skia.Surface(pixels, colorType=skia.kRGBA_8888_ColorType)
+    canvas = surface.getCanvas()
+    if kind == "title":
+        _write(canvas, TITLE, width * 0.39, height * 0.42, height * 0.115, INK, 0.5)
+        _write(canvas, SUBTITLE, width * 0.39, height * 0.53, height * 0.055, (110, 80, 96), 0.5)
+    else:
+        _roll(canvas, width, height, along)
+    del surface
+    return np.ascontiguousarray(pixels[:, :, :3])
+
+
+def _roll(canvas: skia.Canvas, width: int, height: int, along: float) -> None:
+    """Scroll the credits upwards."""
+    step = height * 0.085
+    top = height * 0.62 - along * len(CREDITS) * step
+    for row, (left, right) in enumerate(CREDITS):
+        y = top + row * step
+        if not right:
+            _write(canvas, left, width * 0.5, y, height * 0.07, (255, 244, 214), 0.5)
+            continue
+        _write(canvas, left, width * 0.48, y, height * 0.05, (255, 244, 214), 1.0)
+        _write(canvas, right, width * 0.52, y, height * 0.05, (206, 214, 250), 0.0)
+
+
+def _write(
+    canvas: skia.Canvas, text: str, x: float, y: float, size: float, colour: Colour, align: float
+) -> None:
+    """Write one line; `align` 0 starts at x, 0.5 is centred on it, 1 ends there."""
+    font = skia.Font(skia.Typeface("DejaVu Sans", skia.FontStyle.Bold()), size)
+    font.setSubpixel(True)
+    paint = skia.Paint(AntiAlias=True, Color=to_argb(colour))
+    canvas.drawString(text, x - align * font.measureText(text), y, font, paint)

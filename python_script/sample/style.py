@@ -1,4 +1,4 @@
-"""The sample world in other drawing styles: flat shapes, outlined cels, pencil on paper.
+"""Drawing styles of the sample world: flat shapes, outlined cels, pencil on paper.
 
 A style is a pen that puts the same strokes on the picture in another way, a build that changes the
 figures' proportions, and what is done to the background and to the finished picture. Background
@@ -19,10 +19,10 @@ import skia
 
 from bunny.demo import world
 from sample import draw_character, draw_place
-from sample.palette import LINE, Look, look_of
-from sample.pen import INK, Colour, Pen, darker, mix
+from sample import render as sample_render
+from sample.pen import INK, LINE, Colour, Pen, SpeciesLook, darker, look_of, mix
 
-NAMES = ("flat", "cel", "sketch")
+STYLE_NAMES = ("flat", "cel", "sketch")
 NUM_VARIANTS = 3
 WHITE: Colour = (255, 255, 255)
 PAPER: Colour = (243, 239, 229)
@@ -43,9 +43,9 @@ class Style:
     variant: int = 0
 
     def __post_init__(self):
-        if self.name not in ("sample", *NAMES) or self.variant not in range(NUM_VARIANTS):
+        if self.name not in ("sample", *STYLE_NAMES) or self.variant not in range(NUM_VARIANTS):
             raise ValueError(
-                f"expected a style of sample, {', '.join(NAMES)} and a variant from 0 to "
+                f"expected a style of sample, {', '.join(STYLE_NAMES)} and a variant from 0 to "
                 f"{NUM_VARIANTS - 1}, found {self.name!r} and {self.variant}"
             )
 
@@ -74,7 +74,7 @@ def render(
     """
     picture = plate(style, scene, width_px, height_px)
     layers = [shadow_layer(style, scene, width_px, height_px)]
-    for actor in world.drawing_order(scene):
+    for actor in sample_render.drawing_order(scene):
         layers.append(figure_layer(style, scene, actor, width_px, height_px, drawing))
     return finish(style, compose(picture, layers), drawing)
 
@@ -85,7 +85,7 @@ def plate(style: Style, scene: world.Scene, width_px: int, height_px: int) -> np
     ink = Pen(surface.getCanvas())
     if style.name != "cel":
         ink = _pen(style, surface.getCanvas(), drawing=0, is_figure=False)
-    view = draw_place.View(camera=scene.camera, width_px=width_px, height_px=height_px)
+    view = draw_place.SceneView(camera=scene.camera, width_px=width_px, height_px=height_px)
     light = "day" if style.name == "sketch" else scene.light
     painter = draw_place.Painter(ink, view, dataclasses.replace(scene, light=light))
     painter.draw_behind()
@@ -111,9 +111,9 @@ def figure_layer(
     """
     surface, pixels = _surface(width_px, height_px)
     ink = _pen(style, surface.getCanvas(), drawing, is_figure=True)
-    view = draw_place.View(camera=scene.camera, width_px=width_px, height_px=height_px)
+    view = draw_place.SceneView(camera=scene.camera, width_px=width_px, height_px=height_px)
     with view.layer(ink, 1.0):
-        draw_character.draw_actor(ink, actor, build(style, actor.character))
+        draw_character.draw_actor(ink, actor, style_look(style, actor.character))
     if style.name != "sketch" and scene.light != "day":
         grade = np.array([*draw_place.GRADE[scene.light], 255]) / 255
         pixels[:] = (pixels * grade).astype(np.uint8)
@@ -124,7 +124,7 @@ def shadow_layer(style: Style, scene: world.Scene, width_px: int, height_px: int
     """Draw the shadows that all figures throw on the ground; form as `figure_layer`."""
     surface, pixels = _surface(width_px, height_px)
     ink = _pen(style, surface.getCanvas(), drawing=0, is_figure=True)
-    view = draw_place.View(camera=scene.camera, width_px=width_px, height_px=height_px)
+    view = draw_place.SceneView(camera=scene.camera, width_px=width_px, height_px=height_px)
     with view.layer(ink, 1.0):
         for actor in scene.actors:
             draw_character.draw_shadow(ink, actor)
@@ -156,7 +156,7 @@ def finish(style: Style, picture: np.ndarray, drawing: int = 0) -> np.ndarray:
     return picture
 
 
-def build(style: Style, character: world.Character) -> Look:
+def style_look(style: Style, character: world.Character) -> SpeciesLook:
     """Give the parts of a character with the proportions of a style."""
     look = look_of(character.species, character.colour)
     girth, head_x, head_y = {

@@ -1,4 +1,4 @@
-"""What the toy judge is shown: rendered scenes with their truth, and how they are worn down.
+"""Training pictures of the toy judge: rendered scenes with their truth, degraded.
 
 The judge will look at pictures that a model drew: softer and a little crooked. So most of what it
 learns from is blurred, noisy, resampled, warped, or went through the toy base's autoencoder.
@@ -13,6 +13,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from sample import render as sample_render
 
 from bunny.demo import judge_net, world
 from toy import vae as toy_vae
@@ -26,7 +27,7 @@ LATENT_NOISE_MAX = 0.35  # over the latents' standard deviation
 
 def random_scene(rng: np.random.Generator) -> world.Scene:
     """Make up a scene with every species and every wear colour, now and then with nobody."""
-    scene = world.random_scene(rng, world.SPECIES)
+    scene = sample_render.random_scene(rng, world.SPECIES)
     if rng.random() < EMPTY_SHARE:
         return dataclasses.replace(scene, actors=())
     return dataclasses.replace(scene, actors=tuple(_dress(a, rng) for a in scene.actors))
@@ -42,7 +43,7 @@ def _dress(actor: world.Actor, rng: np.random.Generator) -> world.Actor:
     return dataclasses.replace(actor, character=character)
 
 
-def draw(scene: world.Scene) -> tuple[np.ndarray, dict[str, Any]] | None:
+def render(scene: world.Scene) -> tuple[np.ndarray, dict[str, Any]] | None:
     """Render a scene and tell its truth.
 
     Parameters
@@ -66,12 +67,12 @@ def draw(scene: world.Scene) -> tuple[np.ndarray, dict[str, Any]] | None:
         for a in sorted(seen, key=lambda actor: actor.x)
     ]
     facts = {"who": who, "place": scene.place, "light": scene.light}
-    return world.render(scene, size, size), facts | {"size": world.shot_size(scene)}
+    return sample_render.render(scene, size, size), facts | {"size": world.shot_size(scene)}
 
 
 def _seen_shares(scene: world.Scene, size: int) -> list[float]:
     """Which share of the picture each actor covers with no nearer one before it."""
-    masks = [world.actor_mask(scene, i, size, size) for i in range(len(scene.actors))]
+    masks = [sample_render.actor_mask(scene, i, size, size) for i in range(len(scene.actors))]
     shares = []
     for index, actor in enumerate(scene.actors):
         seen = masks[index].copy()
@@ -82,7 +83,7 @@ def _seen_shares(scene: world.Scene, size: int) -> list[float]:
     return shares
 
 
-def draw_many(
+def render_many(
     count: int, seed: int, make: Callable[[np.random.Generator], world.Scene] = random_scene
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
     """Draw `count` pictures whose truth is clear.
@@ -97,7 +98,7 @@ def draw_many(
     pictures = np.empty((count, size, size, 3), dtype=np.uint8)
     facts: list[dict[str, Any]] = []
     while len(facts) < count:
-        drawn = draw(make(rng))
+        drawn = render(make(rng))
         if drawn is None:
             continue
         pictures[len(facts)] = drawn[0]
@@ -142,7 +143,7 @@ def round_trip(
     return np.concatenate(drawn)
 
 
-def wear_down(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def degrade(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Mirror, move, warp, tint, blur, resample, press and grain one picture, each now and then.
 
     Parameters

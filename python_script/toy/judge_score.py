@@ -1,7 +1,4 @@
-"""How right the toy judge is: accuracy, calibration, and whether it knows one character.
-
-All on pictures of seeds that its training did not draw.
-"""
+"""Scores of the toy judge: accuracy, calibration, and recognition of one character."""
 
 from __future__ import annotations
 
@@ -11,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from sample import render
 
 from bunny.demo import judge_net, world
-from toy import judge_picture
+from toy import judge_picture, judge_train
 
 NUM_BINS = 10
 TEMPERATURES = np.geomspace(0.5, 4.0, 43)
@@ -41,10 +39,12 @@ def compare(
         confidence (smallest probability among those k). Questions without an answer have no row.
     """
     rows = []
-    for name, goal in judge_net.targets(facts).items():
+    for name, goal in judge_train.targets(facts).items():
         for index, truth in enumerate(goal):
-            wanted = {int(truth)} if name in judge_net.ONE else set(np.flatnonzero(truth > 0))
-            if not wanted or judge_net.UNKNOWN in wanted:
+            wanted = (
+                {int(truth)} if name in judge_net.SINGLE_CHOICE else set(np.flatnonzero(truth > 0))
+            )
+            if not wanted or judge_train.UNKNOWN in wanted:
                 continue
             chances = seen[name][index]
             top = np.argsort(-chances, kind="stable")[: len(wanted)]
@@ -97,7 +97,7 @@ def fit_temperature(
     dict of str to float
         For each head, of `TEMPERATURES` the one with the least cross-entropy (Guo et al. 2017).
     """
-    goal = judge_net.targets(facts)
+    goal = judge_train.targets(facts)
     return {
         name: float(min(TEMPERATURES, key=lambda t: _surprise(name, seen[name], goal[name], t)))
         for name in judge_net.WORDS
@@ -107,7 +107,7 @@ def fit_temperature(
 def _surprise(name: str, chances: np.ndarray, goal: np.ndarray, temperature: float) -> float:
     """Mean cross-entropy of a head after its temperature is changed."""
     chances = np.clip(chances.astype(np.float64), TINY, 1 - TINY)
-    if name in judge_net.ONE:
+    if name in judge_net.SINGLE_CHOICE:
         known = goal >= 0
         changed = chances[known] ** (1 / temperature)
         changed /= changed.sum(axis=1, keepdims=True)
@@ -120,13 +120,13 @@ def _surprise(name: str, chances: np.ndarray, goal: np.ndarray, temperature: flo
 def scene_of(rng: np.random.Generator, character: world.Character) -> world.Scene:
     """Make up a scene with one character alone."""
     while True:
-        scene = world.random_scene(rng, world.SPECIES)
+        scene = render.random_scene(rng, world.SPECIES)
         if len(scene.actors) == 1:
             actor = dataclasses.replace(scene.actors[0], character=character)
             return dataclasses.replace(scene, actors=(actor,))
 
 
-def near_to(rng: np.random.Generator, character: world.Character) -> world.Character:
+def similar_character(rng: np.random.Generator, character: world.Character) -> world.Character:
     """Change one thing about a character: its species, its colour, or what it wears."""
     changed = str(rng.choice(("species", "colour", "wear")))
     choices = {
@@ -140,7 +140,7 @@ def near_to(rng: np.random.Generator, character: world.Character) -> world.Chara
     return dataclasses.replace(character, **{changed: str(rng.choice(others))})
 
 
-def draw_likes(
+def draw_test_sets(
     character: world.Character, count: int, seed: int
 ) -> dict[str, tuple[np.ndarray, list[dict[str, Any]]]]:
     """Draw pictures of a character, of ones that differ in one thing, and of anybody else.
@@ -152,10 +152,10 @@ def draw_likes(
     """
     makers = {
         "is": lambda rng: scene_of(rng, character),
-        "near": lambda rng: scene_of(rng, near_to(rng, character)),
+        "near": lambda rng: scene_of(rng, similar_character(rng, character)),
         "other": judge_picture.random_scene,
     }
     return {
-        name: judge_picture.draw_many(count, seed + index, make)
+        name: judge_picture.render_many(count, seed + index, make)
         for index, (name, make) in enumerate(makers.items())
     }

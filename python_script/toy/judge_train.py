@@ -1,4 +1,4 @@
-"""Training of the toy judge: the pictures of each step, the loss, the steps."""
+"""Training of the toy judge: targets, batches, loss, steps."""
 
 from __future__ import annotations
 
@@ -15,10 +15,71 @@ import numpy as np
 from bunny.demo import judge_net
 from toy import judge_picture, vae
 
+UNKNOWN = -1  # target of a question that a picture has no answer to
+
 logger = logging.getLogger(__name__)
 
 ROUND_TRIP_SHARE = 0.4  # of the pictures shown in training went through the autoencoder
 LOG_EVERY = 100
+
+
+def targets(facts: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """What the network should answer.
+
+    Parameters
+    ----------
+    facts : sequence of dict
+        who: list of (colour, species, wear); place, light, size: words of `world`.
+
+    Returns
+    -------
+    dict of str to np.ndarray
+        Heads of `SEVERAL`: float32 (n, words), 0 or 1, or `UNKNOWN` in the whole row. Heads of
+        `ONE`: int64 (n,), the word's index or `UNKNOWN`. An empty place has no colour, clothes and
+        framing.
+
+    Raises
+    ------
+    ValueError
+        If a word is none of `WORDS`.
+    """
+    rows: dict[str, list] = {name: [] for name in judge_net.WORDS}
+    for fact in facts:
+        for name, words in _said(fact).items():
+            rows[name].append(_row(name, words))
+    return {
+        name: np.array(found, dtype=np.float32 if name in judge_net.MULTI_LABEL else np.int64)
+        for name, found in rows.items()
+    }
+
+
+def _said(fact: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The words of each head that are true of a picture."""
+    who = fact["who"]
+    garments = [wear.split(" ", 1)[-1] for _, _, wear in who]
+    return {
+        "species": tuple(species for _, species, _ in who) or (judge_net.NOBODY,),
+        "colour": tuple(colour for colour, _, _ in who),
+        "garment": tuple(garments),
+        "wear_colour": tuple(wear.split(" ")[0] for _, _, wear in who if wear != "none"),
+        "place": (fact["place"],),
+        "light": (fact["light"],),
+        "size": (fact["size"],) if who else (),
+        "count": (str(len(who)),),
+    }
+
+
+def _row(name: str, said: tuple[str, ...]) -> Any:
+    """One picture's target of one head."""
+    words = judge_net.WORDS[name]
+    strange = set(said) - set(words)
+    if strange:
+        raise ValueError(f"{name}: expected one of {', '.join(words)}, found {min(strange)!r}")
+    if name in judge_net.SINGLE_CHOICE:
+        return words.index(said[0]) if said else UNKNOWN
+    if not said:  # nothing worn is no wear colour: nothing to learn from
+        return [float(UNKNOWN)] * len(words)
+    return [float(word in said) for word in words]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,10 +113,8 @@ def loss(logits: Any, goal: dict[str, Any]) -> Any:
 
     total = 0.0
     for name, part in judge_net.split(logits).items():
-        if name in judge_net.ONE:
-            one = functional.cross_entropy(
-                part, goal[name], ignore_index=judge_net.UNKNOWN, reduction="sum"
-            )
+        if name in judge_net.SINGLE_CHOICE:
+            one = functional.cross_entropy(part, goal[name], ignore_index=UNKNOWN, reduction="sum")
         else:
             known = (goal[name] >= 0).float()
             one = functional.binary_cross_entropy_with_logits(
@@ -96,7 +155,7 @@ def train(
     import torch
 
     net.to(memory_format=torch.channels_last).train()
-    goal = {k: torch.from_numpy(v) for k, v in judge_net.targets(facts).items()}
+    goal = {k: torch.from_numpy(v) for k, v in targets(facts).items()}
     optimizer = torch.optim.AdamW(
         net.parameters(), lr=1.0, weight_decay=settings.weight_decay, fused=True
     )
@@ -148,7 +207,7 @@ def _batch(
     is_soft = rng.random(size) < ROUND_TRIP_SHARE if len(softened) else np.zeros(size, dtype=bool)
     chosen[is_soft] = rng.integers(max(1, len(softened)), size=int(is_soft.sum()))
     shown = [
-        judge_picture.wear_down((softened if soft else pictures)[i], rng)
+        judge_picture.degrade((softened if soft else pictures)[i], rng)
         for i, soft in zip(chosen, is_soft, strict=True)
     ]
     return chosen, np.stack(shown)

@@ -1,4 +1,4 @@
-"""Sixty-four prompts for the toy base, and the sheet of what it drew.
+"""Sixty-four test prompts of the toy base, and the contact sheet of its pictures.
 
 Each prompt names one figure's species and colour, a place, a framing and a light, half of them
 clothes too. Every word is in the base's training; no prompt has a rabbit, for that is what users
@@ -93,7 +93,7 @@ PROMPTS = (
 )
 
 
-def prompts64() -> list[str]:
+def prompts() -> list[str]:
     """Give the prompts, always the same and in the same order."""
     return list(PROMPTS)
 

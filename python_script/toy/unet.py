@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bunny.demo import caption
-from toy import model, parallel, vae
+from toy import caption, distributed, model, vae
 
 logger = logging.getLogger(__name__)
 
@@ -111,10 +110,10 @@ class ToyTrainer:
                 rate = (self.step - first) / (time.monotonic() - begun)
                 loss = np.mean(recent[-LOG_EVERY:])
                 logger.info("unet step %d loss %.4f, %.2f/s", self.step, loss, rate)
-            is_stopped = parallel.is_any(bool(stop))
+            is_stopped = distributed.is_any(bool(stop))
             is_last = is_stopped or self.step == self.settings.steps
             is_saved = is_last or self.step % self.settings.save_every == 0
-            if is_saved and parallel.rank() == 0:
+            if is_saved and distributed.rank() == 0:
                 self.save()
                 if on_save and not is_stopped:
                     on_save(self)
@@ -147,7 +146,7 @@ class ToyTrainer:
         alpha = self.scheduler.alphas_cumprod[times]
         snr = alpha / (1 - alpha)
         (loss * (snr.clamp(max=SNR_CAP) + 1) / (snr + 1)).mean().backward()
-        parallel.average_gradients(self.parameters)
+        distributed.average_gradients(self.parameters)
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -208,13 +207,13 @@ class ToyTrainer:
 
     def _noise_seed(self) -> int:
         """Of this step in this process."""
-        return (self.settings.seed * 1_000_003 + self.step) * 16 + parallel.rank()
+        return (self.settings.seed * 1_000_003 + self.step) * 16 + distributed.rank()
 
     def _batch(self) -> tuple[Any, Any]:
         """Scaled latents and tokens of this step."""
         import torch
 
-        rng = np.random.default_rng([self.settings.seed, self.step, parallel.rank()])
+        rng = np.random.default_rng([self.settings.seed, self.step, distributed.rank()])
         chosen = rng.choice(len(self.latents), size=self.settings.batch_size, p=self.shares)
         captions = [
             ""

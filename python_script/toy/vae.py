@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from bunny.table import store
-from toy import parallel
+from bunny.core import atomic
+from toy import distributed
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def train_vae(
         for group in optimizer.param_groups:
             group["lr"] = _rate(step, settings)
         recent.append(_vae_step(vae, _crops(pictures, step, settings), step, settings, run))
-        parallel.average_gradients(trained)
+        distributed.average_gradients(trained)
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -94,7 +94,7 @@ def train_vae(
             rate = (step + 1 - first) / (time.monotonic() - begun)
             logger.info("vae step %d l1 %.4f, %.2f/s", step + 1, np.mean(recent[-100:]), rate)
         is_saved = (step + 1) % settings.save_every == 0 or step + 1 == settings.steps
-        if is_saved and parallel.rank() == 0:
+        if is_saved and distributed.rank() == 0:
             state = {"vae": vae.state_dict(), "optimizer": optimizer.state_dict()}
             save_state(state_file, {**state, "step": step + 1})
         if on_step:
@@ -122,7 +122,7 @@ def save_state(path: Path, state: dict) -> None:
     """Write a checkpoint of ours whole or not at all."""
     import torch
 
-    store.write_file(path, lambda temporary: torch.save(state, temporary))
+    atomic.write_file(path, lambda temporary: torch.save(state, temporary))
 
 
 def encode_all(vae: Any, pictures: np.ndarray, batch_size: int = 32) -> np.ndarray:
@@ -166,7 +166,7 @@ def _rate(step: int, settings: VaeTraining) -> float:
 
 def _crops(pictures: np.ndarray, step: int, settings: VaeTraining) -> np.ndarray:
     """The crops of one step; they depend on seed and step alone."""
-    rng = np.random.default_rng([settings.seed, step, parallel.rank()])
+    rng = np.random.default_rng([settings.seed, step, distributed.rank()])
     size, (height, width) = settings.crop_px, pictures.shape[1:3]
     return np.stack(list(_random_crops(pictures, rng, settings.batch_size, size, height, width)))
 

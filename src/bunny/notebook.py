@@ -1,4 +1,4 @@
-"""Runs the numbered notebooks through papermill: one a stage, parameters checked, copies kept."""
+"""Notebooks run through papermill: one a stage, parameters checked, executed copies kept."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ logger = logging.getLogger(__name__)
 KERNEL = "python3"
 OWN_ERRORS = {"BunnyError", "UserError", "StageError", "TableError"}  # their text says it all
 # Stages without a notebook of their own: another tells of them.
-TOLD_BY = {"review": "cluster", "dataset": "finetune", "evaluate": "finetune"}
+COVERED_BY = {"review": "cluster", "dataset": "finetune", "evaluate": "finetune"}
 NOTEBOOK = {
     name: f"{i:02d}_{name}"
-    for i, name in enumerate((n for n in pipeline.STAGE if n not in TOLD_BY), start=1)
+    for i, name in enumerate((n for n in pipeline.STAGE if n not in COVERED_BY), start=1)
 }
 
 
@@ -84,7 +84,7 @@ def run(
     return [
         _run_one(paths[stage], stage, space, config, given, is_forced=bool(parameters))
         if stage in paths
-        else _run_told(stage, space, config, before[stage])
+        else _run_covered(stage, space, config, before[stage])
         for stage in stages
     ]
 
@@ -165,7 +165,9 @@ def notebook_dir() -> Path:
     return folder
 
 
-def start(film: str, references: str, data_dir: str | None, overrides: Sequence[str] = ()) -> str:
+def create_workspace(
+    film: str, references: str, data_dir: str | None, overrides: Sequence[str] = ()
+) -> str:
     """Make the folder of a film that is new here; gives its film_id, or "" when none is named.
 
     Parameters
@@ -187,7 +189,7 @@ def start(film: str, references: str, data_dir: str | None, overrides: Sequence[
     return workspace.create(root, config.project.data_dir, root / film, folder).film_id
 
 
-def overrides_of(values: Mapping[str, Any]) -> list[str]:
+def to_overrides(values: Mapping[str, Any]) -> list[str]:
     """Settings chosen in a parameters cell as `section.key=value`; None means as configured.
 
     Examples
@@ -198,7 +200,7 @@ def overrides_of(values: Mapping[str, Any]) -> list[str]:
     return [f"{key}={json.dumps(v)}" for key, v in values.items() if v is not None]
 
 
-def describe(result: contract_stage.StageResult):
+def describe_result(result: contract_stage.StageResult):
     """One line on how a stage ended, as Markdown for a notebook."""
     from IPython.display import Markdown
 
@@ -209,7 +211,7 @@ def describe(result: contract_stage.StageResult):
     return Markdown(f"**{result.name}** {done} in {seconds}: {rows}; {result.failed} failed.{note}")
 
 
-def say(sentences: Iterable[str]):
+def bullet_list(sentences: Iterable[str]):
     """Sentences as a list, whole and wrapped, as Markdown for a notebook."""
     from IPython.display import Markdown
 
@@ -222,7 +224,7 @@ def next_step(states: Iterable[pipeline.StageState]):
 
     for state in states:
         if state.state != "done":
-            name = NOTEBOOK[TOLD_BY.get(state.name, state.name)]
+            name = NOTEBOOK[COVERED_BY.get(state.name, state.name)]
             return Markdown(
                 f"Next: open `{name}.ipynb`; stage {state.name} is {state.state}"
                 f"{f' ({state.why})' if state.why else ''}."
@@ -241,7 +243,7 @@ def _run_one(
 ) -> contract_stage.StageResult:
     before = fingerprint.read_record(space.root, stage)
     folder = space.log / "notebook" / space.film_id
-    is_done = pipeline.make(stage, space, config).can_resume()
+    is_done = pipeline.make_stage(stage, space, config).can_resume()
     if (
         is_done
         and not (is_forced or config.pipeline.force_rerun)
@@ -254,7 +256,7 @@ def _run_one(
     return _result(fingerprint.read_record(space.root, stage), before)
 
 
-def _run_told(
+def _run_covered(
     stage: str, space: Workspace, config: Config, before: Mapping[str, Any]
 ) -> contract_stage.StageResult:
     """A stage without a notebook; what an earlier notebook of this run did of it counts."""

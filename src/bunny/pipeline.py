@@ -1,4 +1,4 @@
-"""The order of stages, running them, and saying which are done, stale (and why) or never run."""
+"""Order of the stages: run them, and say which are done, stale (and why) or never ran."""
 
 import importlib
 import json
@@ -45,7 +45,7 @@ class StageState:
     finished_at: str | None
 
 
-def make(name: str, space: Workspace, config: Config) -> contract_stage.BaseStage:
+def make_stage(name: str, space: Workspace, config: Config) -> contract_stage.BaseStage:
     """Build a stage of a film.
 
     Raises
@@ -58,7 +58,9 @@ def make(name: str, space: Workspace, config: Config) -> contract_stage.BaseStag
     return _kind(name)(config, space.root, space.root)
 
 
-def choose(config: Config, only: Sequence[str] = (), until: str | None = None) -> tuple[str, ...]:
+def choose_stages(
+    config: Config, only: Sequence[str] = (), until: str | None = None
+) -> tuple[str, ...]:
     """Stages to run, in order: those of the settings, narrowed by `only` and `until`.
 
     Raises
@@ -90,19 +92,19 @@ def run(
         return [_run_stage(name, space, config) for name in (stages or config.pipeline.stages)]
 
 
-def trains_along() -> bool:
+def is_distributed_worker() -> bool:
     """Whether this is a further process of a multi-GPU run, which only trains."""
     return int(os.environ.get("RANK", "0")) > 0
 
 
-def train_along(
+def run_distributed_worker(
     space: Workspace, config: Config, stages: Iterable[str]
 ) -> list[contract_stage.StageResult]:
     """The part of a further process: it waits for the first one's fine-tune and trains with it.
 
     The first process has the film's lock and writes everything.
     """
-    return [make(name, space, config).execute() for name in stages if name == "finetune"]
+    return [make_stage(name, space, config).execute() for name in stages if name == "finetune"]
 
 
 def status(space: Workspace, config: Config) -> list[StageState]:
@@ -110,7 +112,7 @@ def status(space: Workspace, config: Config) -> list[StageState]:
     states: list[StageState] = []
     stale: dict[str, str] = {}  # table to the stale stage that makes it
     for name in STAGE:
-        stage = make(name, space, config)
+        stage = make_stage(name, space, config)
         state = _state(stage, stale)
         if state.state != "done":
             stale |= dict.fromkeys(stage.writes, name)
@@ -130,7 +132,7 @@ def to_json(space: Workspace, results: Iterable[contract_stage.StageResult], sec
 
 
 def _run_stage(name: str, space: Workspace, config: Config) -> contract_stage.StageResult:
-    stage = make(name, space, config)
+    stage = make_stage(name, space, config)
     _check_inputs(stage, space)
     started = time.monotonic()
     result = stage.execute()

@@ -25,9 +25,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "view" / "board"))
 import made
 
+from bunny.core import atomic
 from bunny.table import store
+from bunny.view.board import items, thumbnail
 from bunny.view.board import session as board_session
-from bunny.view.board import source, thumbnail
 
 REPEATS = 7
 BARE = 5000  # pictures of the bare page: a tenth of the film
@@ -102,7 +103,7 @@ def make_film(root, shots):
     ]
     store.write(root / "table", "frame", store.from_rows("frame", frames))
     known = {"film": "made.mp4", "content_hash": "0" * 64, "references": None}
-    store.write_bytes(
+    atomic.write_bytes(
         root / "source.json", str(known).replace("'", '"').replace("None", "null").encode()
     )
 
@@ -110,8 +111,8 @@ def make_film(root, shots):
 def bench_desk(root):
     """Times of the answers."""
     start = time.perf_counter()
-    film = source.read(root.name, root)
-    one = board_session.Desk(film, board_session.Setting(user="ann"))
+    film = items.read_film(root.name, root)
+    one = board_session.BoardSession(film, board_session.BoardSetting(user="ann"))
     print(f"open the library            {time.perf_counter() - start:8.2f} s")
 
     number = itertools.count()
@@ -167,7 +168,10 @@ def scroll(page, session, name, target, pixels, seconds):
 
 def bare(root, shape):
     """A page of plain pictures of that width, height and number of columns."""
-    files = [thumbnail.Source(file=p, width_px=1280, height_px=720) for p in root.glob("frame/*")]
+    files = [
+        thumbnail.ThumbnailSource(file=p, width_px=1280, height_px=720)
+        for p in root.glob("frame/*")
+    ]
     urls = [f"data:image/jpeg;base64,{base64.b64encode(thumbnail.cut(f)).decode()}" for f in files]
     size = "width:{width}px;height:{height}px".format(**shape)
     return f"""<!doctype html><style>body {{ margin: 0; font-size: 0 }}

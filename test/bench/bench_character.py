@@ -240,7 +240,7 @@ def strangers(material: Path, photos: pl.DataFrame, folder: Path) -> Iterator[di
     plain = photos.filter(pl.col("look") == "as they are")
     reference = {who: np.array(rows["sface"].to_list(), np.float32)
                  for (who,), rows in plain.group_by("who")}  # fmt: skip
-    cast = label.Cast(face=reference, drawn=frozenset(), num_pictured=len(reference))
+    cast = label.ReferenceSet(face=reference, drawn=frozenset(), num_pictured=len(reference))
     setting = label.LabelSetting(
         similarity_threshold=0.40,
         min_margin=0.05,
@@ -258,7 +258,7 @@ def strangers(material: Path, photos: pl.DataFrame, folder: Path) -> Iterator[di
         face, tracks = (store.read(space.table, n) for n in ("face", "track"))
         face = face.filter(pl.col("error").is_null())
         rows = tracks.to_dicts()
-        learned = label.learn(face, rows, cast, setting)
+        learned = label.calibrate_film(face, rows, cast, setting)
         said = label.decide(face, rows, region, cast, setting, learned)
         yield {
             "film": name,

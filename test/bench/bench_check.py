@@ -38,7 +38,9 @@ def main() -> None:
                 np.asarray(image.convert("RGB"))
         plain = time.perf_counter() - started
         started = time.perf_counter()
-        findings = trainer_preview.look(Path(folder), "kohya", resolution_px=options.side_px)
+        findings = trainer_preview.preview_folder(
+            Path(folder), "kohya", resolution_px=options.side_px
+        )
         ours = time.perf_counter() - started
     print(f"{findings.to_line()}\n")
     print("| way | pictures/s | ratio of times |\n|---|---|---|")

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from bunny.dataset import appearance, candidate, facility_location
-from bunny.dataset.facility_location import Ground
+from bunny.dataset.facility_location import GroundSet
 from bunny.table import store
 
 
@@ -39,34 +39,34 @@ def main() -> None:
     print_lazy(ground, min(given.plain, number))
 
 
-def made_up(count: int) -> Ground:
+def made_up(count: int) -> GroundSet:
     """Views in 40 places, few of them dark, few in profile, many alike."""
     rng = np.random.default_rng(0)
     place = rng.zipf(1.5, count) % 40
     pose, size = rng.choice(5, count, p=[0.05, 0.2, 0.5, 0.2, 0.05]), rng.integers(0, 3, count)
     light = rng.choice(3, count, p=[0.1, 0.7, 0.2])
     centre = rng.normal(size=(40, 96))[place] + rng.normal(size=(5, 96))[pose]
-    vector = facility_location.vectors([(1.0, centre + 0.7 * rng.normal(size=(count, 96)))])
+    vector = facility_location.join_vectors([(1.0, centre + 0.7 * rng.normal(size=(count, 96)))])
     cell = np.stack([pose, size, np.unique(place, return_inverse=True)[1], light], axis=1)
-    return Ground(vector=vector, cell=cell, worth=rng.random(count))
+    return GroundSet(vector=vector, cell=cell, worth=rng.random(count))
 
 
-def film_ground(folder: Path, character: str) -> Ground:
+def film_ground(folder: Path, character: str) -> GroundSet:
     """All labelled views of a film's character."""
     names = ("frame", "extra_frame", "quality", "measure", "face", "label", "cluster", "caption")
     tables = {n: store.read_or_empty(folder / "table", n) for n in (*names, "embedding")}
     character = character or candidate.count_views(tables["label"])["character"][0]
     known = tables["label"].select("subject_id", sharpness=None, luma=None)
     views = candidate.gather(character, tables, known)
-    return appearance.ground_of(views, tables["face"], tables["embedding"], tables["measure"])
+    return appearance.ground_set(views, tables["face"], tables["embedding"], tables["measure"])
 
 
-def print_ways(ground: Ground, number: int) -> None:
+def print_ways(ground: GroundSet, number: int) -> None:
     """Lazy greedy against simple ways."""
     begun = time.perf_counter()
     chosen, _ = facility_location.choose(ground, number)
     seconds = time.perf_counter() - begun
-    own = facility_location.worth_of(ground, chosen, number)
+    own = facility_location.objective(ground, chosen, number)
     rng = np.random.default_rng(0)
     ways = {
         f"lazy greedy, {seconds:.1f} s": chosen,
@@ -76,7 +76,7 @@ def print_ways(ground: Ground, number: int) -> None:
     print("| way | worth, ratio | cells of the grid | rarest pose | largest place |")
     print("|---|---|---|---|---|")
     for name, rows in ways.items():
-        ratio = facility_location.worth_of(ground, rows, number) / own
+        ratio = facility_location.objective(ground, rows, number) / own
         cell = ground.cell[rows]
         cells = len(np.unique(cell, axis=0))
         pose = Counter(cell[:, 0].tolist())
@@ -86,7 +86,7 @@ def print_ways(ground: Ground, number: int) -> None:
     print(f"| all views | | {len(np.unique(ground.cell, axis=0))} | | |\n")
 
 
-def print_lazy(ground: Ground, number: int) -> None:
+def print_lazy(ground: GroundSet, number: int) -> None:
     """The same choice with every gain taken at every step."""
     begun = time.perf_counter()
     chosen, gains = facility_location.choose(ground, number)
@@ -94,16 +94,16 @@ def print_lazy(ground: Ground, number: int) -> None:
     begun = time.perf_counter()
     plain = plain_greedy(ground, number)
     slow = time.perf_counter() - begun
-    same = facility_location.worth_of(ground, plain, number) / max(sum(gains), 1e-12)
+    same = facility_location.objective(ground, plain, number) / max(sum(gains), 1e-12)
     print(
         f"plain greedy takes {slow / lazy:.0f} times as long for {number}; its worth is {same:.4f}"
     )
     print(f"of the lazy one's, {len(set(plain) & set(chosen))} of {number} are the same views")
 
 
-def plain_greedy(ground: Ground, number: int) -> list[int]:
+def plain_greedy(ground: GroundSet, number: int) -> list[int]:
     """Greedy choice that trusts no bound."""
-    state = facility_location._State(ground, number)
+    state = facility_location._GreedyState(ground, number)
     chosen: list[int] = []
     for _ in range(number):
         gains = [-np.inf if row in chosen else state.gain(row) for row in range(len(ground))]

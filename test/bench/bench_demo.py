@@ -29,7 +29,7 @@ def main():
     folder = chosen.workspace or (found[-1] if found else None)
     if folder is None:
         parser.error("expected a workspace, found none in data/output; run `bunny demo` first")
-    judge = demo_judge.Judge.load()
+    judge = demo_judge.ToyJudge.load()
     print("| pictures | n | rabbit | white rabbit | in teal overalls | place | light | framing |")
     print("|---|---|---|---|---|---|---|---|")
     for name, picture in pictures(folder).items():

@@ -1,6 +1,6 @@
 """How fast pictures are drawn: `python test/bench/bench_draw.py [--base FOLDER] [--device cpu]`.
 
-Ours (`generation.draw.draw`: adapter merged, batches) against diffusers' plain way, as its
+Ours (`generation.sampler.draw`: adapter merged, batches) against diffusers' plain way, as its
 documentation shows it: `from_pretrained`, `load_lora_weights`, `pipeline(prompt)` for each prompt;
 and against the same with prompts handed over in batches (`plain, batched`). Same base, adapter,
 sampler, steps, guidance and seeds. Each measurement is a process of its own, taken in turns:
@@ -54,16 +54,16 @@ def prompts_of(number):
 
 def draw_ours(a):
     """First picture, then all of them; seconds."""
-    from bunny.generation import draw as generation_draw
     from bunny.generation import request
+    from bunny.generation import sampler as generation_draw
     from bunny.training import base
 
     loaded = base.load_base(a.base, device=a.device, precision=a.precision)
     path = Path(a.adapter)
-    worn = generation_draw.Adapter(path=path, hash=request.hash_file(path))
+    worn = request.WeightedAdapter(path=path, hash=request.hash_file(path))
     like = {"num_steps": a.steps, "guidance_scale": 5.0}
     wanted = [
-        generation_draw.Drawing(prompt=p, seed=i, **like)
+        request.GenerationRequest(prompt=p, seed=i, **like)
         for i, p in enumerate(prompts_of(a.pictures))
     ]
     made = []
@@ -135,10 +135,10 @@ def measure(a, way, pictures):
 
 def main():
     """Measure all ways in turns and print the table."""
-    from bunny.training import base
+    from bunny.training.family import folder
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--base", default=str(base.TOY_FOLDER))
+    parser.add_argument("--base", default=str(folder.TOY_FOLDER))
     parser.add_argument("--adapter", default="")
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--device", default="cpu")

@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from bunny.character import label_score, reference, track
-from bunny.character.drawn import efficientnet, figure_track, region_proposal, window_search
+from bunny.character.drawn import efficientnet, figure_label, region_search, window_search
 
 THRESHOLD, MARGIN = 0.45, 0.10  # the defaults of config/main.yaml
 PEER, OURS = "windows alone", "all of it"
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--by-track", action="store_true", help="tracks vote, not whole shots")
     parser.add_argument("--every", type=int, default=1, help="look at each nth frame only")
     wanted = parser.parse_args()
-    net = efficientnet.PictureNet()
+    net = efficientnet.EfficientNet()
     for workspace in wanted.workspace:
         frame = _frames(workspace)[:: wanted.every]
         print(f"\n## {workspace.name}, {frame.height} frames\n")
@@ -59,7 +59,7 @@ def _frames(workspace: Path) -> pl.DataFrame:
 def _label(net, workspace: Path, frame: pl.DataFrame, folder: Path, spent: dict, by_track: bool):
     """Regions that get their name; adds the seconds spent on them."""
     looks: dict[str, list[np.ndarray]] = {}
-    for source in reference.list_sources(folder):
+    for source in reference.list_files(folder):
         feature = window_search.describe_reference(net, reference.read_picture(source.path))
         looks.setdefault(source.character, []).append(feature)
     stacked = {name: np.vstack(one) for name, one in looks.items()}
@@ -76,14 +76,14 @@ def _label(net, workspace: Path, frame: pl.DataFrame, folder: Path, spent: dict,
         begin = time.process_time()
         window_search.describe(net, image)
         middle = time.process_time()
-        candidates = region_proposal.search(net, image, mean, stacked)
+        candidates = region_search.search_frame(net, image, mean, stacked)
         spent[PEER] += middle - begin
         spent[OURS] += time.process_time() - middle
         rows += [_row(one, i, row, image.shape) for i, one in enumerate(candidates)]
     region = pl.DataFrame(rows, schema=SCHEMA, orient="row")
     region = region.with_columns(track_id=pl.lit(None, dtype=pl.String))
     if by_track:
-        region = figure_track.link_regions(region, frame, "film")
+        region = figure_label.link_regions(region, frame, "film")
     counts = frame.group_by("shot_index").agg(pl.len().alias("num_frames"))
     voted = window_search.vote(
         region.lazy(), counts.lazy(), min_margin=MARGIN, is_by_track=by_track
@@ -97,13 +97,15 @@ SCHEMA = {
     "frame_id": pl.String,
     "shot_index": pl.Int32,
     "candidate": pl.String,
-    **dict.fromkeys(figure_track.BOX, pl.Float32),
+    **dict.fromkeys(figure_label.BOX, pl.Float32),
     "similarity": pl.Float32,
     "margin": pl.Float32,
 }
 
 
-def _row(one: window_search.Candidate, number: int, frame: dict, shape: tuple[int, ...]) -> tuple:
+def _row(
+    one: window_search.RegionCandidate, number: int, frame: dict, shape: tuple[int, ...]
+) -> tuple:
     box = one.box * np.array([shape[1], shape[0]] * 2)
     where = (frame["frame_id"], frame["shot_index"])
     return (f"{where[0]}-{number}", *where, one.character, *box, one.similarity, one.margin)
@@ -142,11 +144,11 @@ def _against_truth(found: pl.DataFrame, frame: pl.DataFrame) -> dict[str, str]:
 def _overlaps(label: pl.DataFrame, frame: pl.DataFrame, body: pl.DataFrame) -> list:
     index = dict(frame.select("frame_id", "frame_index").iter_rows())
     true = {
-        (row["frame_index"], row["character"]): [row[c] for c in figure_track.BOX]
+        (row["frame_index"], row["character"]): [row[c] for c in figure_label.BOX]
         for row in body.iter_rows(named=True)
     }
     said = [
-        (index[r["frame_id"]], r["character"], [r[c] for c in figure_track.BOX])
+        (index[r["frame_id"]], r["character"], [r[c] for c in figure_label.BOX])
         for r in label.iter_rows(named=True)
     ]
     return [(who, track.overlap(box, true[i, who])) for i, who, box in said if (i, who) in true]

@@ -272,7 +272,7 @@ def plot(judged: pl.DataFrame):
     """Share of right names over confidence; on the line it says what it means."""
     bins = drawn_score.reliability(judged)
     if bins.is_empty():
-        return style.nothing("nobody was named")
+        return style.empty_plot("nobody was named")
     import plotnine as p9
 
     error = drawn_score.calibration_error(bins)
@@ -281,7 +281,7 @@ def plot(judged: pl.DataFrame):
         + p9.geom_abline(intercept=0, slope=1, linetype="dashed", color=style.QUIET)
         + p9.geom_line(color=style.GOOD)
         + p9.geom_point(p9.aes(size="num_named"), color=style.GOOD)
-        + p9.scale_size_area(max_size=9, name="names", breaks=style.whole)
+        + p9.scale_size_area(max_size=9, name="names", breaks=style.whole_number_ticks)
         + p9.scale_x_continuous(limits=(0, 1))
         + p9.scale_y_continuous(limits=(0, 1))
         + p9.labs(

@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from bunny.quality import duplicate, structure
+from bunny.quality import duplicate, perceptual_hash
 
 FILMS = {
     "all frames differ": [1] * 100_000,
@@ -51,7 +51,7 @@ def plain(phash, score, max_distance, signature, min_structure):
         best, rest = open_frames[0], open_frames[1:]
         is_near = duplicate.hamming_distance(phash[rest], phash[best]) <= max_distance
         near = rest[is_near]
-        alike = structure.similarity(signature, np.full(near.size, best), near)
+        alike = perceptual_hash.structural_similarity(signature, np.full(near.size, best), near)
         is_near[is_near] = alike >= np.float32(min_structure)
         kept_by[rest[is_near]] = best
         open_frames = rest[~is_near]
@@ -68,10 +68,10 @@ def timed(function, *arguments, **names):
 def measure(name, film, distance, part):
     """One row: ours on the whole film, the peer on a part of it."""
     phash, luma, score = film
-    prepare_s, signature = timed(structure.from_array, luma)
+    prepare_s, signature = timed(perceptual_hash.prepare_signatures, luma)
     find = {"signature": signature, "min_structure": 0.9}
     ours_s, found = timed(duplicate.find_duplicates, phash, score, distance, **find)
-    short = structure.take(signature, np.arange(part))
+    short = perceptual_hash.take_signatures(signature, np.arange(part))
     plain_s, wanted = timed(plain, phash[:part], score[:part], distance, short, 0.9)
     same = duplicate.find_duplicates(
         phash[:part], score[:part], distance, signature=short, min_structure=0.9
@@ -98,7 +98,7 @@ def growth():
         shots = [n for n in FILMS["film: shots, returning set-ups, stills"] if n > 1]
         sizes = [round(n / share) for n in shots] + [1] * round(20_000 / share)
         phash, luma, score = make(sizes)
-        prepare_s, signature = timed(structure.from_array, luma)
+        prepare_s, signature = timed(perceptual_hash.prepare_signatures, luma)
         find = {"signature": signature, "min_structure": 0.9}
         seconds, _ = timed(duplicate.find_duplicates, phash, score, 4, **find)
         words.append(f"{phash.size:,} frames {prepare_s + seconds:.2f} s")

@@ -32,11 +32,11 @@ from bunny.character import cluster
 from bunny.character.drawn import efficientnet
 from bunny.character.face import detect
 from bunny.character.face import recogniser as face_embed
-from bunny.review import asset as review_asset
+from bunny.review import asset_table as review_asset
 from bunny.review.learn import item, simulate
-from bunny.review.learn.simulate import Library
+from bunny.review.learn.simulate import SimulatedLibrary
+from bunny.scene import cluster as scene_cluster
 from bunny.scene import embed
-from bunny.scene import incremental as scene_cluster
 from bunny.table import store
 from bunny.view import style
 from bunny.view.plot import learn
@@ -87,7 +87,7 @@ def main() -> None:
     every.write_parquet(args.plot.with_suffix(".parquet"))
 
 
-def walk(library: Library, order: str, way: str, seeds: int) -> pl.DataFrame:
+def walk(library: SimulatedLibrary, order: str, way: str, seeds: int) -> pl.DataFrame:
     """Curves of several persons; of the slow way of two."""
     seeds = min(seeds, 2) if way == "triplet" else seeds
     shares = SHARES + (MORE if len(library.truth) < FEW else ())
@@ -111,17 +111,19 @@ def line(name: str, curve: pl.DataFrame, order: str, way: str) -> str:
     return f"| {name} | {order} | {way} | {' | '.join(cells)} |"
 
 
-def libraries(args) -> dict[str, Library]:
+def libraries(args) -> dict[str, SimulatedLibrary]:
     """Every library whose material is there."""
-    made: dict[str, Library] = {}
+    made: dict[str, SimulatedLibrary] = {}
     photos = _cached(args, "photos", read_photos)
     if photos:
-        made["photos"] = Library(vector=photos[0], start=group(photos[0], SAME), truth=photos[1])
+        made["photos"] = SimulatedLibrary(
+            vector=photos[0], start=group(photos[0], SAME), truth=photos[1]
+        )
         made["photos, made up"] = make_up(*photos, args.items)
     composed = _cached(args, "composed", read_composed)
     if composed:
-        start = scene_cluster.assign(composed[0]).cluster
-        made["composed"] = Library(vector=composed[0], start=start, truth=composed[1])
+        start = scene_cluster.assign_incrementally(composed[0]).cluster
+        made["composed"] = SimulatedLibrary(vector=composed[0], start=start, truth=composed[1])
     if args.film is not None:
         made |= read_sample(args.film)
     for name, one in made.items():
@@ -140,7 +142,7 @@ def group(vector: np.ndarray, threshold: float) -> np.ndarray:
     return cluster.group_unknown(vector, np.full(len(vector), 3), "sface", threshold)[0]
 
 
-def make_up(photo: np.ndarray, who: np.ndarray, num: int, seed: int = 0) -> Library:
+def make_up(photo: np.ndarray, who: np.ndarray, num: int, seed: int = 0) -> SimulatedLibrary:
     """Many people, spread about their directions as photos of one person are about their mean."""
     rng = np.random.default_rng(seed)
     mean = np.stack([photo[who == k].mean(axis=0) for k in range(who.max() + 1)])
@@ -152,10 +154,10 @@ def make_up(photo: np.ndarray, who: np.ndarray, num: int, seed: int = 0) -> Libr
     vector = people[truth] + SPREAD * mix @ apart
     vector += NOISE * rng.normal(size=vector.shape) / np.sqrt(vector.shape[1])
     vector = item.unit(vector)
-    return Library(vector=vector, start=group(vector, LOOSE), truth=truth)
+    return SimulatedLibrary(vector=vector, start=group(vector, LOOSE), truth=truth)
 
 
-def read_sample(folder: Path) -> dict[str, Library]:
+def read_sample(folder: Path) -> dict[str, SimulatedLibrary]:
     """Shots by place and drawn figures by character, as the machine has them."""
     names = (*review_asset.TABLES, "embedding", "subject_vector")
     table = {name: store.read_or_empty(folder / "table", name) for name in names}
@@ -179,13 +181,13 @@ def read_sample(folder: Path) -> dict[str, Library]:
     }
 
 
-def _library(asset: pl.DataFrame, vectors: pl.DataFrame, truth: dict) -> Library:
+def _library(asset: pl.DataFrame, vectors: pl.DataFrame, truth: dict) -> SimulatedLibrary:
     """Items whose truth is known."""
     rows = asset.join(vectors, on="asset_id").sort("asset_id")
     rows = rows.filter(pl.col("asset_id").is_in([k for k, v in truth.items() if v is not None]))
     names = [truth[asset_id] for asset_id in rows["asset_id"]]
     numbers = rows["machine_cluster_id"].cast(pl.Categorical).to_physical().cast(pl.Int64)
-    return Library(
+    return SimulatedLibrary(
         vector=np.array(rows["vector"].to_list(), np.float32),
         start=numbers.fill_null(-1).to_numpy(),
         truth=np.unique(names, return_inverse=True)[1],
@@ -242,7 +244,7 @@ def read_photos(material: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def read_composed(material: Path) -> tuple[np.ndarray, np.ndarray]:
     """Scene vectors of frames of single shots at several looks, and which shot each is of."""
-    net, rng, vector, which = efficientnet.PictureNet(), np.random.default_rng(0), [], []
+    net, rng, vector, which = efficientnet.EfficientNet(), np.random.default_rng(0), [], []
     pieces = bench_shot._pieces(material, (*compose.DEVELOP, *compose.HELD_OUT))
     for number, piece in enumerate(pieces):
         for at in rng.integers(0, len(piece), VIEWS):
@@ -253,7 +255,7 @@ def read_composed(material: Path) -> tuple[np.ndarray, np.ndarray]:
             share = rng.uniform(0.6, 1)
             frame = compose_look.crop(frame, share, *rng.uniform(0, 1 - share, 2))
             image = cv2.resize(frame[:, :, ::-1], (640, 360), interpolation=cv2.INTER_CUBIC)
-            vector.append(embed.describe(image, net.embed))
+            vector.append(embed.embed_frame(image, net.embed))
             which.append(number)
     return np.array(vector, np.float32), np.array(which)
 

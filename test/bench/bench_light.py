@@ -12,10 +12,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import polars as pl
+from sample import render
 
 from bunny import demo
 from bunny.caption import metadata_facts
-from bunny.demo import world
 from bunny.library.search.filter import LIGHT
 from bunny.quality.measure import measure_frame
 
@@ -38,11 +38,13 @@ def main():
 def rendered(num, seed):
     """Measures and true light of random scenes; a studio has no light of its own."""
     rng = np.random.default_rng(seed)
-    scenes = [world.random_scene(rng) for _ in range(num)]
+    scenes = [render.random_scene(rng) for _ in range(num)]
     scenes = [scene for scene in scenes if scene.place != "studio"]
-    pictures = (cv2.cvtColor(world.render(s, *SIDE_PX)[..., :3], cv2.COLOR_RGB2BGR) for s in scenes)
+    pictures = (
+        cv2.cvtColor(render.render(s, *SIDE_PX)[..., :3], cv2.COLOR_RGB2BGR) for s in scenes
+    )
     found = [measure_frame(picture) for picture in pictures]
-    return [[getattr(m, name) for name in metadata_facts.MEASURED] for m in found], [
+    return [[getattr(m, name) for name in metadata_facts.LIGHT_COLUMNS] for m in found], [
         s.light for s in scenes
     ]
 
@@ -59,7 +61,7 @@ def of_the_sample(folder):
         pl.col("frame_index") >= pl.col("first_frame_index"),
         pl.col("frame_index") < pl.col("end_frame_index"),
     )
-    return rows.select(metadata_facts.MEASURED).rows(), rows["light"].to_list()
+    return rows.select(metadata_facts.LIGHT_COLUMNS).rows(), rows["light"].to_list()
 
 
 def by_luma(brightness, *_):

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import polars as pl
 
-from bunny.character.face import recogniser
+from bunny.core import vector as core_vector
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.table import store
@@ -37,11 +37,11 @@ def make_tables(num_faces, seed=0):
     """Tables frame, face, track, region and reference of the made-up film."""
     rng = np.random.default_rng(seed)
     num_tracks = num_faces // FACES_A_TRACK
-    people = recogniser.to_unit(rng.normal(size=(NUM_PEOPLE, DIMENSION)))
+    people = core_vector.l2_normalize(rng.normal(size=(NUM_PEOPLE, DIMENSION)))
     who = rng.integers(0, NUM_PEOPLE, num_tracks)
     clear = rng.uniform(0.3, 0.9, num_tracks)[:, None]
     noise = rng.normal(size=(num_tracks, DIMENSION)) / np.sqrt(DIMENSION)
-    vector = recogniser.to_unit(people[who] * clear + noise * (1 - clear))
+    vector = core_vector.l2_normalize(people[who] * clear + noise * (1 - clear))
     track = np.repeat(np.arange(num_tracks), FACES_A_TRACK)
     shot = track // TRACKS_A_SHOT
     # two tracks of a shot share its first five frames, two its next five
@@ -63,7 +63,7 @@ def make_tables(num_faces, seed=0):
             "size_px": rng.uniform(30, 200, num_faces),
             "sharpness": rng.uniform(10, 200, num_faces),
             "recogniser": "sface",
-            "embedding": list(recogniser.to_unit(own)),
+            "embedding": list(core_vector.l2_normalize(own)),
             "track_id": [f"film-t{t:05d}" for t in track],
             "error": pl.Series([None] * num_faces, dtype=pl.String),
         }
@@ -167,7 +167,7 @@ def timed(function, *arguments):
 def update(opened, values):
     """One whole update at other thresholds; gives the page."""
     now = character.decide(opened, values)
-    look = character.Look()
+    look = character.TrackPage()
     found = track_table.select(now.tracks, look.name, look.sort)
     return character.page(opened, now, found, look)
 

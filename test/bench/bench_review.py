@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from bunny.review import create_event, doubt
-from bunny.review.state import State
+from bunny.review.state import ReviewState
 from bunny.table import store
 
 DIM = 1584  # of the scene vectors
@@ -47,7 +47,7 @@ def shot_vectors(asset: pl.DataFrame, clusters: int) -> pl.DataFrame:
     )
 
 
-def say(state: State, random: np.random.Generator, turn: int):
+def say(state: ReviewState, random: np.random.Generator, turn: int):
     """Something of one of four kinds about a few shots."""
     ids = [state.content.ids[i] for i in random.choice(len(state.content.ids), 5, replace=False)]
     kind = turn % 4
@@ -74,7 +74,7 @@ def main() -> None:
     vectors = shot_vectors(asset, 300)
     random, clock = np.random.default_rng(1), time.process_time
     started = clock()
-    state = State.of(asset, vectors)
+    state = ReviewState.of(asset, vectors)
     print(f"State.of                 {1e3 * (clock() - started):8.0f} ms")
     spent: dict[str, list[float]] = {}
     for turn in range(wanted.events):
@@ -92,7 +92,7 @@ def main() -> None:
         print(f"{name:<24} {1e3 * (clock() - started):8.1f} ms")
     events = state.every
     started = clock()
-    again = State.of(asset, vectors).replay(events)
+    again = ReviewState.of(asset, vectors).replay(events)
     print(f"State.of and a replay    {1e3 * (clock() - started):8.0f} ms, {len(events)} events")
     started = clock()
     frame = again.frame()

@@ -20,7 +20,7 @@ import numpy as np
 
 from bunny import demo
 from bunny.character.drawn import efficientnet
-from bunny.scene import agglomerative, embed, incremental, stability
+from bunny.scene import cluster, embed, stability
 
 PER_SHOT = 5
 TRAILER = (
@@ -94,11 +94,11 @@ def of_pieces(folder, sources, seed=0, num_shots=40):
 
 
 def describe(net, pictures):
-    return np.stack([embed.describe(p, net.embed) for p in pictures])
+    return np.stack([embed.embed_frame(p, net.embed) for p in pictures])
 
 
 def purity(found, truth):
-    known = np.where(found == incremental.NOISE, -1 - np.arange(len(found)), found)
+    known = np.where(found == cluster.NOISE, -1 - np.arange(len(found)), found)
     own = [np.unique(truth[known == k], return_counts=True)[1].max() for k in np.unique(known)]
     return sum(own) / len(found)
 
@@ -108,19 +108,21 @@ def judge(name, vector, place, setup):
     print(f"\n{name}: {len(place)} frames, {truth.max() + 1} places")
     print(f"{'join':>5} {'method':14}{'scenes':>7}{'none':>5}{'purity':>8}{'ARI':>7}{'set-ups':>9}")
     for join in JOINS:
-        threshold = incremental.SceneThreshold(join=join, noise=0.5)
-        for method in agglomerative.METHOD:
-            found = agglomerative.group(vector, threshold, method).cluster
-            by_setup = f"{stability.rand_index(found, setup):9.3f}" if setup is not None else ""
+        threshold = cluster.SceneThreshold(join=join, noise=0.5)
+        for method in cluster.METHOD:
+            found = cluster.group_frames(vector, threshold, method).cluster
+            by_setup = (
+                f"{stability.adjusted_rand_index(found, setup):9.3f}" if setup is not None else ""
+            )
             print(
                 f"{join:5.2f} {method:14}{found.max() + 1:7}{(found < 0).sum():5}"
-                f"{purity(found, truth):8.3f}{stability.rand_index(found, truth):7.3f}{by_setup}"
+                f"{purity(found, truth):8.3f}{stability.adjusted_rand_index(found, truth):7.3f}{by_setup}"
             )
 
 
 def steadiness(vector, number):
     print(f"  {'stability at the default threshold':46}{'mean':>6}{'lowest':>8}")
-    for row in stability.measure(vector, number):
+    for row in stability.measure_stability(vector, number):
         what = f"{row['method']} against {row['compared_with']}"
         print(f"  {what:46}{row['rand_index']:6.3f}{row['lowest']:8.3f}")
 
@@ -146,13 +148,13 @@ def made_up(num_frames, seed=0):
 def speed(num_frames):
     vector, number = made_up(num_frames)
     print(f"\n{num_frames} made-up frames of {vector.shape[1]} numbers, {number.max() + 1} shots")
-    for method in agglomerative.METHOD:
+    for method in cluster.METHOD:
         start = time.process_time()
-        found = agglomerative.group(vector, method=method).cluster
+        found = cluster.group_frames(vector, method=method).cluster
         took = time.process_time() - start
         print(f"  {method:14}{found.max() + 1:6} scenes{(found < 0).sum():6} in none{took:8.2f} s")
     start = time.process_time()
-    stability.measure(vector, number)
+    stability.measure_stability(vector, number)
     took = time.process_time() - start
     print(f"  stability, 8 runs, of {stability.MAX_FRAMES} frames {took:25.2f} s")
 
@@ -173,7 +175,7 @@ def main():
             ),
             "composed, held out": lambda: of_pieces(chosen.material, compose.HELD_OUT, seed=1),
         }
-    net = efficientnet.PictureNet()
+    net = efficientnet.EfficientNet()
     for name, make in films.items():
         pictures, number, place, setup = make()
         vector = describe(net, pictures)

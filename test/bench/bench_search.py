@@ -103,7 +103,9 @@ def main() -> None:
     vector, query, truth = prepare(given.folder, given.count, given.dimension)
     if given.exact:
         return time_exact(vector, query)
-    setting = index.IndexSetting(connectivity=given.connectivity, expansion_add=given.expansion_add)
+    setting = index.IndexSettings(
+        connectivity=given.connectivity, expansion_add=given.expansion_add
+    )
     path = (
         given.folder
         / f"shuffled-{given.count}-{setting.connectivity}-{setting.expansion_add}.usearch"

@@ -146,9 +146,9 @@ def ranks(known: catalogue.Catalogue, embed, way) -> list[list[int]]:
     for query in QUERY:
         match = keyword.match(query, frame["text"].to_list())
         cosine = vector @ embed([query])[0]
-        part = ranking.Part(score=way(match, cosine), why=lambda _: "")
+        part = ranking.QueryPart(score=way(match, cosine), why=lambda _: "")
         allowed = np.ones(frame.height, dtype=bool)
-        found.append(ranking.answer(known, [part], allowed, 34)["shot_index"].to_list())
+        found.append(ranking.rank_shots(known, [part], allowed, 34)["shot_index"].to_list())
     return found
 
 

@@ -27,7 +27,7 @@ import polars as pl
 from bunny import demo
 from bunny.video import decode, probe
 from bunny.video.shot import detector
-from bunny.video.shot.one_pass import ShotSetting
+from bunny.video.shot.fast_detector import ShotSetting
 from bunny.video.shot.score import BoundaryScore, score_boundaries
 
 BESIDE = Path(__file__).resolve().parents[3] / "shared" / "material"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from sample import render as sample_render
 from toy import judge_picture, prompt_sheet
 
 from bunny.demo import judge as demo_judge
@@ -34,8 +35,8 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=64, help="first so many prompts")
     chosen = parser.parse_args()
-    judge = demo_judge.Judge.load(chosen.judge)
-    prompts = prompt_sheet.prompts64()[: chosen.count]
+    judge = demo_judge.ToyJudge.load(chosen.judge)
+    prompts = prompt_sheet.prompts()[: chosen.count]
     pipeline = load(chosen.base)
     begun = time.monotonic()
     drawn = draw(pipeline, prompts, chosen)
@@ -93,12 +94,12 @@ def render(prompt, seed):
     )
     rng = np.random.default_rng([64, seed])
     while True:
-        scene = world.random_scene(rng)
+        scene = sample_render.random_scene(rng)
         if len(scene.actors) == 1 and world.shot_size(scene) == asked["size"]:
             break
     actor = dataclasses.replace(scene.actors[0], character=character)
     scene = dataclasses.replace(scene, actors=(actor,), place=asked["place"], light=asked["light"])
-    return world.render(scene, 128, 128)
+    return sample_render.render(scene, 128, 128)
 
 
 def shuffled(judge, drawn, prompts):

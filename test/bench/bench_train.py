@@ -81,10 +81,10 @@ def make_base(shape: str, folder: Path) -> Path:
     """A model folder: the toy, a tiny one, or the shape of SD 1.5 with random weights."""
     from toy import model
 
-    from bunny.training import base as bases
+    from bunny.training.family import folder as family_folder
 
     if shape == "toy":
-        return Path(bases.find_folder("toy"))
+        return Path(family_folder.find_folder("toy"))
     target = folder / "base"
     if shape == "tiny":
         model.save_tiny(target, seed=SEED)
@@ -296,10 +296,12 @@ def train_ours(args: argparse.Namespace) -> None:
     """`train_lora` with the same numbers: attention only, no checkpoints on the way."""
     import cv2
 
+    from bunny.dataset import example
     from bunny.training import base as bases
+    from bunny.training import settings as training_settings
     from bunny.training import trainer
 
-    known = {field.name for field in dataclasses.fields(trainer.LoraSettings)}
+    known = {field.name for field in dataclasses.fields(training_settings.LoraSettings)}
     wanted = {
         "rank": args.rank,
         "alpha": args.rank,
@@ -317,10 +319,10 @@ def train_ours(args: argparse.Namespace) -> None:
         "min_snr_gamma": 0.0,
         "seed": SEED,
     }
-    settings = trainer.LoraSettings(**{k: v for k, v in wanted.items() if k in known})
+    settings = training_settings.LoraSettings(**{k: v for k, v in wanted.items() if k in known})
     files = sorted(args.data.iterdir())
     examples = [
-        trainer.Example(picture=cv2.imread(str(file))[..., ::-1].copy(), caption=CAPTION)
+        example.TrainingExample(picture=cv2.imread(str(file))[..., ::-1].copy(), caption=CAPTION)
         for file in files
     ]
     options = {} if args.precision == "fp32" else {"precision": args.precision}

@@ -12,7 +12,7 @@ import time
 import numpy as np
 import polars as pl
 
-from bunny.core.config import Filtering
+from bunny.core.config import FilteringConfig
 from bunny.quality import flag, reason
 from bunny.view.widget import quality
 
@@ -79,7 +79,7 @@ def open_film(measure):
     names = prepared.measure["frame_id"].to_list()
     blur = prepared.measure["blur_score"].to_numpy()
     shown = np.arange(0, len(names), max(1, len(names) // 2000))
-    opened = quality.Opened(
+    opened = quality.QualityData(
         prepared=prepared,
         near=near,
         blur=blur,
@@ -117,9 +117,9 @@ def main():
         f"{measure.height:,} pictures; opened in {time.perf_counter() - started:.1f} s, of which "
         f"{searched_s:.1f} s finding near frames ({opened.near.num_pairs or 0:,} pairs)"
     )
-    settings = Filtering().model_dump()
+    settings = FilteringConfig().model_dump()
     before = quality.judge(opened, settings)
-    threshold = reason.threshold_of(settings)
+    threshold = reason.threshold_from_settings(settings)
     plain_ms, _ = timed(lambda: flag.flag(measure.lazy(), threshold).collect())
     print(f"plain re-flag of the table, the peer: {plain_ms:.0f} ms a move")
     print(f"{'control':20} first ms  again ms (median)  plain / worst first")

@@ -19,9 +19,9 @@ import cv2
 import numpy as np
 import polars as pl
 from av.video.reformatter import Colorspace
-from sample import film, style
-from sample.palette import PALETTE
-from sample.shot import FRAME_RATE, Part, PlacedShot, Shot, place_shots
+from sample import film, render, style
+from sample.pen import PALETTE
+from sample.script import FRAME_RATE, ActorMotion, PlacedShot, ScriptShot, place_shots
 
 from bunny.demo import world
 
@@ -112,8 +112,10 @@ def plan(seed: int) -> Film:
 
 def style_of(seed: int) -> style.Style:
     """Give the styles and their variants in turn."""
-    count = len(style.NAMES)
-    return style.Style(name=style.NAMES[seed % count], variant=(seed // count) % style.NUM_VARIANTS)
+    count = len(style.STYLE_NAMES)
+    return style.Style(
+        name=style.STYLE_NAMES[seed % count], variant=(seed // count) % style.NUM_VARIANTS
+    )
 
 
 # -- cast -------------------------------------------------------------------------------------
@@ -202,7 +204,7 @@ def _look(character: world.Character, drawn: style.Style) -> tuple:
 # -- shots ------------------------------------------------------------------------------------
 
 
-def _shots(rng: np.random.Generator, cast: tuple[world.Character, ...]) -> Iterator[Shot]:
+def _shots(rng: np.random.Generator, cast: tuple[world.Character, ...]) -> Iterator[ScriptShot]:
     """Seven shots in a random order: each of the cast in two or three, one without anybody."""
     first, second, third, stranger = cast
     places = [str(place) for place in rng.permutation(PLACES)[:4]]
@@ -220,7 +222,7 @@ def _shots(rng: np.random.Generator, cast: tuple[world.Character, ...]) -> Itera
         place = places[int(rng.integers(len(places)))]
         light = str(rng.choice(("day", "day", "day", "dusk", "night")))
         made = {"camera": ((0.0, 0.5, 1.0),) * 2} | makers[index]()
-        yield Shot(
+        yield ScriptShot(
             setup_id=f"{place}-{number}",
             seconds=float(rng.integers(24, 37)) / 12,
             place=place,
@@ -231,13 +233,13 @@ def _shots(rng: np.random.Generator, cast: tuple[world.Character, ...]) -> Itera
         )
 
 
-def _part(rng, who: world.Character, x: float, does: str | None = None, **more) -> Part:
+def _part(rng, who: world.Character, x: float, does: str | None = None, **more) -> ActorMotion:
     """Someone on one spot, turning a little."""
     yaw = float(rng.uniform(-0.8, 0.8))
     does = does or str(rng.choice(("stand", "talk", "talk", "wave")))
     turn = float(rng.uniform(-0.5, 0.5))
     yaws = (yaw, float(np.clip(yaw + turn, -1, 1)))
-    return Part(character=who, x=(x, x), yaw=yaws, does=does, **more)
+    return ActorMotion(character=who, x=(x, x), yaw=yaws, does=does, **more)
 
 
 def _close(rng, who: world.Character) -> dict:
@@ -266,7 +268,7 @@ def _walk(rng, who: tuple[world.Character, ...]) -> dict:
     scale, fill = 0.45, float(rng.uniform(0.42, 0.68))
     start, end = -0.45 * side, 0.4 * side
     zoom, y = fill / scale, 0.9 - 0.62 * scale
-    walker = Part(
+    walker = ActorMotion(
         character=who[0],
         x=(start, end),
         scale=scale,
@@ -341,7 +343,7 @@ def draw(
 ) -> tuple[np.ndarray, list[dict]]:
     """Draw the figures of a scene over its background; gives the picture and their boxes."""
     size = (WIDTH_PX, HEIGHT_PX)
-    order = world.drawing_order(scene)
+    order = render.drawing_order(scene)
     figures = [style.figure_layer(made.style, scene, actor, *size, drawing) for actor in order]
     shadow = style.shadow_layer(made.style, scene, *size) if figures else None
     layers = [shadow, *figures] if figures else []
@@ -363,7 +365,7 @@ def draw(
 
 def box_of(layer: np.ndarray) -> tuple[int, int, int, int] | None:
     """Tight box of what a layer covers by a third or more; x1 and y1 exclusive, None: nothing."""
-    mask = layer[..., 3] >= world.MASK_MIN
+    mask = layer[..., 3] >= render.MASK_MIN
     if not mask.any():
         return None
     columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
@@ -379,7 +381,7 @@ def visible_shares(
     height, width = 120, 3 * (2 * WIDTH_PX * 40 // HEIGHT_PX // 2)
     plain = replace(drawn, name="flat", variant=0) if drawn.name == "sketch" else drawn
     whole = [
-        style.figure_layer(plain, wide, actor, width, height)[..., 3] >= world.MASK_MIN
+        style.figure_layer(plain, wide, actor, width, height)[..., 3] >= render.MASK_MIN
         for actor in order
     ]
     shares = []
@@ -396,7 +398,7 @@ def visible_shares(
 class _Ground:
     """The background of a shot, painted once as wide as the camera will see of it."""
 
-    def __init__(self, drawn: style.Style, shot: Shot):
+    def __init__(self, drawn: style.Style, shot: ScriptShot):
         (self.left, *_), (right, *_) = sorted(shot.camera)
         _, y, self.zoom = shot.camera[0]
         middle = (self.left + right) / 2

@@ -15,7 +15,7 @@ import look as kept_look
 import pytest
 
 from bunny.core import reference_folder
-from bunny.review import log
+from bunny.review import event_log
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "view" / "board"))
 import made
@@ -159,7 +159,7 @@ def drop_files(page, place, *paths):
 
 
 def kinds(film_dir):
-    return [(event.user, event.kind) for event in log.read(film_dir)]
+    return [(event.user, event.kind) for event in event_log.read(film_dir)]
 
 
 @pytest.mark.parametrize("place", ["", "api/kernels/a", "voila/files/board.ipynb"])
@@ -202,7 +202,7 @@ def test_one_person_and_then_two(chromium, url, film_dir, orphan):
         shot.drag_to(folder(ann, "scene-002"))
         wait_count(ann, "scene-002", 7)
         assert kinds(film_dir) == [("ann", "assign")]
-        assert log.read(film_dir)[0].items[0].asset_id == "made-s00025"
+        assert event_log.read(film_dir)[0].items[0].asset_id == "made-s00025"
 
         folder(ann, "scene-002").click()
         ann.locator(".bb-tree").focus()
@@ -235,7 +235,7 @@ def test_one_person_and_then_two(chromium, url, film_dir, orphan):
             wait_count(bob, "scene-004", 12)
             bob.locator(".bb-toast", has_text="ann merged scene-003 into scene-004").wait_for()
         assert kinds(film_dir)[3:] == [("bob", "approve"), ("ann", "merge")]
-    lines = (film_dir / log.FILE).read_text().splitlines()
+    lines = (film_dir / event_log.FILE).read_text().splitlines()
     assert [json.loads(line)["seen"] for line in lines] == [0, 1, 2, 3, 4]
 
 

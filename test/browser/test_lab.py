@@ -107,11 +107,11 @@ CHANGED = """before => [...document.querySelectorAll('.widget-html')]
 def test_explorers_are_made_of_plain_widgets(project, monkeypatch):
     import ipywidgets
 
-    from bunny.command import run
+    from bunny.command import film_workspace
     from bunny.view.widget import character, quality, scene
 
     monkeypatch.chdir(project)
-    space, config = run.open_film(None)
+    space, config = film_workspace.open_film(None)
     for explore in (
         quality.explore_quality,
         character.explore_people,

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.caption import batch, program, provider
+from bunny.caption import program, provider
 from bunny.core.error import UserError
 
 pytestmark = pytest.mark.server
@@ -24,7 +24,7 @@ service = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("service
 Reply = service.Reply
 KEY = "sk-very-secret-0123456789"
 PICTURE = cv2.imencode(".jpg", np.full((8, 8, 3), 200, np.uint8))[1].tobytes()
-QUESTION = program.Question(
+QUESTION = program.CaptionQuestion(
     frame_id="f0", picture=PICTURE, facts=("solo", "day"), trigger_words=("bunny",)
 )
 
@@ -251,7 +251,9 @@ def test_many_are_in_flight_at_once_and_every_answer_is_kept():
         captioner.ask(QUESTION)
         started = time.monotonic()
         makers = [lambda: QUESTION] * 8
-        answers = dict(batch.ask_all(captioner, makers, 8, batch.Breaker(), kept.__setitem__))
+        answers = dict(
+            program.ask_all(captioner, makers, 8, program.CircuitBreaker(), kept.__setitem__)
+        )
         seconds = time.monotonic() - started
     assert sorted(answers) == sorted(kept) == list(range(8))
     assert seconds < 8 * 0.3
@@ -262,8 +264,8 @@ def test_the_breaker_stops_asking_and_an_answer_resets_it():
     with service.serve(lambda n: Reply() if n == 2 else broken) as server:
         captioner = program.Captioner(_settings("local", server.url, max_retries=0))
         makers = [lambda: QUESTION] * 20
-        breaker = batch.Breaker(3)
-        answers = dict(batch.ask_all(captioner, makers, 1, breaker, lambda *_: None))
+        breaker = program.CircuitBreaker(3)
+        answers = dict(program.ask_all(captioner, makers, 1, breaker, lambda *_: None))
     assert len(server.requests) == 6  # two failures, an answer, three failures
     assert [answers[i].status for i in range(4)] == ["failed", "failed", "done", "failed"]
     assert all(answers[i].error.startswith("not asked") for i in range(6, 20))
@@ -274,8 +276,8 @@ def test_an_interrupt_ends_pauses_and_drops_what_was_not_sent():
     busy = Reply(status=429, body={}, headers={"Retry-After": "30"})
     with service.serve(lambda n: busy if n else Reply()) as server:
         captioner = program.Captioner(_settings("local", server.url))
-        answers = batch.ask_all(
-            captioner, [lambda: QUESTION] * 9, 2, batch.Breaker(), lambda *_: None
+        answers = program.ask_all(
+            captioner, [lambda: QUESTION] * 9, 2, program.CircuitBreaker(), lambda *_: None
         )
         next(answers)
         started = time.monotonic()
@@ -291,7 +293,9 @@ def test_a_picture_that_cannot_be_opened_fails_alone():
     with service.serve(lambda n: Reply()) as server:
         captioner = program.Captioner(_settings("local", server.url))
         makers = [lambda: QUESTION, bad]
-        answers = dict(batch.ask_all(captioner, makers, 2, batch.Breaker(), lambda *_: None))
+        answers = dict(
+            program.ask_all(captioner, makers, 2, program.CircuitBreaker(), lambda *_: None)
+        )
     assert (answers[0].status, answers[1].status) == ("done", "failed")
     assert answers[1].error == "f1.jpg: expected a picture"
 

@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.character import pair, whitening
-from bunny.character.face import recogniser
+from bunny.character import calibrate, track, whitening
+from bunny.core import vector as core_vector
 from bunny.table import store
 
 DIMENSION = 16
@@ -30,11 +30,11 @@ def _film(nuisance, *, num_shots=40, seed=0):
                         "y1_px": 112.0, "detector": "yunet", "score": 0.9,
                         "landmark": np.zeros(10), "yaw": 0.0, "size_px": 112.0,
                         "sharpness": 200.0, "recogniser": "sface",
-                        "embedding": recogniser.to_unit(moved),
+                        "embedding": core_vector.l2_normalize(moved),
                     }
                 )  # fmt: skip
     face = store.from_rows("face", rows)
-    return face, pair.collect_pairs(face)
+    return face, calibrate.collect_pairs(face)
 
 
 def test_a_nuisance_within_tracks_is_unlearned_and_helps_a_film_not_seen():
@@ -55,7 +55,7 @@ def test_a_nuisance_within_tracks_is_unlearned_and_helps_a_film_not_seen():
         )
         for kind in ("same-track", "same-frame")
     )
-    vector = pair.vectors(other)
+    vector = track.embedding_array(other)
     plain = whitening.separate(vector, judged)
     assert whitening.separate(trial.adaptation.apply(vector), judged) > plain + 0.05
 
@@ -75,7 +75,7 @@ def test_too_few_tracks_teach_nothing():
 
 def test_no_face_teaches_nothing():
     face = store.from_rows("face", [])
-    trial = whitening.learn(face, pair.collect_pairs(face))
+    trial = whitening.learn(face, calibrate.collect_pairs(face))
     assert trial.adaptation is None and trial.separation is None
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bunny.character import calibrate, pair
+from bunny.character import calibrate
 
 
 def _pairs(different, same=()):
@@ -16,7 +16,7 @@ def _pairs(different, same=()):
             "similarity": [*different, *same]}  # fmt: skip
     return pl.DataFrame(rows).with_columns(
         pl.lit(None, dtype=pl.Float32).alias("adapted_similarity")
-    ).cast(pair.SCHEMA)  # fmt: skip
+    ).cast(calibrate.SCHEMA)  # fmt: skip
 
 
 def _spread(middle, deviation, number):
@@ -26,7 +26,9 @@ def _spread(middle, deviation, number):
 
 def test_strangers_reach_a_gaussian_tail():
     """One in five thousand lies 3.54 standard deviations up; one of them is 1.4826 x 0.1."""
-    assert calibrate.reach(np.array([-0.1, 0, 0.1])) == pytest.approx(3.5401 * 0.14826, abs=1e-4)
+    assert calibrate.false_accept_threshold(np.array([-0.1, 0, 0.1])) == pytest.approx(
+        3.5401 * 0.14826, abs=1e-4
+    )
 
 
 def test_pairs_and_references_are_weighted_by_their_number():
@@ -61,7 +63,7 @@ def test_too_few_leave_the_setting():
 
 def test_film_and_setting_count_alike_at_fifty_strangers():
     def mixed(number, film):
-        found = calibrate.Estimate(
+        found = calibrate.ThresholdEstimate(
             threshold=film, num_same=0, num_different=number, num_twins=0
         )  # fmt: skip
         return calibrate.threshold(found, 0.4)

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import tiny_onnx
 
-from bunny.character.drawn import ccip, ccip_region, window_search
+from bunny.character.drawn import ccip, window_search
 from bunny.core.error import UserError
 
 RED, GREEN, BLUE = (0, 0, 255), (0, 255, 0), (255, 0, 0)  # BGR
@@ -122,7 +122,7 @@ def test_a_figures_own_track_votes():
         ("b", "rose", "t1", 0.75, 0.3, "x+ccip-tiny"),
         ("c", "rose", "t2", 0.50, 0.3, "x+ccip-tiny"),
     )
-    voted = ccip_region.vote(region.lazy()).collect()
+    voted = ccip.vote(region.lazy()).collect()
     assert voted["support"].to_list() == pytest.approx([0.525, 0.675, 0.50])
 
 
@@ -134,12 +134,12 @@ def test_the_thresholds_are_inclusive_and_there_is_no_penalty_for_being_alone():
             for i, s, m in rows
         ]
     )
-    kept = ccip_region.select_regions(region.lazy(), ["rose"], threshold=0.5, min_margin=0.1)
+    kept = ccip.select_regions(region.lazy(), ["rose"], threshold=0.5, min_margin=0.1)
     assert kept.collect()["region_id"].to_list() == ["a"]
 
 
 def test_rows_say_by_their_model_who_compared_them():
-    assert ccip_region.is_compared(_region(("a", "x", "t", 0.5, 0.1, "person+ccip-tiny")))
-    assert not ccip_region.is_compared(_region(("a", "x", "t", 0.5, 0.1, "efficientnet-lite0")))
-    assert not ccip_region.is_compared(_region(("a", "x", "t", 0.5, 0.1, "owl+dino")).clear())
-    assert ccip_region.WEIGHT[1] - ccip.SAME == pytest.approx(window_search.WEIGHT[1] - 0.45)
+    assert ccip.is_compared(_region(("a", "x", "t", 0.5, 0.1, "person+ccip-tiny")))
+    assert not ccip.is_compared(_region(("a", "x", "t", 0.5, 0.1, "efficientnet-lite0")))
+    assert not ccip.is_compared(_region(("a", "x", "t", 0.5, 0.1, "owl+dino")).clear())
+    assert ccip.WEIGHT[1] - ccip.SAME == pytest.approx(window_search.WEIGHT[1] - 0.45)

@@ -117,7 +117,7 @@ def test_faces_are_grouped_by_their_tracks():
 
 def test_tracks_of_one_frame_are_found_once():
     frame = pl.Series(["f0", "f0", "f1", "f1", "f2"])
-    assert cluster.find_apart(frame, np.array([1, 0, 0, 1, 2])).tolist() == [[0, 1]]
+    assert cluster.cannot_link(frame, np.array([1, 0, 0, 1, 2])).tolist() == [[0, 1]]
 
 
 def test_no_face_is_in_no_group():

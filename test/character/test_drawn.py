@@ -6,14 +6,14 @@ import polars as pl
 import pytest
 
 from bunny.character.drawn import efficientnet, window_search
-from bunny.character.drawn.efficientnet import Grid
+from bunny.character.drawn.efficientnet import WindowFeatures
 
 RED, BLUE, MEAN = np.eye(3, dtype=np.float32)
 BOXES = np.array([[0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1], [0, 0.5, 0.5, 1]], np.float32)
 
 
 def _grid(*features):
-    return Grid(box=BOXES[: len(features)], feature=np.array(features, np.float32) + MEAN)
+    return WindowFeatures(box=BOXES[: len(features)], feature=np.array(features, np.float32) + MEAN)
 
 
 def _found(grid, **reference):
@@ -57,7 +57,7 @@ def test_a_box_grows_over_warm_neighbours_and_stops_at_cold_ones():
 
 
 def test_a_real_drawing_is_found_on_another_ground():
-    net = efficientnet.PictureNet()
+    net = efficientnet.EfficientNet()
     rng = np.random.default_rng(0)
     frame = cv2.resize(rng.integers(60, 190, (12, 20, 3), dtype=np.uint8), (640, 360))
     reference = np.full((200, 200, 3), 240, np.uint8)

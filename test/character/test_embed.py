@@ -5,6 +5,7 @@ import pytest
 
 from bunny.character.face import detect
 from bunny.character.face import recogniser as face_recogniser
+from bunny.core import vector
 
 
 @pytest.mark.parametrize("recogniser", ["sface", "dlib"])
@@ -46,7 +47,7 @@ def test_auto_follows_the_detector():
 
 
 def test_unit_vectors_and_the_zero_vector():
-    assert np.allclose(face_recogniser.to_unit([[3.0, 4.0], [0.0, 0.0]]), [[0.6, 0.8], [0, 0]])
+    assert np.allclose(vector.l2_normalize([[3.0, 4.0], [0.0, 0.0]]), [[0.6, 0.8], [0, 0]])
 
 
 def test_an_unknown_recogniser_is_refused():

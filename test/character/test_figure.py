@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from bunny.character.drawn import figure_track
+from bunny.character.drawn import figure_label
 
 BOX = [0.0, 0.0, 100.0, 200.0]
 
@@ -14,7 +14,7 @@ def _moved(dx, factor=1.0):
 
 def _linked(*items):
     rank, box = zip(*items, strict=True)
-    return figure_track.link_boxes(list(rank), np.array(box)).tolist()
+    return figure_label.link_boxes(list(rank), np.array(box)).tolist()
 
 
 def test_a_figure_that_walks_stays_one():
@@ -44,7 +44,7 @@ def test_two_boxes_of_one_frame_are_two_tracks():
 def _region(*rows):
     names = ["region_id", "frame_id", "shot_index", "candidate"]
     kinds = [pl.String, pl.String, pl.Int64, pl.String] + 4 * [pl.Float32]
-    schema = dict(zip([*names, *figure_track.BOX], kinds, strict=True))
+    schema = dict(zip([*names, *figure_label.BOX], kinds, strict=True))
     return pl.DataFrame([(*r, *BOX) for r in rows], schema=schema, orient="row")
 
 
@@ -57,11 +57,11 @@ def test_tracks_are_of_one_shot_and_one_candidate_in_the_regions_own_order():
     region = _region(
         ("c", "f1", 0, "x"), ("a", "f0", 0, "x"), ("b", "f0", 0, "y"), ("d", "f2", 1, "x")
     )
-    found = figure_track.link_regions(region, _frame([0, 0, 1]), "film")
+    found = figure_label.link_regions(region, _frame([0, 0, 1]), "film")
     assert found["region_id"].to_list() == ["c", "a", "b", "d"]
     assert found["track_id"].to_list() == [f"film-f0000{n}" for n in (0, 0, 1, 2)]
 
 
 def test_no_regions_no_tracks():
-    found = figure_track.link_regions(_region(), _frame([0]), "film")
+    found = figure_label.link_regions(_region(), _frame([0]), "film")
     assert found.height == 0 and found.schema["track_id"] == pl.String

@@ -15,7 +15,7 @@ from bunny.character.drawn.figure_embedding import (
 
 @pytest.fixture(scope="module")
 def net():
-    return FigureNet(efficientnet.PictureNet())
+    return FigureNet(efficientnet.EfficientNet())
 
 
 def flat(colour, size=64):

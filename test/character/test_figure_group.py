@@ -140,12 +140,12 @@ def test_similarity_is_to_the_middle_of_the_group():
 def test_no_figures():
     free = figure_cluster.uncovered(table(), labels())
     assert figure_cluster.group_figures(free, threshold=0.6).is_empty()
-    assert figure_cluster.with_figures(labels(), free).is_empty()
+    assert figure_cluster.add_unlabelled_figures(labels(), free).is_empty()
 
 
 def test_figures_get_nameless_rows_of_labels_once():
     known = labels(label("f", 50.0), {**label("g", 0.0, None), "subject_id": "b"})
-    found = figure_cluster.with_figures(
+    found = figure_cluster.add_unlabelled_figures(
         known, table(figure("b", "g", None), figure("a", "f", None))
     )
     assert found.head(2).equals(known) and found.height == 3

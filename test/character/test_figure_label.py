@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from bunny.character.drawn import figure_label
-from bunny.character.drawn.figure_label import PERHAPS, FigureSetting
+from bunny.character.drawn.figure_label import REVIEW_FROM, FigureSetting
 
 
 def figures(*rows):
@@ -45,7 +45,7 @@ FRAME = pl.DataFrame(
 
 
 def voted(*rows):
-    return figure_label.vote(figure_label.link(figures(*rows), FRAME, "film"))
+    return figure_label.vote(figure_label.link_figures(figures(*rows), FRAME, "film"))
 
 
 def named(table, threshold=0.78, presence=0.88):
@@ -63,7 +63,7 @@ def test_a_lead_counts_twice_and_up_to_a_quarter():
 def test_a_track_has_the_better_half_of_its_frames():
     table = voted((0, "anna", 0.6, 0.2), (1, "anna", 0.5, 0.1), (2, "anna", 0.1, -0.5))
     # Of three frames the better two: similarity 0.55, lead 0.15.
-    assert table["score"].to_list() == pytest.approx([0.55 + 0.3 - PERHAPS] * 3)
+    assert table["score"].to_list() == pytest.approx([0.55 + 0.3 - REVIEW_FROM] * 3)
 
 
 def test_figures_of_nobody_have_a_track_and_no_score():
@@ -82,11 +82,11 @@ def test_who_is_nowhere_clear_in_the_film_is_named_nowhere():
 
 def test_what_hardly_looks_like_a_figure_is_a_perhaps_at_most():
     rows = figures((0, "anna", 0.6, 0.25), (1, "anna", 0.6, 0.25))
-    linked = figure_label.link(rows, FRAME, "film")
+    linked = figure_label.link_figures(rows, FRAME, "film")
     place = linked.with_columns(objectness=pl.Series([0.95, 0.84]))  # 0.895 on the average
     assert figure_label.vote(place)["score"].to_list() == [0, 0]
     thing = linked.with_columns(objectness=pl.Series([0.95, 0.86]))
-    assert figure_label.vote(thing)["score"].to_list() == pytest.approx([1.1 - PERHAPS] * 2)
+    assert figure_label.vote(thing)["score"].to_list() == pytest.approx([1.1 - REVIEW_FROM] * 2)
 
 
 def test_thresholds_are_inclusive():

@@ -7,7 +7,7 @@ from bunny.character.drawn import efficientnet, figure_embedding, figure_search
 
 @pytest.fixture(scope="module")
 def net():
-    return figure_embedding.FigureNet(efficientnet.PictureNet())
+    return figure_embedding.FigureNet(efficientnet.EfficientNet())
 
 
 def figure(colour, hat):
@@ -53,7 +53,7 @@ def cast(net):
         name: net.describe_reference(scene((who, 30, 20, 160), size=(200, 180)))
         for name, who in (("anna", ANNA), ("ben", BEN))
     }
-    return figure_search.make_cast(net, reference, mean)
+    return figure_search.make_reference_set(net, reference, mean)
 
 
 def test_two_figures_are_told_apart_and_lie_where_they_are(net, cast):
@@ -71,18 +71,20 @@ def test_who_is_not_there_scores_far_below_who_is(net, cast):
 
 
 def test_a_lead_alone_is_over_the_bank(net, cast):
-    alone = figure_search.Cast(
+    alone = figure_search.FigureReferenceSet(
         reference={"anna": cast.reference["anna"]}, bank=cast.bank, mean=cast.mean
     )
     found = look(net, scene((ANNA, 250, 120, 220)), alone)["anna"]
-    no_bank = figure_search.Cast(reference=alone.reference, bank=cast.bank[:0], mean=cast.mean)
+    no_bank = figure_search.FigureReferenceSet(
+        reference=alone.reference, bank=cast.bank[:0], mean=cast.mean
+    )
     over_nothing = look(net, scene((ANNA, 250, 120, 220)), no_bank)["anna"]
     assert found.similarity == pytest.approx(over_nothing.similarity)
     assert 0 < found.margin < over_nothing.margin - 0.5
 
 
 def test_nobody_to_look_for_still_finds_figures(net, cast):
-    nobody = figure_search.Cast(reference={}, bank=cast.bank, mean=cast.mean)
+    nobody = figure_search.FigureReferenceSet(reference={}, bank=cast.bank, mean=cast.mean)
     found = figure_search.find(net, scene((ANNA, 250, 120, 220)), nobody)
     assert all(one.candidate is None and one.similarity is None for one in found)
     assert len(found) <= figure_search.NUM_FIGURES

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from bunny.character import detection
-from bunny.character.detection import Found
+from bunny.character.detection import RawFace
 
 FACE = [(30, 40), (70, 40), (50, 60), (35, 80), (65, 80)]  # in a box of 0 0 100 100
 
 
 def _one(box, score=0.9, landmark=FACE):
-    return Found(np.array(box, np.float32), np.array(landmark, np.float32), score)
+    return RawFace(np.array(box, np.float32), np.array(landmark, np.float32), score)
 
 
 def test_of_two_that_overlap_the_surer_stays():
@@ -41,9 +41,9 @@ def test_order_does_not_matter_and_nothing_is_nothing():
 
 def test_suppress_goes_down_the_list():
     boxes = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [10, 0, 20, 10]])
-    assert detection.suppress(boxes, 0.3) == [0, 2]
-    assert detection.suppress(boxes, 0.4) == [0, 1, 2]
-    assert detection.suppress(np.empty((0, 4)), 0.3) == []
+    assert detection.non_max_suppression(boxes, 0.3) == [0, 2]
+    assert detection.non_max_suppression(boxes, 0.4) == [0, 1, 2]
+    assert detection.non_max_suppression(np.empty((0, 4)), 0.3) == []
 
 
 def _changed(row, point):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bunny.character.drawn import owlv2, window_search
+from bunny.character.drawn import onnx_model, owlv2, window_search
 from bunny.core.error import UserError
 
 SIDE = 64
@@ -15,12 +15,12 @@ def _picture(seed, height=48, width=80):
 
 @pytest.mark.parametrize("embedding", ["", "dino"])
 def test_guided_folders_give_candidates_of_the_common_form(guided_folders, embedding):
-    net = owlv2.GuidedNet(guided_folders["owl"], guided_folders.get(embedding, ""))
+    net = owlv2.Owlv2Detector(guided_folders["owl"], guided_folders.get(embedding, ""))
     image = _picture(0)
     look = {"ann": [net.describe_reference(image)], "ben": [net.describe_reference(_picture(1))]}
     assert (look["ann"][0].embedding is None) == (embedding == "")
     found = net.find_candidates(image, look)
-    assert found and all(isinstance(one, window_search.Candidate) for one in found)
+    assert found and all(isinstance(one, window_search.RegionCandidate) for one in found)
     for one in found:
         assert one.box.shape == (4,) and (one.box >= 0).all() and (one.box <= 1).all()
         assert (one.box[2:] - one.box[:2] >= owlv2.MIN_SIDE).all()
@@ -30,7 +30,7 @@ def test_guided_folders_give_candidates_of_the_common_form(guided_folders, embed
 def test_the_query_is_what_transformers_own_route_takes(guided_folders):
     import torch
 
-    net = owlv2.GuidedNet(guided_folders["owl"])
+    net = owlv2.Owlv2Detector(guided_folders["owl"])
     image, other = _picture(0, SIDE, SIDE), _picture(1, SIDE, SIDE)  # square: nothing is padded
     query = net.describe_reference(other).query
     _, chance = net._propose(image, query[None])
@@ -45,14 +45,14 @@ def test_the_query_is_what_transformers_own_route_takes(guided_folders):
 
 
 def test_a_picture_is_most_like_itself_to_the_embedder(guided_folders):
-    net = owlv2.GuidedNet(guided_folders["owl"], guided_folders["dino"])
+    net = owlv2.Owlv2Detector(guided_folders["owl"], guided_folders["dino"])
     whole = np.array([0, 0, 1, 1], np.float32)
     one, again = net._embed(_picture(0), [whole, whole])
     assert one @ again == pytest.approx(1, abs=1e-5) and one.shape == (32,)
 
 
 def test_nobody_asked_for_nobody_found(guided_folders):
-    assert owlv2.GuidedNet(guided_folders["owl"]).find_candidates(_picture(0), {}) == []
+    assert owlv2.Owlv2Detector(guided_folders["owl"]).find_candidates(_picture(0), {}) == []
 
 
 def test_boxes_come_from_the_padded_square_to_shares_of_the_picture():
@@ -65,16 +65,16 @@ def test_boxes_come_from_the_padded_square_to_shares_of_the_picture():
 
 
 def test_names_and_licences_are_known(guided_folders):
-    net = owlv2.GuidedNet(guided_folders["owl"], guided_folders["dino"])
+    net = owlv2.Owlv2Detector(guided_folders["owl"], guided_folders["dino"])
     assert net.name == "owl+dino"
     assert net.licence == {guided_folders["owl"]: "apache-2.0", guided_folders["dino"]: "unknown"}
-    assert owlv2.licence_of("facebook/dinov2-small") == "apache-2.0"
+    assert onnx_model.licence_of("facebook/dinov2-small") == "apache-2.0"
 
 
 def test_what_is_no_such_model_is_refused_in_one_sentence(guided_folders, tmp_path):
     with pytest.raises(UserError, match=r"drawn_detector: expected a folder or a hub id"):
-        owlv2.GuidedNet(str(tmp_path / "none" / "such"))
+        owlv2.Owlv2Detector(str(tmp_path / "none" / "such"))
     with pytest.raises(UserError, match=r"expected an OWLv2 model, .*dino is dinov2"):
-        owlv2.GuidedNet(guided_folders["dino"])
+        owlv2.Owlv2Detector(guided_folders["dino"])
     with pytest.raises(UserError, match="could not be loaded"):
-        owlv2.GuidedNet(str(tmp_path))
+        owlv2.Owlv2Detector(str(tmp_path))

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.character import label
+from bunny.character import label, track
 from bunny.character.drawn import ccip, figure_label
 from bunny.table import store
 
@@ -15,7 +15,7 @@ SETTING = label.LabelSetting(
     similarity_threshold=0.4, min_margin=0.05, drawn_threshold=0.45, drawn_margin=0.10
 )
 FRAME = pl.DataFrame({"frame_id": ["f0", "f1"], "frame_index": [0, 10]})
-CAST = label.Cast(
+CAST = label.ReferenceSet(
     face={"anna": ANNA[None], "ben": BEN[None]}, drawn=frozenset({"toon"}), num_pictured=3
 )
 
@@ -44,7 +44,7 @@ def _region(frame_id, candidate, support, margin=0.2):
 
 def _names(faces, regions=(), cast=CAST, setting=SETTING):
     face = store.from_rows("face", faces)
-    face, tracks = label.link_tracks(face, FRAME, "film")
+    face, tracks = track.link_tracks(face, FRAME, "film")
     region = store.from_rows("region", regions)
     rows = label.decide(face, tracks, region, cast, setting)
     store.from_rows("label", rows)  # keeps the schema
@@ -53,7 +53,7 @@ def _names(faces, regions=(), cast=CAST, setting=SETTING):
 
 def test_tracks_have_numbers_frames_and_a_best_face():
     faces = [_face("f1a", ANNA), {**_face("f0a", ANNA), "yaw": 0.9}, _face("f0b", BEN, x=200)]
-    face, rows = label.link_tracks(store.from_rows("face", faces), FRAME, "film")
+    face, rows = track.link_tracks(store.from_rows("face", faces), FRAME, "film")
     ids = dict(face.select("face_id", "track_id").iter_rows())
     assert ids == {"f0a": "film-t00000", "f1a": "film-t00000", "f0b": "film-t00001"}
     anna = rows[0]
@@ -63,7 +63,7 @@ def test_tracks_have_numbers_frames_and_a_best_face():
 
 
 def test_no_face_is_no_track():
-    face, rows = label.link_tracks(store.from_rows("face", []), FRAME, "film")
+    face, rows = track.link_tracks(store.from_rows("face", []), FRAME, "film")
     assert face.height == 0 and rows == []
 
 
@@ -82,7 +82,7 @@ def test_a_face_named_by_another_of_the_film_says_so():
     """0.3 to the reference is too little; 0.94 to a surely named track elsewhere is enough."""
     sure = {**_face("f0a", _mixed(0.6)), "size_px": 112.0}
     weak = {**_face("f1a", _mixed(0.3)), "size_px": 112.0, "shot_index": 1}
-    face, tracks = label.link_tracks(store.from_rows("face", [sure, weak]), FRAME, "film")
+    face, tracks = track.link_tracks(store.from_rows("face", [sure, weak]), FRAME, "film")
     rows = label.decide(face, tracks, store.from_rows("region", []), CAST, SETTING)
     store.from_rows("label", rows)
     assert [(row["character"], row["source"]) for row in rows] == [
@@ -93,7 +93,7 @@ def test_a_face_named_by_another_of_the_film_says_so():
 
 
 def test_no_references_leave_everybody_unknown():
-    nobody = label.Cast(face={}, drawn=frozenset(), num_pictured=0)
+    nobody = label.ReferenceSet(face={}, drawn=frozenset(), num_pictured=0)
     assert _names([_face("f0a", ANNA)], cast=nobody) == {"f0a": None}
 
 
@@ -125,13 +125,13 @@ def test_the_cast_is_read_from_the_references():
 
     rows = [row("a/1", "face", ANNA), row("a/2", "face", BEN), row("b/1", "region"),
             row("c/1", "face", error="expected one face, found 2")]  # fmt: skip
-    cast = label.read_cast(store.from_rows("reference", rows))
+    cast = label.read_reference_set(store.from_rows("reference", rows))
     assert set(cast.face) == {"a"} and cast.face["a"].shape == (2, 3)
     assert cast.drawn == {"b"} and cast.num_pictured == 2
 
 
 def _label_rows(*regions, faces=(), cast=CAST, **setting):
-    face, tracks = label.link_tracks(store.from_rows("face", list(faces)), FRAME, "film")
+    face, tracks = track.link_tracks(store.from_rows("face", list(faces)), FRAME, "film")
     table = store.from_rows("region", list(regions))
     rows = label.decide(face, tracks, table, cast, dataclasses.replace(SETTING, **setting))
     return {row["subject_id"]: row for row in rows}

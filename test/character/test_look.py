@@ -10,7 +10,7 @@ from bunny.character.drawn import efficientnet, figure_vector
 
 @pytest.fixture(scope="module")
 def net():
-    return efficientnet.PictureNet()
+    return efficientnet.EfficientNet()
 
 
 def _patches(seed, size=(200, 300)):

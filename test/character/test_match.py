@@ -94,17 +94,17 @@ def test_nobody_to_be_and_nobody_there():
 
 @given(st.floats(-1, 1), st.floats(0, 2), st.floats(0, 0.2))
 def test_confidence_grows_with_similarity_and_margin(similarity, margin, more):
-    here = match.confidence(np.float32(similarity), np.float32(margin))
+    here = match.probability(np.float32(similarity), np.float32(margin))
     assert 0 <= here <= 1
-    assert match.confidence(np.float32(similarity + more), np.float32(margin)) >= here
-    assert match.confidence(np.float32(similarity), np.float32(margin + more)) >= here
+    assert match.probability(np.float32(similarity + more), np.float32(margin)) >= here
+    assert match.probability(np.float32(similarity), np.float32(margin + more)) >= here
 
 
 def test_confidence_by_hand():
     """Slope 12 around similarity 0.40, slope 4 around margin 0.10, which counts from -1 to 0.5."""
     similarity = np.array([0.4, 0.5, 0.4, 0.4, 0.4, 0.4, 0.4])
     margin = np.array([0.1, 0.1, 0.2, 0.5, 2.0, -1.0, -3.0])
-    chance = match.confidence(similarity, margin)
+    chance = match.probability(similarity, margin)
     # 1 / (1 + exp(-score)) of the scores 0, 1.2, 0.4, 1.6, 1.6, -4.4, -4.4
     by_hand = [0.5, 0.768525, 0.598688, 0.832018, 0.832018, 0.012128, 0.012128]
     assert chance == pytest.approx(by_hand, abs=1e-6)

@@ -13,7 +13,7 @@ from bunny.table import store
 
 @pytest.fixture(scope="module")
 def classifier():
-    return medium.MediumClassifier(efficientnet.PictureNet())
+    return medium.MediumClassifier(efficientnet.EfficientNet())
 
 
 def _logits(**shots):

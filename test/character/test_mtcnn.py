@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from bunny.character import model_file
 from bunny.character.face import detect, mtcnn
+from bunny.core import error
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +29,7 @@ def test_nobody_is_found_where_nobody_is(find, shape):
 
 def test_without_its_weights_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "mtcnn", None)  # Python then finds no such package
-    with pytest.raises(
-        model_file.UserError, match=r"model mtcnn: expected .* `uv sync --extra mtcnn`"
-    ):
+    with pytest.raises(error.UserError, match=r"model mtcnn: expected .* `uv sync --extra mtcnn`"):
         detect.load_detector("mtcnn")
 
 

@@ -8,10 +8,10 @@ import tiny_onnx
 from PIL import Image
 
 from bunny.character.drawn import onnx_model
-from bunny.character.drawn.onnx_model import OnnxModel, Published
+from bunny.character.drawn.onnx_model import OnnxModel, PublishedModel
 from bunny.core.error import UserError
 
-PUBLISHED = Published(repository="owner/name", model="small")
+PUBLISHED = PublishedModel(repository="owner/name", model="small")
 NEEDED = ("model_feat.onnx", "metrics.json")
 
 
@@ -70,7 +70,7 @@ def test_a_hub_id_is_read_from_the_hubs_cache(hub_cache, source):
 def test_what_the_cache_has_is_told_without_the_hub(hub_cache):
     assert onnx_model.is_cached(PUBLISHED, "model_feat.onnx")
     assert not onnx_model.is_cached(PUBLISHED, "other.onnx")
-    assert not onnx_model.is_cached(Published(repository="a/b", model="c"), "model_feat.onnx")
+    assert not onnx_model.is_cached(PublishedModel(repository="a/b", model="c"), "model_feat.onnx")
 
 
 def test_a_download_that_broke_off_is_not_taken_for_whole(hub_cache):

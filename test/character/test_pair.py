@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bunny.character import pair
+from bunny.character import calibrate
 from bunny.table import store
 
 ANNA, BEN, CARL = np.eye(3, dtype=np.float32)
@@ -24,7 +24,7 @@ def make_face(frame, track, vector, *, x=0.0, sharpness=200.0, number=0):
 
 
 def _pairs(faces, kind, **options):
-    rows = pair.collect_pairs(store.from_rows("face", faces), **options)
+    rows = calibrate.collect_pairs(store.from_rows("face", faces), **options)
     store.check("pair", rows)
     return [
         (one[:3], other[:3], round(value, 3))
@@ -66,18 +66,18 @@ def test_a_limit_is_kept_and_drawing_is_repeatable(most, seed):
     faces = [make_face(f, t, rng.normal(size=3).astype(np.float32) / 4, x=200.0 * t, number=t)
              for f in range(3) for t in range(4)]  # fmt: skip
     face = store.from_rows("face", faces)
-    rows = pair.collect_pairs(face, max_pairs=most, seed=seed)
+    rows = calibrate.collect_pairs(face, max_pairs=most, seed=seed)
     assert rows.group_by("kind").len()["len"].max() <= most
     shuffled = face.sample(fraction=1, shuffle=True, seed=seed)
-    assert rows.equals(pair.collect_pairs(shuffled, max_pairs=most, seed=seed))
+    assert rows.equals(calibrate.collect_pairs(shuffled, max_pairs=most, seed=seed))
 
 
 def test_no_face_is_no_pair():
-    rows = pair.collect_pairs(store.from_rows("face", []))
+    rows = calibrate.collect_pairs(store.from_rows("face", []))
     assert rows.height == 0 and store.check("pair", rows).height == 0
 
 
 def test_overlap_by_hand():
     boxes = {f"{c}{s}": [v] for s, box in (("", (0, 0, 2, 2)), ("_other", (1, 1, 3, 3)))
-             for c, v in zip(pair.BOX, box, strict=True)}  # fmt: skip
-    assert pair.overlap_other(pl.DataFrame(boxes)) == pytest.approx([1 / 7])
+             for c, v in zip(calibrate.BOX, box, strict=True)}  # fmt: skip
+    assert calibrate.overlap_other(pl.DataFrame(boxes)) == pytest.approx([1 / 7])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bunny.character import film_calibration, track_name
+from bunny.character import match
 
 ANNA, BEN, CARL, DORA = np.eye(4, dtype=np.float32)
 REFERENCE = {"anna": ANNA[None], "ben": BEN[None]}
@@ -15,7 +15,7 @@ def _mixed(cosine, main=ANNA, rest=CARL):
 
 def _name(*portraits, clarity=None, seen=None, reference=REFERENCE, **options):
     vector, count = np.stack(portraits).astype(np.float32), len(portraits)
-    view = film_calibration.View(
+    view = match.TrackViews(
         portrait=vector,
         vector=vector,
         number=np.arange(count),
@@ -24,7 +24,7 @@ def _name(*portraits, clarity=None, seen=None, reference=REFERENCE, **options):
         recogniser="sface",
     )
     seen = seen or [{str(i)} for i in range(count)]
-    return track_name.name_tracks(
+    return match.name_tracks(
         view, seen, reference, **{"threshold": 0.4, "min_margin": 0.05, **options}
     )
 

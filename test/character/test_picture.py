@@ -8,7 +8,7 @@ from bunny.character.drawn import efficientnet
 
 @pytest.fixture(scope="module")
 def net():
-    return efficientnet.PictureNet()
+    return efficientnet.EfficientNet()
 
 
 def test_the_shortened_forward_equals_the_librarys_own(net, astronaut):

@@ -26,7 +26,7 @@ def test_both_forms_are_listed_and_other_files_are_not(tmp_path, plain):
         _save(tmp_path, name, plain)
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / "empty").mkdir()
-    found = reference.list_sources(tmp_path)
+    found = reference.list_files(tmp_path)
     assert [s.reference_id for s in found] == [
         "anna/1.png",
         "anna/2.JPG",
@@ -57,7 +57,7 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path, plain):
     except OSError:
         pytest.skip("this system makes no symbolic links")
     with pytest.raises(UserError, match="leads out"):
-        reference.list_sources(tmp_path / "refs")
+        reference.list_files(tmp_path / "refs")
 
 
 def test_one_face_two_faces_no_face_no_picture(tmp_path, models, astronaut, plain):
@@ -65,7 +65,7 @@ def test_one_face_two_faces_no_face_no_picture(tmp_path, models, astronaut, plai
     _save(tmp_path, "pair.png", np.hstack([astronaut, astronaut[:, ::-1]]))
     _save(tmp_path, "toon.png", plain)
     (tmp_path / "zap.jpg").write_bytes(b"not a picture")
-    found = reference.measure(reference.list_sources(tmp_path), *models, min_score=0.7)
+    found = reference.measure(reference.list_files(tmp_path), *models, min_score=0.7)
     anna, pair, toon, zap = found
     assert (anna.num_faces, anna.error) == (1, None) and anna.face_embedding.shape == (128,)
     assert pair.error == "expected one face, found 2; crop the picture to pair alone"
@@ -78,7 +78,7 @@ def test_a_small_bystander_does_not_count(tmp_path, models, astronaut):
     picture[:, :512] = astronaut
     picture[:180, 520:700] = cv2.resize(astronaut, (180, 180))
     _save(tmp_path, "anna.png", picture)
-    (one,) = reference.measure(reference.list_sources(tmp_path), *models, min_score=0.5)
+    (one,) = reference.measure(reference.list_files(tmp_path), *models, min_score=0.5)
     assert (one.num_faces, one.error) == (1, None)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bunny.character import reference_check
-from bunny.character.reference_check import Picture
+from bunny.character.reference_check import ReferencePicture
 
 NO_BANK = np.empty((0, 2))
 
@@ -17,7 +17,7 @@ def at(degree, *more):
 
 def picture(name, vector, **given):
     common = {"character": name.split("/")[0], "medium": "drawn", "size_px": 200}
-    return Picture(reference_id=name, vector=vector, **(common | given))
+    return ReferencePicture(reference_id=name, vector=vector, **(common | given))
 
 
 def judge(*pictures, bank=NO_BANK, **given):

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.character import calibrate, film_calibration, label
+from bunny.character import calibrate, film_calibration, label, track
 from bunny.table import store
 
 PEOPLE = np.eye(8, dtype=np.float32)
@@ -28,12 +28,12 @@ def _film(num_frames=12):
                     "embedding": vector,
                 }
             )  # fmt: skip
-    return label.link_tracks(store.from_rows("face", rows), FRAME, "film")
+    return track.link_tracks(store.from_rows("face", rows), FRAME, "film")
 
 
 def _study(reference, num_frames=12, **options):
     face, tracks = _film(num_frames)
-    return film_calibration.study_film(
+    return film_calibration.fit(
         face, tracks, reference, **{"threshold": 0.4, "is_adapted": True, **options}
     )
 
@@ -65,10 +65,8 @@ def test_nothing_known_leaves_the_setting():
 
 
 def test_no_face():
-    face, tracks = label.link_tracks(store.from_rows("face", []), FRAME, "film")
-    found = film_calibration.study_film(
-        face, tracks, {"a": PEOPLE[:1]}, threshold=0.4, is_adapted=True
-    )
+    face, tracks = track.link_tracks(store.from_rows("face", []), FRAME, "film")
+    found = film_calibration.fit(face, tracks, {"a": PEOPLE[:1]}, threshold=0.4, is_adapted=True)
     assert found.pair.height == 0 and film_calibration.to_row(found, 0.4)["threshold"] == 0.4
 
 
@@ -76,7 +74,7 @@ def test_labels_follow_the_films_threshold_unless_it_is_fixed():
     """At 0.38 a face is named where the film lowers the threshold from 0.4 to 0.32."""
     face, tracks = _film()
     reference = np.sqrt(0.1444) * PEOPLE[0] + np.sqrt(1 - 0.1444) * PEOPLE[6]
-    cast = label.Cast(
+    cast = label.ReferenceSet(
         face={"anna": reference[None] / np.linalg.norm(reference)},
         drawn=frozenset(),
         num_pictured=1,
@@ -88,7 +86,7 @@ def test_labels_follow_the_films_threshold_unless_it_is_fixed():
             similarity_threshold=0.36, min_margin=0.0, drawn_threshold=1, drawn_margin=0,
             calibration=calibration,
         )  # fmt: skip
-        learned = label.learn(face, tracks, cast, setting)
+        learned = label.calibrate_film(face, tracks, cast, setting)
         rows = label.decide(face, tracks, region, cast, setting, learned)
         named[calibration] = sum(row["character"] == "anna" for row in rows)
         assert label.calibration_row(setting, learned)["threshold"] == pytest.approx(

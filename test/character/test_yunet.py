@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from bunny.character import detection
 from bunny.character.face import yunet
 
 PLACES = ((200, 150), (800, 200), (1500, 300), (300, 700), (1000, 600), (1600, 900))
@@ -72,7 +73,7 @@ def test_pictures_without_people_stay_empty(looks):
 def test_a_tile_holds_its_suspect_in_the_middle_enlarged():
     picture = np.zeros((300, 400, 3), np.uint8)
     picture[100:120, 200:220] = 255
-    suspect = yunet.Found(np.array([200, 100, 220, 120], np.float32), np.zeros((5, 2)), 0.1)
+    suspect = detection.RawFace(np.array([200, 100, 220, 120], np.float32), np.zeros((5, 2)), 0.1)
     corner, factor, tile = yunet._cut(picture, suspect)
     assert factor == 2.0 and corner.tolist() == [178, 78]
     rows, columns = np.nonzero(tile[:, :, 0] > 127)

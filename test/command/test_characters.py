@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bunny.command import characters, characters_name
-from bunny.core import workspace
+from bunny.command import characters, reference_picture
+from bunny.core import atomic, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.stage.cluster import Cluster
@@ -37,7 +37,7 @@ def make_film(folder, astronaut, references=None):
     rows = []
     for i, image in enumerate(images):
         name = f"frame/{i:08d}.png"
-        store.write_bytes(space.root / name, cv2.imencode(".png", image)[1].tobytes())
+        atomic.write_bytes(space.root / name, cv2.imencode(".png", image)[1].tobytes())
         rows.append(
             {
                 "frame_id": f"{space.film_id}-{i:08d}", "film_id": space.film_id,
@@ -80,7 +80,7 @@ def named_files(space):
 
 
 def test_everybody_is_listed_with_a_picture(film):
-    found = characters.list_people(None)
+    found = characters.list_characters(None)
     assert found.people.select("name", "is_named", "num_faces", "num_shots").rows() == [
         ("person-01", False, NUM_FRAMES, 2)
     ]
@@ -97,13 +97,13 @@ def test_everybody_is_listed_with_a_picture(film):
 
 
 def test_pictures_of_people_who_are_gone_are_removed(film):
-    store.write_bytes(film.root / "character" / "old.jpg", b"x")
-    characters.list_people(None)
+    atomic.write_bytes(film.root / "character" / "old.jpg", b"x")
+    characters.list_characters(None)
     assert [p.name for p in (film.root / "character").iterdir()] == ["person-01.jpg"]
 
 
 def test_a_name_is_given_and_outlives_new_runs(film):
-    done = characters_name.name_person(None, "person-01=Eileen")
+    done = characters.name_character(None, "person-01=Eileen")
     assert 1 <= len(done.pictures) <= NUM_FRAMES
     assert all(p.name.startswith("from_film_0000000") for p in done.pictures)
     assert "detect" in done.stale and "extract" not in done.stale
@@ -111,15 +111,15 @@ def test_a_name_is_given_and_outlives_new_runs(film):
     assert json.loads(done.to_json())["name"] == "Eileen"
     assert "person-01 is now Eileen" in done.to_text()
     run(film)
-    (row,) = characters.list_people(None).people.to_dicts()
+    (row,) = characters.list_characters(None).people.to_dicts()
     assert (row["name"], row["is_named"], row["num_faces"]) == ("Eileen", True, NUM_FRAMES)
 
 
 def test_pictures_show_one_face_with_margin(film):
-    characters_name.name_person(None, "person-01=Eileen")
+    characters.name_character(None, "person-01=Eileen")
     for path in named_files(film):
         image = cv2.imread(str(path))
-        assert min(image.shape[:2]) >= characters_name.MIN_PX
+        assert min(image.shape[:2]) >= reference_picture.MIN_PX
 
 
 @pytest.mark.parametrize(
@@ -134,20 +134,22 @@ def test_pictures_show_one_face_with_margin(film):
 )
 def test_what_cannot_be_named(film, choice, words):
     with pytest.raises(UserError, match=words):
-        characters_name.name_person(None, choice)
+        characters.name_character(None, choice)
     assert not (film.root / "named").exists()
 
 
 def test_nobody_gets_two_names(film):
-    characters_name.name_person(None, "person-01=Eileen")
+    characters.name_character(None, "person-01=Eileen")
     with pytest.raises(UserError, match="it was named Eileen before"):
-        characters_name.name_person(None, "person-01=Anna")
+        characters.name_character(None, "person-01=Anna")
 
 
 def test_a_taken_name_needs_add(film, bunny, tmp_path, astronaut):
     """The user's own folder has an anna; her name is matched whatever its case."""
     user = tmp_path / "mine"
-    store.write_bytes(user / "anna.png", cv2.imencode(".png", astronaut[:280, 90:370])[1].tobytes())
+    atomic.write_bytes(
+        user / "anna.png", cv2.imencode(".png", astronaut[:280, 90:370])[1].tobytes()
+    )
     film_of = {k: film.source()[k] for k in ("film", "content_hash")}
     workspace.write_source(film, film_of, user)
     code, _, err = bunny("characters", "--name", "person-01=Anna")
@@ -163,7 +165,7 @@ def test_without_a_picture_nobody_is_named(film):
     for path in (film.root / "frame").iterdir():
         path.unlink()
     with pytest.raises(UserError, match="expected a picture that shows the person's face alone"):
-        characters_name.name_person(None, "person-01=Eileen")
+        characters.name_character(None, "person-01=Eileen")
 
 
 def test_another_face_in_the_picture_is_left_out(film):
@@ -175,18 +177,18 @@ def test_another_face_in_the_picture_is_left_out(film):
     ]
     store.write(film.table, "face", store.from_rows("face", [*face, *beside]))
     with pytest.raises(UserError, match="none of 4 does"):
-        characters_name.name_person(None, "person-01=Eileen")
+        characters.name_character(None, "person-01=Eileen")
 
 
 def test_before_the_stages_it_says_which_to_run(tmp_path, astronaut, monkeypatch):
     space = make_film(tmp_path, astronaut)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="run stage detect first"):
-        characters.list_people(None)
+        characters.list_characters(None)
     with pytest.raises(UserError, match="run the film until stage cluster first"):
-        characters_name.name_person(None, "person-01=anna")
+        characters.name_character(None, "person-01=anna")
     run(space, Detect)
-    found = characters.list_people(None)
+    found = characters.list_characters(None)
     assert found.people.is_empty()
     assert found.notes == ["unknown people are not grouped yet: run stage cluster"]
 
@@ -194,7 +196,7 @@ def test_before_the_stages_it_says_which_to_run(tmp_path, astronaut, monkeypatch
 def test_no_film_is_the_users_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="expected a film"):
-        characters.list_people("nothing")
+        characters.list_characters("nothing")
 
 
 @pytest.mark.parametrize(
@@ -212,7 +214,7 @@ def test_the_explorer_decides_as_the_stage(drawn_film, changed):
     run(drawn_film, Detect, **changed)
     written = store.read(drawn_film.table, "label")
     settings = Config.model_validate({"detection": changed}).detection.model_dump()
-    found = preview.judge_labels(preview.read_seen(drawn_film.table), settings)
+    found = preview.judge_labels(preview.read_tables(drawn_film.table), settings)
     assert found.equals(written)
     if changed.get("drawn_threshold"):  # figures are among the rows that were compared
         assert set(written["subject_type"]) == {"face", "region"}
@@ -226,5 +228,5 @@ def drawn_film(tmp_path_factory, astronaut):
     cv2.circle(figure, (112, 112), 80, (40, 90, 240), -1)
     for name, image in (("eileen", astronaut[:280, 90:370]), ("ball", figure)):
         data = cv2.imencode(".png", image)[1].tobytes()
-        store.write_bytes(folder / "mine" / f"{name}.png", data)
+        atomic.write_bytes(folder / "mine" / f"{name}.png", data)
     return make_film(folder, astronaut, folder / "mine")

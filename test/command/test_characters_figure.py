@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.command import characters, characters_name
+from bunny.command import characters, reference_picture
 from bunny.command.correct import open_state
-from bunny.core import reference_folder, workspace
+from bunny.core import atomic, reference_folder, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.review import create_event, log
+from bunny.review import create_event, event_log
 from bunny.stage.caption import Caption
 from bunny.stage.cluster import Cluster
 from bunny.stage.dataset import Dataset
@@ -21,7 +21,7 @@ from bunny.stage.detect import Detect
 from bunny.stage.review import Review
 from bunny.table import corrected, store
 from bunny.view.report import film as report_film
-from bunny.view.report import page
+from bunny.view.report import section
 
 WIDTH, HEIGHT, SHOTS, A_SHOT = 320, 240, 4, 2
 PIP, DOT = (60, 40, 150, 160), (220, 60, 300, 150)  # boxes; both move by 10 px a frame
@@ -71,7 +71,7 @@ def make_film(folder):
     rows = {name: [] for name in ("frame", "quality", "measure", "shot", "film")}
     for i in range(SHOTS * A_SHOT):
         file, frame_id = f"frame/{i:08d}.png", f"{space.film_id}-{i:08d}"
-        store.write_bytes(space.root / file, cv2.imencode(".png", draw(i))[1].tobytes())
+        atomic.write_bytes(space.root / file, cv2.imencode(".png", draw(i))[1].tobytes())
         rows["frame"].append(
             {
                 "frame_id": frame_id, "film_id": space.film_id, "shot_index": i // A_SHOT,
@@ -137,7 +137,7 @@ def film(grouped, tmp_path, monkeypatch):
 
 
 def test_unknown_figures_are_listed_with_a_picture(film):
-    found = characters.list_people(None)
+    found = characters.list_characters(None)
     columns = ("name", "is_named", "num_faces", "num_figures", "num_shots")
     assert found.people.select(columns).rows() == [
         ("figure-01", False, 0, 8, 4),
@@ -151,30 +151,30 @@ def test_unknown_figures_are_listed_with_a_picture(film):
 
 
 def test_views_of_a_figure_are_cut_closely_and_from_several_shots(film):
-    done = characters_name.name_person(None, "figure-01=pip")
+    done = characters.name_character(None, "figure-01=pip")
     assert (done.person, done.name) == ("figure-01", "pip")
     assert len(done.pictures) == 5
     frames = {int(path.stem.split("_")[-1].split("-")[0]) // A_SHOT for path in done.pictures}
     assert frames == {0, 1, 2, 3}
     for path in done.pictures:
-        assert reference_folder.is_figure(path)
+        assert reference_folder.is_drawn_figure(path)
         image = cv2.imread(str(path))
         margin = round(120 * 0.05)
         high, wide = 120 + 2 * margin, 90 + 2 * margin
-        assert image.shape[1] == characters_name.MIN_PX  # the shorter side was enlarged
-        assert image.shape[0] == pytest.approx(high * characters_name.MIN_PX / wide, abs=2)
+        assert image.shape[1] == reference_picture.MIN_PX  # the shorter side was enlarged
+        assert image.shape[0] == pytest.approx(high * reference_picture.MIN_PX / wide, abs=2)
     assert "detect" in done.stale
 
 
 def test_nobody_gets_two_names(film):
-    characters_name.name_person(None, "figure-01=pip")
+    characters.name_character(None, "figure-01=pip")
     with pytest.raises(UserError, match="it was named pip before"):
-        characters_name.name_person(None, "figure-01=dot")
+        characters.name_character(None, "figure-01=dot")
 
 
 def test_a_name_that_unknown_figures_have_is_none(film):
     with pytest.raises(UserError, match="this is how people without one are called"):
-        characters_name.name_person(None, "figure-01=figure-02")
+        characters.name_character(None, "figure-01=figure-02")
 
 
 def test_views_with_another_figure_on_them_do_not_serve(film):
@@ -186,7 +186,7 @@ def test_views_with_another_figure_on_them_do_not_serve(film):
     rows += [figure(film.film_id, 7, "g3", (70, 50, 140, 150), [0.0, 0.0, -1.0], track_id=None)]
     write_figures(film, rows)
     run(film, Cluster)
-    done = characters_name.name_person(None, "figure-01=pip")
+    done = characters.name_character(None, "figure-01=pip")
     assert [path.name for path in done.pictures] == ["from_film_00000007-g0.png"]
 
 
@@ -199,12 +199,12 @@ def test_a_head_does_not_stand_before_its_own_body(film):
     write_figures(film, rows)
     run(film, Cluster)
     for name in ("figure-01=pip", "figure-02=hat"):
-        assert len(characters_name.name_person(None, name).pictures) == 5
+        assert len(characters.name_character(None, name).pictures) == 5
 
 
 def test_the_report_shows_unknown_figures(film):
     groups = report_film.people(
-        page.Data(root=film.root, film_id=film.film_id, config=Config())
+        section.ReportData(root=film.root, film_id=film.film_id, config=Config())
     ).groups
     assert [group.title for group in groups] == ["figure-01", "figure-02"]
 
@@ -215,7 +215,7 @@ def test_a_figure_that_is_never_alone_is_refused(film):
     write_figures(film, rows + around)
     run(film, Cluster)
     with pytest.raises(UserError, match="shows the figure alone, none of 8 does"):
-        characters_name.name_person(None, "figure-01=pip")
+        characters.name_character(None, "figure-01=pip")
     assert not (film.root / "named").exists()
 
 
@@ -228,16 +228,16 @@ def test_blurred_views_come_last(film):
         for i, tile in enumerate(tiles)
     ]  # fmt: skip
     store.write(film.table, "measure", store.from_rows("measure", rows))
-    done = characters_name.name_person(None, "figure-01=pip")
+    done = characters.name_character(None, "figure-01=pip")
     assert done.pictures[0].name == "from_film_00000003-g0.png"
 
 
 def test_after_a_name_the_next_run_labels_and_a_set_is_made(film):
-    characters_name.name_person(None, "figure-01=pip")
+    characters.name_character(None, "figure-01=pip")
     run(film, Detect, Cluster, Review, Caption, Dataset)
     known = store.read(film.table, "reference")
     assert set(known["route"]) == {"region"} and known["error"].null_count() == 5
-    people = characters.list_people(None).people
+    people = characters.list_characters(None).people
     assert people.row(0, named=True)["name"] == "pip"
     assert store.read(film.table, "dataset").height >= 4
 
@@ -247,7 +247,7 @@ def test_a_group_that_is_put_into_a_character_on_the_board_becomes_its_labels(fi
     state = open_state(film, Config.model_validate(SMALL))
     members = state.members("figure-01", "character")
     assert len(members) == SHOTS
-    log.append(film.root, [create_event.assign(state, members, "pip", user="ana")])
+    event_log.append(film.root, [create_event.assign(state, members, "pip", user="ana")])
     run(film, Review, Caption, Dataset)
     label = corrected.read_or_empty(film.table, "label")
     assert set(label.select("character", "subject_type", "source").rows()) == {
@@ -294,7 +294,7 @@ def test_what_was_said_ends_the_question(film):
     config = Config.model_validate(SMALL)
     state = open_state(film, config)
     members = [f"{film.film_id}-g10"]
-    log.append(film.root, [create_event.assign(state, members, "dot", user="ana")])
+    event_log.append(film.root, [create_event.assign(state, members, "dot", user="ana")])
     run(film, Review)
     row = store.read(film.table, "asset").filter(pl.col("asset_id") == members[0])
     assert row["question"].to_list() == [None] and row["name"].to_list() == ["dot"]
@@ -305,10 +305,12 @@ def test_who_is_said_not_to_be_pip_is_asked_about_no_more(film):
     config = Config.model_validate(SMALL)
     state = open_state(film, config)
     pip = state.members("figure-01", "character")
-    log.append(film.root, [create_event.assign(state, pip, "pip", user="ana")])
+    event_log.append(film.root, [create_event.assign(state, pip, "pip", user="ana")])
     run(film, Review)
     state = open_state(film, config)
-    log.append(film.root, [create_event.reject(state, [f"{film.film_id}-g10"], "pip", user="ana")])
+    event_log.append(
+        film.root, [create_event.reject(state, [f"{film.film_id}-g10"], "pip", user="ana")]
+    )
     run(film, Review)
     row = store.read(film.table, "asset").filter(pl.col("perhaps") == "pip")
     assert row["rejected_from"].to_list() == [["pip"]]
@@ -321,7 +323,7 @@ def test_figures_taken_out_of_their_group_are_a_figure_of_their_own(film):
     run(film, Review)
     state = open_state(film, Config.model_validate(SMALL))
     members = state.members("figure-01", "character")[:2]
-    log.append(film.root, [create_event.split(state, members, user="ana")])
+    event_log.append(film.root, [create_event.split(state, members, user="ana")])
     run(film, Review)
-    names = characters.list_people(None).people["name"].to_list()
+    names = characters.list_characters(None).people["name"].to_list()
     assert names[:2] == ["figure-01", "figure-02"] and names[2].startswith("figure-")

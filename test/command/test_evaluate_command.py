@@ -7,7 +7,7 @@ import pytest
 from bunny.command import evaluate
 from bunny.core import workspace
 from bunny.core.error import UserError
-from bunny.evaluation.summary import Finding
+from bunny.evaluation.verdict import EvaluationFinding
 from bunny.table import store
 
 READ = ("frame", "label", "reference", "candidate", "dataset", "training_run", "adapter")
@@ -45,8 +45,8 @@ def test_figures_are_written_and_findings_marked(space):
     files = evaluate.write_figures(space, evaluation, store.from_rows("proof_picture", []))
     assert [f.name for f in files] == ["step.png", "confusion.png", "copying.png", "sheet.png"]
     assert all(f.read_bytes().startswith(b"\x89PNG") for f in files)
-    found = {"r": [Finding(kind="copies", tone="bad", text="It copies.")]}
-    proof = evaluate.Proof(
+    found = {"r": [EvaluationFinding(kind="copies", tone="bad", text="It copies.")]}
+    proof = evaluate.EvaluationReport(
         space=space, status="done", note="", findings=found, evaluation=evaluation, files=files
     )
     assert "    ! It copies." in proof.to_text()

@@ -7,7 +7,7 @@ import pytest
 from bunny.core import workspace
 from bunny.table import store
 from bunny.training.adapter_file import safetensors_file, write
-from bunny.training.adapter_file.layer import Layer
+from bunny.training.adapter_file.layer import LoraLayer
 
 OWN = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
 STEM = f"lora_unet_{OWN.replace('.', '_')}"
@@ -21,7 +21,7 @@ def _layers(seed: int, *, is_dora: bool = False) -> dict:
         "down": torch.randn(2, 8, generator=generator),
         "up": torch.randn(8, 2, generator=generator),
     }
-    return {OWN: Layer(**matrices, alpha=2.0, magnitude=torch.ones(8) if is_dora else None)}
+    return {OWN: LoraLayer(**matrices, alpha=2.0, magnitude=torch.ones(8) if is_dora else None)}
 
 
 def _keep(space, step: int, *, character="anna", is_dora=False, is_last=False) -> dict:
@@ -130,13 +130,15 @@ def test_a_dora_says_who_cannot_read_it(bunny, space, tmp_path):
 
 def test_a_dora_for_comfy_is_fitted_to_the_base(bunny, space, tmp_path):
     import torch
-    from toy import tiny
+    from toy import tiny_model
 
     from bunny.training import base
 
-    tiny.save(tmp_path / "tiny", "sd")
+    tiny_model.save(tmp_path / "tiny", "sd")
     own = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
-    one = Layer(down=torch.ones(1, 16), up=torch.ones(16, 1), alpha=1.0, magnitude=torch.ones(16))
+    one = LoraLayer(
+        down=torch.ones(1, 16), up=torch.ones(16, 1), alpha=1.0, magnitude=torch.ones(16)
+    )
     place = space.checkpoint / "anna" / "step-000020.safetensors"
     digest = write.write_parts(place, {"unet": {own: one}}, "sd", "diffusers", {})
     rows = store.read(space.table, "adapter").to_dicts()[1:]

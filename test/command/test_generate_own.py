@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bunny.command import run
+from bunny.command import demo, film_workspace, run
 from bunny.core import config as configuration
 from bunny.core import workspace
 from bunny.core.error import UserError
@@ -25,30 +25,30 @@ def root(tmp_path, monkeypatch):
 
 
 def _steps(film_id: str, *overrides: str) -> int:
-    return run.open_film(film_id, None, overrides)[1].models.training_steps
+    return film_workspace.open_film(film_id, None, overrides)[1].models.training_steps
 
 
 def test_own_settings_hold_for_their_film_alone_and_are_weaker_than_what_a_person_says(root):
     mine, other = _space(root), _space(root, "b.mp4", b"other")
-    workspace.keep_settings(mine, ["models.training_steps=700"])
+    workspace.save_settings(mine, ["models.training_steps=700"])
     assert (_steps(mine.film_id), _steps(other.film_id)) == (700, 5)
     assert _steps(mine.film_id, "models.training_steps=9") == 9
     configuration.save_local(root, mine.film_id, "models", {"training_steps": 8})
     assert _steps(mine.film_id) == 8
-    workspace.keep_settings(mine, [])
+    workspace.save_settings(mine, [])
     configuration.local_file(root, mine.film_id).unlink()
     assert _steps(mine.film_id) == 5
 
 
 def test_a_wrong_own_setting_is_refused_with_its_origin(root):
     space = _space(root)
-    workspace.keep_settings(space, ["models.training_stepz=700"])
+    workspace.save_settings(space, ["models.training_stepz=700"])
     with pytest.raises(UserError, match=r"the film.s own models\.training_stepz=700"):
-        run.open_film(space.film_id)
+        film_workspace.open_film(space.film_id)
 
 
 def test_the_demos_own_settings_are_settings():
-    config = configuration.load(Path("nowhere"), own=run.DEMO_SETTINGS, environment={})
+    config = configuration.load(Path("nowhere"), own=demo.SETTINGS, environment={})
     assert config.models.characters == ("bunny",)
 
 

@@ -11,7 +11,7 @@ from bunny.core.error import UserError
 def test_without_a_strength_no_adapter_is_needed(tmp_path):
     space = workspace.locate(tmp_path, str(tmp_path / "data"), "film")
     wish, run = (
-        generate_request.Wish(),
+        generate_request.GenerateOptions(),
         {"character": "bunny", "run_id": "r", "adapter_file": "r/a"},
     )
     without = Config(generation={"lora_strength": 0.0})
@@ -22,7 +22,7 @@ def test_without_a_strength_no_adapter_is_needed(tmp_path):
 
 def test_a_prompt_has_the_words_that_are_set(tmp_path):
     space = workspace.locate(tmp_path, str(tmp_path / "data"), "film")
-    wish = generate_request.Wish(prompts=["{trigger} at sea"], seeds=[3], count=2)
+    wish = generate_request.GenerateOptions(prompts=["{trigger} at sea"], seeds=[3], count=2)
     for captioning, words in (
         ({"class_word": "rabbit"}, "bunny rabbit at sea"),
         ({"class_word": "rabbit", "trigger_word": "sks {name}"}, "sks bunny rabbit at sea"),

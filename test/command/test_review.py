@@ -10,7 +10,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from bunny.command import review, run
+from bunny.command import film_workspace, review
 from bunny.core import reference_folder
 from bunny.core.error import UserError
 from bunny.view.board import widget
@@ -26,7 +26,7 @@ def opened(tmp_path, monkeypatch):
     """Workspace and settings of a made-up film."""
     monkeypatch.chdir(tmp_path)
     made.write_film(tmp_path / "output" / "made-00000000", made.small_rows())
-    return run.open_film("made", str(tmp_path))
+    return film_workspace.open_film("made", str(tmp_path))
 
 
 def png(size=64):
@@ -38,7 +38,7 @@ def test_references_dropped_on_a_character(opened):
     space, _ = opened
     said = review.add_references(space, "anna", [("My pic (1).PNG", png()), ("b.jpg", png(32))])
     assert said.startswith("2 reference pictures of anna kept")
-    kept = reference_folder.pictures(space.root / "reference")
+    kept = reference_folder.list_pictures(space.root / "reference")
     assert [p.relative_to(space.root).parts[:2] for p in kept] == [("reference", "anna")] * 2
     assert [p.suffix for p in kept] == [".jpg", ".png"] and kept[1].read_bytes() == png()
     assert kept[1].name.startswith("my-pic-1-")
@@ -64,7 +64,7 @@ def test_what_is_no_reference_is_refused_and_nothing_is_kept(opened, name, file,
 
 
 def test_upload_goes_through_the_desk(opened):
-    desk = review.open_desk(*opened, user="ann")
+    desk = review.open_session(*opened, user="ann")
     message = {"kind": "upload", "view": "v", "id": 1, "names": ["a.png"], "cluster": "anna"}
     answer, _ = desk.handle(message, [png()])
     assert answer["done"].startswith("1 reference picture of anna kept")
@@ -84,7 +84,7 @@ def test_a_port_that_is_taken_is_passed_over():
 
 def test_the_page_that_is_served_is_a_notebook():
     given = {"film_id": "a", "data_dir": "b", "overrides": ["x=1"], "user": 'a "quoted" \\ name'}
-    book = nbformat.reads(json.dumps(review.page(given)), as_version=4)
+    book = nbformat.reads(json.dumps(review.voila_notebook(given)), as_version=4)
     nbformat.validate(book)
     scope = {}
     exec(book.cells[0].source.splitlines()[1], scope)
@@ -97,8 +97,8 @@ def test_a_table_where_nothing_can_be_clicked(opened):
 
 
 def test_a_widget_carries_messages(opened):
-    desk = review.open_desk(*opened, user="ann")
-    board = widget.make(desk, is_alone=True)
+    desk = review.open_session(*opened, user="ann")
+    board = widget.make_board(desk, is_alone=True)
     sent = []
     board.send = lambda answer, parts: sent.append((answer, parts))
     board._handle_custom_msg({"kind": "hello", "view": "v", "id": 3, "query": {}}, [])

@@ -12,9 +12,9 @@ CLIP_TOKENS_MAX = 8
 
 def save_all(folder: Path) -> None:
     """Write ``sd`` (32 px, a safety checker that flags every picture), ``sd64`` and ``clip``."""
-    from toy import tiny
+    from toy import tiny_model
 
-    tiny.save(folder / "sd", "sd", seed=5)
+    tiny_model.save(folder / "sd", "sd", seed=5)
     shutil.copytree(folder / "sd", folder / "sd64")
     unet = folder / "sd64" / "unet" / "config.json"  # the weights fit any size
     unet.write_text(json.dumps({**json.loads(unet.read_text()), "sample_size": 8}))

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from bunny.contract import fingerprint
-from bunny.core import workspace
+from bunny.core import atomic, workspace
 from bunny.table import store
 
 
@@ -18,7 +18,7 @@ def film_dir(tmp_path):
     folder = tmp_path / "one"
     store.write_parquet(folder / "table" / "shot.parquet", pl.DataFrame({"number": [1, 2]}))
     record = {"tables": {"shot": fingerprint.table_record(folder, "shot", 2)}}
-    store.write_bytes(folder / "stage" / "extract" / "stage.json", json.dumps(record).encode())
+    atomic.write_bytes(folder / "stage" / "extract" / "stage.json", json.dumps(record).encode())
     return folder
 
 
@@ -130,10 +130,10 @@ def test_each_changed_table_is_named(film_dir):
 def test_a_stage_that_only_began_says_nothing_of_tables(film_dir):
     running = json.dumps({"name": "detect", "status": "running"}).encode()
     for name in ("a first", "z last"):
-        store.write_bytes(film_dir / "stage" / name / "stage.json", running)
+        atomic.write_bytes(film_dir / "stage" / name / "stage.json", running)
     assert fingerprint.table_hash(film_dir, "shot") == _noted(film_dir)["sha256"]
     assert not (film_dir / "stage" / fingerprint.HASHES).exists()
     path = film_dir / "table" / "frame.parquet"
-    store.write_bytes(path, b"of no stage")  # every record is looked at
+    atomic.write_bytes(path, b"of no stage")  # every record is looked at
     assert fingerprint.table_hash(film_dir, "frame") == workspace.hash_file(path)
     assert fingerprint.read_record(film_dir, "no such stage") == {}

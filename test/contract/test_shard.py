@@ -6,8 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import polars as pl
 import pytest
 
-from bunny.contract.pool import fill, map_bounded
-from bunny.contract.shard import Shards
+from bunny.contract.shard import Shards, fill_missing, map_bounded
 
 ITEM = pl.DataFrame({"frame_id": [f"f{i}" for i in range(7)]})
 
@@ -24,7 +23,7 @@ def pool():
 
 def test_rows_come_in_order_and_only_missing_shards_are_measured(tmp_path, pool):
     shards, told = Shards(tmp_path, "key"), []
-    fill(shards, ITEM, 3, _measure, pool, tables=["embedding"])
+    fill_missing(shards, ITEM, 3, _measure, pool, tables=["embedding"])
     assert shards.done() == [0, 1, 2]
     before = shards.collect("embedding")
     assert before["frame_id"].to_list() == ITEM["frame_id"].to_list()
@@ -37,14 +36,14 @@ def test_rows_come_in_order_and_only_missing_shards_are_measured(tmp_path, pool)
         seen.append(item["frame_id"])
         return _measure(item)
 
-    fill(shards, ITEM, 3, note, pool, tables=["embedding"], advance=told.append)
+    fill_missing(shards, ITEM, 3, note, pool, tables=["embedding"], advance=told.append)
     assert sorted(seen) == ["f3", "f4", "f5"] and told == [4, 1, 1, 1]
     assert shards.collect("embedding").equals(before)
 
 
 def test_an_item_may_give_nothing(tmp_path, pool):
     shards = Shards(tmp_path, "key")
-    fill(shards, ITEM, 4, lambda item: {}, pool, tables=["embedding"])
+    fill_missing(shards, ITEM, 4, lambda item: {}, pool, tables=["embedding"])
     assert shards.done() == [0, 1] and shards.collect("embedding").height == 0
 
 

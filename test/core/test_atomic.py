@@ -70,9 +70,9 @@ def _read_table(folder):
 
 
 def _write_bytes(folder, version):
-    from bunny.table import store
+    from bunny.core import atomic
 
-    store.write_bytes(folder / "report.html", _noise(version))
+    atomic.write_bytes(folder / "report.html", _noise(version))
 
 
 def _write_settings(folder, version):
@@ -120,10 +120,10 @@ def _write_drawing(folder, version):
     import numpy as np
     from PIL import Image
 
-    from bunny.generation import draw
+    from bunny.generation import provenance
 
     pixels = np.frombuffer(_noise(version, 60 * 60 * 3), np.uint8).reshape(60, 60, 3)
-    draw.save_png(folder / "a.png", Image.fromarray(pixels), {"version": version})
+    provenance.save_png(folder / "a.png", Image.fromarray(pixels), {"version": version})
 
 
 def _read_drawing(folder):
@@ -144,7 +144,7 @@ def _write_export(folder, version):
             (target / name).write_bytes(_noise(version))
         return {"version": version}
 
-    export.publish(folder / "set", "kohya", fill)
+    export.replace_folder(folder / "set", "kohya", fill)
 
 
 def _read_export(folder):
@@ -179,13 +179,13 @@ def _read_shard(folder):
 def _write_learned(folder, version):
     import numpy as np
 
-    from bunny.review.learn import method, threshold_rule, vector_map
+    from bunny.review.learn import linear_map, method, threshold_rule
     from bunny.review.learn import version as versions
 
     eye = np.eye(60, dtype=np.float32)
-    own = vector_map.Space(mean=np.zeros(60, np.float32), down=eye, up=eye, is_residual=False)
-    one = method.Learned(
-        method="correlation", space=own, rule=threshold_rule.Rule(join=0.5, move=0.1)
+    own = linear_map.LinearMap(mean=np.zeros(60, np.float32), down=eye, up=eye, is_residual=False)
+    one = method.FittedMethod(
+        method="correlation", space=own, rule=threshold_rule.ThresholdRule(join=0.5, move=0.1)
     )
     made = versions.save(folder, {("character", "made"): one}, {})
     versions.use(folder, made.number)
@@ -241,19 +241,19 @@ def test_a_full_disk_leaves_what_was_there_and_nothing_beside_it(name, tmp_path)
 
 
 def test_a_full_disk_takes_no_part_of_what_is_said_at_once(tmp_path):
-    from bunny.review import log
-    from bunny.review.event import Event
+    from bunny.review import event_log
+    from bunny.review.event_log import Event
 
     def said(text):
         return Event(user="ana", kind="comment", level="scene", text=text)
 
-    log.append(tmp_path, [said("old")])
-    size = (tmp_path / log.FILE).stat().st_size
+    event_log.append(tmp_path, [said("old")])
+    size = (tmp_path / event_log.FILE).stat().st_size
     with full_disk.full_after(3 * size), pytest.raises(OSError, match="too large"):
-        log.append(tmp_path, [said(f"new {i}") for i in range(5)])
-    assert [e.text for e in log.read(tmp_path)] == ["old"]
-    log.append(tmp_path, [said("next")])
-    assert [e.text for e in log.read(tmp_path)] == ["old", "next"]
+        event_log.append(tmp_path, [said(f"new {i}") for i in range(5)])
+    assert [e.text for e in event_log.read(tmp_path)] == ["old"]
+    event_log.append(tmp_path, [said("next")])
+    assert [e.text for e in event_log.read(tmp_path)] == ["old", "next"]
 
 
 # -- kills ---------------------------------------------------------------------------------------
@@ -266,7 +266,7 @@ def _child(work: Path, halves: dict[str, int]) -> None:
     """In a process of its own: fork for each kill; each fork writes and is killed on the way."""
     import torch  # noqa: F401  (once for all forks)
 
-    from bunny.generation import draw  # noqa: F401
+    from bunny.generation import sampler  # noqa: F401
     from bunny.review.learn import method  # noqa: F401
     from bunny.table import store  # noqa: F401
 

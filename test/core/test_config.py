@@ -21,7 +21,7 @@ def test_each_source_wins_over_the_one_before(tmp_path):
         loaded = config.load(tmp_path, overrides, environment=environment or {})
         return loaded.filtering.blur_threshold
 
-    assert threshold() == config.Filtering().blur_threshold
+    assert threshold() == config.FilteringConfig().blur_threshold
     _write(tmp_path, "main.yaml", "filtering: {blur_threshold: 0.31}")
     assert threshold() == 0.31
     _write(tmp_path, "local_me.yaml", "filtering: {blur_threshold: 0.32}")
@@ -92,7 +92,7 @@ def test_a_local_file_of_one_film_holds_for_that_film_alone(tmp_path):
     path = config.save_local(tmp_path, "anna-0123abcd", "filtering", {"blur_threshold": 0.5})
     assert path.name == "local_anna-0123abcd.yaml"
     assert config.load(tmp_path, film_id="anna-0123abcd", environment={}).filtering == (
-        config.Filtering(blur_threshold=0.5)
+        config.FilteringConfig(blur_threshold=0.5)
     )
     assert config.load(tmp_path, film_id="else-99999999", environment={}) == config.Config()
 

@@ -107,6 +107,6 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path, film, user):
 
 
 def test_a_folder_that_is_gone_is_none(tmp_path):
-    assert reference_folder.given({"references": str(tmp_path / "gone")}) is None
-    assert reference_folder.given(json.loads('{"references": null}')) is None
-    assert reference_folder.pictures(None) == []
+    assert reference_folder.user_folder({"references": str(tmp_path / "gone")}) is None
+    assert reference_folder.user_folder(json.loads('{"references": null}')) is None
+    assert reference_folder.list_pictures(None) == []

@@ -30,7 +30,7 @@ def _film(folder: Path, name: str = "My Film.mp4", data: bytes = b"film") -> Pat
     ],
 )
 def test_film_id_is_slug_and_hash(name, slug):
-    assert workspace.film_id_of(Path(name), "0123456789abcdef") == f"{slug}-01234567"
+    assert workspace.make_film_id(Path(name), "0123456789abcdef") == f"{slug}-01234567"
 
 
 def test_film_id_follows_content_not_place(tmp_path):

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunny.quality import structure
-from bunny.quality.duplicate import find_duplicates, hamming_distance, settle
+from bunny.quality import perceptual_hash
+from bunny.quality.duplicate import find_duplicates, group_pairs, hamming_distance
 
 film = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("film.py"))))
 
@@ -66,14 +66,14 @@ def test_those_that_stay_are_far_apart_and_the_rest_are_near_a_better_one(bits, 
 
 def _one_by_one(phash, score, max_distance, luma=None, min_structure=0.0):
     """The definition, word by word."""
-    signature = None if luma is None else structure.from_array(luma)
+    signature = None if luma is None else perceptual_hash.prepare_signatures(luma)
     kept_by = np.arange(phash.size)
     open_frames = np.argsort(-score, kind="stable")
     while open_frames.size:
         best, rest = open_frames[0], open_frames[1:]
         is_near = hamming_distance(phash[rest], phash[best]) <= max_distance
         if signature is not None:
-            alike = structure.similarity(signature, np.full(rest.size, best), rest)
+            alike = perceptual_hash.structural_similarity(signature, np.full(rest.size, best), rest)
             is_near &= alike >= np.float32(min_structure)
         kept_by[rest[is_near]] = best
         open_frames = rest[~is_near]
@@ -92,7 +92,7 @@ def test_a_film_of_groups_as_by_definition(distance):
 def test_pictures_decide_too(least):
     phash, group, score = film.groups_of_hashes([150, 40, 40] + [2] * 100 + [1] * 100)
     luma = film.signatures_of(group)
-    signature = structure.from_array(luma)
+    signature = perceptual_hash.prepare_signatures(luma)
     found = find_duplicates(phash, score, 4, signature=signature, min_structure=least)
     assert found.tolist() == _one_by_one(phash, score, 4, luma, least).tolist()
 
@@ -100,7 +100,7 @@ def test_pictures_decide_too(least):
 def test_one_hash_and_two_pictures_are_two_groups():
     """Chance gave every frame one hash; the pictures are of two set-ups that return."""
     group = np.array([0, 1] * 40)
-    signature = structure.from_array(film.signatures_of(group))
+    signature = perceptual_hash.prepare_signatures(film.signatures_of(group))
     score = np.linspace(1, 0, 80)
     phash = np.zeros(80, np.uint64)
     found = find_duplicates(phash, score, 4, signature=signature, min_structure=0.9)
@@ -112,7 +112,7 @@ def test_a_fade_is_one_picture():
     picture = film.signatures_of(np.zeros(1, int))[0].astype(float)
     faded = np.stack([picture * gain for gain in (1, 0.8, 0.5, 0.2)]).astype(np.uint8)
     found = find_duplicates(np.zeros(4, np.uint64), [4, 3, 2, 1], 0,
-                            signature=structure.from_array(faded), min_structure=0.9)  # fmt: skip
+                            signature=perceptual_hash.prepare_signatures(faded), min_structure=0.9)  # fmt: skip
     assert found.tolist() == [0, 0, 0, 0]
 
 
@@ -127,10 +127,10 @@ def test_settling_in_rounds_is_the_greedy_choice(pairs):
             for b, w in pairs:
                 if b == best and owner[w] == w:
                     owner[w] = best
-    assert settle(12, better, worse).tolist() == owner
+    assert group_pairs(12, better, worse).tolist() == owner
 
 
 def test_signatures_must_be_as_many():
-    signature = structure.from_array(np.zeros((3, 1024), np.uint8))
+    signature = perceptual_hash.prepare_signatures(np.zeros((3, 1024), np.uint8))
     with pytest.raises(ValueError, match="2 signatures, got 3"):
         find_duplicates([1, 2], [1, 0], 4, signature=signature)

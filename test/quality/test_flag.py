@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bunny.quality.flag import count_reasons, flag
-from bunny.quality.reason import QualityThreshold, threshold_of
+from bunny.quality.reason import QualityThreshold, threshold_from_settings
 from bunny.table import store
 
 GOOD = {"blur_score": 0.5, "brightness": 0.5, "contrast": 0.2}
@@ -185,5 +185,7 @@ def test_strictness_is_recorded():
 
 
 def test_settings_that_are_no_thresholds_are_left_aside():
-    found = threshold_of({"preset": "strict", "blur_threshold": 0.4, "drop_kinds": ["title"]})
+    found = threshold_from_settings(
+        {"preset": "strict", "blur_threshold": 0.4, "drop_kinds": ["title"]}
+    )
     assert found == QualityThreshold(blur_threshold=0.4, drop_kinds=("title",))

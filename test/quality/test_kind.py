@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.quality import frame_kind, measure
+from bunny.quality import measure, reason
 from bunny.table import store
 
 PICTURE = {"brightness": 0.4, "dynamic_range": 0.7, "background_share": 0.3, "text_lines": 0}
@@ -16,7 +16,7 @@ PICTURE = {"brightness": 0.4, "dynamic_range": 0.7, "background_share": 0.3, "te
 def _kinds(*changes):
     rows = [PICTURE | change for change in changes]
     table = pl.DataFrame(rows, infer_schema_length=None)
-    return table.select(frame_kind.kind_expr())["kind"].to_list()
+    return table.select(reason.kind_expr())["kind"].to_list()
 
 
 @pytest.mark.parametrize(
@@ -47,14 +47,14 @@ def test_frames_without_measures_have_no_kind():
     empty = dict.fromkeys(PICTURE)
     assert _kinds({}, empty) == ["picture", None]
     table = store.from_rows("measure", [{"frame_id": "a", "error": "unreadable"}])
-    assert table.select(frame_kind.kind_expr())["kind"].to_list() == [None]
+    assert table.select(reason.kind_expr())["kind"].to_list() == [None]
 
 
 def test_other_thresholds_are_used():
-    strict = frame_kind.KindThreshold(min_credit_lines=2)
+    strict = reason.KindThreshold(min_credit_lines=2)
     table = pl.DataFrame([PICTURE | {"text_lines": 3, "background_share": 0.95}])
-    assert table.select(frame_kind.kind_expr(strict)).item() == "credit"
-    assert table.select(frame_kind.kind_expr()).schema["kind"] == pl.Enum(frame_kind.KINDS)
+    assert table.select(reason.kind_expr(strict)).item() == "credit"
+    assert table.select(reason.kind_expr()).schema["kind"] == pl.Enum(reason.KINDS)
 
 
 def _card(*lines, ground=0, ink=255):
@@ -83,7 +83,7 @@ def test_made_frames_are_what_they_were_made(photos):
         {"frame_id": f"{i:02d}", **dataclasses.asdict(measure.measure_frame(picture))}
         for i, (_, picture) in enumerate(wanted)
     ]
-    table = store.from_rows("measure", rows).with_columns(frame_kind.kind_expr())
+    table = store.from_rows("measure", rows).with_columns(reason.kind_expr())
     assert table["kind"].to_list() == [name for name, _ in wanted]
 
 
@@ -97,5 +97,5 @@ def test_a_real_trailer_with_cards_and_credits(material):
         if index in wanted:
             row = dataclasses.asdict(measure.measure_frame(film.retrieve()[1]))
             rows.append({"frame_id": f"{index:08d}", **row})
-    table = store.from_rows("measure", rows).with_columns(frame_kind.kind_expr())
+    table = store.from_rows("measure", rows).with_columns(reason.kind_expr())
     assert dict(zip(wanted, table["kind"].to_list(), strict=True)) == wanted

@@ -140,8 +140,8 @@ def test_hash_bits_by_hand():
     # cos of the first frequency both ways: one coefficient stands out, and few others are above.
     x = np.cos(np.pi * (np.arange(32) + 0.5) / 32)
     grey = (128 + 100 * np.outer(x, x)).round().astype(np.uint8)
-    assert perceptual_hash.perceptual_hash(grey) >> 63 == 1
-    assert perceptual_hash.perceptual_hash(255 - grey) >> 63 == 0
+    assert perceptual_hash.phash(grey) >> 63 == 1
+    assert perceptual_hash.phash(255 - grey) >> 63 == 0
 
 
 @pytest.mark.parametrize(

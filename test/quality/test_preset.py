@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 from bunny.core import config
 from bunny.core.config import filter_preset
 from bunny.core.error import UserError
-from bunny.quality.flag import QualityThreshold
+from bunny.quality.reason import QualityThreshold
 
-KEYS = [key for key in filter_preset.PATH if key != "max_brightness"]
+KEYS = [key for key in filter_preset.THRESHOLD_CURVE if key != "max_brightness"]
 
 
 def test_by_hand():
-    assert filter_preset.of("generous")["blur_threshold"] == 0.12
-    assert filter_preset.of("balanced")["max_brightness"] == 0.96
-    assert filter_preset.of("strict")["min_contrast"] == 0.05
+    assert filter_preset.preset_thresholds("generous")["blur_threshold"] == 0.12
+    assert filter_preset.preset_thresholds("balanced")["max_brightness"] == 0.96
+    assert filter_preset.preset_thresholds("strict")["min_contrast"] == 0.05
     assert filter_preset.thresholds_at(0.5)["blur_threshold"] == pytest.approx(0.16)
     assert filter_preset.thresholds_at(2.5)["blur_threshold"] == pytest.approx(0.675)
     assert (
         filter_preset.thresholds_at(2.5)["min_brightness"]
-        == filter_preset.of("strict")["min_brightness"]
+        == filter_preset.preset_thresholds("strict")["min_brightness"]
     )
 
 
@@ -36,31 +36,31 @@ def test_the_ends_let_all_or_hardly_any_pass():
 @given(one=st.floats(-1, 3), two=st.floats(-1, 3))
 def test_stricter_thresholds_never_let_more_pass(one, two):
     low, high = (filter_preset.thresholds_at(level) for level in sorted((one, two)))
-    for key in filter_preset.PATH:
+    for key in filter_preset.THRESHOLD_CURVE:
         sign = -1 if key.startswith("max_") else 1
         assert sign * low[key] <= sign * high[key]
 
 
 def test_every_key_is_a_threshold_and_a_setting():
     names = set(QualityThreshold.__dataclass_fields__)
-    assert set(filter_preset.PATH) <= names & set(config.Filtering.model_fields)
-    for nodes in filter_preset.PATH.values():
+    assert set(filter_preset.THRESHOLD_CURVE) <= names & set(config.FilteringConfig.model_fields)
+    for nodes in filter_preset.THRESHOLD_CURVE.values():
         steps = np.diff(nodes)
         assert (steps >= 0).all() or (steps <= 0).all()
 
 
 def test_chosen_keys_are_those_that_differ():
-    settings = config.Filtering(preset="strict", blur_threshold=0.3).model_dump()
-    assert filter_preset.chosen_keys(settings) == {"blur_threshold"}
-    assert filter_preset.chosen_keys(config.Filtering().model_dump()) == set()
+    settings = config.FilteringConfig(preset="strict", blur_threshold=0.3).model_dump()
+    assert filter_preset.overridden_keys(settings) == {"blur_threshold"}
+    assert filter_preset.overridden_keys(config.FilteringConfig().model_dump()) == set()
 
 
 def test_settings_take_what_is_missing_from_the_preset():
-    found = config.Filtering(preset="strict", min_contrast=0.3)
+    found = config.FilteringConfig(preset="strict", min_contrast=0.3)
     assert (found.blur_threshold, found.min_contrast) == (0.35, 0.3)
-    for name, other in itertools.pairwise(filter_preset.LEVEL):
-        assert config.Filtering(preset=name) != config.Filtering(preset=other)
-    assert config.Filtering(preset="balanced") == config.Filtering()
+    for name, other in itertools.pairwise(filter_preset.PRESET_STRICTNESS):
+        assert config.FilteringConfig(preset=name) != config.FilteringConfig(preset=other)
+    assert config.FilteringConfig(preset="balanced") == config.FilteringConfig()
 
 
 def _load(root, *overrides, **files):

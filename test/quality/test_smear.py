@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.quality import luma, measure, motion_blur, sharpness
+from bunny.quality import luma, measure, sharpness
 
 
 def _smear(picture):
-    return motion_blur.smear(luma.shrink(luma.to_luma(picture), sharpness.WORKING_PX))
+    return sharpness.motion_blur(luma.shrink(luma.to_luma(picture), sharpness.WORKING_PX))
 
 
 def _turn(one, two):

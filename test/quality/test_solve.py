@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunny.core.config import Filtering, filter_preset
-from bunny.quality import flag, threshold
+from bunny.core.config import FilteringConfig, filter_preset
+from bunny.quality import flag, threshold_search
 
 film = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("film.py"))))
 
 
 def _settings(**filtering):
-    return Filtering(**filtering).model_dump()
+    return FilteringConfig(**filtering).model_dump()
 
 
 def _kept(table, **filtering):
@@ -24,7 +24,7 @@ def _kept(table, **filtering):
 
 
 def _judge(table, **filtering):
-    return threshold.judge(table, _settings(**filtering))
+    return threshold_search.flag_frames(table, _settings(**filtering))
 
 
 def _kept_at(table, level, **filtering):
@@ -95,16 +95,20 @@ def test_no_frame_is_newly_kept_at_a_higher_strictness(seed, levels, num_groups,
 
 @settings(max_examples=25, deadline=None)
 @given(
-    seed=st.integers(0, 999), key=st.sampled_from(list(filter_preset.PATH)), step=st.floats(0, 0.5)
+    seed=st.integers(0, 999),
+    key=st.sampled_from(list(filter_preset.THRESHOLD_CURVE)),
+    step=st.floats(0, 0.5),
 )
 def test_one_stricter_threshold_never_keeps_more_groups(seed, key, step):
     """Another frame of a group may take over, but no group comes back and none is split."""
     table = film.random_measures(40, seed, num_groups=6)
-    strict = filter_preset.of("balanced")[key] + (-step if key.startswith("max_") else step)
+    strict = filter_preset.preset_thresholds("balanced")[key] + (
+        -step if key.startswith("max_") else step
+    )
     before, after = _kept(table), _kept(table, **{key: float(np.clip(strict, 0, 1))})
     prepared = flag.prepare(table)
     of = np.empty(40, int)
-    of[prepared.order] = flag.group(prepared, 4, 0.9)
+    of[prepared.order] = flag.group_duplicates(prepared, 4, 0.9)
     groups = [{int(of[int(name[2:])]) for name in kept} for kept in (before, after)]
     assert groups[1] <= groups[0]
     assert len(after) == len(groups[1])
@@ -114,10 +118,10 @@ def test_what_is_recorded_can_be_read_again(tmp_path):
     import json
 
     chosen = _settings(keep_about=1)
-    found = threshold.judge(film.measures({}, {"blur_score": 0.9}), chosen)[1]
+    found = threshold_search.flag_frames(film.measures({}, {"blur_score": 0.9}), chosen)[1]
     path = tmp_path / "threshold.json"
-    path.write_text(json.dumps(threshold.record(found, chosen)))
-    assert threshold.read_threshold(path) == found.threshold
+    path.write_text(json.dumps(threshold_search.to_json(found, chosen)))
+    assert threshold_search.read_threshold(path) == found.threshold
     assert json.loads(path.read_text())["strictness"] == found.strictness
 
 

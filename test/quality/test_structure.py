@@ -4,12 +4,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.quality import structure
+from bunny.quality import perceptual_hash
 
 
 def _alike(one, two):
-    both = structure.from_array(np.stack([one, two]).astype(np.uint8))
-    return float(structure.similarity(both, np.array([0]), np.array([1]))[0])
+    both = perceptual_hash.prepare_signatures(np.stack([one, two]).astype(np.uint8))
+    return float(perceptual_hash.structural_similarity(both, np.array([0]), np.array([1]))[0])
 
 
 def _picture(seed=0):
@@ -57,10 +57,10 @@ def test_flat_pictures_are_alike_and_unlike_a_picture():
 def test_unknown_pictures_are_like_every_other():
     column = pl.Series([_picture(1).tolist(), None, _picture(2).tolist()],
                        dtype=pl.Array(pl.UInt8, 1024))  # fmt: skip
-    found = structure.from_column(column)
+    found = perceptual_hash.read_signatures(column)
     assert found.is_known.tolist() == [True, False, True]
     first, second = np.array([0, 0]), np.array([1, 2])
-    alike = structure.similarity(found, first, second)
+    alike = perceptual_hash.structural_similarity(found, first, second)
     assert alike[0] == 1 and alike[1] < 0.3
 
 
@@ -68,13 +68,17 @@ def test_many_pairs_are_compared_in_batches(monkeypatch):
     rng = np.random.default_rng(0)
     luma = rng.integers(0, 255, (50, 1024), np.uint8)
     one, two = rng.integers(0, 50, (2, 333))
-    whole = structure.similarity(structure.from_array(luma), one, two)
-    monkeypatch.setattr(structure, "BATCH", 7)
-    parts = structure.similarity(structure.from_array(luma), one, two)
+    whole = perceptual_hash.structural_similarity(
+        perceptual_hash.prepare_signatures(luma), one, two
+    )
+    monkeypatch.setattr(perceptual_hash, "BATCH", 7)
+    parts = perceptual_hash.structural_similarity(
+        perceptual_hash.prepare_signatures(luma), one, two
+    )
     np.testing.assert_allclose(whole, parts, atol=1e-6)
 
 
 @pytest.mark.parametrize("luma", [np.zeros((3, 1024), np.float32), np.zeros((3, 64), np.uint8)])
 def test_other_arrays_are_refused(luma):
     with pytest.raises(ValueError, match="1024"):
-        structure.from_array(luma)
+        perceptual_hash.prepare_signatures(luma)

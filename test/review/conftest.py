@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.review.state import State
+from bunny.review.state import ReviewState
 from bunny.table import store
 
 OPEN = {
@@ -76,7 +76,7 @@ def vectors(angles: dict[str, float]) -> pl.DataFrame:
     )
 
 
-def where(state: State) -> dict[str, str | None]:
+def where(state: ReviewState) -> dict[str, str | None]:
     """Cluster of each item."""
     return {i: state.cluster_of(i) for i in state.content.ids}
 

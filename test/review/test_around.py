@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.review import conflict, constraint, create_event, look_alike
+from bunny.review import corrected_table, create_event, look_alike
 from bunny.review import doubt as review_doubt
-from bunny.review.state import State
+from bunny.review.state import ReviewState
 
 ANA = {"user": "ana"}
 ANGLES = (0, 10, 20, 80, 90, 100, 30)
@@ -24,7 +24,7 @@ def plane(lib):
 
 
 def test_look_alikes_are_shown_the_nearest_first_and_nothing_changes(shots, plane):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     before = state.frame()
     # 6 lies at 30 degrees: 2 is 10 away, 1 is 20, 0 is 30 (cosine 0.866), 3 is 50.
     found = look_alike.look_alikes(state, plane, [s(6)], 0.9, 10, cluster_id="scene-002")
@@ -37,7 +37,7 @@ def test_look_alikes_are_shown_the_nearest_first_and_nothing_changes(shots, plan
 
 
 def test_look_alikes_leave_out_whom_a_person_spoke_of_and_who_is_there(shots, plane):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     state.apply(create_event.approve(state, [s(1)], **ANA))
     state.apply(create_event.reject(state, [s(2)], "scene-002", **ANA))
     found = look_alike.look_alikes(state, plane, [s(6)], 0.8, 10, cluster_id="scene-002")
@@ -47,7 +47,7 @@ def test_look_alikes_leave_out_whom_a_person_spoke_of_and_who_is_there(shots, pl
 
 
 def test_undo_takes_all_of_a_propagated_event_back(shots, plane):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     before = state.frame()
     found = look_alike.look_alikes(state, plane, [s(6)], 0.8, 10, cluster_id="scene-002")
     event = create_event.assign(
@@ -60,7 +60,7 @@ def test_undo_takes_all_of_a_propagated_event_back(shots, plane):
 
 
 def test_a_propagated_event_moves_nobody_of_whom_somebody_else_spoke(shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     late = create_event.assign(state, [s(0), s(1)], "scene-002", **ANA, origin="propagated")
     early = create_event.approve(state, [s(0)], user="ben")
     early = replace(early, time="2020-01-01T00:00:00+00:00")
@@ -69,37 +69,41 @@ def test_a_propagated_event_moves_nobody_of_whom_somebody_else_spoke(shots):
 
 
 def test_what_others_said_unseen_of_the_same_items_is_a_conflict(shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     one = create_event.assign(state, [s(0), s(1)], "scene-002", user="ana", seen=0)
     other = create_event.assign(state, [s(1)], "attic", user="ben", seen=0)
     elsewhere = create_event.reject(state, [s(5)], user="ben", seen=0)
     seen = create_event.assign(state, [s(1)], "attic", user="cleo", seen=2)
     record = [one, other, elsewhere, seen]
     state.replay(record)
-    assert conflict.unseen(record, other, state) == [one]
-    assert conflict.find(record, state) == [(other, [one])]
+    assert create_event.unseen_conflicts(record, other, state) == [one]
+    assert create_event.find(record, state) == [(other, [one])]
 
 
 def test_a_merge_and_a_word_on_its_members_are_a_conflict(shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     merge = create_event.merge(state, "scene-001", "scene-002", level="scene", user="ana", seen=0)
     away = create_event.reject(state, [s(4)], user="ben", seen=0)
     state.replay([merge, away])
-    assert conflict.unseen([merge, away], away, state) == [merge]
+    assert create_event.unseen_conflicts([merge, away], away, state) == [merge]
 
 
 def test_pairs_of_an_assign_and_a_reject(shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     state.apply(create_event.assign(state, [s(0)], "scene-002", **ANA))
     pairs = {(r["anchor_id"], r["positive_id"], r["label"])
-             for r in constraint.pairs(state).to_dicts()}  # fmt: skip
+             for r in corrected_table.constraint_pairs(state).to_dicts()}  # fmt: skip
     assert pairs == {
         *((s(0), s(i), 1) for i in (3, 4, 5)), *((s(0), s(i), 0) for i in (1, 2)),
     }  # fmt: skip
     state.apply(create_event.reject(state, [s(0)], **ANA))  # the later word counts
-    labels = constraint.pairs(state).filter(pl.col("positive_id") == s(3))["label"].to_list()
+    labels = (
+        corrected_table.constraint_pairs(state)
+        .filter(pl.col("positive_id") == s(3))["label"]
+        .to_list()
+    )
     assert labels == [0]
-    assert constraint.pairs(state, limit=2).height == 4  # two of each event
+    assert corrected_table.constraint_pairs(state, limit=2).height == 4  # two of each event
 
 
 def test_compare_leaves_the_item_itself_out():

@@ -20,14 +20,14 @@ def plain():
 
 
 def test_chances_by_size_alone(plain):
-    target, chance = active_learning.likely(plain, sharpness=0.0)
+    target, chance = active_learning.likely_clusters(plain, sharpness=0.0)
     # without itself 2 of its own against 2; 1 against 3; in noise 3 against 2 and a new one
     assert target.tolist() == [1, 1, 1, 0, 0, 0]
     assert chance == pytest.approx([0.5, 0.5, 0.5, 0.75, 0.75, 0.5])
 
 
 def test_chances_fall_with_likeness_to_the_own_cluster(plain):
-    _, chance = active_learning.likely(plain, sharpness=np.log(3))
+    _, chance = active_learning.likely_clusters(plain, sharpness=np.log(3))
     assert chance[0] == pytest.approx(2 / (2 + 2 * 3))  # e to the power of sharpness is 3
     assert chance[3] == pytest.approx(3 / (3 + 1 * 3))
     other = 3**0.5**0.5  # at cosine sqrt(0.5)
@@ -35,7 +35,9 @@ def test_chances_fall_with_likeness_to_the_own_cluster(plain):
 
 
 def test_what_was_rejected_is_no_target(plain):
-    target, chance = active_learning.likely(plain, sharpness=0.0, barred=np.array([[5, 0], [3, 0]]))
+    target, chance = active_learning.likely_clusters(
+        plain, sharpness=0.0, barred=np.array([[5, 0], [3, 0]])
+    )
     assert target[5] == 1 and chance[5] == pytest.approx(2 / 3)
     assert chance[3] == 0
     assert chance[4] == pytest.approx(0.75)

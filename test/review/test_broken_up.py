@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bunny.review import create_event
-from bunny.review import event as record
-from bunny.review.state import State
+from bunny.review import event_log as record
+from bunny.review.state import ReviewState
 
 ANA, BEN = {"user": "ana"}, {"user": "ben"}
 
@@ -41,7 +41,7 @@ def _rename(state, cluster, name, second, **who):
 @pytest.fixture
 def two(lib):
     """Shots 0 to 2 are scene-001, 3 to 5 scene-002, 6 is noise."""
-    return State.of(_film(lib, 1, 1, 1, 2, 2, 2, 0))
+    return ReviewState.of(_film(lib, 1, 1, 1, 2, 2, 2, 0))
 
 
 @pytest.fixture
@@ -53,19 +53,19 @@ def named(two):
 
 
 def test_every_part_keeps_the_name(lib, named):
-    again = State.of(_film(lib, 1, 2, 3, 4, 4, 4, 0)).replay(named)
+    again = ReviewState.of(_film(lib, 1, 2, 3, 4, 4, 4, 0)).replay(named)
     assert _names(again) == ["kitchen"] * 3 + ["hall"] * 3 + [None]
     assert again.clusters("scene")["size"].to_list() == [3, 3]
 
 
 def test_a_part_that_was_mostly_something_else_stays_as_it_is(lib, named):
     # scene-002 has one of the kitchen and two shots that were in noise; half is not most
-    again = State.of(_film(lib, 1, 1, 2, 3, 3, 4, 4, 2, 2)).replay(named)
+    again = ReviewState.of(_film(lib, 1, 1, 2, 3, 3, 4, 4, 2, 2)).replay(named)
     assert _names(again) == ["kitchen", "kitchen", "", "hall", "hall", "", "", "", ""]
 
 
 def test_two_names_on_one_cluster_part_it_again(lib, named):
-    again = State.of(_film(lib, 1, 1, 1, 1, 1, 1, 1)).replay(named)
+    again = ReviewState.of(_film(lib, 1, 1, 1, 1, 1, 1, 1)).replay(named)
     # the seventh was in neither: it stays with the first that was named
     assert _names(again) == ["kitchen"] * 3 + ["hall"] * 3 + ["kitchen"]
     assert again.find_cluster("hall", "scene") != again.find_cluster("kitchen", "scene")
@@ -76,16 +76,16 @@ def test_two_names_on_one_cluster_part_it_again(lib, named):
 def test_of_two_names_for_the_same_shots_the_later_stands(lib, two):
     one = _rename(two, "scene-001", "kitchen", 1)
     other = _rename(two, "scene-001", "galley", 2, **BEN)  # ben had not seen ana's
-    both = State.of(_film(lib, 1, 1, 1, 2, 2, 2, 0)).replay([other, one])
+    both = ReviewState.of(_film(lib, 1, 1, 1, 2, 2, 2, 0)).replay([other, one])
     assert _names(both) == ["galley"] * 3 + [""] * 3 + [None]
-    again = State.of(_film(lib, 1, 2, 1, 2, 2, 2, 0)).replay([other, one])
+    again = ReviewState.of(_film(lib, 1, 2, 1, 2, 2, 2, 0)).replay([other, one])
     assert _names(again)[0] == _names(again)[2] == "galley"
 
 
 def test_what_people_merged_is_named_as_one(lib, two):
     two.apply(_at(1, create_event.merge(two, "scene-001", "scene-002", level="scene", **ANA)))
     two.apply(_rename(two, "scene-001", "kitchen", 2))
-    again = State.of(_film(lib, 1, 1, 2, 3, 3, 4, 0)).replay(two.every)  # both broke up
+    again = ReviewState.of(_film(lib, 1, 1, 2, 3, 3, 4, 0)).replay(two.every)  # both broke up
     assert _names(again) == ["kitchen"] * 6 + [None]
     undone = again.replay([_at(3, create_event.undo(again, "e01", **ANA))])  # they were never one
     assert _names(undone) == ["kitchen"] * 3 + [""] * 3 + [None]
@@ -95,7 +95,7 @@ def test_what_people_merged_is_named_as_one(lib, two):
 def test_what_a_person_placed_is_no_part(lib, two):
     split = _at(1, create_event.split(two, [s(2)], **BEN))
     name = _rename(two, "scene-001", "kitchen", 2)  # ana had not seen ben's
-    again = State.of(_film(lib, 1, 1, 1, 2, 2, 2, 0)).replay([name, split])
+    again = ReviewState.of(_film(lib, 1, 1, 1, 2, 2, 2, 0)).replay([name, split])
     assert _names(again) == ["kitchen", "kitchen", "", "", "", "", None]
 
 
@@ -104,16 +104,16 @@ def test_approved_ones_go_with_their_name_and_assigned_ones_stay(lib, two):
     moved = _at(2, create_event.assign(two, [s(5)], "scene-001", **BEN))
     first = _rename(two, "scene-001", "kitchen", 3)
     second = _rename(two, "scene-002", "hall", 4)
-    again = State.of(_film(lib, 1, 1, 1, 1, 1, 1, 0)).replay([second, first, moved, right])
+    again = ReviewState.of(_film(lib, 1, 1, 1, 1, 1, 1, 0)).replay([second, first, moved, right])
     assert _names(again) == ["kitchen"] * 3 + ["hall"] * 2 + ["kitchen", None]
 
 
 def test_a_person_that_the_machine_takes_for_another_keeps_the_name(lib, figures):
-    state = State.of(figures)
+    state = ReviewState.of(figures)
     event = create_event.rename(state, "person-01", "carl", level="character", **ANA)
     rows = [lib.figure_row(f"film-t{i}", i, "left", "bunny") for i in range(3)]
     rows += [lib.figure_row(f"film-u{i}", i, "right", "bunny") for i in range(3)]
-    again = State.of(lib.table(rows)).replay([event])
+    again = ReviewState.of(lib.table(rows)).replay([event])
     assert [again.cluster_of(f"film-t{i}") for i in range(3)] == ["bunny"] * 3
     assert [again.cluster_of(f"film-u{i}") for i in range(3)] == ["carl"] * 3
 
@@ -121,7 +121,7 @@ def test_a_person_that_the_machine_takes_for_another_keeps_the_name(lib, figures
 def test_who_was_rejected_comes_back_by_no_part(lib, two):
     two.apply(_at(1, create_event.reject(two, [s(2)], "scene-001", **ANA)))
     two.apply(_rename(two, "scene-001", "kitchen", 2))
-    again = State.of(_film(lib, 1, 2, 2, 3, 3, 3, 2)).replay(two.every)
+    again = ReviewState.of(_film(lib, 1, 2, 2, 3, 3, 3, 2)).replay(two.every)
     assert _names(again)[2] is None
     assert again.is_rejected(s(2), again.cluster_of(s(0)))
 
@@ -130,7 +130,7 @@ def test_a_record_of_before_is_read_and_names_the_largest_part(lib, named):
     line = named[0].to_dict()
     assert record.from_dict(line) == named[0] and len(line["cluster"]["members"]) == 3
     del line["cluster"]["members"]
-    again = State.of(_film(lib, 1, 1, 2, 3, 3, 3, 0)).replay([record.from_dict(line)])
+    again = ReviewState.of(_film(lib, 1, 1, 2, 3, 3, 3, 0)).replay([record.from_dict(line)])
     assert _names(again) == ["kitchen", "kitchen", "", "", "", "", None]
 
 
@@ -146,12 +146,12 @@ def test_a_record_of_before_is_read_and_names_the_largest_part(lib, named):
     data=st.data(),
 )
 def test_no_name_is_lost_and_pure_parts_keep_theirs(lib, before, after, data):
-    first = State.of(_film(lib, *before))
+    first = ReviewState.of(_film(lib, *before))
     there = data.draw(st.permutations(sorted(set(before) - {0})))
     names = {c: f"place {c}" for c in there}
     said = [_rename(first, f"scene-{c:03d}", names[c], i) for i, c in enumerate(there)]
-    again = State.of(_film(lib, *after)).replay(said)
-    other = State.of(_film(lib, *after))
+    again = ReviewState.of(_film(lib, *after)).replay(said)
+    other = ReviewState.of(_film(lib, *after))
     for event in data.draw(st.permutations(said)):
         other.apply(event)
     assert other.frame().equals(again.frame())

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from bunny.cli import app
 from bunny.core import workspace
-from bunny.review import log
+from bunny.review import event_log
 from bunny.table import store
 
 
@@ -39,16 +39,16 @@ def test_correcting_listing_and_taking_back(call):
     events = call("correct", "list", "film", "--events").output.splitlines()
     assert [e.split()[3] for e in events] == ["rename", "assign", "undo"]
     assert events[0].endswith("[undone]")
-    assert log.count(call.root) == 3
+    assert event_log.count(call.root) == 3
 
 
 def test_look_alikes_are_only_shown_at_first(call):
     asked = ("correct", "assign", "film", "s00006", "--to", "scene-002", "--like")
     shown = call(*asked)
     assert "3 look-alikes: film-s00002, film-s00001, film-s00000" in shown.output
-    assert log.count(call.root) == 0
+    assert event_log.count(call.root) == 0
     assert call(*asked, "--yes").exit_code == 0
-    assert [e.origin for e in log.read(call.root)] == ["cli", "propagated"]
+    assert [e.origin for e in event_log.read(call.root)] == ["cli", "propagated"]
     assert "scene-002             7" in call("correct", "list", "film").output
 
 
@@ -63,7 +63,7 @@ def test_rejecting_approving_splitting_merging_commenting(call):
     ):
         result = call("correct", *words)
         assert result.exit_code == 0, result.output
-    kinds = [e.kind for e in log.read(call.root)]
+    kinds = [e.kind for e in event_log.read(call.root)]
     assert kinds == [
         "reject", "approve", "approve", "split", "merge", "comment", "caption_edit",
     ]  # fmt: skip
@@ -97,7 +97,7 @@ def test_pairs_and_the_record_are_exported(call, tmp_path):
     call("export", "feedback", "film", "--events", "--output", str(record))
     assert "3 pairs" in call("export", "feedback", "film").output
     assert (call.root / "export" / "feedback.jsonl").read_text() == pairs.read_text()
-    assert record.read_text() == (call.root / log.FILE).read_text()
+    assert record.read_text() == (call.root / event_log.FILE).read_text()
 
 
 @pytest.mark.parametrize(
@@ -112,4 +112,4 @@ def test_pairs_and_the_record_are_exported(call, tmp_path):
 def test_what_cannot_be_done_is_said_in_one_sentence(call, words, sentence):
     result = call("correct", *words)
     assert sentence in str(result.exception)
-    assert log.count(call.root) == 0
+    assert event_log.count(call.root) == 0

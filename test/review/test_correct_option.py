@@ -3,7 +3,7 @@
 import pytest
 
 from bunny.core import workspace
-from bunny.review import log
+from bunny.review import event_log
 from bunny.table import store
 
 NAMES = {"scene": ("scene-001", "scene-002"), "character": ("bunny", "person-01")}
@@ -24,7 +24,7 @@ def film(tmp_path, bunny, shots, figures):
 
 
 def last(space):
-    return log.read(space.root)[-1]
+    return event_log.read(space.root)[-1]
 
 
 @pytest.mark.parametrize("level", ["scene", "character"])
@@ -43,7 +43,7 @@ def last(space):
 def test_the_level_decides_between_a_place_and_a_character(bunny, film, words, level):
     code, out, err = bunny("correct", *words)
     assert (code, out) == (2, "") and "a place and a character of that name; give --level" in err
-    assert len(log.read(film.root)) == 4
+    assert len(event_log.read(film.root)) == 4
     assert bunny("correct", *words, "--level", level)[0] == 0
     said = last(film)
     assert said.level == level

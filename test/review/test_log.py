@@ -3,8 +3,8 @@
 import pytest
 
 from bunny.core.error import UserError
-from bunny.review import log
-from bunny.review.event import Anchor, ClusterRef, Event
+from bunny.review import event_log
+from bunny.review.event_log import AssetAnchor, ClusterRef, Event
 
 
 def said(**own) -> Event:
@@ -13,30 +13,30 @@ def said(**own) -> Event:
 
 def test_what_is_appended_is_read_back(tmp_path):
     box = (0.5, 0.1, 0.2, 0.3, 0.4)
-    anchor = Anchor(start_s=0.0, end_s=1.0, boxes=(box,), asset_id="x")
+    anchor = AssetAnchor(start_s=0.0, end_s=1.0, boxes=(box,), asset_id="x")
     ref = ClusterRef(cluster_id="scene-001", name="kitchen", exemplars=(anchor,))
     one = said(kind="assign", items=(anchor,), cluster=ref, seen=3, reason='"quoted" é')
-    assert log.append(tmp_path, [said(), one]) == 2
-    assert log.append(tmp_path, [said(text="third")]) == 3
-    assert log.read(tmp_path)[1] == one
-    assert [e.text for e in log.read(tmp_path, after=2)] == ["third"]
-    assert log.count(tmp_path) == 3
+    assert event_log.append(tmp_path, [said(), one]) == 2
+    assert event_log.append(tmp_path, [said(text="third")]) == 3
+    assert event_log.read(tmp_path)[1] == one
+    assert [e.text for e in event_log.read(tmp_path, after=2)] == ["third"]
+    assert event_log.count(tmp_path) == 3
 
 
 def test_nothing_is_said_of_a_new_film(tmp_path):
-    assert log.read(tmp_path) == []
-    assert log.count(tmp_path) == 0
-    assert log.append(tmp_path, []) == 0
+    assert event_log.read(tmp_path) == []
+    assert event_log.count(tmp_path) == 0
+    assert event_log.append(tmp_path, []) == 0
 
 
 def test_a_torn_last_line_is_passed_over_and_replaced(tmp_path):
-    log.append(tmp_path, [said(text="whole")])
-    path = tmp_path / log.FILE
+    event_log.append(tmp_path, [said(text="whole")])
+    path = tmp_path / event_log.FILE
     with path.open("ab") as stream:
         stream.write(b'{"event_id": "half')
-    assert [e.text for e in log.read(tmp_path)] == ["whole"]
-    assert log.append(tmp_path, [said(text="next")]) == 2
-    assert [e.text for e in log.read(tmp_path)] == ["whole", "next"]
+    assert [e.text for e in event_log.read(tmp_path)] == ["whole"]
+    assert event_log.append(tmp_path, [said(text="next")]) == 2
+    assert [e.text for e in event_log.read(tmp_path)] == ["whole", "next"]
 
 
 @pytest.mark.parametrize(
@@ -51,15 +51,15 @@ def test_a_torn_last_line_is_passed_over_and_replaced(tmp_path):
     ],
 )  # fmt: skip
 def test_a_broken_line_in_the_middle_is_named(tmp_path, line, words):
-    log.append(tmp_path, [said()])
-    with (tmp_path / log.FILE).open("a") as stream:
+    event_log.append(tmp_path, [said()])
+    with (tmp_path / event_log.FILE).open("a") as stream:
         stream.write(line + "\n")
-    log.append(tmp_path, [said()])
+    event_log.append(tmp_path, [said()])
     with pytest.raises(UserError, match=words.replace("[", r"\[")):
-        log.read(tmp_path)
+        event_log.read(tmp_path)
 
 
 def test_a_time_that_cannot_be_read_back_is_never_written(tmp_path):
     with pytest.raises(UserError, match="expected the fields of a correction"):
-        log.append(tmp_path, [said(), said(time="noon")])
-    assert log.count(tmp_path) == 0
+        event_log.append(tmp_path, [said(), said(time="noon")])
+    assert event_log.count(tmp_path) == 0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bunny.review import create_event
 from bunny.review.replay import holding
 from bunny.review.snapshot import NONE
-from bunny.review.state import State
+from bunny.review.state import ReviewState
 
 NUM_SHOTS, NUM_CLUSTERS = 12, 4
 SETTINGS = settings(
@@ -123,12 +123,12 @@ def groups(state):
 @SETTINGS
 @given(acts=ACTS, data=st.data())
 def test_any_order_of_appending_gives_the_same(lib, acts, data):
-    state = State.of(library(lib), vectors(lib))
+    state = ReviewState.of(library(lib), vectors(lib))
     events = do(state, acts)
     shuffled = data.draw(st.permutations(events))
-    one = State.of(library(lib), vectors(lib)).replay(shuffled)
+    one = ReviewState.of(library(lib), vectors(lib)).replay(shuffled)
     assert one.frame().equals(state.frame())
-    other = State.of(library(lib), vectors(lib))
+    other = ReviewState.of(library(lib), vectors(lib))
     for event in [*shuffled, *shuffled[:3]]:  # one at a time, some twice
         other.apply(event)
     assert other.frame().equals(state.frame())
@@ -137,9 +137,9 @@ def test_any_order_of_appending_gives_the_same(lib, acts, data):
 @SETTINGS
 @given(acts=ACTS, clusters=st.lists(st.integers(0, 3), min_size=12, max_size=12), data=st.data())
 def test_clustered_again_any_order_gives_the_same(lib, acts, clusters, data):
-    said = do(State.of(library(lib), vectors(lib)), acts)
-    again = State.of(library(lib, clusters), vectors(lib)).replay(said)
-    other = State.of(library(lib, clusters), vectors(lib))
+    said = do(ReviewState.of(library(lib), vectors(lib)), acts)
+    again = ReviewState.of(library(lib, clusters), vectors(lib)).replay(said)
+    other = ReviewState.of(library(lib, clusters), vectors(lib))
     for event in data.draw(st.permutations(said)):
         other.apply(event)
     assert other.frame().equals(again.frame())
@@ -152,10 +152,10 @@ def test_clustered_again_any_order_gives_the_same(lib, acts, clusters, data):
 def test_a_rerun_in_between_with_other_ids_and_boxes_changes_nothing(
     lib, before, after, jitter, data
 ):
-    plain = State.of(library(lib), vectors(lib))
+    plain = ReviewState.of(library(lib), vectors(lib))
     events = do(plain, before)
     order = data.draw(st.permutations(range(NUM_CLUSTERS)))
-    again = State.of(
+    again = ReviewState.of(
         library(lib, jitter=jitter, prefix="redone", rename=order), vectors(lib, "redone")
     )
     again.replay(events)
@@ -177,7 +177,7 @@ def test_a_rerun_in_between_with_other_ids_and_boxes_changes_nothing(
 def test_what_a_person_rejected_never_comes_back_by_itself(
     lib, before, after, target, numbers, clusters
 ):
-    state = State.of(library(lib), vectors(lib))
+    state = ReviewState.of(library(lib), vectors(lib))
     do(state, before)
     there = sorted(state.clusters("scene")["cluster_id"])
     if not there:
@@ -194,7 +194,7 @@ def test_what_a_person_rejected_never_comes_back_by_itself(
     quiet = [act for act in after if act[0] in kinds]
     spoken = [act for act in quiet if act[0] != "split"]  # a split places what it names
     later = do(state, spoken, clock)
-    rerun = State.of(library(lib, clusters), vectors(lib)).replay(state.every)
+    rerun = ReviewState.of(library(lib, clusters), vectors(lib)).replay(state.every)
     for one in (state, rerun):
         wrong = one.touched_number(event.event_id)
         for asset_id in ids:
@@ -208,7 +208,7 @@ def test_what_a_person_rejected_never_comes_back_by_itself(
 @SETTINGS
 @given(before=ACTS, act=ACT, after=ACTS)
 def test_undo_restores_as_if_it_had_never_been_said(lib, before, act, after):
-    state = State.of(library(lib), vectors(lib))
+    state = ReviewState.of(library(lib), vectors(lib))
     events = do(state, before)
     clock = itertools.count(20)
     said = do(state, [act], clock)
@@ -219,16 +219,16 @@ def test_undo_restores_as_if_it_had_never_been_said(lib, before, act, after):
         undo = create_event.undo(state, one.event_id, user="ana")
         undo = replace(undo, time="2026-01-01T00:01:00+00:00")
         state.apply(undo)
-        without = State.of(library(lib), vectors(lib)).replay(events)
+        without = ReviewState.of(library(lib), vectors(lib)).replay(events)
         assert state.frame().equals(without.frame())
         state.apply(replace(undo, event_id="again", undoes=undo.event_id))
         assert state.frame().equals(
-            State.of(library(lib), vectors(lib)).replay([*events, one]).frame()
+            ReviewState.of(library(lib), vectors(lib)).replay([*events, one]).frame()
         )
 
 
 def test_undos_in_a_circle_say_nothing(shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     moved = create_event.assign(state, ["film-s00006"], "scene-001", user="ana")
     one = replace(create_event.comment(state, ["film-s00000"], "x", user="a"), kind="undo", undoes="b",
                   event_id="a")  # fmt: skip
@@ -256,14 +256,14 @@ def test_undos_in_a_circle_say_nothing(shots):
 )
 def test_undos_in_any_order_and_in_circles_come_to_one_end(shots, undos, stays):
     """`undos` says of each undo what it undoes; whether `moved` holds, in every order."""
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     moved = create_event.assign(state, ["film-s00006"], "scene-001", user="ana")
     moved = replace(moved, event_id="moved", time="2026-01-01T00:00:00+00:00")
     empty = replace(moved, kind="undo", items=(), cluster=None)
     events = [moved, *(replace(empty, event_id=k, undoes=v) for k, v in undos.items())]
     for order in itertools.permutations(events):
         assert holding(order) == ([moved] if stays else [])
-        found = State.of(shots)
+        found = ReviewState.of(shots)
         for event in order:
             found.apply(event)
         assert found.cluster_of("film-s00006") == ("scene-001" if stays else None)

@@ -7,7 +7,7 @@ import pytest
 
 from bunny.core.error import UserError
 from bunny.review import cluster_reference, create_event, look_alike
-from bunny.review.state import State
+from bunny.review.state import ReviewState
 
 ANA = {"user": "ana"}
 
@@ -17,14 +17,14 @@ def s(number: int) -> str:
 
 
 def test_it_starts_where_the_machine_put_things(shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     assert state.clusters("scene").rows() == [("scene-001", None, 3), ("scene-002", None, 3)]
     assert state.members("", "scene") == [s(6)]
     assert state.frame()["cluster_id"].to_list() == shots["machine_cluster_id"].to_list()
 
 
 def test_assign_moves_and_ends_all_doubt(shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     changed = state.apply(create_event.assign(state, [s(6), s(3)], "scene-001", **ANA))
     assert changed == [s(3), s(6)]
     rows = state.frame().filter(state.frame()["asset_id"] == s(6)).to_dicts()[0]
@@ -33,7 +33,7 @@ def test_assign_moves_and_ends_all_doubt(shots):
 
 
 def test_assign_to_a_new_name_makes_one_cluster_for_two_people(shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     one = create_event.assign(state, [s(6)], "attic", **ANA)
     other = create_event.assign(state, [s(0)], "attic", user="ben")
     state.replay([other, one])
@@ -43,7 +43,7 @@ def test_assign_to_a_new_name_makes_one_cluster_for_two_people(shots):
 
 def test_a_rejected_shot_falls_to_the_next_best_or_to_noise(lib, shots):
     angles = {s(i): a for i, a in enumerate([0, 10, 50, 90, 80, 85])}
-    state = State.of(shots, lib.vectors(angles), noise_threshold=0.5)
+    state = ReviewState.of(shots, lib.vectors(angles), noise_threshold=0.5)
     state.apply(create_event.reject(state, [s(2)], **ANA))  # 35 degrees from the other: cosine 0.82
     assert state.cluster_of(s(2)) == "scene-002"
     state.apply(create_event.reject(state, [s(2)], **ANA))
@@ -54,14 +54,14 @@ def test_a_rejected_shot_falls_to_the_next_best_or_to_noise(lib, shots):
 
 
 def test_a_rejected_figure_falls_to_no_other_name(figures):
-    state = State.of(figures)
+    state = ReviewState.of(figures)
     state.apply(create_event.reject(state, ["film-t0"], **ANA))
     assert state.cluster_of("film-t0") is None
     assert state.frame()["rejected_from"].to_list()[0] == ["bunny"]
 
 
 def test_neither_merge_nor_propagation_nor_approval_brings_a_rejected_one_back(shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     state.apply(create_event.reject(state, [s(0)], "scene-002", **ANA))
     state.apply(create_event.assign(state, [s(0)], "scene-002", **ANA, origin="propagated"))
     state.apply(create_event.approve(state, [s(0)], "scene-002", **ANA))
@@ -74,22 +74,22 @@ def test_neither_merge_nor_propagation_nor_approval_brings_a_rejected_one_back(s
 
 
 def test_merge_takes_names_along(figures):
-    state = State.of(figures)
+    state = ReviewState.of(figures)
     state.apply(create_event.merge(state, "person-01", "pip", level="character", **ANA))
     assert state.cluster_of("film-u0") == state.cluster_of("film-t3") == "pip"
 
 
 def test_split_makes_a_cluster_that_keeps_its_id_in_each_replay(shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     event = create_event.split(state, [s(0), s(1)], **ANA)
     state.apply(event)
     name = state.cluster_of(s(0))
     assert name.startswith("scene-") and name == state.cluster_of(s(1)) != "scene-001"
-    assert State.of(shots).replay([event]).cluster_of(s(0)) == name
+    assert ReviewState.of(shots).replay([event]).cluster_of(s(0)) == name
 
 
 def test_naming_a_person_makes_its_figures_that_character(figures):
-    state = State.of(figures)
+    state = ReviewState.of(figures)
     state.apply(create_event.rename(state, "person-01", "anna", level="character", **ANA))
     assert [state.cluster_of(f"film-u{i}") for i in range(3)] == ["anna"] * 3
     assert state.frame()["who"].to_list()[0] == ["anna", "bunny"]
@@ -100,19 +100,19 @@ def test_naming_a_person_makes_its_figures_that_character(figures):
 
 
 def test_a_name_sticks_to_the_content_when_scenes_are_numbered_and_cut_anew(lib, shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     named = create_event.rename(state, "scene-002", "kitchen", level="scene", **ANA)
     other = {"scene-001": "scene-002", "scene-002": "scene-001", None: None}
     rows = [lib.shot_row(i, other[c], "new")
             for i, c in enumerate(shots["machine_cluster_id"])]  # fmt: skip
     rows[5] |= {"machine_cluster_id": "scene-002"}  # the plurality counts
-    again = State.of(lib.table(rows)).replay([named])
+    again = ReviewState.of(lib.table(rows)).replay([named])
     assert again.find_cluster("kitchen", "scene") == "scene-001"
     assert again.members("scene-001", "scene") == ["new-s00003", "new-s00004"]
 
 
 def test_a_name_is_free_again_once_its_cluster_is_called_otherwise(shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     for name in ("kitchen", "bath"):
         state.apply(create_event.rename(state, "scene-001", name, level="scene", **ANA))
     state.apply(create_event.assign(state, [s(6)], "kitchen", **ANA))
@@ -121,40 +121,40 @@ def test_a_name_is_free_again_once_its_cluster_is_called_otherwise(shots):
 
 
 def test_an_old_name_that_somebody_still_saw_leads_to_the_cluster(figures):
-    before = State.of(figures)
+    before = ReviewState.of(figures)
     late = create_event.assign(before, ["film-u0"], "bunny", user="ben")
-    early = create_event.rename(State.of(figures), "bunny", "rabbit", level="character", user="ana",
+    early = create_event.rename(ReviewState.of(figures), "bunny", "rabbit", level="character", user="ana",
                         seen=0)  # fmt: skip
     early = type(early)(**{**vars(early), "time": "2020-01-01T00:00:00+00:00"})
-    assert State.of(figures).replay([late, early]).cluster_of("film-u0") == "rabbit"
+    assert ReviewState.of(figures).replay([late, early]).cluster_of("film-u0") == "rabbit"
 
 
 def test_approval_pins_through_another_clustering(lib, shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     pinned = create_event.approve(state, [s(0)], **ANA)
     rows = [lib.shot_row(i, c) for i, c in enumerate(["x", "y", "y", "z", "z", "z", None])]
-    again = State.of(lib.table(rows)).replay([pinned])
+    again = ReviewState.of(lib.table(rows)).replay([pinned])
     assert again.cluster_of(s(0)) == "y"
     assert again.frame()["is_approved"].to_list()[:2] == [True, False]
 
 
 def test_what_was_said_to_belong_nowhere_stays_nowhere(lib, shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     out = create_event.assign(state, [s(0)], "", **ANA)
     rows = [lib.shot_row(i, "scene-007") for i in range(7)]
-    assert State.of(lib.table(rows)).replay([out]).members("", "scene") == [s(0)]
+    assert ReviewState.of(lib.table(rows)).replay([out]).members("", "scene") == [s(0)]
 
 
 def test_a_target_whose_members_are_all_noise_today_is_made_anew(lib, shots):
-    moved = create_event.assign(State.of(shots), [s(6)], "scene-001", **ANA)
+    moved = create_event.assign(ReviewState.of(shots), [s(6)], "scene-001", **ANA)
     rows = [lib.shot_row(i, None) for i in range(7)]
-    again = State.of(lib.table(rows)).replay([moved])
+    again = ReviewState.of(lib.table(rows)).replay([moved])
     name = again.cluster_of(s(6))
     assert again.members(name, "scene") == [s(0), s(1), s(2), s(6)]
 
 
 def test_comments_and_captions_change_no_label(shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     before = state.frame()["cluster_id"].to_list()
     state.apply(create_event.comment(state, [s(0)], "too dark", **ANA))
     state.apply(create_event.caption_edit(state, [s(1)], "a kitchen at night", **ANA))
@@ -167,7 +167,7 @@ def test_comments_and_captions_change_no_label(shots):
 
 
 def test_undo_and_undo_of_undo(shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     moved = create_event.assign(state, [s(6)], "scene-001", **ANA)
     state.apply(moved)
     undone = create_event.undo(state, moved.event_id, **ANA)
@@ -178,7 +178,7 @@ def test_undo_and_undo_of_undo(shots):
 
 
 def test_undoing_an_early_event_replays_the_later_ones(shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     first = create_event.rename(state, "scene-001", "kitchen", level="scene", **ANA)
     state.apply(first)
     state.apply(create_event.assign(state, [s(6)], "kitchen", **ANA))
@@ -222,19 +222,19 @@ def test_what_is_learned_from_each_kind_of_event(shots):
         "comment": (lambda st: create_event.comment(st, [s(0)], "dark", **ANA), []),
     }
     for name, (call, expected) in said.items():
-        state = State.of(shots)
+        state = ReviewState.of(shots)
         event = call(state)
         state.apply(event)
         assert _learned(state) == expected, name
         assert {(e.event_id, e.level) for e in state.evidence()} <= {(event.event_id, "scene")}
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     for call in (said["assign"][0], said["move"][0]):
         state.apply(call(state))
     assert _learned(state)[1:] == [(1, (3,), (6, 0, 1, 2)), (0, (3,), (4, 5))]
 
 
 def test_apply_tells_which_items_changed(shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     named = create_event.rename(state, "scene-001", "attic", level="scene", **ANA)
     for event, changed in [
         (create_event.comment(state, [s(0)], "dark", **ANA), [0]),
@@ -251,7 +251,7 @@ def test_apply_tells_which_items_changed(shots):
 
 def test_where_the_machine_began_is_found_again_after_many_events(shots):
     """More than the moments that are kept to go back to."""
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     first = create_event.assign(state, [s(6)], "scene-001", **ANA)
     state.apply(first)
     for number in range(90):
@@ -260,14 +260,14 @@ def test_where_the_machine_began_is_found_again_after_many_events(shots):
     for target in (first, middle):
         state.apply(create_event.undo(state, target.event_id, **ANA))
         assert state.is_undone(target.event_id)
-        again = State.of(shots).replay(state.every)
+        again = ReviewState.of(shots).replay(state.every)
         assert state.frame().equals(again.frame()) and len(state.events) == len(again.events)
     assert state.cluster_of(s(6)) is None
     assert sum(state.frame()["comments"]) == 89
 
 
 def test_what_an_event_was_about(shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     moved = create_event.assign(state, [s(6), s(3)], "scene-001", **ANA)
     noise = create_event.assign(state, [s(0)], "", **ANA)
     gone = create_event.split(state, [s(4)], "attic", **ANA)
@@ -287,23 +287,23 @@ def test_what_an_event_was_about(shots):
 
 def test_a_shot_is_rejected_from_each_part_that_holds_a_quarter_of_its_cluster(lib):
     """Five shots were one scene; of the four others a quarter is with the rejected one today."""
-    before = State.of(lib.table([lib.shot_row(i, "scene-001") for i in range(5)]))
+    before = ReviewState.of(lib.table([lib.shot_row(i, "scene-001") for i in range(5)]))
     said = create_event.reject(before, [s(4)], **ANA)
     assert [a.asset_id for a in said.cluster.exemplars] == [s(0), s(1), s(2), s(3)]
     today = lib.table([lib.shot_row(i, c) for i, c in enumerate("xxxyy")])
-    again = State.of(today).replay([said])
+    again = ReviewState.of(today).replay([said])
     assert again.cluster_of(s(4)) is None and again.is_rejected(s(4), "y")
     assert again.is_rejected(s(4), "x") and not again.is_rejected(s(3), "y")
 
-    before = State.of(lib.table([lib.shot_row(i, "scene-001") for i in range(6)]))
+    before = ReviewState.of(lib.table([lib.shot_row(i, "scene-001") for i in range(6)]))
     said = create_event.reject(before, [s(5)], **ANA)
     today = lib.table([lib.shot_row(i, c) for i, c in enumerate("xxxxyy")])
-    again = State.of(today).replay([said])  # a fifth is too few
+    again = ReviewState.of(today).replay([said])  # a fifth is too few
     assert again.cluster_of(s(5)) == "y" and again.is_rejected(s(5), "x")
 
 
 def test_an_event_keeps_as_many_members_as_it_is_told(shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     few = create_event.assign(state, [s(6)], "scene-001", **ANA, exemplars=2)
     assert [a.asset_id for a in few.cluster.exemplars] == [s(0), s(1)]
     assert few.cluster.members == ()
@@ -322,41 +322,41 @@ def test_an_event_keeps_as_many_members_as_it_is_told(shots):
 
 
 def test_what_belongs_nowhere_may_be_approved_there(lib, shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     right = create_event.approve(state, [s(6)], **ANA)
     state.apply(right)
     row = state.frame().filter(pl.col("asset_id") == s(6)).row(0, named=True)
     assert row["is_approved"] and row["cluster_id"] is None and row["doubt"] == 0
     rows = [lib.shot_row(i, "scene-007") for i in range(7)]
-    assert State.of(lib.table(rows)).replay([right]).members("", "scene") == [s(6)]
+    assert ReviewState.of(lib.table(rows)).replay([right]).members("", "scene") == [s(6)]
 
 
 def test_two_people_who_split_into_one_name_make_one_cluster(shots):
-    one = create_event.split(State.of(shots), [s(0)], "attic", **ANA)
-    other = create_event.split(State.of(shots), [s(3)], "attic", user="ben")
-    state = State.of(shots).replay([other, one])
+    one = create_event.split(ReviewState.of(shots), [s(0)], "attic", **ANA)
+    other = create_event.split(ReviewState.of(shots), [s(3)], "attic", user="ben")
+    state = ReviewState.of(shots).replay([other, one])
     assert state.cluster_of(s(0)) == state.cluster_of(s(3))
     assert state.clusters("scene")["name"].to_list() == [None, None, "attic"]
-    three = create_event.split(State.of(shots), [s(0), s(1), s(2)], **ANA)
-    state = State.of(shots).replay([three])
+    three = create_event.split(ReviewState.of(shots), [s(0), s(1), s(2)], **ANA)
+    state = ReviewState.of(shots).replay([three])
     assert _learned(state) == [(1, (0,), (1, 2))]
 
 
 def test_a_name_that_is_gone_leads_to_no_cluster_of_another_name(shots):
     """The shots that were the kitchen are called the bath today: the kitchen is made anew."""
-    bath = create_event.rename(State.of(shots), "scene-001", "bath", level="scene", **ANA)
-    before = State.of(shots)
+    bath = create_event.rename(ReviewState.of(shots), "scene-001", "bath", level="scene", **ANA)
+    before = ReviewState.of(shots)
     before.apply(create_event.rename(before, "scene-001", "kitchen", level="scene", **ANA))
     late = create_event.assign(before, [s(6)], "kitchen", **ANA)
-    state = State.of(shots).replay([bath, late])
+    state = ReviewState.of(shots).replay([bath, late])
     assert state.find_cluster("bath", "scene") == "scene-001" != state.cluster_of(s(6))
     assert state.find_cluster("kitchen", "scene") == state.cluster_of(s(6))
 
 
 def test_an_id_is_not_believed_where_the_members_say_otherwise(lib, shots):
-    moved = create_event.assign(State.of(shots), [s(6)], "scene-001", **ANA)
+    moved = create_event.assign(ReviewState.of(shots), [s(6)], "scene-001", **ANA)
     clusters = [None, None, None, "scene-001", "scene-001", "scene-001", None]
-    again = State.of(lib.table([lib.shot_row(i, c) for i, c in enumerate(clusters)]))
+    again = ReviewState.of(lib.table([lib.shot_row(i, c) for i, c in enumerate(clusters)]))
     again.replay([moved])
     assert again.members(again.cluster_of(s(6)), "scene") == [s(0), s(1), s(2), s(6)]
     assert again.members("scene-001", "scene") == [s(3), s(4), s(5)]
@@ -366,7 +366,7 @@ def test_ids_of_clusters_that_people_make(lib, shots):
     rows = [lib.figure_row("film-t0", 0, "left", "figure-01")]
     rows += [lib.figure_row(f"film-t{i}", i, "left", "figure-01") for i in (1, 2)]
     rows += [lib.figure_row("film-u0", 0, "right", "person-01")]
-    state = State.of(lib.table(rows))
+    state = ReviewState.of(lib.table(rows))
     for item, prefix in (("film-t0", "figure-"), ("film-u0", "person-")):
         event = create_event.split(state, [item], **ANA)
         state.apply(event)
@@ -377,7 +377,7 @@ def test_ids_of_clusters_that_people_make(lib, shots):
     assert state.cluster_of("film-t1") == "anna"
     assert state.find_cluster("anna", "character") == "anna"
     assert state.find_cluster("anna", "scene") is None
-    scenes = State.of(shots)
+    scenes = ReviewState.of(shots)
     event = create_event.split(scenes, [s(0)], "attic", **ANA)
     scenes.apply(event)
     digest = hashlib.sha256(event.event_id.encode()).hexdigest()[:8]
@@ -411,7 +411,7 @@ def test_what_a_cluster_may_be_called(level, name, is_name):
 
 
 def test_of_clusters_of_one_size_the_first_id_comes_first(shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     state.apply(create_event.assign(state, [s(6)], "scene-002", **ANA))
     assert state.clusters("scene").rows() == [("scene-002", None, 4), ("scene-001", None, 3)]
     assert state.clusters("character").is_empty()
@@ -423,7 +423,7 @@ def test_of_clusters_of_one_size_the_first_id_comes_first(shots):
 
 def test_items_of_two_kinds_are_not_spoken_of_at_once(lib):
     rows = [lib.shot_row(0, "scene-001"), lib.figure_row("film-t0", 0, "left", "bunny")]
-    state = State.of(lib.table(rows))
+    state = ReviewState.of(lib.table(rows))
     assert (state.level_of([s(0)]), state.level_of(["film-t0"])) == ("scene", "character")
     with pytest.raises(UserError, match="got shots and figures at once"):
         state.level_of([s(0), "film-t0"])
@@ -455,17 +455,17 @@ def test_items_of_two_kinds_are_not_spoken_of_at_once(lib):
 )
 def test_what_cannot_be_said_is_refused_in_one_sentence(shots, call, words):
     with pytest.raises(UserError, match=words):
-        call(State.of(shots))
+        call(ReviewState.of(shots))
 
 
 @pytest.mark.parametrize("name", ["../x", ".hidden", "person-03", "a:b", "x" * 65, "unknown"])
 def test_a_character_cannot_be_called_what_no_folder_can(figures, name):
     with pytest.raises(UserError, match="expected a plain name"):
-        create_event.rename(State.of(figures), "person-01", name, level="character", **ANA)
+        create_event.rename(ReviewState.of(figures), "person-01", name, level="character", **ANA)
 
 
 def test_what_was_learned_lies_under_what_people_said(shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     named = create_event.rename(state, "scene-002", "kitchen", level="scene", **ANA)
     state.apply(named)
     apart = create_event.split(state, [s(5)], "attic", **ANA)
@@ -475,7 +475,7 @@ def test_what_was_learned_lies_under_what_people_said(shots):
     learned = state.with_learned(
         pl.DataFrame({"asset_id": list(place), "cluster_id": list(place.values())})
     )
-    again = State.of(learned).replay([apart, named])
+    again = ReviewState.of(learned).replay([apart, named])
     # 0 joins the kitchen, 1 the attic that a person made, 2 noise; 5 was said, 3 is there already.
     assert [again.cluster_of(s(i)) for i in range(7)] == [
         "scene-002", attic, None, "scene-002", "scene-002", attic, None,
@@ -487,7 +487,7 @@ def test_what_was_learned_lies_under_what_people_said(shots):
 
 
 def test_an_assignment_takes_an_earlier_approval_back(shots):
-    state = State.of(shots)
+    state = ReviewState.of(shots)
     for cluster in ("scene-002", "scene-001"):  # elsewhere, and where it is
         approved = create_event.approve(state, [s(0), s(1)], "scene-001", **ANA)
         state.apply(approved)
@@ -504,7 +504,7 @@ def test_an_assignment_takes_an_earlier_approval_back(shots):
 def test_who_was_rejected_from_a_cluster_falls_into_no_part_of_it(lib, shots, is_rejected):
     """Shot 3 is most like 0 and 1, which somebody splits off."""
     angles = {s(i): a for i, a in enumerate([0, 4, 88, 10, 80, 90])}
-    state = State.of(shots, lib.vectors(angles), noise_threshold=0.5)
+    state = ReviewState.of(shots, lib.vectors(angles), noise_threshold=0.5)
     if is_rejected:
         state.apply(create_event.reject(state, [s(3)], "scene-001", **ANA))
     state.apply(create_event.split(state, [s(0), s(1)], "attic", **ANA))

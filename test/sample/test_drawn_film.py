@@ -16,26 +16,28 @@ import drawn_film
 sys.path.pop(0)
 
 from sample import style
-from sample.shot import Part, Shot, place_shots
+from sample.script import ActorMotion, ScriptShot, place_shots
 
 from bunny.demo import world
 
-EVERY = [style.Style(name=n, variant=v) for n in style.NAMES for v in range(style.NUM_VARIANTS)]
+EVERY = [
+    style.Style(name=n, variant=v) for n in style.STYLE_NAMES for v in range(style.NUM_VARIANTS)
+]
 SIZE = (drawn_film.WIDTH_PX, drawn_film.HEIGHT_PX)
 CAT = world.Character(name="cat", species="cat", colour="purple", wear="green hat")
 BEAR = world.Character(name="bear", species="bear", colour="red")
 
 
-def film_of(drawn: style.Style, *shots: Shot) -> drawn_film.Film:
+def film_of(drawn: style.Style, *shots: ScriptShot) -> drawn_film.Film:
     """A film of these shots; the bear has no reference."""
     return drawn_film.Film(
         name="f", seed=0, style=drawn, cast=(CAT, BEAR), shots=place_shots(shots)
     )
 
 
-def shot(*parts: Part, seconds: float = 1.0, **more) -> Shot:
+def shot(*parts: ActorMotion, seconds: float = 1.0, **more) -> ScriptShot:
     """A shot on a plain background."""
-    return Shot(setup_id="s", seconds=seconds, place="studio", parts=parts, **more)
+    return ScriptShot(setup_id="s", seconds=seconds, place="studio", parts=parts, **more)
 
 
 def scene(*actors: world.Actor) -> world.Scene:
@@ -113,7 +115,7 @@ def test_the_background_goes_with_the_camera():
 
 
 def test_a_film_is_the_same_twice_and_its_boxes_cover_each_frame(tmp_path):
-    walk = Part(character=CAT, x=(-0.3, 0.3), does="walk")
+    walk = ActorMotion(character=CAT, x=(-0.3, 0.3), does="walk")
     made = film_of(EVERY[-1], shot(walk, seconds=0.5), shot(seconds=0.25))
     rows = []
     for name in ("a", "b"):

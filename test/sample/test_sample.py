@@ -139,7 +139,7 @@ def test_sample_is_read_where_skia_cannot_load():
         "import sys; sys.modules['skia'] = None\n"
         "from bunny import sample\n"
         "assert 'polars' not in sys.modules\n"
-        "import bunny.demo.world, sample.script, sample.making\n"
+        "import bunny.demo.world, sample.script, sample.write\n"
         "print(sample.truth('shot').height)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from sample import render
 
 from bunny.demo import world
 
@@ -29,16 +30,16 @@ def _needs_skia():
 
 
 def test_same_scene_gives_same_bytes():
-    one = world.random_scene(np.random.default_rng(5))
-    two = world.random_scene(np.random.default_rng(5))
+    one = render.random_scene(np.random.default_rng(5))
+    two = render.random_scene(np.random.default_rng(5))
     assert one == two
-    assert np.array_equal(world.render(one, 96, 64), world.render(two, 96, 64))
+    assert np.array_equal(render.render(one, 96, 64), render.render(two, 96, 64))
 
 
 @pytest.mark.parametrize("place", world.PLACES)
 def test_every_place_and_light_differs(place):
     pictures = [
-        world.render(world.Scene(place=place, light=light, seed=1), 64, 48)
+        render.render(world.Scene(place=place, light=light, seed=1), 64, 48)
         for light in world.LIGHTS
     ]
     assert all(picture.shape == (48, 64, 3) for picture in pictures)
@@ -53,9 +54,9 @@ def test_box_hugs_what_is_drawn(species, yaw):
     character = world.Character(name="c", species=species, colour="purple", wear="green hat")
     actor = world.Actor(character=character, x=0.1, scale=0.55, yaw=yaw, wave=1.0, y=0.95)
     full = scene(actor)
-    found = world.actor_box(full, 0, 160, 120)
-    with_actor = world.render(full, 160, 120).astype(int)
-    without = world.render(scene(), 160, 120).astype(int)
+    found = render.actor_box(full, 0, 160, 120)
+    with_actor = render.render(full, 160, 120).astype(int)
+    without = render.render(scene(), 160, 120).astype(int)
     changed = np.abs(with_actor - without).max(axis=2) > 90  # the soft shadow changes less
     rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
     assert found.x0 == pytest.approx(columns[0], abs=2)
@@ -67,25 +68,25 @@ def test_box_hugs_what_is_drawn(species, yaw):
 
 def test_box_is_clipped_and_half_an_actor_is_half_seen():
     edge = scene(bear(x=0.5))  # the right edge of a square picture is x = 0.5
-    found = world.actor_box(edge, 0, 100, 100)
+    found = render.actor_box(edge, 0, 100, 100)
     assert found.x1 == 100.0
     assert found.visible_share == pytest.approx(0.5, abs=0.06)
 
 
 def test_actor_outside_has_no_box():
-    assert world.actor_box(scene(bear(x=3.0)), 0, 100, 100) is None
+    assert render.actor_box(scene(bear(x=3.0)), 0, 100, 100) is None
 
 
 def test_nearer_actor_hides_the_farther_one():
     far, near = bear(y=0.88), bear(character=FOX, y=0.9, scale=0.62)
     both = scene(far, near)
-    assert world.actor_box(both, 0, 100, 100).visible_share < 0.3
-    assert world.actor_box(both, 1, 100, 100).visible_share == 1.0
+    assert render.actor_box(both, 0, 100, 100).visible_share < 0.3
+    assert render.actor_box(both, 1, 100, 100).visible_share == 1.0
 
 
 def test_equal_actors_at_one_spot_do_not_both_count_as_seen():
     twins = scene(bear(), bear(character=dataclasses.replace(BEAR, name="twin")))
-    shares = [world.actor_box(twins, i, 100, 100).visible_share for i in (0, 1)]
+    shares = [render.actor_box(twins, i, 100, 100).visible_share for i in (0, 1)]
     assert shares == [0.0, 1.0]
 
 
@@ -94,13 +95,13 @@ def test_equal_actors_at_one_spot_do_not_both_count_as_seen():
 )
 def test_unknown_word_is_refused(change, word):
     with pytest.raises(ValueError, match=word):
-        world.render(dataclasses.replace(scene(), **change), 8, 8)
+        render.render(dataclasses.replace(scene(), **change), 8, 8)
 
 
 def test_unknown_species_is_refused():
     dragon = world.Character(name="d", species="dragon", colour="red")
     with pytest.raises(ValueError, match="dragon"):
-        world.render(scene(world.Actor(character=dragon)), 8, 8)
+        render.render(scene(world.Actor(character=dragon)), 8, 8)
 
 
 def test_words_of_a_caption():
@@ -124,7 +125,7 @@ def test_shot_size_at_its_thresholds(share, size):
 
 def test_random_scenes_cover_the_world_and_know_no_rabbit():
     rng = np.random.default_rng(0)
-    scenes = [world.random_scene(rng) for _ in range(600)]
+    scenes = [render.random_scene(rng) for _ in range(600)]
     assert "rabbit" not in world.BASE_SPECIES
     species = {actor.character.species for item in scenes for actor in item.actors}
     assert species == set(world.BASE_SPECIES)
@@ -137,5 +138,5 @@ def test_random_scenes_cover_the_world_and_know_no_rabbit():
 
 
 def test_whoever_is_asked_for_is_in_random_scenes():
-    item = world.random_scene(np.random.default_rng(1), species=("owl",))
+    item = render.random_scene(np.random.default_rng(1), species=("owl",))
     assert {actor.character.species for actor in item.actors} == {"owl"}

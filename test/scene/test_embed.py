@@ -19,7 +19,7 @@ def _soft(seed):
 
 def _seen(image):
     """Described without a network: it sees the same in every picture."""
-    return embed.describe(image, lambda _: np.ones(4))
+    return embed.embed_frame(image, lambda _: np.ones(4))
 
 
 def test_grey_is_the_origin_and_red_lies_on_its_axis():
@@ -44,10 +44,13 @@ def test_layout_knows_above_from_below_but_not_left_from_right():
 
 def test_colours_count_by_their_share_wherever_they_lie():
     half = np.hstack([_flat(0, 0, 255), _flat(255, 0, 0)])
-    both = embed.measure_colour(half)
+    both = embed.measure_colour_histogram(half)
     assert np.linalg.norm(both) == pytest.approx(1)
-    assert np.allclose(both, embed.measure_colour(half[::-1, ::-1]), atol=1e-6)
-    red, blue = embed.measure_colour(_flat(0, 0, 255)), embed.measure_colour(_flat(255, 0, 0))
+    assert np.allclose(both, embed.measure_colour_histogram(half[::-1, ::-1]), atol=1e-6)
+    red, blue = (
+        embed.measure_colour_histogram(_flat(0, 0, 255)),
+        embed.measure_colour_histogram(_flat(255, 0, 0)),
+    )
     assert red @ blue == pytest.approx(0, abs=1e-6)
     assert both @ red == pytest.approx(np.sqrt(0.5), abs=1e-3)  # sqrt(1 * 0.5)
     # red's a* and b* lie beyond 60: the last bin of both, whose blur stays there by e^-2 / 2
@@ -55,19 +58,21 @@ def test_colours_count_by_their_share_wherever_they_lie():
 
 
 def test_what_has_hardly_a_colour_hardly_counts():
-    assert np.linalg.norm(embed.measure_colour(_flat(90, 90, 90))) < 0.02  # rounding
+    assert np.linalg.norm(embed.measure_colour_histogram(_flat(90, 90, 90))) < 0.02  # rounding
     tinted = _flat(90, 92, 94)
     lab = cv2.cvtColor(tinted.astype(np.float32)[:1, :1] / 255, cv2.COLOR_BGR2LAB)[0, 0]
     chroma = float(np.hypot(*lab[1:]))
     assert 0.5 < chroma < 2.5
-    assert np.linalg.norm(embed.measure_colour(tinted)) == pytest.approx(chroma / 3, abs=1e-4)
+    assert np.linalg.norm(embed.measure_colour_histogram(tinted)) == pytest.approx(
+        chroma / 3, abs=1e-4
+    )
 
 
 def test_light_is_made_even_up_to_noise():
-    assert (embed.even_light(_flat(55, 55, 55)) == 110).all()
-    assert (embed.even_light(_flat(220, 220, 220)) == 110).all()
+    assert (embed.normalize_luma(_flat(55, 55, 55)) == 110).all()
+    assert (embed.normalize_luma(_flat(220, 220, 220)) == 110).all()
     # 110 / 8 times, for darker than 8 is not made brighter still
-    assert (embed.even_light(_flat(2, 2, 2)) == round(2 * 110 / 8)).all()
+    assert (embed.normalize_luma(_flat(2, 2, 2)) == round(2 * 110 / 8)).all()
 
 
 def test_a_place_is_the_same_in_less_light_and_mirrored():
@@ -83,7 +88,7 @@ def test_join_weighs_blocks_whatever_their_lengths():
     layout[0] = 0.01
     colour = np.zeros(256, np.float32)
     colour[3] = 0.5  # half coloured: counts half
-    vector = embed.join(np.array([300.0, 400.0]), layout, colour)
+    vector = embed.join_features(np.array([300.0, 400.0]), layout, colour)
     length = np.sqrt(0.65**2 + 0.4**2 + 0.5**2)
     wanted = np.array([0.6 * 0.65, 0.8 * 0.65, 0.4]) / length
     assert np.allclose(vector[:3], wanted) and vector[2 + 48 + 3] == pytest.approx(0.5 / length)
@@ -91,5 +96,5 @@ def test_join_weighs_blocks_whatever_their_lengths():
 
 
 def test_an_empty_block_adds_nothing():
-    vector = embed.join(np.array([0.0, 2.0]), np.zeros(48), np.zeros(256))
+    vector = embed.join_features(np.array([0.0, 2.0]), np.zeros(48), np.zeros(256))
     assert np.allclose(vector[:2], [0, 1])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunny.scene import agglomerative, incremental
+from bunny.scene import cluster
 
 WHOLE = ["agglomerative", "hdbscan"]
 
@@ -16,14 +16,14 @@ def _at(*degrees):
 
 
 def _clusters(method, *degrees, **threshold):
-    found = agglomerative.group(_at(*degrees), incremental.SceneThreshold(**threshold), method)
+    found = cluster.group_frames(_at(*degrees), cluster.SceneThreshold(**threshold), method)
     return found.cluster.tolist()
 
 
 @pytest.mark.parametrize("method", WHOLE)
 def test_two_places_and_a_flash(method):
     # cosines: inside a place 0.98 or more, between them 0, of the flash to the second -0.5
-    assert _clusters(method, 0, 5, 10, 90, 95, 100, 215) == [0, 0, 0, 1, 1, 1, incremental.NOISE]
+    assert _clusters(method, 0, 5, 10, 90, 95, 100, 215) == [0, 0, 0, 1, 1, 1, cluster.NOISE]
 
 
 @pytest.mark.parametrize("method", WHOLE)
@@ -39,7 +39,7 @@ def test_average_linkage_is_cut_at_the_mean_cosine():
 
 
 def test_similarity_is_the_cosine_to_the_mean_of_all_members():
-    found = agglomerative.group(_at(0, 20, 200), method="agglomerative")
+    found = cluster.group_frames(_at(0, 20, 200), method="agglomerative")
     assert found.similarity[:2] == pytest.approx(np.cos(np.radians([10, 10])), abs=1e-6)
     assert found.similarity[2] == pytest.approx(np.cos(np.radians(190)), abs=1e-6)
 
@@ -53,14 +53,16 @@ def test_with_no_scene_of_several_frames_nothing_is_odd(method):
 
 def test_incremental_is_the_pass_over_the_film():
     vector = _at(0, 20, 50, 260)
-    assert np.array_equal(agglomerative.group(vector).cluster, incremental.assign(vector).cluster)
+    assert np.array_equal(
+        cluster.group_frames(vector).cluster, cluster.assign_incrementally(vector).cluster
+    )
 
 
 def test_what_is_refused():
     with pytest.raises(ValueError, match="expected one of incremental, agglomerative, hdbscan"):
-        agglomerative.group(_at(0), method="kmeans")
+        cluster.group_frames(_at(0), method="kmeans")
     with pytest.raises(ValueError, match="noise threshold <= scene threshold"):
-        agglomerative.group(_at(0), incremental.SceneThreshold(join=0.4, noise=0.5), "hdbscan")
+        cluster.group_frames(_at(0), cluster.SceneThreshold(join=0.4, noise=0.5), "hdbscan")
 
 
 @pytest.mark.parametrize("method", WHOLE)
@@ -72,10 +74,10 @@ def test_what_is_refused():
 )
 def test_the_order_of_rows_changes_nothing(method, degrees, seed, join):
     order = np.random.default_rng(seed).permutation(len(degrees))
-    vector, threshold = _at(*degrees), incremental.SceneThreshold(join=join, noise=0.3)
-    one = agglomerative.group(vector, threshold, method)
-    other = agglomerative.group(vector[order], threshold, method)
-    assert np.array_equal(incremental.in_order(one.cluster[order]), other.cluster)
+    vector, threshold = _at(*degrees), cluster.SceneThreshold(join=join, noise=0.3)
+    one = cluster.group_frames(vector, threshold, method)
+    other = cluster.group_frames(vector[order], threshold, method)
+    assert np.array_equal(cluster.relabel_sequential(one.cluster[order]), other.cluster)
     assert np.allclose(one.similarity[order], other.similarity, atol=1e-6)
 
 
@@ -88,8 +90,8 @@ def test_of_a_long_film_only_a_part_is_linked_and_the_result_is_the_same(method,
     vector = np.eye(8, dtype=np.float32)[place] + 0.02 * rng.standard_normal((60, 8))
     vector = (vector / np.linalg.norm(vector, axis=1, keepdims=True)).astype(np.float32)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(agglomerative, "MAX_LINKED", 7)
-        found = agglomerative.group(vector, method=method).cluster
+        patch.setattr(cluster, "MAX_LINKED", 7)
+        found = cluster.group_frames(vector, method=method).cluster
     counts = np.bincount(place, minlength=5)
     if (counts > 1).all():  # a place of one frame is noise
-        assert np.array_equal(found, incremental.in_order(place))
+        assert np.array_equal(found, cluster.relabel_sequential(place))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bunny.scene import incremental, stability
+from bunny.scene import cluster, stability
 
 
 def _at(*degrees):
@@ -19,21 +19,23 @@ def _rows(found):
 
 def test_rand_index_by_hand():
     # pairs together in both: 1; in the first 2, in the second 2, of 6: expected 2 * 2 / 6
-    value = stability.rand_index(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 2]))
+    value = stability.adjusted_rand_index(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 2]))
     assert value == pytest.approx((1 - 2 * 1 / 6) / ((2 + 1) / 2 - 2 * 1 / 6))
-    assert stability.rand_index(np.array([0, 0, 1]), np.array([5, 5, 2])) == 1
+    assert stability.adjusted_rand_index(np.array([0, 0, 1]), np.array([5, 5, 2])) == 1
 
 
 def test_frames_in_the_noise_bucket_are_not_one_scene():
-    noise = incremental.NOISE
-    assert stability.rand_index(np.array([0, 0, noise, noise]), np.array([1, 1, 2, 3])) == 1
-    assert stability.rand_index(np.array([0, 0, noise, noise]), np.array([1, 1, 2, 2])) < 1
+    noise = cluster.NOISE
+    assert (
+        stability.adjusted_rand_index(np.array([0, 0, noise, noise]), np.array([1, 1, 2, 3])) == 1
+    )
+    assert stability.adjusted_rand_index(np.array([0, 0, noise, noise]), np.array([1, 1, 2, 2])) < 1
 
 
 def test_places_that_stand_apart_are_stable():
     shot = np.repeat(np.arange(8), 3)
     degrees = [(shot_index % 2) * 90 + i for shot_index in range(8) for i in range(3)]
-    rows = _rows(stability.measure(_at(*degrees), shot, num_runs=4))
+    rows = _rows(stability.measure_stability(_at(*degrees), shot, num_runs=4))
     assert len(rows) == 7 and {row["num_clusters"] for row in rows.values()} == {2}
     assert all(row["rand_index"] == row["lowest"] == 1 for row in rows.values())
     assert rows["incremental", "order"]["num_runs"] == 4
@@ -42,7 +44,7 @@ def test_places_that_stand_apart_are_stable():
 
 def test_a_pan_depends_on_the_order_it_is_seen_in():
     degrees = range(0, 180, 9)  # no gap anywhere: where a scene ends is up to where one began
-    found = _rows(stability.measure(_at(*degrees), np.arange(20), num_runs=8))
+    found = _rows(stability.measure_stability(_at(*degrees), np.arange(20), num_runs=8))
     order = found["incremental", "order"]
     assert order["lowest"] < order["rand_index"] < 0.95
     assert found["agglomerative", "sample"]["rand_index"] < 0.95  # a shot left out is a gap
@@ -52,9 +54,9 @@ def test_any_grouping_is_asked_in_the_same_way():
     # the first two items are one group, all others noise
 
     def find(rows, method):
-        return np.where(np.arange(len(rows)) < 2, 0, incremental.NOISE)
+        return np.where(np.arange(len(rows)) < 2, 0, cluster.NOISE)
 
-    rows = _rows(stability.compare(np.arange(4), find, ("pair",), ("pair",), num_runs=5))
+    rows = _rows(stability.compare_groupings(np.arange(4), find, ("pair",), ("pair",), num_runs=5))
     assert set(rows) == {("pair", "order"), ("pair", "sample")}
     # {0, 1} against another pair of the four is (0 - 1/6) / (1 - 1/6)
     assert rows["pair", "order"]["lowest"] == pytest.approx(-0.2)
@@ -63,13 +65,15 @@ def test_any_grouping_is_asked_in_the_same_way():
 
 def test_the_seed_decides():
     vector, shot = _at(*range(0, 180, 9)), np.arange(20)
-    one, same, other = (stability.measure(vector, shot, num_runs=3, seed=s) for s in (1, 1, 2))
+    one, same, other = (
+        stability.measure_stability(vector, shot, num_runs=3, seed=s) for s in (1, 1, 2)
+    )
     assert one == same != other
 
 
 def test_too_little_to_say():
-    assert stability.measure(_at(0, 5), np.array([0, 0])) == []
-    assert stability.measure(_at(0, 90), np.array([0, 1]), num_runs=0) == []
+    assert stability.measure_stability(_at(0, 5), np.array([0, 0])) == []
+    assert stability.measure_stability(_at(0, 90), np.array([0, 1]), num_runs=0) == []
 
 
 @given(st.lists(st.integers(0, 6), min_size=2, max_size=40), st.integers(0, 99))

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from bunny.scene import company
+from bunny.scene import cluster_table
 
 SCHEMA = {
     "level": pl.String, "shot_index": pl.Int32, "cluster_id": pl.String, "name": pl.String,
@@ -15,7 +15,7 @@ def _asset(*rows):
 
 
 def test_company_by_hand():
-    found = company.company(
+    found = cluster_table.scenes_by_characters(
         _asset(
             ("scene", 0, "scene-001", "kitchen", ["pip", "bunny"], 0.0, 2.0),
             ("scene", 1, "scene-001", "kitchen", [], 2.0, 2.5),
@@ -38,10 +38,10 @@ def test_every_shot_is_in_one_row_and_unknown_times_are_null():
         ("scene", 5, "scene-001", None, None, None, None),
         ("scene", 1, "scene-001", None, [""], None, None),
     )
-    found = company.company(asset)
+    found = cluster_table.scenes_by_characters(asset)
     assert found.rows() == [("scene-001", [], "scene-001 empty", [1, 5], None)]
 
 
 def test_no_scenes():
-    found = company.company(_asset())
+    found = cluster_table.scenes_by_characters(_asset())
     assert found.is_empty() and found.columns == ["cluster_id", "who", "name", "shots", "seconds"]

@@ -34,7 +34,7 @@ def film(root: Path, name: str, vectors: np.ndarray, places: Sequence[str]) -> F
     (root / f"{name}.mp4").write_bytes(name.encode())
     space = workspace.create(root, "films", root / f"{name}.mp4", None)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    for table in pipeline.make("review", space, configuration.Config()).reads:
+    for table in pipeline.make_stage("review", space, configuration.Config()).reads:
         store.write(space.table, table, store.from_rows(table, []))
     for table, rows in _rows(space.film_id, unit.astype(np.float32), places).items():
         store.write(space.table, table, store.from_rows(table, rows))

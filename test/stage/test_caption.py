@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from bunny.core import atomic
 from bunny.core.config import Config
 from bunny.core.error import StageError, UserError
 from bunny.stage.caption import Caption
@@ -28,7 +29,7 @@ GREEN, BLUE, RED = (80, 160, 90), (220, 140, 80), (50, 60, 200)  # BGR
 def _film(folder: Path, num_frames: int = 3) -> Path:
     """Tables and pictures: f0 green with a red bunny, f1 blue, the others shades of grey."""
     source = {"film": "x", "content_hash": "c", "references": None, "reference_hash": ""}
-    store.write_bytes(folder / "source.json", json.dumps(source).encode())
+    atomic.write_bytes(folder / "source.json", json.dumps(source).encode())
     for name, table in make_tables(num_frames).items():
         store.write(folder / "table", name, table)
     (folder / "frame").mkdir()

@@ -7,8 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.core.config import Clustering, Config
-from bunny.scene import person_rows
+from bunny.core import atomic
+from bunny.core.config import ClusteringConfig, Config
+from bunny.scene import cluster_table
 from bunny.stage import cluster
 from bunny.stage.cluster import Cluster
 from bunny.table import store
@@ -37,7 +38,7 @@ def _film(folder, images, faces=(), labels=(), regions=(), figures=()):
     for name, table in {"frame": rows, **tables}.items():
         store.write(folder / "table", name, store.from_rows(name, table))
     source = {"film": "x", "content_hash": "c", "references": None, "reference_hash": ""}
-    store.write_bytes(folder / "source.json", json.dumps(source).encode())
+    atomic.write_bytes(folder / "source.json", json.dumps(source).encode())
     return folder
 
 
@@ -182,8 +183,8 @@ def test_unknown_faces_are_persons_and_a_drawn_characters_own_face_is_none():
         "label",
         [*(_label(f["face_id"], None) for f in faces), _label("f3r", "toon", "region", x1=90.0)],
     )
-    nameless = person_rows.nameless(label, store.from_rows("face", faces))
-    rows = person_rows.rows(nameless, Clustering())
+    nameless = cluster_table.unknown_faces(label, store.from_rows("face", faces))
+    rows = cluster_table.person_rows(nameless, ClusteringConfig())
     found = {row["item_id"]: (row["cluster_id"], row["is_noise"]) for row in rows}
     assert found == {
         "f0a": ("person-01", False), "f1a": ("person-01", False), "f2a": (None, True),
@@ -196,15 +197,18 @@ def test_how_sure_unknown_people_are():
     faces = [_face(f"f{i}a", (anna, ben)[i % 2]) | {"shot_index": i, "track_id": f"t{i}"}
              for i in range(8)]  # fmt: skip
     label = store.from_rows("label", [_label(face["face_id"], None) for face in faces])
-    nameless = person_rows.nameless(label, store.from_rows("face", faces))
-    rows = person_rows.stability(nameless, Clustering(stability_runs=3), 0)
+    nameless = cluster_table.unknown_faces(label, store.from_rows("face", faces))
+    rows = cluster_table.person_stability(nameless, ClusteringConfig(stability_runs=3), 0)
     assert rows.rows() == [
         ("unknown", "agglomerative", "hdbscan", 1.0, 1.0, 1, 2),
         ("unknown", "agglomerative", "sample", 1.0, 1.0, 3, 2),
         ("unknown", "hdbscan", "sample", 1.0, 1.0, 3, 2),
     ]
-    assert person_rows.note(rows, "hdbscan") == " (stable to 1.00 in nine tenths of the shots)"
-    assert person_rows.stability(nameless[:1], Clustering(), 0).is_empty()
+    assert (
+        cluster_table.person_note(rows, "hdbscan")
+        == " (stable to 1.00 in nine tenths of the shots)"
+    )
+    assert cluster_table.person_stability(nameless[:1], ClusteringConfig(), 0).is_empty()
 
 
 def _figure(frame, track, vector, x0=0.0):

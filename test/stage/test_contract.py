@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from bunny.contract import fingerprint
 from bunny.contract import stage as contract_stage
+from bunny.core import atomic
 from bunny.core.config import Config
 from bunny.core.error import StageError
 from bunny.table import store
@@ -48,7 +49,7 @@ class Count(contract_stage.BaseStage):
             self.seen.append(i)
         table = shards.collect("embedding")
         failed = table["error"].is_not_null().sum()
-        return contract_stage.Work(
+        return contract_stage.StageOutput(
             tables={"embedding": table}, num_items=NUM_ITEMS, num_failed=int(failed)
         )
 
@@ -56,7 +57,7 @@ class Count(contract_stage.BaseStage):
 def _stage(folder: Path, kind=Count, **filtering) -> Count:
     source = {"film": "x", "content_hash": "c", "references": None, "reference_hash": ""}
     if not (folder / "source.json").exists():
-        store.write_bytes(folder / "source.json", json.dumps(source).encode())
+        atomic.write_bytes(folder / "source.json", json.dumps(source).encode())
     return kind(Config.model_validate({"filtering": filtering}), folder, folder)
 
 
@@ -215,7 +216,9 @@ class Report(contract_stage.BaseStage):
             raise self.error
         row = {"frame_id": "a", "model": "m", "vector": [1.0]}
         table = store.from_rows("embedding", [row])
-        return contract_stage.Work(tables={"embedding": table}, num_items=0, note=self.work_note)
+        return contract_stage.StageOutput(
+            tables={"embedding": table}, num_items=0, note=self.work_note
+        )
 
 
 def _rows(*frame_ids):
@@ -335,7 +338,7 @@ def test_a_stage_whose_files_are_gone_runs_again_and_says_why(tmp_path):
 def test_progress_is_a_share(tmp_path, text, share):
     stage = _stage(tmp_path)
     if text is not None:
-        store.write_bytes(stage.folder / "progress.json", text.encode())
+        atomic.write_bytes(stage.folder / "progress.json", text.encode())
     assert stage.get_progress() == share
 
 

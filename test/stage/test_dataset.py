@@ -12,7 +12,7 @@ import pytest
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.stage import dataset
+from bunny.dataset import appearance
 from bunny.stage.dataset import Dataset
 from bunny.stage.extract import Extract
 from bunny.table import store
@@ -192,7 +192,7 @@ def test_measures_of_boxes_by_hand():
     boxes = {"left": (0, 0, 60, 60), "right": (60, 0, 120, 60), "out": (130, 0, 140, 60)}
     rows = [{"subject_id": k, **named, **dict(zip(BOX, b, strict=True))} for k, b in boxes.items()]
     measured = {"tile_sharpness": tiles.ravel(), "signature": signature.ravel(), "contrast": 0.04}
-    found = dataset.measure_subjects(
+    found = appearance.measure_subjects(
         {
             "frame": store.from_rows("frame", [{**frame, "width_px": 120, "height_px": 60}]),
             "measure": store.from_rows("measure", [{"frame_id": "a", **measured}]),
@@ -233,7 +233,7 @@ def label_everything(config, space) -> None:
     frame, shot = (store.read(space.table, name) for name in ("frame", "shot"))
     film = store.read(space.table, "film")
     named = json.loads((space.root / "source.json").read_text(encoding="utf-8"))
-    source = extra_frame.Source(config, named, film, frame)
+    source = extra_frame.ExtraFrameReader(config, named, film, frame)
     more = [row for row, _ in source.read(extra_frame.plan(shot, frame, 0.2))]
     made: dict[str, list] = {"extra_frame": more, "quality": [], "label": []}
     for row in [*frame.to_dicts(), *more]:

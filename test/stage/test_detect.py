@@ -9,7 +9,7 @@ import pytest
 import tiny_onnx
 
 from bunny.character.drawn import figure_embedding
-from bunny.core import workspace
+from bunny.core import atomic, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.stage.detect import Detect
@@ -44,7 +44,7 @@ def _film(folder, images, references=None):
         "film": "x", "content_hash": "c", "references": references and str(references),
         "reference_hash": workspace.hash_references(references),
     }  # fmt: skip
-    store.write_bytes(folder / "source.json", json.dumps(source).encode())
+    atomic.write_bytes(folder / "source.json", json.dumps(source).encode())
     return folder
 
 
@@ -275,7 +275,7 @@ def test_the_explorer_decides_on_ccip_as_the_stage(plain_film, anime_models, thr
     stage = _stage(plain_film, **anime_models, ccip_threshold=threshold)
     stage.execute()
     settings = stage.config.detection.model_dump()
-    seen = preview.read_seen(plain_film / "table")
+    seen = preview.read_tables(plain_film / "table")
     found = preview.judge_labels(seen, settings).sort("subject_id")
     assert found.equals(_labels(plain_film))
     verdict = preview.judge(seen, preview.compare(seen, settings), settings)

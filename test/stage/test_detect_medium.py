@@ -8,10 +8,11 @@ import polars as pl
 import pytest
 from figure_embedding import medium_picture
 
-from bunny.character.drawn import efficientnet, medium, medium_frame
-from bunny.core import workspace
+from bunny.character import table_rows
+from bunny.character.drawn import efficientnet, medium
+from bunny.core import atomic, workspace
 from bunny.core.config import Config
-from bunny.quality import frame_kind, luma, measure
+from bunny.quality import luma, measure, reason
 from bunny.stage.detect import Detect
 from bunny.table import store
 
@@ -57,7 +58,7 @@ def _film(folder, images, reference):
         "film": "x", "content_hash": "c", "references": str(folder / "reference"),
         "reference_hash": workspace.hash_references(folder / "reference"),
     }  # fmt: skip
-    store.write_bytes(folder / "film" / "source.json", json.dumps(source).encode())
+    atomic.write_bytes(folder / "film" / "source.json", json.dumps(source).encode())
     return folder / "film"
 
 
@@ -114,9 +115,9 @@ def test_cards_and_black_frames_are_not_judged(tmp_path):
     usual = {"brightness": 0.5, "dynamic_range": 0.8, "background_share": 0.1, "text_lines": 0}
     card = usual | {"background_share": 0.95, "text_lines": 1}
     rows = [{"frame_id": "a", **usual}, {"frame_id": "b", **card}, {"frame_id": "c", **card}]
-    assert medium_frame.choose_frames(frame, tmp_path).height == 3
+    assert table_rows.choose_medium_frames(frame, tmp_path).height == 3
     store.write(tmp_path, "measure", store.from_rows("measure", rows))
-    assert medium_frame.choose_frames(frame, tmp_path)["frame_id"].to_list() == ["a"]
+    assert table_rows.choose_medium_frames(frame, tmp_path)["frame_id"].to_list() == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_cards_and_black_frames_are_not_judged(tmp_path):
 def test_real_films_are_told(material, folder, name, is_drawn):
     """Twelve frames, each taken for a shot; what is no picture goes with the rest."""
     images = _frames(material / folder / name)
-    classifier = medium.MediumClassifier(efficientnet.PictureNet())
+    classifier = medium.MediumClassifier(efficientnet.EfficientNet())
     rows = [
         {"frame_id": str(i), "shot_index": i, "drawn_logit": classifier.drawn_logit(image)}
         for i, image in enumerate(images)
@@ -151,7 +152,7 @@ def _frames(path, wanted=12):
     shown = []
     for image in spread:
         row = pl.DataFrame([vars(measure.measure_frame(image))], schema_overrides=OBJECT)
-        if row.select(frame_kind.kind_expr())["kind"][0] == "picture":
+        if row.select(reason.kind_expr())["kind"][0] == "picture":
             x0, y0, x1, y1 = luma.find_content(luma.to_luma(image))
             shown.append(image[y0:y1, x0:x1])
     return shown

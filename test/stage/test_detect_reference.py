@@ -7,7 +7,7 @@ import pytest
 
 from bunny import demo
 from bunny.character import reference, reference_measure
-from bunny.character.drawn import efficientnet, figure_frame
+from bunny.character.drawn import efficientnet
 from bunny.character.drawn.figure_embedding import FigureNet
 from bunny.table import store
 
@@ -51,17 +51,17 @@ def test_strangers_lie_wholly_beside_the_named_one():
 
 @pytest.fixture(scope="module")
 def net():
-    return FigureNet(efficientnet.PictureNet())
+    return FigureNet(efficientnet.EfficientNet())
 
 
 def _measure(folder, net, name, image):
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), image)
-    (source,) = [s for s in reference.list_sources(folder) if s.reference_id == name]
+    (source,) = [s for s in reference.list_files(folder) if s.reference_id == name]
     row = {"reference_id": name, "is_drawn": True, "face_embedding": None, "error": None}
     known = pl.DataFrame([row])
-    described = figure_frame.describe_references([source], net)
+    described = reference_measure.describe_drawn([source], net)
     (found,) = reference_measure.make_pictures([source], known, described, net)
     return found
 
@@ -85,7 +85,7 @@ def test_what_is_wrong_with_a_drawing_is_seen(tmp_path, net):
 
 def test_a_refused_picture_has_no_vector(tmp_path):
     (tmp_path / "anna.png").write_bytes(b"no picture")
-    sources = reference.list_sources(tmp_path)
+    sources = reference.list_files(tmp_path)
     row = {"reference_id": "anna/anna.png", "is_drawn": None, "face_embedding": None, "error": "e"}
     (found,) = reference_measure.make_pictures(sources, pl.DataFrame([row]), {}, None)
     assert (found.vector, found.size_px, found.error) == (None, 0, "e")

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from bunny.character import table_rows
-from bunny.character.drawn.window_search import Candidate
+from bunny.character.drawn.window_search import RegionCandidate
 from bunny.table import store
 
 FRAME = {"frame_id": "film-00000007", "shot_index": 3, "file": "frame/7.png"}
@@ -12,7 +12,7 @@ FRAME = {"frame_id": "film-00000007", "shot_index": 3, "file": "frame/7.png"}
 
 def test_boxes_of_regions_become_pixels():
     box = np.array([0.25, 0.5, 0.75, 1.0], np.float32)
-    found = [Candidate(character="bunny", box=box, similarity=0.7, margin=0.2)]
+    found = [RegionCandidate(character="bunny", box=box, similarity=0.7, margin=0.2)]
     (row,) = table_rows.region_rows(FRAME, (100, 200, 3), "net", found)
     assert [row[c] for c in ("x0_px", "y0_px", "x1_px", "y1_px")] == [50, 50, 150, 100]
     assert (row["region_id"], row["shot_index"]) == ("film-00000007-r00", 3)

@@ -64,7 +64,7 @@ def tuned(labelled_film, tiny_base_folder):
     film_dir, stage = labelled_film, make(labelled_film, tiny_base_folder)
     Dataset(stage.config, film_dir, film_dir).execute()
     base = base_model.load_base(str(tiny_base_folder), device="cpu")
-    folder = workspace.of_film_dir(film_dir).checkpoint
+    folder = workspace.from_film_dir(film_dir).checkpoint
     rows = []
     for step in STEPS:
         file = f"bunny/step-{step:06d}.safetensors"

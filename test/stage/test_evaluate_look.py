@@ -8,7 +8,7 @@ import pytest
 from bunny import demo
 from bunny.core.config import Config
 from bunny.evaluation import gallery as evaluation_gallery
-from bunny.evaluation import identity, real_picture
+from bunny.evaluation import identity
 from bunny.evaluation.identity import Gallery
 from bunny.table import store
 
@@ -21,7 +21,7 @@ def reference(route: str, recogniser: str | None, number: int = 1) -> pl.DataFra
 
 @pytest.mark.parametrize(("used", "other"), [("sface", "dlib"), ("dlib", "sface")])
 def test_faces_are_seen_by_the_recogniser_that_did_not_name_them(used, other):
-    name, look = evaluation_gallery._face_look(reference("face", used), Config())
+    name, look = evaluation_gallery._face_describer(reference("face", used), Config())
     assert name == f"{other} behind yunet"
     picture = cv2.imread(str(demo.reference_dir() / "astronaut" / "1.jpg"))
     seen = look(picture)
@@ -50,10 +50,10 @@ def test_references_cut_out_of_the_film_are_not_used(tmp_path):
     names = ("1.jpg", "from_film_1.jpg", "gone.jpg")
     rows = [{**row, "reference_id": f"anna/{name}"} for name in names]
     tables = {"reference": store.from_rows("reference", rows)}
-    (found,) = real_picture.of_references(tmp_path, tables, "anna")
-    assert (found.file, found.shot) == (None, real_picture.NO_SHOT)
+    (found,) = evaluation_gallery.of_references(tmp_path, tables, "anna")
+    assert (found.file, found.shot) == (None, evaluation_gallery.NO_SHOT)
     assert found.crop.shape == (40, 40, 3)
-    assert real_picture.of_references(None, tables, "anna") == []
+    assert evaluation_gallery.of_references(None, tables, "anna") == []
 
 
 def test_ground_beside_a_figure_that_is_in_every_frame(tmp_path):
@@ -71,8 +71,10 @@ def test_ground_beside_a_figure_that_is_in_every_frame(tmp_path):
         "frame": store.from_rows("frame", [frame]),
         "label": store.from_rows("label", [{**label, "source": "reference", "confidence": 0.9}]),
     }
-    (ground,) = real_picture.without(tmp_path, tables, "anna")
+    (ground,) = evaluation_gallery.background_squares(tmp_path, tables, "anna")
     assert ground.shape == (50, 50, 3)
     assert (ground == 200).all()
-    (whole,) = real_picture.without(tmp_path, tables, "ben")[:1]  # never seen: the frame's middle
+    (whole,) = evaluation_gallery.background_squares(tmp_path, tables, "ben")[
+        :1
+    ]  # never seen: the frame's middle
     assert whole.shape == (50, 50, 3) and (whole == 0).any()

@@ -5,6 +5,7 @@ import json
 import polars as pl
 
 from bunny.contract import fingerprint
+from bunny.core import atomic
 from bunny.core.config import Config
 from bunny.stage.filter import Filter
 from bunny.table import store
@@ -13,7 +14,7 @@ from bunny.table import store
 def _space(folder, scores=(0.9, 0.1, 0.5), errors=(None, None, "no picture")):
     """Tables of frames and measures; the error stands in the table frame alone."""
     source = {"film": "x", "content_hash": "c", "references": None, "reference_hash": ""}
-    store.write_bytes(folder / "source.json", json.dumps(source).encode())
+    atomic.write_bytes(folder / "source.json", json.dumps(source).encode())
     frames, measures = [], []
     for index, (score, error) in enumerate(zip(scores, errors, strict=True)):
         frame_id = f"film-{index:08d}"

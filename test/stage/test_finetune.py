@@ -53,7 +53,7 @@ def test_tables_and_adapter(trained):
     num_pictures = store.read(film_dir / "table", "dataset").height
     assert run["num_images"] + run["num_held_out"] == num_pictures > 0
     assert run["base_licence"] == "MIT"
-    adapter = workspace.of_film_dir(film_dir).checkpoint / run["adapter_file"]
+    adapter = workspace.from_film_dir(film_dir).checkpoint / run["adapter_file"]
     assert safetensors_file.hash_file(adapter) == run["adapter_hash"]
     facts = json.loads(run["config_json"])
     header = safetensors_file.read_texts(adapter)
@@ -74,7 +74,7 @@ def test_each_checkpoint_has_a_row_and_a_file(trained):
     rows = store.read(film_dir / "table", "adapter").sort("step").to_dicts()
     assert result.tables["adapter"] == 2
     assert [(r["step"], r["is_last"]) for r in rows] == [(2, False), (4, True)]
-    space = workspace.of_film_dir(film_dir)
+    space = workspace.from_film_dir(film_dir)
     for row in rows:
         assert row["hash"] == safetensors_file.hash_file(space.checkpoint / row["file"])
         assert row["character"] == "bunny"
@@ -120,7 +120,7 @@ def test_class_pictures_drawn_by_the_base(labelled_film, tiny_base_folder):
     )
     choose(stage)
     assert "2 class pictures" in stage.execute().note
-    run_folder = workspace.of_film_dir(labelled_film).checkpoint / "bunny"
+    run_folder = workspace.from_film_dir(labelled_film).checkpoint / "bunny"
     assert len(list((run_folder / "class").rglob("*.png"))) == 2
 
 
@@ -179,7 +179,7 @@ def test_a_licence_given_later_reaches_the_adapter(trained, tiny_base_folder):
     assert Dataset(config, film_dir, film_dir).execute().status == "done"
     assert Finetune(config, film_dir, film_dir).execute().status == "done"
     (run,) = store.read(film_dir / "table", "training_run").to_dicts()
-    adapter = workspace.of_film_dir(film_dir).checkpoint / run["adapter_file"]
+    adapter = workspace.from_film_dir(film_dir).checkpoint / run["adapter_file"]
     header = safetensors_file.read_texts(adapter)
     assert header["rights_film"] == "film.mp4, CC-BY-3.0"
     assert "do not publish" not in header["rights_note"]
@@ -190,7 +190,7 @@ def test_nothing_to_do_the_second_time_until_something_changes(trained, tiny_bas
     assert make(film_dir, tiny_base_folder).execute().status == "skipped"
     assert not make(film_dir, tiny_base_folder, training_steps=5).can_resume()
     run = store.read(film_dir / "table", "training_run").row(0, named=True)
-    adapter = workspace.of_film_dir(film_dir).checkpoint / run["adapter_file"]
+    adapter = workspace.from_film_dir(film_dir).checkpoint / run["adapter_file"]
     adapter.unlink()
     assert make(film_dir, tiny_base_folder).execute().status == "done"
     assert safetensors_file.hash_file(adapter) == run["adapter_hash"]

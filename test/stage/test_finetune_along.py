@@ -27,7 +27,7 @@ def film(labelled_film, tiny_base_folder) -> tuple[Path, Path, dict]:
     data_dir = labelled_film.parents[1]
     path = data_dir.parent / "film.mp4"
     path.write_bytes(b"nobody decodes this")
-    film_id = workspace.film_id_of(path, hashlib.sha256(path.read_bytes()).hexdigest())
+    film_id = workspace.make_film_id(path, hashlib.sha256(path.read_bytes()).hexdigest())
     return path, labelled_film.rename(labelled_film.with_name(film_id)), models
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.generation import draw
+from bunny.generation import provenance
 from bunny.stage.generate import Generate
 from bunny.table import store
 
@@ -60,7 +60,7 @@ def film(labelled_film, loras, tmp_path, monkeypatch):
     """A film whose fine-tune left two checkpoints, and two held-out pictures."""
     monkeypatch.chdir(tmp_path)  # the project's folder, which has the checkpoints
     base, files = loras
-    checkpoint = workspace.of_film_dir(labelled_film).checkpoint
+    checkpoint = workspace.from_film_dir(labelled_film).checkpoint
     rows = [_adapter_row(checkpoint, file, step) for file, step in zip(files, STEPS, strict=True)]
     run = {
         **{"run_id": "r", "character": "bunny", "trigger": "bunny", "base_model": base.name},
@@ -134,7 +134,7 @@ def test_each_prompt_and_seed_with_and_without_the_last_adapter(film, loras):
 
 def _provenance_is_in_the_pictures(film, table):
     for row in table.to_dicts():
-        facts = draw.read_provenance(film / row["file"])
+        facts = provenance.read_provenance(film / row["file"])
         for key in ("prompt", "seed", "num_steps", "guidance_scale", "adapter_hash", "base_model"):
             assert facts[key] == row[key]
         assert (facts["film_id"], facts["run_id"]) == (film.name, "r")
@@ -300,13 +300,13 @@ def _drawn_again(command, picture):
     assert made["notes"] == ["the same picture, bit for bit"]
     again = picture.with_name(f"{picture.stem}-again.png")
     assert (np.asarray(Image.open(again)) == np.asarray(Image.open(picture))).all()
-    facts = draw.read_provenance(again)
+    facts = provenance.read_provenance(again)
     same = {**facts, "batch_index": None}
-    assert same == {**draw.read_provenance(picture), "batch_index": None}
+    assert same == {**provenance.read_provenance(picture), "batch_index": None}
 
 
 def _refused_without_its_adapter(command, film, picture):
-    folder = workspace.of_film_dir(film).checkpoint / "bunny"
+    folder = workspace.from_film_dir(film).checkpoint / "bunny"
     (folder / "adapter.safetensors").rename(folder / "kept")
     code, _made, err = command("--again", picture)
     assert code == 2
@@ -319,7 +319,7 @@ def _refused_without_its_adapter(command, film, picture):
 def test_a_drawing_from_a_frame_is_drawn_again_while_the_frame_is_there(command, film):
     _code, made, _err = command("--prompt", "a", "--frame", "film-00000003", "--init-strength", 0.7)
     picture = Path(made["files"][0])
-    assert draw.read_provenance(picture)["init_frame"] == "film-00000003"
+    assert provenance.read_provenance(picture)["init_frame"] == "film-00000003"
     assert command("--again", picture)[1]["facts"]["is_same"]
     (film / "frame" / "00000003.png").unlink()
     code, _made, err = command("--again", picture)
@@ -344,13 +344,13 @@ def test_wrong_wishes_are_one_sentence(command, tmp_path):
 
 def test_steps_another_adapter_and_a_folder_of_ones_own(command, film, tmp_path):
     plain = ("--prompt", "an owl", "--seed", "4", "--steps", "1", "--output", tmp_path / "mine")
-    other = workspace.of_film_dir(film).checkpoint / "bunny" / "step5.safetensors"
+    other = workspace.from_film_dir(film).checkpoint / "bunny" / "step5.safetensors"
     pixels = []
     for more in ((), ("--blend", f"{other}:0.5")):
         code, made, _err = command(*plain, *more)
         (picture,) = map(Path, made["files"])
         assert (code, picture.parent) == (0, tmp_path / "mine")
-        facts = draw.read_provenance(picture)
+        facts = provenance.read_provenance(picture)
         assert facts["num_steps"] == 1  # of --set there are 3
         assert [one["strength"] for one in facts["adapters"]] == [1.0, *([0.5] if more else [])]
         pixels.append(np.asarray(Image.open(picture)))

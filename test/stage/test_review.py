@@ -13,8 +13,8 @@ from bunny.command.correct import open_state
 from bunny.contract import fingerprint
 from bunny.core import workspace
 from bunny.core.config import Config
-from bunny.review import asset as review_asset
-from bunny.review import create_event, log
+from bunny.review import asset_table as review_asset
+from bunny.review import create_event, event_log
 from bunny.stage.caption import Caption
 from bunny.stage.dataset import Dataset
 from bunny.stage.review import Review
@@ -113,7 +113,7 @@ def _say(space, make_event, *args, **say):
     """Say something of the library as it is."""
     state = open_state(space, Config())
     event = make_event(state, *args, **ANA, **say)
-    log.append(space.root, [event])
+    event_log.append(space.root, [event])
     return event
 
 
@@ -279,9 +279,9 @@ def test_two_copies_of_an_event_and_any_order_are_one_record(space):
     _run(Review, space)
     first = _say(space, create_event.assign, ["film-f00000"], "pip")
     before = Review(Config(), space.root, space.root).fingerprint()
-    log.append(space.root, [first])
+    event_log.append(space.root, [first])
     assert Review(Config(), space.root, space.root).fingerprint() == before
-    log.append(space.root, [replace(first, event_id="other")])
+    event_log.append(space.root, [replace(first, event_id="other")])
     assert Review(Config(), space.root, space.root).fingerprint() != before
 
 

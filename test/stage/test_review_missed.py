@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bunny.review import suggestion
+from bunny.character.drawn import figure_cluster
+from bunny.review import asset_table
 from bunny.table import store
 
 UNIT = np.array([1.0, 0.0], np.float32)
@@ -24,7 +25,7 @@ def tables(tracks, labelled=("bo",), drawn=("bunny",), figures=(), clusters=()):
         {
             **{"subject_id": f"r-{name}", "subject_type": "region", "character": "bunny"},
             **{"frame_id": "f1", "shot_index": 0, "confidence": 0.9, "source": "reference"},
-            **{side: row[side] for side in suggestion.BOX},
+            **{side: row[side] for side in figure_cluster.BOX},
         }
         for row in region
         if (name := row["track_id"]) in labelled
@@ -54,7 +55,7 @@ def tables(tracks, labelled=("bo",), drawn=("bunny",), figures=(), clusters=()):
 
 
 def missed(made):
-    both = suggestion.with_missed(made)
+    both = asset_table.add_missed_figures(made)
     assert both.head(made["label"].height).equals(made["label"])
     return both.slice(made["label"].height)
 
@@ -93,7 +94,7 @@ def test_regions_without_a_vector_are_too_weak():
 
 def test_no_regions_at_all():
     made = tables({}, ())
-    assert suggestion.with_missed(made).is_empty()
+    assert asset_table.add_missed_figures(made).is_empty()
 
 
 def figure(name, x0, **more):
@@ -147,7 +148,7 @@ def test_who_a_nameless_figure_may_be():
         figure("c", 300.0),
     ]
     made = tables({"bo": ("bunny", 0.0, 0.8), "new": ("bunny", 50.0, 0.5)}, figures=figures)
-    made["label"] = suggestion.with_missed(made)
-    found = suggestion.candidates(made).sort("subject_id")
+    made["label"] = asset_table.add_missed_figures(made)
+    found = asset_table.figure_candidates(made).sort("subject_id")
     assert found.select("subject_id", "perhaps").rows() == [("a", "pip"), ("r-new", "bunny")]
     assert found["chance"].to_list() == pytest.approx([0.7, 0.1])

@@ -13,10 +13,10 @@ from bunny import demo
 from bunny.caption.metadata_facts import Facts
 from bunny.character import reference_measure
 from bunny.character.drawn import region_search
-from bunny.core.config import Clustering, Config, Detection
+from bunny.core.config import ClusteringConfig, Config, DetectionConfig
 from bunny.core.error import UserError
-from bunny.evaluation import gallery, real_picture
-from bunny.scene import table_rows
+from bunny.evaluation import gallery
+from bunny.scene import cluster_table
 from bunny.stage.caption import Caption
 from bunny.stage.dataset import Dataset
 from bunny.stage.detect import Detect
@@ -58,13 +58,13 @@ def test_drawn_references_are_not_described_where_nothing_drawn_is_sought(labell
 
 @pytest.mark.parametrize(("medium", "probability"), [("drawn", 1.0), ("photographed", 0.0)])
 def test_references_are_of_the_medium_that_is_set(medium, probability):
-    say = reference_measure.drawn_probability(Detection(medium=medium), None, pl.DataFrame())
+    say = reference_measure.drawn_probability(DetectionConfig(medium=medium), None, pl.DataFrame())
     assert say(np.zeros((8, 8, 3), np.uint8)) == probability
 
 
 def _find(**wanted):
     with ThreadPoolExecutor(1) as pool:
-        return region_search.make_finder(Detection(**wanted), None, [], None, pool)
+        return region_search.make_finder(DetectionConfig(**wanted), None, [], None, pool)
 
 
 def test_models_of_drawn_figures_are_those_that_are_named(tmp_path):
@@ -105,8 +105,8 @@ def test_set_ups_are_alike_as_far_as_is_set(labelled_film, filtering, num_groups
 
 
 def test_scenes_join_by_their_threshold_and_noise_lies_no_higher():
-    near = table_rows._threshold(Clustering(scene_threshold=0.3, noise_threshold=0.4))
-    far = table_rows._threshold(Clustering(scene_threshold=0.6, noise_threshold=0.4))
+    near = cluster_table._threshold(ClusteringConfig(scene_threshold=0.3, noise_threshold=0.4))
+    far = cluster_table._threshold(ClusteringConfig(scene_threshold=0.6, noise_threshold=0.4))
     assert (near.join, near.noise, far.join, far.noise) == (0.3, 0.3, 0.6, 0.4)
 
 
@@ -114,7 +114,7 @@ def test_the_evaluation_finds_faces_by_the_detector_that_is_set():
     config = Config(detection={"face_detection_model": "hog"})
     row = {"reference_id": "a/1.jpg", "character": "a", "content_hash": "0", "route": "face"}
     known = store.from_rows("reference", [{**row, "recogniser": "dlib", "num_faces": 1}])
-    assert gallery._face_look(known, config)[0] == "sface behind hog"
+    assert gallery._face_describer(known, config)[0] == "sface behind hog"
 
 
 @pytest.mark.parametrize(("confidence", "number"), [(0.5, 8), (0.95, 0)])
@@ -122,7 +122,7 @@ def test_others_are_those_that_are_as_sure_as_the_set_asks(labelled_film, confid
     """All eight labels have a confidence of 0.9."""
     config = Config(dataset={"min_confidence": confidence})
     tables = {name: store.read(labelled_film / "table", name) for name in ("label", "frame")}
-    assert len(real_picture.of_others(labelled_film, tables, "anna", config)) == number
+    assert len(gallery.of_others(labelled_film, tables, "anna", config)) == number
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_frames_between_have_the_tone_curve_of_the_kept_ones(bright_film):
     for curve in ("clip", "reinhard"):
         config = Config(extraction={"tone_curve": curve})
         empty = store.from_rows("frame", [])
-        source = extra_frame.Source(
+        source = extra_frame.ExtraFrameReader(
             config, {"film": bright_film}, store.from_rows("film", []), empty
         )
         (read,) = source.pictures({0: None})

@@ -8,6 +8,7 @@ import polars as pl
 import pyarrow.parquet
 import pytest
 
+from bunny.core import atomic
 from bunny.table import schema, store
 
 
@@ -75,7 +76,7 @@ def test_columns_that_came_later_are_null_in_older_tables(tmp_path):
 
 
 def test_a_failed_write_leaves_the_old_table_and_no_litter(tmp_path):
-    store.write_bytes(tmp_path / "x", b"old")
+    atomic.write_bytes(tmp_path / "x", b"old")
 
     class Explodes(pl.DataFrame):
         def write_parquet(self, *_args, **_kwargs):
@@ -119,7 +120,7 @@ def test_a_write_is_flushed_under_a_hidden_name_in_its_own_folder(tmp_path, monk
         if kind == "table":
             store.write_parquet(folder / "x", pl.DataFrame({"a": [value]}))
         else:
-            store.write_bytes(folder / "x", bytes([value]))
+            atomic.write_bytes(folder / "x", bytes([value]))
     (first,), (second, last) = seen
     assert first.startswith(".x.") and first.endswith(".tmp")
     assert second.startswith(".x.") and second.endswith(".tmp") and last == "x"
@@ -132,7 +133,7 @@ def test_a_write_is_flushed_under_a_hidden_name_in_its_own_folder(tmp_path, monk
 
 @pytest.mark.parametrize("kind", ["table", "bytes"])
 def test_a_full_disk_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch, kind):
-    store.write_bytes(tmp_path / "x", b"old")
+    atomic.write_bytes(tmp_path / "x", b"old")
 
     def full(handle):
         raise OSError(28, "No space left on device")
@@ -142,7 +143,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch, ki
         if kind == "table":
             store.write_parquet(tmp_path / "x", pl.DataFrame({"a": [1]}))
         else:
-            store.write_bytes(tmp_path / "x", b"new")
+            atomic.write_bytes(tmp_path / "x", b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
     assert (tmp_path / "x").read_bytes() == b"old"
 
@@ -151,7 +152,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch, ki
 def test_a_file_may_be_read_as_any_new_file(tmp_path, mask, mode):
     before = os.umask(mask)
     try:
-        store.write_bytes(tmp_path / "x", b"")
+        atomic.write_bytes(tmp_path / "x", b"")
         assert os.umask(mask) == mask  # it is as it was
     finally:
         os.umask(before)

@@ -17,12 +17,14 @@ import diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion  # noqa: F
 import numpy as np
 import torch
 
+from bunny.dataset import example as dataset_example
 from bunny.training import base, trainer
-from bunny.training.loop import Run
+from bunny.training import settings as training_settings
+from bunny.training.trainer import TrainingLoop
 
 torch.set_num_threads(1)
 STEPS = 6
-SETTINGS = trainer.LoraSettings(
+SETTINGS = training_settings.LoraSettings(
     rank=2,
     learning_rate=1e-2,
     warmup_steps=1,
@@ -33,10 +35,10 @@ SETTINGS = trainer.LoraSettings(
 )
 
 
-def example(value: int) -> trainer.Example:
+def example(value: int) -> dataset_example.TrainingExample:
     picture = np.full((32, 32, 3), value, np.uint8)
     picture[8:24, 8:24] = 255 - value
-    return trainer.Example(picture=picture, caption="bunny")
+    return dataset_example.TrainingExample(picture=picture, caption="bunny")
 
 
 TRAIN, HELD_OUT = [example(v) for v in (40, 90, 150)], [example(60)]
@@ -82,7 +84,7 @@ def newest(folder: Path) -> int:
 
 def kill(base_folder: str, folder: Path) -> dict:
     """Kill a run again and again, every other time while a checkpoint is being written."""
-    short = trainer.LoraSettings(**{**vars(SETTINGS), "steps": 4})
+    short = training_settings.LoraSettings(**{**vars(SETTINGS), "steps": 4})
     assert wait(fork(lambda: train(base_folder, folder / "whole", short))) == 0
     run, rng = folder / "killed", random.Random(1)
     run.mkdir()
@@ -113,7 +115,7 @@ def kill(base_folder: str, folder: Path) -> dict:
 
 def interrupt(base_folder: str, folder: Path) -> dict:
     """Ask a run to stop, once with each signal, then let it end."""
-    rare = trainer.LoraSettings(**{**vars(SETTINGS), "checkpoint_every": STEPS})
+    rare = training_settings.LoraSettings(**{**vars(SETTINGS), "checkpoint_every": STEPS})
     whole, run, told = folder / "calm", folder / "stopped", folder / "told"
     assert wait(fork(lambda: train(base_folder, whole, rare))) == 0
     codes, steps = [], []
@@ -139,11 +141,11 @@ def crowd(base_folder: str, folder: Path) -> dict:
         port = free.getsockname()[1]
     few = replace(SETTINGS, checkpoint_every=STEPS)
 
-    def one(rank: int, size: int, settings: trainer.LoraSettings, run: Path) -> None:
+    def one(rank: int, size: int, settings: training_settings.LoraSettings, run: Path) -> None:
         os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
         loaded = base.load_base(base_folder, device="cpu")
-        made = Run(loaded, TRAIN, HELD_OUT, run, settings, {}, None)
+        made = TrainingLoop(loaded, TRAIN, HELD_OUT, run, settings, {}, None)
         result = made.train(None)
         state = made.weights.state()
         torch.save(

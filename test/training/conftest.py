@@ -34,10 +34,10 @@ def family_folder(tmp_path_factory) -> Callable[[str], Path]:
     root = tmp_path_factory.mktemp("family")
 
     def make(name: str) -> Path:
-        from toy import tiny
+        from toy import tiny_model
 
         if not (root / name).exists():
-            tiny.save(root / name, name, seed=5)
+            tiny_model.save(root / name, name, seed=5)
         return root / name
 
     return make
@@ -64,7 +64,7 @@ def _write_lora(base, folder: Path, seed: int, options: dict):
     from peft import LoraConfig
     from peft.utils import get_peft_model_state_dict
 
-    from bunny.generation import draw, request
+    from bunny.generation import request
 
     unet, scale = base.unet, options.pop("scale", 0.3)
     torch.manual_seed(seed)
@@ -84,7 +84,7 @@ def _write_lora(base, folder: Path, seed: int, options: dict):
     unet.unload_lora()
     unet.requires_grad_(False)
     path = folder / "adapter.safetensors"
-    return draw.Adapter(path=path, hash=request.hash_file(path))
+    return request.WeightedAdapter(path=path, hash=request.hash_file(path))
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ import pytest
 
 import bunny
 from bunny.training.adapter_file import metadata as adapter_file_metadata
-from bunny.training.adapter_file.layer import Layer
+from bunny.training.adapter_file.layer import LoraLayer
 
 
 def _layer(rank=2, alpha=1.0, width=3, out=4, is_dora=False, kernel=()):
     import torch
 
-    return Layer(
+    return LoraLayer(
         down=torch.zeros(rank, width, *kernel),
         up=torch.zeros(out, rank, *[1] * len(kernel)),
         alpha=alpha,
@@ -232,4 +232,4 @@ def test_our_own_texts():
         {"unet": {"a": _layer(alpha=0.5, is_dora=True)}}, "sd", {"rank": 16}
     )
     assert (given["rank"], given["alpha"], given["adapter"]) == ("16", "0.5", "dora")
-    assert adapter_file_metadata.common({}) == (0, 0.0)
+    assert adapter_file_metadata.common_rank({}) == (0, 0.0)

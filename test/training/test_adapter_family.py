@@ -37,7 +37,7 @@ def pipelines(tmp_path_factory):
     """A tiny pipeline of each family, made once."""
     import diffusers
     import transformers
-    from toy import tiny
+    from toy import tiny_model
 
     for library in (diffusers, transformers):
         library.logging.set_verbosity_error()
@@ -47,7 +47,7 @@ def pipelines(tmp_path_factory):
     def load(family: str):
         if family not in made:
             folder = tmp_path_factory.mktemp(family)
-            tiny.save(folder, family)
+            tiny_model.save(folder, family)
             made[family] = diffusers.DiffusionPipeline.from_pretrained(folder)
         return made[family]
 
@@ -148,7 +148,7 @@ def test_kohyas_form_is_read_and_changes_the_same(pipelines, tmp_path, family, i
     assert (adapter.kind, adapter.is_dora, adapter.alpha) == ("kohya", is_dora, 2.0)
     back = write.write_parts(tmp_path / "d.safetensors", adapter.parts, family, "diffusers", {})
     assert back == write.write_diffusers(tmp_path / "e.safetensors", states, family, {})
-    read.put_on(pipeline, adapter, "again")
+    read.load_into(pipeline, adapter, "again")
     try:
         for component, module in clean(pipeline, family).items():
             assert difference(merged_by_peft(module), expected[component]) < 1e-6
@@ -171,7 +171,7 @@ def test_diffusers_loads_both_forms_of_flux(pipelines, tmp_path):
     """Of single blocks it takes those of 3072 only, of the form comfy attention only."""
     pipeline = pipelines("flux")
     states, expected = train(pipeline, "flux", is_dora=False, rank=4, alpha=2)
-    layers = write.parts_of(states)["transformer"]
+    layers = write.layers_of_states(states)["transformer"]
     double = {n: la for n, la in layers.items() if not n.startswith("single")}
     attention = {n: la for n, la in double.items() if ".attn." in n}
     for form, kept in (("kohya", double), ("comfy", attention)):
@@ -295,7 +295,9 @@ def test_flat_names_of_all_layers_come_back(pipelines, family):
     for component, module in clean(pipeline, family).items():
         names = [n for n, m in module.named_modules() if getattr(m, "weight", None) is not None]
         adaptable = [n for n in names if "norm" not in n.split(".")[-1] or ".linear" in n]
-        assert [layer_name.dotted(layer_name.flat(n)) for n in adaptable] == adaptable
+        assert [
+            layer_name.from_underscores(layer_name.to_underscores(n)) for n in adaptable
+        ] == adaptable
         if component == "unet" and family == "sdxl":
             original = [layer_name.to_ldm(n, shape) for n in adaptable]
             assert len(set(original)) == len(original)
@@ -312,10 +314,10 @@ def test_adapter_of_another_base_is_refused_by_its_first_layer(pipelines, tmp_pa
     write.write_diffusers(path, {"unet": states["unet"]}, "sdxl", {})
     with pytest.raises(UserError, match=r"unet\.\S+ changes a weight of shape .* the base's is"):
         read.check_fits(read.read(path), base)
-    own, one = next(iter(write.parts_of(states)["unet"].items()))
+    own, one = next(iter(write.layers_of_states(states)["unet"].items()))
     write.write_parts(path, {"unet": {f"{own}.more": one}}, "sdxl", "diffusers", {})
     with pytest.raises(UserError, match=r"\.more is not in it"):
-        read.put_on(pipelines("sdxl"), read.read(path), "x")
+        read.load_into(pipelines("sdxl"), read.read(path), "x")
 
 
 def test_foreign_diffusers_files_are_read(pipelines, tmp_path):

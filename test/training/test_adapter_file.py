@@ -225,8 +225,8 @@ SDXL = {
 @pytest.mark.parametrize("own", SDXL)
 def test_sdxl_layers_have_their_original_names(own):
     shape = layer_name.UnetShape()
-    assert layer_name.flat(layer_name.to_ldm(own, shape)) == SDXL[own]
-    assert layer_name.from_ldm(layer_name.dotted(SDXL[own]), shape) == own
+    assert layer_name.to_underscores(layer_name.to_ldm(own, shape)) == SDXL[own]
+    assert layer_name.from_ldm(layer_name.from_underscores(SDXL[own]), shape) == own
 
 
 @pytest.mark.parametrize("own", ["down_blocks.0.resnets.0.norm1", "class_embedding", "x.y"])

@@ -6,7 +6,7 @@ import pytest
 
 from bunny.core.error import UserError
 from bunny.training.adapter_file import fused_layer, kohya, layer, metadata
-from bunny.training.adapter_file.layer import Layer
+from bunny.training.adapter_file.layer import LoraLayer
 
 
 def config(alpha=2, **options):
@@ -20,7 +20,7 @@ def made(rank=2, out=4, width=3, seed=0, alpha=1.0, is_dora=False, kernel=()):
 
     generator = torch.Generator().manual_seed(seed)
     ones = (1,) * len(kernel)
-    return Layer(
+    return LoraLayer(
         down=torch.randn(rank, width, *kernel, generator=generator),
         up=torch.randn(out, rank, *ones, generator=generator),
         alpha=alpha,
@@ -31,9 +31,9 @@ def made(rank=2, out=4, width=3, seed=0, alpha=1.0, is_dora=False, kernel=()):
 def test_delta_by_hand():
     import torch
 
-    one = Layer(down=torch.tensor([[1.0, 2.0]]), up=torch.tensor([[3.0], [4.0]]), alpha=0.5)
+    one = LoraLayer(down=torch.tensor([[1.0, 2.0]]), up=torch.tensor([[3.0], [4.0]]), alpha=0.5)
     assert layer.delta(one).tolist() == [[1.5, 3.0], [2.0, 4.0]]
-    convolution = Layer(
+    convolution = LoraLayer(
         down=torch.ones(2, 1, 3, 3), up=torch.tensor([[[[1.0]], [[2.0]]]]), alpha=2.0
     )
     assert layer.delta(convolution).shape == (1, 1, 3, 3)
@@ -43,7 +43,7 @@ def test_delta_by_hand():
 def test_dora_gives_each_output_its_length():
     import torch
 
-    one = Layer(
+    one = LoraLayer(
         down=torch.tensor([[0.0, 4.0]]),
         up=torch.tensor([[1.0], [0.0]]),
         alpha=1.0,
@@ -77,7 +77,7 @@ def test_to_peft_puts_the_scale_into_the_weights():
     again = layer.from_peft(state, None)["x"]
     assert again.scale == 1.0
     assert float((layer.delta(again) - layer.delta(one)).abs().max()) < 1e-6
-    half = Layer(down=one.down[:2].half(), up=one.up[:, :2].half(), alpha=1.0)
+    half = LoraLayer(down=one.down[:2].half(), up=one.up[:, :2].half(), alpha=1.0)
     assert str(layer.to_peft({"x": half})["x.lora_B.weight"].dtype) == "torch.float16"
 
 

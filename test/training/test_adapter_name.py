@@ -4,7 +4,7 @@ import pytest
 
 from bunny.core.error import UserError
 from bunny.training.adapter_file import fused_layer, kohya
-from bunny.training.adapter_file.layer import Layer
+from bunny.training.adapter_file.layer import LoraLayer
 
 WHOLE = {
     "flux": {
@@ -52,7 +52,7 @@ JOINED = {
 def _layer(out=3, width=3, alpha=1.0):
     import torch
 
-    return Layer(down=torch.ones(1, width), up=torch.ones(out, 1), alpha=alpha)
+    return LoraLayer(down=torch.ones(1, width), up=torch.ones(out, 1), alpha=alpha)
 
 
 @pytest.mark.parametrize("family", WHOLE)
@@ -105,7 +105,7 @@ def test_parts_of_different_strength_keep_it():
 def test_joined_parts_of_half_precision_stay_so():
     import torch
 
-    half = Layer(down=torch.ones(1, 3).half(), up=torch.ones(3, 1).half(), alpha=1.0)
+    half = LoraLayer(down=torch.ones(1, 3).half(), up=torch.ones(3, 1).half(), alpha=1.0)
     ((_, joined),) = fused_layer.join({"transformer_blocks.0.attn.to_q": half}, "sd3").items()
     assert joined.down.dtype == joined.up.dtype == torch.float16
 

@@ -6,20 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bunny.dataset import added_view, crop, split
+from bunny.dataset import addition, crop, split
 from bunny.dataset.addition import Addition
-from bunny.dataset.candidate import Verdict
-from bunny.dataset.select import Choice
-from bunny.dataset.view import View
+from bunny.dataset.candidate import CandidateVerdict
+from bunny.dataset.select import ViewSelection
+from bunny.dataset.view import CharacterView
 
-RULE = crop.Rule(sizes=((64, 64),), max_upscale=1.0)
-KEPT = Verdict()
-SOFT = Verdict(reason="soft", detail="3.0, dataset.min_subject_sharpness is 10")
+RULE = crop.CropSetting(sizes=((64, 64),), max_upscale=1.0)
+KEPT = CandidateVerdict()
+SOFT = CandidateVerdict(reason="soft", detail="3.0, dataset.min_subject_sharpness is 10")
 
 
-def make_view(number: int, **changes) -> View:
+def make_view(number: int, **changes) -> CharacterView:
     """View i in frame i of shot i // 10, its frame's hash unlike all others."""
-    base = View(
+    base = CharacterView(
         subject_id=f"f{number:03d}",
         character="anna",
         is_face=False,
@@ -37,16 +37,16 @@ def make_view(number: int, **changes) -> View:
     return replace(base, **changes)
 
 
-def make_choice(views, verdicts) -> Choice:
+def make_choice(views, verdicts) -> ViewSelection:
     chosen = [row for row, verdict in enumerate(verdicts) if not verdict.reason]
     picked = [(row, crop.windows(views[row], RULE)[0]) for row in chosen]
-    return Choice(verdicts=list(verdicts), gains=dict.fromkeys(chosen, 0.5), picked=picked)
+    return ViewSelection(verdicts=list(verdicts), gains=dict.fromkeys(chosen, 0.5), picked=picked)
 
 
-def add(views, verdicts, *, distance=4, **changes) -> Choice:
+def add(views, verdicts, *, distance=4, **changes) -> ViewSelection:
     one = Addition(addition_id="a1", character="anna", spans=((10, 20),))
     additions = [replace(one, **changes)]
-    return added_view.extend(views, make_choice(views, verdicts), additions, RULE, distance)
+    return addition.extend_selection(views, make_choice(views, verdicts), additions, RULE, distance)
 
 
 def test_only_views_in_the_span_come_in_and_the_rest_is_as_it_was():
@@ -55,9 +55,9 @@ def test_only_views_in_the_span_come_in_and_the_rest_is_as_it_was():
     before = make_choice(views, verdicts)
     made = add(views, verdicts)
     assert made.picked[:2] == before.picked and made.gains == before.gains
-    assert [row for row, _ in made.picked[2:]] == [2] and added_view.added_rows(made) == {2}
+    assert [row for row, _ in made.picked[2:]] == [2] and addition.added_rows(made) == {2}
     assert [made.verdicts[row] for row in (0, 1, 3, 4)] == [KEPT, SOFT, KEPT, SOFT]
-    assert made.verdicts[2] == Verdict(detail=f"added by hand; else soft: {SOFT.detail}")
+    assert made.verdicts[2] == CandidateVerdict(detail=f"added by hand; else soft: {SOFT.detail}")
 
 
 @pytest.mark.parametrize(
@@ -77,17 +77,17 @@ def test_only_views_in_the_span_come_in_and_the_rest_is_as_it_was():
     ],
 )
 def test_what_an_addition_lifts(reason, flags, is_in):
-    made = add([make_view(11)], [Verdict(reason=reason)], **flags)
+    made = add([make_view(11)], [CandidateVerdict(reason=reason)], **flags)
     assert bool(made.picked) is is_in
 
 
 def test_only_the_value_that_was_asked_for():
     views = [make_view(11), make_view(12, light="dark"), make_view(13, light=None)]
     made = add(views, [SOFT] * 3, axis="light", value="dark")
-    assert added_view.added_rows(made) == {1}
+    assert addition.added_rows(made) == {1}
     views = [make_view(11, pose="left", shot_size="wide"), make_view(12, pose="left")]
     made = add(views, [SOFT] * 2, axis="pose and size", value="left, wide")
-    assert added_view.added_rows(made) == {0}
+    assert addition.added_rows(made) == {0}
 
 
 def test_a_window_of_the_size_that_was_asked_for_is_cut():
@@ -104,45 +104,45 @@ def test_look_alikes_of_what_is_there_add_nothing():
     twins = {"phash": 7, "frame_id": "x"}
     views = [make_view(1, **twins), make_view(11, **twins), make_view(12, **twins)]
     made = add(views, [KEPT, SOFT, SOFT])
-    assert added_view.added_rows(made) == set()
+    assert addition.added_rows(made) == set()
     assert [v.duplicate_of for v in made.verdicts] == [None, "f001", "f001"]
-    assert added_view.added_rows(add(views, [SOFT, SOFT, SOFT])) == {
+    assert addition.added_rows(add(views, [SOFT, SOFT, SOFT])) == {
         1
     }  # one of the two stands for both
-    asked = add(views, [KEPT, Verdict(reason="duplicate"), SOFT], has_duplicates=True)
-    assert added_view.added_rows(asked) == {1, 2}
+    asked = add(views, [KEPT, CandidateVerdict(reason="duplicate"), SOFT], has_duplicates=True)
+    assert addition.added_rows(asked) == {1, 2}
 
 
 def test_two_views_of_one_frame_never_both_come_in():
     views = [make_view(11), replace(make_view(11), subject_id="other")]
-    assert len(added_view.added_rows(add(views, [SOFT, SOFT], has_duplicates=True))) == 1
+    assert len(addition.added_rows(add(views, [SOFT, SOFT], has_duplicates=True))) == 1
 
 
 def test_a_view_that_is_too_small_is_enlarged_when_it_was_asked_for():
     tiny = make_view(11, area=(0, 0, 40, 40), frame_size=(40, 40), box=(5.0, 5.0, 35.0, 35.0))
     assert crop.windows(tiny, RULE) == []
-    made = add([tiny], [Verdict(reason="small")])
+    made = add([tiny], [CandidateVerdict(reason="small")])
     assert made.picked[0][1].upscale >= 64 / 40
 
 
 def test_sides_stay_and_added_shots_follow_their_group():
     side = {1: "train", 2: "held-out", 3: "train"}
     alone = {shot: shot for shot in (1, 2, 3, 7)}
-    assert added_view.extend_split(side, {7}, alone) == {**side, 7: "train"}
-    assert added_view.extend_split(side, {7}, {**alone, 7: 2})[7] == "held-out"
-    assert added_view.extend_split(side, set(), alone) == side
+    assert addition.extend_split(side, {7}, alone) == {**side, 7: "train"}
+    assert addition.extend_split(side, {7}, {**alone, 7: 2})[7] == "held-out"
+    assert addition.extend_split(side, set(), alone) == side
 
 
 def test_a_shot_that_joins_both_sides_leaves_no_group_on_two():
     side = {1: "train", 2: "held-out", 3: "held-out", 4: "train"}
     group = {1: 1, 2: 1, 7: 1, 3: 3, 4: 4}  # 7 shows what 1 and 2 show
-    assert added_view.extend_split(side, {7}, group) == {
+    assert addition.extend_split(side, {7}, group) == {
         1: "train", 2: "train", 3: "held-out", 4: "train", 7: "train",
     }  # fmt: skip
     side = {1: "train", 2: "held-out", 4: "train"}  # else nothing would be held out
-    found = added_view.extend_split(side, {7}, {1: 1, 2: 1, 7: 1, 4: 4})
+    found = addition.extend_split(side, {7}, {1: 1, 2: 1, 7: 1, 4: 4})
     assert found == {1: "held-out", 2: "held-out", 7: "held-out", 4: "train"}
-    assert set(added_view.extend_split({1: "train", 2: "held-out"}, {7}, dict.fromkeys((1, 2, 7), 1))
+    assert set(addition.extend_split({1: "train", 2: "held-out"}, {7}, dict.fromkeys((1, 2, 7), 1))
                .values()) == {"train"}  # fmt: skip
 
 
@@ -155,7 +155,7 @@ def test_every_group_is_on_one_side_and_what_nothing_joins_stays(is_held, more, 
     """Set-ups may join shots of the set only through shots that were added (10 to 14)."""
     side = {shot: split.HELD_OUT if held else split.TRAIN for shot, held in is_held.items()}
     group = split.group_shots({*side, *more}, alike)
-    found = added_view.extend_split(side, more, group)
+    found = addition.extend_split(side, more, group)
     assert found.keys() == {*side, *more}
     of_group: dict[int, set[str]] = {}
     for shot, name in found.items():

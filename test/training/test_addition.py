@@ -37,11 +37,11 @@ def test_spans_are_half_open():
 
 
 def test_settings_and_dense_spans_by_hand():
-    assert addition.to_settings([]) == {}
-    assert addition.to_settings([TWO, ONE]) == {
+    assert addition.fingerprint_settings([]) == {}
+    assert addition.fingerprint_settings([TWO, ONE]) == {
         "added by hand": ["anna: frames 0-9, 30-39", "bo: frames 5-5, light dark, sure"]
     }
-    assert addition.dense([ONE, TWO]) == [(5, 6, 0.25)]
+    assert addition.dense_spans([ONE, TWO]) == [(5, 6, 0.25)]
 
 
 def test_a_line_cut_by_a_kill_is_passed_over_and_the_next_one_is_whole(tmp_path):

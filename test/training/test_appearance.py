@@ -24,7 +24,7 @@ def test_parts_that_are_not_known_are_no_likeness(film_tables):
             {"shot": 2, "box": (400, 50, 600, 350)},
         ]
     )
-    ground = appearance.ground_of(
+    ground = appearance.ground_set(
         views_of(tables), tables["face"], tables["embedding"], tables["measure"]
     )
     size = np.linalg.norm(ground.vector, axis=1)
@@ -45,7 +45,7 @@ def test_worth_is_sure_sharp_and_alone(film_tables):
     )
     # ranks 1/2 and 2/2 among the faces, a half where it is not known; all alone
     expected = [(0.5 + 1 + 1) / 3, (1 + 1 + 1) / 3, (0.5 + 0.7 + 1) / 3]
-    assert appearance.worth_of(views_of(tables)) == pytest.approx(expected)
+    assert appearance.view_quality(views_of(tables)) == pytest.approx(expected)
 
 
 def test_light_in_a_box_by_hand():
@@ -60,7 +60,7 @@ def test_light_in_a_box_by_hand():
 
 def test_no_view_gives_an_empty_ground(film_tables):
     tables = film_tables([])
-    empty = appearance.ground_of(
+    empty = appearance.ground_set(
         [], tables["face"], store.from_rows("embedding", []), tables["measure"]
     )
     assert len(empty) == 0

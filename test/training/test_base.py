@@ -7,13 +7,14 @@ import pytest
 
 from bunny.core.error import UserError
 from bunny.training import base
+from bunny.training.family import folder as family_folder
 
 
 def test_load_reads_shape_licence_and_hash(tiny_base, tiny_folder):
     assert tiny_base.resolution_px == 32  # 4 latents of 8 pixels
     assert tiny_base.licence == "MIT"
     assert tiny_base.is_toy
-    assert tiny_base.hash == base.hash_base(str(tiny_folder))
+    assert tiny_base.hash == family_folder.hash_base(str(tiny_folder))
     assert not any(p.requires_grad for p in tiny_base.unet.parameters())
     assert tiny_base.family.name == "sd"
     assert tiny_base.scheduler.config.prediction_type == "v_prediction"
@@ -21,10 +22,10 @@ def test_load_reads_shape_licence_and_hash(tiny_base, tiny_folder):
 
 def test_hash_changes_with_one_byte(tiny_folder, tmp_path):
     folder = shutil.copytree(tiny_folder, tmp_path / "base")
-    before = base.hash_folder(folder)
+    before = family_folder.hash_folder(folder)
     config = json.loads((folder / "unet" / "config.json").read_text())
     (folder / "unet" / "config.json").write_text(json.dumps({**config, "sample_size": 8}))
-    assert base.hash_folder(folder) != before
+    assert family_folder.hash_folder(folder) != before
 
 
 def test_pickled_weights_are_refused(tiny_folder, tmp_path):
@@ -40,7 +41,7 @@ def test_missing_part_is_named(tiny_folder, tmp_path, part):
     folder = shutil.copytree(tiny_folder, tmp_path / "base")
     shutil.rmtree(folder / part)
     with pytest.raises(UserError, match=f"expected a folder {part} in"):
-        base.check_folder(folder, "mine")
+        family_folder.check_folder(folder, "mine")
 
 
 def test_damaged_weights_give_one_sentence(tiny_folder, tmp_path):
@@ -55,13 +56,13 @@ def test_other_kinds_and_names_are_refused(tiny_folder, tmp_path):
     index = folder / "model_index.json"
     index.write_text(index.read_text().replace("StableDiffusionPipeline", "KandinskyPipeline"))
     with pytest.raises(UserError, match=r"found another kind \(KandinskyPipeline\)"):
-        base.check_folder(folder, "mine")
+        family_folder.check_folder(folder, "mine")
     single = tmp_path / "model.safetensors"
     single.write_bytes(b"")
     with pytest.raises(UserError, match="found a single file"):
-        base.find_folder(str(single))
+        family_folder.find_folder(str(single))
     with pytest.raises(UserError, match="expected 'toy', a folder or a hub id"):
-        base.find_folder("./no/such/folder")
+        family_folder.find_folder("./no/such/folder")
 
 
 def test_unreachable_hub_gives_one_sentence(monkeypatch):
@@ -70,4 +71,4 @@ def test_unreachable_hub_gives_one_sentence(monkeypatch):
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match=r"set models\.base_model to toy"):
-        base.find_folder("nobody-at-all/no-such-model")
+        family_folder.find_folder("nobody-at-all/no-such-model")

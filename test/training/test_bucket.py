@@ -6,6 +6,7 @@ import pytest
 
 from bunny.core.error import UserError
 from bunny.dataset import bucket
+from bunny.training.family import folder
 
 
 @pytest.mark.parametrize(("side", "step"), [(512, 64), (1024, 64), (768, 64), (128, 32), (64, 16)])
@@ -35,13 +36,13 @@ def test_nearest_by_hand():
 
 
 def test_resolution_of_the_tiny_base(tiny_folder, tmp_path):
-    assert bucket.resolution_of(str(tiny_folder)) == (32, 16)
-    assert bucket.choose_resolution(str(tiny_folder), 0) == (32, 16)
-    assert bucket.choose_resolution(str(tiny_folder), 48) == (48, 16)
-    assert bucket.resolution_of("somebody/not-here") == (512, 64)
+    assert folder.resolution_of(str(tiny_folder)) == (32, 16)
+    assert folder.choose_resolution(str(tiny_folder), 0) == (32, 16)
+    assert folder.choose_resolution(str(tiny_folder), 48) == (48, 16)
+    assert folder.resolution_of("somebody/not-here") == (512, 64)
     with pytest.raises(UserError, match="expected a multiple of 16 for this base, got 40; 0 takes"):
-        bucket.choose_resolution(str(tiny_folder), 40)
+        folder.choose_resolution(str(tiny_folder), 40)
     broken = shutil.copytree(tiny_folder, tmp_path / "broken")
     (broken / "vae" / "config.json").write_text("[]")
     with pytest.raises(UserError, match=r"expected unet/config.json and vae/config.json"):
-        bucket.resolution_of(str(broken))
+        folder.resolution_of(str(broken))

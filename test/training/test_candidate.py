@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from bunny.dataset import candidate
-from bunny.dataset.candidate import Rule
+from bunny.dataset.candidate import CandidateThreshold
 from bunny.table import store
 
 NOTHING = pl.DataFrame(
@@ -18,7 +18,7 @@ def gather(tables, who="bunny", subject=NOTHING):
 
 def judge(tables, score=None, **rule):
     views = gather(tables)
-    return candidate.judge(views, tables["quality"], score or {}, Rule(**rule))
+    return candidate.judge(views, tables["quality"], score or {}, CandidateThreshold(**rule))
 
 
 def test_views_of_one_character_with_what_is_known(film_tables):

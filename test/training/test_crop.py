@@ -5,16 +5,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bunny.dataset import bucket, crop
-from bunny.dataset.crop import Rule
-from bunny.dataset.crop_caption import Words
-from bunny.dataset.view import Other, View, share_inside
+from bunny.dataset.crop import CropSetting
+from bunny.dataset.crop_caption import CaptionWords
+from bunny.dataset.view import CharacterView, OtherCharacter, share_inside
 
-BUNNY = Words(trigger="bunny", class_word="character", other_triggers={"Anna": "anna"})
+BUNNY = CaptionWords(trigger="bunny", class_word="character", other_triggers={"Anna": "anna"})
 FREE = {"max_upscale": 16.0}
 
 
-def view(box, *, is_face=False, others=(), area=(0, 0, 640, 360), text=None) -> View:
-    return View(
+def view(box, *, is_face=False, others=(), area=(0, 0, 640, 360), text=None) -> CharacterView:
+    return CharacterView(
         subject_id="s",
         character="bunny",
         is_face=is_face,
@@ -26,13 +26,13 @@ def view(box, *, is_face=False, others=(), area=(0, 0, 640, 360), text=None) -> 
         frame_size=(640, 360),
         area=area,
         confidence=0.9,
-        others=tuple(Other(character=who, box=b) for who, b in others),
+        others=tuple(OtherCharacter(character=who, box=b) for who, b in others),
         text=text,
     )
 
 
 def cut(box, *, rule=None, **values):
-    return crop.windows(view(box, **values), rule or Rule(sizes=((64, 64),), **FREE))
+    return crop.windows(view(box, **values), rule or CropSetting(sizes=((64, 64),), **FREE))
 
 
 def corners(window):
@@ -40,7 +40,7 @@ def corners(window):
 
 
 def test_squares_around_the_subject():
-    rule = Rule(sizes=((64, 64),), crop_margin=0.25, **FREE)
+    rule = CropSetting(sizes=((64, 64),), crop_margin=0.25, **FREE)
     one, two = cut((100, 80, 200, 280), rule=rule)
     # 100x200 around (150, 180): side 200 from (50, 80); side 300 from (0, 30); 360 is no 1.25 * 300
     assert corners(one) == (50, 80, 250, 280)
@@ -59,19 +59,19 @@ def test_figure_that_does_not_fit_keeps_its_head():
     (window,) = cut((100, 20, 500, 360), area=(0, 0, 640, 360))
     assert window.y0_px == 0 and window.y1_px == 360
     (window,) = crop.windows(
-        view((100, 20, 200, 360), area=(0, 0, 300, 360)), Rule(sizes=((64, 64),), **FREE)
+        view((100, 20, 200, 360), area=(0, 0, 300, 360)), CropSetting(sizes=((64, 64),), **FREE)
     )
     assert corners(window) == (0, 20, 300, 320)  # the feet are lost
 
 
 def test_each_further_window_is_clearly_larger():
     small = (300, 200, 360, 260)
-    windows = cut(small, rule=Rule(sizes=((64, 64),), crop_margin=0.5, **FREE))
+    windows = cut(small, rule=CropSetting(sizes=((64, 64),), crop_margin=0.5, **FREE))
     assert [w.x1_px - w.x0_px for w in windows] == [60, 120, 360]
     assert [w.shot_size for w in windows] == ["medium", "wide", "wide"]  # 0.7 of 1, 1/2, 1/6
-    windows = cut(small, rule=Rule(sizes=((64, 64),), crop_margin=0.1, **FREE))
+    windows = cut(small, rule=CropSetting(sizes=((64, 64),), crop_margin=0.1, **FREE))
     assert [w.x1_px - w.x0_px for w in windows] == [60, 360]  # 72 is less than 1.25 * 60
-    alone = Rule(sizes=((64, 64),), has_wider_crops=False, **FREE)
+    alone = CropSetting(sizes=((64, 64),), has_wider_crops=False, **FREE)
     assert len(cut(small, rule=alone)) == 1
 
 
@@ -87,17 +87,17 @@ def test_face_has_head_and_shoulders_and_lies_high():
 
 
 def test_small_subject_is_cut_wider_rather_than_enlarged():
-    rule = Rule(sizes=((256, 256),), max_upscale=2.0)
+    rule = CropSetting(sizes=((256, 256),), max_upscale=2.0)
     windows = cut((300, 100, 330, 130), is_face=True, rule=rule)
     assert [w.x1_px - w.x0_px for w in windows] == [128, 360]  # not 84: 256 / 2
     assert windows[0].upscale == 2.0
-    too_large = Rule(sizes=((1024, 1024),), max_upscale=2.0)
+    too_large = CropSetting(sizes=((1024, 1024),), max_upscale=2.0)
     assert cut((300, 100, 330, 130), rule=too_large) == []
-    assert crop.least_upscale(view((300, 100, 330, 130)), too_large) == pytest.approx(1024 / 360)
+    assert crop.min_upscale(view((300, 100, 330, 130)), too_large) == pytest.approx(1024 / 360)
 
 
 def test_window_moves_off_others():
-    rule = Rule(sizes=((64, 64),), has_wider_crops=False, **FREE)
+    rule = CropSetting(sizes=((64, 64),), has_wider_crops=False, **FREE)
     box, anna = (200, 100, 300, 300), (310, 80, 420, 320)
     (still,) = cut(box, rule=rule)
     assert share_inside(anna, corners(still)) > 0.3
@@ -118,7 +118,7 @@ def test_windows_law(x, y, w, h, is_face, step, others):
     """Inside the picture, of the written aspect, holding the subject where it fits."""
     box = (x, y, min(640, x + w), min(360, y + h))
     sizes = tuple(bucket.sizes(128, step)) if step else ((128, 128),)
-    rule = Rule(sizes=sizes, max_upscale=2.0)
+    rule = CropSetting(sizes=sizes, max_upscale=2.0)
     for window in cut(box, is_face=is_face, rule=rule, others=[(None, (0, 0, 60, 60))] * others):
         x0, y0, x1, y1 = corners(window)
         assert 0 <= x0 < x1 <= 640 and 0 <= y0 < y1 <= 360
@@ -131,7 +131,7 @@ def test_windows_law(x, y, w, h, is_face, step, others):
 
 
 def test_bucket_follows_the_figure():
-    rule = Rule(sizes=tuple(bucket.sizes(128, 32)), has_wider_crops=True, **FREE)
+    rule = CropSetting(sizes=tuple(bucket.sizes(128, 32)), has_wider_crops=True, **FREE)
     tall, *_, wide = cut((300, 60, 380, 220), rule=rule)
     assert tall.size == (96, 160)
     assert wide.size[0] > wide.size[1]  # the whole picture is wide
@@ -140,7 +140,7 @@ def test_bucket_follows_the_figure():
 def test_caption_of_a_window():
     text = "anna character and bunny character on a hill, wide shot"
     seen = view((20, 100, 120, 200), others=[("Anna", (500, 100, 600, 200))], text=text)
-    (window, *_) = crop.windows(seen, Rule(sizes=((64, 64),), **FREE))
+    (window, *_) = crop.windows(seen, CropSetting(sizes=((64, 64),), **FREE))
     assert (
         crop.caption_of(seen, window, BUNNY) == "bunny character on a hill"
     )  # now a figure, now a head
@@ -149,8 +149,8 @@ def test_caption_of_a_window():
 def test_framings_are_balanced_and_every_view_comes_first():
     boxes = [(300, 100, 350, 150)] * 4
     found = [cut(box, is_face=True) for box in boxes]
-    picked = crop.pick(found, 6)
+    picked = crop.pick_windows(found, 6)
     assert sorted(row for row, _ in picked[:4]) == [0, 1, 2, 3]
     assert [w.shot_size for _, w in picked[:4]] == ["close-up", "medium", "close-up", "medium"]
     assert len(picked) == 6 and len(set(map(str, picked))) == 6
-    assert crop.pick([], 3) == []
+    assert crop.pick_windows([], 3) == []

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from bunny.dataset import image_folder
-from bunny.dataset.crop import Crop, Window
-from bunny.dataset.image_folder import Cut
-from bunny.dataset.view import View
+from bunny.dataset.crop import Crop, CropWindow
+from bunny.dataset.example import TrainingExample
+from bunny.dataset.image_folder import CropSource
+from bunny.dataset.view import CharacterView
 from bunny.generation import similarity
 from bunny.table import store
-from bunny.training.trainer import Example
 
 
 def crop(
@@ -25,7 +25,7 @@ def crop(
     size: tuple[int, int] = (32, 32),
     role: str = "subject",
 ) -> Crop:
-    view = View(
+    view = CharacterView(
         subject_id=f"s{index}",
         character="bunny",
         is_face=False,
@@ -40,7 +40,7 @@ def crop(
         place="scene-001",
         file=file,
     )
-    window = Window(
+    window = CropWindow(
         index=0, x0_px=8, y0_px=4, x1_px=8 + side, y1_px=4 + side, size=size, shot_size="medium"
     )
     caption = f'bunny "{index}", medium shot'
@@ -51,7 +51,7 @@ def crop(
 
 def write(film_dir, crops, **options):
     return image_folder.write_dataset(
-        film_dir, "bunny", image_folder.stored(film_dir, crops), **options
+        film_dir, "bunny", image_folder.read_crops(film_dir, crops), **options
     )
 
 
@@ -101,7 +101,7 @@ def test_unreadable_and_outside_are_told_and_left_out(film_dir):
         "i1": "expected a picture of 108 x 104 px at least, got 120 x 80",
         "i2": "frame/none.png cannot be read",
     }
-    lost = Cut(crop=crop(4), picture=None, error="gone")
+    lost = CropSource(crop=crop(4), picture=None, error="gone")
     assert image_folder.write_dataset(film_dir, "bunny", [lost]).errors == {"i4": "gone"}
 
 
@@ -162,10 +162,10 @@ def test_folder_name_stays_inside(name, folder):
 
 def test_hash_follows_pixels_and_words():
     black = np.zeros((4, 4, 3), np.uint8)
-    one = image_folder.hash_examples([Example(picture=black, caption="a")])
-    assert one == image_folder.hash_examples([Example(picture=black.copy(), caption="a")])
-    assert one != image_folder.hash_examples([Example(picture=black, caption="b")])
-    assert one != image_folder.hash_examples([Example(picture=black + 1, caption="a")])
+    one = image_folder.hash_examples([TrainingExample(picture=black, caption="a")])
+    assert one == image_folder.hash_examples([TrainingExample(picture=black.copy(), caption="a")])
+    assert one != image_folder.hash_examples([TrainingExample(picture=black, caption="b")])
+    assert one != image_folder.hash_examples([TrainingExample(picture=black + 1, caption="a")])
 
 
 def test_resize_averages_before_it_shrinks():
@@ -178,13 +178,13 @@ def test_resize_averages_before_it_shrinks():
 def test_coverage_counts_and_distance(film_dir):
     rows = write(film_dir, [crop(0), crop(1)]).rows
     black, white = np.zeros((32, 32, 3), np.uint8), np.full((32, 32, 3), 255, np.uint8)
-    found = image_folder.coverage([black, white], rows, {"a": "scene-001"})
+    found = image_folder.measure_variety([black, white], rows, {"a": "scene-001"})
     assert found["shot"] == {"0": 1, "1": 1}
     assert found["place"] == {"scene-001": 2}
     assert found["shot_size"] == {"medium": 2}
     assert found["nearest_distance"] == pytest.approx(1.0)
-    assert image_folder.coverage([black], rows[:1], {})["nearest_distance"] is None
-    assert image_folder.coverage([], [], {})["max_upscale"] is None
+    assert image_folder.measure_variety([black], rows[:1], {})["nearest_distance"] is None
+    assert image_folder.measure_variety([], [], {})["max_upscale"] is None
 
 
 def embed(pictures):
@@ -198,16 +198,16 @@ def dot(x: int, y: int) -> np.ndarray:
 def test_similarity_by_hand():
     drawn, reference = [dot(3, 4), dot(0, 0)], [dot(1, 0), dot(0, 1)]
     # cosines of (3, 4) to the axes are 0.6 and 0.8; a zero vector is like nothing
-    assert similarity.similarity(embed, drawn, reference) == pytest.approx([0.7, 0.0])
+    assert similarity.mean_cosine(embed, drawn, reference) == pytest.approx([0.7, 0.0])
     # with (1, 1) taken off: (2, 3) and (-1, -1) against (0, -1) and (-1, 0)
-    centred = similarity.similarity(embed, drawn, reference, background=[dot(1, 1)])
+    centred = similarity.mean_cosine(embed, drawn, reference, background=[dot(1, 1)])
     assert centred == pytest.approx([-(2 + 3) / 2 / 13**0.5, 1 / 2**0.5])
 
 
 def test_similarity_edges():
-    assert similarity.similarity(embed, [], [dot(1, 0)]).shape == (0,)
+    assert similarity.mean_cosine(embed, [], [dot(1, 0)]).shape == (0,)
     with pytest.raises(ValueError, match="at least one reference"):
-        similarity.similarity(embed, [dot(1, 0)], [])
+        similarity.mean_cosine(embed, [dot(1, 0)], [])
 
 
 def test_comparison():

@@ -52,7 +52,9 @@ def _said(findings, effect=None):
 
 
 def _look(folder, trainer="kohya", **options):
-    return trainer_preview.look(folder, trainer, **{"resolution_px": 64, "step_px": 32, **options})
+    return trainer_preview.preview_folder(
+        folder, trainer, **{"resolution_px": 64, "step_px": 32, **options}
+    )
 
 
 def test_a_clean_folder_of_kohya(tmp_path):
@@ -303,7 +305,7 @@ def test_a_configuration_decides_which_folders_are_read(tmp_path):
         "max_bucket_reso = 128\n[[datasets]]\nbatch_size = 3\n[[datasets.subsets]]\n"
         'image_dir = "img/1_zoe"\nnum_repeats = 4\n[[datasets.subsets]]\nimage_dir = "img/gone"\n'
     )
-    findings = trainer_preview.look(tmp_path)
+    findings = trainer_preview.preview_folder(tmp_path)
     assert (findings.trainer, findings.resolution_px, findings.batch_size) == ("kohya", 64, 3)
     assert (findings.num_with_repeats, findings.steps_per_epoch) == (8, 3)
     assert _said(findings, "dropped") == [
@@ -315,7 +317,7 @@ def test_a_configuration_decides_which_folders_are_read(tmp_path):
 def test_a_configuration_that_is_no_toml_is_refused(tmp_path):
     (tmp_path / "dataset.toml").write_text("[general\n")
     with pytest.raises(UserError, match=r"dataset.toml: expected kohya's data set configuration"):
-        trainer_preview.look(tmp_path)
+        trainer_preview.preview_folder(tmp_path)
 
 
 MISTAKES = {  # of an imagefolder: file, what becomes of it
@@ -384,7 +386,7 @@ def test_our_own_set_with_class_pictures_and_masks(tmp_path):
     _paint(tmp_path / "class" / "0.png", seed=60)
     _paint(tmp_path / "masks" / "0.png", seed=61, mode="L")
     _paint(tmp_path / "left.png", seed=62)
-    findings = trainer_preview.look(tmp_path, batch_size=4, trigger="zoe")
+    findings = trainer_preview.preview_folder(tmp_path, batch_size=4, trigger="zoe")
     assert findings.trainer == "ours"
     assert (findings.num_pictures, findings.num_with_repeats, findings.num_class) == (2, 6, 1)
     assert (findings.steps_per_epoch, findings.buckets) == (2, {(64, 64): 6})
@@ -406,9 +408,9 @@ def test_words_and_json_say_the_same(tmp_path):
 
 def test_what_is_no_folder_of_pictures_is_refused(tmp_path):
     with pytest.raises(UserError, match="found no such folder"):
-        trainer_preview.look(tmp_path / "no")
+        trainer_preview.preview_folder(tmp_path / "no")
     with pytest.raises(UserError, match="found none of them; name the trainer"):
-        trainer_preview.look(tmp_path)
+        trainer_preview.preview_folder(tmp_path)
     with pytest.raises(UserError, match="trainer: expected ours, kohya, imagefolder, got auto1111"):
-        trainer_preview.look(tmp_path, "auto1111")
-    assert trainer_preview.look(tmp_path, "kohya").exit_code == 2
+        trainer_preview.preview_folder(tmp_path, "auto1111")
+    assert trainer_preview.preview_folder(tmp_path, "kohya").exit_code == 2

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bunny.training import base
-from bunny.training.family.layout import LAYOUTS
+from bunny.training.family.contract import LAYOUTS
 
 CAPTIONS = ["a red bear in the snow", "a fox, close-up, zzz"]
 pytestmark = pytest.mark.parametrize("name", LAYOUTS)

@@ -8,8 +8,8 @@ import pytest
 
 from bunny.core.error import UserError
 from bunny.training import base
-from bunny.training.family import hub, size
-from bunny.training.family.layout import LAYOUTS
+from bunny.training.family import folder as files
+from bunny.training.family.contract import LAYOUTS
 
 CAPTIONS = ["a red bear in the snow", ""]
 
@@ -47,13 +47,13 @@ def test_auto_precision_is_32_bits_on_a_cpu(family_folder):
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_hash_covers_every_part(family_folder, copy_of, name):
     folder = copy_of(name)
-    before = base.hash_folder(folder)
-    assert before == base.hash_folder(family_folder(name))
+    before = files.hash_folder(folder)
+    assert before == files.hash_folder(family_folder(name))
     seen = {before}
     for part in LAYOUTS[name].parts():
         path = sorted((folder / part).glob("*.json"))[0]
         path.write_text(path.read_text() + " ")
-        seen.add(base.hash_folder(folder))
+        seen.add(files.hash_folder(folder))
     assert len(seen) == 1 + len(LAYOUTS[name].parts())
 
 
@@ -81,10 +81,10 @@ def test_spoiled_folders_give_one_sentence(copy_of):
 
 
 def test_denoiser_of_another_task_is_refused(copy_of):
-    from toy import tiny
+    from toy import tiny_model
 
     folder = copy_of("sd")
-    tiny.make_unet(in_channels=9).save_pretrained(folder / "unet")
+    tiny_model.make_unet(in_channels=9).save_pretrained(folder / "unet")
     said = refusal(folder)
     assert "expected a denoiser of 4 channels, found 9; choose a base that draws from" in said
 
@@ -256,7 +256,7 @@ def test_halves_are_fetched_where_there_is_nothing_else():
 def fetched(name, listed, **options):
     from huggingface_hub.utils import filter_repo_objects
 
-    allowed = [*hub.CONFIGS, *hub.patterns(LAYOUTS[name], **options)]
+    allowed = [*files.CONFIGS, *files.weight_patterns(LAYOUTS[name], **options)]
     return set(filter_repo_objects(listed, allow_patterns=allowed))
 
 
@@ -271,13 +271,13 @@ def fetched(name, listed, **options):
 )
 def test_size_is_read_without_loading(copy_of, name, unit, real, real_size):
     folder = copy_of(name)
-    assert size.read_size(folder, "mine") == (32, unit)
+    assert files.read_size(folder, "mine") == (32, unit)
     for part, changes in real.items():
         edit_json(folder / part / "config.json", **changes)
-    assert size.read_size(folder, "mine") == real_size
+    assert files.read_size(folder, "mine") == real_size
     (folder / "vae" / "config.json").unlink()
     with pytest.raises(UserError, match=r"vae/config\.json of a .* folder, could not read them"):
-        size.read_size(folder, "mine")
+        files.read_size(folder, "mine")
 
 
 def test_model_in_the_hubs_cache_is_found_offline(family_folder, tmp_path, monkeypatch):
@@ -289,4 +289,4 @@ def test_model_in_the_hubs_cache_is_found_offline(family_folder, tmp_path, monke
     (cached / "refs" / "main").write_text("abc123")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    assert base.find_folder("somebody/small") == cached / "snapshots" / "abc123"
+    assert files.find_folder("somebody/small") == cached / "snapshots" / "abc123"

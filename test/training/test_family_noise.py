@@ -14,11 +14,11 @@ def ddim(**config):
     )
 
 
-def with_alpha(kind: str, alphas: list[float]) -> noise.Diffusion:
+def with_alpha(kind: str, alphas: list[float]) -> noise.DiffusionNoise:
     """DDPM noise whose products of alpha are given, so that SNR is alpha / (1 - alpha)."""
     import torch
 
-    made = noise.Diffusion(ddim(prediction_type=kind))
+    made = noise.DiffusionNoise(ddim(prediction_type=kind))
     made.schedule.alphas_cumprod = torch.tensor(alphas)
     return made
 
@@ -44,7 +44,7 @@ def test_diffusion_targets_by_hand():
 
     picture, dust = torch.full((1, 1, 1, 1), 2.0), torch.full((1, 1, 1, 1), 3.0)
     time = torch.tensor([0])
-    made = {k: with_alpha(k, [0.64]) for k in noise.KINDS}
+    made = {k: with_alpha(k, [0.64]) for k in noise.PREDICTION_TYPES}
     assert made["epsilon"].add(picture, dust, time).item() == pytest.approx(0.8 * 2 + 0.6 * 3)
     assert made["epsilon"].target(picture, dust, time).item() == 3.0
     assert made["sample"].target(picture, dust, time).item() == 2.0
@@ -55,7 +55,7 @@ def test_diffusion_targets_by_hand():
 def test_diffusion_times_are_whole_even_and_repeatable():
     import torch
 
-    made = noise.of_scheduler(ddim(), "mine")
+    made = noise.from_scheduler(ddim(), "mine")
     times = made.times(4000, torch.Generator().manual_seed(1))
     assert times.dtype == torch.int64
     assert 0 <= times.min() < 10 and 990 <= times.max() < 1000
@@ -65,14 +65,14 @@ def test_diffusion_times_are_whole_even_and_repeatable():
 
 
 def test_zero_terminal_snr_is_kept():
-    made = noise.of_scheduler(ddim(rescale_betas_zero_snr=True), "mine")
+    made = noise.from_scheduler(ddim(rescale_betas_zero_snr=True), "mine")
     assert made.schedule.alphas_cumprod[-1].item() == pytest.approx(0, abs=1e-6)
 
 
 def flow(**config):
     from diffusers import FlowMatchEulerDiscreteScheduler
 
-    return noise.of_scheduler(FlowMatchEulerDiscreteScheduler(**config), "mine")
+    return noise.from_scheduler(FlowMatchEulerDiscreteScheduler(**config), "mine")
 
 
 def test_flow_by_hand():
@@ -118,7 +118,7 @@ def test_other_kinds_of_noise_are_refused():
     from diffusers import DDPMScheduler, EDMEulerScheduler
 
     with pytest.raises(UserError, match="found EDMEulerScheduler"):
-        noise.of_scheduler(EDMEulerScheduler(), "mine")
+        noise.from_scheduler(EDMEulerScheduler(), "mine")
     odd = DDPMScheduler(prediction_type="flow")
     with pytest.raises(UserError, match="DDPMScheduler with flow; choose another base"):
-        noise.of_scheduler(odd, "mine")
+        noise.from_scheduler(odd, "mine")

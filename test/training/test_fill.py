@@ -80,7 +80,7 @@ def test_what_an_addition_would_bring():
     table = pl.DataFrame({"needs": [None, "sure", "duplicates", "frames", "never"]})
 
     def kept(**flags):
-        return gap_fill.to_bring(table, **flags)["needs"].to_list()
+        return gap_fill.select_ways(table, **flags)["needs"].to_list()
 
     assert kept(is_sure=False, has_duplicates=False) == [None, "frames"]
     assert kept(is_sure=True, has_duplicates=True) == [None, "sure", "duplicates", "frames"]
@@ -138,9 +138,9 @@ def test_prompts_that_are_drawn_badly_point_at_a_gap():
 
 
 def test_names_of_gaps():
-    assert gap_fill.name_of("light", "dark") == "light:dark"
-    assert gap_fill.name_of("shot_size", "wide") == "size:wide"
-    assert gap_fill.name_of("pose and size", "left, wide") == "pose+size:left,wide"
+    assert gap_fill.gap_name("light", "dark") == "light:dark"
+    assert gap_fill.gap_name("shot_size", "wide") == "size:wide"
+    assert gap_fill.gap_name("pose and size", "left, wide") == "pose+size:left,wide"
 
 
 def test_notes_say_what_cannot_be_judged():

@@ -111,7 +111,7 @@ def test_cells_are_named_only_where_no_axis_explains_them():
     rows = [{}] * 4 + [{"pose": "left", "shot_size": "close-up"}] * 4
     left_medium = {"pose": "left", "reason": "soft"}
     left_wide = {"pose": "left", "shot_size": "wide", "reason": "soft"}  # there is no wide at all
-    found = find(*rows, left_medium, left_wide, axis=gap.BOTH)
+    found = find(*rows, left_medium, left_wide, axis=gap.POSE_AND_SIZE)
     assert found.select("value", "num_dropped").rows() == [("left, medium", 1)]
 
 
@@ -150,7 +150,7 @@ def test_few_known_poses_give_no_gap_of_poses():
     found = find(
         {}, {"pose": "unknown"}, {"pose": "unknown"}, {"reason": "soft", "pose": "unknown"}
     )
-    assert not {"pose", gap.BOTH} & set(found["axis"])
+    assert not {"pose", gap.POSE_AND_SIZE} & set(found["axis"])
 
 
 def test_a_character_without_a_single_picture():

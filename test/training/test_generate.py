@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from bunny.core.error import UserError
-from bunny.generation import draw, request, sampler
-from bunny.generation.draw import Adapter, Drawing
+from bunny.generation import request, sampler
+from bunny.generation.request import GenerationRequest, WeightedAdapter
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
@@ -19,14 +19,14 @@ PROMPTS = ("a red bear", "a cat on a beach", "snow", "an owl at night", "a pig i
 
 
 def drawings(**more):
-    return [Drawing(prompt=p, seed=i, num_steps=3, **more) for i, p in enumerate(PROMPTS)]
+    return [GenerationRequest(prompt=p, seed=i, num_steps=3, **more) for i, p in enumerate(PROMPTS)]
 
 
 def pixels(base, wanted, adapter=None, **options):
     """Pictures in the order of `wanted`, as arrays."""
     found = {}
     options = {"on_picture": lambda i, p, _e: found.update({i: np.asarray(p, np.int16)}), **options}
-    draw.draw(base, wanted, adapter, **options)
+    sampler.draw(base, wanted, adapter, **options)
     return [found[i] for i in range(len(wanted))]
 
 
@@ -57,12 +57,12 @@ def test_same_place_of_a_like_batch_is_the_same_bit_for_bit(tiny_base):
 
 def test_batches_hold_only_what_can_be_drawn_together():
     wanted = [
-        *(Drawing(prompt=str(i), seed=i) for i in range(3)),
-        Drawing(prompt="x", seed=0, num_steps=9),
-        Drawing(prompt="y", seed=0, negative_prompt="blurred"),
+        *(GenerationRequest(prompt=str(i), seed=i) for i in range(3)),
+        GenerationRequest(prompt="x", seed=0, num_steps=9),
+        GenerationRequest(prompt="y", seed=0, negative_prompt="blurred"),
     ]
-    assert sampler.split(wanted, 3) == [[0, 1, 2], [4], [3]]
-    assert sampler.split([], 3) == []
+    assert sampler.split_batches(wanted, 3) == [[0, 1, 2], [4], [3]]
+    assert sampler.split_batches([], 3) == []
 
 
 def test_negative_prompt_of_each_picture_is_its_own(tiny_base):
@@ -171,13 +171,13 @@ def test_doras_draw_alone_and_blended(tiny_base, make_adapter):
 def test_changed_missing_or_foreign_adapter_is_refused(tiny_base, tiny_adapter, tmp_path):
     _path, worn = tiny_adapter
     with pytest.raises(UserError, match="found no such file"):
-        pixels(tiny_base, drawings(), Adapter(path=tmp_path / "no.safetensors", hash="0"))
+        pixels(tiny_base, drawings(), WeightedAdapter(path=tmp_path / "no.safetensors", hash="0"))
     with pytest.raises(UserError, match="found another file's content"):
         pixels(tiny_base, drawings(), replace(worn, hash="0" * 64))
     pickle = tmp_path / "adapter.bin"
     pickle.write_bytes(b"\x80\x04N.")
     with pytest.raises(UserError, match="safetensors"):
-        pixels(tiny_base, drawings(), Adapter(path=pickle, hash=request.hash_file(pickle)))
+        pixels(tiny_base, drawings(), WeightedAdapter(path=pickle, hash=request.hash_file(pickle)))
 
 
 def test_broken_numbers_in_an_adapter_are_refused(tiny_base, make_adapter):
@@ -230,8 +230,8 @@ def frame(tmp_path):
 
 def test_drawing_from_a_picture_keeps_the_less_the_more_is_drawn(tiny_base, frame):
     def drawn(strength, num_steps=10):
-        start = draw.start_from(frame, strength, "film-1")
-        wanted = Drawing(prompt="a bear", seed=1, num_steps=num_steps, start=start)
+        start = request.load_init_image(frame, strength, "film-1")
+        wanted = GenerationRequest(prompt="a bear", seed=1, num_steps=num_steps, start=start)
         return pixels(tiny_base, [wanted])[0]
 
     off = [np.abs(drawn(strength) - _seen(tiny_base, frame)).mean() for strength in (0.1, 0.5, 0.9)]
@@ -256,10 +256,10 @@ def test_starts_differ_within_one_batch(tiny_base, frame, tmp_path):
     other = tmp_path / "other.png"
     Image.new("RGB", (40, 40), "white").save(other)
     wanted = [
-        Drawing(prompt="x", seed=1, num_steps=4, start=draw.start_from(path, 0.5))
+        GenerationRequest(prompt="x", seed=1, num_steps=4, start=request.load_init_image(path, 0.5))
         for path in (frame, other)
     ]
-    assert sampler.split(wanted, 8) == [[0, 1]]
+    assert sampler.split_batches(wanted, 8) == [[0, 1]]
     together = pixels(tiny_base, wanted)
     assert far(together[0], pixels(tiny_base, wanted[:1])[0]) <= 1
     assert far(together[1], pixels(tiny_base, wanted[1:])[0]) <= 1
@@ -269,28 +269,28 @@ def test_starts_differ_within_one_batch(tiny_base, frame, tmp_path):
 def test_what_is_no_picture_cannot_be_started_from(tmp_path):
     (tmp_path / "a.png").write_text("words")
     with pytest.raises(UserError, match="could not read it"):
-        draw.start_from(tmp_path / "a.png", 0.5)
+        request.load_init_image(tmp_path / "a.png", 0.5)
     with pytest.raises(UserError, match="no such file"):
-        draw.start_from(tmp_path / "b.png", 0.5)
+        request.load_init_image(tmp_path / "b.png", 0.5)
 
 
 def test_values_that_are_no_numbers_are_an_error_and_no_picture(tiny_base):
     told = []
-    draw.draw(
+    sampler.draw(
         tiny_base,
-        [Drawing(prompt="a", seed=1, num_steps=2, guidance_scale=float("inf"))],
+        [GenerationRequest(prompt="a", seed=1, num_steps=2, guidance_scale=float("inf"))],
         on_picture=lambda *found: told.append(found),
     )
-    assert told == [(0, None, sampler.NO_NUMBERS)]
+    assert told == [(0, None, sampler.NOT_FINITE)]
 
 
 def test_seed_out_of_range_is_refused(tiny_base):
     with pytest.raises(UserError, match="seed -1: expected a number from 0"):
-        pixels(tiny_base, [Drawing(prompt="a", seed=-1)])
+        pixels(tiny_base, [GenerationRequest(prompt="a", seed=-1)])
 
 
 def test_plain_samples_are_drawn_with_the_model_as_it_is(tiny_base):
-    made = draw.draw_plain(tiny_base, PROMPTS[:2], seed=3, num_steps=2)
-    wanted = [Drawing(prompt=p, seed=3, num_steps=2) for p in PROMPTS[:2]]
+    made = sampler.draw_plain(tiny_base, PROMPTS[:2], seed=3, num_steps=2)
+    wanted = [GenerationRequest(prompt=p, seed=3, num_steps=2) for p in PROMPTS[:2]]
     assert [np.asarray(p).shape for p in made] == [(32, 32, 3)] * 2
     assert (np.asarray(made[1], np.int16) == pixels(tiny_base, wanted)[1]).all()

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from PIL import Image
-from toy import tiny
+from toy import tiny_model
 
 from bunny.core.error import UserError
-from bunny.generation import draw, scheduler
-from bunny.generation.draw import Drawing
+from bunny.generation import request as generation_request
+from bunny.generation import sampler, scheduler
+from bunny.generation.request import GenerationRequest
 from bunny.training import base
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -19,7 +20,7 @@ STEP_PX = {"sdxl": 8, "sd3": 16, "flux": 16}
 @pytest.fixture(scope="module", params=FAMILIES)
 def loaded(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param) / "base"
-    tiny.save(folder, request.param)
+    tiny_model.save(folder, request.param)
     return base.load_base(str(folder), device="cpu")
 
 
@@ -30,22 +31,25 @@ def drawn(loaded, *wanted, **options):
         assert error is None, error
         found[index] = np.asarray(picture, np.int16)
 
-    draw.draw(loaded, wanted, on_picture=keep, **options)
+    sampler.draw(loaded, wanted, on_picture=keep, **options)
     return [found[index] for index in range(len(wanted))]
 
 
 def test_every_sampler_that_fits_draws_and_others_are_refused(loaded):
-    names = scheduler.fitting(loaded)
-    made = [drawn(loaded, Drawing(prompt="a", seed=1, num_steps=4, scheduler=n))[0] for n in names]
+    names = scheduler.compatible(loaded)
+    made = [
+        drawn(loaded, GenerationRequest(prompt="a", seed=1, num_steps=4, scheduler=n))[0]
+        for n in names
+    ]
     assert all(picture.shape == (32, 32, 3) and picture.std() > 1 for picture in made)
     other = "ddim" if loaded.family.name in ("sd3", "flux") else "flow_euler"
     with pytest.raises(UserError, match=rf"scheduler {other}: .*{', '.join(names)}\)"):
-        drawn(loaded, Drawing(prompt="a", seed=1, scheduler=other))
+        drawn(loaded, GenerationRequest(prompt="a", seed=1, scheduler=other))
 
 
 def test_picture_does_not_depend_on_the_batch_and_sizes_are_free(loaded):
     wanted = [
-        Drawing(prompt=p, seed=i, num_steps=3, width_px=48, height_px=32)
+        GenerationRequest(prompt=p, seed=i, num_steps=3, width_px=48, height_px=32)
         for i, p in enumerate(("a bear", "an owl", "snow"))
     ]
     together, apart = drawn(loaded, *wanted), drawn(loaded, *wanted, batch_size=1)
@@ -53,24 +57,26 @@ def test_picture_does_not_depend_on_the_batch_and_sizes_are_free(loaded):
     assert max(np.abs(one - two).max() for one, two in zip(together, apart, strict=True)) <= 1
     step = STEP_PX[loaded.family.name]
     with pytest.raises(UserError, match=f"expected a multiple of {step} px"):
-        drawn(loaded, Drawing(prompt="a", seed=1, width_px=32 + step // 2))
+        drawn(loaded, GenerationRequest(prompt="a", seed=1, width_px=32 + step // 2))
 
 
 def test_drawing_from_a_picture(loaded, tmp_path):
     Image.new("RGB", (40, 30), "red").save(tmp_path / "a.png")
-    start = draw.start_from(tmp_path / "a.png", 0.5)
-    wanted = Drawing(prompt="a", seed=1, num_steps=4, width_px=48, height_px=32, start=start)
-    from_noise = Drawing(prompt="a", seed=1, num_steps=4, width_px=48, height_px=32)
+    start = generation_request.load_init_image(tmp_path / "a.png", 0.5)
+    wanted = GenerationRequest(
+        prompt="a", seed=1, num_steps=4, width_px=48, height_px=32, start=start
+    )
+    from_noise = GenerationRequest(prompt="a", seed=1, num_steps=4, width_px=48, height_px=32)
     one, two = drawn(loaded, wanted)[0], drawn(loaded, from_noise)[0]
     assert one.shape == two.shape == (32, 48, 3)
     assert (one != two).any()
 
 
 def test_negative_prompt_acts_or_is_refused(loaded):
-    wanted = Drawing(prompt="a bear", negative_prompt="an owl", seed=1, num_steps=3)
+    wanted = GenerationRequest(prompt="a bear", negative_prompt="an owl", seed=1, num_steps=3)
     if loaded.family.name == "flux":
         with pytest.raises(UserError, match="negative_prompt: expected none"):
             drawn(loaded, wanted)
         return
-    plain = Drawing(prompt="a bear", seed=1, num_steps=3)
+    plain = GenerationRequest(prompt="a bear", seed=1, num_steps=3)
     assert (drawn(loaded, wanted)[0] != drawn(loaded, plain)[0]).any()

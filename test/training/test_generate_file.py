@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from bunny.core.error import UserError
-from bunny.generation import draw, provenance, reproduce, sampler, scheduler
-from bunny.generation.draw import Drawing
+from bunny.generation import provenance, reproduce, sampler, scheduler
 from bunny.generation.grid import draw_grid
+from bunny.generation.request import GenerationRequest
 from bunny.training.base import load_base
 
 pytestmark = [
@@ -36,14 +36,18 @@ def test_each_sampler_draws_and_starts_where_there_is_no_signal_left(tiny_base, 
     assert made.config.timestep_spacing == "trailing"
     made.set_timesteps(8)
     assert float(made.timesteps[0]) == pytest.approx(999, abs=1)
-    drawn = picture_of(tiny_base, Drawing(prompt="a bear", seed=1, num_steps=8, scheduler=name))
+    drawn = picture_of(
+        tiny_base, GenerationRequest(prompt="a bear", seed=1, num_steps=8, scheduler=name)
+    )
     assert drawn.error is None
     assert 1 < np.asarray(drawn.picture).std() < 120
 
 
 def test_samplers_that_do_without_noise_agree_with_many_steps(tiny_base):
     def drawn(name):
-        wanted = Drawing(prompt="a bear", seed=1, num_steps=60, guidance_scale=1.0, scheduler=name)
+        wanted = GenerationRequest(
+            prompt="a bear", seed=1, num_steps=60, guidance_scale=1.0, scheduler=name
+        )
         return np.asarray(picture_of(tiny_base, wanted).picture, np.float64)
 
     exact = drawn("base")
@@ -53,9 +57,9 @@ def test_samplers_that_do_without_noise_agree_with_many_steps(tiny_base):
 
 def test_sampler_that_does_not_fit_names_those_that_do(tiny_base):
     with pytest.raises(UserError, match=r"flow_euler: .* family sd \(base, ddim, ddpm, euler"):
-        picture_of(tiny_base, Drawing(prompt="a", seed=1, scheduler="flow_euler"))
+        picture_of(tiny_base, GenerationRequest(prompt="a", seed=1, scheduler="flow_euler"))
     with pytest.raises(UserError, match="at most 50 steps, got 51"):
-        picture_of(tiny_base, Drawing(prompt="a", seed=1, scheduler="lcm", num_steps=51))
+        picture_of(tiny_base, GenerationRequest(prompt="a", seed=1, scheduler="lcm", num_steps=51))
 
 
 def test_hash_of_a_sampler_is_that_of_its_settings(tiny_base):
@@ -68,7 +72,9 @@ def test_hash_of_a_sampler_is_that_of_its_settings(tiny_base):
 @pytest.fixture
 def saved(tiny_base, tiny_adapter, tmp_path):
     """A picture in the third place of a batch of four, and where it lies."""
-    wanted = [Drawing(prompt=p, seed=7, num_steps=3) for p in ("a", "b", "a “red” bear", "d")]
+    wanted = [
+        GenerationRequest(prompt=p, seed=7, num_steps=3) for p in ("a", "b", "a “red” bear", "d")
+    ]
     wanted = [replace(drawing, negative_prompt="blurred") for drawing in wanted]
     worn = replace(tiny_adapter[1], strength=0.8)
     drawn = next(sampler.draw_batches(tiny_base, wanted, [[0, 1, 2, 3]], worn))[2]
@@ -114,29 +120,29 @@ def test_other_tools_read_the_parameters(saved):
 
 def test_drawn_again_from_its_png_alone_is_the_same_bit_for_bit(saved, tiny_base, tiny_adapter):
     path, _facts = saved
-    facts = reproduce.read_facts(path)
-    adapters = reproduce.adapters_of(facts, [tiny_adapter[0]])
-    drawn = reproduce.draw_again(tiny_base, facts, reproduce.drawing_of(facts), adapters)
+    facts = reproduce.read_reproducible(path)
+    adapters = reproduce.find_adapters(facts, [tiny_adapter[0]])
+    drawn = reproduce.draw_again(tiny_base, facts, reproduce.to_request(facts), adapters)
     with Image.open(path) as picture:
         assert (np.asarray(picture) == np.asarray(drawn.picture)).all()
     assert reproduce.differences(tiny_base, facts) == []
 
 
 def test_other_versions_are_named(saved, tiny_base):
-    facts = {**reproduce.read_facts(saved[0]), "torch": "1.0", "num_threads": 99}
+    facts = {**reproduce.read_reproducible(saved[0]), "torch": "1.0", "num_threads": 99}
     (words,) = reproduce.differences(tiny_base, facts)
     assert words.startswith("torch 1.0 -> ")
 
 
 def test_missing_or_changed_base_and_adapter_are_refused(saved, tiny_base, tiny_adapter, tmp_path):
-    facts = reproduce.read_facts(saved[0])
+    facts = reproduce.read_reproducible(saved[0])
     with pytest.raises(UserError, match=r"expected the one that drew this picture .* found none"):
-        reproduce.adapters_of(facts, [])
+        reproduce.find_adapters(facts, [])
     other = tmp_path / "lora3x" / "lora3" / "adapter.safetensors"
     other.parent.mkdir(parents=True)
     other.write_bytes(tiny_adapter[0].read_bytes() + b" ")
     with pytest.raises(UserError, match="has changed since"):
-        reproduce.adapters_of(facts, [other])
+        reproduce.find_adapters(facts, [other])
     with pytest.raises(UserError, match="get back the base as it was"):
         reproduce.check_base(tiny_base, {**facts, "base_hash": "0" * 64})
     with pytest.raises(UserError, match="install the version that the picture names"):
@@ -147,9 +153,9 @@ def test_lost_or_changed_start_is_refused(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     facts = dict.fromkeys(reproduce.NEEDED, 1) | {"init_hash": "0" * 64, "init_strength": 0.5}
     with pytest.raises(UserError, match=r"found none; give it with --frame"):
-        reproduce.drawing_of(facts)
+        reproduce.to_request(facts)
     with pytest.raises(UserError, match=r"found another; give it with --frame"):
-        reproduce.drawing_of(facts, tmp_path / "a.png")
+        reproduce.to_request(facts, tmp_path / "a.png")
 
 
 def test_picture_of_others_cannot_be_drawn_again(tmp_path):
@@ -157,7 +163,7 @@ def test_picture_of_others_cannot_be_drawn_again(tmp_path):
     (tmp_path / "b.png").write_text("words")
     for name, reason in (("a", "does not say prompt"), ("b", "could not read"), ("c", "no such")):
         with pytest.raises(UserError, match=reason):
-            reproduce.read_facts(tmp_path / f"{name}.png")
+            reproduce.read_reproducible(tmp_path / f"{name}.png")
 
 
 def test_grid_has_a_place_for_each_picture_and_labels_for_rows_and_columns(look):
@@ -188,10 +194,10 @@ def test_large_grid_is_shrunk_and_an_empty_one_refused():
 
 
 def test_provenance_is_read_back_and_other_pictures_have_none(tmp_path):
-    draw.save_png(tmp_path / "a.png", Image.new("RGB", (4, 4)), {"run_id": "x", "n": None})
-    assert draw.read_provenance(tmp_path / "a.png") == {"run_id": "x", "n": None}
+    provenance.save_png(tmp_path / "a.png", Image.new("RGB", (4, 4)), {"run_id": "x", "n": None})
+    assert provenance.read_provenance(tmp_path / "a.png") == {"run_id": "x", "n": None}
     Image.new("RGB", (4, 4)).save(tmp_path / "b.png")
-    assert draw.read_provenance(tmp_path / "b.png") == {}
+    assert provenance.read_provenance(tmp_path / "b.png") == {}
 
 
 @pytest.fixture
@@ -211,7 +217,7 @@ def checked_base(tiny_folder, tmp_path):
 def test_flagged_pictures_are_errors_and_not_black_squares(checked_base, is_strict):
     base, wanted = (
         checked_base(is_strict),
-        [Drawing(prompt="a", seed=i, num_steps=2) for i in (1, 2)],
+        [GenerationRequest(prompt="a", seed=i, num_steps=2) for i in (1, 2)],
     )
     options = {"has_safety_checker": True}
     drawn = next(sampler.draw_batches(base, wanted, [[0, 1]], **options))
@@ -227,7 +233,7 @@ def test_flagged_pictures_are_errors_and_not_black_squares(checked_base, is_stri
 
 
 def test_a_base_without_a_checker_says_so(tiny_base):
-    wanted = Drawing(prompt="a", seed=1)
+    wanted = GenerationRequest(prompt="a", seed=1)
     facts = provenance.provenance_of(tiny_base, wanted, has_safety_checker=True)
     assert facts["safety_checker"] == "none in this base"
     assert provenance.provenance_of(tiny_base, wanted)["safety_checker"] == "off"
@@ -238,4 +244,4 @@ def test_long_prompts_of_which_the_end_is_not_read(tiny_base):
 
     most = tiny_base.tokenizer.model_max_length - 2
     fits, long = " ".join(["bear"] * most), " ".join(["bear"] * (most + 1))
-    assert request.cut_prompts(tiny_base, [fits, long, long, "a"]) == [long]
+    assert request.truncated_prompts(tiny_base, [fits, long, long, "a"]) == [long]

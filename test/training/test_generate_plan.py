@@ -8,16 +8,16 @@ from PIL import Image
 from bunny.core.error import UserError
 from bunny.generation import plan
 from bunny.generation.plan import Checkpoint
-from bunny.generation.request import Adapter, Drawing, Start
+from bunny.generation.request import GenerationRequest, InitImage, WeightedAdapter
 
 
 def checkpoint(step):
-    adapter = Adapter(path=Path(f"bunny/step-{step:06d}.safetensors"), hash=str(step))
+    adapter = WeightedAdapter(path=Path(f"bunny/step-{step:06d}.safetensors"), hash=str(step))
     return Checkpoint(step=step, adapter=adapter, file=f"bunny/{step}")
 
 
 def test_base_then_steps_then_strengths():
-    ink = Adapter(path=Path("lora/ink.safetensors"), hash="i", strength=0.5)
+    ink = WeightedAdapter(path=Path("lora/ink.safetensors"), hash="i", strength=0.5)
     made = plan.columns([checkpoint(200), checkpoint(100)], [1.0, 0.5, 1.0], [ink])
     assert [c.key for c in made] == [
         *("base", "000100-x1", "000100-x0.5", "000200-x1", "000200-x0.5")
@@ -29,8 +29,11 @@ def test_base_then_steps_then_strengths():
 
 
 def test_a_drawing_for_each_prompt_start_and_seed():
-    starts = [Start(path=Path("a.png"), hash="1", frame_id="f1"), Start(path=Path("b"), hash="2")]
-    like = Drawing(prompt="", seed=0, num_steps=7)
+    starts = [
+        InitImage(path=Path("a.png"), hash="1", frame_id="f1"),
+        InitImage(path=Path("b"), hash="2"),
+    ]
+    like = GenerationRequest(prompt="", seed=0, num_steps=7)
     made = plan.drawings(like, ["x", "y"], [1, 2], starts)
     assert [(d.prompt, d.start.path.name, d.seed) for d in made[:4]] == [
         *(("x", "a.png", 1), ("x", "a.png", 2), ("x", "b", 1), ("x", "b", 2))
@@ -42,11 +45,11 @@ def test_a_drawing_for_each_prompt_start_and_seed():
 
 
 def test_table_has_each_picture_in_its_place():
-    made = plan.drawings(Drawing(prompt="", seed=0), ["x", "y"], [1, 2])
+    made = plan.drawings(GenerationRequest(prompt="", seed=0), ["x", "y"], [1, 2])
     drawn_by = plan.columns([checkpoint(100)], [1.0])
     pictures = {(i, c.key): Image.new("RGB", (4, 4)) for i in range(4) for c in drawn_by}
     pictures.pop((3, "000100-x1"))
-    table = plan.table_of(pictures, made, drawn_by)
+    table = plan.grid_arguments(pictures, made, drawn_by)
     assert table["row_titles"] == ["x", "y"]
     assert table["titles"] == ["seed 1", "seed 2"] * 2
     assert table["groups"] == ["base alone"] * 2 + ["step 100, strength 1"] * 2

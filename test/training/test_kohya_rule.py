@@ -2,9 +2,9 @@
 
 import pytest
 
-from bunny.dataset import kohya_rule
+from bunny.dataset.check import kohya_folder
 
-BUCKETS = kohya_rule.sizes(512, 256, 1024, 64)
+BUCKETS = kohya_folder.bucket_sizes(512, 256, 1024, 64)
 
 
 def test_buckets_of_512_are_those_of_its_log():
@@ -30,13 +30,13 @@ def test_buckets_of_512_are_those_of_its_log():
     ],
 )
 def test_the_bucket_with_the_nearest_aspect(size, bucket, scale):
-    assert kohya_rule.fit(size, BUCKETS) == (bucket, pytest.approx(scale))
+    assert kohya_folder.fit_bucket(size, BUCKETS) == (bucket, pytest.approx(scale))
 
 
 def test_what_is_cut_off_by_the_widest_bucket():
     # 4000 x 400 at 0.64 is 2560 x 256, of which 1024 x 256 stay
-    assert kohya_rule.cut_share((4000, 400), (1024, 256), 0.64) == pytest.approx(0.6)
-    assert kohya_rule.cut_share((512, 512), (512, 512), 1.0) == 0
+    assert kohya_folder.cut_share((4000, 400), (1024, 256), 0.64) == pytest.approx(0.6)
+    assert kohya_folder.cut_share((512, 512), (512, 512), 1.0) == 0
 
 
 @pytest.mark.parametrize(
@@ -51,25 +51,25 @@ def test_what_is_cut_off_by_the_widest_bucket():
     ],
 )
 def test_without_enlarging(size, bucket, scale):
-    got = kohya_rule.fit_smaller(size, 512 * 512, 64)
+    got = kohya_folder.fit_without_upscale(size, 512 * 512, 64)
     assert got == (bucket, pytest.approx(scale))
 
 
 @pytest.mark.parametrize("name", ["1.png", "1.JPG", "1.jpeg", "1.webp", "1.BMP", "a.b.png"])
 def test_pictures_that_are_read(name):
-    assert kohya_rule.is_picture(name)
+    assert kohya_folder.is_picture(name)
 
 
 @pytest.mark.parametrize("name", ["1.Png", "1.gif", "1.avif", "._1.png", "png", "1.txt"])
 def test_files_that_are_not(name):
-    assert not kohya_rule.is_picture(name)
+    assert not kohya_folder.is_picture(name)
 
 
 @pytest.mark.parametrize("name", ["anna", "_anna", "x3_anna", "0_anna", "-1_anna", "", "3.5_anna"])
 def test_folders_that_are_passed_over(name):
-    assert kohya_rule.parse_folder(name) is None
+    assert kohya_folder.parse_folder(name) is None
 
 
 def test_folders_that_are_read():
-    assert kohya_rule.parse_folder("12_a_b") == (12, "a_b")
-    assert kohya_rule.parse_folder("12") == (12, "")
+    assert kohya_folder.parse_folder("12_a_b") == (12, "a_b")
+    assert kohya_folder.parse_folder("12") == (12, "")

@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 
-from bunny.training.gradient import Learner
-from bunny.training.latent_batch import Batch
+from bunny.training.latent_batch import LatentBatch
+from bunny.training.loss import GradientStep
 from bunny.training.settings import LoraSettings
-from bunny.training.training_data import Material
+from bunny.training.training_data import TrainingData
 
 torch = pytest.importorskip("torch")
 
 
-class Drawing(Learner):
+class Drawing(GradientStep):
     """A learner of one picture whose loss is the next number that it draws."""
 
     def _deal(self, pile, index, rng):
-        return Batch(latents=torch.zeros(1, 4, 2, 2), captions=["a"], emphasis=None)
+        return LatentBatch(latents=torch.zeros(1, 4, 2, 2), captions=["a"], emphasis=None)
 
     def _loss(self, batch, shares, rng):
         self.drawn.append(rng.random())
@@ -30,7 +30,7 @@ class Stepper:
 
 
 def test_a_batch_draws_by_the_seed_and_its_number():
-    material = Material(subject=None, prior=None, held_out=(), probe=(), phrases=None)
+    material = TrainingData(subject=None, prior=None, held_out=(), probe=(), phrases=None)
     found, wanted = [], []
     for seed, index in ((5, 0), (5, 1), (6, 0)):
         learner = Drawing(None, material, LoraSettings(seed=seed), Stepper())

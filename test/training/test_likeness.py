@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bunny.dataset import near_duplicate
-from bunny.dataset.near_duplicate import Signs
-from bunny.dataset.view import View
+from bunny.dataset.near_duplicate import DuplicateFeatures
+from bunny.dataset.view import CharacterView
 
 
-def view(i: int = 0, **values) -> View:
+def view(i: int = 0, **values) -> CharacterView:
     base = {
         "subject_id": f"s{i}",
         "character": "bunny",
@@ -25,11 +25,11 @@ def view(i: int = 0, **values) -> View:
         "confidence": 0.9,
         "phash": 0,
     }
-    return View(**{**base, **values})
+    return CharacterView(**{**base, **values})
 
 
 def alike(one: dict, two: dict, distance: int = 4) -> bool:
-    signs = near_duplicate.signs_of([view(0, **one), view(1, **two)])
+    signs = near_duplicate.duplicate_features([view(0, **one), view(1, **two)])
     found = near_duplicate.are_alike(signs, 0, np.array([1]), distance)[0]
     assert found == near_duplicate.are_alike(signs, 1, np.array([0]), distance)[0]
     return bool(found)
@@ -66,7 +66,7 @@ def test_no_two_that_stay_are_alike(rows):
         view(i, phash=bits, box=(60 * place, 0, 60 * place + 100, 90), shot_index=shot)
         for i, (bits, place, shot) in enumerate(rows)
     ]
-    signs = near_duplicate.signs_of(views)
+    signs = near_duplicate.duplicate_features(views)
     aside = near_duplicate.keep_best(signs, range(len(views)), distance=1)
     kept = np.array([i for i in range(len(views)) if i not in aside], np.int64)
     for row in kept:
@@ -77,24 +77,26 @@ def test_no_two_that_stay_are_alike(rows):
 
 
 def test_order_says_which_is_best():
-    signs = near_duplicate.signs_of([view(0), view(1), view(2)])
+    signs = near_duplicate.duplicate_features([view(0), view(1), view(2)])
     assert near_duplicate.keep_best(signs, [2, 0, 1], 4) == {0: 2, 1: 2}
     assert near_duplicate.keep_best(signs, [1], 4) == {}
-    assert isinstance(signs, Signs) and len(signs) == 3
+    assert isinstance(signs, DuplicateFeatures) and len(signs) == 3
 
 
 def test_same_setup_by_hand():
     ramp = np.arange(16.0)
     signature = np.stack([ramp, ramp * 0.5 + 20, ramp[::-1], ramp, np.full(16, np.nan)])
     phash = np.array([0, 2**20 - 1, 2**40 - 1, 1, 0], np.uint64)
-    pairs = near_duplicate.same_setup(phash, signature, distance=4, structure=0.9)
+    pairs = near_duplicate.same_camera_setup(phash, signature, distance=4, structure=0.9)
     # dimmer is the same picture, turned round is another; what is not known joins nothing
     assert pairs.tolist() == [[0, 1], [0, 3], [1, 3]]
-    hashes = near_duplicate.same_setup(
+    hashes = near_duplicate.same_camera_setup(
         np.array([0, 1], np.uint64), np.stack([ramp, ramp[::-1]]), 1, 0.9
     )
     assert hashes.tolist() == [[0, 1]]
-    assert near_duplicate.same_setup(np.empty(0, np.uint64), np.empty((0, 4)), 4, 0.9).shape == (
+    assert near_duplicate.same_camera_setup(
+        np.empty(0, np.uint64), np.empty((0, 4)), 4, 0.9
+    ).shape == (
         0,
         2,
     )

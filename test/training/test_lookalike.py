@@ -39,7 +39,7 @@ def region(frame: int, similarity: float, number: int = 0, **changes) -> dict:
 
 def find(labels, regions=(), best=None) -> pl.DataFrame:
     tables = {n: store.from_rows(n, r) for n, r in (("label", labels), ("region", regions))}
-    return lookalike.find("anna", tables, best or {})
+    return lookalike.find_by_similarity("anna", tables, best or {})
 
 
 def test_windows_that_lead_in_frames_without_the_character():

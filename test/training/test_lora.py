@@ -8,30 +8,32 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from bunny.generation import draw
-from bunny.training import trainer
+from bunny.dataset import example as dataset_example
+from bunny.generation import request, sampler
+from bunny.training import latent_batch, trainer
+from bunny.training import settings as training_settings
 from bunny.training.adapter_file import safetensors_file
 
 pytestmark = pytest.mark.train
 
-SETTINGS = trainer.LoraSettings(
+SETTINGS = training_settings.LoraSettings(
     rank=2, alpha=4, learning_rate=1e-2, warmup_steps=1, steps=4, batch_size=2, checkpoint_every=2
 )
 METADATA = {"trigger": "bunny", "base": "tiny"}
 
 
-def example(value: int, caption: str, **more) -> trainer.Example:
+def example(value: int, caption: str, **more) -> dataset_example.TrainingExample:
     picture = np.full((32, 32, 3), value, np.uint8)
     picture[8:24, 8:24] = 255 - value
     mask = np.zeros((32, 32), np.uint8)
     mask[8:24, 8:24] = 255
-    return trainer.Example(picture=picture, caption=caption, mask=mask, **more)
+    return dataset_example.TrainingExample(picture=picture, caption=caption, mask=mask, **more)
 
 
 TRAIN = [
     example(40, "bunny, close-up"),
     example(90, "bunny in a green place, day", repeats=2),
-    example(200, "character in the snow", role=trainer.CLASS),
+    example(200, "character in the snow", role=dataset_example.CLASS),
 ]
 HELD_OUT = [example(60, "bunny, wide shot")]
 EVERYTHING = dataclasses.replace(
@@ -171,7 +173,7 @@ CHANGES = {
     "no mask": lambda train, held: (changed(train, mask=None), held),
     "a picture": lambda train, held: (changed(train, picture=train[1].picture), held),
     "repeats": lambda train, held: (changed(train, repeats=3), held),
-    "a role": lambda train, held: (changed(train, role=trainer.CLASS), held),
+    "a role": lambda train, held: (changed(train, role=dataset_example.CLASS), held),
     "a held-out caption": lambda train, held: (train, changed(held, caption="bunny")),
     "one picture less": lambda train, held: (train[1:], held),
     "two captions exchanged": lambda train, held: (
@@ -251,27 +253,27 @@ def test_base_is_given_back_as_it_was(tiny_base, tmp_path):
 
 
 def test_no_picture_and_no_number_are_refused(tiny_base, tmp_path):
-    with pytest.raises(trainer.TrainingError, match="at least one training picture"):
+    with pytest.raises(training_settings.TrainingError, match="at least one training picture"):
         trainer.train_lora(tiny_base, TRAIN[2:], [], tmp_path, SETTINGS)
     wild = dataclasses.replace(SETTINGS, learning_rate=1e30, steps=20, weight_decay=0.0)
-    with pytest.raises(trainer.TrainingError, match=r"lower models\.learning_rate"):
+    with pytest.raises(training_settings.TrainingError, match=r"lower models\.learning_rate"):
         train(tiny_base, tmp_path, wild)
 
 
 def test_an_adapter_that_changes_nothing_is_an_error(tiny_base, tmp_path):
     still = dataclasses.replace(SETTINGS, learning_rate=0.0, steps=1)
-    with pytest.raises(trainer.TrainingError, match="changes nothing after 1 steps"):
+    with pytest.raises(training_settings.TrainingError, match="changes nothing after 1 steps"):
         train(tiny_base, tmp_path, still)
 
 
 def test_drawing_with_and_without_the_adapter(whole, tiny_base, tmp_path):
     result, _ = whole
-    adapter = draw.Adapter(path=result.adapter_file, hash=result.adapter_hash)
-    drawings = [draw.Drawing(prompt="bunny", seed=s, num_steps=2) for s in (1, 2)]
+    adapter = request.WeightedAdapter(path=result.adapter_file, hash=result.adapter_hash)
+    drawings = [request.GenerationRequest(prompt="bunny", seed=s, num_steps=2) for s in (1, 2)]
 
     def pictures(chosen):
         found = {}
-        draw.draw(
+        sampler.draw(
             tiny_base,
             drawings,
             chosen,
@@ -289,17 +291,19 @@ def test_pictures_of_several_sizes_are_all_trained_on(tiny_base, tmp_path):
     """32x32, 32x64 and 64x32: no size is dropped, and class pictures of another size join in."""
     shapes = [(32, 32), (64, 32), (32, 64), (32, 32)]
     examples = [
-        trainer.Example(picture=np.full((*shape, 3), 60 * i, np.uint8), caption=f"bunny {i}")
+        dataset_example.TrainingExample(
+            picture=np.full((*shape, 3), 60 * i, np.uint8), caption=f"bunny {i}"
+        )
         for i, shape in enumerate(shapes)
     ]
-    groups = trainer.by_size(examples)
+    groups = latent_batch.group_by_size(examples)
     assert [[e.caption for e in g] for g in groups] == [
         ["bunny 0", "bunny 3"],
         ["bunny 1"],
         ["bunny 2"],
     ]
-    settings = trainer.LoraSettings(rank=2, steps=4, batch_size=1, checkpoint_every=4)
-    prior = dataclasses.replace(examples[1], role=trainer.CLASS)
+    settings = training_settings.LoraSettings(rank=2, steps=4, batch_size=1, checkpoint_every=4)
+    prior = dataclasses.replace(examples[1], role=dataset_example.CLASS)
     result = trainer.train_lora(tiny_base, [*examples, prior], examples[1:], tmp_path, settings)
     assert all(np.isfinite(step.loss) for step in result.curve[1:])
     assert None not in result.held_out()

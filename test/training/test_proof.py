@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 
-from bunny.evaluation import bootstrap, checkpoint_choice, copying, diversity, identity, prompt_plan
-from bunny.evaluation.figure_descriptor import Seen
-from bunny.evaluation.identity import Gallery, Scale
+from bunny.evaluation import bootstrap, checkpoint_choice, copying, diversity, evaluator, identity
+from bunny.evaluation.figure_descriptor import DescribedRegions
+from bunny.evaluation.identity import Gallery, IdentityScale
 
 PROMPTS = ["a", "a", "b", "b"]
 SEEDS = [1, 2, 1, 2]
 
 
-def seen(*vectors, boxes=None) -> Seen:
+def seen(*vectors, boxes=None) -> DescribedRegions:
     vector = np.array(vectors, np.float32).reshape(len(vectors), -1)
     box = np.array(boxes or [[0, 0, 1, 1]] * len(vectors), np.float32).reshape(-1, 4)
-    return Seen(vector=vector, box=box)
+    return DescribedRegions(vector=vector, box=box)
 
 
 def at(degrees: float) -> list[float]:
@@ -97,7 +97,7 @@ def test_likeness_is_of_the_best_part_to_the_nearest_crop():
 
 def test_likeness_without_parts_or_crops_is_no_number():
     gallery = Gallery(vector=np.array([at(0)]), shot=np.zeros(1, int))
-    nobody = Seen(vector=np.empty((0, 2), np.float32), box=np.empty((0, 4), np.float32))
+    nobody = DescribedRegions(vector=np.empty((0, 2), np.float32), box=np.empty((0, 4), np.float32))
     assert np.isnan(identity.likeness(nobody, gallery))
     assert np.isnan(identity.likeness(seen(at(0)), gallery.without(0)))
 
@@ -129,13 +129,15 @@ def test_scale_needs_real_pictures_and_strangers_or_their_known_likeness():
 
 
 def test_nothing_can_be_told_where_strangers_are_as_like():
-    scale = Scale(zero=0.5, one=0.51, floor=0.5, is_across=True, num_real=3, num_strangers=3)
+    scale = IdentityScale(
+        zero=0.5, one=0.51, floor=0.5, is_across=True, num_real=3, num_strangers=3
+    )
     assert np.isnan(scale.to_identity(np.array([0.6]))).all()
 
 
 def test_who_leads_on_the_own_scale_is_recognised():
-    wide = Scale(zero=0.0, one=1.0, floor=0.3, is_across=True, num_real=3, num_strangers=3)
-    tight = Scale(zero=0.0, one=0.5, floor=0.3, is_across=True, num_real=3, num_strangers=3)
+    wide = IdentityScale(zero=0.0, one=1.0, floor=0.3, is_across=True, num_real=3, num_strangers=3)
+    tight = IdentityScale(zero=0.0, one=0.5, floor=0.3, is_across=True, num_real=3, num_strangers=3)
     scales = {"anna": wide, "ben": tight}
     assert identity.recognise({"anna": 0.6, "ben": 0.4}, scales, is_somebody=True) == "ben"
     assert identity.recognise({"anna": 0.6, "ben": 0.2}, scales, is_somebody=True) == "anna"
@@ -179,13 +181,13 @@ def test_a_mirrored_training_picture_is_found():
 def test_copies_are_nearer_than_held_out_pictures_come():
     train = np.array([[at(0), at(1), at(60)]])
     held_out = np.array([at(60 + 15 + i) for i in range(12)])
-    near = copying.usual(train, np.array([1, 1, 2]), held_out)
+    near = copying.baseline(train, np.array([1, 1, 2]), held_out)
     usual = [np.cos(np.radians(15 + i)) for i in range(12)]
     assert near.threshold == pytest.approx(np.quantile(usual, 0.99))
     assert near.train == pytest.approx(np.cos(np.radians([60, 59, 59])))  # of other shots
-    few = copying.usual(train, np.array([1, 1, 2]), held_out[:1])
+    few = copying.baseline(train, np.array([1, 1, 2]), held_out[:1])
     assert few.threshold < np.cos(np.radians(15))  # training pictures are asked too
-    assert copying.usual(train, np.array([1, 1, 1]), held_out[:0]).threshold is None
+    assert copying.baseline(train, np.array([1, 1, 1]), held_out[:0]).threshold is None
 
 
 # -- choice and plan -----------------------------------------------------------------------------
@@ -232,14 +234,14 @@ def test_steps_are_spread_and_the_last_is_among_them():
 
 
 def test_plan_asks_for_the_character_its_kind_and_the_others():
-    cast = prompt_plan.Cast(
+    cast = evaluator.PromptSubjects(
         character="bunny",
         subject="bunny rabbit",
         class_word="rabbit",
         others={"bruno": "bruno rabbit", "pip": "pip rabbit"},
     )
     prompts = ["{trigger} on a beach", "{trigger} in snow", "{trigger} at home", "a plain room"]
-    sets = prompt_plan.reporting(cast, prompts, [1, 2])
+    sets = evaluator.report_jobs(cast, prompts, [1, 2])
     words = {name: list(dict.fromkeys(job.prompt for job in jobs)) for name, jobs in sets.items()}
     assert words["report"][0] == "bunny rabbit on a beach" and len(sets["report"]) == 8
     assert words["class"] == ["rabbit on a beach", "rabbit in snow"]
@@ -250,9 +252,11 @@ def test_plan_asks_for_the_character_its_kind_and_the_others():
     assert words["other"] == ["bruno rabbit on a beach", "pip rabbit on a beach"]
     assert {job.character for job in sets["other"]} == {"bruno", "pip"}
     # choose: 1 prompt x 2 seeds x (base + 3); the rest with base and the chosen
-    assert prompt_plan.count(cast, prompts[:1], prompts, [1, 2], 3) == 8 + 2 * (8 + 4 + 4 + 4)
+    assert evaluator.count_pictures(cast, prompts[:1], prompts, [1, 2], 3) == 8 + 2 * (
+        8 + 4 + 4 + 4
+    )
 
 
 def test_plan_of_a_film_with_one_character_has_no_company():
-    cast = prompt_plan.Cast(character="bunny", subject="bunny", class_word="", others={})
-    assert set(prompt_plan.reporting(cast, ["{trigger} on a beach"], [1])) == {"report"}
+    cast = evaluator.PromptSubjects(character="bunny", subject="bunny", class_word="", others={})
+    assert set(evaluator.report_jobs(cast, ["{trigger} on a beach"], [1])) == {"report"}

@@ -41,7 +41,9 @@ def box_of(x: int, size: int) -> tuple[int, int, int, int]:
 
 
 def gallery_of(fitted, figure: str) -> Gallery:
-    crops = [figure_descriptor.square(scene(100 + i, figure), box_of(48, 22)) for i in range(4)]
+    crops = [
+        figure_descriptor.square_crop(scene(100 + i, figure), box_of(48, 22)) for i in range(4)
+    ]
     return Gallery(vector=fitted.describe(crops), shot=np.arange(4))
 
 
@@ -80,10 +82,10 @@ def test_the_best_window_lies_on_the_figure(fitted):
 def test_square_stays_inside_and_holds_the_box():
     picture = np.zeros((60, 100, 3), np.uint8)
     picture[10:30, 90:100] = 255
-    cut = figure_descriptor.square(picture, (90, 10, 100, 30), margin=0.0)
+    cut = figure_descriptor.square_crop(picture, (90, 10, 100, 30), margin=0.0)
     assert cut.shape == (20, 20, 3)
     assert (cut == 255).all(axis=2).sum() == 200  # moved in from the edge, all of the box in it
-    assert figure_descriptor.square(picture, (0, 0, 100, 60)).shape == (60, 60, 3)
+    assert figure_descriptor.square_crop(picture, (0, 0, 100, 60)).shape == (60, 60, 3)
 
 
 def test_without_a_picture_nothing_can_be_learned():

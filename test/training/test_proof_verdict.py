@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 
 from bunny.dataset import gap
-from bunny.evaluation import checkpoint_choice, summary, table_rows, verdict
+from bunny.evaluation import checkpoint_choice, table_rows, verdict
 from bunny.evaluation.bootstrap import Interval
-from bunny.evaluation.identity import Scale
-from bunny.evaluation.summary import About
+from bunny.evaluation.identity import IdentityScale
+from bunny.evaluation.verdict import RunInfo
 from bunny.table import store
 
-ABOUT = About(
+ABOUT = RunInfo(
     character="bunny",
     class_word="rabbit",
     num_images=81,
@@ -48,7 +48,7 @@ def report(base: list[dict], chosen: list[dict]) -> list[dict]:
 def evaluate(pictures: list[dict], vectors=None, step: int = 600, over=None) -> pl.DataFrame:
     shown = store.from_rows("proof_picture", pictures)
     rows = table_rows.rows(shown, vectors or {}, "bunny", step, num=200)
-    choice = checkpoint_choice.Choice(step=step, reason="", over_last=over)
+    choice = checkpoint_choice.CheckpointChoice(step=step, reason="", over_last=over)
     return store.from_rows("evaluation", rows + table_rows.choice_rows("r", "bunny", choice))
 
 
@@ -57,7 +57,7 @@ def value(evaluation: pl.DataFrame, **where):
     return found["value"].item()
 
 
-def say(evaluation: pl.DataFrame, about: About = ABOUT, gaps=None) -> dict[str, str]:
+def say(evaluation: pl.DataFrame, about: RunInfo = ABOUT, gaps=None) -> dict[str, str]:
     return {f.kind: f.text for f in verdict.judge(evaluation, about, gaps)}
 
 
@@ -112,7 +112,9 @@ def test_drift_and_diversity_come_from_the_vectors():
 
 
 def test_scale_rows_keep_the_schema():
-    scale = Scale(zero=0.1, one=0.5, floor=0.2, is_across=True, num_real=7, num_strangers=30)
+    scale = IdentityScale(
+        zero=0.1, one=0.5, floor=0.2, is_across=True, num_real=7, num_strangers=30
+    )
     rows = store.from_rows("evaluation", table_rows.scale_rows("r", "bunny", scale))
     assert value(rows, metric="likeness of real pictures") == 0.5
     assert rows.filter(pl.col("metric") == "floor")["n"].item() == 30
@@ -154,7 +156,7 @@ def test_half_learned_says_what_to_do():
     assert (found[0].kind, found[0].tone) == ("partly", "plain")
     assert "75 % of the drawings are recognised as bunny (the base alone: 0 %)" in found[0].text
     assert "raise models.lora_rank" in found[0].text
-    last = About(**{**vars_of(), "steps": (300, 600)})
+    last = RunInfo(**{**vars_of(), "steps": (300, 600)})
     assert "train longer (models.training_steps)" in verdict.judge(evaluate(rows), last)[0].text
 
 
@@ -227,7 +229,7 @@ def test_stop_where_later_steps_are_surely_worse():
     unsure = Interval(value=0.6, low=-0.1, high=0.7, n=2)
     assert "do not show that the later ones are worse" in say(evaluate(rows, over=unsure))["stop"]
     assert "stop" not in say(
-        evaluate(report(NOBODY, RIGHT)), About(**{**vars_of(), "steps": (600,)})
+        evaluate(report(NOBODY, RIGHT)), RunInfo(**{**vars_of(), "steps": (600,)})
     )
 
 
@@ -267,6 +269,6 @@ def test_unmeasured_and_empty_are_said():
 def test_what_is_known_of_a_run_comes_from_its_row():
     run = {"character": "bunny", "num_images": 3, "num_held_out": 1, "num_steps": 20}
     config = json.dumps({"settings": {"rank": 4}})
-    about = summary.about_run({**run, "config_json": config}, (10, 20), "rabbit")
+    about = verdict.run_info({**run, "config_json": config}, (10, 20), "rabbit")
     assert (about.rank, about.steps, about.num_images) == (4, (10, 20), 3)
-    assert summary.about_run({**run, "config_json": "{}"}, (), "").rank is None
+    assert verdict.run_info({**run, "config_json": "{}"}, (), "").rank is None

@@ -3,18 +3,18 @@
 import polars as pl
 
 from bunny.dataset import candidate, class_image, crop
-from bunny.dataset.crop_caption import Words
+from bunny.dataset.crop_caption import CaptionWords
 
 NOTHING = pl.DataFrame(
     schema={"subject_id": pl.String, "sharpness": pl.Float64, "luma": pl.Float64}
 )
-WORDS = Words(trigger="bunny", class_word="character", other_triggers={"anna": "anna"})
+WORDS = CaptionWords(trigger="bunny", class_word="character", other_triggers={"anna": "anna"})
 
 
 def choose(tables, number, **options):
     others = {"anna": candidate.gather("anna", tables, NOTHING)}
-    rule = crop.Rule(sizes=((64, 64),))
-    return class_image.choose("bunny", tables, others, rule, WORDS, number, **options)
+    rule = crop.CropSetting(sizes=((64, 64),))
+    return class_image.choose_crops("bunny", tables, others, rule, WORDS, number, **options)
 
 
 def film(film_tables):
@@ -55,13 +55,13 @@ def test_words_of_framing_are_those_that_the_subject_would_get(film_tables):
     near = {"who": "anna", "box": (200, 0, 400, 360), "text": "anna character runs, wide shot"}
     far = {"who": "anna", "box": (300, 100, 310, 116), "text": "anna character runs, medium shot"}
     tables = film_tables([{"shot": 0, **near}, {"shot": 1, **far}])
-    own = Words(trigger="anna", class_word="character")
-    rule = crop.Rule(sizes=((64, 64),), max_upscale=4.0)
+    own = CaptionWords(trigger="anna", class_word="character")
+    rule = crop.CropSetting(sizes=((64, 64),), max_upscale=4.0)
     views = candidate.gather("anna", tables, NOTHING)
     windows = [crop.windows(view, rule) for view in views]
     middle = [found[len(found) // 2] for found in windows]
     of_anna = [crop.caption_of(v, w, own) for v, w in zip(views, middle, strict=True)]
-    found = class_image.choose("bunny", tables, {"anna": views}, rule, WORDS, 9)
+    found = class_image.choose_crops("bunny", tables, {"anna": views}, rule, WORDS, 9)
     assert [c.caption for c in found] == [text.replace("anna ", "") for text in of_anna]
     assert found[0].caption == "character runs, close-up"
 
@@ -75,11 +75,13 @@ def test_who_is_outside_the_window_is_not_counted(film_tables):
             {**two, "who": "ben", "box": (560, 100, 600, 180)},
         ]
     )
-    words = Words(
+    words = CaptionWords(
         trigger="bunny", class_word="character", other_triggers={"anna": "anna", "ben": "ben"}
     )
     views = {"anna": candidate.gather("anna", tables, NOTHING)}
-    found = class_image.choose("bunny", tables, views, crop.Rule(sizes=((64, 64),)), words, 9)
+    found = class_image.choose_crops(
+        "bunny", tables, views, crop.CropSetting(sizes=((64, 64),)), words, 9
+    )
     assert [c.caption for c in found] == ["character dance"]
 
 

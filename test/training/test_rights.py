@@ -24,7 +24,7 @@ def _record(**changes):
         "models": MODELS,
         "date": "2026-11-21",
     }
-    return rights.record(**{**known, **changes})
+    return rights.make_record(**{**known, **changes})
 
 
 def test_a_full_record_has_nothing_to_note():

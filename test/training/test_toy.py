@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy import model
-
-from bunny.demo import caption
+from toy import caption, model
 
 
 def test_merges_worked_by_hand():

@@ -2,8 +2,9 @@ import json
 
 import numpy as np
 import pytest
+from sample import render
 from sample.script import CLOVER
-from toy import judge_picture, judge_score
+from toy import judge_picture, judge_score, judge_train
 
 from bunny import demo
 from bunny.core.error import UserError
@@ -14,27 +15,27 @@ BEAR = {"who": [("red", "bear", "blue scarf")], "place": "snow", "light": "night
 
 
 @pytest.fixture(scope="module")
-def untrained(tmp_path_factory) -> demo_judge.Judge:
+def untrained(tmp_path_factory) -> demo_judge.ToyJudge:
     """A judge of few weights, written and read back."""
     import torch
 
     torch.manual_seed(3)
     folder = tmp_path_factory.mktemp("judge")
     demo_judge.save(folder, judge_net.make_net((8, 8)), {"widths": [8, 8]})
-    return demo_judge.Judge.load(folder)
+    return demo_judge.ToyJudge.load(folder)
 
 
 @pytest.fixture(scope="module")
-def judge() -> demo_judge.Judge:
+def judge() -> demo_judge.ToyJudge:
     """The judge of the sample world."""
-    return demo_judge.Judge.load()
+    return demo_judge.ToyJudge.load()
 
 
 @pytest.fixture(scope="module")
 def renders():
     """Pictures of a seed that no training drew."""
     pytest.importorskip("skia")
-    return judge_picture.draw_many(60, seed=777_001)
+    return judge_picture.render_many(60, seed=777_001)
 
 
 def noise(count: int, height: int = 64, width: int = 64) -> np.ndarray:
@@ -43,7 +44,7 @@ def noise(count: int, height: int = 64, width: int = 64) -> np.ndarray:
     return rng.integers(0, 256, (count, height, width, 3)).astype(np.uint8)
 
 
-class Oracle(demo_judge.Judge):
+class Oracle(demo_judge.ToyJudge):
     """A judge whose answers are given: the rules around it are what is tested."""
 
     def __init__(self, facts):
@@ -51,8 +52,8 @@ class Oracle(demo_judge.Judge):
         self.facts = facts
 
     def probabilities(self, pictures):
-        found = judge_net.targets(self.facts)
-        for name in judge_net.ONE:
+        found = judge_train.targets(self.facts)
+        for name in judge_net.SINGLE_CHOICE:
             found[name] = np.eye(len(self.words[name]), dtype=np.float32)[found[name]]
         return {name: np.clip(part, 0.1, 0.9) for name, part in found.items()}
 
@@ -64,7 +65,7 @@ def test_answers_are_probabilities_of_the_words(untrained):
     }
     for name, part in seen.items():
         assert ((part >= 0) & (part <= 1)).all()
-        if name in judge_net.ONE:
+        if name in judge_net.SINGLE_CHOICE:
             np.testing.assert_allclose(part.sum(axis=1), 1, atol=1e-5)
 
 
@@ -97,7 +98,7 @@ def test_what_is_no_picture_is_refused(untrained, pictures):
 
 
 def test_temperature_softens_answers(untrained):
-    softer = demo_judge.Judge(untrained.net, {"temperature": {"place": 4.0}})
+    softer = demo_judge.ToyJudge(untrained.net, {"temperature": {"place": 4.0}})
     plain = untrained.probabilities(noise(4))
     soft = softer.probabilities(noise(4))
     assert (soft["place"].max(axis=1) < plain["place"].max(axis=1)).all()
@@ -106,7 +107,7 @@ def test_temperature_softens_answers(untrained):
 
 def test_a_folder_without_a_judge_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"expected judge\.safetensors.*make_judge\.py"):
-        demo_judge.Judge.load(tmp_path)
+        demo_judge.ToyJudge.load(tmp_path)
 
 
 def test_a_judge_of_other_words_is_refused(tmp_path):
@@ -116,7 +117,7 @@ def test_a_judge_of_other_words_is_refused(tmp_path):
     config["words"]["place"].append("moon")
     file.write_text(json.dumps(config))
     with pytest.raises(UserError, match="other words"):
-        demo_judge.Judge.load(tmp_path)
+        demo_judge.ToyJudge.load(tmp_path)
 
 
 def test_details_say_what_was_found_instead():
@@ -185,15 +186,15 @@ def test_unknown_characters_are_refused(untrained):
 
 def test_targets_of_one_nobody_and_two():
     nobody = {"who": [], "place": "camp", "light": "day", "size": "wide"}
-    goal = judge_net.targets([BEAR, nobody])
+    goal = judge_train.targets([BEAR, nobody])
     assert goal["species"][0].tolist() == [1.0] + [0.0] * 11
     assert goal["species"][1].tolist() == [0.0] * 11 + [1.0]
     assert goal["garment"][0].tolist() == [0, 1, 0, 0, 0, 0]
-    assert set(goal["garment"][1]) == {judge_net.UNKNOWN}
-    assert goal["size"].tolist() == [2, judge_net.UNKNOWN]
+    assert set(goal["garment"][1]) == {judge_train.UNKNOWN}
+    assert goal["size"].tolist() == [2, judge_train.UNKNOWN]
     assert goal["count"].tolist() == [1, 0]
     with pytest.raises(ValueError, match=r"place: expected one of meadow.*found 'moon'"):
-        judge_net.targets([BEAR | {"place": "moon"}])
+        judge_train.targets([BEAR | {"place": "moon"}])
 
 
 def test_the_judge_is_small_and_says_how_good_it_is(judge):
@@ -215,8 +216,8 @@ def test_the_judge_knows_pictures_it_never_saw(judge, renders):
 def test_renders_agree_with_their_captions_and_not_with_others(judge):
     pytest.importorskip("skia")
     rng = np.random.default_rng(777_002)
-    scenes = [world.random_scene(rng, world.SPECIES) for _ in range(24)]
-    pictures = np.stack([world.render(scene, 128, 128) for scene in scenes])
+    scenes = [render.random_scene(rng, world.SPECIES) for _ in range(24)]
+    pictures = np.stack([render.render(scene, 128, 128) for scene in scenes])
     prompts = [world.caption(scene) for scene in scenes]
     assert judge.agreement(pictures, prompts).mean() > 0.9
     assert judge.agreement(pictures, prompts[1:] + prompts[:1]).mean() < 0.5
@@ -225,7 +226,7 @@ def test_renders_agree_with_their_captions_and_not_with_others(judge):
 def test_the_judge_tells_the_films_bunny_from_others(judge):
     pytest.importorskip("skia")
     asked = {"species": CLOVER.species, "colour": CLOVER.colour, "garment": CLOVER.wear}
-    likes = judge_score.draw_likes(CLOVER, 24, seed=777_003)
+    likes = judge_score.draw_test_sets(CLOVER, 24, seed=777_003)
     share = {
         name: (judge.says_character(pictures, **asked) >= 0.5).mean()
         for name, (pictures, _) in likes.items()

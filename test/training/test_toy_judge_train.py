@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+from sample import render
 from toy import judge_picture, judge_score, judge_train
 
 from bunny.demo import judge_net, world
@@ -25,7 +26,7 @@ def test_a_scene_is_told_from_left_to_right():
     pytest.importorskip("skia")
     fox = world.Character(name="", species="fox", colour="green")
     right, left = world.Actor(character=BEAR, x=0.2), world.Actor(character=fox, x=-0.2)
-    picture, facts = judge_picture.draw(scene(right, left))
+    picture, facts = judge_picture.render(scene(right, left))
     assert picture.shape == (128, 128, 3)
     assert facts == {
         "who": [("green", "fox", "none"), ("red", "bear", "blue scarf")],
@@ -40,26 +41,26 @@ def test_who_is_hidden_or_outside_is_not_told_of():
     front = world.Actor(character=BEAR, y=0.9)
     behind = world.Actor(character=BEAR, y=0.85, scale=0.2)
     outside = world.Actor(character=BEAR, x=5.0)
-    _, facts = judge_picture.draw(scene(front, behind, outside))
+    _, facts = judge_picture.render(scene(front, behind, outside))
     assert facts["who"] == [("red", "bear", "blue scarf")]
 
 
 def test_who_is_hardly_seen_makes_no_picture():
     pytest.importorskip("skia")
     tiny = world.Actor(character=BEAR, scale=0.15)
-    share = world.actor_mask(scene(tiny), 0, 128, 128).mean()
+    share = render.actor_mask(scene(tiny), 0, 128, 128).mean()
     assert judge_picture.SEEN_MIN < share < judge_picture.SEEN_SURE
-    assert judge_picture.draw(scene(tiny)) is None
+    assert judge_picture.render(scene(tiny)) is None
 
 
 def test_the_same_seed_draws_the_same_pictures_of_known_words():
     pytest.importorskip("skia")
-    pictures, facts = judge_picture.draw_many(30, seed=5)
-    again, facts_again = judge_picture.draw_many(30, seed=5)
+    pictures, facts = judge_picture.render_many(30, seed=5)
+    again, facts_again = judge_picture.render_many(30, seed=5)
     np.testing.assert_array_equal(pictures, again)
     assert facts == facts_again
-    assert facts != judge_picture.draw_many(30, seed=6)[1]
-    goal = judge_net.targets(facts)
+    assert facts != judge_picture.render_many(30, seed=6)[1]
+    goal = judge_train.targets(facts)
     assert goal["place"].shape == (30,)
 
 
@@ -76,8 +77,8 @@ def test_every_species_and_teal_are_among_what_is_drawn():
 
 def test_wearing_down_depends_on_its_generator_alone_and_keeps_the_size():
     picture = checkered()
-    one = [judge_picture.wear_down(picture, np.random.default_rng(i)) for i in range(20)]
-    two = [judge_picture.wear_down(picture, np.random.default_rng(i)) for i in range(20)]
+    one = [judge_picture.degrade(picture, np.random.default_rng(i)) for i in range(20)]
+    two = [judge_picture.degrade(picture, np.random.default_rng(i)) for i in range(20)]
     np.testing.assert_array_equal(one, two)
     assert one[0].shape == (128, 128, 3)
     assert np.mean([(worn != picture).any() for worn in one]) > 0.8
@@ -103,11 +104,11 @@ def test_a_round_trip_without_noise_is_what_the_autoencoder_draws():
 def test_loss_is_the_sum_of_the_heads_surprise():
     import torch
 
-    goal = {k: torch.from_numpy(v) for k, v in judge_net.targets([FACTS]).items()}
+    goal = {k: torch.from_numpy(v) for k, v in judge_train.targets([FACTS]).items()}
     words = {name: len(found) for name, found in judge_net.WORDS.items()}
     logits = torch.zeros((1, sum(words.values())))
-    coins = sum(words[name] for name in judge_net.SEVERAL) * np.log(2)
-    dice = sum(np.log(words[name]) for name in judge_net.ONE)
+    coins = sum(words[name] for name in judge_net.MULTI_LABEL) * np.log(2)
+    dice = sum(np.log(words[name]) for name in judge_net.SINGLE_CHOICE)
     assert float(judge_train.loss(logits, goal)) == pytest.approx(coins + dice, rel=1e-5)
 
 
@@ -115,7 +116,7 @@ def test_questions_without_an_answer_teach_nothing():
     import torch
 
     nobody = FACTS | {"who": []}
-    goal = {k: torch.from_numpy(v) for k, v in judge_net.targets([nobody]).items()}
+    goal = {k: torch.from_numpy(v) for k, v in judge_train.targets([nobody]).items()}
     logits = torch.zeros((1, 55), requires_grad=True)
     judge_train.loss(logits, goal).backward()
     slopes = judge_net.split(logits.grad)
@@ -183,7 +184,7 @@ def test_near_characters_differ_in_one_thing():
     rng = np.random.default_rng(0)
     changed = set()
     for _ in range(40):
-        other = judge_score.near_to(rng, BEAR)
+        other = judge_score.similar_character(rng, BEAR)
         differs = [
             k for k in ("species", "colour", "wear") if getattr(other, k) != getattr(BEAR, k)
         ]

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from sample import render
+from toy import caption
 
-from bunny.demo import caption, judge_prompt, world
+from bunny.demo import judge_prompt, world
 
 CLOVER = world.Character(name="bunny", species="rabbit", colour="white", wear="teal overalls")
 
@@ -74,7 +76,7 @@ def test_strange_words_are_passed_over():
 def test_captions_of_the_world_and_of_the_bases_training_are_read_back(seed):
     rng = np.random.default_rng(seed)
     for _ in range(100):
-        scene = world.random_scene(rng, world.SPECIES)
+        scene = render.random_scene(rng, world.SPECIES)
         who = [actor.character for actor in scene.actors]
         read = judge_prompt.parse(world.caption(scene))
         assert set(read["species"]) == {one.species for one in who}

@@ -7,7 +7,7 @@ from bunny.demo import judge_prompt, world
 
 
 def test_prompts_are_sixty_four_different_ones_in_the_bases_words():
-    prompts = prompt_sheet.prompts64()
+    prompts = prompt_sheet.prompts()
     assert len(set(prompts)) == 64
     known = set(model.WORDS)
     for prompt in prompts:
@@ -16,7 +16,7 @@ def test_prompts_are_sixty_four_different_ones_in_the_bases_words():
 
 
 def test_prompts_ask_for_all_there_is():
-    asked = [judge_prompt.parse(prompt) for prompt in prompt_sheet.prompts64()]
+    asked = [judge_prompt.parse(prompt) for prompt in prompt_sheet.prompts()]
     for name, words in (
         ("species", world.BASE_SPECIES),
         ("colour", world.COLOURS),
@@ -33,8 +33,8 @@ def test_prompts_ask_for_all_there_is():
 
 
 def test_prompts_handed_out_are_a_copy():
-    prompt_sheet.prompts64().clear()
-    assert len(prompt_sheet.prompts64()) == 64
+    prompt_sheet.prompts().clear()
+    assert len(prompt_sheet.prompts()) == 64
 
 
 def test_sheet_shows_pictures_and_marks(look):

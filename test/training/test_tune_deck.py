@@ -4,22 +4,22 @@ import numpy as np
 import pytest
 import torch
 
+from bunny.dataset.example import TrainingExample
 from bunny.training import latent_batch
 from bunny.training import loss as training_loss
-from bunny.training.latent_cache import Cache
-from bunny.training.settings import Example
+from bunny.training.latent_batch import LatentCache
 
 
-def example(value: int, caption: str = "bunny", mask: np.ndarray | None = None) -> Example:
+def example(value: int, caption: str = "bunny", mask: np.ndarray | None = None) -> TrainingExample:
     picture = np.full((32, 32, 3), value, np.uint8)
     picture[:, :8] = 255 - value  # left and right differ
-    return Example(picture=picture, caption=caption, mask=mask)
+    return TrainingExample(picture=picture, caption=caption, mask=mask)
 
 
 def test_masks_are_averaged_down_and_weigh_one_on_average():
     mask = np.zeros((32, 32), np.uint8)
     mask[:4, :8] = 255  # half of the first of 4x4 cells
-    emphasis = latent_batch.emphasis_of(
+    emphasis = latent_batch.mask_weight(
         [example(1, mask=mask), example(2)], torch.zeros(2, 4, 4, 4), 0.2
     )
     cell, rest = 0.2 + 0.8 * 0.5, 0.2
@@ -33,13 +33,13 @@ def test_masks_are_averaged_down_and_weigh_one_on_average():
 
 def test_masks_that_change_nothing_cost_nothing():
     masked = [example(1, mask=np.eye(32, dtype=np.uint8) * 255)]
-    assert latent_batch.emphasis_of(masked, torch.zeros(1, 4, 4, 4), 1.0) is None
-    assert latent_batch.emphasis_of([example(1)], torch.zeros(1, 4, 4, 4), 0.0) is None
-    full = latent_batch.emphasis_of(
+    assert latent_batch.mask_weight(masked, torch.zeros(1, 4, 4, 4), 1.0) is None
+    assert latent_batch.mask_weight([example(1)], torch.zeros(1, 4, 4, 4), 0.0) is None
+    full = latent_batch.mask_weight(
         [example(1, mask=np.full((32, 32), 255, np.uint8))], torch.zeros(1, 4, 4, 4), 0.0
     )
     assert (full == 1).all()
-    empty = latent_batch.emphasis_of(
+    empty = latent_batch.mask_weight(
         [example(1, mask=np.zeros((32, 32), np.uint8))], torch.zeros(1, 4, 4, 4), 0.0
     )
     assert (empty == 1).all()  # a mask of nothing must not divide by nothing
@@ -48,7 +48,7 @@ def test_masks_that_change_nothing_cost_nothing():
 def test_batch_mirrors_latents_and_masks_together(tiny_base):
     left = np.zeros((32, 32), np.uint8)
     left[:, :16] = 255
-    made = latent_batch.make(
+    made = latent_batch.encode_bucket(
         tiny_base,
         [example(40, "one", left), example(200, "two", left)],
         has_flips=True,
@@ -67,7 +67,7 @@ def test_batch_mirrors_latents_and_masks_together(tiny_base):
 
 
 def test_phrases_are_what_the_family_says_each_once(tiny_base):
-    phrases = latent_batch.make_phrases(tiny_base, ["a bunny", "a fox", "a bunny"])
+    phrases = latent_batch.encode_captions(tiny_base, ["a bunny", "a fox", "a bunny"])
     assert list(phrases.rows) == ["", "a bunny", "a fox"]
     words = phrases.of(["a fox", "", "a fox"])
     expected = tiny_base.family.encode_words(["a fox", "", "a fox"])
@@ -76,21 +76,23 @@ def test_phrases_are_what_the_family_says_each_once(tiny_base):
 
 def test_cache_gives_the_same_and_forgets_what_nobody_uses(tiny_base, tmp_path):
     examples = [example(40), example(200)]
-    first = latent_batch.make(tiny_base, examples, cache=Cache(tmp_path))
+    first = latent_batch.encode_bucket(tiny_base, examples, cache=LatentCache(tmp_path))
     (file,) = tmp_path.iterdir()
     tiny_base.family.vae.decoder = tiny_base.family.vae.encoder = None  # it must not be asked
-    again = Cache(tmp_path)
-    assert torch.equal(latent_batch.make(tiny_base, examples, cache=again).latents, first.latents)
+    again = LatentCache(tmp_path)
+    assert torch.equal(
+        latent_batch.encode_bucket(tiny_base, examples, cache=again).latents, first.latents
+    )
     with pytest.raises(TypeError):  # other pictures are other latents
-        latent_batch.make(tiny_base, examples[:1], cache=Cache(tmp_path))
+        latent_batch.encode_bucket(tiny_base, examples[:1], cache=LatentCache(tmp_path))
     again.drop_others()
     assert list(tmp_path.iterdir()) == [file]
-    Cache(tmp_path).drop_others()
+    LatentCache(tmp_path).drop_others()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_damaged_cache_is_made_again(tmp_path, caplog):
-    cache = Cache(tmp_path)
+    cache = LatentCache(tmp_path)
     cache.get("x", [1], [], lambda: {"v": torch.arange(3)})
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:-4])
@@ -99,13 +101,13 @@ def test_damaged_cache_is_made_again(tmp_path, caplog):
 
 
 def test_fixed_loss_is_the_same_at_every_call_and_whatever_the_batch(tiny_base, monkeypatch):
-    made = latent_batch.make(tiny_base, [example(v) for v in (10, 90, 200)])
-    words = latent_batch.make_phrases(tiny_base, ["bunny"])
+    made = latent_batch.encode_bucket(tiny_base, [example(v) for v in (10, 90, 200)])
+    words = latent_batch.encode_captions(tiny_base, ["bunny"])
     options = {"num_times": 2, "seed": 4}
 
     def loss():
         of = lambda rows: words.of(["bunny"] * len(rows))  # noqa: E731
-        return training_loss.fixed(tiny_base.family, made.latents, of, **options)
+        return training_loss.fixed_noise_loss(tiny_base.family, made.latents, of, **options)
 
     whole = loss()
     assert whole == loss() > 0
@@ -116,22 +118,26 @@ def test_fixed_loss_is_the_same_at_every_call_and_whatever_the_batch(tiny_base, 
 def test_losses_weigh_places_and_noise_levels(tiny_base):
     """With all weight on one half of the latents, the other half's target does not matter."""
     family = tiny_base.family
-    latents, noise = (training_loss.gaussian((1, 4, 4, 4), seed) for seed in (1, 2))
+    latents, noise = (training_loss.gaussian_noise((1, 4, 4, 4), seed) for seed in (1, 2))
     words = family.encode_words(["bunny"])
     times = torch.tensor([700])
     top = torch.zeros(1, 1, 4, 4)
     top[..., :2, :] = 2.0  # mean 1
-    plain = training_loss.losses(family, latents, words, noise, times)
-    upper = training_loss.losses(family, latents, words, noise, times, emphasis=top)
-    lower = training_loss.losses(family, latents, words, noise, times, emphasis=top.flip(-2))
+    plain = training_loss.denoising_loss(family, latents, words, noise, times)
+    upper = training_loss.denoising_loss(family, latents, words, noise, times, emphasis=top)
+    lower = training_loss.denoising_loss(
+        family, latents, words, noise, times, emphasis=top.flip(-2)
+    )
     assert (upper + lower).item() / 2 == pytest.approx(plain.item(), rel=1e-5)
     weight = family.noise.weight(times, 5.0)
-    weighed = training_loss.losses(family, latents, words, noise, times, min_snr_gamma=5.0)
+    weighed = training_loss.denoising_loss(family, latents, words, noise, times, min_snr_gamma=5.0)
     assert weighed.item() == pytest.approx((plain * weight).item(), rel=1e-5)
 
 
 def test_noise_offset_is_one_value_a_channel():
-    plain, shifted = (training_loss.gaussian((2, 3, 4, 4), 7, offset) for offset in (0.0, 0.5))
+    plain, shifted = (
+        training_loss.gaussian_noise((2, 3, 4, 4), 7, offset) for offset in (0.0, 0.5)
+    )
     difference = (shifted - plain).flatten(2)
     assert torch.allclose(difference, difference[..., :1].expand_as(difference), atol=1e-6)
     assert difference[..., 0].unique().numel() == 6

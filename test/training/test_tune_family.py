@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from bunny.training import base, held_out_loss, latent_batch, trainer
-from bunny.training.family.layout import LAYOUTS
+from bunny.dataset import example as dataset_example
+from bunny.training import base, latent_batch, loss, trainer
+from bunny.training.family.contract import LAYOUTS
 from bunny.training.settings import LoraSettings
 
 pytestmark = [pytest.mark.train, pytest.mark.parametrize("name", LAYOUTS)]
@@ -22,10 +23,10 @@ SETTINGS = LoraSettings(
 )
 
 
-def example(value: int) -> trainer.Example:
+def example(value: int) -> dataset_example.TrainingExample:
     picture = np.full((32, 32, 3), value, np.uint8)
     picture[8:24, 8:24] = 255 - value
-    return trainer.Example(picture=picture, caption="a red bear")
+    return dataset_example.TrainingExample(picture=picture, caption="a red bear")
 
 
 TRAIN = [example(40), example(200)]
@@ -49,8 +50,8 @@ def test_what_was_trained_does_the_same_when_loaded_by_diffusers(family_folder, 
     pipe.load_lora_weights(tmp_path, weight_name="adapter.safetensors")
     parts = {family.denoiser_key: family.denoiser}
     parts |= {key: family.text_encoders[key] for key in family.trainable_text}
-    change, size = held_out_loss.output_change(
-        family, parts, latent_batch.make(loaded, TRAIN), family.encode_words, SETTINGS.seed
+    change, size = loss.output_change(
+        family, parts, latent_batch.encode_bucket(loaded, TRAIN), family.encode_words, SETTINGS.seed
     )
     assert change == pytest.approx(result.output_change, rel=1e-3)
     assert size == pytest.approx(result.output_size, rel=1e-3)

@@ -7,10 +7,13 @@ import pytest
 import torch
 
 from bunny.core.error import UserError
-from bunny.dataset.crop_caption import Words
+from bunny.dataset import example as dataset_example
+from bunny.dataset.crop_caption import CaptionWords
 from bunny.generation import class_image
-from bunny.training import held_out_loss, interrupt, lora, master_weights, precision, setup, trainer
-from bunny.training.optimizer_step import Stepper
+from bunny.training import base as training_base
+from bunny.training import lora, loss, master_weights, setup, trainer
+from bunny.training import settings as training_settings
+from bunny.training.optimizer import AdapterOptimizer
 from bunny.training.settings import LoraSettings, Step
 
 pytestmark = pytest.mark.train
@@ -20,10 +23,10 @@ SETTINGS = LoraSettings(
 )
 
 
-def example(value: int, **more) -> trainer.Example:
+def example(value: int, **more) -> dataset_example.TrainingExample:
     picture = np.full((32, 32, 3), value, np.uint8)
     picture[8:24, 8:24] = 255 - value
-    return trainer.Example(picture=picture, caption="bunny", **more)
+    return dataset_example.TrainingExample(picture=picture, caption="bunny", **more)
 
 
 TRAIN, HELD_OUT = [example(40), example(90)], [example(60)]
@@ -77,10 +80,10 @@ def test_weights_are_laid_out_anew_only_where_their_copy_is_small(tiny_base, mon
 def test_accumulation_is_the_larger_batch(tiny_base, tmp_path):
     """Two halves of a batch give its gradients: the mean of their losses, divided once."""
     settings = dataclasses.replace(SETTINGS, caption_dropout=0.0)
-    parts = lora.put_on(tiny_base, settings)
+    parts = lora.attach(tiny_base, settings)
     try:
-        weights = master_weights.Weights(lora.trainable(parts), torch.float32, 0.0)
-        stepper = Stepper(weights, settings, "cpu")
+        weights = master_weights.MasterWeights(lora.trainable_parameters(parts), torch.float32, 0.0)
+        stepper = AdapterOptimizer(weights, settings, "cpu")
         b = dict(zip(weights.names, weights.masters, strict=True))[
             next(iter(lora.b_norms(weights.final())))
         ]
@@ -92,42 +95,45 @@ def test_accumulation_is_the_larger_batch(tiny_base, tmp_path):
         assert torch.allclose(b, torch.full_like(b, -1e-2), rtol=1e-3)
         assert weights.gradients() == []
     finally:
-        lora.take_off(parts)
+        lora.detach(parts)
 
 
 def test_gradient_that_is_no_number_moves_nothing(tiny_base):
-    parts = lora.put_on(tiny_base, SETTINGS)
+    parts = lora.attach(tiny_base, SETTINGS)
     try:
-        weights = master_weights.Weights(lora.trainable(parts), torch.float32, 0.0)
-        stepper = Stepper(weights, SETTINGS, "cpu")
+        weights = master_weights.MasterWeights(lora.trainable_parameters(parts), torch.float32, 0.0)
+        stepper = AdapterOptimizer(weights, SETTINGS, "cpu")
         before = weights.masters[0].detach().clone()
         stepper.backward((weights.masters[0] * float("nan")).sum())
         assert not stepper.step(1)
         assert torch.equal(weights.masters[0], before)
     finally:
-        lora.take_off(parts)
+        lora.detach(parts)
 
 
 def test_text_encoder_has_its_own_rate(tiny_base):
     settings = dataclasses.replace(SETTINGS, trains_text_encoder=True)
-    parts = lora.put_on(tiny_base, settings)
+    parts = lora.attach(tiny_base, settings)
     try:
         assert list(parts) == ["unet", "text_encoder"]
-        weights = master_weights.Weights(lora.trainable(parts), torch.float32, 0.0)
-        assert Stepper(weights, settings, "cpu").rates == [1e-2, pytest.approx(1e-3)]  # a tenth
+        weights = master_weights.MasterWeights(lora.trainable_parameters(parts), torch.float32, 0.0)
+        assert AdapterOptimizer(weights, settings, "cpu").rates == [
+            1e-2,
+            pytest.approx(1e-3),
+        ]  # a tenth
         own = dataclasses.replace(settings, text_learning_rate=5e-4)
-        stepper = Stepper(weights, own, "cpu")
+        stepper = AdapterOptimizer(weights, own, "cpu")
         assert stepper.rates == [1e-2, 5e-4]
         sizes = [len(g["params"]) for g in stepper.optimizer.param_groups]
         assert sizes[1] == sum(name.startswith("text_encoder.") for name in weights.names) > 0
     finally:
-        lora.take_off(parts)
+        lora.detach(parts)
 
 
 def test_average_follows_the_weights_and_is_what_is_written():
     """Decay is (1 + n) / (10 + n) at first: 0, then 2/11, whatever higher one is set."""
     parameter = torch.nn.Parameter(torch.tensor([0.0]))
-    weights = master_weights.Weights({"unet.lora_B.w": parameter}, torch.float32, 0.99)
+    weights = master_weights.MasterWeights({"unet.lora_B.w": parameter}, torch.float32, 0.99)
     for value in (4.0, 15.0):
         with torch.no_grad():
             parameter.fill_(value)
@@ -137,7 +143,7 @@ def test_average_follows_the_weights_and_is_what_is_written():
     with weights.shown():
         assert parameter.item() == pytest.approx(expected)
     assert parameter.item() == 15.0
-    other = master_weights.Weights(
+    other = master_weights.MasterWeights(
         {"unet.lora_B.w": torch.nn.Parameter(torch.zeros(1))}, torch.float32, 0.9
     )
     other.load(weights.state())
@@ -147,7 +153,7 @@ def test_average_follows_the_weights_and_is_what_is_written():
 
 def test_masters_keep_what_sixteen_bits_would_lose():
     parameter = torch.nn.Parameter(torch.tensor([1.0]))
-    weights = master_weights.Weights({"w": parameter}, torch.bfloat16, 0.0)
+    weights = master_weights.MasterWeights({"w": parameter}, torch.bfloat16, 0.0)
     for _ in range(4):  # each step is under half of bf16's grain at 1, 2**-8
         with torch.no_grad():
             weights.masters[0] += 2**-10
@@ -164,12 +170,12 @@ def test_masters_keep_what_sixteen_bits_would_lose():
 
 def test_precision_is_chosen_by_the_device():
     assert (
-        master_weights.choose_precision("auto", "cpu") == "fp32"
+        training_base.choose_precision("auto", "cpu") == "fp32"
     )  # most CPUs are slower in 16 bits
-    assert master_weights.choose_precision("bf16", "cpu") == "bf16"
-    assert precision.dtype_of("bf16", "cpu") == torch.bfloat16
+    assert training_base.choose_precision("bf16", "cpu") == "bf16"
+    assert training_base.dtype_of("bf16", "cpu") == torch.bfloat16
     with pytest.raises(UserError, match="expected one of auto, fp32, bf16, fp16, got int8"):
-        master_weights.choose_precision("int8", "cpu")
+        training_base.choose_precision("int8", "cpu")
 
 
 def test_eight_bit_adam_asks_for_its_package(tiny_base, tmp_path):
@@ -189,7 +195,7 @@ def test_held_out_loss_that_gets_no_better_ends_the_run(tiny_base, tmp_path):
     last = result.curve[-1].step
     assert last < 9
     assert [k.step for k in result.kept] == list(range(1, last + 1))
-    assert held_out_loss.is_over(result.curve, 2) and not held_out_loss.is_over(
+    assert loss.should_stop_early(result.curve, 2) and not loss.should_stop_early(
         result.curve[:-1], 2
     )
     seen = []
@@ -222,7 +228,10 @@ def test_settings_that_had_nothing_to_work_on_are_told(tiny_base, tmp_path):
 )
 def test_too_little_memory_says_what_to_lower(error):
     settings = dataclasses.replace(SETTINGS, batch_size=8, gradient_accumulation=1)
-    with pytest.raises(trainer.MemoryShortError) as told, interrupt.memory_told(settings):
+    with (
+        pytest.raises(training_settings.MemoryShortError) as told,
+        trainer.explain_out_of_memory(settings),
+    ):
         raise error
     text = str(told.value)
     assert "models.batch_size 8 -> 4 (and models.gradient_accumulation 1 -> 2" in text
@@ -233,23 +242,23 @@ def test_too_little_memory_says_what_to_lower(error):
 
 def test_real_allocation_that_fails_is_told(tiny_base, tmp_path):
     """Not a made-up error: torch is asked for more than any machine has."""
-    with pytest.raises(trainer.MemoryShortError), interrupt.memory_told(SETTINGS):
+    with pytest.raises(training_settings.MemoryShortError), trainer.explain_out_of_memory(SETTINGS):
         torch.empty(2**60, dtype=torch.uint8)
 
 
 def test_other_errors_pass_as_they_are():
-    with pytest.raises(RuntimeError, match="a bug"), interrupt.memory_told(SETTINGS):
+    with pytest.raises(RuntimeError, match="a bug"), trainer.explain_out_of_memory(SETTINGS):
         raise RuntimeError("a bug")
 
 
 def test_class_pictures_are_drawn_once_and_again_only_where_missing(tiny_base, tmp_path):
-    words = Words(trigger="bunny", class_word="animal")
+    words = CaptionWords(trigger="bunny", class_word="animal")
     texts = class_image.prompts(["bunny animal, day", "bunny animal, night", "bunny, day"], words)
     assert texts == ["animal, day", "animal, night"]
     assert class_image.common_size([p.picture for p in TRAIN]) == (32, 32)
     first = class_image.draw(tiny_base, texts, tmp_path, (32, 32), 3, seed=9)
     assert [e.caption for e in first] == ["animal, day", "animal, night", "animal, day"]
-    assert {e.role for e in first} == {trainer.CLASS}
+    assert {e.role for e in first} == {dataset_example.CLASS}
     files = sorted((tmp_path / "class").rglob("*.png"))
     assert len(files) == 3
     bytes_before = [f.read_bytes() for f in files]
@@ -266,7 +275,7 @@ def test_is_over_counts_from_the_best():
             for i, v in enumerate(values)
         ]
 
-    assert not held_out_loss.is_over(curve([1.0, 0.9]), 2)
-    assert held_out_loss.is_over(curve([1.0, 0.9, 0.9, 0.95]), 2)
-    assert not held_out_loss.is_over(curve([1.0, 0.9, 0.95, 0.89]), 2)
-    assert not held_out_loss.is_over(curve([1.0, 2.0, 3.0]), 0)
+    assert not loss.should_stop_early(curve([1.0, 0.9]), 2)
+    assert loss.should_stop_early(curve([1.0, 0.9, 0.9, 0.95]), 2)
+    assert not loss.should_stop_early(curve([1.0, 0.9, 0.95, 0.89]), 2)
+    assert not loss.should_stop_early(curve([1.0, 2.0, 3.0]), 0)

@@ -3,9 +3,9 @@
 import pytest
 
 from bunny.dataset import crop_caption
-from bunny.dataset.crop_caption import Words
+from bunny.dataset.crop_caption import CaptionWords
 
-BUNNY = Words(trigger="bunny", class_word="character")
+BUNNY = CaptionWords(trigger="bunny", class_word="character")
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_caption_of_a_crop(text, size, expected):
     ],
 )
 def test_without(text, expected):
-    named = Words(trigger="bunny", class_word="character", other_triggers={"Anna": "anna"})
+    named = CaptionWords(trigger="bunny", class_word="character", other_triggers={"Anna": "anna"})
     assert named.without(text, ["Anna"]) == expected
 
 
@@ -53,5 +53,5 @@ def test_without(text, expected):
     ],
 )
 def test_unnamed(text, kind, expected):
-    named = Words(trigger="anna", class_word=kind, other_triggers={"Bo": "bo"})
+    named = CaptionWords(trigger="anna", class_word=kind, other_triggers={"Bo": "bo"})
     assert named.unnamed(text) == expected

@@ -5,8 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bunny.video import decode, probe, stream
-from bunny.video.decode_progress import Anchor, Tally
+from bunny.video import decode, probe
+from bunny.video.decode import SeekPoint, Tally
 
 NUM_FRAMES = 60
 KINDS = [
@@ -45,7 +45,7 @@ def _anchors(info):
     """An anchor for each of the codec's keyframes but the first."""
     frames = list(decode.iterate_frames(info))
     return [
-        Anchor(index=f.index, pts=f.pts, num_decoded=f.index, start_pts=frames[0].pts)
+        SeekPoint(index=f.index, pts=f.pts, num_decoded=f.index, start_pts=frames[0].pts)
         for f in frames
         if f.is_keyframe and f.index
     ]
@@ -70,10 +70,10 @@ def test_frames_from_a_keyframe_are_those_of_the_whole_decode(
 
 def test_seeking_reads_nothing_before_the_keyframe(tmp_path, film_tools):
     info = _film(tmp_path, film_tools, *KINDS[0])
-    way = stream.Way(num_threads=1, anchor=_anchors(info)[-1])
-    with stream.open_film(info, way) as container:
-        stream.take_up(container, info, Tally(), way)
-        packets = list(stream.decode_packets(container, info, Tally(), way))
+    way = decode.DecodeSetting(num_threads=1, anchor=_anchors(info)[-1])
+    with decode.open_container(info, way) as container:
+        decode.seek(container, info, Tally(), way)
+        packets = list(decode.iterate_packets(container, info, Tally(), way))
     assert 0 < len(packets) <= NUM_FRAMES - way.anchor.index + 1  # and the flush
 
 
@@ -81,7 +81,7 @@ def test_seeking_reads_nothing_before_the_keyframe(tmp_path, film_tools):
 def test_a_keyframe_that_is_not_there_falls_back_to_the_start(tmp_path, film_tools, pts):
     info = _film(tmp_path, film_tools, *KINDS[0])
     whole = _frames(info)
-    anchor = Anchor(index=20, pts=pts, num_decoded=20, start_pts=0)
+    anchor = SeekPoint(index=20, pts=pts, num_decoded=20, start_pts=0)
     tally = Tally()
     assert _frames(info, tally, anchor=anchor) == whole[20:]
     assert tally.num_decoded == NUM_FRAMES
@@ -94,7 +94,7 @@ def test_keyframes_alone_go_on_with_their_places(tmp_path, film_tools, open_gop)
     tally = Tally()
     whole = _frames(info, tally, is_keyframe_only=True)
     for number, (index, pts, _) in enumerate(whole[1:], 1):
-        anchor = Anchor(index=index, pts=pts, num_decoded=number, start_pts=whole[0][1])
+        anchor = SeekPoint(index=index, pts=pts, num_decoded=number, start_pts=whole[0][1])
         again = Tally()
         assert _frames(info, again, is_keyframe_only=True, anchor=anchor) == whole[number:]
         assert again == tally
@@ -106,7 +106,7 @@ def test_a_folder_goes_on_at_its_picture(tmp_path, film_tools):
     for number in range(5):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((8, 8, 3), 40 * number, np.uint8))
     info = probe.probe(tmp_path)
-    anchor = Anchor(index=3, pts=3, num_decoded=3, start_pts=0)
+    anchor = SeekPoint(index=3, pts=3, num_decoded=3, start_pts=0)
     frames = list(decode.iterate_frames(info, anchor=anchor))
     assert [(f.index, int(f.raw[0, 0, 0])) for f in frames] == [(3, 120), (4, 160)]
     assert frames[0].time_base == 1 / Fraction(24)

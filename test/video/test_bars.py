@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.video import bars, probe
 from bunny.video import frame as video_frame
+from bunny.video import letterbox, probe
 from bunny.video.frame import DecodedFrame
 
 WIDTH, HEIGHT = 320, 180
@@ -38,7 +38,7 @@ TALL = (109, 0, 211, HEIGHT)  # 9:16 inside 16:9
 @pytest.mark.parametrize("box", [LETTERBOX, PILLARBOX, FOUR, TALL, (0, 0, WIDTH, HEIGHT)])
 @pytest.mark.parametrize(("level", "noise"), [(0, 0), (16, 0), (16, 1.5), (30, 1)])
 def test_bars_are_found_to_the_pixel(box, level, noise):
-    assert bars.merge([bars.find_bars(_barred(box, level, noise))]) == box
+    assert letterbox.merge_boxes([letterbox.find_content(_barred(box, level, noise))]) == box
 
 
 @pytest.mark.parametrize("width", [1, 2])
@@ -48,28 +48,28 @@ def test_a_soft_edge_goes_with_the_bar(width):
         share = (k + 1) / (width + 1)
         for line in (23 + k, 156 - k):
             luma[line] = 16 + share * (luma[line] - 16)
-    found = bars.find_bars(luma.round().astype(np.uint8))
+    found = letterbox.find_content(luma.round().astype(np.uint8))
     assert found == (0, 23 + width, WIDTH, 157 - width)
 
 
 def test_uneven_bars_of_a_few_lines_are_each_taken():
-    assert bars.find_bars(_barred((0, 22, WIDTH, 157))) == (0, 22, WIDTH, 157)
+    assert letterbox.find_content(_barred((0, 22, WIDTH, 157))) == (0, 22, WIDTH, 157)
 
 
 def test_a_dark_ground_that_goes_on_from_a_bar_is_not_cut_off():
     luma = _barred(LETTERBOX)
     luma[120:] = 16
-    assert bars.find_bars(luma) == LETTERBOX
+    assert letterbox.find_content(luma) == LETTERBOX
 
 
 def test_one_dark_side_is_no_bar():
     luma = _scene()
     luma[150:] = 16
-    assert bars.find_bars(luma) == (0, 0, WIDTH, HEIGHT)
+    assert letterbox.find_content(luma) == (0, 0, WIDTH, HEIGHT)
 
 
 def test_grey_borders_are_no_bars():
-    assert bars.find_bars(_barred(LETTERBOX, level=60, low=100)) == (0, 0, WIDTH, HEIGHT)
+    assert letterbox.find_content(_barred(LETTERBOX, level=60, low=100)) == (0, 0, WIDTH, HEIGHT)
 
 
 def _night():
@@ -112,7 +112,7 @@ def _octagon():
     ids=["black", "night", "title", "vignette", "outline", "octagon"],
 )  # fmt: skip
 def test_a_frame_that_cannot_tell_has_no_vote(luma):
-    assert bars.find_bars(luma) is None
+    assert letterbox.find_content(luma) is None
 
 
 def test_a_curved_edge_is_none_of_a_bar():
@@ -120,35 +120,37 @@ def test_a_curved_edge_is_none_of_a_bar():
     xs = np.linspace(-1, 1, WIDTH)
     reach = 70 * (1 - 0.7 * xs**2)
     luma = np.where(np.abs(np.arange(HEIGHT) - 89.5)[:, None] < reach, _scene(), 16)
-    found = bars.find_bars(luma.astype(np.uint8))
-    assert bars.merge([found]) == (0, 0, WIDTH, HEIGHT)
+    found = letterbox.find_content(luma.astype(np.uint8))
+    assert letterbox.merge_boxes([found]) == (0, 0, WIDTH, HEIGHT)
 
 
 def test_a_night_with_noise_over_all_of_it_has_no_bars():
     luma = (18 + 40 * np.random.default_rng(0).random((HEIGHT, WIDTH))).astype(np.uint8)
-    assert bars.find_bars(luma) == (0, 0, WIDTH, HEIGHT)
+    assert letterbox.find_content(luma) == (0, 0, WIDTH, HEIGHT)
 
 
 def test_a_person_in_the_light_amid_dark_leaves_an_axis_to_others():
     luma = np.full((HEIGHT, WIDTH), 16, np.uint8)
     luma[23:157, 100:180] = _scene(80, 134)
-    found = bars.find_bars(luma)
+    found = letterbox.find_content(luma)
     assert found is None
-    assert bars.merge([found, LETTERBOX]) == LETTERBOX
+    assert letterbox.merge_boxes([found, LETTERBOX]) == LETTERBOX
 
 
 def test_a_shot_has_the_union_of_its_frames():
-    assert bars.merge([None, (0, 23, 320, 150), (0, 30, 320, 157), None]) == LETTERBOX
-    assert bars.merge([(WIDTH, 23, 0, 157)]) == LETTERBOX  # nobody knows the axis: all of it
-    assert bars.merge([(WIDTH, 23, 0, 157), FOUR]) == FOUR
-    assert bars.merge([None, None]) is None
-    assert bars.merge([]) is None
+    assert letterbox.merge_boxes([None, (0, 23, 320, 150), (0, 30, 320, 157), None]) == LETTERBOX
+    assert (
+        letterbox.merge_boxes([(WIDTH, 23, 0, 157)]) == LETTERBOX
+    )  # nobody knows the axis: all of it
+    assert letterbox.merge_boxes([(WIDTH, 23, 0, 157), FOUR]) == FOUR
+    assert letterbox.merge_boxes([None, None]) is None
+    assert letterbox.merge_boxes([]) is None
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (8, 8), (63, 4)])
 def test_tiny_pictures_do_not_fail(size):
     for level in (0, 200):
-        found = bars.merge([bars.find_bars(np.full(size, level, np.uint8))])
+        found = letterbox.merge_boxes([letterbox.find_content(np.full(size, level, np.uint8))])
         assert found in (None, (0, 0, size[1], size[0]))
 
 
@@ -174,7 +176,7 @@ def _info(film_tools, tmp_path, **values):
 )
 def test_box_on_the_picture_as_shown(tmp_path, film_tools, values, wanted):
     info = _info(film_tools, tmp_path, **values)
-    assert bars.shown_box((8, 4, 90, 60), info) == wanted
+    assert letterbox.shown_box((8, 4, 90, 60), info) == wanted
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
@@ -192,7 +194,7 @@ def test_the_crop_of_the_picture_is_the_content(
     image[8:52, 10:70] = 180
     raw = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv444p")
     frame = DecodedFrame(index=0, pts=0, time_base=Fraction(1), raw=raw)
-    box = bars.shown_box((10, 8, 70, 52), info)
+    box = letterbox.shown_box((10, 8, 70, 52), info)
     shown = video_frame.to_bgr(frame, info, crop=box)
     area = 60 * 44 * max(aspect, 1 / aspect)
     assert shown.shape[0] * shown.shape[1] == area

@@ -47,26 +47,26 @@ def test_compensated_difference_of_flat_pictures_by_hand():
 def test_spread_of_a_flat_and_a_split_picture():
     split = _flat(0)
     split[:, 32:, 0] = 100
-    assert frame_difference.spread(_flat(77)) == 0
-    assert frame_difference.spread(split) == pytest.approx(50 / 255)
+    assert frame_difference.contrast(_flat(77)) == 0
+    assert frame_difference.contrast(split) == pytest.approx(50 / 255)
 
 
 def test_spread_leaves_out_letterbox_bars_but_not_night():
     barred = _flat(200)
     barred[:5, :, 0] = barred[-5:, :, 0] = 0
-    assert frame_difference.spread(barred) == 0
+    assert frame_difference.contrast(barred) == 0
     night = _flat(3)
     night[16:20, 30:34, 0] = 90  # a lamp
-    assert frame_difference.spread(night) > 0.02
+    assert frame_difference.contrast(night) > 0.02
 
 
 def test_likeness_is_blind_to_light():
     picture = _texture(1)
     dark = picture.copy()
     dark[..., 0] = picture[..., 0] // 3
-    assert frame_difference.likeness(picture, dark) > 0.99
-    assert abs(frame_difference.likeness(picture, _texture(2))) < 0.4
-    assert frame_difference.likeness(picture, _flat(9)) == 0
+    assert frame_difference.correlation(picture, dark) > 0.99
+    assert abs(frame_difference.correlation(picture, _texture(2))) < 0.4
+    assert frame_difference.correlation(picture, _flat(9)) == 0
 
 
 def test_blend_of_a_mix_and_of_a_move():
@@ -117,9 +117,9 @@ def test_changed_share_tells_a_part_from_the_whole():
 def test_one_sidedness_by_hand():
     one, two = _flat(100), _flat(100)
     two[:, :32, 0], two[:, 32:, 0] = 130, 90  # 30 up on one half, 10 down on the other
-    assert frame_difference.one_sidedness(one, two) == pytest.approx(0.5)
-    assert frame_difference.one_sidedness(one, _flat(120)) == 1
-    assert frame_difference.one_sidedness(one, one) == 0
+    assert frame_difference.brightness_change(one, two) == pytest.approx(0.5)
+    assert frame_difference.brightness_change(one, _flat(120)) == 1
+    assert frame_difference.brightness_change(one, one) == 0
 
 
 def test_edge_energy_by_hand_and_of_a_mix():
@@ -134,8 +134,8 @@ def test_edge_energy_by_hand_and_of_a_mix():
 
 def test_likeness_leaves_out_letterbox_bars():
     one, two = _texture(1) // 2 + 60, _texture(2) // 2 + 60
-    bare = frame_difference.likeness(one[6:30], two[6:30])
+    bare = frame_difference.correlation(one[6:30], two[6:30])
     for picture in (one, two):
         picture[:6, :, 0] = picture[30:, :, 0] = 0
-    assert frame_difference.likeness(one, two) == pytest.approx(bare, abs=0.1)
+    assert frame_difference.correlation(one, two) == pytest.approx(bare, abs=0.1)
     assert abs(bare) < 0.4

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from bunny.video.shot import frame_difference
-from bunny.video.shot.cut import Cuts
-from bunny.video.shot.window import Recent
+from bunny.video.shot.cut import CutDetector
+from bunny.video.shot.window import RecentFrames
 
 two_tone = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("two_tone.py"))))
 
@@ -29,8 +29,8 @@ def _shots(*parts, contrast=60):
 
 
 def _cuts(thumbs, threshold=1.0, is_loose=False, first_index=0):
-    recent = Recent(first_index, 10_000)
-    cuts = Cuts(recent, threshold, is_loose)
+    recent = RecentFrames(first_index, 10_000)
+    cuts = CutDetector(recent, threshold, is_loose)
     for thumb in thumbs:
         recent.add(thumb)
     every = [cuts.at(first_index + i) for i in range(len(thumbs))]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bunny.video import decode, frame, probe
-from bunny.video.decode_progress import Clock, Tally
+from bunny.video.decode import PtsClock, Tally
 
 MILLI = Fraction(1, 1000)
 
@@ -90,7 +90,7 @@ def _clock(rate=24, base=Fraction(1, 1000)):
     object.__setattr__(info, "rate", Fraction(rate))
     object.__setattr__(info, "time_base", base)
     tally = Tally()
-    return Clock(info, tally), tally
+    return PtsClock(info, tally), tally
 
 
 def test_times_that_are_missing_follow_the_rate():

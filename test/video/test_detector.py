@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from bunny.core.error import UserError
 from bunny.video import decode, probe
 from bunny.video.shot import detector, pyscenedetect, transnet
-from bunny.video.shot.one_pass import ShotDetector, ShotSetting
+from bunny.video.shot.fast_detector import FastDetector, ShotSetting
 from bunny.video.shot.score import score_boundaries
-from bunny.video.shot.transnet import Judge, NetworkDetector
+from bunny.video.shot.transnet import TransNetDetector, TransNetJudge
 
 JOINTS = ("cut", "dissolve", "black", "white", "jump")
 
@@ -64,9 +64,9 @@ def _likelihood(frames):
 
 
 MAKE = {
-    "fast": ShotDetector,
-    "hybrid": lambda setting, rate: ShotDetector(setting, rate, Judge(_likelihood)),
-    "transnet": lambda setting, rate: NetworkDetector(setting, rate, _likelihood),
+    "fast": FastDetector,
+    "hybrid": lambda setting, rate: FastDetector(setting, rate, TransNetJudge(_likelihood)),
+    "transnet": lambda setting, rate: TransNetDetector(setting, rate, _likelihood),
 }
 
 

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bunny.video.shot.dissolve import Dissolves, apart
-from bunny.video.shot.window import Recent
+from bunny.video.shot.dissolve import DissolveDetector, min_gap
+from bunny.video.shot.window import RecentFrames
 
 two_tone = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("two_tone.py"))))
 
@@ -28,10 +28,10 @@ def _even(length):
 
 
 def _dissolves(thumbs, threshold=1.0, step=1, is_loose=False):
-    recent = Recent(0, 10_000)
+    recent = RecentFrames(0, 10_000)
     for thumb in thumbs:
         recent.add(thumb)
-    dissolves = Dissolves(recent, threshold, step, is_loose)
+    dissolves = DissolveDetector(recent, threshold, step, is_loose)
     found = [b for centre in range(len(thumbs) + 37 * step) for b in dissolves.at(centre)]
     assert all(b.kind == "dissolve" and b.flank is None for b in found)
     return [(b.index, b.strength, b.span) for b in found]
@@ -120,7 +120,7 @@ def test_two_dissolves_are_told_apart():
     ("halves", "steps"), [(0, 12), (11, 12), (13, 13), (35, 35), (36, 36), (48, 36)]
 )
 def test_wide_dissolves_are_one_within_more_steps(halves, steps):
-    assert apart(halves) == steps
+    assert min_gap(halves) == steps
 
 
 def _tinted(one, two, tint, shares=(0.25, 0.5, 0.75), sign=1.0):

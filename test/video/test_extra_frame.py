@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.core import workspace
+from bunny.core import atomic, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.stage.detect import Detect
@@ -104,7 +104,7 @@ def test_a_kill_between_shards_changes_nothing(film, tmp_path):
 def test_a_film_that_was_moved_away_is_missed_in_one_sentence(film, tmp_path):
     stage, _ = _run(film, tmp_path, 0.0)
     source = {**stage.source, "film": str(tmp_path / "gone.mkv")}
-    store.write_bytes(stage.input_dir / "source.json", json.dumps(source).encode())
+    atomic.write_bytes(stage.input_dir / "source.json", json.dumps(source).encode())
     wanted = Config.model_validate({"detection": {"extra_interval_seconds": 0.5}})
     with pytest.raises(UserError, match=r"gone\.mkv: expected the film, found no such file"):
         Detect(wanted, stage.input_dir, stage.input_dir).execute()

@@ -38,15 +38,15 @@ def test_a_dense_span_adds_frames_and_loses_none():
     shot, frame = _tables()
     plain = extra_frame.plan(shot, frame, 0.5)
     assert plain["frame_index"].to_list() == [12, 36, 60, 84]
-    again = extra_frame.plan_again(shot, frame, plain, [(0, 48, 0.25)])
+    again = extra_frame.add_dense_spans(shot, frame, plain, [(0, 48, 0.25)])
     assert again["frame_index"].to_list() == [6, 12, 18, 30, 36, 42, 60, 84]
     assert again["shot_index"].to_list() == [0] * 6 + [1] * 2
-    assert extra_frame.plan_again(shot, frame, plain, []).equals(plain)
+    assert extra_frame.add_dense_spans(shot, frame, plain, []).equals(plain)
 
 
 def test_where_nothing_was_planned_only_the_span_is_looked_at():
     shot, frame = _tables()
-    again = extra_frame.plan_again(shot, frame, extra_frame.NOTHING, [(48, 96, 0.5)])
+    again = extra_frame.add_dense_spans(shot, frame, extra_frame.NO_FRAMES, [(48, 96, 0.5)])
     assert again["frame_index"].to_list() == [60, 84]
 
 

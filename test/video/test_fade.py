@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bunny.video.shot.fade import Fades
-from bunny.video.shot.window import Recent
+from bunny.video.shot.fade import FadeDetector
+from bunny.video.shot.window import RecentFrames
 
 two_tone = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("two_tone.py"))))
 LEFT, TOP, MEAN = two_tone.LEFT, two_tone.TOP, two_tone.MEAN
@@ -16,8 +16,8 @@ _picture = two_tone.picture
 
 def _fades(thumbs, step=1):
     """Fades by (index, span, flank), and at which frame they were told; -1: at the end."""
-    recent = Recent(0, 10_000)
-    fades = Fades(recent, step)
+    recent = RecentFrames(0, 10_000)
+    fades = FadeDetector(recent, step)
     found = []
     for index, thumb in enumerate(thumbs):
         recent.add(thumb)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from bunny.core.error import UserError
-from bunny.video import bars, decode, probe
+from bunny.video import decode, letterbox, probe
 from bunny.video import frame as video_frame
-from bunny.video.decode_progress import Tally
+from bunny.video.decode import Tally
 
 LEVELS = [40, 80, 120, 160, 200, 60, 100, 140]  # grey of each frame
 FAST = {
@@ -188,7 +188,7 @@ def test_pictures_of_other_sizes_are_whole_frames(tmp_path):
     for frame, shape in zip(frames, shapes.values(), strict=True):
         assert video_frame.thumb(frame, info).shape == (36, 64, 3)
         assert video_frame.luma(frame).shape == shape[:2]
-        assert bars.find_bars(video_frame.luma(frame)) == (0, 0, shape[1], shape[0])
+        assert letterbox.find_content(video_frame.luma(frame)) == (0, 0, shape[1], shape[0])
         cropped = video_frame.to_bgr(frame, info, crop=(10, 0, 70, 60))
         assert cropped.shape == ((60, 60, 3) if shape == (60, 80, 3) else shape)
 

@@ -5,9 +5,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bunny.video import frame_buffer
+from bunny.video import keyframe
 from bunny.video.frame import DecodedFrame
-from bunny.video.shot.one_pass import FoundShot
+from bunny.video.shot.fast_detector import FoundShot
 
 MILLI = Fraction(1, 1000)
 
@@ -35,20 +35,20 @@ def _due(grid, times):
 
 def test_the_first_frame_at_or_after_each_time_is_due():
     times = [500, 900, 1499, 1500, 1501, 2600, 2700, 9000, 9400, 9500]
-    assert _due(frame_buffer.Grid(Fraction(1)), times) == [500, 1500, 2600, 9000, 9500]
-    assert _due(frame_buffer.Grid(Fraction(0)), times) == []
+    assert _due(keyframe.IntervalSampler(Fraction(1)), times) == [500, 1500, 2600, 9000, 9500]
+    assert _due(keyframe.IntervalSampler(Fraction(0)), times) == []
 
 
 @pytest.mark.parametrize("cut", range(1, 9))
 def test_a_grid_begun_inside_the_film_goes_on_alike(cut):
     times = [500, 900, 1499, 1500, 1501, 2600, 2700, 9000, 9400, 9500]
-    whole = _due(frame_buffer.Grid(Fraction(1)), times)
-    later = _due(frame_buffer.Grid(Fraction(1), start_pts=500), times[cut - 1 :])
+    whole = _due(keyframe.IntervalSampler(Fraction(1)), times)
+    later = _due(keyframe.IntervalSampler(Fraction(1), start_pts=500), times[cut - 1 :])
     assert [t for t in later if t >= times[cut]] == [t for t in whole if t >= times[cut]]
 
 
 def test_too_many_frames_go_out_oldest_first_when_they_are_settled():
-    held = frame_buffer.Held(most_bytes=5 * 300)
+    held = keyframe.HeldFrames(most_bytes=5 * 300)
     for index in range(5):
         held.add(_frame(index))
     assert held.overflow(settled=5) == []  # 5 frames of 300 bytes are allowed
@@ -71,21 +71,21 @@ def test_too_many_frames_go_out_oldest_first_when_they_are_settled():
 )
 def test_frames_in_a_soft_transition_are_left_out(transition_in, transition_out, stay):
     shot = _shot(100, 200, transition_in, transition_out)  # 14 frames at a soft end
-    assert frame_buffer.clear_of_transition(shot, [100, 110, 150, 190, 199]) == stay
+    assert keyframe.outside_transitions(shot, [100, 110, 150, 190, 199]) == stay
 
 
 def test_a_short_shot_keeps_its_middle_third():
     shot = _shot(0, 10, "dissolve", "dissolve")
-    assert frame_buffer.clear_of_transition(shot, range(10)) == [3, 4, 5, 6]
+    assert keyframe.outside_transitions(shot, range(10)) == [3, 4, 5, 6]
 
 
 def test_thin_interval_keeps_a_half_interval_clear():
     times = {0: 0.0, 10: 1.0, 20: 2.0}
-    assert frame_buffer.thin_interval(times, [0.5], 1.0) == [
+    assert keyframe.thin_interval_frames(times, [0.5], 1.0) == [
         0,
         10,
         20,
     ]  # exactly half is far enough
-    assert frame_buffer.thin_interval(times, [0.5], 1.2) == [20]
-    assert frame_buffer.thin_interval({}, [0.5], 1.0) == []
-    assert frame_buffer.thin_interval(times, [], 1.0) == [0, 10, 20]
+    assert keyframe.thin_interval_frames(times, [0.5], 1.2) == [20]
+    assert keyframe.thin_interval_frames({}, [0.5], 1.0) == []
+    assert keyframe.thin_interval_frames(times, [], 1.0) == [0, 10, 20]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bunny.video.frame import DecodedFrame
-from bunny.video.keyframe import Candidates, KeyframeSetting, kind_of, select_frames
-from bunny.video.shot.one_pass import FoundShot
+from bunny.video.keyframe import KeyframeCandidates, KeyframeSetting, select_keyframes, shot_kind
+from bunny.video.shot.fast_detector import FoundShot
 
 SETTING = KeyframeSetting(static_motion=0.01, frames_per_dynamic_shot=3)
 
@@ -24,12 +24,12 @@ def _shot(first, end, motion=0.5, into="cut", out="cut"):
 
 def _select(shot, setting=SETTING, sharp=(), indices=None):
     indices = range(shot.first_frame_index, shot.end_frame_index) if indices is None else indices
-    return select_frames(shot, indices, lambda i: 2.0 if i in sharp else 1.0, setting)
+    return select_keyframes(shot, indices, lambda i: 2.0 if i in sharp else 1.0, setting)
 
 
 def test_a_shot_exactly_at_the_threshold_is_dynamic():
-    assert kind_of(_shot(0, 9, motion=0.01), SETTING) == "dynamic"
-    assert kind_of(_shot(0, 9, motion=0.0099), SETTING) == "static"
+    assert shot_kind(_shot(0, 9, motion=0.01), SETTING) == "dynamic"
+    assert shot_kind(_shot(0, 9, motion=0.0099), SETTING) == "static"
 
 
 def test_static_gives_the_sharpest_near_the_median():
@@ -74,7 +74,7 @@ def _frame(index, num_bytes=12):
 
 
 def test_candidates_stay_few_however_long_the_shot():
-    candidates, most = Candidates(SETTING, lag=60), 0
+    candidates, most = KeyframeCandidates(SETTING, lag=60), 0
     for index in range(5000):
         candidates.add(_frame(index))
         most = max(most, len(candidates))
@@ -87,7 +87,7 @@ def test_candidates_stay_few_however_long_the_shot():
 
 
 def test_every_shortest_shot_has_a_candidate_even_of_huge_frames():
-    candidates = Candidates(SETTING, lag=60)
+    candidates = KeyframeCandidates(SETTING, lag=60)
     for index in range(120):
         candidates.add(_frame(index, num_bytes=12_000_000))
     assert len(candidates) < 60
@@ -96,7 +96,7 @@ def test_every_shortest_shot_has_a_candidate_even_of_huge_frames():
 
 
 def test_taking_a_shot_leaves_the_next_ones_frames():
-    candidates = Candidates(SETTING, lag=10)
+    candidates = KeyframeCandidates(SETTING, lag=10)
     for index in range(40):
         candidates.add(_frame(index))
     first = candidates.take(_shot(0, 20))

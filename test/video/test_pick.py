@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from bunny.video import probe
-from bunny.video.decode_progress import Tally
-from bunny.video.frame_event import Pick, ShotEnd
-from bunny.video.frame_selection import PickSetting, pick_frames
+from bunny.video.decode import Tally
+from bunny.video.frame_selection import SelectedFrame, SelectionSetting, ShotEnd, select_frames
 
 
 def _film(tmp_path, film_tools, lengths=(30, 50, 26), **options):
@@ -24,9 +23,11 @@ def _pick(path, **setting):
     info, tally = probe.probe(path), Tally()
     seen = []
     events = list(
-        pick_frames(info, PickSetting(**setting), tally, note_frame=lambda f: seen.append(f.index))
+        select_frames(
+            info, SelectionSetting(**setting), tally, note_frame=lambda f: seen.append(f.index)
+        )
     )
-    picks = [e for e in events if isinstance(e, Pick)]
+    picks = [e for e in events if isinstance(e, SelectedFrame)]
     shots = [e for e in events if isinstance(e, ShotEnd)]
     return picks, shots, tally, seen
 

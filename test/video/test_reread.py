@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.video import decode, probe, reread
+from bunny.video import decode, extra_frame, probe
 from bunny.video.frame import to_bgr
 
 
@@ -20,7 +20,7 @@ def test_pictures_equal_those_of_the_whole_decode(tmp_path, film_tools, wanted):
     info = _film(tmp_path, film_tools, options={"g": "12", "bf": "2"})
     whole = {f.index: f for f in decode.iterate_frames(info)}
     box = (8, 4, 40, 28)
-    found = list(reread.read_pictures(info, dict.fromkeys(wanted, box)))
+    found = list(extra_frame.read_pictures(info, dict.fromkeys(wanted, box)))
     assert [r.frame.index for r in found] == wanted
     for one in found:
         frame = whole[one.frame.index]
@@ -30,9 +30,9 @@ def test_pictures_equal_those_of_the_whole_decode(tmp_path, film_tools, wanted):
 
 def test_frames_that_the_film_lacks_are_left_out(tmp_path, film_tools):
     info = _film(tmp_path, film_tools, options={"g": "12"})
-    found = reread.read_pictures(info, {58: None, 60: None, 999: None})
+    found = extra_frame.read_pictures(info, {58: None, 60: None, 999: None})
     assert [r.frame.index for r in found] == [58]
-    assert list(reread.read_pictures(info, {})) == []
+    assert list(extra_frame.read_pictures(info, {})) == []
 
 
 def _shot(index, first, end, transition="cut", rate=Fraction(10)):
@@ -53,23 +53,23 @@ def _frames(rows):
 
 def test_between_known_frames_by_hand():
     shot = pl.DataFrame([_shot(0, 0, 40)])  # 4 s at 10 a second
-    found = reread.choose_between(shot, _frames([(0, 0, 0.0), (0, 20, 2.0)]), 1.0)
+    found = extra_frame.choose_frames(shot, _frames([(0, 0, 0.0), (0, 20, 2.0)]), 1.0)
     assert found.rows() == [(0, 10), (0, 30)]  # the gap's middle, and one after the last
-    one = reread.choose_between(shot, _frames([(0, 14, 1.4)]), 1.0)
+    one = extra_frame.choose_frames(shot, _frames([(0, 14, 1.4)]), 1.0)
     assert one.rows() == [(0, 4), (0, 24), (0, 34)]
-    none = reread.choose_between(shot, _frames([]), 1.0)
+    none = extra_frame.choose_frames(shot, _frames([]), 1.0)
     assert none.rows() == [(0, 5), (0, 15), (0, 25), (0, 35)]
 
 
 def test_frames_that_are_dense_enough_get_none_between():
     shot = pl.DataFrame([_shot(0, 0, 40)])
     kept = [(0, 5 * i, 0.5 * i) for i in range(8)]
-    assert reread.choose_between(shot, _frames(kept), 0.5).rows() == []
-    assert reread.choose_between(shot, _frames(kept), 0.25).height == 8  # 7 gaps and the end
+    assert extra_frame.choose_frames(shot, _frames(kept), 0.5).rows() == []
+    assert extra_frame.choose_frames(shot, _frames(kept), 0.25).height == 8  # 7 gaps and the end
 
 
 def test_nothing_is_taken_beside_a_dissolve():
     shots = pl.DataFrame([_shot(0, 0, 20, "start"), _shot(1, 20, 40, "dissolve")])
-    found = reread.choose_between(shots, _frames([]), 0.25)
+    found = extra_frame.choose_frames(shots, _frames([]), 0.25)
     times = found["frame_index"] / 10
     assert not times.is_between(1.6, 2.39).any() and times.min() < 0.2 and times.max() >= 3.7

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bunny.video import decode, probe
 from bunny.video import frame as video_frame
 from bunny.video.shot.cut import cut_strength
-from bunny.video.shot.one_pass import ShotDetector, ShotSetting
+from bunny.video.shot.fast_detector import FastDetector, ShotSetting
 from bunny.video.shot.score import score_boundaries
 
 two_tone = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("two_tone.py"))))
@@ -64,7 +64,7 @@ BLACK, WHITE = (0, 128, 128), (255, 128, 128)
 
 
 def _detect(frames, rate=24, **setting):
-    detector = ShotDetector(ShotSetting(**setting), Fraction(rate))
+    detector = FastDetector(ShotSetting(**setting), Fraction(rate))
     shots = []
     for count, frame in enumerate(frames, 1):
         new = detector.push(frame)
@@ -96,7 +96,7 @@ def test_the_shortest_films_are_one_shot(num):
 
 
 def test_no_frame_is_no_shot():
-    assert ShotDetector(ShotSetting()).finish() == []
+    assert FastDetector(ShotSetting()).finish() == []
 
 
 @pytest.mark.parametrize("speed", [1, 2, 3])
@@ -362,7 +362,7 @@ def _asked(thumbs, answer, **setting):
         asked.append((boundary.kind, boundary.index, round(boundary.strength, 1)))
         return answer
 
-    detector, shots = ShotDetector(ShotSetting(**setting), judge=judge), []
+    detector, shots = FastDetector(ShotSetting(**setting), judge=judge), []
     for thumb in thumbs:
         shots += detector.push(thumb)
     return _starts(shots + detector.finish()), asked
@@ -448,7 +448,7 @@ def test_cut_strength_by_hand():
 
 def _boundaries(path):
     info = probe.probe(path)
-    detector, shots = ShotDetector(ShotSetting(), info.rate), []
+    detector, shots = FastDetector(ShotSetting(), info.rate), []
     for frame in decode.iterate_frames(info):
         shots += detector.push(video_frame.thumb(frame, info))
     return [s.first_frame_index for s in (shots + detector.finish())[1:]]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bunny.video.file_content import describe_content, is_encrypted
+from bunny.video.container import describe_content, is_encrypted
 
 
 @pytest.mark.parametrize(

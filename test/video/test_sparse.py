@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bunny.video import decode, packet_index, probe
-from bunny.video.decode_progress import Tally
+from bunny.video.decode import Tally
 from bunny.video.packet_index import Packets
 
 MILLI = Fraction(1, 1000)
@@ -32,7 +32,7 @@ def test_first_frames_at_or_after_equal_times():
 
 
 def test_cost_is_counted_from_the_keyframe_before():
-    found = packet_index.plan(_packets(), np.array([3, 4, 12]))
+    found = packet_index.plan_seeks(_packets(), np.array([3, 4, 12]))
     assert found.keyframe.tolist() == [0, 0, 10]
     # Frames 0 to 4 and 10 to 12 are decoded, and there are two jumps.
     assert found.share == (5 + 3 + 2 * packet_index.JUMP_COST) / 20
@@ -48,8 +48,8 @@ def test_wanted_frames_equal_those_of_the_whole_decode(tmp_path, film_tools, ope
     assert packets.pts.tolist() == [f.pts for f in whole.values()]
     wanted = np.array([0, 5, 11, 23, 24, 25, 50, 59])
     tally = Tally()
-    found = packet_index.plan(packets, wanted)
-    frames = packet_index.iterate_wanted(info, packets, found, tally, num_threads=num_threads)
+    found = packet_index.plan_seeks(packets, wanted)
+    frames = packet_index.decode_wanted(info, packets, found, tally, num_threads=num_threads)
     for frame, index in zip(frames, wanted, strict=True):
         assert (frame.index, frame.pts) == (index, whole[index].pts)
         assert (
@@ -67,8 +67,8 @@ def test_damage_falls_back_to_a_decode_from_the_start(tmp_path, film_tools):
         is_keyframe=packets.is_keyframe | (np.arange(60) == 6),
     )
     tally = Tally()
-    found = packet_index.plan(wrong, np.array([7, 20]))
-    frames = list(packet_index.iterate_wanted(info, wrong, found, tally))
+    found = packet_index.plan_seeks(wrong, np.array([7, 20]))
+    frames = list(packet_index.decode_wanted(info, wrong, found, tally))
     assert [film_tools.read_number(f.raw.to_ndarray(format="bgr24")) for f in frames] == [7, 20]
 
 

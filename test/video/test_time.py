@@ -7,7 +7,7 @@ import pytest
 
 from bunny.video import decode, probe
 from bunny.video import frame as video_frame
-from bunny.video.decode_progress import Tally
+from bunny.video.decode import Tally
 
 NUM_FRAMES = 30
 NTSC_FILM, NTSC, NTSC_FAST = Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from bunny.character.drawn import efficientnet as picture_model
-from bunny.core import config, workspace
+from bunny.core import atomic, config, workspace
 from bunny.table import store
 from bunny.view.report import picture_vector
 
@@ -51,7 +51,7 @@ def table(space):
 def make_empty(root: Path) -> workspace.Workspace:
     space = workspace.locate(root, "data", FILM_ID)
     source = {"film": "/films/tiny.mp4", "content_hash": "01" * 32, "references": None}
-    store.write_bytes(space.root / "source.json", json.dumps(source).encode())
+    atomic.write_bytes(space.root / "source.json", json.dumps(source).encode())
     return space
 
 
@@ -146,7 +146,10 @@ def make_looks(space: workspace.Workspace) -> None:
     rng = np.random.default_rng(3)
     paths = [*space.root.glob("frame/*.jpg"), *space.root.glob("dataset/*/*.png")]
     rows = [
-        {"key": picture_vector.key_of(path, picture_model.NAME), "vector": rng.random(8).tolist()}
+        {
+            "key": picture_vector.cache_key(path, picture_model.NAME),
+            "vector": rng.random(8).tolist(),
+        }
         for path in sorted(paths)
     ]
     store.write_parquet(
@@ -182,7 +185,7 @@ def record(space: workspace.Workspace, name: str, seconds: float) -> None:
         "note": "nothing odd" if name == "filter" else "",
         "tables": {"frame": {"rows": 24}} if name == "extract" else {"label": {"rows": 36}},
     }
-    store.write_bytes(space.stage(name) / "stage.json", json.dumps(body).encode())
+    atomic.write_bytes(space.stage(name) / "stage.json", json.dumps(body).encode())
 
 
 def film_row() -> dict:

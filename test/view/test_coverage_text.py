@@ -5,8 +5,9 @@ import polars as pl
 import pytest
 
 from bunny.dataset import coverage, gap
-from bunny.dataset.coverage import Pair
-from bunny.view.report import coverage_text, coverage_tile
+from bunny.dataset.coverage import AlikePair
+from bunny.view import tile
+from bunny.view.report import coverage_text
 
 ROW = {
     "character": "anna",
@@ -150,11 +151,11 @@ def test_numbers_are_one_row_a_character(summary):
 
 
 def test_alike_pairs_are_two_tiles(summary, tmp_path):
-    pair = Pair(
+    pair = AlikePair(
         one_id="a", other_id="b", one_file="d/a.png", other_file="d/b.png", distance=0.0321,
         relation="other shot",
     )  # fmt: skip
-    tiles = coverage_tile.alike(tmp_path, [dataclasses.replace(summary, pairs=(pair,))])
+    tiles = tile.alike_pairs(tmp_path, [dataclasses.replace(summary, pairs=(pair,))])
     assert [t.title for t in tiles] == ["1a: 0.032 apart", "1b: 0.032 apart"]
     assert [t.file for t in tiles] == [tmp_path / "d" / "a.png", tmp_path / "d" / "b.png"]
     assert {t.tone for t in tiles} == {"bad"}
@@ -163,9 +164,9 @@ def test_alike_pairs_are_two_tiles(summary, tmp_path):
 def test_views_that_would_fill_a_gap_are_shown_once(space, table):
     candidate, dataset = table("candidate"), table("dataset")
     found = gap.find_gaps(candidate, dataset)
-    tiles = coverage_tile.filling(space.root, found, candidate, table("frame"), 5)
+    tiles = tile.gap_fillers(space.root, found, candidate, table("frame"), 5)
     assert len(tiles) == 5 and len({t.file for t in tiles}) == 5
     assert tiles[0].title == "left-profile" and tiles[0].box == (20.0, 8.0, 60.0, 48.0)
     assert tiles[0].note.endswith(": blurred") and tiles[0].file.exists()
-    unstored = coverage_tile.filling(space.root, found, candidate, table("frame").clear(), 2)
+    unstored = tile.gap_fillers(space.root, found, candidate, table("frame").clear(), 2)
     assert [t.file for t in unstored] == [None, None]

@@ -3,7 +3,7 @@ import pytest
 
 from bunny.table import store
 from bunny.view import style
-from bunny.view.plot import character, film, training
+from bunny.view.plot import film, recognition, training
 
 TIMES = pl.DataFrame({"name": ["extract", "filter"], "seconds": [90.0, 0.02]})
 PLOT = {
@@ -11,9 +11,9 @@ PLOT = {
     "blur": lambda t: film.plot_blur(t("quality"), 0.2),
     "reasons": lambda t: film.plot_reasons(t("quality")),
     "scenes": lambda t: film.plot_scenes(t("cluster"), t("frame")),
-    "similarity": lambda t: character.plot_similarity(t("label"), 0.45, 0.42),
-    "presence": lambda t: character.plot_presence(t("label"), t("frame")),
-    "captions": lambda t: character.plot_captions(t("caption")),
+    "similarity": lambda t: recognition.plot_similarity(t("label"), 0.45, 0.42),
+    "presence": lambda t: recognition.plot_presence(t("label"), t("frame")),
+    "captions": lambda t: recognition.plot_captions(t("caption")),
     "loss": lambda t: training.plot_loss(t("training_step")),
     "drawings": lambda t: training.plot_picture_similarity(t("picture")),
 }

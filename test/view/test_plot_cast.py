@@ -3,11 +3,11 @@ import pytest
 
 from bunny.table import store
 from bunny.view import style
-from bunny.view.plot import name as plot_name
+from bunny.view.plot import recognition as plot_name
 
 PLOT = {
-    "coverage": lambda t: plot_name.plot_coverage(t("label"), t("frame")),
-    "sizes": lambda t: plot_name.plot_sizes(t("face"), t("label")),
+    "coverage": lambda t: plot_name.plot_named_share(t("label"), t("frame")),
+    "sizes": lambda t: plot_name.plot_face_sizes(t("face"), t("label")),
 }
 
 
@@ -28,7 +28,7 @@ def test_coverage_by_hand():
     """Two stretches of 2 s; a frame with a named and an unknown face counts as named."""
     frame = pl.DataFrame({"frame_id": list("abcd"), "timestamp_s": [0.0, 1.0, 2.0, 4.0]})
     label = pl.DataFrame({"frame_id": list("aabc"), "character": ["x", None, None, "y"]})
-    found = plot_name.cover_names(label, frame, max_bins=2)
+    found = plot_name.count_named(label, frame, max_bins=2)
     assert found.select("middle_s", "state", "share").rows() == [
         (1.0, "somebody named", 0.5),
         (1.0, "only unknown faces", 0.5),
@@ -41,7 +41,7 @@ def test_coverage_by_hand():
 def test_coverage_of_one_picture_at_time_zero():
     frame = pl.DataFrame({"frame_id": ["a"], "timestamp_s": [0.0]})
     label = pl.DataFrame(schema={"frame_id": pl.String, "character": pl.String})
-    assert plot_name.cover_names(label, frame)["share"].to_list() == [1.0]
+    assert plot_name.count_named(label, frame)["share"].to_list() == [1.0]
 
 
 def test_sizes_by_hand():
@@ -54,6 +54,6 @@ def test_sizes_by_hand():
             "character": [None, "x", "x", None, "y"],
         }
     )
-    assert plot_name.count_sizes(face, label).rows() == [
+    assert plot_name.count_face_sizes(face, label).rows() == [
         ("< 24", "unknown", 1), ("24–32", "named", 2), ("≥ 384", "unknown", 1)
     ]  # fmt: skip

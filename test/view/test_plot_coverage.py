@@ -5,8 +5,7 @@ import pytest
 from bunny.dataset import coverage
 from bunny.table import store
 from bunny.view import style
-from bunny.view.plot import coverage as plot_coverage
-from bunny.view.plot import selection
+from bunny.view.plot import dataset_coverage as plot_coverage
 
 WIDTH_PX = {round(inches * 96) for inches in (8.0, 6.5)}
 POSES = ("left-profile", "left", "frontal", "right", "right-profile", "unknown")
@@ -59,7 +58,7 @@ def test_plots_of_small_and_large_sets(name, number, places, poses, look):
 
 @pytest.mark.parametrize("number", [2, 5, 300])
 def test_neighbours_of_small_and_large_sets(number, look):
-    png = style.to_png(selection.plot_neighbours(make_near(number)))
+    png = style.to_png(plot_coverage.plot_neighbours(make_near(number)))
     assert png.startswith(b"\x89PNG")
     if number == 300:
         look("plot-neighbours", png)
@@ -67,14 +66,14 @@ def test_neighbours_of_small_and_large_sets(number, look):
 
 def test_neighbours_that_are_all_the_same():
     near = make_near(4).with_columns(distance=pl.lit(0.0))
-    figure = selection.plot_neighbours(near)
+    figure = plot_coverage.plot_neighbours(near)
     assert "4 of 4 look like another one" in figure.labels.subtitle
     assert style.to_png(figure).startswith(b"\x89PNG")
 
 
 def test_plots_of_a_film(table, look):
     look("plot-cells-of-a-film", style.to_png(plot_coverage.plot_cells(table("dataset"))))
-    look("plot-choice-reasons", style.to_png(selection.plot_reasons(table("candidate"))))
+    look("plot-choice-reasons", style.to_png(plot_coverage.plot_reasons(table("candidate"))))
 
 
 @pytest.mark.parametrize(
@@ -83,8 +82,8 @@ def test_plots_of_a_film(table, look):
         plot_coverage.plot_cells(store.from_rows("dataset", [])),
         plot_coverage.plot_balance(store.from_rows("dataset", [])),
         plot_coverage.plot_places(store.from_rows("dataset", [])),
-        selection.plot_neighbours(make_near(1)),
-        selection.plot_reasons(store.from_rows("candidate", [])),
+        plot_coverage.plot_neighbours(make_near(1)),
+        plot_coverage.plot_reasons(store.from_rows("candidate", [])),
     ],
 )
 def test_plots_of_nothing_say_so(figure):
@@ -108,7 +107,7 @@ def test_reasons_name_the_filters_own(table):
     candidate = table("candidate").with_columns(
         reason=pl.when(pl.col("shot_index") == 0).then(pl.lit("soft")).otherwise("reason")
     )
-    counts = selection.count_reasons(candidate)
+    counts = plot_coverage.count_reasons(candidate)
     assert counts.rows() == [
         ("chosen", 11, True), ("filtered: blurred", 10, False), ("soft", 3, False)
     ]  # fmt: skip

@@ -4,7 +4,7 @@ import polars as pl
 
 from bunny.table import store
 from bunny.view import style
-from bunny.view.plot import character
+from bunny.view.plot import recognition
 
 PAIR = [
     {"pair_id": f"{kind}{i}", "kind": kind, "one_id": f"a{i}", "other_id": f"b{i}",
@@ -18,7 +18,7 @@ ROW = {"route": "face", "threshold": 0.37, "source": "film", "num_same": 3, "num
 
 def _plot(pairs, rows, configured=0.4):
     tables = store.from_rows("pair", pairs), store.from_rows("calibration", rows)
-    return character.plot_calibration(*tables, configured)
+    return recognition.plot_calibration(*tables, configured)
 
 
 def test_both_kinds_are_shares_and_both_thresholds_are_drawn(look):

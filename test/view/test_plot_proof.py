@@ -10,7 +10,7 @@ from bunny.table import store
 from bunny.view import style
 from bunny.view.plot import evaluation as plot_evaluation
 from bunny.view.report import evaluation as report_evaluation
-from bunny.view.report.section import Data
+from bunny.view.report.section import ReportData
 
 PNG = b"\x89PNG"
 
@@ -141,7 +141,7 @@ def test_report_has_verdict_and_numbers(evaluation, picture, tmp_path):
     put(tmp_path, "training_run", [run])
     put(tmp_path, "evaluation", evaluation)
     put(tmp_path, "proof_picture", picture)
-    section = report_evaluation.proof(Data(root=tmp_path, film_id="f", config=Config()))
+    section = report_evaluation.evaluation(ReportData(root=tmp_path, film_id="f", config=Config()))
     assert not section.missing
     assert section.texts[0].startswith("It learned something of bunny, not all: 70 %")
     assert any(text.startswith("Stop at step 200") for text in section.texts)
@@ -150,5 +150,5 @@ def test_report_has_verdict_and_numbers(evaluation, picture, tmp_path):
 
 
 def test_report_says_why_there_is_no_proof(tmp_path):
-    section = report_evaluation.proof(Data(root=tmp_path, film_id="f", config=Config()))
+    section = report_evaluation.evaluation(ReportData(root=tmp_path, film_id="f", config=Config()))
     assert section.missing == "Stage evaluate has not run."

@@ -5,7 +5,7 @@ import polars as pl
 from bunny.quality.reason import QualityThreshold
 from bunny.table import store
 from bunny.view import style
-from bunny.view.plot import quality as plot_quality
+from bunny.view.plot import film as plot_quality
 
 STRICT = QualityThreshold(blur_threshold=0.6)
 

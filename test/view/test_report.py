@@ -9,10 +9,10 @@ import pytest
 from bunny import demo
 from bunny.character import model_file
 from bunny.character.drawn import efficientnet
-from bunny.core import workspace
+from bunny.core import atomic, workspace
 from bunny.core.config import Config
 from bunny.table import store
-from bunny.view.report import coverage, model, truth
+from bunny.view.report import coverage, model, section
 from bunny.view.report import page as report_page
 from bunny.view.report.section import plural, share
 
@@ -87,8 +87,8 @@ def screen(chromium, page):
 
 
 @pytest.fixture
-def data(space, settings) -> report_page.Data:
-    return report_page.Data(root=space.root, film_id=space.film_id, config=settings)
+def data(space, settings) -> section.ReportData:
+    return section.ReportData(root=space.root, film_id=space.film_id, config=settings)
 
 
 def test_report_of_a_film_has_every_section(page):
@@ -193,8 +193,8 @@ def test_no_set_says_why(space, data, table):
     store.write(space.table, "dataset", table("dataset").clear())
     assert "Stage dataset has not run" in coverage.training_set(data).missing
     record = {"name": "dataset", "status": "done", "note": "nobody is labelled"}
-    store.write_bytes(space.stage("dataset") / "stage.json", json.dumps(record).encode())
-    fresh = report_page.Data(root=data.root, film_id=data.film_id, config=data.config)
+    atomic.write_bytes(space.stage("dataset") / "stage.json", json.dumps(record).encode())
+    fresh = section.ReportData(root=data.root, film_id=data.film_id, config=data.config)
     assert coverage.training_set(fresh).missing == "nobody is labelled"
 
 
@@ -209,7 +209,7 @@ def test_rough_likeness_is_said(space, data, monkeypatch):
 def test_nothing_trained_says_why(space, data, table):
     store.write(space.table, "training_run", table("training_run").clear())
     record = {"name": "finetune", "status": "done", "note": "nobody is labelled"}
-    store.write_bytes(space.stage("finetune") / "stage.json", json.dumps(record).encode())
+    atomic.write_bytes(space.stage("finetune") / "stage.json", json.dumps(record).encode())
     assert model.fine_tune(data).missing == "nobody is labelled"
 
 
@@ -217,7 +217,7 @@ def test_truth_is_judged_on_the_sample_only(space, data, table):
     assert model.truth(data) is None
     film = table("film").with_columns(content_hash=pl.lit(workspace.hash_file(demo.film_path())))
     store.write(space.table, "film", film)
-    data = report_page.Data(root=data.root, film_id=data.film_id, config=data.config)
+    data = section.ReportData(root=data.root, film_id=data.film_id, config=data.config)
     rows = model.truth(data).grids[0].rows
     assert [row[0] for row in rows[:2]] == ["shots", "names, all"]
 
@@ -235,10 +235,10 @@ def test_cuts_by_hand():
             "transition_end_frame_index": [None, None, 210, None],
         }
     )
-    score = truth.score_cuts(shots([0, 101, 195, 250]), true)
+    score = model.score_cuts(shots([0, 101, 195, 250]), true)
     assert (score.num_right, score.precision, score.recall) == (2, 2 / 3, 2 / 3)
-    assert truth.score_cuts(shots([0]), true).recall == 0
-    assert truth.score_cuts(shots([0]), true).precision is None
+    assert model.score_cuts(shots([0]), true).recall == 0
+    assert model.score_cuts(shots([0]), true).precision is None
 
 
 def test_names_by_hand():
@@ -253,7 +253,7 @@ def test_names_by_hand():
     label = pl.DataFrame(
         {"frame_id": ["f0", "f2", "f1", "f0"], "character": ["clover", "clover", "pip", None]}
     )
-    scores = {s.what: s for s in truth.score_names(label, frame, box, ["clover", "pip"])}
+    scores = {s.what: s for s in model.score_names(label, frame, box, ["clover", "pip"])}
     # f2: hardly visible, so clover need not be named there but may be; bolt has no reference
     assert (scores["name clover"].precision, scores["name clover"].recall) == (1.0, 0.5)
     assert (scores["name pip"].precision, scores["name pip"].recall) == (0.0, None)

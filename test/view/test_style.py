@@ -19,7 +19,7 @@ def test_duration(seconds, text):
 
 
 def test_clocks_of_a_padded_axis_are_never_negative():
-    assert style.clocks([-3.0, 5.0]) == ["0:00", "0:05"]
+    assert style.clock_labels([-3.0, 5.0]) == ["0:00", "0:05"]
 
 
 def test_each_name_keeps_its_colour_and_the_first_eight_differ():
@@ -35,12 +35,12 @@ def test_each_name_keeps_its_colour_and_the_first_eight_differ():
     [((0.0, 4.0), [0, 1, 2, 3, 4]), ((-0.4, 1.3), [0, 1]), ((0.2, 0.8), []), ((0, 24), None)],
 )
 def test_ticks_of_counts_are_whole(limits, ticks):
-    found = style.whole(limits)
+    found = style.whole_number_ticks(limits)
     assert all(t == int(t) and limits[0] <= t <= limits[1] for t in found)
     assert ticks is None or found == ticks
     assert len(found) <= 9
 
 
 def test_nothing_draws_its_sentence():
-    png = style.to_png(style.nothing("no shots"))
+    png = style.to_png(style.empty_plot("no shots"))
     assert png.startswith(b"\x89PNG")

@@ -24,7 +24,7 @@ def test_pictures_are_described_less_the_mean_of_the_film(tmp_path, thumbnails):
     files = ["white.png", "black.png", "gone.png"]
     dataset = pl.DataFrame({"file": files, "character": "anna"})
     frame = pl.DataFrame({"file": ["black.png", "white.png", None], "frame_index": [0, 1, 2]})
-    looks = picture_vector.describe(tmp_path, dataset, frame)
+    looks = picture_vector.embed(tmp_path, dataset, frame)
     assert looks.model == picture_vector.THUMBNAIL
     assert looks.vector.shape == (3, 16 * 16 * 3)
     assert np.unique(looks.vector[:2], axis=1).tolist() == [[0.5], [-0.5]]
@@ -32,18 +32,18 @@ def test_pictures_are_described_less_the_mean_of_the_film(tmp_path, thumbnails):
 
 
 def test_what_was_described_is_not_opened_again(space, table, thumbnails):
-    first = picture_vector.describe(space.root, table("dataset"), table("frame"))
+    first = picture_vector.embed(space.root, table("dataset"), table("frame"))
     before = (space.root / picture_vector.FILE).stat().st_mtime_ns
-    second = picture_vector.describe(space.root, table("dataset"), table("frame"))
+    second = picture_vector.embed(space.root, table("dataset"), table("frame"))
     assert (second.vector == first.vector).all()
     assert (space.root / picture_vector.FILE).stat().st_mtime_ns == before
 
 
 def test_a_changed_picture_is_described_anew(space, table, thumbnails):
-    first = picture_vector.describe(space.root, table("dataset"), table("frame"))
+    first = picture_vector.embed(space.root, table("dataset"), table("frame"))
     path = space.root / table("dataset")["file"][0]
     Image.new("RGB", (64, 64), (255, 0, 255)).save(path)
-    second = picture_vector.describe(space.root, table("dataset"), table("frame"))
+    second = picture_vector.embed(space.root, table("dataset"), table("frame"))
     assert (second.vector[0] != first.vector[0]).any()
     assert (second.vector[1:] == first.vector[1:]).all()
     assert (
@@ -53,14 +53,14 @@ def test_a_changed_picture_is_described_anew(space, table, thumbnails):
 
 def test_a_broken_cache_is_made_again(space, table, thumbnails):
     (space.root / picture_vector.FILE).write_bytes(b"no parquet")
-    assert picture_vector.describe(space.root, table("dataset"), table("frame")).vector.any()
+    assert picture_vector.embed(space.root, table("dataset"), table("frame")).vector.any()
 
 
 def test_the_network_describes_pictures(space, table):
     """Three kinds of pictures, by colour: the nearest is of the same kind."""
     (space.root / picture_vector.FILE).unlink()
     dataset = table("dataset")
-    looks = picture_vector.describe(space.root, dataset, table("frame"))
+    looks = picture_vector.embed(space.root, dataset, table("frame"))
     assert looks.model == "efficientnet-lite0" and looks.vector.shape == (12, 1280)
     near = picture_vector.nearest(dataset, looks)
     kind = {row["image_id"]: int(row["image_id"][-4:]) % 3 for row in dataset.iter_rows(named=True)}
@@ -71,7 +71,7 @@ def test_the_network_describes_pictures(space, table):
 
 def test_characters_are_not_compared_with_each_other():
     vector = np.array([[1.0, 0], [0.9, 0.1], [0, 1], [0.6, 0.8]], np.float32)
-    looks = picture_vector.Looks(vector=vector, model="x")
+    looks = picture_vector.PictureVectors(vector=vector, model="x")
     dataset = store.from_rows("dataset", []).clear(4).with_columns(
         image_id=pl.Series(["1", "2", "3", "4"]), character=pl.Series(["a", "b", "b", "a"]),
         split=pl.Series(["train", "held-out", "train", "train"]),
@@ -81,12 +81,12 @@ def test_characters_are_not_compared_with_each_other():
         ("1", "4", "a"), ("4", "1", "a"), ("2", "3", "b"), ("3", "2", "b")
     ]  # fmt: skip
     assert list(picture_vector.summarise(dataset, looks)) == ["a", "b"]
-    assert picture_vector.of_character(looks, dataset, "b").tolist() == vector[1:3].tolist()
+    assert picture_vector.character_vectors(looks, dataset, "b").tolist() == vector[1:3].tolist()
 
 
 def test_nothing_to_describe(tmp_path):
     empty = store.from_rows("dataset", [])
-    looks = picture_vector.describe(tmp_path, empty, store.from_rows("frame", []))
+    looks = picture_vector.embed(tmp_path, empty, store.from_rows("frame", []))
     assert looks.vector.shape == (0, 0)
     assert picture_vector.summarise(empty, looks) == {}
     assert picture_vector.nearest(empty, looks).is_empty()

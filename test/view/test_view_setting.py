@@ -5,14 +5,14 @@ import pytest
 from bunny.core.config import Config
 from bunny.table import store
 from bunny.view.report import film
-from bunny.view.report.section import Data
+from bunny.view.report.section import ReportData
 from bunny.view.widget import preview
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5])
 def test_a_threshold_that_is_set_is_not_a_measured_one(tmp_path, threshold):
     settings = Config(detection={"similarity_threshold": threshold}).detection.model_dump()
-    seen = preview.read_seen(tmp_path)
+    seen = preview.read_tables(tmp_path)
     verdict = preview.judge(seen, preview.compare(seen, settings), settings)
     assert verdict.threshold["face"] == threshold and not verdict.is_measured
 
@@ -36,9 +36,9 @@ def labelled(tmp_path):
 def test_the_report_draws_the_thresholds_that_are_set(labelled, key):
     """Of faces and of drawn figures alike, the picture changes with the line in it."""
     first, same, moved = (
-        film.people(Data(root=labelled, film_id="film", config=Config(detection={key: at}))).plots[
-            0
-        ]
+        film.people(
+            ReportData(root=labelled, film_id="film", config=Config(detection={key: at}))
+        ).plots[0]
         for at in (0.6, 0.6, 0.7)
     )
     assert first == same != moved

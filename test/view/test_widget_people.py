@@ -8,11 +8,11 @@ from bunny.character import label as naming
 from bunny.character.drawn import window_search
 from bunny.core.config import Config
 from bunny.table import store
-from bunny.view import subject_thumbnail
+from bunny.view import thumbnail
 from bunny.view.widget import character, preview, track_table
 
 SETTINGS = Config().detection.model_dump()
-ALL = character.Look()
+ALL = character.TrackPage()
 
 
 @pytest.fixture
@@ -59,10 +59,10 @@ def test_a_face_exactly_at_the_threshold_has_its_name(opened):
 def test_a_frame_that_could_not_be_read_does_not_vote(space):
     """One of the three frames of shot 0 is broken: the figure's support is a mean over two."""
     face = store.read(space.table, "face").to_dicts()
-    before = preview.read_seen(space.table)
+    before = preview.read_tables(space.table)
     face[0] |= {"error": "broken", "track_id": None}
     store.write(space.table, "face", store.from_rows("face", face))
-    after = preview.read_seen(space.table)
+    after = preview.read_tables(space.table)
     assert dict(before.num_frames.iter_rows())[0] == 3
     assert dict(after.num_frames.iter_rows())[0] == 2
     assert after.face.height == before.face.height - 1
@@ -86,7 +86,7 @@ def test_moves_open_no_picture_that_was_shown(space, settings):
 
 def test_a_face_without_a_stored_picture_is_grey(space):
     row = dict.fromkeys(("x0_px", "y0_px", "x1_px", "y1_px"), 1.0)
-    found = subject_thumbnail.Shelf(space.root)
+    found = thumbnail.SubjectThumbnails(space.root)
     assert found.fill([row | {"subject_id": "x", "file": None}]) == 1
     assert found.get("x").startswith("data:image/jpeg;base64,")
     assert found.get("y") is None
@@ -96,7 +96,7 @@ def test_pages_and_orders(opened):
     now = opened.before
     found = track_table.select(now.tracks)
     assert character.num_pages(found.height) == -(-found.height // 24)
-    last = character.Look(page=character.num_pages(found.height), sort="time")
+    last = character.TrackPage(page=character.num_pages(found.height), sort="time")
     page = draw(opened, look=last)
     assert page.count("<figure") == found.height - (last.page - 1) * 24
     assert f"page {last.page} of {last.page}" in page
@@ -133,7 +133,7 @@ def test_what_the_film_teaches_follows_the_threshold(space, settings):
         values = {"similarity_threshold": threshold, "calibration": "film"}
         found = character.decide(opened, values).verdict
         setting = preview.label_setting(SETTINGS | values)
-        learned = naming.learn(seen.face, seen.tracks, seen.cast, setting)
+        learned = naming.calibrate_film(seen.face, seen.tracks, seen.cast, setting)
         assert found.threshold["face"] == pytest.approx(naming.face_threshold(setting, learned))
         assert found.is_measured and found.threshold["face"] != threshold
         votes = window_search.vote(

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from bunny.core import config
-from bunny.core.config import Config, Filtering
+from bunny.core.config import Config, FilteringConfig
 from bunny.table import store
 from bunny.view.widget import preview, quality
 
@@ -105,10 +105,13 @@ def test_preset_buttons_move_the_sliders(space, settings, tmp_path):
     sliders, choice, _, page = controls(box)
     choice.value = "strict"
     assert sliders["blur_threshold"].value == 0.35
-    assert f"<b>kept {len(kept(space, Filtering(preset='strict').model_dump()))}</b>" in page.value
+    assert (
+        f"<b>kept {len(kept(space, FilteringConfig(preset='strict').model_dump()))}</b>"
+        in page.value
+    )
     box.children[-2].children[0].click()
     saved = config.load(tmp_path, film_id=space.film_id, environment={}).filtering
-    assert saved == Filtering(preset="strict")
+    assert saved == FilteringConfig(preset="strict")
 
 
 def test_a_number_to_keep_is_solved_and_saved_as_such(space, settings, tmp_path):
@@ -120,7 +123,7 @@ def test_a_number_to_keep_is_solved_and_saved_as_such(space, settings, tmp_path)
     assert solved > 0.2
     box.children[-2].children[0].click()
     saved = config.load(tmp_path, film_id=space.film_id, environment={}).filtering
-    assert saved == Filtering(keep_about=5)
+    assert saved == FilteringConfig(keep_about=5)
     sliders["min_contrast"].value = 0.03
     assert about.value == 0 and abs(sliders["blur_threshold"].value - solved) < 1e-9
     assert "<b>kept 5</b>" in page.value

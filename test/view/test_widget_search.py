@@ -56,7 +56,7 @@ def opened(root, shots):
         sent.append(chosen["shot_index"].to_list())
         return "written"
 
-    searcher = search.Searcher(find, dict, ["bunny"], ["beach"], send, "")
+    searcher = search.SearchWidget(find, dict, ["bunny"], ["beach"], send, "")
     return SimpleNamespace(widget=searcher, asked=asked, sent=sent)
 
 

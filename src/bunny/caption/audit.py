@@ -1,4 +1,4 @@
-"""Checks captions against the labels: every labelled character is called, nobody else is."""
+"""Audit of captions against the labels: missing and foreign characters, length."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Speaks to Amazon Bedrock through boto3's `converse`, in the terms of dspy's engines.
+"""Amazon Bedrock through boto3's `converse`, as an engine of dspy.
 
 Request and answer: https://docs.aws.amazon.com/bedrock/latest/APIReference/
 API_runtime_Converse.html

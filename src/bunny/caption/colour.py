@@ -1,4 +1,4 @@
-"""Names the main colours behind the subjects of a picture.
+"""Colour names of a picture's background, outside its subjects.
 
 A pixel is named by the nearest of the eleven basic colour terms (Berlin and Kay, Basic Color Terms,
 1969) in CIE Lab, where distance follows what people see.
@@ -10,7 +10,20 @@ from functools import cache
 import cv2
 import numpy as np
 
-from bunny.core.colour_word import COLOUR_RGB
+# One typical sRGB colour for each of the eleven terms, as softly lit surfaces show it.
+COLOUR_RGB = {
+    "red": (200, 60, 50),
+    "orange": (235, 140, 50),
+    "yellow": (245, 215, 110),
+    "green": (90, 160, 80),
+    "blue": (80, 140, 220),
+    "purple": (120, 80, 160),
+    "pink": (240, 170, 180),
+    "brown": (130, 90, 60),
+    "grey": (140, 140, 145),
+    "white": (240, 242, 245),
+    "black": (35, 35, 55),
+}
 
 LONG_SIDE_PX = 96  # colours of areas need no detail
 MIN_SHARE = 0.15  # of the background; a rarer colour is not worth a word

@@ -1,4 +1,4 @@
-"""Collects what the tables know of each kept picture: who, how large, where, in which light."""
+"""Facts of each kept picture from the tables: characters, shot size, place, light."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ REGION_SHARE = {"close-up": 0.92, "medium": 0.50}
 # 0.25, or less with a blue cast for moonlight; what is dark and warm is a room by lamps at any
 # hour. A low sun colours all red and yellow, but so do skin, wood and lamps: where the cast is
 # faint, and in close-ups, which a face fills, it says nothing.
-MEASURED = ("brightness", "cast_red", "cast_yellow")  # columns of table quality
+LIGHT_COLUMNS = ("brightness", "cast_red", "cast_yellow")  # columns of table quality
 DARK_BELOW, DAY_FROM = 0.25, 0.45
 WARM_FROM, BLUE_UP_TO = 4.0, -6.0  # b*: dark is night below the one, dim at most at the other
 LOW_SUN, LOW_SUN_BELOW = (6.0, 15.0), 0.60  # least a* and b*, luma
@@ -62,7 +62,7 @@ def gather(
     )
     rows = (
         quality.filter(pl.col("is_kept"))
-        .select("frame_id", *MEASURED)
+        .select("frame_id", *LIGHT_COLUMNS)
         .join(frame.drop("reason", "error"), on="frame_id")
         .join(shot.select("shot_index", "kind"), on="shot_index", how="left")
         .join(places, on="frame_id", how="left")
@@ -151,7 +151,7 @@ def _facts(row: dict[str, Any], labels: list[dict[str, Any]]) -> Facts:
         num_unknown=len(seen) - len(named),
         shot_size=size,
         place=row["scene_id"] and row["scene_id"].replace("scene", "place"),
-        light=light_word(*(row[name] for name in MEASURED), is_close_up=size == "close-up"),
+        light=light_word(*(row[name] for name in LIGHT_COLUMNS), is_close_up=size == "close-up"),
         motion=row["kind"] or "static",
         subjects=tuple(_body(s, width, height) for s in seen),
     )

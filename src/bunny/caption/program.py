@@ -1,4 +1,4 @@
-"""The dspy program that looks at a picture: its prompt, its answer, what an answer means.
+"""Caption program of dspy: signature, answers, retries, and many pictures at once.
 
 A model that cannot be asked (server down, time-out) gives `failed` and nothing is kept; a model
 that answered, well or badly, is never asked the same question twice.
@@ -7,8 +7,11 @@ that answered, well or badly, is never asked the same question twice.
 import base64
 import hashlib
 import json
+import logging
 import re
 import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -24,9 +27,12 @@ REFUSAL = re.compile(
     re.IGNORECASE,
 )
 
+logger = logging.getLogger(__name__)
+MAX_CONSECUTIVE_FAILURES = 5  # each after all its retries
+
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class CaptionQuestion:
     """What a model is told about one picture."""
 
     frame_id: str
@@ -36,7 +42,7 @@ class Question:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class CaptionAnswer:
     """What came of a question."""
 
     status: str  # done, refused, failed
@@ -97,7 +103,7 @@ class Captioner:
         self.program = dspy.Predict(signature())
         self.adapter = dspy.ChatAdapter(use_json_adapter_fallback=False)
 
-    def ask(self, question: Question) -> Answer:
+    def ask(self, question: CaptionQuestion) -> CaptionAnswer:
         """Ask about one picture, with retries after 429, 5xx and time-outs.
 
         Raises
@@ -113,13 +119,13 @@ class Captioner:
         except (dspy.LMAuthError, dspy.LMBillingError, dspy.LMUnsupportedModelError) as error:
             raise UserError(self._explain_refused(error)) from error
         except dspy.AdapterParseError as error:
-            return _judge(error.lm_response or "", None, (), lm.history)
+            return _to_answer(error.lm_response or "", None, (), lm.history)
         except dspy.LMError as error:
-            return Answer(status="failed", error=self._clean(error))
+            return CaptionAnswer(status="failed", error=self._clean(error))
         tags = tuple(dict.fromkeys(t.strip().lower() for t in (prediction.tags or "").split(",")))
-        return _judge("", prediction.caption, tuple(t for t in tags if t), lm.history)
+        return _to_answer("", prediction.caption, tuple(t for t in tags if t), lm.history)
 
-    def _call(self, lm: Any, question: Question) -> Any:
+    def _call(self, lm: Any, question: CaptionQuestion) -> Any:
         """One call of the program, tried again while the failure is a passing one."""
         import tenacity
 
@@ -171,7 +177,9 @@ def _data_uri(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
-def _judge(raw: str, caption: str | None, tags: tuple[str, ...], calls: list[dict]) -> Answer:
+def _to_answer(
+    raw: str, caption: str | None, tags: tuple[str, ...], calls: list[dict]
+) -> CaptionAnswer:
     """Say whether what the model said is a caption, a refusal or garbage; adds what it cost."""
     paid = _meter(calls)
     text = " ".join((caption or "").split())
@@ -179,11 +187,11 @@ def _judge(raw: str, caption: str | None, tags: tuple[str, ...], calls: list[dic
     said = text or last["refusal"] or " ".join(raw.split())
     if last["refusal"] or last["is_filtered"] or REFUSAL.match(said):
         why = f"the model refused: {said[:MAX_ERROR_CHARACTERS] or 'its content filter stepped in'}"
-        return Answer(status="refused", error=why, **paid)
+        return CaptionAnswer(status="refused", error=why, **paid)
     if not text:
         why = f"expected a caption, got {said[:MAX_ERROR_CHARACTERS]!r}"
-        return Answer(status="failed", error=why, **paid)
-    return Answer(status="done", text=text, tags=tags, **paid)
+        return CaptionAnswer(status="failed", error=why, **paid)
+    return CaptionAnswer(status="done", text=text, tags=tags, **paid)
 
 
 def _meter(calls: list[dict]) -> dict[str, Any]:
@@ -198,3 +206,91 @@ def _meter(calls: list[dict]) -> dict[str, Any]:
         "output_tokens": total([c["usage"].get("completion_tokens") for c in calls]),
         "cost_usd": total([c["cost"] for c in calls]),
     }
+
+
+class CircuitBreaker:
+    """Opens after `limit` failures in a row; an answer of any kind closes the count."""
+
+    def __init__(self, limit: int = MAX_CONSECUTIVE_FAILURES) -> None:
+        self.limit = limit
+        self.last_error = ""
+        self._num_failures = 0
+        self._lock = threading.Lock()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing more should be asked; once open it stays open."""
+        return self._num_failures >= self.limit
+
+    def note(self, answer: CaptionAnswer) -> None:
+        """Count one outcome."""
+        with self._lock:
+            if self.is_open:
+                return
+            self._num_failures = 0 if answer.is_answered else self._num_failures + 1
+            self.last_error = answer.error or ""
+            if self.is_open:
+                logger.warning(
+                    "caption: %d failures in a row, asking no more (%s)", self.limit, answer.error
+                )
+
+
+def ask_all(
+    captioner: Captioner,
+    questions: Sequence[Callable[[], CaptionQuestion]],
+    num_in_flight: int,
+    breaker: CircuitBreaker,
+    keep: Callable[[int, CaptionAnswer], None],
+) -> Iterator[tuple[int, CaptionAnswer]]:
+    """Ask every question, `num_in_flight` at a time; answers come as they are ready.
+
+    Parameters
+    ----------
+    captioner : Captioner
+    questions : sequence of callables
+        Each makes its question when its turn comes, so that few pictures are in memory; a
+        `ValueError` or `OSError` of it becomes a failed answer.
+    num_in_flight : int
+        Threads.
+    breaker : Breaker
+        Once open, what is left fails without being asked.
+    keep : callable
+        Called in the asking thread with index and answer as soon as a model has spoken, so that
+        an interrupt loses nothing that was paid for.
+
+    Yields
+    ------
+    int, Answer
+        Index in `questions` and what came of it.
+
+    Raises
+    ------
+    UserError
+        As `Captioner.ask`; questions not yet sent are dropped.
+    """
+
+    def ask(index: int, make: Callable[[], CaptionQuestion]) -> CaptionAnswer:
+        if breaker.is_open:
+            return CaptionAnswer(
+                status="failed", error=f"not asked, model is down: {breaker.last_error}"
+            )
+        try:
+            question = make()
+        except (ValueError, OSError) as error:
+            return CaptionAnswer(status="failed", error=str(error))
+        answer = captioner.ask(question)
+        if answer.is_answered:
+            keep(index, answer)
+        breaker.note(answer)
+        return answer
+
+    pool = ThreadPoolExecutor(max_workers=num_in_flight, thread_name_prefix="caption")
+    try:
+        futures = {pool.submit(ask, i, make): i for i, make in enumerate(questions)}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BaseException:
+        captioner.stopped.set()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,7 +1,4 @@
-"""Builds the language model that a caption provider stands for, from settings and environment.
-
-Secrets come from the environment alone; a missing one is refused before any picture is sent.
-"""
+"""Language models of the caption providers, built from settings and environment."""
 
 import os
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Writes captions and tags from facts alone: the provider that needs no model and no network."""
+"""Captions and tags from facts alone: the provider without a model or network."""
 
 import string
 

@@ -1,1 +1,1 @@
-"""Who is seen: faces, drawn characters, tracks, references, matches."""
+"""Characters: faces, drawn figures, tracks, reference pictures, identification."""

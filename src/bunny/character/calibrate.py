@@ -1,10 +1,17 @@
-"""The threshold that holds for one film, from what the film itself shows of strangers.
+"""Genuine and impostor pairs of faces of a film, and the threshold they give.
 
 How like strangers are to each other differs from film to film: with the light, the lenses, how
 alike the cast looks. Two kinds of strangers come for nothing: two faces of one frame, and a track
 against the references of all characters but its nearest. The threshold at which few of them would
 pass is mixed with the configured one, the more so the more of them there are, and may not leave it
 far.
+
+Pairs of faces that a film itself says something about: one track is one person, two faces of
+one frame are two people.
+
+Few of a film's pairs are independent, so few are taken: up to three of each track, as far apart as
+it is long, and one of every two tracks that are seen together, in the frame where both are
+clearest. Smears are left out, because they resemble each other whoever they are.
 """
 
 from dataclasses import dataclass
@@ -12,6 +19,9 @@ from statistics import NormalDist
 
 import numpy as np
 import polars as pl
+
+from bunny.character import track
+from bunny.character.face import recogniser as face_recogniser
 
 FALSE_ACCEPT = 2e-4  # share of strangers that may pass
 TAIL = NormalDist().inv_cdf(1 - FALSE_ACCEPT)  # standard deviations to it, 3.54
@@ -21,9 +31,17 @@ LEAST = 10  # below, the setting alone
 MAX_STEP = 0.08  # that the threshold may move
 TWIN = 0.7  # two faces of a frame more alike than this are a mirror, a screen, a poster
 
+MIN_CLARITY = 0.5  # of both faces, `track.measure_clarity`
+MAX_IOU = 0.3  # of two faces of a frame; more is one face found twice
+BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
+SCHEMA = {
+    "pair_id": pl.String, "kind": pl.Enum(["same-track", "same-frame"]), "one_id": pl.String,
+    "other_id": pl.String, "similarity": pl.Float32, "adapted_similarity": pl.Float32,
+}  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
-class Estimate:
+class ThresholdEstimate:
     """What a film's strangers say, before any setting is known."""
 
     threshold: float | None  # None: too few
@@ -32,7 +50,7 @@ class Estimate:
     num_twins: int  # pairs of a frame that were left out
 
 
-def estimate(pair: pl.DataFrame, stranger: np.ndarray | None = None) -> Estimate:
+def estimate(pair: pl.DataFrame, stranger: np.ndarray | None = None) -> ThresholdEstimate:
     """Find where few strangers of a film would pass.
 
     Parameters
@@ -58,9 +76,11 @@ def estimate(pair: pl.DataFrame, stranger: np.ndarray | None = None) -> Estimate
         is_known = ~np.isnan(stranger)
         groups.append(stranger[is_known])
         numbers.append(int(is_known.any(axis=1).sum()))
-    found = [(reach(g), n) for g, n in zip(groups, numbers, strict=True) if n >= LEAST]
+    found = [
+        (false_accept_threshold(g), n) for g, n in zip(groups, numbers, strict=True) if n >= LEAST
+    ]
     weight = sum(n for _, n in found)
-    return Estimate(
+    return ThresholdEstimate(
         threshold=sum(value * n for value, n in found) / weight if weight else None,
         num_same=int((kind == "same-track").sum()),
         num_different=sum(numbers),
@@ -68,7 +88,7 @@ def estimate(pair: pl.DataFrame, stranger: np.ndarray | None = None) -> Estimate
     )
 
 
-def reach(similarity: np.ndarray) -> float:
+def false_accept_threshold(similarity: np.ndarray) -> float:
     """Similarity that a share of `FALSE_ACCEPT` of such strangers passes, by a Gaussian tail.
 
     Examples
@@ -81,7 +101,7 @@ def reach(similarity: np.ndarray) -> float:
     return middle + TAIL * deviation
 
 
-def threshold(found: Estimate, configured: float) -> float:
+def threshold(found: ThresholdEstimate, configured: float) -> float:
     """Threshold that holds, given the configured one.
 
     Notes
@@ -95,7 +115,7 @@ def threshold(found: Estimate, configured: float) -> float:
     return configured + float(np.clip(step, -MAX_STEP, MAX_STEP))
 
 
-def describe(found: Estimate, configured: float) -> str:
+def describe(found: ThresholdEstimate, configured: float) -> str:
     """One sentence about what a threshold rests on."""
     twins = f"; {found.num_twins} pairs of one frame too alike to count" * (found.num_twins > 0)
     if found.threshold is None:
@@ -107,3 +127,108 @@ def describe(found: Estimate, configured: float) -> str:
         f"strangers of this film reach {found.threshold:.2f}, the setting is {configured:.2f}, "
         f"{found.num_different} strangers{twins}"
     )
+
+
+def collect_pairs(face: pl.DataFrame, *, max_pairs: int = 5000, seed: int = 0) -> pl.DataFrame:
+    """Pick pairs of faces of one person and of two.
+
+    Parameters
+    ----------
+    face : pl.DataFrame
+        Rows of table `face` with `track_id`.
+    max_pairs : int
+        Of each kind; where there are more, so many are drawn at random.
+    seed : int
+
+    Returns
+    -------
+    pl.DataFrame
+        Rows of table `pair`, `adapted_similarity` null; `one_id` comes before `other_id`.
+    """
+    clear = select_clear(face).with_row_index("row")
+    if clear.height < 2:
+        return pl.DataFrame(schema=SCHEMA)
+    rows = {"same-track": _same_track(clear), "same-frame": _same_frame(clear)}
+    rng = np.random.default_rng(seed)
+    vector = track.embedding_array(clear)
+    recogniser = clear["recogniser"][0]
+    parts = []
+    for kind, pairs in rows.items():
+        if len(pairs) > max_pairs:
+            pairs = pairs[np.sort(rng.permutation(len(pairs))[:max_pairs])]
+        one, other = clear["face_id"].gather(pairs[:, 0]), clear["face_id"].gather(pairs[:, 1])
+        cosine = np.einsum("nd,nd->n", vector[pairs[:, 0]], vector[pairs[:, 1]])
+        parts.append(
+            pl.DataFrame(
+                {
+                    "pair_id": one + "+" + other,
+                    "kind": [kind] * len(pairs),
+                    "one_id": one,
+                    "other_id": other,
+                    "similarity": face_recogniser.to_similarity(cosine, recogniser),
+                    "adapted_similarity": [None] * len(pairs),
+                },
+                schema=SCHEMA,
+            )
+        )
+    return pl.concat(parts).sort("kind", "pair_id")
+
+
+def select_clear(face: pl.DataFrame) -> pl.DataFrame:
+    """Faces with a vector that a recogniser sees well, in order of `face_id`."""
+    clarity = track.measure_clarity(face["size_px"].to_numpy(), face["sharpness"].to_numpy())
+    is_clear = pl.Series(clarity >= MIN_CLARITY)
+    return (
+        face.filter(is_clear, pl.col("embedding").is_not_null(), pl.col("track_id").is_not_null())
+        .sort("face_id")
+        .drop("row", strict=False)
+    )
+
+
+def _same_track(clear: pl.DataFrame) -> np.ndarray:
+    """Rows of the first, middle and last clear view of each track, two and two; (n, 2)."""
+    ends = (
+        clear.group_by("track_id")
+        .agg(
+            pl.first("row").alias("first"),
+            pl.col("row").get(pl.len() // 2).alias("middle"),
+            pl.last("row").alias("last"),
+            pl.len(),
+        )
+        .filter(pl.col("len") > 1)
+        .sort("first")
+    )
+    first, middle, last = (ends[c].to_numpy() for c in ("first", "middle", "last"))
+    both = np.vstack(
+        [np.c_[first, last], np.c_[first, middle], np.c_[middle, last]]
+    ).astype(np.int64)  # fmt: skip
+    return np.unique(both[both[:, 0] < both[:, 1]], axis=0)
+
+
+def _same_frame(clear: pl.DataFrame) -> np.ndarray:
+    """Rows of two faces of a frame, once for every two tracks; (n, 2)."""
+    clarity = track.measure_clarity(clear["size_px"].to_numpy(), clear["sharpness"].to_numpy())
+    seen = clear.select("row", "frame_id", "track_id", *BOX, clarity=pl.Series(clarity))
+    both = seen.join(seen, on="frame_id", suffix="_other").filter(
+        pl.col("track_id") < pl.col("track_id_other")
+    )
+    shared = overlap_other(both)
+    best = (
+        both.filter(pl.Series(shared <= MAX_IOU))
+        .with_columns(worse=pl.min_horizontal("clarity", "clarity_other"))
+        .sort("worse", "row", "row_other", descending=[True, False, False])
+        .unique(["track_id", "track_id_other"], keep="first", maintain_order=True)
+    )
+    rows = np.sort(best.select("row", "row_other").to_numpy().astype(np.int64), axis=1)
+    return rows[np.lexsort(rows.T[::-1])]
+
+
+def overlap_other(both: pl.DataFrame) -> np.ndarray:
+    """Intersection over union of a row's box and its `_other` box, shape (n,)."""
+    columns = ([f"{c}{suffix}" for c in BOX] for suffix in ("", "_other"))
+    one, other = (both.select(names).to_numpy().astype(np.float64) for names in columns)
+    size = np.minimum(one[:, 2:], other[:, 2:]) - np.maximum(one[:, :2], other[:, :2])
+    common = np.prod(np.maximum(size, 0), axis=1)
+    area = [np.prod(b[:, 2:] - b[:, :2], axis=1) for b in (one, other)]
+    union = area[0] + area[1] - common
+    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)

@@ -1,4 +1,4 @@
-"""Who the unknown people are among themselves: person-01, person-02, and what says nothing.
+"""Clusters of unknown people (person-01, ...): constrained agglomerative clustering or HDBSCAN.
 
 Two people under one name spoil a training set, one person under two names is mended by a click, so
 groups are split in doubt: two faces of one frame are never one person, smears need more likeness
@@ -10,9 +10,9 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from bunny.character import calibrate, pair, track
+from bunny.character import calibrate, track
 from bunny.character.face import recogniser as face_recogniser
-from bunny.core.vector import to_unit
+from bunny.core.vector import l2_normalize
 
 NOISE = -1
 CLEAR = 0.5  # clarity from which a face seen once is still a person
@@ -47,7 +47,7 @@ def group_faces(
         )
     number = face["track_id"].rle_id().to_numpy().astype(np.int64)
     counts = np.bincount(number)
-    vector, starts = pair.vectors(face), np.r_[0, np.cumsum(counts)]
+    vector, starts = track.embedding_array(face), np.r_[0, np.cumsum(counts)]
     size, sharpness = face["size_px"].to_numpy(), face["sharpness"].to_numpy()
     quality = track.view_quality(face["score"].to_numpy(), face["yaw"].to_numpy(), size, sharpness)
     clarity = np.zeros(len(counts))
@@ -59,7 +59,7 @@ def group_faces(
         threshold,
         method=method,
         clarity=clarity,
-        apart=find_apart(face["frame_id"], number),
+        apart=cannot_link(face["frame_id"], number),
     )
     return face.select(
         "face_id",
@@ -84,7 +84,7 @@ def track_vectors(vector: np.ndarray, quality: np.ndarray, starts: np.ndarray) -
     return np.stack([track.mean_of_best(vector[own], quality[own]) for own in spans])
 
 
-def find_apart(frame_id: pl.Series, number: np.ndarray) -> np.ndarray:
+def cannot_link(frame_id: pl.Series, number: np.ndarray) -> np.ndarray:
     """Pairs (p, 2) of tracks that are seen in one frame, each once, the lower number first."""
     seen = pl.DataFrame({"frame_id": frame_id, "number": number})
     both = seen.join(seen, on="frame_id", suffix="_other")
@@ -252,7 +252,7 @@ def _order(raw, embedding, num_faces, is_enough, recogniser) -> tuple[np.ndarray
     group = np.full(len(raw), NOISE, dtype=np.int64)
     similarity = np.zeros(len(raw), dtype=np.float32)
     for number, own in enumerate(members):
-        centroid = to_unit(embedding[own].sum(axis=0))
+        centroid = l2_normalize(embedding[own].sum(axis=0))
         group[own] = number
         similarity[own] = face_recogniser.to_similarity(embedding[own] @ centroid, recogniser)
     return group, similarity

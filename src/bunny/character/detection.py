@@ -1,4 +1,4 @@
-"""What a detector hands back before it is measured, and when two finds are one face."""
+"""Raw face detections, non-maximum suppression and plausibility checks."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,7 +13,7 @@ PART_RATIO = 0.6  # from here a box within another is a part of that face, such 
 MARGIN_RATIO = 0.1  # of the box, by which landmarks may lie outside it
 
 
-class Found(NamedTuple):
+class RawFace(NamedTuple):
     """One face in pixels of the picture, as it came out of a network."""
 
     box: np.ndarray  # (4,) float32: x0 y0 x1 y1, may reach over the picture's edge
@@ -21,7 +21,7 @@ class Found(NamedTuple):
     score: float  # in [0, 1]
 
 
-Look = Callable[[np.ndarray], list[Found]]
+RawFaceDetector = Callable[[np.ndarray], list[RawFace]]
 
 
 def shrink(image: np.ndarray, longer_px: int = WORKING_PX) -> tuple[np.ndarray, float]:
@@ -33,7 +33,7 @@ def shrink(image: np.ndarray, longer_px: int = WORKING_PX) -> tuple[np.ndarray, 
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA), factor
 
 
-def merge(found: list[Found]) -> list[Found]:
+def merge(found: list[RawFace]) -> list[RawFace]:
     """Keep one of several finds of the same face: the surest, and no parts of it.
 
     Parameters
@@ -51,10 +51,10 @@ def merge(found: list[Found]) -> list[Found]:
         return []
     left = sorted(found, key=lambda one: (-one.score, *one.box.tolist()))
     boxes = np.array([one.box for one in left])
-    return [left[i] for i in suppress(boxes, NMS_IOU, PART_RATIO)]
+    return [left[i] for i in non_max_suppression(boxes, NMS_IOU, PART_RATIO)]
 
 
-def suppress(boxes: np.ndarray, iou: float, part: float = np.inf) -> list[int]:
+def non_max_suppression(boxes: np.ndarray, iou: float, part: float = np.inf) -> list[int]:
     """Greedy non-maximum suppression: go down the list, drop what overlaps one that stays.
 
     Parameters
@@ -83,7 +83,7 @@ def suppress(boxes: np.ndarray, iou: float, part: float = np.inf) -> list[int]:
     return kept
 
 
-def is_face_like(one: Found) -> bool:
+def is_face_like(one: RawFace) -> bool:
     """Whether five landmarks stand as those of an upright face, turned to any side.
 
     They lie in the box (but for `MARGIN_RATIO` of it), the eyes above the mouth with the nose
@@ -100,9 +100,9 @@ def is_face_like(one: Found) -> bool:
     return bool(is_in_order and not is_crossed)
 
 
-def is_same(better: np.ndarray, box: np.ndarray) -> bool:
+def is_same_face(better: np.ndarray, box: np.ndarray) -> bool:
     """Whether `box` shows the face of `better` or a part of it; boxes as x0 y0 x1 y1."""
-    return len(suppress(np.stack([better, box]), NMS_IOU, PART_RATIO)) == 1
+    return len(non_max_suppression(np.stack([better, box]), NMS_IOU, PART_RATIO)) == 1
 
 
 def _common(one: np.ndarray, others: np.ndarray) -> np.ndarray:

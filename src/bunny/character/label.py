@@ -1,4 +1,4 @@
-"""From measured faces and regions to who is who; no pixel is read, so a moved threshold is cheap.
+"""Labels of faces and regions by thresholds over stored similarities; no pixel is read.
 
 A face is named by its track. A person whose face alone is not sure enough is still named when a
 second witness agrees: the place around the face looks like that person's picture, and the face
@@ -11,13 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from bunny.character import film_calibration, match, pair, track, track_name
-from bunny.character.drawn import ccip, ccip_region, figure_label, window_search
+from bunny.character import film_calibration, match, track
+from bunny.character.drawn import ccip, figure_label, window_search
 
 FIGURE = figure_label.FigureSetting()
 WITNESS_SIMILARITY = 0.3  # of a face that may be named with the help of a region; strangers: 0.33
 WITNESS_MARGIN = 0.1  # to its second best candidate
-BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +35,7 @@ class LabelSetting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cast:
+class ReferenceSet:
     """Who may be found: face vectors (m, d) by character, and who is looked for by look."""
 
     face: Mapping[str, np.ndarray]
@@ -46,24 +45,24 @@ class Cast:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
+class TrackSimilarity:
     """Faces held against the references; no threshold is in it."""
 
     subject: pl.DataFrame  # id, frame, shot and box of each face
-    view: film_calibration.View | None  # None: there is no face
+    view: match.TrackViews | None  # None: there is no face
     seen: list[set]  # in which frames each track is
     names: list[str]
     similarity: np.ndarray  # (tracks, names)
 
 
-def read_cast(reference: pl.DataFrame) -> Cast:
+def read_reference_set(reference: pl.DataFrame) -> ReferenceSet:
     """Read table `reference`: a character with a picture without a face is looked for by look."""
     usable = reference.filter(pl.col("error").is_null())
     faces: dict[str, list] = {}
     with_face = usable.filter(pl.col("face_embedding").is_not_null())
     for row in with_face.iter_rows(named=True):
         faces.setdefault(row["character"], []).append(row["face_embedding"])
-    return Cast(
+    return ReferenceSet(
         face={name: np.array(vectors, np.float32) for name, vectors in faces.items()},
         drawn=frozenset(usable.filter(pl.col("route") == "region")["character"].to_list()),
         num_pictured=usable["character"].n_unique(),
@@ -78,56 +77,11 @@ def _count_drawn(usable: pl.DataFrame) -> int:
     return usable.filter(pl.col("is_drawn").fill_null(False))["character"].n_unique()
 
 
-def link_tracks(
-    face: pl.DataFrame, frame: pl.DataFrame, film_id: str
-) -> tuple[pl.DataFrame, list[dict]]:
-    """Follow faces through their shots.
-
-    Parameters
-    ----------
-    face : pl.DataFrame
-        Rows of table `face`; `track_id` is overwritten.
-    frame : pl.DataFrame
-        Columns `frame_id`, `frame_index`.
-    film_id : str
-
-    Returns
-    -------
-    face : pl.DataFrame
-        With `track_id`.
-    track : list of dict
-        Rows of table `track`.
-    """
-    face = face.drop("track_id").join(frame.select("frame_id", "frame_index"), on="frame_id")
-    face = face.sort("shot_index", "frame_index", "face_id")
-    track_ids: dict[str, str] = {}
-    rows: list[dict] = []
-    for shot in face.partition_by("shot_index", maintain_order=True):
-        vector = pair.vectors(shot)
-        number = track.link_faces(
-            shot["frame_index"].to_list(),
-            shot.select(BOX).to_numpy(),
-            vector,
-            shot["recogniser"][0],
-            clarity=track.measure_clarity(shot["size_px"].to_numpy(), shot["sharpness"].to_numpy()),
-        )
-        quality = track.view_quality(
-            *(shot[c].to_numpy() for c in ("score", "yaw", "size_px", "sharpness"))
-        )
-        for k in range(number.max() + 1):
-            own = np.flatnonzero(number == k)
-            track_id = f"{film_id}-t{len(rows):05d}"
-            rows.append(_track_row(track_id, shot[own], vector[own], quality[own]))
-            track_ids |= dict.fromkeys(shot["face_id"].gather(own).to_list(), track_id)
-    ids = pl.Series("track_id", [track_ids[i] for i in face["face_id"]], dtype=pl.String)
-    return face.drop("frame_index").with_columns(ids), rows
-
-
-def learn(
-    face: pl.DataFrame, tracks: list[dict], cast: Cast, setting: LabelSetting, seed: int = 0
-) -> film_calibration.Study:
+def calibrate_film(
+    face: pl.DataFrame, tracks: list[dict], cast: ReferenceSet, setting: LabelSetting, seed: int = 0
+) -> film_calibration.FilmCalibration:
     """Learn from a film's own faces what its strangers are like, see `study.study_film`."""
-    return film_calibration.study_film(
+    return film_calibration.fit(
         face,
         tracks,
         cast.face,
@@ -137,13 +91,15 @@ def learn(
     )
 
 
-def face_threshold(setting: LabelSetting, learned: film_calibration.Study | None) -> float:
+def face_threshold(
+    setting: LabelSetting, learned: film_calibration.FilmCalibration | None
+) -> float:
     """Threshold that holds for faces: configured, or mixed with what the film taught."""
     is_fixed = setting.calibration == "fixed"
     return film_calibration.threshold(learned, setting.similarity_threshold, is_fixed=is_fixed)
 
 
-def calibration_row(setting: LabelSetting, learned: film_calibration.Study) -> dict:
+def calibration_row(setting: LabelSetting, learned: film_calibration.FilmCalibration) -> dict:
     """Row of table `calibration` for faces."""
     is_fixed = setting.calibration == "fixed"
     return film_calibration.to_row(learned, setting.similarity_threshold, is_fixed=is_fixed)
@@ -152,9 +108,9 @@ def calibration_row(setting: LabelSetting, learned: film_calibration.Study) -> d
 def compare(
     face: pl.DataFrame,
     tracks: list[dict],
-    cast: Cast,
-    learned: film_calibration.Study | None = None,
-) -> Compared:
+    cast: ReferenceSet,
+    learned: film_calibration.FilmCalibration | None = None,
+) -> TrackSimilarity:
     """Hold faces against the references, once for all thresholds.
 
     Parameters
@@ -167,25 +123,27 @@ def compare(
     learned : study.Study, optional
         From `learn`; its adaptation is used where it has one.
     """
-    subject = face.select("face_id", "frame_id", "shot_index", *BOX)
+    subject = face.select("face_id", "frame_id", "shot_index", *track.BOX)
     if not face.height:
-        return Compared(
+        return TrackSimilarity(
             subject=subject, view=None, seen=[], names=[], similarity=np.empty((0, 0), np.float32)
         )
-    view = film_calibration.read_views(face, tracks)
+    view = match.read_views(face, tracks)
     adaptation = learned.trial.adaptation if learned is not None else None
-    names, similarity = film_calibration.compare(view, cast.face, adaptation)
+    names, similarity = match.compare_views(view, cast.face, adaptation)
     seen = _frames_of(face, len(tracks), view.number)
-    return Compared(subject=subject, view=view, seen=seen, names=names, similarity=similarity)
+    return TrackSimilarity(
+        subject=subject, view=view, seen=seen, names=names, similarity=similarity
+    )
 
 
 def decide(
     face: pl.DataFrame,
     tracks: list[dict],
     region: pl.DataFrame,
-    cast: Cast,
+    cast: ReferenceSet,
     setting: LabelSetting,
-    learned: film_calibration.Study | None = None,
+    learned: film_calibration.FilmCalibration | None = None,
 ) -> list[dict]:
     """Name every face and every accepted region; see `decide_compared`.
 
@@ -211,11 +169,11 @@ def decide(
 
 
 def decide_compared(
-    compared: Compared,
+    compared: TrackSimilarity,
     region: pl.DataFrame,
-    cast: Cast,
+    cast: ReferenceSet,
     setting: LabelSetting,
-    learned: film_calibration.Study | None = None,
+    learned: film_calibration.FilmCalibration | None = None,
 ) -> pl.DataFrame:
     """Apply thresholds to what was compared; gives the rows of `decide` as columns.
 
@@ -254,15 +212,15 @@ def vote(region: pl.DataFrame, num_frames: pl.DataFrame, setting: LabelSetting) 
     if figures.height:
         windows = vote(region.filter(~figure_label.is_figure()), num_frames, setting)
         return pl.concat([windows.select(figures.columns), figures])
-    if ccip_region.is_compared(region):
-        return ccip_region.vote(region.lazy()).collect()
+    if ccip.is_compared(region):
+        return ccip.vote(region.lazy()).collect()
     margin = setting.drawn_margin
     return window_search.vote(region.lazy(), num_frames.lazy(), min_margin=margin).collect()
 
 
-def figure_threshold(region: pl.DataFrame, cast: Cast, setting: LabelSetting) -> float:
+def figure_threshold(region: pl.DataFrame, cast: ReferenceSet, setting: LabelSetting) -> float:
     """Support from which a region is its candidate."""
-    if ccip_region.is_compared(region):
+    if ccip.is_compared(region):
         return setting.ccip_threshold
     return setting.drawn_threshold + (
         window_search.ALONE_PENALTY if cast.num_pictured == 1 else 0.0
@@ -270,7 +228,7 @@ def figure_threshold(region: pl.DataFrame, cast: Cast, setting: LabelSetting) ->
 
 
 def _select(
-    region: pl.DataFrame, characters: list[str], cast: Cast, setting: LabelSetting
+    region: pl.DataFrame, characters: list[str], cast: ReferenceSet, setting: LabelSetting
 ) -> pl.DataFrame:
     """Regions of some characters that are their candidate, each by the rule of its model."""
     mine = region.filter(pl.col("candidate").is_in(characters))
@@ -287,13 +245,13 @@ def _select(
 
 
 def _select_windows(
-    region: pl.DataFrame, characters: list[str], cast: Cast, setting: LabelSetting
+    region: pl.DataFrame, characters: list[str], cast: ReferenceSet, setting: LabelSetting
 ) -> pl.DataFrame:
     """The same of regions that are not from the search of drawn figures."""
     margin = setting.drawn_margin
-    if ccip_region.is_compared(region):
+    if ccip.is_compared(region):
         threshold = setting.ccip_threshold
-        return ccip_region.select_regions(
+        return ccip.select_regions(
             region.lazy(), characters, threshold=threshold, min_margin=margin
         ).collect()
     return window_search.select_regions(
@@ -305,9 +263,9 @@ def _select_windows(
     ).collect()
 
 
-def _face_labels(compared: Compared, cast, setting, witness, learned) -> pl.DataFrame:
+def _face_labels(compared: TrackSimilarity, cast, setting, witness, learned) -> pl.DataFrame:
     view = compared.view
-    named = track_name.name_tracks(
+    named = match.name_tracks(
         view,
         compared.seen,
         cast.face,
@@ -325,7 +283,7 @@ def _face_labels(compared: Compared, cast, setting, witness, learned) -> pl.Data
         pl.Series("character", named.name, dtype=pl.String).gather(of_face),
         "frame_id",
         "shot_index",
-        *BOX,
+        *track.BOX,
         pl.Series("distance", 1 - found.similarity[view.number])
         if compared.names
         else nothing.alias("distance"),
@@ -341,11 +299,11 @@ def _face_labels(compared: Compared, cast, setting, witness, learned) -> pl.Data
     return _with_witness(labels, found, view.number, witness) if compared.names else labels
 
 
-def _with_witness(labels: pl.DataFrame, found: match.Match, number, witness) -> pl.DataFrame:
+def _with_witness(labels: pl.DataFrame, found: match.FaceMatch, number, witness) -> pl.DataFrame:
     """Name those faces that a region agrees with, first come first served in each frame."""
     best = pl.Series("best", found.best, dtype=pl.String).gather(pl.Series(number))
     may = (found.similarity >= WITNESS_SIMILARITY) & (found.margin >= WITNESS_MARGIN)
-    spots = witness.select("frame_id", "support", "margin", pl.col(BOX), best="candidate")
+    spots = witness.select("frame_id", "support", "margin", pl.col(track.BOX), best="candidate")
     x, y = (pl.col("x0_px") + pl.col("x1_px")) / 2, (pl.col("y0_px") + pl.col("y1_px")) / 2
     agreed = (
         labels.with_columns(best, row=pl.int_range(pl.len()), may=pl.Series(may[number]))
@@ -356,7 +314,7 @@ def _with_witness(labels: pl.DataFrame, found: match.Match, number, witness) -> 
     )
     if agreed.is_empty():
         return labels
-    chance = match.confidence(
+    chance = match.probability(
         agreed["support"].to_numpy(), agreed["margin_spot"].to_numpy(), window_search.WEIGHT
     )
     taken = set(labels.drop_nulls("character").select("frame_id", "character").iter_rows())
@@ -380,14 +338,14 @@ def _frames_of(face: pl.DataFrame, num_tracks: int, number: np.ndarray) -> list[
     return seen
 
 
-def _region_labels(region: pl.DataFrame, cast: Cast) -> pl.DataFrame:
+def _region_labels(region: pl.DataFrame, cast: ReferenceSet) -> pl.DataFrame:
     """Labels of accepted regions."""
-    weight = ccip_region.WEIGHT if ccip_region.is_compared(region) else window_search.WEIGHT
+    weight = ccip.WEIGHT if ccip.is_compared(region) else window_search.WEIGHT
     support = region["support"].to_numpy()
     chance = np.where(
         region.select(figure_label.is_figure()).to_series().to_numpy(),
         figure_label.confidence(support),
-        match.confidence(support, region["margin"].to_numpy(), weight),
+        match.probability(support, region["margin"].to_numpy(), weight),
     )
     is_alone = cast.num_pictured == 1
     return region.select(
@@ -396,21 +354,9 @@ def _region_labels(region: pl.DataFrame, cast: Cast) -> pl.DataFrame:
         pl.col("candidate").alias("character"),
         "frame_id",
         "shot_index",
-        *BOX,
+        *track.BOX,
         (1 - pl.col("similarity")).cast(pl.Float32).alias("distance"),
         (pl.lit(None) if is_alone else pl.col("margin")).cast(pl.Float32).alias("margin"),
         pl.Series("confidence", chance, dtype=pl.Float32),
         pl.lit("reference").alias("source"),
     )
-
-
-def _track_row(track_id: str, faces: pl.DataFrame, vector: np.ndarray, quality: np.ndarray) -> dict:
-    return {
-        "track_id": track_id,
-        "shot_index": faces["shot_index"][0],
-        "first_frame_index": faces["frame_index"].min(),
-        "last_frame_index": faces["frame_index"].max(),
-        "num_faces": faces.height,
-        "best_face_id": faces["face_id"][int(np.argmax(quality))],
-        "embedding": track.mean_of_best(vector, quality),
-    }

@@ -1,4 +1,4 @@
-"""How right the labels of a film are, where the truth is known."""
+"""Precision and recall of labels, and purity of clusters, against a known truth."""
 
 from collections.abc import Collection, Sequence
 

@@ -1,17 +1,24 @@
-"""Who a face is, from stored embeddings alone: open set, with a margin, one face a name and frame.
+"""Open-set identification of face tracks: similarity, decision, propagation of names.
 
 Similarities are on the common scale of `embed.to_similarity`. A track below the threshold, or whose
 two best candidates lie too close, stays unknown. Of a track count its embedding and all its good
 views; of a character, each picture and their mean.
+
+A photo is another camera, light and year; another track of the same film is often the nearer
+witness, of a profile above all. A nameless track takes a name over only when it looks like a surely
+named track of the film, like nobody else's as much, and when the references lean the same way.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
+from bunny.character import track, whitening
 from bunny.character.face import recogniser as face_recogniser
-from bunny.core.vector import to_unit
+from bunny.character.whitening import Adaptation
+from bunny.core.vector import l2_normalize
 
 # Logistic of the chance that the best candidate is right; see `confidence`.
 FACE_WEIGHT = (12.0, 0.40, 4.0, 0.10)  # slope, centre of similarity; slope, centre of margin
@@ -19,9 +26,15 @@ NO_RIVAL = 2.0  # margin when there is nobody else to be
 GOOD_SHARE = 0.5  # of the quality of a track's best view, from which a view counts
 UPPER_SHARE = 0.75  # of a track's good views are less like a character than what counts
 
+MIN_CLARITY = 0.5  # a smear neither passes a name on nor takes one
+PROPAGATE_FROM = 0.10  # above the threshold is a track that passes its name on
+PROPAGATE_TO = 0.15  # above the threshold must be the likeness to such a track
+LEAN = 0.2  # similarity to the references that still speaks for the name
+LEAN_MARGIN = 0.05  # by which it must lead
+
 
 @dataclass(frozen=True, kw_only=True)
-class Match:
+class FaceMatch:
     """What was decided for n subjects, in their order; `character` None is unknown."""
 
     character: list[str | None]
@@ -62,7 +75,7 @@ def compare(
     columns = []
     for name in names:
         views = np.asarray(reference[name], dtype=np.float32)
-        mean = to_unit(views.mean(axis=0))
+        mean = l2_normalize(views.mean(axis=0))
         columns.append(((embedding @ views.T).max(axis=1) + embedding @ mean) / 2)
     cosine = np.stack(columns, axis=1) if names else np.empty((len(embedding), 0), np.float32)
     return names, face_recogniser.to_similarity(cosine, recogniser)
@@ -118,7 +131,7 @@ def decide(
     threshold: float | np.ndarray,
     min_margin: float,
     weight: tuple[float, float, float, float] = FACE_WEIGHT,
-) -> Match:
+) -> FaceMatch:
     """Name each subject that is near enough to one character and clearly nearer than to others.
 
     Parameters
@@ -134,7 +147,7 @@ def decide(
     if not names or not count:
         nothing = np.zeros(count, dtype=np.float32)
         empty = [None] * count
-        return Match(
+        return FaceMatch(
             character=empty, best=empty, similarity=nothing, margin=nothing, confidence=nothing + 1
         )
     order = np.argsort(-similarity, axis=1, kind="stable")
@@ -144,8 +157,8 @@ def decide(
     margin = first - second
     is_known = (first >= threshold) & (margin >= min_margin)
     best = [names[i] for i in order[:, 0]]
-    chance = confidence(first, margin, weight)
-    return Match(
+    chance = probability(first, margin, weight)
+    return FaceMatch(
         character=[name if known else None for name, known in zip(best, is_known, strict=True)],
         best=best,
         similarity=first,
@@ -154,7 +167,7 @@ def decide(
     )
 
 
-def confidence(
+def probability(
     similarity: np.ndarray,
     margin: np.ndarray,
     weight: tuple[float, float, float, float] = FACE_WEIGHT,
@@ -197,3 +210,171 @@ def resolve_conflicts(
             kept[i] = name
             seen[name] |= frames[i]
     return kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackViews:
+    """The faces of a film as arrays; n tracks, m faces."""
+
+    portrait: np.ndarray  # (n, d) embedding of each track
+    vector: np.ndarray  # (m, d) of each face
+    number: np.ndarray  # (m,) which track a face is of
+    quality: np.ndarray  # (m,) from `track.view_quality`
+    clarity: np.ndarray  # (n,) of each track's clearest face
+    recogniser: str
+
+
+def read_views(face: pl.DataFrame, tracks: Sequence[Mapping]) -> TrackViews:
+    """Arrays of faces, in their order, and of tracks, in theirs.
+
+    Parameters
+    ----------
+    face : pl.DataFrame
+        Rows of table `face` with `track_id`, at least one.
+    tracks : sequence of mapping
+        Rows of table `track`.
+    """
+    place = {row["track_id"]: i for i, row in enumerate(tracks)}
+    number = np.array([place[i] for i in face["track_id"]], dtype=np.int64)
+    size, sharpness = face["size_px"].to_numpy(), face["sharpness"].to_numpy()
+    clarity = np.zeros(len(tracks))
+    np.maximum.at(clarity, number, track.measure_clarity(size, sharpness))
+    return TrackViews(
+        portrait=np.array([row["embedding"] for row in tracks], dtype=np.float32),
+        vector=track.embedding_array(face),
+        number=number,
+        quality=track.view_quality(
+            face["score"].to_numpy(), face["yaw"].to_numpy(), size, sharpness
+        ),
+        clarity=clarity,
+        recogniser=face["recogniser"][0],
+    )
+
+
+def compare_views(
+    view: TrackViews, reference: Mapping[str, np.ndarray], adaptation: whitening.Adaptation | None
+) -> tuple[list[str], np.ndarray]:
+    """Similarity of tracks to characters (n, k), adapted where there is an adaptation."""
+    portrait, vector = view.portrait, view.vector
+    if adaptation is not None:
+        portrait, vector = adaptation.apply(portrait), adaptation.apply(vector)
+        reference = {name: adaptation.apply(rows) for name, rows in reference.items()}
+    return compare_tracks(portrait, vector, view.number, view.quality, reference, view.recogniser)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedTracks:
+    """Names of n tracks."""
+
+    name: list[str | None]
+    confidence: np.ndarray  # (n,) that the name is right, unknown included
+    found: FaceMatch  # what the references say
+    passed_on: frozenset[int]  # tracks that have their name from another track
+
+
+def name_tracks(
+    view: TrackViews,
+    seen: Sequence[set[str]],
+    reference: Mapping[str, np.ndarray],
+    *,
+    threshold: float,
+    min_margin: float,
+    adaptation: Adaptation | None = None,
+    compared: tuple[Sequence[str], np.ndarray] | None = None,
+) -> NamedTracks:
+    """Name tracks; none of two tracks in one frame get the same name.
+
+    Parameters
+    ----------
+    view : study.View
+    seen : sequence of set of str, length n
+        In which frames each track is seen.
+    reference : mapping of character to np.ndarray, shape (m, d)
+    threshold, min_margin : float
+        Inclusive.
+    adaptation : Adaptation, optional
+        Map that all vectors are put through.
+    compared : (names, similarity), optional
+        What `study.compare` gives of these; found anew by default.
+    """
+    names, similarity = compared or compare_views(view, reference, adaptation)
+    found = decide(names, similarity, threshold=threshold, min_margin=min_margin)
+    name = resolve_conflicts(found.character, found.similarity, seen)
+    has_lost = np.array([a != b for a, b in zip(name, found.character, strict=True)], dtype=bool)
+    confidence = np.where(has_lost, 1 - found.confidence, found.confidence)
+    portrait = view.portrait if adaptation is None else adaptation.apply(view.portrait)
+    heirs = propagate_names(
+        name,
+        found,
+        portrait,
+        view.clarity,
+        view.recogniser,
+        threshold=threshold,
+        min_margin=min_margin,
+    )
+    passed_on: set[int] = set()
+    taken: dict[str, set[str]] = {}  # by name, the frames in which it is seen
+    for one, frames in zip(name, seen, strict=True):
+        if one is not None and heirs:
+            taken.setdefault(one, set()).update(frames)
+    for i in sorted(heirs, key=lambda i: (-heirs[i][0], i)):
+        if not taken[found.best[i]] & seen[i]:
+            name[i] = found.best[i]
+            taken[name[i]] |= seen[i]
+            alike, margin = (np.float32(value) for value in heirs[i])
+            confidence[i] = probability(alike - PROPAGATE_TO, margin)
+            passed_on.add(i)
+    return NamedTracks(
+        name=name, confidence=confidence, found=found, passed_on=frozenset(passed_on)
+    )
+
+
+def propagate_names(
+    name: Sequence[str | None],
+    found: FaceMatch,
+    portrait: np.ndarray,
+    clarity: np.ndarray,
+    recogniser: str,
+    *,
+    threshold: float,
+    min_margin: float,
+) -> dict[int, tuple[float, float]]:
+    """Find nameless tracks that look like surely named ones.
+
+    Parameters
+    ----------
+    name : sequence of str or None, length n
+        What each track is called so far.
+    found : match.Match
+        What the references say.
+    portrait : np.ndarray, shape (n, d)
+    clarity : np.ndarray, shape (n,)
+        From `track.measure_clarity`.
+    recogniser : str
+    threshold, min_margin : float
+
+    Returns
+    -------
+    dict of int to (similarity, margin)
+        Tracks that may take the name of `found.best`, and how like its nearest bearer they are.
+    """
+    is_clear = np.asarray(clarity) >= MIN_CLARITY
+    is_named = np.array([one is not None for one in name], dtype=bool)
+    giver = np.flatnonzero(is_named & is_clear & (found.similarity >= threshold + PROPAGATE_FROM))
+    leans = (found.similarity >= LEAN) & (found.margin >= LEAN_MARGIN)
+    taker = np.flatnonzero(~is_named & is_clear & leans)
+    if not len(giver) or not len(taker):
+        return {}
+    alike = face_recogniser.to_similarity(portrait[taker] @ portrait[giver].T, recogniser)
+    bearer = np.array([name[i] for i in giver])
+    names = np.unique(bearer)
+    best = np.stack([alike[:, bearer == one].max(axis=1) for one in names], axis=1)
+    is_own = np.array([found.best[i] for i in taker])[:, None] == names
+    own = np.where(is_own, best, -np.inf).max(axis=1).astype(np.float64)
+    rival = np.where(is_own, -np.inf, best).max(axis=1).astype(np.float64)
+    rival[np.isinf(rival)] = own[np.isinf(rival)] - NO_RIVAL
+    is_heir = np.isfinite(own) & (own >= threshold + PROPAGATE_TO) & (own - rival >= min_margin)
+    return {
+        int(taker[row]): (float(own[row]), float(own[row] - rival[row]))
+        for row in np.flatnonzero(is_heir)
+    }

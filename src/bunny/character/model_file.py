@@ -1,4 +1,4 @@
-"""Which models find and tell characters, where their weights lie, and under which licence.
+"""Weight files of the packaged models, with their licences and sources.
 
 All of them come inside packages, one of them inside this one, so nothing is fetched from a hub. A
 file is found without importing the package that carries it, because some of those packages do work

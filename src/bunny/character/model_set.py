@@ -1,4 +1,4 @@
-"""The models of stage detect, each loaded once and only when there is something to do."""
+"""Models of stage detect, each loaded once, on first use."""
 
 import threading
 from collections.abc import Callable
@@ -10,10 +10,10 @@ import numpy as np
 from bunny.character.drawn import efficientnet, figure_embedding, medium
 from bunny.character.face import detect
 from bunny.character.face import recogniser as face_recogniser
-from bunny.core.config import Detection
+from bunny.core.config import DetectionConfig
 
 
-class Models:
+class DetectionModels:
     """Finds faces, tells them apart and describes pictures, as `detection` says.
 
     Parameters
@@ -22,12 +22,12 @@ class Models:
         Names of the models.
     """
 
-    def __init__(self, wanted: Detection) -> None:
+    def __init__(self, wanted: DetectionConfig) -> None:
         self._wanted = wanted
         self._own = threading.local()
 
     @cached_property
-    def detector(self) -> detect.Detector:
+    def detector(self) -> detect.FaceDetector:
         """Finds faces in a picture."""
         wanted = self._wanted
         return detect.load_detector(
@@ -35,25 +35,25 @@ class Models:
         )
 
     @property
-    def recogniser(self) -> face_recogniser.Recogniser:
+    def recogniser(self) -> face_recogniser.FaceRecogniser:
         """Embeds faces; one a thread, since OpenCV's networks are not to be shared."""
         if not hasattr(self._own, "recogniser"):
             self._own.recogniser = face_recogniser.load_recogniser(self.recogniser_name)
         return self._own.recogniser
 
     @cached_property
-    def net(self) -> efficientnet.PictureNet:
+    def net(self) -> efficientnet.EfficientNet:
         """Describes pictures and windows of them."""
-        return efficientnet.PictureNet()
+        return efficientnet.EfficientNet()
 
     @cached_property
     def drawn_logit(self) -> Callable[[np.ndarray], float | None]:
         """Says how drawn a picture looks: above 0 drawn, below photographed, None: cannot say."""
         if not self._wanted.drawn_classifier:
             return medium.MediumClassifier(self.net).drawn_logit
-        from bunny.character.drawn.anime_classifier import DrawnClassifier
+        from bunny.character.drawn.medium import AnimeRealClassifier
 
-        net = DrawnClassifier(self._wanted.drawn_classifier)
+        net = AnimeRealClassifier(self._wanted.drawn_classifier)
         return lambda image: medium.to_logit(net.measure_drawn(image))
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What the user's pictures of the characters give: whose they are, and by which route each serves.
+"""Reference pictures on disk, their characters, and the one face in each.
 
 A photograph with exactly one face gives a face reference. A drawing, whatever faces are found in
 it, and a picture without a face show a drawn or animal character and are compared as a whole with
@@ -16,8 +16,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bunny.character.face.detect import Detector
-from bunny.character.face.recogniser import Recogniser
+from bunny.character.face.detect import FaceDetector
+from bunny.character.face.recogniser import FaceRecogniser
 from bunny.core import atomic
 from bunny.core.error import UserError
 
@@ -28,7 +28,7 @@ MIN_SHARE_OF_LARGEST = 0.4  # height of a second face that is still somebody and
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class ReferenceFile:
     """One reference picture on disk."""
 
     reference_id: str  # "<character>/<file>"
@@ -37,10 +37,10 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reference:
+class MeasuredReference:
     """What one picture gave; `error` says why it is of no use."""
 
-    source: Source
+    source: ReferenceFile
     content_hash: str
     num_faces: int
     face_embedding: np.ndarray | None
@@ -53,7 +53,7 @@ class Reference:
         return None if self.drawn_probability is None else self.drawn_probability > 0.5
 
 
-def list_sources(folder: Path) -> list[Source]:
+def list_files(folder: Path) -> list[ReferenceFile]:
     """Find `<name>.jpg` and `<name>/*.jpg` (also png, webp, bmp), sorted by reference id.
 
     Raises
@@ -84,7 +84,7 @@ def check_name(name: str) -> str:
         reason = "is hidden or empty"
     elif any(c in name for c in '/\\:*?"<>|') or not name.isprintable():
         reason = "looks like a path or has characters that file names cannot have"
-    elif fault := atomic.name_fault(name):
+    elif fault := atomic.portable_name_error(name):
         reason = fault
     elif len(name) > MAX_NAME:
         reason = f"has {len(name)} characters, more than {MAX_NAME}"
@@ -111,13 +111,13 @@ def read_picture(path: Path) -> np.ndarray | None:
 
 
 def measure(
-    sources: Iterable[Source],
-    detector: Detector,
-    recogniser: Recogniser,
+    sources: Iterable[ReferenceFile],
+    detector: FaceDetector,
+    recogniser: FaceRecogniser,
     *,
     min_score: float,
     judge: Callable[[np.ndarray], float] | None = None,
-) -> list[Reference]:
+) -> list[MeasuredReference]:
     """Look for the face in each picture; the face of a drawn one is never embedded.
 
     Parameters
@@ -154,21 +154,21 @@ def check_usable(errors: Iterable[tuple[str, str, str | None]]) -> None:
             raise UserError(f"{pictures[0][0]}: {pictures[0][1]}{more}")
 
 
-def _source(folder: Path, name: str, path: Path) -> Source:
+def _source(folder: Path, name: str, path: Path) -> ReferenceFile:
     check_name(name)
     if not path.resolve().is_relative_to(folder.resolve()):
         raise UserError(
             f"{name}/{path.name}: expected a picture inside {folder}, found a link that leads out "
             "of it; copy the picture"
         )
-    return Source(reference_id=f"{name}/{path.name}", character=name, path=path)
+    return ReferenceFile(reference_id=f"{name}/{path.name}", character=name, path=path)
 
 
 def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-def _measure(source, detector, recogniser, min_score, judge) -> Reference:
+def _measure(source, detector, recogniser, min_score, judge) -> MeasuredReference:
     content_hash = hashlib.sha256(source.path.read_bytes()).hexdigest()
     image = read_picture(source.path)
     if image is None:
@@ -177,7 +177,7 @@ def _measure(source, detector, recogniser, min_score, judge) -> Reference:
     probability = judge(image) if judge else None
     faces = [face for face in detector(image) if face.score >= min_score]
     if probability is not None and probability > 0.5:
-        return Reference(
+        return MeasuredReference(
             source=source,
             content_hash=content_hash,
             num_faces=len(faces),
@@ -192,7 +192,7 @@ def _measure(source, detector, recogniser, min_score, judge) -> Reference:
             f"expected one face, found {len(faces)}; crop the picture to {source.character} alone"
         )
         return _bad(source, content_hash, len(faces), error, probability)
-    return Reference(
+    return MeasuredReference(
         source=source,
         content_hash=content_hash,
         num_faces=len(faces),
@@ -203,13 +203,13 @@ def _measure(source, detector, recogniser, min_score, judge) -> Reference:
 
 
 def _bad(
-    source: Source,
+    source: ReferenceFile,
     content_hash: str,
     num_faces: int,
     error: str,
     drawn_probability: float | None = None,
-) -> Reference:
-    return Reference(
+) -> MeasuredReference:
+    return MeasuredReference(
         source=source,
         content_hash=content_hash,
         num_faces=num_faces,

@@ -1,4 +1,4 @@
-"""Reference pictures judged before they are used: how well each tells its character from others.
+"""Quality of reference pictures: how well each tells its character from others.
 
 A picture is compared with the others of its character, with those of everybody else, and with the
 bank of figures that are in no film: of these, as many as possible should not be taken for it.
@@ -30,7 +30,7 @@ MANY = 0.01  # share of impostors from which a picture lets too many pass
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Picture:
+class ReferencePicture:
     """What was measured on one reference picture."""
 
     reference_id: str
@@ -45,7 +45,7 @@ class Picture:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class JudgedReference:
     """One reference picture, judged; None where there is nothing to compare with."""
 
     reference_id: str
@@ -213,14 +213,14 @@ def alike_level(bank: np.ndarray) -> float:
 
 
 def judge(
-    pictures: Sequence[Picture],
+    pictures: Sequence[ReferencePicture],
     bank: np.ndarray,
     *,
     level: float,
     face_level: float,
     recogniser: str = "sface",
     impostor: Mapping[str, np.ndarray] | None = None,
-) -> list[Judged]:
+) -> list[JudgedReference]:
     """Judge the reference pictures of all characters.
 
     Parameters
@@ -248,7 +248,7 @@ def judge(
     return [_judge_one(p, usable, bank, levels, level, recogniser, impostor) for p in pictures]
 
 
-def advise(judged: Sequence[Judged]) -> list[str]:
+def advise(judged: Sequence[JudgedReference]) -> list[str]:
     """Say what would help, in sentences.
 
     Parameters
@@ -278,7 +278,7 @@ def advise(judged: Sequence[Judged]) -> list[str]:
     ]
 
 
-def count_better(judged: Sequence[Judged]) -> int:
+def count_better(judged: Sequence[JudgedReference]) -> int:
     """How many pictures could be better: those that a sentence of `advise` is about."""
     return sum(
         bool(_of_picture(one)) or one.is_alike or (one.error is None and one.num_own == 1)
@@ -286,7 +286,7 @@ def count_better(judged: Sequence[Judged]) -> int:
     )
 
 
-def summarise(judged: Sequence[Judged]) -> str:
+def summarise(judged: Sequence[JudgedReference]) -> str:
     """One line for a run; empty where nothing could be better."""
     num = count_better(judged)
     if not num:
@@ -294,8 +294,8 @@ def summarise(judged: Sequence[Judged]) -> str:
     return f"references: {num} of {len(judged)} could be better (bunny references DIR says how)"
 
 
-def _judge_one(picture, usable, bank, levels, level, recogniser, impostor) -> Judged:
-    found = Judged(
+def _judge_one(picture, usable, bank, levels, level, recogniser, impostor) -> JudgedReference:
+    found = JudgedReference(
         reference_id=picture.reference_id,
         character=picture.character,
         medium=picture.medium,
@@ -343,7 +343,7 @@ def _judge_one(picture, usable, bank, levels, level, recogniser, impostor) -> Ju
 
 
 def _nearest(
-    picture: Picture, among: Sequence[Picture], recogniser: str
+    picture: ReferencePicture, among: Sequence[ReferencePicture], recogniser: str
 ) -> tuple[float, str] | None:
     """Similarity to the nearest of some pictures but itself, and whose it is."""
     found = [
@@ -359,7 +359,7 @@ def _nearest(
     return similarity, whose
 
 
-def _of_picture(one: Judged) -> list[str]:
+def _of_picture(one: JudgedReference) -> list[str]:
     """Sentences on one picture."""
     where, who = one.reference_id, one.character
     if one.error is not None:

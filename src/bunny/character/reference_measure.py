@@ -1,4 +1,4 @@
-"""What is measured on reference pictures to judge them, see `character.reference_check`."""
+"""Measurements of reference pictures that `reference_check` judges."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -6,17 +6,19 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.character import label, reference, reference_check
+from bunny.character import reference, reference_check, track
 from bunny.character.drawn import figure_embedding, medium
 from bunny.character.drawn.figure_embedding import FigureNet
-from bunny.character.model_set import Models
-from bunny.core.config import Detection
+from bunny.character.model_set import DetectionModels
+from bunny.core.config import DetectionConfig
 from bunny.quality import text
 
 NO_MEAN = np.zeros(figure_embedding.RAW, np.float32)
 
 
-def drawn_probability(wanted: Detection, models: Models, shots: pl.DataFrame) -> Callable:
+def drawn_probability(
+    wanted: DetectionConfig, models: DetectionModels, shots: pl.DataFrame
+) -> Callable:
     """What says how likely a reference picture is drawn: as set, or as it and its film look.
 
     Parameters
@@ -32,12 +34,12 @@ def drawn_probability(wanted: Detection, models: Models, shots: pl.DataFrame) ->
 
 
 def make_pictures(
-    sources: Iterable[reference.Source],
+    sources: Iterable[reference.ReferenceFile],
     known: pl.DataFrame,
     described: Mapping[str, np.ndarray],
     net: FigureNet | None,
     mean: np.ndarray = NO_MEAN,
-) -> list[reference_check.Picture]:
+) -> list[reference_check.ReferencePicture]:
     """Measure reference pictures.
 
     Parameters
@@ -60,13 +62,13 @@ def make_pictures(
 
 
 def judge(
-    pictures: list[reference_check.Picture],
+    pictures: list[reference_check.ReferencePicture],
     net: FigureNet | None,
-    wanted: Detection,
+    wanted: DetectionConfig,
     recogniser: str,
     mean: np.ndarray = NO_MEAN,
     impostor: Mapping[str, np.ndarray] | None = None,
-) -> list[reference_check.Judged]:
+) -> list[reference_check.JudgedReference]:
     """Judge pictures of `make_pictures` by the settings; `mean` as there."""
     bank = np.empty((0, figure_embedding.UNIT), np.float32)
     if net is not None:
@@ -99,7 +101,7 @@ def film_impostors(figure: pl.DataFrame, labels: pl.DataFrame) -> dict[str, np.n
     """
     if not figure.height:
         return {}
-    named = labels.drop_nulls("character").select("frame_id", "character", *label.BOX)
+    named = labels.drop_nulls("character").select("frame_id", "character", *track.BOX)
     both = figure.with_row_index("row").join(named, on="frame_id", suffix="_named")
     is_beside = pl.any_horizontal(
         pl.col(f"{side}0_px") >= pl.col(f"{side}1_px_named") for side in "xy"
@@ -116,12 +118,12 @@ def film_impostors(figure: pl.DataFrame, labels: pl.DataFrame) -> dict[str, np.n
 
 
 def _measure(
-    source: reference.Source,
+    source: reference.ReferenceFile,
     row: Mapping,
     raw: np.ndarray | None,
     net: FigureNet | None,
     mean: np.ndarray,
-) -> reference_check.Picture:
+) -> reference_check.ReferencePicture:
     """One picture, opened once more: its size, its text and how a drawing fills it."""
     common = {
         "reference_id": source.reference_id,
@@ -132,7 +134,7 @@ def _measure(
     image = reference.read_picture(source.path)
     if image is None or row["error"] is not None:
         size_px = 0 if image is None else min(image.shape[:2])
-        return reference_check.Picture(**common, size_px=size_px, vector=None)
+        return reference_check.ReferencePicture(**common, size_px=size_px, vector=None)
     has_two, cut, vector = False, (), None
     if raw is not None:
         cells = net.map_whole(image, reference_check.MAP_LONG_PX)
@@ -141,7 +143,7 @@ def _measure(
         cut, vector = reference_check.cut_sides(amount), net.to_vector(raw, mean)
     elif row["face_embedding"] is not None:
         vector = np.asarray(row["face_embedding"], np.float32)[None]
-    return reference_check.Picture(
+    return reference_check.ReferencePicture(
         **common,
         size_px=min(image.shape[:2]),
         vector=vector,
@@ -158,3 +160,29 @@ def _find_text(image: np.ndarray) -> str | None:
     if not len(boxes):
         return None
     return "subtitle" if text.is_subtitle(boxes, (width, height)).any() else "text"
+
+
+def drawn_references(known: pl.DataFrame) -> set[str]:
+    """Ids of the usable reference pictures that are drawn."""
+    return set(known.filter(pl.col("error").is_null(), "is_drawn")["reference_id"].to_list())
+
+
+def describe_drawn(
+    sources: Iterable[reference.ReferenceFile], net: FigureNet
+) -> dict[str, np.ndarray]:
+    """Reference pictures by their ids, (6, RAW) each."""
+    return {
+        source.reference_id: net.describe_reference(reference.read_picture(source.path))
+        for source in sources
+    }
+
+
+def group_by_character(
+    sources: Iterable[reference.ReferenceFile], described: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Views of each character, (m, RAW), from `describe_references`."""
+    found: dict[str, list[np.ndarray]] = {}
+    for source in sources:
+        if source.reference_id in described:
+            found.setdefault(source.character, []).append(described[source.reference_id])
+    return {name: figure_embedding.stack_views(views) for name, views in found.items()}

@@ -1,17 +1,24 @@
-"""Rows of stage detect: what a reference, a face, a region is in its table."""
+"""Rows of the tables `reference`, `face`, `region`, `figure` and `frame_medium`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from bunny.character import label, reference
-from bunny.character.drawn.window_search import Candidate
-from bunny.character.model_set import Models
+from bunny.character import reference, track
+from bunny.character.drawn import figure_embedding, figure_search, medium
+from bunny.character.drawn.window_search import RegionCandidate
+from bunny.character.model_set import DetectionModels
+from bunny.quality import reason
 from bunny.table import schema, store
 
+Read = Callable[[Mapping], np.ndarray | None]
 
-def reference_row(found: reference.Reference, models: Models, *, is_drawn_enabled: bool) -> dict:
+
+def reference_row(
+    found: reference.MeasuredReference, models: DetectionModels, *, is_drawn_enabled: bool
+) -> dict:
     """Row of `reference`; a picture without a face is described whole, where figures are wanted."""
     is_region = found.error is None and found.face_embedding is None
     embedding = None
@@ -32,7 +39,7 @@ def reference_row(found: reference.Reference, models: Models, *, is_drawn_enable
     }
 
 
-def face_rows(frame: Mapping, image: np.ndarray | None, models: Models) -> list[dict]:
+def face_rows(frame: Mapping, image: np.ndarray | None, models: DetectionModels) -> list[dict]:
     """Rows of `face`: all of a picture, or one with an error where there is no picture.
 
     Parameters
@@ -50,13 +57,13 @@ def face_rows(frame: Mapping, image: np.ndarray | None, models: Models) -> list[
     }
     if image is None:
         error = f"expected a picture in {frame['file']}, could not read it"
-        nowhere = dict.fromkeys(label.BOX, 0.0) | {"score": 0.0, "size_px": 0.0}
+        nowhere = dict.fromkeys(track.BOX, 0.0) | {"score": 0.0, "size_px": 0.0}
         return [{"face_id": f"{frame['frame_id']}-x", **common, **nowhere, "error": error}]
     return [
         {
             "face_id": f"{frame['frame_id']}-f{i:02d}",
             **common,
-            **dict(zip(label.BOX, face.box.tolist(), strict=True)),
+            **dict(zip(track.BOX, face.box.tolist(), strict=True)),
             "score": face.score,
             "landmark": face.landmark.ravel(),
             "yaw": face.yaw,
@@ -72,7 +79,7 @@ def face_rows(frame: Mapping, image: np.ndarray | None, models: Models) -> list[
     ]
 
 
-def drawn_face_rows(frame: Mapping, image: np.ndarray, models: Models) -> list[dict]:
+def drawn_face_rows(frame: Mapping, image: np.ndarray, models: DetectionModels) -> list[dict]:
     """Rows of `drawn_face`: faces of a drawn picture are found and never embedded."""
     return [
         {
@@ -80,7 +87,7 @@ def drawn_face_rows(frame: Mapping, image: np.ndarray, models: Models) -> list[d
             "frame_id": frame["frame_id"],
             "shot_index": frame["shot_index"],
             "detector": models.names()["detector"],
-            **dict(zip(label.BOX, face.box.tolist(), strict=True)),
+            **dict(zip(track.BOX, face.box.tolist(), strict=True)),
             "score": face.score,
             "size_px": face.size_px,
         }
@@ -92,7 +99,7 @@ def region_rows(
     frame: Mapping,
     shape: tuple[int, ...],
     model: str,
-    candidates: Iterable[Candidate],
+    candidates: Iterable[RegionCandidate],
     licence: str | None = None,
 ) -> list[dict]:
     """Rows of `region`, boxes in pixels.
@@ -118,7 +125,7 @@ def region_rows(
             "frame_id": frame["frame_id"],
             "shot_index": frame["shot_index"],
             "candidate": one.character,
-            **dict(zip(label.BOX, (one.box * scale).tolist(), strict=True)),
+            **dict(zip(track.BOX, (one.box * scale).tolist(), strict=True)),
             "similarity": one.similarity,
             "margin": one.margin,
             "model": model,
@@ -163,3 +170,62 @@ def note(labels: pl.DataFrame, known: pl.DataFrame, broken: pl.DataFrame) -> str
     if broken.height:
         words.append(f"{broken.height} frames could not be read")
     return "; ".join(words)
+
+
+def figure_rows(
+    frame: Mapping, image: np.ndarray | None, found: Iterable[figure_search.FoundFigure]
+) -> list[dict]:
+    """Rows of table `figure`, boxes in pixels."""
+    if image is None:
+        return []
+    height, width = image.shape[:2]
+    scale = np.array([width, height, width, height], dtype=np.float32)
+    return [
+        {
+            "figure_id": f"{frame['frame_id']}-g{i:02d}",
+            "frame_id": frame["frame_id"],
+            "shot_index": frame["shot_index"],
+            **dict(zip(track.BOX, (one.box * scale).tolist(), strict=True)),
+            "objectness": min(1.0, max(0.0, one.objectness)),
+            "embedding": one.vector,
+            "source": "window",
+            "candidate": one.candidate,
+            "similarity": None if one.similarity is None else max(-1.0, min(1.0, one.similarity)),
+            "margin": one.margin,
+            "model": figure_embedding.NAME,
+        }
+        for i, one in enumerate(found)
+    ]
+
+
+def choose_medium_frames(frame: pl.DataFrame, table: Path) -> pl.DataFrame:
+    """Take a few frames of each shot, none of them black, blank, a title card or credits.
+
+    Parameters
+    ----------
+    frame : pl.DataFrame
+        Rows of table `frame`.
+    table : Path
+        Folder with table `measure`; without it every frame counts as a picture.
+    """
+    measure = store.read_or_empty(table, "measure")
+    kinds = measure.select("frame_id", reason.kind_expr().cast(pl.String))
+    is_other = pl.col("kind").is_not_null() & (pl.col("kind") != "picture")
+    shown = frame.join(kinds.filter(is_other), on="frame_id", how="anti")
+    return medium.choose_frames(shown)
+
+
+def medium_row(frame: Mapping, read: Read, models: DetectionModels) -> dict[str, list[dict]]:
+    """Row of `frame_medium`."""
+    image = read(frame)
+    logit = None if image is None else models.drawn_logit(image)
+    row = {"frame_id": frame["frame_id"], "shot_index": frame["shot_index"], "drawn_logit": logit}
+    return {"frame_medium": [row]}
+
+
+def medium_note(shots: pl.DataFrame) -> str:
+    """Begin the stage's note with the shots that are drawn; empty where none is."""
+    num = int(shots["is_drawn"].sum())
+    if not num:
+        return ""
+    return "drawn film; " if num == shots.height else f"drawn: {num} of {shots.height} shots; "

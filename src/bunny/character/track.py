@@ -1,4 +1,4 @@
-"""Which faces of a shot are one face followed through it, and how well each view shows it.
+"""Face tracks: faces linked through a shot, and the quality of each view.
 
 The frames at hand may lie seconds apart, where place alone proves little, or side by side, where it
 proves much: a face joins a track when it looks alike; when it sits where the track was or was
@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from bunny.character.face import recogniser as face_recogniser
-from bunny.core.vector import to_unit
+from bunny.core.vector import l2_normalize
 
 BEST_VIEWS = 5  # that make a track's embedding
 GOOD_SIZE_PX = 112.0  # recognisers see faces at this size; larger is not better
@@ -22,6 +23,7 @@ GOOD_SHARPNESS = 100.0  # variance of the Laplacian; sharper is not better
 # it at 10 and 0.5 at 4; two strangers out of focus reach 0.63 below 3 and 0.40 above 10.
 NO_DETAIL, FULL_DETAIL = 2.0, 30.0
 NEVER = -1e3  # a score of what may not be joined; any sum with it loses
+BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,11 +156,11 @@ def mean_of_best(embedding: np.ndarray, quality: np.ndarray) -> np.ndarray:
     best = np.argsort(-np.asarray(quality), kind="stable")[:BEST_VIEWS]
     views = np.asarray(embedding)[best]
     weight = np.maximum(np.asarray(quality)[best], 1e-3)
-    mean = to_unit((views * weight[:, None]).sum(axis=0))
+    mean = l2_normalize((views * weight[:, None]).sum(axis=0))
     if len(best) < 3:
         return mean
     weight = weight * np.maximum(views @ mean, 1e-3) ** 2
-    return to_unit((views * weight[:, None]).sum(axis=0))
+    return l2_normalize((views * weight[:, None]).sum(axis=0))
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:
@@ -179,7 +181,7 @@ def overlaps(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def _looks(face: np.ndarray, total: np.ndarray, latest: np.ndarray, recogniser: str) -> np.ndarray:
     """Similarity of faces to tracks (n, k): to their mean or their latest view."""
-    mean = to_unit(total)
+    mean = l2_normalize(total)
     return face_recogniser.to_similarity(np.maximum(face @ mean.T, face @ latest.T), recogniser)
 
 
@@ -208,3 +210,68 @@ def _motion(box, frame_index, before: int, after: int, setting) -> np.ndarray:
     """Pixels a frame that a box moved; none over a gap too long to carry on."""
     gap = frame_index[after] - frame_index[before]
     return (box[after] - box[before]) / gap if gap <= setting.near_frames else np.zeros(4)
+
+
+def embedding_array(face: pl.DataFrame) -> np.ndarray:
+    """Column `embedding` as an array (n, d), float32."""
+    column = face["embedding"]
+    if isinstance(column.dtype, pl.Array):
+        return np.asarray(column.to_numpy(), dtype=np.float32)
+    return np.array(column.to_list(), dtype=np.float32)
+
+
+def link_tracks(
+    face: pl.DataFrame, frame: pl.DataFrame, film_id: str
+) -> tuple[pl.DataFrame, list[dict]]:
+    """Follow faces through their shots.
+
+    Parameters
+    ----------
+    face : pl.DataFrame
+        Rows of table `face`; `track_id` is overwritten.
+    frame : pl.DataFrame
+        Columns `frame_id`, `frame_index`.
+    film_id : str
+
+    Returns
+    -------
+    face : pl.DataFrame
+        With `track_id`.
+    track : list of dict
+        Rows of table `track`.
+    """
+    face = face.drop("track_id").join(frame.select("frame_id", "frame_index"), on="frame_id")
+    face = face.sort("shot_index", "frame_index", "face_id")
+    track_ids: dict[str, str] = {}
+    rows: list[dict] = []
+    for shot in face.partition_by("shot_index", maintain_order=True):
+        vector = embedding_array(shot)
+        number = link_faces(
+            shot["frame_index"].to_list(),
+            shot.select(BOX).to_numpy(),
+            vector,
+            shot["recogniser"][0],
+            clarity=measure_clarity(shot["size_px"].to_numpy(), shot["sharpness"].to_numpy()),
+        )
+        quality = view_quality(
+            *(shot[c].to_numpy() for c in ("score", "yaw", "size_px", "sharpness"))
+        )
+        for k in range(number.max() + 1):
+            own = np.flatnonzero(number == k)
+            track_id = f"{film_id}-t{len(rows):05d}"
+            rows.append(_track_row(track_id, shot[own], vector[own], quality[own]))
+            track_ids |= dict.fromkeys(shot["face_id"].gather(own).to_list(), track_id)
+    ids = pl.Series("track_id", [track_ids[i] for i in face["face_id"]], dtype=pl.String)
+    return face.drop("frame_index").with_columns(ids), rows
+
+
+def _track_row(track_id: str, faces: pl.DataFrame, vector: np.ndarray, quality: np.ndarray) -> dict:
+    return {
+        "track_id": track_id,
+        "shot_index": faces["shot_index"][0],
+        "first_frame_index": faces["frame_index"].min(),
+        "last_frame_index": faces["frame_index"].max(),
+        "num_faces": faces.height,
+        "best_face_id": faces["face_id"][int(np.argmax(quality))],
+        "embedding": mean_of_best(vector, quality),
+    }

@@ -1,4 +1,4 @@
-"""A film's own view of what tells its people apart, kept only where it proves itself.
+"""Within-class whitening of a film's face embeddings, kept only where held-out shots gain.
 
 Differences between the views of one track are no differences between people: light, turn of the
 head, focus. Directions in which they are large are made to count less. What was learned on some
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from bunny.character import calibrate, pair
-from bunny.core.vector import to_unit
+from bunny.character import calibrate, track
+from bunny.core.vector import l2_normalize
 
 MIN_TRACKS, MIN_SHOTS, MIN_DIFFERENT = 30, 10, 20  # that learning needs
 MIN_JUDGED = 5  # pairs of each kind that a separation needs
@@ -30,13 +30,13 @@ class Adaptation:
 
     def apply(self, embedding: np.ndarray) -> np.ndarray:
         """Map unit vectors (n, d) to unit vectors (n, d + 1); their cosines are comparable."""
-        mapped = to_unit(np.asarray(embedding, np.float32) @ self.matrix)
+        mapped = l2_normalize(np.asarray(embedding, np.float32) @ self.matrix)
         constant = np.full((*mapped.shape[:-1], 1), np.sqrt(self.lift), np.float32)
         return np.concatenate([mapped * np.float32(np.sqrt(1 - self.lift)), constant], axis=-1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class WhiteningTrial:
     """How learning went; `adaptation` None: it is not used."""
 
     adaptation: Adaptation | None
@@ -45,7 +45,7 @@ class Trial:
     note: str
 
 
-def learn(face: pl.DataFrame, pairs: pl.DataFrame, *, seed: int = 0) -> Trial:
+def learn(face: pl.DataFrame, pairs: pl.DataFrame, *, seed: int = 0) -> WhiteningTrial:
     """Learn from some shots, judge on the others, several times; keep it if it helps.
 
     Parameters
@@ -61,12 +61,12 @@ def learn(face: pl.DataFrame, pairs: pl.DataFrame, *, seed: int = 0) -> Trial:
     multiple of the identity. Judged by `separate` on half of the shots, eight times, while the
     other half teaches.
     """
-    clear = pair.select_clear(face)
+    clear = calibrate.select_clear(face)
     many = clear.group_by("track_id").len().filter(pl.col("len") > 1)["track_id"]
     teach = clear.filter(pl.col("track_id").is_in(many.implode()))
     ids = dict(zip(clear["face_id"].to_list(), range(clear.height), strict=True))
     judged = _indices(pairs, ids)
-    vector = pair.vectors(clear) if clear.height else np.empty((0, 1), np.float32)
+    vector = track.embedding_array(clear) if clear.height else np.empty((0, 1), np.float32)
     known = separate(vector, judged)
     shots = teach["shot_index"].n_unique()
     strangers = len(judged[1])
@@ -75,17 +75,17 @@ def learn(face: pl.DataFrame, pairs: pl.DataFrame, *, seed: int = 0) -> Trial:
             f"not adapted: {len(many)} tracks with two views in {shots} shots and {strangers} "
             f"pairs of strangers, {MIN_TRACKS}, {MIN_SHOTS} and {MIN_DIFFERENT} are needed"
         )
-        return Trial(adaptation=None, separation=known, adapted_separation=None, note=note)
+        return WhiteningTrial(adaptation=None, separation=known, adapted_separation=None, note=note)
     before, after = _try_out(clear, vector, judged, seed)
     if not len(before):
         note = "not adapted: no half of the shots has pairs enough to judge by"
-        return Trial(adaptation=None, separation=known, adapted_separation=None, note=note)
+        return WhiteningTrial(adaptation=None, separation=known, adapted_separation=None, note=note)
     gain = after - before
     error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.inf
     is_kept = gain.mean() >= max(MIN_GAIN, SURE * error)
     everything = fit(vector, _numbers(clear), judged) if is_kept else None
     verdict = "adapted" if everything is not None else "not adapted, it does not help enough"
-    return Trial(
+    return WhiteningTrial(
         adaptation=everything,
         separation=float(before.mean()),
         adapted_separation=float(after.mean()),
@@ -140,7 +140,7 @@ def fit(
     values, axes = np.linalg.eigh((1 - shrink) * scatter + shrink * level * np.eye(dimension))
     matrix = (axes / np.sqrt(np.maximum(values, 1e-9))) @ axes.T
     plain = vector[np.argsort(order, kind="stable")]  # in the order that `judged` counts in
-    was, now = (_level(_cosines(v, judged[1])) for v in (plain, to_unit(plain @ matrix)))
+    was, now = (_level(_cosines(v, judged[1])) for v in (plain, l2_normalize(plain @ matrix)))
     lift = (was - now) / (1 - now)
     if not 0 <= lift < 1:
         return None

@@ -1,7 +1,4 @@
-"""The command line. Each command checks its input, calls one module and says where things are.
-
-Exit code 0 is done, 2 means the input or a setting can be mended by the user, 1 that we failed.
-"""
+"""Command line of `bunny`: options, exit codes and error messages."""
 
 import atexit
 import os
@@ -10,11 +7,18 @@ import sys
 
 import typer
 
-from bunny.cli import correct, export, film, learn, model, people, publish, review, search, timeline
-from bunny.cli.app import app, arrange
+from bunny.cli import (  # noqa: F401  they add their commands
+    character,
+    correct,
+    export,
+    film,
+    library,
+    model,
+)
+from bunny.cli.app import app, arrange_panels
 from bunny.core.error import BunnyError
 
-arrange()
+arrange_panels()
 
 STOPPED = 130  # exit code of what Ctrl+C ended
 

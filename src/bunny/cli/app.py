@@ -1,7 +1,4 @@
-"""The commands' common part: the application and the options that several have.
-
-Command modules add themselves to `app` when they are imported.
-"""
+"""Typer application, help panels and options that several commands share."""
 
 import functools
 import inspect
@@ -17,7 +14,6 @@ app = typer.Typer(
     help="From a film and a few pictures of its characters to a training set, a LoRA and pictures.",
 )
 export_app = typer.Typer(no_args_is_help=True, help="Write a film's tables for other tools.")
-app.add_typer(export_app, name="export")
 
 # How `bunny --help` is parted, and in which order.
 PANELS = {
@@ -40,8 +36,11 @@ FilmName = Annotated[
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and more log lines.")]
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+app.add_typer(export_app, name="export")
 
-def arrange() -> None:
+
+def arrange_panels() -> None:
     """Put the commands that were added into the panels of `PANELS`, in their order.
 
     Each gets `--debug`, which the sentence on an unexpected error tells people to give.

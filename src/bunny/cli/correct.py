@@ -32,7 +32,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="With --like: change what the p
 
 
 @dataclass(frozen=True, kw_only=True)
-class Opened:
+class CorrectionContext:
     """The library of a film and what is common to all that is said at once."""
 
     library: Any
@@ -64,15 +64,15 @@ def _open(
     reason: Reason = "",
     level: Level = None,
     data_dir: DataDir = None,
-) -> Opened:
+) -> CorrectionContext:
     """Open the library of a film; its parameters are what every command has."""
     from bunny.command import correct
 
     _check_level(level)
-    library = correct.open_library(film, data_dir)
+    library = correct.open_reviewed_film(film, data_dir)
     exemplars = library.config.review.exemplars
     say = {"user": user or library.user, "reason": reason, "origin": "cli", "exemplars": exemplars}
-    return Opened(library=library, level=level, say=say, data_dir=data_dir)
+    return CorrectionContext(library=library, level=level, say=say, data_dir=data_dir)
 
 
 def _correction(without: tuple[str, ...] = (), **fixed: str) -> Callable[[Callable], Callable]:
@@ -90,7 +90,7 @@ def _correction(without: tuple[str, ...] = (), **fixed: str) -> Callable[[Callab
         @functools.wraps(function)
         def command(**given: Any) -> None:
             opened = _open(**{name: given.pop(name) for name in names}, **fixed)
-            _say(opened, function(opened, **given))
+            _apply(opened, function(opened, **given))
 
         command.__signature__ = inspect.Signature([film, *own, *options])
         return correct_app.command()(command)
@@ -109,21 +109,23 @@ def list_all(
     data_dir: DataDir = None,
 ) -> None:
     """List clusters with their sizes, one's items, or everything that was said."""
-    from bunny.command import correct, correct_list
+    from bunny.command import correct
 
     _check_level(level)
-    library = correct.open_library(film, data_dir)
+    library = correct.open_reviewed_film(film, data_dir)
     if events:
         lines = [correct.describe(library, event) for event in library.state.every]
         typer.echo("\n".join(lines) or "nothing was said of this film")
     elif cluster:
-        typer.echo(correct_list.list_items(library, cluster, level))
+        typer.echo(correct.list_items(library, cluster, level))
     else:
         typer.echo(correct.list_clusters(library))
 
 
 @_correction()
-def assign(opened: Opened, items: Items, to: Into, like: Like = False, yes: Yes = False) -> list:
+def assign(
+    opened: CorrectionContext, items: Items, to: Into, like: Like = False, yes: Yes = False
+) -> list:
     """Move shots or figures into a cluster."""
     from bunny.command import correct
     from bunny.review import create_event
@@ -131,7 +133,7 @@ def assign(opened: Opened, items: Items, to: Into, like: Like = False, yes: Yes 
     ids = opened.find(items)
     events = [create_event.assign(opened.state, ids, to, **opened.say)]
     if like:
-        more = correct.look_alikes(opened.library, ids, to)
+        more = correct.find_look_alikes(opened.library, ids, to)
         names = ", ".join(more["asset_id"].head(correct.SHOWN))
         typer.echo(f"{more.height} look-alikes{f': {names}' if names else ''}")
         if not yes:
@@ -145,7 +147,7 @@ def assign(opened: Opened, items: Items, to: Into, like: Like = False, yes: Yes 
 
 @_correction()
 def reject(
-    opened: Opened,
+    opened: CorrectionContext,
     items: Items,
     out_of: Annotated[str | None, typer.Option("--from", help="Default: where they are.")] = None,
 ) -> list:
@@ -160,7 +162,7 @@ def reject(
 
 
 @_correction()
-def approve(opened: Opened, items: Items) -> list:
+def approve(opened: CorrectionContext, items: Items) -> list:
     """Say that shots or figures are right where they are."""
     from bunny.review import create_event
 
@@ -170,7 +172,7 @@ def approve(opened: Opened, items: Items) -> list:
 
 @_correction()
 def split(
-    opened: Opened,
+    opened: CorrectionContext,
     items: Items,
     name: Annotated[str, typer.Option(help="Of the new cluster.")] = "",
 ) -> list:
@@ -182,7 +184,7 @@ def split(
 
 @_correction()
 def merge(
-    opened: Opened,
+    opened: CorrectionContext,
     stays: Annotated[str, typer.Argument(help="Cluster that stays.")],
     goes: Annotated[str, typer.Argument(help="Cluster that goes into it.")],
 ) -> list:
@@ -195,7 +197,7 @@ def merge(
 
 @_correction()
 def rename(
-    opened: Opened,
+    opened: CorrectionContext,
     cluster: Annotated[str, typer.Argument(help="Cluster by id or name.")],
     name: Annotated[str, typer.Argument(help="Its name from now on.")],
 ) -> list:
@@ -208,7 +210,7 @@ def rename(
 
 @_correction(without=("reason",))
 def comment(
-    opened: Opened,
+    opened: CorrectionContext,
     items: Items,
     text: Annotated[str, typer.Option(help="What is to be said.")],
 ) -> list:
@@ -220,7 +222,7 @@ def comment(
 
 @_correction(level="scene")
 def caption(
-    opened: Opened,
+    opened: CorrectionContext,
     items: Items,
     text: Annotated[str, typer.Option(help="The words; empty ones give them back to the machine.")],
 ) -> list:
@@ -232,7 +234,7 @@ def caption(
 
 @_correction(without=("level",))
 def undo(
-    opened: Opened,
+    opened: CorrectionContext,
     event: Annotated[str, typer.Argument(help="How its id begins; default your last.")] = "",
 ) -> list:
     """Take back what was said; of an undo, let it hold again."""
@@ -243,19 +245,19 @@ def undo(
     return [create_event.undo(opened.state, target.event_id, **opened.say)]
 
 
-def _say(opened: Opened, events: list) -> None:
+def _apply(opened: CorrectionContext, events: list) -> None:
     """Put events down and say what they change."""
-    from bunny.command import correct, correct_list
+    from bunny.command import correct
 
     if not events:
         return
-    library, before = opened.library, correct_list.cluster_ids(opened.library)
+    library, before = opened.library, correct.cluster_ids(opened.library)
     library.say(events)
     for event in events:
         typer.echo(correct.describe(library, event))
-    for sentence in correct_list.say_new(library, events, before):
+    for sentence in correct.describe_new_clusters(library, events, before):
         typer.echo(sentence)
-    typer.echo(correct_list.next_command(library, opened.data_dir))
+    typer.echo(correct.next_command(library, opened.data_dir))
 
 
 def _check_level(level: str | None) -> None:

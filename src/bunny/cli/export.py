@@ -1,10 +1,11 @@
-"""Commands that write for other tools: export json, set, adapter and the sets' forms."""
+"""Commands that write for other tools: export json, set, adapter, feedback, timeline."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bunny.cli import app as cli_app
 from bunny.cli.app import DataDir, FilmName, Settings, export_app
 
 
@@ -17,9 +18,9 @@ def export_json(
     data_dir: DataDir = None,
 ) -> None:
     """Write metadata.json: each frame with time, sharpness, characters and caption."""
-    from bunny.command import run
+    from bunny.command import export_json as command_export_json
 
-    typer.echo(run.export_json(film, data_dir, output))
+    typer.echo(command_export_json.export(film, data_dir, output))
 
 
 @export_app.command("set")
@@ -89,9 +90,9 @@ def export_feedback(
     data_dir: DataDir = None,
 ) -> None:
     """Write what people corrected as JSON lines: anchor, positive, label."""
-    from bunny.command import correct
+    from bunny.command import export_feedback as command_export_feedback
 
-    typer.echo(correct.export_feedback(film, output, data_dir, has_events=events))
+    typer.echo(command_export_feedback.export(film, output, data_dir, has_events=events))
 
 
 def _add_export(form: str, text: str) -> None:
@@ -142,3 +143,72 @@ def _export_set(
         date=datetime.now(UTC).date().isoformat(),
     )
     typer.echo(exported.to_text())
+
+
+@export_app.command("timeline")
+def export_timeline(
+    film: FilmName = None,
+    what: Annotated[
+        str,
+        typer.Option(
+            help='shots, shots:3,7, search:"words", cluster:NAME, cluster:PLACE/WHO, '
+            "character:NAME, dataset or dataset:NAME."
+        ),
+    ] = "shots",
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="edl, fcp7, fcpx or otio; default by the file's ending."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--out", "--output", help="File; default export/timeline of the film."),
+    ] = None,
+    order: Annotated[str, typer.Option(help="film, or score: the best match first.")] = "film",
+    handles: Annotated[
+        int | None, typer.Option(min=0, help="Frames added on each side of a clip.")
+    ] = None,
+    markers: Annotated[
+        bool, typer.Option("--markers/--no-markers", help="Who is in it, training pictures.")
+    ] = True,
+    drop_frame: Annotated[
+        bool | None,
+        typer.Option(
+            "--drop-frame/--non-drop", help="For a film of 29.97 or 59.94 without timecode."
+        ),
+    ] = None,
+    start: Annotated[
+        str, typer.Option(help="Timecode at which the sequence begins.")
+    ] = "01:00:00:00",
+    data_dir: DataDir = None,
+    settings: Settings = None,
+    as_json: cli_app.AsJson = False,
+) -> None:
+    """Write shots of a film as a timeline: EDL, Final Cut Pro 7 or X XML, OpenTimelineIO."""
+    from bunny.command import export_timeline as command_export_timeline
+
+    more = [] if handles is None else [f"timeline.handle_frames={handles}"]
+    exported = command_export_timeline.export(
+        film,
+        what,
+        output,
+        form=form,
+        order=order,
+        has_markers=markers,
+        is_drop=drop_frame,
+        start=start,
+        find=_finder(data_dir, settings or []),
+        data_dir=data_dir,
+        overrides=[*(settings or []), *more],
+    )
+    typer.echo(exported.to_json() if as_json else exported.to_text())
+
+
+def _finder(data_dir: str | None, settings: list[str]):
+    """The library's search as a timeline asks for it."""
+
+    def find(words: str, film_id: str):
+        from bunny.command import search
+
+        return search.search(words, films=[film_id], data_dir=data_dir, overrides=settings).shots
+
+    return find

@@ -1,8 +1,6 @@
 """Commands that run and describe a film: run, demo, status, report, doctor, lab."""
 
 import os
-import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,9 +9,8 @@ from typing import Annotated
 import typer
 
 from bunny.cli.app import DataDir, Debug, FilmName, Settings, app
+from bunny.command import lab as command_lab
 from bunny.core.error import UserError
-
-END_S = 20  # a server may take to end its kernels
 
 
 @app.command()
@@ -51,7 +48,7 @@ def run(
         is_notebook=notebooks,
         is_debug=debug,
     )
-    if not pipeline.trains_along():  # of several processes the first reports
+    if not pipeline.is_distributed_worker():  # of several processes the first reports
         typer.echo(report.to_json() if as_json else report.to_text())
 
 
@@ -59,6 +56,7 @@ def run(
 def demo(data_dir: DataDir = None, settings: Settings = None, debug: Debug = False) -> None:
     """Run everything on the embedded sample film: labelled set, LoRA, pictures and a report."""
     from bunny import demo as bunny_demo
+    from bunny.command import demo as command_demo
     from bunny.command import run as command_run
 
     started = time.monotonic()
@@ -67,7 +65,7 @@ def demo(data_dir: DataDir = None, settings: Settings = None, debug: Debug = Fal
         bunny_demo.reference_dir(),
         data_dir=data_dir,
         overrides=settings or [],
-        own=command_run.DEMO_SETTINGS,
+        own=command_demo.SETTINGS,
         is_debug=debug,
     )
     typer.echo(report.to_text())
@@ -77,17 +75,17 @@ def demo(data_dir: DataDir = None, settings: Settings = None, debug: Debug = Fal
 @app.command()
 def status(film: FilmName = None, data_dir: DataDir = None, settings: Settings = None) -> None:
     """Show which stages of a film are done, stale (and why) or never ran."""
-    from bunny.command import run as command_run
+    from bunny.command import status as command_status
 
-    typer.echo(command_run.describe_status(film, data_dir, settings or []))
+    typer.echo(command_status.describe_status(film, data_dir, settings or []))
 
 
 @app.command()
 def report(film: FilmName = None, data_dir: DataDir = None, settings: Settings = None) -> None:
     """Write the report of a film again and say where it is."""
-    from bunny.command import run as command_run
+    from bunny.command import report as command_report
 
-    typer.echo(command_run.write_report(film, data_dir, settings or []))
+    typer.echo(command_report.write_report(film, data_dir, settings or []))
 
 
 @app.command()
@@ -118,36 +116,4 @@ def lab(
     arguments += [] if browser else ["--no-browser"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container; it listens on loopback alone
         arguments += ["--allow-root"]
-    raise typer.Exit(_serve(arguments))
-
-
-def _serve(arguments: list[str]) -> int:
-    """Run a server until it ends, or is ended by Ctrl+C or SIGTERM here; gives its exit code.
-
-    It is a process of its own that is waited for: to replace this one would, on Windows, give the
-    prompt back while the server goes on.
-    """
-    server = subprocess.Popen(arguments)
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    while True:
-        try:
-            code = server.wait()
-            return code if code >= 0 else 128 - code
-        except KeyboardInterrupt:
-            _end(server)
-
-
-def _end(server: subprocess.Popen) -> None:
-    """End a server as it ends itself, or at once where it was asked before."""
-    if os.name == "nt":  # Ctrl+C went to it too, and there is no gentle signal
-        try:
-            server.wait(END_S)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            server.kill()
-    else:
-        server.terminate()
+    raise typer.Exit(command_lab.serve(arguments))

@@ -1,4 +1,4 @@
-"""Commands on what was learned: evaluate and generate."""
+"""Commands on adapters: evaluate, generate."""
 
 from pathlib import Path
 from typing import Annotated
@@ -72,16 +72,16 @@ def generate(
 ) -> None:
     """Draw pictures with a film's adapter, or one picture again from its PNG."""
     from bunny.command import generate as command_generate
-    from bunny.command import generate_again, generate_request
+    from bunny.command import generate_request
 
     common = {"output": output, "data_dir": data_dir, "overrides": settings or []}
     if again is not None:
-        made = generate_again.draw_again(
+        made = command_generate.regenerate(
             again, adapters=adapter or [], frame=Path(frame[0]) if frame else None, **common
         )
     else:
         listed = generate_request.read_prompts(prompts) if prompts else []
-        wish = generate_request.Wish(
+        wish = generate_request.GenerateOptions(
             prompts=[*(prompt or []), *listed],
             seeds=seed or [],
             count=count,
@@ -97,6 +97,6 @@ def generate(
             checkpoint=checkpoint,
             character=character,
         )
-        made = command_generate.draw(film, wish, **common)
+        made = command_generate.generate(film, wish, **common)
     typer.echo(made.to_json() if as_json else made.to_text())
     raise typer.Exit(made.exit_code)

@@ -1,1 +1,1 @@
-"""What each command does: one module a command, named as it is typed."""
+"""Commands of `bunny`, one module each, named as typed."""

@@ -1,6 +1,14 @@
-"""`bunny characters`: who was found in a film, with a picture each; see `command.characters_name` for naming."""
+"""`bunny characters`: characters found in a film, with a picture each; names for unknown ones.
+
+The person's best views are cut out of the stored pictures and become reference pictures, so the
+name outlives every new run. Each is looked at by the detector first: one that shows no face, two
+faces or somebody else would spoil the character. Unknown drawn figures (`figure-01=luffy`) are
+named in the same way; no face is looked for in theirs (`command.reference_picture`).
+"""
 
 import json
+import logging
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,21 +17,26 @@ from typing import Any
 
 import polars as pl
 
-from bunny import pipeline
-from bunny.command import run
+from bunny.character import reference
+from bunny.command import film_workspace, reference_picture
+from bunny.core import atomic, reference_folder, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.table import corrected, store
 from bunny.view import character, contact_sheet
+from bunny.view.tile import UNKNOWN
 
-SHEET, FOLDER = "characters.png", "character"  # in the film's folder
+CONTACT_SHEET, FOLDER = "characters.png", "character"  # in the film's folder
 PICTURE_PX = 320
 COLUMNS = ("name", "is_named", "num_faces", "num_figures", "num_shots", "first_s", "last_s")
 
+logger = logging.getLogger(__name__)
+PERSON = re.compile(r"(person|figure)-\d+")
+
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class CharacterList:
     """Everybody in a film, and where their pictures are."""
 
     space: Workspace
@@ -58,9 +71,9 @@ class Found:
         return "\n".join([*lines, str(self.sheet)])
 
 
-def list_people(
+def list_characters(
     film: str | None, data_dir: str | None = None, overrides: Sequence[str] = ()
-) -> Found:
+) -> CharacterList:
     """Say who was found; write a contact sheet, and a picture each into its own folder.
 
     Parameters
@@ -73,7 +86,7 @@ def list_people(
     UserError
         If there is no such film, or stage detect has not run.
     """
-    space, config = run.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides)
     if not store.exists(space.table, "label"):
         raise UserError(
             f"{space.film_id}: expected faces that were compared with the references, found none; "
@@ -81,13 +94,13 @@ def list_people(
         )
     found = character.summarise(read_subjects(space))
     tiles = character.tiles(space.root, found)
-    sheet = space.root / SHEET
-    store.write_bytes(sheet, contact_sheet.to_png(contact_sheet.sheet(tiles)))
+    sheet = space.root / CONTACT_SHEET
+    atomic.write_bytes(sheet, contact_sheet.to_png(contact_sheet.sheet(tiles)))
     shutil.rmtree(space.root / FOLDER, ignore_errors=True)
     for tile in tiles:
         picture = contact_sheet.to_jpeg(contact_sheet.thumbnail(tile, (PICTURE_PX, PICTURE_PX)))
-        store.write_bytes(portrait(space, tile.title), picture)
-    return Found(space=space, people=found, sheet=sheet, notes=_notes(space, config))
+        atomic.write_bytes(portrait(space, tile.title), picture)
+    return CharacterList(space=space, people=found, sheet=sheet, notes=_notes(space, config))
 
 
 def read_subjects(space: Workspace) -> pl.DataFrame:
@@ -108,11 +121,6 @@ def portrait(space: Workspace, name: str) -> Path:
     return space.root / FOLDER / f"{name}.jpg"
 
 
-def stale_stages(space: Workspace, config: Config) -> list[str]:
-    """Stages that ran and would give something else now."""
-    return [s.name for s in pipeline.status(space, config) if s.state == "stale"]
-
-
 def run_command(source: Mapping[str, Any], data_dir: str | None) -> str:
     """What to type to bring faces and groups of a film up to date."""
     import shlex
@@ -131,5 +139,141 @@ def _notes(space: Workspace, config: Config) -> list[str]:
     drawn = alone.is_in(figure.to_list()).sum()
     counts = ((len(alone) - drawn, "faces of nobody"), (drawn, "drawn figures of nobody"))
     notes = [f"{number} {what} who was found again" for number, what in counts if number]
-    old = [name for name in stale_stages(space, config) if name in ("detect", "cluster")]
+    old = [
+        name for name in film_workspace.stale_stages(space, config) if name in ("detect", "cluster")
+    ]
     return notes + ([f"out of date: {', '.join(old)}; see `bunny status`"] if old else [])
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedCharacter:
+    """Who got a name, from which pictures, and what is to do next."""
+
+    person: str
+    name: str
+    pictures: Sequence[Path]
+    stale: Sequence[str]
+    command: str
+
+    def to_json(self) -> str:
+        """One JSON object on one line."""
+        return json.dumps(
+            {
+                "person": self.person,
+                "name": self.name,
+                "pictures": [path.as_posix() for path in self.pictures],
+                "stale": list(self.stale),
+                "command": self.command,
+            }
+        )
+
+    def to_text(self) -> str:
+        """Lines for a person."""
+        folder = self.pictures[0].parent
+        lines = [
+            f"{self.person} is now {self.name}: {len(self.pictures)} reference pictures in",
+            f"  {folder}  (delete the folder to take the name back)",
+            f"stale: {', '.join(self.stale) or 'nothing'}; to apply the name run",
+            f"  {self.command}",
+        ]
+        return "\n".join(lines)
+
+
+def name_character(
+    film: str | None,
+    choice: str,
+    data_dir: str | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    is_added: bool = False,
+) -> NamedCharacter:
+    """Give an unknown person or drawn figure a name.
+
+    Parameters
+    ----------
+    film : str or None
+        A film_id or how it begins; None: the newest.
+    choice : str
+        `person-02=anna`, or `figure-01=luffy`.
+    is_added : bool
+        The name may be that of a character there is: the views are added to its references.
+
+    Raises
+    ------
+    UserError
+        If the person is unknown, has a name already or no picture that serves, or the name is
+        taken or cannot be a name, or unknown people were not grouped yet.
+    """
+    space, config = film_workspace.open_film(film, data_dir, overrides)
+    person, sign, name = (part.strip() for part in choice.partition("="))
+    if not sign or not person or not name:
+        raise UserError(f"--name {choice}: expected PERSON=NAME, e.g. person-02=anna")
+    source = space.source()
+    name = _check_name(name, source, is_added)
+    faces = _faces_of(space, person)
+    with workspace.lock(space):
+        _check_nameless(space, person, faces)
+        is_drawn = (faces["subject_type"] == "region").all()
+        pictures = (reference_picture.write_figures if is_drawn else reference_picture.write_faces)(
+            space, config, name, faces
+        )
+        film_of = {key: source[key] for key in ("film", "content_hash")}
+        workspace.write_source(space, film_of, reference_folder.user_folder(source))
+    return NamedCharacter(
+        person=person,
+        name=name,
+        pictures=pictures,
+        stale=film_workspace.stale_stages(space, config),
+        command=run_command(source, data_dir),
+    )
+
+
+def _check_name(name: str, source: Mapping, is_added: bool) -> str:
+    """The name as it will stand in the tables."""
+    reference.check_name(name)
+    if PERSON.fullmatch(name) or name in (UNKNOWN, "scene"):
+        raise UserError(
+            f"--name …={name}: expected a character's name, this is how people without one are "
+            "called; choose another"
+        )
+    folder = source.get("references")
+    known = reference.list_files(Path(folder)) if folder else []
+    taken = {s.character.casefold(): s.character for s in known}
+    if name.casefold() not in taken:
+        return name
+    if not is_added:
+        raise UserError(
+            f"--name …={name}: expected a new name, {taken[name.casefold()]} is a character of "
+            "this film already; choose another, or add --add to give that character these views"
+        )
+    return taken[name.casefold()]
+
+
+def _faces_of(space: Workspace, person: str) -> pl.DataFrame:
+    """Faces of an unknown person, or views of a drawn figure, see `people.subjects`."""
+    if not store.exists(space.table, "cluster"):
+        raise UserError(
+            f"{space.film_id}: expected unknown people that were grouped, found none; "
+            "run the film until stage cluster first"
+        )
+    unknown = read_subjects(space).filter(~pl.col("is_named"))
+    found = unknown.filter(pl.col("name") == person)
+    if found.is_empty():
+        names = unknown["name"].unique().sort().to_list()
+        shown = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
+        raise UserError(
+            f"--name {person}=…: expected one of the unknown people ({shown or 'there is none'}); "
+            "`bunny characters` shows them"
+        )
+    return found
+
+
+def _check_nameless(space: Workspace, person: str, faces: pl.DataFrame) -> None:
+    """Refuse a person whose views serve a name already."""
+    files = {reference_picture.file_name(space, subject_id) for subject_id in faces["subject_id"]}
+    for path in reference_folder.list_pictures(space.root / reference_folder.NAMED):
+        if path.name in files:
+            raise UserError(
+                f"--name {person}=…: expected somebody without a name, it was named "
+                f"{path.parent.name} before; run the film to apply that, or delete {path.parent}"
+            )

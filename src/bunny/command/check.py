@@ -1,1 +1,78 @@
 """`bunny check`: pictures, steps and losses that a trainer will see of a training set."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bunny.caption import tags
+from bunny.command import export_set, film_workspace
+from bunny.dataset import image_folder as sets
+from bunny.dataset.check import trainer_preview
+from bunny.dataset.check.trainer_preview import TrainerPreview
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckReport:
+    """What trainers will see of one folder or of all sets of a film."""
+
+    findings: Sequence[TrainerPreview]
+
+    @property
+    def exit_code(self) -> int:
+        """2 when one of them is not good."""
+        return max(f.exit_code for f in self.findings)
+
+    def to_text(self) -> str:
+        """Lines for a person."""
+        return "\n".join(f.to_text() for f in self.findings)
+
+    def to_json(self) -> str:
+        """One JSON object on one line."""
+        return json.dumps({"sets": [json.loads(f.to_json()) for f in self.findings]})
+
+
+def check(
+    what: str | None,
+    *,
+    trainer: str = "auto",
+    data_dir: str | None = None,
+    overrides: Sequence[str] = (),
+    resolution_px: int = 0,
+    batch_size: int = 0,
+    trigger: str = "",
+) -> CheckReport:
+    """Say what a trainer will see of a folder, or of all training sets of a film.
+
+    Parameters
+    ----------
+    what : str or None
+        A folder, or a film_id or how it begins; None: the newest film.
+    trainer : str
+        ``auto`` or one of `faithful.TRAINERS`.
+    resolution_px, batch_size : int
+        0: as in the folder or the settings.
+    trigger : str
+        Word that captions must have; empty: of a film its own, of a folder none.
+    """
+    if trainer != "auto":
+        export_set.check_choice("--trainer", trainer, trainer_preview.TRAINERS)
+    size = {"resolution_px": resolution_px, "batch_size": batch_size}
+    if what and Path(what).expanduser().exists():
+        path = Path(what).expanduser()
+        return CheckReport(
+            findings=[trainer_preview.preview_folder(path, trainer, trigger=trigger, **size)]
+        )
+    space, config = film_workspace.open_film(what, data_dir, overrides)
+    names = export_set.read_training_set(space)["character"].unique().sort().to_list()
+    size["batch_size"] = batch_size or config.models.batch_size
+    found = [
+        trainer_preview.preview_folder(
+            space.root / "dataset" / sets.folder_name(name),
+            trainer,
+            trigger=trigger or tags.trigger_word(config.captioning.trigger_word, name),
+            **size,
+        )
+        for name in names
+    ]
+    return CheckReport(findings=found)

@@ -1,46 +1,48 @@
-"""Corrections outside the board: open the library, say something of it, show and export it."""
+"""`bunny correct`: corrections from the command line: find items, record events, list clusters."""
 
 from __future__ import annotations
 
-import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from bunny.command import run
+from bunny.command import film_workspace
 from bunny.core.error import UserError
-from bunny.review import create_event, log, look_alike
-from bunny.review.event import Event, Level
-from bunny.review.state import State
+from bunny.review import create_event, event_log, look_alike
+from bunny.review.event_log import Event, Level
+from bunny.review.state import ReviewState
 from bunny.table import store
+from bunny.view import style
+
+SHOWN = 12  # ids that a preview names
+VECTORS = {"scene": "shot_vector", "character": "figure_vector"}
+
+NOISE = ("noise", "(noise)")  # how people call the bucket
 
 if TYPE_CHECKING:
     from bunny.core.config import Config
     from bunny.core.workspace import Workspace
 
-SHOWN = 12  # ids that a preview names
-VECTORS = {"scene": "shot_vector", "character": "figure_vector"}
-
 
 @dataclass(frozen=True, kw_only=True)
-class Library:
+class ReviewedFilm:
     """A film's items as of the record, and where they lie."""
 
     space: Workspace
     config: Config
-    state: State
+    state: ReviewState
 
     @property
     def user(self) -> str:
         """Who says things here: the setting, else who is logged in."""
-        return self.config.review.user or run.login("somebody")
+        return self.config.review.user or film_workspace.login_name("somebody")
 
     def say(self, events: Sequence[Event]) -> int:
         """Put events down and apply them; gives how many the record has."""
-        number = log.append(self.space.root, events)
+        number = event_log.append(self.space.root, events)
         for event in events:
             self.state.apply(event)
         return number
@@ -50,9 +52,9 @@ class Library:
         return store.read_or_empty(self.space.table, VECTORS[level])
 
 
-def open_library(
+def open_reviewed_film(
     film: str | None = None, data_dir: str | None = None, overrides: Sequence[str] = ()
-) -> Library:
+) -> ReviewedFilm:
     """Open a film's library with all that was said of it.
 
     Raises
@@ -60,11 +62,11 @@ def open_library(
     UserError
         If there is no such film, or stage review has not run.
     """
-    space, config = run.open_film(film, data_dir, overrides)
-    return Library(space=space, config=config, state=open_state(space, config))
+    space, config = film_workspace.open_film(film, data_dir, overrides)
+    return ReviewedFilm(space=space, config=config, state=open_state(space, config))
 
 
-def open_state(space: Workspace, config: Config) -> State:
+def open_state(space: Workspace, config: Config) -> ReviewState:
     """The state of a film's library: its items, and every event of the record.
 
     Raises
@@ -78,15 +80,15 @@ def open_state(space: Workspace, config: Config) -> State:
             "run the film until stage review first"
         )
     vectors = store.read_or_empty(space.table, "shot_vector")
-    state = State.of(
+    state = ReviewState.of(
         store.read(space.table, "asset"),
         vectors,
         noise_threshold=config.clustering.noise_threshold,
     )
-    return state.replay(log.read(space.root))
+    return state.replay(event_log.read(space.root))
 
 
-def find_items(state: State, names: Sequence[str], level: Level | None = None) -> list[str]:
+def find_items(state: ReviewState, names: Sequence[str], level: Level | None = None) -> list[str]:
     """Ids of items that are given by id, by how an id ends (`s00007`), or as a cluster's name.
 
     Raises
@@ -111,7 +113,7 @@ def find_items(state: State, names: Sequence[str], level: Level | None = None) -
     return list(dict.fromkeys(found))
 
 
-def find_level(state: State, cluster: str, level: Level | None) -> Level:
+def find_level(state: ReviewState, cluster: str, level: Level | None) -> Level:
     """The level at which there is a cluster of that name.
 
     Raises
@@ -133,8 +135,8 @@ def find_level(state: State, cluster: str, level: Level | None) -> Level:
     )
 
 
-def look_alikes(
-    library: Library, asset_ids: Sequence[str], cluster_id: str | None = None
+def find_look_alikes(
+    library: ReviewedFilm, asset_ids: Sequence[str], cluster_id: str | None = None
 ) -> pl.DataFrame:
     """What looks like items, as the settings have it; see `propagate.look_alikes`."""
     wanted = library.config.review
@@ -149,20 +151,20 @@ def look_alikes(
     )
 
 
-def describe(library: Library, event: Event) -> str:
+def describe(library: ReviewedFilm, event: Event) -> str:
     """One line on what an event says."""
     ids, cluster = library.state.touched(event.event_id)
     what = f"{len(ids)} items" if len(ids) != 1 else ids[0]
     words = [event.event_id[:8], event.time[:19], event.user, event.kind]
     words += [what] if ids else []
-    words += [f"-> {_called(library, cluster, event)}"] if cluster else []
+    words += [f"-> {_cluster_label(library, cluster, event)}"] if cluster else []
     words += [f"'{event.text}'"] if event.text else []
     words += [f"({event.reason})"] if event.reason else []
     words += ["[undone]"] if library.state.is_undone(event.event_id) else []
     return " ".join(words)
 
 
-def list_clusters(library: Library) -> str:
+def list_clusters(library: ReviewedFilm) -> str:
     """Clusters of both levels with their sizes and the noise buckets."""
     lines = []
     for level in ("scene", "character"):
@@ -174,7 +176,7 @@ def list_clusters(library: Library) -> str:
     return "\n".join(lines)
 
 
-def find_event(state: State, start: str, user: str) -> Event:
+def find_event(state: ReviewState, start: str, user: str) -> Event:
     """The event whose id begins so; the user's last one that holds for "".
 
     Raises
@@ -183,7 +185,7 @@ def find_event(state: State, start: str, user: str) -> Event:
         If there is none, or several.
     """
     if not start:
-        last = create_event.last_by(state, user)
+        last = create_event.last_event_by(state, user)
         if last is None:
             raise UserError(f"undo: expected something that {user} said and that holds, found none")
         return last
@@ -194,43 +196,6 @@ def find_event(state: State, start: str, user: str) -> Event:
             "`bunny correct list FILM --events` shows them"
         )
     return found[0]
-
-
-def export_feedback(
-    film: str | None,
-    output: Path | None = None,
-    data_dir: str | None = None,
-    *,
-    has_events: bool = False,
-) -> str:
-    """Write pairs (anchor, positive, label), or the record itself, as JSON lines.
-
-    Parameters
-    ----------
-    output : Path, optional
-        File to write; None: `export/feedback.jsonl` of the film.
-
-    Raises
-    ------
-    UserError
-        If stage review has not run, or the file cannot be written.
-    """
-    from bunny.review import constraint
-
-    library = open_library(film, data_dir)
-    out = output or library.space.root / "export" / "feedback.jsonl"
-    if has_events:
-        rows = [event.to_dict() for event in log.read(library.space.root)]
-    else:
-        pairs = constraint.pairs(library.state)
-        columns = {"anchor": "anchor_id", "positive": "positive_id", "label": "label"}
-        rows = pairs.select(**columns).to_dicts()
-    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    try:
-        store.write_bytes(out, lines.encode())
-    except OSError as error:
-        raise UserError(f"{out}: expected to write there, got '{error.strerror}'") from error
-    return f"{out}: {len(rows)} {'events' if has_events else 'pairs'}"
 
 
 def _not_one(num_items: int, levels: Sequence[Level]) -> str:
@@ -245,7 +210,7 @@ def _not_one(num_items: int, levels: Sequence[Level]) -> str:
     return f"expected one shot or figure, {num_items} ids end so; give more of the id"
 
 
-def name_of(library: Library, cluster: str, level: Level | None) -> str:
+def cluster_name(library: ReviewedFilm, cluster: str, level: Level | None) -> str:
     """What people call a cluster; "" if nobody named it."""
     if level is None:
         return ""
@@ -253,7 +218,77 @@ def name_of(library: Library, cluster: str, level: Level | None) -> str:
     return (named["name"].first() or "") if named.height else ""
 
 
-def _called(library: Library, cluster: str, event: Event) -> str:
+def _cluster_label(library: ReviewedFilm, cluster: str, event: Event) -> str:
     """A cluster's id, and its name where it has another."""
-    name = name_of(library, cluster, event.level)
+    name = cluster_name(library, cluster, event.level)
     return f"{cluster} '{name}'" if name and name not in (cluster, event.text) else cluster
+
+
+def list_items(library: ReviewedFilm, cluster: str, level: Level | None = None) -> str:
+    """The items of a cluster, a line each: id, time in the film, who is in the shot.
+
+    Parameters
+    ----------
+    cluster : str
+        Its id or name; "noise" is the bucket of a level.
+    level : {"scene", "character"}, optional
+        Needed where both have it.
+
+    Raises
+    ------
+    UserError
+        If there is none, or one at both levels and none is given.
+    """
+    if cluster in NOISE:
+        if level is None:
+            raise UserError(
+                f"{cluster}: expected one bucket, there is one of shots and one of figures; "
+                "give --level scene or --level character"
+            )
+        ids = library.state.members("", level)
+    else:
+        level = find_level(library.state, cluster, level)
+        ids = library.state.members(library.state.find_cluster(cluster, level), level)
+    rows = library.state.frame().filter(pl.col("asset_id").is_in(ids)).sort("start_s", "asset_id")
+    lines = []
+    for row in rows.iter_rows(named=True):
+        span = f"{style.clock(row['start_s'])}-{style.clock(row['end_s'])}"
+        about = [*row["who"], *(["approved"] if row["is_approved"] else [])]
+        lines.append(f"  {row['asset_id']}  {span}  {', '.join(about)}".rstrip())
+    return "\n".join(lines) or "  nothing"
+
+
+def cluster_ids(library: ReviewedFilm) -> set[str]:
+    """Ids of the clusters of both levels."""
+    both = (library.state.clusters(level)["cluster_id"] for level in ("scene", "character"))
+    return {one for ids in both for one in ids}
+
+
+def describe_new_clusters(
+    library: ReviewedFilm, events: Sequence[Event], before: set[str]
+) -> list[str]:
+    """Sentences on clusters that items were moved to and that were not there before.
+
+    Parameters
+    ----------
+    before : set of str
+        From `cluster_ids`, before the events.
+    """
+    said = []
+    for event in events:
+        _, cluster = library.state.touched(event.event_id)
+        if event.kind == "assign" and cluster and cluster not in before:
+            kind = "place" if event.level == "scene" else "character"
+            name = cluster_name(library, cluster, event.level) or cluster
+            said.append(
+                f"there was no {kind} '{name}': a new one was made; "
+                f"`bunny correct undo {library.space.film_id}` takes it back"
+            )
+    return list(dict.fromkeys(said))
+
+
+def next_command(library: ReviewedFilm, data_dir: str | None) -> str:
+    """What to type so that captions and the training set follow."""
+    where = "" if data_dir is None else f" --data-dir {shlex.quote(data_dir)}"
+    command = f"bunny run {library.space.film_id} --until dataset{where}"
+    return f"captions and training set follow with: {command}"

@@ -1,4 +1,4 @@
-"""Says what this machine has and lacks for the work, with one line of advice for each lack."""
+"""`bunny doctor`: packages, models, GPU and credentials present or missing, with advice."""
 
 import importlib.metadata
 import importlib.util
@@ -52,7 +52,7 @@ EXTRAS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class DoctorFinding:
     """One line of the doctor: `advice` is empty when nothing is missing."""
 
     group: str
@@ -61,7 +61,7 @@ class Finding:
     advice: str = ""
 
 
-def examine() -> list[Finding]:
+def check_machine() -> list[DoctorFinding]:
     """Look at the machine, the packages, the models, the credentials (never their values)."""
     return [*_machine(), *_packages(), *_models(), *_drawn(), *_credentials(), *_extras()]
 
@@ -70,7 +70,7 @@ def to_text() -> str:
     """Lines for a person, in groups; advice is indented under what is missing."""
     lines: list[str] = []
     group = ""
-    for finding in examine():
+    for finding in check_machine():
         if finding.group != group:
             group = finding.group
             lines += ["", group] if lines else [group]
@@ -83,10 +83,10 @@ def to_text() -> str:
 
 def to_json() -> str:
     """The findings as a JSON list."""
-    return json.dumps([asdict(finding) for finding in examine()], indent=1)
+    return json.dumps([asdict(finding) for finding in check_machine()], indent=1)
 
 
-def _machine() -> list[Finding]:
+def _machine() -> list[DoctorFinding]:
     import psutil
 
     memory_gb = psutil.virtual_memory().total / 2**30
@@ -97,26 +97,26 @@ def _machine() -> list[Finding]:
     advice_memory = f"the demo wants {MIN_MEMORY_GB:.0f} GiB; lower models.batch_size"
     advice_disk = f"a film's workspace may take {MIN_DISK_GB:.0f} GiB; free some or set data_dir"
     return [
-        Finding(
+        DoctorFinding(
             group="machine",
             name="python",
             value=f"{python} on {platform.system()} {platform.machine()}",
             advice="" if is_python_good else "use Python 3.11, 3.12 or 3.13",
         ),
-        Finding(group="machine", name="cores", value=str(os.cpu_count())),
-        Finding(
+        DoctorFinding(group="machine", name="cores", value=str(os.cpu_count())),
+        DoctorFinding(
             group="machine",
             name="memory",
             value=f"{memory_gb:.1f} GiB",
             advice="" if memory_gb >= MIN_MEMORY_GB else advice_memory,
         ),
-        Finding(
+        DoctorFinding(
             group="machine",
             name="free disk",
             value=f"{disk_gb:.1f} GiB",
             advice="" if disk_gb >= MIN_DISK_GB else advice_disk,
         ),
-        Finding(
+        DoctorFinding(
             group="machine",
             name="GPU",
             value=gpu or "none",
@@ -141,30 +141,30 @@ def _gpu() -> str:
     return "; ".join(answer.stdout.split("\n")).strip("; ")
 
 
-def _packages() -> list[Finding]:
+def _packages() -> list[DoctorFinding]:
     return [_package(name) for name in SHOWN_PACKAGES]
 
 
-def _package(name: str) -> Finding:
+def _package(name: str) -> DoctorFinding:
     try:
-        return Finding(group="packages", name=name, value=importlib.metadata.version(name))
+        return DoctorFinding(group="packages", name=name, value=importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
         advice = "run `uv sync` in the project's folder"
-        return Finding(group="packages", name=name, value="missing", advice=advice)
+        return DoctorFinding(group="packages", name=name, value="missing", advice=advice)
 
 
-def _models() -> list[Finding]:
+def _models() -> list[DoctorFinding]:
     from bunny.character import model_file
-    from bunny.training import base
+    from bunny.training.family import folder
 
     known = [
         m for m in model_file.MODELS.values() if not m.extra
     ]  # the others stand with the extras
     found = [(m.name, m.licence, m.role, model_file.is_present(m)) for m in known]
-    card = base.embedded_card()
+    card = folder.embedded_card()
     found.append(("toy", card.get("licence", ""), "diffusion base, very small", bool(card)))
     return [
-        Finding(
+        DoctorFinding(
             group="models",
             name=name,
             value=f"{role}, {licence}" if is_present else f"{role}, missing",
@@ -174,9 +174,9 @@ def _models() -> list[Finding]:
     ]
 
 
-def _drawn() -> list[Finding]:
+def _drawn() -> list[DoctorFinding]:
     """Models of a hub that label drawn film better, and how to get them."""
-    from bunny.character.drawn import anime_classifier, anime_detector, ccip, onnx_model, owlv2
+    from bunny.character.drawn import anime_detector, ccip, medium, onnx_model
 
     published = {
         "ccip": ("who a drawn character is", ccip.PUBLISHED, ccip.FEATURE),
@@ -184,13 +184,13 @@ def _drawn() -> list[Finding]:
             word: (f"{word.partition('-')[2]}s", kind.published, anime_detector.FILE)
             for word, kind in anime_detector.KINDS.items()
         },
-        "anime-real": ("drawn or photo", anime_classifier.PUBLISHED, anime_classifier.FILE),
+        "anime-real": ("drawn or photo", medium.ANIME_REAL_PUBLISHED, medium.FILE),
     }
     models = [
-        Finding(
+        DoctorFinding(
             group="drawn film",
             name=word,
-            value=f"{role}, {owlv2.licence_of(where.repository)} by its card, "
+            value=f"{role}, {onnx_model.licence_of(where.repository)} by its card, "
             + ("there" if onnx_model.is_cached(where, file) else "not here"),
             advice=""
             if onnx_model.is_cached(where, file)
@@ -200,7 +200,7 @@ def _drawn() -> list[Finding]:
         for word, (role, where, file) in published.items()
     ]
     is_ready = bool(importlib.util.find_spec("onnxruntime")) and not models[0].advice
-    first = Finding(
+    first = DoctorFinding(
         group="drawn film",
         name="CCIP and anime detectors",
         value="there" if is_ready else "not here: the built-in search is used",
@@ -213,7 +213,7 @@ def _drawn() -> list[Finding]:
     return [first, *models]
 
 
-def _credentials() -> list[Finding]:
+def _credentials() -> list[DoctorFinding]:
     from bunny.core import config
 
     config.load_secrets(workspace.project_root())
@@ -221,7 +221,7 @@ def _credentials() -> list[Finding]:
     for name, use in CREDENTIALS.items():
         is_set = bool(os.environ.get(name))
         findings.append(
-            Finding(
+            DoctorFinding(
                 group="credentials",
                 name=name,
                 value="set" if is_set else "not set",
@@ -229,13 +229,13 @@ def _credentials() -> list[Finding]:
             )
         )
     if (Path.home() / ".aws").is_dir():
-        findings.append(Finding(group="credentials", name="~/.aws", value="there"))
+        findings.append(DoctorFinding(group="credentials", name="~/.aws", value="there"))
     return findings
 
 
-def _extras() -> list[Finding]:
+def _extras() -> list[DoctorFinding]:
     return [
-        Finding(
+        DoctorFinding(
             group="extras",
             name=name,
             value="there" if importlib.util.find_spec(module) else "not installed",

@@ -1,4 +1,4 @@
-"""What `bunny evaluate` does: run the stage on a film, and say what the numbers mean."""
+"""`bunny evaluate`: stage evaluate, its verdict, figures and contact sheet."""
 
 import json
 from collections.abc import Sequence
@@ -8,10 +8,10 @@ from pathlib import Path
 import polars as pl
 
 from bunny import pipeline
-from bunny.command import run as command_run
-from bunny.core import log
+from bunny.command import film_workspace
+from bunny.core import atomic, log
 from bunny.core.workspace import Workspace
-from bunny.evaluation.summary import Finding
+from bunny.evaluation.verdict import EvaluationFinding
 from bunny.table import store
 from bunny.view import contact_sheet, style
 from bunny.view.plot import evaluation as plot_evaluation
@@ -22,13 +22,13 @@ MARK = {"good": "+", "bad": "!", "plain": "-"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proof:
+class EvaluationReport:
     """The verdict on a film's fine-tunes, and where the figures and pictures are."""
 
     space: Workspace
     status: str  # done, or skipped: it was up to date
     note: str
-    findings: dict[str, list[Finding]]  # by run_id
+    findings: dict[str, list[EvaluationFinding]]  # by run_id
     evaluation: pl.DataFrame
     files: Sequence[Path]
 
@@ -60,7 +60,7 @@ def evaluate(
     overrides: Sequence[str] = (),
     *,
     is_debug: bool = False,
-) -> Proof:
+) -> EvaluationReport:
     """Evaluate a film's fine-tunes and write figures and a sheet of the drawings.
 
     Parameters
@@ -77,13 +77,13 @@ def evaluate(
     UserError
         If there is no such film, or stages before have not run.
     """
-    space, config = command_run.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides)
     log.configure(space.log / space.film_id, is_verbose=is_debug)
     result = pipeline.run_stage("evaluate", space, config)
     names = ("evaluation", "training_run", "candidate", "dataset", "proof_picture")
     table = {name: store.read_or_empty(space.table, name) for name in names}
     found = report_evaluation.judge(*(table[n] for n in names[:4]), config.captioning.class_word)
-    return Proof(
+    return EvaluationReport(
         space=space,
         status=result.status,
         note=result.note,
@@ -110,7 +110,7 @@ def write_figures(space: Workspace, evaluation: pl.DataFrame, picture: pl.DataFr
         "copying.png": plot_evaluation.plot_copying(picture),
     }
     for name, figure in plots.items():
-        store.write_bytes(folder / name, style.to_png(figure))
+        atomic.write_bytes(folder / name, style.to_png(figure))
     sheet = contact_sheet.rows(plot_evaluation.tiles(space.root, picture))
-    store.write_bytes(folder / "sheet.png", contact_sheet.to_png(sheet))
+    atomic.write_bytes(folder / "sheet.png", contact_sheet.to_png(sheet))
     return [folder / name for name in (*plots, "sheet.png")]

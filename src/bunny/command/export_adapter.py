@@ -1,7 +1,4 @@
-"""What `bunny export adapter` does: a fine-tune's checkpoint as a file for other tools.
-
-The weights are those that stage finetune wrote; only their names and their form change.
-"""
+"""`bunny export adapter`: a checkpoint as a file for diffusers, kohya or ComfyUI."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from bunny.command import run
+from bunny.command import film_workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -21,6 +18,7 @@ from bunny.dataset.image_folder import folder_name
 from bunny.table import store
 from bunny.training import base as bases
 from bunny.training.adapter_file import layer_name, read, safetensors_file, write
+from bunny.training.family import folder as family_folder
 
 CHOSEN, LAST = "chosen", "last"
 DERIVED = ("format", write.PEFT_TEXT)  # texts that are written anew
@@ -33,7 +31,7 @@ DORA_NOTE = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exported:
+class ExportedAdapter:
     """What was exported."""
 
     output: Path
@@ -84,7 +82,7 @@ def export(
     data_dir: str | None = None,
     overrides: Sequence[str] = (),
     date: str = "",
-) -> Exported:
+) -> ExportedAdapter:
     """Write a film's adapter in the form of another tool.
 
     Parameters
@@ -110,7 +108,7 @@ def export(
     """
     if form not in write.FORMS:
         raise UserError(f"--format: expected {', '.join(write.FORMS)}, got {form}; choose one")
-    space, config = run.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides)
     row, notes = _choose(space, character, step)
     source = _source(space, row)
     target = output or _place(space, row["character"], form)
@@ -137,7 +135,7 @@ def export(
     )
     notes += [DORA_NOTE[form]] if adapter.is_dora and DORA_NOTE[form] else []
     notes += [f"rights: {texts['rights_note']}"] if texts.get("rights_note") else []
-    return Exported(
+    return ExportedAdapter(
         output=target,
         form=form,
         character=row["character"],
@@ -248,7 +246,7 @@ def _check_output(target: Path, source: Path) -> None:
 def _base_folder(config: Config) -> Path | None:
     """The base's folder if it lies on this machine; a hub model is not fetched for its names."""
     model = config.models.base_model
-    folder = bases.TOY_FOLDER if model == bases.TOY else Path(model).expanduser()
+    folder = family_folder.TOY_FOLDER if model == family_folder.TOY else Path(model).expanduser()
     return folder if folder.is_dir() else None
 
 

@@ -1,1 +1,19 @@
 """`bunny export json`: metadata.json of a film."""
+
+from pathlib import Path
+
+from bunny.command import film_workspace
+from bunny.core.error import UserError
+
+
+def export(film: str | None, data_dir: str | None, output: Path | None) -> str:
+    """Write metadata.json of a known film; returns its path as text."""
+    from bunny.core import atomic
+    from bunny.table import metadata
+
+    space, _ = film_workspace.open_film(film, data_dir)
+    path = output or space.root / "metadata.json"
+    if path.is_dir():
+        raise UserError(f"{path}: expected a file to write, got a folder; name a file in it")
+    atomic.write_bytes(path, metadata.to_json(space.table).encode())
+    return str(path)

@@ -1,9 +1,5 @@
-"""What `bunny export set` and `bunny check` do: a film's training set for other tools, and a look.
+"""`bunny export set`: a training set in the format of another trainer."""
 
-The set is what stage dataset wrote: its table and its pictures; nothing is chosen or cut here.
-"""
-
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +9,16 @@ import polars as pl
 
 from bunny.caption import tags
 from bunny.character import model_file
-from bunny.command import run
+from bunny.command import film_workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.dataset import image_folder as sets
 from bunny.dataset import rights
 from bunny.dataset.check import trainer_preview
-from bunny.dataset.check.finding import Findings
+from bunny.dataset.check.trainer_preview import TrainerPreview
 from bunny.dataset.export import folder, imagefolder, kohya, webdataset
-from bunny.dataset.export import record as export_record
-from bunny.dataset.export.record import About
+from bunny.dataset.export.folder import ExportInfo
 from bunny.table import store
 
 WRITERS = {
@@ -36,7 +31,7 @@ RIGHTS_TABLES = ("face", "reference", "region", "figure", "embedding", "caption"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exported:
+class ExportedSet:
     """What was exported, and what its trainer will see of it."""
 
     output: Path
@@ -44,7 +39,7 @@ class Exported:
     character: str
     counts: dict[str, int]
     notes: Sequence[str]
-    findings: Findings | None  # None: no trainer is known for the format
+    findings: TrainerPreview | None  # None: no trainer is known for the format
 
     def to_text(self) -> str:
         """Lines for a person."""
@@ -54,26 +49,6 @@ class Exported:
         if self.findings is not None:
             lines.append(f"  {self.findings.to_line()}")
         return "\n".join(lines)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Checked:
-    """What trainers will see of one folder or of all sets of a film."""
-
-    findings: Sequence[Findings]
-
-    @property
-    def exit_code(self) -> int:
-        """2 when one of them is not good."""
-        return max(f.exit_code for f in self.findings)
-
-    def to_text(self) -> str:
-        """Lines for a person."""
-        return "\n".join(f.to_text() for f in self.findings)
-
-    def to_json(self) -> str:
-        """One JSON object on one line."""
-        return json.dumps({"sets": [json.loads(f.to_json()) for f in self.findings]})
 
 
 def export(
@@ -87,7 +62,7 @@ def export(
     repeats: str = "auto",
     captions: str | None = None,
     date: str = "",
-) -> Exported:
+) -> ExportedSet:
     """Write a character's training set in the format of another tool.
 
     Parameters
@@ -112,21 +87,21 @@ def export(
     UserError
         For a film without a set, and what the format, the folder or the number cannot be.
     """
-    _check_choice("--format", form, tuple(WRITERS))
+    check_choice("--format", form, tuple(WRITERS))
     if captions is not None:
-        _check_choice("--captions", captions, CAPTIONS)
+        check_choice("--captions", captions, CAPTIONS)
     number = _parse_repeats(repeats)
-    space, config = run.open_film(film, data_dir, overrides)
-    table = _read_set(space)
+    space, config = film_workspace.open_film(film, data_dir, overrides)
+    table = read_training_set(space)
     who = _choose_character(table, character)
-    pictures = export_record.with_repeats(export_record.from_table(table, space.root, who), number)
+    pictures = folder.with_repeats(folder.read_pictures(table, space.root, who), number)
     record = rights_record(space, config, date)
-    about = About(
+    about = ExportInfo(
         character=who,
         trigger=tags.trigger_word(config.captioning.trigger_word, who),
         class_word=config.captioning.class_word,
         rights=record,
-        resolution_px=export_record.resolution_of(pictures, config.dataset.bucket_step_px),
+        resolution_px=folder.resolution_of(pictures, config.dataset.bucket_step_px),
         step_px=config.dataset.bucket_step_px,
         batch_size=config.models.batch_size,
         has_txt=captions == "txt",
@@ -139,66 +114,22 @@ def export(
         counts.update(WRITERS[form](target, pictures, about))
         return {"character": who, "trigger": about.trigger, "counts": counts}
 
-    folder.publish(place, form, write)
-    return Exported(
+    folder.replace_folder(place, form, write)
+    return ExportedSet(
         output=place,
         form=form,
         character=who,
         counts=counts,
         notes=record["notes"],
-        findings=_look_at_export(place, form, about),
+        findings=_preview_export(place, form, about),
     )
-
-
-def check(
-    what: str | None,
-    *,
-    trainer: str = "auto",
-    data_dir: str | None = None,
-    overrides: Sequence[str] = (),
-    resolution_px: int = 0,
-    batch_size: int = 0,
-    trigger: str = "",
-) -> Checked:
-    """Say what a trainer will see of a folder, or of all training sets of a film.
-
-    Parameters
-    ----------
-    what : str or None
-        A folder, or a film_id or how it begins; None: the newest film.
-    trainer : str
-        ``auto`` or one of `faithful.TRAINERS`.
-    resolution_px, batch_size : int
-        0: as in the folder or the settings.
-    trigger : str
-        Word that captions must have; empty: of a film its own, of a folder none.
-    """
-    if trainer != "auto":
-        _check_choice("--trainer", trainer, trainer_preview.TRAINERS)
-    size = {"resolution_px": resolution_px, "batch_size": batch_size}
-    if what and Path(what).expanduser().exists():
-        path = Path(what).expanduser()
-        return Checked(findings=[trainer_preview.look(path, trainer, trigger=trigger, **size)])
-    space, config = run.open_film(what, data_dir, overrides)
-    names = _read_set(space)["character"].unique().sort().to_list()
-    size["batch_size"] = batch_size or config.models.batch_size
-    found = [
-        trainer_preview.look(
-            space.root / "dataset" / sets.folder_name(name),
-            trainer,
-            trigger=trigger or tags.trigger_word(config.captioning.trigger_word, name),
-            **size,
-        )
-        for name in names
-    ]
-    return Checked(findings=found)
 
 
 def rights_record(space: Workspace, config: Config, date: str = "") -> dict[str, Any]:
     """Put together the rights of what comes of a film, see `rights.record`."""
     source = space.source()
     tables = {name: store.read_or_empty(space.table, name) for name in RIGHTS_TABLES}
-    return rights.record(
+    return rights.make_record(
         film_file=Path(source["film"]).name,
         film_hash=source["content_hash"],
         **config.rights.model_dump(),
@@ -207,7 +138,7 @@ def rights_record(space: Workspace, config: Config, date: str = "") -> dict[str,
     )
 
 
-def _read_set(space: Workspace) -> pl.DataFrame:
+def read_training_set(space: Workspace) -> pl.DataFrame:
     """Table `dataset` with at least one row."""
     table = store.read_or_empty(space.table, "dataset")
     if table.is_empty():
@@ -241,16 +172,17 @@ def _parse_repeats(text: str) -> int | None:
     return int(text)
 
 
-def _check_choice(option: str, got: str, choices: Sequence[str]) -> None:
+def check_choice(option: str, got: str, choices: Sequence[str]) -> None:
+    """Refuse a value of an option that is not one of its choices."""
     if got not in choices:
         raise UserError(f"{option}: expected {', '.join(choices)}, got {got}; choose one")
 
 
-def _look_at_export(place: Path, form: str, about: About) -> Findings | None:
+def _preview_export(place: Path, form: str, about: ExportInfo) -> TrainerPreview | None:
     """What the trainer of a format will see of it."""
     if form not in trainer_preview.TRAINERS:
         return None
-    return trainer_preview.look(
+    return trainer_preview.preview_folder(
         place,
         form,
         trigger=about.trigger,

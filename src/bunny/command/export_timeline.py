@@ -1,4 +1,4 @@
-"""What `bunny export timeline` does: some shots of a film as a timeline for an editor."""
+"""`bunny export timeline`: shots as EDL, FCP 7 XML, FCPXML or OpenTimelineIO."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from typing import Any
 
 import polars as pl
 
-from bunny.command import run
+from bunny.command import film_workspace
+from bunny.core import atomic
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.library.timeline import clip as cuts
-from bunny.library.timeline import clock, edl, fcpx, marker, otio, select_shots, written
-from bunny.library.timeline.clip import Clip, Cut, Marker, Media
+from bunny.library.timeline import edl, export_record, fcpx, marker, otio, select_shots, timecode
+from bunny.library.timeline.clip import Clip, EditSequence, Marker, Media
 from bunny.table import store
 
-WRITERS: dict[str, Callable[[Cut], str]] = {
+WRITERS: dict[str, Callable[[EditSequence], str]] = {
     "edl": edl.to_text,
     "fcp7": otio.to_fcp7,
     "fcpx": fcpx.to_text,
@@ -36,22 +37,24 @@ Find = Callable[[str, str], pl.DataFrame]  # words, film_id: shots with score, m
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exported:
+class ExportedTimeline:
     """A timeline that was written."""
 
     output: Path
     form: str
-    cut: Cut
+    cut: EditSequence
     is_film_there: bool  # where the timeline says, as far as this machine sees
 
     def to_text(self) -> str:
         """Lines for a person."""
         timing, clips = self.cut.media.clock, self.cut.clips
         marked = sum(len(c.markers) for c in clips)
-        kind = f" {'drop' if timing.is_drop else 'non-drop'}" if clock.can_drop(timing.rate) else ""
+        kind = (
+            f" {'drop' if timing.is_drop else 'non-drop'}" if timecode.can_drop(timing.rate) else ""
+        )
         lines = [
             f"{self.cut.name}: {len(clips)} clips, {marked} markers, "
-            f"{float(self.cut.length / timing.rate):.2f} s at {clock.rate_text(timing.rate)}{kind}"
+            f"{float(self.cut.length / timing.rate):.2f} s at {timecode.rate_text(timing.rate)}{kind}"
             f" as {self.form}",
             f"  {self.output}",
             *(f"  note: {note}" for note in timing.notes),
@@ -60,7 +63,9 @@ class Exported:
             place = self.cut.media.path
             lines.append(f"  note: no film at {place}; relink it, or set timeline.media_path")
         if self.form == "edl":
-            lines.append(f"  set the sequence to {clock.rate_text(timing.rate)} before importing")
+            lines.append(
+                f"  set the sequence to {timecode.rate_text(timing.rate)} before importing"
+            )
         return "\n".join(lines)
 
     def to_json(self) -> str:
@@ -93,7 +98,7 @@ def export(
     find: Find | None = None,
     data_dir: str | None = None,
     overrides: Sequence[str] = (),
-) -> Exported:
+) -> ExportedTimeline:
     """Write some shots of a film as a timeline.
 
     Parameters
@@ -124,8 +129,8 @@ def export(
     form = _form(form, output)
     if order not in ORDERS:
         raise UserError(f"--order: expected {' or '.join(ORDERS)}, got {order}; choose one")
-    space, config = run.open_film(film, data_dir, overrides)
-    place = _place(space, output, form, what)
+    space, config = film_workspace.open_film(film, data_dir, overrides)
+    place = _output_path(space, output, form, what)
     cut = make_cut(
         space,
         config,
@@ -137,10 +142,10 @@ def export(
         start=start,
         find=find,
     )
-    store.write_bytes(place, WRITERS[form](cut).encode())
-    written.add(
+    atomic.write_bytes(place, WRITERS[form](cut).encode())
+    export_record.add(
         space.root,
-        written.Written(
+        export_record.TimelineRecord(
             file=str(place.resolve()),
             form=form,
             what=what,
@@ -149,7 +154,7 @@ def export(
         ),
     )
     is_there = bool(config.timeline.media_path) or Path(cut.media.path).is_file()
-    return Exported(output=place, form=form, cut=cut, is_film_there=is_there)
+    return ExportedTimeline(output=place, form=form, cut=cut, is_film_there=is_there)
 
 
 def make_cut(
@@ -163,11 +168,11 @@ def make_cut(
     is_drop: bool | None = None,
     start: str = cuts.RECORD_START,
     find: Find | None = None,
-) -> Cut:
+) -> EditSequence:
     """Some shots of a film as a cut; parameters as of `export`."""
     tables = read_tables(space)
     film = store.read(space.table, "film").row(0, named=True)
-    timing = clock.read_clock(film, tables["shot"], is_drop)
+    timing = timecode.read_grid(film, tables["shot"], is_drop)
     kind, value = select_shots.parse(what)
     chosen = (
         _search(find, value, space)
@@ -188,7 +193,9 @@ def make_cut(
         first = clips[0]
         clips = (Clip(**{**vars(first), "markers": (note, *first.markers)}), *clips[1:])
     media = _media(config, film, timing, cuts.EDL_REEL_MAX if form == "edl" else cuts.REEL_MAX)
-    return Cut(name=what, media=media, clips=clips, record_start=_record_start(timing, start))
+    return EditSequence(
+        name=what, media=media, clips=clips, record_start=_record_start(timing, start)
+    )
 
 
 def read_tables(space: Workspace) -> dict[str, pl.DataFrame]:
@@ -199,7 +206,7 @@ def read_tables(space: Workspace) -> dict[str, pl.DataFrame]:
 
 
 def _markers(
-    timing: clock.Clock, shots: pl.DataFrame, tables: dict[str, pl.DataFrame], character: str
+    timing: timecode.FrameGrid, shots: pl.DataFrame, tables: dict[str, pl.DataFrame], character: str
 ) -> dict[int, list[Marker]]:
     """All markers of each shot, in order of time."""
     who = marker.who_markers(timing, shots, tables)
@@ -213,10 +220,10 @@ def _markers(
 
 
 def _clip(
-    timing: clock.Clock, row: dict[str, Any], handles: int, marks: dict[int, list[Marker]]
+    timing: timecode.FrameGrid, row: dict[str, Any], handles: int, marks: dict[int, list[Marker]]
 ) -> Clip:
     """One shot with handles; markers that lie outside are left out."""
-    first, end = cuts.span(timing, row["start_pts"], row["end_pts"], handles)
+    first, end = cuts.shot_frames(timing, row["start_pts"], row["end_pts"], handles)
     inside = (m for m in marks.get(row["shot_index"], ()) if first <= m.frame < end)
     return Clip(
         shot_index=row["shot_index"],
@@ -227,8 +234,8 @@ def _clip(
     )
 
 
-def _media(config: Config, film: dict[str, Any], timing: clock.Clock, longest: int) -> Media:
-    path = cuts.place_of(config.timeline.media_path, film["path"])
+def _media(config: Config, film: dict[str, Any], timing: timecode.FrameGrid, longest: int) -> Media:
+    path = cuts.media_path(config.timeline.media_path, film["path"])
     return Media(
         film_id=film["film_id"],
         path=path,
@@ -255,9 +262,9 @@ def _search(find: Find | None, words: str, space: Workspace) -> pl.DataFrame:
     ).unique("shot_index", keep="first", maintain_order=True)
 
 
-def _record_start(timing: clock.Clock, text: str) -> int:
+def _record_start(timing: timecode.FrameGrid, text: str) -> int:
     try:
-        return clock.record_number(timing, text)
+        return timecode.from_record_timecode(timing, text)
     except ValueError as error:
         raise UserError(f"--start: {error}; e.g. {cuts.RECORD_START}") from error
 
@@ -272,7 +279,7 @@ def _form(form: str | None, output: Path | None) -> str:
     return form
 
 
-def _place(space: Workspace, output: Path | None, form: str, what: str) -> Path:
+def _output_path(space: Workspace, output: Path | None, form: str, what: str) -> Path:
     """Where to write."""
     if output is None:
         name = re.sub(r"[^\w\-]+", "-", what).strip("-") or "timeline"

@@ -1,1 +1,73 @@
 """Workspace and settings of the film that a command names."""
+
+import getpass
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from bunny import pipeline
+from bunny.core import config as configuration
+from bunny.core import workspace
+from bunny.core.config import Config
+from bunny.core.error import UserError
+from bunny.core.workspace import Workspace
+
+
+def open_film(
+    film: str | None, data_dir: str | None = None, overrides: Sequence[str] = ()
+) -> tuple[Workspace, Config]:
+    """Workspace and settings of a known film; the newest one when `film` is empty.
+
+    Raises
+    ------
+    UserError
+        If no film, or more than one, begins with `film`.
+    """
+    root, config = load_settings(data_dir, overrides)
+    spaces = workspace.find(root, config.project.data_dir, film or None)
+    if not spaces:
+        raise no_such_film(film, config)
+    if film:
+        check_one(film, spaces)
+    space = spaces[-1]
+    return space, load_settings(data_dir, overrides, space)[1]
+
+
+def login_name(otherwise: str) -> str:
+    """The name that somebody is logged in by, or `otherwise`, as in a container without one."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # the last on Windows
+        return otherwise
+
+
+def check_one(film: str, spaces: Sequence[Workspace]) -> None:
+    """Refuse the beginning of a film_id that several films share."""
+    if len(spaces) > 1:
+        names = ", ".join(s.film_id for s in spaces)
+        raise UserError(f"{film}: expected one film, {len(spaces)} begin so ({names}); give more")
+
+
+def no_such_film(film: str | None, config: Config) -> UserError:
+    """The error for a film that has no workspace."""
+    return UserError(
+        f"expected a film{f' whose id begins with {film}' if film else ''} in "
+        f"{config.project.data_dir}/output, found none; `bunny run FILM` makes one"
+    )
+
+
+def load_settings(
+    data_dir: str | None, overrides: Sequence[str], space: Workspace | None = None
+) -> tuple[Path, Config]:
+    """The project's folder and its settings, or those of a film; `--data-dir` wins over all."""
+    root = workspace.project_root()
+    last = [] if data_dir is None else [f"project.data_dir={json.dumps(data_dir)}"]
+    if space is None:
+        return root, configuration.load(root, [*overrides, *last])
+    own = space.own_settings()
+    return root, configuration.load(root, [*overrides, *last], film_id=space.film_id, own=own)
+
+
+def stale_stages(space: Workspace, config: Config) -> list[str]:
+    """Stages that ran and would give something else now."""
+    return [s.name for s in pipeline.status(space, config) if s.state == "stale"]

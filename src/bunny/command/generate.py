@@ -1,4 +1,4 @@
-"""What `bunny generate` does: pictures of one's own, beside those of stage generate.
+"""`bunny generate`: pictures from prompts, or one picture again from its PNG.
 
 The stage's pictures and tables are left alone; what is drawn here goes to a folder with an index of
 its own, one JSON object a line.
@@ -14,15 +14,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bunny.command import generate_request
-from bunny.command import run as command_run
-from bunny.command.generate_request import Wish
+import polars as pl
+
+from bunny.command import film_workspace, generate_request
+from bunny.command.generate_request import GenerateOptions
+from bunny.core import config as configuration
+from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.generation import plan, request
-from bunny.generation.plan import Column
-from bunny.generation.request import Drawing
+from bunny.generation.plan import GridColumn
+from bunny.generation.request import GenerationRequest
+from bunny.table import store
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +35,7 @@ SLUG_MAX = 40  # characters of the prompt in a file's name
 
 
 @dataclass(frozen=True, kw_only=True)
-class Generated:
+class GenerateResult:
     """What was drawn."""
 
     output: Path
@@ -58,14 +62,14 @@ class Generated:
         return json.dumps(asdict(self), default=str)
 
 
-def draw(
+def generate(
     film: str | None,
-    wish: Wish,
+    wish: GenerateOptions,
     *,
     output: Path | None = None,
     data_dir: str | None = None,
     overrides: Sequence[str] = (),
-) -> Generated:
+) -> GenerateResult:
     """Draw pictures with a film's adapter.
 
     Parameters
@@ -90,8 +94,8 @@ def draw(
     """
     from bunny.training import base as base_model
 
-    space, config = command_run.open_film(film, data_dir, overrides)
-    run = generate_request.run_of(space, wish.character)
+    space, config = film_workspace.open_film(film, data_dir, overrides)
+    run = generate_request.find_training_run(space, wish.character)
     columns, notes = generate_request.columns(space, config, wish, run)
     drawings = generate_request.drawings(space, config, wish, run)
     models = config.models
@@ -105,19 +109,19 @@ def draw(
         )
     place = output or space.root / "picture" / "own"
     made = _draw_columns(loaded, config, drawings, columns, place, _about(space, run))
-    cut = request.cut_prompts(loaded, [d.prompt for d in drawings])
+    cut = request.truncated_prompts(loaded, [d.prompt for d in drawings])
     notes += [f"too long, the end is not read: {prompt}" for prompt in cut]
     is_checked = config.generation.has_safety_checker
-    state = request.checker_state(loaded, is_checked)
+    state = request.safety_checker_state(loaded, is_checked)
     notes += [f"safety checker: {state}"] if is_checked else []
-    return Generated(output=place, files=made[0], errors=made[1], notes=notes)
+    return GenerateResult(output=place, files=made[0], errors=made[1], notes=notes)
 
 
 def _draw_columns(
     loaded: Any,
     config: Config,
-    drawings: Sequence[Drawing],
-    columns: Sequence[Column],
+    drawings: Sequence[GenerationRequest],
+    columns: Sequence[GridColumn],
     place: Path,
     about: dict[str, Any],
 ) -> tuple[list[Path], list[str]]:
@@ -127,7 +131,7 @@ def _draw_columns(
     from bunny.generation import grid, provenance, sampler
 
     is_checked = config.generation.has_safety_checker
-    batches = sampler.split(drawings, config.generation.batch_size)
+    batches = sampler.split_batches(drawings, config.generation.batch_size)
     files: list[Path] = []
     errors: list[str] = []
     pictures: dict[tuple[int, str], Any] = {}
@@ -156,7 +160,7 @@ def _draw_columns(
                 files.append(path)
                 pictures[drawn.index, column.key] = drawn.picture
     if len(pictures) > 1:
-        table = plan.table_of(pictures, drawings, columns)
+        table = plan.grid_arguments(pictures, drawings, columns)
         provenance.save_png(place / GRID, grid.draw_grid(**table), about)
     return files, errors
 
@@ -180,3 +184,112 @@ def _note_in_index(path: Path, name: str, facts: dict[str, Any]) -> None:
 
 def _about(space: Workspace, run: dict[str, Any]) -> dict[str, Any]:
     return {"film_id": space.film_id, "run_id": run["run_id"], "character": run["character"]}
+
+
+def regenerate(
+    picture: Path,
+    *,
+    output: Path | None = None,
+    adapters: Sequence[Path] = (),
+    frame: Path | None = None,
+    data_dir: str | None = None,
+    overrides: Sequence[str] = (),
+) -> GenerateResult:
+    """Draw a picture once more from what stands in its PNG, and compare.
+
+    Parameters
+    ----------
+    picture : Path
+        As `bunny generate` or stage generate wrote it.
+    output : Path or None
+        A folder; None: beside the picture.
+    adapters : sequence of Path
+        Where its adapters lie, if not where they were.
+    frame : Path or None
+        The picture that it started from, if not where it was.
+    data_dir, overrides
+        As everywhere.
+
+    Returns
+    -------
+    Generated
+        `notes` say whether it is the same, and if not, which version differs.
+
+    Raises
+    ------
+    UserError
+        If base, adapter or start are missing or changed.
+    """
+    import numpy as np
+    from PIL import Image
+
+    from bunny.generation import provenance, reproduce
+    from bunny.training import base as base_model
+
+    facts = reproduce.read_reproducible(picture)
+    spaces = _spaces(facts, data_dir, overrides)
+    files = [*adapters, *(f for s in spaces for f in sorted(s.checkpoint.rglob("*.safetensors")))]
+    worn = reproduce.find_adapters(facts, files) if facts["adapters"] else []
+    drawing = reproduce.to_request(facts, frame or _frame_file(facts, spaces))
+    loaded = base_model.load_base(
+        facts["base_model"], precision=_precision(facts), family=facts.get("base_family", "auto")
+    )
+    drawn = reproduce.draw_again(loaded, facts, drawing, worn)
+    if drawn.picture is None:
+        return GenerateResult(output=picture.parent, files=[], errors=[drawn.error or ""])
+    path = (output or picture.parent) / f"{picture.stem}-again.png"
+    now = provenance.provenance_of(
+        loaded,
+        drawing,
+        worn,
+        drawn,
+        has_safety_checker=facts.get("safety_checker") == request.CHECKER_ON,
+    )
+    kept = {key: value for key, value in facts.items() if key not in now}
+    provenance.save_png(path, drawn.picture, {**now, **kept})
+    with Image.open(picture) as before:
+        off = np.abs(np.asarray(before, np.int16) - np.asarray(drawn.picture, np.int16))
+    return GenerateResult(
+        output=path.parent,
+        files=[path],
+        notes=[_compared(off, reproduce.differences(loaded, facts))],
+        facts={"is_same": not off.any(), "largest_difference": int(off.max())},
+    )
+
+
+def _spaces(
+    facts: dict[str, Any], data_dir: str | None, overrides: Sequence[str]
+) -> list[Workspace]:
+    """Workspaces that may have a picture's adapters and frames, its own film first."""
+    root = workspace.project_root()
+    last = [] if data_dir is None else [f"project.data_dir={json.dumps(data_dir)}"]
+    config = configuration.load(root, [*overrides, *last])
+    found = workspace.find(root, config.project.data_dir, None)
+    return sorted(found, key=lambda space: space.film_id != facts.get("film_id"))
+
+
+def _frame_file(facts: dict[str, Any], spaces: Sequence[Workspace]) -> Path | None:
+    """The frame that a drawing started from, where its film is known."""
+    for space in spaces:
+        frame = store.read_or_empty(space.table, "frame")
+        rows = frame.filter(pl.col("frame_id") == (facts.get("init_frame") or ""))
+        if rows.height and rows["file"][0]:
+            return space.root / rows["file"][0]
+    return None
+
+
+def _precision(facts: dict[str, Any]) -> str:
+    """The settings' word for the numbers that a picture was drawn in."""
+    words = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+    return words.get(facts.get("dtype", ""), "auto")
+
+
+def _compared(off: Any, changed: Sequence[str]) -> str:
+    """Whether it is the same picture; if not, why."""
+    if not off.any():
+        return "the same picture, bit for bit"
+    words = (
+        f"differs in {100 * (off.max(axis=-1) > 0).mean():.1f} % of the pixels, by at most "
+        f"{off.max()} of 255"
+    )
+    return f"{words}; changed since: {', '.join(changed)}" if changed else f"{words}; same versions"

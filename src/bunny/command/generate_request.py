@@ -1,4 +1,4 @@
-"""What is asked of `bunny generate`, and which adapters, prompts, seeds and starts it means."""
+"""Options of `bunny generate`: adapters, prompts, seeds and start frames they stand for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from bunny.caption import tags
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
-from bunny.generation import plan, request, source
-from bunny.generation.plan import Column
-from bunny.generation.request import Drawing, Start
+from bunny.generation import plan, request
+from bunny.generation.plan import GridColumn
+from bunny.generation.request import GenerationRequest, InitImage
 from bunny.table import store
 
 SEEDS_DEFAULT = (1,)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class GenerateOptions:
     """What is asked for on the command line; None and empty: as the settings say."""
 
     prompts: Sequence[str] = ()
@@ -60,7 +60,7 @@ def read_prompts(path: Path) -> list[str]:
     return found
 
 
-def run_of(space: Workspace, character: str | None) -> dict[str, Any]:
+def find_training_run(space: Workspace, character: str | None) -> dict[str, Any]:
     """The fine-tune that is meant.
 
     Parameters
@@ -97,8 +97,8 @@ def run_of(space: Workspace, character: str | None) -> dict[str, Any]:
 
 
 def columns(
-    space: Workspace, config: Config, wish: Wish, run: dict[str, Any]
-) -> tuple[list[Column], list[str]]:
+    space: Workspace, config: Config, wish: GenerateOptions, run: dict[str, Any]
+) -> tuple[list[GridColumn], list[str]]:
     """What draws: checkpoints at strengths; strength 0 is the base alone.
 
     Parameters
@@ -130,19 +130,21 @@ def columns(
     which = wish.checkpoint or settings.checkpoints
     if which not in ("chosen", "last", "all") and not which.isdecimal():
         raise UserError(f"--checkpoint {which}: expected chosen, last, all or a step, e.g. 300")
-    found, note = source.checkpoints(space.checkpoint, table, evaluation, run["run_id"], which)
+    found, note = plan.select_checkpoints(space.checkpoint, table, evaluation, run["run_id"], which)
     if not found and any(strengths):
         raise UserError(
             f"{run['character']}: expected an adapter in table adapter, found none; "
             "run the stage finetune again"
         )
     texts = list(wish.blend) or settings.blend
-    blend = source.blended(space.checkpoint, table, texts, run["character"])
+    blend = plan.blended_adapters(space.checkpoint, table, texts, run["character"])
     made = plan.columns(found, [s for s in strengths if s > 0], blend)
     return (made if 0 in strengths else made[1:]), [note] if note else []
 
 
-def drawings(space: Workspace, config: Config, wish: Wish, run: dict[str, Any]) -> list[Drawing]:
+def drawings(
+    space: Workspace, config: Config, wish: GenerateOptions, run: dict[str, Any]
+) -> list[GenerationRequest]:
     """Prompts, starts and seeds of the wish; what it leaves open is as the settings say.
 
     Parameters
@@ -166,7 +168,7 @@ def drawings(space: Workspace, config: Config, wish: Wish, run: dict[str, Any]) 
     size = plan.parse_size(wish.size) if wish.size else (settings.width, settings.height)
     trigger = tags.trigger_word(config.captioning.trigger_word, run["character"])
     subject = f"{trigger} {config.captioning.class_word}".strip()
-    like = Drawing(
+    like = GenerationRequest(
         prompt="",
         seed=0,
         negative_prompt=_or(wish.negative_prompt, settings.negative_prompt),
@@ -182,7 +184,7 @@ def drawings(space: Workspace, config: Config, wish: Wish, run: dict[str, Any]) 
     return plan.drawings(like, prompts, list(dict.fromkeys(seeds)), _starts(space, config, wish))
 
 
-def _starts(space: Workspace, config: Config, wish: Wish) -> list[Start]:
+def _starts(space: Workspace, config: Config, wish: GenerateOptions) -> list[InitImage]:
     """Pictures to start from: files, else frames of the film."""
     settings = config.generation
     strength = _or(wish.init_strength, settings.init_strength)
@@ -193,9 +195,9 @@ def _starts(space: Workspace, config: Config, wish: Wish) -> list[Start]:
         return []
     frame = store.read_or_empty(space.table, "frame")
     return [
-        request.start_from(Path(name).expanduser(), strength)
+        request.load_init_image(Path(name).expanduser(), strength)
         if Path(name).expanduser().is_file()
-        else source.starts(space.root, frame, [name], strength)[0]
+        else plan.load_init_frames(space.root, frame, [name], strength)[0]
         for name in names
     ]
 

@@ -9,32 +9,22 @@ from typing import Any
 
 import polars as pl
 
-from bunny.command import run as command_run
+from bunny.command import film_workspace
 from bunny.contract import machine
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
-from bunny.review import asset as review_asset
-from bunny.review import log
-from bunny.review.learn import (
-    apply,
-    cross_validation,
-    history,
-    history_table,
-    item,
-    method,
-    triplet,
-    triplet_adapter,
-    version,
-)
-from bunny.review.state import State
+from bunny.review import asset_table as review_asset
+from bunny.review import event_log
+from bunny.review.learn import cross_validation, item, method, triplet, version
+from bunny.review.state import ReviewState
 from bunny.table import store
 
 LEVEL = {"scene": "scenes", "character": "characters"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class LearnResult:
     """What was learned of one film, and what is in use now."""
 
     space: Workspace
@@ -64,7 +54,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Versions:
+class AdapterVersionList:
     """Versions of a film."""
 
     space: Workspace
@@ -91,7 +81,9 @@ class Versions:
         return "\n".join(lines)
 
 
-def learn(film: str | None, data_dir: str | None = None, overrides: Sequence[str] = ()) -> Outcome:
+def learn(
+    film: str | None, data_dir: str | None = None, overrides: Sequence[str] = ()
+) -> LearnResult:
     """Learn from the corrections of a film; put a new version into use where one is better.
 
     Parameters
@@ -104,9 +96,9 @@ def learn(film: str | None, data_dir: str | None = None, overrides: Sequence[str
     UserError
         If there is no such film, it has no clusters yet, or people said too little.
     """
-    space, config = command_run.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides)
     asset, feedback, vectors = _read(space, config)
-    num = history_table.count(feedback)
+    num = item.count_corrections(feedback)
     if num < config.review.min_learn_events:
         raise UserError(
             f"{space.film_id}: expected {config.review.min_learn_events} corrections that assign, "
@@ -129,7 +121,7 @@ def learn(film: str | None, data_dir: str | None = None, overrides: Sequence[str
         made = version.save(space.checkpoint, learned, about).number
         version.use(space.checkpoint, made)
     in_use = version.current(space.checkpoint)
-    return Outcome(
+    return LearnResult(
         space=space,
         num_corrections=num,
         parts=parts,
@@ -144,7 +136,7 @@ def roll_back(
     to: int | None = None,
     data_dir: str | None = None,
     overrides: Sequence[str] = (),
-) -> Outcome:
+) -> LearnResult:
     """Put an earlier version into use.
 
     Parameters
@@ -158,7 +150,7 @@ def roll_back(
     UserError
         If there is no such version, or nothing is in use to go back from.
     """
-    space, config = command_run.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides)
     now = version.current(space.checkpoint)
     if to is None:
         if not now:
@@ -168,9 +160,9 @@ def roll_back(
             )
         to = max((n for n in version.numbers(space.checkpoint) if n < now), default=0)
     version.use(space.checkpoint, to)
-    return Outcome(
+    return LearnResult(
         space=space,
-        num_corrections=log.count(space.root),
+        num_corrections=event_log.count(space.root),
         parts=(),
         version=0,
         in_use=to,
@@ -180,7 +172,7 @@ def roll_back(
 
 def list_versions(
     film: str | None, data_dir: str | None = None, overrides: Sequence[str] = ()
-) -> Versions:
+) -> AdapterVersionList:
     """Say which versions a film has.
 
     Raises
@@ -188,9 +180,11 @@ def list_versions(
     UserError
         If there is no such film, or a record cannot be read.
     """
-    space, _ = command_run.open_film(film, data_dir, overrides)
+    space, _ = film_workspace.open_film(film, data_dir, overrides)
     in_use = version.current(space.checkpoint)
-    return Versions(space=space, table=history.read_versions(space.checkpoint), in_use=in_use)
+    return AdapterVersionList(
+        space=space, table=version.read_versions(space.checkpoint), in_use=in_use
+    )
 
 
 def _read(space: Workspace, config: Config) -> tuple[pl.DataFrame, pl.DataFrame, list]:
@@ -210,13 +204,15 @@ def _read(space: Workspace, config: Config) -> tuple[pl.DataFrame, pl.DataFrame,
     vectors = [shot_vector, review_asset.figure_vectors(tables)]
     machine = review_asset.machine_assets(tables, shot_vector, space.film_id)
     noise = config.clustering.noise_threshold
-    state = State.of(machine, shot_vector, noise_threshold=noise).replay(log.read(space.root))
-    return state.frame(), history_table.feedback(state), vectors
+    state = ReviewState.of(machine, shot_vector, noise_threshold=noise).replay(
+        event_log.read(space.root)
+    )
+    return state.frame(), item.feedback_table(state), vectors
 
 
 def _try_all(
     items: Mapping[item.Key, item.Items], config: Config
-) -> dict[item.Key, cross_validation.Trial]:
+) -> dict[item.Key, cross_validation.MethodTrial]:
     """Try the methods on every level and model; a bar says which one they are at."""
     trials = {}
     with machine.progress_bar("learn", "kind", len(items)) as bar:
@@ -227,13 +223,13 @@ def _try_all(
     return trials
 
 
-def _try(items: item.Items, config: Config) -> cross_validation.Trial:
+def _try(items: item.Items, config: Config) -> cross_validation.MethodTrial:
     wanted = config.review.learn_method
     return cross_validation.run(
         items,
         method.METHODS if wanted == "auto" else (wanted,),
         held_out_share=config.review.learn_held_out_share,
-        training=triplet_adapter.Training(**_settings(config)),
+        training=triplet.TripletTraining(**_settings(config)),
     )
 
 
@@ -242,16 +238,16 @@ def _settings(config: Config) -> dict[str, Any]:
     return {"steps": review.learn_steps, "margin": review.triplet_margin, "seed": config.seed}
 
 
-def _part(key: item.Key, one: cross_validation.Trial, items: item.Items) -> dict[str, Any]:
+def _part(key: item.Key, one: cross_validation.MethodTrial, items: item.Items) -> dict[str, Any]:
     """What is said of one level and model, as plain values."""
     num_moved = 0
     if one.learned is not None:
-        moved = apply.apply({key: one.learned}, {key: items})
+        moved = version.apply({key: one.learned}, {key: items})
         start = dict(zip(items.asset_id, items.start.tolist(), strict=True))
         before = [start[i] for i in moved["asset_id"]]
         names = [None if s == item.NOBODY else items.clusters[s] for s in before]
         num_moved = sum(a != b for a, b in zip(names, moved["cluster_id"].to_list(), strict=True))
-    must, cannot = triplet.links(items)
+    must, cannot = triplet.constraint_links(items)
     return {
         "level": key[0],
         "model": key[1],

@@ -11,19 +11,18 @@ from dataclasses import asdict, dataclass
 
 import polars as pl
 
-from bunny.command import run
+from bunny.command import film_workspace
 from bunny.core import config as configuration
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
-from bunny.library.publish import connect, push, rows, setup, sync
+from bunny.library.publish import connect, rows, setup, sync
 from bunny.library.publish import schema as publish_schema
-from bunny.library.publish.push import Change
-from bunny.library.publish.target import Place, Server
-from bunny.review import event as events_
-from bunny.review import log as record
-from bunny.review.event import Event
+from bunny.library.publish.connect import DatabaseServer, Destination
+from bunny.library.publish.rows import RowChanges
+from bunny.review import event_log as events_
+from bunny.review.event_log import Event
 from bunny.table import schema, store
 
 logger = logging.getLogger(__name__)
@@ -32,12 +31,12 @@ MAX_NAMED = 8  # tables that a text names
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
+class PublishResult:
     """What was done, or would be in a dry run."""
 
     film_id: str
     is_dry_run: bool
-    changes: Sequence[Change]
+    changes: Sequence[RowChanges]
     missing: Sequence[str]  # tables that the film does not have; left as they are there
     taken: int  # events of dashboards that are in the film's record now
     refused: Mapping[str, str]  # event_id: why
@@ -79,7 +78,7 @@ def publish(
     *,
     is_dry_run: bool = False,
     is_pull_only: bool = False,
-) -> Published:
+) -> PublishResult:
     """Publish a film; doing it twice changes nothing the second time.
 
     Parameters
@@ -102,11 +101,11 @@ def publish(
     DatabaseError
         If the server goes away; nothing is done by halves then.
     """
-    space, config = run.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides)
     configuration.load_secrets(workspace.project_root())
     address = connect.address_of_environment()
     tables = {} if is_pull_only else _tables(space)
-    place = Place(
+    place = Destination(
         schema=config.publish.schema_name,
         has_row_security=config.publish.has_row_security,
         reader_role=config.publish.reader_role,
@@ -114,7 +113,7 @@ def publish(
     with connect.session(address, timeout_seconds=config.publish.timeout_seconds) as cursor:
         server = setup.prepare(cursor, place, publish_schema.targets())
         for name, table in tables.items():
-            push.stage(cursor, publish_schema.targets()[name], table)
+            rows.stage(cursor, publish_schema.targets()[name], table)
         done = _exchange(cursor, place, space, config, tables, is_dry_run)
         if is_dry_run:
             cursor.connection.rollback()
@@ -122,7 +121,7 @@ def publish(
     missing = (
         [] if is_pull_only else [name for name in publish_schema.targets() if name not in tables]
     )
-    return Published(
+    return PublishResult(
         film_id=space.film_id,
         is_dry_run=is_dry_run,
         missing=[name for name in missing if name != publish_schema.REVIEW_EVENT],
@@ -133,7 +132,7 @@ def publish(
 
 def _exchange(
     cursor,
-    place: Place,
+    place: Destination,
     space: Workspace,
     config: Config,
     tables: Mapping[str, pl.DataFrame],
@@ -141,22 +140,24 @@ def _exchange(
 ) -> dict:
     """Take what dashboards wrote, then bring the tables to what was staged."""
     sync.lock(cursor, place)
-    known = [event.event_id for event in record.read(space.root)]
-    taken = sync.take(cursor, place, space.film_id, known, exemplars=config.review.exemplars)
+    known = [event.event_id for event in events_.read(space.root)]
+    taken = sync.receive_events(
+        cursor, place, space.film_id, known, exemplars=config.review.exemplars
+    )
     taken, events = _checked(taken)
     if not is_dry_run and events:
-        record.append(space.root, events)
+        events_.append(space.root, events)
         logger.info("%s: %d events taken from the database", space.film_id, len(events))
     known += [event.event_id for event in events]
-    sync.mark(cursor, place, space.film_id, taken, known)
+    sync.mark_received(cursor, place, space.film_id, taken, known)
     changes = [
-        push.merge(cursor, place, publish_schema.targets()[name], space.film_id) for name in tables
+        rows.upsert(cursor, place, publish_schema.targets()[name], space.film_id) for name in tables
     ]
     given = 0
     if tables:
-        ours = [event.to_dict() for event in record.read(space.root)]
+        ours = [event.to_dict() for event in events_.read(space.root)]
         item_of = dict(tables[publish_schema.SHOTS].select("asset_id", "id").iter_rows())
-        given = sync.give(cursor, place, space.film_id, ours, item_of)
+        given = sync.send_events(cursor, place, space.film_id, ours, item_of)
     return {
         "changes": changes,
         "taken": len(events),
@@ -165,7 +166,7 @@ def _exchange(
     }
 
 
-def _checked(taken: sync.Taken) -> tuple[sync.Taken, list[Event]]:
+def _checked(taken: sync.ReceivedEvents) -> tuple[sync.ReceivedEvents, list[Event]]:
     """Events that the record would read back; the others are refused with the reason."""
     events, good, refused = [], [], dict(taken.refused)
     for values in taken.events:
@@ -174,7 +175,7 @@ def _checked(taken: sync.Taken) -> tuple[sync.Taken, list[Event]]:
             good.append(values)
         except UserError as error:
             refused[values["event_id"]] = str(error)
-    return sync.Taken(events=good, refused=refused), events
+    return sync.ReceivedEvents(events=good, refused=refused), events
 
 
 def _tables(space: Workspace) -> dict[str, pl.DataFrame]:
@@ -204,7 +205,7 @@ def _tables(space: Workspace) -> dict[str, pl.DataFrame]:
     return made | {name: rows.of_film(space.film_id, name, table) for name, table in have.items()}
 
 
-def _about_readers(place: Place, server: Server) -> str:
+def _about_readers(place: Destination, server: DatabaseServer) -> str:
     if place.has_row_security and not server.has_reader:
         return (
             f"nobody but the owner may read: there is no role {place.reader_role!r}; create it, "
@@ -213,7 +214,7 @@ def _about_readers(place: Place, server: Server) -> str:
     return ""
 
 
-def _sum(changes: Sequence[Change]) -> str:
+def _sum(changes: Sequence[RowChanges]) -> str:
     if not any(change.is_any() for change in changes):
         return "nothing changed in the tables"
     return f"{sum(change.is_any() for change in changes)} of {len(changes)} tables changed"

@@ -1,4 +1,4 @@
-"""`bunny references`: how good pictures of the characters are, before a film is run with them."""
+"""`bunny references`: quality of reference pictures before a film is run with them."""
 
 import dataclasses
 import json
@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 
 from bunny.character import reference, reference_check, reference_measure, table_rows
-from bunny.character.drawn import figure_embedding, figure_frame, figure_search, region_search
+from bunny.character.drawn import figure_embedding, figure_search, region_search
 from bunny.character.drawn.figure_embedding import FigureNet
-from bunny.character.model_set import Models
-from bunny.command import run
+from bunny.character.model_set import DetectionModels
+from bunny.command import film_workspace
 from bunny.core import config as configuration
 from bunny.core import image_file, workspace
 from bunny.core.config import Config
@@ -26,12 +26,12 @@ HEAD = ("picture", "medium", "px", "own", "other", "bank", "film", "")
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckedReferences:
+class ReferenceReport:
     """Every reference picture, judged, and what would help."""
 
     folder: Path
     film_id: str | None
-    judged: Sequence[reference_check.Judged]
+    judged: Sequence[reference_check.JudgedReference]
 
     @property
     def advice(self) -> list[str]:
@@ -73,7 +73,7 @@ def check(
     film: str | None = None,
     data_dir: str | None = None,
     overrides: Sequence[str] = (),
-) -> CheckedReferences:
+) -> ReferenceReport:
     """Judge the pictures of a folder.
 
     Parameters
@@ -91,7 +91,7 @@ def check(
     """
     folder = Path(folder)
     workspace.check_reference_dir(folder)
-    sources = reference.list_sources(folder)
+    sources = reference.list_files(folder)
     if not sources:
         raise UserError(
             f"{folder}: expected <name>.jpg or <name>/*.jpg, found pictures in deeper folders "
@@ -99,9 +99,9 @@ def check(
         )
     space, config = (None, _settings(data_dir, overrides))
     if film is not None:
-        space, config = run.open_film(film, data_dir, overrides)
+        space, config = film_workspace.open_film(film, data_dir, overrides)
     judged = _judge(sources, config, space)
-    return CheckedReferences(
+    return ReferenceReport(
         folder=folder, film_id=None if space is None else space.film_id, judged=judged
     )
 
@@ -113,11 +113,11 @@ def _settings(data_dir: str | None, overrides: Sequence[str]) -> Config:
 
 
 def _judge(
-    sources: Sequence[reference.Source], config: Config, space: Workspace | None
-) -> list[reference_check.Judged]:
+    sources: Sequence[reference.ReferenceFile], config: Config, space: Workspace | None
+) -> list[reference_check.JudgedReference]:
     """Measure, compare."""
     wanted = config.detection
-    models = Models(wanted)
+    models = DetectionModels(wanted)
     shots = store.from_rows("shot_medium", [])
     if space is not None:
         shots = store.read_or_empty(space.table, "shot_medium")
@@ -130,13 +130,13 @@ def _judge(
     )
     rows = [table_rows.reference_row(one, models, is_drawn_enabled=False) for one in measured]
     known = store.from_rows("reference", rows)
-    used = figure_frame.drawn_references(known)
+    used = reference_measure.drawn_references(known)
     if not used:
         pictures = reference_measure.make_pictures(sources, known, {}, None)
         return reference_measure.judge(pictures, None, wanted, models.recogniser_name)
     net = models.figure_net
     drawn = [source for source in sources if source.reference_id in used]
-    described = figure_frame.describe_references(drawn, net)
+    described = reference_measure.describe_drawn(drawn, net)
     mean, impostor = reference_measure.NO_MEAN, None
     if space is not None:
         mean = _mean_window(space, net)
@@ -168,7 +168,7 @@ def _mean_window(space: Workspace, net: FigureNet) -> np.ndarray:
     )
 
 
-def _cells(one: reference_check.Judged) -> tuple[str, ...]:
+def _cells(one: reference_check.JudgedReference) -> tuple[str, ...]:
     """A row of the table in words."""
     other = "-"
     if one.other_similarity is not None:

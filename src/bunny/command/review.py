@@ -1,4 +1,4 @@
-"""The board of a film: opened in a notebook, or served to a team by `bunny review`.
+"""`bunny review`: the review board, in a notebook or served by Voilà.
 
 Served by Voilà, which runs one small notebook for each browser in a kernel of its own and lets the
 browser run no code. All of them share the film's record of corrections. A film may be corrected
@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Any
 
 from bunny import notebook, pipeline
 from bunny.character import reference
-from bunny.command import run
-from bunny.core import reference_folder, workspace
+from bunny.command import film_workspace
+from bunny.core import atomic, reference_folder, workspace
 from bunny.core.error import UserError
 from bunny.table import store
 from bunny.view import board
-from bunny.view.board import session, source
+from bunny.view.board import items, session
 
 if TYPE_CHECKING:
     from anywidget import AnyWidget
@@ -47,7 +47,7 @@ TOKEN_BYTES = 24
 TEMPLATE = "bunny"
 
 
-def open_desk(space: Workspace, config: Config, user: str = "") -> session.Desk:
+def open_session(space: Workspace, config: Config, user: str = "") -> session.BoardSession:
     """Read a film's library for boards to show; makes it first where clusters wait for it.
 
     Parameters
@@ -64,7 +64,7 @@ def open_desk(space: Workspace, config: Config, user: str = "") -> session.Desk:
     """
     if not store.exists(space.table, "asset") and store.exists(space.table, "cluster"):
         pipeline.run_stage("review", space, config)
-    setting = session.Setting(
+    setting = session.BoardSetting(
         user=user or config.review.user,
         propagate_similarity=config.review.propagate_similarity,
         max_propagated=config.review.max_propagated,
@@ -72,7 +72,7 @@ def open_desk(space: Workspace, config: Config, user: str = "") -> session.Desk:
         noise_threshold=config.clustering.noise_threshold,
         upload=lambda name, files: add_references(space, name, files),
     )
-    return session.Desk(source.read(space.film_id, space.root), setting)
+    return session.BoardSession(items.read_film(space.film_id, space.root), setting)
 
 
 def show(
@@ -92,19 +92,19 @@ def show(
     is_alone : bool
         The board fills the window.
     """
-    opened = open_desk(space, config, user or ("" if is_alone else person(config)))
+    opened = open_session(space, config, user or ("" if is_alone else current_user(config)))
     if not is_interactive:
         from IPython.display import HTML
 
-        return HTML(_plain(opened))
+        return HTML(_folder_tables(opened))
     from bunny.view.board import widget
 
-    return widget.make(opened, is_alone=is_alone)
+    return widget.make_board(opened, is_alone=is_alone)
 
 
-def person(config: Config) -> str:
+def current_user(config: Config) -> str:
     """Who corrects: as the settings say, or the name that somebody is logged in by."""
-    return config.review.user or run.login("")
+    return config.review.user or film_workspace.login_name("")
 
 
 def serve(
@@ -136,8 +136,8 @@ def serve(
     UserError
         If there is no such film, it has no library, or no port is free.
     """
-    space, config = run.open_film(film, data_dir, overrides)
-    open_desk(space, config)  # refuses here, in a sentence, what would fail in a kernel
+    space, config = film_workspace.open_film(film, data_dir, overrides)
+    open_session(space, config)  # refuses here, in a sentence, what would fail in a kernel
     chosen = free_port(ip, config.review.port if port is None else port)
     token = secrets.token_urlsafe(TOKEN_BYTES)
     host = "127.0.0.1" if ip in LOOPBACK else socket.gethostname() if ip == "0.0.0.0" else ip
@@ -162,7 +162,7 @@ def serve(
 
     with tempfile.TemporaryDirectory(prefix="bunny-board-") as folder:
         path = Path(folder) / "board.ipynb"
-        path.write_text(json.dumps(page(given)), encoding="utf-8", newline="\n")
+        path.write_text(json.dumps(voila_notebook(given)), encoding="utf-8", newline="\n")
         template = Path(folder) / "voila" / "templates" / TEMPLATE
         shutil.copytree(Path(board.__file__).parent / "voila", template)
         with notebook.own_kernel(), _jupyter_path(folder):
@@ -170,7 +170,7 @@ def serve(
             _voila(path, begin, ip=ip, port=chosen, token=token, idle_s=idle_s)
 
 
-def page(given: dict[str, Any]) -> dict[str, Any]:
+def voila_notebook(given: dict[str, Any]) -> dict[str, Any]:
     """The notebook that Voilà runs for each browser: it opens the film and shows its board."""
     lines = [
         "from bunny import job, job_board",
@@ -244,10 +244,10 @@ def add_references(space: Workspace, name: str, files: Sequence[tuple[str, bytes
     with workspace.lock(space):
         for stem, suffix, data in checked:
             digest = hashlib.sha256(data).hexdigest()[:8]
-            store.write_bytes(target / f"{stem}-{digest}{suffix}", data)
+            atomic.write_bytes(target / f"{stem}-{digest}{suffix}", data)
         known = space.source()
         film = {key: known[key] for key in ("film", "content_hash")}
-        workspace.write_source(space, film, reference_folder.given(known))
+        workspace.write_source(space, film, reference_folder.user_folder(known))
     number = f"{len(checked)} reference picture{'' if len(checked) == 1 else 's'}"
     return f"{number} of {name} kept; `bunny run {space.film_id}` looks for {name} with them"
 
@@ -266,19 +266,19 @@ def _check_picture(file: str, data: bytes) -> tuple[str, str, bytes]:
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if picture is None or max(picture.shape[:2]) > MAX_SIDE_PX:
         raise UserError(f"{file}: expected a picture that can be read, this cannot; save it again")
-    return workspace.film_id_of(Path(file), "0" * 64)[:-9], suffix, data
+    return workspace.make_film_id(Path(file), "0" * 64)[:-9], suffix, data
 
 
-def _plain(opened: session.Desk) -> str:
+def _folder_tables(opened: session.BoardSession) -> str:
     """Folders of both levels as tables."""
     from bunny.view import html
-    from bunny.view.board import folder
+    from bunny.view.board import query
 
     parts = []
     for level in ("scene", "character"):
         rows = [
             [f["name"] or f["id"] or "noise", str(f["count"]), *_shares(f)]
-            for f in folder.list_folders(opened.table, level)
+            for f in query.list_folders(opened.table, level)
         ]
         heading = ("scene" if level == "scene" else "character", "items", "approved", "doubt")
         parts.append(html.table(heading, rows))

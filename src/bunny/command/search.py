@@ -10,18 +10,18 @@ from pathlib import Path
 import polars as pl
 
 from bunny.core.error import UserError
+from bunny.library.search import catalogue, film_library, query, ranking
 from bunny.library.search import filter as filtering
-from bunny.library.search import opened, query, ranking
-from bunny.library.search.filter import Filter
-from bunny.library.search.opened import Library
+from bunny.library.search.film_library import FilmLibrary
+from bunny.library.search.filter import SearchFilter
 from bunny.view import style
 
-open_library = opened.open_library
-describe = opened.describe
+open_library = film_library.open_library
+describe = catalogue.describe_frames
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class SearchResult:
     """Shots that answer, the best first, and what a reader has to know beside them."""
 
     shots: pl.DataFrame  # columns of `library.search.ranking.SHOTS`
@@ -46,26 +46,26 @@ class Found:
         has_films = len(self.root) > 1
         for row in self.shots.iter_rows(named=True):
             film = f"{row['film_id']} " if has_films else ""
-            span = f"{clock(row['start_s'])}-{clock(row['end_s'])}"
-            where = f"shot {row['shot_index']:<4} {span} at {clock(row['matched_s'])}"
+            span = f"{format_time(row['start_s'])}-{format_time(row['end_s'])}"
+            where = f"shot {row['shot_index']:<4} {span} at {format_time(row['matched_s'])}"
             who = ", ".join(row["who"]) or "nobody known"
             lines.append(f"  {row['score']:.2f}  {film}{where}  {who}  ({row['why'] or 'filter'})")
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
 
 
-def find(
+def search(
     text: str = "",
     *,
     picture: Path | str | None = None,
     face: Path | str | None = None,
     like: str = "",
-    wanted: Filter | None = None,
+    wanted: SearchFilter | None = None,
     films: Sequence[str] = (),
     limit: int = 0,
     data_dir: str | None = None,
     overrides: Sequence[str] = (),
-    library: Library | None = None,
-) -> Found:
+    library: FilmLibrary | None = None,
+) -> SearchResult:
     """Find shots.
 
     Parameters
@@ -98,7 +98,7 @@ def find(
         If a picture, face, item, name or film is not there.
     """
     library = library or open_library(films, data_dir, overrides)
-    wanted = wanted or Filter()
+    wanted = wanted or SearchFilter()
     filtering.check(wanted, library.known)
     allowed = filtering.allowed(wanted, library.known).to_numpy()
     limit = limit or library.config.search.max_results
@@ -117,16 +117,16 @@ def find(
         parts.append(part)
         asked.append(f"more like {like}")
         allowed = allowed & ~query.same_shot(library, row)
-    shots = ranking.answer(library.known, parts, allowed, limit, who=wanted.who)
+    shots = ranking.rank_shots(library.known, parts, allowed, limit, who=wanted.who)
     if not shots.height:
         notes.append("no shot answers; loosen a filter" if not wanted.is_empty() else "no shot")
     question = ", ".join(asked) or "shots that pass the filter"
-    return Found(shots=shots, question=question, notes=notes, root=library.root)
+    return SearchResult(shots=shots, question=question, notes=notes, root=library.root)
 
 
 def make_filter(
     *, start: str = "", end: str = "", min_sharpness: float = 0, is_approved: bool = False, **names
-) -> Filter:
+) -> SearchFilter:
     """A filter from what people type.
 
     Parameters
@@ -144,7 +144,7 @@ def make_filter(
         If a time cannot be read.
     """
     listed = {k: tuple(n.strip() for n in v.split(",") if n.strip()) for k, v in names.items()}
-    return Filter(
+    return SearchFilter(
         start_s=_seconds("--from", start),
         end_s=_seconds("--to", end),
         min_sharpness=min_sharpness,
@@ -153,7 +153,7 @@ def make_filter(
     )
 
 
-def write_html(found: Found, path: Path) -> None:
+def write_html(found: SearchResult, path: Path) -> None:
     """Write a page with the shots and their strips.
 
     Raises
@@ -161,16 +161,16 @@ def write_html(found: Found, path: Path) -> None:
     UserError
         If `path` is a folder.
     """
-    from bunny.table import store
+    from bunny.core import atomic
     from bunny.view import search_result
 
     if path.is_dir():
         raise UserError(f"{path}: expected a file to write, got a folder; name a file in it")
     page = search_result.page(found.shots, found.root, found.question, found.notes)
-    store.write_bytes(path, page.encode())
+    atomic.write_bytes(path, page.encode())
 
 
-def clock(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     """Time in a film with a tenth of a second.
 
     Examples

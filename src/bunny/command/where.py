@@ -1,4 +1,4 @@
-"""What `bunny where` does: from a picture to its place in the film, and from there to pictures."""
+"""`bunny where`: source frame of a picture, and training pictures of a place in the film."""
 
 from __future__ import annotations
 
@@ -13,17 +13,15 @@ from bunny.core import workspace
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.library.timeline import (
-    clock,
+    export_record,
     find_picture,
     locate,
-    location,
     picture_match,
     read,
-    written,
+    timecode,
 )
 from bunny.library.timeline.clip import file_name
-from bunny.library.timeline.locate import Source
-from bunny.library.timeline.location import Answer
+from bunny.library.timeline.locate import LocationAnswer, SourceFilm
 from bunny.table import store
 
 logger = logging.getLogger(__name__)
@@ -43,7 +41,7 @@ def where(
     clip: str | None = None,
     film: str | None = None,
     data_dir: str | None = None,
-) -> Answer:
+) -> LocationAnswer:
     """Say where a picture comes from, or which training pictures come from a place.
 
     Parameters
@@ -76,10 +74,10 @@ def where(
     if at and not Path(what).exists():
         source = _one(at["film"] or film, data_dir)
         return _at(source, _number(source, at["when"]), what)
-    return _of_picture(what, _known(film, data_dir))
+    return _find_picture(what, _known(film, data_dir))
 
 
-def _known(film: str | None, data_dir: str | None) -> list[Source]:
+def _known(film: str | None, data_dir: str | None) -> list[SourceFilm]:
     """Films with tables, newest last; those meant by `film` where it is given."""
     root = workspace.project_root()
     last = [] if data_dir is None else [f"project.data_dir={json.dumps(data_dir)}"]
@@ -105,7 +103,7 @@ def _known(film: str | None, data_dir: str | None) -> list[Source]:
     return known
 
 
-def _one(film: str | None, data_dir: str | None) -> Source:
+def _one(film: str | None, data_dir: str | None) -> SourceFilm:
     """The film that is meant: the only one that begins so, or the newest where none is named."""
     known = _known(film, data_dir)
     if film and len(known) > 1:
@@ -120,59 +118,59 @@ def _is_file_of(space: Workspace, name: str) -> bool:
     return name in (path, file_name(path))
 
 
-def _source(space: Workspace) -> Source:
+def _source(space: Workspace) -> SourceFilm:
     """What places need of a film."""
     tables = {name: store.read_or_empty(space.table, name) for name in TABLES}
     who = "identity" if store.exists(space.table, "identity") else "label"
     tables["identity"] = store.read_or_empty(space.table, who)
     tables["frame"] = locate.all_frames(tables["frame"], tables.pop("extra_frame"))
     film = store.read(space.table, "film").row(0, named=True)
-    return Source(
+    return SourceFilm(
         root=space.root,
         film=film,
-        timing=clock.read_clock(film, tables["shot"]),
+        timing=timecode.read_grid(film, tables["shot"]),
         tables=tables,
-        timelines=written.read(space.root),
+        timelines=export_record.read(space.root),
     )
 
 
-def _number(source: Source, when: str) -> int:
+def _number(source: SourceFilm, when: str) -> int:
     """Place on the grid of a source timecode or a second."""
     if ":" not in when:
         return locate.number_at_second(source.timing, float(when.removesuffix("s")))
     try:
-        return clock.number_of(source.timing, when)
+        return timecode.from_source_timecode(source.timing, when)
     except ValueError as error:
         raise UserError(f"{when}: {error}") from error
 
 
-def _at(source: Source, number: int, asked: str) -> Answer:
+def _at(source: SourceFilm, number: int, asked: str) -> LocationAnswer:
     """Training pictures of the frame at a place, else of its shot, the nearest first."""
     shot = locate.shot_at(source, number)
     if shot is None:
-        end = clock.label(source.timing, source.timing.num_frames - 1)
+        end = timecode.source_timecode(source.timing, source.timing.num_frames - 1)
         raise UserError(
             f"{asked}: expected a time inside {source.film['film_id']}, which runs from "
-            f"{clock.label(source.timing, 0)} to {end}"
+            f"{timecode.source_timecode(source.timing, 0)} to {end}"
         )
     ids = locate.pictures_between(source, shot["first"], shot["end"])
-    places = [p for i in ids if (p := locate.place_of_picture(source, i))]
+    places = [p for i in ids if (p := locate.locate_picture(source, i))]
     places.sort(key=lambda p: abs(p["frame"] - number))
     here = sum(p["frame"] == number for p in places)
     how = (
         f"{source.film['film_id']} shot {shot['shot_index']}, frame {number} of the film "
-        f"({clock.label(source.timing, number)}); {_count(here)} of this frame, "
+        f"({timecode.source_timecode(source.timing, number)}); {_count(here)} of this frame, "
         f"{len(places)} of the shot"
     )
-    return location.make_answer(source, asked, how, places)
+    return locate.make_answer(source, asked, how, places)
 
 
-def _at_clip(clip: str, known: list[Source]) -> Answer:
+def _at_clip(clip: str, known: list[SourceFilm]) -> LocationAnswer:
     """Training pictures inside a clip of a timeline."""
     named = CLIP.fullmatch(clip)
     if not named:
         raise UserError(f"--clip: expected FILE#NUMBER as in cut.edl#3, got {clip}; add the number")
-    pieces = read.read_pieces(Path(named["file"]).expanduser())
+    pieces = read.read_clips(Path(named["file"]).expanduser())
     found = [p for p in pieces if p.number == int(named["number"])]
     if not found:
         raise UserError(f"--clip {clip}: expected a clip from 1 to {len(pieces)}; see the timeline")
@@ -184,15 +182,15 @@ def _at_clip(clip: str, known: list[Source]) -> Answer:
     except ValueError as error:
         raise UserError(f"--clip {clip}: {error}; is it another film's?") from error
     ids = locate.pictures_between(mine, first, end)
-    places = [p for i in ids if (p := locate.place_of_picture(mine, i))]
+    places = [p for i in ids if (p := locate.locate_picture(mine, i))]
     ends = [s for n in (first, end - 1) if (s := locate.shot_at(mine, n))]
     shots = " to ".join(dict.fromkeys(str(s["shot_index"]) for s in ends))
-    span = f"{clock.label(timing, first)} to {clock.label(timing, end)}"
+    span = f"{timecode.source_timecode(timing, first)} to {timecode.source_timecode(timing, end)}"
     how = f"{mine.film['film_id']} shot {shots or 'none'}, {span}; {_count(len(places))}"
-    return location.make_answer(mine, clip, how, places)
+    return locate.make_answer(mine, clip, how, places)
 
 
-def _film_of(piece: read.Piece, known: list[Source]) -> Source:
+def _film_of(piece: read.ReadClip, known: list[SourceFilm]) -> SourceFilm:
     """The film that a clip shows: as our comment says, else by the file's name."""
     for one in reversed(known):
         if piece.film_id == one.film["film_id"]:
@@ -207,17 +205,19 @@ def _film_of(piece: read.Piece, known: list[Source]) -> Source:
     )
 
 
-def _span(piece: read.Piece, timing: clock.Clock) -> tuple[int, int]:
+def _span(piece: read.ReadClip, timing: timecode.FrameGrid) -> tuple[int, int]:
     """A clip's part on the grid."""
     if piece.labels:
-        return clock.number_of(timing, piece.labels[0]), clock.number_of(timing, piece.labels[1])
-    first, end = (int(s * timing.rate + clock.HALF) for s in piece.seconds)
+        return timecode.from_source_timecode(
+            timing, piece.labels[0]
+        ), timecode.from_source_timecode(timing, piece.labels[1])
+    first, end = (int(s * timing.rate + timecode.HALF) for s in piece.seconds)
     return first, end
 
 
-def _of_picture(what: str, known: list[Source]) -> Answer:
+def _find_picture(what: str, known: list[SourceFilm]) -> LocationAnswer:
     """Where a picture comes from."""
-    tools = find_picture.Tools(look=_look, provenance=_provenance)
+    tools = find_picture.PictureReaders(look=_picture_hash, provenance=_provenance)
     if found := find_picture.find_picture(what, known, tools):
         return found
     films = ", ".join(k.film["film_id"] for k in known)
@@ -232,7 +232,7 @@ def _of_picture(what: str, known: list[Source]) -> Answer:
     )
 
 
-def _look(path: Path) -> picture_match.Look | None:
+def _picture_hash(path: Path) -> picture_match.PictureHash | None:
     """What a picture is compared by, as stage extract measures frames; None: no picture."""
     import cv2
     import numpy as np
@@ -246,8 +246,8 @@ def _look(path: Path) -> picture_match.Look | None:
     grey = luma.to_luma(image)
     x0, y0, x1, y1 = luma.find_content(grey)
     work = luma.shrink(grey[y0:y1, x0:x1], sharpness.WORKING_PX)
-    return picture_match.Look(
-        phash=perceptual_hash.perceptual_hash(work), signature=perceptual_hash.signature(work)
+    return picture_match.PictureHash(
+        phash=perceptual_hash.phash(work), signature=perceptual_hash.luma_signature(work)
     )
 
 

@@ -1,1 +1,1 @@
-"""The stage contract: fingerprints, shards, pools, the record of a run."""
+"""Stage contract: fingerprints, shards, worker pools, the record of a run."""

@@ -1,4 +1,4 @@
-"""What a stage remembers of its last run, and whether its tables are still those of that run.
+"""Fingerprints of stages and tables, and what changed since the last run.
 
 Tables count by content. A file of the size and modification time that its writer noted is taken for
 what it was; another time alone, as a copied, cloned or synchronised folder has it, asks for the
@@ -13,8 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bunny.core import workspace
-from bunny.table import store
+from bunny.core import atomic, workspace
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +148,7 @@ def _content_hash(film_dir: Path, table: str, stat: os.stat_result) -> str:
     if not _is_stamped(stat, every.get(table)):
         every[table] = {"sha256": workspace.hash_file(_path(film_dir, table)), **_stamp(stat)}
         try:
-            store.write_bytes(path, json.dumps(every, indent=1).encode())
+            atomic.write_bytes(path, json.dumps(every, indent=1).encode())
         except OSError as error:  # a folder that may only be read is asked again next time
             logger.debug("%s: %s", path, error)
     return every[table]["sha256"]

@@ -1,4 +1,4 @@
-"""What a stage uses of the machine: threads, one progress bar, memory."""
+"""Thread pool without OpenCV's own threads, progress bar, peak memory."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What every stage promises: a fingerprint, resumable work, honest counts, a record of the run.
+"""Base class of stages: fingerprint, resumable work, counts, record of the run.
 
 A stage reads tables and writes tables. Its fingerprint is a hash of its own settings, the content
 of the tables it reads, the outside inputs (film, references) and its code version; the same
@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -22,13 +23,37 @@ import polars as pl
 
 from bunny.contract import fingerprint as contract_fingerprint
 from bunny.contract import machine
-from bunny.contract.result import StageResult, Work
 from bunny.contract.shard import Shards
+from bunny.core import atomic
 from bunny.core.config import Config
 from bunny.core.error import BunnyError, StageError
 from bunny.table import corrected, store
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageResult:
+    """How a stage ended."""
+
+    name: str
+    status: str  # done, skipped (nothing to do), failed
+    seconds: float
+    rows: int  # of the stage's first table
+    failed: int  # items that became rows with an error
+    peak_memory_mb: float
+    tables: dict[str, int]  # rows of each table
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageOutput:
+    """What `run` of a stage gives back: its tables, how many items it had and how many failed."""
+
+    tables: dict[str, pl.DataFrame]
+    num_items: int
+    num_failed: int = 0
+    note: str = ""  # one sentence for the user, e.g. why there is nothing to train on
 
 
 class Stage(Protocol):
@@ -78,7 +103,7 @@ class BaseStage:
         """Whether the files that its tables name are still there."""
         return True
 
-    def run(self) -> Work:
+    def run(self) -> StageOutput:
         """Do the work; called by `execute` when there is something to do."""
         raise NotImplementedError
 
@@ -180,13 +205,13 @@ class BaseStage:
 
     def inputs(self) -> tuple[str, ...]:
         """Tables that it goes by once all stages before it have run."""
-        names = corrected.IN_STEAD if self.is_corrected else {}
+        names = corrected.CORRECTED if self.is_corrected else {}
         return tuple(names.get(table, table) for table in self.reads)
 
     def _stored(self, table: str) -> str:
         """The table that is read for one of `reads`."""
         is_own = self.is_corrected
-        return corrected.stored_name(self.input_dir / "table", table) if is_own else table
+        return corrected.table_name(self.input_dir / "table", table) if is_own else table
 
     def shards(self, kind: str, depends: Mapping[str, Any]) -> Shards:
         """Open the shards of one kind of costly work.
@@ -230,7 +255,7 @@ class BaseStage:
         """Show the one progress bar of a stage."""
         return machine.progress_bar(self.name, self.unit, total, done)
 
-    def _finish(self, record: dict, work: Work, started: float) -> StageResult:
+    def _finish(self, record: dict, work: StageOutput, started: float) -> StageResult:
         share = work.num_failed / work.num_items if work.num_items else 0.0
         too_many = share > self.config.pipeline.max_failed_share
         record |= {
@@ -278,12 +303,12 @@ class BaseStage:
         )
 
     def _write_record(self, record: Mapping[str, Any]) -> None:
-        store.write_bytes(
+        atomic.write_bytes(
             self.folder / "stage.json", json.dumps(record, indent=1, default=str).encode()
         )
 
     def _note_progress(self, done: int, total: int) -> None:
-        store.write_bytes(
+        atomic.write_bytes(
             self.folder / "progress.json", json.dumps({"done": done, "total": total}).encode()
         )
 

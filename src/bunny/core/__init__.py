@@ -1,1 +1,1 @@
-"""Settings, workspace, errors, log, safe writes: what everything stands on."""
+"""Settings, workspace, errors, log and safe writes."""

@@ -1,14 +1,17 @@
-"""Files and folders: names that every system takes, and how they are put in their place.
+"""Atomic writes of files and folders, and file names that every system takes.
 
 On Windows a file that somebody has open can be neither replaced nor deleted, nor the folder that it
 lies in moved. Readers, indexers and virus scanners have one open for a fraction of a second, a
 notebook for as long as it runs: so it is tried again for a while, and then said in one sentence.
 """
 
+import os
 import re
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from bunny.core.error import UserError
 
@@ -28,7 +31,7 @@ class InUseError(UserError, PermissionError):
     """Another program has a file open all the while."""
 
 
-def name_fault(name: str) -> str:
+def portable_name_error(name: str) -> str:
     """Why a file or folder cannot have a name on every system; empty when it can.
 
     Parameters
@@ -160,3 +163,40 @@ def _patiently(act: Callable[[], object], path: Path) -> None:
 def _is_in_use(error: BaseException) -> bool:
     """Whether Windows refused because somebody has the file open."""
     return isinstance(error, PermissionError) and getattr(error, "winerror", None) in IN_USE
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write any bytes atomically, see `write_file`."""
+    write_file(path, lambda temporary: temporary.write_bytes(data))
+
+
+def write_file(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write a file atomically: under a temporary name, flushed to disk, renamed.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder is made when missing.
+    write : callable
+        Writes the whole content to the path that it is given, of a file that is there and empty.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        _publish(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    """Flush `temporary` to disk and give it its name, readable as any new file would be."""
+    umask = os.umask(0)
+    os.umask(umask)
+    temporary.chmod(0o666 & ~umask)
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    replace(temporary, path)

@@ -1,4 +1,4 @@
-"""Pictures from files. It stands beside the domains since nearly all of them read one."""
+"""Picture files read with OpenCV."""
 
 import logging
 from pathlib import Path

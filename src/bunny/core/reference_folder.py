@@ -1,4 +1,4 @@
-"""Which folder of reference pictures holds for a film: the user's, joined with people named in it.
+"""Reference pictures of a film: the user's folder joined with characters named in the film.
 
 `bunny characters --name person-02=anna` cuts pictures of a person out of the film. They lie in the
 film's own folder `named/<name>/`; nothing is ever written among the user's files. As soon as there
@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bunny.core import atomic
 from bunny.core.error import UserError
-from bunny.table import store
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 NAMED, JOINED = "named", "reference"
@@ -22,7 +22,7 @@ PREFIX = "from_film_"
 FIGURE = re.compile(re.escape(PREFIX) + r".*-g\d+\.png")  # named after a row of table `figure`
 
 
-def pictures(folder: Path | None) -> list[Path]:
+def list_pictures(folder: Path | None) -> list[Path]:
     """Reference pictures at any depth, sorted; none when there is no folder."""
     if folder is None or not folder.is_dir():
         return []
@@ -30,7 +30,7 @@ def pictures(folder: Path | None) -> list[Path]:
     return sorted(p for p in found if p.is_file())
 
 
-def is_figure(path: Path) -> bool:
+def is_drawn_figure(path: Path) -> bool:
     """Whether a picture was cut out of the film as a drawn figure, whatever a detector finds in it.
 
     Examples
@@ -43,13 +43,13 @@ def is_figure(path: Path) -> bool:
     return FIGURE.fullmatch(path.name) is not None
 
 
-def given(known: Mapping[str, Any]) -> Path | None:
+def user_folder(known: Mapping[str, Any]) -> Path | None:
     """The user's own folder, from what `source.json` says; None when it is gone or never was."""
     kept = known.get("given_references", known.get("references"))
     return Path(kept) if kept and Path(kept).is_dir() else None
 
 
-def record(root: Path, user: Path | None) -> dict[str, str | None]:
+def update(root: Path, user: Path | None) -> dict[str, str | None]:
     """Bring the joined folder up to date; gives what `source.json` says of references.
 
     Parameters
@@ -66,7 +66,7 @@ def record(root: Path, user: Path | None) -> dict[str, str | None]:
         differ.
     """
     own = root / NAMED
-    if not pictures(own):
+    if not list_pictures(own):
         return {"references": None if user is None else str(user)}
     joined = root / JOINED
     _copy(joined, [folder for folder in (user, own) if folder is not None])
@@ -79,18 +79,18 @@ def record(root: Path, user: Path | None) -> dict[str, str | None]:
 def _copy(target: Path, folders: list[Path]) -> None:
     """Make `target` hold copies of the pictures of `folders` and nothing else."""
     for folder in folders:
-        for path in pictures(folder):
+        for path in list_pictures(folder):
             if not path.resolve().is_relative_to(folder.resolve()):
                 raise UserError(
                     f"{path}: expected a picture inside {folder}, found a link that leads out of "
                     "it; copy the picture"
                 )
-    wanted = {p.relative_to(f).as_posix(): p for f in folders for p in pictures(f)}
-    for path in pictures(target):
+    wanted = {p.relative_to(f).as_posix(): p for f in folders for p in list_pictures(f)}
+    for path in list_pictures(target):
         if path.relative_to(target).as_posix() not in wanted:
             path.unlink()
     for name, source in wanted.items():
         data = source.read_bytes()
         path = target / name
         if not path.exists() or path.read_bytes() != data:
-            store.write_bytes(path, data)
+            atomic.write_bytes(path, data)

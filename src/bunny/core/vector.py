@@ -1,7 +1,4 @@
-"""Vectors at length 1, whose dot products are cosines.
-
-It stands beside the domains since all of them compare vectors.
-"""
+"""L2 normalisation of vectors, whose dot products are then cosines."""
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -9,7 +6,7 @@ from numpy.typing import ArrayLike, DTypeLike
 SHORTEST = 1e-12  # below it a vector counts as having no direction
 
 
-def to_unit(vector: ArrayLike, dtype: DTypeLike = np.float32) -> np.ndarray:
+def l2_normalize(vector: ArrayLike, dtype: DTypeLike = np.float32) -> np.ndarray:
     """Scale the last axis to length 1.
 
     Parameters

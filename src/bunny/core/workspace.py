@@ -1,4 +1,4 @@
-"""Where one film's tables, pictures and logs live, and who may write there.
+"""Folders of one film: tables, pictures, logs, and the lock for writing them.
 
     <data_dir>/output/<film_id>/table/<name>.parquet   tables
                                /frame/                  pictures taken from the film
@@ -23,10 +23,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bunny.core import reference_folder
+from bunny.core import atomic, reference_folder
 from bunny.core.error import UserError
 from bunny.core.reference_folder import PICTURE_SUFFIXES
-from bunny.table import store
 
 HASH_BLOCK = 1 << 20
 SLUG_MAX = 48  # characters; file systems allow 255 bytes a name and ids are joined into names
@@ -74,7 +73,7 @@ def project_root(start: Path | None = None) -> Path:
     return start
 
 
-def film_id_of(path: Path, content_hash: str) -> str:
+def make_film_id(path: Path, content_hash: str) -> str:
     """Slug of the file's name and 8 hex digits of its content hash, safe as a folder name.
 
     Examples
@@ -168,10 +167,10 @@ def create(root: Path, data_dir: str, film: Path, references: Path | None) -> Wo
     film = check_film_path(film)
     references = check_reference_dir(references)
     content_hash = _cached_hash(_data_dir(root, data_dir), film)
-    space = locate(root, data_dir, film_id_of(film, content_hash))
+    space = locate(root, data_dir, make_film_id(film, content_hash))
     known = space.source() if (space.root / "source.json").exists() else {}
     if references is None or references == space.root / reference_folder.JOINED:
-        references = reference_folder.given(known)
+        references = reference_folder.user_folder(known)
     write_source(space, {"film": str(film), "content_hash": content_hash}, references)
     return space
 
@@ -188,15 +187,15 @@ def write_source(space: Workspace, film: Mapping[str, str], references: Path | N
         The user's folder; people named in the film are joined with it.
     """
     known = space.source() if (space.root / "source.json").exists() else {}
-    used = reference_folder.record(space.root, references)
+    used = reference_folder.update(space.root, references)
     folder = None if used["references"] is None else Path(used["references"])
     source = {**film, **used, "reference_hash": hash_references(folder)}
     if source != known:
         _make_folder(space.root)
-        store.write_bytes(space.root / "source.json", json.dumps(source, indent=1).encode())
+        atomic.write_bytes(space.root / "source.json", json.dumps(source, indent=1).encode())
 
 
-def keep_settings(space: Workspace, settings: Sequence[str]) -> None:
+def save_settings(space: Workspace, settings: Sequence[str]) -> None:
     """Let a film be run with these settings from now on, whichever command asks.
 
     Parameters
@@ -207,7 +206,7 @@ def keep_settings(space: Workspace, settings: Sequence[str]) -> None:
     """
     if list(settings) != space.own_settings():
         _make_folder(space.root)
-        store.write_bytes(
+        atomic.write_bytes(
             space.root / "own_setting.json", json.dumps(list(settings), indent=1).encode()
         )
 
@@ -224,7 +223,7 @@ def locate(root: Path, data_dir: str, film_id: str) -> Workspace:
     )
 
 
-def of_film_dir(film_dir: Path) -> Workspace:
+def from_film_dir(film_dir: Path) -> Workspace:
     """The workspace that a film's folder `<data_dir>/output/<film_id>` belongs to."""
     film_dir = film_dir.resolve()
     return locate(project_root(), str(film_dir.parents[1]), film_dir.name)
@@ -299,5 +298,5 @@ def _cached_hash(data: Path, film: Path) -> str:
     if key not in known:
         _make_folder(cache.parent)
         known[key] = hash_file(film)
-        store.write_bytes(cache, json.dumps(known, indent=0).encode())
+        atomic.write_bytes(cache, json.dumps(known, indent=0).encode())
     return known[key]

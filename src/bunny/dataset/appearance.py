@@ -1,4 +1,4 @@
-"""What views look like, as vectors and as cells of attributes, from stored measures alone."""
+"""Vectors, attribute cells and quality of views, from stored measures alone."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.dataset import facility_location
+from bunny.dataset import candidate, facility_location
 from bunny.dataset import view as view_module
-from bunny.dataset.view import View
+from bunny.dataset.view import CharacterView
+from bunny.quality import sharpness
 
 # Weights of the parts in the likeness of two views: who is how turned counts as much as where.
 FACE, GEOMETRY, LOOK, SCENE = 1.0, 1.0, 1.0, 1.0
@@ -18,10 +19,15 @@ LOOK_PX = 8  # side of the subject's small picture
 SCENE_WIDTH = 64  # of scene vectors after a random projection, which keeps cosines to about 0.1
 AROUND = 0.25  # of the box's size, that its small picture shows besides
 
+MEASURED = ("sharpness", "blur_score", "luma")
 
-def ground_of(
-    views: Sequence[View], face: pl.DataFrame, embedding: pl.DataFrame, measure: pl.DataFrame
-) -> facility_location.Ground:
+
+def ground_set(
+    views: Sequence[CharacterView],
+    face: pl.DataFrame,
+    embedding: pl.DataFrame,
+    measure: pl.DataFrame,
+) -> facility_location.GroundSet:
     """Describe views for the choice.
 
     Parameters
@@ -46,14 +52,14 @@ def ground_of(
         (LOOK, _looks(views, measure)),
         (SCENE, scenes),
     ]
-    return facility_location.Ground(
-        vector=facility_location.vectors([(w, p) for w, p in parts if p.shape[1]]),
-        cell=cells_of(views),
-        worth=worth_of(views),
+    return facility_location.GroundSet(
+        vector=facility_location.join_vectors([(w, p) for w, p in parts if p.shape[1]]),
+        cell=attribute_cells(views),
+        worth=view_quality(views),
     )
 
 
-def cells_of(views: Sequence[View]) -> np.ndarray:
+def attribute_cells(views: Sequence[CharacterView]) -> np.ndarray:
     """Pose, size, place and light of each view as numbers from 0 on, (n, 4) int."""
     columns = [
         [v.pose for v in views],
@@ -64,7 +70,7 @@ def cells_of(views: Sequence[View]) -> np.ndarray:
     return np.stack([np.unique(np.array(c, str), return_inverse=True)[1] for c in columns], axis=1)
 
 
-def worth_of(views: Sequence[View]) -> np.ndarray:
+def view_quality(views: Sequence[CharacterView]) -> np.ndarray:
     """How good each view is by itself, in [0, 1]: sure, sharp among its kind, alone."""
     sharp = np.full(len(views), 0.5)
     for is_face in (True, False):  # measured at another size, so they are not compared
@@ -119,7 +125,7 @@ def _project(vector: np.ndarray) -> np.ndarray:
     return vector @ (matrix / np.sqrt(SCENE_WIDTH)).astype(np.float32)
 
 
-def _geometry(views: Sequence[View]) -> np.ndarray:
+def _geometry(views: Sequence[CharacterView]) -> np.ndarray:
     """Where the subject stands, how large, how turned, its mouth; each spread to one scale."""
     rows = np.array(
         [
@@ -141,7 +147,7 @@ def _geometry(views: Sequence[View]) -> np.ndarray:
     return away / np.maximum(np.sqrt((away**2).sum(axis=0) / count), 1e-3)
 
 
-def _looks(views: Sequence[View], measure: pl.DataFrame) -> np.ndarray:
+def _looks(views: Sequence[CharacterView], measure: pl.DataFrame) -> np.ndarray:
     """The subject's small picture out of the frame's, without its mean and contrast."""
     wanted = {v.frame_id for v in views}
     known = measure.drop_nulls("signature").filter(pl.col("frame_id").is_in(wanted))
@@ -156,3 +162,41 @@ def _looks(views: Sequence[View], measure: pl.DataFrame) -> np.ndarray:
             small = cv2.resize(part, (LOOK_PX, LOOK_PX), interpolation=cv2.INTER_AREA).astype(float)
             found[row] = ((small - small.mean()) / (small.std() + 1)).ravel()
     return found
+
+
+def measure_subjects(tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    """Read sharpness and light inside labelled boxes off the frames' stored measures.
+
+    Parameters
+    ----------
+    tables : dict
+        Tables label, frame and measure.
+
+    Returns
+    -------
+    pl.DataFrame
+        subject_id, sharpness (mean square of the Laplacian, grey levels squared), blur_score and
+        luma in [0, 1]; subjects whose frame was not measured are left out.
+    """
+    columns = ("frame_id", "tile_sharpness", "signature", "contrast")
+    size = ("width_px", "height_px")
+    known = (
+        tables["label"]
+        .join(tables["frame"].drop_nulls(size).select("frame_id", *size), on="frame_id")
+        .join(tables["measure"].select(columns).drop_nulls(), on="frame_id")
+        .filter(
+            pl.col("x0_px").clip(0) < pl.min_horizontal("x1_px", "width_px"),
+            pl.col("y0_px").clip(0) < pl.min_horizontal("y1_px", "height_px"),
+        )
+        .sort("subject_id")
+    )
+    if known.is_empty():
+        schema = {"subject_id": pl.String, **dict.fromkeys(MEASURED, pl.Float64)}
+        return pl.DataFrame(schema=schema)
+    boxes, sizes = known.select(candidate.BOX).to_numpy(), known.select(size).to_numpy()
+    sharp = sharpness.sharpness_in_boxes(known["tile_sharpness"].to_numpy(), boxes, sizes)
+    contrast = 255 * known["contrast"].to_numpy()
+    score = [sharpness.blur_score(s, c) for s, c in zip(sharp, contrast, strict=True)]
+    luma = subject_luma(boxes, sizes, known["signature"].to_numpy())
+    columns = dict(zip(MEASURED, (sharp, np.array(score), luma), strict=True))
+    return known.select("subject_id").with_columns(**columns).fill_nan(None)

@@ -1,61 +1,12 @@
-"""Sizes that training pictures are written in: the base's own square, or buckets of its area."""
+"""Aspect-ratio buckets: the sizes that training pictures are written in."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
-
-from bunny.core.error import UserError
-from bunny.training import base
-from bunny.training.family import size as family_size
 
 Size = tuple[int, int]  # width, height, pixels
-
-DEFAULT_PX = 512
-DEFAULT_UNIT_PX = 64  # of Stable Diffusion 1.x, while a hub model is not here yet
 MIN_SHARE, MAX_SHARE = 0.5, 2.0  # of the resolution: shortest and longest side of a bucket
-
-
-def resolution_of(model: str) -> tuple[int, int]:
-    """The picture side that a base was made for and the unit that sides must be multiples of.
-
-    Parameters
-    ----------
-    model : str
-        As `models.base_model`; only its configuration is read, nothing is fetched. A hub model
-        that is not on this machine counts as Stable Diffusion 1.x.
-
-    Returns
-    -------
-    resolution_px, unit_px : int
-
-    Raises
-    ------
-    UserError
-        If the folder's configuration is of no family that is known.
-    """
-    if base.HUB_ID.match(model) and not Path(model).expanduser().exists():
-        return DEFAULT_PX, DEFAULT_UNIT_PX
-    return family_size.read_size(base.find_folder(model), model)
-
-
-def choose_resolution(model: str, wanted: int) -> tuple[int, int]:
-    """Side of the training pictures and its unit; a `wanted` of 0 asks for the base's own.
-
-    Raises
-    ------
-    UserError
-        If the base cannot be trained at `wanted`.
-    """
-    own, unit = resolution_of(model)
-    side = wanted or own
-    if side % unit:
-        raise UserError(
-            f"models.resolution: expected a multiple of {unit} for this base, got {side}; "
-            f"0 takes its own {own}"
-        )
-    return side, unit
 
 
 def sizes(resolution_px: int, step_px: int) -> list[Size]:

@@ -1,4 +1,4 @@
-"""The labelled views of a character, and which of them are good enough to be chosen from.
+"""Labelled views of a character, and the rules that make them candidates.
 
 No pixel is read. A frame that is blurred while the subject in it is sharp stays in the running:
 the measure that counts is the subject's. So does a frame that the filter dropped as a duplicate:
@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from bunny.dataset import view as view_module
-from bunny.dataset.frame_caption import Captions
-from bunny.dataset.view import Box, Other, View
+from bunny.dataset.crop_caption import FrameCaptions
+from bunny.dataset.view import Box, CharacterView, OtherCharacter
 
 BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
 CONTENT = tuple(f"content_{side}" for side in BOX)
@@ -28,7 +28,7 @@ JUDGED_BY_VIEW = ("kept", "duplicate")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class CandidateThreshold:
     """What a view must have to be trained on."""
 
     min_confidence: float = 0.6  # of the label, in [0, 1]
@@ -39,7 +39,7 @@ class Rule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class CandidateVerdict:
     """Why a view is not to be chosen; `reason` empty: it may be."""
 
     reason: str = ""
@@ -64,7 +64,9 @@ def count_views(label: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def gather(character: str, tables: Mapping[str, pl.DataFrame], subject: pl.DataFrame) -> list[View]:
+def gather(
+    character: str, tables: Mapping[str, pl.DataFrame], subject: pl.DataFrame
+) -> list[CharacterView]:
     """All labelled views of a character with what is known of each.
 
     Parameters
@@ -89,7 +91,7 @@ def gather(character: str, tables: Mapping[str, pl.DataFrame], subject: pl.DataF
     faces = {row["face_id"]: row for row in tables["face"].select(FACE).iter_rows(named=True)}
     measured = {row["subject_id"]: row for row in subject.iter_rows(named=True)}
     present, in_frame = _group(label.iter_rows(named=True)), _group(faces.values())
-    place, words = _places(tables["cluster"]), Captions(tables)
+    place, words = _places(tables["cluster"]), FrameCaptions(tables)
     views = []
     for row in own.sort("frame_index", "subject_id").iter_rows(named=True):
         around = present[row["frame_id"]]
@@ -99,7 +101,7 @@ def gather(character: str, tables: Mapping[str, pl.DataFrame], subject: pl.DataF
     return views
 
 
-def gather_frames(frames: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> list[View]:
+def gather_frames(frames: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> list[CharacterView]:
     """Whole frames as views of nobody, for pictures of places.
 
     Parameters
@@ -109,7 +111,7 @@ def gather_frames(frames: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> l
     tables : mapping
         Tables frame, quality, label, cluster, caption.
     """
-    place, words = _places(tables["cluster"]), Captions(tables)
+    place, words = _places(tables["cluster"]), FrameCaptions(tables)
     measured = tables["quality"].select("frame_id", "phash", "brightness", *CONTENT)
     found = []
     for row in frames.join(measured, on="frame_id", how="left", maintain_order="left").to_dicts():
@@ -128,8 +130,8 @@ def gather_frames(frames: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> l
     return found
 
 
-def judge(views: Sequence[View], quality: pl.DataFrame, score: Mapping[str, float | None],
-          rule: Rule) -> list[Verdict]:  # fmt: skip
+def judge(views: Sequence[CharacterView], quality: pl.DataFrame, score: Mapping[str, float | None],
+          rule: CandidateThreshold) -> list[CandidateVerdict]:  # fmt: skip
     """Say of each view whether it is good enough.
 
     Parameters
@@ -150,7 +152,9 @@ def judge(views: Sequence[View], quality: pl.DataFrame, score: Mapping[str, floa
     return [_judge(v, reason.get(v.frame_id, "kept"), score.get(v.subject_id), rule) for v in views]
 
 
-def to_row(view: View, verdict: Verdict, gain: float | None = None) -> dict[str, object]:
+def to_row(
+    view: CharacterView, verdict: CandidateVerdict, gain: float | None = None
+) -> dict[str, object]:
     """A row of table ``candidate``; a view without a reason against it is chosen."""
     return {
         "subject_id": view.subject_id,
@@ -177,15 +181,17 @@ def to_row(view: View, verdict: Verdict, gain: float | None = None) -> dict[str,
     }
 
 
-def _judge(view: View, filtered: str, score: float | None, rule: Rule) -> Verdict:
+def _judge(
+    view: CharacterView, filtered: str, score: float | None, rule: CandidateThreshold
+) -> CandidateVerdict:
     if view.confidence < rule.min_confidence - ROUNDING:
         what = f"confidence {view.confidence:.2f}, dataset.min_confidence is {rule.min_confidence}"
-        return Verdict(reason="doubtful", detail=what)
+        return CandidateVerdict(reason="doubtful", detail=what)
     if view.margin is not None and view.margin < rule.min_margin - ROUNDING:
         what = f"only {view.margin:.3f} more like it than the second best character"
-        return Verdict(reason="doubtful", detail=what)
+        return CandidateVerdict(reason="doubtful", detail=what)
     if filtered == "unreadable":
-        return Verdict(reason="unreadable", detail="the frame's picture cannot be read")
+        return CandidateVerdict(reason="unreadable", detail="the frame's picture cannot be read")
     if filtered in JUDGED_BY_SUBJECT:
         if score is None or score < rule.min_blur_score:
             inside = (
@@ -193,24 +199,24 @@ def _judge(view: View, filtered: str, score: float | None, rule: Rule) -> Verdic
                 if score is None
                 else f", and so is the subject: {score:.2f} < {rule.min_blur_score}"
             )
-            return Verdict(reason="filtered", detail=f"{filtered}{inside}")
+            return CandidateVerdict(reason="filtered", detail=f"{filtered}{inside}")
     elif filtered not in JUDGED_BY_VIEW:
-        return Verdict(reason="filtered", detail=filtered)
+        return CandidateVerdict(reason="filtered", detail=filtered)
     if view.side_px < rule.min_subject_px:
         what = f"{view.side_px:.0f} px, dataset.min_subject_px is {rule.min_subject_px}"
-        return Verdict(reason="small", detail=what)
+        return CandidateVerdict(reason="small", detail=what)
     if view.sharpness is not None and view.sharpness < rule.min_sharpness:
         least = f"dataset.min_subject_sharpness is {rule.min_sharpness:g}"
-        return Verdict(reason="soft", detail=f"{view.sharpness:.1f}, {least}")
+        return CandidateVerdict(reason="soft", detail=f"{view.sharpness:.1f}, {least}")
     covering = [o for o in view.others if view_module.share_inside(view.box, o.box) > COVERED]
     if covering:
         who = covering[0].character or "somebody unknown"
-        return Verdict(reason="crowded", detail=f"{who} covers more than half of the box")
-    return Verdict()
+        return CandidateVerdict(reason="crowded", detail=f"{who} covers more than half of the box")
+    return CandidateVerdict()
 
 
-def _view(row: dict, face: dict | None, known: dict, others: tuple[Other, ...],
-          place: dict, words: Captions) -> View:  # fmt: skip
+def _view(row: dict, face: dict | None, known: dict, others: tuple[OtherCharacter, ...],
+          place: dict, words: FrameCaptions) -> CharacterView:  # fmt: skip
     box: Box = tuple(row[side] for side in BOX)
     is_face = row["subject_type"] == "face"
     own = face if face and is_face else {}
@@ -218,7 +224,7 @@ def _view(row: dict, face: dict | None, known: dict, others: tuple[Other, ...],
     luma, sharpness = own.get("brightness"), own.get("sharpness")
     luma = known.get("luma") if luma is None else luma
     height = area[3] - area[1]
-    return View(
+    return CharacterView(
         subject_id=row["subject_id"],
         character=row["character"],
         is_face=is_face,
@@ -273,7 +279,7 @@ def _face_of(row: dict, faces: dict[str, dict], around: Sequence[dict]) -> dict 
     return max(inside, key=lambda f: (f["size_px"], f["face_id"]), default=None)
 
 
-def _others(row: dict, around: Sequence[dict]) -> tuple[Other, ...]:
+def _others(row: dict, around: Sequence[dict]) -> tuple[OtherCharacter, ...]:
     """Other people and figures: not the character again, not its own face without a name."""
     own = tuple(row[side] for side in BOX)
     others = []
@@ -284,7 +290,7 @@ def _others(row: dict, around: Sequence[dict]) -> tuple[Other, ...]:
         if row["subject_type"] == "region" and is_unnamed_face and _share(other, own) >= WITHIN:
             continue
         box = tuple(other[side] for side in BOX)
-        others.append(Other(character=other["character"], box=box))
+        others.append(OtherCharacter(character=other["character"], box=box))
     return tuple(others)
 
 

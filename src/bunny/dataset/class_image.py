@@ -12,17 +12,17 @@ from dataclasses import replace
 import polars as pl
 
 from bunny.dataset import candidate, crop
-from bunny.dataset.crop import Crop, Window
-from bunny.dataset.crop_caption import Words, with_size
-from bunny.dataset.view import View
+from bunny.dataset.crop import Crop, CropWindow
+from bunny.dataset.crop_caption import CaptionWords, with_shot_size
+from bunny.dataset.view import CharacterView
 
 
-def choose(
+def choose_crops(
     character: str,
     tables: Mapping[str, pl.DataFrame],
-    views: Mapping[str, Sequence[View]],
-    rule: crop.Rule,
-    words: Words,
+    views: Mapping[str, Sequence[CharacterView]],
+    rule: crop.CropSetting,
+    words: CaptionWords,
     number: int,
     *,
     forbidden: Collection[int] = (),
@@ -55,11 +55,11 @@ def choose(
         .filter((pl.col("character") == character) | pl.col("character").is_null())["frame_id"]
         .to_list()
     )
-    of_frame: dict[str, View] = {}
+    of_frame: dict[str, CharacterView] = {}
     for name in sorted(views):
         for view in views[name]:
             of_frame.setdefault(view.frame_id, view)
-    found: dict[int, list[tuple[View, Window]]] = {}
+    found: dict[int, list[tuple[CharacterView, CropWindow]]] = {}
     for view in _frames(tables):
         if view.frame_id in shown or view.shot_index in forbidden:
             continue
@@ -75,7 +75,7 @@ def choose(
     ]
 
 
-def _frames(tables: Mapping[str, pl.DataFrame]) -> list[View]:
+def _frames(tables: Mapping[str, pl.DataFrame]) -> list[CharacterView]:
     """Kept frames as views of nobody, by index."""
     kept = tables["quality"].filter("is_kept").select("frame_id")
     stored = tables["frame"].filter(pl.col("file").is_not_null(), pl.col("error").is_null())
@@ -91,7 +91,9 @@ def _spread(queues: Sequence[Sequence], number: int) -> list:
     return sorted(taken[:number], key=lambda t: t[0].frame_index)
 
 
-def _caption(view: View, window: Window, words: Words, has_somebody: bool) -> str:
+def _caption(
+    view: CharacterView, window: CropWindow, words: CaptionWords, has_somebody: bool
+) -> str:
     """Words of a class picture, in which nobody has a name.
 
     They are fitted to the window as those of the subject are: where the class alone had words of
@@ -99,12 +101,12 @@ def _caption(view: View, window: Window, words: Words, has_somebody: bool) -> st
     """
     text = view.text or ""
     if not has_somebody:
-        return with_size(words.unnamed(text), None) or words.class_word
+        return with_shot_size(words.unnamed(text), None) or words.class_word
     own = words.unnamed(words.without(text, crop.absent_from(view, window)))
-    return with_size(own or words.class_word, crop.sure_size(view, window))
+    return with_shot_size(own or words.class_word, crop.certain_shot_size(view, window))
 
 
-def _crop(character: str, view: View, window: Window, caption: str) -> Crop:
+def _crop(character: str, view: CharacterView, window: CropWindow, caption: str) -> Crop:
     """A class picture of a frame."""
     own = replace(view, character=character, subject_id=view.frame_id, pose="unknown")
     return Crop(

@@ -1,7 +1,4 @@
-"""What a training set covers, in numbers: cells of pose, size, place and light; how alike it is.
-
-Class pictures are not counted: they show the film without the character.
-"""
+"""Coverage of a training set in numbers: pose, size, place, light, and similarity of pictures."""
 
 from __future__ import annotations
 
@@ -40,7 +37,7 @@ class Balance:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class AlikePair:
     """Two pictures of the set that are more alike than most."""
 
     one_id: str
@@ -71,7 +68,7 @@ class Coverage:
     nearest_max: float | None = None
     num_alike: int | None = None  # pictures with another nearer than `ALIKE`
     held_out_distance: float | None = None  # from a held-out picture to one trained on, least
-    pairs: Sequence[Pair] = ()
+    pairs: Sequence[AlikePair] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists, numbers and words, as JSON takes them."""
@@ -121,7 +118,7 @@ def summarise(
         num_cells=known.height,
         num_empty=known.filter(pl.col("pictures") == 0).height,
         balance={axis: balance_of(shown, axis) for axis in AXES},
-        **({} if vector is None else _alikeness(dataset, vector, num_pairs)),
+        **({} if vector is None else _similarity(dataset, vector, num_pairs)),
     )
 
 
@@ -241,7 +238,7 @@ def nearest(dataset: pl.DataFrame, vector: np.ndarray) -> pl.DataFrame:
     ).with_columns(relation=relation)
 
 
-def _alikeness(dataset: pl.DataFrame, vector: np.ndarray, num_pairs: int) -> dict[str, Any]:
+def _similarity(dataset: pl.DataFrame, vector: np.ndarray, num_pairs: int) -> dict[str, Any]:
     """The fields of `Coverage` that need vectors."""
     shown, unit = _compared(dataset, vector)
     if shown.height < 2:
@@ -261,13 +258,13 @@ def _alikeness(dataset: pl.DataFrame, vector: np.ndarray, num_pairs: int) -> dic
     }
 
 
-def _pairs(shown: pl.DataFrame, near: pl.DataFrame, count: int) -> tuple[Pair, ...]:
+def _pairs(shown: pl.DataFrame, near: pl.DataFrame, count: int) -> tuple[AlikePair, ...]:
     """The most alike pairs with their files; rows of both tables go together."""
     row_of = {name: row for row, name in enumerate(shown["image_id"])}
     index = np.array([row_of[name] for name in near["nearest_id"]])
     found = dataset_vendi.alike_pairs(index, near["distance"].to_numpy(), count)
     return tuple(
-        Pair(
+        AlikePair(
             one_id=shown["image_id"][min(row, other)],
             other_id=shown["image_id"][max(row, other)],
             one_file=shown["file"][min(row, other)],

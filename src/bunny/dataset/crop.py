@@ -1,4 +1,4 @@
-"""Cut windows around a subject: how large, of which aspect, and where.
+"""Crop windows around a subject: size, aspect and position.
 
 A view gives up to three windows, each clearly larger than the one before: the subject alone, with
 a margin, and as high as the picture. A window has the aspect of the picture it is written as, so
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from bunny.dataset import bucket
 from bunny.dataset import view as view_module
 from bunny.dataset.bucket import Size
-from bunny.dataset.crop_caption import Words, crop_caption
-from bunny.dataset.view import Box, View
+from bunny.dataset.crop_caption import CaptionWords, crop_caption
+from bunny.dataset.view import Box, CharacterView
 
 FACE_MARGIN = 0.9  # of the face's size on each side: head and shoulders come along
 WIDER_GAIN = 1.25  # another window is taken when it is at least this much larger
@@ -28,7 +28,7 @@ ASIDE = 0.15  # of the subject's size, kept around it when the window is moved o
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class CropSetting:
     """How windows are cut."""
 
     sizes: tuple[Size, ...] = ((512, 512),)  # that pictures are written in; one: always that
@@ -38,7 +38,7 @@ class Rule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window:
+class CropWindow:
     """One window of a frame and the size that it is written in."""
 
     index: int  # 0 is the tightest
@@ -61,14 +61,14 @@ class Crop:
     """One training picture to be: a window of a view with its words and side of the split."""
 
     image_id: str
-    view: View
-    window: Window
+    view: CharacterView
+    window: CropWindow
     caption: str
     split: str = "train"
     role: str = "subject"
 
 
-def windows(view: View, rule: Rule) -> list[Window]:
+def windows(view: CharacterView, rule: CropSetting) -> list[CropWindow]:
     """Windows around a view's subject, the tightest first.
 
     Parameters
@@ -81,7 +81,7 @@ def windows(view: View, rule: Rule) -> list[Window]:
     list of Window
         Inside `view.area`. Empty when even the largest would be enlarged more than allowed.
     """
-    found: list[Window] = []
+    found: list[CropWindow] = []
     for width, height in _wanted(view, rule):
         size = bucket.nearest(width, height, rule.sizes)
         shape = _fit(width, height, size, view.area, rule.max_upscale)
@@ -93,34 +93,36 @@ def windows(view: View, rule: Rule) -> list[Window]:
     return found
 
 
-def least_upscale(view: View, rule: Rule) -> float:
+def min_upscale(view: CharacterView, rule: CropSetting) -> float:
     """By how much the largest window of a view would be enlarged."""
     wide, high = view.area[2] - view.area[0], view.area[3] - view.area[1]
     return min(max(w / wide, h / high) for w, h in rule.sizes)
 
 
-def caption_of(view: View, window: Window, words: Words) -> str:
+def caption_of(view: CharacterView, window: CropWindow, words: CaptionWords) -> str:
     """The frame's caption for a window of it: who is outside goes, the trigger is in.
 
     A framing that is not sure is not said: wrong words would unlearn what the base knows of them.
     """
     text = words.without(view.text or "", absent_from(view, window))
-    return crop_caption(text, words, sure_size(view, window))
+    return crop_caption(text, words, certain_shot_size(view, window))
 
 
-def absent_from(view: View, window: Window) -> list[str]:
+def absent_from(view: CharacterView, window: CropWindow) -> list[str]:
     """Named others of the frame who are not seen in a window of it, in alphabetical order."""
     return sorted({o.character for o in view.others if o.character} - set(window.others))
 
 
-def sure_size(view: View, window: Window) -> str | None:
+def certain_shot_size(view: CharacterView, window: CropWindow) -> str | None:
     """The window's framing where it may be said in a caption, else None."""
     heights = window.y1_px - window.y0_px, view.area[3] - view.area[1]
     is_sure = view_module.is_size_sure(view.box, view.is_face, *heights)
     return window.shot_size if is_sure else None
 
 
-def pick(windows_of: Sequence[Sequence[Window]], number: int) -> list[tuple[int, Window]]:
+def pick_windows(
+    windows_of: Sequence[Sequence[CropWindow]], number: int
+) -> list[tuple[int, CropWindow]]:
     """Say which windows of the chosen views are cut, so that framings are about equally many.
 
     Parameters
@@ -135,7 +137,7 @@ def pick(windows_of: Sequence[Sequence[Window]], number: int) -> list[tuple[int,
     list of (int, Window)
         View and window. Each view gives one before any gives a second.
     """
-    taken: list[tuple[int, Window]] = []
+    taken: list[tuple[int, CropWindow]] = []
     count: dict[str, int] = {}
     left = [list(found) for found in windows_of]
     for _ in range(max((len(found) for found in left), default=0)):
@@ -149,7 +151,7 @@ def pick(windows_of: Sequence[Sequence[Window]], number: int) -> list[tuple[int,
     return taken
 
 
-def _wanted(view: View, rule: Rule) -> list[tuple[float, float]]:
+def _wanted(view: CharacterView, rule: CropSetting) -> list[tuple[float, float]]:
     """Width and height that windows should have at least, the tightest first."""
     width, height = view.box[2] - view.box[0], view.box[3] - view.box[1]
     margins = (FACE_MARGIN, 2 * FACE_MARGIN) if view.is_face else (0.0, rule.crop_margin)
@@ -170,7 +172,7 @@ def _fit(
     return min(shape[0], wide), min(shape[1], high)
 
 
-def _place(view: View, shape: tuple[int, int], size: Size, index: int) -> Window:
+def _place(view: CharacterView, shape: tuple[int, int], size: Size, index: int) -> CropWindow:
     """Put a window around the subject, off others where that is possible."""
     area_height = view.area[3] - view.area[1]
     shot_size = view_module.size_of(view.box, view.is_face, shape[1], area_height)
@@ -179,7 +181,7 @@ def _place(view: View, shape: tuple[int, int], size: Size, index: int) -> Window
         x0, y0 = _off_others(view, shape, (x0, y0))
     inside = (x0, y0, x0 + shape[0], y0 + shape[1])
     seen = {o.character for o in view.others if view_module.share_inside(o.box, inside) >= SEEN_MIN}
-    return Window(
+    return CropWindow(
         index=index,
         x0_px=inside[0],
         y0_px=inside[1],
@@ -191,7 +193,7 @@ def _place(view: View, shape: tuple[int, int], size: Size, index: int) -> Window
     )
 
 
-def _start(view: View, shape: tuple[int, int], shot_size: str) -> tuple[int, int]:
+def _start(view: CharacterView, shape: tuple[int, int], shot_size: str) -> tuple[int, int]:
     """Upper left corner: the subject in the middle, a face on the head line, heads whole."""
     x0, y0, x1, y1 = view.box
     left = (x0 + x1 - shape[0]) / 2
@@ -204,7 +206,9 @@ def _start(view: View, shape: tuple[int, int], shot_size: str) -> tuple[int, int
     return _inside(left, shape[0], view.area[0::2]), _inside(top, shape[1], view.area[1::2])
 
 
-def _off_others(view: View, shape: tuple[int, int], start: tuple[int, int]) -> tuple[int, int]:
+def _off_others(
+    view: CharacterView, shape: tuple[int, int], start: tuple[int, int]
+) -> tuple[int, int]:
     """The nearest start that holds the subject and least of the others."""
     tries = [start, *itertools.product(
         *(_range(view, shape, axis) for axis in (0, 1))
@@ -219,7 +223,7 @@ def _off_others(view: View, shape: tuple[int, int], start: tuple[int, int]) -> t
     return min(tries, key=cost)
 
 
-def _range(view: View, shape: tuple[int, int], axis: int) -> list[int]:
+def _range(view: CharacterView, shape: tuple[int, int], axis: int) -> list[int]:
     """Starts along one axis at which the subject, with some air, is inside."""
     low, high = view.box[axis], view.box[axis + 2]
     air = min(ASIDE * (high - low), max(0.0, (shape[axis] - (high - low)) / 2))
@@ -236,6 +240,6 @@ def _inside(start: float, length: int, bounds: Sequence[int]) -> int:
     return int(min(max(bounds[0], round(start)), bounds[1] - length))
 
 
-def box_of(window: Window) -> Box:
+def box_of(window: CropWindow) -> Box:
     """The window as a box."""
     return (window.x0_px, window.y0_px, window.x1_px, window.y1_px)

@@ -1,16 +1,18 @@
-"""How captions speak of a character, and how a frame's caption is fitted to a crop of it."""
+"""Captions of crops: trigger, class word and framing; the caption a frame has or borrows."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+import polars as pl
 
 SIZE_WORDS = re.compile(r"\b(?:close-up(?: shot)?|medium shot|wide shot)\b")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Words:
+class CaptionWords:
     """How captions and prompts speak of a character."""
 
     trigger: str
@@ -54,7 +56,7 @@ class Words:
         return text
 
 
-def crop_caption(text: str | None, words: Words, shot_size: str | None) -> str:
+def crop_caption(text: str | None, words: CaptionWords, shot_size: str | None) -> str:
     """Fit a frame's caption to a crop of it: the crop's own size, the trigger for certain.
 
     Without a size (None) no framing is said, for the frame's own is not the crop's.
@@ -69,13 +71,13 @@ def crop_caption(text: str | None, words: Words, shot_size: str | None) -> str:
     >>> crop_caption("bunny character in a green place, wide shot, day", bunny, None)
     'bunny character in a green place, day'
     """
-    fitted = with_size(text or words.subject, shot_size)
+    fitted = with_shot_size(text or words.subject, shot_size)
     if words.trigger.lower() not in fitted.lower():
         fitted = f"{words.subject}, {fitted}"
     return fitted
 
 
-def with_size(text: str, shot_size: str | None) -> str:
+def with_shot_size(text: str, shot_size: str | None) -> str:
     """Say a crop's framing in place of the frame's; None: none at all.
 
     Examples
@@ -86,19 +88,19 @@ def with_size(text: str, shot_size: str | None) -> str:
     'a bird, close-up'
     """
     if not shot_size:
-        return _without_size(text)
-    size = name_size(shot_size)
+        return _without_shot_size(text)
+    size = shot_size_words(shot_size)
     fitted, count = SIZE_WORDS.subn(size, text, count=1)
     return fitted if count else f"{text}, {size}".strip(", ")
 
 
-def _without_size(text: str) -> str:
+def _without_shot_size(text: str) -> str:
     """The caption without words of framing and without the comma before or after them."""
     clauses = (SIZE_WORDS.sub("", clause).strip() for clause in text.split(","))
     return re.sub(r"^of ", "", ", ".join(clause for clause in clauses if clause))
 
 
-def name_size(shot_size: str) -> str:
+def shot_size_words(shot_size: str) -> str:
     """Say a framing in the words of captions.
 
     Examples
@@ -107,3 +109,34 @@ def name_size(shot_size: str) -> str:
     ('close-up', 'wide shot')
     """
     return shot_size if shot_size == "close-up" else f"{shot_size} shot"
+
+
+class FrameCaptions:
+    """Text of a frame, or of the nearest in its shot that shows the same characters.
+
+    Parameters
+    ----------
+    tables : mapping
+        Tables frame, label and caption; of a frame's captions the newest done one counts.
+    """
+
+    def __init__(self, tables: Mapping[str, pl.DataFrame]) -> None:
+        done = tables["caption"].filter(pl.col("status") == "done").drop_nulls("text")
+        newest = done.sort("version").group_by("frame_id").agg(pl.col("text").last())
+        self._text = dict(newest.iter_rows())
+        named = tables["label"].drop_nulls("character").group_by("frame_id")
+        self._who = {i: frozenset(c) for i, c in named.agg("character").iter_rows()}
+        self._shot: dict[int, list[tuple[int, str]]] = {}
+        frames = tables["frame"].select("shot_index", "frame_index", "frame_id")
+        for shot, index, frame_id in frames.iter_rows():
+            if frame_id in self._text:
+                self._shot.setdefault(shot, []).append((index, frame_id))
+
+    def of(self, row: dict) -> str | None:
+        """The caption for a frame, a row with frame_id, shot_index and frame_index; or None."""
+        if row["frame_id"] in self._text:
+            return self._text[row["frame_id"]]
+        who = self._who.get(row["frame_id"])
+        like = [n for n in self._shot.get(row["shot_index"], ()) if self._who.get(n[1]) == who]
+        near = min(like, key=lambda n: (abs(n[0] - row["frame_index"]), n[0]), default=None)
+        return self._text[near[1]] if near else None

@@ -1,4 +1,4 @@
-"""Choose views so that together they cover a character: greedy submodular maximisation.
+"""Facility-location selection: greedy submodular maximisation over views of a character.
 
 The worth of a set is the sum of three parts, each monotone and submodular; so is their sum, and
 the greedy choice of k views is worth at least 1 - 1/e of the best k (Nemhauser, Wolsey, Fisher
@@ -30,7 +30,7 @@ LEVELS = 255  # likeness is kept in 8 bits: n * 4000 bytes
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ground:
+class GroundSet:
     """What is chosen from, one row a view.
 
     `vector` is (n, d) float32 of at most unit length, of which cosines are likeness; `cell` (n, a)
@@ -45,7 +45,7 @@ class Ground:
         return len(self.vector)
 
 
-def choose(ground: Ground, number: int) -> tuple[list[int], list[float]]:
+def choose(ground: GroundSet, number: int) -> tuple[list[int], list[float]]:
     """Choose up to `number` views greedily.
 
     Parameters
@@ -62,7 +62,7 @@ def choose(ground: Ground, number: int) -> tuple[list[int], list[float]]:
         What each added to `worth_of` those before it, never rising.
     """
     number = min(number, len(ground))
-    state = _State(ground, number)
+    state = _GreedyState(ground, number)
     bound = state.first_covers()  # of what a view adds to the coverage; it only shrinks
     chosen: list[int] = []
     gains: list[float] = []
@@ -82,7 +82,7 @@ def choose(ground: Ground, number: int) -> tuple[list[int], list[float]]:
     return chosen, gains
 
 
-def worth_of(ground: Ground, chosen: Sequence[int], number: int) -> float:
+def objective(ground: GroundSet, chosen: Sequence[int], number: int) -> float:
     """The worth of a set, which `choose` maximises.
 
     Parameters
@@ -93,7 +93,7 @@ def worth_of(ground: Ground, chosen: Sequence[int], number: int) -> float:
     number : int
         How many are to be chosen; it scales the parts to be at most about 1 each.
     """
-    state = _State(ground, min(number, len(ground)))
+    state = _GreedyState(ground, min(number, len(ground)))
     total = 0.0
     for row in chosen:
         total += state.gain(row)
@@ -101,7 +101,7 @@ def worth_of(ground: Ground, chosen: Sequence[int], number: int) -> float:
     return total
 
 
-def vectors(parts: Sequence[tuple[float, np.ndarray]]) -> np.ndarray:
+def join_vectors(parts: Sequence[tuple[float, np.ndarray]]) -> np.ndarray:
     """Join parts into vectors whose cosine is the weighted mean of the parts' cosines.
 
     Parameters
@@ -129,10 +129,10 @@ def vectors(parts: Sequence[tuple[float, np.ndarray]]) -> np.ndarray:
     return np.concatenate(joined, axis=1)
 
 
-class _State:
+class _GreedyState:
     """The chosen so far: how well each view is covered, how often each value was taken."""
 
-    def __init__(self, ground: Ground, number: int) -> None:
+    def __init__(self, ground: GroundSet, number: int) -> None:
         self.ground, self.number = ground, max(1, number)
         count = len(ground)
         asked = np.arange(count)

@@ -1,4 +1,4 @@
-"""What a training set lacks, and which views of the same film would fill it, had they stayed.
+"""Gaps of a training set, and the dropped views of the same film that would fill them.
 
 Works on the tables `candidate` and `dataset` alone. Look-alikes of chosen views are no way to fill
 a gap: they would add nothing.
@@ -12,9 +12,11 @@ import polars as pl
 
 from bunny.dataset import coverage
 
-FAIR = 0.5  # of what an even spread would give a value; below it there is a gap
-BOTH = "pose and size"  # an axis of cells; only those are named that no gap of one axis explains
-ORDER = (*coverage.AXES, BOTH)
+MIN_EVEN_SHARE = 0.5  # of what an even spread would give a value; below it there is a gap
+POSE_AND_SIZE = (
+    "pose and size"  # an axis of cells; only those are named that no gap of one axis explains
+)
+ORDER = (*coverage.AXES, POSE_AND_SIZE)
 FILTER_SETTING = {  # reason of the filter, which begins a filtered view's detail
     "blurred": "filtering.blur_threshold",
     "smeared": "filtering.max_smear",
@@ -96,9 +98,9 @@ def _gaps_of(name: str, candidate: pl.DataFrame, dataset: pl.DataFrame) -> pl.Da
     cells = _cells(views, shown).filter(pl.col("num_pictures") < pl.col("num_wanted"))
     filling = _filling(views)
     rows = cells.join(filling, on=("axis", "value"), how="left", maintain_order="left")
-    single = rows.filter(pl.col("axis") != BOTH)
+    single = rows.filter(pl.col("axis") != POSE_AND_SIZE)
     known = single.select("axis", "value").unique()
-    both = rows.filter(pl.col("axis") == BOTH, pl.col("setting").is_not_null()).filter(
+    both = rows.filter(pl.col("axis") == POSE_AND_SIZE, pl.col("setting").is_not_null()).filter(
         ~_is_explained(known)
     )
     return (
@@ -130,7 +132,7 @@ def with_words(table: pl.DataFrame) -> pl.DataFrame:
     light = pl.col("light").cast(pl.String).replace(coverage.UNKNOWN, None)
     place = pl.col("place").replace(coverage.NO_PLACE, None)
     return table.with_columns(
-        pose=pose, shot_size=size, light=light, place=place, **{BOTH: pose + ", " + size}
+        pose=pose, shot_size=size, light=light, place=place, **{POSE_AND_SIZE: pose + ", " + size}
     )
 
 
@@ -140,8 +142,8 @@ def _cells(views: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
     for axis in ORDER:
         values = _values(axis, views, shown)
         have, seen = _count(shown, axis), _count(views, axis)
-        fair = math.ceil(FAIR * sum(have.values()) / max(1, len(values)))
-        wanted = 1 if axis in ("place", BOTH) else max(1, fair)
+        fair = math.ceil(MIN_EVEN_SHARE * sum(have.values()) / max(1, len(values)))
+        wanted = 1 if axis in ("place", POSE_AND_SIZE) else max(1, fair)
         rows += [
             (axis, value, rank, have.get(value, 0), wanted, seen.get(value, 0))
             for rank, value in enumerate(values)
@@ -156,9 +158,9 @@ def _values(axis: str, views: pl.DataFrame, shown: pl.DataFrame) -> list[str]:
     present = {*views[axis].drop_nulls(), *shown[axis].drop_nulls()}
     if not present or axis == "place":
         return sorted(present)
-    if axis in ("pose", BOTH) and not coverage.has_pose(views):
+    if axis in ("pose", POSE_AND_SIZE) and not coverage.has_pose(views):
         return []
-    if axis == BOTH:
+    if axis == POSE_AND_SIZE:
         return [f"{p}, {s}" for p in coverage.POSE for s in coverage.VALUE["shot_size"]]
     return list(coverage.VALUE[axis])
 

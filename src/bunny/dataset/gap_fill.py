@@ -1,4 +1,4 @@
-"""For each gap of a set, the shots of the same film that would fill it, and what it takes.
+"""Shots of the same film that would fill each gap, and the change each of them needs.
 
 Works on tables alone: views that were left out, look-alikes without the name, and shots of the
 character whose frames were looked at too far apart for faces to be caught from every side.
@@ -11,15 +11,15 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from bunny.dataset import added_view, coverage, gap
-from bunny.dataset.addition import ANY
+from bunny.dataset import addition, coverage, gap
+from bunny.dataset.addition import ANY_AXIS
 
-SHORT = {"shot_size": "size", gap.BOTH: "pose+size"}  # axes as a person types them
-NEEDS = {"doubtful": "sure", added_view.UNLABELLED: "sure", "duplicate": "duplicates"}
+AXIS_OPTION = {"shot_size": "size", gap.POSE_AND_SIZE: "pose+size"}  # axes as a person types them
+NEEDED_OPTION = {"doubtful": "sure", addition.UNLABELLED: "sure", "duplicate": "duplicates"}
 SPARSE = "not looked at"  # a reason: the shot may have views between the frames looked at
 DENSE_S, AGAIN_S = 0.75, 0.25  # frames further apart are sparse; how often they are looked at then
 TIE = 0.02  # identities so near are one
-WORD = {  # of an evaluation's prompt: the gap that a weak answer to it points at
+PROMPT_WORD = {  # of an evaluation's prompt: the gap that a weak answer to it points at
     "close-up": ("shot_size", "close-up"),
     "medium shot": ("shot_size", "medium"),
     "wide shot": ("shot_size", "wide"),
@@ -28,7 +28,7 @@ WORD = {  # of an evaluation's prompt: the gap that a weak answer to it points a
     "left profile": ("pose", "left-profile"),
     "right profile": ("pose", "right-profile"),
 }
-WAY = {
+WAY_SCHEMA = {
     "character": pl.String,
     "axis": pl.String,
     "value": pl.String,
@@ -41,7 +41,7 @@ WAY = {
 }
 
 
-def name_of(axis: str, value: str) -> str:
+def gap_name(axis: str, value: str) -> str:
     """A gap's name on the command line.
 
     Examples
@@ -49,7 +49,7 @@ def name_of(axis: str, value: str) -> str:
     >>> name_of("shot_size", "close-up"), name_of("pose and size", "left, wide")
     ('size:close-up', 'pose+size:left,wide')
     """
-    return f"{SHORT.get(axis, axis)}:{value.replace(', ', ',')}"
+    return f"{AXIS_OPTION.get(axis, axis)}:{value.replace(', ', ',')}"
 
 
 def find_ways(
@@ -83,24 +83,24 @@ def find_ways(
         views.drop_nulls(axis).with_columns(axis=pl.lit(axis), value=pl.col(axis))
         for axis in gap.ORDER
     ]
-    by_axis.append(views.with_columns(axis=pl.lit(ANY), value=pl.lit("")))
-    needs = pl.col("reason").replace_strict(NEEDS, default=None, return_dtype=pl.String)
+    by_axis.append(views.with_columns(axis=pl.lit(ANY_AXIS), value=pl.lit("")))
+    needs = pl.col("reason").replace_strict(NEEDED_OPTION, default=None, return_dtype=pl.String)
     keys = ("character", "axis", "value", "shot_index", "reason")
     found = (
         pl.concat(by_axis)
         .group_by(keys, maintain_order=True)
         .agg(pl.col("timestamp_s", "detail").first(), num_views=pl.len().cast(pl.Int64))
         .with_columns(
-            needs=pl.when(pl.col("reason") == added_view.NEVER)
+            needs=pl.when(pl.col("reason") == addition.UNREADABLE)
             .then(pl.lit("never"))
             .otherwise(needs)
         )
     )
     wanted = gaps.select("character", "axis", "value").unique(maintain_order=True)
-    parts = [found.select(*WAY)]
+    parts = [found.select(*WAY_SCHEMA)]
     if sparse is not None:
-        poses = wanted.filter(pl.col("axis").is_in(["pose", ANY]))
-        parts.append(poses.join(sparse, on="character").select(*WAY))
+        poses = wanted.filter(pl.col("axis").is_in(["pose", ANY_AXIS]))
+        parts.append(poses.join(sparse, on="character").select(*WAY_SCHEMA))
     order = {None: 0, "sure": 1, "duplicates": 2, "frames": 3, "never": 4}
     return (
         wanted.with_row_index("gap")
@@ -114,7 +114,7 @@ def find_ways(
             "reason",
             descending=[False] * 2 + [True] + [False] * 2,
         )
-        .select(pl.col(column).cast(dtype) for column, dtype in WAY.items())
+        .select(pl.col(column).cast(dtype) for column, dtype in WAY_SCHEMA.items())
     )
 
 
@@ -181,7 +181,7 @@ def find_weak(pictures: pl.DataFrame) -> pl.DataFrame:
     ).with_columns(pl.col("identity").fill_null(0.0).cast(pl.Float64))
     rows = []
     for (name,), own in sorted(drawn.partition_by("character", as_dict=True).items()):
-        for word, place in WORD.items():
+        for word, place in PROMPT_WORD.items():
             has = pl.col("prompt").str.contains(word, literal=True)
             one, other = own.filter(has)["identity"], own.filter(~has)["identity"]
             if min(len(one), len(other)) < 2:
@@ -213,7 +213,7 @@ def notes(candidate: pl.DataFrame) -> list[str]:
     return found
 
 
-def to_bring(ways: pl.DataFrame, *, is_sure: bool, has_duplicates: bool) -> pl.DataFrame:
+def select_ways(ways: pl.DataFrame, *, is_sure: bool, has_duplicates: bool) -> pl.DataFrame:
     """Rows of `find_ways` that an addition would bring in, or look at again."""
     allowed = ["frames", *["sure"] * is_sure, *["duplicates"] * has_duplicates]
     return ways.filter(pl.col("needs").is_null() | pl.col("needs").is_in(allowed))

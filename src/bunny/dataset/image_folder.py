@@ -1,4 +1,4 @@
-"""Write a character's training pictures and read them back through Hugging Face `datasets`."""
+"""Training pictures of a character: written as an image folder, read back with `datasets`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ import cv2
 import numpy as np
 
 from bunny.core import atomic, image_file
-from bunny.dataset import mask
+from bunny.dataset import addition, candidate, mask, select, split
 from bunny.dataset.bucket import Size
 from bunny.dataset.crop import Crop, box_of
-from bunny.training.trainer import Example
+from bunny.dataset.example import TrainingExample
+from bunny.dataset.view import CharacterView
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ CLASS_FOLDER, MASK_FOLDER = "class", "masks"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cut:
+class CropSource:
     """A crop and the whole frame that it is cut from."""
 
     crop: Crop
@@ -41,7 +42,7 @@ class Cut:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
+class WrittenDataset:
     """What came of writing a set."""
 
     rows: list[dict[str, Any]]  # of table `dataset`
@@ -58,22 +59,22 @@ def folder_name(character: str) -> str:
     ('Anna_2', 'character', 'Aux_')
     """
     plain = re.sub(r"[^\w-]+", "_", character).strip("_") or "character"
-    return f"{plain}_" if atomic.name_fault(plain) else plain
+    return f"{plain}_" if atomic.portable_name_error(plain) else plain
 
 
-def stored(film_dir: Path, crops: Iterable[Crop]) -> Iterator[Cut]:
+def read_crops(film_dir: Path, crops: Iterable[Crop]) -> Iterator[CropSource]:
     """Crops with their frames as extract stored them; a frame is read once for its neighbours."""
     file, picture = None, None
     for crop in crops:
         if crop.view.file != file:
             file, picture = crop.view.file, _read(film_dir, crop.view.file)
         error = None if picture is not None else f"{file} cannot be read"
-        yield Cut(crop=crop, picture=picture, error=error)
+        yield CropSource(crop=crop, picture=picture, error=error)
 
 
 def write_dataset(
-    film_dir: Path, character: str, cuts: Iterable[Cut], *, has_masks: bool = False
-) -> Written:
+    film_dir: Path, character: str, cuts: Iterable[CropSource], *, has_masks: bool = False
+) -> WrittenDataset:
     """Cut, resize and write ``dataset/<character>/NNNN.png`` with their ``metadata.jsonl``.
 
     Pictures of role ``class`` go to ``class/`` with a ``metadata.jsonl`` of their own, masks to
@@ -127,10 +128,10 @@ def write_dataset(
         if own or not folder:
             _write_metadata(temporary / folder, own)
     atomic.replace_folder(temporary, target)
-    return Written(rows=rows, errors=errors, num_without_mask=without_mask)
+    return WrittenDataset(rows=rows, errors=errors, num_without_mask=without_mask)
 
 
-def load_dataset(folder: Path) -> tuple[list[Example], list[Example]]:
+def load_dataset(folder: Path) -> tuple[list[TrainingExample], list[TrainingExample]]:
     """Load what `write_dataset` wrote, as the trainer gets it: train and held-out examples.
 
     Parameters
@@ -148,7 +149,7 @@ def load_dataset(folder: Path) -> tuple[list[Example], list[Example]]:
     import datasets
 
     datasets.disable_progress_bars()
-    examples: dict[str, list[Example]] = {"train": [], "held-out": []}
+    examples: dict[str, list[TrainingExample]] = {"train": [], "held-out": []}
     with tempfile.TemporaryDirectory(prefix="bunny-", ignore_cleanup_errors=True) as cache:
         loaded = datasets.load_dataset(
             "imagefolder",
@@ -159,13 +160,15 @@ def load_dataset(folder: Path) -> tuple[list[Example], list[Example]]:
         )
         for row in loaded:
             picture = np.asarray(row["image"].convert("RGB"))
-            example = Example(picture=picture, caption=row["text"], repeats=int(row["repeats"]))
+            example = TrainingExample(
+                picture=picture, caption=row["text"], repeats=int(row["repeats"])
+            )
             examples[row["split"]].append(example)
         del loaded  # what is mapped into memory cannot be deleted on Windows
     return examples["train"], examples["held-out"]
 
 
-def hash_examples(examples: Sequence[Example]) -> str:
+def hash_examples(examples: Sequence[TrainingExample]) -> str:
     """SHA-256 over pixels and captions, in order."""
     digest = hashlib.sha256()
     for example in examples:
@@ -186,7 +189,7 @@ def resize(picture: np.ndarray, size: Size) -> np.ndarray:
     return cv2.resize(picture, size, interpolation=cv2.INTER_LANCZOS4)
 
 
-def coverage(
+def measure_variety(
     pictures: Sequence[np.ndarray], rows: Sequence[dict[str, Any]], place: dict[str, str | None]
 ) -> dict[str, Any]:
     """How varied a training set is.
@@ -234,7 +237,7 @@ def _read(film_dir: Path, file: str | None) -> np.ndarray | None:
     return None if file is None else image_file.read(film_dir / file)
 
 
-def _cut(cut: Cut) -> tuple[np.ndarray | None, str]:
+def _cut(cut: CropSource) -> tuple[np.ndarray | None, str]:
     """The crop's pixels, RGB, or why there are none."""
     x0, y0, x1, y1 = box_of(cut.crop.window)
     picture = cut.picture
@@ -279,7 +282,7 @@ def _write_metadata(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
     (folder / "metadata.jsonl").write_text(text, encoding="utf-8", newline="\n")
 
 
-def _row(cut: Cut, file: str) -> dict[str, Any]:
+def _row(cut: CropSource, file: str) -> dict[str, Any]:
     """One row of the table ``dataset``."""
     crop, view, window = cut.crop, cut.crop.view, cut.crop.window
     return {
@@ -307,3 +310,55 @@ def _row(cut: Cut, file: str) -> dict[str, Any]:
         "repeats": 1,
         "split": crop.split,
     }
+
+
+def candidate_rows(
+    views: Sequence[CharacterView],
+    made: select.ViewSelection,
+    failed: dict[str, str],
+    rows: Sequence[dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """Rows of table candidate; chosen is what came to be written.
+
+    Parameters
+    ----------
+    views : sequence of View
+    made : choice.Choice
+    failed : dict
+        Error of each subject_id whose picture could not be made.
+    rows : sequence of dict
+        Of table dataset.
+    """
+    written = {row["subject_id"] for row in rows if row["role"] == "subject"}
+    found = []
+    for index, view in enumerate(views):
+        verdict = made.verdicts[index]
+        if not verdict.reason and view.subject_id not in written:
+            verdict = candidate.CandidateVerdict(
+                reason="unreadable", detail=failed.get(view.subject_id, "no picture was written")
+            )
+        gain = made.gains.get(index) if not verdict.reason else None
+        found.append(candidate.to_row(view, verdict, gain))
+    return found
+
+
+def stage_note(
+    character: str,
+    views: Sequence[CharacterView],
+    made: select.ViewSelection,
+    written: WrittenDataset,
+) -> str:
+    """Say in one sentence what was chosen of a character's views."""
+    own = [row for row in written.rows if row["role"] == "subject"]
+    held = sum(row["split"] == split.HELD_OUT for row in own)
+    num_chosen = len({row for row, _ in made.picked})
+    words = [f"{character}: {len(own)} pictures of {num_chosen} among {len(views)} views"]
+    by_hand = len(addition.added_rows(made))
+    words += [f"{by_hand} of them added by hand"] if by_hand else []
+    words.append(f"{held} held out")
+    num_class = len(written.rows) - len(own)
+    if num_class:
+        words.append(f"{num_class} without the character")
+    if written.num_without_mask:
+        words.append(f"no usable mask for {written.num_without_mask}")
+    return ", ".join(words)

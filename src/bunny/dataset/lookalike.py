@@ -1,26 +1,34 @@
-"""Views that resemble a character and did not get its name: a person may say that they are it.
-
-Only frames without a labelled view of the character are looked at, so no label ever changes.
-"""
+"""Look-alikes: unnamed faces and regions that resemble a character."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 
+from bunny.character import label as labels
+from bunny.character import match
+from bunny.dataset import addition, candidate
 from bunny.dataset import view as view_module
+from bunny.dataset.addition import Addition
+from bunny.dataset.appearance import measure_subjects
+from bunny.dataset.view import CharacterView
 
 BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
 LEAST_REGION = 0.75  # of the median similarity of the character's own labelled regions
 LEAST_FACE = 0.25  # common scale; 0.1 % of strangers pass 0.31, see `bunny.character.match`
 TAKEN = 0.5  # share of a region under somebody else's labelled box from which it is theirs
 
-Best = Mapping[str, tuple[str, float, float]]  # face_id: nearest character, similarity, margin
+NearestCharacter = Mapping[
+    str, tuple[str, float, float]
+]  # face_id: nearest character, similarity, margin
 
 
-def find(character: str, tables: Mapping[str, pl.DataFrame], best: Best) -> pl.DataFrame:
+def find_by_similarity(
+    character: str, tables: Mapping[str, pl.DataFrame], best: NearestCharacter
+) -> pl.DataFrame:
     """List who resembles a character in frames where nobody has its name.
 
     Parameters
@@ -60,7 +68,9 @@ def with_names(label: pl.DataFrame, lookalike: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([rest, lookalike]).sort("subject_id")
 
 
-def _faces(character: str, label: pl.DataFrame, best: Best, shown: set[str]) -> list[dict]:
+def _faces(
+    character: str, label: pl.DataFrame, best: NearestCharacter, shown: set[str]
+) -> list[dict]:
     """Faces without a name that are nearest to the character."""
     nameless = label.filter(pl.col("character").is_null(), pl.col("subject_type") == "face")
     found = []
@@ -109,3 +119,71 @@ def _row(row: Mapping[str, Any], character: str, similarity: float, margin: floa
         "confidence": min(1.0, max(0.0, similarity)),
         "source": "reference",
     }
+
+
+def find(character: str, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Rows of table label with the name that they resemble; see `bunny.dataset.lookalike.find_by_similarity`.
+
+    Parameters
+    ----------
+    character : str
+    tables : mapping
+        Tables label, region, face and reference.
+    """
+    return find_by_similarity(character, tables, _nearest(tables))
+
+
+def confirmed_views(
+    character: str,
+    tables: Mapping[str, pl.DataFrame],
+    subject: pl.DataFrame,
+    additions: Sequence[Addition],
+) -> list[CharacterView]:
+    """Views without a name of which somebody is sure that they are the character.
+
+    Parameters
+    ----------
+    character : str
+    tables : mapping
+        Those that stage dataset reads.
+    subject : pl.DataFrame
+        From `measure_subjects` over `tables`.
+    additions : sequence of Addition
+        Of the character.
+    """
+    if not any(one.is_sure for one in additions):
+        return []
+    like = find(character, tables)
+    more = measure_subjects({**tables, "label": like})
+    named = {**tables, "label": with_names(tables["label"], like)}
+    ids = set(like["subject_id"].to_list())
+    return [
+        view
+        for view in candidate.gather(
+            character, named, pl.concat([subject, more], how="vertical_relaxed")
+        )
+        if view.subject_id in ids and addition.overrides(view, addition.UNLABELLED, additions)
+    ]
+
+
+def _nearest(tables: Mapping[str, pl.DataFrame]) -> NearestCharacter:
+    """Nearest character of every face without a name."""
+    cast = labels.read_reference_set(tables["reference"])
+    nameless = tables["label"].filter(pl.col("character").is_null()).select("subject_id")
+    face = (
+        tables["face"]
+        .join(nameless, left_on="face_id", right_on="subject_id", maintain_order="left")
+        .drop_nulls("embedding")
+    )
+    best: dict[str, tuple[str, float, float]] = {}
+    if not cast.face or face.is_empty():
+        return best
+    for (recogniser,), part in face.partition_by("recogniser", as_dict=True).items():
+        vector = np.array(part["embedding"].to_list(), np.float32)
+        names, similarity = match.compare(vector, cast.face, recogniser)
+        order = np.sort(similarity, axis=1)
+        lead = order[:, -1] - order[:, -2] if len(names) > 1 else np.full(len(part), match.NO_RIVAL)
+        for row, face_id in enumerate(part["face_id"]):
+            name = names[int(similarity[row].argmax())]
+            best[face_id] = (name, float(order[row, -1]), float(lead[row]))
+    return best

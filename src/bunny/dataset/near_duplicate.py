@@ -1,4 +1,4 @@
-"""Which views are the same picture again, within a shot and across the film.
+"""Near duplicates among views, within a shot and across the film.
 
 Two views are alike when their frames' perceptual hashes are near, their boxes lie at the same
 place and, where both turns of the head are known, these are the same. Where a hash is missing
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bunny.dataset.view import View
+from bunny.dataset.view import CharacterView
 
 SAME_PLACE = 0.7  # intersection over union of the boxes
 SAME_YAW = 0.2  # of [-1, 1]; a head turned further is another view of it
@@ -22,7 +22,7 @@ BLOCK = 512
 
 
 @dataclass(frozen=True, kw_only=True)
-class Signs:
+class DuplicateFeatures:
     """What two views are compared by, one row a view.
 
     Boxes are in shares of their frames' width and height, unknown turns and mouths are NaN,
@@ -41,11 +41,11 @@ class Signs:
         return len(self.phash)
 
 
-def signs_of(views: Sequence[View]) -> Signs:
+def duplicate_features(views: Sequence[CharacterView]) -> DuplicateFeatures:
     """Put down what `are_alike` compares."""
     scale = [(v.frame_size[0], v.frame_size[1]) * 2 for v in views]
     box = np.array([v.box for v in views], float).reshape(-1, 4)
-    return Signs(
+    return DuplicateFeatures(
         phash=np.array([v.phash or 0 for v in views], np.uint64),
         has_hash=np.array([v.phash is not None for v in views], bool),
         box=box / np.array(scale, float).reshape(-1, 4),
@@ -56,7 +56,7 @@ def signs_of(views: Sequence[View]) -> Signs:
     )
 
 
-def are_alike(signs: Signs, one: int, others: np.ndarray, distance: int) -> np.ndarray:
+def are_alike(signs: DuplicateFeatures, one: int, others: np.ndarray, distance: int) -> np.ndarray:
     """Which of `others` show what view `one` shows.
 
     Parameters
@@ -83,7 +83,7 @@ def are_alike(signs: Signs, one: int, others: np.ndarray, distance: int) -> np.n
     return is_near | (signs.frame[others] == signs.frame[one])
 
 
-def keep_best(signs: Signs, order: Sequence[int], distance: int) -> dict[int, int]:
+def keep_best(signs: DuplicateFeatures, order: Sequence[int], distance: int) -> dict[int, int]:
     """Go through views, the best first, and set aside those that show one that stays.
 
     Parameters
@@ -111,7 +111,7 @@ def keep_best(signs: Signs, order: Sequence[int], distance: int) -> dict[int, in
     return aside
 
 
-def same_setup(
+def same_camera_setup(
     phash: np.ndarray, signature: np.ndarray, distance: int, structure: float
 ) -> np.ndarray:
     """Pairs of frames that show the same picture or the same camera set-up again.

@@ -1,4 +1,4 @@
-"""The rights record: from which film, under which licence, with whose consent, by which models.
+"""Rights record: source film, licence, consent and the models used.
 
 It goes as ``rights.json`` into every exported set, as strings into an adapter's metadata and as
 words into the dataset card. What nobody gave is said to be missing, never guessed.
@@ -30,7 +30,7 @@ HUB_LICENCE = re.compile(
 )
 
 
-def record(
+def make_record(
     *,
     film_file: str,
     film_hash: str,
@@ -172,17 +172,17 @@ def to_text(record: Mapping[str, Any]) -> str:
     """A record in Markdown, for a card."""
     film = record["film"]
     lines = [
-        f"- film: {_line(film['title'] or film['file'])}",
-        f"- licence of the film: {_line(film['licence']) or UNKNOWN}",
-        f"- source: {_line(film['source']) or UNKNOWN}",
+        f"- film: {_one_line(film['title'] or film['file'])}",
+        f"- licence of the film: {_one_line(film['licence']) or UNKNOWN}",
+        f"- source: {_one_line(film['source']) or UNKNOWN}",
         f"- SHA-256 of the film: `{film['content_hash']}`",
-        f"- consent of the people shown: {_line(record['consent']) or UNKNOWN}",
+        f"- consent of the people shown: {_one_line(record['consent']) or UNKNOWN}",
     ]
     if record["models"]:
         lines += ["", "| model | role | licence | source |", "|---|---|---|---|"]
         lines += [
             "| {name} | {role} | {licence} | {source} |".format(
-                **{k: _line(str(v)).replace("|", "/") or UNKNOWN for k, v in m.items()}
+                **{k: _one_line(str(v)).replace("|", "/") or UNKNOWN for k, v in m.items()}
             )
             for m in record["models"]
         ]
@@ -230,7 +230,7 @@ def _captioners(tables: Mapping[str, pl.DataFrame]) -> list[dict[str, Any]]:
     ]
 
 
-def _line(text: str) -> str:
+def _one_line(text: str) -> str:
     """One line of it."""
     return " ".join(text.split())
 

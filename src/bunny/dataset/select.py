@@ -1,4 +1,4 @@
-"""Which views of a character are trained on, and in which windows: the decisions put together."""
+"""Selection of views and crop windows to train on."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 import polars as pl
 
 from bunny.dataset import appearance, crop, facility_location, near_duplicate
-from bunny.dataset.candidate import Verdict
-from bunny.dataset.crop import Window
-from bunny.dataset.view import View
+from bunny.dataset.candidate import CandidateVerdict
+from bunny.dataset.crop import CropWindow
+from bunny.dataset.view import CharacterView
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class ViewSelectionSetting:
     """How much is chosen and what counts as the same."""
 
     max_images: int = 500
@@ -23,21 +23,21 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class ViewSelection:
     """What became of every view."""
 
-    verdicts: list[Verdict]  # one a view; an empty reason says chosen
+    verdicts: list[CandidateVerdict]  # one a view; an empty reason says chosen
     gains: dict[int, float]  # of the chosen, by row
-    picked: list[tuple[int, Window]]  # row of a view and a window of it
+    picked: list[tuple[int, CropWindow]]  # row of a view and a window of it
 
 
 def choose(
-    views: Sequence[View],
-    verdicts: Sequence[Verdict],
+    views: Sequence[CharacterView],
+    verdicts: Sequence[CandidateVerdict],
     tables: Mapping[str, pl.DataFrame],
-    rule: crop.Rule,
-    setting: Setting,
-) -> Choice:
+    rule: crop.CropSetting,
+    setting: ViewSelectionSetting,
+) -> ViewSelection:
     """Choose for variety among the views that nothing speaks against.
 
     Views that can be shown alone come first; those in which somebody else stays in every window
@@ -59,7 +59,7 @@ def choose(
         At most `max_images` windows, of at most as many views.
     """
     decided = list(verdicts)
-    found: dict[int, list[Window]] = {}
+    found: dict[int, list[CropWindow]] = {}
     for row in _open(decided):
         found[row] = crop.windows(views[row], rule)
         if not found[row]:
@@ -73,47 +73,54 @@ def choose(
         gains |= _choose(views, rows, tables, setting.max_images - len(gains))
         for row in rows:
             if row not in gains:
-                decided[row] = Verdict(reason=reason, detail=f"{setting.max_images} were wanted")
+                decided[row] = CandidateVerdict(
+                    reason=reason, detail=f"{setting.max_images} were wanted"
+                )
     order = list(gains)
-    picked = crop.pick([found[row] for row in order], setting.max_images)
-    return Choice(verdicts=decided, gains=gains, picked=[(order[i], w) for i, w in picked])
+    picked = crop.pick_windows([found[row] for row in order], setting.max_images)
+    return ViewSelection(verdicts=decided, gains=gains, picked=[(order[i], w) for i, w in picked])
 
 
-def _open(verdicts: Sequence[Verdict]) -> list[int]:
+def _open(verdicts: Sequence[CandidateVerdict]) -> list[int]:
     """Rows that nothing speaks against so far."""
     return [row for row, verdict in enumerate(verdicts) if not verdict.reason]
 
 
-def _too_small(view: View, rule: crop.Rule) -> Verdict:
-    scale = crop.least_upscale(view, rule)
+def _too_small(view: CharacterView, rule: crop.CropSetting) -> CandidateVerdict:
+    scale = crop.min_upscale(view, rule)
     what = f"would be enlarged {scale:.1f} times, dataset.max_upscale is {rule.max_upscale:g}"
-    return Verdict(reason="small", detail=what)
+    return CandidateVerdict(reason="small", detail=what)
 
 
-def _set_duplicates_aside(views: Sequence[View], decided: list[Verdict], setting: Setting) -> None:
+def _set_duplicates_aside(
+    views: Sequence[CharacterView], decided: list[CandidateVerdict], setting: ViewSelectionSetting
+) -> None:
     """Mark every view that shows what a better one shows."""
     free = _open(decided)
     rows = [views[row] for row in free]
-    worth = appearance.worth_of(rows)
+    worth = appearance.view_quality(rows)
     order = sorted(range(len(rows)), key=lambda i: (-round(worth[i], 9), rows[i].subject_id))
     aside = near_duplicate.keep_best(
-        near_duplicate.signs_of(rows), order, setting.duplicate_distance
+        near_duplicate.duplicate_features(rows), order, setting.duplicate_distance
     )
     for row, kept in aside.items():
         near, other = rows[row], rows[kept]
         where = "frame" if near.frame_id == other.frame_id else "picture"
-        decided[free[row]] = Verdict(
+        decided[free[row]] = CandidateVerdict(
             reason="duplicate", detail=f"the same {where} again", duplicate_of=other.subject_id
         )
 
 
 def _choose(
-    views: Sequence[View], rows: Sequence[int], tables: Mapping[str, pl.DataFrame], number: int
+    views: Sequence[CharacterView],
+    rows: Sequence[int],
+    tables: Mapping[str, pl.DataFrame],
+    number: int,
 ) -> dict[int, float]:
     """Rows chosen for variety, in that order, with their gains."""
     if not rows or number <= 0:
         return {}
     own = [views[row] for row in rows]
-    ground = appearance.ground_of(own, tables["face"], tables["embedding"], tables["measure"])
+    ground = appearance.ground_set(own, tables["face"], tables["embedding"], tables["measure"])
     chosen, gains = facility_location.choose(ground, number)
     return {rows[i]: float(np.float32(g)) for i, g in zip(chosen, gains, strict=True)}

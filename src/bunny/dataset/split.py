@@ -1,4 +1,4 @@
-"""Which shots are trained on and which are held out.
+"""Train and held-out split by groups of shots.
 
 The unit is a group of shots: neighbouring frames are near copies, and a camera set-up that comes
 back shot after shot gives near copies too. A whole group is on one side.

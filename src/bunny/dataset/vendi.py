@@ -1,4 +1,4 @@
-"""How far apart pictures are, from one vector each: the Vendi score, neighbours, alike pairs."""
+"""Vendi score, nearest neighbours and alike pairs of picture vectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the choice knows of one view of a character, and how a box frames it."""
+"""Views of a character: the labelled box in a frame with pose, framing and light."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIGNATURE_PX = 32  # side of column `signature`
 
 
 @dataclass(frozen=True, kw_only=True)
-class Other:
+class OtherCharacter:
     """Somebody else in the frame; `character` null: unknown."""
 
     character: str | None
@@ -30,7 +30,7 @@ class Other:
 
 
 @dataclass(frozen=True, kw_only=True)
-class View:
+class CharacterView:
     """One labelled view of a character."""
 
     subject_id: str
@@ -52,7 +52,7 @@ class View:
     sharpness: float | None = None
     yaw: float | None = None
     mouth: float | None = None  # its width over the distance of the eyes
-    others: tuple[Other, ...] = ()
+    others: tuple[OtherCharacter, ...] = ()
     phash: int | None = None
     file: str | None = None  # null: the frame's picture is not stored
     text: str | None = None  # caption of the frame, or of a like one of its shot

@@ -25,7 +25,7 @@ SIDE_MIN_PX = 64
 BATCH_SIZE = 64
 
 
-class Judge:
+class ToyJudge:
     """The loaded network; `probabilities` is its one method, the others are made from it."""
 
     def __init__(self, net: Any, config: dict[str, Any], device: str = "cpu") -> None:
@@ -35,7 +35,7 @@ class Judge:
         self.words: dict[str, tuple[str, ...]] = judge_net.WORDS
 
     @classmethod
-    def load(cls, folder: Path | str | None = None, device: str = "cpu") -> Judge:
+    def load(cls, folder: Path | str | None = None, device: str = "cpu") -> ToyJudge:
         """Read the judge.
 
         Parameters
@@ -252,5 +252,5 @@ def _fit(picture: np.ndarray) -> np.ndarray:
 
 def _probability(name: str, logits: Any) -> np.ndarray:
     """Softmax where words exclude one another, else a sigmoid each."""
-    chances = logits.softmax(dim=1) if name in judge_net.ONE else logits.sigmoid()
+    chances = logits.softmax(dim=1) if name in judge_net.SINGLE_CHOICE else logits.sigmoid()
     return chances.numpy()

@@ -1,4 +1,4 @@
-"""The toy judge's network: what it can say, how it looks, how a picture's truth becomes targets.
+"""Network of the toy judge: a small residual net with one head an attribute.
 
 The judge tells what is in a picture of the sample world. Who is in it may be several, so species,
 colours and clothes are yes or no each; place, light, framing and number exclude one another.
@@ -6,30 +6,26 @@ colours and clothes are yes or no each; place, light, framing and number exclude
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from bunny.demo import world
 
 INPUT_PX = 128
 NOBODY = "nobody"
 WEAR_COLOURS = (*world.WEAR_COLOURS, "teal")  # teal is worn in the sample film alone
-SEVERAL = {  # heads with a sigmoid a word
+MULTI_LABEL = {  # heads with a sigmoid a word
     "species": (*world.SPECIES, NOBODY),
     "colour": world.COLOURS,
     "garment": ("none", *world.GARMENTS),
     "wear_colour": WEAR_COLOURS,
 }
-ONE = {  # heads with a softmax over the words
+SINGLE_CHOICE = {  # heads with a softmax over the words
     "place": tuple(world.PLACES),
     "light": world.LIGHTS,
     "size": world.SHOT_SIZES,
     "count": ("0", "1", "2"),
 }
-WORDS = SEVERAL | ONE
-UNKNOWN = -1  # target of a question that a picture has no answer to
+WORDS = MULTI_LABEL | SINGLE_CHOICE
 
 
 def make_net(widths: tuple[int, ...] = (32, 64, 104)) -> Any:
@@ -68,65 +64,6 @@ def split(logits: Any) -> dict[str, Any]:
         parts[name] = logits[..., start : start + len(words)]
         start += len(words)
     return parts
-
-
-def targets(facts: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
-    """What the network should answer.
-
-    Parameters
-    ----------
-    facts : sequence of dict
-        who: list of (colour, species, wear); place, light, size: words of `world`.
-
-    Returns
-    -------
-    dict of str to np.ndarray
-        Heads of `SEVERAL`: float32 (n, words), 0 or 1, or `UNKNOWN` in the whole row. Heads of
-        `ONE`: int64 (n,), the word's index or `UNKNOWN`. An empty place has no colour, clothes and
-        framing.
-
-    Raises
-    ------
-    ValueError
-        If a word is none of `WORDS`.
-    """
-    rows: dict[str, list] = {name: [] for name in WORDS}
-    for fact in facts:
-        for name, words in _said(fact).items():
-            rows[name].append(_row(name, words))
-    return {
-        name: np.array(found, dtype=np.float32 if name in SEVERAL else np.int64)
-        for name, found in rows.items()
-    }
-
-
-def _said(fact: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-    """The words of each head that are true of a picture."""
-    who = fact["who"]
-    garments = [wear.split(" ", 1)[-1] for _, _, wear in who]
-    return {
-        "species": tuple(species for _, species, _ in who) or (NOBODY,),
-        "colour": tuple(colour for colour, _, _ in who),
-        "garment": tuple(garments),
-        "wear_colour": tuple(wear.split(" ")[0] for _, _, wear in who if wear != "none"),
-        "place": (fact["place"],),
-        "light": (fact["light"],),
-        "size": (fact["size"],) if who else (),
-        "count": (str(len(who)),),
-    }
-
-
-def _row(name: str, said: tuple[str, ...]) -> Any:
-    """One picture's target of one head."""
-    words = WORDS[name]
-    strange = set(said) - set(words)
-    if strange:
-        raise ValueError(f"{name}: expected one of {', '.join(words)}, found {min(strange)!r}")
-    if name in ONE:
-        return words.index(said[0]) if said else UNKNOWN
-    if not said:  # nothing worn is no wear colour: nothing to learn from
-        return [float(UNKNOWN)] * len(words)
-    return [float(word in said) for word in words]
 
 
 def _conv(before: int, after: int, stride: int = 1) -> Any:

@@ -1,4 +1,4 @@
-"""What a prompt asks for, in the words of the sample world, and whether it got it.
+"""Prompts of the sample world, parsed into attributes and compared with the judge's answers.
 
 Only what can be judged counts: who (species, colour, clothes), place, light and framing. All other
 words, and words after "no" or "without", are passed over.
@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bunny.demo import caption, judge_net, world
+from bunny.demo import judge_net, world
 
 ATTRIBUTES = ("species", "colour", "garment", "wear_colour", "place", "light", "size")
 SYNONYMS = {"bunny": "rabbit", "gray": "grey", "closeup": "close-up"}
 FIGURE_WORDS = (*world.SPECIES, "character")  # the base's captions say both
-PLACE_WORDS = {
+PLACE_PATTERN = {
     "meadow": r"meadow",
     "forest": r"forest|woods",
     "snow": r"snow|snowy",
@@ -32,15 +32,15 @@ PLACE_WORDS = {
     "bedroom": r"bedroom",
     "studio": r"plain background|studio",
 }
-SIZE_WORDS = {
+SIZE_PATTERN = {
     "close-up": r"close[- ]up",
     "medium": r"medium shot|medium",
     "wide": r"wide shot|long shot|wide",
 }
 LIGHT_ALONE = {"bright", "dark", "dim"}  # may be said of a colour: count only as a clause
-LIGHT_WORDS = {
+LIGHT_PATTERN = {
     light: "|".join(sorted(set(words) - LIGHT_ALONE)) + ("|sunset" if light == "dusk" else "")
-    for light, words in caption.LIGHT_WORDS.items()
+    for light, words in world.LIGHT_WORDS.items()
 }
 DETAIL_SCHEMA = {  # what is said of each picture
     "picture": pl.Int64,  # 0-based index
@@ -50,7 +50,7 @@ DETAIL_SCHEMA = {  # what is said of each picture
     "probability": pl.Float64,  # of what was said
     "is_right": pl.Boolean,
 }
-REFUSED = re.compile(r"\b(?:no|without)\s+(?:an?\s+|the\s+|its\s+)?(?:[\w-]+\s+)?[\w-]+")
+NEGATION = re.compile(r"\b(?:no|without)\s+(?:an?\s+|the\s+|its\s+)?(?:[\w-]+\s+)?[\w-]+")
 
 
 def parse(
@@ -72,14 +72,14 @@ def parse(
         of `toy_judge_net.WORDS`. Several places, lights or framings are alternatives; several
         of the others belong to several figures.
     """
-    text = REFUSED.sub(" ", _spell(prompt, meaning or {}))
+    text = NEGATION.sub(" ", _spell(prompt, meaning or {}))
     found = {name: set[str]() for name in ATTRIBUTES}
     for figure in _figures(text):
         _read_figure(figure, found)
-    for name, table in (("place", PLACE_WORDS), ("size", SIZE_WORDS), ("light", LIGHT_WORDS)):
+    for name, table in (("place", PLACE_PATTERN), ("size", SIZE_PATTERN), ("light", LIGHT_PATTERN)):
         found[name] |= {word for word, way in table.items() if re.search(rf"\b(?:{way})\b", text)}
     clauses = {clause.strip() for clause in text.split(",")}
-    for light, words in caption.LIGHT_WORDS.items():
+    for light, words in world.LIGHT_WORDS.items():
         if clauses & LIGHT_ALONE & set(words):
             found["light"].add(light)
     return {
@@ -111,7 +111,7 @@ def compare(name: str, said: tuple[str, ...], chances: np.ndarray) -> Iterator[d
     words = judge_net.WORDS[name]
     order = [words[i] for i in np.argsort(-chances, kind="stable")]
     chance = dict(zip(words, chances.tolist(), strict=True))
-    if name in judge_net.ONE:
+    if name in judge_net.SINGLE_CHOICE:
         yield {
             "said": " or ".join(said),
             "found": order[0],

@@ -1,4 +1,4 @@
-"""Whether a drawing shows what its prompt says: by CLIP, or by the toy world's own judge."""
+"""Prompt agreement of generated pictures: CLIPScore, or the toy world's own judge."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 from bunny.core.error import UserError
 
-Agree = Callable[[Sequence[np.ndarray], Sequence[str]], np.ndarray]
+AgreementMeasure = Callable[[Sequence[np.ndarray], Sequence[str]], np.ndarray]
 CLIP_SCALE = 2.5  # of CLIPScore (Hessel et al. 2021): 2.5 * max(cosine, 0)
 BATCH = 16
 SMALLEST_PX = 64  # shorter side that the toy world's judge reads
 
 
-def load_clip(model: str, device: str = "cpu") -> Agree:
+def load_clip(model: str, device: str = "cpu") -> AgreementMeasure:
     """Load CLIP as a measure of agreement.
 
     Parameters
@@ -67,7 +67,7 @@ def load_clip(model: str, device: str = "cpu") -> Agree:
     return agree
 
 
-def load_toy() -> Agree:
+def load_toy() -> AgreementMeasure:
     """Load the toy world's judge: share of the prompt's attributes that it finds right, in [0, 1].
 
     Raises
@@ -77,7 +77,7 @@ def load_toy() -> Agree:
     """
     from bunny.demo import judge as demo_judge
 
-    judge = demo_judge.Judge.load()
+    judge = demo_judge.ToyJudge.load()
 
     def agree(pictures: Sequence[np.ndarray], prompts: Sequence[str]) -> np.ndarray:
         if not len(pictures):

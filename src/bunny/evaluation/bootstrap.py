@@ -1,4 +1,4 @@
-"""Intervals of means over pictures that share prompts and seeds.
+"""Bootstrap intervals of means over pictures that share prompts and seeds.
 
 Pictures of one prompt are alike, and so are pictures from one seed; treating them as independent
 makes intervals too narrow. Prompts and seeds are both drawn anew with replacement and a picture

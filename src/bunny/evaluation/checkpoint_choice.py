@@ -1,4 +1,4 @@
-"""Which checkpoint to go by: one number a drawing, its mean a checkpoint, on prompts of their own.
+"""Checkpoint choice by the mean score of pictures drawn from separate prompts.
 
 The score of a drawing is its identity, cut to [0, 1] (0 where nobody is found), times its agreement
 with the prompt (left out where it is not measured), times 0 where it copies a training picture. So
@@ -17,7 +17,7 @@ from bunny.evaluation.bootstrap import Interval
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class CheckpointChoice:
     """The chosen step, why, and how surely it beats the last one (None: it is the last)."""
 
     step: int
@@ -65,7 +65,7 @@ def choose(
     is_measured: bool = True,
     num: int = 1000,
     seed: int = 0,
-) -> Choice:
+) -> CheckpointChoice:
     """Choose a checkpoint.
 
     Parameters
@@ -111,4 +111,4 @@ def choose(
     if is_measured and over is not None and not (over.low or 0) > 0:
         reason = f"the last one; none is surely better (step {step} scores {means[step]:.2f})"
         step, over = last, None
-    return Choice(step=step, reason=reason, over_last=over)
+    return CheckpointChoice(step=step, reason=reason, over_last=over)

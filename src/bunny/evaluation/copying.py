@@ -1,4 +1,4 @@
-"""Whether drawings are training pictures again: the nearest one, against what is usual.
+"""Copies of training pictures among generated ones, by nearest cosine against a baseline.
 
 Held-out pictures are of the same film and were never trained on, so how near they come to training
 pictures is how near a picture comes without copying. A drawing nearer than nearly all of them is
@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-USUAL = 0.99  # quantile of held-out pictures' nearest cosines above which a drawing is flagged
-SURE = 0.98  # cosine that is a copy whatever the film: the same picture, stored again
+BASELINE_QUANTILE = (
+    0.99  # quantile of held-out pictures' nearest cosines above which a drawing is flagged
+)
+CERTAIN_COPY = 0.98  # cosine that is a copy whatever the film: the same picture, stored again
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nearness:
+class NearestCosines:
     """Nearest cosines: of training pictures to those of other shots, of held-out ones to training.
 
     `threshold` is the cosine from which a drawing counts as a copy; None: nothing to go by.
@@ -49,7 +51,7 @@ def nearest(vector: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return cosine.argmax(axis=0), np.minimum(cosine.max(axis=0), 1.0)
 
 
-def usual(train: np.ndarray, shot: np.ndarray, held_out: np.ndarray) -> Nearness:
+def baseline(train: np.ndarray, shot: np.ndarray, held_out: np.ndarray) -> NearestCosines:
     """Measure how near pictures of a film come to each other without copying.
 
     Parameters
@@ -73,5 +75,7 @@ def usual(train: np.ndarray, shot: np.ndarray, held_out: np.ndarray) -> Nearness
     outside = nearest(held_out, train)[1] if len(held_out) else np.empty(0)
     outside = outside[np.isfinite(outside)]
     base = outside if len(outside) >= 10 else np.concatenate([outside, own])
-    threshold = min(SURE, float(np.quantile(base, USUAL))) if len(base) else None
-    return Nearness(train=own, held_out=outside, threshold=threshold)
+    threshold = (
+        min(CERTAIN_COPY, float(np.quantile(base, BASELINE_QUANTILE))) if len(base) else None
+    )
+    return NearestCosines(train=own, held_out=outside, threshold=threshold)

@@ -1,4 +1,4 @@
-"""How different drawings of one prompt are, and how far an adapter moved what it should not."""
+"""Diversity of pictures of one prompt, and drift of prompts without the character."""
 
 from __future__ import annotations
 

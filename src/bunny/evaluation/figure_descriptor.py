@@ -1,4 +1,4 @@
-"""A describer of drawn figures that built nothing else here: where their colours and edges lie.
+"""Gradient and colour descriptor of drawn figures, independent of the labelling network.
 
 Windows of a picture are described by channels averaged over 8 x 8 cells (gradients of six
 directions against their surroundings, and CIE L*a*b*), as in Dollár, Appel, Belongie, Perona 2014,
@@ -31,7 +31,7 @@ FLAT = 0.02  # of luma; gradients well below it are noise
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class DescribedRegions:
     """What of a picture may be the subject: vectors (m, d) of unit length, boxes (m, 4) in shares.
 
     m is 0 where nothing was found.
@@ -42,18 +42,18 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shape:
+class FigureDescriptor:
     """A fitted describer: mean (d,) and decorrelation (d, d) of windows."""
 
     mean: np.ndarray
     whitening: np.ndarray
 
-    def look(self, picture: np.ndarray) -> Seen:
+    def look(self, picture: np.ndarray) -> DescribedRegions:
         """Describe the windows of a picture (height, width, 3) uint8 BGR at five sizes."""
         parts = [_windows(picture, size) for size in SIZES]
         cells = np.concatenate([cell for cell, _ in parts])
         boxes = np.concatenate([box for _, box in parts])
-        return Seen(vector=self._to_vector(cells), box=boxes.astype(np.float32))
+        return DescribedRegions(vector=self._to_vector(cells), box=boxes.astype(np.float32))
 
     def describe(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """Describe whole pictures; (n, d) float32 of unit length."""
@@ -68,7 +68,7 @@ class Shape:
         return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
 
 
-def fit(pictures: Sequence[np.ndarray], seed: int = 0) -> Shape:
+def fit(pictures: Sequence[np.ndarray], seed: int = 0) -> FigureDescriptor:
     """Learn what the windows of a film have in common.
 
     Parameters
@@ -96,10 +96,10 @@ def fit(pictures: Sequence[np.ndarray], seed: int = 0) -> Shape:
     value, vector = np.linalg.eigh(spread)
     value = np.maximum(value, 0) + SHRINKAGE * max(float(value.mean()), 1e-9)
     whitening = vector / np.sqrt(value)
-    return Shape(mean=mean.astype(np.float32), whitening=whitening.astype(np.float32))
+    return FigureDescriptor(mean=mean.astype(np.float32), whitening=whitening.astype(np.float32))
 
 
-def square(picture: np.ndarray, box: Sequence[float], margin: float = 0.05) -> np.ndarray:
+def square_crop(picture: np.ndarray, box: Sequence[float], margin: float = 0.05) -> np.ndarray:
     """Cut a square about a box, with so much of the longer side added, inside the picture.
 
     Parameters

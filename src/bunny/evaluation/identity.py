@@ -1,4 +1,4 @@
-"""Who a picture shows: likeness to crops of held-out shots, on a scale made by real pictures.
+"""Identity of a picture: similarity to held-out crops, on a scale set by real pictures.
 
 A cosine alone says little, for it depends on the describer and on how varied the character is in
 its film. So real pictures set the scale. Drawings are compared with crops of held-out shots and the
@@ -13,10 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bunny.evaluation.figure_descriptor import Seen
+from bunny.evaluation.figure_descriptor import DescribedRegions
 
 NOBODY, UNKNOWN = "nobody", "unknown"
-STRANGER = 0.95  # quantile of strangers' likeness that a picture must exceed to be the character
+STRANGER_QUANTILE = (
+    0.95  # quantile of strangers' likeness that a picture must exceed to be the character
+)
 MIN_GAP = 0.02  # between strangers and the character, of cosine; below it nothing can be told
 OVERLAP = 0.1  # intersection over the smaller box, up to which two places are separate
 
@@ -35,7 +37,7 @@ class Gallery:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scale:
+class IdentityScale:
     """Likeness of strangers (0), of the character itself (1), and of hardly any stranger (floor).
 
     `is_across` tells whether the character was compared across shots; with one shot only it was
@@ -57,7 +59,7 @@ class Scale:
         return (np.asarray(likeness, float) - self.zero) / gap
 
 
-def likeness(seen: Seen, gallery: Gallery) -> float:
+def likeness(seen: DescribedRegions, gallery: Gallery) -> float:
     """How like a character the most alike part of a picture is.
 
     Parameters
@@ -76,7 +78,7 @@ def likeness(seen: Seen, gallery: Gallery) -> float:
     return float(found.max()) if len(found) else float("nan")
 
 
-def count_alike(seen: Seen, gallery: Gallery, floor: float) -> int:
+def count_alike(seen: DescribedRegions, gallery: Gallery, floor: float) -> int:
     """Count separate places of a picture that are more like a character than strangers are."""
     found = _likenesses(seen, gallery)
     taken: list[np.ndarray] = []
@@ -89,11 +91,11 @@ def count_alike(seen: Seen, gallery: Gallery, floor: float) -> int:
 
 
 def make_scale(
-    real: Sequence[tuple[int, Seen]],
-    strangers: Sequence[Seen],
+    real: Sequence[tuple[int, DescribedRegions]],
+    strangers: Sequence[DescribedRegions],
     gallery: Gallery,
     fallback: tuple[float, float] | None = None,
-) -> Scale | None:
+) -> IdentityScale | None:
     """Measure the scale of a character.
 
     Parameters
@@ -121,9 +123,11 @@ def make_scale(
     if not own or not (others or fallback):
         return None
     zero, floor = (
-        (float(np.median(others)), float(np.quantile(others, STRANGER))) if others else fallback
+        (float(np.median(others)), float(np.quantile(others, STRANGER_QUANTILE)))
+        if others
+        else fallback
     )
-    return Scale(
+    return IdentityScale(
         zero=zero,
         one=float(np.median(own)),
         floor=floor,
@@ -134,7 +138,7 @@ def make_scale(
 
 
 def recognise(
-    likenesses: Mapping[str, float], scales: Mapping[str, Scale], *, is_somebody: bool
+    likenesses: Mapping[str, float], scales: Mapping[str, IdentityScale], *, is_somebody: bool
 ) -> str:
     """Say whom a picture shows.
 
@@ -162,14 +166,14 @@ def recognise(
     return max(sorted(found), key=found.__getitem__) if found else UNKNOWN
 
 
-def _likenesses(seen: Seen, gallery: Gallery) -> np.ndarray:
+def _likenesses(seen: DescribedRegions, gallery: Gallery) -> np.ndarray:
     """Cosine of each part to its most similar crop; empty where there is nothing."""
     if not len(seen.vector) or not len(gallery.vector):
         return np.empty(0)
     return (seen.vector @ gallery.vector.T).max(axis=1).astype(float)
 
 
-def _leave_one_out(real: Sequence[tuple[int, Seen]], gallery: Gallery) -> list[float]:
+def _leave_one_out(real: Sequence[tuple[int, DescribedRegions]], gallery: Gallery) -> list[float]:
     """Likeness of real pictures to the other crops of one shot, none compared with itself.
 
     A picture's own crops are its nearest: what is left out is the one most similar.

@@ -1,4 +1,4 @@
-"""What is seen in drawings: who, how far the prompt, how near a training picture, how varied."""
+"""Measures of generated pictures: identity, prompt agreement, copying, vectors."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bunny.character.drawn.efficientnet import PictureNet
+from bunny.character.drawn.efficientnet import EfficientNet
 from bunny.core import image_file
 from bunny.evaluation import agreement, copying, identity
 from bunny.evaluation import gallery as evaluation_gallery
-from bunny.evaluation.figure_descriptor import Seen
-from bunny.evaluation.gallery import Eyes
+from bunny.evaluation.figure_descriptor import DescribedRegions
+from bunny.evaluation.gallery import IdentityModel
 
 USUAL_PICTURES = 16  # real pictures whose mean vector is taken off drawings' vectors
 
 
-class Sight:
+class PictureMeasurer:
     """All that looks at one run's drawings, loaded once."""
 
     def __init__(
@@ -26,13 +26,13 @@ class Sight:
         root: Path,
         dataset: pl.DataFrame,
         character: str,
-        eyes: Eyes,
-        agree: agreement.Agree | None,
+        eyes: IdentityModel,
+        agree: agreement.AgreementMeasure | None,
     ) -> None:
         """`root` is the film's folder, `agree` None where agreement is not measured."""
         self.root, self.character, self.eyes, self.agree = root, character, eyes, agree
         self._train = _TrainSet(root, dataset, character, eyes)
-        self._net = PictureNet()
+        self._net = EfficientNet()
         usual = [self._net.embed(real.picture) for real, _ in eyes.real[:USUAL_PICTURES]]
         self._usual = np.mean(usual, axis=0) if usual else 0.0
 
@@ -48,7 +48,7 @@ class Sight:
         found = {
             row["picture_id"]: {
                 **row,
-                **_who(self.eyes.look(picture), self.eyes, self.character),
+                **_recognise(self.eyes.look(picture), self.eyes, self.character),
                 **said[i],
                 **near[i],
             }
@@ -72,7 +72,9 @@ class Sight:
                 "file": real.file,
             }
             is_across = name in self.eyes.scales and self.eyes.scales[name].is_across
-            who = _who(seen, self.eyes, self.character, real.shot if is_across else None, name)
+            who = _recognise(
+                seen, self.eyes, self.character, real.shot if is_across else None, name
+            )
             found.append({**row, **who})
         return found
 
@@ -91,7 +93,9 @@ class Sight:
 class _TrainSet:
     """Whole training pictures, to see whether drawings are copies of one."""
 
-    def __init__(self, root: Path, dataset: pl.DataFrame, character: str, eyes: Eyes) -> None:
+    def __init__(
+        self, root: Path, dataset: pl.DataFrame, character: str, eyes: IdentityModel
+    ) -> None:
         rows = dataset.filter(
             pl.col("character") == character,
             pl.col("role").cast(pl.String).fill_null("subject") == "subject",
@@ -102,11 +106,11 @@ class _TrainSet:
         train = train.filter(pl.col("file").is_in([f for f, p in read.items() if p is not None]))
         self.shape = eyes.shape
         self.image_id = train["image_id"].to_list()
-        views = evaluation_gallery.both_ways([read[f] for f in train["file"]])
+        views = evaluation_gallery.with_mirrored([read[f] for f in train["file"]])
         self.vector = np.stack([eyes.shape.describe(view) for view in views])
         outside = [read[f] for f in held_out["file"] if read[f] is not None]
         shot = train["shot_index"].to_numpy()
-        self.usual = copying.usual(self.vector, shot, eyes.shape.describe(outside))
+        self.usual = copying.baseline(self.vector, shot, eyes.shape.describe(outside))
 
     def nearest(self, pictures: list[np.ndarray]) -> list[dict[str, Any]]:
         """Nearest training picture, its cosine, and whether that is a copy."""
@@ -124,8 +128,12 @@ class _TrainSet:
         ]
 
 
-def _who(
-    seen: Seen, eyes: Eyes, character: str, shot: int | None = None, own: str = ""
+def _recognise(
+    seen: DescribedRegions,
+    eyes: IdentityModel,
+    character: str,
+    shot: int | None = None,
+    own: str = "",
 ) -> dict[str, Any]:
     """Who is seen; crops of `shot` do not count for the character `own`."""
     galleries = {

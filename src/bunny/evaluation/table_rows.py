@@ -1,6 +1,4 @@
-"""Rows of table `evaluation` from what was seen in each picture (table `proof_picture`).
-
-Metrics, each in [0, 1] and a mean over pictures unless said otherwise:
+"""Rows of table `evaluation` from the measures of each picture (table `proof_picture`).
 
 - ``identity``: 0 a stranger of the film, 1 as a held-out picture of the character (may be outside);
   of pictures in which somebody was found;
@@ -138,7 +136,9 @@ def rows(
     return found
 
 
-def choice_rows(run_id: str, character: str, choice: checkpoint_choice.Choice) -> list[Row]:
+def choice_rows(
+    run_id: str, character: str, choice: checkpoint_choice.CheckpointChoice
+) -> list[Row]:
     """The chosen step, and how much its score exceeds the last one's where that is another."""
     key = {"run_id": run_id, "character": character, "step": choice.step, "prompt_set": "choose"}
     chosen = Interval(value=float(choice.step), low=None, high=None, n=1)
@@ -150,7 +150,7 @@ def choice_rows(run_id: str, character: str, choice: checkpoint_choice.Choice) -
     ]  # fmt: skip
 
 
-def scale_rows(run_id: str, character: str, scale: identity.Scale) -> list[Row]:
+def scale_rows(run_id: str, character: str, scale: identity.IdentityScale) -> list[Row]:
     """What identity 0 and 1 are in cosines, from how many pictures, and whether across shots."""
     numbers = {
         "likeness of strangers": (scale.zero, scale.num_strangers),

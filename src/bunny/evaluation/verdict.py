@@ -1,4 +1,4 @@
-"""What the numbers mean, in sentences that a person can act on.
+"""Verdict on a fine-tune: its metrics, warnings and advice in sentences.
 
 A pure function over tables. A sentence that blames something names the figure, the base's beside
 it, and what to change; differences count only where their interval leaves zero out.
@@ -6,20 +6,304 @@ it, and what to change; differences count only where their interval leaves zero 
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import polars as pl
 
-from bunny.evaluation import warning
-from bunny.evaluation.summary import About, Figures, Finding, percent, plain
+MAX_COPIED_SHARE = 0.1  # share of copies
+MAX_LEAK_SHARE = (
+    0.25  # share above the base's of class prompts' or others' drawings that show the character
+)
+MAX_NOBODY_SHARE = 0.25  # share of drawings without anybody, above the base's
+MAX_BLEEDING = 0.25
+MAX_DRIFT = 1.0  # as far as another seed
+MIN_DIVERSITY = 0.5  # diversity relative to the base's
+MAX_AGREEMENT_LOSS = 0.1  # agreement lost
+MIN_REAL_RECOGNISED = 0.7  # of real pictures recognised; below it the recogniser cannot be trusted
+MIN_REAL = 5  # real pictures behind identity, below which it is shaky
 
-LEARNED = 0.8  # share of drawings recognised from which the character counts as learned
-CLEAR = 0.25  # more of the drawings recognised than of the base's: worth more drawings to be sure
+MIN_LEARNED_SHARE = 0.8  # share of drawings recognised from which the character counts as learned
+CLEAR_GAIN = (
+    0.25  # more of the drawings recognised than of the base's: worth more drawings to be sure
+)
 MAX_GAPS = 2
-ONE = {"pose": "{value} pictures", "light": "pictures in {value} light", "shot_size": "{value}s"}
+GAP_WORDS = {
+    "pose": "{value} pictures",
+    "light": "pictures in {value} light",
+    "shot_size": "{value}s",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationFinding:
+    """One thing found: good, bad or plain, and the sentence for it."""
+
+    kind: str
+    tone: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInfo:
+    """What is known of the run beside its figures."""
+
+    character: str
+    class_word: str
+    num_images: int
+    num_held_out: int
+    rank: int | None = None
+    training_steps: int | None = None
+    steps: tuple[int, ...] = ()  # checkpoints that were judged
+
+
+class RunMetrics:
+    """The values of one run by step, prompt set and metric."""
+
+    def __init__(self, evaluation: pl.DataFrame, character: str) -> None:
+        self.character = character
+        self._rows = {
+            (r["character"], r["step"], r["prompt_set"], r["metric"], r["about"]): r
+            for r in evaluation.iter_rows(named=True)
+        }
+        chosen = [r["value"] for r in self._rows.values() if r["metric"] == "chosen"]
+        self.chosen = int(chosen[0]) if chosen else None
+
+    def row(self, metric: str, prompt_set: str = "report", step: int | None = None) -> dict | None:
+        """A row of the run's character with the chosen checkpoint, or another step."""
+        at = self.chosen if step is None else step
+        return self._rows.get((self.character, at, prompt_set, metric, ""))
+
+    def value(self, metric: str, prompt_set: str = "report", step: int | None = None):
+        """Its value; None where it was not measured."""
+        row = self.row(metric, prompt_set, step)
+        return None if row is None else row["value"]
+
+    def leaks(self) -> list[tuple[str, float]]:
+        """Other characters whose drawings are taken for the trained one, and by how much more."""
+        found = []
+        for (who, step, prompt_set, metric, _), row in sorted(self._rows.items()):
+            if (step, prompt_set, metric) == (self.chosen, "other", "leak"):
+                base = self._rows.get((who, 0, "other", "leak", ""))
+                found.append((who, row["value"] - (base["value"] if base else 0.0)))
+        return found
+
+    def real(self) -> list[tuple[str, float, int]]:
+        """Each character's real pictures: the share recognised, and their number."""
+        return [
+            (who, row["value"] if about == who else 0.0, row["n"])
+            for (who, _, prompt_set, metric, about), row in sorted(self._rows.items())
+            if (prompt_set, metric) == ("real", "confusion") and about == who
+        ]
+
+
+def run_info(run: Mapping[str, Any], steps: Sequence[int], class_word: str) -> RunInfo:
+    """What the verdict has to know of a run beside its figures.
+
+    Parameters
+    ----------
+    run : mapping
+        A row of table `training_run`.
+    steps : sequence of int
+        Of the checkpoints that were judged.
+    class_word : str
+    """
+    settings = json.loads(run["config_json"] or "{}").get("settings", {})
+    return RunInfo(
+        character=run["character"],
+        class_word=class_word,
+        num_images=run["num_images"],
+        num_held_out=run["num_held_out"],
+        rank=settings.get("rank"),
+        training_steps=run["num_steps"],
+        steps=tuple(steps),
+    )
+
+
+def neutral_finding(kind: str, text: str) -> EvaluationFinding:
+    """A finding that neither praises nor blames."""
+    return EvaluationFinding(kind=kind, tone="plain", text=text)
+
+
+def percent(share: float) -> str:
+    """A share as people write it."""
+    return f"{100 * share:.0f} %"
+
+
+def warn_of_recogniser(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
+    """Whether the recogniser tells the film's own pictures apart."""
+    found = [
+        neutral_finding(
+            "unsure recogniser",
+            f"The recogniser itself knows only {percent(share)} of {number} real pictures of "
+            f"{who}: figures about {who} are that unsure.",
+        )
+        for who, share, number in figures.real()
+        if share < MIN_REAL_RECOGNISED
+    ]
+    real = figures.row("likeness of real pictures", "real", 0)
+    if real and real["n"] < MIN_REAL:
+        few = f"Identity rests on {real['n']} held-out picture{'s' * (real['n'] != 1)}"
+        found.append(
+            neutral_finding("few real", f"{few}: raise models.held_out_share to be surer.")
+        )
+    if figures.value("is across shots", "real", 0) == 0:
+        found.append(
+            neutral_finding(
+                "one shot",
+                "All held-out pictures are of one shot, so what counts as 1 is nearly the same "
+                "picture again, and drawings score lower than they deserve.",
+            )
+        )
+    return found
+
+
+def warn_of_overtraining(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
+    """Whether training went on for too long."""
+    if not about.steps or figures.chosen == max(about.steps):
+        return []
+    last = max(about.steps)
+    best, end = (figures.row("score", "choose", step) for step in (figures.chosen, last))
+    if best is None or end is None:
+        return []
+    over = figures.row("score over last", "choose")
+    is_sure = bool(over) and over["low"] is not None and over["low"] > 0
+    text = (
+        f"Stop at step {figures.chosen}: it scored {best['value']:.2f} on the prompts for "
+        f"choosing, step {last} {end['value']:.2f}"
+    )
+    if is_sure:
+        text += f". Set models.training_steps to about {figures.chosen}, or lower the rank."
+        return [EvaluationFinding(kind="stop", tone="bad", text=text)]
+    text += "; so few pictures do not show that the later ones are worse."
+    return [neutral_finding("stop", text)]
+
+
+def warn_of_nobody(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
+    """Whether drawings show anybody."""
+    share, base = figures.value("nobody"), figures.value("nobody", step=0) or 0.0
+    if share is None or share < MAX_NOBODY_SHARE:
+        return []
+    text = f"Nobody is found in {percent(share)} of the drawings ({percent(base)} of the base's): "
+    if base >= MAX_NOBODY_SHARE:
+        text += "the base does not draw anybody for these prompts either; ask for nearer views."
+    else:
+        text += (
+            "the adapter breaks what the base drew; lower generation.lora_strength, "
+            "models.learning_rate or the number of steps."
+        )
+    return [EvaluationFinding(kind="nobody", tone="bad", text=text)]
+
+
+def warn_of_copying(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
+    """Whether drawings are training pictures again."""
+    share = figures.value("copied")
+    if share is None or share < MAX_COPIED_SHARE:
+        return []
+    text = (
+        f"It copies: {percent(share)} of the drawings are nearly a training picture. Take fewer "
+        f"steps, lower the rank{_rank(about)}, or give it more pictures that differ."
+    )
+    return [EvaluationFinding(kind="copies", tone="bad", text=text)]
+
+
+def warn_of_class_word(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
+    """Whether the class word still means what it meant."""
+    leak, base = figures.value("leak", "class"), figures.value("leak", "class", 0) or 0.0
+    if leak is not None and leak - base >= MAX_LEAK_SHARE:
+        text = (
+            f"It forgot the class word: “{about.class_word}” alone draws {about.character} in "
+            f"{percent(leak)} (the base: {percent(base)}). Take fewer steps, or set "
+            "models.class_pictures to film or drawn with a models.class_weight below 1: they hold "
+            f"the class, but {about.character} is learned more slowly beside them."
+        )
+        return [EvaluationFinding(kind="class word", tone="bad", text=text)]
+    moved = figures.row("drift", "class")
+    low = None if moved is None else moved["low"] if moved["low"] is not None else moved["value"]
+    if low is None or low <= MAX_DRIFT:
+        return []
+    text = (
+        f"Drawings without {about.character} changed by {moved['value']:.1f} times as much as from "
+        "one seed to another. Set models.class_pictures to film or drawn, or take fewer steps."
+    )
+    return [EvaluationFinding(kind="drift", tone="bad", text=text)]
+
+
+def warn_of_agreement(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
+    """Whether it still draws what is asked."""
+    gain = figures.row("gain agreement")
+    if gain is None or gain["value"] > -MAX_AGREEMENT_LOSS:
+        return []
+    if gain["high"] is not None and gain["high"] >= 0:
+        return []
+    now, base = figures.value("agreement"), figures.value("agreement", step=0)
+    text = (
+        f"It listens less: agreement with the prompts is {now:.2f}, the base's {base:.2f}. Lower "
+        f"generation.lora_strength, take fewer steps, or lower the rank{_rank(about)}."
+    )
+    return [EvaluationFinding(kind="listens less", tone="bad", text=text)]
+
+
+def warn_of_low_diversity(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
+    """Whether seeds still differ."""
+    now, base = figures.value("diversity"), figures.value("diversity", step=0)
+    if now is None or not base or now >= MIN_DIVERSITY * base:
+        return []
+    text = (
+        f"Its drawings of one prompt are alike whatever the seed: {now / base:.1f} of the base's "
+        "diversity. Take fewer steps, or pictures of more poses and places."
+    )
+    return [EvaluationFinding(kind="sameness", tone="bad", text=text)]
+
+
+def warn_of_other_characters(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
+    """What becomes of other characters."""
+    found = []
+    share, base = figures.value("bleeding", "pair"), figures.value("bleeding", "pair", 0) or 0.0
+    if share is not None and share - base >= MAX_BLEEDING:
+        text = (
+            f"It bleeds: asked for two, {percent(share)} of the drawings show two that look like "
+            f"{about.character} (the base: {percent(base)}). Train with models.class_pictures, "
+            "and on pictures in which others are seen beside it."
+        )
+        found.append(EvaluationFinding(kind="bleeds", tone="bad", text=text))
+    taken = [(who, more) for who, more in figures.leaks() if more >= MAX_LEAK_SHARE]
+    if taken:
+        names = ", ".join(f"{who} ({percent(more)} more than by the base)" for who, more in taken)
+        text = f"Others turn into {about.character}: {names}. Train with models.class_pictures."
+        found.append(EvaluationFinding(kind="others", tone="bad", text=text))
+    return found
+
+
+def _rank(about: RunInfo) -> str:
+    """The rank to try instead."""
+    if about.rank is None or about.rank < 2:
+        return ""
+    return f" (models.lora_rank: {about.rank // 2} instead of {about.rank})"
+
+
+WARNINGS = (
+    warn_of_recogniser,
+    warn_of_overtraining,
+    warn_of_nobody,
+    warn_of_copying,
+    warn_of_class_word,
+    warn_of_agreement,
+    warn_of_low_diversity,
+    warn_of_other_characters,
+)
+WARNINGS_UNLEARNED = (
+    warn_of_recogniser,
+    warn_of_nobody,
+    warn_of_copying,
+)  # before all else: learn it
 
 
 def judge(
-    evaluation: pl.DataFrame, about: About, gaps: pl.DataFrame | None = None
-) -> list[Finding]:
+    evaluation: pl.DataFrame, about: RunInfo, gaps: pl.DataFrame | None = None
+) -> list[EvaluationFinding]:
     """Judge one run.
 
     Parameters
@@ -35,26 +319,26 @@ def judge(
     list of Finding
         The outcome first, then what to do about what is wrong.
     """
-    figures = Figures(evaluation, about.character)
+    figures = RunMetrics(evaluation, about.character)
     if figures.chosen is None:
-        return [plain("nothing", "Nothing was drawn, so nothing can be said.")]
+        return [neutral_finding("nothing", "Nothing was drawn, so nothing can be said.")]
     found = [_outcome(figures, about)]
     is_unlearned = found[0].kind == "not learned"
-    for warn in warning.WARNINGS_UNLEARNED if is_unlearned else warning.WARNINGS:
+    for warn in WARNINGS_UNLEARNED if is_unlearned else WARNINGS:
         found += warn(figures, about)
     if found[0].tone != "good" or any(f.kind == "nobody" for f in found):
         found += _missing(gaps, about)
     return found
 
 
-def _outcome(figures: Figures, about: About) -> Finding:
+def _outcome(figures: RunMetrics, about: RunInfo) -> EvaluationFinding:
     """Whether it learned the character."""
     right, base = figures.value("recognised"), figures.value("recognised", step=0)
     identity = figures.row("identity")
     if right is None or identity is None:
         if right == 0 and base is not None:
-            return _no_proof(about, right, base)
-        return plain(
+            return _not_learned(about, right, base)
+        return neutral_finding(
             "unmeasured",
             f"Whether it learned {about.character} could not be measured: held-out pictures of at "
             f"least two shots are needed to compare with, there are {about.num_held_out} pictures; "
@@ -62,8 +346,8 @@ def _outcome(figures: Figures, about: About) -> Finding:
         )
     gain = figures.row("gain recognised")
     is_more = bool(gain) and (gain["low"] if gain["low"] is not None else gain["value"]) > 0
-    if not is_more and right - (base or 0.0) < CLEAR:
-        return _no_proof(about, right, base)
+    if not is_more and right - (base or 0.0) < CLEAR_GAIN:
+        return _not_learned(about, right, base)
     known = "" if base is None else f" (the base alone: {percent(base)})"
     text = (
         f"{percent(right)} of the drawings are recognised as {about.character}{known}; identity "
@@ -74,47 +358,51 @@ def _outcome(figures: Figures, about: About) -> Finding:
             f"It seems to learn {about.character}, but so few drawings prove nothing: {text} Give "
             "evaluation.seeds and evaluation.report_prompts more to be sure."
         )
-        return plain("unsure", text)
-    if right >= LEARNED:
-        return Finding(kind="learned", tone="good", text=f"It learned {about.character}: {text}")
+        return neutral_finding("unsure", text)
+    if right >= MIN_LEARNED_SHARE:
+        return EvaluationFinding(
+            kind="learned", tone="good", text=f"It learned {about.character}: {text}"
+        )
     text = f"It learned something of {about.character}, not all: {text} {_more(figures, about)}"
-    return Finding(kind="partly", tone="plain", text=text)
+    return EvaluationFinding(kind="partly", tone="plain", text=text)
 
 
-def _no_proof(about: About, right: float, base: float | None) -> Finding:
+def _not_learned(about: RunInfo, right: float, base: float | None) -> EvaluationFinding:
     beside = "" if base is None else f", {percent(base)} without the adapter"
     text = (
         f"No proof that it learned {about.character}: {percent(right)} of the drawings are "
         f"recognised{beside}. Train longer (models.training_steps), raise models.lora_rank or "
         "models.learning_rate, or add pictures."
     )
-    return Finding(kind="not learned", tone="bad", text=text)
+    return EvaluationFinding(kind="not learned", tone="bad", text=text)
 
 
-def _more(figures: Figures, about: About) -> str:
+def _more(figures: RunMetrics, about: RunInfo) -> str:
     """What to do when a character is half learned."""
     if about.steps and figures.chosen == max(about.steps):
         return "The last checkpoint is the best: train longer (models.training_steps)."
     return "More steps did not help: raise models.lora_rank, or add pictures that differ."
 
 
-def _missing(gaps: pl.DataFrame | None, about: About) -> list[Finding]:
+def _missing(gaps: pl.DataFrame | None, about: RunInfo) -> list[EvaluationFinding]:
     """The widest gaps of the set: value, how many pictures, how many were wanted."""
     if gaps is None or gaps.is_empty():
         return []
-    mine = gaps.filter(pl.col("character") == about.character, pl.col("axis").is_in(list(ONE)))
+    mine = gaps.filter(
+        pl.col("character") == about.character, pl.col("axis").is_in(list(GAP_WORDS))
+    )
     widest = mine.unique(["axis", "value"], keep="first", maintain_order=True).head(MAX_GAPS)
     total = about.num_images + about.num_held_out
     found = []
     for row in widest.iter_rows(named=True):
-        what = ONE[row["axis"]].format(value=row["value"])
+        what = GAP_WORDS[row["axis"]].format(value=row["value"])
         can = "`bunny gaps` lists shots of the film that would fill it."
         if row["setting"] is None and not row["num_dropped"]:
             can = "the film has none that were dropped: add pictures from elsewhere."
         text = (
             f"Too few {what}: {row['num_pictures']} of {total}, {row['num_wanted']} wanted; {can}"
         )
-        found.append(plain("gap", text))
+        found.append(neutral_finding("gap", text))
     return found
 
 

@@ -1,1 +1,1 @@
-"""Generation: what a picture is drawn from, how it is drawn, and its provenance."""
+"""Generation: requests, samplers, adapters, provenance and grids of pictures."""

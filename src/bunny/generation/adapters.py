@@ -1,4 +1,4 @@
-"""Adapters put on a base for a while, and taken off without a trace.
+"""Adapters applied to a base while it draws: merged into the weights, and taken out exactly.
 
 They are merged into the weights, so that a step costs what it costs without them; the untouched
 weights are kept and put back, so that the base is bit for bit what it was. Applied at every step
@@ -15,7 +15,7 @@ from typing import Any
 
 from bunny.core.error import UserError
 from bunny.generation import request
-from bunny.generation.request import Adapter
+from bunny.generation.request import WeightedAdapter
 from bunny.training.adapter_file import read
 from bunny.training.base import Base
 
@@ -23,7 +23,7 @@ NAME = "adapter{}"  # of the n-th; peft allows no dots
 
 
 @contextmanager
-def put_on(base: Base, pipeline: Any, adapters: Sequence[Adapter]) -> Iterator[bool]:
+def apply(base: Base, pipeline: Any, adapters: Sequence[WeightedAdapter]) -> Iterator[bool]:
     """Apply adapters to the parts of a pipeline, at their strengths, inside the block.
 
     Parameters
@@ -64,7 +64,7 @@ def put_on(base: Base, pipeline: Any, adapters: Sequence[Adapter]) -> Iterator[b
             parameter.data = weight
 
 
-def check_file(adapter: Adapter) -> None:
+def check_file(adapter: WeightedAdapter) -> None:
     """Refuse an adapter that is gone or was written anew since.
 
     Raises
@@ -82,13 +82,13 @@ def check_file(adapter: Adapter) -> None:
         )
 
 
-def _load(pipeline: Any, adapter: Adapter, index: int) -> str:
+def _load(pipeline: Any, adapter: WeightedAdapter, index: int) -> str:
     """Load one file beside those that are there; gives its name in the pipeline."""
     name = NAME.format(index)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Already found a `peft_config`")  # several are meant
-            read.put_on(pipeline, read.read(adapter.path), name)
+            read.load_into(pipeline, read.read(adapter.path), name)
     except (RuntimeError, ValueError, KeyError, OSError) as error:
         raise UserError(
             f"{adapter.path}: expected an adapter of this base, it does not fit "

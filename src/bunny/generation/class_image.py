@@ -1,7 +1,4 @@
-"""Class pictures drawn by the base before it is trained, so that the class keeps its look.
-
-Ruiz et al. 2022, "DreamBooth": what the base draws of the class beside what the character is.
-"""
+"""Class pictures (prior preservation), drawn by the base before it is trained."""
 
 from __future__ import annotations
 
@@ -15,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bunny.dataset.crop_caption import Words
+from bunny.dataset.crop_caption import CaptionWords
+from bunny.dataset.example import CLASS, TrainingExample
 from bunny.training.base import Base
-from bunny.training.distributed import Crowd
-from bunny.training.settings import CLASS, Example
+from bunny.training.distributed import ProcessGroup
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +23,7 @@ FOLDER = "class"
 STEPS, GUIDANCE = 20, 5.0  # of the sampler
 
 
-def prompts(captions: Sequence[str], words: Words) -> list[str]:
+def prompts(captions: Sequence[str], words: CaptionWords) -> list[str]:
     """Captions that speak of the class alone, each once, in order.
 
     Parameters
@@ -57,7 +54,7 @@ def draw(
     size: tuple[int, int],
     number: int,
     seed: int,
-) -> list[Example]:
+) -> list[TrainingExample]:
     """Draw class pictures, or those of them that a killed run left undone.
 
     Parameters
@@ -79,12 +76,13 @@ def draw(
     list of Example
         Role ``class``; fewer than `number` where the base drew no numbers.
     """
-    from bunny.generation import draw as generation_draw
+    from bunny.generation import provenance, request
+    from bunny.generation import sampler as generation_draw
 
     key = _key([base.hash, list(texts), list(size), seed])
     target = folder / FOLDER / key
     wanted = [
-        generation_draw.Drawing(
+        request.GenerationRequest(
             prompt=texts[i % len(texts)],
             seed=seed + i,
             num_steps=STEPS,
@@ -94,7 +92,7 @@ def draw(
         )
         for i in range(number)
     ]
-    crowd = Crowd(base.device)
+    crowd = ProcessGroup(base.device)
     if crowd.is_first:
         _drop_others(target)
         missing = [i for i in range(number) if not _path(target, i).is_file()]
@@ -103,14 +101,14 @@ def draw(
             if picture is None:
                 logger.warning("class picture %d: %s", missing[index], error)
                 return
-            known = generation_draw.provenance_of(base, wanted[missing[index]], None)
-            generation_draw.save_png(_path(target, missing[index]), picture, known)
+            known = provenance.provenance_of(base, wanted[missing[index]], None)
+            provenance.save_png(_path(target, missing[index]), picture, known)
 
         if missing:
             generation_draw.draw(base, [wanted[i] for i in missing], on_picture=keep)
     crowd.wait()
     return [
-        Example(picture=_read(_path(target, i)), caption=drawing.prompt, role=CLASS)
+        TrainingExample(picture=_read(_path(target, i)), caption=drawing.prompt, role=CLASS)
         for i, drawing in enumerate(wanted)
         if _path(target, i).is_file()
     ]

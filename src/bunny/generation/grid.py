@@ -1,11 +1,15 @@
-"""Pictures laid out in a grid whose rows and columns say what they are."""
+"""Picture grids with titled rows and columns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from bunny.generation import plan, provenance
+from bunny.generation.plan import GridColumn
+from bunny.generation.request import GenerationRequest
 
 HEAD_PX, LINE_PX, GAP_PX, FONT_PX = 16, 14, 4, 11
 LABEL_PX = 150  # width of the words beside the rows
@@ -114,3 +118,38 @@ def _font() -> Any:
 
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     return ImageFont.truetype(str(path), FONT_PX)
+
+
+def write_grid(
+    root: Path,
+    path: Path,
+    files: Mapping[tuple[int, str], str | None],
+    drawings: Sequence[GenerationRequest],
+    columns: Sequence[GridColumn],
+    facts: Mapping[str, Any],
+) -> None:
+    """Lay pictures out: a row for each prompt, a column for each model and seed.
+
+    Parameters
+    ----------
+    root : Path
+        What `files` are relative to.
+    path : Path
+        The grid's PNG; not written where no picture could be drawn.
+    files : mapping
+        By index of the drawing and key of the column; None where there is no picture.
+    drawings, columns
+        As they were drawn.
+    facts : mapping
+        Written into the PNG.
+    """
+    from PIL import Image
+
+    pictures = {}
+    for place, file in files.items():
+        if file is not None:
+            with Image.open(root / file) as picture:
+                pictures[place] = picture.convert("RGB")
+    if pictures:
+        table = plan.grid_arguments(pictures, drawings, columns)
+        provenance.save_png(path, draw_grid(**table), facts)

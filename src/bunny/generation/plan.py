@@ -1,14 +1,17 @@
-"""What is drawn: prompts, starts and seeds, by the base alone and at each step and strength."""
+"""Generation plans: prompts, init frames and seeds, for each checkpoint and strength."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from bunny.core.error import UserError
 from bunny.generation import request
-from bunny.generation.request import Adapter, Drawing, Start
+from bunny.generation.request import GenerationRequest, InitImage, WeightedAdapter
 
 BASE_KEY = "base"
 STRENGTH_MAX = 4.0  # as generation.lora_strength; beyond it any adapter draws noise
@@ -19,29 +22,31 @@ class Checkpoint:
     """An adapter of one step of a fine-tune."""
 
     step: int
-    adapter: Adapter  # its strength is set by the grid
+    adapter: WeightedAdapter  # its strength is set by the grid
     file: str  # as the tables name it
 
 
 @dataclass(frozen=True, kw_only=True)
-class Column:
+class GridColumn:
     """What draws: the base alone, or a checkpoint at a strength with what is blended in."""
 
     key: str  # for names of files
     title: str  # for people
-    adapters: tuple[Adapter, ...] = ()
+    adapters: tuple[WeightedAdapter, ...] = ()
     checkpoint: Checkpoint | None = None
     strength: float | None = None
 
     @property
-    def blend(self) -> tuple[Adapter, ...]:
+    def blend(self) -> tuple[WeightedAdapter, ...]:
         """The adapters beside the checkpoint's own."""
         return self.adapters[1:] if self.checkpoint else self.adapters
 
 
 def columns(
-    checkpoints: Sequence[Checkpoint], strengths: Sequence[float], blend: Sequence[Adapter] = ()
-) -> list[Column]:
+    checkpoints: Sequence[Checkpoint],
+    strengths: Sequence[float],
+    blend: Sequence[WeightedAdapter] = (),
+) -> list[GridColumn]:
     """The base alone, then each checkpoint at each strength.
 
     Parameters
@@ -55,12 +60,12 @@ def columns(
     -------
     list of Column
     """
-    made = [Column(key=BASE_KEY, title="base alone")]
-    beside = "".join(f" + {request.name_of(a.path)} {a.strength:g}" for a in blend)
+    made = [GridColumn(key=BASE_KEY, title="base alone")]
+    beside = "".join(f" + {request.adapter_name(a.path)} {a.strength:g}" for a in blend)
     for checkpoint in sorted(checkpoints, key=lambda c: c.step):
         for strength in dict.fromkeys(strengths):
             made.append(
-                Column(
+                GridColumn(
                     key=f"{checkpoint.step:06d}-x{strength:g}",
                     title=f"step {checkpoint.step}, strength {strength:g}{beside}",
                     adapters=(replace(checkpoint.adapter, strength=strength), *blend),
@@ -72,8 +77,11 @@ def columns(
 
 
 def drawings(
-    like: Drawing, prompts: Sequence[str], seeds: Sequence[int], starts: Sequence[Start] = ()
-) -> list[Drawing]:
+    like: GenerationRequest,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    starts: Sequence[InitImage] = (),
+) -> list[GenerationRequest]:
     """One drawing for each prompt, start and seed, in this order.
 
     Parameters
@@ -98,7 +106,7 @@ def drawings(
     ]
 
 
-def row_title(drawing: Drawing) -> str:
+def row_title(drawing: GenerationRequest) -> str:
     """Words beside a row of the grid: what all its pictures share but seed and model."""
     start = drawing.start
     if start is None:
@@ -106,8 +114,10 @@ def row_title(drawing: Drawing) -> str:
     return f"{drawing.prompt}, from {start.frame_id or start.path.name}"
 
 
-def table_of(
-    pictures: Mapping[tuple[int, str], Any], wanted: Sequence[Drawing], drawn_by: Sequence[Column]
+def grid_arguments(
+    pictures: Mapping[tuple[int, str], Any],
+    wanted: Sequence[GenerationRequest],
+    drawn_by: Sequence[GridColumn],
 ) -> dict[str, Any]:
     """Arguments of `grid.draw_grid`: a row for each prompt and start, a column for each seed.
 
@@ -178,3 +188,135 @@ def parse_size(text: str) -> tuple[int, int]:
     if not sign or not width.isdecimal() or not height.isdecimal() or not int(width) * int(height):
         raise UserError(f"size {text}: expected <width>x<height> in px, e.g. 512x512")
     return int(width), int(height)
+
+
+def select_checkpoints(
+    folder: Path, adapter: pl.DataFrame, evaluation: pl.DataFrame, run_id: str, which: str
+) -> tuple[list[Checkpoint], str]:
+    """The checkpoints of a fine-tune that are meant.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the film's checkpoints, which the files are relative to.
+    adapter, evaluation : pl.DataFrame
+        The tables; `evaluation` may be empty.
+    run_id : str
+    which : str
+        ``chosen`` (by the evaluation, else the last), ``last``, ``all``, or a step.
+
+    Returns
+    -------
+    list of Checkpoint
+        By step; empty where the run left none.
+    str
+        What the user should know; may be empty.
+
+    Raises
+    ------
+    UserError
+        If there is no checkpoint of the step.
+    """
+    rows = adapter.filter(pl.col("run_id") == run_id).sort("step")
+    note = ""
+    if which == "chosen":
+        step = _chosen_step(evaluation, run_id)
+        if step is None or step not in rows["step"]:
+            note, which = "no evaluation chose a checkpoint, so the last is drawn with", "last"
+        else:
+            rows = rows.filter(pl.col("step") == step)
+    if which == "last":
+        rows = rows.filter(pl.col("is_last")) if rows["is_last"].any() else rows.tail(1)
+    elif which.isdecimal():
+        steps = rows["step"].to_list()
+        rows = rows.filter(pl.col("step") == int(which))
+        if rows.is_empty():
+            words = ", ".join(map(str, steps)) or "none"
+            raise UserError(f"checkpoint {which}: expected a step with an adapter ({words})")
+    return [_checkpoint(folder, row) for row in rows.to_dicts()], note
+
+
+def blended_adapters(
+    folder: Path, adapter: pl.DataFrame, texts: Sequence[str], character: str
+) -> list[WeightedAdapter]:
+    """Adapters that are put on beside a character's own.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the film's checkpoints.
+    adapter : pl.DataFrame
+        The table.
+    texts : sequence of str
+        ``<file or character>:<strength>``; the character that is drawn itself is left out.
+    character : str
+
+    Raises
+    ------
+    UserError
+        If there is neither such a file nor such a character.
+    """
+    found = []
+    for name, strength in map(parse_blend, texts):
+        path = Path(name).expanduser()
+        rows = adapter.filter(pl.col("character") == name).sort("is_last", "step")
+        if name == character:
+            continue
+        if path.is_file():
+            found.append(
+                WeightedAdapter(path=path, hash=request.hash_file(path), strength=strength)
+            )
+        elif rows.height:
+            last = rows.row(-1, named=True)
+            file = folder / last["file"]
+            found.append(WeightedAdapter(path=file, hash=last["hash"], strength=strength))
+        else:
+            names = ", ".join(adapter["character"].unique().sort()) or "none"
+            raise UserError(
+                f"blend {name}: expected an adapter's file or a character with one ({names})"
+            )
+    return found
+
+
+def load_init_frames(
+    root: Path, frame: pl.DataFrame, names: Sequence[str], strength: float
+) -> list[InitImage]:
+    """Frames of the film that drawing starts from.
+
+    Parameters
+    ----------
+    root : Path
+        The film's folder.
+    frame : pl.DataFrame
+        The table.
+    names : sequence of str
+        Values of frame_id.
+    strength : float
+        In (0, 1]: the share that is drawn anew.
+
+    Raises
+    ------
+    UserError
+        If there is no such frame, or it has no picture.
+    """
+    files = dict(frame.select("frame_id", "file").iter_rows())
+    missing = [name for name in names if not files.get(name)]
+    if missing:
+        example = next((name for name, file in files.items() if file), "none")
+        raise UserError(
+            f"frame {missing[0]}: expected a frame_id of the table frame with a picture, "
+            f"e.g. {example}"
+        )
+    return [request.load_init_image(root / files[name], strength, name) for name in names]
+
+
+def _chosen_step(evaluation: pl.DataFrame, run_id: str) -> int | None:
+    """The step that the evaluation of a run chose."""
+    is_it = (pl.col("run_id") == run_id) & (pl.col("metric") == "chosen")
+    found = evaluation.filter(is_it, pl.col("value").is_not_null())["value"]
+    return int(found[0]) if len(found) else None
+
+
+def _checkpoint(folder: Path, row: dict[str, Any]) -> Checkpoint:
+    adapter = WeightedAdapter(path=folder / row["file"], hash=row["hash"])
+    return Checkpoint(step=row["step"], adapter=adapter, file=row["file"])

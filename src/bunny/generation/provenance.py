@@ -1,4 +1,4 @@
-"""What decided a picture, written into its PNG: for us as JSON, for other tools as they know it."""
+"""Provenance of a picture, kept in its PNG as JSON and as AUTOMATIC1111's parameters."""
 
 from __future__ import annotations
 
@@ -7,23 +7,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bunny.core import atomic
 from bunny.generation import request, scheduler
-from bunny.generation.request import Adapters, Drawing
-from bunny.generation.sampler import Drawn
-from bunny.table import store
+from bunny.generation.request import Adapters, GenerationRequest
+from bunny.generation.sampler import GeneratedPicture
 from bunny.training.base import Base
 
 SOFTWARE = "Diffusion Bunny"
 KEY = "provenance"
 PARAMETERS = "parameters"  # the text chunk that AUTOMATIC1111's web UI writes and many tools read
 HASH_SHOWN = 10  # hex digits of a hash in `parameters`, as that web UI shortens them
+PICTURE_COLUMNS = (
+    *("prompt", "seed", "num_steps", "guidance_scale", "width_px", "height_px"),
+    *("base_model", "adapter_hash", "init_frame", "init_strength"),
+)
 
 
 def provenance_of(
     base: Base,
-    drawing: Drawing,
+    drawing: GenerationRequest,
     adapters: Adapters = None,
-    drawn: Drawn | None = None,
+    drawn: GeneratedPicture | None = None,
     *,
     has_safety_checker: bool = False,
 ) -> dict[str, Any]:
@@ -44,11 +48,11 @@ def provenance_of(
     dict of JSON values
         `adapters` has one entry for each, in order; `adapter_*` are of the first.
     """
-    filled = request.filled(base, drawing)
+    filled = request.with_size(base, drawing)
     sampler = scheduler.make(base, drawing.scheduler)
     worn = [
         {"file": _file(a.path), "hash": a.hash, "strength": a.strength}
-        for a in request.listed(adapters)
+        for a in request.adapter_list(adapters)
     ]
     first = worn[0] if worn else {}
     start = drawing.start
@@ -75,7 +79,7 @@ def provenance_of(
         "init_file": start.path.name if start else None,
         "init_hash": start.hash if start else None,
         "init_strength": start.strength if start else None,
-        "safety_checker": request.checker_state(base, has_safety_checker),
+        "safety_checker": request.safety_checker_state(base, has_safety_checker),
         "batch_size": drawn.batch_size if drawn else 1,
         "batch_index": drawn.batch_index if drawn else 0,
         "is_merged": drawn.is_merged if drawn else False,
@@ -123,8 +127,8 @@ def save_png(path: Path, picture: Any, provenance: Mapping[str, Any]) -> None:
         if value is not None and not isinstance(value, (list, dict)):
             info.add_itxt(key, str(value))
     if "prompt" in provenance:
-        info.add_text(PARAMETERS, parameters(provenance))  # Latin-1 as tEXt, else as iTXt
-    store.write_file(path, lambda temporary: picture.save(temporary, format="PNG", pnginfo=info))
+        info.add_text(PARAMETERS, to_webui_text(provenance))  # Latin-1 as tEXt, else as iTXt
+    atomic.write_file(path, lambda temporary: picture.save(temporary, format="PNG", pnginfo=info))
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
@@ -136,7 +140,7 @@ def read_provenance(path: Path) -> dict[str, Any]:
         return json.loads(picture.info.get(KEY, "{}"))
 
 
-def parameters(provenance: Mapping[str, Any]) -> str:
+def to_webui_text(provenance: Mapping[str, Any]) -> str:
     """The facts of a drawing in the text form of AUTOMATIC1111's web UI.
 
     Parameters
@@ -161,7 +165,7 @@ def parameters(provenance: Mapping[str, Any]) -> str:
     worn = p.get("adapters") or []
     prompt = " ".join([p["prompt"], *(f"<lora:{_name(a)}:{a['strength']:g}>" for a in worn)])
     kind = p["scheduler_class"]
-    sampler = scheduler.WORD.get(kind, kind.removesuffix("Scheduler"))
+    sampler = scheduler.SHORT_NAME.get(kind, kind.removesuffix("Scheduler"))
     facts = {
         "Steps": p["num_steps"],
         "Sampler": sampler + (" Karras" if str(p.get("scheduler")).endswith("karras") else ""),
@@ -186,7 +190,7 @@ def _file(path: Path) -> str:
 
 def _name(adapter: Mapping[str, Any]) -> str:
     """A word for an adapter of the provenance."""
-    return request.name_of(Path(adapter["file"]))
+    return request.adapter_name(Path(adapter["file"]))
 
 
 def _quoted(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The same picture once more from what stands in its PNG, and why it may differ."""
+"""Reproduction of a picture from the provenance in its PNG, and why it may differ."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 from bunny.core.error import UserError
 from bunny.generation import provenance, request
 from bunny.generation import sampler as generation_sampler
-from bunny.generation.request import Adapter, Drawing, Start
-from bunny.generation.sampler import Drawn
+from bunny.generation.request import GenerationRequest, InitImage, WeightedAdapter
+from bunny.generation.sampler import GeneratedPicture
 from bunny.training.base import Base
 
 NEEDED = (
@@ -21,7 +21,7 @@ NEEDED = (
 VERSIONS = ("torch", "diffusers", "transformers", "device", "dtype", "num_threads")
 
 
-def read_facts(path: Path) -> dict[str, Any]:
+def read_reproducible(path: Path) -> dict[str, Any]:
     """Provenance of a picture that can be drawn again.
 
     Parameters
@@ -76,7 +76,7 @@ def check_base(base: Base, facts: Mapping[str, Any]) -> None:
         )
 
 
-def adapters_of(facts: Mapping[str, Any], files: Sequence[Path]) -> list[Adapter]:
+def find_adapters(facts: Mapping[str, Any], files: Sequence[Path]) -> list[WeightedAdapter]:
     """The adapters of a picture.
 
     Parameters
@@ -102,11 +102,11 @@ def adapters_of(facts: Mapping[str, Any], files: Sequence[Path]) -> list[Adapter
                 f"adapter {wanted['file']}: expected the one that drew this picture (hash "
                 f"{wanted['hash'][:12]}), {word}; get it back, or give its file with --adapter"
             )
-        found.append(Adapter(path=path, hash=wanted["hash"], strength=wanted["strength"]))
+        found.append(WeightedAdapter(path=path, hash=wanted["hash"], strength=wanted["strength"]))
     return found
 
 
-def drawing_of(facts: Mapping[str, Any], start: Path | None = None) -> Drawing:
+def to_request(facts: Mapping[str, Any], start: Path | None = None) -> GenerationRequest:
     """What a picture was drawn from.
 
     Parameters
@@ -129,9 +129,9 @@ def drawing_of(facts: Mapping[str, Any], start: Path | None = None) -> Drawing:
                 f"{'another' if start and start.is_file() else 'none'}; give it with --frame"
             )
         frame_id, strength = facts.get("init_frame"), facts["init_strength"]
-        begun = Start(path=start, hash=facts["init_hash"], strength=strength, frame_id=frame_id)
+        begun = InitImage(path=start, hash=facts["init_hash"], strength=strength, frame_id=frame_id)
     same = ("prompt", "seed", "num_steps", "guidance_scale", "width_px", "height_px", "scheduler")
-    return Drawing(
+    return GenerationRequest(
         **{key: facts[key] for key in same},
         negative_prompt=facts.get("negative_prompt") or "",
         start=begun,
@@ -139,8 +139,11 @@ def drawing_of(facts: Mapping[str, Any], start: Path | None = None) -> Drawing:
 
 
 def draw_again(
-    base: Base, facts: Mapping[str, Any], drawing: Drawing, adapters: Sequence[Adapter]
-) -> Drawn:
+    base: Base,
+    facts: Mapping[str, Any],
+    drawing: GenerationRequest,
+    adapters: Sequence[WeightedAdapter],
+) -> GeneratedPicture:
     """Draw in the same place of a batch of the same size, on as many threads.
 
     Parameters

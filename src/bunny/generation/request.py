@@ -1,4 +1,4 @@
-"""What one picture is drawn from: words, seed, size, adapters, a picture to start from."""
+"""Generation requests: prompt, seed, size, scheduler, adapters and init image of a picture."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHECKER_ON, CHECKER_OFF, CHECKER_NONE = "on", "off", "none in this base"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Start:
+class InitImage:
     """A picture that drawing starts from instead of noise."""
 
     path: Path
@@ -28,7 +28,7 @@ class Start:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawing:
+class GenerationRequest:
     """All that is needed to draw one picture again, given the base and the adapters."""
 
     prompt: str
@@ -39,11 +39,11 @@ class Drawing:
     width_px: int = 0  # 0: the base's own
     height_px: int = 0
     scheduler: str = "base"  # one of `scheduler.NAMES`
-    start: Start | None = None
+    start: InitImage | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adapter:
+class WeightedAdapter:
     """A LoRA file and how strongly it is applied."""
 
     path: Path
@@ -51,17 +51,17 @@ class Adapter:
     strength: float = 1.0
 
 
-Adapters = Adapter | Sequence[Adapter] | None
+Adapters = WeightedAdapter | Sequence[WeightedAdapter] | None
 
 
-def listed(adapters: Adapters) -> list[Adapter]:
+def adapter_list(adapters: Adapters) -> list[WeightedAdapter]:
     """One, several or no adapters as a list."""
     if adapters is None:
         return []
-    return [adapters] if isinstance(adapters, Adapter) else list(adapters)
+    return [adapters] if isinstance(adapters, WeightedAdapter) else list(adapters)
 
 
-def name_of(path: Path) -> str:
+def adapter_name(path: Path) -> str:
     """A word for an adapter: its own name, with its folder's where ours are all called alike.
 
     Examples
@@ -82,7 +82,7 @@ def hash_file(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def start_from(path: Path, strength: float, frame_id: str | None = None) -> Start:
+def load_init_image(path: Path, strength: float, frame_id: str | None = None) -> InitImage:
     """A picture file as the start of drawings.
 
     Parameters
@@ -109,10 +109,10 @@ def start_from(path: Path, strength: float, frame_id: str | None = None) -> Star
         raise UserError(
             f"{path}: expected a picture to start from, could not read it; give another"
         ) from error
-    return Start(path=path, hash=hash_file(path), strength=strength, frame_id=frame_id)
+    return InitImage(path=path, hash=hash_file(path), strength=strength, frame_id=frame_id)
 
 
-def filled(base: Base, drawing: Drawing) -> Drawing:
+def with_size(base: Base, drawing: GenerationRequest) -> GenerationRequest:
     """The drawing with its size written out."""
     return replace(
         drawing,
@@ -121,7 +121,7 @@ def filled(base: Base, drawing: Drawing) -> Drawing:
     )
 
 
-def check(base: Base, drawing: Drawing) -> None:
+def check(base: Base, drawing: GenerationRequest) -> None:
     """Refuse what this base cannot draw, before anything is drawn.
 
     Raises
@@ -152,7 +152,7 @@ def check(base: Base, drawing: Drawing) -> None:
         )
 
 
-def cut_prompts(base: Base, prompts: Sequence[str]) -> list[str]:
+def truncated_prompts(base: Base, prompts: Sequence[str]) -> list[str]:
     """Prompts of which the base reads the beginning only: they have too many tokens.
 
     Parameters
@@ -172,19 +172,19 @@ def cut_prompts(base: Base, prompts: Sequence[str]) -> list[str]:
     return [p for p in dict.fromkeys(prompts) if len(base.tokenizer(p).input_ids) > most]
 
 
-def checker_state(base: Base, is_wanted: bool) -> str:
+def safety_checker_state(base: Base, is_wanted: bool) -> str:
     """What is true of the safety checker: on, off, or that the base has none."""
     if not is_wanted:
         return CHECKER_OFF
     return CHECKER_ON if base.family.has_safety_checker else CHECKER_NONE
 
 
-def kind_of(drawing: Drawing) -> str:
+def pipeline_kind(drawing: GenerationRequest) -> str:
     """Which of the base's pipelines draws it: text2img or img2img."""
     return "text2img" if drawing.start is None else "img2img"
 
 
-def accepted(pipeline: Any, options: dict[str, Any]) -> dict[str, Any]:
+def supported_options(pipeline: Any, options: dict[str, Any]) -> dict[str, Any]:
     """The options that this pipeline's call has a parameter for."""
     known = inspect.signature(type(pipeline).__call__).parameters
     return {name: value for name, value in options.items() if name in known}

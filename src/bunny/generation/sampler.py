@@ -1,4 +1,4 @@
-"""Pictures drawn several at once, each from noise that depends on its own seed alone.
+"""Batched sampling: pictures drawn several at once, each from the noise of its own seed.
 
 How many are drawn at once changes the last bits of a sum, so a picture is the same to within about
 1/255 whatever the batch, and bit for bit the same in the same place of a batch of the same size.
@@ -7,7 +7,7 @@ How many are drawn at once changes the last bits of a sum, so a picture is the s
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,19 @@ import numpy as np
 
 from bunny.generation import adapters as generation_adapters
 from bunny.generation import request, scheduler
-from bunny.generation.request import Adapters, Drawing
+from bunny.generation.request import Adapters, GenerationRequest
 from bunny.training.base import Base
 
 logger = logging.getLogger(__name__)
 
-NO_NUMBERS = "the model drew values that are no numbers"
+NOT_FINITE = "the model drew values that are no numbers"
 FLAGGED = "the safety checker flagged this picture, so it is not shown"
+
+BATCH_SIZE = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
+class GeneratedPicture:
     """One picture, or why there is none, and how it came about."""
 
     index: int  # of the drawing
@@ -38,7 +40,7 @@ class Drawn:
     is_merged: bool = False  # the adapters were merged into the weights
 
 
-def split(drawings: Sequence[Drawing], batch_size: int) -> list[list[int]]:
+def split_batches(drawings: Sequence[GenerationRequest], batch_size: int) -> list[list[int]]:
     """Indices of drawings that can be drawn together, at most `batch_size` at once.
 
     Parameters
@@ -52,7 +54,7 @@ def split(drawings: Sequence[Drawing], batch_size: int) -> list[list[int]]:
     list of list of int
         Each batch shares all but prompts, seed and the picture that it starts from.
     """
-    groups: dict[Drawing, list[int]] = {}
+    groups: dict[GenerationRequest, list[int]] = {}
     for index, drawing in enumerate(drawings):
         start = drawing.start and replace(drawing.start, path=Path(), hash="", frame_id=None)
         key = replace(drawing, prompt="", negative_prompt="", seed=0, start=start)
@@ -62,12 +64,12 @@ def split(drawings: Sequence[Drawing], batch_size: int) -> list[list[int]]:
 
 def draw_batches(
     base: Base,
-    drawings: Sequence[Drawing],
+    drawings: Sequence[GenerationRequest],
     batches: Sequence[Sequence[int]],
     adapters: Adapters = None,
     *,
     has_safety_checker: bool = False,
-) -> Iterator[list[Drawn]]:
+) -> Iterator[list[GeneratedPicture]]:
     """Draw batch after batch; adapters are loaded once for all of them.
 
     Parameters
@@ -92,25 +94,25 @@ def draw_batches(
     UserError
         If a drawing or an adapter does not fit the base; before anything is drawn.
     """
-    filled = [request.filled(base, drawing) for drawing in drawings]
+    filled = [request.with_size(base, drawing) for drawing in drawings]
     for drawing in filled:
         request.check(base, drawing)
     if not batches:
         return
     is_checked = has_safety_checker and base.family.has_safety_checker
-    kinds = {request.kind_of(filled[i]) for indices in batches for i in indices}
+    kinds = {request.pipeline_kind(filled[i]) for indices in batches for i in indices}
     pipelines = {k: base.family.pipeline(kind=k, has_safety_checker=is_checked) for k in kinds}
     any_of_them = next(iter(pipelines.values()))
-    with generation_adapters.put_on(base, any_of_them, request.listed(adapters)) as is_merged:
+    with generation_adapters.apply(base, any_of_them, request.adapter_list(adapters)) as is_merged:
         for indices in batches:
-            pipeline = pipelines[request.kind_of(filled[indices[0]])]
+            pipeline = pipelines[request.pipeline_kind(filled[indices[0]])]
             pipeline.scheduler = scheduler.make(base, filled[indices[0]].scheduler)
             yield _draw(pipeline, filled, list(indices), is_merged)
 
 
 def _draw(
-    pipeline: Any, drawings: Sequence[Drawing], indices: list[int], is_merged: bool
-) -> list[Drawn]:
+    pipeline: Any, drawings: Sequence[GenerationRequest], indices: list[int], is_merged: bool
+) -> list[GeneratedPicture]:
     """Draw one batch, in halves where memory is short; what goes wrong is each picture's error."""
     import torch
 
@@ -121,7 +123,7 @@ def _draw(
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         logger.warning("%d pictures could not be drawn: %s", len(indices), reason)
-        return [Drawn(index=index, picture=None, error=reason) for index in indices]
+        return [GeneratedPicture(index=index, picture=None, error=reason) for index in indices]
     if pictures is None:
         return _draw_halves(pipeline, drawings, indices, is_merged)
     made = zip(indices, pictures, flags, strict=True)
@@ -130,21 +132,23 @@ def _draw(
 
 
 def _draw_halves(
-    pipeline: Any, drawings: Sequence[Drawing], indices: list[int], is_merged: bool
-) -> list[Drawn]:
+    pipeline: Any, drawings: Sequence[GenerationRequest], indices: list[int], is_merged: bool
+) -> list[GeneratedPicture]:
     """Draw a batch that did not fit into memory as two."""
     import torch
 
     torch.cuda.empty_cache()
     if len(indices) == 1:
-        return [Drawn(index=indices[0], picture=None, error=_too_large(drawings[indices[0]]))]
+        return [
+            GeneratedPicture(index=indices[0], picture=None, error=_too_large(drawings[indices[0]]))
+        ]
     half = len(indices) // 2
     logger.warning("%d pictures at once need too much memory; drawing %d", len(indices), half)
     parts = (indices[:half], indices[half:])
     return [drawn for part in parts for drawn in _draw(pipeline, drawings, part, is_merged)]
 
 
-def _call(pipeline: Any, drawings: Sequence[Drawing]) -> tuple[np.ndarray, list]:
+def _call(pipeline: Any, drawings: Sequence[GenerationRequest]) -> tuple[np.ndarray, list]:
     """Ask the pipeline for pictures, float (n, h, w, 3) in [0, 1], and which were flagged."""
     import torch
 
@@ -162,12 +166,12 @@ def _call(pipeline: Any, drawings: Sequence[Drawing]) -> tuple[np.ndarray, list]
     if first.start is not None:
         options["image"] = [_start(d) for d in drawings]
         options["strength"] = first.start.strength
-    result = pipeline(**request.accepted(pipeline, options))
+    result = pipeline(**request.supported_options(pipeline, options))
     flags = getattr(result, "nsfw_content_detected", None) or [False] * len(drawings)
     return result.images, flags
 
 
-def _start(drawing: Drawing) -> Any:
+def _start(drawing: GenerationRequest) -> Any:
     """The picture to start from, cut about its middle to the drawing's shape."""
     from PIL import Image, ImageOps
 
@@ -176,21 +180,82 @@ def _start(drawing: Drawing) -> Any:
     return ImageOps.fit(upright, (drawing.width_px, drawing.height_px), Image.Resampling.LANCZOS)
 
 
-def _drawn(index: int, picture: np.ndarray, is_flagged: bool, **facts: Any) -> Drawn:
+def _drawn(index: int, picture: np.ndarray, is_flagged: bool, **facts: Any) -> GeneratedPicture:
     """A picture of the pipeline as 8 bits, unless it is flagged or broken."""
     from PIL import Image
 
     if is_flagged:
-        return Drawn(index=index, picture=None, error=FLAGGED, is_flagged=True, **facts)
+        return GeneratedPicture(index=index, picture=None, error=FLAGGED, is_flagged=True, **facts)
     if not np.isfinite(picture).all():
-        return Drawn(index=index, picture=None, error=NO_NUMBERS, **facts)
+        return GeneratedPicture(index=index, picture=None, error=NOT_FINITE, **facts)
     image = Image.fromarray((picture * 255).round().astype(np.uint8))
-    return Drawn(index=index, picture=image, **facts)
+    return GeneratedPicture(index=index, picture=image, **facts)
 
 
-def _too_large(drawing: Drawing) -> str:
+def _too_large(drawing: GenerationRequest) -> str:
     """What to do when a single picture does not fit into memory."""
     return (
         f"out of memory for one picture of {drawing.width_px}x{drawing.height_px} px; "
         "lower the size or use a smaller base"
     )
+
+
+def draw(
+    base: Base,
+    drawings: Sequence[GenerationRequest],
+    adapter: Adapters = None,
+    *,
+    batch_size: int = BATCH_SIZE,
+    has_safety_checker: bool = False,
+    on_picture: Callable[[int, Any, str | None], None],
+) -> None:
+    """Draw each of `drawings`; the noise of each depends on its own seed alone.
+
+    Parameters
+    ----------
+    base : Base
+        Given back without the adapters.
+    drawings : sequence of Drawing
+    adapter : Adapter, sequence of Adapter, or None
+        None draws with the base alone; several are blended.
+    batch_size : int
+        Pictures of the same settings that are drawn at once.
+    has_safety_checker : bool
+        Ask the base's safety checker, where it has one; what it flags is given as an error.
+    on_picture : callable
+        Told (index, PIL.Image or None, error or None) for each drawing, in order within a batch.
+
+    Raises
+    ------
+    UserError
+        If a drawing or an adapter does not fit the base.
+    """
+    batches = split_batches(drawings, batch_size)
+    for drawn in draw_batches(
+        base, drawings, batches, adapter, has_safety_checker=has_safety_checker
+    ):
+        for one in drawn:
+            on_picture(one.index, one.picture, one.error)
+
+
+def draw_plain(base: Base, prompts: Sequence[str], *, seed: int, num_steps: int) -> list[Any]:
+    """Draw prompts with the model as it is now; used for samples while training.
+
+    Parameters
+    ----------
+    base : Base
+        Its denoiser may carry an adapter that is being trained.
+    prompts : sequence of str
+    seed : int
+        The same for each prompt.
+    num_steps : int
+
+    Returns
+    -------
+    list of PIL.Image.Image
+        Those that could be drawn.
+    """
+    pictures: list[Any] = []
+    drawings = [GenerationRequest(prompt=p, seed=seed, num_steps=num_steps) for p in prompts]
+    draw(base, drawings, on_picture=lambda _index, picture, _error: pictures.append(picture))
+    return [picture for picture in pictures if picture is not None]

@@ -1,4 +1,4 @@
-"""Which samplers a base can be drawn with, and making them from the base's own noise schedule.
+"""Schedulers that fit a base, made from the base's own noise schedule.
 
 A base that was trained to zero terminal signal (Lin et al. 2024, arXiv 2305.08891) must be sampled
 from its last step on, with the same rescaled schedule: every sampler here keeps both.
@@ -15,7 +15,7 @@ from bunny.core.error import UserError
 from bunny.training.base import Base
 
 # Name in the settings: diffusers' class, what is set beside the base's own configuration.
-MADE: dict[str, tuple[str, dict[str, Any]]] = {
+SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim": ("DDIMScheduler", {}),
     "ddpm": ("DDPMScheduler", {}),
     "euler": ("EulerDiscreteScheduler", {}),
@@ -30,12 +30,12 @@ MADE: dict[str, tuple[str, dict[str, Any]]] = {
     "lcm": ("LCMScheduler", {}),
     "flow_euler": ("FlowMatchEulerDiscreteScheduler", {}),
 }
-NAMES = ("base", *MADE)
+NAMES = ("base", *SCHEDULERS)
 FLOW = ("flow_euler", "unipc")  # those that follow a straight flow from noise to picture
-DIFFUSION = tuple(name for name in MADE if name != "flow_euler")
-FIT = {"sd": DIFFUSION, "sdxl": DIFFUSION, "sd3": FLOW, "flux": FLOW}  # by family
+DIFFUSION = tuple(name for name in SCHEDULERS if name != "flow_euler")
+NAMES_BY_FAMILY = {"sd": DIFFUSION, "sdxl": DIFFUSION, "sd3": FLOW, "flux": FLOW}  # by family
 # The short names under which other tools know the samplers, for `provenance.parameters`.
-WORD = {
+SHORT_NAME = {
     "DDIMScheduler": "DDIM",
     "DDPMScheduler": "DDPM",
     "EulerDiscreteScheduler": "Euler",
@@ -50,9 +50,9 @@ LCM_STEPS_MAX = 50  # its original_inference_steps
 ALPHA_MIN = 2.0**-24  # stands for zero signal where 1 / alpha is taken, as diffusers' Euler has it
 
 
-def fitting(base: Base) -> tuple[str, ...]:
+def compatible(base: Base) -> tuple[str, ...]:
     """Names of the samplers that fit a base, its own first."""
-    return ("base", *FIT[base.family.name])
+    return ("base", *NAMES_BY_FAMILY[base.family.name])
 
 
 def check(base: Base, name: str, num_steps: int) -> None:
@@ -63,10 +63,10 @@ def check(base: Base, name: str, num_steps: int) -> None:
     UserError
         Naming those that fit, or the most steps that it can do.
     """
-    if name not in fitting(base):
+    if name not in compatible(base):
         raise UserError(
             f"scheduler {name}: expected one that fits a base of the family {base.family.name} "
-            f"({', '.join(fitting(base))})"
+            f"({', '.join(compatible(base))})"
         )
     if name == "lcm" and num_steps > LCM_STEPS_MAX:
         raise UserError(
@@ -93,7 +93,7 @@ def make(base: Base, name: str) -> Any:
     own = base.scheduler
     if name == "base":
         return type(own).from_config(own.config)
-    kind, options = MADE[name]
+    kind, options = SCHEDULERS[name]
     if name == "heun" and own.config.get("rescale_betas_zero_snr"):
         options = {**options, "trained_betas": _rescaled_betas(own)}  # it cannot rescale by itself
     if name == "unipc" and base.family.name in ("sd3", "flux"):

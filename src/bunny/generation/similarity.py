@@ -1,15 +1,20 @@
-"""How like the character a drawn picture is: cosine of picture embeddings to held-out crops."""
+"""Similarity of drawn pictures to the character: cosine of embeddings to held-out crops."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 
-from bunny.core.vector import to_unit
+from bunny.core.vector import l2_normalize
 
 Embed = Callable[[Sequence[np.ndarray]], np.ndarray]
+
+BACKGROUND_MAX = 32  # frames whose mean vector is taken off before pictures are compared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +32,7 @@ class Comparison:
         return self.adapter - self.base
 
 
-def similarity(
+def mean_cosine(
     embed: Embed,
     drawn: Sequence[np.ndarray],
     reference: Sequence[np.ndarray],
@@ -61,7 +66,7 @@ def similarity(
     if not len(drawn):
         return np.zeros(0, dtype=np.float32)
     mean = embed(background).mean(axis=0) if len(background) else 0.0
-    one, two = (to_unit(embed(p) - mean, np.float64) for p in (drawn, reference))
+    one, two = (l2_normalize(embed(p) - mean, np.float64) for p in (drawn, reference))
     return np.clip((one @ two.T).mean(axis=1), -1, 1).astype(np.float32)
 
 
@@ -75,3 +80,79 @@ def compare(values: Sequence[float | None], has_adapter: Sequence[bool]) -> Comp
         for flag in (True, False)
     ]
     return Comparison(adapter=means[0], base=means[1])
+
+
+def add_similarity(
+    root: Path, rows: list[dict[str, Any]], held_out: Sequence[str], frames: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Rows with `similarity` to the held-out pictures of their character.
+
+    Parameters
+    ----------
+    root : Path
+        The film's folder.
+    rows : list of dict
+        Of table picture.
+    held_out, frames : sequence of str
+        Files of the character's pictures that were not trained on, and of the film at large.
+
+    Returns
+    -------
+    list of dict
+        As they were where there is nothing to compare.
+    """
+    references = _read_all(root, held_out)
+    drawn = [row for row in rows if row["file"]]
+    if not references or not drawn:
+        return rows
+    from bunny.character.drawn.efficientnet import EfficientNet
+
+    net = EfficientNet()
+
+    def embed(pictures: Sequence[np.ndarray]) -> np.ndarray:
+        return np.stack([net.embed(picture) for picture in pictures])
+
+    background = _read_all(root, frames[:: max(1, len(frames) // BACKGROUND_MAX)])
+    pictures = _read_all(root, [row["file"] for row in drawn])
+    values = mean_cosine(embed, pictures, references, background)
+    found = {row["picture_id"]: float(v) for row, v in zip(drawn, values, strict=True)}
+    return [{**row, "similarity": found.get(row["picture_id"])} for row in rows]
+
+
+def likeness_note(character: str, rows: Sequence[dict[str, Any]]) -> str:
+    """One sentence on the likeness; where there are several, of the best checkpoint and strength.
+
+    Parameters
+    ----------
+    character : str
+    rows : sequence of dict
+        Of table picture, of this character.
+
+    Returns
+    -------
+    str
+    """
+    by_column: dict[tuple, list[float]] = {}
+    for row in rows:
+        if row["similarity"] is not None:
+            by_column.setdefault((row["step"], row["strength"]), []).append(row["similarity"])
+    base = by_column.pop((None, None), None)
+    if not base or not by_column:
+        return f"{character}: no held-out picture to compare with"
+    (step, strength), values = max(by_column.items(), key=lambda item: np.mean(item[1]))
+    where = f" (step {step}, strength {strength:g})" if len(by_column) > 1 else ""
+    return (
+        f"{character}: likeness to held-out pictures {np.mean(values):.3f} with the adapter{where}"
+        f", {np.mean(base):.3f} without"
+    )
+
+
+def _read_all(folder: Path, files: Sequence[str]) -> list[np.ndarray]:
+    """Pictures as BGR uint8; unreadable ones are left out."""
+    paths = [folder / file for file in files]
+    found = [
+        cv2.imdecode(np.frombuffer(p.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+        for p in paths
+        if p.is_file()
+    ]
+    return [picture for picture in found if picture is not None]

@@ -1,1 +1,1 @@
-"""What makes a good training picture: measures, duplicates, flags."""
+"""Image quality: measures, near duplicates, thresholds and the decision to keep a frame."""

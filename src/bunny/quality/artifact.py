@@ -1,4 +1,4 @@
-"""What recording and compression left on a picture: block edges and noise."""
+"""Compression blocks and noise of a picture."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""Light and colour of a picture: brightness, contrast, clipping, range, entropy, ground."""
+"""Exposure and colour of a picture: clipping, dynamic range, entropy, colour cast, background."""
 
 import cv2
 import numpy as np

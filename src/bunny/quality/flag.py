@@ -1,4 +1,4 @@
-"""Which frames are good enough: thresholds applied to stored measures, no pixel is read.
+"""Keep or drop of every frame: thresholds over stored measures, no pixel is read.
 
 What costs time depends on no threshold and is prepared once (`prepare`); a decision is then made
 in milliseconds, which is what a slider needs. Duplicate groups are made among all readable frames,
@@ -13,23 +13,23 @@ import numpy as np
 import polars as pl
 import polars.selectors as cs
 
-from bunny.quality import duplicate, hamming, reason, strictness, structure
+from bunny.quality import duplicate, hamming, perceptual_hash, reason
 from bunny.quality.reason import CODE, REASONS, QualityThreshold
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepared:
+class PreparedMeasures:
     """A film's measures as every decision needs them; rows are in the order of `frame_id`."""
 
     measure: pl.DataFrame  # without phash and vectors
     strictness: np.ndarray  # (rows,) float64; up to which a frame is good
     order: np.ndarray  # (readable,) int64: rows from the best down
     phash: np.ndarray  # (readable,) uint64, in that order
-    signature: structure.Signature | None  # in that order
+    signature: perceptual_hash.LumaSignature | None  # in that order
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decision:
+class FilterDecision:
     """What thresholds say of each row."""
 
     code: np.ndarray  # (rows,) uint8, into REASONS
@@ -77,7 +77,7 @@ def flag(measure: pl.LazyFrame, threshold: QualityThreshold) -> pl.LazyFrame:
     )
 
 
-def prepare(measure: pl.DataFrame) -> Prepared:
+def prepare(measure: pl.DataFrame) -> PreparedMeasures:
     """Sort frames from the best down and prepare their comparison.
 
     Parameters
@@ -86,15 +86,15 @@ def prepare(measure: pl.DataFrame) -> Prepared:
         Columns of the table `measure`; `signature` may be missing, then hashes alone decide.
     """
     measure = measure.sort("frame_id")
-    level = strictness.measure_strictness(measure)
+    level = reason.measure_strictness(measure)
     blur = measure["blur_score"].fill_null(-1).to_numpy()
     is_readable = measure.select(~reason.is_unreadable()).to_series().to_numpy()
     order = np.lexsort((-blur, -level))
     order = order[is_readable[order]]
     signature = None
     if "signature" in measure.columns and measure["signature"].null_count() < measure.height:
-        signature = structure.from_column(measure["signature"].gather(order))
-    return Prepared(
+        signature = perceptual_hash.read_signatures(measure["signature"].gather(order))
+    return PreparedMeasures(
         measure=measure.select(~cs.array() & ~cs.by_name("phash")),
         strictness=level,
         order=order,
@@ -103,7 +103,7 @@ def prepare(measure: pl.DataFrame) -> Prepared:
     )
 
 
-def group(prepared: Prepared, distance: int, min_structure: float) -> np.ndarray:
+def group_duplicates(prepared: PreparedMeasures, distance: int, min_structure: float) -> np.ndarray:
     """Place in `prepared.order` of the first frame of each readable frame's group.
 
     Parameters
@@ -118,11 +118,13 @@ def group(prepared: Prepared, distance: int, min_structure: float) -> np.ndarray
     np.ndarray, shape (readable,), int64
         See `duplicate.find_duplicates`.
     """
-    near = duplicate.Near(prepared.phash, prepared.signature, distance)
+    near = duplicate.NearDuplicateSearch(prepared.phash, prepared.signature, distance)
     return near.group(min_structure)
 
 
-def decide(prepared: Prepared, groups: np.ndarray, threshold: QualityThreshold) -> Decision:
+def decide(
+    prepared: PreparedMeasures, groups: np.ndarray, threshold: QualityThreshold
+) -> FilterDecision:
     """Judge every frame.
 
     Parameters
@@ -131,7 +133,7 @@ def decide(prepared: Prepared, groups: np.ndarray, threshold: QualityThreshold) 
         As `group` gives them for the threshold's distance and structure.
     """
     code = (
-        prepared.measure.select(reason.own_code(threshold, prepared.measure.columns))
+        prepared.measure.select(reason.first_reason_code(threshold, prepared.measure.columns))
         .to_series()
         .to_numpy()
         .copy()
@@ -144,7 +146,7 @@ def decide(prepared: Prepared, groups: np.ndarray, threshold: QualityThreshold) 
     stays[rows] = best[groups[good]]
     code[rows[stays[rows] != rows]] = CODE["duplicate"]
     _mark_batches(code, rows, threshold)
-    return Decision(code=code, stays=stays)
+    return FilterDecision(code=code, stays=stays)
 
 
 def count_reasons(flagged: pl.LazyFrame) -> pl.LazyFrame:
@@ -156,7 +158,9 @@ def count_reasons(flagged: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def add_decision(measure: pl.DataFrame, prepared: Prepared, decision: Decision) -> pl.DataFrame:
+def add_decision(
+    measure: pl.DataFrame, prepared: PreparedMeasures, decision: FilterDecision
+) -> pl.DataFrame:
     """Write a decision beside its measures; rows as those of `prepared`."""
     names, stays = measure["frame_id"], decision.stays
     is_duplicate = decision.code == CODE["duplicate"]
@@ -183,7 +187,7 @@ def add_decision(measure: pl.DataFrame, prepared: Prepared, decision: Decision) 
 def _flag(measure: pl.DataFrame, threshold: QualityThreshold) -> pl.DataFrame:
     """Decide one film's rows, sorted."""
     prepared = prepare(measure)
-    groups = group(prepared, threshold.duplicate_distance, threshold.duplicate_structure)
+    groups = group_duplicates(prepared, threshold.duplicate_distance, threshold.duplicate_structure)
     return add_decision(measure, prepared, decide(prepared, groups, threshold))
 
 
@@ -199,7 +203,7 @@ def _mark_batches(code: np.ndarray, good: np.ndarray, threshold: QualityThreshol
     code[rows[is_beaten]] = CODE["batch"]
 
 
-def _compare(prepared: Prepared, is_duplicate: np.ndarray, stays: np.ndarray):
+def _compare(prepared: PreparedMeasures, is_duplicate: np.ndarray, stays: np.ndarray):
     """Bits and similarity between duplicates and the frame that stays, null elsewhere."""
     place = np.zeros(stays.size, np.int64)
     place[prepared.order] = np.arange(prepared.order.size)
@@ -209,7 +213,7 @@ def _compare(prepared: Prepared, is_duplicate: np.ndarray, stays: np.ndarray):
     bits[rows] = hamming.distance(prepared.phash[here], prepared.phash[there])
     alike = np.zeros(stays.size, np.float32)
     if prepared.signature is not None:
-        alike[rows] = structure.similarity(prepared.signature, here, there)
+        alike[rows] = perceptual_hash.structural_similarity(prepared.signature, here, there)
     has_alike = is_duplicate if prepared.signature is not None else np.zeros(stays.size, bool)
     both = pl.DataFrame({"bits": bits, "is_of": is_duplicate, "alike": alike, "has": has_alike})
     return (

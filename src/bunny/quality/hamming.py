@@ -1,4 +1,4 @@
-"""Which 64-bit hashes lie within a few bits of each other, without comparing all pairs.
+"""Hamming neighbours of 64-bit hashes by multi-index hashing, exact at every distance.
 
 Multi-index hashing: the bits are cut into chunks; two hashes within the distance agree in at least
 one chunk but for few bits, so a table of each chunk gives the candidates and only they are
@@ -36,7 +36,7 @@ class Chunk:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Index:
+class HammingIndex:
     """Hashes and their chunk tables; no chunk means that all are compared."""
 
     phash: np.ndarray  # (n,) uint64
@@ -49,7 +49,7 @@ def distance(one: np.ndarray, two: np.ndarray) -> np.ndarray:
     return np.bitwise_count(np.bitwise_xor(one, two))
 
 
-def build(phash: np.ndarray, max_distance: int) -> Index:
+def build_index(phash: np.ndarray, max_distance: int) -> HammingIndex:
     """Prepare the search for hashes within a distance.
 
     Parameters
@@ -70,11 +70,11 @@ def build(phash: np.ndarray, max_distance: int) -> Index:
     if not 0 <= max_distance <= BITS:
         raise ValueError(f"expected a distance of 0 to {BITS} bits, got {max_distance}")
     phash = np.ascontiguousarray(phash, np.uint64)
-    chunks = [_chunk(phash, *part) for part in plan(phash.size, max_distance)]
-    return Index(phash=phash, max_distance=max_distance, chunks=tuple(chunks))
+    chunks = [_chunk(phash, *part) for part in plan_chunks(phash.size, max_distance)]
+    return HammingIndex(phash=phash, max_distance=max_distance, chunks=tuple(chunks))
 
 
-def plan(num_hashes: int, max_distance: int) -> tuple[tuple[int, int, int], ...]:
+def plan_chunks(num_hashes: int, max_distance: int) -> tuple[tuple[int, int, int], ...]:
     """Choose the chunks that cost least: (shift, width, radius) of each; () to compare all.
 
     With m chunks and distance d = m * r + a, a near hash has a chunk among the first a + 1 that
@@ -103,7 +103,7 @@ def plan(num_hashes: int, max_distance: int) -> tuple[tuple[int, int, int], ...]
     return best
 
 
-def near_pairs(index: Index, query: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def near_pairs(index: HammingIndex, query: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """All pairs of a query and an indexed hash within the index's distance, each once.
 
     Parameters
@@ -124,7 +124,7 @@ def near_pairs(index: Index, query: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
 
 
-def expand(start: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def expand_ranges(start: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Spell out ranges: for each its number and every position in it.
 
     Examples
@@ -177,7 +177,7 @@ def _masks(width: int, radius: int) -> np.ndarray:
     return np.array(masks, np.int64)
 
 
-def _search(index: Index, query: np.ndarray, step: int | None):
+def _search(index: HammingIndex, query: np.ndarray, step: int | None):
     """Yield the near pairs that chunk number `step` finds first, or all when there is no chunk."""
     if step is None:
         size = max(1, BLOCK // max(1, index.phash.size))
@@ -194,7 +194,7 @@ def _search(index: Index, query: np.ndarray, step: int | None):
         count = (chunk.start[key + 1] - chunk.start[key]).astype(np.int64)
         used = np.flatnonzero(count)
         for part in _pieces(used, count[used]):
-            lookup, position = expand(chunk.start[key[part]].astype(np.int64), count[part])
+            lookup, position = expand_ranges(chunk.start[key[part]].astype(np.int64), count[part])
             q = part[lookup] // masks.size + low
             yield _verify(index, query, step, q, chunk.order[position].astype(np.int64))
 
@@ -207,7 +207,7 @@ def _pieces(used: np.ndarray, count: np.ndarray) -> list[np.ndarray]:
     return np.split(used, np.flatnonzero(np.diff(number)) + 1)
 
 
-def _verify(index: Index, query: np.ndarray, step: int, q: np.ndarray, h: np.ndarray):
+def _verify(index: HammingIndex, query: np.ndarray, step: int, q: np.ndarray, h: np.ndarray):
     """Keep candidates that are near and that no earlier chunk has given."""
     different = np.bitwise_xor(query[q], index.phash[h])
     bits = np.bitwise_count(different)

@@ -1,11 +1,11 @@
-"""What is measured on the pixels of a frame, once. No threshold is in here."""
+"""Quality measures of one frame, all from its pixels and without thresholds."""
 
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from bunny.quality import artifact, exposure, luma, motion_blur, perceptual_hash, sharpness, text
+from bunny.quality import artifact, exposure, luma, perceptual_hash, sharpness, text
 
 HISTOGRAM_LINES = 360  # of a tall picture about so many are counted
 SAMPLE_PX = 192  # pixels of colour are read from a lattice of about this size: 20,000 of them
@@ -78,8 +78,8 @@ def measure_frame(picture: np.ndarray) -> FrameMeasure:
         content_y0_px=box[1],
         content_x1_px=box[2],
         content_y1_px=box[3],
-        phash=perceptual_hash.perceptual_hash(work),
-        signature=perceptual_hash.signature(work),
+        phash=perceptual_hash.phash(work),
+        signature=perceptual_hash.luma_signature(work),
     )
 
 
@@ -106,7 +106,7 @@ def _detail(
     """Sharpness and smear at working size."""
     edges = sharpness.laplacian(work)
     variance = sharpness.laplacian_variance(edges)
-    amount, angle = motion_blur.smear(work)
+    amount, angle = sharpness.motion_blur(work)
     return {
         "laplacian_variance": variance,
         "blur_score": sharpness.blur_score(variance, deviation),

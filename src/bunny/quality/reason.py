@@ -1,4 +1,4 @@
-"""What can be wrong with a frame by itself: thresholds, and the reason that each gives."""
+"""Reasons to drop a frame: thresholds, frame kinds, strictness, counts of what each removes."""
 
 from __future__ import annotations
 
@@ -6,17 +6,86 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from bunny.quality import frame_kind
+from bunny.core.config import filter_preset
+
+KINDS = ("picture", "black", "blank", "title", "credit")
 
 REASONS = (
     *("kept", "blurred", "dark", "bright", "flat", "duplicate", "batch", "unreadable"),
     *("black", "blank", "title", "credit", "smeared", "blocky", "subtitled"),
 )
-NO_PICTURE = ("black", "blank", "title", "credit")  # kinds of frame that may be dropped
+DROPPABLE_KINDS = ("black", "blank", "title", "credit")  # kinds of frame that may be dropped
 KIND_COLUMNS = {"brightness", "dynamic_range", "background_share", "text_lines"}
 CODE = {name: code for code, name in enumerate(REASONS)}
+
+# Threshold to the column that it judges; `min_` and `blur_` ask for at least, `max_` for at most.
+THRESHOLD_COLUMN = {
+    "blur_threshold": "blur_score",
+    "min_brightness": "brightness",
+    "max_brightness": "brightness",
+    "min_contrast": "contrast",
+    "max_smear": "smear",
+    "max_blockiness": "blockiness",
+    "max_subtitle_share": "subtitle_share",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindThreshold:
+    """What makes a frame no picture; each number is the last that still does."""
+
+    max_black_brightness: float = 0.06  # video black is 0; noise and fades leave a little
+    max_flat_range: float = 0.08  # dynamic_range: 20 grey levels, less than anything shown
+    min_blank_background: float = 0.98  # background_share of one colour all over
+    min_card_background: float = 0.9  # background_share beside the text; pictures had up to 0.8
+    min_credit_lines: int = 5  # a title card has fewer
+    min_credit_background: float = 0.7  # so many lines need less of a ground, e.g. a gradient
+    min_lines_over_picture: int = 8  # so much text is credits, whatever lies behind it
+
+
+def kind_expr(threshold: KindThreshold | None = None) -> pl.Expr:
+    """Kind of each frame from the columns of table `measure`.
+
+    Black and blank frames have next to no range and no text; a title or credits are text on a
+    ground of one colour, several lines on one that is mostly so, or very many on any ground. A
+    card with few lines on a gradient or a picture stays a picture: `text_share` tells of it.
+
+    Parameters
+    ----------
+    threshold : KindThreshold, optional
+
+    Returns
+    -------
+    pl.Expr
+        Column `kind`, `Enum(picture, black, blank, title, credit)`; null for frames without
+        measures. Reads brightness, dynamic_range, background_share and text_lines.
+    """
+    limit = threshold or KindThreshold()
+    lines, ground = pl.col("text_lines"), pl.col("background_share")
+    is_flat = (pl.col("dynamic_range") <= limit.max_flat_range) & (lines == 0)
+    is_card = (lines > 0) & (ground >= limit.min_card_background)
+    is_black = is_flat & (pl.col("brightness") <= limit.max_black_brightness)
+    is_blank = is_flat & (ground >= limit.min_blank_background)
+    is_list = (lines >= limit.min_credit_lines) & (ground >= limit.min_credit_background)
+    is_credit = is_list | (lines >= limit.min_lines_over_picture)
+    return (
+        pl.when(pl.any_horizontal(is_black.is_null(), is_card.is_null()))
+        .then(None)
+        .when(is_black)
+        .then(pl.lit("black"))
+        .when(is_blank)
+        .then(pl.lit("blank"))
+        .when(is_credit)
+        .then(pl.lit("credit"))
+        .when(is_card)
+        .then(pl.lit("title"))
+        .otherwise(pl.lit("picture"))
+        .cast(pl.Enum(KINDS))
+        .alias("kind")
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,21 +99,21 @@ class QualityThreshold:
     max_smear: float = 1.0  # 1: off, as the next two
     max_blockiness: float = 1.0
     max_subtitle_share: float = 1.0
-    drop_kinds: tuple[str, ...] = NO_PICTURE
+    drop_kinds: tuple[str, ...] = DROPPABLE_KINDS
     duplicate_distance: int = 4  # bits; up to this two frames may be the same picture
     duplicate_structure: float = 0.9  # and from this similarity on they are
     batch_size: int = 1  # neighbouring frames of which the best stay; 1: all
     keep_best_per_batch: int = 1
 
 
-def threshold_of(settings: Mapping[str, Any]) -> QualityThreshold:
+def threshold_from_settings(settings: Mapping[str, Any]) -> QualityThreshold:
     """Take the thresholds from settings of `filtering`; other keys are left aside."""
     names = {field.name for field in fields(QualityThreshold)}
     found = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items() if k in names}
     return QualityThreshold(**found)
 
 
-def own_reasons(threshold: QualityThreshold, columns: list[str]) -> list[tuple[str, pl.Expr]]:
+def frame_reasons(threshold: QualityThreshold, columns: list[str]) -> list[tuple[str, pl.Expr]]:
     """Reasons in their order, and when each holds.
 
     Parameters
@@ -64,16 +133,16 @@ def own_reasons(threshold: QualityThreshold, columns: list[str]) -> list[tuple[s
     kinds = threshold.drop_kinds if set(columns) >= KIND_COLUMNS else ()
     return [
         ("unreadable", is_unreadable()),
-        *((name, frame_kind.kind_expr() == name) for name in kinds),
+        *((name, kind_expr() == name) for name in kinds),
         *((name, holds) for name, column, holds in tests if column in columns),
     ]
 
 
-def own_code(threshold: QualityThreshold, columns: list[str]) -> pl.Expr:
+def first_reason_code(threshold: QualityThreshold, columns: list[str]) -> pl.Expr:
     """The first reason that holds, UInt8 into `REASONS`; columns as of `own_reasons`."""
     codes = [
         pl.when(holds).then(pl.lit(CODE[name], pl.UInt8))
-        for name, holds in own_reasons(threshold, columns)
+        for name, holds in frame_reasons(threshold, columns)
     ]
     return pl.coalesce(*codes, pl.lit(CODE["kept"], pl.UInt8)).alias("code")
 
@@ -81,3 +150,79 @@ def own_code(threshold: QualityThreshold, columns: list[str]) -> pl.Expr:
 def is_unreadable() -> pl.Expr:
     """Whether nothing was measured on a frame."""
     return pl.col("error").is_not_null() | pl.col("blur_score").is_null()
+
+
+def measure_strictness(measure: pl.DataFrame, without: frozenset[str] = frozenset()) -> np.ndarray:
+    """The highest strictness at which every threshold still lets a frame pass.
+
+    Parameters
+    ----------
+    measure : pl.DataFrame
+        Columns of the table `measure`.
+    without : frozenset of str
+        Thresholds that are left out.
+
+    Returns
+    -------
+    np.ndarray, shape (rows,), float64
+        In [-1, 3]; NaN where nothing was measured.
+    """
+    found = np.full(measure.height, filter_preset.HIGHEST)
+    for key, column in THRESHOLD_COLUMN.items():
+        if key not in without and column in measure.columns:
+            values = measure[column].cast(pl.Float64).to_numpy()
+            found = np.fmin(found, highest_strictness(key, values))
+    is_unreadable = measure["blur_score"].is_null().to_numpy()
+    found[is_unreadable] = np.nan
+    return found
+
+
+def highest_strictness(key: str, values: np.ndarray) -> np.ndarray:
+    """The highest strictness at which values pass one threshold.
+
+    Parameters
+    ----------
+    key : str
+        A key of `preset.PATH`.
+    values : np.ndarray, shape (n,), float64
+        NaN passes at every strictness.
+
+    Returns
+    -------
+    np.ndarray, shape (n,), float64
+        In [-1, 3]; of equal thresholds the highest strictness.
+    """
+    nodes = np.array(filter_preset.THRESHOLD_CURVE[key])
+    if key.startswith("max_"):
+        nodes, values = -nodes, -values
+    levels = np.arange(nodes.size) + filter_preset.LOWEST
+    found = np.interp(values, nodes, levels)
+    return np.where(np.isnan(values), filter_preset.HIGHEST, found)
+
+
+def count_losses(measure: pl.DataFrame, threshold: QualityThreshold) -> pl.DataFrame:
+    """Count the frames that each reason of their own leaves out.
+
+    Parameters
+    ----------
+    measure : pl.DataFrame
+        Columns of the table `measure`.
+    threshold : reason.QualityThreshold
+
+    Returns
+    -------
+    pl.DataFrame
+        `reason` (all but kept, duplicate and batch), `num_failed` (frames for which it holds) and
+        `num_alone` (those for which no other does: what loosening this threshold would give back).
+    """
+    tests = frame_reasons(threshold, measure.columns)
+    holds = measure.select(expr.fill_null(False).alias(name) for name, expr in tests)
+    number = holds.select(n=pl.sum_horizontal(pl.all().cast(pl.UInt8))).to_series()
+    return pl.DataFrame(
+        {
+            "reason": holds.columns,
+            "num_failed": [int(holds[name].sum()) for name in holds.columns],
+            "num_alone": [int((holds[name] & (number == 1)).sum()) for name in holds.columns],
+        },
+        schema={"reason": pl.String, "num_failed": pl.Int64, "num_alone": pl.Int64},
+    )

@@ -1,4 +1,4 @@
-"""Where words stand on a picture: lines of thin, alike, aligned strokes.
+"""Text detection: boxes of text lines found by their thin, aligned strokes.
 
 Strokes are what a small opening or closing takes away (top-hat, black-hat); connected strokes of
 one grey level that stand beside each other on one base line, alike in height and stroke width but

@@ -1,1 +1,1 @@
-"""Human corrections: the record of them, what follows from them, and what is learned from them."""
+"""Human corrections: their record, their replay, and what is learned from them."""

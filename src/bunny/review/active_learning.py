@@ -1,4 +1,4 @@
-"""Which questions are worth most: items that one answer puts right are asked about together.
+"""Active learning: questions ranked by how many items an answer is expected to correct.
 
 Three kinds of questions. *Strays*: items that most likely belong to one other cluster, wherever
 they lie now; a person who sees them side by side drags them there at once. *Fragments*: a cluster
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bunny.review.learn import correlation
+from bunny.review.learn import linear_map
 
 NOTHING = -1  # question of an item that there is nothing to ask about
 LIKELY = 0.5  # chance of another cluster from which an item counts as stray
@@ -24,7 +24,7 @@ CHUNK = 4096  # rows that are compared at once
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clusters:
+class ClusterSums:
     """Sums and sizes of clusters, for comparisons that leave an item out of its own."""
 
     vector: np.ndarray  # (n, d) float32, unit length
@@ -73,9 +73,9 @@ def questions(
     num = len(is_named)
     if not num or not len(number):
         return question, worth
-    mapped = correlation.fit_clusters(vector, number).apply(vector)
+    mapped = linear_map.fit_cluster_correlation(vector, number).apply(vector)
     known = _clusters(mapped, number, num)
-    target, chance = likely(known, barred=barred)
+    target, chance = likely_clusters(known, barred=barred)
     is_stray = is_open & (chance >= LIKELY)
     right = np.bincount(target[is_stray], chance[is_stray], minlength=num)
     question[is_stray] = target[is_stray]
@@ -90,8 +90,8 @@ def questions(
     return question, worth
 
 
-def likely(
-    known: Clusters, sharpness: float | None = None, barred: np.ndarray | None = None
+def likely_clusters(
+    known: ClusterSums, sharpness: float | None = None, barred: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The likeliest other cluster of each item, and the chance that it belongs there.
 
@@ -131,7 +131,7 @@ def likely(
     return target, chance
 
 
-def find_sharpness(known: Clusters) -> float:
+def find_sharpness(known: ClusterSums) -> float:
     """The sharpness by which items most likely are where they are, one of `SHARPNESS`.
 
     Notes
@@ -212,7 +212,7 @@ def rank(question: np.ndarray, worth: np.ndarray, is_first: np.ndarray | None = 
     return turn
 
 
-def _clusters(vector: np.ndarray, number: np.ndarray, num: int) -> Clusters:
+def _clusters(vector: np.ndarray, number: np.ndarray, num: int) -> ClusterSums:
     """Sums and sizes of clusters."""
     from scipy.sparse import csr_array
 
@@ -220,10 +220,10 @@ def _clusters(vector: np.ndarray, number: np.ndarray, num: int) -> Clusters:
     shape = (num, len(vector))
     member = csr_array((np.ones(len(inside), np.float32), (number[inside], inside)), shape=shape)
     size = np.bincount(number[inside], minlength=num)
-    return Clusters(vector=vector, number=number, total=member @ vector, size=size)
+    return ClusterSums(vector=vector, number=number, total=member @ vector, size=size)
 
 
-def _compare(known: Clusters, rows: np.ndarray, barred: np.ndarray | None) -> tuple:
+def _compare(known: ClusterSums, rows: np.ndarray, barred: np.ndarray | None) -> tuple:
     """Cosines to centroids (m, k) and sizes (m, k), both without the item itself."""
     own = known.vector[rows]
     length = np.maximum(np.linalg.norm(known.total, axis=1), 1e-12)
@@ -241,7 +241,7 @@ def _compare(known: Clusters, rows: np.ndarray, barred: np.ndarray | None) -> tu
     return cosine, size
 
 
-def _weights(known: Clusters, rows, cosine, size, sharpness: float) -> tuple:
+def _weights(known: ClusterSums, rows, cosine, size, sharpness: float) -> tuple:
     """Chances (m, k) of all clusters, and where items are (m,), -1 for noise."""
     with np.errstate(divide="ignore"):
         score = np.where(size > 0, np.log(size) + sharpness * cosine, -np.inf)
@@ -254,13 +254,13 @@ def _weights(known: Clusters, rows, cosine, size, sharpness: float) -> tuple:
     return weight / np.maximum(total, 1e-30)[:, None], home
 
 
-def _is_fragment(known: Clusters, is_open: np.ndarray, is_named: np.ndarray) -> np.ndarray:
+def _is_fragment(known: ClusterSums, is_open: np.ndarray, is_named: np.ndarray) -> np.ndarray:
     """Clusters (k,) that nobody named, where others have names, and whose members are open."""
     spoken = known.number[(known.number >= 0) & ~is_open]
     return is_named.any() & ~is_named & (np.bincount(spoken, minlength=len(is_named)) == 0)
 
 
-def _alike(known: Clusters, is_named: np.ndarray) -> np.ndarray:
+def _alike(known: ClusterSums, is_named: np.ndarray) -> np.ndarray:
     """Cosine (k,) of a cluster to the most alike named or larger one, in [0, 1]."""
     length = np.maximum(np.linalg.norm(known.total, axis=1), 1e-12)
     centroid = known.total / length[:, None]

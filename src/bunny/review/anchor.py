@@ -1,4 +1,4 @@
-"""What the items of a library are, and which of them an anchor stands for.
+"""Anchors of items by time and box, resolved to rows of today's table `asset`.
 
 Ids change when a film is cut and detected again; when and where something is seen does not. A shot
 answers to an anchor that covers at least half of it. A figure answers when the anchor's views lie
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import polars as pl
 
-from bunny.review.event import Anchor, Level
+from bunny.review.event_log import AssetAnchor, Level
 
 MIN_COVER = 0.5  # of a shot that an anchor's span must cover
 MIN_IOU = 0.3  # of an anchor's view with the figure's nearest in time; windows of drawn ones jitter
@@ -23,7 +23,7 @@ NUM_VIEWS = 3  # that an anchor of a figure keeps
 LEAST_SPAN_S = 1e-3  # of an item whose time was not put down
 
 
-class Content:
+class AssetIndex:
     """The items of table `asset` by their content; nothing in it changes.
 
     Attributes
@@ -46,32 +46,32 @@ class Content:
         self._start, self._end = _spans(asset)
         self._view, self._offset = _views(asset)
         self._order = {True: self._sorted(self.is_scene), False: self._sorted(~self.is_scene)}
-        self._known: dict[Anchor, tuple[int, ...]] = {}
+        self._known: dict[AssetAnchor, tuple[int, ...]] = {}
 
-    def anchor(self, item: int) -> Anchor:
+    def anchor(self, item: int) -> AssetAnchor:
         """An item as the record keeps it."""
         own = self._views_of(item)
         if len(own) > NUM_VIEWS:
             own = own[np.linspace(0, len(own) - 1, NUM_VIEWS).round().astype(int)]
-        return Anchor(
+        return AssetAnchor(
             start_s=round(float(self._start[item]), 6),
             end_s=round(float(self._end[item]), 6),
             boxes=tuple((round(v[0], 6), *(round(x, 5) for x in v[1:])) for v in own.tolist()),
             asset_id=self.ids[item],
         )
 
-    def match(self, level: Level, anchor: Anchor) -> tuple[int, ...]:
+    def match(self, level: Level, anchor: AssetAnchor) -> tuple[int, ...]:
         """Items of a level that an anchor stands for today, in order of their rows."""
         if anchor not in self._known:
             self._known[anchor] = self._hinted(level, anchor) or self._found(level, anchor)
         found = self._known[anchor]
         return tuple(i for i in found if self.is_scene[i] == (level == "scene"))
 
-    def match_all(self, level: Level, anchors: Iterable[Anchor]) -> list[int]:
+    def match_all(self, level: Level, anchors: Iterable[AssetAnchor]) -> list[int]:
         """Items that any of the anchors stands for, each once, in order of the anchors."""
         return list(dict.fromkeys(i for one in anchors for i in self.match(level, one)))
 
-    def _hinted(self, level: Level, anchor: Anchor) -> tuple[int, ...]:
+    def _hinted(self, level: Level, anchor: AssetAnchor) -> tuple[int, ...]:
         """The item of that id, if it has just this content."""
         item = self.row.get(anchor.asset_id)
         if item is None or self.is_scene[item] != (level == "scene"):
@@ -84,7 +84,7 @@ class Content:
             return (item,) if all(_nearest_iou(own, box) > 0.9 for box in anchor.boxes) else ()
         return (item,)
 
-    def _found(self, level: Level, anchor: Anchor) -> tuple[int, ...]:
+    def _found(self, level: Level, anchor: AssetAnchor) -> tuple[int, ...]:
         rows, starts, longest = self._order[level == "scene"]
         first = np.searchsorted(starts, anchor.start_s - longest - SAME_S, "left")
         last = np.searchsorted(starts, anchor.end_s + SAME_S, "right")
@@ -93,13 +93,13 @@ class Content:
             return tuple(sorted(int(i) for i in near if self._cover(i, anchor) >= MIN_COVER))
         return self._found_figures(near, anchor)
 
-    def _cover(self, item: int, anchor: Anchor) -> float:
+    def _cover(self, item: int, anchor: AssetAnchor) -> float:
         """Share of an item's time that an anchor covers."""
         start, end = self._start[item], self._end[item]
         both = min(end, anchor.end_s) - max(start, anchor.start_s)
         return both / max(end - start, SAME_S)
 
-    def _found_figures(self, near: np.ndarray, anchor: Anchor) -> tuple[int, ...]:
+    def _found_figures(self, near: np.ndarray, anchor: AssetAnchor) -> tuple[int, ...]:
         """Figures that are the nearest to at least half of the views that could be theirs."""
         if not anchor.boxes:
             item = self.row.get(anchor.asset_id)

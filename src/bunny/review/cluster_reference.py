@@ -1,4 +1,4 @@
-"""Which cluster of today an event means.
+"""Cluster references of events, resolved to today's clusters.
 
 A name that people gave leads to its cluster. Without one, the cluster is the one that most of the
 exemplars are in; an id alone is believed only where an event has nothing else. Of a cluster that
@@ -15,9 +15,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from bunny.core import atomic
-from bunny.review.anchor import Content
-from bunny.review.event import ClusterRef, Event, Level
-from bunny.review.snapshot import NOISE, NONE, PERSON, UNNAMED, Situation
+from bunny.review.anchor import AssetIndex
+from bunny.review.event_log import ClusterRef, Event, Level
+from bunny.review.snapshot import NOISE, NONE, PERSON, UNNAMED, Snapshot
 
 REJECT_SHARE = 0.25  # of a rejected cluster's exemplars that make another one just as wrong
 MAX_NAME = 64  # characters; a character's name is a folder too
@@ -41,10 +41,10 @@ def is_name(level: Level, name: str) -> bool:
     if level == "scene":
         return "/" not in name
     is_taken = UNNAMED.fullmatch(name) or name in ("unknown", "scene")
-    return not (is_taken or name.startswith(".") or atomic.name_fault(name))
+    return not (is_taken or name.startswith(".") or atomic.portable_name_error(name))
 
 
-def find(content: Content, now: Situation, level: Level, ref: ClusterRef | None) -> int | None:
+def find(content: AssetIndex, now: Snapshot, level: Level, ref: ClusterRef | None) -> int | None:
     """Find the cluster that a reference means; None when there is none, or it is the noise bucket.
 
     Parameters
@@ -74,7 +74,7 @@ def find(content: Content, now: Situation, level: Level, ref: ClusterRef | None)
 
 
 def find_rejected(
-    content: Content, now: Situation, event: Event, items: Sequence[int]
+    content: AssetIndex, now: Snapshot, event: Event, items: Sequence[int]
 ) -> frozenset[int]:
     """Find all clusters that an event says its items are not in.
 
@@ -98,7 +98,7 @@ def find_rejected(
 
 
 def find_parts(
-    content: Content, now: Situation, level: Level, ref: ClusterRef | None, number: int
+    content: AssetIndex, now: Snapshot, level: Level, ref: ClusterRef | None, number: int
 ) -> list[int]:
     """Find what else was in a cluster that broke up: nameless clusters, mostly of its members.
 
@@ -127,7 +127,9 @@ def find_parts(
     return found
 
 
-def find_own(content: Content, now: Situation, event: Event, number: int) -> list[int] | None:
+def find_named_items(
+    content: AssetIndex, now: Snapshot, event: Event, number: int
+) -> list[int] | None:
     """Find the items that a name is for, in a cluster that has a name for others already.
 
     Returns
@@ -148,8 +150,8 @@ def find_own(content: Content, now: Situation, event: Event, number: int) -> lis
     ]  # fmt: skip
 
 
-def find_or_make(
-    content: Content, now: Situation, event: Event, ref: ClusterRef | None
+def find_or_create(
+    content: AssetIndex, now: Snapshot, event: Event, ref: ClusterRef | None
 ) -> int | None:
     """Find a cluster, or make it anew of its name or of exemplars that lie in no cluster today."""
     found = find(content, now, event.level, ref)
@@ -157,17 +159,17 @@ def find_or_make(
         return found
     if ref.name:
         is_fit = is_name(event.level, ref.name)
-        return make(now, event, ref.name) if is_fit else None
+        return create(now, event, ref.name) if is_fit else None
     items = content.match_all(event.level, ref.exemplars)
     if not items:
         return None
-    number = make(now, event)
+    number = create(now, event)
     free = [i for i in items if now.cluster[i] == NOISE and not now.is_said[i]]
     now.move([i for i in free if number not in now.cannot.get(i, ())], number, PERSON)
     return number
 
 
-def make(now: Situation, event: Event, name: str = "") -> int:
+def create(now: Snapshot, event: Event, name: str = "") -> int:
     """Make a cluster whose id follows from the event, so that each replay calls it the same.
 
     What was learned may have put items there before; then it is that cluster.
@@ -190,8 +192,8 @@ def new_id(event: Event, name: str = "") -> str:
     return f"{prefix}-{hashlib.sha256(event.event_id.encode()).hexdigest()[:8]}"
 
 
-def central(
-    content: Content, now: Situation, number: int, limit: int, exclude: Sequence[int] = ()
+def central_members(
+    content: AssetIndex, now: Snapshot, number: int, limit: int, exclude: Sequence[int] = ()
 ) -> list[int]:
     """Members that stand for a cluster: those that people spoke of first, then the most alike."""
     members = np.setdiff1d(now.members(number), np.asarray(exclude, np.int64))
@@ -200,7 +202,7 @@ def central(
     return members[order][:limit].tolist()
 
 
-def _votes(content: Content, now: Situation, level: Level, ref: ClusterRef) -> Counter[int]:
+def _votes(content: AssetIndex, now: Snapshot, level: Level, ref: ClusterRef) -> Counter[int]:
     """How many exemplars lie in each cluster, in order of the first."""
     items = content.match_all(level, ref.exemplars)
     return Counter(int(now.cluster[i]) for i in items if now.cluster[i] != NOISE)

@@ -1,17 +1,28 @@
-"""Writes what people corrected into the forms that later stages read: labels, clusters, words."""
+"""Corrected labels, clusters, captions and constraint pairs as tables for later stages.
 
-from collections.abc import Mapping
+Both are for learning. That a correction holds through every run is not their work but the
+replay's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 
-from bunny.review.state import State
+from bunny.review.snapshot import LinkEvidence
+from bunny.review.state import ReviewState
 from bunny.table import store
 
-FOLLOWED = 0.9  # confidence of a name that a figure has because its whole cluster got it
+CLUSTER_NAME_CONFIDENCE = (
+    0.9  # confidence of a name that a figure has because its whole cluster got it
+)
+
+MAX_PAIRS = 30  # of one event and label, so that a large cluster does not drown the others
 
 
-def identity(
-    label: pl.DataFrame, subject: pl.DataFrame, state: State, machine: pl.DataFrame
+def corrected_labels(
+    label: pl.DataFrame, subject: pl.DataFrame, state: ReviewState, machine: pl.DataFrame
 ) -> pl.DataFrame:
     """Table `identity`: `label` with the names of figures that people spoke of.
 
@@ -37,7 +48,7 @@ def identity(
     )  # fmt: skip
     is_changed = pl.col("is_explicit").is_not_null()
     is_other = is_changed & ~pl.col("character").eq_missing(pl.col("who"))
-    sure = pl.when("is_explicit").then(1.0).otherwise(FOLLOWED)
+    sure = pl.when("is_explicit").then(1.0).otherwise(CLUSTER_NAME_CONFIDENCE)
     source = pl.when("is_explicit").then(pl.lit("person")).otherwise(pl.lit("cluster"))
     return store.check(
         "identity",
@@ -54,11 +65,11 @@ def identity(
     )
 
 
-def grouping(
+def corrected_clusters(
     cluster: pl.DataFrame,
     names: pl.DataFrame,
     subject: pl.DataFrame,
-    state: State,
+    state: ReviewState,
     machine: pl.DataFrame,
 ) -> pl.DataFrame:
     """Table `grouping`: `cluster` with frames where their shots are now; named scenes by name.
@@ -78,7 +89,7 @@ def grouping(
     return store.check("grouping", pl.concat([scenes, figures, unknown], how="vertical_relaxed"))
 
 
-def caption_edits(state: State) -> pl.DataFrame:
+def caption_edits(state: ReviewState) -> pl.DataFrame:
     """Table `caption_edit`: the words that people gave shots."""
     shot = state.content.asset["shot_index"].to_list()
     return store.from_rows(
@@ -90,7 +101,7 @@ def caption_edits(state: State) -> pl.DataFrame:
     )
 
 
-def feedback(state: State) -> pl.DataFrame:
+def feedback(state: ReviewState) -> pl.DataFrame:
     """Table `feedback`: every event and what it stands for in today's tables."""
     rows = []
     for event in state.every:
@@ -120,7 +131,7 @@ def feedback(state: State) -> pl.DataFrame:
     return store.from_rows("feedback", rows)
 
 
-def _figures(state: State, machine: pl.DataFrame) -> pl.DataFrame:
+def _figures(state: ReviewState, machine: pl.DataFrame) -> pl.DataFrame:
     """Figures with `who` they are now, whether a person said so, and whether that is news."""
     frame, was = state.frame(), machine.select("asset_id", before="machine_cluster_id")
     said = pl.Series("is_said", state.now.is_said)
@@ -141,7 +152,7 @@ def _figures(state: State, machine: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _scene_rows(scenes: pl.DataFrame, state: State, machine: pl.DataFrame) -> pl.DataFrame:
+def _scene_rows(scenes: pl.DataFrame, state: ReviewState, machine: pl.DataFrame) -> pl.DataFrame:
     """Frames: with their shot where it was moved, else with their own cluster and its new name."""
     called = _called(state, machine)
     frame = state.frame().with_columns(pl.Series("is_said", state.now.is_said))
@@ -164,7 +175,7 @@ def _scene_rows(scenes: pl.DataFrame, state: State, machine: pl.DataFrame) -> pl
     )
 
 
-def _called(state: State, machine: pl.DataFrame) -> dict[str, str]:
+def _called(state: ReviewState, machine: pl.DataFrame) -> dict[str, str]:
     """What the machine's scenes are called now: their name, else their id, merged ones so too."""
     from bunny.review import replay
 
@@ -200,7 +211,7 @@ def _character_rows(cluster: pl.DataFrame, names: pl.DataFrame, place: Mapping) 
 
 
 def _unknown_rows(
-    unknown: pl.DataFrame, subject: pl.DataFrame, state: State, machine: pl.DataFrame
+    unknown: pl.DataFrame, subject: pl.DataFrame, state: ReviewState, machine: pl.DataFrame
 ) -> pl.DataFrame:
     """Faces without a name: those that got one leave, others go with their figure."""
     now = _figures(state, machine).filter("is_new").select("asset_id", "who", now="cluster_id")
@@ -215,3 +226,63 @@ def _unknown_rows(
         .with_columns(is_noise=pl.col("cluster_id").is_null())
         .select(unknown.columns)
     )
+
+
+def constraint_pairs(state: ReviewState, limit: int = MAX_PAIRS) -> pl.DataFrame:
+    """Table `training_feedback`.
+
+    Parameters
+    ----------
+    state : State
+        After all events.
+    limit : int
+        Pairs of one event and label at most: each item with the most central others first.
+
+    Notes
+    -----
+    | event | 1 | 0 |
+    |---|---|---|
+    | assign | items and the target's members | items and the members of what they left |
+    | approve | items and the cluster's members | |
+    | reject | | items and the cluster's members |
+    | merge | central members of both | |
+    | split | the items among themselves | items and the members of what they left |
+
+    Of two events that say otherwise of one pair the later one counts.
+    """
+    ids, found = state.content.ids, {}
+    used: dict[tuple[str, int], int] = {}
+    for one in state.evidence():
+        part = (one.event_id, one.label)
+        for anchor, other in spread(one, limit - used.get(part, 0)):
+            used[part] = used.get(part, 0) + 1
+            key = frozenset((anchor, other))
+            found.pop(key, None)
+            found[key] = {
+                "anchor_id": ids[anchor],
+                "positive_id": ids[other],
+                "label": one.label,
+                "level": one.level,
+                "event_id": one.event_id,
+            }
+    return store.from_rows("training_feedback", found.values())
+
+
+def spread(one: LinkEvidence, limit: int) -> Iterable[tuple[int, int]]:
+    """Pairs of an event, at most `limit`: all items in turn, each with its next other.
+
+    Examples
+    --------
+    >>> one = Evidence(event_id="e", label=1, level="scene", items=(1, 2), others=(7, 8))
+    >>> list(spread(one, 3))
+    [(1, 7), (2, 8), (1, 8)]
+    """
+    count = 0
+    for turn in range(len(one.others)):
+        for place, item in enumerate(one.items):
+            other = one.others[(turn + place) % len(one.others)]
+            if count >= limit:
+                return
+            if item != other:
+                count += 1
+                yield item, other

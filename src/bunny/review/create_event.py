@@ -1,4 +1,4 @@
-"""Makes events from what is on the screen: ids of items and clusters become anchors.
+"""Events from what the board shows, and conflicts with events their user had not seen.
 
 Every function takes the user's name, and how many events of the record that person had seen
 (`log.count` when the screen was last brought up to date; by default all that the state knows).
@@ -11,14 +11,16 @@ from dataclasses import dataclass
 
 from bunny.core.error import UserError
 from bunny.review import cluster_reference
-from bunny.review.event import ClusterRef, Event, Level
-from bunny.review.state import State
+from bunny.review.event_log import AssetAnchor, ClusterRef, Event, Level
+from bunny.review.state import ReviewState
 
 MAX_TEXT = 4000  # characters of a comment or a caption
 
+SILENT = ("comment",)  # kinds that change nothing another could have meant otherwise
+
 
 @dataclass(frozen=True, kw_only=True)
-class Say:
+class EventContext:
     """What is common to whatever a person says."""
 
     user: str
@@ -28,7 +30,7 @@ class Say:
     exemplars: int = 30  # members that stand for a cluster, as `review.exemplars`
 
 
-def assign(state: State, asset_ids: Sequence[str], cluster_id: str, **say) -> Event:
+def assign(state: ReviewState, asset_ids: Sequence[str], cluster_id: str, **say) -> Event:
     """Move items into a cluster.
 
     Parameters
@@ -47,7 +49,7 @@ def assign(state: State, asset_ids: Sequence[str], cluster_id: str, **say) -> Ev
     UserError
         For unknown items, items of both levels, or a name that no cluster can have.
     """
-    level, said = state.level_of(asset_ids), Say(**say)
+    level, said = state.level_of(asset_ids), EventContext(**say)
     known = cluster_id if cluster_id == "" else state.find_cluster(cluster_id, level)
     if known is None:
         check_name(cluster_id, level)
@@ -57,7 +59,9 @@ def assign(state: State, asset_ids: Sequence[str], cluster_id: str, **say) -> Ev
     return _event(state, said, "assign", level, asset_ids, cluster=ref)
 
 
-def reject(state: State, asset_ids: Sequence[str], cluster_id: str | None = None, **say) -> Event:
+def reject(
+    state: ReviewState, asset_ids: Sequence[str], cluster_id: str | None = None, **say
+) -> Event:
     """Say that items are not in a cluster, by default in the one that they are in.
 
     Raises
@@ -65,7 +69,7 @@ def reject(state: State, asset_ids: Sequence[str], cluster_id: str | None = None
     UserError
         As `assign`; if no cluster is given and the items are in several, or in none.
     """
-    level, said = state.level_of(asset_ids), Say(**say)
+    level, said = state.level_of(asset_ids), EventContext(**say)
     cluster_id = _own(state, asset_ids, cluster_id, level)
     if cluster_id == "":
         raise UserError(
@@ -76,7 +80,7 @@ def reject(state: State, asset_ids: Sequence[str], cluster_id: str | None = None
     return _event(state, said, "reject", level, asset_ids, cluster=ref)
 
 
-def merge(state: State, cluster_id: str, other_id: str, *, level: Level, **say) -> Event:
+def merge(state: ReviewState, cluster_id: str, other_id: str, *, level: Level, **say) -> Event:
     """Put all of `other_id` into `cluster_id`.
 
     Raises
@@ -84,7 +88,7 @@ def merge(state: State, cluster_id: str, other_id: str, *, level: Level, **say) 
     UserError
         If either is no cluster of the level, or both are one.
     """
-    said = Say(**say)
+    said = EventContext(**say)
     stays, goes = (_known(state, one, level) for one in (cluster_id, other_id))
     if stays == goes:
         raise UserError(f"merge: expected two clusters, got {stays} twice; name another")
@@ -99,7 +103,7 @@ def merge(state: State, cluster_id: str, other_id: str, *, level: Level, **say) 
     )
 
 
-def split(state: State, asset_ids: Sequence[str], name: str = "", **say) -> Event:
+def split(state: ReviewState, asset_ids: Sequence[str], name: str = "", **say) -> Event:
     """Take items out of where they are, into a cluster of their own.
 
     Raises
@@ -107,7 +111,7 @@ def split(state: State, asset_ids: Sequence[str], name: str = "", **say) -> Even
     UserError
         As `assign`, or if there is a cluster of that name.
     """
-    level, said = state.level_of(asset_ids), Say(**say)
+    level, said = state.level_of(asset_ids), EventContext(**say)
     if name:
         check_name(name, level)
         if state.find_cluster(name, level) is not None:
@@ -122,7 +126,7 @@ def split(state: State, asset_ids: Sequence[str], name: str = "", **say) -> Even
     return _event(state, said, "split", level, asset_ids, cluster=ref, text=name)
 
 
-def rename(state: State, cluster_id: str, name: str, *, level: Level, **say) -> Event:
+def rename(state: ReviewState, cluster_id: str, name: str, *, level: Level, **say) -> Event:
     """Name a cluster; of two clusters that get one name one is made.
 
     Parameters
@@ -135,7 +139,7 @@ def rename(state: State, cluster_id: str, name: str, *, level: Level, **say) -> 
     UserError
         If there is no such cluster, or nothing can be called so.
     """
-    said = Say(**say)
+    said = EventContext(**say)
     known = _known(state, cluster_id, level)
     name = name.strip()
     if name:
@@ -144,7 +148,9 @@ def rename(state: State, cluster_id: str, name: str, *, level: Level, **say) -> 
     return _event(state, said, "rename", level, (), cluster=ref, text=name)
 
 
-def approve(state: State, asset_ids: Sequence[str], cluster_id: str | None = None, **say) -> Event:
+def approve(
+    state: ReviewState, asset_ids: Sequence[str], cluster_id: str | None = None, **say
+) -> Event:
     """Say that items are right where they are; of items in several clusters see `by_cluster`.
 
     Raises
@@ -152,14 +158,14 @@ def approve(state: State, asset_ids: Sequence[str], cluster_id: str | None = Non
     UserError
         As `assign`; if no cluster is given and the items are in several.
     """
-    level, said = state.level_of(asset_ids), Say(**say)
+    level, said = state.level_of(asset_ids), EventContext(**say)
     cluster_id = _own(state, asset_ids, cluster_id, level)
     ref = state.refer(cluster_id, level, said.exemplars, asset_ids)
     return _event(state, said, "approve", level, asset_ids, cluster=ref)
 
 
 def comment(
-    state: State,
+    state: ReviewState,
     asset_ids: Sequence[str],
     text: str,
     *,
@@ -174,7 +180,7 @@ def comment(
     UserError
         If it is about nothing, says nothing, or is too long.
     """
-    said, text = Say(**say), _check_text("comment", text)
+    said, text = EventContext(**say), _check_text("comment", text)
     if asset_ids:
         level = state.level_of(asset_ids)
     if level is None or not (asset_ids or cluster_id):
@@ -183,7 +189,7 @@ def comment(
     return _event(state, said, "comment", level, asset_ids, cluster=ref, text=text)
 
 
-def caption_edit(state: State, asset_ids: Sequence[str], text: str, **say) -> Event:
+def caption_edit(state: ReviewState, asset_ids: Sequence[str], text: str, **say) -> Event:
     """Give shots words that outlive every captioning; "" gives them back to the machine.
 
     Raises
@@ -194,10 +200,10 @@ def caption_edit(state: State, asset_ids: Sequence[str], text: str, **say) -> Ev
     if state.level_of(asset_ids) != "scene":
         raise UserError("caption: expected shots, got figures; name the shots")
     text = _check_text("caption", text) if text.strip() else ""
-    return _event(state, Say(**say), "caption_edit", "scene", asset_ids, text=text)
+    return _event(state, EventContext(**say), "caption_edit", "scene", asset_ids, text=text)
 
 
-def undo(state: State, event_id: str, **say) -> Event:
+def undo(state: ReviewState, event_id: str, **say) -> Event:
     """Take an event back; of an undo, let the event hold again.
 
     Raises
@@ -213,10 +219,10 @@ def undo(state: State, event_id: str, **say) -> Event:
         )
     if target.kind != "undo" and state.is_undone(event_id):
         raise UserError(f"undo {event_id}: expected an event that holds, it is undone already")
-    return _event(state, Say(**say), "undo", target.level, (), undoes=event_id)
+    return _event(state, EventContext(**say), "undo", target.level, (), undoes=event_id)
 
 
-def by_cluster(state: State, asset_ids: Sequence[str]) -> dict[str, list[str]]:
+def by_cluster(state: ReviewState, asset_ids: Sequence[str]) -> dict[str, list[str]]:
     """Items by the cluster that they are in; "" is the noise bucket."""
     found: dict[str, list[str]] = {}
     for asset_id in asset_ids:
@@ -224,7 +230,7 @@ def by_cluster(state: State, asset_ids: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def last_by(state: State, user: str) -> Event | None:
+def last_event_by(state: ReviewState, user: str) -> Event | None:
     """The newest event of a user that holds: what an undo of that user takes back."""
     return next((e for e in reversed(state.events) if e.user == user), None)
 
@@ -247,7 +253,9 @@ def check_name(name: str, level: Level) -> str:
     return name
 
 
-def _event(state: State, said: Say, kind, level: Level, asset_ids: Sequence[str], **own) -> Event:
+def _event(
+    state: ReviewState, said: EventContext, kind, level: Level, asset_ids: Sequence[str], **own
+) -> Event:
     if not said.user.strip():
         raise UserError("user: expected the name of who says this, got none; give one")
     return Event(
@@ -262,13 +270,13 @@ def _event(state: State, said: Say, kind, level: Level, asset_ids: Sequence[str]
     )
 
 
-def _known(state: State, cluster_id: str, level: Level) -> str:
+def _known(state: ReviewState, cluster_id: str, level: Level) -> str:
     """Id of a cluster given by id or name."""
     found = state.find_cluster(cluster_id, level)
     return state.now.folders[state.number(cluster_id, level)].cluster_id if found is None else found
 
 
-def _own(state: State, asset_ids: Sequence[str], cluster_id: str | None, level: Level) -> str:
+def _own(state: ReviewState, asset_ids: Sequence[str], cluster_id: str | None, level: Level) -> str:
     """The cluster that is given, or the one that all items are in."""
     if cluster_id is not None:
         return "" if cluster_id == "" else _known(state, cluster_id, level)
@@ -287,3 +295,50 @@ def _check_text(what: str, text: str) -> str:
         got = f"{len(text)}; shorten it" if text else "nothing; write something"
         raise UserError(f"{what}: expected 1 to {MAX_TEXT} characters, got {got}")
     return text
+
+
+def unseen_conflicts(record: Sequence[Event], event: Event, state: ReviewState) -> list[Event]:
+    """Find what others said of the same items, or clusters, that the user of an event had not seen.
+
+    Parameters
+    ----------
+    record : sequence of Event
+        The whole record, in the order in which it was put down (`log.read`).
+    event : Event
+        One of it, or one about to be put down.
+    state : State
+        To know items by their content.
+
+    Returns
+    -------
+    list of Event
+        In the order of the record. All are kept and the later one holds; people should be told.
+    """
+    ids = [one.event_id for one in record]
+    end = ids.index(event.event_id) if event.event_id in ids else len(record)
+    own = _touches(event, record, state)
+    return [
+        other
+        for other in record[event.seen : end]
+        if other.user != event.user
+        and other.kind not in SILENT
+        and own & _touches(other, record, state)
+    ]
+
+
+def find(record: Sequence[Event], state: ReviewState) -> list[tuple[Event, list[Event]]]:
+    """Find all events of a record that have something in `unseen`, in order."""
+    pairs = [(event, unseen_conflicts(record, event, state)) for event in record]
+    return [(event, others) for event, others in pairs if others]
+
+
+def _touches(event: Event, record: Sequence[Event], state: ReviewState) -> set[object]:
+    """Items of today that an event is about, and clusters where it is about nothing else."""
+    if event.kind == "undo":
+        target = next((one for one in record if one.event_id == event.undoes), None)
+        return set() if target is None or target.kind == "undo" else _touches(target, record, state)
+    if event.items:
+        return set(state.content.match_all(event.level, event.items))
+    refs = [ref for ref in (event.cluster, event.other) if ref is not None]
+    anchors: list[AssetAnchor] = [anchor for ref in refs for anchor in ref.exemplars]
+    return set(state.content.match_all(event.level, anchors))

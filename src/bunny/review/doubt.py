@@ -1,4 +1,4 @@
-"""How sure it is that an item is where it is: what people are asked to look at first.
+"""Doubt of each item's cluster, from similarity to its own and to the next centroid.
 
 Similarities are to centroids without the item itself, so that nothing vouches for itself. An item
 is sure when it is like its own cluster and much less like the next one. What one answer puts right

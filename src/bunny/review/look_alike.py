@@ -1,4 +1,4 @@
-"""What looks like items that a person spoke of, shown before anything is changed.
+"""Look-alikes of corrected items, shown before a correction is propagated to them.
 
 What is then done is an ordinary event with origin `propagated`: an undo takes all of it back, and
 it moves nobody of whom a person said something else.
@@ -11,13 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from bunny.review.state import State
+from bunny.review.state import ReviewState
 
 SCHEMA = {"asset_id": pl.String, "similarity": pl.Float32}
 
 
 def look_alikes(
-    state: State,
+    state: ReviewState,
     vectors: pl.DataFrame,
     asset_ids: Sequence[str],
     threshold: float,
@@ -67,7 +67,7 @@ def look_alikes(
     return pl.DataFrame(found[:limit], schema=SCHEMA, orient="row")
 
 
-def _targets(state: State, given: set[int], cluster_id: str | None, level) -> set[int]:
+def _targets(state: ReviewState, given: set[int], cluster_id: str | None, level) -> set[int]:
     """Numbers of the clusters that look-alikes would go to."""
     if cluster_id is None:
         return {int(state.now.cluster[i]) for i in given}
@@ -75,7 +75,7 @@ def _targets(state: State, given: set[int], cluster_id: str | None, level) -> se
     return set() if known is None else {state.number(known, level)}
 
 
-def _is_open(state: State, item: int, targets: set[int], level) -> bool:
+def _is_open(state: ReviewState, item: int, targets: set[int], level) -> bool:
     """Whether nothing speaks against moving an item."""
     if state.content.is_scene[item] != (level == "scene") or state.now.is_said[item]:
         return False

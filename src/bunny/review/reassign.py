@@ -1,4 +1,4 @@
-"""Where an item goes that a person took out of its cluster: to the next best, or to noise.
+"""Reassignment of items taken out of a cluster: to the next best cluster, or to noise.
 
 Only shots fall into another cluster. A figure falls to noise: to be taken for another character by
 mere likeness would put a wrong name into the training set.
@@ -11,14 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from bunny.review.anchor import Content
-from bunny.review.snapshot import NOISE, Situation
+from bunny.review.anchor import AssetIndex
+from bunny.review.snapshot import NOISE, Snapshot
 
 SCALE = 2.0**24  # steps of a vector's number in sums; as fine as a float32 near 1
 CHUNK = 2048  # items that are counted at once
 
 
-class Fall:
+class Reassignment:
     """Vectors of shots and the centroids of clusters, each kept as long as its members are there.
 
     Parameters
@@ -31,7 +31,7 @@ class Fall:
     """
 
     def __init__(
-        self, content: Content, vectors: pl.DataFrame | None, noise_threshold: float
+        self, content: AssetIndex, vectors: pl.DataFrame | None, noise_threshold: float
     ) -> None:
         self._threshold = noise_threshold
         self._place = np.full(len(content.ids), -1, np.int64)
@@ -47,7 +47,7 @@ class Fall:
         self._place[~content.is_scene] = -1
         self._total = np.empty((0, self._vector.shape[1]), np.float64)
 
-    def choose(self, now: Situation, items: Sequence[int]) -> dict[int, int]:
+    def choose(self, now: Snapshot, items: Sequence[int]) -> dict[int, int]:
         """Find the cluster that each item falls to; who falls to noise is left out.
 
         Parameters
@@ -72,7 +72,7 @@ class Fall:
                 found[item] = numbers[best]
         return found
 
-    def _centroids(self, now: Situation, numbers: Sequence[int]) -> np.ndarray:
+    def _centroids(self, now: Snapshot, numbers: Sequence[int]) -> np.ndarray:
         """Unit means of clusters' members (k, d).
 
         Sums are of whole numbers below 2**53, so that adding and taking away leaves nothing behind:

@@ -1,4 +1,4 @@
-"""What each kind of event does to the library.
+"""Replay of events over the machine's clusters, one rule for each kind of event.
 
 Events are replayed over the machine's clusters in order of their time, then of their id, those that
 were undone left out. So the result is a function of the set of events and of the tables alone: two
@@ -14,10 +14,18 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from bunny.review import cluster_reference
-from bunny.review.anchor import Content
-from bunny.review.event import Event, order_key
-from bunny.review.reassign import Fall
-from bunny.review.snapshot import LEARNED, MACHINE, NOISE, PERSON, Evidence, Situation, machine_name
+from bunny.review.anchor import AssetIndex
+from bunny.review.event_log import Event, order_key
+from bunny.review.reassign import Reassignment
+from bunny.review.snapshot import (
+    LEARNED,
+    MACHINE,
+    NOISE,
+    PERSON,
+    LinkEvidence,
+    Snapshot,
+    machine_name,
+)
 
 MAX_EVIDENCE = 30  # items of a cluster that stand for it in what is learned from an event
 
@@ -55,7 +63,7 @@ def holding(events: Iterable[Event]) -> list[Event]:
     return sorted(kept, key=order_key)  # none of `holds` are circles, and what only circles undo
 
 
-def step(content: Content, fall: Fall, now: Situation, event: Event) -> None:
+def step(content: AssetIndex, fall: Reassignment, now: Snapshot, event: Event) -> None:
     """Let an event change a situation, in place.
 
     Parameters
@@ -79,7 +87,7 @@ def _assign(content, fall, now, event, items) -> int | None:
     """
     is_noise = cluster_reference.is_noise(event.cluster)
     target = (
-        NOISE if is_noise else cluster_reference.find_or_make(content, now, event, event.cluster)
+        NOISE if is_noise else cluster_reference.find_or_create(content, now, event, event.cluster)
     )
     if target is None:
         return None
@@ -98,7 +106,7 @@ def _approve(content, fall, now, event, items) -> int | None:
     """Must-link that survives the next clustering; what was rejected from there stays away."""
     is_noise = cluster_reference.is_noise(event.cluster)
     target = (
-        NOISE if is_noise else cluster_reference.find_or_make(content, now, event, event.cluster)
+        NOISE if is_noise else cluster_reference.find_or_create(content, now, event, event.cluster)
     )
     if target is None:
         return None
@@ -124,7 +132,7 @@ def _reject(content, fall, now, event, items) -> int | None:
 
 def _merge(content, fall, now, event, items) -> int | None:
     """Must-link of two clusters; what was rejected from either stays out of both."""
-    stays = cluster_reference.find_or_make(content, now, event, event.cluster)
+    stays = cluster_reference.find_or_create(content, now, event, event.cluster)
     goes = cluster_reference.find(content, now, event.level, event.other)
     if stays is None or goes is None:
         return None
@@ -143,7 +151,7 @@ def _split(content, fall, now, event, items) -> int | None:
     if name and not cluster_reference.is_name(event.level, name):
         return None
     known = now.named(event.level, name) if name else None
-    number = cluster_reference.make(now, event, name) if known is None else known
+    number = cluster_reference.create(now, event, name) if known is None else known
     before = {int(now.cluster[i]) for i in items}
     for item, barred in now.cannot.items():  # no machine takes the part for another thing
         if barred & before:
@@ -163,11 +171,11 @@ def _rename(content, fall, now, event, items) -> int | None:
     name = event.text.strip()
     if name and not cluster_reference.is_name(event.level, name):
         return None
-    number = cluster_reference.find_or_make(content, now, event, event.cluster)
+    number = cluster_reference.find_or_create(content, now, event, event.cluster)
     if number is None:
         return None
     same = now.named(event.level, name) if name else None
-    own = cluster_reference.find_own(content, now, event, number) if name else None
+    own = cluster_reference.find_named_items(content, now, event, number) if name else None
     if own is not None:
         number = _part(content, now, event, own, number, same)
     elif same is not None and same != number:
@@ -185,9 +193,9 @@ def _rename(content, fall, now, event, items) -> int | None:
     return number
 
 
-def _part(content, now: Situation, event: Event, items, number: int, same: int | None) -> int:
+def _part(content, now: Snapshot, event: Event, items, number: int, same: int | None) -> int:
     """Give back their name to items that the machine put into another named cluster."""
-    target = cluster_reference.make(now, event, event.text.strip()) if same is None else same
+    target = cluster_reference.create(now, event, event.text.strip()) if same is None else same
     for item, barred in now.cannot.items():
         if number in barred:
             now.leave(item, target)
@@ -199,7 +207,7 @@ def _part(content, now: Situation, event: Event, items, number: int, same: int |
     return target
 
 
-def _gather(content, fall, now: Situation, event: Event, number: int) -> None:
+def _gather(content, fall, now: Snapshot, event: Event, number: int) -> None:
     """Put the other parts of what an event named or merged to the part that it found."""
     for ref in (event.cluster, event.other):
         for part in cluster_reference.find_parts(content, now, event.level, ref, number):
@@ -236,7 +244,7 @@ _DOES: dict[str, Callable[..., int | None]] = {
 }
 
 
-def _put(now: Situation, items: Sequence[int], target: int) -> None:
+def _put(now: Snapshot, items: Sequence[int], target: int) -> None:
     """Put items where a person says they belong."""
     for item in items:
         before = int(now.cluster[item])
@@ -246,7 +254,7 @@ def _put(now: Situation, items: Sequence[int], target: int) -> None:
     now.move(items, target, PERSON)
 
 
-def _evict(fall: Fall, now: Situation, items: Sequence[int]) -> None:
+def _evict(fall: Reassignment, now: Snapshot, items: Sequence[int]) -> None:
     """Take items out of where they are; each falls to what is allowed and like it, or to noise."""
     now.move(items, NOISE, PERSON)
     now.is_said[items] = False
@@ -255,13 +263,18 @@ def _evict(fall: Fall, now: Situation, items: Sequence[int]) -> None:
         now.move([item], number, MACHINE)
 
 
-def _unite(content, fall, now: Situation, event: Event, stays: int, goes: int) -> None:
+def _unite(content, fall, now: Snapshot, event: Event, stays: int, goes: int) -> None:
     """Put all of one cluster into another; nobody comes to where he was rejected from."""
     coming, there = now.members(goes), now.members(stays)
     out = [int(i) for i in coming if stays in now.cannot.get(int(i), ())]
     out += [int(i) for i in there if goes in now.cannot.get(int(i), ())]
     _learn(
-        content, now, event, 1, cluster_reference.central(content, now, goes, MAX_EVIDENCE), stays
+        content,
+        now,
+        event,
+        1,
+        cluster_reference.central_members(content, now, goes, MAX_EVIDENCE),
+        stays,
     )
     now.move(coming.tolist(), stays, PERSON)
     for known in (now.cannot, now.left):
@@ -285,7 +298,7 @@ def _learn(content, now, event: Event, label: int, items: Sequence[int], number:
     """Put down that items and the members of a cluster are alike, or are not."""
     if number == NOISE or not len(items):
         return
-    others = cluster_reference.central(content, now, number, MAX_EVIDENCE, exclude=items)
+    others = cluster_reference.central_members(content, now, number, MAX_EVIDENCE, exclude=items)
     if others:
         now.evidence.append(_evidence(event, label, items, others))
 
@@ -295,13 +308,17 @@ def _learn_left(content, now, event: Event, items: Sequence[int], target: int) -
     before = sorted({int(now.cluster[i]) for i in items} - {NOISE, target})
     for number in before:
         own = [i for i in items if now.cluster[i] == number]
-        others = cluster_reference.central(content, now, number, MAX_EVIDENCE, exclude=items)
+        others = cluster_reference.central_members(
+            content, now, number, MAX_EVIDENCE, exclude=items
+        )
         if others:
             now.evidence.append(_evidence(event, 0, own, others))
 
 
-def _evidence(event: Event, label: int, items: Sequence[int], others: Sequence[int]) -> Evidence:
-    return Evidence(
+def _evidence(
+    event: Event, label: int, items: Sequence[int], others: Sequence[int]
+) -> LinkEvidence:
+    return LinkEvidence(
         event_id=event.event_id,
         label=label,
         level=event.level,
@@ -310,7 +327,7 @@ def _evidence(event: Event, label: int, items: Sequence[int], others: Sequence[i
     )
 
 
-def start(content: Content) -> Situation:
+def start(content: AssetIndex) -> Snapshot:
     """The machine's clusters, before any word of a person.
 
     Parameters
@@ -319,7 +336,7 @@ def start(content: Content) -> Situation:
         `machine_cluster_id` is where items are, `source` whether something learned put them there.
     """
     asset, n = content.asset, content.asset.height
-    now = Situation(
+    now = Snapshot(
         cluster=np.full(n, NOISE, np.int32),
         source=np.zeros(n, np.int8),
         is_said=np.zeros(n, bool),

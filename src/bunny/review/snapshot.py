@@ -1,4 +1,4 @@
-"""Where each item of a library is at one moment of a replay.
+"""Snapshot of a library at one moment of a replay.
 
 Clusters are called by a number for as long as a replay lasts; `Folder` says what they are called
 outside. What changes is either an array, a dictionary of values that never change, or a list that
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bunny.review.event import Level
+from bunny.review.event_log import Level
 
 NOISE = -1
 MACHINE, LEARNED, PERSON = 0, 1, 2  # who put an item where it is
@@ -23,7 +23,7 @@ NONE: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Folder:
+class NamedCluster:
     """A cluster: its id and what people call it, "" if nobody named it."""
 
     level: Level
@@ -32,7 +32,7 @@ class Folder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class LinkEvidence:
     """Items of which an event says that they belong together (1) or not (0)."""
 
     event_id: str
@@ -43,7 +43,7 @@ class Evidence:
 
 
 @dataclass(kw_only=True)
-class Situation:
+class Snapshot:
     """Arrays over n items and what is known of clusters by number."""
 
     cluster: np.ndarray  # (n,) int32, or `NOISE`
@@ -51,7 +51,7 @@ class Situation:
     is_said: np.ndarray  # (n,) bool: a person said of this very item where it belongs
     is_approved: np.ndarray  # (n,) bool
     num_comments: np.ndarray  # (n,) int32
-    folders: dict[int, Folder]
+    folders: dict[int, NamedCluster]
     called: dict[tuple[Level, str], int]  # by name now, or one that it had before
     ids: dict[tuple[Level, str], int]
     cannot: dict[int, frozenset[int]] = field(default_factory=dict)  # by item: rejected from
@@ -60,12 +60,12 @@ class Situation:
     touched: dict[str, tuple[tuple[int, ...], int | None]] = field(default_factory=dict)
     held: dict[int, frozenset[int]] = field(default_factory=dict)  # by number: whom its name is for
     into: dict[int, int] = field(default_factory=dict)  # merged clusters, into which
-    evidence: list[Evidence] = field(default_factory=list)
+    evidence: list[LinkEvidence] = field(default_factory=list)
     next_number: int = 0
 
-    def copy(self) -> Situation:
+    def copy(self) -> Snapshot:
         """The same moment, that may go on by itself."""
-        return Situation(
+        return Snapshot(
             cluster=self.cluster.copy(),
             source=self.source.copy(),
             is_said=self.is_said.copy(),
@@ -88,7 +88,7 @@ class Situation:
         """Make an empty cluster; gives its number."""
         number = self.next_number
         self.next_number += 1
-        self.folders[number] = Folder(level=level, cluster_id=cluster_id, name=name)
+        self.folders[number] = NamedCluster(level=level, cluster_id=cluster_id, name=name)
         self.ids[level, cluster_id] = number
         if name:
             self.called[level, name] = number
@@ -98,7 +98,7 @@ class Situation:
         """Call a cluster otherwise; its former name still leads to it."""
         old = self.folders[number]
         self.ids.pop((old.level, old.cluster_id), None)
-        self.folders[number] = Folder(level=old.level, cluster_id=cluster_id, name=name)
+        self.folders[number] = NamedCluster(level=old.level, cluster_id=cluster_id, name=name)
         self.ids[old.level, cluster_id] = number
         if name:
             self.called[old.level, name] = number

@@ -1,4 +1,4 @@
-"""The library as people see it: items, where each is now, and what has been said of them."""
+"""State of the library after corrections: items, clusters, names, captions, comments."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import polars as pl
 
 from bunny.core.error import UserError
 from bunny.review import cluster_reference, replay
-from bunny.review.anchor import Content
-from bunny.review.event import Anchor, ClusterRef, Event, Level, order_key
-from bunny.review.reassign import Fall
-from bunny.review.snapshot import NOISE, NONE, SOURCE, Evidence, Situation
+from bunny.review.anchor import AssetIndex
+from bunny.review.event_log import AssetAnchor, ClusterRef, Event, Level, order_key
+from bunny.review.reassign import Reassignment
+from bunny.review.snapshot import NOISE, NONE, SOURCE, LinkEvidence, Snapshot
 
 NUM_KEPT = 40  # moments of the replay that are kept, to go back to
 NOISE_THRESHOLD = 0.5  # as `clustering.noise_threshold`
 
 
-class State:
+class ReviewState:
     """Items and the events that were said of them; made by `State.of`.
 
     Attributes
@@ -30,12 +30,12 @@ class State:
         Where they are after all events so far.
     """
 
-    def __init__(self, content: Content, fall: Fall) -> None:
+    def __init__(self, content: AssetIndex, fall: Reassignment) -> None:
         self.content = content
         self._fall = fall
         self._every: dict[str, Event] = {}
         self._done: list[Event] = []
-        self._kept: dict[int, Situation] = {0: replay.start(content)}
+        self._kept: dict[int, Snapshot] = {0: replay.start(content)}
         self.now = self._kept[0].copy()
 
     @classmethod
@@ -45,7 +45,7 @@ class State:
         vectors: pl.DataFrame | None = None,
         *,
         noise_threshold: float = NOISE_THRESHOLD,
-    ) -> State:
+    ) -> ReviewState:
         """Start at the machine's clusters.
 
         Parameters
@@ -57,8 +57,8 @@ class State:
         noise_threshold : float
             Least cosine to the next best cluster that a rejected shot falls to.
         """
-        content = Content(asset)
-        return cls(content, Fall(content, vectors, noise_threshold))
+        content = AssetIndex(asset)
+        return cls(content, Reassignment(content, vectors, noise_threshold))
 
     # -- events ------------------------------------------------------------------------------
 
@@ -77,7 +77,7 @@ class State:
         """All events that are known, undone ones and undos too, by time."""
         return sorted(self._every.values(), key=order_key)
 
-    def replay(self, events: Iterable[Event]) -> State:
+    def replay(self, events: Iterable[Event]) -> ReviewState:
         """Add events to those that are known, whatever their order; gives itself."""
         self._every |= {e.event_id: e for e in events if e.event_id not in self._every}
         self._follow(replay.holding(self._every.values()))
@@ -173,7 +173,7 @@ class State:
         number = self.now.touched.get(event_id, ((), None))[1]
         return None if number is None else self.now.final(number)
 
-    def evidence(self) -> list[Evidence]:
+    def evidence(self) -> list[LinkEvidence]:
         """What events say of likeness, the oldest first; see `constraint`."""
         return list(self.now.evidence)
 
@@ -283,7 +283,7 @@ class State:
             )
         return "scene" if levels.pop() else "character"
 
-    def anchors(self, asset_ids: Iterable[str]) -> tuple[Anchor, ...]:
+    def anchors(self, asset_ids: Iterable[str]) -> tuple[AssetAnchor, ...]:
         """Items as the record keeps them."""
         return tuple(self.content.anchor(self.item(asset_id)) for asset_id in asset_ids)
 
@@ -305,8 +305,8 @@ class State:
         if cluster_id == "":
             return ClusterRef(cluster_id="")
         number, left_out = self.number(cluster_id, level), [self.item(i) for i in exclude]
-        own = cluster_reference.central(self.content, self.now, number, limit, left_out)
-        own = own or cluster_reference.central(self.content, self.now, number, limit)
+        own = cluster_reference.central_members(self.content, self.now, number, limit, left_out)
+        own = own or cluster_reference.central_members(self.content, self.now, number, limit)
         is_own = (self.now.cluster == number) & (self._kept[0].cluster == number)
         members = np.flatnonzero(is_own).tolist() if is_whole else ()
         return ClusterRef(
@@ -343,7 +343,7 @@ class State:
         for event in wanted[len(self._done) :]:
             self._step(event)
 
-    def _changed(self, before: Situation, names: Mapping) -> list[str]:
+    def _changed(self, before: Snapshot, names: Mapping) -> list[str]:
         now = self.now
         differs = before.cluster != now.cluster
         for one, other in (

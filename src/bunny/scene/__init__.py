@@ -1,1 +1,1 @@
-"""Where it is: picture embeddings and scene clusters."""
+"""Scenes: frame embeddings, clusters of shots in one place, and their stability."""

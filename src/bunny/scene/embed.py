@@ -1,4 +1,4 @@
-"""What a place looks like as one vector: its colours, a network's view of it, and where light lies.
+"""Scene embedding of a frame: colour histogram, network feature and colour layout.
 
 A place is known by its colours more than by its things: seen from the other side, mirrored or
 nearer, a kitchen has other things in the picture and the same walls. AUC of pairs of shots, same
@@ -35,7 +35,7 @@ SPREAD = 50.0  # L*, a*, b* units that count as 1
 MODEL = "efficientnet-lite0+lab4+ab16"  # in the column `model` of table `embedding`
 
 
-def even_light(image: np.ndarray) -> np.ndarray:
+def normalize_luma(image: np.ndarray) -> np.ndarray:
     """Brighten or darken a picture to one mean luma, so that less light is no other place.
 
     Parameters
@@ -70,7 +70,7 @@ def measure_layout(image: np.ndarray) -> np.ndarray:
     return ((cells - GREY) / SPREAD).ravel().astype(np.float32)
 
 
-def measure_colour(image: np.ndarray) -> np.ndarray:
+def measure_colour_histogram(image: np.ndarray) -> np.ndarray:
     """Which colours there are and how much of each, wherever they lie.
 
     Parameters
@@ -94,7 +94,7 @@ def measure_colour(image: np.ndarray) -> np.ndarray:
     return min(1.0, chroma / COLOURED) * _unit(np.sqrt(share).ravel())
 
 
-def describe(image: np.ndarray, network: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def embed_frame(image: np.ndarray, network: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Describe the place that a picture shows.
 
     Parameters
@@ -108,11 +108,11 @@ def describe(image: np.ndarray, network: Callable[[np.ndarray], np.ndarray]) -> 
     np.ndarray, shape (d + 304,), float32
         As `join` gives it, of the picture under even light.
     """
-    lit = even_light(image)
-    return join(network(lit), measure_layout(lit), measure_colour(lit))
+    lit = normalize_luma(image)
+    return join_features(network(lit), measure_layout(lit), measure_colour_histogram(lit))
 
 
-def join(feature: np.ndarray, layout: np.ndarray, colour: np.ndarray) -> np.ndarray:
+def join_features(feature: np.ndarray, layout: np.ndarray, colour: np.ndarray) -> np.ndarray:
     """Join a network's pooled feature with a colour layout and a histogram of colours.
 
     Parameters

@@ -1,4 +1,4 @@
-"""How far a grouping would be another one for reasons that say nothing of the film.
+"""Stability of clusters: adjusted Rand index under other orders, samples and methods.
 
 Three questions, each answered by the adjusted Rand index of two groupings (Hubert and Arabie 1985):
 would the incremental way have found the same with the shots in another order; would a method find
@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from bunny.scene import agglomerative
-from bunny.scene.incremental import NOISE, SceneThreshold
+from bunny.scene import cluster as scene_cluster
+from bunny.scene.cluster import NOISE, SceneThreshold
 
 SHARE = 0.9  # of the shots in a sample
 MAX_FRAMES = 3000  # of a longer film so many are looked at, whole shots chosen by the seed
-METHODS = tuple(agglomerative.METHOD)
+METHODS = tuple(scene_cluster.METHOD)
 
 Row = dict[str, Any]
 
 
-def measure(
+def measure_stability(
     vector: np.ndarray,
     shot_index: np.ndarray,
     threshold: SceneThreshold | None = None,
@@ -53,13 +53,13 @@ def measure(
     vector = np.asarray(vector, np.float32)
 
     def find(rows: np.ndarray, method: str) -> np.ndarray:
-        return agglomerative.group(vector[rows], threshold, method).cluster
+        return scene_cluster.group_frames(vector[rows], threshold, method).cluster
 
     ordered = ("incremental",)
-    return compare(shot_index, find, METHODS, ordered, num_runs=num_runs, seed=seed)
+    return compare_groupings(shot_index, find, METHODS, ordered, num_runs=num_runs, seed=seed)
 
 
-def compare(
+def compare_groupings(
     shot_index: np.ndarray,
     find: Callable[[np.ndarray, str], np.ndarray],
     methods: Sequence[str],
@@ -109,14 +109,16 @@ def compare(
         *((method, "order", orders) for method in ordered),
         *((method, "sample", samples) for method in methods),
     ):
-        index = [rand_index(whole[method][own], find(looked_at[own], method)) for own in choices]
+        index = [
+            adjusted_rand_index(whole[method][own], find(looked_at[own], method)) for own in choices
+        ]
         rows.append(_row(method, kind, index, whole))
     for one, other in combinations(methods, 2):
-        rows.append(_row(one, other, [rand_index(whole[one], whole[other])], whole))
+        rows.append(_row(one, other, [adjusted_rand_index(whole[one], whole[other])], whole))
     return rows
 
 
-def rand_index(one: np.ndarray, other: np.ndarray) -> float:
+def adjusted_rand_index(one: np.ndarray, other: np.ndarray) -> float:
     """Adjusted Rand index of two groupings of the same items, each `NOISE` a group of its own.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Stage 5, caption: words for every kept picture, from the tables alone or from a model."""
+"""Stage caption: captions and tags of kept pictures, from the tables alone or by a model."""
 
 import hashlib
 import json
@@ -59,7 +59,7 @@ class Caption(stage.BaseStage):
         table = store.read_or_empty(self.input_dir / "table", "caption_edit")
         return dict(table.select("shot_index", "text").iter_rows())
 
-    def run(self) -> stage.Work:
+    def run(self) -> stage.StageOutput:
         """Compose or ask, then check every caption against the labels."""
         tables = {name: self.read(name) for name in self.reads}
         facts = metadata_facts.gather(**tables)
@@ -73,7 +73,7 @@ class Caption(stage.BaseStage):
         table = store.from_rows("caption", rows)
         failed = table["status"].ne("done").sum()
         checked = audit.check(table, triggers)
-        return stage.Work(
+        return stage.StageOutput(
             tables={"caption": table},
             num_items=table.height,
             num_failed=int(failed),
@@ -112,7 +112,7 @@ class Caption(stage.BaseStage):
 
     def _ask(self, facts: list[Facts], triggers: dict[str, str]) -> list[dict[str, Any]]:
         """Rows made of kept answers and of new ones for what was never asked."""
-        from bunny.caption import batch, program
+        from bunny.caption import program
 
         answers = Shards(self.folder / "answer", "v1")
         rows: dict[int, dict[str, Any]] = {}
@@ -143,8 +143,8 @@ class Caption(stage.BaseStage):
             in_flight = min(self.config.captioning.batch_size, len(pending))
             done = len(facts) - len(pending)
             with self.bar(len(facts), done) as bar:
-                for index, answer in batch.ask_all(
-                    captioner, makers, in_flight, batch.Breaker(), keep
+                for index, answer in program.ask_all(
+                    captioner, makers, in_flight, program.CircuitBreaker(), keep
                 ):
                     rows[pending[index][0]] |= _answer_columns(answer)
                     bar.update()
@@ -186,11 +186,11 @@ class Caption(stage.BaseStage):
 
     def _maker(self, facts: Facts, triggers: dict[str, str]) -> Callable[[], Any]:
         """Makes the question when its turn comes: only then is the picture opened."""
-        from bunny.caption.program import Question
+        from bunny.caption.program import CaptionQuestion
 
-        def make() -> Question:
+        def make() -> CaptionQuestion:
             picture = _decode(self.input_dir, facts.file, cv2.IMREAD_COLOR)
-            return Question(
+            return CaptionQuestion(
                 frame_id=facts.frame_id,
                 picture=_encode(picture),
                 facts=tuple(self._facts_told(facts, triggers)),

@@ -1,4 +1,4 @@
-"""Stage 4: which frames share a scene, who is in it, and which unknown faces or figures are one.
+"""Stage cluster: scenes, characters in scenes, groups of unknown faces and figures.
 
 Scene vectors are measured once; the thresholds decide over them. Three levels stand in table
 `cluster`: `scene` (item: a frame), `character` (item: a labelled face or region, in its scene) and
@@ -12,11 +12,11 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from bunny.character.drawn import efficientnet, figure_cluster, figure_vector, figure_vector_shard
+from bunny.character.drawn import efficientnet, figure_cluster, figure_vector
 from bunny.contract import stage
-from bunny.contract.pool import fill
+from bunny.contract.shard import fill_missing
 from bunny.core import image_file
-from bunny.scene import embed, person_rows, table_rows, unknown_figure_rows
+from bunny.scene import cluster_table, embed
 from bunny.table import store
 
 
@@ -32,54 +32,54 @@ class Cluster(stage.BaseStage):
         """All of `clustering`, and the seed of the orders that stability is measured with."""
         return stage.settings_of(self.config, "clustering") | {"seed": self.config.seed}
 
-    def run(self) -> stage.Work:
+    def run(self) -> stage.StageOutput:
         """Measure scene vectors that are missing, then group."""
         frame = self.read("frame").filter(pl.col("file").is_not_null())
         frame = frame.sort("frame_index", "frame_id")
         label = self.read("label")
-        views = figure_vector_shard.choose(self.read("region"), label, frame)
+        views = figure_vector.choose_regions(self.read("region"), label, frame)
         with self.bar(frame.height + views.height) as bar:
             embedding = self._embeddings(frame, bar.update)
             figure = self._figures(views, bar.update)
         wanted = self.config.clustering
-        known = table_rows.known(frame, embedding)
-        scenes = table_rows.rows(known, wanted)
+        known = cluster_table.embedded_frames(frame, embedding)
+        scenes = cluster_table.scene_rows(known, wanted)
         face = self.read("face")
         kept = label.join(frame, on="frame_id", how="semi", maintain_order="left")
         characters = character_rows(kept, face, scenes)
-        nameless = person_rows.nameless(label, face)
+        nameless = cluster_table.unknown_faces(label, face)
         drawn = figure_cluster.uncovered(self.read("figure"), label)
-        unknown = person_rows.rows(nameless, wanted)
-        unknown += unknown_figure_rows.rows(drawn, wanted)
+        unknown = cluster_table.person_rows(nameless, wanted)
+        unknown += cluster_table.figure_rows(drawn, wanted)
         stability = pl.concat(
-            by.stability(own, wanted, self.config.seed)
-            for by, own in (
-                (table_rows, known),
-                (person_rows, nameless),
-                (unknown_figure_rows, drawn),
+            measure(own, wanted, self.config.seed)
+            for measure, own in (
+                (cluster_table.scene_stability, known),
+                (cluster_table.person_stability, nameless),
+                (cluster_table.figure_stability, drawn),
             )
         )
         failed = embedding["error"].is_not_null().sum()
         rows = store.from_rows("cluster", [*scenes, *characters, *unknown])
-        return stage.Work(
+        return stage.StageOutput(
             tables={
                 "cluster": rows,
                 "embedding": embedding,
                 "stability": stability,
-                "subject_vector": figure_vector_shard.centre(figure, embedding),
+                "subject_vector": figure_vector.centre_on_film(figure, embedding),
             },
             num_items=frame.height,
             num_failed=int(failed),
             note=_note(
                 rows,
-                table_rows.note(stability, wanted.scene_method),
-                person_rows.note(stability, wanted.unknown_method),
+                cluster_table.scene_note(stability, wanted.scene_method),
+                cluster_table.person_note(stability, wanted.unknown_method),
             ),
         )
 
     @cached_property
-    def _net(self) -> efficientnet.PictureNet:
-        return efficientnet.PictureNet()
+    def _net(self) -> efficientnet.EfficientNet:
+        return efficientnet.EfficientNet()
 
     def _embeddings(self, frame: pl.DataFrame, advance: Callable[[int], object]) -> pl.DataFrame:
         depends = {**self.picture_hashes(), "model": embed.MODEL}
@@ -90,7 +90,7 @@ class Cluster(stage.BaseStage):
             return shards.collect("embedding")
         _ = self._net  # loaded before threads ask for it
         with efficientnet.worker_pool(self.num_workers) as pool:
-            fill(
+            fill_missing(
                 shards,
                 frame,
                 size,
@@ -106,7 +106,7 @@ class Cluster(stage.BaseStage):
         image = self._read_picture(frame)
         if image is None:
             return {**row, "error": f"expected a picture in {frame['file']}, could not read it"}
-        return {**row, "vector": embed.describe(image, self._net.embed)}
+        return {**row, "vector": embed.embed_frame(image, self._net.embed)}
 
     def _figures(self, views: pl.DataFrame, advance: Callable[[int], object]) -> pl.DataFrame:
         """Vectors of drawn figures' regions, not centred."""
@@ -122,7 +122,7 @@ class Cluster(stage.BaseStage):
             return shards.collect("subject_vector")
         net = self._net  # loaded before threads ask for it
         with efficientnet.worker_pool(self.num_workers) as pool:
-            return figure_vector_shard.describe(
+            return figure_vector.describe_regions(
                 views, shards, size, self._read_picture, net, pool, advance
             )
 

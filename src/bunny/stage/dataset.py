@@ -1,4 +1,4 @@
-"""Stage 6, dataset: which pictures a character is trained on, cut and written.
+"""Stage dataset: training pictures of each character, chosen, cropped and written.
 
 Which views there are and why each was chosen or not stands in table `candidate`; what was written
 in table `dataset`. The decisions are `bunny.training`'s, over tables alone; pixels are read only
@@ -18,30 +18,29 @@ import polars as pl
 
 from bunny.caption import tags
 from bunny.character import model_file
-from bunny.contract.stage import BaseStage, Work, settings_of
+from bunny.contract.stage import BaseStage, StageOutput, settings_of
+from bunny.core import atomic
 from bunny.core.error import UserError
 from bunny.dataset import (
-    added_view,
     addition,
     bucket,
     candidate,
     class_image,
     crop,
-    lookalike_search,
     near_duplicate,
     rights,
     select,
     split,
-    table_rows,
 )
 from bunny.dataset import image_folder as training_set
 from bunny.dataset import lookalike as resembling
 from bunny.dataset.addition import Addition
-from bunny.dataset.candidate import Verdict
-from bunny.dataset.crop_caption import Words
-from bunny.dataset.subject import measure_subjects
-from bunny.dataset.view import View
+from bunny.dataset.appearance import measure_subjects
+from bunny.dataset.candidate import CandidateVerdict
+from bunny.dataset.crop_caption import CaptionWords
+from bunny.dataset.view import CharacterView
 from bunny.table import store
+from bunny.training.family import folder as family_folder
 from bunny.video import extra_frame
 
 MODEL_KEYS = ("characters", "max_images", "crop_margin", "held_out_share")
@@ -84,10 +83,10 @@ class Dataset(BaseStage):
             ),
             **extra_frame.settings(config),
             "size": list(
-                bucket.choose_resolution(config.models.base_model, config.models.resolution)
+                family_folder.choose_resolution(config.models.base_model, config.models.resolution)
             ),
             "seed": config.seed,
-            **addition.to_settings(self._additions),
+            **addition.fingerprint_settings(self._additions),
         }
 
     def has_files(self) -> bool:
@@ -96,7 +95,7 @@ class Dataset(BaseStage):
         files = [*table["file"], *table["mask_file"].drop_nulls()]
         return all((self.output_dir / file).is_file() for file in [*files, RIGHTS])
 
-    def run(self) -> Work:
+    def run(self) -> StageOutput:
         """Choose, cut and write for each character that is to be trained."""
         chosen, reason = self._choose_characters()
         candidates: list[dict[str, Any]] = []
@@ -108,12 +107,12 @@ class Dataset(BaseStage):
             written = self._write(character, crops)
             by_subject = {c.image_id: c.view.subject_id for c in crops}
             failed = {by_subject[i]: error for i, error in written.errors.items()}
-            candidates += table_rows.candidate_rows(views, made, failed, written.rows)
+            candidates += training_set.candidate_rows(views, made, failed, written.rows)
             rows += written.rows
             num_failed += len(written.errors)
-            notes.append(table_rows.note(character, views, made, written))
+            notes.append(training_set.stage_note(character, views, made, written))
         self._write_rights()
-        return Work(
+        return StageOutput(
             tables={
                 "dataset": store.from_rows("dataset", rows),
                 "candidate": store.from_rows("candidate", candidates),
@@ -125,13 +124,13 @@ class Dataset(BaseStage):
 
     def _write_rights(self) -> None:
         """Put down, beside the sets, whose film it is and which models had a part in them."""
-        known = rights.record(
+        known = rights.make_record(
             film_file=Path(self.source["film"]).name,
             film_hash=self.source["content_hash"],
             **self.config.rights.model_dump(),
             models=rights.used_models(self._tables, model_file.MODELS),
         )
-        store.write_bytes(self.output_dir / RIGHTS, json.dumps(known, indent=1).encode())
+        atomic.write_bytes(self.output_dir / RIGHTS, json.dumps(known, indent=1).encode())
 
     # -- what is chosen from ------------------------------------------------------------------
 
@@ -145,12 +144,12 @@ class Dataset(BaseStage):
         return addition.read(self.input_dir)
 
     @cached_property
-    def _rule(self) -> crop.Rule:
+    def _rule(self) -> crop.CropSetting:
         wanted, models = self.config.dataset, self.config.models
-        side, unit = bucket.choose_resolution(models.base_model, models.resolution)
+        side, unit = family_folder.choose_resolution(models.base_model, models.resolution)
         step = math.lcm(wanted.bucket_step_px, unit)
         has_buckets = wanted.aspect == "buckets"
-        return crop.Rule(
+        return crop.CropSetting(
             sizes=tuple(bucket.sizes(side, step)) if has_buckets else ((side, side),),
             crop_margin=models.crop_margin,
             max_upscale=wanted.max_upscale,
@@ -178,11 +177,11 @@ class Dataset(BaseStage):
         _check_folders(found)
         return found, reason
 
-    def _choose(self, character: str) -> tuple[list[View], select.Choice]:
+    def _choose(self, character: str) -> tuple[list[CharacterView], select.ViewSelection]:
         """Every view of a character and what becomes of it."""
         wanted = self.config.dataset
         views = candidate.gather(character, self._tables, self._subject)
-        rule = candidate.Rule(
+        rule = candidate.CandidateThreshold(
             min_confidence=wanted.min_confidence,
             min_subject_px=wanted.min_subject_px,
             min_sharpness=wanted.min_subject_sharpness,
@@ -190,7 +189,7 @@ class Dataset(BaseStage):
         )
         score = dict(self._subject.select("subject_id", "blur_score").iter_rows())
         verdicts = candidate.judge(views, self._tables["quality"], score, rule)
-        setting = select.Setting(
+        setting = select.ViewSelectionSetting(
             max_images=self.config.models.max_images,
             duplicate_distance=self.config.filtering.duplicate_distance,
         )
@@ -198,23 +197,25 @@ class Dataset(BaseStage):
         return self._add(character, views, made)
 
     def _add(
-        self, character: str, views: list[View], made: select.Choice
-    ) -> tuple[list[View], select.Choice]:
+        self, character: str, views: list[CharacterView], made: select.ViewSelection
+    ) -> tuple[list[CharacterView], select.ViewSelection]:
         """What a person added on top, look-alikes without the character's name among it."""
         own = [one for one in self._additions if one.character == character]
         if not own:
             return views, made
-        more = lookalike_search.views(character, self._tables, self._subject, own)
-        verdicts = [*made.verdicts, *[Verdict(reason=added_view.UNLABELLED) for _ in more]]
+        more = resembling.confirmed_views(character, self._tables, self._subject, own)
+        verdicts = [*made.verdicts, *[CandidateVerdict(reason=addition.UNLABELLED) for _ in more]]
         every = [*views, *more]
-        made = select.Choice(verdicts=verdicts, gains=made.gains, picked=made.picked)
-        return every, added_view.extend(
+        made = select.ViewSelection(verdicts=verdicts, gains=made.gains, picked=made.picked)
+        return every, addition.extend_selection(
             every, made, own, self._rule, self.config.filtering.duplicate_distance
         )
 
     # -- what is cut --------------------------------------------------------------------------
 
-    def _crops(self, character: str, views: Sequence[View], made: select.Choice) -> list[crop.Crop]:
+    def _crops(
+        self, character: str, views: Sequence[CharacterView], made: select.ViewSelection
+    ) -> list[crop.Crop]:
         """The chosen windows with words and split, and class pictures; by frame."""
         words, number = self._words(character), self.config.dataset.num_class_images
         side, group = self._split(views, made, has_all=number > 0)
@@ -231,15 +232,15 @@ class Dataset(BaseStage):
         if number:
             held = {group[shot] for shot, name in side.items() if name == split.HELD_OUT}
             forbidden = {shot for shot, root in group.items() if root in held}
-            by_hand = {views[row].subject_id for row in added_view.added_rows(made)}
+            by_hand = {views[row].subject_id for row in addition.added_rows(made)}
             crops += self._class_crops(character, words, number, forbidden, by_hand)
         return sorted(crops, key=lambda c: (c.view.frame_index, c.image_id))
 
     def _split(
-        self, views: Sequence[View], made: select.Choice, *, has_all: bool
+        self, views: Sequence[CharacterView], made: select.ViewSelection, *, has_all: bool
     ) -> tuple[dict[int, str], dict[int, int]]:
         """Side of each shot, and its group; what was added by hand moves nobody else."""
-        by_hand = added_view.added_rows(made)
+        by_hand = addition.added_rows(made)
         shots = {row: views[row].shot_index for row, _ in made.picked}
         chosen = [views[row].shot_index for row, _ in made.picked if row not in by_hand]
         chosen = chosen or list(shots.values())  # all of the set is by hand
@@ -248,12 +249,12 @@ class Dataset(BaseStage):
         side = split.split_shots(chosen, self.config.models.held_out_share, self.config.seed, group)
         if every - set(chosen):
             group = self._groups(every, has_all=has_all)
-        return added_view.extend_split(side, every, group), group
+        return addition.extend_split(side, every, group), group
 
     def _class_crops(
         self,
         character: str,
-        words: Words,
+        words: CaptionWords,
         number: int,
         forbidden: set[int],
         by_hand: set[str],
@@ -266,11 +267,9 @@ class Dataset(BaseStage):
         }
         tables = self._tables
         if by_hand:  # a look-alike that was said to be the character is no class picture of it
-            like = lookalike_search.find(character, tables).filter(
-                pl.col("subject_id").is_in(by_hand)
-            )
+            like = resembling.find(character, tables).filter(pl.col("subject_id").is_in(by_hand))
             tables = {**tables, "label": resembling.with_names(tables["label"], like)}
-        return class_image.choose(
+        return class_image.choose_crops(
             character, tables, others, self._rule, words, number, forbidden=forbidden
         )
 
@@ -282,7 +281,7 @@ class Dataset(BaseStage):
         if not has_all:
             known = known.filter(pl.col("shot_index").is_in(list(shots)))
         known = known.sort("frame_id")
-        pairs = near_duplicate.same_setup(
+        pairs = near_duplicate.same_camera_setup(
             known["phash"].to_numpy(),
             known["signature"].to_numpy(),
             self.config.filtering.duplicate_distance,
@@ -292,12 +291,12 @@ class Dataset(BaseStage):
         alike = np.unique(shot[pairs], axis=0).tolist() if len(pairs) else []
         return split.group_shots([*shots, *shot.tolist()], [tuple(p) for p in alike])
 
-    def _words(self, character: str) -> Words:
+    def _words(self, character: str) -> CaptionWords:
         """What stands for each character in captions."""
         template = self.config.captioning.trigger_word
         names = self._tables["label"]["character"].drop_nulls().unique(maintain_order=True)
         triggers = {name: tags.trigger_word(template, name) for name in names}
-        return Words(
+        return CaptionWords(
             trigger=triggers.pop(character),
             class_word=self.config.captioning.class_word,
             other_triggers=triggers,
@@ -305,10 +304,10 @@ class Dataset(BaseStage):
 
     # -- pixels -------------------------------------------------------------------------------
 
-    def _write(self, character: str, crops: Sequence[crop.Crop]) -> training_set.Written:
+    def _write(self, character: str, crops: Sequence[crop.Crop]) -> training_set.WrittenDataset:
         with self.bar(len(crops)) as bar:
 
-            def counted() -> Iterator[training_set.Cut]:
+            def counted() -> Iterator[training_set.CropSource]:
                 for done, cut in enumerate(self._cuts(crops), start=1):
                     yield cut
                     bar.update(1)
@@ -321,12 +320,14 @@ class Dataset(BaseStage):
                 has_masks=self.config.dataset.mask == "grabcut",
             )
 
-    def _cuts(self, crops: Sequence[crop.Crop]) -> Iterator[training_set.Cut]:
+    def _cuts(self, crops: Sequence[crop.Crop]) -> Iterator[training_set.CropSource]:
         """Crops with their frames: stored ones, or of the film where that is asked or needed."""
         wanted = [c for c in crops if self._is_from_film(c)]
         recovered = self._recovered(wanted)
         again = {c.image_id for c in wanted}
-        kept = training_set.stored(self.output_dir, [c for c in crops if c.image_id not in again])
+        kept = training_set.read_crops(
+            self.output_dir, [c for c in crops if c.image_id not in again]
+        )
         for one in crops:
             yield next(recovered if one.image_id in again else kept)
 
@@ -342,14 +343,16 @@ class Dataset(BaseStage):
     def _has_film(self) -> bool:
         return Path(self.source["film"]).exists()
 
-    def _recovered(self, crops: Sequence[crop.Crop]) -> Iterator[training_set.Cut]:
+    def _recovered(self, crops: Sequence[crop.Crop]) -> Iterator[training_set.CropSource]:
         """Crops of frames decoded again as extract decoded them; in order of the frame."""
         if not crops:
             return
         tables = self._tables
         both = pl.concat([tables[t].select("frame_index", *CROP) for t in ("frame", "extra_frame")])
         box = {r[0]: None if None in r[1:] else r[1:] for r in both.iter_rows()}
-        source = extra_frame.Source(self.config, self.source, tables["film"], tables["frame"])
+        source = extra_frame.ExtraFrameReader(
+            self.config, self.source, tables["film"], tables["frame"]
+        )
         found = source.pictures({c.view.frame_index: box[c.view.frame_index] for c in crops})
         one = next(found, None)
         for item in crops:
@@ -358,9 +361,9 @@ class Dataset(BaseStage):
                 one = next(found, None)
             if one is None or one.frame.index != index:
                 lost = "the film did not give this frame again"
-                yield training_set.Cut(crop=item, picture=None, error=lost)
+                yield training_set.CropSource(crop=item, picture=None, error=lost)
             else:
-                yield training_set.Cut(
+                yield training_set.CropSource(
                     crop=item, picture=one.picture, is_recovered=True, error=one.error
                 )
 

@@ -1,4 +1,4 @@
-"""Stage 3: who is seen in each frame, by face and, for drawn characters and animals, by look.
+"""Stage detect: characters in each frame, by face or, where drawn or animal, by appearance.
 
 Pixels are read under two keys, one for faces and one for regions; thresholds are decided on what
 they left behind. Only films with a drawn character among the references pay for the second route.
@@ -13,23 +13,20 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bunny.character import label, reference, reference_check, reference_measure, table_rows
+from bunny.character import label, reference, reference_check, reference_measure, table_rows, track
 from bunny.character.drawn import (
     efficientnet,
     figure_embedding,
-    figure_frame,
     figure_label,
     figure_search,
-    figure_track,
     medium,
-    medium_frame,
     region_search,
     window_search,
 )
 from bunny.character.face import detect
-from bunny.character.model_set import Models
+from bunny.character.model_set import DetectionModels
 from bunny.contract import stage
-from bunny.contract.pool import fill
+from bunny.contract.shard import fill_missing
 from bunny.core import image_file
 from bunny.dataset import addition
 from bunny.table import store
@@ -53,18 +50,18 @@ class Detect(stage.BaseStage):
         chosen = stage.settings_of(self.config, "detection")
         if self.config.detection.medium == "auto":
             chosen |= {"medium is told by": medium.digest()}
-        dense = addition.dense(addition.read(self.input_dir))
+        dense = addition.dense_spans(addition.read(self.input_dir))
         if self.config.detection.extra_interval_seconds or dense:
             chosen |= extra_frame.settings(self.config)
         return chosen | ({"looked at again": [list(span) for span in dense]} if dense else {})
 
-    def run(self) -> stage.Work:
+    def run(self) -> stage.StageOutput:
         """Measure what is not measured yet, then decide."""
         frame = self.read("frame").filter(pl.col("file").is_not_null()).sort("frame_index")
         judged = self._frame_media(frame)
         shots = medium.decide_shots(judged, frame["shot_index"], self.config.detection.medium)
         known = self._references(shots)
-        cast = label.read_cast(known)
+        cast = label.read_reference_set(known)
         sources, described = self._describe(known)
         plain, drawn = self._split(frame, known, shots)
         between, drawn_between = self._between(frame, cast, shots, drawn)
@@ -79,14 +76,14 @@ class Detect(stage.BaseStage):
         raw = table_rows.stack("face", raw, beside)
         seen = pl.concat([frame, more]) if more.height else frame
         face = self._select(raw)
-        face, tracks = label.link_tracks(face, seen, self._film_id(frame))
+        face, tracks = track.link_tracks(face, seen, self._film_id(frame))
         looked_at = frame.filter(~pl.col("frame_id").is_in(broken["frame_id"].to_list()))
         counts = looked_at.group_by("shot_index").agg(pl.len().alias("num_frames"))
         setting = self._label_setting()
-        learned = label.learn(face, tracks, cast, setting, self.config.seed)
-        region = figure_track.link_regions(region, frame, self._film_id(frame))
+        learned = label.calibrate_film(face, tracks, cast, setting, self.config.seed)
+        region = figure_label.link_regions(region, frame, self._film_id(frame))
         region = label.vote(region, counts, setting)
-        figures = figure_label.vote(figure_label.link(figures, seen, self._film_id(frame)))
+        figures = figure_label.vote(figure_label.link_figures(figures, seen, self._film_id(frame)))
         of_figures = store.from_rows("region", figure_label.to_regions(figures).to_dicts())
         region = pl.concat([region.select(of_figures.columns), of_figures])
         labels = label.decide(face, tracks, region, cast, setting, learned)
@@ -105,14 +102,14 @@ class Detect(stage.BaseStage):
             "frame_medium": judged,
             "shot_medium": store.check("shot_medium", shots),
         }
-        return stage.Work(
+        return stage.StageOutput(
             tables=tables,
             num_items=frame.height,
             num_failed=broken.height,
             note="; ".join(
                 part
                 for part in (
-                    medium_frame.note(shots) + table_rows.note(tables["label"], known, broken),
+                    table_rows.medium_note(shots) + table_rows.note(tables["label"], known, broken),
                     self._judge_references(sources, known, described),
                 )
                 if part
@@ -120,8 +117,8 @@ class Detect(stage.BaseStage):
         )
 
     @cached_property
-    def _models(self) -> Models:
-        return Models(self.config.detection)
+    def _models(self) -> DetectionModels:
+        return DetectionModels(self.config.detection)
 
     # -- measuring ----------------------------------------------------------------------------
 
@@ -129,15 +126,15 @@ class Detect(stage.BaseStage):
         """Table `frame_medium`: how drawn a few frames of each shot look; none where it is set."""
         if self.config.detection.medium != "auto":
             return store.from_rows("frame_medium", [])
-        chosen = medium_frame.choose_frames(frame, self.input_dir / "table")
+        chosen = table_rows.choose_medium_frames(frame, self.input_dir / "table")
         depends = {**self.picture_hashes(), "classifier": self._classifier()}
         shards = self.shards("medium", depends)
         with efficientnet.worker_pool(self.num_workers) as pool:
-            fill(
+            fill_missing(
                 shards,
                 chosen,
                 self.config.pipeline.shard_size,
-                lambda row: medium_frame.frame_row(row, self._read, self._models),
+                lambda row: table_rows.medium_row(row, self._read, self._models),
                 pool,
                 tables=["frame_medium"],
             )
@@ -155,7 +152,7 @@ class Detect(stage.BaseStage):
         }
         shards = self.shards("reference", depends)
         if not shards.is_done(0):
-            sources = reference.list_sources(Path(self.source["references"]))
+            sources = reference.list_files(Path(self.source["references"]))
             score = self.config.detection.min_face_score
             found = reference.measure(
                 sources,
@@ -178,20 +175,20 @@ class Detect(stage.BaseStage):
 
     def _describe(
         self, known: pl.DataFrame
-    ) -> tuple[list[reference.Source], dict[str, np.ndarray]]:
+    ) -> tuple[list[reference.ReferenceFile], dict[str, np.ndarray]]:
         """Reference pictures, and the drawn ones described, by their ids."""
         if self.source["references"] is None:
             return [], {}
-        sources = reference.list_sources(Path(self.source["references"]))
-        used = figure_frame.drawn_references(known)
+        sources = reference.list_files(Path(self.source["references"]))
+        used = reference_measure.drawn_references(known)
         if not used or not self.config.detection.is_drawn_enabled:
             return sources, {}
         drawn = [source for source in sources if source.reference_id in used]
-        return sources, figure_frame.describe_references(drawn, self._models.figure_net)
+        return sources, reference_measure.describe_drawn(drawn, self._models.figure_net)
 
     def _judge_references(
         self,
-        sources: list[reference.Source],
+        sources: list[reference.ReferenceFile],
         known: pl.DataFrame,
         described: Mapping[str, np.ndarray],
     ) -> str:
@@ -227,7 +224,7 @@ class Detect(stage.BaseStage):
             return {"drawn_face": table_rows.drawn_face_rows(row, image, self._models)}
 
         with self.pool() as pool:
-            fill(
+            fill_missing(
                 shards,
                 frame,
                 self.config.pipeline.shard_size,
@@ -262,18 +259,22 @@ class Detect(stage.BaseStage):
         )
 
     def _between(
-        self, frame: pl.DataFrame, cast: label.Cast, shots: pl.DataFrame, drawn: pl.DataFrame
+        self,
+        frame: pl.DataFrame,
+        cast: label.ReferenceSet,
+        shots: pl.DataFrame,
+        drawn: pl.DataFrame,
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Frames to look at besides the kept ones: for faces of references, for drawn figures."""
         interval_s = self.config.detection.extra_interval_seconds
-        dense = addition.dense(addition.read(self.input_dir))
+        dense = addition.dense_spans(addition.read(self.input_dir))
         has_use = bool(cast.face or (drawn.height and cast.drawn))
         if not (interval_s or dense) or not has_use or not frame.height:
-            return extra_frame.NOTHING, extra_frame.NOTHING
-        shot, between = self.read("shot"), extra_frame.NOTHING
+            return extra_frame.NO_FRAMES, extra_frame.NO_FRAMES
+        shot, between = self.read("shot"), extra_frame.NO_FRAMES
         if interval_s:
             between = extra_frame.plan(shot, frame, interval_s)
-        between = extra_frame.plan_again(shot, frame, between, dense)
+        between = extra_frame.add_dense_spans(shot, frame, between, dense)
         in_drawn = pl.col("shot_index").is_in(medium.drawn_shots(shots))
         has_figures = pl.col("shot_index").is_in(drawn["shot_index"].unique().to_list())
         for_faces = between.filter(~in_drawn) if cast.face else between.clear()
@@ -291,10 +292,10 @@ class Detect(stage.BaseStage):
             **self._models.names(),
             **extra_frame.settings(self.config),
             "film": self.source["content_hash"],
-            "between": extra_frame.digest(between),
+            "between": extra_frame.frames_hash(between),
         }
         shards = self.shards("extra", depends)
-        source = extra_frame.Source(self.config, self.source, self.read("film"), frame)
+        source = extra_frame.ExtraFrameReader(self.config, self.source, self.read("film"), frame)
 
         def look(item: tuple[dict, np.ndarray | None]) -> dict[str, list[dict]]:
             row, image = item
@@ -302,7 +303,7 @@ class Detect(stage.BaseStage):
             return {"extra_frame": [row], "face": faces}
 
         with self.pool() as pool:
-            fill(
+            fill_missing(
                 shards,
                 between,
                 self.config.pipeline.shard_size,
@@ -341,7 +342,7 @@ class Detect(stage.BaseStage):
             return shards.collect("region")
         with efficientnet.worker_pool(self.num_workers) as pool:
             finder = self._finder(whole, usable, shards.folder, pool)
-            fill(
+            fill_missing(
                 shards,
                 frame,
                 self.config.pipeline.shard_size,
@@ -354,10 +355,10 @@ class Detect(stage.BaseStage):
 
     def _finder(
         self, frame: pl.DataFrame, known: pl.DataFrame, folder: Path, pool: Executor
-    ) -> region_search.Finder:
+    ) -> region_search.RegionFinder:
         """What looks for the characters in a picture."""
         usable = set(known["reference_id"].to_list())
-        listed = reference.list_sources(Path(self.source["references"]))
+        listed = reference.list_files(Path(self.source["references"]))
         return region_search.make_finder(
             self.config.detection,
             self._models,
@@ -394,7 +395,10 @@ class Detect(stage.BaseStage):
             "model": [figure_embedding.digest(), figure_search.VERSION],
         }
         kept, size = self.shards("figure", depends), self.config.pipeline.shard_size
-        depends |= {"film": self.source["content_hash"], "between": extra_frame.digest(between)}
+        depends |= {
+            "film": self.source["content_hash"],
+            "between": extra_frame.frames_hash(between),
+        }
         more = self.shards("figure_extra", depends | extra_frame.settings(self.config))
         with efficientnet.worker_pool(self.num_workers) as pool:
             net = self._models.figure_net
@@ -406,26 +410,28 @@ class Detect(stage.BaseStage):
                 figure_embedding.RAW,
                 pool,
             )
-            listed = reference.list_sources(Path(self.source["references"])) if used else []
-            by_character = figure_frame.by_character(listed, described)
-            cast = figure_search.make_cast(net, by_character, mean)
+            listed = reference.list_files(Path(self.source["references"])) if used else []
+            by_character = reference_measure.group_by_character(listed, described)
+            cast = figure_search.make_reference_set(net, by_character, mean)
 
             def look(row: Mapping) -> dict[str, list[dict]]:
                 image = self._read(row)
                 found = [] if image is None else figure_search.find(net, image, cast)
-                return {"figure": figure_frame.rows(row, image, found)}
+                return {"figure": table_rows.figure_rows(row, image, found)}
 
             def look_between(item: tuple[dict, np.ndarray | None]) -> dict[str, list[dict]]:
                 row, image = item
                 quick, found = figure_search.QUICK, []
                 if image is not None:
                     found = figure_search.find(net, image, cast, quick)
-                return {"extra_frame": [row], "figure": figure_frame.rows(row, image, found)}
+                return {"extra_frame": [row], "figure": table_rows.figure_rows(row, image, found)}
 
-            fill(kept, frame, size, look, pool, tables=["figure"], advance=advance)
+            fill_missing(kept, frame, size, look, pool, tables=["figure"], advance=advance)
             if between.height:
-                source = extra_frame.Source(self.config, self.source, self.read("film"), whole)
-                fill(
+                source = extra_frame.ExtraFrameReader(
+                    self.config, self.source, self.read("film"), whole
+                )
+                fill_missing(
                     more,
                     between,
                     size,
@@ -439,7 +445,7 @@ class Detect(stage.BaseStage):
         beside = more.collect("extra_frame") if between.height else store.from_rows(tables[1], [])
         return table_rows.stack("figure", *parts), beside
 
-    def _look(self, row: Mapping, finder: region_search.Finder) -> dict[str, list[dict]]:
+    def _look(self, row: Mapping, finder: region_search.RegionFinder) -> dict[str, list[dict]]:
         image = self._read(row)
         if image is None:
             return {"region": []}

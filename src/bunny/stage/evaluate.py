@@ -1,4 +1,4 @@
-"""Stage 8: does the adapter draw the character, and what did it cost? Measured, with intervals."""
+"""Stage evaluate: likeness, agreement and copying of an adapter's pictures, with intervals."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from bunny.contract.stage import BaseStage, Work, settings_of
+from bunny.contract.stage import BaseStage, StageOutput, settings_of
 from bunny.core.error import UserError
 from bunny.evaluation import agreement
-from bunny.evaluation.run import Run
+from bunny.evaluation.evaluator import Evaluator
 from bunny.table import store
 from bunny.training import base as base_model
 from bunny.training.base import Base
+from bunny.training.family import folder
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Evaluate(BaseStage):
             **settings_of(self.config, "detection", "face_detection_model", "recogniser"),
             "dataset.min_confidence": self.config.dataset.min_confidence,
             **settings_of(self.config, "models", "base_model", "family", "precision"),
-            "base_hash": base_model.hash_base(self.config.models.base_model),
+            "base_hash": folder.hash_base(self.config.models.base_model),
         }
 
     def has_files(self) -> bool:
@@ -48,19 +49,19 @@ class Evaluate(BaseStage):
         files = store.read(self.output_dir / "table", "proof_picture")["file"].drop_nulls()
         return all((self.output_dir / file).is_file() for file in files)
 
-    def run(self) -> Work:
+    def run(self) -> StageOutput:
         """Evaluate each finished fine-tune."""
         runs = self.read("training_run").filter(pl.col("status") == "done")
         if not runs.height:
             reason = "there is no finished fine-tune, so there is nothing to evaluate"
             empty = {name: store.from_rows(name, []) for name in self.writes}
-            return Work(tables=empty, num_items=0, note=reason)
+            return StageOutput(tables=empty, num_items=0, note=reason)
         models = self.config.models
         loaded = base_model.load_base(
             models.base_model, family=models.family, precision=models.precision
         )
         agree, missing = self._agreement(loaded)
-        jobs = [Run(self, loaded, run, agree) for run in runs.to_dicts()]
+        jobs = [Evaluator(self, loaded, run, agree) for run in runs.to_dicts()]
         rows: list[dict[str, Any]] = []
         pictures: list[dict[str, Any]] = []
         notes: list[str] = []
@@ -74,14 +75,14 @@ class Evaluate(BaseStage):
                     f"seen by {job.sight.eyes.name}",
                 ]
         shown = store.from_rows("proof_picture", pictures)
-        return Work(
+        return StageOutput(
             tables={"evaluation": store.from_rows("evaluation", rows), "proof_picture": shown},
             num_items=shown.height,
             num_failed=int(shown["error"].is_not_null().sum()),
             note="; ".join([*notes, *([missing] if missing else [])]),
         )
 
-    def _agreement(self, loaded: Base) -> tuple[agreement.Agree | None, str]:
+    def _agreement(self, loaded: Base) -> tuple[agreement.AgreementMeasure | None, str]:
         """What measures agreement with prompts, or why nothing does."""
         if self.config.evaluation.text_model:
             return agreement.load_clip(self.config.evaluation.text_model), ""

@@ -1,4 +1,4 @@
-"""Stage 1: from a film to its shots and the pictures that stand for them.
+"""Stage extract: shots of a film and the pictures that stand for them.
 
 One decode finds the shots, takes the frames, measures and writes them. A shard is a number of
 finished shots; after a kill the film is taken up again at the codec's keyframe before the first
@@ -25,15 +25,14 @@ from bunny.core.error import StageError, UserError
 from bunny.quality.measure import measure_frame
 from bunny.table import store
 from bunny.video import probe
-from bunny.video.decode_progress import Tally
+from bunny.video.decode import Tally
+from bunny.video.extraction_table import ShotBatch, film_note, film_row
 from bunny.video.frame import PictureSetting
-from bunny.video.frame_event import Pick, Restart
-from bunny.video.frame_selection import PickSetting, pick_frames
+from bunny.video.frame_selection import Restart, SelectedFrame, SelectionSetting, select_frames
 from bunny.video.image_writer import MAX_WORKERS, FrameWriter
 from bunny.video.keyframe import KeyframeSetting
 from bunny.video.probe import FilmInfo
-from bunny.video.shot.one_pass import ShotSetting
-from bunny.video.shot_batch import ShotBatch, film_note, film_row
+from bunny.video.shot.fast_detector import ShotSetting
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +61,7 @@ class Extract(stage.BaseStage):
         named = _named(store.read(self.output_dir / "table", "frame"))
         return _pictures(self.output_dir).issuperset(named)
 
-    def run(self) -> stage.Work:
+    def run(self) -> stage.StageOutput:
         """Decode the film and write its tables."""
         stream = self.config.extraction.video_stream
         path = _film_path(self.source["film"])
@@ -78,7 +77,7 @@ class Extract(stage.BaseStage):
         row = film_row(self.output_dir.name, self.source, info, tally)
         tables["film"] = store.from_rows("film", [{**row, "note": note}])
         failed = tables["frame"]["error"].is_not_null().sum()
-        return stage.Work(
+        return stage.StageOutput(
             tables=tables,
             num_items=tables["frame"].height,
             num_failed=int(failed),
@@ -91,7 +90,7 @@ class Extract(stage.BaseStage):
         number, end, restart = _done(self.output_dir, shards)
         batch = ShotBatch(self.output_dir.name, info)
         with self._writer(info) as writer, self._frames_bar(info) as note_frame:
-            events = pick_frames(
+            events = select_frames(
                 info,
                 self._pick_setting(),
                 tally,
@@ -100,7 +99,7 @@ class Extract(stage.BaseStage):
                 restart=restart,
             )
             for event in events:
-                if isinstance(event, Pick):
+                if isinstance(event, SelectedFrame):
                     if event.frame.index >= end:
                         batch.add(event, writer)
                     continue
@@ -131,9 +130,9 @@ class Extract(stage.BaseStage):
             ),
         )
 
-    def _pick_setting(self) -> PickSetting:
+    def _pick_setting(self) -> SelectionSetting:
         setting = self.config.extraction
-        return PickSetting(
+        return SelectionSetting(
             method=setting.method,
             interval_s=Fraction(setting.interval_seconds).limit_denominator(10**6),
             extra_interval_s=Fraction(setting.extra_interval_seconds).limit_denominator(10**6),

@@ -1,4 +1,4 @@
-"""Stage 2: which pictures are good enough, decided from stored measures; no picture is opened."""
+"""Stage filter: good pictures by thresholds over stored measures; no picture is opened."""
 
 import json
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 import polars as pl
 
 from bunny.contract import stage
-from bunny.quality import flag, threshold
-from bunny.table import schema, store
+from bunny.core import atomic
+from bunny.quality import flag, threshold_search
+from bunny.table import schema
 
 RECORD = "threshold.json"  # which thresholds decided, solved ones too
 
@@ -28,18 +29,20 @@ class Filter(stage.BaseStage):
         """Whether the record of thresholds is there."""
         return (self.folder / RECORD).exists()
 
-    def run(self) -> stage.Work:
+    def run(self) -> stage.StageOutput:
         """Apply the thresholds to every frame and record them."""
         settings = self.config.filtering.model_dump()
         frame = self.read("frame").lazy().select("frame_id", frame_error="error")
         measure = frame.join(self.read("measure").lazy(), on="frame_id", how="left")
         measure = measure.with_columns(error=pl.coalesce("error", "frame_error"))
-        quality, solution = threshold.judge(measure.drop("frame_error").collect(), settings)
+        quality, solution = threshold_search.flag_frames(
+            measure.drop("frame_error").collect(), settings
+        )
         quality = quality.select(schema.TABLE["quality"].column_names())
-        record = json.dumps(threshold.record(solution, settings), indent=1)
-        store.write_bytes(self.folder / RECORD, record.encode())
+        record = json.dumps(threshold_search.to_json(solution, settings), indent=1)
+        atomic.write_bytes(self.folder / RECORD, record.encode())
         counts = flag.count_reasons(quality.lazy()).collect()
         words = ", ".join(f"{count} {reason}" for reason, count in counts.iter_rows())
         nothing = f"no frame is kept ({words}); lower the thresholds of filtering"
         note = solution.note if solution.num_kept else nothing
-        return stage.Work(tables={"quality": quality}, num_items=quality.height, note=note)
+        return stage.StageOutput(tables={"quality": quality}, num_items=quality.height, note=note)

@@ -1,4 +1,4 @@
-"""Stage 7: fine-tune a LoRA on a character's training pictures."""
+"""Stage finetune: a LoRA trained on a character's training pictures."""
 
 import json
 import os
@@ -13,16 +13,17 @@ import numpy as np
 import polars as pl
 
 from bunny.caption import tags
-from bunny.contract.stage import BaseStage, StageResult, Work, settings_of
+from bunny.contract.stage import BaseStage, StageOutput, StageResult, settings_of
 from bunny.core import image_file, workspace
 from bunny.core.error import StageError, UserError
 from bunny.dataset import rights
-from bunny.dataset.check.finding import Findings
-from bunny.dataset.crop_caption import Words
+from bunny.dataset.check.trainer_preview import TrainerPreview
+from bunny.dataset.crop_caption import CaptionWords
 from bunny.table import store
 from bunny.training import base as base_model
 from bunny.training import table_rows
 from bunny.training.base import Base
+from bunny.training.family import folder as family_folder
 
 PROGRESS_EVERY = 10  # steps
 SAMPLES = 4  # times that sample pictures are drawn while training
@@ -52,7 +53,7 @@ class _Set:
     """A character's training set on disk."""
 
     character: str
-    words: Words
+    words: CaptionWords
     rows: list[dict[str, Any]]  # of role subject
 
 
@@ -72,13 +73,13 @@ class Finetune(BaseStage):
             **settings_of(self.config, "models", *MODEL_KEYS),
             **settings_of(self.config, "captioning", "trigger_word", "class_word"),
             **settings_of(self.config, "rights"),
-            "base_hash": base_model.hash_base(self.config.models.base_model),
+            "base_hash": family_folder.hash_base(self.config.models.base_model),
             "seed": self.config.seed,
         }
 
     def has_files(self) -> bool:
         """Whether all adapters are there."""
-        table, space = self.output_dir / "table", workspace.of_film_dir(self.output_dir)
+        table, space = self.output_dir / "table", workspace.from_film_dir(self.output_dir)
         files = store.read(table, "training_run")["adapter_file"].drop_nulls().to_list()
         files += store.read(table, "adapter")["file"].to_list()
         return all((space.checkpoint / f).is_file() for f in files)
@@ -87,14 +88,14 @@ class Finetune(BaseStage):
         """Do the stage; of several processes the first writes, the others only train along."""
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return super().execute()
-        from bunny.training.distributed import Crowd
+        from bunny.training.distributed import ProcessGroup
 
-        crowd = Crowd(_device())
+        crowd = ProcessGroup(_device())
         is_forced = self.config.pipeline.force_rerun
         has_work = crowd.told_by_first(is_forced or not self.can_resume())
         if crowd.is_first:
             return super().execute()
-        work = self.run() if has_work else Work(tables={}, num_items=0)
+        work = self.run() if has_work else StageOutput(tables={}, num_items=0)
         rows = {name: frame.height for name, frame in work.tables.items()}
         return StageResult(
             name=self.name,
@@ -106,15 +107,13 @@ class Finetune(BaseStage):
             tables=rows,
         )
 
-    def run(self) -> Work:
+    def run(self) -> StageOutput:
         """Train on each character that has a set."""
-        from bunny.training import master_weights
-
         sets = self._sets()
         if not sets:
             return _empty("there is no training picture, so there is nothing to train on")
         models, device = self.config.models, _device()
-        precision = master_weights.choose_precision(models.precision, device)
+        precision = base_model.choose_precision(models.precision, device)
         loaded = base_model.load_base(
             models.base_model, device, family=models.family, precision=precision
         )
@@ -130,7 +129,7 @@ class Finetune(BaseStage):
                     rows[name] += own
                 notes.append(note)
         runs = rows["training_run"]
-        return Work(
+        return StageOutput(
             tables={name: store.from_rows(name, own) for name, own in rows.items()},
             num_items=len(runs),
             num_failed=sum(run["status"] == "failed" for run in runs),
@@ -157,7 +156,7 @@ class Finetune(BaseStage):
     def _set_of(self, character: str, rows: pl.DataFrame) -> _Set:
         captioning = self.config.captioning
         trigger = tags.trigger_word(captioning.trigger_word, character)
-        words = Words(trigger=trigger, class_word=captioning.class_word)
+        words = CaptionWords(trigger=trigger, class_word=captioning.class_word)
         return _Set(character=character, words=words, rows=rows.sort("file").to_dicts())
 
     def _load(self, made: _Set, folder: Path) -> tuple[list[Any], list[Any]]:
@@ -183,9 +182,9 @@ class Finetune(BaseStage):
         self, loaded: Base, made: _Set, folder: Path, run_folder: Path, train: list[Any]
     ) -> list[Any]:
         """Pictures of the class without the character: of the film, drawn by the base, or none."""
+        from bunny.dataset import example as dataset_example
         from bunny.dataset import image_folder
         from bunny.generation import class_image
-        from bunny.training import trainer
 
         models = self.config.models
         if models.class_pictures == "none" or models.class_weight == 0:
@@ -203,7 +202,7 @@ class Finetune(BaseStage):
                 "found none; set dataset.num_class_images above 0, or take drawn or none"
             )
         found, _ = image_folder.load_dataset(own)
-        return [replace(e, role=trainer.CLASS) for e in found]
+        return [replace(e, role=dataset_example.CLASS) for e in found]
 
     # -- training -----------------------------------------------------------------------------
 
@@ -212,9 +211,10 @@ class Finetune(BaseStage):
     ) -> tuple[dict[str, list[dict[str, Any]]], str]:
         """Train one character: rows by table; what goes wrong becomes the run's error."""
         from bunny.dataset import image_folder
+        from bunny.training import settings as training_settings
         from bunny.training import trainer
 
-        space = workspace.of_film_dir(self.output_dir)
+        space = workspace.from_film_dir(self.output_dir)
         name = image_folder.folder_name(made.character)
         run_id, run_folder = f"{space.film_id}-{name}", space.checkpoint / name
         if self.config.pipeline.force_rerun and _rank() == 0:
@@ -233,7 +233,7 @@ class Finetune(BaseStage):
             "set_hash": set_hash,
             "num_class_pictures": len(prior),
         }
-        texts = table_rows.metadata(made.words, loaded, settings, set_hash)
+        texts = table_rows.adapter_metadata(made.words, loaded, settings, set_hash)
         try:
             result = trainer.train_lora(
                 loaded,
@@ -245,19 +245,19 @@ class Finetune(BaseStage):
                 log_dir=space.log / "tensorboard" / run_id,
                 on_step=on_step,
             )
-        except trainer.TrainingError as error:
+        except training_settings.TrainingError as error:
             failed = {"num_steps": 0, "seconds": 0.0, "status": "failed", "error": str(error)}
             row |= {"config_json": json.dumps(facts), **failed}
             return {"training_run": [row]}, f"{made.character}: {error}"
         rows = {
-            "training_run": [row | table_rows.describe(result, space.checkpoint, facts)],
+            "training_run": [row | table_rows.result_row(result, space.checkpoint, facts)],
             "training_step": table_rows.step_rows(run_id, result),
             "adapter": table_rows.adapter_rows(run_id, made.character, result, space.checkpoint),
         }
-        note = table_rows.note(made.character, loaded, len(train), len(prior), result)
+        note = table_rows.summary(made.character, loaded, len(train), len(prior), result)
         return rows, f"{note}; {seen.to_line()}"
 
-    def _look(self, folder: Path, loaded: Base, words: Words) -> Findings:
+    def _look(self, folder: Path, loaded: Base, words: CaptionWords) -> TrainerPreview:
         """What our trainer will see of a set, and what it would drop or change."""
         from bunny.dataset.check import trainer_preview
 
@@ -266,7 +266,7 @@ class Finetune(BaseStage):
         def count_tokens(text: str) -> int:
             return len(loaded.tokenizer(text).input_ids) - 2
 
-        return trainer_preview.look(
+        return trainer_preview.preview_folder(
             folder,
             "ours",
             batch_size=self.config.models.batch_size,
@@ -295,12 +295,12 @@ class Finetune(BaseStage):
 
         return on_step
 
-    def _lora_settings(self, words: Words) -> Any:
+    def _lora_settings(self, words: CaptionWords) -> Any:
         """The fine-tune's settings from `models`."""
-        from bunny.training import trainer
+        from bunny.training import settings as training_settings
 
         models = self.config.models
-        return trainer.LoraSettings(
+        return training_settings.LoraSettings(
             **{own: getattr(models, key) for key, own in TRAINER_KEYS.items()},
             warmup_steps=min(models.warmup_steps, models.training_steps),
             sample_every=max(1, models.training_steps // SAMPLES),
@@ -324,10 +324,10 @@ def _device() -> str:
     return "cuda" if is_one else f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
 
 
-def _empty(reason: str) -> Work:
+def _empty(reason: str) -> StageOutput:
     """Nothing to train on."""
     tables = {name: store.from_rows(name, []) for name in Finetune.writes}
-    return Work(tables=tables, num_items=0, note=reason)
+    return StageOutput(tables=tables, num_items=0, note=reason)
 
 
 def _coverage(made: _Set, train: list, held_out: list, cluster: pl.DataFrame) -> dict[str, Any]:
@@ -338,4 +338,4 @@ def _coverage(made: _Set, train: list, held_out: list, cluster: pl.DataFrame) ->
     place = dict(zip(scenes["item_id"], scenes["cluster_id"], strict=True))
     ordered = [r for split in SPLITS for r in made.rows if r["split"] == split]
     pictures = [example.picture for example in (*train, *held_out)]
-    return image_folder.coverage(pictures, ordered, place)
+    return image_folder.measure_variety(pictures, ordered, place)

@@ -1,4 +1,4 @@
-"""Stage 9: draw the prompts with each character's adapter and, beside it, with the base alone."""
+"""Stage generate: the prompts drawn with each character's adapter and with the base alone."""
 
 import json
 import logging
@@ -11,17 +11,18 @@ from typing import Any, ClassVar
 import polars as pl
 
 from bunny.caption import tags
-from bunny.contract.stage import BaseStage, Work, settings_of
+from bunny.contract.stage import BaseStage, StageOutput, settings_of
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.generation import draw, plan, request, sampler, source, stage_report
-from bunny.generation.plan import Column
-from bunny.generation.request import Drawing
-from bunny.generation.sampler import Drawn
+from bunny.generation import grid, plan, provenance, request, sampler, similarity
+from bunny.generation.plan import GridColumn
+from bunny.generation.request import GenerationRequest
+from bunny.generation.sampler import GeneratedPicture
 from bunny.table import store
 from bunny.training import base as base_model
 from bunny.training.base import Base
+from bunny.training.family import folder as family_folder
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +36,8 @@ class _Task:
     """One fine-tune's part of the work."""
 
     run: dict[str, Any]
-    drawings: list[Drawing]
-    columns: list[Column]
+    drawings: list[GenerationRequest]
+    columns: list[GridColumn]
     folder: str  # of the pictures, relative to the film's
 
 
@@ -62,7 +63,7 @@ class Generate(BaseStage):
             **settings_of(self.config, "generation"),
             **settings_of(self.config, "captioning", "trigger_word", "class_word"),
             **settings_of(self.config, "models", "base_model", "family", "precision"),
-            "base_hash": base_model.hash_base(self.config.models.base_model),
+            "base_hash": family_folder.hash_base(self.config.models.base_model),
         }
 
     def has_files(self) -> bool:
@@ -70,12 +71,12 @@ class Generate(BaseStage):
         files = store.read(self.output_dir / "table", "picture")["file"].drop_nulls()
         return all((self.output_dir / file).is_file() for file in files)
 
-    def run(self) -> Work:
+    def run(self) -> StageOutput:
         """Draw for each finished fine-tune."""
         runs = self.read("training_run").filter(pl.col("status") == "done")
         if not runs.height:
             reason = "there is no finished fine-tune, so there is nothing to draw with"
-            return Work(
+            return StageOutput(
                 tables={"picture": store.from_rows("picture", [])}, num_items=0, note=reason
             )
         models = self.config.models
@@ -90,7 +91,7 @@ class Generate(BaseStage):
             for task in tasks:
                 drawn = self._score(self._draw_task(loaded, task, bar, total), task)
                 rows += drawn
-                notes.append(stage_report.likeness_note(task.run["character"], drawn))
+                notes.append(similarity.likeness_note(task.run["character"], drawn))
                 self._write_grid(task, drawn)
         self._forget_old_shards()
         notes += self._warnings(loaded, [d for task in tasks for d in task.drawings])
@@ -98,7 +99,7 @@ class Generate(BaseStage):
         failed = int(table["error"].is_not_null().sum())
         flagged = int(table["is_flagged"].sum() or 0)
         notes += [f"the safety checker flagged {flagged} pictures"] if flagged else []
-        return Work(
+        return StageOutput(
             tables={"picture": table},
             num_items=table.height,
             num_failed=failed - flagged,
@@ -113,11 +114,11 @@ class Generate(BaseStage):
                 f"models.base_model: expected the base that {character} was trained on "
                 f"({run['base_model']}), got {loaded.name}; run the stage finetune again"
             )
-        space = workspace.of_film_dir(self.output_dir)
+        space = workspace.from_film_dir(self.output_dir)
         table = self.read("adapter")
         known = "evaluation" in self.reads
         evaluation = self.read("evaluation") if known else store.from_rows("evaluation", [])
-        found, note = source.checkpoints(
+        found, note = plan.select_checkpoints(
             space.checkpoint, table, evaluation, run["run_id"], settings.checkpoints
         )
         if not found:
@@ -126,7 +127,7 @@ class Generate(BaseStage):
                 "run the stage finetune again"
             )
         notes += [f"{character}: {note}"] if note else []
-        blend = source.blended(space.checkpoint, table, settings.blend, character)
+        blend = plan.blended_adapters(space.checkpoint, table, settings.blend, character)
         strengths = settings.strengths or (settings.lora_strength,)
         return _Task(
             run=run,
@@ -135,12 +136,12 @@ class Generate(BaseStage):
             folder=f"picture/{Path(run['adapter_file']).parent.name}",
         )
 
-    def _drawings(self, character: str) -> list[Drawing]:
+    def _drawings(self, character: str) -> list[GenerationRequest]:
         """Prompts of the settings with the character's words, from each frame, with each seed."""
         settings = self.config.generation
         trigger = tags.trigger_word(self.config.captioning.trigger_word, character)
         subject = f"{trigger} {self.config.captioning.class_word}".strip()
-        like = Drawing(
+        like = GenerationRequest(
             prompt="",
             seed=0,
             negative_prompt=settings.negative_prompt,
@@ -150,7 +151,7 @@ class Generate(BaseStage):
             height_px=settings.height,
             scheduler=settings.scheduler,
         )
-        starts = source.starts(
+        starts = plan.load_init_frames(
             self.input_dir, self.read("frame"), settings.init_frames, settings.init_strength
         )
         prompts = [p.replace("{trigger}", subject) for p in settings.prompts]
@@ -158,7 +159,7 @@ class Generate(BaseStage):
 
     def _draw_task(self, loaded: Base, task: _Task, bar: Any, total: int) -> list[dict[str, Any]]:
         """Rows of all pictures of one fine-tune; what draws is changed as seldom as can be."""
-        batches = sampler.split(task.drawings, self.config.generation.batch_size)
+        batches = sampler.split_batches(task.drawings, self.config.generation.batch_size)
         rows: list[dict[str, Any]] = []
         for column in task.columns:
             rows += self._draw_column(loaded, task, column, batches, bar, total)
@@ -168,7 +169,7 @@ class Generate(BaseStage):
         self,
         loaded: Base,
         task: _Task,
-        column: Column,
+        column: GridColumn,
         batches: Sequence[Sequence[int]],
         bar: Any,
         total: int,
@@ -209,11 +210,13 @@ class Generate(BaseStage):
         files = shards.get(index, "picture")["file"].drop_nulls()
         return all((self.output_dir / file).is_file() for file in files)
 
-    def _keep(self, loaded: Base, task: _Task, column: Column, drawn: Drawn) -> dict[str, Any]:
+    def _keep(
+        self, loaded: Base, task: _Task, column: GridColumn, drawn: GeneratedPicture
+    ) -> dict[str, Any]:
         """Write one picture; gives its row."""
         is_checked = self.config.generation.has_safety_checker
         drawing, run = task.drawings[drawn.index], task.run
-        facts = draw.provenance_of(
+        facts = provenance.provenance_of(
             loaded, drawing, column.adapters, drawn, has_safety_checker=is_checked
         )
         name = f"{drawn.index:03d}-{column.key}"
@@ -221,15 +224,15 @@ class Generate(BaseStage):
         step = column.checkpoint.step if column.checkpoint else None
         if file is not None:
             about = {"run_id": run["run_id"], "character": run["character"], "step": step}
-            about["film_id"] = workspace.of_film_dir(self.output_dir).film_id
-            draw.save_png(self.output_dir / file, drawn.picture, facts | about)
+            about["film_id"] = workspace.from_film_dir(self.output_dir).film_id
+            provenance.save_png(self.output_dir / file, drawn.picture, facts | about)
         beside = facts["adapters"][1:]
         return {
             "picture_id": f"{run['run_id']}-{name}",
             "run_id": run["run_id"],
             "character": run["character"],
             "file": file,
-            **{key: facts[key] for key in stage_report.SAME_AS_PROVENANCE},
+            **{key: facts[key] for key in provenance.PICTURE_COLUMNS},
             "negative_prompt": drawing.negative_prompt or None,
             "adapter_file": column.checkpoint.file if column.checkpoint else None,
             "step": step,
@@ -247,7 +250,7 @@ class Generate(BaseStage):
         )
         kept = self.read("quality").filter(pl.col("is_kept")).select("frame_id")
         frames = self.read("frame").join(kept, on="frame_id").sort("frame_index")
-        return stage_report.with_similarity(
+        return similarity.add_similarity(
             self.output_dir, rows, held_out["file"].to_list(), frames["file"].drop_nulls().to_list()
         )
 
@@ -259,7 +262,7 @@ class Generate(BaseStage):
         for row in rows:
             key = next(k for k in keys if row["picture_id"].endswith(f"-{k}"))
             files[place[row["picture_id"].removesuffix(f"-{key}")], key] = row["file"]
-        stage_report.write_grid(
+        grid.write_grid(
             self.output_dir,
             self.output_dir / task.folder / "grid.png",
             files,
@@ -268,12 +271,13 @@ class Generate(BaseStage):
             {"run_id": task.run["run_id"], "adapter_hash": task.run["adapter_hash"]},
         )
 
-    def _warnings(self, loaded: Base, drawings: Sequence[Drawing]) -> list[str]:
+    def _warnings(self, loaded: Base, drawings: Sequence[GenerationRequest]) -> list[str]:
         """What was asked for and has no effect; each once."""
-        cut = request.cut_prompts(loaded, [d.prompt for d in drawings])
+        cut = request.truncated_prompts(loaded, [d.prompt for d in drawings])
         settings = self.config.generation
         is_checker_missing = (
-            request.checker_state(loaded, settings.has_safety_checker) == request.CHECKER_NONE
+            request.safety_checker_state(loaded, settings.has_safety_checker)
+            == request.CHECKER_NONE
         )
         is_negative_idle = bool(settings.negative_prompt) and settings.guidance_scale <= 1
         notes = [NOTE_TOKENS.format(len(cut))] if cut else []

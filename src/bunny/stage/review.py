@@ -1,4 +1,4 @@
-"""Stage review: what people said of the library, replayed over what the machine found.
+"""Stage review: people's corrections replayed over labels and clusters.
 
 The record `feedback.jsonl` is an outside input: what is said while a stage runs is left to its next
 run. Nothing here opens a picture.
@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from bunny.contract.stage import BaseStage, Work, settings_of
+from bunny.contract.stage import BaseStage, StageOutput, settings_of
 from bunny.core import workspace
-from bunny.review import asset as review_asset
-from bunny.review import constraint, corrected_table, doubt, log, suggestion
-from bunny.review.event import Event, order_key
-from bunny.review.learn import apply
-from bunny.review.state import State
+from bunny.review import asset_table as review_asset
+from bunny.review import corrected_table, doubt, event_log
+from bunny.review.event_log import Event, order_key
+from bunny.review.learn import version as learn_version
+from bunny.review.state import ReviewState
 
 
 class Review(BaseStage):
@@ -51,15 +51,15 @@ class Review(BaseStage):
             parts["outside"]["learned adapter"] = self._learned
         return parts
 
-    def run(self) -> Work:
+    def run(self) -> StageOutput:
         """Make the items, replay the record over them, write what later stages read."""
         tables = {name: self.read(name) for name in self.reads}
         found = tables["label"]
-        tables["label"] = suggestion.with_missed(tables)
+        tables["label"] = review_asset.add_missed_figures(tables)
         film_id = tables["film"]["film_id"][0]
         shot_vector = review_asset.shot_vectors(tables, film_id)
         figure_vector = review_asset.figure_vectors(tables)
-        perhaps = review_asset.likely(tables, suggestion.candidates(tables))
+        perhaps = review_asset.likely_characters(tables, review_asset.figure_candidates(tables))
         machine = review_asset.machine_assets(tables, shot_vector, film_id, perhaps)
         vectors = {"scene": shot_vector, "character": figure_vector}
         sure = review_asset.certainty(tables)
@@ -67,22 +67,22 @@ class Review(BaseStage):
         state = self._state(machine, vectors)
         asset = self._score(state.frame(), vectors, sure, state)
         subject = review_asset.subjects_of(tables)
-        names = corrected_table.identity(tables["label"], subject, state, machine)
+        names = corrected_table.corrected_labels(tables["label"], subject, state, machine)
         is_found = pl.col("subject_id").is_in(found["subject_id"].to_list())
         names = names.filter(is_found | pl.col("character").is_not_null())
         feedback = corrected_table.feedback(state)
-        return Work(
+        return StageOutput(
             tables={
                 "asset": asset,
                 "identity": names,
-                "grouping": corrected_table.grouping(
+                "grouping": corrected_table.corrected_clusters(
                     tables["cluster"], names, subject, state, machine
                 ),
                 "caption_edit": corrected_table.caption_edits(state),
                 "shot_vector": shot_vector,
                 "figure_vector": figure_vector,
                 "feedback": feedback,
-                "training_feedback": constraint.pairs(state),
+                "training_feedback": corrected_table.constraint_pairs(state),
             },
             num_items=asset.height,
             note=_note(feedback, asset),
@@ -91,28 +91,32 @@ class Review(BaseStage):
     @cached_property
     def _events(self) -> list[Event]:
         """The record as it was when this run began."""
-        return log.read(self.input_dir)
+        return event_log.read(self.input_dir)
 
     @cached_property
     def _learned(self) -> str:
         """Hash of the adapter in use; empty when none is."""
         if not self.config.review.is_learned_used:
             return ""
-        return apply.current_hash(workspace.of_film_dir(self.input_dir).checkpoint)
+        return learn_version.current_hash(workspace.from_film_dir(self.input_dir).checkpoint)
 
-    def _state(self, machine: pl.DataFrame, vectors: dict[str, pl.DataFrame]) -> State:
+    def _state(self, machine: pl.DataFrame, vectors: dict[str, pl.DataFrame]) -> ReviewState:
         """Every item where people want it, and those they did not speak of where was learned."""
         noise = self.config.clustering.noise_threshold
-        state = State.of(machine, vectors["scene"], noise_threshold=noise).replay(self._events)
+        state = ReviewState.of(machine, vectors["scene"], noise_threshold=noise).replay(
+            self._events
+        )
         if not self._learned:
             return state
-        place = apply.rescore(
-            workspace.of_film_dir(self.input_dir).checkpoint, state.frame(), list(vectors.values())
+        place = learn_version.rescore(
+            workspace.from_film_dir(self.input_dir).checkpoint,
+            state.frame(),
+            list(vectors.values()),
         )
         moved = state.with_learned(place)
-        return State.of(moved, vectors["scene"], noise_threshold=noise).replay(self._events)
+        return ReviewState.of(moved, vectors["scene"], noise_threshold=noise).replay(self._events)
 
-    def _score(self, asset, vectors, sure, state: State | None = None) -> pl.DataFrame:
+    def _score(self, asset, vectors, sure, state: ReviewState | None = None) -> pl.DataFrame:
         floor = {**doubt.FLOOR, "scene": min(0.99, self.config.clustering.noise_threshold)}
         said = pl.repeat(False, asset.height, eager=True).to_numpy()
         said = said if state is None else state.now.is_said

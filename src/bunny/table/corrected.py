@@ -1,4 +1,4 @@
-"""Labels and clusters as people corrected them, where stage review has run; else the machine's."""
+"""Corrected labels and clusters where stage review has run, else the machine's."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ import polars as pl
 
 from bunny.table import store
 
-IN_STEAD = {"label": "identity", "cluster": "grouping"}  # tables of one form each
+CORRECTED = {"label": "identity", "cluster": "grouping"}  # tables of one form each
 
 
-def stored_name(folder: Path, name: str) -> str:
+def table_name(folder: Path, name: str) -> str:
     """The table that is read for `name`: the corrected one if there is one.
 
     Parameters
@@ -18,10 +18,10 @@ def stored_name(folder: Path, name: str) -> str:
         The film's table folder.
     name : str
     """
-    other = IN_STEAD.get(name, name)
+    other = CORRECTED.get(name, name)
     return other if store.exists(folder, other) else name
 
 
 def read_or_empty(folder: Path, name: str) -> pl.DataFrame:
     """As `store.read_or_empty`, of the corrected table if there is one."""
-    return store.read_or_empty(folder, stored_name(folder, name))
+    return store.read_or_empty(folder, table_name(folder, name))

@@ -1,4 +1,4 @@
-"""The metadata view: all that is known of each picture of a film, as one lazy join."""
+"""Metadata view: one row a frame, joined from all tables."""
 
 import json
 from pathlib import Path

@@ -1,12 +1,10 @@
-"""Reads and writes tables: checked against their schema, atomic, in key order.
+"""Parquet tables read and written: checked against their schema, atomic, in key order.
 
 A write goes to a temporary name in the same folder, is flushed to disk and renamed, so a reader or
 a kill at any moment sees the old table or the new one, never half of one.
 """
 
-import os
-import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -116,44 +114,9 @@ def exists(folder: Path, name: str) -> bool:
 
 def write_parquet(path: Path, frame: pl.DataFrame) -> None:
     """Write any frame atomically, see `write_file`."""
-    write_file(path, lambda p: frame.write_parquet(p, compression=COMPRESSION, statistics=True))
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write any bytes atomically, see `write_file`."""
-    write_file(path, lambda temporary: temporary.write_bytes(data))
-
-
-def write_file(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file atomically: under a temporary name, flushed to disk, renamed.
-
-    Parameters
-    ----------
-    path : Path
-        Its folder is made when missing.
-    write : callable
-        Writes the whole content to the path that it is given, of a file that is there and empty.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        _publish(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _publish(temporary: Path, path: Path) -> None:
-    """Flush `temporary` to disk and give it its name, readable as any new file would be."""
-    umask = os.umask(0)
-    os.umask(umask)
-    temporary.chmod(0o666 & ~umask)
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())
-    atomic.replace(temporary, path)
+    atomic.write_file(
+        path, lambda p: frame.write_parquet(p, compression=COMPRESSION, statistics=True)
+    )
 
 
 def _with_later_columns(name: str, frame: pl.DataFrame) -> pl.DataFrame:

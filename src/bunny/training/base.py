@@ -1,36 +1,28 @@
-"""The model that is fine-tuned: the toy, a folder or a hub id, of whatever family."""
+"""Base models: loaded with diffusers on a device, in a precision, of any family."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from bunny.training.family.contract import Family
-from bunny.training.family.folder import (
-    TOY,
-    TOY_FOLDER,
-    check_folder,
-    embedded_card,
-    find_folder,
-    hash_base,
-    hash_folder,
-    read_card,
-    read_licence,
-)
-from bunny.training.family.hub import HUB_ID
+from bunny.core.error import UserError
+from bunny.training.family import folder as files
+from bunny.training.family.contract import LAYOUTS, Family, ModelLayout
+from bunny.training.family.folder import TOY, find_folder, hash_folder, read_card, read_licence
 
-__all__ = [
-    "HUB_ID",
-    "TOY",
-    "TOY_FOLDER",
-    "Base",
-    "check_folder",
-    "embedded_card",
-    "find_folder",
-    "hash_base",
-    "hash_folder",
-    "load_base",
-]
+AUTO_PRECISION = "auto"
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+
+LOAD_ERRORS = (  # what diffusers and transformers raise at files that are damaged or do not fit
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    RuntimeError,
+    AttributeError,
+    ImportError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,12 +91,10 @@ def load_base(
     """
     import torch
 
-    from bunny.training.family.load import load_family
-
     _quiet()
     folder = find_folder(model)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    loaded = load_family(folder, model, device, family=family, precision=precision)
+    loaded = _load_family(folder, model, device, family=family, precision=precision)
     return Base(
         name=model,
         hash=hash_folder(folder),
@@ -125,3 +115,127 @@ def _quiet() -> None:
     diffusers.logging.disable_progress_bar()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+
+
+def has_bf16(device: str) -> bool:
+    """Whether a device is a GPU with bf16 in hardware; few CPUs are faster in 16 bits."""
+    import torch
+
+    return device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def resolve_precision(precision: str, device: str) -> str:
+    """Name what ``auto`` stands for: bf16 where `has_bf16`, else fp32; others as they are.
+
+    Raises
+    ------
+    UserError
+        If it is neither ``auto`` nor a key of `DTYPES`.
+    """
+    if precision == AUTO_PRECISION:
+        return "bf16" if has_bf16(device) else "fp32"
+    if precision not in DTYPES:
+        known = ", ".join((AUTO_PRECISION, *DTYPES))
+        raise UserError(f"models.precision: expected one of {known}, got {precision}")
+    return precision
+
+
+def dtype_of(precision: str, device: str) -> Any:
+    """torch's type of a precision, see `resolve`."""
+    import torch
+
+    return getattr(torch, DTYPES[resolve_precision(precision, device)])
+
+
+def choose_precision(precision: str, device: str) -> str:
+    """What to train in: fp32, bf16 or fp16.
+
+    Parameters
+    ----------
+    precision : str
+        ``auto`` or one of these, see `precision.resolve`.
+    device : str
+
+    Raises
+    ------
+    UserError
+        If there is no such precision or the device cannot compute so.
+    """
+    is_gpu = device.startswith("cuda")
+    if precision == "bf16" and is_gpu and not has_bf16(device):
+        raise UserError(
+            "models.precision: expected a GPU that computes in bf16, this one does not; "
+            "take fp16 or fp32"
+        )
+    return resolve_precision(precision, device)
+
+
+def _load_family(
+    folder: Path, model: str, device: str, *, family: str = files.AUTO, precision: str = "fp32"
+) -> Family:
+    """Load all parts of a base, frozen, in evaluation mode.
+
+    Parameters
+    ----------
+    folder : Path
+        As `save_pretrained` writes it.
+    model : str
+        As the settings name the base.
+    device : str
+    family : str
+        ``auto``, or what it must be: sd, sdxl, sd3, flux.
+    precision : str
+        Of the frozen weights, see `precision.resolve`.
+
+    Raises
+    ------
+    UserError
+        If the folder is no whole base of a family that we know.
+    """
+    name = files.check_folder(folder, model, family)
+    dtype = dtype_of(precision, device)
+    source = _read_pipeline(folder, model, LAYOUTS[name], dtype)
+    return _class_of(name)(source, model, folder, device, dtype)
+
+
+def _class_of(name: str) -> Any:
+    """The class of a family."""
+    from bunny.training.family import flux, sd, sd3, sdxl
+
+    return {
+        "sd": sd.StableDiffusion,
+        "sdxl": sdxl.StableDiffusionXL,
+        "sd3": sd3.StableDiffusion3,
+        "flux": flux.Flux,
+    }[name]
+
+
+def _read_pipeline(folder: Path, model: str, layout: ModelLayout, dtype: Any) -> Any:
+    """The folder as diffusers' own pipeline, its VAE in 32 bits."""
+    import diffusers
+    import torch
+    from safetensors import SafetensorError
+
+    missing = [part for part in layout.optional if not (folder / part).is_dir()]
+    skipped = dict.fromkeys((*layout.unused, *missing))
+    try:
+        source = getattr(diffusers, layout.pipeline).from_pretrained(
+            folder,
+            dtype={"default": dtype, "vae": torch.float32},
+            use_safetensors=True,
+            variant="fp16" if files.is_half_only(folder, layout) else None,
+            **skipped,
+        )
+    except (*LOAD_ERRORS, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"base model {model}: expected a whole {layout.title} folder, could not load it "
+            f"({reason}); get the folder again"
+        ) from error
+    for part in layout.parts():
+        if getattr(source, part, None) is None and part not in layout.optional:
+            raise UserError(
+                f"base model {model}: expected model_index.json to name {part}, found none; "
+                "give a folder as save_pretrained writes it"
+            )
+    return source

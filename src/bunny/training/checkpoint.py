@@ -1,20 +1,37 @@
-"""Checkpoints of a fine-tune: written whole or not at all, found again by what they are of."""
+"""Checkpoints of a fine-tune: states to resume from, and an adapter for each."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import os
 import pickle
 import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bunny.core import atomic
+from bunny.dataset.example import TrainingExample
+from bunny.training import lora
+from bunny.training.adapter_file import safetensors_file, write
+from bunny.training.base import Base
+from bunny.training.distributed import ProcessGroup
+from bunny.training.master_weights import MasterWeights
+from bunny.training.optimizer import AdapterOptimizer
+from bunny.training.settings import AdapterCheckpoint, LoraSettings, Step
 
 logger = logging.getLogger(__name__)
 
-KEPT = 2  # states; each has the optimizer's two values a weight
+NUM_KEPT = 2  # states; each has the optimizer's two values a weight
 STATE = "state.pt"
+
+ADAPTER_FILE = "adapter.safetensors"
+STEP_FILE = "step-{:06d}.safetensors"
 
 
 def save(folder: Path, step: int, key: str, state: dict[str, Any]) -> Path:
@@ -51,7 +68,7 @@ def save(folder: Path, step: int, key: str, state: dict[str, Any]) -> Path:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     atomic.replace_folder(temporary, target)
-    for old in sorted(folder.glob("checkpoint-*"))[:-KEPT]:
+    for old in sorted(folder.glob("checkpoint-*"))[:-NUM_KEPT]:
         atomic.remove_folder(old)
     return target
 
@@ -85,3 +102,123 @@ def load_newest(folder: Path, key: str, *, is_writer: bool = True) -> dict[str, 
         if is_writer:
             atomic.remove_folder(path)
     return None
+
+
+def key_of(
+    base: Base,
+    train: Sequence[TrainingExample],
+    held_out: Sequence[TrainingExample],
+    settings: LoraSettings,
+    metadata: dict[str, str],
+    num_processes: int,
+) -> str:
+    """Hash of all that a run depends on; a checkpoint of another key is never taken up."""
+    every = [*train, *held_out]
+    facts = {
+        "settings": asdict(settings),
+        "metadata": metadata,
+        "base": base.hash,
+        "family": base.family.name,
+        "num_processes": num_processes,
+        "num_train": len(train),
+        "use": [(e.role, e.repeats, e.mask is not None) for e in every],
+    }
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
+    for example in every:
+        digest.update(example.caption.encode() + b"\0")
+        for array in (example.picture, example.mask):
+            digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+class CheckpointWriter:
+    """Writes and finds the files of one run; only the first process of a crowd writes.
+
+    Parameters
+    ----------
+    folder : Path
+    key : str
+        See `key_of`.
+    base : Base
+    parts : mapping
+        That carry the adapter.
+    metadata : dict
+        Texts of the adapters' headers; the step comes on top.
+    crowd : Crowd
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        key: str,
+        base: Base,
+        parts: lora.Components,
+        metadata: dict[str, str],
+        crowd: ProcessGroup,
+    ) -> None:
+        self.folder, self.key, self.base, self.parts = folder, key, base, parts
+        self.metadata, self.crowd = metadata, crowd
+
+    def newest(self) -> dict[str, Any] | None:
+        """The state to go on from; adapters of steps that are not taken yet are removed."""
+        state = load_newest(self.folder, self.key, is_writer=self.crowd.is_first)
+        done = state["curve"][-1]["step"] if state else 0
+        if self.crowd.is_first:
+            for step, path in self._step_files():
+                if step > done:
+                    path.unlink()
+        return state
+
+    def keep_state(
+        self,
+        step: int,
+        curve: Sequence[Step],
+        seconds: float,
+        weights: MasterWeights,
+        stepper: AdapterOptimizer,
+    ) -> None:
+        """Write all that is needed to go on after a step, whole or not at all."""
+        if not self.crowd.is_first:
+            return
+        state = {
+            "weights": weights.state(),
+            "stepper": stepper.state(),
+            "curve": [asdict(s) for s in curve],
+            "seconds": seconds,
+        }
+        save(self.folder, step, self.key, state)
+
+    def keep_adapter(self, step: int, weights: MasterWeights) -> None:
+        """Write the adapter of a step; before its state, so that a kept step has its adapter."""
+        if not self.crowd.is_first:
+            return
+        with weights.shown(in_full=True):
+            write.write_diffusers(
+                self.folder / STEP_FILE.format(step),
+                lora.state_dicts(self.parts),
+                self.base.family.name,
+                {**self.metadata, "step": str(step)},
+            )
+
+    def finish(self, curve: Sequence[Step], weights: MasterWeights) -> dict[str, Any]:
+        """Make the last step's adapter the run's; gives that and all that are kept."""
+        step = curve[-1].step
+        last, path = self.folder / STEP_FILE.format(step), self.folder / ADAPTER_FILE
+        if not last.exists():
+            self.keep_adapter(step, weights)
+        if self.crowd.is_first:
+            atomic.write_file(path, lambda temporary: shutil.copyfile(last, temporary))
+        self.crowd.wait()
+        held_out = {s.step: s.held_out_loss for s in curve}
+        kept = [
+            AdapterCheckpoint(
+                step=s, file=f, hash=safetensors_file.hash_file(f), held_out_loss=held_out.get(s)
+            )
+            for s, f in self._step_files()
+        ]
+        return {"adapter_file": path, "adapter_hash": kept[-1].hash, "kept": tuple(kept)}
+
+    def _step_files(self) -> list[tuple[int, Path]]:
+        """Adapters of single steps, in order."""
+        found = sorted(self.folder.glob("step-*.safetensors"))
+        return sorted((int(p.stem.removeprefix("step-")), p) for p in found)

@@ -1,7 +1,4 @@
-"""Several processes that train one adapter: through accelerate, or torchrun, or alone.
-
-Each takes other batches; gradients are averaged once a step. Only the first process writes.
-"""
+"""Distributed training: the processes of one run, through accelerate or torchrun."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from typing import Any
 PATIENCE = timedelta(hours=12)  # of the others, while the first does what they do not share
 
 
-class Crowd:
+class ProcessGroup:
     """The processes of this run; alone when nothing started more.
 
     Parameters

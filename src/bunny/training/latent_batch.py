@@ -1,26 +1,110 @@
-"""Training pictures as the loop sees them: latents, captions and weights, computed once."""
+"""Latents and encoded captions: batches, buckets of one size, and their cache on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bunny.core import atomic
+from bunny.dataset.example import TrainingExample
 from bunny.training.base import Base
-from bunny.training.latent_cache import Cache
-from bunny.training.settings import Example
+
+logger = logging.getLogger(__name__)
+
+Tensors = dict[str, Any]
 
 VERSION = 1  # raise when the same pictures give other latents or words
 ENCODE_BATCH = 8  # captions at once, and small pictures
 ENCODE_PIXELS = 512 * 512  # at once: more would need more memory than the training itself
 ON_DEVICE_MAX = 256 << 20  # bytes; longer lists of embeddings stay in the machine's memory
-CLEAR = 0.999  # mean of a mask from which it says nothing: all is subject
+FULL_MASK_MEAN = 0.999  # mean of a mask from which it says nothing: all is subject
+
+
+class LatentCache:
+    """A folder of safetensors files; a rerun on the same pictures starts at once.
+
+    Parameters
+    ----------
+    folder : Path or None
+        None keeps nothing.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        self.used: set[str] = set()
+
+    def get(
+        self,
+        kind: str,
+        facts: Sequence[Any],
+        arrays: Sequence[np.ndarray],
+        encode: Callable[[], Tensors],
+    ) -> Tensors:
+        """Tensors of these facts and arrays; else made, and put down whole or not at all.
+
+        Parameters
+        ----------
+        kind : str
+            Begins the file's name.
+        facts : sequence
+            Plain values.
+        arrays : sequence of np.ndarray
+        encode : callable
+            Makes the tensors.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        if self.folder is None:
+            return _in_order(encode())
+        path = self.folder / f"{kind}-{_key(facts, arrays)}.safetensors"
+        self.used.add(path.name)
+        if path.is_file():
+            try:
+                return load_file(path)
+            except (SafetensorError, OSError) as error:
+                logger.warning("%s cannot be read (%s); it is made again", path.name, error)
+        made = _in_order(encode())
+        self._put(path, made)
+        return made
+
+    def drop_others(self) -> None:
+        """Forget files that nobody asked for since this was opened."""
+        if self.folder is None or not self.folder.is_dir():
+            return
+        for path in self.folder.iterdir():
+            if path.name not in self.used:
+                path.unlink(missing_ok=True)
+
+    def _put(self, path: Path, made: Tensors) -> None:
+        """Write a file under another name, then rename it."""
+        from safetensors.torch import save_file
+
+        tensors = {name: w.cpu() for name, w in made.items()}
+        atomic.write_file(path, lambda temporary: save_file(tensors, temporary))
+
+
+def _in_order(made: Tensors) -> Tensors:
+    """Tensors laid out as a file would give them: another layout gives other last bits."""
+    return {name: tensor.contiguous() for name, tensor in made.items()}
+
+
+def _key(facts: Sequence[Any], arrays: Sequence[np.ndarray]) -> str:
+    """Hash of all that encoded things depend on."""
+    digest = hashlib.sha256(repr(list(facts)).encode())
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:24]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
+class LatentBatch:
     """What one forward pass takes."""
 
     latents: Any  # (n, c, h, w), float32
@@ -29,10 +113,10 @@ class Batch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deck:
+class LatentBucket:
     """Pictures of one size, on the base's device."""
 
-    examples: Sequence[Example]
+    examples: Sequence[TrainingExample]
     latents: Any
     flipped: Any | None  # of the mirrored pictures
     emphasis: Any | None
@@ -40,7 +124,7 @@ class Deck:
     def __len__(self) -> int:
         return len(self.examples)
 
-    def batch(self, chosen: np.ndarray, flips: np.ndarray, is_dropped: np.ndarray) -> Batch:
+    def batch(self, chosen: np.ndarray, flips: np.ndarray, is_dropped: np.ndarray) -> LatentBatch:
         """The chosen pictures, some mirrored, some without their caption.
 
         Parameters
@@ -62,10 +146,10 @@ class Deck:
             "" if dropped else self.examples[int(i)].caption
             for i, dropped in zip(chosen, is_dropped, strict=True)
         ]
-        return Batch(latents=latents, captions=captions, emphasis=emphasis)
+        return LatentBatch(latents=latents, captions=captions, emphasis=emphasis)
 
 
-class Phrases:
+class EncodedCaptions:
     """Conditioning of captions, each encoded once.
 
     Parameters
@@ -89,22 +173,22 @@ class Phrases:
         return {k: w[rows.to(w.device)].to(self.device) for k, w in self.words.items()}
 
 
-def by_size(examples: Iterable[Example]) -> list[list[Example]]:
+def group_by_size(examples: Iterable[TrainingExample]) -> list[list[TrainingExample]]:
     """Group examples whose pictures have one size, in order of first appearance; none is lost."""
-    groups: dict[tuple[int, ...], list[Example]] = {}
+    groups: dict[tuple[int, ...], list[TrainingExample]] = {}
     for example in examples:
         groups.setdefault(example.picture.shape[:2], []).append(example)
     return list(groups.values())
 
 
-def make(
+def encode_bucket(
     base: Base,
-    examples: Sequence[Example],
+    examples: Sequence[TrainingExample],
     *,
     has_flips: bool = False,
     background_weight: float = 1.0,
-    cache: Cache | None = None,
-) -> Deck:
+    cache: LatentCache | None = None,
+) -> LatentBucket:
     """Encode pictures of one size, or read them from the cache.
 
     Parameters
@@ -128,18 +212,20 @@ def make(
             found["flipped"] = _encode(base, pictures[:, :, ::-1])
         return found
 
-    cache = cache or Cache(None)
+    cache = cache or LatentCache(None)
     found = cache.get("latents", [*facts, has_flips], [pictures], encode)
     found = {k: w.to(base.device) for k, w in found.items()}
-    return Deck(
+    return LatentBucket(
         examples=examples,
         latents=found["latents"],
         flipped=found.get("flipped"),
-        emphasis=emphasis_of(examples, found["latents"], background_weight),
+        emphasis=mask_weight(examples, found["latents"], background_weight),
     )
 
 
-def make_phrases(base: Base, captions: Iterable[str], cache: Cache | None = None) -> Phrases:
+def encode_captions(
+    base: Base, captions: Iterable[str], cache: LatentCache | None = None
+) -> EncodedCaptions:
     """Encode captions and the empty one, or read them from the cache; each once."""
     import torch
 
@@ -154,14 +240,16 @@ def make_phrases(base: Base, captions: Iterable[str], cache: Cache | None = None
         return {k: torch.cat([p[k] for p in parts]) for k in parts[0]}
 
     facts = [VERSION, base.hash, base.family.name, str(base.family.dtype), texts]
-    words = (cache or Cache(None)).get("words", facts, [], encode)
+    words = (cache or LatentCache(None)).get("words", facts, [], encode)
     size = sum(w.numel() * w.element_size() for w in words.values())
     place = base.device if size <= ON_DEVICE_MAX else "cpu"
     rows = {text: row for row, text in enumerate(texts)}
-    return Phrases(rows, {k: w.to(place) for k, w in words.items()}, base.device)
+    return EncodedCaptions(rows, {k: w.to(place) for k, w in words.items()}, base.device)
 
 
-def emphasis_of(examples: Sequence[Example], latents: Any, background_weight: float) -> Any | None:
+def mask_weight(
+    examples: Sequence[TrainingExample], latents: Any, background_weight: float
+) -> Any | None:
     """How much each place of the latent grid counts, from the masks averaged down to it.
 
     Parameters
@@ -190,7 +278,7 @@ def emphasis_of(examples: Sequence[Example], latents: Any, background_weight: fl
         grid = functional.adaptive_avg_pool2d(share, latents.shape[-2:])
         grid = background_weight + (1 - background_weight) * grid
         mean = float(grid.mean())
-        grids.append(grid / mean if 0 < mean < CLEAR else torch.ones_like(grid))
+        grids.append(grid / mean if 0 < mean < FULL_MASK_MEAN else torch.ones_like(grid))
     return torch.cat(grids).to(latents.device)
 
 

@@ -1,4 +1,4 @@
-"""Put an untrained adapter on the parts of a base, and take it off again."""
+"""LoRA and DoRA adapters: attached to a base with peft's LoraConfig, and detached."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from bunny.training.settings import LoraSettings
 
 TEXT_OTHER = ("fc1", "fc2")  # feed-forward layers of transformers' CLIP
 
-Parts = Mapping[str, Any]  # component name, as diffusers' LoRA files have it, to module
+Components = Mapping[str, Any]  # component name, as diffusers' LoRA files have it, to module
 
 
-def put_on(base: Base, settings: LoraSettings) -> dict[str, Any]:
+def attach(base: Base, settings: LoraSettings) -> dict[str, Any]:
     """Put a LoRA or DoRA on the denoiser, and on the text encoders where that is asked for.
 
     Parameters
@@ -56,7 +56,7 @@ def put_on(base: Base, settings: LoraSettings) -> dict[str, Any]:
     return parts
 
 
-def take_off(parts: Parts) -> None:
+def detach(parts: Components) -> None:
     """Give the parts back without an adapter, frozen, in evaluation mode."""
     from diffusers.utils.peft_utils import recurse_remove_peft_layers
 
@@ -67,7 +67,7 @@ def take_off(parts: Parts) -> None:
         part.requires_grad_(False).eval()
 
 
-def trainable(parts: Parts) -> dict[str, Any]:
+def trainable_parameters(parts: Components) -> dict[str, Any]:
     """The adapter's parameters by ``<part>.<name>``, in a fixed order."""
     return {
         f"{key}.{name}": weight
@@ -77,7 +77,7 @@ def trainable(parts: Parts) -> dict[str, Any]:
     }
 
 
-def states(parts: Parts) -> dict[str, tuple[dict[str, Any], Any]]:
+def state_dicts(parts: Components) -> dict[str, tuple[dict[str, Any], Any]]:
     """Of each part, the adapter's weights by peft's names and its `LoraConfig`."""
     from peft.utils import get_peft_model_state_dict
 
@@ -93,7 +93,7 @@ def b_norms(parameters: Mapping[str, Any]) -> dict[str, float]:
 
 
 @contextmanager
-def switched_off(parts: Parts) -> Iterator[None]:
+def disabled(parts: Components) -> Iterator[None]:
     """The base without its adapter, for a while."""
     layers = list(_layers(parts))
     for layer in layers:
@@ -105,7 +105,7 @@ def switched_off(parts: Parts) -> Iterator[None]:
             layer.enable_adapters(True)
 
 
-def _layers(parts: Parts) -> Iterator[Any]:
+def _layers(parts: Components) -> Iterator[Any]:
     """peft's layers of all parts."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 

@@ -1,20 +1,34 @@
-"""The denoising loss of one batch, and the same at fixed noise and times to compare with."""
+"""Denoising loss: of one batch with its gradients, and at fixed noise; early stopping."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from bunny.training.family.contract import Family, Words
+import numpy as np
+
+from bunny.training import lora
+from bunny.training.family.contract import Family
+from bunny.training.latent_batch import LatentBatch, LatentBucket
+from bunny.training.optimizer import AdapterOptimizer
+from bunny.training.settings import LoraSettings, Step
+from bunny.training.training_data import OrderedBuckets, TrainingData
 
 FIXED_BATCH = 8  # pictures at once where nothing is learned
 
+FIXED_TIMESTEPS = 4  # noise levels at which each picture is looked at
 
-def losses(
+EncodeCaptions = Callable[[Sequence[str]], Any]
+
+if TYPE_CHECKING:
+    from bunny.training.family.contract import Family, PromptEmbeds
+
+
+def denoising_loss(
     family: Family,
     latents: Any,
-    words: Words,
+    words: PromptEmbeds,
     noise: Any,
     times: Any,
     *,
@@ -54,10 +68,10 @@ def losses(
     return errors.mean(dim=(1, 2, 3)) * weight
 
 
-def fixed(
+def fixed_noise_loss(
     family: Family,
     latents: Any,
-    words: Callable[[Sequence[int]], Words],
+    words: Callable[[Sequence[int]], PromptEmbeds],
     *,
     num_times: int,
     seed: int,
@@ -83,7 +97,7 @@ def fixed(
     """
     import torch
 
-    noise = gaussian(latents.shape, seed).to(latents.device)
+    noise = gaussian_noise(latents.shape, seed).to(latents.device)
     total = 0.0
     with torch.no_grad():
         for start in range(0, len(latents), FIXED_BATCH):
@@ -92,7 +106,7 @@ def fixed(
             known = words(rows)
             for time in family.noise.spread(num_times):
                 total += float(
-                    losses(
+                    denoising_loss(
                         family,
                         latents[part],
                         known,
@@ -104,7 +118,7 @@ def fixed(
     return total / (num_times * len(latents))
 
 
-def gaussian(shape: Sequence[int], seed: int, offset: float = 0.0) -> Any:
+def gaussian_noise(shape: Sequence[int], seed: int, offset: float = 0.0) -> Any:
     """Noise that depends on the seed alone, made on the CPU.
 
     Parameters
@@ -137,3 +151,213 @@ def _dtype_of(module: Any) -> Any:
 def _lowered(tensor: Any, dtype: Any) -> Any:
     """A tensor in the denoiser's precision; whole numbers stay."""
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+
+def join_batches(
+    batches: Sequence[tuple[LatentBatch, float]],
+) -> list[tuple[LatentBatch, np.ndarray]]:
+    """Batches of one size as one forward pass.
+
+    Parameters
+    ----------
+    batches : sequence of (Batch, float)
+        With the weight of each one's mean loss.
+
+    Returns
+    -------
+    list of (Batch, np.ndarray)
+        With the share of each picture's loss.
+    """
+    import torch
+
+    groups: dict[Any, list[tuple[LatentBatch, float]]] = {}
+    for batch, weight in batches:
+        groups.setdefault(tuple(batch.latents.shape[1:]), []).append((batch, weight))
+    joined = []
+    for group in groups.values():
+        own = [batch for batch, _ in group]
+        shares = [np.full(len(b.latents), w / len(b.latents)) for b, w in group]
+        emphasis = None
+        if any(b.emphasis is not None for b in own):
+            emphasis = torch.cat([_mask_weight(b) for b in own])
+        batch = LatentBatch(
+            latents=torch.cat([b.latents for b in own]),
+            captions=[c for b in own for c in b.captions],
+            emphasis=emphasis,
+        )
+        joined.append((batch, np.concatenate(shares)))
+    return joined
+
+
+def _mask_weight(batch: LatentBatch) -> Any:
+    """How much each place counts; everywhere alike where there is no mask."""
+    import torch
+
+    if batch.emphasis is not None:
+        return batch.emphasis
+    return torch.ones_like(batch.latents[:, :1])
+
+
+def mean_fixed_noise_loss(
+    family: Family, decks: Sequence[LatentBucket], words: EncodeCaptions, seed: int
+) -> float | None:
+    """Mean loss over pictures of several sizes, with the same noise and times at every call.
+
+    Parameters
+    ----------
+    family : Family
+    decks : sequence of Deck
+    words : callable
+        Conditioning of captions.
+    seed : int
+
+    Returns
+    -------
+    float or None
+        None without a picture, or when the loss is no number.
+    """
+    if not decks:
+        return None
+    total = 0.0
+    for deck in decks:
+        captions = [e.caption for e in deck.examples]
+        total += len(deck) * fixed_noise_loss(
+            family,
+            deck.latents,
+            lambda rows, own=captions: words([own[i] for i in rows]),
+            num_times=FIXED_TIMESTEPS,
+            seed=seed,
+            emphasis=deck.emphasis,
+        )
+    loss = total / sum(map(len, decks))
+    return loss if math.isfinite(loss) else None
+
+
+def output_change(
+    family: Family, parts: lora.Components, deck: LatentBucket, words: EncodeCaptions, seed: int
+) -> tuple[float, float]:
+    """How much the adapter changes what the denoiser says of a fixed batch.
+
+    Parameters
+    ----------
+    family : Family
+    parts : mapping
+        That carry the adapter.
+    deck : Deck
+        One forward pass, with and without, at half of the noise.
+    words : callable
+    seed : int
+
+    Returns
+    -------
+    change, size : float
+        Mean absolute difference with and without the adapter, and mean absolute output without.
+    """
+    import torch
+
+    latents = deck.latents[:FIXED_BATCH]
+    captions = [e.caption for e in deck.examples[: len(latents)]]
+    noise = gaussian_noise(latents.shape, seed).to(latents.device)
+    times = torch.as_tensor(family.noise.spread(1)[0]).expand(len(latents)).to(latents.device)
+    noisy = family.noise.add(latents, noise, times)
+
+    def drawn() -> Any:
+        return family.predict(noisy, times, words(captions)).float()
+
+    with torch.no_grad():
+        adapted = drawn()
+        with lora.disabled(parts):
+            plain = drawn()
+    return float((adapted - plain).abs().mean()), float(plain.abs().mean())
+
+
+def should_stop_early(curve: Sequence[Step], patience: int) -> bool:
+    """Whether the last `patience` held-out losses are no better than the best before them.
+
+    Examples
+    --------
+    >>> points = [Step(step=i, loss=1.0, held_out_loss=v, learning_rate=1.0)
+    ...           for i, v in enumerate([0.9, 0.8, 0.85, 0.8])]
+    >>> is_over(points, 2), is_over(points, 3)
+    (True, False)
+    """
+    values = [s.held_out_loss for s in curve if s.held_out_loss is not None]
+    if not 0 < patience < len(values):
+        return False
+    return min(values[-patience:]) >= min(values[:-patience])
+
+
+class GradientStep:
+    """Adds the gradients of batches to the adapter's.
+
+    Parameters
+    ----------
+    family : Family
+        That carries the adapter.
+    material : Material
+    settings : LoraSettings
+    stepper : Stepper
+    """
+
+    def __init__(
+        self,
+        family: Family,
+        material: TrainingData,
+        settings: LoraSettings,
+        stepper: AdapterOptimizer,
+    ) -> None:
+        self.family, self.material = family, material
+        self.settings, self.stepper = settings, stepper
+
+    def learn(self, index: int) -> Any:
+        """Gradients of one batch and of its class pictures; gives its loss, detached."""
+        import torch
+
+        rng = np.random.default_rng([self.settings.seed, index])
+        batches = [(self._deal(self.material.subject, index, rng), 1.0)]
+        if self.material.prior:
+            batches.append(
+                (self._deal(self.material.prior, index, rng), self.settings.class_weight)
+            )
+        torch.manual_seed(int(rng.integers(2**62)))  # of dropout, where a base has it
+        total: Any = 0.0
+        for group in join_batches(batches):
+            loss = self._loss(*group, rng) / self.settings.gradient_accumulation
+            self.stepper.backward(loss)
+            total = total + loss.detach()
+        return total
+
+    def _deal(self, pile: OrderedBuckets, index: int, rng: np.random.Generator) -> LatentBatch:
+        """The pictures of one batch."""
+        size, chosen = pile.order.batch(index)
+        flips = rng.random(len(chosen)) < self.settings.flip_share
+        is_dropped = rng.random(len(chosen)) < self.settings.caption_dropout
+        return pile.decks[size].batch(chosen, flips, is_dropped)
+
+    def _loss(self, batch: LatentBatch, shares: np.ndarray, rng: np.random.Generator) -> Any:
+        """Weighted loss of pictures of one size at random noise and times."""
+        import torch
+
+        latents = batch.latents
+        seeds = rng.integers(2**62, size=2)
+        noise = gaussian_noise(latents.shape, int(seeds[0]), self.settings.noise_offset)
+        generator = torch.Generator().manual_seed(int(seeds[1]))
+        losses = denoising_loss(
+            self.family,
+            latents,
+            self.words(batch.captions, has_grad=True),
+            noise.to(latents.device),
+            self.family.noise.times(len(latents), generator),
+            emphasis=batch.emphasis,
+            min_snr_gamma=self.settings.min_snr_gamma,
+        )
+        return (losses * torch.as_tensor(shares, dtype=losses.dtype).to(losses.device)).sum()
+
+    def words(self, captions: Sequence[str], *, has_grad: bool = False) -> Any:
+        """Conditioning of captions: cached, or by the text encoders as they are now."""
+        if self.material.phrases is not None:
+            return self.material.phrases.of(captions)
+        texts = list(dict.fromkeys(captions))
+        words = self.family.encode_words(texts, has_grad=has_grad)
+        rows = [texts.index(c) for c in captions]
+        return {name: w[rows] for name, w in words.items()}

@@ -1,4 +1,4 @@
-"""The adapter's weights in 32 bits, whatever the base computes in, and their moving average.
+"""Master weights in 32 bits and their moving average (EMA), whatever the base computes in.
 
 Where the base computes in 16 bits its layers do so throughout, and what is learned is added to
 32-bit masters that they are copied from: half the activations, and no cast at each layer.
@@ -10,11 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from bunny.core.error import UserError
-from bunny.training import precision as precisions
 
-
-class Weights:
+class MasterWeights:
     """Trained weights of an adapter.
 
     Parameters
@@ -126,30 +123,7 @@ class Weights:
             torch._foreach_copy_(self.parameters, values)
 
 
-def choose_precision(precision: str, device: str) -> str:
-    """What to train in: fp32, bf16 or fp16.
-
-    Parameters
-    ----------
-    precision : str
-        ``auto`` or one of these, see `precision.resolve`.
-    device : str
-
-    Raises
-    ------
-    UserError
-        If there is no such precision or the device cannot compute so.
-    """
-    is_gpu = device.startswith("cuda")
-    if precision == "bf16" and is_gpu and not precisions.has_bf16(device):
-        raise UserError(
-            "models.precision: expected a GPU that computes in bf16, this one does not; "
-            "take fp16 or fp32"
-        )
-    return precisions.resolve(precision, device)
-
-
-def lower(family: Any, dtype: Any) -> Callable[[], None]:
+def cast_base(family: Any, dtype: Any) -> Callable[[], None]:
     """Let a family's denoiser and text encoders compute in fewer bits; gives what undoes it.
 
     Parameters

@@ -1,4 +1,4 @@
-"""What a fine-tune is told, what it tells of each step, and what it gives."""
+"""Settings of a LoRA fine-tune, points of its loss curve, and its result."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from bunny.core.error import BunnyError, UserError
-
-SUBJECT, CLASS = "subject", "class"
 
 
 class TrainingError(BunnyError):
@@ -57,17 +55,6 @@ class LoraSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Example:
-    """One training picture as the trainer sees it."""
-
-    picture: np.ndarray  # (height, width, 3), uint8, RGB
-    caption: str
-    repeats: int = 1
-    mask: np.ndarray | None = None  # (height, width), uint8, 255 where the subject is
-    role: str = SUBJECT  # class: prior preservation, weighed by `class_weight`
-
-
-@dataclass(frozen=True, kw_only=True)
 class Step:
     """One point of the loss curve."""
 
@@ -79,7 +66,7 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class AdapterCheckpoint:
     """A checkpoint that was also written as an adapter."""
 
     step: int
@@ -102,7 +89,7 @@ class LoraResult:
     output_size: float  # mean absolute output without, to compare that with
     has_fallen: bool  # the loss on training pictures at fixed noise is under that at the start
     stopped_early: bool = False
-    kept: tuple[Kept, ...] = ()  # one a checkpoint, in order of step
+    kept: tuple[AdapterCheckpoint, ...] = ()  # one a checkpoint, in order of step
     remarks: tuple[str, ...] = ()  # what else a person should know
 
     def loss_first(self) -> float | None:

@@ -1,8 +1,8 @@
-"""What a run does around its loop: encode once, free memory, speed up, draw samples, remark."""
+"""Preparation of a base for training: memory, speed, TensorBoard, sample pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -10,38 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from bunny.table import store
+from bunny.core import atomic
 from bunny.training import lora
 from bunny.training.base import Base
-from bunny.training.distributed import Crowd
 from bunny.training.family.contract import Family
-from bunny.training.latent_batch import Batch
-from bunny.training.latent_cache import Cache
 from bunny.training.settings import LoraSettings
-from bunny.training.training_data import Material
+from bunny.training.training_data import TrainingData
 
-CACHE = "cache"  # folder in the run's
-COPIED_MAX = 2**29  # bytes of weights that are laid out anew on a CPU
+CHANNELS_LAST_MAX = 2**29  # bytes of weights that are laid out anew on a CPU
 SAMPLE_STEPS = 12  # of the sampler, for pictures while training
-
-
-def encode(make: Callable[[Cache], Material], folder: Path, crowd: Crowd) -> Material:
-    """Encode in the first process, so that the others only read; forget what is not used.
-
-    Parameters
-    ----------
-    make : callable
-        Gives the material, given a cache.
-    folder : Path
-        Of the run.
-    crowd : Crowd
-    """
-    cache = Cache(folder / CACHE)
-    if crowd.is_first:
-        made = make(cache)
-        cache.drop_others()
-    crowd.wait()
-    return made if crowd.is_first else make(cache)
 
 
 def move_encoders_off(family: Family, settings: LoraSettings) -> None:
@@ -58,7 +35,7 @@ def move_encoders_off(family: Family, settings: LoraSettings) -> None:
         torch.cuda.empty_cache()
 
 
-def speed_up(family: Family, parts: lora.Parts, settings: LoraSettings) -> Callable[[], None]:
+def speed_up(family: Family, parts: lora.Components, settings: LoraSettings) -> Callable[[], None]:
     """Gradient checkpointing where asked for, the faster layout; gives what undoes it.
 
     Parameters
@@ -89,40 +66,6 @@ def speed_up(family: Family, parts: lora.Parts, settings: LoraSettings) -> Calla
     return undo.close
 
 
-def join(batches: Sequence[tuple[Batch, float]]) -> list[tuple[Batch, np.ndarray]]:
-    """Batches of one size as one forward pass.
-
-    Parameters
-    ----------
-    batches : sequence of (Batch, float)
-        With the weight of each one's mean loss.
-
-    Returns
-    -------
-    list of (Batch, np.ndarray)
-        With the share of each picture's loss.
-    """
-    import torch
-
-    groups: dict[Any, list[tuple[Batch, float]]] = {}
-    for batch, weight in batches:
-        groups.setdefault(tuple(batch.latents.shape[1:]), []).append((batch, weight))
-    joined = []
-    for group in groups.values():
-        own = [batch for batch, _ in group]
-        shares = [np.full(len(b.latents), w / len(b.latents)) for b, w in group]
-        emphasis = None
-        if any(b.emphasis is not None for b in own):
-            emphasis = torch.cat([_emphasis(b) for b in own])
-        batch = Batch(
-            latents=torch.cat([b.latents for b in own]),
-            captions=[c for b in own for c in b.captions],
-            emphasis=emphasis,
-        )
-        joined.append((batch, np.concatenate(shares)))
-    return joined
-
-
 def event_writer(log_dir: Path | None) -> Any:
     """A TensorBoard writer, or None."""
     if log_dir is None:
@@ -144,17 +87,17 @@ def draw_samples(base: Base, settings: LoraSettings, folder: Path, step: int, wr
     step : int
     writer : SummaryWriter or None
     """
-    from bunny.generation import draw
+    from bunny.generation import sampler
 
-    pictures = draw.draw_plain(base, settings.sample_prompts, seed=0, num_steps=SAMPLE_STEPS)
+    pictures = sampler.draw_plain(base, settings.sample_prompts, seed=0, num_steps=SAMPLE_STEPS)
     for index, picture in enumerate(pictures):
         path = folder / "sample" / f"step-{step:06d}-{index}.png"
-        store.write_file(path, partial(picture.save, format="PNG"))
+        atomic.write_file(path, partial(picture.save, format="PNG"))
         if writer:
             writer.add_image(f"sample/{index}", np.asarray(picture), step, dataformats="HWC")
 
 
-def remarks(settings: LoraSettings, material: Material) -> tuple[str, ...]:
+def unused_settings(settings: LoraSettings, material: TrainingData) -> tuple[str, ...]:
     """Settings that had nothing to work on."""
     said = []
     if settings.patience and not material.held_out:
@@ -170,13 +113,4 @@ def _is_small(denoiser: Any) -> bool:
 
     On a CPU the toy becomes 4 to 9 % faster; SD 1.5's shape does not, and takes 2.2 GiB more.
     """
-    return sum(p.numel() * p.element_size() for p in denoiser.parameters()) <= COPIED_MAX
-
-
-def _emphasis(batch: Batch) -> Any:
-    """How much each place counts; everywhere alike where there is no mask."""
-    import torch
-
-    if batch.emphasis is not None:
-        return batch.emphasis
-    return torch.ones_like(batch.latents[:, :1])
+    return sum(p.numel() * p.element_size() for p in denoiser.parameters()) <= CHANNELS_LAST_MAX

@@ -1,18 +1,23 @@
-"""Rows, header texts and the sentence that stage finetune makes of a fine-tune."""
+"""Table rows, header texts and the summary of a fine-tune."""
 
 import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bunny.dataset.crop_caption import Words
+from bunny.dataset.crop_caption import CaptionWords
 from bunny.training.base import Base
 
 FEW_IMAGES = 8  # below it the note warns
 
 
 def run_row(
-    run_id: str, character: str, words: Words, loaded: Base, seed: int, counts: tuple[int, int]
+    run_id: str,
+    character: str,
+    words: CaptionWords,
+    loaded: Base,
+    seed: int,
+    counts: tuple[int, int],
 ) -> dict[str, Any]:
     """The part of a run's row that is known before training; `counts` of train and held-out."""
     return {
@@ -28,7 +33,9 @@ def run_row(
     }
 
 
-def metadata(words: Words, loaded: Base, settings: Any, set_hash: str) -> dict[str, str]:
+def adapter_metadata(
+    words: CaptionWords, loaded: Base, settings: Any, set_hash: str
+) -> dict[str, str]:
     """What the adapter's header says of itself; rank and step come with the weights.
 
     Parameters
@@ -60,7 +67,7 @@ def metadata(words: Words, loaded: Base, settings: Any, set_hash: str) -> dict[s
     return {**known, **({"prediction_type": kind} if kind else {})}
 
 
-def describe(result: Any, checkpoint: Path, facts: dict[str, Any]) -> dict[str, Any]:
+def result_row(result: Any, checkpoint: Path, facts: dict[str, Any]) -> dict[str, Any]:
     """The part of a run's row that training decides.
 
     Parameters
@@ -133,7 +140,7 @@ def step_rows(run_id: str, result: Any) -> list[dict[str, Any]]:
     return [{"run_id": run_id, **asdict(step)} for step in result.curve]
 
 
-def note(character: str, loaded: Base, num_train: int, num_class: int, result: Any) -> str:
+def summary(character: str, loaded: Base, num_train: int, num_class: int, result: Any) -> str:
     """One sentence that says how it went, the bad included.
 
     Parameters

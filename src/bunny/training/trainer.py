@@ -1,46 +1,44 @@
-"""Fine-tune a LoRA or DoRA on a base: our own loop over diffusers' and peft's parts.
+"""LoRA trainer: the loop over diffusers' and peft's parts, resumed bit for bit on a CPU.
 
-The parts of it lie in `bunny.training.tune`; this is its face.
+Every step depends on the seed and its number alone, so a resumed run takes the same steps as an
+uninterrupted one, bit for bit on a CPU.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from bunny.dataset.example import CLASS, TrainingExample
+from bunny.training import base as training_base
+from bunny.training import checkpoint, lora, master_weights, setup, training_data
+from bunny.training import loss as training_loss
 from bunny.training.base import Base
-from bunny.training.latent_batch import by_size
-from bunny.training.settings import (
-    CLASS,
-    SUBJECT,
-    Example,
-    Kept,
-    LoraResult,
-    LoraSettings,
-    MemoryShortError,
-    Step,
-    TrainingError,
-)
+from bunny.training.distributed import ProcessGroup
+from bunny.training.loss import GradientStep
+from bunny.training.optimizer import AdapterOptimizer
+from bunny.training.settings import LoraResult, LoraSettings, MemoryShortError, Step, TrainingError
 
-__all__ = [
-    "CLASS",
-    "SUBJECT",
-    "Example",
-    "Kept",
-    "LoraResult",
-    "LoraSettings",
-    "MemoryShortError",
-    "Step",
-    "TrainingError",
-    "by_size",
-    "train_lora",
-]
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+CPU_MEMORY_ERRORS = ("not enough memory", "can't allocate memory")  # of torch's CPU allocator
+
+logger = logging.getLogger(__name__)
+
+NAN_STEPS_MAX = 5  # in a row, then the run is given up
 
 
 def train_lora(
     base: Base,
-    train: Sequence[Example],
-    held_out: Sequence[Example],
+    train: Sequence[TrainingExample],
+    held_out: Sequence[TrainingExample],
     folder: Path,
     settings: LoraSettings,
     *,
@@ -93,12 +91,308 @@ def train_lora(
     """
     if not any(e.role != CLASS for e in train):
         raise TrainingError("expected at least one training picture, found none")
-    from bunny.training import interrupt
-    from bunny.training.loop import Run
 
-    with interrupt.memory_told(settings):
-        run = Run(base, train, held_out, folder, settings, metadata or {}, log_dir)
+    with explain_out_of_memory(settings):
+        run = TrainingLoop(base, train, held_out, folder, settings, metadata or {}, log_dir)
         try:
             return run.train(on_step)
         finally:
             run.close()
+
+
+class InterruptHandler:
+    """Notes that somebody asked to stop, so that the step at hand is finished and kept.
+
+    A second signal interrupts at once. Outside the main thread signals are left as they are.
+    """
+
+    def __init__(self) -> None:
+        self.is_asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> InterruptHandler:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {s: signal.signal(s, self._note) for s in SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, *_: object) -> None:
+        """Take note of the first; give way at the second."""
+        if self.is_asked:
+            raise KeyboardInterrupt
+        self.is_asked = True
+
+
+@contextmanager
+def explain_out_of_memory(settings: LoraSettings) -> Iterator[None]:
+    """Turn an allocation that failed into a sentence that names what to lower.
+
+    Raises
+    ------
+    MemoryShortError
+    """
+    import torch
+
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not isinstance(error, torch.OutOfMemoryError):
+            text = str(error).lower()
+            if not any(words in text for words in CPU_MEMORY_ERRORS):
+                raise
+        raise MemoryShortError(_memory_advice(settings)) from error
+
+
+def _memory_advice(settings: LoraSettings) -> str:
+    """What can still be lowered."""
+    ways = []
+    if settings.batch_size > 1:
+        ways.append(
+            f"models.batch_size {settings.batch_size} -> {settings.batch_size // 2} (and "
+            f"models.gradient_accumulation {settings.gradient_accumulation} -> "
+            f"{2 * settings.gradient_accumulation}, so that a step stays the same)"
+        )
+    if not settings.has_gradient_checkpointing:
+        ways.append("models.has_gradient_checkpointing true")
+    if settings.precision not in ("bf16", "fp16"):
+        ways.append("models.precision bf16")
+    if settings.trains_text_encoder:
+        ways.append("models.trains_text_encoder false")
+    ways.append("a smaller models.resolution")
+    return f"the fine-tune does not fit into memory; set {', or '.join(ways)}"
+
+
+class TrainingLoop:
+    """The state of one fine-tune: the base with its adapter, optimizer, encoded material.
+
+    Parameters
+    ----------
+    base : Base
+        Given back as it was by `close`.
+    train, held_out : sequence of Example
+    folder : Path
+        Gets checkpoints, adapters, samples and the cache.
+    settings : LoraSettings
+    metadata : dict
+        Texts of the adapters' headers.
+    log_dir : Path or None
+        For TensorBoard.
+    """
+
+    def __init__(
+        self,
+        base: Base,
+        train: Sequence[TrainingExample],
+        held_out: Sequence[TrainingExample],
+        folder: Path,
+        settings: LoraSettings,
+        metadata: dict[str, str],
+        log_dir: Path | None,
+    ) -> None:
+        self.base, self.family, self.settings = base, base.family, settings
+        self.crowd = ProcessGroup(base.device)
+        self.undo = ExitStack()
+        try:
+            self._prepare(train, held_out, folder)
+        except BaseException:
+            self.undo.close()
+            raise
+        key = checkpoint.key_of(base, train, held_out, settings, metadata, self.crowd.size)
+        self.keeper = checkpoint.CheckpointWriter(
+            folder, key, base, self.parts, metadata, self.crowd
+        )
+        self.writer = setup.event_writer(log_dir if self.crowd.is_first else None)
+        self.curve: list[Step] = []
+
+    def _prepare(
+        self, train: Sequence[TrainingExample], held_out: Sequence[TrainingExample], folder: Path
+    ) -> None:
+        """Encode, put the adapter on, make the optimizer."""
+        import torch
+
+        settings, crowd = self.settings, self.crowd
+        batches = settings.steps * settings.gradient_accumulation * crowd.size
+        self.material = training_data.encode_on_first(
+            lambda cache: training_data.encode(
+                self.base, train, held_out, settings, batches, cache
+            ),
+            folder,
+            crowd,
+        )
+        setup.move_encoders_off(self.family, settings)
+        chosen = training_base.choose_precision(settings.precision, self.base.device)
+        dtype = training_base.dtype_of(chosen, self.base.device)
+        self.undo.callback(master_weights.cast_base(self.family, dtype))
+        torch.manual_seed(settings.seed)
+        self.parts = lora.attach(self.base, settings)
+        self.undo.callback(lora.detach, self.parts)
+        self.undo.callback(setup.speed_up(self.family, self.parts, settings))
+        self.weights = master_weights.MasterWeights(
+            lora.trainable_parameters(self.parts), dtype, settings.ema_decay
+        )
+        crowd.agree([m.detach() for m in self.weights.masters])
+        self.stepper = AdapterOptimizer(self.weights, settings, self.base.device)
+        self.learner = GradientStep(self.family, self.material, settings, self.stepper)
+
+    def close(self) -> None:
+        """Give the base back as it was."""
+        self.undo.close()
+        if self.writer:
+            self.writer.close()
+
+    def train(self, on_step: Callable[[Step], None] | None) -> LoraResult:
+        """Take the steps that are left."""
+        begun = time.monotonic() - self._resume()
+        if not self.curve:
+            start = Step(step=0, loss=None, held_out_loss=None, learning_rate=0.0)
+            self._note(self._measured(start))
+        bad, step = 0, self.curve[-1].step
+        with InterruptHandler() as watch:
+            while step < self.settings.steps and not self._is_over():
+                step += 1
+                loss, has_moved, is_stopped = self._step(step, watch.is_asked)
+                bad = 0 if has_moved else bad + 1
+                self._check(step, loss, bad)
+                self._after(step, loss, begun, is_stopped)
+                if on_step:
+                    on_step(self.curve[-1])
+                if is_stopped and step < self.settings.steps:
+                    logger.info("fine-tune stopped and kept after step %d", step)
+                    raise KeyboardInterrupt
+        return self._result(time.monotonic() - begun)
+
+    def _after(self, step: int, loss: float, begun: float, is_stopped: bool) -> None:
+        """Note a finished step; measure and keep it where it is due."""
+        settings = self.settings
+        is_last = step == settings.steps
+        is_kept = is_last or step % settings.checkpoint_every == 0
+        done = Step(
+            step=step,
+            loss=loss if math.isfinite(loss) else None,
+            held_out_loss=None,
+            learning_rate=self.stepper.learning_rate(step),
+        )
+        self._note(self._measured(done) if is_kept else done)
+        if is_kept:
+            self.keeper.keep_adapter(step, self.weights)
+        if is_kept or is_stopped:
+            seconds = time.monotonic() - begun
+            self.keeper.keep_state(step, self.curve, seconds, self.weights, self.stepper)
+        if settings.sample_every and step % settings.sample_every == 0 and self.crowd.is_first:
+            self._draw_samples(step)
+
+    def _step(self, step: int, is_asked: bool) -> tuple[float, bool, bool]:
+        """Mean loss of a step, whether the weights moved, whether somebody asked to stop."""
+        import torch
+
+        accumulation = self.settings.gradient_accumulation
+        for part in self.parts.values():
+            part.train()
+        total = torch.zeros((), device=self.base.device)
+        for turn in range(accumulation):
+            index = ((step - 1) * accumulation + turn) * self.crowd.size + self.crowd.rank
+            total += self.learner.learn(index)
+        told = torch.stack([total, torch.full_like(total, float(is_asked))])
+        self.crowd.average([told, *self.weights.gradients()])
+        loss, asked = told.tolist()
+        if not math.isfinite(loss):
+            self.weights.forget_gradients()
+            return loss, False, asked > 0
+        has_moved = self.stepper.step(step) or self.stepper.scaler.is_enabled()
+        return loss, has_moved, asked > 0
+
+    # -- measuring, keeping, telling ------------------------------------------------------------
+
+    def _measured(self, step: Step) -> Step:
+        """A point of the curve with the losses at fixed noise and times."""
+        for part in self.parts.values():
+            part.eval()
+        seed = self.settings.seed
+        with self.weights.shown():
+            held_out = training_loss.mean_fixed_noise_loss(
+                self.family, self.material.held_out, self.learner.words, seed
+            )
+            probe = training_loss.mean_fixed_noise_loss(
+                self.family, self.material.probe, self.learner.words, seed
+            )
+        return self.crowd.told_by_first(replace(step, held_out_loss=held_out, probe_loss=probe))
+
+    def _is_over(self) -> bool:
+        """Whether the held-out loss says that it is enough."""
+        return training_loss.should_stop_early(self.curve, self.settings.patience)
+
+    def _check(self, step: int, loss: float, bad: int) -> None:
+        """Give up a run whose loss or gradients are no numbers time and again."""
+        if bad >= NAN_STEPS_MAX:
+            what = "gradients were" if math.isfinite(loss) else "loss was"
+            raise TrainingError(
+                f"step {step}: the {what} no number {bad} times in a row; "
+                "lower models.learning_rate"
+            )
+
+    def _note(self, step: Step) -> None:
+        """Add a point to the curve and to TensorBoard."""
+        self.curve.append(step)
+        if not self.writer:
+            return
+        for name in ("loss", "held_out_loss", "probe_loss", "learning_rate"):
+            value = getattr(step, name)
+            if value is not None:
+                self.writer.add_scalar(name, value, step.step)
+
+    def _resume(self) -> float:
+        """Take up the newest whole checkpoint of this key; give the seconds spent so far."""
+        state = self.keeper.newest()
+        self.crowd.wait()
+        if state is None:
+            return 0.0
+        self.weights.load(state["weights"])
+        self.stepper.load(state["stepper"])
+        self.curve = [Step(**s) for s in state["curve"]]
+        logger.info("fine-tune goes on after step %d", self.curve[-1].step)
+        return float(state["seconds"])
+
+    def _draw_samples(self, step: int) -> None:
+        """Draw the sample prompts as the model is now."""
+        for part in self.parts.values():
+            part.eval()
+        with self.weights.shown():
+            setup.draw_samples(self.base, self.settings, self.keeper.folder, step, self.writer)
+        setup.move_encoders_off(self.family, self.settings)
+
+    def _result(self, seconds: float) -> LoraResult:
+        """Save the adapter and say honestly what it learned."""
+        for part in self.parts.values():
+            part.eval()
+        with self.weights.shown():
+            change, size = training_loss.output_change(
+                self.family,
+                self.parts,
+                self.material.probe[0],
+                self.learner.words,
+                self.settings.seed,
+            )
+        if not change > 0:
+            raise TrainingError(
+                f"the adapter changes nothing after {self.curve[-1].step} steps; raise "
+                "models.learning_rate or models.training_steps"
+            )
+        norms = lora.b_norms(self.weights.final())
+        result = LoraResult(
+            **self.keeper.finish(self.curve, self.weights),
+            curve=tuple(self.curve),
+            seconds=seconds,
+            num_adapted=len(norms),
+            num_zero=sum(norm == 0 for norm in norms.values()),
+            output_change=change,
+            output_size=size,
+            has_fallen=False,
+            stopped_early=self.curve[-1].step < self.settings.steps,
+            remarks=setup.unused_settings(self.settings, self.material),
+        )
+        first, last = result.probe()
+        has_fallen = first is not None and last is not None and last < first
+        return replace(result, has_fallen=has_fallen)

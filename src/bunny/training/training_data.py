@@ -1,49 +1,134 @@
-"""All that a fine-tune looks at, encoded: what it learns from and what it is measured on."""
+"""Encoded training data, and the batch order, which depends on seed and number alone.
+
+A resumed run needs no record of what was shown, and several processes share out the batches by
+their numbers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from bunny.dataset.example import CLASS, TrainingExample
 from bunny.training import latent_batch
 from bunny.training.base import Base
-from bunny.training.batch_order import Order
-from bunny.training.latent_batch import Deck, Phrases
-from bunny.training.latent_cache import Cache
-from bunny.training.settings import CLASS, Example, LoraSettings
+from bunny.training.distributed import ProcessGroup
+from bunny.training.latent_batch import EncodedCaptions, LatentBucket, LatentCache
+from bunny.training.settings import LoraSettings
 
 HELD_OUT_MAX = 24  # pictures; each costs `measure.TIMES` forward passes an evaluation
 PROBE_MAX = 8  # training pictures looked at alike, to tell learning from noise
 
+CACHE_FOLDER = "cache"  # folder in the run's
+
+
+class BatchOrder:
+    """Batches of one size each; sizes take turns by weight, pictures in shuffled rounds.
+
+    Parameters
+    ----------
+    repeats : sequence of sequence of int
+        For each size, how often each of its pictures is shown in a round.
+    batch_size : int
+        Pictures a batch.
+    num_batches : int
+        Batches that will be asked for.
+    seed : int
+
+    Notes
+    -----
+    Every round of a size shows each picture as often as its repeats say, so none is dropped
+    and none preferred, however few do not fill a batch: a batch runs on into the next round.
+    """
+
+    def __init__(
+        self, repeats: Sequence[Sequence[int]], batch_size: int, num_batches: int, seed: int
+    ) -> None:
+        self.rounds = [np.repeat(np.arange(len(r)), r) for r in repeats]
+        self.batch_size, self.seed = batch_size, seed
+        self.turns = weighted_round_robin([len(r) for r in self.rounds], num_batches)
+        self.before = np.zeros_like(self.turns)  # batches of the same size before each
+        for size in range(len(self.rounds)):
+            own = self.turns == size
+            self.before[own] = np.arange(own.sum())
+
+    def batch(self, index: int) -> tuple[int, np.ndarray]:
+        """Size and pictures of batch `index`, counted from 0."""
+        size = int(self.turns[index])
+        every = self.rounds[size]
+        start = int(self.before[index]) * self.batch_size
+        places = np.arange(start, start + self.batch_size)
+        numbers = places // len(every)
+        shuffled = {
+            int(n): np.random.default_rng([self.seed, size, int(n)]).permutation(every)
+            for n in np.unique(numbers)
+        }
+        return size, np.array(
+            [shuffled[int(n)][p % len(every)] for p, n in zip(places, numbers, strict=True)]
+        )
+
+
+def weighted_round_robin(weights: Sequence[int], count: int) -> np.ndarray:
+    """Whose turn it is each time, so that all come as often as they weigh.
+
+    Parameters
+    ----------
+    weights : sequence of int
+        Above 0.
+    count : int
+
+    Returns
+    -------
+    np.ndarray, shape (count,), int
+        Index into `weights`: each time of the one that is furthest behind its share.
+
+    Examples
+    --------
+    >>> take_turns([3, 1], 4).tolist()
+    [0, 0, 1, 0]
+    """
+    share = np.asarray(weights, dtype=float) / sum(weights)
+    taken = np.zeros(len(share))
+    turns = np.zeros(count, dtype=int)
+    if len(share) == 1:
+        return turns
+    for index in range(count):
+        turns[index] = int(np.argmax(share * (index + 1) - taken))
+        taken[turns[index]] += 1
+    return turns
+
 
 @dataclass(frozen=True, kw_only=True)
-class Pile:
+class OrderedBuckets:
     """Decks that are dealt from together, one size a batch."""
 
-    decks: Sequence[Deck]
-    order: Order
+    decks: Sequence[LatentBucket]
+    order: BatchOrder
 
 
 @dataclass(frozen=True, kw_only=True)
-class Material:
+class TrainingData:
     """Encoded pictures and words."""
 
-    subject: Pile
-    prior: Pile | None  # class pictures
-    held_out: Sequence[Deck]
-    probe: Sequence[Deck]
-    phrases: Phrases | None  # None: captions are encoded anew each step
+    subject: OrderedBuckets
+    prior: OrderedBuckets | None  # class pictures
+    held_out: Sequence[LatentBucket]
+    probe: Sequence[LatentBucket]
+    phrases: EncodedCaptions | None  # None: captions are encoded anew each step
 
 
-def make(
+def encode(
     base: Base,
-    train: Sequence[Example],
-    held_out: Sequence[Example],
+    train: Sequence[TrainingExample],
+    held_out: Sequence[TrainingExample],
     settings: LoraSettings,
     num_batches: int,
-    cache: Cache,
-) -> Material:
+    cache: LatentCache,
+) -> TrainingData:
     """Encode what a fine-tune looks at, or read it from the cache.
 
     Parameters
@@ -60,38 +145,38 @@ def make(
     prior = [e for e in train if e.role == CLASS] if settings.class_weight > 0 else []
     has_flips = settings.flip_share > 0
 
-    def decks(examples: Sequence[Example], flips: bool) -> list[Deck]:
+    def decks(examples: Sequence[TrainingExample], flips: bool) -> list[LatentBucket]:
         return [
-            latent_batch.make(
+            latent_batch.encode_bucket(
                 base,
                 group,
                 has_flips=flips,
                 background_weight=settings.background_weight,
                 cache=cache,
             )
-            for group in latent_batch.by_size(examples)
+            for group in latent_batch.group_by_size(examples)
         ]
 
-    def pile(examples: Sequence[Example], salt: int) -> Pile:
+    def pile(examples: Sequence[TrainingExample], salt: int) -> OrderedBuckets:
         made = decks(examples, has_flips)
         repeats = [[e.repeats for e in d.examples] for d in made]
-        order = Order(repeats, settings.batch_size, num_batches, settings.seed + salt)
-        return Pile(decks=made, order=order)
+        order = BatchOrder(repeats, settings.batch_size, num_batches, settings.seed + salt)
+        return OrderedBuckets(decks=made, order=order)
 
     captions = [e.caption for e in (*train, *held_out)]
     phrases = None
     if not settings.trains_text_encoder:
-        phrases = latent_batch.make_phrases(base, captions, cache)
-    return Material(
+        phrases = latent_batch.encode_captions(base, captions, cache)
+    return TrainingData(
         subject=pile(subject, 0),
         prior=pile(prior, 1) if prior else None,
-        held_out=decks(thin(held_out, HELD_OUT_MAX), False),
-        probe=decks(thin(subject, PROBE_MAX), False),
+        held_out=decks(take_evenly(held_out, HELD_OUT_MAX), False),
+        probe=decks(take_evenly(subject, PROBE_MAX), False),
         phrases=phrases,
     )
 
 
-def thin(examples: Sequence[Any], most: int) -> list[Any]:
+def take_evenly(examples: Sequence[Any], most: int) -> list[Any]:
     """At most `most` of them, evenly from first to last.
 
     Examples
@@ -102,3 +187,24 @@ def thin(examples: Sequence[Any], most: int) -> list[Any]:
     if len(examples) <= most:
         return list(examples)
     return [examples[i * len(examples) // most] for i in range(most)]
+
+
+def encode_on_first(
+    make: Callable[[LatentCache], TrainingData], folder: Path, crowd: ProcessGroup
+) -> TrainingData:
+    """Encode in the first process, so that the others only read; forget what is not used.
+
+    Parameters
+    ----------
+    make : callable
+        Gives the material, given a cache.
+    folder : Path
+        Of the run.
+    crowd : Crowd
+    """
+    cache = LatentCache(folder / CACHE_FOLDER)
+    if crowd.is_first:
+        made = make(cache)
+        cache.drop_others()
+    crowd.wait()
+    return made if crowd.is_first else make(cache)

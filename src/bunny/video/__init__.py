@@ -1,1 +1,1 @@
-"""Films: probe, decode, shots, keyframes."""
+"""Films: probing, decoding, shots and the frames taken from them."""

@@ -1,24 +1,159 @@
-"""Frames of the film besides the kept ones, decoded as extract decoded those."""
+"""Frames of the film besides the kept ones, decoded again with the settings of extract.
+
+Stored pictures are compressed and few; whoever needs the film's own pixels, or frames in between,
+names them by index and gets the picture as shown: the same bits as before compression.
+"""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import polars as pl
 
 from bunny.contract import stage
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.video import probe, reread
-from bunny.video.bars import Box
-from bunny.video.frame import PictureSetting
+from bunny.video import decode, packet_index, probe
+from bunny.video.decode import Tally
+from bunny.video.frame import DecodedFrame, PictureSetting, to_bgr
+from bunny.video.letterbox import Box
+from bunny.video.prefetch import run_ahead
+from bunny.video.probe import FilmInfo
+
+FRAMES_AHEAD = 4
+TRANSITION_S = 0.4  # beside a fade or dissolve, where a frame may show two shots
+ROUNDING_S = 1e-6
+GRADUAL = ("fade", "dissolve")
 
 CROP = ("crop_x0_px", "crop_y0_px", "crop_x1_px", "crop_y1_px")
 SETTINGS = ("deinterlace", "tone_curve", "crop_bars", "video_stream")
 
-NOTHING = pl.DataFrame(schema={"shot_index": pl.Int32, "frame_index": pl.Int64})
+NO_FRAMES = pl.DataFrame(schema={"shot_index": pl.Int32, "frame_index": pl.Int64})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodedPicture:
+    """One frame and its picture."""
+
+    frame: DecodedFrame
+    picture: np.ndarray | None  # (height, width, 3) uint8 BGR; None when it cannot be made
+    error: str | None = None
+
+
+def read_pictures(
+    info: FilmInfo,
+    wanted: Mapping[int, Box | None],
+    setting: PictureSetting | None = None,
+    *,
+    num_threads: int = 0,
+) -> Iterator[DecodedPicture]:
+    """Decode chosen frames.
+
+    Parameters
+    ----------
+    info : FilmInfo
+        From `probe.probe`, of the stream that was extracted.
+    wanted : mapping of int to (x0, y0, x1, y1) or None
+        Frame index to the box of the picture as shown that is cut out (columns `crop_*` of table
+        `frame`); None for all of it.
+    setting : PictureSetting, optional
+        As in extract, else the pictures differ.
+    num_threads : int
+        Of the decoder; 0 lets it choose.
+
+    Yields
+    ------
+    Reread
+        In order of the index. Frames that the film does not have are left out. Whether keyframes
+        are jumped to or all is decoded is chosen by which decodes less.
+    """
+    setting = setting or PictureSetting()
+    for frame in _frames(info, np.array(sorted(wanted), np.int64), num_threads):
+        try:
+            picture = to_bgr(frame, info, setting, wanted[frame.index])
+            yield DecodedPicture(frame=frame, picture=picture)
+        except (ValueError, cv2.error) as error:
+            yield DecodedPicture(frame=frame, picture=None, error=" ".join(str(error).split()))
+
+
+def choose_frames(shot: pl.DataFrame, frame: pl.DataFrame, interval_s: float) -> pl.DataFrame:
+    """Choose frames inside shots, about so far apart from each other and from the known ones.
+
+    Parameters
+    ----------
+    shot, frame : pl.DataFrame
+        Tables of stage 1.
+    interval_s : float
+        Seconds; positive.
+
+    Returns
+    -------
+    pl.DataFrame
+        `shot_index`, `frame_index` (Int64), by `frame_index`. Times beside a fade or dissolve are
+        left out. Indices follow from times as if the rate were even within a shot.
+    """
+    known: dict[int, list[float]] = dict(
+        frame.group_by("shot_index").agg(pl.col("timestamp_s").sort()).iter_rows()
+    )
+    shots = shot.sort("shot_index").with_columns(
+        is_gradual_out=pl.col("transition_in").cast(pl.String).shift(-1).is_in(GRADUAL)
+    )
+    rows: list[tuple[int, int]] = []
+    for row in shots.iter_rows(named=True):
+        times = _times_between(row, np.array(known.get(row["shot_index"], [])), interval_s)
+        first, end = row["first_frame_index"], row["end_frame_index"]
+        share = (times - row["start_s"]) / max(1e-9, row["end_s"] - row["start_s"])
+        place = np.floor(share * (end - first) + ROUNDING_S)
+        index = np.unique(np.clip(first + place, first, end - 1))
+        rows += [(row["shot_index"], int(i)) for i in index]
+    taken = frame.select("frame_index")
+    schema = {"shot_index": pl.Int32, "frame_index": pl.Int64}
+    found = pl.DataFrame(rows, schema=schema, orient="row")
+    return found.join(taken, on="frame_index", how="anti").sort("frame_index")
+
+
+def _times_between(shot: dict, known: np.ndarray, interval_s: float) -> np.ndarray:
+    """Times that divide the gaps between known ones evenly, and go on from the outermost."""
+    start = shot["start_s"] + (TRANSITION_S if shot["transition_in"] in GRADUAL else 0.0)
+    end = shot["end_s"] - (TRANSITION_S if shot["is_gradual_out"] else 0.0)
+    if not len(known):
+        return np.arange(start + interval_s / 2, end, interval_s)
+    before = np.arange(known[0] - interval_s, start - ROUNDING_S, -interval_s)[::-1]
+    after = np.arange(known[-1] + interval_s, end, interval_s)
+    inside = [
+        np.linspace(one, two, max(1, round((two - one) / interval_s)) + 1)[1:-1]
+        for one, two in pairwise(known)
+    ]
+    times = np.concatenate([before, *inside, after])
+    return times[(times >= start - ROUNDING_S) & (times < end)]
+
+
+def _frames(info: FilmInfo, wanted: np.ndarray, num_threads: int) -> Iterator[DecodedFrame]:
+    """The wanted frames, by jumping where that decodes less than going on to the last of them."""
+    if not len(wanted):
+        return
+    tally = Tally()
+    packets = packet_index.scan(info)
+    if packets is not None:
+        found = packet_index.plan_seeks(packets, wanted[wanted < len(packets)])
+        if found.share * len(packets) <= packet_index.MAX_DECODED_SHARE * (wanted[-1] + 1):
+            yield from packet_index.decode_wanted(
+                info, packets, found, tally, num_threads=num_threads
+            )
+            return
+    left = set(wanted.tolist())
+    frames = decode.iterate_frames(info, tally, num_threads=num_threads)
+    for frame in run_ahead(frames, FRAMES_AHEAD) if num_threads != 1 else frames:
+        if frame.index in left:
+            left.remove(frame.index)
+            yield frame
+            if not left:
+                return
 
 
 def settings(config: Config) -> dict[str, Any]:
@@ -28,10 +163,10 @@ def settings(config: Config) -> dict[str, Any]:
 
 def plan(shot: pl.DataFrame, frame: pl.DataFrame, interval_s: float) -> pl.DataFrame:
     """Which frames to look at besides `frame`: columns `shot_index`, `frame_index`."""
-    return reread.choose_between(shot, frame, interval_s)
+    return choose_frames(shot, frame, interval_s)
 
 
-def plan_again(
+def add_dense_spans(
     shot: pl.DataFrame,
     frame: pl.DataFrame,
     between: pl.DataFrame,
@@ -68,12 +203,12 @@ def _timed(shot: pl.DataFrame, between: pl.DataFrame) -> pl.DataFrame:
     return joined.select("shot_index", "frame_index", timestamp_s=pl.col("start_s") + rate * passed)
 
 
-def digest(between: pl.DataFrame) -> str:
+def frames_hash(between: pl.DataFrame) -> str:
     """SHA-256 of which frames are meant."""
     return hashlib.sha256(between.select("frame_index").write_csv().encode()).hexdigest()
 
 
-class Source:
+class ExtraFrameReader:
     """Reads frames of a film by their index.
 
     Parameters
@@ -99,7 +234,7 @@ class Source:
         known = frame.drop_nulls(CROP).unique("shot_index", keep="first", maintain_order=True)
         self._crop: dict[int, Box] = {r[0]: r[1:] for r in known.select("shot_index", *CROP).rows()}
 
-    def pictures(self, wanted: Mapping[int, Box | None]) -> Iterator[reread.Reread]:
+    def pictures(self, wanted: Mapping[int, Box | None]) -> Iterator[DecodedPicture]:
         """Frames by index, each cut to its box; see `reread.read_pictures`."""
         if not self._path.exists():
             raise UserError(
@@ -111,7 +246,7 @@ class Source:
         )
         info = probe.probe(self._path, stream_index=self._stream)
         num_threads = 0 if self._config.pipeline.parallel_processing else 1
-        return reread.read_pictures(info, wanted, setting, num_threads=num_threads)
+        return read_pictures(info, wanted, setting, num_threads=num_threads)
 
     def read(self, between: pl.DataFrame) -> Iterator[tuple[dict[str, Any], np.ndarray | None]]:
         """Rows of `extra_frame` with their pictures, in order of `between`, which is by index.
@@ -128,7 +263,7 @@ class Source:
             else:
                 yield self._missing(index, shot[index]), None
 
-    def _row(self, one: reread.Reread, shot_index: int) -> dict[str, Any]:
+    def _row(self, one: DecodedPicture, shot_index: int) -> dict[str, Any]:
         frame = one.frame
         row = self._missing(frame.index, shot_index) | {
             "pts": frame.pts,

@@ -13,7 +13,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 from bunny.video import tone_mapping
-from bunny.video.bars import Box
+from bunny.video.letterbox import Box
 from bunny.video.probe import FilmInfo, shown_size
 
 SHARPNESS_PX = 320

@@ -1,4 +1,4 @@
-"""Writes pictures beside the decoder, never further behind it than a few frames."""
+"""Image files written and measured in threads beside the decoder, with bounded memory."""
 
 from collections import deque
 from collections.abc import Callable
@@ -10,10 +10,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bunny.table import store
-from bunny.video import bars
-from bunny.video.bars import Box
+from bunny.core import atomic
+from bunny.video import letterbox
 from bunny.video.frame import DecodedFrame, PictureSetting, to_bgr
+from bunny.video.letterbox import Box
 from bunny.video.probe import FilmInfo
 
 PNG_COMPRESSION = 3  # of 9; more costs much time and saves little
@@ -117,7 +117,7 @@ class FrameWriter:
     def _make(self, frame: DecodedFrame, crop: Box | None) -> WrittenFrame:
         name = f"{frame.index:08d}{self._suffix}"
         try:
-            box = bars.shown_box(crop, self._info) if crop else None
+            box = letterbox.shown_box(crop, self._info) if crop else None
             picture = to_bgr(frame, self._info, self._setting, box)
             height, width = picture.shape[:2]
             if box is None or (width, height) != (box[2] - box[0], box[3] - box[1]):
@@ -127,7 +127,7 @@ class FrameWriter:
         except (ValueError, cv2.error) as error:
             reason = " ".join(str(error).split())
             return WrittenFrame(error=f"frame {frame.index}: {reason}")
-        store.write_bytes(self._folder / name, data)
+        atomic.write_bytes(self._folder / name, data)
         return WrittenFrame(
             file=name,
             width_px=width,

@@ -1,4 +1,4 @@
-"""A few frames of a film without decoding all: a packet list, and a plan of what to decode.
+"""Packet index of a film: single frames decoded by seeking from keyframe to keyframe.
 
 To show one frame a decoder needs all frames since the codec's keyframe before it. Where frames
 are wanted seldom enough, jumping from keyframe to keyframe decodes less than going on; `plan`
@@ -13,16 +13,17 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from bunny.video import decode, stream
-from bunny.video.decode_progress import Anchor, Clock, Tally
+from bunny.video import decode
+from bunny.video.decode import DamageError, DecodeSetting, PtsClock, SeekError, SeekPoint, Tally
 from bunny.video.frame import DecodedFrame
 from bunny.video.probe import OPEN_OPTIONS, FilmInfo
-from bunny.video.stream import DamageError, SeekError, Way
 
 logger = logging.getLogger(__name__)
 
 JUMP_COST = 5  # frames; measured 3.3 to 5.1: threads run empty, frames in reorder are thrown away
-MOST_SHARE = 0.9  # of the film's frames that jumping may decode; shares were right within 0.06
+MAX_DECODED_SHARE = (
+    0.9  # of the film's frames that jumping may decode; shares were right within 0.06
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ def scan(info: FilmInfo) -> Packets | None:
         None when it is no film whose frames are known by their packets: times are missing or
         repeat, a packet is damaged, or PyAV does not read it.
     """
-    if info.decoder != "pyav" or info.container in stream.UNTIMED:
+    if info.decoder != "pyav" or info.container in decode.UNTIMED_CONTAINERS:
         return None
     pts, keys, end = [], [], 0
     try:
@@ -89,7 +90,7 @@ def at_interval(packets: Packets, interval_s: Fraction, time_base: Fraction) -> 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class SeekPlan:
     """Which keyframe each wanted frame is decoded from."""
 
     wanted: np.ndarray  # (k,) frame indices
@@ -97,7 +98,7 @@ class Plan:
     share: float  # of the film's frames that are decoded, jumps counted as frames
 
 
-def plan(packets: Packets, wanted: np.ndarray) -> Plan:
+def plan_seeks(packets: Packets, wanted: np.ndarray) -> SeekPlan:
     """For each wanted frame the last keyframe that it can be decoded from, and the cost."""
     keys = np.flatnonzero(packets.is_keyframe)
     keyframe = keys[np.searchsorted(keys, wanted, side="right") - 1]
@@ -105,11 +106,11 @@ def plan(packets: Packets, wanted: np.ndarray) -> Plan:
     for key in np.unique(keyframe):
         last = packets.position[wanted[keyframe == key]].max()
         num_decoded += int(last - packets.position[key]) + 1 + JUMP_COST
-    return Plan(wanted=wanted, keyframe=keyframe, share=num_decoded / len(packets))
+    return SeekPlan(wanted=wanted, keyframe=keyframe, share=num_decoded / len(packets))
 
 
-def iterate_wanted(
-    info: FilmInfo, packets: Packets, found: Plan, tally: Tally, *, num_threads: int = 0
+def decode_wanted(
+    info: FilmInfo, packets: Packets, found: SeekPlan, tally: Tally, *, num_threads: int = 0
 ) -> Iterator[DecodedFrame]:
     """Decode the wanted frames alone.
 
@@ -152,24 +153,24 @@ def _jump(info, packets, found, tally, num_threads) -> Iterator[DecodedFrame]:
     ------
     DamageError, SeekError
     """
-    clock = Clock(info, tally)
-    with stream.open_film(info, Way(num_threads=num_threads)) as container:
+    clock = PtsClock(info, tally)
+    with decode.open_container(info, DecodeSetting(num_threads=num_threads)) as container:
         for key in np.unique(found.keyframe):
             wanted = set(found.wanted[found.keyframe == key].tolist())
-            anchor = Anchor(
+            anchor = SeekPoint(
                 index=int(key),
                 pts=int(packets.pts[key]),
                 num_decoded=tally.num_decoded,
                 start_pts=int(packets.pts[0]),
                 is_interlaced=tally.is_interlaced,
             )
-            way = Way(num_threads=num_threads, anchor=anchor)
-            index = stream.take_up(container, info, tally, way)
-            for _, raws in stream.decode_packets(container, info, tally, way):
+            way = DecodeSetting(num_threads=num_threads, anchor=anchor)
+            index = decode.seek(container, info, tally, way)
+            for _, raws in decode.iterate_packets(container, info, tally, way):
                 for raw in raws:
                     if index in wanted:
                         wanted.remove(index)
-                        yield stream.to_frame(raw, index, info, tally, clock)
+                        yield decode.to_frame(raw, index, info, tally, clock)
                     index += 1
                 if not wanted:
                     break

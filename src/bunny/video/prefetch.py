@@ -1,4 +1,4 @@
-"""Runs an iterator in a thread of its own, a few items ahead of who takes them."""
+"""Prefetching iterator: items made in a thread, a few ahead of the consumer."""
 
 import queue
 import threading

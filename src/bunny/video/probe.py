@@ -1,4 +1,4 @@
-"""What a film is before it is decoded, and refusal of what is no film.
+"""Film metadata before decoding, and refusal of files that are no film.
 
 A film is a file with a moving picture that FFmpeg's libraries (through PyAV) or OpenCV can open,
 or a folder of pictures, which are its frames in natural order (2 before 10).
@@ -17,7 +17,6 @@ import numpy as np
 
 from bunny.core.error import UserError
 from bunny.video import container as video_container
-from bunny.video import file_content
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +94,7 @@ def probe(path: Path, *, decoder: str | None = None, stream_index: int | None = 
         return _probe_folder(path)
     if decoder == "opencv":
         return _probe_opencv(path) or _refuse(path, "no film that OpenCV can open")
-    if file_content.is_encrypted(path):
+    if video_container.is_encrypted(path):
         _refuse(path, "one that is encrypted (DRM); give a copy without protection")
     try:
         return _probe_pyav(path, stream_index)
@@ -105,7 +104,7 @@ def probe(path: Path, *, decoder: str | None = None, stream_index: int | None = 
             path, "one of which no frame can be decoded; it is damaged or encrypted, convert it"
         )
     except av.FFmpegError as error:
-        reason = file_content.describe_content(path)
+        reason = video_container.describe_content(path)
         found = None if reason else _probe_opencv(path)
         if found is None:
             raise _error(

@@ -1,4 +1,4 @@
-"""Pictures of high dynamic range or wide gamut made standard: decoded, tone-mapped, encoded.
+"""HDR to SDR tone mapping and wide-gamut conversion (PQ, HLG, BT.2020, P3) to BT.709.
 
 FFmpeg's filters for it (zscale with tonemap, libplacebo) are in none of PyAV's own builds, and
 differ between others; this gives the same picture everywhere.

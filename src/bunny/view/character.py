@@ -1,4 +1,4 @@
-"""Everybody who was found in a film, named or not, with the best picture of each."""
+"""Overview of all people found in a film, named or not, with their best pictures."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def subjects(
     )
     seen = face.select("yaw", subject_id="face_id", view=pl.Series(quality, dtype=pl.Float32))
     if figure is not None:
-        label = figure_cluster.with_figures(label, figure)
+        label = figure_cluster.add_unlabelled_figures(label, figure)
         seen = pl.concat([seen, _see_figures(figure)])
     is_named = pl.col("character").is_not_null()
     return (

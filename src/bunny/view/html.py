@@ -1,4 +1,4 @@
-"""Pieces of HTML that a widget redraws at each move of a slider; fast, and safe to show."""
+"""HTML fragments of widgets: histogram, counts, tiles, tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shots that were found, each with a strip of its pictures, as HTML."""
+"""Search results as HTML: shots, each with a strip of pictures."""
 
 from __future__ import annotations
 

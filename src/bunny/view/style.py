@@ -1,4 +1,4 @@
-"""How every figure looks: one theme, one palette that colour-blind people can tell apart."""
+"""Plot theme, colour-blind-safe palette and time axes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def colours(names: Iterable[str]) -> dict[str, str]:
     return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(dict.fromkeys(names))}
 
 
-def nothing(sentence: str) -> ggplot:
+def empty_plot(sentence: str) -> ggplot:
     """Stand in for a figure that has no data, saying why."""
     import plotnine as p9
 
@@ -77,7 +77,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def clocks(values: Sequence[float]) -> list[str]:
+def clock_labels(values: Sequence[float]) -> list[str]:
     """Tick labels of a time axis."""
     return [clock(max(0.0, v)) for v in values]
 
@@ -97,7 +97,7 @@ def duration(seconds: float) -> str:
     return f"{round(seconds) // 60} min {round(seconds) % 60} s"
 
 
-def whole(limits: tuple[float, float]) -> list[float]:
+def whole_number_ticks(limits: tuple[float, float]) -> list[float]:
     """Ticks at whole numbers, about five of them, for axes that count things."""
     low, high = math.ceil(limits[0]), math.floor(limits[1])
     step = 10 ** math.floor(math.log10(max(1, high - low)))
@@ -112,7 +112,7 @@ def time_axis(name: str = "time in the film (min:s)"):
     """An x axis of times in a film."""
     import plotnine as p9
 
-    return p9.scale_x_continuous(name=name, labels=clocks, expand=(0.01, 0))
+    return p9.scale_x_continuous(name=name, labels=clock_labels, expand=(0.01, 0))
 
 
 def to_png(figure: ggplot, dpi: int = DPI) -> bytes:

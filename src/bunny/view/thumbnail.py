@@ -1,22 +1,49 @@
-"""Small pictures for widgets, made once and kept in one file, so that a slider opens no picture."""
+"""Thumbnails for widgets, of frames and subjects, cached in one file."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from bunny.table import store
 from bunny.view import contact_sheet
-from bunny.view import image_cache as kept
-from bunny.view.tile import Tile
+from bunny.view.tile import BOX, Tile
 
 SIZE_PX = (120, 90)
 JPEG_QUALITY = 70
 MAX_THUMBNAILS = 2000  # about 6 MB in the notebook's memory; a widget shows a spread of them
 SCHEMA = {"key": pl.String, "jpeg": pl.Binary}
+
+FILE = "thumbnail_subject.parquet"  # in the film's folder; a cache: it may be deleted
+
+
+def read_cache(path: Path, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what is kept; nothing where there is no file or it cannot be read.
+
+    Parameters
+    ----------
+    path : Path
+    schema : mapping
+        Names and types of the two columns, the key first.
+    """
+    if not path.exists():
+        return {}
+    try:
+        table = pl.read_parquet(path, columns=list(schema), memory_map=False)
+    except (pl.exceptions.PolarsError, OSError):
+        return {}  # it is made again
+    return dict(table.iter_rows())
+
+
+def write_cache(path: Path, schema: Mapping[str, Any], kept: Mapping[str, Any]) -> None:
+    """Keep these and nothing else, in order of their keys."""
+    rows = sorted(kept.items(), key=lambda item: item[0])
+    store.write_parquet(path, pl.DataFrame(rows, schema=dict(schema), orient="row"))
 
 
 def load(cache: Path, tiles: Mapping[str, Tile]) -> dict[str, str]:
@@ -33,7 +60,7 @@ def load(cache: Path, tiles: Mapping[str, Tile]) -> dict[str, str]:
     dict of id to str
         `data:image/jpeg;base64,…`; a picture that cannot be read gives a grey tile.
     """
-    known = kept.read(cache, SCHEMA)
+    known = read_cache(cache, SCHEMA)
     keys = {name: _key(tile) for name, tile in tiles.items()}
     by_file = _newest_of_missing(known) if any("|gone|" in k for k in keys.values()) else {}
     fresh: dict[str, bytes] = {}
@@ -45,7 +72,7 @@ def load(cache: Path, tiles: Mapping[str, Tile]) -> dict[str, str]:
             jpeg = fresh[key] = _jpeg(tile)
         uris[name] = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
     if fresh:
-        kept.write(cache, SCHEMA, known | fresh)
+        write_cache(cache, SCHEMA, known | fresh)
     return uris
 
 
@@ -73,3 +100,41 @@ def _place(tile: Tile) -> str:
 def _newest_of_missing(known: Mapping[str, bytes]) -> dict[str, bytes]:
     """What was last seen at each place, for files that were removed since."""
     return {"|".join(key.split("|")[:2]): jpeg for key, jpeg in known.items()}
+
+
+class SubjectThumbnails:
+    """Holds the small pictures that were shown so far.
+
+    Parameters
+    ----------
+    root : Path
+        The film's folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._uris: dict[str, str] = {}
+
+    def get(self, subject_id: str) -> str | None:
+        """Its picture as a data URI; None when `fill` has not been asked for it."""
+        return self._uris.get(subject_id)
+
+    def fill(self, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Make the pictures that are missing; gives how many those were.
+
+        Parameters
+        ----------
+        rows : iterable of mapping
+            `subject_id`, `file` (None: no picture is stored, a grey tile is shown) and the box.
+        """
+        tiles = {
+            row["subject_id"]: Tile(
+                file=None if row["file"] is None else self._root / row["file"],
+                box=tuple(row[c] for c in BOX),
+            )
+            for row in rows
+            if row["subject_id"] not in self._uris
+        }
+        if tiles:
+            self._uris |= load(self._root / FILE, tiles)
+        return len(tiles)

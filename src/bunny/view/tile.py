@@ -1,22 +1,26 @@
-"""Which pictures a gallery shows and what stands under each; no picture is opened here."""
+"""Tiles of galleries: a picture's file, box and caption; no picture is opened here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import polars as pl
 
+from bunny.dataset.coverage import Coverage
 from bunny.view import style
 from bunny.view.plot import film
+from bunny.view.report import coverage_text
 
 Item = TypeVar("Item")
 Box = tuple[float, float, float, float]
 BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
 UNKNOWN = "unknown"
 NOBODY = "nobody found again"
+
+KEYS = ("subject_id", "character")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,3 +241,49 @@ def _file(root: Path, name: str | None) -> Path | None:
 
 def _number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.2f}"
+
+
+def alike_pairs(root: Path, summaries: Iterable[Coverage]) -> list[Tile]:
+    """The most alike pictures, two tiles a pair, the most alike pair of each character first."""
+    return [
+        Tile(
+            file=root / file,
+            title=f"{number}{letter}: {pair.distance:.3f} apart",
+            note=f"{pair.relation}, {Path(file).stem}",
+            tone="bad" if pair.relation == "other shot" else "plain",
+        )
+        for summary in summaries
+        for number, pair in enumerate(summary.pairs, 1)
+        for letter, file in (("a", pair.one_file), ("b", pair.other_file))
+    ]
+
+
+def gap_fillers(
+    root: Path, gaps: pl.DataFrame, candidate: pl.DataFrame, frame: pl.DataFrame, limit: int = 24
+) -> list[Tile]:
+    """Dropped views that would fill a gap, each once, the widest gap first.
+
+    Parameters
+    ----------
+    gaps : pl.DataFrame
+        As `bunny.dataset.gap.find_gaps` gives them.
+    candidate, frame : pl.DataFrame
+        Tables of those names. A view whose frame is not stored is a grey tile.
+    """
+    shown = gaps.drop_nulls(("subject_id", "setting"))
+    shown = shown.unique(KEYS, keep="first", maintain_order=True).head(limit)
+    boxes = candidate.select(*KEYS, "frame_id", *BOX)
+    rows = shown.join(boxes, on=KEYS, how="left", maintain_order="left").join(
+        frame.select("frame_id", "file"), on="frame_id", how="left", maintain_order="left"
+    )
+    return [
+        Tile(
+            file=root / row["file"] if row["file"] else None,
+            title=row["value"],
+            note=f"shot {row['shot_index']}, {style.clock(row['timestamp_s'])}: "
+            f"{coverage_text.reason_of(row)}",
+            box=tuple(row[side] for side in BOX),
+            tone="bad",
+        )
+        for row in rows.iter_rows(named=True)
+    ]

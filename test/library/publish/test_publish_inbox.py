@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bunny.review import log as record
-from bunny.review.event import Anchor, ClusterRef, Event
+from bunny.review import event_log as record
+from bunny.review.event_log import AssetAnchor, ClusterRef, Event
 
 pytestmark = pytest.mark.server
 
@@ -112,7 +112,7 @@ def test_what_makes_no_sense_is_refused_with_a_note_and_not_looked_at_again(
 
 
 def test_our_events_go_out_once_and_whole(publish, database, film):
-    anchor = Anchor(start_s=0.2, end_s=1.0, asset_id=f"{FILM}-t0")
+    anchor = AssetAnchor(start_s=0.2, end_s=1.0, asset_id=f"{FILM}-t0")
     odd = Event(event_id="no uuid", user="Zoë", kind="comment", level="character", items=(anchor,))
     many = Event(user="o'neil", kind="approve", level="character", items=(anchor, anchor))
     record.append(film, [odd, many])
@@ -131,7 +131,7 @@ def test_our_events_go_out_once_and_whole(publish, database, film):
 
 
 def test_an_event_says_how_many_the_dashboard_could_know(publish, database, film):
-    anchor = Anchor(start_s=0.2, end_s=1.0)
+    anchor = AssetAnchor(start_s=0.2, end_s=1.0)
     events = [
         Event(user="a", kind="comment", level="character", items=(anchor,), text=str(n))
         for n in range(3)
@@ -159,14 +159,14 @@ def test_a_comment_outlives_its_item(publish, database, film):
 
 
 def test_what_came_in_holds_when_the_corrections_are_replayed(publish, database, film):
-    from bunny.review.state import State
+    from bunny.review.state import ReviewState
     from bunny.table import store
 
     publish()
     write(database, "approve", None)
     write(database, "comment", "nice", asset="s0")
     publish()
-    state = State.of(store.read(film / "table", "asset"))
+    state = ReviewState.of(store.read(film / "table", "asset"))
     state.replay(record.read(film))
     asset = {row["asset_id"][-2:]: row for row in state.frame().iter_rows(named=True)}
     assert [a for a, row in asset.items() if row["is_approved"]] == ["t0"]

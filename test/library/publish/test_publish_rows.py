@@ -139,8 +139,8 @@ def test_what_travels_has_types_that_the_driver_sends():
 
 
 def test_nested_values_travel_as_json_without_nul():
-    column = publish_schema.Column(name="x", type="jsonb")
-    target = publish_schema.Target(name="t", columns=(column,), key=("x",), comment="")
+    column = publish_schema.PostgresColumn(name="x", type="jsonb")
+    target = publish_schema.PostgresTable(name="t", columns=(column,), key=("x",), comment="")
     nested = pl.DataFrame({"x": [[{"a": "b\0"}], []]})
     assert rows.for_transport(nested, target)["x"].to_list() == ['[{"a": "b\\ufffd"}]', "[]"]
     text = pl.DataFrame({"x": ['{"a": "\\u0000"}']})

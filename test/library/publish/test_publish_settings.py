@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from bunny.review import log as record
+from bunny.review import event_log as record
 
 pytestmark = pytest.mark.server
 

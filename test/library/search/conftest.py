@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.core import workspace
+from bunny.core import atomic, workspace
 from bunny.scene import embed
 from bunny.table import store
 
@@ -65,7 +65,7 @@ def write_film(folder, name, shots):
             index = number * FRAMES_A_SHOT + k
             frame_id, file = f"{space.film_id}-{index:08d}", f"frame/{index:08d}.png"
             image = np.full((36, 64, 3), shot.get("colour", (90, 90, 90)), np.uint8)
-            store.write_bytes(space.root / file, cv2.imencode(".png", image)[1].tobytes())
+            atomic.write_bytes(space.root / file, cv2.imencode(".png", image)[1].tobytes())
             rows["frame"].append(_frame(frame_id, space.film_id, number, index, file))
             rows["quality"].append(_quality(frame_id, shot))
             rows["label"] += _label(frame_id, number, shot)

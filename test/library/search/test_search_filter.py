@@ -6,7 +6,7 @@ import pytest
 from bunny.command import search
 from bunny.core.error import UserError
 from bunny.library.search import filter as filtering
-from bunny.library.search.filter import Filter
+from bunny.library.search.filter import SearchFilter
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def known(meadow):
 
 
 def shots(known, **wanted):
-    rows = known.frame.filter(filtering.allowed(Filter(**wanted), known))
+    rows = known.frame.filter(filtering.allowed(SearchFilter(**wanted), known))
     return sorted(rows["shot_index"].unique())
 
 
@@ -83,9 +83,9 @@ def test_approved_and_named_places_come_from_assets(meadow):
 )
 def test_what_is_not_there_is_refused(known, wanted, words):
     with pytest.raises(UserError, match=words):
-        filtering.check(Filter(**wanted), known)
+        filtering.check(SearchFilter(**wanted), known)
 
 
 def test_an_empty_filter_knows_it():
-    assert Filter().is_empty() and not Filter(is_approved=True).is_empty()
-    assert not Filter(start_s=0.0).is_empty()
+    assert SearchFilter().is_empty() and not SearchFilter(is_approved=True).is_empty()
+    assert not SearchFilter(start_s=0.0).is_empty()

@@ -6,7 +6,7 @@ import pytest
 from bunny.core.error import UserError
 from bunny.library.search import index
 
-SETTING = index.IndexSetting(exact_below=10, expansion_search=64)
+SETTING = index.IndexSettings(exact_below=10, expansion_search=64)
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +90,8 @@ def test_a_failed_build_leaves_the_old_index(vectors, tmp_path):
 
 def test_connectivity_is_part_of_the_fingerprint_and_search_effort_is_not():
     base = index.fingerprint(["a"], SETTING)
-    assert index.fingerprint(["a"], index.IndexSetting(connectivity=32)) != base
-    assert index.fingerprint(["a"], index.IndexSetting(expansion_search=999)) == base
+    assert index.fingerprint(["a"], index.IndexSettings(connectivity=32)) != base
+    assert index.fingerprint(["a"], index.IndexSettings(expansion_search=999)) == base
 
 
 def test_absent_library_is_said_in_one_sentence(monkeypatch, tmp_path, vectors):

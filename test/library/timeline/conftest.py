@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bunny.library.timeline import clip, clock
+from bunny.library.timeline import clip, timecode
 from bunny.table import store
 
 FILM = "owl-0a0a0a0a"
@@ -232,9 +232,11 @@ def owl(tmp_path) -> Made:
     return write_film(tmp_path / "data")
 
 
-def make_cut(rate, *, start=0, is_drop=False, record=None, clips=None, **media) -> clip.Cut:
+def make_cut(
+    rate, *, start=0, is_drop=False, record=None, clips=None, **media
+) -> clip.EditSequence:
     """A cut of two clips of a two-hour film, with a marker on the first one's second frame."""
-    timing = clock.Clock(
+    timing = timecode.FrameGrid(
         rate=rate,
         time_base=1 / rate,
         first_pts=0,
@@ -246,7 +248,7 @@ def make_cut(rate, *, start=0, is_drop=False, record=None, clips=None, **media) 
         frame=1799, name='i1 "quoted" & <b>', text="an owl", color="GREEN", image_id="i1"
     )
     film = {"path": "/films/My Owl & 'co' 😀.mp4", "reel": "OWL", "has_audio": True, **media}
-    return clip.Cut(
+    return clip.EditSequence(
         name='search:"owl" & more',
         media=clip.Media(film_id=FILM, width_px=1280, height_px=720, clock=timing, **film),
         clips=clips
@@ -254,5 +256,7 @@ def make_cut(rate, *, start=0, is_drop=False, record=None, clips=None, **media) 
             clip.Clip(shot_index=0, first=1798, end=1803, markers=(marker,)),
             clip.Clip(shot_index=7, first=170_000, end=170_020),
         ),
-        record_start=clock.record_number(timing, clip.RECORD_START) if record is None else record,
+        record_start=timecode.from_record_timecode(timing, clip.RECORD_START)
+        if record is None
+        else record,
     )

@@ -5,9 +5,11 @@ from fractions import Fraction
 import pytest
 
 from bunny.core.error import UserError
-from bunny.library.timeline import clip, clock
+from bunny.library.timeline import clip, timecode
 
-TIMING = clock.Clock(rate=Fraction(25), time_base=Fraction(1, 25), first_pts=100, num_frames=20)
+TIMING = timecode.FrameGrid(
+    rate=Fraction(25), time_base=Fraction(1, 25), first_pts=100, num_frames=20
+)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +24,7 @@ TIMING = clock.Clock(rate=Fraction(25), time_base=Fraction(1, 25), first_pts=100
     ],
 )
 def test_span_with_handles(start, end, handles, span):
-    assert clip.span(TIMING, start, end, handles) == span
+    assert clip.shot_frames(TIMING, start, end, handles) == span
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,7 @@ def test_urls_are_escaped(path, host, url):
     ],
 )
 def test_where_the_editor_finds_the_film(setting, place):
-    assert clip.place_of(setting, "/a/b c.mp4") == place
+    assert clip.media_path(setting, "/a/b c.mp4") == place
 
 
 def test_best_first_and_film_order():

@@ -8,8 +8,8 @@ import pytest
 
 from bunny.command import export_timeline
 from bunny.core.error import UserError
+from bunny.library.timeline import export_record as timeline_written
 from bunny.library.timeline import read
-from bunny.library.timeline import written as timeline_written
 
 from .conftest import FILM, write_film
 
@@ -109,7 +109,7 @@ def test_the_ending_says_the_format_and_the_record_knows_it(owl, tmp_path, name)
     (written,) = timeline_written.read(owl.root)
     assert written.file == str((tmp_path / name).resolve())
     assert written.clips == ((0, 25), (25, 50))
-    assert [p.film_id for p in read.read_pieces(tmp_path / name)] == [FILM, FILM]
+    assert [p.film_id for p in read.read_clips(tmp_path / name)] == [FILM, FILM]
     assert timeline_written.clips_at(written, 25) == [2]
     assert timeline_written.clips_at(written, 50) == []
 

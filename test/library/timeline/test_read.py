@@ -22,7 +22,7 @@ FCM: NON-DROP FRAME
 def test_an_editors_list(tmp_path):
     path = tmp_path / "a.edl"
     path.write_text(EDL, encoding="utf-8")
-    first, second = read.read_pieces(path)
+    first, second = read.read_clips(path)
     assert (first.file, first.labels) == ("owl.mov", ("00:00:01:00", "00:00:02:00"))
     assert (second.file, second.labels[0]) == ("fox.mov", "00:00:03:00")  # sound is passed over
     assert first.film_id == ""
@@ -44,7 +44,7 @@ def test_final_cut_pro_7_counts_frames_of_the_clips_own_rate(tmp_path):
         '<?xml version="1.0"?><!DOCTYPE xmeml><xmeml version="5"><sequence><media><video><track>'
         f"{''.join(clips)}</track></video></media></sequence></xmeml>"
     )
-    first, second = read.read_pieces(path)
+    first, second = read.read_clips(path)
     assert (first.file, second.file) == ("My owl.mov", "My owl.mov")
     assert first.seconds == (0, Fraction(1055, 24))
     assert second.seconds == (Fraction(1001, 1000), Fraction(1001, 500))
@@ -59,7 +59,7 @@ def test_final_cut_pro_7_counts_frames_of_the_clips_own_rate(tmp_path):
     ],
 )
 def test_real_exports(material, name, count, first, file):
-    pieces = read.read_pieces(material / "timeline" / name)
+    pieces = read.read_clips(material / "timeline" / name)
     assert len(pieces) == count
     assert (pieces[0].labels or pieces[0].seconds) == first
     assert pieces[0].file == file
@@ -67,8 +67,8 @@ def test_real_exports(material, name, count, first, file):
 
 def test_real_final_cut_x_clips(material):
     with pytest.raises(UserError, match="expected an EDL"):
-        read.read_pieces(material / "timeline" / "premiere_example_filter.xml")
-    assert read.read_pieces(material / "timeline" / "fcpx_clips.fcpxml")
+        read.read_clips(material / "timeline" / "premiere_example_filter.xml")
+    assert read.read_clips(material / "timeline" / "fcpx_clips.fcpxml")
 
 
 def test_media_that_stands_in_a_representation(tmp_path):
@@ -82,7 +82,7 @@ def test_media_that_stands_in_a_representation(tmp_path):
         "</fcpxml>",
         encoding="utf-8",
     )
-    (piece,) = read.read_pieces(path)
+    (piece,) = read.read_clips(path)
     assert piece.file == "My owl.mov"
     assert piece.seconds == (Fraction(36, 5), Fraction(36, 5) + Fraction(1001, 24000))
 
@@ -94,6 +94,6 @@ def test_what_is_no_timeline_is_refused(tmp_path, text):
     path = tmp_path / "a.edl"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match="expected an EDL"):
-        read.read_pieces(path)
+        read.read_clips(path)
     with pytest.raises(UserError, match="no such file"):
-        read.read_pieces(tmp_path / "b.edl")
+        read.read_clips(tmp_path / "b.edl")

@@ -8,7 +8,7 @@ import pytest
 
 from bunny.core.error import UserError
 from bunny.library.timeline import clip as timeline_clip
-from bunny.library.timeline import clock, edl, fcpx, otio, read
+from bunny.library.timeline import edl, fcpx, otio, read, timecode
 
 from .conftest import FILM, make_cut
 
@@ -77,8 +77,10 @@ def test_events_of_an_edl_by_hand(rate, start, is_drop, lines):
     [(Fraction(25), False), (FILM_RATE, False), (TV, True), (TV, False), (FAST, True)],
 )
 def test_an_edl_is_read_back(rate, is_drop):
-    start = clock.record_number(
-        clock.Clock(rate=rate, time_base=1 / rate, first_pts=0, num_frames=1, is_drop=is_drop),
+    start = timecode.from_record_timecode(
+        timecode.FrameGrid(
+            rate=rate, time_base=1 / rate, first_pts=0, num_frames=1, is_drop=is_drop
+        ),
         "10:00:00:00",
     )
     made = make_cut(rate, start=start, is_drop=is_drop)
@@ -221,12 +223,12 @@ def test_our_own_reader_finds_the_same_frames(tmp_path, adapter, rate, start, is
     made = make_cut(rate, start=start, is_drop=is_drop)
     path = tmp_path / "a.timeline"
     path.write_text(WRITERS[adapter](made), encoding="utf-8")
-    pieces = read.read_pieces(path)
+    pieces = read.read_clips(path)
     assert [(p.number, p.film_id) for p in pieces] == [(1, FILM), (2, FILM)]
     assert {p.file for p in pieces} == {"My Owl & 'co' 😀.mp4"}
     timing = made.media.clock
     found = [
-        tuple(clock.number_of(timing, x) for x in p.labels)
+        tuple(timecode.from_source_timecode(timing, x) for x in p.labels)
         if p.labels
         else tuple(s * rate for s in p.seconds)
         for p in pieces

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from bunny.review.learn import history_table, item
+from bunny.review.learn import item
 from bunny.review.learn.item import NOBODY
 
 ROWS = [
@@ -61,7 +61,7 @@ def test_items_of_one_event_are_one_group(make_asset, make_vectors, make_feedbac
 def test_what_was_propagated_is_no_event_of_a_person(make_asset, make_vectors, make_feedback):
     feedback = make_feedback(("assign", ["c", "f"]), origin="propagated")
     assert not collect(make_asset, make_vectors, feedback).is_said.any()
-    assert history_table.count(feedback) == 0
+    assert item.count_corrections(feedback) == 0
 
 
 def test_a_rejected_cluster_is_barred(make_asset, make_vectors):

@@ -12,9 +12,9 @@ from bunny.command import learn
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.review import create_event, log
-from bunny.review.learn import history, version
-from bunny.review.state import State
+from bunny.review import create_event, event_log
+from bunny.review.learn import version
+from bunny.review.state import ReviewState
 from bunny.stage.review import Review
 from bunny.table import store
 from bunny.view.plot import learn as plot_learn
@@ -95,14 +95,14 @@ def review(space):
 
 def say(space, truth, rows):
     """A person puts items right, one by one."""
-    state = State.of(store.read(space.table, "asset"))
+    state = ReviewState.of(store.read(space.table, "asset"))
     ids = store.read(space.table, "asset").sort("shot_index")["asset_id"].to_list()
     for row in rows:
         one, place = ids[row], truth[row]
         act = create_event.approve if state.cluster_of(one) == place else create_event.assign
         event = act(state, [one], place, user="mia")
         state.apply(event)
-        log.append(space.root, [event])
+        event_log.append(space.root, [event])
 
 
 def where(space):
@@ -176,11 +176,11 @@ def test_the_command_line(film):
 
 def test_table_and_plot_for_the_notebook(film):
     space, truth, _ = film
-    nothing = plot_learn.plot_methods(history.read_trials(space.checkpoint))
+    nothing = plot_learn.plot_methods(version.read_trials(space.checkpoint))
     assert "bunny learn" in nothing.layers[0].geom.aes_params["label"]
     say(space, truth, range(72))
     learn.learn(None, None, QUICK)
-    trial = history.read_trials(space.checkpoint)
+    trial = version.read_trials(space.checkpoint)
     assert trial["method"].to_list() == ["none", "correlation"]
     assert trial["is_best"].to_list() == [False, True]
     assert plot_learn.plot_methods(trial).labels.title == "Does what was learned help?"
@@ -191,7 +191,7 @@ def test_a_rejected_shot_falls_as_in_the_stage(film):
     space, _, _ = film
     asset = store.read(space.table, "asset")
     one = asset["asset_id"][0]
-    log.append(space.root, [create_event.reject(State.of(asset), [one], user="mia")])
+    event_log.append(space.root, [create_event.reject(ReviewState.of(asset), [one], user="mia")])
     where = []
     for threshold in (-1.0, 1.0):
         state, _, _ = learn._read(space, Config(clustering={"noise_threshold": threshold}))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bunny.review.learn import threshold_rule
-from bunny.review.learn.threshold_rule import NEVER, Rule
+from bunny.review.learn.threshold_rule import NEVER, ThresholdRule
 
 NONE = -1
 X, Y = [1.0, 0.0], [0.0, 1.0]
@@ -52,7 +52,7 @@ def decide(rows, start, rule, barred=None):
 
 
 def test_thresholds_are_inclusive():
-    rule = Rule(join=0.75, move=0.25)
+    rule = ThresholdRule(join=0.75, move=0.25)
     cluster, similarity, margin = decide(
         [[0.25, 0.5], [0.25, 0.49], [0.75, 0.0], [0.74, 0.0]], [0, 0, NONE, NONE], rule
     )
@@ -62,17 +62,17 @@ def test_thresholds_are_inclusive():
 
 
 def test_alone_in_its_cluster_it_joins_like_noise_or_stays():
-    assert decide([[-1, 0.8], [-1, 0.7]], [0, 0], Rule(join=0.75))[0].tolist() == [1, 0]
+    assert decide([[-1, 0.8], [-1, 0.7]], [0, 0], ThresholdRule(join=0.75))[0].tolist() == [1, 0]
 
 
 def test_never_to_a_barred_cluster():
-    rule = Rule(join=-1, move=-2)
+    rule = ThresholdRule(join=-1, move=-2)
     cluster = decide([[0.9, 0.2], [0.9, 0.2]], [0, NONE], rule, [[True, False]] * 2)[0]
     assert cluster.tolist() == [1, 1]
 
 
 def test_out_of_reach_nothing_changes():
-    assert decide([[0.0, 1.0], [-1.0, 1.0]], [0, NONE], Rule())[0].tolist() == [0, NONE]
+    assert decide([[0.0, 1.0], [-1.0, 1.0]], [0, NONE], ThresholdRule())[0].tolist() == [0, NONE]
 
 
 def calibrate(rows, start, said):
@@ -99,4 +99,4 @@ def test_the_join_threshold():
 
 
 def test_no_examples_no_rule():
-    assert calibrate(np.zeros((0, 2)), np.zeros(0, int), np.zeros(0, int)) == Rule()
+    assert calibrate(np.zeros((0, 2)), np.zeros(0, int), np.zeros(0, int)) == ThresholdRule()

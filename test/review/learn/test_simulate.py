@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bunny.review.learn import simulate
-from bunny.review.learn.simulate import Library
+from bunny.review.learn.simulate import SimulatedLibrary
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def fragments():
     vector = np.eye(2)[truth] + 0.05 * rng.normal(size=(40, 2))
     start = np.where(truth == 1, 2, np.where(np.arange(40) < 12, 0, 1))
     start[-2:] = 0
-    return Library(vector=vector, start=start, truth=truth)
+    return SimulatedLibrary(vector=vector, start=start, truth=truth)
 
 
 def curve(library, order, way="none", shares=(0.0, 0.025, 0.05)):
@@ -49,7 +49,7 @@ def test_everything_named_and_clicked_is_right(fragments):
 
 def test_learning_spreads_a_click(fragments):
     start = np.where(np.arange(40) % 2, fragments.truth, -1)  # half of all lie in the noise bucket
-    half = Library(vector=fragments.vector, start=start, truth=fragments.truth)
+    half = SimulatedLibrary(vector=fragments.vector, start=start, truth=fragments.truth)
     found = curve(half, "random", "threshold", shares=(0.0, 0.3))
     assert found["accuracy"][0] < 0.8
     assert found["accuracy"][1] == 1
@@ -78,7 +78,7 @@ def test_held_out_items_go_with_the_run_they_lie_in(fragments):
 def row():
     """Six in cluster 2, which is nobody's: four of anna, one of bob, one of anna held out."""
     truth = np.array([0, 0, 0, 0, 1, 0, 1])
-    library = Library(vector=np.eye(7), start=np.array([2, 2, 2, 2, 2, 2, 1]), truth=truth)
+    library = SimulatedLibrary(vector=np.eye(7), start=np.array([2, 2, 2, 2, 2, 2, 1]), truth=truth)
     items = simulate.begin(library)
     return replace(items, start=np.array([2] * 6 + [1]), clusters=("a", "b", "c")), truth
 

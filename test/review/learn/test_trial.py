@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from bunny.review.learn import cross_validation, method, triplet_adapter
+from bunny.review.learn import cross_validation, method, triplet
 
-QUICK = triplet_adapter.Training(steps=60)
+QUICK = triplet.TripletTraining(steps=60)
 CHEAP = ("threshold", "correlation")
 
 

@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 
 from bunny.core.error import UserError
-from bunny.review.learn import apply, method, threshold_rule, vector_map, version
+from bunny.review.learn import linear_map, method, threshold_rule, version
 
 KEY = ("character", "made")
-TURN = vector_map.Space(
+TURN = linear_map.LinearMap(
     mean=np.array([0.5, 0.0], np.float32),
     down=np.array([[0.0, 1.0], [1.0, 0.0]], np.float32),
     up=np.eye(2, dtype=np.float32),
@@ -19,28 +19,32 @@ TURN = vector_map.Space(
 
 
 def learned(made=TURN, **rule):
-    return {KEY: method.Learned(method="correlation", space=made, rule=threshold_rule.Rule(**rule))}
+    return {
+        KEY: method.FittedMethod(
+            method="correlation", space=made, rule=threshold_rule.ThresholdRule(**rule)
+        )
+    }
 
 
 def test_a_version_comes_back_as_it_was(tmp_path):
     made = version.save(tmp_path, learned(join=0.5, move=0.1), {"corrections": 12})
     again = version.load(version.read(tmp_path, made.number))[KEY]
     assert (made.number, made.about["corrections"]) == (1, 12)
-    assert again.rule == threshold_rule.Rule(join=0.5, move=0.1)
+    assert again.rule == threshold_rule.ThresholdRule(join=0.5, move=0.1)
     assert np.array_equal(again.space.apply(np.eye(2)), TURN.apply(np.eye(2)))
     files = sorted(path.name for path in (tmp_path / "review" / "v001").iterdir())
     assert files == ["about.json", "adapter.safetensors"]
 
 
 def test_use_and_going_back(tmp_path):
-    assert (version.current(tmp_path), apply.current_hash(tmp_path)) == (0, "")
+    assert (version.current(tmp_path), version.current_hash(tmp_path)) == (0, "")
     for move in (0.1, 0.2):
         version.save(tmp_path, learned(move=move), {})
     hashes = []
     for number in (1, 2, 1, 0):
         version.use(tmp_path, number)
         assert version.current(tmp_path) == number
-        hashes.append(apply.current_hash(tmp_path))
+        hashes.append(version.current_hash(tmp_path))
     assert hashes[0] == hashes[2] != hashes[1]
     assert hashes[3] == ""
     assert version.numbers(tmp_path) == [1, 2]
@@ -73,7 +77,7 @@ def test_a_broken_pointer_is_refused(tmp_path):
     version.save(tmp_path, learned(), {})
     (tmp_path / "review" / "current.json").write_text("{")
     with pytest.raises(UserError, match="delete it"):
-        apply.current_hash(tmp_path)
+        version.current_hash(tmp_path)
 
 
 ROWS = [
@@ -91,14 +95,14 @@ VECTORS = {
 
 
 def rescore(tmp_path, make_asset, make_vectors, rejected=None, **rule):
-    version.save(tmp_path, learned(vector_map.identity(3), **rule), {})
+    version.save(tmp_path, learned(linear_map.identity(3), **rule), {})
     version.use(tmp_path, version.numbers(tmp_path)[-1])
-    found = apply.rescore(tmp_path, make_asset(ROWS, rejected), [make_vectors(VECTORS)])
+    found = version.rescore(tmp_path, make_asset(ROWS, rejected), [make_vectors(VECTORS)])
     return dict(found.select("asset_id", "cluster_id").iter_rows()), found
 
 
 def test_nothing_in_use_nothing_said(tmp_path, make_asset, make_vectors):
-    found = apply.rescore(tmp_path, make_asset(ROWS), make_vectors(VECTORS))
+    found = version.rescore(tmp_path, make_asset(ROWS), make_vectors(VECTORS))
     assert found.is_empty()
     assert found.schema["cluster_id"] == pl.String
 
@@ -125,9 +129,9 @@ def test_never_where_a_person_said_no(tmp_path, make_asset, make_vectors):
 
 
 def test_vectors_of_another_model_are_left_alone(tmp_path, make_asset, make_vectors):
-    version.save(tmp_path, learned(vector_map.identity(3), join=0, move=0), {})
+    version.save(tmp_path, learned(linear_map.identity(3), join=0, move=0), {})
     version.use(tmp_path, 1)
     other = make_vectors(VECTORS, model="another")
-    assert apply.rescore(tmp_path, make_asset(ROWS), other).is_empty()
+    assert version.rescore(tmp_path, make_asset(ROWS), other).is_empty()
     longer = make_vectors({k: [*v, 0.1] for k, v in VECTORS.items()})
-    assert apply.rescore(tmp_path, make_asset(ROWS), longer).is_empty()
+    assert version.rescore(tmp_path, make_asset(ROWS), longer).is_empty()

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from bunny.dataset import rights
-from bunny.dataset.export import record as export_record
-from bunny.dataset.export.record import About
+from bunny.dataset.export import folder as export_record
+from bunny.dataset.export.folder import ExportInfo
 from bunny.table import store
 
 
@@ -73,14 +73,14 @@ def table(tmp_path) -> pl.DataFrame:
 @pytest.fixture
 def pictures(table, tmp_path):
     """The same as pictures."""
-    return export_record.from_table(table, tmp_path, "Zoë")
+    return export_record.read_pictures(table, tmp_path, "Zoë")
 
 
 @pytest.fixture
-def about() -> About:
+def about() -> ExportInfo:
     """What holds for the set; the class word is part of a folder's name."""
-    record = rights.record(film_file="a film.mp4", film_hash="ab" * 32, date="2026-11-21")
-    return About(
+    record = rights.make_record(film_file="a film.mp4", film_hash="ab" * 32, date="2026-11-21")
+    return ExportInfo(
         character="Zoë",
         trigger="zoë",
         class_word="woman",

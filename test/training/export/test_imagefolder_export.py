@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from bunny.core.error import UserError
-from bunny.dataset.export import imagefolder, record
+from bunny.dataset.export import folder, imagefolder
 
 
 @pytest.fixture
@@ -91,17 +91,17 @@ def test_the_card_says_what_is_missing(tmp_path, pictures, about):
 def test_a_missing_picture_is_said(table, tmp_path):
     (tmp_path / "dataset/Zoë/0001.png").unlink()
     with pytest.raises(UserError, match=r"expected 9 files, 1 are gone \(0001.png first\)"):
-        record.from_table(table, tmp_path, "Zoë")
+        folder.read_pictures(table, tmp_path, "Zoë")
 
 
 def test_repeats_are_the_tables_or_one_number_for_the_character(pictures):
-    assert [p.repeats for p in record.with_repeats(pictures, None)] == [1, 2, 2, 1, 1, 1, 1, 1]
-    changed = record.with_repeats(pictures, 5)
+    assert [p.repeats for p in folder.with_repeats(pictures, None)] == [1, 2, 2, 1, 1, 1, 1, 1]
+    changed = folder.with_repeats(pictures, 5)
     assert [p.repeats for p in changed] == [5] * 6 + [1] * 2
     assert changed[0].columns["repeats"] == 5
 
 
 def test_resolution_is_the_square_of_the_largest_area(pictures):
-    assert record.resolution_of(pictures[:2], 32) == 64
-    assert record.resolution_of(pictures, 32) == 96  # 64 x 128: 90.5, in steps of 32
-    assert record.resolution_of([], 32) == 32
+    assert folder.resolution_of(pictures[:2], 32) == 64
+    assert folder.resolution_of(pictures, 32) == 96  # 64 x 128: 90.5, in steps of 32
+    assert folder.resolution_of([], 32) == 32

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.dataset import kohya_rule
+from bunny.dataset.check import kohya_folder
 from bunny.dataset.export import kohya
 
 LOWER = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -134,13 +134,13 @@ def test_captions_come_in_one_file_too_when_asked_for(tmp_path, pictures, about)
     ],
 )
 def test_folder_names_are_safe_and_read_back(tmp_path, subject, name):
-    assert kohya_rule.folder_name(3, subject) == name
+    assert kohya_folder.folder_name(3, subject) == name
     (tmp_path / name).mkdir()
     assert [p.name for p in tmp_path.iterdir()] == [name]
-    assert kohya_rule.parse_folder(name) == (3, name[2:])
+    assert kohya_folder.parse_folder(name) == (3, name[2:])
 
 
 def test_long_names_fit_a_file_system(tmp_path):
-    name = kohya_rule.folder_name(1, "ü" * 300)
+    name = kohya_folder.folder_name(1, "ü" * 300)
     (tmp_path / name).mkdir()
     assert name == "1_" + "ü" * 100

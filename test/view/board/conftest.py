@@ -40,7 +40,7 @@ class Browser:
         given = {"user": self.user, "view": self.view, "seen": self.seen, "id": self.last, **values}
         answer, parts = self.desk.handle({"kind": kind, **given}, values.get("buffers", ()))
         assert answer["view"] == given["view"] and answer["id"] == given["id"]
-        fresh = query.number(self.desk.state.frame())
+        fresh = query.number_rows(self.desk.state.frame())
         assert_frame_equal(self.desk.table, fresh, check_dtypes=False)
         if "error" in answer:
             raise LookupError(answer["error"])
@@ -77,9 +77,9 @@ def browser():
 
 
 def browser_of(film_dir, user="ann"):
-    from bunny.view.board import session, source
+    from bunny.view.board import items, session
 
-    film = source.read(film_dir.name, film_dir)
-    found = Browser(session.Desk(film, session.Setting(user="nobody")), user=user)
+    film = items.read_film(film_dir.name, film_dir)
+    found = Browser(session.BoardSession(film, session.BoardSetting(user="nobody")), user=user)
     found.ask("hello", query={})
     return found

@@ -7,13 +7,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.review import log
+from bunny.review import event_log
 from bunny.table import store
-from bunny.view.board import query, serialize, thumbnail, undone_doubt
+from bunny.view.board import items, query, serialize, thumbnail
 
 
 def kinds(film_dir):
-    return [event.kind for event in log.read(film_dir)]
+    return [event.kind for event in event_log.read(film_dir)]
 
 
 def test_hello_says_what_there_is(opened):
@@ -32,7 +32,7 @@ def test_from_noise_to_a_cluster_and_back(opened, film_dir):
     assert opened.desk.table["shot_index"].gather(opened.order).to_list() == [24, 26, 27, 28]
     assert [item["row"] for item in answer["items"]] == [row]
     assert answer["undo"] == answer["done"] == "moved 1 shot to scene-002"
-    event = log.read(film_dir)[0]
+    event = event_log.read(film_dir)[0]
     assert (event.user, event.seen, event.items[0].start_s) == ("ann", 0, 50.0)
     answer = opened.ask("undo")
     assert opened.where(row) is None and len(opened.order) == 5
@@ -81,15 +81,15 @@ def test_items_without_vectors_are_taken_back_to_the_middle(opened):
     said = asset.with_columns(
         pl.lit("person").alias("source"), pl.lit(0.0, pl.Float32).alias("doubt")
     )
-    assert undone_doubt.give_back(said, {"scene": None})["doubt"].unique().to_list() == [0.5]
-    assert undone_doubt.give_back(asset, {"scene": None}) is asset
+    assert items.restore_doubt(said, {"scene": None})["doubt"].unique().to_list() == [0.5]
+    assert items.restore_doubt(asset, {"scene": None}) is asset
 
 
 def test_reject_is_one_event_a_cluster(opened, film_dir):
     opened.rows(sort="film")
     rows = [int(opened.order[i]) for i in (0, 1, 7, 25)]  # two scenes and one in noise already
     opened.act("reject", rows)
-    found = log.read(film_dir)
+    found = event_log.read(film_dir)
     assert [(e.cluster.cluster_id, len(e.items)) for e in found] == [
         ("scene-001", 2),
         ("scene-002", 1),
@@ -97,7 +97,7 @@ def test_reject_is_one_event_a_cluster(opened, film_dir):
     assert all(opened.where(row) not in ("scene-001", "scene-002") for row in rows[:2])
     with pytest.raises(LookupError, match="these are in the noise bucket already"):
         opened.act("reject", rows[3:])
-    assert len(log.read(film_dir)) == 2
+    assert len(event_log.read(film_dir)) == 2
 
 
 def test_merge_rename_split_approve(opened):
@@ -129,7 +129,9 @@ def test_look_alikes_are_shown_before_anything_is_changed(opened, film_dir):
     assert [len(part) > 500 for part in answer["parts"]] == [True] * 4
     assert kinds(film_dir) == ["assign"] and opened.where(rows[3]) is None
     opened.act("propagate", [one["row"] for one in answer["found"]], cluster="scene-001")
-    assert opened.where(rows[3]) == "scene-001" and log.read(film_dir)[1].origin == "propagated"
+    assert (
+        opened.where(rows[3]) == "scene-001" and event_log.read(film_dir)[1].origin == "propagated"
+    )
     opened.ask("undo")
     assert [opened.where(row) for row in rows] == ["scene-001", None, None, None, None]
 
@@ -171,7 +173,7 @@ def test_two_people_see_each_other_and_conflicts_are_said(opened, film_dir, brow
     news = other.ask("poll")
     assert [n["text"] for n in news["news"]] == ["ann moved 1 shot to scene-001"]
     assert other.where(row) == opened.where(row) == "scene-001"
-    assert len(log.read(film_dir)) == 2  # both are kept
+    assert len(event_log.read(film_dir)) == 2  # both are kept
     assert "folders" not in other.ask("poll")  # nothing is new
 
 
@@ -208,10 +210,10 @@ def test_two_views_of_one_desk_are_told_apart(opened):
 def test_the_film_was_run_again(opened, film_dir, made):
     opened.act("rename", cluster="scene-001", text="kitchen")
     shutil.rmtree(film_dir / "frame")
-    record = (film_dir / log.FILE).read_bytes()
+    record = (film_dir / event_log.FILE).read_bytes()
     shutil.rmtree(film_dir)
     made.write_film(film_dir, made.small_rows(num_noise=7))
-    (film_dir / log.FILE).write_bytes(record)
+    (film_dir / event_log.FILE).write_bytes(record)
     assert opened.ask("poll").get("is_closed")
     answer = opened.ask("hello", query={})
     assert answer["folders"][0]["count"] == 7
@@ -235,7 +237,7 @@ def test_the_film_was_run_again(opened, film_dir, made):
 def test_what_cannot_be_is_one_sentence(opened, film_dir, kind, values, sentence):
     with pytest.raises(LookupError, match=sentence):
         opened.ask(kind, **values)
-    assert not (film_dir / log.FILE).exists()
+    assert not (film_dir / event_log.FILE).exists()
 
 
 def test_pages_have_words_and_pictures(opened, film_dir):
@@ -254,9 +256,9 @@ def test_pages_have_words_and_pictures(opened, film_dir):
 def test_what_is_settled_asks_nothing(made):
     told = made.asset_row(0, cluster="scene-001", question=3, doubt=0.5)
     settled = made.asset_row(1, cluster="scene-001", question=3, doubt=0.0)
-    table = query.number(made.asset([told, settled]))
+    table = query.number_rows(made.asset([told, settled]))
     assert [serialize.item(row)["question"] for row in table.iter_rows(named=True)] == [3, None]
-    of_old = query.number(made.asset([told]).drop("question"))
+    of_old = query.number_rows(made.asset([told]).drop("question"))
     assert serialize.item(of_old.row(0, named=True))["question"] is None
 
 
@@ -266,17 +268,20 @@ def test_small_pictures(tmp_path):
     image[200:300, 1180:1280] = (0, 0, 255)
     cv2.imwrite(str(tmp_path / "a.png"), image)
     assert thumbnail.square((1180, 200, 1280, 300), 1280, 720) == (1120, 170, 1280, 330)
-    source = thumbnail.Source(
+    source = thumbnail.ThumbnailSource(
         file=tmp_path / "a.png", width_px=1280, height_px=720, box=(1180, 200, 1280, 300)
     )
     small = cv2.imdecode(np.frombuffer(thumbnail.cut(source), np.uint8), cv2.IMREAD_COLOR)
     assert small.shape == (160, 160, 3)
     assert small[80, 130, 2] > 200 and small[80, 20, 2] < 40 and small[10, 130, 2] < 40
-    whole = thumbnail.Source(file=tmp_path / "a.png", width_px=1280, height_px=720)
+    whole = thumbnail.ThumbnailSource(file=tmp_path / "a.png", width_px=1280, height_px=720)
     small = cv2.imdecode(np.frombuffer(thumbnail.cut(whole), np.uint8), cv2.IMREAD_COLOR)
     assert small.shape == (90, 160, 3) and small[31, 154, 2] > 200
-    held = thumbnail.Thumbs(max_kept=1)
+    held = thumbnail.ThumbnailCache(max_kept=1)
     assert held.get([source, None, whole, source])[1] == b""
     assert (
-        thumbnail.cut(thumbnail.Source(file=tmp_path / "none.png", width_px=1, height_px=1)) == b""
+        thumbnail.cut(
+            thumbnail.ThumbnailSource(file=tmp_path / "none.png", width_px=1, height_px=1)
+        )
+        == b""
     )

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bunny.core.error import UserError
-from bunny.review.event import Event
-from bunny.view.board import bundle, folder, history, query, serialize
+from bunny.review.event_log import Event
+from bunny.view.board import action, query, serialize, widget
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def table(made):
         made.asset_row(4, cluster="scene-002", doubt=0.1, who=["anna", "bruno"]),
         made.asset_row(5, "character", "anna", doubt=0.2, who=["anna"]),
     ]
-    return query.number(made.asset(rows))
+    return query.number_rows(made.asset(rows))
 
 
 def shots(table, **values):
@@ -40,9 +40,9 @@ def test_what_is_asked_together_stands_together_before_the_doubtful(made):
         made.asset_row(3, cluster="scene-001", doubt=0.4, question=1),
         made.asset_row(4, cluster="scene-001", doubt=0.0, question=0, source="person"),
     ]
-    table = query.number(made.asset(rows))
+    table = query.number_rows(made.asset(rows))
     assert shots(table) == [2, 3, 0, 1, 4]  # who was spoken of is asked about no more
-    old = query.number(made.asset(rows).drop("question"))  # of a film run by an older version
+    old = query.number_rows(made.asset(rows).drop("question"))  # of a film run by an older version
     assert shots(old) == [1, 3, 2, 0, 4]
 
 
@@ -54,7 +54,7 @@ def test_largest_first(made):
         made.asset_row(3, cluster="scene-001"),
         made.asset_row(4, cluster="scene-001", end_frame_index=999),
     ]
-    table = query.number(made.asset(rows))
+    table = query.number_rows(made.asset(rows))
     assert shots(table, level="character", sort="size") == [1, 2, 0]
     assert shots(table, sort="size") == [4, 3]
 
@@ -90,14 +90,14 @@ def test_unknown_words_are_refused():
 
 def test_what_is_on_the_screen_stays_where_it_is(table):
     """Shot n is row n + 1. Sorted anew it would be 1, 5; once another comes in all is sorted."""
-    asked = query.Query(cluster="scene-002", status="open")
+    asked = query.BoardQuery(cluster="scene-002", status="open")
     before = np.array([5, 4, 1], np.int32)
     assert query.keep_order(table, asked, before).tolist() == [5, 1]
     assert query.keep_order(table, asked, np.array([5], np.int32)).tolist() == [1, 5]
 
 
 def test_folders_by_name_with_noise_first(table):
-    found = folder.list_folders(table, "scene")
+    found = query.list_folders(table, "scene")
     assert [(f["id"], f["name"], f["count"]) for f in found] == [
         ("", None, 1),
         ("scene-010", "kitchen", 1),
@@ -116,7 +116,7 @@ def test_folders_by_name_with_noise_first(table):
 
 def test_folders_count_as_people_do_and_noise_is_always_there(made):
     rows = [made.asset_row(i, cluster=f"scene-{i}") for i in (10, 9, 100)]
-    found = folder.list_folders(query.number(made.asset(rows)), "scene")
+    found = query.list_folders(query.number_rows(made.asset(rows)), "scene")
     assert [f["id"] for f in found] == ["", "scene-9", "scene-10", "scene-100"]
     assert found[0] | {"who": 0} == {
         **{"id": "", "name": None, "count": 0, "approved": 0.0, "doubt": 0.0, "row": None},
@@ -130,7 +130,7 @@ def event(second, user="ann", kind="approve", **values):
 
 
 def steps(events, user="ann"):
-    return tuple(None if e is None else e.event_id for e in history.steps(events, user))
+    return tuple(None if e is None else e.event_id for e in action.undo_and_redo(events, user))
 
 
 def test_undo_and_redo_are_ones_own():
@@ -148,11 +148,11 @@ def test_undo_and_redo_are_ones_own():
 
 
 def test_the_script_is_one_module():
-    text = bundle.script()
+    text = widget.bundle_script()
     assert text.count("export default") == 1 and "\nimport " not in text
     assert "\nexport function" not in text and "const makeShelf = shelf;" in text
     assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
-    assert "https://" not in text + bundle.style()
+    assert "https://" not in text + widget.bundle_style()
 
 
 def test_who_a_figure_may_be_is_found_by_the_word(made):
@@ -165,11 +165,11 @@ def test_who_a_figure_may_be_is_found_by_the_word(made):
         made.asset_row(3, **known, cluster=None, name=None, rejected_from=["bunny"]),
         made.asset_row(4, "character", cluster=None, name=None),
     ]
-    table = query.number(made.asset(rows))
+    table = query.number_rows(made.asset(rows))
     assert shots(table, level="character", search="perhaps bunny") == [0]
     said = [serialize.item(row)["perhaps"] for row in table.iter_rows(named=True)]
     assert said == ["bunny", None, None, None, None]
     assert ["perhaps", "bunny"] in serialize.facts(table.row(0, named=True), "")
     assert all(key != "perhaps" for key, _ in serialize.facts(table.row(3, named=True), ""))
-    old = query.number(made.asset(rows).drop("perhaps"))  # of a film run by an older version
+    old = query.number_rows(made.asset(rows).drop("perhaps"))  # of a film run by an older version
     assert shots(old, level="character", search="perhaps") == []

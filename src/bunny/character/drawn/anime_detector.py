@@ -1,4 +1,4 @@
-"""Anime faces, heads and persons by YOLO networks that DeepGHS publishes as ONNX.
+"""Anime face, head and person detection by DeepGHS' YOLO networks (ONNX).
 
 They know human-like figures: of animals and robots they see few. Their cards say MIT; what
 Ultralytics' exporter wrote into a file about its own licence (AGPL-3.0) is told beside that.
@@ -13,7 +13,7 @@ from PIL import Image
 
 from bunny.character import detection
 from bunny.character.drawn import onnx_model
-from bunny.character.drawn.onnx_model import ModelFolder, OnnxModel, Published
+from bunny.character.drawn.onnx_model import ModelFolder, OnnxModel, PublishedModel
 from bunny.core.error import UserError
 
 KEY = "detection.drawn_detector"
@@ -24,27 +24,31 @@ MIN_SIDE = 1e-3  # of the picture; boxes thinner than that lie on its edge
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class AnimeDetectorKind:
     """One of the detectors: where it is published and the thresholds of `imgutils.detect`."""
 
-    published: Published
+    published: PublishedModel
     min_score: float  # where no threshold.json says better
     iou: float  # above which two boxes are one figure
 
 
 KINDS = {
-    "anime-face": Kind(
-        published=Published(repository="deepghs/anime_face_detection", model="face_detect_v1.4_s"),
+    "anime-face": AnimeDetectorKind(
+        published=PublishedModel(
+            repository="deepghs/anime_face_detection", model="face_detect_v1.4_s"
+        ),
         min_score=0.25,
         iou=0.7,
     ),
-    "anime-head": Kind(
-        published=Published(repository="deepghs/anime_head_detection", model="head_detect_v2.0_s"),
+    "anime-head": AnimeDetectorKind(
+        published=PublishedModel(
+            repository="deepghs/anime_head_detection", model="head_detect_v2.0_s"
+        ),
         min_score=0.4,
         iou=0.7,
     ),
-    "anime-person": Kind(
-        published=Published(
+    "anime-person": AnimeDetectorKind(
+        published=PublishedModel(
             repository="deepghs/anime_person_detection", model="person_detect_v1.1_m"
         ),
         min_score=0.3,
@@ -54,7 +58,7 @@ KINDS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
+class AnimeDetection:
     """One thing that was found."""
 
     box: np.ndarray  # (4,) float32: x0 y0 x1 y1 in shares of width and height
@@ -101,7 +105,7 @@ class AnimeDetector:
         self.name = f"{word}-{folder.name}" if source else folder.name
         self.licence = self._net.licence
 
-    def __call__(self, image: np.ndarray) -> list[Figure]:
+    def __call__(self, image: np.ndarray) -> list[AnimeDetection]:
         """Find figures.
 
         Parameters
@@ -121,9 +125,11 @@ class AnimeDetector:
         sure = sure[np.argsort(-best[sure], kind="stable")]
         box = np.clip(box, 0, 1).astype(np.float32)
         sure = sure[(box[sure, 2:] - box[sure, :2]).min(axis=1, initial=1) >= MIN_SIDE]
-        kept = sure[detection.suppress(box[sure], self._iou)]
+        kept = sure[detection.non_max_suppression(box[sure], self._iou)]
         return [
-            Figure(box=box[i], kind=self._labels[int(score[i].argmax())], score=float(best[i]))
+            AnimeDetection(
+                box=box[i], kind=self._labels[int(score[i].argmax())], score=float(best[i])
+            )
             for i in kept
         ]
 

@@ -1,28 +1,36 @@
-"""CCIP: who an anime character is, by a network that was trained to tell exactly that.
+"""CCIP embeddings of anime characters: similarity, and votes and thresholds of its regions.
 
 Contrastive Anime Character Image Pre-training (7eu7d7 and narugo1992, DeepGHS 2023) gives pictures
 of one character a small difference, between 0 and 1. Where "the same character" begins differs by
 model and is published beside each, so differences are put on a scale where it is always 0.5.
+
+Unlike windows, a box is where a detector saw a figure, and CCIP's threshold holds for two single
+pictures. So frames in which the figure is not seen say nothing against it: only its own track
+votes, and there is no penalty for having no rival.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import polars as pl
 from PIL import Image
 
 from bunny.character.drawn import onnx_model, window_search
-from bunny.character.drawn.onnx_model import OnnxModel, Published
+from bunny.character.drawn.onnx_model import OnnxModel, PublishedModel
 from bunny.core.error import UserError
 
 NAME = "ccip"
 KEY = "detection.drawn_embedding"
-PUBLISHED = Published(repository="deepghs/ccip_onnx", model="ccip-caformer-24-randaug-pruned")
+PUBLISHED = PublishedModel(repository="deepghs/ccip_onnx", model="ccip-caformer-24-randaug-pruned")
 FEATURE, METRIC, THRESHOLD = "model_feat.onnx", "model_metrics.onnx", "metrics.json"
 SIZE_PX = 384  # side of the square that its authors stretch a picture to
 # Of RGB in [0, 1], as its authors have it (CLIP's, one digit of the green mean left out).
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 SCALE = (0.26862954, 0.26130258, 0.27577711)
 SAME = 0.5  # similarity at the published difference from which two are the same character
+
+# As `drawn.WEIGHT`, the centre of similarity as far below the usual threshold as there.
+WEIGHT = (14.0, 0.47, 4.0, 0.10)
 
 
 class CcipNet:
@@ -107,7 +115,7 @@ class CcipNet:
 
     def find_candidates(
         self, image: np.ndarray, box: np.ndarray, reference: Mapping[str, np.ndarray]
-    ) -> list[window_search.Candidate]:
+    ) -> list[window_search.RegionCandidate]:
         """Find the best of some boxes for each character.
 
         Parameters
@@ -171,3 +179,49 @@ def _read_threshold(folder: onnx_model.ModelFolder) -> float:
             f"found {value}; download it again"
         )
     return float(value)
+
+
+def is_compared(region: pl.DataFrame) -> bool:
+    """Whether CCIP compared the rows of a table `region`; all of one are of one model."""
+    return bool(region["model"].str.contains(NAME, literal=True).any())
+
+
+def vote(region: pl.LazyFrame) -> pl.LazyFrame:
+    """Let the regions of a figure's track vote on each of them.
+
+    Parameters
+    ----------
+    region : pl.LazyFrame
+        Rows of table `region`, `track_id` by `figure.link_regions`.
+
+    Returns
+    -------
+    pl.LazyFrame
+        `region` with `support`: half its own similarity, half the mean of its track.
+    """
+    together = pl.col("similarity").mean().over("track_id")
+    support = (0.5 * pl.col("similarity") + 0.5 * together).cast(pl.Float32)
+    return region.with_columns(support.alias("support"))
+
+
+def select_regions(
+    region: pl.LazyFrame, characters: Sequence[str], *, threshold: float, min_margin: float
+) -> pl.LazyFrame:
+    """Keep the regions that are their candidate.
+
+    Parameters
+    ----------
+    region : pl.LazyFrame
+        With `support`.
+    characters : sequence of str
+        Those that are looked for by this route.
+    threshold : float
+        On the scale of `ccip.to_similarity`, inclusive; `ccip.SAME` is the model's own.
+    min_margin : float
+        By which the best must beat the second, inclusive.
+    """
+    return region.filter(
+        pl.col("candidate").is_in(list(characters)),
+        pl.col("support") >= threshold,
+        pl.col("margin") >= min_margin,
+    )

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 as a dense describer of pictures: a grid of 1280 numbers, pooled to windows.
+"""EfficientNet-Lite0 feature maps, pooled over windows.
 
 One pass over a picture gives a map with one cell each 32 pixels; the mean over a rectangle of cells
 describes that window. Two thousand windows cost no more than the passes at three sizes do.
@@ -27,7 +27,7 @@ STYLE_DIMENSION = 2 * 2 * (112 + 192)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grid:
+class WindowFeatures:
     """Windows of one picture: `box` (n, 4) in shares of width and height, `feature` (n, 1280).
 
     `is_small` (n,) bool marks those too coarse to tell by; None: none is.
@@ -38,7 +38,7 @@ class Grid:
     is_small: np.ndarray | None = None
 
 
-class PictureNet:
+class EfficientNet:
     """The network, loaded once; batch norms are folded into the convolutions."""
 
     def __init__(self) -> None:

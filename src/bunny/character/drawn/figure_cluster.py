@@ -1,4 +1,4 @@
-"""Unknown drawn figures: which of them no name covers, and which of them are one figure.
+"""Clusters of unlabelled drawn figures (figure-01, ...).
 
 As with unknown people, two figures in one group spoil a training set and one figure in two groups
 is mended by a click. So two figures of one frame are one only where their boxes share it, and what
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from bunny.character import cluster, pair
+from bunny.character import cluster, track
 
 BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
 NOISE = cluster.NOISE
@@ -43,7 +43,7 @@ def uncovered(figure: pl.DataFrame, label: pl.DataFrame) -> pl.DataFrame:
         named, on="frame_id", suffix="_other"
     )
     view = both.group_by("figure_id", "track_id", "character").agg(
-        is_covered=(shared() >= COVERED).any()
+        is_covered=(covered_share() >= COVERED).any()
     )
     own = view.filter("is_covered")["figure_id"].unique()
     share = view.group_by("track_id", "character").agg(pl.col("is_covered").mean().alias("share"))
@@ -90,12 +90,14 @@ def group_figures(
     best = np.zeros(len(counts))
     np.maximum.at(best, number, objectness)
     group, similarity = cluster.group_unknown(
-        cluster.track_vectors(pair.vectors(figure), objectness, np.r_[0, np.cumsum(counts)]),
+        cluster.track_vectors(
+            track.embedding_array(figure), objectness, np.r_[0, np.cumsum(counts)]
+        ),
         counts,
         COSINE,
         max(0.0, threshold) ** 0.5,
         method=method,
-        apart=find_apart(figure, number),
+        apart=cannot_link(figure, number),
         twin=np.inf,
         is_enough=(counts >= MIN_VIEWS) & (best >= MIN_OBJECTNESS),
     )
@@ -107,7 +109,7 @@ def group_figures(
     )
 
 
-def find_apart(figure: pl.DataFrame, number: np.ndarray) -> np.ndarray:
+def cannot_link(figure: pl.DataFrame, number: np.ndarray) -> np.ndarray:
     """Pairs (p, 2) of tracks that are two figures of one frame, each once, the lower number first.
 
     Parameters
@@ -119,12 +121,12 @@ def find_apart(figure: pl.DataFrame, number: np.ndarray) -> np.ndarray:
     """
     seen = figure.select("frame_id", *BOX, number=pl.Series(number))
     both = seen.join(seen, on="frame_id", suffix="_other")
-    both = both.filter(pl.col("number") < pl.col("number_other"), shared() < COVERED)
+    both = both.filter(pl.col("number") < pl.col("number_other"), covered_share() < COVERED)
     rows = both.select("number", "number_other").unique().sort("number", "number_other")
     return rows.to_numpy().astype(np.int64)
 
 
-def shared() -> pl.Expr:
+def covered_share() -> pl.Expr:
     """Area that boxes `x0_px`… and `x0_px_other`… share, in shares of the smaller, in [0, 1]."""
     wide = pl.min_horizontal("x1_px", "x1_px_other") - pl.max_horizontal("x0_px", "x0_px_other")
     high = pl.min_horizontal("y1_px", "y1_px_other") - pl.max_horizontal("y0_px", "y0_px_other")
@@ -132,7 +134,7 @@ def shared() -> pl.Expr:
     return (wide.clip(0) * high.clip(0) / smaller.clip(1e-6)).alias("shared")
 
 
-def with_figures(label: pl.DataFrame, figure: pl.DataFrame) -> pl.DataFrame:
+def add_unlabelled_figures(label: pl.DataFrame, figure: pl.DataFrame) -> pl.DataFrame:
     """Table `label` with a nameless row for each figure that has none.
 
     Parameters
@@ -147,10 +149,10 @@ def with_figures(label: pl.DataFrame, figure: pl.DataFrame) -> pl.DataFrame:
         is that there is a figure at all.
     """
     more = figure.join(label, left_on="figure_id", right_on="subject_id", how="anti")
-    return with_nameless(label, more, "figure_id", pl.col("objectness"))
+    return add_unlabelled_rows(label, more, "figure_id", pl.col("objectness"))
 
 
-def with_nameless(
+def add_unlabelled_rows(
     label: pl.DataFrame, more: pl.DataFrame, subject: str, confidence: pl.Expr
 ) -> pl.DataFrame:
     """Table `label` with a nameless row of type region for each of `more`, by id.

@@ -1,4 +1,4 @@
-"""Vectors of drawn figures: EfficientNet-Lite0 features, colours, and a small head trained on them.
+"""Embeddings of drawn figures: EfficientNet-Lite0 features, colours and a trained head.
 
 A cell (32 x 32 px) of a picture is described by the network's last and middle layers and by which
 colours it has. Three similarities make one: the last layer as it is, its 64 strongest directions
@@ -22,8 +22,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bunny.character.drawn.efficientnet import CELL_PX, DIMENSION, PictureNet
-from bunny.core.vector import to_unit
+from bunny.character.drawn.efficientnet import CELL_PX, DIMENSION, EfficientNet
+from bunny.core.vector import l2_normalize
 
 NAME = "bunny-figure-1"
 FOLDER = Path(__file__).parent / "weights"
@@ -56,7 +56,7 @@ class FigureNet:
     net : PictureNet
     """
 
-    def __init__(self, net: PictureNet) -> None:
+    def __init__(self, net: EfficientNet) -> None:
         import torch
 
         self._net, self._torch = net, torch
@@ -131,7 +131,7 @@ class FigureNet:
         parts = [centred, centred[..., :STRONG] * self._whiten, raw[..., BASIS:-1]]
         scale = np.sqrt(np.array(PART_WEIGHT) / sum(PART_WEIGHT))
         return np.concatenate(
-            [to_unit(part) * share for part, share in zip(parts, scale, strict=True)], axis=-1
+            [l2_normalize(part) * share for part, share in zip(parts, scale, strict=True)], axis=-1
         ).astype(np.float32)
 
 

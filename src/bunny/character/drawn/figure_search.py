@@ -1,4 +1,4 @@
-"""Drawn figures of a frame: the windows most like each character, and those most like a figure.
+"""Search for drawn figures in a frame: windows most like each character, or any figure.
 
 All windows of two or three sizes of the frame are described at once (`figure_embedding`). For each
 character the window is taken that is most like it and more like it than like anybody else; beside
@@ -43,7 +43,7 @@ OVERLAP = 0.5  # share of the smaller box, from which two places compete
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cast:
+class FigureReferenceSet:
     """Whom to look for in a film, and with whom to compare; vectors less the film's mean."""
 
     reference: Mapping[str, np.ndarray]  # (m, UNIT) by character
@@ -63,9 +63,11 @@ class FoundFigure:
     margin: float | None  # its lead over all others and the bank, likewise
 
 
-def make_cast(net: FigureNet, raw: Mapping[str, np.ndarray], mean: np.ndarray) -> Cast:
+def make_reference_set(
+    net: FigureNet, raw: Mapping[str, np.ndarray], mean: np.ndarray
+) -> FigureReferenceSet:
     """References by character, (m, RAW) each, and the bank, less a film's mean."""
-    return Cast(
+    return FigureReferenceSet(
         reference={name: net.to_vector(views, mean) for name, views in raw.items()},
         bank=net.to_vector(figure_embedding.read_bank(), mean),
         mean=mean,
@@ -124,7 +126,10 @@ def compare(vector: np.ndarray, reference: Mapping[str, np.ndarray]) -> np.ndarr
 
 
 def find(
-    net: FigureNet, image: np.ndarray, cast: Cast, scales: Sequence[int] = tuple(WINDOWS)
+    net: FigureNet,
+    image: np.ndarray,
+    cast: FigureReferenceSet,
+    scales: Sequence[int] = tuple(WINDOWS),
 ) -> list[FoundFigure]:
     """Find the figures of a frame.
 
@@ -227,7 +232,7 @@ def fit_box(image: np.ndarray, box: np.ndarray) -> np.ndarray:
     return ((np.r_[low, high] / factor + corner) / scale).clip(0, 1).astype(np.float32)
 
 
-def _judge(vector: np.ndarray, k: int, cast: Cast) -> tuple[float, float]:
+def _judge(vector: np.ndarray, k: int, cast: FigureReferenceSet) -> tuple[float, float]:
     """Similarity of one place to the character of number k, and to whom it is most like beside."""
     similarity = compare(vector[None], cast.reference)[0]
     bank = np.sort(cast.bank @ vector)[-NUM_RIVALS:]
@@ -256,7 +261,7 @@ def _of_anybody(
     order = np.argsort(-chance, kind="stable")[: 20 * NUM_FIGURES]
     order = order[chance[order] >= FIGURE_FLOOR]
     free = [i for i in order if not any(_overlaps(other, box[i]) for other in taken)]
-    kept = detection.suppress(box[free], 0.3, SAME_PART)[:NUM_FIGURES] if free else []
+    kept = detection.non_max_suppression(box[free], 0.3, SAME_PART)[:NUM_FIGURES] if free else []
     return [
         FoundFigure(
             box=box[free[i]],

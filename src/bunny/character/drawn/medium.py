@@ -1,4 +1,4 @@
-"""Drawings told from photographs and renderings: a classifier, and decisions on its logits.
+"""Drawn or photographed: style and ONNX classifiers, and decisions for each shot.
 
 A picture is drawn when it is cel animation, anime, vector, pencil or ink; live action and 3D
 computer graphics are photographed. Faces of drawings are no faces to a recogniser, so it must be
@@ -12,8 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from PIL import Image
 
-from bunny.character.drawn import efficientnet
+from bunny.character.drawn import efficientnet, onnx_model
+from bunny.character.drawn.onnx_model import OnnxModel, PublishedModel
+from bunny.core.error import UserError
 
 WEIGHT_FILE = Path(__file__).with_name("medium.json")
 FRAMES_PER_SHOT = 3  # that are looked at; the frames of a shot look alike
@@ -24,6 +27,16 @@ FILM_LIMIT = (-2.0, 1.0)  # logits at which another shot of the film is cut; see
 FILM_SHRINK = 2.0  # shots that the film is taken to have besides, with a logit of 0
 REFERENCE_LEAN = 2.0  # logit that a film adds to its references when all its shots are alike
 
+ANIME_REAL = "anime-real"
+CLASSIFIER_KEY = "detection.drawn_classifier"
+ANIME_REAL_PUBLISHED = PublishedModel(
+    repository="deepghs/anime_real_cls", model="mobilenetv3_v1.1_dist_ls0.1"
+)
+FILE, LABELS = "model.onnx", "meta.json"
+CLASSIFIER_SIZE_PX = 384  # side of the square a picture is stretched to, where the file names none
+HALF = (0.5, 0.5, 0.5)  # mean and scale of RGB in [0, 1]
+DRAWN = "anime"  # its word for drawn; the other is "real"
+
 
 class MediumClassifier:
     """The classifier, loaded once.
@@ -33,7 +46,7 @@ class MediumClassifier:
     net : picture.PictureNet
     """
 
-    def __init__(self, net: efficientnet.PictureNet) -> None:
+    def __init__(self, net: efficientnet.EfficientNet) -> None:
         kept = json.loads(WEIGHT_FILE.read_text(encoding="utf-8"))
         self._net = net
         self._mean, self._deviation, self._weight = (
@@ -182,3 +195,76 @@ def reference_probability(logit: float | None, shots: pl.DataFrame) -> float:
         Table `shot_medium` of the film.
     """
     return float(1 / (1 + np.exp(-((logit or 0.0) + film_lean(shots)))))
+
+
+class AnimeRealClassifier:
+    """Says how surely a picture is drawn.
+
+    Parameters
+    ----------
+    setting : str
+        ``anime-real``, alone or followed by ``:`` and a folder or hub id.
+    num_threads : int
+        That one picture may use.
+
+    Raises
+    ------
+    UserError
+        If a file is missing or is no such model.
+
+    Notes
+    -----
+    Preparation and labels as `imgutils.generic.classify` of DeepGHS has them.
+    """
+
+    def __init__(self, setting: str = ANIME_REAL, *, num_threads: int = 1) -> None:
+        word, _, source = setting.partition(":")
+        if word != ANIME_REAL:
+            raise UserError(
+                f"{CLASSIFIER_KEY}: expected {ANIME_REAL} or {ANIME_REAL}:<folder or hub id>, found {setting}"
+            )
+        folder = onnx_model.find_folder(
+            CLASSIFIER_KEY, source, ANIME_REAL_PUBLISHED, (FILE, LABELS)
+        )
+        self._net = OnnxModel(
+            folder, FILE, input_name="input", output_name="output", num_threads=num_threads
+        )
+        said = folder.read_json(LABELS)
+        self._labels = said.get("labels", []) if isinstance(said, dict) else []
+        if DRAWN not in self._labels:
+            raise UserError(
+                f"{CLASSIFIER_KEY}: expected {DRAWN} among the labels in {folder.path / LABELS}, found "
+                f"{', '.join(map(str, self._labels)) or 'none'}; give the model of the right kind"
+            )
+        self.name = folder.name
+        self.licence = self._net.licence
+
+    def measure_drawn(self, image: np.ndarray) -> float:
+        """Probability that a picture is drawn.
+
+        Parameters
+        ----------
+        image : np.ndarray, shape (height, width, 3), uint8, BGR
+
+        Returns
+        -------
+        float
+            In [0, 1].
+
+        Raises
+        ------
+        UserError
+            If the network gives no probabilities of its labels.
+        """
+        size_px = self._net.size_px or (CLASSIFIER_SIZE_PX, CLASSIFIER_SIZE_PX)
+        pixels = onnx_model.to_pixels(
+            image, size_px, resample=Image.Resampling.BILINEAR, mean=HALF, scale=HALF
+        )
+        chance = self._net.run(pixels)
+        if chance.shape != (1, len(self._labels)) or abs(float(chance.sum()) - 1) > 1e-3:
+            raise UserError(
+                f"{CLASSIFIER_KEY}: expected {self.name} to give probabilities of {', '.join(self._labels)}, "
+                f"got {chance.ravel()[:4].tolist()} of shape {chance.shape}; give the model of "
+                "the right kind"
+            )
+        return float(chance[0, self._labels.index(DRAWN)])

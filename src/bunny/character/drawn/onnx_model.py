@@ -1,10 +1,11 @@
-"""ONNX models of a hub or a folder: where their files lie, what goes in and what comes out.
+"""ONNX models from a hub or a folder: files, licence, input and output.
 
 A hub repository is brought into the hub's local cache and then read like any folder, so a model
 that is there once needs no network. Only `.onnx`, `.json` and the card are fetched: no pickles.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,45 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bunny.character.drawn import owlv2
 from bunny.core.error import UserError
+
+HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
+HUB_LICENCE = {  # by their cards
+    "google/owlv2-": "apache-2.0",
+    "facebook/dinov2-": "apache-2.0",
+    "deepghs/ccip_onnx": "openrail",
+    "deepghs/anime_face_detection": "mit",
+    "deepghs/anime_head_detection": "mit",
+    "deepghs/anime_person_detection": "mit",
+    "deepghs/anime_real_cls": "openrail",
+}
+
+
+def licence_of(source: str) -> str:
+    """Licence of a model by its card.
+
+    Parameters
+    ----------
+    source : str
+        Local folder (its ``README.md`` begins with ``license:`` between two lines of dashes) or
+        hub id.
+
+    Returns
+    -------
+    str
+        ``unknown`` where nothing says it.
+    """
+    card = Path(source) / "README.md"
+    if card.is_file():
+        parts = card.read_text(encoding="utf-8", errors="replace").split("---")
+        head = parts[1] if len(parts) > 2 else ""
+        found = re.search(r"^license:\s*(\S+)", head, flags=re.MULTILINE)
+        return found[1] if found else "unknown"
+    return next((v for prefix, v in HUB_LICENCE.items() if source.startswith(prefix)), "unknown")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
+class PublishedModel:
     """Where a kind of model is published: a hub repository and one of its models."""
 
     repository: str  # owner/name
@@ -162,7 +196,11 @@ class OnnxModel:
 
 
 def find_folder(
-    key: str, source: str, published: Published, needed: Sequence[str], more: Sequence[str] = ()
+    key: str,
+    source: str,
+    published: PublishedModel,
+    needed: Sequence[str],
+    more: Sequence[str] = (),
 ) -> ModelFolder:
     """Find a model's files, in a folder or by way of the hub.
 
@@ -188,7 +226,7 @@ def find_folder(
     if not root.is_dir():
         repository, model = _read_hub_id(key, source, published)
         root = _fetch(key, repository, model, needed, more)
-        licence = owlv2.licence_of(repository)
+        licence = licence_of(repository)
     is_inside = (root / model).is_dir() and not (root / needed[0]).is_file()
     path = root / model if is_inside else root
     missing = [file for file in needed if not (path / file).is_file()]
@@ -197,12 +235,12 @@ def find_folder(
             f"{key}: expected {', '.join(needed)} in {root} or its folder {model}, "
             f"missing {', '.join(missing)}; download {published.model} of {published.repository}"
         )
-    cards = [owlv2.licence_of(str(one)) for one in (path, root, path.parent)]
+    cards = [licence_of(str(one)) for one in (path, root, path.parent)]
     known = next((card for card in cards if card != "unknown"), licence)
     return ModelFolder(key=key, path=path.resolve(), licence=known)
 
 
-def is_cached(published: Published, file: str) -> bool:
+def is_cached(published: PublishedModel, file: str) -> bool:
     """Whether the hub's local cache has a file of a model; the network is not asked."""
     try:
         from huggingface_hub import try_to_load_from_cache
@@ -251,10 +289,10 @@ def cut_box(image: np.ndarray, box: np.ndarray) -> np.ndarray:
     return image[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
 
 
-def _read_hub_id(key: str, source: str, published: Published) -> tuple[str, str]:
+def _read_hub_id(key: str, source: str, published: PublishedModel) -> tuple[str, str]:
     """Repository and model of ``owner/name`` or ``owner/name/model``."""
     owner_name, model = "/".join(source.split("/")[:2]), "/".join(source.split("/")[2:])
-    if not owlv2.HUB_ID.match(owner_name) or "/" in model:
+    if not HUB_ID.match(owner_name) or "/" in model:
         raise UserError(
             f"{key}: expected a folder or a hub id owner/name or owner/name/model, found no such "
             f"folder as {source}"

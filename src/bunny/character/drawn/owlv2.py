@@ -1,11 +1,10 @@
-"""Drawn characters by models from a hub or a folder: OWLv2 shown a picture, DINOv2 to compare.
+"""OWLv2 image-guided detection of drawn characters, with DINOv2 embeddings if asked for.
 
 The detector proposes boxes and says how much each is like the thing on a reference picture; with
 an embedding model the boxes are cut out and compared by it instead. What comes out has the form of
 `drawn.Candidate`, so voting, tracks and thresholds are the same as for the offline route.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,20 +13,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bunny.character.drawn import window_search
+from bunny.character.drawn import onnx_model, window_search
 from bunny.core.error import UserError
-from bunny.core.vector import to_unit
+from bunny.core.vector import l2_normalize
 
-HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
-HUB_LICENCE = {  # by their cards
-    "google/owlv2-": "apache-2.0",
-    "facebook/dinov2-": "apache-2.0",
-    "deepghs/ccip_onnx": "openrail",
-    "deepghs/anime_face_detection": "mit",
-    "deepghs/anime_head_detection": "mit",
-    "deepghs/anime_person_detection": "mit",
-    "deepghs/anime_real_cls": "openrail",
-}
 CLIP_MEAN, CLIP_SCALE = (0.4815, 0.4578, 0.4082), (0.2686, 0.2613, 0.2758)  # OpenAI CLIP, RGB
 IMAGENET_MEAN, IMAGENET_SCALE = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of DINOv2, RGB
 EMBEDDING_PX = 224  # side DINOv2's own preprocessing gives it
@@ -36,14 +25,14 @@ MIN_SIDE = 0.02  # of the frame; smaller boxes are no figure
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class ReferenceQuery:
     """What a reference picture gave: the detector's query and, if asked for, an embedding."""
 
     query: np.ndarray  # (d,)
     embedding: np.ndarray | None  # (e,), unit length
 
 
-class GuidedNet:
+class Owlv2Detector:
     """An OWLv2 detector and, if named, a DINOv2-like embedder; loaded once.
 
     Parameters
@@ -63,9 +52,9 @@ class GuidedNet:
         self._detector = _load("detection.drawn_detector", detector, "Owlv2ForObjectDetection")
         self._embedder = _load("detection.drawn_embedding", embedding) if embedding else None
         self.name = "+".join(Path(source).name for source in (detector, embedding) if source)
-        self.licence = {s: licence_of(s) for s in (detector, embedding) if s}
+        self.licence = {s: onnx_model.licence_of(s) for s in (detector, embedding) if s}
 
-    def describe_reference(self, image: np.ndarray) -> Look:
+    def describe_reference(self, image: np.ndarray) -> ReferenceQuery:
         """Describe one reference picture (height, width, 3) uint8 BGR by its likeliest thing."""
         import torch
 
@@ -73,11 +62,11 @@ class GuidedNet:
         with torch.inference_mode():
             query, index, boxes = self._detector.embed_image_query(feature, grid)
         box = _to_shares(boxes[0, index[0]].numpy(), image.shape)[0]
-        return Look(query=query[0, 0].numpy(), embedding=self._embed(image, [box])[0])
+        return ReferenceQuery(query=query[0, 0].numpy(), embedding=self._embed(image, [box])[0])
 
     def find_candidates(
-        self, image: np.ndarray, reference: Mapping[str, Sequence[Look]]
-    ) -> list[window_search.Candidate]:
+        self, image: np.ndarray, reference: Mapping[str, Sequence[ReferenceQuery]]
+    ) -> list[window_search.RegionCandidate]:
         """Find the best place for each character.
 
         Parameters
@@ -145,30 +134,7 @@ class GuidedNet:
         ]
         with torch.inference_mode():
             found = self._embedder(pixel_values=torch.from_numpy(np.vstack(cuts)))
-        return list(to_unit(found.last_hidden_state[:, 0].numpy()))
-
-
-def licence_of(source: str) -> str:
-    """Licence of a model by its card.
-
-    Parameters
-    ----------
-    source : str
-        Local folder (its ``README.md`` begins with ``license:`` between two lines of dashes) or
-        hub id.
-
-    Returns
-    -------
-    str
-        ``unknown`` where nothing says it.
-    """
-    card = Path(source) / "README.md"
-    if card.is_file():
-        parts = card.read_text(encoding="utf-8", errors="replace").split("---")
-        head = parts[1] if len(parts) > 2 else ""
-        found = re.search(r"^license:\s*(\S+)", head, flags=re.MULTILINE)
-        return found[1] if found else "unknown"
-    return next((v for prefix, v in HUB_LICENCE.items() if source.startswith(prefix)), "unknown")
+        return list(l2_normalize(found.last_hidden_state[:, 0].numpy()))
 
 
 def _load(key: str, source: str, kind: str = "AutoModel") -> Any:
@@ -176,7 +142,7 @@ def _load(key: str, source: str, kind: str = "AutoModel") -> Any:
     import transformers
 
     path = Path(source)
-    if not path.is_dir() and not HUB_ID.match(source):
+    if not path.is_dir() and not onnx_model.HUB_ID.match(source):
         raise UserError(
             f"{key}: expected a folder or a hub id owner/name, found no such folder as {source}"
         )

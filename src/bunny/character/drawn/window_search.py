@@ -1,4 +1,4 @@
-"""Drawn and animal characters: which part of a frame looks like which reference picture.
+"""Sliding-window matching of drawn and animal characters to reference pictures.
 
 Windows at three scales are described by EfficientNet-Lite0, centred by the film's mean window (what
 all windows of a film share, its style and light, says nothing about who is there) and compared by
@@ -15,8 +15,8 @@ import numpy as np
 import polars as pl
 
 from bunny.character.drawn import efficientnet
-from bunny.character.drawn.efficientnet import Grid, PictureNet
-from bunny.core.vector import to_unit
+from bunny.character.drawn.efficientnet import EfficientNet, WindowFeatures
+from bunny.core.vector import l2_normalize
 
 # Heights the frame is scaled to, and window sizes (rows, columns) in cells of 32 px on each.
 SCALES: dict[int, list[tuple[int, int]]] = {
@@ -46,7 +46,7 @@ WEIGHT = (14.0, 0.42, 4.0, 0.10)  # of `match.confidence`: slope, centre; of mar
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate:
+class RegionCandidate:
     """The best place of one frame for one character."""
 
     character: str
@@ -55,7 +55,9 @@ class Candidate:
     margin: float
 
 
-def describe(net: PictureNet, image: np.ndarray, scales: Iterable[int] = tuple(SCALES)) -> Grid:
+def describe(
+    net: EfficientNet, image: np.ndarray, scales: Iterable[int] = tuple(SCALES)
+) -> WindowFeatures:
     """Describe all windows of a picture (height, width, 3) uint8 BGR."""
     boxes, features, small = [], [], []
     for height_px in scales:
@@ -66,14 +68,14 @@ def describe(net: PictureNet, image: np.ndarray, scales: Iterable[int] = tuple(S
             boxes.append(window / np.array([columns, rows, columns, rows]))
             features.append(efficientnet.pool_windows(grid, window))
             small.append(np.full(len(window), is_small))
-    return Grid(
+    return WindowFeatures(
         box=np.vstack(boxes).astype(np.float32),
         feature=np.vstack(features),
         is_small=np.concatenate(small),
     )
 
 
-def describe_reference(net: PictureNet, image: np.ndarray) -> np.ndarray:
+def describe_reference(net: EfficientNet, image: np.ndarray) -> np.ndarray:
     """Describe a reference picture: whole and its middle, as it is and mirrored, at three sizes.
 
     Returns
@@ -90,14 +92,14 @@ def describe_reference(net: PictureNet, image: np.ndarray) -> np.ndarray:
     return np.stack(found)
 
 
-def mean_window(net: PictureNet, image: np.ndarray) -> np.ndarray:
+def mean_window(net: EfficientNet, image: np.ndarray) -> np.ndarray:
     """Mean feature of the windows of one picture, (1280,); the film's is the mean over some."""
     return describe(net, image, MEAN_SCALES).feature.mean(axis=0)
 
 
 def find_candidates(
-    grid: Grid, mean: np.ndarray, reference: Mapping[str, np.ndarray]
-) -> list[Candidate]:
+    grid: WindowFeatures, mean: np.ndarray, reference: Mapping[str, np.ndarray]
+) -> list[RegionCandidate]:
     """Find the best place for each character.
 
     Parameters
@@ -138,8 +140,8 @@ def compare(
     np.ndarray, shape (n, k), float32
         Centred cosine in [-1, 1] to the nearest view of each character, in order of their names.
     """
-    window = to_unit(feature - mean)
-    views = [to_unit(reference[name] - mean) for name in sorted(reference)]
+    window = l2_normalize(feature - mean)
+    views = [l2_normalize(reference[name] - mean) for name in sorted(reference)]
     return np.clip(np.stack([(window @ v.T).max(axis=1) for v in views], axis=1), -1, 1)
 
 
@@ -150,7 +152,7 @@ def choose_candidates(
     *,
     is_small: np.ndarray | None = None,
     is_refined: bool = False,
-) -> list[Candidate]:
+) -> list[RegionCandidate]:
     """Choose each character's best box.
 
     Parameters
@@ -182,7 +184,7 @@ def choose_candidates(
             heat = np.where(margin[:, index] > 0, np.maximum(similarity[:, index], 0), 0)
             fitted = refine_box(box, heat, best)
         found.append(
-            Candidate(
+            RegionCandidate(
                 character=name,
                 box=fitted,
                 similarity=float(similarity[best, index]),

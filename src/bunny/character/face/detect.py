@@ -1,4 +1,4 @@
-"""Where the faces of a picture are: boxes, five landmarks, pose, sharpness, light.
+"""Face detection: boxes, five landmarks, pose, sharpness, brightness.
 
 A detector reads pixels once, with a low floor; `min_face_score`, `min_face_px` and
 `max_faces_per_frame` are decisions over what it found (`select_faces`), so moving them reads no
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.character.detection import SCORE_FLOOR, Found, Look
+from bunny.character.detection import SCORE_FLOOR, RawFace, RawFaceDetector
 from bunny.character.face import dlib, mtcnn, pose, yunet
 
 SIZE_FLOOR_PX = 12  # of the box's height in the stored picture
@@ -24,7 +24,7 @@ estimate_yaw = pose.estimate_yaw
 
 
 @dataclass(frozen=True, kw_only=True)
-class Face:
+class DetectedFace:
     """One detection in pixels of the picture it was found in."""
 
     box: np.ndarray  # (4,) float32: x0 y0 x1 y1, clipped to the picture
@@ -42,10 +42,10 @@ class Face:
         return float(self.box[3] - self.box[1])
 
 
-Detector = Callable[[np.ndarray], list[Face]]
+FaceDetector = Callable[[np.ndarray], list[DetectedFace]]
 
 
-def load_detector(name: str, *, has_small_faces: bool = True) -> Detector:
+def load_detector(name: str, *, has_small_faces: bool = True) -> FaceDetector:
     """Load a face detector by its name in the settings.
 
     Parameters
@@ -77,7 +77,7 @@ def load_detector(name: str, *, has_small_faces: bool = True) -> Detector:
     own = threading.local()
     own.look = load()  # here, so that what is missing is said at once
 
-    def detect(image: np.ndarray) -> list[Face]:
+    def detect(image: np.ndarray) -> list[DetectedFace]:
         if not hasattr(own, "look"):
             own.look = load()
         return _finish(image, own.look(image))
@@ -85,7 +85,7 @@ def load_detector(name: str, *, has_small_faces: bool = True) -> Detector:
     return detect
 
 
-DETECTOR: dict[str, Callable[..., Look]] = {
+DETECTOR: dict[str, Callable[..., RawFaceDetector]] = {
     "yunet": yunet.load,
     "mtcnn": mtcnn.load,
     "hog": dlib.load_hog,
@@ -140,7 +140,7 @@ def _luma(image: np.ndarray, box: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY) if crop.size else np.empty((0, 0), np.uint8)
 
 
-def _finish(image: np.ndarray, found: list[Found]) -> list[Face]:
+def _finish(image: np.ndarray, found: list[RawFace]) -> list[DetectedFace]:
     """Clip to the picture, drop what is below the floors, measure, order by score."""
     height, width = image.shape[:2]
     faces = []
@@ -150,7 +150,7 @@ def _finish(image: np.ndarray, found: list[Found]) -> list[Face]:
         if one.score < SCORE_FLOOR or is_too_small:
             continue
         faces.append(
-            Face(
+            DetectedFace(
                 box=box,
                 landmark=np.asarray(one.landmark, np.float32),
                 score=min(1.0, one.score),

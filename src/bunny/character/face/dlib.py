@@ -1,4 +1,4 @@
-"""The two detectors of dlib, HOG and CNN, with landmarks by `face_recognition`."""
+"""dlib's HOG and CNN face detectors, with landmarks by `face_recognition`."""
 
 import warnings
 from collections.abc import Iterable, Sequence
@@ -6,19 +6,19 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from bunny.character import model_file
-from bunny.character.detection import WORKING_PX, Found, Look, shrink
+from bunny.character.detection import WORKING_PX, RawFace, RawFaceDetector, shrink
 
 SCORE_SCALE = 1.0  # HOG's margin that becomes a score of sigmoid(1) = 0.73
 
 
-def load_hog() -> Look:
+def load_hog() -> RawFaceDetector:
     """Load dlib's frontal face detector (King 2015); for one thread at a time."""
     library = import_face_recognition()
     import dlib
 
     net = dlib.get_frontal_face_detector()
 
-    def look(image: np.ndarray) -> list[Found]:
+    def look(image: np.ndarray) -> list[RawFace]:
         small, factor = shrink(image, 2 * WORKING_PX)
         rgb = np.ascontiguousarray(small[:, :, ::-1])
         boxes, margins, _ = net.run(rgb, 1 if max(small.shape) <= WORKING_PX else 0, 0.0)
@@ -29,7 +29,7 @@ def load_hog() -> Look:
     return look
 
 
-def load_cnn() -> Look:
+def load_cnn() -> RawFaceDetector:
     """Load dlib's max-margin CNN (King 2016); for one thread at a time.
 
     Raises
@@ -42,7 +42,7 @@ def load_cnn() -> Look:
 
     net = dlib.cnn_face_detection_model_v1(str(model_file.path_of(model_file.MODELS["cnn"])))
 
-    def look(image: np.ndarray) -> list[Found]:
+    def look(image: np.ndarray) -> list[RawFace]:
         small, factor = shrink(image)
         rgb = np.ascontiguousarray(small[:, :, ::-1])
         found = net(rgb, 0)
@@ -75,7 +75,7 @@ def _with_landmarks(
     edges: list[tuple[int, int, int, int]],
     scores: Sequence[float],
     factor: float,
-) -> Iterable[Found]:
+) -> Iterable[RawFace]:
     """Join dlib's boxes with five points: eye and mouth corners are averaged of its 68."""
     marks = library.face_landmarks(rgb, edges) if edges else []
     for (top, right, bottom, left), mark, score in zip(edges, marks, scores, strict=True):
@@ -91,4 +91,4 @@ def _with_landmarks(
             ],
             np.float32,
         )
-        yield Found(box, points / np.float32(factor), float(score))
+        yield RawFace(box, points / np.float32(factor), float(score))

@@ -1,4 +1,4 @@
-"""MTCNN (Zhang et al. 2016): three small networks, each looking closer at what the one before kept.
+"""MTCNN face detection (Zhang et al. 2016): a cascade of three networks, in PyTorch.
 
 The weights come inside the package `mtcnn`; its own code needs TensorFlow, so the networks are
 built here in PyTorch. Thresholds and steps are the authors'.
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from bunny.character import model_file
-from bunny.character.detection import Found, Look, merge, shrink, suppress
+from bunny.character.detection import RawFace, RawFaceDetector, merge, non_max_suppression, shrink
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +30,7 @@ HEADS = {"p": (4, 2), "r": (4, 2), "o": (4, 10, 2)}  # box, landmarks, not a fac
 DENSE = {"r": (576, 128), "o": (1152, 256)}
 
 
-def load(*, has_small_faces: bool = True) -> Look:
+def load(*, has_small_faces: bool = True) -> RawFaceDetector:
     """Load the three networks.
 
     Parameters
@@ -51,7 +51,7 @@ def load(*, has_small_faces: bool = True) -> Look:
     nets = {key: _read(key) for key in "pro"}
     least_px = LEAST_SMALL_PX if has_small_faces else LEAST_PX
 
-    def look(image: np.ndarray) -> list[Found]:
+    def look(image: np.ndarray) -> list[RawFace]:
         small, factor = shrink(image, LONGER_PX)
         rgb = np.ascontiguousarray(small[:, :, ::-1])
         boxes = _propose(nets["p"], rgb, least_px)
@@ -59,7 +59,7 @@ def load(*, has_small_faces: bool = True) -> Look:
         boxes, points = _refine(nets["o"], rgb, boxes, 48, THRESHOLD[2])
         return merge(
             [
-                Found(
+                RawFace(
                     (box[:4] / factor).astype(np.float32), place.astype(np.float32), float(box[4])
                 )
                 for box, place in zip(boxes, points / factor, strict=True)
@@ -154,7 +154,7 @@ def _propose(net: "torch.nn.ModuleDict", rgb: np.ndarray, least_px: int) -> np.n
         rows, columns, sure = rows[order], columns[order], sure[order]
         corner = np.stack([columns, rows], axis=1) * STRIDE_PX
         boxes = np.hstack([corner, corner + CELL_PX]) / factor
-        kept = suppress(boxes, 0.5)
+        kept = non_max_suppression(boxes, 0.5)
         moved = _move(boxes[kept], move[:, rows[kept], columns[kept]].T)
         found.append(np.column_stack([moved, sure[kept]]))
     return _thin(np.vstack(found))
@@ -177,14 +177,14 @@ def _refine(
         place = square[:, None, :2] + place * (square[:, None, 2:] - square[:, None, :2])
     moved = np.column_stack([_move(square, move), score])
     order = np.argsort(-score, kind="stable")
-    kept = order[suppress(moved[order, :4], 0.7)]
+    kept = order[non_max_suppression(moved[order, :4], 0.7)]
     return moved[kept], place[kept]
 
 
 def _thin(boxes: np.ndarray) -> np.ndarray:
     """Merge what several scales propose."""
     boxes = boxes[np.argsort(-boxes[:, 4], kind="stable")]
-    return boxes[suppress(boxes[:, :4], 0.7)]
+    return boxes[non_max_suppression(boxes[:, :4], 0.7)]
 
 
 def _move(boxes: np.ndarray, by: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How a face is turned and what its mouth does, as far as five landmarks tell.
+"""Head pose and mouth width from five facial landmarks.
 
 Landmarks are in the order of `detect.Face`: right eye, left eye (the subject's own, so the right
 eye stands at the picture's left), nose tip, right and left mouth corner. All measures are ratios of

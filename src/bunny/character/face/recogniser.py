@@ -1,4 +1,4 @@
-"""Vectors of faces, and the scale on which one threshold means the same for each recogniser.
+"""Face embeddings by SFace and dlib, on one common similarity scale.
 
 SFace was trained with an angular margin: strangers lie around cosine 0 and its authors' threshold
 for one person is 0.363. dlib's vectors all lie in one narrow cone: its threshold, Euclidean
@@ -13,8 +13,8 @@ import numpy as np
 
 from bunny.character import model_file
 from bunny.character.face import detect
-from bunny.character.face.detect import Face
-from bunny.core.vector import to_unit
+from bunny.character.face.detect import DetectedFace
+from bunny.core.vector import l2_normalize
 
 NATIVE = {"yunet": "sface", "mtcnn": "sface", "hog": "dlib", "cnn": "dlib"}  # `recogniser: auto`
 SFACE_SAME = 0.363  # cosine of one person and threshold of the authors (OpenCV Zoo)
@@ -22,7 +22,7 @@ DLIB_SAME_DISTANCE = 0.6  # threshold of the author (King 2017), between encodin
 DLIB_NORM = 1.43  # typical length of an encoding: 1.37 to 1.53 over 28 press photos of 5 people
 DLIB_SAME = 1 - (DLIB_SAME_DISTANCE / DLIB_NORM) ** 2 / 2  # 0.912, as a cosine
 
-Recogniser = Callable[[np.ndarray, Face], np.ndarray]
+FaceRecogniser = Callable[[np.ndarray, DetectedFace], np.ndarray]
 
 
 def choose_recogniser(recogniser: str, detector: str) -> str:
@@ -30,7 +30,7 @@ def choose_recogniser(recogniser: str, detector: str) -> str:
     return NATIVE[detector] if recogniser == "auto" else recogniser
 
 
-def load_recogniser(name: str) -> Recogniser:
+def load_recogniser(name: str) -> FaceRecogniser:
     """Load a face recogniser.
 
     Parameters
@@ -75,30 +75,30 @@ def to_similarity(cosine: np.ndarray, recogniser: str) -> np.ndarray:
     return np.clip(cosine, -1, 1)
 
 
-def _load_sface() -> Recogniser:
+def _load_sface() -> FaceRecogniser:
     net = cv2.FaceRecognizerSF.create(str(model_file.path_of(model_file.MODELS["sface"])), "")
 
-    def embed(image: np.ndarray, face: Face) -> np.ndarray:
+    def embed(image: np.ndarray, face: DetectedFace) -> np.ndarray:
         x0, y0, x1, y1 = face.box
         row = np.array([x0, y0, x1 - x0, y1 - y0, *face.landmark.ravel(), face.score], np.float32)
-        return to_unit(net.feature(net.alignCrop(image, row)).ravel())
+        return l2_normalize(net.feature(net.alignCrop(image, row)).ravel())
 
     return embed
 
 
-def _load_dlib() -> Recogniser:
+def _load_dlib() -> FaceRecogniser:
     library = detect.import_face_recognition()
 
-    def embed(image: np.ndarray, face: Face) -> np.ndarray:
+    def embed(image: np.ndarray, face: DetectedFace) -> np.ndarray:
         crop, (x0, y0, x1, y1) = _around(image, face.box)
         edge = (round(y0), round(x1), round(y1), round(x0))
         rgb = np.ascontiguousarray(crop[:, :, ::-1])
-        return to_unit(library.face_encodings(rgb, [edge], model="small")[0])
+        return l2_normalize(library.face_encodings(rgb, [edge], model="small")[0])
 
     return embed
 
 
-RECOGNISER: dict[str, Callable[[], Recogniser]] = {"sface": _load_sface, "dlib": _load_dlib}
+RECOGNISER: dict[str, Callable[[], FaceRecogniser]] = {"sface": _load_sface, "dlib": _load_dlib}
 
 
 def _around(image: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

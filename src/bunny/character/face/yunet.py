@@ -1,4 +1,4 @@
-"""YuNet, looking once, or again where a small face may be.
+"""YuNet face detection, with a second, enlarged pass for small faces.
 
 A face of 16 px in a picture of 1920 is 5 px at the size YuNet likes best, and enlarging the whole
 picture costs forty times as much as that look. So a second look at full size only asks where
@@ -15,10 +15,10 @@ from bunny.character.detection import (
     NMS_IOU,
     SCORE_FLOOR,
     WORKING_PX,
-    Found,
-    Look,
+    RawFace,
+    RawFaceDetector,
     is_face_like,
-    is_same,
+    is_same_face,
     merge,
     shrink,
 )
@@ -38,7 +38,7 @@ TILE_PX = 128  # of the canvas; a suspect is a third of its tile
 TILE_COLUMNS = 4
 
 
-def load(*, has_small_faces: bool = True) -> Look:
+def load(*, has_small_faces: bool = True) -> RawFaceDetector:
     """Load YuNet.
 
     Parameters
@@ -60,7 +60,7 @@ def load(*, has_small_faces: bool = True) -> Look:
     size = (WORKING_PX, WORKING_PX)
     net = cv2.FaceDetectorYN.create(path, "", size, SCORE_FLOOR, NMS_IOU, MAX_RAW_FACES)
 
-    def look(image: np.ndarray) -> list[Found]:
+    def look(image: np.ndarray) -> list[RawFace]:
         if not has_small_faces:
             return _look(net, image, WORKING_PX)
         if max(image.shape[:2]) > WORKING_PX:
@@ -75,7 +75,7 @@ def load(*, has_small_faces: bool = True) -> Look:
     return look
 
 
-def _look(net, image: np.ndarray, longer_px: int, floor: float = SCORE_FLOOR) -> list[Found]:
+def _look(net, image: np.ndarray, longer_px: int, floor: float = SCORE_FLOOR) -> list[RawFace]:
     """All that the network finds in a picture made no longer than `longer_px`."""
     small, factor = shrink(image, longer_px)
     missing = [max(0, LEAST_PX - side) for side in small.shape[:2]]
@@ -89,28 +89,28 @@ def _look(net, image: np.ndarray, longer_px: int, floor: float = SCORE_FLOOR) ->
     places = rows[:, :14] / np.float32(factor)
     places[:, 2:4] += places[:, :2]
     return [
-        Found(place[:4], place[4:].reshape(5, 2), float(row[14]))
+        RawFace(place[:4], place[4:].reshape(5, 2), float(row[14]))
         for place, row in zip(places, rows, strict=True)
     ]
 
 
-def _add(known: list[Found], more: list[Found]) -> list[Found]:
+def _add(known: list[RawFace], more: list[RawFace]) -> list[RawFace]:
     """Join what two looks found; where the first was done, it has the last word."""
     done = [one for one in known if _is_done(one)]
     return merge(known + [one for one in more if not _is_in(done, one)])
 
 
-def _is_done(one: Found) -> bool:
+def _is_done(one: RawFace) -> bool:
     """Whether a face of the first look is sure or large enough not to be looked at again."""
     return one.score >= SURE_SCORE or _height(one) >= LARGE_PX
 
 
-def _is_clear(one: Found) -> bool:
+def _is_clear(one: RawFace) -> bool:
     """Whether the second look alone may add a face."""
     return one.score >= ENLARGED_FLOOR and is_face_like(one)
 
 
-def _suspects(seen: list[Found], known: list[Found]) -> list[Found]:
+def _suspects(seen: list[RawFace], known: list[RawFace]) -> list[RawFace]:
     """Places worth enlarging: small, not sure yet, and not in a face that is."""
     done = [one for one in known if _is_done(one)]
     small = [one for one in seen if LEAST_SUSPECT_PX <= _height(one) < LARGE_PX]
@@ -118,12 +118,12 @@ def _suspects(seen: list[Found], known: list[Found]) -> list[Found]:
     return sorted(places, key=lambda one: -one.score)[:MAX_SUSPECTS]
 
 
-def _is_in(known: list[Found], one: Found) -> bool:
+def _is_in(known: list[RawFace], one: RawFace) -> bool:
     """Whether it shows one of those known, or a part of it."""
-    return any(is_same(other.box, one.box) for other in known)
+    return any(is_same_face(other.box, one.box) for other in known)
 
 
-def _look_enlarged(net, image: np.ndarray, suspects: list[Found]) -> list[Found]:
+def _look_enlarged(net, image: np.ndarray, suspects: list[RawFace]) -> list[RawFace]:
     """Cut suspects out, enlarge them, look at all of them at once."""
     if not suspects:
         return []
@@ -139,11 +139,11 @@ def _look_enlarged(net, image: np.ndarray, suspects: list[Found]) -> list[Found]
             continue
         points = (one.landmark - origin) / factors[index] + corners[index]
         box = (one.box.reshape(2, 2) - origin) / factors[index] + corners[index]
-        found.append(Found(box.ravel().astype(np.float32), points.astype(np.float32), one.score))
+        found.append(RawFace(box.ravel().astype(np.float32), points.astype(np.float32), one.score))
     return found
 
 
-def _cut(image: np.ndarray, suspect: Found) -> tuple[np.ndarray, float, np.ndarray]:
+def _cut(image: np.ndarray, suspect: RawFace) -> tuple[np.ndarray, float, np.ndarray]:
     """A suspect enlarged in the middle of a tile; with the tile's corner in the picture."""
     factor = float(np.clip(CLEAR_PX / max(1e-6, _height(suspect)), 0.5, MAX_FACTOR))
     side = TILE_PX / factor
@@ -162,11 +162,11 @@ def _lay_out(tiles: tuple[np.ndarray, ...], columns: int) -> np.ndarray:
     return np.vstack([np.hstack(padded[i : i + columns]) for i in range(0, len(padded), columns)])
 
 
-def _is_central(one: Found, origin: np.ndarray) -> bool:
+def _is_central(one: RawFace, origin: np.ndarray) -> bool:
     """Whether a face's middle is within the middle half of its tile."""
     place = (one.box[:2] + one.box[2:]) / 2 - origin
     return bool((abs(place - TILE_PX / 2) <= TILE_PX / 4).all())
 
 
-def _height(one: Found) -> float:
+def _height(one: RawFace) -> float:
     return float(one.box[3] - one.box[1])

@@ -1,4 +1,4 @@
-"""Settings: which source wins, and what is refused.
+"""Settings: sources, their precedence, and what is refused.
 
 Built-in defaults < config/main.yaml < config/local_*.yaml < .env < environment < command line,
 key by key. Unknown keys, wrong types and values out of range are refused with
@@ -6,34 +6,49 @@ the source, the key, what was expected and what came. Environment names are
 `BUNNY_<SECTION>__<KEY>`, e.g. `BUNNY_EXTRACTION__QUALITY=80`; the same names stand in `.env`.
 """
 
-from bunny.core.config.film import Clustering, Detection, Extraction, Filtering
-from bunny.core.config.layer import load, local_file, save_local
-from bunny.core.config.library import Publish, Review, Search, Timeline
-from bunny.core.config.section import Aws, Pipeline, Project, StageName
-from bunny.core.config.settings import Config
-from bunny.core.config.source import load_secrets
-from bunny.core.config.training import Captioning, Dataset, Evaluation, Generation, Models, Rights
+from bunny.core.config.layer import load, load_secrets, local_file, save_local
+from bunny.core.config.settings import (
+    AwsConfig,
+    CaptioningConfig,
+    ClusteringConfig,
+    Config,
+    DatasetConfig,
+    DetectionConfig,
+    EvaluationConfig,
+    ExtractionConfig,
+    FilteringConfig,
+    GenerationConfig,
+    ModelsConfig,
+    PipelineConfig,
+    ProjectConfig,
+    PublishConfig,
+    ReviewConfig,
+    RightsConfig,
+    SearchConfig,
+    StageName,
+    TimelineConfig,
+)
 
 __all__ = [
-    "Aws",
-    "Captioning",
-    "Clustering",
+    "AwsConfig",
+    "CaptioningConfig",
+    "ClusteringConfig",
     "Config",
-    "Dataset",
-    "Detection",
-    "Evaluation",
-    "Extraction",
-    "Filtering",
-    "Generation",
-    "Models",
-    "Pipeline",
-    "Project",
-    "Publish",
-    "Review",
-    "Rights",
-    "Search",
+    "DatasetConfig",
+    "DetectionConfig",
+    "EvaluationConfig",
+    "ExtractionConfig",
+    "FilteringConfig",
+    "GenerationConfig",
+    "ModelsConfig",
+    "PipelineConfig",
+    "ProjectConfig",
+    "PublishConfig",
+    "ReviewConfig",
+    "RightsConfig",
+    "SearchConfig",
     "StageName",
-    "Timeline",
+    "TimelineConfig",
     "load",
     "load_secrets",
     "local_file",

@@ -1,4 +1,4 @@
-"""How strict the choice of pictures is: presets, and every strictness between and beyond them.
+"""Filter presets (generous, balanced, strict) and thresholds at any strictness between.
 
 Strictness is one number: 0 is generous, 1 balanced, 2 strict; at -1 every readable picture is good,
 at 3 hardly any. Each threshold moves in a straight line from one of these to the next and never
@@ -13,10 +13,10 @@ import math
 from collections.abc import Mapping
 
 LOWEST, HIGHEST = -1.0, 3.0
-LEVEL = {"generous": 0.0, "balanced": 1.0, "strict": 2.0}
+PRESET_STRICTNESS = {"generous": 0.0, "balanced": 1.0, "strict": 2.0}
 
 # Thresholds at strictness -1, 0, 1, 2, 3; names are those of `flag.QualityThreshold`.
-PATH: dict[str, tuple[float, float, float, float, float]] = {
+THRESHOLD_CURVE: dict[str, tuple[float, float, float, float, float]] = {
     "blur_threshold": (0.0, 0.12, 0.2, 0.35, 1.0),
     "min_brightness": (0.0, 0.03, 0.06, 0.1, 0.1),
     "max_brightness": (1.0, 0.98, 0.96, 0.92, 0.92),
@@ -41,22 +41,22 @@ def thresholds_at(strictness: float) -> dict[str, float]:
     (0.2, 0.275)
     """
     place = min(max(strictness, LOWEST), HIGHEST) - LOWEST
-    low = min(math.floor(place), len(PATH["blur_threshold"]) - 2)
+    low = min(math.floor(place), len(THRESHOLD_CURVE["blur_threshold"]) - 2)
     share = place - low
     return {
         key: nodes[low] + (nodes[low + 1] - nodes[low]) * share
         if 0 < share < 1
         else nodes[low + round(share)]
-        for key, nodes in PATH.items()
+        for key, nodes in THRESHOLD_CURVE.items()
     }
 
 
-def of(name: str) -> dict[str, float]:
+def preset_thresholds(name: str) -> dict[str, float]:
     """Thresholds of a preset; those of balanced for a name that is none."""
-    return thresholds_at(LEVEL.get(name, LEVEL["balanced"]))
+    return thresholds_at(PRESET_STRICTNESS.get(name, PRESET_STRICTNESS["balanced"]))
 
 
-def resolve(settings: Mapping[str, object]) -> dict[str, object]:
+def apply_preset(settings: Mapping[str, object]) -> dict[str, object]:
     """Fill in the preset's thresholds where none is given; what is given wins.
 
     Examples
@@ -65,10 +65,10 @@ def resolve(settings: Mapping[str, object]) -> dict[str, object]:
     0.35
     """
     name = settings.get("preset", "balanced")
-    return {**of(name if isinstance(name, str) else ""), **settings}
+    return {**preset_thresholds(name if isinstance(name, str) else ""), **settings}
 
 
-def chosen_keys(settings: Mapping[str, object]) -> set[str]:
+def overridden_keys(settings: Mapping[str, object]) -> set[str]:
     """Thresholds that differ from the preset's: somebody chose them, so they are left alone.
 
     Examples
@@ -76,5 +76,5 @@ def chosen_keys(settings: Mapping[str, object]) -> set[str]:
     >>> chosen_keys({"preset": "balanced", "blur_threshold": 0.2, "min_contrast": 0.3})
     {'min_contrast'}
     """
-    own = of(str(settings.get("preset", "balanced")))
-    return {key for key in PATH if key in settings and settings[key] != own[key]}
+    own = preset_thresholds(str(settings.get("preset", "balanced")))
+    return {key for key in THRESHOLD_CURVE if key in settings and settings[key] != own[key]}

@@ -1,4 +1,4 @@
-"""Which size a trainer gives each picture, how often it comes in an epoch, and what is cut off."""
+"""Bucket, repeats and cropped share of each picture, as a trainer would assign them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bunny.dataset import kohya_rule
-from bunny.dataset.check.file import CHANGED, DOUBT, STOPS
-from bunny.dataset.check.listing import CLASS, HELD_OUT, TRAIN, Item, Listing
-from bunny.dataset.kohya_rule import Size
+from bunny.dataset.check import kohya_folder
+from bunny.dataset.check.file import (
+    CHANGED,
+    CLASS,
+    DOUBT,
+    HELD_OUT,
+    STOPS,
+    TRAIN,
+    TrainerListing,
+    TrainingItem,
+)
+from bunny.dataset.check.kohya_folder import Size
 
 DEFAULT_PX = 512  # of kohya's and of diffusers' scripts for Stable Diffusion 1.x
 MAX_CUT = 0.1  # share of a picture that may fall away at its rim before it is said
@@ -20,7 +28,7 @@ MAX_SCALE = 1.01  # enlarged by more: said
 
 
 @dataclass(kw_only=True)
-class Rule:
+class BucketSetting:
     """How pictures are sized and counted."""
 
     resolution_px: int
@@ -40,14 +48,14 @@ class Rule:
         if trainer == "imagefolder" or not self.has_buckets:
             return (side, side), side / min(size)
         if self.no_upscale:
-            return kohya_rule.fit_smaller(size, side**2, self.step_px)
-        sizes = kohya_rule.sizes(side, self.least_px, self.most_px, self.step_px)
-        return kohya_rule.fit(size, sizes)
+            return kohya_folder.fit_without_upscale(size, side**2, self.step_px)
+        sizes = kohya_folder.bucket_sizes(side, self.least_px, self.most_px, self.step_px)
+        return kohya_folder.fit_bucket(size, sizes)
 
 
-def rule_of(
+def bucket_setting(
     settings: Mapping[str, Any], resolution: int, batch: int, step: int, no_upscale: bool
-) -> Rule:
+) -> BucketSetting:
     """Take what was asked for, else the data set's own, else kohya's defaults.
 
     Parameters
@@ -61,10 +69,10 @@ def rule_of(
     own = settings.get("resolution", DEFAULT_PX)
     own = math.isqrt(math.prod(own)) if isinstance(own, list) else own  # of a width and a height
     side = resolution or int(own)
-    step_px = step or int(settings.get("bucket_reso_steps", kohya_rule.STEP_PX))
-    least, most = kohya_rule.bucket_range(side, step_px)
+    step_px = step or int(settings.get("bucket_reso_steps", kohya_folder.STEP_PX))
+    least, most = kohya_folder.bucket_range(side, step_px)
     is_own = bool(settings) and not resolution
-    return Rule(
+    return BucketSetting(
         resolution_px=side,
         batch_size=batch or int(settings.get("batch_size", 1)),
         step_px=step_px,
@@ -75,8 +83,12 @@ def rule_of(
     )
 
 
-def make(
-    items: Sequence[Item], sizes: Mapping[Path, Size], trainer: str, rule: Rule, listing: Listing
+def count_repeats(
+    items: Sequence[TrainingItem],
+    sizes: Mapping[Path, Size],
+    trainer: str,
+    rule: BucketSetting,
+    listing: TrainerListing,
 ) -> list[int]:
     """Say how often each item comes in an epoch; fill the rule's buckets, note what is cut.
 
@@ -111,7 +123,7 @@ def make(
     return plan
 
 
-def steps(rule: Rule, trainer: str) -> int:
+def steps_per_epoch(rule: BucketSetting, trainer: str) -> int:
     """Count the batches of an epoch: kohya fills them within a bucket, others from all pictures."""
     if trainer == "kohya":
         return sum(math.ceil(number / rule.batch_size) for number in rule.buckets.values())
@@ -119,7 +131,7 @@ def steps(rule: Rule, trainer: str) -> int:
 
 
 def _plan_class(
-    items: Sequence[Item], others: Sequence[int], plan: list[int], listing: Listing
+    items: Sequence[TrainingItem], others: Sequence[int], plan: list[int], listing: TrainerListing
 ) -> None:
     """kohya repeats class pictures until there are as many as training pictures, and no more."""
     wanted = sum(plan)
@@ -139,14 +151,14 @@ def _plan_class(
             listing.add(items[i].file, DOUBT, reason)
 
 
-def _note_fit(path: Path, size: Size, bucket: Size, scale: float, listing: Listing) -> None:
+def _note_fit(path: Path, size: Size, bucket: Size, scale: float, listing: TrainerListing) -> None:
     """Say what is enlarged or cut off."""
     if 0 in bucket:
         listing.add(path, STOPS, f"{size[0]}x{size[1]} is smaller than one step of a bucket")
         return
     if scale > MAX_SCALE:
         listing.add(path, CHANGED, f"{size[0]}x{size[1]} is enlarged to {bucket[0]}x{bucket[1]}")
-    share = kohya_rule.cut_share(size, bucket, scale)
+    share = kohya_folder.cut_share(size, bucket, scale)
     if share > MAX_CUT:
         reason = f"{share:.0%} of it cut off: {size[0]}x{size[1]} to {bucket[0]}x{bucket[1]}"
         listing.add(path, CHANGED, reason)

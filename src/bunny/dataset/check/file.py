@@ -1,15 +1,17 @@
-"""What a trainer makes of one picture and of one caption."""
+"""Single pictures and captions as a trainer reads them, and the listing of a folder."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import struct
 import warnings
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 # What becomes of a file: the trainer stops at it, passes it over without a word, has seen it in
 # training already, trains on something else than what is in it; or it is worth a look.
@@ -23,9 +25,22 @@ PIECE = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[^\W\d_]+|\d|[^\s\w]+|_+", re.I)
 DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError)
 ORIENTATION = 0x0112  # tag of EXIF; 1 is upright
 
+TRAIN, HELD_OUT, CLASS = "train", "held-out", "class"
+PICTURES = frozenset(  # by extension; what a person would call a picture
+    (
+        *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
+        *(".avif", ".heic", ".heif", ".jxl", ".apng", ".tga", ".ppm", ".pgm", ".pbm", ".jp2"),
+    )
+)
+METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
+MASKS = frozenset(("mask", "masks"))
+JUNK = re.compile(r"^(thumbs\.db|desktop\.ini|\.ds_store|\._.*)$", re.I)
+JUNK_FOLDERS = frozenset((".ipynb_checkpoints", "__macosx", ".git", "__pycache__", "@eadir"))
+TOO_DEEP = "in a folder inside: only one level is read"
+
 
 @dataclass(frozen=True, kw_only=True)
-class Problem:
+class FileProblem:
     """What is wrong with a file."""
 
     effect: str  # one of `EFFECTS`
@@ -33,15 +48,15 @@ class Problem:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class LoadedPicture:
     """A picture as it comes out of the trainer's reader."""
 
     size: tuple[int, int] | None = None  # width, height, pixels; None: unreadable
     digest: str | None = None  # SHA-256 of its RGB pixels and size
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[FileProblem, ...] = ()
 
 
-def look_at_picture(path: Path, *, is_turned: bool) -> Seen:
+def inspect_picture(path: Path, *, is_turned: bool) -> LoadedPicture:
     """Read a picture to its last byte, as training will.
 
     Parameters
@@ -69,7 +84,7 @@ def look_at_picture(path: Path, *, is_turned: bool) -> Seen:
             with Image.open(path) as image:
                 num_frames = getattr(image, "n_frames", 1)
                 image.load()
-                problems = _look_at_mode(image, num_frames)
+                problems = _inspect_mode(image, num_frames)
                 is_lying = image.getexif().get(ORIENTATION, 1) not in (0, 1)
                 shown = ImageOps.exif_transpose(image) if is_lying and is_turned else image
                 pixels = shown.convert("RGB")
@@ -80,16 +95,16 @@ def look_at_picture(path: Path, *, is_turned: bool) -> Seen:
     if is_lying and not is_turned:
         problems.append(_changed("EXIF says that it is turned, which this trainer does not read"))
     digest = hashlib.sha256(repr(pixels.size).encode() + pixels.tobytes()).hexdigest()
-    return Seen(size=pixels.size, digest=digest, problems=tuple(problems))
+    return LoadedPicture(size=pixels.size, digest=digest, problems=tuple(problems))
 
 
-def look_at_caption(
+def inspect_caption(
     text: str | None,
     *,
     trigger: str = "",
     count_tokens: Callable[[str], int] | None = None,
     max_tokens: int = MAX_TOKENS,
-) -> list[Problem]:
+) -> list[FileProblem]:
     """What is wrong with a caption.
 
     Parameters
@@ -114,15 +129,15 @@ def look_at_caption(
     problems = []
     if trigger and not re.search(rf"(?<!\w){re.escape(trigger)}(?!\w)", text, re.I):
         reason = f"the trigger word {trigger!r} is not in the caption"
-        problems.append(Problem(effect=DOUBT, reason=reason))
-    num_tokens = (count_tokens or least_tokens)(text)
+        problems.append(FileProblem(effect=DOUBT, reason=reason))
+    num_tokens = (count_tokens or min_tokens)(text)
     if num_tokens > max_tokens:
         reason = f"caption longer than {max_tokens} tokens: its end is not read"
         problems.append(_changed(reason))
     return problems
 
 
-def least_tokens(text: str) -> int:
+def min_tokens(text: str) -> int:
     """The fewest tokens that CLIP's tokenizer can make of a text.
 
     Words and runs of signs are one each at least, every digit is one.
@@ -135,7 +150,7 @@ def least_tokens(text: str) -> int:
     return len(PIECE.findall(text))
 
 
-def _look_at_mode(image, num_frames: int) -> list[Problem]:
+def _inspect_mode(image, num_frames: int) -> list[FileProblem]:
     """What is lost when a picture is made RGB."""
     problems = []
     if num_frames > 1:
@@ -150,19 +165,71 @@ def _look_at_mode(image, num_frames: int) -> list[Problem]:
         problems.append(_changed("more than 8 bits a channel: turned to 8 by cutting off"))
     elif image.mode == "P":
         reason = "a palette: 256 colours at most"
-        problems.append(Problem(effect=DOUBT, reason=reason))
+        problems.append(FileProblem(effect=DOUBT, reason=reason))
     return problems
 
 
-def _stops(reason: str) -> Seen:
-    return Seen(problems=(Problem(effect=STOPS, reason=reason),))
+def _stops(reason: str) -> LoadedPicture:
+    return LoadedPicture(problems=(FileProblem(effect=STOPS, reason=reason),))
 
 
-def _changed(reason: str) -> Problem:
-    return Problem(effect=CHANGED, reason=reason)
+def _changed(reason: str) -> FileProblem:
+    return FileProblem(effect=CHANGED, reason=reason)
 
 
 def _short(error: Exception) -> str:
     """The error in a few words and without the path."""
     text = " ".join(str(error).split()) or type(error).__name__
     return "no picture" if "cannot identify image file" in text else text[:80]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingItem:
+    """One picture that the trainer reads."""
+
+    file: Path
+    caption: str | None
+    role: str = TRAIN
+    repeats: int = 1
+
+
+@dataclass(kw_only=True)
+class TrainerListing:
+    """What a trainer reads, and what it makes of the rest."""
+
+    items: list[TrainingItem] = field(default_factory=list)
+    problems: list[tuple[Path, FileProblem]] = field(default_factory=list)
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of kohya's dataset.toml
+
+    def add(self, file: Path, effect: str, reason: str) -> None:
+        """Note what is wrong with a file."""
+        self.problems.append((file, FileProblem(effect=effect, reason=reason)))
+
+
+def note_unread(path: Path, folder: Path, listing: TrainerListing, why: str) -> None:
+    """Note a file that the trainer does not read: rubbish, or a picture that is lost.
+
+    Parameters
+    ----------
+    path : Path
+    folder : Path
+        What was asked about; masks and rubbish are told by the names of folders in it.
+    listing : Listing
+    why : str
+        Why it is not read, if it is a picture.
+    """
+    parts = [p.lower() for p in path.relative_to(folder).parts]
+    if JUNK.match(parts[-1]) or JUNK_FOLDERS & set(parts[:-1]):
+        listing.add(path, DOUBT, "a stray file of another program: take it away")
+    elif path.suffix.lower() in PICTURES and not MASKS & set(parts[:-1]):
+        listing.add(path, DROPPED, why)
+
+
+def list_files(roots: Iterable[Path]) -> list[Path]:
+    """All files, links too, in order; links to folders are not followed."""
+    found = []
+    for root in roots:
+        for parent, folders, names in os.walk(root):
+            folders.sort()
+            found += [Path(parent) / name for name in sorted(names)]
+    return found

@@ -1,4 +1,4 @@
-"""Which pictures of a folder Hugging Face `datasets` loads as an imagefolder.
+"""Pictures of a folder that Hugging Face `datasets` loads as an imagefolder.
 
 The rules follow its `data_files.py` and `folder_based_builder.py` of version 5: splits by names of
 folders, else by names of files; hidden files and folders with two underscores are left out; where
@@ -17,17 +17,18 @@ from typing import Any
 
 import polars as pl
 
-from bunny.dataset.check import listing as lists
-from bunny.dataset.check.file import DOUBT, STOPS
-from bunny.dataset.check.listing import (
+from bunny.dataset.check import file as lists
+from bunny.dataset.check.file import (
     CLASS,
+    DOUBT,
     HELD_OUT,
-    INSIDE,
     METADATA,
     PICTURES,
+    STOPS,
+    TOO_DEEP,
     TRAIN,
-    Item,
-    Listing,
+    TrainerListing,
+    TrainingItem,
 )
 
 READ = PICTURES - {".heic", ".heif", ".jxl", ".avif"}
@@ -39,7 +40,7 @@ SPLITS = {
 CAPTION_COLUMNS = ("text", "caption", "prompt")
 
 
-def scan(folder: Path) -> Listing:
+def scan(folder: Path) -> TrainerListing:
     """Read a folder as ``datasets.load_dataset("imagefolder", data_dir=folder)`` does.
 
     Parameters
@@ -47,7 +48,7 @@ def scan(folder: Path) -> Listing:
     folder : Path
         Class pictures are looked for in its folder ``class``, as our export puts them.
     """
-    listing = Listing()
+    listing = TrainerListing()
     visible = _visible(folder)
     parts = _splits(folder, visible)
     if "train" in parts and (folder / CLASS / METADATA[0]).is_file():
@@ -61,18 +62,18 @@ def scan(folder: Path) -> Listing:
                 known |= _add_rows(_read_metadata(metadata, listing), metadata, role, listing)
         else:
             pictures = [p for p in files if p.suffix.lower() in READ]
-            listing.items += [Item(file=p, caption=None, role=role) for p in pictures]
+            listing.items += [TrainingItem(file=p, caption=None, role=role) for p in pictures]
             known |= set(pictures)
     _compare_columns(parts, listing)
     inside = {path for files in parts.values() for path in files}
-    for path in lists.walk([folder]):
+    for path in lists.list_files([folder]):
         if path not in known:
             why = _why_unread(path, folder, path in inside, has_metadata)
-            lists.judge_unread(path, folder, listing, why)
+            lists.note_unread(path, folder, listing, why)
     return listing
 
 
-def scan_ours(folder: Path) -> Listing:
+def scan_ours(folder: Path) -> TrainerListing:
     """Read a folder as our own trainer does, see `dataset.image_folder`.
 
     Parameters
@@ -80,16 +81,16 @@ def scan_ours(folder: Path) -> Listing:
     folder : Path
         ``metadata.jsonl`` with its pictures, and class pictures in ``class``.
     """
-    listing = Listing()
+    listing = TrainerListing()
     known: set[Path] = set()
     for part, role in ((folder, TRAIN), (folder / CLASS, CLASS)):
         metadata = part / METADATA[0]
         if metadata.is_file():
             known |= _add_rows(_read_metadata(metadata, listing), metadata, role, listing, True)
-    for path in lists.walk([folder]):
+    for path in lists.list_files([folder]):
         if path not in known:
             is_inside = path.parent not in (folder, folder / CLASS)
-            lists.judge_unread(path, folder, listing, INSIDE if is_inside else "not in metadata")
+            lists.note_unread(path, folder, listing, TOO_DEEP if is_inside else "not in metadata")
     return listing
 
 
@@ -119,14 +120,14 @@ def _visible(folder: Path) -> list[Path]:
     """Files that `datasets` considers: none that is hidden or in a folder with two underscores."""
     return [
         path
-        for path in lists.walk([folder])
+        for path in lists.list_files([folder])
         if not any(p.startswith(".") for p in path.relative_to(folder).parts)
         and not any(p.startswith("__") for p in path.relative_to(folder).parts[:-1])
         and path.name not in ("README.md", "config.json")
     ]
 
 
-def _read_metadata(path: Path, listing: Listing) -> list[dict[str, Any]]:
+def _read_metadata(path: Path, listing: TrainerListing) -> list[dict[str, Any]]:
     """Rows of a metadata file; [] with a problem when it cannot be read."""
     try:
         if path.suffix == ".parquet":
@@ -150,7 +151,7 @@ def _add_rows(
     rows: Sequence[Mapping[str, Any]],
     metadata: Path,
     role: str,
-    listing: Listing,
+    listing: TrainerListing,
     is_ours: bool = False,
 ) -> set[Path]:
     """Take the pictures that a metadata file lists; gives all files that it names."""
@@ -167,7 +168,7 @@ def _add_rows(
         text = next((str(row[c]) for c in CAPTION_COLUMNS if row.get(c) is not None), None)
         own = _own_role(row, role) if is_ours else role
         repeats = _repeats(row) if is_ours else 1
-        listing.items.append(Item(file=file, caption=text, role=own, repeats=repeats))
+        listing.items.append(TrainingItem(file=file, caption=text, role=own, repeats=repeats))
         named |= {
             Path(os.path.normpath(metadata.parent / value))
             for key, value in row.items()
@@ -176,12 +177,12 @@ def _add_rows(
     return named
 
 
-def _compare_columns(parts: Mapping[str, Sequence[Path]], listing: Listing) -> None:
+def _compare_columns(parts: Mapping[str, Sequence[Path]], listing: TrainerListing) -> None:
     """`datasets` refuses splits whose metadata differ in their columns."""
     columns = {}
     for split, files in parts.items():
         for metadata in (p for p in files if p.name in METADATA and split != CLASS):
-            rows = _read_metadata(metadata, Listing())
+            rows = _read_metadata(metadata, TrainerListing())
             if rows:
                 columns[metadata] = frozenset(rows[0])
     if len(set(columns.values())) > 1:

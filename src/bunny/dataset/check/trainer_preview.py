@@ -1,4 +1,4 @@
-"""What a trainer will see of a folder, before any training: counts, buckets, steps, and losses.
+"""Preview of a training folder before training: counts, buckets, steps and losses.
 
 Trainers drop, cut and change pictures without a word. `look` reads a folder by the rules of the
 trainer itself and says what becomes of each file.
@@ -6,21 +6,128 @@ trainer itself and says what becomes of each file.
 
 from __future__ import annotations
 
+import json
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bunny.core.error import UserError
-from bunny.dataset import kohya_rule
-from bunny.dataset.check import bucket_plan, file, imagefolder, kohya
-from bunny.dataset.check.file import DOUBT, EFFECTS, LEAKS, Problem, Seen
-from bunny.dataset.check.finding import Finding, Findings
-from bunny.dataset.check.listing import CLASS, HELD_OUT, METADATA, TRAIN, Item, Listing
+from bunny.dataset.check import bucket_plan, file, imagefolder, kohya_folder
+from bunny.dataset.check.file import (
+    CHANGED,
+    CLASS,
+    DOUBT,
+    DROPPED,
+    EFFECTS,
+    HELD_OUT,
+    LEAKS,
+    METADATA,
+    STOPS,
+    TRAIN,
+    FileProblem,
+    LoadedPicture,
+    TrainerListing,
+    TrainingItem,
+)
+from bunny.dataset.check.kohya_folder import Size
+
+SERIOUS = (STOPS, DROPPED, LEAKS)
+NUM_SHOWN = 3  # files named for each reason
+EFFECT_WORD = {
+    STOPS: "stops training",
+    DROPPED: "dropped",
+    LEAKS: "leaks",
+    CHANGED: "changed",
+    DOUBT: "to look at",
+}
+TRAINER_WORD = {"ours": "our trainer", "kohya": "kohya", "imagefolder": "Hugging Face datasets"}
 
 TRAINERS = ("ours", "kohya", "imagefolder")
 
 
-def look(
+@dataclass(frozen=True, kw_only=True)
+class FileFinding:
+    """What becomes of one file."""
+
+    file: str  # relative to the folder, with `/`
+    effect: str  # one of `check.file.EFFECTS`
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerPreview:
+    """What a trainer will see of a folder."""
+
+    folder: str
+    trainer: str
+    num_pictures: int  # read for training, each counted once
+    num_with_repeats: int  # an epoch's, without class pictures
+    num_class: int  # class pictures in an epoch
+    num_held_out: int
+    resolution_px: int
+    batch_size: int
+    buckets: Mapping[Size, int] = field(default_factory=dict)  # pictures of an epoch in each
+    steps_per_epoch: int = 0
+    found: Sequence[FileFinding] = ()
+
+    @property
+    def is_good(self) -> bool:
+        """Whether there is something to train on and nothing stops, is lost or leaks."""
+        return self.num_pictures > 0 and not any(f.effect in SERIOUS for f in self.found)
+
+    @property
+    def exit_code(self) -> int:
+        """0 when the set is good, 2 when the user has to mend it."""
+        return 0 if self.is_good else 2
+
+    def count(self, effect: str) -> int:
+        """Files of which something is said."""
+        return len({f.file for f in self.found if f.effect == effect})
+
+    def to_line(self) -> str:
+        """One line, as for the note of a stage."""
+        repeats = self.num_with_repeats / self.num_pictures if self.num_pictures else 0
+        words = [_count(self.num_pictures, "picture")]
+        words.append(f"{repeats:.3g} {'repeat' if repeats == 1 else 'repeats'}")
+        words += [_count(self.num_class, "class picture")] if self.num_class else []
+        words.append(_count(len(self.buckets), "bucket"))
+        steps = _count(self.steps_per_epoch, "step")
+        words.append(f"{steps} an epoch of batch {self.batch_size}")
+        words.append(f"dropped {self.count(DROPPED)}")
+        others = [e for e in EFFECTS if e != DROPPED and self.count(e)]
+        return ", ".join([*words, *(f"{EFFECT_WORD[e]} {self.count(e)}" for e in others)])
+
+    def to_text(self) -> str:
+        """Lines for a person: files of the same reason together, the worst first."""
+        lines = [f"{self.folder}, as {TRAINER_WORD[self.trainer]} sees it", f"  {self.to_line()}"]
+        lines += [f"  {w}x{h}: {n} an epoch" for (w, h), n in sorted(self.buckets.items())]
+        if not self.num_pictures:
+            lines.append("  nothing to train on")
+        reasons = Counter((f.effect, f.reason) for f in self.found)
+        for effect in EFFECTS:
+            for (own, reason), number in reasons.items():
+                if own == effect:
+                    files = [f.file for f in self.found if (f.effect, f.reason) == (own, reason)]
+                    more = f" and {number - NUM_SHOWN} more" if number > NUM_SHOWN else ""
+                    lines.append(f"  {EFFECT_WORD[effect]} {number}: {reason}")
+                    lines.append(f"    {', '.join(files[:NUM_SHOWN])}{more}")
+        return "\n".join(lines)
+
+    def to_json(self) -> str:
+        """One JSON object on one line."""
+        said = {**asdict(self), "is_good": self.is_good}
+        said["buckets"] = {f"{w}x{h}": n for (w, h), n in sorted(self.buckets.items())}
+        said["count"] = {effect: self.count(effect) for effect in EFFECTS}
+        return json.dumps(said, ensure_ascii=False)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def preview_folder(
     folder: Path,
     trainer: str = "auto",
     *,
@@ -31,7 +138,7 @@ def look(
     trigger: str = "",
     count_tokens: Callable[[str], int] | None = None,
     max_tokens: int = file.MAX_TOKENS,
-) -> Findings:
+) -> TrainerPreview:
     """Say what a trainer will see of a folder.
 
     Parameters
@@ -72,7 +179,9 @@ def look(
         raise UserError(f"trainer: expected {', '.join(TRAINERS)}, got {trainer}; choose one")
     listing = _scan(folder, trainer)
     seen = _read(listing, is_turned=trainer != "kohya")
-    rule = bucket_plan.rule_of(listing.settings, resolution_px, batch_size, step_px, no_upscale)
+    rule = bucket_plan.bucket_setting(
+        listing.settings, resolution_px, batch_size, step_px, no_upscale
+    )
     if trainer == "kohya" and rule.has_buckets and rule.resolution_px < rule.step_px:
         raise UserError(
             f"{folder}: expected a resolution of at least one step of kohya's buckets, "
@@ -80,15 +189,15 @@ def look(
         )
     items = [i for i in listing.items if seen[i.file].size is not None]
     sizes = {path: one.size for path, one in seen.items()}
-    times = bucket_plan.make(items, sizes, trainer, rule, listing)
+    times = bucket_plan.count_repeats(items, sizes, trainer, rule, listing)
     problems = [*listing.problems, *((p, x) for p, s in seen.items() for x in s.problems)]
     problems += _repeated(items, seen) + _leaving(listing.items, folder)
     for item in listing.items:
         own = trigger if item.role != CLASS else ""
         words = {"trigger": own, "count_tokens": count_tokens, "max_tokens": max_tokens}
-        problems += [(item.file, p) for p in file.look_at_caption(item.caption, **words)]
+        problems += [(item.file, p) for p in file.inspect_caption(item.caption, **words)]
     train = {i.file: i.repeats for i in items if i.role == TRAIN}
-    return Findings(
+    return TrainerPreview(
         folder=folder.as_posix(),
         trainer=trainer,
         num_pictures=len(train),
@@ -98,7 +207,7 @@ def look(
         resolution_px=rule.resolution_px,
         batch_size=rule.batch_size,
         buckets=rule.buckets,
-        steps_per_epoch=bucket_plan.steps(rule, trainer),
+        steps_per_epoch=bucket_plan.steps_per_epoch(rule, trainer),
         found=_order(problems, folder),
     )
 
@@ -106,12 +215,12 @@ def look(
 def _choose_trainer(folder: Path) -> str:
     """The trainer that a folder was made for."""
     names = [p.name for p in folder.iterdir() if p.is_dir()]
-    if (folder / kohya.CONFIG).is_file() or "img" in names:
+    if (folder / kohya_folder.CONFIG).is_file() or "img" in names:
         return "kohya"
     if (folder / METADATA[0]).is_file():
         lines = (folder / METADATA[0]).read_text(encoding="utf-8", errors="replace").split("\n")
         return "ours" if '"repeats"' in lines[0] and '"split"' in lines[0] else "imagefolder"
-    if any(kohya_rule.parse_folder(name) for name in names):
+    if any(kohya_folder.parse_folder(name) for name in names):
         return "kohya"
     if "train" in names or any((folder / m).is_file() for m in METADATA):
         return "imagefolder"
@@ -121,26 +230,28 @@ def _choose_trainer(folder: Path) -> str:
     )
 
 
-def _scan(folder: Path, trainer: str) -> Listing:
+def _scan(folder: Path, trainer: str) -> TrainerListing:
     """What the trainer reads."""
     scans = {
         "ours": imagefolder.scan_ours,
-        "kohya": kohya.scan,
+        "kohya": kohya_folder.scan,
         "imagefolder": imagefolder.scan,
     }
     return scans[trainer](folder)
 
 
-def _read(listing: Listing, *, is_turned: bool) -> dict[Path, Seen]:
+def _read(listing: TrainerListing, *, is_turned: bool) -> dict[Path, LoadedPicture]:
     """Each picture once."""
     files = dict.fromkeys(item.file for item in listing.items)
-    return {path: file.look_at_picture(path, is_turned=is_turned) for path in files}
+    return {path: file.inspect_picture(path, is_turned=is_turned) for path in files}
 
 
-def _repeated(items: Sequence[Item], seen: Mapping[Path, Seen]) -> list[tuple[Path, Problem]]:
+def _repeated(
+    items: Sequence[TrainingItem], seen: Mapping[Path, LoadedPicture]
+) -> list[tuple[Path, FileProblem]]:
     """The same pixels twice; in training and held-out at once they leak."""
     problems = []
-    first: dict[str, Item] = {}
+    first: dict[str, TrainingItem] = {}
     for item in sorted(items, key=lambda i: (TRAIN, CLASS, HELD_OUT).index(i.role)):
         other = first.setdefault(seen[item.file].digest or "", item)
         if other.file == item.file:
@@ -148,22 +259,24 @@ def _repeated(items: Sequence[Item], seen: Mapping[Path, Seen]) -> list[tuple[Pa
         effect = LEAKS if item.role == HELD_OUT and other.role != HELD_OUT else DOUBT
         told = "held-out, but the same picture as" if effect == LEAKS else "the same picture as"
         reason = f"{told} {other.file.parent.name}/{other.file.name}"
-        problems.append((item.file, Problem(effect=effect, reason=reason)))
+        problems.append((item.file, FileProblem(effect=effect, reason=reason)))
     return problems
 
 
-def _leaving(items: Sequence[Item], folder: Path) -> list[tuple[Path, Problem]]:
+def _leaving(items: Sequence[TrainingItem], folder: Path) -> list[tuple[Path, FileProblem]]:
     """Links that lead out of the folder: a copy of it would lack them."""
     home = folder.resolve()
-    away = Problem(effect=DOUBT, reason="a link out of the folder: a copy of it would lack this")
+    away = FileProblem(
+        effect=DOUBT, reason="a link out of the folder: a copy of it would lack this"
+    )
     files = dict.fromkeys(item.file for item in items)
     return [(p, away) for p in files if p.exists() and home not in p.resolve().parents]
 
 
-def _order(problems: Sequence[tuple[Path, Problem]], folder: Path) -> list[Finding]:
+def _order(problems: Sequence[tuple[Path, FileProblem]], folder: Path) -> list[FileFinding]:
     """The worst first, each once, files as seen from the folder."""
     found = {
-        Finding(
+        FileFinding(
             file=Path(os.path.relpath(path, folder)).as_posix(),
             effect=problem.effect,
             reason=problem.reason,

@@ -1,25 +1,38 @@
-"""Put an export in its place as a whole, and never over what is not ours."""
+"""Exported data sets: their pictures, card and rights, written as one folder at once."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import polars as pl
 
 from bunny.core import atomic
 from bunny.core.error import UserError
+from bunny.dataset import rights
 
-MARK = "export.json"  # says that a folder is an export, and which files are of it
+MARKER_FILE = "export.json"  # says that a folder is an export, and which files are of it
 MADE_BY = "diffusion-bunny"
 
+# Columns that go along, with what stands for null: `datasets` refuses a column that is null in all
+# rows of one split and text in another.
+TEXTS = ("image_id", "frame_id", "shot_size", "pose", "place", "light")
+NUMBERS = ("shot_index", "width_px", "height_px", "repeats", "upscale")
 
-def publish(output: Path, form: str, write: Callable[[Path], Mapping[str, Any]]) -> dict[str, Any]:
+CARD_FILE = "README.md"
+
+
+def replace_folder(
+    output: Path, form: str, write: Callable[[Path], Mapping[str, Any]]
+) -> dict[str, Any]:
     """Let `write` fill a folder beside `output`, then give it the name.
 
     Parameters
@@ -50,7 +63,7 @@ def publish(output: Path, form: str, write: Callable[[Path], Mapping[str, Any]])
         said = {"made_by": MADE_BY, "format": form, **write(temporary)}
         files = sorted(p.relative_to(temporary).as_posix() for p in _files(temporary))
         text = json.dumps({**said, "files": files}, ensure_ascii=False, indent=1)
-        (temporary / MARK).write_text(text + "\n", encoding="utf-8", newline="\n")
+        (temporary / MARKER_FILE).write_text(text + "\n", encoding="utf-8", newline="\n")
         atomic.replace_folder(temporary, output)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -71,13 +84,13 @@ def check_output(output: Path) -> None:
         )
     if not output.exists() or not any(output.iterdir()):
         return
-    mark = _read_mark(output)
+    mark = _read_marker(output)
     if mark is None:
         raise UserError(
             f"{output}: expected an empty folder or an earlier export, found other files; "
             "give another --output"
         )
-    own = {*mark["files"], MARK}
+    own = {*mark["files"], MARKER_FILE}
     others = [p for p in _files(output) if p.relative_to(output).as_posix() not in own]
     if others:
         raise UserError(
@@ -100,10 +113,10 @@ def write_text(path: Path, text: str) -> None:
     path.write_bytes((text + "\n").encode())
 
 
-def _read_mark(folder: Path) -> dict[str, Any] | None:
+def _read_marker(folder: Path) -> dict[str, Any] | None:
     """The mark of an export of ours."""
     try:
-        mark = json.loads((folder / MARK).read_text(encoding="utf-8"))
+        mark = json.loads((folder / MARKER_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     is_ours = isinstance(mark, dict) and mark.get("made_by") == MADE_BY
@@ -113,3 +126,159 @@ def _read_mark(folder: Path) -> dict[str, Any] | None:
 def _files(folder: Path) -> list[Path]:
     """All that is no folder, links too."""
     return sorted(p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir())
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportPicture:
+    """One picture of a set."""
+
+    file: Path
+    mask: Path | None = None  # white where the subject is
+    caption: str
+    is_class: bool = False  # the film without the character
+    is_held_out: bool = False
+    repeats: int = 1
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportInfo:
+    """What holds for the whole set."""
+
+    character: str
+    trigger: str
+    class_word: str
+    rights: Mapping[str, Any]
+    resolution_px: int
+    step_px: int = 64
+    batch_size: int = 1
+    has_txt: bool = False  # a caption beside each picture though the format needs none
+    has_jsonl: bool = False
+
+    @property
+    def subject(self) -> str:
+        """Trigger and class, e.g. ``anna woman``."""
+        return f"{self.trigger} {self.class_word}".strip()
+
+
+def read_pictures(dataset: pl.DataFrame, film_dir: Path, character: str) -> list[ExportPicture]:
+    """Pictures of one character's set, class pictures among them.
+
+    Parameters
+    ----------
+    dataset : pl.DataFrame
+        Table ``dataset``.
+    film_dir : Path
+        `file` and `mask_file` are relative to it.
+    character : str
+
+    Returns
+    -------
+    list of Picture
+        Training pictures before held-out ones before class pictures, in the order of `image_id`.
+
+    Raises
+    ------
+    UserError
+        If the table names a file that is not there.
+    """
+    rows = dataset.filter(pl.col("character") == character).iter_rows(named=True)
+    pictures = [_picture(row, film_dir) for row in rows]
+    files = [p for one in pictures for p in (one.file, one.mask) if p is not None]
+    gone = [p for p in files if not p.is_file()]
+    if gone:
+        raise UserError(
+            f"training set of {character}: expected {len(files)} files, {len(gone)} are gone "
+            f"({gone[0].name} first); run stage dataset again with --force"
+        )
+    return sorted(pictures, key=lambda p: (p.is_class, p.is_held_out, p.columns["image_id"]))
+
+
+def with_repeats(pictures: Sequence[ExportPicture], repeats: int | None) -> list[ExportPicture]:
+    """Give all pictures of the character the same repeats; None keeps those of the table."""
+    from dataclasses import replace
+
+    if repeats is None:
+        return list(pictures)
+    return [
+        p if p.is_class else replace(p, repeats=repeats, columns={**p.columns, "repeats": repeats})
+        for p in pictures
+    ]
+
+
+def split_pictures(pictures: Sequence[ExportPicture]) -> dict[str, list[ExportPicture]]:
+    """Sort pictures into ``train``, ``test`` (held out) and ``class``, each in their order."""
+    return {
+        "train": [p for p in pictures if not p.is_class and not p.is_held_out],
+        "test": [p for p in pictures if not p.is_class and p.is_held_out],
+        "class": [p for p in pictures if p.is_class],
+    }
+
+
+def resolution_of(pictures: Sequence[ExportPicture], step_px: int = 64) -> int:
+    """The resolution that a set's sizes were made for: the side of the largest area in steps.
+
+    Examples
+    --------
+    >>> one = Picture(file=Path("a.png"), caption="", columns={"width_px": 448, "height_px": 576})
+    >>> resolution_of([one])
+    512
+    """
+    areas = [p.columns["width_px"] * p.columns["height_px"] for p in pictures if not p.is_class]
+    side = math.sqrt(max(areas, default=step_px**2))
+    return max(step_px, round(side / step_px) * step_px)
+
+
+def to_json(row: Mapping[str, Any]) -> str:
+    """One line of ``metadata.jsonl``."""
+    return json.dumps(row, ensure_ascii=False)
+
+
+def _picture(row: Mapping[str, Any], film_dir: Path) -> ExportPicture:
+    """One row of the table."""
+    return ExportPicture(
+        file=film_dir / row["file"],
+        mask=film_dir / row["mask_file"] if row.get("mask_file") else None,
+        caption=" ".join(row["caption"].split()),
+        is_class=row.get("role") == "class",
+        is_held_out=row["split"] == "held-out",
+        repeats=row["repeats"],
+        columns={
+            **{name: row.get(name) or "" for name in TEXTS},
+            **{name: row[name] for name in NUMBERS[:-1]},
+            "upscale": round(float(row["upscale"]), 4),
+        },
+    )
+
+
+def write_card(
+    target: Path, about: ExportInfo, counts: Mapping[str, int], loading: str, more: str
+) -> None:
+    """Write ``rights.json`` and ``README.md``.
+
+    Parameters
+    ----------
+    target : Path
+    about : About
+    counts : mapping
+        Pictures by split.
+    loading : str
+        How the set is loaded, in Markdown.
+    more : str
+        Further lines of the card's YAML; empty for none.
+    """
+    record = json.dumps(about.rights, ensure_ascii=False, indent=1)
+    write_text(target / rights.FILE, record)
+    matter = [rights.to_front_matter(about.rights), *([more] if more else [])]
+    rows = [f"| {split} | {count} |" for split, count in counts.items()]
+    parts = [
+        "\n".join(["---", *matter, "---"]),
+        f"# Pictures of {' '.join(about.character.split())}",
+        f"A training set for one character, made by Diffusion Bunny. The captions call it "
+        f"`{about.subject}`.",
+        "\n".join(["| split | pictures |", "|---|---|", *rows]),
+        loading,
+        "## Rights",
+        rights.to_text(about.rights),
+    ]
+    write_text(target / CARD_FILE, "\n\n".join(parts))

@@ -10,8 +10,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from bunny.dataset.export import card, folder, record
-from bunny.dataset.export.record import About, Picture
+from bunny.dataset.export import folder
+from bunny.dataset.export.folder import ExportInfo, ExportPicture
 
 LOADING = """## Loading
 
@@ -22,7 +22,7 @@ datasets.load_dataset("imagefolder", data_dir="class")  # class pictures, where 
 SPLITS = {"train": "train", "test": "held-out"}  # folder: what it holds
 
 
-def write(target: Path, pictures: Sequence[Picture], about: About) -> dict[str, int]:
+def write(target: Path, pictures: Sequence[ExportPicture], about: ExportInfo) -> dict[str, int]:
     """Fill an empty folder with a set.
 
     Parameters
@@ -37,17 +37,19 @@ def write(target: Path, pictures: Sequence[Picture], about: About) -> dict[str, 
         Pictures in ``train``, ``test`` and ``class``.
     """
     has_masks = any(p.mask is not None for p in pictures if not p.is_class)
-    parts = record.parts_of(pictures)
+    parts = folder.split_pictures(pictures)
     counts = {}
     for name, part in parts.items():
         counts[name] = len(part)
         if part:
             _write_part(target / name, part, about, has_masks and name != "class")
-    card.write(target, about, counts, LOADING, _configurations(counts))
+    folder.write_card(target, about, counts, LOADING, _configurations(counts))
     return counts
 
 
-def _write_part(target: Path, pictures: Sequence[Picture], about: About, has_masks: bool) -> None:
+def _write_part(
+    target: Path, pictures: Sequence[ExportPicture], about: ExportInfo, has_masks: bool
+) -> None:
     """Pictures, masks, captions and metadata of one split."""
     (target / "mask" if has_masks else target).mkdir(parents=True)
     lines = []
@@ -60,7 +62,7 @@ def _write_part(target: Path, pictures: Sequence[Picture], about: About, has_mas
             folder.copy_mask(one.mask, one.file, target / row["mask_file_name"])
         if about.has_txt:
             folder.write_text(target / f"{index:04d}.txt", one.caption)
-        lines.append(record.to_json({**row, "character": about.character, **one.columns}))
+        lines.append(folder.to_json({**row, "character": about.character, **one.columns}))
     folder.write_text(target / "metadata.jsonl", "\n".join(lines))
 
 

@@ -12,9 +12,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from bunny.dataset import kohya_rule
-from bunny.dataset.export import card, folder, record
-from bunny.dataset.export.record import About, Picture
+from bunny.dataset.check import kohya_folder
+from bunny.dataset.export import folder
+from bunny.dataset.export.folder import ExportInfo, ExportPicture
 
 CONFIG, MASKED_CONFIG = "dataset.toml", "dataset_masked.toml"
 LOADING = """## Loading
@@ -25,7 +25,7 @@ without the held-out pictures `--train_data_dir img --reg_data_dir reg --caption
 folder `mask`: `--dataset_config dataset_masked.toml --masked_loss`."""
 
 
-def write(target: Path, pictures: Sequence[Picture], about: About) -> dict[str, int]:
+def write(target: Path, pictures: Sequence[ExportPicture], about: ExportInfo) -> dict[str, int]:
     """Fill an empty folder with a set.
 
     Parameters
@@ -39,11 +39,11 @@ def write(target: Path, pictures: Sequence[Picture], about: About) -> dict[str, 
     dict
         Pictures in ``img``, ``val`` and ``reg``.
     """
-    train, held_out, others = record.parts_of(pictures).values()
+    train, held_out, others = folder.split_pictures(pictures).values()
     has_masks = any(p.mask is not None for p in train)
     folders = []
     for index, one in enumerate(train):
-        name = kohya_rule.folder_name(one.repeats, about.subject)
+        name = kohya_folder.folder_name(one.repeats, about.subject)
         folders.append(name)
         _copy(one, target / "img" / name, index)
         if has_masks:
@@ -51,7 +51,7 @@ def write(target: Path, pictures: Sequence[Picture], about: About) -> dict[str, 
             folder.copy_mask(one.mask, one.file, target / "mask" / name / f"{index:04d}.png")
     for index, one in enumerate(held_out):
         _copy(one, target / "val", index)
-    class_folder = kohya_rule.folder_name(1, about.class_word or "class")
+    class_folder = kohya_folder.folder_name(1, about.class_word or "class")
     for index, one in enumerate(others):
         _copy(one, target / "reg" / class_folder, index)
     if about.has_jsonl:
@@ -63,31 +63,31 @@ def write(target: Path, pictures: Sequence[Picture], about: About) -> dict[str, 
     if has_masks:
         folder.write_text(target / MASKED_CONFIG, _config(about, names, [], False, "mask"))
     counts = {"img": len(train), "val": len(held_out), "reg": len(others)}
-    card.write(target, about, counts, LOADING, "")
+    folder.write_card(target, about, counts, LOADING, "")
     return counts
 
 
-def _copy(one: Picture, target: Path, index: int) -> None:
+def _copy(one: ExportPicture, target: Path, index: int) -> None:
     """A picture and its caption."""
     target.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(one.file, target / f"{index:04d}{one.file.suffix.lower()}")
     folder.write_text(target / f"{index:04d}.txt", one.caption)
 
 
-def _write_jsonl(target: Path, train: Sequence[Picture], folders: Sequence[str]) -> None:
+def _write_jsonl(target: Path, train: Sequence[ExportPicture], folders: Sequence[str]) -> None:
     """Captions once more in one file, for other readers; sd-scripts does not look at it."""
     rows = (
         {"file_name": f"img/{name}/{index:04d}{one.file.suffix.lower()}", "text": one.caption}
         for index, (one, name) in enumerate(zip(train, folders, strict=True))
     )
-    folder.write_text(target / "metadata.jsonl", "\n".join(record.to_json(r) for r in rows))
+    folder.write_text(target / "metadata.jsonl", "\n".join(folder.to_json(r) for r in rows))
 
 
 def _config(
-    about: About, folders: Sequence[str], reg: Sequence[str], has_val: bool, masks: str = ""
+    about: ExportInfo, folders: Sequence[str], reg: Sequence[str], has_val: bool, masks: str = ""
 ) -> str:
     """A ``dataset.toml``; paths are relative to the folder in which sd-scripts is started."""
-    least, most = kohya_rule.bucket_range(about.resolution_px, about.step_px)
+    least, most = kohya_folder.bucket_range(about.resolution_px, about.step_px)
     lines = [
         "# Start sd-scripts in this folder: the paths are relative to it.",
         "[general]",
@@ -102,7 +102,7 @@ def _config(
         f"batch_size = {about.batch_size}",
     ]
     for name in folders:
-        repeats, tokens = kohya_rule.parse_folder(name) or (1, "")
+        repeats, tokens = kohya_folder.parse_folder(name) or (1, "")
         extra = [f"num_repeats = {repeats}"]
         if masks:
             extra.append(f"conditioning_data_dir = {_quote(f'{masks}/{name}')}")

@@ -10,8 +10,8 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bunny.dataset.export import card, folder, record
-from bunny.dataset.export.record import About, Picture
+from bunny.dataset.export import folder
+from bunny.dataset.export.folder import ExportInfo, ExportPicture
 
 SHARD_BYTES = 256 << 20
 BLOCK = tarfile.BLOCKSIZE
@@ -25,7 +25,10 @@ webdataset.WebDataset("train/set-000000.tar").decode("pil").to_tuple("png", "txt
 
 
 def write(
-    target: Path, pictures: Sequence[Picture], about: About, shard_bytes: int = SHARD_BYTES
+    target: Path,
+    pictures: Sequence[ExportPicture],
+    about: ExportInfo,
+    shard_bytes: int = SHARD_BYTES,
 ) -> dict[str, int]:
     """Fill an empty folder with a set.
 
@@ -43,19 +46,19 @@ def write(
         Pictures in ``train``, ``test`` and ``class``.
     """
     has_masks = any(p.mask is not None for p in pictures if not p.is_class)
-    parts = record.parts_of(pictures)
+    parts = folder.split_pictures(pictures)
     for name, part in parts.items():
         if part:
             (target / name).mkdir()
             samples = _samples(part, about, has_masks and name != "class", target)
             _write_shards(target / name, samples, shard_bytes)
     counts = {name: len(part) for name, part in parts.items()}
-    card.write(target, about, counts, LOADING, "")
+    folder.write_card(target, about, counts, LOADING, "")
     return counts
 
 
 def _samples(
-    pictures: Sequence[Picture], about: About, has_masks: bool, scratch: Path
+    pictures: Sequence[ExportPicture], about: ExportInfo, has_masks: bool, scratch: Path
 ) -> Iterator[list[tuple[str, bytes]]]:
     """Names and contents of each sample's files."""
     for index, one in enumerate(pictures):
@@ -64,7 +67,7 @@ def _samples(
         sample = [
             (f"{key}{one.file.suffix.lower()}", one.file.read_bytes()),
             (f"{key}.txt", one.caption.encode()),
-            (f"{key}.json", record.to_json(row).encode()),
+            (f"{key}.json", folder.to_json(row).encode()),
         ]
         if has_masks:
             mask = scratch / ".mask.png"

@@ -1,4 +1,4 @@
-"""Opens the database and puts its refusals into one sentence that never holds the address.
+"""Postgres connection: address, session, server, and its errors in one sentence.
 
 The client library repeats parts of the address in its messages (a password with an unescaped @ is
 taken for a host name, and named as one that cannot be found), so its words are never passed on
@@ -8,6 +8,7 @@ from connecting, and only the server's own first line from later.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote as percent
 
@@ -87,6 +88,9 @@ _STATE: dict[str, str] = {
     "40": "expected no other writer, '{said}'; publish again",
 }
 _MINE = ("57P", "08", "53", "40")  # no setting of the user's mends these
+
+MIN_SERVER = 130_000  # gen_random_uuid without an extension
+ANONYMOUS = "anon"  # Supabase gives this role every right on new tables
 
 
 class DatabaseError(BunnyError):
@@ -211,3 +215,66 @@ def _close(connection: Any) -> None:
 def quote(name: str) -> str:
     """An identifier as SQL wants it, whatever its letters."""
     return '"' + name.replace('"', '""') + '"'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destination:
+    """Where the tables go and who may read them."""
+
+    schema: str
+    has_row_security: bool
+    reader_role: str
+
+    def table(self, name: str) -> str:
+        """A table's full name as SQL wants it."""
+        return f"{quote(self.schema)}.{quote(name)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseServer:
+    """What there is on the server that rights depend on."""
+
+    has_reader: bool
+    has_anonymous: bool
+    has_auth: bool  # Supabase's functions that say who signed in
+
+
+def inspect_server(cursor: Any, place: Destination) -> DatabaseServer:
+    """See what the server has.
+
+    Raises
+    ------
+    UserError
+        If it is too old, or the reader role is the owner, who would lose rights of its own.
+    """
+    version = int(fetch_value(cursor, "SELECT current_setting('server_version_num')"))
+    if version < MIN_SERVER:
+        raise UserError(
+            f"{ADDRESS}: expected Postgres 13 or newer, got {version // 10_000}; upgrade the server"
+        )
+    if fetch_value(cursor, "SELECT current_user::text") == place.reader_role:
+        raise UserError(
+            f"publish.reader_role: expected the role of those who only read, {place.reader_role} "
+            f"is the user of {ADDRESS}; name another role"
+        )
+    role = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)"
+    return DatabaseServer(
+        has_reader=fetch_value(cursor, role, place.reader_role),
+        has_anonymous=fetch_value(cursor, role, ANONYMOUS),
+        has_auth=fetch_value(
+            cursor,
+            "SELECT count(*) = 2 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
+            "WHERE n.nspname = 'auth' AND p.proname IN ('uid', 'jwt') AND p.pronargs = 0",
+        ),
+    )
+
+
+def fetch_value(cursor: Any, query: str, *values: Any) -> Any:
+    """The first value that a query gives; `values` stand for $1, $2, …"""
+    cursor.execute(query, values or None)
+    return cursor.fetchone()[0]
+
+
+def literal(value: str) -> str:
+    """A literal for statements that take no parameters; only texts of this package come here."""
+    return "'" + value.replace("'", "''") + "'"

@@ -1,4 +1,4 @@
-"""Who may read and write the tables.
+"""Row-level security: policies and grants of the published tables.
 
 The owner (whose address it is) may do all. With row-level security, members of the reader role see
 every row and may add comments and approvals of their own; nobody else sees anything. On Supabase
@@ -9,15 +9,14 @@ the database's user.
 from typing import Any
 
 from bunny.library.publish import schema
-from bunny.library.publish.connect import quote
-from bunny.library.publish.target import ANONYMOUS, Place, Server, text
+from bunny.library.publish.connect import ANONYMOUS, DatabaseServer, Destination, literal, quote
 
 INSERTABLE = ("film_id", "item_id", "kind", "text", "reason")  # of review_event, by dashboards
 READ_POLICY = "bunny_read"
 WRITE_POLICY = "bunny_write"
 
 
-def grant(cursor: Any, place: Place, table: str, server: Server) -> None:
+def grant(cursor: Any, place: Destination, table: str, server: DatabaseServer) -> None:
     """Row-level security of one table, its policies and the plain rights they need.
 
     Parameters
@@ -54,20 +53,20 @@ def grant(cursor: Any, place: Place, table: str, server: Server) -> None:
         )
 
 
-def _may_write(server: Server) -> str:
-    kinds = ", ".join(text(kind) for kind in schema.DASHBOARD_KINDS)
+def _may_write(server: DatabaseServer) -> str:
+    kinds = ", ".join(literal(kind) for kind in schema.DASHBOARD_KINDS)
     return (
-        f"created_by = {me(server)} AND origin = 'database' AND status = 'new' "
+        f"created_by = {current_user(server)} AND origin = 'database' AND status = 'new' "
         f"AND event IS NULL AND kind IN ({kinds}) AND item_id IS NOT NULL"
     )
 
 
-def me(server: Server) -> str:
+def current_user(server: DatabaseServer) -> str:
     """SQL for who writes. Never a setting of the session: on plain Postgres anybody may set one."""
     return "(auth.uid()::text)" if server.has_auth else "(current_user::text)"
 
 
-def my_name(server: Server) -> str:
+def current_user_name(server: DatabaseServer) -> str:
     """SQL for how dashboards call who writes."""
     if server.has_auth:
         return "(coalesce(auth.jwt() ->> 'email', auth.uid()::text))"

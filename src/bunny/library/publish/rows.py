@@ -1,16 +1,22 @@
-"""Makes the rows of the database's tables out of the film's tables.
+"""Rows of the Postgres tables, made from a film's tables, staged and upserted.
 
 Ids are UUIDs of version 5, made of what a row stands for and never of chance, so publishing again
 finds the same rows: RFC 9562, section 5.5.
+
+Rows travel in bulk into temporary tables (`stage`), which takes most of the time and locks nothing
+that others read; `merge` then changes only rows that differ. All of it is the caller's transaction.
 """
 
 import json
 import uuid
+from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
 
 import polars as pl
 
-from bunny.library.publish.schema import Target
+from bunny.library.publish.connect import Destination, fetch_value, quote
+from bunny.library.publish.schema import PostgresTable
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "diffusion-bunny/shots")
 NUL = "\0"  # no text of Postgres may hold it
@@ -113,7 +119,7 @@ def of_film(film_id: str, name: str, table: pl.DataFrame) -> pl.DataFrame:
     return table.with_columns(film_id=pl.lit(film_id))
 
 
-def for_transport(table: pl.DataFrame, target: Target) -> pl.DataFrame:
+def for_transport(table: pl.DataFrame, target: PostgresTable) -> pl.DataFrame:
     """Columns of `target` in its order and in types that the driver can send.
 
     Columns that the table lacks become null, texts lose NUL characters, arrays become lists,
@@ -157,3 +163,83 @@ def _last_part(path: str) -> str:
 
 def _uuid(*parts: object) -> str:
     return str(uuid.uuid5(NAMESPACE, "/".join(map(str, parts))))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowChanges:
+    """How many rows of a table were added, changed and removed, of how many there are now."""
+
+    table: str
+    added: int
+    changed: int
+    removed: int
+    total: int
+
+    def is_any(self) -> bool:
+        """Whether anything was done."""
+        return bool(self.added or self.changed or self.removed)
+
+
+def stage(cursor: Any, target: PostgresTable, table: pl.DataFrame) -> None:
+    """Send rows into a temporary table that falls with the connection.
+
+    Parameters
+    ----------
+    cursor : adbc_driver_manager.dbapi.Cursor
+    target : Target
+    table : pl.DataFrame
+        With the columns of `target` as `rows` makes them; others are left out.
+    """
+    sent = for_transport(table, target)
+    cursor.adbc_ingest(stage_name(target), sent, mode="create", temporary=True)
+
+
+def upsert(cursor: Any, place: Destination, target: PostgresTable, film_id: str) -> RowChanges:
+    """Take over what was staged for a film: rows that differ are written, rows gone removed.
+
+    Raises
+    ------
+    adbc_driver_manager.Error
+        What the server refuses; see `connect.explain`.
+    """
+    name, staged = place.table(target.name), f"pg_temp.{quote(stage_name(target))}"
+    keys = " AND ".join(
+        f"new.{quote(c.name)}::{c.type} = old.{quote(c.name)}"
+        for c in target.columns
+        if c.name in target.key
+    )
+    removed = fetch_value(
+        cursor,
+        f"WITH gone AS (DELETE FROM {name} old WHERE old.film_id = $1 "
+        f"AND NOT EXISTS (SELECT FROM {staged} new WHERE {keys}) RETURNING 1) "
+        "SELECT count(*) FROM gone",
+        film_id,
+    )
+    cursor.execute(_upsert_sql(name, staged, target))
+    added, changed = cursor.fetchone()
+    total = fetch_value(cursor, f"SELECT count(*) FROM {staged}")
+    cursor.execute(f"DROP TABLE {staged}")
+    return RowChanges(table=target.name, added=added, changed=changed, removed=removed, total=total)
+
+
+def _upsert_sql(name: str, staged: str, target: PostgresTable) -> str:
+    """Insert, or update where something differs; xmax is 0 in a row that was not there before."""
+    columns = ", ".join(quote(c.name) for c in target.columns)
+    values = ", ".join(f"{quote(c.name)}::{c.type}" for c in target.columns)
+    rest = [quote(c.name) for c in target.columns if c.name not in target.key]
+    update = "DO NOTHING"
+    if rest:
+        sets = ", ".join(f"{c} = excluded.{c}" for c in rest)
+        old, new = (", ".join(f"{t}.{c}" for c in rest) for t in ("old", "excluded"))
+        update = f"DO UPDATE SET {sets} WHERE ROW({old}) IS DISTINCT FROM ROW({new})"
+    return (
+        f"WITH written AS (INSERT INTO {name} AS old ({columns}) SELECT {values} FROM {staged} "
+        f"ON CONFLICT ({', '.join(map(quote, target.key))}) {update} "
+        "RETURNING old.xmax = 0 AS is_new) "
+        "SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM written"
+    )
+
+
+def stage_name(target: PostgresTable) -> str:
+    """The temporary table of `stage`."""
+    return f"bunny_stage_{target.name}"

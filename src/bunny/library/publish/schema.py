@@ -1,4 +1,4 @@
-"""Which tables stand in the database: columns with their Postgres types, keys, comments.
+"""Postgres tables: columns with their types, keys and comments.
 
 Each of the film's tables is one table there, of the same name, with `film_id` in front. Two more
 have the form that dashboards of image libraries read: `shots` and `training_feedback`; and one is
@@ -46,7 +46,7 @@ _TYPE: dict[type[pl.DataType], str] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Column:
+class PostgresColumn:
     """One column; `rule` follows its type in SQL, e.g. NOT NULL."""
 
     name: str
@@ -56,11 +56,11 @@ class Column:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class PostgresTable:
     """One table of the database. `links` are (column, table referred to, what a delete does)."""
 
     name: str
-    columns: tuple[Column, ...]
+    columns: tuple[PostgresColumn, ...]
     key: tuple[str, ...]
     comment: str
     links: tuple[tuple[str, str, str], ...] = ()
@@ -93,19 +93,19 @@ def postgres_type(dtype: pl.DataType) -> str:
     raise TypeError(f"no Postgres type declared for {dtype}; add it to library.publish.declare")
 
 
-def film_target(name: str) -> Target:
+def film_target(name: str) -> PostgresTable:
     """The table of the database for one of the film's tables, keyed by film and its own key."""
     declared = schema.TABLE[name]
     columns = [
-        Column(name=column, type=_column_type(name, column, spec.dtype))
+        PostgresColumn(name=column, type=_column_type(name, column, spec.dtype))
         for column, spec in declared.columns().items()
         if column != "film_id"
     ]
     key = [column for column in declared.primary_key() if column != "film_id"]
     comment = (declared.__doc__ or name).strip().splitlines()[0]
-    return Target(
+    return PostgresTable(
         name=name,
-        columns=(Column(name="film_id", type="text", rule="NOT NULL"), *columns),
+        columns=(PostgresColumn(name="film_id", type="text", rule="NOT NULL"), *columns),
         key=("film_id", *key),
         comment=comment,
         indexes=(),  # the key begins with film_id
@@ -118,31 +118,39 @@ def _column_type(table: str, column: str, dtype: pl.DataType) -> str:
     return "jsonb" if column.endswith("_json") else postgres_type(dtype)
 
 
-SHOTS_TARGET = Target(
+SHOTS_TARGET = PostgresTable(
     name=SHOTS,
     key=("id",),
     comment="one item of the library: a shot (scene) or a figure in a shot (character)",
     columns=(
-        Column(name="id", type="uuid", comment="made of film and place in it: the same every time"),
-        Column(name="shot_id", type="text", comment="asset_id of the shot that it is in"),
-        Column(name="keyframe_path", type="text", comment="in the film's folder; null: none"),
-        Column(name="frame_index", type="bigint", comment="of that picture, 0-based"),
-        Column(
+        PostgresColumn(
+            name="id", type="uuid", comment="made of film and place in it: the same every time"
+        ),
+        PostgresColumn(name="shot_id", type="text", comment="asset_id of the shot that it is in"),
+        PostgresColumn(
+            name="keyframe_path", type="text", comment="in the film's folder; null: none"
+        ),
+        PostgresColumn(name="frame_index", type="bigint", comment="of that picture, 0-based"),
+        PostgresColumn(
             name="cluster_type",
             type="text",
             comment="what it is grouped as; noise: it is in no cluster",
             rule="CHECK (cluster_type IN ('scene', 'character', 'noise'))",
         ),
-        Column(name="cluster_id", type="text", comment="after corrections; null: noise"),
-        Column(name="similarity_score", type="real", comment="cosine to the cluster's centroid"),
-        Column(name="timestamp", type="double precision", comment="seconds of the film"),
-        Column(name="film_id", type="text", rule="NOT NULL"),
-        Column(name="asset_id", type="text", comment="as in table asset, which knows more"),
-        Column(name="level", type="text", comment="scene or character, of noise too"),
-        Column(name="name", type="text", comment="what people call the cluster"),
-        Column(name="start_s", type="double precision", comment="where it begins in the film"),
-        Column(name="end_s", type="double precision"),
-        Column(
+        PostgresColumn(name="cluster_id", type="text", comment="after corrections; null: noise"),
+        PostgresColumn(
+            name="similarity_score", type="real", comment="cosine to the cluster's centroid"
+        ),
+        PostgresColumn(name="timestamp", type="double precision", comment="seconds of the film"),
+        PostgresColumn(name="film_id", type="text", rule="NOT NULL"),
+        PostgresColumn(name="asset_id", type="text", comment="as in table asset, which knows more"),
+        PostgresColumn(name="level", type="text", comment="scene or character, of noise too"),
+        PostgresColumn(name="name", type="text", comment="what people call the cluster"),
+        PostgresColumn(
+            name="start_s", type="double precision", comment="where it begins in the film"
+        ),
+        PostgresColumn(name="end_s", type="double precision"),
+        PostgresColumn(
             name="boxes",
             type="double precision[]",
             comment="of a figure: time_s, x0, y0, x1, y1 a view, shares of the film's picture",
@@ -150,26 +158,26 @@ SHOTS_TARGET = Target(
     ),
 )
 
-TRAINING_FEEDBACK_TARGET = Target(
+TRAINING_FEEDBACK_TARGET = PostgresTable(
     name=TRAINING_FEEDBACK,
     key=("id",),
     comment="pairs that people's corrections say are alike (1) or not (0)",
     links=(("anchor_id", SHOTS, "CASCADE"), ("positive_id", SHOTS, "CASCADE")),
     indexes=("film_id", "anchor_id", "positive_id"),
     columns=(
-        Column(name="id", type="uuid"),
-        Column(name="anchor_id", type="uuid", comment="shots.id"),
-        Column(name="positive_id", type="uuid", comment="shots.id compared with it"),
-        Column(name="label", type="smallint", rule="CHECK (label IN (0, 1))"),
-        Column(name="film_id", type="text", rule="NOT NULL"),
-        Column(name="anchor_asset_id", type="text"),
-        Column(name="positive_asset_id", type="text"),
-        Column(name="level", type="text"),
-        Column(name="event_id", type="text", comment="the correction that says so"),
+        PostgresColumn(name="id", type="uuid"),
+        PostgresColumn(name="anchor_id", type="uuid", comment="shots.id"),
+        PostgresColumn(name="positive_id", type="uuid", comment="shots.id compared with it"),
+        PostgresColumn(name="label", type="smallint", rule="CHECK (label IN (0, 1))"),
+        PostgresColumn(name="film_id", type="text", rule="NOT NULL"),
+        PostgresColumn(name="anchor_asset_id", type="text"),
+        PostgresColumn(name="positive_asset_id", type="text"),
+        PostgresColumn(name="level", type="text"),
+        PostgresColumn(name="event_id", type="text", comment="the correction that says so"),
     ),
 )
 
-REVIEW_EVENT_TARGET = Target(
+REVIEW_EVENT_TARGET = PostgresTable(
     name=REVIEW_EVENT,
     key=("event_id",),
     comment=(
@@ -179,43 +187,49 @@ REVIEW_EVENT_TARGET = Target(
     links=(("item_id", SHOTS, "SET NULL"),),
     indexes=("film_id", "item_id"),
     columns=(
-        Column(name="event_id", type="uuid", rule="DEFAULT gen_random_uuid()"),
-        Column(name="film_id", type="text", rule="NOT NULL"),
-        Column(name="item_id", type="uuid", comment="shots.id it is about; null: more, see event"),
-        Column(name="kind", type="text", rule="NOT NULL", comment="dashboards: comment or approve"),
-        Column(
+        PostgresColumn(name="event_id", type="uuid", rule="DEFAULT gen_random_uuid()"),
+        PostgresColumn(name="film_id", type="text", rule="NOT NULL"),
+        PostgresColumn(
+            name="item_id", type="uuid", comment="shots.id it is about; null: more, see event"
+        ),
+        PostgresColumn(
+            name="kind", type="text", rule="NOT NULL", comment="dashboards: comment or approve"
+        ),
+        PostgresColumn(
             name="text",
             type="text",
             rule=f"CHECK (origin <> 'database' OR char_length(text) <= {MAX_TEXT})",
         ),
-        Column(
+        PostgresColumn(
             name="reason",
             type="text",
             rule=f"CHECK (origin <> 'database' OR char_length(reason) <= {MAX_TEXT})",
         ),
-        Column(name="created_by", type="text", rule="NOT NULL DEFAULT {me}"),
-        Column(name="user_name", type="text", rule="DEFAULT {my_name}"),
-        Column(name="created_at", type="timestamp with time zone", rule="NOT NULL DEFAULT now()"),
-        Column(
+        PostgresColumn(name="created_by", type="text", rule="NOT NULL DEFAULT {me}"),
+        PostgresColumn(name="user_name", type="text", rule="DEFAULT {my_name}"),
+        PostgresColumn(
+            name="created_at", type="timestamp with time zone", rule="NOT NULL DEFAULT now()"
+        ),
+        PostgresColumn(
             name="origin",
             type="text",
             rule="NOT NULL DEFAULT 'database'",
             comment="database: written by a dashboard; else by Diffusion Bunny (board, cli, …)",
         ),
-        Column(
+        PostgresColumn(
             name="status",
             type="text",
             rule="NOT NULL DEFAULT 'new' CHECK (status IN ('new', 'taken', 'refused', 'pushed'))",
             comment="new until `bunny publish` took or refused it; pushed: comes from there",
         ),
-        Column(name="note", type="text", comment="why it was refused"),
-        Column(name="event", type="jsonb", comment="of a pushed one, all of it"),
+        PostgresColumn(name="note", type="text", comment="why it was refused"),
+        PostgresColumn(name="event", type="jsonb", comment="of a pushed one, all of it"),
     ),
 )
 
 
 @cache
-def targets() -> Mapping[str, Target]:
+def targets() -> Mapping[str, PostgresTable]:
     """Every table of the database by name, those that others refer to first."""
     own = [SHOTS_TARGET, TRAINING_FEEDBACK_TARGET]
     film = [

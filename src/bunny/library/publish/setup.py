@@ -1,4 +1,4 @@
-"""Makes the tables, their links and comments; looks first, and changes only what differs."""
+"""Postgres setup: tables, links and comments created, or only what differs changed."""
 
 import hashlib
 import json
@@ -7,15 +7,23 @@ from typing import Any
 
 from bunny.core.error import UserError
 from bunny.library.publish import row_security, schema
-from bunny.library.publish.connect import quote
-from bunny.library.publish.schema import Column, Target
-from bunny.library.publish.target import Place, Server, look, one, text
+from bunny.library.publish.connect import (
+    DatabaseServer,
+    Destination,
+    fetch_value,
+    inspect_server,
+    literal,
+    quote,
+)
+from bunny.library.publish.schema import PostgresColumn, PostgresTable
 
 STATE = "bunny_schema"
 STATE_COMMENT = "which version of its tables this schema holds"
 
 
-def prepare(cursor: Any, place: Place, targets: Mapping[str, Target]) -> Server:
+def prepare(
+    cursor: Any, place: Destination, targets: Mapping[str, PostgresTable]
+) -> DatabaseServer:
     """Bring the database's tables to what `targets` says, inside the caller's transaction.
 
     Parameters
@@ -35,7 +43,7 @@ def prepare(cursor: Any, place: Place, targets: Mapping[str, Target]) -> Server:
         If the server is too old, its tables are of a newer version, one of their names is taken by
         a table of somebody else's, or a column has another type.
     """
-    server = look(cursor, place)
+    server = inspect_server(cursor, place)
     _lock(cursor, place)
     known = _known_columns(cursor, place)
     state = _read_state(cursor, place, known)
@@ -52,14 +60,14 @@ def prepare(cursor: Any, place: Place, targets: Mapping[str, Target]) -> Server:
     return server
 
 
-def _lock(cursor: Any, place: Place) -> None:
+def _lock(cursor: Any, place: Destination) -> None:
     """One publisher at a time; the others wait for the end of this transaction."""
     key = int.from_bytes(hashlib.sha256(f"bunny/{place.schema}".encode()).digest()[:8], "big")
     cursor.execute("SELECT pg_advisory_xact_lock($1)", (key - 2**63,))
     cursor.fetchall()
 
 
-def _known_columns(cursor: Any, place: Place) -> dict[str, dict[str, str]]:
+def _known_columns(cursor: Any, place: Destination) -> dict[str, dict[str, str]]:
     """Type of each column of each table of the schema."""
     cursor.execute(
         "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod) "
@@ -74,7 +82,7 @@ def _known_columns(cursor: Any, place: Place) -> dict[str, dict[str, str]]:
     return known
 
 
-def _read_state(cursor: Any, place: Place, known: Mapping) -> str | None:
+def _read_state(cursor: Any, place: Destination, known: Mapping) -> str | None:
     """Fingerprint of what was last made here; refuses what a newer version made."""
     if not {"version", "fingerprint"} <= known.get(STATE, {}).keys():
         return None
@@ -90,7 +98,9 @@ def _read_state(cursor: Any, place: Place, known: Mapping) -> str | None:
     return rows[0][1] if rows else None
 
 
-def _check_owned(cursor: Any, place: Place, targets: Mapping[str, Target], known: Mapping) -> None:
+def _check_owned(
+    cursor: Any, place: Destination, targets: Mapping[str, PostgresTable], known: Mapping
+) -> None:
     """Refuse to write into tables that somebody else made."""
     cursor.execute(
         "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
@@ -107,19 +117,25 @@ def _check_owned(cursor: Any, place: Place, targets: Mapping[str, Target], known
         )
 
 
-def _is_whole(target: Target, known: Mapping[str, Mapping[str, str]]) -> bool:
+def _is_whole(target: PostgresTable, known: Mapping[str, Mapping[str, str]]) -> bool:
     have = known.get(target.name, {})
     return all(have.get(column.name) == column.type for column in target.columns)
 
 
-def _make_schema(cursor: Any, place: Place) -> None:
+def _make_schema(cursor: Any, place: Destination) -> None:
     """Not `IF NOT EXISTS` alone, which wants the right to create even when it does nothing."""
-    if not one(cursor, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", place.schema):
+    if not fetch_value(
+        cursor, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", place.schema
+    ):
         cursor.execute(f"CREATE SCHEMA {quote(place.schema)}")
 
 
 def _make_table(
-    cursor: Any, place: Place, target: Target, have: Mapping[str, str], server: Server
+    cursor: Any,
+    place: Destination,
+    target: PostgresTable,
+    have: Mapping[str, str],
+    server: DatabaseServer,
 ) -> None:
     """Create a table or add the columns that it lacks."""
     for column in target.columns:
@@ -145,21 +161,23 @@ def _make_table(
         for column in target.columns:
             if column.name not in have:
                 cursor.execute(f"ALTER TABLE {name} ADD COLUMN {_column(column, server)}")
-    cursor.execute(f"COMMENT ON TABLE {name} IS {text(schema.MARK + target.comment)}")
+    cursor.execute(f"COMMENT ON TABLE {name} IS {literal(schema.MARK + target.comment)}")
     for column in target.columns:
         if column.comment:
-            comment = text(column.comment)
+            comment = literal(column.comment)
             cursor.execute(f"COMMENT ON COLUMN {name}.{quote(column.name)} IS {comment}")
 
 
-def _column(column: Column, server: Server) -> str:
-    rule = column.rule.replace("{me}", row_security.me(server)).replace(
-        "{my_name}", row_security.my_name(server)
+def _column(column: PostgresColumn, server: DatabaseServer) -> str:
+    rule = column.rule.replace("{me}", row_security.current_user(server)).replace(
+        "{my_name}", row_security.current_user_name(server)
     )
     return f"{quote(column.name)} {column.type} {rule}".rstrip()
 
 
-def _fingerprint(place: Place, targets: Mapping[str, Target], server: Server) -> str:
+def _fingerprint(
+    place: Destination, targets: Mapping[str, PostgresTable], server: DatabaseServer
+) -> str:
     """What tables and rights are made of; the same: nothing is to be made."""
     parts = [
         schema.VERSION,
@@ -171,10 +189,10 @@ def _fingerprint(place: Place, targets: Mapping[str, Target], server: Server) ->
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _write_state(cursor: Any, place: Place, fingerprint: str, server: Server) -> None:
+def _write_state(cursor: Any, place: Destination, fingerprint: str, server: DatabaseServer) -> None:
     name = place.table(STATE)
     cursor.execute(f"CREATE TABLE IF NOT EXISTS {name} (version integer, fingerprint text)")
-    cursor.execute(f"COMMENT ON TABLE {name} IS {text(schema.MARK + STATE_COMMENT)}")
+    cursor.execute(f"COMMENT ON TABLE {name} IS {literal(schema.MARK + STATE_COMMENT)}")
     row_security.grant(cursor, place, STATE, server)
     cursor.execute(f"DELETE FROM {name}")
     cursor.execute(f"INSERT INTO {name} VALUES ($1, $2)", (schema.VERSION, fingerprint))

@@ -1,4 +1,4 @@
-"""What people said goes both ways: dashboards' comments and approvals come in, our events go out.
+"""Review events exchanged with dashboards: theirs received, ours sent.
 
 A dashboard's row is data from a stranger: it is read by parameters, checked, and refused with a
 note that the dashboard can show. Nothing of it is ever put into a statement.
@@ -12,8 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from bunny.library.publish import push
-from bunny.library.publish.connect import quote
+from bunny.library.publish import rows as publish_rows
+from bunny.library.publish.connect import Destination, fetch_value, quote
 from bunny.library.publish.rows import NAMESPACE
 from bunny.library.publish.schema import (
     DASHBOARD_KINDS,
@@ -22,7 +22,6 @@ from bunny.library.publish.schema import (
     REVIEW_EVENT_TARGET,
     SHOTS,
 )
-from bunny.library.publish.target import Place, one
 
 MAX_EVENTS = 10_000  # taken at a time; the rest waits for the next
 _BOX = 5  # numbers a view
@@ -30,19 +29,21 @@ _VIEWS = 3  # of a figure that an event keeps
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taken:
-    """What came in: events as plain values of `review.event.Event`, and what was refused, why."""
+class ReceivedEvents:
+    """What came in: events as plain values of `review.event_log.Event`, and what was refused, why."""
 
     events: Sequence[Mapping[str, Any]]
     refused: Mapping[str, str]  # event_id of the row: note
 
 
-def lock(cursor: Any, place: Place) -> None:
+def lock(cursor: Any, place: Destination) -> None:
     """Let dashboards wait with writing until the transaction ends, so that no row is overlooked."""
     cursor.execute(f"LOCK TABLE {place.table(REVIEW_EVENT)} IN SHARE ROW EXCLUSIVE MODE")
 
 
-def take(cursor: Any, place: Place, film_id: str, known: Iterable[str], *, exemplars: int) -> Taken:
+def receive_events(
+    cursor: Any, place: Destination, film_id: str, known: Iterable[str], *, exemplars: int
+) -> ReceivedEvents:
     """Read what dashboards wrote about a film and the record does not have.
 
     Parameters
@@ -60,14 +61,14 @@ def take(cursor: Any, place: Place, film_id: str, known: Iterable[str], *, exemp
     Taken
     """
     known = {_row_id(event_id) for event_id in known}
-    seen = one(
+    seen = fetch_value(
         cursor,
         f"SELECT count(*) FROM {place.table(REVIEW_EVENT)} "
         "WHERE film_id = $1 AND status IN ('taken', 'pushed')",
         film_id,
     )
     events, refused, clusters = [], {}, {}
-    for row in _written(cursor, place, film_id):
+    for row in _new_rows(cursor, place, film_id):
         if row["event_id"] in known:
             continue
         note = _why_refused(row)
@@ -81,10 +82,12 @@ def take(cursor: Any, place: Place, film_id: str, known: Iterable[str], *, exemp
                 clusters[place_of] = _cluster(cursor, place, film_id, row, exemplars)
             cluster = clusters[place_of]
         events.append(_event(row, cluster, seen))
-    return Taken(events=events, refused=refused)
+    return ReceivedEvents(events=events, refused=refused)
 
 
-def mark(cursor: Any, place: Place, film_id: str, taken: Taken, known: Iterable[str]) -> None:
+def mark_received(
+    cursor: Any, place: Destination, film_id: str, taken: ReceivedEvents, known: Iterable[str]
+) -> None:
     """Say in the dashboards' rows what became of them.
 
     Parameters
@@ -108,9 +111,9 @@ def mark(cursor: Any, place: Place, film_id: str, taken: Taken, known: Iterable[
     cursor.execute("DROP TABLE pg_temp.bunny_stage_mark")
 
 
-def give(
+def send_events(
     cursor: Any,
-    place: Place,
+    place: Destination,
     film_id: str,
     events: Sequence[Mapping[str, Any]],
     item_of: Mapping[str, str],
@@ -122,7 +125,7 @@ def give(
     cursor, place, film_id
         As of `take`.
     events : sequence of mapping
-        `review.event.Event.to_dict` of the whole record.
+        `review.event_log.Event.to_dict` of the whole record.
     item_of : mapping
         `shots.id` by asset_id.
 
@@ -131,13 +134,13 @@ def give(
     int
         How many were new to the database.
     """
-    rows = [_pushed(event, film_id, item_of) for event in events]
+    rows = [_event_row(event, film_id, item_of) for event in events]
     names = [name for name in REVIEW_EVENT_TARGET.names() if name != "note"]
     table = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
-    push.stage(cursor, REVIEW_EVENT_TARGET, table)
+    publish_rows.stage(cursor, REVIEW_EVENT_TARGET, table)
     types = {column.name: column.type for column in REVIEW_EVENT_TARGET.columns}
-    staged = f"pg_temp.{quote(push.stage_name(REVIEW_EVENT_TARGET))}"
-    count = one(
+    staged = f"pg_temp.{quote(publish_rows.stage_name(REVIEW_EVENT_TARGET))}"
+    count = fetch_value(
         cursor,
         f"WITH new AS (INSERT INTO {place.table(REVIEW_EVENT)} ({', '.join(map(quote, names))}) "
         f"SELECT {', '.join(f'{quote(n)}::{types[n]}' for n in names)} FROM {staged} "
@@ -147,7 +150,7 @@ def give(
     return count
 
 
-def _written(cursor: Any, place: Place, film_id: str) -> list[dict[str, Any]]:
+def _new_rows(cursor: Any, place: Destination, film_id: str) -> list[dict[str, Any]]:
     """Rows of dashboards with the item that they are about, oldest first."""
     cursor.execute(
         "SELECT e.event_id::text, e.kind, e.text, e.reason, "
@@ -206,7 +209,7 @@ def _anchor(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**anchor, "boxes": boxes} if boxes else anchor
 
 
-def _cluster(cursor: Any, place: Place, film_id: str, row: Mapping, exemplars: int) -> dict:
+def _cluster(cursor: Any, place: Destination, film_id: str, row: Mapping, exemplars: int) -> dict:
     """A cluster as the dashboard saw it: id, name and its most central members."""
     if row["cluster_id"] is None:
         return {"cluster_id": ""}
@@ -222,7 +225,7 @@ def _cluster(cursor: Any, place: Place, film_id: str, row: Mapping, exemplars: i
     return {key: value for key, value in cluster.items() if value not in ("", [])}
 
 
-def _pushed(event: Mapping[str, Any], film_id: str, item_of: Mapping[str, str]) -> list:
+def _event_row(event: Mapping[str, Any], film_id: str, item_of: Mapping[str, str]) -> list:
     """One row of ours, in the order of the target's columns without `note`."""
     ids = [item_of.get(item.get("asset_id", "")) for item in event.get("items", ())]
     values = {

@@ -1,4 +1,4 @@
-"""What is known of each looked-at picture of a film and of its shots, as search and filters use it.
+"""Search catalogue: one row a frame and a shot, with characters, place, light and text.
 
 One row a frame: the stored ones, and those that only faces were looked for in, which have no
 picture. What people corrected (tables `identity`, `asset`, `feedback`) goes before what was found.
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from bunny.caption import metadata_facts
 from bunny.table import store
 
 # (quality, frame, shot, label, cluster) -> frame_id, who, shot_size, light; passed in by the job
@@ -42,6 +43,7 @@ SHOT = {
     "is_approved": pl.Boolean,
     "asset_id": pl.String,
 }
+DESCRIPTION = {"frame_id": pl.String, "who": pl.List(pl.String), "shot_size": pl.String}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,3 +188,19 @@ def _shots(
         .select(*SHOT)
         .cast(SHOT)
     )
+
+
+DESCRIPTION |= {"light": pl.String}
+
+
+def describe_frames(
+    quality: pl.DataFrame,
+    frame: pl.DataFrame,
+    shot: pl.DataFrame,
+    label: pl.DataFrame,
+    cluster: pl.DataFrame,
+) -> pl.DataFrame:
+    """Who is in each frame, how large, in which light, as captions say it; see `caption.metadata_facts`."""
+    facts = metadata_facts.gather(quality, frame, shot, label, cluster)
+    rows = [(f.frame_id, list(f.characters), f.shot_size, f.light) for f in facts]
+    return pl.DataFrame(rows, schema=DESCRIPTION, orient="row")

@@ -1,4 +1,4 @@
-"""Sentences and pictures in one space: any CLIP of transformers, from a folder or a hub."""
+"""CLIP embeddings of sentences and pictures, from a folder or the hub."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCALE = 2.5  # of cosines between sentences and pictures (CLIPScore, Hessel et a
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clip:
+class ClipEncoder:
     """A loaded model."""
 
     net: Any
@@ -45,7 +45,7 @@ class Clip:
             return torch.nn.functional.normalize(out.float(), dim=-1).numpy()
 
 
-def load(model: str) -> Clip:
+def load(model: str) -> ClipEncoder:
     """Load a CLIP.
 
     Parameters
@@ -69,4 +69,4 @@ def load(model: str) -> Clip:
             f"search.text_model {model}: expected a CLIP in a folder or on the hub, could not "
             f"load it ({reason}); give another, or set it to minilm"
         ) from error
-    return Clip(net=net, processor=processor)
+    return ClipEncoder(net=net, processor=processor)

@@ -1,4 +1,4 @@
-"""Which frames and shots a search may answer with; no picture and no vector is looked at."""
+"""Search filters: conditions on characters, place, shot size, light and time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LIGHT = ("day", "dusk", "night")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Filter:
+class SearchFilter:
     """Conditions, all of which hold; empty ones ask nothing.
 
     Who is meant by shot (anywhere in it), the rest by picture.
@@ -35,7 +35,7 @@ class Filter:
         return all(getattr(self, f.name) == f.default for f in fields(self))
 
 
-def check(wanted: Filter, known: Catalogue) -> None:
+def check(wanted: SearchFilter, known: Catalogue) -> None:
     """Refuse names that the films do not have: an empty answer would hide the slip.
 
     Raises
@@ -59,7 +59,7 @@ def check(wanted: Filter, known: Catalogue) -> None:
         )
 
 
-def allowed(wanted: Filter, known: Catalogue) -> pl.Series:
+def allowed(wanted: SearchFilter, known: Catalogue) -> pl.Series:
     """Which rows of `known.frame` may be answered with.
 
     Returns
@@ -73,7 +73,7 @@ def allowed(wanted: Filter, known: Catalogue) -> pl.Series:
     return rows.select(pl.all_horizontal(every, *_conditions(wanted))).to_series().rename("")
 
 
-def _conditions(wanted: Filter) -> list[pl.Expr]:
+def _conditions(wanted: SearchFilter) -> list[pl.Expr]:
     found = [pl.col("shot_who").list.contains(name) for name in wanted.who]
     found += [~pl.col("shot_who").list.contains(name) for name in wanted.without]
     if wanted.place:

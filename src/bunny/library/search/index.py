@@ -1,4 +1,4 @@
-"""Nearest vectors of a space: every one compared, or an HNSW graph in one memory-mapped file.
+"""Nearest-neighbour index: exact comparison, or an HNSW graph (usearch) in one file.
 
 Vectors stand in parquet tables; an index is made from them and may be deleted at any time. Its
 file's name ends in a fingerprint of what it was made from, so a stale one is never opened, a new
@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bunny.core import atomic
 from bunny.core.error import UserError
-from bunny.table import store
 
 if TYPE_CHECKING:
     from usearch.index import Index
@@ -33,7 +33,7 @@ VERSION = 2  # of how an index is made
 
 
 @dataclass(frozen=True, kw_only=True)
-class IndexSetting:
+class IndexSettings:
     """When a graph is used and how it is made (Malkov, Yashunin 2016: M, efConstruction, ef)."""
 
     exact_below: int = 1_000_000  # vectors
@@ -105,7 +105,7 @@ def nearest_among(
         asked *= 4
 
 
-def fingerprint(parts: Any, setting: IndexSetting) -> str:
+def fingerprint(parts: Any, setting: IndexSettings) -> str:
     """What an index depends on, as 16 hex digits: its sources, and how graphs are made.
 
     Parameters
@@ -122,7 +122,7 @@ def refresh(
     name: str,
     mark: str,
     load: Callable[[], np.ndarray],
-    setting: IndexSetting,
+    setting: IndexSettings,
 ) -> Path:
     """Give the index of a space; it is made when there is none of this fingerprint.
 
@@ -157,7 +157,7 @@ def refresh(
     return path
 
 
-def build(path: Path, vectors: np.ndarray, setting: IndexSetting, *, threads: int = 0) -> None:
+def build(path: Path, vectors: np.ndarray, setting: IndexSettings, *, threads: int = 0) -> None:
     """Write an index file, whole or not at all.
 
     Parameters
@@ -188,14 +188,14 @@ def build(path: Path, vectors: np.ndarray, setting: IndexSetting, *, threads: in
     _save(index, path)
 
 
-def view(path: Path, setting: IndexSetting) -> Index:
+def view(path: Path, setting: IndexSettings) -> Index:
     """Open an index file by mapping it into memory; nothing of it is read yet."""
     index = _library().Index.restore(str(path), view=True)
     index.expansion_search = setting.expansion_search
     return index
 
 
-def _empty(ndim: int, setting: IndexSetting) -> Index:
+def _empty(ndim: int, setting: IndexSettings) -> Index:
     return _library().Index(
         ndim=ndim,
         metric=METRIC,
@@ -219,7 +219,7 @@ def _library() -> Any:
 
 def _save(index: Index, path: Path) -> None:
     """Write it whole or not at all."""
-    store.write_file(path, lambda temporary: index.save(str(temporary)))
+    atomic.write_file(path, lambda temporary: index.save(str(temporary)))
 
 
 def _largest(value: np.ndarray, limit: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Words that a query and a text have in common, weighted by how much they tell.
+"""Keyword matching, weighted by TF-IDF.
 
 Vectors of sentences blur names and numbers ("pip", "place-004"), which are what people search for
 most; here a word counts when it stands there.
@@ -26,7 +26,7 @@ WORD = re.compile(r"[^\W_]+(?:-\d+)?", re.UNICODE)  # "place-004" is one word, "
 
 
 @dataclass(frozen=True, kw_only=True)
-class Match:
+class KeywordMatch:
     """How texts answer to the words of a query."""
 
     share: np.ndarray  # (n,) float32 in [0, 1]: weight of the query's known words that a text has
@@ -46,7 +46,7 @@ def tokens(text: str) -> list[str]:
     return [_singular(w) for w in found if w not in STOP and (len(w) > 1 or w.isdigit())]
 
 
-def match(query: str, texts: Sequence[str]) -> Match:
+def match(query: str, texts: Sequence[str]) -> KeywordMatch:
     """Compare a query with texts word by word.
 
     Parameters
@@ -67,7 +67,7 @@ def match(query: str, texts: Sequence[str]) -> Match:
     weight = {w: float(np.log1p(len(texts) / count[w])) for w in wanted if count[w]}
     total = sum(weight.values())
     share = [sum(v for w, v in weight.items() if w in bag) / total if total else 0 for bag in bags]
-    return Match(
+    return KeywordMatch(
         share=np.array(share, dtype=np.float32),
         known=tuple(weight),
         unknown=tuple(w for w in wanted if w not in weight),

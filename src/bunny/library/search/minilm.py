@@ -1,4 +1,4 @@
-"""Sentences as vectors, offline: MiniLM-L6 out of a package, run with NumPy.
+"""MiniLM-L6 sentence embeddings, offline, run with NumPy.
 
 The network is small (six layers of 384) and a search asks it for one sentence, so that importing
 torch and transformers would take hundreds of times as long as the answer. It computes what

@@ -1,4 +1,4 @@
-"""Parts of a question to the library: words, a picture, a face, an item; each scores frames."""
+"""Search queries: by words, picture, face or item; each scores every frame."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import polars as pl
 
 from bunny.core.error import UserError
 from bunny.library.search import keyword, ranking
-from bunny.library.search.opened import Library
-from bunny.library.search.ranking import Part
-from bunny.library.search.vector_space import Space
+from bunny.library.search.film_library import FilmLibrary
+from bunny.library.search.ranking import QueryPart
+from bunny.library.search.vector_space import VectorSpace
 
 
 def by_words(
-    library: Library, text: str, allowed: np.ndarray, limit: int, notes: list[str]
-) -> Part:
+    library: FilmLibrary, text: str, allowed: np.ndarray, limit: int, notes: list[str]
+) -> QueryPart:
     """Word by word and, where there is a model, by sentence vectors.
 
     Parameters
@@ -37,7 +37,7 @@ def by_words(
         notes.append("compared word by word only; `uv sync --extra search` adds search by meaning")
     else:
         query = library.embed_words([text])[0]
-        cosine = _ask(library, library.words, query, allowed, limit)
+        cosine = _cosines(library, library.words, query, allowed, limit)
         cosine = cosine * _clip_scale() if library.is_clip else cosine
     if match.unknown and cosine is not None:
         notes.append(f"no text has: {', '.join(match.unknown)}; compared by meaning")
@@ -49,10 +49,10 @@ def by_words(
         return "; ".join(([f"words {', '.join(own)}"] if own else []) + near)
 
     score = ranking.blend(share, cosine)
-    return Part(score=np.where(score > 0, score, np.float32(np.nan)), why=why)
+    return QueryPart(score=np.where(score > 0, score, np.float32(np.nan)), why=why)
 
 
-def by_picture(library: Library, path: Path, allowed: np.ndarray, limit: int) -> Part:
+def by_picture(library: FilmLibrary, path: Path, allowed: np.ndarray, limit: int) -> QueryPart:
     """What a picture looks like, by its scene vector, as stage cluster makes them.
 
     Raises
@@ -60,28 +60,28 @@ def by_picture(library: Library, path: Path, allowed: np.ndarray, limit: int) ->
     UserError
         If it cannot be read, or the films have no scene vectors.
     """
-    from bunny.character.drawn.efficientnet import PictureNet
+    from bunny.character.drawn.efficientnet import EfficientNet
     from bunny.scene import embed as scene_embed
 
-    image, net = _read(path), PictureNet()
-    vector = scene_embed.describe(image, net.embed)
+    image, net = _read(path), EfficientNet()
+    vector = scene_embed.embed_frame(image, net.embed)
     return _picture_part(library, vector, path.name, allowed, limit)
 
 
 def _picture_part(
-    library: Library, vector: np.ndarray, name: str, allowed: np.ndarray, limit: int
-) -> Part:
+    library: FilmLibrary, vector: np.ndarray, name: str, allowed: np.ndarray, limit: int
+) -> QueryPart:
     if not library.picture.num_vectors:
         raise UserError(
             "expected scene vectors of the films, found none; run stage cluster, or search by words"
         )
-    cosine = _ask(library, library.picture, vector, allowed, limit)
-    return Part(score=np.clip(cosine, 0, 1), why=lambda row: f"like {name} {cosine[row]:.2f}")
+    cosine = _cosines(library, library.picture, vector, allowed, limit)
+    return QueryPart(score=np.clip(cosine, 0, 1), why=lambda row: f"like {name} {cosine[row]:.2f}")
 
 
 def by_face(
-    library: Library, path: Path, allowed: np.ndarray, limit: int, notes: list[str]
-) -> Part:
+    library: FilmLibrary, path: Path, allowed: np.ndarray, limit: int, notes: list[str]
+) -> QueryPart:
     """The largest face of a picture against the faces of the films, by each recogniser used.
 
     Raises
@@ -108,9 +108,9 @@ def by_face(
     found = []
     for name, own in library.face.items():
         vector = recogniser.load_recogniser(name)(image, largest)
-        found.append(recogniser.to_similarity(_ask(library, own, vector, allowed, limit), name))
+        found.append(recogniser.to_similarity(_cosines(library, own, vector, allowed, limit), name))
     similarity = np.fmax.reduce(found)
-    return Part(
+    return QueryPart(
         score=np.clip(similarity, 0, 1),
         why=lambda row: (
             f"face {similarity[row]:.2f}"
@@ -119,7 +119,9 @@ def by_face(
     )
 
 
-def by_item(library: Library, like: str, allowed: np.ndarray, limit: int) -> tuple[Part, int]:
+def by_item(
+    library: FilmLibrary, like: str, allowed: np.ndarray, limit: int
+) -> tuple[QueryPart, int]:
     """More like this: a figure by its own vector, a shot or frame by its scene vector.
 
     `like` is an id or how one ends (`s00007`, `f00012`), as for `bunny correct`.
@@ -136,14 +138,14 @@ def by_item(library: Library, like: str, allowed: np.ndarray, limit: int) -> tup
         If there is no such item, or a shot's number is given and several films are searched.
     """
     figures = library.figures
-    whole = _whole(library, like)
+    whole = _full_id(library, like)
     own = figures.filter(pl.col("asset_id") == whole) if figures.height else figures
     if own.height:
         row = library.row[own["frame_id"][0]]
         space = library.figure(own["model"][0])
-        cosine = _ask(library, space, own["vector"].to_numpy()[0], allowed, limit)
+        cosine = _cosines(library, space, own["vector"].to_numpy()[0], allowed, limit)
         score = np.clip(cosine, 0, 1)
-        return Part(score=score, why=lambda i: f"figure like {like} {cosine[i]:.2f}"), row
+        return QueryPart(score=score, why=lambda i: f"figure like {like} {cosine[i]:.2f}"), row
     frames = _frames_of(library, whole)
     pairs = library.picture
     rows = pairs.vector[np.isin(pairs.frame, frames)]
@@ -154,7 +156,7 @@ def by_item(library: Library, like: str, allowed: np.ndarray, limit: int) -> tup
     return _picture_part(library, vector, like, allowed, limit), int(frames[0])
 
 
-def _frames_of(library: Library, like: str) -> np.ndarray:
+def _frames_of(library: FilmLibrary, like: str) -> np.ndarray:
     """Rows of the frames that an item's name means."""
     known = library.known
     if like in library.row:
@@ -179,7 +181,7 @@ def _frames_of(library: Library, like: str) -> np.ndarray:
     return own["row"].to_numpy()
 
 
-def _whole(library: Library, like: str) -> str:
+def _full_id(library: FilmLibrary, like: str) -> str:
     """The id that ends so, where it is that of one item; else the text as it is.
 
     Raises
@@ -198,7 +200,7 @@ def _whole(library: Library, like: str) -> str:
     return ends[0] if len(ends) == 1 else like
 
 
-def same_shot(library: Library, row: int) -> np.ndarray:
+def same_shot(library: FilmLibrary, row: int) -> np.ndarray:
     """Which frames belong to the shot of one; (frames,) bool."""
     frame = library.known.frame
     film, shot = frame.select("film_id", "shot_index").row(row)
@@ -206,8 +208,8 @@ def same_shot(library: Library, row: int) -> np.ndarray:
     return frame.select(same).to_series().to_numpy()
 
 
-def _ask(
-    library: Library, space: Space, query: np.ndarray, allowed: np.ndarray, limit: int
+def _cosines(
+    library: FilmLibrary, space: VectorSpace, query: np.ndarray, allowed: np.ndarray, limit: int
 ) -> np.ndarray:
     return space.cosines(
         np.asarray(query, np.float32), allowed, limit, library.setting, library.index_folder

@@ -1,4 +1,4 @@
-"""Frames that answer a question become shots: scores are joined, and a shot has its best frame's.
+"""Ranking: scores of frames joined, and the best shots with their best frame.
 
 A question may have several parts (words, a picture, a face); each gives frames a score in [0, 1],
 and the mean counts. Of words, half is what stands there word by word and half what sentence vectors
@@ -36,7 +36,7 @@ SHOTS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class QueryPart:
     """One part of a question, answered for every frame of the catalogue."""
 
     score: np.ndarray  # (n,) float32 in [0, 1]; NaN: says nothing of this frame
@@ -66,16 +66,16 @@ def blend(share: np.ndarray | None, cosine: np.ndarray | None) -> np.ndarray:
     return (WORD_SHARE * share + (1 - WORD_SHARE) * meaning).astype(np.float32)
 
 
-def spread(rows: np.ndarray, value: np.ndarray, size: int) -> np.ndarray:
+def max_per_row(rows: np.ndarray, value: np.ndarray, size: int) -> np.ndarray:
     """Values of some rows laid over all of them; NaN elsewhere, the largest where rows repeat."""
     found = np.full(size, -np.inf, dtype=np.float32)
     np.maximum.at(found, rows, value.astype(np.float32))
     return np.where(np.isneginf(found), np.float32(np.nan), found)
 
 
-def answer(
+def rank_shots(
     known: Catalogue,
-    parts: Sequence[Part],
+    parts: Sequence[QueryPart],
     allowed: np.ndarray,
     limit: int,
     *,
@@ -124,14 +124,14 @@ def answer(
     ).select(*SHOTS).cast(SHOTS)  # fmt: skip
 
 
-def _total(parts: Sequence[Part], size: int) -> np.ndarray:
+def _total(parts: Sequence[QueryPart], size: int) -> np.ndarray:
     """Mean over the parts; a frame of which some part says nothing is none of the answers."""
     if not parts:
         return np.ones(size, dtype=np.float32)
     return np.mean([p.score for p in parts], axis=0, dtype=np.float32)
 
 
-def _why(parts: Sequence[Part], row: int) -> str:
+def _why(parts: Sequence[QueryPart], row: int) -> str:
     return "; ".join(text for p in parts if (text := p.why(row)))
 
 

@@ -1,7 +1,12 @@
-"""Vectors of one kind over all films that are searched, and which frames they belong to."""
+"""Vector spaces over all films, and the cache of vectors by content.
+
+A vector is filed under a hash of what it was made from (a sentence, a picture's file), so a new
+caption or a new film costs only its own. Table `search_vector`, one folder a model.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -14,13 +19,16 @@ import polars as pl
 from bunny.library.search import index, ranking
 from bunny.table import store
 
+NEIGHBOURS_A_SHOT = 50  # asked of a graph for each shot wanted: a shot has several frames
+
+TABLE = "search_vector"
+SHARD = 2048  # contents computed between two writes; a kill loses at most so many
+
 if TYPE_CHECKING:
     from usearch.index import Index
 
-NEIGHBOURS_A_SHOT = 50  # asked of a graph for each shot wanted: a shot has several frames
 
-
-class Space:
+class VectorSpace:
     """Holds what is costly: the vectors, or the index that stands for them.
 
     Parameters
@@ -62,7 +70,7 @@ class Space:
         query: np.ndarray,
         allowed: np.ndarray,
         limit: int,
-        setting: index.IndexSetting,
+        setting: index.IndexSettings,
         folder: Path,
     ) -> np.ndarray:
         """Cosine of every frame's best vector to a query.
@@ -99,9 +107,9 @@ class Space:
             found, cosine = index.nearest_among(graph, query, number, is_allowed)
         value[found] = cosine
         has_value = ~np.isnan(value[vector])
-        return ranking.spread(frame[has_value], value[vector[has_value]], len(allowed))
+        return ranking.max_per_row(frame[has_value], value[vector[has_value]], len(allowed))
 
-    def _graph(self, setting: index.IndexSetting, folder: Path) -> Index:
+    def _graph(self, setting: index.IndexSettings, folder: Path) -> Index:
         mark = index.fingerprint(self.sources, setting)
         path = index.refresh(folder, self.name, mark, lambda: self.vectors, setting)
         if path not in self._graphs:
@@ -109,7 +117,7 @@ class Space:
         return self._graphs[path]
 
 
-def of_tables(
+def from_tables(
     name: str,
     tables: Sequence[tuple[Path, str]],
     frame_row: dict[str, int],
@@ -118,7 +126,7 @@ def of_tables(
     vector: str = "vector",
     where: pl.Expr | None = None,
     frame_of: dict[str, str] | None = None,
-) -> Space:
+) -> VectorSpace:
     """The vectors of a table, one table a film.
 
     Parameters
@@ -151,12 +159,12 @@ def of_tables(
         parts = [p.astype(np.float32) for p in parts if len(p)]
         return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
 
-    return Space(name, len(names), (rows[found], found), load, _stamps(tables))
+    return VectorSpace(name, len(names), (rows[found], found), load, _stamps(tables))
 
 
-def of_contents(
+def from_contents(
     name: str, contents: Sequence[str | None], make: Callable[[list[str], list[int]], np.ndarray]
-) -> Space:
+) -> VectorSpace:
     """One vector for each different content of the frames.
 
     Parameters
@@ -173,7 +181,7 @@ def of_contents(
     place = {content: i for i, content in enumerate(first)}
     rows = [i for i, content in enumerate(contents) if content is not None]
     pairs = np.array(rows, dtype=np.int64), np.array([place[contents[i]] for i in rows], dtype=int)
-    return Space(
+    return VectorSpace(
         name, len(first), pairs, lambda: make(list(first), list(first.values())), list(first)
     )
 
@@ -187,3 +195,74 @@ def _stamps(tables: Sequence[tuple[Path, str]]) -> list[str]:
             stat = path.stat()
             found.append(json.dumps([folder.parent.name, table, stat.st_size, stat.st_mtime_ns]))
     return found
+
+
+def content_id(text: str) -> str:
+    """Name of a content: 32 hex digits of its SHA-256."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def cached_vectors(
+    folder: Path,
+    model: str,
+    contents: Sequence[str],
+    make: Callable[[list[int]], np.ndarray],
+) -> np.ndarray:
+    """Give a vector for each content.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the table of this model lies or will lie; one process at a time writes it.
+    model : str
+        A table of another model is thrown away.
+    contents : sequence of str
+        From `content_id`, each once.
+    make : callable
+        From places in `contents` to their vectors (m, d), float32, unit length.
+
+    Returns
+    -------
+    np.ndarray, shape (n, d), float32
+        d is 0 when there is no content.
+    """
+    from filelock import FileLock
+
+    known = _read_cache(folder, model)
+    if set(contents) <= known.keys():
+        return _stack(known, contents)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f"{TABLE}.lock"):
+        known = _read_cache(folder, model)  # another process may have made them meanwhile
+        missing = [i for i, content in enumerate(contents) if content not in known]
+        for start in range(0, len(missing), SHARD):
+            own = missing[start : start + SHARD]
+            known |= zip([contents[i] for i in own], make(own), strict=True)
+            _write_cache(folder, model, known)
+    return _stack(known, contents)
+
+
+def _read_cache(folder: Path, model: str) -> dict[str, np.ndarray]:
+    if not store.exists(folder, TABLE):
+        return {}
+    table = store.read(folder, TABLE).filter(pl.col("model") == model)
+    return dict(zip(table["content_id"], table["vector"].to_numpy(), strict=True))
+
+
+def _write_cache(folder: Path, model: str, known: dict[str, np.ndarray]) -> None:
+    """Write the table; its vectors are one array, which `store.check` would take apart."""
+    ids = sorted(known)
+    table = pl.DataFrame(
+        {
+            "content_id": ids,
+            "model": [model] * len(ids),
+            "vector": np.stack([known[i] for i in ids]).astype(np.float32),
+        }
+    )
+    store.write_parquet(folder / f"{TABLE}.parquet", table)
+
+
+def _stack(known: dict[str, np.ndarray], contents: Sequence[str]) -> np.ndarray:
+    if not contents:
+        return np.empty((0, 0), np.float32)
+    return np.stack([known[c] for c in contents])

@@ -1,7 +1,4 @@
-"""A timeline before it is written: which frames of a film, in what order, with what marked.
-
-Everything is a whole number of frames of the film's grid (`clock`), so writers only print.
-"""
+"""Clips, markers and edit sequences of a timeline before it is written."""
 
 from __future__ import annotations
 
@@ -13,8 +10,8 @@ from pathlib import PurePosixPath, PureWindowsPath
 from urllib.parse import quote
 
 from bunny.core.error import UserError
-from bunny.library.timeline import clock
-from bunny.library.timeline.clock import Clock
+from bunny.library.timeline import timecode
+from bunny.library.timeline.timecode import FrameGrid
 
 RECORD_START = "01:00:00:00"  # where programmes begin by custom, EBU R 122
 EDL_REEL_MAX = 8  # characters of a reel in CMX 3600
@@ -60,7 +57,7 @@ class Media:
     width_px: int
     height_px: int
     has_audio: bool
-    clock: Clock
+    clock: FrameGrid
 
     @property
     def name(self) -> str:
@@ -69,7 +66,7 @@ class Media:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cut:
+class EditSequence:
     """One sequence of clips of one film, one after the other."""
 
     name: str
@@ -91,7 +88,9 @@ class Cut:
         return found
 
 
-def span(timing: Clock, start_pts: int, end_pts: int, handle_frames: int = 0) -> tuple[int, int]:
+def shot_frames(
+    timing: FrameGrid, start_pts: int, end_pts: int, handle_frames: int = 0
+) -> tuple[int, int]:
     """Frames of a shot with handles on both sides, inside the film; never none.
 
     Parameters
@@ -111,8 +110,8 @@ def span(timing: Clock, start_pts: int, end_pts: int, handle_frames: int = 0) ->
     --------
     A shot of frames 4 to 9 with 6 more on each side: 0 to 16.
     """
-    first = clock.frame_number(timing, start_pts)
-    end = max(clock.frame_number(timing, end_pts), first + 1)
+    first = timecode.frame_number(timing, start_pts)
+    end = max(timecode.frame_number(timing, end_pts), first + 1)
     last = min(end + handle_frames, timing.num_frames)
     return max(0, min(first - handle_frames, last - 1)), last
 
@@ -156,7 +155,7 @@ def file_name(path: str) -> str:
     return kind(path).name or path
 
 
-def place_of(setting: str, path: str) -> str:
+def media_path(setting: str, path: str) -> str:
     """Where the editor finds the film.
 
     Parameters

@@ -1,4 +1,4 @@
-"""CMX 3600 edit decision lists.
+"""CMX 3600 edit decision lists, written.
 
 Written here, since OpenTimelineIO's adapter names no FCM, begins every record at 0, drops labels
 whenever the rate allows it, and leaves markers out. It reads ours back (`test/library/timeline`),
@@ -8,15 +8,15 @@ but for markers of drop-frame lists, whose ";" it does not know. Markers are Avi
 from __future__ import annotations
 
 from bunny.core.error import UserError
-from bunny.library.timeline import clock
-from bunny.library.timeline.clip import Clip, Cut, one_line
+from bunny.library.timeline import timecode
+from bunny.library.timeline.clip import Clip, EditSequence, one_line
 
 MAX_EVENTS = 999  # CMX 3600: event numbers have three digits
 MAX_RATE = 100  # frames of a label have two digits
 TEXT_MAX = 200  # characters of a comment
 
 
-def to_text(cut: Cut) -> str:
+def to_text(cut: EditSequence) -> str:
     """Write a cut as an EDL.
 
     Parameters
@@ -43,7 +43,7 @@ def to_text(cut: Cut) -> str:
         )
     if timing.rate > MAX_RATE:
         raise UserError(
-            f"edl: expected at most {MAX_RATE} fps, got {clock.rate_text(timing.rate)}; choose "
+            f"edl: expected at most {MAX_RATE} fps, got {timecode.rate_text(timing.rate)}; choose "
             "--format fcpx or otio"
         )
     lines = [
@@ -52,7 +52,7 @@ def to_text(cut: Cut) -> str:
         "",
     ]
     said = [  # below the first event: readers refuse comments above it
-        f"* RATE: {clock.rate_text(timing.rate)}",
+        f"* RATE: {timecode.rate_text(timing.rate)}",
         *(f"* NOTE: {one_line(note, TEXT_MAX)}" for note in timing.notes),
     ]
     for number, (clip, at) in enumerate(zip(cut.clips, cut.records(), strict=True), 1):
@@ -61,14 +61,14 @@ def to_text(cut: Cut) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _event(cut: Cut, number: int, clip: Clip, at: int) -> list[str]:
+def _event(cut: EditSequence, number: int, clip: Clip, at: int) -> list[str]:
     """The line of an edit and its comments."""
     media, timing = cut.media, cut.media.clock
     times = (
-        clock.label(timing, clip.first),
-        clock.label(timing, clip.end),
-        clock.record_label(timing, at),
-        clock.record_label(timing, at + clip.length),
+        timecode.source_timecode(timing, clip.first),
+        timecode.source_timecode(timing, clip.end),
+        timecode.record_timecode(timing, at),
+        timecode.record_timecode(timing, at + clip.length),
     )
     return [
         f"{number:03d}  {media.reel:<8} V     C        {' '.join(times)}",
@@ -79,8 +79,8 @@ def _event(cut: Cut, number: int, clip: Clip, at: int) -> list[str]:
     ]
 
 
-def _locator(cut: Cut, clip: Clip, at: int, marker) -> str:
+def _locator(cut: EditSequence, clip: Clip, at: int, marker) -> str:
     """A marker where it is seen in the sequence."""
-    when = clock.record_label(cut.media.clock, at + marker.frame - clip.first)
+    when = timecode.record_timecode(cut.media.clock, at + marker.frame - clip.first)
     text = " | ".join(t for t in (marker.name, marker.text) if t)
     return f"* LOC: {when} {marker.color:<8}{one_line(text, TEXT_MAX)}"

@@ -1,4 +1,4 @@
-"""Final Cut Pro X's XML, version 1.8: the newest that all its readers, Resolve included, take.
+"""Final Cut Pro X XML (FCPXML 1.8), written.
 
 Written here, since OpenTimelineIO's adapter has no frame duration for 23.976 and 59.94 and no
 start of a sequence; it also cuts rates to whole numbers when it reads. Times are fractions of a
@@ -11,14 +11,14 @@ from __future__ import annotations
 from fractions import Fraction
 from xml.etree import ElementTree
 
-from bunny.library.timeline.clip import Clip, Cut, file_url, one_line
+from bunny.library.timeline.clip import Clip, EditSequence, file_url, one_line
 
 VERSION = "1.8"
 FORMAT, ASSET = "r1", "r2"  # ids of the two resources
 REEL_KEY = "com.apple.proapps.studio.reel"
 
 
-def to_text(cut: Cut) -> str:
+def to_text(cut: EditSequence) -> str:
     """Write a cut as an FCPXML document.
 
     Returns
@@ -52,7 +52,7 @@ def time_text(number: int, rate: Fraction) -> str:
     return f"{number * rate.denominator}/{rate.numerator}s"
 
 
-def _resources(parent: ElementTree.Element, cut: Cut) -> None:
+def _resources(parent: ElementTree.Element, cut: EditSequence) -> None:
     """The film and its form."""
     media, timing = cut.media, cut.media.clock
     ElementTree.SubElement(
@@ -81,7 +81,7 @@ def _resources(parent: ElementTree.Element, cut: Cut) -> None:
     _metadata(asset, media.reel)
 
 
-def _sequence(project: ElementTree.Element, cut: Cut) -> None:
+def _sequence(project: ElementTree.Element, cut: EditSequence) -> None:
     """The clips, one after the other."""
     timing = cut.media.clock
     sequence = ElementTree.SubElement(
@@ -99,7 +99,7 @@ def _sequence(project: ElementTree.Element, cut: Cut) -> None:
         _clip(spine, cut, clip, at)
 
 
-def _clip(spine: ElementTree.Element, cut: Cut, clip: Clip, at: int) -> None:
+def _clip(spine: ElementTree.Element, cut: EditSequence, clip: Clip, at: int) -> None:
     """One clip with its markers; their times are of the film, as the clip's own start."""
     media, timing = cut.media, cut.media.clock
     element = ElementTree.SubElement(
@@ -132,5 +132,5 @@ def _metadata(parent: ElementTree.Element, reel: str) -> None:
     ElementTree.SubElement(held, "md", key=REEL_KEY, value=reel)
 
 
-def _counting(cut: Cut) -> str:
+def _counting(cut: EditSequence) -> str:
     return "DF" if cut.media.clock.is_drop else "NDF"

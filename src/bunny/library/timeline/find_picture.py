@@ -1,4 +1,4 @@
-"""Which picture of a film a file or an id is."""
+"""Search for a picture's source: by id, file, metadata, content or similarity."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from typing import Any
 import numpy as np
 
 from bunny.core.error import UserError
-from bunny.library.timeline import locate, location, picture_match
-from bunny.library.timeline.locate import Source
-from bunny.library.timeline.location import Answer
+from bunny.library.timeline import locate, picture_match
+from bunny.library.timeline.locate import LocationAnswer, SourceFilm
 from bunny.table import store
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tools:
+class PictureReaders:
     """How other domains see a file; each gives nothing for what is no picture."""
 
-    look: Callable[[Path], picture_match.Look | None]
+    look: Callable[[Path], picture_match.PictureHash | None]
     provenance: Callable[[Path], dict[str, Any]]
 
 
-def find_picture(what: str, sources: Sequence[Source], tools: Tools) -> Answer | None:
+def find_picture(
+    what: str, sources: Sequence[SourceFilm], tools: PictureReaders
+) -> LocationAnswer | None:
     """Where a picture comes from.
 
     Parameters
@@ -48,7 +49,9 @@ def find_picture(what: str, sources: Sequence[Source], tools: Tools) -> Answer |
         If the file is no picture.
     """
     path = Path(what).expanduser()
-    searches = (_by_file, _by_words, _by_content, _by_look) if path.is_file() else (_by_id,)
+    searches = (
+        (_by_file, _by_metadata, _by_content, _by_similarity) if path.is_file() else (_by_id,)
+    )
     for search in searches:
         for source in reversed(sources):
             if found := search(what, path, source, tools):
@@ -56,22 +59,26 @@ def find_picture(what: str, sources: Sequence[Source], tools: Tools) -> Answer |
     return None
 
 
-def _by_id(what: str, _path: Path, source: Source, _tools: Tools) -> Answer | None:
+def _by_id(
+    what: str, _path: Path, source: SourceFilm, _tools: PictureReaders
+) -> LocationAnswer | None:
     """A training picture, frame, face, region or drawn picture by its id."""
     tables = source.tables
-    if place := locate.place_of_picture(source, what):
+    if place := locate.locate_picture(source, what):
         return _answer(source, what, "by its image_id", [place])
-    if place := locate.place_of_frame(source, what):
+    if place := locate.locate_frame(source, what):
         return _answer(source, what, "by its frame_id", [place])
     for frame_id in tables["identity"].filter(subject_id=what)["frame_id"]:
-        return _answer(source, what, "by its subject_id", [locate.place_of_frame(source, frame_id)])
+        return _answer(source, what, "by its subject_id", [locate.locate_frame(source, frame_id)])
     for name in ("proof_picture", "picture"):
         for row in tables[name].filter(picture_id=what).to_dicts():
             return _of_drawing(source, what, row)
     return None
 
 
-def _by_file(what: str, path: Path, source: Source, _tools: Tools) -> Answer | None:
+def _by_file(
+    what: str, path: Path, source: SourceFilm, _tools: PictureReaders
+) -> LocationAnswer | None:
     """A file that the film's own tables name."""
     try:
         inside = path.resolve().relative_to(source.root.resolve()).as_posix()
@@ -82,20 +89,24 @@ def _by_file(what: str, path: Path, source: Source, _tools: Tools) -> Answer | N
     return None
 
 
-def _by_words(what: str, path: Path, source: Source, tools: Tools) -> Answer | None:
+def _by_metadata(
+    what: str, path: Path, source: SourceFilm, tools: PictureReaders
+) -> LocationAnswer | None:
     """What an exported set says of it beside it, or a drawing inside it."""
     if image_id := _listed(path):
-        if place := locate.place_of_picture(source, image_id):
+        if place := locate.locate_picture(source, image_id):
             return _answer(source, what, "by the metadata.jsonl beside it", [place])
         frame_id = image_id.rsplit("-r", 1)[0].rsplit("-f", 1)[0]
-        if place := locate.place_of_frame(source, frame_id):
+        if place := locate.locate_frame(source, frame_id):
             how = "by the metadata.jsonl beside it; it is no longer in the set"
             return _answer(source, what, how, [place])
     facts = tools.provenance(path)
     return _of_provenance(source, what, facts) if facts else None
 
 
-def _by_content(what: str, path: Path, source: Source, _tools: Tools) -> Answer | None:
+def _by_content(
+    what: str, path: Path, source: SourceFilm, _tools: PictureReaders
+) -> LocationAnswer | None:
     """The same bytes under another name."""
     files = {key: (row, source.root / row["file"]) for key, row in _stored(source)}
     same = picture_match.same_content(path, ((key, file) for key, (_, file) in files.items()))
@@ -104,7 +115,9 @@ def _by_content(what: str, path: Path, source: Source, _tools: Tools) -> Answer 
     return None
 
 
-def _by_look(what: str, path: Path, source: Source, tools: Tools) -> Answer | None:
+def _by_similarity(
+    what: str, path: Path, source: SourceFilm, tools: PictureReaders
+) -> LocationAnswer | None:
     """A stored picture that looks alike: training pictures, then frames of the film."""
     look = tools.look(path)
     if look is None:
@@ -113,36 +126,36 @@ def _by_look(what: str, path: Path, source: Source, tools: Tools) -> Answer | No
     looks = [(row, tools.look(source.root / row["file"])) for row in pictures]
     rows = [row for row, seen in looks if seen]
     if found := _nearest(look, [seen for _, seen in looks if seen]):
-        place = locate.place_of_picture(source, rows[found.index]["image_id"])
+        place = locate.locate_picture(source, rows[found.index]["image_id"])
         return _answer(source, what, f"looks like a training picture{_likeness(found)}", [place])
     measure = store.read_or_empty(source.root / "table", "measure").drop_nulls(
         ("phash", "signature")
     )
     if measure.is_empty():
         return None
-    found = picture_match.most_alike(
+    found = picture_match.nearest(
         look, measure["phash"].to_numpy(), measure["signature"].to_numpy()
     )
     if found is None:
         return None
-    place = locate.place_of_frame(source, measure["frame_id"][found.index])
+    place = locate.locate_frame(source, measure["frame_id"][found.index])
     return _answer(source, what, f"looks like a frame of the film{_likeness(found)}", [place])
 
 
 def _nearest(
-    look: picture_match.Look, looks: list[picture_match.Look]
-) -> picture_match.Likeness | None:
+    look: picture_match.PictureHash, looks: list[picture_match.PictureHash]
+) -> picture_match.HashMatch | None:
     if not looks:
         return None
     hashes = np.array([one.phash for one in looks], np.uint64)
-    return picture_match.most_alike(look, hashes, np.stack([one.signature for one in looks]))
+    return picture_match.nearest(look, hashes, np.stack([one.signature for one in looks]))
 
 
-def _likeness(found: picture_match.Likeness) -> str:
+def _likeness(found: picture_match.HashMatch) -> str:
     return f" ({found.bits} of 64 bits differ, correlation {found.correlation:.3f})"
 
 
-def _stored(source: Source, inside: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+def _stored(source: SourceFilm, inside: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
     """Rows of stored pictures by what they are; those of one file where it is given."""
     ids = {
         "dataset": "image_id",
@@ -158,29 +171,31 @@ def _stored(source: Source, inside: str | None = None) -> Iterator[tuple[str, di
             yield f"{name}:{row[key]}", row
 
 
-def _of_stored(source: Source, what: str, key: str, row: dict[str, Any], how: str) -> Answer | None:
+def _of_stored(
+    source: SourceFilm, what: str, key: str, row: dict[str, Any], how: str
+) -> LocationAnswer | None:
     """The answer for a row of a stored picture."""
     name, _, value = key.partition(":")
     if name in ("picture", "proof_picture"):
         return _of_drawing(source, what, row)
-    of = locate.place_of_picture if name == "dataset" else locate.place_of_frame
+    of = locate.locate_picture if name == "dataset" else locate.locate_frame
     place = of(source, value)
     return _answer(source, what, how, [place]) if place else None
 
 
-def _of_drawing(source: Source, what: str, row: dict[str, Any]) -> Answer | None:
+def _of_drawing(source: SourceFilm, what: str, row: dict[str, Any]) -> LocationAnswer | None:
     """A drawn picture: the training picture nearest to it where it was measured, else the set."""
     near = row.get("nearest_id")
-    if near and (place := locate.place_of_picture(source, near)):
+    if near and (place := locate.locate_picture(source, near)):
         how = f"drawn; the training picture nearest to it (cosine {row['nearest']:.3f})"
         return _answer(source, what, how, [place])
     return _of_set(source, what, row.get("character"), row["run_id"] or "the base alone")
 
 
-def _of_provenance(source: Source, what: str, facts: dict[str, Any]) -> Answer | None:
+def _of_provenance(source: SourceFilm, what: str, facts: dict[str, Any]) -> LocationAnswer | None:
     """A drawn picture by what it says of its adapter."""
     if frame_id := facts.get("init_frame"):
-        place = locate.place_of_frame(source, frame_id)
+        place = locate.locate_frame(source, frame_id)
         if place:
             return _answer(source, what, "drawn from this frame, as it says itself", [place])
     hashes = {a.get("hash") for a in facts.get("adapters") or []} - {None}
@@ -192,20 +207,24 @@ def _of_provenance(source: Source, what: str, facts: dict[str, Any]) -> Answer |
     return None
 
 
-def _of_set(source: Source, what: str, character: str | None, run: str) -> Answer | None:
+def _of_set(
+    source: SourceFilm, what: str, character: str | None, run: str
+) -> LocationAnswer | None:
     """All training pictures of a run's character."""
     rows = source.tables["dataset"].filter(split="train", character=character or "")
-    places = [locate.place_of_picture(source, i) for i in rows["image_id"]]
+    places = [locate.locate_picture(source, i) for i in rows["image_id"]]
     if not places:
         return None
     how = f"drawn with {run}, which learned from these {len(places)} training pictures"
     return _answer(source, what, how, places)
 
 
-def _answer(source: Source, what: str, how: str, places: list[dict[str, Any] | None]) -> Answer:
+def _answer(
+    source: SourceFilm, what: str, how: str, places: list[dict[str, Any] | None]
+) -> LocationAnswer:
     """Places in film order; those that the film no longer has are left out."""
     here = sorted((p for p in places if p is not None), key=lambda p: p["frame"])
-    return location.make_answer(source, what, how, here)
+    return locate.make_answer(source, what, how, here)
 
 
 def _listed(path: Path) -> str | None:

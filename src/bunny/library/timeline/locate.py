@@ -1,7 +1,8 @@
-"""From a picture to its place in the film, and from a place to the training pictures of it."""
+"""Location of frames and training pictures in the film, and the answers of `bunny where`."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,17 +11,22 @@ from typing import Any
 
 import polars as pl
 
-from bunny.library.timeline import clock
-from bunny.library.timeline import written as timeline_written
-from bunny.library.timeline.clock import Clock
-from bunny.library.timeline.written import Written
+from bunny.library.timeline import export_record as timeline_written
+from bunny.library.timeline import picture_match, timecode
+from bunny.library.timeline.clip import file_name
+from bunny.library.timeline.export_record import TimelineRecord
+from bunny.library.timeline.timecode import FrameGrid
 
 BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
 CROP = ("crop_x0_px", "crop_y0_px", "crop_x1_px", "crop_y1_px")
 
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+SHOWN = 12  # places that the text lists
+FEW = 24  # answers up to which exports are searched for copies
+
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class SourceFilm:
     """What is known of one film, as far as places need it.
 
     `tables` has frame (extra frames included), shot, dataset, identity (label where there is
@@ -29,9 +35,9 @@ class Source:
 
     root: Path  # the film's folder
     film: Mapping[str, Any]
-    timing: Clock
+    timing: FrameGrid
     tables: Mapping[str, pl.DataFrame]
-    timelines: Sequence[Written] = ()
+    timelines: Sequence[TimelineRecord] = ()
 
 
 def all_frames(frame: pl.DataFrame, extra: pl.DataFrame) -> pl.DataFrame:
@@ -40,7 +46,7 @@ def all_frames(frame: pl.DataFrame, extra: pl.DataFrame) -> pl.DataFrame:
     return both.unique("frame_id", keep="first", maintain_order=True)
 
 
-def place_of_frame(source: Source, frame_id: str) -> dict[str, Any] | None:
+def locate_frame(source: SourceFilm, frame_id: str) -> dict[str, Any] | None:
     """Where a frame is in its film; None for a frame that the film does not have.
 
     Returns
@@ -54,7 +60,7 @@ def place_of_frame(source: Source, frame_id: str) -> dict[str, Any] | None:
     if not rows:
         return None
     row = rows[0]
-    number = clock.frame_number(source.timing, row["pts"])
+    number = timecode.frame_number(source.timing, row["pts"])
     who = source.tables["identity"].filter(frame_id=frame_id).drop_nulls("character")
     return {
         "film_id": source.film["film_id"],
@@ -62,7 +68,7 @@ def place_of_frame(source: Source, frame_id: str) -> dict[str, Any] | None:
         "shot_index": row["shot_index"],
         "frame_index": row["frame_index"],
         "frame_id": frame_id,
-        "timecode": clock.label(source.timing, number),
+        "timecode": timecode.source_timecode(source.timing, number),
         "second": row["timestamp_s"],
         "frame": number,
         "file": row["file"],
@@ -72,7 +78,7 @@ def place_of_frame(source: Source, frame_id: str) -> dict[str, Any] | None:
     }
 
 
-def place_of_picture(source: Source, image_id: str) -> dict[str, Any] | None:
+def locate_picture(source: SourceFilm, image_id: str) -> dict[str, Any] | None:
     """Where a training picture comes from; None for one that is not in the film's set.
 
     Returns
@@ -82,7 +88,7 @@ def place_of_picture(source: Source, image_id: str) -> dict[str, Any] | None:
         split, role, and box: the crop in the film's picture as shown, pixels.
     """
     rows = source.tables["dataset"].filter(image_id=image_id).to_dicts()
-    place = place_of_frame(source, rows[0]["frame_id"]) if rows else None
+    place = locate_frame(source, rows[0]["frame_id"]) if rows else None
     if place is None:
         return None
     row = rows[0]
@@ -116,7 +122,7 @@ def film_box(frame: Mapping[str, Any], box: Sequence[float]) -> list[float]:
     return [round(v * scale + shift, 2) for v, scale, shift in parts]
 
 
-def pictures_between(source: Source, first: int, end: int) -> list[str]:
+def pictures_between(source: SourceFilm, first: int, end: int) -> list[str]:
     """Training pictures whose frame is in a span of the editor's grid, in film order.
 
     Parameters
@@ -133,33 +139,33 @@ def pictures_between(source: Source, first: int, end: int) -> list[str]:
     pts = source.tables["frame"].select("frame_id", "pts")
     rows = source.tables["dataset"].join(pts, on="frame_id").sort("pts", "image_id")
     pairs = rows.select("image_id", "pts").iter_rows()
-    return [i for i, p in pairs if first <= clock.frame_number(source.timing, p) < end]
+    return [i for i, p in pairs if first <= timecode.frame_number(source.timing, p) < end]
 
 
-def shot_at(source: Source, number: int) -> dict[str, Any] | None:
+def shot_at(source: SourceFilm, number: int) -> dict[str, Any] | None:
     """The shot that shows a place of the grid, with its span there; None outside the film."""
     for row in source.tables["shot"].iter_rows(named=True):
-        first = clock.frame_number(source.timing, row["start_pts"])
-        end = clock.frame_number(source.timing, row["end_pts"])
+        first = timecode.frame_number(source.timing, row["start_pts"])
+        end = timecode.frame_number(source.timing, row["end_pts"])
         if first <= number < max(end, first + 1):
             return {"shot_index": row["shot_index"], "first": first, "end": max(end, first + 1)}
     return None
 
 
-def number_at_second(timing: Clock, second: float) -> int:
+def number_at_second(timing: FrameGrid, second: float) -> int:
     """The picture that is shown at a second of the film's own time."""
     begin = timing.first_pts * timing.time_base
     exact = Fraction(second).limit_denominator(10**6)
-    return clock.number_at(timing, exact - begin)
+    return timecode.frame_at_second(timing, exact - begin)
 
 
-def _caption(source: Source, frame_id: str) -> str | None:
+def _caption(source: SourceFilm, frame_id: str) -> str | None:
     """The frame's newest caption."""
     rows = source.tables["caption"].filter(frame_id=frame_id, status="done").drop_nulls("text")
     return rows.sort("version")["text"].to_list()[-1] if len(rows) else None
 
 
-def _timelines(source: Source, number: int) -> list[dict[str, Any]]:
+def _timelines(source: SourceFilm, number: int) -> list[dict[str, Any]]:
     """Timelines that show a frame."""
     found = []
     for written in source.timelines:
@@ -167,3 +173,84 @@ def _timelines(source: Source, number: int) -> list[dict[str, Any]]:
             is_there = Path(written.file).exists()
             found.append({"file": written.file, "clips": clips, "is_there": is_there})
     return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocationAnswer:
+    """Places of the film that belong to what was asked, and how that was found out."""
+
+    asked: str
+    how: str
+    places: Sequence[dict[str, Any]]
+
+    def to_text(self) -> str:
+        """Lines for a person."""
+        lines = [f"{self.asked}: {self.how}"]
+        for place in self.places[:SHOWN]:
+            lines += _lines(place)
+        if len(self.places) > SHOWN:
+            lines.append(f"  and {len(self.places) - SHOWN} more (--json lists all)")
+        return "\n".join(lines)
+
+    def to_json(self) -> str:
+        """One JSON object on one line."""
+        return json.dumps({"asked": self.asked, "how": self.how, "places": list(self.places)})
+
+
+def make_answer(
+    source: SourceFilm, asked: str, how: str, places: Sequence[dict[str, Any]]
+) -> LocationAnswer:
+    """An answer of one film; places of training pictures say where exported copies of them lie.
+
+    Parameters
+    ----------
+    source : Source
+    asked, how : str
+    places : sequence of dict
+        As `trace.place_of_picture` and `trace.place_of_frame` give them, in order.
+    """
+    return LocationAnswer(asked=asked, how=how, places=_with_exports(source, list(places)))
+
+
+def _with_exports(source: SourceFilm, places: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Places with where copies of their training pictures lie in the film's exported sets."""
+    folder = source.root / "export"
+    if not folder.is_dir() or len(places) > FEW:
+        return places
+    copies = [
+        (f.as_posix(), f) for f in sorted(folder.rglob("*")) if f.suffix.lower() in PICTURE_SUFFIXES
+    ]
+    found = []
+    for place in places:
+        file = source.root / (place["file"] or "")
+        is_set = "image_id" in place and file.is_file()
+        found.append(
+            {**place, "exports": picture_match.same_content(file, copies) if is_set else []}
+        )
+    return found
+
+
+def _lines(place: dict[str, Any]) -> list[str]:
+    """A place for a person."""
+    name = place.get("image_id") or place["frame_id"]
+    lines = [
+        f"  {name}",
+        f"    {file_name(place['film'])} shot {place['shot_index']}, frame {place['frame_index']}, "
+        f"{place['timecode']}, {place['second']:.3f} s",
+    ]
+    if "image_id" in place:
+        box = " ".join(f"{v:g}" for v in place["box"])
+        lines.append(f"    set of {place['character']} ({place['split']}): {place['file']}")
+        lines.append(f"    box in the film's picture: {box}")
+    elif place["file"]:
+        lines.append(f"    picture: {place['file']}")
+    if place["labels"]:
+        lines.append(f"    seen: {', '.join(place['labels'])}")
+    if place["caption"]:
+        lines.append(f"    caption: {place['caption']}")
+    lines += [f"    exported: {file}" for file in place.get("exports", [])]
+    for timeline in place["timelines"]:
+        clips = ", ".join(f"#{n}" for n in timeline["clips"])
+        gone = "" if timeline["is_there"] else " (moved or deleted since)"
+        lines.append(f"    timeline: {timeline['file']} {clips}{gone}")
+    return lines

@@ -1,4 +1,4 @@
-"""What a timeline marks: who is in a shot, where a search matched, where training pictures are."""
+"""Timeline markers: characters of a shot, search matches, training pictures, notes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from bunny.library.timeline import clock
+from bunny.library.timeline import timecode
 from bunny.library.timeline.clip import Marker
-from bunny.library.timeline.clock import Clock
+from bunny.library.timeline.timecode import FrameGrid
 
 WHO, TRAINING, MATCH, NOTE = "BLUE", "GREEN", "YELLOW", "RED"  # colours
 NOBODY = "nobody known"
@@ -17,7 +17,7 @@ CAPTION_MAX = 120  # characters of a caption in a marker
 
 
 def who_markers(
-    timing: Clock, shots: pl.DataFrame, tables: Mapping[str, pl.DataFrame]
+    timing: FrameGrid, shots: pl.DataFrame, tables: Mapping[str, pl.DataFrame]
 ) -> dict[int, Marker]:
     """One marker a shot, at its first frame: who is in it, and its caption and sharpness.
 
@@ -53,7 +53,7 @@ def who_markers(
         best = sharp.get(index)
         text = [words.get(index) or "", "" if best is None else f"sharpness {best:.2f}"]
         found[index] = Marker(
-            frame=clock.frame_number(timing, row["start_pts"]),
+            frame=timecode.frame_number(timing, row["start_pts"]),
             name=", ".join(people.get(index) or [NOBODY]),
             text="; ".join(t for t in text if t),
             color=WHO,
@@ -62,7 +62,7 @@ def who_markers(
 
 
 def training_markers(
-    timing: Clock, tables: Mapping[str, pl.DataFrame], character: str = ""
+    timing: FrameGrid, tables: Mapping[str, pl.DataFrame], character: str = ""
 ) -> dict[int, list[Marker]]:
     """One marker a training picture, at the frame that it was cut from, named by its image_id.
 
@@ -88,7 +88,7 @@ def training_markers(
     for row in rows.iter_rows(named=True):
         found.setdefault(row["shot_index"], []).append(
             Marker(
-                frame=clock.frame_number(timing, row["pts"]),
+                frame=timecode.frame_number(timing, row["pts"]),
                 name=row["image_id"],
                 text=f"training picture of {row['character']} ({row['split']})",
                 color=TRAINING,
@@ -98,7 +98,7 @@ def training_markers(
     return found
 
 
-def match_marker(timing: Clock, row: Mapping[str, Any]) -> Marker | None:
+def match_marker(timing: FrameGrid, row: Mapping[str, Any]) -> Marker | None:
     """Where a search matched; None where a shot is meant as a whole.
 
     Parameters
@@ -111,14 +111,16 @@ def match_marker(timing: Clock, row: Mapping[str, Any]) -> Marker | None:
         return None
     first_s = float(timing.first_pts * timing.time_base)
     return Marker(
-        frame=clock.number_at(timing, row["matched_s"] - first_s + float(1 / timing.rate) / 2),
+        frame=timecode.frame_at_second(
+            timing, row["matched_s"] - first_s + float(1 / timing.rate) / 2
+        ),
         name="match" if row["score"] is None else f"match {row['score']:.2f}",
         text=row["why"] or "",
         color=MATCH,
     )
 
 
-def note_marker(timing: Clock, frame: int) -> Marker | None:
+def note_marker(timing: FrameGrid, frame: int) -> Marker | None:
     """What had to be done to the film's times, on the first clip; None where nothing had."""
     if not timing.notes:
         return None

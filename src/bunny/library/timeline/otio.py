@@ -1,4 +1,4 @@
-"""OpenTimelineIO's timelines, and Final Cut Pro 7's XML through its adapter.
+"""OpenTimelineIO timelines, and Final Cut Pro 7 XML through its adapter.
 
 The adapter writes that form well once told what it cannot know: drop-frame, the picture's size
 (Premiere wants it for the sequence), reels, what a marker says. Its markers count from the file's
@@ -11,14 +11,14 @@ from typing import Any
 from xml.etree import ElementTree
 
 from bunny.core.error import UserError
-from bunny.library.timeline import clock
-from bunny.library.timeline.clip import Clip, Cut, Marker, file_url, one_line
+from bunny.library.timeline import timecode
+from bunny.library.timeline.clip import Clip, EditSequence, Marker, file_url, one_line
 
 FCP7 = "fcp_xml"  # name of the adapter, and of its part of the metadata
 EXTRA = "pip install 'diffusion-bunny[timeline]'"
 
 
-def to_otio(cut: Cut) -> str:
+def to_otio(cut: EditSequence) -> str:
     """Write a cut as an .otio file's JSON.
 
     Raises
@@ -30,7 +30,7 @@ def to_otio(cut: Cut) -> str:
     return otio.adapters.write_to_string(_timeline(otio, cut), "otio_json")
 
 
-def to_fcp7(cut: Cut) -> str:
+def to_fcp7(cut: EditSequence) -> str:
     """Write a cut as Final Cut Pro 7 XML, which Premiere and Resolve read.
 
     Raises
@@ -40,16 +40,16 @@ def to_fcp7(cut: Cut) -> str:
     """
     otio = _package(FCP7)
     timing = cut.media.clock
-    if timing.rate not in clock.EDITOR_RATES:
+    if timing.rate not in timecode.EDITOR_RATES:
         raise UserError(
-            f"fcp7: expected one of the rates {', '.join(map(_plain, clock.EDITOR_RATES))} fps, "
-            f"got {clock.rate_text(timing.rate)}; choose --format fcpx, otio or edl"
+            f"fcp7: expected one of the rates {', '.join(map(_plain, timecode.EDITOR_RATES))} fps, "
+            f"got {timecode.rate_text(timing.rate)}; choose --format fcpx, otio or edl"
         )
     text = otio.adapters.write_to_string(_timeline(otio, cut, is_fcp7=True), FCP7)
     return _mended(text, timing.num_frames)
 
 
-def _timeline(otio: Any, cut: Cut, *, is_fcp7: bool = False) -> Any:
+def _timeline(otio: Any, cut: EditSequence, *, is_fcp7: bool = False) -> Any:
     """The cut as OpenTimelineIO's objects; see `_marker` for what differs for the adapter."""
     time, rate = otio.opentime.RationalTime, float(cut.media.clock.rate)
     timeline = otio.schema.Timeline(
@@ -65,7 +65,7 @@ def _timeline(otio: Any, cut: Cut, *, is_fcp7: bool = False) -> Any:
     return timeline
 
 
-def _clip(otio: Any, cut: Cut, clip: Clip, *, is_fcp7: bool) -> Any:
+def _clip(otio: Any, cut: EditSequence, clip: Clip, *, is_fcp7: bool) -> Any:
     """One clip: source range in source timecode, the whole film as what is available."""
     media, timing = cut.media, cut.media.clock
     rate = float(timing.rate)
@@ -123,7 +123,7 @@ def _mended(text: str, num_frames: int) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE xmeml>\n{body}\n'
 
 
-def _own(cut: Cut) -> dict[str, Any]:
+def _own(cut: EditSequence) -> dict[str, Any]:
     """What our own reader wants exactly."""
     timing = cut.media.clock
     return {
@@ -134,7 +134,7 @@ def _own(cut: Cut) -> dict[str, Any]:
     }
 
 
-def _timecode(cut: Cut) -> dict[str, Any]:
+def _timecode(cut: EditSequence) -> dict[str, Any]:
     """How the adapter is told of drop-frame and reel."""
     return {
         "displayformat": "DF" if cut.media.clock.is_drop else "NDF",
@@ -142,7 +142,7 @@ def _timecode(cut: Cut) -> dict[str, Any]:
     }
 
 
-def _picture(cut: Cut, *, is_file: bool = False) -> dict[str, Any]:
+def _picture(cut: EditSequence, *, is_file: bool = False) -> dict[str, Any]:
     """Size and rate of the pictures; of the file also whether it has sound."""
     rate = cut.media.clock.rate
     samples = {

@@ -1,4 +1,4 @@
-"""Which stored picture a file is: the same bytes, or one that looks alike."""
+"""Picture matching: the same bytes, or a near perceptual hash and signature."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CORRELATION_MIN = 0.9  # of 32x32 luma: hashes of flat pictures agree by chance
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class PictureHash:
     """What pictures are compared by."""
 
     phash: int  # 64 bits
@@ -22,7 +22,7 @@ class Look:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Likeness:
+class HashMatch:
     """How alike the best match is."""
 
     index: int  # which of the known ones
@@ -53,7 +53,7 @@ def same_content(path: Path, known: Iterable[tuple[str, Path]]) -> list[str]:
     return found
 
 
-def most_alike(look: Look, phash: np.ndarray, signature: np.ndarray) -> Likeness | None:
+def nearest(look: PictureHash, phash: np.ndarray, signature: np.ndarray) -> HashMatch | None:
     """The known picture that looks most like this one; None where none is near.
 
     Parameters
@@ -79,7 +79,7 @@ def most_alike(look: Look, phash: np.ndarray, signature: np.ndarray) -> Likeness
     if correlation[best] < CORRELATION_MIN:
         return None
     at = int(near[best])
-    return Likeness(index=at, bits=int(bits[at]), correlation=float(correlation[best]))
+    return HashMatch(index=at, bits=int(bits[at]), correlation=float(correlation[best]))
 
 
 def _correlate(many: np.ndarray, one: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Clips of a timeline that an editor or we wrote, for the way back to the film.
+"""Timelines read back: EDL, FCP 7 XML, FCPXML and OTIO, as clips of a film.
 
 Only what leads back is read: which part of which file a clip shows, and what our own comments say.
 Any of the four forms is read without OpenTimelineIO, in exact fractions: its adapter for Final Cut
@@ -30,7 +30,7 @@ LARGEST = 64 << 20  # bytes
 
 
 @dataclass(frozen=True, kw_only=True)
-class Piece:
+class ReadClip:
     """A clip's part of a file: labels, or seconds from the file's first picture; half-open."""
 
     number: int  # from 1, as editors count events
@@ -40,7 +40,7 @@ class Piece:
     seconds: tuple[Fraction, Fraction] | None = None
 
 
-def read_pieces(path: Path) -> list[Piece]:
+def read_clips(path: Path) -> list[ReadClip]:
     """Clips of an EDL, FCP 7 XML, FCPX XML or OTIO file, in the order of the file.
 
     Raises
@@ -54,7 +54,7 @@ def read_pieces(path: Path) -> list[Piece]:
         raise UserError(f"{path}: expected a timeline of at most 64 MiB; is it the film?")
     text = path.read_text(encoding="utf-8-sig", errors="replace")
     try:
-        return list(_pieces(text, path))
+        return list(_clips(text, path))
     except (ElementTree.ParseError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path}: expected an EDL, FCP 7 XML, FCPX XML or OTIO timeline, could not read it "
@@ -62,7 +62,7 @@ def read_pieces(path: Path) -> list[Piece]:
         ) from error
 
 
-def _pieces(text: str, path: Path) -> Iterator[Piece]:
+def _clips(text: str, path: Path) -> Iterator[ReadClip]:
     """By what the text begins with, not by the file's name."""
     begin = text.lstrip()[:1]
     if begin == "{":
@@ -77,7 +77,7 @@ def _pieces(text: str, path: Path) -> Iterator[Piece]:
     raise ValueError(f"its root is <{root.tag}>")
 
 
-def _from_edl(text: str, path: Path) -> Iterator[Piece]:
+def _from_edl(text: str, path: Path) -> Iterator[ReadClip]:
     """Events with what the comments below them say."""
     found: list[dict[str, Any]] = []
     for line in text.splitlines():
@@ -92,10 +92,10 @@ def _from_edl(text: str, path: Path) -> Iterator[Piece]:
                 found[-1]["file"] = file_name(said[2])
     if not found:
         raise UserError(f"{path}: expected an EDL's events, found none; give the timeline's file")
-    return (Piece(**values) for values in found)
+    return (ReadClip(**values) for values in found)
 
 
-def _from_fcp7(root: ElementTree.Element) -> Iterator[Piece]:
+def _from_fcp7(root: ElementTree.Element) -> Iterator[ReadClip]:
     """Clip items of the first sequence; a file is described once and named by id afterwards."""
     files = {f.get("id"): f for f in root.iter("file") if f.find("pathurl") is not None}
     for number, clip in enumerate(root.iter("clipitem"), 1):
@@ -104,7 +104,7 @@ def _from_fcp7(root: ElementTree.Element) -> Iterator[Piece]:
         url = file.findtext("pathurl", "") if file is not None else ""
         rate = _fcp7_rate(clip.find("rate"))
         own = OWN.search(clip.findtext("logginginfo/description", ""))
-        yield Piece(
+        yield ReadClip(
             number=number,
             file=_url_name(url) or clip.findtext("name", ""),
             film_id=own[1] if own else "",
@@ -118,7 +118,7 @@ def _fcp7_rate(element: ElementTree.Element) -> Fraction:
     return Fraction(element.findtext("timebase")) * (Fraction(1000, 1001) if is_ntsc else 1)
 
 
-def _from_fcpx(root: ElementTree.Element) -> Iterator[Piece]:
+def _from_fcpx(root: ElementTree.Element) -> Iterator[ReadClip]:
     """Clips of the primary storyline; seconds count from the asset's start."""
     assets = {a.get("id"): a for a in root.iter("asset")}
     spine = root.find(".//sequence/spine")
@@ -130,7 +130,7 @@ def _from_fcpx(root: ElementTree.Element) -> Iterator[Piece]:
         begin = _seconds(clip.get("start", asset.get("start", "0s")))
         begin -= _seconds(asset.get("start", "0s"))
         source = asset.get("src") or asset.find("media-rep").get("src")
-        yield Piece(
+        yield ReadClip(
             number=number,
             file=_url_name(source),
             film_id=own[1] if own else "",
@@ -143,7 +143,7 @@ def _seconds(text: str) -> Fraction:
     return Fraction(text.removesuffix("s"))
 
 
-def _from_otio(data: Any) -> Iterator[Piece]:
+def _from_otio(data: Any) -> Iterator[ReadClip]:
     """Clips wherever they stand in OpenTimelineIO's JSON."""
     for number, clip in enumerate(_otio_clips(data), 1):
         media = clip.get("media_reference") or {}
@@ -153,7 +153,7 @@ def _from_otio(data: Any) -> Iterator[Piece]:
         part = clip.get("source_range") or available
         begin = _otio_time(part["start_time"])
         first = _otio_time(available["start_time"]) if available else Fraction(0)
-        yield Piece(
+        yield ReadClip(
             number=number,
             file=_url_name(media.get("target_url") or "") or clip.get("name") or "",
             film_id=clip.get("metadata", {}).get("bunny", {}).get("film_id", ""),

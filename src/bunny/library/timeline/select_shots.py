@@ -1,4 +1,4 @@
-"""Which shots a timeline shows: expressions over a film's tables.
+"""Shot selection for a timeline: by number, cluster, character or training set.
 
 `what` is ``shots``, ``shots:3,7,12``, ``cluster:kitchen``, ``cluster:kitchen/bunny`` (in that place
 with that character), ``character:bunny``, ``dataset``, ``dataset:bunny``; ``search:words`` is the

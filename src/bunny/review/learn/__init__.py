@@ -1,1 +1,1 @@
-"""What is learned from corrections: a map of vectors, judged on corrections that were held out."""
+"""Learning from corrections: linear maps and thresholds, judged on held-out corrections."""

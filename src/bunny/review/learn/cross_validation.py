@@ -1,4 +1,4 @@
-"""Is a method better than none, on corrections that it did not see?
+"""Nested cross-validation of learning methods on corrections, by groups.
 
 Every group of corrections is held out once. A held-out item that a person placed counts as right
 where it lands in that cluster; one that a person only took out of clusters counts as right anywhere
@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from bunny.review.learn import method, triplet_adapter
+from bunny.review.learn import method, triplet
 from bunny.review.learn.item import NOBODY, Items
 
 LEVEL = 0.95  # of the interval that a gain must stay above zero in
@@ -30,14 +30,14 @@ MIN_APPROVED = 5  # judged items that the machine had right: without them no har
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class MethodTrial:
     """How methods did on held-out corrections of one level and model."""
 
     table: pl.DataFrame  # see `judge`; the method is chosen on it
     report: dict  # row of `judge`: whatever was chosen, on what neither trained nor chose it
     best: str  # the method to deploy, `method.NONE` where none was better
     reason: str  # one sentence
-    learned: method.Learned | None  # of `best`, from all corrections
+    learned: method.FittedMethod | None  # of `best`, from all corrections
     num_items: int  # judged
     num_groups: int
 
@@ -47,8 +47,8 @@ def run(
     methods: Sequence[str] = method.METHODS,
     *,
     held_out_share: float = 0.3,
-    training: triplet_adapter.Training | None = None,
-) -> Trial:
+    training: triplet.TripletTraining | None = None,
+) -> MethodTrial:
     """Try methods against "none" and learn the best one from everything, if it is better.
 
     Parameters
@@ -67,7 +67,7 @@ def run(
     It is deployed only if `report` has its interval above 0 too. An item whose cluster nobody
     would know of without its own group is not judged.
     """
-    training = training or triplet_adapter.Training()
+    training = training or triplet.TripletTraining()
     held = _held_out(items, methods, held_out_share, training)
     group = items.group[held.rows]
     table = judge(held.is_right, group, seed=training.seed)
@@ -81,7 +81,7 @@ def run(
     learned = None
     if best != method.NONE:
         learned = method.learn(items, items.is_said, best, training)
-    return Trial(
+    return MethodTrial(
         table=table,
         report=report,
         best=best,
@@ -153,7 +153,7 @@ class _Held:
 
 
 def _held_out(
-    items: Items, methods: Sequence[str], share: float, training: triplet_adapter.Training
+    items: Items, methods: Sequence[str], share: float, training: triplet.TripletTraining
 ) -> _Held:
     """Every item that a person placed or took out of a cluster once, by every method."""
     names = (method.NONE, *methods)
@@ -169,7 +169,7 @@ def _held_out(
 
 
 def _report(
-    items: Items, methods: Sequence[str], share: float, training: triplet_adapter.Training
+    items: Items, methods: Sequence[str], share: float, training: triplet.TripletTraining
 ) -> dict[str, float]:
     """Row of `judge`: every part judges what was chosen and learned without it."""
     rows, none, chosen = ([] for _ in range(3))
@@ -189,7 +189,7 @@ def _parts(items: Items, share: float, seed: int) -> list[np.ndarray]:
     """Rows of items that are held out together."""
     rows = np.flatnonzero(items.is_said | items.barred.any(axis=1))
     parts = max(2, math.ceil(1 / share - 1e-9))
-    return [rows[part] for part in method.deal(items.group[rows], parts, seed)]
+    return [rows[part] for part in method.group_folds(items.group[rows], parts, seed)]
 
 
 def _hide(items: Items, held: np.ndarray) -> Items:
@@ -200,7 +200,7 @@ def _hide(items: Items, held: np.ndarray) -> Items:
 
 
 def _hits(
-    items: Items, known: Items, rows: np.ndarray, name: str, training: triplet_adapter.Training
+    items: Items, known: Items, rows: np.ndarray, name: str, training: triplet.TripletTraining
 ) -> np.ndarray:
     """Whether a method that knows `known` puts items where the person wants them, (m,) bool."""
     learned = method.learn(known, known.is_said, name, training)

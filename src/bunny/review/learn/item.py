@@ -1,4 +1,4 @@
-"""What people said of items, as arrays: the ground that everything here learns from and judges by.
+"""Items and their corrections as arrays: what learning trains on and is judged by.
 
 Vectors of different models, and of scenes and characters, are never compared; each pair of level
 and model is learned alone. What the machine would say without a person's word is `start`: the
@@ -13,10 +13,21 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from bunny.review.state import ReviewState
+
 NOBODY = -1  # noise bucket, nothing said, or no group
 TELLING = ("assign", "approve", "split")  # events that say where an item is
 
 Key = tuple[str, str]  # level, model
+
+_FEEDBACK = {
+    "event_id": pl.String,
+    "time": pl.String,
+    "kind": pl.String,
+    "origin": pl.String,
+    "asset_ids": pl.List(pl.String),
+    "is_undone": pl.Boolean,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,3 +230,49 @@ def unit(vector: np.ndarray) -> np.ndarray:
     """Scale rows (n, d) to length 1; rows of zeros stay."""
     length = np.linalg.norm(vector, axis=-1, keepdims=True)
     return (vector / np.maximum(length, 1e-12)).astype(np.float32)
+
+
+def feedback_table(state: ReviewState) -> pl.DataFrame:
+    """Events that hold, with the items that they mean today.
+
+    Parameters
+    ----------
+    state : State
+
+    Returns
+    -------
+    pl.DataFrame
+        `event_id`, `time`, `kind`, `origin`, `asset_ids`, `is_undone` as in table feedback.
+    """
+    rows = [
+        (e.event_id, e.time, e.kind, e.origin, state.touched(e.event_id)[0], False)
+        for e in state.events
+    ]
+    return pl.DataFrame(rows, schema=_FEEDBACK, orient="row")
+
+
+def count_corrections(feedback: pl.DataFrame) -> int:
+    """Corrections of items by a person: assigned, approved, split off or rejected."""
+    kinds = (*TELLING, "reject")
+    is_own = pl.col("kind").cast(pl.String).is_in(kinds) & (pl.col("origin") != "propagated")
+    return feedback.filter(is_own & ~pl.col("is_undone")).height
+
+
+def member_clusters(items: Items, is_known: np.ndarray) -> np.ndarray:
+    """Cluster of each item as far as the person's word is known, else where the machine has it.
+
+    Parameters
+    ----------
+    items : Items
+    is_known : np.ndarray, shape (n,), bool
+        Items whose `said` may be used.
+
+    Returns
+    -------
+    np.ndarray, shape (n,), int64
+        Barred items are nowhere.
+    """
+    start = items.start.copy()
+    rows = np.flatnonzero(start != NOBODY)
+    start[rows[items.barred[rows, start[rows]]]] = NOBODY
+    return np.where(is_known, items.said, start)

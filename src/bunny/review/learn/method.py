@@ -1,4 +1,4 @@
-"""The ways to use corrections, each a map of vectors and a rule."""
+"""Methods of learning from corrections, each a linear map and a threshold rule."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bunny.review.learn import correlation, threshold_rule, triplet, triplet_adapter, vector_map
+from bunny.review.learn import item, linear_map, threshold_rule, triplet
 from bunny.review.learn.item import Items
 
 NONE = "none"
@@ -20,19 +20,19 @@ WORDS = {
 }
 INNER_PARTS = 3  # into which known groups are dealt to set thresholds
 
-Map = Callable[[Items, np.ndarray], vector_map.Space]
+FitMap = Callable[[Items, np.ndarray], linear_map.LinearMap]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learned:
+class FittedMethod:
     """What is used on items: where they are compared, and the thresholds there."""
 
     method: str
-    space: vector_map.Space
-    rule: threshold_rule.Rule
+    space: linear_map.LinearMap
+    rule: threshold_rule.ThresholdRule
 
 
-def mapper(method: str, training: triplet_adapter.Training) -> Map:
+def mapper(method: str, training: triplet.TripletTraining) -> FitMap:
     """The function that learns a method's map from items and which of them are known.
 
     Raises
@@ -41,17 +41,17 @@ def mapper(method: str, training: triplet_adapter.Training) -> Map:
         If there is no such method.
     """
     if method in (NONE, "threshold"):
-        return lambda items, is_known: vector_map.identity(items.vector.shape[1])
+        return lambda items, is_known: linear_map.identity(items.vector.shape[1])
     if method == "triplet":
-        return lambda items, is_known: triplet_adapter.train(items, is_known, training)
+        return lambda items, is_known: triplet.train(items, is_known, training)
     if method == "correlation":
-        return correlation.fit
+        return linear_map.fit_correlation
     raise ValueError(f"expected one of {', '.join(METHODS)}, got {method}")
 
 
 def learn(
-    items: Items, is_known: np.ndarray, method: str, training: triplet_adapter.Training
-) -> Learned:
+    items: Items, is_known: np.ndarray, method: str, training: triplet.TripletTraining
+) -> FittedMethod:
     """Learn a map from known items, and thresholds from known items that were held out.
 
     Parameters
@@ -68,14 +68,16 @@ def learn(
     """
     make = mapper(method, training)
     if method == NONE:
-        return Learned(method=method, space=make(items, is_known), rule=threshold_rule.Rule())
-    rows, scores = held_scores(items, is_known, make, training.seed)
+        return FittedMethod(
+            method=method, space=make(items, is_known), rule=threshold_rule.ThresholdRule()
+        )
+    rows, scores = held_out_scores(items, is_known, make, training.seed)
     rule = threshold_rule.calibrate(scores, items.start[rows], items.barred[rows], items.said[rows])
-    return Learned(method=method, space=make(items, is_known), rule=rule)
+    return FittedMethod(method=method, space=make(items, is_known), rule=rule)
 
 
-def held_scores(
-    items: Items, is_known: np.ndarray, make: Map, seed: int
+def held_out_scores(
+    items: Items, is_known: np.ndarray, make: FitMap, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Score known items as if nobody had spoken of their group.
 
@@ -86,7 +88,7 @@ def held_scores(
     """
     rows = np.flatnonzero(is_known)
     scores = np.full((len(rows), len(items.clusters)), -1, np.float32)
-    for held in deal(items.group[rows], INNER_PARTS, seed):
+    for held in group_folds(items.group[rows], INNER_PARTS, seed):
         kept = is_known.copy()
         kept[rows[held]] = False
         mapped = make(items, kept).apply(items.vector)
@@ -96,19 +98,19 @@ def held_scores(
 
 def score(items: Items, mapped: np.ndarray, is_known: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Scores (m, c) of items in a space; see `place.score`."""
-    where = triplet.member(items, is_known)
+    where = item.member_clusters(items, is_known)
     return threshold_rule.score(mapped, where, is_known, len(items.clusters), rows)
 
 
 def predict(
-    learned: Learned, items: Items, is_known: np.ndarray, rows: np.ndarray
+    learned: FittedMethod, items: Items, is_known: np.ndarray, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where items go; see `place.decide`."""
     scores = score(items, learned.space.apply(items.vector), is_known, rows)
     return threshold_rule.decide(scores, items.start[rows], items.barred[rows], learned.rule)
 
 
-def deal(group: np.ndarray, parts: int, seed: int) -> list[np.ndarray]:
+def group_folds(group: np.ndarray, parts: int, seed: int) -> list[np.ndarray]:
     """Deal groups out into parts of about equal size, the largest first; ties by chance.
 
     Parameters

@@ -1,4 +1,4 @@
-"""A person who knows the truth clicks through a library: what does a click bring?
+"""Simulated reviewer who knows the truth: accuracy against clicks.
 
 What counts as one click: placing one item where it belongs (drag it, or approve it where it is);
 naming one whole cluster, which merges it with the cluster of that name if there is one; dragging a
@@ -25,7 +25,7 @@ import polars as pl
 
 from bunny.review import active_learning
 from bunny.review import doubt as review_doubt
-from bunny.review.learn import cross_validation, item, method, triplet_adapter
+from bunny.review.learn import cross_validation, item, method, triplet
 from bunny.review.learn.item import NOBODY, Items
 
 ORDERS = ("random", "doubt", "cluster", "gain")
@@ -36,7 +36,7 @@ TRIED = ("threshold", "correlation")  # by `AUTO`; the triplet adapter costs a h
 
 
 @dataclass(frozen=True, kw_only=True)
-class Library:
+class SimulatedLibrary:
     """Items as a machine grouped them, and who they are."""
 
     vector: np.ndarray  # (n, d) float32, unit length
@@ -45,7 +45,7 @@ class Library:
 
 
 def curve(
-    library: Library,
+    library: SimulatedLibrary,
     order: str,
     way: str,
     *,
@@ -93,7 +93,7 @@ def curve(
     is_open = np.ones(n, bool)
     is_open[held] = False
     items = begin(library)
-    training = triplet_adapter.Training(steps=steps, seed=seed)
+    training = triplet.TripletTraining(steps=steps, seed=seed)
     rows, clicks = [], 0
     shown = see(items, way, training)
     for share in shares:
@@ -115,7 +115,7 @@ def curve(
     )
 
 
-def begin(library: Library) -> Items:
+def begin(library: SimulatedLibrary) -> Items:
     """Items before the first click; cluster number k below the number of identities is theirs."""
     from scipy.optimize import linear_sum_assignment
 
@@ -142,7 +142,7 @@ def begin(library: Library) -> Items:
     )
 
 
-def see(items: Items, way: str, training: triplet_adapter.Training) -> np.ndarray:
+def see(items: Items, way: str, training: triplet.TripletTraining) -> np.ndarray:
     """Cluster in which the person sees every item, (n,)."""
     known = items.is_said
     learned = None

@@ -1,4 +1,4 @@
-"""Where items belong, by scores and two thresholds.
+"""Threshold rule that assigns items to clusters by score.
 
 An item stays where the machine has it unless another cluster's score is higher by `move`; one in
 the noise bucket, or alone in its cluster, joins the best other cluster from the score `join` on. A
@@ -21,7 +21,7 @@ MAX_EXEMPLARS = 64  # confirmed members of a cluster that an item is compared wi
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class ThresholdRule:
     """Thresholds on scores, both inclusive."""
 
     join: float = NEVER
@@ -66,7 +66,7 @@ def score(
 
 
 def decide(
-    scores: np.ndarray, start: np.ndarray, barred: np.ndarray, rule: Rule
+    scores: np.ndarray, start: np.ndarray, barred: np.ndarray, rule: ThresholdRule
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where items go.
 
@@ -99,7 +99,9 @@ def decide(
     return cluster, similarity, (similarity - others.max(axis=1)).astype(np.float32)
 
 
-def calibrate(scores: np.ndarray, start: np.ndarray, barred: np.ndarray, said: np.ndarray) -> Rule:
+def calibrate(
+    scores: np.ndarray, start: np.ndarray, barred: np.ndarray, said: np.ndarray
+) -> ThresholdRule:
     """Thresholds by which most items land where people said; of equals, those that move least.
 
     Parameters
@@ -113,12 +115,14 @@ def calibrate(scores: np.ndarray, start: np.ndarray, barred: np.ndarray, said: n
     Each threshold lies halfway between the least case it lets pass and the next it does not.
     """
     if not len(scores) or not scores.shape[1]:
-        return Rule()
+        return ThresholdRule()
     _, best, top, home, own = _compare(scores, start, barred)
     gain = np.where(best == said, 1, -1) * ~((best != said) & (home != said) & (home != NOBODY))
     is_settled = own > -1
     moves, joins = is_settled & (best != home), ~is_settled & (best != home)
-    return Rule(join=_cut(top[joins], gain[joins]), move=_cut((top - own)[moves], gain[moves]))
+    return ThresholdRule(
+        join=_cut(top[joins], gain[joins]), move=_cut((top - own)[moves], gain[moves])
+    )
 
 
 def _compare(scores: np.ndarray, start: np.ndarray, barred: np.ndarray) -> tuple:

@@ -1,15 +1,21 @@
-"""Triplets and pairs from what people said: alike, and not alike, hard ones first.
+"""Triplets from corrections, and a low-rank adapter trained with triplet loss.
 
 An item that a person placed is the anchor. Positives are confirmed members of its cluster, then
 its other members; negatives are the members of other clusters that look most like it, half of them
 of the cluster that it was taken from. An item that a person took out of a cluster is a negative of
 that cluster's confirmed members.
+
+x becomes x + B A x, scaled to unit length, with A of a few rows: as LoRA does with a layer (Hu et
+al. 2021). B begins at zero, so training begins at "no adapter", and is held to it by weight.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from bunny.review.learn import item, linear_map
 from bunny.review.learn.item import NOBODY, Items
 
 POSITIVES, NEGATIVES = 4, 8  # of each anchor at most
@@ -17,27 +23,7 @@ MAX_ANCHORS = 1000  # placed items that are asked, evenly chosen of more
 MAX_LINKS = 100_000
 
 
-def member(items: Items, is_known: np.ndarray) -> np.ndarray:
-    """Cluster of each item as far as the person's word is known, else where the machine has it.
-
-    Parameters
-    ----------
-    items : Items
-    is_known : np.ndarray, shape (n,), bool
-        Items whose `said` may be used.
-
-    Returns
-    -------
-    np.ndarray, shape (n,), int64
-        Barred items are nowhere.
-    """
-    start = items.start.copy()
-    rows = np.flatnonzero(start != NOBODY)
-    start[rows[items.barred[rows, start[rows]]]] = NOBODY
-    return np.where(is_known, items.said, start)
-
-
-def collect(items: Items, is_known: np.ndarray | None = None) -> np.ndarray:
+def collect_triplets(items: Items, is_known: np.ndarray | None = None) -> np.ndarray:
     """Make triplets.
 
     Parameters
@@ -53,7 +39,7 @@ def collect(items: Items, is_known: np.ndarray | None = None) -> np.ndarray:
         the hardest first, without repetitions.
     """
     is_known = items.is_said if is_known is None else is_known & items.is_said
-    where = member(items, is_known)
+    where = item.member_clusters(items, is_known)
     found = [_around(items, is_known, where, i) for i in _some(np.flatnonzero(is_known))]
     found += [_expelled(items, is_known, i, c) for i, c in np.argwhere(items.barred)]
     triplets = np.concatenate([np.zeros((0, 3), np.int64), *found])
@@ -76,7 +62,7 @@ def hardness(vector: np.ndarray, triplets: np.ndarray) -> np.ndarray:
     return np.einsum("nd,nd->n", anchor, apart)
 
 
-def links(items: Items) -> tuple[np.ndarray, np.ndarray]:
+def constraint_links(items: Items) -> tuple[np.ndarray, np.ndarray]:
     """Pairs that people said must and cannot be together.
 
     Parameters
@@ -140,3 +126,97 @@ def _cross(anchor: int, positives: np.ndarray, negatives: np.ndarray) -> np.ndar
     """Every positive with every negative of an anchor, (p * q, 3)."""
     p, q = np.meshgrid(positives, negatives, indexing="ij")
     return np.stack([np.full(p.size, anchor), p.ravel(), q.ravel()], axis=1).astype(np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TripletTraining:
+    """How the adapter is trained."""
+
+    steps: int = 300
+    margin: float = 0.2  # cosine by which a positive shall be nearer than a negative
+    rank: int = 16
+    rate: float = 0.01
+    hold: float = 0.1  # weight of the mean squared shift B A x of the items trained on
+    batch: int = 256  # triplets a step
+    first_share: float = 0.25  # of the triplets, hardest first, that training begins with
+    seed: int = 0
+
+
+def train(
+    items: Items, is_known: np.ndarray, training: TripletTraining | None = None
+) -> linear_map.LinearMap:
+    """Train on what people said.
+
+    Parameters
+    ----------
+    items : Items
+    is_known : np.ndarray, shape (n,), bool
+        Items whose `said` may be used.
+    training : Training, optional
+
+    Returns
+    -------
+    space.Space
+        The identity where there is no triplet.
+
+    Notes
+    -----
+    Loss max(0, margin - cos(a, p) + cos(a, n)) (Schroff, Kalenichenko & Philbin 2015, with cosines
+    for squared distances: of unit vectors one is linear in the other). Triplets come hardest first:
+    the share drawn from grows from `first_share` to all over the first half of the steps.
+    """
+    training = training or TripletTraining()
+    triplets = collect_triplets(items, is_known)
+    dimension = items.vector.shape[1]
+    if not len(triplets):
+        return linear_map.identity(dimension)
+    used, index = np.unique(triplets, return_inverse=True)
+    down, up = _fit(items.vector[used], index.reshape(triplets.shape), training)
+    mean = np.zeros(dimension, np.float32)
+    return linear_map.LinearMap(mean=mean, down=down, up=up, is_residual=True)
+
+
+def loss(vector: np.ndarray, triplets: np.ndarray, margin: float) -> float:
+    """Mean triplet loss of unit vectors (n, d) over rows (t, 3) of anchor, positive, negative."""
+    return float(np.maximum(0, margin + hardness(item.unit(vector), triplets)).mean())
+
+
+def _fit(vector: np.ndarray, triplets: np.ndarray, training: TripletTraining) -> tuple:
+    """A (rank, d) and B (d, rank) after training; the same for the same seed."""
+    import torch
+
+    draw = torch.Generator().manual_seed(training.seed)
+    rng = np.random.default_rng(training.seed)
+    known = torch.from_numpy(np.ascontiguousarray(vector))
+    dimension = vector.shape[1]
+    rank = min(training.rank, dimension)
+    down = (torch.randn(rank, dimension, generator=draw) / dimension**0.5).requires_grad_()
+    up = torch.zeros(dimension, rank, requires_grad=True)
+    optimiser = torch.optim.Adam([down, up], lr=training.rate)
+    for step in range(training.steps):
+        rows = torch.from_numpy(triplets[_draw(rng, len(triplets), step, training)])
+        anchor, positive, negative = (_map(known[rows[:, k]], down, up) for k in range(3))
+        nearer = (anchor[0] * (negative[0] - positive[0])).sum(dim=1)
+        shift = torch.stack([part[1].square().sum(dim=1).mean() for part in (anchor, negative)])
+        total = torch.relu(nearer + training.margin).mean() + training.hold * shift.mean()
+        optimiser.zero_grad()
+        total.backward()
+        optimiser.step()
+    return down.detach().numpy().copy(), up.detach().numpy().copy()
+
+
+def _map(x, down, up) -> tuple:
+    """Mapped vectors of unit length, and by what they were shifted before."""
+    import torch
+
+    shift = x @ down.T @ up.T
+    return torch.nn.functional.normalize(x + shift, dim=1), shift
+
+
+def _draw(
+    rng: np.random.Generator, number: int, step: int, training: TripletTraining
+) -> np.ndarray:
+    """Triplets of one step, from the hardest ones first."""
+    share = training.first_share + (1 - training.first_share) * min(1, 2 * step / training.steps)
+    reach = max(1, min(number, round(share * number)))
+    return rng.integers(0, reach, min(training.batch, reach))

@@ -1,4 +1,4 @@
-"""Versions of what was learned, kept for good; one of them, or none, is in use.
+"""Versions of what was learned: saved, listed, put into use, applied to items.
 
     <checkpoint>/review/v001/adapter.safetensors   maps
                              about.json            rules, figures, where from
@@ -12,21 +12,42 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
+
 from bunny.core import atomic
 from bunny.core.error import UserError
-from bunny.review.learn import item, method, threshold_rule, vector_map
-from bunny.table import store
+from bunny.review.learn import item, linear_map, method, threshold_rule
 
 FOLDER, TENSORS, ABOUT, CURRENT = "review", "adapter.safetensors", "about.json", "current.json"
 _NAME = re.compile(r"v(\d{3,})")
+
+logger = logging.getLogger(__name__)
+
+_PLACE = {
+    "asset_id": pl.String,
+    "cluster_id": pl.String,
+    "similarity": pl.Float32,
+    "margin": pl.Float32,
+}
+
+_VERSIONS = {
+    "version": pl.Int64,
+    "is_in_use": pl.Boolean,
+    "time": pl.String,
+    "corrections": pl.Int64,
+    **dict.fromkeys(("level", "model", "method"), pl.String),
+    **dict.fromkeys(("accuracy", "none", "gain", "gain_low", "gain_high"), pl.Float64),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +60,7 @@ class Version:
 
 
 def save(
-    checkpoint: Path, learned: Mapping[item.Key, method.Learned], about: Mapping[str, Any]
+    checkpoint: Path, learned: Mapping[item.Key, method.FittedMethod], about: Mapping[str, Any]
 ) -> Version:
     """Keep a new version; it is not in use yet.
 
@@ -111,7 +132,7 @@ def read(checkpoint: Path, number: int) -> Version:
         ) from error
 
 
-def load(version: Version) -> dict[item.Key, method.Learned]:
+def load(version: Version) -> dict[item.Key, method.FittedMethod]:
     """What a version learned, by level and model.
 
     Raises
@@ -168,7 +189,7 @@ def use(checkpoint: Path, number: int) -> None:
         read(checkpoint, number)
     path = checkpoint / FOLDER / CURRENT
     path.parent.mkdir(parents=True, exist_ok=True)
-    store.write_bytes(path, json.dumps({"version": number}).encode())
+    atomic.write_bytes(path, json.dumps({"version": number}).encode())
 
 
 def _settle(temporary: Path, folder: Path) -> None:
@@ -188,7 +209,7 @@ def _folder(number: int) -> str:
     return f"v{number:03d}"
 
 
-def _part(level: str, model: str, one: method.Learned) -> dict[str, Any]:
+def _part(level: str, model: str, one: method.FittedMethod) -> dict[str, Any]:
     """What stands in the record of one map."""
     return {
         "level": level,
@@ -200,12 +221,12 @@ def _part(level: str, model: str, one: method.Learned) -> dict[str, Any]:
     }
 
 
-def _learned(part: Mapping[str, Any], k: int, tensors: Mapping[str, Any]) -> method.Learned:
+def _learned(part: Mapping[str, Any], k: int, tensors: Mapping[str, Any]) -> method.FittedMethod:
     own = {name: tensors[f"{k}.{name}"] for name in ("mean", "down", "up")}
-    return method.Learned(
+    return method.FittedMethod(
         method=str(part["method"]),
-        space=vector_map.from_arrays(own, is_residual=bool(part["is_residual"])),
-        rule=threshold_rule.Rule(join=float(part["join"]), move=float(part["move"])),
+        space=linear_map.from_arrays(own, is_residual=bool(part["is_residual"])),
+        rule=threshold_rule.ThresholdRule(join=float(part["join"]), move=float(part["move"])),
     )
 
 
@@ -214,3 +235,152 @@ def _hash(path: Path, parts: list[dict[str, Any]]) -> str:
     digest = hashlib.sha256(path.read_bytes())
     digest.update(json.dumps(parts, sort_keys=True).encode())
     return digest.hexdigest()
+
+
+def current_hash(checkpoint: Path) -> str:
+    """Hash of the version in use, for a fingerprint; the empty string where there is none.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        The film's checkpoint folder (`Workspace.checkpoint`).
+    """
+    number = current(checkpoint)
+    return str(read(checkpoint, number).about.get("hash", "")) if number else ""
+
+
+def rescore(
+    checkpoint: Path, asset: pl.DataFrame, vectors: pl.DataFrame | Sequence[pl.DataFrame]
+) -> pl.DataFrame:
+    """Where the version in use puts the items that no person placed.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        The film's checkpoint folder.
+    asset : pl.DataFrame
+        Table asset with people's events replayed over the machine's clusters: what they placed are
+        the examples.
+    vectors : pl.DataFrame or sequence of them
+        Tables shot_vector and figure_vector, or rows of them.
+
+    Returns
+    -------
+    pl.DataFrame
+        `asset_id`, `cluster_id` (null: the noise bucket), `similarity` (score in [-1, 1]),
+        `margin`; a row for each item that nobody spoke of and whose level and model were learned.
+        Empty where no version is in use. Never a cluster in `rejected_from`.
+    """
+    number = current(checkpoint)
+    if not number:
+        return pl.DataFrame(schema=_PLACE)
+    learned = load(read(checkpoint, number))
+    return apply(learned, item.collect(asset, vectors))
+
+
+def apply(
+    learned: dict[item.Key, method.FittedMethod], items: dict[item.Key, item.Items]
+) -> pl.DataFrame:
+    """As `rescore`, of what is in memory."""
+    found = [pl.DataFrame(schema=_PLACE)]
+    for key, one in learned.items():
+        own = items.get(key)
+        if own is None:
+            continue
+        if own.vector.shape[1] > len(one.space.mean):
+            logger.warning("%s, %s: vectors of another length, not used", *key)
+            continue
+        found.append(_one(one, _fill(own, len(one.space.mean))))
+    return pl.concat(found).sort("asset_id")
+
+
+def _one(learned: method.FittedMethod, items: item.Items) -> pl.DataFrame:
+    rows = np.flatnonzero(~items.is_fixed)
+    cluster, similarity, margin = method.predict(learned, items, items.is_said, rows)
+    names = [None if c == item.NOBODY else items.clusters[c] for c in cluster]
+    return pl.DataFrame(
+        {
+            "asset_id": [items.asset_id[row] for row in rows],
+            "cluster_id": names,
+            "similarity": similarity,
+            "margin": margin,
+        },
+        schema=_PLACE,
+    )
+
+
+def _fill(items: item.Items, dimension: int) -> item.Items:
+    """Vectors filled up with zeros to the length that was learned on."""
+    from dataclasses import replace
+
+    missing = dimension - items.vector.shape[1]
+    return replace(items, vector=np.pad(items.vector, ((0, 0), (0, missing))))
+
+
+def read_versions(checkpoint: Path) -> pl.DataFrame:
+    """Versions of a film and how well they did when they were learned.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        The film's checkpoint folder.
+
+    Returns
+    -------
+    pl.DataFrame
+        `version`, `is_in_use`, `time`, `corrections`, `level`, `model`, `method`, `accuracy`,
+        `none` (accuracy without), `gain`, `gain_low`, `gain_high`, on corrections that neither
+        trained nor chose; a row for each version, level and model that it learned.
+    """
+    in_use = current(checkpoint)
+    rows = []
+    for number in numbers(checkpoint):
+        about = read(checkpoint, number).about
+        for part in about["trials"]:
+            each = {row["method"]: row for row in part["methods"]}
+            if part["best"] == method.NONE:
+                continue
+            best = part.get("report") or each[part["best"]]  # versions of old have no report
+            rows.append(
+                {
+                    "version": number,
+                    "is_in_use": number == in_use,
+                    "time": about["time"],
+                    "corrections": about["corrections"],
+                    "level": part["level"],
+                    "model": part["model"],
+                    "method": part["best"],
+                    "none": best["accuracy"] - best["gain"],
+                    **{k: best[k] for k in ("accuracy", "gain", "gain_low", "gain_high")},
+                }
+            )
+    return pl.DataFrame(rows, schema=_VERSIONS)
+
+
+def read_trials(checkpoint: Path, number: int | None = None) -> pl.DataFrame:
+    """How methods did on held-out corrections, by the record of a version; for a notebook.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        The film's checkpoint folder.
+    number : int, optional
+        The newest without it.
+
+    Returns
+    -------
+    pl.DataFrame
+        `level`, `model`, `method`, `accuracy`, `low`, `high`, `gain`, `gain_low`, `gain_high`,
+        `is_best`; no rows where nothing was ever learned.
+    """
+    known = numbers(checkpoint)
+    parts = read(checkpoint, number or known[-1]).about["trials"] if known else []
+    rows = [
+        {"level": p["level"], "model": p["model"], **row, "is_best": row["method"] == p["best"]}
+        for p in parts
+        for row in p["methods"]
+    ]
+    figures = ("accuracy", "low", "high", "gain", "gain_low", "gain_high")
+    words = dict.fromkeys(("level", "model", "method"), pl.String)
+    schema = {**words, **dict.fromkeys(figures, pl.Float64), "is_best": pl.Boolean}
+    return pl.DataFrame(rows, schema=schema)

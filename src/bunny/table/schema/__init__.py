@@ -10,7 +10,7 @@ A module holds the tables of one part of the house; here they have their names.
 
 import dataframely as dy
 
-from bunny.table.schema import caption, character, dataset, film, quality, review, scene, training
+from bunny.table.schema import character, dataset, film, review, training
 from bunny.table.schema.dataset import LIGHT, POSE, SHOT_SIZE
 
 __all__ = ["LIGHT", "POSE", "SHOT_SIZE", "TABLE", "VECTOR"]
@@ -20,8 +20,8 @@ TABLE: dict[str, type[dy.Schema]] = {
     "shot": film.Shot,
     "frame": film.Frame,
     "extra_frame": film.ExtraFrame,
-    "measure": quality.Measure,
-    "quality": quality.Quality,
+    "measure": film.Measure,
+    "quality": film.Quality,
     "face": character.Face,
     "drawn_face": character.DrawnFace,
     "frame_medium": character.FrameMedium,
@@ -33,10 +33,10 @@ TABLE: dict[str, type[dy.Schema]] = {
     "pair": character.Pair,
     "calibration": character.Calibration,
     "reference": character.Reference,
-    "embedding": scene.Embedding,
-    "cluster": scene.Cluster,
+    "embedding": character.Embedding,
+    "cluster": character.ClusterSchema,
     "subject_vector": review.SubjectVector,
-    "stability": scene.Stability,
+    "stability": character.Stability,
     "identity": review.Identity,
     "grouping": review.Grouping,
     "caption_edit": review.CaptionEdit,
@@ -45,10 +45,10 @@ TABLE: dict[str, type[dy.Schema]] = {
     "figure_vector": review.FigureVector,
     "feedback": review.Feedback,
     "training_feedback": review.TrainingFeedback,
-    "search_vector": caption.SearchVector,
-    "caption": caption.Caption,
+    "search_vector": dataset.SearchVector,
+    "caption": dataset.CaptionSchema,
     "candidate": dataset.Candidate,
-    "dataset": dataset.Dataset,
+    "dataset": dataset.DatasetSchema,
     "training_run": training.TrainingRun,
     "training_step": training.TrainingStep,
     "adapter": training.Adapter,

@@ -1,4 +1,4 @@
-"""The training set: every labelled view, and the pictures that were cut."""
+"""Tables of captions, search vectors, training candidates and the training set."""
 
 import dataframely as dy
 
@@ -48,7 +48,7 @@ class Candidate(dy.Schema):
     gain = dy.Float32(nullable=True)  # what it added to the set's coverage when it was chosen
 
 
-class Dataset(dy.Schema):
+class DatasetSchema(dy.Schema):
     """One training picture: where it comes from and how it is used."""
 
     image_id = dy.String(primary_key=True)
@@ -76,3 +76,30 @@ class Dataset(dy.Schema):
     caption = dy.String()
     repeats = dy.Int32(min=1)
     split = dy.Enum(["train", "held-out"])
+
+
+class CaptionSchema(dy.Schema):
+    """The words of a frame."""
+
+    frame_id = dy.String(primary_key=True)
+    version = dy.Int32(primary_key=True, min=1)
+    text = dy.String(nullable=True)
+    tags = dy.List(dy.String(), nullable=True)
+    characters = dy.List(dy.String(), nullable=True)
+    provider = dy.String()
+    model = dy.String(nullable=True)
+    prompt_hash = dy.String(nullable=True)
+    input_tokens = dy.Int64(nullable=True, min=0)
+    output_tokens = dy.Int64(nullable=True, min=0)
+    cost_usd = dy.Float64(nullable=True, min=0)
+    status = dy.Enum(["done", "failed", "refused"])
+    error = dy.String(nullable=True)
+    note = dy.String(nullable=True)  # what was mended or is odd, e.g. a trigger word put in front
+
+
+class SearchVector(dy.Schema):
+    """Vector of a sentence or a picture for search, filed under what it was made from."""
+
+    content_id = dy.String(primary_key=True)  # 32 hex digits of a SHA-256
+    model = dy.String()
+    vector = dy.Any()  # Array(Float32, d), unit length

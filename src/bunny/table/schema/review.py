@@ -1,16 +1,15 @@
-"""What people said and what the library is after it; see `bunny.review`."""
+"""Tables of corrections and of labels, clusters and assets after them."""
 
 import dataframely as dy
 
-from bunny.table.schema.character import Label
-from bunny.table.schema.scene import Cluster
+from bunny.table.schema.character import ClusterSchema, Label
 
 
 class Identity(Label):
     """Who a face or a region is after people corrected it; read in the stead of `label`."""
 
 
-class Grouping(Cluster):
+class Grouping(ClusterSchema):
     """Table `cluster` after corrections, read in its stead; a named scene goes by its name."""
 
 
@@ -82,7 +81,7 @@ class SubjectVector(dy.Schema):
 
 
 class Feedback(dy.Schema):
-    """The record of corrections, `feedback.jsonl`, as a table; see `review.event`."""
+    """The record of corrections, `feedback.jsonl`, as a table; see `review.event_log`."""
 
     event_id = dy.String(primary_key=True)
     time = dy.String()  # ISO 8601, UTC, microseconds

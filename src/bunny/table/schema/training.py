@@ -1,4 +1,4 @@
-"""Fine-tunes, their adapters, the proof of them, and what was drawn."""
+"""Tables of fine-tunes, adapters, evaluations and generated pictures."""
 
 import dataframely as dy
 

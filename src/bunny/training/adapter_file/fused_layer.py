@@ -1,4 +1,4 @@
-"""SD3 and Flux as their original models name them: q, k and v (and an MLP) are one layer there.
+"""Fused q, k, v layers of SD3 and Flux, joined from diffusers' layers and split again.
 
 Joined, each part keeps a block of its own in the matrices (zeros elsewhere), so nothing is lost:
 rank and alpha grow alike. Facts from kohya-ss/sd-scripts, networks/convert_flux_lora.py.
@@ -12,7 +12,7 @@ from typing import Any
 
 from bunny.core.error import UserError
 from bunny.training.adapter_file import layer_name as adapter_file_layer_name
-from bunny.training.adapter_file.layer import Layer, Layers
+from bunny.training.adapter_file.layer import Layers, LoraLayer
 
 QKV = ("to_q", "to_k", "to_v")
 ADDED = ("add_q_proj", "add_k_proj", "add_v_proj")
@@ -48,14 +48,14 @@ SD3_JOINT = {
     "ff_context.net.0.proj": ("context_block.mlp.fc1", WHOLE),
     "ff_context.net.2": ("context_block.mlp.fc2", WHOLE),
 }
-BLOCKS = {
+ORIGINAL_NAMES = {
     "flux": {
         "transformer_blocks": ("double_blocks", FLUX_DOUBLE),
         "single_transformer_blocks": ("single_blocks", FLUX_SINGLE),
     },
     "sd3": {"transformer_blocks": ("joint_blocks", SD3_JOINT)},
 }
-PLACE = re.compile(r"(\w+)\.(\d+)\.(.+)")
+BLOCK_NAME = re.compile(r"(\w+)\.(\d+)\.(.+)")
 MLP_RATIO = 4  # of Flux's single blocks, FluxSingleTransformerBlock's default
 
 
@@ -75,7 +75,7 @@ def join(layers: Layers, family: str) -> Layers:
         If the original model has no such layer, or a DoRA adapts some parts of a joined one only.
     """
     joined: Layers = {}
-    groups: dict[str, dict[int, Layer]] = {}
+    groups: dict[str, dict[int, LoraLayer]] = {}
     for own, layer in layers.items():
         place, part = _original(own, family)
         if part == WHOLE:
@@ -94,19 +94,19 @@ def split(layers: Layers, family: str) -> Layers:
     """
     parted: Layers = {}
     for place, layer in layers.items():
-        parted |= _parts_by_name(place, layer, BLOCKS[family])
+        parted |= _parts_by_name(place, layer, ORIGINAL_NAMES[family])
     return parted
 
 
-def _parts_by_name(place: str, layer: Layer, blocks: Mapping[str, Any]) -> Layers:
+def _parts_by_name(place: str, layer: LoraLayer, blocks: Mapping[str, Any]) -> Layers:
     """The diffusers layers of one original layer."""
-    found = PLACE.fullmatch(place)
+    found = BLOCK_NAME.fullmatch(place)
     for own, (original, inner) in blocks.items():
         if not found or found[1] != original:
             continue
         words = [word for word, (layer_name, _) in inner.items() if layer_name == found[3]]
         if not words:
-            raise adapter_file_layer_name.unknown(place)
+            raise adapter_file_layer_name.unknown_layer(place)
         is_whole = inner[words[0]][1] == WHOLE
         parts = [layer] if is_whole else _split_parts(layer, len(words))
         named = zip(words, parts, strict=True)  # words are in the order of the parts
@@ -116,15 +116,15 @@ def _parts_by_name(place: str, layer: Layer, blocks: Mapping[str, Any]) -> Layer
 
 def _original(own: str, family: str) -> tuple[str, int]:
     """Original name of a module, and which part of it the module is."""
-    found = PLACE.fullmatch(own)
-    block = BLOCKS[family].get(found[1]) if found else None
+    found = BLOCK_NAME.fullmatch(own)
+    block = ORIGINAL_NAMES[family].get(found[1]) if found else None
     if block is None or found[3] not in block[1]:
-        raise adapter_file_layer_name.unknown(own)
+        raise adapter_file_layer_name.unknown_layer(own)
     inner, part = block[1][found[3]]
     return f"{block[0]}.{found[2]}.{inner}", part
 
 
-def _join_parts(place: str, parts: Mapping[int, Layer], count: int) -> Layer:
+def _join_parts(place: str, parts: Mapping[int, LoraLayer], count: int) -> LoraLayer:
     """One layer with a block a part; parts that are not adapted get zeros."""
     import torch
 
@@ -149,10 +149,10 @@ def _join_parts(place: str, parts: Mapping[int, Layer], count: int) -> Layer:
         up[row : row + rows[index], column : column + part.rank] = scaled
     ordered = [parts[i].magnitude for i in sorted(parts)]
     magnitude = torch.cat(ordered) if is_dora else None
-    return Layer(down=down, up=up, alpha=scale * rank * count, magnitude=magnitude)
+    return LoraLayer(down=down, up=up, alpha=scale * rank * count, magnitude=magnitude)
 
 
-def _rows(parts: Mapping[int, Layer], count: int, width: int) -> list[int]:
+def _rows(parts: Mapping[int, LoraLayer], count: int, width: int) -> list[int]:
     """Outputs of each part, of those that are not adapted too."""
     if count == 3:
         return [next(iter(parts.values())).up.shape[0]] * 3
@@ -160,7 +160,7 @@ def _rows(parts: Mapping[int, Layer], count: int, width: int) -> list[int]:
     return [width, width, width, mlp]
 
 
-def _split_parts(layer: Layer, count: int) -> list[Layer | None]:
+def _split_parts(layer: LoraLayer, count: int) -> list[LoraLayer | None]:
     """Parts of a joined layer; None for one that is all padding."""
     import torch
 
@@ -172,11 +172,11 @@ def _split_parts(layer: Layer, count: int) -> list[Layer | None]:
     blocks = [slice(i * rank, (i + 1) * rank) for i in range(count)]
     if rest or any(_outside(up, block) for up, block in zip(ups, blocks, strict=True)):
         return [
-            Layer(down=layer.down, up=up, alpha=layer.alpha, magnitude=m)
+            LoraLayer(down=layer.down, up=up, alpha=layer.alpha, magnitude=m)
             for up, m in zip(ups, magnitudes, strict=True)
         ]
     parts = [
-        Layer(down=layer.down[block], up=up[:, block], alpha=layer.scale * rank, magnitude=m)
+        LoraLayer(down=layer.down[block], up=up[:, block], alpha=layer.scale * rank, magnitude=m)
         for up, block, m in zip(ups, blocks, magnitudes, strict=True)
     ]
     return [p if p.magnitude is not None or bool(p.down.any()) else None for p in parts]

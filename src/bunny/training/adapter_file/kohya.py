@@ -1,4 +1,4 @@
-"""Tensors by kohya's names, as sd-scripts, ComfyUI, A1111 and diffusers read them, and back.
+"""Kohya's tensor names, as sd-scripts, ComfyUI and A1111 read them, written and read.
 
 A layer is ``<prefix><module with underscores>`` with ``.lora_down.weight``, ``.lora_up.weight``,
 ``.alpha`` and, of a DoRA, ``.dora_scale`` with one length an output, shape (out, 1). SDXL's UNet
@@ -17,7 +17,7 @@ from typing import Any
 
 from bunny.core.error import UserError
 from bunny.training.adapter_file import fused_layer, layer_name
-from bunny.training.adapter_file.layer import Layer, Layers, Parts, delta, row_length
+from bunny.training.adapter_file.layer import ComponentLayers, Layers, LoraLayer, delta, row_length
 from bunny.training.adapter_file.layer_name import UnetShape
 
 DOWN, UP, ALPHA, DORA = "lora_down.weight", "lora_up.weight", "alpha", "dora_scale"
@@ -40,7 +40,7 @@ def is_kohya(names: Iterable[str]) -> bool:
 
 
 def to_kohya(
-    parts: Parts,
+    parts: ComponentLayers,
     family: str,
     *,
     shape: UnetShape | None = None,
@@ -87,11 +87,11 @@ def to_kohya(
                 "no other tool reads it"
             )
         for own, layer in named.items():
-            tensors |= _tensors(start + layer_name.flat(own), layer)
+            tensors |= _tensors(start + layer_name.to_underscores(own), layer)
     return tensors
 
 
-def from_kohya(tensors: Mapping[str, Any], *, shape: UnetShape | None = None) -> Parts:
+def from_kohya(tensors: Mapping[str, Any], *, shape: UnetShape | None = None) -> ComponentLayers:
     """Layers of kohya's tensors by diffusers' names.
 
     Parameters
@@ -115,7 +115,7 @@ def from_kohya(tensors: Mapping[str, Any], *, shape: UnetShape | None = None) ->
                 "other kinds (LoHa, LoKr, Tucker) cannot be read, get it as LoRA"
             )
         groups.setdefault(stem, {})[kind] = tensor
-    found: Parts = {}
+    found: ComponentLayers = {}
     for stem, group in sorted(groups.items()):
         component, own = _place(stem)
         found.setdefault(component, {})[own] = _layer(stem, group)
@@ -126,14 +126,14 @@ def _denoiser(layers: Layers, family: str, shape: UnetShape, is_comfy: bool) -> 
     """Prefix and names of a UNet's or transformer's layers."""
     if family == "sdxl":
         return "lora_unet_", {layer_name.to_ldm(own, shape): layer for own, layer in layers.items()}
-    if family in fused_layer.BLOCKS:
+    if family in fused_layer.ORIGINAL_NAMES:
         if is_comfy:
             return "lora_transformer_", layers
         return "lora_unet_", fused_layer.join(layers, family)
     return "lora_unet_", layers
 
 
-def _tensors(stem: str, layer: Layer) -> dict[str, Any]:
+def _tensors(stem: str, layer: LoraLayer) -> dict[str, Any]:
     """Tensors of one layer."""
     import torch
 
@@ -162,7 +162,9 @@ def _for_comfy(layers: Layers, component: str, base: Mapping[str, Any] | None) -
         weight = find_module(modules, own).weight.detach().cpu().float()
         ratio = row_length(weight) / row_length(weight + delta(layer).cpu())
         magnitude = layer.magnitude.cpu().float() * ratio
-        suited[own] = Layer(down=layer.down, up=layer.up, alpha=layer.alpha, magnitude=magnitude)
+        suited[own] = LoraLayer(
+            down=layer.down, up=layer.up, alpha=layer.alpha, magnitude=magnitude
+        )
     return suited
 
 
@@ -189,7 +191,7 @@ def _place(stem: str) -> tuple[str, str]:
     """Component and module of a stem; for SD3's and Flux' original names, family and module."""
     for prefix, component in PREFIXES.items():
         if stem.startswith(prefix):
-            own = layer_name.dotted(stem.removeprefix(prefix))
+            own = layer_name.from_underscores(stem.removeprefix(prefix))
             return ORIGINAL_BLOCKS.get(own.split(".")[0], component), own
     raise UserError(
         f"adapter: expected layers of a UNet, a transformer or CLIP, found {stem}; "
@@ -197,7 +199,7 @@ def _place(stem: str) -> tuple[str, str]:
     )
 
 
-def _layer(stem: str, group: Mapping[str, Any]) -> Layer:
+def _layer(stem: str, group: Mapping[str, Any]) -> LoraLayer:
     """One layer of its tensors."""
     if DOWN not in group or UP not in group:
         raise UserError(f"adapter: expected {stem} whole, found a part; get the file again")
@@ -209,12 +211,12 @@ def _layer(stem: str, group: Mapping[str, Any]) -> Layer:
         )
     alpha = float(group[ALPHA]) if ALPHA in group else float(down.shape[0])
     magnitude = None if scale is None else scale.flatten()
-    return Layer(down=down, up=up, alpha=alpha, magnitude=magnitude)
+    return LoraLayer(down=down, up=up, alpha=alpha, magnitude=magnitude)
 
 
 def _diffusers(key: str, layers: Layers, shape: UnetShape | None) -> tuple[str, Layers]:
     """Component and layers by diffusers' names."""
-    if key in fused_layer.BLOCKS:
+    if key in fused_layer.ORIGINAL_NAMES:
         return "transformer", fused_layer.split(layers, key)
     if key == "unet":
         shape = shape or UnetShape()

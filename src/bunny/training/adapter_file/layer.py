@@ -1,4 +1,4 @@
-"""One adapted layer, whatever file or model it comes from; every conversion goes through it."""
+"""LoRA and DoRA layers as matrices, from and to peft's and diffusers' names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DOWN, UP, MAGNITUDE = ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vecto
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layer:
+class LoraLayer:
     """A low-rank change of one weight: ``up @ down * alpha / rank``, as LoRA defines it.
 
     With a magnitude it is DoRA: each output's row of the changed weight gets that length.
@@ -36,8 +36,10 @@ class Layer:
         return self.alpha / self.rank
 
 
-Layers = dict[str, Layer]  # by the module's name in diffusers
-Parts = dict[str, Layers]  # by component: unet or transformer, text_encoder, text_encoder_2
+Layers = dict[str, LoraLayer]  # by the module's name in diffusers
+ComponentLayers = dict[
+    str, Layers
+]  # by component: unet or transformer, text_encoder, text_encoder_2
 
 
 def from_peft(state: Mapping[str, Any], config: Any) -> Layers:
@@ -96,7 +98,7 @@ def to_peft(layers: Layers, *, is_text: bool = False) -> dict[str, Any]:
     return state
 
 
-def to_diffusers(parts: Parts) -> dict[str, Any]:
+def to_diffusers(parts: ComponentLayers) -> dict[str, Any]:
     """Tensors of all components in diffusers' names, alpha the same as rank.
 
     Returns
@@ -111,7 +113,7 @@ def to_diffusers(parts: Parts) -> dict[str, Any]:
     }
 
 
-def delta(layer: Layer) -> Any:
+def delta(layer: LoraLayer) -> Any:
     """Change of the weight before DoRA's magnitude: ``up @ down * alpha / rank``, float32.
 
     Returns
@@ -123,7 +125,7 @@ def delta(layer: Layer) -> Any:
     return product.reshape(layer.up.shape[0], *layer.down.shape[1:]) * layer.scale
 
 
-def merged(weight: Any, layer: Layer) -> Any:
+def merged(weight: Any, layer: LoraLayer) -> Any:
     """The weight with the adapter in it.
 
     Parameters
@@ -150,7 +152,7 @@ def row_length(weight: Any) -> Any:
     return weight.float().flatten(1).norm(dim=1)
 
 
-def check_finite(parts: Parts) -> None:
+def check_finite(parts: ComponentLayers) -> None:
     """Refuse weights that are no numbers.
 
     Raises
@@ -168,13 +170,13 @@ def check_finite(parts: Parts) -> None:
                 )
 
 
-def _layer_of(state: Mapping[str, Any], module: str, config: Any) -> Layer:
+def _layer_of(state: Mapping[str, Any], module: str, config: Any) -> LoraLayer:
     """One module's matrices with its alpha."""
     if module + UP not in state:
         raise UserError(f"adapter: expected {module}{UP}, found none; the file is not whole")
     down = state[module + DOWN]
     magnitude = state.get(module + MAGNITUDE, state.get(module + MAGNITUDE + ".weight"))
-    return Layer(
+    return LoraLayer(
         down=down,
         up=state[module + UP],
         alpha=_alpha(config, module, int(down.shape[0])),
@@ -209,7 +211,7 @@ def _scaled(tensor: Any, scale: float) -> Any:
     return (tensor if is_exact else tensor.float()) * scale
 
 
-def _as_peft_magnitude(layer: Layer) -> Any:
+def _as_peft_magnitude(layer: LoraLayer) -> Any:
     """Magnitude in the shape that peft keeps: (out,), of a convolution (1, out, 1, 1)."""
     ones = [1] * (layer.down.ndim - 2)
     return layer.magnitude.reshape(1, -1, *ones) if ones else layer.magnitude.flatten()

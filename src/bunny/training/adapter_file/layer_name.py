@@ -1,4 +1,4 @@
-"""Names of layers: diffusers' own, and those of the original models that kohya's files use.
+"""Layer names: diffusers', and those of the original models that kohya's files use.
 
 Facts read from kohya-ss/sd-scripts (networks/lora*.py, networks/convert_flux_lora.py), ComfyUI
 (comfy/lora.py, comfy/utils.py) and diffusers (loaders/lora_conversion_utils.py); no code of theirs.
@@ -74,12 +74,12 @@ def shape_of(config: Mapping[str, Any]) -> UnetShape:
     return UnetShape(layers_per_block=layers, has_up_attention=has)
 
 
-def flat(name: str) -> str:
+def to_underscores(name: str) -> str:
     """A module's name as kohya's files write it: dots become underscores."""
     return name.replace(".", "_")
 
 
-def dotted(name: str) -> str:
+def from_underscores(name: str) -> str:
     """The module's name behind a flat one, by the words that module names are made of.
 
     Examples
@@ -120,7 +120,7 @@ def to_ldm(name: str, shape: UnetShape) -> str:
         return f"middle_block.{2 * index}.{_resnet(rest, name)}"
     found = BLOCK.fullmatch(name)
     if not found:
-        raise unknown(name)
+        raise unknown_layer(name)
     side, kind, rest = found[1], found[3], found[5]
     block, index, run = int(found[2]), int(found[4]), shape.layers_per_block + 1
     if kind == "downsamplers":
@@ -166,11 +166,11 @@ def from_ldm(name: str, shape: UnetShape) -> str:
 def _resnet(inner: str, name: str) -> str:
     """A resnet's layer in the original model."""
     if inner not in RESNET:
-        raise unknown(name)
+        raise unknown_layer(name)
     return RESNET[inner]
 
 
-def unknown(name: str) -> UserError:
+def unknown_layer(name: str) -> UserError:
     """The error for a module that the original model does not name."""
     return UserError(
         f"adapter: expected layers that the original model names too, found {name}; "

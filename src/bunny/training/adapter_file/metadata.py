@@ -1,4 +1,4 @@
-"""What an adapter's file says of itself, in our words and in those that other tools read."""
+"""Adapter metadata: our header texts, and sd-scripts' and ModelSpec's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import bunny
-from bunny.training.adapter_file.layer import Layer, Parts
+from bunny.training.adapter_file.layer import ComponentLayers, LoraLayer
 
 MADE_BY = "Diffusion Bunny"
 # As sd-scripts names them: library/sai_model_spec.py, sdxl_model_util.py, networks/lora_*.py.
@@ -38,7 +38,7 @@ HASHES = ("modelspec.hash_sha256", "sshs_model_hash")  # `file.write_file` fills
 MAX_TAGS = 500  # of the table of words; more would swell the header
 
 
-def own_texts(parts: Parts, family: str, metadata: Mapping[str, Any]) -> dict[str, str]:
+def own_texts(parts: ComponentLayers, family: str, metadata: Mapping[str, Any]) -> dict[str, str]:
     """Our texts: those given, and what the weights say.
 
     Parameters
@@ -54,7 +54,7 @@ def own_texts(parts: Parts, family: str, metadata: Mapping[str, Any]) -> dict[st
     dict
         Strings; ``rank`` and ``alpha`` are given ones, else those of most layers.
     """
-    rank, alpha = common(parts)
+    rank, alpha = common_rank(parts)
     is_dora = any(layer.magnitude is not None for layer in _all(parts))
     said = {
         "rank": rank,
@@ -69,7 +69,7 @@ def own_texts(parts: Parts, family: str, metadata: Mapping[str, Any]) -> dict[st
 
 
 def kohya_texts(
-    parts: Parts, family: str, own: Mapping[str, str], captions: Sequence[str] = ()
+    parts: ComponentLayers, family: str, own: Mapping[str, str], captions: Sequence[str] = ()
 ) -> dict[str, str]:
     """Texts that sd-scripts, ComfyUI, A1111 and model managers show or decide by.
 
@@ -87,7 +87,7 @@ def kohya_texts(
     dict
         Keys ``ss_...`` of sd-scripts and ``modelspec...`` of the SAI model specification.
     """
-    rank, alpha = common(parts)
+    rank, alpha = common_rank(parts)
     version, kind = version_of(parts, family), _prediction(own)
     is_v = kind == "v" and family == "sd"
     subject = own.get("subject") or own.get("trigger") or "character"
@@ -112,7 +112,7 @@ def kohya_texts(
     return {key: _text(value) for key, value in said.items() if value is not None}
 
 
-def version_of(parts: Parts, family: str) -> str:
+def version_of(parts: ComponentLayers, family: str) -> str:
     """Family, and of ``sd`` which one: ``sd2`` where the text that it reads is 1024 wide."""
     if family != "sd":
         return family
@@ -124,7 +124,7 @@ def version_of(parts: Parts, family: str) -> str:
     return "sd2" if widths == {SD2_WIDTH} else "sd1"
 
 
-def common(parts: Parts) -> tuple[int, float]:
+def common_rank(parts: ComponentLayers) -> tuple[int, float]:
     """Rank and alpha of most layers."""
     pairs = Counter((layer.rank, layer.alpha) for layer in _all(parts))
     return pairs.most_common(1)[0][0] if pairs else (0, 0.0)
@@ -178,7 +178,7 @@ def _licence(own: Mapping[str, str]) -> str | None:
     return "; ".join(f"{k}: {v}" for k, v in sources.items() if v) or None
 
 
-def _network_args(parts: Parts) -> str | None:
+def _network_args(parts: ComponentLayers) -> str | None:
     """Rank and alpha of 3x3 convolutions, and what makes it a DoRA, as sd-scripts notes them."""
     said: dict[str, str] = {}
     spatial = [la for la in _all(parts) if la.down.ndim == 4 and la.down.shape[-1] > 1]
@@ -189,7 +189,7 @@ def _network_args(parts: Parts) -> str | None:
     return json.dumps(said) if said else None
 
 
-def _all(parts: Parts) -> list[Layer]:
+def _all(parts: ComponentLayers) -> list[LoraLayer]:
     """Layers of all components."""
     return [layer for layers in parts.values() for layer in layers.values()]
 

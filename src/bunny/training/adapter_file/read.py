@@ -1,4 +1,4 @@
-"""Read adapters of either kind, refuse what is dangerous or broken, and check that they fit."""
+"""Adapter files read: diffusers' or kohya's, checked, and fitted to a base."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from bunny.core.error import UserError
 from bunny.training.adapter_file import kohya, metadata, safetensors_file
 from bunny.training.adapter_file import layer as layers_of
-from bunny.training.adapter_file.layer import Layer, Parts
+from bunny.training.adapter_file.layer import ComponentLayers, LoraLayer
 from bunny.training.adapter_file.layer_name import UnetShape
 from bunny.training.adapter_file.write import COMFY_TEXT, PEFT_TEXT
 
@@ -35,7 +35,7 @@ class AdapterFile:
     path: Path
     kind: str  # diffusers or kohya
     family: str | None  # sd, sdxl, sd3, flux; None: nothing in the file says which
-    parts: Parts
+    parts: ComponentLayers
     rank: int  # of most layers
     alpha: float  # of most layers; diffusers' files of ours have the scale in the weights
     is_dora: bool
@@ -78,7 +78,7 @@ def read(path: Path, *, shape: UnetShape | None = None) -> AdapterFile:
         parts = kohya.from_kohya(tensors, shape=shape) if is_kohya else _diffusers(tensors, texts)
     except UserError as error:
         raise UserError(f"{path}: {str(error).removeprefix('adapter: ')}") from error
-    rank, alpha = metadata.common(parts)
+    rank, alpha = metadata.common_rank(parts)
     return AdapterFile(
         path=path,
         kind="kohya" if is_kohya else "diffusers",
@@ -138,7 +138,7 @@ def check_fits(adapter: AdapterFile, components: Mapping[str, Any]) -> None:
                 )
 
 
-def put_on(pipeline: Any, adapter: AdapterFile, name: str) -> None:
+def load_into(pipeline: Any, adapter: AdapterFile, name: str) -> None:
     """Check that an adapter fits a pipeline, then load it under a name, whatever the file's kind.
 
     diffusers itself leaves DoRA out of kohya's files and does not know SD3's; this loads both.
@@ -161,7 +161,7 @@ def put_on(pipeline: Any, adapter: AdapterFile, name: str) -> None:
     pipeline.load_lora_weights(layers_of.to_diffusers(adapter.parts), adapter_name=name)
 
 
-def _diffusers(tensors: Mapping[str, Any], texts: Mapping[str, str]) -> Parts:
+def _diffusers(tensors: Mapping[str, Any], texts: Mapping[str, str]) -> ComponentLayers:
     """Layers by component of diffusers' names."""
     states: dict[str, dict[str, Any]] = {}
     for full, tensor in tensors.items():
@@ -210,7 +210,7 @@ def _config(component: str, said: Mapping[str, Any]) -> Any:
     )
 
 
-def _family(parts: Parts, tensors: Mapping[str, Any]) -> str | None:
+def _family(parts: ComponentLayers, tensors: Mapping[str, Any]) -> str | None:
     """Family by the layers' names, where they decide."""
     if "transformer" in parts:
         names = list(parts["transformer"])
@@ -224,7 +224,7 @@ def _family(parts: Parts, tensors: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _misfit(layer: Layer, module: Any) -> str:
+def _misfit(layer: LoraLayer, module: Any) -> str:
     """Why a layer does not fit a module; empty if it does."""
     weight = getattr(module, "weight", None)
     if weight is None:

@@ -1,4 +1,4 @@
-"""Safetensors files: the same bytes for the same content, whole or not there, never a pickle."""
+"""Safetensors files: same bytes for the same content, written atomically, never a pickle."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bunny.core import log
+from bunny.core import atomic, log
 from bunny.core.error import UserError
-from bunny.table import store
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 HEADER_MAX = 16 << 20  # bytes; SDXL with every layer adapted has under 1 MiB of header
@@ -62,7 +61,7 @@ def write_file(path: Path, tensors: Mapping[str, Any], texts: Mapping[str, str])
     header = json.loads(data[LENGTH_BYTES : LENGTH_BYTES + length])
     header["__metadata__"] = {**_clean(texts), **_hash_texts(texts, body), "format": "pt"}
     content = _encode(header) + body
-    store.write_bytes(path, content)
+    atomic.write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
 
 

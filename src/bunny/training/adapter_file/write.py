@@ -1,4 +1,4 @@
-"""Write adapters: for diffusers, and for kohya's tools and ComfyUI."""
+"""Adapter files written for diffusers, kohya's tools and ComfyUI."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bunny.core.error import UserError
 from bunny.training.adapter_file import kohya, safetensors_file
 from bunny.training.adapter_file import layer as layers_of
 from bunny.training.adapter_file import metadata as adapter_file_metadata
-from bunny.training.adapter_file.layer import Layers, Parts
+from bunny.training.adapter_file.layer import ComponentLayers, Layers
 from bunny.training.adapter_file.layer_name import UnetShape
 
 FORMS = ("diffusers", "kohya", "comfy")
@@ -49,7 +49,7 @@ def write_diffusers(path: Path, states: States, family: str, metadata: Mapping[s
     UserError
         If weights are no numbers, no LoRA or DoRA, or there are none.
     """
-    return write_parts(path, parts_of(states), family, "diffusers", metadata)
+    return write_parts(path, layers_of_states(states), family, "diffusers", metadata)
 
 
 def write_kohya(
@@ -90,12 +90,12 @@ def write_kohya(
     """
     form = "comfy" if is_comfy else "kohya"
     options = {"shape": shape, "captions": captions, "base": base}
-    return write_parts(path, parts_of(states), family, form, metadata, **options)
+    return write_parts(path, layers_of_states(states), family, form, metadata, **options)
 
 
 def write_parts(
     path: Path,
-    parts: Parts,
+    parts: ComponentLayers,
     family: str,
     form: str,
     metadata: Mapping[str, Any],
@@ -121,12 +121,12 @@ def write_parts(
     return safetensors_file.write_file(path, tensors, {**texts, **said})
 
 
-def parts_of(states: States) -> Parts:
+def layers_of_states(states: States) -> ComponentLayers:
     """Layers of peft's state dicts; text models' names begin with ``text_model.``.
 
     transformers 5 left that word out of CLIPTextModel; files and other readers still have it.
     """
-    parts: Parts = {}
+    parts: ComponentLayers = {}
     for component, (state, config) in states.items():
         layers = layers_of.from_peft(state, config)
         is_text = component.startswith("text_encoder")
@@ -140,7 +140,7 @@ def _text_name(own: str) -> str:
     return own if own.startswith(starts) else f"text_model.{own}"
 
 
-def _peft_text(parts: Parts) -> str:
+def _peft_text(parts: ComponentLayers) -> str:
     """Peft's settings as diffusers reads them, keys by component, in order."""
     said: dict[str, Any] = {}
     for component, layers in sorted(parts.items()):
@@ -151,7 +151,7 @@ def _peft_text(parts: Parts) -> str:
 
 def _peft_settings(component: str, layers: Layers) -> dict[str, Any]:
     """Settings of a LoraConfig that takes these layers, alpha the same as rank."""
-    rank = adapter_file_metadata.common({component: layers})[0]
+    rank = adapter_file_metadata.common_rank({component: layers})[0]
     is_text = component.startswith("text_encoder")
     # `^` marks a whole name; text models' names may begin with a word more.
     start = "" if is_text else "^"

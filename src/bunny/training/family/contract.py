@@ -1,4 +1,4 @@
-"""What training, drawing and saving ask of a loaded base, whatever its architecture.
+"""Model families: the interface of a loaded base, and the folders each consists of.
 
 A family is one object a base: its parts, how pictures and words become tensors, what the denoiser
 predicts, and diffusers' own pipeline of it. Nothing outside this package names an architecture.
@@ -7,11 +7,14 @@ predicts, and diffusers' own pipeline of it. Nothing outside this package names 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-Words = Mapping[str, Any]  # tensors whose first axis is the caption, e.g. hidden, pooled
+PromptEmbeds = Mapping[str, Any]  # tensors whose first axis is the caption, e.g. hidden, pooled
+
+MODEL, DIFFUSION = "model", "diffusion_pytorch_model"  # stems of weights by transformers, diffusers
 
 
 class Noise(Protocol):
@@ -63,7 +66,7 @@ class Family(Protocol):
         """Scaled latent means (n, c, h, w), float32, of RGB uint8 pictures (n, H, W, 3)."""
         ...
 
-    def encode_words(self, captions: Sequence[str], *, has_grad: bool = False) -> Words:
+    def encode_words(self, captions: Sequence[str], *, has_grad: bool = False) -> PromptEmbeds:
         """Conditioning of captions, as the base's own pipeline makes it.
 
         Parameters
@@ -81,10 +84,81 @@ class Family(Protocol):
         """
         ...
 
-    def predict(self, noisy: Any, times: Any, words: Words) -> Any:
+    def predict(self, noisy: Any, times: Any, words: PromptEmbeds) -> Any:
         """What the denoiser says of noisy latents, shape as `noisy`."""
         ...
 
     def pipeline(self, *, kind: str = "text2img", has_safety_checker: bool = False) -> Any:
         """The parts as diffusers' own pipeline (or ``img2img``), without a bar of its own."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelLayout:
+    """The parts of one family and the pipelines that draw with them."""
+
+    title: str  # as a sentence names it
+    pipeline: str  # diffusers' class; model_index.json names it
+    img2img: str
+    weights: dict[str, str]  # folder -> stem of its weight files
+    configs: tuple[str, ...]  # folders without weights
+    optional: frozenset[str] = frozenset()  # folders that a model may lack: SD3 without T5
+    unused: tuple[str, ...] = ()  # parts of model_index.json that we do not load
+
+    def parts(self) -> tuple[str, ...]:
+        """All folders that are loaded."""
+        return (*self.weights, *self.configs)
+
+
+LAYOUTS = {
+    "sd": ModelLayout(
+        title="Stable Diffusion 1.x or 2.x",
+        pipeline="StableDiffusionPipeline",
+        img2img="StableDiffusionImg2ImgPipeline",
+        weights={"unet": DIFFUSION, "vae": DIFFUSION, "text_encoder": MODEL},
+        configs=("tokenizer", "scheduler"),
+        unused=("safety_checker", "feature_extractor", "image_encoder"),
+    ),
+    "sdxl": ModelLayout(
+        title="Stable Diffusion XL",
+        pipeline="StableDiffusionXLPipeline",
+        img2img="StableDiffusionXLImg2ImgPipeline",
+        weights={
+            "unet": DIFFUSION,
+            "vae": DIFFUSION,
+            "text_encoder": MODEL,
+            "text_encoder_2": MODEL,
+        },
+        configs=("tokenizer", "tokenizer_2", "scheduler"),
+        unused=("feature_extractor", "image_encoder"),
+    ),
+    "sd3": ModelLayout(
+        title="Stable Diffusion 3",
+        pipeline="StableDiffusion3Pipeline",
+        img2img="StableDiffusion3Img2ImgPipeline",
+        weights={
+            "transformer": DIFFUSION,
+            "vae": DIFFUSION,
+            "text_encoder": MODEL,
+            "text_encoder_2": MODEL,
+            "text_encoder_3": MODEL,
+        },
+        configs=("tokenizer", "tokenizer_2", "tokenizer_3", "scheduler"),
+        optional=frozenset({"text_encoder_3", "tokenizer_3"}),
+        unused=("feature_extractor", "image_encoder"),
+    ),
+    "flux": ModelLayout(
+        title="Flux",
+        pipeline="FluxPipeline",
+        img2img="FluxImg2ImgPipeline",
+        weights={
+            "transformer": DIFFUSION,
+            "vae": DIFFUSION,
+            "text_encoder": MODEL,
+            "text_encoder_2": MODEL,
+        },
+        configs=("tokenizer", "tokenizer_2", "scheduler"),
+        unused=("feature_extractor", "image_encoder"),
+    ),
+}
+ALL_PARTS = tuple(sorted({part for layout in LAYOUTS.values() for part in layout.parts()}))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bunny.training.family import pipeline
-from bunny.training.family.contract import Words
+from bunny.training.family.contract import PromptEmbeds
 
 ATTENTION = (
     *("attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0", "attn.to_add_out"),
@@ -21,7 +21,7 @@ TOKENS = 512  # of the T5; the pipeline's default
 GUIDANCE = 1.0  # diffusers' README of Flux DreamBooth: train the distilled model with 1
 
 
-class Flux(pipeline.Loaded):
+class Flux(pipeline.LoadedFamily):
     """Flux.1 dev, schnell and what is shaped like them."""
 
     name = "flux"
@@ -40,12 +40,12 @@ class Flux(pipeline.Loaded):
         """Side of the pictures that the VAE was made for (1024); the transformer has none."""
         return int(self.vae.config.sample_size)
 
-    def encode_words(self, captions: Sequence[str], *, has_grad: bool = False) -> Words:
+    def encode_words(self, captions: Sequence[str], *, has_grad: bool = False) -> PromptEmbeds:
         """Text embeddings of the T5 and the pooled one of CLIP, see `Family`."""
         hidden, pooled, _ = self._prompt(captions, has_grad, max_sequence_length=TOKENS)
         return {"hidden": hidden, "pooled": pooled}
 
-    def predict(self, noisy: Any, times: Any, words: Words) -> Any:
+    def predict(self, noisy: Any, times: Any, words: PromptEmbeds) -> Any:
         """What the transformer says of noisy latents (n, c, h, w), same shape, float32."""
         import torch
 

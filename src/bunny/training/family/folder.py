@@ -1,16 +1,20 @@
-"""Where the files of a base lie: found, told apart, checked, hashed; safetensors only."""
+"""Model folders in diffusers' layout: found or fetched from the hub, checked, hashed, read."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bunny.core.error import UserError
-from bunny.training.family import hub
-from bunny.training.family.layout import ALL_PARTS, LAYOUTS, Layout
+from bunny.training.family.contract import ALL_PARTS, LAYOUTS, ModelLayout
+
+HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
+CONFIGS = ("*.json", "*/*.json", "*/*.txt", "*/*.model", "README.md")
+SAFETY = ("safety_checker/model.safetensors", "safety_checker/*.json", "feature_extractor/*.json")
 
 TOY = "toy"
 TOY_FOLDER = Path(__file__).resolve().parents[2] / "demo" / "base"
@@ -20,6 +24,57 @@ PICKLES = (".bin", ".ckpt", ".pt", ".pth")
 FULL_HASH_MAX = 256 << 20  # bytes; of larger files 64 blocks are hashed
 HASH_BLOCK, HASH_BLOCKS = 1 << 20, 64
 HASHED = (".json", ".txt", ".model", ".safetensors")
+
+FLUX_PACK = 2  # latents a side of Flux's tokens
+LARGE_PX, LARGE_UNIT_PX = 512, 64  # from here on sides go in steps of 64, as NovelAI's buckets do
+
+DEFAULT_PX = 512
+DEFAULT_UNIT_PX = 64  # of Stable Diffusion 1.x, while a hub model is not here yet
+
+
+def weight_patterns(layout: ModelLayout, *, is_half: bool = False) -> list[str]:
+    """Files of a family's weights: whole or in shards, of the plain kind or the variant fp16."""
+    ends = (".fp16.safetensors", ".fp16-*-of-*.safetensors", "-*-of-?????.fp16.safetensors")
+    ends = ends if is_half else (".safetensors", "-*-of-?????.safetensors")
+    return [f"{part}/{stem}{end}" for part, stem in layout.weights.items() for end in ends]
+
+
+def fetch_weights(model: str, layout: ModelLayout) -> Path:
+    """Fetch the weights; as 16 bits where the hub has nothing else.
+
+    Raises
+    ------
+    UserError
+        If neither the hub nor the cache has it.
+    """
+    folder = fetch(model, [*CONFIGS, *weight_patterns(layout)])
+    has_all = all(
+        any((folder / part).glob(f"{stem}*.safetensors"))
+        for part, stem in layout.weights.items()
+        if part not in layout.optional or (folder / part).is_dir()
+    )
+    return folder if has_all else fetch(model, [*CONFIGS, *weight_patterns(layout, is_half=True)])
+
+
+def fetch(model: str, allowed: Sequence[str]) -> Path:
+    """Get the files of a hub model that match a pattern, or their copies in the local cache.
+
+    Raises
+    ------
+    UserError
+        If neither the hub nor the cache has it.
+    """
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(model, allow_patterns=list(allowed)))
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(
+            f"base model {model}: expected the hub or its local cache to have it, got "
+            f"{type(error).__name__} ({reason}); check the name and the network, give a local "
+            "folder, or set models.base_model to toy"
+        ) from error
 
 
 def find_folder(model: str) -> Path:
@@ -40,16 +95,16 @@ def find_folder(model: str) -> Path:
             f"base model {model}: expected a folder or a hub id, found a single file; "
             "convert it with diffusers' from_single_file and save_pretrained, then give the folder"
         )
-    if not hub.HUB_ID.match(model):
+    if not HUB_ID.match(model):
         raise UserError(
             f"base model {model}: expected 'toy', a folder or a hub id owner/name, found no such "
             "folder; check models.base_model"
         )
-    index = hub.fetch(model, hub.CONFIGS)
-    return hub.fetch_weights(model, LAYOUTS[tell_family(index, model)])
+    index = fetch(model, CONFIGS)
+    return fetch_weights(model, LAYOUTS[read_family(index, model)])
 
 
-def tell_family(folder: Path, model: str, wanted: str = AUTO) -> str:
+def read_family(folder: Path, model: str, wanted: str = AUTO) -> str:
     """The family that model_index.json names: sd, sdxl, sd3 or flux.
 
     Parameters
@@ -98,7 +153,7 @@ def check_folder(folder: Path, model: str, family: str = AUTO) -> str:
         raise UserError(
             f"base model {model}: expected files in {folder}, found none; install again"
         )
-    family = tell_family(folder, model, family)
+    family = read_family(folder, model, family)
     layout = LAYOUTS[family]
     for part in layout.parts():
         if part not in layout.optional and not (folder / part).is_dir():
@@ -112,7 +167,7 @@ def check_folder(folder: Path, model: str, family: str = AUTO) -> str:
     return family
 
 
-def is_half_only(folder: Path, layout: Layout) -> bool:
+def is_half_only(folder: Path, layout: ModelLayout) -> bool:
     """Whether a part comes as ``*.fp16.safetensors`` alone."""
     return any(
         (folder / part).is_dir() and not _weights(folder / part, stem, is_half=False)
@@ -214,3 +269,86 @@ def _hash_into(digest: Any, path: Path) -> None:
         for index in range(HASH_BLOCKS):
             stream.seek((size - HASH_BLOCK) * index // (HASH_BLOCKS - 1))
             digest.update(stream.read(HASH_BLOCK))
+
+
+def read_size(folder: Path, model: str) -> tuple[int, int]:
+    """The picture side that a base was made for and the unit of the sides of its buckets.
+
+    Parameters
+    ----------
+    folder : Path
+        As `save_pretrained` writes it, of any family; only JSON is read.
+    model : str
+        As the settings name the base, for the sentence of a refusal.
+
+    Returns
+    -------
+    resolution_px, unit_px : int
+
+    Raises
+    ------
+    UserError
+        If the folder is of no family that we know, or its configuration cannot be read.
+    """
+    layout = LAYOUTS[read_family(folder, model)]
+    denoiser = next(iter(layout.weights))
+    try:
+        config, vae = (_read_config(folder / part / "config.json") for part in (denoiser, "vae"))
+        scale = 2 ** (len(vae["block_out_channels"]) - 1)
+        side = config.get("sample_size")  # Flux's transformer has none: the VAE says it
+        resolution = int(side) * scale if side else int(vae["sample_size"])
+        if denoiser == "unet":
+            unit = scale * 2 ** (len(config["block_out_channels"]) - 1)  # halved between levels
+        else:
+            unit = scale * (int(config["patch_size"]) if side else FLUX_PACK)
+        return resolution, max(unit, LARGE_UNIT_PX) if resolution >= LARGE_PX else unit
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"base model {model}: expected {denoiser}/config.json and vae/config.json of a "
+            f"{layout.title} folder, could not read them ({' '.join(str(error).split())})"
+        ) from error
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def resolution_of(model: str) -> tuple[int, int]:
+    """The picture side that a base was made for and the unit that sides must be multiples of.
+
+    Parameters
+    ----------
+    model : str
+        As `models.base_model`; only its configuration is read, nothing is fetched. A hub model
+        that is not on this machine counts as Stable Diffusion 1.x.
+
+    Returns
+    -------
+    resolution_px, unit_px : int
+
+    Raises
+    ------
+    UserError
+        If the folder's configuration is of no family that is known.
+    """
+    if HUB_ID.match(model) and not Path(model).expanduser().exists():
+        return DEFAULT_PX, DEFAULT_UNIT_PX
+    return read_size(find_folder(model), model)
+
+
+def choose_resolution(model: str, wanted: int) -> tuple[int, int]:
+    """Side of the training pictures and its unit; a `wanted` of 0 asks for the base's own.
+
+    Raises
+    ------
+    UserError
+        If the base cannot be trained at `wanted`.
+    """
+    own, unit = resolution_of(model)
+    side = wanted or own
+    if side % unit:
+        raise UserError(
+            f"models.resolution: expected a multiple of {unit} for this base, got {side}; "
+            f"0 takes its own {own}"
+        )
+    return side, unit

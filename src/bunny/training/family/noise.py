@@ -1,4 +1,4 @@
-"""How latents are made noisy, what is learned of them, and how much each noise level counts."""
+"""Noise schedules: DDPM diffusion and flow matching, their targets and loss weights."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 from bunny.core.error import UserError
 
-KINDS = ("epsilon", "v_prediction", "sample")
+PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 SNR_MIN = 1e-8  # in the place of 0, which a schedule with zero terminal SNR ends in
 
 
-def of_scheduler(scheduler: Any, model: str) -> Diffusion | Flow:
+def from_scheduler(scheduler: Any, model: str) -> DiffusionNoise | FlowMatchingNoise:
     """The noise that a base's sampler stands for.
 
     Parameters
@@ -26,17 +26,21 @@ def of_scheduler(scheduler: Any, model: str) -> Diffusion | Flow:
     """
     name = type(scheduler).__name__
     if name.startswith("FlowMatch"):
-        return Flow(scheduler)
+        return FlowMatchingNoise(scheduler)
     kind = scheduler.config.get("prediction_type", "epsilon")
-    if name.startswith("EDM") or "beta_schedule" not in scheduler.config or kind not in KINDS:
+    if (
+        name.startswith("EDM")
+        or "beta_schedule" not in scheduler.config
+        or kind not in PREDICTION_TYPES
+    ):
         raise UserError(
             f"base model {model}: expected a scheduler of DDPM's kind with prediction_type "
-            f"{', '.join(KINDS)}, found {name} with {kind}; choose another base"
+            f"{', '.join(PREDICTION_TYPES)}, found {name} with {kind}; choose another base"
         )
-    return Diffusion(scheduler)
+    return DiffusionNoise(scheduler)
 
 
-class Diffusion:
+class DiffusionNoise:
     """DDPM's noise (Ho et al. 2020): whole times of a schedule, whatever sampler the base names.
 
     Parameters
@@ -93,7 +97,7 @@ class Diffusion:
         return capped / snr if self.kind == "epsilon" else capped
 
 
-class Flow:
+class FlowMatchingNoise:
     """Flow matching along straight lines (Liu et al. 2022), as SD3 and Flux are trained.
 
     A time is the share of noise, in (0, 1).

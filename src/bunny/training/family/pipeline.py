@@ -1,4 +1,4 @@
-"""What all families do alike: pictures to latents, and the parts as diffusers' own pipelines."""
+"""Parts shared by all families: VAE encoding, prompt encoding, diffusers pipelines."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 
 from bunny.core.error import UserError
-from bunny.training.family import hub, noise
-from bunny.training.family.layout import LAYOUTS
+from bunny.training.family import folder as family_folder
+from bunny.training.family import noise
+from bunny.training.family.contract import LAYOUTS
 
 ENCODE_BATCH = 8  # pictures at once
-KINDS = ("text2img", "img2img")
+PIPELINE_KINDS = ("text2img", "img2img")
 CLIP_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 
 
-class Loaded:
+class LoadedFamily:
     """A loaded base: its parts on one device, frozen; see `contract.Family`.
 
     Parts that a caller moved to another device come back when they are needed.
@@ -52,7 +53,7 @@ class Loaded:
             for part in self.layout.weights
             if part.startswith("text_encoder") and getattr(source, part) is not None
         }
-        self.noise = noise.of_scheduler(source.scheduler, model)
+        self.noise = noise.from_scheduler(source.scheduler, model)
         self.vae_scale = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.size_step_px = self.vae_scale
         self.text_targets = dict.fromkeys(self.trainable_text, CLIP_TARGETS)
@@ -114,8 +115,8 @@ class Loaded:
         """
         import diffusers
 
-        if kind not in KINDS:
-            raise ValueError(f"expected one of {KINDS}, got {kind!r}")
+        if kind not in PIPELINE_KINDS:
+            raise ValueError(f"expected one of {PIPELINE_KINDS}, got {kind!r}")
         name = self.layout.pipeline if kind == "text2img" else self.layout.img2img
         for part in (self.denoiser, *self.text_encoders.values()):
             part.to(self.device)
@@ -137,7 +138,7 @@ class Loaded:
 
     def _check(self) -> None:
         """Refuse what has the family's parts but another task or another kind of noise."""
-        if isinstance(self.noise, noise.Flow) != self.is_flow:
+        if isinstance(self.noise, noise.FlowMatchingNoise) != self.is_flow:
             wanted = "a flow-matching" if self.is_flow else "a DDPM-like"
             raise UserError(
                 f"base model {self.model}: expected {wanted} scheduler, found "
@@ -203,8 +204,10 @@ class Loaded:
         return tuple(n for n, _module in self.denoiser.named_modules() if n.endswith(dotted))
 
 
-def fetch_safety_parts(model: str, folder: Path) -> Path:
+def fetch_safety_checker(model: str, folder: Path) -> Path:
     """Where a base's safety checker lies; of a hub model its weights are fetched first."""
     has_weights = any((folder / "safety_checker").glob("*.safetensors"))
-    is_hub = bool(hub.HUB_ID.match(model)) and not Path(model).expanduser().exists()
-    return hub.fetch(model, hub.SAFETY) if is_hub and not has_weights else folder
+    is_hub = bool(family_folder.HUB_ID.match(model)) and not Path(model).expanduser().exists()
+    return (
+        family_folder.fetch(model, family_folder.SAFETY) if is_hub and not has_weights else folder
+    )

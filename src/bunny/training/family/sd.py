@@ -7,14 +7,14 @@ from typing import Any
 
 from bunny.core.error import UserError
 from bunny.training.family import pipeline
-from bunny.training.family.contract import Words
+from bunny.training.family.contract import PromptEmbeds
 
 SMALL_LATENT_PX = 32  # up to here plain attention trains a third faster on a CPU than the fused one
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 OTHER = ("conv1", "conv2", "conv_shortcut", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2")
 
 
-class StableDiffusion(pipeline.Loaded):
+class StableDiffusion(pipeline.LoadedFamily):
     """Stable Diffusion 1.x or 2.x, and what is shaped like it (the toy)."""
 
     name = "sd"
@@ -28,12 +28,12 @@ class StableDiffusion(pipeline.Loaded):
 
             self.denoiser.set_attn_processor(AttnProcessor())
 
-    def encode_words(self, captions: Sequence[str], *, has_grad: bool = False) -> Words:
+    def encode_words(self, captions: Sequence[str], *, has_grad: bool = False) -> PromptEmbeds:
         """Text embeddings, no pooled one, see `Family`."""
         hidden, _ = self._prompt(captions, has_grad, do_classifier_free_guidance=False)
         return {"hidden": hidden}
 
-    def predict(self, noisy: Any, times: Any, words: Words) -> Any:
+    def predict(self, noisy: Any, times: Any, words: PromptEmbeds) -> Any:
         """What the UNet says of noisy latents (n, c, h, w), same shape, float32."""
         drawn = self.denoiser(
             noisy.to(self.dtype),
@@ -56,7 +56,7 @@ class StableDiffusion(pipeline.Loaded):
         from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
         from transformers import CLIPImageProcessor
 
-        folder = pipeline.fetch_safety_parts(self.model, self.folder)
+        folder = pipeline.fetch_safety_checker(self.model, self.folder)
         try:
             checker = StableDiffusionSafetyChecker.from_pretrained(
                 folder / "safety_checker", use_safetensors=True, dtype=self.dtype

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bunny.training.family import pipeline
-from bunny.training.family.contract import Words
+from bunny.training.family.contract import PromptEmbeds
 
 ATTENTION = (
     *("attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0", "attn.to_add_out"),
@@ -17,7 +17,7 @@ OTHER = ("ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2
 TOKENS = 256  # of the T5; the pipeline's default
 
 
-class StableDiffusion3(pipeline.Loaded):
+class StableDiffusion3(pipeline.LoadedFamily):
     """Stable Diffusion 3 or 3.5, with or without its T5."""
 
     name = "sd3"
@@ -31,7 +31,7 @@ class StableDiffusion3(pipeline.Loaded):
         self.attention_targets = self._living(ATTENTION)
         self.other_targets = self._living(OTHER)
 
-    def encode_words(self, captions: Sequence[str], *, has_grad: bool = False) -> Words:
+    def encode_words(self, captions: Sequence[str], *, has_grad: bool = False) -> PromptEmbeds:
         """Text embeddings of the two CLIPs and the T5, one after the other, see `Family`."""
         hidden, _, pooled, _ = self._prompt(
             captions,
@@ -43,7 +43,7 @@ class StableDiffusion3(pipeline.Loaded):
         )
         return {"hidden": hidden, "pooled": pooled}
 
-    def predict(self, noisy: Any, times: Any, words: Words) -> Any:
+    def predict(self, noisy: Any, times: Any, words: PromptEmbeds) -> Any:
         """What the transformer says of noisy latents (n, c, h, w), same shape, float32."""
         drawn = self.denoiser(
             hidden_states=noisy.to(self.dtype),

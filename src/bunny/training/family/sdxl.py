@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from bunny.training.family import pipeline, sd
-from bunny.training.family.contract import Words
+from bunny.training.family.contract import PromptEmbeds
 
 
-class StableDiffusionXL(pipeline.Loaded):
+class StableDiffusionXL(pipeline.LoadedFamily):
     """Stable Diffusion XL, without its refiner."""
 
     name = "sdxl"
@@ -24,7 +24,7 @@ class StableDiffusionXL(pipeline.Loaded):
         config = self.source.config
         self.is_empty_zero = bool(config.get("force_zeros_for_empty_prompt", True))
 
-    def encode_words(self, captions: Sequence[str], *, has_grad: bool = False) -> Words:
+    def encode_words(self, captions: Sequence[str], *, has_grad: bool = False) -> PromptEmbeds:
         """Text embeddings of both encoders, see `Family`.
 
         An empty caption gives zeros where the base wants that (`force_zeros_for_empty_prompt`):
@@ -38,7 +38,7 @@ class StableDiffusionXL(pipeline.Loaded):
             hidden, pooled = hidden * is_said.view(-1, 1, 1), pooled * is_said.view(-1, 1)
         return {"hidden": hidden, "pooled": pooled}
 
-    def predict(self, noisy: Any, times: Any, words: Words) -> Any:
+    def predict(self, noisy: Any, times: Any, words: PromptEmbeds) -> Any:
         """What the UNet says of noisy latents (n, c, h, w), same shape, float32.
 
         It is told that the picture was never larger nor cut (Podell et al. 2023, section 2.2), as

@@ -1,7 +1,7 @@
-"""Hard cuts: a change that stands out from its neighbours, and is no flash, wing or light."""
+"""Hard cuts: a change that stands out from its neighbours and is no flash or passing object."""
 
 from bunny.video.shot import frame_difference
-from bunny.video.shot.window import Boundary, Recent
+from bunny.video.shot.window import Boundary, RecentFrames
 
 NEIGHBOURS = 6  # frames on each side that a cut is compared with
 CUT_FLOOR = 0.016  # least compensated difference of a cut: dark cuts have 0.02, grain 0.01
@@ -21,7 +21,7 @@ SAME_MATCH = 0.72  # correlation at the best shift; 97 of 100 cuts have less
 PART_SHARE = 0.4  # `changed_share` of subtitles and of what moves alone 0.1 to 0.3, of cuts 0.5 on
 
 
-class Cuts:
+class CutDetector:
     """Looks for cuts among recent frames.
 
     Parameters
@@ -33,7 +33,7 @@ class Cuts:
         Whether also to give what is too weak alone, with a strength below 1.
     """
 
-    def __init__(self, recent: Recent, threshold: float, is_loose: bool) -> None:
+    def __init__(self, recent: RecentFrames, threshold: float, is_loose: bool) -> None:
         self._recent, self._threshold, self._is_loose = recent, threshold, is_loose
 
     def at(self, index: int) -> Boundary | None:
@@ -63,11 +63,11 @@ class Cuts:
         """Whether the picture before comes back at once, or just did (the flash's end)."""
         before = self._recent.thumb(index - 1)
         for later in range(index + 1, min(index + FLASH_FRAMES, last) + 1):
-            if is_back(before, self._recent.thumb(later), here):
+            if is_same_again(before, self._recent.thumb(later), here):
                 return True
         after = self._recent.thumb(index)
         for earlier in range(max(self._recent.oldest, index - FLASH_FRAMES - 1), index - 1):
-            if is_back(self._recent.thumb(earlier), after, here):
+            if is_same_again(self._recent.thumb(earlier), after, here):
                 return True
         return False
 
@@ -81,7 +81,7 @@ class Cuts:
             return False
         if sum(moved >= PASSING_SHARE * here for moved in around) < PASSING_FRAMES:
             return False
-        return is_back(self._recent.thumb(first), self._recent.thumb(last), here)
+        return is_same_again(self._recent.thumb(first), self._recent.thumb(last), here)
 
     def _is_explained(self, index: int) -> bool:
         """Whether the picture before is still there: far moved, in other light, or in part."""
@@ -93,7 +93,7 @@ class Cuts:
     def _is_light(self, index: int) -> bool:
         """Whether only the light changed: the picture is the same but for brightness."""
         return (
-            frame_difference.likeness(self._recent.thumb(index - 1), self._recent.thumb(index))
+            frame_difference.correlation(self._recent.thumb(index - 1), self._recent.thumb(index))
             > SAME_LIKENESS
         )
 
@@ -131,6 +131,6 @@ def cut_strength(
     return strength / threshold
 
 
-def is_back(one, two, here: float) -> bool:
+def is_same_again(one, two, here: float) -> bool:
     """Whether two thumbnails are one picture again after a change of `here` between them."""
     return frame_difference.compensated_difference(one, two) < FLASH_SHARE * here

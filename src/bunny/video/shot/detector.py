@@ -1,4 +1,4 @@
-"""Which shot detector looks at a film: ours, ours with a network as judge, or a known one.
+"""Shot detectors by name (fast, hybrid, transnet, scenedetect-*) and their protocol.
 
 All share one protocol: `look(frame, info)` gives the small picture that a detector needs of a
 frame, `push(small)` and `finish()` give finished shots, at most `lag` frames late. A detector whose
@@ -12,8 +12,8 @@ from typing import Protocol
 from bunny.video.frame import DecodedFrame
 from bunny.video.probe import FilmInfo
 from bunny.video.shot import transnet
-from bunny.video.shot.one_pass import FoundShot, ShotDetector, ShotSetting
-from bunny.video.shot.pyscenedetect import PeerDetector
+from bunny.video.shot.fast_detector import FastDetector, FoundShot, ShotSetting
+from bunny.video.shot.pyscenedetect import PySceneDetectDetector
 
 DETECTORS = ("fast", "hybrid", "transnet", "scenedetect-adaptive", "scenedetect-content")
 
@@ -62,11 +62,11 @@ def make_detector(name: str, setting: ShotSetting, rate: Fraction) -> Detector:
         If there is no detector of this name.
     """
     if name == "fast":
-        return ShotDetector(setting, rate)
+        return FastDetector(setting, rate)
     if name == "hybrid":
-        return ShotDetector(setting, rate, transnet.Judge(transnet.load_network()))
+        return FastDetector(setting, rate, transnet.TransNetJudge(transnet.load_network()))
     if name == "transnet":
-        return transnet.NetworkDetector(setting, rate, transnet.load_network())
+        return transnet.TransNetDetector(setting, rate, transnet.load_network())
     if name in DETECTORS:
-        return PeerDetector(name, setting, rate)
+        return PySceneDetectDetector(name, setting, rate)
     raise ValueError(f"shot detector: expected one of {', '.join(DETECTORS)}; got {name!r}")

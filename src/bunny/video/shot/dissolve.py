@@ -1,11 +1,11 @@
-"""Dissolves: pixels that run straight from one picture to another, and lose contrast between."""
+"""Dissolves: linear blends of two pictures, with less contrast in the middle."""
 
 from collections import deque
 from collections.abc import Iterator
 
 from bunny.video.shot import frame_difference
 from bunny.video.shot.fade import FLAT_SPREAD
-from bunny.video.shot.window import Boundary, Recent, middle
+from bunny.video.shot.window import Boundary, RecentFrames, middle
 
 DISSOLVE_REACH = (3, 5, 8, 12, 16, 24)  # half-widths looked at, in steps
 DISSOLVE_CHANGE = 0.04  # least difference of the two ends
@@ -26,7 +26,7 @@ SURE_CONTRAST = 0.2  # up to here it is likely all the same
 MAX_REACH = max(DISSOLVE_REACH)
 
 
-class Dissolves:
+class DissolveDetector:
     """Looks for dissolves among recent frames.
 
     Parameters
@@ -40,7 +40,7 @@ class Dissolves:
         Whether also to give what is too weak alone, with a strength below 1.
     """
 
-    def __init__(self, recent: Recent, threshold: float, step: int, is_loose: bool) -> None:
+    def __init__(self, recent: RecentFrames, threshold: float, step: int, is_loose: bool) -> None:
         self._recent, self._threshold = recent, threshold
         self._step, self._is_loose = step, is_loose
         self._weights: deque[tuple[int, float, int]] = deque()  # centre, weight, reach
@@ -74,7 +74,7 @@ class Dissolves:
 
     def _outweighs(self, one: tuple[int, float, int], two: tuple[int, float, int]) -> bool:
         """Whether two centres are in one dissolve, and the first is the surer one."""
-        near = apart(one[2] + two[2]) * self._step
+        near = min_gap(one[2] + two[2]) * self._step
         return abs(one[0] - two[0]) < near and (one[1], -one[0]) > (two[1], -two[0])
 
     def _middle_of_run(self, mine: tuple[int, float, int]) -> int:
@@ -129,7 +129,7 @@ class Dissolves:
         first, middle, last = (self._recent.thumb(i) for i in (ends[0], centre, ends[1]))
         if _is_light(first, last):
             return 0.0
-        likeness = frame_difference.likeness(first, last)
+        likeness = frame_difference.correlation(first, last)
         contrast = frame_difference.loss_of_contrast(first, middle, last)
         edges = _edge_share(first, middle, last)
         if edges < LEAST_EDGES:
@@ -140,7 +140,7 @@ class Dissolves:
             mixed = max(0.0, contrast, 2 * edges - 1)
             most = DISSOLVE_RESIDUAL + (MOVING_RESIDUAL - DISSOLVE_RESIDUAL) * (1 - mixed)
             is_even = (
-                jump <= MOVING_JUMP and frame_difference.one_sidedness(first, last) < LIGHT_SIDE
+                jump <= MOVING_JUMP and frame_difference.brightness_change(first, last) < LIGHT_SIDE
             )
             if residual <= most and is_even:
                 return 1 + 0.1 * amount * (1 - residual / most)
@@ -152,12 +152,12 @@ class Dissolves:
 
 def _is_light(first, last) -> bool:
     """Whether a light goes on or out while the camera moves."""
-    if frame_difference.one_sidedness(first, last) < LIGHT_SIDE:
+    if frame_difference.brightness_change(first, last) < LIGHT_SIDE:
         return False
     return frame_difference.best_match(first, last) > LIGHT_MATCH
 
 
-def apart(halves: int) -> int:
+def min_gap(halves: int) -> int:
     """Steps within which two dissolves are one, when their half-widths add up to so many."""
     return min(max(LEAST_APART, halves), MOST_APART)
 

@@ -1,11 +1,11 @@
-"""Fades: through a flat picture, or nearly so."""
+"""Fades through black, white or another flat picture."""
 
 import itertools
 from dataclasses import replace
 
 from bunny.video.shot import frame_difference
-from bunny.video.shot.cut import CUT_FLOOR, FLASH_FRAMES, SAME_MATCH, is_back
-from bunny.video.shot.window import Boundary, Recent, middle
+from bunny.video.shot.cut import CUT_FLOOR, FLASH_FRAMES, SAME_MATCH, is_same_again
+from bunny.video.shot.window import Boundary, RecentFrames, middle
 
 FLAT_SPREAD = 3 / 255  # bottoms of fades have 0.007 or less; a shot five times too dark 0.02
 FLAT_RATIO = 3  # of the contrast before to that at the bottom; a dark shot has little all along
@@ -21,7 +21,7 @@ DIP_SLOPE = 0.33  # least mean height of fall and of rise; 0.5 when even, 0.2 wh
 DIP_LIKENESS = 0.75  # most correlation of the pictures on both sides
 
 
-class Fades:
+class FadeDetector:
     """Follows flat spans and dips of contrast among recent frames.
 
     Parameters
@@ -31,7 +31,7 @@ class Fades:
         Frames between those that dissolves and dips are measured in.
     """
 
-    def __init__(self, recent: Recent, step: int) -> None:
+    def __init__(self, recent: RecentFrames, step: int) -> None:
         self._recent, self._step = recent, step
         self._flat: list[int] = []
         self._flat_is = "none"  # none, black or coloured
@@ -115,7 +115,8 @@ class Fades:
             return False  # it comes little by little: a fade
         before, after = (self._recent.thumb(i) for i in (frames[0] - 1, frames[-1] + 1))
         return (
-            is_back(before, after, here) or frame_difference.best_match(before, after) > SAME_MATCH
+            is_same_again(before, after, here)
+            or frame_difference.best_match(before, after) > SAME_MATCH
         )
 
     def _has_fallen(self, frames: list[int]) -> bool:
@@ -147,7 +148,7 @@ class Fades:
             return None  # it stays dark: somebody put out the light
         first, last = centre - reach + top[0], centre + 1 + top[1]
         if (
-            frame_difference.likeness(self._recent.thumb(first), self._recent.thumb(last))
+            frame_difference.correlation(self._recent.thumb(first), self._recent.thumb(last))
             > DIP_LIKENESS
         ):
             return None

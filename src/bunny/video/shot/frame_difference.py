@@ -1,4 +1,4 @@
-"""How much the picture changes, on thumbnails: formulas without thresholds."""
+"""Frame differences on thumbnails: formulas without thresholds."""
 
 import cv2
 import numpy as np
@@ -28,7 +28,7 @@ def plain_difference(one: np.ndarray, two: np.ndarray) -> float:
     return levels / (255 * one.shape[0] * one.shape[1])
 
 
-def one_sidedness(one: np.ndarray, two: np.ndarray) -> float:
+def brightness_change(one: np.ndarray, two: np.ndarray) -> float:
     """How far all pixels become brighter, or all darker, as when a light goes on or out.
 
     Parameters
@@ -137,7 +137,7 @@ def block_differences(one: np.ndarray, two: np.ndarray) -> np.ndarray:
     return best
 
 
-def spread(thumb: np.ndarray) -> float:
+def contrast(thumb: np.ndarray) -> float:
     """Standard deviation over the picture, of luma or the livelier chroma plane, in [0, 1].
 
     Near 0 the picture is one flat colour: the bottom of a fade. Letterbox bars do not count.
@@ -149,7 +149,7 @@ def spread(thumb: np.ndarray) -> float:
     return float(cv2.meanStdDev(np.ascontiguousarray(inside))[1].max()) / 255
 
 
-def likeness(one: np.ndarray, two: np.ndarray) -> float:
+def correlation(one: np.ndarray, two: np.ndarray) -> float:
     """Correlation of two thumbnails' luma, in [-1, 1]; 0 when either is flat.
 
     Blind to brightness and contrast, so a light that goes on leaves it near 1. Letterbox bars,

@@ -1,4 +1,4 @@
-"""PySceneDetect's detectors, fed frame by frame in our one pass.
+"""PySceneDetect's detectors, fed frame by frame during the one decode.
 
 Frames are counted, never timed, so films of variable frame rate keep exact indices. Pictures are
 shrunk as that library shrinks them by itself. Its thresholds are its defaults, scaled by
@@ -16,7 +16,7 @@ from bunny.core.error import UserError
 from bunny.video import frame as video_frame
 from bunny.video.frame import DecodedFrame
 from bunny.video.probe import FilmInfo
-from bunny.video.shot.one_pass import FoundShot, Line, ShotSetting
+from bunny.video.shot.fast_detector import FoundShot, RunningShot, ShotSetting
 
 LEAST_WIDTH_PX = 256  # pictures are shrunk by a whole number to about so much, PySceneDetect 0.7
 ADAPTIVE_THRESHOLD, CONTENT_THRESHOLD = 3.0, 27.0  # PySceneDetect 0.7
@@ -24,7 +24,7 @@ DEFAULT_RATE = 25.0
 LAG = 60  # frames beyond the shortest shot that a cut may be told late
 
 
-class PeerDetector:
+class PySceneDetectDetector:
     """Finds shots by a detector of PySceneDetect.
 
     `warmup` is None: its filter of short shots remembers the last cut, so a film is taken up from
@@ -60,7 +60,7 @@ class PeerDetector:
         self, first_index: int = 0, shot_first: int = 0, transition_in: str = "start"
     ) -> None:
         """Begin a stream; as `shot.ShotDetector.start`, but exact from the film's start only."""
-        self._line = Line(first_index, shot_first, transition_in, self.lag)
+        self._line = RunningShot(first_index, shot_first, transition_in, self.lag)
         self._detector = _make(self._name, self._setting)
 
     def look(self, frame: DecodedFrame, info: FilmInfo) -> tuple[np.ndarray, np.ndarray]:

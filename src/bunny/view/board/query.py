@@ -1,10 +1,8 @@
-"""Which items of the library a board shows, and in which order; no picture is read.
-
-Everything is an expression over table `asset`, whose rows are named by their number, `row`.
-"""
+"""Queries over the items of a board: filter, order and folders by cluster."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +24,7 @@ STATUS = {
 BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
 LENGTH = pl.col("end_frame_index") - pl.col("first_frame_index")
 AREA = (pl.col("x1_px") - pl.col("x0_px")) * (pl.col("y1_px") - pl.col("y0_px"))
-PERHAPS = pl.when(  # who a nameless drawn figure may be, until somebody said something of it
+SUGGESTED_NAME = pl.when(  # who a nameless drawn figure may be, until somebody said something of it
     pl.col("name").is_null(),
     pl.col("doubt") > 0,
     ~pl.col("rejected_from").list.contains(pl.col("perhaps")),
@@ -36,7 +34,7 @@ WORDS = pl.concat_str(
     pl.col("name").fill_null(""),
     pl.col("who").list.join(" "),
     pl.format("shot {}", pl.col("shot_index")),
-    pl.format("perhaps {}", PERHAPS).fill_null(""),
+    pl.format("perhaps {}", SUGGESTED_NAME).fill_null(""),
     separator=" ",
 ).str.to_lowercase()
 NO_QUESTION = 2**31 - 1
@@ -51,9 +49,11 @@ SORT: dict[str, tuple[pl.Expr, ...]] = {
     "name": (pl.coalesce("name", "cluster_id").fill_null("\U0010ffff"),),
 }
 
+COVER_ORDER = ("is_approved", "similarity")  # the picture of a folder: approved, then most central
+
 
 @dataclass(frozen=True, kw_only=True)
-class Query:
+class BoardQuery:
     """What is asked for.
 
     Attributes
@@ -79,7 +79,7 @@ class Query:
     sort: str = "doubt"
 
 
-def from_dict(values: Mapping[str, Any]) -> Query:
+def from_dict(values: Mapping[str, Any]) -> BoardQuery:
     """Read what a browser sent.
 
     Raises
@@ -96,7 +96,7 @@ def from_dict(values: Mapping[str, Any]) -> Query:
         if values.get(key, allowed[0]) not in allowed:
             raise UserError(f"{key}: expected one of {', '.join(allowed)}, got {values[key]}")
     who, cluster = values.get("who"), values.get("cluster")
-    return Query(
+    return BoardQuery(
         level=values.get("level", "scene"),
         cluster=None if cluster is None else str(cluster),
         who=None if who is None else tuple(str(name) for name in who),
@@ -106,7 +106,7 @@ def from_dict(values: Mapping[str, Any]) -> Query:
     )
 
 
-def number(asset: pl.DataFrame) -> pl.DataFrame:
+def number_rows(asset: pl.DataFrame) -> pl.DataFrame:
     """Add `row`, each item's number for as long as a board is open, and `words` to search in."""
     later = {"question": pl.Int32, "perhaps": pl.String}  # films that were run before lack them
     missing = {c: pl.lit(None, dtype) for c, dtype in later.items() if c not in asset.columns}
@@ -114,7 +114,7 @@ def number(asset: pl.DataFrame) -> pl.DataFrame:
     return asset.with_row_index("row").with_columns(WORDS.alias("words"))
 
 
-def match(query: Query) -> pl.Expr:
+def match(query: BoardQuery) -> pl.Expr:
     """The condition that items of a numbered table must meet."""
     found = (pl.col("level") == query.level) & STATUS[query.status]
     if query.cluster is not None:
@@ -126,7 +126,7 @@ def match(query: Query) -> pl.Expr:
     return found
 
 
-def select(table: pl.DataFrame, query: Query) -> np.ndarray:
+def select(table: pl.DataFrame, query: BoardQuery) -> np.ndarray:
     """Rows that are asked for, in order.
 
     Parameters
@@ -143,7 +143,7 @@ def select(table: pl.DataFrame, query: Query) -> np.ndarray:
     return found.select(pl.col("row").cast(pl.Int32)).collect()["row"].to_numpy()
 
 
-def keep_order(table: pl.DataFrame, query: Query, before: np.ndarray) -> np.ndarray:
+def keep_order(table: pl.DataFrame, query: BoardQuery, before: np.ndarray) -> np.ndarray:
     """Like `select`, but what was on the screen stays where it is.
 
     A correction changes doubt; were the items sorted again they would jump under the hand. Items
@@ -159,3 +159,71 @@ def keep_order(table: pl.DataFrame, query: Query, before: np.ndarray) -> np.ndar
     if int(is_kept.sum()) < len(wanted):
         return select(table, query)
     return before[is_kept]
+
+
+def list_folders(table: pl.DataFrame, level: str) -> list[dict[str, Any]]:
+    """Describe the clusters of a level, in the order of their names; the noise bucket first.
+
+    Parameters
+    ----------
+    table : pl.DataFrame
+        Of `query.number`.
+    level : {"scene", "character"}
+
+    Returns
+    -------
+    list of dict
+        `id` ("" is the noise bucket, always there), `name` (None: nobody named it), `count`,
+        `approved` (share in [0, 1]), `doubt` (mean, in [0, 1]), `row` of its picture (None: it is
+        empty), `who`: at level scene, each set of characters with its count, the largest first.
+    """
+    items = table.lazy().filter(pl.col("level") == level)
+    items = items.with_columns(pl.col("cluster_id").fill_null(NOISE).alias("id"))
+    found = (
+        items.sort(*COVER_ORDER, descending=True, nulls_last=True)
+        .group_by("id", maintain_order=True)
+        .agg(
+            pl.col("name").drop_nulls().first(),
+            pl.len().alias("count"),
+            pl.col("is_approved").mean().alias("approved"),
+            pl.col("doubt").mean(),
+            pl.col("row").first(),
+        )
+        .collect()
+        .to_dicts()
+    )
+    who = _scene_characters(items) if level == "scene" else {}
+    if not any(folder["id"] == NOISE for folder in found):
+        empty = {"name": None, "count": 0, "approved": 0.0, "doubt": 0.0, "row": None}
+        found.append({"id": NOISE, **empty})
+    for folder in found:
+        folder["who"] = who.get(folder["id"], [])
+    return sorted(found, key=_sort_key)
+
+
+def _sort_key(folder: dict[str, Any]) -> tuple:
+    """Noise, then named ones by name, then the rest by number: it does not move with the count."""
+    text = folder["name"] or folder["id"]
+    parts = [(1, int(p), "") if p.isdigit() else (0, 0, p) for p in _split(text.lower())]
+    is_plain = folder["name"] is None or folder["name"] == folder["id"]
+    return folder["id"] != NOISE, is_plain, parts, folder["id"]
+
+
+def _split(text: str) -> list[str]:
+    return [part for part in re.split(r"(\d+)", text) if part]
+
+
+def _scene_characters(items: pl.LazyFrame) -> dict[str, list[dict[str, Any]]]:
+    """Sub-folders of each scene: who is there."""
+    rows = (
+        items.filter(pl.col("id") != NOISE)
+        .group_by("id", pl.col("who").list.join("\n").alias("key"))
+        .agg(pl.len().alias("count"))
+        .sort(["id", "count", "key"], descending=[False, True, False])
+        .collect()
+    )
+    found: dict[str, list[dict[str, Any]]] = {}
+    for cluster_id, key, count in rows.iter_rows():
+        names = key.split("\n") if key else []
+        found.setdefault(cluster_id, []).append({"who": names, "count": count})
+    return found

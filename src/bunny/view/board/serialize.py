@@ -1,4 +1,4 @@
-"""Items of the library, and what happened to them, in the words of a board."""
+"""Items and events as the dictionaries that a board is sent."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 import polars as pl
 
-from bunny.review.event import Event
+from bunny.review.event_log import Event
 from bunny.view import style
-from bunny.view.board import history
+from bunny.view.board import action
 
 MAX_CHANGED = 400  # rows told one by one; above, the browser asks again for what it shows
-TOLD = ("cluster_id", "name", "doubt", "is_approved", "source", "comments", "rejected_from")
+SENT_COLUMNS = ("cluster_id", "name", "doubt", "is_approved", "source", "comments", "rejected_from")
 
 
 def item(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def item(row: Mapping[str, Any]) -> dict[str, Any]:
         "asset": row["asset_id"],
         "cluster": row["cluster_id"] or "",
         "name": row["name"],
-        "perhaps": _perhaps(row),
+        "perhaps": _suggested_name(row),
         "doubt": round(row["doubt"], 3),
         "question": row["question"] if row["doubt"] > 0 else None,  # what is settled asks nothing
         "approved": row["is_approved"],
@@ -53,7 +53,7 @@ def facts(row: Mapping[str, Any], caption: str) -> list[list[str]]:
     """
     found = {
         "cluster": row["name"] or row["cluster_id"] or "noise",
-        "perhaps": _perhaps(row) or "",
+        "perhaps": _suggested_name(row) or "",
         "put there by": row["source"],
         "of the machine": row["machine_cluster_id"] or "noise",
         "similarity": "" if row["similarity"] is None else f"{row['similarity']:.3f}",
@@ -77,7 +77,7 @@ def changed(before: pl.DataFrame, now: pl.DataFrame) -> dict[str, Any]:
         Numbered tables of the same rows.
     """
     is_other = pl.any_horizontal(
-        pl.col(c).ne_missing(pl.lit(before[c]).alias(f"{c}_before")) for c in TOLD
+        pl.col(c).ne_missing(pl.lit(before[c]).alias(f"{c}_before")) for c in SENT_COLUMNS
     )
     found = now.filter(is_other)
     if found.height > MAX_CHANGED:
@@ -87,20 +87,20 @@ def changed(before: pl.DataFrame, now: pl.DataFrame) -> dict[str, Any]:
 
 def news(event: Event, events: Sequence[Event]) -> dict[str, Any]:
     """What somebody else did; `events` is the record."""
-    return {"text": f"{event.user} {history.describe(event, events)}", "is_conflict": False}
+    return {"text": f"{event.user} {action.describe(event, events)}", "is_conflict": False}
 
 
 def steps(events: Sequence[Event], user: str) -> dict[str, str | None]:
     """What a person's undo and redo would do next, in words; None: nothing."""
-    past, back = history.steps(events, user)
+    past, back = action.undo_and_redo(events, user)
     known = {e.event_id: e for e in events}
     return {
-        "undo": None if past is None else history.describe(past),
-        "redo": None if back is None else history.describe(known[back.undoes]),
+        "undo": None if past is None else action.describe(past),
+        "redo": None if back is None else action.describe(known[back.undoes]),
     }
 
 
-def _perhaps(row: Mapping[str, Any]) -> str | None:
+def _suggested_name(row: Mapping[str, Any]) -> str | None:
     """Who a nameless figure may be, as `query.PERHAPS`."""
     is_open = row["name"] is None and row["doubt"] > 0
     return row["perhaps"] if is_open and row["perhaps"] not in row["rejected_from"] else None

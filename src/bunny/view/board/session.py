@@ -1,4 +1,4 @@
-"""Answers what a board in a browser asks, with no widget in it.
+"""Board sessions: answers to a browser's messages, independent of any widget.
 
 A message is a mapping with `kind`, the `view` that asks and its `id`; an answer is a mapping with
 the same `view` and `id`, and buffers of bytes. Every correction is an event in the film's record;
@@ -31,9 +31,8 @@ import polars as pl
 from bunny.core.error import BunnyError, UserError
 from bunny.review import create_event, look_alike
 from bunny.review.state import NOISE_THRESHOLD
-from bunny.view.board import action, folder, history, query, serialize, thumbnail
-from bunny.view.board.items import Library
-from bunny.view.board.source import Film
+from bunny.view.board import action, query, serialize, thumbnail
+from bunny.view.board.items import BoardFilm, BoardItems
 
 logger = logging.getLogger(__name__)
 
@@ -41,15 +40,15 @@ MAX_PAGE = 200
 MAX_NEWS = 5
 MAX_USER = 60  # characters of a name
 Answer = tuple[dict[str, Any], list[bytes]]
-DEEDS = ("act", "undo", "redo")
+ACTIONS = ("act", "undo", "redo")
 Upload = Callable[[str, Sequence[tuple[str, bytes]]], str]
 
 
 @dataclass(kw_only=True)
-class View:
+class BoardView:
     """What one browser was told last."""
 
-    query: query.Query
+    query: query.BoardQuery
     order: np.ndarray
     table: pl.DataFrame
     seen: int
@@ -57,7 +56,7 @@ class View:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class BoardSetting:
     """How a desk works; see section `review` of the settings."""
 
     user: str = ""
@@ -68,7 +67,7 @@ class Setting:
     upload: Upload | None = field(default=None, compare=False)
 
 
-class Desk(Library):
+class BoardSession(BoardItems):
     """The library of one film, with corrections, for boards to show.
 
     Parameters
@@ -77,10 +76,10 @@ class Desk(Library):
     setting : Setting
     """
 
-    def __init__(self, film: Film, setting: Setting | None = None) -> None:
-        self.setting = setting or Setting()
+    def __init__(self, film: BoardFilm, setting: BoardSetting | None = None) -> None:
+        self.setting = setting or BoardSetting()
         self._say = {"exemplars": self.setting.exemplars}
-        self._thumbs = thumbnail.Thumbs()
+        self._thumbs = thumbnail.ThumbnailCache()
         super().__init__(film, self.setting.noise_threshold)
 
     def handle(self, message: Mapping[str, Any], buffers: Sequence[bytes] = ()) -> Answer:
@@ -104,7 +103,7 @@ class Desk(Library):
                     return {**given, "is_closed": True}, []
             if message.get("kind") == "upload":
                 answer, parts = self._upload(message, buffers)
-            elif message.get("kind") in DEEDS:
+            elif message.get("kind") in ACTIONS:
                 answer, parts = self._once(message, answers[message["kind"]])
             elif message.get("kind") in answers:
                 answer, parts = answers[message["kind"]](message)
@@ -118,9 +117,9 @@ class Desk(Library):
             return {**given, "error": sentence}, []
         return {**given, **answer}, parts
 
-    def _open(self, film: Film) -> None:
+    def _open(self, film: BoardFilm) -> None:
         """Every view has to be told anew."""
-        self._views: dict[str, View] = {}
+        self._views: dict[str, BoardView] = {}
         super()._open(film)
 
     # ---- answers
@@ -139,13 +138,13 @@ class Desk(Library):
 
     def _query(self, message: Mapping) -> Answer:
         asked = query.from_dict(message.get("query", {}))
-        view = self._views[str(message["view"])] = View(
+        view = self._views[str(message["view"])] = BoardView(
             query=asked,
             order=query.select(self.table, asked),
             table=self.table,
             seen=len(self.events),
         )
-        answer = {"seen": view.seen, "folders": folder.list_folders(self.table, asked.level)}
+        answer = {"seen": view.seen, "folders": query.list_folders(self.table, asked.level)}
         return {**answer, **self._steps(message), "has_order": True}, [view.order.tobytes()]
 
     def _page(self, message: Mapping) -> Answer:
@@ -212,14 +211,14 @@ class Desk(Library):
         chosen = self.table[rows]
         done = action.make_events(self.state, chosen, message, user=user, seen=seen, **self._say)
         self.commit(done)
-        texts = [history.describe(event, self.events) for event in done]
+        texts = [action.describe(event, self.events) for event in done]
         answer, parts = self._delta(message)
         answer["news"] = answer.get("news", []) + action.conflicts(self.state, self.events, done)
         return {**answer, "done": ", ".join(texts)}, parts
 
     def _undo(self, message: Mapping) -> Answer:
         user = self._user(message)
-        past, back = history.steps(self.events, user)
+        past, back = action.undo_and_redo(self.events, user)
         target = past if message["kind"] == "undo" else back
         if target is None:
             raise UserError(f"nothing of {user} is left to {message['kind']}")
@@ -227,10 +226,10 @@ class Desk(Library):
         event = create_event.undo(self.state, target.event_id, user=user, seen=seen)
         self.commit([event])
         answer, parts = self._delta(message)
-        done = history.describe(event, self.events)
+        done = action.describe(event, self.events)
         if message["kind"] == "redo":
             held = next(e for e in self.events if e.event_id == target.undoes)
-            done = f"redid: {history.describe(held)}"
+            done = f"redid: {action.describe(held)}"
         return {**answer, "done": done}, parts
 
     def _poll(self, message: Mapping) -> Answer:
@@ -260,7 +259,7 @@ class Desk(Library):
         new = [e for e in self.events[view.seen :] if e.user != user]
         answer: dict[str, Any] = {
             "seen": len(self.events),
-            "folders": folder.list_folders(self.table, view.query.level),
+            "folders": query.list_folders(self.table, view.query.level),
             "news": [serialize.news(e, self.events) for e in new[-MAX_NEWS:]],
             **self._steps(message),
             **serialize.changed(view.table, self.table),

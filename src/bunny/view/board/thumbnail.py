@@ -1,4 +1,4 @@
-"""Small pictures of items as JPEG, cut when they are first on the screen.
+"""Thumbnails of items as JPEG, cut when they are first on the screen.
 
 A film may have 50,000 items; a browser asks for those that it shows, some dozens at a time. Large
 pictures are decoded at a half, a quarter or an eighth of their size, which JPEG allows.
@@ -29,7 +29,7 @@ Picture = tuple[str, int, int]  # file in the film's folder, width and height in
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class ThumbnailSource:
     """Where an item's picture comes from."""
 
     file: Path
@@ -38,7 +38,7 @@ class Source:
     box: Box | None = None  # in pixels of the file
 
 
-class Thumbs:
+class ThumbnailCache:
     """Cuts small pictures and keeps those that were asked for last.
 
     Parameters
@@ -48,11 +48,11 @@ class Thumbs:
     """
 
     def __init__(self, max_kept: int = MAX_KEPT) -> None:
-        self._kept: OrderedDict[Source, bytes] = OrderedDict()
+        self._kept: OrderedDict[ThumbnailSource, bytes] = OrderedDict()
         self._max_kept = max_kept
         self._pool: ThreadPoolExecutor | None = None
 
-    def get(self, sources: Sequence[Source | None]) -> list[bytes]:
+    def get(self, sources: Sequence[ThumbnailSource | None]) -> list[bytes]:
         """Give a JPEG for each; empty bytes where there is no picture."""
         missing = {s for s in sources if s is not None and s not in self._kept}
         if missing:
@@ -66,7 +66,7 @@ class Thumbs:
         return found
 
 
-def cut(source: Source) -> bytes:
+def cut(source: ThumbnailSource) -> bytes:
     """Small JPEG of a picture, or of the square around its box.
 
     Returns
@@ -116,7 +116,7 @@ def sources(
     pictures: Mapping[str, Picture],
     shots: Mapping[int, Picture],
     rows: Sequence[Mapping],
-) -> list[Source | None]:
+) -> list[ThumbnailSource | None]:
     """Where the pictures of items lie.
 
     A figure that was seen only in frames that are not stored is shown by its whole shot.
@@ -130,13 +130,13 @@ def sources(
     rows : sequence of mapping
         `frame_id`, `shot_index` and the box, of table `asset`.
     """
-    found: list[Source | None] = []
+    found: list[ThumbnailSource | None] = []
     for row in rows:
         own = pictures.get(row["frame_id"])
         file, width, height = own or shots.get(row["shot_index"], ("", 0, 0))
         box = tuple(row[c] for c in ("x0_px", "y0_px", "x1_px", "y1_px"))
         is_whole = own is None or None in box
-        source = Source(
+        source = ThumbnailSource(
             file=root / file, width_px=width, height_px=height, box=None if is_whole else box
         )
         found.append(source if file else None)

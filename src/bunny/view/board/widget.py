@@ -1,23 +1,61 @@
-"""The board as a widget of JupyterLab, VS Code, classic Notebook and Voilà: a thin post office.
+"""Board widget for JupyterLab, VS Code, classic Notebook and Voilà, with its JavaScript.
 
-It carries messages between the browser and a `Desk`, which alone knows what they mean.
+The files in `static/` are plain ES modules. A notebook's front end loads a widget from one string,
+in which they cannot import one another, so they are joined here, in the order of their use; nothing
+is built and nothing is fetched.
 """
 
 from __future__ import annotations
 
+import re
+from functools import cache
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from bunny.view.board import bundle
-
-if TYPE_CHECKING:
-    from anywidget import AnyWidget
-
-    from bunny.view.board.session import Desk
+MODULES = (
+    *("api.js", "dom.js", "picture.js", "layout.js", "cell.js", "band.js", "grid.js", "folder.js"),
+    *("dialog.js", "key.js", "ask.js", "drag.js", "tool.js", "board.js"),
+)
+IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
+EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
+ALIAS = re.compile(r"\b(\w+) as (\w+)\b")
 
 HEIGHT_PX = 760
 
 
-def make(desk: Desk, *, is_alone: bool = False, height_px: int = HEIGHT_PX) -> AnyWidget:
+@cache
+def bundle_script() -> str:
+    """All modules as one; each keeps its names, those imported under another are given it too."""
+    return "\n".join(_joined(name) for name in MODULES)
+
+
+@cache
+def bundle_style() -> str:
+    """The style sheet."""
+    return _text("board.css")
+
+
+def _joined(name: str) -> str:
+    text = _text(name)
+    head = "".join(IMPORT.findall(text))
+    aliases = "".join(f"const {new} = {old};\n" for old, new in ALIAS.findall(head))
+    return aliases + EXPORT.sub("", IMPORT.sub("", text))
+
+
+def _text(name: str) -> str:
+    path = resources.files("bunny.view.board") / "static" / name
+    return path.read_text(encoding="utf-8")
+
+
+if TYPE_CHECKING:
+    from anywidget import AnyWidget
+
+    from bunny.view.board.session import BoardSession
+
+
+def make_board(
+    desk: BoardSession, *, is_alone: bool = False, height_px: int = HEIGHT_PX
+) -> AnyWidget:
     """A board over a desk.
 
     Parameters
@@ -34,8 +72,8 @@ def make(desk: Desk, *, is_alone: bool = False, height_px: int = HEIGHT_PX) -> A
     class Board(anywidget.AnyWidget):
         """Clusters as folders of small pictures."""
 
-        _esm = bundle.script()
-        _css = bundle.style()
+        _esm = bundle_script()
+        _css = bundle_style()
         is_alone = traitlets.Bool().tag(sync=True)
         height_px = traitlets.Int().tag(sync=True)
 

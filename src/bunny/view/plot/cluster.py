@@ -1,4 +1,4 @@
-"""Figures about how far scenes and unknown people can be relied on, and what to do else."""
+"""Plots of cluster stability, and advice on it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # truth: Steinley 2004, "Properties of the Hubert-Arabie adjusted Rand index".
 STEADY, SHAKY = 0.9, 0.65
 AGAINST = {"order": "other orders of the shots", "sample": "nine tenths of the shots"}
-WHAT = {"scene": "", "unknown": "people: ", "figure": "figures: "}
+GROUP_WORD = {"scene": "", "unknown": "people: ", "figure": "figures: "}
 
 
 def plot_stability(stability: pl.DataFrame) -> ggplot:
@@ -29,13 +29,13 @@ def plot_stability(stability: pl.DataFrame) -> ggplot:
     is_empty = (pl.col("level") != "scene") & (pl.col("num_clusters") == 0)
     rows = stability.filter(~is_empty).drop_nulls("rand_index")
     if rows.is_empty():
-        return style.nothing("not measured: fewer than two shots, or stability_runs is 0")
+        return style.empty_plot("not measured: fewer than two shots, or stability_runs is 0")
     import plotnine as p9
 
     lanes = rows.with_columns(
         lane=pl.format(
             "{}{}, {}",
-            pl.col("level").cast(pl.String).replace(WHAT),
+            pl.col("level").cast(pl.String).replace(GROUP_WORD),
             "method",
             pl.col("compared_with").replace(AGAINST),
         ),

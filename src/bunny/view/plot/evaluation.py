@@ -1,4 +1,4 @@
-"""Figures about the evaluation: measures by step, who is taken for whom, copies, the drawings."""
+"""Plots of an evaluation: metrics by step, confusion, copying."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bunny.view.tile import Tile
 if TYPE_CHECKING:
     from plotnine import ggplot
 
-NOTHING = "nothing was evaluated: stage evaluate has not run, or there is no fine-tune"
+NO_EVALUATION = "nothing was evaluated: stage evaluate has not run, or there is no fine-tune"
 PANEL = {  # metrics of the prompts for choosing, in the order of the panels
     "identity": "identity (0 a stranger, 1 as in the film)",
     "recognised": "share recognised",
@@ -22,7 +22,7 @@ PANEL = {  # metrics of the prompts for choosing, in the order of the panels
     "copied": "share of copies",
     "score": "score (chosen by)",
 }
-WHAT = {
+METRIC_WORD = {
     "real": "pictures of the film",
     "base": "drawn by the base alone",
     "adapter": "drawn with the adapter",
@@ -42,7 +42,7 @@ def plot_steps(evaluation: pl.DataFrame) -> ggplot:
         pl.col("metric").is_in(list(PANEL)),
     )
     if rows.filter(pl.col("step") > 0).is_empty():
-        return style.nothing(NOTHING)
+        return style.empty_plot(NO_EVALUATION)
     import plotnine as p9
 
     chosen = evaluation.filter(pl.col("metric") == "chosen").select("run_id", chosen="step")
@@ -90,7 +90,7 @@ def plot_confusion(evaluation: pl.DataFrame) -> ggplot:
         pl.col("prompt_set").cast(pl.String).is_in(["real", "report", "other"]),
     )
     if rows.is_empty():
-        return style.nothing(NOTHING)
+        return style.empty_plot(NO_EVALUATION)
     import plotnine as p9
 
     kind = (
@@ -101,7 +101,7 @@ def plot_confusion(evaluation: pl.DataFrame) -> ggplot:
         .otherwise(pl.lit("adapter"))
     )
     rows = rows.with_columns(kind=kind).with_columns(
-        panel=_ordered("kind", WHAT),
+        panel=_ordered("kind", METRIC_WORD),
         label=(100 * pl.col("value")).round(0).cast(pl.Int64).cast(pl.String),
     )
     rows = rows.with_columns(tone=pl.when(pl.col("value") > 0.5).then(1).otherwise(0))
@@ -130,10 +130,10 @@ def plot_copying(picture: pl.DataFrame) -> ggplot:
     """How near each drawing comes to its nearest training picture; flagged ones in orange."""
     drawn = picture.filter(pl.col("prompt_set").cast(pl.String) != "real").drop_nulls("nearest")
     if drawn.is_empty():
-        return style.nothing(NOTHING)
+        return style.empty_plot(NO_EVALUATION)
     import plotnine as p9
 
-    order = {False: WHAT["base"], True: WHAT["adapter"]}
+    order = {False: METRIC_WORD["base"], True: METRIC_WORD["adapter"]}
     low, high = float(drawn["nearest"].min()), float(drawn["nearest"].max())
     width = max(high - low, 0.05) * 1.001 / NUM_BINS
     bins = drawn.with_columns(
@@ -150,7 +150,7 @@ def plot_copying(picture: pl.DataFrame) -> ggplot:
         + p9.geom_col(width=width, color=style.PAPER, size=0.3)
         + p9.facet_wrap("panel", ncol=1)
         + p9.scale_fill_manual(values={True: style.BAD, False: style.GOOD}, guide=None)
-        + p9.scale_y_continuous(breaks=style.whole, expand=(0, 0, 0.05, 0))
+        + p9.scale_y_continuous(breaks=style.whole_number_ticks, expand=(0, 0, 0.05, 0))
         + p9.labs(
             x="cosine to the most similar training picture (1: the same)",
             y="drawings",

@@ -36,11 +36,11 @@ def plot_methods(trial: pl.DataFrame) -> ggplot:
     ----------
     trial : pl.DataFrame
         `level`, `model`, `method`, `accuracy`, `low`, `high`, `is_best`: of
-        `review.learn.history.read_trials`.
+        `review.learn.version.read_trials`.
     """
     rows = trial.drop_nulls("accuracy")
     if rows.is_empty():
-        return style.nothing("nothing was learned yet: correct some, then bunny learn")
+        return style.empty_plot("nothing was learned yet: correct some, then bunny learn")
     import plotnine as p9
 
     words = list(WORDS.values())
@@ -103,7 +103,7 @@ def plot_cost(curve: pl.DataFrame, measure: str = "accuracy") -> ggplot:
     """
     rows = summarise(curve, measure)
     if rows.is_empty():
-        return style.nothing("nobody clicked: no curve")
+        return style.empty_plot("nobody clicked: no curve")
     import plotnine as p9
 
     rows = rows.with_columns(pl.col("film").str.replace_all(r"([:,]) ", "$1\n"))

@@ -1,4 +1,4 @@
-"""Section of the report about the training set: what it covers, repeats and lacks."""
+"""Report section on the training set: what it covers, repeats and lacks."""
 
 from __future__ import annotations
 
@@ -9,9 +9,19 @@ import polars as pl
 from bunny.dataset import gap
 from bunny.dataset.coverage import Coverage
 from bunny.view import tile
-from bunny.view.plot import coverage, selection
-from bunny.view.report import coverage_text, coverage_tile, picture_vector
-from bunny.view.report.section import Data, Grid, Group, Plot, Section, group, plot, plural, share
+from bunny.view.plot import dataset_coverage
+from bunny.view.report import coverage_text, picture_vector
+from bunny.view.report.section import (
+    ReportData,
+    ReportGroup,
+    ReportPlot,
+    ReportSection,
+    ReportTable,
+    group,
+    plot,
+    plural,
+    share,
+)
 
 MAX_GAPS = 8  # sentences
 MAX_PICTURES = 60
@@ -22,15 +32,15 @@ THUMBNAIL_NOTE = (
 )
 
 
-def training_set(data: Data) -> Section:
+def training_set(data: ReportData) -> ReportSection:
     """The training pictures, what they cover, how alike they are, what is missing."""
     dataset, candidate = data.table("dataset"), data.table("candidate")
     if dataset.is_empty():
-        return Section(id="training-set", title="The training set", missing=_why_no_set(data))
-    looks = picture_vector.describe(data.root, dataset, data.table("frame"))
+        return ReportSection(id="training-set", title="The training set", missing=_why_no_set(data))
+    looks = picture_vector.embed(data.root, dataset, data.table("frame"))
     summaries = picture_vector.summarise(dataset, looks)
     gaps = gap.find_gaps(candidate, dataset)
-    return Section(
+    return ReportSection(
         id="training-set",
         title="The training set",
         texts=[*[t for s in summaries.values() for t in _sentences(s)], _set_sentence(dataset)],
@@ -41,7 +51,7 @@ def training_set(data: Data) -> Section:
     )
 
 
-def _why_no_set(data: Data) -> str:
+def _why_no_set(data: ReportData) -> str:
     for stage in ("dataset", "finetune"):
         record = data.record(stage)
         if record and (record.get("note") or record.get("error")):
@@ -73,7 +83,7 @@ def _sentences(summary: Coverage) -> list[str]:
     return texts
 
 
-def _numbers(summaries: Iterable[Coverage]) -> Grid:
+def _numbers(summaries: Iterable[Coverage]) -> ReportTable:
     """Counts of each character's pictures by size, pose and light."""
     rows = [
         (
@@ -86,39 +96,43 @@ def _numbers(summaries: Iterable[Coverage]) -> Grid:
         for key, axis in (("pose", "pose"), ("shot_size", "size"), ("light", "light"))
         if s.balance[key].num_known and (key != "pose" or s.has_pose)
     ]
-    return Grid(head=("character", "", "pictures", "evenness"), rows=rows, numeric=(3,))
+    return ReportTable(head=("character", "", "pictures", "evenness"), rows=rows, numeric=(3,))
 
 
-def _missing(gaps: pl.DataFrame) -> Grid:
+def _missing(gaps: pl.DataFrame) -> ReportTable:
     """Gaps and who would fill them, numbered."""
     lines = coverage_text.sentences(gaps, MAX_GAPS)
-    return Grid(
+    return ReportTable(
         head=("", "what is missing, and which views of the film would fill it"),
         rows=[(str(number), line) for number, line in enumerate(lines, 1)],
     )
 
 
 def _plots(
-    dataset: pl.DataFrame, candidate: pl.DataFrame, looks: picture_vector.Looks
-) -> list[Plot]:
+    dataset: pl.DataFrame, candidate: pl.DataFrame, looks: picture_vector.PictureVectors
+) -> list[ReportPlot]:
     plots = [
-        plot(coverage.plot_cells(dataset), "pictures of each pose and size"),
-        plot(coverage.plot_balance(dataset), "pictures of each pose, size and light"),
-        plot(coverage.plot_places(dataset), "pictures of each place"),
+        plot(dataset_coverage.plot_cells(dataset), "pictures of each pose and size"),
+        plot(dataset_coverage.plot_balance(dataset), "pictures of each pose, size and light"),
+        plot(dataset_coverage.plot_places(dataset), "pictures of each place"),
     ]
     near = picture_vector.nearest(dataset, looks)
     if not near.is_empty():
-        plots.append(plot(selection.plot_neighbours(near), "distance to the nearest picture"))
+        plots.append(
+            plot(dataset_coverage.plot_neighbours(near), "distance to the nearest picture")
+        )
     if not candidate.is_empty():
-        plots.append(plot(selection.plot_reasons(candidate), "why views were left out"))
+        plots.append(plot(dataset_coverage.plot_reasons(candidate), "why views were left out"))
     return plots
 
 
-def _groups(data: Data, summaries: dict[str, Coverage], gaps: pl.DataFrame) -> list[Group]:
+def _groups(
+    data: ReportData, summaries: dict[str, Coverage], gaps: pl.DataFrame
+) -> list[ReportGroup]:
     """The pictures themselves, the most alike of them, and dropped ones that would fill gaps."""
     dataset, candidate, frame = (data.table(n) for n in ("dataset", "candidate", "frame"))
-    alike = coverage_tile.alike(data.root, summaries.values())
-    filling = coverage_tile.filling(data.root, gaps, candidate, frame, MAX_FILLING)
+    alike = tile.alike_pairs(data.root, summaries.values())
+    filling = tile.gap_fillers(data.root, gaps, candidate, frame, MAX_FILLING)
     return [
         *[
             group(

@@ -1,14 +1,21 @@
-"""Section of the report about the evaluation: verdict, figures, plots and the drawings."""
+"""Report section on the evaluation: verdict, metrics, plots and pictures."""
 
 from __future__ import annotations
 
 import polars as pl
 
 from bunny.dataset import gap
-from bunny.evaluation import summary, verdict
-from bunny.evaluation.summary import Finding
+from bunny.evaluation import verdict
+from bunny.evaluation.verdict import EvaluationFinding
 from bunny.view.plot import evaluation as plot_evaluation
-from bunny.view.report.section import Data, Grid, Group, Section, group, plot
+from bunny.view.report.section import (
+    ReportData,
+    ReportGroup,
+    ReportSection,
+    ReportTable,
+    group,
+    plot,
+)
 
 MAX_PROMPTS = 8
 MAX_DRAWINGS = 8  # of one prompt
@@ -19,14 +26,14 @@ METRICS = (
 SETS = {"report": "", "class": " (class word alone)", "pair": " (two characters)"}
 
 
-def proof(data: Data) -> Section:
+def evaluation(data: ReportData) -> ReportSection:
     """Whether the adapter learned its character, and what that cost."""
     evaluation, picture = data.table("evaluation"), data.table("proof_picture")
     if evaluation.is_empty():
         why = data.why_nothing("evaluate", "Nothing was evaluated.")
-        return Section(id="proof", title="Did it learn the character?", missing=why)
+        return ReportSection(id="proof", title="Did it learn the character?", missing=why)
     found = findings(data)
-    return Section(
+    return ReportSection(
         id="proof",
         title="Did it learn the character?",
         texts=[f.text for part in found.values() for f in part if f.tone != "bad"],
@@ -41,7 +48,7 @@ def proof(data: Data) -> Section:
     )
 
 
-def findings(data: Data) -> dict[str, list[Finding]]:
+def findings(data: ReportData) -> dict[str, list[EvaluationFinding]]:
     """The verdict on each run, by run_id."""
     return judge(
         data.table("evaluation"),
@@ -58,7 +65,7 @@ def judge(
     candidate: pl.DataFrame,
     dataset: pl.DataFrame,
     class_word: str,
-) -> dict[str, list[Finding]]:
+) -> dict[str, list[EvaluationFinding]]:
     """The verdict on each run that was evaluated.
 
     Parameters
@@ -81,17 +88,17 @@ def judge(
             continue
         drawn = rows.filter(pl.col("prompt_set").cast(pl.String) == "choose", pl.col("step") > 0)
         steps = tuple(drawn["step"].unique().sort().to_list())
-        about = summary.about_run(run, steps, class_word)
+        about = verdict.run_info(run, steps, class_word)
         found[run["run_id"]] = verdict.judge(rows, about, gaps)
     return found
 
 
-def sentences(found: dict[str, list[Finding]]) -> list[str]:
+def sentences(found: dict[str, list[EvaluationFinding]]) -> list[str]:
     """The verdict in words, each run's outcome first."""
     return [finding.text for part in found.values() for finding in part]
 
 
-def _numbers(rows: pl.DataFrame) -> Grid:
+def _numbers(rows: pl.DataFrame) -> ReportTable:
     """The chosen checkpoint beside the base on the prompts for reporting."""
     step = int(rows.filter(pl.col("metric") == "chosen")["step"].max() or 0)
     at = {
@@ -107,10 +114,10 @@ def _numbers(rows: pl.DataFrame) -> Grid:
                 count = str(ours["n"])
                 lines.append((metric + words, _with_interval(base), _with_interval(ours), count))
     head = ("measure", "base alone", f"step {step}", "pictures")
-    return Grid(head=head, rows=lines, numeric=(1, 2, 3))
+    return ReportTable(head=head, rows=lines, numeric=(1, 2, 3))
 
 
-def _groups(data: Data, picture: pl.DataFrame) -> list[Group]:
+def _groups(data: ReportData, picture: pl.DataFrame) -> list[ReportGroup]:
     """The drawings behind the figures."""
     found = list(plot_evaluation.tiles(data.root, picture).items())[:MAX_PROMPTS]
     return [group(tiles[:MAX_DRAWINGS], f"“{prompt}”", kind="pairs") for prompt, tiles in found]

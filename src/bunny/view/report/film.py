@@ -1,4 +1,4 @@
-"""Sections of the report about the film: what went in, stages, pictures, people, scenes, words."""
+"""Report sections on the film: inputs, stages, pictures, people, scenes, captions."""
 
 from __future__ import annotations
 
@@ -9,20 +9,29 @@ import polars as pl
 
 from bunny.core.config import StageName
 from bunny.view import style, tile
-from bunny.view.plot import character
 from bunny.view.plot import film as plot_film
-from bunny.view.report.section import Data, Grid, Group, Section, group, plot, plural, share
+from bunny.view.plot import recognition
+from bunny.view.report.section import (
+    ReportData,
+    ReportGroup,
+    ReportSection,
+    ReportTable,
+    group,
+    plot,
+    plural,
+    share,
+)
 
 STAGES = get_args(StageName)
 MAX_SCENES = 30
 MAX_CHARACTERS = 12
 
 
-def what_went_in(data: Data) -> Section:
+def inputs(data: ReportData) -> ReportSection:
     """The film's facts and the reference pictures."""
     film, reference = data.table("film"), data.table("reference")
     if film.is_empty():
-        return Section(
+        return ReportSection(
             id="input", title="What went in", missing="Stage extract has not run on this film."
         )
     row = film.row(0, named=True)
@@ -31,17 +40,17 @@ def what_went_in(data: Data) -> Section:
     if not reference.is_empty():
         title = f"{plural(reference.height, 'reference picture')}"
         groups = [group(_reference_tiles(data, reference), title, kind="square")]
-    return Section(
+    return ReportSection(
         id="input",
         title="What went in",
         notes=notes,
         texts=[] if groups else ["No reference pictures were given, or none were read yet."],
-        grids=[Grid(rows=_film_facts(row))],
+        grids=[ReportTable(rows=_film_facts(row))],
         groups=groups,
     )
 
 
-def stages(data: Data) -> Section:
+def stages(data: ReportData) -> ReportSection:
     """What each stage did, how long it took, how much memory it needed."""
     records = {name: data.record(name) for name in STAGES}
     times = pl.DataFrame(
@@ -50,12 +59,12 @@ def stages(data: Data) -> Section:
     )
     has_run = times["seconds"].drop_nulls().len() > 0
     plots = [plot(plot_film.plot_stage_times(times), "seconds of each stage")] if has_run else []
-    return Section(
+    return ReportSection(
         id="stages",
         title="What the stages did",
         missing="" if has_run else "No stage has finished yet.",
         grids=[
-            Grid(
+            ReportTable(
                 head=("stage", "state", "time", "items", "failed", "peak memory", "tables", "note"),
                 rows=[_stage_row(name, record) for name, record in records.items()],
                 numeric=(2, 3, 4, 5),
@@ -65,16 +74,16 @@ def stages(data: Data) -> Section:
     )
 
 
-def pictures(data: Data) -> Section:
+def pictures(data: ReportData) -> ReportSection:
     """Shots, sharpness, and the pictures that stayed or were left out."""
     frame, quality, shot = data.table("frame"), data.table("quality"), data.table("shot")
     if frame.is_empty():
-        return Section(
+        return ReportSection(
             id="pictures", title="Pictures", missing="No picture was taken from the film yet."
         )
     plots = [plot(plot_film.plot_shots(shot, frame, quality), "shots on a time line")]
     if quality.is_empty():
-        return Section(
+        return ReportSection(
             id="pictures",
             title="Pictures",
             texts=["Stage filter has not run: no picture was judged yet."],
@@ -93,21 +102,21 @@ def pictures(data: Data) -> Section:
         f"{plural(shot.height, 'shot')} gave {plural(frame.height, 'picture')}; "
         f"{share(num_kept, quality.height)} are good enough and no near-duplicates."
     )
-    return Section(id="pictures", title="Pictures", texts=[text], plots=plots, groups=groups)
+    return ReportSection(id="pictures", title="Pictures", texts=[text], plots=plots, groups=groups)
 
 
-def people(data: Data) -> Section:
+def people(data: ReportData) -> ReportSection:
     """Who was found, how surely, and when."""
     label, frame = data.table("label"), data.table("frame")
     unnamed = _figure_groups(data)
     if label.is_empty() and unnamed:
         text = "Nobody has a name; drawn figures were found."
-        return Section(id="people", title="Who is seen", texts=[text], groups=unnamed)
+        return ReportSection(id="people", title="Who is seen", texts=[text], groups=unnamed)
     if label.is_empty():
         why = "Nobody was found." if data.record("detect") else "Stage detect has not run."
-        return Section(id="people", title="Who is seen", missing=why)
+        return ReportSection(id="people", title="Who is seen", missing=why)
     detection = data.config.detection
-    figure = character.plot_similarity(
+    figure = recognition.plot_similarity(
         label, detection.similarity_threshold, detection.drawn_threshold
     )
     named = label.drop_nulls("character")
@@ -117,31 +126,31 @@ def people(data: Data) -> Section:
         f"{share(named.height, label.height)} faces and figures have a name; "
         f"{plural(len(names), 'character')} in all."
     )
-    return Section(
+    return ReportSection(
         id="people",
         title="Who is seen",
         texts=[text],
         grids=[_people_grid(label)],
         plots=[
             plot(figure, "similarity of each face and figure to its reference"),
-            plot(character.plot_presence(label, frame), "when each character is seen"),
+            plot(recognition.plot_presence(label, frame), "when each character is seen"),
         ],
         groups=_people_groups(data, label, names) + unnamed,
     )
 
 
-def scenes(data: Data) -> Section:
+def scenes(data: ReportData) -> ReportSection:
     """Scene clusters over time with a row of pictures each."""
     cluster, frame = data.table("cluster"), data.table("frame")
     rows = tile.scenes(data.root, cluster, frame, 6)
     if not rows:
         why = "No scene was found." if data.record("cluster") else "Stage cluster has not run."
-        return Section(id="scenes", title="Scenes", missing=why)
+        return ReportSection(id="scenes", title="Scenes", missing=why)
     names = list(rows)[:MAX_SCENES]
     texts = ["Pictures that look like one place and time are one scene, wherever they stand."]
     if len(rows) > len(names):
         texts.append(f"The first {len(names)} of {len(rows)} are shown.")
-    return Section(
+    return ReportSection(
         id="scenes",
         title="Scenes",
         texts=texts,
@@ -150,23 +159,23 @@ def scenes(data: Data) -> Section:
     )
 
 
-def captions(data: Data) -> Section:
+def captions(data: ReportData) -> ReportSection:
     """What the pictures are said to show."""
     caption, frame = data.table("caption"), data.table("frame")
     if caption.is_empty():
         why = "No caption was made." if data.record("caption") else "Stage caption has not run."
-        return Section(id="captions", title="Captions", missing=why)
+        return ReportSection(id="captions", title="Captions", missing=why)
     failed = caption.filter(pl.col("status") != "done").height
     cost = float(caption["cost_usd"].fill_null(0).sum())
     who = ", ".join(sorted(set(caption["provider"].to_list())))
     texts = [f"{plural(caption.height - failed, 'caption')} by {who}, {failed} failed or refused."]
     if cost:
         texts.append(f"They cost {cost:.2f} US dollars.")
-    return Section(
+    return ReportSection(
         id="captions",
         title="Captions",
         texts=texts,
-        plots=[plot(character.plot_captions(caption), "words in a caption")],
+        plots=[plot(recognition.plot_captions(caption), "words in a caption")],
         groups=[group(tile.captions(data.root, caption, frame, 12), kind="large")],
     )
 
@@ -200,7 +209,7 @@ def _stage_row(name: str, record: dict) -> tuple[str, ...]:
     )
 
 
-def _people_grid(label: pl.DataFrame) -> Grid:
+def _people_grid(label: pl.DataFrame) -> ReportTable:
     counts = (
         label.group_by(pl.col("character").fill_null(tile.UNKNOWN))
         .agg(
@@ -215,12 +224,12 @@ def _people_grid(label: pl.DataFrame) -> Grid:
         (c, str(found), str(shots), "" if median is None else f"{median:.2f}")
         for c, found, shots, median, _ in counts.iter_rows()
     ]
-    return Grid(
+    return ReportTable(
         head=("character", "found", "in shots", "median similarity"), rows=rows, numeric=(1, 2, 3)
     )
 
 
-def _people_groups(data: Data, label: pl.DataFrame, names: list[str]) -> list[Group]:
+def _people_groups(data: ReportData, label: pl.DataFrame, names: list[str]) -> list[ReportGroup]:
     """A row of faces or figures for each of the most frequent characters, and the unknown."""
     frame = data.table("frame")
     groups = []
@@ -234,7 +243,7 @@ def _people_groups(data: Data, label: pl.DataFrame, names: list[str]) -> list[Gr
     return groups
 
 
-def _figure_groups(data: Data) -> list[Group]:
+def _figure_groups(data: ReportData) -> list[ReportGroup]:
     """A row of pictures for each of the most frequent unknown drawn figures."""
     figure, frame = data.table("figure"), data.table("frame")
     cluster = data.table("cluster").drop_nulls("cluster_id")
@@ -247,7 +256,7 @@ def _figure_groups(data: Data) -> list[Group]:
     ]
 
 
-def _reference_tiles(data: Data, reference: pl.DataFrame) -> list[tile.Tile]:
+def _reference_tiles(data: ReportData, reference: pl.DataFrame) -> list[tile.Tile]:
     folder = _reference_folder(data)
     return [
         tile.Tile(
@@ -260,7 +269,7 @@ def _reference_tiles(data: Data, reference: pl.DataFrame) -> list[tile.Tile]:
     ]
 
 
-def _reference_folder(data: Data) -> Path | None:
+def _reference_folder(data: ReportData) -> Path | None:
     import json
 
     try:

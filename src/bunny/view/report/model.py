@@ -1,13 +1,28 @@
-"""Sections of the report about the model: fine-tune, drawings, and truth."""
+"""Report sections on the model: fine-tune, generated pictures, accuracy on the sample."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
 import polars as pl
 
+from bunny.character import label_score as naming
+from bunny.video.shot import score
 from bunny.view import tile
-from bunny.view.plot import generation, training
-from bunny.view.report import truth as truth_of
-from bunny.view.report.section import Data, Grid, Group, Plot, Section, group, plot
+from bunny.view.plot import training
+from bunny.view.report.section import (
+    ReportData,
+    ReportGroup,
+    ReportPlot,
+    ReportSection,
+    ReportTable,
+    group,
+    plot,
+)
+
+CUT_TOLERANCE = 1  # frames; the usual tolerance of shot boundary benchmarks
 
 NOTICEABLE = 0.02  # difference of mean similarity below which base and adapter are alike
 MAX_PROMPTS = 12
@@ -20,38 +35,132 @@ TOY_NOTE = (
 )
 
 
-def fine_tune(data: Data) -> Section:
+@dataclass(frozen=True, kw_only=True)
+class PrecisionRecall:
+    """Precision and recall of one kind of finding; None when there is nothing to divide by."""
+
+    what: str
+    precision: float | None
+    recall: float | None
+    num_right: int
+    note: str
+
+
+def is_sample(film: pl.DataFrame) -> bool:
+    """Whether this is the embedded sample, by content."""
+    return not film.is_empty() and film["content_hash"][0] == _sample_hash()
+
+
+def score_sample(
+    shot: pl.DataFrame, frame: pl.DataFrame, label: pl.DataFrame, characters: Sequence[str]
+) -> list[PrecisionRecall]:
+    """Judge shots and labels of the sample.
+
+    Parameters
+    ----------
+    shot, frame, label : pl.DataFrame
+        Tables of the run.
+    characters : sequence of str
+        Who had a reference and could be named.
+    """
+    from bunny import demo
+
+    return [
+        score_cuts(shot, demo.truth("shot")),
+        *score_names(label, frame, demo.truth("box"), characters),
+    ]
+
+
+def score_cuts(shot: pl.DataFrame, truth: pl.DataFrame) -> PrecisionRecall:
+    """Match found shot beginnings with true ones; a gradual one counts anywhere in its span."""
+    found = sorted(shot["first_frame_index"].to_list())[1:]
+    result = score.score_boundaries(found, _spans(truth), tolerance=CUT_TOLERANCE)
+    return PrecisionRecall(
+        what="shots",
+        precision=_ratio(result.num_hit, result.num_found),
+        recall=_ratio(result.num_hit, result.num_true),
+        num_right=result.num_hit,
+        note=f"a beginning within {CUT_TOLERANCE} frame, or inside a fade or dissolve",
+    )
+
+
+def score_names(
+    label: pl.DataFrame, frame: pl.DataFrame, box: pl.DataFrame, characters: Sequence[str]
+) -> list[PrecisionRecall]:
+    """Precision and recall of names in the pictures taken, over all and for each character.
+
+    Who had no reference cannot be named and is not missed.
+    """
+    asked = box.filter(pl.col("character").is_in(list(characters)))
+    rows = naming.score_labels(label, frame, asked).sort(pl.col("character") != "all")
+    return [
+        PrecisionRecall(
+            what="names, all" if row["character"] == "all" else f"name {row['character']}",
+            precision=row["precision"],
+            recall=row["recall"],
+            num_right=row["num_right"],
+            note=f"named in {row['num_labelled']} pictures, well visible in {row['num_true']}",
+        )
+        for row in rows.to_dicts()
+    ]
+
+
+def _spans(truth: pl.DataFrame) -> list[int | tuple[int, int]]:
+    """Where each true shot but the first may begin: a frame, or a half-open span of frames."""
+    rows = truth.sort("shot_index").to_dicts()[1:]
+    return [
+        row["first_frame_index"]
+        if row["transition_first_frame_index"] is None
+        else (row["transition_first_frame_index"], row["transition_end_frame_index"])
+        for row in rows
+    ]
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+@cache
+def _sample_hash() -> str:
+    from bunny import demo
+    from bunny.core import workspace
+
+    path = demo.film_path()
+    return workspace.hash_file(path) if path.exists() else ""
+
+
+def fine_tune(data: ReportData) -> ReportSection:
     """The runs and their loss."""
     run, step = data.table("training_run"), data.table("training_step")
     if run.is_empty():
         why = data.why_nothing("finetune", "Nothing was trained.")
-        return Section(id="fine-tune", title="The fine-tune", missing=why)
-    plots: list[Plot] = []
+        return ReportSection(id="fine-tune", title="The fine-tune", missing=why)
+    plots: list[ReportPlot] = []
     if not step.is_empty():
         plots = [plot(training.plot_loss(step), "loss over the steps")]
-    return Section(
+    return ReportSection(
         id="fine-tune",
         title="The fine-tune",
         notes=_base_notes(run["base_model"].to_list()) if data.table("picture").is_empty() else [],
         texts=[t for row in run.iter_rows(named=True) for t in _run_sentences(row)],
-        grids=[Grid(rows=_run_facts(row)) for row in run.iter_rows(named=True)],
+        grids=[ReportTable(rows=_run_facts(row)) for row in run.iter_rows(named=True)],
         plots=plots,
     )
 
 
-def drawings(data: Data) -> Section:
+def drawings(data: ReportData) -> ReportSection:
     """What the model drew, the base beside the adapter."""
     picture = data.table("picture")
     if picture.is_empty():
         why = data.why_nothing("generate", "Nothing was drawn.")
-        return Section(id="drawings", title="What the model drew", missing=why)
+        return ReportSection(id="drawings", title="What the model drew", missing=why)
     prompts = list(tile.drawings(data.root, picture).items())[:MAX_PROMPTS]
-    groups: list[Group] = [
+    groups: list[ReportGroup] = [
         group(tiles[:MAX_DRAWINGS], f"“{prompt}”", kind="pairs") for prompt, tiles in prompts
     ]
-    has_several = generation.has_several(picture)
+    has_several = training.has_several(picture)
     draw_figure = training.plot_picture_similarity
-    draw_figure = generation.plot_strength if has_several else draw_figure
+    draw_figure = training.plot_strength if has_several else draw_figure
     has_score = picture["similarity"].drop_nulls().len() > 0
     words = (
         "Of each prompt and seed: the base alone, then each checkpoint and strength; all of them "
@@ -59,7 +168,7 @@ def drawings(data: Data) -> Section:
         if has_several
         else "Each pair has the same prompt and seed: the base alone, then with the adapter."
     )
-    return Section(
+    return ReportSection(
         id="drawings",
         title="What the model drew",
         texts=[
@@ -69,28 +178,28 @@ def drawings(data: Data) -> Section:
         notes=_base_notes(picture["base_model"].to_list()),
         plots=[
             *([plot(draw_figure(picture), "similarity to held-out pictures")] if has_score else []),
-            *(generation.grids(data.root, picture) if has_several else []),
+            *(training.grids(data.root, picture) if has_several else []),
         ],
         groups=groups,
     )
 
 
-def truth(data: Data) -> Section | None:
+def truth(data: ReportData) -> ReportSection | None:
     """Precision and recall, on a film whose truth is known; None for all other films."""
-    if not truth_of.is_known(data.table("film")):
+    if not is_sample(data.table("film")):
         return None
     cast = sorted(set(data.table("reference")["character"].to_list()))
-    scores = truth_of.scores(data.table("shot"), data.table("frame"), data.table("label"), cast)
+    scores = score_sample(data.table("shot"), data.table("frame"), data.table("label"), cast)
     rows = [
         (s.what, _percent(s.precision), _percent(s.recall), str(s.num_right), s.note)
         for s in scores
     ]
-    return Section(
+    return ReportSection(
         id="truth",
         title="How right it is",
         texts=["What is true of this film is known, so the tables can be judged."],
         grids=[
-            Grid(
+            ReportTable(
                 head=("what", "precision", "recall", "right", "how it is counted"),
                 rows=rows,
                 numeric=(1, 2, 3),

@@ -1,4 +1,4 @@
-"""Writes report.html of a film: one file that needs nothing beside it, whatever stages have run."""
+"""The report.html of a film: one self-contained page, whatever stages have run."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bunny.table import store
+from bunny.core import atomic
 from bunny.view.report import coverage, evaluation, model
 from bunny.view.report import film as report_film
-from bunny.view.report.section import Data, Section
+from bunny.view.report.section import ReportData
 
 if TYPE_CHECKING:
     from bunny.core.config import Config
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 TEMPLATE = Path(__file__).parent / "template"
 SECTIONS = (
-    report_film.what_went_in,
+    report_film.inputs,
     report_film.stages,
     report_film.pictures,
     report_film.people,
@@ -27,7 +27,7 @@ SECTIONS = (
     report_film.captions,
     coverage.training_set,
     model.fine_tune,
-    evaluation.proof,
+    evaluation.evaluation,
     model.drawings,
     model.truth,
 )
@@ -48,14 +48,14 @@ def write(space: Workspace, config: Config) -> Path:
     Path
         `report.html` in the film's folder.
     """
-    data = Data(root=space.root, film_id=space.film_id, config=config)
+    data = ReportData(root=space.root, film_id=space.film_id, config=config)
     path = space.root / "report.html"
-    store.write_bytes(path, render(data).encode())
+    atomic.write_bytes(path, render(data).encode())
     logger.debug("report written to %s", path)
     return path
 
 
-def render(data: Data) -> str:
+def render(data: ReportData) -> str:
     """Text of the report; everything that came from outside is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -65,7 +65,7 @@ def render(data: Data) -> str:
     return environment.get_template("report.html.j2").render(**_context(data))
 
 
-def _context(data: Data) -> dict[str, Any]:
+def _context(data: ReportData) -> dict[str, Any]:
     sections = [section for make in SECTIONS if (section := make(data)) is not None]
     return {
         "title": _title(data),
@@ -77,12 +77,12 @@ def _context(data: Data) -> dict[str, Any]:
     }
 
 
-def _title(data: Data) -> str:
+def _title(data: ReportData) -> str:
     film = data.table("film")
     return data.film_id if film.is_empty() else Path(film["path"][0]).stem
 
 
-def _lead(data: Data) -> str:
+def _lead(data: ReportData) -> str:
     """The outcome in one sentence."""
     run, picture = data.table("training_run"), data.table("picture")
     if not picture.is_empty():
@@ -95,7 +95,7 @@ def _lead(data: Data) -> str:
     return "Nothing has run for this film yet."
 
 
-def _numbers(data: Data) -> list[tuple[str, str]]:
+def _numbers(data: ReportData) -> list[tuple[str, str]]:
     quality, label = data.table("quality"), data.table("label")
     kept = quality.filter("is_kept").height if not quality.is_empty() else 0
     counts = (
@@ -107,6 +107,3 @@ def _numbers(data: Data) -> list[tuple[str, str]]:
         (data.table("picture").height, "drawings"),
     )
     return [(f"{number:,}", word) for number, word in counts]
-
-
-__all__ = ["Data", "Section", "render", "write"]

@@ -1,4 +1,4 @@
-"""Vectors of training pictures, made once and kept in one file, so that asking again is cheap."""
+"""Vectors of training pictures, cached by content in one file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bunny.character import model_file
 from bunny.character.drawn import efficientnet
 from bunny.core import image_file
 from bunny.dataset import coverage
-from bunny.view import image_cache
+from bunny.view import thumbnail
 from bunny.view.tile import spread
 
 FILE = "variety.parquet"  # in the film's folder; a cache
@@ -29,14 +29,14 @@ SCHEMA = {"key": pl.String, "vector": pl.List(pl.Float32)}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Looks:
+class PictureVectors:
     """How pictures look: `vector` (n, d) float32, a row of NaN where one cannot be read."""
 
     vector: np.ndarray
     model: str
 
 
-def describe(root: Path, dataset: pl.DataFrame, frame: pl.DataFrame) -> Looks:
+def embed(root: Path, dataset: pl.DataFrame, frame: pl.DataFrame) -> PictureVectors:
     """Describe each training picture by a vector, less the mean of the film's pictures.
 
     Parameters
@@ -55,7 +55,7 @@ def describe(root: Path, dataset: pl.DataFrame, frame: pl.DataFrame) -> Looks:
         pictures are as like as any two of the film.
     """
     if dataset.is_empty():
-        return Looks(vector=np.zeros((0, 0), np.float32), model=efficientnet.NAME)
+        return PictureVectors(vector=np.zeros((0, 0), np.float32), model=efficientnet.NAME)
     name = (
         efficientnet.NAME
         if model_file.is_present(model_file.MODELS[efficientnet.NAME])
@@ -66,21 +66,21 @@ def describe(root: Path, dataset: pl.DataFrame, frame: pl.DataFrame) -> Looks:
     own, others = vector[: dataset.height], vector[dataset.height :]
     seen = others[np.isfinite(others).all(axis=1)]
     centre = seen.mean(axis=0) if len(seen) else np.float32(0)
-    return Looks(vector=own - centre, model=name)
+    return PictureVectors(vector=own - centre, model=name)
 
 
-def summarise(dataset: pl.DataFrame, looks: Looks | None) -> dict[str, coverage.Coverage]:
+def summarise(dataset: pl.DataFrame, looks: PictureVectors | None) -> dict[str, coverage.Coverage]:
     """Describe the set of each character, in order of their names; see `dataset.coverage`."""
     return {
         name: coverage.summarise(
             dataset.filter(pl.col("character") == name),
-            None if looks is None else of_character(looks, dataset, name),
+            None if looks is None else character_vectors(looks, dataset, name),
         )
         for name in sorted(dataset["character"].unique())
     }
 
 
-def nearest(dataset: pl.DataFrame, looks: Looks) -> pl.DataFrame:
+def nearest(dataset: pl.DataFrame, looks: PictureVectors) -> pl.DataFrame:
     """Distance of each picture to the most similar other one of its character.
 
     Returns
@@ -90,18 +90,18 @@ def nearest(dataset: pl.DataFrame, looks: Looks) -> pl.DataFrame:
     """
     return pl.concat(
         coverage.nearest(
-            dataset.filter(pl.col("character") == name), of_character(looks, dataset, name)
+            dataset.filter(pl.col("character") == name), character_vectors(looks, dataset, name)
         ).with_columns(character=pl.lit(name))
         for name in [*sorted(dataset["character"].unique()), ""]  # nobody: an empty table
     )
 
 
-def of_character(looks: Looks, dataset: pl.DataFrame, character: str) -> np.ndarray:
+def character_vectors(looks: PictureVectors, dataset: pl.DataFrame, character: str) -> np.ndarray:
     """Rows of the vectors that belong to one character's pictures, in the table's order."""
     return looks.vector[(dataset["character"] == character).to_numpy()]
 
 
-def key_of(path: Path, name: str) -> str:
+def cache_key(path: Path, name: str) -> str:
     """Name of a picture's vector in the cache: the model and the file's content."""
     try:
         return f"{name}|{hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()}"
@@ -111,12 +111,12 @@ def key_of(path: Path, name: str) -> str:
 
 def _vectors(root: Path, files: list[str], name: str) -> np.ndarray:
     """One row a file, NaN where it cannot be read; from the cache where it is known."""
-    keys = [key_of(root / file, name) for file in files]
-    known = image_cache.read(root / FILE, SCHEMA)
+    keys = [cache_key(root / file, name) for file in files]
+    known = thumbnail.read_cache(root / FILE, SCHEMA)
     missing = {key: root / file for key, file in zip(keys, files, strict=True) if key not in known}
     if missing:
         known |= _measure(missing, name)
-        image_cache.write(root / FILE, SCHEMA, {key: known[key] for key in set(keys)})
+        thumbnail.write_cache(root / FILE, SCHEMA, {key: known[key] for key in set(keys)})
     dimension = max((len(known[key]) for key in keys), default=0)
     rows = [known[key] if len(known[key]) else [np.nan] * dimension for key in keys]
     return np.array(rows, np.float32).reshape(len(keys), dimension)
@@ -128,7 +128,7 @@ def _measure(missing: Mapping[str, Path], name: str) -> dict[str, list[float]]:
 
     workers = min(MAX_WORKERS, os.cpu_count() or 1)
     is_net = name == efficientnet.NAME
-    embed = efficientnet.PictureNet().embed if is_net else _thumbnail
+    embed = efficientnet.EfficientNet().embed if is_net else _thumbnail
     with efficientnet.worker_pool(workers) if is_net else ThreadPoolExecutor(workers) as pool:
         found = pool.map(lambda path: _vector(path, embed), missing.values())
         bar = tqdm(found, desc="looks", unit="picture", total=len(missing), leave=False)

@@ -1,4 +1,4 @@
-"""What a report is built of: the film's tables read once, and sections of text, plots and tiles."""
+"""Sections of a report: text, plots, tables and tiles, and the film's tables they read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PLOT_DPI = 2 * style.DPI  # sharp on screens with doubled pixels
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Data:
+class ReportData:
     """One film as the report sees it."""
 
     root: Path
@@ -54,7 +54,7 @@ class Data:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plot:
+class ReportPlot:
     """A figure inside the page."""
 
     uri: str
@@ -63,7 +63,7 @@ class Plot:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class ReportPicture:
     """A tile inside the page."""
 
     uri: str
@@ -75,17 +75,17 @@ class Picture:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group:
+class ReportGroup:
     """Tiles under a heading; `kind` is a class of the page: "", square, large or pairs."""
 
-    tiles: Sequence[Picture]
+    tiles: Sequence[ReportPicture]
     title: str = ""
     note: str = ""
     kind: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grid:
+class ReportTable:
     """A table of words; `numeric` are the columns set flush right."""
 
     rows: Sequence[Sequence[str]]
@@ -94,7 +94,7 @@ class Grid:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Section:
+class ReportSection:
     """One part of the report; `missing` says why there is nothing in it."""
 
     id: str
@@ -102,23 +102,23 @@ class Section:
     missing: str = ""
     texts: Sequence[str] = ()
     notes: Sequence[str] = ()  # set off from the text: what a reader must not overlook
-    grids: Sequence[Grid] = ()
-    plots: Sequence[Plot] = field(default_factory=tuple)
-    groups: Sequence[Group] = field(default_factory=tuple)
+    grids: Sequence[ReportTable] = ()
+    plots: Sequence[ReportPlot] = field(default_factory=tuple)
+    groups: Sequence[ReportGroup] = field(default_factory=tuple)
 
 
-def plot(figure: ggplot, alt: str) -> Plot:
+def plot(figure: ggplot, alt: str) -> ReportPlot:
     """Draw a figure for the page."""
     png = style.to_png(figure, PLOT_DPI)
     width_px = int.from_bytes(png[16:20], "big")  # PNG header, IHDR width
     uri = "data:image/png;base64," + base64.b64encode(png).decode()
-    return Plot(uri=uri, alt=alt, width_px=width_px * style.DPI // PLOT_DPI)
+    return ReportPlot(uri=uri, alt=alt, width_px=width_px * style.DPI // PLOT_DPI)
 
 
-def group(tiles: Sequence[Tile], title: str = "", note: str = "", kind: str = "") -> Group:
+def group(tiles: Sequence[Tile], title: str = "", note: str = "", kind: str = "") -> ReportGroup:
     """Read the pictures of tiles for the page."""
     size = SIZE_PX[kind]
-    return Group(tiles=[_picture(t, size) for t in tiles], title=title, note=note, kind=kind)
+    return ReportGroup(tiles=[_picture(t, size) for t in tiles], title=title, note=note, kind=kind)
 
 
 def share(part: int, whole: int) -> str:
@@ -143,9 +143,9 @@ def plural(number: int, word: str) -> str:
     return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
-def _picture(tile: Tile, size: tuple[int, int]) -> Picture:
+def _picture(tile: Tile, size: tuple[int, int]) -> ReportPicture:
     image = contact_sheet.thumbnail(tile, size)
-    return Picture(
+    return ReportPicture(
         uri=contact_sheet.data_uri(image),
         title=tile.title,
         note=tile.note,

@@ -1,4 +1,4 @@
-"""Explorer of notebook 03: each character's tracks by doubt, and who changes at other thresholds.
+"""Widget of characters: tracks by doubt, and what changes at other thresholds.
 
 Decisions are those of stage detect, made again by its own functions over its tables; no frame of
 the film is decoded. Small pictures are cut from the stored pictures when they are first shown.
@@ -15,7 +15,7 @@ import polars as pl
 
 from bunny.table import store
 from bunny.view import html, style, tile
-from bunny.view.subject_thumbnail import Shelf
+from bunny.view.thumbnail import SubjectThumbnails
 from bunny.view.widget import explorer, preview, track_table
 from bunny.view.widget.explorer import Values
 
@@ -44,29 +44,29 @@ AXIS = {"face": "similarity of each track of faces", "figure": "best support of 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Opened:
+class CharacterData:
     """A film's people, ready to be decided about at any thresholds."""
 
-    seen: preview.Seen
-    compared: preview.Compared
+    seen: preview.PreviewTables
+    compared: preview.PreviewComparison
     subject: pl.DataFrame  # of `track_table.list_subjects`
-    shelf: Shelf
+    shelf: SubjectThumbnails
     settings: Values  # all of `detection`, as they are
-    before: Decided
+    before: CharacterDecision
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decided:
+class CharacterDecision:
     """A decision and what the page shows of it."""
 
-    verdict: preview.Verdict
+    verdict: preview.PreviewDecision
     tracks: pl.DataFrame  # of `track_table.describe`
     counts: Mapping[str, tuple[int, int, int]]  # of `track_table.count`
     changed: pl.DataFrame  # of `track_table.changed`, against the settings as they are
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class TrackPage:
     """Which tracks are on the page."""
 
     name: str = track_table.EVERYBODY
@@ -93,12 +93,12 @@ def explore_people(
         return _assemble(space, opened, root)
     from IPython.display import HTML
 
-    return HTML(draw(opened, opened.before, Look()))
+    return HTML(draw(opened, opened.before, TrackPage()))
 
 
-def open_people(space: Workspace, config: Config) -> Opened:
+def open_people(space: Workspace, config: Config) -> CharacterData:
     """Read the tables of stage detect and decide as the settings say; no picture is read."""
-    seen = preview.read_seen(space.table)
+    seen = preview.read_tables(space.table)
     settings = config.detection.model_dump()
     frame = pl.concat(
         store.read_or_empty(space.table, name).select("frame_id", "timestamp_s", "file")
@@ -107,31 +107,33 @@ def open_people(space: Workspace, config: Config) -> Opened:
     compared = preview.compare(seen, settings, config.seed)
     figure = seen.region.filter(pl.col("candidate").is_in(list(seen.cast.drawn)))
     subject = track_table.list_subjects(seen.face, figure, frame, compared.nearest)
-    return Opened(
+    return CharacterData(
         seen=seen,
         compared=compared,
         subject=subject,
-        shelf=Shelf(space.root),
+        shelf=SubjectThumbnails(space.root),
         settings=settings,
         before=_decide(seen, compared, subject, settings),
     )
 
 
-def decide(opened: Opened, values: Mapping[str, Any]) -> Decided:
+def decide(opened: CharacterData, values: Mapping[str, Any]) -> CharacterDecision:
     """What other values of `detection` would decide."""
     settings = opened.settings | dict(values)
     before = opened.before.verdict
     return _decide(opened.seen, opened.compared, opened.subject, settings, before)
 
 
-def draw(opened: Opened, now: Decided, look: Look) -> str:
+def draw(opened: CharacterData, now: CharacterDecision, look: TrackPage) -> str:
     """The whole page with every small picture on it; those never shown before are cut first."""
     found = track_table.select(now.tracks, look.name, look.sort)
     opened.shelf.fill(shown(now, found, look))
     return page(opened, now, found, look)
 
 
-def page(opened: Opened, now: Decided, found: pl.DataFrame, look: Look) -> str:
+def page(
+    opened: CharacterData, now: CharacterDecision, found: pl.DataFrame, look: TrackPage
+) -> str:
     """The page with the small pictures at hand; no file is read.
 
     Parameters
@@ -160,7 +162,7 @@ def page(opened: Opened, now: Decided, found: pl.DataFrame, look: Look) -> str:
     )
 
 
-def shown(now: Decided, found: pl.DataFrame, look: Look) -> list[dict]:
+def shown(now: CharacterDecision, found: pl.DataFrame, look: TrackPage) -> list[dict]:
     """Rows whose small pictures are on the page."""
     return _head(now.changed) + _page_rows(found, look)
 
@@ -171,14 +173,14 @@ def num_pages(num_tracks: int) -> int:
 
 
 def _decide(
-    seen: preview.Seen,
-    compared: preview.Compared,
+    seen: preview.PreviewTables,
+    compared: preview.PreviewComparison,
     subject: pl.DataFrame,
     settings: Mapping[str, Any],
-    before: preview.Verdict | None = None,
-) -> Decided:
+    before: preview.PreviewDecision | None = None,
+) -> CharacterDecision:
     verdict = preview.judge(seen, compared, settings)
-    return Decided(
+    return CharacterDecision(
         verdict=verdict,
         tracks=track_table.describe(subject, verdict.subject),
         counts=track_table.count(subject, verdict.subject),
@@ -190,7 +192,7 @@ def _head(changed: pl.DataFrame) -> list[dict]:
     return changed.head(MAX_CHANGES).to_dicts()
 
 
-def _page_rows(found: pl.DataFrame, look: Look) -> list[dict]:
+def _page_rows(found: pl.DataFrame, look: TrackPage) -> list[dict]:
     return found.slice((look.page - 1) * PAGE, PAGE).to_dicts()
 
 
@@ -205,7 +207,7 @@ def _counts(before: Mapping[str, tuple], after: Mapping[str, tuple]) -> str:
     return html.table(("character", "frames", "shots", "tracks"), rows)
 
 
-def _threshold(now: Decided) -> str:
+def _threshold(now: CharacterDecision) -> str:
     """Which thresholds hold: that of faces may follow the film."""
     kinds = sorted(set(now.tracks["kind"]))
     words = [f"a {kind} has a name from {now.verdict.threshold[kind]:.3f}" for kind in kinds]
@@ -214,7 +216,7 @@ def _threshold(now: Decided) -> str:
     return f"<p>{'; '.join(words)}</p>"
 
 
-def _histograms(now: Decided) -> str:
+def _histograms(now: CharacterDecision) -> str:
     parts = []
     for kind, axis in AXIS.items():
         values = now.tracks.filter(pl.col("kind") == kind)["similarity"].drop_nulls()
@@ -224,7 +226,7 @@ def _histograms(now: Decided) -> str:
     return "".join(parts)
 
 
-def _track_tile(opened: Opened, row: Mapping[str, Any]) -> tuple[str, str, str]:
+def _track_tile(opened: CharacterData, row: Mapping[str, Any]) -> tuple[str, str, str]:
     name = row["character"]
     is_near = row["slack"] is not None and row["slack"] > -track_table.NEAR
     who = name or (f"{row['nearest']}?" if row["nearest"] and is_near else tile.UNKNOWN)
@@ -235,7 +237,7 @@ def _track_tile(opened: Opened, row: Mapping[str, Any]) -> tuple[str, str, str]:
     return _picture(opened, row), words, "good" if name else "bad"
 
 
-def _change_tile(opened: Opened, row: Mapping[str, Any]) -> tuple[str, str, str]:
+def _change_tile(opened: CharacterData, row: Mapping[str, Any]) -> tuple[str, str, str]:
     names = (row[key] or tile.UNKNOWN for key in ("before", "after"))
     words = f"{' → '.join(names)}, {_pictures(row)}"
     return _picture(opened, row), words, "good" if row["after"] else "bad"
@@ -245,11 +247,11 @@ def _pictures(row: Mapping[str, Any]) -> str:
     return f"{row['num_pictures']} picture{'s' * (row['num_pictures'] > 1)}"
 
 
-def _picture(opened: Opened, row: Mapping[str, Any]) -> str:
+def _picture(opened: CharacterData, row: Mapping[str, Any]) -> str:
     return opened.shelf.get(row["subject_id"]) or ""
 
 
-def _assemble(space: Workspace, opened: Opened, root: Path | None) -> Widget:
+def _assemble(space: Workspace, opened: CharacterData, root: Path | None) -> Widget:
     """Controls above the page. A move shows the new decision at once, then cuts what is missing."""
     import ipywidgets
 
@@ -273,7 +275,7 @@ def _assemble(space: Workspace, opened: Opened, root: Path | None) -> Widget:
         turn.max = num_pages(found.height)
         turn.value = min(number, turn.max)
         state["is_setting"] = False
-        look = Look(name=who.value, sort=sort.value, page=turn.value)
+        look = TrackPage(name=who.value, sort=sort.value, page=turn.value)
         output.value = page(opened, state["now"], found, look)
         if opened.shelf.fill(shown(state["now"], found, look)):
             output.value = page(opened, state["now"], found, look)

@@ -1,4 +1,4 @@
-"""What every explorer has: sliders, the button that keeps a choice, small pictures of frames."""
+"""Base of the threshold widgets: sliders, save button, small pictures of frames."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What thresholds would decide, from stored measures alone; widgets and notebooks show it.
-
-The decisions are those of the stages: the same pure functions over the same tables.
-"""
+"""Preview of what thresholds would decide, from stored measures alone."""
 
 from __future__ import annotations
 
@@ -16,9 +13,8 @@ import polars as pl
 from bunny.character import calibrate, film_calibration
 from bunny.character import label as naming
 from bunny.character.drawn import figure_label
-from bunny.quality import threshold as quality_threshold
-from bunny.scene import agglomerative
-from bunny.scene import incremental as grouping
+from bunny.quality import threshold_search as quality_threshold
+from bunny.scene import cluster as grouping
 from bunny.table import store
 
 UNKNOWN = "unknown"
@@ -26,28 +22,28 @@ NO_SCENE = "no scene"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class PreviewTables:
     """What the naming of faces and figures is decided from."""
 
     face: pl.DataFrame
     tracks: list[dict]
     region: pl.DataFrame
-    cast: naming.Cast
+    cast: naming.ReferenceSet
     num_frames: pl.DataFrame  # by shot
     is_learned: bool  # whether the stage learned from the film, see `study`
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
+class PreviewComparison:
     """How like the references the faces are; no threshold is in it."""
 
-    face: naming.Compared
+    face: naming.TrackSimilarity
     nearest: dict[str, str]  # the character that each track is most like
-    learned: film_calibration.Study | None
+    learned: film_calibration.FilmCalibration | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class PreviewDecision:
     """What thresholds decide."""
 
     label: pl.DataFrame  # rows of table label
@@ -56,24 +52,24 @@ class Verdict:
     is_measured: bool  # whether the film moved that of faces
 
 
-def read_seen(folder: Path) -> Seen:
+def read_tables(folder: Path) -> PreviewTables:
     """Read the tables of stage detect; each may be missing."""
     table = {n: store.read_or_empty(folder, n) for n in ("frame", "face", "region", "reference")}
     is_broken = pl.col("error").is_not_null()  # frames that could not be read
     broken = table["face"].filter(is_broken)["frame_id"].to_list()
     looked_at = pl.col("file").is_not_null() & ~pl.col("frame_id").is_in(broken)
     counts = table["frame"].filter(looked_at).group_by("shot_index")
-    return Seen(
+    return PreviewTables(
         face=table["face"].filter(~is_broken, pl.col("track_id").is_not_null()),
         tracks=_tracks(store.read_or_empty(folder, "track")),
         region=table["region"],  # of windows the support is voted anew at each threshold
-        cast=naming.read_cast(table["reference"]),
+        cast=naming.read_reference_set(table["reference"]),
         num_frames=counts.agg(pl.len().alias("num_frames")),
         is_learned=store.read_or_empty(folder, "calibration").height > 0,
     )
 
 
-def compare(seen: Seen, settings: Mapping[str, Any], seed: int = 0) -> Compared:
+def compare(seen: PreviewTables, settings: Mapping[str, Any], seed: int = 0) -> PreviewComparison:
     """Compare faces with the references, once for all thresholds.
 
     Parameters
@@ -86,14 +82,16 @@ def compare(seen: Seen, settings: Mapping[str, Any], seed: int = 0) -> Compared:
     """
     learned = None
     if seen.is_learned and seen.face.height:
-        learned = naming.learn(seen.face, seen.tracks, seen.cast, label_setting(settings), seed)
+        learned = naming.calibrate_film(
+            seen.face, seen.tracks, seen.cast, label_setting(settings), seed
+        )
     found = naming.compare(seen.face, seen.tracks, seen.cast, learned)
     nearest: dict[str, str] = {}
     if found.names:
         best = found.similarity.argmax(axis=1).tolist()
         ids = [track["track_id"] for track in seen.tracks]
         nearest = {one: found.names[i] for one, i in zip(ids, best, strict=True)}
-    return Compared(face=found, nearest=nearest, learned=learned)
+    return PreviewComparison(face=found, nearest=nearest, learned=learned)
 
 
 def judge_quality(measure: pl.DataFrame, settings: Mapping[str, Any]) -> pl.DataFrame:
@@ -111,15 +109,17 @@ def judge_quality(measure: pl.DataFrame, settings: Mapping[str, Any]) -> pl.Data
     pl.DataFrame
         With the columns that table quality has more than table measure.
     """
-    return quality_threshold.judge(measure, settings)[0]
+    return quality_threshold.flag_frames(measure, settings)[0]
 
 
-def judge_labels(seen: Seen, settings: Mapping[str, Any], seed: int = 0) -> pl.DataFrame:
+def judge_labels(seen: PreviewTables, settings: Mapping[str, Any], seed: int = 0) -> pl.DataFrame:
     """Name faces and figures under thresholds of `detection`; gives a table label."""
     return store.check("label", judge(seen, compare(seen, settings, seed), settings).label)
 
 
-def judge(seen: Seen, compared: Compared, settings: Mapping[str, Any]) -> Verdict:
+def judge(
+    seen: PreviewTables, compared: PreviewComparison, settings: Mapping[str, Any]
+) -> PreviewDecision:
     """Decide as stage detect does, by the same functions over the same tables.
 
     Parameters
@@ -132,7 +132,7 @@ def judge(seen: Seen, compared: Compared, settings: Mapping[str, Any]) -> Verdic
     """
     setting = label_setting(settings)
     votes = naming.vote(seen.region, seen.num_frames, setting)
-    learned = _learn_again(compared, setting)
+    learned = _recalibrate(compared, setting)
     label = naming.decide_compared(compared.face, votes, seen.cast, setting, learned)
     face = naming.face_threshold(setting, learned)
     figure = naming.figure_threshold(votes, seen.cast, setting)
@@ -140,7 +140,7 @@ def judge(seen: Seen, compared: Compared, settings: Mapping[str, Any]) -> Verdic
         _faces(label, face, setting.min_margin),
         _figures(label, votes, figure, setting),
     ]
-    return Verdict(
+    return PreviewDecision(
         label=label,
         subject=pl.concat(subjects, how="vertical_relaxed"),
         threshold={"face": face, "figure": figure},
@@ -177,7 +177,7 @@ def judge_scenes(
         "frame_index", "frame_id"
     )
     vector = np.array(known["vector"].to_list(), dtype=np.float32)
-    found = agglomerative.group(vector, threshold, settings.get("scene_method", "incremental"))
+    found = grouping.group_frames(vector, threshold, settings.get("scene_method", "incremental"))
     names = [NO_SCENE if c == grouping.NOISE else f"scene-{c + 1:03d}" for c in found.cluster]
     return known.select("frame_id", "file", "timestamp_s").with_columns(
         scene=pl.Series(names, dtype=pl.String),
@@ -202,7 +202,9 @@ def _tracks(track: pl.DataFrame) -> list[dict]:
     return [row | {"embedding": vector} for row, vector in zip(rows, vectors, strict=True)]
 
 
-def _learn_again(compared: Compared, setting: naming.LabelSetting) -> film_calibration.Study | None:
+def _recalibrate(
+    compared: PreviewComparison, setting: naming.LabelSetting
+) -> film_calibration.FilmCalibration | None:
     """What the film teaches at another threshold; only who is taken for a stranger changes."""
     learned = compared.learned
     if learned is None or not compared.face.names:
@@ -210,7 +212,7 @@ def _learn_again(compared: Compared, setting: naming.LabelSetting) -> film_calib
     pairs = learned.pair
     if learned.trial.adaptation is not None:
         pairs = pairs.with_columns(similarity="adapted_similarity")
-    strangers = film_calibration.find_strangers(
+    strangers = film_calibration.impostor_similarity(
         compared.face.similarity, setting.similarity_threshold
     )
     return replace(learned, estimate=calibrate.estimate(pairs, strangers))

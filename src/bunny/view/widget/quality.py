@@ -1,4 +1,4 @@
-"""Explorer of notebook 02: which pictures stay, and what a move newly keeps and newly drops.
+"""Widget of picture quality: pictures kept and dropped at other thresholds.
 
 All that costs time is read and searched for when it is opened; a move then decides about 200,000
 pictures and redraws within a tenth of a second. The decision is that of stage filter.
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bunny.core.config import filter_preset
-from bunny.quality import flag, neighbour, reason
-from bunny.quality import threshold as quality_threshold
+from bunny.quality import duplicate, flag, reason
+from bunny.quality import threshold_search as quality_threshold
 from bunny.table import store
 from bunny.view import html, style
 from bunny.view.widget import explorer
@@ -44,11 +44,11 @@ KEPT = reason.CODE["kept"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Opened:
+class QualityData:
     """A film's measures, ready to be decided about at any thresholds."""
 
-    prepared: flag.Prepared
-    near: neighbour.Neighbour | None  # None: duplicates are searched for at each decision
+    prepared: flag.PreparedMeasures
+    near: duplicate.NearDuplicateCache | None  # None: duplicates are searched for at each decision
     blur: np.ndarray  # (rows,) float32, NaN where not measured
     shown: np.ndarray  # rows that have a small picture, the least sharp first
     pictures: Mapping[str, str]
@@ -83,7 +83,7 @@ def draw_quality(space: Workspace, config: Config) -> Draw:
     return _draw(open_quality(space), config.filtering.model_dump())
 
 
-def open_quality(space: Workspace, *, is_interactive: bool = True) -> Opened:
+def open_quality(space: Workspace, *, is_interactive: bool = True) -> QualityData:
     """Read measures and small pictures, and find near frames once."""
     measure = store.read_or_empty(space.table, "measure")
     frame = store.read_or_empty(space.table, "frame")
@@ -93,7 +93,7 @@ def open_quality(space: Workspace, *, is_interactive: bool = True) -> Opened:
     pictures = explorer.frame_pictures(space, frame)
     has_picture = prepared.measure["frame_id"].is_in(list(pictures)).to_numpy()
     shown = np.flatnonzero(has_picture)
-    return Opened(
+    return QualityData(
         prepared=prepared,
         near=find_near(prepared) if is_interactive else None,
         blur=blur,
@@ -104,10 +104,10 @@ def open_quality(space: Workspace, *, is_interactive: bool = True) -> Opened:
     )
 
 
-def find_near(prepared: flag.Prepared) -> neighbour.Neighbour:
+def find_near(prepared: flag.PreparedMeasures) -> duplicate.NearDuplicateCache:
     """Find near frames for every position of the duplicate sliders."""
     low, high, _ = RANGE["duplicate_structure"]
-    return neighbour.Neighbour(
+    return duplicate.NearDuplicateCache(
         prepared.phash,
         prepared.signature,
         max_distance=int(RANGE["duplicate_distance"][1]),
@@ -116,16 +116,18 @@ def find_near(prepared: flag.Prepared) -> neighbour.Neighbour:
     )
 
 
-def judge(opened: Opened, settings: Mapping[str, Any]) -> quality_threshold.Solution:
+def judge(opened: QualityData, settings: Mapping[str, Any]) -> quality_threshold.ThresholdSolution:
     """Decide as stage filter does; groups of duplicates are remembered."""
     pair = settings["duplicate_distance"], settings["duplicate_structure"]
     near = opened.near
-    groups = near.group(*pair) if near else flag.group(opened.prepared, *pair)
+    groups = near.group(*pair) if near else flag.group_duplicates(opened.prepared, *pair)
     return quality_threshold.solve(opened.prepared, groups, settings)
 
 
 def page(
-    opened: Opened, now: quality_threshold.Solution, before: quality_threshold.Solution
+    opened: QualityData,
+    now: quality_threshold.ThresholdSolution,
+    before: quality_threshold.ThresholdSolution,
 ) -> str:
     """Show a decision and how it differs from another one.
 
@@ -161,7 +163,9 @@ def page(
     )
 
 
-def moved(settings: Values, solved: quality_threshold.Solution, key: str, value: Any) -> Values:
+def moved(
+    settings: Values, solved: quality_threshold.ThresholdSolution, key: str, value: Any
+) -> Values:
     """Settings after one control moved.
 
     A preset or a number to keep takes back the thresholds that were chosen; a slider that moves
@@ -170,17 +174,23 @@ def moved(settings: Values, solved: quality_threshold.Solution, key: str, value:
     name = value if key == "preset" else settings["preset"]
     if key == "preset" or (key == "keep_about" and value):
         kept = 0 if key == "preset" else value
-        return settings | filter_preset.of(name) | {"preset": name, "keep_about": kept}
+        return (
+            settings | filter_preset.preset_thresholds(name) | {"preset": name, "keep_about": kept}
+        )
     thresholds = asdict(solved.threshold)
-    return settings | {k: thresholds[k] for k in filter_preset.PATH} | {"keep_about": 0, key: value}
+    return (
+        settings
+        | {k: thresholds[k] for k in filter_preset.THRESHOLD_CURVE}
+        | {"keep_about": 0, key: value}
+    )
 
 
-def _draw(opened: Opened, settings: Values) -> Draw:
+def _draw(opened: QualityData, settings: Values) -> Draw:
     before = judge(opened, settings)
     return lambda values: page(opened, judge(opened, settings | values), before)
 
 
-def _assemble(space: Workspace, opened: Opened, settings: Values, root: Path | None) -> Widget:
+def _assemble(space: Workspace, opened: QualityData, settings: Values, root: Path | None) -> Widget:
     """Controls above the page; every move of one redraws it once."""
     import ipywidgets
 
@@ -188,7 +198,9 @@ def _assemble(space: Workspace, opened: Opened, settings: Values, root: Path | N
     state = {"settings": settings, "found": found, "before": found, "is_setting": False}
     values = asdict(found.threshold)
     sliders = {key: explorer.slider(key, values[key], span) for key, span in RANGE.items()}
-    choice = ipywidgets.ToggleButtons(options=list(filter_preset.LEVEL), value=settings["preset"])
+    choice = ipywidgets.ToggleButtons(
+        options=list(filter_preset.PRESET_STRICTNESS), value=settings["preset"]
+    )
     about = ipywidgets.BoundedIntText(
         value=settings["keep_about"], max=10_000_000, description="keep about"
     )
@@ -234,7 +246,7 @@ def _counts(code: np.ndarray) -> dict[str, int]:
     return dict(sorted(named.items(), key=lambda kv: (kv[0] != "kept", -kv[1], kv[0])))
 
 
-def _gallery(opened: Opened, code: np.ndarray, is_in: np.ndarray, name: str, tone: str) -> str:
+def _gallery(opened: QualityData, code: np.ndarray, is_in: np.ndarray, name: str, tone: str) -> str:
     """Show those nearest to the sharpness threshold first: they are the ones to judge."""
     rows = opened.shown[is_in[opened.shown]]
     rows = rows[:GALLERY] if tone == "good" else rows[::-1][:GALLERY]
@@ -247,7 +259,7 @@ def _gallery(opened: Opened, code: np.ndarray, is_in: np.ndarray, name: str, ton
     return html.tiles(found, f"{name}: {int(is_in.sum())}, {order}")
 
 
-def _words(opened: Opened, row: int, why: str) -> str:
+def _words(opened: QualityData, row: int, why: str) -> str:
     score = "" if np.isnan(opened.blur[row]) else f" {opened.blur[row]:.2f}"
     why = "" if why == "kept" else f" {why}"
     return f"{style.clock(opened.times[opened.names[row]])}{score}{why}"

@@ -1,4 +1,4 @@
-"""Explorer of scenes: sliders whose histogram, counts and gallery follow at once.
+"""Widget of scenes: histogram, counts and gallery at other thresholds.
 
 An explorer is a function returning a widget, or the same page as plain HTML when it is not
 interactive. Small pictures are read once when it is made; a move of a slider reads no file.

@@ -1,4 +1,4 @@
-"""Search of notebook 09: a box for words, a picture, filters, and the shots that answer.
+"""Widget of search: words, picture, filters and the shots that answer.
 
 The widget asks a function that the notebook passes in, so that it knows no job; each shot has the
 buttons "more like this" and "send", and those that were sent are listed below.
@@ -59,7 +59,7 @@ def explore_search(
         from IPython.display import HTML
 
         return HTML(draw(find(words)) if words.strip() else "<p>nothing was asked</p>")
-    return Searcher(find, make_filter, people, places, send, words).widget
+    return SearchWidget(find, make_filter, people, places, send, words).widget
 
 
 def draw(found: Any) -> str:
@@ -88,7 +88,7 @@ def to_timeline(export: Callable[..., Any], **more: Any) -> Send:
     return send
 
 
-class Searcher:
+class SearchWidget:
     """Holds the controls and what was picked."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""One row a track for the people explorer: who it is, how near to a change, which picture shows it.
+"""Track table: one row a track with its name, slack and best picture.
 
 What does not depend on thresholds (`list_subjects`) is made once; `describe` joins a decision to
 it. A face's track is the face followed through its shot. A drawn figure is one character looked
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from bunny.character import track
-from bunny.character.label import Cast
+from bunny.character.label import ReferenceSet
 from bunny.view.tile import BOX, UNKNOWN
 
 EVERYBODY = "everybody"
@@ -208,7 +208,7 @@ def changed(subject: pl.DataFrame, before: pl.DataFrame, after: pl.DataFrame) ->
     )
 
 
-def names_of(cast: Cast, tracks: pl.DataFrame) -> list[str]:
+def names_of(cast: ReferenceSet, tracks: pl.DataFrame) -> list[str]:
     """What the picker of characters offers."""
     known = {*cast.face, *cast.drawn, *tracks["character"].drop_nulls().to_list()}
     return [EVERYBODY, *sorted(known), UNKNOWN]

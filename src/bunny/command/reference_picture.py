@@ -1,0 +1,225 @@
+"""Reference pictures cropped from a film: best views of an unknown person or figure.
+
+A view serves when nobody else is on it. Of those the large, sharp and sure ones are taken, of
+different shots and unlike each other, with little around them: what surrounds a figure would be
+taken for a part of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cv2
+import numpy as np
+import polars as pl
+
+from bunny.character import reference, track
+from bunny.character.drawn import figure_cluster
+from bunny.character.drawn.figure_cluster import BOX, COVERED
+from bunny.character.face import detect
+from bunny.character.face import recogniser as face_recogniser
+from bunny.command import characters
+from bunny.core import atomic, image_file, reference_folder
+from bunny.core.config import Config
+from bunny.core.error import UserError
+from bunny.core.workspace import Workspace
+from bunny.dataset.appearance import measure_subjects
+from bunny.table import corrected, store
+from bunny.view import character
+
+FIGURE_MARGIN = 0.05  # around a figure, in shares of its larger side
+HEAD_OVERLAP = 0.7  # share of a head that lies in the body that it belongs to
+DEFAULT_BLUR_SCORE = 0.5  # blur score of a view whose frame was not measured
+MAX_TRIES = 15  # views that are opened to find `people.MAX_VIEWS` good ones
+
+FACE_MARGIN = 0.6  # around a face in a reference picture, in shares of its larger side
+MIN_PX = 160  # shorter side; smaller crops are enlarged, as recognisers do anyway
+MAX_FACE_TRIES = 15  # views that are looked at to find `people.MAX_VIEWS` good ones
+
+
+def cut_figures(space: Workspace, views: pl.DataFrame) -> list[tuple[str, np.ndarray]]:
+    """Cut the best views of a figure.
+
+    Parameters
+    ----------
+    space : Workspace
+    views : pl.DataFrame
+        Its rows of `people.subjects`.
+
+    Returns
+    -------
+    list of (str, np.ndarray)
+        At most `people.MAX_VIEWS` figure_ids with their pictures, BGR, the best first; none where
+        no stored picture shows the figure alone.
+    """
+    figure = store.read(space.table, "figure")
+    shown = views.drop_nulls("file").join(
+        figure.select("embedding", subject_id="figure_id"), on="subject_id", maintain_order="left"
+    )
+    if shown.is_empty():
+        return []
+    shown = _weigh_sharpness(space, shown)
+    others = _find_others(space, figure, shown)
+    found: list[tuple[str, np.ndarray]] = []
+    for i in character.choose_views(shown, MAX_TRIES, track.embedding_array(shown)):
+        row = shown.row(i, named=True)
+        image = image_file.read(space.root / row["file"])
+        picture = (
+            None if image is None else _cut_figure(image, row, others.get(row["subject_id"], []))
+        )
+        if picture is not None:
+            found.append((row["subject_id"], picture))
+        if len(found) == character.MAX_VIEWS:
+            break
+    return found
+
+
+def _weigh_sharpness(space: Workspace, shown: pl.DataFrame) -> pl.DataFrame:
+    """`shown` with `view` lowered where the box is blurred, by the frames' stored measures."""
+    tables = {name: store.read_or_empty(space.table, name) for name in ("frame", "measure")}
+    score = measure_subjects({**tables, "label": shown}).select("subject_id", "blur_score")
+    sharp = pl.col("blur_score").fill_null(DEFAULT_BLUR_SCORE)
+    return shown.join(score, on="subject_id", how="left", maintain_order="left").with_columns(
+        view=pl.col("view") * sharp
+    )
+
+
+def _find_others(
+    space: Workspace, figure: pl.DataFrame, shown: pl.DataFrame
+) -> dict[str, list[Sequence[float]]]:
+    """Boxes of whoever else is in the frame of each view, by its figure_id.
+
+    A figure of the same group is the same one seen otherwise; so are its head beside all of it, and
+    a figure of no group that covers it. Named characters and all other figures are somebody else.
+    """
+    cluster = corrected.read_or_empty(space.table, "cluster").filter(pl.col("level") == "unknown")
+    label = corrected.read_or_empty(space.table, "label").drop_nulls("character")
+    group = cluster.select(figure_id="item_id", group="cluster_id")
+    drawn = figure.join(group, on="figure_id", how="left").select("frame_id", *BOX, "group", "kind")
+    kind = pl.lit(None, drawn.schema["kind"]).alias("kind")
+    named = label.select("frame_id", *BOX, kind, group="character").select(drawn.columns)
+    own = shown.join(figure.select("kind", subject_id="figure_id"), on="subject_id")
+    own = own.select("subject_id", "frame_id", "name", "kind", *BOX)
+    is_part = (pl.col("kind") != pl.col("kind_other")) & (
+        figure_cluster.covered_share() >= HEAD_OVERLAP
+    )
+    both = own.join(pl.concat([drawn, named]), on="frame_id", suffix="_other").filter(
+        pl.col("group").ne_missing(pl.col("name")),
+        pl.col("group").is_not_null() | (figure_cluster.covered_share() < COVERED),
+        ~is_part.fill_null(False),
+    )
+    found: dict[str, list[Sequence[float]]] = {}
+    for subject_id, *box in both.select("subject_id", *(f"{c}_other" for c in BOX)).iter_rows():
+        found.setdefault(subject_id, []).append(box)
+    return found
+
+
+def _cut_figure(image: np.ndarray, row: dict, others: list[Sequence[float]]) -> np.ndarray | None:
+    """One figure with little around it; None when somebody else is inside its box."""
+    box = character.crop_alone([row[c] for c in BOX], others, image.shape[1::-1], FIGURE_MARGIN)
+    if box is None:
+        return None
+    x0, y0, x1, y1 = box
+    return image[y0:y1, x0:x1]
+
+
+def write_faces(space: Workspace, config: Config, name: str, faces: pl.DataFrame) -> list[Path]:
+    """Cut, check and write the best views; gives their paths."""
+    shown = faces.filter(pl.col("subject_type") == "face").drop_nulls("file")
+    face = store.read(space.table, "face")
+    with TemporaryDirectory() as folder:
+        sources = []
+        for row in shown[character.choose_views(shown, MAX_FACE_TRIES)].iter_rows(named=True):
+            picture = _cut_face(space, row, face)
+            if picture is not None:
+                path = Path(folder) / file_name(space, row["subject_id"])
+                path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+                sources.append(
+                    reference.ReferenceFile(
+                        reference_id=row["subject_id"], character=name, path=path
+                    )
+                )
+        good = _usable_views(sources, face, config)[: character.MAX_VIEWS] if sources else []
+        if not good:
+            raise UserError(
+                f"--name …={name}: expected a picture that shows the person's face alone, "
+                f"none of {shown.height} does; give reference pictures of your own"
+            )
+        target = space.root / reference_folder.NAMED / name
+        for source in good:
+            atomic.write_bytes(target / source.path.name, source.path.read_bytes())
+    return [target / source.path.name for source in good]
+
+
+def write_figures(
+    space: Workspace, _config: Config, name: str, figures: pl.DataFrame
+) -> list[Path]:
+    """Cut and write the best views of a drawn figure; gives their paths."""
+    good = cut_figures(space, figures)
+    if not good:
+        raise UserError(
+            f"--name …={name}: expected a picture that shows the figure alone, none of "
+            f"{figures.height} does; give reference pictures of your own"
+        )
+    target = space.root / reference_folder.NAMED / name
+    paths = [target / file_name(space, subject_id) for subject_id, _ in good]
+    for path, (_, picture) in zip(paths, good, strict=True):
+        atomic.write_bytes(path, cv2.imencode(".png", _enlarge(picture))[1].tobytes())
+    return paths
+
+
+def _usable_views(
+    sources: list[reference.ReferenceFile], face: pl.DataFrame, config: Config
+) -> list[reference.ReferenceFile]:
+    """Those in which the detector finds one face, and the recogniser the same person."""
+    wanted = config.detection
+    recogniser = face_recogniser.choose_recogniser(wanted.recogniser, wanted.face_detection_model)
+    vectors = face.filter(pl.col("recogniser") == recogniser).select("face_id", "embedding")
+    stored = dict(vectors.iter_rows())
+    measured = reference.measure(
+        sources,
+        detect.load_detector(wanted.face_detection_model, has_small_faces=wanted.has_small_faces),
+        face_recogniser.load_recogniser(recogniser),
+        min_score=wanted.min_face_score,
+    )
+    good = []
+    for found in measured:
+        vector = stored.get(found.source.reference_id)
+        if found.error is not None or found.face_embedding is None:
+            characters.logger.debug("%s: %s", found.source.path.name, found.error or "no face")
+        elif vector is None or (
+            _is_same_person(found.face_embedding, vector, recogniser) >= wanted.similarity_threshold
+        ):
+            good.append(found.source)
+    return good
+
+
+def _is_same_person(one: np.ndarray, other: Sequence[float], recogniser: str) -> float:
+    return float(face_recogniser.to_similarity(one @ np.asarray(other, np.float32), recogniser))
+
+
+def _cut_face(space: Workspace, row: Mapping, face: pl.DataFrame) -> np.ndarray | None:
+    """One face with its surroundings and nobody else's, BGR; None when that cannot be had."""
+    image = image_file.read(space.root / row["file"])
+    if image is None:
+        return None
+    is_other = (pl.col("frame_id") == row["frame_id"]) & (pl.col("face_id") != row["subject_id"])
+    others = face.filter(is_other).select(BOX).rows()
+    box = character.crop_alone([row[c] for c in BOX], others, image.shape[1::-1], FACE_MARGIN)
+    if box is None:
+        return None
+    x0, y0, x1, y1 = box
+    return _enlarge(image[y0:y1, x0:x1])
+
+
+def _enlarge(picture: np.ndarray) -> np.ndarray:
+    """A picture whose shorter side has `MIN_PX` at least."""
+    factor = MIN_PX / min(picture.shape[:2])
+    if factor <= 1:
+        return picture
+    return cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+
+
+def file_name(space: Workspace, subject_id: str) -> str:
+    """Name of a view; it tells which face it is, so that nobody is named twice."""
+    return f"{reference_folder.PREFIX}{subject_id.removeprefix(space.film_id + '-')}.png"

@@ -1,0 +1,316 @@
+"""Evaluator of one fine-tune: prompts, pictures, choice of a checkpoint, final measures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bunny.caption import tags
+from bunny.contract.stage import BaseStage, settings_of
+from bunny.core import workspace
+from bunny.core.error import UserError
+from bunny.evaluation import agreement, checkpoint_choice, gallery, table_rows, verdict
+from bunny.evaluation.measure_picture import PictureMeasurer
+from bunny.generation import provenance, request, sampler
+from bunny.table import store
+from bunny.training.base import Base
+
+TRIGGER = "{trigger}"
+CLASS_PROMPTS, PAIR_PROMPTS, OTHER_PROMPTS = 2, 2, 1  # of the report's, the first ones
+MAX_OTHERS = 4  # other characters that are asked for by name
+REPORT_SETS = (
+    "report",
+    "class",
+    "pair",
+    "other",
+)  # drawn with the chosen checkpoint, and by the base
+
+# Settings that drawings depend on; the others only judge them.
+DRAWING_SETTINGS = ("choose_prompts", "report_prompts", "seeds", "num_steps", "guidance_scale")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureJob:
+    """One picture to draw: whom it asks for, in which words, from which seed."""
+
+    prompt_set: str
+    character: str
+    prompt: str
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptSubjects:
+    """The words for the trained character, for its kind, and for the film's other characters."""
+
+    character: str
+    subject: str  # trigger and class word
+    class_word: str
+    others: Mapping[str, str]  # character to its words
+
+
+def choice_jobs(
+    cast: PromptSubjects, prompts: Sequence[str], seeds: Sequence[int]
+) -> list[PictureJob]:
+    """What each checkpoint, and the base, draws so that one can be chosen."""
+    return _jobs("choose", cast.character, _fill(prompts, cast.subject), seeds)
+
+
+def report_jobs(
+    cast: PromptSubjects, prompts: Sequence[str], seeds: Sequence[int]
+) -> dict[str, list[PictureJob]]:
+    """What the chosen checkpoint and the base draw, by prompt set.
+
+    Parameters
+    ----------
+    cast : Cast
+    prompts : sequence of str
+        Those for reporting.
+    seeds : sequence of int
+
+    Returns
+    -------
+    dict
+        ``report``; ``class``: the class word alone; ``pair``: the character beside another;
+        ``other``: another alone. Sets with nothing to draw are left out.
+    """
+    open_prompts = [p for p in prompts if TRIGGER in p]
+    sets = {"report": _jobs("report", cast.character, _fill(prompts, cast.subject), seeds)}
+    alone = _fill(open_prompts[:CLASS_PROMPTS], cast.class_word) if cast.class_word else []
+    sets["class"] = _jobs("class", cast.character, alone, seeds)
+    others = list(cast.others.items())[:MAX_OTHERS]
+    both = [
+        prompt.replace(TRIGGER, f"{cast.subject} and {others[i % len(others)][1]}")
+        for i, prompt in enumerate(open_prompts[:PAIR_PROMPTS])
+        if others
+    ]
+    sets["pair"] = _jobs("pair", cast.character, both, seeds)
+    sets["other"] = [
+        job
+        for name, words in others
+        for job in _jobs("other", name, _fill(open_prompts[:OTHER_PROMPTS], words), seeds)
+    ]
+    return {name: jobs for name, jobs in sets.items() if jobs}
+
+
+def count_pictures(
+    cast: PromptSubjects, choose: Sequence[str], report: Sequence[str], seeds, num_steps: int
+) -> int:
+    """How many pictures an evaluation of `num_steps` checkpoints draws, the base's among them."""
+    after = sum(len(jobs) for jobs in report_jobs(cast, report, seeds).values())
+    return len(choice_jobs(cast, choose, seeds)) * (num_steps + 1) + 2 * after
+
+
+def _fill(prompts: Sequence[str], words: str) -> list[str]:
+    return [prompt.replace(TRIGGER, words) for prompt in prompts]
+
+
+def _jobs(prompt_set: str, character: str, prompts: Sequence[str], seeds) -> list[PictureJob]:
+    return [
+        PictureJob(prompt_set=prompt_set, character=character, prompt=prompt, seed=seed)
+        for prompt in prompts
+        for seed in seeds
+    ]
+
+
+class Evaluator:
+    """The evaluation of one fine-tune."""
+
+    def __init__(
+        self,
+        stage: BaseStage,
+        loaded: Base,
+        run: dict[str, Any],
+        agree: agreement.AgreementMeasure | None,
+    ) -> None:
+        if run["base_hash"] != loaded.hash:
+            raise UserError(
+                f"models.base_model: expected the base that {run['character']} was trained on "
+                f"({run['base_model']}), got {loaded.name}; run the stage finetune again"
+            )
+        self.stage, self.base, self.run = stage, loaded, run
+        self.character, self.run_id = run["character"], run["run_id"]
+        self.settings = stage.config.evaluation
+        self.cast = self._cast()
+        self.checkpoint = self._checkpoints()
+        self.sight = self._sight(agree)
+        self.num_pictures = count_pictures(
+            self.cast,
+            self.settings.choose_prompts,
+            self.settings.report_prompts,
+            self.settings.seeds,
+            len(self.checkpoint),
+        )
+        depends = {
+            "settings": settings_of(stage.config, "evaluation", *DRAWING_SETTINGS),
+            "base": loaded.hash,
+            "adapters": {str(step): row["hash"] for step, row in self.checkpoint.items()},
+            "cast": [self.cast.subject, *self.cast.others.values()],
+        }
+        self.shards = stage.shards(f"proof-{self.run_id}", depends)
+
+    def evaluate(self, bar: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Rows of both tables."""
+        settings = self.settings
+        sets = {"choose": choice_jobs(self.cast, settings.choose_prompts, settings.seeds)}
+        steps = [0, *self.checkpoint]
+        rows = [r for step in steps for r in self._draw(step, "choose", sets["choose"], bar)]
+        seen, vectors = self.sight.see(rows)
+        choice = self._choose(seen)
+        sets = report_jobs(self.cast, settings.report_prompts, settings.seeds)
+        later = [
+            row
+            for step in (0, choice.step)
+            for name, jobs in sets.items()
+            for row in self._draw(step, name, jobs, bar)
+        ]
+        more, more_vectors = self.sight.see(later)
+        pictures = [*seen, *more, *self.sight.real(self.run_id)]
+        numbers = {"num": settings.num_bootstrap, "seed": self.stage.config.seed}
+        found = table_rows.rows(
+            store.from_rows("proof_picture", pictures),
+            vectors | more_vectors,
+            self.character,
+            choice.step,
+            **numbers,
+        )
+        found += table_rows.choice_rows(self.run_id, self.character, choice)
+        for name, scale in self.sight.eyes.scales.items():
+            found += table_rows.scale_rows(self.run_id, name, scale)
+        return found, pictures
+
+    def outcome(self, rows: Sequence[dict[str, Any]]) -> str:
+        """The first sentence of the verdict, and what is wrong."""
+        evaluation = store.from_rows("evaluation", rows)
+        found = verdict.judge(
+            evaluation, verdict.run_info(self.run, tuple(self.checkpoint), self.class_word)
+        )
+        return " ".join(finding.text for finding in found if finding.tone != "plain") or (
+            found[0].text
+        )
+
+    @property
+    def class_word(self) -> str:
+        """What kind of thing the character is."""
+        return self.stage.config.captioning.class_word
+
+    def _cast(self) -> PromptSubjects:
+        captioning = self.stage.config.captioning
+
+        def words(name: str) -> str:
+            return f"{tags.trigger_word(captioning.trigger_word, name)} {self.class_word}".strip()
+
+        names = self.stage.read("label")["character"].drop_nulls().unique().sort()
+        others = [n for n in names if n != self.character and self.settings.has_other_characters]
+        return PromptSubjects(
+            character=self.character,
+            subject=words(self.character),
+            class_word=self.class_word,
+            others={name: words(name) for name in others},
+        )
+
+    def _checkpoints(self) -> dict[int, dict[str, Any]]:
+        """Step to file and hash of the checkpoints that are judged, in order."""
+        rows = self.stage.read("adapter").filter(
+            pl.col("run_id") == self.run_id, pl.col("step") > 0
+        )
+        known = {row["step"]: row for row in rows.sort("step").iter_rows(named=True)}
+        if not known:
+            known = {
+                max(1, self.run["num_steps"]): {
+                    "file": self.run["adapter_file"],
+                    "hash": self.run["adapter_hash"],
+                    "held_out_loss": self.run["held_out_loss_last"],
+                }
+            }
+        return {
+            s: known[s]
+            for s in checkpoint_choice.spread_steps(list(known), self.settings.max_checkpoints)
+        }
+
+    def _sight(self, agree: agreement.AgreementMeasure | None) -> PictureMeasurer:
+        tables = {name: self.stage.read(name) for name in self.stage.reads}
+        root, config = self.stage.output_dir, self.stage.config
+        given = self.stage.source["references"]
+        eyes = gallery.load_identity_model(
+            root,
+            tables,
+            None if given is None else Path(given),
+            self.character,
+            config,
+            self.base.resolution_px,
+        )
+        return PictureMeasurer(root, tables["dataset"], self.character, eyes, agree)
+
+    def _draw(self, step: int, name: str, jobs: list[PictureJob], bar: Any) -> list[dict[str, Any]]:
+        """Rows of one set of one checkpoint; a shard."""
+        index = 10 * step + (("choose", *REPORT_SETS).index(name))
+        files = []
+        if self.shards.is_done(index):
+            files = self.shards.get(index, "proof_picture")["file"].drop_nulls().to_list()
+        if not files or not all((self.stage.output_dir / f).is_file() for f in files):
+            rows = self._draw_anew(step, name, jobs)
+            made = {"proof_picture": store.from_rows("proof_picture", rows)}
+            self.shards.put(index, made)
+        bar.update(len(jobs))
+        return self.shards.get(index, "proof_picture").to_dicts()
+
+    def _draw_anew(self, step: int, name: str, jobs: list[PictureJob]) -> list[dict[str, Any]]:
+        """Draw jobs with a checkpoint, or with the base alone at step 0."""
+        settings, space = self.settings, workspace.from_film_dir(self.stage.output_dir)
+        adapter = None
+        if step:
+            at = self.checkpoint[step]
+            adapter = request.WeightedAdapter(path=space.checkpoint / at["file"], hash=at["hash"])
+        drawings = [
+            request.GenerationRequest(
+                prompt=job.prompt,
+                seed=job.seed,
+                num_steps=settings.num_steps,
+                guidance_scale=settings.guidance_scale,
+                width_px=self.base.resolution_px,
+                height_px=self.base.resolution_px,
+            )
+            for job in jobs
+        ]
+        rows: list[dict[str, Any]] = []
+
+        def keep(at: int, picture: Any, error: str | None) -> None:
+            job, stem = jobs[at], f"{step:06d}-{name}-{at:03d}"
+            file = f"proof/{self.run_id}/{stem}.png"
+            if picture is not None:
+                facts = provenance.provenance_of(self.base, drawings[at], adapter)
+                facts |= {"run_id": self.run_id, "character": job.character}
+                provenance.save_png(self.stage.output_dir / file, picture, facts)
+            rows.append(
+                {
+                    "picture_id": f"{self.run_id}-{stem}",
+                    "run_id": self.run_id,
+                    "character": job.character,
+                    "step": step,
+                    "prompt_set": name,
+                    "prompt": job.prompt,
+                    "seed": job.seed,
+                    "file": None if picture is None else file,
+                    "error": error,
+                }
+            )
+
+        sampler.draw(self.base, drawings, adapter, on_picture=keep)
+        return rows
+
+    def _choose(self, seen: list[dict[str, Any]]) -> checkpoint_choice.CheckpointChoice:
+        """The checkpoint to go by."""
+        scores = table_rows.scores_by_step(store.from_rows("proof_picture", seen))
+        losses = {step: row["held_out_loss"] for step, row in self.checkpoint.items()}
+        return checkpoint_choice.choose(
+            scores or {step: {} for step in self.checkpoint},
+            losses,
+            is_measured=self.character in self.sight.eyes.scales,
+            num=self.settings.num_bootstrap,
+            seed=self.stage.config.seed,
+        )

@@ -1,0 +1,262 @@
+"""Film library: catalogue and vectors of a data folder's films, opened once for searching."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from bunny.core import config as configuration
+from bunny.core import workspace
+from bunny.core.config import Config
+from bunny.core.error import UserError
+from bunny.core.workspace import Workspace
+from bunny.library.search import catalogue, index, minilm, vector_space
+from bunny.library.search.vector_space import VectorSpace
+from bunny.table import store
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "search"  # of a film: vectors of its words; of the data folder: indexes, hidden
+
+
+class FilmLibrary:
+    """Holds what searches have in common; what costs is read when it is first asked for.
+
+    Parameters
+    ----------
+    films : sequence of Workspace
+    config : Config
+        Section `search`, and how faces are found.
+    """
+
+    def __init__(self, films: Sequence[Workspace], config: Config) -> None:
+        self.films = list(films)
+        self.config = config
+        self.known = catalogue.join(
+            [catalogue.read(f.table, f.film_id, catalogue.describe_frames) for f in self.films]
+        )
+        self.row = {name: i for i, name in enumerate(self.known.frame["frame_id"])}
+        wanted = config.search
+        self.setting = index.IndexSettings(
+            exact_below=wanted.exact_below,
+            connectivity=wanted.index_connectivity,
+            expansion_add=wanted.index_expansion_add,
+            expansion_search=wanted.index_expansion_search,
+        )
+
+    @cached_property
+    def root(self) -> dict[str, Path]:
+        """Folder of each film."""
+        return {f.film_id: f.root for f in self.films}
+
+    @property
+    def people(self) -> list[str]:
+        """Names that filters offer."""
+        return sorted(set(self.known.shot["shot_who"].explode().drop_nulls()))
+
+    @property
+    def places(self) -> list[str]:
+        """Places that filters offer: those that people named, else all clusters."""
+        frame = self.known.frame
+        named = set(frame["place_name"].drop_nulls())
+        return sorted(named or set(frame["place"].drop_nulls()))
+
+    @cached_property
+    def index_folder(self) -> Path:
+        """Where the indexes of these films lie."""
+        names = hashlib.sha256("|".join(self.root).encode()).hexdigest()[:12]
+        return self.films[0].root.parent / f".{FOLDER}" / names
+
+    @cached_property
+    def model(self) -> Any:
+        """What makes vectors of words: a function or a CLIP; None: there is none."""
+        if self.is_clip:
+            from bunny.library.search import clip
+
+            return clip.load(self.config.search.text_model)
+        return minilm.load() if minilm.is_present() else None
+
+    @property
+    def is_clip(self) -> bool:
+        """Whether words are compared with pictures, not with captions."""
+        return self.config.search.text_model != "minilm"
+
+    def embed_words(self, sentences: Sequence[str]) -> np.ndarray:
+        """Vectors of sentences, (n, d) float32."""
+        return self.model.embed_text(sentences) if self.is_clip else self.model(sentences)
+
+    @cached_property
+    def words(self) -> VectorSpace:
+        """What words are compared with: captions, or pictures where there is a CLIP."""
+        frame = self.known.frame
+        if not self.is_clip:
+            contents = [vector_space.content_id(s) for s in frame["sentence"]]
+            return vector_space.from_contents("words", contents, self._keep)
+        contents = [
+            None if f is None else self._stamp(film, f)
+            for film, f in frame.select("film_id", "file").rows()
+        ]
+        return vector_space.from_contents("clip", contents, self._keep)
+
+    @cached_property
+    def picture(self) -> VectorSpace:
+        """Scene vectors of frames; of a film that was clustered by an older way there are none."""
+        from bunny.scene import embed  # OpenCV is not needed to search by words
+
+        tables = [(f.table, "embedding") for f in self.films]
+        is_own = pl.col("model") == embed.MODEL
+        return vector_space.from_tables("picture", tables, self.row, where=is_own)
+
+    @cached_property
+    def face(self) -> dict[str, VectorSpace]:
+        """Vectors of faces, by recogniser."""
+        tables = [(f.table, "face") for f in self.films]
+        both = [
+            store.read(*t).select("face_id", "frame_id", "recogniser")
+            for t in tables
+            if store.exists(*t)
+        ]
+        if not both:
+            return {}
+        face = pl.concat(both)
+        return {
+            name: vector_space.from_tables(
+                f"face-{name}",
+                tables,
+                self.row,
+                key="face_id",
+                vector="embedding",
+                where=pl.col("recogniser") == name,
+                frame_of=dict(face.select("face_id", "frame_id").iter_rows()),
+            )
+            for name in sorted(face["recogniser"].drop_nulls().unique())
+        }
+
+    @cached_property
+    def figures(self) -> pl.DataFrame:
+        """Figures of table `asset` with their vectors: asset_id, shot_index, frame_id, model, …"""
+        found = []
+        for film in self.films:
+            asset = store.read_or_empty(film.table, "asset")
+            vector = store.read_or_empty(film.table, "figure_vector")
+            own = asset.filter(pl.col("level") == "character").join(vector, on="asset_id")
+            if own.height:
+                found.append(own.select("asset_id", "shot_index", "frame_id", "model", "vector"))
+        return pl.concat(found) if found else pl.DataFrame()
+
+    def figure(self, model: str) -> VectorSpace:
+        """Vectors of figures of one model."""
+        own = self.figures
+        tables = [(f.table, "figure_vector") for f in self.films]
+        frames = dict(own.select("asset_id", "frame_id").iter_rows())
+        is_own = pl.col("model") == model
+        return vector_space.from_tables(
+            f"figure-{model}", tables, self.row, key="asset_id", where=is_own, frame_of=frames
+        )
+
+    def _keep(self, contents: list[str], rows: list[int]) -> np.ndarray:
+        """Vectors of sentences or pictures, kept in the folder of the film that has them first."""
+        name = (
+            vector_space.content_id(self.config.search.text_model)[:12]
+            if self.is_clip
+            else minilm.MODEL
+        )
+        films = self.known.frame["film_id"].gather(rows).to_list()
+        found: list[np.ndarray | None] = [None] * len(rows)
+        for film_id in dict.fromkeys(films):
+            own = [i for i, f in enumerate(films) if f == film_id]
+            vectors = vector_space.cached_vectors(
+                self.root[film_id] / FOLDER / name,
+                name,
+                [contents[i] for i in own],
+                lambda places, own=own: self._make([rows[own[p]] for p in places]),
+            )
+            for i, vector in zip(own, vectors, strict=True):
+                found[i] = vector
+        return np.stack(found) if found else np.empty((0, 0), np.float32)
+
+    def _make(self, rows: list[int]) -> np.ndarray:
+        frame = self.known.frame[rows]
+        if not self.is_clip:
+            return self.model(frame["sentence"].to_list())
+        from bunny.character import reference
+
+        files = [self.root[film] / f for film, f in frame.select("film_id", "file").rows()]
+        pictures = [reference.read_picture(f) for f in files]
+        if bad := [f.name for f, p in zip(files, pictures, strict=True) if p is None]:
+            logger.warning("%d pictures could not be read, the first %s", len(bad), bad[0])
+        blank = np.zeros((32, 32, 3), np.uint8)
+        return self.model.embed_picture([blank if p is None else p for p in pictures])
+
+    def _stamp(self, film_id: str, file: str) -> str:
+        """Name of a picture's content: its place, size and time."""
+        try:
+            stat = (self.root[film_id] / file).stat()
+        except OSError:
+            return vector_space.content_id(f"{film_id}/{file}|gone")
+        return vector_space.content_id(f"{film_id}/{file}|{stat.st_size}|{stat.st_mtime_ns}")
+
+
+def open_library(
+    films: Sequence[str] = (), data_dir: str | None = None, overrides: Sequence[str] = ()
+) -> FilmLibrary:
+    """Open films for search.
+
+    Parameters
+    ----------
+    films : sequence of str
+        film_ids or how they begin; none: all of the data folder that have frames.
+    data_dir : str, optional
+        Folder of workspaces; None: as configured.
+    overrides : sequence of str
+        Settings as given to `--set`.
+
+    Raises
+    ------
+    UserError
+        If there is no film, or one has not been run as far as stage detect.
+    """
+    root = workspace.project_root()
+    last = [] if data_dir is None else [f"project.data_dir={data_dir}"]
+    config = configuration.load(root, [*overrides, *last])
+    found = [_find(root, config, name) for name in films] if films else []
+    every = workspace.find(root, config.project.data_dir) if not films else found
+    ready = [s for s in every if _is_ready(s)]
+    if films and len(ready) < len(found):
+        lacking = next(s.film_id for s in found if not _is_ready(s))
+        raise UserError(
+            f"{lacking}: expected shots and who is in them, found none; run the film until "
+            "stage detect first"
+        )
+    if not ready:
+        raise UserError(
+            f"expected a film in {config.project.data_dir}/output to search in, found none; "
+            "`bunny run FILM` makes one"
+        )
+    return FilmLibrary(
+        sorted({s.film_id: s for s in ready}.values(), key=lambda s: s.film_id), config
+    )
+
+
+def _find(root: Path, config: Config, name: str) -> Workspace:
+    found = workspace.find(root, config.project.data_dir, name)
+    if len(found) != 1:
+        names = f" ({', '.join(s.film_id for s in found)})" if found else ""
+        raise UserError(
+            f"--film {name}: expected one film whose id begins so in "
+            f"{config.project.data_dir}/output, found {len(found)}{names}; see `bunny status`"
+        )
+    return found[0]
+
+
+def _is_ready(film: Workspace) -> bool:
+    return all(store.exists(film.table, n) for n in ("frame", "shot")) and (
+        store.exists(film.table, "identity") or store.exists(film.table, "label")
+    )

@@ -1,0 +1,171 @@
+"""Thresholds from settings: as given, or moved together until about `keep_about` frames stay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from bunny.core.config import filter_preset
+from bunny.quality import flag, reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThresholdSolution:
+    """Thresholds and what they do."""
+
+    threshold: reason.QualityThreshold
+    decision: flag.FilterDecision
+    num_kept: int
+    strictness: float | None = None  # solved; None when the thresholds are as given
+    note: str = ""  # one sentence on what was solved
+
+
+def flag_frames(
+    measure: pl.DataFrame, settings: Mapping[str, Any]
+) -> tuple[pl.DataFrame, ThresholdSolution]:
+    """Decide about a film's frames.
+
+    Parameters
+    ----------
+    measure : pl.DataFrame
+        Columns of the table `measure`.
+    settings : mapping
+        Keys of the section `filtering`; missing thresholds are the preset's when a preset is named.
+
+    Returns
+    -------
+    quality : pl.DataFrame
+        As of `flag.flag`, in the order of `frame_id`.
+    solution : Solution
+    """
+    prepared = flag.prepare(measure)
+    threshold = reason.threshold_from_settings(settings)
+    groups = flag.group_duplicates(
+        prepared, threshold.duplicate_distance, threshold.duplicate_structure
+    )
+    solution = solve(prepared, groups, settings)
+    return flag.add_decision(measure.sort("frame_id"), prepared, solution.decision), solution
+
+
+def solve(
+    prepared: flag.PreparedMeasures, groups: np.ndarray, settings: Mapping[str, Any]
+) -> ThresholdSolution:
+    """Thresholds as settings say, or those that keep about `keep_about` frames.
+
+    The preset's thresholds move together along `preset.PATH`, from generous on; those that somebody
+    chose (that differ from the preset's) stay where they are. The stricter, the fewer groups of
+    frames are kept, so bisection finds the strictness whose number is nearest. Without chosen
+    thresholds no frame is kept newly at a higher strictness: the best of a group and of a batch is
+    the one that is good up to the highest strictness, so it goes last.
+
+    Parameters
+    ----------
+    prepared : flag.Prepared
+    groups : np.ndarray, shape (readable,), int64
+    settings : mapping
+        Keys of the section `filtering`.
+    """
+    given, wanted = reason.threshold_from_settings(settings), int(settings.get("keep_about", 0))
+    if not wanted:
+        return _solution(prepared, groups, given)
+    chosen = filter_preset.overridden_keys(settings)
+
+    def at(level: float) -> ThresholdSolution:
+        free = {k: v for k, v in filter_preset.thresholds_at(level).items() if k not in chosen}
+        return _solution(prepared, groups, replace(given, **free))
+
+    own = reason.measure_strictness(prepared.measure, frozenset(chosen))
+    count = _counter(prepared, groups, own, at)
+    best = _nearest(_levels(own), wanted, count)
+    found = at(best)
+    return replace(found, strictness=best, note=_note(found, best, wanted, chosen))
+
+
+def to_json(solution: ThresholdSolution, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of a solution beside the stage's tables: JSON values."""
+    return {
+        "preset": settings.get("preset"),
+        "keep_about": settings.get("keep_about", 0),
+        "strictness": solution.strictness,
+        "num_kept": solution.num_kept,
+        "threshold": asdict(solution.threshold),
+        "note": solution.note,
+    }
+
+
+def read_threshold(path: Path) -> reason.QualityThreshold:
+    """Thresholds that a stage recorded, from the JSON of `record`."""
+    return reason.threshold_from_settings(json.loads(path.read_text(encoding="utf-8"))["threshold"])
+
+
+def _solution(prepared: flag.PreparedMeasures, groups: np.ndarray, threshold) -> ThresholdSolution:
+    decision = flag.decide(prepared, groups, threshold)
+    num_kept = int((decision.code == reason.CODE["kept"]).sum())
+    return ThresholdSolution(threshold=threshold, decision=decision, num_kept=num_kept)
+
+
+def _counter(
+    prepared: flag.PreparedMeasures,
+    groups: np.ndarray,
+    own: np.ndarray,
+    at: Callable[[float], ThresholdSolution],
+) -> Callable[[float], int]:
+    """How many frames are kept at a level: groups that have a frame good up to there."""
+    loosest = at(filter_preset.LOWEST)
+    if loosest.threshold.batch_size > 1:  # batches look across groups: decide at each step
+        return lambda level: at(level).num_kept
+    code = loosest.decision.code[prepared.order]
+    passes = (code == reason.CODE["kept"]) | (code == reason.CODE["duplicate"])
+    top = np.full(groups.size, -np.inf)
+    np.maximum.at(top, groups[passes], own[prepared.order][passes])
+    top = np.sort(top[top > -np.inf])
+    return lambda level: int(top.size - np.searchsorted(top, level))
+
+
+def _levels(own: np.ndarray) -> np.ndarray:
+    """Strictnesses that differ in what they let pass: generous, and one between each two frames."""
+    steps = np.unique(own[~np.isnan(own) & (own > filter_preset.PRESET_STRICTNESS["generous"])])
+    edges = np.concatenate(
+        [[filter_preset.PRESET_STRICTNESS["generous"]], steps, [filter_preset.HIGHEST]]
+    )
+    return np.unique(np.append(edges[:1], (edges[:-1] + edges[1:]) / 2))
+
+
+def _nearest(levels: np.ndarray, wanted: int, count: Callable[[float], int]) -> float:
+    """The level whose falling count is nearest to `wanted`; of equals the more generous one.
+
+    A level that keeps nothing is no answer.
+    """
+    low, high = 0, levels.size  # count(levels[low]) >= wanted, or low is 0
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if count(levels[middle]) >= wanted else (low, middle)
+    if high == levels.size:
+        return float(levels[low])
+    over, fewer = count(levels[low]) - wanted, count(levels[high])
+    is_nearer = fewer > 0 and wanted - fewer < over
+    return float(levels[high] if is_nearer else levels[low])
+
+
+def _note(found: ThresholdSolution, level: float, wanted: int, chosen: set[str]) -> str:
+    """Say what was asked and what was found."""
+    values = asdict(found.threshold)
+    words = ", ".join(
+        f"{key} {values[key]:.3g}" for key in filter_preset.THRESHOLD_CURVE if key not in chosen
+    )
+    fixed = f"; {', '.join(sorted(chosen))} as set" if chosen else ""
+    if found.num_kept < wanted and level <= filter_preset.PRESET_STRICTNESS["generous"]:
+        return (
+            f"keep_about {wanted}: even generous thresholds keep only {found.num_kept} frames "
+            f"({words}{fixed})"
+        )
+    return (
+        f"keep_about {wanted}: {found.num_kept} frames kept at strictness {level:.3f} "
+        f"({words}{fixed})"
+    )

@@ -1,0 +1,298 @@
+"""Shot detector `fast`: cuts, fades and dissolves on thumbnails, in one pass.
+
+Frames go in one by one as thumbnails; finished shots come out a bounded number of frames later,
+so memory does not grow with the film. What is decided about a shot depends on a bounded number of
+frames around it: a detector started `warmup` frames before a boundary goes on as if it had seen the
+whole film.
+
+Each look is at a bounded span of frames and at nothing else, so that a stream started in the middle
+of a film proposes what the whole film's stream does. Thresholds leave room on both sides; the
+figures beside them are what was seen on a few films.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import cv2
+import numpy as np
+
+from bunny.video import frame
+from bunny.video.shot import dissolve
+from bunny.video.shot.cut import NEIGHBOURS, CutDetector
+from bunny.video.shot.dissolve import MAX_REACH, MOST_APART, DissolveDetector
+from bunny.video.shot.fade import MAX_FLAT, FadeDetector
+from bunny.video.shot.window import Boundary, RecentFrames
+
+STEP_RATE = 25  # frames a second; faster films are looked at in wider steps for dissolves
+CLEAR_OF_CUT = 2  # steps beside a dissolve in which a cut takes its place
+CLEAR_OF_FADE = 3  # steps beside a fade's flanks, which look like dissolves
+MARGIN = MOST_APART  # steps from which one boundary may do away with another
+DELAY = 80  # steps until a boundary is known: dissolves take 24 + 36 + 20, a judge 63, fades 72
+WARMUP = 84  # steps before a boundary that decide on it; flat spans reach further, by frames
+JUDGED_STEPS = 63  # thumbnails on each side of a boundary that a judge may look at
+SURE_CUT = 1.2  # of the strength of a cut; from here, and of a dissolve from 1, none is asked
+
+
+class BoundaryDetector:
+    """Proposes boundaries in a stream of thumbnails, each a bounded number of frames late.
+
+    Parameters
+    ----------
+    threshold : float
+        Scales what is asked for; higher proposes less.
+    step : int
+        Frames between those looked at for dissolves.
+    first_index : int
+        Absolute number of the first frame that will be pushed.
+    is_loose : bool
+        Whether also to propose what is too weak alone, with a strength below 1.
+    num_kept : int
+        Thumbnails kept for others to look at.
+    """
+
+    def __init__(
+        self,
+        threshold: float,
+        step: int,
+        first_index: int = 0,
+        *,
+        is_loose: bool = False,
+        num_kept: int = 0,
+    ) -> None:
+        self._step = step
+        least = 2 * MAX_REACH * step + MAX_FLAT + 8
+        self.recent = RecentFrames(first_index, max(num_kept, least))
+        self._cuts = CutDetector(self.recent, threshold, is_loose)
+        self._fades = FadeDetector(self.recent, step)
+        self._dissolves = DissolveDetector(self.recent, threshold, step, is_loose)
+
+    def push(self, thumb: np.ndarray) -> list[Boundary]:
+        """Take the next frame's thumbnail; gives what is proposed now, mostly nothing."""
+        self.recent.add(thumb)
+        newest = self.recent.count - 1
+        found = [
+            self._cuts.at(newest - NEIGHBOURS),
+            *self._fades.at(newest),
+            *self._dissolves.at(newest - MAX_REACH * self._step),
+        ]
+        return [boundary for boundary in found if boundary]
+
+    def finish(self) -> list[Boundary]:
+        """Say that no frame follows. A fade to black at the end begins no shot."""
+        end = self.recent.count
+        found = [self._cuts.at(i) for i in range(end - NEIGHBOURS, end)]
+        found += self._fades.finish()
+        last = end + MOST_APART * self._step
+        for centre in range(end - MAX_REACH * self._step, last + 1):
+            found += self._dissolves.at(centre)
+        return [boundary for boundary in found if boundary]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShotSetting:
+    """How readily a boundary is seen."""
+
+    cut_threshold: float = 1.0  # scales every threshold; higher gives fewer boundaries
+    min_shot_frames: int = 4  # of two boundaries nearer than this the weaker is dropped
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundShot:
+    """Frames from `first_frame_index` up to, not including, `end_frame_index`."""
+
+    first_frame_index: int
+    end_frame_index: int
+    transition_in: str  # start, cut, fade or dissolve
+    transition_out: str  # cut, fade, dissolve or end
+    motion: float  # mean plain difference of neighbouring frames within the shot, in [0, 1]
+
+
+class RunningShot:
+    """The running shot and how much has changed in it: gives shots as boundaries become known.
+
+    Changes are summed as whole grey levels, so that a shot's motion is the same to the last bit
+    wherever the stream was started.
+
+    Parameters
+    ----------
+    first_index : int
+        Absolute number of the first frame that will be added.
+    shot_first : int
+        First frame of the running shot, at or after `first_index`.
+    transition_in : str
+    lag : int
+        Frames after which a boundary may still be told.
+    """
+
+    def __init__(self, first_index: int, shot_first: int, transition_in: str, lag: int) -> None:
+        self.count, self.first, self.transition = first_index, shot_first, transition_in
+        self._before: np.ndarray | None = None
+        self._first_total = 0
+        self._totals: deque[int] = deque(maxlen=lag + 2)
+
+    def add(self, luma: np.ndarray) -> None:
+        """Take the next frame's luma, shape (height, width), uint8."""
+        levels = 0
+        if self._before is not None:
+            levels = int(cv2.norm(self._before, luma, cv2.NORM_L1))
+        self._totals.append((self._totals[-1] if self._totals else 0) + levels)
+        self._before = luma
+        if self.count == self.first:
+            self._first_total = self._totals[-1]
+        self.count += 1
+
+    def close(self, end: int, transition_out: str) -> FoundShot:
+        """End the running shot before frame `end`, where the next one begins."""
+        steps = end - 1 - self.first
+        changed = self._totals[end - 1 - self.count] - self._first_total
+        size = self._before.size
+        found = FoundShot(
+            first_frame_index=self.first,
+            end_frame_index=end,
+            transition_in=self.transition,
+            transition_out=transition_out,
+            motion=changed / (255 * size * steps) if steps else 0.0,
+        )
+        self.first, self.transition = end, transition_out
+        if end < self.count:
+            self._first_total = self._totals[end - self.count]
+        return found
+
+
+class FastDetector:
+    """Finds shots in a stream of thumbnails.
+
+    Parameters
+    ----------
+    setting : ShotSetting
+    rate : Fraction
+        Frames a second; 0 when unknown.
+    judge : callable, optional
+        Decides on doubtful boundaries: gets one and a function that gives the thumbnail of a frame
+        by its number, or None before the film's start or after its end; returns whether it stays.
+    """
+
+    def __init__(
+        self,
+        setting: ShotSetting,
+        rate: Fraction = Fraction(24),
+        judge: Callable[[Boundary, int, Callable], bool] | None = None,
+    ) -> None:
+        self._setting, self._judge = setting, judge
+        self.step = max(1, round(rate / STEP_RATE))
+        self._margin = MARGIN * self.step
+        self.lag = DELAY * self.step + self._margin + 1  # a shot comes out at most so much late
+        self.warmup = WARMUP * self.step + MAX_FLAT + 8
+        self.start()
+
+    look = staticmethod(frame.thumb)
+
+    def start(
+        self, first_index: int = 0, shot_first: int = 0, transition_in: str = "start"
+    ) -> None:
+        """Begin a stream, perhaps in the middle of a film.
+
+        Parameters
+        ----------
+        first_index : int
+            Absolute number of the first frame that will be pushed: 0, or at least `warmup` before
+            `shot_first`.
+        shot_first : int
+            First frame of the first shot to give out.
+        transition_in : str
+            How it begins.
+        """
+        self._proposer = BoundaryDetector(
+            self._setting.cut_threshold,
+            self.step,
+            first_index,
+            is_loose=self._judge is not None,
+            num_kept=(DELAY + JUDGED_STEPS + 2) * self.step if self._judge else 0,
+        )
+        self._line = RunningShot(first_index, shot_first, transition_in, self.lag)
+        self._found: list[Boundary] = []
+        self._doubtful: list[Boundary] = []
+        self._last: Boundary | None = None  # the running shot's own boundary
+        self._fade: Boundary | None = None  # the last one, though a cut into black took its place
+
+    def push(self, thumb: np.ndarray) -> list[FoundShot]:
+        """Take the next frame's thumbnail; gives the shots that it finishes, mostly none."""
+        self._line.add(thumb[..., 0])
+        self._take(self._proposer.push(thumb))
+        count = self._proposer.recent.count
+        self._ask_judge(count - JUDGED_STEPS * self.step)
+        return self._settle(count - DELAY * self.step)
+
+    def finish(self) -> list[FoundShot]:
+        """Say that no frame follows; gives the remaining shots. Empty for a film of no frames."""
+        count = self._line.count
+        if count == self._proposer.recent.start:
+            return []
+        self._take(self._proposer.finish())
+        self._ask_judge(count)
+        end = count - self._setting.min_shot_frames
+        self._found = [b for b in self._found if b.index <= end]
+        shots = self._settle(count + self._margin)
+        return [*shots, self._line.close(count, "end")]
+
+    def _take(self, boundaries: list[Boundary]) -> None:
+        for boundary in boundaries:
+            (self._doubtful if self._is_doubtful(boundary) else self._found).append(boundary)
+
+    def _is_doubtful(self, boundary: Boundary) -> bool:
+        if self._judge is None or boundary.kind == "fade":
+            return False
+        return boundary.strength < (SURE_CUT if boundary.kind == "cut" else 1)
+
+    def _ask_judge(self, horizon: int) -> None:
+        """Decide on the doubtful boundaries before a frame."""
+        for boundary in [b for b in self._doubtful if b.index < horizon]:
+            self._doubtful.remove(boundary)
+            if self._judge(boundary, self.step, self._thumb_or_none):
+                self._found.append(boundary)
+
+    def _thumb_or_none(self, index: int) -> np.ndarray | None:
+        recent = self._proposer.recent
+        return recent.thumb(index) if recent.oldest <= index < recent.count else None
+
+    def _settle(self, horizon: int) -> list[FoundShot]:
+        """Close the shots whose end no boundary at or after `horizon` can move."""
+        shots = []
+        self._found.sort(key=lambda b: (b.index, b.kind))
+        while self._found and self._found[0].index + self._margin < horizon:
+            boundary = self._found.pop(0)
+            if boundary.kind == "fade":
+                self._fade = boundary
+            if boundary.index == self._line.first and boundary.kind == self._line.transition:
+                self._last = boundary  # a stream that was started here meets its own beginning
+            if boundary.index - self._line.first < self._setting.min_shot_frames:
+                continue
+            rivals = [*self._found, self._last, self._fade]
+            if any(self._beats(other, boundary) for other in rivals if other):
+                continue
+            shots.append(self._line.close(boundary.index, boundary.kind))
+            self._last = boundary
+        return shots
+
+    def _beats(self, one: Boundary, two: Boundary) -> bool:
+        """Whether `one` stays and `two` goes because they are the same event."""
+        gap = abs(one.index - two.index)
+        if one.kind == two.kind:
+            reach = self._setting.min_shot_frames
+            if one.kind == "dissolve":
+                halves = (one.span[1] - one.span[0] + two.span[1] - two.span[0]) // 2
+                reach = dissolve.min_gap(halves // self.step) * self.step
+            return gap < reach and (one.strength, two.index) > (two.strength, one.index)
+        if two.kind == "dissolve" and one.kind == "fade":
+            near = CLEAR_OF_FADE * self.step
+            return one.flank[0] - near <= two.index < one.flank[1] + near
+        if two.kind == "dissolve":
+            near = CLEAR_OF_CUT * self.step
+            return one.strength >= 1 and two.span[0] - near <= one.index <= two.span[1] + near
+        if one.kind == "dissolve":
+            return two.strength < 1 and one.span[0] <= two.index <= one.span[1]
+        if one.kind == "cut":  # into black, or out of it
+            return two.span[0] - 1 <= one.index <= two.span[1] + 1
+        return False

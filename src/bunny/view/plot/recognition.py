@@ -1,0 +1,309 @@
+"""Plots of named characters: similarity, calibration, presence, face sizes, captions."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from bunny.view import style
+
+NOBODY = "nobody known"
+MAX_NAMES = 16
+BIN = 0.05  # of similarity, in a histogram
+PAIR_KIND = {"same-track": "one person (same track)", "same-frame": "two people (same frame)"}
+SEED = 1  # of the jitter; plotnine takes 0 for none
+SAME = 0.005  # two thresholds that differ by less are one line
+
+STATE = ("somebody named", "only unknown faces", "nobody")
+MAX_BINS = 40
+SIZE_PX = (24, 32, 48, 64, 96, 128, 192, 256, 384)  # edges between the bins of a face's height
+SIZES = [f"< {SIZE_PX[0]}", *(f"{a}–{b}" for a, b in pairwise(SIZE_PX)), f"≥ {SIZE_PX[-1]}"]
+
+if TYPE_CHECKING:
+    from plotnine import ggplot
+
+
+def plot_similarity(label: pl.DataFrame, face_threshold: float, region_threshold: float) -> ggplot:
+    """How like their references the labelled faces and regions are, with both thresholds.
+
+    Parameters
+    ----------
+    label : pl.DataFrame
+        Table label.
+    face_threshold, region_threshold : float
+        `detection.similarity_threshold` and `detection.drawn_threshold`.
+    """
+    points = label.drop_nulls("distance").select(
+        similarity=1 - pl.col("distance").cast(pl.Float64),
+        name=pl.col("character").fill_null(NOBODY),
+        kind=_kind(),
+    )
+    if points.is_empty():
+        return style.empty_plot("nobody was compared with a reference")
+    import plotnine as p9
+
+    lines = pl.DataFrame(
+        {"kind": ["faces", "drawn figures"], "at": [face_threshold, region_threshold]}
+    ).filter(pl.col("kind").is_in(points["kind"].unique().to_list()))
+    known = [n for n in _names(points["name"]) if n != NOBODY]
+    names = [*known[:MAX_NAMES], NOBODY]
+    points = points.filter(pl.col("name").is_in(names))
+    colour = style.colours(names) | {NOBODY: style.QUIET}
+    return (
+        p9.ggplot(points, p9.aes("similarity", "name", color="name"))
+        + p9.geom_jitter(height=0.22, width=0, size=1.8, alpha=0.75, random_state=SEED)
+        + p9.geom_vline(p9.aes(xintercept="at"), lines, linetype="dashed", color=style.INK)
+        + p9.facet_wrap("kind", ncol=1, scales="free_y")
+        + p9.scale_color_manual(values=colour, guide=None)
+        + p9.labs(
+            x="cosine similarity to the nearest reference (1 is the same picture)",
+            y="",
+            title="How sure the names are",
+            subtitle="dashed: the threshold from which a name is given",
+        )
+        + style.theme(1.4 + 0.3 * points.select("kind", "name").n_unique())
+    )
+
+
+def plot_calibration(pair: pl.DataFrame, calibration: pl.DataFrame, configured: float) -> ggplot:
+    """How alike one person's faces and two people's faces are in this film, with the thresholds.
+
+    Parameters
+    ----------
+    pair : pl.DataFrame
+        Table pair; where vectors were adapted to the film, their similarities are shown.
+    calibration : pl.DataFrame
+        Table calibration; its row for faces gives the threshold that holds.
+    configured : float
+        `detection.similarity_threshold`.
+    """
+    row = calibration.filter(pl.col("route") == "face")
+    if pair.is_empty() or row.is_empty():
+        return style.empty_plot("no two clear faces of one track or one frame to compare")
+    import plotnine as p9
+
+    points = pair.select(
+        similarity=pl.coalesce("adapted_similarity", "similarity").cast(pl.Float64),
+        kind=pl.col("kind").cast(pl.String).replace(PAIR_KIND),
+    )
+    holds = float(row["threshold"][0])
+    lines = pl.DataFrame(
+        {"at": [configured, holds], "which": ["as configured", "for this film"]}
+    ).filter(pl.Series([abs(configured - holds) > SAME, True]))
+    colour = dict(zip(PAIR_KIND.values(), (style.GOOD, style.BAD), strict=True))
+    dash = {"as configured": "dotted", "for this film": "dashed"}
+    counts = dict(points.group_by("kind").len().iter_rows())
+    said = ", ".join(f"{counts.get(name, 0)} pairs of {name}" for name in PAIR_KIND.values())
+    return (
+        p9.ggplot(_bins(points), p9.aes("similarity", "share"))
+        + p9.geom_col(p9.aes(fill="kind"), position="identity", alpha=0.6, width=BIN)
+        + p9.geom_vline(p9.aes(xintercept="at", linetype="which"), lines, color=style.INK, size=0.8)
+        + p9.scale_fill_manual(values=colour)
+        + p9.scale_linetype_manual(values=dash)
+        + p9.scale_y_continuous(labels=lambda values: [f"{100 * v:.0f} %" for v in values])
+        + p9.labs(
+            x="cosine similarity of two faces (1 is the same picture)",
+            y="share of pairs",
+            title=f"Faces of this film among themselves: named from {holds:.2f}",
+            subtitle=said,
+        )
+        + style.theme(3.2)
+    )
+
+
+def plot_presence(label: pl.DataFrame, frame: pl.DataFrame) -> ggplot:
+    """When each named character is seen, one lane a character."""
+    seen = (
+        label.drop_nulls("character")
+        .join(frame.select("frame_id", "timestamp_s"), on="frame_id")
+        .select("timestamp_s", "confidence", name="character", kind=_kind())
+    )
+    if seen.is_empty():
+        return style.empty_plot("nobody was named")
+    import plotnine as p9
+
+    names = _names(seen["name"])[:MAX_NAMES]
+    return (
+        p9.ggplot(seen.filter(pl.col("name").is_in(names)), p9.aes("timestamp_s", "name"))
+        + p9.geom_point(p9.aes(color="name", shape="kind"), size=2.4, alpha=0.85)
+        + p9.scale_color_manual(values=style.colours(names), guide=None)
+        + p9.scale_shape_manual(values={"faces": "o", "drawn figures": "s"})
+        + p9.scale_y_discrete(limits=names[::-1], name="")
+        + style.time_axis()
+        + p9.expand_limits(x=(0, float(frame["timestamp_s"].max())))
+        + p9.labs(title="Who is seen when")
+        + style.theme(1.5 + 0.26 * len(names))
+    )
+
+
+def plot_captions(caption: pl.DataFrame) -> ggplot:
+    """How many words the captions have."""
+    words = caption.drop_nulls("text").select(words=pl.col("text").str.split(" ").list.len())
+    if words.is_empty():
+        return style.empty_plot("no captions: stage caption has not run or every one failed")
+    import plotnine as p9
+
+    distinct = caption.drop_nulls("text")["text"].n_unique()
+    counts = words.group_by("words").len("captions").sort("words")
+    return (
+        p9.ggplot(counts, p9.aes("words", "captions"))
+        + p9.geom_col(fill=style.GOOD, width=0.9)
+        + p9.scale_x_continuous(name="words in a caption", breaks=style.whole_number_ticks)
+        + p9.scale_y_continuous(breaks=style.whole_number_ticks)
+        + p9.expand_limits(x=(0, float(counts["words"].max()) + 1))
+        + p9.labs(
+            title="How long the captions are",
+            subtitle=f"{words.height} captions, {distinct} different",
+        )
+        + style.theme(2.4)
+    )
+
+
+def _bins(points: pl.DataFrame) -> pl.DataFrame:
+    """Shares of pairs by similarity, each kind by itself."""
+    at = (pl.col("similarity") / BIN).floor().clip(-1 / BIN, 1 / BIN - 1)
+    return (
+        points.group_by("kind", at=at)
+        .len("pairs")
+        .with_columns(
+            similarity=(pl.col("at") + 0.5) * BIN,
+            share=pl.col("pairs") / pl.col("pairs").sum().over("kind"),
+        )
+        .sort("kind", "at")
+    )
+
+
+def _kind() -> pl.Expr:
+    return (
+        pl.when(pl.col("subject_type") == "face")
+        .then(pl.lit("faces"))
+        .otherwise(pl.lit("drawn figures"))
+    )
+
+
+def _names(column: pl.Series) -> list[str]:
+    """Names, the most frequent first."""
+    return (
+        column.rename("name")
+        .to_frame()
+        .group_by("name")
+        .len()
+        .sort("len", "name", descending=[True, False])["name"]
+        .to_list()
+    )
+
+
+if TYPE_CHECKING:
+    from plotnine import ggplot
+
+
+def count_named(label: pl.DataFrame, frame: pl.DataFrame, max_bins: int = MAX_BINS) -> pl.DataFrame:
+    """Share of the pictures of each stretch of film that show somebody named, unknown, nobody.
+
+    Parameters
+    ----------
+    label : pl.DataFrame
+        Table label.
+    frame : pl.DataFrame
+        `frame_id`, `timestamp_s` of the pictures.
+    max_bins : int
+        Stretches of equal length, no more than there are pictures.
+
+    Returns
+    -------
+    pl.DataFrame
+        `middle_s`, `length_s`, `state` (one of `STATE`), `share` in [0, 1]; a stretch without
+        pictures has no row.
+    """
+    seen = label.group_by("frame_id").agg(pl.col("character").is_not_null().any().alias("named"))
+    rows = frame.select("frame_id", "timestamp_s").join(seen, on="frame_id", how="left")
+    is_named = pl.col("named")
+    state = pl.when(is_named).then(pl.lit(STATE[0])).when(~is_named).then(pl.lit(STATE[1]))
+    num_bins = max(1, min(max_bins, rows.height))
+    length_s = max(float(rows["timestamp_s"].max() or 0), 1e-3) / num_bins
+    stretch = (pl.col("timestamp_s") / length_s).floor().clip(0, num_bins - 1)
+    counts = rows.group_by(
+        ((stretch + 0.5) * length_s).alias("middle_s"),
+        state.otherwise(pl.lit(STATE[2])).cast(pl.Enum(STATE)).alias("state"),
+    ).len()
+    share = pl.col("len") / pl.col("len").sum().over("middle_s")
+    return counts.select(
+        "middle_s", pl.lit(length_s).alias("length_s"), "state", share.alias("share")
+    ).sort("middle_s", "state")
+
+
+def plot_named_share(label: pl.DataFrame, frame: pl.DataFrame) -> ggplot:
+    """How much of the film has names: stacked shares over time, see `cover_names`.
+
+    Parameters
+    ----------
+    label, frame : pl.DataFrame
+        Their tables.
+    """
+    kept = frame.filter(pl.col("file").is_not_null())
+    if kept.is_empty():
+        return style.empty_plot("no picture was taken: run stage extract first")
+    import plotnine as p9
+
+    shares = count_named(label, kept)
+    colour = dict(zip(STATE, (style.GOOD, style.BAD, style.QUIET), strict=True))
+    return (
+        p9.ggplot(shares, p9.aes("middle_s", "share", fill="state"))
+        + p9.geom_col(width=float(shares["length_s"][0]), position=p9.position_stack(reverse=True))
+        + p9.scale_fill_manual(values=colour)
+        + p9.scale_y_continuous(name="share of the pictures", expand=(0, 0))
+        + style.time_axis()
+        + p9.labs(title="How much of the film has names")
+        + style.theme(2.6)
+    )
+
+
+def count_face_sizes(face: pl.DataFrame, label: pl.DataFrame) -> pl.DataFrame:
+    """Faces by their height, named and unknown.
+
+    Parameters
+    ----------
+    face, label : pl.DataFrame
+        Their tables.
+
+    Returns
+    -------
+    pl.DataFrame
+        `height_px` (one of `SIZES`), `name` ("named" or "unknown"), `faces`.
+    """
+    named = (
+        pl.when(pl.col("character").is_null()).then(pl.lit("unknown")).otherwise(pl.lit("named"))
+    )
+    names = label.filter(pl.col("subject_type") == "face").select(
+        named.alias("name"), face_id="subject_id"
+    )
+    bins = np.digitize(face["size_px"].to_numpy(), SIZE_PX).tolist()
+    height = pl.Series("height_px", [SIZES[i] for i in bins], dtype=pl.Enum(SIZES))
+    return (
+        face.select("face_id", height)
+        .join(names, on="face_id")
+        .group_by("height_px", "name")
+        .agg(pl.len().alias("faces"))
+        .sort("height_px", "name")
+    )
+
+
+def plot_face_sizes(face: pl.DataFrame, label: pl.DataFrame) -> ggplot:
+    """How large the faces are, named and unknown, see `count_sizes`."""
+    counts = count_face_sizes(face, label)
+    if counts.is_empty():
+        return style.empty_plot("no face was found")
+    import plotnine as p9
+
+    return (
+        p9.ggplot(counts, p9.aes("height_px", "faces", fill="name"))
+        + p9.geom_col(width=0.85)
+        + p9.scale_fill_manual(values={"named": style.GOOD, "unknown": style.BAD})
+        + p9.scale_x_discrete(name="height of the face in pixels", limits=SIZES)
+        + p9.scale_y_continuous(breaks=style.whole_number_ticks)
+        + p9.labs(title="How large the faces are")
+        + style.theme(2.6)
+    )
