@@ -117,7 +117,8 @@ def train() -> None:
     logger.info("left out: %s\nknown: %s", report, known)
     about = {
         "made_by": "python_script/train_drawing_classifier.py",
-        "measures": f"bunny.character.drawn.efficientnet.measure_style of {efficientnet.NAME} (Apache-2.0)",
+        "measures": "bunny.character.drawn.efficientnet.measure_style of "
+        f"{efficientnet.NAME} (Apache-2.0)",
         "pictures": len(style),
         "sources": sorted(set(source.tolist())),
         "error_left_out": {row["source"]: round(row["whole"], 3) for row in report.to_dicts()},

@@ -162,7 +162,7 @@ def test_places_that_change_no_result_are_places_still(parts):
 
 
 def test_tests_of_settings_stand_for_a_module_then_those_of_its_name(parts, tmp_path):
-    """`test_job_set` is named after `command.export_set`, so it is not near `command.run`; nothing is near `lone`."""
+    """`test_job_set` is named after `job_set`, so it is not near `job`; nothing is near `lone`."""
     _tree(tmp_path, job="", job_set="", view="", lone="")
     texts = {
         "test_job.py": "",

@@ -136,7 +136,8 @@ def check_scene(scene: world.Scene) -> None:
     for actor in scene.actors:
         if actor.character.species not in world.SPECIES:
             raise ValueError(
-                f"expected a species of {', '.join(world.SPECIES)}, found {actor.character.species!r}"
+                f"expected a species of {', '.join(world.SPECIES)}, "
+                f"found {actor.character.species!r}"
             )
 
 

@@ -116,7 +116,8 @@ def judge(name, vector, place, setup):
             )
             print(
                 f"{join:5.2f} {method:14}{found.max() + 1:7}{(found < 0).sum():5}"
-                f"{purity(found, truth):8.3f}{stability.adjusted_rand_index(found, truth):7.3f}{by_setup}"
+                f"{purity(found, truth):8.3f}{stability.adjusted_rand_index(found, truth):7.3f}"
+                f"{by_setup}"
             )
 
 

@@ -111,8 +111,13 @@ def test_one_hash_and_two_pictures_are_two_groups():
 def test_a_fade_is_one_picture():
     picture = film.signatures_of(np.zeros(1, int))[0].astype(float)
     faded = np.stack([picture * gain for gain in (1, 0.8, 0.5, 0.2)]).astype(np.uint8)
-    found = find_duplicates(np.zeros(4, np.uint64), [4, 3, 2, 1], 0,
-                            signature=perceptual_hash.prepare_signatures(faded), min_structure=0.9)  # fmt: skip
+    found = find_duplicates(
+        np.zeros(4, np.uint64),
+        [4, 3, 2, 1],
+        0,
+        signature=perceptual_hash.prepare_signatures(faded),
+        min_structure=0.9,
+    )
     assert found.tolist() == [0, 0, 0, 0]
 
 

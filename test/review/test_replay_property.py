@@ -230,8 +230,12 @@ def test_undo_restores_as_if_it_had_never_been_said(lib, before, act, after):
 def test_undos_in_a_circle_say_nothing(shots):
     state = ReviewState.of(shots)
     moved = create_event.assign(state, ["film-s00006"], "scene-001", user="ana")
-    one = replace(create_event.comment(state, ["film-s00000"], "x", user="a"), kind="undo", undoes="b",
-                  event_id="a")  # fmt: skip
+    one = replace(
+        create_event.comment(state, ["film-s00000"], "x", user="a"),
+        kind="undo",
+        undoes="b",
+        event_id="a",
+    )
     other = replace(one, event_id="b", undoes="a")
     assert holding([one, moved, other]) == [moved]
 

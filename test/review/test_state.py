@@ -123,8 +123,9 @@ def test_a_name_is_free_again_once_its_cluster_is_called_otherwise(shots):
 def test_an_old_name_that_somebody_still_saw_leads_to_the_cluster(figures):
     before = ReviewState.of(figures)
     late = create_event.assign(before, ["film-u0"], "bunny", user="ben")
-    early = create_event.rename(ReviewState.of(figures), "bunny", "rabbit", level="character", user="ana",
-                        seen=0)  # fmt: skip
+    early = create_event.rename(
+        ReviewState.of(figures), "bunny", "rabbit", level="character", user="ana", seen=0
+    )
     early = type(early)(**{**vars(early), "time": "2020-01-01T00:00:00+00:00"})
     assert ReviewState.of(figures).replay([late, early]).cluster_of("film-u0") == "rabbit"
 

@@ -54,7 +54,8 @@ class ExportedTimeline:
         )
         lines = [
             f"{self.cut.name}: {len(clips)} clips, {marked} markers, "
-            f"{float(self.cut.length / timing.rate):.2f} s at {timecode.rate_text(timing.rate)}{kind}"
+            f"{float(self.cut.length / timing.rate):.2f} s at "
+            f"{timecode.rate_text(timing.rate)}{kind}"
             f" as {self.form}",
             f"  {self.output}",
             *(f"  note: {note}" for note in timing.notes),

@@ -5,7 +5,7 @@
                                /dataset/<character>/    training pictures
                                /picture/                what the model drew
                                /stage/<name>/           stage.json and unfinished shards
-                               /named/ /reference/      people named in it, see `core.reference_folder`
+                               /named/ /reference/      people named in it
                                /source.json             the film and references it was made from
                                /own_setting.json        settings that it is always run with, if any
 

@@ -122,7 +122,7 @@ def _row(row: Mapping[str, Any], character: str, similarity: float, margin: floa
 
 
 def find(character: str, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """Rows of table label with the name that they resemble; see `bunny.dataset.lookalike.find_by_similarity`.
+    """Rows of table label with the name that they resemble; see `find_by_similarity`.
 
     Parameters
     ----------

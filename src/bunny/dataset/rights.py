@@ -109,8 +109,8 @@ def used_models(
     tables : mapping
         Any of the tables of `MODEL_COLUMNS`, and `caption`; others are passed over.
     catalogue : mapping
-        By name; each has `role`, `licence` and `source`, as `character.model_file.MODELS`. What is not
-        in it gets an empty licence.
+        By name; each has `role`, `licence` and `source`, as `character.model_file.MODELS`. What
+        is not in it gets an empty licence.
 
     Returns
     -------

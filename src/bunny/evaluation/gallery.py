@@ -1,8 +1,8 @@
 """Galleries of real pictures and the identity model that generated ones are compared by.
 
 Eyes are chosen so that they did not help to build the set: for faces the recogniser that the
-film's faces were *not* named with; for drawn characters `evaluation.figure_descriptor`, which shares
-nothing with the network that found them.
+film's faces were *not* named with; for drawn characters `evaluation.figure_descriptor`, which
+shares nothing with the network that found them.
 """
 
 from __future__ import annotations

@@ -246,8 +246,9 @@ def check_name(name: str, level: Level) -> str:
     if not cluster_reference.is_name(level, name):
         what = "a scene" if level == "scene" else "a character"
         raise UserError(
-            f"name {name[: cluster_reference.MAX_NAME]!r}: expected a plain name of {what} of at most "
-            f"{cluster_reference.MAX_NAME} characters, without slashes, and none that the machine gives; "
+            f"name {name[: cluster_reference.MAX_NAME]!r}: expected a plain name of {what} "
+            f"of at most {cluster_reference.MAX_NAME} characters, without slashes, and none that "
+            "the machine gives; "
             "choose another"
         )
     return name

@@ -211,6 +211,7 @@ class Finetune(BaseStage):
     ) -> tuple[dict[str, list[dict[str, Any]]], str]:
         """Train one character: rows by table; what goes wrong becomes the run's error."""
         from bunny.dataset import image_folder
+        from bunny.generation import sampler
         from bunny.training import settings as training_settings
         from bunny.training import trainer
 
@@ -244,6 +245,7 @@ class Finetune(BaseStage):
                 metadata={**texts, **self._rights(loaded)},
                 log_dir=space.log / "tensorboard" / run_id,
                 on_step=on_step,
+                draw=sampler.draw_plain,
             )
         except training_settings.TrainingError as error:
             failed = {"num_steps": 0, "seconds": 0.0, "status": "failed", "error": str(error)}

@@ -20,6 +20,8 @@ from bunny.training.training_data import TrainingData
 CHANNELS_LAST_MAX = 2**29  # bytes of weights that are laid out anew on a CPU
 SAMPLE_STEPS = 12  # of the sampler, for pictures while training
 
+DrawSamples = Callable[..., list[Any]]  # (base, prompts, *, seed, num_steps) to PIL pictures
+
 
 def move_encoders_off(family: Family, settings: LoraSettings) -> None:
     """Take VAE and text encoders that are not trained off a GPU; nothing on a CPU."""
@@ -75,11 +77,14 @@ def event_writer(log_dir: Path | None) -> Any:
     return SummaryWriter(str(log_dir))
 
 
-def draw_samples(base: Base, settings: LoraSettings, folder: Path, step: int, writer: Any) -> None:
+def draw_samples(
+    draw: DrawSamples, base: Base, settings: LoraSettings, folder: Path, step: int, writer: Any
+) -> None:
     """Draw the sample prompts as the model is now, to ``sample/`` and TensorBoard.
 
     Parameters
     ----------
+    draw : DrawSamples
     base : Base
     settings : LoraSettings
     folder : Path
@@ -87,9 +92,7 @@ def draw_samples(base: Base, settings: LoraSettings, folder: Path, step: int, wr
     step : int
     writer : SummaryWriter or None
     """
-    from bunny.generation import sampler
-
-    pictures = sampler.draw_plain(base, settings.sample_prompts, seed=0, num_steps=SAMPLE_STEPS)
+    pictures = draw(base, settings.sample_prompts, seed=0, num_steps=SAMPLE_STEPS)
     for index, picture in enumerate(pictures):
         path = folder / "sample" / f"step-{step:06d}-{index}.png"
         atomic.write_file(path, partial(picture.save, format="PNG"))

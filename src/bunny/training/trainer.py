@@ -45,6 +45,7 @@ def train_lora(
     metadata: dict[str, str] | None = None,
     log_dir: Path | None = None,
     on_step: Callable[[Step], None] | None = None,
+    draw: setup.DrawSamples | None = None,
 ) -> LoraResult:
     """Train, resume when a checkpoint of the same key lies in `folder`, save the adapters.
 
@@ -66,6 +67,9 @@ def train_lora(
         TensorBoard events go there.
     on_step : callable, optional
         Told each finished step.
+    draw : callable, optional
+        Draws the sample prompts while the adapter trains, as `generation.sampler.draw_plain`;
+        without it none are drawn.
 
     Returns
     -------
@@ -93,7 +97,7 @@ def train_lora(
         raise TrainingError("expected at least one training picture, found none")
 
     with explain_out_of_memory(settings):
-        run = TrainingLoop(base, train, held_out, folder, settings, metadata or {}, log_dir)
+        run = TrainingLoop(base, train, held_out, folder, settings, metadata or {}, log_dir, draw)
         try:
             return run.train(on_step)
         finally:
@@ -180,6 +184,8 @@ class TrainingLoop:
         Texts of the adapters' headers.
     log_dir : Path or None
         For TensorBoard.
+    draw : callable, optional
+        Draws sample pictures, see `train_lora`.
     """
 
     def __init__(
@@ -191,7 +197,9 @@ class TrainingLoop:
         settings: LoraSettings,
         metadata: dict[str, str],
         log_dir: Path | None,
+        draw: setup.DrawSamples | None = None,
     ) -> None:
+        self.draw = draw
         self.base, self.family, self.settings = base, base.family, settings
         self.crowd = ProcessGroup(base.device)
         self.undo = ExitStack()
@@ -357,10 +365,14 @@ class TrainingLoop:
 
     def _draw_samples(self, step: int) -> None:
         """Draw the sample prompts as the model is now."""
+        if self.draw is None:
+            return
         for part in self.parts.values():
             part.eval()
         with self.weights.shown():
-            setup.draw_samples(self.base, self.settings, self.keeper.folder, step, self.writer)
+            setup.draw_samples(
+                self.draw, self.base, self.settings, self.keeper.folder, step, self.writer
+            )
         setup.move_encoders_off(self.family, self.settings)
 
     def _result(self, seconds: float) -> LoraResult:

@@ -221,7 +221,8 @@ class AnimeRealClassifier:
         word, _, source = setting.partition(":")
         if word != ANIME_REAL:
             raise UserError(
-                f"{CLASSIFIER_KEY}: expected {ANIME_REAL} or {ANIME_REAL}:<folder or hub id>, found {setting}"
+                f"{CLASSIFIER_KEY}: expected {ANIME_REAL} or {ANIME_REAL}:<folder or hub id>, "
+                f"found {setting}"
             )
         folder = onnx_model.find_folder(
             CLASSIFIER_KEY, source, ANIME_REAL_PUBLISHED, (FILE, LABELS)
@@ -233,7 +234,8 @@ class AnimeRealClassifier:
         self._labels = said.get("labels", []) if isinstance(said, dict) else []
         if DRAWN not in self._labels:
             raise UserError(
-                f"{CLASSIFIER_KEY}: expected {DRAWN} among the labels in {folder.path / LABELS}, found "
+                f"{CLASSIFIER_KEY}: expected {DRAWN} among the labels in {folder.path / LABELS}, "
+                "found "
                 f"{', '.join(map(str, self._labels)) or 'none'}; give the model of the right kind"
             )
         self.name = folder.name
@@ -263,7 +265,8 @@ class AnimeRealClassifier:
         chance = self._net.run(pixels)
         if chance.shape != (1, len(self._labels)) or abs(float(chance.sum()) - 1) > 1e-3:
             raise UserError(
-                f"{CLASSIFIER_KEY}: expected {self.name} to give probabilities of {', '.join(self._labels)}, "
+                f"{CLASSIFIER_KEY}: expected {self.name} to give probabilities of "
+                f"{', '.join(self._labels)}, "
                 f"got {chance.ravel()[:4].tolist()} of shape {chance.shape}; give the model of "
                 "the right kind"
             )

@@ -1,1 +1,1 @@
-"""What trainers see of a folder, picture by picture; put together by `dataset.check.trainer_preview`."""
+"""Preview of a folder as trainers read it: files, buckets, steps; see `trainer_preview`."""

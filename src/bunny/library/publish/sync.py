@@ -30,7 +30,7 @@ _VIEWS = 3  # of a figure that an event keeps
 
 @dataclass(frozen=True, kw_only=True)
 class ReceivedEvents:
-    """What came in: events as plain values of `review.event_log.Event`, and what was refused, why."""
+    """Events that came in, as plain values of `review.event_log.Event`, and the refused ones."""
 
     events: Sequence[Mapping[str, Any]]
     refused: Mapping[str, str]  # event_id of the row: note

@@ -44,7 +44,7 @@ class DrawnFace(dy.Schema):
 
 
 class FrameMedium(dy.Schema):
-    """How drawn one frame looks; the frames that a shot is judged by, see `character.drawn.medium`."""
+    """How drawn a frame that its shot is judged by looks; see `character.drawn.medium`."""
 
     frame_id = dy.String(primary_key=True)
     shot_index = dy.Int32(min=0)

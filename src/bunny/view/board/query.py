@@ -67,8 +67,9 @@ class BoardQuery:
         Words that all occur in cluster, name, who is there, `shot 12` or `perhaps bunny`.
     status : a key of `STATUS`
     sort : a key of `SORT`
-        doubt: what one answer puts right stands together, what is worth most first (`review.active_learning`),
-        then the most doubtful; size: the largest figure, or the longest shot.
+        doubt: what one answer puts right stands together, what is worth most first
+        (`review.active_learning`), then the most doubtful; size: the largest figure, or the
+        longest shot.
     """
 
     level: str = "scene"
