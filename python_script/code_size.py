@@ -29,7 +29,9 @@ def main() -> None:
     once = [n for n, _, module in modules if len(importer[module]) == 1]
     num_lines = sum(len(p.read_text(encoding="utf-8").splitlines()) for p in files.values())
     print(f"{len(files)} files, {len(modules)} of them modules (no __init__), {num_lines} lines")
-    print(f"modules: median {statistics.median(sizes):.0f} lines, {sum(n > 450 for n in sizes)} over 450")
+    print(
+        f"modules: median {statistics.median(sizes):.0f} lines, {sum(n > 450 for n in sizes)} over 450"
+    )
     print(f"one importer: {len(once)}, below {SMALL} lines: {sum(n < SMALL for n in once)}")
     print("largest:", ", ".join(f"{n} {m}" for n, m, _ in sorted(modules)[:-6:-1]))
     median = statistics.median(n for n, _ in functions)

@@ -24,14 +24,14 @@ MAX_PAIRS = 30  # of one event and label, so that a large cluster does not drown
 def corrected_labels(
     label: pl.DataFrame, subject: pl.DataFrame, state: ReviewState, machine: pl.DataFrame
 ) -> pl.DataFrame:
-    """Table `identity`: `label` with the names of figures that people spoke of.
+    """Table `corrected_labels`: `label` with the names of figures that people spoke of.
 
     Parameters
     ----------
     label : pl.DataFrame
     subject : pl.DataFrame
         From `review_asset.subjects_of`.
-    state : State
+    state : ReviewState
         After all events.
     machine : pl.DataFrame
         Table `asset` as the machine made it.
@@ -72,15 +72,15 @@ def corrected_clusters(
     state: ReviewState,
     machine: pl.DataFrame,
 ) -> pl.DataFrame:
-    """Table `grouping`: `cluster` with frames where their shots are now; named scenes by name.
+    """Table `corrected_clusters`: `cluster` with frames where their shots are now; named scenes by name.
 
     Parameters
     ----------
     cluster : pl.DataFrame
     names : pl.DataFrame
-        Table `identity`.
+        Table `corrected_labels`.
     subject, state, machine
-        As `identity`.
+        As `corrected_labels`.
     """
     scenes = _scene_rows(cluster.filter(pl.col("level") == "scene"), state, machine)
     place = dict(scenes.select("item_id", "cluster_id").iter_rows())
@@ -233,7 +233,7 @@ def constraint_pairs(state: ReviewState, limit: int = MAX_PAIRS) -> pl.DataFrame
 
     Parameters
     ----------
-    state : State
+    state : ReviewState
         After all events.
     limit : int
         Pairs of one event and label at most: each item with the most central others first.
@@ -273,7 +273,7 @@ def spread(one: LinkEvidence, limit: int) -> Iterable[tuple[int, int]]:
 
     Examples
     --------
-    >>> one = Evidence(event_id="e", label=1, level="scene", items=(1, 2), others=(7, 8))
+    >>> one = LinkEvidence(event_id="e", label=1, level="scene", items=(1, 2), others=(7, 8))
     >>> list(spread(one, 3))
     [(1, 7), (2, 8), (1, 8)]
     """

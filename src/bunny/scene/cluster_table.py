@@ -37,8 +37,8 @@ def scene_rows(known: pl.DataFrame, wanted: ClusteringConfig) -> list[dict]:
     Parameters
     ----------
     known : pl.DataFrame
-        From `known`.
-    wanted : Clustering
+        From `embedded_frames`.
+    wanted : ClusteringConfig
         Section `clustering` of the settings.
     """
     found = cluster.group_frames(_vector(known), _threshold(wanted), wanted.scene_method)
@@ -61,7 +61,7 @@ def scene_rows(known: pl.DataFrame, wanted: ClusteringConfig) -> list[dict]:
 
 
 def scene_stability(known: pl.DataFrame, wanted: ClusteringConfig, seed: int) -> pl.DataFrame:
-    """Table `stability` of the scenes; empty when `clustering.stability_runs` is 0."""
+    """Table `figure_stability` of the scenes; empty when `clustering.stability_runs` is 0."""
     found = steady.measure_stability(
         _vector(known),
         known["shot_index"].to_numpy(),
@@ -81,7 +81,7 @@ def scene_note(stability: pl.DataFrame, method: str) -> str:
     Examples
     --------
     >>> rows = {"level": ["scene"], "method": ["incremental"], "compared_with": ["order"]}
-    >>> note(pl.DataFrame(rows).with_columns(rand_index=0.934), "incremental")
+    >>> scene_note(pl.DataFrame(rows).with_columns(rand_index=0.934), "incremental")
     ' (stable to 0.93 under other orders)'
     """
     against = "order" if method == "incremental" else "sample"
@@ -130,8 +130,8 @@ def person_rows(nameless: pl.DataFrame, wanted: ClusteringConfig) -> list[dict]:
     Parameters
     ----------
     nameless : pl.DataFrame
-        From `nameless`.
-    wanted : Clustering
+        From `unknown_faces`.
+    wanted : ClusteringConfig
         Section `clustering` of the settings.
     """
     return unknown_rows(_group_faces(nameless, wanted, wanted.unknown_method), PERSON_PREFIX)
@@ -161,7 +161,7 @@ def unknown_rows(found: pl.DataFrame, prefix: str) -> list[dict]:
 
 
 def person_stability(nameless: pl.DataFrame, wanted: ClusteringConfig, seed: int) -> pl.DataFrame:
-    """Table `stability` of the unknown people; no way depends on the order of their faces."""
+    """Table `figure_stability` of the unknown people; no way depends on the order of their faces."""
 
     return unknown_stability("unknown", nameless, _group_faces, wanted, seed)
 
@@ -169,7 +169,7 @@ def person_stability(nameless: pl.DataFrame, wanted: ClusteringConfig, seed: int
 def unknown_stability(
     level: str, nameless: pl.DataFrame, group: GroupFunction, wanted: ClusteringConfig, seed: int
 ) -> pl.DataFrame:
-    """Table `stability` of items without a name, faces or drawn figures, grouped in one way.
+    """Table `figure_stability` of items without a name, faces or drawn figures, grouped in one way.
 
     Parameters
     ----------
@@ -200,7 +200,7 @@ def person_note(stability: pl.DataFrame, method: str) -> str:
     Examples
     --------
     >>> rows = {"level": ["unknown"], "method": ["hdbscan"], "compared_with": ["sample"]}
-    >>> note(pl.DataFrame(rows).with_columns(rand_index=0.934), "hdbscan")
+    >>> person_note(pl.DataFrame(rows).with_columns(rand_index=0.934), "hdbscan")
     ' (stable to 0.93 in nine tenths of the shots)'
     """
     own = (pl.col("level") == "unknown") & (pl.col("method") == method)
@@ -231,14 +231,14 @@ def figure_rows(nameless: pl.DataFrame, wanted: ClusteringConfig) -> list[dict]:
     ----------
     nameless : pl.DataFrame
         From `figure_group.uncovered`.
-    wanted : Clustering
+    wanted : ClusteringConfig
         Section `clustering` of the settings.
     """
     return unknown_rows(_group_figures(nameless, wanted, wanted.unknown_method), FIGURE_PREFIX)
 
 
 def figure_stability(nameless: pl.DataFrame, wanted: ClusteringConfig, seed: int) -> pl.DataFrame:
-    """Table `stability` of the unknown figures; no way depends on their order."""
+    """Table `figure_stability` of the unknown figures; no way depends on their order."""
     return unknown_stability("figure", nameless, _group_figures, wanted, seed)
 
 

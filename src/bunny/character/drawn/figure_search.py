@@ -137,7 +137,7 @@ def find(
     ----------
     net : FigureNet
     image : np.ndarray, shape (height, width, 3), uint8, BGR
-    cast : Cast
+    cast : FigureReferenceSet
     scales : sequence of int
         Of `WINDOWS`.
 
