@@ -1,4 +1,4 @@
-"""Print the size of src/bunny: modules, lines, medians, modules with one importer, long functions."""
+"""Print the size of src/bunny: modules, lines, medians, single importers, long functions."""
 
 import ast
 import statistics
@@ -30,7 +30,8 @@ def main() -> None:
     num_lines = sum(len(p.read_text(encoding="utf-8").splitlines()) for p in files.values())
     print(f"{len(files)} files, {len(modules)} of them modules (no __init__), {num_lines} lines")
     print(
-        f"modules: median {statistics.median(sizes):.0f} lines, {sum(n > 450 for n in sizes)} over 450"
+        f"modules: median {statistics.median(sizes):.0f} lines, "
+        f"{sum(n > 450 for n in sizes)} over 450"
     )
     print(f"one importer: {len(once)}, below {SMALL} lines: {sum(n < SMALL for n in once)}")
     print("largest:", ", ".join(f"{n} {m}" for n, m, _ in sorted(modules)[:-6:-1]))

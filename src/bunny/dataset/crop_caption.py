@@ -29,7 +29,8 @@ class CaptionWords:
 
         Examples
         --------
-        >>> words = CaptionWords(trigger="anna", class_word="character", other_triggers={"Bo": "bo"})
+        >>> others = {"Bo": "bo"}
+        >>> words = CaptionWords(trigger="anna", class_word="character", other_triggers=others)
         >>> words.without("bo character and anna character in the snow", ["Bo"])
         'anna character in the snow'
         """
@@ -45,7 +46,8 @@ class CaptionWords:
 
         Examples
         --------
-        >>> words = CaptionWords(trigger="anna", class_word="character", other_triggers={"Bo": "bo"})
+        >>> others = {"Bo": "bo"}
+        >>> words = CaptionWords(trigger="anna", class_word="character", other_triggers=others)
         >>> words.unnamed("bo character in the snow, day")
         'character in the snow, day'
         """
@@ -82,7 +84,8 @@ def with_shot_size(text: str, shot_size: str | None) -> str:
 
     Examples
     --------
-    >>> with_shot_size("a bird, wide shot, day", "medium"), with_shot_size("a bird, wide shot, day", None)
+    >>> caption = "a bird, wide shot, day"
+    >>> with_shot_size(caption, "medium"), with_shot_size(caption, None)
     ('a bird, medium shot, day', 'a bird, day')
     >>> with_shot_size("a bird", "close-up")
     'a bird, close-up'

@@ -131,7 +131,8 @@ def to_metadata(record: Mapping[str, Any]) -> dict[str, str]:
 
     Examples
     --------
-    >>> made = make_record(film_file="a.mp4", film_hash="00", film_title="A", film_licence="CC0-1.0")
+    >>> film = {"film_file": "a.mp4", "film_hash": "00", "film_title": "A"}
+    >>> made = make_record(**film, film_licence="CC0-1.0")
     >>> to_metadata(made)["rights_film"], to_metadata(made)["rights_note"]
     ('A, CC0-1.0', 'consent of the people shown not given')
     """

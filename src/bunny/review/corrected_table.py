@@ -24,7 +24,7 @@ MAX_PAIRS = 30  # of one event and label, so that a large cluster does not drown
 def corrected_labels(
     label: pl.DataFrame, subject: pl.DataFrame, state: ReviewState, machine: pl.DataFrame
 ) -> pl.DataFrame:
-    """Table `corrected_labels`: `label` with the names of figures that people spoke of.
+    """Table `identity`: `label` with the names of figures that people spoke of.
 
     Parameters
     ----------
@@ -72,15 +72,15 @@ def corrected_clusters(
     state: ReviewState,
     machine: pl.DataFrame,
 ) -> pl.DataFrame:
-    """Table `corrected_clusters`: `cluster` with frames where their shots are now; named scenes by name.
+    """Table `grouping`: `cluster` with frames where their shots are now; named scenes by name.
 
     Parameters
     ----------
     cluster : pl.DataFrame
     names : pl.DataFrame
-        Table `corrected_labels`.
+        Table `identity`.
     subject, state, machine
-        As `corrected_labels`.
+        As `identity`.
     """
     scenes = _scene_rows(cluster.filter(pl.col("level") == "scene"), state, machine)
     place = dict(scenes.select("item_id", "cluster_id").iter_rows())

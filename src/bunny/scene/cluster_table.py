@@ -61,7 +61,7 @@ def scene_rows(known: pl.DataFrame, wanted: ClusteringConfig) -> list[dict]:
 
 
 def scene_stability(known: pl.DataFrame, wanted: ClusteringConfig, seed: int) -> pl.DataFrame:
-    """Table `figure_stability` of the scenes; empty when `clustering.stability_runs` is 0."""
+    """Table `stability` of the scenes; empty when `clustering.stability_runs` is 0."""
     found = steady.measure_stability(
         _vector(known),
         known["shot_index"].to_numpy(),
@@ -161,7 +161,7 @@ def unknown_rows(found: pl.DataFrame, prefix: str) -> list[dict]:
 
 
 def person_stability(nameless: pl.DataFrame, wanted: ClusteringConfig, seed: int) -> pl.DataFrame:
-    """Table `figure_stability` of the unknown people; no way depends on the order of their faces."""
+    """Table `stability` of the unknown people; no way depends on the order of their faces."""
 
     return unknown_stability("unknown", nameless, _group_faces, wanted, seed)
 
@@ -169,7 +169,7 @@ def person_stability(nameless: pl.DataFrame, wanted: ClusteringConfig, seed: int
 def unknown_stability(
     level: str, nameless: pl.DataFrame, group: GroupFunction, wanted: ClusteringConfig, seed: int
 ) -> pl.DataFrame:
-    """Table `figure_stability` of items without a name, faces or drawn figures, grouped in one way.
+    """Table `stability` of items without a name, faces or drawn figures, grouped in one way.
 
     Parameters
     ----------
@@ -238,7 +238,7 @@ def figure_rows(nameless: pl.DataFrame, wanted: ClusteringConfig) -> list[dict]:
 
 
 def figure_stability(nameless: pl.DataFrame, wanted: ClusteringConfig, seed: int) -> pl.DataFrame:
-    """Table `figure_stability` of the unknown figures; no way depends on their order."""
+    """Table `stability` of the unknown figures; no way depends on their order."""
     return unknown_stability("figure", nameless, _group_figures, wanted, seed)
 
 

@@ -47,8 +47,8 @@ def measure_stability(
     Returns
     -------
     list of dict
-        As `compare_groupings` gives it for the methods of `group`; only the incremental way depends on the
-        order.
+        As `compare_groupings` gives it for the methods of `group`; only the incremental way
+        depends on the         order.
     """
     vector = np.asarray(vector, np.float32)
 

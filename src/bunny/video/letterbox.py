@@ -37,7 +37,8 @@ def find_content(luma: np.ndarray) -> Box | None:
     -------
     (x0, y0, x1, y1) or None
         Half-open, in pixels. An axis that cannot be told has its ends swapped (x0 = width, x1 = 0):
-        `merge_boxes` makes it what other frames say, or else the whole. None when neither can be told.
+        `merge_boxes` makes it what other frames say, or else the whole. None when neither can be
+        told.
     """
     height, width = luma.shape
     rows, columns = _spread(height), _spread(width)

@@ -220,7 +220,8 @@ def resolution_of(pictures: Sequence[ExportPicture], step_px: int = 64) -> int:
 
     Examples
     --------
-    >>> one = ExportPicture(file=Path("a.png"), caption="", columns={"width_px": 448, "height_px": 576})
+    >>> size = {"width_px": 448, "height_px": 576}
+    >>> one = ExportPicture(file=Path("a.png"), caption="", columns=size)
     >>> resolution_of([one])
     512
     """
