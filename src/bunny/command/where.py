@@ -22,7 +22,7 @@ from bunny.library.timeline import (
 )
 from bunny.library.timeline.clip import file_name
 from bunny.library.timeline.locate import LocationAnswer, SourceFilm
-from bunny.table import store
+from bunny.table import corrected, store
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ AT = re.compile(r"(?P<film>.*)@(?P<when>\d\d:\d\d:\d\d[:;.,]\d\d|\d+(?:\.\d+)?s?
 CLIP = re.compile(r"(?P<file>.+)#(?P<number>\d+)")
 TABLES = (
     *("shot", "frame", "extra_frame", "dataset", "caption"),
-    *("picture", "proof_picture", "adapter", "training_run"),
+    *("picture", "evaluation_picture", "adapter", "training_run"),
 )
 
 
@@ -121,8 +121,7 @@ def _is_file_of(space: Workspace, name: str) -> bool:
 def _source(space: Workspace) -> SourceFilm:
     """What places need of a film."""
     tables = {name: store.read_or_empty(space.table, name) for name in TABLES}
-    who = "identity" if store.exists(space.table, "identity") else "label"
-    tables["identity"] = store.read_or_empty(space.table, who)
+    tables["label"] = corrected.read_or_empty(space.table, "label")
     tables["frame"] = locate.all_frames(tables["frame"], tables.pop("extra_frame"))
     film = store.read(space.table, "film").row(0, named=True)
     return SourceFilm(

@@ -19,7 +19,7 @@ from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.library.search import catalogue, index, minilm, vector_space
 from bunny.library.search.vector_space import VectorSpace
-from bunny.table import store
+from bunny.table import corrected, store
 
 logger = logging.getLogger(__name__)
 
@@ -257,6 +257,7 @@ def _find(root: Path, config: Config, name: str) -> Workspace:
 
 
 def _is_ready(film: Workspace) -> bool:
-    return all(store.exists(film.table, n) for n in ("frame", "shot")) and (
-        store.exists(film.table, "identity") or store.exists(film.table, "label")
+    return all(
+        store.exists(film.table, corrected.table_name(film.table, name))
+        for name in ("frame", "shot", "label")
     )

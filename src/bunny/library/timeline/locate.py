@@ -29,8 +29,8 @@ FEW = 24  # answers up to which exports are searched for copies
 class SourceFilm:
     """What is known of one film, as far as places need it.
 
-    `tables` has frame (extra frames included), shot, dataset, identity (label where there is
-    none), caption, picture, proof_picture, adapter, training_run.
+    `tables` has frame (extra frames included), shot, dataset, label (the corrected one if there is
+    one), caption, picture, evaluation_picture, adapter, training_run.
     """
 
     root: Path  # the film's folder
@@ -61,7 +61,7 @@ def locate_frame(source: SourceFilm, frame_id: str) -> dict[str, Any] | None:
         return None
     row = rows[0]
     number = timecode.frame_number(source.timing, row["pts"])
-    who = source.tables["identity"].filter(frame_id=frame_id).drop_nulls("character")
+    who = source.tables["label"].filter(frame_id=frame_id).drop_nulls("character")
     return {
         "film_id": source.film["film_id"],
         "film": source.film["path"],
