@@ -7,14 +7,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.core import workspace
+from bunny.core import file_hash, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.stage.dataset import Dataset
 from bunny.stage.evaluate import Evaluate
 from bunny.table import store
 from bunny.training import base as base_model
-from bunny.training.adapter_file import safetensors_file
 
 pytestmark = pytest.mark.train
 
@@ -51,7 +50,7 @@ def write_adapter(base, path, scale: float) -> str:
     StableDiffusionPipeline.save_lora_weights(
         path.parent, unet_lora_layers=weights, weight_name=path.name
     )
-    return safetensors_file.hash_file(path)
+    return file_hash.hash_file(path)
 
 
 def write_rows(film_dir, name, rows) -> None:
