@@ -5,6 +5,7 @@ different shots and unlike each other, with little around them: what surrounds a
 taken for a part of it.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +19,6 @@ from bunny.character.drawn import figure_cluster
 from bunny.character.drawn.figure_cluster import BOX, COVERED
 from bunny.character.face import detect
 from bunny.character.face import recogniser as face_recogniser
-from bunny.command import characters
 from bunny.core import atomic, image_file, reference_folder
 from bunny.core.config import Config
 from bunny.core.error import UserError
@@ -26,6 +26,8 @@ from bunny.core.workspace import Workspace
 from bunny.dataset.appearance import measure_subjects
 from bunny.table import corrected, store
 from bunny.view import character
+
+logger = logging.getLogger(__name__)
 
 FIGURE_MARGIN = 0.05  # around a figure, in shares of its larger side
 HEAD_OVERLAP = 0.7  # share of a head that lies in the body that it belongs to
@@ -186,7 +188,7 @@ def _usable_views(
     for found in measured:
         vector = stored.get(found.source.reference_id)
         if found.error is not None or found.face_embedding is None:
-            characters.logger.debug("%s: %s", found.source.path.name, found.error or "no face")
+            logger.debug("%s: %s", found.source.path.name, found.error or "no face")
         elif vector is None or (
             _is_same_person(found.face_embedding, vector, recogniser) >= wanted.similarity_threshold
         ):
