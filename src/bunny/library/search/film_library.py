@@ -78,9 +78,10 @@ class FilmLibrary:
     def model(self) -> Any:
         """What makes vectors of words: a function or a CLIP; None: there is none."""
         if self.is_clip:
-            from bunny.library.search import clip
+            from bunny.caption import clip
 
-            return clip.load(self.config.search.text_model)
+            model = self.config.search.text_model
+            return clip.load(model, setting="search.text_model", otherwise="set it to minilm")
         return minilm.load() if minilm.is_present() else None
 
     @property
