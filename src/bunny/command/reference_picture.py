@@ -16,7 +16,7 @@ import polars as pl
 
 from bunny.character import reference, track
 from bunny.character.drawn import figure_cluster
-from bunny.character.drawn.figure_cluster import BOX, COVERED
+from bunny.character.drawn.figure_cluster import COVERED
 from bunny.character.face import detect
 from bunny.character.face import recogniser as face_recogniser
 from bunny.core import atomic, image_file, reference_folder
@@ -25,6 +25,7 @@ from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.dataset.appearance import measure_subjects
 from bunny.table import corrected, store
+from bunny.table.box import BOX, crop_box
 from bunny.view import character
 
 logger = logging.getLogger(__name__)
@@ -121,8 +122,7 @@ def _cut_figure(image: np.ndarray, row: dict, others: list[Sequence[float]]) -> 
     box = character.crop_alone([row[c] for c in BOX], others, image.shape[1::-1], FIGURE_MARGIN)
     if box is None:
         return None
-    x0, y0, x1, y1 = box
-    return image[y0:y1, x0:x1]
+    return crop_box(image, box)
 
 
 def write_faces(space: Workspace, config: Config, name: str, faces: pl.DataFrame) -> list[Path]:
@@ -210,8 +210,7 @@ def _cut_face(space: Workspace, row: Mapping, face: pl.DataFrame) -> np.ndarray 
     box = character.crop_alone([row[c] for c in BOX], others, image.shape[1::-1], FACE_MARGIN)
     if box is None:
         return None
-    x0, y0, x1, y1 = box
-    return _enlarge(image[y0:y1, x0:x1])
+    return _enlarge(crop_box(image, box))
 
 
 def _enlarge(picture: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from bunny.library.timeline import (
 from bunny.library.timeline.clip import file_name
 from bunny.library.timeline.locate import LocationAnswer, SourceFilm
 from bunny.table import corrected, store
+from bunny.table.box import crop_box
 
 logger = logging.getLogger(__name__)
 
@@ -243,8 +244,7 @@ def _picture_hash(path: Path) -> picture_match.PictureHash | None:
     if image is None:
         return None
     grey = luma.to_luma(image)
-    x0, y0, x1, y1 = luma.find_content(grey)
-    work = luma.shrink(grey[y0:y1, x0:x1], sharpness.WORKING_PX)
+    work = luma.shrink(crop_box(grey, luma.find_content(grey)), sharpness.WORKING_PX)
     return picture_match.PictureHash(
         phash=perceptual_hash.phash(work), signature=perceptual_hash.luma_signature(work)
     )

@@ -11,8 +11,9 @@ from typing import Any
 import polars as pl
 
 from bunny.table import store
+from bunny.table.box import BOX
 from bunny.view import contact_sheet
-from bunny.view.tile import BOX, Tile
+from bunny.view.tile import Tile
 
 SIZE_PX = (120, 90)
 JPEG_QUALITY = 70

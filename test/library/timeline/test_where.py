@@ -11,6 +11,7 @@ import pytest
 from bunny.command import export_timeline, where
 from bunny.core.error import UserError
 from bunny.library.timeline import locate, picture_match
+from bunny.table import box as table_box
 from bunny.table import store
 
 from .conftest import FILM, write_film
@@ -222,7 +223,7 @@ def test_likeness_wants_both_hash_and_picture():
 
 
 def test_a_box_without_a_crop_stays():
-    frame = dict.fromkeys((*locate.CROP, "width_px", "height_px"))
+    frame = dict.fromkeys((*table_box.CROP, "width_px", "height_px"))
     assert locate.film_box(frame, (1, 2, 3, 4)) == [1, 2, 3, 4]
 
 

@@ -16,9 +16,7 @@ from bunny.library.timeline import picture_match, timecode
 from bunny.library.timeline.clip import file_name
 from bunny.library.timeline.export_record import TimelineRecord
 from bunny.library.timeline.timecode import FrameGrid
-
-BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
-CROP = ("crop_x0_px", "crop_y0_px", "crop_x1_px", "crop_y1_px")
+from bunny.table.box import BOX, CROP
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 SHOWN = 12  # places that the text lists
