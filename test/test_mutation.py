@@ -77,7 +77,7 @@ def test_settings_are_those_of_the_classes(parts):
 
     found = parts.wiring.read_settings()
     assert found.defaults["filtering"] == Config().filtering.model_dump()
-    assert found.defaults[""] == {"seed": 0} and found.classes["Detection"] == "detection"
+    assert found.defaults[""] == {"seed": 0} and found.classes["DetectionConfig"] == "detection"
     assert found.owner("min_face_px") == "detection" and found.owner("batch_size") is None
 
 
@@ -167,7 +167,7 @@ def test_tests_of_settings_stand_for_a_module_then_those_of_its_name(parts, tmp_
     texts = {
         "test_job.py": "",
         "test_job_more.py": "",
-        "command/test_export_set.py": "from bunny import job, view",
+        "test_job_set.py": "from bunny import job, view",
         "test_any_setting.py": "from bunny import view",
         "setting/test_view.py": "from bunny import view, lone",
     }
@@ -181,7 +181,7 @@ def test_tests_of_settings_stand_for_a_module_then_those_of_its_name(parts, tmp_
     }
     assert near == {
         "job": ["test/test_job.py", "test/test_job_more.py"],
-        "job_set": ["test/command/test_export_set.py"],
+        "job_set": ["test/test_job_set.py"],
         "view": ["test/test_any_setting.py"],
         "lone": [],
     }

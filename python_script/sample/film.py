@@ -1,16 +1,20 @@
 """Frames of the sample film: acting, cameras, transitions, blur, title and credits."""
 
+from __future__ import annotations
+
 import math
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import skia
 
 from bunny.demo import world
 from sample import render
-from sample.pen import INK, Colour, to_argb
 from sample.script import FRAME_RATE, ActorMotion, Camera, PlacedShot, ScriptShot
+
+if TYPE_CHECKING:
+    from sample.pen import Colour
 
 WIDTH_PX, HEIGHT_PX = 1280, 720
 FACE_IN_PHOTO = {"astronaut": (178.0, 62.0, 268.0, 176.0)}  # x0 y0 x1 y1, the photo's pixels
@@ -231,6 +235,10 @@ def draw_card(picture: np.ndarray, kind: str, along: float) -> np.ndarray:
     RuntimeError
         If this machine has no typeface at all.
     """
+    import skia
+
+    from sample.pen import INK
+
     if skia.FontMgr().countFamilies() == 0:
         raise RuntimeError("expected a typeface on this machine, found none; install one")
     height, width = picture.shape[:2]
@@ -246,7 +254,7 @@ def draw_card(picture: np.ndarray, kind: str, along: float) -> np.ndarray:
     return np.ascontiguousarray(pixels[:, :, :3])
 
 
-def _roll(canvas: skia.Canvas, width: int, height: int, along: float) -> None:
+def _roll(canvas: Any, width: int, height: int, along: float) -> None:
     """Scroll the credits upwards."""
     step = height * 0.085
     top = height * 0.62 - along * len(CREDITS) * step
@@ -260,9 +268,13 @@ def _roll(canvas: skia.Canvas, width: int, height: int, along: float) -> None:
 
 
 def _write(
-    canvas: skia.Canvas, text: str, x: float, y: float, size: float, colour: Colour, align: float
+    canvas: Any, text: str, x: float, y: float, size: float, colour: Colour, align: float
 ) -> None:
     """Write one line; `align` 0 starts at x, 0.5 is centred on it, 1 ends there."""
+    import skia
+
+    from sample.pen import to_argb
+
     font = skia.Font(skia.Typeface("DejaVu Sans", skia.FontStyle.Bold()), size)
     font.setSubpixel(True)
     paint = skia.Paint(AntiAlias=True, Color=to_argb(colour))

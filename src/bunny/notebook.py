@@ -47,7 +47,7 @@ def run(
 ) -> list[contract_stage.StageResult]:
     """Run the notebooks of `stages` in order, as `pipeline.run` would run the stages.
 
-    A stage that another's notebook tells of (`TOLD_BY`) is run without one.
+    A stage that another's notebook tells of (`COVERED_BY`) is run without one.
     A notebook is passed over when its stage is up to date and a whole executed copy of it, not
     older than the stage's last run, is there already, so that a rerun after a failure goes on
     where it stopped.
@@ -194,7 +194,7 @@ def to_overrides(values: Mapping[str, Any]) -> list[str]:
 
     Examples
     --------
-    >>> overrides_of({"filtering.blur_threshold": 0.4, "filtering.batch_size": None})
+    >>> to_overrides({"filtering.blur_threshold": 0.4, "filtering.batch_size": None})
     ['filtering.blur_threshold=0.4']
     """
     return [f"{key}={json.dumps(v)}" for key, v in values.items() if v is not None]

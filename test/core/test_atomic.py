@@ -346,8 +346,8 @@ WRITING = {
     *("save", "save_file", "save_pretrained", "savefig", "savez", "imwrite", "dump", "tofile"),
     *("copyfile", "copy2", "copytree", "write_image", "touch"),
 }
-OURS = {"store.write_bytes", "store.write_parquet", "folder.write_text", "checkpoint.save"}
-OURS |= {"slider.save", "version.save", "space.save", "self.save", "file.write_file"}
+OURS = {"atomic.write_bytes", "store.write_parquet", "folder.write_text", "write_text"}
+OURS |= {"explorer.save", "version.save", "space.save", "self.save", "file.write_file"}
 NO_FILES = {"self.canvas.save"}
 
 # Function and call of all other writing, by why it may.
@@ -356,37 +356,34 @@ ALLOWED = {
         *[("_publish", "temporary.open"), ("write_bytes", "temporary.write_bytes")],
         *[("write_parquet", "frame.write_parquet"), ("write", "write_parquet")],
     ],
-    "handed to store.write_file": [
+    "handed to atomic.write_file": [
         *[("_save", "index.save"), ("save_png", "picture.save"), ("_put", "save_file")],
-        *[("finish", "shutil.copyfile"), ("save_state", "torch.save")],
+        *[("finish", "shutil.copyfile")],
     ],
     "into a temporary folder that is renamed when whole": [
         *[("save", "?.write_text"), ("save", "save_file"), ("save", "?.open")],
-        *[("save", "torch.save"), ("_write_metadata", "?.write_text")],
+        *[("save", "torch.save"), ("keep_state", "save"), ("_write_metadata", "?.write_text")],
         *[("_write_png", "path.write_bytes"), ("copy_mask", "shutil.copyfile")],
-        *[("copy_mask", "target.write_bytes"), ("publish", "?.write_text")],
+        *[("copy_mask", "target.write_bytes"), ("replace_folder", "?.write_text")],
         *[("write_text", "path.write_bytes"), ("_write_part", "shutil.copyfile")],
         *[("_copy", "shutil.copyfile"), ("_write_tar", "tarfile.open")],
     ],
     "into a temporary folder that is removed in the end": [
         *[("serve", "path.write_text"), ("serve", "shutil.copytree")],
-        *[("_write_views", "path.write_bytes"), ("own_kernel", "?.write_text")],
+        *[("write_faces", "path.write_bytes"), ("own_kernel", "?.write_text")],
         ("_by_controls", "path.write_bytes"),
     ],
     "lines put to the end of a record, a cut last line is passed over": [
         *[("_write", "path.open"), ("_drop_cut_line", "path.open")],
     ],
     "into memory": [
-        *[("_figures", "views.write_json"), ("mean_window", "np.save"), ("digest", "?.write_csv")],
+        *[
+            ("_figures", "views.write_json"),
+            ("mean_window", "np.save"),
+            ("frames_hash", "?.write_csv"),
+        ],
         *[("write_file", "save"), ("to_jpeg", "image.save"), ("to_png", "image.save")],
         *[("to_png", "figure.save"), ("_jpeg", "?.save"), ("on_click", "save")],
-    ],
-    "made by the authors, shipped with the package, not by users": [
-        *[("_write_jpeg", "path.write_bytes"), ("make_sample", "?.write_parquet")],
-        *[("write_film", "av.open"), ("save_pipeline", "?.write_text")],
-        *[("save_pipeline", "pipeline.save_pretrained"), ("write_tokenizer", "?.write_text")],
-        *[("write_tokenizer", "tokenizer.save_pretrained"), ("save", "?.save_pretrained")],
-        ("write_report", "path.write_text"),
     ],
 }
 
@@ -431,7 +428,7 @@ def _writing_calls(path: Path) -> set[tuple[str, str]]:
 def test_nothing_else_writes_under_a_last_name():
     found = set().union(*(_writing_calls(p) for p in (ROOT / "src").rglob("*.py")))
     allowed = {call for calls in ALLOWED.values() for call in calls}
-    assert found - allowed == set(), "write it by store.write_file, or say here why not"
+    assert found - allowed == set(), "write it by atomic.write_file, or say here why not"
     assert allowed - found == set(), "these are no more"
 
 

@@ -60,7 +60,7 @@ def test_beyond_the_sliders_it_searches_anew(distance, least):
 
 
 def test_too_many_pairs_are_not_stored(monkeypatch):
-    monkeypatch.setattr(duplicate, "MAX_PAIRS", 10)
+    monkeypatch.setattr(duplicate, "MAX_STORED_PAIRS", 10)
     phash, signature, score = _film([30, 20, 10])
     near = duplicate.NearDuplicateCache(phash, signature, **RANGE)
     assert near.num_pairs is None

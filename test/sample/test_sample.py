@@ -1,7 +1,9 @@
 """The committed sample: film, truth and references agree, and hold what they should."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import av
 import cv2
@@ -10,6 +12,7 @@ import pytest
 
 from bunny import demo
 
+SCRIPTS = Path(__file__).resolve().parents[2] / "python_script"
 CAST = {"bunny", "bruno", "ember", "pip", "bolt", "astronaut"}
 
 
@@ -137,10 +140,16 @@ def test_unknown_table_is_refused():
 def test_sample_is_read_where_skia_cannot_load():
     code = (
         "import sys; sys.modules['skia'] = None\n"
-        "from bunny import sample\n"
+        "from bunny import demo\n"
         "assert 'polars' not in sys.modules\n"
         "import bunny.demo.world, sample.script, sample.write\n"
-        "print(sample.truth('shot').height)"
+        "print(demo.truth('shot').height)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert int(done.stdout) >= 25

@@ -252,7 +252,7 @@ def ask_all(
         `ValueError` or `OSError` of it becomes a failed answer.
     num_in_flight : int
         Threads.
-    breaker : Breaker
+    breaker : CircuitBreaker
         Once open, what is left fails without being asked.
     keep : callable
         Called in the asking thread with index and answer as soon as a model has spoken, so that

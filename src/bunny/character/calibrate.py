@@ -93,7 +93,7 @@ def false_accept_threshold(similarity: np.ndarray) -> float:
 
     Examples
     --------
-    >>> round(reach(np.array([-0.1, 0.0, 0.1])), 3)
+    >>> round(false_accept_threshold(np.array([-0.1, 0.0, 0.1])), 3)
     0.525
     """
     middle = float(np.median(similarity))

@@ -38,12 +38,12 @@ def merge(found: list[RawFace]) -> list[RawFace]:
 
     Parameters
     ----------
-    found : list of Found
+    found : list of RawFace
         From any number of looks at one picture.
 
     Returns
     -------
-    list of Found
+    list of RawFace
         Best score first; no two overlap by more than `NMS_IOU` of their union, and none lies with
         `PART_RATIO` of its area or more in a surer one.
     """

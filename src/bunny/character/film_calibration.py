@@ -70,7 +70,7 @@ def to_row(study: FilmCalibration, configured: float, *, is_fixed: bool = False)
 
     Parameters
     ----------
-    study : Study
+    study : FilmCalibration
     configured : float
         `detection.similarity_threshold`.
     is_fixed : bool

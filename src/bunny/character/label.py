@@ -120,9 +120,9 @@ def compare(
         Rows of its table with `track_id`.
     tracks : list of dict
         From `link_tracks`.
-    cast : Cast
+    cast : ReferenceSet
     learned : study.Study, optional
-        From `learn`; its adaptation is used where it has one.
+        From `calibrate_film`; its adaptation is used where it has one.
     """
     subject = face.select("face_id", "frame_id", "shot_index", *BOX)
     if not face.height:
@@ -154,10 +154,10 @@ def decide(
         Rows of their tables; `face` with `track_id`, `region` with `support` (`drawn.vote`).
     tracks : list of dict
         From `link_tracks`.
-    cast : Cast
+    cast : ReferenceSet
     setting : LabelSetting
     learned : study.Study, optional
-        From `learn`; without it the configured threshold holds and nothing is adapted.
+        From `calibrate_film`; without it the configured threshold holds and nothing is adapted.
 
     Returns
     -------
@@ -180,7 +180,7 @@ def decide_compared(
 
     Parameters
     ----------
-    compared : Compared
+    compared : TrackSimilarity
         From `compare`, with the same `cast` and adaptation.
     """
     mine = _select(region, sorted(cast.drawn), cast, setting)

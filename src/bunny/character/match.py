@@ -102,7 +102,7 @@ def compare_tracks(
     quality : np.ndarray, shape (m,)
         From `track.view_quality`; of a track count views at least half as good as its best.
     reference, recogniser
-        As for `compare`.
+        As for `compare_views`.
 
     Returns
     -------

@@ -18,7 +18,7 @@ class DetectionModels:
 
     Parameters
     ----------
-    wanted : Detection
+    wanted : DetectionConfig
         Names of the models.
     """
 

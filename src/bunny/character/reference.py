@@ -121,7 +121,7 @@ def measure(
 
     Parameters
     ----------
-    sources : iterable of Source
+    sources : iterable of ReferenceFile
     detector, recogniser : callable
         From `detect.load_detector` and `embed.load_recogniser`.
     min_score : float

@@ -225,7 +225,7 @@ def judge(
 
     Parameters
     ----------
-    pictures : sequence of Picture
+    pictures : sequence of ReferencePicture
         Drawings are compared with drawings, faces with faces.
     bank : np.ndarray, shape (n, d)
         Drawn figures that are in no film.
@@ -240,7 +240,7 @@ def judge(
 
     Returns
     -------
-    list of Judged
+    list of JudgedReference
         In the order of `pictures`.
     """
     usable = [p for p in pictures if p.error is None]
@@ -253,7 +253,7 @@ def advise(judged: Sequence[JudgedReference]) -> list[str]:
 
     Parameters
     ----------
-    judged : sequence of Judged
+    judged : sequence of JudgedReference
 
     Returns
     -------

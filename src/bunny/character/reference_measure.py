@@ -24,8 +24,8 @@ def drawn_probability(
 
     Parameters
     ----------
-    wanted : Detection
-    models : Models
+    wanted : DetectionConfig
+    models : DetectionModels
     shots : pl.DataFrame
         Table `shot_medium`; empty where there is no film.
     """
@@ -181,7 +181,7 @@ def describe_drawn(
 def group_by_character(
     sources: Iterable[reference.ReferenceFile], described: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Views of each character, (m, RAW), from `describe_references`."""
+    """Views of each character, (m, RAW), from `describe_drawn`."""
     found: dict[str, list[np.ndarray]] = {}
     for source in sources:
         if source.reference_id in described:

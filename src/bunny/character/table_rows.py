@@ -49,7 +49,7 @@ def face_rows(frame: Mapping, image: np.ndarray | None, models: DetectionModels)
         Row of `frame` or `extra_frame`.
     image : np.ndarray, shape (height, width, 3), uint8, or None
         BGR.
-    models : Models
+    models : DetectionModels
     """
     common = {
         "frame_id": frame["frame_id"],
@@ -113,7 +113,7 @@ def region_rows(
         Height and width of its picture come first.
     model : str
         What found them.
-    candidates : iterable of Candidate
+    candidates : iterable of RegionCandidate
         Boxes in shares of the picture.
     licence : str, optional
         Of the model's weights.

@@ -76,7 +76,7 @@ def _open(
 
 
 def _correction(without: tuple[str, ...] = (), **fixed: str) -> Callable[[Callable], Callable]:
-    """Make a command of a function that is given an `Opened` and its own options, and gives events.
+    """Make a command of a function from a `CorrectionContext` and its own options to events.
 
     `without` names common options that the command does not have, `fixed` gives some a value.
     """

@@ -75,7 +75,7 @@ def generate(
     ----------
     film : str or None
         A film_id or how it begins; None: the newest.
-    wish : Wish
+    wish : GenerateOptions
         ``{trigger}`` in prompts becomes the character's words. Strength 0 is the base alone.
     output : Path or None
         None: ``picture/own`` of the film.
@@ -84,7 +84,7 @@ def generate(
 
     Returns
     -------
-    Generated
+    GenerateResult
 
     Raises
     ------
@@ -201,7 +201,7 @@ def regenerate(
 
     Returns
     -------
-    Generated
+    GenerateResult
         `notes` say whether it is the same, and if not, which version differs.
 
     Raises

@@ -105,13 +105,13 @@ def columns(
     ----------
     space : Workspace
     config : Config
-    wish : Wish
+    wish : GenerateOptions
     run : dict
-        As `run_of` gives it.
+        As `find_training_run` gives it.
 
     Returns
     -------
-    list of Column
+    list of GridColumn
     list of str
         What the user should know.
 
@@ -151,13 +151,13 @@ def drawings(
     ----------
     space : Workspace
     config : Config
-    wish : Wish
+    wish : GenerateOptions
     run : dict
-        As `run_of` gives it; its character's words stand for ``{trigger}``.
+        As `find_training_run` gives it; its character's words stand for ``{trigger}``.
 
     Returns
     -------
-    list of Drawing
+    list of GenerationRequest
 
     Raises
     ------

@@ -76,20 +76,20 @@ def search(
         A picture that the shots shall look like; one of a person who shall be in them.
     like : str
         More like this: a shot's number or asset_id, a frame_id, a figure's asset_id or a face_id.
-    wanted : Filter, optional
+    wanted : SearchFilter, optional
     films : sequence of str
         film_ids or how they begin; none: all.
     limit : int
         Shots at most; 0: `search.max_results`.
     data_dir, overrides
         As for the other commands.
-    library : Library, optional
+    library : FilmLibrary, optional
         From `open_library`, for several searches; then `films`, `data_dir`, `overrides` are not
         looked at.
 
     Returns
     -------
-    Found
+    SearchResult
         With no question at all, every shot that the filter lets pass, in order of the film.
 
     Raises
@@ -134,9 +134,9 @@ def make_filter(
     start, end : str
         Seconds, or minutes and seconds, or hours too: "90", "1:30", "0:01:30".
     min_sharpness, is_approved
-        As in `Filter`.
+        As in `SearchFilter`.
     **names : str
-        Names of `Filter`'s other fields, several with commas.
+        Names of `SearchFilter`'s other fields, several with commas.
 
     Raises
     ------
@@ -175,7 +175,7 @@ def format_time(seconds: float) -> str:
 
     Examples
     --------
-    >>> clock(83.46)
+    >>> format_time(83.46)
     '1:23.4'
     """
     return f"{style.clock(seconds)}.{int(seconds * 10) % 10}"

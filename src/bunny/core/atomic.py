@@ -41,9 +41,9 @@ def portable_name_error(name: str) -> str:
 
     Examples
     --------
-    >>> name_fault("anna"), name_fault("aux.png")
+    >>> portable_name_error("anna"), portable_name_error("aux.png")
     ('', 'is a name that Windows keeps for devices')
-    >>> name_fault("10:30"), name_fault("Mr.")
+    >>> portable_name_error("10:30"), portable_name_error("Mr.")
     ("has ':', which file names cannot have", 'ends in a dot or a space')
     """
     found = FORBIDDEN.search(name)

@@ -35,9 +35,9 @@ def is_drawn_figure(path: Path) -> bool:
 
     Examples
     --------
-    >>> is_figure(Path("luffy/from_film_00000012-g0.png"))
+    >>> is_drawn_figure(Path("luffy/from_film_00000012-g0.png"))
     True
-    >>> is_figure(Path("anna/from_film_00000012-f0.png"))
+    >>> is_drawn_figure(Path("anna/from_film_00000012-f0.png"))
     False
     """
     return FIGURE.fullmatch(path.name) is not None

@@ -22,7 +22,7 @@ def l2_normalize(vector: ArrayLike, dtype: DTypeLike = np.float32) -> np.ndarray
 
     Examples
     --------
-    >>> to_unit([[3.0, 4.0], [0.0, 0.0]], np.float64).tolist()
+    >>> l2_normalize([[3.0, 4.0], [0.0, 0.0]], np.float64).tolist()
     [[0.6, 0.8], [0.0, 0.0]]
     """
     vector = np.asarray(vector, dtype=dtype)

@@ -58,7 +58,7 @@ class Workspace:
         return json.loads((self.root / "source.json").read_text(encoding="utf-8"))
 
     def own_settings(self) -> list[str]:
-        """Settings of this film alone, `section.key=value`; see `keep_settings`."""
+        """Settings of this film alone, `section.key=value`; see `save_settings`."""
         path = self.root / "own_setting.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
@@ -77,7 +77,7 @@ def make_film_id(path: Path, content_hash: str) -> str:
 
     Examples
     --------
-    >>> film_id_of(Path("Mein Café 2.mp4"), "ab" * 32)
+    >>> make_film_id(Path("Mein Café 2.mp4"), "ab" * 32)
     'mein-cafe-2-abababab'
     """
     stem = path.stem if path.stem.strip(".") else "film"

@@ -195,8 +195,8 @@ def extend_selection(
 
     Parameters
     ----------
-    views : sequence of View
-    made : Choice
+    views : sequence of CharacterView
+    made : ViewSelection
         From `choice.choose` over them.
     additions : sequence of Addition
         Of their character.
@@ -207,7 +207,7 @@ def extend_selection(
 
     Returns
     -------
-    Choice
+    ViewSelection
         All that was picked before, then one window of each added view. Of added views that show
         what a chosen or another added one shows, none comes in unless look-alikes were asked for.
     """

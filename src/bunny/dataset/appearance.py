@@ -33,7 +33,7 @@ def ground_set(
 
     Parameters
     ----------
-    views : sequence of View
+    views : sequence of CharacterView
     face, embedding, measure : pl.DataFrame
         Tables of those names; what they lack counts as not known.
 

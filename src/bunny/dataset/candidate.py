@@ -81,7 +81,7 @@ def gather(
 
     Returns
     -------
-    list of View
+    list of CharacterView
         By frame index and subject_id.
     """
     label = tables["label"]
@@ -136,16 +136,16 @@ def judge(views: Sequence[CharacterView], quality: pl.DataFrame, score: Mapping[
 
     Parameters
     ----------
-    views : sequence of View
+    views : sequence of CharacterView
     quality : pl.DataFrame
         Table of that name; frames that it lacks were not filtered.
     score : mapping
         `blur_score` of each subject_id by the frame's own measure, where it is known.
-    rule : Rule
+    rule : CandidateThreshold
 
     Returns
     -------
-    list of Verdict
+    list of CandidateVerdict
         In order of `views`.
     """
     reason = dict(quality.select("frame_id", pl.col("reason").cast(pl.String)).iter_rows())

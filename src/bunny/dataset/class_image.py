@@ -38,7 +38,7 @@ def choose_crops(
         Views of the film's other characters, by name, see `candidate.gather`; their frames are cut
         around them, frames with nobody in the middle.
     rule : crop.Rule
-    words : Words
+    words : CaptionWords
         The captions lose every trigger word.
     number : int
         Pictures wanted; fewer when the film has not more.

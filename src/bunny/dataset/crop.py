@@ -73,12 +73,12 @@ def windows(view: CharacterView, rule: CropSetting) -> list[CropWindow]:
 
     Parameters
     ----------
-    view : View
-    rule : Rule
+    view : CharacterView
+    rule : CropSetting
 
     Returns
     -------
-    list of Window
+    list of CropWindow
         Inside `view.area`. Empty when even the largest would be enlarged more than allowed.
     """
     found: list[CropWindow] = []

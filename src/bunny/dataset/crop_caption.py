@@ -29,7 +29,8 @@ class CaptionWords:
 
         Examples
         --------
-        >>> words = Words(trigger="anna", class_word="character", other_triggers={"Bo": "bo"})
+        >>> others = {"Bo": "bo"}
+        >>> words = CaptionWords(trigger="anna", class_word="character", other_triggers=others)
         >>> words.without("bo character and anna character in the snow", ["Bo"])
         'anna character in the snow'
         """
@@ -45,7 +46,8 @@ class CaptionWords:
 
         Examples
         --------
-        >>> words = Words(trigger="anna", class_word="character", other_triggers={"Bo": "bo"})
+        >>> others = {"Bo": "bo"}
+        >>> words = CaptionWords(trigger="anna", class_word="character", other_triggers=others)
         >>> words.unnamed("bo character in the snow, day")
         'character in the snow, day'
         """
@@ -63,7 +65,7 @@ def crop_caption(text: str | None, words: CaptionWords, shot_size: str | None) -
 
     Examples
     --------
-    >>> bunny = Words(trigger="bunny", class_word="character")
+    >>> bunny = CaptionWords(trigger="bunny", class_word="character")
     >>> crop_caption("bunny character in a green place, wide shot, day", bunny, "close-up")
     'bunny character in a green place, close-up, day'
     >>> crop_caption(None, bunny, "medium")
@@ -82,9 +84,10 @@ def with_shot_size(text: str, shot_size: str | None) -> str:
 
     Examples
     --------
-    >>> with_size("a bird, wide shot, day", "medium"), with_size("a bird, wide shot, day", None)
+    >>> caption = "a bird, wide shot, day"
+    >>> with_shot_size(caption, "medium"), with_shot_size(caption, None)
     ('a bird, medium shot, day', 'a bird, day')
-    >>> with_size("a bird", "close-up")
+    >>> with_shot_size("a bird", "close-up")
     'a bird, close-up'
     """
     if not shot_size:
@@ -105,7 +108,7 @@ def shot_size_words(shot_size: str) -> str:
 
     Examples
     --------
-    >>> name_size("close-up"), name_size("wide")
+    >>> shot_size_words("close-up"), shot_size_words("wide")
     ('close-up', 'wide shot')
     """
     return shot_size if shot_size == "close-up" else f"{shot_size} shot"

@@ -50,7 +50,7 @@ def choose(ground: GroundSet, number: int) -> tuple[list[int], list[float]]:
 
     Parameters
     ----------
-    ground : Ground
+    ground : GroundSet
     number : int
         How many; all when there are not more.
 
@@ -59,7 +59,7 @@ def choose(ground: GroundSet, number: int) -> tuple[list[int], list[float]]:
     chosen : list of int
         Rows, in the order of choice; of equals the first.
     gain : list of float
-        What each added to `worth_of` those before it, never rising.
+        What each added to `objective` those before it, never rising.
     """
     number = min(number, len(ground))
     state = _GreedyState(ground, number)
@@ -87,7 +87,7 @@ def objective(ground: GroundSet, chosen: Sequence[int], number: int) -> float:
 
     Parameters
     ----------
-    ground : Ground
+    ground : GroundSet
     chosen : sequence of int
         Rows without repeats.
     number : int

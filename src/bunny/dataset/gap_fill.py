@@ -46,7 +46,7 @@ def gap_name(axis: str, value: str) -> str:
 
     Examples
     --------
-    >>> name_of("shot_size", "close-up"), name_of("pose and size", "left, wide")
+    >>> gap_name("shot_size", "close-up"), gap_name("pose and size", "left, wide")
     ('size:close-up', 'pose+size:left,wide')
     """
     return f"{AXIS_OPTION.get(axis, axis)}:{value.replace(', ', ',')}"
@@ -172,9 +172,9 @@ def find_weak(pictures: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     pl.DataFrame
-        `character`, `axis`, `value`, `detail`: of each word of `WORD` that some report prompts of a
-        trained step have and others lack, where identity with it is lower by two standard errors
-        (Welch 1947).
+        `character`, `axis`, `value`, `detail`: of each word of `PROMPT_WORD` that some report
+        prompts of a trained step have and others lack, where identity with it is lower by two
+        standard errors (Welch 1947).
     """
     drawn = pictures.filter(
         pl.col("step") > 0, pl.col("prompt_set") == "report", pl.col("prompt").is_not_null()

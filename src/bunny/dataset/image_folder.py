@@ -86,14 +86,14 @@ def write_dataset(
     film_dir : Path
         The folder is made inside it and replaces an older one as a whole.
     character : str
-    cuts : iterable of Cut
+    cuts : iterable of CropSource
         Taken one by one. Resized by Lanczos, after an area average where they shrink.
     has_masks : bool
         Look for the subject's outline, see `mask.cut_out`.
 
     Returns
     -------
-    Written
+    WrittenDataset
         In order of `cuts`; `upscale` above 1 says that pixels were invented.
     """
     target = film_dir / "dataset" / folder_name(character)
@@ -323,7 +323,7 @@ def candidate_rows(
 
     Parameters
     ----------
-    views : sequence of View
+    views : sequence of CharacterView
     made : choice.Choice
     failed : dict
         Error of each subject_id whose picture could not be made.

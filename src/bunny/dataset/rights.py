@@ -66,7 +66,7 @@ def make_record(
 
     Examples
     --------
-    >>> record(film_file="a.mp4", film_hash="00", film_licence="CC0-1.0")["notes"]
+    >>> make_record(film_file="a.mp4", film_hash="00", film_licence="CC0-1.0")["notes"]
     ['consent of the people shown not given']
     """
     known = {
@@ -91,7 +91,7 @@ def with_base(known: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, An
     Parameters
     ----------
     known : mapping
-        From `record`.
+        From `make_record`.
     base : mapping
         `name`, `licence` and `hash`.
     """
@@ -131,7 +131,8 @@ def to_metadata(record: Mapping[str, Any]) -> dict[str, str]:
 
     Examples
     --------
-    >>> made = record(film_file="a.mp4", film_hash="00", film_title="A", film_licence="CC0-1.0")
+    >>> film = {"film_file": "a.mp4", "film_hash": "00", "film_title": "A"}
+    >>> made = make_record(**film, film_licence="CC0-1.0")
     >>> to_metadata(made)["rights_film"], to_metadata(made)["rights_note"]
     ('A, CC0-1.0', 'consent of the people shown not given')
     """
@@ -156,7 +157,7 @@ def to_front_matter(record: Mapping[str, Any]) -> str:
 
     Examples
     --------
-    >>> to_front_matter(record(film_file="a.mp4", film_hash="00", film_licence="CC-BY-3.0"))
+    >>> to_front_matter(make_record(film_file="a.mp4", film_hash="00", film_licence="CC-BY-3.0"))
     'license: cc-by-3.0'
     """
     licence = record["film"]["licence"]

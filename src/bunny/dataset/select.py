@@ -45,17 +45,17 @@ def choose(
 
     Parameters
     ----------
-    views : sequence of View
-    verdicts : sequence of Verdict
+    views : sequence of CharacterView
+    verdicts : sequence of CandidateVerdict
         From `candidate.judge`; none is chosen that has a reason.
     tables : mapping
         Tables face, embedding and measure, see `appearance.ground_of`.
     rule : crop.Rule
-    setting : Setting
+    setting : ViewSelectionSetting
 
     Returns
     -------
-    Choice
+    ViewSelection
         At most `max_images` windows, of at most as many views.
     """
     decided = list(verdicts)

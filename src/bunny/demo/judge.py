@@ -208,7 +208,7 @@ class ToyJudge:
 
 
 def save(folder: Path, net: Any, config: dict[str, Any]) -> None:
-    """Write a judge that `Judge.load` reads: fp16 safetensors, and `config` beside the words."""
+    """Write a judge that `ToyJudge.load` reads: fp16 safetensors, and `config` beside the words."""
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -81,7 +81,7 @@ def choose(
 
     Returns
     -------
-    Choice
+    CheckpointChoice
         The highest mean score, of equals the earliest, where it is surely (its interval over the
         last one's score is above 0) better than the last; else the last, whose learning rate has
         come down. Without identity the lowest held-out loss; without either the last.

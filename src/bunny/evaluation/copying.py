@@ -64,9 +64,9 @@ def baseline(train: np.ndarray, shot: np.ndarray, held_out: np.ndarray) -> Neare
 
     Returns
     -------
-    Nearness
+    NearestCosines
         The threshold is the 0.99 quantile of the held-out pictures' nearest cosines (fewer than
-        ten: of training pictures' too), at most `SURE`.
+        ten: of training pictures' too), at most `CERTAIN_COPY`.
     """
     cosine = (train @ train[0].T).max(axis=0) if train.size else np.empty((0, 0))
     other = shot[:, None] != shot[None, :]

@@ -67,7 +67,7 @@ def report_jobs(
 
     Parameters
     ----------
-    cast : Cast
+    cast : PromptSubjects
     prompts : sequence of str
         Those for reporting.
     seeds : sequence of int

@@ -64,7 +64,7 @@ def likeness(seen: DescribedRegions, gallery: Gallery) -> float:
 
     Parameters
     ----------
-    seen : Seen
+    seen : DescribedRegions
         Parts of a picture.
     gallery : Gallery
 
@@ -102,7 +102,7 @@ def make_scale(
     ----------
     real : sequence of (int, Seen)
         Shot and parts of pictures of the character; each is compared with other shots' crops.
-    strangers : sequence of Seen
+    strangers : sequence of DescribedRegions
         Pictures of the film without it.
     gallery : Gallery
         Crops of held-out shots.
@@ -111,7 +111,7 @@ def make_scale(
 
     Returns
     -------
-    Scale or None
+    IdentityScale or None
         None where there is no real picture to compare, or no stranger and no fallback.
     """
     across = [likeness(seen, gallery.without(shot)) for shot, seen in real]
@@ -145,7 +145,7 @@ def recognise(
     Parameters
     ----------
     likenesses : mapping of character to float
-    scales : mapping of character to Scale
+    scales : mapping of character to IdentityScale
     is_somebody : bool
         Whether the picture has any part at all.
 

@@ -310,13 +310,13 @@ def judge(
     ----------
     evaluation : pl.DataFrame
         Table `evaluation` of one run.
-    about : About
+    about : RunInfo
     gaps : pl.DataFrame, optional
         Of `dataset.gap.find_gaps`: named where the character was not learned well everywhere.
 
     Returns
     -------
-    list of Finding
+    list of EvaluationFinding
         The outcome first, then what to do about what is wrong.
     """
     figures = RunMetrics(evaluation, about.character)

@@ -31,7 +31,7 @@ def apply(base: Base, pipeline: Any, adapters: Sequence[WeightedAdapter]) -> Ite
     base : Base
         Whose parts the pipeline has; other pipelines of it draw with the adapters too.
     pipeline : diffusers.DiffusionPipeline
-    adapters : sequence of Adapter
+    adapters : sequence of WeightedAdapter
         None: the base alone.
 
     Yields

@@ -30,11 +30,12 @@ def prompts(captions: Sequence[str], words: CaptionWords) -> list[str]:
     ----------
     captions : sequence of str
         Of the character's pictures.
-    words : Words
+    words : CaptionWords
 
     Examples
     --------
-    >>> prompts(["bun rabbit, day", "bun rabbit, day"], Words(trigger="bun", class_word="rabbit"))
+    >>> words = CaptionWords(trigger="bun", class_word="rabbit")
+    >>> prompts(["bun rabbit, day", "bun rabbit, day"], words)
     ['rabbit, day']
     """
     found = dict.fromkeys(words.unnamed(text) for text in captions)
@@ -73,7 +74,7 @@ def draw(
 
     Returns
     -------
-    list of Example
+    list of TrainingExample
         Role ``class``; fewer than `number` where the base drew no numbers.
     """
     from bunny.generation import provenance, request

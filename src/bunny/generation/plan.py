@@ -54,12 +54,12 @@ def columns(
     ----------
     checkpoints : sequence of Checkpoint
     strengths : sequence of float
-    blend : sequence of Adapter
+    blend : sequence of WeightedAdapter
         Put on beside each checkpoint.
 
     Returns
     -------
-    list of Column
+    list of GridColumn
     """
     made = [GridColumn(key=BASE_KEY, title="base alone")]
     beside = "".join(f" + {request.adapter_name(a.path)} {a.strength:g}" for a in blend)
@@ -87,16 +87,16 @@ def drawings(
 
     Parameters
     ----------
-    like : Drawing
+    like : GenerationRequest
         Has all else.
     prompts : sequence of str
     seeds : sequence of int
-    starts : sequence of Start
+    starts : sequence of InitImage
         None: all from noise.
 
     Returns
     -------
-    list of Drawing
+    list of GenerationRequest
     """
     begun = list(starts) or [None]
     return [
@@ -126,8 +126,8 @@ def grid_arguments(
     ----------
     pictures : mapping
         By index of the drawing and key of the column; PIL.Image.Image.
-    wanted : sequence of Drawing
-    drawn_by : sequence of Column
+    wanted : sequence of GenerationRequest
+    drawn_by : sequence of GridColumn
 
     Returns
     -------

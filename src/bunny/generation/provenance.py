@@ -36,9 +36,9 @@ def provenance_of(
     Parameters
     ----------
     base : Base
-    drawing : Drawing
+    drawing : GenerationRequest
     adapters : Adapter, sequence of Adapter, or None
-    drawn : Drawn, optional
+    drawn : GeneratedPicture, optional
         How it was drawn: its place in the batch, which decides the last bits.
     has_safety_checker : bool
         Whether it was asked for.
@@ -115,7 +115,7 @@ def save_png(path: Path, picture: Any, provenance: Mapping[str, Any]) -> None:
     path : Path
     picture : PIL.Image.Image
     provenance : mapping
-        Written key by key, as JSON under ``provenance``, and, of a drawing, as ``parameters`` in
+        Written key by key, as JSON under ``provenance``, and, of a drawing, as ``to_webui_text`` in
         the form that other tools show.
     """
     from PIL import PngImagePlugin
@@ -156,7 +156,7 @@ def to_webui_text(provenance: Mapping[str, Any]) -> str:
 
     Examples
     --------
-    >>> print(parameters({"prompt": "a bear", "num_steps": 9, "seed": 1, "guidance_scale": 5.0,
+    >>> print(to_webui_text({"prompt": "a bear", "num_steps": 9, "seed": 1, "guidance_scale": 5.0,
     ...     "scheduler_class": "DDIMScheduler", "width_px": 64, "height_px": 32}))
     a bear
     Steps: 9, Sampler: DDIM, CFG scale: 5, Seed: 1, Size: 64x32, Version: Diffusion Bunny

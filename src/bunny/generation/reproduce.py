@@ -151,13 +151,13 @@ def draw_again(
     ----------
     base : Base
     facts : mapping
-        As `read_facts` gives them; `drawing` and `adapters` are made of them.
-    drawing : Drawing
-    adapters : sequence of Adapter
+        As `read_reproducible` gives them; `drawing` and `adapters` are made of them.
+    drawing : GenerationRequest
+    adapters : sequence of WeightedAdapter
 
     Returns
     -------
-    Drawn
+    GeneratedPicture
         Bit for bit the same picture on the same machine and versions.
     """
     check_base(base, facts)

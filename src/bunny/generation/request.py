@@ -66,9 +66,9 @@ def adapter_name(path: Path) -> str:
 
     Examples
     --------
-    >>> name_of(Path("bunny/adapter.safetensors")), name_of(Path("lora/ink.safetensors"))
+    >>> adapter_name(Path("bunny/adapter.safetensors")), adapter_name(Path("lora/ink.safetensors"))
     ('bunny', 'ink')
-    >>> name_of(Path("bunny/step-000200.safetensors"))
+    >>> adapter_name(Path("bunny/step-000200.safetensors"))
     'bunny-step-000200'
     """
     folder, stem = path.parent.name, path.stem

@@ -45,7 +45,7 @@ def split_batches(drawings: Sequence[GenerationRequest], batch_size: int) -> lis
 
     Parameters
     ----------
-    drawings : sequence of Drawing
+    drawings : sequence of GenerationRequest
     batch_size : int
         At least 1.
 
@@ -76,9 +76,9 @@ def draw_batches(
     ----------
     base : Base
         Given back without the adapters, its weights bit for bit as they were.
-    drawings : sequence of Drawing
+    drawings : sequence of GenerationRequest
     batches : sequence of sequences of int
-        Indices of `drawings`, see `split`.
+        Indices of `drawings`, see `split_batches`.
     adapters : Adapter, sequence of Adapter, or None
         None draws with the base alone.
     has_safety_checker : bool
@@ -86,7 +86,7 @@ def draw_batches(
 
     Yields
     ------
-    list of Drawn
+    list of GeneratedPicture
         Of one batch, in its order.
 
     Raises
@@ -215,7 +215,7 @@ def draw(
     ----------
     base : Base
         Given back without the adapters.
-    drawings : sequence of Drawing
+    drawings : sequence of GenerationRequest
     adapter : Adapter, sequence of Adapter, or None
         None draws with the base alone; several are blended.
     batch_size : int

@@ -82,7 +82,7 @@ def make(base: Base, name: str) -> Any:
     ----------
     base : Base
     name : str
-        One of `fitting`; ``base`` is the folder's own.
+        One of `compatible`; ``base`` is the folder's own.
 
     Returns
     -------

@@ -85,7 +85,7 @@ def compare(values: Sequence[float | None], has_adapter: Sequence[bool]) -> Comp
 def add_similarity(
     root: Path, rows: list[dict[str, Any]], held_out: Sequence[str], frames: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Rows with `similarity` to the held-out pictures of their character.
+    """Rows with `mean_cosine` to the held-out pictures of their character.
 
     Parameters
     ----------

@@ -130,7 +130,7 @@ def decide(
     Parameters
     ----------
     groups : np.ndarray, shape (readable,), int64
-        As `group` gives them for the threshold's distance and structure.
+        As `group_duplicates` gives them for the threshold's distance and structure.
     """
     code = (
         prepared.measure.select(reason.first_reason_code(threshold, prepared.measure.columns))

@@ -67,7 +67,7 @@ class LumaSignature:
 
 
 def read_signatures(column: pl.Series) -> LumaSignature:
-    """Read the column `signature` of table `measure`.
+    """Read the column `luma_signature` of table `measure`.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def structural_similarity(signature: LumaSignature, one: np.ndarray, two: np.nda
 
     Parameters
     ----------
-    signature : Signature
+    signature : LumaSignature
     one, two : np.ndarray, shape (pairs,), int
         Which pictures are compared.
 

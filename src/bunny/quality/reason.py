@@ -139,7 +139,7 @@ def frame_reasons(threshold: QualityThreshold, columns: list[str]) -> list[tuple
 
 
 def first_reason_code(threshold: QualityThreshold, columns: list[str]) -> pl.Expr:
-    """The first reason that holds, UInt8 into `REASONS`; columns as of `own_reasons`."""
+    """The first reason that holds, UInt8 into `REASONS`; columns as of `frame_reasons`."""
     codes = [
         pl.when(holds).then(pl.lit(CODE[name], pl.UInt8))
         for name, holds in frame_reasons(threshold, columns)

@@ -175,7 +175,7 @@ def motion_blur(work: np.ndarray) -> tuple[float, float]:
         1 % of the picture's width gives about 0.4, over 2.5 % about 0.55.
     angle_deg : float
         Direction of the greatest blur in [0, 180): 0 is along the rows, 90 along the columns, 45
-        down and to the right. Means nothing when `smear` is small.
+        down and to the right. Means nothing when `motion_blur` is small.
 
     Notes
     -----

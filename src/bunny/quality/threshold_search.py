@@ -42,7 +42,7 @@ def flag_frames(
     -------
     quality : pl.DataFrame
         As of `flag.flag`, in the order of `frame_id`.
-    solution : Solution
+    solution : ThresholdSolution
     """
     prepared = flag.prepare(measure)
     threshold = reason.threshold_from_settings(settings)
@@ -100,7 +100,7 @@ def to_json(solution: ThresholdSolution, settings: Mapping[str, Any]) -> dict[st
 
 
 def read_threshold(path: Path) -> reason.QualityThreshold:
-    """Thresholds that a stage recorded, from the JSON of `record`."""
+    """Thresholds that a stage recorded, from the JSON of `to_json`."""
     return reason.threshold_from_settings(json.loads(path.read_text(encoding="utf-8"))["threshold"])
 
 

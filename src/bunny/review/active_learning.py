@@ -97,7 +97,7 @@ def likely_clusters(
 
     Parameters
     ----------
-    known : Clusters
+    known : ClusterSums
     sharpness : float, optional
         Without it the one by which items most likely are where they are.
     barred : np.ndarray, shape (m, 2), int, optional

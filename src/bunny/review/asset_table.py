@@ -95,7 +95,7 @@ def machine_assets(
         From `shot_vectors`: the frame most like it stands for a shot.
     film_id : str
     perhaps : mapping, optional
-        From `likely`.
+        From `likely_characters`.
     """
     shots = _shot_rows(tables, vectors, film_id)
     return store.from_rows("asset", [*shots, *_figure_rows(tables, perhaps or {})])
@@ -345,7 +345,7 @@ def figure_candidates(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     Parameters
     ----------
     tables : mapping
-        Tables figure, region and label, the last one as `with_missed` gives it.
+        Tables figure, region and label, the last one as `add_missed_figures` gives it.
 
     Returns
     -------

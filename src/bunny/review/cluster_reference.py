@@ -49,8 +49,8 @@ def find(content: AssetIndex, now: Snapshot, level: Level, ref: ClusterRef | Non
 
     Parameters
     ----------
-    content : Content
-    now : Situation
+    content : AssetIndex
+    now : Snapshot
     level : {"scene", "character"}
     ref : ClusterRef or None
 
@@ -104,8 +104,8 @@ def find_parts(
 
     Parameters
     ----------
-    content : Content
-    now : Situation
+    content : AssetIndex
+    now : Snapshot
     level : {"scene", "character"}
     ref : ClusterRef or None
         The cluster as it was.

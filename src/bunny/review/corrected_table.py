@@ -31,7 +31,7 @@ def corrected_labels(
     label : pl.DataFrame
     subject : pl.DataFrame
         From `review_asset.subjects_of`.
-    state : State
+    state : ReviewState
         After all events.
     machine : pl.DataFrame
         Table `asset` as the machine made it.
@@ -235,7 +235,7 @@ def constraint_pairs(state: ReviewState, limit: int = MAX_PAIRS) -> pl.DataFrame
 
     Parameters
     ----------
-    state : State
+    state : ReviewState
         After all events.
     limit : int
         Pairs of one event and label at most: each item with the most central others first.
@@ -275,7 +275,7 @@ def spread(one: LinkEvidence, limit: int) -> Iterable[tuple[int, int]]:
 
     Examples
     --------
-    >>> one = Evidence(event_id="e", label=1, level="scene", items=(1, 2), others=(7, 8))
+    >>> one = LinkEvidence(event_id="e", label=1, level="scene", items=(1, 2), others=(7, 8))
     >>> list(spread(one, 3))
     [(1, 7), (2, 8), (1, 8)]
     """

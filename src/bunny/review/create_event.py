@@ -35,14 +35,14 @@ def assign(state: ReviewState, asset_ids: Sequence[str], cluster_id: str, **say)
 
     Parameters
     ----------
-    state : State
+    state : ReviewState
     asset_ids : sequence of str
         Of one level.
     cluster_id : str
         Id or name of a cluster; a name that there is not yet makes one. "" is the noise bucket: the
         items belong nowhere.
     **say
-        Fields of `Say`: user, and optionally seen, reason, origin, exemplars.
+        Fields of `EventContext`: user, and optionally seen, reason, origin, exemplars.
 
     Raises
     ------
@@ -307,7 +307,7 @@ def unseen_conflicts(record: Sequence[Event], event: Event, state: ReviewState) 
         The whole record, in the order in which it was put down (`log.read`).
     event : Event
         One of it, or one about to be put down.
-    state : State
+    state : ReviewState
         To know items by their content.
 
     Returns
@@ -328,7 +328,7 @@ def unseen_conflicts(record: Sequence[Event], event: Event, state: ReviewState) 
 
 
 def find(record: Sequence[Event], state: ReviewState) -> list[tuple[Event, list[Event]]]:
-    """Find all events of a record that have something in `unseen`, in order."""
+    """Find all events of a record that have something in `unseen_conflicts`, in order."""
     pairs = [(event, unseen_conflicts(record, event, state)) for event in record]
     return [(event, others) for event, others in pairs if others]
 

@@ -23,7 +23,7 @@ class Reassignment:
 
     Parameters
     ----------
-    content : Content
+    content : AssetIndex
     vectors : pl.DataFrame or None
         Table `shot_vector`; without it everything falls to noise.
     noise_threshold : float
@@ -52,7 +52,7 @@ class Reassignment:
 
         Parameters
         ----------
-        now : Situation
+        now : Snapshot
             The items themselves are in `NOISE`.
         items : sequence of int
         """

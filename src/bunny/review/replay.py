@@ -68,10 +68,10 @@ def step(content: AssetIndex, fall: Reassignment, now: Snapshot, event: Event) -
 
     Parameters
     ----------
-    content : Content
-    fall : Fall
+    content : AssetIndex
+    fall : Reassignment
         Where an item goes that was rejected.
-    now : Situation
+    now : Snapshot
     event : Event
         None of kind undo.
     """
@@ -332,7 +332,7 @@ def start(content: AssetIndex) -> Snapshot:
 
     Parameters
     ----------
-    content : Content
+    content : AssetIndex
         `machine_cluster_id` is where items are, `source` whether something learned put them there.
     """
     asset, n = content.asset, content.asset.height

@@ -1,8 +1,8 @@
 """Snapshot of a library at one moment of a replay.
 
-Clusters are called by a number for as long as a replay lasts; `Folder` says what they are called
-outside. What changes is either an array, a dictionary of values that never change, or a list that
-only grows, so that a copy is cheap: going back to a moment is what undoes an event.
+Clusters are called by a number for as long as a replay lasts; `NamedCluster` says what they are
+called outside. What changes is either an array, a dictionary of values that never change, or a
+list that only grows, so that a copy is cheap: going back to a moment is what undoes an event.
 """
 
 from __future__ import annotations

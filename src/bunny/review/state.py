@@ -20,13 +20,13 @@ NOISE_THRESHOLD = 0.5  # as `clustering.noise_threshold`
 
 
 class ReviewState:
-    """Items and the events that were said of them; made by `State.of`.
+    """Items and the events that were said of them; made by `ReviewState.of`.
 
     Attributes
     ----------
-    content : Content
+    content : AssetIndex
         The items, by their content.
-    now : Situation
+    now : Snapshot
         Where they are after all events so far.
     """
 

@@ -218,7 +218,7 @@ def group_frames(
 
     Returns
     -------
-    Assignment
+    SceneAssignment
         `similarity` is to the centroid at the time of joining when incremental, else to the
         centroid of all members; of noise, to the nearest centroid.
 

@@ -37,8 +37,8 @@ def scene_rows(known: pl.DataFrame, wanted: ClusteringConfig) -> list[dict]:
     Parameters
     ----------
     known : pl.DataFrame
-        From `known`.
-    wanted : Clustering
+        From `embedded_frames`.
+    wanted : ClusteringConfig
         Section `clustering` of the settings.
     """
     found = cluster.group_frames(_vector(known), _threshold(wanted), wanted.scene_method)
@@ -81,7 +81,7 @@ def scene_note(stability: pl.DataFrame, method: str) -> str:
     Examples
     --------
     >>> rows = {"level": ["scene"], "method": ["incremental"], "compared_with": ["order"]}
-    >>> note(pl.DataFrame(rows).with_columns(rand_index=0.934), "incremental")
+    >>> scene_note(pl.DataFrame(rows).with_columns(rand_index=0.934), "incremental")
     ' (stable to 0.93 under other orders)'
     """
     against = "order" if method == "incremental" else "sample"
@@ -130,8 +130,8 @@ def person_rows(nameless: pl.DataFrame, wanted: ClusteringConfig) -> list[dict]:
     Parameters
     ----------
     nameless : pl.DataFrame
-        From `nameless`.
-    wanted : Clustering
+        From `unknown_faces`.
+    wanted : ClusteringConfig
         Section `clustering` of the settings.
     """
     return unknown_rows(_group_faces(nameless, wanted, wanted.unknown_method), PERSON_PREFIX)
@@ -200,7 +200,7 @@ def person_note(stability: pl.DataFrame, method: str) -> str:
     Examples
     --------
     >>> rows = {"level": ["unknown"], "method": ["hdbscan"], "compared_with": ["sample"]}
-    >>> note(pl.DataFrame(rows).with_columns(rand_index=0.934), "hdbscan")
+    >>> person_note(pl.DataFrame(rows).with_columns(rand_index=0.934), "hdbscan")
     ' (stable to 0.93 in nine tenths of the shots)'
     """
     own = (pl.col("level") == "unknown") & (pl.col("method") == method)
@@ -231,7 +231,7 @@ def figure_rows(nameless: pl.DataFrame, wanted: ClusteringConfig) -> list[dict]:
     ----------
     nameless : pl.DataFrame
         From `figure_group.uncovered`.
-    wanted : Clustering
+    wanted : ClusteringConfig
         Section `clustering` of the settings.
     """
     return unknown_rows(_group_figures(nameless, wanted, wanted.unknown_method), FIGURE_PREFIX)

@@ -106,7 +106,7 @@ def embed_frame(image: np.ndarray, network: Callable[[np.ndarray], np.ndarray]) 
     Returns
     -------
     np.ndarray, shape (d + 304,), float32
-        As `join` gives it, of the picture under even light.
+        As `join_features` gives it, of the picture under even light.
     """
     lit = normalize_luma(image)
     return join_features(network(lit), measure_layout(lit), measure_colour_histogram(lit))
@@ -121,7 +121,7 @@ def join_features(feature: np.ndarray, layout: np.ndarray, colour: np.ndarray) -
     layout : np.ndarray, shape (48,)
         From `measure_layout`.
     colour : np.ndarray, shape (256,)
-        From `measure_colour`.
+        From `measure_colour_histogram`.
 
     Returns
     -------

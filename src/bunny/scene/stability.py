@@ -4,7 +4,7 @@ Three questions, each answered by the adjusted Rand index of two groupings (Hube
 would the incremental way have found the same with the shots in another order; would a method find
 the same in nine tenths of the shots; do the methods agree? 1 is the same grouping, 0 what chance
 gives. An item in the noise bucket counts as a group of its own. Scenes are asked about here,
-unknown people by the stage, in the same way (`compare`).
+unknown people by the stage, in the same way (`compare_groupings`).
 """
 
 from collections.abc import Callable, Sequence
@@ -47,8 +47,8 @@ def measure_stability(
     Returns
     -------
     list of dict
-        As `compare` gives it for the methods of `group`; only the incremental way depends on the
-        order.
+        As `compare_groupings` gives it for the methods of `group`; only the incremental way
+        depends on the         order.
     """
     vector = np.asarray(vector, np.float32)
 

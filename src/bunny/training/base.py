@@ -141,7 +141,7 @@ def resolve_precision(precision: str, device: str) -> str:
 
 
 def dtype_of(precision: str, device: str) -> Any:
-    """torch's type of a precision, see `resolve`."""
+    """torch's type of a precision, see `resolve_precision`."""
     import torch
 
     return getattr(torch, DTYPES[resolve_precision(precision, device)])

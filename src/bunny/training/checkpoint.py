@@ -144,7 +144,7 @@ class CheckpointWriter:
         That carry the adapter.
     metadata : dict
         Texts of the adapters' headers; the step comes on top.
-    crowd : Crowd
+    crowd : ProcessGroup
     """
 
     def __init__(

@@ -194,13 +194,13 @@ def encode_bucket(
     Parameters
     ----------
     base : Base
-    examples : sequence of Example
+    examples : sequence of TrainingExample
         Sides are multiples of the family's `size_step_px`.
     has_flips : bool
         Encode the mirrored pictures too.
     background_weight : float
         Weight of what lies outside the masks, in [0, 1]; 1 leaves masks out.
-    cache : Cache, optional
+    cache : LatentCache, optional
         Where latents are read and written.
     """
     pictures = np.stack([e.picture for e in examples])
@@ -254,7 +254,7 @@ def mask_weight(
 
     Parameters
     ----------
-    examples : sequence of Example
+    examples : sequence of TrainingExample
         Those without a mask count everywhere alike.
     latents : torch.Tensor, shape (n, c, h, w)
     background_weight : float

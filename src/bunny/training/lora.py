@@ -21,7 +21,7 @@ def attach(base: Base, settings: LoraSettings) -> dict[str, Any]:
     Parameters
     ----------
     base : Base
-        Changed in place; `take_off` undoes it.
+        Changed in place; `detach` undoes it.
     settings : LoraSettings
         `adapter`, `rank`, `alpha`, `targets` and `trains_text_encoder` decide.
 

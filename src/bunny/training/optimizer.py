@@ -64,7 +64,7 @@ class AdapterOptimizer:
 
     Parameters
     ----------
-    weights : Weights
+    weights : MasterWeights
         Names that begin with ``text_encoder`` have the text encoders' learning rate.
     settings : LoraSettings
     device : str

@@ -40,7 +40,7 @@ def adapter_metadata(
 
     Parameters
     ----------
-    words : Words
+    words : CaptionWords
     loaded : Base
     settings : LoraSettings
     set_hash : str

@@ -53,7 +53,7 @@ def train_lora(
     ----------
     base : Base
         Frozen; it carries the adapter while this runs and is given back without it.
-    train, held_out : sequence of Example
+    train, held_out : sequence of TrainingExample
         A batch holds pictures of one size; sizes take turns as often as their pictures weigh.
         Pictures of role ``class`` in `train` come on top of each batch, weighed by
         `class_weight`. `held_out` may be empty.
@@ -176,7 +176,7 @@ class TrainingLoop:
     ----------
     base : Base
         Given back as it was by `close`.
-    train, held_out : sequence of Example
+    train, held_out : sequence of TrainingExample
     folder : Path
         Gets checkpoints, adapters, samples and the cache.
     settings : LoraSettings

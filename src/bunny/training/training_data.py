@@ -88,7 +88,7 @@ def weighted_round_robin(weights: Sequence[int], count: int) -> np.ndarray:
 
     Examples
     --------
-    >>> take_turns([3, 1], 4).tolist()
+    >>> weighted_round_robin([3, 1], 4).tolist()
     [0, 0, 1, 0]
     """
     share = np.asarray(weights, dtype=float) / sum(weights)
@@ -134,12 +134,12 @@ def encode(
     Parameters
     ----------
     base : Base
-    train, held_out : sequence of Example
+    train, held_out : sequence of TrainingExample
         `train` has class pictures too, by their role.
     settings : LoraSettings
     num_batches : int
         Of all steps and processes.
-    cache : Cache
+    cache : LatentCache
     """
     subject = [e for e in train if e.role != CLASS]
     prior = [e for e in train if e.role == CLASS] if settings.class_weight > 0 else []
@@ -181,7 +181,7 @@ def take_evenly(examples: Sequence[Any], most: int) -> list[Any]:
 
     Examples
     --------
-    >>> thin([0, 1, 2, 3, 4, 5], 3)
+    >>> take_evenly([0, 1, 2, 3, 4, 5], 3)
     [0, 2, 4]
     """
     if len(examples) <= most:
@@ -200,7 +200,7 @@ def encode_on_first(
         Gives the material, given a cache.
     folder : Path
         Of the run.
-    crowd : Crowd
+    crowd : ProcessGroup
     """
     cache = LatentCache(folder / CACHE_FOLDER)
     if crowd.is_first:

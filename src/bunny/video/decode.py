@@ -302,7 +302,7 @@ def iterate_frames(
     num_threads : int
         Of the decoder; 0 lets it choose. At the first damage the film is decoded again by one
         thread up to where it was: only that patches and counts holes the same way each time.
-    anchor : Anchor, optional
+    anchor : SeekPoint, optional
         Begin at this keyframe, by seeking; where the container cannot seek to it exactly, the
         film is decoded from its start and the frames before the keyframe are left out.
 

@@ -68,7 +68,7 @@ def read_pictures(
 
     Yields
     ------
-    Reread
+    DecodedPicture
         In order of the index. Frames that the film does not have are left out. Whether keyframes
         are jumped to or all is decoded is chosen by which decodes less.
     """

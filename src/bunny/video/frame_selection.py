@@ -205,7 +205,7 @@ def select_frames(
     Parameters
     ----------
     info : FilmInfo
-    setting : PickSetting
+    setting : SelectionSetting
     tally : Tally
         Filled; complete at the end.
     num_threads : int

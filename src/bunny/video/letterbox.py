@@ -26,7 +26,7 @@ Box = tuple[int, int, int, int]
 
 
 def find_content(luma: np.ndarray) -> Box | None:
-    """Box of what is no bar in one frame: its vote, for `merge`.
+    """Box of what is no bar in one frame: its vote, for `merge_boxes`.
 
     Parameters
     ----------
@@ -37,7 +37,8 @@ def find_content(luma: np.ndarray) -> Box | None:
     -------
     (x0, y0, x1, y1) or None
         Half-open, in pixels. An axis that cannot be told has its ends swapped (x0 = width, x1 = 0):
-        `merge` makes it what other frames say, or else the whole. None when neither can be told.
+        `merge_boxes` makes it what other frames say, or else the whole. None when neither can be
+        told.
     """
     height, width = luma.shape
     rows, columns = _spread(height), _spread(width)
@@ -56,7 +57,7 @@ def merge_boxes(boxes: Iterable[Box | None]) -> Box | None:
     Parameters
     ----------
     boxes : iterable of (x0, y0, x1, y1) or None
-        From `find_bars` of the same film's frames, or from this function.
+        From `find_content` of the same film's frames, or from this function.
     """
     known = [box for box in boxes if box is not None]
     if not known:
@@ -72,7 +73,7 @@ def shown_box(box: Box, info: FilmInfo) -> Box:
     Parameters
     ----------
     box : (x0, y0, x1, y1)
-        Half-open, from `merge`.
+        Half-open, from `merge_boxes`.
     info : FilmInfo
         Says how the picture is scaled, mirrored and turned, in that order.
 

@@ -1,7 +1,7 @@
 """Packet index of a film: single frames decoded by seeking from keyframe to keyframe.
 
 To show one frame a decoder needs all frames since the codec's keyframe before it. Where frames
-are wanted seldom enough, jumping from keyframe to keyframe decodes less than going on; `plan`
+are wanted seldom enough, jumping from keyframe to keyframe decodes less than going on; `plan_seeks`
 counts which it is.
 """
 
@@ -119,7 +119,7 @@ def decode_wanted(
     info : FilmInfo
     packets : Packets
         From `scan`.
-    found : Plan
+    found : SeekPlan
     tally : Tally
         Filled; `num_packets` is the number of frames that the film holds.
     num_threads : int

@@ -114,7 +114,7 @@ class AnimeDetector:
 
         Returns
         -------
-        list of Figure
+        list of AnimeDetection
             The surest first; none less sure than `min_score`, no two overlapping by more than the
             kind's `iou`, none thinner than `MIN_SIDE`.
         """

@@ -53,7 +53,7 @@ class FigureNet:
 
     Parameters
     ----------
-    net : PictureNet
+    net : EfficientNet
     """
 
     def __init__(self, net: EfficientNet) -> None:

@@ -177,7 +177,8 @@ def vote(figures: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     pl.DataFrame
-        `figures` with `score` less `PERHAPS`, so that above 0 it may well be the candidate; null
+        `figures` with `score` less `REVIEW_FROM`, so that above 0 it may well be the candidate;
+        null
         where there is no candidate. Above 0 is nothing that hardly looks like a figure.
     """
     half = (pl.len() + 1) // 2

@@ -138,7 +138,7 @@ def find(
     ----------
     net : FigureNet
     image : np.ndarray, shape (height, width, 3), uint8, BGR
-    cast : Cast
+    cast : FigureReferenceSet
     scales : sequence of int
         Of `WINDOWS`.
 

@@ -67,7 +67,7 @@ def describe_figure(net: EfficientNet, image: np.ndarray, box: np.ndarray) -> np
 
     Parameters
     ----------
-    net : PictureNet
+    net : EfficientNet
     image : np.ndarray, shape (height, width, 3), uint8, BGR
     box : np.ndarray, shape (4,)
         x0 y0 x1 y1 in pixels; it may reach outside.
@@ -142,12 +142,12 @@ def describe_regions(
     Parameters
     ----------
     views : pl.DataFrame
-        From `choose`.
+        From `choose_regions`.
     size : int
         Frames a shard.
     read : callable
         From a row of `views` to its picture.
-    net : PictureNet
+    net : EfficientNet
 
     Returns
     -------

@@ -210,7 +210,7 @@ def find_folder(
         The setting that names it.
     source : str
         A folder, a hub id ``owner/name`` or ``owner/name/model``; empty: as published.
-    published : Published
+    published : PublishedModel
         What holds for the parts that `source` leaves out.
     needed, more : sequence of str
         Files that must and that may be there.

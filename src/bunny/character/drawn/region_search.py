@@ -95,7 +95,7 @@ def propose(grid: WindowFeatures, similarity: np.ndarray, likeness: np.ndarray) 
 
     Parameters
     ----------
-    grid : Grid
+    grid : WindowFeatures
         n windows; only those with `is_small` are chosen.
     similarity : np.ndarray, shape (n, k)
         From `drawn.compare`.
@@ -139,7 +139,7 @@ def look_closer(net: EfficientNet, image: np.ndarray, place: np.ndarray) -> Wind
 
     Returns
     -------
-    Grid
+    WindowFeatures
         Boxes in shares of the whole picture.
     """
     size = np.array(image.shape[1::-1])
@@ -186,8 +186,8 @@ def make_finder(
 
     Parameters
     ----------
-    wanted : Detection
-    models : Models
+    wanted : DetectionConfig
+    models : DetectionModels
     sources : list of reference.Source
         Usable reference pictures; people's too, as rivals.
     read_mean : callable

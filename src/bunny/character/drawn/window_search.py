@@ -104,7 +104,7 @@ def find_candidates(
 
     Parameters
     ----------
-    grid : Grid
+    grid : WindowFeatures
         From `describe`.
     mean : np.ndarray, shape (1280,)
         Of `mean_window` over frames spread over the film.
@@ -113,7 +113,7 @@ def find_candidates(
 
     Returns
     -------
-    list of Candidate
+    list of RegionCandidate
         By character; those below `FLOOR` or nowhere ahead of all rivals are left out. With one
         character alone the margin is its similarity, which is its lead over nothing at all.
     """
@@ -169,7 +169,7 @@ def choose_candidates(
 
     Returns
     -------
-    list of Candidate
+    list of RegionCandidate
         As of `find_candidates`.
     """
     margin = lead(similarity)

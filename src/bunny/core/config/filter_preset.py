@@ -61,7 +61,7 @@ def apply_preset(settings: Mapping[str, object]) -> dict[str, object]:
 
     Examples
     --------
-    >>> resolve({"preset": "strict", "min_contrast": 0.2})["blur_threshold"]
+    >>> apply_preset({"preset": "strict", "min_contrast": 0.2})["blur_threshold"]
     0.35
     """
     name = settings.get("preset", "balanced")
@@ -73,7 +73,7 @@ def overridden_keys(settings: Mapping[str, object]) -> set[str]:
 
     Examples
     --------
-    >>> chosen_keys({"preset": "balanced", "blur_threshold": 0.2, "min_contrast": 0.3})
+    >>> overridden_keys({"preset": "balanced", "blur_threshold": 0.2, "min_contrast": 0.3})
     {'min_contrast'}
     """
     own = preset_thresholds(str(settings.get("preset", "balanced")))

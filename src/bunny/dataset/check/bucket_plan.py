@@ -94,14 +94,14 @@ def count_repeats(
 
     Parameters
     ----------
-    items : sequence of Item
+    items : sequence of TrainingItem
     sizes : mapping
         Width and height of each picture, pixels.
     trainer : str
         ours | kohya | imagefolder
-    rule : Rule
+    rule : BucketSetting
         Its `buckets` are filled.
-    listing : Listing
+    listing : TrainerListing
         Gets what is cut off, enlarged or not used.
     """
     plan = [item.repeats if item.role == TRAIN else 0 for item in items]

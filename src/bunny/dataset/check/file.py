@@ -67,7 +67,7 @@ def inspect_picture(path: Path, *, is_turned: bool) -> LoadedPicture:
 
     Returns
     -------
-    Seen
+    LoadedPicture
         A picture that cannot be read has no size.
     """
     from PIL import Image, ImageFile, ImageOps
@@ -119,7 +119,7 @@ def inspect_caption(
 
     Examples
     --------
-    >>> [p.reason for p in look_at_caption("a woman", trigger="anna")]
+    >>> [p.reason for p in inspect_caption("a woman", trigger="anna")]
     ["the trigger word 'anna' is not in the caption"]
     """
     if text is None:
@@ -144,7 +144,7 @@ def min_tokens(text: str) -> int:
 
     Examples
     --------
-    >>> least_tokens("anna's cat, 12 years")
+    >>> min_tokens("anna's cat, 12 years")
     7
     """
     return len(PIECE.findall(text))
@@ -214,7 +214,7 @@ def note_unread(path: Path, folder: Path, listing: TrainerListing, why: str) -> 
     path : Path
     folder : Path
         What was asked about; masks and rubbish are told by the names of folders in it.
-    listing : Listing
+    listing : TrainerListing
     why : str
         Why it is not read, if it is a picture.
     """

@@ -1,7 +1,7 @@
 """Preview of a training folder before training: counts, buckets, steps and losses.
 
-Trainers drop, cut and change pictures without a word. `look` reads a folder by the rules of the
-trainer itself and says what becomes of each file.
+Trainers drop, cut and change pictures without a word. `preview_folder` reads a folder by the rules
+of the trainer itself and says what becomes of each file.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ CARD_FILE = "README.md"
 def replace_folder(
     output: Path, form: str, write: Callable[[Path], Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Let `write` fill a folder beside `output`, then give it the name.
+    """Let `write_card` fill a folder beside `output`, then give it the name.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def read_pictures(dataset: pl.DataFrame, film_dir: Path, character: str) -> list
 
     Returns
     -------
-    list of Picture
+    list of ExportPicture
         Training pictures before held-out ones before class pictures, in the order of `image_id`.
 
     Raises
@@ -220,7 +220,8 @@ def resolution_of(pictures: Sequence[ExportPicture], step_px: int = 64) -> int:
 
     Examples
     --------
-    >>> one = Picture(file=Path("a.png"), caption="", columns={"width_px": 448, "height_px": 576})
+    >>> size = {"width_px": 448, "height_px": 576}
+    >>> one = ExportPicture(file=Path("a.png"), caption="", columns=size)
     >>> resolution_of([one])
     512
     """
@@ -259,7 +260,7 @@ def write_card(
     Parameters
     ----------
     target : Path
-    about : About
+    about : ExportInfo
     counts : mapping
         Pictures by split.
     loading : str

@@ -31,8 +31,8 @@ def write(target: Path, pictures: Sequence[ExportPicture], about: ExportInfo) ->
     Parameters
     ----------
     target : Path
-    pictures : sequence of Picture
-    about : About
+    pictures : sequence of ExportPicture
+    about : ExportInfo
 
     Returns
     -------

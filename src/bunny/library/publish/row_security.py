@@ -22,10 +22,10 @@ def grant(cursor: Any, place: Destination, table: str, server: DatabaseServer) -
     Parameters
     ----------
     cursor : adbc_driver_manager.dbapi.Cursor
-    place : Place
+    place : Destination
     table : str
         Its name in the schema.
-    server : Server
+    server : DatabaseServer
         Roles that are not there get nothing, and that is no error: plain Postgres has no `anon`.
     """
     name = place.table(table)

@@ -4,7 +4,8 @@ Ids are UUIDs of version 5, made of what a row stands for and never of chance, s
 finds the same rows: RFC 9562, section 5.5.
 
 Rows travel in bulk into temporary tables (`stage`), which takes most of the time and locks nothing
-that others read; `merge` then changes only rows that differ. All of it is the caller's transaction.
+that others read; `upsert` then changes only rows that differ. All of it is
+the caller's transaction.
 """
 
 import json
@@ -186,7 +187,7 @@ def stage(cursor: Any, target: PostgresTable, table: pl.DataFrame) -> None:
     Parameters
     ----------
     cursor : adbc_driver_manager.dbapi.Cursor
-    target : Target
+    target : PostgresTable
     table : pl.DataFrame
         With the columns of `target` as `rows` makes them; others are left out.
     """

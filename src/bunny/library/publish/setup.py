@@ -29,13 +29,13 @@ def prepare(
     Parameters
     ----------
     cursor : adbc_driver_manager.dbapi.Cursor
-    place : Place
+    place : Destination
     targets : mapping
         As of `declare.targets`.
 
     Returns
     -------
-    Server
+    DatabaseServer
 
     Raises
     ------

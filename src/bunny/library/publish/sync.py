@@ -49,7 +49,7 @@ def receive_events(
     Parameters
     ----------
     cursor : adbc_driver_manager.dbapi.Cursor
-    place : Place
+    place : Destination
     film_id : str
     known : iterable of str
         `event_id` of every event of the record.
@@ -58,7 +58,7 @@ def receive_events(
 
     Returns
     -------
-    Taken
+    ReceivedEvents
     """
     known = {_row_id(event_id) for event_id in known}
     seen = fetch_value(
@@ -93,8 +93,8 @@ def mark_received(
     Parameters
     ----------
     cursor, place, film_id
-        As of `take`.
-    taken : Taken
+        As of `receive_events`.
+    taken : ReceivedEvents
     known : iterable of str
         `event_id` of every event of the record, now with those that were taken.
     """
@@ -123,7 +123,7 @@ def send_events(
     Parameters
     ----------
     cursor, place, film_id
-        As of `take`.
+        As of `receive_events`.
     events : sequence of mapping
         `review.event_log.Event.to_dict` of the whole record.
     item_of : mapping

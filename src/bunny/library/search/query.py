@@ -21,7 +21,7 @@ def by_words(
 
     Parameters
     ----------
-    library : Library
+    library : FilmLibrary
     text : str
     allowed : np.ndarray, shape (frames,), bool
         Frames that may be answered with.
@@ -128,7 +128,7 @@ def by_item(
 
     Returns
     -------
-    part : Part
+    part : QueryPart
     row : int
         Of a frame of the item's shot.
 

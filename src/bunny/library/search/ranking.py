@@ -86,7 +86,7 @@ def rank_shots(
     Parameters
     ----------
     known : Catalogue
-    parts : sequence of Part
+    parts : sequence of QueryPart
         None: every allowed shot answers alike, in order of film and time.
     allowed : np.ndarray, shape (n,), bool
         Frames that may be answered with.

@@ -95,7 +95,7 @@ def shot_frames(
 
     Parameters
     ----------
-    timing : Clock
+    timing : FrameGrid
     start_pts, end_pts : int
         Half-open, in the film's time base.
     handle_frames : int

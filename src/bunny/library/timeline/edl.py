@@ -21,7 +21,7 @@ def to_text(cut: EditSequence) -> str:
 
     Parameters
     ----------
-    cut : Cut
+    cut : EditSequence
         Its reel has at most 8 characters.
 
     Returns

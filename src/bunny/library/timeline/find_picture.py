@@ -33,13 +33,13 @@ def find_picture(
     ----------
     what : str
         A file; or an image_id, frame_id, subject_id or picture_id.
-    sources : sequence of Source
+    sources : sequence of SourceFilm
         Films that are searched, the last one first.
-    tools : Tools
+    tools : PictureReaders
 
     Returns
     -------
-    Answer or None
+    LocationAnswer or None
         Of the surest way that finds it: a file of the film's folder, what is written beside or
         inside the file, the same bytes, a look-alike. None: no film has it.
 

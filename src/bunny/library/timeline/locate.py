@@ -82,7 +82,7 @@ def locate_picture(source: SourceFilm, image_id: str) -> dict[str, Any] | None:
     Returns
     -------
     dict
-        As `place_of_frame`, with image_id, file and caption of the training picture, character,
+        As `locate_frame`, with image_id, file and caption of the training picture, character,
         split, role, and box: the crop in the film's picture as shown, pixels.
     """
     rows = source.tables["dataset"].filter(image_id=image_id).to_dicts()
@@ -125,7 +125,7 @@ def pictures_between(source: SourceFilm, first: int, end: int) -> list[str]:
 
     Parameters
     ----------
-    source : Source
+    source : SourceFilm
     first, end : int
         Half-open, from the film's first picture.
 
@@ -202,7 +202,7 @@ def make_answer(
 
     Parameters
     ----------
-    source : Source
+    source : SourceFilm
     asked, how : str
     places : sequence of dict
         As `trace.place_of_picture` and `trace.place_of_frame` give them, in order.

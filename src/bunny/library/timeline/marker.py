@@ -23,7 +23,7 @@ def who_markers(
 
     Parameters
     ----------
-    timing : Clock
+    timing : FrameGrid
     shots : pl.DataFrame
         Rows of table `shot`.
     tables : mapping
@@ -68,7 +68,7 @@ def training_markers(
 
     Parameters
     ----------
-    timing : Clock
+    timing : FrameGrid
     tables : mapping
         Tables dataset, frame, extra_frame.
     character : str
@@ -103,7 +103,7 @@ def match_marker(timing: FrameGrid, row: Mapping[str, Any]) -> Marker | None:
 
     Parameters
     ----------
-    timing : Clock
+    timing : FrameGrid
     row : mapping
         matched_s in the film's own time, score, why.
     """

@@ -59,13 +59,13 @@ def nearest(look: PictureHash, phash: np.ndarray, signature: np.ndarray) -> Hash
 
     Parameters
     ----------
-    look : Look
+    look : PictureHash
     phash : np.ndarray, shape (n,), uint64
     signature : np.ndarray, shape (n, 1024), uint8
 
     Returns
     -------
-    Likeness or None
+    HashMatch or None
         Within `BITS_MAX` bits and of a correlation of at least `CORRELATION_MIN`; the highest
         correlation of those, the first of equals.
     """

@@ -273,7 +273,7 @@ def record_timecode(clock: FrameGrid, number: int) -> str:
 
 
 def from_record_timecode(clock: FrameGrid, text: str) -> int:
-    """The place that a sequence's timecode names; see `number_of`."""
+    """The place that a sequence's timecode names; see `from_source_timecode`."""
     return from_timecode(_marked(text, clock), clock.rate)
 
 

@@ -237,7 +237,7 @@ def feedback_table(state: ReviewState) -> pl.DataFrame:
 
     Parameters
     ----------
-    state : State
+    state : ReviewState
 
     Returns
     -------

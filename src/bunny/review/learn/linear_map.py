@@ -71,7 +71,7 @@ def identity(dimension: int) -> LinearMap:
 
 
 def from_arrays(arrays: Mapping[str, np.ndarray], *, is_residual: bool) -> LinearMap:
-    """Read back what `Space.to_arrays` gave.
+    """Read back what `LinearMap.to_arrays` gave.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def fit_correlation(items: Items, is_known: np.ndarray) -> LinearMap:
 def fit_cluster_correlation(
     vector: np.ndarray, where: np.ndarray, weight: np.ndarray | None = None
 ) -> LinearMap:
-    """As `fit`, of plain arrays.
+    """As `fit_correlation`, of plain arrays.
 
     Parameters
     ----------

@@ -126,7 +126,7 @@ def group_folds(group: np.ndarray, parts: int, seed: int) -> list[np.ndarray]:
 
     Examples
     --------
-    >>> [part.tolist() for part in deal(np.array([5, 5, 5, 7, 8]), 2, 0)]
+    >>> [part.tolist() for part in group_folds(np.array([5, 5, 5, 7, 8]), 2, 0)]
     [[0, 1, 2], [3, 4]]
     """
     names, number, size = np.unique(group, return_inverse=True, return_counts=True)

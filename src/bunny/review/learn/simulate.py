@@ -58,7 +58,7 @@ def curve(
 
     Parameters
     ----------
-    library : Library
+    library : SimulatedLibrary
     order : str
         `random`; `doubt`: one by one by the board's doubt; `cluster`: clusters are named first, the
         largest first, then as `doubt`; `gain`: the board's order, questions by worth (see `ask`),

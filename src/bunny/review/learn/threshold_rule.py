@@ -75,7 +75,7 @@ def decide(
     scores : np.ndarray, shape (n, c)
     start : np.ndarray, shape (n,), int
     barred : np.ndarray, shape (n, c), bool
-    rule : Rule
+    rule : ThresholdRule
 
     Returns
     -------

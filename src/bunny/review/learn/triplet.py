@@ -152,7 +152,7 @@ def train(
     items : Items
     is_known : np.ndarray, shape (n,), bool
         Items whose `said` may be used.
-    training : Training, optional
+    training : TripletTraining, optional
 
     Returns
     -------

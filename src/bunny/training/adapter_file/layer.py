@@ -131,7 +131,7 @@ def merged(weight: Any, layer: LoraLayer) -> Any:
     Parameters
     ----------
     weight : torch.Tensor, shape (out, in) or (out, in, kernel_h, kernel_w)
-    layer : Layer
+    layer : LoraLayer
 
     Returns
     -------

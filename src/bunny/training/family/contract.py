@@ -78,7 +78,7 @@ class Family(Protocol):
 
         Returns
         -------
-        Words
+        PromptEmbeds
             ``hidden``, shape (n, tokens, width), and where the architecture has one ``pooled``,
             shape (n, pooled width), in the precision of the base.
         """

@@ -26,7 +26,7 @@ class CutDetector:
 
     Parameters
     ----------
-    recent : Recent
+    recent : RecentFrames
     threshold : float
         Scales what is asked for.
     is_loose : bool

@@ -31,7 +31,7 @@ class DissolveDetector:
 
     Parameters
     ----------
-    recent : Recent
+    recent : RecentFrames
     threshold : float
         Scales what is asked for.
     step : int

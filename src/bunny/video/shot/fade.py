@@ -26,7 +26,7 @@ class FadeDetector:
 
     Parameters
     ----------
-    recent : Recent
+    recent : RecentFrames
     step : int
         Frames between those that dissolves and dips are measured in.
     """

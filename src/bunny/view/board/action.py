@@ -111,7 +111,7 @@ def make_events(
 
     Parameters
     ----------
-    state : State
+    state : ReviewState
     items : pl.DataFrame
         Chosen rows of table `asset`.
     wanted : mapping
@@ -170,7 +170,7 @@ def conflicts(
 
     Parameters
     ----------
-    state : State
+    state : ReviewState
     record : sequence of Event
         All of it, with `done`.
     done : sequence of Event

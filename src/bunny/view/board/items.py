@@ -45,10 +45,10 @@ def update_table(table: pl.DataFrame, state: ReviewState, asset_ids: Sequence[st
     ----------
     table : pl.DataFrame
         Of `query.number`, before the event.
-    state : State
+    state : ReviewState
         After it.
     asset_ids : sequence of str
-        What the event changed, of `State.apply`.
+        What the event changed, of `ReviewState.apply`.
     """
     if not asset_ids:
         return table
@@ -240,14 +240,14 @@ class BoardItems:
 
     Parameters
     ----------
-    film : Film
+    film : BoardFilm
     noise_threshold : float
         As stage review has it.
 
     Attributes
     ----------
-    film : Film
-    state : State
+    film : BoardFilm
+    state : ReviewState
         Items where they are now.
     events : list of Event
         The record, in its order.

@@ -132,7 +132,7 @@ def select(table: pl.DataFrame, query: BoardQuery) -> np.ndarray:
     Parameters
     ----------
     table : pl.DataFrame
-        Of `number`.
+        Of `number_rows`.
 
     Returns
     -------

@@ -73,8 +73,8 @@ class BoardSession(BoardItems):
 
     Parameters
     ----------
-    film : Film
-    setting : Setting
+    film : BoardFilm
+    setting : BoardSetting
     """
 
     def __init__(self, film: BoardFilm, setting: BoardSetting | None = None) -> None:

@@ -60,7 +60,7 @@ def make_board(
 
     Parameters
     ----------
-    desk : Desk
+    desk : BoardSession
     is_alone : bool
         It fills the window, and is light or dark as the system is.
     height_px : int

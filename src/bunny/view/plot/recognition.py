@@ -236,7 +236,7 @@ def count_named(label: pl.DataFrame, frame: pl.DataFrame, max_bins: int = MAX_BI
 
 
 def plot_named_share(label: pl.DataFrame, frame: pl.DataFrame) -> ggplot:
-    """How much of the film has names: stacked shares over time, see `cover_names`.
+    """How much of the film has names: stacked shares over time, see `count_named`.
 
     Parameters
     ----------
@@ -292,7 +292,7 @@ def count_face_sizes(face: pl.DataFrame, label: pl.DataFrame) -> pl.DataFrame:
 
 
 def plot_face_sizes(face: pl.DataFrame, label: pl.DataFrame) -> ggplot:
-    """How large the faces are, named and unknown, see `count_sizes`."""
+    """How large the faces are, named and unknown, see `count_face_sizes`."""
     counts = count_face_sizes(face, label)
     if counts.is_empty():
         return style.empty_plot("no face was found")

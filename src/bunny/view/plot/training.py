@@ -172,7 +172,7 @@ def grids(root: Path, picture: pl.DataFrame) -> list[ReportPlot]:
 
     Returns
     -------
-    list of Plot
+    list of ReportPlot
         One a fine-tune; shrunk to 1600 px.
     """
     from PIL import Image

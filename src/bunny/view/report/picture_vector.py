@@ -49,7 +49,7 @@ def embed(root: Path, dataset: pl.DataFrame, frame: pl.DataFrame) -> PictureVect
 
     Returns
     -------
-    Looks
+    PictureVectors
         A row for each row of `dataset`: mean features of EfficientNet-Lite0, or, where its
         package is missing, a thumbnail of 16x16 pixels. The cosine of two rows is 0 when the
         pictures are as like as any two of the film.

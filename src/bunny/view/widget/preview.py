@@ -74,7 +74,7 @@ def compare(seen: PreviewTables, settings: Mapping[str, Any], seed: int = 0) -> 
 
     Parameters
     ----------
-    seen : Seen
+    seen : PreviewTables
     settings : mapping
         Keys of the section `detection`; `is_adapted` holds, thresholds do not matter.
     seed : int
@@ -124,8 +124,8 @@ def judge(
 
     Parameters
     ----------
-    seen : Seen
-    compared : Compared
+    seen : PreviewTables
+    compared : PreviewComparison
         From `compare`.
     settings : mapping
         Keys of the section `detection`.
