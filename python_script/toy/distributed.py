@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from bunny.training import distributed
+
 
 def start() -> None:
     """Join the group when this process was started as one of several; else do nothing."""
@@ -38,16 +40,7 @@ def size() -> int:
 
 def average_gradients(parameters: Iterable[Any]) -> None:
     """Replace each gradient by its mean over the processes."""
-    import torch
-
-    if size() == 1:
-        return
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    flat = torch.cat([g.flatten() for g in gradients])
-    torch.distributed.all_reduce(flat)
-    flat /= size()
-    for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-        gradient.copy_(part.view(gradient.shape))
+    distributed.average([p.grad for p in parameters if p.grad is not None], size())
 
 
 def is_any(flag: bool) -> bool:

@@ -46,7 +46,7 @@ def pictures(folder):
         "generate, adapter": table.filter(has_adapter),
         "generate, base": table.filter(~has_adapter),
     }
-    proof = folder / "table" / "proof_picture.parquet"
+    proof = folder / "table" / "evaluation_picture.parquet"
     if proof.exists():
         report = pl.read_parquet(proof).filter(pl.col("prompt_set") == "report")
         report = report.filter(pl.col("file").is_not_null())

@@ -17,6 +17,8 @@ import sys
 import time
 from pathlib import Path
 
+from bunny.core import file_hash
+
 WAYS = ("ours", "plain", "plain, batched")
 PLACES = ("beach", "snowy forest", "kitchen", "city street", "desert", "mountain", "bedroom", "sea")
 
@@ -60,7 +62,7 @@ def draw_ours(a):
 
     loaded = base.load_base(a.base, device=a.device, precision=a.precision)
     path = Path(a.adapter)
-    worn = request.WeightedAdapter(path=path, hash=request.hash_file(path))
+    worn = request.WeightedAdapter(path=path, hash=file_hash.hash_file(path))
     like = {"num_steps": a.steps, "guidance_scale": 5.0}
     wanted = [
         request.GenerationRequest(prompt=p, seed=i, **like)

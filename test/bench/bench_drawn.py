@@ -20,6 +20,7 @@ import polars as pl
 
 from bunny.character import label_score, reference, track
 from bunny.character.drawn import efficientnet, figure_label, region_search, window_search
+from bunny.table import box as table_box
 
 THRESHOLD, MARGIN = 0.45, 0.10  # the defaults of config/main.yaml
 PEER, OURS = "windows alone", "all of it"
@@ -97,7 +98,7 @@ SCHEMA = {
     "frame_id": pl.String,
     "shot_index": pl.Int32,
     "candidate": pl.String,
-    **dict.fromkeys(figure_label.BOX, pl.Float32),
+    **dict.fromkeys(table_box.BOX, pl.Float32),
     "similarity": pl.Float32,
     "margin": pl.Float32,
 }
@@ -144,11 +145,11 @@ def _against_truth(found: pl.DataFrame, frame: pl.DataFrame) -> dict[str, str]:
 def _overlaps(label: pl.DataFrame, frame: pl.DataFrame, body: pl.DataFrame) -> list:
     index = dict(frame.select("frame_id", "frame_index").iter_rows())
     true = {
-        (row["frame_index"], row["character"]): [row[c] for c in figure_label.BOX]
+        (row["frame_index"], row["character"]): [row[c] for c in table_box.BOX]
         for row in body.iter_rows(named=True)
     }
     said = [
-        (index[r["frame_id"]], r["character"], [r[c] for c in figure_label.BOX])
+        (index[r["frame_id"]], r["character"], [r[c] for c in table_box.BOX])
         for r in label.iter_rows(named=True)
     ]
     return [(who, track.overlap(box, true[i, who])) for i, who, box in said if (i, who) in true]

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 
 from bunny.character.drawn import figure_label
+from bunny.table import box as table_box
 
 BOX = [0.0, 0.0, 100.0, 200.0]
 
@@ -44,7 +45,7 @@ def test_two_boxes_of_one_frame_are_two_tracks():
 def _region(*rows):
     names = ["region_id", "frame_id", "shot_index", "candidate"]
     kinds = [pl.String, pl.String, pl.Int64, pl.String] + 4 * [pl.Float32]
-    schema = dict(zip([*names, *figure_label.BOX], kinds, strict=True))
+    schema = dict(zip([*names, *table_box.BOX], kinds, strict=True))
     return pl.DataFrame([(*r, *BOX) for r in rows], schema=schema, orient="row")
 
 

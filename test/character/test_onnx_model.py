@@ -151,12 +151,3 @@ def test_a_picture_becomes_rgb_planes():
     )
     assert pixels.shape == (1, 3, 3, 2) and pixels.dtype == np.float32
     assert np.allclose(pixels[0, :, 0, 0], [0, 0, 1])
-
-
-@pytest.mark.parametrize(
-    ("box", "shape"),
-    [([0, 0, 1, 1], (10, 20)), ([0.5, 0.2, 0.75, 0.5], (3, 5)), ([1, 1, 1, 1], (1, 1))],
-)
-def test_a_box_in_shares_is_cut_out(box, shape):
-    image = np.zeros((10, 20, 3), np.uint8)
-    assert onnx_model.cut_box(image, np.array(box, np.float32)).shape[:2] == shape

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bunny.character import calibrate
+from bunny.table import box as table_box
 from bunny.table import store
 
 ANNA, BEN, CARL = np.eye(3, dtype=np.float32)
@@ -79,5 +80,5 @@ def test_no_face_is_no_pair():
 
 def test_overlap_by_hand():
     boxes = {f"{c}{s}": [v] for s, box in (("", (0, 0, 2, 2)), ("_other", (1, 1, 3, 3)))
-             for c, v in zip(calibrate.BOX, box, strict=True)}  # fmt: skip
+             for c, v in zip(table_box.BOX, box, strict=True)}  # fmt: skip
     assert calibrate.overlap_other(pl.DataFrame(boxes)) == pytest.approx([1 / 7])

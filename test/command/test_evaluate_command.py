@@ -42,7 +42,7 @@ def test_figures_are_written_and_findings_marked(space):
         for metric in ("identity", "score")
     ]
     evaluation = store.from_rows("evaluation", rows)
-    files = evaluate.write_figures(space, evaluation, store.from_rows("proof_picture", []))
+    files = evaluate.write_figures(space, evaluation, store.from_rows("evaluation_picture", []))
     assert [f.name for f in files] == ["step.png", "confusion.png", "copying.png", "sheet.png"]
     assert all(f.read_bytes().startswith(b"\x89PNG") for f in files)
     found = {"r": [EvaluationFinding(kind="copies", tone="bad", text="It copies.")]}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bunny.core import workspace
+from bunny.core import file_hash, workspace
 from bunny.table import store
 from bunny.training.adapter_file import safetensors_file, write
 from bunny.training.adapter_file.layer import LoraLayer
@@ -86,7 +86,7 @@ def test_the_chosen_step_is_written_where_there_is_one(bunny, space):
         ["rights: consent not given"],
     )
     place = space.root / "export" / "adapter" / "anna-diffusers.safetensors"
-    assert said["output"] == str(place) and said["hash"] == safetensors_file.hash_file(place)
+    assert said["output"] == str(place) and said["hash"] == file_hash.hash_file(place)
     found = safetensors_file.read_tensors(place)[f"unet.{OWN}.lora_B.weight"]
     assert bool((found == _layers(10)[OWN].up).all())
 

@@ -225,7 +225,7 @@ def test_what_the_evaluation_finds_weak_is_a_gap(bunny, space):
         for prompt, value in (("anna, close-up", 0.8), ("anna, medium shot", 0.3))
         for n in range(3)
     ]
-    _write(space, "proof_picture", rows)
+    _write(space, "evaluation_picture", rows)
     found = {gap["gap"]: gap for gap in json.loads(bunny("gaps", "--json")[1])["gaps"]}
     assert found["size:medium"]["detail"] == (
         "prompts with 'medium shot': identity 0.31, others 0.81"

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from bunny.contract import fingerprint
-from bunny.core import atomic, workspace
+from bunny.core import atomic, file_hash
 from bunny.table import store
 
 
@@ -35,7 +35,7 @@ def _retime(path, seconds=10):
 def test_a_table_just_written_is_unchanged_without_reading_it(film_dir):
     path = film_dir / "table" / "shot.parquet"
     assert _noted(film_dir)["rows"] == 2
-    assert _noted(film_dir)["sha256"] == workspace.hash_file(path)
+    assert _noted(film_dir)["sha256"] == file_hash.hash_file(path)
     assert fingerprint.is_unchanged(film_dir, "shot", _noted(film_dir))
     assert fingerprint.table_hash(film_dir, "shot") == _noted(film_dir)["sha256"]
     assert not (film_dir / "stage" / fingerprint.HASHES).exists()
@@ -65,7 +65,7 @@ def test_other_content_of_the_same_size_is_noticed(film_dir):
     _retime(path)
     assert path.stat().st_size == known["size"]
     assert not fingerprint.is_unchanged(film_dir, "shot", known)
-    assert fingerprint.table_hash(film_dir, "shot") == workspace.hash_file(path) != known["sha256"]
+    assert fingerprint.table_hash(film_dir, "shot") == file_hash.hash_file(path) != known["sha256"]
 
 
 def test_a_missing_table_has_no_hash_and_is_not_unchanged(film_dir):
@@ -135,5 +135,5 @@ def test_a_stage_that_only_began_says_nothing_of_tables(film_dir):
     assert not (film_dir / "stage" / fingerprint.HASHES).exists()
     path = film_dir / "table" / "frame.parquet"
     atomic.write_bytes(path, b"of no stage")  # every record is looked at
-    assert fingerprint.table_hash(film_dir, "frame") == workspace.hash_file(path)
+    assert fingerprint.table_hash(film_dir, "frame") == file_hash.hash_file(path)
     assert fingerprint.read_record(film_dir, "no such stage") == {}

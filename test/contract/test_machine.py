@@ -29,6 +29,13 @@ def test_opencv_gets_its_threads_back_after_a_failure():
     assert cv2.getNumThreads() == before
 
 
+def test_opencv_has_one_thread_beside_others_that_are_no_pool():
+    before = cv2.getNumThreads()
+    with machine.one_opencv_thread():
+        assert cv2.getNumThreads() == 1
+    assert cv2.getNumThreads() == before
+
+
 def test_the_bar_names_stage_and_unit_and_counts_what_was_done(capsys):
     with machine.progress_bar("detect", "frame", 10, done=4) as bar:
         bar.update(3)

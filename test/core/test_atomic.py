@@ -374,8 +374,7 @@ ALLOWED = {
         ("_by_controls", "path.write_bytes"),
     ],
     "lines put to the end of a record, a cut last line is passed over": [
-        *[("_append", "path.open"), ("_write", "path.open"), ("_drop_cut_line", "path.open")],
-        ("_note_in_index", "os.open"),
+        *[("_write", "path.open"), ("_drop_cut_line", "path.open")],
     ],
     "into memory": [
         *[

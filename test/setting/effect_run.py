@@ -100,7 +100,7 @@ def _end_with_a_broken_picture(seen: Seen) -> str:
 def _held_out(seen: Seen) -> set[str]:
     """Pictures held out of a training set whose every picture is a shot of its own."""
     shot = {name: i for i, name in enumerate(seen.table("label")["frame_id"].unique().sort())}
-    for name in ("frame", "extra_frame", "label", "identity"):
+    for name in ("frame", "extra_frame", "label", "label_corrected"):
         own = pl.col("frame_id").replace_strict(shot, return_dtype=pl.Int32)
         store.write(seen.space.table, name, seen.table(name).with_columns(shot_index=own))
     seen.run("dataset")

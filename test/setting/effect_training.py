@@ -224,9 +224,9 @@ def _class_pictures(seen: Seen) -> tuple[int, int]:
 
 
 def _files(seen: Seen, table: str) -> list[str]:
-    """Drawn pictures of table picture or proof_picture, in the order of their ids."""
+    """Drawn pictures of table picture or evaluation_picture, in the order of their ids."""
     rows = seen.table(table).sort("picture_id")
-    if table == "proof_picture":
+    if table == "evaluation_picture":
         rows = rows.filter(pl.col("prompt_set") != "real")
     return rows["file"].drop_nulls().to_list()
 
@@ -311,8 +311,8 @@ def _flags(seen: Seen) -> tuple[list, int]:
 
 
 def _proof(seen: Seen, column: str, *sets: str) -> list[Any]:
-    """The different values of a column of proof_picture, of all sets or of some."""
-    rows = seen.table("proof_picture")
+    """The different values of a column of evaluation_picture, of all sets or of some."""
+    rows = seen.table("evaluation_picture")
     rows = rows.filter(pl.col("prompt_set").cast(pl.String).is_in(sets)) if sets else rows
     return rows[column].cast(pl.String).drop_nulls().unique().sort().to_list()
 
@@ -332,7 +332,7 @@ def _eyes(seen: Seen) -> str:
 
 
 def _num_agreements(seen: Seen) -> int:
-    return seen.table("proof_picture")["agreement"].count()
+    return seen.table("evaluation_picture")["agreement"].count()
 
 
 def _cast(seen: Seen) -> tuple[list[str], list[str]]:
@@ -345,15 +345,15 @@ def _cast(seen: Seen) -> tuple[list[str], list[str]]:
 
 def _base_everywhere(seen: Seen) -> list[Any]:
     """The base of the fine-tune, of proof and pictures, and the sides that follow from it."""
-    names = [_run(seen)["base_model"], *_told(seen, "base_model", "proof_picture")]
+    names = [_run(seen)["base_model"], *_told(seen, "base_model", "evaluation_picture")]
     names += _told(seen, "base_model")
     sides = [_set_sides(seen)]
-    sides += [_sides(seen, _files(seen, table)) for table in ("proof_picture", "picture")]
+    sides += [_sides(seen, _files(seen, table)) for table in ("evaluation_picture", "picture")]
     return [[Path(name).name for name in names], sides]
 
 
 def _precision_everywhere(seen: Seen) -> tuple[float, list[str], list[str]]:
-    return _first_loss(seen), _told(seen, "dtype", "proof_picture"), _told(seen, "dtype")
+    return _first_loss(seen), _told(seen, "dtype", "evaluation_picture"), _told(seen, "dtype")
 
 
 EFFECT: dict[str, Effect] = {
@@ -654,13 +654,13 @@ EFFECT: dict[str, Effect] = {
     "evaluation.num_steps": Drawn(
         values=(1, 2),
         stages=EVALUATE,
-        look=_told_and_pixels("num_steps", "proof_picture"),
+        look=_told_and_pixels("num_steps", "evaluation_picture"),
         holds=_tells(1, 2),
     ),
     "evaluation.guidance_scale": Drawn(
         values=(3.0, 20.0),
         stages=EVALUATE,
-        look=_told_and_pixels("guidance_scale", "proof_picture"),
+        look=_told_and_pixels("guidance_scale", "evaluation_picture"),
         holds=_tells(3.0, 20.0),
     ),
     "evaluation.num_bootstrap": Drawn(

@@ -21,7 +21,7 @@ import yaml
 
 from bunny import pipeline
 from bunny.core import config as configuration
-from bunny.core import workspace
+from bunny.core import file_hash, workspace
 from bunny.core.workspace import Workspace
 from bunny.table import store
 
@@ -79,7 +79,7 @@ def encoded(
     space = _workspace(folder, settings)
     for name, picture in (references or {}).items():
         _write_picture(folder / "reference" / name / "1.png", picture)
-    source = {"film": str(film), "content_hash": workspace.hash_file(film)}
+    source = {"film": str(film), "content_hash": file_hash.hash_file(film)}
     workspace.write_source(space, source, folder / "reference" if references else None)
     return _run(folder, space, stages)
 

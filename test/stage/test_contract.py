@@ -238,9 +238,10 @@ def test_what_a_fingerprint_is_made_of(tmp_path):
     assert parts["tables"] == {"embedding": digest, "label": ""} and len(digest) == 64
     assert stage.fingerprint() == fingerprint.digest(parts)
     assert _stage(tmp_path).parts()["outside"] == {"film": "c"}
-    store.write(tmp_path / "table", "identity", store.from_rows("identity", []))
-    assert stage.inputs() == ("embedding", "identity")  # the corrected one, once there is one
-    assert stage.parts()["tables"]["label"] == fingerprint.table_hash(tmp_path, "identity") != ""
+    store.write(tmp_path / "table", "label_corrected", store.from_rows("label_corrected", []))
+    assert stage.inputs() == ("embedding", "label_corrected")  # once there is a corrected one
+    hashed = fingerprint.table_hash(tmp_path, "label_corrected")
+    assert stage.parts()["tables"]["label"] == hashed != ""
     assert stage.read("label").height == 0
     assert _stage(tmp_path).inputs() == ()
 

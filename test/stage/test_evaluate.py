@@ -7,14 +7,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.core import workspace
+from bunny.core import file_hash, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.stage.dataset import Dataset
 from bunny.stage.evaluate import Evaluate
 from bunny.table import store
 from bunny.training import base as base_model
-from bunny.training.adapter_file import safetensors_file
 
 pytestmark = pytest.mark.train
 
@@ -51,7 +50,7 @@ def write_adapter(base, path, scale: float) -> str:
     StableDiffusionPipeline.save_lora_weights(
         path.parent, unet_lora_layers=weights, weight_name=path.name
     )
-    return safetensors_file.hash_file(path)
+    return file_hash.hash_file(path)
 
 
 def write_rows(film_dir, name, rows) -> None:
@@ -116,7 +115,7 @@ def test_the_command_proves_once_and_with_force_again(bunny, tuned, tiny_base_fo
 def test_every_checkpoint_is_judged_and_one_is_reported(tuned, tiny_base_folder):
     result = make(tuned, tiny_base_folder).execute()
     assert (result.status, result.failed) == ("done", 0)
-    picture = store.read(tuned / "table", "proof_picture")
+    picture = store.read(tuned / "table", "evaluation_picture")
     drawn = picture.filter(pl.col("prompt_set") != "real")
     # base and two checkpoints x 1 prompt x 2 seeds; then base and the chosen x (2 + 2) x 2
     assert drawn.filter(pl.col("prompt_set") == "choose")["step"].sort().to_list() == [
@@ -144,7 +143,7 @@ def test_every_checkpoint_is_judged_and_one_is_reported(tuned, tiny_base_folder)
 
 def test_held_out_pictures_of_the_film_are_recognised(tuned, tiny_base_folder):
     make(tuned, tiny_base_folder, has_other_characters=False).execute()
-    picture = store.read(tuned / "table", "proof_picture")
+    picture = store.read(tuned / "table", "evaluation_picture")
     real = picture.filter(pl.col("prompt_set") == "real")
     assert real.height > 0
     share = (real["recognised"] == "bunny").mean()
@@ -171,7 +170,7 @@ def test_another_figure_of_the_film_is_no_bunny(tuned, tiny_base_folder):
     write_rows(tuned, "frame", frames.to_dicts() + more["frame"])
     write_rows(tuned, "label", labels.to_dicts() + more["label"])
     make(tuned, tiny_base_folder).execute()
-    picture = store.read(tuned / "table", "proof_picture")
+    picture = store.read(tuned / "table", "evaluation_picture")
     real = picture.filter(pl.col("prompt_set") == "real", pl.col("character") == "pip")
     assert real.height == 6
     assert (real["recognised"] == "pip").mean() > 0.6
@@ -184,12 +183,12 @@ def test_another_figure_of_the_film_is_no_bunny(tuned, tiny_base_folder):
 
 def test_the_same_pictures_are_not_drawn_twice(tuned, tiny_base_folder):
     make(tuned, tiny_base_folder).execute()
-    before = {p: p.stat().st_mtime_ns for p in (tuned / "proof").rglob("*.png")}
+    before = {p: p.stat().st_mtime_ns for p in (tuned / "evaluation").rglob("*.png")}
     assert make(tuned, tiny_base_folder).execute().status == "skipped"
     again = make(tuned, tiny_base_folder, num_bootstrap=60)
     assert not again.can_resume()
     assert again.execute().status == "done"  # other intervals, the same drawings
-    assert {p: p.stat().st_mtime_ns for p in (tuned / "proof").rglob("*.png")} == before
+    assert {p: p.stat().st_mtime_ns for p in (tuned / "evaluation").rglob("*.png")} == before
     lost = min(before)
     lost.unlink()
     assert not make(tuned, tiny_base_folder, num_bootstrap=60).can_resume()

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import pytest
 from safetensors.torch import load_file, save_file
 
-from bunny.core import workspace
+from bunny.core import file_hash, workspace
 from bunny.core.config import Config
 from bunny.core.error import StageError, UserError
 from bunny.stage.dataset import Dataset
@@ -54,7 +54,7 @@ def test_tables_and_adapter(trained):
     assert run["num_images"] + run["num_held_out"] == num_pictures > 0
     assert run["base_licence"] == "MIT"
     adapter = workspace.from_film_dir(film_dir).checkpoint / run["adapter_file"]
-    assert safetensors_file.hash_file(adapter) == run["adapter_hash"]
+    assert file_hash.hash_file(adapter) == run["adapter_hash"]
     facts = json.loads(run["config_json"])
     header = safetensors_file.read_texts(adapter)
     assert header["subject"] == "bunny character"
@@ -76,7 +76,7 @@ def test_each_checkpoint_has_a_row_and_a_file(trained):
     assert [(r["step"], r["is_last"]) for r in rows] == [(2, False), (4, True)]
     space = workspace.from_film_dir(film_dir)
     for row in rows:
-        assert row["hash"] == safetensors_file.hash_file(space.checkpoint / row["file"])
+        assert row["hash"] == file_hash.hash_file(space.checkpoint / row["file"])
         assert row["character"] == "bunny"
         assert safetensors_file.read_texts(space.checkpoint / row["file"])["step"] == str(
             row["step"]
@@ -193,7 +193,7 @@ def test_nothing_to_do_the_second_time_until_something_changes(trained, tiny_bas
     adapter = workspace.from_film_dir(film_dir).checkpoint / run["adapter_file"]
     adapter.unlink()
     assert make(film_dir, tiny_base_folder).execute().status == "done"
-    assert safetensors_file.hash_file(adapter) == run["adapter_hash"]
+    assert file_hash.hash_file(adapter) == run["adapter_hash"]
 
 
 def test_lost_training_picture_is_named(labelled_film, tiny_base_folder):

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from bunny.core import workspace
+from bunny.core import file_hash, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.generation import provenance
@@ -76,14 +76,13 @@ def film(labelled_film, loras, tmp_path, monkeypatch):
 
 
 def _adapter_row(checkpoint: Path, file: Path, step: int) -> dict:
-    from bunny.generation import request
 
     target = checkpoint / "bunny" / ("adapter.safetensors" if step == 10 else "step5.safetensors")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(file.read_bytes())
     name = target.relative_to(checkpoint).as_posix()
     key = {"run_id": "r", "step": step, "character": "bunny", "is_last": step == 10}
-    return {**key, "file": name, "hash": request.hash_file(target)}
+    return {**key, "file": name, "hash": file_hash.hash_file(target)}
 
 
 def _dataset_row(film_dir: Path, index: int) -> dict:

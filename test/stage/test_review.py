@@ -119,7 +119,7 @@ def _say(space, make_event, *args, **say):
 
 def _identity(space) -> dict[int, set]:
     """Names and sources by shot."""
-    table = store.read(space.table, "identity")
+    table = store.read(space.table, "label_corrected")
     return {
         shot: set(own.select("character", pl.col("source").cast(pl.String)).rows())
         for (shot,), own in table.partition_by("shot_index", as_dict=True).items()
@@ -128,7 +128,7 @@ def _identity(space) -> dict[int, set]:
 
 def test_without_corrections_the_machines_tables_are_read_on(space):
     _run(Review, space)
-    for one, other in (("label", "identity"), ("cluster", "grouping")):
+    for one, other in (("label", "label_corrected"), ("cluster", "cluster_corrected")):
         assert store.read(space.table, one).equals(store.read(space.table, other))
     asset = store.read(space.table, "asset")
     assert asset["level"].cast(pl.String).to_list() == ["character"] * 4 + ["scene"] * 4
@@ -182,9 +182,9 @@ def test_names_are_corrected_and_rejected_ones_taken_away(space):
         2: {("pip", "reference")},
         3: {(None, "person")},
     }
-    table = store.read(space.table, "identity")
+    table = store.read(space.table, "label_corrected")
     assert table.filter(pl.col("shot_index") == 0)["confidence"].to_list() == [1.0, 1.0]
-    rows = store.read(space.table, "grouping").filter(pl.col("level") == "character")
+    rows = store.read(space.table, "cluster_corrected").filter(pl.col("level") == "character")
     assert set(rows["cluster_id"]) == {"scene-001/pip", "scene-001/bunny", "scene-002/pip"}
     who = store.read(space.table, "asset").filter(pl.col("level") == "scene")["who"].to_list()
     assert who == [["pip"], ["bunny"], ["pip"], []]

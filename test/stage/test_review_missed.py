@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bunny.character.drawn import figure_cluster
 from bunny.review import asset_table
+from bunny.table import box as table_box
 from bunny.table import store
 
 UNIT = np.array([1.0, 0.0], np.float32)
@@ -25,7 +25,7 @@ def tables(tracks, labelled=("bo",), drawn=("bunny",), figures=(), clusters=()):
         {
             **{"subject_id": f"r-{name}", "subject_type": "region", "character": "bunny"},
             **{"frame_id": "f1", "shot_index": 0, "confidence": 0.9, "source": "reference"},
-            **{side: row[side] for side in figure_cluster.BOX},
+            **{side: row[side] for side in table_box.BOX},
         }
         for row in region
         if (name := row["track_id"]) in labelled

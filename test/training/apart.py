@@ -73,7 +73,7 @@ def train(base_folder: str, folder: Path, settings=SETTINGS, **options) -> None:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    from bunny.training.adapter_file.safetensors_file import hash_file
+    from bunny.core.file_hash import hash_file
 
     return {p.name: hash_file(p) for p in sorted(folder.glob("*.safetensors"))}
 

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from bunny.core import file_hash
 from bunny.table import store
 
 
@@ -84,7 +85,7 @@ def _write_lora(base, folder: Path, seed: int, options: dict):
     unet.unload_lora()
     unet.requires_grad_(False)
     path = folder / "adapter.safetensors"
-    return request.WeightedAdapter(path=path, hash=request.hash_file(path))
+    return request.WeightedAdapter(path=path, hash=file_hash.hash_file(path))
 
 
 @pytest.fixture

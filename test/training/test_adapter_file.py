@@ -6,6 +6,7 @@ import pickle
 
 import pytest
 
+from bunny.core import file_hash
 from bunny.core.error import UserError
 from bunny.training.adapter_file import layer_name, safetensors_file
 
@@ -40,7 +41,7 @@ def test_header_is_sorted_and_the_weights_are_the_tensors(tensors, tmp_path):
     assert (
         digest
         == hashlib.sha256(data).hexdigest()
-        == safetensors_file.hash_file(tmp_path / "x.safetensors")
+        == file_hash.hash_file(tmp_path / "x.safetensors")
     )
     assert list(header) == ["__metadata__", "a", "b"]
     assert list(header["__metadata__"]) == ["a", "format", "modelspec.hash_sha256", "z"]

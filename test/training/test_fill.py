@@ -125,7 +125,7 @@ def proof(prompt: str, *identity: float | None, **changes) -> list[dict]:
 def test_prompts_that_are_drawn_badly_point_at_a_gap():
     good = proof("anna in a wood, medium shot", 0.8, 0.9, 0.85, 0.9)
     weak = proof("anna on a hill, close-up", 0.2, None)
-    table = store.from_rows("proof_picture", [*good, *weak])
+    table = store.from_rows("evaluation_picture", [*good, *weak])
     found = gap_fill.find_weak(table)
     assert found.rows() == [
         ("anna", "shot_size", "close-up", "prompts with 'close-up': identity 0.10, others 0.86")
@@ -133,8 +133,8 @@ def test_prompts_that_are_drawn_badly_point_at_a_gap():
     base = table.with_columns(step=pl.lit(0, pl.Int32))
     assert gap_fill.find_weak(base).is_empty()
     same = proof("anna on a hill, close-up", 0.8, 0.9)
-    assert gap_fill.find_weak(store.from_rows("proof_picture", [*good, *same])).is_empty()
-    assert gap_fill.find_weak(store.from_rows("proof_picture", [])).is_empty()
+    assert gap_fill.find_weak(store.from_rows("evaluation_picture", [*good, *same])).is_empty()
+    assert gap_fill.find_weak(store.from_rows("evaluation_picture", [])).is_empty()
 
 
 def test_names_of_gaps():

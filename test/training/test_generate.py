@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bunny.core import file_hash
 from bunny.core.error import UserError
 from bunny.generation import request, sampler
 from bunny.generation.request import GenerationRequest, WeightedAdapter
@@ -177,7 +178,9 @@ def test_changed_missing_or_foreign_adapter_is_refused(tiny_base, tiny_adapter, 
     pickle = tmp_path / "adapter.bin"
     pickle.write_bytes(b"\x80\x04N.")
     with pytest.raises(UserError, match="safetensors"):
-        pixels(tiny_base, drawings(), WeightedAdapter(path=pickle, hash=request.hash_file(pickle)))
+        pixels(
+            tiny_base, drawings(), WeightedAdapter(path=pickle, hash=file_hash.hash_file(pickle))
+        )
 
 
 def test_broken_numbers_in_an_adapter_are_refused(tiny_base, make_adapter):

@@ -46,7 +46,7 @@ def report(base: list[dict], chosen: list[dict]) -> list[dict]:
 
 
 def evaluate(pictures: list[dict], vectors=None, step: int = 600, over=None) -> pl.DataFrame:
-    shown = store.from_rows("proof_picture", pictures)
+    shown = store.from_rows("evaluation_picture", pictures)
     rows = table_rows.rows(shown, vectors or {}, "bunny", step, num=200)
     choice = checkpoint_choice.CheckpointChoice(step=step, reason="", over_last=over)
     return store.from_rows("evaluation", rows + table_rows.choice_rows("r", "bunny", choice))
@@ -95,7 +95,7 @@ def test_what_was_not_measured_has_no_row():
 def test_the_score_counts_nobody_as_nothing_and_copies_too():
     chosen = [seen("bunny", 1.0, agreement=0.5), seen("bunny", 1.0, is_copy=True)]
     chosen += [seen("nobody", None), seen("bunny", 0.5)]
-    shown = store.from_rows("proof_picture", report(NOBODY, chosen))
+    shown = store.from_rows("evaluation_picture", report(NOBODY, chosen))
     scores = table_rows.with_measures(shown.filter(pl.col("step") == 600))["score"].to_list()
     assert scores == [0.5, 0.0, 0.0, 0.5]
 

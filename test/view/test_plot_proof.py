@@ -52,7 +52,7 @@ def picture() -> pl.DataFrame:
             "prompt_set": "report",
             "prompt": prompt,
             "seed": seed,
-            "file": f"proof/r/{step}-{prompt}-{seed}.png",
+            "file": f"evaluation/r/{step}-{prompt}-{seed}.png",
             "identity": 0.5,
             "is_somebody": True,
             "recognised": "bunny" if step else "pip",
@@ -65,7 +65,7 @@ def picture() -> pl.DataFrame:
     ]
     broken = {"file": None, "identity": None, "nearest": None, "recognised": None}
     rows[-1] |= {**broken, "is_somebody": None, "is_copy": None, "error": "no numbers"}
-    return store.from_rows("proof_picture", rows)
+    return store.from_rows("evaluation_picture", rows)
 
 
 def test_steps_have_a_panel_a_measure_and_the_base_across(evaluation, look):
@@ -120,7 +120,7 @@ def test_sheet_lays_the_base_beside_the_adapter(picture, tmp_path):
 
 
 def test_nothing_evaluated_is_said_in_the_figure():
-    empty, none = store.from_rows("evaluation", []), store.from_rows("proof_picture", [])
+    empty, none = store.from_rows("evaluation", []), store.from_rows("evaluation_picture", [])
     for figure in (
         plot_evaluation.plot_steps(empty),
         plot_evaluation.plot_confusion(empty),
@@ -140,7 +140,7 @@ def test_report_has_verdict_and_numbers(evaluation, picture, tmp_path):
     run |= {"num_held_out": 3, "num_steps": 300, "seconds": 1.0, "status": "done"}
     put(tmp_path, "training_run", [run])
     put(tmp_path, "evaluation", evaluation)
-    put(tmp_path, "proof_picture", picture)
+    put(tmp_path, "evaluation_picture", picture)
     section = report_evaluation.evaluation(ReportData(root=tmp_path, film_id="f", config=Config()))
     assert not section.missing
     assert section.texts[0].startswith("It learned something of bunny, not all: 70 %")

@@ -9,7 +9,7 @@ import pytest
 from bunny import demo
 from bunny.character import model_file
 from bunny.character.drawn import efficientnet
-from bunny.core import atomic, workspace
+from bunny.core import atomic, file_hash
 from bunny.core.config import Config
 from bunny.table import store
 from bunny.view.report import coverage, model, section
@@ -215,7 +215,7 @@ def test_nothing_trained_says_why(space, data, table):
 
 def test_truth_is_judged_on_the_sample_only(space, data, table):
     assert model.truth(data) is None
-    film = table("film").with_columns(content_hash=pl.lit(workspace.hash_file(demo.film_path())))
+    film = table("film").with_columns(content_hash=pl.lit(file_hash.hash_file(demo.film_path())))
     store.write(space.table, "film", film)
     data = section.ReportData(root=data.root, film_id=data.film_id, config=data.config)
     rows = model.truth(data).grids[0].rows

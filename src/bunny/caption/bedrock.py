@@ -7,7 +7,6 @@ API_runtime_Converse.html
 import base64
 from typing import Any
 
-from bunny.caption.provider import ProviderSettings
 from bunny.core.error import UserError
 
 FINISH = {
@@ -38,8 +37,19 @@ class ConverseEngine:
         self.client = client
 
     @classmethod
-    def connect(cls, settings: ProviderSettings) -> "ConverseEngine":
+    def connect(
+        cls, *, profile: str, region: str, endpoint_url: str, timeout_s: float
+    ) -> "ConverseEngine":
         """Make the client after looking for credentials.
+
+        Parameters
+        ----------
+        profile, region : str
+            Of ~/.aws; an empty profile is the default one.
+        endpoint_url : str
+            Empty: Amazon's own.
+        timeout_s : float
+            For one answer.
 
         Raises
         ------
@@ -53,13 +63,11 @@ class ConverseEngine:
         from botocore.exceptions import ProfileNotFound
 
         try:
-            session = boto3.Session(
-                profile_name=settings.profile or None, region_name=settings.region
-            )
+            session = boto3.Session(profile_name=profile or None, region_name=region)
         except ProfileNotFound as error:
             raise UserError(
                 f"aws.profile: expected a profile of ~/.aws, found none named "
-                f"{settings.profile!r}; run `aws configure` or leave it empty"
+                f"{profile!r}; run `aws configure` or leave it empty"
             ) from error
         has_token = bool(os.environ.get("AWS_BEARER_TOKEN_BEDROCK"))
         if not has_token and session.get_credentials() is None:
@@ -68,13 +76,14 @@ class ConverseEngine:
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in .env, or aws.profile"
             )
         config = Config(
-            connect_timeout=min(10.0, settings.timeout_s),
-            read_timeout=settings.timeout_s,
+            connect_timeout=min(10.0, timeout_s),
+            read_timeout=timeout_s,
             retries={"total_max_attempts": 1},
             max_pool_connections=64,
         )
-        url = settings.endpoint_url or None
-        return cls(session.client("bedrock-runtime", endpoint_url=url, config=config))
+        return cls(
+            session.client("bedrock-runtime", endpoint_url=endpoint_url or None, config=config)
+        )
 
     def complete(self, request: Any) -> Any:
         """Send one canonical request, give back one canonical response."""

@@ -6,6 +6,8 @@ from typing import Any
 
 import polars as pl
 
+from bunny.table.box import BOX
+
 # Height of the largest subject over the picture's height. A face is about three quarters of a head
 # and a standing adult is seven to eight heads tall, so a picture cut at the chest (where film
 # grammar ends the close-up: Bordwell and Thompson, Film Art, ch. 5, "shot scale") has a face of
@@ -165,7 +167,7 @@ def _figure_height(subject: dict[str, Any]) -> float:
 
 def _body(subject: dict[str, Any], width: int, height: int) -> tuple[float, float, float, float]:
     """Box of the whole figure in shares; below a face lies a body three faces wide."""
-    x0, y0, x1, y1 = (subject[key] for key in ("x0_px", "y0_px", "x1_px", "y1_px"))
+    x0, y0, x1, y1 = (subject[key] for key in BOX)
     if subject["subject_type"] == "face":
         wide, tall = x1 - x0, y1 - y0
         x0, x1, y0, y1 = x0 - wide, x1 + wide, y0 - 0.5 * tall, y1 + 6 * tall

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
+from bunny.caption.bedrock import ConverseEngine
 from bunny.core.error import UserError
 
 KEY_VARIABLE = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
@@ -58,9 +59,12 @@ def make_lm(settings: ProviderSettings) -> Any:
         "num_retries": 0,
     }
     if settings.provider == "bedrock":
-        from bunny.caption.bedrock import ConverseEngine
-
-        options["engine"] = ConverseEngine.connect(settings)
+        options["engine"] = ConverseEngine.connect(
+            profile=settings.profile,
+            region=settings.region,
+            endpoint_url=settings.endpoint_url,
+            timeout_s=settings.timeout_s,
+        )
     else:
         options |= {"engine": "lm15", "api_key": key, "timeout": settings.timeout_s}
         if settings.endpoint_url:

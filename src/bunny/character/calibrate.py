@@ -22,6 +22,7 @@ import polars as pl
 
 from bunny.character import track
 from bunny.character.face import recogniser as face_recogniser
+from bunny.table.box import BOX
 
 FALSE_ACCEPT = 2e-4  # share of strangers that may pass
 TAIL = NormalDist().inv_cdf(1 - FALSE_ACCEPT)  # standard deviations to it, 3.54
@@ -33,7 +34,6 @@ TWIN = 0.7  # two faces of a frame more alike than this are a mirror, a screen, 
 
 MIN_CLARITY = 0.5  # of both faces, `track.measure_clarity`
 MAX_IOU = 0.3  # of two faces of a frame; more is one face found twice
-BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
 SCHEMA = {
     "pair_id": pl.String, "kind": pl.Enum(["same-track", "same-frame"]), "one_id": pl.String,
     "other_id": pl.String, "similarity": pl.Float32, "adapted_similarity": pl.Float32,

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from bunny.character import film_calibration, match, track
+from bunny.character import film_calibration, match
 from bunny.character.drawn import ccip, figure_label, window_search
+from bunny.table.box import BOX
 
 FIGURE = figure_label.FigureSetting()
 WITNESS_SIMILARITY = 0.3  # of a face that may be named with the help of a region; strangers: 0.33
@@ -123,7 +124,7 @@ def compare(
     learned : study.Study, optional
         From `calibrate_film`; its adaptation is used where it has one.
     """
-    subject = face.select("face_id", "frame_id", "shot_index", *track.BOX)
+    subject = face.select("face_id", "frame_id", "shot_index", *BOX)
     if not face.height:
         return TrackSimilarity(
             subject=subject, view=None, seen=[], names=[], similarity=np.empty((0, 0), np.float32)
@@ -283,7 +284,7 @@ def _face_labels(compared: TrackSimilarity, cast, setting, witness, learned) -> 
         pl.Series("character", named.name, dtype=pl.String).gather(of_face),
         "frame_id",
         "shot_index",
-        *track.BOX,
+        *BOX,
         pl.Series("distance", 1 - found.similarity[view.number])
         if compared.names
         else nothing.alias("distance"),
@@ -303,7 +304,7 @@ def _with_witness(labels: pl.DataFrame, found: match.FaceMatch, number, witness)
     """Name those faces that a region agrees with, first come first served in each frame."""
     best = pl.Series("best", found.best, dtype=pl.String).gather(pl.Series(number))
     may = (found.similarity >= WITNESS_SIMILARITY) & (found.margin >= WITNESS_MARGIN)
-    spots = witness.select("frame_id", "support", "margin", pl.col(track.BOX), best="candidate")
+    spots = witness.select("frame_id", "support", "margin", pl.col(BOX), best="candidate")
     x, y = (pl.col("x0_px") + pl.col("x1_px")) / 2, (pl.col("y0_px") + pl.col("y1_px")) / 2
     agreed = (
         labels.with_columns(best, row=pl.int_range(pl.len()), may=pl.Series(may[number]))
@@ -354,7 +355,7 @@ def _region_labels(region: pl.DataFrame, cast: ReferenceSet) -> pl.DataFrame:
         pl.col("candidate").alias("character"),
         "frame_id",
         "shot_index",
-        *track.BOX,
+        *BOX,
         (1 - pl.col("similarity")).cast(pl.Float32).alias("distance"),
         (pl.lit(None) if is_alone else pl.col("margin")).cast(pl.Float32).alias("margin"),
         pl.Series("confidence", chance, dtype=pl.Float32),

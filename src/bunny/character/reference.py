@@ -8,7 +8,6 @@ serves the second route, the character is taken for a drawn one whose face is fo
 and all of its pictures serve it too.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 
 from bunny.character.face.detect import FaceDetector
 from bunny.character.face.recogniser import FaceRecogniser
-from bunny.core import atomic
+from bunny.core import atomic, file_hash
 from bunny.core.error import UserError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
@@ -169,7 +168,7 @@ def _is_picture(path: Path) -> bool:
 
 
 def _measure(source, detector, recogniser, min_score, judge) -> MeasuredReference:
-    content_hash = hashlib.sha256(source.path.read_bytes()).hexdigest()
+    content_hash = file_hash.hash_file(source.path)
     image = read_picture(source.path)
     if image is None:
         error = "expected a picture, could not read it; save it again as jpg or png"

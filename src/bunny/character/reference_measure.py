@@ -6,12 +6,13 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.character import reference, reference_check, track
+from bunny.character import reference, reference_check
 from bunny.character.drawn import figure_embedding, medium
 from bunny.character.drawn.figure_embedding import FigureNet
 from bunny.character.model_set import DetectionModels
 from bunny.core.config import DetectionConfig
 from bunny.quality import text
+from bunny.table.box import BOX
 
 NO_MEAN = np.zeros(figure_embedding.RAW, np.float32)
 
@@ -101,7 +102,7 @@ def film_impostors(figure: pl.DataFrame, labels: pl.DataFrame) -> dict[str, np.n
     """
     if not figure.height:
         return {}
-    named = labels.drop_nulls("character").select("frame_id", "character", *track.BOX)
+    named = labels.drop_nulls("character").select("frame_id", "character", *BOX)
     both = figure.with_row_index("row").join(named, on="frame_id", suffix="_named")
     is_beside = pl.any_horizontal(
         pl.col(f"{side}0_px") >= pl.col(f"{side}1_px_named") for side in "xy"

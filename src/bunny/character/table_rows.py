@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bunny.character import reference, track
+from bunny.character import reference
 from bunny.character.drawn import figure_embedding, figure_search, medium
 from bunny.character.drawn.window_search import RegionCandidate
 from bunny.character.model_set import DetectionModels
 from bunny.quality import reason
 from bunny.table import schema, store
+from bunny.table.box import BOX
 
 Read = Callable[[Mapping], np.ndarray | None]
 
@@ -57,13 +58,13 @@ def face_rows(frame: Mapping, image: np.ndarray | None, models: DetectionModels)
     }
     if image is None:
         error = f"expected a picture in {frame['file']}, could not read it"
-        nowhere = dict.fromkeys(track.BOX, 0.0) | {"score": 0.0, "size_px": 0.0}
+        nowhere = dict.fromkeys(BOX, 0.0) | {"score": 0.0, "size_px": 0.0}
         return [{"face_id": f"{frame['frame_id']}-x", **common, **nowhere, "error": error}]
     return [
         {
             "face_id": f"{frame['frame_id']}-f{i:02d}",
             **common,
-            **dict(zip(track.BOX, face.box.tolist(), strict=True)),
+            **dict(zip(BOX, face.box.tolist(), strict=True)),
             "score": face.score,
             "landmark": face.landmark.ravel(),
             "yaw": face.yaw,
@@ -87,7 +88,7 @@ def drawn_face_rows(frame: Mapping, image: np.ndarray, models: DetectionModels) 
             "frame_id": frame["frame_id"],
             "shot_index": frame["shot_index"],
             "detector": models.names()["detector"],
-            **dict(zip(track.BOX, face.box.tolist(), strict=True)),
+            **dict(zip(BOX, face.box.tolist(), strict=True)),
             "score": face.score,
             "size_px": face.size_px,
         }
@@ -125,7 +126,7 @@ def region_rows(
             "frame_id": frame["frame_id"],
             "shot_index": frame["shot_index"],
             "candidate": one.character,
-            **dict(zip(track.BOX, (one.box * scale).tolist(), strict=True)),
+            **dict(zip(BOX, (one.box * scale).tolist(), strict=True)),
             "similarity": one.similarity,
             "margin": one.margin,
             "model": model,
@@ -185,7 +186,7 @@ def figure_rows(
             "figure_id": f"{frame['frame_id']}-g{i:02d}",
             "frame_id": frame["frame_id"],
             "shot_index": frame["shot_index"],
-            **dict(zip(track.BOX, (one.box * scale).tolist(), strict=True)),
+            **dict(zip(BOX, (one.box * scale).tolist(), strict=True)),
             "objectness": min(1.0, max(0.0, one.objectness)),
             "embedding": one.vector,
             "source": "window",

@@ -14,6 +14,7 @@ import polars as pl
 
 from bunny.character.face import recogniser as face_recogniser
 from bunny.core.vector import l2_normalize
+from bunny.table.box import BOX
 
 BEST_VIEWS = 5  # that make a track's embedding
 GOOD_SIZE_PX = 112.0  # recognisers see faces at this size; larger is not better
@@ -23,7 +24,6 @@ GOOD_SHARPNESS = 100.0  # variance of the Laplacian; sharper is not better
 # it at 10 and 0.5 at 4; two strangers out of focus reach 0.63 below 3 and 0.40 above 10.
 NO_DETAIL, FULL_DETAIL = 2.0, 30.0
 NEVER = -1e3  # a score of what may not be joined; any sum with it loses
-BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ named in the same way; no face is looked for in theirs (`command.reference_pictu
 """
 
 import json
-import logging
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -31,7 +30,6 @@ CONTACT_SHEET, FOLDER = "characters.png", "character"  # in the film's folder
 PICTURE_PX = 320
 COLUMNS = ("name", "is_named", "num_faces", "num_figures", "num_shots", "first_s", "last_s")
 
-logger = logging.getLogger(__name__)
 PERSON = re.compile(r"(person|figure)-\d+")
 
 

@@ -17,7 +17,7 @@ from bunny.view import contact_sheet, style
 from bunny.view.plot import evaluation as plot_evaluation
 from bunny.view.report import evaluation as report_evaluation
 
-FOLDER = "proof"
+FOLDER = "evaluation"
 MARK = {"good": "+", "bad": "!", "plain": "-"}
 
 
@@ -80,7 +80,7 @@ def evaluate(
     space, config = film_workspace.open_film(film, data_dir, overrides)
     log.configure(space.log / space.film_id, is_verbose=is_debug)
     result = pipeline.run_stage("evaluate", space, config)
-    names = ("evaluation", "training_run", "candidate", "dataset", "proof_picture")
+    names = ("evaluation", "training_run", "candidate", "dataset", "evaluation_picture")
     table = {name: store.read_or_empty(space.table, name) for name in names}
     found = report_evaluation.judge(*(table[n] for n in names[:4]), config.captioning.class_word)
     return EvaluationReport(
@@ -89,12 +89,12 @@ def evaluate(
         note=result.note,
         findings=found,
         evaluation=table["evaluation"],
-        files=write_figures(space, table["evaluation"], table["proof_picture"]),
+        files=write_figures(space, table["evaluation"], table["evaluation_picture"]),
     )
 
 
 def write_figures(space: Workspace, evaluation: pl.DataFrame, picture: pl.DataFrame) -> list[Path]:
-    """Write the plots and a sheet of the drawings into the film's folder `proof/`.
+    """Write the plots and a sheet of the drawings into the film's folder `evaluation/`.
 
     Returns
     -------

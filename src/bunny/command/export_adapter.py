@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from bunny.command import film_workspace
+from bunny.core import file_hash
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -210,7 +211,7 @@ def _chosen_step(space: Workspace, run_id: str) -> int | None:
 def _source(space: Workspace, row: Mapping[str, Any]) -> Path:
     """The checkpoint's file, if it is still the one of the table."""
     path = space.checkpoint / row["file"]
-    if not path.is_file() or safetensors_file.hash_file(path) != row["hash"]:
+    if not path.is_file() or file_hash.hash_file(path) != row["hash"]:
         found = "another file's content" if path.is_file() else "no such file"
         raise UserError(
             f"{path}: expected the adapter that stage finetune wrote, found {found}; "

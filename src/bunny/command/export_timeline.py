@@ -21,7 +21,7 @@ from bunny.core.workspace import Workspace
 from bunny.library.timeline import clip as cuts
 from bunny.library.timeline import edl, export_record, fcpx, marker, otio, select_shots, timecode
 from bunny.library.timeline.clip import Clip, EditSequence, Marker, Media
-from bunny.table import store
+from bunny.table import corrected, store
 
 WRITERS: dict[str, Callable[[EditSequence], str]] = {
     "edl": edl.to_text,
@@ -200,10 +200,9 @@ def make_cut(
 
 
 def read_tables(space: Workspace) -> dict[str, pl.DataFrame]:
-    """Tables that timelines are made of; identity is `label` where nobody could correct it yet."""
+    """Tables that timelines are made of; `label` as corrected, if it was."""
     tables = {name: store.read_or_empty(space.table, name) for name in TABLES}
-    who = "identity" if store.exists(space.table, "identity") else "label"
-    return {**tables, "identity": store.read_or_empty(space.table, who)}
+    return {**tables, "label": corrected.read_or_empty(space.table, "label")}
 
 
 def _markers(

@@ -103,7 +103,7 @@ def find_gaps(space: Workspace, character: str | None) -> GapReport:
     views, pictures = tables["candidate"].filter(wanted), tables["dataset"].filter(wanted)
     text = views.with_columns(pl.col("reason").cast(pl.String))
     every = pl.concat([text, *[_lookalikes(name, tables, text.schema) for name in names]])
-    gaps = _gaps(every, views, pictures, store.read_or_empty(space.table, "proof_picture"))
+    gaps = _gaps(every, views, pictures, store.read_or_empty(space.table, "evaluation_picture"))
     looked = [tables[t].select("shot_index", "timestamp_s") for t in ("frame", "extra_frame")]
     sparse = gap_fill.find_sparse(views, pl.concat(looked), tables["shot"])
     whole = pl.DataFrame({"character": names, "axis": ANY_AXIS, "value": ""})

@@ -7,7 +7,6 @@ its own, one JSON object a line.
 import hashlib
 import json
 import logging
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,7 +18,7 @@ import polars as pl
 from bunny.command import film_workspace, generate_request
 from bunny.command.generate_request import GenerateOptions
 from bunny.core import config as configuration
-from bunny.core import workspace
+from bunny.core import jsonl, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -156,7 +155,7 @@ def _draw_columns(
                 facts |= about | {"step": step}
                 path = place / _file_name(facts)
                 provenance.save_png(path, drawn.picture, facts)
-                _note_in_index(place / INDEX, path.name, facts)
+                jsonl.append(place / INDEX, [{"file": path.name, **facts}])
                 files.append(path)
                 pictures[drawn.index, column.key] = drawn.picture
     if len(pictures) > 1:
@@ -170,16 +169,6 @@ def _file_name(facts: dict[str, Any]) -> str:
     words = re.sub(r"\W+", "-", facts["prompt"])[:SLUG_MAX].strip("-_").lower()
     key = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
     return f"{words or 'picture'}-{facts['seed']}-{key[:8]}.png"
-
-
-def _note_in_index(path: Path, name: str, facts: dict[str, Any]) -> None:
-    """Append one line; short enough to be written at once, so that two runs do not mix."""
-    line = json.dumps({"file": name, **facts}, ensure_ascii=False) + "\n"
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    try:
-        os.write(handle, line.encode())
-    finally:
-        os.close(handle)
 
 
 def _about(space: Workspace, run: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ different shots and unlike each other, with little around them: what surrounds a
 taken for a part of it.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,17 +16,19 @@ import polars as pl
 
 from bunny.character import reference, track
 from bunny.character.drawn import figure_cluster
-from bunny.character.drawn.figure_cluster import BOX, COVERED
+from bunny.character.drawn.figure_cluster import COVERED
 from bunny.character.face import detect
 from bunny.character.face import recogniser as face_recogniser
-from bunny.command import characters
 from bunny.core import atomic, image_file, reference_folder
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.dataset.appearance import measure_subjects
 from bunny.table import corrected, store
+from bunny.table.box import BOX, crop_box
 from bunny.view import character
+
+logger = logging.getLogger(__name__)
 
 FIGURE_MARGIN = 0.05  # around a figure, in shares of its larger side
 HEAD_OVERLAP = 0.7  # share of a head that lies in the body that it belongs to
@@ -119,8 +122,7 @@ def _cut_figure(image: np.ndarray, row: dict, others: list[Sequence[float]]) -> 
     box = character.crop_alone([row[c] for c in BOX], others, image.shape[1::-1], FIGURE_MARGIN)
     if box is None:
         return None
-    x0, y0, x1, y1 = box
-    return image[y0:y1, x0:x1]
+    return crop_box(image, box)
 
 
 def write_faces(space: Workspace, config: Config, name: str, faces: pl.DataFrame) -> list[Path]:
@@ -186,7 +188,7 @@ def _usable_views(
     for found in measured:
         vector = stored.get(found.source.reference_id)
         if found.error is not None or found.face_embedding is None:
-            characters.logger.debug("%s: %s", found.source.path.name, found.error or "no face")
+            logger.debug("%s: %s", found.source.path.name, found.error or "no face")
         elif vector is None or (
             _is_same_person(found.face_embedding, vector, recogniser) >= wanted.similarity_threshold
         ):
@@ -208,8 +210,7 @@ def _cut_face(space: Workspace, row: Mapping, face: pl.DataFrame) -> np.ndarray 
     box = character.crop_alone([row[c] for c in BOX], others, image.shape[1::-1], FACE_MARGIN)
     if box is None:
         return None
-    x0, y0, x1, y1 = box
-    return _enlarge(image[y0:y1, x0:x1])
+    return _enlarge(crop_box(image, box))
 
 
 def _enlarge(picture: np.ndarray) -> np.ndarray:

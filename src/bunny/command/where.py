@@ -22,7 +22,8 @@ from bunny.library.timeline import (
 )
 from bunny.library.timeline.clip import file_name
 from bunny.library.timeline.locate import LocationAnswer, SourceFilm
-from bunny.table import store
+from bunny.table import corrected, store
+from bunny.table.box import crop_box
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ AT = re.compile(r"(?P<film>.*)@(?P<when>\d\d:\d\d:\d\d[:;.,]\d\d|\d+(?:\.\d+)?s?
 CLIP = re.compile(r"(?P<file>.+)#(?P<number>\d+)")
 TABLES = (
     *("shot", "frame", "extra_frame", "dataset", "caption"),
-    *("picture", "proof_picture", "adapter", "training_run"),
+    *("picture", "evaluation_picture", "adapter", "training_run"),
 )
 
 
@@ -121,8 +122,7 @@ def _is_file_of(space: Workspace, name: str) -> bool:
 def _source(space: Workspace) -> SourceFilm:
     """What places need of a film."""
     tables = {name: store.read_or_empty(space.table, name) for name in TABLES}
-    who = "identity" if store.exists(space.table, "identity") else "label"
-    tables["identity"] = store.read_or_empty(space.table, who)
+    tables["label"] = corrected.read_or_empty(space.table, "label")
     tables["frame"] = locate.all_frames(tables["frame"], tables.pop("extra_frame"))
     film = store.read(space.table, "film").row(0, named=True)
     return SourceFilm(
@@ -244,8 +244,7 @@ def _picture_hash(path: Path) -> picture_match.PictureHash | None:
     if image is None:
         return None
     grey = luma.to_luma(image)
-    x0, y0, x1, y1 = luma.find_content(grey)
-    work = luma.shrink(grey[y0:y1, x0:x1], sharpness.WORKING_PX)
+    work = luma.shrink(crop_box(grey, luma.find_content(grey)), sharpness.WORKING_PX)
     return picture_match.PictureHash(
         phash=perceptual_hash.phash(work), signature=perceptual_hash.luma_signature(work)
     )

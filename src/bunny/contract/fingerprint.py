@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bunny.core import atomic, workspace
+from bunny.core import atomic, file_hash
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def table_hash(film_dir: Path, table: str) -> str:
 def table_record(film_dir: Path, table: str, num_rows: int) -> dict[str, Any]:
     """What stage.json says of a table just written: `rows`, `sha256`, `size`, `mtime_ns`."""
     path = _path(film_dir, table)
-    return {"rows": num_rows, "sha256": workspace.hash_file(path), **_stamp(path.stat())}
+    return {"rows": num_rows, "sha256": file_hash.hash_file(path), **_stamp(path.stat())}
 
 
 def is_unchanged(film_dir: Path, table: str, known: Mapping[str, Any] | None) -> bool:
@@ -146,7 +146,7 @@ def _content_hash(film_dir: Path, table: str, stat: os.stat_result) -> str:
     path = film_dir / "stage" / HASHES
     every = _read_json(path)
     if not _is_stamped(stat, every.get(table)):
-        every[table] = {"sha256": workspace.hash_file(_path(film_dir, table)), **_stamp(stat)}
+        every[table] = {"sha256": file_hash.hash_file(_path(film_dir, table)), **_stamp(stat)}
         try:
             atomic.write_bytes(path, json.dumps(every, indent=1).encode())
         except OSError as error:  # a folder that may only be read is asked again next time

@@ -23,11 +23,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bunny.core import atomic, reference_folder
+from bunny.core import atomic, file_hash, reference_folder
 from bunny.core.error import UserError
 from bunny.core.reference_folder import PICTURE_SUFFIXES
 
-HASH_BLOCK = 1 << 20
 SLUG_MAX = 48  # characters; file systems allow 255 bytes a name and ids are joined into names
 
 
@@ -87,19 +86,6 @@ def make_film_id(path: Path, content_hash: str) -> str:
     return f"{slug}-{content_hash[:8]}"
 
 
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file, or of names and contents of a folder's files in sorted order."""
-    digest = hashlib.sha256()
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    for file in files:
-        if path.is_dir():
-            digest.update(file.relative_to(path).as_posix().encode() + b"\0")
-        with file.open("rb") as stream:
-            while block := stream.read(HASH_BLOCK):
-                digest.update(block)
-    return digest.hexdigest()
-
-
 def hash_references(folder: Path | None) -> str:
     """One hash over all reference pictures; the empty string when there are none."""
     if folder is None:
@@ -107,7 +93,7 @@ def hash_references(folder: Path | None) -> str:
     digest = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
-        digest.update(hash_file(path).encode())
+        digest.update(file_hash.hash_path(path).encode())
     return digest.hexdigest()
 
 
@@ -287,7 +273,7 @@ def _make_folder(folder: Path) -> None:
 def _cached_hash(data: Path, film: Path) -> str:
     """Content hash of the film, remembered by size and modification time."""
     if film.is_dir():
-        return hash_file(film)
+        return file_hash.hash_path(film)
     stat = film.stat()
     key = f"{film}|{stat.st_size}|{stat.st_mtime_ns}"
     cache = data / "output" / ".hash.json"
@@ -297,6 +283,6 @@ def _cached_hash(data: Path, film: Path) -> str:
         known = {}
     if key not in known:
         _make_folder(cache.parent)
-        known[key] = hash_file(film)
+        known[key] = file_hash.hash_file(film)
         atomic.write_bytes(cache, json.dumps(known, indent=0).encode())
     return known[key]

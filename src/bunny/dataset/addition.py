@@ -9,8 +9,6 @@ additions; what is added comes on top of `models.max_images`.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from bunny.core import jsonl
 from bunny.core.error import UserError
 from bunny.dataset import appearance, crop, near_duplicate, split
 from bunny.dataset.candidate import CandidateVerdict
@@ -26,6 +25,7 @@ from bunny.dataset.select import ViewSelection
 from bunny.dataset.view import CharacterView
 
 FILE = "addition.jsonl"
+WHAT = "a record that `bunny gaps` wrote"
 ANY_AXIS = "any"  # axis of an addition of whole shots
 
 Span = tuple[int, int]  # frame indices, half-open
@@ -84,7 +84,7 @@ def read(film_dir: Path) -> list[Addition]:
         If a line is no record. A last line without an end, left by a kill, is passed over.
     """
     active: dict[str, Addition] = {}
-    for entry in _entries(film_dir / FILE):
+    for entry in _entries(film_dir):
         if entry["action"] == "undo":
             active.pop(entry["addition_id"], None)
         else:
@@ -101,19 +101,20 @@ def of_character(film_dir: Path, character: str) -> list[Addition]:
 
 def next_id(film_dir: Path) -> str:
     """A name that no addition of the film had, taken back ones included."""
-    names = {e["addition_id"] for e in _entries(film_dir / FILE) if e["action"] == "add"}
+    names = {e["addition_id"] for e in _entries(film_dir) if e["action"] == "add"}
     return f"a{len(names) + 1}"
 
 
 def add(film_dir: Path, one: Addition) -> None:
     """Put an addition down."""
-    _append(film_dir / FILE, {"action": "add", **asdict(one)})
+    jsonl.append(film_dir / FILE, [{"action": "add", **asdict(one)}])
 
 
 def undo(film_dir: Path, addition_id: str, *, time: str, user: str, reason: str = "") -> None:
     """Put down that an addition no longer holds; its own line stays."""
     entry = {"action": "undo", "addition_id": addition_id}
-    _append(film_dir / FILE, {**entry, "time": time, "user": user, "reason": reason})
+    entry |= {"time": time, "user": user, "reason": reason}
+    jsonl.append(film_dir / FILE, [entry])
 
 
 def fingerprint_settings(additions: Sequence[Addition]) -> dict[str, list[str]]:
@@ -132,22 +133,17 @@ def dense_spans(additions: Sequence[Addition]) -> list[tuple[int, int, float]]:
     )
 
 
-def _entries(path: Path) -> list[dict[str, Any]]:
+def _entries(film_dir: Path) -> list[dict[str, Any]]:
     """Every line, in order."""
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    found = []
-    for number, line in enumerate(lines[:-1], start=1):  # what follows the last end was cut off
-        if line.strip():
-            found.append(_parse(line, f"{path.name}, line {number}"))
-    return found
+    entries = jsonl.read(film_dir / FILE, WHAT)
+    for where, entry in entries:
+        _check_entry(entry, where)
+    return [entry for _, entry in entries]
 
 
-def _parse(line: str, where: str) -> dict[str, Any]:
+def _check_entry(entry: dict[str, Any], where: str) -> None:
     known = set(Addition.__dataclass_fields__)
     try:
-        entry = json.loads(line)
         is_add = entry["action"] == "add"
         needed = {"addition_id", "character", "spans"} if is_add else {"addition_id"}
         extra = set(entry) - known - {"action"}
@@ -156,28 +152,8 @@ def _parse(line: str, where: str) -> dict[str, Any]:
         [(int(first), int(end)) for first, end in entry.get("spans", ())]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{where}: expected a record that `bunny gaps` wrote, could not read it ({error}); "
-            "mend or delete that line"
+            f"{where}: expected {WHAT}, could not read it ({error}); mend or delete that line"
         ) from error
-    return entry
-
-
-def _append(path: Path, entry: dict[str, Any]) -> None:
-    """Add one line and flush it; what a kill left of a line before stays on a line of its own."""
-    data = json.dumps(entry, ensure_ascii=False).encode() + b"\n"
-    is_cut = path.exists() and not path.read_bytes().endswith(b"\n") and path.stat().st_size
-    if is_cut:
-        _drop_cut_line(path)
-    with path.open("ab") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _drop_cut_line(path: Path) -> None:
-    """Take away a last line that has no end: it was never read."""
-    with path.open("rb+") as stream:
-        stream.truncate(stream.read().rfind(b"\n") + 1)
 
 
 def applies_to(view: CharacterView, one: Addition) -> bool:

@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.dataset import candidate, facility_location
+from bunny.dataset import facility_location
 from bunny.dataset import view as view_module
 from bunny.dataset.view import CharacterView
 from bunny.quality import sharpness
+from bunny.table.box import BOX
 
 # Weights of the parts in the likeness of two views: who is how turned counts as much as where.
 FACE, GEOMETRY, LOOK, SCENE = 1.0, 1.0, 1.0, 1.0
@@ -193,7 +194,7 @@ def measure_subjects(tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
     if known.is_empty():
         schema = {"subject_id": pl.String, **dict.fromkeys(MEASURED, pl.Float64)}
         return pl.DataFrame(schema=schema)
-    boxes, sizes = known.select(candidate.BOX).to_numpy(), known.select(size).to_numpy()
+    boxes, sizes = known.select(BOX).to_numpy(), known.select(size).to_numpy()
     sharp = sharpness.sharpness_in_boxes(known["tile_sharpness"].to_numpy(), boxes, sizes)
     contrast = 255 * known["contrast"].to_numpy()
     score = [sharpness.blur_score(s, c) for s, c in zip(sharp, contrast, strict=True)]

@@ -15,8 +15,8 @@ import polars as pl
 from bunny.dataset import view as view_module
 from bunny.dataset.crop_caption import FrameCaptions
 from bunny.dataset.view import Box, CharacterView, OtherCharacter
+from bunny.table.box import BOX
 
-BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
 CONTENT = tuple(f"content_{side}" for side in BOX)
 FACE = ("face_id", "frame_id", *BOX, "yaw", "mouth", "sharpness", "brightness", "size_px")
 ROUNDING = 1e-6  # of numbers in [0, 1] that tables keep in 32 bits

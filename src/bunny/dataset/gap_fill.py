@@ -166,7 +166,7 @@ def find_weak(pictures: pl.DataFrame) -> pl.DataFrame:
     Parameters
     ----------
     pictures : pl.DataFrame
-        Rows of table proof_picture: `character`, `step`, `prompt_set`, `prompt`, `identity`
+        Rows of table evaluation_picture: `character`, `step`, `prompt_set`, `prompt`, `identity`
         (null, where nobody was found: counts as 0).
 
     Returns

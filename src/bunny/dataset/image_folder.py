@@ -24,6 +24,7 @@ from bunny.dataset.bucket import Size
 from bunny.dataset.crop import Crop, box_of
 from bunny.dataset.example import TrainingExample
 from bunny.dataset.view import CharacterView
+from bunny.table.box import crop_box
 
 logger = logging.getLogger(__name__)
 
@@ -246,7 +247,7 @@ def _cut(cut: CropSource) -> tuple[np.ndarray | None, str]:
     if picture.shape[0] < y1 or picture.shape[1] < x1:
         size = f"{picture.shape[1]} x {picture.shape[0]}"
         return None, f"expected a picture of {x1} x {y1} px at least, got {size}"
-    return cv2.cvtColor(picture[y0:y1, x0:x1], cv2.COLOR_BGR2RGB), ""
+    return cv2.cvtColor(crop_box(picture, (x0, y0, x1, y1)), cv2.COLOR_BGR2RGB), ""
 
 
 def _outline(crop: Crop, written: np.ndarray) -> np.ndarray | None:

@@ -15,8 +15,8 @@ from bunny.dataset import view as view_module
 from bunny.dataset.addition import Addition
 from bunny.dataset.appearance import measure_subjects
 from bunny.dataset.view import CharacterView
+from bunny.table.box import BOX
 
-BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
 LEAST_REGION = 0.75  # of the median similarity of the character's own labelled regions
 LEAST_FACE = 0.25  # common scale; 0.1 % of strangers pass 0.31, see `bunny.character.match`
 TAKEN = 0.5  # share of a region under somebody else's labelled box from which it is theirs

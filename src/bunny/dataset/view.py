@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Box = tuple[float, float, float, float]  # x0, y0, x1, y1, pixels, half-open
+from bunny.table.box import Box
 
 FACE_CLOSE_UP, FACE_MEDIUM = (
     0.25,

@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from bunny.core.error import UserError
+from bunny.caption import clip
 
 AgreementMeasure = Callable[[Sequence[np.ndarray], Sequence[str]], np.ndarray]
-CLIP_SCALE = 2.5  # of CLIPScore (Hessel et al. 2021): 2.5 * max(cosine, 0)
 BATCH = 16
 SMALLEST_PX = 64  # shorter side that the toy world's judge reads
 
@@ -36,32 +35,25 @@ def load_clip(model: str, device: str = "cpu") -> AgreementMeasure:
         If it cannot be loaded.
     """
     import torch
-    from transformers import CLIPModel, CLIPProcessor
 
-    try:
-        net = CLIPModel.from_pretrained(model, use_safetensors=True).eval().to(device)
-        processor = CLIPProcessor.from_pretrained(model, use_fast=False)
-    except (OSError, ValueError, ImportError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise UserError(
-            f"evaluation.text_model {model}: expected a CLIP model in a folder or on the hub, "
-            f"could not load it ({reason}); give another, or leave it empty"
-        ) from error
+    encoder = clip.load(
+        model, setting="evaluation.text_model", otherwise="leave it empty", device=device
+    )
 
     def agree(pictures: Sequence[np.ndarray], prompts: Sequence[str]) -> np.ndarray:
         found = [np.empty(0)]
         for start in range(0, len(pictures), BATCH):
             chunk = [np.ascontiguousarray(p[:, :, ::-1]) for p in pictures[start : start + BATCH]]
             words = list(prompts[start : start + BATCH])
-            inputs = processor(
+            inputs = encoder.processor(
                 text=words, images=chunk, return_tensors="pt", padding=True, truncation=True
             )
             with torch.inference_mode():
-                out = net(**inputs.to(device))
+                out = encoder.net(**inputs.to(device))
             one = torch.nn.functional.normalize(out.image_embeds.float(), dim=-1)
             two = torch.nn.functional.normalize(out.text_embeds.float(), dim=-1)
             cosine = (one * two).sum(dim=-1).cpu().numpy().astype(float)
-            found.append(CLIP_SCALE * np.maximum(cosine, 0))
+            found.append(clip.SCALE * np.maximum(cosine, 0))
         return np.concatenate(found)
 
     return agree

@@ -151,7 +151,7 @@ class Evaluator:
             "adapters": {str(step): row["hash"] for step, row in self.checkpoint.items()},
             "cast": [self.cast.subject, *self.cast.others.values()],
         }
-        self.shards = stage.shards(f"proof-{self.run_id}", depends)
+        self.shards = stage.shards(f"evaluation-{self.run_id}", depends)
 
     def evaluate(self, bar: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Rows of both tables."""
@@ -172,7 +172,7 @@ class Evaluator:
         pictures = [*seen, *more, *self.sight.real(self.run_id)]
         numbers = {"num": settings.num_bootstrap, "seed": self.stage.config.seed}
         found = table_rows.rows(
-            store.from_rows("proof_picture", pictures),
+            store.from_rows("evaluation_picture", pictures),
             vectors | more_vectors,
             self.character,
             choice.step,
@@ -251,13 +251,13 @@ class Evaluator:
         index = 10 * step + (("choose", *REPORT_SETS).index(name))
         files = []
         if self.shards.is_done(index):
-            files = self.shards.get(index, "proof_picture")["file"].drop_nulls().to_list()
+            files = self.shards.get(index, "evaluation_picture")["file"].drop_nulls().to_list()
         if not files or not all((self.stage.output_dir / f).is_file() for f in files):
             rows = self._draw_anew(step, name, jobs)
-            made = {"proof_picture": store.from_rows("proof_picture", rows)}
+            made = {"evaluation_picture": store.from_rows("evaluation_picture", rows)}
             self.shards.put(index, made)
         bar.update(len(jobs))
-        return self.shards.get(index, "proof_picture").to_dicts()
+        return self.shards.get(index, "evaluation_picture").to_dicts()
 
     def _draw_anew(self, step: int, name: str, jobs: list[PictureJob]) -> list[dict[str, Any]]:
         """Draw jobs with a checkpoint, or with the base alone at step 0."""
@@ -281,7 +281,7 @@ class Evaluator:
 
         def keep(at: int, picture: Any, error: str | None) -> None:
             job, stem = jobs[at], f"{step:06d}-{name}-{at:03d}"
-            file = f"proof/{self.run_id}/{stem}.png"
+            file = f"evaluation/{self.run_id}/{stem}.png"
             if picture is not None:
                 facts = provenance.provenance_of(self.base, drawings[at], adapter)
                 facts |= {"run_id": self.run_id, "character": job.character}
@@ -305,7 +305,7 @@ class Evaluator:
 
     def _choose(self, seen: list[dict[str, Any]]) -> checkpoint_choice.CheckpointChoice:
         """The checkpoint to go by."""
-        scores = table_rows.scores_by_step(store.from_rows("proof_picture", seen))
+        scores = table_rows.scores_by_step(store.from_rows("evaluation_picture", seen))
         losses = {step: row["held_out_loss"] for step, row in self.checkpoint.items()}
         return checkpoint_choice.choose(
             scores or {step: {} for step in self.checkpoint},

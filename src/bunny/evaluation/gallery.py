@@ -23,6 +23,7 @@ from bunny.core.reference_folder import PREFIX
 from bunny.evaluation import figure_descriptor, identity
 from bunny.evaluation.figure_descriptor import DescribedRegions, FigureDescriptor
 from bunny.evaluation.identity import Gallery, IdentityScale
+from bunny.table.box import BOX
 
 MAX_REAL = 24  # pictures of a character, spread over the film; of the run's of each side
 MAX_BACKGROUND = 24  # frames that the film's windows are learned from; and that show nobody
@@ -30,7 +31,6 @@ MIN_BACKGROUND = 4  # frames without the character; with fewer, places beside it
 MIN_CROP_PX = 24
 MARGIN = 0.5  # of the longer side around somebody, as in training pictures
 NO_SHOT = -1  # of pictures that the user gave
-BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
 
 MAX_CROPS = 48
 # Cosines of strangers, and from which two faces are one person by the recognisers' authors.

@@ -1,4 +1,4 @@
-"""Rows of table `evaluation` from the measures of each picture (table `proof_picture`).
+"""Rows of table `evaluation` from the measures of each picture (table `evaluation_picture`).
 
 - ``identity``: 0 a stranger of the film, 1 as a held-out picture of the character (may be outside);
   of pictures in which somebody was found;
@@ -38,7 +38,7 @@ def with_measures(pictures: pl.DataFrame) -> pl.DataFrame:
     Parameters
     ----------
     pictures : pl.DataFrame
-        Table `proof_picture` of one run. Null stays null: not measured.
+        Table `evaluation_picture` of one run. Null stays null: not measured.
     """
     scores = [
         None
@@ -82,7 +82,7 @@ def rows(
     Parameters
     ----------
     pictures : pl.DataFrame
-        Table `proof_picture` of one run.
+        Table `evaluation_picture` of one run.
     vectors : mapping of picture_id to np.ndarray, shape (d,)
         What drawings look like, for diversity and drift; those without one are left out of these.
     character : str

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from bunny.core import file_hash
 from bunny.core.error import UserError
-from bunny.generation import request
 from bunny.generation.request import WeightedAdapter
 from bunny.training.adapter_file import read
 from bunny.training.base import Base
@@ -75,7 +75,7 @@ def check_file(adapter: WeightedAdapter) -> None:
         raise UserError(
             f"{adapter.path}: expected an adapter, found no such file; run the stage finetune again"
         )
-    if request.hash_file(adapter.path) != adapter.hash:
+    if file_hash.hash_file(adapter.path) != adapter.hash:
         raise UserError(
             f"{adapter.path}: expected the adapter of this run, found another file's content; "
             "run the stage finetune again"

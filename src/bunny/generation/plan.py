@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from bunny.core import file_hash
 from bunny.core.error import UserError
 from bunny.generation import request
 from bunny.generation.request import GenerationRequest, InitImage, WeightedAdapter
@@ -264,7 +265,7 @@ def blended_adapters(
             continue
         if path.is_file():
             found.append(
-                WeightedAdapter(path=path, hash=request.hash_file(path), strength=strength)
+                WeightedAdapter(path=path, hash=file_hash.hash_file(path), strength=strength)
             )
         elif rows.height:
             last = rows.row(-1, named=True)

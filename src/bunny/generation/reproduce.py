@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bunny.core import file_hash
 from bunny.core.error import UserError
 from bunny.generation import provenance, request
 from bunny.generation import sampler as generation_sampler
@@ -94,7 +95,7 @@ def find_adapters(facts: Mapping[str, Any], files: Sequence[Path]) -> list[Weigh
     for wanted in facts["adapters"]:
         name = Path(wanted["file"]).name
         likely = sorted(files, key=lambda path, name=name: path.name != name)
-        path = next((p for p in likely if request.hash_file(p) == wanted["hash"]), None)
+        path = next((p for p in likely if file_hash.hash_file(p) == wanted["hash"]), None)
         if path is None:
             like = [p for p in files if p.as_posix().endswith(wanted["file"])]
             word = f"{like[0]} has changed since" if like else "found none"
@@ -122,7 +123,7 @@ def to_request(facts: Mapping[str, Any], start: Path | None = None) -> Generatio
     """
     begun = None
     if facts.get("init_hash"):
-        if start is None or not start.is_file() or request.hash_file(start) != facts["init_hash"]:
+        if start is None or not start.is_file() or file_hash.hash_file(start) != facts["init_hash"]:
             raise UserError(
                 f"{start or facts.get('init_file')}: expected the picture that the drawing started "
                 f"from (hash {facts['init_hash'][:12]}), found "

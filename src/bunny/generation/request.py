@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bunny.core import file_hash
 from bunny.core.error import UserError
 from bunny.generation import scheduler as schedulers
 from bunny.training.base import Base
@@ -77,11 +77,6 @@ def adapter_name(path: Path) -> str:
     return f"{folder}-{stem}" if folder and stem.startswith("step-") else stem
 
 
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def load_init_image(path: Path, strength: float, frame_id: str | None = None) -> InitImage:
     """A picture file as the start of drawings.
 
@@ -109,7 +104,9 @@ def load_init_image(path: Path, strength: float, frame_id: str | None = None) ->
         raise UserError(
             f"{path}: expected a picture to start from, could not read it; give another"
         ) from error
-    return InitImage(path=path, hash=hash_file(path), strength=strength, frame_id=frame_id)
+    return InitImage(
+        path=path, hash=file_hash.hash_file(path), strength=strength, frame_id=frame_id
+    )
 
 
 def with_size(base: Base, drawing: GenerationRequest) -> GenerationRequest:

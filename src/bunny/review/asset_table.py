@@ -15,12 +15,11 @@ import numpy as np
 import polars as pl
 
 from bunny.character.drawn import figure_cluster
-from bunny.character.drawn.figure_cluster import BOX, COVERED
+from bunny.character.drawn.figure_cluster import COVERED
 from bunny.core.vector import l2_normalize
 from bunny.table import store
+from bunny.table.box import BOX, CROP
 
-BOX_PX = ["x0_px", "y0_px", "x1_px", "y1_px"]
-CROP = ["crop_x0_px", "crop_y0_px", "crop_x1_px", "crop_y1_px"]
 SHARE = ["x0", "y0", "x1", "y1"]
 MAX_VIEWS = 64  # of a figure that are kept to be found again by
 FRAME_S = 0.04  # length of a frame where the film does not say
@@ -228,7 +227,7 @@ def _figure_rows(tables, perhaps: Mapping[str, str]) -> list[dict[str, Any]]:
                 "timestamp_s": best["timestamp_s"],
                 "frame_id": best["frame_id"] if best["file"] is not None else None,
                 "subject_id": best["subject_id"],
-                **{side: best[side] for side in BOX_PX},
+                **{side: best[side] for side in BOX},
                 "boxes": kept.select("timestamp_s", *SHARE).to_numpy().ravel().tolist(),
                 "cluster_id": cluster_id,
                 "machine_cluster_id": cluster_id,
@@ -261,7 +260,7 @@ def _seen(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     film = tables["film"].row(0, named=True)
     known = _subjects(tables).join(frame.unique("frame_id"), on="frame_id")
     shares = []
-    for side, axis in zip(BOX_PX, ("x", "y") * 2, strict=True):
+    for side, axis in zip(BOX, ("x", "y") * 2, strict=True):
         size, whole = ("width_px", "height_px")[axis == "y"], None
         whole = film[size]
         start = pl.col(f"crop_{axis}0_px").fill_null(0)

@@ -24,7 +24,7 @@ MAX_PAIRS = 30  # of one event and label, so that a large cluster does not drown
 def corrected_labels(
     label: pl.DataFrame, subject: pl.DataFrame, state: ReviewState, machine: pl.DataFrame
 ) -> pl.DataFrame:
-    """Table `identity`: `label` with the names of figures that people spoke of.
+    """Table `label_corrected`: `label` with the names of figures that people spoke of.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def corrected_labels(
     sure = pl.when("is_explicit").then(1.0).otherwise(CLUSTER_NAME_CONFIDENCE)
     source = pl.when("is_explicit").then(pl.lit("person")).otherwise(pl.lit("cluster"))
     return store.check(
-        "identity",
+        "label_corrected",
         changed.with_columns(
             pl.when(is_other).then("who").otherwise("character").alias("character"),
             pl.when(is_changed).then(sure).otherwise("confidence").alias("confidence"),
@@ -72,21 +72,23 @@ def corrected_clusters(
     state: ReviewState,
     machine: pl.DataFrame,
 ) -> pl.DataFrame:
-    """Table `grouping`: `cluster` with frames where their shots are now; named scenes by name.
+    """Table `cluster_corrected`: frames where their shots are now, named scenes by name.
 
     Parameters
     ----------
     cluster : pl.DataFrame
     names : pl.DataFrame
-        Table `identity`.
+        Table `label_corrected`.
     subject, state, machine
-        As `identity`.
+        As `label_corrected`.
     """
     scenes = _scene_rows(cluster.filter(pl.col("level") == "scene"), state, machine)
     place = dict(scenes.select("item_id", "cluster_id").iter_rows())
     figures = _character_rows(cluster, names, place)
     unknown = _unknown_rows(cluster.filter(pl.col("level") == "unknown"), subject, state, machine)
-    return store.check("grouping", pl.concat([scenes, figures, unknown], how="vertical_relaxed"))
+    return store.check(
+        "cluster_corrected", pl.concat([scenes, figures, unknown], how="vertical_relaxed")
+    )
 
 
 def caption_edits(state: ReviewState) -> pl.DataFrame:

@@ -12,12 +12,12 @@ from bunny.scene import cluster
 from bunny.scene import stability as steady
 from bunny.scene.cluster import NOISE, SceneThreshold
 from bunny.table import store
+from bunny.table.box import BOX
 
 PERSON_PREFIX = "person"
 GroupFunction = Callable[
     [pl.DataFrame, ClusteringConfig, str], pl.DataFrame
 ]  # items, settings, method
-BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
 
 FIGURE_PREFIX = "figure"
 

@@ -16,6 +16,7 @@ from bunny.caption import tags as caption_tags
 from bunny.caption.metadata_facts import Facts
 from bunny.contract import fingerprint, stage
 from bunny.contract.shard import Shards
+from bunny.core import file_hash
 from bunny.table import store
 
 VERSION = 1  # of the captions made here; people's edits get higher ones
@@ -171,7 +172,7 @@ class Caption(stage.BaseStage):
 
     def _key(self, facts: Facts, triggers: dict[str, str], prompt: str) -> int:
         """Number made of all that an answer depends on; where the model is served is not of it."""
-        picture = hashlib.sha256((self.input_dir / facts.file).read_bytes()).hexdigest()
+        picture = file_hash.hash_file(self.input_dir / facts.file)
         c = self.config.captioning
         asked = [picture, MAX_SIDE_PX, JPEG_QUALITY, prompt, c.provider, c.model, c.max_tokens]
         asked += [c.temperature, self._facts_told(facts, triggers)]

@@ -40,11 +40,11 @@ from bunny.dataset.candidate import CandidateVerdict
 from bunny.dataset.crop_caption import CaptionWords
 from bunny.dataset.view import CharacterView
 from bunny.table import store
+from bunny.table.box import CROP
 from bunny.training.family import folder as family_folder
 from bunny.video import extra_frame
 
 MODEL_KEYS = ("characters", "max_images", "crop_margin", "held_out_share")
-CROP = ("crop_x0_px", "crop_y0_px", "crop_x1_px", "crop_y1_px")
 RIGHTS = f"dataset/{rights.FILE}"
 READ_TO_CHOOSE = (
     "frame",

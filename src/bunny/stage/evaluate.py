@@ -29,7 +29,7 @@ class Evaluate(BaseStage):
         *("training_run", "adapter"),
     )
     is_corrected: ClassVar[bool] = True
-    writes: ClassVar[tuple[str, ...]] = ("evaluation", "proof_picture")
+    writes: ClassVar[tuple[str, ...]] = ("evaluation", "evaluation_picture")
     uses_references: ClassVar[bool] = True
     unit: ClassVar[str] = "picture"
 
@@ -46,7 +46,7 @@ class Evaluate(BaseStage):
 
     def has_files(self) -> bool:
         """Whether all pictures are there."""
-        files = store.read(self.output_dir / "table", "proof_picture")["file"].drop_nulls()
+        files = store.read(self.output_dir / "table", "evaluation_picture")["file"].drop_nulls()
         return all((self.output_dir / file).is_file() for file in files)
 
     def run(self) -> StageOutput:
@@ -74,9 +74,9 @@ class Evaluate(BaseStage):
                     f"{job.character}: {job.outcome(found).rstrip('.')}",
                     f"seen by {job.sight.eyes.name}",
                 ]
-        shown = store.from_rows("proof_picture", pictures)
+        shown = store.from_rows("evaluation_picture", pictures)
         return StageOutput(
-            tables={"evaluation": store.from_rows("evaluation", rows), "proof_picture": shown},
+            tables={"evaluation": store.from_rows("evaluation", rows), "evaluation_picture": shown},
             num_items=shown.height,
             num_failed=int(shown["error"].is_not_null().sum()),
             note="; ".join([*notes, *([missing] if missing else [])]),

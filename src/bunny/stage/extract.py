@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 import polars as pl
 
-from bunny.contract import stage
+from bunny.contract import machine, stage
 from bunny.contract.shard import Shards
 from bunny.core.error import StageError, UserError
 from bunny.quality.measure import measure_frame
@@ -69,7 +68,7 @@ class Extract(stage.BaseStage):
         size = max(1, self.config.pipeline.shard_size // PICTURES_PER_SHOT)
         depends = {"film": self.source["content_hash"], "settings": self.settings(), "shots": size}
         shards = self.shards("shot", depends)
-        with _disk_errors(self.output_dir), _one_opencv_thread():
+        with _disk_errors(self.output_dir), machine.one_opencv_thread():
             tally = self._fill(shards, info, size)
             tables = {name: shards.collect(name) for name in ("shot", "frame", "measure")}
             _remove_others(self.output_dir, _named(tables["frame"]))
@@ -251,17 +250,6 @@ def _num_threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return min(MAX_THREADS, len(os.sched_getaffinity(0)) + 1)
     return min(MAX_THREADS, (os.cpu_count() or 1) + 1)
-
-
-@contextmanager
-def _one_opencv_thread() -> Iterator[None]:
-    """Keep OpenCV from threads of its own: beside the decoder's they cost a quarter of the time."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
 
 
 @contextmanager

@@ -30,8 +30,8 @@ class Review(BaseStage):
         *("embedding", "subject_vector", "reference"),
     )
     writes: ClassVar[tuple[str, ...]] = (
-        *("asset", "identity", "grouping", "caption_edit", "shot_vector", "figure_vector"),
-        *("feedback", "training_feedback"),
+        *("asset", "label_corrected", "cluster_corrected", "caption_edit"),
+        *("shot_vector", "figure_vector", "feedback", "training_feedback"),
     )
     unit: ClassVar[str] = "item"
 
@@ -74,8 +74,8 @@ class Review(BaseStage):
         return StageOutput(
             tables={
                 "asset": asset,
-                "identity": names,
-                "grouping": corrected_table.corrected_clusters(
+                "label_corrected": names,
+                "cluster_corrected": corrected_table.corrected_clusters(
                     tables["cluster"], names, subject, state, machine
                 ),
                 "caption_edit": corrected_table.caption_edits(state),

@@ -6,7 +6,7 @@ import polars as pl
 
 from bunny.table import store
 
-CORRECTED = {"label": "identity", "cluster": "grouping"}  # tables of one form each
+CORRECTED = {"label": "label_corrected", "cluster": "cluster_corrected"}  # tables of one form each
 
 
 def table_name(folder: Path, name: str) -> str:

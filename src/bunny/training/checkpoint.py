@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from bunny.core import atomic
+from bunny.core import atomic, file_hash
 from bunny.dataset.example import TrainingExample
 from bunny.training import lora
-from bunny.training.adapter_file import safetensors_file, write
+from bunny.training.adapter_file import write
 from bunny.training.base import Base
 from bunny.training.distributed import ProcessGroup
 from bunny.training.master_weights import MasterWeights
@@ -212,7 +212,7 @@ class CheckpointWriter:
         held_out = {s.step: s.held_out_loss for s in curve}
         kept = [
             AdapterCheckpoint(
-                step=s, file=f, hash=safetensors_file.hash_file(f), held_out_loss=held_out.get(s)
+                step=s, file=f, hash=file_hash.hash_file(f), held_out_loss=held_out.get(s)
             )
             for s, f in self._step_files()
         ]

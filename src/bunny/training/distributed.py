@@ -36,16 +36,7 @@ class ProcessGroup:
 
     def average(self, tensors: Sequence[Any]) -> None:
         """Replace tensors of one dtype by their mean over all processes, in place."""
-        if self.size == 1 or not tensors:
-            return
-        import torch
-
-        flat = torch.cat([t.reshape(-1) for t in tensors])
-        torch.distributed.all_reduce(flat)
-        flat /= self.size
-        parts = flat.split([t.numel() for t in tensors])
-        for tensor, part in zip(tensors, parts, strict=True):
-            tensor.copy_(part.view_as(tensor))
+        average(tensors, self.size)
 
     def agree(self, tensors: Sequence[Any]) -> None:
         """Replace tensors by those of the first process, in place."""
@@ -70,3 +61,17 @@ class ProcessGroup:
         """Go on when all have come here."""
         if self._state is not None:
             self._state.wait_for_everyone()
+
+
+def average(tensors: Sequence[Any], num_processes: int) -> None:
+    """Replace tensors of one dtype by their mean over all processes, in place; one message."""
+    if num_processes == 1 or not tensors:
+        return
+    import torch
+
+    flat = torch.cat([t.reshape(-1) for t in tensors])
+    torch.distributed.all_reduce(flat)
+    flat /= num_processes
+    parts = flat.split([t.numel() for t in tensors])
+    for tensor, part in zip(tensors, parts, strict=True):
+        tensor.copy_(part.view_as(tensor))

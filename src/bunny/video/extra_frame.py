@@ -18,6 +18,7 @@ import polars as pl
 from bunny.contract import stage
 from bunny.core.config import Config
 from bunny.core.error import UserError
+from bunny.table.box import CROP
 from bunny.video import decode, packet_index, probe
 from bunny.video.decode import Tally
 from bunny.video.frame import DecodedFrame, PictureSetting, to_bgr
@@ -30,7 +31,6 @@ TRANSITION_S = 0.4  # beside a fade or dissolve, where a frame may show two shot
 ROUNDING_S = 1e-6
 GRADUAL = ("fade", "dissolve")
 
-CROP = ("crop_x0_px", "crop_y0_px", "crop_x1_px", "crop_y1_px")
 SETTINGS = ("deinterlace", "tone_curve", "crop_bars", "video_stream")
 
 NO_FRAMES = pl.DataFrame(schema={"shot_index": pl.Int32, "frame_index": pl.Int64})

@@ -8,12 +8,11 @@ from typing import Any
 import polars as pl
 
 from bunny.table import store
+from bunny.table.box import CROP
 from bunny.video.decode import Tally
 from bunny.video.frame_selection import SelectedFrame, ShotEnd
 from bunny.video.image_writer import FrameWriter
 from bunny.video.probe import FilmInfo
-
-CROP = ("crop_x0_px", "crop_y0_px", "crop_x1_px", "crop_y1_px")
 
 
 class ShotBatch:

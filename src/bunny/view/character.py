@@ -10,8 +10,8 @@ import polars as pl
 
 from bunny.character import track
 from bunny.character.drawn import figure_cluster
+from bunny.table.box import BOX
 from bunny.view import style, tile
-from bunny.view.tile import BOX
 
 MAX_VIEWS = 5
 SAME_SHOT, SAME_POSE = 0.3, 0.6  # what a view is worth when its shot, its pose was chosen already

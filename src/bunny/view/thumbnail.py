@@ -10,9 +10,10 @@ from typing import Any
 
 import polars as pl
 
-from bunny.table import store
+from bunny.table import content_cache
+from bunny.table.box import BOX
 from bunny.view import contact_sheet
-from bunny.view.tile import BOX, Tile
+from bunny.view.tile import Tile
 
 SIZE_PX = (120, 90)
 JPEG_QUALITY = 70
@@ -20,30 +21,6 @@ MAX_THUMBNAILS = 2000  # about 6 MB in the notebook's memory; a widget shows a s
 SCHEMA = {"key": pl.String, "jpeg": pl.Binary}
 
 FILE = "thumbnail_subject.parquet"  # in the film's folder; a cache: it may be deleted
-
-
-def read_cache(path: Path, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Read what is kept; nothing where there is no file or it cannot be read.
-
-    Parameters
-    ----------
-    path : Path
-    schema : mapping
-        Names and types of the two columns, the key first.
-    """
-    if not path.exists():
-        return {}
-    try:
-        table = pl.read_parquet(path, columns=list(schema), memory_map=False)
-    except (pl.exceptions.PolarsError, OSError):
-        return {}  # it is made again
-    return dict(table.iter_rows())
-
-
-def write_cache(path: Path, schema: Mapping[str, Any], kept: Mapping[str, Any]) -> None:
-    """Keep these and nothing else, in order of their keys."""
-    rows = sorted(kept.items(), key=lambda item: item[0])
-    store.write_parquet(path, pl.DataFrame(rows, schema=dict(schema), orient="row"))
 
 
 def load(cache: Path, tiles: Mapping[str, Tile]) -> dict[str, str]:
@@ -60,7 +37,7 @@ def load(cache: Path, tiles: Mapping[str, Tile]) -> dict[str, str]:
     dict of id to str
         `data:image/jpeg;base64,…`; a picture that cannot be read gives a grey tile.
     """
-    known = read_cache(cache, SCHEMA)
+    known = content_cache.read(cache, SCHEMA)
     keys = {name: _key(tile) for name, tile in tiles.items()}
     by_file = _newest_of_missing(known) if any("|gone|" in k for k in keys.values()) else {}
     fresh: dict[str, bytes] = {}
@@ -72,7 +49,7 @@ def load(cache: Path, tiles: Mapping[str, Tile]) -> dict[str, str]:
             jpeg = fresh[key] = _jpeg(tile)
         uris[name] = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
     if fresh:
-        write_cache(cache, SCHEMA, known | fresh)
+        content_cache.write(cache, SCHEMA, known | fresh)
     return uris
 
 

@@ -10,13 +10,12 @@ from typing import TypeVar
 import polars as pl
 
 from bunny.dataset.coverage import Coverage
+from bunny.table.box import BOX, Box
 from bunny.view import style
 from bunny.view.plot import film
 from bunny.view.report import coverage_text
 
 Item = TypeVar("Item")
-Box = tuple[float, float, float, float]
-BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
 UNKNOWN = "unknown"
 NOBODY = "nobody found again"
 

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from bunny.caption import clip
 from bunny.command import search
 from bunny.core.error import UserError
-from bunny.library.search import clip
 
+ASKED = {"setting": "search.text_model", "otherwise": "set it to minilm"}
 WORDS = ["<|startoftext|>", "<|endoftext|>", "a</w>", "b</w>", "c</w>"]
 
 
@@ -41,7 +42,7 @@ def test_both_towers_are_those_of_the_model(folder):
     import torch
     from PIL import Image
 
-    made = clip.load(str(folder))
+    made = clip.load(str(folder), **ASKED)
     picture = np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8)
     inputs = made.processor(
         text=["a", "b c"], images=[Image.fromarray(picture[:, :, ::-1])] * 2,
@@ -59,7 +60,7 @@ def test_words_find_pictures_that_no_caption_describes(folder, make_film):
     film = make_film("a", [{"colour": c} for c in colours])
     overrides = [f"search.text_model={folder}"]
     found = search.search("b", overrides=overrides)
-    made = clip.load(str(folder))
+    made = clip.load(str(folder), **ASKED)
     pictures = [np.full((36, 64, 3), c, np.uint8) for c in colours]
     cosine = made.embed_picture(pictures) @ made.embed_text(["b"])[0]
     best = [int(i) for i in np.argsort(-cosine) if cosine[i] > 0]
@@ -72,5 +73,7 @@ def test_words_find_pictures_that_no_caption_describes(folder, make_film):
 
 
 def test_a_folder_without_clip_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"search\.text_model .*: expected a CLIP in a folder"):
-        clip.load(str(tmp_path))
+    with pytest.raises(
+        UserError, match=r"search\.text_model .*: expected a CLIP model in a folder"
+    ):
+        clip.load(str(tmp_path), **ASKED)

@@ -35,8 +35,8 @@ def tables():
         "shot": shot_table(),
         "asset": store.from_rows("asset", []),
         "cluster": store.from_rows("cluster", machine),
-        "identity": store.from_rows(
-            "identity", [label_row(12, "Owl"), label_row(30, "Fox"), label_row(40, None)]
+        "label": store.from_rows(
+            "label", [label_row(12, "Owl"), label_row(30, "Fox"), label_row(40, None)]
         ),
         "dataset": store.from_rows("dataset", [set_row("i0", 55, "train")]),
     }

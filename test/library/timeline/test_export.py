@@ -104,7 +104,7 @@ def test_a_search_gives_order_and_what_matched(owl, tmp_path):
 
 @pytest.mark.parametrize("name", ["a.edl", "a.xml", "a.fcpxml", "a.otio"])
 def test_the_ending_says_the_format_and_the_record_knows_it(owl, tmp_path, name):
-    for _ in range(2):  # written again it is one line
+    for _ in range(2):  # of a file written again the last line counts
         run(owl, "character:owl", tmp_path / name)
     (written,) = timeline_written.read(owl.root)
     assert written.file == str((tmp_path / name).resolve())

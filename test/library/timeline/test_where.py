@@ -11,6 +11,7 @@ import pytest
 from bunny.command import export_timeline, where
 from bunny.core.error import UserError
 from bunny.library.timeline import locate, picture_match
+from bunny.table import box as table_box
 from bunny.table import store
 
 from .conftest import FILM, write_film
@@ -119,8 +120,8 @@ def test_a_drawing_leads_to_its_adapters_set(owl, tmp_path):
 def test_a_drawing_that_was_measured_leads_to_the_nearest(owl):
     drawn = {"picture_id": "p1", "run_id": "run-1", "character": "Owl", "step": 10}
     seen = {"prompt_set": "report", "file": None, "nearest": 0.75, "nearest_id": "i1"}
-    table = store.from_rows("proof_picture", [{**drawn, **seen}])
-    store.write(owl.root / "table", "proof_picture", table)
+    table = store.from_rows("evaluation_picture", [{**drawn, **seen}])
+    store.write(owl.root / "table", "evaluation_picture", table)
     answer = ask(owl, "p1")
     assert answer.how == "drawn; the training picture nearest to it (cosine 0.750)"
     assert [p["image_id"] for p in answer.places] == ["i1"]
@@ -222,7 +223,7 @@ def test_likeness_wants_both_hash_and_picture():
 
 
 def test_a_box_without_a_crop_stays():
-    frame = dict.fromkeys((*locate.CROP, "width_px", "height_px"))
+    frame = dict.fromkeys((*table_box.CROP, "width_px", "height_px"))
     assert locate.film_box(frame, (1, 2, 3, 4)) == [1, 2, 3, 4]
 
 

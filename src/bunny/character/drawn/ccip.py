@@ -18,6 +18,7 @@ from PIL import Image
 from bunny.character.drawn import onnx_model, window_search
 from bunny.character.drawn.onnx_model import OnnxModel, PublishedModel
 from bunny.core.error import UserError
+from bunny.table.box import crop_shares
 
 NAME = "ccip"
 KEY = "detection.drawn_embedding"
@@ -82,7 +83,7 @@ class CcipNet:
 
     def embed_boxes(self, image: np.ndarray, box: np.ndarray) -> np.ndarray:
         """Embed what is in boxes (n, 4) in shares of a picture; (n, d)."""
-        return np.stack([self.embed(onnx_model.cut_box(image, one)) for one in box])
+        return np.stack([self.embed(crop_shares(image, one)) for one in box])
 
     def compare(self, feature: np.ndarray, reference: np.ndarray) -> np.ndarray:
         """Similarity of pictures to pictures.

@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 
 from bunny.character import cluster, track
+from bunny.table.box import BOX
 
-BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
 NOISE = cluster.NOISE
 COVERED = 0.3  # share of the smaller box inside the other, from which two boxes are one figure
 MIN_COVERED = 0.5  # share of a track's views that lie on a character before all of it is that one

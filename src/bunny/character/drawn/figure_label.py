@@ -18,12 +18,12 @@ import polars as pl
 
 from bunny.character import model_file, track
 from bunny.character.drawn import efficientnet, figure_embedding
+from bunny.table.box import BOX
 
 MAX_GAP = 2  # frames looked at from one link to the next; 2 lets one be missed
 MIN_IOU = 0.1  # with the track's last box: figures walk between frames half a second apart
 MAX_SHIFT = 0.75  # of the middle, in lengths of the larger box's longer side, for each frame of gap
 MAX_SCALE = 2.5  # ratio of the longer sides
-BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
 
 MAX_LEAD = 0.25  # a lead counts twice, up to here
 # Of labels with this score so many were right; straight lines between. They follow an isotonic fit

@@ -15,6 +15,7 @@ from bunny.character import detection
 from bunny.character.drawn import efficientnet, figure_embedding, window_search
 from bunny.character.drawn.figure_embedding import FigureNet
 from bunny.character.drawn.figure_label import MAX_LEAD
+from bunny.table.box import crop_box
 
 VERSION = 3  # of what is found; another measures frames anew
 # Heights the frame is scaled to and windows (rows, columns) in cells on each; the last size is for
@@ -242,8 +243,8 @@ def _judge(vector: np.ndarray, k: int, cast: FigureReferenceSet) -> tuple[float,
 
 def _describe_crop(net: FigureNet, image: np.ndarray, box: np.ndarray) -> np.ndarray:
     """Mean cell of what a box in shares shows, at sizes like those of training; (RAW,)."""
-    x0, y0, x1, y1 = _to_pixels(box, CROP_MARGIN, image.shape)
-    cut = np.ascontiguousarray(image[y0 : max(y1, y0 + 2), x0 : max(x1, x0 + 2)])
+    part = crop_box(image, _to_pixels(box, CROP_MARGIN, image.shape), min_px=2)
+    cut = np.ascontiguousarray(part)
     return np.mean([net.map_whole(cut, px).mean(axis=(0, 1)) for px in CROP_LONG_PX], axis=0)
 
 

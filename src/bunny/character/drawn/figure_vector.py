@@ -22,6 +22,7 @@ from bunny.character.drawn.efficientnet import DIMENSION, EfficientNet
 from bunny.contract.shard import Shards, fill_missing
 from bunny.core.vector import l2_normalize
 from bunny.table import store
+from bunny.table.box import BOX, crop_box
 
 SIDE_PX = 128  # shorter side a figure is scaled to,
 LONGEST_PX = 512  # unless the longer one would pass this
@@ -31,7 +32,6 @@ MAX_VIEWS = 5  # of a track
 # 37 named ones among them (those reach 0.60 and 0.16).
 MIN_SIMILARITY, MIN_MARGIN = 0.4, 0.05
 
-BOX = ["x0_px", "y0_px", "x1_px", "y1_px"]
 Read = Callable[[Mapping], np.ndarray | None]  # from a row with `file` to pixels as BGR
 
 
@@ -108,7 +108,7 @@ def _cut(image: np.ndarray, box: np.ndarray) -> np.ndarray:
     """The part of a picture inside a box, in whole pixels."""
     x0, y0 = np.floor(np.maximum(box[:2], 0)).astype(int)
     x1, y1 = np.ceil(np.maximum(box[2:], 0)).astype(int)
-    return image[y0:y1, x0:x1]
+    return crop_box(image, (x0, y0, x1, y1))
 
 
 def choose_regions(region: pl.DataFrame, label: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:

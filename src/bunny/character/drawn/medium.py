@@ -6,7 +6,6 @@ known which is which. A logistic regression on the style of a picture (`picture.
 judges one picture; a film's shots are judged together, since most films are one or the other.
 """
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from PIL import Image
 
 from bunny.character.drawn import efficientnet, onnx_model
 from bunny.character.drawn.onnx_model import OnnxModel, PublishedModel
+from bunny.core import file_hash
 from bunny.core.error import UserError
 
 WEIGHT_FILE = Path(__file__).with_name("medium.json")
@@ -90,7 +90,7 @@ def can_be_judged(image: np.ndarray) -> bool:
 
 def digest() -> str:
     """SHA-256 of the weights, 12 digits of it: other weights judge anew."""
-    return hashlib.sha256(WEIGHT_FILE.read_bytes()).hexdigest()[:12]
+    return file_hash.hash_file(WEIGHT_FILE)[:12]
 
 
 def choose_frames(frame: pl.DataFrame, per_shot: int = FRAMES_PER_SHOT) -> pl.DataFrame:

@@ -281,14 +281,6 @@ def to_pixels(
     return np.ascontiguousarray(value.transpose(2, 0, 1)[None])
 
 
-def cut_box(image: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """The part of a picture in a box given in shares; at least one pixel."""
-    height, width = image.shape[:2]
-    x0, y0 = (int(np.clip(b * s, 0, s - 1)) for b, s in zip(box[:2], (width, height), strict=True))
-    x1, y1 = (round(float(b) * s) for b, s in zip(box[2:], (width, height), strict=True))
-    return image[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
-
-
 def _read_hub_id(key: str, source: str, published: PublishedModel) -> tuple[str, str]:
     """Repository and model of ``owner/name`` or ``owner/name/model``."""
     owner_name, model = "/".join(source.split("/")[:2]), "/".join(source.split("/")[2:])

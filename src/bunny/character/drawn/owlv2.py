@@ -16,6 +16,7 @@ import numpy as np
 from bunny.character.drawn import onnx_model, window_search
 from bunny.core.error import UserError
 from bunny.core.vector import l2_normalize
+from bunny.table.box import crop_shares
 
 CLIP_MEAN, CLIP_SCALE = (0.4815, 0.4578, 0.4082), (0.2686, 0.2613, 0.2758)  # OpenAI CLIP, RGB
 IMAGENET_MEAN, IMAGENET_SCALE = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of DINOv2, RGB
@@ -130,7 +131,8 @@ class Owlv2Detector:
         if self._embedder is None:
             return [None] * len(box)
         cuts = [
-            _prepare(_cut(image, one), EMBEDDING_PX, IMAGENET_MEAN, IMAGENET_SCALE) for one in box
+            _prepare(crop_shares(image, one), EMBEDDING_PX, IMAGENET_MEAN, IMAGENET_SCALE)
+            for one in box
         ]
         with torch.inference_mode():
             found = self._embedder(pixel_values=torch.from_numpy(np.vstack(cuts)))
@@ -176,14 +178,6 @@ def _prepare(image: np.ndarray, side: int, mean: tuple, scale: tuple) -> np.ndar
     pixels = cv2.resize(image, (side, side), interpolation=mode)[:, :, ::-1] / np.float32(255)
     pixels = (pixels - np.float32(mean)) / np.float32(scale)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32)
-
-
-def _cut(image: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """The part of a picture in a box given in shares; at least one pixel."""
-    height, width = image.shape[:2]
-    x0, x1 = (min(width - 1, int(box[0] * width)), max(1, round(float(box[2]) * width)))
-    y0, y1 = (min(height - 1, int(box[1] * height)), max(1, round(float(box[3]) * height)))
-    return image[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
 
 
 def _to_shares(box: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Search catalogue: one row a frame and a shot, with characters, place, light and text.
 
 One row a frame: the stored ones, and those that only faces were looked for in, which have no
-picture. What people corrected (tables `identity`, `asset`, `feedback`) goes before what was found.
+picture. What people corrected (tables `label_corrected`, `asset`, `feedback`) goes before what was
+found.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from bunny.caption import metadata_facts
-from bunny.table import store
+from bunny.table import corrected, store
 
 # (quality, frame, shot, label, cluster) -> frame_id, who, shot_size, light; passed in by the job
 Describe = Callable[..., pl.DataFrame]
@@ -69,7 +70,7 @@ def read(table: Path, film_id: str, describe: Describe) -> Catalogue:
     frame, shot = store.read(table, "frame"), store.read(table, "shot")
     extra = store.read_or_empty(table, "extra_frame")
     quality = store.read_or_empty(table, "quality")
-    label = store.read(table, "identity" if store.exists(table, "identity") else "label")
+    label = store.read(table, corrected.table_name(table, "label"))
     cluster = store.read_or_empty(table, "cluster")
     asset = store.read_or_empty(table, "asset").filter(pl.col("level") == "scene")
     every = _all_frames(frame, extra, quality)

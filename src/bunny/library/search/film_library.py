@@ -19,7 +19,7 @@ from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.library.search import catalogue, index, minilm, vector_space
 from bunny.library.search.vector_space import VectorSpace
-from bunny.table import store
+from bunny.table import corrected, store
 
 logger = logging.getLogger(__name__)
 
@@ -78,9 +78,10 @@ class FilmLibrary:
     def model(self) -> Any:
         """What makes vectors of words: a function or a CLIP; None: there is none."""
         if self.is_clip:
-            from bunny.library.search import clip
+            from bunny.caption import clip
 
-            return clip.load(self.config.search.text_model)
+            model = self.config.search.text_model
+            return clip.load(model, setting="search.text_model", otherwise="set it to minilm")
         return minilm.load() if minilm.is_present() else None
 
     @property
@@ -257,6 +258,7 @@ def _find(root: Path, config: Config, name: str) -> Workspace:
 
 
 def _is_ready(film: Workspace) -> bool:
-    return all(store.exists(film.table, n) for n in ("frame", "shot")) and (
-        store.exists(film.table, "identity") or store.exists(film.table, "label")
+    return all(
+        store.exists(film.table, corrected.table_name(film.table, name))
+        for name in ("frame", "shot", "label")
     )

@@ -228,6 +228,6 @@ def _read(path: Path) -> np.ndarray:
 
 
 def _clip_scale() -> float:
-    from bunny.library.search import clip
+    from bunny.caption import clip
 
     return clip.SCALE

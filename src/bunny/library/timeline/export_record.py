@@ -1,20 +1,17 @@
-"""Record of exported timelines: one JSON line a file, in `timeline.jsonl`.
+"""Record of exported timelines: one JSON line an export, in `timeline.jsonl`.
 
-A picture is found in timelines by this record alone, wherever their files went afterwards. A file
-written again replaces its line.
+A picture is found in timelines by this record alone, wherever their files went afterwards. Of a
+file written again the last line counts.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bunny.core import atomic
+from bunny.core import jsonl
 
 FILE = "timeline.jsonl"
-LOCK = ".timeline.lock"
-WAIT_S = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,22 +26,17 @@ class TimelineRecord:
 
 
 def add(film_dir: Path, written: TimelineRecord) -> None:
-    """Put a timeline into the record; whole or not at all, one writer at a time."""
-    from filelock import FileLock
-
-    with FileLock(film_dir / LOCK, timeout=WAIT_S):
-        others = [w for w in read(film_dir) if w.file != written.file]
-        lines = [json.dumps(asdict(w), ensure_ascii=False) for w in (*others, written)]
-        atomic.write_bytes(film_dir / FILE, ("\n".join(lines) + "\n").encode())
+    """Put a timeline into the record."""
+    jsonl.append(film_dir / FILE, [asdict(written)])
 
 
 def read(film_dir: Path) -> list[TimelineRecord]:
     """All timelines of a film, oldest first; none where nothing was written."""
-    path = film_dir / FILE
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [_from(json.loads(line)) for line in lines if line.strip()]
+    newest: dict[str, TimelineRecord] = {}
+    for _, values in jsonl.read(film_dir / FILE, "one exported timeline"):
+        newest.pop(values["file"], None)
+        newest[values["file"]] = _from(values)
+    return list(newest.values())
 
 
 def clips_at(written: TimelineRecord, number: int) -> list[int]:

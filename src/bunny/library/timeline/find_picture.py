@@ -68,9 +68,9 @@ def _by_id(
         return _answer(source, what, "by its image_id", [place])
     if place := locate.locate_frame(source, what):
         return _answer(source, what, "by its frame_id", [place])
-    for frame_id in tables["identity"].filter(subject_id=what)["frame_id"]:
+    for frame_id in tables["label"].filter(subject_id=what)["frame_id"]:
         return _answer(source, what, "by its subject_id", [locate.locate_frame(source, frame_id)])
-    for name in ("proof_picture", "picture"):
+    for name in ("evaluation_picture", "picture"):
         for row in tables[name].filter(picture_id=what).to_dicts():
             return _of_drawing(source, what, row)
     return None
@@ -159,7 +159,7 @@ def _stored(source: SourceFilm, inside: str | None = None) -> Iterator[tuple[str
     """Rows of stored pictures by what they are; those of one file where it is given."""
     ids = {
         "dataset": "image_id",
-        "proof_picture": "picture_id",
+        "evaluation_picture": "picture_id",
         "picture": "picture_id",
         "frame": "frame_id",
     }
@@ -176,7 +176,7 @@ def _of_stored(
 ) -> LocationAnswer | None:
     """The answer for a row of a stored picture."""
     name, _, value = key.partition(":")
-    if name in ("picture", "proof_picture"):
+    if name in ("picture", "evaluation_picture"):
         return _of_drawing(source, what, row)
     of = locate.locate_picture if name == "dataset" else locate.locate_frame
     place = of(source, value)

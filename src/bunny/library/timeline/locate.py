@@ -16,9 +16,7 @@ from bunny.library.timeline import picture_match, timecode
 from bunny.library.timeline.clip import file_name
 from bunny.library.timeline.export_record import TimelineRecord
 from bunny.library.timeline.timecode import FrameGrid
-
-BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
-CROP = ("crop_x0_px", "crop_y0_px", "crop_x1_px", "crop_y1_px")
+from bunny.table.box import BOX, CROP
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 SHOWN = 12  # places that the text lists
@@ -29,8 +27,8 @@ FEW = 24  # answers up to which exports are searched for copies
 class SourceFilm:
     """What is known of one film, as far as places need it.
 
-    `tables` has frame (extra frames included), shot, dataset, identity (label where there is
-    none), caption, picture, proof_picture, adapter, training_run.
+    `tables` has frame (extra frames included), shot, dataset, label (the corrected one if there is
+    one), caption, picture, evaluation_picture, adapter, training_run.
     """
 
     root: Path  # the film's folder
@@ -61,7 +59,7 @@ def locate_frame(source: SourceFilm, frame_id: str) -> dict[str, Any] | None:
         return None
     row = rows[0]
     number = timecode.frame_number(source.timing, row["pts"])
-    who = source.tables["identity"].filter(frame_id=frame_id).drop_nulls("character")
+    who = source.tables["label"].filter(frame_id=frame_id).drop_nulls("character")
     return {
         "film_id": source.film["film_id"],
         "film": source.film["path"],

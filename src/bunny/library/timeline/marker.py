@@ -27,7 +27,7 @@ def who_markers(
     shots : pl.DataFrame
         Rows of table `shot`.
     tables : mapping
-        Tables identity (label where there is none), frame, caption, quality.
+        Tables label (the corrected one if there is one), frame, caption, quality.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def who_markers(
         By shot_index.
     """
     people = _by_shot(
-        tables["identity"]
+        tables["label"]
         .drop_nulls("character")
         .group_by("shot_index")
         .agg(pl.col("character").unique().sort().alias("value"))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from bunny.core import file_hash
 
 BITS_MAX = 10  # of 64 in which hashes of one picture, saved or scaled anew, differ; Zauner 2010
 CORRELATION_MIN = 0.9  # of 32x32 luma: hashes of flat pictures agree by chance
@@ -45,8 +46,8 @@ def same_content(path: Path, known: Iterable[tuple[str, Path]]) -> list[str]:
         try:
             if file.stat().st_size != size:
                 continue
-            mine = mine or _digest(path)
-            if _digest(file) == mine:
+            mine = mine or file_hash.hash_file(path)
+            if file_hash.hash_file(file) == mine:
                 found.append(key)
         except OSError:
             continue
@@ -89,8 +90,3 @@ def _correlate(many: np.ndarray, one: np.ndarray) -> np.ndarray:
     column = one.astype(np.float64) - one.mean()
     norm = np.linalg.norm(rows, axis=1) * np.linalg.norm(column)
     return np.divide(rows @ column, norm, out=np.zeros(len(rows)), where=norm > 0)
-
-
-def _digest(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()

@@ -53,8 +53,8 @@ def choose_shots(kind: str, value: str, tables: Mapping[str, pl.DataFrame]) -> p
     kind, value : str
         As `parse` gives them, but for search.
     tables : mapping
-        Tables shot, asset, cluster, identity (label where there is none) and dataset; empty ones
-        where a stage did not run.
+        Tables shot, asset, cluster, label (the corrected one if there is one) and dataset;
+        empty ones where a stage did not run.
 
     Returns
     -------
@@ -160,7 +160,7 @@ def _character(value: str, tables: Mapping[str, pl.DataFrame]) -> list[int]:
 
 def _seen(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """Who is in which shot."""
-    return tables["identity"].drop_nulls("character")
+    return tables["label"].drop_nulls("character")
 
 
 def _dataset(value: str, tables: Mapping[str, pl.DataFrame]) -> list[int]:

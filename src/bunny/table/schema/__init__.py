@@ -37,8 +37,8 @@ TABLE: dict[str, type[dy.Schema]] = {
     "cluster": character.ClusterSchema,
     "subject_vector": review.SubjectVector,
     "stability": character.Stability,
-    "identity": review.Identity,
-    "grouping": review.Grouping,
+    "label_corrected": review.LabelCorrected,
+    "cluster_corrected": review.ClusterCorrected,
     "caption_edit": review.CaptionEdit,
     "asset": review.Asset,
     "shot_vector": review.ShotVector,
@@ -53,7 +53,7 @@ TABLE: dict[str, type[dy.Schema]] = {
     "training_step": training.TrainingStep,
     "adapter": training.Adapter,
     "evaluation": training.Evaluation,
-    "proof_picture": training.ProofPicture,
+    "evaluation_picture": training.EvaluationPicture,
     "picture": training.Picture,
 }
 

@@ -5,11 +5,11 @@ import dataframely as dy
 from bunny.table.schema.character import ClusterSchema, Label
 
 
-class Identity(Label):
+class LabelCorrected(Label):
     """Who a face or a region is after people corrected it; read in the stead of `label`."""
 
 
-class Grouping(ClusterSchema):
+class ClusterCorrected(ClusterSchema):
     """Table `cluster` after corrections, read in its stead; a named scene goes by its name."""
 
 

@@ -71,7 +71,7 @@ class Evaluation(dy.Schema):
     n = dy.Int32(min=0)  # pictures behind it
 
 
-class ProofPicture(dy.Schema):
+class EvaluationPicture(dy.Schema):
     """One picture drawn for the evaluation, or one of the film (real), with what was seen in it."""
 
     picture_id = dy.String(primary_key=True)

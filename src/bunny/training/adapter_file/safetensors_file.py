@@ -131,12 +131,6 @@ def read_tensors(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _plain(tensor: Any) -> Any:
     """A copy of its own on the CPU."""
     return tensor.detach().cpu().contiguous().clone()

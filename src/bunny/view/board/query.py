@@ -21,7 +21,6 @@ STATUS = {
     "commented": pl.col("comments") > 0,
     "rejected": pl.col("rejected_from").list.len() > 0,
 }
-BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
 LENGTH = pl.col("end_frame_index") - pl.col("first_frame_index")
 AREA = (pl.col("x1_px") - pl.col("x0_px")) * (pl.col("y1_px") - pl.col("y0_px"))
 SUGGESTED_NAME = pl.when(  # who a nameless drawn figure may be, until somebody said something of it

@@ -31,6 +31,7 @@ import polars as pl
 from bunny.core.error import BunnyError, UserError
 from bunny.review import create_event, look_alike
 from bunny.review.state import NOISE_THRESHOLD
+from bunny.table.box import BOX
 from bunny.view.board import action, query, serialize, thumbnail
 from bunny.view.board.items import BoardFilm, BoardItems
 
@@ -280,7 +281,7 @@ class BoardSession(BoardItems):
         return found
 
     def _pictures(self, rows: Sequence[int]) -> list[bytes]:
-        columns = ("frame_id", "shot_index", *query.BOX)
+        columns = ("frame_id", "shot_index", *BOX)
         wanted = self.table[list(rows)].select(columns).to_dicts() if rows else []
         film = self.film
         return self._thumbs.get(thumbnail.sources(film.root, film.pictures, film.shots, wanted))

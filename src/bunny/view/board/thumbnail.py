@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 
 from bunny.core import image_file
+from bunny.table.box import BOX, Box, crop_box
 
 SIZE_PX = 160  # longest side
 JPEG_QUALITY = 72
@@ -24,7 +25,6 @@ THREADS = 2
 REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
 REDUCED[8] = cv2.IMREAD_REDUCED_COLOR_8
 
-Box = tuple[float, float, float, float]
 Picture = tuple[str, int, int]  # file in the film's folder, width and height in pixels
 
 
@@ -84,8 +84,7 @@ def cut(source: ThumbnailSource) -> bytes:
         return b""
     if region is not None:
         scale = picture.shape[1] / max(1, source.width_px)
-        x0, y0, x1, y1 = (round(v * scale) for v in region)
-        picture = picture[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
+        picture = crop_box(picture, [round(v * scale) for v in region], min_px=1)
         if picture.size == 0:
             return b""
     ratio = SIZE_PX / max(picture.shape[:2])
@@ -134,7 +133,7 @@ def sources(
     for row in rows:
         own = pictures.get(row["frame_id"])
         file, width, height = own or shots.get(row["shot_index"], ("", 0, 0))
-        box = tuple(row[c] for c in ("x0_px", "y0_px", "x1_px", "y1_px"))
+        box = tuple(row[c] for c in BOX)
         is_whole = own is None or None in box
         source = ThumbnailSource(
             file=root / file, width_px=width, height_px=height, box=None if is_whole else box

@@ -28,7 +28,7 @@ SETS = {"report": "", "class": " (class word alone)", "pair": " (two characters)
 
 def evaluation(data: ReportData) -> ReportSection:
     """Whether the adapter learned its character, and what that cost."""
-    evaluation, picture = data.table("evaluation"), data.table("proof_picture")
+    evaluation, picture = data.table("evaluation"), data.table("evaluation_picture")
     if evaluation.is_empty():
         why = data.why_nothing("evaluate", "Nothing was evaluated.")
         return ReportSection(id="proof", title="Did it learn the character?", missing=why)

@@ -123,10 +123,10 @@ def _ratio(part: int, whole: int) -> float | None:
 @cache
 def _sample_hash() -> str:
     from bunny import demo
-    from bunny.core import workspace
+    from bunny.core import file_hash
 
     path = demo.film_path()
-    return workspace.hash_file(path) if path.exists() else ""
+    return file_hash.hash_file(path) if path.exists() else ""
 
 
 def fine_tune(data: ReportData) -> ReportSection:

@@ -17,7 +17,7 @@ from bunny.character import model_file
 from bunny.character.drawn import efficientnet
 from bunny.core import image_file
 from bunny.dataset import coverage
-from bunny.view import thumbnail
+from bunny.table import content_cache
 from bunny.view.tile import spread
 
 FILE = "variety.parquet"  # in the film's folder; a cache
@@ -112,11 +112,11 @@ def cache_key(path: Path, name: str) -> str:
 def _vectors(root: Path, files: list[str], name: str) -> np.ndarray:
     """One row a file, NaN where it cannot be read; from the cache where it is known."""
     keys = [cache_key(root / file, name) for file in files]
-    known = thumbnail.read_cache(root / FILE, SCHEMA)
+    known = content_cache.read(root / FILE, SCHEMA)
     missing = {key: root / file for key, file in zip(keys, files, strict=True) if key not in known}
     if missing:
         known |= _measure(missing, name)
-        thumbnail.write_cache(root / FILE, SCHEMA, {key: known[key] for key in set(keys)})
+        content_cache.write(root / FILE, SCHEMA, {key: known[key] for key in set(keys)})
     dimension = max((len(known[key]) for key in keys), default=0)
     rows = [known[key] if len(known[key]) else [np.nan] * dimension for key in keys]
     return np.array(rows, np.float32).reshape(len(keys), dimension)

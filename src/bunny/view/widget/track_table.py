@@ -13,7 +13,8 @@ import polars as pl
 
 from bunny.character import track
 from bunny.character.label import ReferenceSet
-from bunny.view.tile import BOX, UNKNOWN
+from bunny.table.box import BOX
+from bunny.view.tile import UNKNOWN
 
 EVERYBODY = "everybody"
 SORTS = ("doubt", "size", "time")

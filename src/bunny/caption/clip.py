@@ -11,7 +11,7 @@ import numpy as np
 from bunny.core.error import UserError
 
 BATCH = 32
-SCALE = 2.5  # of cosines between sentences and pictures (CLIPScore, Hessel et al. 2021)
+SCALE = 2.5  # CLIPScore is 2.5 * max(cosine of sentence and picture, 0) (Hessel et al. 2021)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +45,16 @@ class ClipEncoder:
             return torch.nn.functional.normalize(out.float(), dim=-1).numpy()
 
 
-def load(model: str) -> ClipEncoder:
+def load(model: str, *, setting: str, otherwise: str, device: str = "cpu") -> ClipEncoder:
     """Load a CLIP.
 
     Parameters
     ----------
     model : str
-        A folder, or the id of a hub.
+        A folder as `save_pretrained` writes it, or a hub id.
+    setting, otherwise : str
+        Key of the setting that names it and what else may be done with that, for an error.
+    device : str
 
     Raises
     ------
@@ -61,12 +64,12 @@ def load(model: str) -> ClipEncoder:
     from transformers import CLIPModel, CLIPProcessor
 
     try:
-        net = CLIPModel.from_pretrained(model, use_safetensors=True).eval()
+        net = CLIPModel.from_pretrained(model, use_safetensors=True).eval().to(device)
         processor = CLIPProcessor.from_pretrained(model, use_fast=False)
     except (OSError, ValueError, ImportError) as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(
-            f"search.text_model {model}: expected a CLIP in a folder or on the hub, could not "
-            f"load it ({reason}); give another, or set it to minilm"
+            f"{setting} {model}: expected a CLIP model in a folder or on the hub, could not load "
+            f"it ({reason}); give another, or {otherwise}"
         ) from error
     return ClipEncoder(net=net, processor=processor)
