@@ -13,7 +13,7 @@ from bunny import demo
 from bunny.caption.metadata_facts import Facts
 from bunny.character import reference_measure
 from bunny.character.drawn import region_search
-from bunny.core.config import ClusteringConfig, Config, DetectionConfig
+from bunny.core.config import ClusteringConfig, Config, DetectionConfig, ExtractionConfig
 from bunny.core.error import UserError
 from bunny.evaluation import gallery
 from bunny.scene import cluster_table
@@ -42,7 +42,9 @@ def test_the_film_is_told_drawn_only_where_nobody_says_so(labelled_film):
 @pytest.mark.parametrize(("interval_s", "depends"), [(0.0, False), (2.0, True)])
 def test_what_makes_pictures_counts_where_pictures_are_made(labelled_film, interval_s, depends):
     stage = make(Detect, labelled_film, detection={"extra_interval_seconds": interval_s})
-    assert (extra_frame.settings(stage.config).items() <= stage.settings().items()) == depends
+    assert (
+        extra_frame.settings(stage.config.extraction).items() <= stage.settings().items()
+    ) == depends
 
 
 def test_drawn_references_are_not_described_where_nothing_drawn_is_sought(labelled_film):
@@ -149,10 +151,9 @@ def test_frames_between_have_the_tone_curve_of_the_kept_ones(bright_film):
     """Light of about 1000 cd/m2 is white when it is clipped, and below white by a curve."""
     level = {}
     for curve in ("clip", "reinhard"):
-        config = Config(extraction={"tone_curve": curve})
         empty = store.from_rows("frame", [])
         source = extra_frame.ExtraFrameReader(
-            config, {"film": bright_film}, store.from_rows("film", []), empty
+            ExtractionConfig(tone_curve=curve), bright_film, store.from_rows("film", []), empty
         )
         (read,) = source.pictures({0: None})
         level[curve] = int(read.picture.min())

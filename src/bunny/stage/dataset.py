@@ -81,7 +81,7 @@ class Dataset(BaseStage):
             **settings_of(
                 config, "filtering", "blur_threshold", "duplicate_distance", "duplicate_structure"
             ),
-            **extra_frame.settings(config),
+            **extra_frame.settings(config.extraction),
             "size": list(
                 family_folder.choose_resolution(config.models.base_model, config.models.resolution)
             ),
@@ -351,7 +351,11 @@ class Dataset(BaseStage):
         both = pl.concat([tables[t].select("frame_index", *CROP) for t in ("frame", "extra_frame")])
         box = {r[0]: None if None in r[1:] else r[1:] for r in both.iter_rows()}
         source = extra_frame.ExtraFrameReader(
-            self.config, self.source, tables["film"], tables["frame"]
+            self.config.extraction,
+            Path(self.source["film"]),
+            tables["film"],
+            tables["frame"],
+            num_threads=0 if self.config.pipeline.parallel_processing else 1,
         )
         found = source.pictures({c.view.frame_index: box[c.view.frame_index] for c in crops})
         one = next(found, None)

@@ -52,7 +52,7 @@ class Detect(stage.BaseStage):
             chosen |= {"medium is told by": medium.digest()}
         dense = addition.dense_spans(addition.read(self.input_dir))
         if self.config.detection.extra_interval_seconds or dense:
-            chosen |= extra_frame.settings(self.config)
+            chosen |= extra_frame.settings(self.config.extraction)
         return chosen | ({"looked at again": [list(span) for span in dense]} if dense else {})
 
     def run(self) -> stage.StageOutput:
@@ -290,12 +290,12 @@ class Detect(stage.BaseStage):
             return tuple(empty)
         depends = {
             **self._models.names(),
-            **extra_frame.settings(self.config),
+            **extra_frame.settings(self.config.extraction),
             "film": self.source["content_hash"],
             "between": extra_frame.frames_hash(between),
         }
         shards = self.shards("extra", depends)
-        source = extra_frame.ExtraFrameReader(self.config, self.source, self.read("film"), frame)
+        source = self._film_reader(frame)
 
         def look(item: tuple[dict, np.ndarray | None]) -> dict[str, list[dict]]:
             row, image = item
@@ -315,6 +315,16 @@ class Detect(stage.BaseStage):
             )
         found = shards.collect("extra_frame").sort("frame_index")
         return found, shards.collect("face")
+
+    def _film_reader(self, frame: pl.DataFrame) -> extra_frame.ExtraFrameReader:
+        """What decodes the film again, its pictures cut as those of table `frame` are."""
+        return extra_frame.ExtraFrameReader(
+            self.config.extraction,
+            Path(self.source["film"]),
+            self.read("film"),
+            frame,
+            num_threads=0 if self.config.pipeline.parallel_processing else 1,
+        )
 
     def _regions(
         self,
@@ -399,7 +409,7 @@ class Detect(stage.BaseStage):
             "film": self.source["content_hash"],
             "between": extra_frame.frames_hash(between),
         }
-        more = self.shards("figure_extra", depends | extra_frame.settings(self.config))
+        more = self.shards("figure_extra", depends | extra_frame.settings(self.config.extraction))
         with efficientnet.worker_pool(self.num_workers) as pool:
             net = self._models.figure_net
             mean = region_search.mean_window(
@@ -428,9 +438,7 @@ class Detect(stage.BaseStage):
 
             fill_missing(kept, frame, size, look, pool, tables=["figure"], advance=advance)
             if between.height:
-                source = extra_frame.ExtraFrameReader(
-                    self.config, self.source, self.read("film"), whole
-                )
+                source = self._film_reader(whole)
                 fill_missing(
                     more,
                     between,
