@@ -113,18 +113,17 @@ def test_scenes_join_by_their_threshold_and_noise_lies_no_higher():
 
 
 def test_the_evaluation_finds_faces_by_the_detector_that_is_set():
-    config = Config(detection={"face_detection_model": "hog"})
+    wanted = DetectionConfig(face_detection_model="hog")
     row = {"reference_id": "a/1.jpg", "character": "a", "content_hash": "0", "route": "face"}
     known = store.from_rows("reference", [{**row, "recogniser": "dlib", "num_faces": 1}])
-    assert gallery._face_describer(known, config)[0] == "sface behind hog"
+    assert gallery._face_describer(known, wanted)[0] == "sface behind hog"
 
 
 @pytest.mark.parametrize(("confidence", "number"), [(0.5, 8), (0.95, 0)])
 def test_others_are_those_that_are_as_sure_as_the_set_asks(labelled_film, confidence, number):
     """All eight labels have a confidence of 0.9."""
-    config = Config(dataset={"min_confidence": confidence})
     tables = {name: store.read(labelled_film / "table", name) for name in ("label", "frame")}
-    assert len(gallery.of_others(labelled_film, tables, "anna", config)) == number
+    assert len(gallery.of_others(labelled_film, tables, "anna", confidence)) == number
 
 
 @pytest.fixture
