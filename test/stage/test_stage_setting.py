@@ -13,12 +13,18 @@ from bunny import demo
 from bunny.caption.metadata_facts import Facts
 from bunny.character import reference_measure
 from bunny.character.drawn import region_search
-from bunny.core.config import ClusteringConfig, Config, DetectionConfig, ExtractionConfig
+from bunny.core.config import (
+    ClusteringConfig,
+    Config,
+    DetectionConfig,
+    ExtractionConfig,
+    FilteringConfig,
+)
 from bunny.core.error import UserError
+from bunny.dataset import crop_selection
 from bunny.evaluation import gallery
 from bunny.scene import cluster_table
 from bunny.stage.caption import Caption
-from bunny.stage.dataset import Dataset
 from bunny.stage.detect import Detect
 from bunny.stage.finetune import Finetune
 from bunny.stage.generate import Generate
@@ -93,16 +99,18 @@ def test_set_ups_are_alike_as_far_as_is_set(labelled_film, filtering, num_groups
     wave[3] = 0.6 * wave[2] + 0.8 * wave[3]
     small = np.round(128 + 80 * wave).astype(np.uint8)
     phash = [0b111111, 0, 0xFFFF << 20, 0xFFFF << 40]
-    frame = store.read(labelled_film / "table", "frame").unique("shot_index").sort("shot_index")
-    stage = make(Dataset, labelled_film, filtering=filtering)
-    stage._tables["measure"] = pl.DataFrame(
+    every = store.read(labelled_film / "table", "frame")
+    frame = every.unique("shot_index").sort("shot_index")
+    measure = pl.DataFrame(
         {
             "frame_id": frame["frame_id"],
             "phash": pl.Series(phash, dtype=pl.UInt64),
             "signature": pl.Series(small.tolist(), dtype=pl.Array(pl.UInt8, 1024)),
         }
     )
-    groups = stage._groups({0, 1, 2, 3}, has_all=True)
+    groups = crop_selection.group_camera_setups(
+        {0, 1, 2, 3}, every, measure, FilteringConfig(**filtering), has_all=True
+    )
     assert len(set(groups.values())) == num_groups
 
 

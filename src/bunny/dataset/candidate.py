@@ -16,6 +16,10 @@ from bunny.dataset import view as view_module
 from bunny.dataset.crop_caption import FrameCaptions
 from bunny.dataset.view import Box, CharacterView, OtherCharacter
 
+TABLES = (  # that views are chosen from
+    *("frame", "extra_frame", "measure", "quality", "face"),
+    *("label", "cluster", "caption"),
+)
 BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
 CONTENT = tuple(f"content_{side}" for side in BOX)
 FACE = ("face_id", "frame_id", *BOX, "yaw", "mouth", "sharpness", "brightness", "size_px")

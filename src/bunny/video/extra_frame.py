@@ -240,14 +240,19 @@ class ExtraFrameReader:
         self._setting = PictureSetting(
             deinterlace=extraction.deinterlace, tone_curve=extraction.tone_curve
         )
-        self._stream = int(film["stream_index"][0]) if film.height else None
-        self._film_id = str(film["film_id"][0]) if film.height else ""
+        about = film.row(0, named=True) if film.height else {}
+        self._stream: int | None = about.get("stream_index")
+        self._film_id: str = about.get("film_id", "")
         known = frame.drop_nulls(CROP).unique("shot_index", keep="first", maintain_order=True)
         self._crop: dict[int, Box] = {r[0]: r[1:] for r in known.select("shot_index", *CROP).rows()}
 
+    def is_present(self) -> bool:
+        """Whether the film is still where it was."""
+        return self._path.exists()
+
     def pictures(self, wanted: Mapping[int, Box | None]) -> Iterator[DecodedPicture]:
         """Frames by index, each cut to its box; see `read_pictures`."""
-        if not self._path.exists():
+        if not self.is_present():
             raise UserError(
                 f"{self._path}: expected the film, found no such file; run with its new path"
             )
