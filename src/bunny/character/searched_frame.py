@@ -56,6 +56,19 @@ def has_named_model(wanted: DetectionConfig) -> bool:
     return bool(wanted.drawn_detector or wanted.drawn_embedding)
 
 
+def has_between(
+    frame: pl.DataFrame,
+    cast: ReferenceSet,
+    drawn: pl.DataFrame,
+    *,
+    interval_s: float,
+    dense: Sequence[tuple[int, int, float]] = (),
+) -> bool:
+    """Whether frames between are searched: asked for, and for somebody; see `choose_between`."""
+    has_use = bool(cast.face or (drawn.height and cast.drawn))
+    return bool(interval_s or dense) and has_use and frame.height > 0
+
+
 def choose_between(
     shot: pl.DataFrame,
     frame: pl.DataFrame,
@@ -88,8 +101,7 @@ def choose_between(
     tuple of two pl.DataFrame
         Columns of `extra_frame.NO_FRAMES`, by `frame_index`.
     """
-    has_use = bool(cast.face or (drawn.height and cast.drawn))
-    if not (interval_s or dense) or not has_use or not frame.height:
+    if not has_between(frame, cast, drawn, interval_s=interval_s, dense=dense):
         return extra_frame.NO_FRAMES, extra_frame.NO_FRAMES
     between = extra_frame.NO_FRAMES
     if interval_s:
