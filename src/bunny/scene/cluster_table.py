@@ -126,7 +126,7 @@ def scene_note(stability: pl.DataFrame, method: str) -> str:
     Examples
     --------
     >>> rows = {"level": ["scene"], "method": ["incremental"], "compared_with": ["order"]}
-    >>> note(pl.DataFrame(rows).with_columns(rand_index=0.934), "incremental")
+    >>> scene_note(pl.DataFrame(rows).with_columns(rand_index=0.934), "incremental")
     ' (stable to 0.93 under other orders)'
     """
     against = "order" if method == "incremental" else "sample"
@@ -245,7 +245,7 @@ def person_note(stability: pl.DataFrame, method: str) -> str:
     Examples
     --------
     >>> rows = {"level": ["unknown"], "method": ["hdbscan"], "compared_with": ["sample"]}
-    >>> note(pl.DataFrame(rows).with_columns(rand_index=0.934), "hdbscan")
+    >>> person_note(pl.DataFrame(rows).with_columns(rand_index=0.934), "hdbscan")
     ' (stable to 0.93 in nine tenths of the shots)'
     """
     own = (pl.col("level") == "unknown") & (pl.col("method") == method)
