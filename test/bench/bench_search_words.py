@@ -18,7 +18,6 @@ import numpy as np
 import polars as pl
 from sample import script
 
-from bunny.command import search
 from bunny.library.search import catalogue, keyword, minilm, ranking
 
 PLACE = {
@@ -118,7 +117,7 @@ def sentence(shot) -> str:
 
 def variants(folder: Path, film_id: str) -> dict[str, catalogue.Catalogue]:
     """The sample film with the three kinds of text."""
-    plain = catalogue.read(folder, film_id, search.describe)
+    plain = catalogue.read(folder, film_id, catalogue.describe_frames)
     place_of = _names(plain)
     told = {i: sentence(shot) for i, shot in enumerate(script.SCRIPT)}
     by_shot = pl.DataFrame(

@@ -145,3 +145,8 @@ def test_measure_asks_about_each_level_by_itself(shots, plane):
     numbers = sorted(set(asked.drop_nulls().to_list()))
     assert numbers == list(range(len(numbers))) and numbers
     assert not asked.filter(shots["level"] == "character").drop_nulls().len()
+
+
+def test_the_noise_threshold_is_the_floor_of_scenes_below_one():
+    assert review_doubt.level_floor(0.5) == review_doubt.FLOOR
+    assert review_doubt.level_floor(1.0) == {"scene": 0.99, "character": 0.0}

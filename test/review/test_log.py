@@ -23,6 +23,15 @@ def test_what_is_appended_is_read_back(tmp_path):
     assert event_log.count(tmp_path) == 3
 
 
+def test_a_digest_is_of_the_set_of_events():
+    one = said(event_id="a", time="2026-01-01T00:00:00+00:00")
+    two = said(event_id="b", time="2026-01-02T00:00:00+00:00")
+    both = event_log.digest([one, two])
+    assert both == event_log.digest([two, one, two])
+    assert both != event_log.digest([one])
+    assert both != event_log.digest([one, said(event_id="b", time=two.time, text="other")])
+
+
 def test_nothing_is_said_of_a_new_film(tmp_path):
     assert event_log.read(tmp_path) == []
     assert event_log.count(tmp_path) == 0

@@ -10,7 +10,6 @@ import pytest
 from bunny.core import atomic
 from bunny.core.config import ClusteringConfig, Config
 from bunny.scene import cluster_table
-from bunny.stage import cluster
 from bunny.stage.cluster import Cluster
 from bunny.table import store
 
@@ -166,7 +165,7 @@ def test_characters_stand_inside_their_scene():
          _label("f0r", "toon", "region"), _label("f1b", None)],
     )  # fmt: skip
     scenes = [{"item_id": f"f{i}", "scene_id": s} for i, s in enumerate(["scene-001"] * 2 + [None])]
-    rows = {row["item_id"]: row for row in cluster.character_rows(label, face, scenes)}
+    rows = {row["item_id"]: row for row in cluster_table.character_rows(label, face, scenes)}
     assert set(rows) == {"f0a", "f1a", "f2a", "f0r"}
     assert rows["f0a"]["cluster_id"] == rows["f1a"]["cluster_id"] == "scene-001/anna"
     # the mean of (1, 0) and (0.6, 0.8) points along (2, 1): 2 / sqrt(5) to the first

@@ -2,6 +2,7 @@
 
 import json
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import cv2
@@ -233,7 +234,7 @@ def label_everything(config, space) -> None:
     frame, shot = (store.read(space.table, name) for name in ("frame", "shot"))
     film = store.read(space.table, "film")
     named = json.loads((space.root / "source.json").read_text(encoding="utf-8"))
-    source = extra_frame.ExtraFrameReader(config, named, film, frame)
+    source = extra_frame.ExtraFrameReader(config.extraction, Path(named["film"]), film, frame)
     more = [row for row, _ in source.read(extra_frame.plan(shot, frame, 0.2))]
     made: dict[str, list] = {"extra_frame": more, "quality": [], "label": []}
     for row in [*frame.to_dicts(), *more]:

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from bunny import demo
-from bunny.core.config import Config
+from bunny.core.config import DetectionConfig
 from bunny.evaluation import gallery as evaluation_gallery
 from bunny.evaluation import identity
 from bunny.evaluation.identity import Gallery
@@ -21,7 +21,7 @@ def reference(route: str, recogniser: str | None, number: int = 1) -> pl.DataFra
 
 @pytest.mark.parametrize(("used", "other"), [("sface", "dlib"), ("dlib", "sface")])
 def test_faces_are_seen_by_the_recogniser_that_did_not_name_them(used, other):
-    name, look = evaluation_gallery._face_describer(reference("face", used), Config())
+    name, look = evaluation_gallery._face_describer(reference("face", used), DetectionConfig())
     assert name == f"{other} behind yunet"
     picture = cv2.imread(str(demo.reference_dir() / "astronaut" / "1.jpg"))
     seen = look(picture)

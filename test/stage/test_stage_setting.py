@@ -13,12 +13,18 @@ from bunny import demo
 from bunny.caption.metadata_facts import Facts
 from bunny.character import reference_measure
 from bunny.character.drawn import region_search
-from bunny.core.config import ClusteringConfig, Config, DetectionConfig
+from bunny.core.config import (
+    ClusteringConfig,
+    Config,
+    DetectionConfig,
+    ExtractionConfig,
+    FilteringConfig,
+)
 from bunny.core.error import UserError
+from bunny.dataset import crop_selection
 from bunny.evaluation import gallery
 from bunny.scene import cluster_table
 from bunny.stage.caption import Caption
-from bunny.stage.dataset import Dataset
 from bunny.stage.detect import Detect
 from bunny.stage.finetune import Finetune
 from bunny.stage.generate import Generate
@@ -42,7 +48,9 @@ def test_the_film_is_told_drawn_only_where_nobody_says_so(labelled_film):
 @pytest.mark.parametrize(("interval_s", "depends"), [(0.0, False), (2.0, True)])
 def test_what_makes_pictures_counts_where_pictures_are_made(labelled_film, interval_s, depends):
     stage = make(Detect, labelled_film, detection={"extra_interval_seconds": interval_s})
-    assert (extra_frame.settings(stage.config).items() <= stage.settings().items()) == depends
+    assert (
+        extra_frame.settings(stage.config.extraction).items() <= stage.settings().items()
+    ) == depends
 
 
 def test_drawn_references_are_not_described_where_nothing_drawn_is_sought(labelled_film):
@@ -91,16 +99,18 @@ def test_set_ups_are_alike_as_far_as_is_set(labelled_film, filtering, num_groups
     wave[3] = 0.6 * wave[2] + 0.8 * wave[3]
     small = np.round(128 + 80 * wave).astype(np.uint8)
     phash = [0b111111, 0, 0xFFFF << 20, 0xFFFF << 40]
-    frame = store.read(labelled_film / "table", "frame").unique("shot_index").sort("shot_index")
-    stage = make(Dataset, labelled_film, filtering=filtering)
-    stage._tables["measure"] = pl.DataFrame(
+    every = store.read(labelled_film / "table", "frame")
+    frame = every.unique("shot_index").sort("shot_index")
+    measure = pl.DataFrame(
         {
             "frame_id": frame["frame_id"],
             "phash": pl.Series(phash, dtype=pl.UInt64),
             "signature": pl.Series(small.tolist(), dtype=pl.Array(pl.UInt8, 1024)),
         }
     )
-    groups = stage._groups({0, 1, 2, 3}, has_all=True)
+    groups = crop_selection.group_camera_setups(
+        {0, 1, 2, 3}, every, measure, FilteringConfig(**filtering), has_all=True
+    )
     assert len(set(groups.values())) == num_groups
 
 
@@ -111,18 +121,17 @@ def test_scenes_join_by_their_threshold_and_noise_lies_no_higher():
 
 
 def test_the_evaluation_finds_faces_by_the_detector_that_is_set():
-    config = Config(detection={"face_detection_model": "hog"})
+    wanted = DetectionConfig(face_detection_model="hog")
     row = {"reference_id": "a/1.jpg", "character": "a", "content_hash": "0", "route": "face"}
     known = store.from_rows("reference", [{**row, "recogniser": "dlib", "num_faces": 1}])
-    assert gallery._face_describer(known, config)[0] == "sface behind hog"
+    assert gallery._face_describer(known, wanted)[0] == "sface behind hog"
 
 
 @pytest.mark.parametrize(("confidence", "number"), [(0.5, 8), (0.95, 0)])
 def test_others_are_those_that_are_as_sure_as_the_set_asks(labelled_film, confidence, number):
     """All eight labels have a confidence of 0.9."""
-    config = Config(dataset={"min_confidence": confidence})
     tables = {name: store.read(labelled_film / "table", name) for name in ("label", "frame")}
-    assert len(gallery.of_others(labelled_film, tables, "anna", config)) == number
+    assert len(gallery.of_others(labelled_film, tables, "anna", confidence)) == number
 
 
 @pytest.fixture
@@ -149,10 +158,9 @@ def test_frames_between_have_the_tone_curve_of_the_kept_ones(bright_film):
     """Light of about 1000 cd/m2 is white when it is clipped, and below white by a curve."""
     level = {}
     for curve in ("clip", "reinhard"):
-        config = Config(extraction={"tone_curve": curve})
         empty = store.from_rows("frame", [])
         source = extra_frame.ExtraFrameReader(
-            config, {"film": bright_film}, store.from_rows("film", []), empty
+            ExtractionConfig(tone_curve=curve), bright_film, store.from_rows("film", []), empty
         )
         (read,) = source.pictures({0: None})
         level[curve] = int(read.picture.min())

@@ -6,13 +6,15 @@ leans the same way. Alone, the look of a person's surroundings proves nothing.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 import polars as pl
 
 from bunny.character import film_calibration, match
 from bunny.character.drawn import ccip, figure_label, window_search
+from bunny.core.config import DetectionConfig
 from bunny.table.box import BOX
 
 FIGURE = figure_label.FigureSetting()
@@ -33,6 +35,11 @@ class LabelSetting:
     figure_presence: float = FIGURE.presence
     calibration: str = "fixed"  # or "film": the threshold of faces follows the film
     is_adapted: bool = False  # whether vectors may be adapted to the film, see `adapt`
+
+    @classmethod
+    def from_config(cls, wanted: DetectionConfig) -> Self:
+        """Take the thresholds, named alike, from the section of detection."""
+        return cls(**{one.name: getattr(wanted, one.name) for one in fields(cls)})
 
 
 @dataclass(frozen=True, kw_only=True)

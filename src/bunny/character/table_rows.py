@@ -1,20 +1,40 @@
 """Rows of the tables `reference`, `face`, `region`, `figure` and `frame_medium`."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from bunny.character import reference
+from bunny.character import reference, reference_measure
 from bunny.character.drawn import figure_embedding, figure_search, medium
+from bunny.character.drawn.region_search import RegionFinder
 from bunny.character.drawn.window_search import RegionCandidate
 from bunny.character.model_set import DetectionModels
+from bunny.core.config import DetectionConfig
 from bunny.quality import reason
 from bunny.table import schema, store
 from bunny.table.box import BOX
 
 Read = Callable[[Mapping], np.ndarray | None]
+
+
+def reference_rows(
+    sources: Iterable[reference.ReferenceFile],
+    wanted: DetectionConfig,
+    models: DetectionModels,
+    shots: pl.DataFrame,
+) -> list[dict]:
+    """Measure reference pictures; `shots` is table `shot_medium` of their film."""
+    found = reference.measure(
+        sources,
+        models.detector,
+        models.recogniser,
+        min_score=wanted.min_face_score,
+        judge=reference_measure.drawn_probability(wanted, models, shots),
+    )
+    is_drawn = wanted.is_drawn_enabled
+    return [reference_row(one, models, is_drawn_enabled=is_drawn) for one in found]
 
 
 def reference_row(
@@ -136,6 +156,13 @@ def region_rows(
     ]
 
 
+def find_regions(frame: Mapping, image: np.ndarray | None, finder: RegionFinder) -> list[dict]:
+    """Rows of `region` that a finder gives in a picture; none where there is no picture."""
+    if image is None:
+        return []
+    return region_rows(frame, image.shape, finder.name, finder.find(image), finder.licence)
+
+
 def stack(name: str, *parts: pl.DataFrame) -> pl.DataFrame:
     """Rows of a table one after the other; where a part is empty its vectors have no length."""
     vectors = [pl.col(c).cast(pl.List(pl.Float32)) for c in schema.VECTOR[name]]
@@ -197,6 +224,18 @@ def figure_rows(
         }
         for i, one in enumerate(found)
     ]
+
+
+def find_figures(
+    frame: Mapping,
+    image: np.ndarray | None,
+    net: figure_embedding.FigureNet,
+    cast: figure_search.FigureReferenceSet,
+    scales: Sequence[int] = tuple(figure_search.WINDOWS),
+) -> list[dict]:
+    """Rows of `figure` that are found in a picture; none where there is no picture."""
+    found = [] if image is None else figure_search.find(net, image, cast, scales)
+    return figure_rows(frame, image, found)
 
 
 def choose_medium_frames(frame: pl.DataFrame, table: Path) -> pl.DataFrame:

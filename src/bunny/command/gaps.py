@@ -20,11 +20,10 @@ from bunny.dataset import addition, candidate, gap, gap_fill, lookalike
 from bunny.dataset.addition import ANY_AXIS, Addition, Span
 from bunny.dataset.appearance import measure_subjects
 from bunny.dataset.lookalike import with_names
-from bunny.stage import dataset as dataset_stage
 from bunny.table import corrected, store
 from bunny.view.report import coverage_text
 
-TABLES = (*dataset_stage.READ_TO_CHOOSE, "shot", "region", "reference", "candidate", "dataset")
+TABLES = (*candidate.TABLES, "shot", "region", "reference", "candidate", "dataset")
 KEYS = ["character", "axis", "value"]
 
 UNSIGNED = {"addition_id": "", "time": "", "user": "", "reason": ""}  # says nothing of the set

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import polars as pl
 
+from bunny.command import film_workspace
+from bunny.core import workspace
+from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.library.search import catalogue, film_library, query, ranking
+from bunny.core.workspace import Workspace
 from bunny.library.search import filter as filtering
+from bunny.library.search import query, ranking
 from bunny.library.search.film_library import FilmLibrary
 from bunny.library.search.filter import SearchFilter
+from bunny.table import corrected, store
 from bunny.view import style
-
-open_library = film_library.open_library
-describe = catalogue.describe_frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,44 @@ class SearchResult:
             who = ", ".join(row["who"]) or "nobody known"
             lines.append(f"  {row['score']:.2f}  {film}{where}  {who}  ({row['why'] or 'filter'})")
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+
+
+def open_library(
+    films: Sequence[str] = (), data_dir: str | None = None, overrides: Sequence[str] = ()
+) -> FilmLibrary:
+    """Open films for search.
+
+    Parameters
+    ----------
+    films : sequence of str
+        film_ids or how they begin; none: all of the data folder that have frames.
+    data_dir : str, optional
+        Folder of workspaces; None: as configured.
+    overrides : sequence of str
+        Settings as given to `--set`.
+
+    Raises
+    ------
+    UserError
+        If there is no film, or one has not been run as far as stage detect.
+    """
+    root, config = film_workspace.load_settings(data_dir, overrides)
+    found = [_find(root, config, name) for name in films] if films else []
+    every = workspace.find(root, config.project.data_dir) if not films else found
+    ready = [s for s in every if _is_ready(s)]
+    if films and len(ready) < len(found):
+        lacking = next(s.film_id for s in found if not _is_ready(s))
+        raise UserError(
+            f"{lacking}: expected shots and who is in them, found none; run the film until "
+            "stage detect first"
+        )
+    if not ready:
+        raise UserError(
+            f"expected a film in {config.project.data_dir}/output to search in, found none; "
+            "`bunny run FILM` makes one"
+        )
+    folders = {s.film_id: s.root for s in sorted(ready, key=lambda s: s.film_id)}
+    return FilmLibrary(folders, config.search, config.detection)
 
 
 def search(
@@ -101,7 +141,7 @@ def search(
     wanted = wanted or SearchFilter()
     filtering.check(wanted, library.known)
     allowed = filtering.allowed(wanted, library.known).to_numpy()
-    limit = limit or library.config.search.max_results
+    limit = limit or library.search_config.max_results
     parts, notes, asked = [], [], []
     if text.strip():
         parts.append(query.by_words(library, text, allowed, limit, notes))
@@ -191,3 +231,21 @@ def _seconds(option: str, time: str) -> float | None:
     if not 1 <= len(parts) <= 3 or any(p < 0 for p in parts):
         raise UserError(f"{option} {time}: expected seconds or minutes:seconds, e.g. 90 or 1:30")
     return sum(p * 60**i for i, p in enumerate(reversed(parts)))
+
+
+def _find(root: Path, config: Config, name: str) -> Workspace:
+    found = workspace.find(root, config.project.data_dir, name)
+    if len(found) != 1:
+        names = f" ({', '.join(s.film_id for s in found)})" if found else ""
+        raise UserError(
+            f"--film {name}: expected one film whose id begins so in "
+            f"{config.project.data_dir}/output, found {len(found)}{names}; see `bunny status`"
+        )
+    return found[0]
+
+
+def _is_ready(film: Workspace) -> bool:
+    return all(
+        store.exists(film.table, corrected.table_name(film.table, name))
+        for name in ("frame", "shot", "label")
+    )

@@ -17,6 +17,10 @@ from bunny.dataset.crop_caption import FrameCaptions
 from bunny.dataset.view import Box, CharacterView, OtherCharacter
 from bunny.table.box import BOX
 
+TABLES = (  # that views are chosen from
+    *("frame", "extra_frame", "measure", "quality", "face"),
+    *("label", "cluster", "caption"),
+)
 CONTENT = tuple(f"content_{side}" for side in BOX)
 FACE = ("face_id", "frame_id", *BOX, "yaw", "mouth", "sharpness", "brightness", "size_px")
 ROUNDING = 1e-6  # of numbers in [0, 1] that tables keep in 32 bits

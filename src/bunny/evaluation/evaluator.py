@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 
 from bunny.caption import tags
-from bunny.contract.stage import BaseStage, settings_of
-from bunny.core import workspace
+from bunny.contract.shard import Shards
+from bunny.core.config import CaptioningConfig, DetectionConfig, EvaluationConfig
 from bunny.core.error import UserError
 from bunny.evaluation import agreement, checkpoint_choice, gallery, table_rows, verdict
 from bunny.evaluation.measure_picture import PictureMeasurer
@@ -117,14 +117,53 @@ def _jobs(prompt_set: str, character: str, prompts: Sequence[str], seeds) -> lis
     ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class EvaluatorSettings:
+    """Settings of an evaluation: its own, the words, what finds faces, and the seed."""
+
+    evaluation: EvaluationConfig
+    captioning: CaptioningConfig
+    detection: DetectionConfig
+    min_confidence: float  # of labels of other characters
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationInput:
+    """What a film gives to the evaluation of its fine-tunes: tables and folders."""
+
+    tables: Mapping[str, pl.DataFrame]  # frame, label, reference, candidate, dataset, adapter
+    film_dir: Path  # pictures are read from it and drawn into it
+    checkpoint_dir: Path  # that files of table `adapter` lie in
+    reference_dir: Path | None  # the user's pictures
+
+
 class Evaluator:
-    """The evaluation of one fine-tune."""
+    """The evaluation of one fine-tune.
+
+    Parameters
+    ----------
+    loaded : Base
+        The base model.
+    run : dict
+        Row of table `training_run`.
+    given : EvaluationInput
+    settings : EvaluatorSettings
+    agree : AgreementMeasure or None
+        None where agreement with prompts is not measured.
+
+    Raises
+    ------
+    UserError
+        If the run was trained on another base.
+    """
 
     def __init__(
         self,
-        stage: BaseStage,
         loaded: Base,
         run: dict[str, Any],
+        given: EvaluationInput,
+        settings: EvaluatorSettings,
         agree: agreement.AgreementMeasure | None,
     ) -> None:
         if run["base_hash"] != loaded.hash:
@@ -132,12 +171,13 @@ class Evaluator:
                 f"models.base_model: expected the base that {run['character']} was trained on "
                 f"({run['base_model']}), got {loaded.name}; run the stage finetune again"
             )
-        self.stage, self.base, self.run = stage, loaded, run
+        self.base, self.run, self._given = loaded, run, given
         self.character, self.run_id = run["character"], run["run_id"]
-        self.settings = stage.config.evaluation
+        self.settings, self._captioning = settings.evaluation, settings.captioning
+        self._seed = settings.seed
         self.cast = self._cast()
         self.checkpoint = self._checkpoints()
-        self.sight = self._sight(agree)
+        self.sight = self._sight(settings, agree)
         self.num_pictures = count_pictures(
             self.cast,
             self.settings.choose_prompts,
@@ -145,20 +185,44 @@ class Evaluator:
             self.settings.seeds,
             len(self.checkpoint),
         )
-        depends = {
-            "settings": settings_of(stage.config, "evaluation", *DRAWING_SETTINGS),
-            "base": loaded.hash,
+
+    def depends(self) -> dict[str, Any]:
+        """All that the drawings depend on, as JSON values; what only judges them is left out."""
+        values = self.settings.model_dump(mode="json")
+        return {
+            "settings": {f"evaluation.{key}": values[key] for key in DRAWING_SETTINGS},
+            "base": self.base.hash,
             "adapters": {str(step): row["hash"] for step, row in self.checkpoint.items()},
             "cast": [self.cast.subject, *self.cast.others.values()],
         }
-        self.shards = stage.shards(f"evaluation-{self.run_id}", depends)
 
-    def evaluate(self, bar: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Rows of both tables."""
+    def evaluate(
+        self, shards: Shards, advance: Callable[[int], object]
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Draw, choose a checkpoint and measure.
+
+        Parameters
+        ----------
+        shards : Shards
+            Where drawings are kept; under a key of `depends`.
+        advance : callable
+            Told how many pictures were drawn, for progress.
+
+        Returns
+        -------
+        tuple of two lists of dict
+            Rows of tables `evaluation` and `evaluation_picture`.
+        """
+
+        def draw(step: int, name: str, jobs: list[PictureJob]) -> list[dict[str, Any]]:
+            rows = self._draw(step, name, jobs, shards)
+            advance(len(jobs))
+            return rows
+
         settings = self.settings
         sets = {"choose": choice_jobs(self.cast, settings.choose_prompts, settings.seeds)}
         steps = [0, *self.checkpoint]
-        rows = [r for step in steps for r in self._draw(step, "choose", sets["choose"], bar)]
+        rows = [r for step in steps for r in draw(step, "choose", sets["choose"])]
         seen, vectors = self.sight.see(rows)
         choice = self._choose(seen)
         sets = report_jobs(self.cast, settings.report_prompts, settings.seeds)
@@ -166,11 +230,11 @@ class Evaluator:
             row
             for step in (0, choice.step)
             for name, jobs in sets.items()
-            for row in self._draw(step, name, jobs, bar)
+            for row in draw(step, name, jobs)
         ]
         more, more_vectors = self.sight.see(later)
         pictures = [*seen, *more, *self.sight.real(self.run_id)]
-        numbers = {"num": settings.num_bootstrap, "seed": self.stage.config.seed}
+        numbers = {"num": settings.num_bootstrap, "seed": self._seed}
         found = table_rows.rows(
             store.from_rows("evaluation_picture", pictures),
             vectors | more_vectors,
@@ -196,15 +260,15 @@ class Evaluator:
     @property
     def class_word(self) -> str:
         """What kind of thing the character is."""
-        return self.stage.config.captioning.class_word
+        return self._captioning.class_word
 
     def _cast(self) -> PromptSubjects:
-        captioning = self.stage.config.captioning
+        template = self._captioning.trigger_word
 
         def words(name: str) -> str:
-            return f"{tags.trigger_word(captioning.trigger_word, name)} {self.class_word}".strip()
+            return f"{tags.trigger_word(template, name)} {self.class_word}".strip()
 
-        names = self.stage.read("label")["character"].drop_nulls().unique().sort()
+        names = self._given.tables["label"]["character"].drop_nulls().unique().sort()
         others = [n for n in names if n != self.character and self.settings.has_other_characters]
         return PromptSubjects(
             character=self.character,
@@ -215,7 +279,7 @@ class Evaluator:
 
     def _checkpoints(self) -> dict[int, dict[str, Any]]:
         """Step to file and hash of the checkpoints that are judged, in order."""
-        rows = self.stage.read("adapter").filter(
+        rows = self._given.tables["adapter"].filter(
             pl.col("run_id") == self.run_id, pl.col("step") > 0
         )
         known = {row["step"]: row for row in rows.sort("step").iter_rows(named=True)}
@@ -232,40 +296,43 @@ class Evaluator:
             for s in checkpoint_choice.spread_steps(list(known), self.settings.max_checkpoints)
         }
 
-    def _sight(self, agree: agreement.AgreementMeasure | None) -> PictureMeasurer:
-        tables = {name: self.stage.read(name) for name in self.stage.reads}
-        root, config = self.stage.output_dir, self.stage.config
-        given = self.stage.source["references"]
+    def _sight(
+        self, settings: EvaluatorSettings, agree: agreement.AgreementMeasure | None
+    ) -> PictureMeasurer:
+        root, tables = self._given.film_dir, self._given.tables
         eyes = gallery.load_identity_model(
             root,
             tables,
-            None if given is None else Path(given),
+            self._given.reference_dir,
             self.character,
-            config,
             self.base.resolution_px,
+            evaluation=settings.evaluation,
+            detection=settings.detection,
+            min_confidence=settings.min_confidence,
         )
         return PictureMeasurer(root, tables["dataset"], self.character, eyes, agree)
 
-    def _draw(self, step: int, name: str, jobs: list[PictureJob], bar: Any) -> list[dict[str, Any]]:
+    def _draw(
+        self, step: int, name: str, jobs: list[PictureJob], shards: Shards
+    ) -> list[dict[str, Any]]:
         """Rows of one set of one checkpoint; a shard."""
         index = 10 * step + (("choose", *REPORT_SETS).index(name))
         files = []
-        if self.shards.is_done(index):
-            files = self.shards.get(index, "evaluation_picture")["file"].drop_nulls().to_list()
-        if not files or not all((self.stage.output_dir / f).is_file() for f in files):
+        if shards.is_done(index):
+            files = shards.get(index, "evaluation_picture")["file"].drop_nulls().to_list()
+        if not files or not all((self._given.film_dir / f).is_file() for f in files):
             rows = self._draw_anew(step, name, jobs)
             made = {"evaluation_picture": store.from_rows("evaluation_picture", rows)}
-            self.shards.put(index, made)
-        bar.update(len(jobs))
-        return self.shards.get(index, "evaluation_picture").to_dicts()
+            shards.put(index, made)
+        return shards.get(index, "evaluation_picture").to_dicts()
 
     def _draw_anew(self, step: int, name: str, jobs: list[PictureJob]) -> list[dict[str, Any]]:
         """Draw jobs with a checkpoint, or with the base alone at step 0."""
-        settings, space = self.settings, workspace.from_film_dir(self.stage.output_dir)
-        adapter = None
+        settings, adapter = self.settings, None
         if step:
             at = self.checkpoint[step]
-            adapter = request.WeightedAdapter(path=space.checkpoint / at["file"], hash=at["hash"])
+            path = self._given.checkpoint_dir / at["file"]
+            adapter = request.WeightedAdapter(path=path, hash=at["hash"])
         drawings = [
             request.GenerationRequest(
                 prompt=job.prompt,
@@ -285,7 +352,7 @@ class Evaluator:
             if picture is not None:
                 facts = provenance.provenance_of(self.base, drawings[at], adapter)
                 facts |= {"run_id": self.run_id, "character": job.character}
-                provenance.save_png(self.stage.output_dir / file, picture, facts)
+                provenance.save_png(self._given.film_dir / file, picture, facts)
             rows.append(
                 {
                     "picture_id": f"{self.run_id}-{stem}",
@@ -312,5 +379,5 @@ class Evaluator:
             losses,
             is_measured=self.character in self.sight.eyes.scales,
             num=self.settings.num_bootstrap,
-            seed=self.stage.config.seed,
+            seed=self._seed,
         )

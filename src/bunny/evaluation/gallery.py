@@ -7,7 +7,7 @@ shares nothing with the network that found them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import polars as pl
 from bunny.character.face import detect
 from bunny.character.face import recogniser as face_recogniser
 from bunny.core import image_file
-from bunny.core.config import Config
+from bunny.core.config import DetectionConfig, EvaluationConfig
 from bunny.core.reference_folder import PREFIX
 from bunny.evaluation import figure_descriptor, identity
 from bunny.evaluation.figure_descriptor import DescribedRegions, FigureDescriptor
@@ -63,7 +63,9 @@ def shrink(picture: np.ndarray, side_px: int) -> np.ndarray:
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
-def of_character(root: Path, tables: dict[str, pl.DataFrame], character: str) -> list[RealPicture]:
+def of_character(
+    root: Path, tables: Mapping[str, pl.DataFrame], character: str
+) -> list[RealPicture]:
     """Pictures of the run's character; of held-out ones each subject's nearest is cut out too.
 
     Crops to compare with are of held-out shots and the user's references, never of what was trained
@@ -94,7 +96,7 @@ def of_character(root: Path, tables: dict[str, pl.DataFrame], character: str) ->
 
 
 def of_references(
-    folder: Path | None, tables: dict[str, pl.DataFrame], character: str
+    folder: Path | None, tables: Mapping[str, pl.DataFrame], character: str
 ) -> list[RealPicture]:
     """The user's pictures of a character; those cut out of the film may be trained on, so not."""
     rows = tables["reference"].filter(pl.col("character") == character, pl.col("error").is_null())
@@ -134,16 +136,14 @@ def _of_set(root: Path, row: dict) -> RealPicture | None:
 
 
 def of_others(
-    root: Path, tables: dict[str, pl.DataFrame], character: str, config: Config
+    root: Path, tables: Mapping[str, pl.DataFrame], character: str, min_confidence: float
 ) -> list[RealPicture]:
-    """Labelled pictures of the film's other characters."""
-    if not config.evaluation.has_other_characters:
-        return []
+    """Pictures of the film's other characters, of labels that are at least so sure."""
     rows = (
         tables["label"]
         .filter(
             pl.col("character") != character,
-            pl.col("confidence").fill_null(1.0) >= config.dataset.min_confidence,
+            pl.col("confidence").fill_null(1.0) >= min_confidence,
         )
         .join(tables["frame"].select("frame_id", "file"), on="frame_id", maintain_order="left")
         .drop_nulls("file")
@@ -169,7 +169,7 @@ def of_others(
 
 
 def background_squares(
-    root: Path, tables: dict[str, pl.DataFrame], character: str
+    root: Path, tables: Mapping[str, pl.DataFrame], character: str
 ) -> list[np.ndarray]:
     """Squares of frames without the character: of shots in which it is never seen, or beside it."""
     label = tables["label"].filter(pl.col("character") == character)
@@ -224,11 +224,14 @@ class IdentityModel:
 
 def load_identity_model(
     root: Path,
-    tables: dict[str, pl.DataFrame],
+    tables: Mapping[str, pl.DataFrame],
     references: Path | None,
     character: str,
-    config: Config,
     side_px: int,
+    *,
+    evaluation: EvaluationConfig,
+    detection: DetectionConfig,
+    min_confidence: float,
 ) -> IdentityModel:
     """Look at the film's real pictures as drawings of a run will be looked at.
 
@@ -236,15 +239,20 @@ def load_identity_model(
     ----------
     root : Path
         The film's folder.
-    tables : dict
+    tables : mapping
         frame, label, candidate, dataset, reference.
     references : Path or None
         Folder of the user's pictures.
     character : str
         The run's.
-    config : Config
     side_px : int
         Of the drawings; real pictures are shrunk to it, so that sharpness tells nothing.
+    evaluation : EvaluationConfig
+        Its `identity` and `has_other_characters`.
+    detection : DetectionConfig
+        What finds faces, and from which score.
+    min_confidence : float
+        Of the labels of other characters.
     """
     frames = tables["frame"].sort("frame_index")["file"].drop_nulls().to_list()
     film = [
@@ -252,13 +260,15 @@ def load_identity_model(
     ]
     own = of_character(root, tables, character) + of_references(references, tables, character)
     fitted = figure_descriptor.fit([shrink(p, side_px) for p in film] or [r.picture for r in own])
-    is_face = _is_face(tables["reference"], character, config.evaluation.identity)
+    is_face = _is_face(tables["reference"], character, evaluation.identity)
     name, look = (
-        _face_describer(tables["reference"], config)
+        _face_describer(tables["reference"], detection)
         if is_face
         else (figure_descriptor.NAME, fitted.look)
     )
-    real = own + of_others(root, tables, character, config)
+    real = list(own)
+    if evaluation.has_other_characters:
+        real += of_others(root, tables, character, min_confidence)
     nobody = background_squares(root, tables, character)
     seen = [(r, look(shrink(r.picture, side_px))) for r in real]
     strangers = [look(shrink(p, side_px)) for p in nobody]
@@ -332,9 +342,10 @@ def _is_face(reference: pl.DataFrame, character: str, wanted: str) -> bool:
     return bool(routes.len()) and (routes == "face").sum() * 2 > routes.len()
 
 
-def _face_describer(reference: pl.DataFrame, config: Config) -> tuple[str, Callable]:
+def _face_describer(
+    reference: pl.DataFrame, settings: DetectionConfig
+) -> tuple[str, Callable[[np.ndarray], DescribedRegions]]:
     """The recogniser that the film's faces were not named with, behind its detector."""
-    settings = config.detection
     known = reference["recogniser"].drop_nulls()
     used = (
         known[0]

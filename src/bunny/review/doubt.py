@@ -19,6 +19,11 @@ CHUNK = 4096  # rows that are compared at once
 FLOOR = {"scene": 0.5, "character": 0.0}  # cosine to the own centroid that says nothing any more
 
 
+def level_floor(noise_threshold: float) -> dict[str, float]:
+    """`FLOOR` where shots of a scene are told from noise by this cosine."""
+    return {**FLOOR, "scene": min(0.99, noise_threshold)}
+
+
 def measure(
     asset: pl.DataFrame,
     vectors: Mapping[str, pl.DataFrame],

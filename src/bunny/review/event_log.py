@@ -7,9 +7,10 @@ members. Events are lines of `feedback.jsonl` in the film's folder; see `review.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -142,6 +143,13 @@ def _cluster(values: Mapping[str, Any]) -> ClusterRef:
         for key in ("exemplars", "members")
     }
     return ClusterRef(**{**values, **lists})
+
+
+def digest(events: Iterable[Event]) -> str:
+    """SHA-256 of a set of events, whatever order they were put down in."""
+    every = {e.event_id: e for e in sorted(events, key=order_key, reverse=True)}
+    lines = [json.dumps(every[key].to_dict(), sort_keys=True) for key in sorted(every)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def append(film_dir: Path, events: Sequence[Event]) -> int:

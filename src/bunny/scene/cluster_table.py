@@ -1,4 +1,4 @@
-"""Rows of the tables cluster and stability: scenes, unknown people and unknown figures."""
+"""Rows of the tables cluster and stability: scenes, characters, unknown people and figures."""
 
 from collections.abc import Callable
 
@@ -58,6 +58,51 @@ def scene_rows(known: pl.DataFrame, wanted: ClusteringConfig) -> list[dict]:
             }
         )
     return made
+
+
+def character_rows(label: pl.DataFrame, face: pl.DataFrame, scenes: list[dict]) -> list[dict]:
+    """Clusters of characters inside scenes, e.g. `scene-003/anna`.
+
+    Parameters
+    ----------
+    label, face : pl.DataFrame
+        Tables of stage detect.
+    scenes : list of dict
+        Rows of level `scene`.
+
+    Returns
+    -------
+    list of dict
+        One row a named face or region. `similarity` is a face's cosine to the mean of its cluster;
+        regions have none. In a frame that is noise, so is the character.
+    """
+    scene_of = {row["item_id"]: row["scene_id"] for row in scenes}
+    vector = dict(face.drop_nulls("embedding").select("face_id", "embedding").iter_rows())
+    rows = []
+    for row in label.filter(pl.col("character").is_not_null()).iter_rows(named=True):
+        scene_id = scene_of.get(row["frame_id"])
+        rows.append(
+            {
+                "item_id": row["subject_id"],
+                "level": "character",
+                "shot_index": row["shot_index"],
+                "cluster_id": f"{scene_id}/{row['character']}" if scene_id else None,
+                "scene_id": scene_id,
+                "character": row["character"],
+                "is_noise": scene_id is None,
+            }
+        )
+    members: dict[str, list[dict]] = {}
+    for row in rows:
+        if row["cluster_id"] and row["item_id"] in vector:
+            members.setdefault(row["cluster_id"], []).append(row)
+    for own in members.values():
+        vectors = np.array([vector[row["item_id"]] for row in own], dtype=np.float32)
+        centroid = vectors.sum(axis=0)
+        cosine = vectors @ (centroid / max(float(np.linalg.norm(centroid)), 1e-12))
+        for row, value in zip(own, np.clip(cosine, -1, 1), strict=True):
+            row["similarity"] = float(value)
+    return rows
 
 
 def scene_stability(known: pl.DataFrame, wanted: ClusteringConfig, seed: int) -> pl.DataFrame:

@@ -46,7 +46,7 @@ class Cluster(stage.BaseStage):
         scenes = cluster_table.scene_rows(known, wanted)
         face = self.read("face")
         kept = label.join(frame, on="frame_id", how="semi", maintain_order="left")
-        characters = character_rows(kept, face, scenes)
+        characters = cluster_table.character_rows(kept, face, scenes)
         nameless = cluster_table.unknown_faces(label, face)
         drawn = figure_cluster.uncovered(self.read("figure"), label)
         unknown = cluster_table.person_rows(nameless, wanted)
@@ -129,51 +129,6 @@ class Cluster(stage.BaseStage):
     def _read_picture(self, frame: Mapping) -> np.ndarray | None:
         """Pixels of a frame's file as BGR; None when there is no picture in it."""
         return image_file.read(self.input_dir / frame["file"])
-
-
-def character_rows(label: pl.DataFrame, face: pl.DataFrame, scenes: list[dict]) -> list[dict]:
-    """Clusters of characters inside scenes, e.g. `scene-003/anna`.
-
-    Parameters
-    ----------
-    label, face : pl.DataFrame
-        Tables of stage 3.
-    scenes : list of dict
-        Rows of level `scene`.
-
-    Returns
-    -------
-    list of dict
-        One row a named face or region. `similarity` is a face's cosine to the mean of its cluster;
-        regions have none. In a frame that is noise, so is the character.
-    """
-    scene_of = {row["item_id"]: row["scene_id"] for row in scenes}
-    vector = dict(face.drop_nulls("embedding").select("face_id", "embedding").iter_rows())
-    rows = []
-    for row in label.filter(pl.col("character").is_not_null()).iter_rows(named=True):
-        scene_id = scene_of.get(row["frame_id"])
-        rows.append(
-            {
-                "item_id": row["subject_id"],
-                "level": "character",
-                "shot_index": row["shot_index"],
-                "cluster_id": f"{scene_id}/{row['character']}" if scene_id else None,
-                "scene_id": scene_id,
-                "character": row["character"],
-                "is_noise": scene_id is None,
-            }
-        )
-    members: dict[str, list[dict]] = {}
-    for row in rows:
-        if row["cluster_id"] and row["item_id"] in vector:
-            members.setdefault(row["cluster_id"], []).append(row)
-    for own in members.values():
-        vectors = np.array([vector[row["item_id"]] for row in own], dtype=np.float32)
-        centroid = vectors.sum(axis=0)
-        cosine = vectors @ (centroid / max(float(np.linalg.norm(centroid)), 1e-12))
-        for row, value in zip(own, np.clip(cosine, -1, 1), strict=True):
-            row["similarity"] = float(value)
-    return rows
 
 
 def _note(rows: pl.DataFrame, sure: str, sure_people: str) -> str:

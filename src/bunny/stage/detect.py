@@ -13,17 +13,23 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bunny.character import label, reference, reference_check, reference_measure, table_rows, track
+from bunny.character import (
+    film_label,
+    label,
+    reference,
+    reference_check,
+    reference_measure,
+    searched_frame,
+    table_rows,
+)
 from bunny.character.drawn import (
     efficientnet,
     figure_embedding,
-    figure_label,
     figure_search,
     medium,
     region_search,
     window_search,
 )
-from bunny.character.face import detect
 from bunny.character.model_set import DetectionModels
 from bunny.contract import stage
 from bunny.contract.shard import fill_missing
@@ -52,7 +58,7 @@ class Detect(stage.BaseStage):
             chosen |= {"medium is told by": medium.digest()}
         dense = addition.dense_spans(addition.read(self.input_dir))
         if self.config.detection.extra_interval_seconds or dense:
-            chosen |= extra_frame.settings(self.config)
+            chosen |= extra_frame.settings(self.config.extraction)
         return chosen | ({"looked at again": [list(span) for span in dense]} if dense else {})
 
     def run(self) -> stage.StageOutput:
@@ -63,7 +69,7 @@ class Detect(stage.BaseStage):
         known = self._references(shots)
         cast = label.read_reference_set(known)
         sources, described = self._describe(known)
-        plain, drawn = self._split(frame, known, shots)
+        plain, drawn = searched_frame.split_frames(frame, known, shots, self.config.detection)
         between, drawn_between = self._between(frame, cast, shots, drawn)
         total = frame.height + plain.height + drawn.height + between.height + drawn_between.height
         with self.bar(total) as bar:
@@ -71,49 +77,33 @@ class Detect(stage.BaseStage):
             more, beside = self._extra_faces(frame, between, bar.update)
             region = self._regions(plain, frame, known, bar.update)
             figures, more_drawn = self._figures(drawn, drawn_between, frame, described, bar.update)
-        more = pl.concat([more, more_drawn]).sort("frame_index")
-        broken = raw.filter(pl.col("error").is_not_null())
-        raw = table_rows.stack("face", raw, beside)
-        seen = pl.concat([frame, more]) if more.height else frame
-        face = self._select(raw)
-        face, tracks = track.link_tracks(face, seen, self._film_id(frame))
-        looked_at = frame.filter(~pl.col("frame_id").is_in(broken["frame_id"].to_list()))
-        counts = looked_at.group_by("shot_index").agg(pl.len().alias("num_frames"))
-        setting = self._label_setting()
-        learned = label.calibrate_film(face, tracks, cast, setting, self.config.seed)
-        region = figure_label.link_regions(region, frame, self._film_id(frame))
-        region = label.vote(region, counts, setting)
-        figures = figure_label.vote(figure_label.link_figures(figures, seen, self._film_id(frame)))
-        of_figures = store.from_rows("region", figure_label.to_regions(figures).to_dicts())
-        region = pl.concat([region.select(of_figures.columns), of_figures])
-        labels = label.decide(face, tracks, region, cast, setting, learned)
-        calibration = label.calibration_row(setting, learned)
+        found = film_label.FilmDetections(
+            frame=frame,
+            extra_frame=pl.concat([more, more_drawn]).sort("frame_index"),
+            face=raw,
+            extra_face=beside,
+            region=region,
+            figure=figures,
+        )
+        decided = film_label.label_film(found, cast, self.config.detection, self.config.seed)
         tables = {
-            "label": store.from_rows("label", labels),
-            "face": table_rows.stack("face", face, broken),
-            "track": store.from_rows("track", tracks),
-            "region": store.check("region", region),
-            "figure": store.check("figure", figures),
+            **decided,
             "reference": known,
-            "extra_frame": more,
-            "pair": store.check("pair", learned.pair),
-            "calibration": store.from_rows("calibration", [calibration] if frame.height else []),
+            "extra_frame": found.extra_frame,
             "drawn_face": drawn_face,
             "frame_medium": judged,
             "shot_medium": store.check("shot_medium", shots),
         }
+        broken = raw.filter(pl.col("error").is_not_null())
+        notes = (
+            table_rows.medium_note(shots) + table_rows.note(tables["label"], known, broken),
+            self._judge_references(sources, known, described),
+        )
         return stage.StageOutput(
             tables=tables,
             num_items=frame.height,
             num_failed=broken.height,
-            note="; ".join(
-                part
-                for part in (
-                    table_rows.medium_note(shots) + table_rows.note(tables["label"], known, broken),
-                    self._judge_references(sources, known, described),
-                )
-                if part
-            ),
+            note="; ".join(note for note in notes if note),
         )
 
     @cached_property
@@ -153,21 +143,7 @@ class Detect(stage.BaseStage):
         shards = self.shards("reference", depends)
         if not shards.is_done(0):
             sources = reference.list_files(Path(self.source["references"]))
-            score = self.config.detection.min_face_score
-            found = reference.measure(
-                sources,
-                self._models.detector,
-                self._models.recogniser,
-                min_score=score,
-                judge=reference_measure.drawn_probability(
-                    self.config.detection, self._models, shots
-                ),
-            )
-            is_drawn = self.config.detection.is_drawn_enabled
-            rows = [
-                table_rows.reference_row(item, self._models, is_drawn_enabled=is_drawn)
-                for item in found
-            ]
+            rows = table_rows.reference_rows(sources, self.config.detection, self._models, shots)
             shards.put(0, {"reference": store.from_rows("reference", rows)})
         known = shards.collect("reference")
         reference.check_usable(known.select("reference_id", "character", "error").iter_rows())
@@ -235,29 +211,6 @@ class Detect(stage.BaseStage):
             )
         return shards.collect("face"), shards.collect("drawn_face")
 
-    def _split(
-        self, frame: pl.DataFrame, known: pl.DataFrame, shots: pl.DataFrame
-    ) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Frames for the search by windows and frames for the search of drawn figures.
-
-        A model that the settings name looks at every frame; without one photographed frames and
-        references are the windows', drawn ones the figures'.
-        """
-        wanted = self.config.detection
-        nothing = frame.clear()
-        if not wanted.is_drawn_enabled:
-            return nothing, nothing
-        is_region = pl.col("route").cast(pl.String) == "region"
-        regions = known.filter(pl.col("error").is_null(), is_region)
-        if wanted.drawn_detector or wanted.drawn_embedding:
-            return (frame if regions.height else nothing), nothing
-        in_drawn = pl.col("shot_index").is_in(medium.drawn_shots(shots))
-        has_plain = regions.filter(~pl.col("is_drawn").fill_null(False)).height > 0
-        return (
-            frame.filter(~in_drawn) if has_plain else nothing,
-            frame.filter(in_drawn),
-        )
-
     def _between(
         self,
         frame: pl.DataFrame,
@@ -265,20 +218,15 @@ class Detect(stage.BaseStage):
         shots: pl.DataFrame,
         drawn: pl.DataFrame,
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Frames to look at besides the kept ones: for faces of references, for drawn figures."""
-        interval_s = self.config.detection.extra_interval_seconds
-        dense = addition.dense_spans(addition.read(self.input_dir))
-        has_use = bool(cast.face or (drawn.height and cast.drawn))
-        if not (interval_s or dense) or not has_use or not frame.height:
+        """Frames to search besides the kept ones: for faces, for drawn figures."""
+        spans = {
+            "interval_s": self.config.detection.extra_interval_seconds,
+            "dense": addition.dense_spans(addition.read(self.input_dir)),
+        }
+        if not searched_frame.has_between(frame, cast, drawn, **spans):
             return extra_frame.NO_FRAMES, extra_frame.NO_FRAMES
-        shot, between = self.read("shot"), extra_frame.NO_FRAMES
-        if interval_s:
-            between = extra_frame.plan(shot, frame, interval_s)
-        between = extra_frame.add_dense_spans(shot, frame, between, dense)
-        in_drawn = pl.col("shot_index").is_in(medium.drawn_shots(shots))
-        has_figures = pl.col("shot_index").is_in(drawn["shot_index"].unique().to_list())
-        for_faces = between.filter(~in_drawn) if cast.face else between.clear()
-        return for_faces, (between.filter(has_figures) if cast.drawn else between.clear())
+        shot = self.read("shot")
+        return searched_frame.choose_between(shot, frame, cast, shots, drawn, **spans)
 
     def _extra_faces(
         self, frame: pl.DataFrame, between: pl.DataFrame, advance: Callable[[int], object]
@@ -290,12 +238,12 @@ class Detect(stage.BaseStage):
             return tuple(empty)
         depends = {
             **self._models.names(),
-            **extra_frame.settings(self.config),
+            **extra_frame.settings(self.config.extraction),
             "film": self.source["content_hash"],
             "between": extra_frame.frames_hash(between),
         }
         shards = self.shards("extra", depends)
-        source = extra_frame.ExtraFrameReader(self.config, self.source, self.read("film"), frame)
+        source = self._film_reader(frame)
 
         def look(item: tuple[dict, np.ndarray | None]) -> dict[str, list[dict]]:
             row, image = item
@@ -316,6 +264,16 @@ class Detect(stage.BaseStage):
         found = shards.collect("extra_frame").sort("frame_index")
         return found, shards.collect("face")
 
+    def _film_reader(self, frame: pl.DataFrame) -> extra_frame.ExtraFrameReader:
+        """What decodes the film again, its pictures cut as those of table `frame` are."""
+        return extra_frame.ExtraFrameReader(
+            self.config.extraction,
+            Path(self.source["film"]),
+            self.read("film"),
+            frame,
+            num_threads=0 if self.config.pipeline.parallel_processing else 1,
+        )
+
     def _regions(
         self,
         frame: pl.DataFrame,
@@ -326,9 +284,7 @@ class Detect(stage.BaseStage):
         """Best places of every character in some frames of the whole film."""
         if not frame.height:
             return store.from_rows("region", [])
-        usable = known.filter(pl.col("error").is_null())
-        if not (self.config.detection.drawn_detector or self.config.detection.drawn_embedding):
-            usable = usable.filter(~pl.col("is_drawn").fill_null(False))
+        usable = searched_frame.window_references(known, self.config.detection)
         depends = {
             **self.picture_hashes(),
             "shots": frame["shot_index"].unique().sort().to_list(),
@@ -346,7 +302,7 @@ class Detect(stage.BaseStage):
                 shards,
                 frame,
                 self.config.pipeline.shard_size,
-                lambda row: self._look(row, finder),
+                lambda row: {"region": table_rows.find_regions(row, self._read(row), finder)},
                 pool,
                 tables=["region"],
                 advance=advance,
@@ -399,7 +355,7 @@ class Detect(stage.BaseStage):
             "film": self.source["content_hash"],
             "between": extra_frame.frames_hash(between),
         }
-        more = self.shards("figure_extra", depends | extra_frame.settings(self.config))
+        more = self.shards("figure_extra", depends | extra_frame.settings(self.config.extraction))
         with efficientnet.worker_pool(self.num_workers) as pool:
             net = self._models.figure_net
             mean = region_search.mean_window(
@@ -415,22 +371,15 @@ class Detect(stage.BaseStage):
             cast = figure_search.make_reference_set(net, by_character, mean)
 
             def look(row: Mapping) -> dict[str, list[dict]]:
-                image = self._read(row)
-                found = [] if image is None else figure_search.find(net, image, cast)
-                return {"figure": table_rows.figure_rows(row, image, found)}
+                return {"figure": table_rows.find_figures(row, self._read(row), net, cast)}
 
             def look_between(item: tuple[dict, np.ndarray | None]) -> dict[str, list[dict]]:
-                row, image = item
-                quick, found = figure_search.QUICK, []
-                if image is not None:
-                    found = figure_search.find(net, image, cast, quick)
-                return {"extra_frame": [row], "figure": table_rows.figure_rows(row, image, found)}
+                found = table_rows.find_figures(*item, net, cast, figure_search.QUICK)
+                return {"extra_frame": [item[0]], "figure": found}
 
             fill_missing(kept, frame, size, look, pool, tables=["figure"], advance=advance)
             if between.height:
-                source = extra_frame.ExtraFrameReader(
-                    self.config, self.source, self.read("film"), whole
-                )
+                source = self._film_reader(whole)
                 fill_missing(
                     more,
                     between,
@@ -445,43 +394,6 @@ class Detect(stage.BaseStage):
         beside = more.collect("extra_frame") if between.height else store.from_rows(tables[1], [])
         return table_rows.stack("figure", *parts), beside
 
-    def _look(self, row: Mapping, finder: region_search.RegionFinder) -> dict[str, list[dict]]:
-        image = self._read(row)
-        if image is None:
-            return {"region": []}
-        found = finder.find(image)
-        rows = table_rows.region_rows(row, image.shape, finder.name, found, finder.licence)
-        return {"region": rows}
-
     def _read(self, frame: Mapping) -> np.ndarray | None:
         """Pixels of a frame as BGR; None when there is no picture in its file."""
         return image_file.read(self.input_dir / frame["file"])
-
-    # -- deciding -----------------------------------------------------------------------------
-
-    def _select(self, raw: pl.DataFrame) -> pl.DataFrame:
-        wanted = self.config.detection
-        return detect.select_faces(
-            raw.lazy().filter(pl.col("error").is_null()),
-            min_score=wanted.min_face_score,
-            min_size_px=wanted.min_face_px,
-            max_per_frame=wanted.max_faces_per_frame,
-        ).collect()
-
-    def _label_setting(self) -> label.LabelSetting:
-        wanted = self.config.detection
-        return label.LabelSetting(
-            similarity_threshold=wanted.similarity_threshold,
-            min_margin=wanted.min_margin,
-            drawn_threshold=wanted.drawn_threshold,
-            drawn_margin=wanted.drawn_margin,
-            ccip_threshold=wanted.ccip_threshold,
-            figure_score=wanted.figure_score,
-            figure_presence=wanted.figure_presence,
-            calibration=wanted.calibration,
-            is_adapted=wanted.is_adapted,
-        )
-
-    @staticmethod
-    def _film_id(frame: pl.DataFrame) -> str:
-        return frame["film_id"][0] if frame.height else ""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any, ClassVar
 
 import polars as pl
 
 from bunny.contract.stage import BaseStage, StageOutput, settings_of
+from bunny.core import workspace
 from bunny.core.error import UserError
 from bunny.evaluation import agreement
-from bunny.evaluation.evaluator import Evaluator
+from bunny.evaluation.evaluator import EvaluationInput, Evaluator, EvaluatorSettings
 from bunny.table import store
 from bunny.training import base as base_model
 from bunny.training.base import Base
@@ -61,13 +63,15 @@ class Evaluate(BaseStage):
             models.base_model, family=models.family, precision=models.precision
         )
         agree, missing = self._agreement(loaded)
-        jobs = [Evaluator(self, loaded, run, agree) for run in runs.to_dicts()]
+        given, settings = self._given(), self._evaluator_settings()
+        jobs = [Evaluator(loaded, run, given, settings, agree) for run in runs.to_dicts()]
+        drawn = [self.shards(f"evaluation-{job.run_id}", job.depends()) for job in jobs]
         rows: list[dict[str, Any]] = []
         pictures: list[dict[str, Any]] = []
         notes: list[str] = []
         with self.bar(sum(job.num_pictures for job in jobs)) as bar:
-            for job in jobs:
-                found, seen = job.evaluate(bar)
+            for job, shards in zip(jobs, drawn, strict=True):
+                found, seen = job.evaluate(shards, bar.update)
                 rows += found
                 pictures += seen
                 notes += [
@@ -80,6 +84,26 @@ class Evaluate(BaseStage):
             num_items=shown.height,
             num_failed=int(shown["error"].is_not_null().sum()),
             note="; ".join([*notes, *([missing] if missing else [])]),
+        )
+
+    def _given(self) -> EvaluationInput:
+        """Tables and folders of the film."""
+        references = self.source["references"]
+        return EvaluationInput(
+            tables={name: self.read(name) for name in self.reads},
+            film_dir=self.output_dir,
+            checkpoint_dir=workspace.from_film_dir(self.output_dir).checkpoint,
+            reference_dir=None if references is None else Path(references),
+        )
+
+    def _evaluator_settings(self) -> EvaluatorSettings:
+        """The sections that an evaluation goes by."""
+        return EvaluatorSettings(
+            evaluation=self.config.evaluation,
+            captioning=self.config.captioning,
+            detection=self.config.detection,
+            min_confidence=self.config.dataset.min_confidence,
+            seed=self.config.seed,
         )
 
     def _agreement(self, loaded: Base) -> tuple[agreement.AgreementMeasure | None, str]:

@@ -4,9 +4,8 @@ The record `feedback.jsonl` is an outside input: what is said while a stage runs
 run. Nothing here opens a picture.
 """
 
-import hashlib
-import json
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import polars as pl
@@ -15,7 +14,7 @@ from bunny.contract.stage import BaseStage, StageOutput, settings_of
 from bunny.core import workspace
 from bunny.review import asset_table as review_asset
 from bunny.review import corrected_table, doubt, event_log
-from bunny.review.event_log import Event, order_key
+from bunny.review.event_log import Event
 from bunny.review.learn import version as learn_version
 from bunny.review.state import ReviewState
 
@@ -46,7 +45,7 @@ class Review(BaseStage):
         """As of every stage, and the record of corrections with the adapter that is in use."""
         parts = super().parts()
         if self._events:
-            parts["outside"]["feedback"] = _digest(self._events)
+            parts["outside"]["feedback"] = event_log.digest(self._events)
         if self._learned:
             parts["outside"]["learned adapter"] = self._learned
         return parts
@@ -64,7 +63,13 @@ class Review(BaseStage):
         vectors = {"scene": shot_vector, "character": figure_vector}
         sure = review_asset.certainty(tables)
         machine = self._score(machine, vectors, sure)
-        state = self._state(machine, vectors)
+        state = learn_version.replay_learned(
+            machine,
+            vectors,
+            self._events,
+            checkpoint=self._checkpoint if self._learned else None,
+            noise_threshold=self.config.clustering.noise_threshold,
+        )
         asset = self._score(state.frame(), vectors, sure, state)
         subject = review_asset.subjects_of(tables)
         names = corrected_table.corrected_labels(tables["label"], subject, state, machine)
@@ -98,36 +103,17 @@ class Review(BaseStage):
         """Hash of the adapter in use; empty when none is."""
         if not self.config.review.is_learned_used:
             return ""
-        return learn_version.current_hash(workspace.from_film_dir(self.input_dir).checkpoint)
+        return learn_version.current_hash(self._checkpoint)
 
-    def _state(self, machine: pl.DataFrame, vectors: dict[str, pl.DataFrame]) -> ReviewState:
-        """Every item where people want it, and those they did not speak of where was learned."""
-        noise = self.config.clustering.noise_threshold
-        state = ReviewState.of(machine, vectors["scene"], noise_threshold=noise).replay(
-            self._events
-        )
-        if not self._learned:
-            return state
-        place = learn_version.rescore(
-            workspace.from_film_dir(self.input_dir).checkpoint,
-            state.frame(),
-            list(vectors.values()),
-        )
-        moved = state.with_learned(place)
-        return ReviewState.of(moved, vectors["scene"], noise_threshold=noise).replay(self._events)
+    @property
+    def _checkpoint(self) -> Path:
+        return workspace.from_film_dir(self.input_dir).checkpoint
 
     def _score(self, asset, vectors, sure, state: ReviewState | None = None) -> pl.DataFrame:
-        floor = {**doubt.FLOOR, "scene": min(0.99, self.config.clustering.noise_threshold)}
+        floor = doubt.level_floor(self.config.clustering.noise_threshold)
         said = pl.repeat(False, asset.height, eager=True).to_numpy()
         said = said if state is None else state.now.is_said
         return doubt.measure(asset, vectors, said, sure, floor)
-
-
-def _digest(events: list[Event]) -> str:
-    """SHA-256 of a set of events, whatever order they were put down in."""
-    every = {e.event_id: e for e in sorted(events, key=order_key, reverse=True)}
-    lines = [json.dumps(every[key].to_dict(), sort_keys=True) for key in sorted(every)]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _note(feedback: pl.DataFrame, asset: pl.DataFrame) -> str:

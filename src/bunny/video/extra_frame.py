@@ -15,8 +15,7 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.contract import stage
-from bunny.core.config import Config
+from bunny.core.config import ExtractionConfig
 from bunny.core.error import UserError
 from bunny.table.box import CROP
 from bunny.video import decode, packet_index, probe
@@ -156,9 +155,10 @@ def _frames(info: FilmInfo, wanted: np.ndarray, num_threads: int) -> Iterator[De
                 return
 
 
-def settings(config: Config) -> dict[str, Any]:
-    """Settings of extract that decide what a picture decoded here looks like."""
-    return stage.settings_of(config, "extraction", *SETTINGS)
+def settings(extraction: ExtractionConfig) -> dict[str, Any]:
+    """`extraction.<key>` and value of the settings that decide what a picture looks like."""
+    values = extraction.model_dump(mode="json")
+    return {f"extraction.{key}": values[key] for key in SETTINGS}
 
 
 def plan(shot: pl.DataFrame, frame: pl.DataFrame, interval_s: float) -> pl.DataFrame:
@@ -213,11 +213,13 @@ class ExtraFrameReader:
 
     Parameters
     ----------
-    config : Config
-    source : mapping
-        `source.json` of the film.
+    extraction : ExtractionConfig
+        As the film was extracted with.
+    film_path : Path
     film, frame : pl.DataFrame
-        Tables of stage 1; the pictures of a shot are cut as its kept ones are.
+        Tables of stage extract; the pictures of a shot are cut as its kept ones are.
+    num_threads : int
+        Of the decoder; 0 lets it choose.
 
     Raises
     ------
@@ -226,27 +228,36 @@ class ExtraFrameReader:
     """
 
     def __init__(
-        self, config: Config, source: Mapping[str, Any], film: pl.DataFrame, frame: pl.DataFrame
+        self,
+        extraction: ExtractionConfig,
+        film_path: Path,
+        film: pl.DataFrame,
+        frame: pl.DataFrame,
+        *,
+        num_threads: int = 0,
     ) -> None:
-        self._config, self._path = config, Path(source["film"])
-        self._stream = int(film["stream_index"][0]) if film.height else None
-        self._film_id = str(film["film_id"][0]) if film.height else ""
+        self._path, self._num_threads = film_path, num_threads
+        self._setting = PictureSetting(
+            deinterlace=extraction.deinterlace, tone_curve=extraction.tone_curve
+        )
+        about = film.row(0, named=True) if film.height else {}
+        self._stream: int | None = about.get("stream_index")
+        self._film_id: str = about.get("film_id", "")
         known = frame.drop_nulls(CROP).unique("shot_index", keep="first", maintain_order=True)
         self._crop: dict[int, Box] = {r[0]: r[1:] for r in known.select("shot_index", *CROP).rows()}
 
+    def is_present(self) -> bool:
+        """Whether the film is still where it was."""
+        return self._path.exists()
+
     def pictures(self, wanted: Mapping[int, Box | None]) -> Iterator[DecodedPicture]:
-        """Frames by index, each cut to its box; see `reread.read_pictures`."""
-        if not self._path.exists():
+        """Frames by index, each cut to its box; see `read_pictures`."""
+        if not self.is_present():
             raise UserError(
                 f"{self._path}: expected the film, found no such file; run with its new path"
             )
-        extraction = self._config.extraction
-        setting = PictureSetting(
-            deinterlace=extraction.deinterlace, tone_curve=extraction.tone_curve
-        )
         info = probe.probe(self._path, stream_index=self._stream)
-        num_threads = 0 if self._config.pipeline.parallel_processing else 1
-        return read_pictures(info, wanted, setting, num_threads=num_threads)
+        return read_pictures(info, wanted, self._setting, num_threads=self._num_threads)
 
     def read(self, between: pl.DataFrame) -> Iterator[tuple[dict[str, Any], np.ndarray | None]]:
         """Rows of `extra_frame` with their pictures, in order of `between`, which is by index.

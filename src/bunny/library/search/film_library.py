@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bunny.core import config as configuration
-from bunny.core import workspace
-from bunny.core.config import Config
-from bunny.core.error import UserError
-from bunny.core.workspace import Workspace
+from bunny.core.config import DetectionConfig, SearchConfig
 from bunny.library.search import catalogue, index, minilm, vector_space
 from bunny.library.search.vector_space import VectorSpace
-from bunny.table import corrected, store
+from bunny.table import store
 
 logger = logging.getLogger(__name__)
 
+TABLE = "table"  # folder of a film's tables
 FOLDER = "search"  # of a film: vectors of its words; of the data folder: indexes, hidden
 
 
@@ -31,30 +28,31 @@ class FilmLibrary:
 
     Parameters
     ----------
-    films : sequence of Workspace
-    config : Config
-        Section `search`, and how faces are found.
+    root : mapping of str to Path
+        Folder of each film, with its tables in `table/`, by film_id.
+    search : SearchConfig
+    detection : DetectionConfig
+        How faces are found in a picture to search by.
     """
 
-    def __init__(self, films: Sequence[Workspace], config: Config) -> None:
-        self.films = list(films)
-        self.config = config
+    def __init__(
+        self, root: Mapping[str, Path], search: SearchConfig, detection: DetectionConfig
+    ) -> None:
+        self.root = dict(root)
+        self.search_config, self.detection_config = search, detection
         self.known = catalogue.join(
-            [catalogue.read(f.table, f.film_id, catalogue.describe_frames) for f in self.films]
+            [
+                catalogue.read(folder / TABLE, film_id, catalogue.describe_frames)
+                for film_id, folder in self.root.items()
+            ]
         )
         self.row = {name: i for i, name in enumerate(self.known.frame["frame_id"])}
-        wanted = config.search
         self.setting = index.IndexSettings(
-            exact_below=wanted.exact_below,
-            connectivity=wanted.index_connectivity,
-            expansion_add=wanted.index_expansion_add,
-            expansion_search=wanted.index_expansion_search,
+            exact_below=search.exact_below,
+            connectivity=search.index_connectivity,
+            expansion_add=search.index_expansion_add,
+            expansion_search=search.index_expansion_search,
         )
-
-    @cached_property
-    def root(self) -> dict[str, Path]:
-        """Folder of each film."""
-        return {f.film_id: f.root for f in self.films}
 
     @property
     def people(self) -> list[str]:
@@ -72,7 +70,7 @@ class FilmLibrary:
     def index_folder(self) -> Path:
         """Where the indexes of these films lie."""
         names = hashlib.sha256("|".join(self.root).encode()).hexdigest()[:12]
-        return self.films[0].root.parent / f".{FOLDER}" / names
+        return next(iter(self.root.values())).parent / f".{FOLDER}" / names
 
     @cached_property
     def model(self) -> Any:
@@ -80,14 +78,17 @@ class FilmLibrary:
         if self.is_clip:
             from bunny.caption import clip
 
-            model = self.config.search.text_model
-            return clip.load(model, setting="search.text_model", otherwise="set it to minilm")
+            return clip.load(
+                self.search_config.text_model,
+                setting="search.text_model",
+                otherwise="set it to minilm",
+            )
         return minilm.load() if minilm.is_present() else None
 
     @property
     def is_clip(self) -> bool:
         """Whether words are compared with pictures, not with captions."""
-        return self.config.search.text_model != "minilm"
+        return self.search_config.text_model != "minilm"
 
     def embed_words(self, sentences: Sequence[str]) -> np.ndarray:
         """Vectors of sentences, (n, d) float32."""
@@ -111,14 +112,14 @@ class FilmLibrary:
         """Scene vectors of frames; of a film that was clustered by an older way there are none."""
         from bunny.scene import embed  # OpenCV is not needed to search by words
 
-        tables = [(f.table, "embedding") for f in self.films]
+        tables = self._tables("embedding")
         is_own = pl.col("model") == embed.MODEL
         return vector_space.from_tables("picture", tables, self.row, where=is_own)
 
     @cached_property
     def face(self) -> dict[str, VectorSpace]:
         """Vectors of faces, by recogniser."""
-        tables = [(f.table, "face") for f in self.films]
+        tables = self._tables("face")
         both = [
             store.read(*t).select("face_id", "frame_id", "recogniser")
             for t in tables
@@ -144,9 +145,9 @@ class FilmLibrary:
     def figures(self) -> pl.DataFrame:
         """Figures of table `asset` with their vectors: asset_id, shot_index, frame_id, model, …"""
         found = []
-        for film in self.films:
-            asset = store.read_or_empty(film.table, "asset")
-            vector = store.read_or_empty(film.table, "figure_vector")
+        for folder in self.root.values():
+            asset = store.read_or_empty(folder / TABLE, "asset")
+            vector = store.read_or_empty(folder / TABLE, "figure_vector")
             own = asset.filter(pl.col("level") == "character").join(vector, on="asset_id")
             if own.height:
                 found.append(own.select("asset_id", "shot_index", "frame_id", "model", "vector"))
@@ -155,17 +156,21 @@ class FilmLibrary:
     def figure(self, model: str) -> VectorSpace:
         """Vectors of figures of one model."""
         own = self.figures
-        tables = [(f.table, "figure_vector") for f in self.films]
+        tables = self._tables("figure_vector")
         frames = dict(own.select("asset_id", "frame_id").iter_rows())
         is_own = pl.col("model") == model
         return vector_space.from_tables(
             f"figure-{model}", tables, self.row, key="asset_id", where=is_own, frame_of=frames
         )
 
+    def _tables(self, name: str) -> list[tuple[Path, str]]:
+        """Folder and name of one table of each film."""
+        return [(folder / TABLE, name) for folder in self.root.values()]
+
     def _keep(self, contents: list[str], rows: list[int]) -> np.ndarray:
         """Vectors of sentences or pictures, kept in the folder of the film that has them first."""
         name = (
-            vector_space.content_id(self.config.search.text_model)[:12]
+            vector_space.content_id(self.search_config.text_model)[:12]
             if self.is_clip
             else minilm.MODEL
         )
@@ -203,62 +208,3 @@ class FilmLibrary:
         except OSError:
             return vector_space.content_id(f"{film_id}/{file}|gone")
         return vector_space.content_id(f"{film_id}/{file}|{stat.st_size}|{stat.st_mtime_ns}")
-
-
-def open_library(
-    films: Sequence[str] = (), data_dir: str | None = None, overrides: Sequence[str] = ()
-) -> FilmLibrary:
-    """Open films for search.
-
-    Parameters
-    ----------
-    films : sequence of str
-        film_ids or how they begin; none: all of the data folder that have frames.
-    data_dir : str, optional
-        Folder of workspaces; None: as configured.
-    overrides : sequence of str
-        Settings as given to `--set`.
-
-    Raises
-    ------
-    UserError
-        If there is no film, or one has not been run as far as stage detect.
-    """
-    root = workspace.project_root()
-    last = [] if data_dir is None else [f"project.data_dir={data_dir}"]
-    config = configuration.load(root, [*overrides, *last])
-    found = [_find(root, config, name) for name in films] if films else []
-    every = workspace.find(root, config.project.data_dir) if not films else found
-    ready = [s for s in every if _is_ready(s)]
-    if films and len(ready) < len(found):
-        lacking = next(s.film_id for s in found if not _is_ready(s))
-        raise UserError(
-            f"{lacking}: expected shots and who is in them, found none; run the film until "
-            "stage detect first"
-        )
-    if not ready:
-        raise UserError(
-            f"expected a film in {config.project.data_dir}/output to search in, found none; "
-            "`bunny run FILM` makes one"
-        )
-    return FilmLibrary(
-        sorted({s.film_id: s for s in ready}.values(), key=lambda s: s.film_id), config
-    )
-
-
-def _find(root: Path, config: Config, name: str) -> Workspace:
-    found = workspace.find(root, config.project.data_dir, name)
-    if len(found) != 1:
-        names = f" ({', '.join(s.film_id for s in found)})" if found else ""
-        raise UserError(
-            f"--film {name}: expected one film whose id begins so in "
-            f"{config.project.data_dir}/output, found {len(found)}{names}; see `bunny status`"
-        )
-    return found[0]
-
-
-def _is_ready(film: Workspace) -> bool:
-    return all(
-        store.exists(film.table, corrected.table_name(film.table, name))
-        for name in ("frame", "shot", "label")
-    )

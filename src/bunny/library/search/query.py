@@ -92,7 +92,7 @@ def by_face(
     from bunny.character.face import detect, recogniser
 
     image = _read(path)
-    wanted = library.config.detection
+    wanted = library.detection_config
     look = detect.load_detector(wanted.face_detection_model)
     faces = [f for f in look(image) if f.score >= wanted.min_face_score]
     if not faces:
@@ -163,9 +163,9 @@ def _frames_of(library: FilmLibrary, like: str) -> np.ndarray:
         return np.array([library.row[like]])
     shots = known.shot.filter(pl.col("asset_id") == like)
     if like.isdigit():
-        if len(library.films) > 1:
+        if len(library.root) > 1:
             raise UserError(
-                f"--like {like}: expected one film for a shot's number, {len(library.films)} are "
+                f"--like {like}: expected one film for a shot's number, {len(library.root)} are "
                 "searched; name it by --film, or give the whole id, e.g. "
                 f"{known.shot['asset_id'][0]}"
             )

@@ -18,6 +18,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ import polars as pl
 
 from bunny.core import atomic
 from bunny.core.error import UserError
+from bunny.review.event_log import Event
 from bunny.review.learn import item, linear_map, method, threshold_rule
+from bunny.review.state import NOISE_THRESHOLD, ReviewState
 
 FOLDER, TENSORS, ABOUT, CURRENT = "review", "adapter.safetensors", "about.json", "current.json"
 _NAME = re.compile(r"v(\d{3,})")
@@ -276,6 +279,37 @@ def rescore(
         return pl.DataFrame(schema=_PLACE)
     learned = load(read(checkpoint, number))
     return apply(learned, item.collect(asset, vectors))
+
+
+def replay_learned(
+    machine: pl.DataFrame,
+    vectors: Mapping[str, pl.DataFrame],
+    events: Sequence[Event],
+    *,
+    checkpoint: Path | None = None,
+    noise_threshold: float = NOISE_THRESHOLD,
+) -> ReviewState:
+    """Every item where people want it, and those they did not speak of where was learned.
+
+    Parameters
+    ----------
+    machine : pl.DataFrame
+        Table `asset` at the machine's clusters.
+    vectors : mapping of str to pl.DataFrame
+        Tables shot_vector (`scene`) and figure_vector (`character`).
+    events : sequence of Event
+        The record.
+    checkpoint : Path, optional
+        The film's checkpoint folder; without it nothing that was learned is used.
+    noise_threshold : float
+        As of `ReviewState.of`.
+    """
+    start = partial(ReviewState.of, vectors=vectors["scene"], noise_threshold=noise_threshold)
+    state = start(machine).replay(events)
+    if checkpoint is None:
+        return state
+    place = rescore(checkpoint, state.frame(), list(vectors.values()))
+    return start(state.with_learned(place)).replay(events)
 
 
 def apply(

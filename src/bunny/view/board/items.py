@@ -291,8 +291,7 @@ class BoardItems:
         """Begin with a film's tables; rows of before stand for other items."""
         self.film = film
         vectors = {"scene": film.shot_vectors, "character": film.figure_vectors}
-        floor = {**review_doubt.FLOOR, "scene": min(0.99, self._noise)}  # as stage review has it
-        asset = restore_doubt(film.asset, vectors, floor)
+        asset = restore_doubt(film.asset, vectors, review_doubt.level_floor(self._noise))
         self.state = ReviewState.of(asset, film.shot_vectors, noise_threshold=self._noise)
         self.events: list[Event] = []
         self._size = -1  # bytes of the record when it was read last

@@ -1,0 +1,291 @@
+"""Training crops of each character: views judged and chosen, windows, words and split.
+
+No pixel is read. What a person added stands on top of what is chosen and moves nothing else.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from bunny.caption import tags
+from bunny.core.config import CaptioningConfig, DatasetConfig, FilteringConfig, ModelsConfig
+from bunny.core.error import UserError
+from bunny.dataset import (
+    addition,
+    candidate,
+    class_image,
+    crop,
+    image_folder,
+    near_duplicate,
+    select,
+    split,
+)
+from bunny.dataset import lookalike as resembling
+from bunny.dataset.addition import Addition
+from bunny.dataset.appearance import measure_subjects
+from bunny.dataset.candidate import CandidateVerdict
+from bunny.dataset.crop_caption import CaptionWords
+from bunny.dataset.view import CharacterView
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropSelectionSettings:
+    """Settings that crops are chosen, named and split by."""
+
+    dataset: DatasetConfig
+    models: ModelsConfig
+    captioning: CaptioningConfig
+    filtering: FilteringConfig
+    seed: int
+    crop: crop.CropSetting
+
+
+class CropSelector:
+    """Chooses the crops of each character of a film.
+
+    Parameters
+    ----------
+    tables : mapping
+        Those of `candidate.TABLES`, and embedding, region, figure and reference.
+    additions : sequence of Addition
+        What people added to the film's sets.
+    settings : CropSelectionSettings
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[str, pl.DataFrame],
+        additions: Sequence[Addition],
+        settings: CropSelectionSettings,
+    ) -> None:
+        self._tables, self._additions, self._settings = tables, additions, settings
+
+    @cached_property
+    def _subject(self) -> pl.DataFrame:
+        """What the frames' measures say of each labelled box: sharpness, blur score, luma."""
+        return measure_subjects(self._tables)
+
+    def choose_characters(self) -> tuple[list[str], str]:
+        """Choose the characters to train on.
+
+        Returns
+        -------
+        list of str
+            Those that the settings name and a picture shows; without names the one that most
+            shots show.
+        str
+            What the user should know about it; may be empty.
+
+        Raises
+        ------
+        UserError
+            If pictures of two of them would lie in one folder.
+        """
+        names = candidate.count_views(self._tables["label"])["character"].to_list()
+        wanted = list(dict.fromkeys(self._settings.models.characters))
+        if not names:
+            return [], "no picture has a labelled character, so there is nothing to train on"
+        if not wanted:
+            return names[:1], ""
+        missing = [name for name in wanted if name not in names]
+        reason = f"models.characters: no picture shows {', '.join(missing)}" if missing else ""
+        if len(missing) == len(wanted):
+            reason += f"; labelled are {', '.join(names)}"
+        found = [name for name in wanted if name in names]
+        _check_folders(found)
+        return found, reason
+
+    def choose(self, character: str) -> tuple[list[CharacterView], select.ViewSelection]:
+        """Choose among the views of a character.
+
+        Returns
+        -------
+        list of CharacterView
+            Every view, those that a person added last.
+        ViewSelection
+            What becomes of each.
+        """
+        wanted = self._settings.dataset
+        views = candidate.gather(character, self._tables, self._subject)
+        rule = candidate.CandidateThreshold(
+            min_confidence=wanted.min_confidence,
+            min_subject_px=wanted.min_subject_px,
+            min_sharpness=wanted.min_subject_sharpness,
+            min_blur_score=self._settings.filtering.blur_threshold,
+        )
+        score = dict(self._subject.select("subject_id", "blur_score").iter_rows())
+        verdicts = candidate.judge(views, self._tables["quality"], score, rule)
+        setting = select.ViewSelectionSetting(
+            max_images=self._settings.models.max_images,
+            duplicate_distance=self._settings.filtering.duplicate_distance,
+        )
+        made = select.choose(views, verdicts, self._tables, self._settings.crop, setting)
+        return self._add(character, views, made)
+
+    def _add(
+        self, character: str, views: list[CharacterView], made: select.ViewSelection
+    ) -> tuple[list[CharacterView], select.ViewSelection]:
+        """What a person added on top, look-alikes without the character's name among it."""
+        own = [one for one in self._additions if one.character == character]
+        if not own:
+            return views, made
+        more = resembling.confirmed_views(character, self._tables, self._subject, own)
+        verdicts = [*made.verdicts, *[CandidateVerdict(reason=addition.UNLABELLED) for _ in more]]
+        every = [*views, *more]
+        made = select.ViewSelection(verdicts=verdicts, gains=made.gains, picked=made.picked)
+        return every, addition.extend_selection(
+            every, made, own, self._settings.crop, self._settings.filtering.duplicate_distance
+        )
+
+    def make_crops(
+        self, character: str, views: Sequence[CharacterView], made: select.ViewSelection
+    ) -> list[crop.Crop]:
+        """Crops to be written: the chosen windows with words and split, and class pictures.
+
+        Parameters
+        ----------
+        character : str
+        views, made
+            From `choose`.
+
+        Returns
+        -------
+        list of Crop
+            By frame index.
+        """
+        words, number = self._words(character), self._settings.dataset.num_class_images
+        side, group = self._split(views, made, has_all=number > 0)
+        crops = [
+            crop.Crop(
+                image_id=f"{views[row].subject_id}-c{window.index}",
+                view=views[row],
+                window=window,
+                caption=crop.caption_of(views[row], window, words),
+                split=side[views[row].shot_index],
+            )
+            for row, window in made.picked
+        ]
+        if number:
+            held = {group[shot] for shot, name in side.items() if name == split.HELD_OUT}
+            forbidden = {shot for shot, root in group.items() if root in held}
+            by_hand = {views[row].subject_id for row in addition.added_rows(made)}
+            crops += self._class_crops(character, words, number, forbidden, by_hand)
+        return sorted(crops, key=lambda c: (c.view.frame_index, c.image_id))
+
+    def _split(
+        self, views: Sequence[CharacterView], made: select.ViewSelection, *, has_all: bool
+    ) -> tuple[dict[int, str], dict[int, int]]:
+        """Side of each shot, and its group; what was added by hand moves nobody else."""
+        by_hand = addition.added_rows(made)
+        shots = {row: views[row].shot_index for row, _ in made.picked}
+        chosen = [views[row].shot_index for row, _ in made.picked if row not in by_hand]
+        chosen = chosen or list(shots.values())  # all of the set is by hand
+        every = set(shots.values())
+        group = self._groups(set(chosen), has_all)
+        side = split.split_shots(
+            chosen, self._settings.models.held_out_share, self._settings.seed, group
+        )
+        if every - set(chosen):
+            group = self._groups(every, has_all)
+        return addition.extend_split(side, every, group), group
+
+    def _class_crops(
+        self,
+        character: str,
+        words: CaptionWords,
+        number: int,
+        forbidden: set[int],
+        by_hand: set[str],
+    ) -> list[crop.Crop]:
+        names = candidate.count_views(self._tables["label"])["character"].to_list()
+        others = {
+            name: candidate.gather(name, self._tables, self._subject)
+            for name in names
+            if name != character
+        }
+        tables = self._tables
+        if by_hand:  # a look-alike that was said to be the character is no class picture of it
+            like = resembling.find(character, tables).filter(pl.col("subject_id").is_in(by_hand))
+            tables = {**tables, "label": resembling.with_names(tables["label"], like)}
+        return class_image.choose_crops(
+            character, tables, others, self._settings.crop, words, number, forbidden=forbidden
+        )
+
+    def _groups(self, shots: set[int], has_all: bool) -> dict[int, int]:
+        return group_camera_setups(
+            shots,
+            self._tables["frame"],
+            self._tables["measure"],
+            self._settings.filtering,
+            has_all=has_all,
+        )
+
+    def _words(self, character: str) -> CaptionWords:
+        """What stands for each character in captions."""
+        template = self._settings.captioning.trigger_word
+        names = self._tables["label"]["character"].drop_nulls().unique(maintain_order=True)
+        triggers = {name: tags.trigger_word(template, name) for name in names}
+        return CaptionWords(
+            trigger=triggers.pop(character),
+            class_word=self._settings.captioning.class_word,
+            other_triggers=triggers,
+        )
+
+
+def group_camera_setups(
+    shots: Collection[int],
+    frame: pl.DataFrame,
+    measure: pl.DataFrame,
+    wanted: FilteringConfig,
+    *,
+    has_all: bool,
+) -> dict[int, int]:
+    """Shots joined where any of their stored frames show the same set-up.
+
+    Parameters
+    ----------
+    shots : collection of int
+    frame, measure : pl.DataFrame
+        Tables of stage extract.
+    wanted : FilteringConfig
+        Its `duplicate_distance` and `duplicate_structure`.
+    has_all : bool
+        Shots of the whole film are grouped, not `shots` alone.
+
+    Returns
+    -------
+    dict
+        As of `split.group_shots`.
+    """
+    known = frame.join(measure.drop_nulls(["phash", "signature"]), on="frame_id")
+    if not has_all:
+        known = known.filter(pl.col("shot_index").is_in(list(shots)))
+    known = known.sort("frame_id")
+    pairs = near_duplicate.same_camera_setup(
+        known["phash"].to_numpy(),
+        known["signature"].to_numpy(),
+        wanted.duplicate_distance,
+        wanted.duplicate_structure,
+    )
+    shot = known["shot_index"].to_numpy()
+    alike = np.unique(shot[pairs], axis=0).tolist() if len(pairs) else []
+    return split.group_shots([*shots, *shot.tolist()], [tuple(p) for p in alike])
+
+
+def _check_folders(characters: Sequence[str]) -> None:
+    """Refuse two characters whose pictures would lie in one folder, here or on another system."""
+    seen: dict[str, str] = {}
+    for name in characters:
+        folder = image_folder.folder_name(unicodedata.normalize("NFC", name)).casefold()
+        other = seen.setdefault(folder, name)
+        if other != name:
+            raise UserError(
+                f"models.characters: expected names that give different folders, {other} and "
+                f"{name} do not on every system; rename one of them"
+            )
