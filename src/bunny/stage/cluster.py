@@ -137,7 +137,7 @@ def character_rows(label: pl.DataFrame, face: pl.DataFrame, scenes: list[dict]) 
     Parameters
     ----------
     label, face : pl.DataFrame
-        Tables of stage 3.
+        Tables of stage detect.
     scenes : list of dict
         Rows of level `scene`.
 

@@ -87,7 +87,7 @@ def choose_frames(shot: pl.DataFrame, frame: pl.DataFrame, interval_s: float) ->
     Parameters
     ----------
     shot, frame : pl.DataFrame
-        Tables of stage 1.
+        Tables of stage extract.
     interval_s : float
         Seconds; positive.
 
@@ -177,7 +177,7 @@ def add_dense_spans(
     Parameters
     ----------
     shot, frame : pl.DataFrame
-        Tables of stage 1.
+        Tables of stage extract.
     between : pl.DataFrame
         From `plan`.
     dense : sequence of (int, int, float)
@@ -217,7 +217,7 @@ class ExtraFrameReader:
     source : mapping
         `source.json` of the film.
     film, frame : pl.DataFrame
-        Tables of stage 1; the pictures of a shot are cut as its kept ones are.
+        Tables of stage extract; the pictures of a shot are cut as its kept ones are.
 
     Raises
     ------
