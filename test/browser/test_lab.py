@@ -10,7 +10,13 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = sorted(path.name for path in (ROOT / "notebook").glob("*.ipynb"))
 # Each has a test of its widgets below, which runs it to its end first.
-HAS_WIDGETS = ("02_filter.ipynb", "03_detect.ipynb", "04_cluster.ipynb", "09_search.ipynb")
+HAS_WIDGETS = tuple(
+    f"{name}.ipynb"
+    for name in (
+        *("02_filter", "03_detect", "04_cluster", "05_caption"),
+        *("06_dataset", "09_generate", "11_search"),
+    )
+)
 # What JupyterLab, the classic Notebook and VS Code all show without an extension.
 MIME = {
     *("text/plain", "text/html", "text/markdown", "image/png", "image/jpeg"),
@@ -80,7 +86,7 @@ def test_scenes_follow_their_threshold(jupyter):
 
 
 def test_search_answers_words_a_filter_and_more_like_this(jupyter):
-    with run_to_end(jupyter, "09_search.ipynb") as book:
+    with run_to_end(jupyter, "11_search.ipynb") as book:
         field = book.page.locator(".widget-text input")
         field.fill("bunny")
         field.press("Enter")
