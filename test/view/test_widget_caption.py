@@ -74,13 +74,6 @@ def test_the_page_counts_and_shows_what_changes(opened):
     assert "expected a text with {name} in it" in refused and "<img" not in refused
 
 
-def test_without_captions_it_says_which_stage_to_run(empty_space, settings):
-    assert (
-        "run stage caption"
-        in caption.explore_captions(empty_space, settings, is_interactive=False).data
-    )
-
-
 def test_a_move_opens_no_picture_and_the_button_saves(space, settings, tmp_path, monkeypatch):
     box = caption.explore_captions(space, settings, root=tmp_path)
     shutil.rmtree(space.root / "frame")

@@ -81,11 +81,6 @@ def test_window_stands_where_it_is_cut(opened):
     assert view.frame_size == (96, 54)
 
 
-def test_without_a_set_it_says_which_stage_to_run(empty_space, settings):
-    page = dataset.explore_dataset(empty_space, settings, is_interactive=False).data
-    assert "run stage dataset" in page
-
-
 def test_a_move_opens_no_picture_and_the_button_saves(bunny_space, large, tmp_path, monkeypatch):
     box = dataset.explore_dataset(bunny_space, large, root=tmp_path)
     before = box.children[-1].value
