@@ -16,7 +16,7 @@ from bunny.core.config import Config
 from bunny.core.error import StageError, UserError
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebook"
-NAMES = ["00_start", *notebook.NOTEBOOK.values(), "08_review", "09_search"]
+NAMES = sorted(["00_start", *notebook.NOTEBOOK.values(), "11_search"])
 MAX_LINES = 15
 BANNED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.For, ast.While)
 COMMON = {"film_id", "data_dir", "is_interactive", "overrides"}
@@ -36,11 +36,13 @@ def parameter_cell(book):
 
 
 def test_one_notebook_a_stage_in_run_order():
-    told = notebook.COVERED_BY
-    assert list(notebook.NOTEBOOK) == [name for name in pipeline.STAGE if name not in told]
-    assert all(other in notebook.NOTEBOOK for other in told.values())
+    assert list(notebook.NOTEBOOK) == list(pipeline.STAGE)
+    assert all(book.partition("_")[2] == stage for stage, book in notebook.NOTEBOOK.items())
+    in_order = [book for stage, book in notebook.NOTEBOOK.items() if stage != "review"]
+    assert in_order == sorted(in_order)  # the board stands behind all that it corrects
     assert notebook.NOTEBOOK["filter"] == "02_filter"
     assert sorted(p.stem for p in FOLDER.glob("*.ipynb")) == NAMES
+    assert [name[:2] for name in NAMES] == [f"{i:02d}" for i in range(len(NAMES))]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -69,7 +71,30 @@ def test_notebook_begins_with_its_question_and_tables(name):
     number, _, word = name.partition("_")
     assert first.cell_type == "markdown"
     assert first.source.startswith(f"# {number} {word[:4].capitalize()}")
-    assert "?" in first.source and "Reads" in first.source and "rites" in first.source
+    _title, question, tables = [line for line in first.source.splitlines() if line]
+    assert question.endswith("?**") and "Reads" in tables and "rites" in tables
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_notebook_ends_with_what_comes_next(name):
+    """By names of notebooks that there are; those of a stage say what is still to be run, too."""
+    cells = read(name).cells
+    (place,) = [i for i, c in enumerate(cells) if c.source.startswith("## What comes next\n")]
+    named = re.findall(r"`(\d\d_\w+)`", cells[place].source)
+    assert named and set(named) <= set(NAMES) - {name}
+    after = [cell.source for cell in cells[place + 1 :]]
+    status = "notebook.next_step(pipeline.status(space, config))"
+    assert after == ([status] if name in notebook.NOTEBOOK.values() else [])
+
+
+def test_no_stage_or_notebook_goes_by_its_number_alone():
+    """Numbers in settings, texts and docstrings disagreed; names cannot."""
+    root = FOLDER.parent
+    texts = [*root.glob("*.md"), *root.glob("config/main.yaml"), *FOLDER.glob("*.ipynb")]
+    texts += [*(root / "src").rglob("*.py"), *root.glob("memory_bank/*.md")]
+    number = re.compile(r"\b(?:[Ss]tages? \d|[Nn]otebooks? \d\d(?!_))")
+    found = [p.name for p in texts if number.search(p.read_text(encoding="utf-8"))]
+    assert [name for name in found if name != "progress.md"] == []  # a log of what was
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -98,9 +123,6 @@ def test_text_stands_before_each_picture(name):
 def test_stage_runs_through_the_pipeline(stage):
     text = "\n".join(c.source for c in code(read(notebook.NOTEBOOK[stage])))
     assert f'pipeline.run_stage("{stage}", space, config)' in text
-    for told, teller in notebook.COVERED_BY.items():
-        if teller == stage:
-            assert f'pipeline.run_stage("{told}", space, config)' in text
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -109,6 +131,10 @@ def test_names_of_settings_are_real(name):
     text = "\n".join(c.source for c in code(read(name)))
     for section, key in re.findall(r'"(\w+)\.(\w+)":', text):
         assert key in getattr(Config(), section).model_dump()
+    for cell in code(read(name)):
+        for section in re.findall(r'f"(\w+)\.\{key\}"', cell.source):
+            keys = re.findall(r'[{ ]"(\w+)": ', cell.source)
+            assert keys and set(keys) <= set(getattr(Config(), section).model_dump())
 
 
 def test_unknown_parameter_is_refused_by_name():
@@ -137,6 +163,20 @@ def test_overrides_skip_what_is_as_configured():
 def test_sentences_are_said_as_a_list():
     assert notebook.bullet_list(["one.", "two."]).data == "- one.\n- two."
     assert notebook.bullet_list([]).data == "*nothing to say*"
+
+
+def test_the_next_step_is_the_first_stage_that_is_not_done():
+    def state(name: str, how: str, why: str = "") -> pipeline.StageState:
+        return pipeline.StageState(
+            name=name, state=how, why=why, progress=0, rows=None, seconds=None, finished_at=None
+        )
+
+    done = state("cluster", "done")
+    stale = notebook.next_step([done, state("review", "stale", "feedback changed")]).data
+    assert stale == "Next: open `10_review.ipynb`; stage review is stale (feedback changed)."
+    new = notebook.next_step([done, state("caption", "never run"), state("dataset", "stale")]).data
+    assert new == "Next: open `05_caption.ipynb`; stage caption has not run yet."
+    assert "Everything is done" in notebook.next_step([done]).data
 
 
 def test_start_without_a_film_makes_nothing(tmp_path, monkeypatch):

@@ -1,4 +1,8 @@
-"""Notebooks run through papermill: one a stage, parameters checked, executed copies kept."""
+"""Notebooks run through papermill: one for each stage, parameters checked, copies kept.
+
+A notebook's number is its place in the folder and nothing else: stages are named. The board stands
+near the end, where a person comes to it, though stage review runs right after cluster.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +32,17 @@ logger = logging.getLogger(__name__)
 
 KERNEL = "python3"
 OWN_ERRORS = {"BunnyError", "UserError", "StageError", "TableError"}  # their text says it all
-# Stages without a notebook of their own: another tells of them.
-COVERED_BY = {"review": "cluster", "dataset": "finetune", "evaluate": "finetune"}
 NOTEBOOK = {
-    name: f"{i:02d}_{name}"
-    for i, name in enumerate((n for n in pipeline.STAGE if n not in COVERED_BY), start=1)
+    "extract": "01_extract",
+    "filter": "02_filter",
+    "detect": "03_detect",
+    "cluster": "04_cluster",
+    "review": "10_review",
+    "caption": "05_caption",
+    "dataset": "06_dataset",
+    "finetune": "07_finetune",
+    "evaluate": "08_evaluate",
+    "generate": "09_generate",
 }
 
 
@@ -47,7 +57,6 @@ def run(
 ) -> list[contract_stage.StageResult]:
     """Run the notebooks of `stages` in order, as `pipeline.run` would run the stages.
 
-    A stage that another's notebook tells of (`COVERED_BY`) is run without one.
     A notebook is passed over when its stage is up to date and a whole executed copy of it, not
     older than the stage's last run, is there already, so that a rerun after a failure goes on
     where it stopped.
@@ -77,15 +86,13 @@ def run(
         **(parameters or {}),
     }
     stages = list(stages)
-    paths = {s: folder / f"{NOTEBOOK[s]}.ipynb" for s in stages if s in NOTEBOOK}
+    paths = {stage: folder / f"{NOTEBOOK[stage]}.ipynb" for stage in stages}
     for path in paths.values():
         check_parameters(path, given)
     before = {stage: fingerprint.read_record(space.root, stage) for stage in stages}
     return [
-        _run_one(paths[stage], stage, space, config, given, is_forced=bool(parameters))
-        if stage in paths
-        else _run_covered(stage, space, config, before[stage])
-        for stage in stages
+        _run_one(path, stage, space, config, given, before[stage], is_forced=bool(parameters))
+        for stage, path in paths.items()
     ]
 
 
@@ -224,10 +231,10 @@ def next_step(states: Iterable[pipeline.StageState]):
 
     for state in states:
         if state.state != "done":
-            name = NOTEBOOK[COVERED_BY.get(state.name, state.name)]
+            how = "has not run yet" if state.state == "never run" else f"is {state.state}"
+            why = f" ({state.why})" if state.why else ""
             return Markdown(
-                f"Next: open `{name}.ipynb`; stage {state.name} is {state.state}"
-                f"{f' ({state.why})' if state.why else ''}."
+                f"Next: open `{NOTEBOOK[state.name]}.ipynb`; stage {state.name} {how}{why}."
             )
     return Markdown("Everything is done: see `report.html` in the film's folder.")
 
@@ -238,10 +245,14 @@ def _run_one(
     space: Workspace,
     config: Config,
     parameters: Mapping[str, Any],
+    before: Mapping[str, Any],
     *,
     is_forced: bool,
 ) -> contract_stage.StageResult:
-    before = fingerprint.read_record(space.root, stage)
+    """Run one stage's notebook; `before` is its record when the whole run began.
+
+    What an earlier notebook of this run did of the stage counts: that of cluster runs review too.
+    """
     folder = space.log / "notebook" / space.film_id
     is_done = pipeline.make_stage(stage, space, config).can_resume()
     if (
@@ -249,20 +260,11 @@ def _run_one(
         and not (is_forced or config.pipeline.force_rerun)
         and _has_copy(space, folder, stage)
     ):
-        return _result(before, before)
+        return _result(fingerprint.read_record(space.root, stage), before)
     copy = _copy_path(folder, stage)
     logger.info("notebook %s -> %s", path.stem, copy)
     execute(path, copy, parameters)
     return _result(fingerprint.read_record(space.root, stage), before)
-
-
-def _run_covered(
-    stage: str, space: Workspace, config: Config, before: Mapping[str, Any]
-) -> contract_stage.StageResult:
-    """A stage without a notebook; what an earlier notebook of this run did of it counts."""
-    result = pipeline.run_stage(stage, space, config)
-    is_skipped = result.status == "skipped"
-    return _result(fingerprint.read_record(space.root, stage), before) if is_skipped else result
 
 
 def _has_copy(space: Workspace, folder: Path, stage: str) -> bool:

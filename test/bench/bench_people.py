@@ -1,4 +1,4 @@
-"""How fast the explorer of notebook 03 answers: `python test/bench/bench_people.py`.
+"""How fast the explorer of notebook 03_detect answers: `python test/bench/bench_people.py`.
 
 A made-up film of 20,000 faces in 4,000 tracks of eight characters and of strangers, and 6,000
 places of two drawn figures. Each control is moved to a few places; the time is that of the whole

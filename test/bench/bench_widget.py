@@ -1,4 +1,4 @@
-"""How fast the explorer of notebook 02 answers: `python test/bench/bench_widget.py`.
+"""How fast the explorer of notebook 02_filter answers: `python test/bench/bench_widget.py`.
 
 A made-up film of 200,000 measured pictures (shots of 8 to 5,000 like pictures, and 60,000 that
 differ), 2,000 of them with a small picture. Each control is moved to a few places; the time is that

@@ -10,7 +10,13 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = sorted(path.name for path in (ROOT / "notebook").glob("*.ipynb"))
 # Each has a test of its widgets below, which runs it to its end first.
-HAS_WIDGETS = ("02_filter.ipynb", "03_detect.ipynb", "04_cluster.ipynb", "09_search.ipynb")
+HAS_WIDGETS = tuple(
+    f"{name}.ipynb"
+    for name in (
+        *("02_filter", "03_detect", "04_cluster", "05_caption"),
+        *("06_dataset", "09_generate", "11_search"),
+    )
+)
 # What JupyterLab, the classic Notebook and VS Code all show without an extension.
 MIME = {
     *("text/plain", "text/html", "text/markdown", "image/png", "image/jpeg"),
@@ -79,8 +85,37 @@ def test_scenes_follow_their_threshold(jupyter):
         book.page.wait_for_function(CHANGED, arg=before)
 
 
+def test_captions_follow_the_trigger_word(jupyter):
+    with run_to_end(jupyter, "05_caption.ipynb") as book:
+        field = book.page.locator(".widget-text", has=book.label("trigger_word")).locator("input")
+        field.fill("sks {name}")
+        field.press("Enter")
+        book.wait_for("sks bunny character")
+        field.fill("sks")
+        field.press("Enter")
+        book.wait_for("expected a text with {name} in it")
+
+
+def test_the_set_follows_the_margin(jupyter):
+    with run_to_end(jupyter, "06_dataset.ipynb") as book:
+        book.label("crop_margin").wait_for()
+        before = book.text()
+        book.slide("crop_margin", "End")  # 1.5 of the box on each side
+        book.page.wait_for_function(CHANGED, arg=before)
+
+
+def test_a_prompt_is_shown_as_it_is_read_and_drawn_at_a_click(jupyter):
+    with run_to_end(jupyter, "09_generate.ipynb") as book:
+        field = book.page.locator(".widget-textarea textarea")
+        field.fill("{trigger} on the moon")
+        field.press("Tab")
+        book.wait_for("bunny character on the moon")
+        book.press("Draw")
+        book.wait_for("1 picture in")
+
+
 def test_search_answers_words_a_filter_and_more_like_this(jupyter):
-    with run_to_end(jupyter, "09_search.ipynb") as book:
+    with run_to_end(jupyter, "11_search.ipynb") as book:
         field = book.page.locator(".widget-text input")
         field.fill("bunny")
         field.press("Enter")
@@ -108,7 +143,7 @@ def test_explorers_are_made_of_plain_widgets(project, monkeypatch):
     import ipywidgets
 
     from bunny.command import film_workspace
-    from bunny.view.widget import character, quality, scene
+    from bunny.view.widget import caption, character, dataset, generation, quality, scene
 
     monkeypatch.chdir(project)
     space, config = film_workspace.open_film(None)
@@ -116,6 +151,9 @@ def test_explorers_are_made_of_plain_widgets(project, monkeypatch):
         quality.explore_quality,
         character.explore_people,
         scene.explore_scene,
+        caption.explore_captions,
+        dataset.explore_dataset,
+        generation.explore_generation,
     ):
         ipywidgets.Widget.close_all()
         explore(space, config)

@@ -155,3 +155,25 @@ def test_trigger_words_follow_the_template():
 def test_other_templates_are_refused(template):
     with pytest.raises(UserError, match=r"captioning\.trigger_word"):
         tags.trigger_word(template, "anna")
+
+
+def test_what_most_pictures_show_is_not_said():
+    """Green is behind two of three, day on all three, medium framing on one, blue on one."""
+    shown = [
+        _facts(colours=("green",), shot_size="wide"),
+        _facts(colours=("green", "blue")),
+        _facts(colours=(), shot_size=None),
+    ]
+    assert tags.frequent_tags(shown, 1.0) == set()
+    assert tags.frequent_tags(shown, 0.9) == {"day"}
+    assert tags.frequent_tags(shown, 2 / 3) == {"day"}
+    dropped = tags.frequent_tags(shown, 0.5)
+    assert dropped == {"day", "green background"}
+    said = [tags.without_tags(facts, dropped) for facts in shown]
+    texts = [tags.write_caption(facts, TRIGGER, "character") for facts in said]
+    assert texts == [
+        "bunny character, wide shot",
+        "bunny character in a blue place, medium shot",
+        "bunny character",
+    ]
+    assert tags.frequent_tags([], 0.0) == set()

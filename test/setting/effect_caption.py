@@ -141,6 +141,13 @@ def _words(seen: Seen) -> dict[str, str]:
     return {**found, "model": " ".join(told)}
 
 
+def _said(seen: Seen) -> tuple[bool, bool]:
+    """Whether captions, and whether tags, say more than who is seen."""
+    table = seen.table("caption").filter(version=1, status="done")
+    is_more = [bool(re.search(r",| in an? ", text)) for text in table["text"]]
+    return any(is_more), any(table["tags"].list.len() > 1)
+
+
 def _same(words: str) -> dict[str, str]:
     return dict.fromkeys(("caption", "dataset", "beside", "export", "model"), words)
 
@@ -194,6 +201,13 @@ EFFECT = {
         stages=("caption", "dataset"),
         look=_words,
         gives=(_same("bunny character"), _same("bunny rabbit")),
+    ),
+    "captioning.max_tag_share": Effect(
+        values=(1.0, 0.0),
+        stages=("caption",),
+        look=_said,
+        gives=((True, True), (False, True)),
+        says="whether captions say more than who is seen, and whether the tags do",
     ),
     "aws.region": Effect(
         values=("eu-west-3", "us-east-2"),

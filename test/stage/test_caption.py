@@ -152,6 +152,8 @@ def test_an_older_version_of_the_stage_is_told_by_its_fingerprint(tmp_path):
     asked = _stage(tmp_path, provider="local", model="seer").parts()["settings"]
     more = {f"captioning.{key}" for key in ("model", "max_tokens", "temperature")}
     assert set(asked) == {*parts["settings"], *more}
+    said = _stage(tmp_path, max_tag_share=0.9).parts()["settings"]
+    assert set(said) == {*parts["settings"], "captioning.max_tag_share"}
 
 
 @pytest.mark.server

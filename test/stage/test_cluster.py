@@ -1,4 +1,4 @@
-"""Stage 4 on pictures and tables built here."""
+"""Stage cluster on pictures and tables built here."""
 
 import json
 

@@ -1,6 +1,7 @@
-"""Stage 6 on a film of eight drawn frames, and on a film that is decoded again."""
+"""Stage dataset on a film of eight drawn frames, and on a film that is decoded again."""
 
 import json
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from bunny.stage.dataset import Dataset
 from bunny.stage.extract import Extract
 from bunny.table import store
 from bunny.video import extra_frame
+from bunny.view.widget import dataset as widget_dataset
 
 BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
 
@@ -309,3 +311,23 @@ def test_two_characters_never_share_a_folder(labelled_film, tiny_base_folder, pa
     with pytest.raises(UserError, match=f"{pair[0]} and {pair[1]} do not"):
         make(labelled_film, tiny_base_folder, models={"characters": pair}).execute()
     assert make(labelled_film, tiny_base_folder, models={"characters": pair[1:]}).execute().rows
+
+
+@pytest.mark.parametrize(("aspect", "margin"), [("square", 0.3), ("buckets", 1.0)])
+def test_the_widget_chooses_and_cuts_as_the_stage_does(
+    labelled_film, tiny_base_folder, aspect, margin
+):
+    made = make(labelled_film, tiny_base_folder)
+    made.execute()
+    space = workspace.from_film_dir(labelled_film)
+    opened = widget_dataset.open_dataset(space, made.config)
+    values = {"aspect": aspect, "crop_margin": margin, "character": "bunny"}
+    models = {"crop_margin": margin}
+    make(labelled_film, tiny_base_folder, models, dataset={"aspect": aspect}).execute()
+    pictures, candidates = tables(labelled_film)
+    now = widget_dataset.decide(opened, values)
+    assert now.image_ids == set(pictures["image_id"])
+    sizes = Counter(pictures.select("width_px", "height_px").iter_rows())
+    assert sizes == Counter(window.size for _, window in now.picked)
+    dropped = candidates.filter(~pl.col("is_chosen"))["reason"].cast(pl.String)
+    assert now.reasons == Counter(dropped)

@@ -1,4 +1,4 @@
-"""Stage 3 on pictures built here, and on real film where it is at hand."""
+"""Stage detect on pictures built here, and on real film where it is at hand."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Stage 8 on a film of drawn frames, an untrained tiny base and adapters made by hand."""
+"""Stage evaluate on a film of drawn frames, an untrained tiny base and adapters made by hand."""
 
 import json
 

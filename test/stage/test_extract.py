@@ -1,4 +1,4 @@
-"""Stage 1 on films made here: tables, pictures, resume, refusals."""
+"""Stage extract on films made here: tables, pictures, resume, refusals."""
 
 import json
 from fractions import Fraction

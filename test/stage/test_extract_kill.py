@@ -1,4 +1,4 @@
-"""Stage 1 killed at random moments goes on, and leaves what an uninterrupted run leaves."""
+"""Stage extract killed at random moments goes on, and leaves what an uninterrupted run leaves."""
 
 import json
 import random

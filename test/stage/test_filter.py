@@ -1,4 +1,4 @@
-"""Stage 2 decides from tables alone."""
+"""Stage filter decides from tables alone."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Stage 7 on a film of eight drawn frames and an untrained tiny base."""
+"""Stage finetune on a film of eight drawn frames and an untrained tiny base."""
 
 import json
 import shutil

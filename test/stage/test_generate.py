@@ -1,4 +1,4 @@
-"""Stage 9 and `bunny generate` on adapters with random weights of an untrained tiny base."""
+"""Stage generate and `bunny generate` on adapters with random weights of an untrained tiny base."""
 
 import json
 from pathlib import Path

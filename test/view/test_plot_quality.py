@@ -1,4 +1,4 @@
-"""Figures of notebook 02 and their numbers."""
+"""Figures of notebook 02_filter and their numbers."""
 
 import polars as pl
 

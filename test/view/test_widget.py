@@ -3,12 +3,19 @@ import shutil
 import pytest
 
 from bunny.view import html, thumbnail, tile
-from bunny.view.widget import character, quality, scene
+from bunny.view.widget import caption, character, dataset, quality, scene
 from bunny.view.widget import explorer as widget_explorer
 
 
 @pytest.mark.parametrize(
-    "explorer", [quality.explore_quality, character.explore_people, scene.explore_scene]
+    "explorer",
+    [
+        quality.explore_quality,
+        character.explore_people,
+        scene.explore_scene,
+        caption.explore_captions,
+        dataset.explore_dataset,
+    ],
 )
 def test_without_tables_it_says_which_stage_to_run(empty_space, settings, explorer):
     page = explorer(empty_space, settings, is_interactive=False).data

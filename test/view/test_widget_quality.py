@@ -1,4 +1,4 @@
-"""The explorer of notebook 02: counts, what a move changes, presets, the number to keep."""
+"""The explorer of notebook 02_filter: counts, what a move changes, presets, the number to keep."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Search of notebook 09 by its controls: what is asked of the function, and what is shown."""
+"""Search of notebook 11_search by its controls: what is asked of the function, what is shown."""
 
 from types import SimpleNamespace
 

@@ -1,6 +1,9 @@
 """Captions and tags from facts alone: the provider without a model or network."""
 
 import string
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 
 from bunny.caption.metadata_facts import Facts
 from bunny.core.error import UserError
@@ -68,8 +71,46 @@ def write_tags(facts: Facts, triggers: dict[str, str]) -> list[str]:
     """
     tags = [triggers[name] for name in facts.characters] + framing_tags(facts)
     tags += [facts.place] if facts.place else []
-    tags += [f"{colour} background" for colour in facts.colours]
+    tags += [background_tag(colour) for colour in facts.colours]
     return list(dict.fromkeys(tags))
+
+
+def said_tags(facts: Facts) -> list[str]:
+    """Tags of what a caption says beside who is seen: background, framing, light."""
+    said = [*map(background_tag, facts.colours), SHOT_WORDS.get(facts.shot_size or ""), facts.light]
+    return [tag for tag in said if tag]
+
+
+def frequent_tags(facts: Sequence[Facts], max_share: float) -> frozenset[str]:
+    """Tags that captions say of more than a share of the pictures.
+
+    What is true of nearly every picture tells none apart: said or not, the model learns it along
+    with the trigger word.
+
+    Parameters
+    ----------
+    facts : sequence of Facts
+        Of each picture.
+    max_share : float
+        In [0, 1]; 1 gives none.
+    """
+    count = Counter(tag for known in facts for tag in set(said_tags(known)))
+    return frozenset(tag for tag, number in count.items() if number > max_share * len(facts))
+
+
+def without_tags(facts: Facts, dropped: frozenset[str]) -> Facts:
+    """Facts less the tags of background, framing and light among `dropped`; who is seen stays."""
+    return replace(
+        facts,
+        shot_size=None if SHOT_WORDS.get(facts.shot_size or "") in dropped else facts.shot_size,
+        light=None if facts.light in dropped else facts.light,
+        colours=tuple(c for c in facts.colours if background_tag(c) not in dropped),
+    )
+
+
+def background_tag(colour: str) -> str:
+    """The tag of a background's colour."""
+    return f"{colour} background"
 
 
 def framing_tags(facts: Facts) -> list[str]:

@@ -155,7 +155,7 @@ def unknown_faces(label: pl.DataFrame, face: pl.DataFrame) -> pl.DataFrame:
     Parameters
     ----------
     label, face : pl.DataFrame
-        Tables of stage 3.
+        Tables of stage detect.
 
     Returns
     -------

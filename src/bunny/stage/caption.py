@@ -41,10 +41,12 @@ class Caption(stage.BaseStage):
     unit = "caption"
 
     def settings(self) -> dict[str, Any]:
-        """Provider, the words for characters, and of a model what shapes its answers."""
+        """Provider, the words for characters, and what shapes the captions of that provider."""
         keys = ["provider", "trigger_word", "class_word"]
         if self.config.captioning.provider != "tags":
             keys += MODEL_KEYS
+        elif self.config.captioning.max_tag_share < 1:
+            keys.append("max_tag_share")
         return stage.settings_of(self.config, "captioning", *keys)
 
     def parts(self) -> dict[str, Any]:
@@ -84,25 +86,28 @@ class Caption(stage.BaseStage):
     # -- provider tags -----------------------------------------------------------------------
 
     def _compose(self, facts: list[Facts], triggers: dict[str, str]) -> list[dict[str, Any]]:
-        """Rows made from facts and the colours of the background."""
-        rows = []
-        with self.bar(len(facts)) as bar:
-            for known in facts:
-                rows.append(self._compose_one(known, triggers))
-                bar.update()
-        return rows
+        """Rows made from facts and the colours of the background.
 
-    def _compose_one(self, facts: Facts, triggers: dict[str, str]) -> dict[str, Any]:
-        row = _row(facts, "tags")
-        try:
-            facts = self._look(facts)
-        except (OSError, ValueError) as error:
-            return row | {"status": "failed", "error": str(error)}
-        return row | {
-            "text": caption_tags.write_caption(facts, triggers, self.config.captioning.class_word),
-            "tags": caption_tags.write_tags(facts, triggers),
-            "status": "done",
-        }
+        What is true of nearly every picture stays among the tags, where it can be searched for.
+        """
+        rows: list[dict[str, Any]] = []
+        seen: dict[int, Facts] = {}
+        with self.bar(len(facts)) as bar:
+            for i, known in enumerate(facts):
+                rows.append(_row(known, "tags"))
+                try:
+                    seen[i] = self._look(known)
+                except (OSError, ValueError) as error:
+                    rows[i] |= {"status": "failed", "error": str(error)}
+                bar.update()
+        settings = self.config.captioning
+        dropped = caption_tags.frequent_tags(list(seen.values()), settings.max_tag_share)
+        for i, known in seen.items():
+            said = caption_tags.without_tags(known, dropped)
+            text = caption_tags.write_caption(said, triggers, settings.class_word)
+            tags = caption_tags.write_tags(known, triggers)
+            rows[i] |= {"text": text, "tags": tags, "status": "done"}
+        return rows
 
     def _look(self, facts: Facts) -> Facts:
         """Open the picture once, small, for its background colours."""

@@ -86,7 +86,7 @@ def choose_frames(shot: pl.DataFrame, frame: pl.DataFrame, interval_s: float) ->
     Parameters
     ----------
     shot, frame : pl.DataFrame
-        Tables of stage 1.
+        Tables of stage extract.
     interval_s : float
         Seconds; positive.
 
@@ -177,7 +177,7 @@ def add_dense_spans(
     Parameters
     ----------
     shot, frame : pl.DataFrame
-        Tables of stage 1.
+        Tables of stage extract.
     between : pl.DataFrame
         From `plan`.
     dense : sequence of (int, int, float)

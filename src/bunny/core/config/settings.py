@@ -54,7 +54,7 @@ class AwsConfig(ConfigSection):
 
 
 class ExtractionConfig(ConfigSection):
-    """Stage 1: which pictures are taken from the film."""
+    """Stage extract: which pictures are taken from the film."""
 
     method: Literal["keyframe", "interval", "shot"] = "shot"
     interval_seconds: float = Field(2.0, gt=0, le=3600)
@@ -75,7 +75,7 @@ class ExtractionConfig(ConfigSection):
 
 
 class FilteringConfig(ConfigSection):
-    """Stage 2: which pictures are good enough; thresholds not given are those of the preset."""
+    """Stage filter: which pictures are good enough; thresholds not given are the preset's."""
 
     preset: Literal["strict", "balanced", "generous"] = "balanced"
     keep_about: int = Field(0, ge=0, le=10_000_000)
@@ -105,7 +105,7 @@ class FilteringConfig(ConfigSection):
 
 
 class DetectionConfig(ConfigSection):
-    """Stage 3: who is seen."""
+    """Stage detect: who is seen."""
 
     face_detection_model: Literal["yunet", "mtcnn", "hog", "cnn"] = "yunet"
     has_small_faces: bool = True
@@ -131,7 +131,7 @@ class DetectionConfig(ConfigSection):
 
 
 class ClusteringConfig(ConfigSection):
-    """Stage 4: where and who, by cosine similarity to cluster centroids."""
+    """Stage cluster: where and who, by cosine similarity to cluster centroids."""
 
     scene_threshold: float = Field(0.85, ge=-1, le=1)
     character_threshold: float = Field(0.75, ge=-1, le=1)
@@ -188,7 +188,7 @@ class PublishConfig(ConfigSection):
 
 
 class CaptioningConfig(ConfigSection):
-    """Stage 5: words."""
+    """Stage caption: words."""
 
     provider: Literal["bedrock", "openai", "anthropic", "local", "tags"] = "tags"
     model: str = ""
@@ -200,6 +200,7 @@ class CaptioningConfig(ConfigSection):
     max_retries: int = Field(4, ge=0, le=20)
     trigger_word: str = "{name}"
     class_word: str = "character"
+    max_tag_share: float = Field(1.0, ge=0, le=1)
 
 
 class DatasetConfig(ConfigSection):
@@ -227,7 +228,7 @@ class RightsConfig(ConfigSection):
 
 
 class ModelsConfig(ConfigSection):
-    """Stage 6: fine-tune."""
+    """Stage finetune: the base, whom to train, and how."""
 
     base_model: str = "toy"
     characters: tuple[str, ...] = ()
@@ -267,7 +268,7 @@ class ModelsConfig(ConfigSection):
 
 
 class GenerationConfig(ConfigSection):
-    """Stage 7: drawing."""
+    """Stage generate: prompts, seeds and how they are drawn."""
 
     prompts: tuple[str, ...] = (
         "{trigger} in the snow, medium shot, day",
@@ -305,7 +306,7 @@ class GenerationConfig(ConfigSection):
 
 
 class EvaluationConfig(ConfigSection):
-    """Stage 8: proof that the adapter learned the character."""
+    """Stage evaluate: proof that the adapter learned the character."""
 
     choose_prompts: tuple[str, ...] = (
         "{trigger} in a forest, medium shot, day",

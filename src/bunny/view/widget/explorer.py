@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Values = dict[str, Any]
 Draw = Callable[[Values], str]
 Range = tuple[float, float, float]  # lowest, highest, step
+NOT_SAVED = "<b>not saved:</b>"
 
 
 def explorer(
@@ -53,26 +54,56 @@ def explorer(
         from IPython.display import HTML
 
         return HTML(draw(start))
+    sliders = {key: slider(key, start[key], ranges[key]) for key in ranges}
+    return panel(space, sliders, draw, lambda values: {section: values}, root)
+
+
+def panel(
+    space: Workspace,
+    controls: Mapping[str, Widget],
+    draw: Draw,
+    to_settings: Callable[[Values], Mapping[str, Values]],
+    root: Path | None,
+    buttons: Sequence[Widget] = (),
+) -> Widget:
+    """Controls above the page that `draw` makes of their values, and the button that saves them.
+
+    Parameters
+    ----------
+    controls : mapping of key to Widget
+        Each has a `value`.
+    draw : callable
+        From values by key to HTML.
+    to_settings : callable
+        From values by key to what is saved, by section of the settings.
+    root : Path or None
+        The project's folder; None: the one that holds.
+    buttons : sequence of Widget
+        Further ones, beside the button that saves.
+    """
     import ipywidgets
 
-    sliders = {key: slider(key, start[key], ranges[key]) for key in ranges}
-    page = ipywidgets.HTML(draw(start))
+    def values() -> Values:
+        return {key: one.value for key, one in controls.items()}
+
+    page = ipywidgets.HTML(draw(values()))
     message = ipywidgets.HTML()
     button = keep_button(space)
-
-    def values() -> Values:
-        return {key: one.value for key, one in sliders.items()}
 
     def on_move(_change: Any) -> None:
         page.value = draw(values())
 
     def on_click(_button: Any) -> None:
-        message.value = save(space.film_id, section, values(), root)
+        sections = to_settings(values()).items()
+        said = [save(space.film_id, section, own, root) for section, own in sections]
+        refused = [text for text in said if text.startswith(NOT_SAVED)]
+        message.value = (refused or said)[-1]
 
-    for one in sliders.values():
+    for one in controls.values():
         one.observe(on_move, names="value")
     button.on_click(on_click)
-    return ipywidgets.VBox([*sliders.values(), ipywidgets.HBox([button, message]), page])
+    row = ipywidgets.HBox([button, *buttons, message])
+    return ipywidgets.VBox([*controls.values(), row, page])
 
 
 def save(film_id: str, section: str, values: Values, root: Path | None = None) -> str:
@@ -83,7 +114,7 @@ def save(film_id: str, section: str, values: Values, root: Path | None = None) -
     try:
         path = configuration.save_local(root or workspace.project_root(), film_id, section, rounded)
     except (UserError, OSError) as error:
-        return f"<b>not saved:</b> {escape(str(error))}"
+        return f"{NOT_SAVED} {escape(str(error))}"
     return f"saved to <code>{escape(path.as_posix())}</code>; run the notebook again to apply it"
 
 
@@ -102,6 +133,20 @@ def slider(key: str, value: float, span: Range) -> Widget:
         style={"description_width": "11em"},
         layout={"width": "36em"},
         **({} if isinstance(step, int) else {"readout_format": ".3f"}),
+    )
+
+
+def text_field(key: str, value: str, tooltip: str = "") -> Widget:
+    """A field named as its setting; it counts as changed when it is left or Enter is pressed."""
+    import ipywidgets
+
+    return ipywidgets.Text(
+        value=value,
+        description=key,
+        tooltip=tooltip,
+        continuous_update=False,
+        style={"description_width": "11em"},
+        layout={"width": "36em"},
     )
 
 

@@ -1,0 +1,262 @@
+"""Widget of the training set: pictures by place and size at another aspect and crop margin.
+
+The choice is that of stage dataset, made again by its functions over the tables; what was added by
+hand (`bunny gaps --add`) is left aside. No picture is opened when a control moves: windows are
+drawn over small pictures of their frames.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from bunny.dataset import appearance, bucket, candidate, coverage, crop, select
+from bunny.dataset.candidate import CandidateVerdict
+from bunny.dataset.crop import CropWindow
+from bunny.dataset.view import CharacterView
+from bunny.table import corrected, schema, store
+from bunny.training.family import folder as family_folder
+from bunny.view import html, style, tile
+from bunny.view.widget import explorer
+from bunny.view.widget.explorer import Values
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
+    from ipywidgets import Widget
+
+    from bunny.core.config import Config
+    from bunny.core.workspace import Workspace
+
+TABLES = (
+    *("frame", "extra_frame", "measure", "quality", "face", "label"),
+    *("cluster", "caption", "embedding"),
+)
+ASPECTS = ("square", "buckets")
+MARGIN_RANGE: explorer.Range = (0.0, 1.5, 0.05)
+MAX_PLACES = 12  # lines of the table
+GALLERY = 18
+NO_VIEWS = "<p>no training picture was chosen: run stage dataset first</p>"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CharacterViews:
+    """One character's views, and what speaks against each whatever the windows are."""
+
+    views: Sequence[CharacterView]
+    verdicts: Sequence[CandidateVerdict]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetData:
+    """A film's labelled views, ready to be chosen from and cut."""
+
+    characters: Mapping[str, CharacterViews]
+    tables: Mapping[str, pl.DataFrame]
+    config: Config
+    resolution: tuple[int, int]  # side and unit in pixels
+    pictures: Mapping[str, str]
+    before: Mapping[str, CropPreview]  # as the settings are
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropPreview:
+    """The training set of one character as other settings would make it."""
+
+    picked: Sequence[tuple[CharacterView, CropWindow]]
+    reasons: Mapping[str, int]  # why views were left out
+
+    @property
+    def image_ids(self) -> set[str]:
+        """Names of its pictures, as in table dataset."""
+        return {f"{view.subject_id}-c{window.index}" for view, window in self.picked}
+
+    def count(self) -> Counter[tuple[str, str]]:
+        """Pictures by place and size."""
+        return Counter((v.place or coverage.NO_PLACE, w.shot_size) for v, w in self.picked)
+
+
+def explore_dataset(
+    space: Workspace, config: Config, *, is_interactive: bool = True, root: Path | None = None
+) -> Widget | HTML:
+    """Which pictures make the set at which `dataset.aspect` and `models.crop_margin`.
+
+    Parameters
+    ----------
+    space, config : Workspace, Config
+        The film and its settings, where the controls begin and with which a move is compared.
+    is_interactive : bool
+        False gives the page for the settings as they are.
+    root : Path, optional
+        The project's folder, where the button writes `config/local_<film_id>.yaml`.
+    """
+    opened = open_dataset(space, config)
+    names = list(opened.characters)
+    start = {"aspect": config.dataset.aspect, "crop_margin": config.models.crop_margin}
+    if not is_interactive or not names:
+        from IPython.display import HTML
+
+        return HTML(draw(opened, start | {"character": names[0] if names else ""}))
+    import ipywidgets
+
+    label = {"description_width": "11em"}
+    controls = {
+        "aspect": ipywidgets.ToggleButtons(
+            options=ASPECTS, value=start["aspect"], description="aspect", style=label
+        ),
+        "crop_margin": explorer.slider("crop_margin", start["crop_margin"], MARGIN_RANGE),
+        "character": ipywidgets.Dropdown(options=names, description="character", style=label),
+    }
+    return explorer.panel(space, controls, lambda values: draw(opened, values), to_settings, root)
+
+
+def to_settings(values: Values) -> dict[str, Values]:
+    """What the controls say, by section of the settings."""
+    return {
+        "dataset": {"aspect": values["aspect"]},
+        "models": {"crop_margin": values["crop_margin"]},
+    }
+
+
+def open_dataset(space: Workspace, config: Config) -> DatasetData:
+    """Read the tables that the choice rests on, and small pictures of the frames."""
+    tables = {name: corrected.read_or_empty(space.table, name) for name in TABLES}
+    subject = appearance.measure_subjects(tables)
+    names = store.read_or_empty(space.table, "candidate")["character"].unique(maintain_order=True)
+    found = {name: _views(name, tables, subject, config) for name in names}
+    found = {name: own for name, own in found.items() if own.views}
+    models = config.models
+    size = family_folder.choose_resolution(models.base_model, models.resolution)
+    shown = {view.frame_id for own in found.values() for view in own.views}
+    frame = tables["frame"].filter(pl.col("frame_id").is_in(list(shown)))
+    opened = DatasetData(
+        characters=found,
+        tables=tables,
+        config=config,
+        resolution=size,
+        pictures=explorer.frame_pictures(space, frame),
+        before={},
+    )
+    start = {"aspect": config.dataset.aspect, "crop_margin": models.crop_margin}
+    before = {name: decide(opened, start | {"character": name}) for name in found}
+    return replace(opened, before=before)
+
+
+def decide(opened: DatasetData, values: Values) -> CropPreview:
+    """Choose and cut one character's pictures.
+
+    Parameters
+    ----------
+    values : dict
+        `aspect` (square, buckets), `crop_margin` (share of the subject's box) and `character`.
+    """
+    own, config = opened.characters[values["character"]], opened.config
+    side, unit = opened.resolution
+    step = math.lcm(config.dataset.bucket_step_px, unit)
+    is_square = values["aspect"] == "square"
+    rule = crop.CropSetting(
+        sizes=((side, side),) if is_square else tuple(bucket.sizes(side, step)),
+        crop_margin=values["crop_margin"],
+        max_upscale=config.dataset.max_upscale,
+        has_wider_crops=config.dataset.has_wider_crops,
+    )
+    setting = select.ViewSelectionSetting(
+        max_images=config.models.max_images,
+        duplicate_distance=config.filtering.duplicate_distance,
+    )
+    made = select.choose(own.views, own.verdicts, opened.tables, rule, setting)
+    reasons = Counter(verdict.reason for verdict in made.verdicts if verdict.reason)
+    return CropPreview(
+        picked=[(own.views[row], window) for row, window in made.picked],
+        reasons=dict(reasons.most_common()),
+    )
+
+
+def draw(opened: DatasetData, values: Values) -> str:
+    """The page: how many pictures, by place and size, and their windows in the frames."""
+    if not opened.characters:
+        return NO_VIEWS
+    now, before = decide(opened, values), opened.before[values["character"]]
+    new = len(now.image_ids - before.image_ids)
+    gone = len(before.image_ids - now.image_ids)
+    sizes = Counter(window.size for _, window in now.picked)
+    left_out = {f"left out: {reason}": number for reason, number in now.reasons.items()}
+    written = ", ".join(f"{w} x {h} px: {n}" for (w, h), n in sorted(sizes.items()))
+    shown = [pair for pair in now.picked if pair[0].frame_id in opened.pictures]
+    return (
+        html.counts({"pictures": len(now.picked), **left_out})
+        + f"<p>compared with the settings as they are: <b>{new}</b> new, <b>{gone}</b> gone"
+        + f"; written as {escape(written) or 'nothing'}</p>"
+        + _count_table(before.count(), now.count())
+        + _windows([(opened.pictures[v.frame_id], v, w) for v, w in tile.spread(shown, GALLERY)])
+    )
+
+
+def _views(
+    name: str, tables: Mapping[str, pl.DataFrame], subject: pl.DataFrame, config: Config
+) -> CharacterViews:
+    views = candidate.gather(name, tables, subject)
+    rule = candidate.CandidateThreshold(
+        min_confidence=config.dataset.min_confidence,
+        min_subject_px=config.dataset.min_subject_px,
+        min_sharpness=config.dataset.min_subject_sharpness,
+        min_blur_score=config.filtering.blur_threshold,
+    )
+    score = dict(subject.select("subject_id", "blur_score").iter_rows())
+    return CharacterViews(
+        views=views, verdicts=candidate.judge(views, tables["quality"], score, rule)
+    )
+
+
+def _count_table(before: Counter[tuple[str, str]], now: Counter[tuple[str, str]]) -> str:
+    """Pictures by place and size; what changes is shown as before → after."""
+    total = Counter({place: 0 for place, _ in [*before, *now]})
+    total.update({place: sum(n for (p, _), n in now.items() if p == place) for place in total})
+    places = sorted(total, key=lambda place: (-total[place], place))
+    rows = []
+    for place in places[:MAX_PLACES]:
+        keys = [(place, size) for size in schema.SHOT_SIZE]
+        pairs = [(before[key], now[key]) for key in keys]
+        pairs.append((sum(b for b, _ in pairs), total[place]))
+        rows.append([place, *(_change(*pair) for pair in pairs)])
+    every = [[sum(c[p, s] for p in places) for s in schema.SHOT_SIZE] for c in (before, now)]
+    sums = [*zip(*every, strict=True), (before.total(), now.total())]
+    rows.append(["all places", *(_change(*pair) for pair in sums)])
+    return html.table(("place", *schema.SHOT_SIZE, "all"), rows)
+
+
+def _change(before: int, after: int) -> str:
+    return str(after) if before == after else f"{before} → {after}"
+
+
+def _windows(found: Sequence[tuple[str, CharacterView, CropWindow]]) -> str:
+    """Small pictures of frames with the window that is cut out of each."""
+    figures = "".join(_window(*one) for one in found)
+    head = "<p><b>What is cut out of the frames</b></p>"
+    return f'{head}<div style="display:flex;flex-wrap:wrap;gap:8px">{figures}</div>'
+
+
+def _window(uri: str, view: CharacterView, window: CropWindow) -> str:
+    wide, high = view.frame_size
+    place: dict[str, Any] = {
+        "left": window.x0_px / wide,
+        "top": window.y0_px / high,
+        "width": (window.x1_px - window.x0_px) / wide,
+        "height": (window.y1_px - window.y0_px) / high,
+    }
+    css = ";".join(f"{key}:{share:.1%}" for key, share in place.items())
+    words = f"{style.clock(view.timestamp_s)} {window.shot_size}, {window.upscale:.1f}x"
+    return (
+        '<figure style="margin:0;width:122px">'
+        f'<div style="position:relative;display:inline-block"><img src="{escape(uri)}" '
+        f'alt="{escape(words)}" style="max-width:120px;max-height:90px;display:block">'
+        f'<div style="position:absolute;box-sizing:border-box;border:2px solid {style.GOOD};{css}">'
+        f'</div></div><figcaption style="font-size:11px;line-height:1.3">{escape(words)}'
+        "</figcaption></figure>"
+    )
