@@ -87,8 +87,9 @@ def test_the_page_that_is_served_is_a_notebook():
     book = nbformat.reads(json.dumps(review.voila_notebook(given)), as_version=4)
     nbformat.validate(book)
     scope = {}
-    exec(book.cells[0].source.splitlines()[1], scope)
+    exec("\n".join(book.cells[0].source.splitlines()[:2]), scope)
     assert scope["given"] == given
+    assert callable(scope["review"].show) and callable(scope["film_workspace"].open_film)
 
 
 def test_a_table_where_nothing_can_be_clicked(opened):

@@ -43,7 +43,7 @@ EXTRAS = {
     "mtcnn": ("mtcnn", "face detection with MTCNN"),
     "onnx": ("onnxruntime", "drawn characters with CCIP and anime detectors"),
     "postgres": ("adbc_driver_postgresql", "publishing tables to Postgres"),
-    "ray": ("ray", "processing many films at once"),
+    "ray": ("ray", "many films at once"),
     "s3": ("s3fs", "object storage"),
     "scenedetect": ("scenedetect", "shot detection with PySceneDetect"),
     "search": ("usearch", "search over more than a million vectors"),

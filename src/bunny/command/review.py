@@ -173,10 +173,10 @@ def serve(
 def voila_notebook(given: dict[str, Any]) -> dict[str, Any]:
     """The notebook that Voilà runs for each browser: it opens the film and shows its board."""
     lines = [
-        "from bunny import job, job_board",
+        "from bunny.command import film_workspace, review",
         f"given = {given!r}",
         'film = (given["film_id"], given["data_dir"], given["overrides"])',
-        'job_board.show(*job.open_film(*film), user=given["user"], is_alone=True)',
+        'review.show(*film_workspace.open_film(*film), user=given["user"], is_alone=True)',
     ]
     cell = {
         "cell_type": "code",
