@@ -194,7 +194,7 @@ def to_overrides(values: Mapping[str, Any]) -> list[str]:
 
     Examples
     --------
-    >>> overrides_of({"filtering.blur_threshold": 0.4, "filtering.batch_size": None})
+    >>> to_overrides({"filtering.blur_threshold": 0.4, "filtering.batch_size": None})
     ['filtering.blur_threshold=0.4']
     """
     return [f"{key}={json.dumps(v)}" for key, v in values.items() if v is not None]

@@ -177,7 +177,7 @@ def format_time(seconds: float) -> str:
 
     Examples
     --------
-    >>> clock(83.46)
+    >>> format_time(83.46)
     '1:23.4'
     """
     return f"{style.clock(seconds)}.{int(seconds * 10) % 10}"

@@ -78,7 +78,7 @@ def make_film_id(path: Path, content_hash: str) -> str:
 
     Examples
     --------
-    >>> film_id_of(Path("Mein Café 2.mp4"), "ab" * 32)
+    >>> make_film_id(Path("Mein Café 2.mp4"), "ab" * 32)
     'mein-cafe-2-abababab'
     """
     stem = path.stem if path.stem.strip(".") else "film"
