@@ -107,7 +107,7 @@ def test_doctor_says_how_drawn_film_is_labelled_better(bunny, tmp_path, monkeypa
     model.write_bytes(b"x")
     found = {f["name"]: f for f in json.loads(bunny("doctor", "--json")[1])}
     assert found["ccip"]["value"].endswith(", downloaded") and found["ccip"]["advice"] == ""
-    assert found["CCIP and anime detectors"]["value"] == "there"
+    assert found["CCIP and anime detectors"]["value"] == "installed"
 
 
 def test_doctor_in_words_groups_its_lines(bunny):

@@ -152,7 +152,7 @@ def test_object_storage_as_data_dir_is_refused_plainly(tmp_path):
 def test_two_writers_at_once_are_told(tmp_path):
     space = workspace.create(tmp_path, "data", _film(tmp_path), None)
     code = (
-        "import sys, pathlib; from bunny import workspace;"
+        "import sys, pathlib; from bunny.core import workspace;"
         "s = workspace.locate(pathlib.Path(sys.argv[1]), 'data', sys.argv[2]);"
         "c = workspace.lock(s); c.__enter__(); print('held', flush=True); sys.stdin.read()"
     )
