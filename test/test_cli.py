@@ -60,11 +60,11 @@ def test_help_has_every_command_in_the_order_of_use(bunny, monkeypatch):
     rows = re.findall(r"^(?:╭─ (.+?) ─|│ (\w+) )", out, flags=re.MULTILINE)
     assert [panel or command for panel, command in rows] == [
         "Options",
-        *("A film", "demo", "run", "status", "report", "lab", "doctor"),
-        *("Who is in it, and the training set", "references", "characters", "gaps", "check"),
-        *("Train, prove, draw", "evaluate", "generate"),
-        *("The film as a library", "review", "learn", "search", "where", "publish", "correct"),
-        *("For other tools", "export"),
+        *("Film", "demo", "run", "status", "report", "lab", "doctor"),
+        *("Characters and training set", "references", "characters", "gaps", "check"),
+        *("Evaluation and generation", "evaluate", "generate"),
+        *("Library", "review", "learn", "search", "where", "publish", "correct"),
+        *("Export", "export"),
     ]
 
 
@@ -97,7 +97,7 @@ def test_doctor_says_how_drawn_film_is_labelled_better(bunny, tmp_path, monkeypa
     assert "built-in search" in first["value"]
     assert "labelled better" in first["advice"] and "detection.drawn_embedding" in first["advice"]
     assert "--extra onnx --extra hub" in first["advice"]
-    assert found["ccip"]["value"] == "who a drawn character is, openrail by its card, not here"
+    assert found["ccip"]["value"] == "character recognition, openrail (model card), not downloaded"
     assert "deepghs/anime_person_detection" in found["anime-person"]["advice"]
     cached = tmp_path / "models--deepghs--ccip_onnx"
     (cached / "refs").mkdir(parents=True)
@@ -106,8 +106,8 @@ def test_doctor_says_how_drawn_film_is_labelled_better(bunny, tmp_path, monkeypa
     model.parent.mkdir(parents=True)
     model.write_bytes(b"x")
     found = {f["name"]: f for f in json.loads(bunny("doctor", "--json")[1])}
-    assert found["ccip"]["value"].endswith("there") and found["ccip"]["advice"] == ""
-    assert found["CCIP and anime detectors"]["value"] == "there"
+    assert found["ccip"]["value"].endswith(", downloaded") and found["ccip"]["advice"] == ""
+    assert found["CCIP and anime detectors"]["value"] == "installed"
 
 
 def test_doctor_in_words_groups_its_lines(bunny):
@@ -122,7 +122,7 @@ def test_a_file_where_a_folder_should_be_is_the_users_to_mend(bunny, tmp_path):
     (tmp_path / "data").write_bytes(b"a file where a folder should be")
     code, _, err = bunny("run", film)
     assert code == 2
-    assert "expected to make this folder" in _one_sentence(err)
+    assert "cannot create this folder" in _one_sentence(err)
 
 
 def test_ctrl_c_is_one_sentence_with_code_130(bunny, monkeypatch):
@@ -136,4 +136,4 @@ def test_ctrl_c_is_one_sentence_with_code_130(bunny, monkeypatch):
     finally:
         signal.signal(signal.SIGINT, before)  # the command leaves one that ends the process
     assert (code, out) == (130, "")
-    assert _one_sentence(err).endswith("run the same command again to go on from here")
+    assert _one_sentence(err).endswith("run the same command again to resume")

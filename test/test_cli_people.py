@@ -66,7 +66,7 @@ def test_a_name_that_the_output_cannot_say_is_spelled_out(characters, film, monk
     [
         (["nothing"], "expected a film whose id begins with nothing"),
         (["--name", "person-01"], "expected PERSON=NAME"),
-        (["--name", "person-01=anna"], "run the film until stage cluster first"),
+        (["--name", "person-01=anna"], "run stage cluster first"),
     ],
 )
 def test_mistakes_are_the_users_error(characters, film, arguments, words):

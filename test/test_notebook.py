@@ -162,7 +162,7 @@ def test_overrides_skip_what_is_as_configured():
 
 def test_sentences_are_said_as_a_list():
     assert notebook.bullet_list(["one.", "two."]).data == "- one.\n- two."
-    assert notebook.bullet_list([]).data == "*nothing to say*"
+    assert notebook.bullet_list([]).data == "*none*"
 
 
 def test_the_next_step_is_the_first_stage_that_is_not_done():
@@ -222,7 +222,7 @@ def test_execute_uses_this_interpreter_and_its_parameters(tmp_path):
             r"notebook a, cell 3: a: expected b, got c; do d \(executed copy: ",
         ),
         ("1 / 0", StageError, r"notebook a, cell 3: ZeroDivisionError: division by zero \("),
-        ("import os; os._exit(3)", StageError, "expected its kernel to live, it died"),
+        ("import os; os._exit(3)", StageError, "the kernel died"),
     ],
 )
 def test_a_failing_cell_is_one_sentence_and_the_copy_is_kept(tmp_path, line, kind, words):

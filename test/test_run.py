@@ -141,7 +141,7 @@ def test_stopped_twice_it_ends_with_130_and_what_is_on_disk_is_whole(done, small
     process.wait()
     said = (root / "said").read_text(encoding="utf-8")
     assert process.returncode == 130, said
-    assert said.splitlines()[-1] == "bunny: stopped; run the same command again to go on from here"
+    assert said.splitlines()[-1] == "bunny: stopped; run the same command again to resume"
     record = json.loads((root / "stage/detect/stage.json").read_text(encoding="utf-8"))
     # the second comes before or after the first is noted
     assert (record["status"], record.get("error")) in {
@@ -199,4 +199,4 @@ def test_the_first_notebook_says_that_everything_is_done(
     values = {"film_id": done["film_id"], "is_interactive": False}
     copy = tmp_path / "start.ipynb"
     notebook.execute(small_project.folder / "notebook" / "00_start.ipynb", copy, values)
-    assert "Everything is done" in copy.read_text(encoding="utf-8")
+    assert "All stages are done" in copy.read_text(encoding="utf-8")

@@ -130,8 +130,8 @@ def execute(path: Path, copy: Path, parameters: Mapping[str, Any]) -> None:
         raise _explain(path, copy, error) from None
     except DeadKernelError as error:
         raise StageError(
-            f"notebook {path.stem}: expected its kernel to live, it died ({error}); it may have "
-            f"run out of memory, see {copy}"
+            f"notebook {path.stem}: the kernel died ({error}), perhaps because it ran out of "
+            f"memory; see {copy}"
         ) from None
 
 
@@ -146,7 +146,7 @@ def check_parameters(path: Path, parameters: Mapping[str, Any]) -> None:
     import papermill
 
     if not path.exists():
-        raise UserError(f"{path}: expected a notebook, found none; run inside the project's folder")
+        raise UserError(f"{path}: expected a notebook, found none; run inside the project folder")
     known = papermill.inspect_notebook(path)
     for name in parameters:
         if name not in known:
@@ -167,7 +167,7 @@ def notebook_dir() -> Path:
     folder = workspace.project_root() / "notebook"
     if not folder.is_dir():
         raise UserError(
-            f"{folder}: expected the folder of notebooks, found none; run inside the project"
+            f"{folder}: expected the notebook folder, found none; run inside the project folder"
         )
     return folder
 
@@ -222,7 +222,7 @@ def bullet_list(sentences: Iterable[str]):
     """Sentences as a list, whole and wrapped, as Markdown for a notebook."""
     from IPython.display import Markdown
 
-    return Markdown("\n".join(f"- {sentence}" for sentence in sentences) or "*nothing to say*")
+    return Markdown("\n".join(f"- {sentence}" for sentence in sentences) or "*none*")
 
 
 def next_step(states: Iterable[pipeline.StageState]):
@@ -236,7 +236,7 @@ def next_step(states: Iterable[pipeline.StageState]):
             return Markdown(
                 f"Next: open `{NOTEBOOK[state.name]}.ipynb`; stage {state.name} {how}{why}."
             )
-    return Markdown("Everything is done: see `report.html` in the film's folder.")
+    return Markdown("All stages are done: see `report.html` in the film's workspace.")
 
 
 def _run_one(

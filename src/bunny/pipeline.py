@@ -137,9 +137,9 @@ def _run_stage(name: str, space: Workspace, config: Config) -> contract_stage.St
     started = time.monotonic()
     result = stage.execute()
     logger.info(
-        "%-9s %-8s %6.1f s  %s%s",
+        "%-9s %-10s %6.1f s  %s%s",
         name,
-        "as it was" if result.status == "skipped" else result.status,
+        "up to date" if result.status == "skipped" else result.status,
         time.monotonic() - started,
         ", ".join(f"{rows} {table}" for table, rows in result.tables.items()),
         f"; {result.failed} failed" if result.failed else "",

@@ -129,7 +129,7 @@ def test_pictures_show_one_face_with_margin(film):
         ("=anna", "expected PERSON=NAME"),
         ("person-07=anna", r"expected one of the unknown people \(person-01\)"),
         ("person-01=a/../anna", "looks like a path"),
-        ("person-01=person-02", "this is how people without one are called"),
+        ("person-01=person-02", "this one is reserved for unnamed people"),
     ],
 )
 def test_what_cannot_be_named(film, choice, words):
@@ -140,7 +140,7 @@ def test_what_cannot_be_named(film, choice, words):
 
 def test_nobody_gets_two_names(film):
     characters.name_character(None, "person-01=Eileen")
-    with pytest.raises(UserError, match="it was named Eileen before"):
+    with pytest.raises(UserError, match="already named Eileen"):
         characters.name_character(None, "person-01=Anna")
 
 
@@ -153,7 +153,7 @@ def test_a_taken_name_needs_add(film, bunny, tmp_path, astronaut):
     film_of = {k: film.source()[k] for k in ("film", "content_hash")}
     workspace.write_source(film, film_of, user)
     code, _, err = bunny("characters", "--name", "person-01=Anna")
-    assert code == 2 and "anna is a character of this film already; " in err and "--add" in err
+    assert code == 2 and "anna is already a character of this film; " in err and "--add" in err
     code, out, _ = bunny("characters", "--name", "person-01=Anna", "--add", "--json")
     assert (code, json.loads(out)["name"]) == (0, "anna")
     assert [p.name for p in user.iterdir()] == ["anna.png"]
@@ -164,7 +164,7 @@ def test_a_taken_name_needs_add(film, bunny, tmp_path, astronaut):
 def test_without_a_picture_nobody_is_named(film):
     for path in (film.root / "frame").iterdir():
         path.unlink()
-    with pytest.raises(UserError, match="expected a picture that shows the person's face alone"):
+    with pytest.raises(UserError, match="expected a picture that shows only this person's face"):
         characters.name_character(None, "person-01=Eileen")
 
 
@@ -185,7 +185,7 @@ def test_before_the_stages_it_says_which_to_run(tmp_path, astronaut, monkeypatch
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="run stage detect first"):
         characters.list_characters(None)
-    with pytest.raises(UserError, match="run the film until stage cluster first"):
+    with pytest.raises(UserError, match="run stage cluster first"):
         characters.name_character(None, "person-01=anna")
     run(space, Detect)
     found = characters.list_characters(None)

@@ -147,7 +147,7 @@ def test_unknown_figures_are_listed_with_a_picture(film):
     red = (picture[..., 2] > 180) & (picture[..., 0] < 90)
     assert red.mean() > 0.2
     assert "figure-01  8 figures, 4 shots, 0:00–0:07, alike 1.00" in found.to_text()
-    assert "1 drawn figures of nobody who was found again" in found.to_text()
+    assert "1 unknown drawn figures that match no other" in found.to_text()
 
 
 def test_views_of_a_figure_are_cut_closely_and_from_several_shots(film):
@@ -168,12 +168,12 @@ def test_views_of_a_figure_are_cut_closely_and_from_several_shots(film):
 
 def test_nobody_gets_two_names(film):
     characters.name_character(None, "figure-01=pip")
-    with pytest.raises(UserError, match="it was named pip before"):
+    with pytest.raises(UserError, match="already named pip"):
         characters.name_character(None, "figure-01=dot")
 
 
 def test_a_name_that_unknown_figures_have_is_none(film):
-    with pytest.raises(UserError, match="this is how people without one are called"):
+    with pytest.raises(UserError, match="this one is reserved for unnamed people"):
         characters.name_character(None, "figure-01=figure-02")
 
 
@@ -214,7 +214,7 @@ def test_a_figure_that_is_never_alone_is_refused(film):
     rows = [row for row in figures(film.film_id) if not row["figure_id"].endswith("g1")]
     write_figures(film, rows + around)
     run(film, Cluster)
-    with pytest.raises(UserError, match="shows the figure alone, none of 8 does"):
+    with pytest.raises(UserError, match="shows only this figure, none of 8 does"):
         characters.name_character(None, "figure-01=pip")
     assert not (film.root / "named").exists()
 

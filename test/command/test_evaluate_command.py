@@ -30,8 +30,8 @@ def test_a_film_without_a_fine_tune_says_so(space, tmp_path):
         store.write(space.table, name, store.from_rows(name, []))
     proof = evaluate.evaluate(space.film_id, str(tmp_path / "data"))
     assert (proof.status, proof.findings, proof.files) == ("done", {}, [])
-    assert "there is no finished fine-tune" in proof.to_text()
-    assert json.loads(proof.to_json())["note"].startswith("there is no finished fine-tune")
+    assert "no finished fine-tune" in proof.to_text()
+    assert json.loads(proof.to_json())["note"].startswith("no finished fine-tune")
 
 
 def test_figures_are_written_and_findings_marked(space):

@@ -49,7 +49,7 @@ def test_without_an_evaluation_the_last_is_written_for_kohya(bunny, space, tmp_p
     code, out, err = bunny("export", "adapter", "--format", "kohya", "--output", "a.safetensors")
     assert (code, err) == (0, "")
     assert "anna as kohya: LoRA of rank 2, 1 layers (unet), step 20" in out
-    assert "no evaluation chose a checkpoint: this is the last" in out
+    assert "no evaluation has chosen a checkpoint; this is the last one" in out
     assert "rights: consent not given" in out
     tensors = safetensors_file.read_tensors(tmp_path / "a.safetensors")
     assert set(tensors) == {f"{STEM}.{k}" for k in ("lora_down.weight", "lora_up.weight", "alpha")}
@@ -125,7 +125,7 @@ def test_a_dora_says_who_cannot_read_it(bunny, space, tmp_path):
     rows = [_keep(space, 30, is_dora=True, is_last=True)]
     store.write(space.table, "adapter", store.from_rows("adapter", rows))
     code, out, _ = bunny("export", "adapter", "--format", "kohya", "--output", "a.safetensors")
-    assert code == 0 and "DoRA of rank 2" in out and "leaves the magnitudes out" in out
+    assert code == 0 and "DoRA of rank 2" in out and "ignores the magnitudes" in out
 
 
 def test_a_dora_for_comfy_is_fitted_to_the_base(bunny, space, tmp_path):
@@ -145,7 +145,7 @@ def test_a_dora_for_comfy_is_fitted_to_the_base(bunny, space, tmp_path):
     store.write(space.table, "adapter", store.from_rows("adapter", [{**rows[0], "hash": digest}]))
     command = ["export", "adapter", "--format", "comfy", "--output", "a.safetensors"]
     code, out, err = bunny(*command, "--set", f"models.base_model={tmp_path / 'tiny'}")
-    assert (code, err) == (0, "") and "ComfyUI draws it as trained" in out
+    assert (code, err) == (0, "") and "right in ComfyUI" in out
     unet = base.load_base(str(tmp_path / "tiny"), device="cpu").family.denoiser
     weight = unet.get_submodule(own).weight.detach()
     expected = weight.norm(dim=1) / (weight + 1).norm(dim=1)
@@ -162,11 +162,14 @@ def test_a_dora_for_comfy_is_fitted_to_the_base(bunny, space, tmp_path):
     ("arguments", "words"),
     [
         (["--format", "ckpt"], "--format: expected diffusers, kohya, comfy, got ckpt"),
-        (["--step", "15"], "a step that was kept (10, 20), got 15"),
+        (["--step", "15"], "the step of a checkpoint (10, 20), got 15"),
         (["--step", "-1"], "got -1"),
-        (["--character", "eve"], "expected one of those with an adapter (anna), got eve"),
-        (["--output", "data"], "expected a file to write, got a folder"),
-        (["--output", "My Film.mp4"], "expected no file or an earlier export, found another file"),
+        (["--character", "eve"], "expected a character with an adapter (anna), got eve"),
+        (["--output", "data"], "expected an output file, got a folder"),
+        (
+            ["--output", "My Film.mp4"],
+            "expected a new file or an earlier export, found a file of something else",
+        ),
         (["--output", "a.ckpt"], "ends in .safetensors"),
     ],
 )
@@ -179,7 +182,7 @@ def test_what_cannot_be_is_said_in_a_sentence(bunny, space, tmp_path, arguments,
 def test_a_changed_or_missing_checkpoint_is_not_exported(bunny, space):
     path = space.checkpoint / "anna" / "step-000020.safetensors"
     path.write_bytes(path.read_bytes() + b"\0")
-    assert "found another file's content" in bunny("export", "adapter")[2]
+    assert "found a file with other content" in bunny("export", "adapter")[2]
     path.unlink()
     assert "found no such file" in bunny("export", "adapter")[2]
 

@@ -114,7 +114,7 @@ def test_of_two_sets_one_must_be_named(bunny, space, tmp_path):
     _add_bo(space)
     code, _, err = bunny("export", "kohya", "--output", "out")
     assert code == 2
-    assert "expected one of those with a training set (anna, bo), none given" in err
+    assert "expected a character with a training set (anna, bo), none given" in err
     assert bunny("export", "kohya", "--output", "out", "--character", "bo")[0] == 0
     assert [p.name[:4] for p in (tmp_path / "out" / "img").iterdir()] == ["2_bo"]
 

@@ -146,13 +146,13 @@ def test_a_gap_is_added_and_taken_back(bunny, space):
     assert (one.axis, one.value, one.is_sure, one.interval_s) == ("light", "dark", False, 0.0)
     assert one.reason == "night scenes" and one.time and one.user
     code, _, err = bunny("gaps", "--add", "light:dark")
-    assert code == 2 and "it was added before" in err
+    assert code == 2 and "already added" in err
     assert "frames 96-119, light dark (night scenes)" in bunny("gaps")[1]
     code, out, _ = bunny("gaps", "--undo", "--json")
-    assert code == 0 and json.loads(out)["what"] == "taken back"
+    assert code == 0 and json.loads(out)["what"] == "undone"
     assert addition.read(space.root) == []
     code, _, err = bunny("gaps", "--undo")
-    assert code == 2 and "expected something that was added (nothing was)" in err
+    assert code == 2 and "expected the id of an addition (none yet)" in err
 
 
 def test_sure_takes_doubtful_and_nameless_views_along(bunny, space):
@@ -175,15 +175,15 @@ def test_shots_by_number_and_the_one_that_is_taken_back(bunny, space):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--add", "light:pink"], "expected numbers of shots or one of the gaps"),
-        (["--add", "99"], "expected shots from 0 to 7, got 99"),
-        (["--add", "0"], "expected views of anna that were left out, found none"),
-        (["--add", "5"], "found only uncertain or repeated ones; look at them and add --sure"),
-        (["--add", "light:bright"], "look at them and add --duplicates"),
+        (["--add", "light:pink"], "expected shot numbers or one of the gaps"),
+        (["--add", "99"], "expected shot numbers from 0 to 7, got 99"),
+        (["--add", "0"], "expected unused views of anna, found none"),
+        (["--add", "5"], "found only uncertain or near-duplicate ones; check them and add --sure"),
+        (["--add", "light:bright"], "check them and add --duplicates"),
         (["--add", "size:wide"], "found none"),
-        (["--character", "eve"], "expected one of those with a training set (anna), got eve"),
+        (["--character", "eve"], "expected a character with a training set (anna), got eve"),
         (["--undo", "--id", "a9"], "got a9"),
-        (["--undo", "--add", "4"], "expected one of them, got both"),
+        (["--undo", "--add", "4"], "--add and --undo cannot be combined; give one of them"),
     ],
 )
 def test_what_cannot_be_added_is_one_sentence(bunny, space, arguments, words):
@@ -206,7 +206,7 @@ def test_of_two_sets_one_must_be_named(bunny, space):
     _write(space, "dataset", [_picture(v) for v in chosen])
     for what in ("4", "light:dark"):
         code, _, err = bunny("gaps", "--add", what)
-        assert code == 2 and "expected --character, for anna and bo are meant" in err
+        assert code == 2 and "applies to several characters (anna, bo); add --character" in err
     assert bunny("gaps", "--add", "4", "--character", "bo")[0] == 0
     assert [one.character for one in addition.read(space.root)] == ["bo"]
 

@@ -28,7 +28,7 @@ def test_the_samples_are_judged_in_a_table_with_advice(references):
     assert rows[1].split()[:3] == ["bruno/1.jpg", "drawn", "384"]
     assert rows[0].index("photo") == rows[1].index("drawn") == head.index("medium")
     end = rows[13]
-    assert end.endswith(" of 13 could be better:")
+    assert end.endswith(" of 13 could be improved:")
     assert rows[14] == (
         "  astronaut: one picture only; add a second view of astronaut, alone, from another side"
     )

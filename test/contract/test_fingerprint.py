@@ -74,7 +74,7 @@ def test_a_missing_table_has_no_hash_and_is_not_unchanged(film_dir):
     assert fingerprint.table_hash(film_dir, "shot") == ""
     assert not fingerprint.is_unchanged(film_dir, "shot", known)
     assert not fingerprint.is_unchanged(film_dir, "frame", None)
-    assert fingerprint.explain_tables(film_dir, {"shot": known}) == "its table shot is missing"
+    assert fingerprint.explain_tables(film_dir, {"shot": known}) == "table shot is missing"
 
 
 def test_a_damaged_memory_is_made_anew(film_dir):
@@ -123,7 +123,7 @@ def test_each_changed_table_is_named(film_dir):
     other = fingerprint.table_record(film_dir, "shot", 2)
     store.write_parquet(film_dir / "table" / "shot.parquet", pl.DataFrame({"number": [1, 2, 3]}))
     assert fingerprint.explain_tables(film_dir, {"shot": other, "frame": other}) == (
-        "its table shot was changed by something else, its table frame is missing"
+        "table shot was modified by something else, table frame is missing"
     )
 
 

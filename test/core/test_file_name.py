@@ -56,7 +56,7 @@ def test_a_table_is_written_as_soon_as_its_reader_closes_it(tmp_path):
 def test_a_table_that_stays_open_is_said_in_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(atomic, "WAIT_S", 0.2)
     path = store.write(tmp_path, "embedding", _table("before"))
-    with path.open("rb"), pytest.raises(UserError, match="close the notebook") as refused:
+    with path.open("rb"), pytest.raises(UserError, match="close that notebook") as refused:
         store.write(tmp_path, "embedding", _table("after"))
     assert str(path) in str(refused.value)
     assert store.read(tmp_path, "embedding")["model"].to_list() == ["before"]

@@ -102,7 +102,7 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path, film, user):
     (user / "dora.jpg").symlink_to(tmp_path / "secret.jpg")
     space = workspace.create(tmp_path, "data", film, user)
     name(space, "carl")
-    with pytest.raises(UserError, match=r"dora.jpg: expected a picture inside .* leads out"):
+    with pytest.raises(UserError, match=r"dora.jpg: expected a picture inside .* points outside"):
         workspace.create(tmp_path, "data", film, user)
 
 

@@ -161,7 +161,7 @@ def test_two_writers_at_once_are_told(tmp_path):
         arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(UserError, match="another one is writing"), workspace.lock(space):
+        with pytest.raises(UserError, match="another command is writing"), workspace.lock(space):
             pass
         other.kill()
     with workspace.lock(space):

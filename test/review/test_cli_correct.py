@@ -73,14 +73,16 @@ def test_items_are_listed_with_their_ids_and_a_new_cluster_is_said(call):
     listed = call("correct", "list", "film", "scene-001").output.splitlines()
     assert [line.split()[0] for line in listed] == [f"film-s0000{i}" for i in range(3)]
     moved = call("correct", "assign", "film", "s00000", "--to", "cellar").output
-    assert "there was no place 'cellar': a new one was made" in moved
+    assert "created the new place 'cellar'" in moved
     assert "bunny run film --until dataset --data-dir" in moved
     again = call("correct", "assign", "film", "s00001", "--to", "cellar").output
     assert "'cellar'" in again
-    assert "a new one" not in again
+    assert "created" not in again
     assert "film-s00006" in call("correct", "list", "film", "noise", "--level", "scene").output
-    assert "give --level" in str(call("correct", "list", "film", "noise").exception)
-    assert "none of that id" in str(call("correct", "list", "film", "attic").exception)
+    assert "add --level" in str(call("correct", "list", "film", "noise").exception)
+    assert "no cluster has this id or name" in str(
+        call("correct", "list", "film", "attic").exception
+    )
 
 
 def test_the_newest_film_is_listed_when_none_is_named(call):
@@ -103,9 +105,12 @@ def test_pairs_and_the_record_are_exported(call, tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("assign", "film", "s00099", "--to", "x"), "expected a shot, figure or cluster"),
-        (("rename", "film", "nowhere", "x"), "expected a cluster, there is none"),
-        (("undo", "film", "--user", "nobody"), "found none"),
+        (
+            ("assign", "film", "s00099", "--to", "x"),
+            "no shot, figure or cluster has this id or name",
+        ),
+        (("rename", "film", "nowhere", "x"), "no cluster has this id or name"),
+        (("undo", "film", "--user", "nobody"), "nobody has no correction left to undo"),
         (("assign", "film", "s00001", "--to", "x", "--level", "up"), "expected scene or character"),
     ],
 )

@@ -42,7 +42,10 @@ def last(space):
 )
 def test_the_level_decides_between_a_place_and_a_character(bunny, film, words, level):
     code, out, err = bunny("correct", *words)
-    assert (code, out) == (2, "") and "a place and a character of that name; give --level" in err
+    assert (code, out) == (
+        2,
+        "",
+    ) and "both a place and a character have this name; add --level" in err
     assert len(event_log.read(film.root)) == 4
     assert bunny("correct", *words, "--level", level)[0] == 0
     said = last(film)
@@ -52,7 +55,7 @@ def test_the_level_decides_between_a_place_and_a_character(bunny, film, words, l
 
 def test_a_listing_is_of_the_level(bunny, film):
     code, _, err = bunny("correct", "list", "film", "dock")
-    assert code == 2 and "give --level" in err
+    assert code == 2 and "add --level" in err
     places = bunny("correct", "list", "film", "dock", "--level", "scene")[1].splitlines()
     assert [line.split()[0] for line in places] == ["film-s00000", "film-s00001", "film-s00002"]
     figures = bunny("correct", "list", "film", "dock", "--level", "character")[1].splitlines()

@@ -328,7 +328,7 @@ def _intervals(seen: Seen) -> list[tuple]:
 
 def _eyes(seen: Seen) -> str:
     """What the stage says that drawings were seen by."""
-    return _note(seen, "evaluate").split("seen by ")[1].split(";")[0]
+    return _note(seen, "evaluate").split("similarity measured by ")[1].split(";")[0]
 
 
 def _num_agreements(seen: Seen) -> int:

@@ -92,9 +92,7 @@ def test_a_missing_or_damaged_picture_fails_alone(tmp_path):
     one, two, three = _captions(tmp_path)
     assert (one["status"], two["status"], three["status"]) == ("failed", "failed", "done")
     assert "f0.png" in one["error"]
-    assert two["error"] == (
-        "frame/f1.png: expected a picture, could not decode it; run extract again"
-    )
+    assert two["error"] == ("frame/f1.png: could not decode this picture; run stage extract again")
 
 
 def test_a_film_without_kept_frames_gives_an_empty_table(tmp_path):
@@ -138,8 +136,8 @@ def test_what_cannot_be_asked_says_why_and_the_note_tells_all(tmp_path, local):
     row = _captions(tmp_path)[1]
     assert row["status"] == "failed" and "f1.png" in row["error"]
     assert result.note == (
-        "1 got a trigger word put in front, "
-        "1 failed; `--only caption --force` asks again where no answer came"
+        "trigger words added to 1 captions, "
+        "1 captions failed; retry them with `--only caption --force`"
     )
 
 
@@ -286,7 +284,7 @@ def test_a_forgotten_trigger_is_put_in_front_and_noted(tmp_path, local):
     one, _, three = _captions(tmp_path)
     assert (one["text"], one["note"]) == ("bunny, a hare on grass", "put in front: bunny")
     assert (three["text"], three["note"]) == ("a hare on grass", None)
-    assert result.note == "2 got a trigger word put in front"
+    assert result.note == "trigger words added to 2 captions"
 
 
 @pytest.mark.server

@@ -142,7 +142,7 @@ def test_scenes_over_all_frames_and_how_sure_they_are(tmp_path, method):
     assert rows["cluster_id"].to_list() == ["scene-001", "scene-002"] * 2
     assert rows["similarity"].to_list() == pytest.approx([1] * 4, abs=1e-5)
     asked = "under other orders" if method == "incremental" else "in nine tenths of the shots"
-    assert note.startswith(f"scenes: 2 (stable to 1.00 {asked}), 0 frames in none")
+    assert note.startswith(f"2 scenes (stable to 1.00 {asked}), 0 frames in no scene")
     stability = store.read(film / "table", "stability")
     assert stability.height == 7 and stability["rand_index"].to_list() == [1] * 7
     assert stability["level"].unique().to_list() == ["scene"]  # no unknown people
@@ -151,7 +151,7 @@ def test_scenes_over_all_frames_and_how_sure_they_are(tmp_path, method):
 def test_without_runs_nothing_is_said_of_stability(tmp_path):
     film = _film(tmp_path, [_place(1), _place(2)])
     result = _stage(film, stability_runs=0, noise_threshold=-1.0).execute()
-    assert result.note == "scenes: 2, 0 frames in none, 0 unknown people"
+    assert result.note == "2 scenes, 0 frames in no scene, 0 unknown people"
     assert result.tables["stability"] == 0
 
 

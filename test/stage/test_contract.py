@@ -190,9 +190,9 @@ def test_a_copy_without_times_is_done_and_a_changed_table_is_named(tmp_path):
     table = store.read(path.parent, "embedding")
     store.write(path.parent, "embedding", table.with_columns(model=pl.lit("other")))
     assert not _stage(two).can_resume()
-    assert _stage(two).why_stale() == "its table embedding was changed by something else"
+    assert _stage(two).why_stale() == "table embedding was modified by something else"
     path.unlink()
-    assert _stage(two).why_stale() == "its table embedding is missing"
+    assert _stage(two).why_stale() == "table embedding is missing"
     assert _stage(two).execute().status == "done"
     assert path.read_bytes() == (one / "table" / "embedding.parquet").read_bytes()
 
@@ -311,7 +311,7 @@ def test_just_as_many_failures_as_allowed_are_no_failure(tmp_path):
         if status == "done":
             assert stage.execute().failed == 3
         else:
-            with pytest.raises(StageError, match=r"3 of 7 .* embedding says why"):
+            with pytest.raises(StageError, match=r"3 of 7 .* see column .* embedding"):
                 stage.execute()
         assert (stage.record()["status"], stage.record()["failed"]) == (status, 3)
 
@@ -320,7 +320,7 @@ def test_a_stage_whose_files_are_gone_runs_again_and_says_why(tmp_path):
     _stage(tmp_path).execute()
     stage = _stage(tmp_path)
     stage.has_files = lambda: False
-    assert not stage.can_resume() and stage.why_stale() == "its files are missing"
+    assert not stage.can_resume() and stage.why_stale() == "output files are missing"
     assert _stage(tmp_path, Report).why_stale() == "never finished"
     other = _stage(tmp_path, blur_threshold=0.5)
     assert other.why_stale() == "filtering.blur_threshold 0.2 -> 0.5"

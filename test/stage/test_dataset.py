@@ -102,7 +102,7 @@ def test_film_without_labels_ends_with_a_reason(labelled_film, tiny_base_folder)
     store.write(labelled_film / "table", "label", store.from_rows("label", []))
     result = make(labelled_film, tiny_base_folder).execute()
     assert (result.status, result.rows) == ("done", 0)
-    assert result.note.startswith("no picture has a labelled character")
+    assert result.note.startswith("no picture shows a labelled character")
 
 
 def test_characters_are_taken_as_named(labelled_film, tiny_base_folder):
@@ -114,7 +114,9 @@ def test_characters_are_taken_as_named(labelled_film, tiny_base_folder):
     assert result.note.startswith("models.characters: no picture shows carl; anna: ")
     assert set(tables(labelled_film)[0]["character"]) == {"anna", "bunny"}
     nobody = make(labelled_film, tiny_base_folder, {"characters": ("carl",)}).execute()
-    assert nobody.note == "models.characters: no picture shows carl; labelled are bunny, anna"
+    assert (
+        nobody.note == "models.characters: no picture shows carl; labelled characters: bunny, anna"
+    )
     make(labelled_film, tiny_base_folder).execute()  # the one with most pictures
     assert set(tables(labelled_film)[0]["character"]) == {"bunny"}
 

@@ -8,7 +8,7 @@ from bunny.dataset.addition import Addition
 from bunny.stage.detect import Detect
 from bunny.video import extra_frame
 
-KEY = "looked at again"
+KEY = "added spans"
 
 
 def _tables() -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -138,7 +138,7 @@ def test_every_checkpoint_is_judged_and_one_is_reported(tuned, tiny_base_folder)
     assert identity["value"] == pytest.approx(values.mean(), abs=1e-5)
     assert identity["low"] <= identity["value"] <= identity["high"]
     has_agreement = "agreement" in evaluation["metric"].to_list()
-    assert has_agreement != ("agreement with the prompts was not measured" in result.note)
+    assert has_agreement != ("prompt agreement was not measured" in result.note)
 
 
 def test_held_out_pictures_of_the_film_are_recognised(tuned, tiny_base_folder):
@@ -206,7 +206,7 @@ def test_without_checkpoints_the_last_adapter_is_judged(tuned, tiny_base_folder)
 def test_another_base_is_refused(tuned, tiny_base_folder):
     run = store.read(tuned / "table", "training_run").with_columns(base_hash=pl.lit("0" * 64))
     store.write(tuned / "table", "training_run", run)
-    with pytest.raises(UserError, match="expected the base that bunny was trained on"):
+    with pytest.raises(UserError, match="expected the base model that bunny was trained on"):
         make(tuned, tiny_base_folder).execute()
 
 
@@ -215,4 +215,4 @@ def test_a_film_without_a_fine_tune_ends_with_a_reason(labelled_film, tiny_base_
         write_rows(labelled_film, name, [])
     result = make(labelled_film, tiny_base_folder).execute()
     assert (result.status, result.rows) == ("done", 0)
-    assert result.note == "there is no finished fine-tune, so there is nothing to evaluate"
+    assert result.note == "no finished fine-tune, nothing to evaluate"

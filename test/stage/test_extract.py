@@ -280,7 +280,7 @@ def test_a_full_disk_is_one_sentence_and_a_rerun_goes_on(tmp_path, film, is_para
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
     text = str(caught.value)
-    assert "expected to write pictures and tables here, got" in text and "\n" not in text
+    assert "cannot write pictures and tables here" in text and "\n" not in text
     assert stage.record()["status"] == "failed"
     assert _stage(tmp_path, film).execute().status == "done"
 

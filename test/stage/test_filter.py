@@ -64,7 +64,7 @@ def test_every_setting_of_the_section_is_used(tmp_path):
 def test_says_so_when_nothing_is_kept(tmp_path):
     result = _stage(_space(tmp_path), blur_threshold=1.0).execute()
     assert result.note == (
-        "no frame is kept (2 blurred, 1 unreadable); lower the thresholds of filtering"
+        "no frame is kept (2 blurred, 1 unreadable); relax the thresholds in section filtering"
     )
 
 

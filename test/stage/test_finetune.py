@@ -224,7 +224,7 @@ def test_film_without_a_set_ends_with_a_reason(labelled_film, tiny_base_folder):
     choose(stage)
     result = stage.execute()
     assert (result.status, result.rows) == ("done", 0)
-    assert result.note.startswith("there is no training picture")
+    assert result.note.startswith("no training pictures")
     assert make(labelled_film, tiny_base_folder).execute().status == "skipped"
 
 

@@ -296,7 +296,7 @@ def test_own_pictures_leave_the_stage_alone_and_can_be_drawn_again(command, film
 def _drawn_again(command, picture):
     code, made, _err = command("--again", picture)
     assert (code, made["facts"]["is_same"]) == (0, True)
-    assert made["notes"] == ["the same picture, bit for bit"]
+    assert made["notes"] == ["identical, bit for bit"]
     again = picture.with_name(f"{picture.stem}-again.png")
     assert (np.asarray(Image.open(again)) == np.asarray(Image.open(picture))).all()
     facts = provenance.read_provenance(again)
@@ -328,11 +328,11 @@ def test_a_drawing_from_a_frame_is_drawn_again_while_the_frame_is_there(command,
 def test_wrong_wishes_are_one_sentence(command, tmp_path):
     for arguments, words in (
         (("--size", "40"), "size 40: expected <width>x<height>"),
-        (("--strength", 9), "--strength 9: expected 0 to 4"),
+        (("--strength", 9), "--strength 9: expected a number from 0 to 4"),
         (("--checkpoint", "best"), "expected chosen, last, all or a step"),
         (("--checkpoint", 7), "expected a step with an adapter (5, 10)"),
-        (("--character", "anna"), "expected one of those with an adapter (bunny)"),
-        (("--prompts", tmp_path / "no.txt"), "expected a text file with a prompt a line"),
+        (("--character", "anna"), "expected a character with an adapter (bunny)"),
+        (("--prompts", tmp_path / "no.txt"), "expected a text file with one prompt per line"),
         (("--frame", "nowhere.png"), "expected a frame_id"),
         (("--scheduler", "magic"), "scheduler magic: expected one that fits"),
         (("--again", tmp_path / "no.png"), "expected a picture to draw again"),

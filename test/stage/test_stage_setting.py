@@ -39,8 +39,8 @@ def make(stage, folder, **sections):
 def test_the_film_is_told_drawn_only_where_nobody_says_so(labelled_film):
     """Said to be drawn, the stage neither asks the classifier nor depends on it."""
     told = make(Detect, labelled_film, detection={"medium": "drawn"})
-    assert "medium is told by" not in told.settings()
-    assert "medium is told by" in make(Detect, labelled_film).settings()
+    assert "medium classifier" not in told.settings()
+    assert "medium classifier" in make(Detect, labelled_film).settings()
     frame = store.read(labelled_film / "table", "frame")
     assert told._frame_media(frame).is_empty()
 

@@ -57,7 +57,7 @@ def _stopped() -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        _fail("stopped; run the same command again to go on from here", STOPPED)
+        _fail("stopped; run the same command again to resume", STOPPED)
     finally:
         signal.signal(signal.SIGINT, lambda *_: os._exit(STOPPED))
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)

@@ -11,39 +11,47 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="From a film and a few pictures of its characters to a training set, a LoRA and pictures.",
+    help="Turn a film and a few reference pictures into a training set, a LoRA and new pictures.",
 )
-export_app = typer.Typer(no_args_is_help=True, help="Write a film's tables for other tools.")
+export_app = typer.Typer(
+    no_args_is_help=True, help="Export data, training sets, adapters and timelines for other tools."
+)
 
-# How `bunny --help` is parted, and in which order.
+# Panels of `bunny --help`, in their order.
 PANELS = {
-    "A film": ("demo", "run", "status", "report", "lab", "doctor"),
-    "Who is in it, and the training set": ("references", "characters", "gaps", "check"),
-    "Train, prove, draw": ("evaluate", "generate"),
-    "The film as a library": ("review", "correct", "learn", "search", "where", "publish"),
-    "For other tools": ("export",),
+    "Film": ("demo", "run", "status", "report", "lab", "doctor"),
+    "Characters and training set": ("references", "characters", "gaps", "check"),
+    "Evaluation and generation": ("evaluate", "generate"),
+    "Library": ("review", "correct", "learn", "search", "where", "publish"),
+    "Export": ("export",),
 }
 
 DataDir = Annotated[
-    str | None, typer.Option("--data-dir", help="Folder of workspaces; default project.data_dir.")
+    str | None,
+    typer.Option("--data-dir", help="Folder of the workspaces; default: project.data_dir."),
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="e.g. filtering.blur_threshold=0.4"),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a setting for this run, e.g. filtering.blur_threshold=0.4; repeatable.",
+    ),
 ]
 FilmName = Annotated[
-    str | None, typer.Argument(help="film_id or how it begins; default the newest.")
+    str | None,
+    typer.Argument(help="Film id or its first characters; default: the newest film."),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and more log lines.")]
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 app.add_typer(export_app, name="export")
 
 
 def arrange_panels() -> None:
     """Put the commands that were added into the panels of `PANELS`, in their order.
 
-    Each gets `--debug`, which the sentence on an unexpected error tells people to give.
+    Each gets `--debug`, which the message of an unexpected error refers to.
     """
     place = {name: (panel, i) for panel, names in PANELS.items() for i, name in enumerate(names)}
 

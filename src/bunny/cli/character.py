@@ -12,16 +12,22 @@ from bunny.core.error import UserError
 @app.command()
 def references(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder with <name>.jpg or <name>/*.jpg.")
+        Path,
+        typer.Argument(
+            metavar="DIR", help="Folder of reference pictures: <name>.jpg or <name>/*.jpg."
+        ),
     ],
     film: Annotated[
-        str | None, typer.Option(help="Judge them for this film: film_id or how it begins.")
+        str | None,
+        typer.Option(help="Check them against this film: film id or its first characters."),
     ] = None,
     data_dir: DataDir = None,
     settings: Settings = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON object.")
+    ] = False,
 ) -> None:
-    """Judge reference pictures before they are used, and say what would help."""
+    """Check reference pictures before use and suggest improvements."""
     from bunny.command import references as command_references
 
     done = command_references.check(folder, film, data_dir, settings or [])
@@ -38,13 +44,15 @@ def characters(
         ),
     ] = None,
     add: Annotated[
-        bool, typer.Option("--add", help="NAME is a character there is: more views of it.")
+        bool, typer.Option("--add", help="Add the views to the existing character NAME.")
     ] = False,
     data_dir: DataDir = None,
     settings: Settings = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON object.")
+    ] = False,
 ) -> None:
-    """List who was found in a film, with a picture each; or name an unknown person or figure."""
+    """List the characters found in a film, with pictures, or name an unknown person or figure."""
     from bunny.command import characters as command_characters
 
     if name is None:
@@ -57,28 +65,36 @@ def characters(
 @app.command()
 def gaps(
     film: FilmName = None,
-    character: Annotated[str | None, typer.Option(help="Whose set, where there are more.")] = None,
+    character: Annotated[
+        str | None, typer.Option(help="Character, if there is more than one training set.")
+    ] = None,
     add: Annotated[
-        str | None, typer.Option(metavar="GAP|SHOTS", help="e.g. light:dark, or 3,12.")
+        str | None,
+        typer.Option(metavar="GAP|SHOTS", help="Fill a gap or add shots: light:dark, or 3,12."),
     ] = None,
     sure: Annotated[
-        bool, typer.Option("--sure", help="It is the character, whatever the label's certainty.")
+        bool, typer.Option("--sure", help="With --add: include views with an uncertain label.")
     ] = False,
     duplicates: Annotated[
-        bool, typer.Option("--duplicates", help="Views that look like chosen ones too.")
+        bool,
+        typer.Option("--duplicates", help="With --add: include near-duplicates of chosen views."),
     ] = False,
-    undo: Annotated[bool, typer.Option("--undo", help="Take back what was added last.")] = False,
-    which: Annotated[str | None, typer.Option("--id", help="With --undo: which, e.g. a1.")] = None,
-    reason: Annotated[str, typer.Option(help="Kept in the record.")] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Undo the last addition.")] = False,
+    which: Annotated[
+        str | None, typer.Option("--id", help="With --undo: id of the addition, e.g. a1.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Reason to store with the change.")] = "",
     data_dir: DataDir = None,
     settings: Settings = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON object.")
+    ] = False,
 ) -> None:
-    """Say what a training set lacks and which shots of the film would fill it; or add those."""
+    """List what a training set lacks and which shots would fill the gaps, or add shots to it."""
     from bunny.command import gaps as command_gaps
 
     if add is not None and undo:
-        raise UserError("--add and --undo: expected one of them, got both")
+        raise UserError("--add and --undo cannot be combined; give one of them")
     if undo:
         done = command_gaps.undo(film, which, data_dir, settings or [], reason=reason)
     elif add is not None:
@@ -92,17 +108,28 @@ def gaps(
 @app.command()
 def check(
     what: Annotated[
-        str | None, typer.Argument(help="A folder of training pictures, or a film; the newest.")
+        str | None,
+        typer.Argument(help="Folder of training pictures, or a film; default: the newest film."),
     ] = None,
-    trainer: Annotated[str, typer.Option(help="auto, ours, kohya or imagefolder.")] = "auto",
-    resolution: Annotated[int, typer.Option(min=0, help="Side in px; 0: the folder's.")] = 0,
-    batch_size: Annotated[int, typer.Option(min=0, help="0: the folder's or the settings'.")] = 0,
-    trigger: Annotated[str, typer.Option(help="Word that captions must have.")] = "",
+    trainer: Annotated[
+        str, typer.Option(help="Trainer to check for: auto, ours, kohya or imagefolder.")
+    ] = "auto",
+    resolution: Annotated[
+        int, typer.Option(min=0, help="Training resolution in px; 0: as in the folder.")
+    ] = 0,
+    batch_size: Annotated[
+        int, typer.Option(min=0, help="Batch size; 0: as in the folder or the settings.")
+    ] = 0,
+    trigger: Annotated[
+        str, typer.Option(help="Trigger word that every caption must contain.")
+    ] = "",
     data_dir: DataDir = None,
     settings: Settings = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON object.")
+    ] = False,
 ) -> None:
-    """Say what a trainer will see of a set: pictures, steps, and what it drops or changes."""
+    """Preview what a trainer reads from a set: pictures, steps, and what it drops or changes."""
     from bunny.command import check as command_check
 
     checked = command_check.check(

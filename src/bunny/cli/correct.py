@@ -16,24 +16,34 @@ from bunny.cli.app import DataDir, FilmName, app
 from bunny.core.error import UserError
 
 correct_app = typer.Typer(
-    help="Correct the library of a film: what a person says holds through every run.",
+    help="Correct the clusters and labels of a film; corrections are kept in later runs.",
     no_args_is_help=True,
 )
 app.add_typer(correct_app, name="correct")
 
-Film = Annotated[str, typer.Argument(metavar="FILM", help="film_id, or how it begins.")]
-Items = Annotated[list[str], typer.Argument(help="Ids, how they end (s00007), or a cluster.")]
-Level = Annotated[str | None, typer.Option(help="scene or character, where a name is both.")]
-User = Annotated[str | None, typer.Option(help="Who says so; default review.user, or the login.")]
-Reason = Annotated[str, typer.Option(help="Kept in the record.")]
-Into = Annotated[str, typer.Option("--to", help="Cluster by id or name; a new name makes one.")]
-Like = Annotated[bool, typer.Option("--like", help="Their look-alikes too; a preview at first.")]
-Yes = Annotated[bool, typer.Option("--yes", help="With --like: change what the preview shows.")]
+Film = Annotated[str, typer.Argument(metavar="FILM", help="Film id or its first characters.")]
+Items = Annotated[
+    list[str],
+    typer.Argument(help="Ids of shots or figures, the ends of ids (s00007), or a cluster."),
+]
+Level = Annotated[str | None, typer.Option(help="scene or character, if a name is used for both.")]
+User = Annotated[
+    str | None,
+    typer.Option(help="Author of the correction; default: review.user, or the login name."),
+]
+Reason = Annotated[str, typer.Option(help="Reason to store with the correction.")]
+Into = Annotated[
+    str, typer.Option("--to", help="Target cluster, by id or name; a new name creates one.")
+]
+Like = Annotated[
+    bool, typer.Option("--like", help="Include look-alikes; only a preview without --yes.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="With --like: move the previewed look-alikes.")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CorrectionContext:
-    """The library of a film and what is common to all that is said at once."""
+    """The library of a film and what all corrections of one command share."""
 
     library: Any
     level: str | None
@@ -102,20 +112,21 @@ def _correction(without: tuple[str, ...] = (), **fixed: str) -> Callable[[Callab
 def list_all(
     film: FilmName = None,
     cluster: Annotated[
-        str, typer.Argument(help="Its items with their ids; noise is the bucket.")
+        str,
+        typer.Argument(help="Cluster whose items to list; noise: items in no cluster."),
     ] = "",
-    events: Annotated[bool, typer.Option("--events", help="What was said so far.")] = False,
+    events: Annotated[bool, typer.Option("--events", help="List all corrections so far.")] = False,
     level: Level = None,
     data_dir: DataDir = None,
 ) -> None:
-    """List clusters with their sizes, one's items, or everything that was said."""
+    """List clusters with their sizes, the items of one cluster, or all corrections."""
     from bunny.command import correct
 
     _check_level(level)
     library = correct.open_reviewed_film(film, data_dir)
     if events:
         lines = [correct.describe(library, event) for event in library.state.every]
-        typer.echo("\n".join(lines) or "nothing was said of this film")
+        typer.echo("\n".join(lines) or "no corrections yet")
     elif cluster:
         typer.echo(correct.list_items(library, cluster, level))
     else:
@@ -137,7 +148,7 @@ def assign(
         names = ", ".join(more["asset_id"].head(correct.SHOWN))
         typer.echo(f"{more.height} look-alikes{f': {names}' if names else ''}")
         if not yes:
-            typer.echo("nothing was changed; give --yes to move them all")
+            typer.echo("nothing was changed; add --yes to move them all")
             return []
         if more.height:
             own = {**opened.say, "origin": "propagated"}
@@ -149,9 +160,11 @@ def assign(
 def reject(
     opened: CorrectionContext,
     items: Items,
-    out_of: Annotated[str | None, typer.Option("--from", help="Default: where they are.")] = None,
+    out_of: Annotated[
+        str | None, typer.Option("--from", help="Cluster; default: the one that they are in.")
+    ] = None,
 ) -> list:
-    """Say that shots or figures are not in a cluster; they never come back by themselves."""
+    """Remove shots or figures from a cluster; later runs do not put them back."""
     from bunny.review import create_event
 
     ids = opened.find(items)
@@ -163,7 +176,7 @@ def reject(
 
 @_correction()
 def approve(opened: CorrectionContext, items: Items) -> list:
-    """Say that shots or figures are right where they are."""
+    """Confirm that shots or figures are in the right cluster."""
     from bunny.review import create_event
 
     parts = create_event.by_cluster(opened.state, opened.find(items))
@@ -174,9 +187,9 @@ def approve(opened: CorrectionContext, items: Items) -> list:
 def split(
     opened: CorrectionContext,
     items: Items,
-    name: Annotated[str, typer.Option(help="Of the new cluster.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the new cluster.")] = "",
 ) -> list:
-    """Take shots or figures out of their cluster, into one of their own."""
+    """Move shots or figures out of their cluster into a new one."""
     from bunny.review import create_event
 
     return [create_event.split(opened.state, opened.find(items), name, **opened.say)]
@@ -185,10 +198,10 @@ def split(
 @_correction()
 def merge(
     opened: CorrectionContext,
-    stays: Annotated[str, typer.Argument(help="Cluster that stays.")],
-    goes: Annotated[str, typer.Argument(help="Cluster that goes into it.")],
+    stays: Annotated[str, typer.Argument(help="Cluster to keep.")],
+    goes: Annotated[str, typer.Argument(help="Cluster to merge into it.")],
 ) -> list:
-    """Make one cluster of two."""
+    """Merge two clusters into one."""
     from bunny.review import create_event
 
     level = opened.level_of(stays)
@@ -198,10 +211,10 @@ def merge(
 @_correction()
 def rename(
     opened: CorrectionContext,
-    cluster: Annotated[str, typer.Argument(help="Cluster by id or name.")],
-    name: Annotated[str, typer.Argument(help="Its name from now on.")],
+    cluster: Annotated[str, typer.Argument(help="Cluster, by id or name.")],
+    name: Annotated[str, typer.Argument(help="New name.")],
 ) -> list:
-    """Name a place or a character; the name holds through every run."""
+    """Rename a place or a character; later runs keep the name."""
     from bunny.review import create_event
 
     level = opened.level_of(cluster)
@@ -212,9 +225,9 @@ def rename(
 def comment(
     opened: CorrectionContext,
     items: Items,
-    text: Annotated[str, typer.Option(help="What is to be said.")],
+    text: Annotated[str, typer.Option(help="Text of the comment.")],
 ) -> list:
-    """Say something about shots or figures; changes no label."""
+    """Comment on shots or figures without changing their labels."""
     from bunny.review import create_event
 
     return [create_event.comment(opened.state, opened.find(items), text, **opened.say)]
@@ -224,9 +237,9 @@ def comment(
 def caption(
     opened: CorrectionContext,
     items: Items,
-    text: Annotated[str, typer.Option(help="The words; empty ones give them back to the machine.")],
+    text: Annotated[str, typer.Option(help="New caption; empty: back to the automatic one.")],
 ) -> list:
-    """Give shots words of your own; they outlive every captioning."""
+    """Write the caption of shots by hand; later runs keep it."""
     from bunny.review import create_event
 
     return [create_event.caption_edit(opened.state, opened.find(items), text, **opened.say)]
@@ -235,9 +248,11 @@ def caption(
 @_correction(without=("level",))
 def undo(
     opened: CorrectionContext,
-    event: Annotated[str, typer.Argument(help="How its id begins; default your last.")] = "",
+    event: Annotated[
+        str, typer.Argument(help="First characters of the event id; default: your last event.")
+    ] = "",
 ) -> list:
-    """Take back what was said; of an undo, let it hold again."""
+    """Undo a correction; undo an undo to redo it."""
     from bunny.command import correct
     from bunny.review import create_event
 
@@ -246,7 +261,7 @@ def undo(
 
 
 def _apply(opened: CorrectionContext, events: list) -> None:
-    """Put events down and say what they change."""
+    """Record events and print what they change."""
     from bunny.command import correct
 
     if not events:

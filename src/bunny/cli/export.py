@@ -13,11 +13,12 @@ from bunny.cli.app import DataDir, FilmName, Settings, export_app
 def export_json(
     film: FilmName = None,
     output: Annotated[
-        Path | None, typer.Option(help="File to write; default metadata.json of the film.")
+        Path | None,
+        typer.Option(help="Output file; default: metadata.json in the film's workspace."),
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Write metadata.json: each frame with time, sharpness, characters and caption."""
+    """Export metadata.json: time, sharpness, characters and caption of each frame."""
     from bunny.command import export_json as command_export_json
 
     typer.echo(command_export_json.export(film, data_dir, output))
@@ -27,37 +28,52 @@ def export_json(
 def export_set(
     film: FilmName = None,
     form: Annotated[
-        str, typer.Option("--format", help="imagefolder, kohya or webdataset.")
+        str, typer.Option("--format", help="Format: imagefolder, kohya or webdataset.")
     ] = "imagefolder",
     output: Annotated[
-        Path | None, typer.Option(help="Folder to write; default export/<format> of the film.")
+        Path | None,
+        typer.Option(help="Output folder; default: export/<format> in the film's workspace."),
     ] = None,
-    character: Annotated[str | None, typer.Option(help="Whose set, where there are more.")] = None,
-    repeats: Annotated[str, typer.Option(help="auto, or a number for each picture.")] = "auto",
+    character: Annotated[
+        str | None, typer.Option(help="Character, if there is more than one training set.")
+    ] = None,
+    repeats: Annotated[
+        str, typer.Option(help="Repeats of each picture: auto, or a number.")
+    ] = "auto",
     captions: Annotated[
-        str | None, typer.Option(help="txt or jsonl, where the format needs none.")
+        str | None,
+        typer.Option(help="Also write captions as txt or jsonl, where the format does not."),
     ] = None,
     data_dir: DataDir = None,
     settings: Settings = None,
 ) -> None:
-    """Write a character's training set for another trainer, with its rights."""
+    """Export a character's training set for another trainer, with rights.json."""
     _export_set(form, film, output, character, repeats, captions, data_dir, settings)
 
 
 @export_app.command("adapter")
 def export_adapter(
     film: FilmName = None,
-    form: Annotated[str, typer.Option("--format", help="diffusers, kohya or comfy.")] = "diffusers",
-    step: Annotated[str, typer.Option(help="chosen, last, or a step that was kept.")] = "chosen",
+    form: Annotated[
+        str, typer.Option("--format", help="Format: diffusers, kohya or comfy.")
+    ] = "diffusers",
+    step: Annotated[
+        str, typer.Option(help="Checkpoint: chosen, last, or a training step.")
+    ] = "chosen",
     output: Annotated[
-        Path | None, typer.Option(help="File to write; default export/adapter of the film.")
+        Path | None,
+        typer.Option(help="Output file; default: in export/adapter of the film's workspace."),
     ] = None,
-    character: Annotated[str | None, typer.Option(help="Whose, where there are more.")] = None,
+    character: Annotated[
+        str | None, typer.Option(help="Character, if there is more than one adapter.")
+    ] = None,
     data_dir: DataDir = None,
     settings: Settings = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON object.")
+    ] = False,
 ) -> None:
-    """Write a fine-tuned adapter for diffusers, for kohya's tools and A1111, or for ComfyUI."""
+    """Export a LoRA or DoRA for diffusers, for kohya's sd-scripts and A1111, or for ComfyUI."""
     from datetime import UTC, datetime
 
     from bunny.command import export_adapter as command_export_adapter
@@ -81,15 +97,17 @@ def export_feedback(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--out", "--output", help="File; default feedback.jsonl in export of the film."
+            "--out",
+            "--output",
+            help="Output file; default: export/feedback.jsonl in the film's workspace.",
         ),
     ] = None,
     events: Annotated[
-        bool, typer.Option("--events", help="The record itself, every event, instead of pairs.")
+        bool, typer.Option("--events", help="Export every recorded event instead of pairs.")
     ] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Write what people corrected as JSON lines: anchor, positive, label."""
+    """Export corrections as JSON lines of pairs: anchor, positive, label."""
     from bunny.command import export_feedback as command_export_feedback
 
     typer.echo(command_export_feedback.export(film, output, data_dir, has_events=events))
@@ -101,19 +119,23 @@ def _add_export(form: str, text: str) -> None:
     @export_app.command(form, help=text)
     def export_form(
         film: FilmName = None,
-        output: Annotated[Path | None, typer.Option(help="Folder to write.")] = None,
-        character: Annotated[str | None, typer.Option(help="Whose set.")] = None,
-        repeats: Annotated[str, typer.Option(help="auto, or a number.")] = "auto",
-        captions: Annotated[str | None, typer.Option(help="txt or jsonl, beside.")] = None,
+        output: Annotated[Path | None, typer.Option(help="Output folder.")] = None,
+        character: Annotated[
+            str | None, typer.Option(help="Character, if there is more than one training set.")
+        ] = None,
+        repeats: Annotated[str, typer.Option(help="Repeats: auto, or a number.")] = "auto",
+        captions: Annotated[
+            str | None, typer.Option(help="Also write captions as txt or jsonl.")
+        ] = None,
         data_dir: DataDir = None,
         settings: Settings = None,
     ) -> None:
         _export_set(form, film, output, character, repeats, captions, data_dir, settings)
 
 
-_add_export("imagefolder", "Write a training set as Hugging Face datasets load it.")
-_add_export("kohya", "Write a training set as kohya's sd-scripts read it.")
-_add_export("webdataset", "Write a training set as tar shards.")
+_add_export("imagefolder", "Export a training set as a Hugging Face ImageFolder.")
+_add_export("kohya", "Export a training set for kohya's sd-scripts.")
+_add_export("webdataset", "Export a training set as WebDataset tar shards.")
 
 
 def _export_set(
@@ -151,39 +173,47 @@ def export_timeline(
     what: Annotated[
         str,
         typer.Option(
-            help='shots, shots:3,7, search:"words", cluster:NAME, cluster:PLACE/WHO, '
+            help='Which shots: shots, shots:3,7, search:"words", cluster:NAME, cluster:PLACE/WHO, '
             "character:NAME, dataset or dataset:NAME."
         ),
     ] = "shots",
     form: Annotated[
         str | None,
-        typer.Option("--format", help="edl, fcp7, fcpx or otio; default by the file's ending."),
+        typer.Option("--format", help="edl, fcp7, fcpx or otio; default: by the file extension."),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--out", "--output", help="File; default export/timeline of the film."),
+        typer.Option(
+            "--out",
+            "--output",
+            help="Output file; default: in export/timeline of the film's workspace.",
+        ),
     ] = None,
-    order: Annotated[str, typer.Option(help="film, or score: the best match first.")] = "film",
+    order: Annotated[
+        str, typer.Option(help="Order of the clips: film, or score (best match first).")
+    ] = "film",
     handles: Annotated[
         int | None, typer.Option(min=0, help="Frames added on each side of a clip.")
     ] = None,
     markers: Annotated[
-        bool, typer.Option("--markers/--no-markers", help="Who is in it, training pictures.")
+        bool,
+        typer.Option("--markers/--no-markers", help="Mark characters and training pictures."),
     ] = True,
     drop_frame: Annotated[
         bool | None,
         typer.Option(
-            "--drop-frame/--non-drop", help="For a film of 29.97 or 59.94 without timecode."
+            "--drop-frame/--non-drop",
+            help="Timecode of a 29.97 or 59.94 fps film that has none of its own.",
         ),
     ] = None,
     start: Annotated[
-        str, typer.Option(help="Timecode at which the sequence begins.")
+        str, typer.Option(help="Timecode at which the sequence starts.")
     ] = "01:00:00:00",
     data_dir: DataDir = None,
     settings: Settings = None,
     as_json: cli_app.AsJson = False,
 ) -> None:
-    """Write shots of a film as a timeline: EDL, Final Cut Pro 7 or X XML, OpenTimelineIO."""
+    """Export shots as a timeline: EDL, Final Cut Pro 7 XML, FCPXML or OpenTimelineIO."""
     from bunny.command import export_timeline as command_export_timeline
 
     more = [] if handles is None else [f"timeline.handle_frames={handles}"]

@@ -16,23 +16,31 @@ from bunny.core.error import UserError
 @app.command()
 def run(
     film: Annotated[
-        Path, typer.Argument(help="A film, a folder of pictures, or how a film_id begins.")
+        Path,
+        typer.Argument(help="Film file, folder of numbered pictures, or id of a known film."),
     ],
     references: Annotated[
-        Path | None, typer.Option(help="Folder with <name>.jpg or <name>/*.jpg.")
+        Path | None,
+        typer.Option(help="Folder of reference pictures: <name>.jpg or <name>/*.jpg."),
     ] = None,
     data_dir: DataDir = None,
-    only: Annotated[str | None, typer.Option(help="Stages, separated by commas.")] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Run only these stages, separated by commas.")
+    ] = None,
     until: Annotated[str | None, typer.Option(help="Last stage to run.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Run even what is up to date.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Run stages that are up to date too.")
+    ] = False,
     settings: Settings = None,
     notebooks: Annotated[
-        bool, typer.Option("--notebooks", help="Run the numbered notebooks instead of stages.")
+        bool, typer.Option("--notebooks", help="Run the notebooks instead of the stages.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON object.")
+    ] = False,
     debug: Debug = False,
 ) -> None:
-    """Run the stages of a film; what is up to date is skipped."""
+    """Run the stages of a film; skip those that are up to date."""
     from bunny import pipeline
     from bunny.command import run as command_run
 
@@ -54,7 +62,7 @@ def run(
 
 @app.command()
 def demo(data_dir: DataDir = None, settings: Settings = None, debug: Debug = False) -> None:
-    """Run everything on the embedded sample film: labelled set, LoRA, pictures and a report."""
+    """Run every stage on the bundled sample film."""
     from bunny import demo as bunny_demo
     from bunny.command import demo as command_demo
     from bunny.command import run as command_run
@@ -74,7 +82,7 @@ def demo(data_dir: DataDir = None, settings: Settings = None, debug: Debug = Fal
 
 @app.command()
 def status(film: FilmName = None, data_dir: DataDir = None, settings: Settings = None) -> None:
-    """Show which stages of a film are done, stale (and why) or never ran."""
+    """Show which stages of a film are done, stale (and why) or not run yet."""
     from bunny.command import status as command_status
 
     typer.echo(command_status.describe_status(film, data_dir, settings or []))
@@ -82,15 +90,17 @@ def status(film: FilmName = None, data_dir: DataDir = None, settings: Settings =
 
 @app.command()
 def report(film: FilmName = None, data_dir: DataDir = None, settings: Settings = None) -> None:
-    """Write the report of a film again and say where it is."""
+    """Write the HTML report of a film again and print its path."""
     from bunny.command import report as command_report
 
     typer.echo(command_report.write_report(film, data_dir, settings or []))
 
 
 @app.command()
-def doctor(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
-    """Say what is there and what is missing, with one line of advice for each."""
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Check packages, models, GPU and credentials, with advice on what is missing."""
     from bunny.command import doctor as module
 
     typer.echo(module.to_json() if as_json else module.to_text())
@@ -98,7 +108,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
 
 @app.command()
 def lab(
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8888,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8888,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
 ) -> None:
     """Open JupyterLab in the notebook folder."""
@@ -107,8 +117,8 @@ def lab(
     folder = workspace.project_root() / "notebook"
     if not folder.is_dir():
         raise UserError(
-            f"{folder}: expected the folder of notebooks, found none; "
-            "start `bunny lab` inside the project"
+            f"{folder}: expected the notebook folder, found none; "
+            "run `bunny lab` inside the project"
         )
     arguments = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder.parent}"]
     arguments += ["--ServerApp.answer_yes=True"]  # Ctrl+C ends it, without a question

@@ -12,32 +12,51 @@ from bunny.core.error import UserError
 
 @app.command()
 def search(
-    words: Annotated[str, typer.Argument(help='e.g. "bunny on a beach at night".')] = "",
-    picture: Annotated[Path | None, typer.Option(help="Shots that look like it.")] = None,
-    face: Annotated[Path | None, typer.Option(help="Shots with this person.")] = None,
+    words: Annotated[str, typer.Argument(help='Words to search for, e.g. "bunny at night".')] = "",
+    picture: Annotated[
+        Path | None, typer.Option(help="Find shots that look like this picture.")
+    ] = None,
+    face: Annotated[
+        Path | None, typer.Option(help="Find shots of the person in this picture.")
+    ] = None,
     like: Annotated[
         str,
-        typer.Option(metavar="ITEM", help="More like this: a shot's number or an id, e.g. s00007."),
+        typer.Option(
+            metavar="ITEM", help="Find shots like this one: a shot number or an id, e.g. s00007."
+        ),
     ] = "",
-    who: Annotated[str, typer.Option(help="Everybody who must be in the shot: bunny,pip.")] = "",
-    without: Annotated[str, typer.Option(help="Nobody of these.")] = "",
-    place: Annotated[str, typer.Option(help="A place's name or scene-003; several: any.")] = "",
-    shot_size: Annotated[str, typer.Option(help="close-up, medium, wide; several: any.")] = "",
+    who: Annotated[
+        str, typer.Option(help="Characters that must all be in the shot, e.g. bunny,pip.")
+    ] = "",
+    without: Annotated[str, typer.Option(help="Characters that must not be in the shot.")] = "",
+    place: Annotated[
+        str, typer.Option(help="Any of these places, by name or id, e.g. beach,scene-003.")
+    ] = "",
+    shot_size: Annotated[
+        str, typer.Option(help="Any of these shot sizes: close-up, medium, wide.")
+    ] = "",
     light: Annotated[
-        str, typer.Option(help="day, dusk, night, where it is sure; several: any.")
+        str, typer.Option(help="Any of these: day, dusk, night (where it is certain).")
     ] = "",
-    start: Annotated[str, typer.Option("--from", metavar="TIME", help="90 or 1:30.")] = "",
+    start: Annotated[
+        str, typer.Option("--from", metavar="TIME", help="From this time, e.g. 90 or 1:30.")
+    ] = "",
     end: Annotated[str, typer.Option("--to", metavar="TIME", help="Up to this time.")] = "",
-    min_quality: Annotated[float, typer.Option(min=0, max=1, help="Sharpness, 0 to 1.")] = 0.0,
+    min_quality: Annotated[float, typer.Option(min=0, max=1, help="Minimum sharpness.")] = 0.0,
     approved: Annotated[bool, typer.Option("--approved", help="Only approved shots.")] = False,
     film: Annotated[
-        list[str] | None, typer.Option(help="film_id or how it begins; repeat it; default all.")
+        list[str] | None,
+        typer.Option(help="Film id or its first characters; repeatable; default: all films."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Shots at most; 0: as configured.")] = 0,
-    html: Annotated[Path | None, typer.Option(help="Write a page with pictures.")] = None,
+    limit: Annotated[
+        int, typer.Option(min=0, help="Maximum number of shots; 0: search.max_results.")
+    ] = 0,
+    html: Annotated[Path | None, typer.Option(help="Write the result as an HTML page.")] = None,
     data_dir: DataDir = None,
     settings: Settings = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON object.")
+    ] = False,
 ) -> None:
     """Find shots by words, a picture, a face or another shot, in one film or all of them."""
     from bunny.command import search as command_search
@@ -75,16 +94,19 @@ def search(
 def publish(
     film: FilmName = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Count what would change; change nothing.")
+        bool, typer.Option("--dry-run", help="Count what would change without changing it.")
     ] = False,
     pull: Annotated[
-        bool, typer.Option("--pull", help="Only take comments and approvals of dashboards.")
+        bool,
+        typer.Option("--pull", help="Only fetch comments and approvals made on dashboards."),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON object.")
+    ] = False,
     data_dir: DataDir = None,
     settings: Settings = None,
 ) -> None:
-    """Publish a film to the Postgres of BUNNY_DATABASE_URL; take what people said there."""
+    """Publish a film to the Postgres at BUNNY_DATABASE_URL and fetch the feedback given there."""
     from bunny.command import publish as command_publish
 
     done = command_publish.publish(
@@ -97,17 +119,21 @@ def publish(
 def review(
     film: FilmName = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="0: any free one; default review.port.")
+        int | None, typer.Option(min=0, max=65535, help="0: any free port; default: review.port.")
     ] = None,
     ip: Annotated[
-        str, typer.Option(help="Where it listens; 0.0.0.0 lets other machines in.")
+        str, typer.Option(help="Address to listen on; 0.0.0.0 admits other machines.")
     ] = "127.0.0.1",
-    user: Annotated[str, typer.Option(help="Who corrects; each browser may say its own.")] = "",
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no window.")] = False,
+    user: Annotated[
+        str, typer.Option(help="Name of the reviewer; each browser may set its own.")
+    ] = "",
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Do not open a browser.")
+    ] = False,
     data_dir: DataDir = None,
     settings: Settings = None,
 ) -> None:
-    """Open the board, on which clusters are corrected; for one person or for a team."""
+    """Open the review board, on which one person or a team corrects clusters."""
     from bunny.command import review as command_review
 
     command_review.serve(
@@ -128,20 +154,21 @@ def where(
         str | None,
         typer.Argument(
             metavar="PICTURE",
-            help="A picture, an image_id or frame_id; or FILM@01:00:12:05, FILM@12.5 (second).",
+            help="Picture file, image_id, frame_id, FILM@01:00:12:05 or FILM@12.5 (seconds).",
         ),
     ] = None,
-    second: Annotated[float | None, typer.Option(help="A second of the film.")] = None,
+    second: Annotated[float | None, typer.Option(help="Time in the film in seconds.")] = None,
     clip: Annotated[
-        str | None, typer.Option(metavar="FILE#NUMBER", help="A clip of a timeline.")
+        str | None, typer.Option(metavar="FILE#NUMBER", help="Clip of a timeline file.")
     ] = None,
     film: Annotated[
-        str | None, typer.Option(help="Look in this film only; default all, newest first.")
+        str | None,
+        typer.Option(help="Search this film only; default: all films, newest first."),
     ] = None,
     data_dir: DataDir = None,
     as_json: cli_app.AsJson = False,
 ) -> None:
-    """Say where a picture comes from, or which training pictures come from a place of a film."""
+    """Find where a picture comes from, or the training pictures taken from a place in a film."""
     from bunny.command import where as command_where
 
     answer = command_where.where(what, second=second, clip=clip, film=film, data_dir=data_dir)
@@ -152,21 +179,23 @@ def where(
 def learn(
     film: FilmName = None,
     rollback: Annotated[
-        bool, typer.Option("--rollback", help="Use the version before, or the one of --to.")
+        bool, typer.Option("--rollback", help="Go back to the previous version, or to --to.")
     ] = False,
     to: Annotated[
-        int | None, typer.Option(min=0, metavar="VERSION", help="With --rollback; 0: none.")
+        int | None, typer.Option(min=0, metavar="VERSION", help="Version to use; 0: none.")
     ] = None,
-    listed: Annotated[bool, typer.Option("--list", help="Versions there are.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="List the versions.")] = False,
     data_dir: DataDir = None,
     settings: Settings = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON object.")
+    ] = False,
 ) -> None:
-    """Learn from corrections how to group what nobody corrected; use it only where it is better."""
+    """Learn from corrections how to cluster the rest; used only where it is measurably better."""
     from bunny.command import learn as command_learn
 
     if listed and (rollback or to is not None):
-        raise UserError("--list: expected it alone, got --rollback or --to too; leave one out")
+        raise UserError("--list cannot be combined with --rollback or --to; leave one out")
     if listed:
         done = command_learn.list_versions(film, data_dir, settings or [])
     elif rollback or to is not None:

@@ -12,12 +12,16 @@ from bunny.cli.app import DataDir, Debug, FilmName, Settings, app
 def evaluate(
     film: FilmName = None,
     data_dir: DataDir = None,
-    force: Annotated[bool, typer.Option("--force", help="Draw even what is up to date.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Evaluate again even if it is up to date.")
+    ] = False,
     settings: Settings = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON object.")
+    ] = False,
     debug: Debug = False,
 ) -> None:
-    """Prove that the fine-tune learned the character, and say what to change where it did not."""
+    """Measure how well the fine-tune learned the character, with advice on what to change."""
     from bunny.command import evaluate as command_evaluate
 
     overrides = [*(settings or []), *(["pipeline.force_rerun=true"] if force else [])]
@@ -29,48 +33,66 @@ def evaluate(
 def generate(
     film: FilmName = None,
     prompt: Annotated[
-        list[str] | None, typer.Option(help="Several times for several; {trigger}: the character.")
+        list[str] | None,
+        typer.Option(help="Prompt; {trigger} stands for the character; repeatable."),
     ] = None,
-    prompts: Annotated[Path | None, typer.Option(help="Text file with a prompt a line.")] = None,
-    negative: Annotated[str | None, typer.Option(help="What should not be drawn.")] = None,
-    seed: Annotated[
-        list[int] | None, typer.Option(min=0, help="Several times for several.")
+    prompts: Annotated[
+        Path | None, typer.Option(help="Text file with one prompt per line.")
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="Pictures a prompt, from the seed on.")] = 1,
+    negative: Annotated[str | None, typer.Option(help="Negative prompt.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(min=0, help="Random seed; repeatable.")] = None,
+    count: Annotated[
+        int, typer.Option(min=1, help="Pictures per prompt and seed, with consecutive seeds.")
+    ] = 1,
     strength: Annotated[
-        list[float] | None, typer.Option(help="Of the adapter, 0 to 4; 0 is the base alone.")
+        list[float] | None,
+        typer.Option(help="LoRA strength, 0 to 4; 0: the base model alone; repeatable."),
     ] = None,
     checkpoint: Annotated[
-        str | None, typer.Option(help="chosen, last, all, or a step that was kept.")
+        str | None, typer.Option(help="Checkpoint: chosen, last, all, or a training step.")
     ] = None,
     blend: Annotated[
-        list[str] | None, typer.Option(metavar="FILE|CHARACTER:STRENGTH", help="One more adapter.")
+        list[str] | None,
+        typer.Option(metavar="FILE|CHARACTER:STRENGTH", help="Further adapter; repeatable."),
     ] = None,
     frame: Annotated[
-        list[str] | None, typer.Option(help="Start from a frame_id of the film, or a file.")
+        list[str] | None,
+        typer.Option(help="Start from this picture: a frame_id of the film, or a file."),
     ] = None,
     init_strength: Annotated[
-        float | None, typer.Option(help="How much of it is drawn anew, up to 1.")
+        float | None, typer.Option(help="How much of the start picture is redrawn, up to 1.")
     ] = None,
-    scheduler: Annotated[str | None, typer.Option(help="As generation.scheduler.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, max=1000, help="Of the sampler.")] = None,
-    guidance: Annotated[float | None, typer.Option(min=0, help="Weight of the prompt.")] = None,
-    size: Annotated[str | None, typer.Option(metavar="WxH", help="In px; the base's own.")] = None,
-    character: Annotated[str | None, typer.Option(help="Whose, where there are more.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Scheduler, one of those of generation.scheduler.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, max=1000, help="Sampling steps.")] = None,
+    guidance: Annotated[float | None, typer.Option(min=0, help="Guidance scale.")] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(metavar="WxH", help="Size in px; default: the base model's own."),
+    ] = None,
+    character: Annotated[
+        str | None, typer.Option(help="Character, if there is more than one adapter.")
+    ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder; default picture/own of the film.")
+        Path | None,
+        typer.Option(help="Output folder; default: picture/own in the film's workspace."),
     ] = None,
     again: Annotated[
-        Path | None, typer.Option(metavar="PICTURE", help="Draw this picture once more.")
+        Path | None,
+        typer.Option(metavar="PICTURE", help="Reproduce this picture from its PNG metadata."),
     ] = None,
     adapter: Annotated[
-        list[Path] | None, typer.Option(help="With --again: an adapter that was moved.")
+        list[Path] | None,
+        typer.Option(help="With --again: new path of an adapter that was moved."),
     ] = None,
     data_dir: DataDir = None,
     settings: Settings = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON object.")
+    ] = False,
 ) -> None:
-    """Draw pictures with a film's adapter, or one picture again from its PNG."""
+    """Generate pictures with a film's adapter, or reproduce one from its PNG."""
     from bunny.command import generate as command_generate
     from bunny.command import generate_request
 

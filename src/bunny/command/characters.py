@@ -63,7 +63,7 @@ class CharacterList:
         """Lines for a person."""
         rows = list(self.people.iter_rows(named=True))
         width = max((len(row["name"]) for row in rows), default=0)
-        lines = [f"{self.space.film_id}: {len(rows)} found"]
+        lines = [f"{self.space.film_id}: {len(rows)} characters found"]
         lines += [f"  {row['name']:{width}}  {character.describe(row)}" for row in rows]
         lines += [f"  {note}" for note in self.notes]
         return "\n".join([*lines, str(self.sheet)])
@@ -87,8 +87,7 @@ def list_characters(
     space, config = film_workspace.open_film(film, data_dir, overrides)
     if not store.exists(space.table, "label"):
         raise UserError(
-            f"{space.film_id}: expected faces that were compared with the references, found none; "
-            "run stage detect first"
+            f"{space.film_id}: expected labelled faces, found none; run stage detect first"
         )
     found = character.summarise(read_subjects(space))
     tiles = character.tiles(space.root, found)
@@ -135,8 +134,8 @@ def _notes(space: Workspace, config: Config) -> list[str]:
     alone = cluster.filter(pl.col("cluster_id").is_null())["item_id"]
     figure = store.read_or_empty(space.table, "figure")["figure_id"]
     drawn = alone.is_in(figure.to_list()).sum()
-    counts = ((len(alone) - drawn, "faces of nobody"), (drawn, "drawn figures of nobody"))
-    notes = [f"{number} {what} who was found again" for number, what in counts if number]
+    counts = ((len(alone) - drawn, "unknown faces"), (drawn, "unknown drawn figures"))
+    notes = [f"{number} {what} that match no other" for number, what in counts if number]
     old = [
         name for name in film_workspace.stale_stages(space, config) if name in ("detect", "cluster")
     ]
@@ -145,7 +144,7 @@ def _notes(space: Workspace, config: Config) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class NamedCharacter:
-    """Who got a name, from which pictures, and what is to do next."""
+    """The character that got a name, its reference pictures, and what to run next."""
 
     person: str
     name: str
@@ -170,8 +169,8 @@ class NamedCharacter:
         folder = self.pictures[0].parent
         lines = [
             f"{self.person} is now {self.name}: {len(self.pictures)} reference pictures in",
-            f"  {folder}  (delete the folder to take the name back)",
-            f"stale: {', '.join(self.stale) or 'nothing'}; to apply the name run",
+            f"  {folder}  (delete this folder to undo)",
+            f"stale: {', '.join(self.stale) or 'nothing'}; to apply the name, run",
             f"  {self.command}",
         ]
         return "\n".join(lines)
@@ -231,8 +230,8 @@ def _check_name(name: str, source: Mapping, is_added: bool) -> str:
     reference.check_name(name)
     if PERSON.fullmatch(name) or name in (UNKNOWN, "scene"):
         raise UserError(
-            f"--name …={name}: expected a character's name, this is how people without one are "
-            "called; choose another"
+            f"--name …={name}: expected a character's name, this one is reserved for unnamed "
+            "people; choose another"
         )
     folder = source.get("references")
     known = reference.list_files(Path(folder)) if folder else []
@@ -241,8 +240,8 @@ def _check_name(name: str, source: Mapping, is_added: bool) -> str:
         return name
     if not is_added:
         raise UserError(
-            f"--name …={name}: expected a new name, {taken[name.casefold()]} is a character of "
-            "this film already; choose another, or add --add to give that character these views"
+            f"--name …={name}: {taken[name.casefold()]} is already a character of this film; "
+            "choose another name, or use --add to add these views to that character"
         )
     return taken[name.casefold()]
 
@@ -251,8 +250,8 @@ def _faces_of(space: Workspace, person: str) -> pl.DataFrame:
     """Faces of an unknown person, or views of a drawn figure, see `people.subjects`."""
     if not store.exists(space.table, "cluster"):
         raise UserError(
-            f"{space.film_id}: expected unknown people that were grouped, found none; "
-            "run the film until stage cluster first"
+            f"{space.film_id}: expected groups of unknown people, found none; run stage cluster "
+            "first"
         )
     unknown = read_subjects(space).filter(~pl.col("is_named"))
     found = unknown.filter(pl.col("name") == person)
@@ -260,8 +259,8 @@ def _faces_of(space: Workspace, person: str) -> pl.DataFrame:
         names = unknown["name"].unique().sort().to_list()
         shown = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
         raise UserError(
-            f"--name {person}=…: expected one of the unknown people ({shown or 'there is none'}); "
-            "`bunny characters` shows them"
+            f"--name {person}=…: expected one of the unknown people ({shown or 'none'}); "
+            "list them with `bunny characters`"
         )
     return found
 
@@ -272,6 +271,6 @@ def _check_nameless(space: Workspace, person: str, faces: pl.DataFrame) -> None:
     for path in reference_folder.list_pictures(space.root / reference_folder.NAMED):
         if path.name in files:
             raise UserError(
-                f"--name {person}=…: expected somebody without a name, it was named "
-                f"{path.parent.name} before; run the film to apply that, or delete {path.parent}"
+                f"--name {person}=…: already named {path.parent.name}; run the film to apply that "
+                f"name, or delete {path.parent} to undo it"
             )

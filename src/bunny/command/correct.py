@@ -20,7 +20,7 @@ from bunny.view import style
 SHOWN = 12  # ids that a preview names
 VECTORS = {"scene": "shot_vector", "character": "figure_vector"}
 
-NOISE = ("noise", "(noise)")  # how people call the bucket
+NOISE = ("noise", "(noise)")  # names of the items that are in no cluster
 
 if TYPE_CHECKING:
     from bunny.core.config import Config
@@ -77,7 +77,7 @@ def open_state(space: Workspace, config: Config) -> ReviewState:
     if not store.exists(space.table, "asset"):
         raise UserError(
             f"{space.film_id}: expected a library of shots and figures, found none; "
-            "run the film until stage review first"
+            "run stage review first"
         )
     vectors = store.read_or_empty(space.table, "shot_vector")
     state = ReviewState.of(
@@ -130,8 +130,8 @@ def find_level(state: ReviewState, cluster: str, level: Level | None) -> Level:
         raise UserError(f"{cluster}: {_not_one(0, found)}")
     where = f" at level {level}" if level else ""
     raise UserError(
-        f"{cluster}: expected a cluster{where}, there is none of that id or name; "
-        "`bunny correct list FILM` shows them"
+        f"{cluster}: no cluster{where} has this id or name; list clusters with "
+        "`bunny correct list FILM`"
     )
 
 
@@ -187,13 +187,13 @@ def find_event(state: ReviewState, start: str, user: str) -> Event:
     if not start:
         last = create_event.last_event_by(state, user)
         if last is None:
-            raise UserError(f"undo: expected something that {user} said and that holds, found none")
+            raise UserError(f"undo: {user} has no correction left to undo")
         return last
     found = [e for e in state.every if e.event_id.startswith(start)]
     if len(found) != 1:
         raise UserError(
-            f"undo {start}: expected the beginning of one event's id, it is that of {len(found)}; "
-            "`bunny correct list FILM --events` shows them"
+            f"undo {start}: expected the first characters of one event id, {len(found)} events "
+            "match; list them with `bunny correct list FILM --events`"
         )
     return found[0]
 
@@ -201,13 +201,13 @@ def find_event(state: ReviewState, start: str, user: str) -> Event:
 def _not_one(num_items: int, levels: Sequence[Level]) -> str:
     """What is wrong with a name that is not that of exactly one thing."""
     if len(levels) > 1:
-        return "expected one cluster, there is a place and a character of that name; give --level"
+        return "both a place and a character have this name; add --level scene or --level character"
     if num_items + len(levels) == 0:
         return (
-            "expected a shot, figure or cluster, there is none of that id or name; "
-            "`bunny correct list FILM CLUSTER` shows ids"
+            "no shot, figure or cluster has this id or name; "
+            "list ids with `bunny correct list FILM CLUSTER`"
         )
-    return f"expected one shot or figure, {num_items} ids end so; give more of the id"
+    return f"{num_items} shots or figures have ids that end in this; give more of the id"
 
 
 def cluster_name(library: ReviewedFilm, cluster: str, level: Level | None) -> str:
@@ -242,8 +242,8 @@ def list_items(library: ReviewedFilm, cluster: str, level: Level | None = None) 
     if cluster in NOISE:
         if level is None:
             raise UserError(
-                f"{cluster}: expected one bucket, there is one of shots and one of figures; "
-                "give --level scene or --level character"
+                f"{cluster}: both shots and figures may be in no cluster; "
+                "add --level scene or --level character"
             )
         ids = library.state.members("", level)
     else:
@@ -255,7 +255,7 @@ def list_items(library: ReviewedFilm, cluster: str, level: Level | None = None) 
         span = f"{style.clock(row['start_s'])}-{style.clock(row['end_s'])}"
         about = [*row["who"], *(["approved"] if row["is_approved"] else [])]
         lines.append(f"  {row['asset_id']}  {span}  {', '.join(about)}".rstrip())
-    return "\n".join(lines) or "  nothing"
+    return "\n".join(lines) or "  no items"
 
 
 def cluster_ids(library: ReviewedFilm) -> set[str]:
@@ -281,8 +281,8 @@ def describe_new_clusters(
             kind = "place" if event.level == "scene" else "character"
             name = cluster_name(library, cluster, event.level) or cluster
             said.append(
-                f"there was no {kind} '{name}': a new one was made; "
-                f"`bunny correct undo {library.space.film_id}` takes it back"
+                f"created the new {kind} '{name}'; "
+                f"undo with `bunny correct undo {library.space.film_id}`"
             )
     return list(dict.fromkeys(said))
 
@@ -291,4 +291,4 @@ def next_command(library: ReviewedFilm, data_dir: str | None) -> str:
     """What to type so that captions and the training set follow."""
     where = "" if data_dir is None else f" --data-dir {shlex.quote(data_dir)}"
     command = f"bunny run {library.space.film_id} --until dataset{where}"
-    return f"captions and training set follow with: {command}"
+    return f"to update captions and the training set, run: {command}"

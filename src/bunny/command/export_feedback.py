@@ -44,5 +44,7 @@ def export(
     try:
         atomic.write_bytes(out, lines.encode())
     except OSError as error:
-        raise UserError(f"{out}: expected to write there, got '{error.strerror}'") from error
+        raise UserError(
+            f"{out}: cannot write this file ({error.strerror}); give another --out"
+        ) from error
     return f"{out}: {len(rows)} {'events' if has_events else 'pairs'}"

@@ -14,6 +14,6 @@ def export(film: str | None, data_dir: str | None, output: Path | None) -> str:
     space, _ = film_workspace.open_film(film, data_dir)
     path = output or space.root / "metadata.json"
     if path.is_dir():
-        raise UserError(f"{path}: expected a file to write, got a folder; name a file in it")
+        raise UserError(f"{path}: expected an output file, got a folder; give a file name in it")
     atomic.write_bytes(path, metadata.to_json(space.table).encode())
     return str(path)

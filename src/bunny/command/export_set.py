@@ -143,8 +143,8 @@ def read_training_set(space: Workspace) -> pl.DataFrame:
     table = store.read_or_empty(space.table, "dataset")
     if table.is_empty():
         raise UserError(
-            f"{space.film_id}: expected a training set, found none; run the film until stage "
-            "dataset, with references of a character that is in it"
+            f"{space.film_id}: expected a training set, found none; run stage dataset, with "
+            "reference pictures of a character that appears in the film"
         )
     return table
 
@@ -158,8 +158,8 @@ def _choose_character(table: pl.DataFrame, wanted: str | None) -> str:
         return wanted
     got = "none given" if wanted is None else f"got {wanted}"
     raise UserError(
-        f"--character: expected one of those with a training set ({', '.join(names)}), {got}; "
-        "name one"
+        f"--character: expected a character with a training set ({', '.join(names)}), {got}; "
+        "choose one"
     )
 
 

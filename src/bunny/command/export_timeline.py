@@ -62,10 +62,13 @@ class ExportedTimeline:
         ]
         if not self.is_film_there:
             place = self.cut.media.path
-            lines.append(f"  note: no film at {place}; relink it, or set timeline.media_path")
+            lines.append(
+                f"  note: no film found at {place}; relink it in the editor, or set "
+                "timeline.media_path"
+            )
         if self.form == "edl":
             lines.append(
-                f"  set the sequence to {timecode.rate_text(timing.rate)} before importing"
+                f"  set the sequence to {timecode.rate_text(timing.rate)} before importing it"
             )
         return "\n".join(lines)
 
@@ -181,7 +184,7 @@ def make_cut(
         else select_shots.choose_shots(kind, value, tables)
     )
     if chosen.is_empty():
-        raise UserError(f"--what {what}: expected shots, found none; ask for others")
+        raise UserError(f"--what {what}: expected shots, found none; choose others")
     shots = tables["shot"].join(chosen, on="shot_index", maintain_order="left")
     marks = {}
     if has_markers:
@@ -250,7 +253,9 @@ def _media(config: Config, film: dict[str, Any], timing: timecode.FrameGrid, lon
 def _search(find: Find | None, words: str, space: Workspace) -> pl.DataFrame:
     """Shots that match words, best first."""
     if find is None:
-        raise UserError("--what search: expected a search, none was given; give shots:3,7,12")
+        raise UserError(
+            "--what search: search is not available here; give shot numbers, e.g. shots:3,7,12"
+        )
     shots = find(words, space.film_id)
     if shots.is_empty():
         raise UserError(
@@ -288,9 +293,7 @@ def _output_path(space: Workspace, output: Path | None, form: str, what: str) ->
         return space.root / "export" / "timeline" / f"{name}{SUFFIX[form]}"
     output = output.expanduser()
     if output.is_dir():
-        raise UserError(f"{output}: expected a file to write, got a folder; name a file in it")
+        raise UserError(f"{output}: expected an output file, got a folder; give a file name in it")
     if not output.parent.is_dir():
-        raise UserError(
-            f"{output}: expected a file in a folder that exists, {output.parent} does not; make it"
-        )
+        raise UserError(f"{output}: the folder {output.parent} does not exist; create it first")
     return output

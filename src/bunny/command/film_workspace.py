@@ -45,14 +45,16 @@ def check_one(film: str, spaces: Sequence[Workspace]) -> None:
     """Refuse the beginning of a film_id that several films share."""
     if len(spaces) > 1:
         names = ", ".join(s.film_id for s in spaces)
-        raise UserError(f"{film}: expected one film, {len(spaces)} begin so ({names}); give more")
+        raise UserError(
+            f"'{film}' matches {len(spaces)} films ({names}): give more characters of the film id"
+        )
 
 
 def no_such_film(film: str | None, config: Config) -> UserError:
     """The error for a film that has no workspace."""
     return UserError(
         f"expected a film{f' whose id begins with {film}' if film else ''} in "
-        f"{config.project.data_dir}/output, found none; `bunny run FILM` makes one"
+        f"{config.project.data_dir}/output, found none; create one with `bunny run FILM`"
     )
 
 

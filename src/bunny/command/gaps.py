@@ -1,7 +1,7 @@
 """`bunny gaps`: gaps of a training set, shots that would fill them, and adding those.
 
-What is added is put down in `addition.jsonl` of the film's folder, see `bunny.dataset.addition`;
-stage dataset obeys it, and stage detect where more frames of a shot are to be looked at.
+Additions are recorded in `addition.jsonl` of the film's folder, see `bunny.dataset.addition`;
+stage dataset applies them, and stage detect where more frames of a shot are to be searched.
 """
 
 import json
@@ -121,13 +121,13 @@ def _names(space: Workspace, views: pl.DataFrame, character: str | None) -> list
     names = views["character"].unique().sort().to_list()
     if not names:
         raise UserError(
-            f"{space.film_id}: expected a training set, found none; run the film until stage "
-            "dataset, with references of a character that is in it"
+            f"{space.film_id}: expected a training set, found none; run stage dataset, with "
+            "reference pictures of a character that appears in the film"
         )
     if character is not None and character not in names:
         raise UserError(
-            f"--character: expected one of those with a training set ({', '.join(names)}), "
-            f"got {character}; name one, or set models.characters and run stage dataset"
+            f"--character: expected a character with a training set ({', '.join(names)}), "
+            f"got {character}; choose one, or set models.characters and run stage dataset"
         )
     return [character] if character else names
 
@@ -170,11 +170,11 @@ def _gaps(
 
 @dataclass(frozen=True, kw_only=True)
 class AdditionChange:
-    """What was added or taken back, and what to run to apply it."""
+    """What was added or undone, and what to run to apply it."""
 
-    what: str  # added, taken back
+    what: str  # added, undone
     addition: Addition
-    num_views: int  # that may come in, look-alikes among themselves counted; 0 when taken back
+    num_views: int  # that may come in, look-alikes among themselves counted; 0 when undone
     stale: Sequence[str]
     command: str
 
@@ -197,11 +197,11 @@ class AdditionChange:
         lines = [f"{self.what} {one.addition_id}, {one.to_words()}"]
         if self.what == "added":
             lines[0] += f"; up to {coverage_text.plural(self.num_views, 'view')} more"
-            lines.append("  take it back with `bunny gaps --undo`")
+            lines.append("  undo with `bunny gaps --undo`")
         if one.interval_s:
-            lines.append(f"  faces are looked for there every {one.interval_s:g} s")
+            lines.append(f"  faces will be searched for there every {one.interval_s:g} s")
         stale = ", ".join(self.stale) or "nothing"
-        return "\n".join([*lines, f"stale: {stale}; to apply it run", f"  {self.command}"])
+        return "\n".join([*lines, f"stale: {stale}; to apply it, run", f"  {self.command}"])
 
 
 def add(
@@ -271,12 +271,12 @@ def undo(
         name = addition_id or next(reversed(active), None)
         if name not in active:
             raise UserError(
-                f"--undo: expected something that was added ({', '.join(active) or 'nothing was'}),"
-                f" got {name or 'no name'}; `bunny gaps` lists it"
+                f"--undo: expected the id of an addition ({', '.join(active) or 'none yet'}), "
+                f"got {name or 'no id'}; list them with `bunny gaps`"
             )
         addition.undo(space.root, name, reason=reason, **_signature())
     return AdditionChange(
-        what="taken back",
+        what="undone",
         addition=active[name],
         num_views=0,
         stale=film_workspace.stale_stages(space, config),
@@ -307,8 +307,7 @@ def _choose(found: GapReport, what: str, wanted: Mapping[str, bool]) -> tuple[Ad
     )
     if any(replace(old, **UNSIGNED) == one for old in found.additions):
         raise UserError(
-            f"--add {what}: expected something new, it was added before; run the film to apply "
-            "it, or see `bunny gaps`"
+            f"--add {what}: already added; run the film to apply it, or see `bunny gaps`"
         )
     return one, int(good["num_views"].sum())
 
@@ -321,7 +320,7 @@ def _parse_shots(what: str, shots: pl.DataFrame) -> list[int] | None:
     missing = sorted({int(part) for part in parts} - set(shots["shot_index"].to_list()))
     if missing:
         raise UserError(
-            f"--add {what}: expected shots from 0 to {shots['shot_index'].max()}, got "
+            f"--add {what}: expected shot numbers from 0 to {shots['shot_index'].max()}, got "
             f"{', '.join(map(str, missing))}"
         )
     return [int(part) for part in parts]
@@ -340,8 +339,8 @@ def _gap_of(found: GapReport, what: str) -> dict[str, str]:
         raise UserError(_ambiguous(what, [row["character"] for row in rows]))
     names = {gap_fill.gap_name(row["axis"], row["value"]): None for row in found.gaps.to_dicts()}
     raise UserError(
-        f"--add {what}: expected numbers of shots or one of the gaps "
-        f"({', '.join(names) or 'there is none'}); `bunny gaps` lists them"
+        f"--add {what}: expected shot numbers or one of the gaps "
+        f"({', '.join(names) or 'none'}); list them with `bunny gaps`"
     )
 
 
@@ -354,7 +353,7 @@ def _whole_set(found: GapReport, what: str) -> dict[str, str]:
 
 
 def _ambiguous(what: str, names: Sequence[str]) -> str:
-    return f"--add {what}: expected --character, for {' and '.join(names)} are meant; name one"
+    return f"--add {what}: applies to several characters ({', '.join(names)}); add --character"
 
 
 def _nothing_to_add(what: str, row: Mapping[str, str], ways: pl.DataFrame) -> str:
@@ -363,12 +362,11 @@ def _nothing_to_add(what: str, row: Mapping[str, str], ways: pl.DataFrame) -> st
     if needs:
         flags = " or ".join(f"--{n}" for n in needs)
         return (
-            f"--add {what}: expected views of {row['character']} that were left out, found only "
-            f"uncertain or repeated ones; look at them and add {flags}"
+            f"--add {what}: expected unused views of {row['character']}, found only uncertain "
+            f"or near-duplicate ones; check them and add {flags}"
         )
     return (
-        f"--add {what}: expected views of {row['character']} that were left out, found none; "
-        "name other shots"
+        f"--add {what}: expected unused views of {row['character']}, found none; choose other shots"
     )
 
 

@@ -53,7 +53,7 @@ class GenerateResult:
         word = "picture" if len(self.files) == 1 else "pictures"
         lines = [f"{len(self.files)} {word} in {self.output}"]
         lines += [f"  {path.name}" for path in self.files]
-        lines += [f"  not drawn: {error}" for error in self.errors]
+        lines += [f"  not generated: {error}" for error in self.errors]
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
 
     def to_json(self) -> str:
@@ -103,13 +103,13 @@ def generate(
     )
     if loaded.hash != run["base_hash"] and any(c.adapters for c in columns):
         raise UserError(
-            f"models.base_model: expected the base that {run['character']} was trained on "
+            f"models.base_model: expected the base model that {run['character']} was trained on "
             f"({run['base_model']}), got {loaded.name}; fine-tune on this one first"
         )
     place = output or space.root / "picture" / "own"
     made = _draw_columns(loaded, config, drawings, columns, place, _about(space, run))
     cut = request.truncated_prompts(loaded, [d.prompt for d in drawings])
-    notes += [f"too long, the end is not read: {prompt}" for prompt in cut]
+    notes += [f"too long for the text encoder, the end is ignored: {prompt}" for prompt in cut]
     is_checked = config.generation.has_safety_checker
     state = request.safety_checker_state(loaded, is_checked)
     notes += [f"safety checker: {state}"] if is_checked else []
@@ -276,7 +276,7 @@ def _precision(facts: dict[str, Any]) -> str:
 def _compared(off: Any, changed: Sequence[str]) -> str:
     """Whether it is the same picture; if not, why."""
     if not off.any():
-        return "the same picture, bit for bit"
+        return "identical, bit for bit"
     words = (
         f"differs in {100 * (off.max(axis=-1) > 0).mean():.1f} % of the pixels, by at most "
         f"{off.max()} of 255"

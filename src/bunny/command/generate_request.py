@@ -51,12 +51,12 @@ def read_prompts(path: Path) -> list[str]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
-            f"{path}: expected a text file with a prompt a line, could not read it"
+            f"{path}: expected a text file with one prompt per line, could not read it"
         ) from error
     found = [line.strip() for line in text.splitlines()]
     found = [line for line in found if line and not line.startswith("#")]
     if not found:
-        raise UserError(f"{path}: expected a prompt a line, found none; write at least one")
+        raise UserError(f"{path}: expected one prompt per line, found none; add at least one")
     return found
 
 
@@ -83,15 +83,14 @@ def find_training_run(space: Workspace, character: str | None) -> dict[str, Any]
     names = table["character"].sort().to_list()
     if not names:
         raise UserError(
-            f"{space.film_id}: expected a finished fine-tune to draw with, found none; "
-            "run the film until stage finetune"
+            f"{space.film_id}: expected a finished fine-tune, found none; run stage finetune first"
         )
     if character is None and len(names) == 1:
         character = names[0]
     if character not in names:
         got = "none given" if character is None else f"got {character}"
         raise UserError(
-            f"--character: expected one of those with an adapter ({', '.join(names)}), {got}"
+            f"--character: expected a character with an adapter ({', '.join(names)}), {got}"
         )
     return table.filter(pl.col("character") == character).row(0, named=True)
 
@@ -124,7 +123,9 @@ def columns(
     strengths = list(wish.strengths or settings.strengths or [settings.lora_strength])
     wrong = [s for s in strengths if not 0 <= s <= plan.STRENGTH_MAX]
     if wrong:
-        raise UserError(f"--strength {wrong[0]:g}: expected 0 to {plan.STRENGTH_MAX:g}")
+        raise UserError(
+            f"--strength {wrong[0]:g}: expected a number from 0 to {plan.STRENGTH_MAX:g}"
+        )
     table = store.read_or_empty(space.table, "adapter")
     evaluation = store.read_or_empty(space.table, "evaluation")
     which = wish.checkpoint or settings.checkpoints
@@ -134,7 +135,7 @@ def columns(
     if not found and any(strengths):
         raise UserError(
             f"{run['character']}: expected an adapter in table adapter, found none; "
-            "run the stage finetune again"
+            "run stage finetune again"
         )
     texts = list(wish.blend) or settings.blend
     blend = plan.blended_adapters(space.checkpoint, table, texts, run["character"])
@@ -189,7 +190,7 @@ def _starts(space: Workspace, config: Config, wish: GenerateOptions) -> list[Ini
     settings = config.generation
     strength = _or(wish.init_strength, settings.init_strength)
     if not 0 < strength <= 1:
-        raise UserError(f"--init-strength {strength:g}: expected above 0, up to 1")
+        raise UserError(f"--init-strength {strength:g}: expected a number above 0 and at most 1")
     names = list(wish.frames) or settings.init_frames
     if not names:
         return []

@@ -69,14 +69,15 @@ class AdapterVersionList:
 
     def to_text(self) -> str:
         """Lines for a person."""
-        used = f"version {self.in_use} is in use" if self.in_use else "nothing learned is in use"
+        used = f"version {self.in_use} is in use" if self.in_use else "no learned version is in use"
         lines = [f"{self.space.film_id}: {used}"]
         for row in self.table.iter_rows(named=True):
             mark = "*" if row["is_in_use"] else " "
             lines.append(
                 f"  {mark} {row['version']}  {row['time'][:16].replace('T', ' ')}  "
                 f"{row['corrections']} corrections  {LEVEL[row['level']]} ({row['model']}): "
-                f"{method.WORDS[row['method']]} {row['accuracy']:.3f}, none {row['none']:.3f}"
+                f"{method.WORDS[row['method']]} accuracy "
+                f"{row['accuracy']:.3f}, without learning {row['none']:.3f}"
             )
         return "\n".join(lines)
 
@@ -103,7 +104,7 @@ def learn(
         raise UserError(
             f"{space.film_id}: expected {config.review.min_learn_events} corrections that assign, "
             f"approve, split off or reject items (review.min_learn_events), got {num}; correct "
-            "more with bunny review"
+            "more with `bunny review`"
         )
     items = item.collect(asset, vectors, feedback)
     trials = _try_all({key: own for key, own in items.items() if own.is_said.any()}, config)
@@ -155,8 +156,8 @@ def roll_back(
     if to is None:
         if not now:
             raise UserError(
-                f"{space.film_id}: expected a version in use to go back from, there is none; "
-                "name one with --to, see bunny learn --list"
+                f"{space.film_id}: no version is in use, so there is none to roll back; "
+                "choose one with --to, see `bunny learn --list`"
             )
         to = max((n for n in version.numbers(space.checkpoint) if n < now), default=0)
     version.use(space.checkpoint, to)
@@ -195,8 +196,8 @@ def _read(space: Workspace, config: Config) -> tuple[pl.DataFrame, pl.DataFrame,
     """
     if not store.exists(space.table, "cluster"):
         raise UserError(
-            f"{space.film_id}: expected clusters to learn about, found none; run stage cluster "
-            "first: bunny run FILM --until review"
+            f"{space.film_id}: expected clusters to learn from, found none; run stage cluster "
+            "first: `bunny run FILM --until review`"
         )
     names = (*review_asset.TABLES, "embedding", "subject_vector")
     tables = {name: store.read_or_empty(space.table, name) for name in names}
@@ -269,12 +270,12 @@ def _sentence(part: Mapping[str, Any]) -> str:
     """One line on a level and model, methods with the best first."""
     where = f"{LEVEL[part['level']]} ({part['model']})"
     if not part["judged"]:
-        return f"{where}: {part['placed']} items placed; {part['reason']}"
+        return f"{where}: {part['placed']} items corrected; {part['reason']}"
     rows = sorted(part["methods"], key=lambda row: -row["accuracy"])
     figures = ", ".join(f"{row['accuracy']:.3f} ({method.WORDS[row['method']]})" for row in rows)
     text = (
-        f"{where}: on {part['judged']} held-out items in {part['groups']} groups {figures}; "
-        f"{part['reason']}"
+        f"{where}: accuracy on {part['judged']} held-out items in {part['groups']} groups: "
+        f"{figures}; {part['reason']}"
     )
     if part["best"] == method.NONE:
         return text
@@ -286,8 +287,8 @@ def _note(space: Workspace, data_dir: str | None, made: int, in_use: int, config
     place = "" if data_dir is None else f" --data-dir {shlex.quote(data_dir)}"
     run = f"bunny run {shlex.quote(space.source()['film'])} --until review{place}"
     if not in_use:
-        return f"nothing learned is in use; to bring the library up to date: {run}"
+        return f"no learned version is in use; to update the library, run: {run}"
     if not config.review.is_learned_used:
         return f"version {in_use} is ready; review.is_learned_used is false, so it is not used"
     word = "deployed" if made == in_use else "in use"
-    return f"version {in_use} {word}; to use it on the library: {run}"
+    return f"version {in_use} {word}; to apply it to the library, run: {run}"

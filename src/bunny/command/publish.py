@@ -56,18 +56,20 @@ class PublishResult:
             if c.is_any():
                 counts = f"{c.added} added, {c.changed} changed, {c.removed} removed"
                 lines.append(f"  {c.table:18} {counts}, of {c.total}")
-        lines.append(f"events: {self.taken} {would}taken from dashboards, {self.given} given")
+        lines.append(
+            f"events: {self.taken} {would}fetched from dashboards, {self.given} {would}sent"
+        )
         lines += [f"  refused {event_id}: {why}" for event_id, why in self.refused.items()]
         if self.taken and not self.is_dry_run:
-            lines.append(f"  `bunny run {self.film_id} --until dataset` applies them")
+            lines.append(f"  to apply them, run `bunny run {self.film_id} --until dataset`")
         if self.missing:
             more = len(self.missing) - MAX_NAMED
             named = ", ".join(self.missing[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
-            lines.append(f"left as they are, this film has no {named}")
+            lines.append(f"tables that this film does not have, left unchanged: {named}")
         if self.note:
             lines.append(self.note)
         if self.is_dry_run:
-            lines.append("dry run: nothing was changed, here or there")
+            lines.append("dry run: nothing was changed, neither here nor in the database")
         return "\n".join(lines)
 
 
@@ -147,7 +149,7 @@ def _exchange(
     taken, events = _checked(taken)
     if not is_dry_run and events:
         events_.append(space.root, events)
-        logger.info("%s: %d events taken from the database", space.film_id, len(events))
+        logger.info("%s: fetched %d events from the database", space.film_id, len(events))
     known += [event.event_id for event in events]
     sync.mark_received(cursor, place, space.film_id, taken, known)
     changes = [
@@ -185,7 +187,7 @@ def _tables(space: Workspace) -> dict[str, pl.DataFrame]:
     """
     if not store.exists(space.table, "asset"):
         raise UserError(
-            f"{space.film_id}: expected a film that came to stage review, it did not; run "
+            f"{space.film_id}: expected the tables of stage review, found none; run "
             "`bunny run FILM --until review` first"
         )
     with workspace.lock(space):
@@ -208,8 +210,8 @@ def _tables(space: Workspace) -> dict[str, pl.DataFrame]:
 def _about_readers(place: Destination, server: DatabaseServer) -> str:
     if place.has_row_security and not server.has_reader:
         return (
-            f"nobody but the owner may read: there is no role {place.reader_role!r}; create it, "
-            "or set publish.reader_role, and publish again"
+            f"only the owner can read the tables: there is no role {place.reader_role!r}; create "
+            "it or set publish.reader_role, then publish again"
         )
     return ""
 

@@ -144,8 +144,8 @@ def write_faces(space: Workspace, config: Config, name: str, faces: pl.DataFrame
         good = _usable_views(sources, face, config)[: character.MAX_VIEWS] if sources else []
         if not good:
             raise UserError(
-                f"--name …={name}: expected a picture that shows the person's face alone, "
-                f"none of {shown.height} does; give reference pictures of your own"
+                f"--name …={name}: expected a picture that shows only this person's face, none of "
+                f"{shown.height} does; provide your own reference pictures"
             )
         target = space.root / reference_folder.NAMED / name
         for source in good:
@@ -160,8 +160,8 @@ def write_figures(
     good = cut_figures(space, figures)
     if not good:
         raise UserError(
-            f"--name …={name}: expected a picture that shows the figure alone, none of "
-            f"{figures.height} does; give reference pictures of your own"
+            f"--name …={name}: expected a picture that shows only this figure, none of "
+            f"{figures.height} does; provide your own reference pictures"
         )
     target = space.root / reference_folder.NAMED / name
     paths = [target / file_name(space, subject_id) for subject_id, _ in good]

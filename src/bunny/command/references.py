@@ -64,7 +64,11 @@ class ReferenceReport:
             for row in rows
         ]
         num, total = reference_check.count_better(self.judged), len(self.judged)
-        end = f"{num} of {total} could be better" if num else f"{total} pictures, nothing to do"
+        end = (
+            f"{num} of {total} could be improved"
+            if num
+            else f"{total} pictures, nothing to improve"
+        )
         return "\n".join([*lines, f"{end}{':' if num else ''}", *(f"  {s}" for s in self.advice)])
 
 
@@ -95,7 +99,7 @@ def check(
     if not sources:
         raise UserError(
             f"{folder}: expected <name>.jpg or <name>/*.jpg, found pictures in deeper folders "
-            "only; put them into one folder a character"
+            "only; put them into one folder per character"
         )
     space, config = (None, _settings(data_dir, overrides))
     if film is not None:

@@ -143,8 +143,8 @@ def serve(
     host = "127.0.0.1" if ip in LOOPBACK else socket.gethostname() if ip == "0.0.0.0" else ip
     if ip not in LOOPBACK:
         say(
-            f"bunny: warning: {ip} is reachable from other machines, and everybody who has this "
-            "address may see and correct the film; the connection is not encrypted"
+            f"bunny: warning: {ip} is reachable from other machines: anyone with this URL can "
+            "view and correct the film; the connection is not encrypted"
         )
     url = f"http://{host}:{chosen}/?token={token}"
     given = {
@@ -155,8 +155,8 @@ def serve(
     }
 
     def begin() -> None:
-        say(f"{space.film_id}: the board is at {url}")
-        say("stop it with Ctrl+C")
+        say(f"{space.film_id}: the review board is at {url}")
+        say("press Ctrl+C to stop")
         if has_browser:
             webbrowser.open(url)
 
@@ -213,8 +213,8 @@ def free_port(ip: str, wanted: int) -> int:
             except OSError as error:
                 reason = error.strerror or str(error)
     raise UserError(
-        f"--ip {ip} --port {wanted}: expected an address and port to listen on, got '{reason}'; "
-        "give others, or --port 0 for any free one"
+        f"--ip {ip} --port {wanted}: cannot listen there ({reason}); "
+        "choose another address or port, or --port 0 for any free port"
     )
 
 
@@ -249,7 +249,7 @@ def add_references(space: Workspace, name: str, files: Sequence[tuple[str, bytes
         film = {key: known[key] for key in ("film", "content_hash")}
         workspace.write_source(space, film, reference_folder.user_folder(known))
     number = f"{len(checked)} reference picture{'' if len(checked) == 1 else 's'}"
-    return f"{number} of {name} kept; `bunny run {space.film_id}` looks for {name} with them"
+    return f"{number} of {name} added; to use them, run `bunny run {space.film_id}`"
 
 
 def _check_picture(file: str, data: bytes) -> tuple[str, str, bytes]:
@@ -262,10 +262,14 @@ def _check_picture(file: str, data: bytes) -> tuple[str, str, bytes]:
         known = ", ".join(sorted(reference_folder.PICTURE_SUFFIXES))
         raise UserError(f"{file}: expected a picture ({known}), got '{suffix}'; convert it")
     if len(data) > MAX_UPLOAD:
-        raise UserError(f"{file}: expected at most 20 MB, got {len(data) / 2**20:.0f}; shrink it")
+        raise UserError(
+            f"{file}: expected at most 20 MB, got {len(data) / 2**20:.0f} MB; reduce it"
+        )
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if picture is None or max(picture.shape[:2]) > MAX_SIDE_PX:
-        raise UserError(f"{file}: expected a picture that can be read, this cannot; save it again")
+        raise UserError(
+            f"{file}: expected a readable picture of at most {MAX_SIDE_PX} px a side; save it again"
+        )
     return workspace.make_film_id(Path(file), "0" * 64)[:-9], suffix, data
 
 

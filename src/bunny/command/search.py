@@ -50,7 +50,7 @@ class SearchResult:
             film = f"{row['film_id']} " if has_films else ""
             span = f"{format_time(row['start_s'])}-{format_time(row['end_s'])}"
             where = f"shot {row['shot_index']:<4} {span} at {format_time(row['matched_s'])}"
-            who = ", ".join(row["who"]) or "nobody known"
+            who = ", ".join(row["who"]) or "no known character"
             lines.append(f"  {row['score']:.2f}  {film}{where}  {who}  ({row['why'] or 'filter'})")
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
 
@@ -159,8 +159,10 @@ def search(
         allowed = allowed & ~query.same_shot(library, row)
     shots = ranking.rank_shots(library.known, parts, allowed, limit, who=wanted.who)
     if not shots.height:
-        notes.append("no shot answers; loosen a filter" if not wanted.is_empty() else "no shot")
-    question = ", ".join(asked) or "shots that pass the filter"
+        notes.append(
+            "no shots found; relax a filter" if not wanted.is_empty() else "no shots found"
+        )
+    question = ", ".join(asked) or "shots that match the filters"
     return SearchResult(shots=shots, question=question, notes=notes, root=library.root)
 
 
@@ -205,7 +207,7 @@ def write_html(found: SearchResult, path: Path) -> None:
     from bunny.view import search_result
 
     if path.is_dir():
-        raise UserError(f"{path}: expected a file to write, got a folder; name a file in it")
+        raise UserError(f"{path}: expected an output file, got a folder; give a file name in it")
     page = search_result.page(found.shots, found.root, found.question, found.notes)
     atomic.write_bytes(path, page.encode())
 

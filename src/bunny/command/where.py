@@ -64,7 +64,7 @@ def where(
     """
     if sum(given is not None for given in (what, second, clip)) != 1:
         raise UserError(
-            "expected one of PICTURE, FILM@TIMECODE, --second and --clip; see bunny where --help"
+            "expected one of PICTURE, FILM@TIMECODE, --second and --clip; see `bunny where --help`"
         )
     if clip is not None:
         return _at_clip(clip, _known(film, data_dir))
@@ -90,7 +90,7 @@ def _known(film: str | None, data_dir: str | None) -> list[SourceFilm]:
     if not spaces:
         raise UserError(
             f"expected a film{f' named {film}' if film else ''} in {folder}/output, found none; "
-            "`bunny run FILM` makes one"
+            "create one with `bunny run FILM`"
         )
     known, refused = [], None
     for space in spaces:
@@ -98,7 +98,7 @@ def _known(film: str | None, data_dir: str | None) -> list[SourceFilm]:
             known.append(_source(space))
         except UserError as error:  # a film without a rate has no places; the others have
             refused = error
-            logger.warning("%s is passed over: %s", space.film_id, error)
+            logger.warning("skipping %s: %s", space.film_id, error)
     if not known:
         raise refused
     return known
@@ -109,7 +109,9 @@ def _one(film: str | None, data_dir: str | None) -> SourceFilm:
     known = _known(film, data_dir)
     if film and len(known) > 1:
         names = ", ".join(k.film["film_id"] for k in known)
-        raise UserError(f"{film}: expected one film, {len(known)} begin so ({names}); give more")
+        raise UserError(
+            f"'{film}' matches {len(known)} films ({names}): give more characters of the film id"
+        )
     return known[-1]
 
 
@@ -169,18 +171,18 @@ def _at_clip(clip: str, known: list[SourceFilm]) -> LocationAnswer:
     """Training pictures inside a clip of a timeline."""
     named = CLIP.fullmatch(clip)
     if not named:
-        raise UserError(f"--clip: expected FILE#NUMBER as in cut.edl#3, got {clip}; add the number")
+        raise UserError(f"--clip: expected FILE#NUMBER, e.g. cut.edl#3, got {clip}; add the number")
     pieces = read.read_clips(Path(named["file"]).expanduser())
     found = [p for p in pieces if p.number == int(named["number"])]
     if not found:
-        raise UserError(f"--clip {clip}: expected a clip from 1 to {len(pieces)}; see the timeline")
+        raise UserError(f"--clip {clip}: expected a clip number from 1 to {len(pieces)}")
     piece = found[0]
     mine = _film_of(piece, known)
     timing = mine.timing
     try:
         first, end = _span(piece, timing)
     except ValueError as error:
-        raise UserError(f"--clip {clip}: {error}; is it another film's?") from error
+        raise UserError(f"--clip {clip}: {error}; does the clip belong to another film?") from error
     ids = locate.pictures_between(mine, first, end)
     places = [p for i in ids if (p := locate.locate_picture(mine, i))]
     ends = [s for n in (first, end - 1) if (s := locate.shot_at(mine, n))]
@@ -200,8 +202,8 @@ def _film_of(piece: read.ReadClip, known: list[SourceFilm]) -> SourceFilm:
             return one
     films = ", ".join(k.film["film_id"] for k in known)
     raise UserError(
-        f"expected a clip of a film known here ({films}), got {piece.film_id or piece.file}; "
-        "give the --data-dir that has it"
+        f"expected a clip of a known film ({films}), got {piece.film_id or piece.file}; "
+        "give the --data-dir of that film"
     )
 
 
@@ -224,11 +226,11 @@ def _find_picture(what: str, known: list[SourceFilm]) -> LocationAnswer:
     if not Path(what).expanduser().is_file():
         raise UserError(
             f"{what}: expected a picture, image_id, frame_id or FILM@TIMECODE, found no such file "
-            f"and no such id in {films}; check it"
+            f"and no such id in {films}; check the spelling"
         )
     raise UserError(
-        f"{what}: expected a picture that came from a film known here, none of {films} has it or "
-        "one alike; give the --data-dir that has its film"
+        f"{what}: expected a picture that comes from a known film, found neither it nor a similar "
+        f"frame in {films}; give the --data-dir of its film"
     )
 
 

@@ -122,9 +122,9 @@ def explain_tables(film_dir: Path, known: Mapping[str, Mapping[str, Any]]) -> st
     words = []
     for table, noted in known.items():
         if not _path(film_dir, table).exists():
-            words.append(f"its table {table} is missing")
+            words.append(f"table {table} is missing")
         elif not is_unchanged(film_dir, table, noted):
-            words.append(f"its table {table} was changed by something else")
+            words.append(f"table {table} was modified by something else")
     return ", ".join(words)
 
 

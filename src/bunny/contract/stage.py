@@ -153,7 +153,7 @@ class BaseStage:
         return (
             contract_fingerprint.explain(record.get("parts", {}), self.parts())
             or contract_fingerprint.explain_tables(self.output_dir, record.get("tables", {}))
-            or "its files are missing"
+            or "output files are missing"
         )
 
     def get_progress(self) -> float:
@@ -285,7 +285,7 @@ class BaseStage:
             raise StageError(
                 f"stage {self.name}: {work.num_failed} of {work.num_items} items failed, more than "
                 f"pipeline.max_failed_share {self.config.pipeline.max_failed_share}; "
-                f"the column `error` of table {self.writes[0]} says why"
+                f"see column `error` of table {self.writes[0]}"
             )
         return self._result("done", started, record)
 

@@ -42,16 +42,16 @@ def portable_name_error(name: str) -> str:
     Examples
     --------
     >>> portable_name_error("anna"), portable_name_error("aux.png")
-    ('', 'is a name that Windows keeps for devices')
+    ('', 'is a reserved device name on Windows')
     >>> portable_name_error("10:30"), portable_name_error("Mr.")
-    ("has ':', which file names cannot have", 'ends in a dot or a space')
+    ("contains ':', which file names cannot contain", 'ends in a dot or a space')
     """
     found = FORBIDDEN.search(name)
     if found:
-        return f"has {found[0]!r}, which file names cannot have"
+        return f"contains {found[0]!r}, which file names cannot contain"
     if name.endswith((".", " ")):
         return "ends in a dot or a space"
-    return "is a name that Windows keeps for devices" if DEVICE.fullmatch(name) else ""
+    return "is a reserved device name on Windows" if DEVICE.fullmatch(name) else ""
 
 
 def replace(temporary: Path, target: Path) -> None:
@@ -155,8 +155,8 @@ def _patiently(act: Callable[[], object], path: Path) -> None:
         if not _is_in_use(error):
             raise
         raise InUseError(
-            f"{path}: expected to replace it, another program has it open, or it may not be "
-            "written; close the notebook or program that has it open and run the same again"
+            f"{path}: cannot replace this file, because another program has it open or it is "
+            "write-protected; close that notebook or program and run the command again"
         ) from error
 
 

@@ -82,8 +82,8 @@ def _copy(target: Path, folders: list[Path]) -> None:
         for path in list_pictures(folder):
             if not path.resolve().is_relative_to(folder.resolve()):
                 raise UserError(
-                    f"{path}: expected a picture inside {folder}, found a link that leads out of "
-                    "it; copy the picture"
+                    f"{path}: expected a picture inside {folder}, found a link that points "
+                    "outside; copy the picture into the folder"
                 )
     wanted = {p.relative_to(f).as_posix(): p for f in folders for p in list_pictures(f)}
     for path in list_pictures(target):

@@ -111,13 +111,17 @@ def check_film_path(path: Path) -> Path:
         if not any(p.suffix.lower() in PICTURE_SUFFIXES for p in path.iterdir()):
             raise UserError(
                 f"{path}: expected a film or a folder of numbered pictures, found a folder "
-                "without pictures; name the film file itself"
+                "without pictures; give the film file itself"
             )
         return path.resolve()
     if not path.is_file():
-        raise UserError(f"{path}: expected a regular file, found something else; copy the film")
+        raise UserError(
+            f"{path}: expected a regular file, found another kind; copy the film to a file"
+        )
     if not os.access(path, os.R_OK):
-        raise UserError(f"{path}: expected a readable film, permission was denied; chmod it")
+        raise UserError(
+            f"{path}: expected a readable film, permission was denied; change its permissions"
+        )
     if path.stat().st_size == 0:
         raise UserError(f"{path}: expected a film, found a file of 0 bytes; copy it again")
     return path.resolve()
@@ -242,8 +246,8 @@ def lock(space: Workspace):
         held.acquire(timeout=0)
     except Timeout as error:
         raise UserError(
-            f"{space.film_id}: expected to be the only run, another one is writing this film; "
-            "wait for it or stop it"
+            f"{space.film_id}: another command is writing to this film's workspace; "
+            "wait for it to finish or stop it"
         ) from error
     try:
         yield
@@ -254,8 +258,8 @@ def lock(space: Workspace):
 def _data_dir(root: Path, data_dir: str) -> Path:
     if "://" in data_dir:
         raise UserError(
-            f"project.data_dir: expected a folder, got {data_dir}; object storage is not "
-            "supported for the workspace, give a local folder"
+            f"project.data_dir: expected a local folder, got {data_dir}; object storage is not "
+            "supported"
         )
     return (root / Path(data_dir).expanduser()).resolve()
 
@@ -265,8 +269,7 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"{folder}: expected to make this folder, got '{error.strerror}'; "
-            "give another --data-dir"
+            f"{folder}: cannot create this folder ({error.strerror}); give another --data-dir"
         ) from error
 
 

@@ -261,11 +261,11 @@ def _edited(
 def _decode(folder: Path, file: str | None, flags: int) -> np.ndarray:
     """Read a picture as BGR; says in one sentence when it is missing or damaged."""
     if file is None:
-        raise ValueError("expected a picture of the frame, the tables name none; run extract again")
+        raise ValueError("this frame has no picture in the tables; run stage extract again")
     data = np.frombuffer((folder / file).read_bytes(), dtype=np.uint8)
     picture = cv2.imdecode(data, flags) if data.size else None
     if picture is None:
-        raise ValueError(f"{file}: expected a picture, could not decode it; run extract again")
+        raise ValueError(f"{file}: could not decode this picture; run stage extract again")
     return picture
 
 
@@ -282,13 +282,11 @@ def _note(counts: dict[str, int], table: Any, num_failed: int) -> str:
     """What the user should know about these captions."""
     words = []
     if num_added := table["note"].is_not_null().sum():
-        words.append(f"{num_added} got a trigger word put in front")
+        words.append(f"trigger words added to {num_added} captions")
     if counts["num_foreign"]:
-        words.append(f"{counts['num_foreign']} name somebody who is not labelled")
+        words.append(f"{counts['num_foreign']} captions mention a character without a label")
     if counts["num_long"]:
-        words.append(f"{counts['num_long']} are longer than {audit.MAX_WORDS} words")
+        words.append(f"{counts['num_long']} captions are longer than {audit.MAX_WORDS} words")
     if num_failed:
-        words.append(
-            f"{num_failed} failed; `--only caption --force` asks again where no answer came"
-        )
+        words.append(f"{num_failed} captions failed; retry them with `--only caption --force`")
     return ", ".join(words)

@@ -139,6 +139,6 @@ def _note(rows: pl.DataFrame, sure: str, sure_people: str) -> str:
     noise = rows.filter((pl.col("level") == "scene") & pl.col("is_noise")).height
     drawn = f", {figures} unknown figure{'s' * (figures > 1)}" if figures else ""
     return (
-        f"scenes: {scenes}{sure}, {noise} frames in none, "
+        f"{scenes} scenes{sure}, {noise} frames in no scene, "
         f"{people} unknown people{sure_people}{drawn}"
     )

@@ -55,11 +55,11 @@ class Detect(stage.BaseStage):
         """All of `detection`, and how extract made pictures where more are made here."""
         chosen = stage.settings_of(self.config, "detection")
         if self.config.detection.medium == "auto":
-            chosen |= {"medium is told by": medium.digest()}
+            chosen |= {"medium classifier": medium.digest()}
         dense = addition.dense_spans(addition.read(self.input_dir))
         if self.config.detection.extra_interval_seconds or dense:
             chosen |= extra_frame.settings(self.config.extraction)
-        return chosen | ({"looked at again": [list(span) for span in dense]} if dense else {})
+        return chosen | ({"added spans": [list(span) for span in dense]} if dense else {})
 
     def run(self) -> stage.StageOutput:
         """Measure what is not measured yet, then decide."""

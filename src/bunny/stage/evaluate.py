@@ -55,7 +55,7 @@ class Evaluate(BaseStage):
         """Evaluate each finished fine-tune."""
         runs = self.read("training_run").filter(pl.col("status") == "done")
         if not runs.height:
-            reason = "there is no finished fine-tune, so there is nothing to evaluate"
+            reason = "no finished fine-tune, nothing to evaluate"
             empty = {name: store.from_rows(name, []) for name in self.writes}
             return StageOutput(tables=empty, num_items=0, note=reason)
         models = self.config.models
@@ -76,7 +76,7 @@ class Evaluate(BaseStage):
                 pictures += seen
                 notes += [
                     f"{job.character}: {job.outcome(found).rstrip('.')}",
-                    f"seen by {job.sight.eyes.name}",
+                    f"similarity measured by {job.sight.eyes.name}",
                 ]
         shown = store.from_rows("evaluation_picture", pictures)
         return StageOutput(
@@ -112,9 +112,9 @@ class Evaluate(BaseStage):
             return agreement.load_clip(self.config.evaluation.text_model), ""
         if not loaded.is_toy:
             return None, (
-                "agreement with the prompts was not measured: give evaluation.text_model a CLIP"
+                "prompt agreement was not measured: set evaluation.text_model to a CLIP model"
             )
         try:
             return agreement.load_toy(), ""
         except (UserError, ImportError) as error:
-            return None, f"agreement with the prompts was not measured: {error}"
+            return None, f"prompt agreement was not measured: {error}"

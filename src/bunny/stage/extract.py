@@ -173,15 +173,16 @@ class Extract(stage.BaseStage):
         """
         if not tally.num_decoded:
             raise UserError(
-                f"{info.path}: expected a film, none of its frames could be decoded; it may be "
-                "encrypted or damaged, copy or convert it again"
+                f"{info.path}: no frame can be decoded, the film may be encrypted or damaged; "
+                "copy or convert it again"
             )
         all_frames = tally.num_decoded + tally.num_failed
         if tally.num_failed > self.config.pipeline.max_failed_share * all_frames:
             raise StageError(
-                f"{info.path}: expected frames that can be decoded, {tally.num_failed} of "
-                f"{all_frames} could not, more than pipeline.max_failed_share "
-                f"{self.config.pipeline.max_failed_share}; copy or convert the film again"
+                f"{info.path}: {tally.num_failed} of {all_frames} frames could not be decoded, "
+                "more "
+                f"than pipeline.max_failed_share {self.config.pipeline.max_failed_share}; copy or "
+                "convert the film again"
             )
 
 
@@ -195,7 +196,7 @@ def _film_path(film: str) -> Path:
     """
     path = Path(film)
     if not path.exists():
-        raise UserError(f"{path}: expected the film, found no such file; run with its new path")
+        raise UserError(f"{path}: the film is no longer there; run again with its new path")
     return path
 
 
@@ -267,6 +268,6 @@ def _disk_errors(folder: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise UserError(
-            f"{folder}: expected to write pictures and tables here, got "
-            f"'{error.strerror or error}'; free space or give another --data-dir"
+            f"{folder}: cannot write pictures and tables here ({error.strerror or error}); "
+            "free some space or give another --data-dir"
         ) from error

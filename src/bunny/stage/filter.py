@@ -43,6 +43,6 @@ class Filter(stage.BaseStage):
         atomic.write_bytes(self.folder / RECORD, record.encode())
         counts = flag.count_reasons(quality.lazy()).collect()
         words = ", ".join(f"{count} {reason}" for reason, count in counts.iter_rows())
-        nothing = f"no frame is kept ({words}); lower the thresholds of filtering"
+        nothing = f"no frame is kept ({words}); relax the thresholds in section filtering"
         note = solution.note if solution.num_kept else nothing
         return stage.StageOutput(tables={"quality": quality}, num_items=quality.height, note=note)

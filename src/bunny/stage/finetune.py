@@ -111,7 +111,7 @@ class Finetune(BaseStage):
         """Train on each character that has a set."""
         sets = self._sets()
         if not sets:
-            return _empty("there is no training picture, so there is nothing to train on")
+            return _empty("no training pictures, nothing to train on")
         models, device = self.config.models, _device()
         precision = base_model.choose_precision(models.precision, device)
         loaded = base_model.load_base(
@@ -149,7 +149,7 @@ class Finetune(BaseStage):
             raise StageError(
                 f"stage finetune: expected the training picture {missing[0]}, found none"
                 f"{f' (and {len(missing) - 1} more)' if missing[1:] else ''}; "
-                "run the stage dataset again"
+                "run stage dataset again"
             )
         return [self._set_of(name, table.filter(pl.col("character") == name)) for name in names]
 
@@ -199,7 +199,7 @@ class Finetune(BaseStage):
         if not (own / "metadata.jsonl").is_file():
             raise UserError(
                 "models.class_pictures: expected class pictures of the film in the training set, "
-                "found none; set dataset.num_class_images above 0, or take drawn or none"
+                "found none; set dataset.num_class_images above 0, or choose drawn or none"
             )
         found, _ = image_folder.load_dataset(own)
         return [replace(e, role=dataset_example.CLASS) for e in found]

@@ -26,9 +26,9 @@ from bunny.training.family import folder as family_folder
 
 logger = logging.getLogger(__name__)
 
-NOTE_TOKENS = "of {} prompts the base reads the beginning only"
-NOTE_CHECKER = "the base has no safety checker, so none looked at the pictures"
-NOTE_NEGATIVE = "the negative prompt has no effect at a guidance of 1 or less"
+NOTE_TOKENS = "{} prompts are too long for the text encoder; their ends are ignored"
+NOTE_CHECKER = "the base model has no safety checker, so the pictures were not checked"
+NOTE_NEGATIVE = "the negative prompt has no effect at a guidance scale of 1 or less"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ class Generate(BaseStage):
         """Draw for each finished fine-tune."""
         runs = self.read("training_run").filter(pl.col("status") == "done")
         if not runs.height:
-            reason = "there is no finished fine-tune, so there is nothing to draw with"
+            reason = "no finished fine-tune, nothing to generate with"
             return StageOutput(
                 tables={"picture": store.from_rows("picture", [])}, num_items=0, note=reason
             )
@@ -111,8 +111,8 @@ class Generate(BaseStage):
         settings, character = self.config.generation, run["character"]
         if run["base_hash"] != loaded.hash:
             raise UserError(
-                f"models.base_model: expected the base that {character} was trained on "
-                f"({run['base_model']}), got {loaded.name}; run the stage finetune again"
+                f"models.base_model: expected the base model that {character} was trained on "
+                f"({run['base_model']}), got {loaded.name}; run stage finetune again"
             )
         space = workspace.from_film_dir(self.output_dir)
         table = self.read("adapter")
@@ -124,7 +124,7 @@ class Generate(BaseStage):
         if not found:
             raise UserError(
                 f"{character}: expected an adapter of its fine-tune in table adapter, found none; "
-                "run the stage finetune again"
+                "run stage finetune again"
             )
         notes += [f"{character}: {note}"] if note else []
         blend = plan.blended_adapters(space.checkpoint, table, settings.blend, character)

@@ -122,7 +122,7 @@ def _note(feedback: pl.DataFrame, asset: pl.DataFrame) -> str:
     holding = said.filter(~pl.col("is_undone"))
     words = [f"{asset.filter(pl.col('doubt') > 0.5).height} of {asset.height} items are doubtful"]
     if said.height:
-        words.insert(0, f"{holding.height} corrections hold")
+        words.insert(0, f"{holding.height} corrections applied")
     if lost := holding["is_lost"].sum():
-        words.append(f"{lost} corrections are about what is not in the tables today")
+        words.append(f"{lost} corrections refer to items that are not in the current tables")
     return ", ".join(words)

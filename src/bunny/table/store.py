@@ -41,7 +41,7 @@ def from_rows(name: str, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
         unknown = row.keys() - columns.keys()
         if unknown:
             raise TableError(
-                f"table {name}: expected columns of its schema, got {sorted(unknown)}; declare them"
+                f"table {name}: unknown columns {sorted(unknown)}; declare them in its schema"
             )
     data = {
         column: _vector_series(column, [row.get(column) for row in rows])
@@ -66,7 +66,7 @@ def check(name: str, frame: pl.DataFrame) -> pl.DataFrame:
     try:
         valid = declared.validate(frame, cast=True)
     except (dy.exc.ValidationError, dy.exc.SchemaError, pl.exceptions.PolarsError) as error:
-        raise TableError(f"table {name} breaks its schema: {error}") from error
+        raise TableError(f"table {name} does not match its schema: {error}") from error
     return valid.select(declared.column_names()).sort(declared.primary_key())
 
 
@@ -88,7 +88,7 @@ def read(folder: Path, name: str) -> pl.DataFrame:
     path = folder / f"{name}.parquet"
     if not path.exists():
         raise TableError(
-            f"expected table {path.name} in {folder}, found none; run the stage that makes it"
+            f"expected table {path.name} in {folder}, found none; run the stage that writes it"
         )
     try:
         frame = pl.read_parquet(path, memory_map=False)

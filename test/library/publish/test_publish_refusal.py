@@ -86,7 +86,7 @@ def test_a_film_without_review_is_refused_before_any_connection(film, bunny, mon
     (film / "table" / "asset.parquet").unlink()
     code, _, err = bunny("publish")
     assert code == 2
-    assert "expected a film that came to stage review" in err
+    assert "expected the tables of stage review, found none" in err
 
 
 def test_a_driver_that_is_not_installed_is_named_with_its_extra(monkeypatch):

@@ -256,7 +256,7 @@ def test_films_are_those_that_are_named(make_film, bunny):
         (("--who", "zoe"), "--who zoe: expected one of bruno, bunny"),
         (("--from", "x"), "--from x: expected seconds or minutes:seconds"),
         (("--picture", "none.png"), "none.png: expected a picture, found no such file"),
-        (("bunny", "--html", "."), ".: expected a file to write, got a folder"),
+        (("bunny", "--html", "."), ".: expected an output file, got a folder"),
     ],
 )
 def test_command_line_refuses_in_one_sentence(meadow, bunny, arguments, words):

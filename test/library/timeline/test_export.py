@@ -40,7 +40,10 @@ def test_all_shots_of_a_film(owl, tmp_path):
 
 
 def test_a_film_that_lies_elsewhere_is_said(owl, tmp_path):
-    sentence = "no film at /films/My Owl & co.mp4; relink it, or set timeline.media_path"
+    sentence = (
+        "no film found at /films/My Owl & co.mp4; relink it in the editor, "
+        "or set timeline.media_path"
+    )
     assert sentence in run(owl, output=tmp_path / "a.edl").to_text()
     (tmp_path / "My Owl & co.mp4").write_bytes(b"x")
     options = {"overrides": [f"timeline.media_path={tmp_path}/"]}
@@ -176,8 +179,8 @@ def test_a_film_without_timecode_drops_labels_as_it_is_told(bunny, tmp_path, opt
     ("options", "sentence"),
     [
         (("--format", "avi"), "expected edl, fcp7, fcpx, otio, got avi"),
-        (("--out", "none/a.edl"), "a folder that exists"),
-        (("--out", "."), "expected a file to write, got a folder"),
+        (("--out", "none/a.edl"), "the folder none does not exist; create it first"),
+        (("--out", "."), "expected an output file, got a folder"),
         (("--order", "best"), "expected film or score, got best"),
         (("--start", "1:00"), "--start: expected a timecode"),
         (

@@ -77,7 +77,7 @@ def test_a_renamed_copy_is_found_by_its_bytes_and_a_changed_one_by_its_look(owl,
 def test_a_picture_of_another_film_is_nobodys(owl, tmp_path):
     image = np.random.default_rng(9).integers(0, 255, (40, 60, 3), np.uint8)
     cv2.imwrite(str(tmp_path / "x.png"), image)
-    with pytest.raises(UserError, match="none of owl-0a0a0a0a has it or one alike"):
+    with pytest.raises(UserError, match="found neither it nor a similar frame in owl-0a0a0a0a"):
         ask(owl, tmp_path / "x.png")
     (tmp_path / "x.png").write_bytes(b"no picture")
     with pytest.raises(UserError, match="expected a picture, could not read it"):
@@ -169,9 +169,9 @@ def test_another_editors_list_of_the_same_file(owl, tmp_path):
         encoding="utf-8",
     )
     assert [p["image_id"] for p in ask(owl, clip=f"{path}#1").places] == ["i0", "i1"]
-    with pytest.raises(UserError, match="expected a clip of a film known here"):
+    with pytest.raises(UserError, match="expected a clip of a known film"):
         ask(owl, clip=f"{path}#2")
-    with pytest.raises(UserError, match="expected a clip from 1 to 2"):
+    with pytest.raises(UserError, match="expected a clip number from 1 to 2"):
         ask(owl, clip=f"{path}#3")
 
 

@@ -116,7 +116,7 @@ def test_learned_used_and_taken_back(film):
     done = learn.learn(None, None, QUICK)
     assert (done.num_corrections, done.version, done.in_use) == (72, 1, 1)
     assert "version 1 deployed" in done.to_text()
-    assert "scenes (layout): on 72 held-out items in 72 groups" in done.to_text()
+    assert "scenes (layout): accuracy on 72 held-out items in 72 groups" in done.to_text()
     part = json.loads(done.to_json())["parts"][0]
     assert part["best"] == "correlation"
 
@@ -167,7 +167,7 @@ def test_the_command_line(film):
     assert "correlation" in listed
     said = json.loads(runner.invoke(app, ["learn", "--list", "--json"]).output)
     assert (said["in_use"], [row["version"] for row in said["versions"]]) == (1, [1])
-    assert "nothing learned" in runner.invoke(app, ["learn", "--rollback"]).output
+    assert "no learned version is in use" in runner.invoke(app, ["learn", "--rollback"]).output
     assert "version 1" in runner.invoke(app, ["learn", "--rollback", "--to", "1"]).output
     assert version.current(space.checkpoint) == 1
     assert isinstance(runner.invoke(app, ["learn", "--list", "--to", "1"]).exception, UserError)

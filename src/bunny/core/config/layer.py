@@ -65,7 +65,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UserError(
             f"{path.name}: expected sections with keys, got a {type(values).__name__}; "
-            "see config/main.yaml for the form"
+            "see config/main.yaml for an example"
         )
     return values
 
