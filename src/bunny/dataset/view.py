@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bunny.table.box import Box
+from bunny.table.box import Box, crop_box
 
 FACE_CLOSE_UP, FACE_MEDIUM = (
     0.25,
@@ -164,7 +164,7 @@ def signature_in_box(signature: np.ndarray, box: Box, size: tuple[int, int]) -> 
     grid = np.asarray(signature, np.uint8).reshape(SIGNATURE_PX, SIGNATURE_PX)
     x0, x1 = _cells(box[0], box[2], size[0])
     y0, y1 = _cells(box[1], box[3], size[1])
-    return grid[y0:y1, x0:x1]
+    return crop_box(grid, (x0, y0, x1, y1))
 
 
 def _cells(start: float, end: float, side: int) -> tuple[int, int]:

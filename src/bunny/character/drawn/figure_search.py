@@ -210,7 +210,8 @@ def fit_box(image: np.ndarray, box: np.ndarray) -> np.ndarray:
     if min(x1 - x0, y1 - y0) < MIN_FIT_PX:
         return box
     factor = FIT_PX / max(x1 - x0, y1 - y0)
-    cut = cv2.resize(image[y0:y1, x0:x1], None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    inside = crop_box(image, (x0, y0, x1, y1))
+    cut = cv2.resize(inside, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     corner = np.array([x0, y0, x0, y0])
     left, top, right, bottom = np.round((box * scale - corner) * factor).astype(int).clip(0)
     mask = np.full(cut.shape[:2], cv2.GC_BGD, np.uint8)

@@ -15,6 +15,7 @@ from bunny.character import model_file
 from bunny.character.face import detect
 from bunny.character.face.detect import DetectedFace
 from bunny.core.vector import l2_normalize
+from bunny.table.box import crop_box
 
 NATIVE = {"yunet": "sface", "mtcnn": "sface", "hog": "dlib", "cnn": "dlib"}  # `recogniser: auto`
 SFACE_SAME = 0.363  # cosine of one person and threshold of the authors (OpenCV Zoo)
@@ -107,4 +108,4 @@ def _around(image: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     side = float(max(box[2] - box[0], box[3] - box[1]))
     x0, y0 = (int(max(0, box[i] - side / 2)) for i in (0, 1))
     x1, y1 = int(min(width, box[2] + side / 2)), int(min(height, box[3] + side / 2))
-    return image[y0:y1, x0:x1], box - np.array([x0, y0, x0, y0], np.float32)
+    return crop_box(image, (x0, y0, x1, y1)), box - np.array([x0, y0, x0, y0], np.float32)
