@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bunny.quality import duplicate, perceptual_hash
-from bunny.quality.duplicate import find_duplicates
 
 film = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("film.py"))))
 RANGE = {"max_distance": 8, "min_structure": 0.5, "max_structure": 0.98}
@@ -24,7 +23,7 @@ def _film(sizes, seed=0, noise=2):
 
 
 def _check(near, phash, signature, score, distance, least):
-    wanted = find_duplicates(phash, score, distance, signature=signature, min_structure=least)
+    wanted = film.find_duplicates(phash, score, distance, signature=signature, min_structure=least)
     assert near.group(distance, least).tolist() == wanted.tolist(), (distance, least)
 
 
@@ -60,7 +59,7 @@ def test_beyond_the_sliders_it_searches_anew(distance, least):
 
 
 def test_too_many_pairs_are_not_stored(monkeypatch):
-    monkeypatch.setattr(duplicate, "MAX_PAIRS", 10)
+    monkeypatch.setattr(duplicate, "MAX_STORED_PAIRS", 10)
     phash, signature, score = _film([30, 20, 10])
     near = duplicate.NearDuplicateCache(phash, signature, **RANGE)
     assert near.num_pairs is None

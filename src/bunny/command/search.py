@@ -10,14 +10,11 @@ from pathlib import Path
 import polars as pl
 
 from bunny.core.error import UserError
-from bunny.library.search import catalogue, film_library, query, ranking
+from bunny.library.search import film_library, query, ranking
 from bunny.library.search import filter as filtering
 from bunny.library.search.film_library import FilmLibrary
 from bunny.library.search.filter import SearchFilter
 from bunny.view import style
-
-open_library = film_library.open_library
-describe = catalogue.describe_frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +81,8 @@ def search(
     data_dir, overrides
         As for the other commands.
     library : Library, optional
-        From `open_library`, for several searches; then `films`, `data_dir`, `overrides` are not
-        looked at.
+        From `film_library.open_library`, for several searches; then `films`, `data_dir` and
+        `overrides` are not looked at.
 
     Returns
     -------
@@ -97,7 +94,7 @@ def search(
     UserError
         If a picture, face, item, name or film is not there.
     """
-    library = library or open_library(films, data_dir, overrides)
+    library = library or film_library.open_library(films, data_dir, overrides)
     wanted = wanted or SearchFilter()
     filtering.check(wanted, library.known)
     allowed = filtering.allowed(wanted, library.known).to_numpy()

@@ -82,7 +82,7 @@ def plan_chunks(num_hashes: int, max_distance: int) -> tuple[tuple[int, int, int
 
     Examples
     --------
-    >>> plan(100, 4)
+    >>> plan_chunks(100, 4)
     ()
     """
     if num_hashes < FEW:
@@ -108,7 +108,7 @@ def near_pairs(index: HammingIndex, query: np.ndarray) -> tuple[np.ndarray, np.n
 
     Parameters
     ----------
-    index : Index
+    index : HammingIndex
     query : np.ndarray, shape (m,), uint64
 
     Returns
@@ -129,7 +129,7 @@ def expand_ranges(start: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.
 
     Examples
     --------
-    >>> owner, position = expand(np.array([5, 9]), np.array([2, 1]))
+    >>> owner, position = expand_ranges(np.array([5, 9]), np.array([2, 1]))
     >>> owner.tolist(), position.tolist()
     ([0, 0, 1], [5, 6, 9])
     """

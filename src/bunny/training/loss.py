@@ -278,7 +278,7 @@ def should_stop_early(curve: Sequence[Step], patience: int) -> bool:
     --------
     >>> points = [Step(step=i, loss=1.0, held_out_loss=v, learning_rate=1.0)
     ...           for i, v in enumerate([0.9, 0.8, 0.85, 0.8])]
-    >>> is_over(points, 2), is_over(points, 3)
+    >>> should_stop_early(points, 2), should_stop_early(points, 3)
     (True, False)
     """
     values = [s.held_out_loss for s in curve if s.held_out_loss is not None]

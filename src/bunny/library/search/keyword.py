@@ -58,7 +58,7 @@ def match(query: str, texts: Sequence[str]) -> KeywordMatch:
 
     Returns
     -------
-    Match
+    KeywordMatch
         `share` is 0 everywhere when no text has any of the words.
     """
     wanted = list(dict.fromkeys(tokens(query)))
