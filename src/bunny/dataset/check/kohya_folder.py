@@ -106,7 +106,7 @@ def bucket_sizes(resolution_px: int, least_px: int, most_px: int, step_px: int) 
 
     Examples
     --------
-    >>> sizes(256, 128, 512, 128)
+    >>> bucket_sizes(256, 128, 512, 128)
     [(128, 384), (128, 512), (256, 256), (384, 128), (512, 128)]
     """
     area = resolution_px**2
@@ -143,7 +143,7 @@ def fit_bucket(size: Size, buckets: list[Size]) -> tuple[Size, float]:
 
     Examples
     --------
-    >>> fit((100, 50), [(128, 512), (256, 256), (512, 128)])
+    >>> fit_bucket((100, 50), [(128, 512), (256, 256), (512, 128)])
     ((256, 256), 5.12)
     """
     width, height = size
@@ -172,7 +172,7 @@ def fit_without_upscale(size: Size, area: int, step_px: int) -> tuple[Size, floa
 
     Examples
     --------
-    >>> fit_smaller((100, 200), 512 * 512, 64)
+    >>> fit_without_upscale((100, 200), 512 * 512, 64)
     ((64, 192), 1.0)
     """
     width, height = size
