@@ -84,7 +84,7 @@ def from_underscores(name: str) -> str:
 
     Examples
     --------
-    >>> dotted("down_blocks_0_attentions_1_transformer_blocks_0_attn1_to_out_0")
+    >>> from_underscores("down_blocks_0_attentions_1_transformer_blocks_0_attn1_to_out_0")
     'down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_out.0'
     """
     return ".".join(TOKEN.findall(name))
