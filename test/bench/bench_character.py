@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import cluster_score
 import cv2
 import numpy as np
 import polars as pl
@@ -301,7 +302,7 @@ def groups(photos: pl.DataFrame) -> Iterator[dict]:
                 vector, np.ones(rows.height, int), "sface", 0.75, method=method, clarity=clarity
             )
             named = [None if g == cluster.NOISE else int(g) for g in group]
-            yield {"look": look, "method": method} | label_score.score_groups(
+            yield {"look": look, "method": method} | cluster_score.score_groups(
                 named, rows["who"].to_list()
             )
 

@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import set_worth
 
 from bunny.dataset import appearance, candidate, facility_location
 from bunny.dataset.facility_location import GroundSet
@@ -66,7 +67,7 @@ def print_ways(ground: GroundSet, number: int) -> None:
     begun = time.perf_counter()
     chosen, _ = facility_location.choose(ground, number)
     seconds = time.perf_counter() - begun
-    own = facility_location.objective(ground, chosen, number)
+    own = set_worth.objective(ground, chosen, number)
     rng = np.random.default_rng(0)
     ways = {
         f"lazy greedy, {seconds:.1f} s": chosen,
@@ -76,7 +77,7 @@ def print_ways(ground: GroundSet, number: int) -> None:
     print("| way | worth, ratio | cells of the grid | rarest pose | largest place |")
     print("|---|---|---|---|---|")
     for name, rows in ways.items():
-        ratio = facility_location.objective(ground, rows, number) / own
+        ratio = set_worth.objective(ground, rows, number) / own
         cell = ground.cell[rows]
         cells = len(np.unique(cell, axis=0))
         pose = Counter(cell[:, 0].tolist())
@@ -94,7 +95,7 @@ def print_lazy(ground: GroundSet, number: int) -> None:
     begun = time.perf_counter()
     plain = plain_greedy(ground, number)
     slow = time.perf_counter() - begun
-    same = facility_location.objective(ground, plain, number) / max(sum(gains), 1e-12)
+    same = set_worth.objective(ground, plain, number) / max(sum(gains), 1e-12)
     print(
         f"plain greedy takes {slow / lazy:.0f} times as long for {number}; its worth is {same:.4f}"
     )

@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from bunny.quality import duplicate, perceptual_hash
+from bunny.quality import duplicate, hamming, perceptual_hash
 
 FILMS = {
     "all frames differ": [1] * 100_000,
@@ -43,13 +43,30 @@ def make(sizes, seed=0, num_hashes=None):
     return phash, luma, rng.random(group.size)
 
 
+def take_signatures(signature, index):
+    """The pictures at `index`, in that order."""
+    parts = {name: part[index] for name, part in vars(signature).items()}
+    return perceptual_hash.LumaSignature(**parts)
+
+
+def find_duplicates(phash, score, max_distance, *, signature=None, min_structure=0.0):
+    """Index of the frame that stays for each; the higher score stays, of equals the earlier."""
+    phash, score = np.asarray(phash, np.uint64), np.asarray(score, np.float64)
+    order = np.argsort(-score, kind="stable")
+    kept_by = np.empty(phash.size, np.int64)
+    taken = signature and take_signatures(signature, order)
+    near = duplicate.NearDuplicateSearch(phash[order], taken, max_distance)
+    kept_by[order] = order[near.group(min_structure)]
+    return kept_by
+
+
 def plain(phash, score, max_distance, signature, min_structure):
     """The definition, one frame after the other."""
     kept_by = np.arange(phash.size)
     open_frames = np.argsort(-score, kind="stable")
     while open_frames.size:
         best, rest = open_frames[0], open_frames[1:]
-        is_near = duplicate.hamming_distance(phash[rest], phash[best]) <= max_distance
+        is_near = hamming.distance(phash[rest], phash[best]) <= max_distance
         near = rest[is_near]
         alike = perceptual_hash.structural_similarity(signature, np.full(near.size, best), near)
         is_near[is_near] = alike >= np.float32(min_structure)
@@ -70,14 +87,12 @@ def measure(name, film, distance, part):
     phash, luma, score = film
     prepare_s, signature = timed(perceptual_hash.prepare_signatures, luma)
     find = {"signature": signature, "min_structure": 0.9}
-    ours_s, found = timed(duplicate.find_duplicates, phash, score, distance, **find)
-    short = perceptual_hash.take_signatures(signature, np.arange(part))
+    ours_s, found = timed(find_duplicates, phash, score, distance, **find)
+    short = take_signatures(signature, np.arange(part))
     plain_s, wanted = timed(plain, phash[:part], score[:part], distance, short, 0.9)
-    same = duplicate.find_duplicates(
-        phash[:part], score[:part], distance, signature=short, min_structure=0.9
-    )
+    same = find_duplicates(phash[:part], score[:part], distance, signature=short, min_structure=0.9)
     ours_part_s, _ = timed(
-        duplicate.find_duplicates, phash[:part], score[:part], distance, signature=short,
+        find_duplicates, phash[:part], score[:part], distance, signature=short,
         min_structure=0.9,
     )  # fmt: skip
     whole_s = plain_s * (phash.size / part) ** 2
@@ -100,7 +115,7 @@ def growth():
         phash, luma, score = make(sizes)
         prepare_s, signature = timed(perceptual_hash.prepare_signatures, luma)
         find = {"signature": signature, "min_structure": 0.9}
-        seconds, _ = timed(duplicate.find_duplicates, phash, score, 4, **find)
+        seconds, _ = timed(find_duplicates, phash, score, 4, **find)
         words.append(f"{phash.size:,} frames {prepare_s + seconds:.2f} s")
     return ", ".join(words)
 

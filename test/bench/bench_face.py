@@ -21,7 +21,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bunny.character.face import detect, recogniser
+from bunny.character.face import detect, dlib, recogniser
 
 EMBED_PX = 24  # `detection.min_face_px`; smaller faces are found, not embedded
 SCORE = 0.7  # `detection.min_face_score`
@@ -82,7 +82,7 @@ def compare(title: str, pictures: list[tuple[np.ndarray, np.ndarray | None]], ar
 
 def plain(image: np.ndarray) -> np.ndarray:
     """The loop of the manual: locations, then encodings."""
-    library = detect.import_face_recognition()
+    library = dlib.import_face_recognition()
     rgb = np.ascontiguousarray(image[:, :, ::-1])
     places = library.face_locations(rgb)
     library.face_encodings(rgb, places)

@@ -10,7 +10,7 @@ that composed films are made of (each at several looks: dark, grey, grain, close
 one of 40 people: directions by chance, spread by what differs between real photos of one person.
 A click is one item placed, one cluster named, or one run of items dragged or approved together,
 with one more for each item of the run that belongs elsewhere; looking is free, the person never
-errs; see `review.learn.simulate`. Rows: mean over seeds [5 %, 95 %], on items that were never
+errs; see `simulated_reviewer`. Rows: mean over seeds [5 %, 95 %], on items that were never
 clicked; the fifth column is of all items, clicked ones included. `auto`: what `bunny learn` would
 put into use.
 """
@@ -25,7 +25,10 @@ import compose
 import compose_look
 import cv2
 import numpy as np
+import plot_label_cost
 import polars as pl
+import simulated_reviewer
+from simulated_reviewer import SimulatedLibrary
 
 from bunny import demo
 from bunny.character import cluster
@@ -33,13 +36,11 @@ from bunny.character.drawn import efficientnet
 from bunny.character.face import detect
 from bunny.character.face import recogniser as face_embed
 from bunny.review import asset_table as review_asset
-from bunny.review.learn import item, simulate
-from bunny.review.learn.simulate import SimulatedLibrary
+from bunny.review.learn import item
 from bunny.scene import cluster as scene_cluster
 from bunny.scene import embed
 from bunny.table import store
 from bunny.view import style
-from bunny.view.plot import learn
 
 SAME = 0.75  # `clustering.character_threshold`
 LOOSE = 0.4  # a threshold at which the made-up people are taken for each other
@@ -63,7 +64,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--items", type=int, default=2000, help="of the made-up library")
     parser.add_argument("--only", nargs="*", default=[], help="libraries whose name has this")
-    parser.add_argument("--order", nargs="*", choices=simulate.ORDERS, default=simulate.ORDERS)
+    parser.add_argument(
+        "--order", nargs="*", choices=simulated_reviewer.ORDERS, default=simulated_reviewer.ORDERS
+    )
     every = (*WAYS, "threshold", "triplet")  # triplet: slow
     parser.add_argument("--way", nargs="*", choices=every, default=WAYS)
     parser.add_argument("--plot", type=Path, default=Path("label_cost.png"))
@@ -83,7 +86,7 @@ def main() -> None:
     if not curves:
         return
     every = pl.concat(curves)
-    args.plot.write_bytes(style.to_png(learn.plot_cost(every)))
+    args.plot.write_bytes(style.to_png(plot_label_cost.plot_cost(every)))
     every.write_parquet(args.plot.with_suffix(".parquet"))
 
 
@@ -92,17 +95,17 @@ def walk(library: SimulatedLibrary, order: str, way: str, seeds: int) -> pl.Data
     seeds = min(seeds, 2) if way == "triplet" else seeds
     shares = SHARES + (MORE if len(library.truth) < FEW else ())
     return pl.concat(
-        simulate.curve(library, order, way, shares=shares, seed=seed, steps=60)
+        simulated_reviewer.curve(library, order, way, shares=shares, seed=seed, steps=60)
         for seed in range(seeds)
     )
 
 
 def line(name: str, curve: pl.DataFrame, order: str, way: str) -> str:
     """One row of the table."""
-    mean, cells = learn.summarise(curve).sort("share"), []
+    mean, cells = plot_label_cost.summarise(curve).sort("share"), []
     for measure in ("accuracy", "library"):
-        rows = learn.summarise(curve, measure).sort("share")
-        reached = rows.filter(pl.col("accuracy") >= learn.GOAL)
+        rows = plot_label_cost.summarise(curve, measure).sort("share")
+        reached = rows.filter(pl.col("accuracy") >= plot_label_cost.GOAL)
         cells.append(f"{reached['share'][0]:.1%}" if reached.height else "never")
     for share in AT:
         row = mean.filter(pl.col("share") <= share * 1.1 + 1e-9).tail(1)
@@ -127,7 +130,7 @@ def libraries(args) -> dict[str, SimulatedLibrary]:
     if args.film is not None:
         made |= read_sample(args.film)
     for name, one in made.items():
-        first = simulate.begin(one)
+        first = simulated_reviewer.begin(one)
         right = float((first.start == one.truth).mean())
         clusters, noise = len(set(one.start.tolist()) - {-1}), int((one.start < 0).sum())
         print(

@@ -59,21 +59,3 @@ def test_what_cannot_be_told_is_said():
     assert pose.measure_mouth(np.zeros((5, 2))) is None
     assert pose.measure_mouth(_landmark((92.5, 90))) is None  # a profile from 0.85 on
     assert pose.measure_mouth(_landmark((92, 90))) == pytest.approx(0.6)
-
-
-@pytest.mark.parametrize(
-    ("yaw", "name"),
-    [
-        (-1, "left-profile"), (-0.85, "left-profile"), (-0.84, "left"), (-0.35, "left"),
-        (-0.34, "frontal"), (0.0, "frontal"), (0.34, "frontal"), (0.35, "right"),
-        (0.84, "right"), (0.85, "right-profile"), (1, "right-profile"),
-    ],
-)  # fmt: skip
-def test_every_yaw_has_one_name(yaw, name):
-    assert pose.pose_name(yaw) == name and name in pose.POSES
-
-
-@pytest.mark.parametrize("yaw", [1.01, -2, float("nan")])
-def test_what_is_no_yaw_is_refused(yaw):
-    with pytest.raises(ValueError, match="expected a yaw in"):
-        pose.pose_name(yaw)

@@ -1,8 +1,16 @@
 """Precision and recall against a truth."""
 
+import sys
+from pathlib import Path
+
 import polars as pl
 
 from bunny.character import label_score
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
+import cluster_score
+
+sys.path.pop(0)
 
 FRAME = pl.DataFrame({"frame_id": ["f0", "f1", "f2"], "frame_index": [0, 10, 20]})
 TRUTH = pl.DataFrame(
@@ -51,7 +59,7 @@ def test_truth_without_shares_counts_whole():
 
 def test_groups_by_hand():
     """Group x has two of Anna and one of Ben; y one of Anna; one face of four grouped is wrong."""
-    found = label_score.score_groups(
+    found = cluster_score.score_groups(
         ["x", "x", "x", "y", None], ["anna", "anna", "ben", "anna", "ben"]
     )
     assert found["purity"] == 0.75 and abs(found["noise_share"] - 0.2) < 1e-9
@@ -59,5 +67,5 @@ def test_groups_by_hand():
 
 
 def test_no_group_has_no_purity():
-    found = label_score.score_groups([None], ["anna"])
+    found = cluster_score.score_groups([None], ["anna"])
     assert found["purity"] != found["purity"] and found["noise_share"] == 1

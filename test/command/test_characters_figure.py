@@ -1,6 +1,7 @@
 """Unknown drawn figures of a film built here: they are listed, get a name, and a set is made."""
 
 import json
+import re
 import shutil
 
 import cv2
@@ -10,7 +11,7 @@ import pytest
 
 from bunny.command import characters, reference_picture
 from bunny.command.correct import open_state
-from bunny.core import atomic, reference_folder, workspace
+from bunny.core import atomic, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.review import create_event, event_log
@@ -157,7 +158,7 @@ def test_views_of_a_figure_are_cut_closely_and_from_several_shots(film):
     frames = {int(path.stem.split("_")[-1].split("-")[0]) // A_SHOT for path in done.pictures}
     assert frames == {0, 1, 2, 3}
     for path in done.pictures:
-        assert reference_folder.is_drawn_figure(path)
+        assert re.fullmatch(r"from_film_.*-g\d+\.png", path.name)
         image = cv2.imread(str(path))
         margin = round(120 * 0.05)
         high, wide = 120 + 2 * margin, 90 + 2 * margin

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from bunny.quality import duplicate, perceptual_hash
 from bunny.table import store
 
 GOOD = {"blur_score": 0.5, "brightness": 0.5, "contrast": 0.2}
@@ -52,3 +53,20 @@ def signatures_of(group, seed=0, noise=2):
     picture = rng.integers(20, 235, (int(group.max(initial=-1)) + 1, 1024))
     noisy = picture[group] + rng.integers(-noise, noise + 1, (group.size, 1024))
     return noisy.astype(np.uint8)
+
+
+def take_signatures(signature, index):
+    """The pictures at `index`, in that order."""
+    parts = {name: part[index] for name, part in vars(signature).items()}
+    return perceptual_hash.LumaSignature(**parts)
+
+
+def find_duplicates(phash, score, max_distance, *, signature=None, min_structure=0.0):
+    """Index of the frame that stays for each; the higher score stays, of equals the earlier."""
+    phash, score = np.asarray(phash, np.uint64), np.asarray(score, np.float64)
+    order = np.argsort(-score, kind="stable")
+    kept_by = np.empty(phash.size, np.int64)
+    taken = signature and take_signatures(signature, order)
+    near = duplicate.NearDuplicateSearch(phash[order], taken, max_distance)
+    kept_by[order] = order[near.group(min_structure)]
+    return kept_by

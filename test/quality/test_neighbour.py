@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bunny.quality import duplicate, perceptual_hash
-from bunny.quality.duplicate import find_duplicates
 
 film = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("film.py"))))
 RANGE = {"max_distance": 8, "min_structure": 0.5, "max_structure": 0.98}
@@ -24,7 +23,7 @@ def _film(sizes, seed=0, noise=2):
 
 
 def _check(near, phash, signature, score, distance, least):
-    wanted = find_duplicates(phash, score, distance, signature=signature, min_structure=least)
+    wanted = film.find_duplicates(phash, score, distance, signature=signature, min_structure=least)
     assert near.group(distance, least).tolist() == wanted.tolist(), (distance, least)
 
 

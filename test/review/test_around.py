@@ -77,7 +77,8 @@ def test_what_others_said_unseen_of_the_same_items_is_a_conflict(shots):
     record = [one, other, elsewhere, seen]
     state.replay(record)
     assert create_event.unseen_conflicts(record, other, state) == [one]
-    assert create_event.find(record, state) == [(other, [one])]
+    others = {e.event_id: create_event.unseen_conflicts(record, e, state) for e in record}
+    assert {key: found for key, found in others.items() if found} == {other.event_id: [one]}
 
 
 def test_a_merge_and_a_word_on_its_members_are_a_conflict(shots):

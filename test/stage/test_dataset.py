@@ -239,7 +239,7 @@ def label_everything(config, space) -> None:
     film = store.read(space.table, "film")
     named = json.loads((space.root / "source.json").read_text(encoding="utf-8"))
     source = extra_frame.ExtraFrameReader(config.extraction, Path(named["film"]), film, frame)
-    more = [row for row, _ in source.read(extra_frame.plan(shot, frame, 0.2))]
+    more = [row for row, _ in source.read(extra_frame.choose_frames(shot, frame, 0.2))]
     made: dict[str, list] = {"extra_frame": more, "quality": [], "label": []}
     for row in [*frame.to_dicts(), *more]:
         place = {"frame_id": row["frame_id"], "shot_index": row["shot_index"]}

@@ -36,7 +36,7 @@ def _tables() -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def test_a_dense_span_adds_frames_and_loses_none():
     shot, frame = _tables()
-    plain = extra_frame.plan(shot, frame, 0.5)
+    plain = extra_frame.choose_frames(shot, frame, 0.5)
     assert plain["frame_index"].to_list() == [12, 36, 60, 84]
     again = extra_frame.add_dense_spans(shot, frame, plain, [(0, 48, 0.25)])
     assert again["frame_index"].to_list() == [6, 12, 18, 30, 36, 42, 60, 84]

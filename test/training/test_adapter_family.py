@@ -113,6 +113,20 @@ def loaded_by_diffusers(pipeline, path, family: str) -> dict:
         pipeline.unload_lora_weights()
 
 
+def merged(weight, one):
+    """The weight with a layer in it; DoRA: Liu et al. 2024, eq. 5, one length an output."""
+    changed = weight.float() + layer.delta(one)
+    if one.magnitude is None:
+        return changed
+    length = one.magnitude.float().flatten() / layer.row_length(changed)
+    return changed * length.reshape(-1, *[1] * (weight.ndim - 1))
+
+
+def write_kohya(path, states, family: str, *, form: str = "kohya", **options) -> str:
+    """Write states of peft in kohya's names."""
+    return write.write_parts(path, write.layers_of_states(states), family, form, {}, **options)
+
+
 def shape_of(pipeline, family: str):
     return layer_name.shape_of(pipeline.unet.config) if family == "sdxl" else None
 
@@ -143,7 +157,7 @@ def test_kohyas_form_is_read_and_changes_the_same(pipelines, tmp_path, family, i
     pipeline, path = pipelines(family), tmp_path / "k.safetensors"
     states, expected = train(pipeline, family, is_dora=is_dora, rank=4, alpha=2)
     shape = shape_of(pipeline, family)
-    write.write_kohya(path, states, family, {"trigger": "bun"}, shape=shape)
+    write_kohya(path, states, family, shape=shape)
     adapter = read.read(path, shape=shape)
     assert (adapter.kind, adapter.is_dora, adapter.alpha) == ("kohya", is_dora, 2.0)
     back = write.write_parts(tmp_path / "d.safetensors", adapter.parts, family, "diffusers", {})
@@ -161,7 +175,7 @@ def test_diffusers_loads_kohyas_form(pipelines, tmp_path, family):
     """Of DoRA it says that it leaves the magnitudes out, and it knows no kohya names of SD3."""
     pipeline, path = pipelines(family), tmp_path / "k.safetensors"
     states, expected = train(pipeline, family, is_dora=False, rank=4, alpha=2)
-    write.write_kohya(path, states, family, {}, shape=shape_of(pipeline, family))
+    write_kohya(path, states, family, shape=shape_of(pipeline, family))
     found = loaded_by_diffusers(pipeline, path, family)
     for component in COMPONENTS[family]:
         assert difference(found[component], expected[component]) < 1e-6
@@ -252,8 +266,8 @@ def test_kohyas_definition_gives_the_same_weights(pipelines, tmp_path, family, i
     states, expected = train(pipeline, family, is_dora=is_dora, rank=4, alpha=2)
     base, blocks = clean(pipeline, family), ldm_names(pipeline.unet)
     for form in ("kohya", "comfy"):
-        options = {"shape": shape_of(pipeline, family), "is_comfy": form == "comfy", "base": base}
-        write.write_kohya(path, states, family, {}, **options)
+        options = {"shape": shape_of(pipeline, family), "base": base}
+        write_kohya(path, states, family, form=form, **options)
         tensors = load_file(path)
         for component, module in base.items():
             for own in expected[component]:
@@ -267,7 +281,7 @@ def test_kohyas_definition_gives_the_same_weights(pipelines, tmp_path, family, i
 def test_comfys_dora_is_not_read_back(pipelines, tmp_path):
     pipeline, path = pipelines("sd"), tmp_path / "c.safetensors"
     states, _ = train(pipeline, "sd", is_dora=True, rank=2, alpha=2)
-    write.write_kohya(path, states, "sd", {}, is_comfy=True, base=clean(pipeline, "sd"))
+    write_kohya(path, states, "sd", form="comfy", base=clean(pipeline, "sd"))
     with pytest.raises(UserError, match="fitted to ComfyUI's formula"):
         read.read(path)
 
@@ -276,13 +290,13 @@ def test_comfys_dora_is_not_read_back(pipelines, tmp_path):
 def test_comfy_keeps_parts_apart(pipelines, tmp_path, family):
     pipeline, path = pipelines(family), tmp_path / "c.safetensors"
     states, expected = train(pipeline, family, is_dora=False, rank=2, alpha=1)
-    write.write_kohya(path, states, family, {}, is_comfy=True)
+    write_kohya(path, states, family, form="comfy")
     tensors = safetensors_file.read_tensors(path)
     assert "lora_transformer_transformer_blocks_0_attn_to_q.lora_down.weight" in tensors
     adapter = read.read(path)
     modules = dict(pipeline.transformer.named_modules())
     found = {
-        own: layer.merged(modules[own].weight.detach(), one)
+        own: merged(modules[own].weight.detach(), one)
         for own, one in adapter.parts["transformer"].items()
     }
     assert difference(found, expected["transformer"]) < 1e-6
@@ -335,7 +349,7 @@ def test_foreign_diffusers_files_are_read(pipelines, tmp_path):
     assert (adapter.alpha, adapter.rank, adapter.family) == (2.0, 4, None)
     modules = dict(pipeline.unet.named_modules())
     found = {
-        own: layer.merged(kohya.find_module(modules, own).weight.detach(), one)
+        own: merged(kohya.find_module(modules, own).weight.detach(), one)
         for own, one in adapter.parts["unet"].items()
     }
     assert difference(found, expected["unet"]) < 1e-6

@@ -50,7 +50,10 @@ def test_dora_gives_each_output_its_length():
         magnitude=torch.tensor([10.0, 2.0]),
     )
     weight = torch.tensor([[3.0, 0.0], [0.0, 5.0]])
-    assert layer.merged(weight, one).tolist() == [[6.0, 8.0], [0.0, 2.0]]  # 3-4-5 made 10 long
+    lengths = layer.row_length(weight + layer.delta(one))
+    assert lengths.tolist() == [5.0, 5.0]  # 3-4-5
+    changed = (weight + layer.delta(one)) * (one.magnitude / lengths)[:, None]
+    assert changed.tolist() == [[6.0, 8.0], [0.0, 2.0]]  # 3-4-5 made 10 long
 
 
 def test_from_peft_reads_alpha_by_pattern_and_rslora():

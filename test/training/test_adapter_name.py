@@ -3,7 +3,7 @@
 import pytest
 
 from bunny.core.error import UserError
-from bunny.training.adapter_file import fused_layer, kohya
+from bunny.training.adapter_file import fused_layer, kohya, read, safetensors_file
 from bunny.training.adapter_file.layer import LoraLayer
 
 WHOLE = {
@@ -151,3 +151,33 @@ def test_what_is_not_kohyas():
     assert not kohya.is_kohya(["unet.x.lora_A.weight", "lora_unet_x.alpha", "x.lora_down.weight"])
     with pytest.raises(UserError, match="found vae; no other tool"):
         kohya.to_kohya({"vae": {"x": _layer()}}, "sd")
+
+
+def test_names_that_older_diffusers_wrote(tmp_path):
+    import torch
+
+    attention = "unet.mid_block.attentions.0.transformer_blocks.0.attn1"
+    text = "text_encoder.text_model.encoder.layers.0"
+    old = (
+        f"{attention}.processor.to_q_lora",
+        f"{attention}.processor.to_out_lora",
+        "unet.mid_block.attentions.0.proj_in.lora",
+        f"{text}.mlp.fc1.lora_linear_layer",
+        f"{text}.self_attn.q_proj.lora_linear_layer",
+    )
+    tensors = {f"{name}.down.weight": torch.ones(1, 3) for name in old}
+    tensors |= {f"{name}.up.weight": torch.full((2, 1), 5.0) for name in old}
+    path = tmp_path / "old.safetensors"
+    safetensors_file.write_file(path, tensors, {})
+    parts = read.read(path).parts
+    assert sorted(f"{part}.{own}" for part, layers in parts.items() for own in layers) == sorted(
+        [
+            f"{attention}.to_q",
+            f"{attention}.to_out.0",
+            "unet.mid_block.attentions.0.proj_in",
+            f"{text}.mlp.fc1",
+            f"{text}.self_attn.q_proj",
+        ]
+    )
+    one = parts["unet"][f"{attention.removeprefix('unet.')}.to_q"]
+    assert (one.down.tolist(), one.up.tolist(), one.alpha) == ([[1.0] * 3], [[5.0]] * 2, 1.0)

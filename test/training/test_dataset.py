@@ -210,14 +210,6 @@ def test_similarity_edges():
         similarity.mean_cosine(embed, [dot(1, 0)], [])
 
 
-def test_comparison():
-    found = similarity.compare([0.5, 0.1, None, 0.3], [True, False, True, False])
-    assert found.adapter == 0.5
-    assert found.base == pytest.approx(0.2)
-    assert found.difference == pytest.approx(0.3)
-    assert similarity.compare([0.5], [True]).difference is None
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="needs limits of a process")
 def test_a_full_disk_leaves_the_set_that_was_there(film_dir):
     import full_disk

@@ -364,6 +364,22 @@ def test_a_picture_called_test_takes_the_others_away(tmp_path, monkeypatch):
     assert {name: len(part) for name, part in loaded.items()} == {"test": 1}
 
 
+def test_a_picture_below_two_folders_named_for_a_split_counts_as_datasets_counts(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    import datasets
+
+    datasets.disable_progress_bars()
+    for name in ("train/my-train-2/0.png", "train/1.png"):
+        _paint(tmp_path / "set" / name, seed=len(name))
+    findings = _look(tmp_path / "set", "imagefolder")
+    cache = str(tmp_path / "cache")
+    loaded = datasets.load_dataset("imagefolder", data_dir=str(tmp_path / "set"), cache_dir=cache)
+    assert len(loaded["train"]) == findings.num_with_repeats == 3
+    assert findings.num_pictures == 2
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [

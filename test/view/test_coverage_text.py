@@ -81,13 +81,13 @@ def gaps(*rows: dict) -> pl.DataFrame:
     ],
 )  # fmt: skip
 def test_gaps_in_words(rows, line):
-    assert coverage_text.describe(gaps(*rows)) == line
+    assert "\n".join(coverage_text.sentences(gaps(*rows))) == line
 
 
 def test_shots_past_the_third_are_counted_together():
     rows = [{"shot_index": 12 + n} for n in range(6)]
     assert "; 9 more in other shots. To bring them in, lower filtering.blur_threshold (18)." in (
-        coverage_text.describe(gaps(*rows))
+        "\n".join(coverage_text.sentences(gaps(*rows)))
     )
 
 
@@ -103,7 +103,7 @@ def test_characters_are_named_where_there_are_several():
 
 
 def test_nothing_missing():
-    assert coverage_text.describe(gaps()) == "No gap was found."
+    assert coverage_text.sentences(gaps()) == ["No gap was found."]
 
 
 def test_every_value_has_words():

@@ -7,10 +7,15 @@ import yaml
 
 from bunny.core import config
 from bunny.core.config import Config, FilteringConfig
+from bunny.quality import threshold_search
 from bunny.table import store
-from bunny.view.widget import preview, quality
+from bunny.view.widget import quality
 
 START = {key: getattr(Config().filtering, key) for key in quality.RANGE}
+
+
+def _draw(space, settings):
+    return quality._draw(quality.open_quality(space), settings.filtering.model_dump())
 
 
 def move(box, number: int, value: float) -> str:
@@ -38,15 +43,15 @@ def test_a_slider_changes_counts_with_every_picture_gone(space, settings, monkey
 
 
 def test_the_page_is_what_the_stage_decides(space, settings, table):
-    page = quality.draw_quality(space, settings)(START)
-    flagged = preview.judge_quality(table("measure"), settings.filtering.model_dump())
+    page = _draw(space, settings)(START)
+    flagged = threshold_search.flag_frames(table("measure"), settings.filtering.model_dump())[0]
     assert f"kept {flagged['is_kept'].sum()}" in page
 
 
 def test_static_page_is_the_same_without_sliders(space, settings):
     page = quality.explore_quality(space, settings, is_interactive=False)
     assert type(page).__name__ == "HTML"
-    assert page.data == quality.draw_quality(space, settings)(START)
+    assert page.data == _draw(space, settings)(START)
 
 
 def test_button_writes_the_choice_for_this_film(space, settings, tmp_path):
@@ -73,7 +78,7 @@ def controls(box):
 
 
 def kept(space, config):
-    flagged = preview.judge_quality(store.read(space.table, "measure"), config)
+    flagged = threshold_search.flag_frames(store.read(space.table, "measure"), config)[0]
     return set(flagged.filter("is_kept")["frame_id"])
 
 
@@ -137,5 +142,5 @@ def test_it_begins_with_a_number_to_keep(space):
 
 
 def test_a_page_shows_a_few_pictures_of_each_kind(space, settings):
-    page = quality.draw_quality(space, settings)({"blur_threshold": 0.0})
+    page = _draw(space, settings)({"blur_threshold": 0.0})
     assert page.count("<img") <= 4 * quality.GALLERY

@@ -105,7 +105,7 @@ def choose_between(
         return extra_frame.NO_FRAMES, extra_frame.NO_FRAMES
     between = extra_frame.NO_FRAMES
     if interval_s:
-        between = extra_frame.plan(shot, frame, interval_s)
+        between = extra_frame.choose_frames(shot, frame, interval_s)
     between = extra_frame.add_dense_spans(shot, frame, between, dense)
     in_drawn = pl.col("shot_index").is_in(medium.drawn_shots(shots))
     has_figures = pl.col("shot_index").is_in(drawn["shot_index"].unique().to_list())

@@ -38,10 +38,6 @@ class ReferenceReport:
         """What would help, in sentences."""
         return reference_check.advise(self.judged)
 
-    def to_table(self) -> pl.DataFrame:
-        """One row a picture, the fields of `reference_check.Judged`."""
-        return pl.DataFrame([dataclasses.asdict(one) for one in self.judged])
-
     def to_json(self) -> str:
         """One JSON object on one line."""
         report = {

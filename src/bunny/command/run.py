@@ -92,7 +92,9 @@ def run_film(
         results = pipeline.run(space, config, stages)
     report = space.root / "report.html"
     if not report.exists() or any(r.status != "skipped" for r in results):
-        report = _write_report(space, config)
+        from bunny.view.report import page
+
+        report = page.write(space, config)
     seconds = time.monotonic() - started
     return RunReport(space=space, results=results, seconds=seconds, report=report)
 
@@ -104,9 +106,3 @@ def _film_file(film: Path, root: Path, config: Config) -> Path:
         return film
     film_workspace.check_one(str(film), known)
     return Path(known[0].source()["film"])
-
-
-def _write_report(space: Workspace, config: Config) -> Path:
-    from bunny.view.report import page
-
-    return page.write(space, config)

@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import polars as pl
 
@@ -54,22 +54,6 @@ class StageOutput:
     num_items: int
     num_failed: int = 0
     note: str = ""  # one sentence for the user, e.g. why there is nothing to train on
-
-
-class Stage(Protocol):
-    """The face of a stage to the pipeline."""
-
-    name: ClassVar[str]
-
-    def __init__(self, config: Config, input_dir: Path, output_dir: Path) -> None: ...
-    def can_resume(self) -> bool:
-        """Whether its tables exist and their fingerprint is this one."""
-
-    def execute(self) -> StageResult:
-        """Do the work, or nothing when there is none."""
-
-    def get_progress(self) -> float:
-        """Share of the work that is done, in [0, 1]."""
 
 
 class BaseStage:

@@ -8,7 +8,6 @@ is one, stages read `reference/` of the film's folder, which holds copies of bot
                    /reference/                     copies of the user's pictures and of those
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from bunny.core.error import UserError
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 NAMED, JOINED = "named", "reference"
 PREFIX = "from_film_"
-FIGURE = re.compile(re.escape(PREFIX) + r".*-g\d+\.png")  # named after a row of table `figure`
 
 
 def list_pictures(folder: Path | None) -> list[Path]:
@@ -28,19 +26,6 @@ def list_pictures(folder: Path | None) -> list[Path]:
         return []
     found = (p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES)
     return sorted(p for p in found if p.is_file())
-
-
-def is_drawn_figure(path: Path) -> bool:
-    """Whether a picture was cut out of the film as a drawn figure, whatever a detector finds in it.
-
-    Examples
-    --------
-    >>> is_drawn_figure(Path("luffy/from_film_00000012-g0.png"))
-    True
-    >>> is_drawn_figure(Path("anna/from_film_00000012-f0.png"))
-    False
-    """
-    return FIGURE.fullmatch(path.name) is not None
 
 
 def user_folder(known: Mapping[str, Any]) -> Path | None:

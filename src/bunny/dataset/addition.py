@@ -94,11 +94,6 @@ def read(film_dir: Path) -> list[Addition]:
     return list(active.values())
 
 
-def of_character(film_dir: Path, character: str) -> list[Addition]:
-    """Those of `read` that are about one character."""
-    return [one for one in read(film_dir) if one.character == character]
-
-
 def next_id(film_dir: Path) -> str:
     """A name that no addition of the film had, taken back ones included."""
     names = {e["addition_id"] for e in _entries(film_dir) if e["action"] == "add"}

@@ -90,13 +90,13 @@ class CropSelector:
         names = candidate.count_views(self._tables["label"])["character"].to_list()
         wanted = list(dict.fromkeys(self._settings.models.characters))
         if not names:
-            return [], "no picture has a labelled character, so there is nothing to train on"
+            return [], "no picture shows a labelled character, so there is nothing to train on"
         if not wanted:
             return names[:1], ""
         missing = [name for name in wanted if name not in names]
         reason = f"models.characters: no picture shows {', '.join(missing)}" if missing else ""
         if len(missing) == len(wanted):
-            reason += f"; labelled are {', '.join(names)}"
+            reason += f"; labelled characters: {', '.join(names)}"
         found = [name for name in wanted if name in names]
         _check_folders(found)
         return found, reason
@@ -286,6 +286,6 @@ def _check_folders(characters: Sequence[str]) -> None:
         other = seen.setdefault(folder, name)
         if other != name:
             raise UserError(
-                f"models.characters: expected names that give different folders, {other} and "
-                f"{name} do not on every system; rename one of them"
+                f"models.characters: {other} and {name} would share a folder on some systems; "
+                "rename one of them"
             )

@@ -76,7 +76,7 @@ class CropReader:
             while one is not None and one.frame.index < index:
                 one = next(found, None)
             if one is None or one.frame.index != index:
-                lost = "the film did not give this frame again"
+                lost = "this frame could not be decoded again"
                 yield CropSource(crop=item, picture=None, error=lost)
             else:
                 yield CropSource(crop=item, picture=one.picture, is_recovered=True, error=one.error)

@@ -59,7 +59,7 @@ def choose(ground: GroundSet, number: int) -> tuple[list[int], list[float]]:
     chosen : list of int
         Rows, in the order of choice; of equals the first.
     gain : list of float
-        What each added to `objective` those before it, never rising.
+        What each added to the worth of those before it, never rising.
     """
     number = min(number, len(ground))
     state = _GreedyState(ground, number)
@@ -80,25 +80,6 @@ def choose(ground: GroundSet, number: int) -> tuple[list[int], list[float]]:
         gains.append(float(total[row]))
         state.add(row)
     return chosen, gains
-
-
-def objective(ground: GroundSet, chosen: Sequence[int], number: int) -> float:
-    """The worth of a set, which `choose` maximises.
-
-    Parameters
-    ----------
-    ground : GroundSet
-    chosen : sequence of int
-        Rows without repeats.
-    number : int
-        How many are to be chosen; it scales the parts to be at most about 1 each.
-    """
-    state = _GreedyState(ground, min(number, len(ground)))
-    total = 0.0
-    for row in chosen:
-        total += state.gain(row)
-        state.add(row)
-    return total
 
 
 def join_vectors(parts: Sequence[tuple[float, np.ndarray]]) -> np.ndarray:
@@ -147,10 +128,6 @@ class _GreedyState:
         self.cover = np.zeros(len(asked), np.uint8)
         self.count = [np.zeros(int(c.max(initial=0)) + 1) for c in ground.cell.T]
 
-    def gain(self, row: int) -> float:
-        """What a view adds to those chosen."""
-        return self.cover_gain(row) + float(self.own(slice(row, row + 1))[0])
-
     def cover_gain(self, row: int) -> float:
         """What a view adds to the coverage."""
         more = np.maximum(self.like[row], self.cover) - self.cover
@@ -160,10 +137,10 @@ class _GreedyState:
         """What each view adds to the coverage while none is chosen."""
         return np.array([self.cover_gain(row) for row in range(len(self.ground))], float)
 
-    def own(self, rows: slice = slice(None)) -> np.ndarray:
+    def own(self) -> np.ndarray:
         """The part of gains that needs no comparison with other views."""
-        total = WORTH_WEIGHT * self.ground.worth[rows] / self.number
-        for count, values in zip(self.count, self.ground.cell[rows].T, strict=True):
+        total = WORTH_WEIGHT * self.ground.worth / self.number
+        for count, values in zip(self.count, self.ground.cell.T, strict=True):
             step = np.sqrt(count + 1) - np.sqrt(count)
             scale = SPREAD_WEIGHT / np.sqrt(self.number * len(count)) / len(self.count)
             total = total + scale * step[values]

@@ -4,6 +4,8 @@ They are merged into the weights, so that a step costs what it costs without the
 weights are kept and put back, so that the base is bit for bit what it was. Applied at every step
 instead are several DoRAs (each rescales what the others changed) and adapters of a base in
 bfloat16, whose 8 bits would round most of what an adapter adds to nothing.
+
+`fuse_lora` gives the same weights; `unfuse_lora` subtracts and gives none of them back exactly.
 """
 
 from __future__ import annotations

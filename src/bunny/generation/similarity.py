@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +14,6 @@ from bunny.core.vector import l2_normalize
 Embed = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 BACKGROUND_MAX = 32  # frames whose mean vector is taken off before pictures are compared
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """Mean similarity with the adapter and of the base alone, on the same prompts and seeds."""
-
-    adapter: float | None
-    base: float | None
-
-    @property
-    def difference(self) -> float | None:
-        """Adapter minus base; above 0 the adapter draws the character better."""
-        if self.adapter is None or self.base is None:
-            return None
-        return self.adapter - self.base
 
 
 def mean_cosine(
@@ -68,18 +52,6 @@ def mean_cosine(
     mean = embed(background).mean(axis=0) if len(background) else 0.0
     one, two = (l2_normalize(embed(p) - mean, np.float64) for p in (drawn, reference))
     return np.clip((one @ two.T).mean(axis=1), -1, 1).astype(np.float32)
-
-
-def compare(values: Sequence[float | None], has_adapter: Sequence[bool]) -> Comparison:
-    """Mean similarity of the pictures with the adapter and of those without."""
-    pairs = [(v, a) for v, a in zip(values, has_adapter, strict=True) if v is not None]
-    means = [
-        float(np.mean([v for v, a in pairs if a is flag]))
-        if any(a is flag for _, a in pairs)
-        else None
-        for flag in (True, False)
-    ]
-    return Comparison(adapter=means[0], base=means[1])
 
 
 def add_similarity(

@@ -5,7 +5,7 @@ the best down, so a thousand frames of one set-up cost one search and no thousan
 
 Only frames that would stay at the tightest thresholds are searched for, at the widest distance;
 looser thresholds then choose among stored pairs. A frame that stays only in between is searched for
-when it turns up, so groups always equal those of `duplicate.find_duplicates`.
+when it turns up, so groups always equal those of `NearDuplicateSearch.group`.
 """
 
 from __future__ import annotations
@@ -22,61 +22,6 @@ MAX_PAIRS_PER_FRAME = (
 MAX_STORED_PAIRS = 20_000_000  # stored pairs, 13 bytes each; past it every move searches anew
 MAX_GROUPS = 64  # decisions remembered, 8 bytes a frame each
 FIRST_PART = 128  # frames searched for before the first can spare others their pairs
-
-
-def hamming_distance(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-    """Number of bits in which 64-bit hashes differ, broadcast; uint8 in 0-64."""
-    return hamming.distance(one, two)
-
-
-def find_duplicates(
-    phash: np.ndarray,
-    score: np.ndarray,
-    max_distance: int,
-    *,
-    signature: perceptual_hash.LumaSignature | None = None,
-    min_structure: float = 0.0,
-) -> np.ndarray:
-    """Say of which frame each frame is a near duplicate.
-
-    From the best score down, each frame that is not yet taken stays and takes all untaken frames
-    that are near it: within the distance, and of like structure when signatures are given. So
-    every duplicate is near the one that stays (no chains), and no two that stay are near.
-
-    Parameters
-    ----------
-    phash : np.ndarray, shape (n,), uint64
-    score : np.ndarray, shape (n,), float
-        The higher stays; of equals the earlier.
-    max_distance : int
-        In bits, 0-64; frames at exactly this distance are duplicates.
-    signature : structure.Signature of n pictures, optional
-        None: the hash alone decides.
-    min_structure : float
-        In [-1, 1]; frames at exactly this similarity are duplicates.
-
-    Returns
-    -------
-    np.ndarray, shape (n,), int64
-        Index of the frame that stays; its own index for those that stay.
-
-    Raises
-    ------
-    ValueError
-        If the arrays differ in length.
-    """
-    phash, score = np.asarray(phash, np.uint64), np.asarray(score, np.float64)
-    if phash.shape != score.shape:
-        raise ValueError(f"expected as many scores as hashes, got {score.size} and {phash.size}")
-    if signature is not None and len(signature.luma) != phash.size:
-        raise ValueError(f"expected {phash.size} signatures, got {len(signature.luma)}")
-    order = np.argsort(-score, kind="stable")
-    kept_by = np.empty(phash.size, np.int64)
-    near = NearDuplicateSearch(
-        phash[order], signature and perceptual_hash.take_signatures(signature, order), max_distance
-    )
-    kept_by[order] = order[near.group(min_structure)]
-    return kept_by
 
 
 def group_pairs(num_frames: int, better: np.ndarray, worse: np.ndarray) -> np.ndarray:
@@ -144,7 +89,12 @@ class NearDuplicateSearch:
         self._index = hamming.build_index(values, self._max_distance)
 
     def group(self, min_structure: float) -> np.ndarray:
-        """Decide all frames; the search is narrowed to those still open as it goes.
+        """Say of which frame each frame is a near duplicate.
+
+        From the first frame on, each that is not yet taken stays and takes all untaken frames that
+        are near it: within the distance, and of like structure where there are signatures. So
+        every duplicate is near the one that stays (no chains), and no two that stay are near. The
+        search is narrowed to those still open as it goes.
 
         Parameters
         ----------
@@ -154,7 +104,7 @@ class NearDuplicateSearch:
         Returns
         -------
         np.ndarray, shape (n,), int64
-            Number of the frame that stays for each frame; see `find_duplicates`.
+            Number of the frame that stays; its own for those that stay.
         """
         if self._num_open < self._phash.size:
             self.open_by(np.ones(self._phash.size, bool))
@@ -285,7 +235,7 @@ class NearDuplicateCache:
         Returns
         -------
         np.ndarray, shape (n,), int64
-            As of `duplicate.find_duplicates` with scores that fall with the number.
+            As of `NearDuplicateSearch.group`.
         """
         key = (distance, min_structure)
         if key not in self._groups:

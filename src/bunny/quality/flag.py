@@ -116,7 +116,7 @@ def group_duplicates(prepared: PreparedMeasures, distance: int, min_structure: f
     Returns
     -------
     np.ndarray, shape (readable,), int64
-        See `duplicate.find_duplicates`.
+        See `duplicate.NearDuplicateSearch.group`.
     """
     near = duplicate.NearDuplicateSearch(prepared.phash, prepared.signature, distance)
     return near.group(min_structure)

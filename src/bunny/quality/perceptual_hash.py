@@ -106,16 +106,6 @@ def prepare_signatures(luma: np.ndarray, is_known: np.ndarray | None = None) -> 
     return LumaSignature(luma=luma, mean=mean, scale=scale, is_known=known)
 
 
-def take_signatures(signature: LumaSignature, index: np.ndarray) -> LumaSignature:
-    """The pictures at `index`, in that order."""
-    return LumaSignature(
-        luma=signature.luma[index],
-        mean=signature.mean[index],
-        scale=signature.scale[index],
-        is_known=signature.is_known[index],
-    )
-
-
 def structural_similarity(signature: LumaSignature, one: np.ndarray, two: np.ndarray) -> np.ndarray:
     """Structural similarity of pairs of pictures.
 

@@ -93,11 +93,6 @@ def tile_sharpness(
     return np.divide(energy, area, out=np.zeros_like(energy), where=area > 0).ravel()
 
 
-def sharpness_in_box(tiles: np.ndarray, box: tuple[float, ...], size: tuple[int, int]) -> float:
-    """Sharpness inside one box of a picture, from its tiles; see `sharpness_in_boxes`."""
-    return float(sharpness_in_boxes(np.atleast_2d(tiles), np.atleast_2d(box), np.array([size]))[0])
-
-
 def sharpness_in_boxes(tiles: np.ndarray, boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Sharpness inside boxes, one of each picture, without opening a picture.
 

@@ -327,12 +327,6 @@ def unseen_conflicts(record: Sequence[Event], event: Event, state: ReviewState) 
     ]
 
 
-def find(record: Sequence[Event], state: ReviewState) -> list[tuple[Event, list[Event]]]:
-    """Find all events of a record that have something in `unseen_conflicts`, in order."""
-    pairs = [(event, unseen_conflicts(record, event, state)) for event in record]
-    return [(event, others) for event, others in pairs if others]
-
-
 def _touches(event: Event, record: Sequence[Event], state: ReviewState) -> set[object]:
     """Items of today that an event is about, and clusters where it is about nothing else."""
     if event.kind == "undo":

@@ -1,4 +1,7 @@
-"""Checkpoints of a fine-tune: states to resume from, and an adapter for each."""
+"""Checkpoints of a fine-tune: states to resume from, and an adapter for each.
+
+accelerate's `save_state` resumes bit for bit too, but writes file by file: a kill leaves half.
+"""
 
 from __future__ import annotations
 

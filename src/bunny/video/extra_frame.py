@@ -161,11 +161,6 @@ def settings(extraction: ExtractionConfig) -> dict[str, Any]:
     return {f"extraction.{key}": values[key] for key in SETTINGS}
 
 
-def plan(shot: pl.DataFrame, frame: pl.DataFrame, interval_s: float) -> pl.DataFrame:
-    """Which frames to look at besides `frame`: columns `shot_index`, `frame_index`."""
-    return choose_frames(shot, frame, interval_s)
-
-
 def add_dense_spans(
     shot: pl.DataFrame,
     frame: pl.DataFrame,
@@ -179,7 +174,7 @@ def add_dense_spans(
     shot, frame : pl.DataFrame
         Tables of stage extract.
     between : pl.DataFrame
-        From `plan`.
+        From `choose_frames`.
     dense : sequence of (int, int, float)
         First frame index, end and interval in seconds. A shot is meant when a span holds its first
         frame.
@@ -188,7 +183,9 @@ def add_dense_spans(
         is_meant = pl.col("first_frame_index").is_between(first, end, closed="left")
         own = shot.filter(is_meant)["shot_index"].to_list()
         known = [frame.select("shot_index", "frame_index", "timestamp_s"), _timed(shot, between)]
-        more = plan(shot, pl.concat(known), interval_s).filter(pl.col("shot_index").is_in(own))
+        more = choose_frames(shot, pl.concat(known), interval_s).filter(
+            pl.col("shot_index").is_in(own)
+        )
         between = pl.concat([between, more]).unique("frame_index").sort("frame_index")
     return between
 

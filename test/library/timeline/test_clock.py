@@ -92,13 +92,12 @@ def test_a_first_frame_that_is_not_at_0_is_the_grids_0():
     assert grid.first_pts == 99_999
     assert timecode.frame_number(grid, 99_999 + int(10 / 25 / base)) == 10
     assert timecode.source_timecode(grid, 10) == "00:00:00:10"
-    assert timecode.pts_of(grid, 10) == 99_999 + 10 * 512
 
 
 def test_variable_rate_is_conformed_and_said():
     shots = shot_table(Fraction(20))  # 75 frames over 3.75 s
     grid = timecode.read_grid(film_row(Fraction(1966, 97)), shots)
-    assert grid.rate == timecode.NTSC_ALIAS * 24  # the nearest to 20.3 of what editors offer
+    assert grid.rate == timecode.NTSC * 24  # the nearest to 20.3 of what editors offer
     assert len(grid.notes) == 1
     assert "20.268 fps on average): conformed to 23.976 fps" in grid.notes[0]
     assert grid.num_frames == 90  # 3.75 s of them
@@ -154,4 +153,3 @@ def test_the_nearest_rate(rate, whole):
 def test_seconds_name_the_picture_that_is_shown():
     grid = timing(Fraction(25))
     assert [timecode.frame_at_second(grid, s) for s in (0, 0.0399, 0.04, 1.0)] == [0, 0, 1, 25]
-    assert timecode.second_of(timing(FILM), 24) == Fraction(1001, 1000)

@@ -8,10 +8,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bunny.library.timeline.timecode import from_timecode, timecode_of, to_timecode
+from bunny.library.timeline import timecode
+from bunny.library.timeline.timecode import from_timecode, to_timecode
 from bunny.video import probe
 
 NTSC, NTSC_FAST, NTSC_FILM = Fraction(30000, 1001), Fraction(60000, 1001), Fraction(24000, 1001)
+
+
+def timecode_of(pts, base, rate, *, start_pts=0, start=None, is_drop=False):
+    """Label of the moment at which a frame is shown."""
+    grid = timecode.FrameGrid(
+        rate=rate,
+        time_base=base,
+        first_pts=start_pts,
+        num_frames=0,
+        start_number=from_timecode(start, rate) if start else 0,
+        is_drop=";" in start if start else is_drop,
+    )
+    return timecode.source_timecode(grid, timecode.frame_number(grid, pts))
 
 
 @pytest.mark.parametrize(

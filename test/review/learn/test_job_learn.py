@@ -17,7 +17,6 @@ from bunny.review.learn import version
 from bunny.review.state import ReviewState
 from bunny.stage.review import Review
 from bunny.table import store
-from bunny.view.plot import learn as plot_learn
 
 NUM = 120
 QUICK = ("review.learn_method=correlation",)
@@ -172,18 +171,6 @@ def test_the_command_line(film):
     assert version.current(space.checkpoint) == 1
     assert isinstance(runner.invoke(app, ["learn", "--list", "--to", "1"]).exception, UserError)
     assert isinstance(runner.invoke(app, ["learn", "--to", "9"]).exception, UserError)
-
-
-def test_table_and_plot_for_the_notebook(film):
-    space, truth, _ = film
-    nothing = plot_learn.plot_methods(version.read_trials(space.checkpoint))
-    assert "bunny learn" in nothing.layers[0].geom.aes_params["label"]
-    say(space, truth, range(72))
-    learn.learn(None, None, QUICK)
-    trial = version.read_trials(space.checkpoint)
-    assert trial["method"].to_list() == ["none", "correlation"]
-    assert trial["is_best"].to_list() == [False, True]
-    assert plot_learn.plot_methods(trial).labels.title == "Does what was learned help?"
 
 
 def test_a_rejected_shot_falls_as_in_the_stage(film):

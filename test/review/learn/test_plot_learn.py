@@ -1,10 +1,17 @@
 """The label-cost curve: what is averaged, and that it draws."""
 
+import sys
+from pathlib import Path
+
 import polars as pl
 import pytest
 
 from bunny.view import style
-from bunny.view.plot import learn
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
+import plot_label_cost
+
+sys.path.pop(0)
 
 
 @pytest.fixture
@@ -19,7 +26,7 @@ def curve():
 
 
 def test_mean_and_range_over_seeds(curve):
-    found = learn.summarise(curve)
+    found = plot_label_cost.summarise(curve)
     assert found["clicks"].to_list() == [0, 1]
     assert found["accuracy"].to_list() == pytest.approx([0.6, 0.8])
     assert found["low"].to_list() == pytest.approx([0.51, 0.71])  # 5 % between three values
@@ -29,19 +36,9 @@ def test_mean_and_range_over_seeds(curve):
 
 def test_the_curve_draws(curve, look):
     films = pl.concat([curve.with_columns(pl.lit(name).alias("film")) for name in ("b", "a")])
-    look("plot-cost", style.to_png(learn.plot_cost(films)))
+    look("plot-cost", style.to_png(plot_label_cost.plot_cost(films)))
 
 
 def test_without_clicks_a_sentence_stands_in(curve):
-    figure = learn.plot_cost(curve.clear())
+    figure = plot_label_cost.plot_cost(curve.clear())
     assert "no curve" in figure.layers[0].geom.aes_params["label"]
-
-
-def test_methods_have_a_panel_each_level_and_the_best_is_marked(look):
-    rows = [
-        {"level": level, "model": model, "method": method, "accuracy": value,
-         "low": value - 0.1, "high": value + 0.05, "is_best": method == best}
-        for level, model, best in (("character", "sface", "triplet"), ("scene", "lite0", "none"))
-        for method, value in (("none", 0.7), ("triplet", 0.8), ("correlation", 0.65))
-    ]  # fmt: skip
-    look("plot-methods", style.to_png(learn.plot_methods(pl.DataFrame(rows))))

@@ -1,12 +1,17 @@
 """The simulated person: what a click costs and what it can bring."""
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bunny.review.learn import simulate
-from bunny.review.learn.simulate import SimulatedLibrary
+sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
+import simulated_reviewer
+from simulated_reviewer import SimulatedLibrary
+
+sys.path.pop(0)
 
 
 @pytest.fixture
@@ -21,7 +26,7 @@ def fragments():
 
 
 def curve(library, order, way="none", shares=(0.0, 0.025, 0.05)):
-    return simulate.curve(library, order, way, shares=shares, held_out_share=0.25, seed=1)
+    return simulated_reviewer.curve(library, order, way, shares=shares, held_out_share=0.25, seed=1)
 
 
 def test_a_fragment_is_right_for_nobody_until_it_is_named(fragments):
@@ -43,7 +48,9 @@ def test_held_out_items_are_never_clicked(fragments):
 
 
 def test_everything_named_and_clicked_is_right(fragments):
-    found = simulate.curve(fragments, "cluster", "none", shares=(1.0,), held_out_share=0.0)
+    found = simulated_reviewer.curve(
+        fragments, "cluster", "none", shares=(1.0,), held_out_share=0.0
+    )
     assert found["library"].to_list() == [1.0]
 
 
@@ -62,7 +69,7 @@ def test_the_same_person_clicks_the_same(fragments):
 
 def test_questions_by_worth_put_right_many_by_a_click(fragments):
     shares = (0.0, 0.025, 0.05)
-    found = simulate.curve(fragments, "gain", "none", shares=shares, held_out_share=0.0)
+    found = simulated_reviewer.curve(fragments, "gain", "none", shares=shares, held_out_share=0.0)
     # first the eight of anna, then bob's two that lie with anna
     assert found["library"].to_list() == pytest.approx([30 / 40, 38 / 40, 1])
     assert found["clicks"].to_list() == [0, 1, 2]
@@ -79,13 +86,13 @@ def row():
     """Six in cluster 2, which is nobody's: four of anna, one of bob, one of anna held out."""
     truth = np.array([0, 0, 0, 0, 1, 0, 1])
     library = SimulatedLibrary(vector=np.eye(7), start=np.array([2, 2, 2, 2, 2, 2, 1]), truth=truth)
-    items = simulate.begin(library)
+    items = simulated_reviewer.begin(library)
     return replace(items, start=np.array([2] * 6 + [1]), clusters=("a", "b", "c")), truth
 
 
 def test_a_run_costs_a_click_and_one_for_each_that_belongs_elsewhere(row):
     items, truth = row
-    after, spent = simulate._drag(items, truth, np.arange(6), np.arange(5))
+    after, spent = simulated_reviewer._drag(items, truth, np.arange(6), np.arange(5))
     assert spent == 2
     assert after.said.tolist() == [0, 0, 0, 0, 1, -1, -1]
     assert after.start.tolist() == [2, 2, 2, 2, 2, 0, 1]  # the held-out one follows
@@ -95,7 +102,7 @@ def test_a_run_costs_a_click_and_one_for_each_that_belongs_elsewhere(row):
 
 def test_a_page_is_approved_by_one_click_and_one_for_each_wrong_item(row):
     items, truth = row
-    after, spent = simulate._approve(items, truth, np.array([6, 4, 0]))
+    after, spent = simulated_reviewer._approve(items, truth, np.array([6, 4, 0]))
     assert spent == 3  # bob's 6 is where he belongs, the others lie in nobody's cluster
     assert after.said[[6, 4, 0]].tolist() == [1, 1, 0]
     assert len(set(after.group[[6, 4, 0]].tolist())) == 3

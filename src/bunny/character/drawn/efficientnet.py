@@ -23,7 +23,6 @@ STYLE_PX = (224, 352)  # heights at which a style is measured: old films are sof
 MIDDLE_BLOCK, LAST_BLOCK = 10, 15  # of 112 channels at 16 px, of 320 at 32 px
 LAYERS = DIMENSION + 320 + 2 * 112
 STYLE_BLOCK = (10, 14)  # of 16: 112 and 192 channels, at a stride of 16 and 32 pixels
-STYLE_DIMENSION = 2 * 2 * (112 + 192)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,9 +19,6 @@ from bunny.character.face import dlib, mtcnn, pose, yunet
 
 SIZE_FLOOR_PX = 12  # of the box's height in the stored picture
 
-import_face_recognition = dlib.import_face_recognition
-estimate_yaw = pose.estimate_yaw
-
 
 @dataclass(frozen=True, kw_only=True)
 class DetectedFace:

@@ -7,10 +7,8 @@ lengths in the face, so they mind neither its size nor its tilt.
 
 import numpy as np
 
-FRONTAL_YAW = 0.35  # below: frontal
 PROFILE_YAW = 0.85  # from here: profile
 LEVEL = 0.545  # nose tip between eye line (0) and mouth line (1) of a level face, see Notes
-POSES = ("left-profile", "left", "frontal", "right", "right-profile")
 
 
 def estimate_yaw(landmark: np.ndarray) -> float:
@@ -96,30 +94,3 @@ def measure_mouth(landmark: np.ndarray) -> float | None:
     if eyes == 0 or abs(estimate_yaw(landmark)) >= PROFILE_YAW:
         return None
     return float(np.linalg.norm(other - corner)) / eyes
-
-
-def pose_name(yaw: float) -> str:
-    """Name how a face is turned, as the viewer sees it.
-
-    Parameters
-    ----------
-    yaw : float
-        In [-1, 1], from `estimate_yaw`.
-
-    Returns
-    -------
-    {"left-profile", "left", "frontal", "right", "right-profile"}
-        "right" points to the picture's right. Below `FRONTAL_YAW` (22 degrees) on either side a
-        face is frontal, from `PROFILE_YAW` (44 degrees) on a profile.
-
-    Raises
-    ------
-    ValueError
-        If `yaw` is outside [-1, 1] or no number.
-    """
-    if not -1 <= yaw <= 1:
-        raise ValueError(f"expected a yaw in [-1, 1], got {yaw}")
-    side = "left" if yaw < 0 else "right"
-    if abs(yaw) < FRONTAL_YAW:
-        return "frontal"
-    return side if abs(yaw) < PROFILE_YAW else f"{side}-profile"

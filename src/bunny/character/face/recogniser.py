@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from bunny.character import model_file
-from bunny.character.face import detect
+from bunny.character.face import dlib
 from bunny.character.face.detect import DetectedFace
 from bunny.core.vector import l2_normalize
 from bunny.table.box import crop_box
@@ -88,7 +88,7 @@ def _load_sface() -> FaceRecogniser:
 
 
 def _load_dlib() -> FaceRecogniser:
-    library = detect.import_face_recognition()
+    library = dlib.import_face_recognition()
 
     def embed(image: np.ndarray, face: DetectedFace) -> np.ndarray:
         crop, (x0, y0, x1, y1) = _around(image, face.box)

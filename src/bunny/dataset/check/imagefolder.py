@@ -1,8 +1,8 @@
 """Pictures of a folder that Hugging Face `datasets` loads as an imagefolder.
 
-The rules follow its `data_files.py` and `folder_based_builder.py` of version 5: splits by names of
-folders, else by names of files; hidden files and folders with two underscores are left out; where
-there is metadata, nothing is loaded but what it lists.
+Which files make which split is asked of `datasets` itself; what its `folder_based_builder.py` of
+version 5 does with them is ours, since it stops at the first mistake and says nothing of files that
+it passes over: where there is metadata, nothing is loaded but what it lists.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +31,6 @@ from bunny.dataset.check.file import (
 )
 
 READ = PICTURES - {".heic", ".heif", ".jxl", ".avif"}
-SPLITS = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "dev", "val"),
-    "test": ("test", "testing", "eval", "evaluation"),
-}
 CAPTION_COLUMNS = ("text", "caption", "prompt")
 
 
@@ -49,10 +43,9 @@ def scan(folder: Path) -> TrainerListing:
         Class pictures are looked for in its folder ``class``, as our export puts them.
     """
     listing = TrainerListing()
-    visible = _visible(folder)
-    parts = _splits(folder, visible)
+    parts = _splits(folder)
     if "train" in parts and (folder / CLASS / METADATA[0]).is_file():
-        parts[CLASS] = [p for p in visible if folder / CLASS in p.parents]
+        parts[CLASS] = lists.list_files([folder / CLASS])
     has_metadata = any(p.name in METADATA for files in parts.values() for p in files)
     known: set[Path] = set()
     for split, files in parts.items():
@@ -94,37 +87,20 @@ def scan_ours(folder: Path) -> TrainerListing:
     return listing
 
 
-def _splits(folder: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
-    """Files of each split: by names of folders, else by names of files, else all are train."""
-    for by_file in (False, True):
-        found = {
-            split: [p for p in files if _is_named(p, folder, words, by_file)]
-            for split, words in SPLITS.items()
-        }
-        found = {split: part for split, part in found.items() if part}
-        if found:
-            return found
-    return {"train": list(files)}
+def _splits(folder: Path) -> dict[str, list[Path]]:
+    """Files of each split, as `datasets` itself resolves them."""
+    from datasets import data_files
 
-
-def _is_named(path: Path, folder: Path, words: Iterable[str], by_file: bool) -> bool:
-    """Whether a folder above a file, or the file, is named for a split: ``my-train-2``."""
-    parts = path.relative_to(folder).parts
-    word = "|".join(words)
-    if by_file:
-        return bool(re.match(rf"^(.*[-._ 0-9])?({word})[-._ 0-9]", parts[-1]))
-    return any(re.match(rf"^(.*[-._ 0-9])?({word})([-._ 0-9].*)?$", p) for p in parts[:-1])
-
-
-def _visible(folder: Path) -> list[Path]:
-    """Files that `datasets` considers: none that is hidden or in a folder with two underscores."""
-    return [
-        path
-        for path in lists.list_files([folder])
-        if not any(p.startswith(".") for p in path.relative_to(folder).parts)
-        and not any(p.startswith("__") for p in path.relative_to(folder).parts[:-1])
-        and path.name not in ("README.md", "config.json")
-    ]
+    base = folder.absolute()
+    try:
+        patterns = data_files.get_data_patterns(str(base))
+    except data_files.EmptyDatasetError:
+        return {}
+    found = data_files.DataFilesDict.from_patterns(patterns, base_path=str(base))
+    return {
+        str(split): [folder / Path(path).relative_to(base) for path in sorted(paths)]
+        for split, paths in found.items()
+    }
 
 
 def _read_metadata(path: Path, listing: TrainerListing) -> list[dict[str, Any]]:

@@ -18,7 +18,6 @@ from bunny.table import corrected, store
 
 # (quality, frame, shot, label, cluster) -> frame_id, who, shot_size, light; passed in by the job
 Describe = Callable[..., pl.DataFrame]
-LIGHT = ("brightness", "cast_red", "cast_yellow")  # what the light is told from
 
 FRAME = {
     "film_id": pl.String,
@@ -74,7 +73,7 @@ def read(table: Path, film_id: str, describe: Describe) -> Catalogue:
     cluster = store.read_or_empty(table, "cluster")
     asset = store.read_or_empty(table, "asset").filter(pl.col("level") == "scene")
     every = _all_frames(frame, extra, quality)
-    measured = every.select("frame_id", *LIGHT, is_kept=pl.lit(True))
+    measured = every.select("frame_id", *metadata_facts.LIGHT_COLUMNS, is_kept=pl.lit(True))
     seen = describe(measured, pl.concat([frame, extra]), shot, label, cluster)
     rows = (
         every.join(seen, on="frame_id", how="left", maintain_order="left")
@@ -100,7 +99,7 @@ def join(parts: list[Catalogue]) -> Catalogue:
 
 def _all_frames(frame: pl.DataFrame, extra: pl.DataFrame, quality: pl.DataFrame) -> pl.DataFrame:
     """Stored and extra frames in order of time, with their measures."""
-    measure = quality.select("frame_id", *LIGHT, sharpness="blur_score")
+    measure = quality.select("frame_id", *metadata_facts.LIGHT_COLUMNS, sharpness="blur_score")
     columns = ["frame_id", "shot_index", "timestamp_s", "file"]
     both = pl.concat([frame.select(columns), extra.select(columns)])
     return both.join(measure, on="frame_id", how="left").sort("timestamp_s", "frame_id")

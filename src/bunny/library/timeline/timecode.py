@@ -29,10 +29,9 @@ DROP_PER_MINUTE = {30: 2, 60: 4}  # labels left out, but each tenth minute; SMPT
 HOURS = 24  # after which labels begin anew
 FORM = re.compile(r"(\d{2}):(\d{2}):(\d{2})([:;.,])(\d{2,3})")
 
-NTSC_ALIAS = NTSC
 # What editors offer for a sequence; a film of no countable rate is conformed to the nearest.
 EDITOR_RATES = tuple(
-    sorted({Fraction(n) * u for n in (24, 30, 48, 60) for u in (1, NTSC_ALIAS)} | {25, 50})
+    sorted({Fraction(n) * u for n in (24, 30, 48, 60) for u in (1, NTSC)} | {25, 50})
 )
 HALF = Fraction(1, 2)
 SLACK = 1  # frames by which rounded time stamps may put a frame beside its index
@@ -98,43 +97,6 @@ def from_timecode(text: str, rate: Fraction) -> int:
         raise ValueError(f"expected a timecode that occurs at {float(rate):.6g} fps, got {text!r}")
     minutes += 60 * hours
     return (60 * minutes + seconds) * nominal + frame - dropped * (minutes - minutes // 10)
-
-
-def timecode_of(
-    pts: int,
-    time_base: Fraction,
-    rate: Fraction,
-    *,
-    start_pts: int = 0,
-    start: str | None = None,
-    is_drop: bool = False,
-) -> str:
-    """Label of the moment at which a frame is shown.
-
-    Parameters
-    ----------
-    pts, start_pts : int
-        Times of the frame and of the film's first frame, in units of `time_base`.
-    time_base : Fraction
-        Seconds.
-    rate : Fraction
-        Of the timecode. A film of variable rate has none of its own: its frames get the label of
-        the nearest frame of this rate, some get the same and some labels are nobody's. In a film
-        of constant rate whose times are rounded the nearest is the right one.
-    start : str, optional
-        Timecode of the first frame (`FilmInfo.timecode`); it then says whether labels are dropped.
-    is_drop : bool
-        Used without `start`.
-
-    Raises
-    ------
-    ValueError
-        As `to_timecode` and `from_timecode`; if the frame lies before 00:00:00:00.
-    """
-    first = from_timecode(start, rate) if start else 0
-    is_drop = FORM.fullmatch(start.strip())[4] != ":" if start else is_drop
-    number = ((pts - start_pts) * time_base * rate + Fraction(1, 2)) // 1
-    return to_timecode(first + number, rate, is_drop)
 
 
 @lru_cache(maxsize=64)
@@ -222,7 +184,7 @@ def conform_rate(rate: Fraction) -> Fraction:
     Fraction(25, 1)
     """
     nominal = round(rate) if rate < 1 else int(rate + HALF)
-    if nominal >= 1 and rate in (nominal, nominal * NTSC_ALIAS):
+    if nominal >= 1 and rate in (nominal, nominal * NTSC):
         return rate
     return Fraction(min(EDITOR_RATES, key=lambda known: abs(known - rate)))
 
@@ -236,16 +198,6 @@ def frame_at_second(clock: FrameGrid, second: Fraction | float) -> int:
     """The picture that is shown `second` s after the first one; it is shown until the next."""
     exact = second if isinstance(second, Fraction) else Fraction(second).limit_denominator(10**6)
     return int(exact * clock.rate // 1)
-
-
-def second_of(clock: FrameGrid, number: int) -> Fraction:
-    """Seconds from the first picture to this one, exactly."""
-    return number / clock.rate
-
-
-def pts_of(clock: FrameGrid, number: int) -> Fraction:
-    """Presentation time of a place on the grid, in units of the film's time base."""
-    return clock.first_pts + number / clock.rate / clock.time_base
 
 
 def source_timecode(clock: FrameGrid, number: int) -> str:
@@ -314,7 +266,7 @@ def _start_label(
 
 def can_drop(rate: Fraction) -> bool:
     """Whether drop-frame timecode is defined: at 30000/1001 and 60000/1001."""
-    return rate in (30 * NTSC_ALIAS, 60 * NTSC_ALIAS)
+    return rate in (30 * NTSC, 60 * NTSC)
 
 
 def rate_text(rate: Fraction) -> str:

@@ -176,11 +176,6 @@ def train(
     return linear_map.LinearMap(mean=mean, down=down, up=up, is_residual=True)
 
 
-def loss(vector: np.ndarray, triplets: np.ndarray, margin: float) -> float:
-    """Mean triplet loss of unit vectors (n, d) over rows (t, 3) of anchor, positive, negative."""
-    return float(np.maximum(0, margin + hardness(item.unit(vector), triplets)).mean())
-
-
 def _fit(vector: np.ndarray, triplets: np.ndarray, training: TripletTraining) -> tuple:
     """A (rank, d) and B (d, rank) after training; the same for the same seed."""
     import torch

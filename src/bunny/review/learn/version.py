@@ -389,32 +389,3 @@ def read_versions(checkpoint: Path) -> pl.DataFrame:
                 }
             )
     return pl.DataFrame(rows, schema=_VERSIONS)
-
-
-def read_trials(checkpoint: Path, number: int | None = None) -> pl.DataFrame:
-    """How methods did on held-out corrections, by the record of a version; for a notebook.
-
-    Parameters
-    ----------
-    checkpoint : Path
-        The film's checkpoint folder.
-    number : int, optional
-        The newest without it.
-
-    Returns
-    -------
-    pl.DataFrame
-        `level`, `model`, `method`, `accuracy`, `low`, `high`, `gain`, `gain_low`, `gain_high`,
-        `is_best`; no rows where nothing was ever learned.
-    """
-    known = numbers(checkpoint)
-    parts = read(checkpoint, number or known[-1]).about["trials"] if known else []
-    rows = [
-        {"level": p["level"], "model": p["model"], **row, "is_best": row["method"] == p["best"]}
-        for p in parts
-        for row in p["methods"]
-    ]
-    figures = ("accuracy", "low", "high", "gain", "gain_low", "gain_high")
-    words = dict.fromkeys(("level", "model", "method"), pl.String)
-    schema = {**words, **dict.fromkeys(figures, pl.Float64), "is_best": pl.Boolean}
-    return pl.DataFrame(rows, schema=schema)

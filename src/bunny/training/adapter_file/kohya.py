@@ -8,6 +8,8 @@ The form ``comfy`` differs in two things that ComfyUI reads better: SD3 and Flux
 apart (``lora_transformer_...``), and DoRA's lengths suit its formula: ComfyUI divides by the length
 of the *base's* rows (comfy/weight_adapter/base.py, weight_decompose), not of the changed ones as
 DoRA defines, so they are multiplied by base over changed. That needs the base's weights.
+
+diffusers' converters lack SDXL's original names, SD3's and Flux's joined layers, alpha and DoRA.
 """
 
 from __future__ import annotations

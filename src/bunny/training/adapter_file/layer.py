@@ -125,28 +125,6 @@ def delta(layer: LoraLayer) -> Any:
     return product.reshape(layer.up.shape[0], *layer.down.shape[1:]) * layer.scale
 
 
-def merged(weight: Any, layer: LoraLayer) -> Any:
-    """The weight with the adapter in it.
-
-    Parameters
-    ----------
-    weight : torch.Tensor, shape (out, in) or (out, in, kernel_h, kernel_w)
-    layer : LoraLayer
-
-    Returns
-    -------
-    torch.Tensor
-        float32, shape of `weight`. DoRA after Liu et al. 2024, eq. 5, with one length an output.
-    """
-    changed = weight.float() + delta(layer)
-    if layer.magnitude is None:
-        return changed
-    length = row_length(changed)
-    return changed * (layer.magnitude.float().flatten() / length).reshape(
-        -1, *[1] * (weight.ndim - 1)
-    )
-
-
 def row_length(weight: Any) -> Any:
     """Euclidean length of each output's weights, shape (out,)."""
     return weight.float().flatten(1).norm(dim=1)

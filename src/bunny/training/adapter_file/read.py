@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +17,6 @@ from bunny.training.adapter_file.layer_name import UnetShape
 from bunny.training.adapter_file.write import COMFY_TEXT, PEFT_TEXT
 
 COMPONENTS = ("unet", "transformer", "text_encoder", "text_encoder_2")
-# Older diffusers wrote these ends; they mean the same.
-OLD_ENDS = {
-    ".lora.down.weight": ".lora_A.weight",
-    ".lora.up.weight": ".lora_B.weight",
-    ".lora_linear_layer.down.weight": ".lora_A.weight",
-    ".lora_linear_layer.up.weight": ".lora_B.weight",
-}
-PROCESSOR = re.compile(r"\.processor\.to_(q|k|v|out)_lora\.(down|up)\.weight$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,21 +162,21 @@ def _diffusers(tensors: Mapping[str, Any], texts: Mapping[str, str]) -> Componen
                 f"expected an adapter of {', '.join(COMPONENTS)} or kohya's names, found {full}; "
                 "get it as diffusers or kohya write it"
             )
-        states.setdefault(component, {})[_new_end(rest)] = tensor
+        states.setdefault(component, {})[rest] = tensor
     said = _peft_said(texts)
-    return {c: layers_of.from_peft(s, _config(c, said)) for c, s in sorted(states.items())}
+    return {
+        component: layers_of.from_peft(_peft_names(state), _config(component, said))
+        for component, state in sorted(states.items())
+    }
 
 
-def _new_end(own: str) -> str:
-    """A name as peft has it today."""
-    found = PROCESSOR.search(own)
-    if found:
-        word = "to_out.0" if found[1] == "out" else f"to_{found[1]}"
-        return f"{own[: found.start()]}.{word}.lora_{'A' if found[2] == 'down' else 'B'}.weight"
-    for old, new in OLD_ENDS.items():
-        if own.endswith(old):
-            return own.removesuffix(old) + new
-    return own
+def _peft_names(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Tensors by peft's names of today; older diffusers wrote others."""
+    from diffusers.utils import state_dict_utils
+
+    if any(".lora_linear_layer." in name for name in state):
+        return state_dict_utils.convert_state_dict_to_peft(state)
+    return state_dict_utils.convert_unet_state_dict_to_peft(state)
 
 
 def _peft_said(texts: Mapping[str, str]) -> dict[str, Any]:

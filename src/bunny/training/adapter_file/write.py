@@ -52,47 +52,6 @@ def write_diffusers(path: Path, states: States, family: str, metadata: Mapping[s
     return write_parts(path, layers_of_states(states), family, "diffusers", metadata)
 
 
-def write_kohya(
-    path: Path,
-    states: States,
-    family: str,
-    metadata: Mapping[str, Any],
-    *,
-    shape: UnetShape | None = None,
-    captions: Sequence[str] = (),
-    is_comfy: bool = False,
-    base: Mapping[str, Any] | None = None,
-) -> str:
-    """Write an adapter that sd-scripts, ComfyUI and A1111 load; alpha is kept as trained.
-
-    Parameters
-    ----------
-    path, states, family, metadata
-        As `write_diffusers`.
-    shape : UnetShape, optional
-        Of an SDXL-like UNet that is not SDXL's own, see `name.shape_of`.
-    captions : sequence of str
-        Of the training set, for the table of words that model managers show.
-    is_comfy : bool
-        The form that ComfyUI reads best, see `kohya`.
-    base : mapping, optional
-        Component to module; needed for a DoRA in ComfyUI's form.
-
-    Returns
-    -------
-    str
-        SHA-256 of the file.
-
-    Raises
-    ------
-    UserError
-        As `write_diffusers`, and for layers that the original model does not have.
-    """
-    form = "comfy" if is_comfy else "kohya"
-    options = {"shape": shape, "captions": captions, "base": base}
-    return write_parts(path, layers_of_states(states), family, form, metadata, **options)
-
-
 def write_parts(
     path: Path,
     parts: ComponentLayers,
@@ -104,7 +63,34 @@ def write_parts(
     captions: Sequence[str] = (),
     base: Mapping[str, Any] | None = None,
 ) -> str:
-    """Write layers, e.g. those of `read.read`, in one of `FORMS`; see the functions above."""
+    """Write layers, e.g. those of `read.read`, in one of `FORMS`.
+
+    Parameters
+    ----------
+    path, family, metadata
+        As `write_diffusers`.
+    parts : dict
+        Layers by component and module.
+    form : str
+        ``diffusers``; ``kohya`` for sd-scripts, ComfyUI and A1111, alpha kept as trained;
+        ``comfy``: the form that ComfyUI reads best, see `kohya`.
+    shape : UnetShape, optional
+        Of an SDXL-like UNet that is not SDXL's own, see `layer_name.shape_of`.
+    captions : sequence of str
+        Of the training set, for the table of words that model managers show.
+    base : mapping, optional
+        Component to module; needed for a DoRA in the form ``comfy``.
+
+    Returns
+    -------
+    str
+        SHA-256 of the file.
+
+    Raises
+    ------
+    UserError
+        As `write_diffusers`, for an unknown form and for layers that the original model lacks.
+    """
     if form not in FORMS:
         raise UserError(f"--format: expected {', '.join(FORMS)}, got {form}; choose one")
     parts = {component: layers for component, layers in parts.items() if layers}

@@ -1,4 +1,7 @@
-"""Noise schedules: DDPM diffusion and flow matching, their targets and loss weights."""
+"""Noise schedules: DDPM diffusion and flow matching, their targets and loss weights.
+
+diffusers' `compute_snr` takes a root and squares it: two of three times differ in the last bit.
+"""
 
 from __future__ import annotations
 
@@ -123,9 +126,11 @@ class FlowMatchingNoise:
         Location 0, scale 1 and the shift s t / (1 + (s - 1) t): Esser et al. 2024, sections 3.1
         and 5.3.2, as in diffusers' own training scripts.
         """
-        import torch
+        from diffusers import training_utils
 
-        times = torch.sigmoid(torch.randn(count, generator=generator))
+        times = training_utils.compute_density_for_timestep_sampling(
+            "logit_normal", count, logit_mean=0.0, logit_std=1.0, generator=generator
+        )
         return self.shift * times / (1 + (self.shift - 1) * times)
 
     def spread(self, count: int) -> list[float]:

@@ -109,26 +109,6 @@ def numbers(summaries: Iterable[Coverage]) -> pl.DataFrame:
     )
 
 
-def describe(gaps: pl.DataFrame, limit: int = MAX_GAPS) -> str:
-    """Write gaps as lines of text that a person can act on.
-
-    Parameters
-    ----------
-    gaps : pl.DataFrame
-        As `bunny.dataset.gap.find_gaps` gives them.
-    limit : int
-        Gaps that are named; the rest is counted.
-
-    Returns
-    -------
-    str
-        One line a gap, e.g. "No left profile (7 wanted): shot 12 (0:41) has 3, dropped as soft
-        (8.1 < 10). To bring them in, lower dataset.min_subject_sharpness (3)."; the number after a
-        setting is how many views it dropped. What no view of the film shows stands last.
-    """
-    return "\n".join(sentences(gaps, limit))
-
-
 def sentences(gaps: pl.DataFrame, limit: int = MAX_GAPS) -> list[str]:
     """Give the lines of `describe`."""
     if gaps.is_empty():

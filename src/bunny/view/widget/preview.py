@@ -13,11 +13,9 @@ import polars as pl
 from bunny.character import calibrate, film_calibration
 from bunny.character import label as naming
 from bunny.character.drawn import figure_label
-from bunny.quality import threshold_search as quality_threshold
 from bunny.scene import cluster as grouping
 from bunny.table import store
 
-UNKNOWN = "unknown"
 NO_SCENE = "no scene"
 
 
@@ -94,29 +92,6 @@ def compare(seen: PreviewTables, settings: Mapping[str, Any], seed: int = 0) -> 
     return PreviewComparison(face=found, nearest=nearest, learned=learned)
 
 
-def judge_quality(measure: pl.DataFrame, settings: Mapping[str, Any]) -> pl.DataFrame:
-    """Apply `filtering` settings to measures.
-
-    Parameters
-    ----------
-    measure : pl.DataFrame
-        Table measure, or quality without its decision.
-    settings : mapping
-        Keys of the section `filtering`.
-
-    Returns
-    -------
-    pl.DataFrame
-        With the columns that table quality has more than table measure.
-    """
-    return quality_threshold.flag_frames(measure, settings)[0]
-
-
-def judge_labels(seen: PreviewTables, settings: Mapping[str, Any], seed: int = 0) -> pl.DataFrame:
-    """Name faces and figures under thresholds of `detection`; gives a table label."""
-    return store.check("label", judge(seen, compare(seen, settings, seed), settings).label)
-
-
 def judge(
     seen: PreviewTables, compared: PreviewComparison, settings: Mapping[str, Any]
 ) -> PreviewDecision:
@@ -152,12 +127,6 @@ def label_setting(settings: Mapping[str, Any]) -> naming.LabelSetting:
     """The thresholds of `detection` that a label is decided by."""
     keys = [field.name for field in fields(naming.LabelSetting)]
     return naming.LabelSetting(**{key: settings[key] for key in keys})
-
-
-def count_names(label: pl.DataFrame) -> dict[str, int]:
-    """Count faces and figures by name, unknown ones last."""
-    rows = label.group_by(pl.col("character").fill_null(UNKNOWN)).len().iter_rows()
-    return dict(sorted(rows, key=lambda kv: (kv[0] == UNKNOWN, -kv[1], kv[0])))
 
 
 def judge_scenes(

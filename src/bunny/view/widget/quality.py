@@ -78,11 +78,6 @@ def explore_quality(
     return HTML(_draw(opened, config.filtering.model_dump())({}))
 
 
-def draw_quality(space: Workspace, config: Config) -> Draw:
-    """Read what the explorer needs; gives the function from thresholds to its page."""
-    return _draw(open_quality(space), config.filtering.model_dump())
-
-
 def open_quality(space: Workspace, *, is_interactive: bool = True) -> QualityData:
     """Read measures and small pictures, and find near frames once."""
     measure = store.read_or_empty(space.table, "measure")

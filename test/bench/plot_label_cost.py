@@ -1,4 +1,4 @@
-"""Figures about learning from corrections: methods on held-out ones, and what a click brings."""
+"""Label-cost curve: accuracy against clicks of a simulated reviewer."""
 
 from __future__ import annotations
 
@@ -29,48 +29,13 @@ GOAL, GOAL_SHARE = 0.99, 0.01  # of items right, with clicks on so many
 MIN_SHARE = 0.001  # where no click stands on the logarithmic axis
 
 
-def plot_methods(trial: pl.DataFrame) -> ggplot:
-    """Accuracy of each method on held-out corrections, with 95 % intervals.
-
-    Parameters
-    ----------
-    trial : pl.DataFrame
-        `level`, `model`, `method`, `accuracy`, `low`, `high`, `is_best`: of
-        `review.learn.version.read_trials`.
-    """
-    rows = trial.drop_nulls("accuracy")
-    if rows.is_empty():
-        return style.empty_plot("nothing was learned yet: correct some, then bunny learn")
-    import plotnine as p9
-
-    words = list(WORDS.values())
-    rows = rows.with_columns(
-        panel=pl.format("{} ({})", "level", "model"),
-        way=pl.col("method").replace_strict(WORDS).cast(pl.Enum(words)),
-    )
-    return (
-        p9.ggplot(rows, p9.aes("accuracy", "way", color="is_best"))
-        + p9.geom_errorbarh(p9.aes(xmin="low", xmax="high"), size=0.9, height=0)
-        + p9.geom_point(size=3)
-        + p9.facet_wrap("panel", ncol=2)
-        + p9.scale_color_manual(values={True: style.GOOD, False: style.QUIET}, guide=None)
-        + p9.labs(
-            x="share of held-out corrections that it gets right",
-            y="",
-            title="Does what was learned help?",
-            subtitle="bars: 95 % intervals over groups of corrections; blue: in use",
-        )
-        + style.theme(0.9 + 1.4 * -(-rows["panel"].n_unique() // 2))
-    )
-
-
 def summarise(curve: pl.DataFrame, measure: str = "accuracy") -> pl.DataFrame:
     """Mean accuracy at each number of clicks, and the range of nine in ten seeds.
 
     Parameters
     ----------
     curve : pl.DataFrame
-        Rows of `review.learn.simulate.curve`, with `film` where there are several.
+        Rows of `simulated_reviewer.curve`, with `film` where there are several.
     measure : str
         `accuracy` (held-out items) or `library` (all items).
 
