@@ -3,15 +3,15 @@
 import polars as pl
 import pytest
 
+from bunny.command import search
 from bunny.core.error import UserError
-from bunny.library.search import film_library
 from bunny.library.search import filter as filtering
 from bunny.library.search.filter import SearchFilter
 
 
 @pytest.fixture
 def known(meadow):
-    return film_library.open_library().known
+    return search.open_library().known
 
 
 def shots(known, **wanted):
@@ -62,7 +62,7 @@ def test_approved_and_named_places_come_from_assets(meadow):
         )
     ]  # fmt: skip
     store.write(meadow.table, "asset", store.from_rows("asset", rows))
-    known = film_library.open_library().known
+    known = search.open_library().known
     assert shots(known, is_approved=True) == [2]
     assert shots(known, place=("meadow",)) == [0, 1, 2]
     assert shots(known, place=("scene-002",)) == []

@@ -8,7 +8,7 @@ import pytest
 
 from bunny.command import search
 from bunny.core.error import UserError
-from bunny.library.search import film_library, minilm
+from bunny.library.search import minilm
 from bunny.library.search.filter import SearchFilter
 from bunny.table import store
 
@@ -103,7 +103,7 @@ def test_words_of_people_count(meadow):
     ]  # fmt: skip
     store.write(meadow.table, "asset", store.from_rows("asset", [asset]))
     store.write(meadow.table, "feedback", store.from_rows("feedback", rows))
-    library = film_library.open_library()
+    library = search.open_library()
     for words in ("zeppelin", "retake"):
         found = search.search(words, library=library)
         assert order(found)[0] == 3 and f"words {words}" in found.shots["why"][0]
