@@ -37,7 +37,7 @@ def png(size=64):
 def test_references_dropped_on_a_character(opened):
     space, _ = opened
     said = review.add_references(space, "anna", [("My pic (1).PNG", png()), ("b.jpg", png(32))])
-    assert said.startswith("2 reference pictures of anna kept")
+    assert said.startswith("2 reference pictures of anna added")
     kept = reference_folder.list_pictures(space.root / "reference")
     assert [p.relative_to(space.root).parts[:2] for p in kept] == [("reference", "anna")] * 2
     assert [p.suffix for p in kept] == [".jpg", ".png"] and kept[1].read_bytes() == png()
@@ -113,6 +113,6 @@ def test_a_film_that_was_not_clustered_is_refused(opened, bunny):
     (space.table / "asset.parquet").unlink()
     data_dir = space.root.parents[1]
     code, _, error = bunny("review", "made", "--data-dir", data_dir, "--no-browser")
-    assert code == 2 and "run stage review first" in error
+    assert code == 2 and "stage review first" in error
     code, _, error = bunny("review", "nobody", "--data-dir", data_dir, "--no-browser")
     assert code == 2 and "found none" in error
