@@ -24,8 +24,12 @@ def plain_difference(one: np.ndarray, two: np.ndarray) -> float:
     float
         In [0, 1].
     """
-    levels = cv2.norm(one[..., 0], two[..., 0], cv2.NORM_L1)
-    return levels / (255 * one.shape[0] * one.shape[1])
+    return luma_levels(one, two) / (255 * one.shape[0] * one.shape[1])
+
+
+def luma_levels(one: np.ndarray, two: np.ndarray) -> int:
+    """Sum of absolute luma differences of two thumbnails, in grey levels: a whole number."""
+    return int(cv2.norm(one[..., 0], two[..., 0], cv2.NORM_L1))
 
 
 def brightness_change(one: np.ndarray, two: np.ndarray) -> float:
