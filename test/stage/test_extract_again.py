@@ -112,6 +112,16 @@ def test_only_pictures_of_new_shots_are_read(tmp_path, film):
     assert stage.written and max(stage.written) < 70
 
 
+def test_times_are_those_of_the_pictures(tmp_path, film):
+    stage = _stage(tmp_path, film)
+    stage.execute()
+    tables = _left(stage)[0]
+    both = tables["frame"].join(tables["change"], on="frame_index", suffix="_change")
+    assert both.height == tables["frame"].height
+    assert (both["timestamp_s"] == both["timestamp_s_change"]).all()
+    assert (both["pts"] == both["pts_change"]).all()
+
+
 def test_what_changes_pictures_decodes_the_film(tmp_path, film):
     _stage(tmp_path, film).execute()
     for changed in ({"crop_bars": False}, {"quality": 95, "cut_threshold": 0.4}):

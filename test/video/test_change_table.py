@@ -67,7 +67,7 @@ def test_thresholds_matter(info, change):
 
 
 def test_below_what_was_measured_is_refused(info, change):
-    with pytest.raises(ValueError, match="at least 0.5"):
+    with pytest.raises(ValueError, match=r"at least 0\.5"):
         change_table.decide_shots(change, ShotSetting(cut_threshold=0.49), info.rate)
 
 
@@ -78,9 +78,9 @@ def test_a_film_extracted_below_it_is_measured_as_far(info):
 
 
 def test_no_frames_no_shots():
-    assert change_table.decide_shots(
-        store.from_rows("change", []), ShotSetting(), Fraction(24)
-    ) == []
+    assert (
+        change_table.decide_shots(store.from_rows("change", []), ShotSetting(), Fraction(24)) == []
+    )
 
 
 def test_a_film_of_one_frame():

@@ -73,11 +73,10 @@ class ShotBatch:
         """Table change of the shots so far."""
         if not self._changes:
             return store.from_rows("change", [])
-        time_s = pl.col("pts") * self._base.numerator / self._base.denominator
-        rows = pl.concat(self._changes).with_columns(
-            film_id=pl.lit(self._film_id), timestamp_s=time_s
-        )
-        return store.check("change", rows)
+        rows = pl.concat(self._changes)
+        time_s = rows["pts"].to_numpy() * self._base.numerator / self._base.denominator
+        named = rows.with_columns(film_id=pl.lit(self._film_id), timestamp_s=pl.Series(time_s))
+        return store.check("change", named)
 
     def _shot_row(self, shot_index: int, event: ShotEnd) -> dict[str, Any]:
         found = event.found

@@ -172,12 +172,14 @@ class DissolveMeter:
     def _proof(self, centre, ends, amount: float, residual: float, jump: float) -> float:
         """Weight by what only a mix of two pictures has: less contrast and half the edges."""
         first, middle, last = (self._recent.thumb(i) for i in (ends[0], centre, ends[1]))
-        if _is_light(first, last):
-            return 0.0
         likeness = frame_difference.correlation(first, last)
+        if likeness > (LOOSE_LIKENESS if self._is_loose else DISSOLVE_LIKENESS):
+            return 0.0
         contrast = frame_difference.loss_of_contrast(first, middle, last)
+        if contrast > (LOOSE_CONTRAST if self._is_loose else DISSOLVE_CONTRAST):
+            return 0.0
         edges = _edge_share(first, middle, last)
-        if edges < LEAST_EDGES:
+        if edges < LEAST_EDGES or _is_light(first, last):
             return 0.0
         if likeness <= DISSOLVE_LIKENESS and contrast <= DISSOLVE_CONTRAST:
             if residual <= DISSOLVE_RESIDUAL:
@@ -189,7 +191,7 @@ class DissolveMeter:
             )
             if residual <= most and is_even:
                 return 1 + 0.1 * amount * (1 - residual / most)
-        if not self._is_loose or likeness > LOOSE_LIKENESS or contrast > LOOSE_CONTRAST:
+        if not self._is_loose:
             return 0.0
         weight = amount * (1 - residual / MOVING_RESIDUAL) / 2
         return weight + 0.5 if contrast <= SURE_CONTRAST else weight

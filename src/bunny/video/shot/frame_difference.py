@@ -162,6 +162,8 @@ def correlation(one: np.ndarray, two: np.ndarray) -> float:
     rows, columns = _between_bars(np.maximum(one[..., 0], two[..., 0]))
     a = one[rows, columns, 0].astype(np.float32).ravel()
     b = two[rows, columns, 0].astype(np.float32).ravel()
+    if not a.size:
+        return 0.0  # all between the bars is one line's edge
     a, b = a - a.mean(), b - b.mean()
     norm = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / norm if norm > a.size else 0.0
