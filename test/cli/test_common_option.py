@@ -31,6 +31,7 @@ WITHOUT_SETTINGS = [
     ("where", "picture"),
     ("export", "json", "film"),
     ("export", "feedback", "film"),
+    ("export", "stats", "film"),
     ("correct", "list", "film"),
     ("correct", "assign", "film", "s00001", "--to", "attic"),
     ("correct", "reject", "film", "s00001"),

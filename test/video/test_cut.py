@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bunny.video.shot import frame_difference
-from bunny.video.shot.cut import CutDetector
+from bunny.video.shot.cut import CutMeter, decide_cut
 from bunny.video.shot.window import RecentFrames
 
 two_tone = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("two_tone.py"))))
@@ -30,10 +30,11 @@ def _shots(*parts, contrast=60):
 
 def _cuts(thumbs, threshold=1.0, is_loose=False, first_index=0):
     recent = RecentFrames(first_index, 10_000)
-    cuts = CutDetector(recent, threshold, is_loose)
+    cuts = CutMeter(recent, 0.5 * min(1.0, threshold))
     for thumb in thumbs:
         recent.add(thumb)
     every = [cuts.at(first_index + i) for i in range(len(thumbs))]
+    every = [decide_cut(score, threshold, is_loose) for score in every if score is not None]
     found = [b for b in every if b is not None]
     assert all((b.kind, b.span) == ("cut", (b.index, b.index)) for b in found)
     return [(b.index, b.strength) for b in found]

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bunny.video.shot.dissolve import DissolveDetector, min_gap
+from bunny.video.shot.dissolve import DissolveDecision, DissolveMeter, min_gap
 from bunny.video.shot.window import RecentFrames
 
 two_tone = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("two_tone.py"))))
@@ -31,8 +31,10 @@ def _dissolves(thumbs, threshold=1.0, step=1, is_loose=False):
     recent = RecentFrames(0, 10_000)
     for thumb in thumbs:
         recent.add(thumb)
-    dissolves = DissolveDetector(recent, threshold, step, is_loose)
-    found = [b for centre in range(len(thumbs) + 37 * step) for b in dissolves.at(centre)]
+    meter = DissolveMeter(recent, step, min(0.5, threshold), is_loose)
+    dissolves = DissolveDecision(threshold, step)
+    centres = range(len(thumbs) + 37 * step)
+    found = [b for centre in centres for b in dissolves.at(centre, meter.at(centre))]
     assert all(b.kind == "dissolve" and b.flank is None for b in found)
     return [(b.index, b.strength, b.span) for b in found]
 

@@ -1,4 +1,4 @@
-"""Commands that write for other tools: export json, set, adapter, feedback, timeline."""
+"""Commands that write for other tools: export json, set, adapter, feedback, stats, timeline."""
 
 from pathlib import Path
 from typing import Annotated
@@ -111,6 +111,21 @@ def export_feedback(
     from bunny.command import export_feedback as command_export_feedback
 
     typer.echo(command_export_feedback.export(film, output, data_dir, has_events=events))
+
+
+@export_app.command("stats")
+def export_stats(
+    film: FilmName = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--out", "--output", help="File; default stats.csv in export of the film."),
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write the change of every frame as CSV, in the format of PySceneDetect's stats file."""
+    from bunny.command import export_stats as command_export_stats
+
+    typer.echo(command_export_stats.export(film, output, data_dir))
 
 
 def _add_export(form: str, text: str) -> None:

@@ -3,14 +3,19 @@
 One decode finds the shots, takes the frames, measures and writes them. A shard is a number of
 finished shots; after a kill the film is taken up again at the codec's keyframe before the first
 shot that is in no shard.
+
+Settings that only decide (`DECIDED`) are applied to table `change` when nothing else has changed:
+of the film only the pictures of new shots are decoded. The tables and pictures are those of a full
+extract.
 """
 
+import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,10 +25,12 @@ import polars as pl
 
 from bunny.contract import machine, stage
 from bunny.contract.shard import Shards
+from bunny.core import atomic
+from bunny.core.config import ExtractionConfig
 from bunny.core.error import StageError, UserError
 from bunny.quality.measure import measure_frame
 from bunny.table import store
-from bunny.video import probe
+from bunny.video import probe, selection_replay
 from bunny.video.decode import Tally
 from bunny.video.extraction_table import ShotBatch, film_note, film_row
 from bunny.video.frame import PictureSetting
@@ -31,7 +38,9 @@ from bunny.video.frame_selection import Restart, SelectedFrame, SelectionSetting
 from bunny.video.image_writer import MAX_WORKERS, FrameWriter
 from bunny.video.keyframe import KeyframeSetting
 from bunny.video.probe import FilmInfo
+from bunny.video.selection_replay import ReplayError, ShotPlan
 from bunny.video.shot.fast_detector import ShotSetting
+from bunny.video.shot.meter import MEASURED_FROM
 
 logger = logging.getLogger(__name__)
 
@@ -40,14 +49,34 @@ PROGRESS_EVERY = 10  # frames
 PROGRESS_SECONDS = 1.0  # between two notes on disk of how far the film is
 MAX_THREADS = 16  # more frames in flight take memory and win nothing
 PICTURE_SUFFIXES = (".jpg", ".png", ".webp")
+SHARDED = ("shot", "change", "frame", "measure")  # tables
+# Settings that decide over table `change`; of the others every one changes the pictures.
+DECIDED = (
+    "cut_threshold",
+    "min_shot_frames",
+    "static_motion",
+    "frames_per_dynamic_shot",
+    "extra_interval_seconds",
+)
+FINISHED = "finished.json"  # beside the shards of a film that was gone through to its end
+REPLACED = "replaced.json"  # beside shards whose pictures may have been written over
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """Shards that hold a whole film."""
+
+    shards: Shards
+    setting: ExtractionConfig
+    film: dict[str, Any]  # row of table `film`
 
 
 class Extract(stage.BaseStage):
-    """Writes film, shot, frame and measure, and the pictures under `frame/`."""
+    """Writes film, shot, change, frame and measure, and the pictures under `frame/`."""
 
     name = "extract"
-    version = 4
-    writes = ("frame", "film", "shot", "measure")
+    version = 5
+    writes = ("frame", "film", "shot", "change", "measure")
     _noted_at = float("-inf")
     uses_film = True
 
@@ -61,27 +90,124 @@ class Extract(stage.BaseStage):
         return _pictures(self.output_dir).issuperset(named)
 
     def run(self) -> stage.StageOutput:
-        """Decode the film and write its tables."""
+        """Decode the film, or decide again over what was measured, and write its tables."""
         stream = self.config.extraction.video_stream
         path = _film_path(self.source["film"])
         info = probe.probe(path, stream_index=stream if stream >= 0 else None)
         size = max(1, self.config.pipeline.shard_size // PICTURES_PER_SHOT)
         depends = {"film": self.source["content_hash"], "settings": self.settings(), "shots": size}
         shards = self.shards("shot", depends)
+        if (shards.folder / REPLACED).exists():
+            shards.clear()
         with _disk_errors(self.output_dir), machine.one_opencv_thread():
-            tally = self._fill(shards, info, size)
-            tables = {name: shards.collect(name) for name in ("shot", "frame", "measure")}
+            row = self._decide_again(shards, info, size)
+            if row is None:
+                row = self._extract(shards, info, size)
+            tables = {name: shards.collect(name) for name in SHARDED}
             _remove_others(self.output_dir, _named(tables["frame"]))
-        note = film_note(info, tally)
-        row = film_row(self.output_dir.name, self.source, info, tally)
-        tables["film"] = store.from_rows("film", [{**row, "note": note}])
+        tables["film"] = store.from_rows("film", [row])
         failed = tables["frame"]["error"].is_not_null().sum()
         return stage.StageOutput(
             tables=tables,
             num_items=tables["frame"].height,
             num_failed=int(failed),
-            note=note or "",
+            note=row["note"] or "",
         )
+
+    def _extract(self, shards: Shards, info: FilmInfo, size: int) -> dict[str, Any]:
+        """Decode the film; gives the row of table `film`."""
+        _mark_replaced(shards)
+        tally = self._fill(shards, info, size)
+        row = film_row(self.output_dir.name, self.source, info, tally)
+        row["note"] = film_note(info, tally)
+        if tally.is_clean and info.decoder == "pyav":
+            self._note_finished(shards, row)
+        return row
+
+    def _note_finished(self, shards: Shards, row: dict[str, Any]) -> None:
+        """Say beside the shards that they hold the whole film, and of which settings."""
+        setting = self.config.extraction.model_dump(mode="json")
+        noted = {"version": self.version, "extraction": setting, "film": row}
+        atomic.write_bytes(shards.folder / FINISHED, json.dumps(noted).encode())
+
+    def _decide_again(self, shards: Shards, info: FilmInfo, size: int) -> dict[str, Any] | None:
+        """Fill the shards from those of other decisions; gives the row of table `film`.
+
+        None where there are none to go by: then the film has to be decoded.
+        """
+        old = self._find_finished(shards)
+        if old is None:
+            return None
+        tables = {name: old.shards.collect(name) for name in SHARDED}
+        change, end_pts = tables["change"], tables["shot"]["end_pts"].max()
+        before, now = (
+            selection_replay.plan_shots(change, info, _selection_setting(setting), end_pts)
+            for setting in (old.setting, self.config.extraction)
+        )
+        ends = [plan.found.end_frame_index for plan in before]
+        if ends != tables["shot"]["end_frame_index"].to_list():
+            return None  # shots were not decided on this table
+        same = selection_replay.equal_plans(before, now)
+        is_lost = pl.col("file").is_not_null() & ~pl.col("file").is_in(_pictures(self.output_dir))
+        lost = set(tables["frame"].filter(is_lost)["shot_index"])
+        same = {index: place for index, place in same.items() if place not in lost}
+        if old.shards.folder != shards.folder:
+            _mark_replaced(shards)
+        try:
+            read = self._read_shots(info, now, same)
+        except ReplayError as error:
+            logger.info("%s: %s; the whole film is decoded", info.path.name, error)
+            return None
+        shards.clear()
+        merged = selection_replay.merge_tables(tables, read, same)
+        for number, part in enumerate(selection_replay.part_tables(merged, size)):
+            shards.put(number, part)
+        row = {**old.film, "path": self.source["film"]}
+        self._note_finished(shards, row)
+        logger.debug("extract: %d shots, pictures of %d read", len(now), len(now) - len(same))
+        return row
+
+    def _find_finished(self, shards: Shards) -> Finished | None:
+        """Shards of a whole film that differ from these in nothing but decisions."""
+        now = self.config.extraction
+        is_decidable = now.method == "shot" and now.shot_detector == "fast"
+        if self.config.pipeline.force_rerun or not is_decidable:
+            return None
+        if now.cut_threshold < MEASURED_FROM:
+            return None
+        for folder in (shards.folder, *_siblings(shards)):
+            noted = _read_json(folder / FINISHED)
+            by = _read_json(folder / REPLACED).get("by", shards.folder.name)
+            if noted.get("version") != self.version or by != shards.folder.name:
+                continue
+            setting = ExtractionConfig.model_validate(noted["extraction"])
+            is_same_film = noted["film"]["content_hash"] == self.source["content_hash"]
+            if is_same_film and _undecided(setting) == _undecided(now):
+                return Finished(
+                    shards=Shards(folder.parent, folder.name), setting=setting, film=noted["film"]
+                )
+        return None
+
+    def _read_shots(
+        self, info: FilmInfo, plans: list[ShotPlan], same: Mapping[int, int]
+    ) -> dict[str, pl.DataFrame]:
+        """Rows of every shot, and of the pictures of those that are not as before."""
+        batch, every = (ShotBatch(self.output_dir.name, info) for _ in range(2))
+        new = {plan: index for index, plan in enumerate(plans) if index not in same}
+        num_threads = _num_threads() if self.config.pipeline.parallel_processing else 1
+        setting = _selection_setting(self.config.extraction)
+        num_wanted = sum(len(plan.wanted) for plan in new)
+        with self._writer(info) as writer, self.bar(num_wanted) as bar:
+            for event in selection_replay.read_shots(info, list(new), setting, num_threads):
+                if isinstance(event, SelectedFrame):
+                    batch.add(event, writer)
+                else:
+                    batch.end_shot(new[event], selection_replay.shot_end(event))
+                    bar.update(len(event.wanted))
+            tables = batch.tables()
+        for index, plan in enumerate(plans):
+            every.end_shot(index, selection_replay.shot_end(plan))
+        return tables | {"shot": every.tables()["shot"]}
 
     def _fill(self, shards: Shards, info: FilmInfo, size: int) -> Tally:
         """Decode and put every shard that is not there yet."""
@@ -91,7 +217,7 @@ class Extract(stage.BaseStage):
         with self._writer(info) as writer, self._frames_bar(info) as note_frame:
             events = select_frames(
                 info,
-                self._pick_setting(),
+                _selection_setting(self.config.extraction),
                 tally,
                 num_threads=_num_threads() if self.config.pipeline.parallel_processing else 1,
                 note_frame=note_frame,
@@ -126,23 +252,6 @@ class Extract(stage.BaseStage):
             setting=PictureSetting(
                 deinterlace=self.config.extraction.deinterlace,
                 tone_curve=self.config.extraction.tone_curve,
-            ),
-        )
-
-    def _pick_setting(self) -> SelectionSetting:
-        setting = self.config.extraction
-        return SelectionSetting(
-            method=setting.method,
-            interval_s=Fraction(setting.interval_seconds).limit_denominator(10**6),
-            extra_interval_s=Fraction(setting.extra_interval_seconds).limit_denominator(10**6),
-            is_cropped=setting.crop_bars,
-            shot_detector=setting.shot_detector,
-            shot=ShotSetting(
-                cut_threshold=setting.cut_threshold, min_shot_frames=setting.min_shot_frames
-            ),
-            keyframe=KeyframeSetting(
-                static_motion=setting.static_motion,
-                frames_per_dynamic_shot=setting.frames_per_dynamic_shot,
             ),
         )
 
@@ -184,6 +293,47 @@ class Extract(stage.BaseStage):
                 f"than pipeline.max_failed_share {self.config.pipeline.max_failed_share}; copy or "
                 "convert the film again"
             )
+
+
+def _selection_setting(setting: ExtractionConfig) -> SelectionSetting:
+    return SelectionSetting(
+        method=setting.method,
+        interval_s=Fraction(setting.interval_seconds).limit_denominator(10**6),
+        extra_interval_s=Fraction(setting.extra_interval_seconds).limit_denominator(10**6),
+        is_cropped=setting.crop_bars,
+        shot_detector=setting.shot_detector,
+        shot=ShotSetting(
+            cut_threshold=setting.cut_threshold, min_shot_frames=setting.min_shot_frames
+        ),
+        keyframe=KeyframeSetting(
+            static_motion=setting.static_motion,
+            frames_per_dynamic_shot=setting.frames_per_dynamic_shot,
+        ),
+    )
+
+
+def _undecided(setting: ExtractionConfig) -> dict[str, Any]:
+    """Settings that change what is measured or the pictures."""
+    return setting.model_dump(mode="json", exclude=set(DECIDED))
+
+
+def _siblings(shards: Shards) -> list[Path]:
+    """Folders of shards that were made under other settings."""
+    folders = shards.folder.parent.glob("*")
+    return sorted(f for f in folders if f.is_dir() and f != shards.folder)
+
+
+def _mark_replaced(shards: Shards) -> None:
+    """Say that pictures of other shards may be written over for these, before any is."""
+    for folder in _siblings(shards):
+        if not _read_json(folder / REPLACED):
+            by = json.dumps({"by": shards.folder.name})
+            atomic.write_bytes(folder / REPLACED, by.encode())
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The object in a file; empty when there is none."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def _film_path(film: str) -> Path:

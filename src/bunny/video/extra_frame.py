@@ -72,7 +72,7 @@ def read_pictures(
         are jumped to or all is decoded is chosen by which decodes less.
     """
     setting = setting or PictureSetting()
-    for frame in _frames(info, np.array(sorted(wanted), np.int64), num_threads):
+    for frame in decode_frames(info, np.array(sorted(wanted), np.int64), num_threads):
         try:
             picture = to_bgr(frame, info, setting, wanted[frame.index])
             yield DecodedPicture(frame=frame, picture=picture)
@@ -132,8 +132,8 @@ def _times_between(shot: dict, known: np.ndarray, interval_s: float) -> np.ndarr
     return times[(times >= start - ROUNDING_S) & (times < end)]
 
 
-def _frames(info: FilmInfo, wanted: np.ndarray, num_threads: int) -> Iterator[DecodedFrame]:
-    """The wanted frames, by jumping where that decodes less than going on to the last of them."""
+def decode_frames(info: FilmInfo, wanted: np.ndarray, num_threads: int) -> Iterator[DecodedFrame]:
+    """Decode the wanted frames, by jumping where that is less than going on to the last one."""
     if not len(wanted):
         return
     tally = Tally()

@@ -1,4 +1,4 @@
-"""Rows of the tables film, shot, frame and measure, as extract writes them."""
+"""Rows of the tables film, shot, change, frame and measure, as extract writes them."""
 
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -23,6 +23,7 @@ class ShotBatch:
         self._open: dict[int, tuple[dict[str, Any], Future]] = {}  # their shot has not ended
         self._shots: list[dict[str, Any]] = []
         self._picks: list[tuple[dict[str, Any], Future]] = []
+        self._changes: list[pl.DataFrame] = []
 
     def has_rows(self) -> bool:
         """Whether a shot has ended since the last tables."""
@@ -41,9 +42,11 @@ class ShotBatch:
         self._open = {}
         self._picks += [({**row, "shot_index": shot_index}, future) for _, (row, future) in mine]
         self._shots.append(self._shot_row(shot_index, event))
+        if event.change is not None:
+            self._changes.append(event.change)
 
     def tables(self) -> dict[str, pl.DataFrame]:
-        """Wait for the pictures and give the tables shot, frame and measure; begin anew."""
+        """Wait for the pictures and give tables shot, change, frame, measure; begin anew."""
         frames, measures = [], []
         for row, future in self._picks:
             written = future.result()
@@ -60,8 +63,19 @@ class ShotBatch:
             measure = asdict(written.measure) if written.measure else {}
             measures.append({"frame_id": row["frame_id"], "error": written.error, **measure})
         rows = {"shot": self._shots, "frame": frames, "measure": measures}
-        self._shots, self._picks = [], []
-        return {name: store.from_rows(name, part) for name, part in rows.items()}
+        tables = {name: store.from_rows(name, part) for name, part in rows.items()}
+        tables["change"] = self._change()
+        self._shots, self._picks, self._changes = [], [], []
+        return tables
+
+    def _change(self) -> pl.DataFrame:
+        """Table change of the shots so far."""
+        if not self._changes:
+            return store.from_rows("change", [])
+        rows = pl.concat(self._changes)
+        time_s = rows["pts"].to_numpy() * self._base.numerator / self._base.denominator
+        named = rows.with_columns(film_id=pl.lit(self._film_id), timestamp_s=pl.Series(time_s))
+        return store.check("change", named)
 
     def _shot_row(self, shot_index: int, event: ShotEnd) -> dict[str, Any]:
         found = event.found

@@ -1,17 +1,21 @@
 """Selection of frames and shots in one decode: by shot, by interval or the codec's keyframes."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 from typing import Any
 
+import polars as pl
+
 from bunny.video import decode, keyframe, packet_index
 from bunny.video import frame as video_frame
+from bunny.video.change_table import ChangeRecord
 from bunny.video.decode import SeekPoint, Tally
 from bunny.video.frame import DecodedFrame
 from bunny.video.keyframe import KeyframeSetting
+from bunny.video.letterbox import Box
 from bunny.video.prefetch import run_ahead
 from bunny.video.probe import FilmInfo
 from bunny.video.shot import detector, frame_difference
@@ -57,6 +61,7 @@ class ShotEnd:
     start_pts: int
     end_pts: int  # of the next shot's first frame, or the film's end
     restart: Restart | None = None  # for what follows; None: only from the film's start
+    change: pl.DataFrame | None = None  # of its frames, see `change_table`; None: not measured
 
 
 def _select_sparse(
@@ -232,10 +237,10 @@ def select_frames(
     frames = decode.iterate_frames(info, tally, num_threads=num_threads, anchor=anchor)
     if num_threads != 1:
         frames = run_ahead(frames, FRAMES_AHEAD)
-    return _DenseSelection(info, setting, tally, restart).run(_with_note(frames, told))
+    return DenseSelection(info, setting, tally, restart).run(_with_note(frames, told))
 
 
-class _DenseSelection:
+class DenseSelection:
     """Every frame is looked at; what a shot gives comes out when its end is known."""
 
     def __init__(
@@ -251,6 +256,7 @@ class _DenseSelection:
         self._grid = keyframe.IntervalSampler(self._interval)
         self._times = _Times(self._detector.lag)
         self._anchors = _Anchors(self._detector)
+        self._record = ChangeRecord()
         if restart:
             self._first = restart.first_frame_index
             self._grid = keyframe.IntervalSampler(self._interval, restart.anchor.start_pts)
@@ -260,6 +266,7 @@ class _DenseSelection:
             )
 
     def run(self, frames) -> Iterator[SelectedFrame | ShotEnd]:
+        """Yield the frames, and the shots that they tell apart."""
         for frame in frames:
             self._times.add(frame)
             self._anchors.add(frame, self._tally)
@@ -271,49 +278,80 @@ class _DenseSelection:
                     self._held.add(frame)
                 for old, box in self._held.overflow(frame.index - self._detector.lag):
                     yield self._pick(old, "interval", box)
-            for found in self._detector.push(self._detector.look(frame, self._info)):
+            for found in self._push(frame):
                 yield from self._close(found, self._times.end_of(found))
-        for found in self._detector.finish():
+        for found in self._finish():
             end = self._tally.end_pts if found.transition_out == "end" else None
             yield from self._close(found, self._times.end_of(found, end))
+
+    def _push(self, frame: DecodedFrame) -> list[FoundShot]:
+        """Show a frame to the detector; gives the shots that it finishes."""
+        shots = self._detector.push(self._detector.look(frame, self._info))
+        self._record.add(frame, self._detector.measured)
+        return shots
+
+    def _finish(self) -> list[FoundShot]:
+        shots = self._detector.finish()
+        self._record.end(self._detector.measured)
+        return shots
 
     def _close(self, found: FoundShot, span: tuple[int, int]) -> Iterator[SelectedFrame | ShotEnd]:
         """Yield the frames of a finished shot, and the shot."""
         inside = self._candidates.take(found)
         extra, boxes = self._held.take(found)
-
-        @cache
-        def sharpness_of(index: int) -> float:
-            return video_frame.sharpness(inside[index])
-
-        setting = self._setting.keyframe
-        chosen = []
-        if self._is_shot:
-            chosen = keyframe.select_keyframes(found, inside, sharpness_of, setting)
-            clear = keyframe.outside_transitions(found, extra)
-            own = [inside[i].time_s for i, _ in chosen]
-            times = {i: extra[i].time_s for i in clear}
-            extra = {
-                i: extra[i]
-                for i in keyframe.thin_interval_frames(times, own, float(self._interval))
-            }
-        box = keyframe.shot_content_box(inside.values(), boxes)
-        reasons = dict.fromkeys(extra, "interval") | dict(chosen)
-        for index in sorted(reasons):
-            yield self._pick((extra | inside)[index], reasons[index], box)
+        yield from shot_frames(found, inside, extra, boxes, self._setting)
         self._first = found.end_frame_index
         yield ShotEnd(
             found=found,
-            kind=keyframe.shot_kind(found, setting),
+            kind=keyframe.shot_kind(found, self._setting.keyframe),
             start_pts=span[0],
             end_pts=span[1],
             restart=self._anchors.restart(found, span[1], self._tally),
+            change=self._record.take(found.first_frame_index, found.end_frame_index),
         )
 
     def _pick(self, frame: DecodedFrame, reason: str, box) -> SelectedFrame:
         return SelectedFrame(
             frame=frame, reason=reason, crop=box if self._setting.is_cropped else None
         )
+
+
+def shot_frames(
+    found: FoundShot,
+    inside: Mapping[int, DecodedFrame],
+    extra: Mapping[int, DecodedFrame],
+    boxes: Iterable[Box | None],
+    setting: SelectionSetting,
+) -> Iterator[SelectedFrame]:
+    """Choose among the frames held of a finished shot.
+
+    Parameters
+    ----------
+    found : FoundShot
+    inside, extra : mapping of int to DecodedFrame
+        By frame index: those that may stand for the shot, and those that are due by time.
+    boxes : iterable of Box or None
+        What is no bar, where it was already looked for.
+    setting : SelectionSetting
+    """
+
+    @cache
+    def sharpness_of(index: int) -> float:
+        return video_frame.sharpness(inside[index])
+
+    chosen = []
+    if setting.method == "shot":
+        chosen = keyframe.select_keyframes(found, inside, sharpness_of, setting.keyframe)
+        clear = keyframe.outside_transitions(found, extra)
+        own = [inside[i].time_s for i, _ in chosen]
+        times = {i: extra[i].time_s for i in clear}
+        interval_s = float(setting.extra_interval_s)
+        extra = {i: extra[i] for i in keyframe.thin_interval_frames(times, own, interval_s)}
+    box = keyframe.shot_content_box(inside.values(), boxes) if setting.is_cropped else None
+    reasons = dict.fromkeys(extra, "interval") | dict(chosen)
+    for index in sorted(reasons):
+        frame = inside[index] if index in inside else extra[index]
+        yield SelectedFrame(frame=frame, reason=reasons[index], crop=box)
 
 
 class _Times:

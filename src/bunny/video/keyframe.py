@@ -7,6 +7,7 @@ of the picture is letterbox. Of a shot too long to be held, the oldest frames go
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from bunny.video import letterbox
 from bunny.video.frame import DecodedFrame, luma
@@ -187,17 +188,31 @@ class IntervalSampler:
 
 
 class HeldFrames:
-    """Frames of the running shot that wait for its end."""
+    """Frames of the running shot that wait for its end.
 
-    def __init__(self, most_bytes: int = HELD_BYTES) -> None:
-        self._most = most_bytes
+    Parameters
+    ----------
+    most_bytes : int
+        Memory for them.
+    find_box, merge : callable
+        Find what of a frame is no bar, and put together what was found in several; replaced where
+        frames are only planned with (`selection_replay`).
+    """
+
+    def __init__(
+        self,
+        most_bytes: int = HELD_BYTES,
+        find_box: Callable[[Any], Any] = lambda frame: letterbox.find_content(luma(frame)),
+        merge: Callable[[Iterable[Any]], Any] = letterbox.merge_boxes,
+    ) -> None:
+        self._most, self._find_box, self._merge = most_bytes, find_box, merge
         self._frames: dict[int, DecodedFrame] = {}
         self._boxes: dict[int, Box | None] = {}
 
     def add(self, frame: DecodedFrame) -> None:
         """Hold a frame."""
         self._frames[frame.index] = frame
-        self._boxes[frame.index] = letterbox.find_content(luma(frame))
+        self._boxes[frame.index] = self._find_box(frame)
 
     def overflow(self, settled: int) -> list[tuple[DecodedFrame, Box | None]]:
         """Let the older half go when there are too many, with the box of the shot so far.
@@ -210,7 +225,7 @@ class HeldFrames:
         if sum(f.num_bytes for f in self._frames.values()) <= self._most:
             return []
         old = sorted(i for i in self._frames if i < settled)
-        box = letterbox.merge_boxes(b for i, b in self._boxes.items() if i < settled)
+        box = self._merge(b for i, b in self._boxes.items() if i < settled)
         return [(self._frames.pop(i), box) for i in old[: max(1, len(old) // 2)]]
 
     def take(self, shot: FoundShot) -> tuple[dict[int, DecodedFrame], list[Box | None]]:

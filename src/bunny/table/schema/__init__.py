@@ -18,6 +18,7 @@ __all__ = ["LIGHT", "POSE", "SHOT_SIZE", "TABLE", "VECTOR"]
 TABLE: dict[str, type[dy.Schema]] = {
     "film": film.Film,
     "shot": film.Shot,
+    "change": film.Change,
     "frame": film.Frame,
     "extra_frame": film.ExtraFrame,
     "measure": film.Measure,

@@ -58,6 +58,36 @@ class Shot(dy.Schema):
         return pl.col("end_frame_index") > pl.col("first_frame_index")
 
 
+class Change(dy.Schema):
+    """What shots are decided on, of each decoded frame; no threshold is in here.
+
+    Measured on thumbnails of 64 x 36 px; empty where the shot detector is not one of ours.
+    """
+
+    film_id = dy.String(primary_key=True)
+    frame_index = dy.Int64(primary_key=True, min=0)
+    pts = dy.Int64()
+    timestamp_s = dy.Float64()  # pts * time base
+    frame_bytes = dy.Int64(min=0)  # of the decoder's picture: decides how many are held at a time
+    luma_levels = dy.Int32(min=0)  # summed absolute luma difference to the frame before
+    moved = dy.Float32(min=0, max=1)  # what of that difference no movement explains, with chroma
+    contrast = dy.Float32(min=0, max=1)  # standard deviation of the liveliest plane
+    brightness = dy.Float32(min=-1e-6, max=1)  # mean luma
+    cut_score = dy.Float64(min=0, nullable=True)  # a cut where it reaches `cut_threshold` ...
+    cut_veto = dy.Enum(["unmeasured", "none", "flash", "passing", "light", "same-view"])  # ... if
+    # nothing speaks against it; "same-view" does only up to twice the threshold
+    fade_first_index = dy.Int64(nullable=True, min=0)  # on a fade's middle frame: its bottom,
+    fade_end_index = dy.Int64(nullable=True, min=0)  # half-open, and with its fall and its rise;
+    fade_flank_first_index = dy.Int64(nullable=True)
+    fade_flank_end_index = dy.Int64(nullable=True)
+    fade_known_index = dy.Int64(nullable=True, min=0)  # the frame with which it was over
+    # Possible dissolves with their middle here, by width: half of it in steps, how sure each is,
+    # and the largest `cut_threshold` at which it counts.
+    dissolve_steps = dy.List(dy.UInt8(nullable=True), nullable=True)
+    dissolve_weight = dy.List(dy.Float64(nullable=True), nullable=True)
+    dissolve_limit = dy.List(dy.Float64(nullable=True), nullable=True)
+
+
 class Frame(dy.Schema):
     """One kept picture of the film."""
 

@@ -1,4 +1,9 @@
-"""Hard cuts: a change that stands out from its neighbours and is no flash or passing object."""
+"""Hard cuts: a change that stands out from its neighbours and is no flash or passing object.
+
+`CutMeter` measures each frame once, `decide_cut` applies a threshold to what was measured.
+"""
+
+from dataclasses import dataclass
 
 from bunny.video.shot import frame_difference
 from bunny.video.shot.window import Boundary, RecentFrames
@@ -20,24 +25,71 @@ CLEAR_CUT = 2.0  # strength from which a cut between two views of one thing is b
 SAME_MATCH = 0.72  # correlation at the best shift; 97 of 100 cuts have less
 PART_SHARE = 0.4  # `changed_share` of subtitles and of what moves alone 0.1 to 0.3, of cuts 0.5 on
 
+# What speaks against a cut: the frame changed too little to be looked at, nothing, the picture is
+# back after a flash or a passing object, only the light changed, or (against a weak cut alone) the
+# two pictures show one thing.
+VETOES = ("unmeasured", "none", "flash", "passing", "light", "same-view")
 
-class CutDetector:
-    """Looks for cuts among recent frames.
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CutScore:
+    """What was measured of a possible cut."""
+
+    index: int  # first frame after it
+    score: float  # `cut_strength` at threshold 1
+    veto: str  # one of `VETOES`
+    is_peak: bool = True  # none of its neighbours changes more
+
+
+def decide_cut(measured: CutScore, threshold: float, is_loose: bool = False) -> Boundary | None:
+    """Decide whether a frame is a cut; no picture is looked at.
+
+    Parameters
+    ----------
+    measured : CutScore
+    threshold : float
+        `extraction.cut_threshold`; scales what is asked for.
+    is_loose : bool
+        Whether also to give what is too weak alone, with a strength below 1.
+
+    Raises
+    ------
+    ValueError
+        If the frame was not looked at because the threshold was thought to be higher.
+    """
+    strength = measured.score / threshold
+    if is_loose and strength < 1 and not measured.is_peak:
+        return None  # of what is weak only the strongest is worth a judge
+    if strength < (LOOSE_CUT if is_loose else 1):
+        return None
+    if measured.veto == "unmeasured":
+        raise ValueError(
+            f"cut_threshold: expected one that frame {measured.index} was measured for, got "
+            f"{threshold:g}; extract the film again"
+        )
+    if measured.veto in ("flash", "passing", "light"):
+        return None
+    if measured.veto == "same-view" and strength < CLEAR_CUT:
+        return None
+    index = measured.index
+    return Boundary(index=index, kind="cut", strength=strength, span=(index, index))
+
+
+class CutMeter:
+    """Measures possible cuts among recent frames.
 
     Parameters
     ----------
     recent : RecentFrames
-    threshold : float
-        Scales what is asked for.
-    is_loose : bool
-        Whether also to give what is too weak alone, with a strength below 1.
+    floor : float
+        Least score from which a frame is looked at for what speaks against a cut.
     """
 
-    def __init__(self, recent: RecentFrames, threshold: float, is_loose: bool) -> None:
-        self._recent, self._threshold, self._is_loose = recent, threshold, is_loose
+    def __init__(self, recent: RecentFrames, floor: float) -> None:
+        self._recent, self._floor = recent, floor
 
-    def at(self, index: int) -> Boundary | None:
-        """The cut at a frame, decided when `NEIGHBOURS` frames follow it."""
+    def at(self, index: int) -> CutScore | None:
+        """Score of a frame, known when `NEIGHBOURS` frames follow it; None of the first frame."""
         if index <= self._recent.start:
             return None
         here = self._recent.at(index).moved
@@ -47,17 +99,20 @@ class CutDetector:
         )
         around = sorted(self._recent.at(i).moved for i in range(first, last + 1) if i != index)
         scale = self._recent.scale(index - 1, index)
-        least = LOOSE_CUT if self._is_loose else 1
-        strength = cut_strength(here, around, self._threshold, scale)
-        if least < 1 and here < around[-1] and strength < 1:
-            return None  # of what is weak only the strongest is worth a judge
-        if strength < least or self._is_flash(index, here, last):
-            return None
-        if self._is_passing(index, here, around) or self._is_light(index):
-            return None
-        if strength < CLEAR_CUT and self._is_explained(index):
-            return None
-        return Boundary(index=index, kind="cut", strength=strength, span=(index, index))
+        score = cut_strength(here, around, scale=scale)
+        veto = "unmeasured" if score < self._floor else self._veto(index, here, around, last)
+        is_peak = not around or here >= around[-1]
+        return CutScore(index=index, score=score, veto=veto, is_peak=is_peak)
+
+    def _veto(self, index: int, here: float, around: list[float], last: int) -> str:
+        """What speaks against a cut at a frame."""
+        if self._is_flash(index, here, last):
+            return "flash"
+        if self._is_passing(index, here, around):
+            return "passing"
+        if self._is_light(index):
+            return "light"
+        return "same-view" if self._is_explained(index) else "none"
 
     def _is_flash(self, index: int, here: float, last: int) -> bool:
         """Whether the picture before comes back at once, or just did (the flash's end)."""

@@ -13,6 +13,7 @@ from bunny.video.frame import DecodedFrame
 from bunny.video.probe import FilmInfo
 from bunny.video.shot import transnet
 from bunny.video.shot.fast_detector import FastDetector, FoundShot, ShotSetting
+from bunny.video.shot.meter import Measured
 from bunny.video.shot.pyscenedetect import PySceneDetectDetector
 
 DETECTORS = ("fast", "hybrid", "transnet", "scenedetect-adaptive", "scenedetect-content")
@@ -23,6 +24,7 @@ class Detector(Protocol):
 
     lag: int  # frames that a shot may come out late
     warmup: int | None  # frames before a boundary to begin at; None: the film's start
+    measured: Measured | None  # of the last frame; None where there is nothing to decide again on
 
     def start(
         self, first_index: int = 0, shot_first: int = 0, transition_in: str = "start"

@@ -1,7 +1,12 @@
-"""Dissolves: linear blends of two pictures, with less contrast in the middle."""
+"""Dissolves: linear blends of two pictures, with less contrast in the middle.
+
+`DissolveMeter` measures each frame once, `DissolveDecision` applies a threshold to what was
+measured and says which of the frames is the dissolve's middle.
+"""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from bunny.video.shot import frame_difference
 from bunny.video.shot.fade import FLAT_SPREAD
@@ -26,36 +31,39 @@ SURE_CONTRAST = 0.2  # up to here it is likely all the same
 MAX_REACH = max(DISSOLVE_REACH)
 
 
-class DissolveDetector:
-    """Looks for dissolves among recent frames.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DissolveScore:
+    """What was measured of a possible dissolve with its middle at a frame."""
+
+    steps: int  # half of its width
+    weight: float  # how sure it is; below 1 it is proposed only to be judged
+    limit: float  # largest `cut_threshold` at which its ends differ enough
+
+
+class DissolveDecision:
+    """Says where dissolves are, from what was measured; no picture is looked at.
 
     Parameters
     ----------
-    recent : RecentFrames
     threshold : float
         Scales what is asked for.
     step : int
         Frames between the centres looked at.
-    is_loose : bool
-        Whether also to give what is too weak alone, with a strength below 1.
     """
 
-    def __init__(self, recent: RecentFrames, threshold: float, step: int, is_loose: bool) -> None:
-        self._recent, self._threshold = recent, threshold
-        self._step, self._is_loose = step, is_loose
+    def __init__(self, threshold: float, step: int) -> None:
+        self._threshold, self._step = threshold, step
         self._weights: deque[tuple[int, float, int]] = deque()  # centre, weight, reach
 
-    def at(self, centre: int) -> Iterator[Boundary]:
-        """Weigh a centre; the boundary is where no centre of the same dissolve weighs more."""
+    def at(self, centre: int, scores: Sequence[DissolveScore]) -> Iterator[Boundary]:
+        """Take a centre; the boundary is where no centre of the same dissolve weighs more."""
         if centre % self._step:
             return
-        if (
-            centre - self._recent.start >= DISSOLVE_REACH[0] * self._step
-            and centre < self._recent.count
-        ):
-            weight, reach = self._weigh(centre)
-            if weight > 0:
-                self._weights.append((centre, weight, reach))
+        asked = [(s.weight, s.steps) for s in scores if self._threshold <= s.limit]
+        if asked:
+            self._weights.append((centre, *max(asked)))
+        if not self._weights:
+            return
         most = MOST_APART * self._step
         here = centre - most
         while self._weights and self._weights[0][0] < here - most:
@@ -89,9 +97,40 @@ class DissolveDetector:
                     last = place
         return middle(run)
 
-    def _weigh(self, centre: int) -> tuple[float, int]:
-        """Weight and half-width of the surest dissolve with its middle at a frame; 0: none."""
-        best, done = (0.0, 0), 0
+
+class DissolveMeter:
+    """Measures possible dissolves among recent frames.
+
+    Parameters
+    ----------
+    recent : RecentFrames
+    step : int
+        Frames between the centres looked at.
+    floor : float
+        Least `cut_threshold` that is measured for.
+    is_loose : bool
+        Whether also to give what is too weak alone, with a weight below 1.
+    """
+
+    def __init__(self, recent: RecentFrames, step: int, floor: float, is_loose: bool) -> None:
+        self._recent, self._floor = recent, floor
+        self._step, self._is_loose = step, is_loose
+
+    def at(self, centre: int) -> tuple[DissolveScore, ...]:
+        """Dissolves with their middle at a frame, by width; mostly none.
+
+        One that is less sure than a wider or narrower one at every threshold is left out.
+        """
+        if centre % self._step or centre >= self._recent.count:
+            return ()
+        if centre - self._recent.start < DISSOLVE_REACH[0] * self._step:
+            return ()
+        found = list(self._scores(centre))
+        return tuple(s for s in found if not any(_surpasses(other, s) for other in found))
+
+    def _scores(self, centre: int) -> Iterator[DissolveScore]:
+        """Every half-width at which a frame may be the middle of a dissolve."""
+        done = 0
         jump, flattest = 0.0, self._recent.at(centre).spread
         for steps in DISSOLVE_REACH:
             reach = steps * self._step
@@ -104,35 +143,43 @@ class DissolveDetector:
             done = reach
             if min(flattest, self._recent.at(centre - reach).spread) < FLAT_SPREAD:
                 break  # a wider look holds the flat frame too
-            best = max(best, (self._weight(centre, reach, jump), steps))
-        return best
+            weight, limit = self._weight(centre, reach, jump)
+            if weight > 0:
+                yield DissolveScore(steps=steps, weight=weight, limit=limit)
 
-    def _weight(self, centre: int, reach: int, jump: float) -> float:
-        """How sure it is that a dissolve lies so; 0: none, below 1: to be judged."""
+    def _weight(self, centre: int, reach: int, jump: float) -> tuple[float, float]:
+        """How sure it is that a dissolve lies so, and up to which threshold.
+
+        0: none; below 1: to be judged.
+        """
         ends = centre - reach, centre + reach
         first, last = (self._recent.small(index) for index in ends)
-        least = DISSOLVE_CHANGE * self._threshold * self._recent.scale(*ends)
+        unit = DISSOLVE_CHANGE * self._recent.scale(*ends)
         plain = frame_difference.plain_difference(first, last)
-        if plain < least / 2 or jump > DISSOLVE_JUMP * plain:
-            return 0.0
+        limit = 2 * plain / unit
+        if limit < self._floor or jump > DISSOLVE_JUMP * plain:
+            return 0.0, limit
         between = [self._recent.small(centre + k * reach // 2) for k in (-1, 0, 1)]
         amount, residual, progress = frame_difference.blend(first, between, last)
-        if amount < least or residual > MOVING_RESIDUAL:
-            return 0.0
+        limit = min(limit, amount / unit)
+        if limit < self._floor or residual > MOVING_RESIDUAL:
+            return 0.0, limit
         early, middle, late = progress
         if not (early < 0.45 and 0.35 < middle < 0.65 and late > 0.55):
-            return 0.0
-        return self._proof(centre, ends, amount, residual, jump / plain)
+            return 0.0, limit
+        return self._proof(centre, ends, amount, residual, jump / plain), limit
 
     def _proof(self, centre, ends, amount: float, residual: float, jump: float) -> float:
         """Weight by what only a mix of two pictures has: less contrast and half the edges."""
         first, middle, last = (self._recent.thumb(i) for i in (ends[0], centre, ends[1]))
-        if _is_light(first, last):
-            return 0.0
         likeness = frame_difference.correlation(first, last)
+        if likeness > (LOOSE_LIKENESS if self._is_loose else DISSOLVE_LIKENESS):
+            return 0.0
         contrast = frame_difference.loss_of_contrast(first, middle, last)
+        if contrast > (LOOSE_CONTRAST if self._is_loose else DISSOLVE_CONTRAST):
+            return 0.0
         edges = _edge_share(first, middle, last)
-        if edges < LEAST_EDGES:
+        if edges < LEAST_EDGES or _is_light(first, last):
             return 0.0
         if likeness <= DISSOLVE_LIKENESS and contrast <= DISSOLVE_CONTRAST:
             if residual <= DISSOLVE_RESIDUAL:
@@ -144,10 +191,15 @@ class DissolveDetector:
             )
             if residual <= most and is_even:
                 return 1 + 0.1 * amount * (1 - residual / most)
-        if not self._is_loose or likeness > LOOSE_LIKENESS or contrast > LOOSE_CONTRAST:
+        if not self._is_loose:
             return 0.0
         weight = amount * (1 - residual / MOVING_RESIDUAL) / 2
         return weight + 0.5 if contrast <= SURE_CONTRAST else weight
+
+
+def _surpasses(one: DissolveScore, two: DissolveScore) -> bool:
+    """Whether one counts more at every threshold at which the other counts."""
+    return one.limit >= two.limit and (one.weight, one.steps) > (two.weight, two.steps)
 
 
 def _is_light(first, last) -> bool:

@@ -5,9 +5,9 @@ so memory does not grow with the film. What is decided about a shot depends on a
 frames around it: a detector started `warmup` frames before a boundary goes on as if it had seen the
 whole film.
 
-Each look is at a bounded span of frames and at nothing else, so that a stream started in the middle
-of a film proposes what the whole film's stream does. Thresholds leave room on both sides; the
-figures beside them are what was seen on a few films.
+Measuring (`meter`, `cut`, `fade`, `dissolve`) and deciding are apart: `FastDetector.decide` takes
+what was measured of each frame, now or long ago, and knows no pictures. Thresholds leave room on
+both sides; the figures beside them are what was seen on a few films.
 """
 
 from collections import deque
@@ -20,10 +20,11 @@ import numpy as np
 
 from bunny.video import frame
 from bunny.video.shot import dissolve
-from bunny.video.shot.cut import NEIGHBOURS, CutDetector
-from bunny.video.shot.dissolve import MAX_REACH, MOST_APART, DissolveDetector
-from bunny.video.shot.fade import MAX_FLAT, FadeDetector
-from bunny.video.shot.window import Boundary, RecentFrames
+from bunny.video.shot.cut import decide_cut
+from bunny.video.shot.dissolve import MOST_APART, DissolveDecision
+from bunny.video.shot.fade import MAX_FLAT
+from bunny.video.shot.meter import ChangeMeter, Measured
+from bunny.video.shot.window import Boundary
 
 STEP_RATE = 25  # frames a second; faster films are looked at in wider steps for dissolves
 CLEAR_OF_CUT = 2  # steps beside a dissolve in which a cut takes its place
@@ -33,61 +34,6 @@ DELAY = 80  # steps until a boundary is known: dissolves take 24 + 36 + 20, a ju
 WARMUP = 84  # steps before a boundary that decide on it; flat spans reach further, by frames
 JUDGED_STEPS = 63  # thumbnails on each side of a boundary that a judge may look at
 SURE_CUT = 1.2  # of the strength of a cut; from here, and of a dissolve from 1, none is asked
-
-
-class BoundaryDetector:
-    """Proposes boundaries in a stream of thumbnails, each a bounded number of frames late.
-
-    Parameters
-    ----------
-    threshold : float
-        Scales what is asked for; higher proposes less.
-    step : int
-        Frames between those looked at for dissolves.
-    first_index : int
-        Absolute number of the first frame that will be pushed.
-    is_loose : bool
-        Whether also to propose what is too weak alone, with a strength below 1.
-    num_kept : int
-        Thumbnails kept for others to look at.
-    """
-
-    def __init__(
-        self,
-        threshold: float,
-        step: int,
-        first_index: int = 0,
-        *,
-        is_loose: bool = False,
-        num_kept: int = 0,
-    ) -> None:
-        self._step = step
-        least = 2 * MAX_REACH * step + MAX_FLAT + 8
-        self.recent = RecentFrames(first_index, max(num_kept, least))
-        self._cuts = CutDetector(self.recent, threshold, is_loose)
-        self._fades = FadeDetector(self.recent, step)
-        self._dissolves = DissolveDetector(self.recent, threshold, step, is_loose)
-
-    def push(self, thumb: np.ndarray) -> list[Boundary]:
-        """Take the next frame's thumbnail; gives what is proposed now, mostly nothing."""
-        self.recent.add(thumb)
-        newest = self.recent.count - 1
-        found = [
-            self._cuts.at(newest - NEIGHBOURS),
-            *self._fades.at(newest),
-            *self._dissolves.at(newest - MAX_REACH * self._step),
-        ]
-        return [boundary for boundary in found if boundary]
-
-    def finish(self) -> list[Boundary]:
-        """Say that no frame follows. A fade to black at the end begins no shot."""
-        end = self.recent.count
-        found = [self._cuts.at(i) for i in range(end - NEIGHBOURS, end)]
-        found += self._fades.finish()
-        last = end + MOST_APART * self._step
-        for centre in range(end - MAX_REACH * self._step, last + 1):
-            found += self._dissolves.at(centre)
-        return [boundary for boundary in found if boundary]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +75,7 @@ class RunningShot:
     def __init__(self, first_index: int, shot_first: int, transition_in: str, lag: int) -> None:
         self.count, self.first, self.transition = first_index, shot_first, transition_in
         self._before: np.ndarray | None = None
+        self._num_px = 0
         self._first_total = 0
         self._totals: deque[int] = deque(maxlen=lag + 2)
 
@@ -137,8 +84,13 @@ class RunningShot:
         levels = 0
         if self._before is not None:
             levels = int(cv2.norm(self._before, luma, cv2.NORM_L1))
-        self._totals.append((self._totals[-1] if self._totals else 0) + levels)
         self._before = luma
+        self.add_levels(levels, luma.size)
+
+    def add_levels(self, levels: int, num_px: int) -> None:
+        """Take the next frame's sum of absolute luma differences to the one before."""
+        self._num_px = num_px
+        self._totals.append((self._totals[-1] if self._totals else 0) + levels)
         if self.count == self.first:
             self._first_total = self._totals[-1]
         self.count += 1
@@ -147,7 +99,7 @@ class RunningShot:
         """End the running shot before frame `end`, where the next one begins."""
         steps = end - 1 - self.first
         changed = self._totals[end - 1 - self.count] - self._first_total
-        size = self._before.size
+        size = self._num_px
         found = FoundShot(
             first_frame_index=self.first,
             end_frame_index=end,
@@ -188,6 +140,7 @@ class FastDetector:
         self.start()
 
     look = staticmethod(frame.thumb)
+    measured: Measured | None = None  # of the last frame that was pushed
 
     def start(
         self, first_index: int = 0, shot_first: int = 0, transition_in: str = "start"
@@ -204,13 +157,15 @@ class FastDetector:
         transition_in : str
             How it begins.
         """
-        self._proposer = BoundaryDetector(
+        self._meter = ChangeMeter(
             self._setting.cut_threshold,
             self.step,
             first_index,
             is_loose=self._judge is not None,
             num_kept=(DELAY + JUDGED_STEPS + 2) * self.step if self._judge else 0,
         )
+        self._dissolves = DissolveDecision(self._setting.cut_threshold, self.step)
+        self._start = first_index
         self._line = RunningShot(first_index, shot_first, transition_in, self.lag)
         self._found: list[Boundary] = []
         self._doubtful: list[Boundary] = []
@@ -219,27 +174,44 @@ class FastDetector:
 
     def push(self, thumb: np.ndarray) -> list[FoundShot]:
         """Take the next frame's thumbnail; gives the shots that it finishes, mostly none."""
-        self._line.add(thumb[..., 0])
-        self._take(self._proposer.push(thumb))
-        count = self._proposer.recent.count
-        self._ask_judge(count - JUDGED_STEPS * self.step)
-        return self._settle(count - DELAY * self.step)
+        self.measured = self._meter.push(thumb)
+        return self.decide(self.measured)
 
     def finish(self) -> list[FoundShot]:
         """Say that no frame follows; gives the remaining shots. Empty for a film of no frames."""
+        self.measured = self._meter.finish()
+        return self.decide_end(self.measured)
+
+    def decide(self, measured: Measured) -> list[FoundShot]:
+        """As `push`, from what was measured when the frame came."""
+        self._line.add_levels(measured.levels, measured.num_px)
+        self._take(measured)
         count = self._line.count
-        if count == self._proposer.recent.start:
+        self._ask_judge(count - JUDGED_STEPS * self.step)
+        return self._settle(count - DELAY * self.step)
+
+    def decide_end(self, measured: Measured) -> list[FoundShot]:
+        """As `finish`, from what was measured at the film's end."""
+        count = self._line.count
+        if count == self._start:
             return []
-        self._take(self._proposer.finish())
+        self._take(measured)
         self._ask_judge(count)
         end = count - self._setting.min_shot_frames
         self._found = [b for b in self._found if b.index <= end]
         shots = self._settle(count + self._margin)
         return [*shots, self._line.close(count, "end")]
 
-    def _take(self, boundaries: list[Boundary]) -> None:
-        for boundary in boundaries:
-            (self._doubtful if self._is_doubtful(boundary) else self._found).append(boundary)
+    def _take(self, measured: Measured) -> None:
+        """Keep the boundaries that the threshold leaves of what was measured."""
+        threshold = self._setting.cut_threshold
+        found = [decide_cut(cut, threshold, self._judge is not None) for cut in measured.cuts]
+        found += measured.fades
+        for centre, scores in measured.dissolves:
+            found += self._dissolves.at(centre, scores)
+        for boundary in found:
+            if boundary:
+                (self._doubtful if self._is_doubtful(boundary) else self._found).append(boundary)
 
     def _is_doubtful(self, boundary: Boundary) -> bool:
         if self._judge is None or boundary.kind == "fade":
@@ -254,12 +226,14 @@ class FastDetector:
                 self._found.append(boundary)
 
     def _thumb_or_none(self, index: int) -> np.ndarray | None:
-        recent = self._proposer.recent
+        recent = self._meter.recent
         return recent.thumb(index) if recent.oldest <= index < recent.count else None
 
     def _settle(self, horizon: int) -> list[FoundShot]:
         """Close the shots whose end no boundary at or after `horizon` can move."""
         shots = []
+        if not self._found:
+            return shots
         self._found.sort(key=lambda b: (b.index, b.kind))
         while self._found and self._found[0].index + self._margin < horizon:
             boundary = self._found.pop(0)

@@ -24,8 +24,12 @@ def plain_difference(one: np.ndarray, two: np.ndarray) -> float:
     float
         In [0, 1].
     """
-    levels = cv2.norm(one[..., 0], two[..., 0], cv2.NORM_L1)
-    return levels / (255 * one.shape[0] * one.shape[1])
+    return luma_levels(one, two) / (255 * one.shape[0] * one.shape[1])
+
+
+def luma_levels(one: np.ndarray, two: np.ndarray) -> int:
+    """Sum of absolute luma differences of two thumbnails, in grey levels: a whole number."""
+    return int(cv2.norm(one[..., 0], two[..., 0], cv2.NORM_L1))
 
 
 def brightness_change(one: np.ndarray, two: np.ndarray) -> float:
@@ -158,6 +162,8 @@ def correlation(one: np.ndarray, two: np.ndarray) -> float:
     rows, columns = _between_bars(np.maximum(one[..., 0], two[..., 0]))
     a = one[rows, columns, 0].astype(np.float32).ravel()
     b = two[rows, columns, 0].astype(np.float32).ravel()
+    if not a.size:
+        return 0.0  # all between the bars is one line's edge
     a, b = a - a.mean(), b - b.mean()
     norm = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / norm if norm > a.size else 0.0

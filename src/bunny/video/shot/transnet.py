@@ -143,6 +143,7 @@ class TransNetDetector:
     lag = WINDOW - EDGE + MAX_RUN + 2
     warmup = WINDOW + 2 * MAX_RUN
     look = staticmethod(frame.thumb)
+    measured = None
 
     def __init__(self, setting: ShotSetting, rate: Fraction, likelihood) -> None:
         self._setting, self._likelihood = setting, likelihood

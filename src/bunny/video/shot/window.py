@@ -33,6 +33,7 @@ class FrameChange(NamedTuple):
     moved: float  # what of it no movement explains
     spread: float
     light: float  # mean luma and `spread` together: both fall to 0 in a fade to black
+    levels: int = 0  # `plain` as a sum of whole grey levels
 
 
 class RecentFrames:
@@ -76,9 +77,10 @@ class RecentFrames:
 
     def add(self, thumb: np.ndarray) -> None:
         """Take the next frame's thumbnail, YUV, uint8, and measure it."""
-        plain = moved = 0.0
+        plain, moved, levels = 0.0, 0.0, 0
         if self._thumbs:
-            plain = moved = frame_difference.plain_difference(self._thumbs[-1], thumb)
+            levels = frame_difference.luma_levels(self._thumbs[-1], thumb)
+            plain = moved = levels / (255 * thumb.shape[0] * thumb.shape[1])
             if plain >= STILL:
                 moved = frame_difference.compensated_difference(self._thumbs[-1], thumb)
         spread = frame_difference.contrast(thumb)
@@ -86,7 +88,7 @@ class RecentFrames:
         self._thumbs.append(thumb)
         half = thumb.shape[1] // 2, thumb.shape[0] // 2
         self._smalls.append(cv2.resize(thumb, half, interpolation=cv2.INTER_AREA))
-        self._measures.append(FrameChange(plain, moved, spread, light))
+        self._measures.append(FrameChange(plain, moved, spread, light, levels))
         self.count += 1
 
 
