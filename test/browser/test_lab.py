@@ -52,7 +52,7 @@ def test_sliders_and_buttons_of_the_filter_answer(jupyter, project):
         assert "blurred 6" in book.text() and "kept" not in book.text().splitlines()[0]
         book.press("generous")
         book.wait_for("kept 6")
-        book.press("Keep for this film")
+        book.press("Save for this film")
         book.wait_for("saved to")
         (saved,) = (project / "config").glob("local_three-shots-*.yaml")
         chosen = yaml.safe_load(saved.read_text(encoding="utf-8"))

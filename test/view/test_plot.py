@@ -77,5 +77,5 @@ def test_only_so_many_lanes_as_read_well():
 
 def test_stage_times_say_the_sum(look):
     figure = film.plot_stage_times(TIMES)
-    assert figure.labels.title == "Where the time went: 1 min 30 s in all"
+    assert figure.labels.title == "Run time by stage: 1 min 30 s in total"
     look("plot-stage-times", style.to_png(figure))

@@ -31,7 +31,7 @@ def test_coverage_by_hand():
     found = plot_name.count_named(label, frame, max_bins=2)
     assert found.select("middle_s", "state", "share").rows() == [
         (1.0, "somebody named", 0.5),
-        (1.0, "only unknown faces", 0.5),
+        (1.0, "unknown faces only", 0.5),
         (3.0, "somebody named", 0.5),
         (3.0, "nobody", 0.5),
     ]

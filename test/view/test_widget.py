@@ -66,5 +66,5 @@ def test_histogram_of_nothing():
 
 
 def test_counts_of_nothing():
-    assert html.counts({}) == "<p>nothing to count</p>"
+    assert html.counts({}) == "<p>no rows</p>"
     assert html.counts({"kept": 2, "dark": 1}) == "<p><b>kept 2</b> · dark 1</p>"

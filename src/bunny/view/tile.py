@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 Box = tuple[float, float, float, float]
 BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
 UNKNOWN = "unknown"
-NOBODY = "nobody found again"
+NOBODY = "no character recognised"
 
 KEYS = ("subject_id", "character")
 

@@ -153,7 +153,7 @@ def test_not_better_not_deployed(film):
     say(space, truth, np.flatnonzero(~wrong)[:30].tolist())  # all were right before
     done = learn.learn(None, None, QUICK)
     assert (done.version, done.in_use) == (0, 0)
-    assert "nothing was better" in done.to_text()
+    assert "no method was better" in done.to_text()
 
 
 def test_the_command_line(film):
@@ -183,7 +183,9 @@ def test_table_and_plot_for_the_notebook(film):
     trial = version.read_trials(space.checkpoint)
     assert trial["method"].to_list() == ["none", "correlation"]
     assert trial["is_best"].to_list() == [False, True]
-    assert plot_learn.plot_methods(trial).labels.title == "Does what was learned help?"
+    assert plot_learn.plot_methods(trial).labels.title == (
+        "Accuracy of each method on held-out corrections"
+    )
 
 
 def test_a_rejected_shot_falls_as_in_the_stage(film):

@@ -34,7 +34,7 @@ def test_the_curve_draws(curve, look):
 
 def test_without_clicks_a_sentence_stands_in(curve):
     figure = learn.plot_cost(curve.clear())
-    assert "no curve" in figure.layers[0].geom.aes_params["label"]
+    assert "no simulated clicks" in figure.layers[0].geom.aes_params["label"]
 
 
 def test_methods_have_a_panel_each_level_and_the_best_is_marked(look):

@@ -17,13 +17,13 @@ WORDS = {
     "threshold": "thresholds",
     "triplet": "triplet adapter",
     "correlation": "correlation",
-    "auto": "what bunny learn would use",
+    "auto": "chosen by bunny learn",
 }
 ORDER = {
     "random": "in random order",
-    "doubt": "the doubtful first",
-    "cluster": "clusters named first",
-    "gain": "questions by worth first",
+    "doubt": "most doubtful first",
+    "cluster": "name clusters first",
+    "gain": "most valuable questions first",
 }
 GOAL, GOAL_SHARE = 0.99, 0.01  # of items right, with clicks on so many
 MIN_SHARE = 0.001  # where no click stands on the logarithmic axis
@@ -40,7 +40,7 @@ def plot_methods(trial: pl.DataFrame) -> ggplot:
     """
     rows = trial.drop_nulls("accuracy")
     if rows.is_empty():
-        return style.empty_plot("nothing was learned yet: correct some, then bunny learn")
+        return style.empty_plot("nothing learned yet: make corrections, then run `bunny learn`")
     import plotnine as p9
 
     words = list(WORDS.values())
@@ -55,9 +55,9 @@ def plot_methods(trial: pl.DataFrame) -> ggplot:
         + p9.facet_wrap("panel", ncol=2)
         + p9.scale_color_manual(values={True: style.GOOD, False: style.QUIET}, guide=None)
         + p9.labs(
-            x="share of held-out corrections that it gets right",
+            x="accuracy on held-out corrections",
             y="",
-            title="Does what was learned help?",
+            title="Accuracy of each method on held-out corrections",
             subtitle="bars: 95 % intervals over groups of corrections; blue: in use",
         )
         + style.theme(0.9 + 1.4 * -(-rows["panel"].n_unique() // 2))
@@ -103,7 +103,7 @@ def plot_cost(curve: pl.DataFrame, measure: str = "accuracy") -> ggplot:
     """
     rows = summarise(curve, measure)
     if rows.is_empty():
-        return style.empty_plot("nobody clicked: no curve")
+        return style.empty_plot("no simulated clicks to plot")
     import plotnine as p9
 
     rows = rows.with_columns(pl.col("film").str.replace_all(r"([:,]) ", "$1\n"))
@@ -131,9 +131,9 @@ def plot_cost(curve: pl.DataFrame, measure: str = "accuracy") -> ggplot:
         + p9.scale_color_manual(values=colour)
         + p9.scale_fill_manual(values=colour, guide=None)
         + p9.labs(
-            y="share of items where they belong",
-            title="What a click brings",
-            subtitle="bands: nine in ten seeds; dotted: the goal, 0.99 with clicks on 1 %",
+            y="share of items in the right cluster",
+            title="Accuracy by number of corrections",
+            subtitle="bands: 90 % of the seeds; dotted: the goal, 0.99 with clicks on 1 %",
         )
         + style.theme(1.2 + 1.9 * len(films), 10.0)
     )
