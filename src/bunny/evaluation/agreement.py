@@ -44,8 +44,9 @@ def load_clip(model: str, device: str = "cpu") -> AgreementMeasure:
     except (OSError, ValueError, ImportError) as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(
-            f"evaluation.text_model {model}: expected a CLIP model in a folder or on the hub, "
-            f"could not load it ({reason}); give another, or leave it empty"
+            f"evaluation.text_model {model}: expected a folder or hub id of a CLIP "
+            f"model, could not load it ({reason}); choose another model or leave the "
+            "setting empty"
         ) from error
 
     def agree(pictures: Sequence[np.ndarray], prompts: Sequence[str]) -> np.ndarray:
