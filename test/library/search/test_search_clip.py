@@ -72,5 +72,11 @@ def test_words_find_pictures_that_no_caption_describes(folder, make_film):
 
 
 def test_a_folder_without_clip_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"search\.text_model .*: expected a CLIP in a folder"):
+    with pytest.raises(
+        UserError,
+        match=(
+            r"search\.text_model .*: expected a folder or hub "
+            r"id of a CLIP"
+        ),
+    ):
         clip.load(str(tmp_path))

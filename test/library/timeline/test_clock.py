@@ -126,7 +126,7 @@ def test_a_start_that_does_not_occur_is_said_and_0_taken():
 @pytest.mark.parametrize(
     ("film", "options", "sentence"),
     [
-        ({"rate": Fraction(0)}, {}, "known frame rate"),
+        ({"rate": Fraction(0)}, {}, "frame rate of the film is unknown"),
         ({}, {"is_drop": True}, "29.97 or 59.94"),
     ],
 )

@@ -66,7 +66,7 @@ def load(model: str) -> ClipEncoder:
     except (OSError, ValueError, ImportError) as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(
-            f"search.text_model {model}: expected a CLIP in a folder or on the hub, could not "
-            f"load it ({reason}); give another, or set it to minilm"
+            f"search.text_model {model}: expected a folder or hub id of a CLIP model, "
+            f"could not load it ({reason}); choose another model or set it to minilm"
         ) from error
     return ClipEncoder(net=net, processor=processor)

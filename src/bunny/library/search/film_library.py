@@ -70,13 +70,13 @@ class FilmLibrary:
 
     @cached_property
     def index_folder(self) -> Path:
-        """Where the indexes of these films lie."""
+        """Folder of the indexes of these films."""
         names = hashlib.sha256("|".join(self.root).encode()).hexdigest()[:12]
         return self.films[0].root.parent / f".{FOLDER}" / names
 
     @cached_property
     def model(self) -> Any:
-        """What makes vectors of words: a function or a CLIP; None: there is none."""
+        """Text embedding model: a function or a CLIP model; None if there is none."""
         if self.is_clip:
             from bunny.library.search import clip
 
@@ -94,7 +94,7 @@ class FilmLibrary:
 
     @cached_property
     def words(self) -> VectorSpace:
-        """What words are compared with: captions, or pictures where there is a CLIP."""
+        """Embeddings that words are compared with: captions, or pictures if a CLIP model is set."""
         frame = self.known.frame
         if not self.is_clip:
             contents = [vector_space.content_id(s) for s in frame["sentence"]]
@@ -191,7 +191,7 @@ class FilmLibrary:
         files = [self.root[film] / f for film, f in frame.select("film_id", "file").rows()]
         pictures = [reference.read_picture(f) for f in files]
         if bad := [f.name for f, p in zip(files, pictures, strict=True) if p is None]:
-            logger.warning("%d pictures could not be read, the first %s", len(bad), bad[0])
+            logger.warning("%d pictures could not be read, first: %s", len(bad), bad[0])
         blank = np.zeros((32, 32, 3), np.uint8)
         return self.model.embed_picture([blank if p is None else p for p in pictures])
 
@@ -232,13 +232,12 @@ def open_library(
     if films and len(ready) < len(found):
         lacking = next(s.film_id for s in found if not _is_ready(s))
         raise UserError(
-            f"{lacking}: expected shots and who is in them, found none; run the film until "
-            "stage detect first"
+            f"{lacking}: shots and labels not found; run the film up to stage detect first"
         )
     if not ready:
         raise UserError(
-            f"expected a film in {config.project.data_dir}/output to search in, found none; "
-            "`bunny run FILM` makes one"
+            f"no processed film found in {config.project.data_dir}/output; run `bunny "
+            "run FILM` first"
         )
     return FilmLibrary(
         sorted({s.film_id: s for s in ready}.values(), key=lambda s: s.film_id), config
@@ -250,8 +249,9 @@ def _find(root: Path, config: Config, name: str) -> Workspace:
     if len(found) != 1:
         names = f" ({', '.join(s.film_id for s in found)})" if found else ""
         raise UserError(
-            f"--film {name}: expected one film whose id begins so in "
-            f"{config.project.data_dir}/output, found {len(found)}{names}; see `bunny status`"
+            f"--film {name}: expected exactly one film id in "
+            f"{config.project.data_dir}/output that starts with it, found "
+            f"{len(found)}{names}; see `bunny status`"
         )
     return found[0]
 
