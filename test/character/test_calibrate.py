@@ -51,7 +51,7 @@ def test_mirrors_are_left_out_and_counted():
     clean = calibrate.estimate(_pairs(_spread(0.1, 0.05, 10)))
     mirrored = calibrate.estimate(_pairs([*_spread(0.1, 0.05, 10), 0.9, 0.71]))
     assert mirrored.threshold == clean.threshold and mirrored.num_twins == 2
-    assert "2 pairs of one frame too alike to count" in calibrate.describe(mirrored, 0.4)
+    assert "2 pairs of one frame are too similar to count" in calibrate.describe(mirrored, 0.4)
 
 
 def test_too_few_leave_the_setting():

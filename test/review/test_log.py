@@ -60,6 +60,6 @@ def test_a_broken_line_in_the_middle_is_named(tmp_path, line, words):
 
 
 def test_a_time_that_cannot_be_read_back_is_never_written(tmp_path):
-    with pytest.raises(UserError, match="expected the fields of a correction"):
+    with pytest.raises(UserError, match="not a valid correction"):
         event_log.append(tmp_path, [said(), said(time="noon")])
     assert event_log.count(tmp_path) == 0

@@ -443,7 +443,7 @@ def test_items_of_two_kinds_are_not_spoken_of_at_once(lib):
         ),
         (lambda st: create_event.assign(st, [], "scene-001", **ANA), "got none"),
         (lambda st: create_event.assign(st, [s(0)], "a/b", **ANA), "expected a plain name"),
-        (lambda st: create_event.reject(st, [s(6)], **ANA), "they are in none"),
+        (lambda st: create_event.reject(st, [s(6)], **ANA), "in no cluster"),
         (lambda st: create_event.reject(st, [s(0), s(3)], **ANA), "they are in 2"),
         (
             lambda st: create_event.merge(st, "scene-001", "scene-001", level="scene", **ANA),
@@ -451,7 +451,10 @@ def test_items_of_two_kinds_are_not_spoken_of_at_once(lib):
         ),
         (lambda st: create_event.comment(st, [s(0)], " ", **ANA), "got nothing"),
         (lambda st: create_event.undo(st, "e", **ANA), "none of that id"),
-        (lambda st: create_event.approve(st, [s(0)], user=" "), "expected the name of who"),
+        (
+            lambda st: create_event.approve(st, [s(0)], user=" "),
+            ("expected the name of the person who"),
+        ),
     ],
 )
 def test_what_cannot_be_said_is_refused_in_one_sentence(shots, call, words):

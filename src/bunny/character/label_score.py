@@ -69,7 +69,7 @@ def score_labels(
 
 
 def score_groups(group: Sequence[str | int | None], person: Sequence[str]) -> dict[str, float]:
-    """How well groups of faces agree with people.
+    """Agreement of face clusters with people.
 
     Parameters
     ----------

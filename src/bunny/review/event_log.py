@@ -94,7 +94,7 @@ class Event:
 
 
 def order_key(event: Event) -> tuple[datetime, str]:
-    """What events are replayed by: their time, of one time their id.
+    """Sort key for replay: the time of an event, then its id.
 
     Raises
     ------
@@ -128,8 +128,8 @@ def from_dict(values: Mapping[str, Any]) -> Event:
         return event
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"event {values.get('event_id', '?')}: expected the fields of a correction, got "
-            f"{error}; take the line out or mend it"
+            f"event {values.get('event_id', '?')}: not a valid correction ({error}); "
+            "fix or remove the line"
         ) from error
 
 
@@ -177,8 +177,8 @@ def append(film_dir: Path, events: Sequence[Event]) -> int:
             return _count(path)
     except Timeout as error:
         raise UserError(
-            f"{path}: expected to write within {WAIT_S:.0f} s, another process keeps it locked; "
-            "stop it and try again"
+            f"{path}: locked by another process for more than {WAIT_S:.0f} s; stop "
+            "that process and try again"
         ) from error
 
 
@@ -201,7 +201,7 @@ def read(film_dir: Path, after: int = 0) -> list[Event]:
 
 
 def count(film_dir: Path) -> int:
-    """How many events the record has."""
+    """Number of events in the record."""
     return _count(Path(film_dir) / FILE)
 
 
@@ -225,11 +225,13 @@ def _parse(line: bytes, number: int) -> Event:
         values: Any = json.loads(line)
     except ValueError as error:
         raise UserError(
-            f"{where}: expected one event as JSON, could not read it ({error}); mend or delete "
-            "that line"
+            f"{where}: expected one correction as JSON, could not read it ({error}); "
+            "fix or delete that line"
         ) from error
     if not isinstance(values, dict):
-        raise UserError(f"{where}: expected one event as a JSON object; mend or delete that line")
+        raise UserError(
+            f"{where}: expected one correction as a JSON object; fix or delete that line"
+        )
     try:
         return from_dict(values)
     except UserError as error:
