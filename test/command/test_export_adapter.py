@@ -167,7 +167,7 @@ def test_a_dora_for_comfy_is_fitted_to_the_base(bunny, space, tmp_path):
         (["--character", "eve"], "expected one of those with an adapter (anna), got eve"),
         (["--output", "data"], "expected a file to write, got a folder"),
         (["--output", "My Film.mp4"], "expected no file or an earlier export, found another file"),
-        (["--output", "a.ckpt"], "ends in .safetensors"),
+        (["--output", "a.ckpt"], "ending in .safetensors"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_sentence(bunny, space, tmp_path, arguments, words):
@@ -179,9 +179,9 @@ def test_what_cannot_be_is_said_in_a_sentence(bunny, space, tmp_path, arguments,
 def test_a_changed_or_missing_checkpoint_is_not_exported(bunny, space):
     path = space.checkpoint / "anna" / "step-000020.safetensors"
     path.write_bytes(path.read_bytes() + b"\0")
-    assert "found another file's content" in bunny("export", "adapter")[2]
+    assert "found a file with other content" in bunny("export", "adapter")[2]
     path.unlink()
-    assert "found no such file" in bunny("export", "adapter")[2]
+    assert "file not found" in bunny("export", "adapter")[2]
 
 
 def test_a_film_without_a_fine_tune_says_so(bunny, space):

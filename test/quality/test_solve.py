@@ -50,7 +50,9 @@ def test_more_than_generous_gives_is_said():
     quality, found = _judge(table, keep_about=50, duplicate_distance=0)
     assert quality["is_kept"].to_list() == [True, True, False]
     assert found.strictness == 0
-    assert found.note.startswith("keep_about 50: even generous thresholds keep only 2 frames (")
+    assert found.note.startswith(
+        "keep_about 50: even the most generous thresholds keep only 2 frames ("
+    )
 
 
 def test_a_threshold_that_somebody_chose_stays():

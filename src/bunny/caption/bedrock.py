@@ -58,13 +58,13 @@ class ConverseEngine:
             )
         except ProfileNotFound as error:
             raise UserError(
-                f"aws.profile: expected a profile of ~/.aws, found none named "
-                f"{settings.profile!r}; run `aws configure` or leave it empty"
+                f"aws.profile: no profile named {settings.profile} in ~/.aws; run "
+                "`aws configure` or leave the setting empty"
             ) from error
         has_token = bool(os.environ.get("AWS_BEARER_TOKEN_BEDROCK"))
         if not has_token and session.get_credentials() is None:
             raise UserError(
-                "captioning.provider bedrock expects AWS credentials, found none; set "
+                "captioning.provider bedrock needs AWS credentials, found none; set "
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in .env, or aws.profile"
             )
         config = Config(

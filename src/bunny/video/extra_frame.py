@@ -162,7 +162,7 @@ def settings(config: Config) -> dict[str, Any]:
 
 
 def plan(shot: pl.DataFrame, frame: pl.DataFrame, interval_s: float) -> pl.DataFrame:
-    """Which frames to look at besides `frame`: columns `shot_index`, `frame_index`."""
+    """Plan the frames to read besides `frame`: columns `shot_index`, `frame_index`."""
     return choose_frames(shot, frame, interval_s)
 
 
@@ -237,9 +237,7 @@ class ExtraFrameReader:
     def pictures(self, wanted: Mapping[int, Box | None]) -> Iterator[DecodedPicture]:
         """Frames by index, each cut to its box; see `reread.read_pictures`."""
         if not self._path.exists():
-            raise UserError(
-                f"{self._path}: expected the film, found no such file; run with its new path"
-            )
+            raise UserError(f"{self._path}: film not found; run it with its new path")
         extraction = self._config.extraction
         setting = PictureSetting(
             deinterlace=extraction.deinterlace, tone_curve=extraction.tone_curve
@@ -291,5 +289,5 @@ class ExtraFrameReader:
             "time_base_den": 1,
             "timestamp_s": 0.0,
             "reason": "extra",
-            "error": "expected this frame in the film, it could not be decoded again",
+            "error": "this frame could not be decoded again",
         }

@@ -106,7 +106,7 @@ def write_parts(
 ) -> str:
     """Write layers, e.g. those of `read.read`, in one of `FORMS`; see the functions above."""
     if form not in FORMS:
-        raise UserError(f"--format: expected {', '.join(FORMS)}, got {form}; choose one")
+        raise UserError(f"--format: expected one of {', '.join(FORMS)}, got {form}")
     parts = {component: layers for component, layers in parts.items() if layers}
     layers_of.check_finite(parts)
     texts = adapter_file_metadata.own_texts(parts, family, metadata)

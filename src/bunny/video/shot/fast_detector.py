@@ -92,7 +92,7 @@ class BoundaryDetector:
 
 @dataclass(frozen=True, kw_only=True)
 class ShotSetting:
-    """How readily a boundary is seen."""
+    """Sensitivity settings of the shot detector."""
 
     cut_threshold: float = 1.0  # scales every threshold; higher gives fewer boundaries
     min_shot_frames: int = 4  # of two boundaries nearer than this the weaker is dropped
