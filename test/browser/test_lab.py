@@ -68,7 +68,9 @@ def test_people_change_with_the_threshold_and_the_choice_of_who(jupyter):
         book.slide("figure_score", "Home")
         book.page.locator(".widget-dropdown select").select_option("bruno")
         book.wait_for("bruno:")
-        assert re.search(r"^bruno: \d+ tracks by doubt, page 1 of", book.text(), re.MULTILINE)
+        assert re.search(
+            r"^bruno: \d+ tracks sorted by doubt, page 1 of", book.text(), re.MULTILINE
+        )
 
 
 def test_scenes_follow_their_threshold(jupyter):

@@ -58,7 +58,7 @@ def test_too_few_leave_the_setting():
     found = calibrate.estimate(_pairs([0.3] * (calibrate.LEAST - 1), [0.9] * 100))
     assert found.threshold is None and found.num_same == 100
     assert calibrate.threshold(found, 0.4) == 0.4
-    assert "9 strangers in the film are too few" in calibrate.describe(found, 0.4)
+    assert "too few strangers in the film to measure (9)" in calibrate.describe(found, 0.4)
 
 
 def test_film_and_setting_count_alike_at_fifty_strangers():

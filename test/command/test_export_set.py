@@ -238,7 +238,7 @@ def test_check_counts_with_the_batch_and_the_side_it_is_given(bunny, space):
     assert look("--batch-size", "2") == ({"64x64": 6}, 3, [])
     assert look("--resolution", "128") == ({"128x128": 6}, 1, ["64x64 is upscaled to 128x128"] * 3)
     code, out, err = bunny("check", "out", "--resolution", "32")
-    assert (code, out) == (2, "") and "one step of kohya's buckets, 64 px, got 32" in err
+    assert (code, out) == (2, "") and "one kohya bucket step, 64 px, got 32" in err
 
 
 def test_the_batch_of_the_settings_counts_where_none_is_given(bunny, space):

@@ -207,7 +207,7 @@ def test_without_checkpoints_the_last_adapter_is_judged(tuned, tiny_base_folder)
 def test_another_base_is_refused(tuned, tiny_base_folder):
     run = store.read(tuned / "table", "training_run").with_columns(base_hash=pl.lit("0" * 64))
     store.write(tuned / "table", "training_run", run)
-    with pytest.raises(UserError, match="expected the base that bunny was trained on"):
+    with pytest.raises(UserError, match="expected the base model that bunny was trained on"):
         make(tuned, tiny_base_folder).execute()
 
 

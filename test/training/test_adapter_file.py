@@ -160,8 +160,8 @@ def test_broken_files_are_refused_in_a_sentence(tensors, tmp_path):
         (b"", "found 0 bytes"),
         (data[:5], "found 5 bytes"),
         (data[:40], "the header claims"),
-        (data[:-1], "cut off or broken"),
-        (data + b"\0", "cut off or broken"),
+        (data[:-1], "truncated or damaged"),
+        (data + b"\0", "truncated or damaged"),
         ((1 << 40).to_bytes(8, "little") + b"{}", "the header claims"),
         ((6).to_bytes(8, "little") + b"nojson", "expected a safetensors header"),
         ((4).to_bytes(8, "little") + b"[1] ", "expected a safetensors header"),
@@ -171,9 +171,9 @@ def test_broken_files_are_refused_in_a_sentence(tensors, tmp_path):
         with pytest.raises(UserError, match=rf"bad\.safetensors: .*{reason}"):
             safetensors_file.read_tensors(bad)
     for header, reason in [
-        ({"a": span, "b": {**span, "data_offsets": [2, 6]}}, "cut off or broken"),
+        ({"a": span, "b": {**span, "data_offsets": [2, 6]}}, "truncated or damaged"),
         ({"a": {**span, "shape": [7]}}, "could not read it"),
-        ({"a": {"dtype": "F32"}}, "cut off or broken"),
+        ({"a": {"dtype": "F32"}}, "truncated or damaged"),
         ({"__metadata__": {"a": 1}}, "expected text values"),
     ]:
         with pytest.raises(UserError, match=rf"bad\.safetensors: .*{reason}"):

@@ -207,7 +207,7 @@ def test_kohya_tensors_that_cannot_be_read_are_refused():
         with pytest.raises(UserError, match=reason):
             kohya.from_kohya({**tensors, extra: tensors["lora_unet_conv_in.alpha"]})
     over_inputs = tensors["lora_unet_conv_in.dora_scale"].reshape(1, -1)
-    with pytest.raises(UserError, match="one length an output"):
+    with pytest.raises(UserError, match="one magnitude per output"):
         kohya.from_kohya({**tensors, "lora_unet_conv_in.dora_scale": over_inputs})
     with pytest.raises(UserError, match="found text_encoder_3"):
         kohya.to_kohya({"text_encoder_3": {"x": made()}}, "sd3")

@@ -311,13 +311,13 @@ def test_a_configuration_decides_which_folders_are_read(tmp_path):
     assert (findings.num_with_repeats, findings.steps_per_epoch) == (8, 3)
     assert _said(findings, "dropped") == [
         ("img/5_new/0.png", "its folder is not listed in dataset.toml"),
-        ("img/gone", "named in dataset.toml, but there is no such folder"),
+        ("img/gone", "listed in dataset.toml, but there is no such folder"),
     ]
 
 
 def test_a_configuration_that_is_no_toml_is_refused(tmp_path):
     (tmp_path / "dataset.toml").write_text("[general\n")
-    with pytest.raises(UserError, match=r"dataset.toml: expected kohya's data set configuration"):
+    with pytest.raises(UserError, match=r"dataset.toml: expected kohya's dataset configuration"):
         trainer_preview.preview_folder(tmp_path)
 
 

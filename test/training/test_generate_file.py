@@ -136,7 +136,9 @@ def test_other_versions_are_named(saved, tiny_base):
 
 def test_missing_or_changed_base_and_adapter_are_refused(saved, tiny_base, tiny_adapter, tmp_path):
     facts = reproduce.read_reproducible(saved[0])
-    with pytest.raises(UserError, match=r"expected the one that drew this picture .* found none"):
+    with pytest.raises(
+        UserError, match=r"expected the one that generated this picture .* found none"
+    ):
         reproduce.find_adapters(facts, [])
     other = tmp_path / "lora3x" / "lora3" / "adapter.safetensors"
     other.parent.mkdir(parents=True)

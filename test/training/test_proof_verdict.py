@@ -254,7 +254,7 @@ def test_less_obedient_and_less_varied():
     }
     said = say(evaluate(rows, vectors))
     assert "agreement with the prompts is 0.50, the base's 0.90" in said["listens less"]
-    assert "0.0 of the base's diversity" in said["sameness"]
+    assert "diversity is 0.0 times that of the base model" in said["sameness"]
 
 
 def test_an_unsure_recogniser_is_said():
@@ -264,7 +264,7 @@ def test_an_unsure_recogniser_is_said():
         real = picture(0, "real", "", i, **seen(who), character="pip")
         rows.append({**real, "prompt": None, "seed": None})
     said = say(evaluate(rows))
-    assert "knows only 25 % of 4 real pictures of pip" in said["unsure recogniser"]
+    assert "recognises only 25 % of 4 real pictures of pip" in said["unsure recogniser"]
 
 
 def test_unmeasured_and_empty_are_said():

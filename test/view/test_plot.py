@@ -48,7 +48,7 @@ def test_plots_of_one_row(table):
 def test_shots_counts_pictures_without_a_decision_as_kept(table):
     quality = table("quality").head(0)
     figure = film.plot_shots(table("shot"), table("frame"), quality)
-    assert figure.labels.subtitle == "24 pictures taken, 24 kept"
+    assert figure.labels.subtitle == "24 frames extracted, 24 kept"
 
 
 def test_a_score_at_the_threshold_is_sharp_enough():

@@ -45,7 +45,7 @@ def _with_people(value, num_clusters=3):
 def test_unknown_people_have_lanes_and_words_of_their_own():
     figure = cluster.plot_stability(_with_people(0.5))
     assert figure.data["lane"][0] == "people: hdbscan, nine tenths of the shots"
-    assert "single shots (0.50 without" in cluster.advise(_with_people(0.5))
+    assert "single shots (0.50 with a tenth" in cluster.advise(_with_people(0.5))
     assert cluster.advise(_with_people(0.91)) == cluster.advise(_table(rows=FULL))
     nobody = _with_people(0.5, num_clusters=0)  # strangers seen once each: nothing to be sure of
     assert cluster.plot_stability(nobody).data.height == len(FULL)

@@ -58,7 +58,7 @@ class ConverseEngine:
             )
         except ProfileNotFound as error:
             raise UserError(
-                f"aws.profile: no profile named {settings.profile} in ~/.aws; run "
+                f"aws.profile: no profile named {settings.profile!r} in ~/.aws; run "
                 "`aws configure` or leave the setting empty"
             ) from error
         has_token = bool(os.environ.get("AWS_BEARER_TOKEN_BEDROCK"))

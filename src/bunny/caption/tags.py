@@ -30,7 +30,7 @@ def trigger_word(template: str, name: str) -> str:
     if set(fields) != {"name"}:
         raise UserError(
             f"captioning.trigger_word: expected a template that contains {{name}}, got "
-            f'{template}; the default is "{{name}}"'
+            f'{template!r}; the default is "{{name}}"'
         )
     return " ".join(template.format(name=name).split())
 

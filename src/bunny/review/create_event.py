@@ -247,7 +247,7 @@ def check_name(name: str, level: Level) -> str:
     if not cluster_reference.is_name(level, name):
         what = "a scene" if level == "scene" else "a character"
         raise UserError(
-            f"name {name[: cluster_reference.MAX_NAME]}: expected a plain name for "
+            f"name {name[: cluster_reference.MAX_NAME]!r}: expected a plain name for "
             f"{what} of at most {cluster_reference.MAX_NAME} characters, without "
             "slashes and not of the form of automatic names; choose another"
         )

@@ -103,9 +103,9 @@ def test_what_makes_no_sense_is_refused_with_a_note_and_not_looked_at_again(
     notes = database.query("SELECT note FROM review_event WHERE status = 'refused' ORDER BY kind")
     assert sorted(n for (n,) in notes) == [
         "a comment needs a text, got an empty one",
-        "no item of this film has this item_id",
-        "no item of this film has this item_id",
         "expected kind comment or approve",
+        "no item of this film has this item_id",
+        "no item of this film has this item_id",
     ]
     assert publish().refused == {}
     assert record.read(film) == []

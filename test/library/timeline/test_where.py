@@ -184,7 +184,7 @@ def test_another_editors_list_of_the_same_file(owl, tmp_path):
         (("bear@00:00:00:00",), "expected a film named bear"),
         (("owl@00:00:00:25",), "expected a timecode that exists at 25 fps"),
         (("--clip", "a.edl"), "expected FILE#NUMBER"),
-        (("--clip", "a.edl#1"), "found no such file"),
+        (("--clip", "a.edl#1"), "timeline file not found"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(bunny, owl, options, sentence):

@@ -97,7 +97,7 @@ def test_only_a_sure_report_deploys():
     assert cross_validation._stand("threshold", sure)[0] == "threshold"
     best, reason = cross_validation._stand("threshold", {**sure, "gain_low": 0.0})
     assert best == "none"
-    assert "not surely so: gain +0.200" in reason
+    assert "not significantly: gain +0.200" in reason
 
 
 def test_judge_by_hand():

@@ -40,7 +40,7 @@ def parse(what: str) -> tuple[str, str]:
     if kind not in KINDS or (kind in NEEDS_VALUE and not value):
         raise UserError(
             '--what: expected shots, shots:3,7, search:"words", cluster:NAME, '
-            f"character:NAME, dataset or dataset:NAME, got {what}"
+            f"character:NAME, dataset or dataset:NAME, got {what!r}"
         )
     return kind, value
 
@@ -90,7 +90,7 @@ def _shots(value: str, tables: Mapping[str, pl.DataFrame]) -> list[int]:
         return known
     wanted = re.split(r"[,\s]+", value.strip(", "))
     if not all(w.isascii() and w.isdigit() for w in wanted):
-        raise UserError(f"--what shots: expected shot numbers as in shots:3,7,12, got {value}")
+        raise UserError(f"--what shots: expected shot numbers as in shots:3,7,12, got {value!r}")
     missing = sorted({int(w) for w in wanted} - set(known))
     if missing:
         raise UserError(
@@ -188,6 +188,6 @@ def _names(table: pl.DataFrame, column: str) -> list[str]:
 def _none(kind: str, value: str, names: list[str]) -> UserError:
     some = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" * (len(names) > NAMED))
     return UserError(
-        f"expected a {kind} named {value}, found none; there "
+        f"expected a {kind} named {value!r}, found none; there "
         f"{'is' if len(names) == 1 else 'are'} {some or 'none in this film'}"
     )

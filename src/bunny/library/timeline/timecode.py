@@ -89,13 +89,13 @@ def from_timecode(text: str, rate: Fraction) -> int:
     """
     found = FORM.fullmatch(text.strip())
     if not found:
-        raise ValueError(f"expected a timecode such as 01:02:03:04 or 01:02:03;04, got {text}")
+        raise ValueError(f"expected a timecode such as 01:02:03:04 or 01:02:03;04, got {text!r}")
     hours, minutes, seconds, frame = (int(found[i]) for i in (1, 2, 3, 5))
     is_drop = found[4] != ":"
     nominal, dropped = _counting(rate, is_drop)
     is_dropped = seconds == 0 and frame < dropped and minutes % 10
     if hours >= HOURS or minutes > 59 or seconds > 59 or frame >= nominal or is_dropped:
-        raise ValueError(f"expected a timecode that exists at {float(rate):.6g} fps, got {text}")
+        raise ValueError(f"expected a timecode that exists at {float(rate):.6g} fps, got {text!r}")
     minutes += 60 * hours
     return (60 * minutes + seconds) * nominal + frame - dropped * (minutes - minutes // 10)
 

@@ -117,7 +117,7 @@ class BoardSession(BoardItems):
         except (KeyError, TypeError, ValueError, IndexError) as error:
             logger.warning("board: message of kind %s failed: %r", message.get("kind"), error)
             sentence = (
-                f"{message.get('kind')}: missing or malformed field: {error}; reload the page"
+                f"{message.get('kind')}: missing or malformed field: {error!r}; reload the page"
             )
             return {**given, "error": sentence}, []
         return {**given, **answer}, parts
