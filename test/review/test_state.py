@@ -418,7 +418,7 @@ def test_of_clusters_of_one_size_the_first_id_comes_first(shots):
     assert state.clusters("character").is_empty()
     assert state.members("", "scene") == [] and state.members("scene-002", "scene")[-1] == s(6)
     for call in (lambda: state.number("x", "scene"), lambda: state.item("x")):
-        with pytest.raises(UserError, match=r"x: expected a .* none of that id"):
+        with pytest.raises(UserError, match=r"x: no .* has this id"):
             call()
 
 

@@ -324,7 +324,7 @@ def test_adapter_of_another_base_is_refused_by_its_first_layer(pipelines, tmp_pa
         read.check_fits(read.read(path), base)
     own, one = next(iter(write.layers_of_states(states)["unet"].items()))
     write.write_parts(path, {"unet": {f"{own}.more": one}}, "sdxl", "diffusers", {})
-    with pytest.raises(UserError, match=r"\.more is not in it"):
+    with pytest.raises(UserError, match=r"\.more is missing from it"):
         read.load_into(pipelines("sdxl"), read.read(path), "x")
 
 

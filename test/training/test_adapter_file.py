@@ -157,7 +157,7 @@ def test_broken_files_are_refused_in_a_sentence(tensors, tmp_path):
     data, bad = whole.read_bytes(), tmp_path / "bad.safetensors"
     span = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
     cases = [
-        (b"", "found 0 bytes"),
+        (b"", "found only 0 bytes"),
         (data[:5], "found 5 bytes"),
         (data[:40], "the header claims"),
         (data[:-1], "truncated or damaged"),

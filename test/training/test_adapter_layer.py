@@ -202,7 +202,7 @@ def test_kohya_tensors_that_cannot_be_read_are_refused():
     for extra, reason in [
         ("lora_unet_conv_in.hada_w1_a", "other kinds"),
         ("lora_prior_x.lora_down.weight", "found lora_prior_x"),
-        ("lora_unet_conv_out.lora_up.weight", "lora_unet_conv_out whole"),
+        ("lora_unet_conv_out.lora_up.weight", "lora_unet_conv_out is incomplete"),
     ]:
         with pytest.raises(UserError, match=reason):
             kohya.from_kohya({**tensors, extra: tensors["lora_unet_conv_in.alpha"]})

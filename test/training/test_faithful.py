@@ -183,11 +183,11 @@ def _broken(kind, path):
     ("kind", "effect", "reason"),
     [
         ("zero", "stops", "0 bytes"),
-        ("text", "stops", "cannot be read (no picture)"),
+        ("text", "stops", "cannot be read (not a picture)"),
         ("cut PNG", "stops", "cannot be read"),
         ("cut JPEG", "stops", "cannot be read"),
-        ("gone", "stops", "there is no such file"),
-        ("alpha", "changed", "transparent parts"),
+        ("gone", "stops", "file not found"),
+        ("alpha", "changed", "transparent"),
         ("animated", "changed", "3 pictures in one file: only the first is read"),
         ("grey16", "changed", "more than 8 bits per channel"),
         ("CMYK", "changed", "CMYK"),
@@ -371,7 +371,7 @@ def test_a_picture_called_test_takes_the_others_away(tmp_path, monkeypatch):
         ("no json", "cannot be read"),
         ('{"name": "0.png"}', "expected a file_name in each row"),
         ('{"file_name": "../0.png"}', "metadata.jsonl names a file outside its folder"),
-        ('{"file_name": "gone.png", "text": "zoe"}', "there is no such file"),
+        ('{"file_name": "gone.png", "text": "zoe"}', "file not found"),
     ],
 )
 def test_metadata_that_stops_a_trainer(tmp_path, line, reason):
@@ -412,6 +412,8 @@ def test_what_is_no_folder_of_pictures_is_refused(tmp_path):
         trainer_preview.preview_folder(tmp_path / "no")
     with pytest.raises(UserError, match="found none of them; give --trainer"):
         trainer_preview.preview_folder(tmp_path)
-    with pytest.raises(UserError, match="trainer: expected ours, kohya, imagefolder, got auto1111"):
+    with pytest.raises(
+        UserError, match="trainer: expected one of ours, kohya, imagefolder, got auto1111"
+    ):
         trainer_preview.preview_folder(tmp_path, "auto1111")
     assert trainer_preview.preview_folder(tmp_path, "kohya").exit_code == 2

@@ -199,7 +199,10 @@ def test_a_forgotten_class_word():
     rows += [picture(0, "class", "a", s, **seen("nobody")) for s in (1, 2)]
     rows += [picture(600, "class", "a", s, **seen("bunny")) for s in (1, 2)]
     said = say(evaluate(rows))
-    assert "“rabbit” alone draws bunny in 100 % (the base: 0 %)" in said["class word"]
+    assert (
+        "“rabbit” alone draws bunny in 100 % of the pictures (base model: 0 %)"
+        in said["class word"]
+    )
     assert "Train for fewer steps, or set models.class_pictures" in said["class word"]
 
 

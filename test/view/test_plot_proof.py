@@ -73,8 +73,8 @@ def test_steps_have_a_panel_a_measure_and_the_base_across(evaluation, look):
     shown = figure.data
     assert shown["panel"].cast(pl.String).unique().sort().to_list() == [
         "identity (0: another person, 1: as in the film)",
-        "score used to choose",
         "recognition rate",
+        "score used to choose",
     ]
     assert shown.filter("is_chosen")["step"].unique().to_list() == [200]
     look("plot-steps", style.to_png(figure))

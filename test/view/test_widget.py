@@ -24,7 +24,7 @@ def test_a_refused_choice_is_said_and_not_written(tmp_path):
 def test_scene_explorer_follows_its_threshold(space, settings):
     draw = scene.draw_scene(space, settings)
     values = {"scene_threshold": 0.85, "noise_threshold": 0.0}
-    assert "<b>scenes 3</b> · pictures in them 24 · in none 0" in draw(values)
+    assert "<b>scenes 3</b> · pictures in scenes 24 · in no scene 0" in draw(values)
     assert "<b>scenes 1</b>" in draw(values | {"scene_threshold": -1.0, "noise_threshold": -1.0})
 
 

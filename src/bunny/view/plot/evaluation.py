@@ -155,7 +155,7 @@ def plot_copying(picture: pl.DataFrame) -> ggplot:
             x="cosine similarity to the nearest training picture (1: identical)",
             y="drawings",
             title="Does the adapter copy training pictures?",
-            subtitle=f"orange: {copies} of {drawn.height} are nearer than any held-out frame",
+            subtitle=f"orange: {copies} of {drawn.height} nearer than held-out frames usually are",
         )
         + style.theme(1.2 + 1.3 * counts["panel"].n_unique())
     )
