@@ -179,9 +179,9 @@ def test_what_cannot_be_is_said_in_a_sentence(bunny, space, tmp_path, arguments,
 def test_a_changed_or_missing_checkpoint_is_not_exported(bunny, space):
     path = space.checkpoint / "anna" / "step-000020.safetensors"
     path.write_bytes(path.read_bytes() + b"\0")
-    assert "found a file with other content" in bunny("export", "adapter")[2]
+    assert "found another file's content" in bunny("export", "adapter")[2]
     path.unlink()
-    assert "file not found" in bunny("export", "adapter")[2]
+    assert "found no such file" in bunny("export", "adapter")[2]
 
 
 def test_a_film_without_a_fine_tune_says_so(bunny, space):
