@@ -22,9 +22,9 @@ MOST_SECONDS = 60  # on a busy machine; each takes one or two
 
 MADE_REFUSED = {
     "zero bytes.mp4": "0 bytes",
-    "random bytes.mp4": "nothing that FFmpeg can open",
+    "random bytes.mp4": "a file that FFmpeg cannot open",
     "text.mp4": "found a text",
-    "index cut off.mp4": "without its index (moov)",
+    "index cut off.mp4": "without its index (moov atom)",
     "audio only.mp4": "only audio",
     "still picture.mp4": "a still picture",
     "noise.mp4": "no frame can be decoded",
@@ -50,11 +50,11 @@ MADE_FILM = {
     "cut off.mp4": {
         "num_frames": 40,
         "num_frames_promised": 64,
-        "note": "the container promises 64 frames, 40 were decoded",
+        "note": "the container announces 64 frames, 40 were decoded",
     },
     "promises more.avi": {
         "num_frames_promised": 640,
-        "note": "the container promises 640 frames, 64 were decoded",
+        "note": "the container announces 640 frames, 64 were decoded",
     },
     "bits flipped.mp4": {"num_frames": ANY, "num_frames_promised": 64, "note": ANY},
     "one frame.mp4": {"num_frames": 1},
@@ -79,7 +79,7 @@ MADE_FILM = {
         "codec": "mpeg2video",
         "is_interlaced": True,
         "start_s": ANY,  # the muxer's choice
-        "note": "interlaced; combed pictures were rebuilt",
+        "note": "interlaced; combed frames were deinterlaced",
     },
     "anamorphic.mp4": {"width_px": 192, "sample_aspect_ratio": "2:1"},
     "motion jpeg.avi": {"codec": "mjpeg", "container": "avi"},
@@ -109,7 +109,7 @@ UNDO = {
 # Of the folder beside the checkout.
 REFUSED = {
     "01": "0 bytes",
-    "02": "nothing that FFmpeg can open",
+    "02": "a file that FFmpeg cannot open",
     "03": "found a text",
     "05": "without its index",
     "09": "only audio",
@@ -153,7 +153,7 @@ FIRST_FRAMES = {
     "23": HAMILTON,
 }
 NOTE = {
-    "04": "the container promises 275 frames, 127 were decoded",
+    "04": "the container announces 275 frames, 127 were decoded",
     "14": "interlaced",
     "17": "frames are damaged",
 }
@@ -285,7 +285,7 @@ def test_opencv_promises_no_negative_number_of_frames(tmp_path):
 def test_what_opencv_opens_and_cannot_decode_is_refused(tmp_path):
     path = odd_film.make("noise.mp4", tmp_path)
     assert cv2.VideoCapture(str(path)).isOpened()
-    with pytest.raises(UserError, match="expected a film, found no film that OpenCV can open"):
+    with pytest.raises(UserError, match="expected a film, found a file that OpenCV cannot open"):
         probe.probe(path, decoder="opencv")
 
 

@@ -17,13 +17,13 @@ WORDS = {
     "threshold": "thresholds",
     "triplet": "triplet adapter",
     "correlation": "correlation",
-    "auto": "what bunny learn would use",
+    "auto": "chosen by bunny learn",
 }
 ORDER = {
     "random": "in random order",
-    "doubt": "the doubtful first",
-    "cluster": "clusters named first",
-    "gain": "questions by worth first",
+    "doubt": "most doubtful first",
+    "cluster": "name clusters first",
+    "gain": "most valuable questions first",
 }
 GOAL, GOAL_SHARE = 0.99, 0.01  # of items right, with clicks on so many
 MIN_SHARE = 0.001  # where no click stands on the logarithmic axis
@@ -68,7 +68,7 @@ def plot_cost(curve: pl.DataFrame, measure: str = "accuracy") -> ggplot:
     """
     rows = summarise(curve, measure)
     if rows.is_empty():
-        return style.empty_plot("nobody clicked: no curve")
+        return style.empty_plot("no simulated clicks to plot")
     import plotnine as p9
 
     rows = rows.with_columns(pl.col("film").str.replace_all(r"([:,]) ", "$1\n"))
@@ -96,9 +96,9 @@ def plot_cost(curve: pl.DataFrame, measure: str = "accuracy") -> ggplot:
         + p9.scale_color_manual(values=colour)
         + p9.scale_fill_manual(values=colour, guide=None)
         + p9.labs(
-            y="share of items where they belong",
-            title="What a click brings",
-            subtitle="bands: nine in ten seeds; dotted: the goal, 0.99 with clicks on 1 %",
+            y="share of items in the right cluster",
+            title="Accuracy by number of corrections",
+            subtitle="bands: 90 % of the seeds; dotted: the goal, 0.99 with clicks on 1 %",
         )
         + style.theme(1.2 + 1.9 * len(films), 10.0)
     )

@@ -86,7 +86,7 @@ def curve(
         If `order` or `way` is unknown.
     """
     if order not in ORDERS or way not in (method.NONE, *method.METHODS, AUTO):
-        raise ValueError(f"no order {order} or way {way}")
+        raise ValueError(f"unknown order {order} or way {way}")
     rng = np.random.default_rng(seed)
     n = len(library.truth)
     held = rng.permutation(n)[: round(held_out_share * n)]

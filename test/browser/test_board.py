@@ -250,7 +250,7 @@ def test_a_band_files_from_disk_and_the_end_of_a_page(chromium, url, film_dir, t
         ann.mouse.down()
         ann.mouse.move(box["x"] + 300, box["y"] + 200)  # into the second column of the second line
         ann.mouse.up()
-        ann.locator(".bb-count", has_text="10 chosen").wait_for()
+        ann.locator(".bb-count", has_text="10 selected").wait_for()
         ann.keyboard.press("Escape")
         drop_files(ann, folder(ann, "scene-001"), picture)
         ann.locator(".bb-toast", has_text="drop them on a character").wait_for()

@@ -58,7 +58,7 @@ def test_sliders_and_buttons_of_the_filter_answer(jupyter, project):
         assert "blurred 6" in book.text() and "kept" not in book.text().splitlines()[0]
         book.press("generous")
         book.wait_for("kept 6")
-        book.press("Keep for this film")
+        book.press("Save for this film")
         book.wait_for("saved to")
         (saved,) = (project / "config").glob("local_three-shots-*.yaml")
         chosen = yaml.safe_load(saved.read_text(encoding="utf-8"))
@@ -74,7 +74,9 @@ def test_people_change_with_the_threshold_and_the_choice_of_who(jupyter):
         book.slide("figure_score", "Home")
         book.page.locator(".widget-dropdown select").select_option("bruno")
         book.wait_for("bruno:")
-        assert re.search(r"^bruno: \d+ tracks by doubt, page 1 of", book.text(), re.MULTILINE)
+        assert re.search(
+            r"^bruno: \d+ tracks sorted by doubt, page 1 of", book.text(), re.MULTILINE
+        )
 
 
 def test_scenes_follow_their_threshold(jupyter):

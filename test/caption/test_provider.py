@@ -268,7 +268,7 @@ def test_the_breaker_stops_asking_and_an_answer_resets_it():
         answers = dict(program.ask_all(captioner, makers, 1, breaker, lambda *_: None))
     assert len(server.requests) == 6  # two failures, an answer, three failures
     assert [answers[i].status for i in range(4)] == ["failed", "failed", "done", "failed"]
-    assert all(answers[i].error.startswith("not asked") for i in range(6, 20))
+    assert all(answers[i].error.startswith("request skipped") for i in range(6, 20))
     assert "HTTP 500" in answers[19].error
 
 

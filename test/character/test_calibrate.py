@@ -51,14 +51,14 @@ def test_mirrors_are_left_out_and_counted():
     clean = calibrate.estimate(_pairs(_spread(0.1, 0.05, 10)))
     mirrored = calibrate.estimate(_pairs([*_spread(0.1, 0.05, 10), 0.9, 0.71]))
     assert mirrored.threshold == clean.threshold and mirrored.num_twins == 2
-    assert "2 pairs of one frame too alike to count" in calibrate.describe(mirrored, 0.4)
+    assert "2 pairs of one frame are too similar to count" in calibrate.describe(mirrored, 0.4)
 
 
 def test_too_few_leave_the_setting():
     found = calibrate.estimate(_pairs([0.3] * (calibrate.LEAST - 1), [0.9] * 100))
     assert found.threshold is None and found.num_same == 100
     assert calibrate.threshold(found, 0.4) == 0.4
-    assert "9 strangers in the film are too few" in calibrate.describe(found, 0.4)
+    assert "too few strangers in the film to measure (9)" in calibrate.describe(found, 0.4)
 
 
 def test_film_and_setting_count_alike_at_fifty_strangers():

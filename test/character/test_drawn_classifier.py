@@ -29,7 +29,7 @@ def test_what_is_no_such_classifier_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"expected anime among the labels in .* found cat, dog"):
         AnimeRealClassifier(f"anime-real:{other}")
     (other / "meta.json").write_text(json.dumps(["anime"]))
-    with pytest.raises(UserError, match="found none; give the model of the right kind"):
+    with pytest.raises(UserError, match="found none; choose a model with this output"):
         AnimeRealClassifier(f"anime-real:{other}")
 
 

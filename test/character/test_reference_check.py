@@ -141,16 +141,16 @@ def test_every_fault_has_its_sentence():
         picture("bruno/1.png", at(180)),
     )
     assert reference_check.advise(judged) == [
-        "popeye/1.png: holds two figures; crop it to popeye alone",
-        "popeye/2.png: only 95 px at its shorter side; use one of 96 px or more",
-        "koby/1.png: text over the figure; crop above the subtitle",
-        "koby/2.png: the figure is cut at the left and right; take more of the picture",
-        "koby/2.png: text in the picture; crop it away",
+        "popeye/1.png: shows two figures; crop it to popeye alone",
+        "popeye/2.png: only 95 px on its shorter side; use a picture of 96 px or more",
+        "koby/1.png: text overlaps the figure; crop above the subtitle",
+        "koby/2.png: the figure is cut off at the left and right; include more of the picture",
+        "koby/2.png: text in the picture; crop it out",
         "anna/1.png: expected a picture",
-        "bruno: one picture only; add a second view of bruno, alone, from another side",
+        "bruno: only one picture; add a second picture that shows bruno alone from another side",
     ]
     assert reference_check.count_better(judged) == 6
-    line = "references: 6 of 7 could be better (bunny references DIR says how)"
+    line = "reference pictures: 6 of 7 could be better (see `bunny references DIR`)"
     assert reference_check.summarise(judged) == line
 
 
@@ -173,8 +173,14 @@ def test_strangers_that_pass_are_told():
         impostor={"bruno": at(5, 90)},
     )
     assert reference_check.advise(one)[:2] == [
-        "bruno/1.png: 25.0% of the strangers in the bank would pass for bruno; use a clearer view",
-        "bruno/1.png: 50.0% of the strangers in the film would pass for bruno; use a clearer view",
+        (
+            "bruno/1.png: 25.0% of the strangers in the built-in bank would be recognised as "
+            "bruno; use a clearer picture"
+        ),
+        (
+            "bruno/1.png: 50.0% of the strangers in the film would be recognised as bruno; "
+            "use a clearer picture"
+        ),
     ]
 
 

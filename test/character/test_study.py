@@ -55,7 +55,7 @@ def test_strangers_of_frames_and_references_are_counted():
 def test_a_fixed_threshold_holds_and_what_was_found_is_still_told():
     row = film_calibration.to_row(_study({"anna": PEOPLE[:1]}), 0.4, is_fixed=True)
     assert (row["threshold"], row["source"]) == (0.4, "settings")
-    assert "strangers of this film reach" in row["note"]
+    assert "strangers in this film reach" in row["note"]
 
 
 def test_nothing_known_leaves_the_setting():

@@ -75,7 +75,7 @@ def test_a_set_is_exported_for_kohya_and_looked_at_as_kohya_would(bunny, space, 
     names = sorted(p.name for p in (tmp_path / "out" / "img" / "2_anna w").iterdir())
     assert names == [f"{i:04d}.{e}" for i in range(3) for e in ("png", "txt")]
     assert "anna as kohya: 3 img, 1 val, 0 reg" in out
-    assert "3 pictures, 2 repeats, 1 bucket, 1 step an epoch of batch 8, dropped 0" in out
+    assert "3 pictures, 2 repeats, 1 bucket, 1 step per epoch at batch size 8, dropped 0" in out
     assert "rights: licence of the film not given: do not publish" in out
     assert json.loads((tmp_path / "out" / "export.json").read_text())["trigger"] == "anna"
 
@@ -127,7 +127,7 @@ def test_of_two_sets_one_must_be_named(bunny, space, tmp_path):
         (["--repeats", "many"], "got 'many'"),
         (["--captions", "xml"], "--captions: expected txt, jsonl, got xml"),
         (["--character", "eve"], "got eve"),
-        (["--output", "My Film.mp4"], "expected a folder to write, found something else"),
+        (["--output", "My Film.mp4"], "expected a folder or a new path, found something else"),
         (["--output", "data"], "expected an empty folder or an earlier export"),
         (["no-such-film"], "begins with no-such-film"),
     ],
@@ -168,7 +168,7 @@ def test_check_of_a_folder(bunny, space, tmp_path):
     assert bunny("check", "out", "--trigger", "anna")[0] == 0
     (tmp_path / "out" / "img" / "loose.png").write_bytes(b"x")
     code, out, _ = bunny("check", "out")
-    assert code == 2 and "its folder is not named in dataset.toml" in out
+    assert code == 2 and "its folder is not listed in dataset.toml" in out
     code, _, err = bunny("check", "My Film.mp4")
     assert code == 2 and "found a file" in err
     code, _, err = bunny("check", "out", "--trainer", "other")
@@ -236,15 +236,15 @@ def test_check_counts_with_the_batch_and_the_side_it_is_given(bunny, space):
     assert bunny("export", "kohya", "--output", "out")[0] == 0
     assert look("--batch-size", "8") == ({"64x64": 6}, 1, [])
     assert look("--batch-size", "2") == ({"64x64": 6}, 3, [])
-    assert look("--resolution", "128") == ({"128x128": 6}, 1, ["64x64 is enlarged to 128x128"] * 3)
+    assert look("--resolution", "128") == ({"128x128": 6}, 1, ["64x64 is upscaled to 128x128"] * 3)
     code, out, err = bunny("check", "out", "--resolution", "32")
-    assert (code, out) == (2, "") and "one step of kohya's buckets, 64 px, got 32" in err
+    assert (code, out) == (2, "") and "one kohya bucket step, 64 px, got 32" in err
 
 
 def test_the_batch_of_the_settings_counts_where_none_is_given(bunny, space):
     """Three pictures twice: by twos, three steps an epoch."""
     two = ("--set", "models.batch_size=2")
     code, out, _ = bunny("export", "kohya", "--output", "out", *two)
-    assert code == 0 and "3 steps an epoch of batch 2" in out
+    assert code == 0 and "3 steps per epoch at batch size 2" in out
     (one,) = json.loads(bunny("check", "--json", *two)[1])["sets"]
     assert one["batch_size"] == 2

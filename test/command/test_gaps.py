@@ -133,8 +133,8 @@ def test_gaps_and_the_shots_that_would_fill_them(bunny, space):
     assert ways["pose:left-profile"] == profile
     text = bunny("gaps")[1]
     assert "anna light:dark: 0 in the set, 1 wanted\n  shot 4 (0:04-0:05): 1 view, soft" in text
-    assert "anna size:wide: 0 in the set, 1 wanted; no view of the film would fill it" in text
-    assert "note: A view from behind" in text
+    assert "anna size:wide: 0 in the set, 1 wanted; no view in the film would fill it" in text
+    assert "note: Views from behind" in text
 
 
 def test_a_gap_is_added_and_taken_back(bunny, space):

@@ -30,7 +30,8 @@ def test_the_samples_are_judged_in_a_table_with_advice(references):
     end = rows[13]
     assert end.endswith(" of 13 could be improved:")
     assert rows[14] == (
-        "  astronaut: one picture only; add a second view of astronaut, alone, from another side"
+        "  astronaut: only one picture; add a second picture that shows astronaut alone "
+        "from another side"
     )
 
 

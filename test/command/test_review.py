@@ -69,7 +69,7 @@ def test_upload_goes_through_the_desk(opened):
     answer, _ = desk.handle(message, [png()])
     assert answer["done"].startswith("1 reference picture of anna added")
     answer, _ = desk.handle({**message, "cluster": "person-01"}, [png()])
-    assert answer["error"].startswith("person-01: expected a character with a name")
+    assert answer["error"].startswith("person-01: reference pictures need a named character")
 
 
 def test_a_port_that_is_taken_is_passed_over():
@@ -113,6 +113,6 @@ def test_a_film_that_was_not_clustered_is_refused(opened, bunny):
     (space.table / "asset.parquet").unlink()
     data_dir = space.root.parents[1]
     code, _, error = bunny("review", "made", "--data-dir", data_dir, "--no-browser")
-    assert code == 2 and "stage review first" in error
+    assert code == 2 and "run the film up to stage review first" in error
     code, _, error = bunny("review", "nobody", "--data-dir", data_dir, "--no-browser")
     assert code == 2 and "found none" in error

@@ -50,7 +50,9 @@ def test_more_than_generous_gives_is_said():
     quality, found = _judge(table, keep_about=50, duplicate_distance=0)
     assert quality["is_kept"].to_list() == [True, True, False]
     assert found.strictness == 0
-    assert found.note.startswith("keep_about 50: even generous thresholds keep only 2 frames (")
+    assert found.note.startswith(
+        "keep_about 50: even the most generous thresholds keep only 2 frames ("
+    )
 
 
 def test_a_threshold_that_somebody_chose_stays():
@@ -59,7 +61,7 @@ def test_a_threshold_that_somebody_chose_stays():
     found = _judge(table, keep_about=4, max_brightness=0.36, duplicate_distance=0)[1]
     assert found.threshold.max_brightness == 0.36
     assert found.num_kept == 4
-    assert found.note.endswith("; max_brightness as set)")
+    assert found.note.endswith("; max_brightness as configured)")
 
 
 def test_frames_that_are_equal_go_together():

@@ -51,8 +51,8 @@ def test_a_torn_last_line_is_passed_over_and_replaced(tmp_path):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("{broken", "line 2: expected one event as JSON"),
-        ("[1]", "line 2: expected one event as a JSON object"),
+        ("{broken", "line 2: expected one correction as JSON"),
+        ("[1]", "line 2: expected one correction as a JSON object"),
         ('{"event_id": "e", "time": "yesterday", "user": "u", "kind": "comment", '
          '"level": "scene"}', "yesterday"),
         ('{"event_id": "e", "user": "u", "kind": "explode", "level": "scene", '
@@ -69,6 +69,6 @@ def test_a_broken_line_in_the_middle_is_named(tmp_path, line, words):
 
 
 def test_a_time_that_cannot_be_read_back_is_never_written(tmp_path):
-    with pytest.raises(UserError, match="expected the fields of a correction"):
+    with pytest.raises(UserError, match="not a valid correction"):
         event_log.append(tmp_path, [said(), said(time="noon")])
     assert event_log.count(tmp_path) == 0

@@ -418,7 +418,7 @@ def test_of_clusters_of_one_size_the_first_id_comes_first(shots):
     assert state.clusters("character").is_empty()
     assert state.members("", "scene") == [] and state.members("scene-002", "scene")[-1] == s(6)
     for call in (lambda: state.number("x", "scene"), lambda: state.item("x")):
-        with pytest.raises(UserError, match=r"x: expected a .* none of that id"):
+        with pytest.raises(UserError, match=r"x: no .* has this id"):
             call()
 
 
@@ -439,19 +439,22 @@ def test_items_of_two_kinds_are_not_spoken_of_at_once(lib):
     [
         (
             lambda st: create_event.assign(st, ["nobody"], "scene-001", **ANA),
-            "there is none of that id",
+            "no shot or figure of this film has this id",
         ),
         (lambda st: create_event.assign(st, [], "scene-001", **ANA), "got none"),
         (lambda st: create_event.assign(st, [s(0)], "a/b", **ANA), "expected a plain name"),
-        (lambda st: create_event.reject(st, [s(6)], **ANA), "they are in none"),
-        (lambda st: create_event.reject(st, [s(0), s(3)], **ANA), "they are in 2"),
+        (lambda st: create_event.reject(st, [s(6)], **ANA), "in no cluster"),
+        (lambda st: create_event.reject(st, [s(0), s(3)], **ANA), "got items of 2 clusters"),
         (
             lambda st: create_event.merge(st, "scene-001", "scene-001", level="scene", **ANA),
             "twice",
         ),
-        (lambda st: create_event.comment(st, [s(0)], " ", **ANA), "got nothing"),
-        (lambda st: create_event.undo(st, "e", **ANA), "none of that id"),
-        (lambda st: create_event.approve(st, [s(0)], user=" "), "expected the name of who"),
+        (lambda st: create_event.comment(st, [s(0)], " ", **ANA), "got an empty text"),
+        (lambda st: create_event.undo(st, "e", **ANA), "no correction has this id"),
+        (
+            lambda st: create_event.approve(st, [s(0)], user=" "),
+            ("expected the name of the person who"),
+        ),
     ],
 )
 def test_what_cannot_be_said_is_refused_in_one_sentence(shots, call, words):

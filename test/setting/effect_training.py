@@ -455,7 +455,7 @@ EFFECT: dict[str, Effect] = {
         look=_without_bitsandbytes,
         gives=(
             ["done"],
-            ["models.optimizer: expected bitsandbytes for adamw8bit, it is not installed"[:70]],
+            ["models.optimizer: adamw8bit needs bitsandbytes, which is not installed"[:70]],
         ),
     ),
     "models.training_steps": Drawn(

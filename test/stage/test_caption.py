@@ -311,7 +311,7 @@ def test_a_dead_server_fails_the_stage_and_a_rerun_asks_only_what_is_missing(tmp
         rows = _captions(tmp_path)
         assert [r["status"] for r in rows] == ["done"] * 3 + ["failed"] * 9
         assert "HTTP 500" in rows[3]["error"]
-        assert rows[11]["error"].startswith("not asked")
+        assert rows[11]["error"].startswith("request skipped")
     with service.serve(lambda n: Reply()) as again:
         _stage(tmp_path, **local(again.url)).execute()
         assert len(again.requests) == 9

@@ -141,8 +141,8 @@ def test_scenes_over_all_frames_and_how_sure_they_are(tmp_path, method):
     rows = store.read(film / "table", "cluster").sort("item_id")
     assert rows["cluster_id"].to_list() == ["scene-001", "scene-002"] * 2
     assert rows["similarity"].to_list() == pytest.approx([1] * 4, abs=1e-5)
-    asked = "under other orders" if method == "incremental" else "in nine tenths of the shots"
-    assert note.startswith(f"2 scenes (stable to 1.00 {asked}), 0 frames in no scene")
+    asked = "with shots in other orders" if method == "incremental" else "with 90 % of the shots"
+    assert note.startswith(f"scenes: 2 (stability 1.00 {asked}), 0 frames in none")
     stability = store.read(film / "table", "stability")
     assert stability.height == 7 and stability["rand_index"].to_list() == [1] * 7
     assert stability["level"].unique().to_list() == ["scene"]  # no unknown people
@@ -203,10 +203,7 @@ def test_how_sure_unknown_people_are():
         ("unknown", "agglomerative", "sample", 1.0, 1.0, 3, 2),
         ("unknown", "hdbscan", "sample", 1.0, 1.0, 3, 2),
     ]
-    assert (
-        cluster_table.person_note(rows, "hdbscan")
-        == " (stable to 1.00 in nine tenths of the shots)"
-    )
+    assert cluster_table.person_note(rows, "hdbscan") == " (stability 1.00 with 90 % of the shots)"
     assert cluster_table.person_stability(nameless[:1], ClusteringConfig(), 0).is_empty()
 
 

@@ -122,7 +122,7 @@ def test_characters_are_taken_as_named(labelled_film, tiny_base_folder):
 
 
 def test_resolution_that_does_not_fit_is_refused(labelled_film, tiny_base_folder):
-    with pytest.raises(UserError, match="expected a multiple of 16 for this base, got 40"):
+    with pytest.raises(UserError, match="expected a multiple of 16 for this base model, got 40"):
         make(labelled_film, tiny_base_folder, {"resolution": 40}).execute()
 
 
@@ -147,7 +147,7 @@ def test_class_pictures_and_masks(labelled_film, tiny_base_folder):
     assert other.height == 3 and set(other["split"]) == {"train"}
     assert not other["caption"].str.contains("bunny").any()
     assert own["mask_file"].drop_nulls().len() > 0 and other["mask_file"].null_count() == 3
-    assert "3 without the character" in result.note
+    assert "3 class pictures" in result.note
     (labelled_film / own["mask_file"].drop_nulls()[0]).unlink()
     assert not make(labelled_film, tiny_base_folder, dataset=wanted).can_resume()
 

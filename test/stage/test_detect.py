@@ -82,7 +82,7 @@ def test_names_the_face_and_counts_the_damaged_frame(film):
     assert labels["confidence"].min() > 0.9
     assert "eileen in 2 frames" in result.note and "1 frames could not be read" in result.note
     assert result.note.endswith(
-        "; references: 1 of 1 could be better (bunny references DIR says how)"
+        "; reference pictures: 1 of 1 could be better (see `bunny references DIR`)"
     )
 
 
@@ -124,7 +124,7 @@ def test_runs_are_equal_bit_by_bit(film):
 def test_without_references_faces_are_still_found(tmp_path, astronaut):
     film = _film(tmp_path, [astronaut])
     result = _stage(film).execute()
-    assert result.tables["face"] == 1 and "nobody is named" in result.note
+    assert result.tables["face"] == 1 and "no character can be recognised" in result.note
     (label,) = _labels(film).iter_rows(named=True)
     assert (label["character"], label["distance"], label["margin"]) == (None, None, None)
 
@@ -301,7 +301,7 @@ def test_ccip_compares_what_the_windows_find(tmp_path, anime_models):
 
 def test_models_that_do_not_go_together_are_refused(plain_film, anime_models, guided_folders):
     detector = {"drawn_detector": anime_models["drawn_detector"]}
-    with pytest.raises(UserError, match="cannot tell them apart, expected ccip beside it"):
+    with pytest.raises(UserError, match="cannot recognise them; expected ccip"):
         _stage(plain_film, **detector).execute()
     with pytest.raises(UserError, match="expected anime-person, anime-head, anime-face or nothing"):
         _stage(plain_film, **anime_models | {"drawn_detector": guided_folders["owl"]}).execute()

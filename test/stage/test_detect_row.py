@@ -48,4 +48,4 @@ def test_the_note_counts_frames_and_names_bad_references():
         "found al in 1 frames, bo in 1 frames; bo/2.jpg: found 2 faces; 1 frames could not be read"
     )
     nobody = table_rows.note(labels.clear(), known.clear(), broken.clear())
-    assert nobody == "no references given, so nobody is named"
+    assert nobody == "no reference pictures, so no character can be recognised"

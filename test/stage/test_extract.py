@@ -290,5 +290,5 @@ def test_a_film_that_was_moved_is_named(tmp_path, film):
     source = json.loads((stage.input_dir / "source.json").read_text())
     gone = {**source, "film": str(tmp_path / "gone.mkv")}
     (stage.input_dir / "source.json").write_text(json.dumps(gone))
-    with pytest.raises(UserError, match=r"gone\.mkv: expected the film, found no such file"):
+    with pytest.raises(UserError, match=r"gone\.mkv: film not found"):
         Extract(Config(), stage.input_dir, stage.input_dir).execute()

@@ -238,5 +238,5 @@ def test_failed_training_becomes_a_row(labelled_film, tiny_base_folder, tmp_path
         stage.execute()
     run = store.read(labelled_film / "table", "training_run").row(0, named=True)
     assert (run["status"], run["adapter_file"]) == ("failed", None)
-    assert "the loss was no number 5 times in a row" in run["error"]
+    assert "the loss was NaN or infinite 5 times in a row" in run["error"]
     assert not make(labelled_film, broken, training_steps=12).can_resume()

@@ -114,8 +114,8 @@ def test_each_prompt_and_seed_with_and_without_the_last_adapter(film, loras):
     result = make(film, loras).execute()
     table = read(film)
     assert (result.status, result.rows, result.failed) == ("done", 8, 0)
-    assert "no evaluation chose a checkpoint, so the last is drawn with" in result.note
-    assert "likeness to held-out pictures" in result.note
+    assert "stage evaluate has not chosen a checkpoint, so the last one is used" in result.note
+    assert "similarity to held-out pictures" in result.note
     assert table["adapter_hash"].is_null().sum() == 4
     assert set(table["prompt"]) == {"bunny character on a beach", "a red bear"}
     assert table["similarity"].is_not_null().all()
@@ -229,9 +229,15 @@ def test_blend_is_in_every_adapter_picture_and_in_the_table(film, loras):
 
 def test_what_cannot_be_drawn_is_refused_before_anything_is(film, loras, tmp_path):
     for wrong, words in (
-        ({"blend": ("nobody:0.5",)}, r"blend nobody: expected .* a character with one \(bunny\)"),
+        (
+            {"blend": ("nobody:0.5",)},
+            (
+                r"blend nobody: expected .* a character with an "
+                r"adapter \(bunny\)"
+            ),
+        ),
         ({"blend": ("bunny:much",)}, "expected <file or character>:<strength"),
-        ({"init_frames": ("f9",)}, r"frame f9: expected a frame_id .* e\.g\. film-00000000"),
+        ({"init_frames": ("f9",)}, r"frame f9: expected the frame_id .* e\.g\. film-00000000"),
         ({"width": 33}, "width 33: expected a multiple of 8"),
         ({"scheduler": "flow_euler"}, "expected one that fits"),
     ):
@@ -242,7 +248,7 @@ def test_what_cannot_be_drawn_is_refused_before_anything_is(film, loras, tmp_pat
 
     model.save_tiny(tmp_path / "other", seed=8)
     config = Config(models={"base_model": str(tmp_path / "other")}, generation=DRAWN)
-    with pytest.raises(UserError, match="run the stage finetune again"):
+    with pytest.raises(UserError, match="run stage finetune again"):
         Generate(config, film, film).execute()
 
 
@@ -309,7 +315,7 @@ def _refused_without_its_adapter(command, film, picture):
     (folder / "adapter.safetensors").rename(folder / "kept")
     code, _made, err = command("--again", picture)
     assert code == 2
-    assert "expected the one that drew this picture" in err
+    assert "expected the one that generated this picture" in err
     (folder / "kept").rename(folder / "moved.safetensors")
     code, made, _err = command("--again", picture, "--adapter", folder / "moved.safetensors")
     assert (code, made["facts"]["is_same"]) == (0, True)
@@ -335,7 +341,7 @@ def test_wrong_wishes_are_one_sentence(command, tmp_path):
         (("--prompts", tmp_path / "no.txt"), "expected a text file with one prompt per line"),
         (("--frame", "nowhere.png"), "expected a frame_id"),
         (("--scheduler", "magic"), "scheduler magic: expected one that fits"),
-        (("--again", tmp_path / "no.png"), "expected a picture to draw again"),
+        (("--again", tmp_path / "no.png"), "expected a picture to generate again"),
     ):
         code, _made, err = command(*arguments)
         assert (code, words in err) == (2, True), err

@@ -76,12 +76,12 @@ def _find(**wanted):
 
 
 def test_models_of_drawn_figures_are_those_that_are_named(tmp_path):
-    with pytest.raises(UserError, match="anime-person finds figures but cannot tell them apart"):
+    with pytest.raises(UserError, match="anime-person detects figures but cannot recognise them"):
         _find(drawn_detector="anime-person")
     with pytest.raises(UserError, match="nowhere"):
         _find(drawn_detector=str(tmp_path / "nowhere"))
     net = tiny_onnx.save_ccip(tmp_path / "ccip-tiny")
-    with pytest.raises(UserError, match="beside drawn_embedding ccip, found an-owl"):
+    with pytest.raises(UserError, match="or nothing, found an-owl"):
         _find(drawn_detector="an-owl", drawn_embedding=f"ccip:{net}")
 
 

@@ -176,7 +176,7 @@ def test_layer_trained_as_one_is_parted_by_rows(rank):
 
 
 def test_what_cannot_be_joined_is_refused():
-    with pytest.raises(UserError, match=r"the original model names too, found norm_out\.linear"):
+    with pytest.raises(UserError, match=r"norm_out\.linear has no name in the original model"):
         fused_layer.join({"norm_out.linear": made()}, "flux")
     with pytest.raises(UserError, match=r"found 1 of 3"):
         fused_layer.join({"transformer_blocks.0.attn.to_q": made(is_dora=True)}, "flux")
@@ -205,16 +205,16 @@ def test_kohya_tensors_that_cannot_be_read_are_refused():
     for extra, reason in [
         ("lora_unet_conv_in.hada_w1_a", "other kinds"),
         ("lora_prior_x.lora_down.weight", "found lora_prior_x"),
-        ("lora_unet_conv_out.lora_up.weight", "lora_unet_conv_out whole"),
+        ("lora_unet_conv_out.lora_up.weight", "lora_unet_conv_out is incomplete"),
     ]:
         with pytest.raises(UserError, match=reason):
             kohya.from_kohya({**tensors, extra: tensors["lora_unet_conv_in.alpha"]})
     over_inputs = tensors["lora_unet_conv_in.dora_scale"].reshape(1, -1)
-    with pytest.raises(UserError, match="one length an output"):
+    with pytest.raises(UserError, match="one magnitude per output"):
         kohya.from_kohya({**tensors, "lora_unet_conv_in.dora_scale": over_inputs})
     with pytest.raises(UserError, match="found text_encoder_3"):
         kohya.to_kohya({"text_encoder_3": {"x": made()}}, "sd3")
-    with pytest.raises(UserError, match="expected the base's unet"):
+    with pytest.raises(UserError, match="needs the base model's unet"):
         kohya.to_kohya({"unet": {"conv_in": made(is_dora=True)}}, "sd", is_comfy=True)
 
 

@@ -32,7 +32,9 @@ def test_pickled_weights_are_refused(tiny_folder, tmp_path):
     folder = shutil.copytree(tiny_folder, tmp_path / "base")
     weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
     weights.rename(folder / "unet" / "diffusion_pytorch_model.bin")
-    with pytest.raises(UserError, match="a pickle, which can run code; save the model with"):
+    with pytest.raises(
+        UserError, match=("a pickle file, which can execute code; save the model with")
+    ):
         base.load_base(str(folder))
 
 
@@ -40,14 +42,14 @@ def test_pickled_weights_are_refused(tiny_folder, tmp_path):
 def test_missing_part_is_named(tiny_folder, tmp_path, part):
     folder = shutil.copytree(tiny_folder, tmp_path / "base")
     shutil.rmtree(folder / part)
-    with pytest.raises(UserError, match=f"expected a folder {part} in"):
+    with pytest.raises(UserError, match=f"folder {part} not found in"):
         family_folder.check_folder(folder, "mine")
 
 
 def test_damaged_weights_give_one_sentence(tiny_folder, tmp_path):
     folder = shutil.copytree(tiny_folder, tmp_path / "base")
     (folder / "vae" / "diffusion_pytorch_model.safetensors").write_bytes(b"not weights")
-    with pytest.raises(UserError, match=r"expected a whole Stable Diffusion 1\.x or 2\.x folder"):
+    with pytest.raises(UserError, match=r"could not load the Stable Diffusion 1\.x or 2\.x folder"):
         base.load_base(str(folder))
 
 
@@ -55,7 +57,7 @@ def test_other_kinds_and_names_are_refused(tiny_folder, tmp_path):
     folder = shutil.copytree(tiny_folder, tmp_path / "base")
     index = folder / "model_index.json"
     index.write_text(index.read_text().replace("StableDiffusionPipeline", "KandinskyPipeline"))
-    with pytest.raises(UserError, match=r"found another kind \(KandinskyPipeline\)"):
+    with pytest.raises(UserError, match=r"found KandinskyPipeline"):
         family_folder.check_folder(folder, "mine")
     single = tmp_path / "model.safetensors"
     single.write_bytes(b"")

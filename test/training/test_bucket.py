@@ -40,7 +40,9 @@ def test_resolution_of_the_tiny_base(tiny_folder, tmp_path):
     assert folder.choose_resolution(str(tiny_folder), 0) == (32, 16)
     assert folder.choose_resolution(str(tiny_folder), 48) == (48, 16)
     assert folder.resolution_of("somebody/not-here") == (512, 64)
-    with pytest.raises(UserError, match="expected a multiple of 16 for this base, got 40; 0 takes"):
+    with pytest.raises(
+        UserError, match=("expected a multiple of 16 for this base model, got 40; 0 selects")
+    ):
         folder.choose_resolution(str(tiny_folder), 40)
     broken = shutil.copytree(tiny_folder, tmp_path / "broken")
     (broken / "vae" / "config.json").write_text("[]")

@@ -154,5 +154,5 @@ def test_refusals():
     two = pl.concat([make_dataset(FOUR), make_dataset(FOUR, character="ben")])
     with pytest.raises(ValueError, match="pictures of one character, got \\['anna', 'ben'\\]"):
         coverage.summarise(two)
-    with pytest.raises(ValueError, match="a vector for each of 4 pictures"):
+    with pytest.raises(ValueError, match="one embedding for each of 4 pictures"):
         coverage.summarise(make_dataset(FOUR), np.ones((3, 2)))

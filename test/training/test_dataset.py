@@ -98,7 +98,7 @@ def test_unreadable_and_outside_are_told_and_left_out(film_dir):
     assert [r["image_id"] for r in made.rows] == ["i3"]
     assert made.errors == {
         "i0": "frame/b.png cannot be read",
-        "i1": "expected a picture of 108 x 104 px at least, got 120 x 80",
+        "i1": "expected a picture of at least 108 x 104 px, got 120 x 80",
         "i2": "frame/none.png cannot be read",
     }
     lost = CropSource(crop=crop(4), picture=None, error="gone")

@@ -69,7 +69,8 @@ def test_a_clean_folder_of_kohya(tmp_path):
     assert findings.steps_per_epoch == 3
     assert findings.exit_code == 0
     assert findings.to_line() == (
-        "3 pictures, 2 repeats, 6 class pictures, 1 bucket, 3 steps an epoch of batch 4, dropped 0"
+        "3 pictures, 2 repeats, 6 class pictures, 1 bucket, 3 steps per epoch at batch "
+        "size 4, dropped 0"
     )
 
 
@@ -87,11 +88,11 @@ def test_kohya_fills_batches_within_a_bucket(tmp_path):
     [
         ("zoe woman/9.png", "folder 'zoe woman' has no repeats: only <repeats>_<name> is read"),
         ("0_zoe/9.png", "folder '0_zoe' has no repeats: only <repeats>_<name> is read"),
-        ("9.png", "lies beside the folders of pictures: only those named <repeats>_<name> are"),
-        ("2_zoe woman/deep/9.png", "in a folder inside: only one level is read"),
-        ("2_zoe woman/9.Png", "extension .Png in mixed case: write .png"),
-        ("2_zoe woman/9.gif", "extension .gif is not read: png, jpg, jpeg, webp, bmp are"),
-        ("2_zoe woman/.9.png", "hidden by a dot"),
+        ("9.png", "lies beside the picture folders: only folders named <repeats>_<name> are"),
+        ("2_zoe woman/deep/9.png", "in a nested folder: only one level is read"),
+        ("2_zoe woman/9.Png", "extension .Png in mixed case is not read: rename it to .png"),
+        ("2_zoe woman/9.gif", "extension .gif is not read: expected png, jpg, jpeg, webp or bmp"),
+        ("2_zoe woman/.9.png", "hidden file (name starts with a dot)"),
     ],
 )
 def test_pictures_that_kohya_passes_over(tmp_path, place, reason):
@@ -115,22 +116,22 @@ def test_rubbish_is_told_and_does_no_harm(tmp_path, place):
     (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / place).write_bytes(b"rubbish")
     findings = _look(tmp_path)
-    assert _said(findings) == [(place, "a stray file of another program: take it away")]
+    assert _said(findings) == [(place, "unrelated file of another program: remove it")]
     assert findings.exit_code == 0
 
 
 @pytest.mark.parametrize(
     ("content", "effect", "reason"),
     [
-        (None, "changed", "no caption: the name of its folder stands for it"),
-        (b"", "stops", "an empty caption file"),
-        (b"\nzoe woman", "changed", "empty caption: trained without words"),
+        (None, "changed", "no caption: the folder name is used instead"),
+        (b"", "stops", "empty caption file"),
+        (b"\nzoe woman", "changed", "empty caption: trained without a prompt"),
         (b"zoe woman\nin the snow", "changed", "more than one line: only the first is read"),
-        (b"zo\xeb", "stops", "a caption that is not UTF-8"),
-        (b"\xef\xbb\xbfzoe woman", "changed", "begins with a byte order mark"),
+        (b"zo\xeb", "stops", "caption is not UTF-8"),
+        (b"\xef\xbb\xbfzoe woman", "changed", "starts with a byte order mark"),
         (b"a woman", "doubt", "the trigger word 'zoe' is not in the caption"),
         (b"zoes woman", "doubt", "the trigger word 'zoe' is not in the caption"),
-        (b"zoe" + b" a" * 75, "changed", "caption longer than 75 tokens: its end is not read"),
+        (b"zoe" + b" a" * 75, "changed", "caption longer than 75 tokens: the rest is truncated"),
     ],
 )
 def test_captions_as_kohya_reads_them(tmp_path, content, effect, reason):
@@ -182,16 +183,16 @@ def _broken(kind, path):
     ("kind", "effect", "reason"),
     [
         ("zero", "stops", "0 bytes"),
-        ("text", "stops", "cannot be read (no picture)"),
+        ("text", "stops", "cannot be read (not a picture)"),
         ("cut PNG", "stops", "cannot be read"),
         ("cut JPEG", "stops", "cannot be read"),
-        ("gone", "stops", "there is no such file"),
-        ("alpha", "changed", "transparent parts"),
+        ("gone", "stops", "file not found"),
+        ("alpha", "changed", "transparent"),
         ("animated", "changed", "3 pictures in one file: only the first is read"),
-        ("grey16", "changed", "more than 8 bits a channel"),
+        ("grey16", "changed", "more than 8 bits per channel"),
         ("CMYK", "changed", "CMYK"),
-        ("P", "doubt", "a palette: 256 colours at most"),
-        ("lying", "changed", "EXIF says that it is turned"),
+        ("P", "doubt", "palette image: 256 colours at most"),
+        ("lying", "changed", "rotated by its EXIF orientation"),
     ],
 )
 def test_pictures_that_stop_or_change(tmp_path, kind, effect, reason):
@@ -229,9 +230,9 @@ def test_small_and_long_pictures_are_enlarged_and_cut(tmp_path):
     for name in ("small", "long"):
         (own / f"{name}.txt").write_text("zoe woman")
     changed = dict(_said(_look(tmp_path), "changed"))
-    assert changed["2_zoe woman/small.png"] == "32x32 is enlarged to 64x64"
+    assert changed["2_zoe woman/small.png"] == "32x32 is upscaled to 64x64"
     # 10:1 goes to 128 x 32: 320 x 32 of which 128 stay
-    assert changed["2_zoe woman/long.png"] == "60% of it cut off: 640x64 to 128x32"
+    assert changed["2_zoe woman/long.png"] == "60% cropped: 640x64 to 128x32"
     smaller = _look(tmp_path, no_upscale=True)
     assert (32, 32) in smaller.buckets
 
@@ -240,7 +241,7 @@ def test_pictures_below_one_step_stop_kohya_when_nothing_is_enlarged(tmp_path):
     own = _kohya(tmp_path, number=1)
     _paint(own / "0.png", (20, 20))
     findings = _look(tmp_path, no_upscale=True)
-    reason = "20x20 is smaller than one step of a bucket"
+    reason = "20x20 is smaller than one bucket step"
     assert _said(findings, "stops") == [("2_zoe woman/0.png", reason)]
 
 
@@ -250,7 +251,7 @@ def test_the_same_pixels_are_found_in_another_file_format(tmp_path):
         image.save(own / "again.bmp")
     (own / "again.txt").write_text("zoe woman")
     findings = _look(tmp_path)
-    reason = "the same picture as 2_zoe woman/0.png"
+    reason = "identical to 2_zoe woman/0.png"
     assert _said(findings, "doubt") == [("2_zoe woman/again.bmp", reason)]
 
 
@@ -260,7 +261,7 @@ def test_held_out_pictures_that_were_trained_on_leak(tmp_path):
     assert _look(tmp_path, "imagefolder").exit_code == 0
     shutil.copy(tmp_path / "train" / "1.png", tmp_path / "test" / "2.png")
     findings = _look(tmp_path, "imagefolder")
-    reason = "held-out, but the same picture as train/1.png"
+    reason = "held out, but identical to train/1.png"
     assert _said(findings, "leaks") == [("test/2.png", reason)]
     assert (findings.num_pictures, findings.num_held_out, findings.exit_code) == (2, 1, 2)
 
@@ -271,10 +272,10 @@ def test_two_captions_and_captions_without_pictures(tmp_path):
     (own / "7.txt").write_text("zoe")
     shutil.copy(own / "0.png", own / "0.jpg")
     assert {reason for _, reason in _said(_look(tmp_path), "doubt")} == {
-        "a second caption of the picture: only .txt is read",
+        "a second caption file for the picture: only .txt is read",
         "a caption without a picture",
         "shares its caption with 0.jpg",
-        "the same picture as 2_zoe woman/0.jpg",
+        "identical to 2_zoe woman/0.jpg",
     }
 
 
@@ -283,7 +284,7 @@ def test_a_link_out_of_the_folder_is_told(tmp_path):
     shutil.move(own / "0.png", tmp_path / "elsewhere.png")
     (own / "0.png").symlink_to(tmp_path / "elsewhere.png")
     (_, reason), *more = _said(_look(tmp_path / "set"), "doubt")
-    assert reason.startswith("a link out of the folder") and not more
+    assert reason.startswith("a link to a file outside the folder") and not more
 
 
 def test_too_many_class_pictures_are_not_used(tmp_path):
@@ -309,23 +310,23 @@ def test_a_configuration_decides_which_folders_are_read(tmp_path):
     assert (findings.trainer, findings.resolution_px, findings.batch_size) == ("kohya", 64, 3)
     assert (findings.num_with_repeats, findings.steps_per_epoch) == (8, 3)
     assert _said(findings, "dropped") == [
-        ("img/5_new/0.png", "its folder is not named in dataset.toml"),
-        ("img/gone", "named in dataset.toml, but there is no such folder"),
+        ("img/5_new/0.png", "its folder is not listed in dataset.toml"),
+        ("img/gone", "listed in dataset.toml, but there is no such folder"),
     ]
 
 
 def test_a_configuration_that_is_no_toml_is_refused(tmp_path):
     (tmp_path / "dataset.toml").write_text("[general\n")
-    with pytest.raises(UserError, match=r"dataset.toml: expected kohya's data set configuration"):
+    with pytest.raises(UserError, match=r"dataset.toml: expected kohya's dataset configuration"):
         trainer_preview.preview_folder(tmp_path)
 
 
 MISTAKES = {  # of an imagefolder: file, what becomes of it
     "train/9.png": ("dropped", "not in the metadata"),
-    "9.png": ("dropped", "outside of train, validation and test"),
-    "train/.ipynb_checkpoints/0.png": ("doubt", "a stray file"),
-    "train/__old/9.png": ("dropped", "hidden, or in a folder that is"),
-    "other/9.png": ("dropped", "outside of train, validation and test"),
+    "9.png": ("dropped", "outside the folders train, validation and test"),
+    "train/.ipynb_checkpoints/0.png": ("doubt", "unrelated file"),
+    "train/__old/9.png": ("dropped", "hidden, or in a hidden folder"),
+    "other/9.png": ("dropped", "outside the folders train, validation and test"),
 }
 
 
@@ -385,8 +386,8 @@ def test_a_picture_below_two_folders_named_for_a_split_counts_as_datasets_counts
     [
         ("no json", "cannot be read"),
         ('{"name": "0.png"}', "expected a file_name in each row"),
-        ('{"file_name": "../0.png"}', "metadata.jsonl names a file outside of its folder"),
-        ('{"file_name": "gone.png", "text": "zoe"}', "there is no such file"),
+        ('{"file_name": "../0.png"}', "metadata.jsonl names a file outside its folder"),
+        ('{"file_name": "gone.png", "text": "zoe"}', "file not found"),
     ],
 )
 def test_metadata_that_stops_a_trainer(tmp_path, line, reason):
@@ -418,15 +419,17 @@ def test_words_and_json_say_the_same(tmp_path):
     assert said["count"] == {"stops": 0, "dropped": 0, "leaks": 0, "changed": 5, "doubt": 0}
     assert said["buckets"] == {"64x64": 10} and said["is_good"] is True
     text = findings.to_text()
-    assert "changed 5: no caption: the name of its folder stands for it" in text
+    assert "changed 5: no caption: the folder name is used instead" in text
     assert "2_zoe woman/2.png and 2 more" in text
 
 
 def test_what_is_no_folder_of_pictures_is_refused(tmp_path):
     with pytest.raises(UserError, match="found no such folder"):
         trainer_preview.preview_folder(tmp_path / "no")
-    with pytest.raises(UserError, match="found none of them; name the trainer"):
+    with pytest.raises(UserError, match="found none of them; give --trainer"):
         trainer_preview.preview_folder(tmp_path)
-    with pytest.raises(UserError, match="trainer: expected ours, kohya, imagefolder, got auto1111"):
+    with pytest.raises(
+        UserError, match="trainer: expected one of ours, kohya, imagefolder, got auto1111"
+    ):
         trainer_preview.preview_folder(tmp_path, "auto1111")
     assert trainer_preview.preview_folder(tmp_path, "kohya").exit_code == 2

@@ -147,4 +147,4 @@ def test_notes_say_what_cannot_be_judged():
     faces = gap_fill.notes(make_candidate({}))
     assert len(faces) == 1 and "from behind" in faces[0]
     drawn = gap_fill.notes(make_candidate({"subject_type": "region", "pose": "unknown"}))
-    assert "its poses are not judged" in drawn[1] and "kept frames only" in drawn[2]
+    assert "to judge its poses" in drawn[1] and "kept frames only" in drawn[2]

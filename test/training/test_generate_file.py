@@ -136,16 +136,18 @@ def test_other_versions_are_named(saved, tiny_base):
 
 def test_missing_or_changed_base_and_adapter_are_refused(saved, tiny_base, tiny_adapter, tmp_path):
     facts = reproduce.read_reproducible(saved[0])
-    with pytest.raises(UserError, match=r"expected the one that drew this picture .* found none"):
+    with pytest.raises(
+        UserError, match=r"expected the one that generated this picture .* found none"
+    ):
         reproduce.find_adapters(facts, [])
     other = tmp_path / "lora3x" / "lora3" / "adapter.safetensors"
     other.parent.mkdir(parents=True)
     other.write_bytes(tiny_adapter[0].read_bytes() + b" ")
     with pytest.raises(UserError, match="has changed since"):
         reproduce.find_adapters(facts, [other])
-    with pytest.raises(UserError, match="get back the base as it was"):
+    with pytest.raises(UserError, match="restore the original base model"):
         reproduce.check_base(tiny_base, {**facts, "base_hash": "0" * 64})
-    with pytest.raises(UserError, match="install the version that the picture names"):
+    with pytest.raises(UserError, match="install the diffusers version that the picture names"):
         reproduce.check_base(tiny_base, {**facts, "scheduler_hash": "0" * 64})
 
 
@@ -235,7 +237,7 @@ def test_flagged_pictures_are_errors_and_not_black_squares(checked_base, is_stri
 def test_a_base_without_a_checker_says_so(tiny_base):
     wanted = GenerationRequest(prompt="a", seed=1)
     facts = provenance.provenance_of(tiny_base, wanted, has_safety_checker=True)
-    assert facts["safety_checker"] == "none in this base"
+    assert facts["safety_checker"] == "not available for this base model"
     assert provenance.provenance_of(tiny_base, wanted)["safety_checker"] == "off"
 
 

@@ -259,7 +259,7 @@ def test_no_picture_and_no_number_are_refused(tiny_base, tmp_path):
 
 def test_an_adapter_that_changes_nothing_is_an_error(tiny_base, tmp_path):
     still = dataclasses.replace(SETTINGS, learning_rate=0.0, steps=1)
-    with pytest.raises(training_settings.TrainingError, match="changes nothing after 1 steps"):
+    with pytest.raises(training_settings.TrainingError, match="has no effect after 1 steps"):
         train(tiny_base, tmp_path, still)
 
 

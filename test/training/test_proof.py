@@ -211,7 +211,7 @@ def test_an_earlier_checkpoint_is_chosen_only_where_it_is_surely_better():
     }
     doubtful = checkpoint_choice.choose({step: scores[step] for step in (100, 200, 300)}, num=50)
     assert (doubtful.step, doubtful.over_last) == (300, None)
-    assert "none is surely better (step 200 scores 0.80)" in doubtful.reason
+    assert "no other is significantly better (step 200 scores 0.80)" in doubtful.reason
     sure = checkpoint_choice.choose({step: scores[step] for step in (100, 200, 400)}, num=50)
     assert sure.step == 200
     assert sure.over_last.value == pytest.approx(0.65)  # (0.6 + 0.7) / 2

@@ -30,5 +30,11 @@ def test_clip_score_is_that_of_the_model_and_of_each_pair(clip_folder):
 
 
 def test_a_folder_without_clip_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"evaluation\.text_model .*: expected a CLIP model"):
+    with pytest.raises(
+        UserError,
+        match=(
+            r"evaluation\.text_model .*: expected a folder or "
+            r"hub id of a CLIP model"
+        ),
+    ):
         agreement.load_clip(str(tmp_path))

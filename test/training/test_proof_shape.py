@@ -89,5 +89,5 @@ def test_square_stays_inside_and_holds_the_box():
 
 
 def test_without_a_picture_nothing_can_be_learned():
-    with pytest.raises(ValueError, match="at least one picture"):
+    with pytest.raises(ValueError, match="at least one frame"):
         figure_descriptor.fit([])

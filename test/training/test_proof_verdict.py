@@ -127,7 +127,8 @@ def test_a_character_that_was_learned():
     found = verdict.judge(evaluate(report(NOBODY, RIGHT)), ABOUT)
     assert (found[0].kind, found[0].tone) == ("learned", "good")
     assert found[0].text.startswith(
-        "It learned bunny: 100 % of the drawings are recognised as bunny (the base alone: 0 %); "
+        "The adapter learned bunny: 100 % of the generated pictures are recognised as "
+        "bunny (base model alone: 0 %); "
         "identity 0.90 (0.90 to 0.90)"
     )
     assert len(found) == 1
@@ -136,7 +137,9 @@ def test_a_character_that_was_learned():
 def test_no_proof_when_the_base_does_as_well():
     found = verdict.judge(evaluate(report(RIGHT, RIGHT)), ABOUT)
     assert (found[0].kind, found[0].tone) == ("not learned", "bad")
-    assert "100 % of the drawings are recognised, 100 % without the adapter" in found[0].text
+    assert ("100 % of the generated pictures are recognised, 100 % without the adapter") in found[
+        0
+    ].text
     assert "models.training_steps" in found[0].text
 
 
@@ -154,7 +157,9 @@ def test_half_learned_says_what_to_do():
     rows += [picture(600, "report", p, s, **who.get(p, seen("bunny"))) for p, s in keys]
     found = verdict.judge(evaluate(rows), ABOUT)
     assert (found[0].kind, found[0].tone) == ("partly", "plain")
-    assert "75 % of the drawings are recognised as bunny (the base alone: 0 %)" in found[0].text
+    assert (
+        "75 % of the generated pictures are recognised as bunny (base model alone: 0 %)"
+    ) in found[0].text
     assert "raise models.lora_rank" in found[0].text
     last = RunInfo(**{**vars_of(), "steps": (300, 600)})
     assert "train longer (models.training_steps)" in verdict.judge(evaluate(rows), last)[0].text
@@ -172,20 +177,20 @@ def test_few_drawings_prove_nothing_and_gaps_of_the_set_are_named():
     gaps = pl.DataFrame(rows, schema=gap.SCHEMA)
     found = verdict.judge(evaluate(report(NOBODY, chosen)), ABOUT, gaps)
     assert found[0].kind == "unsure"
-    assert "so few drawings prove nothing: 75 %" in found[0].text
+    assert "too few generated pictures to be sure: 75 %" in found[0].text
     texts = [f.text for f in found if f.kind == "gap"]
     assert texts == [
         "Too few right-profile pictures: 3 of 95, 10 wanted; `bunny gaps` lists shots of the film "
-        "that would fill it.",
-        "Too few pictures in dark light: 0 of 95, 9 wanted; the film has none that were dropped: "
-        "add pictures from elsewhere.",
+        "that would fill the gap.",
+        "Too few pictures in dark light: 0 of 95, 9 wanted; no dropped view of the film would "
+        "fill the gap: add pictures from elsewhere.",
     ]
 
 
 def test_copies_are_named_with_the_rank_to_try():
     chosen = [seen("bunny", is_copy=i == 0) for i in range(4)]
     said = say(evaluate(report(NOBODY, chosen)))
-    assert said["copies"].startswith("It copies: 25 % of the drawings")
+    assert said["copies"].startswith("Copies training pictures: 25 % of the generated pictures")
     assert "models.lora_rank: 8 instead of 16" in said["copies"]
 
 
@@ -194,15 +199,18 @@ def test_a_forgotten_class_word():
     rows += [picture(0, "class", "a", s, **seen("nobody")) for s in (1, 2)]
     rows += [picture(600, "class", "a", s, **seen("bunny")) for s in (1, 2)]
     said = say(evaluate(rows))
-    assert "“rabbit” alone draws bunny in 100 % (the base: 0 %)" in said["class word"]
-    assert "Take fewer steps, or set models.class_pictures" in said["class word"]
+    assert (
+        "“rabbit” alone draws bunny in 100 % of the pictures (base model: 0 %)"
+        in said["class word"]
+    )
+    assert "Train for fewer steps, or set models.class_pictures" in said["class word"]
 
 
 def test_nobody_found_blames_the_adapter_or_the_base():
     chosen = [seen("bunny"), seen("bunny"), seen("nobody", 0.0), seen("nobody", 0.0)]
     there = [seen("pip", 0.1)] * 4
-    assert "the adapter breaks" in say(evaluate(report(there, chosen)))["nobody"]
-    assert "ask for nearer views" in say(evaluate(report(NOBODY, chosen)))["nobody"]
+    assert "the adapter degrades" in say(evaluate(report(there, chosen)))["nobody"]
+    assert "ask for closer views" in say(evaluate(report(NOBODY, chosen)))["nobody"]
 
 
 def test_bleeding_and_others_that_turn_into_it():
@@ -211,9 +219,9 @@ def test_bleeding_and_others_that_turn_into_it():
         rows += [picture(step, "pair", "ab", s, **seen(who, num_alike=alike)) for s in (1, 2)]
         rows += [picture(step, "other", "p", s, **seen(who), character="pip") for s in (1, 2)]
     said = say(evaluate(rows))
-    assert "asked for two, 100 % of the drawings show two" in said["bleeds"]
+    assert "of the pictures with two characters, 100 % show two" in said["bleeds"]
     assert said["others"] == (
-        "Others turn into bunny: pip (100 % more than by the base). "
+        "Other characters turn into bunny: pip (100 % more often than with the base model). "
         "Train with models.class_pictures."
     )
 
@@ -227,7 +235,9 @@ def test_stop_where_later_steps_are_surely_worse():
     assert said["stop"].startswith("Stop at step 600: it scored 0.90")
     assert "models.training_steps to about 600" in said["stop"]
     unsure = Interval(value=0.6, low=-0.1, high=0.7, n=2)
-    assert "do not show that the later ones are worse" in say(evaluate(rows, over=unsure))["stop"]
+    assert ("the later checkpoints are not shown to be worse") in say(evaluate(rows, over=unsure))[
+        "stop"
+    ]
     assert "stop" not in say(
         evaluate(report(NOBODY, RIGHT)), RunInfo(**{**vars_of(), "steps": (600,)})
     )
@@ -247,7 +257,7 @@ def test_less_obedient_and_less_varied():
     }
     said = say(evaluate(rows, vectors))
     assert "agreement with the prompts is 0.50, the base's 0.90" in said["listens less"]
-    assert "0.0 of the base's diversity" in said["sameness"]
+    assert "diversity is 0.0 times that of the base model" in said["sameness"]
 
 
 def test_an_unsure_recogniser_is_said():
@@ -257,7 +267,7 @@ def test_an_unsure_recogniser_is_said():
         real = picture(0, "real", "", i, **seen(who), character="pip")
         rows.append({**real, "prompt": None, "seed": None})
     said = say(evaluate(rows))
-    assert "knows only 25 % of 4 real pictures of pip" in said["unsure recogniser"]
+    assert "recognises only 25 % of 4 real pictures of pip" in said["unsure recogniser"]
 
 
 def test_unmeasured_and_empty_are_said():

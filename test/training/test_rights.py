@@ -40,8 +40,8 @@ def test_a_full_record_has_nothing_to_note():
     [
         ({"film_licence": " "}, "licence of the film not given: do not publish"),
         ({"consent": ""}, "consent of the people shown not given"),
-        ({"models": [{**MODELS[0], "licence": ""}]}, "licence not known of yunet"),
-        ({"base": {"name": "org/base", "licence": None}}, "licence not known of org/base"),
+        ({"models": [{**MODELS[0], "licence": ""}]}, "unknown licence: yunet"),
+        ({"base": {"name": "org/base", "licence": None}}, "unknown licence: org/base"),
     ],
 )
 def test_what_is_missing_is_said(changes, note):

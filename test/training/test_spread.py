@@ -48,7 +48,7 @@ def test_vectors_without_a_length_are_refused(vector):
 
 @pytest.mark.parametrize("order", [0, -1, math.nan])
 def test_orders_that_are_none_are_refused(order):
-    with pytest.raises(ValueError, match="order above 0"):
+    with pytest.raises(ValueError, match="order: expected a number above 0"):
         vendi.vendi_score(np.eye(2), order)
 
 

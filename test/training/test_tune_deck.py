@@ -97,7 +97,7 @@ def test_damaged_cache_is_made_again(tmp_path, caplog):
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:-4])
     assert cache.get("x", [1], [], lambda: {"v": torch.arange(4)})["v"].tolist() == [0, 1, 2, 3]
-    assert "it is made again" in caplog.text
+    assert "computing it again" in caplog.text
 
 
 def test_fixed_loss_is_the_same_at_every_call_and_whatever_the_batch(tiny_base, monkeypatch):

@@ -124,7 +124,7 @@ def test_an_unknown_name_is_refused():
 def test_an_absent_package_is_one_sentence(name, package, module, monkeypatch):
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     transnet.load_network.cache_clear()
-    with pytest.raises(UserError, match=f"{package} is absent; install"):
+    with pytest.raises(UserError, match=f"{package} is not installed; install"):
         detector.make_detector(name, ShotSetting(), Fraction(24))
     transnet.load_network.cache_clear()
 

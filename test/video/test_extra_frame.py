@@ -106,5 +106,5 @@ def test_a_film_that_was_moved_away_is_missed_in_one_sentence(film, tmp_path):
     source = {**stage.source, "film": str(tmp_path / "gone.mkv")}
     atomic.write_bytes(stage.input_dir / "source.json", json.dumps(source).encode())
     wanted = Config.model_validate({"detection": {"extra_interval_seconds": 0.5}})
-    with pytest.raises(UserError, match=r"gone\.mkv: expected the film, found no such file"):
+    with pytest.raises(UserError, match=r"gone\.mkv: film not found"):
         Detect(wanted, stage.input_dir, stage.input_dir).execute()

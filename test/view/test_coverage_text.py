@@ -39,7 +39,7 @@ def gaps(*rows: dict) -> pl.DataFrame:
         (
             [{}],
             "No left profile (7 wanted): shot 12 (0:41) has 3, dropped as blurred. "
-            "To bring them in, lower filtering.blur_threshold (3).",
+            "To add them, lower filtering.blur_threshold (3).",
         ),
         (
             [
@@ -61,22 +61,22 @@ def gaps(*rows: dict) -> pl.DataFrame:
             ],
             "Only 2 left profiles (7 wanted): shot 12 (0:41) has 3, dropped as doubtful "
             "(confidence 0.52 < 0.6); shot 15 (1:10) has 4, dropped as small (enlarged 3.1 times "
-            "> 2). To bring them in, raise dataset.max_upscale (4) or lower "
+            "> 2). To add them, raise dataset.max_upscale (4) or lower "
             "dataset.min_confidence (3).",
         ),
         (
             [{"axis": "light", "value": "dark"} | NOBODY | {"num_seen": 0}],
-            "What no labelled view of anna shows: pictures in the dark.",
+            "No labelled view of anna shows: pictures in the dark.",
         ),
         (
             [{"axis": "place", "value": "scene-001"} | NOBODY],
-            "What no setting brings in of anna: pictures in scene-001 (0 of 7 wanted).",
+            "No setting would add more of anna: pictures in scene-001 (0 of 7 wanted).",
         ),
         (
             [{"axis": "pose and size", "value": "left, wide", "detail": "credit",
               "setting": "filtering.drop_kinds"}],
-            "No view half from the left as a wide shot (7 wanted): shot 12 (0:41) has 3, dropped "
-            "as credit. To bring them in, shorten filtering.drop_kinds (3).",
+            "No left three-quarter view as a wide shot (7 wanted): shot 12 (0:41) has 3, dropped "
+            "as credit. To add them, shorten filtering.drop_kinds (3).",
         ),
     ],
 )  # fmt: skip
@@ -86,7 +86,7 @@ def test_gaps_in_words(rows, line):
 
 def test_shots_past_the_third_are_counted_together():
     rows = [{"shot_index": 12 + n} for n in range(6)]
-    assert "; 9 more in other shots. To bring them in, lower filtering.blur_threshold (18)." in (
+    assert "; 9 more in other shots. To add them, lower filtering.blur_threshold (18)." in (
         "\n".join(coverage_text.sentences(gaps(*rows)))
     )
 
@@ -122,8 +122,8 @@ def summary(table) -> coverage.Coverage:
 def test_verdict_in_words(summary):
     words = coverage_text.verdict(summary)
     assert words == (
-        "12 pictures of bunny from 8 shots, as varied as 2.0 wholly different ones (Vendi score); "
-        "12 of 15 pose-size cells empty; largest place scene-001, 42 %."
+        "12 pictures of bunny from 8 shots, as diverse as 2.0 completely different ones "
+        "(Vendi score); 12 of 15 pose-size cells empty; largest place scene-001, 42 %."
     )
     bare = dataclasses.replace(summary, vendi=None, num_shots=1)
     assert coverage_text.verdict(bare).startswith("12 pictures of bunny from 1 shot; 12 of 15")
@@ -131,11 +131,11 @@ def test_verdict_in_words(summary):
 
 def test_advice_where_something_is_wrong(summary, table):
     texts = coverage_text.advice(summary)
-    assert any("12 pictures look like another one" in text for text in texts)
-    assert any("held-out loss will flatter" in text for text in texts)
+    assert any("12 pictures closely resemble another one" in text for text in texts)
+    assert any("held-out loss will look better than it is" in text for text in texts)
     one_place = table("dataset").with_columns(place=pl.lit("sea"))
     assert coverage_text.advice(coverage.summarise(one_place)) == [
-        "All pictures are in one place: the model will learn it with the character."
+        "All pictures are in one place: the model will learn that place along with the character."
     ]
     most = table("dataset").with_columns(
         place=pl.when(pl.col("shot_index") < 6).then(pl.lit("sea")).otherwise("place")

@@ -57,7 +57,7 @@ def test_empty_sheet_says_so():
 
 
 def test_no_columns_refused():
-    with pytest.raises(ValueError, match="at least 1 column"):
+    with pytest.raises(ValueError, match="columns: expected at least 1"):
         contact_sheet.sheet([tile.Tile(file=None)], columns=0)
 
 

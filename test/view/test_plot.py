@@ -48,7 +48,7 @@ def test_plots_of_one_row(table):
 def test_shots_counts_pictures_without_a_decision_as_kept(table):
     quality = table("quality").head(0)
     figure = film.plot_shots(table("shot"), table("frame"), quality)
-    assert figure.labels.subtitle == "24 pictures taken, 24 kept"
+    assert figure.labels.subtitle == "24 frames extracted, 24 kept"
 
 
 def test_a_score_at_the_threshold_is_sharp_enough():
@@ -77,5 +77,5 @@ def test_only_so_many_lanes_as_read_well():
 
 def test_stage_times_say_the_sum(look):
     figure = film.plot_stage_times(TIMES)
-    assert figure.labels.title == "Where the time went: 1 min 30 s in all"
+    assert figure.labels.title == "Run time by stage: 1 min 30 s in total"
     look("plot-stage-times", style.to_png(figure))

@@ -30,9 +30,9 @@ def test_coverage_by_hand():
     label = pl.DataFrame({"frame_id": list("aabc"), "character": ["x", None, None, "y"]})
     found = plot_name.count_named(label, frame, max_bins=2)
     assert found.select("middle_s", "state", "share").rows() == [
-        (1.0, "somebody named", 0.5),
-        (1.0, "only unknown faces", 0.5),
-        (3.0, "somebody named", 0.5),
+        (1.0, "known character", 0.5),
+        (1.0, "unknown faces only", 0.5),
+        (3.0, "known character", 0.5),
         (3.0, "nobody", 0.5),
     ]
     assert found["length_s"].unique().to_list() == [2.0]

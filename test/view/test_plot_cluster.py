@@ -45,7 +45,7 @@ def _with_people(value, num_clusters=3):
 def test_unknown_people_have_lanes_and_words_of_their_own():
     figure = cluster.plot_stability(_with_people(0.5))
     assert figure.data["lane"][0] == "people: hdbscan, nine tenths of the shots"
-    assert "single shots (0.50 without" in cluster.advise(_with_people(0.5))
+    assert "single shots (0.50 with a tenth" in cluster.advise(_with_people(0.5))
     assert cluster.advise(_with_people(0.91)) == cluster.advise(_table(rows=FULL))
     nobody = _with_people(0.5, num_clusters=0)  # strangers seen once each: nothing to be sure of
     assert cluster.plot_stability(nobody).data.height == len(FULL)
@@ -54,7 +54,7 @@ def test_unknown_people_have_lanes_and_words_of_their_own():
 
 def test_steady_scenes_need_nothing():
     assert cluster.advise(_table(rows=FULL)) == (
-        "The order of the shots hardly matters (0.95): nothing needs to be done."
+        "Scenes hardly depend on the order of the shots (0.95): nothing to do."
     )
 
 
@@ -69,8 +69,8 @@ def test_scenes_that_depend_on_the_order_name_the_setting(value, much):
 def test_methods_that_disagree_and_shots_that_hold_all_together():
     low = {("incremental", "hdbscan"): 0.4, ("hdbscan", "sample"): 0.8}
     said = cluster.advise(_table(rows=FULL | low), "hdbscan")
-    assert said.startswith("The scenes are the same in any order of the shots.")
-    assert "methods disagree (0.40)" in said and "0.80 without a tenth" in said
+    assert said.startswith("Scenes do not depend on the order of the shots.")
+    assert "methods disagree (0.40)" in said and "0.80 with a tenth of the shots left out" in said
 
 
 def test_nothing_measured_says_so():

@@ -67,7 +67,7 @@ def test_neighbours_of_small_and_large_sets(number, look):
 def test_neighbours_that_are_all_the_same():
     near = make_near(4).with_columns(distance=pl.lit(0.0))
     figure = plot_coverage.plot_neighbours(near)
-    assert "4 of 4 look like another one" in figure.labels.subtitle
+    assert "4 of 4 resemble another picture" in figure.labels.subtitle
     assert style.to_png(figure).startswith(b"\x89PNG")
 
 

@@ -24,7 +24,7 @@ def _plot(pairs, rows, configured=0.4):
 def test_both_kinds_are_shares_and_both_thresholds_are_drawn(look):
     figure = _plot(PAIR, [ROW])
     look("plot-calibration", style.to_png(figure))
-    assert "named from 0.37" in figure.labels.title
+    assert "recognition threshold 0.37" in figure.labels.title
     assert figure.labels.subtitle.startswith("3 pairs of one person")
     bars = figure.data.group_by("kind").agg(pl.col("share").sum())
     assert bars["share"].to_list() == [1.0, 1.0]
@@ -36,7 +36,7 @@ def test_both_kinds_are_shares_and_both_thresholds_are_drawn(look):
 
 def test_one_threshold_is_one_line():
     figure = _plot(PAIR, [ROW], configured=0.372)
-    assert figure.layers[1]._data["which"].to_list() == ["for this film"]
+    assert figure.layers[1]._data["which"].to_list() == ["calibrated on this film"]
 
 
 def test_adapted_similarities_are_shown_where_there_are_any():

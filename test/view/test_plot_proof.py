@@ -72,9 +72,9 @@ def test_steps_have_a_panel_a_measure_and_the_base_across(evaluation, look):
     figure = plot_evaluation.plot_steps(evaluation)
     shown = figure.data
     assert shown["panel"].cast(pl.String).unique().sort().to_list() == [
-        "identity (0 a stranger, 1 as in the film)",
-        "score (chosen by)",
-        "share recognised",
+        "identity (0: another person, 1: as in the film)",
+        "recognition rate",
+        "score used to choose",
     ]
     assert shown.filter("is_chosen")["step"].unique().to_list() == [200]
     look("plot-steps", style.to_png(figure))
@@ -92,11 +92,11 @@ def test_confusion_tells_real_base_and_adapter_apart(evaluation, look):
     cells = figure.data.with_columns(pl.col("panel").cast(pl.String))
     counts = dict(cells.group_by("panel").len().iter_rows())
     assert counts == {
-        "pictures of the film": 3,
-        "drawn by the base alone": 2,
-        "drawn with the adapter": 2,
+        "frames of the film": 3,
+        "base model alone": 2,
+        "with the adapter": 2,
     }
-    assert cells.filter(pl.col("panel") == "drawn with the adapter", pl.col("about") == "bunny")[
+    assert cells.filter(pl.col("panel") == "with the adapter", pl.col("about") == "bunny")[
         "label"
     ].to_list() == ["80"]
     look("plot-confusion", style.to_png(figure))
@@ -143,7 +143,7 @@ def test_report_has_verdict_and_numbers(evaluation, picture, tmp_path):
     put(tmp_path, "evaluation_picture", picture)
     section = report_evaluation.evaluation(ReportData(root=tmp_path, film_id="f", config=Config()))
     assert not section.missing
-    assert section.texts[0].startswith("It learned something of bunny, not all: 70 %")
+    assert section.texts[0].startswith("The adapter learned bunny in part: 70 %")
     assert any(text.startswith("Stop at step 200") for text in section.texts)
     assert ("recognised", "0.20 (0.10–0.30)", "0.70 (0.60–0.80)", "6") in section.grids[0].rows
     assert len(section.plots) == 3 and len(section.groups) == 2

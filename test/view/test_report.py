@@ -114,14 +114,14 @@ def test_report_needs_nothing_beside_it(page):
 
 
 def test_report_says_what_the_tables_say(page):
-    assert "18 of 24 (75 %) are good enough" in page
+    assert "18 of 24 (75 %) are sharp and well exposed enough" in page
     assert "2 of 12 pictures are held out" in page
-    assert "12 pictures of bunny from 8 shots, as varied as" in page
+    assert "12 pictures of bunny from 8 shots, as diverse as" in page
     assert "12 of 15 pose-size cells empty; largest place scene-001, 42 %" in page
     assert "No left profile (2 wanted): shot 0 (0:00) has 2, dropped as blurred" in page
-    assert "The most alike pairs" in page and "Dropped, though they would fill a gap" in page
+    assert "The most similar pairs" in page and "Dropped views that would fill a gap" in page
     assert "toy base" in page
-    assert "drawings are more like the held-out pictures of the character" in page
+    assert "generated pictures are more like the held-out pictures of the character" in page
     assert "0.330 without, 0.680 with" in page
     assert "0.950 before, 0.700 after (-26.3 %)" in page
     assert "the loss fell" in page
@@ -133,7 +133,7 @@ def test_report_before_any_stage_has_run(empty_space, settings):
     text = report_page.write(empty_space, settings).read_text(encoding="utf-8")
     assert len(Page(text).sections) == 10
     assert text.count('class="missing"') == 10
-    assert "Nothing has run for this film yet." in text
+    assert "No stage has run for this film yet." in text
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_similarity_in_words(space, data, table, base, adapter, word):
     score = pl.when(pl.col("adapter_file").is_null()).then(base).otherwise(adapter)
     picture = table("picture").with_columns(similarity=score.cast(pl.Float32))
     store.write(space.table, "picture", picture)
-    assert f"the drawings are {word}" in model.drawings(data).texts[1]
+    assert f"the generated pictures are {word}" in model.drawings(data).texts[1]
 
 
 def test_no_set_says_why(space, data, table):
@@ -219,7 +219,7 @@ def test_truth_is_judged_on_the_sample_only(space, data, table):
     store.write(space.table, "film", film)
     data = section.ReportData(root=data.root, film_id=data.film_id, config=data.config)
     rows = model.truth(data).grids[0].rows
-    assert [row[0] for row in rows[:2]] == ["shots", "names, all"]
+    assert [row[0] for row in rows[:2]] == ["shots", "all labels"]
 
 
 def shots(starts: list[int]) -> pl.DataFrame:
@@ -257,7 +257,7 @@ def test_names_by_hand():
     # f2: hardly visible, so clover need not be named there but may be; bolt has no reference
     assert (scores["name clover"].precision, scores["name clover"].recall) == (1.0, 0.5)
     assert (scores["name pip"].precision, scores["name pip"].recall) == (0.0, None)
-    assert (scores["names, all"].precision, scores["names, all"].recall) == (2 / 3, 0.5)
+    assert (scores["all labels"].precision, scores["all labels"].recall) == (2 / 3, 0.5)
 
 
 def test_words():

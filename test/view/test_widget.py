@@ -31,7 +31,7 @@ def test_a_refused_choice_is_said_and_not_written(tmp_path):
 def test_scene_explorer_follows_its_threshold(space, settings):
     draw = scene.draw_scene(space, settings)
     values = {"scene_threshold": 0.85, "noise_threshold": 0.0}
-    assert "<b>scenes 3</b> · pictures in them 24 · in none 0" in draw(values)
+    assert "<b>scenes 3</b> · pictures in scenes 24 · in no scene 0" in draw(values)
     assert "<b>scenes 1</b>" in draw(values | {"scene_threshold": -1.0, "noise_threshold": -1.0})
 
 
@@ -73,5 +73,5 @@ def test_histogram_of_nothing():
 
 
 def test_counts_of_nothing():
-    assert html.counts({}) == "<p>nothing to count</p>"
+    assert html.counts({}) == "<p>no rows</p>"
     assert html.counts({"kept": 2, "dark": 1}) == "<p><b>kept 2</b> · dark 1</p>"

@@ -122,7 +122,9 @@ def test_without_widgets_the_first_answer_is_a_page(root, shots):
     find = lambda words: SimpleNamespace(shots=shots, root=root, question=words, notes=[])  # noqa: E731
     page = search.explore_search(find, dict, words="bunny", is_interactive=False)
     assert "shot 7" in page.data
-    assert "nothing was asked" in search.explore_search(find, dict, is_interactive=False).data
+    assert ("enter a question or choose a picture") in search.explore_search(
+        find, dict, is_interactive=False
+    ).data
 
 
 def test_each_film_becomes_a_timeline(shots):

@@ -61,7 +61,7 @@ def check(caption: pl.DataFrame, triggers: Mapping[str, str]) -> pl.DataFrame:
 
 
 def count(checked: pl.DataFrame) -> dict[str, int]:
-    """How many captions have each fault, of the rows of `check`."""
+    """Number of captions with each fault, from the rows of `check`."""
     return {
         "num_captions": checked.height,
         "num_missing": checked.filter(pl.col("missing").list.len() > 0).height,

@@ -66,13 +66,13 @@ class ConverseEngine:
             session = boto3.Session(profile_name=profile or None, region_name=region)
         except ProfileNotFound as error:
             raise UserError(
-                f"aws.profile: expected a profile of ~/.aws, found none named "
-                f"{profile!r}; run `aws configure` or leave it empty"
+                f"aws.profile: no profile named {profile!r} in ~/.aws; run "
+                "`aws configure` or leave the setting empty"
             ) from error
         has_token = bool(os.environ.get("AWS_BEARER_TOKEN_BEDROCK"))
         if not has_token and session.get_credentials() is None:
             raise UserError(
-                "captioning.provider bedrock expects AWS credentials, found none; set "
+                "captioning.provider bedrock needs AWS credentials, found none; set "
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in .env, or aws.profile"
             )
         config = Config(

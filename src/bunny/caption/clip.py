@@ -69,7 +69,7 @@ def load(model: str, *, setting: str, otherwise: str, device: str = "cpu") -> Cl
     except (OSError, ValueError, ImportError) as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(
-            f"{setting} {model}: expected a CLIP model in a folder or on the hub, could not load "
-            f"it ({reason}); give another, or {otherwise}"
+            f"{setting} {model}: expected a folder or hub id of a CLIP model, could not load "
+            f"it ({reason}); choose another model, or {otherwise}"
         ) from error
     return ClipEncoder(net=net, processor=processor)

@@ -31,7 +31,7 @@ WARM, WARM_BELOW = (6.0, 8.0), 0.65  # from here on it may be the sun, or not
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What is known of one picture without looking at it."""
+    """Facts about one picture from measurements, without looking at it."""
 
     frame_id: str
     file: str | None

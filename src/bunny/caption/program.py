@@ -33,7 +33,7 @@ MAX_CONSECUTIVE_FAILURES = 5  # each after all its retries
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionQuestion:
-    """What a model is told about one picture."""
+    """Question about one picture for a model."""
 
     frame_id: str
     picture: bytes  # JPEG
@@ -43,7 +43,7 @@ class CaptionQuestion:
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionAnswer:
-    """What came of a question."""
+    """Answer to a question, or its error."""
 
     status: str  # done, refused, failed
     text: str | None = None
@@ -167,8 +167,9 @@ class Captioner:
         """One sentence for a refusal that the user can mend."""
         s = self.settings
         return (
-            f"captioning.provider {s.provider}: expected model {s.model} to answer with "
-            f"{credential_name(s)}, got {self._clean(error)}; mend the key or the model's name"
+            f"captioning.provider {s.provider}: request to model {s.model} with "
+            f"{credential_name(s)} failed: {self._clean(error)}; check the key and "
+            "the model name"
         )
 
 
@@ -186,7 +187,7 @@ def _to_answer(
     last = calls[-1] if calls else {"refusal": None, "is_filtered": False}
     said = text or last["refusal"] or " ".join(raw.split())
     if last["refusal"] or last["is_filtered"] or REFUSAL.match(said):
-        why = f"the model refused: {said[:MAX_ERROR_CHARACTERS] or 'its content filter stepped in'}"
+        why = f"the model refused: {said[:MAX_ERROR_CHARACTERS] or 'blocked by its content filter'}"
         return CaptionAnswer(status="refused", error=why, **paid)
     if not text:
         why = f"expected a caption, got {said[:MAX_ERROR_CHARACTERS]!r}"
@@ -231,7 +232,9 @@ class CircuitBreaker:
             self.last_error = answer.error or ""
             if self.is_open:
                 logger.warning(
-                    "caption: %d failures in a row, asking no more (%s)", self.limit, answer.error
+                    "caption: %d failures in a row, no more requests are sent (%s)",
+                    self.limit,
+                    answer.error,
                 )
 
 
@@ -272,7 +275,8 @@ def ask_all(
     def ask(index: int, make: Callable[[], CaptionQuestion]) -> CaptionAnswer:
         if breaker.is_open:
             return CaptionAnswer(
-                status="failed", error=f"not asked, model is down: {breaker.last_error}"
+                status="failed",
+                error=f"request skipped, the model is not responding: {breaker.last_error}",
             )
         try:
             question = make()

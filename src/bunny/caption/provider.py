@@ -23,7 +23,7 @@ REASONING_MIN_TOKENS = 16_000  # dspy's least budget for OpenAI's reasoning mode
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderSettings:
-    """What decides which model is asked, and how patiently."""
+    """Settings of the model that is asked, with timeouts and retries."""
 
     provider: str  # bedrock, openai, anthropic, local
     model: str
@@ -95,7 +95,7 @@ def redact(text: str, settings: ProviderSettings) -> str:
 
 
 def credential_name(settings: ProviderSettings) -> str:
-    """Where the provider's credential comes from, for the reader of an error."""
+    """Source of the provider's credential, for error messages."""
     if settings.provider == "bedrock":
         return f"profile {settings.profile}" if settings.profile else "the AWS credentials"
     return KEY_VARIABLE.get(settings.provider, LOCAL_KEY_VARIABLE)
@@ -109,8 +109,8 @@ def _check(settings: ProviderSettings) -> None:
         )
     if not settings.model:
         raise UserError(
-            f"captioning.model: expected the name of a {settings.provider} model that sees "
-            'pictures, got ""; set it or choose captioning.provider tags'
+            f"captioning.model: expected the name of a {settings.provider} vision "
+            'model, got ""; set it or choose captioning.provider tags'
         )
     url = settings.endpoint_url
     if settings.provider == "local" and not url:
@@ -135,8 +135,9 @@ def _read_key(settings: ProviderSettings) -> str | None:
     key = os.environ.get(variable, "").strip()
     if not key:
         raise UserError(
-            f"captioning.provider {settings.provider} expects a key in the environment variable "
-            f"{variable}, which is not set; put it in .env or choose captioning.provider tags"
+            f"captioning.provider {settings.provider} needs a key in the environment "
+            f"variable {variable}, which is not set; put it in .env or choose "
+            "captioning.provider tags"
         )
     return key
 

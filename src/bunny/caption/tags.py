@@ -32,8 +32,8 @@ def trigger_word(template: str, name: str) -> str:
         fields = []
     if set(fields) != {"name"}:
         raise UserError(
-            f"captioning.trigger_word: expected a text with {{name}} in it, got {template!r}; "
-            'the default is "{name}"'
+            f"captioning.trigger_word: expected a template that contains {{name}}, got "
+            f'{template!r}; the default is "{{name}}"'
         )
     return " ".join(template.format(name=name).split())
 
@@ -114,7 +114,7 @@ def background_tag(colour: str) -> str:
 
 
 def framing_tags(facts: Facts) -> list[str]:
-    """How many are seen, how near, in which light, whether the shot moves."""
+    """Tags for the number of figures, their size, the light and whether the shot moves."""
     size = SHOT_WORDS.get(facts.shot_size or "")
     count = _count(len(facts.characters) + facts.num_unknown)
     return [tag for tag in (count, size, facts.light, MOTION_TAG[facts.motion]) if tag]

@@ -42,7 +42,7 @@ SCHEMA = {
 
 @dataclass(frozen=True, kw_only=True)
 class ThresholdEstimate:
-    """What a film's strangers say, before any setting is known."""
+    """Threshold estimated from a film's strangers, before any setting is known."""
 
     threshold: float | None  # None: too few
     num_same: int
@@ -117,15 +117,18 @@ def threshold(found: ThresholdEstimate, configured: float) -> float:
 
 def describe(found: ThresholdEstimate, configured: float) -> str:
     """One sentence about what a threshold rests on."""
-    twins = f"; {found.num_twins} pairs of one frame too alike to count" * (found.num_twins > 0)
+    twins = f"; {found.num_twins} pairs of one frame are too similar to count" * (
+        found.num_twins > 0
+    )
     if found.threshold is None:
         return (
-            f"{found.num_different} strangers in the film are too few to measure; "
-            f"the setting {configured:.2f} holds{twins}"
+            f"too few strangers in the film to measure ({found.num_different}); using "
+            f"the configured threshold {configured:.2f}{twins}"
         )
     return (
-        f"strangers of this film reach {found.threshold:.2f}, the setting is {configured:.2f}, "
-        f"{found.num_different} strangers{twins}"
+        f"strangers in this film reach a similarity of {found.threshold:.2f} "
+        f"({found.num_different} strangers); the configured threshold is "
+        f"{configured:.2f}{twins}"
     )
 
 

@@ -12,7 +12,7 @@ from bunny.character.face import recogniser as face_recogniser
 
 @dataclass(frozen=True, kw_only=True)
 class FilmCalibration:
-    """What was learned."""
+    """Result of the calibration on a film."""
 
     pair: pl.DataFrame  # rows of table `pair`
     estimate: calibrate.ThresholdEstimate
@@ -49,7 +49,7 @@ def fit(
             adaptation=None,
             separation=trial.separation,
             adapted_separation=trial.adapted_separation,
-            note="adaptation is switched off, though it would help",
+            note="adaptation would help but is switched off",
         )
     if trial.adaptation is not None:
         pairs = _with_adapted(pairs, face, trial.adaptation)

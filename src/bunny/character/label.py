@@ -44,7 +44,9 @@ class LabelSetting:
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceSet:
-    """Who may be found: face vectors (m, d) by character, and who is looked for by look."""
+    """Characters that may be found: face vectors (m, d) by character, and those searched by
+    appearance.
+    """
 
     face: Mapping[str, np.ndarray]
     drawn: frozenset[str]

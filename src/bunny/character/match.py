@@ -35,7 +35,7 @@ LEAN_MARGIN = 0.05  # by which it must lead
 
 @dataclass(frozen=True, kw_only=True)
 class FaceMatch:
-    """What was decided for n subjects, in their order; `character` None is unknown."""
+    """Decisions for n subjects, in their order; `character` None is unknown."""
 
     character: list[str | None]
     best: list[str | None]  # the nearest candidate, accepted or not

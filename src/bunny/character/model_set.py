@@ -69,7 +69,7 @@ class DetectionModels:
         )
 
     def names(self) -> dict[str, Any]:
-        """What faces and their embeddings depend on, as JSON values."""
+        """Settings that faces and their embeddings depend on, as JSON values."""
         return {
             "detector": self._wanted.face_detection_model,
             "recogniser": self.recogniser_name,

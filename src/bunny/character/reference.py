@@ -37,7 +37,7 @@ class ReferenceFile:
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredReference:
-    """What one picture gave; `error` says why it is of no use."""
+    """Measurements of one reference picture; `error` says why it cannot be used."""
 
     source: ReferenceFile
     content_hash: str
@@ -82,7 +82,7 @@ def check_name(name: str) -> str:
     if not name.strip() or name.startswith("."):
         reason = "is hidden or empty"
     elif any(c in name for c in '/\\:*?"<>|') or not name.isprintable():
-        reason = "looks like a path or has characters that file names cannot have"
+        reason = "looks like a path or contains characters that are not allowed in file names"
     elif fault := atomic.portable_name_error(name):
         reason = fault
     elif len(name) > MAX_NAME:
@@ -157,8 +157,8 @@ def _source(folder: Path, name: str, path: Path) -> ReferenceFile:
     check_name(name)
     if not path.resolve().is_relative_to(folder.resolve()):
         raise UserError(
-            f"{name}/{path.name}: expected a picture inside {folder}, found a link that leads out "
-            "of it; copy the picture"
+            f"{name}/{path.name}: expected a picture inside {folder}, found a link to "
+            "a file outside it; copy the picture instead"
         )
     return ReferenceFile(reference_id=f"{name}/{path.name}", character=name, path=path)
 
@@ -171,7 +171,7 @@ def _measure(source, detector, recogniser, min_score, judge) -> MeasuredReferenc
     content_hash = file_hash.hash_file(source.path)
     image = read_picture(source.path)
     if image is None:
-        error = "expected a picture, could not read it; save it again as jpg or png"
+        error = "expected a picture, could not read it; save it again as JPEG or PNG"
         return _bad(source, content_hash, 0, error)
     probability = judge(image) if judge else None
     faces = [face for face in detector(image) if face.score >= min_score]

@@ -31,7 +31,7 @@ MANY = 0.01  # share of impostors from which a picture lets too many pass
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReferencePicture:
-    """What was measured on one reference picture."""
+    """Measurements of one reference picture for the check."""
 
     reference_id: str
     character: str
@@ -67,7 +67,7 @@ class JudgedReference:
 
 
 def valley(column: np.ndarray) -> float:
-    """How deep the deepest valley between two hills of a profile is.
+    """Depth of the deepest valley between two peaks of a profile.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def cut_sides(amount: np.ndarray) -> tuple[str, ...]:
 
 
 def amount_of_figure(cells: np.ndarray) -> np.ndarray:
-    """How much of a figure each cell shows: the length of its weighted head vector.
+    """Amount of figure in each cell: the length of its weighted head vector.
 
     Parameters
     ----------
@@ -265,7 +265,8 @@ def advise(judged: Sequence[JudgedReference]) -> list[str]:
         if one.error is None and one.num_own == 1:
             name = one.character
             found.append(
-                f"{name}: one picture only; add a second view of {name}, alone, from another side"
+                f"{name}: only one picture; add a second picture that shows {name} "
+                "alone from another side"
             )
     pairs: dict[tuple[str, str], float] = {}
     for one in judged:
@@ -273,13 +274,16 @@ def advise(judged: Sequence[JudgedReference]) -> list[str]:
             pair = tuple(sorted((one.character, one.other_character)))
             pairs[pair] = max(pairs.get(pair, -1.0), one.other_similarity)
     return found + [
-        f"{first} and {second} look alike ({similarity:.2f}); add another picture of each"
+        (
+            f"{first} and {second} look alike (similarity {similarity:.2f}); add another "
+            "picture of each"
+        )
         for (first, second), similarity in sorted(pairs.items())
     ]
 
 
 def count_better(judged: Sequence[JudgedReference]) -> int:
-    """How many pictures could be better: those that a sentence of `advise` is about."""
+    """Number of pictures that could be better: those that a sentence of `advise` is about."""
     return sum(
         bool(_of_picture(one)) or one.is_alike or (one.error is None and one.num_own == 1)
         for one in judged
@@ -291,7 +295,9 @@ def summarise(judged: Sequence[JudgedReference]) -> str:
     num = count_better(judged)
     if not num:
         return ""
-    return f"references: {num} of {len(judged)} could be better (bunny references DIR says how)"
+    return (
+        f"reference pictures: {num} of {len(judged)} could be better (see `bunny references DIR`)"
+    )
 
 
 def _judge_one(picture, usable, bank, levels, level, recogniser, impostor) -> JudgedReference:
@@ -366,21 +372,25 @@ def _of_picture(one: JudgedReference) -> list[str]:
         return [f"{where}: {one.error}"]
     found = []
     if one.has_two:
-        found.append(f"{where}: holds two figures; crop it to {who} alone")
+        found.append(f"{where}: shows two figures; crop it to {who} alone")
     if one.cut and not one.has_two:
         sides = " and ".join(one.cut)
-        found.append(f"{where}: the figure is cut at the {sides}; take more of the picture")
+        found.append(f"{where}: the figure is cut off at the {sides}; include more of the picture")
     if one.is_small:
         found.append(
-            f"{where}: only {one.size_px} px at its shorter side; use one of {SMALL_PX} px or more"
+            f"{where}: only {one.size_px} px on its shorter side; use a picture of "
+            f"{SMALL_PX} px or more"
         )
     if one.text == "subtitle":
-        found.append(f"{where}: text over the figure; crop above the subtitle")
+        found.append(f"{where}: text overlaps the figure; crop above the subtitle")
     elif one.text:
-        found.append(f"{where}: text in the picture; crop it away")
-    shares = (("the bank", one.impostor_share), ("the film", one.film_share))
+        found.append(f"{where}: text in the picture; crop it out")
+    shares = (("the built-in bank", one.impostor_share), ("the film", one.film_share))
     found += [
-        f"{where}: {share:.1%} of the strangers in {what} would pass for {who}; use a clearer view"
+        (
+            f"{where}: {share:.1%} of the strangers in {what} would be recognised as "
+            f"{who}; use a clearer picture"
+        )
         for what, share in shares
         if share is not None and share >= MANY
     ]

@@ -20,7 +20,7 @@ NO_MEAN = np.zeros(figure_embedding.RAW, np.float32)
 def drawn_probability(
     wanted: DetectionConfig, models: DetectionModels, shots: pl.DataFrame
 ) -> Callable:
-    """What says how likely a reference picture is drawn: as set, or as it and its film look.
+    """Estimator of the probability that a reference picture is drawn: fixed or measured.
 
     Parameters
     ----------

@@ -77,7 +77,7 @@ def face_rows(frame: Mapping, image: np.ndarray | None, models: DetectionModels)
         "detector": models.names()["detector"],
     }
     if image is None:
-        error = f"expected a picture in {frame['file']}, could not read it"
+        error = f"could not read picture {frame['file']}"
         nowhere = dict.fromkeys(BOX, 0.0) | {"score": 0.0, "size_px": 0.0}
         return [{"face_id": f"{frame['frame_id']}-x", **common, **nowhere, "error": error}]
     return [
@@ -189,9 +189,9 @@ def note(labels: pl.DataFrame, known: pl.DataFrame, broken: pl.DataFrame) -> str
     )
     if known.height:
         found = [f"{name} in {n} frames" for name, n in counts.iter_rows()]
-        words.append("found " + (", ".join(found) or "none of the characters"))
+        words.append("found " + (", ".join(found) or "no character recognised"))
     else:
-        words.append("no references given, so nobody is named")
+        words.append("no reference pictures, so no character can be recognised")
     words += [
         f"{r['reference_id']}: {r['error']}" for r in known.iter_rows(named=True) if r["error"]
     ]

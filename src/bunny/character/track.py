@@ -110,7 +110,7 @@ def link_faces(
 def view_quality(
     score: np.ndarray, yaw: np.ndarray, size_px: np.ndarray, sharpness: np.ndarray
 ) -> np.ndarray:
-    """How well a recogniser can see each face, in [0, 1]: sure, frontal, large, sharp."""
+    """Quality of each face for a recogniser, in [0, 1]: confident, frontal, large, sharp."""
     frontal = 1 - 0.7 * np.abs(np.nan_to_num(np.asarray(yaw, dtype=np.float32), nan=1.0))
     large = np.clip(np.asarray(size_px) / GOOD_SIZE_PX, 0, 1)
     sharp = np.clip(np.nan_to_num(np.asarray(sharpness)) / GOOD_SHARPNESS, 0.1, 1) ** 0.5
@@ -118,7 +118,7 @@ def view_quality(
 
 
 def measure_clarity(size_px: np.ndarray, sharpness: np.ndarray) -> np.ndarray:
-    """How much of a face a recogniser gets to see, in [0, 1]; 0 is a smear that resembles others.
+    """Clarity of a face for a recogniser, in [0, 1]; 0 is too blurred to tell apart from others.
 
     Parameters
     ----------

@@ -37,7 +37,7 @@ class Adaptation:
 
 @dataclass(frozen=True, kw_only=True)
 class WhiteningTrial:
-    """How learning went; `adaptation` None: it is not used."""
+    """Result of learning an adaptation; `adaptation` None: it is not used."""
 
     adaptation: Adaptation | None
     separation: float | None  # of held-out pairs as they are; of all pairs when nothing was learned
@@ -72,19 +72,20 @@ def learn(face: pl.DataFrame, pairs: pl.DataFrame, *, seed: int = 0) -> Whitenin
     strangers = len(judged[1])
     if len(many) < MIN_TRACKS or shots < MIN_SHOTS or strangers < MIN_DIFFERENT:
         note = (
-            f"not adapted: {len(many)} tracks with two views in {shots} shots and {strangers} "
-            f"pairs of strangers, {MIN_TRACKS}, {MIN_SHOTS} and {MIN_DIFFERENT} are needed"
+            f"not adapted: found {len(many)} tracks with two views in {shots} shots "
+            f"and {strangers} pairs of strangers; at least {MIN_TRACKS}, {MIN_SHOTS} "
+            f"and {MIN_DIFFERENT} are needed"
         )
         return WhiteningTrial(adaptation=None, separation=known, adapted_separation=None, note=note)
     before, after = _try_out(clear, vector, judged, seed)
     if not len(before):
-        note = "not adapted: no half of the shots has pairs enough to judge by"
+        note = "not adapted: neither half of the shots has enough pairs to validate on"
         return WhiteningTrial(adaptation=None, separation=known, adapted_separation=None, note=note)
     gain = after - before
     error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.inf
     is_kept = gain.mean() >= max(MIN_GAIN, SURE * error)
     everything = fit(vector, _numbers(clear), judged) if is_kept else None
-    verdict = "adapted" if everything is not None else "not adapted, it does not help enough"
+    verdict = "adapted" if everything is not None else "not adapted, the improvement is too small"
     return WhiteningTrial(
         adaptation=everything,
         separation=float(before.mean()),

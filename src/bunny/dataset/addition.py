@@ -67,7 +67,7 @@ class Addition:
         frames = ", ".join(f"{first}-{end - 1}" for first, end in self.spans)
         words = [f"{self.character}: frames {frames}"]
         words += [] if self.axis == ANY_AXIS else [f"{self.axis} {self.value}"]
-        words += ["sure"] * self.is_sure + ["duplicates too"] * self.has_duplicates
+        words += ["sure"] * self.is_sure + ["including duplicates"] * self.has_duplicates
         return ", ".join(words)
 
 
@@ -113,7 +113,7 @@ def undo(film_dir: Path, addition_id: str, *, time: str, user: str, reason: str 
 
 
 def fingerprint_settings(additions: Sequence[Addition]) -> dict[str, list[str]]:
-    """What a stage's fingerprint takes of additions; nothing where there is none."""
+    """Additions as part of a stage's fingerprint; empty if there are none."""
     words = sorted(one.to_words() for one in additions)
     return {"added by hand": words} if words else {}
 
@@ -143,11 +143,11 @@ def _check_entry(entry: dict[str, Any], where: str) -> None:
         needed = {"addition_id", "character", "spans"} if is_add else {"addition_id"}
         extra = set(entry) - known - {"action"}
         if entry["action"] not in ("add", "undo") or not needed <= set(entry) or extra:
-            raise ValueError("it is no addition and no undo")
+            raise ValueError("it is neither an addition nor an undo")
         [(int(first), int(end)) for first, end in entry.get("spans", ())]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{where}: expected {WHAT}, could not read it ({error}); mend or delete that line"
+            f"{where}: expected {WHAT}, could not read it ({error}); fix or delete that line"
         ) from error
 
 

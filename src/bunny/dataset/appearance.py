@@ -72,7 +72,7 @@ def attribute_cells(views: Sequence[CharacterView]) -> np.ndarray:
 
 
 def view_quality(views: Sequence[CharacterView]) -> np.ndarray:
-    """How good each view is by itself, in [0, 1]: sure, sharp among its kind, alone."""
+    """Quality of each view by itself, in [0, 1]: confident, sharp for its kind, alone."""
     sharp = np.full(len(views), 0.5)
     for is_face in (True, False):  # measured at another size, so they are not compared
         rows = [i for i, v in enumerate(views) if v.is_face == is_face and v.sharpness is not None]

@@ -33,7 +33,7 @@ JUDGED_BY_VIEW = ("kept", "duplicate")
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateThreshold:
-    """What a view must have to be trained on."""
+    """Thresholds that a view must meet to be trained on."""
 
     min_confidence: float = 0.6  # of the label, in [0, 1]
     min_margin: float = 0.02  # to the second best character, where it is known
@@ -44,7 +44,7 @@ class CandidateThreshold:
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateVerdict:
-    """Why a view is not to be chosen; `reason` empty: it may be."""
+    """Reason why a view cannot be chosen; `reason` empty: it can."""
 
     reason: str = ""
     detail: str | None = None
@@ -52,7 +52,7 @@ class CandidateVerdict:
 
 
 def count_views(label: pl.DataFrame) -> pl.DataFrame:
-    """How many frames show each character, in how many shots.
+    """Number of frames and of shots that show each character.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def gather(
 
 
 def gather_frames(frames: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> list[CharacterView]:
-    """Whole frames as views of nobody, for pictures of places.
+    """Collect whole frames as views of no character, for pictures of places.
 
     Parameters
     ----------

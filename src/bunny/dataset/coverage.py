@@ -25,7 +25,7 @@ ALIKE = 0.1  # distance under which two pictures look the same; see `summarise`
 
 @dataclass(frozen=True, kw_only=True)
 class Balance:
-    """How evenly pictures are spread over the values of one axis; those not known are left out."""
+    """Balance of pictures over the values of one axis; unknown values are left out."""
 
     axis: str
     count: Mapping[str, int]  # of each value, 0 included
@@ -281,7 +281,8 @@ def _compared(dataset: pl.DataFrame, vector: np.ndarray) -> tuple[pl.DataFrame, 
     vector = np.asarray(vector, dtype=np.float64)
     if vector.ndim != 2 or len(vector) != dataset.height:
         raise ValueError(
-            f"expected a vector for each of {dataset.height} pictures, got shape {vector.shape}"
+            f"expected one embedding for each of {dataset.height} pictures, got shape "
+            f"{vector.shape}"
         )
     length = np.linalg.norm(vector, axis=1)
     row = pl.Series("row", np.arange(dataset.height))

@@ -29,7 +29,7 @@ ASIDE = 0.15  # of the subject's size, kept around it when the window is moved o
 
 @dataclass(frozen=True, kw_only=True)
 class CropSetting:
-    """How windows are cut."""
+    """Settings of the crop windows."""
 
     sizes: tuple[Size, ...] = ((512, 512),)  # that pictures are written in; one: always that
     crop_margin: float = 0.3  # of a region's size, on each side, in its second window

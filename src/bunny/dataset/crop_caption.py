@@ -13,7 +13,7 @@ SIZE_WORDS = re.compile(r"\b(?:close-up(?: shot)?|medium shot|wide shot)\b")
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionWords:
-    """How captions and prompts speak of a character."""
+    """Words for a character in captions and prompts."""
 
     trigger: str
     class_word: str = ""

@@ -31,7 +31,7 @@ LEVELS = 255  # likeness is kept in 8 bits: n * 4000 bytes
 
 @dataclass(frozen=True, kw_only=True)
 class GroundSet:
-    """What is chosen from, one row a view.
+    """Views to choose from, one row a view.
 
     `vector` is (n, d) float32 of at most unit length, of which cosines are likeness; `cell` (n, a)
     int holds a value of each of a attributes; `worth` (n,) float lies in [0, 1].
@@ -129,12 +129,12 @@ class _GreedyState:
         self.count = [np.zeros(int(c.max(initial=0)) + 1) for c in ground.cell.T]
 
     def cover_gain(self, row: int) -> float:
-        """What a view adds to the coverage."""
+        """Coverage that a view adds."""
         more = np.maximum(self.like[row], self.cover) - self.cover
         return COVER_WEIGHT * float(self.share @ more.astype(np.float32))
 
     def first_covers(self) -> np.ndarray:
-        """What each view adds to the coverage while none is chosen."""
+        """Coverage that each view adds while none is chosen."""
         return np.array([self.cover_gain(row) for row in range(len(self.ground))], float)
 
     def own(self) -> np.ndarray:

@@ -198,17 +198,21 @@ def find_weak(pictures: pl.DataFrame) -> pl.DataFrame:
 
 
 def notes(candidate: pl.DataFrame) -> list[str]:
-    """What tables cannot say, and a reader of gaps has to know."""
+    """Limits of the measured gaps that a reader needs to know."""
     found = [
-        "A view from behind is not told apart: poses are read from faces, so its pose is unknown."
+        (
+            "Views from behind cannot be identified: poses are read from faces, so the "
+            "pose of such a view is unknown."
+        )
     ]
     for (name,), views in sorted(candidate.partition_by("character", as_dict=True).items()):
         if not coverage.has_pose(views):
-            found.append(f"Of {name} few faces are found, so its poses are not judged.")
+            found.append(f"Too few faces of {name} are found to judge its poses.")
         if (views["subject_type"] == "region").all():
             found.append(
-                f"{name} is looked for in kept frames only: where the film has more of it, lower "
-                "filtering or extraction settings and run extract again."
+                f"{name} is searched for in kept frames only: if the film has more of "
+                "it, lower the filtering or extraction settings and run extract "
+                "again."
             )
     return found
 

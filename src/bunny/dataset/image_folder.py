@@ -44,7 +44,7 @@ class CropSource:
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenDataset:
-    """What came of writing a set."""
+    """Result of writing a training set."""
 
     rows: list[dict[str, Any]]  # of table `dataset`
     errors: dict[str, str]  # image_id of each crop that could not be made, and why
@@ -193,7 +193,7 @@ def resize(picture: np.ndarray, size: Size) -> np.ndarray:
 def measure_variety(
     pictures: Sequence[np.ndarray], rows: Sequence[dict[str, Any]], place: dict[str, str | None]
 ) -> dict[str, Any]:
-    """How varied a training set is.
+    """Measure the variety of a training set.
 
     Parameters
     ----------
@@ -243,10 +243,10 @@ def _cut(cut: CropSource) -> tuple[np.ndarray | None, str]:
     x0, y0, x1, y1 = box_of(cut.crop.window)
     picture = cut.picture
     if picture is None:
-        return None, cut.error or "there is no picture"
+        return None, cut.error or "picture not found"
     if picture.shape[0] < y1 or picture.shape[1] < x1:
         size = f"{picture.shape[1]} x {picture.shape[0]}"
-        return None, f"expected a picture of {x1} x {y1} px at least, got {size}"
+        return None, f"expected a picture of at least {x1} x {y1} px, got {size}"
     return cv2.cvtColor(crop_box(picture, (x0, y0, x1, y1)), cv2.COLOR_BGR2RGB), ""
 
 
@@ -353,13 +353,13 @@ def stage_note(
     own = [row for row in written.rows if row["role"] == "subject"]
     held = sum(row["split"] == split.HELD_OUT for row in own)
     num_chosen = len({row for row, _ in made.picked})
-    words = [f"{character}: {len(own)} pictures of {num_chosen} among {len(views)} views"]
+    words = [f"{character}: {len(own)} pictures from {num_chosen} of {len(views)} views"]
     by_hand = len(addition.added_rows(made))
     words += [f"{by_hand} of them added by hand"] if by_hand else []
     words.append(f"{held} held out")
     num_class = len(written.rows) - len(own)
     if num_class:
-        words.append(f"{num_class} without the character")
+        words.append(f"{num_class} class pictures")
     if written.num_without_mask:
         words.append(f"no usable mask for {written.num_without_mask}")
     return ", ".join(words)

@@ -23,7 +23,7 @@ BLOCK = 512
 
 @dataclass(frozen=True, kw_only=True)
 class DuplicateFeatures:
-    """What two views are compared by, one row a view.
+    """Features by which two views are compared, one row a view.
 
     Boxes are in shares of their frames' width and height, unknown turns and mouths are NaN,
     `has_hash` says where `phash` is known.
@@ -57,7 +57,7 @@ def duplicate_features(views: Sequence[CharacterView]) -> DuplicateFeatures:
 
 
 def are_alike(signs: DuplicateFeatures, one: int, others: np.ndarray, distance: int) -> np.ndarray:
-    """Which of `others` show what view `one` shows.
+    """Find which of `others` are near duplicates of view `one`.
 
     Parameters
     ----------

@@ -202,7 +202,7 @@ def _notes(known: Mapping[str, Any]) -> list[str]:
     base = [known["base_model"]] if "base_model" in known else []
     unknown = [m["name"] for m in (*known["models"], *base) if not m.get("licence")]
     if unknown:
-        notes.append(f"licence not known of {', '.join(unknown)}")
+        notes.append(f"unknown licence: {', '.join(unknown)}")
     return notes
 
 

@@ -16,7 +16,7 @@ from bunny.dataset.view import CharacterView
 
 @dataclass(frozen=True, kw_only=True)
 class ViewSelectionSetting:
-    """How much is chosen and what counts as the same."""
+    """Settings of the selection: number of views, and when two views are the same."""
 
     max_images: int = 500
     duplicate_distance: int = 4  # bits of the 64-bit perceptual hash
@@ -24,7 +24,7 @@ class ViewSelectionSetting:
 
 @dataclass(frozen=True, kw_only=True)
 class ViewSelection:
-    """What became of every view."""
+    """Result of the selection for every view."""
 
     verdicts: list[CandidateVerdict]  # one a view; an empty reason says chosen
     gains: dict[int, float]  # of the chosen, by row

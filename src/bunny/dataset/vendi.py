@@ -39,7 +39,7 @@ def vendi_score(vector: np.ndarray, order: float = 1.0) -> float:
     have the same eigenvalues above 0, so the smaller of the two is solved.
     """
     if not order > 0:
-        raise ValueError(f"expected an order above 0, got {order}")
+        raise ValueError(f"order: expected a number above 0, got {order}")
     unit = unit_rows(vector)
     if not len(unit):
         return 0.0
@@ -70,7 +70,7 @@ def nearest(vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     unit = unit_rows(vector)
     if len(unit) < 2:
-        raise ValueError(f"expected at least 2 vectors, got {len(unit)}")
+        raise ValueError(f"expected at least 2 embeddings, got {len(unit)}")
     index = np.empty(len(unit), np.int64)
     distance = np.empty(len(unit))
     for start in range(0, len(unit), BLOCK):
@@ -138,8 +138,10 @@ def unit_rows(vector: np.ndarray) -> np.ndarray:
     """
     matrix = np.asarray(vector, dtype=np.float64)
     if matrix.ndim != 2:
-        raise ValueError(f"expected one vector a picture, shape (n, d), got {matrix.shape}")
+        raise ValueError(f"expected one embedding per picture, shape (n, d), got {matrix.shape}")
     length = np.linalg.norm(matrix, axis=1, keepdims=True)
     if not (length > 0).all():
-        raise ValueError("expected vectors that have a length, got one that is 0 or not a number")
+        raise ValueError(
+            "expected embeddings of finite length above 0, got one that is 0 or not finite"
+        )
     return matrix / length

@@ -1,4 +1,4 @@
-"""The toy judge: tells what pictures of the sample world show, and whether a prompt got its wish.
+"""The toy judge: tells what pictures of the sample world show, and whether they match a prompt.
 
 A small network of ours, trained on the renderer's truth by `python_script/make_judge.py`; it never
 saw a picture that a model drew, nor does any training see its answers. It knows the sample world
@@ -56,14 +56,13 @@ class ToyJudge:
         for name in (WEIGHT_FILE, CONFIG_FILE):
             if not (folder / name).is_file():
                 raise UserError(
-                    f"{folder}: expected {name}, found none; "
-                    "make a judge with python_script/make_judge.py"
+                    f"{folder}: {name} not found; train a judge with python_script/make_judge.py"
                 )
         config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         if config["words"] != {name: list(words) for name, words in judge_net.WORDS.items()}:
             raise UserError(
-                f"{folder}: expected a judge of this version's words, found other words; "
-                "make it again with python_script/make_judge.py"
+                f"{folder}: the judge was trained with another vocabulary; train it "
+                "again with python_script/make_judge.py"
             )
         net = judge_net.make_net(tuple(config["widths"]))
         weights = load_file(folder / WEIGHT_FILE)
@@ -134,7 +133,7 @@ class ToyJudge:
         """
         if len(pictures) != len(prompts):
             raise ValueError(
-                f"expected one prompt a picture, found {len(prompts)} prompts for "
+                f"expected one prompt per picture, found {len(prompts)} prompts for "
                 f"{len(pictures)} pictures"
             )
         seen = self.probabilities(pictures)

@@ -63,7 +63,7 @@ LIGHT_WORDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Character:
-    """Who someone is: the same in every picture."""
+    """Identity of a character: the same in every picture."""
 
     name: str
     species: str

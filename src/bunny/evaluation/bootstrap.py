@@ -60,7 +60,7 @@ def mean(
     if not len(values) == len(prompts) == len(seeds):
         raise ValueError(
             f"expected a prompt and a seed for each value, got {len(values)} values, "
-            f"{len(prompts)} prompts, {len(seeds)} seeds"
+            f"{len(prompts)} prompts and {len(seeds)} seeds"
         )
     total, count = _tables(values, prompts, seeds)
     n = int(count.sum())

@@ -99,16 +99,22 @@ def choose(
     if is_measured:
         means = {s: float(np.mean(list(scores[s].values()) or [0.0])) for s in steps}
         step = max(steps, key=lambda s: (round(means[s], 9), -s))
-        reason = f"highest score on the prompts for choosing ({means[step]:.2f})"
+        reason = f"highest score on the selection prompts ({means[step]:.2f})"
     elif losses:
         step = min(sorted(losses), key=losses.__getitem__)
         reason = f"lowest held-out loss ({losses[step]:.4f}); identity could not be measured"
     else:
-        step, reason = last, "the last one; neither identity nor held-out loss is known"
+        step, reason = (
+            last,
+            "the last checkpoint; neither identity nor held-out loss could be measured",
+        )
     over = None
     if step != last:
         over = bootstrap.difference(dict(scores[step]), dict(scores[last]), num=num, seed=seed)
     if is_measured and over is not None and not (over.low or 0) > 0:
-        reason = f"the last one; none is surely better (step {step} scores {means[step]:.2f})"
+        reason = (
+            f"the last checkpoint; no other is significantly better (step {step} scores "
+            f"{means[step]:.2f})"
+        )
         step, over = last, None
     return CheckpointChoice(step=step, reason=reason, over_last=over)

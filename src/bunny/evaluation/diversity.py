@@ -60,7 +60,7 @@ def drift(
     before: Mapping[tuple[Hashable, Hashable], np.ndarray],
     after: Mapping[tuple[Hashable, Hashable], np.ndarray],
 ) -> dict[tuple[Hashable, Hashable], float]:
-    """How far an adapter moved drawings of prompts that do not name its character.
+    """Change that an adapter makes to drawings of prompts that do not name its character.
 
     Parameters
     ----------

@@ -56,14 +56,14 @@ class PromptSubjects:
 def choice_jobs(
     cast: PromptSubjects, prompts: Sequence[str], seeds: Sequence[int]
 ) -> list[PictureJob]:
-    """What each checkpoint, and the base, draws so that one can be chosen."""
+    """Drawing jobs of each checkpoint and of the base model, from which a checkpoint is chosen."""
     return _jobs("choose", cast.character, _fill(prompts, cast.subject), seeds)
 
 
 def report_jobs(
     cast: PromptSubjects, prompts: Sequence[str], seeds: Sequence[int]
 ) -> dict[str, list[PictureJob]]:
-    """What the chosen checkpoint and the base draw, by prompt set.
+    """Drawing jobs of the chosen checkpoint and the base model, by prompt set.
 
     Parameters
     ----------
@@ -100,7 +100,9 @@ def report_jobs(
 def count_pictures(
     cast: PromptSubjects, choose: Sequence[str], report: Sequence[str], seeds, num_steps: int
 ) -> int:
-    """How many pictures an evaluation of `num_steps` checkpoints draws, the base's among them."""
+    """Number of pictures that an evaluation of `num_steps` checkpoints draws, the base model's
+    included.
+    """
     after = sum(len(jobs) for jobs in report_jobs(cast, report, seeds).values())
     return len(choice_jobs(cast, choose, seeds)) * (num_steps + 1) + 2 * after
 
@@ -168,8 +170,9 @@ class Evaluator:
     ) -> None:
         if run["base_hash"] != loaded.hash:
             raise UserError(
-                f"models.base_model: expected the base that {run['character']} was trained on "
-                f"({run['base_model']}), got {loaded.name}; run the stage finetune again"
+                f"models.base_model: expected the base model that {run['character']} "
+                f"was trained on ({run['base_model']}), got {loaded.name}; run stage "
+                "finetune again"
             )
         self.base, self.run, self._given = loaded, run, given
         self.character, self.run_id = run["character"], run["run_id"]
@@ -259,7 +262,7 @@ class Evaluator:
 
     @property
     def class_word(self) -> str:
-        """What kind of thing the character is."""
+        """Class word of the character."""
         return self._captioning.class_word
 
     def _cast(self) -> PromptSubjects:

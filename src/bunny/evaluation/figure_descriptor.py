@@ -32,7 +32,8 @@ FLAT = 0.02  # of luma; gradients well below it are noise
 
 @dataclass(frozen=True, kw_only=True)
 class DescribedRegions:
-    """What of a picture may be the subject: vectors (m, d) of unit length, boxes (m, 4) in shares.
+    """Regions of a picture that may be the subject: vectors (m, d) of unit length, boxes (m, 4) in
+    shares.
 
     m is 0 where nothing was found.
     """
@@ -84,7 +85,7 @@ def fit(pictures: Sequence[np.ndarray], seed: int = 0) -> FigureDescriptor:
         If there is no picture.
     """
     if not len(pictures):
-        raise ValueError("expected at least one picture of the film, got none")
+        raise ValueError("expected at least one frame of the film, got none")
     rng = np.random.default_rng(seed)
     taken = []
     for picture in pictures:

@@ -211,7 +211,7 @@ def spread(items: Sequence, most: int) -> list:
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityModel:
-    """How pictures of one run are seen, and what real ones look like."""
+    """Descriptors of one run's pictures, and their values on real pictures."""
 
     name: str
     shape: FigureDescriptor

@@ -60,7 +60,7 @@ class IdentityScale:
 
 
 def likeness(seen: DescribedRegions, gallery: Gallery) -> float:
-    """How like a character the most alike part of a picture is.
+    """Similarity to a character of the most similar part of a picture.
 
     Parameters
     ----------

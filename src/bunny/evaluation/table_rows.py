@@ -151,7 +151,7 @@ def choice_rows(
 
 
 def scale_rows(run_id: str, character: str, scale: identity.IdentityScale) -> list[Row]:
-    """What identity 0 and 1 are in cosines, from how many pictures, and whether across shots."""
+    """Cosines that identity 0 and 1 stand for, from how many pictures, and whether across shots."""
     numbers = {
         "likeness of strangers": (scale.zero, scale.num_strangers),
         "likeness of real pictures": (scale.one, scale.num_real),

@@ -48,7 +48,7 @@ class EvaluationFinding:
 
 @dataclass(frozen=True, kw_only=True)
 class RunInfo:
-    """What is known of the run beside its figures."""
+    """Facts about the run besides its figures."""
 
     character: str
     class_word: str
@@ -100,7 +100,7 @@ class RunMetrics:
 
 
 def run_info(run: Mapping[str, Any], steps: Sequence[int], class_word: str) -> RunInfo:
-    """What the verdict has to know of a run beside its figures.
+    """Facts about a run, besides its figures, that the verdict needs.
 
     Parameters
     ----------
@@ -137,8 +137,8 @@ def warn_of_recogniser(figures: RunMetrics, about: RunInfo) -> list[EvaluationFi
     found = [
         neutral_finding(
             "unsure recogniser",
-            f"The recogniser itself knows only {percent(share)} of {number} real pictures of "
-            f"{who}: figures about {who} are that unsure.",
+            f"The recogniser itself recognises only {percent(share)} of {number} real "
+            f"pictures of {who}, so the results for {who} are equally uncertain.",
         )
         for who, share, number in figures.real()
         if share < MIN_REAL_RECOGNISED
@@ -147,14 +147,17 @@ def warn_of_recogniser(figures: RunMetrics, about: RunInfo) -> list[EvaluationFi
     if real and real["n"] < MIN_REAL:
         few = f"Identity rests on {real['n']} held-out picture{'s' * (real['n'] != 1)}"
         found.append(
-            neutral_finding("few real", f"{few}: raise models.held_out_share to be surer.")
+            neutral_finding(
+                "few real", f"{few}: raise models.held_out_share for a more reliable result."
+            )
         )
     if figures.value("is across shots", "real", 0) == 0:
         found.append(
             neutral_finding(
                 "one shot",
-                "All held-out pictures are of one shot, so what counts as 1 is nearly the same "
-                "picture again, and drawings score lower than they deserve.",
+                "All held-out pictures are from one shot, so the reference value 1 "
+                "stands for nearly identical pictures, and generated pictures score "
+                "lower than they should.",
             )
         )
     return found
@@ -171,13 +174,13 @@ def warn_of_overtraining(figures: RunMetrics, about: RunInfo) -> list[Evaluation
     over = figures.row("score over last", "choose")
     is_sure = bool(over) and over["low"] is not None and over["low"] > 0
     text = (
-        f"Stop at step {figures.chosen}: it scored {best['value']:.2f} on the prompts for "
-        f"choosing, step {last} {end['value']:.2f}"
+        f"Stop at step {figures.chosen}: it scored {best['value']:.2f} on the "
+        f"selection prompts, step {last} scored {end['value']:.2f}"
     )
     if is_sure:
         text += f". Set models.training_steps to about {figures.chosen}, or lower the rank."
         return [EvaluationFinding(kind="stop", tone="bad", text=text)]
-    text += "; so few pictures do not show that the later ones are worse."
+    text += ", but with so few pictures the later checkpoints are not shown to be worse."
     return [neutral_finding("stop", text)]
 
 
@@ -186,13 +189,18 @@ def warn_of_nobody(figures: RunMetrics, about: RunInfo) -> list[EvaluationFindin
     share, base = figures.value("nobody"), figures.value("nobody", step=0) or 0.0
     if share is None or share < MAX_NOBODY_SHARE:
         return []
-    text = f"Nobody is found in {percent(share)} of the drawings ({percent(base)} of the base's): "
+    text = (
+        f"No character is found in {percent(share)} of the generated pictures "
+        f"({percent(base)} with the base model): "
+    )
     if base >= MAX_NOBODY_SHARE:
-        text += "the base does not draw anybody for these prompts either; ask for nearer views."
+        text += (
+            "the base model does not draw a figure for these prompts either; ask for closer views."
+        )
     else:
         text += (
-            "the adapter breaks what the base drew; lower generation.lora_strength, "
-            "models.learning_rate or the number of steps."
+            "the adapter degrades what the base model can draw; lower "
+            "generation.lora_strength, models.learning_rate or the number of steps."
         )
     return [EvaluationFinding(kind="nobody", tone="bad", text=text)]
 
@@ -203,8 +211,9 @@ def warn_of_copying(figures: RunMetrics, about: RunInfo) -> list[EvaluationFindi
     if share is None or share < MAX_COPIED_SHARE:
         return []
     text = (
-        f"It copies: {percent(share)} of the drawings are nearly a training picture. Take fewer "
-        f"steps, lower the rank{_rank(about)}, or give it more pictures that differ."
+        f"Copies training pictures: {percent(share)} of the generated pictures are "
+        "nearly identical to one. Train for fewer steps, lower the "
+        f"rank{_rank(about)}, or add more varied pictures."
     )
     return [EvaluationFinding(kind="copies", tone="bad", text=text)]
 
@@ -214,10 +223,11 @@ def warn_of_class_word(figures: RunMetrics, about: RunInfo) -> list[EvaluationFi
     leak, base = figures.value("leak", "class"), figures.value("leak", "class", 0) or 0.0
     if leak is not None and leak - base >= MAX_LEAK_SHARE:
         text = (
-            f"It forgot the class word: “{about.class_word}” alone draws {about.character} in "
-            f"{percent(leak)} (the base: {percent(base)}). Take fewer steps, or set "
-            "models.class_pictures to film or drawn with a models.class_weight below 1: they hold "
-            f"the class, but {about.character} is learned more slowly beside them."
+            f"The class word was overwritten: “{about.class_word}” alone draws "
+            f"{about.character} in {percent(leak)} of the pictures (base model: "
+            f"{percent(base)}). Train for fewer steps, or set models.class_pictures "
+            "to film or drawn with a models.class_weight below 1: class pictures "
+            f"preserve the class, but {about.character} is then learned more slowly."
         )
         return [EvaluationFinding(kind="class word", tone="bad", text=text)]
     moved = figures.row("drift", "class")
@@ -225,8 +235,9 @@ def warn_of_class_word(figures: RunMetrics, about: RunInfo) -> list[EvaluationFi
     if low is None or low <= MAX_DRIFT:
         return []
     text = (
-        f"Drawings without {about.character} changed by {moved['value']:.1f} times as much as from "
-        "one seed to another. Set models.class_pictures to film or drawn, or take fewer steps."
+        f"Pictures without {about.character} changed {moved['value']:.1f} times as "
+        "much as they do from one seed to another. Set models.class_pictures to film "
+        "or drawn, or train for fewer steps."
     )
     return [EvaluationFinding(kind="drift", tone="bad", text=text)]
 
@@ -240,8 +251,9 @@ def warn_of_agreement(figures: RunMetrics, about: RunInfo) -> list[EvaluationFin
         return []
     now, base = figures.value("agreement"), figures.value("agreement", step=0)
     text = (
-        f"It listens less: agreement with the prompts is {now:.2f}, the base's {base:.2f}. Lower "
-        f"generation.lora_strength, take fewer steps, or lower the rank{_rank(about)}."
+        f"Prompts are followed less closely: agreement with the prompts is {now:.2f}, "
+        f"with the base model {base:.2f}. Lower generation.lora_strength, train for "
+        f"fewer steps, or lower the rank{_rank(about)}."
     )
     return [EvaluationFinding(kind="listens less", tone="bad", text=text)]
 
@@ -252,27 +264,34 @@ def warn_of_low_diversity(figures: RunMetrics, about: RunInfo) -> list[Evaluatio
     if now is None or not base or now >= MIN_DIVERSITY * base:
         return []
     text = (
-        f"Its drawings of one prompt are alike whatever the seed: {now / base:.1f} of the base's "
-        "diversity. Take fewer steps, or pictures of more poses and places."
+        "Pictures of one prompt look alike for every seed: their diversity is "
+        f"{now / base:.1f} times that of the base model. Train for fewer steps, or on "
+        "pictures of more poses and places."
     )
     return [EvaluationFinding(kind="sameness", tone="bad", text=text)]
 
 
 def warn_of_other_characters(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
-    """What becomes of other characters."""
+    """Warn if other characters turn into this one."""
     found = []
     share, base = figures.value("bleeding", "pair"), figures.value("bleeding", "pair", 0) or 0.0
     if share is not None and share - base >= MAX_BLEEDING:
         text = (
-            f"It bleeds: asked for two, {percent(share)} of the drawings show two that look like "
-            f"{about.character} (the base: {percent(base)}). Train with models.class_pictures, "
-            "and on pictures in which others are seen beside it."
+            "Identity leaks to other characters: of the pictures with two "
+            f"characters, {percent(share)} show two that look like {about.character} "
+            f"(base model: {percent(base)}). Train with models.class_pictures, and on "
+            f"pictures that show {about.character} together with others."
         )
         found.append(EvaluationFinding(kind="bleeds", tone="bad", text=text))
     taken = [(who, more) for who, more in figures.leaks() if more >= MAX_LEAK_SHARE]
     if taken:
-        names = ", ".join(f"{who} ({percent(more)} more than by the base)" for who, more in taken)
-        text = f"Others turn into {about.character}: {names}. Train with models.class_pictures."
+        names = ", ".join(
+            f"{who} ({percent(more)} more often than with the base model)" for who, more in taken
+        )
+        text = (
+            f"Other characters turn into {about.character}: {names}. Train with "
+            "models.class_pictures."
+        )
         found.append(EvaluationFinding(kind="others", tone="bad", text=text))
     return found
 
@@ -321,7 +340,9 @@ def judge(
     """
     figures = RunMetrics(evaluation, about.character)
     if figures.chosen is None:
-        return [neutral_finding("nothing", "Nothing was drawn, so nothing can be said.")]
+        return [
+            neutral_finding("nothing", "No picture was generated, so nothing can be evaluated.")
+        ]
     found = [_outcome(figures, about)]
     is_unlearned = found[0].kind == "not learned"
     for warn in WARNINGS_UNLEARNED if is_unlearned else WARNINGS:
@@ -340,39 +361,43 @@ def _outcome(figures: RunMetrics, about: RunInfo) -> EvaluationFinding:
             return _not_learned(about, right, base)
         return neutral_finding(
             "unmeasured",
-            f"Whether it learned {about.character} could not be measured: held-out pictures of at "
-            f"least two shots are needed to compare with, there are {about.num_held_out} pictures; "
-            "raise models.held_out_share.",
+            f"Whether the adapter learned {about.character} could not be measured: "
+            "held-out pictures of at least two shots are needed to compare with, and "
+            f"there are {about.num_held_out} held-out pictures; raise "
+            "models.held_out_share.",
         )
     gain = figures.row("gain recognised")
     is_more = bool(gain) and (gain["low"] if gain["low"] is not None else gain["value"]) > 0
     if not is_more and right - (base or 0.0) < CLEAR_GAIN:
         return _not_learned(about, right, base)
-    known = "" if base is None else f" (the base alone: {percent(base)})"
+    known = "" if base is None else f" (base model alone: {percent(base)})"
     text = (
-        f"{percent(right)} of the drawings are recognised as {about.character}{known}; identity "
-        f"{_with_interval(identity)}, where 1 is as the film's own pictures and 0 a stranger."
+        f"{percent(right)} of the generated pictures are recognised as "
+        f"{about.character}{known}; identity {_with_interval(identity)}, where 1 is "
+        "as similar as the film's own pictures and 0 is another person."
     )
     if not is_more:
         text = (
-            f"It seems to learn {about.character}, but so few drawings prove nothing: {text} Give "
-            "evaluation.seeds and evaluation.report_prompts more to be sure."
+            f"The adapter seems to have learned {about.character}, but there are too "
+            f"few generated pictures to be sure: {text} Raise evaluation.seeds and "
+            "add to evaluation.report_prompts for a reliable result."
         )
         return neutral_finding("unsure", text)
     if right >= MIN_LEARNED_SHARE:
         return EvaluationFinding(
-            kind="learned", tone="good", text=f"It learned {about.character}: {text}"
+            kind="learned", tone="good", text=f"The adapter learned {about.character}: {text}"
         )
-    text = f"It learned something of {about.character}, not all: {text} {_more(figures, about)}"
+    text = f"The adapter learned {about.character} in part: {text} {_more(figures, about)}"
     return EvaluationFinding(kind="partly", tone="plain", text=text)
 
 
 def _not_learned(about: RunInfo, right: float, base: float | None) -> EvaluationFinding:
     beside = "" if base is None else f", {percent(base)} without the adapter"
     text = (
-        f"No proof that it learned {about.character}: {percent(right)} of the drawings are "
-        f"recognised{beside}. Train longer (models.training_steps), raise models.lora_rank or "
-        "models.learning_rate, or add pictures."
+        f"No evidence that the adapter learned {about.character}: {percent(right)} of "
+        f"the generated pictures are recognised{beside}. Train longer "
+        "(models.training_steps), raise models.lora_rank or models.learning_rate, or "
+        "add pictures."
     )
     return EvaluationFinding(kind="not learned", tone="bad", text=text)
 
@@ -381,7 +406,7 @@ def _more(figures: RunMetrics, about: RunInfo) -> str:
     """What to do when a character is half learned."""
     if about.steps and figures.chosen == max(about.steps):
         return "The last checkpoint is the best: train longer (models.training_steps)."
-    return "More steps did not help: raise models.lora_rank, or add pictures that differ."
+    return "More steps did not help: raise models.lora_rank, or add more varied pictures."
 
 
 def _missing(gaps: pl.DataFrame | None, about: RunInfo) -> list[EvaluationFinding]:
@@ -396,9 +421,9 @@ def _missing(gaps: pl.DataFrame | None, about: RunInfo) -> list[EvaluationFindin
     found = []
     for row in widest.iter_rows(named=True):
         what = GAP_WORDS[row["axis"]].format(value=row["value"])
-        can = "`bunny gaps` lists shots of the film that would fill it."
+        can = "`bunny gaps` lists shots of the film that would fill the gap."
         if row["setting"] is None and not row["num_dropped"]:
-            can = "the film has none that were dropped: add pictures from elsewhere."
+            can = "no dropped view of the film would fill the gap: add pictures from elsewhere."
         text = (
             f"Too few {what}: {row['num_pictures']} of {total}, {row['num_wanted']} wanted; {can}"
         )

@@ -74,13 +74,11 @@ def check_file(adapter: WeightedAdapter) -> None:
     UserError
     """
     if not adapter.path.is_file():
-        raise UserError(
-            f"{adapter.path}: expected an adapter, found no such file; run the stage finetune again"
-        )
+        raise UserError(f"{adapter.path}: adapter file not found; run stage finetune again")
     if file_hash.hash_file(adapter.path) != adapter.hash:
         raise UserError(
-            f"{adapter.path}: expected the adapter of this run, found another file's content; "
-            "run the stage finetune again"
+            f"{adapter.path}: expected the adapter of this run, found a file with "
+            "other content; run stage finetune again"
         )
 
 
@@ -93,8 +91,8 @@ def _load(pipeline: Any, adapter: WeightedAdapter, index: int) -> str:
             read.load_into(pipeline, read.read(adapter.path), name)
     except (RuntimeError, ValueError, KeyError, OSError) as error:
         raise UserError(
-            f"{adapter.path}: expected an adapter of this base, it does not fit "
-            f"({' '.join(str(error).split())[:160]}); fine-tune on this base"
+            f"{adapter.path}: the adapter does not fit this base model "
+            f"({' '.join(str(error).split())[:160]}); fine-tune on this base model"
         ) from error
     return name
 
@@ -128,6 +126,6 @@ def _merge(
         except ValueError as error:
             files = ", ".join(adapter.path.name for adapter in adapters)
             raise UserError(
-                f"{files}: expected an adapter of finite numbers, it has others; "
-                "run the stage finetune again"
+                f"{files}: expected finite adapter weights, found NaN or infinity; "
+                "run stage finetune again"
             ) from error

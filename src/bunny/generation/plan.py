@@ -29,7 +29,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class GridColumn:
-    """What draws: the base alone, or a checkpoint at a strength with what is blended in."""
+    """Column of a grid: base model alone, or a checkpoint at a strength with blended adapters."""
 
     key: str  # for names of files
     title: str  # for people
@@ -61,7 +61,7 @@ def columns(
     -------
     list of GridColumn
     """
-    made = [GridColumn(key=BASE_KEY, title="base alone")]
+    made = [GridColumn(key=BASE_KEY, title="base model alone")]
     beside = "".join(f" + {request.adapter_name(a.path)} {a.strength:g}" for a in blend)
     for checkpoint in sorted(checkpoints, key=lambda c: c.step):
         for strength in dict.fromkeys(strengths):
@@ -167,8 +167,8 @@ def parse_blend(text: str) -> tuple[str, float]:
         strength = -1.0
     if not name or not 0 <= strength <= STRENGTH_MAX:
         raise UserError(
-            f"blend {text}: expected <file or character>:<strength from 0 to {STRENGTH_MAX:g}>, "
-            "e.g. anna:0.5"
+            f"blend {text}: expected <file or character>:<strength from 0 to "
+            f"{STRENGTH_MAX:g}>, e.g. anna:0.5"
         )
     return name, strength
 
@@ -223,7 +223,10 @@ def select_checkpoints(
     if which == "chosen":
         step = _chosen_step(evaluation, run_id)
         if step is None or step not in rows["step"]:
-            note, which = "no evaluation chose a checkpoint, so the last is drawn with", "last"
+            note, which = (
+                "stage evaluate has not chosen a checkpoint, so the last one is used",
+                "last",
+            )
         else:
             rows = rows.filter(pl.col("step") == step)
     if which == "last":
@@ -233,7 +236,7 @@ def select_checkpoints(
         rows = rows.filter(pl.col("step") == int(which))
         if rows.is_empty():
             words = ", ".join(map(str, steps)) or "none"
-            raise UserError(f"checkpoint {which}: expected a step with an adapter ({words})")
+            raise UserError(f"checkpoint {which}: expected the step of a saved adapter ({words})")
     return [_checkpoint(folder, row) for row in rows.to_dicts()], note
 
 
@@ -274,7 +277,7 @@ def blended_adapters(
         else:
             names = ", ".join(adapter["character"].unique().sort()) or "none"
             raise UserError(
-                f"blend {name}: expected an adapter's file or a character with one ({names})"
+                f"blend {name}: expected an adapter file or a character with an adapter ({names})"
             )
     return found
 
@@ -305,8 +308,7 @@ def load_init_frames(
     if missing:
         example = next((name for name, file in files.items() if file), "none")
         raise UserError(
-            f"frame {missing[0]}: expected a frame_id of the table frame with a picture, "
-            f"e.g. {example}"
+            f"frame {missing[0]}: expected the frame_id of a frame with a picture, e.g. {example}"
         )
     return [request.load_init_image(root / files[name], strength, name) for name in names]
 

@@ -132,7 +132,7 @@ def save_png(path: Path, picture: Any, provenance: Mapping[str, Any]) -> None:
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
-    """What `save_png` wrote; empty for other pictures."""
+    """Read what `save_png` wrote; empty for other pictures."""
     from PIL import Image
 
     with Image.open(path) as picture:

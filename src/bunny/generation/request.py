@@ -14,7 +14,7 @@ from bunny.generation import scheduler as schedulers
 from bunny.training.base import Base
 
 SEED_MAX = 2**63 - 1
-CHECKER_ON, CHECKER_OFF, CHECKER_NONE = "on", "off", "none in this base"
+CHECKER_ON, CHECKER_OFF, CHECKER_NONE = "on", "off", "not available for this base model"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,13 +96,13 @@ def load_init_image(path: Path, strength: float, frame_id: str | None = None) ->
     from PIL import Image, UnidentifiedImageError
 
     if not path.is_file():
-        raise UserError(f"{path}: expected a picture to start from, found no such file")
+        raise UserError(f"{path}: file not found; expected a picture to start from")
     try:
         with Image.open(path) as picture:
             picture.verify()
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(
-            f"{path}: expected a picture to start from, could not read it; give another"
+            f"{path}: expected a picture to start from, could not read it; choose another file"
         ) from error
     return InitImage(
         path=path, hash=file_hash.hash_file(path), strength=strength, frame_id=frame_id
@@ -131,7 +131,7 @@ def check(base: Base, drawing: GenerationRequest) -> None:
         if side < 0 or side % step:
             near = max(step, round(side / step) * step)
             raise UserError(
-                f"{name} {side}: expected a multiple of {step} px for this base, e.g. {near}"
+                f"{name} {side}: expected a multiple of {step} px for this base model, e.g. {near}"
             )
     if not 0 <= drawing.seed <= SEED_MAX:
         raise UserError(f"seed {drawing.seed}: expected a number from 0 to {SEED_MAX}")
@@ -139,13 +139,13 @@ def check(base: Base, drawing: GenerationRequest) -> None:
     start = drawing.start
     if start is not None and int(drawing.num_steps * start.strength) < 1:
         raise UserError(
-            f"init_strength {start.strength:g} of {drawing.num_steps} steps: expected at least one "
-            f"step to draw; give {1 / drawing.num_steps:.2g} or more"
+            f"init_strength {start.strength:g} of {drawing.num_steps} steps leaves no "
+            f"step to run; set at least {1 / drawing.num_steps:.2g}"
         )
     if drawing.negative_prompt and base.family.name == "flux":
         raise UserError(
-            "negative_prompt: expected none for a base of the family flux, which draws without "
-            "the second look that it needs; leave it empty"
+            "negative_prompt: base models of the family flux do not support it, "
+            "because they run without classifier-free guidance; leave it empty"
         )
 
 
@@ -170,14 +170,14 @@ def truncated_prompts(base: Base, prompts: Sequence[str]) -> list[str]:
 
 
 def safety_checker_state(base: Base, is_wanted: bool) -> str:
-    """What is true of the safety checker: on, off, or that the base has none."""
+    """State of the safety checker: on, off, or not available for this base model."""
     if not is_wanted:
         return CHECKER_OFF
     return CHECKER_ON if base.family.has_safety_checker else CHECKER_NONE
 
 
 def pipeline_kind(drawing: GenerationRequest) -> str:
-    """Which of the base's pipelines draws it: text2img or img2img."""
+    """Pipeline of the base model to draw with: text2img or img2img."""
     return "text2img" if drawing.start is None else "img2img"
 
 

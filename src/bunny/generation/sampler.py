@@ -21,7 +21,7 @@ from bunny.training.base import Base
 
 logger = logging.getLogger(__name__)
 
-NOT_FINITE = "the model drew values that are no numbers"
+NOT_FINITE = "the model produced NaN or infinite values"
 FLAGGED = "the safety checker flagged this picture, so it is not shown"
 
 BATCH_SIZE = 8
@@ -122,7 +122,7 @@ def _draw(
         pictures = None  # go on outside of this block: the error holds on to what took the memory
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
-        logger.warning("%d pictures could not be drawn: %s", len(indices), reason)
+        logger.warning("%d pictures could not be generated: %s", len(indices), reason)
         return [GeneratedPicture(index=index, picture=None, error=reason) for index in indices]
     if pictures is None:
         return _draw_halves(pipeline, drawings, indices, is_merged)
@@ -143,7 +143,9 @@ def _draw_halves(
             GeneratedPicture(index=indices[0], picture=None, error=_too_large(drawings[indices[0]]))
         ]
     half = len(indices) // 2
-    logger.warning("%d pictures at once need too much memory; drawing %d", len(indices), half)
+    logger.warning(
+        "a batch of %d pictures does not fit into memory; using a batch of %d", len(indices), half
+    )
     parts = (indices[:half], indices[half:])
     return [drawn for part in parts for drawn in _draw(pipeline, drawings, part, is_merged)]
 
@@ -196,7 +198,7 @@ def _too_large(drawing: GenerationRequest) -> str:
     """What to do when a single picture does not fit into memory."""
     return (
         f"out of memory for one picture of {drawing.width_px}x{drawing.height_px} px; "
-        "lower the size or use a smaller base"
+        "choose a smaller size or a smaller base model"
     )
 
 

@@ -65,13 +65,13 @@ def check(base: Base, name: str, num_steps: int) -> None:
     """
     if name not in compatible(base):
         raise UserError(
-            f"scheduler {name}: expected one that fits a base of the family {base.family.name} "
-            f"({', '.join(compatible(base))})"
+            f"scheduler {name}: expected one that fits the model family "
+            f"{base.family.name} ({', '.join(compatible(base))})"
         )
     if name == "lcm" and num_steps > LCM_STEPS_MAX:
         raise UserError(
-            f"scheduler lcm: expected at most {LCM_STEPS_MAX} steps, got {num_steps}; it is made "
-            "for 4 to 8"
+            f"scheduler lcm: expected at most {LCM_STEPS_MAX} steps, got {num_steps}; "
+            "it is designed for 4 to 8"
         )
 
 

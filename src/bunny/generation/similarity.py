@@ -114,8 +114,8 @@ def likeness_note(character: str, rows: Sequence[dict[str, Any]]) -> str:
     (step, strength), values = max(by_column.items(), key=lambda item: np.mean(item[1]))
     where = f" (step {step}, strength {strength:g})" if len(by_column) > 1 else ""
     return (
-        f"{character}: likeness to held-out pictures {np.mean(values):.3f} with the adapter{where}"
-        f", {np.mean(base):.3f} without"
+        f"{character}: similarity to held-out pictures {np.mean(values):.3f} with the "
+        f"adapter{where}, {np.mean(base):.3f} without"
     )
 
 

@@ -18,7 +18,7 @@ NOISE_STEP = 4  # every fourth band of tiles is read; the others cost time and s
 
 
 def blockiness(grey: np.ndarray) -> float:
-    """How much of the small steps between neighbouring pixels lies on an 8-pixel grid.
+    """Share of the small steps between neighbouring pixels that lies on an 8-pixel grid.
 
     Of each pixel's difference to its right neighbour counts what it exceeds both differences
     beside it by, at most 16 grey levels. These are added by their column modulo 8; without

@@ -41,7 +41,7 @@ def entropy(share: np.ndarray) -> float:
 
 
 def colourfulness(pixels: np.ndarray) -> float:
-    """How colourful people find a picture: 0 grey, 15 slight, 45 average, 109 extreme.
+    """Perceived colourfulness of a picture: 0 grey, 15 slight, 45 average, 109 extreme.
 
     Parameters
     ----------

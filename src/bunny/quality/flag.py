@@ -30,7 +30,7 @@ class PreparedMeasures:
 
 @dataclass(frozen=True, kw_only=True)
 class FilterDecision:
-    """What thresholds say of each row."""
+    """Decision of the thresholds for each row."""
 
     code: np.ndarray  # (rows,) uint8, into REASONS
     stays: np.ndarray  # (rows,) int64: the row that stays for a good frame's group; -1: none

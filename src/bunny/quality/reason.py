@@ -35,7 +35,7 @@ THRESHOLD_COLUMN = {
 
 @dataclass(frozen=True, kw_only=True)
 class KindThreshold:
-    """What makes a frame no picture; each number is the last that still does."""
+    """Thresholds for frames that are no picture; each number is the last that counts as one."""
 
     max_black_brightness: float = 0.06  # video black is 0; noise and fades leave a little
     max_flat_range: float = 0.08  # dynamic_range: 20 grey levels, less than anything shown
@@ -90,7 +90,7 @@ def kind_expr(threshold: KindThreshold | None = None) -> pl.Expr:
 
 @dataclass(frozen=True, kw_only=True)
 class QualityThreshold:
-    """What a frame needs to be kept; each number is the last that is still good."""
+    """Thresholds that a frame must meet to be kept; each number is the last that is still good."""
 
     blur_threshold: float = 0.2  # least blur_score
     min_brightness: float = 0.06

@@ -152,7 +152,7 @@ def _coverage(start: int, end: int, side: int, num_lines: int) -> np.ndarray:
 
 
 def motion_blur(work: np.ndarray) -> tuple[float, float]:
-    """How much more a picture is blurred along one direction than across it.
+    """Excess of blur along one direction of a picture over that across it.
 
     With r the ratio of the energies of the fine and the coarse gradient of edges with one normal,
     an edge blurred by sigma has r**2 = (sigma**2 + coarse) / (sigma**2 + fine), which is solved

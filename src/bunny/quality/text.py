@@ -91,7 +91,8 @@ def count_lines(boxes: np.ndarray) -> int:
 
 
 def is_subtitle(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Which boxes lie as subtitles do: in the lower third, centred, of their usual height.
+    """Mask of the boxes placed as subtitles are: in the lower third, centred, of their usual
+    height.
 
     Parameters
     ----------

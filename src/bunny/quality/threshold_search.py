@@ -88,7 +88,7 @@ def solve(
 
 
 def to_json(solution: ThresholdSolution, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of a solution beside the stage's tables: JSON values."""
+    """Record of a solution that is stored beside the stage's tables: JSON values."""
     return {
         "preset": settings.get("preset"),
         "keep_about": settings.get("keep_about", 0),
@@ -159,11 +159,11 @@ def _note(found: ThresholdSolution, level: float, wanted: int, chosen: set[str])
     words = ", ".join(
         f"{key} {values[key]:.3g}" for key in filter_preset.THRESHOLD_CURVE if key not in chosen
     )
-    fixed = f"; {', '.join(sorted(chosen))} as set" if chosen else ""
+    fixed = f"; {', '.join(sorted(chosen))} as configured" if chosen else ""
     if found.num_kept < wanted and level <= filter_preset.PRESET_STRICTNESS["generous"]:
         return (
-            f"keep_about {wanted}: even generous thresholds keep only {found.num_kept} frames "
-            f"({words}{fixed})"
+            f"keep_about {wanted}: even the most generous thresholds keep only "
+            f"{found.num_kept} frames ({words}{fixed})"
         )
     return (
         f"keep_about {wanted}: {found.num_kept} frames kept at strictness {level:.3f} "

@@ -102,7 +102,7 @@ def machine_assets(
 
 
 def subjects_of(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """Which labelled faces and regions each figure has: `subject_id`, `asset_id`, in order."""
+    """Labelled faces and regions of each figure: `subject_id`, `asset_id`, in order."""
     return _subjects(tables).select("subject_id", "asset_id")
 
 
@@ -136,7 +136,7 @@ def likely_characters(
 
 
 def shot_id(film_id: str, shot_index: int) -> str:
-    """What a shot is called in the library.
+    """Id of a shot in table `asset`.
 
     Examples
     --------
@@ -340,7 +340,7 @@ def add_missed_figures(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
 
 def figure_candidates(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """Which character each nameless figure or region is more like than not.
+    """Most likely character of each unnamed figure or region.
 
     Parameters
     ----------

@@ -183,7 +183,7 @@ def create(now: Snapshot, event: Event, name: str = "") -> int:
 
 
 def new_id(event: Event, name: str = "") -> str:
-    """What a cluster that an event makes or names is called: a character's name, else a new id."""
+    """Id of a cluster that an event creates or names: a character's name, else a new id."""
     if name and event.level == "character":
         return name
     former = event.cluster.cluster_id if event.cluster is not None else ""

@@ -21,7 +21,7 @@ SILENT = ("comment",)  # kinds that change nothing another could have meant othe
 
 @dataclass(frozen=True, kw_only=True)
 class EventContext:
-    """What is common to whatever a person says."""
+    """Fields common to all events that a person makes."""
 
     user: str
     seen: int | None = None  # None: all that the state knows
@@ -73,8 +73,7 @@ def reject(
     cluster_id = _own(state, asset_ids, cluster_id, level)
     if cluster_id == "":
         raise UserError(
-            "reject: expected items that are in a cluster, they are in none; "
-            "say which cluster they are not in"
+            "reject: these items are in no cluster; say which cluster to reject them from"
         )
     ref = state.refer(cluster_id, level, said.exemplars, asset_ids)
     return _event(state, said, "reject", level, asset_ids, cluster=ref)
@@ -91,7 +90,9 @@ def merge(state: ReviewState, cluster_id: str, other_id: str, *, level: Level, *
     said = EventContext(**say)
     stays, goes = (_known(state, one, level) for one in (cluster_id, other_id))
     if stays == goes:
-        raise UserError(f"merge: expected two clusters, got {stays} twice; name another")
+        raise UserError(
+            f"merge: expected two different clusters, got {stays} twice; choose another"
+        )
     return _event(
         state,
         said,
@@ -116,8 +117,8 @@ def split(state: ReviewState, asset_ids: Sequence[str], name: str = "", **say) -
         check_name(name, level)
         if state.find_cluster(name, level) is not None:
             raise UserError(
-                f"split into {name}: expected a new name, there is a cluster of that name; "
-                "move the items there instead"
+                f"split into {name}: a cluster of that name exists already; move the "
+                "items there instead"
             )
     inside = [state.cluster_of(asset_id) for asset_id in asset_ids]
     known = [one for one in inside if one is not None]
@@ -184,7 +185,7 @@ def comment(
     if asset_ids:
         level = state.level_of(asset_ids)
     if level is None or not (asset_ids or cluster_id):
-        raise UserError("comment: expected items or a cluster of a level, got neither; name one")
+        raise UserError("comment: expected items or a cluster, got neither")
     ref = state.refer(cluster_id, level, said.exemplars) if cluster_id else None
     return _event(state, said, "comment", level, asset_ids, cluster=ref, text=text)
 
@@ -198,7 +199,7 @@ def caption_edit(state: ReviewState, asset_ids: Sequence[str], text: str, **say)
         If the items are no shots, or the text is too long.
     """
     if state.level_of(asset_ids) != "scene":
-        raise UserError("caption: expected shots, got figures; name the shots")
+        raise UserError("caption: expected shots, got figures; only shots have captions")
     text = _check_text("caption", text) if text.strip() else ""
     return _event(state, EventContext(**say), "caption_edit", "scene", asset_ids, text=text)
 
@@ -214,11 +215,11 @@ def undo(state: ReviewState, event_id: str, **say) -> Event:
     target = {e.event_id: e for e in state.every}.get(event_id)
     if target is None:
         raise UserError(
-            f"undo {event_id}: expected an event of the record, there is none of that id; "
-            "`bunny correct list FILM --events` shows them"
+            f"undo {event_id}: no correction has this id; list them with `bunny "
+            "correct list FILM --events`"
         )
     if target.kind != "undo" and state.is_undone(event_id):
-        raise UserError(f"undo {event_id}: expected an event that holds, it is undone already")
+        raise UserError(f"undo {event_id}: this correction has already been undone")
     return _event(state, EventContext(**say), "undo", target.level, (), undoes=event_id)
 
 
@@ -246,10 +247,9 @@ def check_name(name: str, level: Level) -> str:
     if not cluster_reference.is_name(level, name):
         what = "a scene" if level == "scene" else "a character"
         raise UserError(
-            f"name {name[: cluster_reference.MAX_NAME]!r}: expected a plain name of {what} "
-            f"of at most {cluster_reference.MAX_NAME} characters, without slashes, and none that "
-            "the machine gives; "
-            "choose another"
+            f"name {name[: cluster_reference.MAX_NAME]!r}: expected a plain name for "
+            f"{what} of at most {cluster_reference.MAX_NAME} characters, without "
+            "slashes and not of the form of automatic names; choose another"
         )
     return name
 
@@ -258,7 +258,7 @@ def _event(
     state: ReviewState, said: EventContext, kind, level: Level, asset_ids: Sequence[str], **own
 ) -> Event:
     if not said.user.strip():
-        raise UserError("user: expected the name of who says this, got none; give one")
+        raise UserError("user: expected the name of the person who makes the correction, got none")
     return Event(
         user=said.user,
         kind=kind,
@@ -284,8 +284,8 @@ def _own(state: ReviewState, asset_ids: Sequence[str], cluster_id: str | None, l
     inside = by_cluster(state, asset_ids)
     if len(inside) != 1:
         raise UserError(
-            f"items: expected items of one cluster, they are in {len(inside)}; "
-            "say which cluster, or take them one cluster at a time"
+            f"items: expected items of one cluster, got items of {len(inside)} "
+            "clusters; name the cluster, or correct one cluster at a time"
         )
     return next(iter(inside))
 
@@ -293,7 +293,7 @@ def _own(state: ReviewState, asset_ids: Sequence[str], cluster_id: str | None, l
 def _check_text(what: str, text: str) -> str:
     text = text.strip()
     if not text or len(text) > MAX_TEXT:
-        got = f"{len(text)}; shorten it" if text else "nothing; write something"
+        got = f"{len(text)}; shorten it" if text else "an empty text"
         raise UserError(f"{what}: expected 1 to {MAX_TEXT} characters, got {got}")
     return text
 

@@ -91,7 +91,7 @@ class Event:
 
 
 def order_key(event: Event) -> tuple[datetime, str]:
-    """What events are replayed by: their time, of one time their id.
+    """Sort key for replay: the time of an event, then its id.
 
     Raises
     ------
@@ -125,8 +125,8 @@ def from_dict(values: Mapping[str, Any]) -> Event:
         return event
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"event {values.get('event_id', '?')}: expected the fields of a correction, got "
-            f"{error}; take the line out or mend it"
+            f"event {values.get('event_id', '?')}: not a valid correction ({error}); "
+            "fix or remove the line"
         ) from error
 
 
@@ -196,7 +196,7 @@ def read(film_dir: Path, after: int = 0) -> list[Event]:
 
 
 def count(film_dir: Path) -> int:
-    """How many events the record has."""
+    """Number of events in the record."""
     return jsonl.count(Path(film_dir) / FILE)
 
 

@@ -151,14 +151,14 @@ class Snapshot:
         return None if number is None else self.final(number)
 
     def final(self, number: int) -> int:
-        """What a cluster was merged into, or itself."""
+        """Cluster that a cluster was merged into, or itself."""
         while number in self.into:
             number = self.into[number]
         return number
 
 
 def machine_name(level: Level, cluster_id: str) -> str:
-    """What a machine's cluster is called: characters by their names, all else by nothing.
+    """Automatic name of a cluster: characters by their names, all others none.
 
     Examples
     --------

@@ -144,7 +144,7 @@ class ReviewState:
         return {self.content.ids[i]: value for i, value in self.now.captions.items()}
 
     def comments(self, asset_id: str) -> list[Event]:
-        """What was said about an item, the oldest first."""
+        """Comments on an item, the oldest first."""
         item = self.item(asset_id)
         return [
             e for e in self._done if e.kind == "comment" and item in self.now.touched[e.event_id][0]
@@ -174,7 +174,7 @@ class ReviewState:
         return None if number is None else self.now.final(number)
 
     def evidence(self) -> list[LinkEvidence]:
-        """What events say of likeness, the oldest first; see `constraint`."""
+        """Similarity constraints from the events, the oldest first; see `constraint`."""
         return list(self.now.evidence)
 
     def frame(self) -> pl.DataFrame:
@@ -246,8 +246,8 @@ class ReviewState:
         row = self.content.row.get(asset_id)
         if row is None:
             raise UserError(
-                f"{asset_id}: expected a shot or figure of this film, there is none of that id; "
-                "`bunny correct list FILM` shows them"
+                f"{asset_id}: no shot or figure of this film has this id; list them "
+                "with `bunny correct list FILM`"
             )
         return row
 
@@ -262,8 +262,8 @@ class ReviewState:
         number = self.now.ids.get((level, cluster_id))
         if number is None:
             raise UserError(
-                f"{cluster_id}: expected a cluster of level {level}, there is none of that id; "
-                "`bunny correct list FILM` shows them"
+                f"{cluster_id}: no cluster of level {level} has this id; list them "
+                "with `bunny correct list FILM`"
             )
         return number
 

@@ -105,7 +105,7 @@ def assign_incrementally(
 
 
 def merge_similar_clusters(total: np.ndarray, size: np.ndarray, join: float) -> np.ndarray:
-    """Which clusters are one by now.
+    """Merge clusters that have become similar.
 
     Parameters
     ----------

@@ -118,7 +118,7 @@ def scene_stability(known: pl.DataFrame, wanted: ClusteringConfig, seed: int) ->
 
 
 def scene_note(stability: pl.DataFrame, method: str) -> str:
-    """How sure the scenes are, to be read after their number; empty when it was not measured.
+    """Stability of the scenes, for the note after their number; empty if it was not measured.
 
     The incremental way is asked about other orders of the shots; to the others they are all one,
     so they are asked about samples.
@@ -132,8 +132,8 @@ def scene_note(stability: pl.DataFrame, method: str) -> str:
     against = "order" if method == "incremental" else "sample"
     own = (pl.col("method") == method) & (pl.col("compared_with") == against)
     found = stability.filter(own, pl.col("level") == "scene")["rand_index"].to_list()
-    words = "under other orders" if against == "order" else "in nine tenths of the shots"
-    return f" (stable to {found[0]:.2f} {words})" if found else ""
+    words = "with shots in other orders" if against == "order" else "with 90 % of the shots"
+    return f" (stability {found[0]:.2f} {words})" if found else ""
 
 
 def _threshold(wanted: ClusteringConfig) -> SceneThreshold:
@@ -240,7 +240,8 @@ def unknown_stability(
 
 
 def person_note(stability: pl.DataFrame, method: str) -> str:
-    """How sure the people are, to be read after their number; empty when it was not measured.
+    """Stability of the person clusters, for the note after their number; empty if it was not
+    measured.
 
     Examples
     --------
@@ -250,7 +251,7 @@ def person_note(stability: pl.DataFrame, method: str) -> str:
     """
     own = (pl.col("level") == "unknown") & (pl.col("method") == method)
     found = stability.filter(own, pl.col("compared_with") == "sample")["rand_index"].to_list()
-    return f" (stable to {found[0]:.2f} in nine tenths of the shots)" if found else ""
+    return f" (stability {found[0]:.2f} with 90 % of the shots)" if found else ""
 
 
 def _group_faces(face: pl.DataFrame, wanted: ClusteringConfig, method: str) -> pl.DataFrame:

@@ -71,7 +71,7 @@ def measure_layout(image: np.ndarray) -> np.ndarray:
 
 
 def measure_colour_histogram(image: np.ndarray) -> np.ndarray:
-    """Which colours there are and how much of each, wherever they lie.
+    """Histogram of the colours of a picture, regardless of their position.
 
     Parameters
     ----------

@@ -148,7 +148,7 @@ def dtype_of(precision: str, device: str) -> Any:
 
 
 def choose_precision(precision: str, device: str) -> str:
-    """What to train in: fp32, bf16 or fp16.
+    """Choose the precision to train in: fp32, bf16 or fp16.
 
     Parameters
     ----------
@@ -163,10 +163,7 @@ def choose_precision(precision: str, device: str) -> str:
     """
     is_gpu = device.startswith("cuda")
     if precision == "bf16" and is_gpu and not has_bf16(device):
-        raise UserError(
-            "models.precision: expected a GPU that computes in bf16, this one does not; "
-            "take fp16 or fp32"
-        )
+        raise UserError("models.precision: this GPU does not support bf16; use fp16 or fp32")
     return resolve_precision(precision, device)
 
 
@@ -229,13 +226,13 @@ def _read_pipeline(folder: Path, model: str, layout: ModelLayout, dtype: Any) ->
     except (*LOAD_ERRORS, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"base model {model}: expected a whole {layout.title} folder, could not load it "
-            f"({reason}); get the folder again"
+            f"base model {model}: could not load the {layout.title} folder "
+            f"({reason}); it may be incomplete, download it again"
         ) from error
     for part in layout.parts():
         if getattr(source, part, None) is None and part not in layout.optional:
             raise UserError(
-                f"base model {model}: expected model_index.json to name {part}, found none; "
-                "give a folder as save_pretrained writes it"
+                f"base model {model}: expected model_index.json to name {part}, found "
+                "none; use a folder written by save_pretrained"
             )
     return source

@@ -98,7 +98,7 @@ def load_newest(folder: Path, key: str, *, is_writer: bool = True) -> dict[str, 
             state = torch.load(path / STATE, weights_only=True, map_location="cpu")
         except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
             kind = type(error).__name__
-            logger.warning("%s cannot be read (%s); an older one is taken", path.name, kind)
+            logger.warning("checkpoint %s cannot be read (%s); using an older one", path.name, kind)
             continue
         if state.get("key") == key:
             return state

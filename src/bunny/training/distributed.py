@@ -48,7 +48,7 @@ class ProcessGroup:
             torch.distributed.broadcast(tensor, src=0)
 
     def told_by_first(self, value: Any) -> Any:
-        """What the first process says."""
+        """Broadcast an object from the first process."""
         if self.size == 1:
             return value
         import torch

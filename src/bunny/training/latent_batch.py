@@ -69,7 +69,7 @@ class LatentCache:
             try:
                 return load_file(path)
             except (SafetensorError, OSError) as error:
-                logger.warning("%s cannot be read (%s); it is made again", path.name, error)
+                logger.warning("%s cannot be read (%s); computing it again", path.name, error)
         made = _in_order(encode())
         self._put(path, made)
         return made
@@ -105,7 +105,7 @@ def _key(facts: Sequence[Any], arrays: Sequence[np.ndarray]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class LatentBatch:
-    """What one forward pass takes."""
+    """Inputs of one forward pass."""
 
     latents: Any  # (n, c, h, w), float32
     captions: list[str]  # "" where it was dropped
@@ -250,7 +250,7 @@ def encode_captions(
 def mask_weight(
     examples: Sequence[TrainingExample], latents: Any, background_weight: float
 ) -> Any | None:
-    """How much each place of the latent grid counts, from the masks averaged down to it.
+    """Weight of each place of the latent grid, from the masks averaged down to it.
 
     Parameters
     ----------

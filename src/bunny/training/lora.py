@@ -41,8 +41,8 @@ def attach(base: Base, settings: LoraSettings) -> dict[str, Any]:
     wants_all = settings.targets == "all"
     if settings.trains_text_encoder and not family.trainable_text:
         raise UserError(
-            f"models.trains_text_encoder: expected a base whose text encoder can be trained, "
-            f"{base.name} ({family.name}) has none; set it to false"
+            f"models.trains_text_encoder: the text encoder of {base.name} "
+            f"({family.name}) cannot be trained; set it to false"
         )
     targets = [*family.attention_targets, *(family.other_targets if wants_all else ())]
     inject_adapter_in_model(_config(settings, targets), family.denoiser)

@@ -236,7 +236,7 @@ def mean_fixed_noise_loss(
 def output_change(
     family: Family, parts: lora.Components, deck: LatentBucket, words: EncodeCaptions, seed: int
 ) -> tuple[float, float]:
-    """How much the adapter changes what the denoiser says of a fixed batch.
+    """Relative change that the adapter makes to the denoiser's output on a fixed batch.
 
     Parameters
     ----------

@@ -73,7 +73,7 @@ class MasterWeights:
             self.average.step(self.masters)
 
     def final(self) -> dict[str, Any]:
-        """What an adapter written now holds: the average where there is one; 32 bits."""
+        """Weights for an adapter written now: the average if there is one; 32 bits."""
         values = self.masters if self.average is None else self.average.shadow_params
         return dict(zip(self.names, (v.detach() for v in values), strict=True))
 

@@ -136,8 +136,8 @@ def _make(groups: list[dict[str, Any]], settings: LoraSettings) -> Any:
             from bitsandbytes.optim import AdamW8bit
         except ImportError as error:
             raise UserError(
-                "models.optimizer: expected bitsandbytes for adamw8bit, it is not installed; "
-                "install it (pip install bitsandbytes) or take adamw"
+                "models.optimizer: adamw8bit needs bitsandbytes, which is not "
+                "installed; install it (pip install bitsandbytes) or use adamw"
             ) from error
         return AdamW8bit(groups, weight_decay=settings.weight_decay)
     return torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)

@@ -21,7 +21,7 @@ class MemoryShortError(UserError):
 
 @dataclass(frozen=True, kw_only=True)
 class LoraSettings:
-    """How a LoRA is trained."""
+    """Training settings of a LoRA."""
 
     adapter: str = "lora"  # lora, dora
     rank: int = 16
@@ -77,7 +77,7 @@ class AdapterCheckpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class LoraResult:
-    """What a fine-tune gave."""
+    """Result of a fine-tune."""
 
     adapter_file: Path
     adapter_hash: str

@@ -36,7 +36,7 @@ def run_row(
 def adapter_metadata(
     words: CaptionWords, loaded: Base, settings: Any, set_hash: str
 ) -> dict[str, str]:
-    """What the adapter's header says of itself; rank and step come with the weights.
+    """Metadata for the adapter's header; rank and step come with the weights.
 
     Parameters
     ----------
@@ -166,14 +166,16 @@ def summary(character: str, loaded: Base, num_train: int, num_class: int, result
     if first is not None and last is not None:
         words.append(f"held-out {first:.3f} -> {last:.3f}")
         if last > first:
-            words.append("so it learns these pictures by heart")
+            words.append("so it is overfitting")
     if result.num_zero:
-        words.append(f"{result.num_zero} of {result.num_adapted} layers learned nothing")
+        words.append(f"{result.num_zero} of {result.num_adapted} layers did not change")
     share = result.output_change / result.output_size if result.output_size else float("inf")
-    words.append(f"the adapter moves the base's output by {share:.1%}")
+    words.append(f"the adapter changes the base model's output by {share:.1%}")
     if result.stopped_early:
-        words.append(f"stopped at step {result.curve[-1].step}: held-out got no better")
+        words.append(
+            f"stopped early at step {result.curve[-1].step}: the held-out loss no longer improved"
+        )
     words += result.remarks
     if loaded.is_toy:
-        words.append("on the toy base, which only shows the way")
+        words.append("on the toy base model, which only demonstrates the pipeline")
     return ", ".join(words)

@@ -155,9 +155,10 @@ def _memory_advice(settings: LoraSettings) -> str:
     ways = []
     if settings.batch_size > 1:
         ways.append(
-            f"models.batch_size {settings.batch_size} -> {settings.batch_size // 2} (and "
-            f"models.gradient_accumulation {settings.gradient_accumulation} -> "
-            f"{2 * settings.gradient_accumulation}, so that a step stays the same)"
+            f"models.batch_size {settings.batch_size} -> {settings.batch_size // 2} "
+            f"(and models.gradient_accumulation {settings.gradient_accumulation} -> "
+            f"{2 * settings.gradient_accumulation}, so that the effective batch size "
+            "stays the same)"
         )
     if not settings.has_gradient_checkpointing:
         ways.append("models.has_gradient_checkpointing true")
@@ -166,7 +167,7 @@ def _memory_advice(settings: LoraSettings) -> str:
     if settings.trains_text_encoder:
         ways.append("models.trains_text_encoder false")
     ways.append("a smaller models.resolution")
-    return f"the fine-tune does not fit into memory; set {', or '.join(ways)}"
+    return f"fine-tuning ran out of memory; set {', or '.join(ways)}"
 
 
 class TrainingLoop:
@@ -268,7 +269,7 @@ class TrainingLoop:
                 if on_step:
                     on_step(self.curve[-1])
                 if is_stopped and step < self.settings.steps:
-                    logger.info("fine-tune stopped and kept after step %d", step)
+                    logger.info("fine-tuning interrupted; checkpoint saved after step %d", step)
                     raise KeyboardInterrupt
         return self._result(time.monotonic() - begun)
 
@@ -337,8 +338,8 @@ class TrainingLoop:
         if bad >= NAN_STEPS_MAX:
             what = "gradients were" if math.isfinite(loss) else "loss was"
             raise TrainingError(
-                f"step {step}: the {what} no number {bad} times in a row; "
-                "lower models.learning_rate"
+                f"step {step}: the {what} NaN or infinite {bad} times in a row; lower "
+                "models.learning_rate"
             )
 
     def _note(self, step: Step) -> None:
@@ -360,7 +361,7 @@ class TrainingLoop:
         self.weights.load(state["weights"])
         self.stepper.load(state["stepper"])
         self.curve = [Step(**s) for s in state["curve"]]
-        logger.info("fine-tune goes on after step %d", self.curve[-1].step)
+        logger.info("resuming fine-tuning after step %d", self.curve[-1].step)
         return float(state["seconds"])
 
     def _draw_samples(self, step: int) -> None:
@@ -389,8 +390,8 @@ class TrainingLoop:
             )
         if not change > 0:
             raise TrainingError(
-                f"the adapter changes nothing after {self.curve[-1].step} steps; raise "
-                "models.learning_rate or models.training_steps"
+                f"the adapter still has no effect after {self.curve[-1].step} steps; "
+                "raise models.learning_rate or models.training_steps"
             )
         norms = lora.b_norms(self.weights.final())
         result = LoraResult(

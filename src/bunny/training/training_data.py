@@ -73,7 +73,7 @@ class BatchOrder:
 
 
 def weighted_round_robin(weights: Sequence[int], count: int) -> np.ndarray:
-    """Whose turn it is each time, so that all come as often as they weigh.
+    """Weighted round-robin order, in which each source appears in proportion to its weight.
 
     Parameters
     ----------

@@ -51,7 +51,7 @@ def standard_rate(rate: Fraction) -> Fraction:
 
 
 def orientation(frame: av.VideoFrame) -> tuple[int, bool]:
-    """How a picture is to be shown.
+    """Orientation in which a picture is to be shown.
 
     Returns
     -------
@@ -115,11 +115,13 @@ def describe_content(path: Path) -> str | None:
         if head.lower().startswith(signature.lower()):
             return f"{words}; give the film itself"
     if not head:
-        return "a file of 0 bytes; copy it again"
+        return "an empty file (0 bytes); copy it again"
     if head[4:8] in MP4_BOX and "moov" not in _top_boxes(path):
-        return "an MP4 without its index (moov), so it was cut off; copy or record it again"
+        return (
+            "an MP4 file without its index (moov atom), so it is truncated; copy or record it again"
+        )
     if _is_text(head):
-        return "a text; give the film itself"
+        return "a text file; give the film itself"
     return None
 
 

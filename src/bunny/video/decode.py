@@ -31,7 +31,7 @@ STRICT_OPTIONS = {
 
 @dataclass(kw_only=True)
 class Tally:
-    """What came out of a film; filled while frames are read."""
+    """Counts of a decoded film; filled while frames are read."""
 
     num_decoded: int = 0
     num_packets: int = 0  # frames that the file holds; known when only keyframes are decoded
@@ -105,12 +105,12 @@ class SeekError(Exception):
     """Seeking did not lead to the anchor."""
 
     def __str__(self) -> str:
-        return "cannot be taken up inside"
+        return "cannot be resumed"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecodeSetting:
-    """How a film is decoded."""
+    """Settings of decoding."""
 
     num_threads: int
     is_strict: bool = True  # damage is an error, for what several threads make of it is chance
@@ -235,7 +235,7 @@ def _packets(container, info: FilmInfo, tally: Tally) -> Iterator[av.Packet]:
             yield packet
     except av.FFmpegError as error:
         tally.is_cut_short = True
-        logger.debug("%s: reading ended: %s", info.path.name, error)
+        logger.debug("%s: reading stopped: %s", info.path.name, error)
 
 
 def _from_anchor(packets: Iterator[av.Packet], anchor: SeekPoint) -> Iterator[av.Packet]:
@@ -326,7 +326,7 @@ def iterate_frames(
                     yield frame
             return
         except (DamageError, SeekError) as error:
-            logger.info("%s: %s; decoded again from its start", info.path.name, error)
+            logger.info("%s: %s; decoding it again from the start", info.path.name, error)
             tally.__init__()
 
 
@@ -360,7 +360,7 @@ def _folder_frames(info: FilmInfo, tally: Tally) -> Iterator[DecodedFrame]:
         picture = read_picture(path)
         if picture is None:
             tally.num_failed += 1
-            logger.warning("%s: expected a picture, could not read it; left out", path.name)
+            logger.warning("%s: picture could not be read; skipped", path.name)
             continue
         yield _array_frame(picture, tally.num_decoded, clock.take(number), info, tally)
 

@@ -250,9 +250,7 @@ class ExtraFrameReader:
     def pictures(self, wanted: Mapping[int, Box | None]) -> Iterator[DecodedPicture]:
         """Frames by index, each cut to its box; see `read_pictures`."""
         if not self.is_present():
-            raise UserError(
-                f"{self._path}: expected the film, found no such file; run with its new path"
-            )
+            raise UserError(f"{self._path}: film not found; run it with its new path")
         info = probe.probe(self._path, stream_index=self._stream)
         return read_pictures(info, wanted, self._setting, num_threads=self._num_threads)
 
@@ -299,5 +297,5 @@ class ExtraFrameReader:
             "time_base_den": 1,
             "timestamp_s": 0.0,
             "reason": "extra",
-            "error": "expected this frame in the film, it could not be decoded again",
+            "error": "this frame could not be decoded again",
         }

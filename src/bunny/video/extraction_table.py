@@ -145,26 +145,35 @@ def film_row(
 
 
 def film_note(info: FilmInfo, tally: Tally) -> str | None:
-    """What is odd about a film, in words; None for an ordinary one."""
+    """Irregularities of a film in words; None for an ordinary one."""
     promised, found = info.num_frames_promised, tally.num_decoded
     is_sparse = tally.num_packets > 0
     notes = [
-        (is_sparse, f"{found} of {tally.num_packets} frames were decoded, as the method asks"),
+        (
+            is_sparse,
+            (
+                f"{found} of {tally.num_packets} frames were decoded, as the sampling method "
+                "requires"
+            ),
+        ),
         (
             promised and promised != found + tally.num_trimmed and not is_sparse,
-            f"the container promises {promised} frames, {found} were decoded",
+            f"the container announces {promised} frames, {found} were decoded",
         ),
         (tally.num_trimmed, f"an edit list trims {tally.num_trimmed} frames"),
         (tally.num_failed, f"{tally.num_failed} packets could not be decoded"),
         (tally.num_damaged, f"{tally.num_damaged} frames are damaged"),
         (tally.is_cut_short, "the file ends in an error"),
-        (tally.num_derived, f"{tally.num_derived} times are missing and follow the frame rate"),
-        (tally.num_moved, f"{tally.num_moved} times repeat or go back and were moved on"),
-        (info.decoder == "opencv", "decoded by OpenCV, whose times are rounded"),
-        (info.is_interlaced or tally.is_interlaced, "interlaced; combed pictures were rebuilt"),
+        (
+            tally.num_derived,
+            f"{tally.num_derived} missing timestamps were derived from the frame rate",
+        ),
+        (tally.num_moved, f"{tally.num_moved} timestamps repeat or go back and were shifted"),
+        (info.decoder == "opencv", "decoded by OpenCV, which rounds timestamps"),
+        (info.is_interlaced or tally.is_interlaced, "interlaced; combed frames were deinterlaced"),
         (
             info.color_transfer in ("pq", "hlg"),
-            f"high dynamic range ({info.color_transfer}); pictures are tone-mapped",
+            f"high dynamic range ({info.color_transfer}); frames are tone-mapped",
         ),
     ]
     return "; ".join(text for holds, text in notes if holds) or None

@@ -42,7 +42,7 @@ EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_
 
 @dataclass(frozen=True, kw_only=True)
 class PictureSetting:
-    """How a decoded frame becomes the picture as shown."""
+    """Settings that turn a decoded frame into the picture as shown."""
 
     deinterlace: str = "auto"  # combed frames of interlaced films; on: of any film; off
     tone_curve: str = "bt2390"  # of HDR films, a name of `colour.CURVE`

@@ -30,7 +30,7 @@ FRAMES_AHEAD = 4  # that are decoded while one is looked at
 
 @dataclass(frozen=True, kw_only=True)
 class Restart:
-    """How a film can be taken up again at the first frame of a shot."""
+    """State from which decoding can resume at the first frame of a shot."""
 
     first_frame_index: int
     first_pts: int
@@ -185,7 +185,7 @@ def _is_other_shot(before, thumb, threshold: float) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class SelectionSetting:
-    """Which frames are taken."""
+    """Settings of the frames to extract."""
 
     method: str = "shot"  # shot, interval or keyframe
     interval_s: Fraction = Fraction(2)  # of method interval
@@ -391,7 +391,7 @@ class _Anchors:
             self._recent.popleft()
 
     def restart(self, found: FoundShot, end_pts: int, tally: Tally) -> Restart | None:
-        """How to go on after a shot; None when only the film's start will do."""
+        """State to resume from after a shot; None if only the film's start will do."""
         if not tally.is_clean or found.transition_out == "end":
             return None
         end = found.end_frame_index

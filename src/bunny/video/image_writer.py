@@ -24,7 +24,7 @@ MAX_WORKERS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenFrame:
-    """What became of one picture."""
+    """Result of writing one picture."""
 
     file: str | None = None  # null when it could not be made
     width_px: int | None = None

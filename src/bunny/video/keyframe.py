@@ -31,7 +31,7 @@ MAX_TRANSITION_SHARE = 1 / 3  # of a shot's length that may be left out at each 
 
 @dataclass(frozen=True, kw_only=True)
 class KeyframeSetting:
-    """How many frames stand for a shot."""
+    """Number of frames that stand for a shot."""
 
     static_motion: float = 0.012  # a shot whose mean motion is below it is static
     frames_per_dynamic_shot: int = 3
@@ -239,7 +239,7 @@ class HeldFrames:
 def shot_content_box(
     frames: Iterable[DecodedFrame], known: Iterable[Box | None] = ()
 ) -> Box | None:
-    """What of a shot's picture is no bar, from some of its frames, spread evenly.
+    """Box of a shot's picture without its bars, from some of its frames, spread evenly.
 
     Returns
     -------

@@ -91,7 +91,7 @@ def at_interval(packets: Packets, interval_s: Fraction, time_base: Fraction) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class SeekPlan:
-    """Which keyframe each wanted frame is decoded from."""
+    """Keyframe from which each wanted frame is decoded."""
 
     wanted: np.ndarray  # (k,) frame indices
     keyframe: np.ndarray  # (k,) frame indices
@@ -136,7 +136,7 @@ def decode_wanted(
             yield frame
             given += 1
     except (DamageError, SeekError) as error:
-        logger.info("%s: %s; decoded from its start", info.path.name, error)
+        logger.info("%s: %s; decoding from the start", info.path.name, error)
         tally.__init__()
         wanted = set(found.wanted[given:].tolist())
         for frame in decode.iterate_frames(info, tally, num_threads=num_threads):

@@ -43,7 +43,7 @@ class _NoFrameError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class FilmInfo:
-    """What the container says of a film; nothing is decoded but, at most, one frame.
+    """Container metadata of a film; at most one frame is decoded.
 
     `width_px` and `height_px` are of the picture as shown: rotated, with square pixels.
     """
@@ -93,24 +93,27 @@ def probe(path: Path, *, decoder: str | None = None, stream_index: int | None = 
     if path.is_dir():
         return _probe_folder(path)
     if decoder == "opencv":
-        return _probe_opencv(path) or _refuse(path, "no film that OpenCV can open")
+        return _probe_opencv(path) or _refuse(path, "a file that OpenCV cannot open")
     if video_container.is_encrypted(path):
-        _refuse(path, "one that is encrypted (DRM); give a copy without protection")
+        _refuse(path, "an encrypted film (DRM); use a copy without protection")
     try:
         return _probe_pyav(path, stream_index)
     except _NoFrameError:
         found = None if stream_index is not None else _probe_opencv(path)
         return found or _refuse(
-            path, "one of which no frame can be decoded; it is damaged or encrypted, convert it"
+            path,
+            ("a film of which no frame can be decoded; it is damaged or encrypted, convert it"),
         )
     except av.FFmpegError as error:
         reason = video_container.describe_content(path)
         found = None if reason else _probe_opencv(path)
         if found is None:
             raise _error(
-                path, reason or f"nothing that FFmpeg can open ({_words(error)})"
+                path, reason or f"a file that FFmpeg cannot open ({_words(error)})"
             ) from error
-        logger.info("%s: opened by OpenCV, PyAV could not (%s)", path.name, _words(error))
+        logger.info(
+            "%s: opened with OpenCV because PyAV could not open it (%s)", path.name, _words(error)
+        )
         return found
 
 
@@ -173,10 +176,10 @@ def _probe_pyav(path: Path, stream_index: int | None) -> FilmInfo:
         streams = [s for s in container.streams.video if _is_moving(s)]
         if not streams:
             kinds = sorted({s.type for s in container.streams})
-            _refuse(path, f"only {' and '.join(kinds)} in it" if kinds else "nothing in it")
+            _refuse(path, f"only {' and '.join(kinds)} in it" if kinds else "no stream")
         known = [s for s in streams if s.codec_context is not None and s.codec_context.width]
         if not known:
-            _refuse(path, "a codec that is unknown or encrypted; convert it to H.264")
+            _refuse(path, "an unknown or encrypted codec; convert it to H.264")
         stream = _choose_stream(path, known, stream_index)
         context = stream.codec_context
         first = _first_frame(container, stream)
@@ -221,7 +224,7 @@ def _choose_stream(path: Path, streams: list, index: int | None):
         if stream.index == index:
             return stream
     known = ", ".join(f"{s.index} ({s.width}x{s.height})" for s in streams)
-    raise UserError(f"{path}: expected a film in stream {index}, found films in {known}; name one")
+    raise UserError(f"{path}: stream {index} is not a video stream; expected one of {known}")
 
 
 def _is_moving(stream) -> bool:
@@ -241,7 +244,7 @@ def _first_frame(container, stream) -> av.VideoFrame | None:
             except av.FFmpegError:
                 continue
     except av.FFmpegError as error:
-        logger.debug("%s: reading ended: %s", container.name, error)
+        logger.debug("%s: reading stopped: %s", container.name, error)
     return None
 
 
@@ -284,7 +287,7 @@ def _probe_folder(folder: Path) -> FilmInfo:
     paths = list_pictures(folder)
     picture = next((p for p in map(read_picture, paths) if p is not None), None)
     if picture is None:
-        _refuse(folder, "a folder without a readable picture; name the film file itself")
+        _refuse(folder, "a folder without a readable picture; give the film file itself")
     height, width = picture.shape[:2]
     return FilmInfo(
         path=folder,

@@ -128,7 +128,7 @@ def tiles(root: Path, people: pl.DataFrame) -> list[tile.Tile]:
 
 
 def describe(row: dict) -> str:
-    """What is known of one person, in a line."""
+    """Summary of one person, in a line."""
     counts = [
         f"{number} {word if number > 1 else word[:-1]}"
         for number, word in (

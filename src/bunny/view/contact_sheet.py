@@ -42,7 +42,7 @@ def sheet(tiles: Sequence[Tile], columns: int = 6, width_px: int = 160) -> Image
         RGB on white.
     """
     if columns < 1:
-        raise ValueError(f"expected at least 1 column, got {columns}")
+        raise ValueError(f"columns: expected at least 1, got {columns}")
     if not tiles:
         return _words("no pictures to show")
     rows = [list(tiles[i : i + columns]) for i in range(0, len(tiles), columns)]
@@ -69,7 +69,7 @@ def thumbnail(tile: Tile, size: tuple[int, int]) -> Image.Image:
                 image.draft("RGB", (size[0] * 2, size[1] * 2))
             picture = image.convert("RGB")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        logger.debug("no picture for a gallery: %s", error)
+        logger.debug("picture could not be read for the gallery: %s", error)
         return Image.new("RGB", size, MISSING)
     if tile.box is not None:
         picture = _cut(picture, tile.box)

@@ -87,7 +87,7 @@ def block(
         for uri, at, is_matched in pictures
     )
     film = f"{escape(row['film_id'])}, " if has_film else ""
-    who = escape(", ".join(row["who"]) or "nobody known")
+    who = escape(", ".join(row["who"]) or "no known character")
     span = f"{style.clock(row['start_s'])} to {style.clock(row['end_s'])}"
     return (
         f'<div class="bunny-shot"><div class="strip">{images}</div><div class="said">'

@@ -83,7 +83,7 @@ def clock_labels(values: Sequence[float]) -> list[str]:
 
 
 def duration(seconds: float) -> str:
-    """How long something took, in the unit that reads best.
+    """Duration in the unit that reads best.
 
     Examples
     --------

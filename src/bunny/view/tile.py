@@ -17,7 +17,7 @@ from bunny.view.report import coverage_text
 
 Item = TypeVar("Item")
 UNKNOWN = "unknown"
-NOBODY = "nobody found again"
+NOBODY = "no character recognised"
 
 KEYS = ("subject_id", "character")
 

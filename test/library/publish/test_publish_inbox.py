@@ -102,10 +102,10 @@ def test_what_makes_no_sense_is_refused_with_a_note_and_not_looked_at_again(
     assert len(publish("other-99999999").refused) == 1
     notes = database.query("SELECT note FROM review_event WHERE status = 'refused' ORDER BY kind")
     assert sorted(n for (n,) in notes) == [
-        "expected a text, this comment is empty",
-        "expected an item of this film, found none with this item_id",
-        "expected an item of this film, found none with this item_id",
+        "a comment needs a text, got an empty one",
         "expected kind comment or approve",
+        "no item of this film has this item_id",
+        "no item of this film has this item_id",
     ]
     assert publish().refused == {}
     assert record.read(film) == []

@@ -83,7 +83,7 @@ def test_a_server_that_ends_the_connection_leaves_the_old_rows(changed, database
         pid = wait_for_publish(database)
         database.query("SELECT pg_terminate_backend($1::integer)", pid)
         thread.join(WAIT_S)
-    assert "nothing is done by halves" in said[0]
+    assert "nothing is written in part" in said[0]
     assert database.query(COUNTS) == [(4, 2)]
 
 

@@ -26,13 +26,13 @@ def why(address):
 @pytest.mark.parametrize(
     ("address", "expected"),
     [
-        (f"postgresql://u:{SECRET}@example.invalid/db", "known host"),
-        (f"postgresql://u:p@{SECRET}@example.invalid/db", "known host"),
+        (f"postgresql://u:{SECRET}@example.invalid/db", "host name not found"),
+        (f"postgresql://u:p@{SECRET}@example.invalid/db", "host name not found"),
         (f"postgresql://u:{SECRET}/db", "%40"),
         (f"postgresql://u:{SECRET}@127.0.0.1:port/db", "%40"),
-        (f"postgresql://u:{SECRET}@127.0.0.1:1/db", "nothing listens there"),
-        (f"postgresql://u:{SECRET}@127.0.0.1:1/db?nonsense={SECRET}", "cannot"),
-        ("postgresql://u@/db?host=/nowhere", "nothing listens there"),
+        (f"postgresql://u:{SECRET}@127.0.0.1:1/db", "server is listening there"),
+        (f"postgresql://u:{SECRET}@127.0.0.1:1/db?nonsense={SECRET}", "could not be parsed"),
+        ("postgresql://u@/db?host=/nowhere", "server is listening there"),
     ],
 )
 def test_an_address_that_leads_nowhere_is_explained_without_it(address, expected):
@@ -45,7 +45,7 @@ def test_a_server_that_never_answers_is_given_up():
         silent.listen()
         port = silent.getsockname()[1]
         told = why(f"postgresql://u:{SECRET}@127.0.0.1:{port}/db?connect_timeout=2")
-    assert "expected an answer" in told
+    assert "timed out" in told
 
 
 @pytest.mark.parametrize("address", ["", "  ", f"mysql://u:{SECRET}@h/db", "host=h password=p"])
@@ -70,7 +70,7 @@ def test_the_address_of_dotenv_is_found_and_is_no_setting(bunny, film, tmp_path,
     for arguments in (("publish",), ("publish", "--pull")):
         code, out, err = bunny(*arguments)
         assert (code, out) == (2, "")
-        assert "nothing listens there" in err
+        assert "server is listening there" in err
         assert SECRET not in err
 
 
@@ -105,24 +105,24 @@ class TestServer:
         assert "were refused" in why(server.tcp_address(password=SECRET))
 
     def test_a_database_that_is_not_there(self, server):
-        assert "knows one of them not" in why(server.address("nowhere"))
+        assert "user or the database does not exist" in why(server.address("nowhere"))
 
     def test_no_rights(self, publish, database, server, monkeypatch):
         database.run("CREATE ROLE poor LOGIN")
         monkeypatch.setenv("BUNNY_DATABASE_URL", server.address(user="poor"))
-        with pytest.raises(UserError, match=r"permission denied.*grant it to the user"):
+        with pytest.raises(UserError, match=r"permission denied.*grant the permission to the user"):
             publish()
 
     def test_a_read_only_database(self, publish, server, monkeypatch):
         read_only = "&options=-c%20default_transaction_read_only%3Don"
         monkeypatch.setenv("BUNNY_DATABASE_URL", server.address() + read_only)
-        with pytest.raises(UserError, match="it is read-only"):
+        with pytest.raises(UserError, match="the database is read-only"):
             publish()
 
     def test_tables_of_a_newer_version(self, publish, database):
         publish()
         database.run("UPDATE bunny_schema SET version = 99")
-        with pytest.raises(UserError, match=r"version 1 or older.* are of version 99; update"):
+        with pytest.raises(UserError, match=r"tables of version 99, expected 1 or older; update"):
             publish()
 
     def test_tables_of_somebody_else_are_never_written_to(self, publish, database):
@@ -131,7 +131,13 @@ class TestServer:
             "CREATE TABLE picture (film_id text, mine integer)",
             "INSERT INTO picture VALUES ('film-0a1b2c3d', 7)",
         )
-        with pytest.raises(UserError, match=r"picture of anybody else's.*publish.schema_name"):
+        with pytest.raises(
+            UserError,
+            match=(
+                r"picture exists and was not created "
+                r"by.*publish.schema_name"
+            ),
+        ):
             publish()
         assert database.tables() == 1
         assert database.query("SELECT mine FROM picture") == [(7,)]

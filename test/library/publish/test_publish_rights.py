@@ -122,7 +122,7 @@ def test_row_level_security_can_be_left_out(publish, database):
 
 
 def test_the_owner_is_no_reader(publish):
-    with pytest.raises(UserError, match="reader_role: expected the role of those who only read"):
+    with pytest.raises(UserError, match="reader_role: expected the role of read-only users"):
         publish(FILM, "publish.reader_role=postgres")
 
 

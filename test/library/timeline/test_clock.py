@@ -119,20 +119,20 @@ def test_interlaced_is_said():
 def test_a_start_that_does_not_occur_is_said_and_0_taken():
     grid = timecode.read_grid(film_row(start_timecode="00:00:00:29"), shot_table())
     assert grid.start_number == 0
-    assert "00:00:00:29 does not occur at 25 fps" in grid.notes[0]
+    assert "00:00:00:29 does not exist at 25 fps" in grid.notes[0]
 
 
 @pytest.mark.parametrize(
     ("film", "options", "sentence"),
     [
-        ({"rate": Fraction(0)}, {}, "known frame rate"),
+        ({"rate": Fraction(0)}, {}, "frame rate of the film is unknown"),
         ({}, {"is_drop": True}, "29.97 or 59.94"),
     ],
 )
 def test_what_has_no_grid_is_refused(film, options, sentence):
     with pytest.raises(UserError, match=sentence):
         timecode.read_grid(film_row(**film), shot_table(), **options)
-    with pytest.raises(UserError, match="expected shots"):
+    with pytest.raises(UserError, match="no shots found"):
         timecode.read_grid(film_row(), shot_table().clear())
 
 

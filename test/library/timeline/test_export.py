@@ -35,7 +35,7 @@ def test_all_shots_of_a_film(owl, tmp_path):
         "* LOC: 01:00:00:12 GREEN   i1 | training picture of Owl (train)",
         "* LOC: 01:00:01:00 BLUE    Fox, Owl | sharpness 0.30",
         "* LOC: 01:00:01:15 GREEN   i2 | training picture of Owl (held-out)",
-        "* LOC: 01:00:02:00 BLUE    nobody known | sharpness 0.40",
+        "* LOC: 01:00:02:00 BLUE    no known character | sharpness 0.40",
     ]
 
 
@@ -201,4 +201,4 @@ def test_what_cannot_be_is_one_sentence(bunny, owl, options, sentence):
 def test_a_film_of_unknown_rate_is_refused(bunny, tmp_path):
     film = write_film(tmp_path / "data", frame_rate_num=0, frame_rate_den=1)
     code, _, error = bunny("export", "timeline", "--data-dir", film.data)
-    assert (code, "expected a film with a known frame rate" in error) == (2, True)
+    assert (code, "the frame rate of the film is unknown" in error) == (2, True)

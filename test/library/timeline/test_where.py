@@ -64,7 +64,7 @@ def test_a_renamed_copy_is_found_by_its_bytes_and_a_changed_one_by_its_look(owl,
     shutil.copyfile(owl.root / "dataset/Owl/i1.png", copy)
     answer = ask(owl, copy)
     assert (answer.how, answer.places[0]["image_id"]) == (
-        "the same bytes as a stored picture",
+        "identical to a stored picture",
         "i1",
     )
     small = cv2.resize(cv2.imread(str(owl.root / "frame/00000040.png")), (320, 158))
@@ -89,7 +89,7 @@ def test_a_picture_of_an_exported_set(owl, tmp_path):
     row = {"file_name": "0000.png", "image_id": "i0"}
     (tmp_path / "metadata.jsonl").write_text(json.dumps(row), encoding="utf-8")
     answer = ask(owl, tmp_path / "0000.png")
-    assert (answer.how, answer.places[0]["image_id"]) == ("by the metadata.jsonl beside it", "i0")
+    assert (answer.how, answer.places[0]["image_id"]) == ("by the metadata.jsonl next to it", "i0")
     copy = owl.root / "export" / "kohya" / "0007.png"
     copy.parent.mkdir(parents=True)
     shutil.copyfile(owl.root / "dataset/Owl/i0.png", copy)
@@ -113,7 +113,7 @@ def test_a_drawing_leads_to_its_adapters_set(owl, tmp_path):
     facts = {"adapters": [{"file": "a", "hash": "f" * 64, "strength": 1.0}], "seed": 3}
     provenance.save_png(tmp_path / "d.png", Image.new("RGB", (16, 16)), facts)
     answer = ask(owl, tmp_path / "d.png")
-    assert answer.how == "drawn with run-1, which learned from these 2 training pictures"
+    assert answer.how == "generated with run-1, which was trained on these 2 training pictures"
     assert [p["image_id"] for p in answer.places] == ["i0", "i1"]  # not the held-out one
 
 
@@ -123,7 +123,7 @@ def test_a_drawing_that_was_measured_leads_to_the_nearest(owl):
     table = store.from_rows("evaluation_picture", [{**drawn, **seen}])
     store.write(owl.root / "table", "evaluation_picture", table)
     answer = ask(owl, "p1")
-    assert answer.how == "drawn; the training picture nearest to it (cosine 0.750)"
+    assert answer.how == "generated; most similar training picture (cosine similarity 0.750)"
     assert [p["image_id"] for p in answer.places] == ["i1"]
 
 
@@ -183,9 +183,9 @@ def test_another_editors_list_of_the_same_file(owl, tmp_path):
         (("nothing",), "found no such file and no such id in owl-0a0a0a0a"),
         (("--second", "99"), "which runs from 00:00:00:00 to 00:00:02:24"),
         (("bear@00:00:00:00",), "expected a film named bear"),
-        (("owl@00:00:00:25",), "expected a timecode that occurs at 25 fps"),
+        (("owl@00:00:00:25",), "expected a timecode that exists at 25 fps"),
         (("--clip", "a.edl"), "expected FILE#NUMBER"),
-        (("--clip", "a.edl#1"), "found no such file"),
+        (("--clip", "a.edl#1"), "timeline file not found"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(bunny, owl, options, sentence):
@@ -207,7 +207,7 @@ def test_a_film_without_a_rate_does_not_hide_the_others(owl):
     bad = {**film, "film_id": "bad-0b0b0b0b", "frame_rate_num": 0}
     store.write(other / "table", "film", store.from_rows("film", [bad]))
     assert ask(owl, "i0").places[0]["film_id"] == FILM
-    with pytest.raises(UserError, match="known frame rate"):
+    with pytest.raises(UserError, match="frame rate of the film is unknown"):
         ask(owl, "i0", film="bad")
 
 

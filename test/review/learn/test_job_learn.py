@@ -152,7 +152,7 @@ def test_not_better_not_deployed(film):
     say(space, truth, np.flatnonzero(~wrong)[:30].tolist())  # all were right before
     done = learn.learn(None, None, QUICK)
     assert (done.version, done.in_use) == (0, 0)
-    assert "nothing was better" in done.to_text()
+    assert "no method was better" in done.to_text()
 
 
 def test_the_command_line(film):

@@ -41,4 +41,4 @@ def test_the_curve_draws(curve, look):
 
 def test_without_clicks_a_sentence_stands_in(curve):
     figure = plot_label_cost.plot_cost(curve.clear())
-    assert "no curve" in figure.layers[0].geom.aes_params["label"]
+    assert "no simulated clicks" in figure.layers[0].geom.aes_params["label"]

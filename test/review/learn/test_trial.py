@@ -37,7 +37,7 @@ def test_where_nothing_is_to_learn_nothing_is_deployed(make_items):
     items = make_items(vector, rng.integers(0, 3, 80), said)
     found = cross_validation.run(items, CHEAP, training=QUICK)
     assert (found.best, found.learned) == ("none", None)
-    assert "beyond its interval" in found.reason
+    assert "more than its confidence interval" in found.reason
 
 
 def test_without_approvals_harm_would_not_be_seen(lit, make_items):
@@ -97,7 +97,7 @@ def test_only_a_sure_report_deploys():
     assert cross_validation._stand("threshold", sure)[0] == "threshold"
     best, reason = cross_validation._stand("threshold", {**sure, "gain_low": 0.0})
     assert best == "none"
-    assert "not surely so: gain +0.200" in reason
+    assert "not significantly: gain +0.200" in reason
 
 
 def test_judge_by_hand():

@@ -76,7 +76,7 @@ def test_what_was_changed_is_refused(tmp_path, name):
 def test_a_broken_pointer_is_refused(tmp_path):
     version.save(tmp_path, learned(), {})
     (tmp_path / "review" / "current.json").write_text("{")
-    with pytest.raises(UserError, match="delete it"):
+    with pytest.raises(UserError, match="delete the file"):
         version.current_hash(tmp_path)
 
 

@@ -90,7 +90,7 @@ def test_the_card_says_what_is_missing(tmp_path, pictures, about):
 
 def test_a_missing_picture_is_said(table, tmp_path):
     (tmp_path / "dataset/Zoë/0001.png").unlink()
-    with pytest.raises(UserError, match=r"expected 9 files, 1 are gone \(0001.png first\)"):
+    with pytest.raises(UserError, match=r"1 of 9 files are missing \(first: 0001.png\)"):
         folder.read_pictures(table, tmp_path, "Zoë")
 
 

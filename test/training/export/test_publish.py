@@ -52,7 +52,7 @@ def test_a_file_or_a_link_is_refused(tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "home")
     for name in ("file", "link"):
-        with pytest.raises(UserError, match="expected a folder to write"):
+        with pytest.raises(UserError, match="expected a folder or a new path"):
             folder.replace_folder(tmp_path / name, "kohya", _write("one"))
 
 

@@ -95,7 +95,7 @@ def test_reject_is_one_event_a_cluster(opened, film_dir):
         ("scene-002", 1),
     ]
     assert all(opened.where(row) not in ("scene-001", "scene-002") for row in rows[:2])
-    with pytest.raises(LookupError, match="these are in the noise bucket already"):
+    with pytest.raises(LookupError, match="already in the noise bucket"):
         opened.act("reject", rows[3:])
     assert len(event_log.read(film_dir)) == 2
 
@@ -168,7 +168,10 @@ def test_two_people_see_each_other_and_conflicts_are_said(opened, film_dir, brow
     answer = opened.act("assign", [row], cluster="scene-001")
     said = [news["text"] for news in answer["news"] if news["is_conflict"]]
     assert said == [
-        "Meanwhile bob moved 1 shot to scene-003. Both are kept; yours came later and holds."
+        (
+            "In the meantime bob moved 1 shot to scene-003. Both corrections are kept; yours "
+            "is later and takes effect."
+        )
     ]
     news = other.ask("poll")
     assert [n["text"] for n in news["news"]] == ["ann moved 1 shot to scene-001"]
@@ -191,7 +194,7 @@ def test_undo_takes_back_ones_own_only(opened, film_dir, browser):
     opened.act("rename", cluster="scene-001", text="kitchen")
     other.act("rename", cluster="scene-002", text="hall")
     assert opened.ask("undo")["done"] == "undid: renamed scene-001 to kitchen"
-    with pytest.raises(LookupError, match="nothing of ann is left to undo"):
+    with pytest.raises(LookupError, match="ann has nothing to undo"):
         opened.ask("undo")
     names = opened.desk.table["name"].unique().to_list()
     assert "hall" in names and "kitchen" not in names
@@ -224,14 +227,18 @@ def test_the_film_was_run_again(opened, film_dir, made):
     ("kind", "values", "sentence"),
     [
         ("dance", {}, "expected one of hello, query"),
-        ("page", {"rows": [99]}, "rows: expected 0 to 43"),
-        ("page", {}, "page: expected its fields"),
-        ("act", {"action": "sing"}, "action: expected one of assign"),
-        ("act", {"action": "approve", "rows": []}, "expected items, none were chosen"),
-        ("act", {"action": "rename", "cluster": "scene-009", "text": "x"}, "scene-009: expected"),
+        ("page", {"rows": [99]}, "row index out of range: expected 0 to 43"),
+        ("page", {}, "page: missing or malformed field"),
+        ("act", {"action": "sing"}, "unknown action 'sing': expected one of assign"),
+        ("act", {"action": "approve", "rows": []}, "no items are selected"),
+        (
+            "act",
+            {"action": "rename", "cluster": "scene-009", "text": "x"},
+            "scene-009: no cluster of level scene",
+        ),
         ("query", {"query": {"level": "city"}}, "level: expected one of scene, character"),
-        ("undo", {"user": ""}, "nothing of nobody is left"),
-        ("upload", {"names": [], "cluster": "anna"}, "this board takes no pictures"),
+        ("undo", {"user": ""}, "nobody has nothing to"),
+        ("upload", {"names": [], "cluster": "anna"}, "this board cannot receive pictures"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(opened, film_dir, kind, values, sentence):

@@ -149,8 +149,9 @@ class AnimeDetector:
             box = np.hstack([rows[:, :2] - half, rows[:, :2] + half])
             return box if self._is_in_shares else box / size, rows[:, 4:]
         raise UserError(
-            f"{KEY}: expected {self._file} to give boxes of shape (1, {4 + num}, n) for "
-            f"{', '.join(self._labels)}, got {output.shape}; give a YOLO model of the right kind"
+            f"{KEY}: expected {self._file} to give boxes of shape (1, {4 + num}, n) "
+            f"for {', '.join(self._labels)}, got {output.shape}; choose a YOLO model "
+            "with this output"
         )
 
 
@@ -166,7 +167,8 @@ def _read_size(net: OnnxModel, file: Path) -> tuple[int, int]:
     if isinstance(value, list | tuple) and len(value) == 2 and all(_is_side(v) for v in value):
         return value[0], value[1]
     raise UserError(
-        f"{KEY}: expected imgsz in {file} to be two numbers of pixels, found {said}; export it anew"
+        f"{KEY}: expected imgsz in {file} to be two pixel sizes, found {said}; export "
+        "the model again"
     )
 
 

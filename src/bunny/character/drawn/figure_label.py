@@ -241,7 +241,7 @@ def select(region: pl.LazyFrame, setting: FigureSetting, *, is_alone: bool = Fal
 
 
 def confidence(support: np.ndarray) -> np.ndarray:
-    """How often labels with such a score were right on films with known truth.
+    """Share of labels with such a score that were right on films with known truth.
 
     Parameters
     ----------

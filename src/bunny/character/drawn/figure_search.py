@@ -45,7 +45,9 @@ OVERLAP = 0.5  # share of the smaller box, from which two places compete
 
 @dataclass(frozen=True, kw_only=True)
 class FigureReferenceSet:
-    """Whom to look for in a film, and with whom to compare; vectors less the film's mean."""
+    """Characters to look for in a film and references to compare with; vectors less the film's
+    mean.
+    """
 
     reference: Mapping[str, np.ndarray]  # (m, UNIT) by character
     bank: np.ndarray  # (n, UNIT): figures that are in no film

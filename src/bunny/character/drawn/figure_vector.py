@@ -112,7 +112,7 @@ def _cut(image: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def choose_regions(region: pl.DataFrame, label: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
-    """Which regions are to be described, by frame, so that each picture is opened once.
+    """Choose the regions to describe, by frame, so that each picture is opened once.
 
     Returns
     -------
@@ -183,7 +183,7 @@ def _rows(row: Mapping, image: np.ndarray | None, net: EfficientNet) -> list[dic
     for region_id, box in zip(row["region_id"], row["box"], strict=True):
         one = {"subject_id": region_id, "model": MODEL}
         if image is None:
-            one["error"] = f"expected a picture in {row['file']}, could not read it"
+            one["error"] = f"could not read picture {row['file']}"
         else:
             one["vector"] = describe_figure(net, image, np.array(box))
             if one["vector"] is None:

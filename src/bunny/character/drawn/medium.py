@@ -55,7 +55,7 @@ class MediumClassifier:
         self._bias = float(kept["bias"])
 
     def drawn_logit(self, image: np.ndarray) -> float | None:
-        """How drawn a picture looks.
+        """Logit of a picture being drawn.
 
         Parameters
         ----------
@@ -172,7 +172,7 @@ def drawn_shots(shots: pl.DataFrame) -> frozenset[int]:
 
 
 def film_lean(shots: pl.DataFrame) -> float:
-    """What a film says about pictures that go with it.
+    """Evidence from a film about whether pictures of it are drawn.
 
     Returns
     -------
@@ -185,7 +185,7 @@ def film_lean(shots: pl.DataFrame) -> float:
 
 
 def reference_probability(logit: float | None, shots: pl.DataFrame) -> float:
-    """How likely a reference picture is drawn, which mostly comes from its film.
+    """Probability that a reference picture is drawn, mostly that of its film.
 
     Parameters
     ----------
@@ -234,9 +234,10 @@ class AnimeRealClassifier:
         self._labels = said.get("labels", []) if isinstance(said, dict) else []
         if DRAWN not in self._labels:
             raise UserError(
-                f"{CLASSIFIER_KEY}: expected {DRAWN} among the labels in {folder.path / LABELS}, "
-                "found "
-                f"{', '.join(map(str, self._labels)) or 'none'}; give the model of the right kind"
+                f"{CLASSIFIER_KEY}: expected {DRAWN} among the labels in "
+                f"{folder.path / LABELS}, found "
+                f"{', '.join(map(str, self._labels)) or 'none'}; choose a model with "
+                "this output"
             )
         self.name = folder.name
         self.licence = self._net.licence
@@ -266,8 +267,7 @@ class AnimeRealClassifier:
         if chance.shape != (1, len(self._labels)) or abs(float(chance.sum()) - 1) > 1e-3:
             raise UserError(
                 f"{CLASSIFIER_KEY}: expected {self.name} to give probabilities of "
-                f"{', '.join(self._labels)}, "
-                f"got {chance.ravel()[:4].tolist()} of shape {chance.shape}; give the model of "
-                "the right kind"
+                f"{', '.join(self._labels)}, got {chance.ravel()[:4].tolist()} of "
+                f"shape {chance.shape}; choose a model with this output"
             )
         return float(chance[0, self._labels.index(DRAWN)])

@@ -53,7 +53,7 @@ def licence_of(source: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedModel:
-    """Where a kind of model is published: a hub repository and one of its models."""
+    """Published source of a kind of model: a hub repository and one of its models."""
 
     repository: str  # owner/name
     model: str  # folder in it
@@ -69,7 +69,7 @@ class ModelFolder:
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """Name of the model in tables."""
         return self.path.name
 
     def read_json(self, file: str) -> Any:
@@ -87,7 +87,7 @@ class ModelFolder:
             return json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise UserError(
-                f"{self.key}: expected JSON in {path}, found something else ({error}); "
+                f"{self.key}: expected JSON in {path}, could not parse it ({error}); "
                 "download it again"
             ) from error
 
@@ -133,9 +133,10 @@ class OnnxModel:
         if not is_right or len(self._shape) != input_rank:
             wanted = "(batch, 3, height, width)" if input_rank == 4 else "(batch, size)"
             raise UserError(
-                f"{folder.key}: expected {self._path} to take {input_name} {wanted} and to give "
-                f"{output_name}, found that it takes {_describe(taken)} and gives "
-                f"{_describe(given)}; give the model of the right kind"
+                f"{folder.key}: expected {self._path} to take {input_name} {wanted} "
+                f"and return {output_name}, found that it takes {_describe(taken)} "
+                f"and returns {_describe(given)}; choose a model with these inputs "
+                "and outputs"
             )
 
     @property
@@ -147,7 +148,7 @@ class OnnxModel:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What whoever exported the file wrote into it."""
+        """Metadata that the exporter wrote into the file."""
         return dict(self._session.get_modelmeta().custom_metadata_map)
 
     @property
@@ -168,8 +169,9 @@ class OnnxModel:
             return self._session.run([self._output], {self._input: np.float32(value)})[0]
         except Exception as error:
             raise UserError(
-                f"{self._folder.key}: {self._path} could not be run on an input of shape "
-                f"{value.shape} ({_first_line(error)}); give the model of the right kind"
+                f"{self._folder.key}: {self._path} could not be run on an input of "
+                f"shape {value.shape} ({_first_line(error)}); choose a model with "
+                "this input"
             ) from error
 
     def _load(self, num_threads: int) -> Any:
@@ -177,8 +179,8 @@ class OnnxModel:
             import onnxruntime
         except ImportError as error:
             raise UserError(
-                f"{self._folder.key}: expected ONNX Runtime for {self._path.name}, found no "
-                "package onnxruntime; run `uv sync --extra onnx`"
+                f"{self._folder.key}: {self._path.name} needs ONNX Runtime, and the "
+                "package onnxruntime is not installed; run `uv sync --extra onnx`"
             ) from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = num_threads
@@ -190,8 +192,8 @@ class OnnxModel:
             )
         except Exception as error:  # the runtime's own errors share no other class
             raise UserError(
-                f"{self._folder.key}: expected an ONNX model in {self._path}, it could not be "
-                f"loaded ({_first_line(error)}); download it again"
+                f"{self._folder.key}: expected an ONNX model in {self._path}, could "
+                f"not load it ({_first_line(error)}); download it again"
             ) from error
 
 
@@ -286,8 +288,8 @@ def _read_hub_id(key: str, source: str, published: PublishedModel) -> tuple[str,
     owner_name, model = "/".join(source.split("/")[:2]), "/".join(source.split("/")[2:])
     if not HUB_ID.match(owner_name) or "/" in model:
         raise UserError(
-            f"{key}: expected a folder or a hub id owner/name or owner/name/model, found no such "
-            f"folder as {source}"
+            f"{key}: expected a folder or a hub id owner/name or owner/name/model, "
+            f"found no folder {source}"
         )
     return owner_name, model or published.model
 
@@ -300,8 +302,8 @@ def _fetch(
         from huggingface_hub import snapshot_download
     except ImportError as error:
         raise UserError(
-            f"{key}: expected a package to reach the hub for {repository}, found no "
-            "huggingface_hub; run `uv sync --extra hub` or give a folder"
+            f"{key}: downloading {repository} needs the package huggingface_hub, "
+            "which is not installed; run `uv sync --extra hub` or give a folder"
         ) from error
     allowed = ["README.md", *(f"{model}/{file}" for file in (*needed, *more))]
     try:
@@ -314,9 +316,9 @@ def _fetch(
         return Path(snapshot_download(repository, allow_patterns=allowed))
     except Exception as error:
         raise UserError(
-            f"{key}: expected the hub or its local cache to have {repository}, got "
-            f"{type(error).__name__} ({_first_line(error)}); check the name and the network, or "
-            f"download {model} and give its folder"
+            f"{key}: could not get {repository} from the hub or its local cache: "
+            f"{type(error).__name__} ({_first_line(error)}); check the name and the "
+            f"network, or download {model} and give its folder"
         ) from error
 
 

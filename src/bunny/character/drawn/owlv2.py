@@ -27,7 +27,7 @@ MIN_SIDE = 0.02  # of the frame; smaller boxes are no figure
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceQuery:
-    """What a reference picture gave: the detector's query and, if asked for, an embedding."""
+    """Query of a reference picture for the detector and, if asked for, an embedding."""
 
     query: np.ndarray  # (d,)
     embedding: np.ndarray | None  # (e,), unit length
@@ -146,7 +146,7 @@ def _load(key: str, source: str, kind: str = "AutoModel") -> Any:
     path = Path(source)
     if not path.is_dir() and not onnx_model.HUB_ID.match(source):
         raise UserError(
-            f"{key}: expected a folder or a hub id owner/name, found no such folder as {source}"
+            f"{key}: expected a folder or a hub id owner/name, found no folder {source}"
         )
     try:
         config = transformers.AutoConfig.from_pretrained(source)

@@ -79,7 +79,7 @@ def search_frame(
 
 
 def shared_direction(mean: np.ndarray, reference: Mapping[str, np.ndarray]) -> np.ndarray:
-    """What the pictures of all characters have in common against the film's mean window.
+    """Direction that the pictures of all characters share, relative to the film's mean window.
 
     Returns
     -------
@@ -168,7 +168,7 @@ def _holds(box: np.ndarray, other: np.ndarray) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class RegionFinder:
-    """What looks for the characters in a picture."""
+    """Search for the characters in a picture."""
 
     name: str  # what tables call it
     licence: str  # of its weights
@@ -203,9 +203,10 @@ def make_finder(
         return _by_ccip(wanted, models, sources, read_mean, pool)
     if anime_detector.is_named(wanted.drawn_detector):
         raise UserError(
-            f"detection.drawn_embedding: {wanted.drawn_detector} finds figures but cannot tell "
-            f"them apart, expected ccip beside it, found {wanted.drawn_embedding or 'nothing'}; "
-            "set detection.drawn_embedding to ccip"
+            f"detection.drawn_embedding: {wanted.drawn_detector} detects figures but "
+            "cannot recognise them; expected ccip, found "
+            f"{wanted.drawn_embedding or 'nothing'}; set detection.drawn_embedding to "
+            "ccip"
         )
     if wanted.drawn_detector:
         from bunny.character.drawn.owlv2 import Owlv2Detector
@@ -223,7 +224,7 @@ def make_finder(
 def mean_window(
     frame: pl.DataFrame, path: Path, read: Read, describe: Describe, dimension: int, pool: Executor
 ) -> np.ndarray:
-    """What all windows of the film share; measured once, from frames spread over it.
+    """Mean vector of the film's windows, measured once from frames spread over it.
 
     Parameters
     ----------
@@ -310,8 +311,9 @@ def _by_ccip(
 
     elif wanted.drawn_detector:
         raise UserError(
-            "detection.drawn_detector: expected anime-person, anime-head, anime-face or nothing "
-            f"beside drawn_embedding ccip, found {wanted.drawn_detector}; change one of them"
+            "detection.drawn_detector: with drawn_embedding ccip expected "
+            "anime-person, anime-head, anime-face or nothing, found "
+            f"{wanted.drawn_detector}; change one of the two settings"
         )
     else:
         windows = _by_windows(models, sources, read_mean, pool)

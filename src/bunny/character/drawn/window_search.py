@@ -195,7 +195,7 @@ def choose_candidates(
 
 
 def lead(similarity: np.ndarray) -> np.ndarray:
-    """How far each character is ahead of the best other one at each window; (n, k) to (n, k).
+    """Lead of each character over the best other one at each window; (n, k) to (n, k).
 
     Alone, a character is ahead by its whole similarity.
     """

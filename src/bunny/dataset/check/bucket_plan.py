@@ -29,7 +29,7 @@ MAX_SCALE = 1.01  # enlarged by more: said
 
 @dataclass(kw_only=True)
 class BucketSetting:
-    """How pictures are sized and counted."""
+    """Settings of bucketing: sizes, repeats and batch."""
 
     resolution_px: int
     batch_size: int
@@ -147,18 +147,18 @@ def _plan_class(
         is_first = False
     for i in others:
         if not plan[i]:
-            reason = "more class pictures than training pictures with their repeats: not used"
+            reason = "more class pictures than training pictures (repeats included): not used"
             listing.add(items[i].file, DOUBT, reason)
 
 
 def _note_fit(path: Path, size: Size, bucket: Size, scale: float, listing: TrainerListing) -> None:
     """Say what is enlarged or cut off."""
     if 0 in bucket:
-        listing.add(path, STOPS, f"{size[0]}x{size[1]} is smaller than one step of a bucket")
+        listing.add(path, STOPS, f"{size[0]}x{size[1]} is smaller than one bucket step")
         return
     if scale > MAX_SCALE:
-        listing.add(path, CHANGED, f"{size[0]}x{size[1]} is enlarged to {bucket[0]}x{bucket[1]}")
+        listing.add(path, CHANGED, f"{size[0]}x{size[1]} is upscaled to {bucket[0]}x{bucket[1]}")
     share = kohya_folder.cut_share(size, bucket, scale)
     if share > MAX_CUT:
-        reason = f"{share:.0%} of it cut off: {size[0]}x{size[1]} to {bucket[0]}x{bucket[1]}"
+        reason = f"{share:.0%} cropped: {size[0]}x{size[1]} to {bucket[0]}x{bucket[1]}"
         listing.add(path, CHANGED, reason)

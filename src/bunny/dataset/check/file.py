@@ -36,12 +36,12 @@ METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 MASKS = frozenset(("mask", "masks"))
 JUNK = re.compile(r"^(thumbs\.db|desktop\.ini|\.ds_store|\._.*)$", re.I)
 JUNK_FOLDERS = frozenset((".ipynb_checkpoints", "__macosx", ".git", "__pycache__", "@eadir"))
-TOO_DEEP = "in a folder inside: only one level is read"
+TOO_DEEP = "in a nested folder: only one level is read"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileProblem:
-    """What is wrong with a file."""
+    """Problem of a file and its effect on training."""
 
     effect: str  # one of `EFFECTS`
     reason: str
@@ -73,7 +73,7 @@ def inspect_picture(path: Path, *, is_turned: bool) -> LoadedPicture:
     from PIL import Image, ImageFile, ImageOps
 
     if not path.is_file():
-        return _stops("there is no such file")
+        return _stops("file not found")
     if path.stat().st_size == 0:
         return _stops("0 bytes")
     is_lenient = ImageFile.LOAD_TRUNCATED_IMAGES  # some packages set it for the whole process
@@ -93,7 +93,7 @@ def inspect_picture(path: Path, *, is_turned: bool) -> LoadedPicture:
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = is_lenient
     if is_lying and not is_turned:
-        problems.append(_changed("EXIF says that it is turned, which this trainer does not read"))
+        problems.append(_changed("rotated by its EXIF orientation, which this trainer ignores"))
     digest = hashlib.sha256(repr(pixels.size).encode() + pixels.tobytes()).hexdigest()
     return LoadedPicture(size=pixels.size, digest=digest, problems=tuple(problems))
 
@@ -105,7 +105,7 @@ def inspect_caption(
     count_tokens: Callable[[str], int] | None = None,
     max_tokens: int = MAX_TOKENS,
 ) -> list[FileProblem]:
-    """What is wrong with a caption.
+    """Find the problem of a caption, if any.
 
     Parameters
     ----------
@@ -123,16 +123,16 @@ def inspect_caption(
     ["the trigger word 'anna' is not in the caption"]
     """
     if text is None:
-        return [_changed("no caption: trained without words")]
+        return [_changed("no caption: trained without a prompt")]
     if not text.strip():
-        return [_changed("empty caption: trained without words")]
+        return [_changed("empty caption: trained without a prompt")]
     problems = []
     if trigger and not re.search(rf"(?<!\w){re.escape(trigger)}(?!\w)", text, re.I):
         reason = f"the trigger word {trigger!r} is not in the caption"
         problems.append(FileProblem(effect=DOUBT, reason=reason))
     num_tokens = (count_tokens or min_tokens)(text)
     if num_tokens > max_tokens:
-        reason = f"caption longer than {max_tokens} tokens: its end is not read"
+        reason = f"caption longer than {max_tokens} tokens: the rest is truncated"
         problems.append(_changed(reason))
     return problems
 
@@ -158,13 +158,15 @@ def _inspect_mode(image, num_frames: int) -> list[FileProblem]:
     if image.has_transparency_data:
         alpha = image.convert("RGBA").getchannel("A")
         if alpha.getextrema()[0] < 255:
-            problems.append(_changed("transparent parts: the colour hidden under them is read"))
+            problems.append(_changed("transparent: the colour under the transparent parts is used"))
     if image.mode == "CMYK":
-        problems.append(_changed("CMYK: turned to RGB without its profile, so colours shift"))
+        problems.append(
+            _changed("CMYK: converted to RGB without its colour profile, so colours shift")
+        )
     elif image.mode.startswith(("I", "F")):
-        problems.append(_changed("more than 8 bits a channel: turned to 8 by cutting off"))
+        problems.append(_changed("more than 8 bits per channel: truncated to 8 bits"))
     elif image.mode == "P":
-        reason = "a palette: 256 colours at most"
+        reason = "palette image: 256 colours at most"
         problems.append(FileProblem(effect=DOUBT, reason=reason))
     return problems
 
@@ -180,7 +182,7 @@ def _changed(reason: str) -> FileProblem:
 def _short(error: Exception) -> str:
     """The error in a few words and without the path."""
     text = " ".join(str(error).split()) or type(error).__name__
-    return "no picture" if "cannot identify image file" in text else text[:80]
+    return "not a picture" if "cannot identify image file" in text else text[:80]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,7 +197,7 @@ class TrainingItem:
 
 @dataclass(kw_only=True)
 class TrainerListing:
-    """What a trainer reads, and what it makes of the rest."""
+    """Files that a trainer reads, and problems of the rest."""
 
     items: list[TrainingItem] = field(default_factory=list)
     problems: list[tuple[Path, FileProblem]] = field(default_factory=list)
@@ -220,7 +222,7 @@ def note_unread(path: Path, folder: Path, listing: TrainerListing, why: str) -> 
     """
     parts = [p.lower() for p in path.relative_to(folder).parts]
     if JUNK.match(parts[-1]) or JUNK_FOLDERS & set(parts[:-1]):
-        listing.add(path, DOUBT, "a stray file of another program: take it away")
+        listing.add(path, DOUBT, "unrelated file of another program: remove it")
     elif path.suffix.lower() in PICTURES and not MASKS & set(parts[:-1]):
         listing.add(path, DROPPED, why)
 

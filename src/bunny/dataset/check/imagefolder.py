@@ -136,10 +136,10 @@ def _add_rows(
     for row in rows:
         file = Path(os.path.normpath(metadata.parent / row["file_name"]))
         if metadata.parent not in file.parents:
-            listing.add(file, STOPS, f"{metadata.name} names a file outside of its folder")
+            listing.add(file, STOPS, f"{metadata.name} names a file outside its folder")
             continue
         if file in pictures:
-            listing.add(file, DOUBT, f"is in {metadata.name} more than once")
+            listing.add(file, DOUBT, f"listed more than once in {metadata.name}")
         pictures.add(file)
         text = next((str(row[c]) for c in CAPTION_COLUMNS if row.get(c) is not None), None)
         own = _own_role(row, role) if is_ours else role
@@ -162,7 +162,7 @@ def _compare_columns(parts: Mapping[str, Sequence[Path]], listing: TrainerListin
             if rows:
                 columns[metadata] = frozenset(rows[0])
     if len(set(columns.values())) > 1:
-        listing.add(max(columns), STOPS, "other columns than in the metadata of another split")
+        listing.add(max(columns), STOPS, "columns differ from those in another split's metadata")
 
 
 def _repeats(row: Mapping[str, Any]) -> int:
@@ -182,9 +182,9 @@ def _why_unread(path: Path, folder: Path, in_split: bool, has_metadata: bool) ->
     """Why `datasets` does not read a picture."""
     parts = path.relative_to(folder).parts
     if any(p.startswith(".") for p in parts) or any(p.startswith("__") for p in parts[:-1]):
-        return "hidden, or in a folder that is"
+        return "hidden, or in a hidden folder"
     if not in_split:
-        return "outside of train, validation and test, into which other names divide this folder"
+        return "outside the folders train, validation and test, which define the splits here"
     if path.suffix.lower() not in READ:
         return f"extension {path.suffix} is not read"
     return "not in the metadata" if has_metadata else "not read"

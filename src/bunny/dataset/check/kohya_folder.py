@@ -120,7 +120,7 @@ def bucket_sizes(resolution_px: int, least_px: int, most_px: int, step_px: int) 
 
 
 def fit_bucket(size: Size, buckets: list[Size]) -> tuple[Size, float]:
-    """Which bucket a picture gets, enlarged where it is too small, and by how much.
+    """Find the bucket of a picture, upscaled where it is too small, and the scale.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def fit_bucket(size: Size, buckets: list[Size]) -> tuple[Size, float]:
 
 
 def fit_without_upscale(size: Size, area: int, step_px: int) -> tuple[Size, float]:
-    """Which bucket a picture gets that is never enlarged (``bucket_no_upscale``).
+    """Find the bucket of a picture that is never upscaled (``bucket_no_upscale``).
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ def scan(folder: Path) -> TrainerListing:
         subsets = _subsets_of_names(folder)
     for subset in subsets:
         if not subset.folder.is_dir():
-            listing.add(subset.folder, DROPPED, f"named in {CONFIG}, but there is no such folder")
+            listing.add(subset.folder, DROPPED, f"listed in {CONFIG}, but there is no such folder")
             continue
         _read_subset(subset, listing)
     read = {s.folder for s in subsets}
@@ -260,8 +260,8 @@ def _read_config(path: Path) -> dict[str, Any] | None:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{path}: expected kohya's data set configuration in TOML, could not read it "
-            f"({' '.join(str(error).split())}); mend it or take it away"
+            f"{path}: expected kohya's dataset configuration in TOML, could not read "
+            f"it ({' '.join(str(error).split())}); fix or remove it"
         ) from error
 
 
@@ -313,7 +313,7 @@ def _read_subset(subset: _Subset, listing: TrainerListing) -> None:
     files = sorted(subset.folder.iterdir())
     pictures = [p for p in files if not p.is_dir() and is_picture(p.name)]
     if not pictures:
-        listing.add(subset.folder, DOUBT, "no picture in it: the folder is passed over")
+        listing.add(subset.folder, DOUBT, "contains no picture: the folder is skipped")
     stems: dict[str, Path] = {}
     for path in pictures:
         if path.stem in stems:
@@ -340,9 +340,11 @@ def _judge_beside(
     elif suffix == ".txt" and path.stem not in stems:
         listing.add(path, DOUBT, "a caption without a picture")
     elif suffix == ".caption" and path.stem in stems:
-        listing.add(path, DOUBT, "a second caption of the picture: only .txt is read")
+        listing.add(path, DOUBT, "a second caption file for the picture: only .txt is read")
     elif suffix == ".npz":
-        listing.add(path, DOUBT, "left by an earlier training, which reads it for the picture")
+        listing.add(
+            path, DOUBT, "left over from an earlier training run, which reads it for the picture"
+        )
     elif suffix != ".txt" and path.name not in lists.METADATA:
         lists.note_unread(path, folder, listing, _why_extension(path))
 
@@ -352,18 +354,18 @@ def _read_kohya_caption(picture: Path, tokens: str | None, listing: TrainerListi
     path = picture.with_suffix(".txt")
     if not path.is_file():
         if tokens:
-            listing.add(picture, CHANGED, "no caption: the name of its folder stands for it")
+            listing.add(picture, CHANGED, "no caption: the folder name is used instead")
         return tokens or None
     try:
         lines = path.read_bytes().decode().splitlines()
     except UnicodeDecodeError:
-        listing.add(path, STOPS, "a caption that is not UTF-8")
+        listing.add(path, STOPS, "caption is not UTF-8")
         return None
     if not lines:
-        listing.add(path, STOPS, "an empty caption file")
+        listing.add(path, STOPS, "empty caption file")
         return ""
     if lines[0].startswith("\ufeff"):
-        listing.add(path, CHANGED, "begins with a byte order mark, which is read as a letter")
+        listing.add(path, CHANGED, "starts with a byte order mark, which is read as a character")
     if any(line.strip() for line in lines[1:]):
         listing.add(path, CHANGED, "more than one line: only the first is read")
     return lines[0].strip()
@@ -372,9 +374,9 @@ def _read_kohya_caption(picture: Path, tokens: str | None, listing: TrainerListi
 def _why_kohya(path: Path, folder: Path, has_config: bool) -> str:
     """Why kohya does not read a picture outside of its folders."""
     if has_config:
-        return f"its folder is not named in {CONFIG}"
+        return f"its folder is not listed in {CONFIG}"
     if path.parent in _kohya_roots(folder):
-        return "lies beside the folders of pictures: only those named <repeats>_<name> are read"
+        return "lies beside the picture folders: only folders named <repeats>_<name> are read"
     if parse_folder(path.parent.name) is None:
         return f"folder {path.parent.name!r} has no repeats: only <repeats>_<name> is read"
     return TOO_DEEP
@@ -383,7 +385,9 @@ def _why_kohya(path: Path, folder: Path, has_config: bool) -> str:
 def _why_extension(path: Path) -> str:
     """Why kohya does not read a picture in its folder."""
     if path.name.startswith("."):
-        return "hidden by a dot"
+        return "hidden file (name starts with a dot)"
     if path.suffix.lower().lstrip(".") in EXTENSIONS:
-        return f"extension {path.suffix} in mixed case: write {path.suffix.lower()}"
-    return f"extension {path.suffix} is not read: png, jpg, jpeg, webp, bmp are"
+        return (
+            f"extension {path.suffix} in mixed case is not read: rename it to {path.suffix.lower()}"
+        )
+    return f"extension {path.suffix} is not read: expected png, jpg, jpeg, webp or bmp"

@@ -42,14 +42,14 @@ EFFECT_WORD = {
     CHANGED: "changed",
     DOUBT: "to look at",
 }
-TRAINER_WORD = {"ours": "our trainer", "kohya": "kohya", "imagefolder": "Hugging Face datasets"}
+TRAINER_WORD = {"ours": "Diffusion Bunny", "kohya": "kohya", "imagefolder": "Hugging Face datasets"}
 
 TRAINERS = ("ours", "kohya", "imagefolder")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileFinding:
-    """What becomes of one file."""
+    """Effect of one file on training, with the reason."""
 
     file: str  # relative to the folder, with `/`
     effect: str  # one of `check.file.EFFECTS`
@@ -58,7 +58,7 @@ class FileFinding:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainerPreview:
-    """What a trainer will see of a folder."""
+    """Preview of a folder as a trainer reads it."""
 
     folder: str
     trainer: str
@@ -94,7 +94,7 @@ class TrainerPreview:
         words += [_count(self.num_class, "class picture")] if self.num_class else []
         words.append(_count(len(self.buckets), "bucket"))
         steps = _count(self.steps_per_epoch, "step")
-        words.append(f"{steps} an epoch of batch {self.batch_size}")
+        words.append(f"{steps} per epoch at batch size {self.batch_size}")
         words.append(f"dropped {self.count(DROPPED)}")
         others = [e for e in EFFECTS if e != DROPPED and self.count(e)]
         return ", ".join([*words, *(f"{EFFECT_WORD[e]} {self.count(e)}" for e in others)])
@@ -102,7 +102,7 @@ class TrainerPreview:
     def to_text(self) -> str:
         """Lines for a person: files of the same reason together, the worst first."""
         lines = [f"{self.folder}, as {TRAINER_WORD[self.trainer]} sees it", f"  {self.to_line()}"]
-        lines += [f"  {w}x{h}: {n} an epoch" for (w, h), n in sorted(self.buckets.items())]
+        lines += [f"  {w}x{h}: {n} per epoch" for (w, h), n in sorted(self.buckets.items())]
         if not self.num_pictures:
             lines.append("  nothing to train on")
         reasons = Counter((f.effect, f.reason) for f in self.found)
@@ -176,7 +176,7 @@ def preview_folder(
         )
     trainer = _choose_trainer(folder) if trainer == "auto" else trainer
     if trainer not in TRAINERS:
-        raise UserError(f"trainer: expected {', '.join(TRAINERS)}, got {trainer}; choose one")
+        raise UserError(f"trainer: expected one of {', '.join(TRAINERS)}, got {trainer}")
     listing = _scan(folder, trainer)
     seen = _read(listing, is_turned=trainer != "kohya")
     rule = bucket_plan.bucket_setting(
@@ -184,8 +184,8 @@ def preview_folder(
     )
     if trainer == "kohya" and rule.has_buckets and rule.resolution_px < rule.step_px:
         raise UserError(
-            f"{folder}: expected a resolution of at least one step of kohya's buckets, "
-            f"{rule.step_px} px, got {rule.resolution_px}; give a larger --resolution"
+            f"{folder}: expected a resolution of at least one kohya bucket step, "
+            f"{rule.step_px} px, got {rule.resolution_px}; raise --resolution"
         )
     items = [i for i in listing.items if seen[i.file].size is not None]
     sizes = {path: one.size for path, one in seen.items()}
@@ -225,8 +225,9 @@ def _choose_trainer(folder: Path) -> str:
     if "train" in names or any((folder / m).is_file() for m in METADATA):
         return "imagefolder"
     raise UserError(
-        f"{folder}: expected img/<repeats>_<name>, train/metadata.jsonl or metadata.jsonl in it, "
-        f"found none of them; name the trainer ({', '.join(TRAINERS)}) to check it all the same"
+        f"{folder}: expected img/<repeats>_<name>, train/metadata.jsonl or "
+        f"metadata.jsonl, found none of them; give --trainer ({', '.join(TRAINERS)}) "
+        "to check the folder anyway"
     )
 
 
@@ -257,7 +258,7 @@ def _repeated(
         if other.file == item.file:
             continue
         effect = LEAKS if item.role == HELD_OUT and other.role != HELD_OUT else DOUBT
-        told = "held-out, but the same picture as" if effect == LEAKS else "the same picture as"
+        told = "held out, but identical to" if effect == LEAKS else "identical to"
         reason = f"{told} {other.file.parent.name}/{other.file.name}"
         problems.append((item.file, FileProblem(effect=effect, reason=reason)))
     return problems
@@ -267,7 +268,8 @@ def _leaving(items: Sequence[TrainingItem], folder: Path) -> list[tuple[Path, Fi
     """Links that lead out of the folder: a copy of it would lack them."""
     home = folder.resolve()
     away = FileProblem(
-        effect=DOUBT, reason="a link out of the folder: a copy of it would lack this"
+        effect=DOUBT,
+        reason="a link to a file outside the folder, which a copy of the folder would lack",
     )
     files = dict.fromkeys(item.file for item in items)
     return [(p, away) for p in files if p.exists() and home not in p.resolve().parents]

@@ -80,22 +80,24 @@ def check_output(output: Path) -> None:
     """
     if output.is_symlink() or (output.exists() and not output.is_dir()):
         raise UserError(
-            f"{output}: expected a folder to write, found something else; give another --output"
+            f"{output}: expected a folder or a new path, found something else; choose "
+            "another --output"
         )
     if not output.exists() or not any(output.iterdir()):
         return
     mark = _read_marker(output)
     if mark is None:
         raise UserError(
-            f"{output}: expected an empty folder or an earlier export, found other files; "
-            "give another --output"
+            f"{output}: expected an empty folder or an earlier export, found other "
+            "files; choose another --output"
         )
     own = {*mark["files"], MARKER_FILE}
     others = [p for p in _files(output) if p.relative_to(output).as_posix() not in own]
     if others:
         raise UserError(
-            f"{output}: expected an earlier export alone, found {len(others)} other files "
-            f"({others[0].relative_to(output).as_posix()}); move them or give another --output"
+            f"{output}: expected an earlier export only, found {len(others)} other "
+            f"files ({others[0].relative_to(output).as_posix()}); move them or choose "
+            "another --output"
         )
 
 
@@ -143,7 +145,7 @@ class ExportPicture:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportInfo:
-    """What holds for the whole set."""
+    """Facts that hold for the whole training set."""
 
     character: str
     trigger: str
@@ -188,8 +190,8 @@ def read_pictures(dataset: pl.DataFrame, film_dir: Path, character: str) -> list
     gone = [p for p in files if not p.is_file()]
     if gone:
         raise UserError(
-            f"training set of {character}: expected {len(files)} files, {len(gone)} are gone "
-            f"({gone[0].name} first); run stage dataset again with --force"
+            f"training set of {character}: {len(gone)} of {len(files)} files are "
+            f"missing (first: {gone[0].name}); run stage dataset again with --force"
         )
     return sorted(pictures, key=lambda p: (p.is_class, p.is_held_out, p.columns["image_id"]))
 

@@ -89,7 +89,7 @@ def _config(
     """A ``dataset.toml``; paths are relative to the folder in which sd-scripts is started."""
     least, most = kohya_folder.bucket_range(about.resolution_px, about.step_px)
     lines = [
-        "# Start sd-scripts in this folder: the paths are relative to it.",
+        "# Run sd-scripts in this folder: the paths are relative to it.",
         "[general]",
         'caption_extension = ".txt"',
         "enable_bucket = true",
@@ -112,7 +112,13 @@ def _config(
     for name in reg:
         lines += _subset(f"reg/{name}", ["is_reg = true", f"class_tokens = {_quote(name[2:])}"])
     if has_val:
-        lines += ["", "# Held-out; take this block away for an sd-scripts before validation_split."]
+        lines += [
+            "",
+            (
+                "# Held-out pictures; remove this block for versions of sd-scripts without "
+                "validation_split."
+            ),
+        ]
         lines += ["[[datasets]]", "batch_size = 1", "validation_split = 1.0"]
         lines += _subset("val", [f"class_tokens = {_quote(about.subject)}"])
     return "\n".join(lines)

@@ -27,65 +27,67 @@ _NETWORK = {
     "application_name": "bunny publish",
 }
 _FORM = f"{ADDRESS}: expected postgresql://user:password@host:5432/database"
-_ENCODE = "letters such as @ : / in a password must be written %40 %3A %2F"
+_ENCODE = "special characters such as @ : / in a password must be percent-encoded: %40 %3A %2F"
 
 # What the client library says when it cannot connect, and what that means.
 _CONNECTING: tuple[tuple[str, str], ...] = (
     (
         "password authentication failed",
-        "expected the database's user and password, they were refused; mend them",
+        "the database refused this user and password; check both",
     ),
-    ("no password supplied", "expected a password, the address holds none; add it"),
+    ("no password supplied", "the address contains no password; add it"),
     (
         "no pg_hba.conf entry",
-        "expected to be let in, the server refuses this user from this "
-        "machine; allow it there (pg_hba.conf, or Supabase's network restrictions)",
+        "the server does not accept this user from this machine; allow it there "
+        "(pg_hba.conf, or Supabase's network restrictions)",
     ),
     (
         "does not exist",
-        "expected a user and a database that are there, the server knows one of "
-        "them not; mend the address",
+        "the user or the database does not exist on the server; check the address",
     ),
     (
         "could not translate host name",
-        f"expected a known host, its name was not found; mend the address ({_ENCODE})",
+        f"host name not found; check the address ({_ENCODE})",
     ),
     (
         "Connection refused",
-        "expected a Postgres server, nothing listens there; start it or mend host and port",
+        (
+            "connection refused: no Postgres server is listening there; start it or "
+            "check host and port"
+        ),
     ),
     (
         "No such file or directory",
-        "expected a Postgres server, nothing listens there; start it or mend host and port",
+        "no Postgres server is listening there; start it or check host and port",
     ),
     (
         "timeout expired",
-        "expected an answer, none came in time; is the server up and reachable from here?",
+        "connection timed out; is the server running and reachable from here?",
     ),
     (
         "server closed the connection",
-        "expected a Postgres server, what listens there hung up; mend host and port",
+        "the server closed the connection; is it Postgres? check host and port",
     ),
-    ("too many", "expected a free connection, the server has none; try again later"),
-    ("starting up", "expected a server that is ready, it is starting up; try again"),
-    ("SSL", "expected an encrypted connection to work, it did not; mend sslmode in the address"),
-    ("invalid", f"expected an address that can be read, its parts cannot; {_ENCODE}"),
+    ("too many", "the server has no free connections; try again later"),
+    ("starting up", "the server is still starting up; try again"),
+    ("SSL", "the encrypted connection failed; check sslmode in the address"),
+    ("invalid", f"the address could not be parsed; {_ENCODE}"),
 )
 
 # SQLSTATE (Postgres manual, appendix A), by full code or class.
 _STATE: dict[str, str] = {
-    "42501": "expected the right to do this, the server says '{said}'; grant it to the user of "
-    f"{ADDRESS} or take the owner's address",
-    "25006": "expected a database that can be written, it is read-only; take the primary's address",
-    "55P03": f"expected the tables within {LOCK_SECONDS} s, something else holds them (another "
+    "42501": f"permission denied: the server says '{{said}}'; grant the permission to the user "
+    f"of {ADDRESS} or use the owner's address",
+    "25006": "the database is read-only; use the address of the primary server",
+    "55P03": f"the tables are locked and were not released within {LOCK_SECONDS} s (another "
     "publish?); try again",
-    "57014": "expected each step to end within publish.timeout_seconds, '{said}'; raise it",
-    "57P": "expected the server to stay, it ended the connection ('{said}'); publish again, "
-    "nothing is done by halves or twice",
-    "08": "expected the server to stay, it is gone; publish again, nothing is done by halves or "
-    "twice",
-    "53": "expected room on the server, it says '{said}'; make room and publish again",
-    "40": "expected no other writer, '{said}'; publish again",
+    "57014": "a step took longer than publish.timeout_seconds ('{said}'); raise it",
+    "57P": "the server ended the connection ('{said}'); publish again: nothing is written "
+    "in part or twice",
+    "08": "the connection to the server was lost; publish again: nothing is written in "
+    "part or twice",
+    "53": "the server is out of space or memory ('{said}'); free some and publish again",
+    "40": "another process wrote at the same time ('{said}'); publish again",
 }
 _MINE = ("57P", "08", "53", "40")  # no setting of the user's mends these
 
@@ -109,7 +111,7 @@ def address_of_environment() -> str:
     if not address:
         raise UserError(f"{_FORM} in .env or the environment, found none; set it")
     if not address.startswith(("postgresql://", "postgres://")):
-        raise UserError(f"{_FORM}, it begins otherwise; mend it")
+        raise UserError(f"{_FORM}, got an address with another prefix; fix it")
     return address
 
 
@@ -155,7 +157,7 @@ def explain(error: Exception) -> BunnyError:
     """The sentence for an error that the server gave to a statement."""
     state = getattr(error, "sqlstate", None)
     if state is None and type(error).__name__ != "OperationalError":
-        return DatabaseError(f"database: expected the driver to send the tables, got {error}")
+        return DatabaseError(f"database: the driver could not send the tables: {error}")
     state = state or "08000"
     details = dict(getattr(error, "details", None) or ())
     primary = details.get(b"PG_DIAG_MESSAGE_PRIMARY") or details.get("PG_DIAG_MESSAGE_PRIMARY")
@@ -164,7 +166,7 @@ def explain(error: Exception) -> BunnyError:
         if state.startswith(code):
             kind = DatabaseError if code in _MINE else UserError
             return kind(f"database: {sentence.format(said=said)}")
-    return DatabaseError(f"database: expected it to take the tables, it says '{said}' ({state})")
+    return DatabaseError(f"database: writing the tables failed: '{said}' ({state})")
 
 
 def _connect(address: str) -> Any:
@@ -173,8 +175,7 @@ def _connect(address: str) -> Any:
         from adbc_driver_postgresql import dbapi
     except ImportError as error:
         raise UserError(
-            "publish: expected the Postgres driver, it is not installed; run "
-            "`uv sync --extra postgres`"
+            "publish: the Postgres driver is not installed; run `uv sync --extra postgres`"
         ) from error
     try:
         return dbapi.connect(_with_timeouts(address))
@@ -187,7 +188,7 @@ def _why_not_connected(text: str) -> str:
     for part, sentence in _CONNECTING:
         if part in text:
             return sentence
-    return f"expected to reach the database, it could not be reached; check the address ({_ENCODE})"
+    return f"the database could not be reached; check the address ({_ENCODE})"
 
 
 def _with_timeouts(address: str) -> str:
@@ -219,7 +220,7 @@ def quote(name: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Destination:
-    """Where the tables go and who may read them."""
+    """Destination of the tables, and who may read them."""
 
     schema: str
     has_row_security: bool
@@ -232,7 +233,7 @@ class Destination:
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseServer:
-    """What there is on the server that rights depend on."""
+    """Facts about the server that the access rights depend on."""
 
     has_reader: bool
     has_anonymous: bool
@@ -254,8 +255,8 @@ def inspect_server(cursor: Any, place: Destination) -> DatabaseServer:
         )
     if fetch_value(cursor, "SELECT current_user::text") == place.reader_role:
         raise UserError(
-            f"publish.reader_role: expected the role of those who only read, {place.reader_role} "
-            f"is the user of {ADDRESS}; name another role"
+            "publish.reader_role: expected the role of read-only users, but "
+            f"{place.reader_role} is the user of {ADDRESS}; name another role"
         )
     role = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)"
     return DatabaseServer(

@@ -168,7 +168,7 @@ def _uuid(*parts: object) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class RowChanges:
-    """How many rows of a table were added, changed and removed, of how many there are now."""
+    """Numbers of rows of a table that were added, changed and removed, and of all rows now."""
 
     table: str
     added: int

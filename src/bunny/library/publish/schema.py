@@ -124,17 +124,23 @@ SHOTS_TARGET = PostgresTable(
     comment="one item of the library: a shot (scene) or a figure in a shot (character)",
     columns=(
         PostgresColumn(
-            name="id", type="uuid", comment="made of film and place in it: the same every time"
+            name="id",
+            type="uuid",
+            comment="deterministic: the same film and place in it give the same id",
         ),
-        PostgresColumn(name="shot_id", type="text", comment="asset_id of the shot that it is in"),
         PostgresColumn(
-            name="keyframe_path", type="text", comment="in the film's folder; null: none"
+            name="shot_id", type="text", comment="asset_id of the shot that contains it"
         ),
-        PostgresColumn(name="frame_index", type="bigint", comment="of that picture, 0-based"),
+        PostgresColumn(
+            name="keyframe_path", type="text", comment="relative to the film's folder; null: none"
+        ),
+        PostgresColumn(
+            name="frame_index", type="bigint", comment="frame number of that picture, 0-based"
+        ),
         PostgresColumn(
             name="cluster_type",
             type="text",
-            comment="what it is grouped as; noise: it is in no cluster",
+            comment="type of the cluster; noise: in no cluster",
             rule="CHECK (cluster_type IN ('scene', 'character', 'noise'))",
         ),
         PostgresColumn(name="cluster_id", type="text", comment="after corrections; null: noise"),
@@ -143,12 +149,10 @@ SHOTS_TARGET = PostgresTable(
         ),
         PostgresColumn(name="timestamp", type="double precision", comment="seconds of the film"),
         PostgresColumn(name="film_id", type="text", rule="NOT NULL"),
-        PostgresColumn(name="asset_id", type="text", comment="as in table asset, which knows more"),
-        PostgresColumn(name="level", type="text", comment="scene or character, of noise too"),
-        PostgresColumn(name="name", type="text", comment="what people call the cluster"),
-        PostgresColumn(
-            name="start_s", type="double precision", comment="where it begins in the film"
-        ),
+        PostgresColumn(name="asset_id", type="text", comment="subset of table asset"),
+        PostgresColumn(name="level", type="text", comment="scene or character, also for noise"),
+        PostgresColumn(name="name", type="text", comment="name given to the cluster"),
+        PostgresColumn(name="start_s", type="double precision", comment="start in the film"),
         PostgresColumn(name="end_s", type="double precision"),
         PostgresColumn(
             name="boxes",
@@ -161,7 +165,7 @@ SHOTS_TARGET = PostgresTable(
 TRAINING_FEEDBACK_TARGET = PostgresTable(
     name=TRAINING_FEEDBACK,
     key=("id",),
-    comment="pairs that people's corrections say are alike (1) or not (0)",
+    comment="pairs that are similar (1) or not (0) according to corrections",
     links=(("anchor_id", SHOTS, "CASCADE"), ("positive_id", SHOTS, "CASCADE")),
     indexes=("film_id", "anchor_id", "positive_id"),
     columns=(
@@ -173,7 +177,9 @@ TRAINING_FEEDBACK_TARGET = PostgresTable(
         PostgresColumn(name="anchor_asset_id", type="text"),
         PostgresColumn(name="positive_asset_id", type="text"),
         PostgresColumn(name="level", type="text"),
-        PostgresColumn(name="event_id", type="text", comment="the correction that says so"),
+        PostgresColumn(
+            name="event_id", type="text", comment="the correction that this pair comes from"
+        ),
     ),
 )
 
@@ -190,7 +196,7 @@ REVIEW_EVENT_TARGET = PostgresTable(
         PostgresColumn(name="event_id", type="uuid", rule="DEFAULT gen_random_uuid()"),
         PostgresColumn(name="film_id", type="text", rule="NOT NULL"),
         PostgresColumn(
-            name="item_id", type="uuid", comment="shots.id it is about; null: more, see event"
+            name="item_id", type="uuid", comment="shots.id it is about; null: several, see event"
         ),
         PostgresColumn(
             name="kind", type="text", rule="NOT NULL", comment="dashboards: comment or approve"
@@ -214,16 +220,20 @@ REVIEW_EVENT_TARGET = PostgresTable(
             name="origin",
             type="text",
             rule="NOT NULL DEFAULT 'database'",
-            comment="database: written by a dashboard; else by Diffusion Bunny (board, cli, …)",
+            comment=(
+                "database: written by a dashboard; otherwise by Diffusion Bunny (board, cli, …)"
+            ),
         ),
         PostgresColumn(
             name="status",
             type="text",
             rule="NOT NULL DEFAULT 'new' CHECK (status IN ('new', 'taken', 'refused', 'pushed'))",
-            comment="new until `bunny publish` took or refused it; pushed: comes from there",
+            comment=(
+                "new until `bunny publish` takes or refuses it; pushed: written by Diffusion Bunny"
+            ),
         ),
         PostgresColumn(name="note", type="text", comment="why it was refused"),
-        PostgresColumn(name="event", type="jsonb", comment="of a pushed one, all of it"),
+        PostgresColumn(name="event", type="jsonb", comment="for a pushed event: the whole event"),
     ),
 )
 

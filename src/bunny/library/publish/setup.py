@@ -18,7 +18,7 @@ from bunny.library.publish.connect import (
 from bunny.library.publish.schema import PostgresColumn, PostgresTable
 
 STATE = "bunny_schema"
-STATE_COMMENT = "which version of its tables this schema holds"
+STATE_COMMENT = "version of the tables in this schema"
 
 
 def prepare(
@@ -91,8 +91,8 @@ def _read_state(cursor: Any, place: Destination, known: Mapping) -> str | None:
     version = max((row[0] for row in rows), default=0)
     if version > schema.VERSION:
         raise UserError(
-            f"database: expected tables of version {schema.VERSION} or older in schema "
-            f"{place.schema}, they are of version {version}; update Diffusion Bunny or set "
+            f"database: schema {place.schema} has tables of version {version}, "
+            f"expected {schema.VERSION} or older; update Diffusion Bunny or set "
             "publish.schema_name to another schema"
         )
     return rows[0][1] if rows else None
@@ -112,8 +112,9 @@ def _check_owned(
     foreign = sorted((targets.keys() | {STATE}) & known.keys() - ours)
     if foreign:
         raise UserError(
-            f"database: expected no table {place.schema}.{foreign[0]} of anybody else's, there is "
-            "one (its comment does not say it is ours); set publish.schema_name to another schema"
+            f"database: table {place.schema}.{foreign[0]} exists and was not created "
+            "by Diffusion Bunny (its comment does not say so); set "
+            "publish.schema_name to another schema"
         )
 
 
@@ -142,8 +143,9 @@ def _make_table(
         if column.name in have and have[column.name] != column.type:
             raise UserError(
                 f"database: expected {place.schema}.{target.name}.{column.name} to be "
-                f"{column.type}, it is {have[column.name]}; drop that table, publishing makes it "
-                "again, or set publish.schema_name to another schema"
+                f"{column.type}, found {have[column.name]}; drop that table "
+                "(publishing creates it again) or set publish.schema_name to another "
+                "schema"
             )
     name = place.table(target.name)
     if not have:

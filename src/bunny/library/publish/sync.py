@@ -170,13 +170,13 @@ def _new_rows(cursor: Any, place: Destination, film_id: str) -> list[dict[str, A
 def _why_refused(row: Mapping[str, Any]) -> str:
     """One sentence for the dashboard; empty: nothing is wrong."""
     if row["level"] is None:
-        return "expected an item of this film, found none with this item_id"
+        return "no item of this film has this item_id"
     if row["start_s"] is None or row["end_s"] is None:
-        return "expected an item that lies in the film, this one has no times; publish it again"
+        return "this item has no times in the film; publish it again"
     if row["kind"] not in DASHBOARD_KINDS:
         return f"expected kind {' or '.join(DASHBOARD_KINDS)}"
     if row["kind"] == "comment" and not (row["text"] or "").strip():
-        return "expected a text, this comment is empty"
+        return "a comment needs a text, got an empty one"
     if max(len(row["text"] or ""), len(row["reason"] or "")) > MAX_TEXT:
         return f"expected at most {MAX_TEXT} characters"
     return ""

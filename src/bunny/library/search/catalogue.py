@@ -200,7 +200,7 @@ def describe_frames(
     label: pl.DataFrame,
     cluster: pl.DataFrame,
 ) -> pl.DataFrame:
-    """Who is in each frame, how large and in which light; see `caption.metadata_facts`."""
+    """Characters, their size and the light of each frame; see `caption.metadata_facts`."""
     facts = metadata_facts.gather(quality, frame, shot, label, cluster)
     rows = [(f.frame_id, list(f.characters), f.shot_size, f.light) for f in facts]
     return pl.DataFrame(rows, schema=DESCRIPTION, orient="row")

@@ -68,13 +68,13 @@ class FilmLibrary:
 
     @cached_property
     def index_folder(self) -> Path:
-        """Where the indexes of these films lie."""
+        """Folder of the indexes of these films."""
         names = hashlib.sha256("|".join(self.root).encode()).hexdigest()[:12]
         return next(iter(self.root.values())).parent / f".{FOLDER}" / names
 
     @cached_property
     def model(self) -> Any:
-        """What makes vectors of words: a function or a CLIP; None: there is none."""
+        """Text embedding model: a function or a CLIP model; None if there is none."""
         if self.is_clip:
             from bunny.caption import clip
 
@@ -96,7 +96,7 @@ class FilmLibrary:
 
     @cached_property
     def words(self) -> VectorSpace:
-        """What words are compared with: captions, or pictures where there is a CLIP."""
+        """Embeddings that words are compared with: captions, or pictures if a CLIP model is set."""
         frame = self.known.frame
         if not self.is_clip:
             contents = [vector_space.content_id(s) for s in frame["sentence"]]
@@ -197,7 +197,7 @@ class FilmLibrary:
         files = [self.root[film] / f for film, f in frame.select("film_id", "file").rows()]
         pictures = [reference.read_picture(f) for f in files]
         if bad := [f.name for f, p in zip(files, pictures, strict=True) if p is None]:
-            logger.warning("%d pictures could not be read, the first %s", len(bad), bad[0])
+            logger.warning("%d pictures could not be read, first: %s", len(bad), bad[0])
         blank = np.zeros((32, 32, 3), np.uint8)
         return self.model.embed_picture([blank if p is None else p for p in pictures])
 

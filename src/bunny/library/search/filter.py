@@ -54,13 +54,13 @@ def check(wanted: SearchFilter, known: Catalogue) -> None:
     _check("--light", wanted.light, set(LIGHT))
     if None not in (wanted.start_s, wanted.end_s) and wanted.start_s > wanted.end_s:
         raise UserError(
-            f"--from {wanted.start_s:g} --to {wanted.end_s:g}: expected a span that begins before "
-            "it ends; exchange them"
+            f"--from {wanted.start_s:g} --to {wanted.end_s:g}: the start must be "
+            "before the end; swap them"
         )
 
 
 def allowed(wanted: SearchFilter, known: Catalogue) -> pl.Series:
-    """Which rows of `known.frame` may be answered with.
+    """Mask of the rows of `known.frame` that pass the filters.
 
     Returns
     -------
@@ -105,4 +105,4 @@ def _check(option: str, names: tuple[str, ...], known: set[str]) -> None:
     unknown = [n for n in names if n not in known]
     if unknown:
         there = ", ".join(sorted(known)) or "none"
-        raise UserError(f"{option} {unknown[0]}: expected one of {there}; give one of them")
+        raise UserError(f"{option} {unknown[0]}: expected one of {there}")

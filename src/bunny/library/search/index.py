@@ -106,7 +106,7 @@ def nearest_among(
 
 
 def fingerprint(parts: Any, setting: IndexSettings) -> str:
-    """What an index depends on, as 16 hex digits: its sources, and how graphs are made.
+    """Fingerprint of an index, 16 hex digits: its sources and the graph settings.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def _empty(ndim: int, setting: IndexSettings) -> Index:
 def _library() -> Any:
     if not is_present():
         raise UserError(
-            "an index of vectors needs the package usearch, found none; run "
+            "the vector index needs the package usearch, which is not installed; run "
             "`uv sync --extra search`, or raise search.exact_below"
         )
     import usearch.index

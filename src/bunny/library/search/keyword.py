@@ -28,7 +28,7 @@ WORD = re.compile(r"[^\W_]+(?:-\d+)?", re.UNICODE)  # "place-004" is one word, "
 
 @dataclass(frozen=True, kw_only=True)
 class KeywordMatch:
-    """How texts answer to the words of a query."""
+    """Match between texts and the words of a query."""
 
     share: np.ndarray  # (n,) float32 in [0, 1]: weight of the query's known words that a text has
     known: tuple[str, ...]  # the query's words that some text has

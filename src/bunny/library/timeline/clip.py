@@ -80,7 +80,7 @@ class EditSequence:
         return sum(c.length for c in self.clips)
 
     def records(self) -> list[int]:
-        """Where each clip begins in the sequence; its first frame is `record_start`."""
+        """Start of each clip in the sequence; its first frame is `record_start`."""
         at, found = self.record_start, []
         for clip in self.clips:
             found.append(at)
@@ -156,7 +156,7 @@ def file_name(path: str) -> str:
 
 
 def media_path(setting: str, path: str) -> str:
-    """Where the editor finds the film.
+    """Path at which the editor finds the film.
 
     Parameters
     ----------

@@ -38,8 +38,8 @@ def to_text(cut: EditSequence) -> str:
     timing = cut.media.clock
     if len(cut.clips) > MAX_EVENTS:
         raise UserError(
-            f"edl: expected at most {MAX_EVENTS} clips, got {len(cut.clips)}; choose --format "
-            "fcp7, fcpx or otio, or fewer clips"
+            f"edl: expected at most {MAX_EVENTS} clips, got {len(cut.clips)}; choose "
+            "--format fcp7, fcpx or otio, or export fewer clips"
         )
     if timing.rate > MAX_RATE:
         raise UserError(

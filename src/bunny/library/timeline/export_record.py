@@ -40,7 +40,7 @@ def read(film_dir: Path) -> list[TimelineRecord]:
 
 
 def clips_at(written: TimelineRecord, number: int) -> list[int]:
-    """Which clips of a timeline, from 1, show a frame of the film."""
+    """Numbers, from 1, of the clips of a timeline that show a frame of the film."""
     pairs = enumerate(written.clips, 1)
     return [index for index, (first, end) in pairs if first <= number < end]
 

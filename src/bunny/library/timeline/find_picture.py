@@ -18,7 +18,9 @@ from bunny.table import store
 
 @dataclass(frozen=True, kw_only=True)
 class PictureReaders:
-    """How other domains see a file; each gives nothing for what is no picture."""
+    """Readers of a picture file from other domains; each returns nothing for a file that is no
+    picture.
+    """
 
     look: Callable[[Path], picture_match.PictureHash | None]
     provenance: Callable[[Path], dict[str, Any]]
@@ -27,7 +29,7 @@ class PictureReaders:
 def find_picture(
     what: str, sources: Sequence[SourceFilm], tools: PictureReaders
 ) -> LocationAnswer | None:
-    """Where a picture comes from.
+    """Find the source of a picture.
 
     Parameters
     ----------
@@ -85,7 +87,7 @@ def _by_file(
     except ValueError:
         return None
     for key, row in _stored(source, inside):
-        return _of_stored(source, what, key, row, "a file of the film's own folder")
+        return _of_stored(source, what, key, row, "a file in the film's folder")
     return None
 
 
@@ -95,10 +97,10 @@ def _by_metadata(
     """What an exported set says of it beside it, or a drawing inside it."""
     if image_id := _listed(path):
         if place := locate.locate_picture(source, image_id):
-            return _answer(source, what, "by the metadata.jsonl beside it", [place])
+            return _answer(source, what, "by the metadata.jsonl next to it", [place])
         frame_id = image_id.rsplit("-r", 1)[0].rsplit("-f", 1)[0]
         if place := locate.locate_frame(source, frame_id):
-            how = "by the metadata.jsonl beside it; it is no longer in the set"
+            how = "by the metadata.jsonl next to it; it is no longer in the training set"
             return _answer(source, what, how, [place])
     facts = tools.provenance(path)
     return _of_provenance(source, what, facts) if facts else None
@@ -111,7 +113,7 @@ def _by_content(
     files = {key: (row, source.root / row["file"]) for key, row in _stored(source)}
     same = picture_match.same_content(path, ((key, file) for key, (_, file) in files.items()))
     for key in same:
-        return _of_stored(source, what, key, files[key][0], "the same bytes as a stored picture")
+        return _of_stored(source, what, key, files[key][0], "identical to a stored picture")
     return None
 
 
@@ -187,9 +189,9 @@ def _of_drawing(source: SourceFilm, what: str, row: dict[str, Any]) -> LocationA
     """A drawn picture: the training picture nearest to it where it was measured, else the set."""
     near = row.get("nearest_id")
     if near and (place := locate.locate_picture(source, near)):
-        how = f"drawn; the training picture nearest to it (cosine {row['nearest']:.3f})"
+        how = f"generated; most similar training picture (cosine similarity {row['nearest']:.3f})"
         return _answer(source, what, how, [place])
-    return _of_set(source, what, row.get("character"), row["run_id"] or "the base alone")
+    return _of_set(source, what, row.get("character"), row["run_id"] or "the base model alone")
 
 
 def _of_provenance(source: SourceFilm, what: str, facts: dict[str, Any]) -> LocationAnswer | None:
@@ -197,7 +199,9 @@ def _of_provenance(source: SourceFilm, what: str, facts: dict[str, Any]) -> Loca
     if frame_id := facts.get("init_frame"):
         place = locate.locate_frame(source, frame_id)
         if place:
-            return _answer(source, what, "drawn from this frame, as it says itself", [place])
+            return _answer(
+                source, what, "generated from this frame, according to its provenance", [place]
+            )
     hashes = {a.get("hash") for a in facts.get("adapters") or []} - {None}
     hashes |= {facts["adapter_hash"]} if facts.get("adapter_hash") else set()
     for name, column in (("adapter", "hash"), ("training_run", "adapter_hash")):
@@ -215,7 +219,7 @@ def _of_set(
     places = [locate.locate_picture(source, i) for i in rows["image_id"]]
     if not places:
         return None
-    how = f"drawn with {run}, which learned from these {len(places)} training pictures"
+    how = f"generated with {run}, which was trained on these {len(places)} training pictures"
     return _answer(source, what, how, places)
 
 

@@ -25,7 +25,7 @@ FEW = 24  # answers up to which exports are searched for copies
 
 @dataclass(frozen=True, kw_only=True)
 class SourceFilm:
-    """What is known of one film, as far as places need it.
+    """One film, as far as locating a picture in it needs.
 
     `tables` has frame (extra frames included), shot, dataset, label (the corrected one if there is
     one), caption, picture, evaluation_picture, adapter, training_run.
@@ -45,7 +45,7 @@ def all_frames(frame: pl.DataFrame, extra: pl.DataFrame) -> pl.DataFrame:
 
 
 def locate_frame(source: SourceFilm, frame_id: str) -> dict[str, Any] | None:
-    """Where a frame is in its film; None for a frame that the film does not have.
+    """Locate a frame in its film; None for a frame that the film does not have.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def locate_frame(source: SourceFilm, frame_id: str) -> dict[str, Any] | None:
 
 
 def locate_picture(source: SourceFilm, image_id: str) -> dict[str, Any] | None:
-    """Where a training picture comes from; None for one that is not in the film's set.
+    """Locate the source of a training picture; None for one that is not in the film's set.
 
     Returns
     -------

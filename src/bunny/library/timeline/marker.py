@@ -12,7 +12,7 @@ from bunny.library.timeline.clip import Marker
 from bunny.library.timeline.timecode import FrameGrid
 
 WHO, TRAINING, MATCH, NOTE = "BLUE", "GREEN", "YELLOW", "RED"  # colours
-NOBODY = "nobody known"
+NOBODY = "no known character"
 CAPTION_MAX = 120  # characters of a caption in a marker
 
 
@@ -99,7 +99,7 @@ def training_markers(
 
 
 def match_marker(timing: FrameGrid, row: Mapping[str, Any]) -> Marker | None:
-    """Where a search matched; None where a shot is meant as a whole.
+    """Marker at the frame that a search matched; None where a shot is meant as a whole.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def match_marker(timing: FrameGrid, row: Mapping[str, Any]) -> Marker | None:
 
 
 def note_marker(timing: FrameGrid, frame: int) -> Marker | None:
-    """What had to be done to the film's times, on the first clip; None where nothing had."""
+    """Note on the first clip about adjustments to the film's timing; None if there were none."""
     if not timing.notes:
         return None
     return Marker(frame=frame, name="note", text="; ".join(timing.notes), color=NOTE)

@@ -172,12 +172,12 @@ def _package(adapter: str) -> Any:
         opentimelineio.adapters.from_name(adapter)
     except ImportError as error:
         raise UserError(
-            f"expected OpenTimelineIO for this format, it is not installed; {EXTRA}, or choose "
-            "--format edl or fcpx"
+            f"this format needs OpenTimelineIO, which is not installed; {EXTRA}, or "
+            "choose --format edl or fcpx"
         ) from error
     except opentimelineio.exceptions.NotSupportedError as error:
         raise UserError(
-            f"expected OpenTimelineIO's adapter {adapter}, it is not installed; {EXTRA}, or "
-            "choose --format edl or fcpx"
+            f"this format needs the OpenTimelineIO adapter {adapter}, which is not "
+            f"installed; {EXTRA}, or choose --format edl or fcpx"
         ) from error
     return opentimelineio

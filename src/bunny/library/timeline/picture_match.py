@@ -16,7 +16,7 @@ CORRELATION_MIN = 0.9  # of 32x32 luma: hashes of flat pictures agree by chance
 
 @dataclass(frozen=True, kw_only=True)
 class PictureHash:
-    """What pictures are compared by."""
+    """Hashes by which pictures are compared."""
 
     phash: int  # 64 bits
     signature: np.ndarray  # (1024,) uint8
@@ -24,7 +24,7 @@ class PictureHash:
 
 @dataclass(frozen=True, kw_only=True)
 class HashMatch:
-    """How alike the best match is."""
+    """Similarity of the best match."""
 
     index: int  # which of the known ones
     bits: int  # in which the hashes differ

@@ -49,9 +49,9 @@ def read_clips(path: Path) -> list[ReadClip]:
         If there is no such file, or it is none of the four or damaged.
     """
     if not path.is_file():
-        raise UserError(f"{path}: expected a timeline, found no such file; check the path")
+        raise UserError(f"{path}: timeline file not found; check the path")
     if path.stat().st_size > LARGEST:
-        raise UserError(f"{path}: expected a timeline of at most 64 MiB; is it the film?")
+        raise UserError(f"{path}: expected a timeline of at most 64 MiB; is this the film itself?")
     text = path.read_text(encoding="utf-8-sig", errors="replace")
     try:
         return list(_clips(text, path))
@@ -91,7 +91,7 @@ def _from_edl(text: str, path: Path) -> Iterator[ReadClip]:
             if not (is_name and found[-1]["file"]):
                 found[-1]["file"] = file_name(said[2])
     if not found:
-        raise UserError(f"{path}: expected an EDL's events, found none; give the timeline's file")
+        raise UserError(f"{path}: expected EDL events, found none; give a timeline file")
     return (ReadClip(**values) for values in found)
 
 

@@ -39,8 +39,8 @@ def parse(what: str) -> tuple[str, str]:
         value = value[1:-1].strip()
     if kind not in KINDS or (kind in NEEDS_VALUE and not value):
         raise UserError(
-            '--what: expected shots, shots:3,7, search:"words", cluster:NAME, character:NAME, '
-            f"dataset or dataset:NAME, got {what!r}; give one of them"
+            '--what: expected shots, shots:3,7, search:"words", cluster:NAME, '
+            f"character:NAME, dataset or dataset:NAME, got {what!r}"
         )
     return kind, value
 
@@ -90,12 +90,12 @@ def _shots(value: str, tables: Mapping[str, pl.DataFrame]) -> list[int]:
         return known
     wanted = re.split(r"[,\s]+", value.strip(", "))
     if not all(w.isascii() and w.isdigit() for w in wanted):
-        raise UserError(f"--what shots: expected numbers as in shots:3,7,12, got {value!r}")
+        raise UserError(f"--what shots: expected shot numbers as in shots:3,7,12, got {value!r}")
     missing = sorted({int(w) for w in wanted} - set(known))
     if missing:
         raise UserError(
-            f"--what shots: expected shots from 0 to {max(known)}, got "
-            f"{', '.join(map(str, missing))}; see the report"
+            f"--what shots: expected shot numbers from 0 to {max(known)}, got "
+            f"{', '.join(map(str, missing))}; the report lists the shots"
         )
     return [int(w) for w in wanted]
 
@@ -171,7 +171,7 @@ def _dataset(value: str, tables: Mapping[str, pl.DataFrame]) -> list[int]:
     found = pictures.filter(_alike("character", value)) if value else pictures
     if found.is_empty():
         raise UserError(
-            "--what dataset: expected a training set, found none; run the film until stage dataset"
+            "--what dataset: no training set found; run the film up to stage dataset first"
         )
     return found["shot_index"].to_list()
 
@@ -188,6 +188,6 @@ def _names(table: pl.DataFrame, column: str) -> list[str]:
 def _none(kind: str, value: str, names: list[str]) -> UserError:
     some = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" * (len(names) > NAMED))
     return UserError(
-        f"expected a {kind} named {value!r}, found none; there {'is' if len(names) == 1 else 'are'}"
-        f" {some or 'none in this film'}"
+        f"expected a {kind} named {value!r}, found none; there "
+        f"{'is' if len(names) == 1 else 'are'} {some or 'none in this film'}"
     )

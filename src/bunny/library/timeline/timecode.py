@@ -66,7 +66,7 @@ def to_timecode(frame_number: int, rate: Fraction, is_drop: bool = False) -> str
     """
     nominal, dropped = _counting(rate, is_drop)
     if frame_number < 0:
-        raise ValueError(f"expected a frame number of 0 or more, got {frame_number}")
+        raise ValueError(f"frame number: expected 0 or more, got {frame_number}")
     minute = 60 * nominal - dropped
     tens, rest = divmod(frame_number, 10 * minute + dropped)
     if dropped and rest >= minute + dropped:  # the first minute of ten is whole
@@ -88,13 +88,13 @@ def from_timecode(text: str, rate: Fraction) -> int:
     """
     found = FORM.fullmatch(text.strip())
     if not found:
-        raise ValueError(f"expected a timecode as 01:02:03:04 or 01:02:03;04, got {text!r}")
+        raise ValueError(f"expected a timecode such as 01:02:03:04 or 01:02:03;04, got {text!r}")
     hours, minutes, seconds, frame = (int(found[i]) for i in (1, 2, 3, 5))
     is_drop = found[4] != ":"
     nominal, dropped = _counting(rate, is_drop)
     is_dropped = seconds == 0 and frame < dropped and minutes % 10
     if hours >= HOURS or minutes > 59 or seconds > 59 or frame >= nominal or is_dropped:
-        raise ValueError(f"expected a timecode that occurs at {float(rate):.6g} fps, got {text!r}")
+        raise ValueError(f"expected a timecode that exists at {float(rate):.6g} fps, got {text!r}")
     minutes += 60 * hours
     return (60 * minutes + seconds) * nominal + frame - dropped * (minutes - minutes // 10)
 
@@ -104,7 +104,7 @@ def _counting(rate: Fraction, is_drop: bool) -> tuple[int, int]:
     """Frames that a second's labels count, and labels dropped a minute."""
     nominal = int(rate + Fraction(1, 2))
     if nominal < 1 or rate not in (nominal, nominal * NTSC):
-        raise ValueError(f"expected a whole rate, or one times 1000/1001, got {rate}")
+        raise ValueError(f"expected an integer frame rate, or one times 1000/1001, got {rate}")
     if not is_drop:
         return nominal, 0
     if rate == nominal or nominal not in DROP_PER_MINUTE:
@@ -147,11 +147,11 @@ def read_grid(
     told = Fraction(film["frame_rate_num"], film["frame_rate_den"])
     if told <= 0:
         raise UserError(
-            f"{film['film_id']}: expected a film with a known frame rate, it says none; "
-            "wrap it anew with its rate (ffmpeg -r) and run it again"
+            f"{film['film_id']}: the frame rate of the film is unknown; remux it with "
+            "its frame rate (ffmpeg -r) and run it again"
         )
     if shot.is_empty():
-        raise UserError(f"{film['film_id']}: expected shots, found none; run stage extract")
+        raise UserError(f"{film['film_id']}: no shots found; run stage extract first")
     base = Fraction(film["time_base_num"], film["time_base_den"])
     rate = conform_rate(told)
     first_pts = int(shot["start_pts"].min())
@@ -252,7 +252,8 @@ def _start_label(
             return from_timecode(text, rate), text[8] != ":", None
         except ValueError:
             note = (
-                f"the film's start timecode {text} does not occur at {rate_text(rate)}: 0 instead"
+                f"the film's start timecode {text} does not exist at "
+                f"{rate_text(rate)}; 0 is used instead"
             )
     else:
         note = None
@@ -281,8 +282,9 @@ def _conformed(grid: FrameGrid, told: Fraction, shot: pl.DataFrame) -> str | Non
     if told == grid.rate and off <= SLACK:
         return None
     return (
-        f"variable frame rate or missing frames ({float(told):.6g} fps on average): conformed to "
-        f"{rate_text(grid.rate)}, each cut on the nearest frame of that rate"
+        f"variable frame rate or missing frames ({float(told):.6g} fps on average): "
+        f"conformed to {rate_text(grid.rate)}; each cut is moved to the nearest frame "
+        "at that rate"
     )
 
 
@@ -290,4 +292,4 @@ def _interlaced(film: Mapping[str, Any]) -> str | None:
     """What a person has to know of an interlaced film."""
     if not film["is_interlaced"]:
         return None
-    return "interlaced film: frames are counted, not fields; the field order is the file's own"
+    return "interlaced film: frames are counted, not fields; the field order is that of the file"

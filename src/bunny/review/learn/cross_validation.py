@@ -31,7 +31,7 @@ MIN_APPROVED = 5  # judged items that the machine had right: without them no har
 
 @dataclass(frozen=True, kw_only=True)
 class MethodTrial:
-    """How methods did on held-out corrections of one level and model."""
+    """Results of the methods on held-out corrections of one level and model."""
 
     table: pl.DataFrame  # see `judge`; the method is chosen on it
     report: dict  # row of `judge`: whatever was chosen, on what neither trained nor chose it
@@ -222,25 +222,26 @@ def _choose(table: pl.DataFrame, none_right: int, num_groups: int) -> tuple[str,
     """The method to deploy if it stands the report, and why none does."""
     if num_groups < MIN_GROUPS:
         return method.NONE, (
-            f"{num_groups} separate corrections can judge, {MIN_GROUPS} are needed: correct more"
+            f"only {num_groups} separate corrections to validate on, {MIN_GROUPS} are "
+            "needed: make more corrections"
         )
     if none_right < MIN_APPROVED:
         return method.NONE, (
-            f"{none_right} of the judged items were right before, {MIN_APPROVED} are "
-            "needed to see harm: approve some that are right"
+            f"only {none_right} of the validation items were right before, "
+            f"{MIN_APPROVED} are needed to detect harm: approve some correct items"
         )
     better = table.filter(pl.col("gain_low") > 0).sort("accuracy", descending=True)
     if better.is_empty():
-        return method.NONE, "nothing was better than none beyond its interval"
+        return method.NONE, "no method was better than none by more than its confidence interval"
     return better["method"][0], ""
 
 
 def _stand(best: str, report: dict) -> tuple[str, str]:
     """The method to deploy by the report, and why."""
     gain = (
-        f"gain {report['gain']:+.3f}, interval {report['gain_low']:+.3f} to "
-        f"{report['gain_high']:+.3f}, on what neither trained nor chose it"
+        f"gain {report['gain']:+.3f}, 95 % interval {report['gain_low']:+.3f} to "
+        f"{report['gain_high']:+.3f}, on corrections not used to train or choose it"
     )
     if report["gain_low"] > 0:
         return best, gain
-    return method.NONE, f"{method.WORDS[best]} looked best, but not surely so: {gain}"
+    return method.NONE, f"{method.WORDS[best]} looked best, but not significantly: {gain}"

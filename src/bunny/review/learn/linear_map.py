@@ -44,7 +44,9 @@ class LinearMap:
         """
         vector = np.asarray(vector, np.float32)
         if vector.shape[-1] != len(self.mean):
-            raise ValueError(f"expected vectors of {len(self.mean)}, got {vector.shape[-1]}")
+            raise ValueError(
+                f"expected embeddings of length {len(self.mean)}, got {vector.shape[-1]}"
+            )
         centred = vector - self.mean
         mapped = centred @ self.down.T @ self.up.T
         return item.unit(centred + mapped if self.is_residual else mapped)
@@ -82,9 +84,11 @@ def from_arrays(arrays: Mapping[str, np.ndarray], *, is_residual: bool) -> Linea
     rank, dimension = down.shape if down.ndim == 2 else (-1, -1)
     fits = mean.shape == (dimension,) and up.ndim == 2 and up.shape[1] == rank
     if not fits or (is_residual and up.shape[0] != dimension):
-        raise ValueError(f"shapes {mean.shape}, {down.shape}, {up.shape} are no map")
+        raise ValueError(
+            f"shapes {mean.shape}, {down.shape} and {up.shape} do not form a linear map"
+        )
     if not all(np.isfinite(part).all() for part in (mean, down, up)):
-        raise ValueError("a number of the map is not finite")
+        raise ValueError("the linear map contains NaN or infinity")
     return LinearMap(mean=mean, down=down, up=up, is_residual=is_residual)
 
 

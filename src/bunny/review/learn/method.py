@@ -25,7 +25,7 @@ FitMap = Callable[[Items, np.ndarray], linear_map.LinearMap]
 
 @dataclass(frozen=True, kw_only=True)
 class FittedMethod:
-    """What is used on items: where they are compared, and the thresholds there."""
+    """Fitted method: the space in which items are compared, and the thresholds there."""
 
     method: str
     space: linear_map.LinearMap
@@ -105,7 +105,7 @@ def score(items: Items, mapped: np.ndarray, is_known: np.ndarray, rows: np.ndarr
 def predict(
     learned: FittedMethod, items: Items, is_known: np.ndarray, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where items go; see `place.decide`."""
+    """Predict the clusters of items; see `threshold_rule.decide`."""
     scores = score(items, learned.space.apply(items.vector), is_known, rows)
     return threshold_rule.decide(scores, items.start[rows], items.barred[rows], learned.rule)
 

@@ -35,7 +35,8 @@ def score(
     num_clusters: int,
     rows: np.ndarray | None = None,
 ) -> np.ndarray:
-    """How well items fit into clusters: mean of cosine to centroid and to the nearest confirmed.
+    """Score of items against clusters: mean of cosine to centroid and to the nearest confirmed
+    item.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ def score(
 def decide(
     scores: np.ndarray, start: np.ndarray, barred: np.ndarray, rule: ThresholdRule
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where items go.
+    """Assign items to clusters.
 
     Parameters
     ----------

@@ -130,7 +130,7 @@ def _cross(anchor: int, positives: np.ndarray, negatives: np.ndarray) -> np.ndar
 
 @dataclass(frozen=True, kw_only=True)
 class TripletTraining:
-    """How the adapter is trained."""
+    """Training settings of the adapter."""
 
     steps: int = 300
     margin: float = 0.2  # cosine by which a positive shall be nearer than a negative

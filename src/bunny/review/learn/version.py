@@ -124,19 +124,21 @@ def read(checkpoint: Path, number: int) -> Version:
     folder = checkpoint / FOLDER / _folder(number)
     if number not in numbers(checkpoint):
         known = ", ".join(map(str, numbers(checkpoint))) or "none"
-        raise UserError(f"version {number}: expected one of {known}; see bunny learn --list")
+        raise UserError(
+            f"version {number}: expected one of {known}; list them with `bunny learn --list`"
+        )
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         return Version(number=number, folder=folder, about=dict(about))
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{folder / ABOUT}: expected the record of a version, could not read it ({error}); "
-            "delete the folder and run bunny learn again"
+            f"{folder / ABOUT}: could not read the record of this version ({error}); "
+            "delete the folder and run `bunny learn` again"
         ) from error
 
 
 def load(version: Version) -> dict[item.Key, method.FittedMethod]:
-    """What a version learned, by level and model.
+    """Load what a version learned, by level and model.
 
     Raises
     ------
@@ -150,13 +152,13 @@ def load(version: Version) -> dict[item.Key, method.FittedMethod]:
     try:
         parts = version.about["parts"]
         if _hash(path, parts) != version.about["hash"]:
-            raise ValueError("its hash is another one")
+            raise ValueError("its hash does not match")
         tensors = load_file(path)
         return {(p["level"], p["model"]): _learned(p, k, tensors) for k, p in enumerate(parts)}
     except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise UserError(
-            f"{path}: expected what bunny learn wrote, could not use it ({error}); "
-            "bunny learn --rollback goes back to the version before"
+            f"{path}: could not use this file of `bunny learn` ({error}); go back to "
+            "the previous version with `bunny learn --rollback`"
         ) from error
 
 
@@ -175,8 +177,8 @@ def current(checkpoint: Path) -> int:
         return int(json.loads(path.read_text(encoding="utf-8"))["version"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{path}: expected the number of a version, could not read it ({error}); "
-            "delete it: then nothing learned is in use"
+            f"{path}: expected a version number, could not read it ({error}); delete "
+            "the file to use no learned version"
         ) from error
 
 
@@ -203,8 +205,7 @@ def _settle(temporary: Path, folder: Path) -> None:
         if not folder.exists():
             raise
         raise UserError(
-            f"{folder}: expected to be the only one learning, another run wrote this version just "
-            "now; run bunny learn again"
+            f"{folder}: another run has just written this version; run `bunny learn` again"
         ) from error
 
 
@@ -255,7 +256,7 @@ def current_hash(checkpoint: Path) -> str:
 def rescore(
     checkpoint: Path, asset: pl.DataFrame, vectors: pl.DataFrame | Sequence[pl.DataFrame]
 ) -> pl.DataFrame:
-    """Where the version in use puts the items that no person placed.
+    """Apply the version in use to the items that no person placed.
 
     Parameters
     ----------
@@ -322,7 +323,7 @@ def apply(
         if own is None:
             continue
         if own.vector.shape[1] > len(one.space.mean):
-            logger.warning("%s, %s: vectors of another length, not used", *key)
+            logger.warning("%s, %s: embedding length differs, not used", *key)
             continue
         found.append(_one(one, _fill(own, len(one.space.mean))))
     return pl.concat(found).sort("asset_id")

@@ -134,8 +134,8 @@ def _join_parts(place: str, parts: Mapping[int, LoraLayer], count: int) -> LoraL
     is_dora = any(p.magnitude is not None for p in parts.values())
     if is_dora and len(parts) < count:
         raise UserError(
-            f"adapter: expected a DoRA of all parts of {place}, found {len(parts)} of {count}; "
-            "write it in the format diffusers or comfy"
+            f"adapter: expected a DoRA for all parts of {place}, found {len(parts)} "
+            f"of {count}; use the format diffusers or comfy"
         )
     scales = {p.scale for p in parts.values()}
     scale = scales.pop() if len(scales) == 1 else 1.0

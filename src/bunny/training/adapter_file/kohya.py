@@ -85,8 +85,8 @@ def to_kohya(
             start, named = _denoiser(layers, family, shape or UnetShape(), is_comfy)
         else:
             raise UserError(
-                f"adapter: expected unet, transformer or CLIP text encoders, found {component}; "
-                "no other tool reads it"
+                "adapter: expected unet, transformer or CLIP text encoders, found "
+                f"{component}, which no other tool reads"
             )
         for own, layer in named.items():
             tensors |= _tensors(start + layer_name.to_underscores(own), layer)
@@ -113,8 +113,8 @@ def from_kohya(tensors: Mapping[str, Any], *, shape: UnetShape | None = None) ->
         stem, _, kind = full.partition(".")
         if kind not in TENSORS:
             raise UserError(
-                f"adapter: expected matrices of a LoRA or DoRA, found {full}; "
-                "other kinds (LoHa, LoKr, Tucker) cannot be read, get it as LoRA"
+                f"adapter: expected LoRA or DoRA matrices, found {full}; other kinds "
+                "(LoHa, LoKr, Tucker) are not supported"
             )
         groups.setdefault(stem, {})[kind] = tensor
     found: ComponentLayers = {}
@@ -155,8 +155,9 @@ def _for_comfy(layers: Layers, component: str, base: Mapping[str, Any] | None) -
         return layers
     if base is None or component not in base:
         raise UserError(
-            f"adapter: expected the base's {component} to write a DoRA for ComfyUI, found none; "
-            "set models.base_model to the base it was trained on, or use the format kohya"
+            f"adapter: writing a DoRA for ComfyUI needs the base model's {component}, "
+            "found none; set models.base_model to the base model it was trained on, "
+            "or use the format kohya"
         )
     suited: Layers = {}
     modules = dict(base[component].named_modules())
@@ -197,19 +198,19 @@ def _place(stem: str) -> tuple[str, str]:
             return ORIGINAL_BLOCKS.get(own.split(".")[0], component), own
     raise UserError(
         f"adapter: expected layers of a UNet, a transformer or CLIP, found {stem}; "
-        "such an adapter cannot be read"
+        "this adapter is not supported"
     )
 
 
 def _layer(stem: str, group: Mapping[str, Any]) -> LoraLayer:
     """One layer of its tensors."""
     if DOWN not in group or UP not in group:
-        raise UserError(f"adapter: expected {stem} whole, found a part; get the file again")
+        raise UserError(f"adapter: {stem} is incomplete; download the file again")
     down, up, scale = group[DOWN], group[UP], group.get(DORA)
     if scale is not None and scale.shape[0] != up.shape[0]:
         raise UserError(
-            f"adapter: expected a DoRA with one length an output, found another in {stem}; "
-            "train it with wd_on_output"
+            f"adapter: expected a DoRA with one magnitude per output, {stem} has "
+            "another number; train it with wd_on_output"
         )
     alpha = float(group[ALPHA]) if ALPHA in group else float(down.shape[0])
     magnitude = None if scale is None else scale.flatten()

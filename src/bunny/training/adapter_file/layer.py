@@ -32,7 +32,7 @@ class LoraLayer:
 
     @property
     def scale(self) -> float:
-        """What the product of the matrices is multiplied by."""
+        """Scale of the product of the matrices."""
         return self.alpha / self.rank
 
 
@@ -64,8 +64,8 @@ def from_peft(state: Mapping[str, Any], config: Any) -> Layers:
     for name in sorted(state):
         if name not in known:
             raise UserError(
-                f"adapter: expected matrices of a LoRA or DoRA, found {name}; "
-                "train without biases and other kinds of adapter"
+                f"adapter: expected LoRA or DoRA matrices, found {name}; biases and "
+                "other kinds of adapter are not supported"
             )
     return {m: _layer_of(state, m, config) for m in modules}
 
@@ -143,15 +143,15 @@ def check_finite(parts: ComponentLayers) -> None:
             tensors = (layer.down, layer.up, layer.magnitude)
             if not all(t is None or bool(t.isfinite().all()) for t in tensors):
                 raise UserError(
-                    f"adapter: expected numbers in {component}.{name}, found NaN or infinity; "
-                    "train again with a lower models.learning_rate"
+                    f"adapter: expected finite numbers in {component}.{name}, found "
+                    "NaN or infinity; train again with a lower models.learning_rate"
                 )
 
 
 def _layer_of(state: Mapping[str, Any], module: str, config: Any) -> LoraLayer:
     """One module's matrices with its alpha."""
     if module + UP not in state:
-        raise UserError(f"adapter: expected {module}{UP}, found none; the file is not whole")
+        raise UserError(f"adapter: {module}{UP} is missing; the file is incomplete")
     down = state[module + DOWN]
     magnitude = state.get(module + MAGNITUDE, state.get(module + MAGNITUDE + ".weight"))
     return LoraLayer(

@@ -50,7 +50,7 @@ LDM_MIDDLE = re.compile(r"middle_block\.(\d+)\.(.+)")
 
 @dataclass(frozen=True, kw_only=True)
 class UnetShape:
-    """What the original block numbers of a UNet depend on; the default is SDXL's."""
+    """Shape of a UNet that its original block numbers depend on; the default is SDXL's."""
 
     layers_per_block: int = 2
     has_up_attention: tuple[bool, ...] = (True, True, False)
@@ -67,8 +67,8 @@ def shape_of(config: Mapping[str, Any]) -> UnetShape:
     layers = config["layers_per_block"]
     if not isinstance(layers, int):
         raise UserError(
-            f"adapter: expected a UNet with one layers_per_block, found {layers}; "
-            "write this adapter in the format diffusers"
+            "adapter: expected a UNet with a single layers_per_block, found "
+            f"{layers}; use the format diffusers for this adapter"
         )
     has = tuple("Attn" in kind for kind in config["up_block_types"])
     return UnetShape(layers_per_block=layers, has_up_attention=has)
@@ -173,6 +173,6 @@ def _resnet(inner: str, name: str) -> str:
 def unknown_layer(name: str) -> UserError:
     """The error for a module that the original model does not name."""
     return UserError(
-        f"adapter: expected layers that the original model names too, found {name}; "
-        "write this adapter in the format diffusers"
+        f"adapter: {name} has no name in the original model's naming scheme; use the "
+        "format diffusers for this adapter"
     )

@@ -131,7 +131,7 @@ def common_rank(parts: ComponentLayers) -> tuple[int, float]:
 
 
 def count_tags(captions: Sequence[str]) -> dict[str, int]:
-    """How often each word between commas is in captions, the most frequent first.
+    """Count the comma-separated tags in captions, the most frequent first.
 
     Examples
     --------

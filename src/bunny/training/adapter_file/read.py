@@ -21,7 +21,7 @@ COMPONENTS = ("unet", "transformer", "text_encoder", "text_encoder_2")
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterFile:
-    """What is in an adapter's file."""
+    """Contents of an adapter file."""
 
     path: Path
     kind: str  # diffusers or kohya
@@ -61,8 +61,8 @@ def read(path: Path, *, shape: UnetShape | None = None) -> AdapterFile:
     texts = safetensors_file.read_texts(path)
     if texts.get(COMFY_TEXT):
         raise UserError(
-            f"{path}: expected an adapter to read, found a DoRA fitted to ComfyUI's formula, which "
-            "cannot be turned back; take the file of format diffusers or kohya"
+            f"{path}: this DoRA was written for ComfyUI, which cannot be converted "
+            "back; use the file in the format diffusers or kohya"
         )
     is_kohya = kohya.is_kohya(tensors)
     try:
@@ -116,16 +116,17 @@ def check_fits(adapter: AdapterFile, components: Mapping[str, Any]) -> None:
     for component, layers in sorted(adapter.parts.items()):
         if component not in components:
             raise UserError(
-                f"{adapter.path}: expected an adapter of this base, it changes {component}, which "
-                "the base does not have; choose the base it was trained on"
+                f"{adapter.path}: the adapter changes {component}, which this base "
+                "model does not have; choose the base model it was trained on"
             )
         modules = dict(components[component].named_modules())
         for own, layer in sorted(layers.items()):
             problem = _misfit(layer, kohya.find_module(modules, own))
             if problem:
                 raise UserError(
-                    f"{adapter.path}: expected an adapter of this base, {component}.{own} "
-                    f"{problem}; choose the base it was trained on"
+                    f"{adapter.path}: the adapter does not fit this base model: "
+                    f"{component}.{own} {problem}; choose the base model it was "
+                    "trained on"
                 )
 
 
@@ -159,8 +160,8 @@ def _diffusers(tensors: Mapping[str, Any], texts: Mapping[str, str]) -> Componen
         component, _, rest = full.partition(".")
         if component not in COMPONENTS:
             raise UserError(
-                f"expected an adapter of {', '.join(COMPONENTS)} or kohya's names, found {full}; "
-                "get it as diffusers or kohya write it"
+                f"expected an adapter for {', '.join(COMPONENTS)} or kohya's names, "
+                f"found {full}; export it in diffusers or kohya format"
             )
         states.setdefault(component, {})[rest] = tensor
     said = _peft_said(texts)
@@ -184,7 +185,9 @@ def _peft_said(texts: Mapping[str, str]) -> dict[str, Any]:
     try:
         said = json.loads(texts.get(PEFT_TEXT, "{}"))
     except ValueError as error:
-        raise UserError(f"expected JSON in {PEFT_TEXT}, found other text; get it again") from error
+        raise UserError(
+            f"expected JSON in {PEFT_TEXT}, could not parse it; download it again"
+        ) from error
     return said if isinstance(said, dict) else {}
 
 
@@ -219,13 +222,16 @@ def _misfit(layer: LoraLayer, module: Any) -> str:
     """Why a layer does not fit a module; empty if it does."""
     weight = getattr(module, "weight", None)
     if weight is None:
-        return "is not in it"
+        return "is missing from it"
     shape = tuple(weight.shape)
     changed = (int(layer.up.shape[0]), *(int(s) for s in layer.down.shape[1:]))
     if changed != shape:
-        return f"changes a weight of shape {changed}, the base's is {shape}"
+        return f"changes a weight of shape {changed}, but the base model's has shape {shape}"
     if int(layer.up.flatten(1).shape[1]) != layer.rank:
-        return f"has {layer.rank} rows and {int(layer.up.flatten(1).shape[1])} columns of rank"
+        return f"has {layer.rank} rows but {int(layer.up.flatten(1).shape[1])} columns of rank"
     if layer.magnitude is not None and layer.magnitude.numel() != shape[0]:
-        return f"has {layer.magnitude.numel()} lengths of DoRA, the base {shape[0]} outputs"
+        return (
+            f"has {layer.magnitude.numel()} DoRA magnitudes, but the base model's layer "
+            f"has {shape[0]} outputs"
+        )
     return ""

@@ -52,9 +52,9 @@ def write_file(path: Path, tensors: Mapping[str, Any], texts: Mapping[str, str])
     from safetensors.torch import save
 
     if path.suffix != ".safetensors":
-        raise UserError(f"{path}: expected a name that ends in .safetensors; give such a name")
+        raise UserError(f"{path}: expected a file name ending in .safetensors")
     if not tensors:
-        raise UserError(f"{path}: expected weights to write, found none; train some layers")
+        raise UserError(f"{path}: no weights to write; train some layers")
     data = save({name: _plain(tensors[name]) for name in sorted(tensors)})
     length = int.from_bytes(data[:LENGTH_BYTES], "little")
     body = data[LENGTH_BYTES + length :]
@@ -83,11 +83,11 @@ def read_header(path: Path) -> dict[str, Any]:
         If it is no file, a pickle (by name or content), too large a header, cut off or broken.
     """
     if not path.is_file():
-        raise UserError(f"{path}: expected an adapter, found no such file; check the name")
+        raise UserError(f"{path}: adapter file not found; check the name")
     if path.suffix.lower() in PICKLES:
         raise UserError(
-            f"{path}: expected .safetensors, found {path.suffix}, a pickle, which can run code; "
-            "get the adapter as safetensors"
+            f"{path}: expected .safetensors, found {path.suffix}, a pickle format "
+            "that can execute code; get the adapter as safetensors"
         )
     with path.open("rb") as stream:
         start = stream.read(LENGTH_BYTES)
@@ -96,8 +96,9 @@ def read_header(path: Path) -> dict[str, Any]:
         size = path.stat().st_size
         if length > min(HEADER_MAX, size - LENGTH_BYTES):
             raise UserError(
-                f"{path}: expected a safetensors header of at most {HEADER_MAX} bytes and a whole "
-                f"file, the header says {length} of {size} bytes; get the file again"
+                f"{path}: expected a safetensors header of at most {HEADER_MAX} bytes "
+                f"and a complete file, but the header claims {length} of {size} "
+                "bytes; download the file again"
             )
         text = stream.read(length)
     header = _parse(path, text)
@@ -126,8 +127,8 @@ def read_tensors(path: Path) -> dict[str, Any]:
         return load(path.read_bytes())
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(
-            f"{path}: expected a whole safetensors file, could not read it "
-            f"({' '.join(str(error).split())[:160]}); get the file again"
+            f"{path}: not a valid safetensors file "
+            f"({' '.join(str(error).split())[:160]}); download it again"
         ) from error
 
 
@@ -167,11 +168,13 @@ def _check_start(path: Path, start: bytes) -> None:
     is_pickle = start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
     if start.startswith(FOREIGN) or (is_pickle and int.from_bytes(start, "little") > HEADER_MAX):
         raise UserError(
-            f"{path}: expected safetensors, found a pickle or an archive under that name, which "
-            "can run code; get the adapter as safetensors"
+            f"{path}: expected safetensors, found a pickle or an archive under that "
+            "name, which can execute code; get the adapter as safetensors"
         )
     if len(start) < LENGTH_BYTES:
-        raise UserError(f"{path}: expected safetensors, found {len(start)} bytes; get it again")
+        raise UserError(
+            f"{path}: expected safetensors, found only {len(start)} bytes; download the file again"
+        )
 
 
 def _parse(path: Path, text: bytes) -> dict[str, Any]:
@@ -182,11 +185,14 @@ def _parse(path: Path, text: bytes) -> dict[str, Any]:
         header = None
     if not isinstance(header, dict) or not all(isinstance(v, dict) for v in header.values()):
         raise UserError(
-            f"{path}: expected a safetensors header, found something else; get the file again"
+            f"{path}: expected a safetensors header, found something else; download the file again"
         )
     texts = header.get("__metadata__", {})
     if not all(isinstance(v, str) for v in texts.values()):
-        raise UserError(f"{path}: expected texts in the header, found other values; get it again")
+        raise UserError(
+            f"{path}: expected text values in the header, found other values; download "
+            "the file again"
+        )
     return header
 
 
@@ -200,6 +206,6 @@ def _check_spans(path: Path, header: Mapping[str, Any], size: int) -> None:
         is_whole, ends = False, [-1]
     if not is_whole or ends[-1] != size:
         raise UserError(
-            f"{path}: expected weights of {ends[-1]} bytes after the header, found {size}; the "
-            "file is cut off or broken, get it again"
+            f"{path}: expected {ends[-1]} bytes of weights after the header, found "
+            f"{size}; the file is truncated or damaged, download it again"
         )

@@ -92,7 +92,7 @@ def write_parts(
         As `write_diffusers`, for an unknown form and for layers that the original model lacks.
     """
     if form not in FORMS:
-        raise UserError(f"--format: expected {', '.join(FORMS)}, got {form}; choose one")
+        raise UserError(f"--format: expected one of {', '.join(FORMS)}, got {form}")
     parts = {component: layers for component, layers in parts.items() if layers}
     layers_of.check_finite(parts)
     texts = adapter_file_metadata.own_texts(parts, family, metadata)

@@ -18,7 +18,7 @@ MODEL, DIFFUSION = "model", "diffusion_pytorch_model"  # stems of weights by tra
 
 
 class Noise(Protocol):
-    """How latents are made noisy and what the denoiser learns to say of them."""
+    """Noise schedule and prediction target of a denoiser."""
 
     def times(self, count: int, generator: Any) -> Any:
         """Random training times, shape (count,), on the CPU."""
@@ -33,7 +33,7 @@ class Noise(Protocol):
         ...
 
     def target(self, latents: Any, noise: Any, times: Any) -> Any:
-        """What the denoiser should give, shape as `latents`."""
+        """Training target of the denoiser, shape as `latents`."""
         ...
 
     def weight(self, times: Any, min_snr_gamma: float) -> Any:
@@ -85,7 +85,7 @@ class Family(Protocol):
         ...
 
     def predict(self, noisy: Any, times: Any, words: PromptEmbeds) -> Any:
-        """What the denoiser says of noisy latents, shape as `noisy`."""
+        """Prediction of the denoiser for noisy latents, shape as `noisy`."""
         ...
 
     def pipeline(self, *, kind: str = "text2img", has_safety_checker: bool = False) -> Any:

@@ -46,7 +46,7 @@ class Flux(pipeline.LoadedFamily):
         return {"hidden": hidden, "pooled": pooled}
 
     def predict(self, noisy: Any, times: Any, words: PromptEmbeds) -> Any:
-        """What the transformer says of noisy latents (n, c, h, w), same shape, float32."""
+        """Prediction of the transformer for noisy latents (n, c, h, w), same shape, float32."""
         import torch
 
         count, channels, height, width = noisy.shape

@@ -71,14 +71,14 @@ def fetch(model: str, allowed: Sequence[str]) -> Path:
     except Exception as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(
-            f"base model {model}: expected the hub or its local cache to have it, got "
-            f"{type(error).__name__} ({reason}); check the name and the network, give a local "
-            "folder, or set models.base_model to toy"
+            f"base model {model}: could not get it from the hub or its local cache: "
+            f"{type(error).__name__} ({reason}); check the name and the network, give "
+            "a local folder, or set models.base_model to toy"
         ) from error
 
 
 def find_folder(model: str) -> Path:
-    """Where the files of a base are on this machine; hub models are fetched first.
+    """Find the files of a base model on this machine; hub models are downloaded first.
 
     Raises
     ------
@@ -93,12 +93,13 @@ def find_folder(model: str) -> Path:
     if path.is_file():
         raise UserError(
             f"base model {model}: expected a folder or a hub id, found a single file; "
-            "convert it with diffusers' from_single_file and save_pretrained, then give the folder"
+            "convert it with diffusers' from_single_file and save_pretrained, then "
+            "give the folder"
         )
     if not HUB_ID.match(model):
         raise UserError(
-            f"base model {model}: expected 'toy', a folder or a hub id owner/name, found no such "
-            "folder; check models.base_model"
+            f"base model {model}: expected 'toy', a folder or a hub id owner/name, "
+            "found no such folder; check models.base_model"
         )
     index = fetch(model, CONFIGS)
     return fetch_weights(model, LAYOUTS[read_family(index, model)])
@@ -123,20 +124,20 @@ def read_family(folder: Path, model: str, wanted: str = AUTO) -> str:
     path = folder / INDEX
     if not path.exists():
         raise UserError(
-            f"base model {model}: expected model_index.json in {folder}, found none; "
-            "give a folder as save_pretrained writes it"
+            f"base model {model}: model_index.json not found in {folder}; use a "
+            "folder written by save_pretrained"
         )
     kind = _read_json(path, model).get("_class_name")
     found = next((name for name, layout in LAYOUTS.items() if layout.pipeline == kind), None)
     if found is None:
         raise UserError(
-            f"base model {model}: expected one of {', '.join(_titles())}, found another kind "
-            f"({kind}); choose such a base"
+            f"base model {model}: expected one of {', '.join(_titles())}, found "
+            f"{kind}; choose a supported base model"
         )
     if wanted not in (AUTO, found):
         raise UserError(
-            f"base model {model}: expected the family {wanted} (models.family), found {found}; "
-            "set models.family to auto or choose another base"
+            f"base model {model}: expected the family {wanted} (models.family), found "
+            f"{found}; set models.family to auto or choose another base model"
         )
     return found
 
@@ -150,16 +151,14 @@ def check_folder(folder: Path, model: str, family: str = AUTO) -> str:
         Naming the first part that is missing or wrong.
     """
     if not folder.is_dir():
-        raise UserError(
-            f"base model {model}: expected files in {folder}, found none; install again"
-        )
+        raise UserError(f"base model {model}: no files in {folder}; install the package again")
     family = read_family(folder, model, family)
     layout = LAYOUTS[family]
     for part in layout.parts():
         if part not in layout.optional and not (folder / part).is_dir():
             raise UserError(
-                f"base model {model}: expected a folder {part} in {folder}, found none; "
-                "give a folder as save_pretrained writes it"
+                f"base model {model}: folder {part} not found in {folder}; use a "
+                "folder written by save_pretrained"
             )
     for part, stem in layout.weights.items():
         if (folder / part).is_dir():
@@ -230,7 +229,7 @@ def _check_weights(part: Path, stem: str, model: str) -> None:
     if any(part.glob(f"{stem}*.safetensors")):
         return
     pickles = [p.name for p in part.iterdir() if p.suffix in PICKLES]
-    found = f"{pickles[0]}, a pickle, which can run code" if pickles else "no weights"
+    found = f"{pickles[0]}, a pickle file, which can execute code" if pickles else "no weights"
     raise UserError(
         f"base model {model}: expected {part.name}/{stem}.safetensors, found {found}; "
         "save the model with safe_serialization=True"
@@ -252,8 +251,8 @@ def _read_json(path: Path, model: str) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(
-            f"base model {model}: expected {path.name} to be JSON, could not read it "
-            f"({' '.join(str(error).split())[:120]}); get the folder again"
+            f"base model {model}: {path.name} is not valid JSON "
+            f"({' '.join(str(error).split())[:120]}); download the folder again"
         ) from error
     return found if isinstance(found, dict) else {}
 
@@ -348,7 +347,7 @@ def choose_resolution(model: str, wanted: int) -> tuple[int, int]:
     side = wanted or own
     if side % unit:
         raise UserError(
-            f"models.resolution: expected a multiple of {unit} for this base, got {side}; "
-            f"0 takes its own {own}"
+            f"models.resolution: expected a multiple of {unit} for this base model, "
+            f"got {side}; 0 selects its own resolution, {own}"
         )
     return side, unit

@@ -37,8 +37,9 @@ def from_scheduler(scheduler: Any, model: str) -> DiffusionNoise | FlowMatchingN
         or kind not in PREDICTION_TYPES
     ):
         raise UserError(
-            f"base model {model}: expected a scheduler of DDPM's kind with prediction_type "
-            f"{', '.join(PREDICTION_TYPES)}, found {name} with {kind}; choose another base"
+            f"base model {model}: expected a DDPM scheduler with prediction_type "
+            f"{', '.join(PREDICTION_TYPES)}, found {name} with {kind}; choose another "
+            "base model"
         )
     return DiffusionNoise(scheduler)
 

@@ -131,8 +131,9 @@ class LoadedFamily:
         """Further arguments of the pipeline."""
         if has_safety_checker:
             raise UserError(
-                f"base model {self.model}: expected a base with a safety checker, found none; "
-                "set generation.has_safety_checker to false or choose a base that has one"
+                f"base model {self.model}: it has no safety checker; set "
+                "generation.has_safety_checker to false or choose a base model that "
+                "has one"
             )
         return {}
 
@@ -142,13 +143,14 @@ class LoadedFamily:
             wanted = "a flow-matching" if self.is_flow else "a DDPM-like"
             raise UserError(
                 f"base model {self.model}: expected {wanted} scheduler, found "
-                f"{type(self.scheduler).__name__}; get the base again"
+                f"{type(self.scheduler).__name__}; download the base model again"
             )
         given, wanted = int(self.denoiser.config.in_channels), self._channels()
         if given != wanted:
             raise UserError(
-                f"base model {self.model}: expected a denoiser of {wanted} channels, found "
-                f"{given}; choose a base that draws from text, not one that paints into pictures"
+                f"base model {self.model}: expected a denoiser with {wanted} input "
+                f"channels, found {given}; choose a text-to-image model, not an "
+                "inpainting model"
             )
 
     def _channels(self) -> int:
@@ -205,7 +207,7 @@ class LoadedFamily:
 
 
 def fetch_safety_checker(model: str, folder: Path) -> Path:
-    """Where a base's safety checker lies; of a hub model its weights are fetched first."""
+    """Find the safety checker of a base model; weights of a hub model are downloaded first."""
     has_weights = any((folder / "safety_checker").glob("*.safetensors"))
     is_hub = bool(family_folder.HUB_ID.match(model)) and not Path(model).expanduser().exists()
     return (

@@ -34,7 +34,7 @@ class StableDiffusion(pipeline.LoadedFamily):
         return {"hidden": hidden}
 
     def predict(self, noisy: Any, times: Any, words: PromptEmbeds) -> Any:
-        """What the UNet says of noisy latents (n, c, h, w), same shape, float32."""
+        """Prediction of the UNet for noisy latents (n, c, h, w), same shape, float32."""
         drawn = self.denoiser(
             noisy.to(self.dtype),
             times.to(noisy.device),
@@ -64,9 +64,11 @@ class StableDiffusion(pipeline.LoadedFamily):
             extractor = CLIPImageProcessor.from_pretrained(folder / "feature_extractor")
         except (OSError, ValueError, RuntimeError) as error:
             raise UserError(
-                f"base model {self.model}: expected safety_checker and feature_extractor as "
-                f"safetensors, could not load them ({' '.join(str(error).split())[:160]}); set "
-                "generation.has_safety_checker to false or get the base again"
+                f"base model {self.model}: could not load safety_checker and "
+                "feature_extractor from safetensors "
+                f"({' '.join(str(error).split())[:160]}); set "
+                "generation.has_safety_checker to false or download the base model "
+                "again"
             ) from error
         checker.requires_grad_(False).eval().to(self.device)
         return {"safety_checker": checker, "feature_extractor": extractor}

@@ -44,7 +44,7 @@ class StableDiffusion3(pipeline.LoadedFamily):
         return {"hidden": hidden, "pooled": pooled}
 
     def predict(self, noisy: Any, times: Any, words: PromptEmbeds) -> Any:
-        """What the transformer says of noisy latents (n, c, h, w), same shape, float32."""
+        """Prediction of the transformer for noisy latents (n, c, h, w), same shape, float32."""
         drawn = self.denoiser(
             hidden_states=noisy.to(self.dtype),
             timestep=times.to(noisy.device) * self.noise.num_times,

@@ -39,7 +39,7 @@ class StableDiffusionXL(pipeline.LoadedFamily):
         return {"hidden": hidden, "pooled": pooled}
 
     def predict(self, noisy: Any, times: Any, words: PromptEmbeds) -> Any:
-        """What the UNet says of noisy latents (n, c, h, w), same shape, float32.
+        """Prediction of the UNet for noisy latents (n, c, h, w), same shape, float32.
 
         It is told that the picture was never larger nor cut (Podell et al. 2023, section 2.2), as
         the pipeline tells it by default.

@@ -156,7 +156,7 @@ class CutMeter:
 def cut_strength(
     here: float, around: list[float], threshold: float = 1.0, scale: float = 1.0
 ) -> float:
-    """How far a compensated difference stands out; 1 and more is a cut.
+    """Strength of a cut: prominence of a compensated difference; 1 and more is a cut.
 
     Parameters
     ----------

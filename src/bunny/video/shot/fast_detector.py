@@ -38,7 +38,7 @@ SURE_CUT = 1.2  # of the strength of a cut; from here, and of a dissolve from 1,
 
 @dataclass(frozen=True, kw_only=True)
 class ShotSetting:
-    """How readily a boundary is seen."""
+    """Sensitivity settings of the shot detector."""
 
     cut_threshold: float = 1.0  # scales every threshold; higher gives fewer boundaries
     min_shot_frames: int = 4  # of two boundaries nearer than this the weaker is dropped

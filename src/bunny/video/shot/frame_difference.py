@@ -33,7 +33,7 @@ def luma_levels(one: np.ndarray, two: np.ndarray) -> int:
 
 
 def brightness_change(one: np.ndarray, two: np.ndarray) -> float:
-    """How far all pixels become brighter, or all darker, as when a light goes on or out.
+    """Amount by which all pixels become brighter, or all darker, as when a light goes on or out.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def brightness_change(one: np.ndarray, two: np.ndarray) -> float:
 
 
 def best_match(one: np.ndarray, two: np.ndarray) -> float:
-    """How well the middle of either picture is found anywhere in the other.
+    """Best match of the middle of either picture anywhere in the other.
 
     The camera may have moved by a quarter of the picture's width. Brightness does not count.
 
@@ -77,7 +77,7 @@ def best_match(one: np.ndarray, two: np.ndarray) -> float:
 
 
 def changed_share(one: np.ndarray, two: np.ndarray) -> float:
-    """How far a change is all over the picture, not in a part of it.
+    """Extent to which a change is all over the picture, not in a part of it.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def compensated_difference(one: np.ndarray, two: np.ndarray) -> float:
 
 
 def block_differences(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-    """What no small move explains of each block of two thumbnails, in grey levels."""
+    """Difference of each block of two thumbnails that no small motion explains, in grey levels."""
     height, width = two.shape[:2]
     edge = max(SEARCH_PX)
     wide = cv2.copyMakeBorder(one, edge, edge, edge, edge, cv2.BORDER_REPLICATE)
@@ -170,7 +170,7 @@ def correlation(one: np.ndarray, two: np.ndarray) -> float:
 
 
 def blend(first: np.ndarray, between: list[np.ndarray], last: np.ndarray):
-    """How far frames lie on the straight line of pixels from one picture to another.
+    """Fit of frames to the straight line of pixels from one picture to another.
 
     In a dissolve each pixel runs straight from its value in `first` to that in `last`; movement
     within one shot does not. All sums are of whole numbers, so they are exact.
@@ -215,7 +215,7 @@ def edge_energy(thumb: np.ndarray) -> float:
 
 
 def loss_of_contrast(first: np.ndarray, middle: np.ndarray, last: np.ndarray) -> float:
-    """Where a frame's variance lies between that of a mix of two pictures and that of either.
+    """Position of a frame's variance between that of a mix of two pictures and that of either.
 
     A mix of two unlike pictures has less contrast than they have; a picture on the way of a moving
     camera has as much. So smooth scenery that drifts by, which `blend` takes for a mix, is told

@@ -49,8 +49,9 @@ class PySceneDetectDetector:
     def __init__(self, name: str, setting: ShotSetting, rate: Fraction) -> None:
         if find_spec("scenedetect") is None:
             raise UserError(
-                f"extraction.shot_detector is {name}, and the package scenedetect is absent; "
-                "install it without its dependencies (it asks for another OpenCV), or choose `fast`"
+                f"extraction.shot_detector is {name}, but the package scenedetect is "
+                "not installed; install it without its dependencies (it requires "
+                "another OpenCV), or choose `fast`"
             )
         self._name, self._setting = name, setting
         self._rate = float(rate) or DEFAULT_RATE

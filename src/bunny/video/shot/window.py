@@ -67,7 +67,7 @@ class RecentFrames:
         return self._smalls[index - self.count]
 
     def at(self, index: int) -> FrameChange:
-        """What was measured on a kept frame."""
+        """Measurements of a kept frame."""
         return self._measures[index - self.count]
 
     def scale(self, one: int, two: int) -> float:

@@ -34,7 +34,7 @@ def undone_events(events: Sequence[Event]) -> set[str]:
 
 
 def undo_and_redo(events: Sequence[Event], user: str) -> tuple[Event | None, Event | None]:
-    """What this person would undo and redo next.
+    """Next corrections that this person would undo and redo.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def describe(event: Event, events: Sequence[Event] = ()) -> str:
         "assign": f"moved {things} to {target}",
         "reject": f"rejected {things} from {target}",
         "merge": f"merged {_name(event.other)} into {target}",
-        "split": f"made {event.text or 'a new cluster'} of {things}",
+        "split": f"split {things} into {event.text or 'a new cluster'}",
         "rename": f"renamed {target} to {event.text}",
         "approve": f"approved {things}",
         "comment": f"commented on {things}: {event.text}",
@@ -136,7 +136,7 @@ def make_events(
     action, say = wanted.get("action"), {"user": user, "seen": seen, **say}
     ids, text = items["asset_id"].to_list(), str(wanted.get("text", "")).strip()
     if action in ABOUT_ITEMS and not ids:
-        raise UserError(f"{action}: expected items, none were chosen; choose some first")
+        raise UserError(f"{action}: no items are selected; select at least one first")
     if action in ("assign", "propagate"):
         origin = "propagated" if action == "propagate" else "board"
         return [create_event.assign(state, ids, str(wanted["cluster"]), **say, origin=origin)]
@@ -160,13 +160,13 @@ def make_events(
     if action == "rename":
         return [create_event.rename(state, str(wanted["cluster"]), text, level=level, **say)]
     known = ", ".join((*ABOUT_ITEMS, *ABOUT_CLUSTERS))
-    raise UserError(f"action: expected one of {known}, got {action}")
+    raise UserError(f"unknown action {action!r}: expected one of {known}")
 
 
 def conflicts(
     state: ReviewState, record: Sequence[Event], done: Sequence[Event]
 ) -> list[dict[str, Any]]:
-    """What others did to the same items or clusters since this person looked.
+    """Changes that others made to the same items or clusters since this person loaded them.
 
     Parameters
     ----------
@@ -186,8 +186,8 @@ def conflicts(
     }
     return [
         {
-            "text": f"Meanwhile {other.user} {describe(other, record)}. Both are kept; "
-            "yours came later and holds.",
+            "text": f"In the meantime {other.user} {describe(other, record)}. Both "
+            "corrections are kept; yours is later and takes effect.",
             "is_conflict": True,
         }
         for other in others.values()
@@ -200,7 +200,7 @@ def _reject(state: ReviewState, ids: Sequence[str], say: Mapping[str, Any]) -> l
     inside.pop("", None)
     if not inside:
         raise UserError(
-            "reject: expected items of a cluster, these are in the noise bucket already"
+            "reject: these items are already in the noise bucket; expected items of a cluster"
         )
     return [
         create_event.reject(state, own, cluster_id, **say) for cluster_id, own in inside.items()

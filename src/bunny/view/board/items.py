@@ -140,8 +140,8 @@ def read_film(film_id: str, root: Path) -> BoardFilm:
     table = root / "table"
     if not store.exists(table, "asset"):
         raise UserError(
-            f"{film_id}: expected its library, table `asset`, found none; run the film until "
-            "stage review first"
+            f"{film_id}: table `asset` not found, so there is nothing to review; run "
+            "the film up to stage review first"
         )
     now = table_version(root)
     frame = store.read_or_empty(table, "frame").drop_nulls(["file", "width_px", "height_px"])
@@ -236,7 +236,7 @@ def restore_doubt(
 
 
 class BoardItems:
-    """What the boards of a film show.
+    """Items that the boards of a film show.
 
     Parameters
     ----------
@@ -262,7 +262,7 @@ class BoardItems:
     def catch_up(self) -> bool:
         """Take in what is new in the record, or in the tables; says whether anything was."""
         if table_version(self.film.root) != self.film.version:
-            logger.info("%s: its library was made again", self.film.film_id)
+            logger.info("%s: the review tables were rebuilt; loading them again", self.film.film_id)
             self._open(read_film(self.film.film_id, self.film.root))
             return True
         path = self.film.root / event_log.FILE

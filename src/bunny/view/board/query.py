@@ -53,7 +53,7 @@ COVER_ORDER = ("is_approved", "similarity")  # the picture of a folder: approved
 
 @dataclass(frozen=True, kw_only=True)
 class BoardQuery:
-    """What is asked for.
+    """Filter, order and folder that a board asks for.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ def from_dict(values: Mapping[str, Any]) -> BoardQuery:
     }
     for key, allowed in known.items():
         if values.get(key, allowed[0]) not in allowed:
-            raise UserError(f"{key}: expected one of {', '.join(allowed)}, got {values[key]}")
+            raise UserError(f"{key}: expected one of {', '.join(allowed)}, got {values[key]!r}")
     who, cluster = values.get("who"), values.get("cluster")
     return BoardQuery(
         level=values.get("level", "scene"),

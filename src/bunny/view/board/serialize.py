@@ -16,7 +16,7 @@ SENT_COLUMNS = ("cluster_id", "name", "doubt", "is_approved", "source", "comment
 
 
 def item(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What stands under a picture and says how it is drawn.
+    """Fields that a cell shows for an item.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def item(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def facts(row: Mapping[str, Any], caption: str) -> list[list[str]]:
-    """All that is known of an item, as pairs of a word and a text; what is empty is left out.
+    """All details of an item, as pairs of a word and a text; empty ones are left out.
 
     Parameters
     ----------
@@ -54,15 +54,15 @@ def facts(row: Mapping[str, Any], caption: str) -> list[list[str]]:
     found = {
         "cluster": row["name"] or row["cluster_id"] or "noise",
         "perhaps": _suggested_name(row) or "",
-        "put there by": row["source"],
-        "of the machine": row["machine_cluster_id"] or "noise",
+        "assigned by": row["source"],
+        "by the model": row["machine_cluster_id"] or "noise",
         "similarity": "" if row["similarity"] is None else f"{row['similarity']:.3f}",
         "margin": "" if row["margin"] is None else f"{row['margin']:.3f}",
         "doubt": f"{row['doubt']:.2f}",
         "at": style.clock(row["timestamp_s"]),
         "frames": f"{row['first_frame_index']} to {row['end_frame_index'] - 1}",
         "with": ", ".join(row["who"]),
-        "not in": ", ".join(row["rejected_from"]),
+        "rejected from": ", ".join(row["rejected_from"]),
         "caption": caption,
     }
     return [[key, text] for key, text in found.items() if text]
@@ -86,12 +86,12 @@ def changed(before: pl.DataFrame, now: pl.DataFrame) -> dict[str, Any]:
 
 
 def news(event: Event, events: Sequence[Event]) -> dict[str, Any]:
-    """What somebody else did; `events` is the record."""
+    """Correction that somebody else made; `events` is the record."""
     return {"text": f"{event.user} {action.describe(event, events)}", "is_conflict": False}
 
 
 def steps(events: Sequence[Event], user: str) -> dict[str, str | None]:
-    """What a person's undo and redo would do next, in words; None: nothing."""
+    """Next undo and redo of a person, in words; None: nothing."""
     past, back = action.undo_and_redo(events, user)
     known = {e.event_id: e for e in events}
     return {

@@ -47,7 +47,7 @@ Upload = Callable[[str, Sequence[tuple[str, bytes]]], str]
 
 @dataclass(kw_only=True)
 class BoardView:
-    """What one browser was told last."""
+    """State that one browser was sent last."""
 
     query: query.BoardQuery
     order: np.ndarray
@@ -58,7 +58,7 @@ class BoardView:
 
 @dataclass(frozen=True, kw_only=True)
 class BoardSetting:
-    """How a desk works; see section `review` of the settings."""
+    """Settings of a board session; see section `review` of the settings."""
 
     user: str = ""
     propagate_similarity: float = 0.8
@@ -109,12 +109,17 @@ class BoardSession(BoardItems):
             elif message.get("kind") in answers:
                 answer, parts = answers[message["kind"]](message)
             else:
-                raise UserError(f"expected one of {', '.join(answers)}, got {message.get('kind')}")
+                raise UserError(
+                    f"unknown message kind {message.get('kind')!r}: expected one of "
+                    f"{', '.join(answers)}"
+                )
         except BunnyError as error:
             return {**given, "error": str(error)}, []
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            logger.warning("board: a message of kind %s: %r", message.get("kind"), error)
-            sentence = f"{message.get('kind')}: expected its fields, got {error!r}; load again"
+            logger.warning("board: message of kind %s failed: %r", message.get("kind"), error)
+            sentence = (
+                f"{message.get('kind')}: missing or malformed field: {error!r}; reload the page"
+            )
             return {**given, "error": sentence}, []
         return {**given, **answer}, parts
 
@@ -173,7 +178,7 @@ class BoardSession(BoardItems):
         is_scene = chosen["level"].first() == "scene"
         vectors = self.film.shot_vectors if is_scene else self.film.figure_vectors
         if vectors is None:
-            raise UserError("look-alikes: expected vectors of these items, there are none")
+            raise UserError("no embeddings for these items, so look-alikes cannot be searched")
         found = look_alike.look_alikes(
             self.state,
             vectors,
@@ -222,7 +227,7 @@ class BoardSession(BoardItems):
         past, back = action.undo_and_redo(self.events, user)
         target = past if message["kind"] == "undo" else back
         if target is None:
-            raise UserError(f"nothing of {user} is left to {message['kind']}")
+            raise UserError(f"{user} has nothing to {message['kind']}")
         seen = int(message.get("seen", len(self.events)))
         event = create_event.undo(self.state, target.event_id, user=user, seen=seen)
         self.commit([event])
@@ -238,7 +243,7 @@ class BoardSession(BoardItems):
 
     def _upload(self, message: Mapping, buffers: Sequence[bytes]) -> Answer:
         if self.setting.upload is None:
-            raise UserError("this board takes no pictures; open it by `bunny review`")
+            raise UserError("this board cannot receive pictures; open it with `bunny review`")
         names = [str(name) for name in message["names"]]
         data = [bytes(part) for part in buffers]
         found = self.table.filter(
@@ -246,7 +251,10 @@ class BoardSession(BoardItems):
         )
         name = found["name"].drop_nulls().first() if found.height else None
         if name is None:
-            raise UserError(f"{message['cluster']}: expected a character with a name; rename it")
+            raise UserError(
+                f"{message['cluster']}: reference pictures need a named character; rename "
+                "this cluster first"
+            )
         return {"done": self.setting.upload(name, list(zip(names, data, strict=True)))}, []
 
     # ---- parts of answers
@@ -277,7 +285,9 @@ class BoardSession(BoardItems):
         """Numbers of rows that there are."""
         found = [int(row) for row in rows]
         if any(not 0 <= row < self.table.height for row in found):
-            raise UserError(f"rows: expected 0 to {self.table.height - 1}; load the page again")
+            raise UserError(
+                f"row index out of range: expected 0 to {self.table.height - 1}; reload the page"
+            )
         return found
 
     def _pictures(self, rows: Sequence[int]) -> list[bytes]:
@@ -289,7 +299,10 @@ class BoardSession(BoardItems):
     def _user(self, message: Mapping) -> str:
         user = " ".join(str(message.get("user") or self.setting.user).split())[:MAX_USER]
         if not user:
-            raise UserError("expected your name with a correction, got none; give it above")
+            raise UserError(
+                "a correction needs the name of the person who makes it, got none; enter "
+                "your name in the toolbar"
+            )
         return user
 
     def _caption(self, item: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ Picture = tuple[str, int, int]  # file in the film's folder, width and height in
 
 @dataclass(frozen=True, kw_only=True)
 class ThumbnailSource:
-    """Where an item's picture comes from."""
+    """Source of an item's picture."""
 
     file: Path
     width_px: int  # of the file
@@ -116,7 +116,7 @@ def sources(
     shots: Mapping[int, Picture],
     rows: Sequence[Mapping],
 ) -> list[ThumbnailSource | None]:
-    """Where the pictures of items lie.
+    """Sources of the pictures of items.
 
     A figure that was seen only in frames that are not stored is shown by its whole shot.
 

@@ -19,7 +19,7 @@ GROUP_WORD = {"scene": "", "unknown": "people: ", "figure": "figures: "}
 
 
 def plot_stability(stability: pl.DataFrame) -> ggplot:
-    """How far scenes, unknown people and figures would be the same again, a lane a comparison.
+    """Stability of scenes, unknown people and figures, a lane a comparison.
 
     Parameters
     ----------
@@ -29,7 +29,9 @@ def plot_stability(stability: pl.DataFrame) -> ggplot:
     is_empty = (pl.col("level") != "scene") & (pl.col("num_clusters") == 0)
     rows = stability.filter(~is_empty).drop_nulls("rand_index")
     if rows.is_empty():
-        return style.empty_plot("not measured: fewer than two shots, or stability_runs is 0")
+        return style.empty_plot(
+            "not measured: fewer than two shots, or clustering.stability_runs is 0"
+        )
     import plotnine as p9
 
     lanes = rows.with_columns(
@@ -56,9 +58,9 @@ def plot_stability(stability: pl.DataFrame) -> ggplot:
         + p9.scale_x_continuous(limits=(low, 1.0))
         + p9.scale_y_discrete(limits=lanes["lane"].to_list(), name="")
         + p9.labs(
-            x="adjusted Rand index (1: the same groups, 0: as by chance)",
-            title="How far scenes and people would be the same again",
-            subtitle=f"dashed: {STEADY}, from which two groupings count as the same",
+            x="adjusted Rand index (1: identical, 0: chance)",
+            title="Stability of the scene and face clusters",
+            subtitle=f"dashed: {STEADY}; above it, two clusterings count as the same",
         )
         + style.theme(1.5 + 0.26 * lanes.height)
     )
@@ -86,20 +88,21 @@ def advise(stability: pl.DataFrame, method: str = "incremental") -> str:
             "Stability was not measured: the film has fewer than two shots, or "
             "clustering.stability_runs is 0."
         )
-    said = ["The scenes are the same in any order of the shots."]
+    said = ["Scenes do not depend on the order of the shots."]
     if method == "incremental":
         said = [_of_order(value.get(("incremental", "order"), 1.0))]
     by_method = [v for (_, against), v in value.items() if against not in AGAINST]
     if by_method and min(by_method) < SHAKY:
         said.append(
-            f"The methods disagree ({min(by_method):.2f}): no threshold parts these places "
-            "clearly. Merge and split scenes on the board; corrections hold whatever the method."
+            f"Clustering methods disagree ({min(by_method):.2f}): no distance "
+            "threshold separates these places clearly. Merge and split scenes on the "
+            "review board; corrections hold for every method."
         )
     by_sample = value.get((method, "sample"), 1.0)
     if by_sample < STEADY:
         said.append(
-            f"Single shots hold scenes together ({by_sample:.2f} without a tenth of them): "
-            "look at the doubtful first."
+            f"Some scenes depend on single shots ({by_sample:.2f} with a tenth of the "
+            "shots left out): review the doubtful ones first."
         )
     return " ".join([*said, *_of_people(stability)])
 
@@ -115,16 +118,16 @@ def _of_people(stability: pl.DataFrame) -> list[str]:
     if least is None or least >= STEADY:
         return []
     return [
-        f"Who is one unknown person depends on single shots ({least:.2f} without a tenth of them):"
-        " look through their folders before you name one."
+        f"Clusters of unknown faces depend on single shots ({least:.2f} with a tenth "
+        "of the shots left out): look through each cluster before you name it."
     ]
 
 
 def _of_order(index: float) -> str:
     if index >= STEADY:
-        return f"The order of the shots hardly matters ({index:.2f}): nothing needs to be done."
+        return f"Scenes hardly depend on the order of the shots ({index:.2f}): nothing to do."
     much = "somewhat" if index >= SHAKY else "much"
     return (
-        f"The scenes depend {much} on the order in which shots come ({index:.2f}): set "
-        "clustering.scene_method to agglomerative, which takes all shots at once."
+        f"Scenes depend {much} on the order of the shots ({index:.2f}): set "
+        "clustering.scene_method to agglomerative, which clusters all shots at once."
     )

@@ -9,7 +9,7 @@ import polars as pl
 from bunny.dataset import coverage
 from bunny.view import style
 
-NO_SET = "no training set: nobody was labelled, or stage dataset has not run"
+NO_SET = "no training set: no character was labelled, or stage dataset has not run"
 ALL_PLACES, OTHER_PLACES = "all places", "other places"
 NOT_KNOWN = (coverage.UNKNOWN, coverage.NO_PLACE)
 MAX_PANELS = 6  # of the grid, that of all places among them
@@ -21,9 +21,9 @@ BAR_END = (0, 0, 0.07, 0)  # room for the number at the end of the longest bar
 
 NUM_BINS = 40
 RELATION = {
-    "same frame": ("nearest is cut from the same frame", "#56B4E9"),
-    "same shot": ("nearest is of the same shot", style.GOOD),
-    "other shot": ("nearest is of another shot", "#6F5BA8"),
+    "same frame": ("nearest: same frame", "#56B4E9"),
+    "same shot": ("nearest: same shot", style.GOOD),
+    "other shot": ("nearest: another shot", "#6F5BA8"),
 }
 
 if TYPE_CHECKING:
@@ -50,12 +50,14 @@ def plot_cells(dataset: pl.DataFrame) -> ggplot:
     return (
         _heat(cells, rows, panels)
         + p9.labs(
-            x="size of the crop",
+            x="crop size",
             y="",
-            title=f"What the set covers: {shown.height} pictures by "
+            title=f"Coverage of the training set: {shown.height} pictures by "
             + ("pose and size" if has_pose else "place and size"),
-            subtitle=f"{gaps} of {judged} cells are empty (orange): the model will not see them"
-            + ("" if has_pose else ";\nfew faces were seen, so poses are not known"),
+            subtitle=(
+                f"{gaps} of {judged} cells are empty (orange): the model will not see these views"
+            )
+            + ("" if has_pose else ";\ntoo few faces were detected to tell poses"),
         )
         + style.theme(1.35 + (0.28 * len(rows) + 0.3) * lines, 8.0 if len(panels) > 1 else 6.5)
     )
@@ -82,8 +84,8 @@ def plot_balance(dataset: pl.DataFrame) -> ggplot:
         + p9.scale_fill_manual(values=AXIS_COLOUR, limits=list(AXIS_COLOUR))
         + p9.labs(
             y="pictures",
-            title="Is every pose, size and light there?",
-            subtitle="black mark: half of what an even spread would give; a shorter bar is a gap",
+            title="Balance of pose, size and light",
+            subtitle="black mark: half of an even share; a bar that ends before it is a gap",
         )
         + style.theme(1.6 + 0.24 * len(order), 6.5)
     )
@@ -111,7 +113,7 @@ def plot_places(dataset: pl.DataFrame) -> ggplot:
         )
         + p9.labs(
             y="pictures",
-            title="Is one place learnt along with the character?",
+            title="Balance of places",
             subtitle=_place_words(coverage.balance_of(shown, "place")),
         )
         + style.theme(1.25 + 0.26 * len(order), 6.5)
@@ -242,12 +244,12 @@ def _top_places(shown: pl.DataFrame, limit: int) -> pl.DataFrame:
 def _place_words(balance: coverage.Balance) -> str:
     number = len(balance.count)
     if number == 0:
-        return "no place is known: stage cluster found none"
+        return "no scenes known: stage cluster found none"
     if number == 1:
-        return "one place only: the model cannot tell it from the character"
+        return "one place only: the model cannot separate it from the character"
     return (
-        f"{number} places, as many as {balance.effective:.1f} even ones; "
-        f"the largest has {100 * balance.largest_share:.0f} %"
+        f"{number} places, equivalent to {balance.effective:.1f} equally frequent "
+        f"ones; the largest has {100 * balance.largest_share:.0f} %"
     )
 
 
@@ -256,7 +258,7 @@ if TYPE_CHECKING:
 
 
 def plot_neighbours(near: pl.DataFrame) -> ggplot:
-    """How far each training picture is from the one most like it.
+    """Distance of each training picture to its nearest neighbour.
 
     Parameters
     ----------
@@ -264,7 +266,7 @@ def plot_neighbours(near: pl.DataFrame) -> ggplot:
         Columns image_id, nearest_id, distance, relation; see `bunny.dataset.coverage.nearest`.
     """
     if near.is_empty():
-        return style.empty_plot("fewer than two training pictures can be compared")
+        return style.empty_plot("too few training pictures to compare (at least 2 are needed)")
     import plotnine as p9
 
     median = float(near["distance"].median())
@@ -286,21 +288,21 @@ def plot_neighbours(near: pl.DataFrame) -> ggplot:
         + p9.scale_y_continuous(breaks=style.whole_number_ticks, expand=(0, 0, 0.02, 0))
         + p9.scale_x_continuous(limits=(0, None), expand=(0, 0, 0.02, 0))
         + p9.labs(
-            x="distance to the most similar picture (0: the same; 1: as like as any two of the "
-            "film)",
+            x="distance to the nearest neighbour (0: identical; 1: like two random "
+"pictures of the film)",
             y="pictures",
-            title="How varied is the set?",
-            subtitle=f"shaded: {alike} of {near.height} look like another one; orange: the most "
-            f"alike pair, {first['distance']:.3f}; dashed: median {median:.2f}",
+            title="Diversity of the training set",
+            subtitle=f"shaded: {alike} of {near.height} resemble another picture; orange: most "
+f"similar pair, {first['distance']:.3f}; dashed: median {median:.2f}",
         )
         + style.theme(3.2)
     )  # fmt: skip
 
 
 def plot_reasons(candidate: pl.DataFrame) -> ggplot:
-    """How many labelled views were chosen and why the others were not."""
+    """Number of labelled views that were chosen, and the reasons why the others were not."""
     if candidate.is_empty():
-        return style.empty_plot("nobody was labelled, or stage dataset has not run")
+        return style.empty_plot("no character was labelled, or stage dataset has not run")
     import plotnine as p9
 
     counts = count_reasons(candidate)
@@ -318,9 +320,9 @@ def plot_reasons(candidate: pl.DataFrame) -> ggplot:
         + p9.scale_fill_manual(values={True: style.GOOD, False: style.BAD}, guide=None)
         + p9.labs(
             y="labelled views",
-            title="Why views of the character were left out",
-            subtitle=f"{chosen} of {candidate.height} chosen; a long bar names the setting to "
-            "look at first",
+            title="Why labelled views were left out of the training set",
+            subtitle=f"{chosen} of {candidate.height} chosen; a long bar shows which setting "
+"to check first",
         )
         + style.theme(1.25 + 0.26 * len(order), 6.5)
     )  # fmt: skip

@@ -13,19 +13,19 @@ from bunny.view.tile import Tile
 if TYPE_CHECKING:
     from plotnine import ggplot
 
-NO_EVALUATION = "nothing was evaluated: stage evaluate has not run, or there is no fine-tune"
+NO_EVALUATION = "no evaluation: stage evaluate has not run, or no adapter was trained"
 PANEL = {  # metrics of the prompts for choosing, in the order of the panels
-    "identity": "identity (0 a stranger, 1 as in the film)",
-    "recognised": "share recognised",
-    "agreement": "agreement with the prompt",
-    "nobody": "share with nobody",
+    "identity": "identity (0: another person, 1: as in the film)",
+    "recognised": "recognition rate",
+    "agreement": "prompt agreement",
+    "nobody": "share with nobody recognised",
     "copied": "share of copies",
-    "score": "score (chosen by)",
+    "score": "score used to choose",
 }
 METRIC_WORD = {
-    "real": "pictures of the film",
-    "base": "drawn by the base alone",
-    "adapter": "drawn with the adapter",
+    "real": "frames of the film",
+    "base": "base model alone",
+    "adapter": "with the adapter",
 }
 NUM_BINS = 30
 TAIL = ("unknown", "nobody")
@@ -70,10 +70,10 @@ def plot_steps(evaluation: pl.DataFrame) -> ggplot:
         + p9.scale_fill_manual(values={True: style.INK, False: style.PAPER}, guide=None)
         + p9.scale_x_continuous(breaks=sorted(points["step"].unique().to_list()))
         + p9.labs(
-            x="training step (batches)",
+            x="training step",
             y="",
-            title="Which checkpoint, and is it better than the base?",
-            subtitle="dashed: the base alone; bars: 95 % intervals over prompts and seeds; "
+            title="Measures of each checkpoint",
+            subtitle="dashed: base model alone; bars: 95 % intervals over prompts and seeds; "
             "black dot: chosen",
         )
         + style.theme(1.0 + 1.7 * -(-points["metric"].n_unique() // 2))
@@ -81,7 +81,7 @@ def plot_steps(evaluation: pl.DataFrame) -> ggplot:
 
 
 def plot_confusion(evaluation: pl.DataFrame) -> ggplot:
-    """Who pictures show against whom they are taken for: the film's own, the base's, the adapter's.
+    """Confusion matrix of characters: the film's pictures, the base model's, the adapter's.
 
     Rows of the first panel say how far the recogniser itself can be trusted.
     """
@@ -113,13 +113,13 @@ def plot_confusion(evaluation: pl.DataFrame) -> ggplot:
         + p9.geom_tile(p9.aes(fill="value"), color=style.PAPER, size=1)
         + p9.geom_text(p9.aes(label="label", color="factor(tone)"), size=8)
         + p9.facet_wrap("panel", ncol=3)
-        + p9.scale_x_discrete(limits=taken, name="taken for")
-        + p9.scale_y_discrete(limits=who[::-1], name="shows, or was asked for")
+        + p9.scale_x_discrete(limits=taken, name="recognised as")
+        + p9.scale_y_discrete(limits=who[::-1], name="character shown or asked for")
         + p9.scale_fill_gradient(low="#EDF3F8", high=style.GOOD, limits=(0, 1), guide=None)
         + p9.scale_color_manual(values={0: style.INK, 1: style.PAPER}, guide=None)
         + p9.labs(
-            title="Who is taken for whom?",
-            subtitle="per cent of each row; the diagonal should be dark",
+            title="Confusion matrix of characters",
+            subtitle="per cent of each row; correct ones are on the diagonal",
         )
         + style.theme(1.5 + 0.34 * len(who), 9.5)
         + p9.theme(axis_text_x=p9.element_text(rotation=40, ha="right"))
@@ -127,7 +127,7 @@ def plot_confusion(evaluation: pl.DataFrame) -> ggplot:
 
 
 def plot_copying(picture: pl.DataFrame) -> ggplot:
-    """How near each drawing comes to its nearest training picture; flagged ones in orange."""
+    """Similarity of each generated picture to its nearest training picture; copies in orange."""
     drawn = picture.filter(pl.col("prompt_set").cast(pl.String) != "real").drop_nulls("nearest")
     if drawn.is_empty():
         return style.empty_plot(NO_EVALUATION)
@@ -152,11 +152,10 @@ def plot_copying(picture: pl.DataFrame) -> ggplot:
         + p9.scale_fill_manual(values={True: style.BAD, False: style.GOOD}, guide=None)
         + p9.scale_y_continuous(breaks=style.whole_number_ticks, expand=(0, 0, 0.05, 0))
         + p9.labs(
-            x="cosine to the most similar training picture (1: the same)",
+            x="cosine similarity to the nearest training picture (1: identical)",
             y="drawings",
-            title="Does it copy?",
-            subtitle=f"orange: {copies} of {drawn.height} nearer than held-out pictures of the "
-            "film come",
+            title="Does the adapter copy training pictures?",
+            subtitle=f"orange: {copies} of {drawn.height} nearer than held-out frames usually are",
         )
         + style.theme(1.2 + 1.3 * counts["panel"].n_unique())
     )
@@ -174,7 +173,7 @@ def tiles(root: Path, picture: pl.DataFrame, prompt_set: str = "report") -> dict
 
 def _tile(root: Path, row: dict) -> Tile:
     is_right = row["recognised"] == row["character"]
-    who = row["recognised"] or "not looked at"
+    who = row["recognised"] or "not measured"
     number = "" if row["identity"] is None else f", identity {row['identity']:.2f}"
     copy = ", a copy" if row["is_copy"] else ""
     return Tile(

@@ -41,14 +41,14 @@ def plot_shots(shot: pl.DataFrame, frame: pl.DataFrame, quality: pl.DataFrame) -
         .join(quality.select("frame_id", "is_kept"), on="frame_id", how="left")
         .with_columns(
             state=pl.when(pl.col("is_kept").fill_null(True))
-            .then(pl.lit("picture kept"))
-            .otherwise(pl.lit("picture left out")),
+            .then(pl.lit("frame kept"))
+            .otherwise(pl.lit("frame dropped")),
             y=pl.lit(-0.25),
         )
     )
     fill = {"static": "#BFD9EA", "dynamic": "#F3D9A4"}
     shape = {"cut": "|", "fade": "v", "dissolve": "D"}
-    num_kept = taken.filter(pl.col("state") == "picture kept").height
+    num_kept = taken.filter(pl.col("state") == "frame kept").height
     return (
         p9.ggplot()
         + p9.geom_rect(
@@ -63,19 +63,19 @@ def plot_shots(shot: pl.DataFrame, frame: pl.DataFrame, quality: pl.DataFrame) -
         + p9.geom_point(p9.aes("timestamp_s", "y", color="state"), taken, size=1.6)
         + p9.scale_fill_manual(values=fill, breaks=_present(fill, bars["kind"]))
         + p9.scale_shape_manual(values=shape, breaks=_present(shape, begins["how"]))
-        + p9.scale_color_manual(values={"picture kept": style.GOOD, "picture left out": style.BAD})
+        + p9.scale_color_manual(values={"frame kept": style.GOOD, "frame dropped": style.BAD})
         + p9.scale_y_continuous(limits=(-0.5, 1.5), breaks=[], name="")
         + style.time_axis()
         + p9.labs(
             title=f"{shot.height} shots",
-            subtitle=f"{taken.height} pictures taken, {num_kept} kept",
+            subtitle=f"{taken.height} frames extracted, {num_kept} kept",
         )
         + style.theme(2.4)
     )
 
 
 def plot_blur(quality: pl.DataFrame, threshold: float) -> ggplot:
-    """How sharp the pictures are, with the line below which they are left out.
+    """Histogram of sharpness, with the threshold below which frames are dropped.
 
     Parameters
     ----------
@@ -86,7 +86,9 @@ def plot_blur(quality: pl.DataFrame, threshold: float) -> ggplot:
     """
     scores = quality.select(pl.col("blur_score").cast(pl.Float64)).drop_nulls()
     if scores.is_empty():
-        return style.empty_plot("no sharpness: stage extract has not run or found no picture")
+        return style.empty_plot(
+            "no sharpness values: stage extract has not run or extracted no frame"
+        )
     import plotnine as p9
 
     scores = scores.with_columns(
@@ -100,11 +102,11 @@ def plot_blur(quality: pl.DataFrame, threshold: float) -> ggplot:
         + p9.geom_histogram(breaks=_bins(40), color=style.PAPER, size=0.3)
         + p9.geom_vline(xintercept=threshold, color=style.INK, linetype="dashed", size=0.7)
         + p9.scale_fill_manual(values={"blurred": style.BAD, "sharp enough": style.GOOD})
-        + p9.scale_x_continuous(limits=(0, 1), name="blur_score (0 smeared, 1 sharp)")
+        + p9.scale_x_continuous(limits=(0, 1), name="blur_score (0: blurred, 1: sharp)")
         + p9.scale_y_continuous(breaks=style.whole_number_ticks)
         + p9.labs(
             y="pictures",
-            title="How sharp the pictures are",
+            title="Sharpness of the frames",
             subtitle=f"{below} of {scores.height} below the threshold {threshold:g}",
         )
         + style.theme(2.8)
@@ -112,7 +114,7 @@ def plot_blur(quality: pl.DataFrame, threshold: float) -> ggplot:
 
 
 def plot_reasons(quality: pl.DataFrame) -> ggplot:
-    """Why pictures were left out, one bar a reason."""
+    """Reasons why frames were dropped, one bar a reason."""
     left_out = (
         quality.filter(~pl.col("is_kept"))
         .group_by(pl.col("reason").cast(pl.String))
@@ -120,7 +122,7 @@ def plot_reasons(quality: pl.DataFrame) -> ggplot:
         .sort("pictures", "reason")
     )
     if left_out.is_empty():
-        return style.empty_plot("no picture was left out")
+        return style.empty_plot("no frame was dropped")
     import plotnine as p9
 
     return (
@@ -130,7 +132,7 @@ def plot_reasons(quality: pl.DataFrame) -> ggplot:
         + p9.scale_x_discrete(limits=left_out["reason"].to_list(), name="")
         + p9.scale_y_continuous(expand=(0, 0, 0.12, 0), breaks=style.whole_number_ticks)
         + p9.coord_flip()
-        + p9.labs(title="Why pictures were left out", y="pictures")
+        + p9.labs(title="Why frames were dropped", y="pictures")
         + style.theme(1.1 + 0.32 * left_out.height)
     )
 
@@ -182,7 +184,7 @@ def scene_points(cluster: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def plot_stage_times(times: pl.DataFrame) -> ggplot:
-    """How long each stage took.
+    """Run time of each stage.
 
     Parameters
     ----------
@@ -206,7 +208,7 @@ def plot_stage_times(times: pl.DataFrame) -> ggplot:
         + p9.scale_x_discrete(limits=times["name"].to_list()[::-1], name="")
         + p9.scale_y_continuous(expand=(0, 0, 0.16, 0), name="seconds")
         + p9.coord_flip()
-        + p9.labs(title=f"Where the time went: {total} in all")
+        + p9.labs(title=f"Run time by stage: {total} in total")
         + style.theme(1.1 + 0.32 * times.height)
     )
 
@@ -214,7 +216,7 @@ def plot_stage_times(times: pl.DataFrame) -> ggplot:
 def _scene_title(points: pl.DataFrame, lanes: list[str]) -> str:
     noise = points.filter(pl.col("lane") == NO_SCENE).height
     found = len([lane for lane in lanes if lane != NO_SCENE])
-    return f"{found} scenes" + (f", {noise} of the pictures in none" if noise else "")
+    return f"{found} scenes" + (f", {noise} of the frames in none" if noise else "")
 
 
 def _largest_lanes(points: pl.DataFrame) -> list[str]:
@@ -248,7 +250,7 @@ if TYPE_CHECKING:
 
 
 def plot_losses(quality: pl.DataFrame, threshold: QualityThreshold) -> ggplot:
-    """How many pictures each threshold leaves out, alone or together with another one.
+    """Number of frames that each threshold drops, alone or together with another one.
 
     Parameters
     ----------
@@ -260,10 +262,10 @@ def plot_losses(quality: pl.DataFrame, threshold: QualityThreshold) -> ggplot:
     losses = reason.count_losses(quality, threshold)
     losses = losses.filter(pl.col("num_failed") > 0)
     if losses.is_empty():
-        return style.empty_plot("no threshold leaves out a picture")
+        return style.empty_plot("no threshold drops a frame")
     import plotnine as p9
 
-    alone, shared = "by this alone", "by another one too"
+    alone, shared = "by this threshold only", "also by another"
     bars = pl.concat(
         [
             losses.select("reason", pictures="num_alone", how=pl.lit(alone)),
@@ -281,16 +283,16 @@ def plot_losses(quality: pl.DataFrame, threshold: QualityThreshold) -> ggplot:
         + p9.scale_y_continuous(expand=(0, 0, 0.12, 0), breaks=style.whole_number_ticks)
         + p9.scale_fill_manual(values={alone: style.BAD, shared: style.QUIET})
         + p9.labs(
-            title="What each threshold takes away",
-            subtitle=f"{quality.height} pictures, {int(quality['is_kept'].sum())} kept",
-            y="pictures left out",
+            title="Frames dropped by each threshold",
+            subtitle=f"{quality.height} frames, {int(quality['is_kept'].sum())} kept",
+            y="frames dropped",
         )
         + style.theme(1.5 + 0.32 * losses.height)
     )
 
 
 def plot_groups(quality: pl.DataFrame, frame: pl.DataFrame) -> ggplot:
-    """Where the largest groups of near duplicates lie in the film, the picture that stays marked.
+    """Largest groups of near duplicates over the film, with the frame that stays marked.
 
     Parameters
     ----------
@@ -299,14 +301,14 @@ def plot_groups(quality: pl.DataFrame, frame: pl.DataFrame) -> ggplot:
     """
     grouped = quality.filter(pl.col("duplicate_group").is_not_null())
     if grouped.is_empty():
-        return style.empty_plot("no picture is a near duplicate of another one")
+        return style.empty_plot("no near duplicates were found")
     import plotnine as p9
 
     points = group_points(quality, frame)
     lanes = points["lane"].unique(maintain_order=True).to_list()
-    colour = {"stays": style.GOOD, "left out": style.BAD}
+    colour = {"stays": style.GOOD, "dropped": style.BAD}
     num_groups = grouped["duplicate_group"].n_unique()
-    shown = f"the {len(lanes)} largest" if num_groups > len(lanes) else "all of them"
+    shown = f"the {len(lanes)} largest" if num_groups > len(lanes) else "all"
     return (
         p9.ggplot(points, p9.aes("timestamp_s", "lane", color="state"))
         + p9.geom_point(size=2)
@@ -315,7 +317,9 @@ def plot_groups(quality: pl.DataFrame, frame: pl.DataFrame) -> ggplot:
         + style.time_axis()
         + p9.labs(
             title=f"{num_groups} groups of near duplicates",
-            subtitle=f"{grouped.height} pictures in them, one of each stays; shown: {shown}",
+            subtitle=(
+                f"{grouped.height} frames in them, one of each group is kept; shown: {shown}"
+            ),
         )
         + style.theme(1.4 + 0.24 * len(lanes))
     )
@@ -335,8 +339,8 @@ def group_points(quality: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
     begin = pl.col("begin").map_elements(style.clock, return_dtype=pl.String)
     return points.filter(pl.col("duplicate_group").is_in(largest)).select(
         "timestamp_s",
-        lane=pl.format("{} pictures from {} ({})", "size", begin, _group_number(largest)),
-        state=pl.when(is_left_out).then(pl.lit("left out")).otherwise(pl.lit("stays")),
+        lane=pl.format("{} frames from {} ({})", "size", begin, _group_number(largest)),
+        state=pl.when(is_left_out).then(pl.lit("dropped")).otherwise(pl.lit("stays")),
     )
 
 

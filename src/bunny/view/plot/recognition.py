@@ -10,14 +10,14 @@ import polars as pl
 
 from bunny.view import style
 
-NOBODY = "nobody known"
+NOBODY = "no known character"
 MAX_NAMES = 16
 BIN = 0.05  # of similarity, in a histogram
 PAIR_KIND = {"same-track": "one person (same track)", "same-frame": "two people (same frame)"}
 SEED = 1  # of the jitter; plotnine takes 0 for none
 SAME = 0.005  # two thresholds that differ by less are one line
 
-STATE = ("somebody named", "only unknown faces", "nobody")
+STATE = ("known character", "unknown faces only", "nobody")
 MAX_BINS = 40
 SIZE_PX = (24, 32, 48, 64, 96, 128, 192, 256, 384)  # edges between the bins of a face's height
 SIZES = [f"< {SIZE_PX[0]}", *(f"{a}–{b}" for a, b in pairwise(SIZE_PX)), f"≥ {SIZE_PX[-1]}"]
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def plot_similarity(label: pl.DataFrame, face_threshold: float, region_threshold: float) -> ggplot:
-    """How like their references the labelled faces and regions are, with both thresholds.
+    """Similarity of labelled faces and regions to their references, with both thresholds.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def plot_similarity(label: pl.DataFrame, face_threshold: float, region_threshold
         kind=_kind(),
     )
     if points.is_empty():
-        return style.empty_plot("nobody was compared with a reference")
+        return style.empty_plot("no face was compared with a reference picture")
     import plotnine as p9
 
     lines = pl.DataFrame(
@@ -59,17 +59,17 @@ def plot_similarity(label: pl.DataFrame, face_threshold: float, region_threshold
         + p9.facet_wrap("kind", ncol=1, scales="free_y")
         + p9.scale_color_manual(values=colour, guide=None)
         + p9.labs(
-            x="cosine similarity to the nearest reference (1 is the same picture)",
+            x="cosine similarity to the nearest reference picture (1: identical)",
             y="",
-            title="How sure the names are",
-            subtitle="dashed: the threshold from which a name is given",
+            title="Similarity to the reference pictures",
+            subtitle="dashed: the threshold above which a name is given",
         )
         + style.theme(1.4 + 0.3 * points.select("kind", "name").n_unique())
     )
 
 
 def plot_calibration(pair: pl.DataFrame, calibration: pl.DataFrame, configured: float) -> ggplot:
-    """How alike one person's faces and two people's faces are in this film, with the thresholds.
+    """Similarity of one person's faces and of two people's faces in this film, with the thresholds.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def plot_calibration(pair: pl.DataFrame, calibration: pl.DataFrame, configured: 
     """
     row = calibration.filter(pl.col("route") == "face")
     if pair.is_empty() or row.is_empty():
-        return style.empty_plot("no two clear faces of one track or one frame to compare")
+        return style.empty_plot("no pair of clear faces in one track or one frame to compare")
     import plotnine as p9
 
     points = pair.select(
@@ -91,10 +91,10 @@ def plot_calibration(pair: pl.DataFrame, calibration: pl.DataFrame, configured: 
     )
     holds = float(row["threshold"][0])
     lines = pl.DataFrame(
-        {"at": [configured, holds], "which": ["as configured", "for this film"]}
+        {"at": [configured, holds], "which": ["from the configuration", "calibrated on this film"]}
     ).filter(pl.Series([abs(configured - holds) > SAME, True]))
     colour = dict(zip(PAIR_KIND.values(), (style.GOOD, style.BAD), strict=True))
-    dash = {"as configured": "dotted", "for this film": "dashed"}
+    dash = {"from the configuration": "dotted", "calibrated on this film": "dashed"}
     counts = dict(points.group_by("kind").len().iter_rows())
     said = ", ".join(f"{counts.get(name, 0)} pairs of {name}" for name in PAIR_KIND.values())
     return (
@@ -105,9 +105,9 @@ def plot_calibration(pair: pl.DataFrame, calibration: pl.DataFrame, configured: 
         + p9.scale_linetype_manual(values=dash)
         + p9.scale_y_continuous(labels=lambda values: [f"{100 * v:.0f} %" for v in values])
         + p9.labs(
-            x="cosine similarity of two faces (1 is the same picture)",
+            x="cosine similarity of two faces (1: identical)",
             y="share of pairs",
-            title=f"Faces of this film among themselves: named from {holds:.2f}",
+            title=f"Face pairs of this film: recognition threshold {holds:.2f}",
             subtitle=said,
         )
         + style.theme(3.2)
@@ -122,7 +122,7 @@ def plot_presence(label: pl.DataFrame, frame: pl.DataFrame) -> ggplot:
         .select("timestamp_s", "confidence", name="character", kind=_kind())
     )
     if seen.is_empty():
-        return style.empty_plot("nobody was named")
+        return style.empty_plot("no character was recognised")
     import plotnine as p9
 
     names = _names(seen["name"])[:MAX_NAMES]
@@ -134,16 +134,16 @@ def plot_presence(label: pl.DataFrame, frame: pl.DataFrame) -> ggplot:
         + p9.scale_y_discrete(limits=names[::-1], name="")
         + style.time_axis()
         + p9.expand_limits(x=(0, float(frame["timestamp_s"].max())))
-        + p9.labs(title="Who is seen when")
+        + p9.labs(title="When each character appears")
         + style.theme(1.5 + 0.26 * len(names))
     )
 
 
 def plot_captions(caption: pl.DataFrame) -> ggplot:
-    """How many words the captions have."""
+    """Histogram of words per caption."""
     words = caption.drop_nulls("text").select(words=pl.col("text").str.split(" ").list.len())
     if words.is_empty():
-        return style.empty_plot("no captions: stage caption has not run or every one failed")
+        return style.empty_plot("no captions: stage caption has not run or every caption failed")
     import plotnine as p9
 
     distinct = caption.drop_nulls("text")["text"].n_unique()
@@ -151,11 +151,11 @@ def plot_captions(caption: pl.DataFrame) -> ggplot:
     return (
         p9.ggplot(counts, p9.aes("words", "captions"))
         + p9.geom_col(fill=style.GOOD, width=0.9)
-        + p9.scale_x_continuous(name="words in a caption", breaks=style.whole_number_ticks)
+        + p9.scale_x_continuous(name="words per caption", breaks=style.whole_number_ticks)
         + p9.scale_y_continuous(breaks=style.whole_number_ticks)
         + p9.expand_limits(x=(0, float(counts["words"].max()) + 1))
         + p9.labs(
-            title="How long the captions are",
+            title="Caption length",
             subtitle=f"{words.height} captions, {distinct} different",
         )
         + style.theme(2.4)
@@ -236,7 +236,7 @@ def count_named(label: pl.DataFrame, frame: pl.DataFrame, max_bins: int = MAX_BI
 
 
 def plot_named_share(label: pl.DataFrame, frame: pl.DataFrame) -> ggplot:
-    """How much of the film has names: stacked shares over time, see `count_named`.
+    """Share of frames with known characters: stacked shares over time, see `count_named`.
 
     Parameters
     ----------
@@ -245,7 +245,7 @@ def plot_named_share(label: pl.DataFrame, frame: pl.DataFrame) -> ggplot:
     """
     kept = frame.filter(pl.col("file").is_not_null())
     if kept.is_empty():
-        return style.empty_plot("no picture was taken: run stage extract first")
+        return style.empty_plot("no frames: run stage extract first")
     import plotnine as p9
 
     shares = count_named(label, kept)
@@ -254,9 +254,9 @@ def plot_named_share(label: pl.DataFrame, frame: pl.DataFrame) -> ggplot:
         p9.ggplot(shares, p9.aes("middle_s", "share", fill="state"))
         + p9.geom_col(width=float(shares["length_s"][0]), position=p9.position_stack(reverse=True))
         + p9.scale_fill_manual(values=colour)
-        + p9.scale_y_continuous(name="share of the pictures", expand=(0, 0))
+        + p9.scale_y_continuous(name="share of the frames", expand=(0, 0))
         + style.time_axis()
-        + p9.labs(title="How much of the film has names")
+        + p9.labs(title="Share of the frames with a known character")
         + style.theme(2.6)
     )
 
@@ -292,18 +292,18 @@ def count_face_sizes(face: pl.DataFrame, label: pl.DataFrame) -> pl.DataFrame:
 
 
 def plot_face_sizes(face: pl.DataFrame, label: pl.DataFrame) -> ggplot:
-    """How large the faces are, named and unknown, see `count_face_sizes`."""
+    """Size of the faces, named and unknown, see `count_face_sizes`."""
     counts = count_face_sizes(face, label)
     if counts.is_empty():
-        return style.empty_plot("no face was found")
+        return style.empty_plot("no face was detected")
     import plotnine as p9
 
     return (
         p9.ggplot(counts, p9.aes("height_px", "faces", fill="name"))
         + p9.geom_col(width=0.85)
         + p9.scale_fill_manual(values={"named": style.GOOD, "unknown": style.BAD})
-        + p9.scale_x_discrete(name="height of the face in pixels", limits=SIZES)
+        + p9.scale_x_discrete(name="face height (px)", limits=SIZES)
         + p9.scale_y_continuous(breaks=style.whole_number_ticks)
-        + p9.labs(title="How large the faces are")
+        + p9.labs(title="Size of the detected faces")
         + style.theme(2.6)
     )

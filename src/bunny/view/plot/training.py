@@ -11,7 +11,7 @@ import polars as pl
 from bunny.view import contact_sheet, style
 from bunny.view.report.section import ReportPlot
 
-BASE, ADAPTER = "base alone", "with the adapter"
+BASE, ADAPTER = "base model alone", "with the adapter"
 SMOOTHING = 0.05  # share of the steps that the smooth line averages over
 
 GRID_FILE = "grid.png"
@@ -32,14 +32,14 @@ def plot_loss(training_step: pl.DataFrame) -> ggplot:
     mean = pl.col("loss").rolling_mean(window, min_samples=1).over("run_id", order_by="step")
     lines = pl.concat(
         [
-            steps.select("run_id", "step", loss=mean, kind=pl.lit("training, running mean")),
+            steps.select("run_id", "step", loss=mean, kind=pl.lit("training (running mean)")),
             training_step.drop_nulls("held_out_loss").select(
                 "run_id", "step", loss="held_out_loss", kind=pl.lit("held-out pictures")
             ),
         ]
     )
     held_out = lines.filter(pl.col("kind") == "held-out pictures")
-    colour = {"training, running mean": style.GOOD, "held-out pictures": style.BAD}
+    colour = {"training (running mean)": style.GOOD, "held-out pictures": style.BAD}
     return (
         p9.ggplot(lines, p9.aes("step", "loss", color="kind"))
         + p9.geom_point(p9.aes("step", "loss"), steps, color=style.GOOD, size=0.7, alpha=0.25)
@@ -48,10 +48,12 @@ def plot_loss(training_step: pl.DataFrame) -> ggplot:
         + p9.facet_wrap("run_id", ncol=1)
         + p9.scale_color_manual(values=colour)
         + p9.labs(
-            x="training step (batches)",
+            x="training step",
             y="mean squared error (unit latents)",
-            title="Is it learning, and not by heart?",
-            subtitle="both lines should fall; held-out rising while training falls is overfitting",
+            title="Training and held-out loss",
+            subtitle=(
+                "both should fall; held-out loss rising while training loss falls means overfitting"
+            ),
         )
         + style.theme(2.2 + 1.6 * steps["run_id"].n_unique())
     )
@@ -64,7 +66,9 @@ def plot_picture_similarity(picture: pl.DataFrame) -> ggplot:
     """
     points = picture.drop_nulls("similarity").with_columns(model=model_word())
     if points.is_empty():
-        return style.empty_plot("no similarity: nothing was drawn, or there was nothing to compare")
+        return style.empty_plot(
+            "no similarity: no picture was generated, or there was nothing to compare with"
+        )
     import plotnine as p9
 
     means = points.group_by("model").agg(similarity=pl.col("similarity").mean())
@@ -78,7 +82,7 @@ def plot_picture_similarity(picture: pl.DataFrame) -> ggplot:
         + p9.scale_x_discrete(limits=[BASE, ADAPTER], name="")
         + p9.labs(
             y="centred cosine similarity",
-            title="How like the character the drawings are",
+            title="Similarity of the generated pictures to the character",
             subtitle=f"to held-out pictures; mean: {text}",
         )
         + style.theme(3.0, 5.5)
@@ -86,7 +90,7 @@ def plot_picture_similarity(picture: pl.DataFrame) -> ggplot:
 
 
 def model_word() -> pl.Expr:
-    """Which model drew a picture, in words."""
+    """Model that generated a picture, in words."""
     return pl.when(pl.col("adapter_file").is_null()).then(pl.lit(BASE)).otherwise(pl.lit(ADAPTER))
 
 
@@ -130,7 +134,9 @@ def plot_strength(picture: pl.DataFrame) -> ggplot:
     known = picture.drop_nulls("similarity")
     worn = known.drop_nulls(["step", "strength"])
     if worn.is_empty():
-        return style.empty_plot("no similarity: nothing was drawn, or there was nothing to compare")
+        return style.empty_plot(
+            "no similarity: no picture was generated, or there was nothing to compare with"
+        )
     import plotnine as p9
 
     keys = ("character", "step", "strength")
@@ -151,10 +157,10 @@ def plot_strength(picture: pl.DataFrame) -> ggplot:
         + p9.facet_wrap("character", ncol=1)
         + p9.scale_color_manual(values=colours, limits=order, name="")
         + p9.labs(
-            x="strength of the adapter",
+            x="adapter strength",
             y="centred cosine similarity",
-            title="Which checkpoint and strength draw the character",
-            subtitle="mean over prompts and seeds; dashed: the base alone",
+            title="Similarity by checkpoint and adapter strength",
+            subtitle="mean over prompts and seeds; dashed: base model alone",
         )
         + style.theme(2.0 + 1.8 * points["character"].n_unique())
     )
@@ -185,7 +191,7 @@ def grids(root: Path, picture: pl.DataFrame) -> list[ReportPlot]:
                 image = opened.convert("RGB")
             image.thumbnail((GRID_MAX_PX, GRID_MAX_PX))
             data = base64.b64encode(contact_sheet.to_png(image)).decode()
-            alt = f"grid of the drawings of {path.parent.name}"
+            alt = f"grid of generated pictures: {path.parent.name}"
             uri = f"data:image/png;base64,{data}"
             found.append(ReportPlot(uri=uri, alt=alt, width_px=image.width))
     return found

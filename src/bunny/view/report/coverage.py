@@ -27,8 +27,9 @@ MAX_GAPS = 8  # sentences
 MAX_PICTURES = 60
 MAX_FILLING = 18
 THUMBNAIL_NOTE = (
-    "The network that describes pictures is missing, so likeness was measured on thumbnails of "
-    "16x16 pixels: the Vendi score and distances are rough. Run `uv sync` in the project's folder."
+    "The image embedding model is not installed, so similarity was measured on 16x16 "
+    "pixel thumbnails: the Vendi score and the distances are approximate. Run `uv "
+    "sync` in the project folder to install it."
 )
 
 
@@ -58,15 +59,15 @@ def _why_no_set(data: ReportData) -> str:
             return record.get("note") or record["error"]
     if not data.record("dataset"):
         return "Stage dataset has not run, so there is no training set yet."
-    return "No picture was fit for training."
+    return "No picture was suitable for training."
 
 
 def _set_sentence(dataset: pl.DataFrame) -> str:
     held = dataset.filter(pl.col("split") == "held-out").height
     up = dataset.filter(pl.col("upscale") > 1).height
     return (
-        f"{held} of {plural(dataset.height, 'picture')} are held out, from shots that are never "
-        f"trained on; {up} had to be enlarged."
+        f"{held} of {plural(dataset.height, 'picture')} are held out, from shots that "
+        f"are never trained on; {up} had to be upscaled."
     )
 
 
@@ -75,10 +76,12 @@ def _sentences(summary: Coverage) -> list[str]:
     texts = [coverage_text.verdict(summary), *coverage_text.advice(summary)]
     if summary.nearest_median is not None:
         texts.append(
-            f"The nearest other picture is {summary.nearest_median:.2f} away in the median "
-            f"({summary.nearest_min:.2f} to {summary.nearest_max:.2f}; 0 is the same picture, 1 as "
-            f"like as any two of the film); {share(summary.num_alike, summary.num_pictures)} look "
-            "like another one."
+            "The median distance to the nearest other picture is "
+            f"{summary.nearest_median:.2f} ({summary.nearest_min:.2f} to "
+            f"{summary.nearest_max:.2f}; 0 means identical, 1 means as different as "
+            "two random pictures of the film); "
+            f"{share(summary.num_alike, summary.num_pictures)} closely resemble "
+            "another one."
         )
     return texts
 
@@ -103,7 +106,7 @@ def _missing(gaps: pl.DataFrame) -> ReportTable:
     """Gaps and who would fill them, numbered."""
     lines = coverage_text.sentences(gaps, MAX_GAPS)
     return ReportTable(
-        head=("", "what is missing, and which views of the film would fill it"),
+        head=("", "gaps in the training set, and views of the film that would fill them"),
         rows=[(str(number), line) for number, line in enumerate(lines, 1)],
     )
 
@@ -143,6 +146,9 @@ def _groups(
             )
             for (name,), part in sorted(dataset.partition_by("character", as_dict=True).items())
         ],
-        *([group(alike, "The most alike pairs", "is one of each enough?", "pairs")] * bool(alike)),
-        *([group(filling, "Dropped, though they would fill a gap", "", "square")] * bool(filling)),
+        *(
+            [group(alike, "The most similar pairs", "would one of each be enough?", "pairs")]
+            * bool(alike)
+        ),
+        *([group(filling, "Dropped views that would fill a gap", "", "square")] * bool(filling)),
     ]

@@ -19,9 +19,9 @@ ONE_SIDED = 0.5  # share of one place from which the model learns the place with
 TWINS = 0.25  # share of pictures with a look-alike from which the set is smaller than it seems
 NAME = {
     "left-profile": "left profile",
-    "left": "view half from the left",
+    "left": "left three-quarter view",
     "frontal": "frontal view",
-    "right": "view half from the right",
+    "right": "right three-quarter view",
     "right-profile": "right profile",
     "close-up": "close-up",
     "medium": "medium shot",
@@ -35,10 +35,10 @@ RAISE = ("max_", "keep_best")  # keys that let more in when they are raised, not
 
 MAX_WAYS = 5  # named for each gap
 INSTRUCTION = {
-    None: "comes in with --add",
-    "sure": "look at it; if it is the character, comes in with --add … --sure",
-    "duplicates": "like a chosen one; comes in with --add … --duplicates",
-    "frames": "more of its frames are looked at with --add and the shot's number",
+    None: "can be added with --add",
+    "sure": "check it; if it shows the character, add it with --add and --sure",
+    "duplicates": "similar to a selected one; can be added with --add and --duplicates",
+    "frames": "to examine more frames of this shot, use --add with its number",
     "never": "cannot be used",
 }
 
@@ -48,15 +48,15 @@ def verdict(summary: Coverage) -> str:
 
     Examples
     --------
-    "71 pictures of bunny from 12 shots, as varied as 13 wholly different ones (Vendi score);
+    "71 pictures of bunny from 12 shots, as diverse as 13 completely different ones (Vendi score);
     8 of 15 pose-size cells empty; largest place scene-001, 31 %."
     """
     who = f" of {summary.character}" if summary.character else ""
     head = f"{_plural(summary.num_pictures, 'picture')}{who}"
     head += f" from {_plural(summary.num_shots, 'shot')}"
     if summary.vendi is not None:
-        head += f", as varied as {_round(summary.vendi)} wholly different ones (Vendi score)"
-    cells = "pose-size cells" if summary.has_pose else "sizes (poses are not known)"
+        head += f", as diverse as {_round(summary.vendi)} completely different ones (Vendi score)"
+    cells = "pose-size cells" if summary.has_pose else "sizes (poses are unknown)"
     parts = [head, f"{summary.num_empty} of {summary.num_cells} {cells} empty"]
     place = summary.balance["place"]
     if place.largest is not None:
@@ -70,20 +70,25 @@ def advice(summary: Coverage) -> list[str]:
     place = summary.balance["place"]
     if place.largest is not None and len(place.count) > 1 and place.largest_share >= ONE_SIDED:
         found.append(
-            f"{_percent(place.largest_share)} of the pictures are in {place.largest}: the model "
-            "will learn that place along with the character."
+            f"{_percent(place.largest_share)} of the pictures are in {place.largest}: "
+            "the model will learn that place along with the character."
         )
     if len(place.count) == 1:
-        found.append("All pictures are in one place: the model will learn it with the character.")
+        found.append(
+            "All pictures are in one place: the model will learn that place along with "
+            "the character."
+        )
     if summary.num_alike and summary.num_alike >= TWINS * summary.num_pictures:
         found.append(
-            f"{_plural(summary.num_alike, 'picture')} look like another one of the set: it is "
-            "smaller than it seems. A higher filtering.duplicate_distance leaves twins out."
+            f"{_plural(summary.num_alike, 'picture')} closely resemble another one, "
+            "so the training set is smaller than it seems. Raise "
+            "filtering.duplicate_distance to drop near duplicates."
         )
     if summary.held_out_distance is not None and summary.held_out_distance < 0.05:
         found.append(
-            "A held-out picture is nearly one that is trained on "
-            f"({summary.held_out_distance:.3f} apart): the held-out loss will flatter."
+            "A held-out picture is almost identical to a training picture (distance "
+            f"{summary.held_out_distance:.3f}): the held-out loss will look better "
+            "than it is."
         )
     return found
 
@@ -129,7 +134,7 @@ def sentences(gaps: pl.DataFrame, limit: int = MAX_GAPS) -> list[str]:
 
 
 def reason_of(row: Mapping[str, Any]) -> str:
-    """Why a view was dropped, from its `reason` and `detail`.
+    """Reason why a view was dropped, from its `reason` and `detail`.
 
     Examples
     --------
@@ -160,9 +165,9 @@ def _out_of_reach(groups: list[list[dict]]) -> list[str]:
             if r["num_seen"]
         ]
         if never:
-            lines.append(f"What no labelled view of {name} shows: {', '.join(never)}.")
+            lines.append(f"No labelled view of {name} shows: {', '.join(never)}.")
         if no_more:
-            lines.append(f"What no setting brings in of {name}: {', '.join(no_more)}.")
+            lines.append(f"No setting would add more of {name}: {', '.join(no_more)}.")
     return lines
 
 
@@ -219,7 +224,7 @@ def _action(rows: list[dict]) -> str:
             number[row["setting"]] += row["num_dropped"]
     words = [f"{_verb(key)} {key} ({count})" for key, count in number.most_common(MAX_SETTINGS)]
     text = " or ".join(words)
-    return f"To bring them in, {text}."
+    return f"To add them, {text}."
 
 
 def _verb(key: str) -> str:
@@ -278,9 +283,13 @@ def fill_sentences(gap: Mapping[str, Any], ways: Sequence[Mapping[str, Any]]) ->
         head += f", {gap['num_wanted']} wanted"
     head += f"; {gap['detail']}" if gap["detail"] else ""
     if not ways:
-        return [f"{head}; no view of the film would fill it"]
+        return [f"{head}; no view in the film would fill it"]
     rest = sum(way["num_views"] for way in ways[MAX_WAYS:])
-    more = [f"  and {plural(rest, 'view')} more in other shots; --json lists them"] if rest else []
+    more = (
+        [f"  and {plural(rest, 'more view')} in other shots; use --json to list them"]
+        if rest
+        else []
+    )
     return [head, *[f"  {_way(way)}" for way in ways[:MAX_WAYS]], *more]
 
 
@@ -292,8 +301,8 @@ def plural(number: int, word: str) -> str:
 def _way(way: Mapping[str, Any]) -> str:
     where = f"shot {way['shot_index']} ({_clock(way)})"
     if way["reason"] == gap_fill.SPARSE:
-        return f"{where}: looked at {way['detail']}; {way['to_do']}"
-    why = "without a name" if way["reason"] == addition.UNLABELLED else reason_of(way)
+        return f"{where}: sampled {way['detail']}; {way['to_do']}"
+    why = "unlabelled" if way["reason"] == addition.UNLABELLED else reason_of(way)
     return f"{where}: {plural(way['num_views'], 'view')}, {why}; {way['to_do']}"
 
 

@@ -30,7 +30,9 @@ def evaluation(data: ReportData) -> ReportSection:
     """Whether the adapter learned its character, and what that cost."""
     evaluation, picture = data.table("evaluation"), data.table("evaluation_picture")
     if evaluation.is_empty():
-        why = data.why_nothing("evaluate", "Nothing was evaluated.")
+        why = data.why_nothing(
+            "evaluate", "Stage evaluate has not run, or there was nothing to evaluate."
+        )
         return ReportSection(id="proof", title="Did it learn the character?", missing=why)
     found = findings(data)
     return ReportSection(
@@ -41,8 +43,8 @@ def evaluation(data: ReportData) -> ReportSection:
         grids=[_numbers(part) for part in evaluation.partition_by("run_id")],
         plots=[
             plot(plot_evaluation.plot_steps(evaluation), "measures of each checkpoint"),
-            plot(plot_evaluation.plot_confusion(evaluation), "who is taken for whom"),
-            plot(plot_evaluation.plot_copying(picture), "nearness to training pictures"),
+            plot(plot_evaluation.plot_confusion(evaluation), "confusion matrix of the characters"),
+            plot(plot_evaluation.plot_copying(picture), "similarity to the training pictures"),
         ],
         groups=_groups(data, picture),
     )
@@ -113,7 +115,7 @@ def _numbers(rows: pl.DataFrame) -> ReportTable:
             if ours:
                 count = str(ours["n"])
                 lines.append((metric + words, _with_interval(base), _with_interval(ours), count))
-    head = ("measure", "base alone", f"step {step}", "pictures")
+    head = ("measure", "base model alone", f"step {step}", "pictures")
     return ReportTable(head=head, rows=lines, numeric=(1, 2, 3))
 
 

@@ -32,7 +32,7 @@ def inputs(data: ReportData) -> ReportSection:
     film, reference = data.table("film"), data.table("reference")
     if film.is_empty():
         return ReportSection(
-            id="input", title="What went in", missing="Stage extract has not run on this film."
+            id="input", title="Input", missing="Stage extract has not run on this film."
         )
     row = film.row(0, named=True)
     notes = [row["note"]] if row["note"] else []
@@ -42,26 +42,28 @@ def inputs(data: ReportData) -> ReportSection:
         groups = [group(_reference_tiles(data, reference), title, kind="square")]
     return ReportSection(
         id="input",
-        title="What went in",
+        title="Input",
         notes=notes,
-        texts=[] if groups else ["No reference pictures were given, or none were read yet."],
+        texts=[]
+        if groups
+        else ["No reference pictures were given, or they have not been read yet."],
         grids=[ReportTable(rows=_film_facts(row))],
         groups=groups,
     )
 
 
 def stages(data: ReportData) -> ReportSection:
-    """What each stage did, how long it took, how much memory it needed."""
+    """Status, run time and memory of each stage."""
     records = {name: data.record(name) for name in STAGES}
     times = pl.DataFrame(
         {"name": STAGES, "seconds": [records[name].get("seconds") for name in STAGES]},
         schema={"name": pl.String, "seconds": pl.Float64},
     )
     has_run = times["seconds"].drop_nulls().len() > 0
-    plots = [plot(plot_film.plot_stage_times(times), "seconds of each stage")] if has_run else []
+    plots = [plot(plot_film.plot_stage_times(times), "run time of each stage")] if has_run else []
     return ReportSection(
         id="stages",
-        title="What the stages did",
+        title="Stages",
         missing="" if has_run else "No stage has finished yet.",
         grids=[
             ReportTable(
@@ -79,42 +81,47 @@ def pictures(data: ReportData) -> ReportSection:
     frame, quality, shot = data.table("frame"), data.table("quality"), data.table("shot")
     if frame.is_empty():
         return ReportSection(
-            id="pictures", title="Pictures", missing="No picture was taken from the film yet."
+            id="pictures", title="Pictures", missing="No frame has been extracted yet."
         )
-    plots = [plot(plot_film.plot_shots(shot, frame, quality), "shots on a time line")]
+    plots = [plot(plot_film.plot_shots(shot, frame, quality), "shots on a timeline")]
     if quality.is_empty():
         return ReportSection(
             id="pictures",
             title="Pictures",
-            texts=["Stage filter has not run: no picture was judged yet."],
+            texts=["Stage filter has not run, so no frame has been selected yet."],
             plots=plots,
         )
     threshold = data.config.filtering.blur_threshold
     plots += [
         plot(plot_film.plot_blur(quality, threshold), "histogram of sharpness"),
-        plot(plot_film.plot_reasons(quality), "reasons why pictures were left out"),
+        plot(plot_film.plot_reasons(quality), "reasons why frames were dropped"),
     ]
     num_kept = quality.filter("is_kept").height
     groups = [group(tile.kept(data.root, frame, quality, 18), "Kept", "spread over the film")]
     if num_kept < quality.height:
-        groups.append(group(tile.rejected(data.root, frame, quality, 12), "Left out", "and why"))
+        groups.append(
+            group(tile.rejected(data.root, frame, quality, 12), "Dropped frames", "and the reason")
+        )
     text = (
-        f"{plural(shot.height, 'shot')} gave {plural(frame.height, 'picture')}; "
-        f"{share(num_kept, quality.height)} are good enough and no near-duplicates."
+        f"{plural(shot.height, 'shot')} gave {plural(frame.height, 'frame')}; "
+        f"{share(num_kept, quality.height)} are sharp and well exposed enough and are "
+        "not near duplicates."
     )
     return ReportSection(id="pictures", title="Pictures", texts=[text], plots=plots, groups=groups)
 
 
 def people(data: ReportData) -> ReportSection:
-    """Who was found, how surely, and when."""
+    """Characters, the similarity of their labels, and when they appear."""
     label, frame = data.table("label"), data.table("frame")
     unnamed = _figure_groups(data)
     if label.is_empty() and unnamed:
-        text = "Nobody has a name; drawn figures were found."
-        return ReportSection(id="people", title="Who is seen", texts=[text], groups=unnamed)
+        text = "No character was recognised; drawn figures were found."
+        return ReportSection(id="people", title="Characters", texts=[text], groups=unnamed)
     if label.is_empty():
-        why = "Nobody was found." if data.record("detect") else "Stage detect has not run."
-        return ReportSection(id="people", title="Who is seen", missing=why)
+        why = (
+            "No face or figure was found." if data.record("detect") else "Stage detect has not run."
+        )
+        return ReportSection(id="people", title="Characters", missing=why)
     detection = data.config.detection
     figure = recognition.plot_similarity(
         label, detection.similarity_threshold, detection.drawn_threshold
@@ -123,17 +130,17 @@ def people(data: ReportData) -> ReportSection:
     names = named.group_by("character").len().sort("len", "character", descending=[True, False])
     names = names["character"].to_list()
     text = (
-        f"{share(named.height, label.height)} faces and figures have a name; "
+        f"{share(named.height, label.height)} faces and figures are labelled; "
         f"{plural(len(names), 'character')} in all."
     )
     return ReportSection(
         id="people",
-        title="Who is seen",
+        title="Characters",
         texts=[text],
         grids=[_people_grid(label)],
         plots=[
-            plot(figure, "similarity of each face and figure to its reference"),
-            plot(recognition.plot_presence(label, frame), "when each character is seen"),
+            plot(figure, "similarity of each face and figure to the reference pictures"),
+            plot(recognition.plot_presence(label, frame), "when each character appears"),
         ],
         groups=_people_groups(data, label, names) + unnamed,
     )
@@ -147,7 +154,12 @@ def scenes(data: ReportData) -> ReportSection:
         why = "No scene was found." if data.record("cluster") else "Stage cluster has not run."
         return ReportSection(id="scenes", title="Scenes", missing=why)
     names = list(rows)[:MAX_SCENES]
-    texts = ["Pictures that look like one place and time are one scene, wherever they stand."]
+    texts = [
+        (
+            "A scene groups shots that look like the same place and time, wherever they are "
+            "in the film."
+        )
+    ]
     if len(rows) > len(names):
         texts.append(f"The first {len(names)} of {len(rows)} are shown.")
     return ReportSection(
@@ -160,22 +172,24 @@ def scenes(data: ReportData) -> ReportSection:
 
 
 def captions(data: ReportData) -> ReportSection:
-    """What the pictures are said to show."""
+    """Captions of the pictures."""
     caption, frame = data.table("caption"), data.table("frame")
     if caption.is_empty():
-        why = "No caption was made." if data.record("caption") else "Stage caption has not run."
+        why = "No caption was written." if data.record("caption") else "Stage caption has not run."
         return ReportSection(id="captions", title="Captions", missing=why)
     failed = caption.filter(pl.col("status") != "done").height
     cost = float(caption["cost_usd"].fill_null(0).sum())
     who = ", ".join(sorted(set(caption["provider"].to_list())))
-    texts = [f"{plural(caption.height - failed, 'caption')} by {who}, {failed} failed or refused."]
+    texts = [
+        (f"{plural(caption.height - failed, 'caption')} by {who}, {failed} failed or were refused.")
+    ]
     if cost:
         texts.append(f"They cost {cost:.2f} US dollars.")
     return ReportSection(
         id="captions",
         title="Captions",
         texts=texts,
-        plots=[plot(recognition.plot_captions(caption), "words in a caption")],
+        plots=[plot(recognition.plot_captions(caption), "words per caption")],
         groups=[group(tile.captions(data.root, caption, frame, 12), kind="large")],
     )
 
@@ -186,7 +200,7 @@ def _film_facts(row: dict) -> list[tuple[str, str]]:
         ("film", row["path"]),
         ("content", f"SHA-256 {row['content_hash'][:16]}…"),
         ("picture", f"{row['width_px']} × {row['height_px']} px, {row['codec']}"),
-        ("rate", f"{rate:.3f} frames a second" if rate else "unknown"),
+        ("rate", f"{rate:.3f} frames per second" if rate else "unknown"),
         ("length", f"{style.clock(row['duration_s'])} min:s, {row['num_frames']:,} frames"),
         ("not decodable", plural(row["num_frames_failed"], "frame")),
     ]
@@ -236,8 +250,8 @@ def _people_groups(data: ReportData, label: pl.DataFrame, names: list[str]) -> l
     for name in [*names[:MAX_CHARACTERS], None]:
         own = label.filter(pl.col("character").eq_missing(pl.lit(name, pl.String)))
         if own.height:
-            note = "nearest to farthest; a wrong name is usually among the farthest"
-            note = note if name else "nobody of the references, or too unlike them"
+            note = "most to least similar; a wrong label is usually among the least similar"
+            note = note if name else "not similar enough to any reference picture"
             tiles = tile.subjects(data.root, own, frame, 6)
             groups.append(group(tiles, name or tile.UNKNOWN, note, kind="square"))
     return groups
@@ -249,7 +263,7 @@ def _figure_groups(data: ReportData) -> list[ReportGroup]:
     cluster = data.table("cluster").drop_nulls("cluster_id")
     face = data.table("face").clear()
     rows = tile.unknown_people(data.root, cluster, face, frame, 6, figure)
-    note = "a drawn figure without a name; bunny characters --name gives it one"
+    note = "drawn figure without a label; name it with `bunny characters --name`"
     return [
         group(tiles, name, note, kind="square")
         for name, tiles in list(rows.items())[:MAX_CHARACTERS]

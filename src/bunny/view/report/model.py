@@ -28,10 +28,11 @@ NOTICEABLE = 0.02  # difference of mean similarity below which base and adapter 
 MAX_PROMPTS = 12
 MAX_DRAWINGS = 8  # of one prompt
 TOY_NOTE = (
-    "The base is the toy base that comes with this package: the same parts as Stable Diffusion, "
-    "but tiny, at 128 pixels, and trained on drawings of our own world only. Its pictures show "
-    "that the whole way works, not how good a LoRA can be. For real pictures give "
-    "models.base_model a Stable-Diffusion-shaped folder or hub id and run again."
+    "The base model is the toy base that ships with this package: it has the same "
+    "parts as Stable Diffusion but is tiny, works at 128 pixels and was trained only "
+    "on synthetic drawings. Its pictures show that the whole pipeline works, not how "
+    "good a LoRA can be. For realistic pictures set models.base_model to a Stable "
+    "Diffusion folder or Hub id and run again."
 )
 
 
@@ -80,7 +81,7 @@ def score_cuts(shot: pl.DataFrame, truth: pl.DataFrame) -> PrecisionRecall:
         precision=_ratio(result.num_hit, result.num_found),
         recall=_ratio(result.num_hit, result.num_true),
         num_right=result.num_hit,
-        note=f"a beginning within {CUT_TOLERANCE} frame, or inside a fade or dissolve",
+        note=f"start within {CUT_TOLERANCE} frame, or inside a fade or dissolve",
     )
 
 
@@ -95,11 +96,13 @@ def score_names(
     rows = naming.score_labels(label, frame, asked).sort(pl.col("character") != "all")
     return [
         PrecisionRecall(
-            what="names, all" if row["character"] == "all" else f"name {row['character']}",
+            what="all labels" if row["character"] == "all" else f"label {row['character']}",
             precision=row["precision"],
             recall=row["recall"],
             num_right=row["num_right"],
-            note=f"named in {row['num_labelled']} pictures, well visible in {row['num_true']}",
+            note=(
+                f"labelled in {row['num_labelled']} frames, clearly visible in {row['num_true']}"
+            ),
         )
         for row in rows.to_dicts()
     ]
@@ -133,14 +136,14 @@ def fine_tune(data: ReportData) -> ReportSection:
     """The runs and their loss."""
     run, step = data.table("training_run"), data.table("training_step")
     if run.is_empty():
-        why = data.why_nothing("finetune", "Nothing was trained.")
-        return ReportSection(id="fine-tune", title="The fine-tune", missing=why)
+        why = data.why_nothing("finetune", "No adapter was trained.")
+        return ReportSection(id="fine-tune", title="Fine-tuning", missing=why)
     plots: list[ReportPlot] = []
     if not step.is_empty():
-        plots = [plot(training.plot_loss(step), "loss over the steps")]
+        plots = [plot(training.plot_loss(step), "loss by training step")]
     return ReportSection(
         id="fine-tune",
-        title="The fine-tune",
+        title="Fine-tuning",
         notes=_base_notes(run["base_model"].to_list()) if data.table("picture").is_empty() else [],
         texts=[t for row in run.iter_rows(named=True) for t in _run_sentences(row)],
         grids=[ReportTable(rows=_run_facts(row)) for row in run.iter_rows(named=True)],
@@ -149,11 +152,11 @@ def fine_tune(data: ReportData) -> ReportSection:
 
 
 def drawings(data: ReportData) -> ReportSection:
-    """What the model drew, the base beside the adapter."""
+    """Generated pictures, the base model's beside the adapter's."""
     picture = data.table("picture")
     if picture.is_empty():
-        why = data.why_nothing("generate", "Nothing was drawn.")
-        return ReportSection(id="drawings", title="What the model drew", missing=why)
+        why = data.why_nothing("generate", "No picture was generated.")
+        return ReportSection(id="drawings", title="Generated pictures", missing=why)
     prompts = list(tile.drawings(data.root, picture).items())[:MAX_PROMPTS]
     groups: list[ReportGroup] = [
         group(tiles[:MAX_DRAWINGS], f"“{prompt}”", kind="pairs") for prompt, tiles in prompts
@@ -163,14 +166,16 @@ def drawings(data: ReportData) -> ReportSection:
     draw_figure = training.plot_strength if has_several else draw_figure
     has_score = picture["similarity"].drop_nulls().len() > 0
     words = (
-        "Of each prompt and seed: the base alone, then each checkpoint and strength; all of them "
-        "are in the grid."
+        "For each prompt and seed: the base model alone, then each checkpoint and "
+        "strength; the grid has all of them."
         if has_several
-        else "Each pair has the same prompt and seed: the base alone, then with the adapter."
+        else (
+            "Each pair has the same prompt and seed: the base model alone, then with the adapter."
+        )
     )
     return ReportSection(
         id="drawings",
-        title="What the model drew",
+        title="Generated pictures",
         texts=[
             words,
             *_similarity_sentences(picture),
@@ -196,11 +201,11 @@ def truth(data: ReportData) -> ReportSection | None:
     ]
     return ReportSection(
         id="truth",
-        title="How right it is",
-        texts=["What is true of this film is known, so the tables can be judged."],
+        title="Accuracy",
+        texts=["The ground truth of this film is known, so the results can be scored."],
         grids=[
             ReportTable(
-                head=("what", "precision", "recall", "right", "how it is counted"),
+                head=("what", "precision", "recall", "right", "definition"),
                 rows=rows,
                 numeric=(1, 2, 3),
             )
@@ -215,14 +220,21 @@ def _base_notes(names: list[str]) -> list[str]:
 def _run_sentences(row: dict) -> list[str]:
     """Say in words whether the losses fell."""
     if row["error"]:
-        return [f"The run for {row['character']} ended as {row['status']}: {row['error']}."]
+        return [
+            (f"The run for {row['character']} ended with status {row['status']}: {row['error']}.")
+        ]
     if row["held_out_loss_first"] is None or row["held_out_loss_last"] is None:
-        return [f"No picture of {row['character']} could be held out, so overfitting is unknown."]
+        return [
+            (
+                f"No picture of {row['character']} could be held out, so overfitting cannot "
+                "be measured."
+            )
+        ]
     first, last = row["held_out_loss_first"], row["held_out_loss_last"]
     verb = "fell" if last < first else "did not fall"
     return [
-        f"On pictures of {row['character']} that were never trained on, the loss {verb}: "
-        f"{first:.3f} before, {last:.3f} after ({100 * (last - first) / first:+.1f} %)."
+        f"On held-out pictures of {row['character']} the loss {verb}: {first:.3f} "
+        f"before, {last:.3f} after ({100 * (last - first) / first:+.1f} %)."
     ]
 
 
@@ -251,9 +263,10 @@ def _similarity_sentences(picture: pl.DataFrame) -> list[str]:
     gain = adapter - base
     word = "not noticeably more" if abs(gain) < NOTICEABLE else "more" if gain > 0 else "less"
     return [
-        f"With the adapter the drawings are {word} like the held-out pictures of the character: "
-        f"mean centred cosine similarity {base:.3f} without, {adapter:.3f} with "
-        "(0 is as like as any picture of the film)."
+        f"With the adapter the generated pictures are {word} like the held-out "
+        f"pictures of the character: mean centred cosine similarity {base:.3f} "
+        f"without, {adapter:.3f} with (0: no more similar than a random picture of "
+        "the film)."
     ]
 
 

@@ -87,12 +87,15 @@ def _lead(data: ReportData) -> str:
     run, picture = data.table("training_run"), data.table("picture")
     if not picture.is_empty():
         who = " and ".join(sorted(set(run["character"].to_list()))) or "nobody"
-        return f"From the film to a labelled training set, an adapter for {who} and its drawings."
+        return (
+            f"From the film to a labelled training set, an adapter (LoRA) for {who} and "
+            "generated pictures."
+        )
     if not data.table("dataset").is_empty():
-        return "From the film to a labelled training set; nothing was drawn yet."
+        return "From the film to a labelled training set; no picture has been generated yet."
     if not data.table("frame").is_empty():
-        return "Pictures were taken from the film; there is no training set yet."
-    return "Nothing has run for this film yet."
+        return "Frames were extracted from the film; there is no training set yet."
+    return "No stage has run for this film yet."
 
 
 def _numbers(data: ReportData) -> list[tuple[str, str]]:
@@ -100,9 +103,9 @@ def _numbers(data: ReportData) -> list[tuple[str, str]]:
     kept = quality.filter("is_kept").height if not quality.is_empty() else 0
     counts = (
         (data.table("shot").height, "shots"),
-        (data.table("frame").height, "pictures taken"),
-        (kept, "of them kept"),
-        (label["character"].drop_nulls().n_unique(), "characters named"),
+        (data.table("frame").height, "frames extracted"),
+        (kept, "frames kept"),
+        (label["character"].drop_nulls().n_unique(), "characters"),
         (data.table("dataset").height, "training pictures"),
         (data.table("picture").height, "drawings"),
     )

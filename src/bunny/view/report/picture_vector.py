@@ -30,7 +30,7 @@ SCHEMA = {"key": pl.String, "vector": pl.List(pl.Float32)}
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PictureVectors:
-    """How pictures look: `vector` (n, d) float32, a row of NaN where one cannot be read."""
+    """Embeddings of pictures: `vector` (n, d) float32, a row of NaN where one cannot be read."""
 
     vector: np.ndarray
     model: str

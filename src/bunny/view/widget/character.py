@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PAGE = 24  # tracks on a page
 MAX_CHANGES = 18
-NO_FACES = "<p>no face and no figure was found: run stage detect first</p>"
+NO_FACES = "<p>no face or figure was found: run stage detect first</p>"
 
 # Slider ranges: key to (lowest, highest, step).
 RANGE: dict[str, explorer.Range] = {
@@ -40,7 +40,7 @@ RANGE: dict[str, explorer.Range] = {
     "figure_presence": (0.0, 1.5, 0.01),
 }
 CALIBRATION = ("film", "fixed")  # whether the film's own pairs move the threshold of faces
-AXIS = {"face": "similarity of each track of faces", "figure": "best support of each figure"}
+AXIS = {"face": "similarity of each face track", "figure": "best score of each figure"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ class CharacterDecision:
 
 @dataclass(frozen=True, kw_only=True)
 class TrackPage:
-    """Which tracks are on the page."""
+    """Selection of the tracks on a page."""
 
     name: str = track_table.EVERYBODY
     sort: str = "doubt"
@@ -118,7 +118,7 @@ def open_people(space: Workspace, config: Config) -> CharacterData:
 
 
 def decide(opened: CharacterData, values: Mapping[str, Any]) -> CharacterDecision:
-    """What other values of `detection` would decide."""
+    """Decide with other values of `detection`."""
     settings = opened.settings | dict(values)
     before = opened.before.verdict
     return _decide(opened.seen, opened.compared, opened.subject, settings, before)
@@ -149,13 +149,13 @@ def page(
     if opened.subject.is_empty():
         return NO_FACES
     heading = (
-        f"{look.name}: {found.height} tracks by {look.sort}, "
-        f"page {look.page} of {num_pages(found.height)}"
+        f"{look.name}: {found.height} tracks sorted by {look.sort}, page {look.page} "
+        f"of {num_pages(found.height)}"
     )
     return (
         _counts(opened.before.counts, now.counts)
         + _threshold(now)
-        + f"<p><b>{now.changed.height}</b> tracks change compared with the settings as they are</p>"
+        + f"<p><b>{now.changed.height}</b> tracks change compared with the saved settings</p>"
         + html.tiles([_change_tile(opened, row) for row in _head(now.changed)])
         + _histograms(now)
         + html.tiles([_track_tile(opened, row) for row in _page_rows(found, look)], heading)
@@ -210,9 +210,9 @@ def _counts(before: Mapping[str, tuple], after: Mapping[str, tuple]) -> str:
 def _threshold(now: CharacterDecision) -> str:
     """Which thresholds hold: that of faces may follow the film."""
     kinds = sorted(set(now.tracks["kind"]))
-    words = [f"a {kind} has a name from {now.verdict.threshold[kind]:.3f}" for kind in kinds]
+    words = [f"{kind} threshold {now.verdict.threshold[kind]:.3f}" for kind in kinds]
     if now.verdict.is_measured and "face" in kinds:
-        words.append("that of faces follows what strangers of this film are like")
+        words.append("the face threshold is calibrated on the strangers of this film")
     return f"<p>{'; '.join(words)}</p>"
 
 

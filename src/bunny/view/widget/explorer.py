@@ -155,7 +155,7 @@ def keep_button(space: Workspace) -> Widget:
     import ipywidgets
 
     return ipywidgets.Button(
-        description="Keep for this film",
+        description="Save for this film",
         tooltip=f"write config/local_{space.film_id}.yaml",
         button_style="primary",
     )

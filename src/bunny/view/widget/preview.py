@@ -21,7 +21,7 @@ NO_SCENE = "no scene"
 
 @dataclass(frozen=True, kw_only=True)
 class PreviewTables:
-    """What the naming of faces and figures is decided from."""
+    """Tables from which faces and figures are labelled."""
 
     face: pl.DataFrame
     tracks: list[dict]
@@ -33,7 +33,7 @@ class PreviewTables:
 
 @dataclass(frozen=True, kw_only=True)
 class PreviewComparison:
-    """How like the references the faces are; no threshold is in it."""
+    """Similarity of the faces to the references; no threshold is in it."""
 
     face: naming.TrackSimilarity
     nearest: dict[str, str]  # the character that each track is most like
@@ -42,7 +42,7 @@ class PreviewComparison:
 
 @dataclass(frozen=True, kw_only=True)
 class PreviewDecision:
-    """What thresholds decide."""
+    """Decision under given thresholds."""
 
     label: pl.DataFrame  # rows of table label
     subject: pl.DataFrame  # columns `track_table.DECISION`: every face and every figure
@@ -159,8 +159,8 @@ def count_scenes(scenes: pl.DataFrame) -> dict[str, int]:
     named = scenes.filter(pl.col("scene") != NO_SCENE)
     return {
         "scenes": named["scene"].n_unique(),
-        "pictures in them": named.height,
-        "in none": scenes.height - named.height,
+        "pictures in scenes": named.height,
+        "in no scene": scenes.height - named.height,
     }
 
 

@@ -59,7 +59,7 @@ class QualityData:
 def explore_quality(
     space: Workspace, config: Config, *, is_interactive: bool = True, root: Path | None = None
 ) -> Widget | HTML:
-    """Which pictures stay at which thresholds of `filtering`.
+    """Explore which frames are kept at other thresholds of `filtering`.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def page(
         HTML: counts, what is new, the histogram of sharpness, pictures of each kind.
     """
     if not opened.names:
-        return "<p>no picture was measured: run stage extract first</p>"
+        return "<p>no frame was measured: run stage extract first</p>"
     is_kept, was_kept = now.decision.code == KEPT, before.decision.code == KEPT
     blur = opened.blur[~np.isnan(opened.blur)]
     threshold = now.threshold.blur_threshold
@@ -151,7 +151,7 @@ def page(
     change = f"<b>{new}</b> newly kept, <b>{gone}</b> newly dropped"
     return (
         html.counts(_counts(now.decision.code))
-        + f"<p>compared with what is saved: {change}</p>"
+        + f"<p>compared with the saved settings: {change}</p>"
         + (f"<p>{now.note}</p>" if now.note else "")
         + html.histogram(blur, threshold, low=0, high=1, axis="blur_score")
         + "".join(_gallery(opened, now.decision.code, *gallery) for gallery in galleries)
@@ -245,7 +245,7 @@ def _gallery(opened: QualityData, code: np.ndarray, is_in: np.ndarray, name: str
     """Show those nearest to the sharpness threshold first: they are the ones to judge."""
     rows = opened.shown[is_in[opened.shown]]
     rows = rows[:GALLERY] if tone == "good" else rows[::-1][:GALLERY]
-    order = "the least sharp first" if tone == "good" else "the sharpest first"
+    order = "least sharp first" if tone == "good" else "sharpest first"
     found = []
     for row in rows.tolist():
         frame_id = opened.names[row]

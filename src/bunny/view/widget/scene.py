@@ -34,7 +34,7 @@ SCENE_RANGE = {"scene_threshold": (0.0, 1.0, 0.01), "noise_threshold": (0.0, 1.0
 def explore_scene(
     space: Workspace, config: Config, *, is_interactive: bool = True, root: Path | None = None
 ) -> Widget | HTML:
-    """Which pictures are one scene at which thresholds of `clustering`.
+    """Explore which pictures form a scene at other thresholds of `clustering`.
 
     Parameters
     ----------
@@ -58,11 +58,11 @@ def draw_scene(space: Workspace, config: Config) -> Draw:
 
     def draw(values: Values) -> str:
         if embedding.drop_nulls("vector").is_empty():
-            return "<p>no scene vector was measured: run stage cluster first</p>"
+            return "<p>no scene embedding was found: run stage cluster first</p>"
         method = {"scene_method": config.clustering.scene_method}
         scenes = preview.judge_scenes(frame, embedding, {**values, **method})
         similarity = scenes["similarity"].to_list()
-        axis = "similarity to the scene when it was joined"
+        axis = "similarity to the scene when it was added"
         return (
             html.counts(preview.count_scenes(scenes))
             + html.histogram(similarity, values["scene_threshold"], low=0, high=1, axis=axis)

@@ -58,7 +58,9 @@ def explore_search(
     if not is_interactive:
         from IPython.display import HTML
 
-        return HTML(draw(find(words)) if words.strip() else "<p>nothing was asked</p>")
+        return HTML(
+            draw(find(words)) if words.strip() else "<p>enter a question or choose a picture</p>"
+        )
     return SearchWidget(find, make_filter, people, places, send, words).widget
 
 
@@ -68,7 +70,7 @@ def draw(found: Any) -> str:
 
 
 def to_timeline(export: Callable[..., Any], **more: Any) -> Send:
-    """What "send" does: each film's picked shots become a timeline.
+    """Make the "send" action: each film's picked shots become a timeline.
 
     Parameters
     ----------
@@ -112,7 +114,7 @@ class SearchWidget:
         )
         self.upload = ipywidgets.FileUpload(accept="image/*", description="by picture")
         self.kind = ipywidgets.ToggleButtons(
-            options=["place", "face"], value="place", tooltips=["what it looks like", "who it is"]
+            options=["place", "face"], value="place", tooltips=["appearance", "identity"]
         )
         self.kind.style.button_width = "6em"
         self.filters = {

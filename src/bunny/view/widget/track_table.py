@@ -146,7 +146,7 @@ def select(tracks: pl.DataFrame, name: str = EVERYBODY, sort: str = "doubt") -> 
     misses the name by less than `NEAR`.
     """
     if sort not in SORTS:
-        raise ValueError(f"expected one of {', '.join(SORTS)}, got {sort!r}")
+        raise ValueError(f"sort: expected one of {', '.join(SORTS)}, got {sort!r}")
     is_named = pl.col("character").is_not_null()
     is_near = pl.col("slack").fill_null(-1.0) > -NEAR
     rows = tracks.filter(is_named | (pl.col("kind") == "face") | is_near)
@@ -177,7 +177,7 @@ def count(subject: pl.DataFrame, decision: pl.DataFrame) -> dict[str, tuple[int,
 
 
 def changed(subject: pl.DataFrame, before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
-    """Who gains, loses or changes a name between two decisions, by track.
+    """Tracks that gain, lose or change a name between two decisions.
 
     Returns
     -------
@@ -210,6 +210,6 @@ def changed(subject: pl.DataFrame, before: pl.DataFrame, after: pl.DataFrame) ->
 
 
 def names_of(cast: ReferenceSet, tracks: pl.DataFrame) -> list[str]:
-    """What the picker of characters offers."""
+    """Options of the character picker."""
     known = {*cast.face, *cast.drawn, *tracks["character"].drop_nulls().to_list()}
     return [EVERYBODY, *sorted(known), UNKNOWN]

@@ -7,7 +7,7 @@ import { address } from "./picture.js";
 export function questions({ now, over, cells, folders, shelf, tell, act, thing, titleOf }) {
   async function move() {
     const rows = cells.chosen();
-    if (!rows.length) return over.toast("Choose some items first.");
+    if (!rows.length) return over.toast("Select some items first.");
     const to = await over.pick(`Move ${some(rows.length, thing())} to`, folders.all());
     cells.element.focus({ preventScroll: true });
     if (to === undefined) return;
@@ -16,10 +16,10 @@ export function questions({ now, over, cells, folders, shelf, tell, act, thing, 
   }
 
   async function split(rows = cells.chosen()) {
-    if (!rows.length) return over.toast("Choose some items first.");
+    if (!rows.length) return over.toast("Select some items first.");
     const name = await over.ask(`New cluster of ${some(rows.length, thing())}`, {
-      action: "Make it",
-      about: [make("p", { class: "bb-small", text: "A name; empty gives it a number." })],
+      action: "Create",
+      about: [make("p", { class: "bb-small", text: "Enter a name, or leave it empty to use a number." })],
     });
     cells.element.focus({ preventScroll: true });
     if (name !== undefined) act("split", { rows, text: name });
@@ -28,7 +28,7 @@ export function questions({ now, over, cells, folders, shelf, tell, act, thing, 
   async function join() {
     if (!now.cluster) return over.toast("Open a folder first.");
     const rest = folders.all().filter((one) => one.id && one.id !== now.cluster);
-    const to = await over.pick(`Join \u201c${titleOf()}\u201d with`, rest, { hasNew: false });
+    const to = await over.pick(`Merge \u201c${titleOf()}\u201d with`, rest, { hasNew: false });
     if (to) mergeInto(now.cluster, to);
   }
 
@@ -42,7 +42,7 @@ export function questions({ now, over, cells, folders, shelf, tell, act, thing, 
   }
 
   async function comment(rows = cells.chosen()) {
-    if (!rows.length) return over.toast("Choose some items first.");
+    if (!rows.length) return over.toast("Select some items first.");
     const known = await tell("detail", { row: rows[0] });
     if (!known) return;
     const about = known.comments.map((one) =>
@@ -54,8 +54,8 @@ export function questions({ now, over, cells, folders, shelf, tell, act, thing, 
   }
 
   async function caption(rows = cells.chosen()) {
-    if (now.level !== "scene") return over.toast("Captions belong to shots: see Scenes.");
-    if (!rows.length) return over.toast("Choose a shot first.");
+    if (now.level !== "scene") return over.toast("Captions belong to shots: switch to Scenes.");
+    if (!rows.length) return over.toast("Select a shot first.");
     const known = await tell("detail", { row: rows[0] });
     if (!known) return;
     const text = await over.ask(`Caption of ${some(rows.length, thing())}`, {
@@ -68,10 +68,10 @@ export function questions({ now, over, cells, folders, shelf, tell, act, thing, 
 
   async function alike() {
     const rows = cells.chosen();
-    if (!rows.length) return over.toast("Choose some items first.");
+    if (!rows.length) return over.toast("Select some items first.");
     const answer = await tell("preview", { rows });
     if (!answer) return;
-    if (!answer.found.length) return over.toast("Nothing else looks like that.");
+    if (!answer.found.length) return over.toast("No look-alikes found.");
     const found = answer.found.map((one, i) => ({ ...one, url: address(answer.buffers[i]) }));
     const chosen = await over.preview({
       found,

@@ -31,7 +31,7 @@ function render({ model, el }) {
     level: "scene",
     cluster: ALL,
     who: null,
-    title: "Everything",
+    title: "All items",
     search: "",
     status: "all",
     sort: "doubt",
@@ -110,7 +110,7 @@ function render({ model, el }) {
   const lost = make("div", {
     class: "bb-silent",
     role: "alert",
-    text: "The kernel does not answer; nothing is lost, it goes on when it does.",
+    text: "The kernel is not responding. Nothing is lost; the board continues when it responds again.",
   });
   const main = make("main", { class: "bb-main" }, head.element, cells.element, tools.element);
   root.append(bar.element, folders.element, main, lost);
@@ -147,7 +147,7 @@ function render({ model, el }) {
     if (answer.folders && !asked) {
       const isGone = now.cluster && !answer.folders.some((f) => f.id === now.cluster);
       folders.show(answer.folders, now);
-      if (isGone && !isFresh) return open({ cluster: ALL, who: null, title: "Everything" });
+      if (isGone && !isFresh) return open({ cluster: ALL, who: null, title: "All items" });
     }
     if (answer.has_order && !asked) {
       const order = new Int32Array(answer.buffers[0].buffer.slice(
@@ -170,14 +170,14 @@ function render({ model, el }) {
   }
 
   function nothing() {
-    if (now.search || now.status !== "all") return "Nothing like that here.";
-    return now.cluster === NOISE ? "The noise bucket is empty." : "Nothing here.";
+    if (now.search || now.status !== "all") return "No items match.";
+    return now.cluster === NOISE ? "The noise bucket is empty." : "No items here.";
   }
 
   function showHead() {
     const folder = now.cluster === ALL ? null : folders.folderOf(now.cluster);
-    const name = now.cluster === ALL ? "Everything" : folder ? label(folder) : now.title;
-    const part = now.who ? ` \u203a ${now.who.length ? `with ${now.who.join(", ")}` : "nobody known"}` : "";
+    const name = now.cluster === ALL ? "All items" : folder ? label(folder) : now.title;
+    const part = now.who ? ` \u203a ${now.who.length ? `with ${now.who.join(", ")}` : "no known character"}` : "";
     head.show(name + part, cells.order().length, thing(), Boolean(now.cluster));
   }
 
@@ -190,7 +190,7 @@ function render({ model, el }) {
     if (level === now.level || !film.levels.includes(level)) return;
     now.level = level;
     showLevels();
-    ask({ cluster: ALL, who: null, title: "Everything" });
+    ask({ cluster: ALL, who: null, title: "All items" });
   }
 
   // ---- talking to the desk
@@ -200,7 +200,7 @@ function render({ model, el }) {
       const answer = await api.ask(kind, { ...values, user, seen }, buffers);
       if (answer.is_again && kind !== "query") recover();
       if (!answer.is_closed) return answer;
-      over.toast("The film was run again; please repeat that.");
+      over.toast("The film was processed again and the board reloaded; please repeat your last action.");
       begin();
     } catch (error) {
       over.toast(error.message, { isBad: true, seconds: 10 });
@@ -217,7 +217,7 @@ function render({ model, el }) {
   async function act(action, values = {}) {
     const rows = values.rows ?? cells.chosen();
     const hasItems = !["rename", "merge"].includes(action);
-    if (hasItems && !rows.length) return over.toast("Choose some items first.");
+    if (hasItems && !rows.length) return over.toast("Select some items first.");
     if (!user && !(await askName())) return;
     const answer = await tell("act", { level: now.level, rows, ...values, action });
     if (!answer) return;
@@ -249,7 +249,7 @@ function render({ model, el }) {
 
   async function askName() {
     const name = await over.ask("Your name", { value: user, about: [
-      make("p", { class: "bb-small", text: "It stands beside each correction, so that others know whom to ask." }),
+      make("p", { class: "bb-small", text: "Shown with each of your corrections, so that others know whom to ask." }),
     ] });
     if (name) {
       user = kept("user", name) || name;

@@ -145,11 +145,11 @@ export function overlay(root) {
         min: String(least),
         max: String(top),
         step: "0.005",
-        "aria-label": "Least similarity",
+        "aria-label": "Minimum similarity",
       });
       slide.value = String(least);
       const shown = make("output", { class: "bb-number" });
-      const select = make("select", { class: "bb-input", "aria-label": "Move them to" });
+      const select = make("select", { class: "bb-input", "aria-label": "Move to" });
       if (!cluster) select.append(make("option", { value: "", text: "choose a folder" }));
       for (const folder of folders.filter((one) => one.id))
         select.append(make("option", { value: folder.id, text: label(folder) }));
@@ -164,7 +164,7 @@ export function overlay(root) {
           {
             type: "button",
             class: "bb-tile",
-            title: `${one.from} at ${clock(one.time)}; click to leave it out`,
+            title: `${one.from} at ${clock(one.time)}; click to exclude it`,
             onclick: () => {
               if (!left.delete(one.row)) left.add(one.row);
               draw();
@@ -209,14 +209,14 @@ export function overlay(root) {
         text: "Cancel",
         onclick: () => close(),
       });
-      const note = make("p", { class: "bb-small", text: "Nothing is changed yet. Click a picture to leave it out." });
+      const note = make("p", { class: "bb-small", text: "Nothing has changed yet. Click a picture to exclude it." });
       body.append(line, sheet, make("div", { class: "bb-actions" }, note, cancel, go));
       draw();
     }, "is-wide");
   }
 
   function help(groups) {
-    return open("Keys", (body) => {
+    return open("Keyboard shortcuts", (body) => {
       for (const [title, keys] of groups) {
         const table = make("div", { class: "bb-keys" });
         for (const [key, text] of keys) {

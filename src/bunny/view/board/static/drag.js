@@ -43,9 +43,9 @@ export function dragging(root, { now, over, tell, act, split, mergeInto }) {
 
   async function upload(files, id) {
     if (now.level !== "character" || !id)
-      return over.toast("Pictures from disk are references: drop them on a character.");
+      return over.toast("Pictures from disk become reference pictures: drop them on a character.");
     const large = files.find((file) => file.size > MAX_UPLOAD);
-    if (large) return over.toast(`${large.name}: expected at most 20 MB.`, { isBad: true });
+    if (large) return over.toast(`${large.name} is too large: at most 20 MB.`, { isBad: true });
     const buffers = await Promise.all(files.map((file) => file.arrayBuffer()));
     const names = files.map((file) => file.name);
     const answer = await tell("upload", { cluster: id, names }, buffers);

@@ -51,7 +51,7 @@ export function tree(shelf, { onOpen, onDrop, onRename, onDrag }) {
           key: `w:${folder.id}:${part.who.join("|")}`,
           cluster: folder.id,
           who: part.who,
-          name: part.who.length ? `with ${part.who.join(", ")}` : "nobody known",
+          name: part.who.length ? `with ${part.who.join(", ")}` : "no known character",
           count: part.count,
         });
     }
@@ -93,7 +93,7 @@ export function tree(shelf, { onOpen, onDrop, onRename, onDrag }) {
         { class: "bb-about" },
         make("span", { class: "bb-name", text: row.name, title: row.name }),
         isFolder && row.cluster !== NOISE ? measures(row) : null,
-        row.cluster === NOISE ? make("span", { class: "bb-small", text: "fits nowhere" }) : null,
+        row.cluster === NOISE ? make("span", { class: "bb-small", text: "in no cluster" }) : null,
       ),
       make("span", { class: "bb-number", text: count(row.count) }),
     );
@@ -102,8 +102,8 @@ export function tree(shelf, { onOpen, onDrop, onRename, onDrag }) {
         type: "button",
         class: `bb-turn${wide.has(row.cluster) ? " is-wide" : ""}`,
         tabindex: "-1",
-        title: "Who is there",
-        "aria-label": "Show who is there",
+        title: "Show characters",
+        "aria-label": "Show characters",
         onclick: (event) => {
           event.stopPropagation();
           widen(row.cluster, !wide.has(row.cluster));
@@ -140,7 +140,7 @@ export function tree(shelf, { onOpen, onDrop, onRename, onDrag }) {
     bar.append(make("span", { style: `width:${Math.round(row.approved * 100)}%` }));
     const text = make("span", {
       class: "bb-small",
-      text: `${share(row.approved)} ok \u00b7 doubt ${row.doubt.toFixed(2)}`,
+      text: `${share(row.approved)} approved \u00b7 doubt ${row.doubt.toFixed(2)}`,
     });
     return make("span", { class: "bb-measures" }, bar, text);
   }

@@ -1,30 +1,30 @@
 // Keys: what each does, and the table of them that `?` shows.
 
 export const KEYS = [
-  ["Choose", [
-    ["\u2190 / \u2191 / \u2192 / \u2193", "go from item to item; with Shift more of them"],
-    ["Space", "take in or leave out"],
-    ["Ctrl A / Esc", "all, none"],
-    ["Enter", "what is known of it"],
-    ["[ / ]", "folder before, after"],
-    ["F / G", "go to the folders, to the grid"],
-    ["\u2190 / \u2192", "in the folders: close, open who is there"],
+  ["Select", [
+    ["\u2190 / \u2191 / \u2192 / \u2193", "move between items; with Shift, extend the selection"],
+    ["Space", "select or deselect"],
+    ["Ctrl A / Esc", "select all, select none"],
+    ["Enter", "show details"],
+    ["[ / ]", "previous, next folder"],
+    ["F / G", "focus the folders, the grid"],
+    ["\u2190 / \u2192", "in the folders: hide, show characters"],
   ]],
   ["Correct", [
     ["M", "move to a folder\u2026"],
     ["A", "approve"],
     ["X / Del", "reject: not in this cluster"],
-    ["N", "new cluster of the chosen"],
-    ["L", "look-alikes\u2026, with a preview"],
+    ["N", "new cluster from the selection"],
+    ["L", "find look-alikes\u2026 (with a preview)"],
     ["C", "comment"],
-    ["E", "caption of a shot"],
+    ["E", "edit the caption of a shot"],
     ["R / F2", "rename the folder"],
-    ["J", "join the folder with another\u2026"],
-    ["Ctrl Z / Ctrl Y", "undo, redo: yours only"],
+    ["J", "merge the folder with another\u2026"],
+    ["Ctrl Z / Ctrl Y", "undo, redo your own corrections"],
   ]],
-  ["Look", [
-    ["V", "scenes or characters"],
-    ["S", "next order"],
+  ["View", [
+    ["V", "switch between scenes and characters"],
+    ["S", "next sort order"],
     ["/", "search"],
     ["?", "this help"],
   ]],

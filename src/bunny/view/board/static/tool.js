@@ -8,13 +8,13 @@ const STATUS = {
   approved: "Approved",
   moved: "Moved by people",
   commented: "Commented",
-  rejected: "Rejected somewhere",
+  rejected: "Rejected from a cluster",
 };
 export const SORT = {
-  doubt: "Doubtful first",
+  doubt: "Most doubtful first",
   film: "Film order",
   size: "Largest first",
-  name: "By cluster",
+  name: "By cluster name",
 };
 const LEVEL = { scene: "Scenes", character: "Characters" };
 
@@ -34,7 +34,7 @@ export function topBar({ ask, again, askName, toLevel, help }) {
   const who = make("button", {
     type: "button",
     class: "bb-user",
-    title: "Your name in the record of corrections",
+    title: "Your name, recorded with your corrections",
     onclick: askName,
   });
   const element = make(
@@ -48,7 +48,7 @@ export function topBar({ ask, again, askName, toLevel, help }) {
     undo,
     redo,
     who,
-    button("help", "Keys", help, { key: "?" }),
+    button("help", "Keyboard shortcuts", help, { key: "?" }),
   );
 
   let typing = 0;
@@ -89,7 +89,7 @@ export function headLine({ onRename, onJoin, onApprove }) {
   const title = make("h2", { class: "bb-title" });
   const total = make("span", { class: "bb-small bb-number" });
   const rename = button("pencil", "Rename", onRename, { key: "R" });
-  const merge = button("merge", "Join with another", onJoin, { key: "J" });
+  const merge = button("merge", "Merge with another", onJoin, { key: "J" });
   const all = button("check", "Approve all", onApprove, { words: true });
   const gap = make("span", { class: "bb-gap" });
   return {
@@ -111,7 +111,7 @@ export function chosenBar(deeds) {
   return {
     element: make(
       "div",
-      { class: "bb-tools", role: "toolbar", "aria-label": "Chosen items" },
+      { class: "bb-tools", role: "toolbar", "aria-label": "Selected items" },
       number,
       tool("folder", "Move", "M"),
       tool("plus", "New cluster", "N"),
@@ -122,7 +122,7 @@ export function chosenBar(deeds) {
       tool("text", "Caption", "E", "bb-caption"),
     ),
     show: (length) => {
-      number.textContent = `${count(length)} chosen`;
+      number.textContent = `${count(length)} selected`;
     },
   };
 }
