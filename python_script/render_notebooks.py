@@ -2,7 +2,7 @@
 
     uv run bunny demo
     uv run bunny run sample --notebooks --set models.training_steps=60
-    uv run python python_script/render_notebooks.py sample
+    uv run python python_script/render_notebooks.py sample --set models.training_steps=60
 
 A run leaves the executed copies of the stages' notebooks in `log/notebook/<film_id>/`; the two that
 belong to no stage are executed here. Pages go to `memory_bank/notebook/`, pictures inside them.
@@ -15,7 +15,7 @@ import io
 import re
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import nbformat
@@ -51,18 +51,19 @@ def main() -> int:
     parser.add_argument("film", help="a film_id or how it begins")
     parser.add_argument("--data-dir", help="folder of workspaces")
     parser.add_argument("--output", type=Path, default=OUTPUT, help=f"default {OUTPUT}")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting")
     given = parser.parse_args()
     try:
         space, _ = film_workspace.open_film(given.film, given.data_dir)
-        write_pages(space, given.output)
+        write_pages(space, given.output, given.set)
     except BunnyError as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, UserError) else 1
     return 0
 
 
-def write_pages(space: Workspace, output: Path) -> None:
-    """Render every notebook of the folder for one film.
+def write_pages(space: Workspace, output: Path, overrides: Sequence[str] = ()) -> None:
+    """Render every notebook of the folder for one film; `overrides` are those of its run.
 
     Raises
     ------
@@ -77,7 +78,7 @@ def write_pages(space: Workspace, output: Path) -> None:
             copy = (
                 newest_copy(space, stages[name])
                 if name in stages
-                else execute(space, name, Path(folder) / f"{name}.ipynb")
+                else execute(space, name, Path(folder) / f"{name}.ipynb", overrides)
             )
             book = nbformat.read(copy, as_version=4)
             text = render(book, name, names, workspace.project_root())
@@ -96,11 +97,12 @@ def newest_copy(space: Workspace, stage: str) -> Path:
     return copies[-1]
 
 
-def execute(space: Workspace, name: str, copy: Path) -> Path:
+def execute(space: Workspace, name: str, copy: Path, overrides: Sequence[str]) -> Path:
     """Run a notebook that belongs to no stage."""
     known = {"film_id": space.film_id, "data_dir": str(space.root.parent.parent)}
     path = notebook.notebook_dir() / f"{name}.ipynb"
-    notebook.execute(path, copy, known | {"is_interactive": False})
+    more = {"overrides": list(overrides), "is_interactive": False}
+    notebook.execute(path, copy, known | more)
     return copy
 
 
@@ -141,7 +143,10 @@ def without_machine(book: nbformat.NotebookNode, root: str) -> nbformat.Notebook
     cells = []
     for cell in book.cells:
         is_injected = "injected-parameters" in cell.metadata.get("tags", [])
-        if is_injected or any(word in cell.source for word in MACHINE):
+        is_machine = cell.cell_type == "code" and any(word in cell.source for word in MACHINE)
+        if is_machine and cells and cells[-1].cell_type == "markdown":
+            cells.pop()  # the text that leads to it
+        if is_injected or is_machine:
             continue
         for output in cell.get("outputs", []):
             _clean(output, root)

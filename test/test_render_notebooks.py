@@ -34,6 +34,7 @@ def book(root: str) -> nbformat.NotebookNode:
         nbformat.v4.new_markdown_cell("# 02 Filter"),
         injected,
         nbformat.v4.new_code_cell("run()", execution_count=3, outputs=told),
+        nbformat.v4.new_markdown_cell("## The machine"),
         nbformat.v4.new_code_cell("print(doctor.to_text())", outputs=told[:1]),
     ]
     return nbformat.v4.new_notebook(cells=cells)
@@ -44,7 +45,12 @@ def test_a_page_keeps_the_work_and_leaves_the_machine_out(tmp_path):
     page = render_notebooks.render(book(str(tmp_path)), "02_filter", names, tmp_path)
     assert "02 Filter" in page and "wrote data/a.html" in page
     assert str(tmp_path) not in page and str(Path.home()) not in page
-    assert "injected" not in page and "data_dir" not in page and "doctor" not in page
+    assert (
+        "injected" not in page
+        and "data_dir" not in page
+        and "doctor" not in page
+        and "The machine" not in page
+    )
     assert "#####" not in page and "In [3]" not in page
     assert '<a href="01_extract.html">' in page and "<b>02_filter</b>" in page
     assert "http" not in page.replace("http://www.w3.org", "")  # nothing is fetched
