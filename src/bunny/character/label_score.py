@@ -4,6 +4,8 @@ from collections.abc import Collection, Sequence
 
 import polars as pl
 
+from bunny.table import scalar
+
 MIN_VISIBLE_SHARE = 0.3  # who is hidden or faded more than this need not be found
 
 
@@ -95,10 +97,10 @@ def score_groups(group: Sequence[str | int | None], person: Sequence[str]) -> di
     spread = known.group_by("who").agg(pl.col("group").n_unique())["group"].mean()
     nan = float("nan")
     return {
-        "purity": most["len"].sum() / known.height if known.height else nan,
+        "purity": scalar.as_float(most["len"].sum()) / known.height if known.height else nan,
         "noise_share": 1 - known.height / rows.height if rows.height else nan,
         "num_groups": float(most.height),
-        "groups_per_person": nan if spread is None else float(spread),
+        "groups_per_person": nan if spread is None else scalar.as_float(spread),
     }
 
 

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bunny.cli import app as cli_app
-from bunny.cli.app import DataDir, FilmName, Settings, app
+from bunny.cli.app import AsJson, DataDir, FilmName, Settings, app
 from bunny.core.error import UserError
 
 
@@ -139,7 +138,7 @@ def where(
         str | None, typer.Option(help="Look in this film only; default all, newest first.")
     ] = None,
     data_dir: DataDir = None,
-    as_json: cli_app.AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say where a picture comes from, or which training pictures come from a place of a film."""
     from bunny.command import where as command_where

@@ -64,12 +64,15 @@ class Stage(Protocol):
     def __init__(self, config: Config, input_dir: Path, output_dir: Path) -> None: ...
     def can_resume(self) -> bool:
         """Whether its tables exist and their fingerprint is this one."""
+        ...
 
     def execute(self) -> StageResult:
         """Do the work, or nothing when there is none."""
+        ...
 
     def get_progress(self) -> float:
         """Share of the work that is done, in [0, 1]."""
+        ...
 
 
 class BaseStage:
@@ -77,7 +80,7 @@ class BaseStage:
 
     name: ClassVar[str]
     version: ClassVar[int] = 1  # raise when the code gives other rows for the same input
-    reads: ClassVar[tuple[str, ...]] = ()
+    reads: tuple[str, ...] = ()
     writes: ClassVar[tuple[str, ...]] = ()
     uses_film: ClassVar[bool] = False  # the film itself is read
     uses_references: ClassVar[bool] = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -39,8 +40,9 @@ def load_clip(model: str, device: str = "cpu") -> AgreementMeasure:
     from transformers import CLIPModel, CLIPProcessor
 
     try:
-        net = CLIPModel.from_pretrained(model, use_safetensors=True).eval().to(device)
-        processor = CLIPProcessor.from_pretrained(model, use_fast=False)
+        loaded = cast(Any, CLIPModel.from_pretrained(model, use_safetensors=True)).eval()
+        net = loaded.to(device)
+        processor = cast(Any, CLIPProcessor.from_pretrained(model, use_fast=False))
     except (OSError, ValueError, ImportError) as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(

@@ -165,7 +165,7 @@ def to_webui_text(provenance: Mapping[str, Any]) -> str:
     worn = p.get("adapters") or []
     prompt = " ".join([p["prompt"], *(f"<lora:{_name(a)}:{a['strength']:g}>" for a in worn)])
     kind = p["scheduler_class"]
-    sampler = scheduler.SHORT_NAME.get(kind, kind.removesuffix("Scheduler"))
+    sampler = str(scheduler.SHORT_NAME.get(kind, kind.removesuffix("Scheduler")))
     facts = {
         "Steps": p["num_steps"],
         "Sampler": sampler + (" Karras" if str(p.get("scheduler")).endswith("karras") else ""),

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from bunny.generation import adapters as generation_adapters
 from bunny.generation import request, scheduler
 from bunny.generation.request import Adapters, GenerationRequest
 from bunny.training.base import Base
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +122,8 @@ def _draw(
     try:
         pictures, flags = _call(pipeline, [drawings[i] for i in indices])
     except torch.OutOfMemoryError:
-        pictures = None  # go on outside of this block: the error holds on to what took the memory
+        # Go on outside of this block: the error holds on to what took the memory.
+        pictures, flags = None, []
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         logger.warning("%d pictures could not be drawn: %s", len(indices), reason)
@@ -164,18 +168,18 @@ def _call(pipeline: Any, drawings: Sequence[GenerationRequest]) -> tuple[np.ndar
         "output_type": "np",
     }
     if first.start is not None:
-        options["image"] = [_start(d) for d in drawings]
+        options["image"] = [_start(d, d.start.path) for d in drawings if d.start is not None]
         options["strength"] = first.start.strength
     result = pipeline(**request.supported_options(pipeline, options))
     flags = getattr(result, "nsfw_content_detected", None) or [False] * len(drawings)
     return result.images, flags
 
 
-def _start(drawing: GenerationRequest) -> Any:
+def _start(drawing: GenerationRequest, path: Path) -> Image.Image:
     """The picture to start from, cut about its middle to the drawing's shape."""
     from PIL import Image, ImageOps
 
-    with Image.open(drawing.start.path) as picture:
+    with Image.open(path) as picture:
         upright = ImageOps.exif_transpose(picture).convert("RGB")
     return ImageOps.fit(upright, (drawing.width_px, drawing.height_px), Image.Resampling.LANCZOS)
 

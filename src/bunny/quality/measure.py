@@ -1,6 +1,7 @@
 """Quality measures of one frame, all from its pixels and without thresholds."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -83,7 +84,7 @@ def measure_frame(picture: np.ndarray) -> FrameMeasure:
     )
 
 
-def _light(inside: np.ndarray) -> dict[str, float]:
+def _light(inside: np.ndarray) -> dict[str, Any]:
     """What the histogram of luma tells."""
     step = max(1, len(inside) // HISTOGRAM_LINES)
     histogram = cv2.calcHist([inside[::step]], [0], None, [256], [0, 256]).ravel()

@@ -63,7 +63,7 @@ class Dataset(BaseStage):
 
     name: ClassVar[str] = "dataset"
     version: ClassVar[int] = 3
-    reads: ClassVar[tuple[str, ...]] = (
+    reads: tuple[str, ...] = (
         *("film", *READ_TO_CHOOSE, "embedding", "region", "figure", "reference"),
     )
     is_corrected: ClassVar[bool] = True

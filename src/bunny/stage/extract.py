@@ -15,15 +15,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import polars as pl
+from av.error import FFmpegError
 
 from bunny.contract import stage
 from bunny.contract.shard import Shards
 from bunny.core.error import StageError, UserError
 from bunny.quality.measure import measure_frame
-from bunny.table import store
+from bunny.table import scalar, store
 from bunny.video import probe
 from bunny.video.decode import Tally
 from bunny.video.extraction_table import ShotBatch, film_note, film_row
@@ -220,7 +220,7 @@ def _done(folder: Path, shards: Shards) -> tuple[int, int, Restart | None]:
         state = shards.state(index)
         if state is None:  # the film's last shots: all is done but the tally of its frames
             break
-        num_shots, end = num_shots + shot.height, int(shot["end_frame_index"].max())
+        num_shots, end = num_shots + shot.height, scalar.as_int(shot["end_frame_index"].max())
         restart = Restart.from_json(state["restart"])
     return num_shots, end, restart
 
@@ -275,7 +275,7 @@ def _disk_errors(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (av.FFmpegError, UserError):
+    except (FFmpegError, UserError):
         raise
     except OSError as error:
         raise UserError(

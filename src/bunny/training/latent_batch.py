@@ -137,7 +137,7 @@ class LatentBucket:
         rows = torch.as_tensor(chosen, device=self.latents.device)
         latents = self.latents[rows]
         emphasis = None if self.emphasis is None else self.emphasis[rows]
-        if flips.any():
+        if flips.any() and self.flipped is not None:
             turned = torch.as_tensor(flips, device=latents.device)[:, None, None, None]
             latents = torch.where(turned, self.flipped[rows], latents)
             if emphasis is not None:

@@ -120,7 +120,7 @@ class MasterWeights:
         import torch
 
         with torch.no_grad():
-            torch._foreach_copy_(self.parameters, values)
+            torch._foreach_copy_(self.parameters, values)  # pyright: ignore[reportPrivateImportUsage] no other name
 
 
 def cast_base(family: Any, dtype: Any) -> Callable[[], None]:

@@ -85,7 +85,7 @@ def postgres_type(dtype: pl.DataType) -> str:
         If there is no such type declared here.
     """
     base = dtype.base_type()
-    if base in (pl.Array, pl.List):
+    if isinstance(dtype, pl.Array | pl.List):
         inner = postgres_type(dtype.inner)
         return "jsonb" if inner == "jsonb" or inner.endswith("]") else f"{inner}[]"
     if base in _TYPE:

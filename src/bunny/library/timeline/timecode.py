@@ -23,6 +23,7 @@ from typing import Any
 import polars as pl
 
 from bunny.core.error import UserError
+from bunny.table import scalar
 
 NTSC = Fraction(1000, 1001)  # of 30: 29.97
 DROP_PER_MINUTE = {30: 2, 60: 4}  # labels left out, but each tenth minute; SMPTE ST 12-1
@@ -132,7 +133,8 @@ def timecode_of(
         As `to_timecode` and `from_timecode`; if the frame lies before 00:00:00:00.
     """
     first = from_timecode(start, rate) if start else 0
-    is_drop = FORM.fullmatch(start.strip())[4] != ":" if start else is_drop
+    label = FORM.fullmatch(start.strip()) if start else None
+    is_drop = is_drop if label is None else label[4] != ":"
     number = ((pts - start_pts) * time_base * rate + Fraction(1, 2)) // 1
     return to_timecode(first + number, rate, is_drop)
 
@@ -192,8 +194,8 @@ def read_grid(
         raise UserError(f"{film['film_id']}: expected shots, found none; run stage extract")
     base = Fraction(film["time_base_num"], film["time_base_den"])
     rate = conform_rate(told)
-    first_pts = int(shot["start_pts"].min())
-    last_pts = int(shot["end_pts"].max())
+    first_pts = scalar.as_int(shot["start_pts"].min())
+    last_pts = scalar.as_int(shot["end_pts"].max())
     start_number, drops, note = _start_label(film, rate, is_drop)
     grid = FrameGrid(
         rate=rate,

@@ -118,7 +118,7 @@ def _original(own: str, family: str) -> tuple[str, int]:
     """Original name of a module, and which part of it the module is."""
     found = BLOCK_NAME.fullmatch(own)
     block = ORIGINAL_NAMES[family].get(found[1]) if found else None
-    if block is None or found[3] not in block[1]:
+    if found is None or block is None or found[3] not in block[1]:
         raise adapter_file_layer_name.unknown_layer(own)
     inner, part = block[1][found[3]]
     return f"{block[0]}.{found[2]}.{inner}", part
@@ -147,7 +147,7 @@ def _join_parts(place: str, parts: Mapping[int, LoraLayer], count: int) -> LoraL
         down[column : column + part.rank] = part.down
         scaled = part.up if part.scale == scale else part.up.float() * (part.scale / scale)
         up[row : row + rows[index], column : column + part.rank] = scaled
-    ordered = [parts[i].magnitude for i in sorted(parts)]
+    ordered = [m for i in sorted(parts) if (m := parts[i].magnitude) is not None]
     magnitude = torch.cat(ordered) if is_dora else None
     return LoraLayer(down=down, up=up, alpha=scale * rank * count, magnitude=magnitude)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bunny.core.error import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 REGEX = set("*+?[(|\\$")  # a pattern with one of these is more than a name
 DOWN, UP, MAGNITUDE = ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector"
@@ -94,7 +97,7 @@ def to_peft(layers: Layers, *, is_text: bool = False) -> dict[str, Any]:
         state[name + UP] = _scaled(layer.up, layer.scale)
         if layer.magnitude is not None:
             end = MAGNITUDE + ".weight" if is_text else MAGNITUDE
-            state[name + end] = _as_peft_magnitude(layer)
+            state[name + end] = _as_peft_magnitude(layer, layer.magnitude)
     return state
 
 
@@ -211,7 +214,7 @@ def _scaled(tensor: Any, scale: float) -> Any:
     return (tensor if is_exact else tensor.float()) * scale
 
 
-def _as_peft_magnitude(layer: LoraLayer) -> Any:
+def _as_peft_magnitude(layer: LoraLayer, magnitude: torch.Tensor) -> torch.Tensor:
     """Magnitude in the shape that peft keeps: (out,), of a convolution (1, out, 1, 1)."""
     ones = [1] * (layer.down.ndim - 2)
-    return layer.magnitude.reshape(1, -1, *ones) if ones else layer.magnitude.flatten()
+    return magnitude.reshape(1, -1, *ones) if ones else magnitude.flatten()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from bunny.core.error import UserError
 
@@ -50,9 +50,9 @@ class DiffusionNoise:
     """
 
     def __init__(self, scheduler: Any) -> None:
-        from diffusers import DDPMScheduler
+        from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
-        self.schedule = DDPMScheduler.from_config(scheduler.config)
+        self.schedule = cast(Any, DDPMScheduler.from_config(scheduler.config))
         self.kind = self.schedule.config.prediction_type
         self.num_times = int(self.schedule.config.num_train_timesteps)
 

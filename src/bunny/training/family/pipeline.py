@@ -16,7 +16,7 @@ from bunny.training.family.contract import LAYOUTS
 
 ENCODE_BATCH = 8  # pictures at once
 PIPELINE_KINDS = ("text2img", "img2img")
-CLIP_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
+CLIP_TARGETS: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 
 
 class LoadedFamily:

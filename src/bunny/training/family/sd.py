@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from bunny.core.error import UserError
 from bunny.training.family import pipeline
@@ -53,7 +53,9 @@ class StableDiffusion(pipeline.LoadedFamily):
 
     def _safety_parts(self) -> dict[str, Any]:
         """Load the checker; of a hub model its weights come only now."""
-        from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
+        from diffusers.pipelines.stable_diffusion.safety_checker import (
+            StableDiffusionSafetyChecker,
+        )
         from transformers import CLIPImageProcessor
 
         folder = pipeline.fetch_safety_checker(self.model, self.folder)
@@ -68,5 +70,5 @@ class StableDiffusion(pipeline.LoadedFamily):
                 f"safetensors, could not load them ({' '.join(str(error).split())[:160]}); set "
                 "generation.has_safety_checker to false or get the base again"
             ) from error
-        checker.requires_grad_(False).eval().to(self.device)
+        cast(Any, checker).requires_grad_(False).eval().to(self.device)
         return {"safety_checker": checker, "feature_extractor": extractor}

@@ -246,7 +246,7 @@ class BoardSession(BoardItems):
         name = found["name"].drop_nulls().first() if found.height else None
         if name is None:
             raise UserError(f"{message['cluster']}: expected a character with a name; rename it")
-        return {"done": self.setting.upload(name, list(zip(names, data, strict=True)))}, []
+        return {"done": self.setting.upload(str(name), list(zip(names, data, strict=True)))}, []
 
     # ---- parts of answers
 

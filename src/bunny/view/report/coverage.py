@@ -74,10 +74,11 @@ def _sentences(summary: Coverage) -> list[str]:
     """Verdict and advice, and how far the nearest pictures are."""
     texts = [coverage_text.verdict(summary), *coverage_text.advice(summary)]
     if summary.nearest_median is not None:
+        alike = share(summary.num_alike or 0, summary.num_pictures)
         texts.append(
             f"The nearest other picture is {summary.nearest_median:.2f} away in the median "
             f"({summary.nearest_min:.2f} to {summary.nearest_max:.2f}; 0 is the same picture, 1 as "
-            f"like as any two of the film); {share(summary.num_alike, summary.num_pictures)} look "
+            f"like as any two of the film); {alike} look "
             "like another one."
         )
     return texts
@@ -90,7 +91,7 @@ def _numbers(summaries: Iterable[Coverage]) -> ReportTable:
             s.character,
             axis,
             ", ".join(f"{value} {number}" for value, number in s.balance[key].count.items()),
-            "" if s.balance[key].evenness is None else f"{100 * s.balance[key].evenness:.0f} %",
+            "" if (even := s.balance[key].evenness) is None else f"{100 * even:.0f} %",
         )
         for s in summaries
         for key, axis in (("pose", "pose"), ("shot_size", "size"), ("light", "light"))

@@ -210,6 +210,8 @@ class SearchWidget:
         return ipywidgets.VBox([more, pick])
 
     def _hand_over(self) -> None:
+        if self._send is None:
+            return
         try:
             said = self._send(pl.DataFrame(list(self._picked.values()), infer_schema_length=None))
         except BunnyError as error:
