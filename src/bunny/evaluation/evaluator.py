@@ -279,7 +279,7 @@ class Evaluator:
         ]
         rows: list[dict[str, Any]] = []
 
-        def keep(at: int, picture: Any, error: str | None) -> None:
+        def keep(at: int, picture: Image.Image | None, error: str | None) -> None:
             job, stem = jobs[at], f"{step:06d}-{name}-{at:03d}"
             file = f"proof/{self.run_id}/{stem}.png"
             if picture is not None:

@@ -115,7 +115,7 @@ def row_title(drawing: GenerationRequest) -> str:
 
 
 def grid_arguments(
-    pictures: Mapping[tuple[int, str], Any],
+    pictures: Mapping[tuple[int, str], Image.Image],
     wanted: Sequence[GenerationRequest],
     drawn_by: Sequence[GridColumn],
 ) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def machine(base: Base) -> dict[str, Any]:
     }
 
 
-def save_png(path: Path, picture: Any, provenance: Mapping[str, Any]) -> None:
+def save_png(path: Path, picture: Image.Image, provenance: Mapping[str, Any]) -> None:
     """Write a PNG with its provenance as text, whole or not at all.
 
     Parameters

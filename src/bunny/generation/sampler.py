@@ -35,7 +35,7 @@ class GeneratedPicture:
     """One picture, or why there is none, and how it came about."""
 
     index: int  # of the drawing
-    picture: Any  # PIL.Image.Image or None
+    picture: Image.Image | None
     error: str | None = None
     is_flagged: bool = False
     batch_size: int = 1
@@ -211,7 +211,7 @@ def draw(
     *,
     batch_size: int = BATCH_SIZE,
     has_safety_checker: bool = False,
-    on_picture: Callable[[int, Any, str | None], None],
+    on_picture: Callable[[int, Image.Image | None, str | None], None],
 ) -> None:
     """Draw each of `drawings`; the noise of each depends on its own seed alone.
 
@@ -242,7 +242,7 @@ def draw(
             on_picture(one.index, one.picture, one.error)
 
 
-def draw_plain(base: Base, prompts: Sequence[str], *, seed: int, num_steps: int) -> list[Any]:
+def draw_plain(base: Base, prompts: Sequence[str], *, seed: int, num_steps: int) -> list[Image.Image]:
     """Draw prompts with the model as it is now; used for samples while training.
 
     Parameters
@@ -259,7 +259,7 @@ def draw_plain(base: Base, prompts: Sequence[str], *, seed: int, num_steps: int)
     list of PIL.Image.Image
         Those that could be drawn.
     """
-    pictures: list[Any] = []
+    pictures: list[Image.Image | None] = []
     drawings = [GenerationRequest(prompt=p, seed=seed, num_steps=num_steps) for p in prompts]
     draw(base, drawings, on_picture=lambda _index, picture, _error: pictures.append(picture))
     return [picture for picture in pictures if picture is not None]

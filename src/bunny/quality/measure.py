@@ -103,7 +103,7 @@ def _light(inside: np.ndarray) -> dict[str, Any]:
 
 def _detail(
     work: np.ndarray, box: tuple[int, int, int, int], size: tuple[int, int], deviation: float
-) -> dict[str, float | np.ndarray]:
+) -> dict[str, Any]:
     """Sharpness and smear at working size."""
     edges = sharpness.laplacian(work)
     variance = sharpness.laplacian_variance(edges)
@@ -117,7 +117,7 @@ def _detail(
     }
 
 
-def _words(lines: np.ndarray, size: tuple[int, int]) -> dict[str, float | int]:
+def _words(lines: np.ndarray, size: tuple[int, int]) -> dict[str, Any]:
     """Shares of the picture under text."""
     subtitles = lines[text.is_subtitle(lines, size)]
     return {
@@ -129,7 +129,7 @@ def _words(lines: np.ndarray, size: tuple[int, int]) -> dict[str, float | int]:
 
 def _colour(
     picture: np.ndarray, box: tuple[int, int, int, int], lines: np.ndarray
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Colour of a lattice of pixels; the ground is sought beside the text."""
     step = max(1, (max(box[2] - box[0], box[3] - box[1])) // SAMPLE_PX)
     rows, columns = slice(box[1], box[3], step), slice(box[0], box[2], step)

@@ -5,6 +5,7 @@ have the form that dashboards of image libraries read: `shots` and `training_fee
 for writing: `review_event`. `bunny_schema` says which version of all this a database holds.
 """
 
+from typing import cast
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -86,7 +87,7 @@ def postgres_type(dtype: pl.DataType) -> str:
     """
     base = dtype.base_type()
     if isinstance(dtype, pl.Array | pl.List):
-        inner = postgres_type(dtype.inner)
+        inner = postgres_type(cast(pl.DataType, dtype.inner))
         return "jsonb" if inner == "jsonb" or inner.endswith("]") else f"{inner}[]"
     if base in _TYPE:
         return _TYPE[base]

@@ -39,7 +39,7 @@ class Detector(Protocol):
         """Small picture or pictures that the detector needs of a frame."""
         ...
 
-    def push(self, small) -> list[FoundShot]:
+    def push(self, small, /) -> list[FoundShot]:
         """Take what `look` gave of the next frame; gives the shots that it finishes."""
         ...
 
