@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -18,6 +18,9 @@ from bunny.evaluation.measure_picture import PictureMeasurer
 from bunny.generation import provenance, request, sampler
 from bunny.table import store
 from bunny.training.base import Base
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 TRIGGER = "{trigger}"
 CLASS_PROMPTS, PAIR_PROMPTS, OTHER_PROMPTS = 2, 2, 1  # of the report's, the first ones

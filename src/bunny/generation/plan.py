@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from bunny.core.error import UserError
 from bunny.generation import request
 from bunny.generation.request import GenerationRequest, InitImage, WeightedAdapter
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 BASE_KEY = "base"
 STRENGTH_MAX = 4.0  # as generation.lora_strength; beyond it any adapter draws noise

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bunny.core import atomic
 from bunny.generation import request, scheduler
 from bunny.generation.request import Adapters, GenerationRequest
 from bunny.generation.sampler import GeneratedPicture
 from bunny.training.base import Base
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SOFTWARE = "Diffusion Bunny"
 KEY = "provenance"

@@ -242,7 +242,9 @@ def draw(
             on_picture(one.index, one.picture, one.error)
 
 
-def draw_plain(base: Base, prompts: Sequence[str], *, seed: int, num_steps: int) -> list[Image.Image]:
+def draw_plain(
+    base: Base, prompts: Sequence[str], *, seed: int, num_steps: int
+) -> list[Image.Image]:
     """Draw prompts with the model as it is now; used for samples while training.
 
     Parameters

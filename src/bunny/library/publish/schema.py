@@ -5,11 +5,11 @@ have the form that dashboards of image libraries read: `shots` and `training_fee
 for writing: `review_event`. `bunny_schema` says which version of all this a database holds.
 """
 
-from typing import cast
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
+from typing import cast
 
 import polars as pl
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bunny.core.error import UserError
 from bunny.training.adapter_file import layer_name as adapter_file_layer_name
 from bunny.training.adapter_file.layer import Layers, LoraLayer
+
+if TYPE_CHECKING:
+    import torch
 
 QKV = ("to_q", "to_k", "to_v")
 ADDED = ("add_q_proj", "add_k_proj", "add_v_proj")
@@ -182,6 +185,6 @@ def _split_parts(layer: LoraLayer, count: int) -> list[LoraLayer | None]:
     return [p if p.magnitude is not None or bool(p.down.any()) else None for p in parts]
 
 
-def _outside(up: Any, block: slice) -> bool:
+def _outside(up: torch.Tensor, block: slice) -> bool:
     """Whether a part's rows have anything outside of its own block."""
     return bool(up[:, : block.start].any() or up[:, block.stop :].any())

@@ -23,10 +23,10 @@ class LoraLayer:
     With a magnitude it is DoRA: each output's row of the changed weight gets that length.
     """
 
-    down: Any  # (rank, in) or (rank, in, kernel_h, kernel_w)
-    up: Any  # (out, rank) or (out, rank, 1, 1)
+    down: torch.Tensor  # (rank, in) or (rank, in, kernel_h, kernel_w)
+    up: torch.Tensor  # (out, rank) or (out, rank, 1, 1)
     alpha: float
-    magnitude: Any | None = None  # (out,)
+    magnitude: torch.Tensor | None = None  # (out,)
 
     @property
     def rank(self) -> int:
@@ -116,7 +116,7 @@ def to_diffusers(parts: ComponentLayers) -> dict[str, Any]:
     }
 
 
-def delta(layer: LoraLayer) -> Any:
+def delta(layer: LoraLayer) -> torch.Tensor:
     """Change of the weight before DoRA's magnitude: ``up @ down * alpha / rank``, float32.
 
     Returns
@@ -128,7 +128,7 @@ def delta(layer: LoraLayer) -> Any:
     return product.reshape(layer.up.shape[0], *layer.down.shape[1:]) * layer.scale
 
 
-def merged(weight: Any, layer: LoraLayer) -> Any:
+def merged(weight: torch.Tensor, layer: LoraLayer) -> torch.Tensor:
     """The weight with the adapter in it.
 
     Parameters
@@ -150,7 +150,7 @@ def merged(weight: Any, layer: LoraLayer) -> Any:
     )
 
 
-def row_length(weight: Any) -> Any:
+def row_length(weight: torch.Tensor) -> torch.Tensor:
     """Euclidean length of each output's weights, shape (out,)."""
     return weight.float().flatten(1).norm(dim=1)
 
@@ -206,7 +206,7 @@ def _patterned(pattern: Mapping[str, Any], module: str, default: Any) -> Any:
     return pattern.get(get_pattern_key(loose, module), default) if loose else default
 
 
-def _scaled(tensor: Any, scale: float) -> Any:
+def _scaled(tensor: torch.Tensor, scale: float) -> torch.Tensor:
     """Tensor times a scale; in float32 where half precision would round."""
     if scale == 1.0:
         return tensor
