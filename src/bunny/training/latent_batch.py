@@ -274,11 +274,12 @@ def mask_weight(
 
     if background_weight >= 1 or all(e.mask is None for e in examples):
         return None
+    height, width = latents.shape[-2:]
     grids = []
     for example in examples:
         mask = example.mask if example.mask is not None else np.full(example.picture.shape[:2], 255)
         share = torch.from_numpy(mask.astype(np.float32) / 255)[None, None]
-        grid = functional.adaptive_avg_pool2d(share, tuple(latents.shape[-2:]))
+        grid = functional.adaptive_avg_pool2d(share, (height, width))
         grid = background_weight + (1 - background_weight) * grid
         mean = float(grid.mean())
         grids.append(grid / mean if 0 < mean < FULL_MASK_MEAN else torch.ones_like(grid))
