@@ -124,7 +124,7 @@ def execute(path: Path, copy: Path, parameters: Mapping[str, Any]) -> None:
                 parameters=dict(parameters),
                 kernel_name=KERNEL,
                 cwd=path.parent,
-                progress_bar={"desc": path.stem, "unit": "cell"},
+                progress_bar={"desc": path.stem, "unit": "cell"},  # pyright: ignore[reportArgumentType] of tqdm
             )
     except papermill.PapermillExecutionError as error:
         raise _explain(path, copy, error) from None

@@ -104,6 +104,9 @@ def plot_cost(curve: pl.DataFrame, measure: str = "accuracy") -> ggplot:
     )
 
 
-def _ticks(shares: Sequence[float]) -> list[str]:
+def _ticks(shares: Sequence[float] | Sequence[str]) -> list[str]:
     """Shares as per cent; where no click stands is called 0."""
-    return ["0" if share <= MIN_SHARE * 1.001 else f"{share * 100:.3g} %" for share in shares]
+    return [
+        "0" if share <= MIN_SHARE * 1.001 else f"{share * 100:.3g} %"
+        for share in map(float, shares)
+    ]

@@ -5,11 +5,11 @@ API_runtime_Converse.html
 """
 
 import base64
-from typing import Any
+from typing import Any, Literal
 
 from bunny.core.error import UserError
 
-FINISH = {
+FINISH: dict[str, Literal["stop", "length", "content_filter"]] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
     "max_tokens": "length",

@@ -143,9 +143,10 @@ def _facts(row: dict[str, Any], labels: list[dict[str, Any]]) -> Facts:
     named = [s["character"] for s in seen if s["character"] is not None]
     height, width = row["height_px"] or 1, row["width_px"] or 1
     largest = seen[0] if seen else None
-    size = largest and shot_size(
-        largest["subject_type"], (largest["y1_px"] - largest["y0_px"]) / height
-    )
+    size = None
+    if largest is not None:
+        height_share = (largest["y1_px"] - largest["y0_px"]) / height
+        size = shot_size(largest["subject_type"], height_share)
     return Facts(
         frame_id=row["frame_id"],
         file=row["file"],

@@ -72,7 +72,7 @@ def signature() -> Any:
         what is outside the frame, do not mention picture quality.
         """
 
-        picture: dspy.Image = dspy.InputField()
+        picture: dspy.Image = dspy.InputField()  # pyright: ignore[reportInvalidTypeForm] imported late
         facts: list[str] = dspy.InputField(desc="measured on the picture and its shot")
         trigger_words: list[str] = dspy.InputField(desc="of the characters that are seen")
         caption: str = dspy.OutputField(desc="one sentence; uses every trigger word")

@@ -206,7 +206,7 @@ def _link_dense(distance: np.ndarray, most: float) -> np.ndarray:
         min_samples=1,
         metric="precomputed",
         allow_single_cluster=True,
-        copy=True,
+        copy=True,  # pyright: ignore[reportArgumentType] a boolean
     ).fit_predict(np.maximum(distance, distance.T))
     group = np.full(len(distance), NOISE, dtype=np.int64)
     following = 0

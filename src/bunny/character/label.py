@@ -194,11 +194,12 @@ def decide_compared(
     """
     mine = _select(region, sorted(cast.drawn), cast, setting)
     regions = _region_labels(mine, cast)
-    if compared.view is None:
+    view = compared.view
+    if view is None:
         return regions
     others = sorted(set(cast.face) - cast.drawn)
     witness = _select(region, others, cast, setting)
-    return pl.concat([_face_labels(compared, cast, setting, witness, learned), regions])
+    return pl.concat([_face_labels(compared, view, cast, setting, witness, learned), regions])
 
 
 def vote(region: pl.DataFrame, num_frames: pl.DataFrame, setting: LabelSetting) -> pl.DataFrame:
@@ -273,8 +274,9 @@ def _select_windows(
     ).collect()
 
 
-def _face_labels(compared: TrackSimilarity, cast, setting, witness, learned) -> pl.DataFrame:
-    view = compared.view
+def _face_labels(
+    compared: TrackSimilarity, view: match.TrackViews, cast, setting, witness, learned
+) -> pl.DataFrame:
     named = match.name_tracks(
         view,
         compared.seen,

@@ -146,7 +146,7 @@ def decide(
     count = len(similarity)
     if not names or not count:
         nothing = np.zeros(count, dtype=np.float32)
-        empty = [None] * count
+        empty: list[str | None] = [None] * count
         return FaceMatch(
             character=empty, best=empty, similarity=nothing, margin=nothing, confidence=nothing + 1
         )
@@ -156,7 +156,7 @@ def decide(
     second = similarity[rows, order[:, 1]] if len(names) > 1 else first - NO_RIVAL
     margin = first - second
     is_known = (first >= threshold) & (margin >= min_margin)
-    best = [names[i] for i in order[:, 0]]
+    best: list[str | None] = [names[int(i)] for i in order[:, 0]]
     chance = probability(first, margin, weight)
     return FaceMatch(
         character=[name if known else None for name, known in zip(best, is_known, strict=True)],
@@ -168,8 +168,8 @@ def decide(
 
 
 def probability(
-    similarity: np.ndarray,
-    margin: np.ndarray,
+    similarity: np.ndarray | np.floating,
+    margin: np.ndarray | np.floating,
     weight: tuple[float, float, float, float] = FACE_WEIGHT,
 ) -> np.ndarray:
     """Chance that the nearest candidate is right, in [0, 1].
@@ -186,7 +186,7 @@ def probability(
 
 
 def resolve_conflicts(
-    character: Sequence[str | None], similarity: np.ndarray, frames: Sequence[set[int]]
+    character: Sequence[str | None], similarity: np.ndarray, frames: Sequence[set]
 ) -> list[str | None]:
     """Let no character be seen twice in one frame: the most similar subject keeps the name.
 
@@ -318,9 +318,10 @@ def name_tracks(
         if one is not None and heirs:
             taken.setdefault(one, set()).update(frames)
     for i in sorted(heirs, key=lambda i: (-heirs[i][0], i)):
-        if not taken[found.best[i]] & seen[i]:
-            name[i] = found.best[i]
-            taken[name[i]] |= seen[i]
+        best = found.best[i]
+        if best is not None and not taken[best] & seen[i]:
+            name[i] = best
+            taken[best] |= seen[i]
             alike, margin = (np.float32(value) for value in heirs[i])
             confidence[i] = probability(alike - PROPAGATE_TO, margin)
             passed_on.add(i)
@@ -366,7 +367,7 @@ def propagate_names(
     if not len(giver) or not len(taker):
         return {}
     alike = face_recogniser.to_similarity(portrait[taker] @ portrait[giver].T, recogniser)
-    bearer = np.array([name[i] for i in giver])
+    bearer = np.array([name[int(i)] for i in giver])
     names = np.unique(bearer)
     best = np.stack([alike[:, bearer == one].max(axis=1) for one in names], axis=1)
     is_own = np.array([found.best[i] for i in taker])[:, None] == names

@@ -109,6 +109,20 @@ def read_picture(path: Path) -> np.ndarray | None:
     return image if factor == 1 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
+def read_known_picture(path: Path) -> np.ndarray:
+    """Read a picture that was read before, as `read_picture` does.
+
+    Raises
+    ------
+    UserError
+        If it can no longer be read.
+    """
+    image = read_picture(path)
+    if image is None:
+        raise UserError(f"{path}: expected the picture that was read before; put it back")
+    return image
+
+
 def measure(
     sources: Iterable[ReferenceFile],
     detector: FaceDetector,

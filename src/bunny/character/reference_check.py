@@ -270,8 +270,11 @@ def advise(judged: Sequence[JudgedReference]) -> list[str]:
             )
     pairs: dict[tuple[str, str], float] = {}
     for one in judged:
+        if one.other_character is None or one.other_similarity is None:
+            continue
         if one.is_alike:
-            pair = tuple(sorted((one.character, one.other_character)))
+            first, second = sorted((one.character, one.other_character))
+            pair = (first, second)
             pairs[pair] = max(pairs.get(pair, -1.0), one.other_similarity)
     return found + [
         (
@@ -355,7 +358,7 @@ def _nearest(
     found = [
         (float((picture.vector @ p.vector.T).max()), p.character)
         for p in among
-        if p.reference_id != picture.reference_id
+        if p.vector is not None and p.reference_id != picture.reference_id
     ]
     if not found:
         return None

@@ -1,6 +1,7 @@
 """Measurements of reference pictures that `reference_check` judges."""
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -111,7 +112,7 @@ def film_impostors(figure: pl.DataFrame, labels: pl.DataFrame) -> dict[str, np.n
         both.group_by("row", "character").agg(is_beside.all().alias("is_stranger"))
         .filter("is_stranger").sort("row")
     )  # fmt: skip
-    vector = np.stack(figure["embedding"].to_numpy())
+    vector = np.stack(list(figure["embedding"].to_numpy()))
     return {
         name: vector[rows["row"].to_numpy()]
         for (name,), rows in strangers.partition_by("character", as_dict=True).items()
@@ -137,7 +138,7 @@ def _measure(
         size_px = 0 if image is None else min(image.shape[:2])
         return reference_check.ReferencePicture(**common, size_px=size_px, vector=None)
     has_two, cut, vector = False, (), None
-    if raw is not None:
+    if raw is not None and net is not None:
         cells = net.map_whole(image, reference_check.MAP_LONG_PX)
         amount = reference_check.amount_of_figure(cells)
         has_two = reference_check.has_two_figures(amount)
@@ -154,7 +155,7 @@ def _measure(
     )
 
 
-def _find_text(image: np.ndarray) -> str | None:
+def _find_text(image: np.ndarray) -> Literal["subtitle", "text"] | None:
     """Whether there are words on a picture, and whether they lie as subtitles do."""
     height, width = image.shape[:2]
     boxes = text.find_text(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
@@ -173,7 +174,7 @@ def describe_drawn(
 ) -> dict[str, np.ndarray]:
     """Reference pictures by their ids, (6, RAW) each."""
     return {
-        source.reference_id: net.describe_reference(reference.read_picture(source.path))
+        source.reference_id: net.describe_reference(reference.read_known_picture(source.path))
         for source in sources
     }
 

@@ -44,7 +44,7 @@ def reference_row(
     is_region = found.error is None and found.face_embedding is None
     embedding = None
     if is_region and is_drawn_enabled:
-        embedding = models.net.embed(reference.read_picture(found.source.path))
+        embedding = models.net.embed(reference.read_known_picture(found.source.path))
     return {
         "reference_id": found.source.reference_id,
         "character": found.source.character,

@@ -41,7 +41,7 @@ class TrackSetting:
 
 
 def link_faces(
-    frame_index: Sequence[int],
+    frame_index: Sequence[int] | np.ndarray,
     box: np.ndarray,
     embedding: np.ndarray,
     recogniser: str,
@@ -98,7 +98,7 @@ def link_faces(
                 if score[face, number] > NEVER:
                     one = here[face]
                     track[one] = number
-                    step[number] = _motion(box, frame_index, last[number], one, setting)
+                    step[number] = _motion(box, frame_index, int(last[number]), int(one), setting)
         for one in here[track[here] < 0]:
             track[one] = count
             count += 1

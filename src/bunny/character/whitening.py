@@ -162,7 +162,7 @@ def _try_out(clear, vector, judged, seed) -> tuple[np.ndarray, np.ndarray]:
         plain = separate(vector, held)
         if plain is None or len(taught[1]) < MIN_JUDGED:
             continue
-        learned = fit(vector[is_taught], number[is_taught], taught)
+        learned = fit(vector[is_taught], number[is_taught], (taught[0], taught[1]))
         before.append(plain)
         after.append(plain if learned is None else separate(learned.apply(vector), held))
     return np.array(before), np.array(after)

@@ -1,6 +1,7 @@
 """Command line of `bunny`: options, exit codes and error messages."""
 
 import atexit
+import io
 import os
 import signal
 import sys
@@ -29,7 +30,7 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's idle threads must not spin
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it advises to install torchvision
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a pipe on Windows lacks most alphabets
+        if isinstance(stream, io.TextIOWrapper):  # a pipe on Windows lacks most alphabets
             stream.reconfigure(errors="backslashreplace")
     try:
         app()

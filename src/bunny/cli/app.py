@@ -62,9 +62,10 @@ def arrange_panels() -> None:
         info.rich_help_panel = place[name_of(info)][0]
     order = list(place)
     app.registered_commands.sort(key=lambda info: order.index(name_of(info)))
-    groups = [info.typer_instance for info in app.registered_groups]
+    groups = [info.typer_instance for info in app.registered_groups if info.typer_instance]
     for info in (command for one in (app, *groups) for command in one.registered_commands):
-        info.callback = _with_debug(info.callback)
+        if info.callback is not None:
+            info.callback = _with_debug(info.callback)
 
 
 def _with_debug(command: Callable[..., None]) -> Callable[..., None]:
@@ -81,5 +82,6 @@ def _with_debug(command: Callable[..., None]) -> Callable[..., None]:
         command(**given)
 
     own = list(signature.parameters.values())
-    with_debug.__signature__ = signature.replace(parameters=[*own, added])
+    shown = signature.replace(parameters=[*own, added])
+    with_debug.__signature__ = shown  # pyright: ignore[reportAttributeAccessIssue] inspect reads it
     return with_debug

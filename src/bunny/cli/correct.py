@@ -8,7 +8,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -20,6 +20,8 @@ correct_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(correct_app, name="correct")
+
+ClusterLevel = Literal["scene", "character"]
 
 Film = Annotated[str, typer.Argument(metavar="FILM", help="Film id or its first characters.")]
 Items = Annotated[
@@ -46,7 +48,7 @@ class CorrectionContext:
     """The library of a film and what all corrections of one command share."""
 
     library: Any
-    level: str | None
+    level: ClusterLevel | None
     say: dict[str, Any]  # user, reason, origin, exemplars
     data_dir: str | None
 
@@ -61,7 +63,7 @@ class CorrectionContext:
 
         return correct.find_items(self.state, items, self.level)
 
-    def level_of(self, cluster: str) -> str:
+    def level_of(self, cluster: str) -> ClusterLevel:
         """Whether a cluster is of scenes or of characters."""
         from bunny.command import correct
 
@@ -78,7 +80,7 @@ def _open(
     """Open the library of a film; its parameters are what every command has."""
     from bunny.command import correct
 
-    _check_level(level)
+    level = _check_level(level)
     library = correct.open_reviewed_film(film, data_dir)
     exemplars = library.config.review.exemplars
     say = {"user": user or library.user, "reason": reason, "origin": "cli", "exemplars": exemplars}
@@ -102,7 +104,8 @@ def _correction(without: tuple[str, ...] = (), **fixed: str) -> Callable[[Callab
             opened = _open(**{name: given.pop(name) for name in names}, **fixed)
             _apply(opened, function(opened, **given))
 
-        command.__signature__ = inspect.Signature([film, *own, *options])
+        shown = inspect.Signature([film, *own, *options])
+        command.__signature__ = shown  # pyright: ignore[reportAttributeAccessIssue] inspect reads it
         return correct_app.command()(command)
 
     return decorate
@@ -122,7 +125,7 @@ def list_all(
     """List clusters with their sizes, the items of one cluster, or all corrections."""
     from bunny.command import correct
 
-    _check_level(level)
+    level = _check_level(level)
     library = correct.open_reviewed_film(film, data_dir)
     if events:
         lines = [correct.describe(library, event) for event in library.state.every]
@@ -275,6 +278,7 @@ def _apply(opened: CorrectionContext, events: list) -> None:
     typer.echo(correct.next_command(library, opened.data_dir))
 
 
-def _check_level(level: str | None) -> None:
-    if level not in (None, "scene", "character"):
-        raise UserError(f"--level: expected scene or character, got {level}; give one of them")
+def _check_level(level: str | None) -> ClusterLevel | None:
+    if level is None or level == "scene" or level == "character":
+        return level
+    raise UserError(f"--level: expected scene or character, got {level}; give one of them")

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bunny.cli import app as cli_app
-from bunny.cli.app import DataDir, FilmName, Settings, export_app
+from bunny.cli.app import AsJson, DataDir, FilmName, Settings, export_app
 
 
 @export_app.command("json")
@@ -226,7 +225,7 @@ def export_timeline(
     ] = "01:00:00:00",
     data_dir: DataDir = None,
     settings: Settings = None,
-    as_json: cli_app.AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Export shots as a timeline: EDL, Final Cut Pro 7 XML, FCPXML or OpenTimelineIO."""
     from bunny.command import export_timeline as command_export_timeline

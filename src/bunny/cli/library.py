@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bunny.cli import app as cli_app
-from bunny.cli.app import DataDir, FilmName, Settings, app
+from bunny.cli.app import AsJson, DataDir, FilmName, Settings, app
 from bunny.core.error import UserError
 
 
@@ -166,7 +165,7 @@ def where(
         typer.Option(help="Search this film only; default: all films, newest first."),
     ] = None,
     data_dir: DataDir = None,
-    as_json: cli_app.AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find where a picture comes from, or the training pictures taken from a place in a film."""
     from bunny.command import where as command_where

@@ -57,21 +57,21 @@ def check(
     """
     if trainer != "auto":
         export_set.check_choice("--trainer", trainer, trainer_preview.TRAINERS)
-    size = {"resolution_px": resolution_px, "batch_size": batch_size}
     if what and Path(what).expanduser().exists():
         path = Path(what).expanduser()
-        return CheckReport(
-            findings=[trainer_preview.preview_folder(path, trainer, trigger=trigger, **size)]
+        found = trainer_preview.preview_folder(
+            path, trainer, trigger=trigger, resolution_px=resolution_px, batch_size=batch_size
         )
+        return CheckReport(findings=[found])
     space, config = film_workspace.open_film(what, data_dir, overrides)
     names = export_set.read_training_set(space)["character"].unique().sort().to_list()
-    size["batch_size"] = batch_size or config.models.batch_size
     found = [
         trainer_preview.preview_folder(
             space.root / "dataset" / sets.folder_name(name),
             trainer,
             trigger=trigger or tags.trigger_word(config.captioning.trigger_word, name),
-            **size,
+            resolution_px=resolution_px,
+            batch_size=batch_size or config.models.batch_size,
         )
         for name in names
     ]

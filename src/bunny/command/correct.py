@@ -20,6 +20,7 @@ from bunny.view import style
 SHOWN = 12  # ids that a preview names
 VECTORS = {"scene": "shot_vector", "character": "figure_vector"}
 
+LEVELS: tuple[Level, ...] = ("scene", "character")
 NOISE = ("noise", "(noise)")  # names of the items that are in no cluster
 
 if TYPE_CHECKING:
@@ -99,9 +100,9 @@ def find_items(state: ReviewState, names: Sequence[str], level: Level | None = N
     found: list[str] = []
     for name in names:
         ends = [i for i in state.content.ids if i == name or i.endswith(f"-{name}")]
-        clusters = [
+        clusters: list[tuple[str, Level]] = [
             (cluster, one)
-            for one in (("scene", "character") if level is None else (level,))
+            for one in (LEVELS if level is None else (level,))
             if (cluster := state.find_cluster(name, one)) is not None
         ]
         if len(ends) == 1:
@@ -121,9 +122,9 @@ def find_level(state: ReviewState, cluster: str, level: Level | None) -> Level:
     UserError
         If there is none, or one at both levels and none is given.
     """
-    found = [one for one in ("scene", "character") if state.find_cluster(cluster, one) is not None]
+    found: list[Level] = [one for one in LEVELS if state.find_cluster(cluster, one) is not None]
     if level is not None:
-        found = [one for one in found if one == level]
+        found = [level] if level in found else []
     if len(found) == 1:
         return found[0]
     if found:
@@ -215,7 +216,7 @@ def cluster_name(library: ReviewedFilm, cluster: str, level: Level | None) -> st
     if level is None:
         return ""
     named = library.state.clusters(level).filter(pl.col("cluster_id") == cluster)
-    return (named["name"].first() or "") if named.height else ""
+    return str(named["name"].first() or "") if named.height else ""
 
 
 def _cluster_label(library: ReviewedFilm, cluster: str, event: Event) -> str:
@@ -248,7 +249,8 @@ def list_items(library: ReviewedFilm, cluster: str, level: Level | None = None) 
         ids = library.state.members("", level)
     else:
         level = find_level(library.state, cluster, level)
-        ids = library.state.members(library.state.find_cluster(cluster, level), level)
+        cluster_id = library.state.find_cluster(cluster, level)
+        ids = [] if cluster_id is None else library.state.members(cluster_id, level)
     rows = library.state.frame().filter(pl.col("asset_id").is_in(ids)).sort("start_s", "asset_id")
     lines = []
     for row in rows.iter_rows(named=True):

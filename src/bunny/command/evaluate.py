@@ -82,7 +82,13 @@ def evaluate(
     result = pipeline.run_stage("evaluate", space, config)
     names = ("evaluation", "training_run", "candidate", "dataset", "evaluation_picture")
     table = {name: store.read_or_empty(space.table, name) for name in names}
-    found = report_evaluation.judge(*(table[n] for n in names[:4]), config.captioning.class_word)
+    found = report_evaluation.judge(
+        table["evaluation"],
+        table["training_run"],
+        table["candidate"],
+        table["dataset"],
+        config.captioning.class_word,
+    )
     return EvaluationReport(
         space=space,
         status=result.status,

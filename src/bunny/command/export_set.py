@@ -154,7 +154,7 @@ def _choose_character(table: pl.DataFrame, wanted: str | None) -> str:
     names = table["character"].unique().sort().to_list()
     if wanted is None and len(names) == 1:
         return names[0]
-    if wanted in names:
+    if wanted is not None and wanted in names:
         return wanted
     got = "none given" if wanted is None else f"got {wanted}"
     raise UserError(

@@ -302,8 +302,9 @@ def _choose(found: GapReport, what: str, wanted: Mapping[str, bool]) -> tuple[Ad
         addition_id="",
         spans=spans,
         interval_s=gap_fill.AGAIN_S if is_again else 0.0,
+        is_sure=wanted["is_sure"],
+        has_duplicates=wanted["has_duplicates"],
         **{key: row[key] for key in KEYS},
-        **wanted,
     )
     if any(replace(old, **UNSIGNED) == one for old in found.additions):
         raise UserError(

@@ -71,11 +71,12 @@ def where(
     if second is not None:
         source = _one(film, data_dir)
         return _at(source, locate.number_at_second(source.timing, second), f"{second:g} s")
-    at = AT.fullmatch(what)
-    if at and not Path(what).exists():
+    asked = str(what)  # the one that is given
+    at = AT.fullmatch(asked)
+    if at and not Path(asked).exists():
         source = _one(at["film"] or film, data_dir)
-        return _at(source, _number(source, at["when"]), what)
-    return _find_picture(what, _known(film, data_dir))
+        return _at(source, _number(source, at["when"]), asked)
+    return _find_picture(asked, _known(film, data_dir))
 
 
 def _known(film: str | None, data_dir: str | None) -> list[SourceFilm]:
@@ -99,7 +100,7 @@ def _known(film: str | None, data_dir: str | None) -> list[SourceFilm]:
         except UserError as error:  # a film without a rate has no places; the others have
             refused = error
             logger.warning("skipping %s: %s", space.film_id, error)
-    if not known:
+    if refused is not None and not known:
         raise refused
     return known
 
@@ -213,6 +214,8 @@ def _span(piece: read.ReadClip, timing: timecode.FrameGrid) -> tuple[int, int]:
         return timecode.from_source_timecode(
             timing, piece.labels[0]
         ), timecode.from_source_timecode(timing, piece.labels[1])
+    if piece.seconds is None:
+        raise ValueError(f"clip {piece.number}: expected labels or seconds, found neither")
     first, end = (int(s * timing.rate + timecode.HALF) for s in piece.seconds)
     return first, end
 

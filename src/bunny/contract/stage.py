@@ -61,7 +61,7 @@ class BaseStage:
 
     name: ClassVar[str]
     version: ClassVar[int] = 1  # raise when the code gives other rows for the same input
-    reads: ClassVar[tuple[str, ...]] = ()
+    reads: tuple[str, ...] = ()
     writes: ClassVar[tuple[str, ...]] = ()
     uses_film: ClassVar[bool] = False  # the film itself is read
     uses_references: ClassVar[bool] = False

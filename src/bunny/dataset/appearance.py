@@ -76,7 +76,9 @@ def view_quality(views: Sequence[CharacterView]) -> np.ndarray:
     sharp = np.full(len(views), 0.5)
     for is_face in (True, False):  # measured at another size, so they are not compared
         rows = [i for i, v in enumerate(views) if v.is_face == is_face and v.sharpness is not None]
-        rank = np.argsort(np.argsort([views[i].sharpness for i in rows], kind="stable"))
+        rank = np.argsort(
+            np.argsort(np.array([views[i].sharpness for i in rows], np.float64), kind="stable")
+        )
         sharp[rows] = (rank + 1) / max(1, len(rows))
     sure = np.array([v.confidence for v in views])
     alone = np.array([1.0 / (1 + len(v.others)) for v in views])

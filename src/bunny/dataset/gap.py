@@ -148,9 +148,9 @@ def _cells(views: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
             (axis, value, rank, have.get(value, 0), wanted, seen.get(value, 0))
             for rank, value in enumerate(values)
         ]
-    columns = ("axis", "value", "rank", "num_pictures", "num_wanted", "num_seen")
-    words = dict.fromkeys(columns[:2], pl.String)
-    return pl.DataFrame(rows, schema=words | dict.fromkeys(columns[2:], pl.Int64), orient="row")
+    numbers = ("rank", "num_pictures", "num_wanted", "num_seen")
+    schema = pl.Schema({"axis": pl.String, "value": pl.String, **dict.fromkeys(numbers, pl.Int64)})
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _values(axis: str, views: pl.DataFrame, shown: pl.DataFrame) -> list[str]:

@@ -13,6 +13,7 @@ import polars as pl
 
 from bunny.dataset import addition, coverage, gap
 from bunny.dataset.addition import ANY_AXIS
+from bunny.table import scalar
 
 AXIS_OPTION = {"shot_size": "size", gap.POSE_AND_SIZE: "pose+size"}  # axes as a person types them
 NEEDED_OPTION = {"doubtful": "sure", addition.UNLABELLED: "sure", "duplicate": "duplicates"}
@@ -186,13 +187,13 @@ def find_weak(pictures: pl.DataFrame) -> pl.DataFrame:
             one, other = own.filter(has)["identity"], own.filter(~has)["identity"]
             if min(len(one), len(other)) < 2:
                 continue
-            error = math.sqrt(one.var() / len(one) + other.var() / len(other))
-            if one.mean() < other.mean() - 2 * error - TIE:
-                text = (
-                    f"prompts with {word!r}: identity {one.mean():.2f}, others {other.mean():.2f}"
-                )
+            mean, others = scalar.as_float(one.mean()), scalar.as_float(other.mean())
+            spread, spread_others = scalar.as_float(one.var()), scalar.as_float(other.var())
+            error = math.sqrt(spread / len(one) + spread_others / len(other))
+            if mean < others - 2 * error - TIE:
+                text = f"prompts with {word!r}: identity {mean:.2f}, others {others:.2f}"
                 rows.append((name, *place, text))
-    schema = dict.fromkeys(("character", "axis", "value", "detail"), pl.String)
+    schema = pl.Schema(dict.fromkeys(("character", "axis", "value", "detail"), pl.String))
     found = pl.DataFrame(rows, schema=schema, orient="row")
     return found.unique(("character", "axis", "value"), keep="first", maintain_order=True)
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -159,7 +159,7 @@ def load_dataset(folder: Path) -> tuple[list[TrainingExample], list[TrainingExam
             cache_dir=cache,
             split="train",
         )
-        for row in loaded:
+        for row in cast("Iterable[dict[str, Any]]", loaded):
             picture = np.asarray(row["image"].convert("RGB"))
             example = TrainingExample(
                 picture=picture, caption=row["text"], repeats=int(row["repeats"])
@@ -255,9 +255,8 @@ def _outline(crop: Crop, written: np.ndarray) -> np.ndarray | None:
     x0, y0, _, _ = box_of(crop.window)
     box = mask.figure_box(crop.view.box, crop.view.is_face)
     scale = crop.window.upscale
-    return mask.cut_out(
-        written, tuple((v - o) * scale for v, o in zip(box, (x0, y0) * 2, strict=True))
-    )
+    left, top, right, bottom = ((v - o) * scale for v, o in zip(box, (x0, y0) * 2, strict=True))
+    return mask.cut_out(written, (left, top, right, bottom))
 
 
 def _write_png(path: Path, picture: np.ndarray) -> None:

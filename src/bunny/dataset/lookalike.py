@@ -15,6 +15,7 @@ from bunny.dataset import view as view_module
 from bunny.dataset.addition import Addition
 from bunny.dataset.appearance import measure_subjects
 from bunny.dataset.view import CharacterView
+from bunny.table import scalar
 from bunny.table.box import BOX
 
 LEAST_REGION = 0.75  # of the median similarity of the character's own labelled regions
@@ -88,7 +89,7 @@ def _regions(
     own = named.filter(pl.col("subject_type") == "region")["distance"].drop_nulls()
     if own.is_empty():
         return []
-    least = LEAST_REGION * (1 - own.median())
+    least = LEAST_REGION * (1 - scalar.as_float(own.median()))
     taken: dict[str, list[tuple[float, ...]]] = {}
     for row in label.filter(pl.col("character").is_not_null()).iter_rows(named=True):
         taken.setdefault(row["frame_id"], []).append(tuple(row[side] for side in BOX))

@@ -54,7 +54,7 @@ def cut_out(picture: np.ndarray, box: Box) -> np.ndarray | None:
     models = np.zeros((2, 1, 65))
     cv2.setRNGSeed(0)
     try:
-        cv2.grabCut(small, mask, None, models[0], models[1], ROUNDS, cv2.GC_INIT_WITH_MASK)
+        cv2.grabCut(small, mask, (0, 0, 0, 0), models[0], models[1], ROUNDS, cv2.GC_INIT_WITH_MASK)
     except cv2.error:  # one colour only: no mixture can be learned
         return None
     subject = _without_holes(_part_at(np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)), middle))

@@ -134,7 +134,7 @@ def same_camera_setup(
     if not len(phash):
         return np.empty((0, 2), np.int64)
     flat = np.asarray(signature, np.float32).reshape(len(phash), -1)
-    is_known = np.isfinite(flat).all(axis=1)
+    is_known = np.all(np.isfinite(flat), axis=1)
     flat = np.where(is_known[:, None], flat, 0)
     flat = flat - flat.mean(axis=1, keepdims=True)
     flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)

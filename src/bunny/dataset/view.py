@@ -131,7 +131,7 @@ def is_size_sure(box: Box, is_face: bool, window_height: float, picture_height: 
     return is_face or is_whole or FIGURE_MOST * height / window_height < FIGURE_MEDIUM
 
 
-def share_inside(box: Box, area: Box) -> float:
+def share_inside(box: tuple[float, ...], area: tuple[float, ...]) -> float:
     """Part of a box's area that lies in `area`, in [0, 1].
 
     Examples

@@ -45,4 +45,4 @@ def truth(name: str) -> pl.DataFrame:
 
 def _folder() -> Path:
     """Folder of this package on disk."""
-    return Path(str(resources.files(__package__)))
+    return Path(str(resources.files(__name__)))

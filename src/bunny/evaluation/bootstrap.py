@@ -8,12 +8,15 @@ bootstrap"), which errs on the wide side. Percentile intervals (Efron 1979).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 import numpy as np
 
 LEVEL = 0.95
+
+PictureKey = TypeVar("PictureKey", bound=tuple[Hashable, Hashable])  # prompt and seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +77,8 @@ def mean(
 
 
 def difference(
-    one: dict[tuple[Hashable, Hashable], float | None],
-    other: dict[tuple[Hashable, Hashable], float | None],
+    one: Mapping[PictureKey, float | None],
+    other: Mapping[PictureKey, float | None],
     *,
     num: int = 1000,
     seed: int = 0,
@@ -87,7 +90,7 @@ def difference(
     one, other : dict of (prompt, seed) to float or None
     """
     keys = [key for key in one if _is_number(one[key]) and _is_number(other.get(key))]
-    values = [float(one[key]) - float(other[key]) for key in keys]  # type: ignore[arg-type]
+    values = [cast(float, one[key]) - cast(float, other[key]) for key in keys]
     return mean(values, [k[0] for k in keys], [k[1] for k in keys], num=num, seed=seed)
 
 

@@ -7,7 +7,7 @@ a checkpoint wins that draws the character, where it was asked to, and not by he
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +59,7 @@ def spread_steps(steps: Sequence[int], most: int) -> list[int]:
 
 
 def choose(
-    scores: Mapping[int, Mapping[tuple[Hashable, Hashable], float]],
+    scores: Mapping[int, Mapping[bootstrap.PictureKey, float]],
     held_out_loss: Mapping[int, float | None] | None = None,
     *,
     is_measured: bool = True,
@@ -96,6 +96,7 @@ def choose(
     steps = sorted(scores)
     last = steps[-1]
     losses = {s: v for s, v in (held_out_loss or {}).items() if v is not None and s in scores}
+    means: dict[int, float] = {}
     if is_measured:
         means = {s: float(np.mean(list(scores[s].values()) or [0.0])) for s in steps}
         step = max(steps, key=lambda s: (round(means[s], 9), -s))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -18,6 +18,9 @@ from bunny.evaluation.measure_picture import PictureMeasurer
 from bunny.generation import provenance, request, sampler
 from bunny.table import store
 from bunny.training.base import Base
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 TRIGGER = "{trigger}"
 CLASS_PROMPTS, PAIR_PROMPTS, OTHER_PROMPTS = 2, 2, 1  # of the report's, the first ones
@@ -349,7 +352,7 @@ class Evaluator:
         ]
         rows: list[dict[str, Any]] = []
 
-        def keep(at: int, picture: Any, error: str | None) -> None:
+        def keep(at: int, picture: Image.Image | None, error: str | None) -> None:
             job, stem = jobs[at], f"{step:06d}-{name}-{at:03d}"
             file = f"evaluation/{self.run_id}/{stem}.png"
             if picture is not None:

@@ -120,13 +120,12 @@ def make_scale(
     own = [value for value in own if np.isfinite(value)]
     others = [likeness(seen, gallery) for seen in strangers]
     others = [value for value in others if np.isfinite(value)]
-    if not own or not (others or fallback):
+    level = fallback
+    if others:
+        level = float(np.median(others)), float(np.quantile(others, STRANGER_QUANTILE))
+    if not own or level is None:
         return None
-    zero, floor = (
-        (float(np.median(others)), float(np.quantile(others, STRANGER_QUANTILE)))
-        if others
-        else fallback
-    )
+    zero, floor = level
     return IdentityScale(
         zero=zero,
         one=float(np.median(own)),

@@ -102,13 +102,14 @@ class _TrainSet:
         )
         is_train = pl.col("split").cast(pl.String) == "train"
         train, held_out = rows.filter(is_train), rows.filter(~is_train)
-        read = {f: image_file.read(root / f) for f in rows["file"].to_list()}
-        train = train.filter(pl.col("file").is_in([f for f, p in read.items() if p is not None]))
+        found = {f: image_file.read(root / f) for f in rows["file"].to_list()}
+        read = {f: picture for f, picture in found.items() if picture is not None}
+        train = train.filter(pl.col("file").is_in(list(read)))
         self.shape = eyes.shape
         self.image_id = train["image_id"].to_list()
         views = evaluation_gallery.with_mirrored([read[f] for f in train["file"]])
         self.vector = np.stack([eyes.shape.describe(view) for view in views])
-        outside = [read[f] for f in held_out["file"] if read[f] is not None]
+        outside = [read[f] for f in held_out["file"] if f in read]
         shot = train["shot_index"].to_numpy()
         self.usual = copying.baseline(self.vector, shot, eyes.shape.describe(outside))
 

@@ -232,7 +232,7 @@ def warn_of_class_word(figures: RunMetrics, about: RunInfo) -> list[EvaluationFi
         return [EvaluationFinding(kind="class word", tone="bad", text=text)]
     moved = figures.row("drift", "class")
     low = None if moved is None else moved["low"] if moved["low"] is not None else moved["value"]
-    if low is None or low <= MAX_DRIFT:
+    if moved is None or low is None or low <= MAX_DRIFT:
         return []
     text = (
         f"Pictures without {about.character} changed {moved['value']:.1f} times as "

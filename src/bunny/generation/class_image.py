@@ -9,6 +9,7 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from bunny.dataset.crop_caption import CaptionWords
 from bunny.dataset.example import CLASS, TrainingExample
 from bunny.training.base import Base
 from bunny.training.distributed import ProcessGroup
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +102,7 @@ def draw(
         _drop_others(target)
         missing = [i for i in range(number) if not _path(target, i).is_file()]
 
-        def keep(index: int, picture: object, error: str | None) -> None:
+        def keep(index: int, picture: Image.Image | None, error: str | None) -> None:
             if picture is None:
                 logger.warning("class picture %d: %s", missing[index], error)
                 return

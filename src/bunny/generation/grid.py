@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bunny.generation import plan, provenance
 from bunny.generation.plan import GridColumn
 from bunny.generation.request import GenerationRequest
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw, ImageFont
 
 HEAD_PX, LINE_PX, GAP_PX, FONT_PX = 16, 14, 4, 11
 LABEL_PX = 150  # width of the words beside the rows
@@ -18,13 +21,13 @@ PAPER, INK, EMPTY = "#FFFFFF", "#2B2B28", "#E4E4DF"
 
 
 def draw_grid(
-    rows: Sequence[Sequence[Any]],
+    rows: Sequence[Sequence[Image.Image | None]],
     titles: Sequence[str],
     *,
     row_titles: Sequence[str] = (),
     groups: Sequence[str] = (),
     gap_px: int = GAP_PX,
-) -> Any:
+) -> Image.Image:
     """Lay pictures out in rows under one title a column.
 
     Parameters
@@ -92,7 +95,9 @@ def _spans(groups: Sequence[str]) -> list[tuple[int, int, str]]:
     return found
 
 
-def _text(pen: Any, text: str, at: tuple[int, int], width_px: int, max_lines: int) -> None:
+def _text(
+    pen: ImageDraw.ImageDraw, text: str, at: tuple[int, int], width_px: int, max_lines: int
+) -> None:
     """Write words into a column, broken between them; what does not fit ends in dots."""
     font = _font()
     lines: list[str] = []
@@ -111,7 +116,7 @@ def _text(pen: Any, text: str, at: tuple[int, int], width_px: int, max_lines: in
 
 
 @lru_cache(maxsize=1)
-def _font() -> Any:
+def _font() -> ImageFont.FreeTypeFont:
     """DejaVu Sans as matplotlib ships it: it has most of the world's alphabets."""
     import matplotlib
     from PIL import ImageFont

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -13,6 +13,9 @@ from bunny.core import file_hash
 from bunny.core.error import UserError
 from bunny.generation import request
 from bunny.generation.request import GenerationRequest, InitImage, WeightedAdapter
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 BASE_KEY = "base"
 STRENGTH_MAX = 4.0  # as generation.lora_strength; beyond it any adapter draws noise
@@ -116,7 +119,7 @@ def row_title(drawing: GenerationRequest) -> str:
 
 
 def grid_arguments(
-    pictures: Mapping[tuple[int, str], Any],
+    pictures: Mapping[tuple[int, str], Image.Image],
     wanted: Sequence[GenerationRequest],
     drawn_by: Sequence[GridColumn],
 ) -> dict[str, Any]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bunny.core import atomic
 from bunny.generation import request, scheduler
 from bunny.generation.request import Adapters, GenerationRequest
 from bunny.generation.sampler import GeneratedPicture
 from bunny.training.base import Base
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SOFTWARE = "Diffusion Bunny"
 KEY = "provenance"
@@ -107,7 +110,7 @@ def machine(base: Base) -> dict[str, Any]:
     }
 
 
-def save_png(path: Path, picture: Any, provenance: Mapping[str, Any]) -> None:
+def save_png(path: Path, picture: Image.Image, provenance: Mapping[str, Any]) -> None:
     """Write a PNG with its provenance as text, whole or not at all.
 
     Parameters
@@ -165,7 +168,7 @@ def to_webui_text(provenance: Mapping[str, Any]) -> str:
     worn = p.get("adapters") or []
     prompt = " ".join([p["prompt"], *(f"<lora:{_name(a)}:{a['strength']:g}>" for a in worn)])
     kind = p["scheduler_class"]
-    sampler = scheduler.SHORT_NAME.get(kind, kind.removesuffix("Scheduler"))
+    sampler = str(scheduler.SHORT_NAME.get(kind, kind.removesuffix("Scheduler")))
     facts = {
         "Steps": p["num_steps"],
         "Sampler": sampler + (" Karras" if str(p.get("scheduler")).endswith("karras") else ""),

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from bunny.generation import adapters as generation_adapters
 from bunny.generation import request, scheduler
 from bunny.generation.request import Adapters, GenerationRequest
 from bunny.training.base import Base
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +35,7 @@ class GeneratedPicture:
     """One picture, or why there is none, and how it came about."""
 
     index: int  # of the drawing
-    picture: Any  # PIL.Image.Image or None
+    picture: Image.Image | None
     error: str | None = None
     is_flagged: bool = False
     batch_size: int = 1
@@ -119,7 +122,8 @@ def _draw(
     try:
         pictures, flags = _call(pipeline, [drawings[i] for i in indices])
     except torch.OutOfMemoryError:
-        pictures = None  # go on outside of this block: the error holds on to what took the memory
+        # Go on outside of this block: the error holds on to what took the memory.
+        pictures, flags = None, []
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         logger.warning("%d pictures could not be generated: %s", len(indices), reason)
@@ -166,18 +170,18 @@ def _call(pipeline: Any, drawings: Sequence[GenerationRequest]) -> tuple[np.ndar
         "output_type": "np",
     }
     if first.start is not None:
-        options["image"] = [_start(d) for d in drawings]
+        options["image"] = [_start(d, d.start.path) for d in drawings if d.start is not None]
         options["strength"] = first.start.strength
     result = pipeline(**request.supported_options(pipeline, options))
     flags = getattr(result, "nsfw_content_detected", None) or [False] * len(drawings)
     return result.images, flags
 
 
-def _start(drawing: GenerationRequest) -> Any:
+def _start(drawing: GenerationRequest, path: Path) -> Image.Image:
     """The picture to start from, cut about its middle to the drawing's shape."""
     from PIL import Image, ImageOps
 
-    with Image.open(drawing.start.path) as picture:
+    with Image.open(path) as picture:
         upright = ImageOps.exif_transpose(picture).convert("RGB")
     return ImageOps.fit(upright, (drawing.width_px, drawing.height_px), Image.Resampling.LANCZOS)
 
@@ -209,7 +213,7 @@ def draw(
     *,
     batch_size: int = BATCH_SIZE,
     has_safety_checker: bool = False,
-    on_picture: Callable[[int, Any, str | None], None],
+    on_picture: Callable[[int, Image.Image | None, str | None], None],
 ) -> None:
     """Draw each of `drawings`; the noise of each depends on its own seed alone.
 
@@ -240,7 +244,9 @@ def draw(
             on_picture(one.index, one.picture, one.error)
 
 
-def draw_plain(base: Base, prompts: Sequence[str], *, seed: int, num_steps: int) -> list[Any]:
+def draw_plain(
+    base: Base, prompts: Sequence[str], *, seed: int, num_steps: int
+) -> list[Image.Image]:
     """Draw prompts with the model as it is now; used for samples while training.
 
     Parameters
@@ -257,7 +263,7 @@ def draw_plain(base: Base, prompts: Sequence[str], *, seed: int, num_steps: int)
     list of PIL.Image.Image
         Those that could be drawn.
     """
-    pictures: list[Any] = []
+    pictures: list[Image.Image | None] = []
     drawings = [GenerationRequest(prompt=p, seed=seed, num_steps=num_steps) for p in prompts]
     draw(base, drawings, on_picture=lambda _index, picture, _error: pictures.append(picture))
     return [picture for picture in pictures if picture is not None]

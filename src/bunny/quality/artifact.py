@@ -102,7 +102,10 @@ def _count_steps(band: np.ndarray) -> np.ndarray:
         return np.zeros(BLOCK_PX, np.int64)
     step = cv2.absdiff(band[:, 1:], band[:, :-1])
     beside = cv2.max(step[:, :-2], step[:, 2:])
-    excess = cv2.min(cv2.subtract(step[:, 1:-1], beside), float(MOST_STEP))
+    excess = cv2.min(  # of numbers too, which the stubs do not know
+        cv2.subtract(step[:, 1:-1], beside),
+        float(MOST_STEP),  # pyright: ignore[reportArgumentType, reportCallIssue]
+    )
     column = cv2.reduce(excess, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
     whole = len(column) // BLOCK_PX * BLOCK_PX
     return column[:whole].reshape(-1, BLOCK_PX).sum(axis=0, dtype=np.int64)

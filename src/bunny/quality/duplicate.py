@@ -264,6 +264,8 @@ class NearDuplicateCache:
 
     def _search(self, frames: np.ndarray) -> None:
         """Store worse frames near these, or give up storing when there are too many."""
+        if self._pairs is None:
+            return
         found, total, size = [self._pairs], self._pairs[0].size, FIRST_PART
         while frames.size:
             part, frames = frames[:size], frames[size:]

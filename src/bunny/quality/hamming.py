@@ -122,7 +122,8 @@ def near_pairs(index: HammingIndex, query: np.ndarray) -> tuple[np.ndarray, np.n
     found = [part for step in steps for part in _search(index, query, step)]
     if not found:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint8)
-    return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
+    query_index, hash_index, bits = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return query_index, hash_index, bits
 
 
 def expand_ranges(start: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
 """Quality measures of one frame, all from its pixels and without thresholds."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -83,7 +84,7 @@ def measure_frame(picture: np.ndarray) -> FrameMeasure:
     )
 
 
-def _light(inside: np.ndarray) -> dict[str, float]:
+def _light(inside: np.ndarray) -> dict[str, Any]:
     """What the histogram of luma tells."""
     step = max(1, len(inside) // HISTOGRAM_LINES)
     histogram = cv2.calcHist([inside[::step]], [0], None, [256], [0, 256]).ravel()
@@ -102,7 +103,7 @@ def _light(inside: np.ndarray) -> dict[str, float]:
 
 def _detail(
     work: np.ndarray, box: tuple[int, int, int, int], size: tuple[int, int], deviation: float
-) -> dict[str, float | np.ndarray]:
+) -> dict[str, Any]:
     """Sharpness and smear at working size."""
     edges = sharpness.laplacian(work)
     variance = sharpness.laplacian_variance(edges)
@@ -116,7 +117,7 @@ def _detail(
     }
 
 
-def _words(lines: np.ndarray, size: tuple[int, int]) -> dict[str, float | int]:
+def _words(lines: np.ndarray, size: tuple[int, int]) -> dict[str, Any]:
     """Shares of the picture under text."""
     subtitles = lines[text.is_subtitle(lines, size)]
     return {
@@ -128,7 +129,7 @@ def _words(lines: np.ndarray, size: tuple[int, int]) -> dict[str, float | int]:
 
 def _colour(
     picture: np.ndarray, box: tuple[int, int, int, int], lines: np.ndarray
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Colour of a lattice of pixels; the ground is sought beside the text."""
     step = max(1, (max(box[2] - box[0], box[3] - box[1])) // SAMPLE_PX)
     rows, columns = slice(box[1], box[3], step), slice(box[0], box[2], step)

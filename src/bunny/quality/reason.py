@@ -109,7 +109,9 @@ class QualityThreshold:
 def threshold_from_settings(settings: Mapping[str, Any]) -> QualityThreshold:
     """Take the thresholds from settings of `filtering`; other keys are left aside."""
     names = {field.name for field in fields(QualityThreshold)}
-    found = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items() if k in names}
+    found: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in settings.items() if k in names
+    }
     return QualityThreshold(**found)
 
 

@@ -11,6 +11,8 @@ Kopeika 1997, "Identification of blur parameters from motion blurred images"; li
 gradient directions: Ji, Liu 2008, "Motion blur identification from image gradients".
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -89,7 +91,9 @@ def tile_sharpness(
     down = _coverage(content[1], content[3], size[1], edges.shape[0])
     area = down.sum(axis=1)[:, None] * across.sum(axis=1)
     # Not by BLAS, whose threads would wait for each other beside the decoder's.
-    energy = cv2.gemm(cv2.gemm(down, square, 1, None, 0), across, 1, None, 0, flags=cv2.GEMM_2_T)
+    nothing: Any = None  # no third matrix is added
+    half = cv2.gemm(down, square, 1, nothing, 0)
+    energy = cv2.gemm(half, across, 1, nothing, 0, flags=cv2.GEMM_2_T)
     return np.divide(energy, area, out=np.zeros_like(energy), where=area > 0).ravel()
 
 
@@ -186,7 +190,7 @@ def motion_blur(work: np.ndarray) -> tuple[float, float]:
         return 0.0, 0.0
     x, y, energy = coarse_x.ravel()[at], coarse_y.ravel()[at], energy.ravel()[at]
     along = (fine_x.ravel()[at] * x + fine_y.ravel()[at] * y) ** 2 / energy
-    turn = cv2.phase(x, y).ravel() / np.pi % 1 * NUM_DIRECTIONS
+    turn = np.asarray(cv2.phase(x, y), np.float32).ravel() / np.pi % 1 * NUM_DIRECTIONS
     direction = np.minimum(turn.astype(np.int64), NUM_DIRECTIONS - 1)
     coarse, fine = (np.bincount(direction, e, NUM_DIRECTIONS) for e in (energy, along))
     return _fit_ellipse(_edge_variance(fine, coarse), coarse / coarse.sum())
@@ -195,8 +199,8 @@ def motion_blur(work: np.ndarray) -> tuple[float, float]:
 def _gradient(work: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
     """Derivatives along x and y, grey levels a pixel, after a Gaussian."""
     smooth = cv2.GaussianBlur(work.astype(np.float32), (0, 0), sigma)
-    x, y = ((1, 0), (0, 1))
-    return tuple(cv2.Sobel(smooth, cv2.CV_32F, *d, ksize=3, scale=1 / 8) for d in (x, y))
+    x, y = (cv2.Sobel(smooth, cv2.CV_32F, *d, ksize=3, scale=1 / 8) for d in ((1, 0), (0, 1)))
+    return x, y
 
 
 def _edge_variance(fine: np.ndarray, coarse: np.ndarray) -> np.ndarray:

@@ -143,8 +143,9 @@ def _find_lines(work: np.ndarray, stroke: int, lowest: int, highest: int, least:
 def _strokes(hat: np.ndarray) -> np.ndarray:
     """Pixels of at least `STROKE_LEVEL` of the greatest contrast within the kernel; 1 or 0."""
     near = cv2.dilate(hat, np.ones((KERNEL_PX, KERNEL_PX), np.uint8))
-    least = cv2.max(cv2.convertScaleAbs(near, alpha=STROKE_LEVEL), float(LEAST_CONTRAST))
-    return cv2.compare(hat, least, cv2.CMP_GE) & 1
+    level = cv2.convertScaleAbs(near, alpha=STROKE_LEVEL)
+    least = cv2.max(level, float(LEAST_CONTRAST))  # pyright: ignore[reportArgumentType, reportCallIssue] a number
+    return np.bitwise_and(cv2.compare(hat, least, cv2.CMP_GE), 1)
 
 
 def _letter_ids(stats: np.ndarray, lowest: int, highest: int) -> np.ndarray:

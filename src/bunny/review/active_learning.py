@@ -176,7 +176,8 @@ def candidates(perhaps: Sequence[str | None], is_open: np.ndarray) -> tuple[np.n
     """
     asked = [name if free else None for name, free in zip(perhaps, is_open, strict=True)]
     place = {name: i for i, name in enumerate(sorted({name for name in asked if name}))}
-    question = np.array([place.get(name, NOTHING) for name in asked], np.int64)
+    number = [NOTHING if name is None else place.get(name, NOTHING) for name in asked]
+    question = np.array(number, np.int64)
     size = np.bincount(question[question != NOTHING], minlength=max(1, len(place)))
     return question, np.where(question != NOTHING, size[question], 0).astype(np.float64)
 

@@ -103,8 +103,9 @@ class AssetIndex:
         """Figures that are the nearest to at least half of the views that could be theirs."""
         if not anchor.boxes:
             item = self.row.get(anchor.asset_id)
-            is_here = item is not None and item in near and self._cover(item, anchor) > 0
-            return (item,) if is_here else ()
+            if item is not None and item in near and self._cover(item, anchor) > 0:
+                return (item,)
+            return ()
         won: dict[int, int] = {}
         seen: dict[int, int] = {}
         for box in anchor.boxes:
@@ -157,7 +158,7 @@ def _nearest_iou(views: np.ndarray, box: Sequence[float]) -> float:
     return iou(views[nearest, 1:], box[1:]) * (1 - LATE * apart[nearest] / MAX_STEP_S)
 
 
-def iou(one: Sequence[float], other: Sequence[float]) -> float:
+def iou(one: Sequence[float] | np.ndarray, other: Sequence[float] | np.ndarray) -> float:
     """Area that two boxes x0 y0 x1 y1 share, over the area of both together, in [0, 1].
 
     Examples

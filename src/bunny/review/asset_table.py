@@ -17,7 +17,7 @@ import polars as pl
 from bunny.character.drawn import figure_cluster
 from bunny.character.drawn.figure_cluster import COVERED
 from bunny.core.vector import l2_normalize
-from bunny.table import store
+from bunny.table import scalar, store
 from bunny.table.box import BOX, CROP
 
 SHARE = ["x0", "y0", "x1", "y1"]
@@ -221,9 +221,9 @@ def _figure_rows(tables, perhaps: Mapping[str, str]) -> list[dict[str, Any]]:
                 "level": "character",
                 "shot_index": own["shot_index"][0],
                 "first_frame_index": own["frame_index"].min(),
-                "end_frame_index": own["frame_index"].max() + 1,
+                "end_frame_index": scalar.as_int(own["frame_index"].max()) + 1,
                 "start_s": own["timestamp_s"].min(),
-                "end_s": own["timestamp_s"].max() + length,
+                "end_s": scalar.as_float(own["timestamp_s"].max()) + length,
                 "timestamp_s": best["timestamp_s"],
                 "frame_id": best["frame_id"] if best["file"] is not None else None,
                 "subject_id": best["subject_id"],

@@ -324,7 +324,8 @@ class ReviewState:
     def _step(self, event: Event) -> None:
         place = len(self._done)
         self._kept.setdefault(place, self.now.copy())
-        self._kept.pop(place - NUM_KEPT if place > NUM_KEPT else None, None)
+        if place > NUM_KEPT:
+            self._kept.pop(place - NUM_KEPT, None)
         replay.step(self.content, self._fall, self.now, event)
         self._done.append(event)
 

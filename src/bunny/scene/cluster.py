@@ -315,7 +315,7 @@ def _link_dense(
         min_samples=MIN_SAMPLES,
         metric="precomputed",
         allow_single_cluster=True,
-        copy=False,  # of a copy already
+        copy=False,  # of a copy already  # pyright: ignore[reportArgumentType] a boolean
     ).fit_predict(distance.astype(np.float64))
     number = np.full(len(distance), NOISE, dtype=np.int64)
     for k in range(dense.max() + 1):

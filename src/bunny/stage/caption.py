@@ -177,7 +177,7 @@ class Caption(stage.BaseStage):
 
     def _key(self, facts: Facts, triggers: dict[str, str], prompt: str) -> int:
         """Number made of all that an answer depends on; where the model is served is not of it."""
-        picture = file_hash.hash_file(self.input_dir / facts.file)
+        picture = file_hash.hash_file(self.input_dir / str(facts.file))
         c = self.config.captioning
         asked = [picture, MAX_SIDE_PX, JPEG_QUALITY, prompt, c.provider, c.model, c.max_tokens]
         asked += [c.temperature, self._facts_told(facts, triggers)]

@@ -41,7 +41,7 @@ class Dataset(BaseStage):
 
     name: ClassVar[str] = "dataset"
     version: ClassVar[int] = 3
-    reads: ClassVar[tuple[str, ...]] = (
+    reads: tuple[str, ...] = (
         *("film", *candidate.TABLES, "embedding", "region", "figure", "reference"),
     )
     is_corrected: ClassVar[bool] = True

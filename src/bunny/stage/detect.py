@@ -234,8 +234,7 @@ class Detect(stage.BaseStage):
         """Rows of `extra_frame` and the faces in them, decoded from the film."""
         tables = ("extra_frame", "face")
         if not between.height:
-            empty = (store.from_rows(name, []) for name in tables)
-            return tuple(empty)
+            return store.from_rows("extra_frame", []), store.from_rows("face", [])
         depends = {
             **self._models.names(),
             **extra_frame.settings(self.config.extraction),
@@ -341,7 +340,7 @@ class Detect(stage.BaseStage):
         """Table `figure` of drawn frames and of frames between them, and rows of `extra_frame`."""
         tables = ("figure", "extra_frame")
         if not frame.height:
-            return tuple(store.from_rows(name, []) for name in tables)
+            return store.from_rows("figure", []), store.from_rows("extra_frame", [])
         used = set(described)
         depends = {
             **self.picture_hashes(),

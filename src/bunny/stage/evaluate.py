@@ -26,7 +26,7 @@ class Evaluate(BaseStage):
 
     name: ClassVar[str] = "evaluate"
     version: ClassVar[int] = 1
-    reads: ClassVar[tuple[str, ...]] = (
+    reads: tuple[str, ...] = (
         *("frame", "label", "reference", "candidate", "dataset"),
         *("training_run", "adapter"),
     )

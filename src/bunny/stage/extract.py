@@ -20,8 +20,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import polars as pl
+from av.error import FFmpegError
 
 from bunny.contract import machine, stage
 from bunny.contract.shard import Shards
@@ -29,7 +29,7 @@ from bunny.core import atomic
 from bunny.core.config import ExtractionConfig
 from bunny.core.error import StageError, UserError
 from bunny.quality.measure import measure_frame
-from bunny.table import store
+from bunny.table import scalar, store
 from bunny.video import probe, selection_replay
 from bunny.video.decode import Tally
 from bunny.video.extraction_table import ShotBatch, film_note, film_row
@@ -370,7 +370,7 @@ def _done(folder: Path, shards: Shards) -> tuple[int, int, Restart | None]:
         state = shards.state(index)
         if state is None:  # the film's last shots: all is done but the tally of its frames
             break
-        num_shots, end = num_shots + shot.height, int(shot["end_frame_index"].max())
+        num_shots, end = num_shots + shot.height, scalar.as_int(shot["end_frame_index"].max())
         restart = Restart.from_json(state["restart"])
     return num_shots, end, restart
 
@@ -414,7 +414,7 @@ def _disk_errors(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (av.FFmpegError, UserError):
+    except (FFmpegError, UserError):
         raise
     except OSError as error:
         raise UserError(

@@ -62,7 +62,7 @@ class Finetune(BaseStage):
 
     name: ClassVar[str] = "finetune"
     version: ClassVar[int] = 3
-    reads: ClassVar[tuple[str, ...]] = ("dataset", "cluster")
+    reads: tuple[str, ...] = ("dataset", "cluster")
     is_corrected: ClassVar[bool] = True
     writes: ClassVar[tuple[str, ...]] = ("training_run", "training_step", "adapter")
     unit: ClassVar[str] = "step"
@@ -167,10 +167,11 @@ class Finetune(BaseStage):
         if self.config.models.background_weight >= 1:
             return train, held_out
         files = {s: [r["mask_file"] for r in made.rows if r["split"] == s] for s in SPLITS}
-        return tuple(
+        train, held_out = (
             [replace(e, mask=self._mask(f)) for e, f in zip(examples, files[s], strict=True)]
             for s, examples in zip(SPLITS, (train, held_out), strict=True)
         )
+        return train, held_out
 
     def _mask(self, file: str | None) -> np.ndarray | None:
         """A training picture's mask; None where there is none."""

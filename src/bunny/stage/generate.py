@@ -222,7 +222,7 @@ class Generate(BaseStage):
         name = f"{drawn.index:03d}-{column.key}"
         file = f"{task.folder}/{name}.png" if drawn.picture is not None else None
         step = column.checkpoint.step if column.checkpoint else None
-        if file is not None:
+        if file is not None and drawn.picture is not None:
             about = {"run_id": run["run_id"], "character": run["character"], "step": step}
             about["film_id"] = workspace.from_film_dir(self.output_dir).film_id
             provenance.save_png(self.output_dir / file, drawn.picture, facts | about)

@@ -24,7 +24,7 @@ class Review(BaseStage):
 
     name: ClassVar[str] = "review"
     version: ClassVar[int] = 3
-    reads: ClassVar[tuple[str, ...]] = (
+    reads: tuple[str, ...] = (
         *review_asset.TABLES,
         *("embedding", "subject_vector", "reference"),
     )

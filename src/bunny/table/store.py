@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import dataframely as dy
 import numpy as np
 import polars as pl
+from dataframely.exc import SchemaError, ValidationError
 
 from bunny.core import atomic
 from bunny.core.error import BunnyError
@@ -65,7 +65,7 @@ def check(name: str, frame: pl.DataFrame) -> pl.DataFrame:
     frame = frame.with_columns(_vector_series(c, frame[c].to_list()) for c in vectors)
     try:
         valid = declared.validate(frame, cast=True)
-    except (dy.exc.ValidationError, dy.exc.SchemaError, pl.exceptions.PolarsError) as error:
+    except (ValidationError, SchemaError, pl.exceptions.PolarsError) as error:
         raise TableError(f"table {name} does not match its schema: {error}") from error
     return valid.select(declared.column_names()).sort(declared.primary_key())
 

@@ -108,11 +108,11 @@ def load_base(
 
 def _quiet() -> None:
     """Let diffusers and transformers speak of errors only: they advise on parts we do not use."""
-    import diffusers
     import transformers
+    from diffusers.utils import logging as diffusers_logging
 
-    diffusers.logging.set_verbosity_error()
-    diffusers.logging.disable_progress_bar()
+    diffusers_logging.set_verbosity_error()
+    diffusers_logging.disable_progress_bar()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
 

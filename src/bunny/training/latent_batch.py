@@ -7,13 +7,16 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bunny.core import atomic
 from bunny.dataset.example import TrainingExample
 from bunny.training.base import Base
+
+if TYPE_CHECKING:
+    import torch
 
 logger = logging.getLogger(__name__)
 
@@ -107,9 +110,9 @@ def _key(facts: Sequence[Any], arrays: Sequence[np.ndarray]) -> str:
 class LatentBatch:
     """Inputs of one forward pass."""
 
-    latents: Any  # (n, c, h, w), float32
+    latents: torch.Tensor  # (n, c, h, w), float32
     captions: list[str]  # "" where it was dropped
-    emphasis: Any | None  # (n, 1, h, w), mean 1 over each picture; None: all alike
+    emphasis: torch.Tensor | None  # (n, 1, h, w), mean 1 over each picture; None: all alike
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,9 +120,9 @@ class LatentBucket:
     """Pictures of one size, on the base's device."""
 
     examples: Sequence[TrainingExample]
-    latents: Any
-    flipped: Any | None  # of the mirrored pictures
-    emphasis: Any | None
+    latents: torch.Tensor
+    flipped: torch.Tensor | None  # of the mirrored pictures
+    emphasis: torch.Tensor | None
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -137,7 +140,7 @@ class LatentBucket:
         rows = torch.as_tensor(chosen, device=self.latents.device)
         latents = self.latents[rows]
         emphasis = None if self.emphasis is None else self.emphasis[rows]
-        if flips.any():
+        if flips.any() and self.flipped is not None:
             turned = torch.as_tensor(flips, device=latents.device)[:, None, None, None]
             latents = torch.where(turned, self.flipped[rows], latents)
             if emphasis is not None:
@@ -248,8 +251,8 @@ def encode_captions(
 
 
 def mask_weight(
-    examples: Sequence[TrainingExample], latents: Any, background_weight: float
-) -> Any | None:
+    examples: Sequence[TrainingExample], latents: torch.Tensor, background_weight: float
+) -> torch.Tensor | None:
     """Weight of each place of the latent grid, from the masks averaged down to it.
 
     Parameters
@@ -271,18 +274,19 @@ def mask_weight(
 
     if background_weight >= 1 or all(e.mask is None for e in examples):
         return None
+    height, width = latents.shape[-2:]
     grids = []
     for example in examples:
         mask = example.mask if example.mask is not None else np.full(example.picture.shape[:2], 255)
         share = torch.from_numpy(mask.astype(np.float32) / 255)[None, None]
-        grid = functional.adaptive_avg_pool2d(share, latents.shape[-2:])
+        grid = functional.adaptive_avg_pool2d(share, (height, width))
         grid = background_weight + (1 - background_weight) * grid
         mean = float(grid.mean())
         grids.append(grid / mean if 0 < mean < FULL_MASK_MEAN else torch.ones_like(grid))
     return torch.cat(grids).to(latents.device)
 
 
-def _encode(base: Base, pictures: np.ndarray) -> Any:
+def _encode(base: Base, pictures: np.ndarray) -> torch.Tensor:
     """Latents of pictures of one size, a few at once."""
     import torch
 

@@ -22,17 +22,19 @@ FIXED_TIMESTEPS = 4  # noise levels at which each picture is looked at
 EncodeCaptions = Callable[[Sequence[str]], Any]
 
 if TYPE_CHECKING:
+    import torch
+
     from bunny.training.family.contract import Family, PromptEmbeds
 
 
 def denoising_loss(
     family: Family,
-    latents: Any,
+    latents: torch.Tensor,
     words: PromptEmbeds,
-    noise: Any,
-    times: Any,
+    noise: torch.Tensor,
+    times: torch.Tensor,
     *,
-    emphasis: Any | None = None,
+    emphasis: torch.Tensor | None = None,
     min_snr_gamma: float = 0.0,
 ) -> Any:
     """Weighted squared error of what the denoiser says of each picture.
@@ -70,12 +72,12 @@ def denoising_loss(
 
 def fixed_noise_loss(
     family: Family,
-    latents: Any,
+    latents: torch.Tensor,
     words: Callable[[Sequence[int]], PromptEmbeds],
     *,
     num_times: int,
     seed: int,
-    emphasis: Any | None = None,
+    emphasis: torch.Tensor | None = None,
 ) -> float:
     """Unweighted loss at evenly spread times, with noise that depends on `seed` alone.
 
@@ -118,7 +120,7 @@ def fixed_noise_loss(
     return total / (num_times * len(latents))
 
 
-def gaussian_noise(shape: Sequence[int], seed: int, offset: float = 0.0) -> Any:
+def gaussian_noise(shape: Sequence[int], seed: int, offset: float = 0.0) -> torch.Tensor:
     """Noise that depends on the seed alone, made on the CPU.
 
     Parameters
@@ -148,7 +150,7 @@ def _dtype_of(module: Any) -> Any:
     return next(module.parameters()).dtype
 
 
-def _lowered(tensor: Any, dtype: Any) -> Any:
+def _lowered(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """A tensor in the denoiser's precision; whole numbers stay."""
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
@@ -189,7 +191,7 @@ def join_batches(
     return joined
 
 
-def _mask_weight(batch: LatentBatch) -> Any:
+def _mask_weight(batch: LatentBatch) -> torch.Tensor:
     """How much each place counts; everywhere alike where there is no mask."""
     import torch
 

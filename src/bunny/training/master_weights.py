@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 
 class MasterWeights:
@@ -56,7 +59,7 @@ class MasterWeights:
                 master.grad = own if master.grad is None else master.grad.add_(own)
                 parameter.grad = None
 
-    def gradients(self) -> list[Any]:
+    def gradients(self) -> list[torch.Tensor]:
         """Gradients of the masters, to be averaged over processes."""
         return [m.grad for m in self.masters if m.grad is not None]
 
@@ -115,15 +118,15 @@ class MasterWeights:
             self.average.load_state_dict(state["average"])
             self.average.to(device=self.masters[0].device)
 
-    def _show(self, values: list[Any]) -> None:
+    def _show(self, values: list[torch.Tensor]) -> None:
         """Copy values into the layers."""
         import torch
 
         with torch.no_grad():
-            torch._foreach_copy_(self.parameters, values)
+            torch._foreach_copy_(self.parameters, values)  # pyright: ignore[reportPrivateImportUsage] no other name
 
 
-def cast_base(family: Any, dtype: Any) -> Callable[[], None]:
+def cast_base(family: Any, dtype: torch.dtype) -> Callable[[], None]:
     """Let a family's denoiser and text encoders compute in fewer bits; gives what undoes it.
 
     Parameters

@@ -133,7 +133,7 @@ def _make(groups: list[dict[str, Any]], settings: LoraSettings) -> Any:
 
     if settings.optimizer == "adamw8bit":
         try:
-            from bitsandbytes.optim import AdamW8bit
+            from bitsandbytes.optim import AdamW8bit  # pyright: ignore[reportMissingImports] optional
         except ImportError as error:
             raise UserError(
                 "models.optimizer: adamw8bit needs bitsandbytes, which is not "

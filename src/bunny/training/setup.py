@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,10 +17,15 @@ from bunny.training.family.contract import Family
 from bunny.training.settings import LoraSettings
 from bunny.training.training_data import TrainingData
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 CHANNELS_LAST_MAX = 2**29  # bytes of weights that are laid out anew on a CPU
 SAMPLE_STEPS = 12  # of the sampler, for pictures while training
 
-DrawSamples = Callable[..., list[Any]]  # (base, prompts, *, seed, num_steps) to PIL pictures
+DrawSamples = Callable[
+    ..., "list[Image.Image]"
+]  # (base, prompts, *, seed, num_steps) to PIL pictures
 
 
 def move_encoders_off(family: Family, settings: LoraSettings) -> None:

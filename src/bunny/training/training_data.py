@@ -203,8 +203,10 @@ def encode_on_first(
     crowd : ProcessGroup
     """
     cache = LatentCache(folder / CACHE_FOLDER)
-    if crowd.is_first:
-        made = make(cache)
-        cache.drop_others()
+    if not crowd.is_first:
+        crowd.wait()
+        return make(cache)
+    made = make(cache)
+    cache.drop_others()
     crowd.wait()
-    return made if crowd.is_first else make(cache)
+    return made

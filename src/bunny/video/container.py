@@ -3,8 +3,10 @@
 import math
 import re
 import struct
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, cast
 
 import av
 
@@ -98,7 +100,8 @@ def timecode(container, stream) -> str | None:
 
 def _side_data(frame: av.VideoFrame, name: str) -> bytes:
     """What a frame carries beside its pixels, as FFmpeg's struct; empty when there is none."""
-    return next((bytes(part) for part in frame.side_data if part.type.name == name), b"")
+    parts = cast(Iterable[Any], frame.side_data)  # a mapping that iterates over its values
+    return next((bytes(part) for part in parts if part.type.name == name), b"")
 
 
 def describe_content(path: Path) -> str | None:

@@ -12,6 +12,7 @@ from fractions import Fraction
 
 import av
 import cv2
+from av.error import FFmpegError
 
 from bunny.video.frame import DecodedFrame
 from bunny.video.probe import OPEN_OPTIONS, FilmInfo, list_pictures, read_picture
@@ -188,7 +189,7 @@ def seek(container, info: FilmInfo, tally: Tally, way: DecodeSetting) -> int:
         return 0
     try:
         container.seek(way.anchor.pts, stream=container.streams[info.stream_index])
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         raise SeekError from error
     tally.num_decoded, tally.start_pts = way.anchor.num_decoded, way.anchor.start_pts
     tally.is_interlaced, tally.num_trimmed = way.anchor.is_interlaced, way.anchor.num_trimmed
@@ -213,7 +214,7 @@ def iterate_packets(container, info: FilmInfo, tally: Tally, way: DecodeSetting)
             raise DamageError
         try:
             frames = packet.decode()
-        except av.FFmpegError as error:
+        except FFmpegError as error:
             frames = []
             if way.is_strict:
                 raise DamageError from error
@@ -233,7 +234,7 @@ def _packets(container, info: FilmInfo, tally: Tally) -> Iterator[av.Packet]:
                 packet.pts = packet.dts
             tally.num_trimmed += packet.is_discard
             yield packet
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         tally.is_cut_short = True
         logger.debug("%s: reading stopped: %s", info.path.name, error)
 

@@ -111,6 +111,8 @@ def film_row(
     film_id: str, source: Mapping[str, Any], info: FilmInfo, tally: Tally
 ) -> dict[str, Any]:
     """Make the row of table `film`; `source` has `film` and `content_hash`."""
+    if tally.start_pts is None or tally.end_pts is None:
+        raise ValueError(f"{info.path}: expected the times of its frames, found none")
     duration = (tally.end_pts - tally.start_pts) * info.time_base
     aspect = info.sample_aspect
     return {

@@ -107,7 +107,8 @@ def thumb(frame: DecodedFrame, info: FilmInfo) -> np.ndarray:
         small = [_to_eight_bits(plane, raw) for plane in small]
     if not is_full:
         scale = 255 / LIMITED_LUMA_SPAN
-        small[0] = cv2.convertScaleAbs(cv2.subtract(small[0], LIMITED_BLACK), alpha=scale)
+        above = cv2.subtract(small[0], LIMITED_BLACK)  # pyright: ignore[reportArgumentType, reportCallIssue] a number
+        small[0] = cv2.convertScaleAbs(above, alpha=scale)
     while len(small) < 3:
         small.append(np.full_like(small[0], 128))
     return cv2.merge(small)
@@ -152,8 +153,9 @@ def to_bgr(
     """
     picture = frame.raw
     if not isinstance(picture, np.ndarray):
-        picture = _convert(frame.raw, info, setting)
-        if _may_have_comb(frame.raw, info, setting):
+        raw = picture
+        picture = _convert(raw, info, setting)
+        if _may_have_comb(raw, info, setting):
             picture = deinterlace(picture)
         size = shown_size(picture.shape[1], picture.shape[0], info.sample_aspect, 0)
         if size != picture.shape[1::-1]:
@@ -190,7 +192,7 @@ def deinterlace(picture: np.ndarray) -> np.ndarray:
         return picture
     field = np.ascontiguousarray(picture[0::2])
     # Lines of the first field are the even ones; the resize would put them a quarter line off.
-    shift = np.float32([[1, 0, 0], [0, 0.5, 0]])
+    shift = np.array([[1, 0, 0], [0, 0.5, 0]], np.float32)
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     rebuilt = cv2.warpAffine(field, shift, (width, height), flags=flags,
                              borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
@@ -238,10 +240,10 @@ def _convert(raw: av.VideoFrame, info: FilmInfo, setting: PictureSetting) -> np.
             format="rgb48le", src_colorspace=space, interpolation=EXACT, threads=1
         )
         if not is_high:
-            return tone_mapping.to_standard_gamut(deep, primaries)[..., ::-1]
+            return tone_mapping.to_standard_gamut(deep, str(primaries))[..., ::-1]
         return tone_mapping.to_standard_range(
             deep,
-            info.color_transfer,
+            str(info.color_transfer),
             primaries=primaries or "bt2020",
             curve=setting.tone_curve,
             peak_nits=info.peak_nits,
@@ -257,7 +259,8 @@ def _plane(raw: av.VideoFrame, index: int) -> np.ndarray:
     """One plane without a copy, shape (height, width); uint16 where the format is deep."""
     plane = raw.planes[index]
     dtype = np.dtype("<u2") if raw.format.name in DEEP_PLANAR else np.dtype(np.uint8)
-    lines = np.frombuffer(plane, dtype).reshape(-1, plane.line_size // dtype.itemsize)
+    lines = np.frombuffer(plane, dtype)  # pyright: ignore[reportArgumentType, reportCallIssue] a buffer
+    lines = lines.reshape(-1, plane.line_size // dtype.itemsize)
     return lines[: plane.height, : plane.width]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 
@@ -126,7 +126,8 @@ class _SparseSelection:
                 yield self._pick(old, box)
         if before is not None:
             end = max(last + 1, self._tally.num_packets)
-            yield from self._end(end, max(self._tally.end_pts, self._first_pts + 1), "end", False)
+            end_pts = max(cast(int, self._tally.end_pts), cast(int, self._first_pts) + 1)
+            yield from self._end(end, end_pts, "end", False)
 
     def _end(self, index: int, pts: int, transition: str, is_key: bool):
         """Yield the frames of the running shot, and the shot, and begin the next."""
@@ -144,7 +145,7 @@ class _SparseSelection:
         yield ShotEnd(
             found=found,
             kind=keyframe.shot_kind(found, self._setting.keyframe),
-            start_pts=self._first_pts,
+            start_pts=cast(int, self._first_pts),
             end_pts=pts,
             restart=self._restart(index, pts, transition) if transition != "end" else None,
         )
@@ -159,7 +160,7 @@ class _SparseSelection:
             index=index,
             pts=pts,
             num_decoded=self._tally.num_decoded - 1,
-            start_pts=self._tally.start_pts,
+            start_pts=cast(int, self._tally.start_pts),
             is_interlaced=self._tally.is_interlaced,
             num_trimmed=self._tally.num_trimmed,
         )
@@ -368,7 +369,7 @@ class _Times:
 
     def end_of(self, found: FoundShot, end_pts: int | None = None) -> tuple[int, int]:
         """Start and end of a shot; the end is the next one's start."""
-        start = self._start
+        start = cast(int, self._start)  # a frame of the shot was added
         if end_pts is None:
             end_pts = self._recent[found.end_frame_index - self._recent[0][0]][1]
         self._start = end_pts
@@ -407,7 +408,7 @@ class _Anchors:
                 index=index,
                 pts=pts,
                 num_decoded=index,
-                start_pts=tally.start_pts,
+                start_pts=cast(int, tally.start_pts),
                 is_interlaced=is_interlaced,
                 num_trimmed=tally.num_trimmed,
             ),

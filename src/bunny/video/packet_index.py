@@ -12,6 +12,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
+from av.error import FFmpegError
 
 from bunny.video import decode
 from bunny.video.decode import DamageError, DecodeSetting, PtsClock, SeekError, SeekPoint, Tally
@@ -63,7 +64,7 @@ def scan(info: FilmInfo) -> Packets | None:
                 keys.append(packet.is_keyframe)
                 if packet.duration:
                     end = max(end, packet.pts + packet.duration)
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         logger.debug("%s: %s", info.path.name, error)
         return None
     order = np.argsort(np.array(pts, np.int64), kind="stable")

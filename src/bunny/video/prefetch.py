@@ -47,8 +47,9 @@ def run_ahead(items: Iterator[Item], size: int) -> Iterator[Item]:
         except BaseException as error:  # noqa: BLE001 - it is raised in the taker's thread
             put("error", error)
         finally:
-            if hasattr(items, "close"):
-                items.close()
+            close = getattr(items, "close", None)
+            if close is not None:
+                close()
 
     maker = threading.Thread(target=run, name="ahead", daemon=True)
     maker.start()

@@ -10,10 +10,12 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import NoReturn
 
 import av
 import cv2
 import numpy as np
+from av.error import FFmpegError
 
 from bunny.core.error import UserError
 from bunny.video import container as video_container
@@ -104,7 +106,7 @@ def probe(path: Path, *, decoder: str | None = None, stream_index: int | None = 
             path,
             ("a film of which no frame can be decoded; it is damaged or encrypted, convert it"),
         )
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         reason = video_container.describe_content(path)
         found = None if reason else _probe_opencv(path)
         if found is None:
@@ -241,9 +243,9 @@ def _first_frame(container, stream) -> av.VideoFrame | None:
             try:
                 for frame in packet.decode():
                     return frame
-            except av.FFmpegError:
+            except FFmpegError:
                 continue
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         logger.debug("%s: reading stopped: %s", container.name, error)
     return None
 
@@ -254,7 +256,7 @@ def _probe_opencv(path: Path) -> FilmInfo | None:
     capture = cv2.VideoCapture(str(path))
     try:
         is_read, picture = capture.read() if capture.isOpened() else (False, None)
-        if not is_read:
+        if not is_read or picture is None:
             return None
         promised = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
         height, width = picture.shape[:2]
@@ -327,7 +329,7 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
     ]
 
 
-def _words(error: av.FFmpegError) -> str:
+def _words(error: FFmpegError) -> str:
     """FFmpeg's own words for an error, without code and path."""
     return (error.strerror or type(error).__name__).rstrip(".").lower()
 
@@ -337,5 +339,5 @@ def _error(path: Path, found: str) -> UserError:
     return UserError(f"{path}: expected a film, found {found}{advice}")
 
 
-def _refuse(path: Path, found: str):
+def _refuse(path: Path, found: str) -> NoReturn:
     raise _error(path, found)

@@ -170,7 +170,7 @@ CURVE: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
 }
 
 
-def encode_pq(nits: np.ndarray) -> np.ndarray:
+def encode_pq(nits: np.ndarray | np.floating) -> np.ndarray:
     """PQ code in [0, 1] of light in cd/m2 (SMPTE ST 2084)."""
     power = (np.asarray(nits) / PQ_PEAK_NITS) ** PQ_M1
     return ((PQ_C1 + PQ_C2 * power) / (1 + PQ_C3 * power)) ** PQ_M2

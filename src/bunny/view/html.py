@@ -15,7 +15,13 @@ TONE = {"good": style.GOOD, "bad": style.BAD, "plain": style.QUIET, "": style.QU
 
 
 def histogram(
-    values: Sequence[float], threshold: float, *, low: float, high: float, axis: str, bins: int = 50
+    values: Sequence[float] | np.ndarray,
+    threshold: float,
+    *,
+    low: float,
+    high: float,
+    axis: str,
+    bins: int = 50,
 ) -> str:
     """Draw a histogram with a threshold line as inline SVG.
 

@@ -77,9 +77,9 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def clock_labels(values: Sequence[float]) -> list[str]:
+def clock_labels(values: Sequence[float] | Sequence[str]) -> list[str]:
     """Tick labels of a time axis."""
-    return [clock(max(0.0, v)) for v in values]
+    return [clock(max(0.0, v)) for v in map(float, values)]
 
 
 def duration(seconds: float) -> str:

@@ -81,7 +81,7 @@ class CcipNet:
         )
         return self._feature.run(pixels).reshape(-1)
 
-    def embed_boxes(self, image: np.ndarray, box: np.ndarray) -> np.ndarray:
+    def embed_boxes(self, image: np.ndarray, box: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
         """Embed what is in boxes (n, 4) in shares of a picture; (n, d)."""
         return np.stack([self.embed(crop_shares(image, one)) for one in box])
 

@@ -179,7 +179,7 @@ def add_unlabelled_rows(
         confidence=confidence,
         source=pl.lit("cluster"),
     )
-    return pl.concat([label, rows.cast(dict(label.schema)).select(label.columns)])
+    return pl.concat([label, rows.cast(label.schema).select(label.columns)])
 
 
 def _area(suffix: str) -> pl.Expr:

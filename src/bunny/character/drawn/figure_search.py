@@ -221,9 +221,8 @@ def fit_box(image: np.ndarray, box: np.ndarray) -> np.ndarray:
     if not (mask == cv2.GC_BGD).any() or not (mask == cv2.GC_PR_FGD).any():
         return box
     cv2.setRNGSeed(0)
-    cv2.grabCut(
-        cut, mask, None, np.zeros((1, 65)), np.zeros((1, 65)), FIT_TURNS, cv2.GC_INIT_WITH_MASK
-    )
+    models = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.grabCut(cut, mask, (0, 0, 0, 0), *models, FIT_TURNS, cv2.GC_INIT_WITH_MASK)
     is_figure = np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
     is_figure = cv2.morphologyEx(is_figure, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     _, _, part, _ = cv2.connectedComponentsWithStats(is_figure, connectivity=8)

@@ -17,6 +17,7 @@ from bunny.character.drawn import efficientnet, onnx_model
 from bunny.character.drawn.onnx_model import OnnxModel, PublishedModel
 from bunny.core import file_hash
 from bunny.core.error import UserError
+from bunny.table import scalar
 
 WEIGHT_FILE = Path(__file__).with_name("medium.json")
 FRAMES_PER_SHOT = 3  # that are looked at; the frames of a shot look alike
@@ -181,7 +182,7 @@ def film_lean(shots: pl.DataFrame) -> float:
     """
     if not shots.height:
         return 0.0
-    return REFERENCE_LEAN * (2 * float(shots["is_drawn"].mean()) - 1)
+    return REFERENCE_LEAN * (2 * scalar.as_float(shots["is_drawn"].mean()) - 1)
 
 
 def reference_probability(logit: float | None, shots: pl.DataFrame) -> float:

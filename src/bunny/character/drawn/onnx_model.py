@@ -279,7 +279,7 @@ def to_pixels(
     """
     picture = Image.fromarray(np.ascontiguousarray(image[:, :, ::-1]))
     value = np.asarray(picture.resize(size_px, resample), np.float32) / 255
-    value = (value - np.float32(mean)) / np.float32(scale)
+    value = (value - np.asarray(mean, np.float32)) / np.asarray(scale, np.float32)
     return np.ascontiguousarray(value.transpose(2, 0, 1)[None])
 
 

@@ -91,8 +91,9 @@ class Owlv2Detector:
         if not len(box):
             return []
         if self._embedder is not None:
-            seen = np.stack(self._embed(image, box))
-            chance = seen @ np.stack([look.embedding for look in looks]).T
+            seen = np.stack([one for one in self._embed(image, box) if one is not None])
+            known = [look.embedding for look in looks if look.embedding is not None]
+            chance = seen @ np.stack(known).T
         columns = [chance[:, owner == i].max(axis=1) for i in range(len(names))]
         return window_search.choose_candidates(box, np.stack(columns, axis=1), names)
 
@@ -124,7 +125,9 @@ class Owlv2Detector:
             grid, _ = self._detector.image_embedder(torch.from_numpy(pixels))
             return grid.flatten(1, 2), grid
 
-    def _embed(self, image: np.ndarray, box: Sequence[np.ndarray]) -> list[np.ndarray | None]:
+    def _embed(
+        self, image: np.ndarray, box: Sequence[np.ndarray] | np.ndarray
+    ) -> list[np.ndarray | None]:
         """Unit vectors of boxes cut out of a picture; None each without an embedder."""
         import torch
 
@@ -176,7 +179,7 @@ def _prepare(image: np.ndarray, side: int, mean: tuple, scale: tuple) -> np.ndar
     shrinks = side < max(image.shape[:2])
     mode = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     pixels = cv2.resize(image, (side, side), interpolation=mode)[:, :, ::-1] / np.float32(255)
-    pixels = (pixels - np.float32(mean)) / np.float32(scale)
+    pixels = (pixels - np.asarray(mean, np.float32)) / np.asarray(scale, np.float32)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32)
 
 

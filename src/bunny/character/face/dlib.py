@@ -16,7 +16,7 @@ def load_hog() -> RawFaceDetector:
     library = import_face_recognition()
     import dlib
 
-    net = dlib.get_frontal_face_detector()
+    net = dlib.get_frontal_face_detector()  # pyright: ignore[reportAttributeAccessIssue] no stubs
 
     def look(image: np.ndarray) -> list[RawFace]:
         small, factor = shrink(image, 2 * WORKING_PX)
@@ -40,7 +40,8 @@ def load_cnn() -> RawFaceDetector:
     library = import_face_recognition()
     import dlib
 
-    net = dlib.cnn_face_detection_model_v1(str(model_file.path_of(model_file.MODELS["cnn"])))
+    weights = str(model_file.path_of(model_file.MODELS["cnn"]))
+    net = dlib.cnn_face_detection_model_v1(weights)  # pyright: ignore[reportAttributeAccessIssue] no stubs
 
     def look(image: np.ndarray) -> list[RawFace]:
         small, factor = shrink(image)
@@ -73,7 +74,7 @@ def _with_landmarks(
     library,
     rgb: np.ndarray,
     edges: list[tuple[int, int, int, int]],
-    scores: Sequence[float],
+    scores: Sequence[float] | np.ndarray,
     factor: float,
 ) -> Iterable[RawFace]:
     """Join dlib's boxes with five points: eye and mouth corners are averaged of its 68."""

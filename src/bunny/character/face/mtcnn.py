@@ -5,7 +5,7 @@ built here in PyTorch. Thresholds and steps are the authors'.
 """
 
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
@@ -129,7 +129,8 @@ def _run(net: "torch.nn.ModuleDict", pictures: np.ndarray) -> list[np.ndarray]:
     with torch.inference_mode():
         scaled = (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() - 127.5) / 128
         body = net["body"](scaled)
-        *places, score = (head(body) for head in net["heads"])
+        heads = cast("torch.nn.ModuleList", net["heads"])
+        *places, score = (head(body) for head in heads)
         return [one.numpy() for one in (*places, score.softmax(dim=1)[:, 1])]
 
 

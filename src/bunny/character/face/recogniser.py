@@ -56,7 +56,7 @@ def load_recogniser(name: str) -> FaceRecogniser:
     return RECOGNISER[name]()
 
 
-def to_similarity(cosine: np.ndarray, recogniser: str) -> np.ndarray:
+def to_similarity(cosine: np.ndarray | float, recogniser: str) -> np.ndarray:
     """Put cosines of a recogniser's unit vectors on the common scale.
 
     Parameters

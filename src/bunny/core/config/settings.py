@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bunny.core.config import filter_preset
 
@@ -31,7 +31,7 @@ class ConfigSection(BaseModel):
 class ProjectConfig(ConfigSection):
     """Names and places."""
 
-    name: str = Field("diffusion-bunny", min_length=1)
+    name: str = Field(default="diffusion-bunny", min_length=1)
     version: str = "0.1.0"
     data_dir: str = "data"
 
@@ -42,8 +42,8 @@ class PipelineConfig(ConfigSection):
     stages: tuple[StageName, ...] = get_args(StageName)
     force_rerun: bool = False
     parallel_processing: bool = True
-    shard_size: int = Field(64, ge=1, le=100_000)
-    max_failed_share: float = Field(0.5, ge=0, le=1)
+    shard_size: int = Field(default=64, ge=1, le=100_000)
+    max_failed_share: float = Field(default=0.5, ge=0, le=1)
 
 
 class AwsConfig(ConfigSection):
@@ -57,18 +57,18 @@ class ExtractionConfig(ConfigSection):
     """Stage extract: which pictures are taken from the film."""
 
     method: Literal["keyframe", "interval", "shot"] = "shot"
-    interval_seconds: float = Field(2.0, gt=0, le=3600)
+    interval_seconds: float = Field(default=2.0, gt=0, le=3600)
     output_format: Literal["jpg", "png", "webp"] = "jpg"
-    quality: int = Field(95, ge=1, le=100)
-    cut_threshold: float = Field(1.0, gt=0, le=10)
-    min_shot_frames: int = Field(4, ge=1, le=1000)
-    static_motion: float = Field(0.006, ge=0, le=1)
-    frames_per_dynamic_shot: int = Field(3, ge=1, le=100)
-    extra_interval_seconds: float = Field(0.0, ge=0, le=3600)
+    quality: int = Field(default=95, ge=1, le=100)
+    cut_threshold: float = Field(default=1.0, gt=0, le=10)
+    min_shot_frames: int = Field(default=4, ge=1, le=1000)
+    static_motion: float = Field(default=0.006, ge=0, le=1)
+    frames_per_dynamic_shot: int = Field(default=3, ge=1, le=100)
+    extra_interval_seconds: float = Field(default=0.0, ge=0, le=3600)
     shot_detector: Literal[
         "fast", "hybrid", "transnet", "scenedetect-adaptive", "scenedetect-content"
     ] = "fast"
-    video_stream: int = Field(-1, ge=-1, le=1000)
+    video_stream: int = Field(default=-1, ge=-1, le=1000)
     crop_bars: bool = True
     deinterlace: Literal["auto", "on", "off"] = "auto"
     tone_curve: Literal["bt2390", "hable", "reinhard", "clip"] = "bt2390"
@@ -78,24 +78,24 @@ class FilteringConfig(ConfigSection):
     """Stage filter: which pictures are good enough; thresholds not given are the preset's."""
 
     preset: Literal["strict", "balanced", "generous"] = "balanced"
-    keep_about: int = Field(0, ge=0, le=10_000_000)
-    blur_threshold: float = Field(0.2, ge=0, le=1)
-    batch_size: int = Field(1, ge=1, le=10_000)
-    keep_best_per_batch: int = Field(1, ge=1, le=10_000)
-    min_brightness: float = Field(0.06, ge=0, le=1)
-    max_brightness: float = Field(0.96, ge=0, le=1)
-    min_contrast: float = Field(0.02, ge=0, le=1)
-    max_smear: float = Field(1.0, ge=0, le=1)
-    max_blockiness: float = Field(1.0, ge=0, le=1)
-    max_subtitle_share: float = Field(1.0, ge=0, le=1)
+    keep_about: int = Field(default=0, ge=0, le=10_000_000)
+    blur_threshold: float = Field(default=0.2, ge=0, le=1)
+    batch_size: int = Field(default=1, ge=1, le=10_000)
+    keep_best_per_batch: int = Field(default=1, ge=1, le=10_000)
+    min_brightness: float = Field(default=0.06, ge=0, le=1)
+    max_brightness: float = Field(default=0.96, ge=0, le=1)
+    min_contrast: float = Field(default=0.02, ge=0, le=1)
+    max_smear: float = Field(default=1.0, ge=0, le=1)
+    max_blockiness: float = Field(default=1.0, ge=0, le=1)
+    max_subtitle_share: float = Field(default=1.0, ge=0, le=1)
     drop_kinds: tuple[Literal["black", "blank", "title", "credit"], ...] = (
         "black",
         "blank",
         "title",
         "credit",
     )
-    duplicate_distance: int = Field(4, ge=0, le=64)
-    duplicate_structure: float = Field(0.9, ge=0, le=1)
+    duplicate_distance: int = Field(default=4, ge=0, le=64)
+    duplicate_structure: float = Field(default=0.9, ge=0, le=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -109,82 +109,82 @@ class DetectionConfig(ConfigSection):
 
     face_detection_model: Literal["yunet", "mtcnn", "hog", "cnn"] = "yunet"
     has_small_faces: bool = True
-    extra_interval_seconds: float = Field(0.5, ge=0, le=3600)
+    extra_interval_seconds: float = Field(default=0.5, ge=0, le=3600)
     recogniser: Literal["auto", "sface", "dlib"] = "auto"
-    min_face_score: float = Field(0.7, ge=0, le=1)
-    min_face_px: int = Field(24, ge=4, le=4000)
-    max_faces_per_frame: int = Field(20, ge=1, le=1000)
-    similarity_threshold: float = Field(0.38, ge=-1, le=1)
-    min_margin: float = Field(0.05, ge=0, le=2)
+    min_face_score: float = Field(default=0.7, ge=0, le=1)
+    min_face_px: int = Field(default=24, ge=4, le=4000)
+    max_faces_per_frame: int = Field(default=20, ge=1, le=1000)
+    similarity_threshold: float = Field(default=0.38, ge=-1, le=1)
+    min_margin: float = Field(default=0.05, ge=0, le=2)
     calibration: Literal["film", "fixed"] = "film"
     is_adapted: bool = True
     medium: Literal["auto", "photographed", "drawn"] = "auto"
     is_drawn_enabled: bool = True
-    drawn_threshold: float = Field(0.45, ge=-1, le=1)
-    drawn_margin: float = Field(0.10, ge=0, le=2)
-    figure_score: float = Field(0.8, ge=-1, le=2)
-    figure_presence: float = Field(0.88, ge=-1, le=2)
+    drawn_threshold: float = Field(default=0.45, ge=-1, le=1)
+    drawn_margin: float = Field(default=0.10, ge=0, le=2)
+    figure_score: float = Field(default=0.8, ge=-1, le=2)
+    figure_presence: float = Field(default=0.88, ge=-1, le=2)
     drawn_detector: str = ""
     drawn_embedding: str = ""
-    ccip_threshold: float = Field(0.5, ge=-1, le=1)
+    ccip_threshold: float = Field(default=0.5, ge=-1, le=1)
     drawn_classifier: str = ""
 
 
 class ClusteringConfig(ConfigSection):
     """Stage cluster: where and who, by cosine similarity to cluster centroids."""
 
-    scene_threshold: float = Field(0.85, ge=-1, le=1)
-    character_threshold: float = Field(0.75, ge=-1, le=1)
-    figure_threshold: float = Field(0.6, ge=-1, le=1)
-    noise_threshold: float = Field(0.5, ge=-1, le=1)
+    scene_threshold: float = Field(default=0.85, ge=-1, le=1)
+    character_threshold: float = Field(default=0.75, ge=-1, le=1)
+    figure_threshold: float = Field(default=0.6, ge=-1, le=1)
+    noise_threshold: float = Field(default=0.5, ge=-1, le=1)
     unknown_method: Literal["agglomerative", "hdbscan"] = "agglomerative"
     scene_method: Literal["incremental", "agglomerative", "hdbscan"] = "incremental"
-    stability_runs: int = Field(8, ge=0, le=1000)
+    stability_runs: int = Field(default=8, ge=0, le=1000)
 
 
 class ReviewConfig(ConfigSection):
     """Stage review and the board: what people correct and what is learned from it."""
 
     user: str = ""
-    exemplars: int = Field(30, ge=1, le=10_000)
-    propagate_similarity: float = Field(0.8, ge=-1, le=1)
-    max_propagated: int = Field(500, ge=0, le=1_000_000)
+    exemplars: int = Field(default=30, ge=1, le=10_000)
+    propagate_similarity: float = Field(default=0.8, ge=-1, le=1)
+    max_propagated: int = Field(default=500, ge=0, le=1_000_000)
     is_learned_used: bool = True
     learn_method: Literal["auto", "triplet", "threshold", "correlation"] = "auto"
-    min_learn_events: int = Field(10, ge=2, le=1_000_000)
-    learn_held_out_share: float = Field(0.3, gt=0, lt=1)
-    learn_steps: int = Field(300, ge=1, le=1_000_000)
-    triplet_margin: float = Field(0.2, gt=0, le=2)
-    port: int = Field(8866, ge=0, le=65535)
-    idle_seconds: int = Field(120, ge=1, le=1_000_000)
+    min_learn_events: int = Field(default=10, ge=2, le=1_000_000)
+    learn_held_out_share: float = Field(default=0.3, gt=0, lt=1)
+    learn_steps: int = Field(default=300, ge=1, le=1_000_000)
+    triplet_margin: float = Field(default=0.2, gt=0, le=2)
+    port: int = Field(default=8866, ge=0, le=65535)
+    idle_seconds: int = Field(default=120, ge=1, le=1_000_000)
 
 
 class SearchConfig(ConfigSection):
     """Finding shots by words, pictures and faces."""
 
     text_model: str = "minilm"
-    exact_below: int = Field(1_000_000, ge=0, le=1_000_000_000)
-    index_connectivity: int = Field(16, ge=2, le=256)
-    index_expansion_add: int = Field(128, ge=8, le=4096)
-    index_expansion_search: int = Field(384, ge=8, le=4096)
-    max_results: int = Field(20, ge=1, le=10_000)
+    exact_below: int = Field(default=1_000_000, ge=0, le=1_000_000_000)
+    index_connectivity: int = Field(default=16, ge=2, le=256)
+    index_expansion_add: int = Field(default=128, ge=8, le=4096)
+    index_expansion_search: int = Field(default=384, ge=8, le=4096)
+    max_results: int = Field(default=20, ge=1, le=10_000)
 
 
 class TimelineConfig(ConfigSection):
     """Exports to editors."""
 
     reel: str = ""
-    handle_frames: int = Field(0, ge=0, le=10_000)
+    handle_frames: int = Field(default=0, ge=0, le=10_000)
     media_path: str = ""
 
 
 class PublishConfig(ConfigSection):
     """Publishing tables to Postgres; the address comes from BUNNY_DATABASE_URL alone."""
 
-    schema_name: str = Field("public", pattern=r"^[a-z_][a-z0-9_]*$")
+    schema_name: str = Field(default="public", pattern=r"^[a-z_][a-z0-9_]*$")
     has_row_security: bool = True
     reader_role: str = "authenticated"
-    timeout_seconds: float = Field(600.0, gt=0, le=86_400)
+    timeout_seconds: float = Field(default=600.0, gt=0, le=86_400)
 
 
 class CaptioningConfig(ConfigSection):
@@ -192,12 +192,12 @@ class CaptioningConfig(ConfigSection):
 
     provider: Literal["bedrock", "openai", "anthropic", "local", "tags"] = "tags"
     model: str = ""
-    max_tokens: int = Field(120, ge=1, le=100_000)
-    batch_size: int = Field(8, ge=1, le=1000)
-    temperature: float = Field(0.0, ge=0, le=2)
+    max_tokens: int = Field(default=120, ge=1, le=100_000)
+    batch_size: int = Field(default=8, ge=1, le=1000)
+    temperature: float = Field(default=0.0, ge=0, le=2)
     endpoint_url: str = ""
-    timeout_seconds: float = Field(60.0, gt=0, le=3600)
-    max_retries: int = Field(4, ge=0, le=20)
+    timeout_seconds: float = Field(default=60.0, gt=0, le=3600)
+    max_retries: int = Field(default=4, ge=0, le=20)
     trigger_word: str = "{name}"
     class_word: str = "character"
     max_tag_share: float = Field(1.0, ge=0, le=1)
@@ -206,16 +206,16 @@ class CaptioningConfig(ConfigSection):
 class DatasetConfig(ConfigSection):
     """Stage dataset: which pictures make the training set and how they are cut."""
 
-    min_confidence: float = Field(0.6, ge=0, le=1)
-    min_subject_px: int = Field(24, ge=4, le=4096)
-    min_subject_sharpness: float = Field(10.0, ge=0)
+    min_confidence: float = Field(default=0.6, ge=0, le=1)
+    min_subject_px: int = Field(default=24, ge=4, le=4096)
+    min_subject_sharpness: float = Field(default=10.0, ge=0)
     aspect: Literal["square", "buckets"] = "square"
-    bucket_step_px: int = Field(64, ge=8, le=512)
-    max_upscale: float = Field(2.0, ge=1, le=16)
+    bucket_step_px: int = Field(default=64, ge=8, le=512)
+    max_upscale: float = Field(default=2.0, ge=1, le=16)
     has_wider_crops: bool = True
     mask: Literal["none", "grabcut"] = "none"
     cut_from: Literal["auto", "film", "picture"] = "auto"
-    num_class_images: int = Field(0, ge=0, le=100_000)
+    num_class_images: int = Field(default=0, ge=0, le=100_000)
 
 
 class RightsConfig(ConfigSection):
@@ -234,37 +234,37 @@ class ModelsConfig(ConfigSection):
     characters: tuple[str, ...] = ()
     family: Literal["auto", "sd", "sdxl", "sd3", "flux"] = "auto"
     adapter: Literal["lora", "dora"] = "lora"
-    lora_rank: int = Field(16, ge=1, le=1024)
-    lora_alpha: int = Field(16, ge=1, le=4096)
+    lora_rank: int = Field(default=16, ge=1, le=1024)
+    lora_alpha: int = Field(default=16, ge=1, le=4096)
     targets: Literal["attention", "all"] = "all"
     trains_text_encoder: bool = False
-    text_learning_rate: float = Field(0.0, ge=0, le=1)
-    learning_rate: float = Field(5e-4, gt=0, le=1)
+    text_learning_rate: float = Field(default=0.0, ge=0, le=1)
+    learning_rate: float = Field(default=5e-4, gt=0, le=1)
     schedule: Literal["cosine", "constant", "linear", "cosine_with_restarts", "polynomial"] = (
         "cosine"
     )
-    warmup_steps: int = Field(20, ge=0, le=1_000_000)
+    warmup_steps: int = Field(default=20, ge=0, le=1_000_000)
     optimizer: Literal["adamw", "adamw8bit"] = "adamw"
-    training_steps: int = Field(300, ge=1, le=10_000_000)
-    batch_size: int = Field(8, ge=1, le=4096)
-    gradient_accumulation: int = Field(1, ge=1, le=4096)
+    training_steps: int = Field(default=300, ge=1, le=10_000_000)
+    batch_size: int = Field(default=8, ge=1, le=4096)
+    gradient_accumulation: int = Field(default=1, ge=1, le=4096)
     has_gradient_checkpointing: bool = False
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    caption_dropout: float = Field(0.1, ge=0, le=1)
-    flip_share: float = Field(0.0, ge=0, le=1)
-    min_snr_gamma: float = Field(5.0, ge=0, le=1000)
-    noise_offset: float = Field(0.0, ge=0, le=1)
-    background_weight: float = Field(1.0, ge=0, le=1)
+    caption_dropout: float = Field(default=0.1, ge=0, le=1)
+    flip_share: float = Field(default=0.0, ge=0, le=1)
+    min_snr_gamma: float = Field(default=5.0, ge=0, le=1000)
+    noise_offset: float = Field(default=0.0, ge=0, le=1)
+    background_weight: float = Field(default=1.0, ge=0, le=1)
     class_pictures: Literal["none", "film", "drawn"] = "none"
-    class_weight: float = Field(1.0, ge=0, le=100)
-    num_class_pictures: int = Field(50, ge=0, le=100_000)
-    ema_decay: float = Field(0.0, ge=0, lt=1)
-    patience: int = Field(0, ge=0, le=10_000)
-    resolution: int = Field(0, ge=0, le=4096)
-    max_images: int = Field(500, ge=1, le=100_000)
-    crop_margin: float = Field(0.3, ge=0, le=5)
-    held_out_share: float = Field(0.15, ge=0, lt=1)
-    checkpoint_every: int = Field(100, ge=1, le=1_000_000)
+    class_weight: float = Field(default=1.0, ge=0, le=100)
+    num_class_pictures: int = Field(default=50, ge=0, le=100_000)
+    ema_decay: float = Field(default=0.0, ge=0, lt=1)
+    patience: int = Field(default=0, ge=0, le=10_000)
+    resolution: int = Field(default=0, ge=0, le=4096)
+    max_images: int = Field(default=500, ge=1, le=100_000)
+    crop_margin: float = Field(default=0.3, ge=0, le=5)
+    held_out_share: float = Field(default=0.15, ge=0, lt=1)
+    checkpoint_every: int = Field(default=100, ge=1, le=1_000_000)
 
 
 class GenerationConfig(ConfigSection):
@@ -278,9 +278,9 @@ class GenerationConfig(ConfigSection):
     )
     negative_prompt: str = ""
     seeds: tuple[int, ...] = (1, 2)
-    num_steps: int = Field(25, ge=1, le=1000)
-    guidance_scale: float = Field(5.0, ge=0, le=100)
-    lora_strength: float = Field(1.0, ge=0, le=4)
+    num_steps: int = Field(default=25, ge=1, le=1000)
+    guidance_scale: float = Field(default=5.0, ge=0, le=100)
+    lora_strength: float = Field(default=1.0, ge=0, le=4)
     strengths: tuple[float, ...] = ()
     checkpoints: Literal["chosen", "last", "all"] = "chosen"
     scheduler: Literal[
@@ -296,12 +296,12 @@ class GenerationConfig(ConfigSection):
         "lcm",
         "flow_euler",
     ] = "base"
-    width: int = Field(0, ge=0, le=16384)
-    height: int = Field(0, ge=0, le=16384)
-    batch_size: int = Field(8, ge=1, le=1024)
+    width: int = Field(default=0, ge=0, le=16384)
+    height: int = Field(default=0, ge=0, le=16384)
+    batch_size: int = Field(default=8, ge=1, le=1024)
     blend: tuple[str, ...] = ()
     init_frames: tuple[str, ...] = ()
-    init_strength: float = Field(0.6, gt=0, le=1)
+    init_strength: float = Field(default=0.6, gt=0, le=1)
     has_safety_checker: bool = False
 
 
@@ -320,10 +320,10 @@ class EvaluationConfig(ConfigSection):
         "{trigger} in the snow, medium shot, dusk",
     )
     seeds: tuple[int, ...] = (11, 12)
-    num_steps: int = Field(20, ge=1, le=1000)
-    guidance_scale: float = Field(5.0, ge=0, le=100)
-    num_bootstrap: int = Field(1000, ge=10, le=1_000_000)
-    max_checkpoints: int = Field(3, ge=1, le=1000)
+    num_steps: int = Field(default=20, ge=1, le=1000)
+    guidance_scale: float = Field(default=5.0, ge=0, le=100)
+    num_bootstrap: int = Field(default=1000, ge=10, le=1_000_000)
+    max_checkpoints: int = Field(default=3, ge=1, le=1000)
     identity: Literal["auto", "face", "picture"] = "auto"
     text_model: str = ""
     has_other_characters: bool = True
@@ -355,9 +355,16 @@ class Config(BaseSettings):
     search: SearchConfig = SearchConfig()
     timeline: TimelineConfig = TimelineConfig()
     publish: PublishConfig = PublishConfig()
-    seed: int = Field(0, ge=0, le=2**31 - 1)
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
 
     @classmethod
-    def settings_customise_sources(cls, settings_cls, init_settings, **_others):
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take what `load` merged and nothing else."""
         return (init_settings,)

@@ -188,7 +188,7 @@ def preview_folder(
             f"{rule.step_px} px, got {rule.resolution_px}; raise --resolution"
         )
     items = [i for i in listing.items if seen[i.file].size is not None]
-    sizes = {path: one.size for path, one in seen.items()}
+    sizes = {path: one.size for path, one in seen.items() if one.size is not None}
     times = bucket_plan.count_repeats(items, sizes, trainer, rule, listing)
     problems = [*listing.problems, *((p, x) for p, s in seen.items() for x in s.problems)]
     problems += _repeated(items, seen) + _leaving(listing.items, folder)

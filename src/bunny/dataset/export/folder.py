@@ -106,8 +106,10 @@ def copy_mask(mask: Path | None, picture: Path, target: Path) -> None:
     if mask is not None:
         shutil.copyfile(mask, target)
         return
-    shape = cv2.imdecode(np.frombuffer(picture.read_bytes(), np.uint8), cv2.IMREAD_COLOR).shape
-    target.write_bytes(cv2.imencode(".png", np.full(shape[:2], 255, np.uint8))[1].tobytes())
+    image = cv2.imdecode(np.frombuffer(picture.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise UserError(f"{picture}: expected a picture, cannot read it; run stage dataset again")
+    target.write_bytes(cv2.imencode(".png", np.full(image.shape[:2], 255, np.uint8))[1].tobytes())
 
 
 def write_text(path: Path, text: str) -> None:

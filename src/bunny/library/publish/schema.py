@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
+from typing import cast
 
 import polars as pl
 
@@ -85,8 +86,8 @@ def postgres_type(dtype: pl.DataType) -> str:
         If there is no such type declared here.
     """
     base = dtype.base_type()
-    if base in (pl.Array, pl.List):
-        inner = postgres_type(dtype.inner)
+    if isinstance(dtype, pl.Array | pl.List):
+        inner = postgres_type(cast(pl.DataType, dtype.inner))
         return "jsonb" if inner == "jsonb" or inner.endswith("]") else f"{inner}[]"
     if base in _TYPE:
         return _TYPE[base]

@@ -85,7 +85,8 @@ def read(table: Path, film_id: str, describe: Describe) -> Catalogue:
     rows = rows.join(_written(table), on="frame_id", how="left", maintain_order="left")
     rows = rows.join(_said(table), on="shot_index", how="left", maintain_order="left")
     rows = _worded(rows)
-    return Catalogue(frame=rows.select(*FRAME).cast(FRAME), shot=_shots(shot, rows, asset, film_id))
+    frame = rows.select(*FRAME).cast(pl.Schema(FRAME))
+    return Catalogue(frame=frame, shot=_shots(shot, rows, asset, film_id))
 
 
 def join(parts: list[Catalogue]) -> Catalogue:
@@ -186,7 +187,7 @@ def _shots(
         )
         .sort("shot_index")
         .select(*SHOT)
-        .cast(SHOT)
+        .cast(pl.Schema(SHOT))
     )
 
 

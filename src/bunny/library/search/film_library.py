@@ -186,7 +186,8 @@ class FilmLibrary:
             )
             for i, vector in zip(own, vectors, strict=True):
                 found[i] = vector
-        return np.stack(found) if found else np.empty((0, 0), np.float32)
+        filled = [vector for vector in found if vector is not None]
+        return np.stack(filled) if filled else np.empty((0, 0), np.float32)
 
     def _make(self, rows: list[int]) -> np.ndarray:
         frame = self.known.frame[rows]

@@ -52,10 +52,10 @@ def check(wanted: SearchFilter, known: Catalogue) -> None:
     _check("--place", tuple(_place(p) for p in wanted.place), offered)
     _check("--shot-size", wanted.shot_size, set(SHOT_SIZE))
     _check("--light", wanted.light, set(LIGHT))
-    if None not in (wanted.start_s, wanted.end_s) and wanted.start_s > wanted.end_s:
+    start_s, end_s = wanted.start_s, wanted.end_s
+    if start_s is not None and end_s is not None and start_s > end_s:
         raise UserError(
-            f"--from {wanted.start_s:g} --to {wanted.end_s:g}: the start must be "
-            "before the end; swap them"
+            f"--from {start_s:g} --to {end_s:g}: the start must be before the end; swap them"
         )
 
 

@@ -121,14 +121,14 @@ def rank_shots(
         file=pl.coalesce("file", pl.Series(_stand_in(known.frame, best), dtype=pl.String)),
         who="shot_who",
         place=pl.coalesce("place_name", "place"),
-    ).select(*SHOTS).cast(SHOTS)  # fmt: skip
+    ).select(*SHOTS).cast(pl.Schema(SHOTS))  # fmt: skip
 
 
 def _total(parts: Sequence[QueryPart], size: int) -> np.ndarray:
     """Mean over the parts; a frame of which some part says nothing is none of the answers."""
     if not parts:
         return np.ones(size, dtype=np.float32)
-    return np.mean([p.score for p in parts], axis=0, dtype=np.float32)
+    return np.asarray(np.mean([p.score for p in parts], axis=0, dtype=np.float32))
 
 
 def _why(parts: Sequence[QueryPart], row: int) -> str:

@@ -151,7 +151,7 @@ def from_tables(
     ]
     names = [n for own in lazy for n in own.select(key).collect()[key]]
     frames = names if frame_of is None else [frame_of.get(n) for n in names]
-    rows = np.array([frame_row.get(f, -1) for f in frames], dtype=np.int64)
+    rows = np.array([-1 if f is None else frame_row.get(f, -1) for f in frames], dtype=np.int64)
     found = np.flatnonzero(rows >= 0)
 
     def load() -> np.ndarray:
@@ -179,8 +179,8 @@ def from_contents(
         if content is not None:
             first.setdefault(content, row)
     place = {content: i for i, content in enumerate(first)}
-    rows = [i for i, content in enumerate(contents) if content is not None]
-    pairs = np.array(rows, dtype=np.int64), np.array([place[contents[i]] for i in rows], dtype=int)
+    rows = [(i, place[content]) for i, content in enumerate(contents) if content is not None]
+    pairs = np.array([i for i, _ in rows], np.int64), np.array([at for _, at in rows], dtype=int)
     return VectorSpace(
         name, len(first), pairs, lambda: make(list(first), list(first.values())), list(first)
     )

@@ -117,7 +117,8 @@ def _mended(text: str, num_frames: int) -> str:
     for clip in root.iter("clipitem"):
         for second in clip.findall("rate")[1:]:
             clip.remove(second)
-        clip.find("duration").text = str(num_frames)
+        if (duration := clip.find("duration")) is not None:
+            duration.text = str(num_frames)
     ElementTree.indent(root)
     body = ElementTree.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE xmeml>\n{body}\n'
@@ -169,15 +170,16 @@ def _package(adapter: str) -> Any:
     try:
         import opentimelineio
 
-        opentimelineio.adapters.from_name(adapter)
+        try:
+            opentimelineio.adapters.from_name(adapter)
+        except opentimelineio.exceptions.NotSupportedError as error:
+            raise UserError(
+                f"this format needs the OpenTimelineIO adapter {adapter}, which is not "
+                f"installed; {EXTRA}, or choose --format edl or fcpx"
+            ) from error
     except ImportError as error:
         raise UserError(
             f"this format needs OpenTimelineIO, which is not installed; {EXTRA}, or "
             "choose --format edl or fcpx"
-        ) from error
-    except opentimelineio.exceptions.NotSupportedError as error:
-        raise UserError(
-            f"this format needs the OpenTimelineIO adapter {adapter}, which is not "
-            f"installed; {EXTRA}, or choose --format edl or fcpx"
         ) from error
     return opentimelineio

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
@@ -27,6 +27,8 @@ EVENT = re.compile(
 OWN = re.compile(r"bunny shot:\s*(\S+)\s+(\d+)", re.IGNORECASE)
 COMMENT = re.compile(r"^\*?\s*(FROM CLIP NAME|SOURCE FILE|FROM FILE):\s*(.+?)\s*$", re.IGNORECASE)
 LARGEST = 64 << 20  # bytes
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,20 +104,22 @@ def _from_fcp7(root: ElementTree.Element) -> Iterator[ReadClip]:
         file = clip.find("file")
         file = files.get(file.get("id"), file) if file is not None else None
         url = file.findtext("pathurl", "") if file is not None else ""
-        rate = _fcp7_rate(clip.find("rate"))
+        rate = _fcp7_rate(_required(clip.find("rate"), "rate"))
         own = OWN.search(clip.findtext("logginginfo/description", ""))
+        begin, end = (Fraction(_required(clip.findtext(tag), tag)) / rate for tag in ("in", "out"))
         yield ReadClip(
             number=number,
             file=_url_name(url) or clip.findtext("name", ""),
             film_id=own[1] if own else "",
-            seconds=tuple(Fraction(clip.findtext(tag)) / rate for tag in ("in", "out")),
+            seconds=(begin, end),
         )
 
 
 def _fcp7_rate(element: ElementTree.Element) -> Fraction:
     """Frames per second of a `rate`."""
     is_ntsc = element.findtext("ntsc", "FALSE").strip().upper() == "TRUE"
-    return Fraction(element.findtext("timebase")) * (Fraction(1000, 1001) if is_ntsc else 1)
+    timebase = Fraction(_required(element.findtext("timebase"), "timebase"))
+    return timebase * (Fraction(1000, 1001) if is_ntsc else 1)
 
 
 def _from_fcpx(root: ElementTree.Element) -> Iterator[ReadClip]:
@@ -125,16 +129,16 @@ def _from_fcpx(root: ElementTree.Element) -> Iterator[ReadClip]:
     clips = [] if spine is None else [c for c in spine if c.tag in ("asset-clip", "clip", "video")]
     for number, clip in enumerate(clips, 1):
         inner = clip if clip.get("ref") else clip.find("video")
-        asset = assets[inner.get("ref")]
+        asset = assets[_required(inner, "video").get("ref")]
         own = OWN.search(clip.findtext("note", ""))
         begin = _seconds(clip.get("start", asset.get("start", "0s")))
         begin -= _seconds(asset.get("start", "0s"))
-        source = asset.get("src") or asset.find("media-rep").get("src")
+        source = asset.get("src") or _required(asset.find("media-rep"), "media-rep").get("src")
         yield ReadClip(
             number=number,
-            file=_url_name(source),
+            file=_url_name(_required(source, "src")),
             film_id=own[1] if own else "",
-            seconds=(begin, begin + _seconds(clip.get("duration"))),
+            seconds=(begin, begin + _seconds(_required(clip.get("duration"), "duration"))),
         )
 
 
@@ -150,7 +154,7 @@ def _from_otio(data: Any) -> Iterator[ReadClip]:
         key = clip.get("active_media_reference_key", "DEFAULT_MEDIA")
         media = (clip.get("media_references") or {}).get(key) or media
         available = media.get("available_range")
-        part = clip.get("source_range") or available
+        part = _required(clip.get("source_range") or available, "source_range")
         begin = _otio_time(part["start_time"])
         first = _otio_time(available["start_time"]) if available else Fraction(0)
         yield ReadClip(
@@ -180,6 +184,19 @@ def _otio_time(node: dict[str, Any]) -> Fraction:
     ntsc = Fraction(nominal * 1000, 1001)
     is_ntsc = rate.denominator != 1 and nominal and abs(rate / ntsc - 1) < Fraction(1, 5000)
     return Fraction(node["value"]) / (ntsc if is_ntsc else rate)
+
+
+def _required(found: Found | None, name: str) -> Found:
+    """A part that a clip has to have.
+
+    Raises
+    ------
+    ValueError
+        If it is absent.
+    """
+    if found is None:
+        raise ValueError(f"expected {name}, found none")
+    return found
 
 
 def _url_name(url: str) -> str:

@@ -23,6 +23,7 @@ from typing import Any
 import polars as pl
 
 from bunny.core.error import UserError
+from bunny.table import scalar
 
 NTSC = Fraction(1000, 1001)  # of 30: 29.97
 DROP_PER_MINUTE = {30: 2, 60: 4}  # labels left out, but each tenth minute; SMPTE ST 12-1
@@ -154,8 +155,8 @@ def read_grid(
         raise UserError(f"{film['film_id']}: no shots found; run stage extract first")
     base = Fraction(film["time_base_num"], film["time_base_den"])
     rate = conform_rate(told)
-    first_pts = int(shot["start_pts"].min())
-    last_pts = int(shot["end_pts"].max())
+    first_pts = scalar.as_int(shot["start_pts"].min())
+    last_pts = scalar.as_int(shot["end_pts"].max())
     start_number, drops, note = _start_label(film, rate, is_drop)
     grid = FrameGrid(
         rate=rate,

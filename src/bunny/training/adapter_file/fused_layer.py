@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bunny.core.error import UserError
 from bunny.training.adapter_file import layer_name as adapter_file_layer_name
 from bunny.training.adapter_file.layer import Layers, LoraLayer
+
+if TYPE_CHECKING:
+    import torch
 
 QKV = ("to_q", "to_k", "to_v")
 ADDED = ("add_q_proj", "add_k_proj", "add_v_proj")
@@ -118,7 +121,7 @@ def _original(own: str, family: str) -> tuple[str, int]:
     """Original name of a module, and which part of it the module is."""
     found = BLOCK_NAME.fullmatch(own)
     block = ORIGINAL_NAMES[family].get(found[1]) if found else None
-    if block is None or found[3] not in block[1]:
+    if found is None or block is None or found[3] not in block[1]:
         raise adapter_file_layer_name.unknown_layer(own)
     inner, part = block[1][found[3]]
     return f"{block[0]}.{found[2]}.{inner}", part
@@ -147,7 +150,7 @@ def _join_parts(place: str, parts: Mapping[int, LoraLayer], count: int) -> LoraL
         down[column : column + part.rank] = part.down
         scaled = part.up if part.scale == scale else part.up.float() * (part.scale / scale)
         up[row : row + rows[index], column : column + part.rank] = scaled
-    ordered = [parts[i].magnitude for i in sorted(parts)]
+    ordered = [m for i in sorted(parts) if (m := parts[i].magnitude) is not None]
     magnitude = torch.cat(ordered) if is_dora else None
     return LoraLayer(down=down, up=up, alpha=scale * rank * count, magnitude=magnitude)
 
@@ -182,6 +185,6 @@ def _split_parts(layer: LoraLayer, count: int) -> list[LoraLayer | None]:
     return [p if p.magnitude is not None or bool(p.down.any()) else None for p in parts]
 
 
-def _outside(up: Any, block: slice) -> bool:
+def _outside(up: torch.Tensor, block: slice) -> bool:
     """Whether a part's rows have anything outside of its own block."""
     return bool(up[:, : block.start].any() or up[:, block.stop :].any())

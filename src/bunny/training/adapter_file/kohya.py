@@ -164,7 +164,7 @@ def _for_comfy(layers: Layers, component: str, base: Mapping[str, Any] | None) -
     for own, layer in layers.items():
         weight = find_module(modules, own).weight.detach().cpu().float()
         ratio = row_length(weight) / row_length(weight + delta(layer).cpu())
-        magnitude = layer.magnitude.cpu().float() * ratio
+        magnitude = None if layer.magnitude is None else layer.magnitude.cpu().float() * ratio
         suited[own] = LoraLayer(
             down=layer.down, up=layer.up, alpha=layer.alpha, magnitude=magnitude
         )

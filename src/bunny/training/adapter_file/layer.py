@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bunny.core.error import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 REGEX = set("*+?[(|\\$")  # a pattern with one of these is more than a name
 DOWN, UP, MAGNITUDE = ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector"
@@ -20,10 +23,10 @@ class LoraLayer:
     With a magnitude it is DoRA: each output's row of the changed weight gets that length.
     """
 
-    down: Any  # (rank, in) or (rank, in, kernel_h, kernel_w)
-    up: Any  # (out, rank) or (out, rank, 1, 1)
+    down: torch.Tensor  # (rank, in) or (rank, in, kernel_h, kernel_w)
+    up: torch.Tensor  # (out, rank) or (out, rank, 1, 1)
     alpha: float
-    magnitude: Any | None = None  # (out,)
+    magnitude: torch.Tensor | None = None  # (out,)
 
     @property
     def rank(self) -> int:
@@ -94,7 +97,7 @@ def to_peft(layers: Layers, *, is_text: bool = False) -> dict[str, Any]:
         state[name + UP] = _scaled(layer.up, layer.scale)
         if layer.magnitude is not None:
             end = MAGNITUDE + ".weight" if is_text else MAGNITUDE
-            state[name + end] = _as_peft_magnitude(layer)
+            state[name + end] = _as_peft_magnitude(layer, layer.magnitude)
     return state
 
 
@@ -113,7 +116,7 @@ def to_diffusers(parts: ComponentLayers) -> dict[str, Any]:
     }
 
 
-def delta(layer: LoraLayer) -> Any:
+def delta(layer: LoraLayer) -> torch.Tensor:
     """Change of the weight before DoRA's magnitude: ``up @ down * alpha / rank``, float32.
 
     Returns
@@ -125,7 +128,7 @@ def delta(layer: LoraLayer) -> Any:
     return product.reshape(layer.up.shape[0], *layer.down.shape[1:]) * layer.scale
 
 
-def row_length(weight: Any) -> Any:
+def row_length(weight: torch.Tensor) -> torch.Tensor:
     """Euclidean length of each output's weights, shape (out,)."""
     return weight.float().flatten(1).norm(dim=1)
 
@@ -181,7 +184,7 @@ def _patterned(pattern: Mapping[str, Any], module: str, default: Any) -> Any:
     return pattern.get(get_pattern_key(loose, module), default) if loose else default
 
 
-def _scaled(tensor: Any, scale: float) -> Any:
+def _scaled(tensor: torch.Tensor, scale: float) -> torch.Tensor:
     """Tensor times a scale; in float32 where half precision would round."""
     if scale == 1.0:
         return tensor
@@ -189,7 +192,7 @@ def _scaled(tensor: Any, scale: float) -> Any:
     return (tensor if is_exact else tensor.float()) * scale
 
 
-def _as_peft_magnitude(layer: LoraLayer) -> Any:
+def _as_peft_magnitude(layer: LoraLayer, magnitude: torch.Tensor) -> torch.Tensor:
     """Magnitude in the shape that peft keeps: (out,), of a convolution (1, out, 1, 1)."""
     ones = [1] * (layer.down.ndim - 2)
-    return layer.magnitude.reshape(1, -1, *ones) if ones else layer.magnitude.flatten()
+    return magnitude.reshape(1, -1, *ones) if ones else magnitude.flatten()

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 PromptEmbeds = Mapping[str, Any]  # tensors whose first axis is the caption, e.g. hidden, pooled
 
@@ -20,7 +23,7 @@ MODEL, DIFFUSION = "model", "diffusion_pytorch_model"  # stems of weights by tra
 class Noise(Protocol):
     """Noise schedule and prediction target of a denoiser."""
 
-    def times(self, count: int, generator: Any) -> Any:
+    def times(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Random training times, shape (count,), on the CPU."""
         ...
 
@@ -28,15 +31,17 @@ class Noise(Protocol):
         """`count` times, evenly from little to much noise: for the held-out loss."""
         ...
 
-    def add(self, latents: Any, noise: Any, times: Any) -> Any:
+    def add(self, latents: torch.Tensor, noise: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         """Noisy latents, shape as `latents`."""
         ...
 
-    def target(self, latents: Any, noise: Any, times: Any) -> Any:
+    def target(
+        self, latents: torch.Tensor, noise: torch.Tensor, times: torch.Tensor
+    ) -> torch.Tensor:
         """Training target of the denoiser, shape as `latents`."""
         ...
 
-    def weight(self, times: Any, min_snr_gamma: float) -> Any:
+    def weight(self, times: torch.Tensor, min_snr_gamma: float) -> torch.Tensor:
         """Weight of each picture's loss, shape (count,); 1 everywhere for gamma 0."""
         ...
 
@@ -55,14 +60,14 @@ class Family(Protocol):
     scheduler: Any  # the sampler that the base names
     noise: Noise
     device: str
-    dtype: Any  # of the frozen weights
+    dtype: torch.dtype  # of the frozen weights
     resolution_px: int  # side of the square pictures that the base was made for
     has_safety_checker: bool  # comes with one that `pipeline` can be asked for
     size_step_px: int  # sides of pictures are multiples of it
     attention_targets: tuple[str, ...]  # module names that a LoRA adapts
     other_targets: tuple[str, ...]  # further ones: convolutions, feed-forward layers
 
-    def encode_pictures(self, pictures: np.ndarray) -> Any:
+    def encode_pictures(self, pictures: np.ndarray) -> torch.Tensor:
         """Scaled latent means (n, c, h, w), float32, of RGB uint8 pictures (n, H, W, 3)."""
         ...
 
@@ -84,7 +89,9 @@ class Family(Protocol):
         """
         ...
 
-    def predict(self, noisy: Any, times: Any, words: PromptEmbeds) -> Any:
+    def predict(
+        self, noisy: torch.Tensor, times: torch.Tensor, words: PromptEmbeds
+    ) -> torch.Tensor:
         """Prediction of the denoiser for noisy latents, shape as `noisy`."""
         ...
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bunny.training.family import pipeline
 from bunny.training.family.contract import PromptEmbeds
+
+if TYPE_CHECKING:
+    import torch
 
 ATTENTION = (
     *("attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0", "attn.to_add_out"),
@@ -45,7 +48,9 @@ class Flux(pipeline.LoadedFamily):
         hidden, pooled, _ = self._prompt(captions, has_grad, max_sequence_length=TOKENS)
         return {"hidden": hidden, "pooled": pooled}
 
-    def predict(self, noisy: Any, times: Any, words: PromptEmbeds) -> Any:
+    def predict(
+        self, noisy: torch.Tensor, times: torch.Tensor, words: PromptEmbeds
+    ) -> torch.Tensor:
         """Prediction of the transformer for noisy latents (n, c, h, w), same shape, float32."""
         import torch
 

@@ -5,9 +5,12 @@ diffusers' `compute_snr` takes a root and squares it: two of three times differ 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bunny.core.error import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 SNR_MIN = 1e-8  # in the place of 0, which a schedule with zero terminal SNR ends in
@@ -54,13 +57,13 @@ class DiffusionNoise:
     """
 
     def __init__(self, scheduler: Any) -> None:
-        from diffusers import DDPMScheduler
+        from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
-        self.schedule = DDPMScheduler.from_config(scheduler.config)
+        self.schedule = cast(Any, DDPMScheduler.from_config(scheduler.config))
         self.kind = self.schedule.config.prediction_type
         self.num_times = int(self.schedule.config.num_train_timesteps)
 
-    def times(self, count: int, generator: Any) -> Any:
+    def times(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Random whole times, shape (count,), int64, all equally likely."""
         import torch
 
@@ -70,17 +73,19 @@ class DiffusionNoise:
         """The middles of `count` equal parts of the schedule, from little to much noise."""
         return [int(self.num_times * (index + 0.5) / count) for index in range(count)]
 
-    def add(self, latents: Any, noise: Any, times: Any) -> Any:
+    def add(self, latents: torch.Tensor, noise: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         """Noisy latents, shape and device as `latents`."""
         return self.schedule.add_noise(latents, noise, times.to(latents.device))
 
-    def target(self, latents: Any, noise: Any, times: Any) -> Any:
+    def target(
+        self, latents: torch.Tensor, noise: torch.Tensor, times: torch.Tensor
+    ) -> torch.Tensor:
         """The noise, the velocity (Salimans & Ho 2022) or the latents, as the base predicts."""
         if self.kind == "v_prediction":
             return self.schedule.get_velocity(latents, noise, times.to(latents.device))
         return noise if self.kind == "epsilon" else latents
 
-    def weight(self, times: Any, min_snr_gamma: float) -> Any:
+    def weight(self, times: torch.Tensor, min_snr_gamma: float) -> torch.Tensor:
         """Weight of each picture's loss, shape (count,), float32; 1 everywhere for gamma 0.
 
         Notes
@@ -119,7 +124,7 @@ class FlowMatchingNoise:
         self.shift = 1.0 if config.get("use_dynamic_shifting") else float(config.get("shift", 1.0))
         self.num_times = int(config.num_train_timesteps)
 
-    def times(self, count: int, generator: Any) -> Any:
+    def times(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Random times, shape (count,), float32: logit-normal, then shifted.
 
         Notes
@@ -138,21 +143,23 @@ class FlowMatchingNoise:
         """The middles of `count` equal parts of (0, 1), from little to much noise."""
         return [(index + 0.5) / count for index in range(count)]
 
-    def add(self, latents: Any, noise: Any, times: Any) -> Any:
+    def add(self, latents: torch.Tensor, noise: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         """(1 - t) latents + t noise, shape and device as `latents`."""
         share = self._share(latents, times)
         return (1 - share) * latents + share * noise
 
-    def target(self, latents: Any, noise: Any, times: Any) -> Any:
+    def target(
+        self, latents: torch.Tensor, noise: torch.Tensor, times: torch.Tensor
+    ) -> torch.Tensor:
         """The velocity of the straight line: noise - latents, at every time."""
         return noise - latents
 
-    def weight(self, times: Any, min_snr_gamma: float) -> Any:
+    def weight(self, times: torch.Tensor, min_snr_gamma: float) -> torch.Tensor:
         """1 everywhere: the choice of times weighs already (SD3's weighting "none")."""
         import torch
 
         return torch.ones(len(times), device=times.device)
 
-    def _share(self, latents: Any, times: Any) -> Any:
+    def _share(self, latents: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         """Times as float32 that multiply whole pictures."""
         return times.to(latents).view(-1, *(1,) * (latents.ndim - 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,9 +14,12 @@ from bunny.training.family import folder as family_folder
 from bunny.training.family import noise
 from bunny.training.family.contract import LAYOUTS
 
+if TYPE_CHECKING:
+    import torch
+
 ENCODE_BATCH = 8  # pictures at once
 PIPELINE_KINDS = ("text2img", "img2img")
-CLIP_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
+CLIP_TARGETS: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 
 
 class LoadedFamily:
@@ -41,7 +44,9 @@ class LoadedFamily:
     is_flow = False  # trained by flow matching
     trainable_text: tuple[str, ...] = ("text_encoder",)
 
-    def __init__(self, source: Any, model: str, folder: Path, device: str, dtype: Any) -> None:
+    def __init__(
+        self, source: Any, model: str, folder: Path, device: str, dtype: torch.dtype
+    ) -> None:
         self.source, self.model, self.folder = source, model, folder
         self.device, self.dtype = device, dtype
         self.layout = LAYOUTS[self.name]
@@ -73,7 +78,7 @@ class LoadedFamily:
         is_known = "safety_checker" in self.layout.unused
         return is_known and (self.folder / "safety_checker" / "config.json").exists()
 
-    def encode_pictures(self, pictures: np.ndarray) -> Any:
+    def encode_pictures(self, pictures: np.ndarray) -> torch.Tensor:
         """Latent means, shifted and scaled as the denoiser knows them.
 
         Parameters

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bunny.core.error import UserError
 from bunny.training.family import pipeline
 from bunny.training.family.contract import PromptEmbeds
+
+if TYPE_CHECKING:
+    import torch
 
 SMALL_LATENT_PX = 32  # up to here plain attention trains a third faster on a CPU than the fused one
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
@@ -33,7 +36,9 @@ class StableDiffusion(pipeline.LoadedFamily):
         hidden, _ = self._prompt(captions, has_grad, do_classifier_free_guidance=False)
         return {"hidden": hidden}
 
-    def predict(self, noisy: Any, times: Any, words: PromptEmbeds) -> Any:
+    def predict(
+        self, noisy: torch.Tensor, times: torch.Tensor, words: PromptEmbeds
+    ) -> torch.Tensor:
         """Prediction of the UNet for noisy latents (n, c, h, w), same shape, float32."""
         drawn = self.denoiser(
             noisy.to(self.dtype),
@@ -53,7 +58,9 @@ class StableDiffusion(pipeline.LoadedFamily):
 
     def _safety_parts(self) -> dict[str, Any]:
         """Load the checker; of a hub model its weights come only now."""
-        from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
+        from diffusers.pipelines.stable_diffusion.safety_checker import (
+            StableDiffusionSafetyChecker,
+        )
         from transformers import CLIPImageProcessor
 
         folder = pipeline.fetch_safety_checker(self.model, self.folder)
@@ -70,5 +77,5 @@ class StableDiffusion(pipeline.LoadedFamily):
                 "generation.has_safety_checker to false or download the base model "
                 "again"
             ) from error
-        checker.requires_grad_(False).eval().to(self.device)
+        cast(Any, checker).requires_grad_(False).eval().to(self.device)
         return {"safety_checker": checker, "feature_extractor": extractor}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bunny.training.family import pipeline
 from bunny.training.family.contract import PromptEmbeds
+
+if TYPE_CHECKING:
+    import torch
 
 ATTENTION = (
     *("attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0", "attn.to_add_out"),
@@ -43,7 +46,9 @@ class StableDiffusion3(pipeline.LoadedFamily):
         )
         return {"hidden": hidden, "pooled": pooled}
 
-    def predict(self, noisy: Any, times: Any, words: PromptEmbeds) -> Any:
+    def predict(
+        self, noisy: torch.Tensor, times: torch.Tensor, words: PromptEmbeds
+    ) -> torch.Tensor:
         """Prediction of the transformer for noisy latents (n, c, h, w), same shape, float32."""
         drawn = self.denoiser(
             hidden_states=noisy.to(self.dtype),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bunny.training.family import pipeline, sd
 from bunny.training.family.contract import PromptEmbeds
+
+if TYPE_CHECKING:
+    import torch
 
 
 class StableDiffusionXL(pipeline.LoadedFamily):
@@ -38,7 +41,9 @@ class StableDiffusionXL(pipeline.LoadedFamily):
             hidden, pooled = hidden * is_said.view(-1, 1, 1), pooled * is_said.view(-1, 1)
         return {"hidden": hidden, "pooled": pooled}
 
-    def predict(self, noisy: Any, times: Any, words: PromptEmbeds) -> Any:
+    def predict(
+        self, noisy: torch.Tensor, times: torch.Tensor, words: PromptEmbeds
+    ) -> torch.Tensor:
         """Prediction of the UNet for noisy latents (n, c, h, w), same shape, float32.
 
         It is told that the picture was never larger nor cut (Podell et al. 2023, section 2.2), as

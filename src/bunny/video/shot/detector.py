@@ -9,6 +9,8 @@ frame, `push(small)` and `finish()` give finished shots, at most `lag` frames la
 from fractions import Fraction
 from typing import Protocol
 
+import numpy as np
+
 from bunny.video.frame import DecodedFrame
 from bunny.video.probe import FilmInfo
 from bunny.video.shot import transnet
@@ -23,22 +25,29 @@ class Detector(Protocol):
     """Finds shots in a stream of frames."""
 
     lag: int  # frames that a shot may come out late
-    warmup: int | None  # frames before a boundary to begin at; None: the film's start
     measured: Measured | None  # of the last frame; None where there is nothing to decide again on
+
+    @property
+    def warmup(self) -> int | None:
+        """Frames before a boundary to begin at; None: the film's start."""
+        ...
 
     def start(
         self, first_index: int = 0, shot_first: int = 0, transition_in: str = "start"
     ) -> None:
         """Begin a stream at an absolute frame number, the running shot known."""
 
-    def look(self, frame: DecodedFrame, info: FilmInfo):
+    def look(self, frame: DecodedFrame, info: FilmInfo) -> np.ndarray | tuple[np.ndarray, ...]:
         """Small picture or pictures that the detector needs of a frame."""
+        ...
 
-    def push(self, small) -> list[FoundShot]:
+    def push(self, small, /) -> list[FoundShot]:
         """Take what `look` gave of the next frame; gives the shots that it finishes."""
+        ...
 
     def finish(self) -> list[FoundShot]:
         """Say that no frame follows; gives the remaining shots."""
+        ...
 
 
 def make_detector(name: str, setting: ShotSetting, rate: Fraction) -> Detector:

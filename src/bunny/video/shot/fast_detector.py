@@ -99,7 +99,7 @@ class RunningShot:
         """End the running shot before frame `end`, where the next one begins."""
         steps = end - 1 - self.first
         changed = self._totals[end - 1 - self.count] - self._first_total
-        size = self._num_px
+        size = 0 if self._before is None else self._before.size
         found = FoundShot(
             first_frame_index=self.first,
             end_frame_index=end,
@@ -222,7 +222,7 @@ class FastDetector:
         """Decide on the doubtful boundaries before a frame."""
         for boundary in [b for b in self._doubtful if b.index < horizon]:
             self._doubtful.remove(boundary)
-            if self._judge(boundary, self.step, self._thumb_or_none):
+            if self._judge is not None and self._judge(boundary, self.step, self._thumb_or_none):
                 self._found.append(boundary)
 
     def _thumb_or_none(self, index: int) -> np.ndarray | None:
@@ -261,7 +261,8 @@ class FastDetector:
             return gap < reach and (one.strength, two.index) > (two.strength, one.index)
         if two.kind == "dissolve" and one.kind == "fade":
             near = CLEAR_OF_FADE * self.step
-            return one.flank[0] - near <= two.index < one.flank[1] + near
+            first, end = one.flank or one.span
+            return first - near <= two.index < end + near
         if two.kind == "dissolve":
             near = CLEAR_OF_CUT * self.step
             return one.strength >= 1 and two.span[0] - near <= one.index <= two.span[1] + near

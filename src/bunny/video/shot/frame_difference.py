@@ -1,5 +1,7 @@
 """Frame differences on thumbnails: formulas without thresholds."""
 
+from typing import cast
+
 import cv2
 import numpy as np
 
@@ -138,7 +140,7 @@ def block_differences(one: np.ndarray, two: np.ndarray) -> np.ndarray:
             gap = cv2.absdiff(wide[y : y + height, x : x + width], two)
             mean = cv2.transform(cv2.resize(gap, blocks, interpolation=cv2.INTER_AREA), WEIGHTS)
             best = mean if best is None else cv2.min(best, mean)
-    return best
+    return cast(np.ndarray, best)
 
 
 def contrast(thumb: np.ndarray) -> float:
@@ -245,7 +247,8 @@ def _variance(picture: np.ndarray) -> float:
 
 def _between_bars(luma: np.ndarray) -> tuple[slice, slice]:
     """Rows and columns between dark bars at the edges."""
-    return tuple(_inside(luma.max(axis=axis) > BAR_MAX) for axis in (1, 0))
+    rows, columns = (_inside(luma.max(axis=axis) > BAR_MAX) for axis in (1, 0))
+    return rows, columns
 
 
 def _inside(is_lit: np.ndarray) -> slice:

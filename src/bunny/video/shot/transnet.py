@@ -232,4 +232,5 @@ def _filled(thumbs: Sequence[np.ndarray | None]) -> np.ndarray:
 def _pad(inputs: Sequence[np.ndarray | None]) -> np.ndarray:
     """Repeat the first and last picture over what lies outside the film."""
     held = [i for i, small in enumerate(inputs) if small is not None]
-    return np.stack([inputs[min(max(i, held[0]), held[-1])] for i in range(len(inputs))])
+    padded = [inputs[min(max(i, held[0]), held[-1])] for i in range(len(inputs))]
+    return np.stack([small for small in padded if small is not None])

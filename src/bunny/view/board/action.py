@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 
 from bunny.core.error import UserError
 from bunny.review import create_event
-from bunny.review.event_log import Event
+from bunny.review.event_log import Event, Level
 from bunny.review.state import ReviewState
 
 ITEM_WORD = {"scene": "shot", "character": "figure"}
@@ -153,7 +153,7 @@ def make_events(
         return [create_event.comment(state, ids, text, **say)]
     if action == "caption":
         return [create_event.caption_edit(state, ids, text, **say)]
-    level = str(wanted.get("level", "scene"))
+    level = cast(Level, str(wanted.get("level", "scene")))
     if action == "merge":
         stays, goes = str(wanted["cluster"]), str(wanted["other"])
         return [create_event.merge(state, stays, goes, level=level, **say)]

@@ -7,7 +7,7 @@ undone on it is the machine's again, and doubtful as the machine's choice is.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -81,7 +81,7 @@ def _row(state: ReviewState, asset_id: str) -> dict[str, Any]:
     }
 
 
-def _rejected(numbers: Sequence[int], folders: Mapping) -> list[str]:
+def _rejected(numbers: Iterable[int], folders: Mapping) -> list[str]:
     return sorted({folders[n].cluster_id for n in numbers if n in folders})
 
 

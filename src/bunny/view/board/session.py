@@ -255,7 +255,7 @@ class BoardSession(BoardItems):
                 f"{message['cluster']}: reference pictures need a named character; rename "
                 "this cluster first"
             )
-        return {"done": self.setting.upload(name, list(zip(names, data, strict=True)))}, []
+        return {"done": self.setting.upload(str(name), list(zip(names, data, strict=True)))}, []
 
     # ---- parts of answers
 

@@ -76,6 +76,7 @@ def make_board(
         _css = bundle_style()
         is_alone = traitlets.Bool().tag(sync=True)
         height_px = traitlets.Int().tag(sync=True)
+        desk: Any
 
     board = Board(is_alone=is_alone, height_px=height_px)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from bunny.table import scalar
 from bunny.view import style
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def plot_stability(stability: pl.DataFrame) -> ggplot:
         .otherwise(pl.lit("shaky")),
     ).sort("rand_index")
     colour = {"steady": style.GOOD, "mostly": style.QUIET, "shaky": style.BAD}
-    low = min(0.0, float(lanes["lowest"].min()))
+    low = min(0.0, scalar.as_float(lanes["lowest"].min()))
     return (
         p9.ggplot(lanes, p9.aes("rand_index", "lane", color="verdict"))
         + p9.geom_vline(xintercept=STEADY, linetype="dashed", color=style.INK, size=0.5)
@@ -114,8 +115,10 @@ def _of_people(stability: pl.DataFrame) -> list[str]:
         pl.col("compared_with") == "sample",
         pl.col("num_clusters") > 0,
     ).drop_nulls("rand_index")
-    least = own["rand_index"].min()
-    if least is None or least >= STEADY:
+    if own.is_empty():
+        return []
+    least = scalar.as_float(own["rand_index"].min())
+    if least >= STEADY:
         return []
     return [
         f"Clusters of unknown faces depend on single shots ({least:.2f} with a tenth "

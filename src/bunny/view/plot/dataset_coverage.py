@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from bunny.dataset import coverage
+from bunny.table import scalar
 from bunny.view import style
 
 NO_SET = "no training set: no character was labelled, or stage dataset has not run"
@@ -16,7 +17,7 @@ MAX_PANELS = 6  # of the grid, that of all places among them
 MAX_BARS = 20
 LOW_FILL, EMPTY_FILL = "#E6F0F7", "#F6F5F1"
 AXIS_COLOUR = {"pose": "#0072B2", "size": "#009E73", "light": "#E69F00"}
-AXIS_WORD = dict(zip(("pose", "shot_size", "light"), AXIS_COLOUR, strict=True))
+AXIS_WORD: dict[str, str] = dict(zip(("pose", "shot_size", "light"), AXIS_COLOUR, strict=True))
 BAR_END = (0, 0, 0.07, 0)  # room for the number at the end of the longest bar
 
 NUM_BINS = 40
@@ -76,7 +77,7 @@ def plot_balance(dataset: pl.DataFrame) -> ggplot:
     return (
         p9.ggplot(bars, p9.aes("key", "pictures"))
         + p9.geom_col(p9.aes(fill="axis"), width=0.7)
-        + ([] if mark.is_empty() else [_marks(mark)])
+        + (None if mark.is_empty() else _marks(mark))
         + _numbers(bars, pl.max_horizontal("pictures", _hidden_by_mark(bars)))
         + p9.coord_flip()
         + p9.scale_x_discrete(limits=order[::-1], labels=bars["value"].to_list()[::-1], name="")
@@ -157,7 +158,7 @@ def _heat(cells: pl.DataFrame, rows: list[str], panels: list[str]) -> ggplot:
     """A tile a cell with its count; facets only where there is more than one."""
     import plotnine as p9
 
-    top = int(cells["pictures"].max())
+    top = scalar.as_int(cells["pictures"].max())
     ink = (
         pl.when("is_gap").then(pl.lit("gap"))
         .when(pl.col("pictures") > top / 2).then(pl.lit("light")).otherwise(pl.lit("dark"))
@@ -178,7 +179,7 @@ def _heat(cells: pl.DataFrame, rows: list[str], panels: list[str]) -> ggplot:
         + p9.scale_color_manual(values=inks, guide=None)
         + p9.scale_x_discrete(limits=list(coverage.VALUE["shot_size"]))
         + p9.scale_y_discrete(limits=rows[::-1])
-        + ([p9.facet_wrap("panel", ncol=3)] if len(panels) > 1 else [])
+        + (p9.facet_wrap("panel", ncol=3) if len(panels) > 1 else None)
     )
 
 
@@ -212,7 +213,7 @@ def _marks(mark: pl.DataFrame):
 
 def _hidden_by_mark(bars: pl.DataFrame) -> pl.Expr:
     """Where the mark lies when it would be drawn over the number at the end of the bar."""
-    room = float(bars["pictures"].max()) / 15
+    room = scalar.as_float(bars["pictures"].max()) / 15
     return pl.when(pl.col("half").is_between(pl.col("pictures"), pl.col("pictures") + room)).then(
         "half"
     )
@@ -222,7 +223,7 @@ def _numbers(bars: pl.DataFrame, at: pl.Expr):
     """The number of pictures behind the end of each bar."""
     import plotnine as p9
 
-    room = float(bars["pictures"].max()) / 80
+    room = scalar.as_float(bars["pictures"].max()) / 80
     placed = bars.with_columns(at=at)
     return p9.geom_text(
         p9.aes(y="at", label="pictures"), placed, ha="left", nudge_y=room, size=9, color=style.INK
@@ -269,10 +270,10 @@ def plot_neighbours(near: pl.DataFrame) -> ggplot:
         return style.empty_plot("too few training pictures to compare (at least 2 are needed)")
     import plotnine as p9
 
-    median = float(near["distance"].median())
+    median = scalar.as_float(near["distance"].median())
     first = near.sort("distance", "image_id").row(0, named=True)
     alike = near.filter(pl.col("distance") < coverage.ALIKE).height
-    width = max(float(near["distance"].max()), 2 * coverage.ALIKE) * 1.001 / NUM_BINS
+    width = max(scalar.as_float(near["distance"].max()), 2 * coverage.ALIKE) * 1.001 / NUM_BINS
     bins = near.with_columns(bin=((pl.col("distance") / width).floor() + 0.5) * width)
     bins = bins.group_by("bin", "relation").agg(pictures=pl.len()).sort("bin", "relation")
     return (
@@ -284,9 +285,11 @@ def plot_neighbours(near: pl.DataFrame) -> ggplot:
         + p9.geom_vline(xintercept=first["distance"], color=style.BAD)
         + p9.scale_fill_manual(
             values={name: colour for name, (_, colour) in RELATION.items()},
-            labels=lambda names: [RELATION[name][0] for name in names])
+            labels=lambda names: [RELATION[str(name)][0] for name in names])
         + p9.scale_y_continuous(breaks=style.whole_number_ticks, expand=(0, 0, 0.02, 0))
-        + p9.scale_x_continuous(limits=(0, None), expand=(0, 0, 0.02, 0))
+        + p9.scale_x_continuous(
+            limits=(0, None),  # pyright: ignore[reportArgumentType] the end of the data
+            expand=(0, 0, 0.02, 0))
         + p9.labs(
             x="distance to the nearest neighbour (0: identical; 1: like two random "
 "pictures of the film)",
@@ -308,7 +311,7 @@ def plot_reasons(candidate: pl.DataFrame) -> ggplot:
     counts = count_reasons(candidate)
     order = counts["why"].to_list()
     chosen = candidate.filter("is_chosen").height
-    room = float(counts["views"].max()) / 80
+    room = scalar.as_float(counts["views"].max()) / 80
     return (
         p9.ggplot(counts, p9.aes("why", "views", fill="is_chosen"))
         + p9.geom_col(width=0.7)
@@ -349,4 +352,4 @@ def count_reasons(candidate: pl.DataFrame) -> pl.DataFrame:
 
 def _max_stack(bins: pl.DataFrame) -> float:
     """Height of the highest stack of bars."""
-    return float(bins.group_by("bin").agg(pl.col("pictures").sum())["pictures"].max())
+    return scalar.as_float(bins.group_by("bin").agg(pl.col("pictures").sum())["pictures"].max())

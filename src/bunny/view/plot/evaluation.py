@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from bunny.table import scalar
 from bunny.view import style
 from bunny.view.tile import Tile
 
@@ -56,13 +57,12 @@ def plot_steps(evaluation: pl.DataFrame) -> ggplot:
     bounds = points.drop_nulls("low")
     lines = points.filter(pl.len().over("run_id", "metric") > 1)
     colour = style.colours(names)
+    flat, span = p9.aes(yintercept="value", color="who"), p9.aes(ymin="low", ymax="high")
     return (
         p9.ggplot(points, p9.aes("step", "value", color="who"))
-        + [p9.geom_hline(p9.aes(yintercept="value", color="who"), base, linetype="dashed")]
-        * (not base.is_empty())
-        + [p9.geom_line(p9.aes(group="run_id"), lines)] * (not lines.is_empty())
-        + [p9.geom_linerange(p9.aes(ymin="low", ymax="high"), bounds, size=0.8)]
-        * (not bounds.is_empty())
+        + (None if base.is_empty() else p9.geom_hline(flat, base, linetype="dashed"))
+        + (None if lines.is_empty() else p9.geom_line(p9.aes(group="run_id"), lines))
+        + (None if bounds.is_empty() else p9.geom_linerange(span, bounds, size=0.8))
         + p9.geom_point(p9.aes(fill="is_chosen"), size=3, shape="o")
         + p9.facet_wrap("panel", ncol=2)
         + p9.expand_limits(y=(0, 1))
@@ -134,7 +134,7 @@ def plot_copying(picture: pl.DataFrame) -> ggplot:
     import plotnine as p9
 
     order = {False: METRIC_WORD["base"], True: METRIC_WORD["adapter"]}
-    low, high = float(drawn["nearest"].min()), float(drawn["nearest"].max())
+    low, high = scalar.as_float(drawn["nearest"].min()), scalar.as_float(drawn["nearest"].max())
     width = max(high - low, 0.05) * 1.001 / NUM_BINS
     bins = drawn.with_columns(
         bin=low + (((pl.col("nearest") - low) / width).floor() + 0.5) * width,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from bunny.quality import reason
+from bunny.table import scalar
 from bunny.view import style
 
 NO_SCENE = "no scene"
@@ -167,7 +168,7 @@ def plot_scenes(cluster: pl.DataFrame, frame: pl.DataFrame) -> ggplot:
         + p9.scale_color_manual(values=colour | {NO_SCENE: style.QUIET}, guide=None)
         + p9.scale_y_discrete(limits=lanes[::-1], name="")
         + style.time_axis()
-        + p9.expand_limits(x=(0, float(frame["timestamp_s"].max())))
+        + p9.expand_limits(x=(0, scalar.as_float(frame["timestamp_s"].max())))
         + p9.labs(title=_scene_title(points, lanes))
         + style.theme(1.1 + 0.24 * len(lanes))
     )
@@ -203,7 +204,10 @@ def plot_stage_times(times: pl.DataFrame) -> ggplot:
         p9.ggplot(times, p9.aes("name", "seconds"))
         + p9.geom_col(fill=style.GOOD, width=0.65)
         + p9.geom_text(
-            p9.aes(label="word"), ha="left", nudge_y=float(times["seconds"].max()) * 0.012, size=9
+            p9.aes(label="word"),
+            ha="left",
+            nudge_y=scalar.as_float(times["seconds"].max()) * 0.012,
+            size=9,
         )
         + p9.scale_x_discrete(limits=times["name"].to_list()[::-1], name="")
         + p9.scale_y_continuous(expand=(0, 0, 0.16, 0), name="seconds")
@@ -234,7 +238,7 @@ def _bins(number: int) -> list[float]:
 
 def _nudge(table: pl.DataFrame) -> float:
     """Room between a bar and its number."""
-    return float(table["pictures"].max()) * 0.012
+    return scalar.as_float(table["pictures"].max()) * 0.012
 
 
 def _present(values: dict[str, str], column: pl.Series) -> list[str]:

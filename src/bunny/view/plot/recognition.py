@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from bunny.table import scalar
 from bunny.view import style
 
 NOBODY = "no known character"
@@ -133,7 +134,7 @@ def plot_presence(label: pl.DataFrame, frame: pl.DataFrame) -> ggplot:
         + p9.scale_shape_manual(values={"faces": "o", "drawn figures": "s"})
         + p9.scale_y_discrete(limits=names[::-1], name="")
         + style.time_axis()
-        + p9.expand_limits(x=(0, float(frame["timestamp_s"].max())))
+        + p9.expand_limits(x=(0, scalar.as_float(frame["timestamp_s"].max())))
         + p9.labs(title="When each character appears")
         + style.theme(1.5 + 0.26 * len(names))
     )
@@ -153,7 +154,7 @@ def plot_captions(caption: pl.DataFrame) -> ggplot:
         + p9.geom_col(fill=style.GOOD, width=0.9)
         + p9.scale_x_continuous(name="words per caption", breaks=style.whole_number_ticks)
         + p9.scale_y_continuous(breaks=style.whole_number_ticks)
-        + p9.expand_limits(x=(0, float(counts["words"].max()) + 1))
+        + p9.expand_limits(x=(0, scalar.as_float(counts["words"].max()) + 1))
         + p9.labs(
             title="Caption length",
             subtitle=f"{words.height} captions, {distinct} different",
@@ -223,7 +224,7 @@ def count_named(label: pl.DataFrame, frame: pl.DataFrame, max_bins: int = MAX_BI
     is_named = pl.col("named")
     state = pl.when(is_named).then(pl.lit(STATE[0])).when(~is_named).then(pl.lit(STATE[1]))
     num_bins = max(1, min(max_bins, rows.height))
-    length_s = max(float(rows["timestamp_s"].max() or 0), 1e-3) / num_bins
+    length_s = max(scalar.as_float(rows["timestamp_s"].max() or 0), 1e-3) / num_bins
     stretch = (pl.col("timestamp_s") / length_s).floor().clip(0, num_bins - 1)
     counts = rows.group_by(
         ((stretch + 0.5) * length_s).alias("middle_s"),

@@ -149,7 +149,7 @@ def plot_strength(picture: pl.DataFrame) -> ggplot:
     lines = points.filter(pl.len().over("character", "step") > 1)
     return (
         p9.ggplot(points, p9.aes("strength", "similarity", color="checkpoint"))
-        + ([p9.geom_line(p9.aes(group="checkpoint"), lines, size=1)] if lines.height else [])
+        + (p9.geom_line(p9.aes(group="checkpoint"), lines, size=1) if lines.height else None)
         + p9.geom_point(size=2.6)
         + p9.geom_hline(
             p9.aes(yintercept="similarity"), floor, linetype="dashed", color=style.QUIET

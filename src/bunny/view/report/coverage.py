@@ -75,12 +75,13 @@ def _sentences(summary: Coverage) -> list[str]:
     """Verdict and advice, and how far the nearest pictures are."""
     texts = [coverage_text.verdict(summary), *coverage_text.advice(summary)]
     if summary.nearest_median is not None:
+        alike = share(summary.num_alike or 0, summary.num_pictures)
         texts.append(
             "The median distance to the nearest other picture is "
             f"{summary.nearest_median:.2f} ({summary.nearest_min:.2f} to "
             f"{summary.nearest_max:.2f}; 0 means identical, 1 means as different as "
             "two random pictures of the film); "
-            f"{share(summary.num_alike, summary.num_pictures)} closely resemble "
+            f"{alike} closely resemble "
             "another one."
         )
     return texts
@@ -93,7 +94,7 @@ def _numbers(summaries: Iterable[Coverage]) -> ReportTable:
             s.character,
             axis,
             ", ".join(f"{value} {number}" for value, number in s.balance[key].count.items()),
-            "" if s.balance[key].evenness is None else f"{100 * s.balance[key].evenness:.0f} %",
+            "" if (even := s.balance[key].evenness) is None else f"{100 * even:.0f} %",
         )
         for s in summaries
         for key, axis in (("pose", "pose"), ("shot_size", "size"), ("light", "light"))

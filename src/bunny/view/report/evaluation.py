@@ -7,6 +7,7 @@ import polars as pl
 from bunny.dataset import gap
 from bunny.evaluation import verdict
 from bunny.evaluation.verdict import EvaluationFinding
+from bunny.table import scalar
 from bunny.view.plot import evaluation as plot_evaluation
 from bunny.view.report.section import (
     ReportData,
@@ -102,7 +103,7 @@ def sentences(found: dict[str, list[EvaluationFinding]]) -> list[str]:
 
 def _numbers(rows: pl.DataFrame) -> ReportTable:
     """The chosen checkpoint beside the base on the prompts for reporting."""
-    step = int(rows.filter(pl.col("metric") == "chosen")["step"].max() or 0)
+    step = scalar.as_int(rows.filter(pl.col("metric") == "chosen")["step"].max() or 0)
     at = {
         (r["prompt_set"], r["metric"], r["step"]): r
         for r in rows.filter(pl.col("about") == "").iter_rows(named=True)

@@ -270,12 +270,12 @@ def _assemble(space: Workspace, opened: CharacterData, root: Path | None) -> Wid
         return {key: one.value for key, one in sliders.items()} | {"calibration": rule.value}
 
     def show(number: int = 1) -> None:
-        found = track_table.select(state["now"].tracks, who.value, sort.value)
+        found = track_table.select(state["now"].tracks, str(who.value), str(sort.value))
         state["is_setting"] = True
         turn.max = num_pages(found.height)
         turn.value = min(number, turn.max)
         state["is_setting"] = False
-        look = TrackPage(name=who.value, sort=sort.value, page=turn.value)
+        look = TrackPage(name=str(who.value), sort=str(sort.value), page=turn.value)
         output.value = page(opened, state["now"], found, look)
         if opened.shelf.fill(shown(state["now"], found, look)):
             output.value = page(opened, state["now"], found, look)

@@ -15,7 +15,7 @@ from bunny.view import thumbnail, tile
 
 if TYPE_CHECKING:
     from IPython.display import HTML
-    from ipywidgets import Widget
+    from ipywidgets import Button, FloatSlider, IntSlider, Widget
 
     from bunny.core.workspace import Workspace
 
@@ -118,7 +118,7 @@ def save(film_id: str, section: str, values: Values, root: Path | None = None) -
     return f"saved to <code>{escape(path.as_posix())}</code>; run the notebook again to apply it"
 
 
-def slider(key: str, value: float, span: Range) -> Widget:
+def slider(key: str, value: float, span: Range) -> FloatSlider | IntSlider:
     """A slider named as its setting; a setting outside the range widens it."""
     import ipywidgets
 
@@ -150,7 +150,7 @@ def text_field(key: str, value: str, tooltip: str = "") -> Widget:
     )
 
 
-def keep_button(space: Workspace) -> Widget:
+def keep_button(space: Workspace) -> Button:
     """The button that writes a choice to the film's local settings."""
     import ipywidgets
 

@@ -19,7 +19,7 @@ from bunny.view import search_result
 
 if TYPE_CHECKING:
     from IPython.display import HTML
-    from ipywidgets import Widget
+    from ipywidgets import Dropdown, Widget
 
 Find = Callable[..., Any]  # words, picture=, like=, wanted= -> an answer with shots, root, notes
 Send = Callable[[pl.DataFrame], str]  # shots -> a sentence that says where they went
@@ -212,6 +212,8 @@ class SearchWidget:
         return ipywidgets.VBox([more, pick])
 
     def _hand_over(self) -> None:
+        if self._send is None:
+            return
         try:
             said = self._send(pl.DataFrame(list(self._picked.values()), infer_schema_length=None))
         except BunnyError as error:
@@ -219,7 +221,7 @@ class SearchWidget:
         self.message.value = f"<pre>{escape(said)}</pre>"
 
 
-def _choice(options: Sequence[str], name: str) -> Widget:
+def _choice(options: Sequence[str], name: str) -> Dropdown:
     import ipywidgets
 
     return ipywidgets.Dropdown(
