@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -64,8 +64,9 @@ def load(model: str, *, setting: str, otherwise: str, device: str = "cpu") -> Cl
     from transformers import CLIPModel, CLIPProcessor
 
     try:
-        net = CLIPModel.from_pretrained(model, use_safetensors=True).eval().to(device)
-        processor = CLIPProcessor.from_pretrained(model, use_fast=False)
+        loaded = cast(Any, CLIPModel.from_pretrained(model, use_safetensors=True))
+        net = loaded.eval().to(device)
+        processor = cast(Any, CLIPProcessor.from_pretrained(model, use_fast=False))
     except (OSError, ValueError, ImportError) as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -167,7 +167,7 @@ def _looks(views: Sequence[CharacterView], measure: pl.DataFrame) -> np.ndarray:
     return found
 
 
-def measure_subjects(tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
+def measure_subjects(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """Read sharpness and light inside labelled boxes off the frames' stored measures.
 
     Parameters

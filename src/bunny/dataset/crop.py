@@ -16,7 +16,7 @@ from bunny.dataset import bucket
 from bunny.dataset import view as view_module
 from bunny.dataset.bucket import Size
 from bunny.dataset.crop_caption import CaptionWords, crop_caption
-from bunny.dataset.view import Box, CharacterView
+from bunny.dataset.view import CharacterView
 
 FACE_MARGIN = 0.9  # of the face's size on each side: head and shoulders come along
 WIDER_GAIN = 1.25  # another window is taken when it is at least this much larger
@@ -240,6 +240,6 @@ def _inside(start: float, length: int, bounds: Sequence[int]) -> int:
     return int(min(max(bounds[0], round(start)), bounds[1] - length))
 
 
-def box_of(window: CropWindow) -> Box:
+def box_of(window: CropWindow) -> tuple[int, int, int, int]:
     """The window as a box."""
     return (window.x0_px, window.y0_px, window.x1_px, window.y1_px)

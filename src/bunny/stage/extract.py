@@ -139,7 +139,7 @@ class Extract(stage.BaseStage):
         if old is None:
             return None
         tables = {name: old.shards.collect(name) for name in SHARDED}
-        change, end_pts = tables["change"], tables["shot"]["end_pts"].max()
+        change, end_pts = tables["change"], scalar.as_int(tables["shot"]["end_pts"].max())
         before, now = (
             selection_replay.plan_shots(change, info, _selection_setting(setting), end_pts)
             for setting in (old.setting, self.config.extraction)

@@ -14,7 +14,7 @@ BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
 CROP = ("crop_x0_px", "crop_y0_px", "crop_x1_px", "crop_y1_px")  # of `frame`: file in the film
 
 
-def crop_box(image: np.ndarray, box: Sequence[int], min_px: int = 0) -> np.ndarray:
+def crop_box(image: np.ndarray, box: Sequence[int] | np.ndarray, min_px: int = 0) -> np.ndarray:
     """The part of a picture inside a box of whole pixels; a view, nothing is copied.
 
     Parameters

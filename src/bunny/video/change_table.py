@@ -86,8 +86,9 @@ class ChangeRecord:
 
     def _note(self, measured: Measured, known: int) -> None:
         """Put what became known at a frame into the rows that it is about."""
+        first = self._first or 0
         for cut in measured.cuts:
-            row = cut.index - self._first
+            row = cut.index - first
             if row >= 0:
                 self._score[row], self._veto[row] = cut.score, VETOES.index(cut.veto)
         for fade in measured.fades:
@@ -95,7 +96,7 @@ class ChangeRecord:
         self._dissolves |= {centre: scores for centre, scores in measured.dissolves if scores}
 
     def _forget(self, end: int) -> None:
-        num_rows = end - self._first
+        num_rows = end - (self._first or 0)
         for column in (*self._columns.values(), self._score, self._veto):
             del column[:num_rows]
         for held in (self._fades, self._dissolves):
@@ -211,4 +212,4 @@ def _fade_row(found: tuple[Boundary, int] | None) -> tuple[int | None, ...]:
     if found is None:
         return (None,) * len(FADE)
     fade, known = found
-    return (*fade.span, *fade.flank, known)
+    return (*fade.span, *(fade.flank or (None, None)), known)

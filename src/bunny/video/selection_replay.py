@@ -8,6 +8,7 @@ the others `read_shots` decodes the frames held, by seeking, and chooses among t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -24,7 +25,7 @@ from bunny.video.frame_selection import (
     shot_frames,
 )
 from bunny.video.probe import FilmInfo
-from bunny.video.shot.fast_detector import FoundShot
+from bunny.video.shot.fast_detector import FastDetector, FoundShot
 from bunny.video.shot.meter import Measured
 
 
@@ -154,7 +155,8 @@ class _Planning(DenseSelection):
         super().__init__(info, setting, Tally(end_pts=end_pts), None)
         self._held = keyframe.HeldFrames(find_box=lambda row: row.index, merge=tuple)
         self._early: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
-        *every, self._last = steps(change, self._detector.step)
+        self._fast = cast(FastDetector, self._detector)
+        *every, self._last = steps(change, self._fast.step)
         columns = change.select("frame_index", "pts", "frame_bytes")
         self._rows = (
             _Row(index=index, pts=pts, time_base=info.time_base, num_bytes=size, measured=measured)
@@ -165,16 +167,16 @@ class _Planning(DenseSelection):
         """Yield the plan of each shot; of frames let go early only the plan tells."""
         return (event for event in self.run(self._rows) if isinstance(event, ShotPlan))
 
-    def _push(self, frame) -> list[FoundShot]:
-        return self._detector.decide(frame.measured)
+    def _push(self, frame: Any) -> list[FoundShot]:
+        return self._fast.decide(frame.measured)
 
     def _finish(self) -> list[FoundShot]:
-        return self._detector.decide_end(self._last)
+        return self._fast.decide_end(self._last)
 
-    def _pick(self, frame, reason: str, box) -> None:
+    def _pick(self, frame: Any, reason: str, box: Any) -> Any:
         self._early.append(((frame.index,), box))
 
-    def _close(self, found: FoundShot, span: tuple[int, int]) -> Iterator[ShotPlan]:
+    def _close(self, found: FoundShot, span: tuple[int, int]) -> Iterator[Any]:
         inside = self._candidates.take(found)
         extra, boxed = self._held.take(found)
         end = found.end_frame_index
@@ -190,7 +192,7 @@ class _Planning(DenseSelection):
             end_pts=span[1],
             candidates=tuple(sorted(inside)),
             extra=tuple(sorted(extra)),
-            boxed=tuple(boxed),
+            boxed=cast(tuple[int, ...], tuple(boxed)),
             early=mine,
             num_asked=1 if kind == "static" else setting.frames_per_dynamic_shot,
             interval_s=self._interval if extra else Fraction(0),

@@ -200,7 +200,7 @@ class CaptioningConfig(ConfigSection):
     max_retries: int = Field(default=4, ge=0, le=20)
     trigger_word: str = "{name}"
     class_word: str = "character"
-    max_tag_share: float = Field(1.0, ge=0, le=1)
+    max_tag_share: float = Field(default=1.0, ge=0, le=1)
 
 
 class DatasetConfig(ConfigSection):

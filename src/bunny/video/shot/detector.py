@@ -25,7 +25,11 @@ class Detector(Protocol):
     """Finds shots in a stream of frames."""
 
     lag: int  # frames that a shot may come out late
-    measured: Measured | None  # of the last frame; None where there is nothing to decide again on
+
+    @property
+    def measured(self) -> Measured | None:
+        """Measures of the last frame; None where there is nothing to decide again on."""
+        ...
 
     @property
     def warmup(self) -> int | None:

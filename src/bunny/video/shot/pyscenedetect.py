@@ -44,7 +44,7 @@ class PySceneDetectDetector:
     """
 
     warmup = None
-    measured = None
+    measured: None = None
 
     def __init__(self, name: str, setting: ShotSetting, rate: Fraction) -> None:
         if find_spec("scenedetect") is None:

@@ -144,7 +144,7 @@ class TransNetDetector:
     lag = WINDOW - EDGE + MAX_RUN + 2
     warmup = WINDOW + 2 * MAX_RUN
     look = staticmethod(frame.thumb)
-    measured = None
+    measured: None = None
 
     def __init__(self, setting: ShotSetting, rate: Fraction, likelihood) -> None:
         self._setting, self._likelihood = setting, likelihood

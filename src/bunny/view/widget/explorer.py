@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 
@@ -84,7 +84,7 @@ def panel(
     import ipywidgets
 
     def values() -> Values:
-        return {key: one.value for key, one in controls.items()}
+        return {key: cast(Any, one).value for key, one in controls.items()}
 
     page = ipywidgets.HTML(draw(values()))
     message = ipywidgets.HTML()

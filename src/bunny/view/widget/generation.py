@@ -103,7 +103,8 @@ def explore_generation(
     def on_draw(_button: Any) -> None:
         shown.value = "drawing …"
         values = {key: one.value for key, one in controls.items()}
-        shown.value = draw_once(values, draw, make_options)
+        if draw is not None:
+            shown.value = draw_once(values, draw, make_options)
 
     button.on_click(on_draw)
     panel = explorer.panel(
