@@ -20,29 +20,24 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores; th
 hypothesis.settings.register_profile("any machine", deadline=None)  # speed belongs in benchmarks
 hypothesis.settings.load_profile("any machine")
 
+pytest_plugins = ["training_fixture"]  # of test/common: tiny bases and adapters
+
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")  # Debian's first
 OWL_PX = 64
 # Files that take long and seldom break, by stem. The first makes the small project; what does not
 # need it comes next, so that a second process has something else to do meanwhile.
 SLOW = (
-    *("test_run", "test_finetune_along", "test_tune_apart", "test_lab", "test_board"),
+    *("test_run", "test_finetune_along", "test_trainer_apart", "test_lab", "test_board"),
     *("test_publish_tables", "test_extract_kill"),
 )
 # Tests that write, replace and delete files; see `windows_rule`.
 AS_ON_WINDOWS = (
-    *("table/", "stage/", "review/", "library/", "training/export/", "test_job_"),
-    *(
-        f"training/test_{name}"
-        for name in ("adapter", "add", "dataset", "generate", "lora", "tune")
-    ),
-    *(
-        "test_workspace",
-        "test_config",
-        "test_reference",
-        "test_log",
-        "test_windows",
-        "test_portable",
-    ),
+    *("contract/", "table/", "stage/", "review/", "library/", "command/"),
+    *(f"core/test_{name}" for name in ("workspace", "config", "reference", "log", "file_name")),
+    *("dataset/export/", "dataset/test_add", "dataset/test_image_folder", "generation/"),
+    *("training/adapter_file/", "training/test_trainer"),
+    *("training/test_latent_batch", "training/test_training_data"),
+    *("test_windows", "test_portable"),
 )
 MATERIAL = (Path(__file__).resolve().parents[2] / "shared" / "material").resolve()
 
