@@ -81,7 +81,7 @@ def test_difference_is_paired():
 
 
 def test_lengths_must_agree():
-    with pytest.raises(ValueError, match="2 values, 1 prompts, 2 seeds"):
+    with pytest.raises(ValueError, match="2 values, 1 prompts and 2 seeds"):
         bootstrap.mean([1.0, 2.0], ["a"], [1, 2])
 
 

@@ -256,7 +256,7 @@ def test_less_obedient_and_less_varied():
         r["picture_id"]: same if r["step"] or r["seed"] == 1 else np.array([0.0, 1.0]) for r in rows
     }
     said = say(evaluate(rows, vectors))
-    assert "agreement with the prompts is 0.50, the base's 0.90" in said["listens less"]
+    assert "agreement with the prompts is 0.50, with the base model 0.90" in said["listens less"]
     assert "diversity is 0.0 times that of the base model" in said["sameness"]
 
 

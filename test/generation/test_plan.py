@@ -52,7 +52,7 @@ def test_table_has_each_picture_in_its_place():
     table = plan.grid_arguments(pictures, made, drawn_by)
     assert table["row_titles"] == ["x", "y"]
     assert table["titles"] == ["seed 1", "seed 2"] * 2
-    assert table["groups"] == ["base alone"] * 2 + ["step 100, strength 1"] * 2
+    assert table["groups"] == ["base model alone"] * 2 + ["step 100, strength 1"] * 2
     assert table["rows"][0][2] is pictures[0, "000100-x1"]
     assert table["rows"][1][1] is pictures[3, "base"]
     assert table["rows"][1][3] is None

@@ -127,7 +127,7 @@ def scene_note(stability: pl.DataFrame, method: str) -> str:
     --------
     >>> rows = {"level": ["scene"], "method": ["incremental"], "compared_with": ["order"]}
     >>> scene_note(pl.DataFrame(rows).with_columns(rand_index=0.934), "incremental")
-    ' (stable to 0.93 under other orders)'
+    ' (stability 0.93 with shots in other orders)'
     """
     against = "order" if method == "incremental" else "sample"
     own = (pl.col("method") == method) & (pl.col("compared_with") == against)
@@ -247,7 +247,7 @@ def person_note(stability: pl.DataFrame, method: str) -> str:
     --------
     >>> rows = {"level": ["unknown"], "method": ["hdbscan"], "compared_with": ["sample"]}
     >>> person_note(pl.DataFrame(rows).with_columns(rand_index=0.934), "hdbscan")
-    ' (stable to 0.93 in nine tenths of the shots)'
+    ' (stability 0.93 with 90 % of the shots)'
     """
     own = (pl.col("level") == "unknown") & (pl.col("method") == method)
     found = stability.filter(own, pl.col("compared_with") == "sample")["rand_index"].to_list()
