@@ -99,7 +99,7 @@ class RunningShot:
         """End the running shot before frame `end`, where the next one begins."""
         steps = end - 1 - self.first
         changed = self._totals[end - 1 - self.count] - self._first_total
-        size = 0 if self._before is None else self._before.size
+        size = self._num_px
         found = FoundShot(
             first_frame_index=self.first,
             end_frame_index=end,
