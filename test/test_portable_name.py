@@ -83,7 +83,12 @@ def test_a_corrected_name_is_what_a_character_may_be_called(name):
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("Aux", "devices"), ("com1", "devices"), ("nul.1", "devices"), ("Mr.", "dot or a space")],
+    [
+        ("Aux", "device name"),
+        ("com1", "device name"),
+        ("nul.1", "device name"),
+        ("Mr.", "dot or a space"),
+    ],
 )
 def test_a_name_that_windows_lacks_is_refused_in_words(name, why):
     with pytest.raises(UserError, match=why):

@@ -244,7 +244,7 @@ def test_a_band_files_from_disk_and_the_end_of_a_page(chromium, url, film_dir, t
     made.cv2.imwrite(str(picture), made.picture(1, 1))
     words.write_text("no picture")
     kept = film_dir / reference_folder.NAMED
-    with open_board(chromium, url, "ann", lost=["of anna kept"]) as ann:
+    with open_board(chromium, url, "ann", lost=["of anna added"]) as ann:
         box = ann.locator(".bb-grid").bounding_box()
         ann.mouse.move(box["x"] + box["width"] - 24, box["y"] + 2)  # beside the last of six columns
         ann.mouse.down()
@@ -261,7 +261,7 @@ def test_a_band_files_from_disk_and_the_end_of_a_page(chromium, url, film_dir, t
         ann.locator(".bb-toast.is-bad", has_text="anna.txt: expected a picture").wait_for()
         assert not kept.exists()
         drop_files(ann, anna, picture)
-        ann.locator(".bb-toast", has_text="1 reference picture of anna kept").wait_for()
+        ann.locator(".bb-toast", has_text="1 reference picture of anna added").wait_for()
         (found,) = (kept / "anna").iterdir()
         assert found.name.startswith("anna-at-sea-")
         assert found.read_bytes() == picture.read_bytes()

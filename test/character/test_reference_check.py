@@ -162,7 +162,7 @@ def test_a_pair_is_named_once_with_its_greatest_similarity():
         picture("popeye/2.png", at(-120)),
     ]
     assert reference_check.advise(judge(*pictures, bank=bank, level=9))[-1] == (
-        "popeye and sindbad look alike (0.50); add another picture of each"
+        "popeye and sindbad look alike (similarity 0.50); add another picture of each"
     )
 
 

@@ -23,6 +23,6 @@ def test_a_face_is_searched_by_the_detector_of_the_films(tmp_path, model, senten
     path = tmp_path / "small.png"
     cv2.imwrite(str(path), cv2.copyMakeBorder(small, *[60] * 4, cv2.BORDER_REPLICATE))
     config = Config(detection={"face_detection_model": model})
-    library = SimpleNamespace(config=config, face={})
+    library = SimpleNamespace(detection_config=config.detection, face={})
     with pytest.raises(UserError, match=sentence):
         query.by_face(library, path, None, 3, [])

@@ -155,7 +155,7 @@ def test_a_dora_for_comfy_is_fitted_to_the_base(bunny, space, tmp_path):
     rows = [_keep(space, 30, is_dora=True, is_last=True)]  # of a layer that the base has not
     store.write(space.table, "adapter", store.from_rows("adapter", rows))
     code, _, err = bunny(*command, "--set", f"models.base_model={tmp_path / 'tiny'}")
-    assert code == 2 and f"unet.{OWN} is not in it" in err
+    assert code == 2 and f"unet.{OWN} is missing from it" in err
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_a_dora_for_comfy_is_fitted_to_the_base(bunny, space, tmp_path):
             ["--output", "My Film.mp4"],
             "expected a new file or an earlier export, found a file of something else",
         ),
-        (["--output", "a.ckpt"], "ends in .safetensors"),
+        (["--output", "a.ckpt"], "ending in .safetensors"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_sentence(bunny, space, tmp_path, arguments, words):

@@ -163,7 +163,11 @@ def test_lost_or_changed_start_is_refused(tmp_path):
 def test_picture_of_others_cannot_be_drawn_again(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     (tmp_path / "b.png").write_text("words")
-    for name, reason in (("a", "does not say prompt"), ("b", "could not read"), ("c", "no such")):
+    for name, reason in (
+        ("a", "which lacks prompt"),
+        ("b", "could not read"),
+        ("c", "file not found"),
+    ):
         with pytest.raises(UserError, match=reason):
             reproduce.read_reproducible(tmp_path / f"{name}.png")
 

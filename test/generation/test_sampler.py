@@ -239,7 +239,7 @@ def test_drawing_from_a_picture_keeps_the_less_the_more_is_drawn(tiny_base, fram
 
     off = [np.abs(drawn(strength) - _seen(tiny_base, frame)).mean() for strength in (0.1, 0.5, 0.9)]
     assert off[0] < off[1] < off[2]
-    with pytest.raises(UserError, match=r"give 0\.1 or more"):
+    with pytest.raises(UserError, match=r"set at least 0\.1"):
         drawn(0.05)
 
 
@@ -273,7 +273,7 @@ def test_what_is_no_picture_cannot_be_started_from(tmp_path):
     (tmp_path / "a.png").write_text("words")
     with pytest.raises(UserError, match="could not read it"):
         request.load_init_image(tmp_path / "a.png", 0.5)
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match="file not found"):
         request.load_init_image(tmp_path / "b.png", 0.5)
 
 

@@ -51,8 +51,8 @@ def test_a_torn_last_line_is_passed_over_and_replaced(tmp_path):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("{broken", "line 2: expected one correction as JSON"),
-        ("[1]", "line 2: expected one correction as a JSON object"),
+        ("{broken", "line 2: expected one event"),
+        ("[1]", "line 2: expected one event"),
         ('{"event_id": "e", "time": "yesterday", "user": "u", "kind": "comment", '
          '"level": "scene"}', "yesterday"),
         ('{"event_id": "e", "user": "u", "kind": "explode", "level": "scene", '

@@ -116,9 +116,7 @@ def test_a_drawn_figure_has_a_vector_of_its_own_whatever_is_around_it(tmp_path):
     one, same, other = (np.array(vector[f"f{i}r"]) for i in range(3))
     assert one @ same > 0.999 and one @ other < 0.9
     assert np.linalg.norm(one) == pytest.approx(1, abs=1e-5)
-    assert rows["error"].drop_nulls().to_list() == [
-        "expected a picture in frame/3.png, could not read it"
-    ]
+    assert rows["error"].drop_nulls().to_list() == ["could not read picture frame/3.png"]
 
 
 def test_another_name_opens_no_picture(tmp_path):
@@ -142,7 +140,7 @@ def test_scenes_over_all_frames_and_how_sure_they_are(tmp_path, method):
     assert rows["cluster_id"].to_list() == ["scene-001", "scene-002"] * 2
     assert rows["similarity"].to_list() == pytest.approx([1] * 4, abs=1e-5)
     asked = "with shots in other orders" if method == "incremental" else "with 90 % of the shots"
-    assert note.startswith(f"scenes: 2 (stability 1.00 {asked}), 0 frames in none")
+    assert note.startswith(f"2 scenes (stability 1.00 {asked}), 0 frames in no scene")
     stability = store.read(film / "table", "stability")
     assert stability.height == 7 and stability["rand_index"].to_list() == [1] * 7
     assert stability["level"].unique().to_list() == ["scene"]  # no unknown people

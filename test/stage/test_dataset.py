@@ -53,7 +53,7 @@ def test_tables_and_files(labelled_film, tiny_base_folder):
     for row in pictures.to_dicts():
         written = cv2.imread(str(labelled_film / row["file"]))
         assert written.shape == (row["height_px"], row["width_px"], 3) == (32, 32, 3)
-    assert f"bunny: {pictures.height} pictures of" in result.note
+    assert f"bunny: {pictures.height} pictures from" in result.note
     assert make(labelled_film, tiny_base_folder).execute().status == "skipped"
 
 
@@ -310,7 +310,7 @@ def test_two_characters_never_share_a_folder(labelled_film, tiny_base_folder, pa
     is_first = pl.col("shot_index") < 2
     name = pl.when(is_first).then(pl.lit(pair[0])).otherwise(pl.lit(pair[1]))
     change(labelled_film, "label", character=name)
-    with pytest.raises(UserError, match=f"{pair[0]} and {pair[1]} do not"):
+    with pytest.raises(UserError, match=f"{pair[0]} and {pair[1]} would share a folder"):
         make(labelled_film, tiny_base_folder, models={"characters": pair}).execute()
     assert make(labelled_film, tiny_base_folder, models={"characters": pair[1:]}).execute().rows
 

@@ -261,7 +261,7 @@ def test_too_many_undecodable_frames_stop_the_stage(tmp_path):
     folder = _folder_of_pictures(tmp_path / "pictures", [64] * 4)
     for number in (1, 2, 3):
         (folder / f"{number}.png").write_bytes(b"no picture")
-    with pytest.raises(StageError, match="3 of 4 could not"):
+    with pytest.raises(StageError, match="3 of 4 frames could not"):
         _stage(tmp_path, folder).execute()
     stage = _stage(tmp_path, folder, pipeline={"max_failed_share": 0.9})
     stage.execute()
@@ -290,5 +290,5 @@ def test_a_film_that_was_moved_is_named(tmp_path, film):
     source = json.loads((stage.input_dir / "source.json").read_text())
     gone = {**source, "film": str(tmp_path / "gone.mkv")}
     (stage.input_dir / "source.json").write_text(json.dumps(gone))
-    with pytest.raises(UserError, match=r"gone\.mkv: film not found"):
+    with pytest.raises(UserError, match=r"gone\.mkv: the film is no longer there"):
         Extract(Config(), stage.input_dir, stage.input_dir).execute()

@@ -200,7 +200,7 @@ def test_lost_training_picture_is_named(labelled_film, tiny_base_folder):
     stage = make(labelled_film, tiny_base_folder)
     choose(stage)
     (labelled_film / "dataset" / "bunny" / "0001.png").unlink()
-    with pytest.raises(StageError, match=r"bunny/0001.png, found none; run the stage dataset"):
+    with pytest.raises(StageError, match=r"bunny/0001.png, found none; run stage dataset"):
         stage.execute()
     assert choose(stage).status == "done"
     assert stage.execute().status == "done"

@@ -336,10 +336,10 @@ def test_wrong_wishes_are_one_sentence(command, tmp_path):
         (("--size", "40"), "size 40: expected <width>x<height>"),
         (("--strength", 9), "--strength 9: expected a number from 0 to 4"),
         (("--checkpoint", "best"), "expected chosen, last, all or a step"),
-        (("--checkpoint", 7), "expected a step with an adapter (5, 10)"),
+        (("--checkpoint", 7), "expected the step of a saved adapter (5, 10)"),
         (("--character", "anna"), "expected a character with an adapter (bunny)"),
         (("--prompts", tmp_path / "no.txt"), "expected a text file with one prompt per line"),
-        (("--frame", "nowhere.png"), "expected a frame_id"),
+        (("--frame", "nowhere.png"), "expected the frame_id"),
         (("--scheduler", "magic"), "scheduler magic: expected one that fits"),
         (("--again", tmp_path / "no.png"), "expected a picture to generate again"),
     ):

@@ -106,7 +106,7 @@ def test_temperature_softens_answers(untrained):
 
 
 def test_a_folder_without_a_judge_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"expected judge\.safetensors.*make_judge\.py"):
+    with pytest.raises(UserError, match=r"judge\.safetensors not found.*make_judge\.py"):
         demo_judge.ToyJudge.load(tmp_path)
 
 
@@ -116,7 +116,7 @@ def test_a_judge_of_other_words_is_refused(tmp_path):
     config = json.loads(file.read_text())
     config["words"]["place"].append("moon")
     file.write_text(json.dumps(config))
-    with pytest.raises(UserError, match="other words"):
+    with pytest.raises(UserError, match="another vocabulary"):
         demo_judge.ToyJudge.load(tmp_path)
 
 

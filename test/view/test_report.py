@@ -255,8 +255,8 @@ def test_names_by_hand():
     )
     scores = {s.what: s for s in model.score_names(label, frame, box, ["clover", "pip"])}
     # f2: hardly visible, so clover need not be named there but may be; bolt has no reference
-    assert (scores["name clover"].precision, scores["name clover"].recall) == (1.0, 0.5)
-    assert (scores["name pip"].precision, scores["name pip"].recall) == (0.0, None)
+    assert (scores["label clover"].precision, scores["label clover"].recall) == (1.0, 0.5)
+    assert (scores["label pip"].precision, scores["label pip"].recall) == (0.0, None)
     assert (scores["all labels"].precision, scores["all labels"].recall) == (2 / 3, 0.5)
 
 

@@ -71,7 +71,7 @@ def test_the_page_counts_and_shows_what_changes(opened):
     assert "<b>captions 3</b> · change 2" in page
     assert page.count("<img") == 2 and "0:00 bunny hare in a green place" in page
     refused = caption.draw(opened, START | {"trigger_word": "sks"})
-    assert "expected a text with {name} in it" in refused and "<img" not in refused
+    assert "expected a template that contains {name}" in refused and "<img" not in refused
 
 
 def test_a_move_opens_no_picture_and_the_button_saves(space, settings, tmp_path, monkeypatch):

@@ -81,13 +81,12 @@ def open_library(
     if films and len(ready) < len(found):
         lacking = next(s.film_id for s in found if not _is_ready(s))
         raise UserError(
-            f"{lacking}: expected shots and who is in them, found none; run the film until "
-            "stage detect first"
+            f"{lacking}: shots and labels not found; run the film up to stage detect first"
         )
     if not ready:
         raise UserError(
-            f"expected a film in {config.project.data_dir}/output to search in, found none; "
-            "`bunny run FILM` makes one"
+            f"no processed film found in {config.project.data_dir}/output; "
+            "run `bunny run FILM` first"
         )
     folders = {s.film_id: s.root for s in sorted(ready, key=lambda s: s.film_id)}
     return FilmLibrary(folders, config.search, config.detection)
@@ -240,8 +239,8 @@ def _find(root: Path, config: Config, name: str) -> Workspace:
     if len(found) != 1:
         names = f" ({', '.join(s.film_id for s in found)})" if found else ""
         raise UserError(
-            f"--film {name}: expected one film whose id begins so in "
-            f"{config.project.data_dir}/output, found {len(found)}{names}; see `bunny status`"
+            f"--film {name}: expected exactly one film id in {config.project.data_dir}/output that "
+            f"starts with it, found {len(found)}{names}; see `bunny status`"
         )
     return found[0]
 

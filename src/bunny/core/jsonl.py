@@ -106,11 +106,11 @@ def _parse(line: bytes, where: str, what: str) -> dict[str, Any]:
         values: Any = json.loads(line)
     except ValueError as error:
         raise UserError(
-            f"{where}: expected {what} as JSON, could not read it ({error}); mend or delete that "
+            f"{where}: expected {what} as JSON, could not read it ({error}); fix or delete that "
             "line"
         ) from error
     if not isinstance(values, dict):
-        raise UserError(f"{where}: expected {what} as a JSON object; mend or delete that line")
+        raise UserError(f"{where}: expected {what} as a JSON object; fix or delete that line")
     return values
 
 

@@ -88,7 +88,7 @@ def test_what_the_hub_cannot_give_is_refused_in_one_sentence(hub_cache):
 
 @pytest.mark.parametrize("source", ["nothing", "/no/such/folder", "a/b/c/d", "../a"])
 def test_what_is_neither_folder_nor_hub_id_is_refused(source):
-    with pytest.raises(UserError, match=r"expected a folder or a hub id .*, found no such folder"):
+    with pytest.raises(UserError, match=r"expected a folder or a hub id .*, found no folder"):
         _find(source)
 
 

@@ -283,7 +283,7 @@ def _start(binaries, folder):
 
 def _call(binaries, program, *arguments):
     """Run one of its programs, as somebody else than root, or skip with what it said."""
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
+    with tempfile.NamedTemporaryFile("w+", encoding="utf-8") as said:
         done = subprocess.run(
             [binaries / program, *arguments],
             stdout=said,

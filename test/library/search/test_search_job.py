@@ -49,7 +49,7 @@ def test_more_like_a_shot_and_a_frame_leaves_itself_out(meadow):
         found = search.search(like=item)
         assert order(found)[0] == 2 and 0 not in order(found)
         assert found.shots["score"][0] == pytest.approx(0.9 / np.hypot(0.9, 0.1), abs=1e-4)
-    with pytest.raises(UserError, match="--like 77: expected a shot's number, an asset_id or a f"):
+    with pytest.raises(UserError, match="--like 77: expected a shot number, an asset_id or a f"):
         search.search(like="77")
 
 

@@ -66,7 +66,7 @@ def test_real_exports(material, name, count, first, file):
 
 
 def test_real_final_cut_x_clips(material):
-    with pytest.raises(UserError, match="expected an EDL"):
+    with pytest.raises(UserError, match=r"expected (an )?EDL"):
         read.read_clips(material / "timeline" / "premiere_example_filter.xml")
     assert read.read_clips(material / "timeline" / "fcpx_clips.fcpxml")
 
@@ -93,7 +93,7 @@ def test_media_that_stands_in_a_representation(tmp_path):
 def test_what_is_no_timeline_is_refused(tmp_path, text):
     path = tmp_path / "a.edl"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match="expected an EDL"):
+    with pytest.raises(UserError, match=r"expected (an )?EDL"):
         read.read_clips(path)
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match="timeline file not found"):
         read.read_clips(tmp_path / "b.edl")

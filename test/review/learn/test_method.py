@@ -83,7 +83,7 @@ def test_correlation_without_pairs_is_the_identity(make_items):
 
 
 def test_a_space_refuses_other_vectors():
-    with pytest.raises(ValueError, match="vectors of 3, got 2"):
+    with pytest.raises(ValueError, match="embeddings of length 3, got 2"):
         linear_map.identity(3).apply(np.eye(2))
 
 
