@@ -176,7 +176,7 @@ def test_the_next_step_is_the_first_stage_that_is_not_done():
     assert stale == "Next: open `10_review.ipynb`; stage review is stale (feedback changed)."
     new = notebook.next_step([done, state("caption", "never run"), state("dataset", "stale")]).data
     assert new == "Next: open `05_caption.ipynb`; stage caption has not run yet."
-    assert "Everything is done" in notebook.next_step([done]).data
+    assert "All stages are done" in notebook.next_step([done]).data
 
 
 def test_start_without_a_film_makes_nothing(tmp_path, monkeypatch):
