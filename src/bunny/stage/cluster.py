@@ -89,7 +89,7 @@ class Cluster(stage.BaseStage):
             advance(frame.height)
             return shards.collect("embedding")
         _ = self._net  # loaded before threads ask for it
-        with efficientnet.worker_pool(self.num_workers) as pool:
+        with self.pool() as pool:
             fill_missing(
                 shards,
                 frame,
@@ -121,7 +121,7 @@ class Cluster(stage.BaseStage):
             advance(views.height)
             return shards.collect("subject_vector")
         net = self._net  # loaded before threads ask for it
-        with efficientnet.worker_pool(self.num_workers) as pool:
+        with self.pool() as pool:
             return figure_vector.describe_regions(
                 views, shards, size, self._read_picture, net, pool, advance
             )

@@ -43,7 +43,7 @@ class Detect(stage.BaseStage):
     """Finds faces and regions, follows faces, matches both with the references."""
 
     name = "detect"
-    version = 4
+    version = 5
     reads = ("frame", "shot", "film", "measure")
     writes = (
         *("label", "face", "track", "region", "reference", "extra_frame", "pair", "calibration"),
@@ -119,7 +119,7 @@ class Detect(stage.BaseStage):
         chosen = table_rows.choose_medium_frames(frame, self.input_dir / "table")
         depends = {**self.picture_hashes(), "classifier": self._classifier()}
         shards = self.shards("medium", depends)
-        with efficientnet.worker_pool(self.num_workers) as pool:
+        with self.pool() as pool:
             fill_missing(
                 shards,
                 chosen,
@@ -295,7 +295,7 @@ class Detect(stage.BaseStage):
         if shards.has_all(frame.height, self.config.pipeline.shard_size):
             advance(frame.height)
             return shards.collect("region")
-        with efficientnet.worker_pool(self.num_workers) as pool:
+        with self.pool() as pool:
             finder = self._finder(whole, usable, shards.folder, pool)
             fill_missing(
                 shards,
@@ -355,7 +355,7 @@ class Detect(stage.BaseStage):
             "between": extra_frame.frames_hash(between),
         }
         more = self.shards("figure_extra", depends | extra_frame.settings(self.config.extraction))
-        with efficientnet.worker_pool(self.num_workers) as pool:
+        with self.pool() as pool:
             net = self._models.figure_net
             mean = region_search.mean_window(
                 frame,

@@ -13,15 +13,14 @@ a picture cost little more than the picture itself.
 """
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
+from bunny.character import onnx_session
 from bunny.character.drawn.efficientnet import CELL_PX, DIMENSION, EfficientNet
 from bunny.core.vector import l2_normalize
 
@@ -36,18 +35,6 @@ UNIT = BASIS + STRONG + HEAD
 PART_WEIGHT = (1.0, 0.5, 1.0)  # of the three cosines
 
 
-@dataclass(frozen=True, kw_only=True)
-class Head:
-    """The trained weights, tensors; the features' scale is folded into the first layer."""
-
-    hidden: tuple[Any, Any]
-    vector: Any  # (HEAD, hidden)
-    weight: tuple[Any, Any]
-    figure: tuple[Any, Any]
-    basis: Any  # (BASIS, DIMENSION), orthonormal, strongest first
-    whiten: Any  # (STRONG,)
-
-
 class FigureNet:
     """The network and the head over it, loaded once.
 
@@ -57,11 +44,12 @@ class FigureNet:
     """
 
     def __init__(self, net: EfficientNet) -> None:
-        import torch
+        from safetensors.numpy import load_file
 
-        self._net, self._torch = net, torch
-        self._tensor = _read_head(FOLDER / "figure_embedding.safetensors")
-        self._whiten = self._tensor.whiten.numpy()
+        weights = load_file(FOLDER / "figure_embedding.safetensors")
+        weights = {name: value.astype(np.float32) for name, value in weights.items()}
+        self._net, self._whiten = net, weights["whiten"]
+        self._head = onnx_session.load_session(_build_head(weights))
 
     def map_cells(self, image: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
         """Describe a picture as a grid of cells.
@@ -77,21 +65,10 @@ class FigureNet:
         np.ndarray, shape (rows, columns, RAW), float32
             The mean over a window's cells describes the window; see `to_vector`, `figureness`.
         """
-        from torch.nn import functional
-
-        torch, head = self._torch, self._tensor
         layers = self._net.map_layers(image, height_px, width_px)
         colour = count_colours(image, *layers.shape[:2])
-        with torch.inference_mode():
-            feature = torch.from_numpy(np.concatenate([layers, colour], axis=-1))
-            hidden = functional.linear(feature, *head.hidden).clamp_(min=0)
-            amount = functional.softplus(functional.linear(hidden, *head.weight))
-            parts = [
-                functional.linear(feature[..., :DIMENSION], head.basis),
-                functional.linear(hidden, head.vector) * amount,
-                functional.linear(hidden, *head.figure),
-            ]
-            return torch.cat(parts, dim=-1).numpy()
+        feature = np.concatenate([layers, colour], axis=-1)
+        return onnx_session.run_session(self._head, ["cells"], feature)[0]
 
     def map_whole(self, image: np.ndarray, long_px: int) -> np.ndarray:
         """As `map_cells`, at a longer side and in the picture's own shape; two cells at least."""
@@ -193,11 +170,37 @@ def stack_views(views: Iterable[np.ndarray]) -> np.ndarray:
     return np.vstack([np.asarray(view, np.float32).reshape(-1, RAW) for view in views])
 
 
-def _read_head(path: Path) -> Head:
-    """Weights from disk, in 32 bits."""
-    from safetensors.torch import load_file
+def _build_head(weight: Mapping[str, np.ndarray]) -> bytes:
+    """The trained head as an ONNX model, from cells (rows, columns, features) to (.., .., RAW).
 
-    found = {name: value.float() for name, value in load_file(path).items()}
-    pair = {name: (found[f"{name}.weight"], found[f"{name}.bias"])
-            for name in ("hidden", "weight", "figure")}  # fmt: skip
-    return Head(**pair, vector=found["vector.weight"], basis=found["basis"], whiten=found["whiten"])
+    The hidden layer is a rectifier; from it come a vector times a positive weight (softplus) and
+    the figureness; before them stands the basis of the last layer. The features' scale is folded
+    into the hidden layer.
+    """
+    from onnx import helper, numpy_helper
+
+    flat = {name: value.T if value.ndim > 1 else value for name, value in weight.items()}
+    flat["start"], flat["end"], flat["axis"] = (np.array([n]) for n in (0, DIMENSION, 2))
+    node = helper.make_node
+    nodes = [
+        node("MatMul", ["cell", "hidden.weight"], ["hidden_product"]),
+        node("Add", ["hidden_product", "hidden.bias"], ["hidden_sum"]),
+        node("Relu", ["hidden_sum"], ["hidden"]),
+        node("MatMul", ["hidden", "weight.weight"], ["amount_product"]),
+        node("Add", ["amount_product", "weight.bias"], ["amount_sum"]),
+        node("Softplus", ["amount_sum"], ["amount"]),
+        node("MatMul", ["hidden", "vector.weight"], ["vector"]),
+        node("Mul", ["vector", "amount"], ["weighted"]),
+        node("MatMul", ["hidden", "figure.weight"], ["figure_product"]),
+        node("Add", ["figure_product", "figure.bias"], ["figure"]),
+        node("Slice", ["cell", "start", "end", "axis"], ["last"]),
+        node("MatMul", ["last", "basis"], ["based"]),
+        node("Concat", ["based", "weighted", "figure"], ["cells"], axis=2),
+    ]
+    used = {name for one in nodes for name in one.input}
+    kept = [numpy_helper.from_array(flat[name], name) for name in sorted(used & set(flat))]
+    cell = helper.make_tensor_value_info("cell", 1, ["rows", "columns", "features"])
+    cells = helper.make_tensor_value_info("cells", 1, ["rows", "columns", RAW])
+    made = helper.make_graph(nodes, NAME, [cell], [cells], kept)
+    opset = [helper.make_opsetid("", 17)]
+    return helper.make_model(made, opset_imports=opset, ir_version=8).SerializeToString()

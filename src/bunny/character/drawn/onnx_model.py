@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from bunny.character import onnx_session
 from bunny.core.error import UserError
 
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
@@ -110,7 +111,7 @@ class OnnxModel:
     Raises
     ------
     UserError
-        If ONNX Runtime is not installed, the file is no ONNX model or another kind of network.
+        If the file is no ONNX model or another kind of network.
     """
 
     def __init__(
@@ -176,20 +177,7 @@ class OnnxModel:
 
     def _load(self, num_threads: int) -> Any:
         try:
-            import onnxruntime
-        except ImportError as error:
-            raise UserError(
-                f"{self._folder.key}: {self._path.name} needs ONNX Runtime, and the "
-                "package onnxruntime is not installed; run `uv sync --extra onnx`"
-            ) from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = num_threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # errors alone; they come as exceptions too
-        try:
-            return onnxruntime.InferenceSession(
-                str(self._path), options, providers=["CPUExecutionProvider"]
-            )
+            return onnx_session.load_session(self._path, num_threads=num_threads)
         except Exception as error:  # the runtime's own errors share no other class
             raise UserError(
                 f"{self._folder.key}: expected an ONNX model in {self._path}, could "

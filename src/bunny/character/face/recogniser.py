@@ -7,17 +7,29 @@ and 0.912 becomes 0.363; `similarity_threshold` is meant on that common scale.
 """
 
 from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
 
-from bunny.character import model_file
+from bunny.character import model_file, onnx_session
 from bunny.character.face import dlib
 from bunny.character.face.detect import DetectedFace
 from bunny.core.vector import l2_normalize
 from bunny.table.box import crop_box
 
 NATIVE = {"yunet": "sface", "mtcnn": "sface", "hog": "dlib", "cnn": "dlib"}  # `recogniser: auto`
+SFACE_PX = 112
+SFACE_POINTS = np.array(  # eyes, nose and mouth corners in its crop (ArcFace's template)
+    [
+        [38.2946, 51.6963],
+        [73.5318, 51.5014],
+        [56.0252, 71.7366],
+        [41.5493, 92.3655],
+        [70.7299, 92.2041],
+    ]
+)
 SFACE_SAME = 0.363  # cosine of one person and threshold of the authors (OpenCV Zoo)
 DLIB_SAME_DISTANCE = 0.6  # threshold of the author (King 2017), between encodings as they come
 DLIB_NORM = 1.43  # typical length of an encoding: 1.37 to 1.53 over 28 press photos of 5 people
@@ -77,14 +89,45 @@ def to_similarity(cosine: np.ndarray | float, recogniser: str) -> np.ndarray:
 
 
 def _load_sface() -> FaceRecogniser:
-    net = cv2.FaceRecognizerSF.create(str(model_file.path_of(model_file.MODELS["sface"])), "")
+    net = _load_sface_session()
 
     def embed(image: np.ndarray, face: DetectedFace) -> np.ndarray:
-        x0, y0, x1, y1 = face.box
-        row = np.array([x0, y0, x1 - x0, y1 - y0, *face.landmark.ravel(), face.score], np.float32)
-        return l2_normalize(net.feature(net.alignCrop(image, row)).ravel())
+        crop = align(image, face.landmark)
+        value = cv2.dnn.blobFromImage(crop, swapRB=True)
+        return l2_normalize(onnx_session.run_session(net, ["fc1"], value)[0].ravel())
 
     return embed
+
+
+@cache
+def _load_sface_session() -> Any:
+    path = model_file.path_of(model_file.MODELS["sface"])
+    return onnx_session.load_session(onnx_session.read_float_model(path, "data", (0,)))
+
+
+def align(image: np.ndarray, landmark: np.ndarray) -> np.ndarray:
+    """Turn, scale and move a face so that its landmarks lie where SFace expects them.
+
+    Parameters
+    ----------
+    image : np.ndarray, shape (height, width, 3), uint8, BGR
+    landmark : np.ndarray, shape (5, 2)
+
+    Returns
+    -------
+    np.ndarray, shape (112, 112, 3), uint8, BGR
+
+    Notes
+    -----
+    The similarity transform of least squares (Umeyama 1991), which in the plane is one complex
+    factor and a shift.
+    """
+    here, there = (points @ [1, 1j] for points in (np.asarray(landmark, np.float64), SFACE_POINTS))
+    own = here - here.mean()
+    turn = np.vdot(own, there - there.mean()) / max(np.vdot(own, own).real, 1e-12)
+    shift = there.mean() - turn * here.mean()
+    move = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+    return cv2.warpAffine(image, move, (SFACE_PX, SFACE_PX), flags=cv2.INTER_LINEAR)
 
 
 def _load_dlib() -> FaceRecogniser:

@@ -7,10 +7,14 @@ something might be, with next to no floor; what it suspects is cut out, enlarged
 is suspected, and the second look, some five to ten times the first, is all that small faces cost.
 """
 
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
 import cv2
 import numpy as np
 
-from bunny.character import model_file
+from bunny.character import model_file, onnx_session
 from bunny.character.detection import (
     NMS_IOU,
     SCORE_FLOOR,
@@ -30,7 +34,7 @@ SURE_SCORE = 0.85  # such a face needs no other look
 MAX_SUSPECTS = 64  # surest first; bounds what a crowd or a texture costs
 LEAST_SUSPECT_PX = 8  # in the picture; less is no face of 12 px, what is kept at least
 MAX_RAW_FACES = 500
-LEAST_PX = 64  # YuNet's last map is then 2 cells wide; at 1, OpenCV reads memory nobody wrote
+STRIDES = (8, 16, 32)  # pixels a cell of each of the network's three maps
 CLEAR_PX = 40  # of a face enlarged; YuNet finds 98 in 100 of that size
 LARGE_PX = 2 * CLEAR_PX  # nothing of this size is looked at again
 MAX_FACTOR = 4.0
@@ -49,16 +53,14 @@ def load(*, has_small_faces: bool = True) -> RawFaceDetector:
     Returns
     -------
     callable
-        From a BGR picture to what was found, each face once. For one thread at a time.
+        From a BGR picture to what was found, each face once. Any number of threads may call it.
 
     Raises
     ------
     UserError
         If the weights are missing.
     """
-    path = str(model_file.path_of(model_file.MODELS["yunet"]))
-    size = (WORKING_PX, WORKING_PX)
-    net = cv2.FaceDetectorYN.create(path, "", size, SCORE_FLOOR, NMS_IOU, MAX_RAW_FACES)
+    net = _load_session()
 
     def look(image: np.ndarray) -> list[RawFace]:
         if not has_small_faces:
@@ -75,23 +77,56 @@ def load(*, has_small_faces: bool = True) -> RawFaceDetector:
     return look
 
 
-def _look(net, image: np.ndarray, longer_px: int, floor: float = SCORE_FLOOR) -> list[RawFace]:
+@cache
+def _load_session() -> Any:
+    """The network, for pictures of any size."""
+    path = model_file.path_of(model_file.MODELS["yunet"])
+    return onnx_session.load_session(onnx_session.read_float_model(path, "input", (0, 2, 3)))
+
+
+def _look(net: Any, image: np.ndarray, longer_px: int, floor: float = SCORE_FLOOR) -> list[RawFace]:
     """All that the network finds in a picture made no longer than `longer_px`."""
     small, factor = shrink(image, longer_px)
-    missing = [max(0, LEAST_PX - side) for side in small.shape[:2]]
-    if any(missing):
-        small = cv2.copyMakeBorder(small, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
-    net.setScoreThreshold(floor)
-    net.setInputSize(small.shape[1::-1])
-    _, rows = net.detect(small)
-    if rows is None:
+    rows = np.concatenate(list(_decode(net, small, floor)))
+    if not len(rows):
         return []
-    places = rows[:, :14] / np.float32(factor)
+    whole = rows[:, :4].astype(np.int32)  # as OpenCV's FaceDetectorYN suppresses them
+    kept = cv2.dnn.NMSBoxes(
+        whole.tolist(), rows[:, 14].tolist(), floor, NMS_IOU, 1.0, MAX_RAW_FACES
+    )
+    found = rows[np.asarray(kept, np.int64).ravel()]
+    places = found[:, :14] / np.float32(factor)
     places[:, 2:4] += places[:, :2]
     return [
         RawFace(place[:4], place[4:].reshape(5, 2), float(row[14]))
-        for place, row in zip(places, rows, strict=True)
+        for place, row in zip(places, found, strict=True)
     ]
+
+
+def _decode(net: Any, image: np.ndarray, floor: float) -> Iterator[np.ndarray]:
+    """Faces of each of the network's maps, (n, 15): x y width height, landmarks, score.
+
+    Notes
+    -----
+    YuNet has no anchors (Wu, Peng, Yu 2023): a cell gives its face's middle from its own corner in
+    cells, the logarithm of width and height, and landmarks from its corner. The score is the
+    geometric mean of class and objectness.
+    """
+    height, width = (-(-side // STRIDES[-1]) * STRIDES[-1] for side in image.shape[:2])
+    missing = (0, height - image.shape[0], 0, width - image.shape[1])
+    padded = cv2.copyMakeBorder(image, *missing, cv2.BORDER_CONSTANT, value=0)
+    kinds = [f"{kind}_{stride}" for stride in STRIDES for kind in ("cls", "obj", "bbox", "kps")]
+    maps = iter(onnx_session.run_session(net, kinds, cv2.dnn.blobFromImage(padded)))
+    for stride in STRIDES:
+        kind, objectness, box, point = (next(maps)[0] for _ in range(4))
+        score = np.sqrt(np.clip(kind[:, 0], 0, 1) * np.clip(objectness[:, 0], 0, 1))
+        index = np.flatnonzero(score >= floor)
+        corner = np.stack([index % (width // stride), index // (width // stride)], axis=1)
+        size = np.exp(box[index, 2:]) * np.float32(stride)
+        middle = (corner + box[index, :2]) * np.float32(stride)
+        landmark = (np.tile(corner, 5) + point[index]) * np.float32(stride)
+        parts = [middle - size / 2, size, landmark, score[index, None]]
+        yield np.concatenate(parts, axis=1).astype(np.float32)
 
 
 def _add(known: list[RawFace], more: list[RawFace]) -> list[RawFace]:
@@ -123,7 +158,7 @@ def _is_in(known: list[RawFace], one: RawFace) -> bool:
     return any(is_same_face(other.box, one.box) for other in known)
 
 
-def _look_enlarged(net, image: np.ndarray, suspects: list[RawFace]) -> list[RawFace]:
+def _look_enlarged(net: Any, image: np.ndarray, suspects: list[RawFace]) -> list[RawFace]:
     """Cut suspects out, enlarge them, look at all of them at once."""
     if not suspects:
         return []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import polars as pl
 
 from bunny.character import model_file
 from bunny.character.drawn import efficientnet
+from bunny.contract import machine
 from bunny.core import image_file
 from bunny.dataset import coverage
 from bunny.table import content_cache
@@ -129,7 +129,7 @@ def _measure(missing: Mapping[str, Path], name: str) -> dict[str, list[float]]:
     workers = min(MAX_WORKERS, os.cpu_count() or 1)
     is_net = name == efficientnet.NAME
     embed = efficientnet.EfficientNet().embed if is_net else _thumbnail
-    with efficientnet.worker_pool(workers) if is_net else ThreadPoolExecutor(workers) as pool:
+    with machine.thread_pool(workers) as pool:
         found = pool.map(lambda path: _vector(path, embed), missing.values())
         bar = tqdm(found, desc="looks", unit="picture", total=len(missing), leave=False)
         return dict(zip(missing, bar, strict=True))
