@@ -41,6 +41,14 @@ def test_rows_come_in_order_and_only_missing_shards_are_measured(tmp_path, pool)
     assert shards.collect("embedding").equals(before)
 
 
+def test_more_items_come_after_those_that_are_there(tmp_path, pool):
+    shards = Shards(tmp_path, "key")
+    fill_missing(shards, ITEM.head(4), 3, _measure, pool, tables=["embedding"])
+    fill_missing(shards, ITEM.tail(3), 3, _measure, pool, tables=["embedding"], first=2)
+    assert shards.done() == [0, 1, 2]
+    assert shards.collect("embedding")["frame_id"].to_list() == ITEM["frame_id"].to_list()
+
+
 def test_an_item_may_give_nothing(tmp_path, pool):
     shards = Shards(tmp_path, "key")
     fill_missing(shards, ITEM, 4, lambda item: {}, pool, tables=["embedding"])

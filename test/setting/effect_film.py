@@ -365,6 +365,13 @@ DETECTION = {
         gives=(1, 0),
         says="a face of 14 px: found, and too small for HOG",
     ),
+    "detection.effort": _of_face(
+        values=("thorough", "fast"),
+        given={"detection.extra_interval_seconds": 0.5},
+        look=_between,
+        gives=([12, 36], []),
+        says="frames looked at between those of each second: the middle ones, and none",
+    ),
     "detection.has_small_faces": _of_small_face(
         values=(True, False),
         look=_num_faces,
@@ -372,6 +379,7 @@ DETECTION = {
         says="a face of 14 px in a picture of 1280: found, and not",
     ),
     "detection.extra_interval_seconds": _of_face(
+        given={"detection.effort": "thorough"},
         values=(0.0, 0.5),
         look=_between,
         gives=([], [12, 36]),
@@ -513,7 +521,7 @@ def _scene_vector(seen: Seen) -> list[float]:
 _between_too = partial(
     _moved,
     stages=("extract", "detect"),
-    given={"detection.extra_interval_seconds": 0.5},
+    given={"detection.extra_interval_seconds": 0.5, "detection.effort": "thorough"},
     gives=(True, True),
 )
 BETWEEN = {  # settings of extract that hold for frames which detect decodes again, too

@@ -59,7 +59,7 @@ def by_hand(
         rows.append(_frame_row(number, file, picture) | {"shot_index": shot})
     for name, picture in (references or {}).items():
         _write_picture(folder / "reference" / name / "1.png", picture)
-    empty = {"film": (), "shot": (), "measure": ()}
+    empty = {"film": (), "shot": (), "measure": (), "change": ()}
     for name, content in {"frame": rows, **empty, **(tables or {})}.items():
         store.write(space.table, name, store.from_rows(name, content))
     source = {"film": str(folder / "film.mp4"), "content_hash": "0" * 64}

@@ -31,7 +31,9 @@ class DetectionModels:
         """Finds faces in a picture."""
         wanted = self._wanted
         return detect.load_detector(
-            wanted.face_detection_model, has_small_faces=wanted.has_small_faces
+            wanted.face_detection_model,
+            has_small_faces=wanted.has_small_faces and wanted.effort != "fast",
+            is_thorough=wanted.effort == "thorough",
         )
 
     @property
@@ -74,4 +76,5 @@ class DetectionModels:
             "detector": self._wanted.face_detection_model,
             "recogniser": self.recogniser_name,
             "has_small_faces": self._wanted.has_small_faces,
+            "effort": self._wanted.effort,
         }

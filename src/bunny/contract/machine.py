@@ -27,15 +27,21 @@ def thread_pool(num_workers: int) -> Iterator[Executor]:
 
     Notes
     -----
-    Neither OpenCV nor PyTorch start threads of their own beside them: one picture spread over cores
-    waits at every layer, pictures side by side do not, and they give the same numbers on any number
-    of cores.
+    Neither OpenCV nor PyTorch nor NumPy's BLAS start threads of their own beside them: one picture
+    spread over cores waits at every layer, pictures side by side do not, and they give the same
+    numbers on any number of cores.
     """
+    from threadpoolctl import threadpool_limits
+
     torch = sys.modules.get("torch")  # who uses it has loaded it before
     before = torch.get_num_threads() if torch else 0
     start = {"initializer": torch.set_num_threads, "initargs": (1,)} if torch else {}
     try:
-        with one_opencv_thread(), ThreadPoolExecutor(max(1, num_workers), **start) as pool:
+        with (
+            one_opencv_thread(),
+            threadpool_limits(1, user_api="blas"),
+            ThreadPoolExecutor(max(1, num_workers), **start) as pool,
+        ):
             yield pool
     finally:
         if torch:

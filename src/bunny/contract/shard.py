@@ -126,6 +126,7 @@ def fill_missing(
     tables: Iterable[str],
     open_items: Callable[[pl.DataFrame], Iterable[Any]] | None = None,
     advance: Callable[[int], object] = lambda count: None,
+    first: int = 0,
 ) -> None:
     """Measure the items of every shard that is not there yet.
 
@@ -146,11 +147,13 @@ def fill_missing(
         as a mapping. Taken from lazily.
     advance : callable, optional
         Told how many items are done, for progress.
+    first : int
+        Index of the shard of the first items.
     """
     names = tuple(tables)
-    pieces = list(items.iter_slices(size))
-    todo = [i for i in range(len(pieces)) if not shards.is_done(i)]
-    advance(sum(piece.height for i, piece in enumerate(pieces) if i not in todo))
+    pieces = dict(enumerate(items.iter_slices(size), start=first))
+    todo = [i for i in pieces if not shards.is_done(i)]
+    advance(sum(piece.height for i, piece in pieces.items() if i not in todo))
     if not todo:
         return
     left = pl.concat([pieces[i] for i in todo])

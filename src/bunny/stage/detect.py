@@ -19,6 +19,7 @@ from bunny.character import (
     reference,
     reference_check,
     reference_measure,
+    search_effort,
     searched_frame,
     table_rows,
 )
@@ -44,10 +45,10 @@ class Detect(stage.BaseStage):
 
     name = "detect"
     version = 5
-    reads = ("frame", "shot", "film", "measure")
+    reads = ("frame", "shot", "film", "measure", "change")
     writes = (
         *("label", "face", "track", "region", "reference", "extra_frame", "pair", "calibration"),
-        *("figure", "drawn_face", "frame_medium", "shot_medium"),
+        *("figure", "drawn_face", "frame_medium", "shot_medium", "skipped_frame"),
     )
     uses_references = True
 
@@ -74,7 +75,13 @@ class Detect(stage.BaseStage):
         total = frame.height + plain.height + drawn.height + between.height + drawn_between.height
         with self.bar(total) as bar:
             raw, drawn_face = self._faces(frame, shots, bar.update)
-            more, beside = self._extra_faces(frame, between, bar.update)
+            change = store.read_or_empty(self.input_dir / "table", "change")
+            skipped = search_effort.skip_frames(
+                self._needless(between), frame, raw, change, cast, self._effort
+            )
+            bar.update(skipped.height)
+            wanted = between.join(skipped, on="frame_index", how="anti")
+            more, beside = self._extra_faces(frame, wanted, bar.update)
             region = self._regions(plain, frame, known, bar.update)
             figures, more_drawn = self._figures(drawn, drawn_between, frame, described, bar.update)
         found = film_label.FilmDetections(
@@ -91,6 +98,7 @@ class Detect(stage.BaseStage):
             "reference": known,
             "extra_frame": found.extra_frame,
             "drawn_face": drawn_face,
+            "skipped_frame": skipped,
             "frame_medium": judged,
             "shot_medium": store.check("shot_medium", shots),
         }
@@ -106,6 +114,10 @@ class Detect(stage.BaseStage):
             note="; ".join(note for note in notes if note),
         )
 
+    @property
+    def _effort(self) -> search_effort.Effort:
+        return self.config.detection.effort
+
     @cached_property
     def _models(self) -> DetectionModels:
         return DetectionModels(self.config.detection)
@@ -117,8 +129,21 @@ class Detect(stage.BaseStage):
         if self.config.detection.medium != "auto":
             return store.from_rows("frame_medium", [])
         chosen = table_rows.choose_medium_frames(frame, self.input_dir / "table")
-        depends = {**self.picture_hashes(), "classifier": self._classifier()}
-        shards = self.shards("medium", depends)
+        if self._effort == "thorough":
+            return self._judge_media(chosen, "medium")
+        first = self._judge_media(medium.middle_frames(chosen), "medium_first")
+        if self._effort == "fast":
+            return first
+        doubted = medium.doubted_shots(first)
+        more = chosen.filter(pl.col("shot_index").is_in(doubted))
+        more = more.join(first, on="frame_id", how="anti")
+        return pl.concat([first, self._judge_media(more, "medium_more")]).sort("frame_id")
+
+    def _judge_media(self, chosen: pl.DataFrame, shards_name: str) -> pl.DataFrame:
+        """Rows of `frame_medium` of these frames."""
+        frames = chosen["frame_id"].to_list()
+        depends = {**self.picture_hashes(), "classifier": self._classifier(), "frames": frames}
+        shards = self.shards(shards_name, depends)
         with self.pool() as pool:
             fill_missing(
                 shards,
@@ -228,10 +253,20 @@ class Detect(stage.BaseStage):
         shot = self.read("shot")
         return searched_frame.choose_between(shot, frame, cast, shots, drawn, **spans)
 
+    def _needless(self, between: pl.DataFrame) -> pl.DataFrame:
+        """Frames between that may be skipped: all but those of spans that a person asked for."""
+        spans = addition.dense_spans(addition.read(self.input_dir))
+        asked = [pl.col("frame_index").is_between(a, b, closed="left") for a, b, _ in spans]
+        return between.filter(~pl.any_horizontal(asked)) if asked else between
+
     def _extra_faces(
         self, frame: pl.DataFrame, between: pl.DataFrame, advance: Callable[[int], object]
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Rows of `extra_frame` and the faces in them, decoded from the film."""
+        """Rows of `extra_frame` and the faces in them, decoded from the film.
+
+        Which frames are wanted depends on the references; those that were searched for others
+        before are not decoded again.
+        """
         tables = ("extra_frame", "face")
         if not between.height:
             return store.from_rows("extra_frame", []), store.from_rows("face", [])
@@ -239,9 +274,11 @@ class Detect(stage.BaseStage):
             **self._models.names(),
             **extra_frame.settings(self.config.extraction),
             "film": self.source["content_hash"],
-            "between": extra_frame.frames_hash(between),
         }
         shards = self.shards("extra", depends)
+        done = shards.collect("extra_frame")
+        missing = between.join(done, on="frame_index", how="anti").sort("frame_index")
+        advance(between.height - missing.height)
         source = self._film_reader(frame)
 
         def look(item: tuple[dict, np.ndarray | None]) -> dict[str, list[dict]]:
@@ -252,16 +289,18 @@ class Detect(stage.BaseStage):
         with self.pool() as pool:
             fill_missing(
                 shards,
-                between,
+                missing,
                 self.config.pipeline.shard_size,
                 look,
                 pool,
                 tables=tables,
                 open_items=source.read,
                 advance=advance,
+                first=max(shards.done(), default=-1) + 1,
             )
-        found = shards.collect("extra_frame").sort("frame_index")
-        return found, shards.collect("face")
+        found = shards.collect("extra_frame").join(between, on="frame_index", how="semi")
+        face = shards.collect("face").join(found, on="frame_id", how="semi")
+        return found.sort("frame_index"), face.sort("face_id")
 
     def _film_reader(self, frame: pl.DataFrame) -> extra_frame.ExtraFrameReader:
         """What decodes the film again, its pictures cut as those of table `frame` are."""

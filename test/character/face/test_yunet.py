@@ -78,3 +78,28 @@ def test_a_tile_holds_its_suspect_in_the_middle_enlarged():
     assert factor == 2.0 and corner.tolist() == [178, 78]
     rows, columns = np.nonzero(tile[:, :, 0] > 127)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (44, 83, 44, 83)
+
+
+@pytest.mark.parametrize(("size_px", "num"), [(20, 6), (32, 6)])
+def test_where_the_first_look_suspects_small_faces_the_second_is_made(
+    looks, astronaut, size_px, num
+):
+    scene, centres = _scene(astronaut, looks[0](astronaut)[0].box, size_px)
+    found = yunet.load(is_thorough=False)(scene)
+    assert _num_hit(found, centres, size_px) == len(found) == num
+
+
+def test_a_close_up_gets_no_second_look(astronaut, monkeypatch):
+    large = cv2.resize(astronaut[30:230, 120:330], (1050, 1000), interpolation=cv2.INTER_CUBIC)
+    sizes = []
+    run = yunet.onnx_session.run_session
+
+    def note(session, outputs, value):
+        sizes.append(max(value.shape[2:]))
+        return run(session, outputs, value)
+
+    monkeypatch.setattr(yunet.onnx_session, "run_session", note)
+    (face,) = yunet.load(is_thorough=False)(large)
+    assert sizes == [640] and 400 < face.box[3] - face.box[1] < 800
+    yunet.load()(large)
+    assert sizes[1:3] == [640, 1056]

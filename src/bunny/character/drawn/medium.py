@@ -33,6 +33,7 @@ CLASSIFIER_KEY = "detection.drawn_classifier"
 ANIME_REAL_PUBLISHED = PublishedModel(
     repository="deepghs/anime_real_cls", model="mobilenetv3_v1.1_dist_ls0.1"
 )
+SURE_LOGIT = 2.0  # of one frame; frames of a shot lie 0.8 apart (standard deviation)
 FILE, LABELS = "model.onnx", "meta.json"
 CLASSIFIER_SIZE_PX = 384  # side of the square a picture is stretched to, where the file names none
 HALF = (0.5, 0.5, 0.5)  # mean and scale of RGB in [0, 1]
@@ -112,6 +113,31 @@ def choose_frames(frame: pl.DataFrame, per_shot: int = FRAMES_PER_SHOT) -> pl.Da
     place, num = pl.int_range(pl.len()).over("shot_index"), pl.len().over("shot_index")
     is_taken = (place + 1) * per_shot // num > place * per_shot // num
     return frame.sort("frame_index").filter(is_taken)
+
+
+def middle_frames(chosen: pl.DataFrame) -> pl.DataFrame:
+    """The middle one of the frames that were chosen of each shot."""
+    place, num = pl.int_range(pl.len()).over("shot_index"), pl.len().over("shot_index")
+    return chosen.sort("frame_index").filter(place == num // 2)
+
+
+def doubted_shots(first: pl.DataFrame) -> list[int]:
+    """Shots whose one judged frame does not say clearly what they are.
+
+    Parameters
+    ----------
+    first : pl.DataFrame
+        Rows of `frame_medium`, one a shot.
+
+    Returns
+    -------
+    list of int
+        Those within `SURE_LOGIT` of either, those unlike most of the film, and those not judged.
+    """
+    logit = pl.col("drawn_logit").cast(pl.Float64)
+    is_unlike = logit.sign() != logit.median().sign()
+    is_doubted = (logit.abs() < SURE_LOGIT) | is_unlike
+    return first.filter(is_doubted.fill_null(True))["shot_index"].to_list()
 
 
 def decide_shots(

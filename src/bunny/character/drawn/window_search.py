@@ -140,9 +140,11 @@ def compare(
     np.ndarray, shape (n, k), float32
         Centred cosine in [-1, 1] to the nearest view of each character, in order of their names.
     """
+    names = sorted(reference)
     window = l2_normalize(feature - mean)
-    views = [l2_normalize(reference[name] - mean) for name in sorted(reference)]
-    return np.clip(np.stack([(window @ v.T).max(axis=1) for v in views], axis=1), -1, 1)
+    views = l2_normalize(np.vstack([reference[name] for name in names]) - mean)
+    start = np.cumsum([0, *(len(reference[name]) for name in names)])[:-1]
+    return np.clip(np.maximum.reduceat(window @ views.T, start, axis=1), -1, 1)
 
 
 def choose_candidates(

@@ -42,7 +42,9 @@ class DetectedFace:
 FaceDetector = Callable[[np.ndarray], list[DetectedFace]]
 
 
-def load_detector(name: str, *, has_small_faces: bool = True) -> FaceDetector:
+def load_detector(
+    name: str, *, has_small_faces: bool = True, is_thorough: bool = True
+) -> FaceDetector:
     """Load a face detector by its name in the settings.
 
     Parameters
@@ -51,6 +53,8 @@ def load_detector(name: str, *, has_small_faces: bool = True) -> FaceDetector:
     has_small_faces : bool
         Whether to look for faces down to about 16 px in a picture of 1920 (YuNet), 20 px (MTCNN).
         The others see what they see: HOG from about 80 px at 1280, CNN from about 80 at 640.
+    is_thorough : bool
+        Whether YuNet looks for small faces in every picture; see `yunet.load`.
 
     Returns
     -------
@@ -71,6 +75,8 @@ def load_detector(name: str, *, has_small_faces: bool = True) -> FaceDetector:
     load = DETECTOR[name]
     if name in SMALL_FACES:
         load = partial(load, has_small_faces=has_small_faces)
+    if name == "yunet":
+        load = partial(load, is_thorough=is_thorough)
     own = threading.local()
     own.look = load()  # here, so that what is missing is said at once
 

@@ -42,13 +42,16 @@ TILE_PX = 128  # of the canvas; a suspect is a third of its tile
 TILE_COLUMNS = 4
 
 
-def load(*, has_small_faces: bool = True) -> RawFaceDetector:
+def load(*, has_small_faces: bool = True, is_thorough: bool = True) -> RawFaceDetector:
     """Load YuNet.
 
     Parameters
     ----------
     has_small_faces : bool
         Whether to look again for faces that the first look, at `WORKING_PX`, is too coarse for.
+    is_thorough : bool
+        Whether to look again at every picture; else not at close-ups, where a large face is found
+        and no small one suspected.
 
     Returns
     -------
@@ -66,7 +69,11 @@ def load(*, has_small_faces: bool = True) -> RawFaceDetector:
         if not has_small_faces:
             return _look(net, image, WORKING_PX)
         if max(image.shape[:2]) > WORKING_PX:
-            known = _look(net, image, WORKING_PX)
+            first = _look(net, image, WORKING_PX, SUSPECT_FLOOR)
+            known = [one for one in first if one.score >= SCORE_FLOOR]
+            is_close_up = any(_is_done(one) and _height(one) >= LARGE_PX for one in known)
+            if not is_thorough and is_close_up and not _suspects(first, known):
+                return _add(known, [])
             seen = _look(net, image, SECOND_PX, SUSPECT_FLOOR)
             known = _add(known, [one for one in seen if _is_clear(one)])
         else:

@@ -108,6 +108,7 @@ class DetectionConfig(ConfigSection):
     """Stage detect: who is seen."""
 
     face_detection_model: Literal["yunet", "mtcnn", "hog", "cnn"] = "yunet"
+    effort: Literal["fast", "balanced", "thorough"] = "balanced"
     has_small_faces: bool = True
     extra_interval_seconds: float = Field(default=0.5, ge=0, le=3600)
     recogniser: Literal["auto", "sface", "dlib"] = "auto"

@@ -21,6 +21,7 @@ TABLE: dict[str, type[dy.Schema]] = {
     "change": film.Change,
     "frame": film.Frame,
     "extra_frame": film.ExtraFrame,
+    "skipped_frame": film.SkippedFrame,
     "measure": film.Measure,
     "quality": film.Quality,
     "face": character.Face,

@@ -116,6 +116,16 @@ class ExtraFrame(Frame):
     """A frame that detection looked at besides the kept ones; its picture is not stored."""
 
 
+class SkippedFrame(dy.Schema):
+    """A frame between kept ones that was not searched for faces, as it would add nothing."""
+
+    shot_index = dy.Int32(min=0)
+    frame_index = dy.Int64(primary_key=True, min=0)
+    reason = dy.Enum(["no-face", "name-sure", "still", "enough", "effort"])
+    # no kept frame of the shot shows a face; all its faces are surely somebody or nobody; hardly
+    # differs from a searched frame; enough of the shot are searched; `detection.effort` is fast
+
+
 class Numbers(dy.Schema):
     """Numbers that were measured on the pixels of a frame; no table of its own."""
 

@@ -1,0 +1,133 @@
+"""Frames between the kept ones that need no search for faces, and why.
+
+Frames in between are searched to make the name of a track surer. Where no kept frame of a shot
+shows a face, or every face in it is named as surely as can be, they add nothing; nor does a frame
+that hardly differs from one that is searched anyway, nor the fortieth of one shot. All of it is
+decided over tables: faces of the kept frames, their likeness to the references, and how much the
+film changes from frame to frame. No threshold of the settings is asked, so moving one searches no
+frame again.
+"""
+
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from bunny.character import match, track
+from bunny.character.label import ReferenceSet
+from bunny.table import store
+
+Effort = Literal["fast", "balanced", "thorough"]
+
+# A track of the kept frames is in no doubt with so much likeness to one character, a lead over all
+# others, and so many views. True pairs lie from 0.35 upwards, strangers below 0.31 (`match`).
+SURE_SIMILARITY, SURE_MARGIN, SURE_VIEWS = 0.60, 0.25, 2
+# Nor is one that shows a stranger clearly: like nobody, though seen as well as a portrait.
+NOBODY_SIMILARITY, CLEAR_QUALITY = 0.10, 0.40
+STILL_LEVELS = 1.0  # mean luma difference per pixel of thumbnails, summed from frame to frame
+THUMBNAIL_PIXELS = 64 * 36  # of table `change`
+MAX_BETWEEN = 12  # frames of a shot; spread over it
+SCHEMA = {"shot_index": pl.Int32, "frame_index": pl.Int64}
+
+
+def skip_frames(
+    between: pl.DataFrame,
+    frame: pl.DataFrame,
+    face: pl.DataFrame,
+    change: pl.DataFrame,
+    cast: ReferenceSet,
+    effort: Effort,
+) -> pl.DataFrame:
+    """Say which frames between the kept ones need no search for faces.
+
+    Parameters
+    ----------
+    between : pl.DataFrame
+        Columns `shot_index`, `frame_index`, by `frame_index`: those that could be searched.
+    frame : pl.DataFrame
+        Rows of table `frame`, the kept ones.
+    face : pl.DataFrame
+        Rows of table `face` of the kept frames, whatever their score.
+    change : pl.DataFrame
+        Table `change`; may be empty, then no frame counts as still.
+    cast : ReferenceSet
+    effort : {"fast", "balanced", "thorough"}
+        fast skips all, thorough none.
+
+    Returns
+    -------
+    pl.DataFrame
+        Rows of table `skipped_frame`, by `frame_index`.
+    """
+    if effort == "thorough":
+        return store.from_rows("skipped_frame", [])
+    reason = pl.lit(None, pl.String)
+    if effort == "fast":
+        reason = pl.lit("effort")
+    named = _sure_shots(face, frame, cast)
+    shown = face.filter(pl.col("error").is_null())["shot_index"].unique().to_list()
+    still = _still_frames(between, frame, change)
+    first = between.with_columns(
+        reason=pl.coalesce(
+            reason,
+            pl.when(~pl.col("shot_index").is_in(shown)).then(pl.lit("no-face")),
+            pl.when(pl.col("shot_index").is_in(named)).then(pl.lit("name-sure")),
+            pl.when(pl.col("frame_index").is_in(still)).then(pl.lit("still")),
+        )
+    )
+    place = pl.int_range(pl.len()).over("shot_index")
+    count = pl.len().over("shot_index")
+    left = first.filter(pl.col("reason").is_null())
+    is_taken = (place + 1) * MAX_BETWEEN // count > place * MAX_BETWEEN // count
+    many = left.filter(~is_taken).with_columns(reason=pl.lit("enough"))
+    skipped = pl.concat([first.filter(pl.col("reason").is_not_null()), many])
+    return store.check("skipped_frame", skipped.sort("frame_index").select(*SCHEMA, "reason"))
+
+
+def _sure_shots(face: pl.DataFrame, frame: pl.DataFrame, cast: ReferenceSet) -> list[int]:
+    """Shots in which every face of the kept frames is surely somebody, or surely nobody."""
+    usable = face.filter(pl.col("error").is_null())
+    if not usable.height or not cast.face:
+        return []
+    usable, tracks = track.link_tracks(usable, frame, "")
+    view = match.read_views(usable, tracks)
+    similarity = match.compare_views(view, cast.face, None)[1].astype(np.float64)
+    order = np.sort(similarity, axis=1)
+    first = order[:, -1]
+    second = order[:, -2] if order.shape[1] > 1 else first - match.NO_RIVAL
+    best = np.zeros(len(tracks))
+    np.maximum.at(best, view.number, view.quality)
+    num_views = np.bincount(view.number, minlength=len(tracks))
+    is_named = (first >= SURE_SIMILARITY) & (first - second >= SURE_MARGIN)
+    is_nobody = (first <= NOBODY_SIMILARITY) & (best >= CLEAR_QUALITY)
+    is_sure = (num_views >= SURE_VIEWS) & (is_named | is_nobody)
+    shot = pl.DataFrame({"shot_index": [row["shot_index"] for row in tracks], "is_sure": is_sure})
+    return (
+        shot.group_by("shot_index")
+        .agg(pl.col("is_sure").all())
+        .filter("is_sure")["shot_index"]
+        .to_list()
+    )
+
+
+def _still_frames(between: pl.DataFrame, frame: pl.DataFrame, change: pl.DataFrame) -> list[int]:
+    """Frames that hardly differ from the one before them that is kept or searched.
+
+    Differences are summed over all frames on the way, so slow movement adds up.
+    """
+    if not change.height:
+        return []
+    total = change.sort("frame_index").select(
+        pl.col("frame_index"), levels=pl.col("luma_levels").cum_sum() / THUMBNAIL_PIXELS
+    )
+    known = frame.select(*SCHEMA).with_columns(is_kept=pl.lit(True))
+    both = pl.concat([known, between.select(*SCHEMA).with_columns(is_kept=pl.lit(False))])
+    rows = both.sort("frame_index").join(total, on="frame_index", how="left").rows()
+    found, last = [], {}
+    for shot, index, is_kept, levels in rows:
+        before = last.get(shot)
+        if not is_kept and None not in (before, levels) and levels - before < STILL_LEVELS:
+            found.append(index)
+        else:
+            last[shot] = levels
+    return found
