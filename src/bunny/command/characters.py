@@ -38,7 +38,7 @@ class CharacterList:
     """Everybody in a film, and where their pictures are."""
 
     space: Workspace
-    people: pl.DataFrame  # of `people.summarise`
+    people: pl.DataFrame  # of `character.summarise`
     sheet: Path
     notes: Sequence[str]
 
@@ -101,7 +101,7 @@ def list_characters(
 
 
 def read_subjects(space: Workspace) -> pl.DataFrame:
-    """Faces and figures of everybody, see `people.subjects`."""
+    """Faces and figures of everybody, see `character.subjects`."""
     names = ("label", "face", "cluster", "figure")
     table = {name: corrected.read_or_empty(space.table, name) for name in names}
     frame = pl.concat(
@@ -247,7 +247,7 @@ def _check_name(name: str, source: Mapping, is_added: bool) -> str:
 
 
 def _faces_of(space: Workspace, person: str) -> pl.DataFrame:
-    """Faces of an unknown person, or views of a drawn figure, see `people.subjects`."""
+    """Faces of an unknown person, or views of a drawn figure, see `character.subjects`."""
     if not store.exists(space.table, "cluster"):
         raise UserError(
             f"{space.film_id}: expected groups of unknown people, found none; run stage cluster "

@@ -58,7 +58,7 @@ class AdapterVersionList:
     """Versions of a film."""
 
     space: Workspace
-    table: pl.DataFrame  # of `history.read_versions`
+    table: pl.DataFrame  # of `version.read_versions`
     in_use: int
 
     def to_json(self) -> str:

@@ -33,11 +33,11 @@ logger = logging.getLogger(__name__)
 FIGURE_MARGIN = 0.05  # around a figure, in shares of its larger side
 HEAD_OVERLAP = 0.7  # share of a head that lies in the body that it belongs to
 DEFAULT_BLUR_SCORE = 0.5  # blur score of a view whose frame was not measured
-MAX_TRIES = 15  # views that are opened to find `people.MAX_VIEWS` good ones
+MAX_TRIES = 15  # views that are opened to find `character.MAX_VIEWS` good ones
 
 FACE_MARGIN = 0.6  # around a face in a reference picture, in shares of its larger side
 MIN_PX = 160  # shorter side; smaller crops are enlarged, as recognisers do anyway
-MAX_FACE_TRIES = 15  # views that are looked at to find `people.MAX_VIEWS` good ones
+MAX_FACE_TRIES = 15  # views that are looked at to find `character.MAX_VIEWS` good ones
 
 
 def cut_figures(space: Workspace, views: pl.DataFrame) -> list[tuple[str, np.ndarray]]:
@@ -47,13 +47,13 @@ def cut_figures(space: Workspace, views: pl.DataFrame) -> list[tuple[str, np.nda
     ----------
     space : Workspace
     views : pl.DataFrame
-        Its rows of `people.subjects`.
+        Its rows of `character.subjects`.
 
     Returns
     -------
     list of (str, np.ndarray)
-        At most `people.MAX_VIEWS` figure_ids with their pictures, BGR, the best first; none where
-        no stored picture shows the figure alone.
+        At most `character.MAX_VIEWS` figure_ids with their pictures, BGR, the best first; none
+        where no stored picture shows the figure alone.
     """
     figure = store.read(space.table, "figure")
     shown = views.drop_nulls("file").join(

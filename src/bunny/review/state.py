@@ -174,13 +174,13 @@ class ReviewState:
         return None if number is None else self.now.final(number)
 
     def evidence(self) -> list[LinkEvidence]:
-        """Similarity constraints from the events, the oldest first; see `constraint`."""
+        """Similarity constraints from the events, the oldest first."""
         return list(self.now.evidence)
 
     def frame(self) -> pl.DataFrame:
         """Table `asset` as it is now; similarity, margin and doubt of what moved are no longer so.
 
-        Of items that a person placed `doubt` is 0. `score.measure` gives the others theirs anew.
+        Of items that a person placed `doubt` is 0. `doubt.measure` gives the others theirs anew.
         """
         now, content = self.now, self.content
         ids = {n: f.cluster_id for n, f in now.folders.items()}

@@ -44,7 +44,7 @@ class MediumClassifier:
 
     Parameters
     ----------
-    net : picture.PictureNet
+    net : efficientnet.EfficientNet
     """
 
     def __init__(self, net: efficientnet.EfficientNet) -> None:

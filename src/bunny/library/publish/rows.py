@@ -40,7 +40,7 @@ def shots(film_id: str, asset: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFram
     Returns
     -------
     pl.DataFrame
-        Columns of `declare.SHOTS_TARGET` among others; `id` stays the same as long as the item
+        Columns of `schema.SHOTS_TARGET` among others; `id` stays the same as long as the item
         lies where it does in the film, whatever cluster it is in.
     """
     pictures = frame.select("frame_id", "frame_index", keyframe_path="file")

@@ -31,7 +31,7 @@ def prepare(
     cursor : adbc_driver_manager.dbapi.Cursor
     place : Destination
     targets : mapping
-        As of `declare.targets`.
+        As of `schema.targets`.
 
     Returns
     -------

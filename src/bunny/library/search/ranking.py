@@ -49,7 +49,7 @@ def blend(share: np.ndarray | None, cosine: np.ndarray | None) -> np.ndarray:
     Parameters
     ----------
     share : np.ndarray, shape (n,), float32, or None
-        From `words.match`; None: the query has no word that any text has.
+        From `keyword.match`; None: the query has no word that any text has.
     cosine : np.ndarray, shape (n,), float32, or None
         Of the query's vector and the texts'; None: there is no model. NaN: not compared.
 

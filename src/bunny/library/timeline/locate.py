@@ -205,7 +205,7 @@ def make_answer(
     source : SourceFilm
     asked, how : str
     places : sequence of dict
-        As `trace.place_of_picture` and `trace.place_of_frame` give them, in order.
+        As `locate_picture` and `locate_frame` give them, in order.
     """
     return LocationAnswer(asked=asked, how=how, places=_with_exports(source, list(places)))
 

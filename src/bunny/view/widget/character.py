@@ -208,7 +208,7 @@ def _counts(before: Mapping[str, tuple], after: Mapping[str, tuple]) -> str:
 
 
 def _threshold(now: CharacterDecision) -> str:
-    """Which thresholds hold: that of faces may follow the film."""
+    """The thresholds in force; that of faces may follow the film."""
     kinds = sorted(set(now.tracks["kind"]))
     words = [f"{kind} threshold {now.verdict.threshold[kind]:.3f}" for kind in kinds]
     if now.verdict.is_measured and "face" in kinds:

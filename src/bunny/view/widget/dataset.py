@@ -85,7 +85,7 @@ class CropPreview:
 def explore_dataset(
     space: Workspace, config: Config, *, is_interactive: bool = True, root: Path | None = None
 ) -> Widget | HTML:
-    """Which pictures make the set at which `dataset.aspect` and `models.crop_margin`.
+    """Explorer of the training set: its pictures at other aspects and crop margins.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def explore_dataset(
 
 
 def to_settings(values: Values) -> dict[str, Values]:
-    """What the controls say, by section of the settings."""
+    """Settings of the controls, by section of the settings."""
     return {
         "dataset": {"aspect": values["aspect"]},
         "models": {"crop_margin": values["crop_margin"]},
