@@ -28,10 +28,10 @@ def test_stages_before_are_asked_for(space, tmp_path):
 def test_a_film_without_a_fine_tune_says_so(space, tmp_path):
     for name in READ:
         store.write(space.table, name, store.from_rows(name, []))
-    proof = evaluate.evaluate(space.film_id, str(tmp_path / "data"))
-    assert (proof.status, proof.findings, proof.files) == ("done", {}, [])
-    assert "no finished fine-tune" in proof.to_text()
-    assert json.loads(proof.to_json())["note"].startswith("no finished fine-tune")
+    report = evaluate.evaluate(space.film_id, str(tmp_path / "data"))
+    assert (report.status, report.findings, report.files) == ("done", {}, [])
+    assert "no finished fine-tune" in report.to_text()
+    assert json.loads(report.to_json())["note"].startswith("no finished fine-tune")
 
 
 def test_figures_are_written_and_findings_marked(space):
@@ -46,8 +46,8 @@ def test_figures_are_written_and_findings_marked(space):
     assert [f.name for f in files] == ["step.png", "confusion.png", "copying.png", "sheet.png"]
     assert all(f.read_bytes().startswith(b"\x89PNG") for f in files)
     found = {"r": [EvaluationFinding(kind="copies", tone="bad", text="It copies.")]}
-    proof = evaluate.EvaluationReport(
+    report = evaluate.EvaluationReport(
         space=space, status="done", note="", findings=found, evaluation=evaluation, files=files
     )
-    assert "    ! It copies." in proof.to_text()
-    assert json.loads(proof.to_json())["runs"]["r"][0]["tone"] == "bad"
+    assert "    ! It copies." in report.to_text()
+    assert json.loads(report.to_json())["runs"]["r"][0]["tone"] == "bad"

@@ -150,13 +150,13 @@ def _lookalikes(
 
 
 def _gaps(
-    every: pl.DataFrame, views: pl.DataFrame, pictures: pl.DataFrame, proof: pl.DataFrame
+    every: pl.DataFrame, views: pl.DataFrame, pictures: pl.DataFrame, evaluated: pl.DataFrame
 ) -> pl.DataFrame:
     """Gaps of the set, then values that the trained model draws badly though the set has some."""
     found = gap.find_gaps(views, pictures).select(*KEYS, "num_pictures", "num_wanted", "num_seen")
     found = found.unique(KEYS, keep="first", maintain_order=True)
     names = views["character"].unique().to_list()
-    weak = gap_fill.find_weak(proof).filter(pl.col("character").is_in(names))
+    weak = gap_fill.find_weak(evaluated).filter(pl.col("character").is_in(names))
     found = found.join(weak, on=KEYS, how="left", maintain_order="left")
     rows = []
     for row in weak.join(found, on=KEYS, how="anti", maintain_order="left").iter_rows(named=True):

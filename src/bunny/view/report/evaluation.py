@@ -34,10 +34,10 @@ def evaluation(data: ReportData) -> ReportSection:
         why = data.why_nothing(
             "evaluate", "Stage evaluate has not run, or there was nothing to evaluate."
         )
-        return ReportSection(id="proof", title="Did it learn the character?", missing=why)
+        return ReportSection(id="evaluation", title="Did it learn the character?", missing=why)
     found = findings(data)
     return ReportSection(
-        id="proof",
+        id="evaluation",
         title="Did it learn the character?",
         texts=[f.text for part in found.values() for f in part if f.tone != "bad"],
         notes=[f.text for part in found.values() for f in part if f.tone == "bad"],
