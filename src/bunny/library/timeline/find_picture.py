@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from bunny.core.error import UserError
 from bunny.library.timeline import locate, picture_match
 from bunny.library.timeline.locate import LocationAnswer, SourceFilm
+from bunny.quality import luma, perceptual_hash, sharpness
 from bunny.table import store
+from bunny.table.box import crop_box
 
 
-@dataclass(frozen=True, kw_only=True)
-class PictureReaders:
-    """Readers of a picture file from other domains; each returns nothing for a file that is no
-    picture.
-    """
-
-    look: Callable[[Path], picture_match.PictureHash | None]
-    provenance: Callable[[Path], dict[str, Any]]
-
-
-def find_picture(
-    what: str, sources: Sequence[SourceFilm], tools: PictureReaders
-) -> LocationAnswer | None:
+def find_picture(what: str, sources: Sequence[SourceFilm]) -> LocationAnswer:
     """Find the source of a picture.
 
     Parameters
@@ -37,18 +27,17 @@ def find_picture(
         A file; or an image_id, frame_id, subject_id or picture_id.
     sources : sequence of SourceFilm
         Films that are searched, the last one first.
-    tools : PictureReaders
 
     Returns
     -------
-    LocationAnswer or None
+    LocationAnswer
         Of the surest way that finds it: a file of the film's folder, what is written beside or
-        inside the file, the same bytes, a look-alike. None: no film has it.
+        inside the file, the same bytes, a look-alike.
 
     Raises
     ------
     UserError
-        If the file is no picture.
+        If the file is no picture, or no film has it.
     """
     path = Path(what).expanduser()
     searches = (
@@ -56,14 +45,25 @@ def find_picture(
     )
     for search in searches:
         for source in reversed(sources):
-            if found := search(what, path, source, tools):
+            if found := search(what, path, source):
                 return found
-    return None
+    raise _not_found(what, path, sources)
 
 
-def _by_id(
-    what: str, _path: Path, source: SourceFilm, _tools: PictureReaders
-) -> LocationAnswer | None:
+def _not_found(what: str, path: Path, sources: Sequence[SourceFilm]) -> UserError:
+    films = ", ".join(one.film["film_id"] for one in sources)
+    if not path.is_file():
+        return UserError(
+            f"{what}: expected a picture, image_id, frame_id or FILM@TIMECODE, found no such file "
+            f"and no such id in {films}; check the spelling"
+        )
+    return UserError(
+        f"{what}: expected a picture that comes from a known film, found neither it nor a similar "
+        f"frame in {films}; give the --data-dir of its film"
+    )
+
+
+def _by_id(what: str, _path: Path, source: SourceFilm) -> LocationAnswer | None:
     """A training picture, frame, face, region or drawn picture by its id."""
     tables = source.tables
     if place := locate.locate_picture(source, what):
@@ -78,9 +78,7 @@ def _by_id(
     return None
 
 
-def _by_file(
-    what: str, path: Path, source: SourceFilm, _tools: PictureReaders
-) -> LocationAnswer | None:
+def _by_file(what: str, path: Path, source: SourceFilm) -> LocationAnswer | None:
     """A file that the film's own tables name."""
     try:
         inside = path.resolve().relative_to(source.root.resolve()).as_posix()
@@ -91,9 +89,7 @@ def _by_file(
     return None
 
 
-def _by_metadata(
-    what: str, path: Path, source: SourceFilm, tools: PictureReaders
-) -> LocationAnswer | None:
+def _by_metadata(what: str, path: Path, source: SourceFilm) -> LocationAnswer | None:
     """What an exported set says of it beside it, or a drawing inside it."""
     if image_id := _listed(path):
         if place := locate.locate_picture(source, image_id):
@@ -102,13 +98,11 @@ def _by_metadata(
         if place := locate.locate_frame(source, frame_id):
             how = "by the metadata.jsonl next to it; it is no longer in the training set"
             return _answer(source, what, how, [place])
-    facts = tools.provenance(path)
+    facts = _provenance(path)
     return _of_provenance(source, what, facts) if facts else None
 
 
-def _by_content(
-    what: str, path: Path, source: SourceFilm, _tools: PictureReaders
-) -> LocationAnswer | None:
+def _by_content(what: str, path: Path, source: SourceFilm) -> LocationAnswer | None:
     """The same bytes under another name."""
     files = {key: (row, source.root / row["file"]) for key, row in _stored(source)}
     same = picture_match.same_content(path, ((key, file) for key, (_, file) in files.items()))
@@ -117,15 +111,13 @@ def _by_content(
     return None
 
 
-def _by_similarity(
-    what: str, path: Path, source: SourceFilm, tools: PictureReaders
-) -> LocationAnswer | None:
+def _by_similarity(what: str, path: Path, source: SourceFilm) -> LocationAnswer | None:
     """A stored picture that looks alike: training pictures, then frames of the film."""
-    look = tools.look(path)
+    look = _picture_hash(path)
     if look is None:
         raise UserError(f"{what}: expected a picture, could not read it; save it as PNG or JPEG")
     pictures = source.tables["dataset"].to_dicts()
-    looks = [(row, tools.look(source.root / row["file"])) for row in pictures]
+    looks = [(row, _picture_hash(source.root / row["file"])) for row in pictures]
     rows = [row for row, seen in looks if seen]
     if found := _nearest(look, [seen for _, seen in looks if seen]):
         place = locate.locate_picture(source, rows[found.index]["image_id"])
@@ -244,3 +236,26 @@ def _listed(path: Path) -> str | None:
         if isinstance(row, dict) and row.get("file_name") == path.name:
             return row.get("image_id")
     return None
+
+
+def _picture_hash(path: Path) -> picture_match.PictureHash | None:
+    """Hashes that a picture is compared by, as stage extract measures frames; None: no picture."""
+    data = np.frombuffer(path.read_bytes() if path.exists() else b"", np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if image is None:
+        return None
+    grey = luma.to_luma(image)
+    work = luma.shrink(crop_box(grey, luma.find_content(grey)), sharpness.WORKING_PX)
+    return picture_match.PictureHash(
+        phash=perceptual_hash.phash(work), signature=perceptual_hash.luma_signature(work)
+    )
+
+
+def _provenance(path: Path) -> dict[str, Any]:
+    """Provenance inside a drawn PNG; empty for other files."""
+    from bunny.generation import provenance  # it imports torch
+
+    try:
+        return provenance.read_provenance(path)
+    except (OSError, ValueError, SyntaxError):  # PIL's, of files that are no picture
+        return {}
