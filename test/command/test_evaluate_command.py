@@ -9,6 +9,7 @@ from bunny.core import workspace
 from bunny.core.error import UserError
 from bunny.evaluation.verdict import EvaluationFinding
 from bunny.table import store
+from bunny.view.report import evaluation as report_evaluation
 
 READ = ("frame", "label", "reference", "candidate", "dataset", "training_run", "adapter")
 
@@ -42,7 +43,9 @@ def test_figures_are_written_and_findings_marked(space):
         for metric in ("identity", "score")
     ]
     evaluation = store.from_rows("evaluation", rows)
-    files = evaluate.write_figures(space, evaluation, store.from_rows("evaluation_picture", []))
+    files = report_evaluation.write_figures(
+        space.root, evaluation, store.from_rows("evaluation_picture", [])
+    )
     assert [f.name for f in files] == ["step.png", "confusion.png", "copying.png", "sheet.png"]
     assert all(f.read_bytes().startswith(b"\x89PNG") for f in files)
     found = {"r": [EvaluationFinding(kind="copies", tone="bad", text="It copies.")]}
