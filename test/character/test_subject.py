@@ -1,34 +1,7 @@
 import numpy as np
 import polars as pl
-import pytest
 
-from bunny.table import store
-from bunny.view import character
-
-
-def test_everybody_of_a_film(space):
-    """24 pictures: anna, ben, a stranger in turn; each stranger stands in a group of two."""
-    table = {n: store.read(space.table, n) for n in ("label", "face", "cluster", "frame")}
-    strangers = (
-        table["label"]
-        .filter(pl.col("character").is_null(), pl.col("subject_type") == "face")["subject_id"]
-        .sort()
-    )
-    face = table["face"].with_columns(face_id=pl.col("face_id"))
-    rows = [
-        {"item_id": s, "level": "unknown", "shot_index": 0, "similarity": 0.5, "is_noise": False,
-         "cluster_id": f"person-{i // 2 + 1:02d}"}
-        for i, s in enumerate(strangers)
-    ]  # fmt: skip
-    cluster = store.from_rows("cluster", rows)
-    found = character.summarise(character.subjects(table["label"], face, cluster, table["frame"]))
-    names = found["name"].to_list()
-    assert set(names[:3]) == {"anna", "ben", "bunny"} and names[3:] == sorted(names[3:])
-    anna = found.row(names.index("anna"), named=True)
-    assert (anna["num_faces"], anna["num_figures"], anna["num_shots"]) == (8, 0, 8)
-    assert (anna["first_s"], anna["confidence"]) == (0.25, pytest.approx(0.9))
-    first = found.row(3, named=True)
-    assert (first["name"], first["num_faces"], first["confidence"]) == ("person-01", 2, 0.5)
+from bunny.character import subject as seen
 
 
 def test_the_best_view_has_a_picture():
@@ -41,17 +14,7 @@ def test_the_best_view_has_a_picture():
             for s, f, v in rows
         ]
     )  # fmt: skip
-    assert character.summarise(subject)["subject_id"].to_list() == ["mid"]
-
-
-def test_words_of_one_person():
-    row = {
-        "num_faces": 1, "num_figures": 0, "num_shots": 2, "first_s": 3.0, "last_s": 64.0,
-        "confidence": 0.931, "is_named": True,
-    }  # fmt: skip
-    assert character.describe(row) == "1 face, 2 shots, 0:03–1:04, sure 0.93"
-    unknown = row | {"is_named": False, "num_figures": 3}
-    assert character.describe(unknown) == "1 face, 3 figures, 2 shots, 0:03–1:04, alike 0.93"
+    assert seen.summarise(subject)["subject_id"].to_list() == ["mid"]
 
 
 def test_views_are_of_different_shots_and_sides():
@@ -64,20 +27,20 @@ def test_views_are_of_different_shots_and_sides():
             "yaw": [0.0, 0.1, 0.1, 0.9],
         }
     )
-    assert character.choose_views(views, 3) == [0, 2, 3]
-    assert character.choose_views(views.with_columns(yaw=pl.lit(None)), 2) == [0, 2]
-    assert character.choose_views(views.head(0)) == []
-    assert sorted(character.choose_views(views)) == [0, 1, 2, 3]
+    assert seen.choose_views(views, 3) == [0, 2, 3]
+    assert seen.choose_views(views.with_columns(yaw=pl.lit(None)), 2) == [0, 2]
+    assert seen.choose_views(views.head(0)) == []
+    assert sorted(seen.choose_views(views)) == [0, 1, 2, 3]
 
 
 def test_a_crop_leaves_others_out():
     """A face of 10 px with a margin of 0.6: 6 px each side, inside the picture."""
     box = (20, 20, 30, 30)
-    assert character.crop_alone(box, [], (100, 100), 0.6) == (14, 14, 36, 36)
-    assert character.crop_alone(box, [], (32, 100), 0.6) == (14, 14, 32, 36)
-    assert character.crop_alone(box, [(34, 20, 44, 30)], (100, 100), 0.6) == (17, 17, 33, 33)
-    assert character.crop_alone(box, [(31, 20, 44, 30)], (100, 100), 0.6) == (20, 20, 30, 30)
-    assert character.crop_alone(box, [(29, 20, 44, 30)], (100, 100), 0.6) is None
+    assert seen.crop_alone(box, [], (100, 100), 0.6) == (14, 14, 36, 36)
+    assert seen.crop_alone(box, [], (32, 100), 0.6) == (14, 14, 32, 36)
+    assert seen.crop_alone(box, [(34, 20, 44, 30)], (100, 100), 0.6) == (17, 17, 33, 33)
+    assert seen.crop_alone(box, [(31, 20, 44, 30)], (100, 100), 0.6) == (20, 20, 30, 30)
+    assert seen.crop_alone(box, [(29, 20, 44, 30)], (100, 100), 0.6) is None
 
 
 def test_views_of_a_drawn_figure_are_unlike_each_other():
@@ -85,5 +48,5 @@ def test_views_of_a_drawn_figure_are_unlike_each_other():
     views = pl.DataFrame({"view": [0.9, 0.8, 0.5], "shot_index": [0, 1, 2], "yaw": [None] * 3},
                          schema_overrides={"yaw": pl.Float32})  # fmt: skip
     vector = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    assert character.choose_views(views, 2, vector) == [0, 2]
-    assert character.choose_views(views, 2, np.tile([1.0, 0.0], (3, 1))) == [0, 1]
+    assert seen.choose_views(views, 2, vector) == [0, 2]
+    assert seen.choose_views(views, 2, np.tile([1.0, 0.0], (3, 1))) == [0, 1]
