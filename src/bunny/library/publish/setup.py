@@ -1,4 +1,10 @@
-"""Postgres setup: tables, links and comments created, or only what differs changed."""
+"""Postgres setup: tables, links, comments and policies created, or only what differs changed.
+
+The owner (whose address it is) may do all. With row-level security, members of the reader role see
+every row and may add comments and approvals of their own; nobody else sees anything. On Supabase
+`authenticated` are those who signed in and `anon` the rest; who writes is `auth.uid()`, elsewhere
+the database's user.
+"""
 
 import hashlib
 import json
@@ -6,8 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from bunny.core.error import UserError
-from bunny.library.publish import row_security, schema
+from bunny.library.publish import schema
 from bunny.library.publish.connect import (
+    ANONYMOUS,
     DatabaseServer,
     Destination,
     fetch_value,
@@ -16,6 +23,10 @@ from bunny.library.publish.connect import (
     quote,
 )
 from bunny.library.publish.schema import PostgresColumn, PostgresTable
+
+INSERTABLE = ("film_id", "item_id", "kind", "text", "reason")  # of review_event, by dashboards
+READ_POLICY = "bunny_read"
+WRITE_POLICY = "bunny_write"
 
 STATE = "bunny_schema"
 STATE_COMMENT = "version of the tables in this schema"
@@ -55,7 +66,7 @@ def prepare(
     for target in targets.values():
         _make_table(cursor, place, target, known.get(target.name, {}), server)
     for target in targets.values():
-        row_security.grant(cursor, place, target.name, server)
+        grant(cursor, place, target.name, server)
     _write_state(cursor, place, wanted, server)
     return server
 
@@ -171,8 +182,8 @@ def _make_table(
 
 
 def _column(column: PostgresColumn, server: DatabaseServer) -> str:
-    rule = column.rule.replace("{me}", row_security.current_user(server)).replace(
-        "{my_name}", row_security.current_user_name(server)
+    rule = column.rule.replace("{me}", current_user(server)).replace(
+        "{my_name}", current_user_name(server)
     )
     return f"{quote(column.name)} {column.type} {rule}".rstrip()
 
@@ -185,7 +196,7 @@ def _fingerprint(
         schema.VERSION,
         repr(place),
         repr(server),
-        row_security.INSERTABLE,
+        INSERTABLE,
         [*map(repr, targets.values())],
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -195,6 +206,63 @@ def _write_state(cursor: Any, place: Destination, fingerprint: str, server: Data
     name = place.table(STATE)
     cursor.execute(f"CREATE TABLE IF NOT EXISTS {name} (version integer, fingerprint text)")
     cursor.execute(f"COMMENT ON TABLE {name} IS {literal(schema.MARK + STATE_COMMENT)}")
-    row_security.grant(cursor, place, STATE, server)
+    grant(cursor, place, STATE, server)
     cursor.execute(f"DELETE FROM {name}")
     cursor.execute(f"INSERT INTO {name} VALUES ($1, $2)", (schema.VERSION, fingerprint))
+
+
+def grant(cursor: Any, place: Destination, table: str, server: DatabaseServer) -> None:
+    """Row-level security of one table, its policies and the plain rights they need.
+
+    Parameters
+    ----------
+    cursor : adbc_driver_manager.dbapi.Cursor
+    place : Destination
+    table : str
+        Its name in the schema.
+    server : DatabaseServer
+        Roles that are not there get nothing, and that is no error: plain Postgres has no `anon`.
+    """
+    name = place.table(table)
+    reader = quote(place.reader_role)
+    for policy in (READ_POLICY, WRITE_POLICY):
+        cursor.execute(f"DROP POLICY IF EXISTS {policy} ON {name}")
+    if not place.has_row_security:
+        cursor.execute(f"ALTER TABLE {name} DISABLE ROW LEVEL SECURITY")
+        return
+    cursor.execute(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY")
+    cursor.execute(f"REVOKE ALL ON {name} FROM PUBLIC")
+    if server.has_anonymous:
+        cursor.execute(f"REVOKE ALL ON {name} FROM {quote(ANONYMOUS)}")
+    if not server.has_reader:
+        return
+    cursor.execute(f"REVOKE ALL ON {name} FROM {reader}")
+    cursor.execute(f"GRANT USAGE ON SCHEMA {quote(place.schema)} TO {reader}")
+    cursor.execute(f"GRANT SELECT ON {name} TO {reader}")
+    cursor.execute(f"CREATE POLICY {READ_POLICY} ON {name} FOR SELECT TO {reader} USING (true)")
+    if table == schema.REVIEW_EVENT:
+        cursor.execute(f"GRANT INSERT ({', '.join(map(quote, INSERTABLE))}) ON {name} TO {reader}")
+        cursor.execute(
+            f"CREATE POLICY {WRITE_POLICY} ON {name} FOR INSERT TO {reader} "
+            f"WITH CHECK ({_may_write(server)})"
+        )
+
+
+def _may_write(server: DatabaseServer) -> str:
+    kinds = ", ".join(literal(kind) for kind in schema.DASHBOARD_KINDS)
+    return (
+        f"created_by = {current_user(server)} AND origin = 'database' AND status = 'new' "
+        f"AND event IS NULL AND kind IN ({kinds}) AND item_id IS NOT NULL"
+    )
+
+
+def current_user(server: DatabaseServer) -> str:
+    """SQL for who writes. Never a setting of the session: on plain Postgres anybody may set one."""
+    return "(auth.uid()::text)" if server.has_auth else "(current_user::text)"
+
+
+def current_user_name(server: DatabaseServer) -> str:
+    """SQL for how dashboards call who writes."""
+    if server.has_auth:
+        return "(coalesce(auth.jwt() ->> 'email', auth.uid()::text))"
+    return "(current_user::text)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ import cv2
 import numpy as np
 
 from bunny.core.error import UserError
-from bunny.library.timeline import locate, picture_match
+from bunny.library.timeline import locate
 from bunny.library.timeline.locate import LocationAnswer, SourceFilm
 from bunny.quality import luma, perceptual_hash, sharpness
 from bunny.table import store
 from bunny.table.box import crop_box
+
+BITS_MAX = 10  # of 64 in which hashes of one picture, saved or scaled anew, differ; Zauner 2010
+CORRELATION_MIN = 0.9  # of 32x32 luma: hashes of flat pictures agree by chance
 
 
 def find_picture(what: str, sources: Sequence[SourceFilm]) -> LocationAnswer:
@@ -105,7 +109,7 @@ def _by_metadata(what: str, path: Path, source: SourceFilm) -> LocationAnswer | 
 def _by_content(what: str, path: Path, source: SourceFilm) -> LocationAnswer | None:
     """The same bytes under another name."""
     files = {key: (row, source.root / row["file"]) for key, row in _stored(source)}
-    same = picture_match.same_content(path, ((key, file) for key, (_, file) in files.items()))
+    same = locate.same_content(path, ((key, file) for key, (_, file) in files.items()))
     for key in same:
         return _of_stored(source, what, key, files[key][0], "identical to a stored picture")
     return None
@@ -127,25 +131,21 @@ def _by_similarity(what: str, path: Path, source: SourceFilm) -> LocationAnswer 
     )
     if measure.is_empty():
         return None
-    found = picture_match.nearest(
-        look, measure["phash"].to_numpy(), measure["signature"].to_numpy()
-    )
+    found = nearest(look, measure["phash"].to_numpy(), measure["signature"].to_numpy())
     if found is None:
         return None
     place = locate.locate_frame(source, measure["frame_id"][found.index])
     return _answer(source, what, f"looks like a frame of the film{_likeness(found)}", [place])
 
 
-def _nearest(
-    look: picture_match.PictureHash, looks: list[picture_match.PictureHash]
-) -> picture_match.HashMatch | None:
+def _nearest(look: PictureHash, looks: list[PictureHash]) -> HashMatch | None:
     if not looks:
         return None
     hashes = np.array([one.phash for one in looks], np.uint64)
-    return picture_match.nearest(look, hashes, np.stack([one.signature for one in looks]))
+    return nearest(look, hashes, np.stack([one.signature for one in looks]))
 
 
-def _likeness(found: picture_match.HashMatch) -> str:
+def _likeness(found: HashMatch) -> str:
     return f" ({found.bits} of 64 bits differ, correlation {found.correlation:.3f})"
 
 
@@ -238,7 +238,7 @@ def _listed(path: Path) -> str | None:
     return None
 
 
-def _picture_hash(path: Path) -> picture_match.PictureHash | None:
+def _picture_hash(path: Path) -> PictureHash | None:
     """Hashes that a picture is compared by, as stage extract measures frames; None: no picture."""
     data = np.frombuffer(path.read_bytes() if path.exists() else b"", np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
@@ -246,7 +246,7 @@ def _picture_hash(path: Path) -> picture_match.PictureHash | None:
         return None
     grey = luma.to_luma(image)
     work = luma.shrink(crop_box(grey, luma.find_content(grey)), sharpness.WORKING_PX)
-    return picture_match.PictureHash(
+    return PictureHash(
         phash=perceptual_hash.phash(work), signature=perceptual_hash.luma_signature(work)
     )
 
@@ -259,3 +259,58 @@ def _provenance(path: Path) -> dict[str, Any]:
         return provenance.read_provenance(path)
     except (OSError, ValueError, SyntaxError):  # PIL's, of files that are no picture
         return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureHash:
+    """Hashes by which pictures are compared."""
+
+    phash: int  # 64 bits
+    signature: np.ndarray  # (1024,) uint8
+
+
+@dataclass(frozen=True, kw_only=True)
+class HashMatch:
+    """Similarity of the best match."""
+
+    index: int  # which of the known ones
+    bits: int  # in which the hashes differ
+    correlation: float
+
+
+def nearest(look: PictureHash, phash: np.ndarray, signature: np.ndarray) -> HashMatch | None:
+    """The known picture that looks most like this one; None where none is near.
+
+    Parameters
+    ----------
+    look : PictureHash
+    phash : np.ndarray, shape (n,), uint64
+    signature : np.ndarray, shape (n, 1024), uint8
+
+    Returns
+    -------
+    HashMatch or None
+        Within `BITS_MAX` bits and of a correlation of at least `CORRELATION_MIN`; the highest
+        correlation of those, the first of equals.
+    """
+    if not len(phash):
+        return None
+    bits = np.bitwise_count(phash ^ np.uint64(look.phash))
+    near = np.flatnonzero(bits <= BITS_MAX)
+    if not len(near):
+        return None
+    correlation = _correlate(signature[near], look.signature)
+    best = int(np.argmax(correlation))
+    if correlation[best] < CORRELATION_MIN:
+        return None
+    at = int(near[best])
+    return HashMatch(index=at, bits=int(bits[at]), correlation=float(correlation[best]))
+
+
+def _correlate(many: np.ndarray, one: np.ndarray) -> np.ndarray:
+    """Pearson's correlation of each row with a vector; flat ones have none."""
+    rows = many.astype(np.float64)
+    rows -= rows.mean(axis=1, keepdims=True)
+    column = one.astype(np.float64) - one.mean()
+    norm = np.linalg.norm(rows, axis=1) * np.linalg.norm(column)
+    return np.divide(rows @ column, norm, out=np.zeros(len(rows)), where=norm > 0)

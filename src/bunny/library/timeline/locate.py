@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,9 +12,10 @@ from typing import Any
 
 import polars as pl
 
+from bunny.core import file_hash
 from bunny.core.error import UserError
 from bunny.library.timeline import export_record as timeline_written
-from bunny.library.timeline import picture_match, read, timecode
+from bunny.library.timeline import read, timecode
 from bunny.library.timeline.clip import file_name
 from bunny.library.timeline.export_record import TimelineRecord
 from bunny.library.timeline.timecode import FrameGrid
@@ -345,9 +346,30 @@ def _with_exports(source: SourceFilm, places: list[dict[str, Any]]) -> list[dict
     for place in places:
         file = source.root / (place["file"] or "")
         is_set = "image_id" in place and file.is_file()
-        found.append(
-            {**place, "exports": picture_match.same_content(file, copies) if is_set else []}
-        )
+        found.append({**place, "exports": same_content(file, copies) if is_set else []})
+    return found
+
+
+def same_content(path: Path, known: Iterable[tuple[str, Path]]) -> list[str]:
+    """Keys of the files that hold the same bytes.
+
+    Parameters
+    ----------
+    path : Path
+    known : iterable of (key, file)
+        Missing files are passed over; only those of the same size are read.
+    """
+    size, mine = path.stat().st_size, ""
+    found = []
+    for key, file in known:
+        try:
+            if file.stat().st_size != size:
+                continue
+            mine = mine or file_hash.hash_file(path)
+            if file_hash.hash_file(file) == mine:
+                found.append(key)
+        except OSError:
+            continue
     return found
 
 
