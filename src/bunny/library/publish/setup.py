@@ -6,10 +6,12 @@ every row and may add comments and approvals of their own; nobody else sees anyt
 the database's user.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bunny.core.error import UserError
 from bunny.library.publish import schema
@@ -24,6 +26,9 @@ from bunny.library.publish.connect import (
 )
 from bunny.library.publish.schema import PostgresColumn, PostgresTable
 
+if TYPE_CHECKING:
+    from adbc_driver_manager.dbapi import Cursor
+
 INSERTABLE = ("film_id", "item_id", "kind", "text", "reason")  # of review_event, by dashboards
 READ_POLICY = "bunny_read"
 WRITE_POLICY = "bunny_write"
@@ -33,7 +38,7 @@ STATE_COMMENT = "version of the tables in this schema"
 
 
 def prepare(
-    cursor: Any, place: Destination, targets: Mapping[str, PostgresTable]
+    cursor: Cursor, place: Destination, targets: Mapping[str, PostgresTable]
 ) -> DatabaseServer:
     """Bring the database's tables to what `targets` says, inside the caller's transaction.
 
@@ -71,14 +76,14 @@ def prepare(
     return server
 
 
-def _lock(cursor: Any, place: Destination) -> None:
+def _lock(cursor: Cursor, place: Destination) -> None:
     """One publisher at a time; the others wait for the end of this transaction."""
     key = int.from_bytes(hashlib.sha256(f"bunny/{place.schema}".encode()).digest()[:8], "big")
     cursor.execute("SELECT pg_advisory_xact_lock($1)", (key - 2**63,))
     cursor.fetchall()
 
 
-def _known_columns(cursor: Any, place: Destination) -> dict[str, dict[str, str]]:
+def _known_columns(cursor: Cursor, place: Destination) -> dict[str, dict[str, str]]:
     """Type of each column of each table of the schema."""
     cursor.execute(
         "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod) "
@@ -93,7 +98,7 @@ def _known_columns(cursor: Any, place: Destination) -> dict[str, dict[str, str]]
     return known
 
 
-def _read_state(cursor: Any, place: Destination, known: Mapping) -> str | None:
+def _read_state(cursor: Cursor, place: Destination, known: Mapping) -> str | None:
     """Fingerprint of what was last made here; refuses what a newer version made."""
     if not {"version", "fingerprint"} <= known.get(STATE, {}).keys():
         return None
@@ -110,7 +115,7 @@ def _read_state(cursor: Any, place: Destination, known: Mapping) -> str | None:
 
 
 def _check_owned(
-    cursor: Any, place: Destination, targets: Mapping[str, PostgresTable], known: Mapping
+    cursor: Cursor, place: Destination, targets: Mapping[str, PostgresTable], known: Mapping
 ) -> None:
     """Refuse to write into tables that somebody else made."""
     cursor.execute(
@@ -134,7 +139,7 @@ def _is_whole(target: PostgresTable, known: Mapping[str, Mapping[str, str]]) -> 
     return all(have.get(column.name) == column.type for column in target.columns)
 
 
-def _make_schema(cursor: Any, place: Destination) -> None:
+def _make_schema(cursor: Cursor, place: Destination) -> None:
     """Not `IF NOT EXISTS` alone, which wants the right to create even when it does nothing."""
     if not fetch_value(
         cursor, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", place.schema
@@ -143,7 +148,7 @@ def _make_schema(cursor: Any, place: Destination) -> None:
 
 
 def _make_table(
-    cursor: Any,
+    cursor: Cursor,
     place: Destination,
     target: PostgresTable,
     have: Mapping[str, str],
@@ -202,7 +207,9 @@ def _fingerprint(
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _write_state(cursor: Any, place: Destination, fingerprint: str, server: DatabaseServer) -> None:
+def _write_state(
+    cursor: Cursor, place: Destination, fingerprint: str, server: DatabaseServer
+) -> None:
     name = place.table(STATE)
     cursor.execute(f"CREATE TABLE IF NOT EXISTS {name} (version integer, fingerprint text)")
     cursor.execute(f"COMMENT ON TABLE {name} IS {literal(schema.MARK + STATE_COMMENT)}")
@@ -211,7 +218,7 @@ def _write_state(cursor: Any, place: Destination, fingerprint: str, server: Data
     cursor.execute(f"INSERT INTO {name} VALUES ($1, $2)", (schema.VERSION, fingerprint))
 
 
-def grant(cursor: Any, place: Destination, table: str, server: DatabaseServer) -> None:
+def grant(cursor: Cursor, place: Destination, table: str, server: DatabaseServer) -> None:
     """Row-level security of one table, its policies and the plain rights they need.
 
     Parameters

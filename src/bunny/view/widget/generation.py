@@ -23,7 +23,7 @@ from bunny.view.widget.explorer import Values
 
 if TYPE_CHECKING:
     from IPython.display import HTML
-    from ipywidgets import Widget
+    from ipywidgets import Button, Widget
 
     from bunny.core.config import Config
     from bunny.core.workspace import Workspace
@@ -100,7 +100,7 @@ def explore_generation(
     }
     button, shown = ipywidgets.Button(description="Draw"), ipywidgets.HTML()
 
-    def on_draw(_button: Any) -> None:
+    def on_draw(_button: Button) -> None:
         shown.value = "drawing …"
         values = {key: one.value for key, one in controls.items()}
         if draw is not None:
