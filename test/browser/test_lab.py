@@ -98,10 +98,12 @@ def test_captions_follow_the_trigger_word(jupyter):
         book.wait_for("expected a template that contains {name}")
 
 
-def test_the_set_has_a_slider_for_the_margin(jupyter):
-    """What a move changes is tested in `test/view/test_widget_dataset.py`."""
+def test_the_set_follows_the_margin(jupyter):
+    """All figures of this film are as high as their frames: the page says that none has room."""
     with run_to_end(jupyter, "06_dataset.ipynb") as book:
-        book.label("crop_margin").wait_for()
+        book.wait_for("a crop margin of 0.30 changes the windows of 0 of 5 subjects")
+        book.slide("crop_margin", "End")  # 1.5 of the box on each side
+        book.wait_for("a crop margin of 1.50 changes the windows of 0 of 5 subjects")
 
 
 def test_a_prompt_is_shown_as_it_is_read_and_drawn_at_a_click(jupyter):

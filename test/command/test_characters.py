@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bunny.command import characters, reference_picture
+from bunny.command import characters
 from bunny.core import atomic, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
+from bunny.dataset import reference_picture
 from bunny.stage.cluster import Cluster
 from bunny.stage.detect import Detect
 from bunny.table import store

@@ -9,11 +9,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.command import characters, reference_picture
+from bunny.command import characters
 from bunny.command.correct import open_state
 from bunny.core import atomic, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
+from bunny.dataset import reference_picture
 from bunny.review import create_event, event_log
 from bunny.stage.caption import Caption
 from bunny.stage.cluster import Cluster

@@ -9,6 +9,7 @@ from bunny.core import workspace
 from bunny.core.error import UserError
 from bunny.evaluation.verdict import EvaluationFinding
 from bunny.table import store
+from bunny.view.report import evaluation as report_evaluation
 
 READ = ("frame", "label", "reference", "candidate", "dataset", "training_run", "adapter")
 
@@ -28,10 +29,10 @@ def test_stages_before_are_asked_for(space, tmp_path):
 def test_a_film_without_a_fine_tune_says_so(space, tmp_path):
     for name in READ:
         store.write(space.table, name, store.from_rows(name, []))
-    proof = evaluate.evaluate(space.film_id, str(tmp_path / "data"))
-    assert (proof.status, proof.findings, proof.files) == ("done", {}, [])
-    assert "no finished fine-tune" in proof.to_text()
-    assert json.loads(proof.to_json())["note"].startswith("no finished fine-tune")
+    report = evaluate.evaluate(space.film_id, str(tmp_path / "data"))
+    assert (report.status, report.findings, report.files) == ("done", {}, [])
+    assert "no finished fine-tune" in report.to_text()
+    assert json.loads(report.to_json())["note"].startswith("no finished fine-tune")
 
 
 def test_figures_are_written_and_findings_marked(space):
@@ -42,12 +43,14 @@ def test_figures_are_written_and_findings_marked(space):
         for metric in ("identity", "score")
     ]
     evaluation = store.from_rows("evaluation", rows)
-    files = evaluate.write_figures(space, evaluation, store.from_rows("evaluation_picture", []))
+    files = report_evaluation.write_figures(
+        space.root, evaluation, store.from_rows("evaluation_picture", [])
+    )
     assert [f.name for f in files] == ["step.png", "confusion.png", "copying.png", "sheet.png"]
     assert all(f.read_bytes().startswith(b"\x89PNG") for f in files)
     found = {"r": [EvaluationFinding(kind="copies", tone="bad", text="It copies.")]}
-    proof = evaluate.EvaluationReport(
+    report = evaluate.EvaluationReport(
         space=space, status="done", note="", findings=found, evaluation=evaluation, files=files
     )
-    assert "    ! It copies." in proof.to_text()
-    assert json.loads(proof.to_json())["runs"]["r"][0]["tone"] == "bad"
+    assert "    ! It copies." in report.to_text()
+    assert json.loads(report.to_json())["runs"]["r"][0]["tone"] == "bad"

@@ -49,7 +49,7 @@ def test_without_an_evaluation_the_last_is_written_for_kohya(bunny, space, tmp_p
     code, out, err = bunny("export", "adapter", "--format", "kohya", "--output", "a.safetensors")
     assert (code, err) == (0, "")
     assert "anna as kohya: LoRA of rank 2, 1 layers (unet), step 20" in out
-    assert "no evaluation has chosen a checkpoint; this is the last one" in out
+    assert "stage evaluate has not chosen a checkpoint, so the last one is used" in out
     assert "rights: consent not given" in out
     tensors = safetensors_file.read_tensors(tmp_path / "a.safetensors")
     assert set(tensors) == {f"{STEM}.{k}" for k in ("lora_down.weight", "lora_up.weight", "alpha")}

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rejection import is_rejected
 
 from bunny.review import create_event
 from bunny.review import event_log as record
@@ -123,7 +124,7 @@ def test_who_was_rejected_comes_back_by_no_part(lib, two):
     two.apply(_rename(two, "scene-001", "kitchen", 2))
     again = ReviewState.of(_film(lib, 1, 2, 2, 3, 3, 3, 2)).replay(two.every)
     assert _names(again)[2] is None
-    assert again.is_rejected(s(2), again.cluster_of(s(0)))
+    assert is_rejected(again, s(2), again.cluster_of(s(0)))
 
 
 def test_a_record_of_before_is_read_and_names_the_largest_part(lib, named):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rejection import touched_number
 
 from bunny.review import create_event
 from bunny.review.replay import holding
@@ -187,7 +188,7 @@ def test_what_a_person_rejected_never_comes_back_by_itself(
     event = create_event.reject(state, ids, there[target % len(there)], user="ana")
     event = replace(event, time=f"2026-01-01T00:00:{next(clock)}+00:00")
     state.apply(event)
-    number = state.touched_number(event.event_id)
+    number = touched_number(state, event.event_id)
     if number is None:
         return
     kinds = ("merge", "split", "rename", "approve", "propagated", "reject", "comment")
@@ -196,7 +197,7 @@ def test_what_a_person_rejected_never_comes_back_by_itself(
     later = do(state, spoken, clock)
     rerun = ReviewState.of(library(lib, clusters), vectors(lib)).replay(state.every)
     for one in (state, rerun):
-        wrong = one.touched_number(event.event_id)
+        wrong = touched_number(one, event.event_id)
         for asset_id in ids:
             item = one.item(asset_id)
             if wrong is not None:

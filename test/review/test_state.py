@@ -4,6 +4,7 @@ import hashlib
 
 import polars as pl
 import pytest
+from rejection import is_rejected, touched_number
 
 from bunny.core.error import UserError
 from bunny.review import cluster_reference, create_event, look_alike
@@ -48,7 +49,7 @@ def test_a_rejected_shot_falls_to_the_next_best_or_to_noise(lib, shots):
     assert state.cluster_of(s(2)) == "scene-002"
     state.apply(create_event.reject(state, [s(2)], **ANA))
     assert state.cluster_of(s(2)) is None
-    assert state.is_rejected(s(2), "scene-001")
+    assert is_rejected(state, s(2), "scene-001")
     state.apply(create_event.reject(state, [s(0)], **ANA))  # 85 degrees: cosine 0.09
     assert state.cluster_of(s(0)) is None
 
@@ -275,14 +276,14 @@ def test_what_an_event_was_about(shots):
     state.replay([moved, noise, gone])
     assert state.touched(moved.event_id) == ([s(6), s(3)], "scene-001")
     assert state.touched(noise.event_id) == ([s(0)], None)
-    assert state.touched_number(noise.event_id) is None
-    assert state.touched_number(moved.event_id) == state.number("scene-001", "scene")
+    assert touched_number(state, noise.event_id) is None
+    assert touched_number(state, moved.event_id) == state.number("scene-001", "scene")
     state.apply(create_event.merge(state, "scene-002", "scene-001", level="scene", **ANA))
     assert state.touched(moved.event_id) == ([s(6), s(3)], "scene-002")  # where it went
-    assert state.touched_number(moved.event_id) == state.number("scene-002", "scene")
+    assert touched_number(state, moved.event_id) == state.number("scene-002", "scene")
     state.apply(create_event.undo(state, gone.event_id, **ANA))
     assert state.touched(gone.event_id) == ([s(4)], "scene-002")
-    assert state.touched_number(gone.event_id) is None
+    assert touched_number(state, gone.event_id) is None
     assert state.find_cluster("attic", "scene") is None
 
 
@@ -293,14 +294,14 @@ def test_a_shot_is_rejected_from_each_part_that_holds_a_quarter_of_its_cluster(l
     assert [a.asset_id for a in said.cluster.exemplars] == [s(0), s(1), s(2), s(3)]
     today = lib.table([lib.shot_row(i, c) for i, c in enumerate("xxxyy")])
     again = ReviewState.of(today).replay([said])
-    assert again.cluster_of(s(4)) is None and again.is_rejected(s(4), "y")
-    assert again.is_rejected(s(4), "x") and not again.is_rejected(s(3), "y")
+    assert again.cluster_of(s(4)) is None and is_rejected(again, s(4), "y")
+    assert is_rejected(again, s(4), "x") and not is_rejected(again, s(3), "y")
 
     before = ReviewState.of(lib.table([lib.shot_row(i, "scene-001") for i in range(6)]))
     said = create_event.reject(before, [s(5)], **ANA)
     today = lib.table([lib.shot_row(i, c) for i, c in enumerate("xxxxyy")])
     again = ReviewState.of(today).replay([said])  # a fifth is too few
-    assert again.cluster_of(s(5)) == "y" and again.is_rejected(s(5), "x")
+    assert again.cluster_of(s(5)) == "y" and is_rejected(again, s(5), "x")
 
 
 def test_an_event_keeps_as_many_members_as_it_is_told(shots):

@@ -6,7 +6,7 @@ import pytest
 
 from bunny.table import store
 from bunny.view import style
-from bunny.view.plot import change as plot
+from bunny.view.plot import film as plot
 
 SHOT = pl.DataFrame(
     {"first_frame_index": [0, 10, 25], "transition_in": ["start", "cut", "dissolve"]}

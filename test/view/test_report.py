@@ -26,7 +26,7 @@ SECTIONS = [
     "captions",
     "training-set",
     "fine-tune",
-    "proof",
+    "evaluation",
     "drawings",
 ]
 

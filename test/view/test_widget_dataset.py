@@ -74,6 +74,15 @@ def test_margin_decides_the_second_window(opened):
     assert heights(0.5) == {16, 32, 54}
 
 
+def test_page_counts_the_subjects_that_a_margin_changes(opened):
+    """16 px in a frame 54 px high have room for half a box on each side; without one none has."""
+    num = len({view.subject_id for view, _ in dataset.decide(opened, SQUARE).picked})
+    page = dataset.draw(opened, SQUARE | {"crop_margin": 0.5})
+    assert f"a crop margin of 0.50 changes the windows of {num} of {num} subjects" in page
+    page = dataset.draw(opened, SQUARE | {"crop_margin": 0.0})
+    assert f"a crop margin of 0.00 changes the windows of 0 of {num} subjects" in page
+
+
 def test_window_stands_where_it_is_cut(opened):
     view, window = dataset.decide(opened, SQUARE).picked[0]
     page = dataset.draw(opened, SQUARE)

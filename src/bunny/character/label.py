@@ -130,7 +130,7 @@ def compare(
     tracks : list of dict
         From `link_tracks`.
     cast : ReferenceSet
-    learned : study.Study, optional
+    learned : film_calibration.FilmCalibration, optional
         From `calibrate_film`; its adaptation is used where it has one.
     """
     subject = face.select("face_id", "frame_id", "shot_index", *BOX)
@@ -160,12 +160,12 @@ def decide(
     Parameters
     ----------
     face, region : pl.DataFrame
-        Rows of their tables; `face` with `track_id`, `region` with `support` (`drawn.vote`).
+        Rows of their tables; `face` with `track_id`, `region` with `support` (`vote`).
     tracks : list of dict
         From `link_tracks`.
     cast : ReferenceSet
     setting : LabelSetting
-    learned : study.Study, optional
+    learned : film_calibration.FilmCalibration, optional
         From `calibrate_film`; without it the configured threshold holds and nothing is adapted.
 
     Returns
@@ -216,7 +216,7 @@ def vote(region: pl.DataFrame, num_frames: pl.DataFrame, setting: LabelSetting) 
     Returns
     -------
     pl.DataFrame
-        `region` with `support`; by `ccip_region.vote` where CCIP compared, else by `drawn.vote`.
+        `region` with `support`; by `ccip.vote` where CCIP compared, else by `window_search.vote`.
         Drawn figures come last and keep the support that `figure_label.vote` gave them.
     """
     figures = region.filter(figure_label.is_figure())

@@ -1,21 +1,71 @@
 """Measurements of reference pictures that `reference_check` judges."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import cv2
 import numpy as np
 import polars as pl
 
-from bunny.character import reference, reference_check
+from bunny.character import reference, reference_check, table_rows
 from bunny.character.drawn import figure_embedding, medium
 from bunny.character.drawn.figure_embedding import FigureNet
 from bunny.character.model_set import DetectionModels
 from bunny.core.config import DetectionConfig
 from bunny.quality import text
+from bunny.table import store
 from bunny.table.box import BOX
 
 NO_MEAN = np.zeros(figure_embedding.RAW, np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmFigures:
+    """A film beside which references are judged: its tables, and what its windows share."""
+
+    shot_medium: pl.DataFrame
+    figure: pl.DataFrame
+    label: pl.DataFrame  # as corrected, if it was
+    mean_window: Callable[[FigureNet], np.ndarray]  # (RAW,); costly, asked for drawn ones only
+
+
+def judge_files(
+    sources: Sequence[reference.ReferenceFile],
+    wanted: DetectionConfig,
+    models: DetectionModels,
+    film: FilmFigures | None = None,
+) -> list[reference_check.JudgedReference]:
+    """Measure the pictures of a reference folder and judge each.
+
+    Parameters
+    ----------
+    sources : sequence of ReferenceFile
+    wanted : DetectionConfig
+    models : DetectionModels
+    film : FilmFigures, optional
+        What all its windows share is taken off, and its own figures count as impostors too.
+    """
+    shots = store.from_rows("shot_medium", []) if film is None else film.shot_medium
+    measured = reference.measure(
+        sources,
+        models.detector,
+        models.recogniser,
+        min_score=wanted.min_face_score,
+        judge=drawn_probability(wanted, models, shots),
+    )
+    rows = [table_rows.reference_row(one, models, is_drawn_enabled=False) for one in measured]
+    known = store.from_rows("reference", rows)
+    used = drawn_references(known)
+    name = models.recogniser_name
+    if not used:
+        return judge(make_pictures(sources, known, {}, None), None, wanted, name)
+    net = models.figure_net
+    drawn = [source for source in sources if source.reference_id in used]
+    mean = NO_MEAN if film is None else film.mean_window(net)
+    impostor = None if film is None else film_impostors(film.figure, film.label)
+    pictures = make_pictures(sources, known, describe_drawn(drawn, net), net, mean)
+    return judge(pictures, net, wanted, name, mean, impostor)
 
 
 def drawn_probability(

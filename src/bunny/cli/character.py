@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bunny.cli.app import DataDir, FilmName, Settings, app
+from bunny.cli.app import AsJson, DataDir, FilmName, Settings, app
 from bunny.core.error import UserError
 
 
@@ -23,9 +23,7 @@ def references(
     ] = None,
     data_dir: DataDir = None,
     settings: Settings = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one JSON object.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check reference pictures before use and suggest improvements."""
     from bunny.command import references as command_references
@@ -48,9 +46,7 @@ def characters(
     ] = False,
     data_dir: DataDir = None,
     settings: Settings = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one JSON object.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the characters found in a film, with pictures, or name an unknown person or figure."""
     from bunny.command import characters as command_characters
@@ -86,9 +82,7 @@ def gaps(
     reason: Annotated[str, typer.Option(help="Reason to store with the change.")] = "",
     data_dir: DataDir = None,
     settings: Settings = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one JSON object.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List what a training set lacks and which shots would fill the gaps, or add shots to it."""
     from bunny.command import gaps as command_gaps
@@ -125,9 +119,7 @@ def check(
     ] = "",
     data_dir: DataDir = None,
     settings: Settings = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one JSON object.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Preview what a trainer reads from a set: pictures, steps, and what it drops or changes."""
     from bunny.command import check as command_check

@@ -68,9 +68,7 @@ def export_adapter(
     ] = None,
     data_dir: DataDir = None,
     settings: Settings = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one JSON object.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Export a LoRA or DoRA for diffusers, for kohya's sd-scripts and A1111, or for ComfyUI."""
     from datetime import UTC, datetime

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bunny.cli.app import DataDir, Debug, FilmName, Settings, app
+from bunny.cli.app import AsJson, DataDir, Debug, FilmName, Settings, app
 from bunny.command import lab as command_lab
 from bunny.core.error import UserError
 
@@ -35,9 +35,7 @@ def run(
     notebooks: Annotated[
         bool, typer.Option("--notebooks", help="Run the notebooks instead of the stages.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one JSON object.")
-    ] = False,
+    as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Run the stages of a film; skip those that are up to date."""
@@ -98,7 +96,7 @@ def report(film: FilmName = None, data_dir: DataDir = None, settings: Settings =
 
 @app.command()
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check packages, models, GPU and credentials, with advice on what is missing."""
     from bunny.command import doctor as module

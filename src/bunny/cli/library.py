@@ -53,9 +53,7 @@ def search(
     html: Annotated[Path | None, typer.Option(help="Write the result as an HTML page.")] = None,
     data_dir: DataDir = None,
     settings: Settings = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one JSON object.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find shots by words, a picture, a face or another shot, in one film or all of them."""
     from bunny.command import search as command_search
@@ -99,9 +97,7 @@ def publish(
         bool,
         typer.Option("--pull", help="Only fetch comments and approvals made on dashboards."),
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one JSON object.")
-    ] = False,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
     settings: Settings = None,
 ) -> None:
@@ -186,9 +182,7 @@ def learn(
     listed: Annotated[bool, typer.Option("--list", help="List the versions.")] = False,
     data_dir: DataDir = None,
     settings: Settings = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one JSON object.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Learn from corrections how to cluster the rest; used only where it is measurably better."""
     from bunny.command import learn as command_learn

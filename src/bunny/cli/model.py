@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bunny.cli.app import DataDir, Debug, FilmName, Settings, app
+from bunny.cli.app import AsJson, DataDir, Debug, FilmName, Settings, app
 
 
 @app.command()
@@ -16,9 +16,7 @@ def evaluate(
         bool, typer.Option("--force", help="Evaluate again even if it is up to date.")
     ] = False,
     settings: Settings = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one JSON object.")
-    ] = False,
+    as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Measure how well the fine-tune learned the character, with advice on what to change."""
@@ -88,9 +86,7 @@ def generate(
     ] = None,
     data_dir: DataDir = None,
     settings: Settings = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one JSON object.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Generate pictures with a film's adapter, or reproduce one from its PNG."""
     from bunny.command import generate as command_generate

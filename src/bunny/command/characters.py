@@ -3,7 +3,7 @@
 The person's best views are cut out of the stored pictures and become reference pictures, so the
 name outlives every new run. Each is looked at by the detector first: one that shows no face, two
 faces or somebody else would spoil the character. Unknown drawn figures (`figure-01=luffy`) are
-named in the same way; no face is looked for in theirs (`command.reference_picture`).
+named in the same way; no face is looked for in theirs (`dataset.reference_picture`).
 """
 
 import json
@@ -16,14 +16,15 @@ from typing import Any
 
 import polars as pl
 
-from bunny.character import reference
-from bunny.command import film_workspace, reference_picture
+from bunny.character import reference, subject
+from bunny.command import film_workspace
 from bunny.core import atomic, reference_folder, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
+from bunny.dataset import reference_picture
 from bunny.table import corrected, store
-from bunny.view import character, contact_sheet
+from bunny.view import contact_sheet, tile
 from bunny.view.tile import UNKNOWN
 
 CONTACT_SHEET, FOLDER = "characters.png", "character"  # in the film's folder
@@ -38,7 +39,7 @@ class CharacterList:
     """Everybody in a film, and where their pictures are."""
 
     space: Workspace
-    people: pl.DataFrame  # of `people.summarise`
+    people: pl.DataFrame  # of `subject.summarise`
     sheet: Path
     notes: Sequence[str]
 
@@ -64,7 +65,7 @@ class CharacterList:
         rows = list(self.people.iter_rows(named=True))
         width = max((len(row["name"]) for row in rows), default=0)
         lines = [f"{self.space.film_id}: {len(rows)} characters found"]
-        lines += [f"  {row['name']:{width}}  {character.describe(row)}" for row in rows]
+        lines += [f"  {row['name']:{width}}  {tile.describe_person(row)}" for row in rows]
         lines += [f"  {note}" for note in self.notes]
         return "\n".join([*lines, str(self.sheet)])
 
@@ -89,28 +90,26 @@ def list_characters(
         raise UserError(
             f"{space.film_id}: expected labelled faces, found none; run stage detect first"
         )
-    found = character.summarise(read_subjects(space))
-    tiles = character.tiles(space.root, found)
+    found = subject.summarise(read_subjects(space))
+    tiles = tile.people(space.root, found)
     sheet = space.root / CONTACT_SHEET
     atomic.write_bytes(sheet, contact_sheet.to_png(contact_sheet.sheet(tiles)))
     shutil.rmtree(space.root / FOLDER, ignore_errors=True)
-    for tile in tiles:
-        picture = contact_sheet.to_jpeg(contact_sheet.thumbnail(tile, (PICTURE_PX, PICTURE_PX)))
-        atomic.write_bytes(portrait(space, tile.title), picture)
+    for one in tiles:
+        picture = contact_sheet.to_jpeg(contact_sheet.thumbnail(one, (PICTURE_PX, PICTURE_PX)))
+        atomic.write_bytes(portrait(space, one.title), picture)
     return CharacterList(space=space, people=found, sheet=sheet, notes=_notes(space, config))
 
 
 def read_subjects(space: Workspace) -> pl.DataFrame:
-    """Faces and figures of everybody, see `people.subjects`."""
+    """Faces and figures of everybody, see `subject.subjects`."""
     names = ("label", "face", "cluster", "figure")
     table = {name: corrected.read_or_empty(space.table, name) for name in names}
     frame = pl.concat(
         store.read_or_empty(space.table, name).select("frame_id", "timestamp_s", "file")
         for name in ("frame", "extra_frame")
     )
-    return character.subjects(
-        table["label"], table["face"], table["cluster"], frame, table["figure"]
-    )
+    return subject.subjects(table["label"], table["face"], table["cluster"], frame, table["figure"])
 
 
 def portrait(space: Workspace, name: str) -> Path:
@@ -210,9 +209,17 @@ def name_character(
     faces = _faces_of(space, person)
     with workspace.lock(space):
         _check_nameless(space, person, faces)
+        views = reference_picture.ViewSource(
+            root=space.root,
+            film_id=space.film_id,
+            tables={
+                table: corrected.read_or_empty(space.table, table)
+                for table in reference_picture.TABLES
+            },
+        )
         is_drawn = (faces["subject_type"] == "region").all()
         pictures = (reference_picture.write_figures if is_drawn else reference_picture.write_faces)(
-            space, config, name, faces
+            views, config.detection, name, faces
         )
         film_of = {key: source[key] for key in ("film", "content_hash")}
         workspace.write_source(space, film_of, reference_folder.user_folder(source))
@@ -247,7 +254,7 @@ def _check_name(name: str, source: Mapping, is_added: bool) -> str:
 
 
 def _faces_of(space: Workspace, person: str) -> pl.DataFrame:
-    """Faces of an unknown person, or views of a drawn figure, see `people.subjects`."""
+    """Faces of an unknown person, or views of a drawn figure, see `subject.subjects`."""
     if not store.exists(space.table, "cluster"):
         raise UserError(
             f"{space.film_id}: expected groups of unknown people, found none; run stage cluster "
@@ -267,7 +274,9 @@ def _faces_of(space: Workspace, person: str) -> pl.DataFrame:
 
 def _check_nameless(space: Workspace, person: str, faces: pl.DataFrame) -> None:
     """Refuse a person whose views serve a name already."""
-    files = {reference_picture.file_name(space, subject_id) for subject_id in faces["subject_id"]}
+    files = {
+        reference_picture.file_name(space.film_id, subject_id) for subject_id in faces["subject_id"]
+    }
     for path in reference_folder.list_pictures(space.root / reference_folder.NAMED):
         if path.name in files:
             raise UserError(

@@ -139,7 +139,7 @@ def find_level(state: ReviewState, cluster: str, level: Level | None) -> Level:
 def find_look_alikes(
     library: ReviewedFilm, asset_ids: Sequence[str], cluster_id: str | None = None
 ) -> pl.DataFrame:
-    """What looks like items, as the settings have it; see `propagate.look_alikes`."""
+    """What looks like items, as the settings have it; see `look_alike.look_alikes`."""
     wanted = library.config.review
     level = library.state.level_of(asset_ids)
     return look_alike.look_alikes(

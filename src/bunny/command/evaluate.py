@@ -9,15 +9,12 @@ import polars as pl
 
 from bunny import pipeline
 from bunny.command import film_workspace
-from bunny.core import atomic, log
+from bunny.core import log
 from bunny.core.workspace import Workspace
 from bunny.evaluation.verdict import EvaluationFinding
 from bunny.table import store
-from bunny.view import contact_sheet, style
-from bunny.view.plot import evaluation as plot_evaluation
 from bunny.view.report import evaluation as report_evaluation
 
-FOLDER = "evaluation"
 MARK = {"good": "+", "bad": "!", "plain": "-"}
 
 
@@ -95,28 +92,7 @@ def evaluate(
         note=result.note,
         findings=found,
         evaluation=table["evaluation"],
-        files=write_figures(space, table["evaluation"], table["evaluation_picture"]),
+        files=report_evaluation.write_figures(
+            space.root, table["evaluation"], table["evaluation_picture"]
+        ),
     )
-
-
-def write_figures(space: Workspace, evaluation: pl.DataFrame, picture: pl.DataFrame) -> list[Path]:
-    """Write the plots and a sheet of the drawings into the film's folder `evaluation/`.
-
-    Returns
-    -------
-    list of Path
-        Empty where nothing was evaluated.
-    """
-    if evaluation.is_empty():
-        return []
-    folder = space.root / FOLDER
-    plots = {
-        "step.png": plot_evaluation.plot_steps(evaluation),
-        "confusion.png": plot_evaluation.plot_confusion(evaluation),
-        "copying.png": plot_evaluation.plot_copying(picture),
-    }
-    for name, figure in plots.items():
-        atomic.write_bytes(folder / name, style.to_png(figure))
-    sheet = contact_sheet.rows(plot_evaluation.tiles(space.root, picture))
-    atomic.write_bytes(folder / "sheet.png", contact_sheet.to_png(sheet))
-    return [folder / name for name in (*plots, "sheet.png")]

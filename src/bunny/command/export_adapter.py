@@ -16,6 +16,7 @@ from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.dataset.image_folder import folder_name
+from bunny.generation import plan
 from bunny.table import store
 from bunny.training import base as bases
 from bunny.training.adapter_file import layer_name, read, safetensors_file, write
@@ -160,25 +161,18 @@ def _choose(space: Workspace, character: str | None, step: str) -> tuple[dict[st
             "choose one"
         )
     rows = rows.filter(pl.col("character") == character).sort("step")
-    last = rows.filter(pl.col("is_last")) if rows["is_last"].any() else rows
-    if step == LAST:
-        return last.row(-1, named=True), []
-    if step == CHOSEN:
-        found = _chosen_step(space, rows["run_id"][0])
-        rows = rows.filter(pl.col("step") == (-1 if found is None else found))
-        if rows.is_empty():
-            return last.row(-1, named=True), [
-                "no evaluation has chosen a checkpoint; this is the last one"
-            ]
-        return rows.row(0, named=True), []
-    kept = rows.filter(pl.col("step") == int(step)) if step.isdecimal() else rows.clear()
-    if kept.is_empty():
-        steps = ", ".join(map(str, rows["step"].to_list()))
+    steps = [str(kept) for kept in rows["step"]]
+    if step not in (CHOSEN, LAST, *steps):
         raise UserError(
-            f"--step: expected chosen, last or the step of a checkpoint ({steps}), got {step}; "
-            "choose one"
+            f"--step: expected chosen, last or the step of a checkpoint ({', '.join(steps)}), got "
+            f"{step}; choose one"
         )
-    return kept.row(0, named=True), []
+    evaluation = store.read_or_empty(space.table, "evaluation")
+    found, note = plan.select_checkpoints(
+        space.checkpoint, rows, evaluation, rows["run_id"][0], step
+    )
+    row = rows.row(by_predicate=pl.col("file") == found[-1].file, named=True)
+    return row, [note] if note else []
 
 
 def _rows(space: Workspace) -> pl.DataFrame:
@@ -200,14 +194,6 @@ def _rows(space: Workspace) -> pl.DataFrame:
         pl.col("adapter_hash").alias("hash"),
         pl.lit(True).alias("is_last"),
     )
-
-
-def _chosen_step(space: Workspace, run_id: str) -> int | None:
-    """The step that the evaluation of a run chose."""
-    rows = store.read_or_empty(space.table, "evaluation")
-    rows = rows.filter((pl.col("run_id") == run_id) & (pl.col("metric") == "chosen"))
-    values = rows["value"].drop_nulls().to_list()
-    return int(values[0]) if values else None
 
 
 def _source(space: Workspace, row: Mapping[str, Any]) -> Path:

@@ -9,18 +9,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from bunny.command import film_workspace
 from bunny.core import atomic
-from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.library.timeline import clip as cuts
-from bunny.library.timeline import edl, export_record, fcpx, marker, otio, select_shots, timecode
-from bunny.library.timeline.clip import Clip, EditSequence, Marker, Media
+from bunny.library.timeline import edit_sequence, edl, export_record, fcpx, otio, timecode
+from bunny.library.timeline.clip import EditSequence
 from bunny.table import corrected, store
 
 WRITERS: dict[str, Callable[[EditSequence], str]] = {
@@ -33,7 +31,6 @@ SUFFIX = {"edl": ".edl", "fcp7": ".xml", "fcpx": ".fcpxml", "otio": ".otio"}
 NAME_MAX = 60  # characters of a file name made from `what`
 ORDERS = ("film", "score")
 TABLES = ("shot", "frame", "extra_frame", "quality", "caption", "dataset", "asset", "cluster")
-Find = Callable[[str, str], pl.DataFrame]  # words, film_id: shots with score, matched_s, why
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +96,7 @@ def export(
     has_markers: bool = True,
     is_drop: bool | None = None,
     start: str = cuts.RECORD_START,
-    find: Find | None = None,
+    find: edit_sequence.Find | None = None,
     data_dir: str | None = None,
     overrides: Sequence[str] = (),
 ) -> ExportedTimeline:
@@ -110,7 +107,7 @@ def export(
     film : str or None
         A film_id or how it begins; None: the newest.
     what : str
-        Which shots, see `choose`.
+        Which shots, see `select_shots.parse`.
     output : Path or None
         File to write; None: in `export/timeline` of the film's folder.
     form : str or None
@@ -135,9 +132,10 @@ def export(
         raise UserError(f"--order: expected {' or '.join(ORDERS)}, got {order}; choose one")
     space, config = film_workspace.open_film(film, data_dir, overrides)
     place = _output_path(space, output, form, what)
-    cut = make_cut(
-        space,
-        config,
+    cut = edit_sequence.make_sequence(
+        store.read(space.table, "film").row(0, named=True),
+        _read_tables(space),
+        config.timeline,
         what,
         form=form,
         order=order,
@@ -161,117 +159,10 @@ def export(
     return ExportedTimeline(output=place, form=form, cut=cut, is_film_there=is_there)
 
 
-def make_cut(
-    space: Workspace,
-    config: Config,
-    what: str,
-    *,
-    form: str = "edl",
-    order: str = "film",
-    has_markers: bool = True,
-    is_drop: bool | None = None,
-    start: str = cuts.RECORD_START,
-    find: Find | None = None,
-) -> EditSequence:
-    """Some shots of a film as a cut; parameters as of `export`."""
-    tables = read_tables(space)
-    film = store.read(space.table, "film").row(0, named=True)
-    timing = timecode.read_grid(film, tables["shot"], is_drop)
-    kind, value = select_shots.parse(what)
-    chosen = (
-        _search(find, value, space)
-        if kind == "search"
-        else select_shots.choose_shots(kind, value, tables)
-    )
-    if chosen.is_empty():
-        raise UserError(f"--what {what}: expected shots, found none; choose others")
-    shots = tables["shot"].join(chosen, on="shot_index", maintain_order="left")
-    marks = {}
-    if has_markers:
-        marks = _markers(timing, shots, tables, value if kind == "dataset" else "")
-    handles = config.timeline.handle_frames
-    clips = cuts.order_clips(
-        [_clip(timing, row, handles, marks) for row in shots.to_dicts()], order
-    )
-    if has_markers and (note := marker.note_marker(timing, clips[0].first)):
-        first = clips[0]
-        clips = (Clip(**{**vars(first), "markers": (note, *first.markers)}), *clips[1:])
-    media = _media(config, film, timing, cuts.EDL_REEL_MAX if form == "edl" else cuts.REEL_MAX)
-    return EditSequence(
-        name=what, media=media, clips=clips, record_start=_record_start(timing, start)
-    )
-
-
-def read_tables(space: Workspace) -> dict[str, pl.DataFrame]:
+def _read_tables(space: Workspace) -> dict[str, pl.DataFrame]:
     """Tables that timelines are made of; `label` as corrected, if it was."""
     tables = {name: store.read_or_empty(space.table, name) for name in TABLES}
     return {**tables, "label": corrected.read_or_empty(space.table, "label")}
-
-
-def _markers(
-    timing: timecode.FrameGrid, shots: pl.DataFrame, tables: dict[str, pl.DataFrame], character: str
-) -> dict[int, list[Marker]]:
-    """All markers of each shot, in order of time."""
-    who = marker.who_markers(timing, shots, tables)
-    training = marker.training_markers(timing, tables, character)
-    found = {}
-    for row in shots.iter_rows(named=True):
-        index = row["shot_index"]
-        match = marker.match_marker(timing, row)
-        found[index] = [who[index], *([match] if match else []), *training.get(index, [])]
-    return found
-
-
-def _clip(
-    timing: timecode.FrameGrid, row: dict[str, Any], handles: int, marks: dict[int, list[Marker]]
-) -> Clip:
-    """One shot with handles; markers that lie outside are left out."""
-    first, end = cuts.shot_frames(timing, row["start_pts"], row["end_pts"], handles)
-    inside = (m for m in marks.get(row["shot_index"], ()) if first <= m.frame < end)
-    return Clip(
-        shot_index=row["shot_index"],
-        first=first,
-        end=end,
-        markers=tuple(sorted(inside, key=lambda m: m.frame)),
-        score=row["score"],
-    )
-
-
-def _media(config: Config, film: dict[str, Any], timing: timecode.FrameGrid, longest: int) -> Media:
-    path = cuts.media_path(config.timeline.media_path, film["path"])
-    return Media(
-        film_id=film["film_id"],
-        path=path,
-        reel=cuts.choose_reel(config.timeline.reel, path, longest),
-        width_px=film["width_px"],
-        height_px=film["height_px"],
-        has_audio=film["has_audio"],
-        clock=timing,
-    )
-
-
-def _search(find: Find | None, words: str, space: Workspace) -> pl.DataFrame:
-    """Shots that match words, best first."""
-    if find is None:
-        raise UserError(
-            "--what search: search is not available here; give shot numbers, e.g. shots:3,7,12"
-        )
-    shots = find(words, space.film_id)
-    if shots.is_empty():
-        raise UserError(
-            f'--what search: expected shots that match "{words}", found none in '
-            f"{space.film_id}; try other words"
-        )
-    return shots.select(
-        pl.col(name).cast(dtype, strict=False) for name, dtype in select_shots.CHOSEN.items()
-    ).unique("shot_index", keep="first", maintain_order=True)
-
-
-def _record_start(timing: timecode.FrameGrid, text: str) -> int:
-    try:
-        return timecode.from_record_timecode(timing, text)
-    except ValueError as error:
-        raise UserError(f"--start: {error}; e.g. {cuts.RECORD_START}") from error
 
 
 def _form(form: str | None, output: Path | None) -> str:

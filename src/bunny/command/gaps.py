@@ -6,39 +6,23 @@ stage dataset applies them, and stage detect where more frames of a shot are to 
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-
-import polars as pl
 
 from bunny.command import film_workspace
 from bunny.core import workspace
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
-from bunny.dataset import addition, candidate, gap, gap_fill, lookalike
-from bunny.dataset.addition import ANY_AXIS, Addition, Span
-from bunny.dataset.appearance import measure_subjects
-from bunny.dataset.lookalike import with_names
-from bunny.table import corrected, store
+from bunny.dataset import addition, film_gap, gap_fill
+from bunny.dataset.addition import Addition
+from bunny.table import corrected
 from bunny.view.report import coverage_text
-
-TABLES = (*candidate.TABLES, "shot", "region", "reference", "candidate", "dataset")
-KEYS = ["character", "axis", "value"]
-
-UNSIGNED = {"addition_id": "", "time": "", "user": "", "reason": ""}  # says nothing of the set
 
 
 @dataclass(frozen=True, kw_only=True)
-class GapReport:
-    """What a film's sets lack, what would fill it, and what was added so far."""
-
-    film_id: str
-    gaps: pl.DataFrame  # character, axis, value, num_pictures, num_wanted, num_seen, detail
-    ways: pl.DataFrame  # of `fill.find_ways`: of every gap, and of axis any
-    shots: pl.DataFrame  # table shot
-    additions: Sequence[Addition]
-    notes: Sequence[str]
+class GapReport(film_gap.FilmGaps):
+    """Gaps of a film in words."""
 
     def to_json(self) -> str:
         """One JSON object on one line."""
@@ -91,81 +75,8 @@ def list_gaps(
     UserError
         If there is no such film, no set yet, or none of that character.
     """
-    return find_gaps(film_workspace.open_film(film, data_dir, overrides)[0], character)
-
-
-def find_gaps(space: Workspace, character: str | None) -> GapReport:
-    """As `list_gaps`, of a film that is open."""
-    tables = {name: corrected.read_or_empty(space.table, name) for name in TABLES}
-    names = _names(space, tables["candidate"], character)
-    wanted = pl.col("character").is_in(names)
-    views, pictures = tables["candidate"].filter(wanted), tables["dataset"].filter(wanted)
-    text = views.with_columns(pl.col("reason").cast(pl.String))
-    every = pl.concat([text, *[_lookalikes(name, tables, text.schema) for name in names]])
-    gaps = _gaps(every, views, pictures, store.read_or_empty(space.table, "evaluation_picture"))
-    looked = [tables[t].select("shot_index", "timestamp_s") for t in ("frame", "extra_frame")]
-    sparse = gap_fill.find_sparse(views, pl.concat(looked), tables["shot"])
-    whole = pl.DataFrame({"character": names, "axis": ANY_AXIS, "value": ""})
-    return GapReport(
-        film_id=space.film_id,
-        gaps=gaps,
-        ways=gap_fill.find_ways(pl.concat([gaps.select(KEYS), whole]), every, sparse),
-        shots=tables["shot"],
-        additions=[one for one in addition.read(space.root) if one.character in names],
-        notes=gap_fill.notes(views),
-    )
-
-
-def _names(space: Workspace, views: pl.DataFrame, character: str | None) -> list[str]:
-    """Characters that are meant."""
-    names = views["character"].unique().sort().to_list()
-    if not names:
-        raise UserError(
-            f"{space.film_id}: expected a training set, found none; run stage dataset, with "
-            "reference pictures of a character that appears in the film"
-        )
-    if character is not None and character not in names:
-        raise UserError(
-            f"--character: expected a character with a training set ({', '.join(names)}), "
-            f"got {character}; choose one, or set models.characters and run stage dataset"
-        )
-    return [character] if character else names
-
-
-def _lookalikes(
-    character: str, tables: Mapping[str, pl.DataFrame], schema: Mapping
-) -> pl.DataFrame:
-    """Views without a name that resemble a character, as rows of candidate."""
-    like = lookalike.find(character, tables)
-    known = set(like["subject_id"].to_list()) - set(tables["candidate"]["subject_id"].to_list())
-    measured = measure_subjects({**tables, "label": like})
-    named = {**tables, "label": with_names(tables["label"], like)}
-    verdict = candidate.CandidateVerdict(reason=addition.UNLABELLED)
-    rows = [
-        candidate.to_row(view, verdict)
-        for view in candidate.gather(character, named, measured)
-        if view.subject_id in known
-    ]
-    return pl.DataFrame(rows, schema=schema)
-
-
-def _gaps(
-    every: pl.DataFrame, views: pl.DataFrame, pictures: pl.DataFrame, proof: pl.DataFrame
-) -> pl.DataFrame:
-    """Gaps of the set, then values that the trained model draws badly though the set has some."""
-    found = gap.find_gaps(views, pictures).select(*KEYS, "num_pictures", "num_wanted", "num_seen")
-    found = found.unique(KEYS, keep="first", maintain_order=True)
-    names = views["character"].unique().to_list()
-    weak = gap_fill.find_weak(proof).filter(pl.col("character").is_in(names))
-    found = found.join(weak, on=KEYS, how="left", maintain_order="left")
-    rows = []
-    for row in weak.join(found, on=KEYS, how="anti", maintain_order="left").iter_rows(named=True):
-        is_it = (pl.col("character") == row["character"]) & (
-            pl.col(row["axis"]).cast(pl.String) == row["value"]
-        )
-        number = {"num_pictures": pictures.filter(is_it).height, "num_wanted": None}
-        rows.append({**row, **number, "num_seen": every.filter(is_it).height})
-    return pl.concat([found, pl.DataFrame(rows, schema=found.schema)])
+    found = _find(film_workspace.open_film(film, data_dir, overrides)[0], character)
+    return GapReport(**vars(found))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,9 +146,9 @@ def add(
     """
     space, config = film_workspace.open_film(film, data_dir, overrides)
     with workspace.lock(space):
-        found = find_gaps(space, character)
-        wanted = {"is_sure": is_sure, "has_duplicates": has_duplicates}
-        one, number = _choose(found, what, wanted)
+        one, number = film_gap.choose_addition(
+            _find(space, character), what, is_sure=is_sure, has_duplicates=has_duplicates
+        )
         own = {"addition_id": addition.next_id(space.root), "reason": reason, **_signature()}
         one = replace(one, **own)
         addition.add(space.root, one)
@@ -284,97 +195,10 @@ def undo(
     )
 
 
-def _choose(found: GapReport, what: str, wanted: Mapping[str, bool]) -> tuple[Addition, int]:
-    """What `--add` means, unsigned, and how many views would come."""
-    shots = _parse_shots(what, found.shots)
-    row = _gap_of(found, what) if shots is None else _whole_set(found, what)
-    ways = found.ways.filter(*(pl.col(key) == row[key] for key in KEYS))
-    if shots is not None:
-        ways = ways.filter(pl.col("shot_index").is_in(shots))
-    good = gap_fill.select_ways(ways, **wanted)
-    if shots is None:  # a gap's shots are not looked at again unless they are named
-        good = good.filter(pl.col("needs").is_null() | (pl.col("needs") != "frames"))
-    if good.is_empty():
-        raise UserError(_nothing_to_add(what, row, ways))
-    spans = _spans(found.shots, gap_fill.shots_of(good))
-    is_again = (good["needs"] == "frames").any()
-    one = Addition(
-        addition_id="",
-        spans=spans,
-        interval_s=gap_fill.AGAIN_S if is_again else 0.0,
-        is_sure=wanted["is_sure"],
-        has_duplicates=wanted["has_duplicates"],
-        **{key: row[key] for key in KEYS},
-    )
-    if any(replace(old, **UNSIGNED) == one for old in found.additions):
-        raise UserError(
-            f"--add {what}: already added; run the film to apply it, or see `bunny gaps`"
-        )
-    return one, int(good["num_views"].sum())
-
-
-def _parse_shots(what: str, shots: pl.DataFrame) -> list[int] | None:
-    """Numbers of shots; None: it is a gap's name."""
-    parts = [part.strip() for part in what.split(",")]
-    if not all(part.isascii() and part.isdigit() for part in parts):
-        return None
-    missing = sorted({int(part) for part in parts} - set(shots["shot_index"].to_list()))
-    if missing:
-        raise UserError(
-            f"--add {what}: expected shot numbers from 0 to {shots['shot_index'].max()}, got "
-            f"{', '.join(map(str, missing))}"
-        )
-    return [int(part) for part in parts]
-
-
-def _gap_of(found: GapReport, what: str) -> dict[str, str]:
-    """The gap of that name."""
-    rows = [
-        row
-        for row in found.gaps.iter_rows(named=True)
-        if gap_fill.gap_name(row["axis"], row["value"]) == what.replace(", ", ",")
-    ]
-    if len(rows) == 1:
-        return rows[0]
-    if rows:
-        raise UserError(_ambiguous(what, [row["character"] for row in rows]))
-    names = {gap_fill.gap_name(row["axis"], row["value"]): None for row in found.gaps.to_dicts()}
-    raise UserError(
-        f"--add {what}: expected shot numbers or one of the gaps "
-        f"({', '.join(names) or 'none'}); list them with `bunny gaps`"
-    )
-
-
-def _whole_set(found: GapReport, what: str) -> dict[str, str]:
-    """All views of the one character that there is a set of."""
-    names = found.ways.filter(pl.col("axis") == ANY_AXIS)["character"].unique().sort().to_list()
-    if len(names) > 1:
-        raise UserError(_ambiguous(what, names))
-    return {"character": names[0] if names else "", "axis": ANY_AXIS, "value": ""}
-
-
-def _ambiguous(what: str, names: Sequence[str]) -> str:
-    return f"--add {what}: applies to several characters ({', '.join(names)}); add --character"
-
-
-def _nothing_to_add(what: str, row: Mapping[str, str], ways: pl.DataFrame) -> str:
-    """Why nothing would come of an addition."""
-    needs = [n for n in ("sure", "duplicates") if (ways["needs"] == n).any()]
-    if needs:
-        flags = " or ".join(f"--{n}" for n in needs)
-        return (
-            f"--add {what}: expected unused views of {row['character']}, found only uncertain "
-            f"or near-duplicate ones; check them and add {flags}"
-        )
-    return (
-        f"--add {what}: expected unused views of {row['character']}, found none; choose other shots"
-    )
-
-
-def _spans(shots: pl.DataFrame, chosen: Sequence[int]) -> tuple[Span, ...]:
-    """Frames of shots."""
-    own = shots.filter(pl.col("shot_index").is_in(list(chosen))).sort("shot_index")
-    return tuple(own.select("first_frame_index", "end_frame_index").iter_rows())
+def _find(space: Workspace, character: str | None) -> film_gap.FilmGaps:
+    """Gaps of a film that is open."""
+    tables = {name: corrected.read_or_empty(space.table, name) for name in film_gap.TABLES}
+    return film_gap.find_film_gaps(space.film_id, tables, addition.read(space.root), character)
 
 
 def _signature() -> dict[str, str]:

@@ -14,10 +14,8 @@ from bunny.contract import machine
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
-from bunny.review import asset_table as review_asset
 from bunny.review import event_log
 from bunny.review.learn import cross_validation, item, method, triplet, version
-from bunny.review.state import ReviewState
 from bunny.table import store
 
 LEVEL = {"scene": "scenes", "character": "characters"}
@@ -58,7 +56,7 @@ class AdapterVersionList:
     """Versions of a film."""
 
     space: Workspace
-    table: pl.DataFrame  # of `history.read_versions`
+    table: pl.DataFrame  # of `version.read_versions`
     in_use: int
 
     def to_json(self) -> str:
@@ -109,7 +107,7 @@ def learn(
     items = item.collect(asset, vectors, feedback)
     trials = _try_all({key: own for key, own in items.items() if own.is_said.any()}, config)
     learned = {key: one.learned for key, one in trials.items() if one.learned is not None}
-    parts = [_part(key, one, items[key]) for key, one in trials.items()]
+    parts = [version.trial_record(key, one, items[key]) for key, one in trials.items()]
     made = 0
     if learned:
         about = {
@@ -189,26 +187,15 @@ def list_versions(
 
 
 def _read(space: Workspace, config: Config) -> tuple[pl.DataFrame, pl.DataFrame, list]:
-    """Assets as the machine has them with all corrections, those corrections, and the vectors.
-
-    Made anew from the tables of detect and cluster: in what stage review wrote, an item that an
-    earlier version moved no longer shows where the machine had it.
-    """
+    """Assets, corrections and vectors of `item.read_corrected`."""
     if not store.exists(space.table, "cluster"):
         raise UserError(
             f"{space.film_id}: expected clusters to learn from, found none; run stage cluster "
             "first: `bunny run FILM --until review`"
         )
-    names = (*review_asset.TABLES, "embedding", "subject_vector")
-    tables = {name: store.read_or_empty(space.table, name) for name in names}
-    shot_vector = review_asset.shot_vectors(tables, space.film_id)
-    vectors = [shot_vector, review_asset.figure_vectors(tables)]
-    machine = review_asset.machine_assets(tables, shot_vector, space.film_id)
+    tables = {name: store.read_or_empty(space.table, name) for name in item.TABLES}
     noise = config.clustering.noise_threshold
-    state = ReviewState.of(machine, shot_vector, noise_threshold=noise).replay(
-        event_log.read(space.root)
-    )
-    return state.frame(), item.feedback_table(state), vectors
+    return item.read_corrected(tables, event_log.read(space.root), space.film_id, noise)
 
 
 def _try_all(
@@ -237,33 +224,6 @@ def _try(items: item.Items, config: Config) -> cross_validation.MethodTrial:
 def _settings(config: Config) -> dict[str, Any]:
     review = config.review
     return {"steps": review.learn_steps, "margin": review.triplet_margin, "seed": config.seed}
-
-
-def _part(key: item.Key, one: cross_validation.MethodTrial, items: item.Items) -> dict[str, Any]:
-    """What is said of one level and model, as plain values."""
-    num_moved = 0
-    if one.learned is not None:
-        moved = version.apply({key: one.learned}, {key: items})
-        start = dict(zip(items.asset_id, items.start.tolist(), strict=True))
-        before = [start[i] for i in moved["asset_id"]]
-        names = [None if s == item.NOBODY else items.clusters[s] for s in before]
-        num_moved = sum(a != b for a, b in zip(names, moved["cluster_id"].to_list(), strict=True))
-    must, cannot = triplet.constraint_links(items)
-    return {
-        "level": key[0],
-        "model": key[1],
-        "items": len(items.asset_id),
-        "must_link": len(must),
-        "cannot_link": len(cannot),
-        "placed": int(items.is_said.sum()),
-        "judged": one.num_items,
-        "groups": one.num_groups,
-        "best": one.best,
-        "reason": one.reason,
-        "moved": num_moved,
-        "methods": one.table.to_dicts(),
-        "report": one.report,
-    }
 
 
 def _sentence(part: Mapping[str, Any]) -> str:

@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bunny.character import reference, reference_check, reference_measure, table_rows
+from bunny.character import reference, reference_check, reference_measure
 from bunny.character.drawn import figure_embedding, figure_search, region_search
 from bunny.character.drawn.figure_embedding import FigureNet
 from bunny.character.model_set import DetectionModels
 from bunny.command import film_workspace
-from bunny.core import config as configuration
 from bunny.core import image_file, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
@@ -97,7 +96,7 @@ def check(
             f"{folder}: expected <name>.jpg or <name>/*.jpg, found pictures in deeper folders "
             "only; put them into one folder per character"
         )
-    space, config = (None, _settings(data_dir, overrides))
+    space, (_, config) = None, film_workspace.load_settings(data_dir, overrides)
     if film is not None:
         space, config = film_workspace.open_film(film, data_dir, overrides)
     judged = _judge(sources, config, space)
@@ -106,46 +105,20 @@ def check(
     )
 
 
-def _settings(data_dir: str | None, overrides: Sequence[str]) -> Config:
-    """The project's settings, without a film's own."""
-    last = [] if data_dir is None else [f"project.data_dir={json.dumps(data_dir)}"]
-    return configuration.load(workspace.project_root(), [*overrides, *last])
-
-
 def _judge(
     sources: Sequence[reference.ReferenceFile], config: Config, space: Workspace | None
 ) -> list[reference_check.JudgedReference]:
-    """Measure, compare."""
-    wanted = config.detection
-    models = DetectionModels(wanted)
-    shots = store.from_rows("shot_medium", [])
-    if space is not None:
-        shots = store.read_or_empty(space.table, "shot_medium")
-    measured = reference.measure(
-        sources,
-        models.detector,
-        models.recogniser,
-        min_score=wanted.min_face_score,
-        judge=reference_measure.drawn_probability(wanted, models, shots),
+    """Judge the pictures, beside a film where one is given."""
+    models = DetectionModels(config.detection)
+    if space is None:
+        return reference_measure.judge_files(sources, config.detection, models)
+    film = reference_measure.FilmFigures(
+        shot_medium=store.read_or_empty(space.table, "shot_medium"),
+        figure=store.read_or_empty(space.table, "figure"),
+        label=corrected.read_or_empty(space.table, "label"),
+        mean_window=partial(_mean_window, space),
     )
-    rows = [table_rows.reference_row(one, models, is_drawn_enabled=False) for one in measured]
-    known = store.from_rows("reference", rows)
-    used = reference_measure.drawn_references(known)
-    if not used:
-        pictures = reference_measure.make_pictures(sources, known, {}, None)
-        return reference_measure.judge(pictures, None, wanted, models.recogniser_name)
-    net = models.figure_net
-    drawn = [source for source in sources if source.reference_id in used]
-    described = reference_measure.describe_drawn(drawn, net)
-    mean, impostor = reference_measure.NO_MEAN, None
-    if space is not None:
-        mean = _mean_window(space, net)
-        figure = store.read_or_empty(space.table, "figure")
-        labels = corrected.read_or_empty(space.table, "label")
-        impostor = reference_measure.film_impostors(figure, labels)
-    pictures = reference_measure.make_pictures(sources, known, described, net, mean)
-    name = models.recogniser_name
-    return reference_measure.judge(pictures, net, wanted, name, mean, impostor)
+    return reference_measure.judge_files(sources, config.detection, models, film)
 
 
 def _mean_window(space: Workspace, net: FigureNet) -> np.ndarray:

@@ -116,7 +116,7 @@ def serve(
     port: int | None = None,
     user: str = "",
     has_browser: bool = True,
-    say: Any = print,
+    say: Callable[[str], None] = print,
 ) -> None:
     """Serve the board of a film until it is stopped.
 

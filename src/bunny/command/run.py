@@ -63,7 +63,7 @@ def run_film(
     film : Path
         A film, a folder of pictures, or a film_id or how it begins of one that was run before.
     own : sequence of str, optional
-        Settings to keep with the film, see `workspace.keep_settings`; None: as they are.
+        Settings to keep with the film, see `workspace.save_settings`; None: as they are.
 
     Raises
     ------

@@ -14,10 +14,9 @@ from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
-from bunny.library.search import filter as filtering
 from bunny.library.search import query, ranking
 from bunny.library.search.film_library import FilmLibrary
-from bunny.library.search.filter import SearchFilter
+from bunny.library.search.ranking import SearchFilter
 from bunny.table import corrected, store
 from bunny.view import style
 
@@ -138,8 +137,8 @@ def search(
     """
     library = library or open_library(films, data_dir, overrides)
     wanted = wanted or SearchFilter()
-    filtering.check(wanted, library.known)
-    allowed = filtering.allowed(wanted, library.known).to_numpy()
+    ranking.check(wanted, library.known)
+    allowed = ranking.allowed(wanted, library.known).to_numpy()
     limit = limit or library.search_config.max_results
     parts, notes, asked = [], [], []
     if text.strip():

@@ -83,7 +83,7 @@ def questions(
     is_rest = is_open & ~is_stray & (number >= 0)
     size = np.bincount(number[is_rest], minlength=num)
     rows = np.flatnonzero(is_rest & _is_fragment(known, is_open, is_named)[number])
-    chance = 0.5 + 0.5 * _alike(known, is_named)  # as `score.doubt_of` has it of what is in noise
+    chance = 0.5 + 0.5 * _alike(known, is_named)  # as `doubt.doubt_of` has it of what is in noise
     question[rows] = num + number[rows]
     worth[rows] = (size * chance)[number[rows]]
     question[worth <= 0] = NOTHING

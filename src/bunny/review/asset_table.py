@@ -122,7 +122,7 @@ def likely_characters(
     tables : mapping
         Tables face, region, figure and label.
     candidates : pl.DataFrame
-        From `review_missed.candidates`.
+        From `figure_candidates`.
 
     Notes
     -----

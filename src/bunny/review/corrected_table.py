@@ -30,7 +30,7 @@ def corrected_labels(
     ----------
     label : pl.DataFrame
     subject : pl.DataFrame
-        From `review_asset.subjects_of`.
+        From `asset_table.subjects_of`.
     state : ReviewState
         After all events.
     machine : pl.DataFrame

@@ -1,7 +1,8 @@
 """Events from what the board shows, and conflicts with events their user had not seen.
 
 Every function takes the user's name, and how many events of the record that person had seen
-(`log.count` when the screen was last brought up to date; by default all that the state knows).
+(`event_log.count` when the screen was last brought up to date; by default all that the state
+knows).
 """
 
 from __future__ import annotations
@@ -304,7 +305,7 @@ def unseen_conflicts(record: Sequence[Event], event: Event, state: ReviewState) 
     Parameters
     ----------
     record : sequence of Event
-        The whole record, in the order in which it was put down (`log.read`).
+        The whole record, in the order in which it was put down (`event_log.read`).
     event : Event
         One of it, or one about to be put down.
     state : ReviewState

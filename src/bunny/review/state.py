@@ -13,7 +13,7 @@ from bunny.review import cluster_reference, replay
 from bunny.review.anchor import AssetIndex
 from bunny.review.event_log import AssetAnchor, ClusterRef, Event, Level, order_key
 from bunny.review.reassign import Reassignment
-from bunny.review.snapshot import NOISE, NONE, SOURCE, LinkEvidence, Snapshot
+from bunny.review.snapshot import NOISE, SOURCE, LinkEvidence, Snapshot
 
 NUM_KEPT = 40  # moments of the replay that are kept, to go back to
 NOISE_THRESHOLD = 0.5  # as `clustering.noise_threshold`
@@ -150,12 +150,6 @@ class ReviewState:
             e for e in self._done if e.kind == "comment" and item in self.now.touched[e.event_id][0]
         ]
 
-    def is_rejected(self, asset_id: str, cluster_id: str) -> bool:
-        """Whether a person said that an item is not in a cluster."""
-        item = self.item(asset_id)
-        level: Level = "scene" if self.content.is_scene[item] else "character"
-        return self.now.ids.get((level, cluster_id)) in self.now.cannot.get(item, NONE)
-
     def touched(self, event_id: str) -> tuple[list[str], str | None]:
         """Items and cluster that an event means in today's tables."""
         if event_id in self.now.touched:
@@ -168,19 +162,14 @@ class ReviewState:
         cluster = None if number is None else self._id(self.now.final(number))
         return [self.content.ids[i] for i in items], cluster
 
-    def touched_number(self, event_id: str) -> int | None:
-        """Number in `now` of the cluster that an event that holds is about."""
-        number = self.now.touched.get(event_id, ((), None))[1]
-        return None if number is None else self.now.final(number)
-
     def evidence(self) -> list[LinkEvidence]:
-        """Similarity constraints from the events, the oldest first; see `constraint`."""
+        """Similarity constraints from the events, the oldest first."""
         return list(self.now.evidence)
 
     def frame(self) -> pl.DataFrame:
         """Table `asset` as it is now; similarity, margin and doubt of what moved are no longer so.
 
-        Of items that a person placed `doubt` is 0. `score.measure` gives the others theirs anew.
+        Of items that a person placed `doubt` is 0. `doubt.measure` gives the others theirs anew.
         """
         now, content = self.now, self.content
         ids = {n: f.cluster_id for n, f in now.folders.items()}

@@ -276,7 +276,7 @@ def figure_rows(nameless: pl.DataFrame, wanted: ClusteringConfig) -> list[dict]:
     Parameters
     ----------
     nameless : pl.DataFrame
-        From `figure_group.uncovered`.
+        From `figure_cluster.uncovered`.
     wanted : ClusteringConfig
         Section `clustering` of the settings.
     """

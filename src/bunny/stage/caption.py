@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import polars as pl
 
 from bunny.caption import audit, colour, metadata_facts
 from bunny.caption import tags as caption_tags
@@ -278,7 +279,7 @@ def _encode(picture: np.ndarray) -> bytes:
     return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
 
 
-def _note(counts: dict[str, int], table: Any, num_failed: int) -> str:
+def _note(counts: dict[str, int], table: pl.DataFrame, num_failed: int) -> str:
     """What the user should know about these captions."""
     words = []
     if num_added := table["note"].is_not_null().sum():

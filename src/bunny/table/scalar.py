@@ -9,9 +9,7 @@ def as_float(value: object) -> float:
     TypeError
         If it is no number; the maximum of no rows is None.
     """
-    if not isinstance(value, int | float):
-        raise TypeError(f"expected a number, got {value!r}")
-    return float(value)
+    return float(_number(value))
 
 
 def as_int(value: object) -> int:
@@ -22,6 +20,10 @@ def as_int(value: object) -> int:
     TypeError
         If it is no number; the maximum of no rows is None.
     """
+    return int(_number(value))
+
+
+def _number(value: object) -> int | float:
     if not isinstance(value, int | float):
         raise TypeError(f"expected a number, got {value!r}")
-    return int(value)
+    return value

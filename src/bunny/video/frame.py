@@ -143,8 +143,8 @@ def to_bgr(
     info : FilmInfo
     setting : PictureSetting
     crop : (x0, y0, x1, y1), optional
-        Half-open box of the picture as shown (`bars.shown_box`) to cut out. A frame whose size is
-        not the film's is left whole: the box is not of it.
+        Half-open box of the picture as shown (`letterbox.shown_box`) to cut out. A frame whose
+        size is not the film's is left whole: the box is not of it.
 
     Returns
     -------

@@ -130,6 +130,37 @@ def shots(root: Path, shot: pl.DataFrame, frame: pl.DataFrame, limit: int = 48) 
     ]
 
 
+def people(root: Path, people: pl.DataFrame) -> list[Tile]:
+    """One picture a person with what is known of it."""
+    return [
+        Tile(
+            file=None if row["file"] is None else root / row["file"],
+            box=tuple(row[c] for c in BOX),
+            title=row["name"],
+            note=describe_person(row),
+            tone="good" if row["is_named"] else "plain",
+        )
+        for row in people.iter_rows(named=True)
+    ]
+
+
+def describe_person(row: dict) -> str:
+    """Summary of one person, in a line."""
+    counts = [
+        f"{number} {word if number > 1 else word[:-1]}"
+        for number, word in (
+            (row["num_faces"], "faces"),
+            (row["num_figures"], "figures"),
+            (row["num_shots"], "shots"),
+        )
+        if number
+    ]
+    word = "sure" if row["is_named"] else "alike"
+    sure = "" if row["confidence"] is None else f", {word} {row['confidence']:.2f}"
+    times = "–".join(style.clock(row[c] or 0) for c in ("first_s", "last_s"))
+    return f"{', '.join(counts)}, {times}{sure}"
+
+
 def unknown_people(
     root: Path,
     cluster: pl.DataFrame,

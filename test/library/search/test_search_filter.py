@@ -5,8 +5,8 @@ import pytest
 
 from bunny.command import search
 from bunny.core.error import UserError
-from bunny.library.search import filter as filtering
-from bunny.library.search.filter import SearchFilter
+from bunny.library.search import ranking
+from bunny.library.search.ranking import SearchFilter
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def known(meadow):
 
 
 def shots(known, **wanted):
-    rows = known.frame.filter(filtering.allowed(SearchFilter(**wanted), known))
+    rows = known.frame.filter(ranking.allowed(SearchFilter(**wanted), known))
     return sorted(rows["shot_index"].unique())
 
 
@@ -83,7 +83,7 @@ def test_approved_and_named_places_come_from_assets(meadow):
 )
 def test_what_is_not_there_is_refused(known, wanted, words):
     with pytest.raises(UserError, match=words):
-        filtering.check(SearchFilter(**wanted), known)
+        ranking.check(SearchFilter(**wanted), known)
 
 
 def test_an_empty_filter_knows_it():

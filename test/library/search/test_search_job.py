@@ -9,7 +9,7 @@ import pytest
 from bunny.command import search
 from bunny.core.error import UserError
 from bunny.library.search import minilm
-from bunny.library.search.filter import SearchFilter
+from bunny.library.search.ranking import SearchFilter
 from bunny.table import store
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from bunny.command import export_timeline, where
 from bunny.core.error import UserError
-from bunny.library.timeline import locate, picture_match
+from bunny.library.timeline import find_picture, locate
 from bunny.table import box as table_box
 from bunny.table import store
 
@@ -212,14 +212,14 @@ def test_a_film_without_a_rate_does_not_hide_the_others(owl):
 
 
 def test_likeness_wants_both_hash_and_picture():
-    look = picture_match.PictureHash(phash=0b1111, signature=np.arange(1024).astype(np.uint8))
+    look = find_picture.PictureHash(phash=0b1111, signature=np.arange(1024).astype(np.uint8))
     hashes = np.array([0b1111, 0b1110, 2**64 - 1], np.uint64)
     same, flat = look.signature, np.full(1024, 7, np.uint8)
-    found = picture_match.nearest(look, hashes, np.stack([flat, same, same]))
+    found = find_picture.nearest(look, hashes, np.stack([flat, same, same]))
     assert (found.index, found.bits) == (1, 1)
     assert found.correlation == pytest.approx(1)
-    assert picture_match.nearest(look, hashes[[0, 2]], np.stack([flat, same])) is None
-    assert picture_match.nearest(look, hashes[:0], np.zeros((0, 1024), np.uint8)) is None
+    assert find_picture.nearest(look, hashes[[0, 2]], np.stack([flat, same])) is None
+    assert find_picture.nearest(look, hashes[:0], np.zeros((0, 1024), np.uint8)) is None
 
 
 def test_a_box_without_a_crop_stays():

@@ -8,7 +8,7 @@ right on films with known truth is its confidence.
 
 A candidate has no vector of its own in table `region`; that it is of the same character, near
 where that character was a moment ago and of a like size is what links it. A track then votes as
-one (`drawn.vote`): who enters late counts from then on, and an accident stays alone.
+one (`window_search.vote`): who enters late counts from then on, and an accident stays alone.
 """
 
 from dataclasses import dataclass

@@ -45,7 +45,7 @@ class MediumClassifier:
 
     Parameters
     ----------
-    net : picture.PictureNet
+    net : efficientnet.EfficientNet
     """
 
     def __init__(self, net: efficientnet.EfficientNet) -> None:

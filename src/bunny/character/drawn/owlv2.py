@@ -73,14 +73,15 @@ class Owlv2Detector:
         Parameters
         ----------
         image : np.ndarray, shape (height, width, 3), uint8, BGR
-        reference : mapping of character to sequence of Look
+        reference : mapping of character to sequence of ReferenceQuery
             From `describe_reference`.
 
         Returns
         -------
-        list of drawn.Candidate
+        list of window_search.RegionCandidate
             By character; `similarity` is the embeddings' cosine or, without an embedder, the
-            detector's own probability. Those below `drawn.FLOOR` or nowhere ahead are left out.
+            detector's own probability. Those below `window_search.FLOOR` or nowhere ahead are left
+            out.
         """
         names = sorted(name for name in reference if len(reference[name]))
         if not names:

@@ -5,14 +5,19 @@ taken for a host name, and named as one that cannot be found), so its words are 
 from connecting, and only the server's own first line from later.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as percent
 
 from bunny.core.error import BunnyError, UserError
+
+if TYPE_CHECKING:
+    from adbc_driver_manager.dbapi import Cursor
 
 ADDRESS = "BUNNY_DATABASE_URL"
 CONNECT_SECONDS = 10
@@ -240,7 +245,7 @@ class DatabaseServer:
     has_auth: bool  # Supabase's functions that say who signed in
 
 
-def inspect_server(cursor: Any, place: Destination) -> DatabaseServer:
+def inspect_server(cursor: Cursor, place: Destination) -> DatabaseServer:
     """See what the server has.
 
     Raises
@@ -270,10 +275,16 @@ def inspect_server(cursor: Any, place: Destination) -> DatabaseServer:
     )
 
 
-def fetch_value(cursor: Any, query: str, *values: Any) -> Any:
+def fetch_value(cursor: Cursor, query: str, *values: Any) -> Any:
     """The first value that a query gives; `values` stand for $1, $2, …"""
     cursor.execute(query, values or None)
-    return cursor.fetchone()[0]
+    return cursor.fetchall()[0][0]
+
+
+def fetch_rows(cursor: Cursor) -> list[dict[str, Any]]:
+    """Rows that the query gave which was executed last, by name of the column."""
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def literal(value: str) -> str:

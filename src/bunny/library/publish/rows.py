@@ -8,16 +8,21 @@ that others read; `upsert` then changes only rows that differ. All of it is
 the caller's transaction.
 """
 
+from __future__ import annotations
+
 import json
 import uuid
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from bunny.library.publish.connect import Destination, fetch_value, quote
 from bunny.library.publish.schema import PostgresTable
+
+if TYPE_CHECKING:
+    from adbc_driver_manager.dbapi import Cursor
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "diffusion-bunny/shots")
 NUL = "\0"  # no text of Postgres may hold it
@@ -40,7 +45,7 @@ def shots(film_id: str, asset: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFram
     Returns
     -------
     pl.DataFrame
-        Columns of `declare.SHOTS_TARGET` among others; `id` stays the same as long as the item
+        Columns of `schema.SHOTS_TARGET` among others; `id` stays the same as long as the item
         lies where it does in the film, whatever cluster it is in.
     """
     pictures = frame.select("frame_id", "frame_index", keyframe_path="file")
@@ -181,7 +186,7 @@ class RowChanges:
         return bool(self.added or self.changed or self.removed)
 
 
-def stage(cursor: Any, target: PostgresTable, table: pl.DataFrame) -> None:
+def stage(cursor: Cursor, target: PostgresTable, table: pl.DataFrame) -> None:
     """Send rows into a temporary table that falls with the connection.
 
     Parameters
@@ -195,7 +200,7 @@ def stage(cursor: Any, target: PostgresTable, table: pl.DataFrame) -> None:
     cursor.adbc_ingest(stage_name(target), sent, mode="create", temporary=True)
 
 
-def upsert(cursor: Any, place: Destination, target: PostgresTable, film_id: str) -> RowChanges:
+def upsert(cursor: Cursor, place: Destination, target: PostgresTable, film_id: str) -> RowChanges:
     """Take over what was staged for a film: rows that differ are written, rows gone removed.
 
     Raises
@@ -217,7 +222,7 @@ def upsert(cursor: Any, place: Destination, target: PostgresTable, film_id: str)
         film_id,
     )
     cursor.execute(_upsert_sql(name, staged, target))
-    added, changed = cursor.fetchone()
+    ((added, changed),) = cursor.fetchall()
     total = fetch_value(cursor, f"SELECT count(*) FROM {staged}")
     cursor.execute(f"DROP TABLE {staged}")
     return RowChanges(table=target.name, added=added, changed=changed, removed=removed, total=total)

@@ -1,13 +1,22 @@
-"""Postgres setup: tables, links and comments created, or only what differs changed."""
+"""Postgres setup: tables, links, comments and policies created, or only what differs changed.
+
+The owner (whose address it is) may do all. With row-level security, members of the reader role see
+every row and may add comments and approvals of their own; nobody else sees anything. On Supabase
+`authenticated` are those who signed in and `anon` the rest; who writes is `auth.uid()`, elsewhere
+the database's user.
+"""
+
+from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bunny.core.error import UserError
-from bunny.library.publish import row_security, schema
+from bunny.library.publish import schema
 from bunny.library.publish.connect import (
+    ANONYMOUS,
     DatabaseServer,
     Destination,
     fetch_value,
@@ -17,12 +26,19 @@ from bunny.library.publish.connect import (
 )
 from bunny.library.publish.schema import PostgresColumn, PostgresTable
 
+if TYPE_CHECKING:
+    from adbc_driver_manager.dbapi import Cursor
+
+INSERTABLE = ("film_id", "item_id", "kind", "text", "reason")  # of review_event, by dashboards
+READ_POLICY = "bunny_read"
+WRITE_POLICY = "bunny_write"
+
 STATE = "bunny_schema"
 STATE_COMMENT = "version of the tables in this schema"
 
 
 def prepare(
-    cursor: Any, place: Destination, targets: Mapping[str, PostgresTable]
+    cursor: Cursor, place: Destination, targets: Mapping[str, PostgresTable]
 ) -> DatabaseServer:
     """Bring the database's tables to what `targets` says, inside the caller's transaction.
 
@@ -31,7 +47,7 @@ def prepare(
     cursor : adbc_driver_manager.dbapi.Cursor
     place : Destination
     targets : mapping
-        As of `declare.targets`.
+        As of `schema.targets`.
 
     Returns
     -------
@@ -55,19 +71,19 @@ def prepare(
     for target in targets.values():
         _make_table(cursor, place, target, known.get(target.name, {}), server)
     for target in targets.values():
-        row_security.grant(cursor, place, target.name, server)
+        grant(cursor, place, target.name, server)
     _write_state(cursor, place, wanted, server)
     return server
 
 
-def _lock(cursor: Any, place: Destination) -> None:
+def _lock(cursor: Cursor, place: Destination) -> None:
     """One publisher at a time; the others wait for the end of this transaction."""
     key = int.from_bytes(hashlib.sha256(f"bunny/{place.schema}".encode()).digest()[:8], "big")
     cursor.execute("SELECT pg_advisory_xact_lock($1)", (key - 2**63,))
     cursor.fetchall()
 
 
-def _known_columns(cursor: Any, place: Destination) -> dict[str, dict[str, str]]:
+def _known_columns(cursor: Cursor, place: Destination) -> dict[str, dict[str, str]]:
     """Type of each column of each table of the schema."""
     cursor.execute(
         "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod) "
@@ -82,7 +98,7 @@ def _known_columns(cursor: Any, place: Destination) -> dict[str, dict[str, str]]
     return known
 
 
-def _read_state(cursor: Any, place: Destination, known: Mapping) -> str | None:
+def _read_state(cursor: Cursor, place: Destination, known: Mapping) -> str | None:
     """Fingerprint of what was last made here; refuses what a newer version made."""
     if not {"version", "fingerprint"} <= known.get(STATE, {}).keys():
         return None
@@ -99,7 +115,7 @@ def _read_state(cursor: Any, place: Destination, known: Mapping) -> str | None:
 
 
 def _check_owned(
-    cursor: Any, place: Destination, targets: Mapping[str, PostgresTable], known: Mapping
+    cursor: Cursor, place: Destination, targets: Mapping[str, PostgresTable], known: Mapping
 ) -> None:
     """Refuse to write into tables that somebody else made."""
     cursor.execute(
@@ -123,7 +139,7 @@ def _is_whole(target: PostgresTable, known: Mapping[str, Mapping[str, str]]) -> 
     return all(have.get(column.name) == column.type for column in target.columns)
 
 
-def _make_schema(cursor: Any, place: Destination) -> None:
+def _make_schema(cursor: Cursor, place: Destination) -> None:
     """Not `IF NOT EXISTS` alone, which wants the right to create even when it does nothing."""
     if not fetch_value(
         cursor, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", place.schema
@@ -132,7 +148,7 @@ def _make_schema(cursor: Any, place: Destination) -> None:
 
 
 def _make_table(
-    cursor: Any,
+    cursor: Cursor,
     place: Destination,
     target: PostgresTable,
     have: Mapping[str, str],
@@ -171,8 +187,8 @@ def _make_table(
 
 
 def _column(column: PostgresColumn, server: DatabaseServer) -> str:
-    rule = column.rule.replace("{me}", row_security.current_user(server)).replace(
-        "{my_name}", row_security.current_user_name(server)
+    rule = column.rule.replace("{me}", current_user(server)).replace(
+        "{my_name}", current_user_name(server)
     )
     return f"{quote(column.name)} {column.type} {rule}".rstrip()
 
@@ -185,16 +201,75 @@ def _fingerprint(
         schema.VERSION,
         repr(place),
         repr(server),
-        row_security.INSERTABLE,
+        INSERTABLE,
         [*map(repr, targets.values())],
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _write_state(cursor: Any, place: Destination, fingerprint: str, server: DatabaseServer) -> None:
+def _write_state(
+    cursor: Cursor, place: Destination, fingerprint: str, server: DatabaseServer
+) -> None:
     name = place.table(STATE)
     cursor.execute(f"CREATE TABLE IF NOT EXISTS {name} (version integer, fingerprint text)")
     cursor.execute(f"COMMENT ON TABLE {name} IS {literal(schema.MARK + STATE_COMMENT)}")
-    row_security.grant(cursor, place, STATE, server)
+    grant(cursor, place, STATE, server)
     cursor.execute(f"DELETE FROM {name}")
     cursor.execute(f"INSERT INTO {name} VALUES ($1, $2)", (schema.VERSION, fingerprint))
+
+
+def grant(cursor: Cursor, place: Destination, table: str, server: DatabaseServer) -> None:
+    """Row-level security of one table, its policies and the plain rights they need.
+
+    Parameters
+    ----------
+    cursor : adbc_driver_manager.dbapi.Cursor
+    place : Destination
+    table : str
+        Its name in the schema.
+    server : DatabaseServer
+        Roles that are not there get nothing, and that is no error: plain Postgres has no `anon`.
+    """
+    name = place.table(table)
+    reader = quote(place.reader_role)
+    for policy in (READ_POLICY, WRITE_POLICY):
+        cursor.execute(f"DROP POLICY IF EXISTS {policy} ON {name}")
+    if not place.has_row_security:
+        cursor.execute(f"ALTER TABLE {name} DISABLE ROW LEVEL SECURITY")
+        return
+    cursor.execute(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY")
+    cursor.execute(f"REVOKE ALL ON {name} FROM PUBLIC")
+    if server.has_anonymous:
+        cursor.execute(f"REVOKE ALL ON {name} FROM {quote(ANONYMOUS)}")
+    if not server.has_reader:
+        return
+    cursor.execute(f"REVOKE ALL ON {name} FROM {reader}")
+    cursor.execute(f"GRANT USAGE ON SCHEMA {quote(place.schema)} TO {reader}")
+    cursor.execute(f"GRANT SELECT ON {name} TO {reader}")
+    cursor.execute(f"CREATE POLICY {READ_POLICY} ON {name} FOR SELECT TO {reader} USING (true)")
+    if table == schema.REVIEW_EVENT:
+        cursor.execute(f"GRANT INSERT ({', '.join(map(quote, INSERTABLE))}) ON {name} TO {reader}")
+        cursor.execute(
+            f"CREATE POLICY {WRITE_POLICY} ON {name} FOR INSERT TO {reader} "
+            f"WITH CHECK ({_may_write(server)})"
+        )
+
+
+def _may_write(server: DatabaseServer) -> str:
+    kinds = ", ".join(literal(kind) for kind in schema.DASHBOARD_KINDS)
+    return (
+        f"created_by = {current_user(server)} AND origin = 'database' AND status = 'new' "
+        f"AND event IS NULL AND kind IN ({kinds}) AND item_id IS NOT NULL"
+    )
+
+
+def current_user(server: DatabaseServer) -> str:
+    """SQL for who writes. Never a setting of the session: on plain Postgres anybody may set one."""
+    return "(auth.uid()::text)" if server.has_auth else "(current_user::text)"
+
+
+def current_user_name(server: DatabaseServer) -> str:
+    """SQL for how dashboards call who writes."""
+    if server.has_auth:
+        return "(coalesce(auth.jwt() ->> 'email', auth.uid()::text))"
+    return "(current_user::text)"

@@ -4,16 +4,18 @@ A dashboard's row is data from a stranger: it is read by parameters, checked, an
 note that the dashboard can show. Nothing of it is ever put into a statement.
 """
 
+from __future__ import annotations
+
 import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from bunny.library.publish import rows as publish_rows
-from bunny.library.publish.connect import Destination, fetch_value, quote
+from bunny.library.publish.connect import Destination, fetch_rows, fetch_value, quote
 from bunny.library.publish.rows import NAMESPACE
 from bunny.library.publish.schema import (
     DASHBOARD_KINDS,
@@ -22,6 +24,9 @@ from bunny.library.publish.schema import (
     REVIEW_EVENT_TARGET,
     SHOTS,
 )
+
+if TYPE_CHECKING:
+    from adbc_driver_manager.dbapi import Cursor
 
 MAX_EVENTS = 10_000  # taken at a time; the rest waits for the next
 _BOX = 5  # numbers a view
@@ -36,13 +41,13 @@ class ReceivedEvents:
     refused: Mapping[str, str]  # event_id of the row: note
 
 
-def lock(cursor: Any, place: Destination) -> None:
+def lock(cursor: Cursor, place: Destination) -> None:
     """Let dashboards wait with writing until the transaction ends, so that no row is overlooked."""
     cursor.execute(f"LOCK TABLE {place.table(REVIEW_EVENT)} IN SHARE ROW EXCLUSIVE MODE")
 
 
 def receive_events(
-    cursor: Any, place: Destination, film_id: str, known: Iterable[str], *, exemplars: int
+    cursor: Cursor, place: Destination, film_id: str, known: Iterable[str], *, exemplars: int
 ) -> ReceivedEvents:
     """Read what dashboards wrote about a film and the record does not have.
 
@@ -86,7 +91,7 @@ def receive_events(
 
 
 def mark_received(
-    cursor: Any, place: Destination, film_id: str, taken: ReceivedEvents, known: Iterable[str]
+    cursor: Cursor, place: Destination, film_id: str, taken: ReceivedEvents, known: Iterable[str]
 ) -> None:
     """Say in the dashboards' rows what became of them.
 
@@ -112,7 +117,7 @@ def mark_received(
 
 
 def send_events(
-    cursor: Any,
+    cursor: Cursor,
     place: Destination,
     film_id: str,
     events: Sequence[Mapping[str, Any]],
@@ -150,7 +155,7 @@ def send_events(
     return count
 
 
-def _new_rows(cursor: Any, place: Destination, film_id: str) -> list[dict[str, Any]]:
+def _new_rows(cursor: Cursor, place: Destination, film_id: str) -> list[dict[str, Any]]:
     """Rows of dashboards with the item that they are about, oldest first."""
     cursor.execute(
         "SELECT e.event_id::text, e.kind, e.text, e.reason, "
@@ -163,8 +168,7 @@ def _new_rows(cursor: Any, place: Destination, film_id: str) -> list[dict[str, A
         f"ORDER BY e.created_at, e.event_id LIMIT {MAX_EVENTS}",
         (film_id,),
     )
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return fetch_rows(cursor)
 
 
 def _why_refused(row: Mapping[str, Any]) -> str:
@@ -209,7 +213,9 @@ def _anchor(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**anchor, "boxes": boxes} if boxes else anchor
 
 
-def _cluster(cursor: Any, place: Destination, film_id: str, row: Mapping, exemplars: int) -> dict:
+def _cluster(
+    cursor: Cursor, place: Destination, film_id: str, row: Mapping, exemplars: int
+) -> dict:
     """A cluster as the dashboard saw it: id, name and its most central members."""
     if row["cluster_id"] is None:
         return {"cluster_id": ""}
@@ -219,8 +225,7 @@ def _cluster(cursor: Any, place: Destination, film_id: str, row: Mapping, exempl
         "AND end_s IS NOT NULL ORDER BY similarity_score DESC NULLS LAST, id LIMIT $4",
         (film_id, row["level"], row["cluster_id"], exemplars),
     )
-    names = [column[0] for column in cursor.description]
-    members = [_anchor(dict(zip(names, member, strict=True))) for member in cursor.fetchall()]
+    members = [_anchor(member) for member in fetch_rows(cursor)]
     cluster = {"cluster_id": row["cluster_id"], "name": row["name"] or "", "exemplars": members}
     return {key: value for key, value in cluster.items() if value not in ("", [])}
 

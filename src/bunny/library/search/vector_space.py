@@ -82,7 +82,7 @@ class VectorSpace:
         allowed : np.ndarray, shape (frames,), bool
         limit : int
             Shots wanted.
-        setting : index.IndexSetting
+        setting : index.IndexSettings
             From `exact_below` allowed vectors on, a graph is asked.
         folder : Path
             Where the index lies or will lie.
@@ -170,7 +170,7 @@ def from_contents(
     Parameters
     ----------
     contents : sequence of str or None
-        Of each frame of the catalogue, from `kept.content_id`.
+        Of each frame of the catalogue, from `content_id`.
     make : callable
         From the different contents and a row of each that has it to vectors (n, d).
     """

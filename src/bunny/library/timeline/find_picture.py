@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from bunny.core.error import UserError
-from bunny.library.timeline import locate, picture_match
+from bunny.library.timeline import locate
 from bunny.library.timeline.locate import LocationAnswer, SourceFilm
+from bunny.quality import luma, perceptual_hash, sharpness
 from bunny.table import store
+from bunny.table.box import crop_box
+
+BITS_MAX = 10  # of 64 in which hashes of one picture, saved or scaled anew, differ; Zauner 2010
+CORRELATION_MIN = 0.9  # of 32x32 luma: hashes of flat pictures agree by chance
 
 
-@dataclass(frozen=True, kw_only=True)
-class PictureReaders:
-    """Readers of a picture file from other domains; each returns nothing for a file that is no
-    picture.
-    """
-
-    look: Callable[[Path], picture_match.PictureHash | None]
-    provenance: Callable[[Path], dict[str, Any]]
-
-
-def find_picture(
-    what: str, sources: Sequence[SourceFilm], tools: PictureReaders
-) -> LocationAnswer | None:
+def find_picture(what: str, sources: Sequence[SourceFilm]) -> LocationAnswer:
     """Find the source of a picture.
 
     Parameters
@@ -37,18 +31,17 @@ def find_picture(
         A file; or an image_id, frame_id, subject_id or picture_id.
     sources : sequence of SourceFilm
         Films that are searched, the last one first.
-    tools : PictureReaders
 
     Returns
     -------
-    LocationAnswer or None
+    LocationAnswer
         Of the surest way that finds it: a file of the film's folder, what is written beside or
-        inside the file, the same bytes, a look-alike. None: no film has it.
+        inside the file, the same bytes, a look-alike.
 
     Raises
     ------
     UserError
-        If the file is no picture.
+        If the file is no picture, or no film has it.
     """
     path = Path(what).expanduser()
     searches = (
@@ -56,14 +49,25 @@ def find_picture(
     )
     for search in searches:
         for source in reversed(sources):
-            if found := search(what, path, source, tools):
+            if found := search(what, path, source):
                 return found
-    return None
+    raise _not_found(what, path, sources)
 
 
-def _by_id(
-    what: str, _path: Path, source: SourceFilm, _tools: PictureReaders
-) -> LocationAnswer | None:
+def _not_found(what: str, path: Path, sources: Sequence[SourceFilm]) -> UserError:
+    films = ", ".join(one.film["film_id"] for one in sources)
+    if not path.is_file():
+        return UserError(
+            f"{what}: expected a picture, image_id, frame_id or FILM@TIMECODE, found no such file "
+            f"and no such id in {films}; check the spelling"
+        )
+    return UserError(
+        f"{what}: expected a picture that comes from a known film, found neither it nor a similar "
+        f"frame in {films}; give the --data-dir of its film"
+    )
+
+
+def _by_id(what: str, _path: Path, source: SourceFilm) -> LocationAnswer | None:
     """A training picture, frame, face, region or drawn picture by its id."""
     tables = source.tables
     if place := locate.locate_picture(source, what):
@@ -78,9 +82,7 @@ def _by_id(
     return None
 
 
-def _by_file(
-    what: str, path: Path, source: SourceFilm, _tools: PictureReaders
-) -> LocationAnswer | None:
+def _by_file(what: str, path: Path, source: SourceFilm) -> LocationAnswer | None:
     """A file that the film's own tables name."""
     try:
         inside = path.resolve().relative_to(source.root.resolve()).as_posix()
@@ -91,9 +93,7 @@ def _by_file(
     return None
 
 
-def _by_metadata(
-    what: str, path: Path, source: SourceFilm, tools: PictureReaders
-) -> LocationAnswer | None:
+def _by_metadata(what: str, path: Path, source: SourceFilm) -> LocationAnswer | None:
     """What an exported set says of it beside it, or a drawing inside it."""
     if image_id := _listed(path):
         if place := locate.locate_picture(source, image_id):
@@ -102,30 +102,26 @@ def _by_metadata(
         if place := locate.locate_frame(source, frame_id):
             how = "by the metadata.jsonl next to it; it is no longer in the training set"
             return _answer(source, what, how, [place])
-    facts = tools.provenance(path)
+    facts = _provenance(path)
     return _of_provenance(source, what, facts) if facts else None
 
 
-def _by_content(
-    what: str, path: Path, source: SourceFilm, _tools: PictureReaders
-) -> LocationAnswer | None:
+def _by_content(what: str, path: Path, source: SourceFilm) -> LocationAnswer | None:
     """The same bytes under another name."""
     files = {key: (row, source.root / row["file"]) for key, row in _stored(source)}
-    same = picture_match.same_content(path, ((key, file) for key, (_, file) in files.items()))
+    same = locate.same_content(path, ((key, file) for key, (_, file) in files.items()))
     for key in same:
         return _of_stored(source, what, key, files[key][0], "identical to a stored picture")
     return None
 
 
-def _by_similarity(
-    what: str, path: Path, source: SourceFilm, tools: PictureReaders
-) -> LocationAnswer | None:
+def _by_similarity(what: str, path: Path, source: SourceFilm) -> LocationAnswer | None:
     """A stored picture that looks alike: training pictures, then frames of the film."""
-    look = tools.look(path)
+    look = _picture_hash(path)
     if look is None:
         raise UserError(f"{what}: expected a picture, could not read it; save it as PNG or JPEG")
     pictures = source.tables["dataset"].to_dicts()
-    looks = [(row, tools.look(source.root / row["file"])) for row in pictures]
+    looks = [(row, _picture_hash(source.root / row["file"])) for row in pictures]
     rows = [row for row, seen in looks if seen]
     if found := _nearest(look, [seen for _, seen in looks if seen]):
         place = locate.locate_picture(source, rows[found.index]["image_id"])
@@ -135,25 +131,21 @@ def _by_similarity(
     )
     if measure.is_empty():
         return None
-    found = picture_match.nearest(
-        look, measure["phash"].to_numpy(), measure["signature"].to_numpy()
-    )
+    found = nearest(look, measure["phash"].to_numpy(), measure["signature"].to_numpy())
     if found is None:
         return None
     place = locate.locate_frame(source, measure["frame_id"][found.index])
     return _answer(source, what, f"looks like a frame of the film{_likeness(found)}", [place])
 
 
-def _nearest(
-    look: picture_match.PictureHash, looks: list[picture_match.PictureHash]
-) -> picture_match.HashMatch | None:
+def _nearest(look: PictureHash, looks: list[PictureHash]) -> HashMatch | None:
     if not looks:
         return None
     hashes = np.array([one.phash for one in looks], np.uint64)
-    return picture_match.nearest(look, hashes, np.stack([one.signature for one in looks]))
+    return nearest(look, hashes, np.stack([one.signature for one in looks]))
 
 
-def _likeness(found: picture_match.HashMatch) -> str:
+def _likeness(found: HashMatch) -> str:
     return f" ({found.bits} of 64 bits differ, correlation {found.correlation:.3f})"
 
 
@@ -244,3 +236,81 @@ def _listed(path: Path) -> str | None:
         if isinstance(row, dict) and row.get("file_name") == path.name:
             return row.get("image_id")
     return None
+
+
+def _picture_hash(path: Path) -> PictureHash | None:
+    """Hashes that a picture is compared by, as stage extract measures frames; None: no picture."""
+    data = np.frombuffer(path.read_bytes() if path.exists() else b"", np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if image is None:
+        return None
+    grey = luma.to_luma(image)
+    work = luma.shrink(crop_box(grey, luma.find_content(grey)), sharpness.WORKING_PX)
+    return PictureHash(
+        phash=perceptual_hash.phash(work), signature=perceptual_hash.luma_signature(work)
+    )
+
+
+def _provenance(path: Path) -> dict[str, Any]:
+    """Provenance inside a drawn PNG; empty for other files."""
+    from bunny.generation import provenance  # it imports torch
+
+    try:
+        return provenance.read_provenance(path)
+    except (OSError, ValueError, SyntaxError):  # PIL's, of files that are no picture
+        return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureHash:
+    """Hashes by which pictures are compared."""
+
+    phash: int  # 64 bits
+    signature: np.ndarray  # (1024,) uint8
+
+
+@dataclass(frozen=True, kw_only=True)
+class HashMatch:
+    """Similarity of the best match."""
+
+    index: int  # which of the known ones
+    bits: int  # in which the hashes differ
+    correlation: float
+
+
+def nearest(look: PictureHash, phash: np.ndarray, signature: np.ndarray) -> HashMatch | None:
+    """The known picture that looks most like this one; None where none is near.
+
+    Parameters
+    ----------
+    look : PictureHash
+    phash : np.ndarray, shape (n,), uint64
+    signature : np.ndarray, shape (n, 1024), uint8
+
+    Returns
+    -------
+    HashMatch or None
+        Within `BITS_MAX` bits and of a correlation of at least `CORRELATION_MIN`; the highest
+        correlation of those, the first of equals.
+    """
+    if not len(phash):
+        return None
+    bits = np.bitwise_count(phash ^ np.uint64(look.phash))
+    near = np.flatnonzero(bits <= BITS_MAX)
+    if not len(near):
+        return None
+    correlation = _correlate(signature[near], look.signature)
+    best = int(np.argmax(correlation))
+    if correlation[best] < CORRELATION_MIN:
+        return None
+    at = int(near[best])
+    return HashMatch(index=at, bits=int(bits[at]), correlation=float(correlation[best]))
+
+
+def _correlate(many: np.ndarray, one: np.ndarray) -> np.ndarray:
+    """Pearson's correlation of each row with a vector; flat ones have none."""
+    rows = many.astype(np.float64)
+    rows -= rows.mean(axis=1, keepdims=True)
+    column = one.astype(np.float64) - one.mean()
+    norm = np.linalg.norm(rows, axis=1) * np.linalg.norm(column)
+    return np.divide(rows @ column, norm, out=np.zeros(len(rows)), where=norm > 0)

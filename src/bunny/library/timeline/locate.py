@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 
 import polars as pl
 
+from bunny.core import file_hash
+from bunny.core.error import UserError
 from bunny.library.timeline import export_record as timeline_written
-from bunny.library.timeline import picture_match, timecode
+from bunny.library.timeline import read, timecode
 from bunny.library.timeline.clip import file_name
 from bunny.library.timeline.export_record import TimelineRecord
 from bunny.library.timeline.timecode import FrameGrid
@@ -20,6 +23,7 @@ from bunny.table.box import BOX, CROP
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 SHOWN = 12  # places that the text lists
+CLIP = re.compile(r"(?P<file>.+)#(?P<number>\d+)")
 FEW = 24  # answers up to which exports are searched for copies
 
 
@@ -157,6 +161,126 @@ def number_at_second(timing: FrameGrid, second: float) -> int:
     return timecode.frame_at_second(timing, exact - begin)
 
 
+def number_at(source: SourceFilm, when: str) -> int:
+    """Place on the editor's grid of a source timecode (``01:00:12:05``) or a second (``12.5s``).
+
+    Raises
+    ------
+    UserError
+        If the film has no such timecode.
+    """
+    if ":" not in when:
+        return number_at_second(source.timing, float(when.removesuffix("s")))
+    try:
+        return timecode.from_source_timecode(source.timing, when)
+    except ValueError as error:
+        raise UserError(f"{when}: {error}") from error
+
+
+def answer_at(source: SourceFilm, number: int, asked: str) -> LocationAnswer:
+    """Training pictures of the shot at a place, those of the nearest frames first.
+
+    Parameters
+    ----------
+    source : SourceFilm
+    number : int
+        Place on the editor's grid.
+    asked : str
+        The question as the answer repeats it.
+
+    Raises
+    ------
+    UserError
+        If the place is outside the film.
+    """
+    shot = shot_at(source, number)
+    if shot is None:
+        end = timecode.source_timecode(source.timing, source.timing.num_frames - 1)
+        raise UserError(
+            f"{asked}: expected a time inside {source.film['film_id']}, which runs from "
+            f"{timecode.source_timecode(source.timing, 0)} to {end}"
+        )
+    ids = pictures_between(source, shot["first"], shot["end"])
+    places = [p for i in ids if (p := locate_picture(source, i))]
+    places.sort(key=lambda p: abs(p["frame"] - number))
+    here = sum(p["frame"] == number for p in places)
+    how = (
+        f"{source.film['film_id']} shot {shot['shot_index']}, frame {number} of the film "
+        f"({timecode.source_timecode(source.timing, number)}); {_count(here)} of this frame, "
+        f"{len(places)} of the shot"
+    )
+    return make_answer(source, asked, how, places)
+
+
+def answer_clip(clip: str, known: Sequence[SourceFilm]) -> LocationAnswer:
+    """Training pictures inside a clip of a timeline.
+
+    Parameters
+    ----------
+    clip : str
+        ``FILE#3``: the third clip of a timeline, from 1.
+    known : sequence of SourceFilm
+        Films that the clip may show; of equals the last.
+
+    Raises
+    ------
+    UserError
+        If there is no such clip, or it shows none of these films.
+    """
+    named = CLIP.fullmatch(clip)
+    if not named:
+        raise UserError(f"--clip: expected FILE#NUMBER, e.g. cut.edl#3, got {clip}; add the number")
+    pieces = read.read_clips(Path(named["file"]).expanduser())
+    found = [p for p in pieces if p.number == int(named["number"])]
+    if not found:
+        raise UserError(f"--clip {clip}: expected a clip number from 1 to {len(pieces)}")
+    piece = found[0]
+    mine = _film_of(piece, known)
+    timing = mine.timing
+    try:
+        first, end = _span(piece, timing)
+    except ValueError as error:
+        raise UserError(f"--clip {clip}: {error}; does the clip belong to another film?") from error
+    ids = pictures_between(mine, first, end)
+    places = [p for i in ids if (p := locate_picture(mine, i))]
+    ends = [s for n in (first, end - 1) if (s := shot_at(mine, n))]
+    shots = " to ".join(dict.fromkeys(str(s["shot_index"]) for s in ends))
+    span = f"{timecode.source_timecode(timing, first)} to {timecode.source_timecode(timing, end)}"
+    how = f"{mine.film['film_id']} shot {shots or 'none'}, {span}; {_count(len(places))}"
+    return make_answer(mine, clip, how, places)
+
+
+def _film_of(piece: read.ReadClip, known: Sequence[SourceFilm]) -> SourceFilm:
+    """The film that a clip shows: as our comment says, else by the file's name."""
+    for one in reversed(known):
+        if piece.film_id == one.film["film_id"]:
+            return one
+    for one in reversed(known):
+        if piece.file and piece.file == file_name(one.film["path"]):
+            return one
+    films = ", ".join(k.film["film_id"] for k in known)
+    raise UserError(
+        f"expected a clip of a known film ({films}), got {piece.film_id or piece.file}; "
+        "give the --data-dir of that film"
+    )
+
+
+def _span(piece: read.ReadClip, timing: timecode.FrameGrid) -> tuple[int, int]:
+    """A clip's part on the grid."""
+    if piece.labels:
+        return timecode.from_source_timecode(
+            timing, piece.labels[0]
+        ), timecode.from_source_timecode(timing, piece.labels[1])
+    if piece.seconds is None:
+        raise ValueError(f"clip {piece.number}: expected labels or seconds, found neither")
+    first, end = (int(s * timing.rate + timecode.HALF) for s in piece.seconds)
+    return first, end
+
+
+def _count(number: int) -> str:
+    return f"{number or 'no'} training picture{'s' * (number != 1)}"
+
+
 def _caption(source: SourceFilm, frame_id: str) -> str | None:
     """The frame's newest caption."""
     rows = source.tables["caption"].filter(frame_id=frame_id, status="done").drop_nulls("text")
@@ -205,7 +329,7 @@ def make_answer(
     source : SourceFilm
     asked, how : str
     places : sequence of dict
-        As `trace.place_of_picture` and `trace.place_of_frame` give them, in order.
+        As `locate_picture` and `locate_frame` give them, in order.
     """
     return LocationAnswer(asked=asked, how=how, places=_with_exports(source, list(places)))
 
@@ -222,9 +346,30 @@ def _with_exports(source: SourceFilm, places: list[dict[str, Any]]) -> list[dict
     for place in places:
         file = source.root / (place["file"] or "")
         is_set = "image_id" in place and file.is_file()
-        found.append(
-            {**place, "exports": picture_match.same_content(file, copies) if is_set else []}
-        )
+        found.append({**place, "exports": same_content(file, copies) if is_set else []})
+    return found
+
+
+def same_content(path: Path, known: Iterable[tuple[str, Path]]) -> list[str]:
+    """Keys of the files that hold the same bytes.
+
+    Parameters
+    ----------
+    path : Path
+    known : iterable of (key, file)
+        Missing files are passed over; only those of the same size are read.
+    """
+    size, mine = path.stat().st_size, ""
+    found = []
+    for key, file in known:
+        try:
+            if file.stat().st_size != size:
+                continue
+            mine = mine or file_hash.hash_file(path)
+            if file_hash.hash_file(file) == mine:
+                found.append(key)
+        except OSError:
+            continue
     return found
 
 

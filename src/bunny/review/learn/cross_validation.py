@@ -58,7 +58,7 @@ def run(
         Of `method.METHODS`.
     held_out_share : float
         In (0, 1); groups are dealt into about 1 / share parts, each held out once.
-    training : adapter.Training, optional
+    training : triplet.TripletTraining, optional
 
     Notes
     -----

@@ -7,16 +7,20 @@ machine's cluster, under the name and after the mergers that people gave it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
+from bunny.review import asset_table
+from bunny.review.event_log import Event
 from bunny.review.state import ReviewState
 
 NOBODY = -1  # noise bucket, nothing said, or no group
 TELLING = ("assign", "approve", "split")  # events that say where an item is
+
+TABLES = (*asset_table.TABLES, "embedding", "subject_vector")
 
 Key = tuple[str, str]  # level, model
 
@@ -230,6 +234,39 @@ def unit(vector: np.ndarray) -> np.ndarray:
     """Scale rows (n, d) to length 1; rows of zeros stay."""
     length = np.linalg.norm(vector, axis=-1, keepdims=True)
     return (vector / np.maximum(length, 1e-12)).astype(np.float32)
+
+
+def read_corrected(
+    tables: Mapping[str, pl.DataFrame],
+    events: Sequence[Event],
+    film_id: str,
+    noise_threshold: float,
+) -> tuple[pl.DataFrame, pl.DataFrame, list[pl.DataFrame]]:
+    """Assets as the machine has them with all corrections, those corrections, and the vectors.
+
+    Made anew from the tables of detect and cluster: in what stage review wrote, an item that an
+    earlier version moved no longer shows where the machine had it.
+
+    Parameters
+    ----------
+    tables : mapping
+        Those of `TABLES`.
+    events : sequence of Event
+        The film's whole record.
+    film_id : str
+    noise_threshold : float
+        Cosine below which a rejected item belongs nowhere.
+
+    Returns
+    -------
+    (pl.DataFrame, pl.DataFrame, list of pl.DataFrame)
+        Table `asset`; `feedback_table`; vectors of shots and of figures.
+    """
+    shot_vector = asset_table.shot_vectors(tables, film_id)
+    vectors = [shot_vector, asset_table.figure_vectors(tables)]
+    machine = asset_table.machine_assets(tables, shot_vector, film_id)
+    state = ReviewState.of(machine, shot_vector, noise_threshold=noise_threshold).replay(events)
+    return state.frame(), feedback_table(state), vectors
 
 
 def feedback_table(state: ReviewState) -> pl.DataFrame:

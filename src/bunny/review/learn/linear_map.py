@@ -103,7 +103,7 @@ def fit_correlation(items: Items, is_known: np.ndarray) -> LinearMap:
 
     Returns
     -------
-    space.Space
+    LinearMap
         The identity where no cluster has two members.
 
     Notes
@@ -139,7 +139,7 @@ def fit_cluster_correlation(
 
     Returns
     -------
-    space.Space
+    LinearMap
         The identity where no cluster has two members.
     """
     from scipy.linalg import eigh

@@ -59,7 +59,7 @@ def learn(
     items : Items
     is_known : np.ndarray, shape (n,), bool
     method : str
-    training : adapter.Training
+    training : triplet.TripletTraining
 
     Notes
     -----
@@ -97,7 +97,7 @@ def held_out_scores(
 
 
 def score(items: Items, mapped: np.ndarray, is_known: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Scores (m, c) of items in a space; see `place.score`."""
+    """Scores (m, c) of items in a space; see `threshold_rule.score`."""
     where = item.member_clusters(items, is_known)
     return threshold_rule.score(mapped, where, is_known, len(items.clusters), rows)
 

@@ -156,7 +156,7 @@ def train(
 
     Returns
     -------
-    space.Space
+    linear_map.LinearMap
         The identity where there is no triplet.
 
     Notes

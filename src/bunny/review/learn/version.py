@@ -28,7 +28,7 @@ import polars as pl
 from bunny.core import atomic
 from bunny.core.error import UserError
 from bunny.review.event_log import Event
-from bunny.review.learn import item, linear_map, method, threshold_rule
+from bunny.review.learn import cross_validation, item, linear_map, method, threshold_rule, triplet
 from bunny.review.state import NOISE_THRESHOLD, ReviewState
 
 FOLDER, TENSORS, ABOUT, CURRENT = "review", "adapter.safetensors", "about.json", "current.json"
@@ -327,6 +327,35 @@ def apply(
             continue
         found.append(_one(one, _fill(own, len(one.space.mean))))
     return pl.concat(found).sort("asset_id")
+
+
+def trial_record(
+    key: item.Key, one: cross_validation.MethodTrial, items: item.Items
+) -> dict[str, Any]:
+    """Results of one level and model as plain values, as a version's record keeps them."""
+    num_moved = 0
+    if one.learned is not None:
+        moved = apply({key: one.learned}, {key: items})
+        start = dict(zip(items.asset_id, items.start.tolist(), strict=True))
+        before = [start[i] for i in moved["asset_id"]]
+        names = [None if s == item.NOBODY else items.clusters[s] for s in before]
+        num_moved = sum(a != b for a, b in zip(names, moved["cluster_id"].to_list(), strict=True))
+    must, cannot = triplet.constraint_links(items)
+    return {
+        "level": key[0],
+        "model": key[1],
+        "items": len(items.asset_id),
+        "must_link": len(must),
+        "cannot_link": len(cannot),
+        "placed": int(items.is_said.sum()),
+        "judged": one.num_items,
+        "groups": one.num_groups,
+        "best": one.best,
+        "reason": one.reason,
+        "moved": num_moved,
+        "methods": one.table.to_dicts(),
+        "report": one.report,
+    }
 
 
 def _one(learned: method.FittedMethod, items: item.Items) -> pl.DataFrame:

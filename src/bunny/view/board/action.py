@@ -121,7 +121,7 @@ def make_events(
     user, seen
         As in `Event`.
     **say
-        More fields of `make.Say`.
+        More fields of `create_event.EventContext`.
 
     Returns
     -------

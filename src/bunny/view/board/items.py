@@ -204,13 +204,13 @@ def restore_doubt(
     vectors : mapping of level to pl.DataFrame or None
         Tables `shot_vector` and `figure_vector`.
     floor : mapping of level to float, optional
-        As in `score.measure`; default `score.FLOOR`.
+        As in `doubt.measure`; default `doubt.FLOOR`.
 
     Returns
     -------
     pl.DataFrame
         `asset` with `doubt` in (0, 1] for them, 0.5 without a vector. What named a figure surely
-        (`certainty` of `score.measure`) is known to stage review alone: until it runs, a figure's
+        (`certainty` of `doubt.measure`) is known to stage review alone: until it runs, a figure's
         doubt is from its vectors.
     """
     said = asset.select(CORRECTED.fill_null(False)).to_series().to_numpy()

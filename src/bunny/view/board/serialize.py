@@ -101,6 +101,6 @@ def steps(events: Sequence[Event], user: str) -> dict[str, str | None]:
 
 
 def _suggested_name(row: Mapping[str, Any]) -> str | None:
-    """Who a nameless figure may be, as `query.PERHAPS`."""
+    """Who a nameless figure may be, as `query.SUGGESTED_NAME`."""
     is_open = row["name"] is None and row["doubt"] > 0
     return row["perhaps"] if is_open and row["perhaps"] not in row["rejected_from"] else None

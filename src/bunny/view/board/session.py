@@ -12,7 +12,7 @@ a kernel of its own, show the same.
 | page | words and small pictures of some rows |
 | detail | all that is known of one row |
 | preview | what looks like some rows |
-| act | a correction, see `deed.make_events` |
+| act | a correction, see `action.make_events` |
 | undo, redo | taking back, bringing back |
 | poll | what changed since |
 | upload | reference pictures for a character |

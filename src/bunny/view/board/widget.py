@@ -8,6 +8,7 @@ is built and nothing is fetched.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -80,7 +81,7 @@ def make_board(
 
     board = Board(is_alone=is_alone, height_px=height_px)
 
-    def on_message(_widget: Any, message: Any, buffers: Any) -> None:
+    def on_message(_widget: Any, message: dict[str, Any], buffers: Sequence[bytes]) -> None:
         answer, parts = desk.handle(message, [bytes(part) for part in buffers or ()])
         board.send(answer, parts)
 

@@ -255,7 +255,7 @@ def ways_of(
     gap : mapping
         `character`, `axis`, `value`.
     ways : pl.DataFrame
-        From `fill.find_ways`.
+        From `gap_fill.find_ways`.
     shots : pl.DataFrame
         Table shot.
     """

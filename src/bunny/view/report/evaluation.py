@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 
+from bunny.core import atomic
 from bunny.dataset import gap
 from bunny.evaluation import verdict
 from bunny.evaluation.verdict import EvaluationFinding
 from bunny.table import scalar
+from bunny.view import contact_sheet, style
 from bunny.view.plot import evaluation as plot_evaluation
 from bunny.view.report.section import (
     ReportData,
@@ -20,6 +24,7 @@ from bunny.view.report.section import (
 
 MAX_PROMPTS = 8
 MAX_DRAWINGS = 8  # of one prompt
+FOLDER = "evaluation"
 METRICS = (
     *("identity", "recognised", "nobody", "agreement", "copied", "diversity", "vendi", "score"),
     *("drift", "leak", "bleeding"),
@@ -34,10 +39,10 @@ def evaluation(data: ReportData) -> ReportSection:
         why = data.why_nothing(
             "evaluate", "Stage evaluate has not run, or there was nothing to evaluate."
         )
-        return ReportSection(id="proof", title="Did it learn the character?", missing=why)
+        return ReportSection(id="evaluation", title="Did it learn the character?", missing=why)
     found = findings(data)
     return ReportSection(
-        id="proof",
+        id="evaluation",
         title="Did it learn the character?",
         texts=[f.text for part in found.values() for f in part if f.tone != "bad"],
         notes=[f.text for part in found.values() for f in part if f.tone == "bad"],
@@ -132,3 +137,26 @@ def _with_interval(row: dict | None) -> str:
     if row["low"] is None:
         return f"{row['value']:.2f}"
     return f"{row['value']:.2f} ({row['low']:.2f}–{row['high']:.2f})"
+
+
+def write_figures(root: Path, evaluation: pl.DataFrame, picture: pl.DataFrame) -> list[Path]:
+    """Write the plots and a sheet of the drawings into the film's folder `evaluation/`.
+
+    Returns
+    -------
+    list of Path
+        Empty where nothing was evaluated.
+    """
+    if evaluation.is_empty():
+        return []
+    folder = root / FOLDER
+    plots = {
+        "step.png": plot_evaluation.plot_steps(evaluation),
+        "confusion.png": plot_evaluation.plot_confusion(evaluation),
+        "copying.png": plot_evaluation.plot_copying(picture),
+    }
+    for name, figure in plots.items():
+        atomic.write_bytes(folder / name, style.to_png(figure))
+    sheet = contact_sheet.rows(plot_evaluation.tiles(root, picture))
+    atomic.write_bytes(folder / "sheet.png", contact_sheet.to_png(sheet))
+    return [folder / name for name in (*plots, "sheet.png")]

@@ -72,7 +72,7 @@ class CaptionPreview:
 def explore_captions(
     space: Workspace, config: Config, *, is_interactive: bool = True, root: Path | None = None
 ) -> Widget | HTML:
-    """How captions read with which words of `captioning`.
+    """Explorer of captions: how they read with other words of `captioning`.
 
     Parameters
     ----------

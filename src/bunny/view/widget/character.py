@@ -21,7 +21,7 @@ from bunny.view.widget.explorer import Values
 
 if TYPE_CHECKING:
     from IPython.display import HTML
-    from ipywidgets import Widget
+    from ipywidgets import Button, Widget
 
     from bunny.core.config import Config
     from bunny.core.workspace import Workspace
@@ -208,7 +208,7 @@ def _counts(before: Mapping[str, tuple], after: Mapping[str, tuple]) -> str:
 
 
 def _threshold(now: CharacterDecision) -> str:
-    """Which thresholds hold: that of faces may follow the film."""
+    """The thresholds in force; that of faces may follow the film."""
     kinds = sorted(set(now.tracks["kind"]))
     words = [f"{kind} threshold {now.verdict.threshold[kind]:.3f}" for kind in kinds]
     if now.verdict.is_measured and "face" in kinds:
@@ -288,7 +288,7 @@ def _assemble(space: Workspace, opened: CharacterData, root: Path | None) -> Wid
         if not state["is_setting"]:
             show(turn.value)
 
-    def on_click(_button: Any) -> None:
+    def on_click(_button: Button) -> None:
         message.value = explorer.save(space.film_id, "detection", values(), root)
 
     for one in (*sliders.values(), rule):

@@ -71,6 +71,7 @@ class CropPreview:
 
     picked: Sequence[tuple[CharacterView, CropWindow]]
     reasons: Mapping[str, int]  # why views were left out
+    num_with_margin: int  # chosen views whose windows the crop margin changes
 
     @property
     def image_ids(self) -> set[str]:
@@ -85,7 +86,7 @@ class CropPreview:
 def explore_dataset(
     space: Workspace, config: Config, *, is_interactive: bool = True, root: Path | None = None
 ) -> Widget | HTML:
-    """Which pictures make the set at which `dataset.aspect` and `models.crop_margin`.
+    """Explorer of the training set: its pictures at other aspects and crop margins.
 
     Parameters
     ----------
@@ -117,7 +118,7 @@ def explore_dataset(
 
 
 def to_settings(values: Values) -> dict[str, Values]:
-    """What the controls say, by section of the settings."""
+    """Settings of the controls, by section of the settings."""
     return {
         "dataset": {"aspect": values["aspect"]},
         "models": {"crop_margin": values["crop_margin"]},
@@ -175,6 +176,7 @@ def decide(opened: DatasetData, values: Values) -> CropPreview:
     return CropPreview(
         picked=[(own.views[row], window) for row, window in made.picked],
         reasons=dict(reasons.most_common()),
+        num_with_margin=_count_with_margin([own.views[row] for row, _ in made.picked], rule),
     )
 
 
@@ -193,6 +195,7 @@ def draw(opened: DatasetData, values: Values) -> str:
         html.counts({"pictures": len(now.picked), **left_out})
         + f"<p>compared with the settings as they are: <b>{new}</b> new, <b>{gone}</b> gone"
         + f"; written as {escape(written) or 'nothing'}</p>"
+        + _margin_line(now, values["crop_margin"])
         + _count_table(before.count(), now.count())
         + _windows([(opened.pictures[v.frame_id], v, w) for v, w in tile.spread(shown, GALLERY)])
     )
@@ -211,6 +214,23 @@ def _views(
     score = dict(subject.select("subject_id", "blur_score").iter_rows())
     return CharacterViews(
         views=views, verdicts=candidate.judge(views, tables["quality"], score, rule)
+    )
+
+
+def _count_with_margin(views: Sequence[CharacterView], rule: crop.CropSetting) -> int:
+    """Number of views that have other windows than without a crop margin."""
+    bare = replace(rule, crop_margin=0.0)
+    different = {view.subject_id: view for view in views}.values()
+    return sum(crop.windows(view, rule) != crop.windows(view, bare) for view in different)
+
+
+def _margin_line(now: CropPreview, margin: float) -> str:
+    """How many pictures the margin concerns; on a page that it does not change, why not."""
+    total = len({view.subject_id for view, _ in now.picked})
+    return (
+        f"<p>a crop margin of {margin:.2f} changes the windows of {now.num_with_margin} of {total} "
+        "subjects: a face has its own margin, and a subject that fills its frame has no room for "
+        "one</p>"
     )
 
 

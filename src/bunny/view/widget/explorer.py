@@ -93,7 +93,7 @@ def panel(
     def on_move(_change: Any) -> None:
         page.value = draw(values())
 
-    def on_click(_button: Any) -> None:
+    def on_click(_button: Button) -> None:
         sections = to_settings(values()).items()
         said = [save(space.film_id, section, own, root) for section, own in sections]
         refused = [text for text in said if text.startswith(NOT_SAVED)]

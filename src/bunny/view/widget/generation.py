@@ -23,7 +23,7 @@ from bunny.view.widget.explorer import Values
 
 if TYPE_CHECKING:
     from IPython.display import HTML
-    from ipywidgets import Widget
+    from ipywidgets import Button, Widget
 
     from bunny.core.config import Config
     from bunny.core.workspace import Workspace
@@ -59,7 +59,7 @@ def explore_generation(
     is_interactive: bool = True,
     root: Path | None = None,
 ) -> Widget | HTML:
-    """What the settings of `generation` ask for, and one picture with them at a click.
+    """Explorer of generation: what the settings ask for, and one picture with them at a click.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def explore_generation(
     }
     button, shown = ipywidgets.Button(description="Draw"), ipywidgets.HTML()
 
-    def on_draw(_button: Any) -> None:
+    def on_draw(_button: Button) -> None:
         shown.value = "drawing …"
         values = {key: one.value for key, one in controls.items()}
         if draw is not None:
@@ -119,7 +119,7 @@ def explore_generation(
 
 
 def to_settings(values: Values) -> dict[str, Values]:
-    """What the controls say, by section of the settings; one strength takes the place of a grid."""
+    """Settings of the controls, by section; one strength takes the place of a grid."""
     chosen = {key: values[key] for key in ("lora_strength", "guidance_scale")}
     return {"generation": {"prompts": split_prompts(values["prompts"]), "strengths": [], **chosen}}
 
@@ -203,7 +203,7 @@ def page(opened: GenerationData, values: Values) -> str:
 
 
 def list_notes(opened: GenerationData, values: Values) -> list[str]:
-    """What a person should know of these values before anything is drawn."""
+    """Warnings about these values, before anything is drawn."""
     prompts = split_prompts(values["prompts"])
     without = [prompt for prompt in prompts if TRIGGER not in prompt]
     notes = [f"without {TRIGGER}, so not about the character: {prompt}" for prompt in without]

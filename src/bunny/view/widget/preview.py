@@ -174,7 +174,7 @@ def _tracks(track: pl.DataFrame) -> list[dict]:
 def _recalibrate(
     compared: PreviewComparison, setting: naming.LabelSetting
 ) -> film_calibration.FilmCalibration | None:
-    """What the film teaches at another threshold; only who is taken for a stranger changes."""
+    """Calibration at another threshold; only who is taken for a stranger changes."""
     learned = compared.learned
     if learned is None or not compared.face.names:
         return learned
@@ -188,7 +188,7 @@ def _recalibrate(
 
 
 def _faces(label: pl.DataFrame, threshold: float, min_margin: float) -> pl.DataFrame:
-    """What was decided of each face, with its slack."""
+    """Decision on each face, with its slack."""
     similarity = 1 - pl.col("distance")
     slack = pl.min_horizontal(similarity - threshold, pl.col("margin") - min_margin)
     return label.filter(pl.col("subject_type") == "face").select(

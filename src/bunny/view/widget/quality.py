@@ -23,7 +23,7 @@ from bunny.view.widget.explorer import Draw, Values
 
 if TYPE_CHECKING:
     from IPython.display import HTML
-    from ipywidgets import Widget
+    from ipywidgets import Button, Widget
 
     from bunny.core.config import Config
     from bunny.core.workspace import Workspace
@@ -213,7 +213,7 @@ def _assemble(space: Workspace, opened: QualityData, settings: Values, root: Pat
         state["is_setting"] = False
         shown.value = page(opened, state["found"], state["before"])
 
-    def on_click(_button: Any) -> None:
+    def on_click(_button: Button) -> None:
         keys = (*RANGE, "preset", "keep_about")
         chosen = {key: state["settings"][key] for key in keys}
         message.value = explorer.save(space.film_id, "filtering", chosen, root)

@@ -51,7 +51,7 @@ class ShotData:
 def explore_shot(
     space: Workspace, config: Config, *, is_interactive: bool = True, root: Path | None = None
 ) -> Widget | HTML:
-    """How many shots there are at which thresholds of `extraction`.
+    """Explorer of shots: how many there are at other thresholds of `extraction`.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ SORTS = ("doubt", "size", "time")
 NEAR = 0.15  # a nameless one that misses a name by more is no question about that name
 SLACK_DIGITS = 6  # similarities are float32: what differs by less is the same
 
-# What a decision says of each subject, see `explore.judge`.
+# What a decision says of each subject, see `preview.judge`.
 DECISION = ("subject_id", "character", "similarity", "margin", "confidence", "slack")
 
 

@@ -7,6 +7,7 @@ taken for a part of it.
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,73 +15,81 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.character import reference, track
+from bunny.character import reference, subject, track
 from bunny.character.drawn import figure_cluster
 from bunny.character.drawn.figure_cluster import COVERED
 from bunny.character.face import detect
 from bunny.character.face import recogniser as face_recogniser
 from bunny.core import atomic, image_file, reference_folder
-from bunny.core.config import Config
+from bunny.core.config import DetectionConfig
 from bunny.core.error import UserError
-from bunny.core.workspace import Workspace
 from bunny.dataset.appearance import measure_subjects
-from bunny.table import corrected, store
 from bunny.table.box import BOX, crop_box
-from bunny.view import character
 
 logger = logging.getLogger(__name__)
 
 FIGURE_MARGIN = 0.05  # around a figure, in shares of its larger side
 HEAD_OVERLAP = 0.7  # share of a head that lies in the body that it belongs to
 DEFAULT_BLUR_SCORE = 0.5  # blur score of a view whose frame was not measured
-MAX_TRIES = 15  # views that are opened to find `people.MAX_VIEWS` good ones
+MAX_TRIES = 15  # views that are opened to find `subject.MAX_VIEWS` good ones
 
 FACE_MARGIN = 0.6  # around a face in a reference picture, in shares of its larger side
 MIN_PX = 160  # shorter side; smaller crops are enlarged, as recognisers do anyway
-MAX_FACE_TRIES = 15  # views that are looked at to find `people.MAX_VIEWS` good ones
+MAX_FACE_TRIES = 15  # views that are looked at to find `subject.MAX_VIEWS` good ones
 
 
-def cut_figures(space: Workspace, views: pl.DataFrame) -> list[tuple[str, np.ndarray]]:
+TABLES = ("face", "figure", "frame", "measure", "cluster", "label")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewSource:
+    """A film's folder and the tables that views are cut by."""
+
+    root: Path
+    film_id: str
+    tables: Mapping[str, pl.DataFrame]  # those of `TABLES`, as corrected
+
+
+def cut_figures(source: ViewSource, views: pl.DataFrame) -> list[tuple[str, np.ndarray]]:
     """Cut the best views of a figure.
 
     Parameters
     ----------
-    space : Workspace
+    source : ViewSource
     views : pl.DataFrame
-        Its rows of `people.subjects`.
+        Its rows of `subject.subjects`.
 
     Returns
     -------
     list of (str, np.ndarray)
-        At most `people.MAX_VIEWS` figure_ids with their pictures, BGR, the best first; none where
-        no stored picture shows the figure alone.
+        At most `subject.MAX_VIEWS` figure_ids with their pictures, BGR, the best first; none
+        where no stored picture shows the figure alone.
     """
-    figure = store.read(space.table, "figure")
+    figure = source.tables["figure"]
     shown = views.drop_nulls("file").join(
         figure.select("embedding", subject_id="figure_id"), on="subject_id", maintain_order="left"
     )
     if shown.is_empty():
         return []
-    shown = _weigh_sharpness(space, shown)
-    others = _find_others(space, figure, shown)
+    shown = _weigh_sharpness(source, shown)
+    others = _find_others(source, figure, shown)
     found: list[tuple[str, np.ndarray]] = []
-    for i in character.choose_views(shown, MAX_TRIES, track.embedding_array(shown)):
+    for i in subject.choose_views(shown, MAX_TRIES, track.embedding_array(shown)):
         row = shown.row(i, named=True)
-        image = image_file.read(space.root / row["file"])
+        image = image_file.read(source.root / row["file"])
         picture = (
             None if image is None else _cut_figure(image, row, others.get(row["subject_id"], []))
         )
         if picture is not None:
             found.append((row["subject_id"], picture))
-        if len(found) == character.MAX_VIEWS:
+        if len(found) == subject.MAX_VIEWS:
             break
     return found
 
 
-def _weigh_sharpness(space: Workspace, shown: pl.DataFrame) -> pl.DataFrame:
+def _weigh_sharpness(source: ViewSource, shown: pl.DataFrame) -> pl.DataFrame:
     """`shown` with `view` lowered where the box is blurred, by the frames' stored measures."""
-    tables = {name: store.read_or_empty(space.table, name) for name in ("frame", "measure")}
-    score = measure_subjects({**tables, "label": shown}).select("subject_id", "blur_score")
+    score = measure_subjects({**source.tables, "label": shown}).select("subject_id", "blur_score")
     sharp = pl.col("blur_score").fill_null(DEFAULT_BLUR_SCORE)
     return shown.join(score, on="subject_id", how="left", maintain_order="left").with_columns(
         view=pl.col("view") * sharp
@@ -88,15 +97,15 @@ def _weigh_sharpness(space: Workspace, shown: pl.DataFrame) -> pl.DataFrame:
 
 
 def _find_others(
-    space: Workspace, figure: pl.DataFrame, shown: pl.DataFrame
+    source: ViewSource, figure: pl.DataFrame, shown: pl.DataFrame
 ) -> dict[str, list[Sequence[float]]]:
     """Boxes of whoever else is in the frame of each view, by its figure_id.
 
     A figure of the same group is the same one seen otherwise; so are its head beside all of it, and
     a figure of no group that covers it. Named characters and all other figures are somebody else.
     """
-    cluster = corrected.read_or_empty(space.table, "cluster").filter(pl.col("level") == "unknown")
-    label = corrected.read_or_empty(space.table, "label").drop_nulls("character")
+    cluster = source.tables["cluster"].filter(pl.col("level") == "unknown")
+    label = source.tables["label"].drop_nulls("character")
     group = cluster.select(figure_id="item_id", group="cluster_id")
     drawn = figure.join(group, on="figure_id", how="left").select("frame_id", *BOX, "group", "kind")
     kind = pl.lit(None, drawn.schema["kind"]).alias("kind")
@@ -119,62 +128,83 @@ def _find_others(
 
 def _cut_figure(image: np.ndarray, row: dict, others: list[Sequence[float]]) -> np.ndarray | None:
     """One figure with little around it; None when somebody else is inside its box."""
-    box = character.crop_alone([row[c] for c in BOX], others, image.shape[1::-1], FIGURE_MARGIN)
+    box = subject.crop_alone([row[c] for c in BOX], others, image.shape[1::-1], FIGURE_MARGIN)
     if box is None:
         return None
     return crop_box(image, box)
 
 
-def write_faces(space: Workspace, config: Config, name: str, faces: pl.DataFrame) -> list[Path]:
-    """Cut, check and write the best views; gives their paths."""
+def write_faces(
+    source: ViewSource, wanted: DetectionConfig, name: str, faces: pl.DataFrame
+) -> list[Path]:
+    """Cut, check and write the best views of a person into `named/`.
+
+    Parameters
+    ----------
+    source : ViewSource
+    wanted : DetectionConfig
+    name : str
+        Of the character that they become references of.
+    faces : pl.DataFrame
+        Rows of `subject.subjects`.
+
+    Returns
+    -------
+    list of Path
+        The pictures, the best first.
+
+    Raises
+    ------
+    UserError
+        If no picture shows only this person's face.
+    """
     shown = faces.filter(pl.col("subject_type") == "face").drop_nulls("file")
-    face = store.read(space.table, "face")
+    face = source.tables["face"]
     with TemporaryDirectory() as folder:
         sources = []
-        for row in shown[character.choose_views(shown, MAX_FACE_TRIES)].iter_rows(named=True):
-            picture = _cut_face(space, row, face)
+        for row in shown[subject.choose_views(shown, MAX_FACE_TRIES)].iter_rows(named=True):
+            picture = _cut_face(source, row, face)
             if picture is not None:
-                path = Path(folder) / file_name(space, row["subject_id"])
+                path = Path(folder) / file_name(source.film_id, row["subject_id"])
                 path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
                 sources.append(
                     reference.ReferenceFile(
                         reference_id=row["subject_id"], character=name, path=path
                     )
                 )
-        good = _usable_views(sources, face, config)[: character.MAX_VIEWS] if sources else []
+        good = _usable_views(sources, face, wanted)[: subject.MAX_VIEWS] if sources else []
         if not good:
             raise UserError(
                 f"--name …={name}: expected a picture that shows only this person's face, none of "
                 f"{shown.height} does; provide your own reference pictures"
             )
-        target = space.root / reference_folder.NAMED / name
-        for source in good:
-            atomic.write_bytes(target / source.path.name, source.path.read_bytes())
-    return [target / source.path.name for source in good]
+        target = source.root / reference_folder.NAMED / name
+        for one in good:
+            atomic.write_bytes(target / one.path.name, one.path.read_bytes())
+    return [target / one.path.name for one in good]
 
 
 def write_figures(
-    space: Workspace, _config: Config, name: str, figures: pl.DataFrame
+    source: ViewSource, _wanted: DetectionConfig, name: str, figures: pl.DataFrame
 ) -> list[Path]:
-    """Cut and write the best views of a drawn figure; gives their paths."""
-    good = cut_figures(space, figures)
+    """Cut and write the best views of a drawn figure; as `write_faces`."""
+    good = cut_figures(source, figures)
     if not good:
         raise UserError(
             f"--name …={name}: expected a picture that shows only this figure, none of "
             f"{figures.height} does; provide your own reference pictures"
         )
-    target = space.root / reference_folder.NAMED / name
-    paths = [target / file_name(space, subject_id) for subject_id, _ in good]
+    target = source.root / reference_folder.NAMED / name
+    paths = [target / file_name(source.film_id, subject_id) for subject_id, _ in good]
     for path, (_, picture) in zip(paths, good, strict=True):
         atomic.write_bytes(path, cv2.imencode(".png", _enlarge(picture))[1].tobytes())
     return paths
 
 
 def _usable_views(
-    sources: list[reference.ReferenceFile], face: pl.DataFrame, config: Config
+    sources: list[reference.ReferenceFile], face: pl.DataFrame, wanted: DetectionConfig
 ) -> list[reference.ReferenceFile]:
     """Those in which the detector finds one face, and the recogniser the same person."""
-    wanted = config.detection
     recogniser = face_recogniser.choose_recogniser(wanted.recogniser, wanted.face_detection_model)
     vectors = face.filter(pl.col("recogniser") == recogniser).select("face_id", "embedding")
     stored = dict(vectors.iter_rows())
@@ -200,14 +230,14 @@ def _is_same_person(one: np.ndarray, other: Sequence[float], recogniser: str) ->
     return float(face_recogniser.to_similarity(one @ np.asarray(other, np.float32), recogniser))
 
 
-def _cut_face(space: Workspace, row: Mapping, face: pl.DataFrame) -> np.ndarray | None:
+def _cut_face(source: ViewSource, row: Mapping, face: pl.DataFrame) -> np.ndarray | None:
     """One face with its surroundings and nobody else's, BGR; None when that cannot be had."""
-    image = image_file.read(space.root / row["file"])
+    image = image_file.read(source.root / row["file"])
     if image is None:
         return None
     is_other = (pl.col("frame_id") == row["frame_id"]) & (pl.col("face_id") != row["subject_id"])
     others = face.filter(is_other).select(BOX).rows()
-    box = character.crop_alone([row[c] for c in BOX], others, image.shape[1::-1], FACE_MARGIN)
+    box = subject.crop_alone([row[c] for c in BOX], others, image.shape[1::-1], FACE_MARGIN)
     if box is None:
         return None
     return _enlarge(crop_box(image, box))
@@ -221,6 +251,6 @@ def _enlarge(picture: np.ndarray) -> np.ndarray:
     return cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
 
 
-def file_name(space: Workspace, subject_id: str) -> str:
+def file_name(film_id: str, subject_id: str) -> str:
     """Name of a view; it tells which face it is, so that nobody is named twice."""
-    return f"{reference_folder.PREFIX}{subject_id.removeprefix(space.film_id + '-')}.png"
+    return f"{reference_folder.PREFIX}{subject_id.removeprefix(film_id + '-')}.png"

@@ -1,9 +1,8 @@
-"""Overview of all people found in a film, named or not, with their best pictures."""
+"""Faces and figures of a film's characters, named or not, and their best views."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -11,7 +10,6 @@ import polars as pl
 from bunny.character import track
 from bunny.character.drawn import figure_cluster
 from bunny.table.box import BOX
-from bunny.view import style, tile
 
 MAX_VIEWS = 5
 SAME_SHOT, SAME_POSE = 0.3, 0.6  # what a view is worth when its shot, its pose was chosen already
@@ -111,37 +109,6 @@ def summarise(subject: pl.DataFrame) -> pl.DataFrame:
         .sort("is_named", "num", "name", descending=[True, True, False])
         .drop("num")
     )
-
-
-def tiles(root: Path, people: pl.DataFrame) -> list[tile.Tile]:
-    """One picture a person with what is known of it."""
-    return [
-        tile.Tile(
-            file=None if row["file"] is None else root / row["file"],
-            box=tuple(row[c] for c in BOX),
-            title=row["name"],
-            note=describe(row),
-            tone="good" if row["is_named"] else "plain",
-        )
-        for row in people.iter_rows(named=True)
-    ]
-
-
-def describe(row: dict) -> str:
-    """Summary of one person, in a line."""
-    counts = [
-        f"{number} {word if number > 1 else word[:-1]}"
-        for number, word in (
-            (row["num_faces"], "faces"),
-            (row["num_figures"], "figures"),
-            (row["num_shots"], "shots"),
-        )
-        if number
-    ]
-    word = "sure" if row["is_named"] else "alike"
-    sure = "" if row["confidence"] is None else f", {word} {row['confidence']:.2f}"
-    times = "–".join(style.clock(row[c] or 0) for c in ("first_s", "last_s"))
-    return f"{', '.join(counts)}, {times}{sure}"
 
 
 def choose_views(

@@ -149,6 +149,6 @@ def test_report_has_verdict_and_numbers(evaluation, picture, tmp_path):
     assert len(section.plots) == 3 and len(section.groups) == 2
 
 
-def test_report_says_why_there_is_no_proof(tmp_path):
+def test_report_says_why_there_is_no_evaluation(tmp_path):
     section = report_evaluation.evaluation(ReportData(root=tmp_path, film_id="f", config=Config()))
     assert section.missing == "Stage evaluate has not run."
