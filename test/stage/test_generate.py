@@ -331,7 +331,7 @@ def test_a_drawing_from_a_frame_is_drawn_again_while_the_frame_is_there(command,
     assert (code, "give it with --frame" in err) == (2, True)
 
 
-def test_wrong_wishes_are_one_sentence(command, tmp_path):
+def test_wrong_options_are_one_sentence(command, tmp_path):
     for arguments, words in (
         (("--size", "40"), "size 40: expected <width>x<height>"),
         (("--strength", 9), "--strength 9: expected a number from 0 to 4"),

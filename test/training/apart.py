@@ -1,4 +1,4 @@
-"""Fine-tunes in processes of their own, forked before torch computes: run by test_tune_apart.
+"""Fine-tunes in processes of their own, forked before torch computes: run by test_trainer_apart.
 
 Prints one line of JSON: what each of its functions found.
 """
@@ -132,7 +132,7 @@ def interrupt(base_folder: str, folder: Path) -> dict:
     return {"codes": codes, "steps": steps, "whole": hashes(whole), "run": hashes(run)}
 
 
-def crowd(base_folder: str, folder: Path) -> dict:
+def two_processes(base_folder: str, folder: Path) -> dict:
     """Two processes with a batch each, against one that accumulates two."""
     from dataclasses import replace
 
@@ -192,7 +192,7 @@ def tell(mode, base_folder: str, root: Path) -> None:
 
 if __name__ == "__main__":
     own_base, place = sys.argv[1], Path(sys.argv[2])
-    modes = (kill, interrupt, crowd)
+    modes = (kill, interrupt, two_processes)
     side_by_side = [fork(lambda m=mode: tell(m, own_base, place)) for mode in modes]
     assert [wait(pid) for pid in side_by_side] == [0, 0, 0]
     told = {

@@ -83,15 +83,15 @@ def test_accumulation_is_the_larger_batch(tiny_base, tmp_path):
     parts = lora.attach(tiny_base, settings)
     try:
         weights = master_weights.MasterWeights(lora.trainable_parameters(parts), torch.float32, 0.0)
-        stepper = AdapterOptimizer(weights, settings, "cpu")
+        optimizer = AdapterOptimizer(weights, settings, "cpu")
         b = dict(zip(weights.names, weights.masters, strict=True))[
             next(iter(lora.b_norms(weights.final())))
         ]
-        stepper.backward((b * 2).sum() / 2)
-        stepper.backward((b * 6).sum() / 2)
+        optimizer.backward((b * 2).sum() / 2)
+        optimizer.backward((b * 6).sum() / 2)
         assert (b.grad == 4).all()
         assert len(weights.gradients()) == 1
-        stepper.step(1)  # Adam's first step has the size of the rate, here at its full height
+        optimizer.step(1)  # Adam's first step has the size of the rate, here at its full height
         assert torch.allclose(b, torch.full_like(b, -1e-2), rtol=1e-3)
         assert weights.gradients() == []
     finally:
@@ -102,10 +102,10 @@ def test_gradient_that_is_no_number_moves_nothing(tiny_base):
     parts = lora.attach(tiny_base, SETTINGS)
     try:
         weights = master_weights.MasterWeights(lora.trainable_parameters(parts), torch.float32, 0.0)
-        stepper = AdapterOptimizer(weights, SETTINGS, "cpu")
+        optimizer = AdapterOptimizer(weights, SETTINGS, "cpu")
         before = weights.masters[0].detach().clone()
-        stepper.backward((weights.masters[0] * float("nan")).sum())
-        assert not stepper.step(1)
+        optimizer.backward((weights.masters[0] * float("nan")).sum())
+        assert not optimizer.step(1)
         assert torch.equal(weights.masters[0], before)
     finally:
         lora.detach(parts)
@@ -122,9 +122,9 @@ def test_text_encoder_has_its_own_rate(tiny_base):
             pytest.approx(1e-3),
         ]  # a tenth
         own = dataclasses.replace(settings, text_learning_rate=5e-4)
-        stepper = AdapterOptimizer(weights, own, "cpu")
-        assert stepper.rates == [1e-2, 5e-4]
-        sizes = [len(g["params"]) for g in stepper.optimizer.param_groups]
+        optimizer = AdapterOptimizer(weights, own, "cpu")
+        assert optimizer.rates == [1e-2, 5e-4]
+        sizes = [len(g["params"]) for g in optimizer.optimizer.param_groups]
         assert sizes[1] == sum(name.startswith("text_encoder.") for name in weights.names) > 0
     finally:
         lora.detach(parts)

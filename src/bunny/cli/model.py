@@ -103,7 +103,7 @@ def generate(
         )
     else:
         listed = generate_request.read_prompts(prompts) if prompts else []
-        wish = generate_request.GenerateOptions(
+        options = generate_request.GenerateOptions(
             prompts=[*(prompt or []), *listed],
             seeds=seed or [],
             count=count,
@@ -119,6 +119,6 @@ def generate(
             checkpoint=checkpoint,
             character=character,
         )
-        made = command_generate.generate(film, wish, **common)
+        made = command_generate.generate(film, options, **common)
     typer.echo(made.to_json() if as_json else made.to_text())
     raise typer.Exit(made.exit_code)

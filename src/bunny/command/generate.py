@@ -63,7 +63,7 @@ class GenerateResult:
 
 def generate(
     film: str | None,
-    wish: GenerateOptions,
+    options: GenerateOptions,
     *,
     output: Path | None = None,
     data_dir: str | None = None,
@@ -75,7 +75,7 @@ def generate(
     ----------
     film : str or None
         A film_id or how it begins; None: the newest.
-    wish : GenerateOptions
+    options : GenerateOptions
         ``{trigger}`` in prompts becomes the character's words. Strength 0 is the base alone.
     output : Path or None
         None: ``picture/own`` of the film.
@@ -94,9 +94,9 @@ def generate(
     from bunny.training import base as base_model
 
     space, config = film_workspace.open_film(film, data_dir, overrides)
-    run = generate_request.find_training_run(space, wish.character)
-    columns, notes = generate_request.columns(space, config, wish, run)
-    drawings = generate_request.drawings(space, config, wish, run)
+    run = generate_request.find_training_run(space, options.character)
+    columns, notes = generate_request.columns(space, config, options, run)
+    drawings = generate_request.drawings(space, config, options, run)
     models = config.models
     loaded = base_model.load_base(
         models.base_model, family=models.family, precision=models.precision

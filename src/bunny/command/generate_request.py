@@ -96,7 +96,7 @@ def find_training_run(space: Workspace, character: str | None) -> dict[str, Any]
 
 
 def columns(
-    space: Workspace, config: Config, wish: GenerateOptions, run: dict[str, Any]
+    space: Workspace, config: Config, options: GenerateOptions, run: dict[str, Any]
 ) -> tuple[list[GridColumn], list[str]]:
     """What draws: checkpoints at strengths; strength 0 is the base alone.
 
@@ -104,7 +104,7 @@ def columns(
     ----------
     space : Workspace
     config : Config
-    wish : GenerateOptions
+    options : GenerateOptions
     run : dict
         As `find_training_run` gives it.
 
@@ -120,7 +120,7 @@ def columns(
         For a strength, a checkpoint or a blend that there is not.
     """
     settings = config.generation
-    strengths = list(wish.strengths or settings.strengths or [settings.lora_strength])
+    strengths = list(options.strengths or settings.strengths or [settings.lora_strength])
     wrong = [s for s in strengths if not 0 <= s <= plan.STRENGTH_MAX]
     if wrong:
         raise UserError(
@@ -128,7 +128,7 @@ def columns(
         )
     table = store.read_or_empty(space.table, "adapter")
     evaluation = store.read_or_empty(space.table, "evaluation")
-    which = wish.checkpoint or settings.checkpoints
+    which = options.checkpoint or settings.checkpoints
     if which not in ("chosen", "last", "all") and not which.isdecimal():
         raise UserError(f"--checkpoint {which}: expected chosen, last, all or a step, e.g. 300")
     found, note = plan.select_checkpoints(space.checkpoint, table, evaluation, run["run_id"], which)
@@ -137,22 +137,22 @@ def columns(
             f"{run['character']}: expected an adapter in table adapter, found none; "
             "run stage finetune again"
         )
-    texts = list(wish.blend) or settings.blend
+    texts = list(options.blend) or settings.blend
     blend = plan.blended_adapters(space.checkpoint, table, texts, run["character"])
     made = plan.columns(found, [s for s in strengths if s > 0], blend)
     return (made if 0 in strengths else made[1:]), [note] if note else []
 
 
 def drawings(
-    space: Workspace, config: Config, wish: GenerateOptions, run: dict[str, Any]
+    space: Workspace, config: Config, options: GenerateOptions, run: dict[str, Any]
 ) -> list[GenerationRequest]:
-    """Prompts, starts and seeds of the wish; what it leaves open is as the settings say.
+    """Prompts, starts and seeds of the options; what they leave open is as the settings say.
 
     Parameters
     ----------
     space : Workspace
     config : Config
-    wish : GenerateOptions
+    options : GenerateOptions
     run : dict
         As `find_training_run` gives it; its character's words stand for ``{trigger}``.
 
@@ -166,32 +166,32 @@ def drawings(
         For a size or a picture to start from that cannot be used.
     """
     settings = config.generation
-    size = plan.parse_size(wish.size) if wish.size else (settings.width, settings.height)
+    size = plan.parse_size(options.size) if options.size else (settings.width, settings.height)
     trigger = tags.trigger_word(config.captioning.trigger_word, run["character"])
     subject = f"{trigger} {config.captioning.class_word}".strip()
     like = GenerationRequest(
         prompt="",
         seed=0,
-        negative_prompt=_or(wish.negative_prompt, settings.negative_prompt),
-        num_steps=_or(wish.num_steps, settings.num_steps),
-        guidance_scale=_or(wish.guidance_scale, settings.guidance_scale),
+        negative_prompt=_or(options.negative_prompt, settings.negative_prompt),
+        num_steps=_or(options.num_steps, settings.num_steps),
+        guidance_scale=_or(options.guidance_scale, settings.guidance_scale),
         width_px=size[0],
         height_px=size[1],
-        scheduler=_or(wish.scheduler, settings.scheduler),
+        scheduler=_or(options.scheduler, settings.scheduler),
     )
-    prompts = [p.replace("{trigger}", subject) for p in wish.prompts or settings.prompts]
-    first = list(wish.seeds or SEEDS_DEFAULT)
-    seeds = [seed + i for seed in first for i in range(wish.count)]
-    return plan.drawings(like, prompts, list(dict.fromkeys(seeds)), _starts(space, config, wish))
+    prompts = [p.replace("{trigger}", subject) for p in options.prompts or settings.prompts]
+    first = list(options.seeds or SEEDS_DEFAULT)
+    seeds = [seed + i for seed in first for i in range(options.count)]
+    return plan.drawings(like, prompts, list(dict.fromkeys(seeds)), _starts(space, config, options))
 
 
-def _starts(space: Workspace, config: Config, wish: GenerateOptions) -> list[InitImage]:
+def _starts(space: Workspace, config: Config, options: GenerateOptions) -> list[InitImage]:
     """Pictures to start from: files, else frames of the film."""
     settings = config.generation
-    strength = _or(wish.init_strength, settings.init_strength)
+    strength = _or(options.init_strength, settings.init_strength)
     if not 0 < strength <= 1:
         raise UserError(f"--init-strength {strength:g}: expected a number above 0 and at most 1")
-    names = list(wish.frames) or settings.init_frames
+    names = list(options.frames) or settings.init_frames
     if not names:
         return []
     frame = store.read_or_empty(space.table, "frame")

@@ -127,7 +127,7 @@ def pick_windows(
 
     Parameters
     ----------
-    windows_of : sequence of sequence of Window
+    windows_of : sequence of sequence of CropWindow
         Of each view, in the order in which the views were chosen; none is empty.
     number : int
         Pictures wanted.

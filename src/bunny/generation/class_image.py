@@ -97,8 +97,8 @@ def draw(
         )
         for i in range(number)
     ]
-    crowd = ProcessGroup(base.device)
-    if crowd.is_first:
+    processes = ProcessGroup(base.device)
+    if processes.is_first:
         _drop_others(target)
         missing = [i for i in range(number) if not _path(target, i).is_file()]
 
@@ -111,7 +111,7 @@ def draw(
 
         if missing:
             generation_draw.draw(base, [wanted[i] for i in missing], on_picture=keep)
-    crowd.wait()
+    processes.wait()
     return [
         TrainingExample(picture=_read(_path(target, i)), caption=drawing.prompt, role=CLASS)
         for i, drawing in enumerate(wanted)

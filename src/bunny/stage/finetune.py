@@ -90,10 +90,10 @@ class Finetune(BaseStage):
             return super().execute()
         from bunny.training.distributed import ProcessGroup
 
-        crowd = ProcessGroup(_device())
+        processes = ProcessGroup(_device())
         is_forced = self.config.pipeline.force_rerun
-        has_work = crowd.told_by_first(is_forced or not self.can_resume())
-        if crowd.is_first:
+        has_work = processes.broadcast_object(is_forced or not self.can_resume())
+        if processes.is_first:
             return super().execute()
         work = self.run() if has_work else StageOutput(tables={}, num_items=0)
         rows = {name: frame.height for name, frame in work.tables.items()}

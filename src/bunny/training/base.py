@@ -153,7 +153,7 @@ def choose_precision(precision: str, device: str) -> str:
     Parameters
     ----------
     precision : str
-        ``auto`` or one of these, see `precision.resolve`.
+        ``auto`` or one of these, see `choose_precision`.
     device : str
 
     Raises
@@ -182,7 +182,7 @@ def _load_family(
     family : str
         ``auto``, or what it must be: sd, sdxl, sd3, flux.
     precision : str
-        Of the frozen weights, see `precision.resolve`.
+        Of the frozen weights, see `choose_precision`.
 
     Raises
     ------

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-PATIENCE = timedelta(hours=12)  # of the others, while the first does what they do not share
+TIMEOUT = timedelta(hours=12)  # of the others, while the first does what they do not share
 
 
 class ProcessGroup:
@@ -25,7 +25,7 @@ class ProcessGroup:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             from accelerate import PartialState
 
-            self._state = PartialState(cpu=device == "cpu", timeout=PATIENCE)
+            self._state = PartialState(cpu=device == "cpu", timeout=TIMEOUT)
             atexit.register(self._state.destroy_process_group)
             self.rank, self.size = self._state.process_index, self._state.num_processes
 
@@ -38,7 +38,7 @@ class ProcessGroup:
         """Replace tensors of one dtype by their mean over all processes, in place."""
         average(tensors, self.size)
 
-    def agree(self, tensors: Sequence[Any]) -> None:
+    def broadcast(self, tensors: Sequence[Any]) -> None:
         """Replace tensors by those of the first process, in place."""
         if self.size == 1:
             return
@@ -47,15 +47,15 @@ class ProcessGroup:
         for tensor in tensors:
             torch.distributed.broadcast(tensor, src=0)
 
-    def told_by_first(self, value: Any) -> Any:
+    def broadcast_object(self, value: Any) -> Any:
         """Broadcast an object from the first process."""
         if self.size == 1:
             return value
         import torch
 
-        told = [value]
-        torch.distributed.broadcast_object_list(told, src=0)
-        return told[0]
+        held = [value]
+        torch.distributed.broadcast_object_list(held, src=0)
+        return held[0]
 
     def wait(self) -> None:
         """Go on when all have come here."""

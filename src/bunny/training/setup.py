@@ -105,13 +105,13 @@ def draw_samples(
             writer.add_image(f"sample/{index}", np.asarray(picture), step, dataformats="HWC")
 
 
-def unused_settings(settings: LoraSettings, material: TrainingData) -> tuple[str, ...]:
+def unused_settings(settings: LoraSettings, data: TrainingData) -> tuple[str, ...]:
     """Settings that had nothing to work on."""
     said = []
-    if settings.patience and not material.held_out:
+    if settings.patience and not data.held_out:
         said.append("models.patience had no effect: no picture is held out")
-    decks = [*material.subject.decks, *material.held_out]
-    if settings.background_weight < 1 and all(d.emphasis is None for d in decks):
+    buckets = [*data.subject.buckets, *data.held_out]
+    if settings.background_weight < 1 and all(d.emphasis is None for d in buckets):
         said.append("models.background_weight had no effect: no picture has a mask")
     return tuple(said)
 
