@@ -269,14 +269,7 @@ def test_drawing_with_and_without_the_adapter(whole, tiny_base, tmp_path):
     drawings = [request.GenerationRequest(prompt="bunny", seed=s, num_steps=2) for s in (1, 2)]
 
     def pictures(chosen):
-        found = {}
-        sampler.draw(
-            tiny_base,
-            drawings,
-            chosen,
-            on_picture=lambda index, picture, error: found.update({index: np.asarray(picture)}),
-        )
-        return [found[0], found[1]]
+        return [np.asarray(d.picture) for d in sampler.generate(tiny_base, drawings, chosen)]
 
     plain, adapted = pictures(None), pictures(adapter)
     assert (plain[0] != plain[1]).any()

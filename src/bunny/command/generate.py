@@ -20,7 +20,6 @@ from bunny.command.generate_request import GenerateOptions
 from bunny.core import config as configuration
 from bunny.core import jsonl, workspace
 from bunny.core.config import Config
-from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.generation import plan, request
 from bunny.generation.plan import GridColumn
@@ -101,11 +100,8 @@ def generate(
     loaded = base_model.load_base(
         models.base_model, family=models.family, precision=models.precision
     )
-    if loaded.hash != run["base_hash"] and any(c.adapters for c in columns):
-        raise UserError(
-            f"models.base_model: expected the base model that {run['character']} was trained on "
-            f"({run['base_model']}), got {loaded.name}; fine-tune on this one first"
-        )
+    if any(c.adapters for c in columns):
+        plan.check_run_base(loaded, run)
     place = output or space.root / "picture" / "own"
     made = _draw_columns(loaded, config, drawings, columns, place, _about(space, run))
     cut = request.truncated_prompts(loaded, [d.prompt for d in drawings])
@@ -129,32 +125,26 @@ def _draw_columns(
 
     from bunny.generation import grid, provenance, sampler
 
-    is_checked = config.generation.has_safety_checker
-    batches = sampler.split_batches(drawings, config.generation.batch_size)
     files: list[Path] = []
     errors: list[str] = []
     pictures: dict[tuple[int, str], Any] = {}
     with tqdm(total=len(drawings) * len(columns), desc="generate ", unit="picture") as bar:
         for column in columns:
-            made = sampler.draw_batches(
-                loaded, drawings, batches, column.adapters, has_safety_checker=is_checked
-            )
-            for drawn in (one for part in made for one in part):
+            for drawn in sampler.generate(
+                loaded,
+                drawings,
+                column.adapters,
+                batch_size=config.generation.batch_size,
+                has_safety_checker=config.generation.has_safety_checker,
+            ):
                 bar.update()
                 if drawn.picture is None:
                     errors.append(f"{drawings[drawn.index].prompt}: {drawn.error}")
                     continue
                 step = column.checkpoint.step if column.checkpoint else None
-                facts = provenance.provenance_of(
-                    loaded,
-                    drawings[drawn.index],
-                    column.adapters,
-                    drawn,
-                    has_safety_checker=is_checked,
-                )
-                facts |= about | {"step": step}
+                facts = drawn.provenance | about | {"step": step}
                 path = place / _file_name(facts)
-                provenance.save_png(path, drawn.picture, facts)
+                drawn.save(path, facts)
                 jsonl.append(place / INDEX, [{"file": path.name, **facts}])
                 files.append(path)
                 pictures[drawn.index, column.key] = drawn.picture
@@ -212,7 +202,7 @@ def regenerate(
     import numpy as np
     from PIL import Image
 
-    from bunny.generation import provenance, reproduce
+    from bunny.generation import reproduce
     from bunny.training import base as base_model
 
     facts = reproduce.read_reproducible(picture)
@@ -227,15 +217,7 @@ def regenerate(
     if drawn.picture is None:
         return GenerateResult(output=picture.parent, files=[], errors=[drawn.error or ""])
     path = (output or picture.parent) / f"{picture.stem}-again.png"
-    now = provenance.provenance_of(
-        loaded,
-        drawing,
-        worn,
-        drawn,
-        has_safety_checker=facts.get("safety_checker") == request.CHECKER_ON,
-    )
-    kept = {key: value for key, value in facts.items() if key not in now}
-    provenance.save_png(path, drawn.picture, {**now, **kept})
+    drawn.save(path, {k: v for k, v in facts.items() if k not in drawn.provenance})
     with Image.open(picture) as before:
         off = np.abs(np.asarray(before, np.int16) - np.asarray(drawn.picture, np.int16))
     return GenerateResult(

@@ -7,10 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from bunny.caption import tags
-from bunny.core.config import Config
+from bunny.core.config import Config, GenerationConfig
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
+from bunny.dataset.crop_caption import CaptionWords
 from bunny.generation import plan, request
 from bunny.generation.plan import GridColumn
 from bunny.generation.request import GenerationRequest, InitImage
@@ -37,6 +37,33 @@ class GenerateOptions:
     blend: Sequence[str] = ()
     checkpoint: str | None = None  # chosen, last, all, or a step
     character: str | None = None
+
+    def merge(self, settings: GenerationConfig) -> GenerationConfig:
+        """The settings with the options in their place; seeds are the options' own.
+
+        Raises
+        ------
+        UserError
+            For a size that cannot be read.
+        """
+        width, height = plan.parse_size(self.size) if self.size else (None, None)
+        seeds = [seed + i for seed in self.seeds or SEEDS_DEFAULT for i in range(self.count)]
+        given = {
+            "prompts": tuple(self.prompts) or None,
+            "seeds": tuple(dict.fromkeys(seeds)),
+            "strengths": tuple(self.strengths) or None,
+            "scheduler": self.scheduler,
+            "num_steps": self.num_steps,
+            "guidance_scale": self.guidance_scale,
+            "width": width,
+            "height": height,
+            "negative_prompt": self.negative_prompt,
+            "init_frames": tuple(self.frames) or None,
+            "init_strength": self.init_strength,
+            "blend": tuple(self.blend) or None,
+            "checkpoints": self.checkpoint,
+        }
+        return settings.model_copy(update={k: v for k, v in given.items() if v is not None})
 
 
 def read_prompts(path: Path) -> list[str]:
@@ -119,27 +146,24 @@ def columns(
     UserError
         For a strength, a checkpoint or a blend that there is not.
     """
-    settings = config.generation
-    strengths = list(options.strengths or settings.strengths or [settings.lora_strength])
+    settings = options.merge(config.generation)
+    strengths = settings.strengths or (settings.lora_strength,)
     wrong = [s for s in strengths if not 0 <= s <= plan.STRENGTH_MAX]
     if wrong:
         raise UserError(
             f"--strength {wrong[0]:g}: expected a number from 0 to {plan.STRENGTH_MAX:g}"
         )
-    table = store.read_or_empty(space.table, "adapter")
-    evaluation = store.read_or_empty(space.table, "evaluation")
-    which = options.checkpoint or settings.checkpoints
+    which = settings.checkpoints
     if which not in ("chosen", "last", "all") and not which.isdecimal():
         raise UserError(f"--checkpoint {which}: expected chosen, last, all or a step, e.g. 300")
-    found, note = plan.select_checkpoints(space.checkpoint, table, evaluation, run["run_id"], which)
-    if not found and any(strengths):
-        raise UserError(
-            f"{run['character']}: expected an adapter in table adapter, found none; "
-            "run stage finetune again"
-        )
-    texts = list(options.blend) or settings.blend
-    blend = plan.blended_adapters(space.checkpoint, table, texts, run["character"])
-    made = plan.columns(found, [s for s in strengths if s > 0], blend)
+    made, note = plan.run_columns(
+        settings,
+        run,
+        [s for s in strengths if s > 0],
+        space.checkpoint,
+        store.read_or_empty(space.table, "adapter"),
+        store.read_or_empty(space.table, "evaluation"),
+    )
     return (made if 0 in strengths else made[1:]), [note] if note else []
 
 
@@ -165,33 +189,16 @@ def drawings(
     UserError
         For a size or a picture to start from that cannot be used.
     """
-    settings = config.generation
-    size = plan.parse_size(options.size) if options.size else (settings.width, settings.height)
-    trigger = tags.trigger_word(config.captioning.trigger_word, run["character"])
-    subject = f"{trigger} {config.captioning.class_word}".strip()
-    like = GenerationRequest(
-        prompt="",
-        seed=0,
-        negative_prompt=_or(options.negative_prompt, settings.negative_prompt),
-        num_steps=_or(options.num_steps, settings.num_steps),
-        guidance_scale=_or(options.guidance_scale, settings.guidance_scale),
-        width_px=size[0],
-        height_px=size[1],
-        scheduler=_or(options.scheduler, settings.scheduler),
-    )
-    prompts = [p.replace("{trigger}", subject) for p in options.prompts or settings.prompts]
-    first = list(options.seeds or SEEDS_DEFAULT)
-    seeds = [seed + i for seed in first for i in range(options.count)]
-    return plan.drawings(like, prompts, list(dict.fromkeys(seeds)), _starts(space, config, options))
+    settings = options.merge(config.generation)
+    words = CaptionWords.of(config.captioning, run["character"])
+    return plan.requests(settings, words.subject, _starts(space, settings))
 
 
-def _starts(space: Workspace, config: Config, options: GenerateOptions) -> list[InitImage]:
+def _starts(space: Workspace, settings: GenerationConfig) -> list[InitImage]:
     """Pictures to start from: files, else frames of the film."""
-    settings = config.generation
-    strength = _or(options.init_strength, settings.init_strength)
+    strength, names = settings.init_strength, settings.init_frames
     if not 0 < strength <= 1:
         raise UserError(f"--init-strength {strength:g}: expected a number above 0 and at most 1")
-    names = list(options.frames) or settings.init_frames
     if not names:
         return []
     frame = store.read_or_empty(space.table, "frame")
@@ -201,8 +208,3 @@ def _starts(space: Workspace, config: Config, options: GenerateOptions) -> list[
         else plan.load_init_frames(space.root, frame, [name], strength)[0]
         for name in names
     ]
-
-
-def _or(value: Any, default: Any) -> Any:
-    """A value that was given, else the settings' own."""
-    return default if value is None else value

@@ -9,7 +9,6 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,9 +16,6 @@ from bunny.dataset.crop_caption import CaptionWords
 from bunny.dataset.example import CLASS, TrainingExample
 from bunny.training.base import Base
 from bunny.training.distributed import ProcessGroup
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +77,7 @@ def draw(
     list of TrainingExample
         Role ``class``; fewer than `number` where the base drew no numbers.
     """
-    from bunny.generation import provenance, request
-    from bunny.generation import sampler as generation_draw
+    from bunny.generation import request, sampler
 
     key = _key([base.hash, list(texts), list(size), seed])
     target = folder / FOLDER / key
@@ -101,16 +96,11 @@ def draw(
     if processes.is_first:
         _drop_others(target)
         missing = [i for i in range(number) if not _path(target, i).is_file()]
-
-        def keep(index: int, picture: Image.Image | None, error: str | None) -> None:
-            if picture is None:
-                logger.warning("class picture %d: %s", missing[index], error)
-                return
-            known = provenance.provenance_of(base, wanted[missing[index]], None)
-            provenance.save_png(_path(target, missing[index]), picture, known)
-
-        if missing:
-            generation_draw.draw(base, [wanted[i] for i in missing], on_picture=keep)
+        for made in sampler.generate(base, [wanted[i] for i in missing]):
+            if made.picture is None:
+                logger.warning("class picture %d: %s", missing[made.index], made.error)
+            else:
+                made.save(_path(target, missing[made.index]), {})
     processes.wait()
     return [
         TrainingExample(picture=_read(_path(target, i)), caption=drawing.prompt, role=CLASS)

@@ -9,8 +9,7 @@ from typing import Any
 
 from bunny.core import file_hash
 from bunny.core.error import UserError
-from bunny.generation import provenance, request
-from bunny.generation import sampler as generation_sampler
+from bunny.generation import provenance, request, sampler, scheduler
 from bunny.generation.request import GenerationRequest, InitImage, WeightedAdapter
 from bunny.generation.sampler import GeneratedPicture
 from bunny.training.base import Base
@@ -71,8 +70,8 @@ def check_base(base: Base, facts: Mapping[str, Any]) -> None:
             f"(hash {facts['base_hash'][:12]}), found {base.hash[:12]}; restore the "
             "original base model"
         )
-    sampler = provenance.scheduler.make(base, facts["scheduler"])
-    if provenance.scheduler.config_hash(sampler) != facts["scheduler_hash"]:
+    made = scheduler.make(base, facts["scheduler"])
+    if scheduler.config_hash(made) != facts["scheduler_hash"]:
         raise UserError(
             f"scheduler {facts['scheduler']}: its settings differ from those that "
             "generated this picture; install the diffusers version that the picture "
@@ -169,7 +168,7 @@ def draw_again(
     size, place = facts["batch_size"], facts["batch_index"]
     is_checked = facts.get("safety_checker") == request.CHECKER_ON
     with _threads(facts.get("num_threads")):
-        batches = generation_sampler.draw_batches(
+        batches = sampler.generate_batches(
             base, [drawing] * size, [range(size)], adapters, has_safety_checker=is_checked
         )
         return [drawn for made in batches for drawn in made][place]

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.caption import tags
 from bunny.contract.stage import BaseStage, StageOutput, StageResult, settings_of
 from bunny.core import image_file, workspace
 from bunny.core.error import StageError, UserError
@@ -154,9 +153,7 @@ class Finetune(BaseStage):
         return [self._set_of(name, table.filter(pl.col("character") == name)) for name in names]
 
     def _set_of(self, character: str, rows: pl.DataFrame) -> _Set:
-        captioning = self.config.captioning
-        trigger = tags.trigger_word(captioning.trigger_word, character)
-        words = CaptionWords(trigger=trigger, class_word=captioning.class_word)
+        words = CaptionWords.of(self.config.captioning, character)
         return _Set(character=character, words=words, rows=rows.sort("file").to_dicts())
 
     def _load(self, made: _Set, folder: Path) -> tuple[list[Any], list[Any]]:
