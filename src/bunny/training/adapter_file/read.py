@@ -10,10 +10,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from bunny.core.error import UserError
-from bunny.training.adapter_file import kohya, metadata, safetensors_file
+from bunny.training.adapter_file import kohya, safetensors_file
 from bunny.training.adapter_file import layer as layers_of
-from bunny.training.adapter_file.layer import ComponentLayers, LoraLayer
-from bunny.training.adapter_file.layer_name import UnetShape
+from bunny.training.adapter_file.layer import ComponentLayers, LoraLayer, UnetShape
 from bunny.training.adapter_file.write import COMFY_TEXT, PEFT_TEXT
 
 COMPONENTS = ("unet", "transformer", "text_encoder", "text_encoder_2")
@@ -69,7 +68,7 @@ def read(path: Path, *, shape: UnetShape | None = None) -> AdapterFile:
         parts = kohya.from_kohya(tensors, shape=shape) if is_kohya else _diffusers(tensors, texts)
     except UserError as error:
         raise UserError(f"{path}: {str(error).removeprefix('adapter: ')}") from error
-    rank, alpha = metadata.common_rank(parts)
+    rank, alpha = safetensors_file.common_rank(parts)
     return AdapterFile(
         path=path,
         kind="kohya" if is_kohya else "diffusers",
