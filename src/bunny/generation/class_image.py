@@ -8,12 +8,13 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from bunny.dataset.crop_caption import CaptionWords
-from bunny.dataset.example import CLASS, TrainingExample
+from bunny.dataset.image_folder import CLASS, TrainingExample
 from bunny.training.base import Base
 from bunny.training.distributed import ProcessGroup
 
@@ -95,12 +96,14 @@ def draw(
     processes = ProcessGroup(base.device)
     if processes.is_first:
         _drop_others(target)
-        missing = [i for i in range(number) if not _path(target, i).is_file()]
-        for made in sampler.generate(base, [wanted[i] for i in missing]):
+        batches = sampler.split_batches(wanted, sampler.BATCH_SIZE)
+        # Whole batches again: a picture's last bits depend on its place in the batch.
+        pending = [b for b in batches if not all(_path(target, i).is_file() for i in b)]
+        for made in chain.from_iterable(sampler.generate_batches(base, wanted, pending)):
             if made.picture is None:
-                logger.warning("class picture %d: %s", missing[made.index], made.error)
+                logger.warning("class picture %d: %s", made.index, made.error)
             else:
-                made.save(_path(target, missing[made.index]), {})
+                made.save(_path(target, made.index), {})
     processes.wait()
     return [
         TrainingExample(picture=_read(_path(target, i)), caption=drawing.prompt, role=CLASS)
