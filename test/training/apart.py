@@ -17,7 +17,7 @@ import diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion  # noqa: F
 import numpy as np
 import torch
 
-from bunny.dataset import example as dataset_example
+from bunny.dataset import image_folder
 from bunny.training import base, trainer
 from bunny.training import settings as training_settings
 from bunny.training.trainer import TrainingLoop
@@ -35,10 +35,10 @@ SETTINGS = training_settings.LoraSettings(
 )
 
 
-def example(value: int) -> dataset_example.TrainingExample:
+def example(value: int) -> image_folder.TrainingExample:
     picture = np.full((32, 32, 3), value, np.uint8)
     picture[8:24, 8:24] = 255 - value
-    return dataset_example.TrainingExample(picture=picture, caption="bunny")
+    return image_folder.TrainingExample(picture=picture, caption="bunny")
 
 
 TRAIN, HELD_OUT = [example(v) for v in (40, 90, 150)], [example(60)]

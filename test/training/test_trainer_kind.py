@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from bunny.core.error import UserError
-from bunny.dataset import example as dataset_example
+from bunny.dataset import image_folder
 from bunny.dataset.crop_caption import CaptionWords
 from bunny.generation import class_image
 from bunny.training import base as training_base
-from bunny.training import lora, loss, master_weights, setup, trainer
+from bunny.training import lora, loss, setup, trainer
 from bunny.training import settings as training_settings
-from bunny.training.optimizer import AdapterOptimizer
+from bunny.training.optimizer import AdapterOptimizer, MasterWeights
 from bunny.training.settings import LoraSettings, Step
 
 pytestmark = pytest.mark.train
@@ -23,10 +23,10 @@ SETTINGS = LoraSettings(
 )
 
 
-def example(value: int, **more) -> dataset_example.TrainingExample:
+def example(value: int, **more) -> image_folder.TrainingExample:
     picture = np.full((32, 32, 3), value, np.uint8)
     picture[8:24, 8:24] = 255 - value
-    return dataset_example.TrainingExample(picture=picture, caption="bunny", **more)
+    return image_folder.TrainingExample(picture=picture, caption="bunny", **more)
 
 
 TRAIN, HELD_OUT = [example(40), example(90)], [example(60)]
@@ -82,7 +82,7 @@ def test_accumulation_is_the_larger_batch(tiny_base, tmp_path):
     settings = dataclasses.replace(SETTINGS, caption_dropout=0.0)
     parts = lora.attach(tiny_base, settings)
     try:
-        weights = master_weights.MasterWeights(lora.trainable_parameters(parts), torch.float32, 0.0)
+        weights = MasterWeights(lora.trainable_parameters(parts), torch.float32, 0.0)
         optimizer = AdapterOptimizer(weights, settings, "cpu")
         b = dict(zip(weights.names, weights.masters, strict=True))[
             next(iter(lora.b_norms(weights.final())))
@@ -101,7 +101,7 @@ def test_accumulation_is_the_larger_batch(tiny_base, tmp_path):
 def test_gradient_that_is_no_number_moves_nothing(tiny_base):
     parts = lora.attach(tiny_base, SETTINGS)
     try:
-        weights = master_weights.MasterWeights(lora.trainable_parameters(parts), torch.float32, 0.0)
+        weights = MasterWeights(lora.trainable_parameters(parts), torch.float32, 0.0)
         optimizer = AdapterOptimizer(weights, SETTINGS, "cpu")
         before = weights.masters[0].detach().clone()
         optimizer.backward((weights.masters[0] * float("nan")).sum())
@@ -116,7 +116,7 @@ def test_text_encoder_has_its_own_rate(tiny_base):
     parts = lora.attach(tiny_base, settings)
     try:
         assert list(parts) == ["unet", "text_encoder"]
-        weights = master_weights.MasterWeights(lora.trainable_parameters(parts), torch.float32, 0.0)
+        weights = MasterWeights(lora.trainable_parameters(parts), torch.float32, 0.0)
         assert AdapterOptimizer(weights, settings, "cpu").rates == [
             1e-2,
             pytest.approx(1e-3),
@@ -133,7 +133,7 @@ def test_text_encoder_has_its_own_rate(tiny_base):
 def test_average_follows_the_weights_and_is_what_is_written():
     """Decay is (1 + n) / (10 + n) at first: 0, then 2/11, whatever higher one is set."""
     parameter = torch.nn.Parameter(torch.tensor([0.0]))
-    weights = master_weights.MasterWeights({"unet.lora_B.w": parameter}, torch.float32, 0.99)
+    weights = MasterWeights({"unet.lora_B.w": parameter}, torch.float32, 0.99)
     for value in (4.0, 15.0):
         with torch.no_grad():
             parameter.fill_(value)
@@ -143,9 +143,7 @@ def test_average_follows_the_weights_and_is_what_is_written():
     with weights.shown():
         assert parameter.item() == pytest.approx(expected)
     assert parameter.item() == 15.0
-    other = master_weights.MasterWeights(
-        {"unet.lora_B.w": torch.nn.Parameter(torch.zeros(1))}, torch.float32, 0.9
-    )
+    other = MasterWeights({"unet.lora_B.w": torch.nn.Parameter(torch.zeros(1))}, torch.float32, 0.9)
     other.load(weights.state())
     assert other.final()["unet.lora_B.w"].item() == pytest.approx(expected)
     assert other.masters[0].item() == 15.0
@@ -153,7 +151,7 @@ def test_average_follows_the_weights_and_is_what_is_written():
 
 def test_masters_keep_what_sixteen_bits_would_lose():
     parameter = torch.nn.Parameter(torch.tensor([1.0]))
-    weights = master_weights.MasterWeights({"w": parameter}, torch.bfloat16, 0.0)
+    weights = MasterWeights({"w": parameter}, torch.bfloat16, 0.0)
     for _ in range(4):  # each step is under half of bf16's grain at 1, 2**-8
         with torch.no_grad():
             weights.masters[0] += 2**-10
@@ -258,7 +256,7 @@ def test_class_pictures_are_drawn_once_and_again_only_where_missing(tiny_base, t
     assert class_image.common_size([p.picture for p in TRAIN]) == (32, 32)
     first = class_image.draw(tiny_base, texts, tmp_path, (32, 32), 3, seed=9)
     assert [e.caption for e in first] == ["animal, day", "animal, night", "animal, day"]
-    assert {e.role for e in first} == {dataset_example.CLASS}
+    assert {e.role for e in first} == {image_folder.CLASS}
     files = sorted((tmp_path / "class").rglob("*.png"))
     assert len(files) == 3
     bytes_before = [f.read_bytes() for f in files]

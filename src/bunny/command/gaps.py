@@ -16,7 +16,7 @@ from bunny.command import film_workspace
 from bunny.core import workspace
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
-from bunny.dataset import addition, candidate, gap, gap_fill, lookalike
+from bunny.dataset import addition, candidate, gap, lookalike
 from bunny.dataset.addition import ANY_AXIS, Addition, Span
 from bunny.dataset.appearance import measure_subjects
 from bunny.dataset.lookalike import with_names
@@ -45,7 +45,7 @@ class GapReport:
         found = [
             {
                 **row,
-                "gap": gap_fill.gap_name(row["axis"], row["value"]),
+                "gap": gap.gap_name(row["axis"], row["value"]),
                 "ways": coverage_text.ways_of(row, self.ways, self.shots),
             }
             for row in self.gaps.iter_rows(named=True)
@@ -104,15 +104,15 @@ def find_gaps(space: Workspace, character: str | None) -> GapReport:
     every = pl.concat([text, *[_lookalikes(name, tables, text.schema) for name in names]])
     gaps = _gaps(every, views, pictures, store.read_or_empty(space.table, "evaluation_picture"))
     looked = [tables[t].select("shot_index", "timestamp_s") for t in ("frame", "extra_frame")]
-    sparse = gap_fill.find_sparse(views, pl.concat(looked), tables["shot"])
+    sparse = gap.find_sparse(views, pl.concat(looked), tables["shot"])
     whole = pl.DataFrame({"character": names, "axis": ANY_AXIS, "value": ""})
     return GapReport(
         film_id=space.film_id,
         gaps=gaps,
-        ways=gap_fill.find_ways(pl.concat([gaps.select(KEYS), whole]), every, sparse),
+        ways=gap.find_ways(pl.concat([gaps.select(KEYS), whole]), every, sparse),
         shots=tables["shot"],
         additions=[one for one in addition.read(space.root) if one.character in names],
-        notes=gap_fill.notes(views),
+        notes=gap.notes(views),
     )
 
 
@@ -156,7 +156,7 @@ def _gaps(
     found = gap.find_gaps(views, pictures).select(*KEYS, "num_pictures", "num_wanted", "num_seen")
     found = found.unique(KEYS, keep="first", maintain_order=True)
     names = views["character"].unique().to_list()
-    weak = gap_fill.find_weak(proof).filter(pl.col("character").is_in(names))
+    weak = gap.find_weak(proof).filter(pl.col("character").is_in(names))
     found = found.join(weak, on=KEYS, how="left", maintain_order="left")
     rows = []
     for row in weak.join(found, on=KEYS, how="anti", maintain_order="left").iter_rows(named=True):
@@ -291,17 +291,17 @@ def _choose(found: GapReport, what: str, wanted: Mapping[str, bool]) -> tuple[Ad
     ways = found.ways.filter(*(pl.col(key) == row[key] for key in KEYS))
     if shots is not None:
         ways = ways.filter(pl.col("shot_index").is_in(shots))
-    good = gap_fill.select_ways(ways, **wanted)
+    good = gap.select_ways(ways, **wanted)
     if shots is None:  # a gap's shots are not looked at again unless they are named
         good = good.filter(pl.col("needs").is_null() | (pl.col("needs") != "frames"))
     if good.is_empty():
         raise UserError(_nothing_to_add(what, row, ways))
-    spans = _spans(found.shots, gap_fill.shots_of(good))
+    spans = _spans(found.shots, gap.shots_of(good))
     is_again = (good["needs"] == "frames").any()
     one = Addition(
         addition_id="",
         spans=spans,
-        interval_s=gap_fill.AGAIN_S if is_again else 0.0,
+        interval_s=gap.AGAIN_S if is_again else 0.0,
         is_sure=wanted["is_sure"],
         has_duplicates=wanted["has_duplicates"],
         **{key: row[key] for key in KEYS},
@@ -332,13 +332,13 @@ def _gap_of(found: GapReport, what: str) -> dict[str, str]:
     rows = [
         row
         for row in found.gaps.iter_rows(named=True)
-        if gap_fill.gap_name(row["axis"], row["value"]) == what.replace(", ", ",")
+        if gap.gap_name(row["axis"], row["value"]) == what.replace(", ", ",")
     ]
     if len(rows) == 1:
         return rows[0]
     if rows:
         raise UserError(_ambiguous(what, [row["character"] for row in rows]))
-    names = {gap_fill.gap_name(row["axis"], row["value"]): None for row in found.gaps.to_dicts()}
+    names = {gap.gap_name(row["axis"], row["value"]): None for row in found.gaps.to_dicts()}
     raise UserError(
         f"--add {what}: expected shot numbers or one of the gaps "
         f"({', '.join(names) or 'none'}); list them with `bunny gaps`"

@@ -180,7 +180,6 @@ class Finetune(BaseStage):
         self, loaded: Base, made: _Set, folder: Path, run_folder: Path, train: list[Any]
     ) -> list[Any]:
         """Pictures of the class without the character: of the film, drawn by the base, or none."""
-        from bunny.dataset import example as dataset_example
         from bunny.dataset import image_folder
         from bunny.generation import class_image
 
@@ -200,7 +199,7 @@ class Finetune(BaseStage):
                 "found none; set dataset.num_class_images above 0, or choose drawn or none"
             )
         found, _ = image_folder.load_dataset(own)
-        return [replace(e, role=dataset_example.CLASS) for e in found]
+        return [replace(e, role=image_folder.CLASS) for e in found]
 
     # -- training -----------------------------------------------------------------------------
 

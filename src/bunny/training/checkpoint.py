@@ -19,13 +19,12 @@ from typing import Any
 import numpy as np
 
 from bunny.core import atomic, file_hash
-from bunny.dataset.example import TrainingExample
+from bunny.dataset.image_folder import TrainingExample
 from bunny.training import lora
 from bunny.training.adapter_file import write
 from bunny.training.base import Base
 from bunny.training.distributed import ProcessGroup
-from bunny.training.master_weights import MasterWeights
-from bunny.training.optimizer import AdapterOptimizer
+from bunny.training.optimizer import AdapterOptimizer, MasterWeights
 from bunny.training.settings import AdapterCheckpoint, LoraSettings, Step
 
 logger = logging.getLogger(__name__)

@@ -17,9 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bunny.dataset.example import CLASS, TrainingExample
+from bunny.dataset.image_folder import CLASS, TrainingExample
 from bunny.training import base as training_base
-from bunny.training import checkpoint, lora, master_weights, setup, training_data
+from bunny.training import checkpoint, lora, optimizer, setup, training_data
 from bunny.training import loss as training_loss
 from bunny.training.base import Base
 from bunny.training.distributed import ProcessGroup
@@ -234,12 +234,12 @@ class TrainingLoop:
         setup.move_encoders_off(self.family, settings)
         chosen = training_base.choose_precision(settings.precision, self.base.device)
         dtype = training_base.dtype_of(chosen, self.base.device)
-        self.undo.callback(master_weights.cast_base(self.family, dtype))
+        self.undo.callback(optimizer.cast_base(self.family, dtype))
         torch.manual_seed(settings.seed)
         self.parts = lora.attach(self.base, settings)
         self.undo.callback(lora.detach, self.parts)
         self.undo.callback(setup.speed_up(self.family, self.parts, settings))
-        self.weights = master_weights.MasterWeights(
+        self.weights = optimizer.MasterWeights(
             lora.trainable_parameters(self.parts), dtype, settings.ema_decay
         )
         processes.broadcast([m.detach() for m in self.weights.masters])

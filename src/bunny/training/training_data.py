@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bunny.dataset.example import CLASS, TrainingExample
+from bunny.dataset.image_folder import CLASS, TrainingExample
 from bunny.training import latent_batch
 from bunny.training.base import Base
 from bunny.training.distributed import ProcessGroup
