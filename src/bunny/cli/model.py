@@ -94,7 +94,6 @@ def generate(
 ) -> None:
     """Generate pictures with a film's adapter, or reproduce one from its PNG."""
     from bunny.command import generate as command_generate
-    from bunny.command import generate_request
 
     common = {"output": output, "data_dir": data_dir, "overrides": settings or []}
     if again is not None:
@@ -102,8 +101,8 @@ def generate(
             again, adapters=adapter or [], frame=Path(frame[0]) if frame else None, **common
         )
     else:
-        listed = generate_request.read_prompts(prompts) if prompts else []
-        options = generate_request.GenerateOptions(
+        listed = command_generate.read_prompts(prompts) if prompts else []
+        options = command_generate.GenerateOptions(
             prompts=[*(prompt or []), *listed],
             seeds=seed or [],
             count=count,
