@@ -26,7 +26,7 @@ def test_base_then_steps_then_strengths():
     assert made[0].adapters == ()
     assert made[2].title == "step 100, strength 0.5 + ink 0.5"
     assert [(a.hash, a.strength) for a in made[4].adapters] == [("200", 0.5), ("i", 0.5)]
-    assert made[4].blend == (ink,)
+    assert made[4].adapters[1:] == (ink,)
 
 
 def test_a_drawing_for_each_prompt_start_and_seed():

@@ -86,7 +86,7 @@ def test_adapter_draws_as_diffusers_itself_draws_with_it(tiny_base, tiny_adapter
     path, worn = tiny_adapter
     wanted = drawings()[:2]
     ours = pixels(tiny_base, wanted, worn)
-    pipeline = tiny_base.pipeline()
+    pipeline = tiny_base.family.pipeline()
     pipeline.scheduler = DDIMScheduler.from_config(tiny_base.scheduler.config)
     pipeline.load_lora_weights(path.parent, weight_name=path.name)
     try:
@@ -150,7 +150,7 @@ def test_two_different_adapters_blend(tiny_base, tiny_adapter, make_adapter):
 def test_doras_draw_alone_and_blended(tiny_base, make_adapter):
     one, two = make_adapter(seed=5, use_dora=True), make_adapter(seed=6, use_dora=True)
     wanted = drawings()[:1]
-    pipeline = tiny_base.pipeline()
+    pipeline = tiny_base.family.pipeline()
     for worn in ([one], [one, two]):
         merged = [d.provenance["is_merged"] for d in sampler.generate(tiny_base, wanted, worn)]
         assert merged == [len(worn) == 1]
@@ -202,7 +202,7 @@ def test_too_little_memory_draws_fewer_at_once(tiny_base, most, sizes):
             raise torch.OutOfMemoryError("no memory")
 
     expected = pixels(tiny_base, drawings())
-    hook = tiny_base.unet.register_forward_pre_hook(refuse)
+    hook = tiny_base.family.denoiser.register_forward_pre_hook(refuse)
     try:
         drawn = next(sampler.generate_batches(tiny_base, drawings(), [range(5)]))
     finally:
@@ -246,7 +246,7 @@ def _seen(base, path):
         square = picture.crop((14, 0, 50, 36)).resize((32, 32), Image.Resampling.LANCZOS)
     latents = base.family.encode_pictures(np.array(square)[None])
     with torch.no_grad():
-        back = base.vae.decode(latents / base.vae.config.scaling_factor).sample[0]
+        back = base.family.vae.decode(latents / base.family.vae.config.scaling_factor).sample[0]
     return (back.clamp(-1, 1).permute(1, 2, 0).numpy() + 1) * 127.5
 
 

@@ -38,7 +38,7 @@ def _write_lora(base, folder: Path, seed: int) -> Path:
     from peft import LoraConfig
     from peft.utils import get_peft_model_state_dict
 
-    unet = base.unet
+    unet = base.family.denoiser
     torch.manual_seed(seed)
     unet.add_adapter(LoraConfig(r=2, lora_alpha=2, target_modules=["to_q", "to_v", "conv1"]))
     for name, weight in unet.named_parameters():

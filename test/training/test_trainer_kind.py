@@ -66,9 +66,9 @@ def test_gradient_checkpointing_changes_no_number(tiny_base, tmp_path):
 
 @pytest.mark.parametrize("room", [0, -1])
 def test_weights_are_laid_out_anew_only_where_their_copy_is_small(tiny_base, monkeypatch, room):
-    size = sum(p.numel() * 4 for p in tiny_base.unet.parameters())
+    size = sum(p.numel() * 4 for p in tiny_base.family.denoiser.parameters())
     monkeypatch.setattr(setup, "CHANNELS_LAST_MAX", size + room)
-    weight = tiny_base.unet.down_blocks[0].resnets[0].conv1.weight
+    weight = tiny_base.family.denoiser.down_blocks[0].resnets[0].conv1.weight
     before = weight.data_ptr()
     undo = setup.speed_up(tiny_base.family, {}, SETTINGS)
     has_moved = weight.data_ptr() != before

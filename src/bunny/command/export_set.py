@@ -22,7 +22,7 @@ from bunny.dataset.export.folder import ExportInfo
 from bunny.table import store
 
 WRITERS = {
-    "imagefolder": folder.write,
+    "imagefolder": folder.write_imagefolder,
     "kohya": kohya.write,
     "webdataset": webdataset.write,
 }

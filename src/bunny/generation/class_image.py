@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
+import cv2
 import numpy as np
 
+from bunny.core import image_file
 from bunny.dataset.crop_caption import CaptionWords
 from bunny.dataset.image_folder import CLASS, TrainingExample
 from bunny.training.base import Base
@@ -105,23 +107,18 @@ def draw(
             else:
                 made.save(_path(target, made.index), {})
     processes.wait()
+    pictures = [image_file.read(_path(target, i)) for i in range(number)]
     return [
-        TrainingExample(picture=_read(_path(target, i)), caption=drawing.prompt, role=CLASS)
-        for i, drawing in enumerate(wanted)
-        if _path(target, i).is_file()
+        TrainingExample(
+            picture=cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), caption=drawing.prompt, role=CLASS
+        )
+        for picture, drawing in zip(pictures, wanted, strict=True)
+        if picture is not None
     ]
 
 
 def _path(folder: Path, index: int) -> Path:
     return folder / f"{index:04d}.png"
-
-
-def _read(path: Path) -> np.ndarray:
-    """A picture, RGB."""
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB"))
 
 
 def _drop_others(target: Path) -> None:

@@ -42,11 +42,6 @@ class GridColumn:
     checkpoint: Checkpoint | None = None
     strength: float | None = None
 
-    @property
-    def blend(self) -> tuple[WeightedAdapter, ...]:
-        """The adapters beside the checkpoint's own."""
-        return self.adapters[1:] if self.checkpoint else self.adapters
-
 
 def columns(
     checkpoints: Sequence[Checkpoint],

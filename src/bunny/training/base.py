@@ -38,21 +38,6 @@ class Base:
     family: Family
 
     @property
-    def unet(self) -> Any:
-        """The UNet or transformer."""
-        return self.family.denoiser
-
-    @property
-    def vae(self) -> Any:
-        """The autoencoder, in 32 bits."""
-        return self.family.vae
-
-    @property
-    def text_encoder(self) -> Any:
-        """The first text encoder."""
-        return self.family.text_encoders["text_encoder"]
-
-    @property
     def tokenizer(self) -> Any:
         """The first text encoder's tokenizer."""
         return self.family.source.tokenizer
@@ -61,10 +46,6 @@ class Base:
     def scheduler(self) -> Any:
         """The sampler that the folder names."""
         return self.family.scheduler
-
-    def pipeline(self, **options: Any) -> Any:
-        """The parts as diffusers' own pipeline, see `common.Loaded.pipeline`."""
-        return self.family.pipeline(**options)
 
 
 def load_base(

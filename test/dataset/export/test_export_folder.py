@@ -93,7 +93,7 @@ def _rgb(path):
 def _write_imagefolder(tmp_path, pictures, about):
     target = tmp_path / "set"
     target.mkdir()
-    return target, folder.write(target, pictures, about)
+    return target, folder.write_imagefolder(target, pictures, about)
 
 
 def test_datasets_reads_the_same_pictures_and_captions(tmp_path, pictures, about, load):

@@ -301,7 +301,9 @@ def write_card(
     write_text(target / CARD_FILE, "\n\n".join(parts))
 
 
-def write(target: Path, pictures: Sequence[ExportPicture], about: ExportInfo) -> dict[str, int]:
+def write_imagefolder(
+    target: Path, pictures: Sequence[ExportPicture], about: ExportInfo
+) -> dict[str, int]:
     """Fill an empty folder with a set.
 
     Parameters
