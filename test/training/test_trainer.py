@@ -232,7 +232,7 @@ def test_damaged_checkpoint_falls_back_to_the_older(whole, tiny_base, tmp_path, 
 
 
 def test_base_is_given_back_as_it_was(tiny_base, tmp_path):
-    parts = (tiny_base.family.denoiser, tiny_base.text_encoder)
+    parts = (tiny_base.family.denoiser, tiny_base.family.text_encoders["text_encoder"])
     before = [{name: w.clone() for name, w in p.state_dict().items()} for p in parts]
     settings = dataclasses.replace(
         EVERYTHING, steps=1, precision="bf16", has_gradient_checkpointing=True

@@ -24,6 +24,7 @@ from bunny.generation.request import Adapters, GenerationRequest
 from bunny.training.base import Base
 
 if TYPE_CHECKING:
+    from diffusers.pipelines.pipeline_utils import DiffusionPipeline
     from PIL import Image
 
 logger = logging.getLogger(__name__)
@@ -171,7 +172,10 @@ def generate_batches(
 
 
 def _draw(
-    pipeline: Any, drawings: Sequence[GenerationRequest], indices: list[int], describe: Describe
+    pipeline: DiffusionPipeline,
+    drawings: Sequence[GenerationRequest],
+    indices: list[int],
+    describe: Describe,
 ) -> list[GeneratedPicture]:
     """Draw one batch, in halves where memory is short; what goes wrong is each picture's error."""
     import torch
@@ -195,7 +199,10 @@ def _draw(
 
 
 def _draw_halves(
-    pipeline: Any, drawings: Sequence[GenerationRequest], indices: list[int], describe: Describe
+    pipeline: DiffusionPipeline,
+    drawings: Sequence[GenerationRequest],
+    indices: list[int],
+    describe: Describe,
 ) -> list[GeneratedPicture]:
     """Draw a batch that did not fit into memory as two."""
     import torch

@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bunny.core.error import UserError
 from bunny.training.base import Base
+
+if TYPE_CHECKING:
+    from diffusers.schedulers.scheduling_utils import SchedulerMixin
 
 # Name in the settings: diffusers' class, what is set beside the base's own configuration.
 SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -75,7 +78,7 @@ def check(base: Base, name: str, num_steps: int) -> None:
         )
 
 
-def make(base: Base, name: str) -> Any:
+def make(base: Base, name: str) -> SchedulerMixin:
     """A fresh sampler with the base's own noise schedule.
 
     Parameters

@@ -1,12 +1,14 @@
 """Stage generate: the prompts drawn with each character's adapter and with the base alone."""
 
+from __future__ import annotations
+
 import json
 import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
@@ -22,6 +24,11 @@ from bunny.table import store
 from bunny.training import base as base_model
 from bunny.training.base import Base
 from bunny.training.family import folder as family_folder
+
+if TYPE_CHECKING:
+    from tqdm.auto import tqdm
+
+    from bunny.contract.shard import Shards
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +140,7 @@ class Generate(BaseStage):
         )
         return plan.requests(settings, words.subject, starts)
 
-    def _draw_task(self, loaded: Base, task: _Task, bar: Any, total: int) -> list[dict[str, Any]]:
+    def _draw_task(self, loaded: Base, task: _Task, bar: tqdm, total: int) -> list[dict[str, Any]]:
         """Rows of all pictures of one fine-tune; what draws is changed as seldom as can be."""
         batches = sampler.split_batches(task.drawings, self.config.generation.batch_size)
         rows: list[dict[str, Any]] = []
@@ -147,7 +154,7 @@ class Generate(BaseStage):
         task: _Task,
         column: GridColumn,
         batches: Sequence[Sequence[int]],
-        bar: Any,
+        bar: tqdm,
         total: int,
     ) -> list[dict[str, Any]]:
         """Rows of what one checkpoint draws at one strength; a batch is a shard."""
@@ -179,7 +186,7 @@ class Generate(BaseStage):
             self._note_progress(bar.n, total)
         return shards.collect("picture").to_dicts()
 
-    def _is_drawn(self, shards: Any, index: int) -> bool:
+    def _is_drawn(self, shards: Shards, index: int) -> bool:
         """Whether the shard and all its files are there."""
         if not shards.is_done(index):
             return False

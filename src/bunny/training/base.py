@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bunny.core.error import UserError
 from bunny.training.family import folder as files
 from bunny.training.family.contract import LAYOUTS, Family, ModelLayout
 from bunny.training.family.folder import TOY, find_folder, hash_folder, read_card, read_licence
+
+if TYPE_CHECKING:
+    import torch
+    from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
 AUTO_PRECISION = "auto"
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
@@ -134,7 +138,7 @@ def choose_precision(precision: str, device: str) -> str:
     Parameters
     ----------
     precision : str
-        ``auto`` or one of these, see `choose_precision`.
+        ``auto`` or one of these, see `resolve_precision`.
     device : str
 
     Raises
@@ -188,7 +192,9 @@ def _class_of(name: str) -> Any:
     }[name]
 
 
-def _read_pipeline(folder: Path, model: str, layout: ModelLayout, dtype: Any) -> Any:
+def _read_pipeline(
+    folder: Path, model: str, layout: ModelLayout, dtype: torch.dtype
+) -> DiffusionPipeline:
     """The folder as diffusers' own pipeline, its VAE in 32 bits."""
     import diffusers
     import torch

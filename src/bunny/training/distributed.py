@@ -6,7 +6,12 @@ import atexit
 import os
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+
+T = TypeVar("T")
 
 TIMEOUT = timedelta(hours=12)  # of the others, while the first does what they do not share
 
@@ -34,11 +39,11 @@ class ProcessGroup:
         """Whether this process writes."""
         return self.rank == 0
 
-    def average(self, tensors: Sequence[Any]) -> None:
+    def average(self, tensors: Sequence[torch.Tensor]) -> None:
         """Replace tensors of one dtype by their mean over all processes, in place."""
         average(tensors, self.size)
 
-    def broadcast(self, tensors: Sequence[Any]) -> None:
+    def broadcast(self, tensors: Sequence[torch.Tensor]) -> None:
         """Replace tensors by those of the first process, in place."""
         if self.size == 1:
             return
@@ -47,7 +52,7 @@ class ProcessGroup:
         for tensor in tensors:
             torch.distributed.broadcast(tensor, src=0)
 
-    def broadcast_object(self, value: Any) -> Any:
+    def broadcast_object(self, value: T) -> T:
         """Broadcast an object from the first process."""
         if self.size == 1:
             return value
@@ -63,7 +68,7 @@ class ProcessGroup:
             self._state.wait_for_everyone()
 
 
-def average(tensors: Sequence[Any], num_processes: int) -> None:
+def average(tensors: Sequence[torch.Tensor], num_processes: int) -> None:
     """Replace tensors of one dtype by their mean over all processes, in place; one message."""
     if num_processes == 1 or not tensors:
         return

@@ -145,7 +145,7 @@ def gaussian_noise(shape: Sequence[int], seed: int, offset: float = 0.0) -> torc
     return noise
 
 
-def _dtype_of(module: Any) -> Any:
+def _dtype_of(module: torch.nn.Module) -> torch.dtype:
     """What a denoiser computes in: that of its first weight."""
     return next(module.parameters()).dtype
 
@@ -263,7 +263,7 @@ def output_change(
     times = torch.as_tensor(family.noise.spread(1)[0]).expand(len(latents)).to(latents.device)
     noisy = family.noise.add(latents, noise, times)
 
-    def drawn() -> Any:
+    def drawn() -> torch.Tensor:
         return family.predict(noisy, times, words(captions)).float()
 
     with torch.no_grad():
@@ -311,7 +311,7 @@ class GradientStep:
         self.family, self.data = family, data
         self.settings, self.optimizer = settings, optimizer
 
-    def accumulate(self, index: int) -> Any:
+    def accumulate(self, index: int) -> torch.Tensor:
         """Gradients of one batch and of its class pictures; gives its loss, detached."""
         import torch
 
@@ -334,7 +334,9 @@ class GradientStep:
         is_dropped = rng.random(len(chosen)) < self.settings.caption_dropout
         return source.buckets[size].batch(chosen, flips, is_dropped)
 
-    def _loss(self, batch: LatentBatch, shares: np.ndarray, rng: np.random.Generator) -> Any:
+    def _loss(
+        self, batch: LatentBatch, shares: np.ndarray, rng: np.random.Generator
+    ) -> torch.Tensor:
         """Weighted loss of pictures of one size at random noise and times."""
         import torch
 

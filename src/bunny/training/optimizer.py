@@ -19,6 +19,8 @@ from bunny.training.settings import LoraSettings
 if TYPE_CHECKING:
     import torch
 
+    from bunny.training.family.contract import Family
+
 COSINE_FLOOR = 0.1  # of the learning rate, at the end of schedule cosine
 
 TEXT_SHARE = 0.1  # of the learning rate, for text encoders, when no rate of theirs is given
@@ -37,10 +39,13 @@ class MasterWeights:
         Above 0 an average is kept: decay (1 + n) / (10 + n) at step n, up to this one.
     """
 
-    def __init__(self, parameters: Mapping[str, Any], dtype: Any, ema_decay: float) -> None:
+    def __init__(
+        self, parameters: Mapping[str, torch.nn.Parameter], dtype: torch.dtype, ema_decay: float
+    ) -> None:
         import torch
 
-        self.names, self.parameters = list(parameters), list(parameters.values())
+        self.names = list(parameters)
+        self.parameters: list[Any] = list(parameters.values())
         for parameter in self.parameters:
             parameter.data = parameter.data.float()
         self.masters = self.parameters
@@ -136,7 +141,7 @@ class MasterWeights:
             torch._foreach_copy_(self.parameters, values)  # pyright: ignore[reportPrivateImportUsage] no other name
 
 
-def cast_base(family: Any, dtype: torch.dtype) -> Callable[[], None]:
+def cast_base(family: Family, dtype: torch.dtype) -> Callable[[], None]:
     """Let a family's denoiser and text encoders compute in fewer bits; gives what undoes it.
 
     Parameters
@@ -231,7 +236,7 @@ class AdapterOptimizer:
         """Of the denoiser, at a step counted from 1."""
         return self.settings.learning_rate * self.factor(step)
 
-    def backward(self, loss: Any) -> None:
+    def backward(self, loss: torch.Tensor) -> None:
         """Add the gradients of one batch."""
         self.scaler.scale(loss).backward()
         self.weights.take_gradients()
@@ -267,14 +272,14 @@ def _groups(
 ) -> tuple[list[float], list[dict[str, Any]]]:
     """Parameter groups and the learning rate of each."""
     text_rate = settings.text_learning_rate or TEXT_SHARE * settings.learning_rate
-    own: dict[float, list[Any]] = {settings.learning_rate: []}
+    own: dict[float, list[torch.Tensor]] = {settings.learning_rate: []}
     for name, master in zip(weights.names, weights.masters, strict=True):
         is_text = name.startswith("text_encoder")
         own.setdefault(text_rate if is_text else settings.learning_rate, []).append(master)
     return list(own), [{"params": masters, "lr": own_rate} for own_rate, masters in own.items()]
 
 
-def _make(groups: list[dict[str, Any]], settings: LoraSettings) -> Any:
+def _make(groups: list[dict[str, Any]], settings: LoraSettings) -> torch.optim.Optimizer:
     """The optimizer of the settings."""
     import torch
 

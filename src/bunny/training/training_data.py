@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from bunny.training.base import Base
 from bunny.training.distributed import ProcessGroup
 from bunny.training.latent_batch import EncodedCaptions, LatentBucket, LatentCache
 from bunny.training.settings import LoraSettings
+
+T = TypeVar("T")
 
 HELD_OUT_MAX = 24  # pictures; each costs `measure.TIMES` forward passes an evaluation
 PROBE_MAX = 8  # training pictures looked at alike, to tell learning from noise
@@ -176,7 +178,7 @@ def encode(
     )
 
 
-def take_evenly(examples: Sequence[Any], most: int) -> list[Any]:
+def take_evenly(examples: Sequence[T], most: int) -> list[T]:
     """At most `most` of them, evenly from first to last.
 
     Examples

@@ -17,6 +17,7 @@ from bunny.core.error import UserError
 
 if TYPE_CHECKING:
     import torch
+    from peft import LoraConfig
 
 # Words of module names that have an underscore themselves.
 COMPOUND = """
@@ -214,7 +215,7 @@ ComponentLayers = dict[
 ]  # by component: unet or transformer, text_encoder, text_encoder_2
 
 
-def from_peft(state: Mapping[str, Any], config: Any) -> Layers:
+def from_peft(state: Mapping[str, Any], config: LoraConfig) -> Layers:
     """Layers of a peft state dict.
 
     Parameters
@@ -320,7 +321,7 @@ def check_finite(parts: ComponentLayers) -> None:
                 )
 
 
-def _layer_of(state: Mapping[str, Any], module: str, config: Any) -> LoraLayer:
+def _layer_of(state: Mapping[str, Any], module: str, config: LoraConfig) -> LoraLayer:
     """One module's matrices with its alpha."""
     if module + UP not in state:
         raise UserError(f"adapter: {module}{UP} is missing; the file is incomplete")
@@ -334,7 +335,7 @@ def _layer_of(state: Mapping[str, Any], module: str, config: Any) -> LoraLayer:
     )
 
 
-def _alpha(config: Any, module: str, rank: int) -> float:
+def _alpha(config: LoraConfig, module: str, rank: int) -> float:
     """Alpha of a module by peft's rules; without settings it is the rank."""
     if config is None:
         return float(rank)

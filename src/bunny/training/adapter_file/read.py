@@ -7,13 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bunny.core.error import UserError
 from bunny.training.adapter_file import kohya, safetensors_file
 from bunny.training.adapter_file import layer as layers_of
 from bunny.training.adapter_file.layer import ComponentLayers, LoraLayer, UnetShape
 from bunny.training.adapter_file.write import COMFY_TEXT, PEFT_TEXT
+
+if TYPE_CHECKING:
+    from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+
+    from bunny.training.family.contract import Family
 
 COMPONENTS = ("unet", "transformer", "text_encoder", "text_encoder_2")
 
@@ -81,7 +86,7 @@ def read(path: Path, *, shape: UnetShape | None = None) -> AdapterFile:
     )
 
 
-def components_of(family: Any) -> dict[str, Any]:
+def components_of(family: Family) -> dict[str, Any]:
     """Modules of a base that adapters may change, by diffusers' names.
 
     Parameters
@@ -129,7 +134,7 @@ def check_fits(adapter: AdapterFile, components: Mapping[str, Any]) -> None:
                 )
 
 
-def load_into(pipeline: Any, adapter: AdapterFile, name: str) -> None:
+def load_into(pipeline: DiffusionPipeline, adapter: AdapterFile, name: str) -> None:
     """Check that an adapter fits a pipeline, then load it under a name, whatever the file's kind.
 
     diffusers itself leaves DoRA out of kohya's files and does not know SD3's; this loads both.
