@@ -39,7 +39,7 @@ def test_what_was_trained_does_the_same_when_loaded_by_diffusers(family_folder, 
     assert result.has_fallen
 
     loaded = base.load_base(folder, "cpu")
-    family, pipe = loaded.family, loaded.pipeline()
+    family, pipe = loaded.family, loaded.family.pipeline()
     options = {"prompt": "a red bear", "num_inference_steps": 2, "height": 32, "width": 32}
 
     def draw() -> np.ndarray:
