@@ -49,7 +49,7 @@ def check(
     what : str or None
         A folder, or a film_id or how it begins; None: the newest film.
     trainer : str
-        ``auto`` or one of `faithful.TRAINERS`.
+        ``auto`` or one of `trainer_preview.TRAINERS`.
     resolution_px, batch_size : int
         0: as in the folder or the settings.
     trigger : str

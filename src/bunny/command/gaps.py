@@ -35,7 +35,7 @@ class GapReport:
 
     film_id: str
     gaps: pl.DataFrame  # character, axis, value, num_pictures, num_wanted, num_seen, detail
-    ways: pl.DataFrame  # of `fill.find_ways`: of every gap, and of axis any
+    ways: pl.DataFrame  # of `gap.find_ways`: of every gap, and of axis any
     shots: pl.DataFrame  # table shot
     additions: Sequence[Addition]
     notes: Sequence[str]

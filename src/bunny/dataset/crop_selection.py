@@ -50,7 +50,7 @@ def choose_crops(
     views : mapping
         Views of the film's other characters, by name, see `candidate.gather`; their frames are cut
         around them, frames with nobody in the middle.
-    rule : crop.Rule
+    rule : crop.CropSetting
     words : CaptionWords
         The captions lose every trigger word.
     number : int

@@ -3,7 +3,7 @@
 - ``identity``: 0 a stranger of the film, 1 as a held-out picture of the character (may be outside);
   of pictures in which somebody was found;
 - ``recognised``: share taken for whom they were asked to show; ``nobody``: share with nobody in it;
-- ``agreement`` with the prompt; ``score``: what checkpoints are chosen by (`choose.score`);
+- ``agreement`` with the prompt; ``score``: what checkpoints are chosen by (see `checkpoint_choice`);
 - ``nearest``: cosine to the nearest training picture; ``copied``: share flagged as copies;
 - ``diversity``: distance between seeds of a prompt; ``vendi``: Vendi score over the seeds' number;
 - ``gain identity``, ``gain agreement``, ``gain recognised``: checkpoint less base, same prompts
@@ -70,7 +70,7 @@ def vendi(vector: np.ndarray, prompts: Sequence[Hashable]) -> dict[Hashable, flo
 
     Notes
     -----
-    `spread.vendi_score`; relative to the number so that prompts with more seeds compare.
+    `vendi.vendi_score`; relative to the number so that prompts with more seeds compare.
     """
     found = {}
     for prompt in dict.fromkeys(prompts):

@@ -37,7 +37,7 @@ NAMES = ("base", *SCHEDULERS)
 FLOW = ("flow_euler", "unipc")  # those that follow a straight flow from noise to picture
 DIFFUSION = tuple(name for name in SCHEDULERS if name != "flow_euler")
 NAMES_BY_FAMILY = {"sd": DIFFUSION, "sdxl": DIFFUSION, "sd3": FLOW, "flux": FLOW}  # by family
-# The short names under which other tools know the samplers, for `provenance.parameters`.
+# The short names under which other tools know the samplers, for `provenance.to_webui_text`.
 SHORT_NAME = {
     "DDIMScheduler": "DDIM",
     "DDPMScheduler": "DDPM",

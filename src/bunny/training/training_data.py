@@ -22,7 +22,7 @@ from bunny.training.settings import LoraSettings
 
 T = TypeVar("T")
 
-HELD_OUT_MAX = 24  # pictures; each costs `measure.TIMES` forward passes an evaluation
+HELD_OUT_MAX = 24  # pictures; each costs `loss.FIXED_TIMESTEPS` forward passes an evaluation
 PROBE_MAX = 8  # training pictures looked at alike, to tell learning from noise
 
 CACHE_FOLDER = "cache"  # folder in the run's

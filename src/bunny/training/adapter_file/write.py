@@ -35,7 +35,7 @@ def write_diffusers(path: Path, states: States, family: str, metadata: Mapping[s
     family : str
         ``sd``, ``sdxl``, ``sd3`` or ``flux``.
     metadata : mapping
-        See `about.own_texts`.
+        See `safetensors_file.own_texts`.
 
     Returns
     -------
