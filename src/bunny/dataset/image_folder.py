@@ -308,7 +308,7 @@ def candidate_rows(
     Parameters
     ----------
     views : sequence of CharacterView
-    made : choice.Choice
+    made : ViewSelection
     failed : dict
         Error of each subject_id whose picture could not be made.
     rows : sequence of dict

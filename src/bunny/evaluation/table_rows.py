@@ -3,7 +3,7 @@
 - ``identity``: 0 a stranger of the film, 1 as a held-out picture of the character (may be outside);
   of pictures in which somebody was found;
 - ``recognised``: share taken for whom they were asked to show; ``nobody``: share with nobody in it;
-- ``agreement`` with the prompt; ``score``: what checkpoints are chosen by (see `checkpoint_choice`);
+- ``agreement`` with the prompt; ``score``: what checkpoints are chosen by;
 - ``nearest``: cosine to the nearest training picture; ``copied``: share flagged as copies;
 - ``diversity``: distance between seeds of a prompt; ``vendi``: Vendi score over the seeds' number;
 - ``gain identity``, ``gain agreement``, ``gain recognised``: checkpoint less base, same prompts

@@ -41,7 +41,7 @@ def provenance_of(
     ----------
     base : Base
     drawing : GenerationRequest
-    adapters : Adapter, sequence of Adapter, or None
+    adapters : WeightedAdapter, sequence of WeightedAdapter, or None
     has_safety_checker : bool
         Whether it was asked for.
     batch_size, batch_index : int

@@ -134,7 +134,7 @@ def generate_batches(
     drawings : sequence of GenerationRequest
     batches : sequence of sequences of int
         Indices of `drawings`, see `split_batches`.
-    adapters : Adapter, sequence of Adapter, or None
+    adapters : WeightedAdapter, sequence of WeightedAdapter, or None
         None draws with the base alone.
     has_safety_checker : bool
         Ask the base's safety checker, where it has one.

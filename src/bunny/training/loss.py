@@ -162,7 +162,7 @@ def join_batches(
 
     Parameters
     ----------
-    batches : sequence of (Batch, float)
+    batches : sequence of (LatentBatch, float)
         With the weight of each one's mean loss.
 
     Returns
