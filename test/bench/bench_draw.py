@@ -1,6 +1,6 @@
 """How fast pictures are drawn: `python test/bench/bench_draw.py [--base FOLDER] [--device cpu]`.
 
-Ours (`generation.sampler.draw`: adapter merged, batches) against diffusers' plain way, as its
+Ours (`generation.sampler.generate`: adapter merged, batches) against diffusers' plain way, as its
 documentation shows it: `from_pretrained`, `load_lora_weights`, `pipeline(prompt)` for each prompt;
 and against the same with prompts handed over in batches (`plain, batched`). Same base, adapter,
 sampler, steps, guidance and seeds. Each measurement is a process of its own, taken in turns:
@@ -56,8 +56,7 @@ def prompts_of(number):
 
 def draw_ours(a):
     """First picture, then all of them; seconds."""
-    from bunny.generation import request
-    from bunny.generation import sampler as generation_draw
+    from bunny.generation import request, sampler
     from bunny.training import base
 
     loaded = base.load_base(a.base, device=a.device, precision=a.precision)
@@ -68,16 +67,12 @@ def draw_ours(a):
         request.GenerationRequest(prompt=p, seed=i, **like)
         for i, p in enumerate(prompts_of(a.pictures))
     ]
-    made = []
-
-    def keep(_index, picture, _error):
-        made.append(picture)
-
-    generation_draw.draw(loaded, wanted[:1], worn, on_picture=keep)
+    made = [one.picture for one in sampler.generate(loaded, wanted[:1], worn)]
     first = time.time() - a.started
     begun = time.time()
     if a.pictures > 1:
-        generation_draw.draw(loaded, wanted, worn, batch_size=a.batch, on_picture=keep)
+        drawn = sampler.generate(loaded, wanted, worn, batch_size=a.batch)
+        made += [one.picture for one in drawn]
     return first, time.time() - begun, made
 
 

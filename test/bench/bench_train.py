@@ -296,7 +296,7 @@ def train_ours(args: argparse.Namespace) -> None:
     """`train_lora` with the same numbers: attention only, no checkpoints on the way."""
     import cv2
 
-    from bunny.dataset import example
+    from bunny.dataset.image_folder import TrainingExample
     from bunny.training import base as bases
     from bunny.training import settings as training_settings
     from bunny.training import trainer
@@ -322,7 +322,7 @@ def train_ours(args: argparse.Namespace) -> None:
     settings = training_settings.LoraSettings(**{k: v for k, v in wanted.items() if k in known})
     files = sorted(args.data.iterdir())
     examples = [
-        example.TrainingExample(picture=cv2.imread(str(file))[..., ::-1].copy(), caption=CAPTION)
+        TrainingExample(picture=cv2.imread(str(file))[..., ::-1].copy(), caption=CAPTION)
         for file in files
     ]
     options = {} if args.precision == "fp32" else {"precision": args.precision}

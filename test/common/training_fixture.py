@@ -67,7 +67,7 @@ def _write_lora(base, folder: Path, seed: int, options: dict):
 
     from bunny.generation import request
 
-    unet, scale = base.unet, options.pop("scale", 0.3)
+    unet, scale = base.family.denoiser, options.pop("scale", 0.3)
     torch.manual_seed(seed)
     targets = ["to_q", "to_k", "to_v", "to_out.0", "conv1"]
     unet.add_adapter(LoraConfig(r=2, lora_alpha=2, target_modules=targets, **options))

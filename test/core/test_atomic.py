@@ -362,7 +362,7 @@ ALLOWED = {
     ],
     "into a temporary folder that is renamed when whole": [
         *[("save", "?.write_text"), ("save", "save_file"), ("save", "?.open")],
-        *[("save", "torch.save"), ("keep_state", "save"), ("_write_metadata", "?.write_text")],
+        *[("save", "torch.save"), ("save_state", "save"), ("_write_metadata", "?.write_text")],
         *[("_write_png", "path.write_bytes"), ("copy_mask", "shutil.copyfile")],
         *[("copy_mask", "target.write_bytes"), ("replace_folder", "?.write_text")],
         *[("write_text", "path.write_bytes"), ("_write_part", "shutil.copyfile")],

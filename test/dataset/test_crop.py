@@ -1,13 +1,17 @@
 """Windows: how large, where, of which aspect."""
 
+import shutil
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunny.dataset import bucket, crop
+from bunny.core.error import UserError
+from bunny.dataset import crop
 from bunny.dataset.crop import CropSetting
 from bunny.dataset.crop_caption import CaptionWords
 from bunny.dataset.view import CharacterView, OtherCharacter, share_inside
+from bunny.training.family import folder
 
 BUNNY = CaptionWords(trigger="bunny", class_word="character", other_triggers={"Anna": "anna"})
 FREE = {"max_upscale": 16.0}
@@ -117,7 +121,7 @@ def test_window_moves_off_others():
 def test_windows_law(x, y, w, h, is_face, step, others):
     """Inside the picture, of the written aspect, holding the subject where it fits."""
     box = (x, y, min(640, x + w), min(360, y + h))
-    sizes = tuple(bucket.sizes(128, step)) if step else ((128, 128),)
+    sizes = tuple(crop.sizes(128, step)) if step else ((128, 128),)
     rule = CropSetting(sizes=sizes, max_upscale=2.0)
     for window in cut(box, is_face=is_face, rule=rule, others=[(None, (0, 0, 60, 60))] * others):
         x0, y0, x1, y1 = corners(window)
@@ -131,7 +135,7 @@ def test_windows_law(x, y, w, h, is_face, step, others):
 
 
 def test_bucket_follows_the_figure():
-    rule = CropSetting(sizes=tuple(bucket.sizes(128, 32)), has_wider_crops=True, **FREE)
+    rule = CropSetting(sizes=tuple(crop.sizes(128, 32)), has_wider_crops=True, **FREE)
     tall, *_, wide = cut((300, 60, 380, 220), rule=rule)
     assert tall.size == (96, 160)
     assert wide.size[0] > wide.size[1]  # the whole picture is wide
@@ -154,3 +158,44 @@ def test_framings_are_balanced_and_every_view_comes_first():
     assert [w.shot_size for _, w in picked[:4]] == ["close-up", "medium", "close-up", "medium"]
     assert len(picked) == 6 and len(set(map(str, picked))) == 6
     assert crop.pick_windows([], 3) == []
+
+
+@pytest.mark.parametrize(("side", "step"), [(512, 64), (1024, 64), (768, 64), (128, 32), (64, 16)])
+def test_buckets_law(side, step):
+    sizes = crop.sizes(side, step)
+    assert (side, side) in sizes
+    assert {(h, w) for w, h in sizes} == set(sizes)
+    for width, height in sizes:
+        assert width % step == height % step == 0
+        assert width * height <= side**2
+        assert side / 2 <= min(width, height) and max(width, height) <= 2 * side
+        # one step taller and it would be too much: no area is given away
+        assert max(width * (height + step), height * (width + step)) > side**2 or (
+            max(width, height) == 2 * side
+        )
+
+
+def test_step_too_large_leaves_the_square():
+    assert crop.sizes(64, 128) == [(64, 64)]
+
+
+def test_nearest_by_hand():
+    sizes = crop.sizes(512, 64)
+    assert crop.nearest(100, 100, sizes) == (512, 512)
+    assert crop.nearest(1920, 1080, sizes) == (640, 384)  # 1.78: 1.67 is nearer than 2.4
+    assert crop.nearest(1, 9, sizes) == (256, 1024)
+
+
+def test_resolution_of_the_tiny_base(tiny_folder, tmp_path):
+    assert folder.resolution_of(str(tiny_folder)) == (32, 16)
+    assert folder.choose_resolution(str(tiny_folder), 0) == (32, 16)
+    assert folder.choose_resolution(str(tiny_folder), 48) == (48, 16)
+    assert folder.resolution_of("somebody/not-here") == (512, 64)
+    with pytest.raises(
+        UserError, match=("expected a multiple of 16 for this base model, got 40; 0 selects")
+    ):
+        folder.choose_resolution(str(tiny_folder), 40)
+    broken = shutil.copytree(tiny_folder, tmp_path / "broken")
+    (broken / "vae" / "config.json").write_text("[]")
+    with pytest.raises(UserError, match=r"expected unet/config.json and vae/config.json"):
+        folder.resolution_of(str(broken))

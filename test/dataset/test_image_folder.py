@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from bunny.dataset import image_folder
-from bunny.dataset.crop import Crop, CropWindow
-from bunny.dataset.example import TrainingExample
-from bunny.dataset.image_folder import CropSource
+from bunny.dataset.crop import Crop, CropSource, CropWindow, read_crops
+from bunny.dataset.image_folder import TrainingExample
 from bunny.dataset.view import CharacterView
 from bunny.generation import similarity
 from bunny.table import store
@@ -50,9 +49,7 @@ def crop(
 
 
 def write(film_dir, crops, **options):
-    return image_folder.write_dataset(
-        film_dir, "bunny", image_folder.read_crops(film_dir, crops), **options
-    )
+    return image_folder.write_dataset(film_dir, "bunny", read_crops(film_dir, crops), **options)
 
 
 @pytest.fixture

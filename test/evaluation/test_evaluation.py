@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from bunny.evaluation import bootstrap, checkpoint_choice, copying, diversity, evaluator, identity
+from bunny.evaluation import (
+    bootstrap,
+    checkpoint_choice,
+    evaluator,
+    identity,
+    measure_picture,
+    table_rows,
+)
 from bunny.evaluation.figure_descriptor import DescribedRegions
 from bunny.evaluation.identity import Gallery, IdentityScale
 
@@ -159,21 +166,21 @@ def test_places_that_overlap_count_once():
 
 def test_diversity_is_within_a_prompt():
     vector = np.array([at(0), at(90), at(10), at(10)])
-    assert diversity.pairwise(vector, PROMPTS) == {"a": pytest.approx(1), "b": pytest.approx(0)}
-    assert diversity.vendi(vector, PROMPTS) == {"a": pytest.approx(1), "b": pytest.approx(0.5)}
+    assert table_rows.pairwise(vector, PROMPTS) == {"a": pytest.approx(1), "b": pytest.approx(0)}
+    assert table_rows.vendi(vector, PROMPTS) == {"a": pytest.approx(1), "b": pytest.approx(0.5)}
 
 
 def test_drift_is_measured_in_distances_between_seeds():
     before = {("a", 1): np.array(at(0)), ("a", 2): np.array(at(60))}  # 0.5 apart
     after = {("a", 1): np.array(at(0)), ("a", 2): np.array(at(150))}  # 0 and 1 away
-    moved = diversity.drift(before, after)
+    moved = table_rows.drift(before, after)
     assert moved == {("a", 1): pytest.approx(0), ("a", 2): pytest.approx(2)}
-    assert diversity.drift({("a", 1): np.array(at(0))}, after) == {}  # one seed: no scale
+    assert table_rows.drift({("a", 1): np.array(at(0))}, after) == {}  # one seed: no scale
 
 
 def test_a_mirrored_training_picture_is_found():
     train = np.array([[at(0), at(40)], [at(180), at(90)]])  # as they are; mirrored
-    index, cosine = copying.nearest(np.array([at(90), at(3)]), train)
+    index, cosine = measure_picture.nearest(np.array([at(90), at(3)]), train)
     assert index.tolist() == [1, 0]
     assert cosine == pytest.approx([1.0, np.cos(np.radians(3))])
 
@@ -181,13 +188,13 @@ def test_a_mirrored_training_picture_is_found():
 def test_copies_are_nearer_than_held_out_pictures_come():
     train = np.array([[at(0), at(1), at(60)]])
     held_out = np.array([at(60 + 15 + i) for i in range(12)])
-    near = copying.baseline(train, np.array([1, 1, 2]), held_out)
+    near = measure_picture.baseline(train, np.array([1, 1, 2]), held_out)
     usual = [np.cos(np.radians(15 + i)) for i in range(12)]
     assert near.threshold == pytest.approx(np.quantile(usual, 0.99))
     assert near.train == pytest.approx(np.cos(np.radians([60, 59, 59])))  # of other shots
-    few = copying.baseline(train, np.array([1, 1, 2]), held_out[:1])
+    few = measure_picture.baseline(train, np.array([1, 1, 2]), held_out[:1])
     assert few.threshold < np.cos(np.radians(15))  # training pictures are asked too
-    assert copying.baseline(train, np.array([1, 1, 1]), held_out[:0]).threshold is None
+    assert measure_picture.baseline(train, np.array([1, 1, 1]), held_out[:0]).threshold is None
 
 
 # -- choice and plan -----------------------------------------------------------------------------

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from bunny.core.config import GenerationConfig
 from bunny.core.error import UserError
 from bunny.generation import plan
 from bunny.generation.plan import Checkpoint
-from bunny.generation.request import GenerationRequest, InitImage, WeightedAdapter
+from bunny.generation.request import InitImage, WeightedAdapter
 
 
 def checkpoint(step):
@@ -25,7 +26,7 @@ def test_base_then_steps_then_strengths():
     assert made[0].adapters == ()
     assert made[2].title == "step 100, strength 0.5 + ink 0.5"
     assert [(a.hash, a.strength) for a in made[4].adapters] == [("200", 0.5), ("i", 0.5)]
-    assert made[4].blend == (ink,)
+    assert made[4].adapters[1:] == (ink,)
 
 
 def test_a_drawing_for_each_prompt_start_and_seed():
@@ -33,19 +34,20 @@ def test_a_drawing_for_each_prompt_start_and_seed():
         InitImage(path=Path("a.png"), hash="1", frame_id="f1"),
         InitImage(path=Path("b"), hash="2"),
     ]
-    like = GenerationRequest(prompt="", seed=0, num_steps=7)
-    made = plan.drawings(like, ["x", "y"], [1, 2], starts)
+    settings = GenerationConfig(prompts=("x", "{trigger} y"), seeds=(1, 2), num_steps=7)
+    made = plan.requests(settings, "bun", starts)
     assert [(d.prompt, d.start.path.name, d.seed) for d in made[:4]] == [
         *(("x", "a.png", 1), ("x", "a.png", 2), ("x", "b", 1), ("x", "b", 2))
     ]
     assert len(made) == 8
     assert {d.num_steps for d in made} == {7}
-    assert [d.seed for d in plan.drawings(like, ["x"], [3])] == [3]
+    assert {d.prompt for d in made} == {"x", "bun y"}
+    assert [d.start for d in plan.requests(settings, "bun")] == [None] * 4
     assert [plan.row_title(made[i]) for i in (0, 2)] == ["x, from f1", "x, from b"]
 
 
 def test_table_has_each_picture_in_its_place():
-    made = plan.drawings(GenerationRequest(prompt="", seed=0), ["x", "y"], [1, 2])
+    made = plan.requests(GenerationConfig(prompts=("x", "y"), seeds=(1, 2)), "")
     drawn_by = plan.columns([checkpoint(100)], [1.0])
     pictures = {(i, c.key): Image.new("RGB", (4, 4)) for i in range(4) for c in drawn_by}
     pictures.pop((3, "000100-x1"))

@@ -24,7 +24,7 @@ DIFFUSION = ("base", *scheduler.DIFFUSION)
 
 
 def picture_of(base, drawing, adapters=None):
-    return sampler.draw_batches(base, [drawing], [[0]], adapters).__next__()[0]
+    return next(sampler.generate(base, [drawing], adapters))
 
 
 @pytest.mark.parametrize("name", DIFFUSION)
@@ -77,10 +77,9 @@ def saved(tiny_base, tiny_adapter, tmp_path):
     ]
     wanted = [replace(drawing, negative_prompt="blurred") for drawing in wanted]
     worn = replace(tiny_adapter[1], strength=0.8)
-    drawn = next(sampler.draw_batches(tiny_base, wanted, [[0, 1, 2, 3]], worn))[2]
-    facts = provenance.provenance_of(tiny_base, wanted[2], worn, drawn)
-    provenance.save_png(tmp_path / "drawn.png", drawn.picture, facts)
-    return tmp_path / "drawn.png", facts
+    drawn = next(sampler.generate_batches(tiny_base, wanted, [[0, 1, 2, 3]], worn))[2]
+    drawn.save(tmp_path / "drawn.png", {})
+    return tmp_path / "drawn.png", drawn.provenance
 
 
 def test_all_that_decides_a_picture_stands_in_it(saved, tiny_base, tiny_adapter):
@@ -226,13 +225,12 @@ def test_flagged_pictures_are_errors_and_not_black_squares(checked_base, is_stri
         [GenerationRequest(prompt="a", seed=i, num_steps=2) for i in (1, 2)],
     )
     options = {"has_safety_checker": True}
-    drawn = next(sampler.draw_batches(base, wanted, [[0, 1]], **options))
+    drawn = list(sampler.generate(base, wanted, **options))
     assert [d.is_flagged for d in drawn] == [is_strict] * 2
     assert [d.picture is None for d in drawn] == [is_strict] * 2
     assert drawn[0].error == (sampler.FLAGGED if is_strict else None)
-    facts = provenance.provenance_of(base, wanted[0], None, drawn[0], **options)
-    assert facts["safety_checker"] == "on"
-    unasked = next(sampler.draw_batches(base, wanted, [[0, 1]]))
+    assert drawn[0].provenance["safety_checker"] == "on"
+    unasked = list(sampler.generate(base, wanted))
     assert all(d.picture is not None for d in unasked)
     if not is_strict:
         assert (np.asarray(unasked[0].picture) == np.asarray(drawn[0].picture)).all()

@@ -25,9 +25,8 @@ def drawings(**more):
 
 def pixels(base, wanted, adapter=None, **options):
     """Pictures in the order of `wanted`, as arrays."""
-    found = {}
-    options = {"on_picture": lambda i, p, _e: found.update({i: np.asarray(p, np.int16)}), **options}
-    sampler.draw(base, wanted, adapter, **options)
+    made = sampler.generate(base, wanted, adapter, **options)
+    found = {one.index: np.asarray(one.picture, np.int16) for one in made}
     return [found[i] for i in range(len(wanted))]
 
 
@@ -87,7 +86,7 @@ def test_adapter_draws_as_diffusers_itself_draws_with_it(tiny_base, tiny_adapter
     path, worn = tiny_adapter
     wanted = drawings()[:2]
     ours = pixels(tiny_base, wanted, worn)
-    pipeline = tiny_base.pipeline()
+    pipeline = tiny_base.family.pipeline()
     pipeline.scheduler = DDIMScheduler.from_config(tiny_base.scheduler.config)
     pipeline.load_lora_weights(path.parent, weight_name=path.name)
     try:
@@ -122,11 +121,9 @@ def test_base_is_given_back_bit_for_bit(tiny_base, tiny_adapter):
 def test_base_is_given_back_after_a_failure(tiny_base, tiny_adapter):
     before = weights(tiny_base)
 
-    def stop(*_args):
-        raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        pixels(tiny_base, drawings()[:1], tiny_adapter[1], on_picture=stop)
+        for _ in sampler.generate(tiny_base, drawings()[:1], tiny_adapter[1]):
+            raise KeyboardInterrupt
     after = weights(tiny_base)
     assert all((before[name] == after[name]).all() for name in before)
 
@@ -153,11 +150,9 @@ def test_two_different_adapters_blend(tiny_base, tiny_adapter, make_adapter):
 def test_doras_draw_alone_and_blended(tiny_base, make_adapter):
     one, two = make_adapter(seed=5, use_dora=True), make_adapter(seed=6, use_dora=True)
     wanted = drawings()[:1]
-    pipeline = tiny_base.pipeline()
+    pipeline = tiny_base.family.pipeline()
     for worn in ([one], [one, two]):
-        merged = [
-            d.is_merged for b in sampler.draw_batches(tiny_base, wanted, [[0]], worn) for d in b
-        ]
+        merged = [d.provenance["is_merged"] for d in sampler.generate(tiny_base, wanted, worn)]
         assert merged == [len(worn) == 1]
         for adapter, name in zip(worn, ("a", "b"), strict=False):
             pipeline.load_lora_weights(
@@ -193,8 +188,8 @@ def test_adapter_of_a_base_in_bfloat16_is_not_rounded_away(tiny_folder, make_ada
 
     coarse = base.load_base(str(tiny_folder), device="cpu", precision="bf16")
     faint = make_adapter(seed=4, scale=0.003)
-    (drawn,) = next(sampler.draw_batches(coarse, drawings()[:1], [[0]], faint))
-    assert not drawn.is_merged
+    (drawn,) = next(sampler.generate_batches(coarse, drawings()[:1], [[0]], faint))
+    assert not drawn.provenance["is_merged"]
     assert (np.asarray(drawn.picture, np.int16) != pixels(coarse, drawings()[:1])[0]).any()
 
 
@@ -207,13 +202,13 @@ def test_too_little_memory_draws_fewer_at_once(tiny_base, most, sizes):
             raise torch.OutOfMemoryError("no memory")
 
     expected = pixels(tiny_base, drawings())
-    hook = tiny_base.unet.register_forward_pre_hook(refuse)
+    hook = tiny_base.family.denoiser.register_forward_pre_hook(refuse)
     try:
-        drawn = next(sampler.draw_batches(tiny_base, drawings(), [range(5)]))
+        drawn = next(sampler.generate_batches(tiny_base, drawings(), [range(5)]))
     finally:
         hook.remove()
     assert [d.index for d in drawn] == list(range(5))
-    assert [d.batch_size for d in drawn] == sizes
+    assert [d.provenance["batch_size"] for d in drawn] == sizes
     if not most:
         assert all("out of memory for one picture of 32x32 px" in d.error for d in drawn)
         return
@@ -251,7 +246,7 @@ def _seen(base, path):
         square = picture.crop((14, 0, 50, 36)).resize((32, 32), Image.Resampling.LANCZOS)
     latents = base.family.encode_pictures(np.array(square)[None])
     with torch.no_grad():
-        back = base.vae.decode(latents / base.vae.config.scaling_factor).sample[0]
+        back = base.family.vae.decode(latents / base.family.vae.config.scaling_factor).sample[0]
     return (back.clamp(-1, 1).permute(1, 2, 0).numpy() + 1) * 127.5
 
 
@@ -278,13 +273,16 @@ def test_what_is_no_picture_cannot_be_started_from(tmp_path):
 
 
 def test_values_that_are_no_numbers_are_an_error_and_no_picture(tiny_base):
-    told = []
-    sampler.draw(
-        tiny_base,
-        [GenerationRequest(prompt="a", seed=1, num_steps=2, guidance_scale=float("inf"))],
-        on_picture=lambda *found: told.append(found),
-    )
-    assert told == [(0, None, sampler.NOT_FINITE)]
+    wanted = [GenerationRequest(prompt="a", seed=1, num_steps=2, guidance_scale=float("inf"))]
+    made = [(d.index, d.picture, d.error) for d in sampler.generate(tiny_base, wanted)]
+    assert made == [(0, None, sampler.NOT_FINITE)]
+
+
+def test_what_could_not_be_drawn_is_not_saved(tmp_path):
+    failed = sampler.GeneratedPicture(index=0, picture=None, provenance={}, error="no memory")
+    with pytest.raises(ValueError, match=r"a\.png: expected a picture to save.*no memory"):
+        failed.save(tmp_path / "a.png", {})
+    assert not (tmp_path / "a.png").exists()
 
 
 def test_seed_out_of_range_is_refused(tiny_base):

@@ -25,13 +25,9 @@ def loaded(request, tmp_path_factory):
 
 
 def drawn(loaded, *wanted, **options):
-    found = {}
-
-    def keep(index, picture, error):
-        assert error is None, error
-        found[index] = np.asarray(picture, np.int16)
-
-    sampler.draw(loaded, wanted, on_picture=keep, **options)
+    made = list(sampler.generate(loaded, wanted, **options))
+    assert [one.error for one in made] == [None] * len(wanted)
+    found = {one.index: np.asarray(one.picture, np.int16) for one in made}
     return [found[index] for index in range(len(wanted))]
 
 

@@ -41,11 +41,13 @@ def write_adapter(base, path, scale: float) -> str:
     from peft.utils import get_peft_model_state_dict
 
     targets = ["to_q", "to_k", "to_v", "to_out.0"]
-    base.unet.add_adapter(LoraConfig(r=2, lora_alpha=2, target_modules=targets))
-    weights = {k: v.detach().clone() for k, v in get_peft_model_state_dict(base.unet).items()}
+    base.family.denoiser.add_adapter(LoraConfig(r=2, lora_alpha=2, target_modules=targets))
+    weights = {
+        k: v.detach().clone() for k, v in get_peft_model_state_dict(base.family.denoiser).items()
+    }
     for name, weight in weights.items():
         weight.fill_(scale if "lora_B" in name else 0.05)
-    base.unet.delete_adapters("default")
+    base.family.denoiser.delete_adapters("default")
     path.parent.mkdir(parents=True, exist_ok=True)
     StableDiffusionPipeline.save_lora_weights(
         path.parent, unet_lora_layers=weights, weight_name=path.name

@@ -38,7 +38,7 @@ def _write_lora(base, folder: Path, seed: int) -> Path:
     from peft import LoraConfig
     from peft.utils import get_peft_model_state_dict
 
-    unet = base.unet
+    unet = base.family.denoiser
     torch.manual_seed(seed)
     unet.add_adapter(LoraConfig(r=2, lora_alpha=2, target_modules=["to_q", "to_v", "conv1"]))
     for name, weight in unet.named_parameters():
@@ -331,7 +331,7 @@ def test_a_drawing_from_a_frame_is_drawn_again_while_the_frame_is_there(command,
     assert (code, "give it with --frame" in err) == (2, True)
 
 
-def test_wrong_wishes_are_one_sentence(command, tmp_path):
+def test_wrong_options_are_one_sentence(command, tmp_path):
     for arguments, words in (
         (("--size", "40"), "size 40: expected <width>x<height>"),
         (("--strength", 9), "--strength 9: expected a number from 0 to 4"),

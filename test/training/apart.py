@@ -1,4 +1,4 @@
-"""Fine-tunes in processes of their own, forked before torch computes: run by test_tune_apart.
+"""Fine-tunes in processes of their own, forked before torch computes: run by test_trainer_apart.
 
 Prints one line of JSON: what each of its functions found.
 """
@@ -17,7 +17,7 @@ import diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion  # noqa: F
 import numpy as np
 import torch
 
-from bunny.dataset import example as dataset_example
+from bunny.dataset import image_folder
 from bunny.training import base, trainer
 from bunny.training import settings as training_settings
 from bunny.training.trainer import TrainingLoop
@@ -35,10 +35,10 @@ SETTINGS = training_settings.LoraSettings(
 )
 
 
-def example(value: int) -> dataset_example.TrainingExample:
+def example(value: int) -> image_folder.TrainingExample:
     picture = np.full((32, 32, 3), value, np.uint8)
     picture[8:24, 8:24] = 255 - value
-    return dataset_example.TrainingExample(picture=picture, caption="bunny")
+    return image_folder.TrainingExample(picture=picture, caption="bunny")
 
 
 TRAIN, HELD_OUT = [example(v) for v in (40, 90, 150)], [example(60)]
@@ -132,7 +132,7 @@ def interrupt(base_folder: str, folder: Path) -> dict:
     return {"codes": codes, "steps": steps, "whole": hashes(whole), "run": hashes(run)}
 
 
-def crowd(base_folder: str, folder: Path) -> dict:
+def two_processes(base_folder: str, folder: Path) -> dict:
     """Two processes with a batch each, against one that accumulates two."""
     from dataclasses import replace
 
@@ -192,7 +192,7 @@ def tell(mode, base_folder: str, root: Path) -> None:
 
 if __name__ == "__main__":
     own_base, place = sys.argv[1], Path(sys.argv[2])
-    modes = (kill, interrupt, crowd)
+    modes = (kill, interrupt, two_processes)
     side_by_side = [fork(lambda m=mode: tell(m, own_base, place)) for mode in modes]
     assert [wait(pid) for pid in side_by_side] == [0, 0, 0]
     told = {

@@ -15,7 +15,7 @@ def test_load_reads_shape_licence_and_hash(tiny_base, tiny_folder):
     assert tiny_base.licence == "MIT"
     assert tiny_base.is_toy
     assert tiny_base.hash == family_folder.hash_base(str(tiny_folder))
-    assert not any(p.requires_grad for p in tiny_base.unet.parameters())
+    assert not any(p.requires_grad for p in tiny_base.family.denoiser.parameters())
     assert tiny_base.family.name == "sd"
     assert tiny_base.scheduler.config.prediction_type == "v_prediction"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bunny.dataset.example import TrainingExample
+from bunny.dataset.image_folder import TrainingExample
 from bunny.training import latent_batch
 from bunny.training import loss as training_loss
 from bunny.training.latent_batch import LatentCache

@@ -12,9 +12,9 @@ torch = pytest.importorskip("torch")
 
 
 class Drawing(GradientStep):
-    """A learner of one picture whose loss is the next number that it draws."""
+    """A gradient step of one picture whose loss is the next number that it draws."""
 
-    def _deal(self, pile, index, rng):
+    def _batch(self, source, index, rng):
         return LatentBatch(latents=torch.zeros(1, 4, 2, 2), captions=["a"], emphasis=None)
 
     def _loss(self, batch, shares, rng):
@@ -22,7 +22,7 @@ class Drawing(GradientStep):
         return torch.zeros((), requires_grad=True)
 
 
-class Stepper:
+class Optimizer:
     """Has nothing to step."""
 
     def backward(self, loss):
@@ -30,12 +30,12 @@ class Stepper:
 
 
 def test_a_batch_draws_by_the_seed_and_its_number():
-    material = TrainingData(subject=None, prior=None, held_out=(), probe=(), phrases=None)
+    data = TrainingData(subject=None, prior=None, held_out=(), probe=(), phrases=None)
     found, wanted = [], []
     for seed, index in ((5, 0), (5, 1), (6, 0)):
-        learner = Drawing(None, material, LoraSettings(seed=seed), Stepper())
-        learner.drawn = found
-        learner.learn(index)
+        gradient_step = Drawing(None, data, LoraSettings(seed=seed), Optimizer())
+        gradient_step.drawn = found
+        gradient_step.accumulate(index)
         rng = np.random.default_rng([seed, index])
         rng.integers(2**62)  # torch's own seed comes first
         wanted.append(rng.random())

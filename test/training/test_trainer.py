@@ -9,7 +9,7 @@ import pytest
 from safetensors.torch import load_file
 
 from bunny.core import file_hash
-from bunny.dataset import example as dataset_example
+from bunny.dataset import image_folder
 from bunny.generation import request, sampler
 from bunny.training import latent_batch, trainer
 from bunny.training import settings as training_settings
@@ -23,18 +23,18 @@ SETTINGS = training_settings.LoraSettings(
 METADATA = {"trigger": "bunny", "base": "tiny"}
 
 
-def example(value: int, caption: str, **more) -> dataset_example.TrainingExample:
+def example(value: int, caption: str, **more) -> image_folder.TrainingExample:
     picture = np.full((32, 32, 3), value, np.uint8)
     picture[8:24, 8:24] = 255 - value
     mask = np.zeros((32, 32), np.uint8)
     mask[8:24, 8:24] = 255
-    return dataset_example.TrainingExample(picture=picture, caption=caption, mask=mask, **more)
+    return image_folder.TrainingExample(picture=picture, caption=caption, mask=mask, **more)
 
 
 TRAIN = [
     example(40, "bunny, close-up"),
     example(90, "bunny in a green place, day", repeats=2),
-    example(200, "character in the snow", role=dataset_example.CLASS),
+    example(200, "character in the snow", role=image_folder.CLASS),
 ]
 HELD_OUT = [example(60, "bunny, wide shot")]
 EVERYTHING = dataclasses.replace(
@@ -170,7 +170,7 @@ CHANGES = {
     "no mask": lambda train, held: (changed(train, mask=None), held),
     "a picture": lambda train, held: (changed(train, picture=train[1].picture), held),
     "repeats": lambda train, held: (changed(train, repeats=3), held),
-    "a role": lambda train, held: (changed(train, role=dataset_example.CLASS), held),
+    "a role": lambda train, held: (changed(train, role=image_folder.CLASS), held),
     "a held-out caption": lambda train, held: (train, changed(held, caption="bunny")),
     "one picture less": lambda train, held: (train[1:], held),
     "two captions exchanged": lambda train, held: (
@@ -232,7 +232,7 @@ def test_damaged_checkpoint_falls_back_to_the_older(whole, tiny_base, tmp_path, 
 
 
 def test_base_is_given_back_as_it_was(tiny_base, tmp_path):
-    parts = (tiny_base.family.denoiser, tiny_base.text_encoder)
+    parts = (tiny_base.family.denoiser, tiny_base.family.text_encoders["text_encoder"])
     before = [{name: w.clone() for name, w in p.state_dict().items()} for p in parts]
     settings = dataclasses.replace(
         EVERYTHING, steps=1, precision="bf16", has_gradient_checkpointing=True
@@ -269,14 +269,7 @@ def test_drawing_with_and_without_the_adapter(whole, tiny_base, tmp_path):
     drawings = [request.GenerationRequest(prompt="bunny", seed=s, num_steps=2) for s in (1, 2)]
 
     def pictures(chosen):
-        found = {}
-        sampler.draw(
-            tiny_base,
-            drawings,
-            chosen,
-            on_picture=lambda index, picture, error: found.update({index: np.asarray(picture)}),
-        )
-        return [found[0], found[1]]
+        return [np.asarray(d.picture) for d in sampler.generate(tiny_base, drawings, chosen)]
 
     plain, adapted = pictures(None), pictures(adapter)
     assert (plain[0] != plain[1]).any()
@@ -288,7 +281,7 @@ def test_pictures_of_several_sizes_are_all_trained_on(tiny_base, tmp_path):
     """32x32, 32x64 and 64x32: no size is dropped, and class pictures of another size join in."""
     shapes = [(32, 32), (64, 32), (32, 64), (32, 32)]
     examples = [
-        dataset_example.TrainingExample(
+        image_folder.TrainingExample(
             picture=np.full((*shape, 3), 60 * i, np.uint8), caption=f"bunny {i}"
         )
         for i, shape in enumerate(shapes)
@@ -300,7 +293,7 @@ def test_pictures_of_several_sizes_are_all_trained_on(tiny_base, tmp_path):
         ["bunny 2"],
     ]
     settings = training_settings.LoraSettings(rank=2, steps=4, batch_size=1, checkpoint_every=4)
-    prior = dataclasses.replace(examples[1], role=dataset_example.CLASS)
+    prior = dataclasses.replace(examples[1], role=image_folder.CLASS)
     result = trainer.train_lora(tiny_base, [*examples, prior], examples[1:], tmp_path, settings)
     assert all(np.isfinite(step.loss) for step in result.curve[1:])
     assert None not in result.held_out()

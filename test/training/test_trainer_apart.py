@@ -43,7 +43,7 @@ def test_signals_finish_the_step_keep_it_and_the_rerun_goes_on(told):
 
 
 def test_two_processes_learn_one_adapter_as_one_with_both_batches(told):
-    found = told["crowd"]
+    found = told["two_processes"]
     assert found["codes"] == [0, 0, 0]
     assert found["is_equal"]
     assert found["has_fallen"] == [True, True]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bunny.dataset import example as dataset_example
+from bunny.dataset import image_folder
 from bunny.training import base, latent_batch, loss, trainer
 from bunny.training.family.contract import LAYOUTS
 from bunny.training.settings import LoraSettings
@@ -23,10 +23,10 @@ SETTINGS = LoraSettings(
 )
 
 
-def example(value: int) -> dataset_example.TrainingExample:
+def example(value: int) -> image_folder.TrainingExample:
     picture = np.full((32, 32, 3), value, np.uint8)
     picture[8:24, 8:24] = 255 - value
-    return dataset_example.TrainingExample(picture=picture, caption="a red bear")
+    return image_folder.TrainingExample(picture=picture, caption="a red bear")
 
 
 TRAIN = [example(40), example(200)]
@@ -39,7 +39,7 @@ def test_what_was_trained_does_the_same_when_loaded_by_diffusers(family_folder, 
     assert result.has_fallen
 
     loaded = base.load_base(folder, "cpu")
-    family, pipe = loaded.family, loaded.pipeline()
+    family, pipe = loaded.family, loaded.family.pipeline()
     options = {"prompt": "a red bear", "num_inference_steps": 2, "height": 32, "width": 32}
 
     def draw() -> np.ndarray:

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from bunny.core.error import UserError
-from bunny.dataset import example as dataset_example
+from bunny.dataset import image_folder
 from bunny.dataset.crop_caption import CaptionWords
 from bunny.generation import class_image
 from bunny.training import base as training_base
-from bunny.training import lora, loss, master_weights, setup, trainer
+from bunny.training import lora, loss, setup, trainer
 from bunny.training import settings as training_settings
-from bunny.training.optimizer import AdapterOptimizer
+from bunny.training.optimizer import AdapterOptimizer, MasterWeights
 from bunny.training.settings import LoraSettings, Step
 
 pytestmark = pytest.mark.train
@@ -23,10 +23,10 @@ SETTINGS = LoraSettings(
 )
 
 
-def example(value: int, **more) -> dataset_example.TrainingExample:
+def example(value: int, **more) -> image_folder.TrainingExample:
     picture = np.full((32, 32, 3), value, np.uint8)
     picture[8:24, 8:24] = 255 - value
-    return dataset_example.TrainingExample(picture=picture, caption="bunny", **more)
+    return image_folder.TrainingExample(picture=picture, caption="bunny", **more)
 
 
 TRAIN, HELD_OUT = [example(40), example(90)], [example(60)]
@@ -66,9 +66,9 @@ def test_gradient_checkpointing_changes_no_number(tiny_base, tmp_path):
 
 @pytest.mark.parametrize("room", [0, -1])
 def test_weights_are_laid_out_anew_only_where_their_copy_is_small(tiny_base, monkeypatch, room):
-    size = sum(p.numel() * 4 for p in tiny_base.unet.parameters())
+    size = sum(p.numel() * 4 for p in tiny_base.family.denoiser.parameters())
     monkeypatch.setattr(setup, "CHANNELS_LAST_MAX", size + room)
-    weight = tiny_base.unet.down_blocks[0].resnets[0].conv1.weight
+    weight = tiny_base.family.denoiser.down_blocks[0].resnets[0].conv1.weight
     before = weight.data_ptr()
     undo = setup.speed_up(tiny_base.family, {}, SETTINGS)
     has_moved = weight.data_ptr() != before
@@ -82,16 +82,16 @@ def test_accumulation_is_the_larger_batch(tiny_base, tmp_path):
     settings = dataclasses.replace(SETTINGS, caption_dropout=0.0)
     parts = lora.attach(tiny_base, settings)
     try:
-        weights = master_weights.MasterWeights(lora.trainable_parameters(parts), torch.float32, 0.0)
-        stepper = AdapterOptimizer(weights, settings, "cpu")
+        weights = MasterWeights(lora.trainable_parameters(parts), torch.float32, 0.0)
+        optimizer = AdapterOptimizer(weights, settings, "cpu")
         b = dict(zip(weights.names, weights.masters, strict=True))[
             next(iter(lora.b_norms(weights.final())))
         ]
-        stepper.backward((b * 2).sum() / 2)
-        stepper.backward((b * 6).sum() / 2)
+        optimizer.backward((b * 2).sum() / 2)
+        optimizer.backward((b * 6).sum() / 2)
         assert (b.grad == 4).all()
         assert len(weights.gradients()) == 1
-        stepper.step(1)  # Adam's first step has the size of the rate, here at its full height
+        optimizer.step(1)  # Adam's first step has the size of the rate, here at its full height
         assert torch.allclose(b, torch.full_like(b, -1e-2), rtol=1e-3)
         assert weights.gradients() == []
     finally:
@@ -101,11 +101,11 @@ def test_accumulation_is_the_larger_batch(tiny_base, tmp_path):
 def test_gradient_that_is_no_number_moves_nothing(tiny_base):
     parts = lora.attach(tiny_base, SETTINGS)
     try:
-        weights = master_weights.MasterWeights(lora.trainable_parameters(parts), torch.float32, 0.0)
-        stepper = AdapterOptimizer(weights, SETTINGS, "cpu")
+        weights = MasterWeights(lora.trainable_parameters(parts), torch.float32, 0.0)
+        optimizer = AdapterOptimizer(weights, SETTINGS, "cpu")
         before = weights.masters[0].detach().clone()
-        stepper.backward((weights.masters[0] * float("nan")).sum())
-        assert not stepper.step(1)
+        optimizer.backward((weights.masters[0] * float("nan")).sum())
+        assert not optimizer.step(1)
         assert torch.equal(weights.masters[0], before)
     finally:
         lora.detach(parts)
@@ -116,15 +116,15 @@ def test_text_encoder_has_its_own_rate(tiny_base):
     parts = lora.attach(tiny_base, settings)
     try:
         assert list(parts) == ["unet", "text_encoder"]
-        weights = master_weights.MasterWeights(lora.trainable_parameters(parts), torch.float32, 0.0)
+        weights = MasterWeights(lora.trainable_parameters(parts), torch.float32, 0.0)
         assert AdapterOptimizer(weights, settings, "cpu").rates == [
             1e-2,
             pytest.approx(1e-3),
         ]  # a tenth
         own = dataclasses.replace(settings, text_learning_rate=5e-4)
-        stepper = AdapterOptimizer(weights, own, "cpu")
-        assert stepper.rates == [1e-2, 5e-4]
-        sizes = [len(g["params"]) for g in stepper.optimizer.param_groups]
+        optimizer = AdapterOptimizer(weights, own, "cpu")
+        assert optimizer.rates == [1e-2, 5e-4]
+        sizes = [len(g["params"]) for g in optimizer.optimizer.param_groups]
         assert sizes[1] == sum(name.startswith("text_encoder.") for name in weights.names) > 0
     finally:
         lora.detach(parts)
@@ -133,7 +133,7 @@ def test_text_encoder_has_its_own_rate(tiny_base):
 def test_average_follows_the_weights_and_is_what_is_written():
     """Decay is (1 + n) / (10 + n) at first: 0, then 2/11, whatever higher one is set."""
     parameter = torch.nn.Parameter(torch.tensor([0.0]))
-    weights = master_weights.MasterWeights({"unet.lora_B.w": parameter}, torch.float32, 0.99)
+    weights = MasterWeights({"unet.lora_B.w": parameter}, torch.float32, 0.99)
     for value in (4.0, 15.0):
         with torch.no_grad():
             parameter.fill_(value)
@@ -143,9 +143,7 @@ def test_average_follows_the_weights_and_is_what_is_written():
     with weights.shown():
         assert parameter.item() == pytest.approx(expected)
     assert parameter.item() == 15.0
-    other = master_weights.MasterWeights(
-        {"unet.lora_B.w": torch.nn.Parameter(torch.zeros(1))}, torch.float32, 0.9
-    )
+    other = MasterWeights({"unet.lora_B.w": torch.nn.Parameter(torch.zeros(1))}, torch.float32, 0.9)
     other.load(weights.state())
     assert other.final()["unet.lora_B.w"].item() == pytest.approx(expected)
     assert other.masters[0].item() == 15.0
@@ -153,7 +151,7 @@ def test_average_follows_the_weights_and_is_what_is_written():
 
 def test_masters_keep_what_sixteen_bits_would_lose():
     parameter = torch.nn.Parameter(torch.tensor([1.0]))
-    weights = master_weights.MasterWeights({"w": parameter}, torch.bfloat16, 0.0)
+    weights = MasterWeights({"w": parameter}, torch.bfloat16, 0.0)
     for _ in range(4):  # each step is under half of bf16's grain at 1, 2**-8
         with torch.no_grad():
             weights.masters[0] += 2**-10
@@ -258,7 +256,7 @@ def test_class_pictures_are_drawn_once_and_again_only_where_missing(tiny_base, t
     assert class_image.common_size([p.picture for p in TRAIN]) == (32, 32)
     first = class_image.draw(tiny_base, texts, tmp_path, (32, 32), 3, seed=9)
     assert [e.caption for e in first] == ["animal, day", "animal, night", "animal, day"]
-    assert {e.role for e in first} == {dataset_example.CLASS}
+    assert {e.role for e in first} == {image_folder.CLASS}
     files = sorted((tmp_path / "class").rglob("*.png"))
     assert len(files) == 3
     bytes_before = [f.read_bytes() for f in files]

@@ -90,7 +90,6 @@ def generate(
 ) -> None:
     """Generate pictures with a film's adapter, or reproduce one from its PNG."""
     from bunny.command import generate as command_generate
-    from bunny.command import generate_request
 
     common = {"output": output, "data_dir": data_dir, "overrides": settings or []}
     if again is not None:
@@ -98,8 +97,8 @@ def generate(
             again, adapters=adapter or [], frame=Path(frame[0]) if frame else None, **common
         )
     else:
-        listed = generate_request.read_prompts(prompts) if prompts else []
-        wish = generate_request.GenerateOptions(
+        listed = command_generate.read_prompts(prompts) if prompts else []
+        options = command_generate.GenerateOptions(
             prompts=[*(prompt or []), *listed],
             seeds=seed or [],
             count=count,
@@ -115,6 +114,6 @@ def generate(
             checkpoint=checkpoint,
             character=character,
         )
-        made = command_generate.generate(film, wish, **common)
+        made = command_generate.generate(film, options, **common)
     typer.echo(made.to_json() if as_json else made.to_text())
     raise typer.Exit(made.exit_code)

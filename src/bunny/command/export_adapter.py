@@ -19,7 +19,7 @@ from bunny.dataset.image_folder import folder_name
 from bunny.generation import plan
 from bunny.table import store
 from bunny.training import base as bases
-from bunny.training.adapter_file import layer_name, read, safetensors_file, write
+from bunny.training.adapter_file import layer, read, safetensors_file, write
 from bunny.training.family import folder as family_folder
 
 CHOSEN, LAST = "chosen", "last"
@@ -239,10 +239,10 @@ def _base_folder(config: Config) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def _shape(folder: Path | None) -> layer_name.UnetShape | None:
+def _shape(folder: Path | None) -> layer.UnetShape | None:
     """Block numbers of the base's UNet; None: SDXL's own."""
     found = _settings(folder, "unet/config.json")
-    return layer_name.shape_of(found) if "up_block_types" in found else None
+    return layer.shape_of(found) if "up_block_types" in found else None
 
 
 def _settings(folder: Path | None, inner: str) -> dict[str, Any]:

@@ -17,12 +17,12 @@ from bunny.dataset import image_folder as sets
 from bunny.dataset import rights
 from bunny.dataset.check import trainer_preview
 from bunny.dataset.check.trainer_preview import TrainerPreview
-from bunny.dataset.export import folder, imagefolder, kohya, webdataset
+from bunny.dataset.export import folder, kohya, webdataset
 from bunny.dataset.export.folder import ExportInfo
 from bunny.table import store
 
 WRITERS = {
-    "imagefolder": imagefolder.write,
+    "imagefolder": folder.write_imagefolder,
     "kohya": kohya.write,
     "webdataset": webdataset.write,
 }

@@ -14,7 +14,7 @@ from bunny.command import film_workspace
 from bunny.core import workspace
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
-from bunny.dataset import addition, film_gap, gap_fill
+from bunny.dataset import addition, film_gap, gap
 from bunny.dataset.addition import Addition
 from bunny.table import corrected
 from bunny.view.report import coverage_text
@@ -29,7 +29,7 @@ class GapReport(film_gap.FilmGaps):
         found = [
             {
                 **row,
-                "gap": gap_fill.gap_name(row["axis"], row["value"]),
+                "gap": gap.gap_name(row["axis"], row["value"]),
                 "ways": coverage_text.ways_of(row, self.ways, self.shots),
             }
             for row in self.gaps.iter_rows(named=True)

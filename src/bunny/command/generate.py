@@ -1,7 +1,7 @@
 """`bunny generate`: pictures from prompts, or one picture again from its PNG.
 
 The stage's pictures and tables are left alone; what is drawn here goes to a folder with an index of
-its own, one JSON object a line.
+its own, one JSON object a line. Options that are not given are as the settings say.
 """
 
 import hashlib
@@ -15,22 +15,214 @@ from typing import Any
 
 import polars as pl
 
-from bunny.command import film_workspace, generate_request
-from bunny.command.generate_request import GenerateOptions
+from bunny.command import film_workspace
 from bunny.core import config as configuration
 from bunny.core import jsonl, workspace
-from bunny.core.config import Config
+from bunny.core.config import Config, GenerationConfig
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
+from bunny.dataset.crop_caption import CaptionWords
 from bunny.generation import plan, request
 from bunny.generation.plan import GridColumn
-from bunny.generation.request import GenerationRequest
+from bunny.generation.request import GenerationRequest, InitImage
 from bunny.table import store
 
+SEEDS_DEFAULT = (1,)
 logger = logging.getLogger(__name__)
 
 INDEX, GRID = "index.jsonl", "grid.png"
 SLUG_MAX = 40  # characters of the prompt in a file's name
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateOptions:
+    """What is asked for on the command line; None and empty: as the settings say."""
+
+    prompts: Sequence[str] = ()
+    seeds: Sequence[int] = ()
+    count: int = 1  # pictures of each prompt, from the first seed on
+    strengths: Sequence[float] = ()
+    scheduler: str | None = None
+    num_steps: int | None = None
+    guidance_scale: float | None = None
+    size: str | None = None  # <width>x<height>
+    negative_prompt: str | None = None
+    frames: Sequence[str] = ()  # frame_ids or files
+    init_strength: float | None = None
+    blend: Sequence[str] = ()
+    checkpoint: str | None = None  # chosen, last, all, or a step
+    character: str | None = None
+
+    def merge(self, settings: GenerationConfig) -> GenerationConfig:
+        """The settings with the options in their place; seeds are the options' own.
+
+        Raises
+        ------
+        UserError
+            For a size that cannot be read.
+        """
+        width, height = plan.parse_size(self.size) if self.size else (None, None)
+        seeds = [seed + i for seed in self.seeds or SEEDS_DEFAULT for i in range(self.count)]
+        given = {
+            "prompts": tuple(self.prompts) or None,
+            "seeds": tuple(dict.fromkeys(seeds)),
+            "strengths": tuple(self.strengths) or None,
+            "scheduler": self.scheduler,
+            "num_steps": self.num_steps,
+            "guidance_scale": self.guidance_scale,
+            "width": width,
+            "height": height,
+            "negative_prompt": self.negative_prompt,
+            "init_frames": tuple(self.frames) or None,
+            "init_strength": self.init_strength,
+            "blend": tuple(self.blend) or None,
+            "checkpoints": self.checkpoint,
+        }
+        return settings.model_copy(update={k: v for k, v in given.items() if v is not None})
+
+
+def read_prompts(path: Path) -> list[str]:
+    """Prompts of a text file, one a line; empty lines and those that begin with # are left out.
+
+    Raises
+    ------
+    UserError
+        If it is no readable text, or has no prompt.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path}: expected a text file with one prompt per line, could not read it"
+        ) from error
+    found = [line.strip() for line in text.splitlines()]
+    found = [line for line in found if line and not line.startswith("#")]
+    if not found:
+        raise UserError(f"{path}: expected one prompt per line, found none; add at least one")
+    return found
+
+
+def find_training_run(space: Workspace, character: str | None) -> dict[str, Any]:
+    """The fine-tune that is meant.
+
+    Parameters
+    ----------
+    space : Workspace
+    character : str or None
+        None: the only one that has a finished fine-tune.
+
+    Returns
+    -------
+    dict
+        A row of table training_run.
+
+    Raises
+    ------
+    UserError
+        If there is none, or it is not said which.
+    """
+    table = store.read_or_empty(space.table, "training_run").filter(pl.col("status") == "done")
+    names = table["character"].sort().to_list()
+    if not names:
+        raise UserError(
+            f"{space.film_id}: expected a finished fine-tune, found none; run stage finetune first"
+        )
+    if character is None and len(names) == 1:
+        character = names[0]
+    if character not in names:
+        got = "none given" if character is None else f"got {character}"
+        raise UserError(
+            f"--character: expected a character with an adapter ({', '.join(names)}), {got}"
+        )
+    return table.filter(pl.col("character") == character).row(0, named=True)
+
+
+def choose_columns(
+    space: Workspace, config: Config, options: GenerateOptions, run: dict[str, Any]
+) -> tuple[list[GridColumn], list[str]]:
+    """What draws: checkpoints at strengths; strength 0 is the base alone.
+
+    Parameters
+    ----------
+    space : Workspace
+    config : Config
+    options : GenerateOptions
+    run : dict
+        As `find_training_run` gives it.
+
+    Returns
+    -------
+    list of GridColumn
+    list of str
+        What the user should know.
+
+    Raises
+    ------
+    UserError
+        For a strength, a checkpoint or a blend that there is not.
+    """
+    settings = options.merge(config.generation)
+    strengths = settings.strengths or (settings.lora_strength,)
+    wrong = [s for s in strengths if not 0 <= s <= plan.STRENGTH_MAX]
+    if wrong:
+        raise UserError(
+            f"--strength {wrong[0]:g}: expected a number from 0 to {plan.STRENGTH_MAX:g}"
+        )
+    which = settings.checkpoints
+    if which not in ("chosen", "last", "all") and not which.isdecimal():
+        raise UserError(f"--checkpoint {which}: expected chosen, last, all or a step, e.g. 300")
+    made, note = plan.run_columns(
+        settings,
+        run,
+        [s for s in strengths if s > 0],
+        space.checkpoint,
+        store.read_or_empty(space.table, "adapter"),
+        store.read_or_empty(space.table, "evaluation"),
+    )
+    return (made if 0 in strengths else made[1:]), [note] if note else []
+
+
+def make_requests(
+    space: Workspace, config: Config, options: GenerateOptions, run: dict[str, Any]
+) -> list[GenerationRequest]:
+    """Prompts, starts and seeds of the options; what they leave open is as the settings say.
+
+    Parameters
+    ----------
+    space : Workspace
+    config : Config
+    options : GenerateOptions
+    run : dict
+        As `find_training_run` gives it; its character's words stand for ``{trigger}``.
+
+    Returns
+    -------
+    list of GenerationRequest
+
+    Raises
+    ------
+    UserError
+        For a size or a picture to start from that cannot be used.
+    """
+    settings = options.merge(config.generation)
+    words = CaptionWords.of(config.captioning, run["character"])
+    return plan.requests(settings, words.subject, _starts(space, settings))
+
+
+def _starts(space: Workspace, settings: GenerationConfig) -> list[InitImage]:
+    """Pictures to start from: files, else frames of the film."""
+    strength, names = settings.init_strength, settings.init_frames
+    if not 0 < strength <= 1:
+        raise UserError(f"--init-strength {strength:g}: expected a number above 0 and at most 1")
+    if not names:
+        return []
+    frame = store.read_or_empty(space.table, "frame")
+    return [
+        request.load_init_image(Path(name).expanduser(), strength)
+        if Path(name).expanduser().is_file()
+        else plan.load_init_frames(space.root, frame, [name], strength)[0]
+        for name in names
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +255,7 @@ class GenerateResult:
 
 def generate(
     film: str | None,
-    wish: GenerateOptions,
+    options: GenerateOptions,
     *,
     output: Path | None = None,
     data_dir: str | None = None,
@@ -75,7 +267,7 @@ def generate(
     ----------
     film : str or None
         A film_id or how it begins; None: the newest.
-    wish : GenerateOptions
+    options : GenerateOptions
         ``{trigger}`` in prompts becomes the character's words. Strength 0 is the base alone.
     output : Path or None
         None: ``picture/own`` of the film.
@@ -94,18 +286,15 @@ def generate(
     from bunny.training import base as base_model
 
     space, config = film_workspace.open_film(film, data_dir, overrides)
-    run = generate_request.find_training_run(space, wish.character)
-    columns, notes = generate_request.columns(space, config, wish, run)
-    drawings = generate_request.drawings(space, config, wish, run)
+    run = find_training_run(space, options.character)
+    columns, notes = choose_columns(space, config, options, run)
+    drawings = make_requests(space, config, options, run)
     models = config.models
     loaded = base_model.load_base(
         models.base_model, family=models.family, precision=models.precision
     )
-    if loaded.hash != run["base_hash"] and any(c.adapters for c in columns):
-        raise UserError(
-            f"models.base_model: expected the base model that {run['character']} was trained on "
-            f"({run['base_model']}), got {loaded.name}; fine-tune on this one first"
-        )
+    if any(c.adapters for c in columns):
+        plan.check_run_base(loaded, run)
     place = output or space.root / "picture" / "own"
     made = _draw_columns(loaded, config, drawings, columns, place, _about(space, run))
     cut = request.truncated_prompts(loaded, [d.prompt for d in drawings])
@@ -129,32 +318,26 @@ def _draw_columns(
 
     from bunny.generation import grid, provenance, sampler
 
-    is_checked = config.generation.has_safety_checker
-    batches = sampler.split_batches(drawings, config.generation.batch_size)
     files: list[Path] = []
     errors: list[str] = []
     pictures: dict[tuple[int, str], Any] = {}
     with tqdm(total=len(drawings) * len(columns), desc="generate ", unit="picture") as bar:
         for column in columns:
-            made = sampler.draw_batches(
-                loaded, drawings, batches, column.adapters, has_safety_checker=is_checked
-            )
-            for drawn in (one for part in made for one in part):
+            for drawn in sampler.generate(
+                loaded,
+                drawings,
+                column.adapters,
+                batch_size=config.generation.batch_size,
+                has_safety_checker=config.generation.has_safety_checker,
+            ):
                 bar.update()
                 if drawn.picture is None:
                     errors.append(f"{drawings[drawn.index].prompt}: {drawn.error}")
                     continue
                 step = column.checkpoint.step if column.checkpoint else None
-                facts = provenance.provenance_of(
-                    loaded,
-                    drawings[drawn.index],
-                    column.adapters,
-                    drawn,
-                    has_safety_checker=is_checked,
-                )
-                facts |= about | {"step": step}
+                facts = drawn.provenance | about | {"step": step}
                 path = place / _file_name(facts)
-                provenance.save_png(path, drawn.picture, facts)
+                drawn.save(path, facts)
                 jsonl.append(place / INDEX, [{"file": path.name, **facts}])
                 files.append(path)
                 pictures[drawn.index, column.key] = drawn.picture
@@ -209,40 +392,25 @@ def regenerate(
     UserError
         If base, adapter or start are missing or changed.
     """
-    import numpy as np
-    from PIL import Image
-
-    from bunny.generation import provenance, reproduce
-    from bunny.training import base as base_model
+    from bunny.generation import reproduce
 
     facts = reproduce.read_reproducible(picture)
     spaces = _spaces(facts, data_dir, overrides)
     files = [*adapters, *(f for s in spaces for f in sorted(s.checkpoint.rglob("*.safetensors")))]
     worn = reproduce.find_adapters(facts, files) if facts["adapters"] else []
     drawing = reproduce.to_request(facts, frame or _frame_file(facts, spaces))
-    loaded = base_model.load_base(
-        facts["base_model"], precision=_precision(facts), family=facts.get("base_family", "auto")
-    )
+    loaded = reproduce.load_base(facts)
     drawn = reproduce.draw_again(loaded, facts, drawing, worn)
     if drawn.picture is None:
         return GenerateResult(output=picture.parent, files=[], errors=[drawn.error or ""])
     path = (output or picture.parent) / f"{picture.stem}-again.png"
-    now = provenance.provenance_of(
-        loaded,
-        drawing,
-        worn,
-        drawn,
-        has_safety_checker=facts.get("safety_checker") == request.CHECKER_ON,
-    )
-    kept = {key: value for key, value in facts.items() if key not in now}
-    provenance.save_png(path, drawn.picture, {**now, **kept})
-    with Image.open(picture) as before:
-        off = np.abs(np.asarray(before, np.int16) - np.asarray(drawn.picture, np.int16))
+    drawn.save(path, {k: v for k, v in facts.items() if k not in drawn.provenance})
+    note, largest = reproduce.compare(picture, drawn.picture, reproduce.differences(loaded, facts))
     return GenerateResult(
         output=path.parent,
         files=[path],
-        notes=[_compared(off, reproduce.differences(loaded, facts))],
-        facts={"is_same": not off.any(), "largest_difference": int(off.max())},
+        notes=[note],
+        facts={"is_same": not largest, "largest_difference": largest},
     )
 
 
@@ -265,20 +433,3 @@ def _frame_file(facts: dict[str, Any], spaces: Sequence[Workspace]) -> Path | No
         if rows.height and rows["file"][0]:
             return space.root / rows["file"][0]
     return None
-
-
-def _precision(facts: dict[str, Any]) -> str:
-    """The settings' word for the numbers that a picture was drawn in."""
-    words = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
-    return words.get(facts.get("dtype", ""), "auto")
-
-
-def _compared(off: Any, changed: Sequence[str]) -> str:
-    """Whether it is the same picture; if not, why."""
-    if not off.any():
-        return "identical, bit for bit"
-    words = (
-        f"differs in {100 * (off.max(axis=-1) > 0).mean():.1f} % of the pixels, by at most "
-        f"{off.max()} of 255"
-    )
-    return f"{words}; changed since: {', '.join(changed)}" if changed else f"{words}; same versions"

@@ -192,13 +192,13 @@ def extend_selection(
     ----------
     views : sequence of CharacterView
     made : ViewSelection
-        From `choice.choose` over them.
+        From `select.choose` over them.
     additions : sequence of Addition
         Of their character.
-    rule : crop.Rule
+    rule : crop.CropSetting
         `max_upscale` does not hold for what is added.
     duplicate_distance : int
-        Bits, as of `choice.Setting`.
+        Bits, as of `ViewSelectionSetting`.
 
     Returns
     -------

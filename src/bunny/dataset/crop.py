@@ -1,23 +1,33 @@
 """Crop windows around a subject: size, aspect and position.
 
-A view gives up to three windows, each clearly larger than the one before: the subject alone, with
-a margin, and as high as the picture. A window has the aspect of the picture it is written as, so
+A view gives up to three windows, each clearly larger than the one before: the subject alone, with a
+margin, and as high as the picture. A window has the aspect of the picture it is written as, so
 nothing is distorted; it is moved into the frame, moved off other people where it can be, and grown
 until it need not be enlarged beyond what is allowed.
+
+Aspect-ratio buckets are the sizes that training pictures are written in. Crops are cut from stored
+pictures, or from frames of the film decoded again.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from bunny.dataset import bucket
+import numpy as np
+import polars as pl
+
+from bunny.core import image_file
 from bunny.dataset import view as view_module
-from bunny.dataset.bucket import Size
 from bunny.dataset.crop_caption import CaptionWords, crop_caption
 from bunny.dataset.view import CharacterView
+from bunny.video.extra_frame import CROP, ExtraFrameReader
 
+Size = tuple[int, int]  # width, height, pixels
+MIN_SHARE, MAX_SHARE = 0.5, 2.0  # of the resolution: shortest and longest side of a bucket
 FACE_MARGIN = 0.9  # of the face's size on each side: head and shoulders come along
 WIDER_GAIN = 1.25  # another window is taken when it is at least this much larger
 SEEN_MIN = 0.3  # share of another's box inside the window from which the caption keeps them
@@ -25,6 +35,63 @@ HEAD_LINE = 1 / 3  # of a window's height, where a face lies in medium and wide 
 SHIFTS = 9  # places tried a side, to leave others out
 FREE = 0.05  # share of another's box that may stay in a window that is free of them
 ASIDE = 0.15  # of the subject's size, kept around it when the window is moved off others
+
+
+def sizes(resolution_px: int, step_px: int) -> list[Size]:
+    """Buckets of at most the area of the resolution's square.
+
+    Parameters
+    ----------
+    resolution_px : int
+        Side of the square.
+    step_px : int
+        Sides are multiples of it; larger than half the resolution only the square is left.
+
+    Returns
+    -------
+    list of (width, height)
+        Sorted; from half to twice the resolution a side, the square among them.
+
+    Notes
+    -----
+    The rule of NovelAI's aspect-ratio bucketing (2022) and of kohya's `make_bucket_resolutions`.
+
+    Examples
+    --------
+    >>> sizes(256, 64)
+    [(128, 512), (192, 320), (256, 256), (320, 192), (512, 128)]
+    """
+    least = max(step_px, math.ceil(MIN_SHARE * resolution_px / step_px) * step_px)
+    most = int(MAX_SHARE * resolution_px)
+    found = {(resolution_px, resolution_px)}
+    for width in range(least, most + 1, step_px):
+        height = min(most, resolution_px**2 // width // step_px * step_px)
+        if height >= least:
+            found |= {(width, height), (height, width)}
+    return sorted(_tallest(found, resolution_px))
+
+
+def nearest(width: float, height: float, choices: Sequence[Size]) -> Size:
+    """The bucket whose aspect is nearest to that of a window; the larger one of equals.
+
+    Examples
+    --------
+    >>> nearest(1.0, 1.9, [(128, 512), (192, 320), (256, 256)])
+    (192, 320)
+    """
+    wanted = math.log(width / height)
+    return min(choices, key=lambda s: (abs(math.log(s[0] / s[1]) - wanted), -s[0] * s[1], s))
+
+
+def _tallest(found: set[Size], resolution_px: int) -> set[Size]:
+    """Of buckets of one width the tallest, and of one height the widest."""
+    square = (resolution_px, resolution_px)
+    return {
+        (w, h)
+        for w, h in found
+        if (w, h) == square
+        or (h == max(b for a, b in found if a == w) and w == max(a for a, b in found if b == h))
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +150,7 @@ def windows(view: CharacterView, rule: CropSetting) -> list[CropWindow]:
     """
     found: list[CropWindow] = []
     for width, height in _wanted(view, rule):
-        size = bucket.nearest(width, height, rule.sizes)
+        size = nearest(width, height, rule.sizes)
         shape = _fit(width, height, size, view.area, rule.max_upscale)
         if shape is None:
             continue
@@ -127,7 +194,7 @@ def pick_windows(
 
     Parameters
     ----------
-    windows_of : sequence of sequence of Window
+    windows_of : sequence of sequence of CropWindow
         Of each view, in the order in which the views were chosen; none is empty.
     number : int
         Pictures wanted.
@@ -243,3 +310,95 @@ def _inside(start: float, length: int, bounds: Sequence[int]) -> int:
 def box_of(window: CropWindow) -> tuple[int, int, int, int]:
     """The window as a box."""
     return (window.x0_px, window.y0_px, window.x1_px, window.y1_px)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropSource:
+    """A crop and the whole frame that it is cut from."""
+
+    crop: Crop
+    picture: np.ndarray | None  # (height, width, 3), uint8, BGR; None when there is none
+    is_recovered: bool = False  # decoded again from the film
+    error: str | None = None
+
+
+def read_crops(film_dir: Path, crops: Iterable[Crop]) -> Iterator[CropSource]:
+    """Crops with their frames as extract stored them; a frame is read once for its neighbours."""
+    file, picture = None, None
+    for one in crops:
+        if one.view.file != file:
+            file, picture = one.view.file, _read(film_dir, one.view.file)
+        error = None if picture is not None else f"{file} cannot be read"
+        yield CropSource(crop=one, picture=picture, error=error)
+
+
+def _read(film_dir: Path, file: str | None) -> np.ndarray | None:
+    """A stored frame, BGR; None when it cannot be read."""
+    return None if file is None else image_file.read(film_dir / file)
+
+
+class CropReader:
+    """Reads the frames of crops.
+
+    Parameters
+    ----------
+    film_dir : Path
+        That files of table `frame` lie in.
+    tables : mapping
+        frame and extra_frame.
+    film : ExtraFrameReader
+    cut_from : {"auto", "picture", "film"}
+        "auto" goes to the film, where it is there, for crops that would be enlarged.
+    """
+
+    def __init__(
+        self,
+        film_dir: Path,
+        tables: Mapping[str, pl.DataFrame],
+        film: ExtraFrameReader,
+        cut_from: str = "auto",
+    ) -> None:
+        self._film_dir, self._tables, self._film = film_dir, tables, film
+        self._cut_from = cut_from
+
+    def read(self, crops: Sequence[Crop]) -> Iterator[CropSource]:
+        """Crops with their frames: stored ones, or of the film where that is asked or needed.
+
+        Parameters
+        ----------
+        crops : sequence of Crop
+            By frame index.
+        """
+        has_film = self._film.is_present()
+        wanted = [c for c in crops if self._is_from_film(c, has_film)]
+        recovered = self._recovered(wanted)
+        again = {c.image_id for c in wanted}
+        kept = read_crops(self._film_dir, [c for c in crops if c.image_id not in again])
+        for one in crops:
+            yield next(recovered if one.image_id in again else kept)
+
+    def _is_from_film(self, one: Crop, has_film: bool) -> bool:
+        """Whether a crop is decoded again: asked for, nowhere stored, or small and film at hand."""
+        if one.view.file is None:
+            return True
+        is_small = one.window.upscale > 1
+        return self._cut_from == "film" or (self._cut_from == "auto" and is_small and has_film)
+
+    def _recovered(self, crops: Sequence[Crop]) -> Iterator[CropSource]:
+        """Crops of frames decoded again as extract decoded them; in order of the frame."""
+        if not crops:
+            return
+        tables = [self._tables[name] for name in ("frame", "extra_frame")]
+        both = pl.concat([table.select("frame_index", *CROP) for table in tables])
+        box = {r[0]: None if None in r[1:] else r[1:] for r in both.iter_rows()}
+        found = self._film.pictures({c.view.frame_index: box[c.view.frame_index] for c in crops})
+        one = next(found, None)
+        for item in crops:
+            index = item.view.frame_index
+            while one is not None and one.frame.index < index:
+                one = next(found, None)
+            if one is None or one.frame.index != index:
+                lost = "this frame could not be decoded again"
+                yield CropSource(crop=item, picture=None, error=lost)
+            else:
+                yield CropSource(crop=item, picture=one.picture, is_recovered=True, error=one.error)

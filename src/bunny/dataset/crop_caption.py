@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from bunny.caption import tags
+from bunny.core.config import CaptioningConfig
+
 SIZE_WORDS = re.compile(r"\b(?:close-up(?: shot)?|medium shot|wide shot)\b")
 
 
@@ -18,6 +21,12 @@ class CaptionWords:
     trigger: str
     class_word: str = ""
     other_triggers: dict[str, str] = field(default_factory=dict)  # of the film's other characters
+
+    @classmethod
+    def of(cls, captioning: CaptioningConfig, character: str) -> CaptionWords:
+        """Words that the settings give a character."""
+        trigger = tags.trigger_word(captioning.trigger_word, character)
+        return cls(trigger=trigger, class_word=captioning.class_word)
 
     @property
     def subject(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from bunny.core.error import UserError
-from bunny.dataset import addition, candidate, gap, gap_fill, lookalike
+from bunny.dataset import addition, candidate, gap, lookalike
 from bunny.dataset.addition import ANY_AXIS, Addition, Span
 from bunny.dataset.appearance import measure_subjects
 from bunny.dataset.lookalike import with_names
@@ -27,7 +27,7 @@ class FilmGaps:
 
     film_id: str
     gaps: pl.DataFrame  # character, axis, value, num_pictures, num_wanted, num_seen, detail
-    ways: pl.DataFrame  # of `gap_fill.find_ways`: of every gap, and of axis any
+    ways: pl.DataFrame  # of `gap.find_ways`: of every gap, and of axis any
     shots: pl.DataFrame  # table shot
     additions: Sequence[Addition]
     notes: Sequence[str]
@@ -63,15 +63,15 @@ def find_film_gaps(
     every = pl.concat([text, *[_lookalikes(name, tables, text.schema) for name in names]])
     gaps = _gaps(every, views, pictures, tables["evaluation_picture"])
     looked = [tables[t].select("shot_index", "timestamp_s") for t in ("frame", "extra_frame")]
-    sparse = gap_fill.find_sparse(views, pl.concat(looked), tables["shot"])
+    sparse = gap.find_sparse(views, pl.concat(looked), tables["shot"])
     whole = pl.DataFrame({"character": names, "axis": ANY_AXIS, "value": ""})
     return FilmGaps(
         film_id=film_id,
         gaps=gaps,
-        ways=gap_fill.find_ways(pl.concat([gaps.select(KEYS), whole]), every, sparse),
+        ways=gap.find_ways(pl.concat([gaps.select(KEYS), whole]), every, sparse),
         shots=tables["shot"],
         additions=[one for one in additions if one.character in names],
-        notes=gap_fill.notes(views),
+        notes=gap.notes(views),
     )
 
 
@@ -115,7 +115,7 @@ def _gaps(
     found = gap.find_gaps(views, pictures).select(*KEYS, "num_pictures", "num_wanted", "num_seen")
     found = found.unique(KEYS, keep="first", maintain_order=True)
     names = views["character"].unique().to_list()
-    weak = gap_fill.find_weak(evaluated).filter(pl.col("character").is_in(names))
+    weak = gap.find_weak(evaluated).filter(pl.col("character").is_in(names))
     found = found.join(weak, on=KEYS, how="left", maintain_order="left")
     rows = []
     for row in weak.join(found, on=KEYS, how="anti", maintain_order="left").iter_rows(named=True):
@@ -136,7 +136,7 @@ def choose_addition(
     ----------
     found : FilmGaps
     what : str
-        A gap's name as `gap_fill.gap_name` gives it (`light:dark`), or numbers of shots (`3,12`).
+        A gap's name as `gap.gap_name` gives it (`light:dark`), or numbers of shots (`3,12`).
     is_sure, has_duplicates : bool
         Views whose label is uncertain, or that look like chosen ones, come in too.
 
@@ -150,17 +150,17 @@ def choose_addition(
     ways = found.ways.filter(*(pl.col(key) == row[key] for key in KEYS))
     if shots is not None:
         ways = ways.filter(pl.col("shot_index").is_in(shots))
-    good = gap_fill.select_ways(ways, is_sure=is_sure, has_duplicates=has_duplicates)
+    good = gap.select_ways(ways, is_sure=is_sure, has_duplicates=has_duplicates)
     if shots is None:  # a gap's shots are not looked at again unless they are named
         good = good.filter(pl.col("needs").is_null() | (pl.col("needs") != "frames"))
     if good.is_empty():
         raise UserError(_nothing_to_add(what, row, ways))
-    spans = _spans(found.shots, gap_fill.shots_of(good))
+    spans = _spans(found.shots, gap.shots_of(good))
     is_again = (good["needs"] == "frames").any()
     one = Addition(
         addition_id="",
         spans=spans,
-        interval_s=gap_fill.AGAIN_S if is_again else 0.0,
+        interval_s=gap.AGAIN_S if is_again else 0.0,
         is_sure=is_sure,
         has_duplicates=has_duplicates,
         **{key: row[key] for key in KEYS},
@@ -191,13 +191,13 @@ def _gap_of(found: FilmGaps, what: str) -> dict[str, str]:
     rows = [
         row
         for row in found.gaps.iter_rows(named=True)
-        if gap_fill.gap_name(row["axis"], row["value"]) == what.replace(", ", ",")
+        if gap.gap_name(row["axis"], row["value"]) == what.replace(", ", ",")
     ]
     if len(rows) == 1:
         return rows[0]
     if rows:
         raise UserError(_ambiguous(what, [row["character"] for row in rows]))
-    names = {gap_fill.gap_name(row["axis"], row["value"]): None for row in found.gaps.to_dicts()}
+    names = {gap.gap_name(row["axis"], row["value"]): None for row in found.gaps.to_dicts()}
     raise UserError(
         f"--add {what}: expected shot numbers or one of the gaps "
         f"({', '.join(names) or 'none'}); list them with `bunny gaps`"

@@ -10,7 +10,7 @@ import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -18,14 +18,13 @@ from typing import Any, cast
 import cv2
 import numpy as np
 
-from bunny.core import atomic, image_file
+from bunny.core import atomic
 from bunny.dataset import addition, candidate, mask, select, split
-from bunny.dataset.bucket import Size
-from bunny.dataset.crop import Crop, box_of
-from bunny.dataset.example import TrainingExample
+from bunny.dataset.crop import Crop, CropSource, Size, box_of
 from bunny.dataset.view import CharacterView
 from bunny.table.box import crop_box
 
+SUBJECT, CLASS = "subject", "class"
 logger = logging.getLogger(__name__)
 
 THUMBNAIL_PX = 8
@@ -33,13 +32,14 @@ CLASS_FOLDER, MASK_FOLDER = "class", "masks"
 
 
 @dataclass(frozen=True, kw_only=True)
-class CropSource:
-    """A crop and the whole frame that it is cut from."""
+class TrainingExample:
+    """One training picture as the trainer sees it."""
 
-    crop: Crop
-    picture: np.ndarray | None  # (height, width, 3), uint8, BGR; None when there is none
-    is_recovered: bool = False  # decoded again from the film
-    error: str | None = None
+    picture: np.ndarray  # (height, width, 3), uint8, RGB
+    caption: str
+    repeats: int = 1
+    mask: np.ndarray | None = None  # (height, width), uint8, 255 where the subject is
+    role: str = SUBJECT  # class: prior preservation, weighed by `class_weight`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,16 +61,6 @@ def folder_name(character: str) -> str:
     """
     plain = re.sub(r"[^\w-]+", "_", character).strip("_") or "character"
     return f"{plain}_" if atomic.portable_name_error(plain) else plain
-
-
-def read_crops(film_dir: Path, crops: Iterable[Crop]) -> Iterator[CropSource]:
-    """Crops with their frames as extract stored them; a frame is read once for its neighbours."""
-    file, picture = None, None
-    for crop in crops:
-        if crop.view.file != file:
-            file, picture = crop.view.file, _read(film_dir, crop.view.file)
-        error = None if picture is not None else f"{file} cannot be read"
-        yield CropSource(crop=crop, picture=picture, error=error)
 
 
 def write_dataset(
@@ -233,11 +223,6 @@ def _nearest_distance(pictures: Sequence[np.ndarray]) -> float | None:
     return float(np.sqrt(distance.min(axis=1)).mean())
 
 
-def _read(film_dir: Path, file: str | None) -> np.ndarray | None:
-    """A stored frame, BGR; None when it cannot be read."""
-    return None if file is None else image_file.read(film_dir / file)
-
-
 def _cut(cut: CropSource) -> tuple[np.ndarray | None, str]:
     """The crop's pixels, RGB, or why there are none."""
     x0, y0, x1, y1 = box_of(cut.crop.window)
@@ -323,7 +308,7 @@ def candidate_rows(
     Parameters
     ----------
     views : sequence of CharacterView
-    made : choice.Choice
+    made : ViewSelection
     failed : dict
         Error of each subject_id whose picture could not be made.
     rows : sequence of dict

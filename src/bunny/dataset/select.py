@@ -49,8 +49,8 @@ def choose(
     verdicts : sequence of CandidateVerdict
         From `candidate.judge`; none is chosen that has a reason.
     tables : mapping
-        Tables face, embedding and measure, see `appearance.ground_of`.
-    rule : crop.Rule
+        Tables face, embedding and measure, see `appearance.ground_set`.
+    rule : crop.CropSetting
     setting : ViewSelectionSetting
 
     Returns

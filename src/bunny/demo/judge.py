@@ -118,13 +118,13 @@ class ToyJudge:
         prompts : sequence of str
             One a picture.
         meaning : mapping of str to world.Character, optional
-            What strange words stand for; see `toy_prompt.parse`.
+            What strange words stand for; see `judge_prompt.parse`.
 
         Returns
         -------
         pl.DataFrame
             One row for each word that a prompt names, in order of pictures; columns in
-            `toy_prompt.DETAIL_SCHEMA`, rules in `toy_prompt.compare`.
+            `judge_prompt.DETAIL_SCHEMA`, rules in `judge_prompt.compare`.
 
         Raises
         ------

@@ -6,9 +6,12 @@ colours and clothes are yes or no each; place, light, framing and number exclude
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bunny.demo import world
+
+if TYPE_CHECKING:
+    from torch import nn
 
 INPUT_PX = 128
 NOBODY = "nobody"
@@ -28,7 +31,7 @@ SINGLE_CHOICE = {  # heads with a softmax over the words
 WORDS = MULTI_LABEL | SINGLE_CHOICE
 
 
-def make_net(widths: tuple[int, ...] = (32, 64, 104)) -> Any:
+def make_net(widths: tuple[int, ...] = (32, 64, 104)) -> nn.Module:
     """An untrained residual network with one output a word.
 
     Parameters

@@ -69,7 +69,7 @@ def parse(
     -------
     dict of str to tuple of str
         For each attribute of `ATTRIBUTES` that the prompt names: the words, each once, in the order
-        of `toy_judge_net.WORDS`. Several places, lights or framings are alternatives; several
+        of `judge_net.WORDS`. Several places, lights or framings are alternatives; several
         of the others belong to several figures.
     """
     text = NEGATION.sub(" ", _spell(prompt, meaning or {}))
@@ -99,7 +99,7 @@ def compare(name: str, said: tuple[str, ...], chances: np.ndarray) -> Iterator[d
     said : tuple of str
         One or more words, see `parse`.
     chances : np.ndarray, shape (words,)
-        Probabilities in the order of `toy_judge_net.WORDS`.
+        Probabilities in the order of `judge_net.WORDS`.
 
     Yields
     ------

@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
-from bunny.caption import tags
 from bunny.contract.shard import Shards
 from bunny.core.config import CaptioningConfig, DetectionConfig, EvaluationConfig
-from bunny.core.error import UserError
+from bunny.dataset.crop_caption import CaptionWords
 from bunny.evaluation import agreement, checkpoint_choice, gallery, table_rows, verdict
 from bunny.evaluation.measure_picture import PictureMeasurer
-from bunny.generation import provenance, request, sampler
+from bunny.generation import plan, request, sampler
 from bunny.table import store
 from bunny.training.base import Base
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 TRIGGER = "{trigger}"
 CLASS_PROMPTS, PAIR_PROMPTS, OTHER_PROMPTS = 2, 2, 1  # of the report's, the first ones
@@ -171,12 +167,7 @@ class Evaluator:
         settings: EvaluatorSettings,
         agree: agreement.AgreementMeasure | None,
     ) -> None:
-        if run["base_hash"] != loaded.hash:
-            raise UserError(
-                f"models.base_model: expected the base model that {run['character']} "
-                f"was trained on ({run['base_model']}), got {loaded.name}; run stage "
-                "finetune again"
-            )
+        plan.check_run_base(loaded, run)
         self.base, self.run, self._given = loaded, run, given
         self.character, self.run_id = run["character"], run["run_id"]
         self.settings, self._captioning = settings.evaluation, settings.captioning
@@ -269,10 +260,8 @@ class Evaluator:
         return self._captioning.class_word
 
     def _cast(self) -> PromptSubjects:
-        template = self._captioning.trigger_word
-
         def words(name: str) -> str:
-            return f"{tags.trigger_word(template, name)} {self.class_word}".strip()
+            return CaptionWords.of(self._captioning, name).subject
 
         names = self._given.tables["label"]["character"].drop_nulls().unique().sort()
         others = [n for n in names if n != self.character and self.settings.has_other_characters]
@@ -351,14 +340,12 @@ class Evaluator:
             for job in jobs
         ]
         rows: list[dict[str, Any]] = []
-
-        def keep(at: int, picture: Image.Image | None, error: str | None) -> None:
-            job, stem = jobs[at], f"{step:06d}-{name}-{at:03d}"
+        for made in sampler.generate(self.base, drawings, adapter):
+            job, stem = jobs[made.index], f"{step:06d}-{name}-{made.index:03d}"
             file = f"evaluation/{self.run_id}/{stem}.png"
-            if picture is not None:
-                facts = provenance.provenance_of(self.base, drawings[at], adapter)
-                facts |= {"run_id": self.run_id, "character": job.character}
-                provenance.save_png(self._given.film_dir / file, picture, facts)
+            if made.picture is not None:
+                about = {"run_id": self.run_id, "character": job.character}
+                made.save(self._given.film_dir / file, about)
             rows.append(
                 {
                     "picture_id": f"{self.run_id}-{stem}",
@@ -368,12 +355,10 @@ class Evaluator:
                     "prompt_set": name,
                     "prompt": job.prompt,
                     "seed": job.seed,
-                    "file": None if picture is None else file,
-                    "error": error,
+                    "file": None if made.picture is None else file,
+                    "error": made.error,
                 }
             )
-
-        sampler.draw(self.base, drawings, adapter, on_picture=keep)
         return rows
 
     def _choose(self, seen: list[dict[str, Any]]) -> checkpoint_choice.CheckpointChoice:

@@ -100,7 +100,7 @@ def make_scale(
 
     Parameters
     ----------
-    real : sequence of (int, Seen)
+    real : sequence of (int, DescribedRegions)
         Shot and parts of pictures of the character; each is compared with other shots' crops.
     strangers : sequence of DescribedRegions
         Pictures of the film without it.

@@ -3,7 +3,7 @@
 - ``identity``: 0 a stranger of the film, 1 as a held-out picture of the character (may be outside);
   of pictures in which somebody was found;
 - ``recognised``: share taken for whom they were asked to show; ``nobody``: share with nobody in it;
-- ``agreement`` with the prompt; ``score``: what checkpoints are chosen by (`choose.score`);
+- ``agreement`` with the prompt; ``score``: what checkpoints are chosen by;
 - ``nearest``: cosine to the nearest training picture; ``copied``: share flagged as copies;
 - ``diversity``: distance between seeds of a prompt; ``vendi``: Vendi score over the seeds' number;
 - ``gain identity``, ``gain agreement``, ``gain recognised``: checkpoint less base, same prompts
@@ -17,19 +17,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from bunny.evaluation import bootstrap, checkpoint_choice, diversity, identity
+from bunny.dataset import vendi as dataset_vendi
+from bunny.evaluation import bootstrap, checkpoint_choice, identity
 from bunny.evaluation.bootstrap import Interval
 
 Row = dict[str, Any]
 Key = tuple[str, int]
 GAINS = ("identity", "agreement", "recognised")
 CONFUSED = ("report", "class", "other", "real")  # prompt sets of the confusion matrix
+
+
+def pairwise(vector: np.ndarray, prompts: Sequence[Hashable]) -> dict[Hashable, float]:
+    """Mean distance between the drawings of each prompt.
+
+    Parameters
+    ----------
+    vector : np.ndarray, shape (n, d)
+        One a drawing, none of length 0.
+    prompts : sequence
+        Of each drawing.
+
+    Returns
+    -------
+    dict
+        Prompt to mean of 1 minus cosine over pairs of its drawings, in [0, 2]; 0 when all seeds
+        give the same picture. Prompts with one drawing are left out.
+    """
+    unit = dataset_vendi.unit_rows(vector)
+    found = {}
+    for prompt in dict.fromkeys(prompts):
+        rows = unit[[p == prompt for p in prompts]]
+        if len(rows) > 1:
+            upper = np.triu_indices(len(rows), 1)
+            found[prompt] = float(1 - (rows @ rows.T)[upper].mean())
+    return found
+
+
+def vendi(vector: np.ndarray, prompts: Sequence[Hashable]) -> dict[Hashable, float]:
+    """Vendi score of the drawings of each prompt, over their number: in (0, 1], 1 all different.
+
+    Parameters
+    ----------
+    vector : np.ndarray, shape (n, d)
+    prompts : sequence
+        Of each drawing.
+
+    Notes
+    -----
+    `vendi.vendi_score`; relative to the number so that prompts with more seeds compare.
+    """
+    found = {}
+    for prompt in dict.fromkeys(prompts):
+        rows = vector[[p == prompt for p in prompts]]
+        if len(rows) > 1:
+            found[prompt] = dataset_vendi.vendi_score(rows) / len(rows)
+    return found
+
+
+def drift(
+    before: Mapping[tuple[Hashable, Hashable], np.ndarray],
+    after: Mapping[tuple[Hashable, Hashable], np.ndarray],
+) -> dict[tuple[Hashable, Hashable], float]:
+    """Change that an adapter makes to drawings of prompts that do not name its character.
+
+    Parameters
+    ----------
+    before, after : mapping of (prompt, seed) to np.ndarray, shape (d,)
+        Vectors of the base's drawings and of those with the adapter.
+
+    Returns
+    -------
+    dict
+        (prompt, seed) to the distance between the two, relative to the mean distance between two
+        seeds of the base on one prompt: 0 is unmoved, 1 as different as another seed. Empty where
+        the base has no two drawings of one prompt, or these are all the same.
+    """
+    keys = [key for key in before if key in after]
+    if not keys:
+        return {}
+    names = list(before)
+    own = pairwise(np.stack([before[k] for k in names]), [prompt for prompt, _ in names])
+    scale = float(np.mean(list(own.values()))) if own else 0.0
+    if not scale > 0:
+        return {}
+    one = dataset_vendi.unit_rows(np.stack([before[k] for k in keys]))
+    two = dataset_vendi.unit_rows(np.stack([after[k] for k in keys]))
+    moved = 1 - (one * two).sum(axis=1)
+    return {key: float(value) / scale for key, value in zip(keys, moved, strict=True)}
 
 
 def with_measures(pictures: pl.DataFrame) -> pl.DataFrame:
@@ -204,7 +284,7 @@ def _variety(part: pl.DataFrame, vectors, num: int, seed: int) -> dict[str, Inte
         return {}
     vector = np.stack([vectors[name] for name, _ in shown])
     prompts = [prompt for _, prompt in shown]
-    measures = {"diversity": diversity.pairwise, "vendi": diversity.vendi}
+    measures = {"diversity": pairwise, "vendi": vendi}
     found = {}
     for metric, measure in measures.items():
         by_prompt = measure(vector, prompts)
@@ -242,7 +322,7 @@ def _drift(drawn: pl.DataFrame, vectors, chosen: int, num: int, seed: int) -> In
         }
         for step in (0, chosen)
     )
-    moved = diversity.drift(before, after)
+    moved = drift(before, after)
     keys = list(moved)
     return bootstrap.mean(
         list(moved.values()), [k[0] for k in keys], [k[1] for k in keys], num=num, seed=seed

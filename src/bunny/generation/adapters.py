@@ -13,7 +13,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bunny.core import file_hash
 from bunny.core.error import UserError
@@ -21,11 +21,17 @@ from bunny.generation.request import WeightedAdapter
 from bunny.training.adapter_file import read
 from bunny.training.base import Base
 
+if TYPE_CHECKING:
+    from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
 NAME = "adapter{}"  # of the n-th; peft allows no dots
 
 
 @contextmanager
-def apply(base: Base, pipeline: Any, adapters: Sequence[WeightedAdapter]) -> Iterator[bool]:
+def apply(
+    base: Base, pipeline: DiffusionPipeline, adapters: Sequence[WeightedAdapter]
+) -> Iterator[bool]:
     """Apply adapters to the parts of a pipeline, at their strengths, inside the block.
 
     Parameters
@@ -82,7 +88,7 @@ def check_file(adapter: WeightedAdapter) -> None:
         )
 
 
-def _load(pipeline: Any, adapter: WeightedAdapter, index: int) -> str:
+def _load(pipeline: DiffusionPipeline, adapter: WeightedAdapter, index: int) -> str:
     """Load one file beside those that are there; gives its name in the pipeline."""
     name = NAME.format(index)
     try:
@@ -97,7 +103,7 @@ def _load(pipeline: Any, adapter: WeightedAdapter, index: int) -> str:
     return name
 
 
-def _layers(base: Base) -> Iterator[Any]:
+def _layers(base: Base) -> Iterator[BaseTunerLayer]:
     """All layers of the base that carry an adapter now."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
@@ -105,7 +111,7 @@ def _layers(base: Base) -> Iterator[Any]:
         yield from (module for module in part.modules() if isinstance(module, BaseTunerLayer))
 
 
-def _can_merge(base: Base, layers: Sequence[Any], num_adapters: int) -> bool:
+def _can_merge(base: Base, layers: Sequence[BaseTunerLayer], num_adapters: int) -> bool:
     """Whether merged weights draw what the adapters would draw beside them."""
     import torch
 
@@ -115,7 +121,10 @@ def _can_merge(base: Base, layers: Sequence[Any], num_adapters: int) -> bool:
 
 
 def _merge(
-    layers: Sequence[Any], names: list[str], kept: list[tuple[Any, Any]], adapters: Sequence
+    layers: Sequence[BaseTunerLayer],
+    names: list[str],
+    kept: list[tuple[Any, Any]],
+    adapters: Sequence,
 ) -> None:
     """Add the adapters to the weights of `layers`; `kept` gets each weight as it was."""
     for layer in layers:

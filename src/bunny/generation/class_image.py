@@ -8,18 +8,17 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
+from bunny.core import image_file
 from bunny.dataset.crop_caption import CaptionWords
-from bunny.dataset.example import CLASS, TrainingExample
+from bunny.dataset.image_folder import CLASS, TrainingExample
 from bunny.training.base import Base
 from bunny.training.distributed import ProcessGroup
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +80,7 @@ def draw(
     list of TrainingExample
         Role ``class``; fewer than `number` where the base drew no numbers.
     """
-    from bunny.generation import provenance, request
-    from bunny.generation import sampler as generation_draw
+    from bunny.generation import request, sampler
 
     key = _key([base.hash, list(texts), list(size), seed])
     target = folder / FOLDER / key
@@ -97,38 +95,30 @@ def draw(
         )
         for i in range(number)
     ]
-    crowd = ProcessGroup(base.device)
-    if crowd.is_first:
+    processes = ProcessGroup(base.device)
+    if processes.is_first:
         _drop_others(target)
-        missing = [i for i in range(number) if not _path(target, i).is_file()]
-
-        def keep(index: int, picture: Image.Image | None, error: str | None) -> None:
-            if picture is None:
-                logger.warning("class picture %d: %s", missing[index], error)
-                return
-            known = provenance.provenance_of(base, wanted[missing[index]], None)
-            provenance.save_png(_path(target, missing[index]), picture, known)
-
-        if missing:
-            generation_draw.draw(base, [wanted[i] for i in missing], on_picture=keep)
-    crowd.wait()
+        batches = sampler.split_batches(wanted, sampler.BATCH_SIZE)
+        # Whole batches again: a picture's last bits depend on its place in the batch.
+        pending = [b for b in batches if not all(_path(target, i).is_file() for i in b)]
+        for made in chain.from_iterable(sampler.generate_batches(base, wanted, pending)):
+            if made.picture is None:
+                logger.warning("class picture %d: %s", made.index, made.error)
+            else:
+                made.save(_path(target, made.index), {})
+    processes.wait()
+    pictures = [image_file.read(_path(target, i)) for i in range(number)]
     return [
-        TrainingExample(picture=_read(_path(target, i)), caption=drawing.prompt, role=CLASS)
-        for i, drawing in enumerate(wanted)
-        if _path(target, i).is_file()
+        TrainingExample(
+            picture=cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), caption=drawing.prompt, role=CLASS
+        )
+        for picture, drawing in zip(pictures, wanted, strict=True)
+        if picture is not None
     ]
 
 
 def _path(folder: Path, index: int) -> Path:
     return folder / f"{index:04d}.png"
-
-
-def _read(path: Path) -> np.ndarray:
-    """A picture, RGB."""
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB"))
 
 
 def _drop_others(target: Path) -> None:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from bunny.core import file_hash
+from bunny.core.config import GenerationConfig
 from bunny.core.error import UserError
 from bunny.generation import request
 from bunny.generation.request import GenerationRequest, InitImage, WeightedAdapter
+from bunny.training.base import Base
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -39,11 +41,6 @@ class GridColumn:
     adapters: tuple[WeightedAdapter, ...] = ()
     checkpoint: Checkpoint | None = None
     strength: float | None = None
-
-    @property
-    def blend(self) -> tuple[WeightedAdapter, ...]:
-        """The adapters beside the checkpoint's own."""
-        return self.adapters[1:] if self.checkpoint else self.adapters
 
 
 def columns(
@@ -80,20 +77,76 @@ def columns(
     return made
 
 
-def drawings(
-    like: GenerationRequest,
-    prompts: Sequence[str],
-    seeds: Sequence[int],
-    starts: Sequence[InitImage] = (),
-) -> list[GenerationRequest]:
-    """One drawing for each prompt, start and seed, in this order.
+def run_columns(
+    settings: GenerationConfig,
+    run: Mapping[str, Any],
+    strengths: Sequence[float],
+    folder: Path,
+    adapter: pl.DataFrame,
+    evaluation: pl.DataFrame,
+) -> tuple[list[GridColumn], str]:
+    """The base alone, then the checkpoints of a fine-tune that the settings choose.
 
     Parameters
     ----------
-    like : GenerationRequest
-        Has all else.
-    prompts : sequence of str
-    seeds : sequence of int
+    settings : GenerationConfig
+        Says which checkpoints, and what is blended in.
+    run : mapping
+        Row of table `training_run`.
+    strengths : sequence of float
+        Of each checkpoint; with none the base draws alone.
+    folder : Path
+        Of the film's checkpoints.
+    adapter, evaluation : pl.DataFrame
+        The tables; `evaluation` may be empty.
+
+    Returns
+    -------
+    list of GridColumn
+    str
+        What the user should know; may be empty.
+
+    Raises
+    ------
+    UserError
+        If a checkpoint or an adapter to blend in is not there.
+    """
+    found, note = select_checkpoints(
+        folder, adapter, evaluation, run["run_id"], settings.checkpoints
+    )
+    if strengths and not found:
+        raise UserError(
+            f"{run['character']}: expected an adapter of its fine-tune in table adapter, found "
+            "none; run stage finetune again"
+        )
+    blend = blended_adapters(folder, adapter, settings.blend, run["character"])
+    return columns(found, strengths, blend), note
+
+
+def check_run_base(base: Base, run: Mapping[str, Any]) -> None:
+    """Refuse another base than a fine-tune was trained on.
+
+    Raises
+    ------
+    UserError
+    """
+    if run["base_hash"] != base.hash:
+        raise UserError(
+            f"models.base_model: expected the base model that {run['character']} was trained on "
+            f"({run['base_model']}), got {base.name}; run stage finetune again"
+        )
+
+
+def requests(
+    settings: GenerationConfig, subject: str, starts: Sequence[InitImage] = ()
+) -> list[GenerationRequest]:
+    """One request for each prompt, start and seed of the settings, in this order.
+
+    Parameters
+    ----------
+    settings : GenerationConfig
+    subject : str
+        Words for the character; they replace ``{trigger}`` in prompts.
     starts : sequence of InitImage
         None: all from noise.
 
@@ -101,12 +154,21 @@ def drawings(
     -------
     list of GenerationRequest
     """
-    begun = list(starts) or [None]
     return [
-        replace(like, prompt=prompt, seed=seed, start=start)
-        for prompt in prompts
-        for start in begun
-        for seed in seeds
+        GenerationRequest(
+            prompt=prompt.replace("{trigger}", subject),
+            seed=seed,
+            negative_prompt=settings.negative_prompt,
+            num_steps=settings.num_steps,
+            guidance_scale=settings.guidance_scale,
+            width_px=settings.width,
+            height_px=settings.height,
+            scheduler=settings.scheduler,
+            start=start,
+        )
+        for prompt in settings.prompts
+        for start in list(starts) or [None]
+        for seed in settings.seeds
     ]
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from bunny.core import atomic
 from bunny.generation import request, scheduler
 from bunny.generation.request import Adapters, GenerationRequest
-from bunny.generation.sampler import GeneratedPicture
 from bunny.training.base import Base
 
 if TYPE_CHECKING:
@@ -30,9 +29,11 @@ def provenance_of(
     base: Base,
     drawing: GenerationRequest,
     adapters: Adapters = None,
-    drawn: GeneratedPicture | None = None,
     *,
     has_safety_checker: bool = False,
+    batch_size: int = 1,
+    batch_index: int = 0,
+    is_merged: bool = False,
 ) -> dict[str, Any]:
     """Everything that decides one picture.
 
@@ -40,11 +41,13 @@ def provenance_of(
     ----------
     base : Base
     drawing : GenerationRequest
-    adapters : Adapter, sequence of Adapter, or None
-    drawn : GeneratedPicture, optional
-        How it was drawn: its place in the batch, which decides the last bits.
+    adapters : WeightedAdapter, sequence of WeightedAdapter, or None
     has_safety_checker : bool
         Whether it was asked for.
+    batch_size, batch_index : int
+        Its place in the batch that it is drawn in, which decides the last bits.
+    is_merged : bool
+        Whether the adapters are merged into the weights.
 
     Returns
     -------
@@ -83,9 +86,9 @@ def provenance_of(
         "init_hash": start.hash if start else None,
         "init_strength": start.strength if start else None,
         "safety_checker": request.safety_checker_state(base, has_safety_checker),
-        "batch_size": drawn.batch_size if drawn else 1,
-        "batch_index": drawn.batch_index if drawn else 0,
-        "is_merged": drawn.is_merged if drawn else False,
+        "batch_size": batch_size,
+        "batch_index": batch_index,
+        "is_merged": is_merged,
         **machine(base),
     }
 

@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from bunny.core import file_hash
 from bunny.core.error import UserError
-from bunny.generation import provenance, request
-from bunny.generation import sampler as generation_sampler
+from bunny.generation import provenance, request, sampler, scheduler
 from bunny.generation.request import GenerationRequest, InitImage, WeightedAdapter
 from bunny.generation.sampler import GeneratedPicture
+from bunny.training import base as base_model
 from bunny.training.base import Base
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 NEEDED = (
     *("prompt", "seed", "num_steps", "guidance_scale", "width_px", "height_px", "scheduler"),
     *("scheduler_hash", "base_model", "base_hash", "adapters", "batch_size", "batch_index"),
 )
+PRECISION = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}  # as the settings say it
 VERSIONS = ("torch", "diffusers", "transformers", "device", "dtype", "num_threads")
 
 
@@ -58,6 +64,13 @@ def read_reproducible(path: Path) -> dict[str, Any]:
     return facts
 
 
+def load_base(facts: Mapping[str, Any]) -> Base:
+    """The base model that a picture was drawn with, in the same precision."""
+    precision = PRECISION.get(facts.get("dtype", ""), "auto")
+    family = facts.get("base_family", "auto")
+    return base_model.load_base(facts["base_model"], precision=precision, family=family)
+
+
 def check_base(base: Base, facts: Mapping[str, Any]) -> None:
     """Refuse another base than the picture was drawn with, or another sampler of it.
 
@@ -71,8 +84,8 @@ def check_base(base: Base, facts: Mapping[str, Any]) -> None:
             f"(hash {facts['base_hash'][:12]}), found {base.hash[:12]}; restore the "
             "original base model"
         )
-    sampler = provenance.scheduler.make(base, facts["scheduler"])
-    if provenance.scheduler.config_hash(sampler) != facts["scheduler_hash"]:
+    made = scheduler.make(base, facts["scheduler"])
+    if scheduler.config_hash(made) != facts["scheduler_hash"]:
         raise UserError(
             f"scheduler {facts['scheduler']}: its settings differ from those that "
             "generated this picture; install the diffusers version that the picture "
@@ -169,10 +182,43 @@ def draw_again(
     size, place = facts["batch_size"], facts["batch_index"]
     is_checked = facts.get("safety_checker") == request.CHECKER_ON
     with _threads(facts.get("num_threads")):
-        batches = generation_sampler.draw_batches(
+        batches = sampler.generate_batches(
             base, [drawing] * size, [range(size)], adapters, has_safety_checker=is_checked
         )
         return [drawn for made in batches for drawn in made][place]
+
+
+def compare(path: Path, drawn: Image.Image, changed: Sequence[str]) -> tuple[str, int]:
+    """Compare a picture with the one that was drawn again.
+
+    Parameters
+    ----------
+    path : Path
+        The picture's file.
+    drawn : PIL.Image.Image
+        Of the same size.
+    changed : sequence of str
+        As `differences` gives them.
+
+    Returns
+    -------
+    str
+        Whether they are the same; if not, by how much and what changed since.
+    int
+        Largest difference of a pixel, in [0, 255].
+    """
+    from PIL import Image
+
+    with Image.open(path) as before:
+        off = np.abs(np.asarray(before, np.int16) - np.asarray(drawn, np.int16))
+    if not off.any():
+        return "identical, bit for bit", 0
+    words = (
+        f"differs in {100 * (off.max(axis=-1) > 0).mean():.1f} % of the pixels, by at most "
+        f"{off.max()} of 255"
+    )
+    since = f"changed since: {', '.join(changed)}" if changed else "same versions"
+    return f"{words}; {since}", int(off.max())
 
 
 def differences(base: Base, facts: Mapping[str, Any]) -> list[str]:

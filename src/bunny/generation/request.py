@@ -6,12 +6,15 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bunny.core import file_hash
 from bunny.core.error import UserError
 from bunny.generation import scheduler as schedulers
 from bunny.training.base import Base
+
+if TYPE_CHECKING:
+    from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
 SEED_MAX = 2**63 - 1
 CHECKER_ON, CHECKER_OFF, CHECKER_NONE = "on", "off", "not available for this base model"
@@ -181,7 +184,7 @@ def pipeline_kind(drawing: GenerationRequest) -> str:
     return "text2img" if drawing.start is None else "img2img"
 
 
-def supported_options(pipeline: Any, options: dict[str, Any]) -> dict[str, Any]:
+def supported_options(pipeline: DiffusionPipeline, options: dict[str, Any]) -> dict[str, Any]:
     """The options that this pipeline's call has a parameter for."""
     known = inspect.signature(type(pipeline).__call__).parameters
     return {name: value for name, value in options.items() if name in known}

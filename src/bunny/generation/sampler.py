@@ -1,4 +1,7 @@
-"""Batched sampling: pictures drawn several at once, each from the noise of its own seed.
+"""Picture generator: requests drawn in batches, each from the noise of its own seed.
+
+Stages, `bunny generate` with and without ``--again``, evaluation and class pictures all draw with
+`generate`; every picture comes with its provenance.
 
 How many are drawn at once changes the last bits of a sum, so a picture is the same to within about
 1/255 whatever the batch, and bit for bit the same in the same place of a batch of the same size.
@@ -7,19 +10,21 @@ How many are drawn at once changes the last bits of a sum, so a picture is the s
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bunny.generation import adapters as generation_adapters
-from bunny.generation import request, scheduler
+from bunny.generation import provenance, request, scheduler
 from bunny.generation.request import Adapters, GenerationRequest
 from bunny.training.base import Base
 
 if TYPE_CHECKING:
+    from diffusers.pipelines.pipeline_utils import DiffusionPipeline
     from PIL import Image
 
 logger = logging.getLogger(__name__)
@@ -34,13 +39,26 @@ BATCH_SIZE = 8
 class GeneratedPicture:
     """One picture, or why there is none, and how it came about."""
 
-    index: int  # of the drawing
+    index: int  # of the request
     picture: Image.Image | None
+    provenance: dict[str, Any]  # see `provenance.provenance_of`
     error: str | None = None
     is_flagged: bool = False
-    batch_size: int = 1
-    batch_index: int = 0
-    is_merged: bool = False  # the adapters were merged into the weights
+
+    def save(self, path: Path, about: Mapping[str, Any]) -> None:
+        """Write the picture as a PNG with its provenance, and what else is known `about` it.
+
+        Raises
+        ------
+        ValueError
+            If there is no picture.
+        """
+        if self.picture is None:
+            raise ValueError(f"{path.name}: expected a picture to save, found none: {self.error}")
+        provenance.save_png(path, self.picture, {**self.provenance, **about})
+
+
+Describe = Callable[..., dict[str, Any]]  # index, and place in the batch, to provenance
 
 
 def split_batches(drawings: Sequence[GenerationRequest], batch_size: int) -> list[list[int]]:
@@ -65,7 +83,41 @@ def split_batches(drawings: Sequence[GenerationRequest], batch_size: int) -> lis
     return [g[i : i + batch_size] for g in groups.values() for i in range(0, len(g), batch_size)]
 
 
-def draw_batches(
+def generate(
+    base: Base,
+    drawings: Sequence[GenerationRequest],
+    adapters: Adapters = None,
+    *,
+    batch_size: int = BATCH_SIZE,
+    has_safety_checker: bool = False,
+) -> Iterator[GeneratedPicture]:
+    """Draw each of `drawings`; the noise of each depends on its own seed alone.
+
+    Parameters
+    ----------
+    base, drawings, adapters, has_safety_checker
+        See `generate_batches`.
+    batch_size : int
+        Pictures of the same settings that are drawn at once.
+
+    Yields
+    ------
+    GeneratedPicture
+        As soon as its batch is drawn.
+
+    Raises
+    ------
+    UserError
+        If a drawing or an adapter does not fit the base; before anything is drawn.
+    """
+    batches = split_batches(drawings, batch_size)
+    for made in generate_batches(
+        base, drawings, batches, adapters, has_safety_checker=has_safety_checker
+    ):
+        yield from made
+
+
+def generate_batches(
     base: Base,
     drawings: Sequence[GenerationRequest],
     batches: Sequence[Sequence[int]],
@@ -82,7 +134,7 @@ def draw_batches(
     drawings : sequence of GenerationRequest
     batches : sequence of sequences of int
         Indices of `drawings`, see `split_batches`.
-    adapters : Adapter, sequence of Adapter, or None
+    adapters : WeightedAdapter, sequence of WeightedAdapter, or None
         None draws with the base alone.
     has_safety_checker : bool
         Ask the base's safety checker, where it has one.
@@ -106,15 +158,24 @@ def draw_batches(
     kinds = {request.pipeline_kind(filled[i]) for indices in batches for i in indices}
     pipelines = {k: base.family.pipeline(kind=k, has_safety_checker=is_checked) for k in kinds}
     any_of_them = next(iter(pipelines.values()))
+
+    def describe(index: int, **place: Any) -> dict[str, Any]:
+        return provenance.provenance_of(
+            base, filled[index], adapters, has_safety_checker=has_safety_checker, **place
+        )
+
     with generation_adapters.apply(base, any_of_them, request.adapter_list(adapters)) as is_merged:
         for indices in batches:
             pipeline = pipelines[request.pipeline_kind(filled[indices[0]])]
             pipeline.scheduler = scheduler.make(base, filled[indices[0]].scheduler)
-            yield _draw(pipeline, filled, list(indices), is_merged)
+            yield _draw(pipeline, filled, list(indices), partial(describe, is_merged=is_merged))
 
 
 def _draw(
-    pipeline: Any, drawings: Sequence[GenerationRequest], indices: list[int], is_merged: bool
+    pipeline: DiffusionPipeline,
+    drawings: Sequence[GenerationRequest],
+    indices: list[int],
+    describe: Describe,
 ) -> list[GeneratedPicture]:
     """Draw one batch, in halves where memory is short; what goes wrong is each picture's error."""
     import torch
@@ -127,31 +188,34 @@ def _draw(
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         logger.warning("%d pictures could not be generated: %s", len(indices), reason)
-        return [GeneratedPicture(index=index, picture=None, error=reason) for index in indices]
+        return [_failed(index, reason, describe) for index in indices]
     if pictures is None:
-        return _draw_halves(pipeline, drawings, indices, is_merged)
-    made = zip(indices, pictures, flags, strict=True)
-    facts = {"batch_size": len(indices), "is_merged": is_merged}
-    return [_drawn(i, p, f, batch_index=at, **facts) for at, (i, p, f) in enumerate(made)]
+        return _draw_halves(pipeline, drawings, indices, describe)
+    size = len(indices)
+    return [
+        _drawn(index, picture, flag, describe(index, batch_size=size, batch_index=place))
+        for place, (index, picture, flag) in enumerate(zip(indices, pictures, flags, strict=True))
+    ]
 
 
 def _draw_halves(
-    pipeline: Any, drawings: Sequence[GenerationRequest], indices: list[int], is_merged: bool
+    pipeline: DiffusionPipeline,
+    drawings: Sequence[GenerationRequest],
+    indices: list[int],
+    describe: Describe,
 ) -> list[GeneratedPicture]:
     """Draw a batch that did not fit into memory as two."""
     import torch
 
     torch.cuda.empty_cache()
     if len(indices) == 1:
-        return [
-            GeneratedPicture(index=indices[0], picture=None, error=_too_large(drawings[indices[0]]))
-        ]
+        return [_failed(indices[0], _too_large(drawings[indices[0]]), describe)]
     half = len(indices) // 2
     logger.warning(
         "a batch of %d pictures does not fit into memory; using a batch of %d", len(indices), half
     )
     parts = (indices[:half], indices[half:])
-    return [drawn for part in parts for drawn in _draw(pipeline, drawings, part, is_merged)]
+    return [drawn for part in parts for drawn in _draw(pipeline, drawings, part, describe)]
 
 
 def _call(pipeline: Any, drawings: Sequence[GenerationRequest]) -> tuple[np.ndarray, list]:
@@ -186,16 +250,22 @@ def _start(drawing: GenerationRequest, path: Path) -> Image.Image:
     return ImageOps.fit(upright, (drawing.width_px, drawing.height_px), Image.Resampling.LANCZOS)
 
 
-def _drawn(index: int, picture: np.ndarray, is_flagged: bool, **facts: Any) -> GeneratedPicture:
+def _drawn(
+    index: int, picture: np.ndarray, is_flagged: bool, facts: dict[str, Any]
+) -> GeneratedPicture:
     """A picture of the pipeline as 8 bits, unless it is flagged or broken."""
     from PIL import Image
 
-    if is_flagged:
-        return GeneratedPicture(index=index, picture=None, error=FLAGGED, is_flagged=True, **facts)
-    if not np.isfinite(picture).all():
-        return GeneratedPicture(index=index, picture=None, error=NOT_FINITE, **facts)
-    image = Image.fromarray((picture * 255).round().astype(np.uint8))
-    return GeneratedPicture(index=index, picture=image, **facts)
+    error = FLAGGED if is_flagged else None if np.isfinite(picture).all() else NOT_FINITE
+    image = None if error else Image.fromarray((picture * 255).round().astype(np.uint8))
+    return GeneratedPicture(
+        index=index, picture=image, error=error, is_flagged=is_flagged, provenance=facts
+    )
+
+
+def _failed(index: int, reason: str, describe: Describe) -> GeneratedPicture:
+    """What stands for a picture that could not be drawn."""
+    return GeneratedPicture(index=index, picture=None, error=reason, provenance=describe(index))
 
 
 def _too_large(drawing: GenerationRequest) -> str:
@@ -204,44 +274,6 @@ def _too_large(drawing: GenerationRequest) -> str:
         f"out of memory for one picture of {drawing.width_px}x{drawing.height_px} px; "
         "choose a smaller size or a smaller base model"
     )
-
-
-def draw(
-    base: Base,
-    drawings: Sequence[GenerationRequest],
-    adapter: Adapters = None,
-    *,
-    batch_size: int = BATCH_SIZE,
-    has_safety_checker: bool = False,
-    on_picture: Callable[[int, Image.Image | None, str | None], None],
-) -> None:
-    """Draw each of `drawings`; the noise of each depends on its own seed alone.
-
-    Parameters
-    ----------
-    base : Base
-        Given back without the adapters.
-    drawings : sequence of GenerationRequest
-    adapter : Adapter, sequence of Adapter, or None
-        None draws with the base alone; several are blended.
-    batch_size : int
-        Pictures of the same settings that are drawn at once.
-    has_safety_checker : bool
-        Ask the base's safety checker, where it has one; what it flags is given as an error.
-    on_picture : callable
-        Told (index, PIL.Image or None, error or None) for each drawing, in order within a batch.
-
-    Raises
-    ------
-    UserError
-        If a drawing or an adapter does not fit the base.
-    """
-    batches = split_batches(drawings, batch_size)
-    for drawn in draw_batches(
-        base, drawings, batches, adapter, has_safety_checker=has_safety_checker
-    ):
-        for one in drawn:
-            on_picture(one.index, one.picture, one.error)
 
 
 def draw_plain(
@@ -263,7 +295,6 @@ def draw_plain(
     list of PIL.Image.Image
         Those that could be drawn.
     """
-    pictures: list[Image.Image | None] = []
     drawings = [GenerationRequest(prompt=p, seed=seed, num_steps=num_steps) for p in prompts]
-    draw(base, drawings, on_picture=lambda _index, picture, _error: pictures.append(picture))
+    pictures = [made.picture for made in generate(base, drawings)]
     return [picture for picture in pictures if picture is not None]

@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bunny.core.error import UserError
 from bunny.training.base import Base
+
+if TYPE_CHECKING:
+    from diffusers.schedulers.scheduling_utils import SchedulerMixin
 
 # Name in the settings: diffusers' class, what is set beside the base's own configuration.
 SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -34,7 +37,7 @@ NAMES = ("base", *SCHEDULERS)
 FLOW = ("flow_euler", "unipc")  # those that follow a straight flow from noise to picture
 DIFFUSION = tuple(name for name in SCHEDULERS if name != "flow_euler")
 NAMES_BY_FAMILY = {"sd": DIFFUSION, "sdxl": DIFFUSION, "sd3": FLOW, "flux": FLOW}  # by family
-# The short names under which other tools know the samplers, for `provenance.parameters`.
+# The short names under which other tools know the samplers, for `provenance.to_webui_text`.
 SHORT_NAME = {
     "DDIMScheduler": "DDIM",
     "DDPMScheduler": "DDPM",
@@ -75,7 +78,7 @@ def check(base: Base, name: str, num_steps: int) -> None:
         )
 
 
-def make(base: Base, name: str) -> Any:
+def make(base: Base, name: str) -> SchedulerMixin:
     """A fresh sampler with the base's own noise schedule.
 
     Parameters

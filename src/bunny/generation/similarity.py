@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
+from bunny.core import image_file
 from bunny.core.vector import l2_normalize
 
 Embed = Callable[[Sequence[np.ndarray]], np.ndarray]
@@ -121,10 +121,5 @@ def likeness_note(character: str, rows: Sequence[dict[str, Any]]) -> str:
 
 def _read_all(folder: Path, files: Sequence[str]) -> list[np.ndarray]:
     """Pictures as BGR uint8; unreadable ones are left out."""
-    paths = [folder / file for file in files]
-    found = [
-        cv2.imdecode(np.frombuffer(p.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-        for p in paths
-        if p.is_file()
-    ]
+    found = [image_file.read(folder / file) for file in files]
     return [picture for picture in found if picture is not None]

@@ -17,16 +17,7 @@ import polars as pl
 from bunny.character import model_file
 from bunny.contract.stage import BaseStage, StageOutput, settings_of
 from bunny.core import atomic
-from bunny.dataset import (
-    addition,
-    bucket,
-    candidate,
-    crop,
-    crop_selection,
-    crop_source,
-    rights,
-)
-from bunny.dataset import image_folder as training_set
+from bunny.dataset import addition, candidate, crop, crop_selection, image_folder, rights
 from bunny.dataset.addition import Addition
 from bunny.table import store
 from bunny.training.family import folder as family_folder
@@ -86,10 +77,10 @@ class Dataset(BaseStage):
             written = self._write(character, crops)
             by_subject = {c.image_id: c.view.subject_id for c in crops}
             failed = {by_subject[i]: error for i, error in written.errors.items()}
-            candidates += training_set.candidate_rows(views, made, failed, written.rows)
+            candidates += image_folder.candidate_rows(views, made, failed, written.rows)
             rows += written.rows
             num_failed += len(written.errors)
-            notes.append(training_set.stage_note(character, views, made, written))
+            notes.append(image_folder.stage_note(character, views, made, written))
         self._write_rights()
         return StageOutput(
             tables={
@@ -140,7 +131,7 @@ class Dataset(BaseStage):
         step = math.lcm(wanted.bucket_step_px, unit)
         has_buckets = wanted.aspect == "buckets"
         return crop.CropSetting(
-            sizes=tuple(bucket.sizes(side, step)) if has_buckets else ((side, side),),
+            sizes=tuple(crop.sizes(side, step)) if has_buckets else ((side, side),),
             crop_margin=models.crop_margin,
             max_upscale=wanted.max_upscale,
             has_wider_crops=wanted.has_wider_crops,
@@ -148,7 +139,7 @@ class Dataset(BaseStage):
 
     # -- pixels -------------------------------------------------------------------------------
 
-    def _reader(self) -> crop_source.CropReader:
+    def _reader(self) -> crop.CropReader:
         """What reads the frames that crops are cut from."""
         film = extra_frame.ExtraFrameReader(
             self.config.extraction,
@@ -158,19 +149,19 @@ class Dataset(BaseStage):
             num_threads=0 if self.config.pipeline.parallel_processing else 1,
         )
         cut_from = self.config.dataset.cut_from
-        return crop_source.CropReader(self.output_dir, self._tables, film, cut_from)
+        return crop.CropReader(self.output_dir, self._tables, film, cut_from)
 
-    def _write(self, character: str, crops: Sequence[crop.Crop]) -> training_set.WrittenDataset:
+    def _write(self, character: str, crops: Sequence[crop.Crop]) -> image_folder.WrittenDataset:
         reader = self._reader()
         with self.bar(len(crops)) as bar:
 
-            def counted() -> Iterator[training_set.CropSource]:
+            def counted() -> Iterator[crop.CropSource]:
                 for done, cut in enumerate(reader.read(crops), start=1):
                     yield cut
                     bar.update(1)
                     self._note_progress(done, len(crops))
 
-            return training_set.write_dataset(
+            return image_folder.write_dataset(
                 self.output_dir,
                 character,
                 counted(),

@@ -1,18 +1,19 @@
 """Stage finetune: a LoRA trained on a character's training pictures."""
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import cv2
 import numpy as np
 import polars as pl
 
-from bunny.caption import tags
 from bunny.contract.stage import BaseStage, StageOutput, StageResult, settings_of
 from bunny.core import image_file, workspace
 from bunny.core.error import StageError, UserError
@@ -24,6 +25,12 @@ from bunny.training import base as base_model
 from bunny.training import table_rows
 from bunny.training.base import Base
 from bunny.training.family import folder as family_folder
+
+if TYPE_CHECKING:
+    from tqdm.auto import tqdm
+
+    from bunny.dataset.image_folder import TrainingExample
+    from bunny.training.settings import LoraSettings, Step
 
 PROGRESS_EVERY = 10  # steps
 SAMPLES = 4  # times that sample pictures are drawn while training
@@ -90,10 +97,10 @@ class Finetune(BaseStage):
             return super().execute()
         from bunny.training.distributed import ProcessGroup
 
-        crowd = ProcessGroup(_device())
+        processes = ProcessGroup(_device())
         is_forced = self.config.pipeline.force_rerun
-        has_work = crowd.told_by_first(is_forced or not self.can_resume())
-        if crowd.is_first:
+        has_work = processes.broadcast_object(is_forced or not self.can_resume())
+        if processes.is_first:
             return super().execute()
         work = self.run() if has_work else StageOutput(tables={}, num_items=0)
         rows = {name: frame.height for name, frame in work.tables.items()}
@@ -154,12 +161,12 @@ class Finetune(BaseStage):
         return [self._set_of(name, table.filter(pl.col("character") == name)) for name in names]
 
     def _set_of(self, character: str, rows: pl.DataFrame) -> _Set:
-        captioning = self.config.captioning
-        trigger = tags.trigger_word(captioning.trigger_word, character)
-        words = CaptionWords(trigger=trigger, class_word=captioning.class_word)
+        words = CaptionWords.of(self.config.captioning, character)
         return _Set(character=character, words=words, rows=rows.sort("file").to_dicts())
 
-    def _load(self, made: _Set, folder: Path) -> tuple[list[Any], list[Any]]:
+    def _load(
+        self, made: _Set, folder: Path
+    ) -> tuple[list[TrainingExample], list[TrainingExample]]:
         """Train and held-out examples with their masks."""
         from bunny.dataset import image_folder
 
@@ -180,10 +187,9 @@ class Finetune(BaseStage):
         )
 
     def _class_examples(
-        self, loaded: Base, made: _Set, folder: Path, run_folder: Path, train: list[Any]
-    ) -> list[Any]:
+        self, loaded: Base, made: _Set, folder: Path, run_folder: Path, train: list[TrainingExample]
+    ) -> list[TrainingExample]:
         """Pictures of the class without the character: of the film, drawn by the base, or none."""
-        from bunny.dataset import example as dataset_example
         from bunny.dataset import image_folder
         from bunny.generation import class_image
 
@@ -203,12 +209,12 @@ class Finetune(BaseStage):
                 "found none; set dataset.num_class_images above 0, or choose drawn or none"
             )
         found, _ = image_folder.load_dataset(own)
-        return [replace(e, role=dataset_example.CLASS) for e in found]
+        return [replace(e, role=image_folder.CLASS) for e in found]
 
     # -- training -----------------------------------------------------------------------------
 
     def _train(
-        self, loaded: Base, made: _Set, cluster: pl.DataFrame, on_step: Callable[[Any], None]
+        self, loaded: Base, made: _Set, cluster: pl.DataFrame, on_step: Callable[[Step], None]
     ) -> tuple[dict[str, list[dict[str, Any]]], str]:
         """Train one character: rows by table; what goes wrong becomes the run's error."""
         from bunny.dataset import image_folder
@@ -287,10 +293,10 @@ class Finetune(BaseStage):
         base = {"name": loaded.name, "licence": loaded.licence, "hash": loaded.hash}
         return rights.to_metadata(rights.with_base(known, base))
 
-    def _step_counter(self, bar: Any, before: int, total: int) -> Callable[[Any], None]:
+    def _step_counter(self, bar: tqdm, before: int, total: int) -> Callable[[Step], None]:
         """What is told each step of a fine-tune that comes after `before` steps of others."""
 
-        def on_step(step: Any) -> None:
+        def on_step(step: Step) -> None:
             bar.update(before + step.step - bar.n)
             bar.set_postfix(loss=step.loss, refresh=False)
             if step.step % PROGRESS_EVERY == 0 and _rank() == 0:
@@ -298,7 +304,7 @@ class Finetune(BaseStage):
 
         return on_step
 
-    def _lora_settings(self, words: CaptionWords) -> Any:
+    def _lora_settings(self, words: CaptionWords) -> LoraSettings:
         """The fine-tune's settings from `models`."""
         from bunny.training import settings as training_settings
 

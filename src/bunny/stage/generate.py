@@ -1,20 +1,21 @@
 """Stage generate: the prompts drawn with each character's adapter and with the base alone."""
 
+from __future__ import annotations
+
 import json
 import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
-from bunny.caption import tags
 from bunny.contract.stage import BaseStage, StageOutput, settings_of
 from bunny.core import workspace
 from bunny.core.config import Config
-from bunny.core.error import UserError
+from bunny.dataset.crop_caption import CaptionWords
 from bunny.generation import grid, plan, provenance, request, sampler, similarity
 from bunny.generation.plan import GridColumn
 from bunny.generation.request import GenerationRequest
@@ -23,6 +24,11 @@ from bunny.table import store
 from bunny.training import base as base_model
 from bunny.training.base import Base
 from bunny.training.family import folder as family_folder
+
+if TYPE_CHECKING:
+    from tqdm.auto import tqdm
+
+    from bunny.contract.shard import Shards
 
 logger = logging.getLogger(__name__)
 
@@ -109,55 +115,32 @@ class Generate(BaseStage):
     def _task(self, loaded: Base, run: dict[str, Any], notes: list[str]) -> _Task:
         """What is drawn for one fine-tune."""
         settings, character = self.config.generation, run["character"]
-        if run["base_hash"] != loaded.hash:
-            raise UserError(
-                f"models.base_model: expected the base model that {character} was trained on "
-                f"({run['base_model']}), got {loaded.name}; run stage finetune again"
-            )
+        plan.check_run_base(loaded, run)
         space = workspace.from_film_dir(self.output_dir)
-        table = self.read("adapter")
         known = "evaluation" in self.reads
         evaluation = self.read("evaluation") if known else store.from_rows("evaluation", [])
-        found, note = plan.select_checkpoints(
-            space.checkpoint, table, evaluation, run["run_id"], settings.checkpoints
-        )
-        if not found:
-            raise UserError(
-                f"{character}: expected an adapter of its fine-tune in table adapter, found none; "
-                "run stage finetune again"
-            )
-        notes += [f"{character}: {note}"] if note else []
-        blend = plan.blended_adapters(space.checkpoint, table, settings.blend, character)
         strengths = settings.strengths or (settings.lora_strength,)
+        columns, note = plan.run_columns(
+            settings, run, strengths, space.checkpoint, self.read("adapter"), evaluation
+        )
+        notes += [f"{character}: {note}"] if note else []
         return _Task(
             run=run,
             drawings=self._drawings(character),
-            columns=plan.columns(found, strengths, blend),
+            columns=columns,
             folder=f"picture/{Path(run['adapter_file']).parent.name}",
         )
 
     def _drawings(self, character: str) -> list[GenerationRequest]:
         """Prompts of the settings with the character's words, from each frame, with each seed."""
-        settings = self.config.generation
-        trigger = tags.trigger_word(self.config.captioning.trigger_word, character)
-        subject = f"{trigger} {self.config.captioning.class_word}".strip()
-        like = GenerationRequest(
-            prompt="",
-            seed=0,
-            negative_prompt=settings.negative_prompt,
-            num_steps=settings.num_steps,
-            guidance_scale=settings.guidance_scale,
-            width_px=settings.width,
-            height_px=settings.height,
-            scheduler=settings.scheduler,
-        )
+        settings, captioning = self.config.generation, self.config.captioning
+        words = CaptionWords.of(captioning, character)
         starts = plan.load_init_frames(
             self.input_dir, self.read("frame"), settings.init_frames, settings.init_strength
         )
-        prompts = [p.replace("{trigger}", subject) for p in settings.prompts]
-        return plan.drawings(like, prompts, settings.seeds, starts)
+        return plan.requests(settings, words.subject, starts)
 
-    def _draw_task(self, loaded: Base, task: _Task, bar: Any, total: int) -> list[dict[str, Any]]:
+    def _draw_task(self, loaded: Base, task: _Task, bar: tqdm, total: int) -> list[dict[str, Any]]:
         """Rows of all pictures of one fine-tune; what draws is changed as seldom as can be."""
         batches = sampler.split_batches(task.drawings, self.config.generation.batch_size)
         rows: list[dict[str, Any]] = []
@@ -171,7 +154,7 @@ class Generate(BaseStage):
         task: _Task,
         column: GridColumn,
         batches: Sequence[Sequence[int]],
-        bar: Any,
+        bar: tqdm,
         total: int,
     ) -> list[dict[str, Any]]:
         """Rows of what one checkpoint draws at one strength; a batch is a shard."""
@@ -189,7 +172,7 @@ class Generate(BaseStage):
         bar.update(sum(len(batches[i]) for i in range(len(batches)) if i not in pending))
         if pending:
             shards.drop_others()  # their files are about to be overwritten
-        made = sampler.draw_batches(
+        made = sampler.generate_batches(
             loaded,
             task.drawings,
             [batches[i] for i in pending],
@@ -197,35 +180,29 @@ class Generate(BaseStage):
             has_safety_checker=is_checked,
         )
         for index, drawn in zip(pending, made, strict=True):
-            rows = [self._keep(loaded, task, column, one) for one in drawn]
+            rows = [self._keep(task, column, one) for one in drawn]
             shards.put(index, {"picture": store.from_rows("picture", rows)})
             bar.update(len(drawn))
             self._note_progress(bar.n, total)
         return shards.collect("picture").to_dicts()
 
-    def _is_drawn(self, shards: Any, index: int) -> bool:
+    def _is_drawn(self, shards: Shards, index: int) -> bool:
         """Whether the shard and all its files are there."""
         if not shards.is_done(index):
             return False
         files = shards.get(index, "picture")["file"].drop_nulls()
         return all((self.output_dir / file).is_file() for file in files)
 
-    def _keep(
-        self, loaded: Base, task: _Task, column: GridColumn, drawn: GeneratedPicture
-    ) -> dict[str, Any]:
+    def _keep(self, task: _Task, column: GridColumn, drawn: GeneratedPicture) -> dict[str, Any]:
         """Write one picture; gives its row."""
-        is_checked = self.config.generation.has_safety_checker
-        drawing, run = task.drawings[drawn.index], task.run
-        facts = provenance.provenance_of(
-            loaded, drawing, column.adapters, drawn, has_safety_checker=is_checked
-        )
+        drawing, run, facts = task.drawings[drawn.index], task.run, drawn.provenance
         name = f"{drawn.index:03d}-{column.key}"
         file = f"{task.folder}/{name}.png" if drawn.picture is not None else None
         step = column.checkpoint.step if column.checkpoint else None
         if file is not None and drawn.picture is not None:
             about = {"run_id": run["run_id"], "character": run["character"], "step": step}
             about["film_id"] = workspace.from_film_dir(self.output_dir).film_id
-            provenance.save_png(self.output_dir / file, drawn.picture, facts | about)
+            drawn.save(self.output_dir / file, about)
         beside = facts["adapters"][1:]
         return {
             "picture_id": f"{run['run_id']}-{name}",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bunny.core.error import UserError
 from bunny.training.family import folder as files
 from bunny.training.family.contract import LAYOUTS, Family, ModelLayout
 from bunny.training.family.folder import TOY, find_folder, hash_folder, read_card, read_licence
+
+if TYPE_CHECKING:
+    import torch
+    from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
 AUTO_PRECISION = "auto"
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
@@ -38,21 +42,6 @@ class Base:
     family: Family
 
     @property
-    def unet(self) -> Any:
-        """The UNet or transformer."""
-        return self.family.denoiser
-
-    @property
-    def vae(self) -> Any:
-        """The autoencoder, in 32 bits."""
-        return self.family.vae
-
-    @property
-    def text_encoder(self) -> Any:
-        """The first text encoder."""
-        return self.family.text_encoders["text_encoder"]
-
-    @property
     def tokenizer(self) -> Any:
         """The first text encoder's tokenizer."""
         return self.family.source.tokenizer
@@ -61,10 +50,6 @@ class Base:
     def scheduler(self) -> Any:
         """The sampler that the folder names."""
         return self.family.scheduler
-
-    def pipeline(self, **options: Any) -> Any:
-        """The parts as diffusers' own pipeline, see `common.Loaded.pipeline`."""
-        return self.family.pipeline(**options)
 
 
 def load_base(
@@ -153,7 +138,7 @@ def choose_precision(precision: str, device: str) -> str:
     Parameters
     ----------
     precision : str
-        ``auto`` or one of these, see `precision.resolve`.
+        ``auto`` or one of these, see `resolve_precision`.
     device : str
 
     Raises
@@ -182,7 +167,7 @@ def _load_family(
     family : str
         ``auto``, or what it must be: sd, sdxl, sd3, flux.
     precision : str
-        Of the frozen weights, see `precision.resolve`.
+        Of the frozen weights, see `choose_precision`.
 
     Raises
     ------
@@ -207,7 +192,9 @@ def _class_of(name: str) -> Any:
     }[name]
 
 
-def _read_pipeline(folder: Path, model: str, layout: ModelLayout, dtype: Any) -> Any:
+def _read_pipeline(
+    folder: Path, model: str, layout: ModelLayout, dtype: torch.dtype
+) -> DiffusionPipeline:
     """The folder as diffusers' own pipeline, its VAE in 32 bits."""
     import diffusers
     import torch

@@ -19,13 +19,12 @@ from typing import Any
 import numpy as np
 
 from bunny.core import atomic, file_hash
-from bunny.dataset.example import TrainingExample
+from bunny.dataset.image_folder import TrainingExample
 from bunny.training import lora
 from bunny.training.adapter_file import write
 from bunny.training.base import Base
 from bunny.training.distributed import ProcessGroup
-from bunny.training.master_weights import MasterWeights
-from bunny.training.optimizer import AdapterOptimizer
+from bunny.training.optimizer import AdapterOptimizer, MasterWeights
 from bunny.training.settings import AdapterCheckpoint, LoraSettings, Step
 
 logger = logging.getLogger(__name__)
@@ -135,7 +134,7 @@ def key_of(
 
 
 class CheckpointWriter:
-    """Writes and finds the files of one run; only the first process of a crowd writes.
+    """Writes and finds the files of one run; only the first process writes.
 
     Parameters
     ----------
@@ -147,7 +146,7 @@ class CheckpointWriter:
         That carry the adapter.
     metadata : dict
         Texts of the adapters' headers; the step comes on top.
-    crowd : ProcessGroup
+    processes : ProcessGroup
     """
 
     def __init__(
@@ -157,43 +156,43 @@ class CheckpointWriter:
         base: Base,
         parts: lora.Components,
         metadata: dict[str, str],
-        crowd: ProcessGroup,
+        processes: ProcessGroup,
     ) -> None:
         self.folder, self.key, self.base, self.parts = folder, key, base, parts
-        self.metadata, self.crowd = metadata, crowd
+        self.metadata, self.processes = metadata, processes
 
     def newest(self) -> dict[str, Any] | None:
         """The state to go on from; adapters of steps that are not taken yet are removed."""
-        state = load_newest(self.folder, self.key, is_writer=self.crowd.is_first)
+        state = load_newest(self.folder, self.key, is_writer=self.processes.is_first)
         done = state["curve"][-1]["step"] if state else 0
-        if self.crowd.is_first:
+        if self.processes.is_first:
             for step, path in self._step_files():
                 if step > done:
                     path.unlink()
         return state
 
-    def keep_state(
+    def save_state(
         self,
         step: int,
         curve: Sequence[Step],
         seconds: float,
         weights: MasterWeights,
-        stepper: AdapterOptimizer,
+        optimizer: AdapterOptimizer,
     ) -> None:
         """Write all that is needed to go on after a step, whole or not at all."""
-        if not self.crowd.is_first:
+        if not self.processes.is_first:
             return
         state = {
             "weights": weights.state(),
-            "stepper": stepper.state(),
+            "stepper": optimizer.state(),
             "curve": [asdict(s) for s in curve],
             "seconds": seconds,
         }
         save(self.folder, step, self.key, state)
 
-    def keep_adapter(self, step: int, weights: MasterWeights) -> None:
+    def save_adapter(self, step: int, weights: MasterWeights) -> None:
         """Write the adapter of a step; before its state, so that a kept step has its adapter."""
-        if not self.crowd.is_first:
+        if not self.processes.is_first:
             return
         with weights.shown(in_full=True):
             write.write_diffusers(
@@ -208,10 +207,10 @@ class CheckpointWriter:
         step = curve[-1].step
         last, path = self.folder / STEP_FILE.format(step), self.folder / ADAPTER_FILE
         if not last.exists():
-            self.keep_adapter(step, weights)
-        if self.crowd.is_first:
+            self.save_adapter(step, weights)
+        if self.processes.is_first:
             atomic.write_file(path, lambda temporary: shutil.copyfile(last, temporary))
-        self.crowd.wait()
+        self.processes.wait()
         held_out = {s.step: s.held_out_loss for s in curve}
         kept = [
             AdapterCheckpoint(

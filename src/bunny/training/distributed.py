@@ -6,9 +6,14 @@ import atexit
 import os
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
-PATIENCE = timedelta(hours=12)  # of the others, while the first does what they do not share
+if TYPE_CHECKING:
+    import torch
+
+T = TypeVar("T")
+
+TIMEOUT = timedelta(hours=12)  # of the others, while the first does what they do not share
 
 
 class ProcessGroup:
@@ -25,7 +30,7 @@ class ProcessGroup:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             from accelerate import PartialState
 
-            self._state = PartialState(cpu=device == "cpu", timeout=PATIENCE)
+            self._state = PartialState(cpu=device == "cpu", timeout=TIMEOUT)
             atexit.register(self._state.destroy_process_group)
             self.rank, self.size = self._state.process_index, self._state.num_processes
 
@@ -34,11 +39,11 @@ class ProcessGroup:
         """Whether this process writes."""
         return self.rank == 0
 
-    def average(self, tensors: Sequence[Any]) -> None:
+    def average(self, tensors: Sequence[torch.Tensor]) -> None:
         """Replace tensors of one dtype by their mean over all processes, in place."""
         average(tensors, self.size)
 
-    def agree(self, tensors: Sequence[Any]) -> None:
+    def broadcast(self, tensors: Sequence[torch.Tensor]) -> None:
         """Replace tensors by those of the first process, in place."""
         if self.size == 1:
             return
@@ -47,15 +52,15 @@ class ProcessGroup:
         for tensor in tensors:
             torch.distributed.broadcast(tensor, src=0)
 
-    def told_by_first(self, value: Any) -> Any:
+    def broadcast_object(self, value: T) -> T:
         """Broadcast an object from the first process."""
         if self.size == 1:
             return value
         import torch
 
-        told = [value]
-        torch.distributed.broadcast_object_list(told, src=0)
-        return told[0]
+        held = [value]
+        torch.distributed.broadcast_object_list(held, src=0)
+        return held[0]
 
     def wait(self) -> None:
         """Go on when all have come here."""
@@ -63,7 +68,7 @@ class ProcessGroup:
             self._state.wait_for_everyone()
 
 
-def average(tensors: Sequence[Any], num_processes: int) -> None:
+def average(tensors: Sequence[torch.Tensor], num_processes: int) -> None:
     """Replace tensors of one dtype by their mean over all processes, in place; one message."""
     if num_processes == 1 or not tensors:
         return

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bunny.core import atomic
-from bunny.dataset.example import TrainingExample
+from bunny.dataset.image_folder import TrainingExample
 from bunny.training.base import Base
 
 if TYPE_CHECKING:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bunny.core.error import UserError
 from bunny.training.base import Base
 from bunny.training.settings import LoraSettings
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+    from peft.tuners.tuners_utils import BaseTunerLayer
 
 TEXT_OTHER = ("fc1", "fc2")  # feed-forward layers of transformers' CLIP
 
@@ -105,7 +109,7 @@ def disabled(parts: Components) -> Iterator[None]:
             layer.enable_adapters(True)
 
 
-def _layers(parts: Components) -> Iterator[Any]:
+def _layers(parts: Components) -> Iterator[BaseTunerLayer]:
     """peft's layers of all parts."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
@@ -113,7 +117,7 @@ def _layers(parts: Components) -> Iterator[Any]:
         yield from (m for m in part.modules() if isinstance(m, BaseTunerLayer))
 
 
-def _config(settings: LoraSettings, targets: list[str]) -> Any:
+def _config(settings: LoraSettings, targets: list[str]) -> LoraConfig:
     """peft's words for the settings; B starts at 0, so that training starts at the base."""
     from peft import LoraConfig
 

@@ -49,7 +49,7 @@ def denoising_loss(
     times : torch.Tensor, shape (n,)
         As the family's noise gives them.
     emphasis : torch.Tensor, shape (n, 1, h, w), optional
-        Mean 1 over each picture, see `deck.emphasis_of`.
+        Mean 1 over each picture, see `latent_batch.mask_weight`.
     min_snr_gamma : float
         Hang et al. 2023, "Efficient diffusion training via min-SNR weighting"; 0: none.
 
@@ -145,7 +145,7 @@ def gaussian_noise(shape: Sequence[int], seed: int, offset: float = 0.0) -> torc
     return noise
 
 
-def _dtype_of(module: Any) -> Any:
+def _dtype_of(module: torch.nn.Module) -> torch.dtype:
     """What a denoiser computes in: that of its first weight."""
     return next(module.parameters()).dtype
 
@@ -162,7 +162,7 @@ def join_batches(
 
     Parameters
     ----------
-    batches : sequence of (Batch, float)
+    batches : sequence of (LatentBatch, float)
         With the weight of each one's mean loss.
 
     Returns
@@ -201,14 +201,14 @@ def _mask_weight(batch: LatentBatch) -> torch.Tensor:
 
 
 def mean_fixed_noise_loss(
-    family: Family, decks: Sequence[LatentBucket], words: EncodeCaptions, seed: int
+    family: Family, buckets: Sequence[LatentBucket], words: EncodeCaptions, seed: int
 ) -> float | None:
     """Mean loss over pictures of several sizes, with the same noise and times at every call.
 
     Parameters
     ----------
     family : Family
-    decks : sequence of LatentBucket
+    buckets : sequence of LatentBucket
     words : callable
         Conditioning of captions.
     seed : int
@@ -218,25 +218,25 @@ def mean_fixed_noise_loss(
     float or None
         None without a picture, or when the loss is no number.
     """
-    if not decks:
+    if not buckets:
         return None
     total = 0.0
-    for deck in decks:
-        captions = [e.caption for e in deck.examples]
-        total += len(deck) * fixed_noise_loss(
+    for bucket in buckets:
+        captions = [e.caption for e in bucket.examples]
+        total += len(bucket) * fixed_noise_loss(
             family,
-            deck.latents,
+            bucket.latents,
             lambda rows, own=captions: words([own[i] for i in rows]),
             num_times=FIXED_TIMESTEPS,
             seed=seed,
-            emphasis=deck.emphasis,
+            emphasis=bucket.emphasis,
         )
-    loss = total / sum(map(len, decks))
+    loss = total / sum(map(len, buckets))
     return loss if math.isfinite(loss) else None
 
 
 def output_change(
-    family: Family, parts: lora.Components, deck: LatentBucket, words: EncodeCaptions, seed: int
+    family: Family, parts: lora.Components, bucket: LatentBucket, words: EncodeCaptions, seed: int
 ) -> tuple[float, float]:
     """Relative change that the adapter makes to the denoiser's output on a fixed batch.
 
@@ -245,7 +245,7 @@ def output_change(
     family : Family
     parts : mapping
         That carry the adapter.
-    deck : LatentBucket
+    bucket : LatentBucket
         One forward pass, with and without, at half of the noise.
     words : callable
     seed : int
@@ -257,13 +257,13 @@ def output_change(
     """
     import torch
 
-    latents = deck.latents[:FIXED_BATCH]
-    captions = [e.caption for e in deck.examples[: len(latents)]]
+    latents = bucket.latents[:FIXED_BATCH]
+    captions = [e.caption for e in bucket.examples[: len(latents)]]
     noise = gaussian_noise(latents.shape, seed).to(latents.device)
     times = torch.as_tensor(family.noise.spread(1)[0]).expand(len(latents)).to(latents.device)
     noisy = family.noise.add(latents, noise, times)
 
-    def drawn() -> Any:
+    def drawn() -> torch.Tensor:
         return family.predict(noisy, times, words(captions)).float()
 
     with torch.no_grad():
@@ -296,47 +296,47 @@ class GradientStep:
     ----------
     family : Family
         That carries the adapter.
-    material : TrainingData
+    data : TrainingData
     settings : LoraSettings
-    stepper : AdapterOptimizer
+    optimizer : AdapterOptimizer
     """
 
     def __init__(
         self,
         family: Family,
-        material: TrainingData,
+        data: TrainingData,
         settings: LoraSettings,
-        stepper: AdapterOptimizer,
+        optimizer: AdapterOptimizer,
     ) -> None:
-        self.family, self.material = family, material
-        self.settings, self.stepper = settings, stepper
+        self.family, self.data = family, data
+        self.settings, self.optimizer = settings, optimizer
 
-    def learn(self, index: int) -> Any:
+    def accumulate(self, index: int) -> torch.Tensor:
         """Gradients of one batch and of its class pictures; gives its loss, detached."""
         import torch
 
         rng = np.random.default_rng([self.settings.seed, index])
-        batches = [(self._deal(self.material.subject, index, rng), 1.0)]
-        if self.material.prior:
-            batches.append(
-                (self._deal(self.material.prior, index, rng), self.settings.class_weight)
-            )
+        batches = [(self._batch(self.data.subject, index, rng), 1.0)]
+        if self.data.prior:
+            batches.append((self._batch(self.data.prior, index, rng), self.settings.class_weight))
         torch.manual_seed(int(rng.integers(2**62)))  # of dropout, where a base has it
         total: Any = 0.0
         for group in join_batches(batches):
             loss = self._loss(*group, rng) / self.settings.gradient_accumulation
-            self.stepper.backward(loss)
+            self.optimizer.backward(loss)
             total = total + loss.detach()
         return total
 
-    def _deal(self, pile: OrderedBuckets, index: int, rng: np.random.Generator) -> LatentBatch:
+    def _batch(self, source: OrderedBuckets, index: int, rng: np.random.Generator) -> LatentBatch:
         """The pictures of one batch."""
-        size, chosen = pile.order.batch(index)
+        size, chosen = source.order.batch(index)
         flips = rng.random(len(chosen)) < self.settings.flip_share
         is_dropped = rng.random(len(chosen)) < self.settings.caption_dropout
-        return pile.decks[size].batch(chosen, flips, is_dropped)
+        return source.buckets[size].batch(chosen, flips, is_dropped)
 
-    def _loss(self, batch: LatentBatch, shares: np.ndarray, rng: np.random.Generator) -> Any:
+    def _loss(
+        self, batch: LatentBatch, shares: np.ndarray, rng: np.random.Generator
+    ) -> torch.Tensor:
         """Weighted loss of pictures of one size at random noise and times."""
         import torch
 
@@ -357,8 +357,8 @@ class GradientStep:
 
     def words(self, captions: Sequence[str], *, has_grad: bool = False) -> Any:
         """Conditioning of captions: cached, or by the text encoders as they are now."""
-        if self.material.phrases is not None:
-            return self.material.phrases.of(captions)
+        if self.data.phrases is not None:
+            return self.data.phrases.of(captions)
         texts = list(dict.fromkeys(captions))
         words = self.family.encode_words(texts, has_grad=has_grad)
         rows = [texts.index(c) for c in captions]

@@ -1,18 +1,170 @@
-"""Optimizer, learning-rate schedule and gradient scaling of a fine-tune."""
+"""Optimizer, learning-rate schedule and gradient scaling of a fine-tune, and the 32-bit weights it
+moves.
+
+Master weights are in 32 bits, with a moving average (EMA), whatever the base computes in. Where the
+base computes in 16 bits its layers do so throughout, and what is learned is added to 32-bit masters
+that they are copied from: half the activations, and no cast at each layer.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from bunny.core.error import UserError
-from bunny.training.master_weights import MasterWeights
 from bunny.training.settings import LoraSettings
+
+if TYPE_CHECKING:
+    import torch
+
+    from bunny.training.family.contract import Family
 
 COSINE_FLOOR = 0.1  # of the learning rate, at the end of schedule cosine
 
 TEXT_SHARE = 0.1  # of the learning rate, for text encoders, when no rate of theirs is given
+
+
+class MasterWeights:
+    """Trained weights of an adapter.
+
+    Parameters
+    ----------
+    parameters : mapping of str to torch.nn.Parameter
+        As the layers have them.
+    dtype : torch.dtype
+        That the layers compute in; the parameters are set to it.
+    ema_decay : float
+        Above 0 an average is kept: decay (1 + n) / (10 + n) at step n, up to this one.
+    """
+
+    def __init__(
+        self, parameters: Mapping[str, torch.nn.Parameter], dtype: torch.dtype, ema_decay: float
+    ) -> None:
+        import torch
+
+        self.names = list(parameters)
+        self.parameters: list[Any] = list(parameters.values())
+        for parameter in self.parameters:
+            parameter.data = parameter.data.float()
+        self.masters = self.parameters
+        if dtype != torch.float32:
+            self.masters = [p.detach().clone().requires_grad_() for p in self.parameters]
+            for parameter in self.parameters:
+                parameter.data = parameter.data.to(dtype)
+        self.average = None
+        if ema_decay > 0:
+            from diffusers.training_utils import EMAModel
+
+            self.average = EMAModel(self.masters, decay=ema_decay, foreach=True)
+
+    @property
+    def is_lowered(self) -> bool:
+        """Whether layers hold copies in fewer bits."""
+        return self.masters is not self.parameters
+
+    def take_gradients(self) -> None:
+        """Add the layers' gradients to those of the masters, in 32 bits."""
+        if not self.is_lowered:
+            return
+        for master, parameter in zip(self.masters, self.parameters, strict=True):
+            if parameter.grad is not None:
+                own = parameter.grad.float()
+                master.grad = own if master.grad is None else master.grad.add_(own)
+                parameter.grad = None
+
+    def gradients(self) -> list[torch.Tensor]:
+        """Gradients of the masters, to be averaged over processes."""
+        return [m.grad for m in self.masters if m.grad is not None]
+
+    def forget_gradients(self) -> None:
+        """Drop the gradients of masters and layers."""
+        for weight in (*self.masters, *self.parameters):
+            weight.grad = None
+
+    def moved(self) -> None:
+        """Take note that the optimizer changed the masters."""
+        if self.is_lowered:
+            self._show([m.detach() for m in self.masters])
+        if self.average is not None:
+            self.average.step(self.masters)
+
+    def final(self) -> dict[str, Any]:
+        """Weights for an adapter written now: the average if there is one; 32 bits."""
+        values = self.masters if self.average is None else self.average.shadow_params
+        return dict(zip(self.names, (v.detach() for v in values), strict=True))
+
+    @contextmanager
+    def shown(self, *, in_full: bool = False) -> Iterator[None]:
+        """The layers with the `final` weights, for a while; `in_full`: in 32 bits, to be saved."""
+        import torch
+
+        if self.average is None and not (self.is_lowered and in_full):
+            yield
+            return
+        before = [p.data for p in self.parameters]
+        for parameter, value in zip(self.parameters, self.final().values(), strict=True):
+            dtype = torch.float32 if in_full else parameter.dtype
+            parameter.data = value.to(dtype, copy=True)
+        try:
+            yield
+        finally:
+            for parameter, value in zip(self.parameters, before, strict=True):
+                parameter.data = value
+
+    def state(self) -> dict[str, Any]:
+        """All that is needed to go on, copied."""
+        masters = {
+            n: m.detach().cpu().clone() for n, m in zip(self.names, self.masters, strict=True)
+        }
+        return {"weights": masters, "average": self.average and self.average.state_dict()}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take up what `state` gave."""
+        import torch
+
+        with torch.no_grad():
+            for name, master in zip(self.names, self.masters, strict=True):
+                master.copy_(state["weights"][name])
+        if self.is_lowered:
+            self._show([m.detach() for m in self.masters])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+            self.average.to(device=self.masters[0].device)
+
+    def _show(self, values: list[torch.Tensor]) -> None:
+        """Copy values into the layers."""
+        import torch
+
+        with torch.no_grad():
+            torch._foreach_copy_(self.parameters, values)  # pyright: ignore[reportPrivateImportUsage] no other name
+
+
+def cast_base(family: Family, dtype: torch.dtype) -> Callable[[], None]:
+    """Let a family's denoiser and text encoders compute in fewer bits; gives what undoes it.
+
+    Parameters
+    ----------
+    family : Family
+        One that was loaded in `dtype` stays as it is.
+    dtype : torch.dtype
+    """
+    before = family.dtype
+    if before == dtype:
+        return lambda: None
+    modules = (family.denoiser, *family.text_encoders.values())
+    kept = [(w, w.data.cpu()) for m in modules for w in m.parameters() if w.is_floating_point()]
+    for weight, _ in kept:
+        weight.data = weight.data.to(dtype)
+    family.dtype = dtype
+
+    def put_back() -> None:
+        for weight, value in kept:
+            weight.data = value.to(weight.device)
+        family.dtype = before
+
+    return put_back
 
 
 def learning_rate_factor(settings: LoraSettings) -> Callable[[int], float]:
@@ -84,7 +236,7 @@ class AdapterOptimizer:
         """Of the denoiser, at a step counted from 1."""
         return self.settings.learning_rate * self.factor(step)
 
-    def backward(self, loss: Any) -> None:
+    def backward(self, loss: torch.Tensor) -> None:
         """Add the gradients of one batch."""
         self.scaler.scale(loss).backward()
         self.weights.take_gradients()
@@ -120,14 +272,14 @@ def _groups(
 ) -> tuple[list[float], list[dict[str, Any]]]:
     """Parameter groups and the learning rate of each."""
     text_rate = settings.text_learning_rate or TEXT_SHARE * settings.learning_rate
-    own: dict[float, list[Any]] = {settings.learning_rate: []}
+    own: dict[float, list[torch.Tensor]] = {settings.learning_rate: []}
     for name, master in zip(weights.names, weights.masters, strict=True):
         is_text = name.startswith("text_encoder")
         own.setdefault(text_rate if is_text else settings.learning_rate, []).append(master)
     return list(own), [{"params": masters, "lr": own_rate} for own_rate, masters in own.items()]
 
 
-def _make(groups: list[dict[str, Any]], settings: LoraSettings) -> Any:
+def _make(groups: list[dict[str, Any]], settings: LoraSettings) -> torch.optim.Optimizer:
     """The optimizer of the settings."""
     import torch
 

@@ -30,7 +30,7 @@ class LoraSettings:
     trains_text_encoder: bool = False
     learning_rate: float = 1e-3
     text_learning_rate: float = 0.0  # 0: a tenth of `learning_rate`
-    schedule: str = "cosine"  # see `rate.factor`
+    schedule: str = "cosine"  # see `optimizer.learning_rate_factor`
     warmup_steps: int = 20
     optimizer: str = "adamw"  # adamw8bit needs bitsandbytes
     steps: int = 400

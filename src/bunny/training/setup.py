@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from bunny.training.settings import LoraSettings
 from bunny.training.training_data import TrainingData
 
 if TYPE_CHECKING:
+    import torch
     from PIL import Image
+    from torch.utils.tensorboard import SummaryWriter
 
 CHANNELS_LAST_MAX = 2**29  # bytes of weights that are laid out anew on a CPU
 SAMPLE_STEPS = 12  # of the sampler, for pictures while training
@@ -73,7 +75,7 @@ def speed_up(family: Family, parts: lora.Components, settings: LoraSettings) -> 
     return undo.close
 
 
-def event_writer(log_dir: Path | None) -> Any:
+def event_writer(log_dir: Path | None) -> SummaryWriter | None:
     """A TensorBoard writer, or None."""
     if log_dir is None:
         return None
@@ -83,7 +85,12 @@ def event_writer(log_dir: Path | None) -> Any:
 
 
 def draw_samples(
-    draw: DrawSamples, base: Base, settings: LoraSettings, folder: Path, step: int, writer: Any
+    draw: DrawSamples,
+    base: Base,
+    settings: LoraSettings,
+    folder: Path,
+    step: int,
+    writer: SummaryWriter | None,
 ) -> None:
     """Draw the sample prompts as the model is now, to ``sample/`` and TensorBoard.
 
@@ -105,18 +112,18 @@ def draw_samples(
             writer.add_image(f"sample/{index}", np.asarray(picture), step, dataformats="HWC")
 
 
-def unused_settings(settings: LoraSettings, material: TrainingData) -> tuple[str, ...]:
+def unused_settings(settings: LoraSettings, data: TrainingData) -> tuple[str, ...]:
     """Settings that had nothing to work on."""
     said = []
-    if settings.patience and not material.held_out:
+    if settings.patience and not data.held_out:
         said.append("models.patience had no effect: no picture is held out")
-    decks = [*material.subject.decks, *material.held_out]
-    if settings.background_weight < 1 and all(d.emphasis is None for d in decks):
+    buckets = [*data.subject.buckets, *data.held_out]
+    if settings.background_weight < 1 and all(d.emphasis is None for d in buckets):
         said.append("models.background_weight had no effect: no picture has a mask")
     return tuple(said)
 
 
-def _is_small(denoiser: Any) -> bool:
+def _is_small(denoiser: torch.nn.Module) -> bool:
     """Whether another layout, which is a copy of weights that were mapped from a file, is cheap.
 
     On a CPU the toy becomes 4 to 9 % faster; SD 1.5's shape does not, and takes 2.2 GiB more.

@@ -7,6 +7,7 @@ from typing import Any
 
 from bunny.dataset.crop_caption import CaptionWords
 from bunny.training.base import Base
+from bunny.training.settings import LoraResult, LoraSettings
 
 FEW_IMAGES = 8  # below it the note warns
 
@@ -34,7 +35,7 @@ def run_row(
 
 
 def adapter_metadata(
-    words: CaptionWords, loaded: Base, settings: Any, set_hash: str
+    words: CaptionWords, loaded: Base, settings: LoraSettings, set_hash: str
 ) -> dict[str, str]:
     """Metadata for the adapter's header; rank and step come with the weights.
 
@@ -67,7 +68,7 @@ def adapter_metadata(
     return {**known, **({"prediction_type": kind} if kind else {})}
 
 
-def result_row(result: Any, checkpoint: Path, facts: dict[str, Any]) -> dict[str, Any]:
+def result_row(result: LoraResult, checkpoint: Path, facts: dict[str, Any]) -> dict[str, Any]:
     """The part of a run's row that training decides.
 
     Parameters
@@ -109,7 +110,7 @@ def result_row(result: Any, checkpoint: Path, facts: dict[str, Any]) -> dict[str
 
 
 def adapter_rows(
-    run_id: str, character: str, result: Any, checkpoint: Path
+    run_id: str, character: str, result: LoraResult, checkpoint: Path
 ) -> list[dict[str, Any]]:
     """Rows of table ``adapter``: one a kept checkpoint.
 
@@ -135,12 +136,14 @@ def adapter_rows(
     ]
 
 
-def step_rows(run_id: str, result: Any) -> list[dict[str, Any]]:
+def step_rows(run_id: str, result: LoraResult) -> list[dict[str, Any]]:
     """Rows of table ``training_step``: the curve of a `LoraResult`."""
     return [{"run_id": run_id, **asdict(step)} for step in result.curve]
 
 
-def summary(character: str, loaded: Base, num_train: int, num_class: int, result: Any) -> str:
+def summary(
+    character: str, loaded: Base, num_train: int, num_class: int, result: LoraResult
+) -> str:
     """One sentence that says how it went, the bad included.
 
     Parameters

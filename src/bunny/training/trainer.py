@@ -17,9 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bunny.dataset.example import CLASS, TrainingExample
+from bunny.dataset.image_folder import CLASS, TrainingExample
 from bunny.training import base as training_base
-from bunny.training import checkpoint, lora, master_weights, setup, training_data
+from bunny.training import checkpoint, lora, optimizer, setup, training_data
 from bunny.training import loss as training_loss
 from bunny.training.base import Base
 from bunny.training.distributed import ProcessGroup
@@ -202,18 +202,18 @@ class TrainingLoop:
     ) -> None:
         self.draw = draw
         self.base, self.family, self.settings = base, base.family, settings
-        self.crowd = ProcessGroup(base.device)
+        self.processes = ProcessGroup(base.device)
         self.undo = ExitStack()
         try:
             self._prepare(train, held_out, folder)
         except BaseException:
             self.undo.close()
             raise
-        key = checkpoint.key_of(base, train, held_out, settings, metadata, self.crowd.size)
-        self.keeper = checkpoint.CheckpointWriter(
-            folder, key, base, self.parts, metadata, self.crowd
+        key = checkpoint.key_of(base, train, held_out, settings, metadata, self.processes.size)
+        self.checkpoint_writer = checkpoint.CheckpointWriter(
+            folder, key, base, self.parts, metadata, self.processes
         )
-        self.writer = setup.event_writer(log_dir if self.crowd.is_first else None)
+        self.writer = setup.event_writer(log_dir if self.processes.is_first else None)
         self.curve: list[Step] = []
 
     def _prepare(
@@ -222,29 +222,29 @@ class TrainingLoop:
         """Encode, put the adapter on, make the optimizer."""
         import torch
 
-        settings, crowd = self.settings, self.crowd
-        batches = settings.steps * settings.gradient_accumulation * crowd.size
-        self.material = training_data.encode_on_first(
+        settings, processes = self.settings, self.processes
+        batches = settings.steps * settings.gradient_accumulation * processes.size
+        self.data = training_data.encode_on_first(
             lambda cache: training_data.encode(
                 self.base, train, held_out, settings, batches, cache
             ),
             folder,
-            crowd,
+            processes,
         )
         setup.move_encoders_off(self.family, settings)
         chosen = training_base.choose_precision(settings.precision, self.base.device)
         dtype = training_base.dtype_of(chosen, self.base.device)
-        self.undo.callback(master_weights.cast_base(self.family, dtype))
+        self.undo.callback(optimizer.cast_base(self.family, dtype))
         torch.manual_seed(settings.seed)
         self.parts = lora.attach(self.base, settings)
         self.undo.callback(lora.detach, self.parts)
         self.undo.callback(setup.speed_up(self.family, self.parts, settings))
-        self.weights = master_weights.MasterWeights(
+        self.weights = optimizer.MasterWeights(
             lora.trainable_parameters(self.parts), dtype, settings.ema_decay
         )
-        crowd.agree([m.detach() for m in self.weights.masters])
-        self.stepper = AdapterOptimizer(self.weights, settings, self.base.device)
-        self.learner = GradientStep(self.family, self.material, settings, self.stepper)
+        processes.broadcast([m.detach() for m in self.weights.masters])
+        self.optimizer = AdapterOptimizer(self.weights, settings, self.base.device)
+        self.gradient_step = GradientStep(self.family, self.data, settings, self.optimizer)
 
     def close(self) -> None:
         """Give the base back as it was."""
@@ -282,15 +282,17 @@ class TrainingLoop:
             step=step,
             loss=loss if math.isfinite(loss) else None,
             held_out_loss=None,
-            learning_rate=self.stepper.learning_rate(step),
+            learning_rate=self.optimizer.learning_rate(step),
         )
         self._note(self._measured(done) if is_kept else done)
         if is_kept:
-            self.keeper.keep_adapter(step, self.weights)
+            self.checkpoint_writer.save_adapter(step, self.weights)
         if is_kept or is_stopped:
             seconds = time.monotonic() - begun
-            self.keeper.keep_state(step, self.curve, seconds, self.weights, self.stepper)
-        if settings.sample_every and step % settings.sample_every == 0 and self.crowd.is_first:
+            self.checkpoint_writer.save_state(
+                step, self.curve, seconds, self.weights, self.optimizer
+            )
+        if settings.sample_every and step % settings.sample_every == 0 and self.processes.is_first:
             self._draw_samples(step)
 
     def _step(self, step: int, is_asked: bool) -> tuple[float, bool, bool]:
@@ -302,15 +304,15 @@ class TrainingLoop:
             part.train()
         total = torch.zeros((), device=self.base.device)
         for turn in range(accumulation):
-            index = ((step - 1) * accumulation + turn) * self.crowd.size + self.crowd.rank
-            total += self.learner.learn(index)
-        told = torch.stack([total, torch.full_like(total, float(is_asked))])
-        self.crowd.average([told, *self.weights.gradients()])
-        loss, asked = told.tolist()
+            index = ((step - 1) * accumulation + turn) * self.processes.size + self.processes.rank
+            total += self.gradient_step.accumulate(index)
+        sums = torch.stack([total, torch.full_like(total, float(is_asked))])
+        self.processes.average([sums, *self.weights.gradients()])
+        loss, asked = sums.tolist()
         if not math.isfinite(loss):
             self.weights.forget_gradients()
             return loss, False, asked > 0
-        has_moved = self.stepper.step(step) or self.stepper.scaler.is_enabled()
+        has_moved = self.optimizer.step(step) or self.optimizer.scaler.is_enabled()
         return loss, has_moved, asked > 0
 
     # -- measuring, keeping, telling ------------------------------------------------------------
@@ -322,12 +324,14 @@ class TrainingLoop:
         seed = self.settings.seed
         with self.weights.shown():
             held_out = training_loss.mean_fixed_noise_loss(
-                self.family, self.material.held_out, self.learner.words, seed
+                self.family, self.data.held_out, self.gradient_step.words, seed
             )
             probe = training_loss.mean_fixed_noise_loss(
-                self.family, self.material.probe, self.learner.words, seed
+                self.family, self.data.probe, self.gradient_step.words, seed
             )
-        return self.crowd.told_by_first(replace(step, held_out_loss=held_out, probe_loss=probe))
+        return self.processes.broadcast_object(
+            replace(step, held_out_loss=held_out, probe_loss=probe)
+        )
 
     def _is_over(self) -> bool:
         """Whether the held-out loss says that it is enough."""
@@ -354,12 +358,12 @@ class TrainingLoop:
 
     def _resume(self) -> float:
         """Take up the newest whole checkpoint of this key; give the seconds spent so far."""
-        state = self.keeper.newest()
-        self.crowd.wait()
+        state = self.checkpoint_writer.newest()
+        self.processes.wait()
         if state is None:
             return 0.0
         self.weights.load(state["weights"])
-        self.stepper.load(state["stepper"])
+        self.optimizer.load(state["stepper"])
         self.curve = [Step(**s) for s in state["curve"]]
         logger.info("resuming fine-tuning after step %d", self.curve[-1].step)
         return float(state["seconds"])
@@ -372,7 +376,12 @@ class TrainingLoop:
             part.eval()
         with self.weights.shown():
             setup.draw_samples(
-                self.draw, self.base, self.settings, self.keeper.folder, step, self.writer
+                self.draw,
+                self.base,
+                self.settings,
+                self.checkpoint_writer.folder,
+                step,
+                self.writer,
             )
         setup.move_encoders_off(self.family, self.settings)
 
@@ -384,8 +393,8 @@ class TrainingLoop:
             change, size = training_loss.output_change(
                 self.family,
                 self.parts,
-                self.material.probe[0],
-                self.learner.words,
+                self.data.probe[0],
+                self.gradient_step.words,
                 self.settings.seed,
             )
         if not change > 0:
@@ -395,7 +404,7 @@ class TrainingLoop:
             )
         norms = lora.b_norms(self.weights.final())
         result = LoraResult(
-            **self.keeper.finish(self.curve, self.weights),
+            **self.checkpoint_writer.finish(self.curve, self.weights),
             curve=tuple(self.curve),
             seconds=seconds,
             num_adapted=len(norms),
@@ -404,7 +413,7 @@ class TrainingLoop:
             output_size=size,
             has_fallen=False,
             stopped_early=self.curve[-1].step < self.settings.steps,
-            remarks=setup.unused_settings(self.settings, self.material),
+            remarks=setup.unused_settings(self.settings, self.data),
         )
         first, last = result.probe()
         has_fallen = first is not None and last is not None and last < first

@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
-from bunny.dataset.example import CLASS, TrainingExample
+from bunny.dataset.image_folder import CLASS, TrainingExample
 from bunny.training import latent_batch
 from bunny.training.base import Base
 from bunny.training.distributed import ProcessGroup
 from bunny.training.latent_batch import EncodedCaptions, LatentBucket, LatentCache
 from bunny.training.settings import LoraSettings
 
-HELD_OUT_MAX = 24  # pictures; each costs `measure.TIMES` forward passes an evaluation
+T = TypeVar("T")
+
+HELD_OUT_MAX = 24  # pictures; each costs `loss.FIXED_TIMESTEPS` forward passes an evaluation
 PROBE_MAX = 8  # training pictures looked at alike, to tell learning from noise
 
 CACHE_FOLDER = "cache"  # folder in the run's
@@ -104,9 +106,9 @@ def weighted_round_robin(weights: Sequence[int], count: int) -> np.ndarray:
 
 @dataclass(frozen=True, kw_only=True)
 class OrderedBuckets:
-    """Decks that are dealt from together, one size a batch."""
+    """Buckets that batches are taken from, one size a batch."""
 
-    decks: Sequence[LatentBucket]
+    buckets: Sequence[LatentBucket]
     order: BatchOrder
 
 
@@ -145,7 +147,7 @@ def encode(
     prior = [e for e in train if e.role == CLASS] if settings.class_weight > 0 else []
     has_flips = settings.flip_share > 0
 
-    def decks(examples: Sequence[TrainingExample], flips: bool) -> list[LatentBucket]:
+    def encode_buckets(examples: Sequence[TrainingExample], flips: bool) -> list[LatentBucket]:
         return [
             latent_batch.encode_bucket(
                 base,
@@ -157,26 +159,26 @@ def encode(
             for group in latent_batch.group_by_size(examples)
         ]
 
-    def pile(examples: Sequence[TrainingExample], salt: int) -> OrderedBuckets:
-        made = decks(examples, has_flips)
+    def ordered(examples: Sequence[TrainingExample], salt: int) -> OrderedBuckets:
+        made = encode_buckets(examples, has_flips)
         repeats = [[e.repeats for e in d.examples] for d in made]
         order = BatchOrder(repeats, settings.batch_size, num_batches, settings.seed + salt)
-        return OrderedBuckets(decks=made, order=order)
+        return OrderedBuckets(buckets=made, order=order)
 
     captions = [e.caption for e in (*train, *held_out)]
     phrases = None
     if not settings.trains_text_encoder:
         phrases = latent_batch.encode_captions(base, captions, cache)
     return TrainingData(
-        subject=pile(subject, 0),
-        prior=pile(prior, 1) if prior else None,
-        held_out=decks(take_evenly(held_out, HELD_OUT_MAX), False),
-        probe=decks(take_evenly(subject, PROBE_MAX), False),
+        subject=ordered(subject, 0),
+        prior=ordered(prior, 1) if prior else None,
+        held_out=encode_buckets(take_evenly(held_out, HELD_OUT_MAX), False),
+        probe=encode_buckets(take_evenly(subject, PROBE_MAX), False),
         phrases=phrases,
     )
 
 
-def take_evenly(examples: Sequence[Any], most: int) -> list[Any]:
+def take_evenly(examples: Sequence[T], most: int) -> list[T]:
     """At most `most` of them, evenly from first to last.
 
     Examples
@@ -190,23 +192,23 @@ def take_evenly(examples: Sequence[Any], most: int) -> list[Any]:
 
 
 def encode_on_first(
-    make: Callable[[LatentCache], TrainingData], folder: Path, crowd: ProcessGroup
+    make: Callable[[LatentCache], TrainingData], folder: Path, processes: ProcessGroup
 ) -> TrainingData:
     """Encode in the first process, so that the others only read; forget what is not used.
 
     Parameters
     ----------
     make : callable
-        Gives the material, given a cache.
+        Encodes the data, given a cache.
     folder : Path
         Of the run.
-    crowd : ProcessGroup
+    processes : ProcessGroup
     """
     cache = LatentCache(folder / CACHE_FOLDER)
-    if not crowd.is_first:
-        crowd.wait()
+    if not processes.is_first:
+        processes.wait()
         return make(cache)
     made = make(cache)
     cache.drop_others()
-    crowd.wait()
+    processes.wait()
     return made

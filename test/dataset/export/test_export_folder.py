@@ -1,5 +1,7 @@
 """An export comes into its place as a whole, and never over what is not an export."""
 
+import cv2
+import numpy as np
 import pytest
 
 from bunny.core.error import UserError
@@ -68,3 +70,102 @@ def test_a_failure_leaves_what_was_there(tmp_path):
         folder.replace_folder(output, "kohya", fail)
     assert (output / "deep" / "a.txt").read_text() == "one"
     assert [p.name for p in tmp_path.iterdir()] == ["set"]
+
+
+@pytest.fixture
+def load(monkeypatch, tmp_path):
+    """`datasets.load_dataset`, offline, with its cache in the test's folder."""
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    import datasets
+
+    datasets.disable_progress_bars()
+
+    def load(*arguments, **options):
+        return datasets.load_dataset(*arguments, **options, cache_dir=str(tmp_path / "cache"))
+
+    return load
+
+
+def _rgb(path):
+    return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+
+
+def _write_imagefolder(tmp_path, pictures, about):
+    target = tmp_path / "set"
+    target.mkdir()
+    return target, folder.write_imagefolder(target, pictures, about)
+
+
+def test_datasets_reads_the_same_pictures_and_captions(tmp_path, pictures, about, load):
+    target, counts = _write_imagefolder(tmp_path, pictures, about)
+    assert counts == {"train": 4, "test": 2, "class": 2}
+    loaded = load("imagefolder", data_dir=str(target))
+    assert {name: len(part) for name, part in loaded.items()} == {"train": 4, "test": 2}
+    for name, part in (("train", pictures[:4]), ("test", pictures[4:6])):
+        for got, put in zip(loaded[name], part, strict=True):
+            assert np.array_equal(np.asarray(got["image"]), _rgb(put.file))
+            assert got["text"] == put.caption
+            assert got["image_id"] == put.columns["image_id"]
+            assert got["repeats"] == put.repeats
+    assert loaded["train"]["pose"] == [""] * 4
+    assert loaded["test"]["pose"] == ["left", "right"]
+
+
+def test_masks_come_back_as_pictures_and_white_where_there_was_none(
+    tmp_path, pictures, about, load
+):
+    target, _ = _write_imagefolder(tmp_path, pictures, about)
+    masks = [np.asarray(m) for m in load("imagefolder", data_dir=str(target))["train"]["mask"]]
+    assert [m.shape for m in masks] == [(64, 64), (64, 64), (128, 64), (64, 64)]
+    assert [int(m.min()) for m in masks] == [255, 255, 255, 0]
+    assert masks[3].mean() == 127.5
+
+
+def test_class_pictures_are_a_set_of_their_own(tmp_path, pictures, about, load):
+    target, _ = _write_imagefolder(tmp_path, pictures, about)
+    alone = load("imagefolder", data_dir=str(target / "class"))["train"]
+    assert alone["text"] == ["woman in the snow", "a street"]
+    by_card = load(str(target), "class")["train"]
+    assert by_card["text"] == alone["text"]
+    assert len(load(str(target))["train"]) == 4
+
+
+def test_without_masks_held_out_and_class_nothing_is_made_for_them(tmp_path, pictures, about, load):
+    target, counts = _write_imagefolder(tmp_path, pictures[:2], about)
+    assert counts == {"train": 2, "test": 0, "class": 0}
+    assert sorted(p.name for p in target.iterdir()) == ["README.md", "rights.json", "train"]
+    assert "mask" not in load("imagefolder", data_dir=str(target))["train"].column_names
+
+
+def test_captions_lie_beside_when_asked_for(tmp_path, pictures, about):
+    from dataclasses import replace
+
+    target, _ = _write_imagefolder(tmp_path, pictures, replace(about, has_txt=True))
+    assert (target / "train" / "0001.txt").read_text() == 'zoë woman, "1" in the snow\n'
+
+
+def test_the_card_says_what_is_missing(tmp_path, pictures, about):
+    target, _ = _write_imagefolder(tmp_path, pictures, about)
+    card = (target / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("---\nlicense: unknown\n")
+    assert "**Licence of the film not given: do not publish.**" in card
+    assert "| train | 4 |" in card
+
+
+def test_a_missing_picture_is_said(table, tmp_path):
+    (tmp_path / "dataset/Zoë/0001.png").unlink()
+    with pytest.raises(UserError, match=r"1 of 9 files are missing \(first: 0001.png\)"):
+        folder.read_pictures(table, tmp_path, "Zoë")
+
+
+def test_repeats_are_the_tables_or_one_number_for_the_character(pictures):
+    assert [p.repeats for p in folder.with_repeats(pictures, None)] == [1, 2, 2, 1, 1, 1, 1, 1]
+    changed = folder.with_repeats(pictures, 5)
+    assert [p.repeats for p in changed] == [5] * 6 + [1] * 2
+    assert changed[0].columns["repeats"] == 5
+
+
+def test_resolution_is_the_square_of_the_largest_area(pictures):
+    assert folder.resolution_of(pictures[:2], 32) == 64
+    assert folder.resolution_of(pictures, 32) == 96  # 64 x 128: 90.5, in steps of 32
+    assert folder.resolution_of([], 32) == 32

@@ -6,7 +6,7 @@ import warnings
 import pytest
 
 from bunny.core.error import UserError
-from bunny.training.adapter_file import kohya, layer, layer_name, read, safetensors_file, write
+from bunny.training.adapter_file import kohya, layer, read, safetensors_file, write
 
 # fmt: off
 UNET = [
@@ -128,7 +128,7 @@ def write_kohya(path, states, family: str, *, form: str = "kohya", **options) ->
 
 
 def shape_of(pipeline, family: str):
-    return layer_name.shape_of(pipeline.unet.config) if family == "sdxl" else None
+    return layer.shape_of(pipeline.unet.config) if family == "sdxl" else None
 
 
 def clean(pipeline, family: str) -> dict:
@@ -309,13 +309,11 @@ def test_flat_names_of_all_layers_come_back(pipelines, family):
     for component, module in clean(pipeline, family).items():
         names = [n for n, m in module.named_modules() if getattr(m, "weight", None) is not None]
         adaptable = [n for n in names if "norm" not in n.split(".")[-1] or ".linear" in n]
-        assert [
-            layer_name.from_underscores(layer_name.to_underscores(n)) for n in adaptable
-        ] == adaptable
+        assert [layer.from_underscores(layer.to_underscores(n)) for n in adaptable] == adaptable
         if component == "unet" and family == "sdxl":
-            original = [layer_name.to_ldm(n, shape) for n in adaptable]
+            original = [layer.to_ldm(n, shape) for n in adaptable]
             assert len(set(original)) == len(original)
-            assert [layer_name.from_ldm(n, shape) for n in original] == adaptable
+            assert [layer.from_ldm(n, shape) for n in original] == adaptable
 
 
 def test_adapter_of_another_base_is_refused_by_its_first_layer(pipelines, tmp_path):

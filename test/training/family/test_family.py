@@ -227,7 +227,7 @@ def test_draws_in_each_precision(family_folder, name, precision):
     options = {"num_inference_steps": 2, "output_type": "np"}
     for kind in ("text2img", "img2img"):
         start = {"image": torch.rand(1, 3, 32, 32), "strength": 0.9} if kind == "img2img" else {}
-        drawn = loaded.pipeline(kind=kind)(CAPTIONS[0], **options, **start).images
+        drawn = loaded.family.pipeline(kind=kind)(CAPTIONS[0], **options, **start).images
         assert drawn.shape == (1, 32, 32, 3)  # the base's own size
         assert np.isfinite(drawn).all() and drawn.std() > 0.01
     assert torch.equal(family.encode_pictures(pictures), before)
@@ -257,8 +257,7 @@ def test_base_says_what_it_is(family_folder, name):
     assert loaded.family.name == name
     assert loaded.resolution_px == 32
     assert loaded.family.size_step_px == {"sd3": 16, "flux": 16}.get(name, 8)
-    assert loaded.unet is loaded.family.denoiser
-    parts = [loaded.unet, loaded.vae, *loaded.family.text_encoders.values()]
+    parts = [loaded.family.denoiser, loaded.family.vae, *loaded.family.text_encoders.values()]
     assert not any(p.requires_grad for part in parts for p in part.parameters())
     assert not any(part.training for part in parts)
     assert loaded.tokenizer("bear").input_ids[1:-1] != []

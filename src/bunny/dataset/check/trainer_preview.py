@@ -1,20 +1,22 @@
 """Preview of a training folder before training: counts, buckets, steps and losses.
 
 Trainers drop, cut and change pictures without a word. `preview_folder` reads a folder by the rules
-of the trainer itself and says what becomes of each file.
+of the trainer itself and says what becomes of each file: its bucket, repeats and cropped share.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bunny.core.error import UserError
-from bunny.dataset.check import bucket_plan, file, imagefolder, kohya_folder
+from bunny.dataset.check import file, imagefolder, kohya_folder
 from bunny.dataset.check.file import (
     CHANGED,
     CLASS,
@@ -33,6 +35,9 @@ from bunny.dataset.check.file import (
 )
 from bunny.dataset.check.kohya_folder import Size
 
+DEFAULT_PX = 512  # of kohya's and of diffusers' scripts for Stable Diffusion 1.x
+MAX_CUT = 0.1  # share of a picture that may fall away at its rim before it is said
+MAX_SCALE = 1.01  # enlarged by more: said
 SERIOUS = (STOPS, DROPPED, LEAKS)
 NUM_SHOWN = 3  # files named for each reason
 EFFECT_WORD = {
@@ -45,6 +50,143 @@ EFFECT_WORD = {
 TRAINER_WORD = {"ours": "Diffusion Bunny", "kohya": "kohya", "imagefolder": "Hugging Face datasets"}
 
 TRAINERS = ("ours", "kohya", "imagefolder")
+
+
+@dataclass(kw_only=True)
+class BucketSetting:
+    """Settings of bucketing: sizes, repeats and batch."""
+
+    resolution_px: int
+    batch_size: int
+    step_px: int
+    least_px: int
+    most_px: int
+    no_upscale: bool
+    has_buckets: bool
+    buckets: dict[Size, int] = field(default_factory=dict)
+
+    def fit(self, size: Size, trainer: str) -> tuple[Size, float]:
+        """The size that a picture gets and the scale to it."""
+        side = self.resolution_px
+        if trainer == "ours":
+            return size, 1.0
+        if trainer == "imagefolder" or not self.has_buckets:
+            return (side, side), side / min(size)
+        if self.no_upscale:
+            return kohya_folder.fit_without_upscale(size, side**2, self.step_px)
+        sizes = kohya_folder.bucket_sizes(side, self.least_px, self.most_px, self.step_px)
+        return kohya_folder.fit_bucket(size, sizes)
+
+
+def bucket_setting(
+    settings: Mapping[str, Any], resolution: int, batch: int, step: int, no_upscale: bool
+) -> BucketSetting:
+    """Take what was asked for, else the data set's own, else kohya's defaults.
+
+    Parameters
+    ----------
+    settings : mapping
+        Of ``dataset.toml``; empty without one.
+    resolution, batch, step : int
+        Pixels, pictures, pixels; 0: not asked for.
+    no_upscale : bool
+    """
+    own = settings.get("resolution", DEFAULT_PX)
+    own = math.isqrt(math.prod(own)) if isinstance(own, list) else own  # of a width and a height
+    side = resolution or int(own)
+    step_px = step or int(settings.get("bucket_reso_steps", kohya_folder.STEP_PX))
+    least, most = kohya_folder.bucket_range(side, step_px)
+    is_own = bool(settings) and not resolution
+    return BucketSetting(
+        resolution_px=side,
+        batch_size=batch or int(settings.get("batch_size", 1)),
+        step_px=step_px,
+        least_px=int(settings.get("min_bucket_reso", least)) if is_own else least,
+        most_px=int(settings.get("max_bucket_reso", most)) if is_own else most,
+        no_upscale=no_upscale or bool(settings.get("bucket_no_upscale", False)),
+        has_buckets=bool(settings.get("enable_bucket", True)),
+    )
+
+
+def count_repeats(
+    items: Sequence[TrainingItem],
+    sizes: Mapping[Path, Size],
+    trainer: str,
+    rule: BucketSetting,
+    listing: TrainerListing,
+) -> list[int]:
+    """Say how often each item comes in an epoch; fill the rule's buckets, note what is cut.
+
+    Parameters
+    ----------
+    items : sequence of TrainingItem
+    sizes : mapping
+        Width and height of each picture, pixels.
+    trainer : str
+        ours | kohya | imagefolder
+    rule : BucketSetting
+        Its `buckets` are filled.
+    listing : TrainerListing
+        Gets what is cut off, enlarged or not used.
+    """
+    plan = [item.repeats if item.role == TRAIN else 0 for item in items]
+    others = [i for i, item in enumerate(items) if item.role == CLASS]
+    if trainer == "kohya":
+        _plan_class(items, others, plan, listing)
+    else:
+        for i in others:
+            plan[i] = items[i].repeats
+    buckets: Counter[Size] = Counter()
+    for item, number in zip(items, plan, strict=True):
+        size = sizes[item.file]
+        bucket, scale = rule.fit(size, trainer)
+        if number and (item.role == TRAIN or trainer == "kohya"):
+            buckets[bucket] += number
+        if item.role != HELD_OUT:
+            _note_fit(item.file, size, bucket, scale, listing)
+    rule.buckets = dict(buckets)
+    return plan
+
+
+def steps_per_epoch(rule: BucketSetting, trainer: str) -> int:
+    """Count the batches of an epoch: kohya fills them within a bucket, others from all pictures."""
+    if trainer == "kohya":
+        return sum(math.ceil(number / rule.batch_size) for number in rule.buckets.values())
+    return math.ceil(sum(rule.buckets.values()) / rule.batch_size)
+
+
+def _plan_class(
+    items: Sequence[TrainingItem], others: Sequence[int], plan: list[int], listing: TrainerListing
+) -> None:
+    """kohya repeats class pictures until there are as many as training pictures, and no more."""
+    wanted = sum(plan)
+    number = 0
+    is_first = True
+    while others and number < wanted:
+        for i in others:
+            more = items[i].repeats if is_first else 1
+            plan[i] += more
+            number += more
+            if number >= wanted:
+                break
+        is_first = False
+    for i in others:
+        if not plan[i]:
+            reason = "more class pictures than training pictures (repeats included): not used"
+            listing.add(items[i].file, DOUBT, reason)
+
+
+def _note_fit(path: Path, size: Size, bucket: Size, scale: float, listing: TrainerListing) -> None:
+    """Say what is enlarged or cut off."""
+    if 0 in bucket:
+        listing.add(path, STOPS, f"{size[0]}x{size[1]} is smaller than one bucket step")
+        return
+    if scale > MAX_SCALE:
+        listing.add(path, CHANGED, f"{size[0]}x{size[1]} is upscaled to {bucket[0]}x{bucket[1]}")
+    share = kohya_folder.cut_share(size, bucket, scale)
+    if share > MAX_CUT:
+        reason = f"{share:.0%} cropped: {size[0]}x{size[1]} to {bucket[0]}x{bucket[1]}"
+        listing.add(path, CHANGED, reason)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,9 +321,7 @@ def preview_folder(
         raise UserError(f"trainer: expected one of {', '.join(TRAINERS)}, got {trainer}")
     listing = _scan(folder, trainer)
     seen = _read(listing, is_turned=trainer != "kohya")
-    rule = bucket_plan.bucket_setting(
-        listing.settings, resolution_px, batch_size, step_px, no_upscale
-    )
+    rule = bucket_setting(listing.settings, resolution_px, batch_size, step_px, no_upscale)
     if trainer == "kohya" and rule.has_buckets and rule.resolution_px < rule.step_px:
         raise UserError(
             f"{folder}: expected a resolution of at least one kohya bucket step, "
@@ -189,7 +329,7 @@ def preview_folder(
         )
     items = [i for i in listing.items if seen[i.file].size is not None]
     sizes = {path: one.size for path, one in seen.items() if one.size is not None}
-    times = bucket_plan.count_repeats(items, sizes, trainer, rule, listing)
+    times = count_repeats(items, sizes, trainer, rule, listing)
     problems = [*listing.problems, *((p, x) for p, s in seen.items() for x in s.problems)]
     problems += _repeated(items, seen) + _leaving(listing.items, folder)
     for item in listing.items:
@@ -207,7 +347,7 @@ def preview_folder(
         resolution_px=rule.resolution_px,
         batch_size=rule.batch_size,
         buckets=rule.buckets,
-        steps_per_epoch=bucket_plan.steps_per_epoch(rule, trainer),
+        steps_per_epoch=steps_per_epoch(rule, trainer),
         found=_order(problems, folder),
     )
 

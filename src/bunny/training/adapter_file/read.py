@@ -7,14 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bunny.core.error import UserError
-from bunny.training.adapter_file import kohya, metadata, safetensors_file
+from bunny.training.adapter_file import kohya, safetensors_file
 from bunny.training.adapter_file import layer as layers_of
-from bunny.training.adapter_file.layer import ComponentLayers, LoraLayer
-from bunny.training.adapter_file.layer_name import UnetShape
+from bunny.training.adapter_file.layer import ComponentLayers, LoraLayer, UnetShape
 from bunny.training.adapter_file.write import COMFY_TEXT, PEFT_TEXT
+
+if TYPE_CHECKING:
+    from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+
+    from bunny.training.family.contract import Family
 
 COMPONENTS = ("unet", "transformer", "text_encoder", "text_encoder_2")
 
@@ -69,7 +73,7 @@ def read(path: Path, *, shape: UnetShape | None = None) -> AdapterFile:
         parts = kohya.from_kohya(tensors, shape=shape) if is_kohya else _diffusers(tensors, texts)
     except UserError as error:
         raise UserError(f"{path}: {str(error).removeprefix('adapter: ')}") from error
-    rank, alpha = metadata.common_rank(parts)
+    rank, alpha = safetensors_file.common_rank(parts)
     return AdapterFile(
         path=path,
         kind="kohya" if is_kohya else "diffusers",
@@ -82,7 +86,7 @@ def read(path: Path, *, shape: UnetShape | None = None) -> AdapterFile:
     )
 
 
-def components_of(family: Any) -> dict[str, Any]:
+def components_of(family: Family) -> dict[str, Any]:
     """Modules of a base that adapters may change, by diffusers' names.
 
     Parameters
@@ -130,7 +134,7 @@ def check_fits(adapter: AdapterFile, components: Mapping[str, Any]) -> None:
                 )
 
 
-def load_into(pipeline: Any, adapter: AdapterFile, name: str) -> None:
+def load_into(pipeline: DiffusionPipeline, adapter: AdapterFile, name: str) -> None:
     """Check that an adapter fits a pipeline, then load it under a name, whatever the file's kind.
 
     diffusers itself leaves DoRA out of kohya's files and does not know SD3's; this loads both.

@@ -10,9 +10,7 @@ from typing import Any
 from bunny.core.error import UserError
 from bunny.training.adapter_file import kohya, safetensors_file
 from bunny.training.adapter_file import layer as layers_of
-from bunny.training.adapter_file import metadata as adapter_file_metadata
-from bunny.training.adapter_file.layer import ComponentLayers, Layers
-from bunny.training.adapter_file.layer_name import UnetShape
+from bunny.training.adapter_file.layer import ComponentLayers, Layers, UnetShape
 
 FORMS = ("diffusers", "kohya", "comfy")
 PEFT_TEXT = "lora_adapter_metadata"  # where diffusers keeps peft's settings
@@ -37,7 +35,7 @@ def write_diffusers(path: Path, states: States, family: str, metadata: Mapping[s
     family : str
         ``sd``, ``sdxl``, ``sd3`` or ``flux``.
     metadata : mapping
-        See `about.own_texts`.
+        See `safetensors_file.own_texts`.
 
     Returns
     -------
@@ -75,7 +73,7 @@ def write_parts(
         ``diffusers``; ``kohya`` for sd-scripts, ComfyUI and A1111, alpha kept as trained;
         ``comfy``: the form that ComfyUI reads best, see `kohya`.
     shape : UnetShape, optional
-        Of an SDXL-like UNet that is not SDXL's own, see `layer_name.shape_of`.
+        Of an SDXL-like UNet that is not SDXL's own, see `layer.shape_of`.
     captions : sequence of str
         Of the training set, for the table of words that model managers show.
     base : mapping, optional
@@ -95,13 +93,13 @@ def write_parts(
         raise UserError(f"--format: expected one of {', '.join(FORMS)}, got {form}")
     parts = {component: layers for component, layers in parts.items() if layers}
     layers_of.check_finite(parts)
-    texts = adapter_file_metadata.own_texts(parts, family, metadata)
+    texts = safetensors_file.own_texts(parts, family, metadata)
     if form == "diffusers":
         tensors = layers_of.to_diffusers(parts)
         return safetensors_file.write_file(path, tensors, {**texts, PEFT_TEXT: _peft_text(parts)})
     is_comfy = form == "comfy"
     tensors = kohya.to_kohya(parts, family, shape=shape, is_comfy=is_comfy, base=base)
-    said = adapter_file_metadata.kohya_texts(parts, family, texts, captions)
+    said = safetensors_file.kohya_texts(parts, family, texts, captions)
     if is_comfy and texts["adapter"] == "dora":
         said[COMFY_TEXT] = "comfy"
     return safetensors_file.write_file(path, tensors, {**texts, **said})
@@ -137,7 +135,7 @@ def _peft_text(parts: ComponentLayers) -> str:
 
 def _peft_settings(component: str, layers: Layers) -> dict[str, Any]:
     """Settings of a LoraConfig that takes these layers, alpha the same as rank."""
-    rank = adapter_file_metadata.common_rank({component: layers})[0]
+    rank = safetensors_file.common_rank({component: layers})[0]
     is_text = component.startswith("text_encoder")
     # `^` marks a whole name; text models' names may begin with a word more.
     start = "" if is_text else "^"

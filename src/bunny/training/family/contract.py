@@ -14,6 +14,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     import torch
+    from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
 PromptEmbeds = Mapping[str, Any]  # tensors whose first axis is the caption, e.g. hidden, pooled
 
@@ -95,7 +96,9 @@ class Family(Protocol):
         """Prediction of the denoiser for noisy latents, shape as `noisy`."""
         ...
 
-    def pipeline(self, *, kind: str = "text2img", has_safety_checker: bool = False) -> Any:
+    def pipeline(
+        self, *, kind: str = "text2img", has_safety_checker: bool = False
+    ) -> DiffusionPipeline:
         """The parts as diffusers' own pipeline (or ``img2img``), without a bar of its own."""
         ...
 

@@ -16,6 +16,7 @@ from bunny.training.family.contract import LAYOUTS
 
 if TYPE_CHECKING:
     import torch
+    from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
 ENCODE_BATCH = 8  # pictures at once
 PIPELINE_KINDS = ("text2img", "img2img")
@@ -103,7 +104,9 @@ class LoadedFamily:
         shift, scale = self._latent_scale()
         return (torch.cat(latents) - shift) * scale
 
-    def pipeline(self, *, kind: str = "text2img", has_safety_checker: bool = False) -> Any:
+    def pipeline(
+        self, *, kind: str = "text2img", has_safety_checker: bool = False
+    ) -> DiffusionPipeline:
         """The parts as diffusers' own pipeline that shows no bar of its own.
 
         Parameters

@@ -9,7 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from bunny.dataset import addition, gap_fill
+from bunny.dataset import addition
+from bunny.dataset import gap as dataset_gap
 from bunny.dataset.coverage import Coverage
 from bunny.view import style
 
@@ -255,7 +256,7 @@ def ways_of(
     gap : mapping
         `character`, `axis`, `value`.
     ways : pl.DataFrame
-        From `gap_fill.find_ways`.
+        From `gap.find_ways`.
     shots : pl.DataFrame
         Table shot.
     """
@@ -277,7 +278,7 @@ def fill_sentences(gap: Mapping[str, Any], ways: Sequence[Mapping[str, Any]]) ->
     ways : sequence of mapping
         From `ways_of`.
     """
-    name = gap_fill.gap_name(gap["axis"], gap["value"])
+    name = dataset_gap.gap_name(gap["axis"], gap["value"])
     head = f"{gap['character']} {name}: {gap['num_pictures']} in the set"
     if gap["num_wanted"] is not None:
         head += f", {gap['num_wanted']} wanted"
@@ -300,7 +301,7 @@ def plural(number: int, word: str) -> str:
 
 def _way(way: Mapping[str, Any]) -> str:
     where = f"shot {way['shot_index']} ({_clock(way)})"
-    if way["reason"] == gap_fill.SPARSE:
+    if way["reason"] == dataset_gap.SPARSE:
         return f"{where}: sampled {way['detail']}; {way['to_do']}"
     why = "unlabelled" if way["reason"] == addition.UNLABELLED else reason_of(way)
     return f"{where}: {plural(way['num_views'], 'view')}, {why}; {way['to_do']}"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from bunny.dataset import appearance, bucket, candidate, coverage, crop, select
+from bunny.dataset import appearance, candidate, coverage, crop, select
 from bunny.dataset.candidate import CandidateVerdict
 from bunny.dataset.crop import CropWindow
 from bunny.dataset.view import CharacterView
@@ -162,7 +162,7 @@ def decide(opened: DatasetData, values: Values) -> CropPreview:
     step = math.lcm(config.dataset.bucket_step_px, unit)
     is_square = values["aspect"] == "square"
     rule = crop.CropSetting(
-        sizes=((side, side),) if is_square else tuple(bucket.sizes(side, step)),
+        sizes=((side, side),) if is_square else tuple(crop.sizes(side, step)),
         crop_margin=values["crop_margin"],
         max_upscale=config.dataset.max_upscale,
         has_wider_crops=config.dataset.has_wider_crops,

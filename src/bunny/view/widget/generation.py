@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from bunny.caption import tags
 from bunny.core.error import BunnyError
+from bunny.dataset.crop_caption import CaptionWords
 from bunny.table import store
 from bunny.view import contact_sheet, html, thumbnail, tile
 from bunny.view.widget import explorer
@@ -132,7 +132,6 @@ def split_prompts(text: str) -> list[str]:
 def open_generation(space: Workspace, config: Config) -> GenerationData:
     """Read which fine-tunes there are, what was drawn, and small pictures of it."""
     run = store.read_or_empty(space.table, "training_run").filter(status="done")
-    words = config.captioning
     names = run["character"].unique().sort()
     drawn = store.read_or_empty(space.table, "picture").drop_nulls("file")
     tiles = {
@@ -140,10 +139,7 @@ def open_generation(space: Workspace, config: Config) -> GenerationData:
         for row in tile.spread(drawn.to_dicts(), thumbnail.MAX_THUMBNAILS)
     }
     return GenerationData(
-        subjects={
-            name: f"{tags.trigger_word(words.trigger_word, name)} {words.class_word}".strip()
-            for name in names
-        },
+        subjects={name: CaptionWords.of(config.captioning, name).subject for name in names},
         picture=drawn.filter(pl.col("picture_id").is_in(list(tiles))),
         pictures=thumbnail.load(space.root / CACHE, tiles),
         seeds=config.generation.seeds,

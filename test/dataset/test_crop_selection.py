@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from bunny.dataset import candidate, class_image, crop
+from bunny.dataset import candidate, crop, crop_selection
 from bunny.dataset.crop_caption import CaptionWords
 
 NOTHING = pl.DataFrame(
@@ -14,7 +14,7 @@ WORDS = CaptionWords(trigger="bunny", class_word="character", other_triggers={"a
 def choose(tables, number, **options):
     others = {"anna": candidate.gather("anna", tables, NOTHING)}
     rule = crop.CropSetting(sizes=((64, 64),))
-    return class_image.choose_crops("bunny", tables, others, rule, WORDS, number, **options)
+    return crop_selection.choose_crops("bunny", tables, others, rule, WORDS, number, **options)
 
 
 def film(film_tables):
@@ -61,7 +61,7 @@ def test_words_of_framing_are_those_that_the_subject_would_get(film_tables):
     windows = [crop.windows(view, rule) for view in views]
     middle = [found[len(found) // 2] for found in windows]
     of_anna = [crop.caption_of(v, w, own) for v, w in zip(views, middle, strict=True)]
-    found = class_image.choose_crops("bunny", tables, {"anna": views}, rule, WORDS, 9)
+    found = crop_selection.choose_crops("bunny", tables, {"anna": views}, rule, WORDS, 9)
     assert [c.caption for c in found] == [text.replace("anna ", "") for text in of_anna]
     assert found[0].caption == "character runs, close-up"
 
@@ -79,7 +79,7 @@ def test_who_is_outside_the_window_is_not_counted(film_tables):
         trigger="bunny", class_word="character", other_triggers={"anna": "anna", "ben": "ben"}
     )
     views = {"anna": candidate.gather("anna", tables, NOTHING)}
-    found = class_image.choose_crops(
+    found = crop_selection.choose_crops(
         "bunny", tables, views, crop.CropSetting(sizes=((64, 64),)), words, 9
     )
     assert [c.caption for c in found] == ["character dance"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bunny.command import generate_request
+from bunny.command import generate
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
@@ -10,25 +10,25 @@ from bunny.core.error import UserError
 
 def test_without_a_strength_no_adapter_is_needed(tmp_path):
     space = workspace.locate(tmp_path, str(tmp_path / "data"), "film")
-    wish, run = (
-        generate_request.GenerateOptions(),
+    options, run = (
+        generate.GenerateOptions(),
         {"character": "bunny", "run_id": "r", "adapter_file": "r/a"},
     )
     without = Config(generation={"lora_strength": 0.0})
-    assert len(generate_request.columns(space, without, wish, run)[0]) == 1
+    assert len(generate.choose_columns(space, without, options, run)[0]) == 1
     with pytest.raises(UserError, match="expected an adapter"):
-        generate_request.columns(space, Config(generation={"lora_strength": 0.5}), wish, run)
+        generate.choose_columns(space, Config(generation={"lora_strength": 0.5}), options, run)
 
 
 def test_a_prompt_has_the_words_that_are_set(tmp_path):
     space = workspace.locate(tmp_path, str(tmp_path / "data"), "film")
-    wish = generate_request.GenerateOptions(prompts=["{trigger} at sea"], seeds=[3], count=2)
+    options = generate.GenerateOptions(prompts=["{trigger} at sea"], seeds=[3], count=2)
     for captioning, words in (
         ({"class_word": "rabbit"}, "bunny rabbit at sea"),
         ({"class_word": "rabbit", "trigger_word": "sks {name}"}, "sks bunny rabbit at sea"),
         ({"class_word": ""}, "bunny at sea"),
     ):
-        made = generate_request.drawings(
-            space, Config(captioning=captioning), wish, {"character": "bunny"}
+        made = generate.make_requests(
+            space, Config(captioning=captioning), options, {"character": "bunny"}
         )
         assert [(one.prompt, one.seed) for one in made] == [(words, 3), (words, 4)]
