@@ -17,7 +17,7 @@ from bunny.core.error import UserError
 def run(
     film: Annotated[
         Path,
-        typer.Argument(help="Film file, folder of numbered pictures, or id of a known film."),
+        typer.Argument(help="Film file, folder of pictures, or id of a known film."),
     ],
     references: Annotated[
         Path | None,

@@ -3,13 +3,18 @@
 import logging
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 logger = logging.getLogger(__name__)
 
+# Pictures that a folder given as a film may hold; HEIC needs the extra `heic`.
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
+)
+IMREAD_COLOR = 1  # OpenCV's
 
-def read(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray | None:
+
+def read(path: Path, flags: int = IMREAD_COLOR) -> np.ndarray | None:
     """Read a picture file.
 
     Parameters
@@ -25,6 +30,8 @@ def read(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray | None:
         BGR, turned upright by its EXIF, unless `flags` say otherwise (grey: height x width); None
         where there is no file or no picture in it.
     """
+    import cv2  # slow to import, and suffixes need none
+
     try:
         data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
         return cv2.imdecode(data, flags) if data.size else None

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bunny.core import atomic, file_hash, reference_folder
+from bunny.core import atomic, file_hash, image_file, reference_folder
 from bunny.core.error import UserError
 from bunny.core.reference_folder import PICTURE_SUFFIXES
 
@@ -108,9 +108,9 @@ def check_film_path(path: Path) -> Path:
     if not path.exists():
         raise UserError(f"{path}: expected a film, found no such file; check the path")
     if path.is_dir():
-        if not any(p.suffix.lower() in PICTURE_SUFFIXES for p in path.iterdir()):
+        if not any(p.suffix.lower() in image_file.SUFFIXES for p in path.iterdir()):
             raise UserError(
-                f"{path}: expected a film or a folder of numbered pictures, found a folder "
+                f"{path}: expected a film or a folder of pictures, found a folder "
                 "without pictures; give the film file itself"
             )
         return path.resolve()
