@@ -1,6 +1,8 @@
 """`bunny run` on several films: the order, what fails, and which references go with which."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -60,3 +62,41 @@ def test_what_is_wrong_for_all_films_is_said_once_before_the_first(bunny, tmp_pa
     code, out, err = bunny("run", *films, "--only", "bake")
     assert (code, out) == (2, "") and err.count("stage bake") == 1
     assert not (tmp_path / "data").exists()
+
+
+LOADED = """
+import sys
+from bunny import cli
+sys.argv = ["bunny", *sys.argv[1:]]
+try:
+    cli.main()
+except SystemExit as stop:
+    code = stop.code or 0
+else:
+    code = 0
+heavy = {"polars", "numpy", "cv2", "av", "dataframely", "torch"} & set(sys.modules)
+print("loaded", sorted(heavy), "code", code)
+"""
+
+
+def _loaded(*words, cwd):
+    command = [sys.executable, "-c", LOADED, *map(str, words)]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+    return done.stdout.splitlines()[-1], done.stdout + done.stderr
+
+
+def test_where_nothing_is_to_be_done_nothing_is_imported(bunny, tmp_path):
+    film = _photographs(tmp_path / "one", 0)
+    run = ("run", film, "--until", "filter")
+    assert bunny(*run)[0] == 0
+    said, text = _loaded(*run, cwd=tmp_path)
+    assert said == "loaded [] code 0"
+    assert text.count("up to date") == 2 and "each kept as a shot" in text
+    said, text = _loaded("status", cwd=tmp_path)
+    assert said == "loaded [] code 0" and "never run" in text
+    (quality,) = (tmp_path / "data" / "output").glob("*/table/quality.parquet")
+    quality.write_bytes(quality.read_bytes() + b"x")
+    said, text = _loaded("status", cwd=tmp_path)
+    assert "polars" in said and "table quality was modified by something else" in text
+    said, text = _loaded(*run, cwd=tmp_path)
+    assert "polars" in said and text.count("up to date") == 1

@@ -10,7 +10,7 @@ from typing import Any
 
 from bunny import pipeline
 from bunny.command import film_workspace
-from bunny.contract.stage import StageResult
+from bunny.contract.result import StageResult
 from bunny.core import config as configuration
 from bunny.core import log, workspace
 from bunny.core.config import Config
@@ -181,6 +181,7 @@ def run_film(
         from bunny.view.report import page
 
         report = page.write(space, config)
+    pipeline.status(space, config)  # kept, so that the next run need not look
     seconds = time.monotonic() - started
     return RunReport(space=space, results=results, seconds=seconds, report=report)
 

@@ -1,9 +1,13 @@
 """Picture files read with OpenCV."""
 
+from __future__ import annotations
+
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +34,8 @@ def read(path: Path, flags: int = IMREAD_COLOR) -> np.ndarray | None:
         BGR, turned upright by its EXIF, unless `flags` say otherwise (grey: height x width); None
         where there is no file or no picture in it.
     """
-    import cv2  # slow to import, and suffixes need none
+    import cv2  # slow to import, as is NumPy, and suffixes need none
+    import numpy as np
 
     try:
         data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
