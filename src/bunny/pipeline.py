@@ -7,9 +7,11 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bunny.contract import fingerprint, result, state_cache
+from bunny.contract.progress import RunProgress, num_pictures, read_costs
 from bunny.contract.result import StageResult, StageState
 from bunny.core import workspace
 from bunny.core.config import Config
@@ -81,7 +83,7 @@ def run(space: Workspace, config: Config, stages: Iterable[str] | None = None) -
     with workspace.lock(space):
         if not config.pipeline.force_rerun and _are_known_as_done(names, space, config):
             return [_skip(name, space) for name in names]
-        return [_run_stage(name, space, config) for name in names]
+        return _run_stages(names, space, config)
 
 
 def is_distributed_worker() -> bool:
@@ -138,6 +140,42 @@ def to_json(space: Workspace, results: Iterable[StageResult], seconds: float) ->
     return json.dumps(report)
 
 
+def _run_stages(names: list[str], space: Workspace, config: Config) -> list[StageResult]:
+    """Run stages in order with one line that says how far the run is."""
+    done = {state.name for state in _find_states(space, config) if state.state == "done"}
+    is_forced = config.pipeline.force_rerun
+    progress = RunProgress(
+        [name for name in names if is_forced or name not in done],
+        read_costs(space.root.parent),
+        pictures=num_pictures(fingerprint.read_record(space.root, "extract")),
+        is_folder=Path(space.source()["film"]).is_dir(),
+        is_shown=not is_distributed_worker(),
+    )
+    results: list[StageResult] = []
+    began = time.time()
+    try:
+        for name in names:
+            results.append(_run_stage(name, space, config, progress))
+    except KeyboardInterrupt:
+        progress.close()
+        logger.info("%s", _describe_kept(names[len(results)], results, space, began))
+        raise
+    finally:
+        progress.close()
+    return results
+
+
+def _describe_kept(running: str, results: list[StageResult], space: Workspace, began: float) -> str:
+    """Say what a run that was stopped leaves."""
+    noted, share = space.stage(running) / "progress.json", 0.0
+    if noted.exists() and noted.stat().st_mtime >= began:
+        state = json.loads(noted.read_text(encoding="utf-8"))
+        share = state["done"] / max(1, state["total"])
+    kept = [done.name for done in results]
+    kept += [f"about {share:.0%} of {running}"] if share else []
+    return f"stopped in {running}; kept: {', '.join(kept) or 'nothing yet'}"
+
+
 def _are_known_as_done(names: Iterable[str], space: Workspace, config: Config) -> bool:
     """Whether it was found before that these stages have nothing to do, and nothing changed."""
     known = state_cache.read(space, state_cache.stamp(space, config)) or []
@@ -152,11 +190,18 @@ def _skip(name: str, space: Workspace) -> StageResult:
     return done
 
 
-def _run_stage(name: str, space: Workspace, config: Config) -> StageResult:
+def _run_stage(
+    name: str, space: Workspace, config: Config, progress: RunProgress | None = None
+) -> StageResult:
     stage = make_stage(name, space, config)
     _check_inputs(stage, space)
     started = time.monotonic()
+    stage.progress = progress
+    if progress:
+        progress.begin(name)
     done = stage.execute()
+    if progress:
+        progress.end(done)
     _log_result(done, time.monotonic() - started)
     return done
 

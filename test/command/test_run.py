@@ -1,6 +1,7 @@
 """`bunny run` on several films: the order, what fails, and which references go with which."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -100,3 +101,26 @@ def test_where_nothing_is_to_be_done_nothing_is_imported(bunny, tmp_path):
     assert "polars" in said and "table quality was modified by something else" in text
     said, text = _loaded(*run, cwd=tmp_path)
     assert "polars" in said and text.count("up to date") == 1
+
+
+def test_a_run_ends_with_the_share_of_each_stage(bunny, tmp_path):
+    film = _photographs(tmp_path / "one", 0)
+    run = ("run", film, "--until", "filter")
+    first = bunny(*run)[1].splitlines()[0]
+    assert re.fullmatch(r"one-\w+: [\d.]+ s \(extract \d+ %, .*the rest \d+ %\)", first)
+    assert sum(map(int, re.findall(r"(\d+) %", first))) == pytest.approx(100, abs=2)
+    assert re.fullmatch(r"one-\w+: [\d.]+ s", bunny(*run)[1].splitlines()[0])
+
+
+def test_stopped_it_says_what_is_kept(bunny, tmp_path, monkeypatch):
+    film = _photographs(tmp_path / "one", 0)
+
+    def stop(self):
+        self._note_progress(3, 4)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bunny.stage.detect.Detect.run", stop)
+    code, _, err = bunny("run", film, "--until", "detect")
+    assert code == 130
+    assert "stopped in detect; kept: extract, filter, about 75% of detect" in err
+    assert err.splitlines()[-1] == "bunny: stopped; run the same command again to resume"

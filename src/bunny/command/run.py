@@ -10,6 +10,7 @@ from typing import Any
 
 from bunny import pipeline
 from bunny.command import film_workspace
+from bunny.contract import progress
 from bunny.contract.result import StageResult
 from bunny.core import config as configuration
 from bunny.core import log, workspace
@@ -35,7 +36,10 @@ class RunReport:
 
     def to_text(self) -> str:
         """Lines for a person."""
-        lines = [f"{self.space.film_id}: {self.seconds:.1f} s"]
+        took = {r.name: r.seconds for r in self.results if r.status == "done"}
+        rest = {"the rest": max(0.0, self.seconds - sum(took.values()))}
+        shares = f" ({progress.describe_shares(took | rest)})" if took else ""
+        lines = [f"{self.space.film_id}: {self.seconds:.1f} s{shares}"]
         places = {
             "report": self.report,
             "training set": self.space.root / "dataset",

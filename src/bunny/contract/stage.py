@@ -23,6 +23,7 @@ import polars as pl
 
 from bunny.contract import fingerprint as contract_fingerprint
 from bunny.contract import machine, result
+from bunny.contract.progress import RunProgress
 from bunny.contract.result import StageResult
 from bunny.contract.shard import Shards
 from bunny.core import atomic
@@ -61,6 +62,7 @@ class BaseStage:
         self.input_dir = Path(input_dir)
         self.output_dir = Path(output_dir)
         self.folder = self.output_dir / "stage" / self.name
+        self.progress: RunProgress | None = None  # of the run that the stage is a part of
         self._opened: list[Shards] = []
         self.source = json.loads((self.input_dir / "source.json").read_text(encoding="utf-8"))
 
@@ -223,7 +225,9 @@ class BaseStage:
         return machine.thread_pool(self.num_workers)
 
     def bar(self, total: int | None, done: int = 0) -> AbstractContextManager[Any]:
-        """Show the one progress bar of a stage."""
+        """Count items on the line of the run; a stage run by itself has a bar of its own."""
+        if self.progress is not None:
+            return self.progress.bar(total, done)
         return machine.progress_bar(self.name, self.unit, total, done)
 
     def _finish(self, record: dict, work: StageOutput, started: float) -> StageResult:
