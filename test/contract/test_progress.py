@@ -84,17 +84,17 @@ def test_what_an_earlier_run_did_is_not_pace(clock):
         assert run.seconds_left() == pytest.approx(10 + 5)
 
 
-def test_later_stages_take_longer_where_the_first_did_up_to_five_times(clock):
+def test_later_stages_take_longer_where_the_first_did_up_to_half_as_long_again(clock):
     run = _run(clock, pictures=10)
     run.begin("extract")
     clock.now += 15
     run.end(_result("extract", pictures=10))
-    assert run.seconds_left() == pytest.approx(1.5 * (20 + 20 + 5))
+    assert run.seconds_left() == pytest.approx((15 + 20) / (10 + 20) * (20 + 20 + 5))
     slow = _run(clock, pictures=10)
     slow.begin("extract")
     clock.now += 1000
     slow.end(_result("extract", pictures=10))
-    assert slow.seconds_left() == pytest.approx(5 * (20 + 20 + 5))
+    assert slow.seconds_left() == pytest.approx(1.5 * (20 + 20 + 5))
 
 
 def test_a_stage_that_is_up_to_date_takes_no_time(clock):

@@ -1,8 +1,8 @@
 """Progress of a whole run: one line with stage, share done and time left; the share of each stage.
 
 What is left of a run is the rest of its running stage and what the later ones are expected to
-take: as long as they took before on this machine, by the picture, or else as in `COSTS`; and in
-proportion to how much longer or shorter than expected the stages of this run took so far.
+take: as long as they took before on this machine, by the picture, or else as in `COSTS`; and
+somewhat more or less as the stages of this run took longer or shorter than expected so far.
 """
 
 import sys
@@ -20,7 +20,9 @@ FRAMES_PER_PICTURE = 25  # of a film, about: 47 minutes (68,165 frames) gave 2,6
 MIN_PICTURES = 10  # of a film by which later ones are judged
 MAX_FILMS = 5  # the newest ones that are
 KNOWN_SHARE = 0.2  # of a stage, from which its own pace alone counts
-MOST_OFF = 5.0  # times longer or shorter that the first stages make the later ones
+# What the first stages say of later ones: little where they were short, and never more than this,
+# since one stage's cost follows from what is in a film, such as drawn figures, and not another's.
+MOST_OFF, PRIOR_S = 1.5, 20.0
 REDRAW_S, LOGGED_S = 0.2, 10.0  # between two lines on a terminal and in a file
 REPORT = "report"  # written after the stages
 
@@ -178,9 +180,8 @@ class RunProgress:
 
     def seconds_left(self) -> float:
         """Seconds until the run ends, as far as can be told."""
-        pace = 1.0
-        if self._expected:
-            pace = min(MOST_OFF, max(1 / MOST_OFF, self._took / self._expected))
+        pace = (self._took + PRIOR_S) / (self._expected + PRIOR_S)
+        pace = min(MOST_OFF, max(1 / MOST_OFF, pace))
         left = sum(self._cost(stage) for stage in self._waiting)
         return pace * left + (self._rest(pace) if self._running else 0.0)
 
