@@ -226,7 +226,7 @@ def describe_seconds(seconds: float) -> str:
 
     Examples
     --------
-    >>> describe_seconds(42), describe_seconds(750), describe_seconds(5400)
+    >>> describe_seconds(42), describe_seconds(780), describe_seconds(5400)
     ('42 s', '13 min', '1 h 30 min')
     """
     if seconds < 90:
