@@ -12,6 +12,7 @@ import nbformat
 import pytest
 
 from bunny import notebook, pipeline
+from bunny.contract.result import StageState
 from bunny.core.config import Config
 from bunny.core.error import StageError, UserError
 
@@ -166,8 +167,8 @@ def test_sentences_are_said_as_a_list():
 
 
 def test_the_next_step_is_the_first_stage_that_is_not_done():
-    def state(name: str, how: str, why: str = "") -> pipeline.StageState:
-        return pipeline.StageState(
+    def state(name: str, how: str, why: str = "") -> StageState:
+        return StageState(
             name=name, state=how, why=why, progress=0, rows=None, seconds=None, finished_at=None
         )
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from bunny import pipeline
 from bunny.contract import fingerprint
-from bunny.contract import stage as contract_stage
+from bunny.contract.result import StageResult, StageState
 from bunny.core import config as configuration
 from bunny.core import workspace
 from bunny.core.error import StageError, UserError
@@ -54,7 +54,7 @@ def run(
     overrides: Sequence[str] = (),
     data_dir: str | None = None,
     parameters: Mapping[str, Any] | None = None,
-) -> list[contract_stage.StageResult]:
+) -> list[StageResult]:
     """Run the notebooks of `stages` in order, as `pipeline.run` would run the stages.
 
     A notebook is passed over when its stage is up to date and a whole executed copy of it, not
@@ -207,7 +207,7 @@ def to_overrides(values: Mapping[str, Any]) -> list[str]:
     return [f"{key}={json.dumps(v)}" for key, v in values.items() if v is not None]
 
 
-def describe_result(result: contract_stage.StageResult):
+def describe_result(result: StageResult):
     """One line on how a stage ended, as Markdown for a notebook."""
     from IPython.display import Markdown
 
@@ -225,7 +225,7 @@ def bullet_list(sentences: Iterable[str]):
     return Markdown("\n".join(f"- {sentence}" for sentence in sentences) or "*none*")
 
 
-def next_step(states: Iterable[pipeline.StageState]):
+def next_step(states: Iterable[StageState]):
     """What to open next, as Markdown for a notebook."""
     from IPython.display import Markdown
 
@@ -248,7 +248,7 @@ def _run_one(
     before: Mapping[str, Any],
     *,
     is_forced: bool,
-) -> contract_stage.StageResult:
+) -> StageResult:
     """Run one stage's notebook; `before` is its record when the whole run began.
 
     What an earlier notebook of this run did of the stage counts: that of cluster runs review too.
@@ -286,11 +286,11 @@ def _copy_path(folder: Path, stage: str) -> Path:
     return folder / f"{stage}-{datetime.now(UTC):%Y%m%dT%H%M%S-%f}.ipynb"
 
 
-def _result(record: Mapping[str, Any], before: Mapping[str, Any]) -> contract_stage.StageResult:
+def _result(record: Mapping[str, Any], before: Mapping[str, Any]) -> StageResult:
     """Read back what the stage recorded; the same record as before means nothing was done."""
     rows = {table: value["rows"] for table, value in record["tables"].items()}
     is_same = record == before
-    return contract_stage.StageResult(
+    return StageResult(
         name=record["name"],
         status="skipped" if is_same else record["status"],
         seconds=0.0 if is_same else record["seconds"],

@@ -6,14 +6,20 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from bunny.contract import stage as contract_stage
+from bunny.contract import fingerprint, result, state_cache
+from bunny.contract.progress import RunProgress, num_pictures, read_costs
+from bunny.contract.result import StageResult, StageState
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
+
+if TYPE_CHECKING:  # it imports Polars, which takes longer than to say that nothing is to be done
+    from bunny.contract.stage import BaseStage
 
 logger = logging.getLogger(__name__)
 
@@ -32,20 +38,7 @@ STAGE = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class StageState:
-    """What `bunny status` says of one stage of one film."""
-
-    name: str
-    state: str  # done, stale, failed, unfinished, never run
-    why: str  # of stale and failed; empty otherwise
-    progress: float
-    rows: int | None
-    seconds: float | None
-    finished_at: str | None
-
-
-def make_stage(name: str, space: Workspace, config: Config) -> contract_stage.BaseStage:
+def make_stage(name: str, space: Workspace, config: Config) -> "BaseStage":
     """Build a stage of a film.
 
     Raises
@@ -78,18 +71,19 @@ def choose_stages(
     return tuple(chosen)
 
 
-def run_stage(name: str, space: Workspace, config: Config) -> contract_stage.StageResult:
+def run_stage(name: str, space: Workspace, config: Config) -> StageResult:
     """Run one stage under the film's lock; does nothing when it is up to date."""
     with workspace.lock(space):
         return _run_stage(name, space, config)
 
 
-def run(
-    space: Workspace, config: Config, stages: Iterable[str] | None = None
-) -> list[contract_stage.StageResult]:
+def run(space: Workspace, config: Config, stages: Iterable[str] | None = None) -> list[StageResult]:
     """Run stages in order under the film's lock."""
+    names = list(stages or config.pipeline.stages)
     with workspace.lock(space):
-        return [_run_stage(name, space, config) for name in (stages or config.pipeline.stages)]
+        if not config.pipeline.force_rerun and _are_known_as_done(names, space, config):
+            return [_skip(name, space) for name in names]
+        return _run_stages(names, space, config)
 
 
 def is_distributed_worker() -> bool:
@@ -99,7 +93,7 @@ def is_distributed_worker() -> bool:
 
 def run_distributed_worker(
     space: Workspace, config: Config, stages: Iterable[str]
-) -> list[contract_stage.StageResult]:
+) -> list[StageResult]:
     """The part of a further process: it waits for the first one's fine-tune and trains with it.
 
     The first process has the film's lock and writes everything.
@@ -108,7 +102,22 @@ def run_distributed_worker(
 
 
 def status(space: Workspace, config: Config) -> list[StageState]:
-    """State of every stage; a stage whose input will be made anew is stale too."""
+    """State of every stage; a stage whose input will be made anew is stale too.
+
+    It is kept in the film's folder: while no file changes, the next call looks at nothing else.
+    """
+    stamp = state_cache.stamp(space, config)
+    known = state_cache.read(space, stamp)
+    if known is not None:
+        return known
+    states = _find_states(space, config)
+    if state_cache.stamp(space, config) == stamp:
+        state_cache.write(space, stamp, states)
+    return states
+
+
+def _find_states(space: Workspace, config: Config) -> list[StageState]:
+    """State of every stage by its tables and files."""
     states: list[StageState] = []
     stale: dict[str, str] = {}  # table to the stale stage that makes it
     for name in STAGE:
@@ -120,7 +129,7 @@ def status(space: Workspace, config: Config) -> list[StageState]:
     return states
 
 
-def to_json(space: Workspace, results: Iterable[contract_stage.StageResult], seconds: float) -> str:
+def to_json(space: Workspace, results: Iterable[StageResult], seconds: float) -> str:
     """The one line that `bunny run --json` ends with."""
     report: dict[str, Any] = {
         "film_id": space.film_id,
@@ -131,25 +140,86 @@ def to_json(space: Workspace, results: Iterable[contract_stage.StageResult], sec
     return json.dumps(report)
 
 
-def _run_stage(name: str, space: Workspace, config: Config) -> contract_stage.StageResult:
+def _run_stages(names: list[str], space: Workspace, config: Config) -> list[StageResult]:
+    """Run stages in order with one line that says how far the run is."""
+    done = {state.name for state in _find_states(space, config) if state.state == "done"}
+    is_forced = config.pipeline.force_rerun
+    progress = RunProgress(
+        [name for name in names if is_forced or name not in done],
+        read_costs(space.root.parent),
+        pictures=num_pictures(fingerprint.read_record(space.root, "extract")),
+        is_folder=Path(space.source()["film"]).is_dir(),
+        is_shown=not is_distributed_worker(),
+    )
+    results: list[StageResult] = []
+    began = time.time()
+    try:
+        for name in names:
+            results.append(_run_stage(name, space, config, progress))
+    except KeyboardInterrupt:
+        progress.close()
+        logger.info("%s", _describe_kept(names[len(results)], results, space, began))
+        raise
+    finally:
+        progress.close()
+    return results
+
+
+def _describe_kept(running: str, results: list[StageResult], space: Workspace, began: float) -> str:
+    """Say what a run that was stopped leaves."""
+    noted, share = space.stage(running) / "progress.json", 0.0
+    if noted.exists() and noted.stat().st_mtime >= began:
+        state = json.loads(noted.read_text(encoding="utf-8"))
+        share = state["done"] / max(1, state["total"])
+    kept = [done.name for done in results]
+    kept += [f"about {share:.0%} of {running}"] if share else []
+    return f"stopped in {running}; kept: {', '.join(kept) or 'nothing yet'}"
+
+
+def _are_known_as_done(names: Iterable[str], space: Workspace, config: Config) -> bool:
+    """Whether it was found before that these stages have nothing to do, and nothing changed."""
+    known = state_cache.read(space, state_cache.stamp(space, config)) or []
+    return {state.name for state in known if state.state == "done"}.issuperset(names)
+
+
+def _skip(name: str, space: Workspace) -> StageResult:
+    """Result of a stage that has nothing to do."""
+    record = fingerprint.read_record(space.root, name)
+    done = result.from_record(record, record["tables"], "skipped", 0.0)
+    _log_result(done, 0.0)
+    return done
+
+
+def _run_stage(
+    name: str, space: Workspace, config: Config, progress: RunProgress | None = None
+) -> StageResult:
     stage = make_stage(name, space, config)
     _check_inputs(stage, space)
     started = time.monotonic()
-    result = stage.execute()
+    stage.progress = progress
+    if progress:
+        progress.begin(name)
+    done = stage.execute()
+    if progress:
+        progress.end(done)
+    _log_result(done, time.monotonic() - started)
+    return done
+
+
+def _log_result(done: StageResult, seconds: float) -> None:
     logger.info(
         "%-9s %-10s %6.1f s  %s%s",
-        name,
-        "up to date" if result.status == "skipped" else result.status,
-        time.monotonic() - started,
-        ", ".join(f"{rows} {table}" for table, rows in result.tables.items()),
-        f"; {result.failed} failed" if result.failed else "",
+        done.name,
+        "up to date" if done.status == "skipped" else done.status,
+        seconds,
+        ", ".join(f"{rows} {table}" for table, rows in done.tables.items()),
+        f"; {done.failed} failed" if done.failed else "",
     )
-    if result.note:
-        logger.info("          %s", result.note)
-    return result
+    if done.note:
+        logger.info("          %s", done.note)
 
 
-def _check_inputs(stage: contract_stage.BaseStage, space: Workspace) -> None:
+def _check_inputs(stage: "BaseStage", space: Workspace) -> None:
     missing = [t for t in stage.reads if not (space.table / f"{t}.parquet").exists()]
     if missing:
         makers = [n for n in STAGE if set(_kind(n).writes) & set(missing)]
@@ -159,13 +229,13 @@ def _check_inputs(stage: contract_stage.BaseStage, space: Workspace) -> None:
         )
 
 
-def _kind(name: str) -> type[contract_stage.BaseStage]:
+def _kind(name: str) -> "type[BaseStage]":
     """The class of a stage."""
     module, _, kind = STAGE[name].partition(":")
     return getattr(importlib.import_module(module), kind)
 
 
-def _state(stage: contract_stage.BaseStage, stale: dict[str, str]) -> StageState:
+def _state(stage: "BaseStage", stale: dict[str, str]) -> StageState:
     record = stage.record()
     upstream = sorted({stale[t] for t in stage.inputs() if t in stale}, key=list(STAGE).index)
     state, why = "done", ""

@@ -187,6 +187,12 @@ def stream_film(tmp_path_factory) -> setting_effect.Film:
 
 
 @pytest.fixture(scope="session")
+def folder_film(tmp_path_factory) -> setting_effect.Film:
+    """A folder of pictures that are the same."""
+    return film_encoded.with_pictures(tmp_path_factory.mktemp("folder"))
+
+
+@pytest.fixture(scope="session")
 def bar_film(tmp_path_factory) -> setting_effect.Film:
     """Bars above and below the picture."""
     return film_encoded.with_bars(tmp_path_factory.mktemp("bar"))

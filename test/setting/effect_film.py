@@ -143,6 +143,14 @@ EXTRACTION = {
         gives=((128, 96), (64, 48)),
         says="pictures are of the largest stream, and of the first",
     ),
+    "extraction.folder": _moved(
+        values=("pictures", "sequence"),
+        stages=("extract",),
+        film="folder_film",
+        look=_taken,
+        gives=(list(range(12)), [6]),
+        says="of 12 pictures that are the same: all, and the one in the middle of a still shot",
+    ),
     "extraction.crop_bars": _moved(
         values=(True, False),
         stages=("extract",),

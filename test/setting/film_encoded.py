@@ -49,6 +49,15 @@ def with_streams(folder: Path) -> setting_effect.Film:
     return encoded(folder, encode(folder / "film.mkv", *streams), SHOT_BY_SHOT)
 
 
+def with_pictures(folder: Path) -> setting_effect.Film:
+    """A folder of twelve numbered pictures that are the same."""
+    film = folder / "film"
+    film.mkdir()
+    for number in range(12):
+        cv2.imwrite(str(film / f"{number}.png"), texture(1))
+    return encoded(folder, film, SHOT_BY_SHOT)
+
+
 def with_bars(folder: Path) -> setting_effect.Film:
     """Twelve frames of 160x96 with bars of 16 lines above and below."""
     picture = np.zeros((96, 160, 3), np.uint8)

@@ -79,7 +79,7 @@ def encoded(
     space = _workspace(folder, settings)
     for name, picture in (references or {}).items():
         _write_picture(folder / "reference" / name / "1.png", picture)
-    source = {"film": str(film), "content_hash": file_hash.hash_file(film)}
+    source = {"film": str(film), "content_hash": file_hash.hash_path(film)}
     workspace.write_source(space, source, folder / "reference" if references else None)
     return _run(folder, space, stages)
 

@@ -1,6 +1,7 @@
 """Stage extract on films made here: tables, pictures, resume, refusals."""
 
 import json
+from datetime import datetime
 from fractions import Fraction
 
 import av
@@ -8,6 +9,7 @@ import cv2
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 
 from bunny.contract import fingerprint
 from bunny.core import workspace
@@ -292,3 +294,80 @@ def test_a_film_that_was_moved_is_named(tmp_path, film):
     (stage.input_dir / "source.json").write_text(json.dumps(gone))
     with pytest.raises(UserError, match=r"gone\.mkv: the film is no longer there"):
         Extract(Config(), stage.input_dir, stage.input_dir).execute()
+
+
+def _photographs(folder, num=6):
+    """Pictures of different sizes, of which one is damaged, one is turned and knows its time."""
+    folder.mkdir()
+    for number in range(num):
+        wide = cv2.resize(next(_pictures([1])), (96 + 10 * number, 64))
+        cv2.imwrite(str(folder / f"IMG_{number}.jpg"), wide)
+    (folder / "IMG_2.jpg").write_bytes(b"damaged")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif.get_ifd(0x8769)[0x9003] = "2024:05:17 10:20:30"
+    Image.new("RGB", (80, 40), "gray").save(folder / "IMG_4.jpg", exif=exif)
+    return folder
+
+
+def test_pictures_of_a_folder_are_all_kept_and_bad_ones_are_rows(tmp_path):
+    stage = _stage(tmp_path, _photographs(tmp_path / "photos"), pipeline={"shard_size": 6})
+    result = stage.execute()
+    tables = _read(stage)
+    frame, shot = tables["frame"], tables["shot"]
+    assert result.failed == 1
+    assert result.note.startswith("6 pictures, each kept as a shot of its own")
+    assert shot["shot_index"].to_list() == frame["shot_index"].to_list() == list(range(6))
+    assert frame["source_file"].to_list() == [f"IMG_{number}.jpg" for number in range(6)]
+    assert frame["file"].is_null().to_list() == [False, False, True, False, False, False]
+    assert frame["error"].to_list()[2] == "IMG_2.jpg: no picture can be read from it"
+    sizes = list(frame.select("width_px", "height_px").iter_rows())
+    assert sizes[1] == (106, 64) and sizes[4] == (40, 80)
+    assert frame["captured_at"].to_list()[3:5] == [None, datetime(2024, 5, 17, 10, 20, 30)]
+    film = tables["film"].row(0, named=True)
+    assert (film["num_frames"], film["num_frames_failed"], film["decoder"]) == (5, 1, "pictures")
+    assert tables["measure"]["error"].is_null().to_list() == [r is None for r in frame["error"]]
+
+
+def test_the_same_pictures_as_a_sequence_are_a_film(tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number, picture in enumerate(_pictures([1, 1, 1, 0, 24])):
+        cv2.imwrite(str(folder / f"{number:04d}.png"), picture)
+    stage = _stage(tmp_path, folder)
+    note = stage.execute().note
+    assert note.startswith("27 pictures, read as the frames of a film at 24 a second")
+    assert _read(stage)["shot"].height < 27
+    kept = _stage(tmp_path, folder, extraction={"folder": "pictures"})
+    assert not kept.can_resume()
+    kept.execute()
+    assert _read(kept)["shot"].height == _read(kept)["frame"].height == 27
+
+
+def test_pictures_go_on_after_a_stop_with_the_same_tables(tmp_path, monkeypatch):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, picture in enumerate(_pictures([1] * 8)):
+        cv2.imwrite(str(folder / f"IMG_{number}.png"), picture)
+    whole = _stage(tmp_path / "a", folder, pipeline={"shard_size": 6})
+    whole.execute()
+    stopped = _stage(tmp_path / "b", folder, pipeline={"shard_size": 6})
+    write, read = FrameWriter.write, []
+
+    def until_fifth(self, frame, crop=None):
+        if frame.index == 5:
+            raise KeyboardInterrupt
+        return write(self, frame, crop)
+
+    def note(self, frame, crop=None):
+        read.append(frame.index)
+        return write(self, frame, crop)
+
+    monkeypatch.setattr(FrameWriter, "write", until_fifth)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.execute()
+    monkeypatch.setattr(FrameWriter, "write", note)
+    stopped.execute()
+    assert read == [4, 5, 6, 7]  # shards of two shots: the first four pictures were done
+    for name in ("shot", "frame", "measure"):
+        assert _read(stopped)[name].equals(_read(whole)[name])

@@ -100,13 +100,14 @@ def test_keyframes_alone_go_on_with_their_places(tmp_path, film_tools, open_gop)
         assert again == tally
 
 
-def test_a_folder_goes_on_at_its_picture(tmp_path, film_tools):
+@pytest.mark.parametrize(("kind", "rate"), [("sequence", 24), ("pictures", 1)])
+def test_a_folder_goes_on_at_its_picture(tmp_path, kind, rate):
     import cv2
 
     for number in range(5):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((8, 8, 3), 40 * number, np.uint8))
-    info = probe.probe(tmp_path)
+    info = probe.probe(tmp_path, folder=kind)
     anchor = SeekPoint(index=3, pts=3, num_decoded=3, start_pts=0)
     frames = list(decode.iterate_frames(info, anchor=anchor))
     assert [(f.index, int(f.raw[0, 0, 0])) for f in frames] == [(3, 120), (4, 160)]
-    assert frames[0].time_base == 1 / Fraction(24)
+    assert frames[0].time_base == 1 / Fraction(rate)

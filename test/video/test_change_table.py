@@ -10,7 +10,8 @@ import pytest
 from bunny.table import store
 from bunny.video import change_table, probe
 from bunny.video.decode import Tally
-from bunny.video.frame_selection import SelectionSetting, ShotEnd, select_frames
+from bunny.video.frame_selection import select_frames
+from bunny.video.selection_event import SelectionSetting, ShotEnd
 from bunny.video.shot.fast_detector import ShotSetting
 
 THRESHOLDS = (0.5, 0.75, 1.0, 2.0, 2.5, 3.0, 6.0)

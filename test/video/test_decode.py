@@ -12,8 +12,8 @@ from bunny.video.decode import PtsClock, Tally
 MILLI = Fraction(1, 1000)
 
 
-def _read(path, **options):
-    info, tally = probe.probe(path), Tally()
+def _read(path, folder="auto", **options):
+    info, tally = probe.probe(path, folder=folder), Tally()
     frames = list(decode.iterate_frames(info, tally, **options))
     return info, tally, frames
 
@@ -121,12 +121,12 @@ def test_opencv_decodes_the_same_frames(tmp_path, film_tools):
     assert [f.time_s for f in frames] == pytest.approx([i / 24 for i in range(20)], abs=2e-3)
 
 
-def test_folder_of_pictures_is_a_film_and_bad_ones_are_left_out(tmp_path, film_tools):
+def test_a_sequence_of_pictures_is_a_film_and_bad_ones_are_left_out(tmp_path, film_tools):
     for i in (1, 2, 10):
         cv2.imwrite(str(tmp_path / f"p{i}.png"), film_tools.numbered(i))
     (tmp_path / "p3.png").write_bytes(b"not a picture")
     (tmp_path / "note.txt").write_text("no picture")
-    info, tally, frames = _read(tmp_path)
+    info, tally, frames = _read(tmp_path, "sequence")
     assert (info.container, info.rate, info.num_frames_promised) == ("folder", 24, 4)
     assert [film_tools.read_number(f.raw) for f in frames] == [1, 2, 10]
     # Its place in the numbering stays: the picture after the bad one keeps its time.

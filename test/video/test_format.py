@@ -168,7 +168,7 @@ def test_mirrored_and_turned_films_are_shown_as_players_do(tmp_path, name, turn,
 def _folder(tmp_path, pictures):
     for name, image in pictures.items():
         assert cv2.imwrite(str(tmp_path / name), image)
-    info, tally = probe.probe(tmp_path), Tally()
+    info, tally = probe.probe(tmp_path, folder="sequence"), Tally()
     return info, tally, list(decode.iterate_frames(info, tally))
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from bunny.video import probe
 from bunny.video.decode import Tally
-from bunny.video.frame_selection import SelectedFrame, SelectionSetting, ShotEnd, select_frames
+from bunny.video.frame_selection import select_frames
+from bunny.video.selection_event import SelectedFrame, SelectionSetting, ShotEnd
 
 
 def _film(tmp_path, film_tools, lengths=(30, 50, 26), **options):

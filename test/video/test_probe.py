@@ -133,13 +133,6 @@ def test_a_folder_without_a_readable_picture_is_refused(tmp_path):
         probe.probe(tmp_path)
 
 
-def test_pictures_are_listed_in_natural_order(tmp_path):
-    for name in ("b10.png", "b9.png", "a2.PNG", "B1.png", "b9.txt"):
-        (tmp_path / name).write_bytes(b"x")
-    names = [p.name for p in probe.list_pictures(tmp_path)]
-    assert names == ["a2.PNG", "B1.png", "b9.png", "b10.png"]
-
-
 def test_shown_size_by_hand():
     assert probe.shown_size(720, 576, Fraction(16, 15), 0) == (768, 576)
     assert probe.shown_size(720, 576, Fraction(16, 15), 90) == (576, 768)

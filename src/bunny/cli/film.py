@@ -15,13 +15,19 @@ from bunny.core.error import UserError
 
 @app.command()
 def run(
-    film: Annotated[
-        Path,
-        typer.Argument(help="Film file, folder of numbered pictures, or id of a known film."),
+    films: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILM...",
+            help="Film file, folder of pictures, or id of a known film; several run in turn.",
+        ),
     ],
     references: Annotated[
-        Path | None,
-        typer.Option(help="Folder of reference pictures: <name>.jpg or <name>/*.jpg."),
+        list[Path] | None,
+        typer.Option(
+            help="Folder of reference pictures: <name>.jpg or <name>/*.jpg; "
+            "repeat it to give each film its own."
+        ),
     ] = None,
     data_dir: DataDir = None,
     only: Annotated[
@@ -38,24 +44,37 @@ def run(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Run the stages of a film; skip those that are up to date."""
+    """Run the stages of films; skip those that are up to date."""
     from bunny import pipeline
     from bunny.command import run as command_run
+    from bunny.core import log
 
     overrides = [*(settings or []), *(["pipeline.force_rerun=true"] if force else [])]
     stages = tuple(s.strip() for s in only.split(",")) if only else ()
-    report = command_run.run_film(
-        film,
-        references,
-        data_dir=data_dir,
-        overrides=overrides,
-        only=stages,
-        until=until,
-        is_notebook=notebooks,
-        is_debug=debug,
-    )
-    if not pipeline.is_distributed_worker():  # of several processes the first reports
-        typer.echo(report.to_json() if as_json else report.to_text())
+    options = {
+        "data_dir": data_dir,
+        "overrides": overrides,
+        "only": stages,
+        "until": until,
+        "is_notebook": notebooks,
+        "is_debug": debug,
+    }
+    if len(films) == 1:
+        folder = command_run.pair_references(films, references or [])[0][1]
+        done = [command_run.run_film(films[0], folder, **options)]
+    else:
+        done = command_run.run_films(films, references or [], **options)
+    codes = set()
+    for report in done:
+        if isinstance(report, command_run.FilmFailure):
+            codes.add(report.exit_code)
+            typer.echo(f"bunny: {log.redact(' '.join(report.to_text().split()))}", err=True)
+        if pipeline.is_distributed_worker():
+            continue  # of several processes the first reports
+        if as_json or isinstance(report, command_run.RunReport):
+            typer.echo(report.to_json() if as_json else report.to_text())
+    if codes:
+        raise typer.Exit(min(codes))
 
 
 @app.command()

@@ -39,6 +39,7 @@ CREDENTIALS = {
 }
 # Extras of pyproject.toml and a module that tells that they are there.
 EXTRAS = {
+    "heic": ("pillow_heif", "HEIC pictures"),
     "hub": ("hf_xet", "base models from the Hugging Face Hub"),
     "mtcnn": ("mtcnn", "face detection with MTCNN"),
     "postgres": ("adbc_driver_postgresql", "publishing tables to Postgres"),

@@ -1,17 +1,21 @@
-"""`bunny run`: the stages of a film, and its report."""
+"""`bunny run`: the stages of one film or several, and their reports."""
 
+import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bunny import pipeline
 from bunny.command import film_workspace
-from bunny.contract.stage import StageResult
+from bunny.contract import progress
+from bunny.contract.result import StageResult
 from bunny.core import config as configuration
 from bunny.core import log, workspace
 from bunny.core.config import Config
+from bunny.core.error import BunnyError, UserError
 from bunny.core.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -32,7 +36,10 @@ class RunReport:
 
     def to_text(self) -> str:
         """Lines for a person."""
-        lines = [f"{self.space.film_id}: {self.seconds:.1f} s"]
+        took = {r.name: r.seconds for r in self.results if r.status == "done"}
+        rest = {"the rest": max(0.0, self.seconds - sum(took.values()))}
+        shares = f" ({progress.describe_shares(took | rest)})" if took else ""
+        lines = [f"{self.space.film_id}: {self.seconds:.1f} s{shares}"]
         places = {
             "report": self.report,
             "training set": self.space.root / "dataset",
@@ -42,6 +49,89 @@ class RunReport:
         }
         lines += [f"  {k:13}{v}" for k, v in places.items() if v is not None and v.exists()]
         return "\n".join(lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmFailure:
+    """Why one of several films could not be run; the others are."""
+
+    film: Path
+    error: Exception
+
+    @property
+    def exit_code(self) -> int:
+        """2 for what the user can mend, else 1."""
+        return self.error.exit_code if isinstance(self.error, BunnyError) else 1
+
+    def to_json(self) -> str:
+        """One JSON object on one line."""
+        return json.dumps({"film": str(self.film), "error": self._sentence()})
+
+    def to_text(self) -> str:
+        """One line for a person, which names the film."""
+        sentence = self._sentence()
+        is_named = sentence.startswith((f"{self.film}:", f"{self.film.resolve()}:"))
+        return sentence if is_named else f"{self.film}: {sentence}"
+
+    def _sentence(self) -> str:
+        if isinstance(self.error, BunnyError):
+            return str(self.error)
+        return f"unexpected {type(self.error).__name__}: {self.error}"
+
+
+def pair_references(
+    films: Sequence[Path], references: Sequence[Path]
+) -> list[tuple[Path, Path | None]]:
+    """Each film with its folder of references: one folder for all, or one a film, in order.
+
+    Raises
+    ------
+    UserError
+        For another number of folders.
+    """
+    if len(references) > 1 and len(references) != len(films):
+        raise UserError(
+            f"--references: expected one folder for all films, or one for each of {len(films)}, "
+            f"got {len(references)}"
+        )
+    folders = list(references) if len(references) > 1 else [*references, None][:1] * len(films)
+    return list(zip(films, folders, strict=True))
+
+
+def run_films(
+    films: Sequence[Path], references: Sequence[Path], *, is_debug: bool = False, **options: Any
+) -> Iterator[RunReport | FilmFailure]:
+    """Run several films one after the other; one that fails does not stop the rest.
+
+    Parameters
+    ----------
+    films : sequence of Path
+    references : sequence of Path
+        See `pair_references`.
+    is_debug : bool
+        Log tracebacks.
+    **options
+        Of `run_film`.
+
+    Yields
+    ------
+    RunReport or FilmFailure
+        As each film ends, in order.
+
+    Raises
+    ------
+    UserError
+        Before the first film, for what is wrong for all: references, settings, stage names.
+    """
+    pairs = pair_references(films, references)
+    config = film_workspace.load_settings(options.get("data_dir"), options.get("overrides", ()))[1]
+    pipeline.choose_stages(config, options.get("only", ()), options.get("until"))
+    for film, folder in pairs:
+        try:
+            yield run_film(film, folder, is_debug=is_debug, **options)
+        except Exception as error:
+            logger.debug("%s failed", film, exc_info=is_debug)
+            yield FilmFailure(film=film, error=error)
 
 
 def run_film(
@@ -95,6 +185,7 @@ def run_film(
         from bunny.view.report import page
 
         report = page.write(space, config)
+    pipeline.status(space, config)  # kept, so that the next run need not look
     seconds = time.monotonic() - started
     return RunReport(space=space, results=results, seconds=seconds, report=report)
 

@@ -22,7 +22,9 @@ from typing import Any, ClassVar
 import polars as pl
 
 from bunny.contract import fingerprint as contract_fingerprint
-from bunny.contract import machine
+from bunny.contract import machine, result
+from bunny.contract.progress import RunProgress
+from bunny.contract.result import StageResult
 from bunny.contract.shard import Shards
 from bunny.core import atomic
 from bunny.core.config import Config
@@ -30,20 +32,6 @@ from bunny.core.error import BunnyError, StageError
 from bunny.table import corrected, store
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageResult:
-    """How a stage ended."""
-
-    name: str
-    status: str  # done, skipped (nothing to do), failed
-    seconds: float
-    rows: int  # of the stage's first table
-    failed: int  # items that became rows with an error
-    peak_memory_mb: float
-    tables: dict[str, int]  # rows of each table
-    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +62,7 @@ class BaseStage:
         self.input_dir = Path(input_dir)
         self.output_dir = Path(output_dir)
         self.folder = self.output_dir / "stage" / self.name
+        self.progress: RunProgress | None = None  # of the run that the stage is a part of
         self._opened: list[Shards] = []
         self.source = json.loads((self.input_dir / "source.json").read_text(encoding="utf-8"))
 
@@ -236,7 +225,9 @@ class BaseStage:
         return machine.thread_pool(self.num_workers)
 
     def bar(self, total: int | None, done: int = 0) -> AbstractContextManager[Any]:
-        """Show the one progress bar of a stage."""
+        """Count items on the line of the run; a stage run by itself has a bar of its own."""
+        if self.progress is not None:
+            return self.progress.bar(total, done)
         return machine.progress_bar(self.name, self.unit, total, done)
 
     def _finish(self, record: dict, work: StageOutput, started: float) -> StageResult:
@@ -274,17 +265,7 @@ class BaseStage:
         return self._result("done", started, record)
 
     def _result(self, status: str, started: float, record: Mapping[str, Any]) -> StageResult:
-        rows = {t: record["tables"][t]["rows"] for t in self.writes}
-        return StageResult(
-            name=self.name,
-            status=status,
-            seconds=round(time.monotonic() - started, 3),
-            rows=rows[self.writes[0]],
-            failed=record["failed"],
-            peak_memory_mb=record["peak_memory_mb"],
-            tables=rows,
-            note=record.get("note", ""),
-        )
+        return result.from_record(record, self.writes, status, time.monotonic() - started)
 
     def _write_record(self, record: Mapping[str, Any]) -> None:
         atomic.write_bytes(

@@ -1,15 +1,24 @@
 """Picture files read with OpenCV."""
 
+from __future__ import annotations
+
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 logger = logging.getLogger(__name__)
 
+# Pictures that a folder given as a film may hold; HEIC needs the extra `heic`.
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
+)
+IMREAD_COLOR = 1  # OpenCV's
 
-def read(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray | None:
+
+def read(path: Path, flags: int = IMREAD_COLOR) -> np.ndarray | None:
     """Read a picture file.
 
     Parameters
@@ -25,6 +34,9 @@ def read(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray | None:
         BGR, turned upright by its EXIF, unless `flags` say otherwise (grey: height x width); None
         where there is no file or no picture in it.
     """
+    import cv2  # slow to import, as is NumPy, and suffixes need none
+    import numpy as np
+
     try:
         data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
         return cv2.imdecode(data, flags) if data.size else None

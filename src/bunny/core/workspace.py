@@ -23,10 +23,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bunny.core import atomic, file_hash, reference_folder
+from bunny.core import atomic, file_hash, image_file, reference_folder
 from bunny.core.error import UserError
 from bunny.core.reference_folder import PICTURE_SUFFIXES
 
+HASHES = ".hash.json"  # in the folder of all workspaces: hashes of films and references
 SLUG_MAX = 48  # characters; file systems allow 255 bytes a name and ids are joined into names
 
 
@@ -108,9 +109,9 @@ def check_film_path(path: Path) -> Path:
     if not path.exists():
         raise UserError(f"{path}: expected a film, found no such file; check the path")
     if path.is_dir():
-        if not any(p.suffix.lower() in PICTURE_SUFFIXES for p in path.iterdir()):
+        if not any(p.suffix.lower() in image_file.SUFFIXES for p in path.iterdir()):
             raise UserError(
-                f"{path}: expected a film or a folder of numbered pictures, found a folder "
+                f"{path}: expected a film or a folder of pictures, found a folder "
                 "without pictures; give the film file itself"
             )
         return path.resolve()
@@ -179,7 +180,12 @@ def write_source(space: Workspace, film: Mapping[str, str], references: Path | N
     known = space.source() if (space.root / "source.json").exists() else {}
     used = reference_folder.update(space.root, references)
     folder = None if used["references"] is None else Path(used["references"])
-    source = {**film, **used, "reference_hash": hash_references(folder)}
+    reference_hash = ""
+    if folder is not None:
+        _make_folder(space.root.parent)
+        cache = space.root.parent / HASHES
+        reference_hash = file_hash.remembered(cache, "references", folder, hash_references)
+    source = {**film, **used, "reference_hash": reference_hash}
     if source != known:
         _make_folder(space.root)
         atomic.write_bytes(space.root / "source.json", json.dumps(source, indent=1).encode())
@@ -274,18 +280,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _cached_hash(data: Path, film: Path) -> str:
-    """Content hash of the film, remembered by size and modification time."""
-    if film.is_dir():
-        return file_hash.hash_path(film)
-    stat = film.stat()
-    key = f"{film}|{stat.st_size}|{stat.st_mtime_ns}"
-    cache = data / "output" / ".hash.json"
-    try:
-        known = json.loads(cache.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        known = {}
-    if key not in known:
-        _make_folder(cache.parent)
-        known[key] = file_hash.hash_file(film)
-        atomic.write_bytes(cache, json.dumps(known, indent=0).encode())
-    return known[key]
+    """Content hash of a film or folder, remembered while its files are the same."""
+    cache = data / "output" / HASHES
+    _make_folder(cache.parent)
+    return file_hash.remembered(cache, "film", film, file_hash.hash_path)

@@ -34,10 +34,11 @@ from bunny.video import probe, selection_replay
 from bunny.video.decode import Tally
 from bunny.video.extraction_table import ShotBatch, film_note, film_row
 from bunny.video.frame import PictureSetting
-from bunny.video.frame_selection import Restart, SelectedFrame, SelectionSetting, select_frames
+from bunny.video.frame_selection import select_frames
 from bunny.video.image_writer import MAX_WORKERS, FrameWriter
 from bunny.video.keyframe import KeyframeSetting
 from bunny.video.probe import FilmInfo
+from bunny.video.selection_event import Restart, SelectedFrame, SelectionSetting
 from bunny.video.selection_replay import ReplayError, ShotPlan
 from bunny.video.shot.fast_detector import ShotSetting
 from bunny.video.shot.meter import MEASURED_FROM
@@ -93,7 +94,8 @@ class Extract(stage.BaseStage):
         """Decode the film, or decide again over what was measured, and write its tables."""
         stream = self.config.extraction.video_stream
         path = _film_path(self.source["film"])
-        info = probe.probe(path, stream_index=stream if stream >= 0 else None)
+        folder = self.config.extraction.folder
+        info = probe.probe(path, stream_index=stream if stream >= 0 else None, folder=folder)
         size = max(1, self.config.pipeline.shard_size // PICTURES_PER_SHOT)
         depends = {"film": self.source["content_hash"], "settings": self.settings(), "shots": size}
         shards = self.shards("shot", depends)

@@ -6,16 +6,18 @@ or they repeat or go back, they are continued at the film's rate and the tally s
 
 import heapq
 import logging
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
 import av
 import cv2
+import numpy as np
 from av.error import FFmpegError
 
+from bunny.video import picture_folder
 from bunny.video.frame import DecodedFrame
-from bunny.video.probe import OPEN_OPTIONS, FilmInfo, list_pictures, read_picture
+from bunny.video.probe import OPEN_OPTIONS, FilmInfo
 
 DEFAULT_RATE = Fraction(25)  # of a film that has neither times nor a rate
 
@@ -314,8 +316,13 @@ def iterate_frames(
     """
     tally = Tally() if tally is None else tally
     first = anchor.index if anchor else 0
+    if info.decoder == "pictures":
+        if anchor:
+            tally.num_decoded, tally.start_pts = anchor.num_decoded, anchor.start_pts
+        yield from read_pictures(info, tally, range(first, info.num_frames_promised or 0))
+        return
     if info.decoder != "pyav":
-        read = _folder_frames if info.decoder == "folder" else _opencv_frames
+        read = _sequence_frames if info.decoder == "sequence" else _opencv_frames
         yield from (frame for frame in read(info, tally) if frame.index >= first)
         return
     decode = _pyav_keyframes if is_keyframe_only else _pyav_frames
@@ -355,10 +362,45 @@ def _opencv_frames(info: FilmInfo, tally: Tally) -> Iterator[DecodedFrame]:
         capture.release()
 
 
-def _folder_frames(info: FilmInfo, tally: Tally) -> Iterator[DecodedFrame]:
+def read_pictures(info: FilmInfo, tally: Tally, wanted: Container[int]) -> Iterator[DecodedFrame]:
+    """Read pictures of a folder in which each is a shot of its own.
+
+    Parameters
+    ----------
+    info : FilmInfo
+        Of decoder `pictures`.
+    tally : Tally
+    wanted : container of int
+        Places among the folder's pictures; no other file is read.
+
+    Yields
+    ------
+    DecodedFrame
+        `index` is the place in the folder; with `error` where the picture cannot be read.
+    """
     clock = PtsClock(info, tally)
-    for number, path in enumerate(list_pictures(info.path)):
-        picture = read_picture(path)
+    for number, path in enumerate(picture_folder.list_pictures(info.path)):
+        if number not in wanted:
+            continue
+        picture = picture_folder.read_picture(path)
+        tally.num_decoded += picture is not None
+        tally.num_failed += picture is None
+        yield DecodedFrame(
+            index=number,
+            pts=clock.take(number),
+            time_base=info.time_base,
+            raw=np.empty((0, 0, 3), np.uint8) if picture is None else picture,
+            is_keyframe=True,
+            error=None if picture is not None else f"{path.name}: no picture can be read from it",
+            source_file=path.name,
+            captured_at=picture_folder.read_capture_time(path),
+        )
+
+
+def _sequence_frames(info: FilmInfo, tally: Tally) -> Iterator[DecodedFrame]:
+    clock = PtsClock(info, tally)
+    for number, path in enumerate(picture_folder.list_pictures(info.path)):
+        picture = picture_folder.read_picture(path)
         if picture is None:
             tally.num_failed += 1
             logger.warning("%s: picture could not be read; skipped", path.name)

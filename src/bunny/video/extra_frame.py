@@ -73,6 +73,9 @@ def read_pictures(
     """
     setting = setting or PictureSetting()
     for frame in decode_frames(info, np.array(sorted(wanted), np.int64), num_threads):
+        if frame.error is not None:
+            yield DecodedPicture(frame=frame, picture=None, error=frame.error)
+            continue
         try:
             picture = to_bgr(frame, info, setting, wanted[frame.index])
             yield DecodedPicture(frame=frame, picture=picture)
@@ -137,6 +140,9 @@ def decode_frames(info: FilmInfo, wanted: np.ndarray, num_threads: int) -> Itera
     if not len(wanted):
         return
     tally = Tally()
+    if info.decoder == "pictures":
+        yield from decode.read_pictures(info, tally, set(wanted.tolist()))
+        return
     packets = packet_index.scan(info)
     if packets is not None:
         found = packet_index.plan_seeks(packets, wanted[wanted < len(packets)])
@@ -240,6 +246,8 @@ class ExtraFrameReader:
         about = film.row(0, named=True) if film.height else {}
         self._stream: int | None = about.get("stream_index")
         self._film_id: str = about.get("film_id", "")
+        decoder = about.get("decoder")
+        self._folder = decoder if decoder in probe.FOLDER_RATE else "auto"
         known = frame.drop_nulls(CROP).unique("shot_index", keep="first", maintain_order=True)
         self._crop: dict[int, Box] = {r[0]: r[1:] for r in known.select("shot_index", *CROP).rows()}
 
@@ -251,7 +259,7 @@ class ExtraFrameReader:
         """Frames by index, each cut to its box; see `read_pictures`."""
         if not self.is_present():
             raise UserError(f"{self._path}: film not found; run it with its new path")
-        info = probe.probe(self._path, stream_index=self._stream)
+        info = probe.probe(self._path, stream_index=self._stream, folder=self._folder)
         return read_pictures(info, wanted, self._setting, num_threads=self._num_threads)
 
     def read(self, between: pl.DataFrame) -> Iterator[tuple[dict[str, Any], np.ndarray | None]]:

@@ -10,9 +10,16 @@ import polars as pl
 from bunny.table import store
 from bunny.table.box import CROP
 from bunny.video.decode import Tally
-from bunny.video.frame_selection import SelectedFrame, ShotEnd
 from bunny.video.image_writer import FrameWriter
 from bunny.video.probe import FilmInfo
+from bunny.video.selection_event import SelectedFrame, ShotEnd
+
+FOLDER_NOTE = {
+    "pictures": "{count} pictures, each kept as a shot of its own; for the frames of a film set "
+    "extraction.folder=sequence",
+    "sequence": "{count} pictures, read as the frames of a film at 24 a second; to keep each set "
+    "extraction.folder=pictures",
+}
 
 
 class ShotBatch:
@@ -104,6 +111,8 @@ class ShotBatch:
             "time_base_den": frame.time_base.denominator,
             "timestamp_s": frame.time_s,
             "reason": pick.reason,
+            "source_file": frame.source_file,
+            "captured_at": frame.captured_at,
         }
 
 
@@ -150,6 +159,9 @@ def film_note(info: FilmInfo, tally: Tally) -> str | None:
     """Irregularities of a film in words; None for an ordinary one."""
     promised, found = info.num_frames_promised, tally.num_decoded
     is_sparse = tally.num_packets > 0
+    if info.decoder in FOLDER_NOTE:
+        failed = f"; {tally.num_failed} could not be read" if tally.num_failed else ""
+        return FOLDER_NOTE[info.decoder].format(count=promised) + failed
     notes = [
         (
             is_sparse,

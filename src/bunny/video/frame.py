@@ -5,6 +5,7 @@ dynamic range.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from fractions import Fraction
 
 import av
@@ -61,6 +62,10 @@ class DecodedFrame:
     raw: av.VideoFrame | np.ndarray  # a BGR array from OpenCV or a picture file
     is_keyframe: bool = False
     is_damaged: bool = False  # the decoder patched holes in it
+    # Of a picture of a folder:
+    error: str | None = None  # why it cannot be read; `raw` is empty then
+    source_file: str | None = None  # its name in the folder
+    captured_at: datetime | None = None  # by its EXIF
 
     @property
     def time_s(self) -> float:
@@ -144,7 +149,8 @@ def to_bgr(
     setting : PictureSetting
     crop : (x0, y0, x1, y1), optional
         Half-open box of the picture as shown (`letterbox.shown_box`) to cut out. A frame whose
-        size is not the film's is left whole: the box is not of it.
+        size is not the film's is left whole: the box is not of it. A box of decoder `pictures` is
+        of the picture itself.
 
     Returns
     -------
@@ -163,7 +169,8 @@ def to_bgr(
         if info.is_mirrored:
             picture = picture[:, ::-1]
         picture = np.rot90(picture, info.rotation_deg // 90)
-    if crop and picture.shape[1::-1] == (info.width_px, info.height_px):
+    is_own = info.decoder == "pictures"
+    if crop and (is_own or picture.shape[1::-1] == (info.width_px, info.height_px)):
         picture = picture[crop[1] : crop[3], crop[0] : crop[2]]
     return np.ascontiguousarray(picture)
 

@@ -115,6 +115,8 @@ class FrameWriter:
         return len(self._waiting) >= self._least_most and total > WAITING_BYTES
 
     def _make(self, frame: DecodedFrame, crop: Box | None) -> WrittenFrame:
+        if frame.error is not None:
+            return WrittenFrame(error=frame.error)
         name = f"{frame.index:08d}{self._suffix}"
         try:
             box = letterbox.shown_box(crop, self._info) if crop else None

@@ -83,6 +83,8 @@ def shown_box(box: Box, info: FilmInfo) -> Box:
         Half-open, within the picture, at least one pixel; where a bar ends inside a pixel, that
         pixel is left out.
     """
+    if info.decoder == "pictures":  # which have sizes of their own and are upright
+        return box
     stored = info.stored_width_px, info.stored_height_px
     width, height = shown_size(*stored, info.sample_aspect, 0)
     x0, x1 = _scaled(box[0], box[2], Fraction(width, stored[0]), width)

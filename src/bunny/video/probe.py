@@ -1,12 +1,11 @@
 """Film metadata before decoding, and refusal of files that are no film.
 
 A film is a file with a moving picture that FFmpeg's libraries (through PyAV) or OpenCV can open,
-or a folder of pictures, which are its frames in natural order (2 before 10).
+or a folder of pictures, in natural order (2 before 10): its frames, or each a shot of its own.
 """
 
 import logging
 import os
-import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,17 +13,16 @@ from typing import NoReturn
 
 import av
 import cv2
-import numpy as np
 from av.error import FFmpegError
 
 from bunny.core.error import UserError
 from bunny.video import container as video_container
+from bunny.video import picture_folder
 
 logger = logging.getLogger(__name__)
 
-FOLDER_RATE = Fraction(24)  # of a folder of pictures, which carries no rate
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-ALPHA_SUFFIXES = frozenset({".png", ".webp", ".tif", ".tiff"})
+# Pictures a second of a folder, which carries no rate: film frames, or one after the other.
+FOLDER_RATE = {"sequence": Fraction(24), "pictures": Fraction(1)}
 SQUARE_TOLERANCE = 0.01  # pixels this near to square are square: such ratios come from rounding
 OPENCV_TIME_BASE = Fraction(1, 1_000_000)  # OpenCV gives milliseconds as a float
 MAX_SAMPLE_ASPECT = 8  # a ratio beyond is damage, not a lens
@@ -51,7 +49,7 @@ class FilmInfo:
     """
 
     path: Path
-    decoder: str  # pyav, opencv or folder
+    decoder: str  # pyav or opencv; of a folder: pictures or sequence
     container: str
     codec: str
     pixel_format: str | None
@@ -74,7 +72,13 @@ class FilmInfo:
     timecode: str | None = None  # SMPTE timecode of the first frame
 
 
-def probe(path: Path, *, decoder: str | None = None, stream_index: int | None = None) -> FilmInfo:
+def probe(
+    path: Path,
+    *,
+    decoder: str | None = None,
+    stream_index: int | None = None,
+    folder: str = "auto",
+) -> FilmInfo:
     """Open a film and say what it is.
 
     Parameters
@@ -85,6 +89,9 @@ def probe(path: Path, *, decoder: str | None = None, stream_index: int | None = 
         Which library opens a file; by default PyAV, and OpenCV for what PyAV cannot.
     stream_index : int, optional
         Which of a file's streams; by default the largest moving picture.
+    folder : {"auto", "pictures", "sequence"}
+        What a folder holds: pictures of which each is a shot of its own, or the frames of a film;
+        `auto` asks `picture_folder.tell_kind`.
 
     Raises
     ------
@@ -93,7 +100,7 @@ def probe(path: Path, *, decoder: str | None = None, stream_index: int | None = 
         stream; the sentence names those there are.
     """
     if path.is_dir():
-        return _probe_folder(path)
+        return _probe_folder(path, folder)
     if decoder == "opencv":
         return _probe_opencv(path) or _refuse(path, "a file that OpenCV cannot open")
     if video_container.is_encrypted(path):
@@ -119,36 +126,6 @@ def probe(path: Path, *, decoder: str | None = None, stream_index: int | None = 
         return found
 
 
-def list_pictures(folder: Path) -> list[Path]:
-    """Pictures of a folder in natural order: numbers in names count as numbers."""
-    found = [p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()]
-    return sorted(found, key=lambda p: (_natural(p.name), p.name))
-
-
-def read_picture(path: Path) -> np.ndarray | None:
-    """Read a picture file, upright by its EXIF tag; what is transparent shows black.
-
-    Returns
-    -------
-    np.ndarray, shape (height, width, 3), uint8, or None
-        BGR; 16 bits are rounded to 8. None when it cannot be read.
-    """
-    try:
-        data = np.fromfile(path, np.uint8)  # cv2.imread fails on non-ASCII names under Windows
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if data.size else None
-        if picture is None:
-            return None
-        if picture.dtype not in (np.uint8, np.uint16):
-            return cv2.imdecode(data, cv2.IMREAD_COLOR)
-        if path.suffix.lower() in ALPHA_SUFFIXES:
-            picture = _over_black(picture, cv2.imdecode(data, cv2.IMREAD_UNCHANGED))
-    except (OSError, cv2.error) as error:
-        logger.debug("%s: %s", path.name, error)
-        return None
-    is_deep = picture.dtype == np.uint16
-    return cv2.convertScaleAbs(picture, alpha=1 / 257) if is_deep else picture
-
-
 def shown_size(width_px: int, height_px: int, aspect: Fraction, rotation_deg: int):
     """Size (width, height) of a picture made upright with square pixels; no pixel is given up."""
     if aspect > 1:
@@ -158,21 +135,11 @@ def shown_size(width_px: int, height_px: int, aspect: Fraction, rotation_deg: in
     return (height_px, width_px) if rotation_deg % 180 else (width_px, height_px)
 
 
-def _over_black(picture: np.ndarray, whole: np.ndarray | None) -> np.ndarray:
-    """Lay a picture with an alpha channel over black."""
-    if whole is None or whole.ndim != 3 or whole.shape[2] != 4:
-        return picture
-    if whole.shape[:2] != picture.shape[:2]:  # turned by its EXIF tag; then alpha is left out
-        return picture
-    alpha = whole[..., 3:].astype(np.float32) / np.iinfo(whole.dtype).max
-    return (whole[..., :3] * alpha + 0.5).astype(whole.dtype)
-
-
 def _probe_pyav(path: Path, stream_index: int | None) -> FilmInfo:
     with av.open(f"file:{path}", options=OPEN_OPTIONS, metadata_errors="replace") as container:
         name = container.format.name
         if name.endswith("_pipe") or name == "image2":
-            _refuse(path, "a still picture; give a film, or a folder of numbered pictures")
+            _refuse(path, "a still picture; give a film, or a folder of pictures")
         if name in ("tty", "bin", "xbin", "adf", "idf"):
             _refuse(path, "a text")
         streams = [s for s in container.streams.video if _is_moving(s)]
@@ -285,15 +252,17 @@ def _probe_opencv(path: Path) -> FilmInfo | None:
         capture.release()
 
 
-def _probe_folder(folder: Path) -> FilmInfo:
-    paths = list_pictures(folder)
-    picture = next((p for p in map(read_picture, paths) if p is not None), None)
+def _probe_folder(folder: Path, kind: str) -> FilmInfo:
+    paths = picture_folder.list_pictures(folder)
+    found = (picture_folder.read_picture(path) for path in paths)
+    picture = next((p for p in found if p is not None), None)
     if picture is None:
         _refuse(folder, "a folder without a readable picture; give the film file itself")
     height, width = picture.shape[:2]
+    kind = picture_folder.tell_kind(paths) if kind == "auto" else kind
     return FilmInfo(
         path=folder,
-        decoder="folder",
+        decoder=kind,
         container="folder",
         codec=paths[0].suffix.lstrip(".").lower(),
         pixel_format="bgr24",
@@ -302,8 +271,8 @@ def _probe_folder(folder: Path) -> FilmInfo:
         stored_height_px=height,
         width_px=width,
         height_px=height,
-        rate=FOLDER_RATE,
-        time_base=1 / FOLDER_RATE,
+        rate=FOLDER_RATE[kind],
+        time_base=1 / FOLDER_RATE[kind],
         rotation_deg=0,
         sample_aspect=Fraction(1),
         color_transfer=None,
@@ -318,15 +287,6 @@ def _aspect(value: Fraction | None) -> Fraction:
     if not value or not 1 / MAX_SAMPLE_ASPECT <= value <= MAX_SAMPLE_ASPECT:
         return Fraction(1)
     return Fraction(1) if abs(value - 1) < SQUARE_TOLERANCE else Fraction(value)
-
-
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    """Sort key in which digits compare as numbers."""
-    return [
-        (0, int(part), "") if part.isdecimal() else (1, 0, part.casefold())
-        for part in re.split(r"(\d+)", name)
-        if part
-    ]
 
 
 def _words(error: FFmpegError) -> str:

@@ -17,14 +17,9 @@ from bunny.video import extra_frame, keyframe, letterbox
 from bunny.video.change_table import steps
 from bunny.video.decode import Tally
 from bunny.video.frame import DecodedFrame, luma
-from bunny.video.frame_selection import (
-    DenseSelection,
-    SelectedFrame,
-    SelectionSetting,
-    ShotEnd,
-    shot_frames,
-)
+from bunny.video.frame_selection import DenseSelection, shot_frames
 from bunny.video.probe import FilmInfo
+from bunny.video.selection_event import SelectedFrame, SelectionSetting, ShotEnd
 from bunny.video.shot.fast_detector import FastDetector, FoundShot
 from bunny.video.shot.meter import Measured
 

@@ -69,6 +69,7 @@ class ExtractionConfig(ConfigSection):
         "fast", "hybrid", "transnet", "scenedetect-adaptive", "scenedetect-content"
     ] = "fast"
     video_stream: int = Field(default=-1, ge=-1, le=1000)
+    folder: Literal["auto", "pictures", "sequence"] = "auto"
     crop_bars: bool = True
     deinterlace: Literal["auto", "on", "off"] = "auto"
     tone_curve: Literal["bt2390", "hable", "reinhard", "clip"] = "bt2390"

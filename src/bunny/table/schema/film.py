@@ -33,7 +33,7 @@ class Film(dy.Schema):
     stream_index = dy.Int32(min=0)  # of the streams that the file holds
     start_timecode = dy.String(nullable=True)  # SMPTE, as the file says; of frames it is derived
     has_audio = dy.Bool()
-    decoder = dy.String()  # pyav or opencv
+    decoder = dy.String()  # pyav or opencv; of a folder: pictures or sequence
     note = dy.String(nullable=True)  # e.g. "the container promises 275 frames, 127 were decoded"
 
 
@@ -109,6 +109,8 @@ class Frame(dy.Schema):
     reason = dy.Enum(
         ["keyframe", "interval", "shot-median", "shot-start", "shot-middle", "shot-end", "extra"]
     )
+    source_file = dy.String(nullable=True)  # of a folder of pictures: the picture's name in it
+    captured_at = dy.Datetime(nullable=True)  # and when it was taken, by its EXIF: camera time
     error = dy.String(nullable=True)
 
 
