@@ -55,8 +55,8 @@ def blur_rates(threshold: float) -> tuple[float, float]:
 
     Examples
     --------
-    >>> blur_rates(0.17)
-    (0.009, 0.932)
+    >>> [round(share, 2) for share in blur_rates(0.45)]
+    [0.37, 1.0]
     """
     for low, high in itertools.pairwise(BLUR_RATE):
         if low[0] <= threshold <= high[0]:

@@ -95,8 +95,7 @@ class FadeDetector:
         here = self._recent.at(index)
         if here.spread < FLAT_SPREAD or here.light - here.spread > OVERLAY_LIGHT:
             return False
-        beside = _beside_overlay(self._recent.thumb(index))
-        return float(beside.std()) < 255 * FLAT_SPREAD and float(beside.mean()) < 255 * BLACK_LIGHT
+        return _is_black_beside(self._recent.thumb(index))
 
     def _has_overlay(self, boundary: Boundary) -> bool:
         """Whether what is seen in the black is in a picture before or after it too."""
@@ -214,6 +213,23 @@ class FadeDetector:
             return None
         span = first, last
         return Boundary(index=centre, kind="fade", strength=1.0, span=span, flank=span)
+
+
+def is_blank(thumb: np.ndarray) -> bool:
+    """Whether a thumbnail is of one colour all over, or black but for a tenth of it.
+
+    Parameters
+    ----------
+    thumb : np.ndarray, shape (height, width, 3), uint8
+        YUV.
+    """
+    return frame_difference.contrast(thumb) < FLAT_SPREAD or _is_black_beside(thumb)
+
+
+def _is_black_beside(thumb: np.ndarray) -> bool:
+    """Whether all but the brightest tenth of the pixels is black."""
+    beside = _beside_overlay(thumb)
+    return float(beside.std()) < 255 * FLAT_SPREAD and float(beside.mean()) < 255 * BLACK_LIGHT
 
 
 def _beside_overlay(thumb: np.ndarray) -> np.ndarray:
