@@ -1,8 +1,8 @@
 """Fades through black, white or another flat picture, and through black under an overlay.
 
 An overlay (a logo, a caption, a copyright line) stays while the picture falls to black, so that no
-frame is flat. Black is then what lies beside it, and the overlay must be in the pictures before or
-after: a title that is on the black alone is none.
+frame is flat. Black is then what lies beside it, and the overlay must be in the pictures before and
+after: a title that is on the black alone is none, nor are lights of a picture that fades in.
 """
 
 import itertools
@@ -31,6 +31,7 @@ OVERLAY_SHARE = 0.1  # of the pixels that an overlay may cover
 OVERLAY_LIGHT = 40 / 255  # mean luma; a black picture with an overlay has less
 OVERLAY_LEVEL = 16  # grey levels by which an overlay is brighter than the black beside it
 OVERLAY_PX = 7  # side of the square whose mean is taken off, so that the picture does not count
+OVERLAY_REMAINS = 0.9  # of its pixels are as bright in both pictures
 OVERLAY_LIKENESS = 0.5  # least correlation there of the black and one of the pictures
 
 
@@ -78,7 +79,7 @@ class FadeDetector:
         if self._covered and (not is_covered or len(self._covered) == MAX_FLAT):
             frames, self._covered = self._covered, []
             self._is_covered_decided = True
-            if not self._is_gap(frames):
+            if not self._is_gap(frames) and not self._adjoins_flat(frames):
                 light = {i: self._recent.at(i).light for i in frames}
                 least = min(light.values())
                 index = middle([i for i in frames if light[i] <= least + FLAT_BOTTOM])
@@ -90,6 +91,11 @@ class FadeDetector:
         self._overlaid = [b for b in self._overlaid if b not in over]
         return [b for b in over if self._has_overlay(b)]
 
+    def _adjoins_flat(self, frames: list[int]) -> bool:
+        """Whether the frame before or after is flat: what was bright has gone, it is no overlay."""
+        after = min(frames[-1] + 1, self._recent.count - 1)
+        return any(self._recent.at(i).spread < FLAT_SPREAD for i in (frames[0] - 1, after))
+
     def _is_covered_black(self, index: int) -> bool:
         """Whether a frame is black but for a small part, and not without it."""
         here = self._recent.at(index)
@@ -98,7 +104,7 @@ class FadeDetector:
         return _is_black_beside(self._recent.thumb(index))
 
     def _has_overlay(self, boundary: Boundary) -> bool:
-        """Whether what is seen in the black is in a picture before or after it too."""
+        """Whether what is seen in the black is in the pictures before and after it too."""
         reach = DIP_REACH * self._step
         before = max(self._recent.oldest, boundary.span[0] - reach)
         after = min(self._recent.count - 1, boundary.span[1] + reach - 1)
@@ -106,6 +112,8 @@ class FadeDetector:
         ends = [self._recent.thumb(i) for i in (before, after)]
         if _beside_overlay(ends[0]).std() < 255 * FLAT_RATIO * FLAT_SPREAD:
             return False  # there was no picture
+        if any(_remaining_share(black, end) < OVERLAY_REMAINS for end in ends):
+            return False
         lively = [e for e in ends if _beside_overlay(e).std() >= 255 * FLAT_SPREAD]
         return any(_overlay_likeness(black, end) > OVERLAY_LIKENESS for end in lively)
 
@@ -237,6 +245,14 @@ def _beside_overlay(thumb: np.ndarray) -> np.ndarray:
     luma = thumb[..., 0].ravel()
     kept = luma.size - int(OVERLAY_SHARE * luma.size)
     return np.partition(luma, kept - 1)[:kept]
+
+
+def _remaining_share(black: np.ndarray, picture: np.ndarray) -> float:
+    """Share of what is bright in a black picture that is no darker in another."""
+    luma = [thumb[..., 0].astype(np.int16) for thumb in (black, picture)]
+    is_bright = luma[0] > np.median(luma[0]) + OVERLAY_LEVEL
+    is_there = luma[1][is_bright] >= luma[0][is_bright] - OVERLAY_LEVEL
+    return float(is_there.mean()) if is_there.size else 0.0
 
 
 def _overlay_likeness(black: np.ndarray, picture: np.ndarray) -> float:
