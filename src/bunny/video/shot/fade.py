@@ -54,6 +54,7 @@ class FadeDetector:
         self._covered: list[int] = []  # frames that are black but for an overlay
         self._is_covered_decided = False
         self._overlaid: list[Boundary] = []
+        self._dip: Boundary | None = None  # the last one
 
     def at(self, newest: int) -> list[Boundary]:
         """Look at the newest frame; gives the fades that are over, mostly none."""
@@ -61,6 +62,7 @@ class FadeDetector:
         self._rising += [flat] if flat else []
         done = [b for b in self._rising if newest - b.span[1] >= DIP_REACH * self._step]
         self._rising = [b for b in self._rising if b not in done]
+        self._dip = dip or self._dip
         done += self._overlay_at(newest)
         return [self._with_flank(b) for b in done] + ([dip] if dip else [])
 
@@ -106,6 +108,8 @@ class FadeDetector:
     def _has_overlay(self, boundary: Boundary) -> bool:
         """Whether what is seen in the black is in the pictures before and after it too."""
         reach = DIP_REACH * self._step
+        if self._dip and abs(self._dip.index - boundary.index) < reach:
+            return False  # the dip is this fade
         before = max(self._recent.oldest, boundary.span[0] - reach)
         after = min(self._recent.count - 1, boundary.span[1] + reach - 1)
         black = self._recent.thumb(boundary.index)
