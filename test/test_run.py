@@ -77,7 +77,7 @@ def test_status_says_done_then_stale_and_why(small_project):
     changed = ["--set", "filtering.blur_threshold=0.99"]
     lines = small_project.bunny("status", *changed).stdout.splitlines()[1:]
     states = {line.split()[0]: line for line in lines}
-    assert "filtering.blur_threshold 0.2 -> 0.99" in states["filter"]
+    assert "filtering.blur_threshold 0.17 -> 0.99" in states["filter"]
     assert states["extract"].split()[1] == states["detect"].split()[1] == "done"
     assert "filter will run again" in states["caption"]
 

@@ -79,6 +79,10 @@ STYLES = (
           events=("strobe", "lightning", "flash", "light", "none")),
     Style(name="television", least=60, most=120, joints=("cut", "cut", "dissolve"),
           looks=("logo",), events=("subtitle", "subtitle", "split", "none"), num_shots=6),
+    Style(name="logo fades", least=40, most=90, joints=("cut", "black", "black"), looks=("logo",),
+          num_shots=8),
+    Style(name="logo stills", least=60, most=120, joints=("black",), looks=("logo",),
+          is_still=True, num_shots=6),
 )  # fmt: skip
 
 

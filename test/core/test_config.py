@@ -44,7 +44,7 @@ def test_main_yaml_documents_every_key_with_its_default(tmp_path):
     assert yaml.safe_load(text) == config.Config().model_dump(mode="json")
     _write(tmp_path, "main.yaml", text)
     assert config.load(tmp_path, environment={}) == config.Config()
-    _write(tmp_path, "main.yaml", text.replace("blur_threshold: 0.2", "blur_threshold: 0.21"))
+    _write(tmp_path, "main.yaml", text.replace("blur_threshold: 0.17", "blur_threshold: 0.21"))
     assert config.load(tmp_path, environment={}).filtering.blur_threshold == 0.21
 
 

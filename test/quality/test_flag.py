@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bunny.quality.flag import count_reasons, flag
-from bunny.quality.reason import QualityThreshold, threshold_from_settings
+from bunny.quality.reason import QualityThreshold, sharpness_expr, threshold_from_settings
 from bunny.table import store
 
 GOOD = {"blur_score": 0.5, "brightness": 0.5, "contrast": 0.2}
@@ -32,7 +32,7 @@ def _reasons(*rows, **threshold):
 def test_each_reason_in_its_order():
     rows = (
         {},
-        {"blur_score": 0.19},
+        {"blur_score": 0.16},
         {"brightness": 0.05, "blur_score": 0.0},
         {"brightness": 0.97},
         {"contrast": 0.02, "blur_score": 0.0},
@@ -44,8 +44,46 @@ def test_each_reason_in_its_order():
 
 
 def test_exactly_at_a_threshold_is_kept():
-    assert _reasons({"blur_score": 0.2}, {"brightness": 0.06}, {"brightness": 0.96},
+    assert _reasons({"blur_score": 0.17}, {"brightness": 0.06}, {"brightness": 0.96},
                     {"contrast": 0.03}) == ["kept"] * 4  # fmt: skip
+
+
+SIDES = {"content_x0_px": 0, "content_y0_px": 40, "content_x1_px": 400, "content_y1_px": 100}
+
+
+@pytest.mark.parametrize(
+    ("row", "wanted"),
+    [
+        ({"smear": 0.2, "contrast": 0.12}, 0.2),  # nothing to correct
+        ({"smear": 0.4}, 0.12065),  # odds 0.25 exp(-0.6)
+        ({"smear": 0.9}, 0.09226),  # no more than at 0.5: odds 0.25 exp(-0.9)
+        (SIDES, 0.14793),  # 400 of 480 px: odds 0.25 / 1.44
+        ({**SIDES, "content_x1_px": 64}, 0.1),  # no less than of 320 px: odds 0.25 / 2.25
+        ({**SIDES, "content_x1_px": 3840}, 0.2),
+        ({"contrast": 0.06}, 1 / 3),  # odds 0.25 * 2
+        ({"contrast": 0.001}, 0.5),  # odds 0.25 * 4
+        ({"blur_score": 1.0, "smear": 0.9}, 1.0),
+        ({"blur_score": 0.0, "contrast": 0.01}, 0.0),
+    ],
+)
+def test_sharpness_corrects_the_score(row, wanted):
+    table = _measure({"blur_score": 0.2, **row})
+    assert table.select(sharpness_expr(table.columns)).item() == pytest.approx(wanted, abs=1e-5)
+
+
+def test_sharpness_is_the_score_where_nothing_else_was_measured():
+    table = pl.DataFrame({"blur_score": [0.3, None]}, schema={"blur_score": pl.Float32})
+    assert table.select(sharpness_expr(table.columns))["sharpness"].to_list() == [
+        pytest.approx(0.3),
+        None,
+    ]
+
+
+def test_a_moved_frame_is_blurred_though_its_score_passes():
+    assert _reasons({"blur_score": 0.2, "smear": 0.2}, {"blur_score": 0.2, "smear": 0.5}) == [
+        "kept",
+        "blurred",
+    ]
 
 
 def test_the_table_fits_its_schema_and_has_every_row():
@@ -180,7 +218,7 @@ def test_the_best_good_frame_of_a_group_stays():
 
 
 def test_strictness_is_recorded():
-    table = _flag(_measure({"blur_score": 0.35}, {"blur_score": None}))
+    table = _flag(_measure({"blur_score": 0.21}, {"blur_score": None}))
     assert table["strictness"].to_list() == [pytest.approx(2, abs=1e-5), None]
 
 

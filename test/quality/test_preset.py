@@ -16,11 +16,11 @@ KEYS = [key for key in filter_preset.THRESHOLD_CURVE if key != "max_brightness"]
 
 
 def test_by_hand():
-    assert filter_preset.preset_thresholds("generous")["blur_threshold"] == 0.12
+    assert filter_preset.preset_thresholds("generous")["blur_threshold"] == 0.15
     assert filter_preset.preset_thresholds("balanced")["max_brightness"] == 0.96
     assert filter_preset.preset_thresholds("strict")["min_contrast"] == 0.05
     assert filter_preset.thresholds_at(0.5)["blur_threshold"] == pytest.approx(0.16)
-    assert filter_preset.thresholds_at(2.5)["blur_threshold"] == pytest.approx(0.675)
+    assert filter_preset.thresholds_at(2.5)["blur_threshold"] == pytest.approx(0.605)
     assert (
         filter_preset.thresholds_at(2.5)["min_brightness"]
         == filter_preset.preset_thresholds("strict")["min_brightness"]
@@ -49,6 +49,23 @@ def test_every_key_is_a_threshold_and_a_setting():
         assert (steps >= 0).all() or (steps <= 0).all()
 
 
+def test_blur_rates_by_hand():
+    assert filter_preset.blur_rates(0) == (0, 0)
+    assert filter_preset.blur_rates(1) == (1, 1)
+    low, middle, high = (filter_preset.blur_rates(t) for t in (0.15, 0.16, 0.17))
+    assert middle == pytest.approx([(a + b) / 2 for a, b in zip(low, high, strict=True)])
+    with pytest.raises(ValueError, match=r"from 0 to 1, got 1\.2"):
+        filter_preset.blur_rates(1.2)
+
+
+def test_presets_lose_the_stated_share_of_sharp_pictures():
+    for name, most in (("generous", 0.001), ("balanced", 0.01), ("strict", 0.05)):
+        threshold = filter_preset.preset_thresholds(name)["blur_threshold"]
+        assert filter_preset.blur_rates(threshold)[0] <= most
+    shares = np.array(filter_preset.BLUR_RATE)
+    assert (np.diff(shares, axis=0) >= 0).all()
+
+
 def test_chosen_keys_are_those_that_differ():
     settings = config.FilteringConfig(preset="strict", blur_threshold=0.3).model_dump()
     assert filter_preset.overridden_keys(settings) == {"blur_threshold"}
@@ -57,7 +74,7 @@ def test_chosen_keys_are_those_that_differ():
 
 def test_settings_take_what_is_missing_from_the_preset():
     found = config.FilteringConfig(preset="strict", min_contrast=0.3)
-    assert (found.blur_threshold, found.min_contrast) == (0.35, 0.3)
+    assert (found.blur_threshold, found.min_contrast) == (0.21, 0.3)
     for name, other in itertools.pairwise(filter_preset.PRESET_STRICTNESS):
         assert config.FilteringConfig(preset=name) != config.FilteringConfig(preset=other)
     assert config.FilteringConfig(preset="balanced") == config.FilteringConfig()
@@ -74,9 +91,9 @@ def test_a_preset_wins_over_thresholds_of_weaker_sources(tmp_path):
     main = "preset: balanced, blur_threshold: 0.2, min_contrast: 0.02, batch_size: 5"
     assert _load(tmp_path, main=main).blur_threshold == 0.2
     found = _load(tmp_path, local_a="preset: strict, min_contrast: 0.3")
-    assert (found.blur_threshold, found.min_contrast, found.batch_size) == (0.35, 0.3, 5)
+    assert (found.blur_threshold, found.min_contrast, found.batch_size) == (0.21, 0.3, 5)
     found = _load(tmp_path, "filtering.preset=generous")
-    assert (found.blur_threshold, found.min_contrast) == (0.12, 0.01)
+    assert (found.blur_threshold, found.min_contrast) == (0.15, 0.01)
     found = _load(tmp_path, "filtering.preset=generous", "filtering.blur_threshold=0.5")
     assert (found.preset, found.blur_threshold) == ("generous", 0.5)
 

@@ -46,7 +46,7 @@ def test_without_a_number_thresholds_are_as_given():
 
 
 def test_more_than_generous_gives_is_said():
-    table = film.measures({}, {"blur_score": 0.13}, {"blur_score": 0.11})
+    table = film.measures({}, {"blur_score": 0.16}, {"blur_score": 0.14})
     quality, found = _judge(table, keep_about=50, duplicate_distance=0)
     assert quality["is_kept"].to_list() == [True, True, False]
     assert found.strictness == 0

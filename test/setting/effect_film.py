@@ -215,10 +215,10 @@ FILTERING = {
         values=(0, 4), look=_num_kept, gives=(9, 4), says="kept: 9 and 4"
     ),
     "filtering.blur_threshold": _of_filter(
-        values=(0.3, 0.31),
+        values=(0.2, 0.201),
         look=_dropped,
         gives=(WEAK, {**WEAK, 1: "blurred"}),
-        says="a frame of blur_score 0.3: kept and blurred",
+        says="a frame of blur_score 0.2: kept and blurred",
     ),
     "filtering.batch_size": _of_filter(
         values=(1, 4), look=_num_kept, gives=(9, 3), says="kept of 12 frames: 9 and one of each 4"

@@ -30,7 +30,7 @@ GOOD = {
 }
 WEAK: tuple[dict[str, Any], ...] = (
     {},
-    {"blur_score": 0.3},
+    {"blur_score": 0.2},
     {"brightness": 0.08},
     {"brightness": 0.95},
     {"contrast": 0.03},

@@ -74,7 +74,7 @@ def test_a_changed_setting_is_stale_explained_and_finds_its_shards(tmp_path):
     stage = _stage(tmp_path, blur_threshold=0.5)
     assert not stage.can_resume()
     why = fingerprint.explain(stage.record()["parts"], stage.parts())
-    assert why == "filtering.blur_threshold 0.2 -> 0.5"
+    assert why == "filtering.blur_threshold 0.17 -> 0.5"
     assert stage.execute().status == "done"
     assert stage.seen == []
 
@@ -232,7 +232,7 @@ def test_what_a_fingerprint_is_made_of(tmp_path):
     store.write(tmp_path / "table", "embedding", _rows("a"))
     parts = stage.parts()
     assert parts["version"] == 1 and parts["outside"] == {"references": "r"}
-    assert parts["settings"]["filtering.blur_threshold"] == 0.2
+    assert parts["settings"]["filtering.blur_threshold"] == 0.17
     assert len(parts["settings"]) == len(stage.config.filtering.model_dump())
     digest = fingerprint.table_hash(tmp_path, "embedding")
     assert parts["tables"] == {"embedding": digest, "label": ""} and len(digest) == 64
@@ -323,7 +323,7 @@ def test_a_stage_whose_files_are_gone_runs_again_and_says_why(tmp_path):
     assert not stage.can_resume() and stage.why_stale() == "output files are missing"
     assert _stage(tmp_path, Report).why_stale() == "never finished"
     other = _stage(tmp_path, blur_threshold=0.5)
-    assert other.why_stale() == "filtering.blur_threshold 0.2 -> 0.5"
+    assert other.why_stale() == "filtering.blur_threshold 0.17 -> 0.5"
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_a_moved_threshold_is_stale_and_decides_anew(tmp_path):
     assert _stage(tmp_path).execute().status == "skipped"
     stage = _stage(tmp_path, blur_threshold=0.05)
     why = fingerprint.explain(stage.record()["parts"], stage.parts())
-    assert why == "filtering.blur_threshold 0.2 -> 0.05"
+    assert why == "filtering.blur_threshold 0.17 -> 0.05"
     stage.execute()
     quality = store.read(tmp_path / "table", "quality")
     assert quality["is_kept"].to_list() == [True, True, False]
@@ -91,7 +91,7 @@ def test_a_preset_decides_and_its_thresholds_are_recorded(tmp_path):
     quality = store.read(tmp_path / "table", "quality")
     assert quality["reason"].to_list() == ["kept", "kept", "unreadable"]
     why = fingerprint.explain(stage.record()["parts"], _stage(tmp_path, preset="strict").parts())
-    assert "filtering.blur_threshold 0.12 -> 0.35" in why
+    assert "filtering.blur_threshold 0.15 -> 0.21" in why
     assert "filtering.preset generous -> strict" in why
 
 

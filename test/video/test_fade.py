@@ -179,6 +179,41 @@ def test_a_fade_that_is_not_over_is_told_at_the_end():
     assert (told, index, span, flank) == (-1, 36, (33, 39), (29, 43))
 
 
+def _with_logo(thumb, rows=slice(3, 6), columns=slice(50, 61)):
+    """A logo of two tones in a corner: 33 of 2304 pixels."""
+    made = thumb.copy()
+    made[rows, columns, 0] = 180
+    made[rows, columns.start + 1 : columns.stop : 3, 0] = 235
+    return made
+
+
+def _to_black(other=TOP, bottom=6, logo_at=slice(0, 10_000)):
+    """Two pictures that fall to black and rise from it, under a logo in some of the frames."""
+    levels = [1.0] * 30 + [0.7, 0.4, 0.15] + [0.0] * bottom + [0.15, 0.4, 0.7] + [1.0] * 40
+    middle = 33 + bottom // 2
+    frames = [
+        _picture(60 * s, LEFT if i < middle else other, MEAN * s) for i, s in enumerate(levels)
+    ]
+    return [_with_logo(f) if logo_at.start <= i < logo_at.stop else f for i, f in enumerate(frames)]
+
+
+def test_a_fade_to_black_under_a_logo_is_one():
+    """Frames 33 to 38 are black beside the logo; the pictures fall from 30 and rise to 42."""
+    ((told, index, span, flank),) = _fades(_to_black())
+    assert (told, index, span, flank) == (39 + 24, 36, (33, 39), (29, 43))
+    assert len(_fades(_to_black(bottom=60))) == 1  # the first 48 frames of the black
+    assert len(_fades(_to_black(other=LEFT))) == 1  # black lies between, whatever follows
+
+
+def test_a_title_on_black_is_no_overlay():
+    """It is in no picture; what fades comes back, so that it is no dip either."""
+    assert _fades(_to_black(other=LEFT, logo_at=slice(33, 39))) == []
+
+
+def test_a_title_on_black_from_the_start_is_no_fade():
+    assert _fades([_with_logo(_picture(0, LEFT, 0))] * 40 + [_with_logo(_picture(60))] * 40) == []
+
+
 def test_a_contrast_of_exactly_three_levels_is_not_flat():
     """A dip may end on it, and it is no black that a flat span comes from."""
     assert [b[1:] for b in _fades(_dip((45, 30, 15), [3], (15, 30, 45)))] == [

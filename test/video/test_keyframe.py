@@ -68,6 +68,49 @@ def test_short_shots_give_what_they_have_once():
     assert _select(_shot(0, 9), indices=[]) == []
 
 
+def _picture(kind):
+    """A thumbnail: black, black under a small logo, or a picture brighter on one side."""
+    thumb = np.full((36, 64, 3), 128, np.uint8)
+    thumb[..., 0] = {"left": 60, "dim left": 30, "top": 60}.get(kind, 0)
+    if kind == "logo":
+        thumb[2:5, 50:60, 0] = 230
+    if kind in ("left", "dim left"):
+        thumb[:, :32, 0] = 200 if kind == "left" else 90
+    if kind == "top":
+        thumb[:18, :, 0] = 200
+    return thumb
+
+
+def _select_seen(shot, spans, setting=SETTING):
+    """Choose among frames that show the kinds of picture of (end, kind)."""
+
+    def thumb_of(index):
+        return _picture(next(kind for end, kind in spans if index < end))
+
+    indices = range(shot.first_frame_index, shot.end_frame_index)
+    return select_keyframes(shot, indices, lambda i: 1.0, setting, thumb_of)
+
+
+@pytest.mark.parametrize("blank", ["black", "logo"])
+def test_no_blank_frame_stands_for_a_shot_that_has_another(blank):
+    still = _shot(0, 101, motion=0)
+    assert _select_seen(still, [(40, "left"), (101, blank)]) == [(39, "shot-median")]
+    assert _select_seen(still, [(101, blank)]) == [(50, "shot-median")]
+    moving = _shot(0, 101)
+    assert [i for i, _ in _select_seen(moving, [(40, blank), (101, "left")])] == [40, 50, 92]
+
+
+def test_a_static_shot_gives_each_of_its_pictures():
+    still = _shot(0, 101, motion=0)
+    assert _select_seen(still, [(101, "left")]) == [(50, "shot-median")]
+    assert _select_seen(still, [(60, "left"), (101, "dim left")]) == [(50, "shot-median")]
+    # Of 12 frames from 0 to 100 the seventh, number 64 (100 * 7 / 11), is the first after 60.
+    found = _select_seen(still, [(60, "left"), (101, "top")])
+    assert found == [(50, "shot-median"), (64, "shot-middle")]
+    found = _select_seen(still, [(20, "top"), (60, "left"), (101, "top")])
+    assert found == [(0, "shot-middle"), (50, "shot-median")]
+
+
 def _frame(index, num_bytes=12):
     raw = np.zeros((num_bytes // 12, 4, 3), np.uint8)
     return DecodedFrame(index=index, pts=index, time_base=Fraction(1, 24), raw=raw)

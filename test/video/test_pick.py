@@ -97,3 +97,21 @@ def test_one_frame_is_one_shot(tmp_path, film_tools, method):
     assert [p.frame.index for p in picks] == [0]
     assert [(s.found.end_frame_index, s.found.transition_out) for s in shots] == [(1, "end")]
     assert shots[0].end_pts > shots[0].start_pts
+
+
+def test_each_still_that_fades_under_a_caption_is_a_shot_of_its_own(tmp_path, film_tools):
+    """Three stills of 102 frames, the last 6 of each black but for the caption."""
+    levels = np.r_[np.linspace(0, 1, 18), np.ones(60), np.linspace(1, 0, 18), np.zeros(6)]
+    pictures = []
+    for seed in range(3):
+        coarse = np.random.default_rng(seed).integers(0, 255, (5, 8, 3), np.uint8)
+        still = cv2.resize(coarse, (320, 180), interpolation=cv2.INTER_CUBIC)
+        for level in levels:
+            pictures.append((still * level).astype(np.uint8))
+            cv2.putText(pictures[-1], "(c) 2026 Somebody", (10, 170), 0, 0.5, (255, 255, 255), 1)
+    picks, shots, _, _ = _pick(film_tools.write(tmp_path / "stills.mkv", pictures))
+    assert [s.found.transition_in for s in shots] == ["start", "fade", "fade"]
+    ends = [s.found.end_frame_index for s in shots]
+    assert all(96 <= end % 102 <= 101 for end in ends[:-1])  # in the black
+    assert [p.frame.index // 102 for p in picks] == [0, 1, 2]
+    assert all(18 <= p.frame.index % 102 < 78 for p in picks)  # of the full picture

@@ -39,7 +39,7 @@ class CandidateThreshold:
     min_margin: float = 0.02  # to the second best character, where it is known
     min_subject_px: int = 24
     min_sharpness: float = 10.0  # variance of the Laplacian inside the box
-    min_blur_score: float = 0.2  # of the subject, where its frame is blurred
+    min_blur_score: float = 0.17  # of the subject, where its frame is blurred
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,7 +87,8 @@ def prepare(measure: pl.DataFrame) -> PreparedMeasures:
     """
     measure = measure.sort("frame_id")
     level = reason.measure_strictness(measure)
-    blur = measure["blur_score"].fill_null(-1).to_numpy()
+    sharp = measure.select(reason.sharpness_expr(measure.columns)).to_series()
+    blur = sharp.fill_null(-1).to_numpy()
     is_readable = measure.select(~reason.is_unreadable()).to_series().to_numpy()
     order = np.lexsort((-blur, -level))
     order = order[is_readable[order]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from bunny.core.config import filter_preset
+from bunny.quality import sharpness
 
 KINDS = ("picture", "black", "blank", "title", "credit")
 
@@ -31,6 +32,15 @@ THRESHOLD_COLUMN = {
     "max_blockiness": "blockiness",
     "max_subtitle_share": "subtitle_share",
 }
+
+
+# What `blur_score` does not see; fitted by test/bench/bench_blur.py.
+SMEAR_FREE, SMEAR_FULL = 0.2, 0.5  # pictures that nothing moved in have less; more says no more
+SMEAR_WEIGHT = 3.0  # of what is above, as a fall of the score's log odds
+SIZE_POWER = 2.0  # of the odds: a picture smaller than the working size is measured unshrunk
+LEAST_SIDE = 320  # pixels; no smaller ones were fitted to
+FAINT, LEAST_CONTRAST = 0.12, 0.03  # contrast: five in a hundred sharp frames have less than FAINT
+SIZE_COLUMNS = {f"content_{side}_px" for side in ("x0", "y0", "x1", "y1")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +98,45 @@ def kind_expr(threshold: KindThreshold | None = None) -> pl.Expr:
     )
 
 
+def sharpness_expr(columns: Collection[str]) -> pl.Expr:
+    """Sharpness by which a frame is judged: `blur_score` corrected for what it does not see.
+
+    Edges along a motion stay sharp and keep the score up; a picture whose longest side is below
+    480 px is measured as it is, so that the same blur counts as less than in a larger one; mist
+    and fades lower the score as if they were blur. The odds s / (1 - s) of the score are multiplied
+    by exp(-3 m), where m is what `smear` has between 0.2 and 0.5, by (side / 480) squared for
+    smaller pictures, at least by 0.44, and by 0.12 / `contrast` for fainter ones, at most by 4.
+
+    Parameters
+    ----------
+    columns : collection of str
+        Of the table `measure`; a correction whose columns are missing is left out.
+
+    Returns
+    -------
+    pl.Expr
+        Column `sharpness`, Float32 in [0, 1]; equal to `blur_score` where there is nothing to
+        correct, null where that is.
+    """
+    score, factor = pl.col("blur_score"), pl.lit(1.0)
+    if "contrast" in columns:
+        factor = factor * FAINT / pl.col("contrast").fill_null(FAINT).clip(LEAST_CONTRAST, FAINT)
+    if "smear" in columns:
+        excess = pl.col("smear").fill_null(0).clip(SMEAR_FREE, SMEAR_FULL) - SMEAR_FREE
+        factor = factor * (-SMEAR_WEIGHT * excess).exp()
+    if set(columns) >= SIZE_COLUMNS:
+        sides = (pl.col(f"content_{axis}1_px") - pl.col(f"content_{axis}0_px") for axis in "xy")
+        side = pl.max_horizontal(*sides).clip(LEAST_SIDE, sharpness.WORKING_PX)
+        factor = factor * (side / sharpness.WORKING_PX).fill_null(1) ** SIZE_POWER
+    judged = factor * score / (1 - score + factor * score)
+    return pl.when(factor != 1).then(judged).otherwise(score).cast(pl.Float32).alias("sharpness")
+
+
 @dataclass(frozen=True, kw_only=True)
 class QualityThreshold:
     """Thresholds that a frame must meet to be kept; each number is the last that is still good."""
 
-    blur_threshold: float = 0.2  # least blur_score
+    blur_threshold: float = 0.17  # least `sharpness_expr`
     min_brightness: float = 0.06
     max_brightness: float = 0.96
     min_contrast: float = 0.03
@@ -127,7 +171,7 @@ def frame_reasons(threshold: QualityThreshold, columns: list[str]) -> list[tuple
         ("dark", "brightness", pl.col("brightness") < threshold.min_brightness),
         ("bright", "brightness", pl.col("brightness") > threshold.max_brightness),
         ("flat", "contrast", pl.col("contrast") < threshold.min_contrast),
-        ("blurred", "blur_score", pl.col("blur_score") < threshold.blur_threshold),
+        ("blurred", "blur_score", sharpness_expr(columns) < threshold.blur_threshold),
         ("smeared", "smear", pl.col("smear") > threshold.max_smear),
         ("blocky", "blockiness", pl.col("blockiness") > threshold.max_blockiness),
         ("subtitled", "subtitle_share", pl.col("subtitle_share") > threshold.max_subtitle_share),
@@ -172,7 +216,8 @@ def measure_strictness(measure: pl.DataFrame, without: frozenset[str] = frozense
     found = np.full(measure.height, filter_preset.HIGHEST)
     for key, column in THRESHOLD_COLUMN.items():
         if key not in without and column in measure.columns:
-            values = measure[column].cast(pl.Float64).to_numpy()
+            judged = sharpness_expr(measure.columns) if column == "blur_score" else pl.col(column)
+            values = measure.select(judged.cast(pl.Float64)).to_series().to_numpy()
             found = np.fmin(found, highest_strictness(key, values))
     is_unreadable = measure["blur_score"].is_null().to_numpy()
     found[is_unreadable] = np.nan

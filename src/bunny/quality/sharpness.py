@@ -50,8 +50,8 @@ def blur_score(variance: float, deviation: float) -> float:
 
     The variance grows with the picture's contrast as well as with its sharpness, so it is taken
     over the standard deviation of luma `deviation` (grey levels) and then mapped monotonely:
-    s / (s + 4.6). Frames in focus of 8 films scored 0.22 to 0.95, frames blurred by more than a
-    few pixels 0.01 to 0.19; 0.2 lies between.
+    s / (s + 4.6). Frames in focus score 0.17 to 0.95; `reason.sharpness_expr` corrects for what the
+    score does not see, and `filter_preset` says how many sharp frames each threshold loses.
 
     Examples
     --------

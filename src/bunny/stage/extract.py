@@ -76,7 +76,7 @@ class Extract(stage.BaseStage):
     """Writes film, shot, change, frame and measure, and the pictures under `frame/`."""
 
     name = "extract"
-    version = 5
+    version = 6
     writes = ("frame", "film", "shot", "change", "measure")
     _noted_at = float("-inf")
     uses_film = True

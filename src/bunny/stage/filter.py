@@ -17,7 +17,7 @@ class Filter(stage.BaseStage):
     """Writes quality: the measures, and what today's thresholds say of them."""
 
     name = "filter"
-    version = 3
+    version = 4
     reads = ("frame", "measure")
     writes = ("quality",)
 

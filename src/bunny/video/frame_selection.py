@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import cast
 
+import numpy as np
+
 from bunny.video import decode, keyframe, sparse_selection
 from bunny.video import frame as video_frame
 from bunny.video.change_table import ChangeRecord
@@ -125,7 +127,7 @@ class DenseSelection:
         """Yield the frames of a finished shot, and the shot."""
         inside = self._candidates.take(found)
         extra, boxes = self._held.take(found)
-        yield from shot_frames(found, inside, extra, boxes, self._setting)
+        yield from shot_frames(found, inside, extra, boxes, self._setting, self._info)
         self._first = found.end_frame_index
         yield ShotEnd(
             found=found,
@@ -148,6 +150,7 @@ def shot_frames(
     extra: Mapping[int, DecodedFrame],
     boxes: Iterable[Box | None],
     setting: SelectionSetting,
+    info: FilmInfo,
 ) -> Iterator[SelectedFrame]:
     """Choose among the frames held of a finished shot.
 
@@ -159,15 +162,20 @@ def shot_frames(
     boxes : iterable of Box or None
         What is no bar, where it was already looked for.
     setting : SelectionSetting
+    info : FilmInfo
     """
 
     @cache
     def sharpness_of(index: int) -> float:
         return video_frame.sharpness(inside[index])
 
+    @cache
+    def thumb_of(index: int) -> np.ndarray:
+        return video_frame.thumb(inside[index], info)
+
     chosen = []
     if setting.method == "shot":
-        chosen = keyframe.select_keyframes(found, inside, sharpness_of, setting.keyframe)
+        chosen = keyframe.select_keyframes(found, inside, sharpness_of, setting.keyframe, thumb_of)
         clear = keyframe.outside_transitions(found, extra)
         own = [inside[i].time_s for i, _ in chosen]
         times = {i: extra[i].time_s for i in clear}

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from bunny.video import letterbox
 from bunny.video.frame import DecodedFrame, luma
 from bunny.video.letterbox import Box
+from bunny.video.shot import frame_difference
+from bunny.video.shot.fade import is_blank
 from bunny.video.shot.fast_detector import FoundShot
 
 INSET_SHARE = 0.08  # of a shot's length: how far inside its first and last pictures are taken
@@ -23,6 +27,9 @@ MIN_STRIDE, MAX_STRIDE = 2, 4  # frames; the shortest shot, of 4 frames, still h
 RECENT_BYTES = 64 << 20  # memory for the frames that a boundary may still fall among
 MIN_OLD = 24  # candidates of the settled part of a running shot; thinned by halves
 CANDIDATES_PER_PICK = 4
+MOST_COMPARED = 12  # frames of a static shot that are looked at for other pictures
+SAME_PICTURE = 0.7  # correlation from which two frames show one picture, whatever its light
+LEAST_CHANGE = 0.04  # plain difference; below it unlike frames are the noise of dark ones
 
 HELD_BYTES = 128 << 20
 BAR_FRAMES = 12  # of a shot that are looked at for bars
@@ -102,11 +109,14 @@ def select_keyframes(
     indices: Iterable[int],
     sharpness_of: Callable[[int], float],
     setting: KeyframeSetting,
+    thumb_of: Callable[[int], np.ndarray] | None = None,
 ) -> list[tuple[int, str]]:
     """Choose the frames that stand for a shot.
 
     A static shot gives the sharpest frame near its median; a dynamic one its start, middle and end
-    (more are spread evenly), each the sharpest near its place, and a little inside the shot.
+    (more are spread evenly), each the sharpest near its place, and a little inside the shot. A
+    blank frame gives way to the nearest that is not, where there is one. A static shot that has
+    other pictures too, such as stills that follow each other slowly, gives each of them.
 
     Parameters
     ----------
@@ -116,6 +126,8 @@ def select_keyframes(
     sharpness_of : callable
         Gives the sharpness of a candidate; asked only where it decides.
     setting : KeyframeSetting
+    thumb_of : callable, optional
+        Gives the thumbnail of a candidate, YUV; without it no frame is looked at.
 
     Returns
     -------
@@ -135,7 +147,53 @@ def select_keyframes(
         else:
             best = min(free, key=lambda i: (abs(i - place), i))
         chosen[best] = reason
+    if thumb_of and chosen:
+        chosen = _without_blank(chosen, indices, thumb_of)
+        if shot_kind(shot, setting) == "static":
+            chosen |= _other_pictures(shot, indices, list(chosen), thumb_of)
     return sorted(chosen.items())
+
+
+def _without_blank(
+    chosen: dict[int, str], indices: list[int], thumb_of: Callable[[int], np.ndarray]
+) -> dict[int, str]:
+    """Put the nearest frame that is not blank in the place of each blank one."""
+    found = {i: reason for i, reason in chosen.items() if not is_blank(thumb_of(i))}
+    if len(found) == len(chosen):
+        return chosen
+    lively = [i for i in indices if not is_blank(thumb_of(i))]
+    for index, reason in chosen.items():
+        free = [i for i in lively if i not in found]
+        if index not in found and free:
+            found[min(free, key=lambda i: (abs(i - index), i))] = reason
+    return found or chosen
+
+
+def _other_pictures(
+    shot: FoundShot,
+    indices: list[int],
+    chosen: list[int],
+    thumb_of: Callable[[int], np.ndarray],
+) -> dict[int, str]:
+    """Frames that show none of the pictures already chosen."""
+    inside = outside_transitions(shot, indices)
+    shown = [thumb_of(i) for i in chosen]
+    found: dict[int, str] = {}
+    for place in np.linspace(0, len(inside) - 1, min(MOST_COMPARED, len(inside))):
+        index = inside[round(place)]
+        thumb = thumb_of(index)
+        if is_blank(thumb) or any(_is_same_picture(thumb, other) for other in shown):
+            continue
+        shown.append(thumb)
+        found[index] = "shot-middle"
+    return found
+
+
+def _is_same_picture(one: np.ndarray, two: np.ndarray) -> bool:
+    """Whether two thumbnails show one picture, perhaps in another light."""
+    if frame_difference.plain_difference(one, two) < LEAST_CHANGE:
+        return True
+    return frame_difference.correlation(one, two) >= SAME_PICTURE
 
 
 def _places(shot: FoundShot, setting: KeyframeSetting) -> list[tuple[float, str]]:

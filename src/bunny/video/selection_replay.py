@@ -113,7 +113,7 @@ def read_shots(
     frames = extra_frame.decode_frames(info, wanted, num_threads)
     for plan in plans:
         held = _take(frames, plan.wanted)
-        yield from _choose(plan, held, setting)
+        yield from _choose(plan, held, setting, info)
         yield plan
 
 
@@ -128,7 +128,9 @@ def _take(frames: Iterator[DecodedFrame], wanted: tuple[int, ...]) -> dict[int, 
     return held
 
 
-def _choose(plan: ShotPlan, held, setting: SelectionSetting) -> Iterator[SelectedFrame]:
+def _choose(
+    plan: ShotPlan, held, setting: SelectionSetting, info: FilmInfo
+) -> Iterator[SelectedFrame]:
     """Choose among the frames of one shot."""
     boxes = {
         index: letterbox.find_content(luma(held[index]))
@@ -140,7 +142,8 @@ def _choose(plan: ShotPlan, held, setting: SelectionSetting) -> Iterator[Selecte
             yield SelectedFrame(frame=held[index], reason="interval", crop=box)
     inside = {index: held[index] for index in plan.candidates}
     extra = {index: held[index] for index in plan.extra}
-    yield from shot_frames(plan.found, inside, extra, [boxes[i] for i in plan.boxed], setting)
+    boxed = [boxes[i] for i in plan.boxed]
+    yield from shot_frames(plan.found, inside, extra, boxed, setting, info)
 
 
 class _Planning(DenseSelection):

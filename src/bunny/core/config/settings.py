@@ -80,7 +80,7 @@ class FilteringConfig(ConfigSection):
 
     preset: Literal["strict", "balanced", "generous"] = "balanced"
     keep_about: int = Field(default=0, ge=0, le=10_000_000)
-    blur_threshold: float = Field(default=0.2, ge=0, le=1)
+    blur_threshold: float = Field(default=0.17, ge=0, le=1)
     batch_size: int = Field(default=1, ge=1, le=10_000)
     keep_best_per_batch: int = Field(default=1, ge=1, le=10_000)
     min_brightness: float = Field(default=0.06, ge=0, le=1)

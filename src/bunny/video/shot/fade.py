@@ -1,7 +1,15 @@
-"""Fades through black, white or another flat picture."""
+"""Fades through black, white or another flat picture, and through black under an overlay.
+
+An overlay (a logo, a caption, a copyright line) stays while the picture falls to black, so that no
+frame is flat. Black is then what lies beside it, and the overlay must be in the pictures before and
+after: a title that is on the black alone is none, nor are lights of a picture that fades in.
+"""
 
 import itertools
 from dataclasses import replace
+
+import cv2
+import numpy as np
 
 from bunny.video.shot import frame_difference
 from bunny.video.shot.cut import CUT_FLOOR, FLASH_FRAMES, SAME_MATCH, is_same_again
@@ -19,6 +27,12 @@ DIP_RATIO = 3  # of the contrast on both sides to that at the bottom
 DIP_JUMP = 0.4  # most share of the fall in one frame; more is a cut
 DIP_SLOPE = 0.33  # least mean height of fall and of rise; 0.5 when even, 0.2 when it stays dark
 DIP_LIKENESS = 0.75  # most correlation of the pictures on both sides
+OVERLAY_SHARE = 0.1  # of the pixels that an overlay may cover
+OVERLAY_LIGHT = 40 / 255  # mean luma; a black picture with an overlay has less
+OVERLAY_LEVEL = 16  # grey levels by which an overlay is brighter than the black beside it
+OVERLAY_PX = 7  # side of the square whose mean is taken off, so that the picture does not count
+OVERLAY_REMAINS = 0.9  # of its pixels are as bright in both pictures
+OVERLAY_LIKENESS = 0.5  # least correlation there of the black and one of the pictures
 
 
 class FadeDetector:
@@ -37,6 +51,10 @@ class FadeDetector:
         self._flat_is = "none"  # none, black or coloured
         self._is_flat_decided = False
         self._rising: list[Boundary] = []
+        self._covered: list[int] = []  # frames that are black but for an overlay
+        self._is_covered_decided = False
+        self._overlaid: list[Boundary] = []
+        self._dip: Boundary | None = None  # the last one
 
     def at(self, newest: int) -> list[Boundary]:
         """Look at the newest frame; gives the fades that are over, mostly none."""
@@ -44,11 +62,64 @@ class FadeDetector:
         self._rising += [flat] if flat else []
         done = [b for b in self._rising if newest - b.span[1] >= DIP_REACH * self._step]
         self._rising = [b for b in self._rising if b not in done]
+        self._dip = dip or self._dip
+        done += self._overlay_at(newest)
         return [self._with_flank(b) for b in done] + ([dip] if dip else [])
 
     def finish(self) -> list[Boundary]:
         """Say that no frame follows; gives the fades whose rise was not over."""
-        return [self._with_flank(boundary) for boundary in self._rising]
+        overlaid = [b for b in self._overlaid if self._has_overlay(b)]
+        return [self._with_flank(boundary) for boundary in [*self._rising, *overlaid]]
+
+    def _overlay_at(self, newest: int) -> list[Boundary]:
+        """Follow frames that are black under an overlay; gives the fades whose rise is over."""
+        is_covered = self._is_covered_black(newest)
+        if is_covered and newest == self._recent.start:
+            self._is_covered_decided = True  # what was before is unknown
+        elif is_covered and not self._is_covered_decided:
+            self._covered.append(newest)
+        if self._covered and (not is_covered or len(self._covered) == MAX_FLAT):
+            frames, self._covered = self._covered, []
+            self._is_covered_decided = True
+            if not self._is_gap(frames) and not self._adjoins_flat(frames):
+                light = {i: self._recent.at(i).light for i in frames}
+                least = min(light.values())
+                index = middle([i for i in frames if light[i] <= least + FLAT_BOTTOM])
+                span = frames[0], frames[-1] + 1
+                self._overlaid.append(Boundary(index=index, kind="fade", strength=1.0, span=span))
+        if not is_covered:
+            self._is_covered_decided = False
+        over = [b for b in self._overlaid if newest - b.span[1] >= DIP_REACH * self._step]
+        self._overlaid = [b for b in self._overlaid if b not in over]
+        return [b for b in over if self._has_overlay(b)]
+
+    def _adjoins_flat(self, frames: list[int]) -> bool:
+        """Whether the frame before or after is flat: what was bright has gone, it is no overlay."""
+        after = min(frames[-1] + 1, self._recent.count - 1)
+        return any(self._recent.at(i).spread < FLAT_SPREAD for i in (frames[0] - 1, after))
+
+    def _is_covered_black(self, index: int) -> bool:
+        """Whether a frame is black but for a small part, and not without it."""
+        here = self._recent.at(index)
+        if here.spread < FLAT_SPREAD or here.light - here.spread > OVERLAY_LIGHT:
+            return False
+        return _is_black_beside(self._recent.thumb(index))
+
+    def _has_overlay(self, boundary: Boundary) -> bool:
+        """Whether what is seen in the black is in the pictures before and after it too."""
+        reach = DIP_REACH * self._step
+        if self._dip and abs(self._dip.index - boundary.index) < reach:
+            return False  # the dip is this fade
+        before = max(self._recent.oldest, boundary.span[0] - reach)
+        after = min(self._recent.count - 1, boundary.span[1] + reach - 1)
+        black = self._recent.thumb(boundary.index)
+        ends = [self._recent.thumb(i) for i in (before, after)]
+        if _beside_overlay(ends[0]).std() < 255 * FLAT_RATIO * FLAT_SPREAD:
+            return False  # there was no picture
+        if any(_remaining_share(black, end) < OVERLAY_REMAINS for end in ends):
+            return False
+        lively = [e for e in ends if _beside_overlay(e).std() >= 255 * FLAT_SPREAD]
+        return any(_overlay_likeness(black, end) > OVERLAY_LIKENESS for end in lively)
 
     def _with_flank(self, boundary: Boundary) -> Boundary:
         """Add the frames in which the picture falls to the bottom, and rises from it."""
@@ -154,6 +225,51 @@ class FadeDetector:
             return None
         span = first, last
         return Boundary(index=centre, kind="fade", strength=1.0, span=span, flank=span)
+
+
+def is_blank(thumb: np.ndarray) -> bool:
+    """Whether a thumbnail is of one colour all over, or black but for a tenth of it.
+
+    Parameters
+    ----------
+    thumb : np.ndarray, shape (height, width, 3), uint8
+        YUV.
+    """
+    return frame_difference.contrast(thumb) < FLAT_SPREAD or _is_black_beside(thumb)
+
+
+def _is_black_beside(thumb: np.ndarray) -> bool:
+    """Whether all but the brightest tenth of the pixels is black."""
+    beside = _beside_overlay(thumb)
+    return float(beside.std()) < 255 * FLAT_SPREAD and float(beside.mean()) < 255 * BLACK_LIGHT
+
+
+def _beside_overlay(thumb: np.ndarray) -> np.ndarray:
+    """Luma of all but the brightest tenth of the pixels."""
+    luma = thumb[..., 0].ravel()
+    kept = luma.size - int(OVERLAY_SHARE * luma.size)
+    return np.partition(luma, kept - 1)[:kept]
+
+
+def _remaining_share(black: np.ndarray, picture: np.ndarray) -> float:
+    """Share of what is bright in a black picture that is no darker in another."""
+    luma = [thumb[..., 0].astype(np.int16) for thumb in (black, picture)]
+    is_bright = luma[0] > np.median(luma[0]) + OVERLAY_LEVEL
+    is_there = luma[1][is_bright] >= luma[0][is_bright] - OVERLAY_LEVEL
+    return float(is_there.mean()) if is_there.size else 0.0
+
+
+def _overlay_likeness(black: np.ndarray, picture: np.ndarray) -> float:
+    """Correlation, around what is bright in a black picture, with another; -1 to 1."""
+    luma = [np.ascontiguousarray(thumb[..., 0], np.float32) for thumb in (black, picture)]
+    is_bright = (luma[0] > np.median(luma[0]) + OVERLAY_LEVEL).astype(np.uint8)
+    near = cv2.dilate(is_bright, np.ones((3, 3), np.uint8)) > 0
+    if not near.any():
+        return 0.0
+    one, two = (plane - cv2.blur(plane, (OVERLAY_PX, OVERLAY_PX)) for plane in luma)
+    a, b = one[near] - one[near].mean(), two[near] - two[near].mean()
+    norm = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / norm if norm else 0.0
 
 
 def _mean_height(line: list[float]) -> float:

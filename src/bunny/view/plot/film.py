@@ -87,11 +87,12 @@ def plot_blur(quality: pl.DataFrame, threshold: float) -> ggplot:
     Parameters
     ----------
     quality : pl.DataFrame
-        Table quality or measure; only `blur_score` is read.
+        Table quality or measure; see `reason.sharpness_expr` for the columns that are read.
     threshold : float
         `filtering.blur_threshold`, in [0, 1].
     """
-    scores = quality.select(pl.col("blur_score").cast(pl.Float64)).drop_nulls()
+    judged = reason.sharpness_expr(quality.columns).cast(pl.Float64)
+    scores = quality.select(judged).drop_nulls()
     if scores.is_empty():
         return style.empty_plot(
             "no sharpness values: stage extract has not run or extracted no frame"
@@ -99,17 +100,17 @@ def plot_blur(quality: pl.DataFrame, threshold: float) -> ggplot:
     import plotnine as p9
 
     scores = scores.with_columns(
-        side=pl.when(pl.col("blur_score") < threshold)
+        side=pl.when(pl.col("sharpness") < threshold)
         .then(pl.lit("blurred"))
         .otherwise(pl.lit("sharp enough"))
     )
     below = scores.filter(pl.col("side") == "blurred").height
     return (
-        p9.ggplot(scores, p9.aes("blur_score", fill="side"))
+        p9.ggplot(scores, p9.aes("sharpness", fill="side"))
         + p9.geom_histogram(breaks=_bins(40), color=style.PAPER, size=0.3)
         + p9.geom_vline(xintercept=threshold, color=style.INK, linetype="dashed", size=0.7)
         + p9.scale_fill_manual(values={"blurred": style.BAD, "sharp enough": style.GOOD})
-        + p9.scale_x_continuous(limits=(0, 1), name="blur_score (0: blurred, 1: sharp)")
+        + p9.scale_x_continuous(limits=(0, 1), name="sharpness (0: blurred, 1: sharp)")
         + p9.scale_y_continuous(breaks=style.whole_number_ticks)
         + p9.labs(
             y="pictures",

@@ -49,7 +49,7 @@ class QualityData:
 
     prepared: flag.PreparedMeasures
     near: duplicate.NearDuplicateCache | None  # None: duplicates are searched for at each decision
-    blur: np.ndarray  # (rows,) float32, NaN where not measured
+    blur: np.ndarray  # (rows,) float32: the sharpness that is judged, NaN where not measured
     shown: np.ndarray  # rows that have a small picture, the least sharp first
     pictures: Mapping[str, str]
     names: list[str]  # frame_id of each row
@@ -84,7 +84,8 @@ def open_quality(space: Workspace, *, is_interactive: bool = True) -> QualityDat
     frame = store.read_or_empty(space.table, "frame")
     prepared = flag.prepare(measure)
     names = prepared.measure["frame_id"].to_list()
-    blur = prepared.measure["blur_score"].to_numpy()
+    judged = reason.sharpness_expr(prepared.measure.columns)
+    blur = prepared.measure.select(judged).to_series().to_numpy()
     pictures = explorer.frame_pictures(space, frame)
     has_picture = prepared.measure["frame_id"].is_in(list(pictures)).to_numpy()
     shown = np.flatnonzero(has_picture)
@@ -153,9 +154,22 @@ def page(
         html.counts(_counts(now.decision.code))
         + f"<p>compared with the saved settings: {change}</p>"
         + (f"<p>{now.note}</p>" if now.note else "")
-        + html.histogram(blur, threshold, low=0, high=1, axis="blur_score")
+        + f"<p>blur_threshold {threshold:.2f}: {rate_text(threshold)} of the labelled films</p>"
+        + html.histogram(blur, threshold, low=0, high=1, axis="sharpness")
         + "".join(_gallery(opened, now.decision.code, *gallery) for gallery in galleries)
     )
+
+
+def rate_text(threshold: float) -> str:
+    """Shares of sharp and of blurred pictures that a `blur_threshold` drops, in words.
+
+    Examples
+    --------
+    >>> rate_text(0.0)
+    'drops 0 % of sharp and 0 % of clearly blurred pictures'
+    """
+    sharp, blurred = (f"{round(100 * share, 1):g}" for share in filter_preset.blur_rates(threshold))
+    return f"drops {sharp} % of sharp and {blurred} % of clearly blurred pictures"
 
 
 def moved(
@@ -193,6 +207,7 @@ def _assemble(space: Workspace, opened: QualityData, settings: Values, root: Pat
     state = {"settings": settings, "found": found, "before": found, "is_setting": False}
     values = asdict(found.threshold)
     sliders = {key: explorer.slider(key, values[key], span) for key, span in RANGE.items()}
+    rate = ipywidgets.Label(rate_text(values["blur_threshold"]))
     choice = ipywidgets.ToggleButtons(
         options=list(filter_preset.PRESET_STRICTNESS), value=settings["preset"]
     )
@@ -211,6 +226,7 @@ def _assemble(space: Workspace, opened: QualityData, settings: Values, root: Pat
         state["is_setting"] = True
         _set(controls, state["settings"] | asdict(state["found"].threshold), key)
         state["is_setting"] = False
+        rate.value = rate_text(state["found"].threshold.blur_threshold)
         shown.value = page(opened, state["found"], state["before"])
 
     def on_click(_button: Button) -> None:
@@ -224,7 +240,9 @@ def _assemble(space: Workspace, opened: QualityData, settings: Values, root: Pat
         control.observe(lambda change, key=key: on_move(key, change["new"]), names="value")
     button.on_click(on_click)
     rows = (ipywidgets.HBox([choice, about]), ipywidgets.HBox([button, message]), shown)
-    return ipywidgets.VBox([*sliders.values(), *rows])
+    blur = ipywidgets.HBox([sliders["blur_threshold"], rate])
+    others = (slider for key, slider in sliders.items() if key != "blur_threshold")
+    return ipywidgets.VBox([blur, *others, *rows])
 
 
 def _set(controls: Mapping[str, Any], values: Mapping[str, Any], moved_key: str) -> None:
