@@ -16,7 +16,7 @@ from sample import render
 
 from bunny import demo
 from bunny.caption import metadata_facts
-from bunny.library.search.filter import LIGHT
+from bunny.library.search.ranking import LIGHT
 from bunny.quality.measure import measure_frame
 
 SIDE_PX = (320, 180)

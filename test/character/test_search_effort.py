@@ -119,3 +119,14 @@ def test_thorough_skips_nothing_and_fast_everything():
     faces = [_face(0, ANNA), _face(48, ANNA)]
     assert _skip(faces, effort="thorough") == {}
     assert _skip(faces, effort="fast") == dict.fromkeys(BETWEEN["frame_index"].to_list(), "effort")
+
+
+def test_shots_in_doubt_are_those_where_somebody_may_be_seen():
+    faces = [
+        *(_face(index, _mixed(0.3)) for index in KEPT[:2]),
+        *(_face(index, _mixed(0.15)) for index in KEPT[2:4]),
+        *(_face(index, _mixed(0.9)) for index in KEPT[4:]),
+    ]
+    found = store.from_rows("face", faces)
+    assert search_effort.doubtful_shots(found, _frames(), CAST) == [0]
+    assert search_effort.doubtful_shots(found.clear(), _frames(), CAST) == []

@@ -45,7 +45,7 @@ def _run(film, folder, interval_s, **pipeline):
     settings = Config.model_validate(
         {
             "extraction": {"output_format": "png", "static_motion": 0},
-            "detection": {"extra_interval_seconds": interval_s},
+            "detection": {"extra_interval_seconds": interval_s, "effort": "thorough"},
             "pipeline": {"shard_size": 4, **pipeline},
         }
     )
@@ -80,7 +80,9 @@ def test_a_face_that_no_kept_frame_shows_is_found(film, tmp_path):
     for path in sorted((space.root / "frame").iterdir()):
         cv2.imwrite(str(path), np.full((320, 400, 3), 90, np.uint8))
     path.write_bytes(b"damaged")
-    settings = Config.model_validate({"detection": {"extra_interval_seconds": 0.5}})
+    settings = Config.model_validate(
+        {"detection": {"extra_interval_seconds": 0.5, "effort": "thorough"}}
+    )
     stage = Detect(settings, space.root, space.root)
     shutil.rmtree(stage.folder)
     assert stage.execute().failed == 1
@@ -105,6 +107,8 @@ def test_a_film_that_was_moved_away_is_missed_in_one_sentence(film, tmp_path):
     stage, _ = _run(film, tmp_path, 0.0)
     source = {**stage.source, "film": str(tmp_path / "gone.mkv")}
     atomic.write_bytes(stage.input_dir / "source.json", json.dumps(source).encode())
-    wanted = Config.model_validate({"detection": {"extra_interval_seconds": 0.5}})
+    wanted = Config.model_validate(
+        {"detection": {"extra_interval_seconds": 0.5, "effort": "thorough"}}
+    )
     with pytest.raises(UserError, match=r"gone\.mkv: film not found"):
         Detect(wanted, stage.input_dir, stage.input_dir).execute()

@@ -2,10 +2,10 @@
 
 Frames in between are searched to make the name of a track surer. Where no kept frame of a shot
 shows a face, or every face in it is named as surely as can be, they add nothing; nor does a frame
-that hardly differs from one that is searched anyway, nor the fortieth of one shot. All of it is
-decided over tables: faces of the kept frames, their likeness to the references, and how much the
-film changes from frame to frame. No threshold of the settings is asked, so moving one searches no
-frame again.
+that hardly differs from one that is searched anyway, nor the fortieth of one shot. Shots in doubt
+are searched twice as densely. All of it is decided over tables: faces of the kept frames, their
+likeness to the references, and how much the film changes from frame to frame. No threshold of the
+settings is asked, so moving one searches no frame again.
 """
 
 from typing import Literal
@@ -24,10 +24,23 @@ Effort = Literal["fast", "balanced", "thorough"]
 SURE_SIMILARITY, SURE_MARGIN, SURE_VIEWS = 0.60, 0.25, 2
 # Nor is one that shows a stranger clearly: like nobody, though seen as well as a portrait.
 NOBODY_SIMILARITY, CLEAR_QUALITY = 0.10, 0.40
+MAYBE_SIMILARITY = 0.20  # from here a doubtful track may be somebody; strangers lie around 0
 STILL_LEVELS = 1.0  # mean luma difference per pixel of thumbnails, summed from frame to frame
 THUMBNAIL_PIXELS = 64 * 36  # of table `change`
 MAX_BETWEEN = 12  # frames of a shot; spread over it
 SCHEMA = {"shot_index": pl.Int32, "frame_index": pl.Int64}
+
+
+def doubtful_shots(face: pl.DataFrame, frame: pl.DataFrame, cast: ReferenceSet) -> list[int]:
+    """Shots with a track that may be somebody and is not surely so, by number.
+
+    Parameters
+    ----------
+    face, frame, cast
+        As of `skip_frames`.
+    """
+    shots, best, is_sure = _judge_tracks(face, frame, cast)
+    return sorted(set(shots[~is_sure & (best >= MAYBE_SIMILARITY)].tolist()))
 
 
 def skip_frames(
@@ -86,9 +99,17 @@ def skip_frames(
 
 def _sure_shots(face: pl.DataFrame, frame: pl.DataFrame, cast: ReferenceSet) -> list[int]:
     """Shots in which every face of the kept frames is surely somebody, or surely nobody."""
+    shots, _, is_sure = _judge_tracks(face, frame, cast)
+    return sorted(set(shots[is_sure].tolist()) - set(shots[~is_sure].tolist()))
+
+
+def _judge_tracks(
+    face: pl.DataFrame, frame: pl.DataFrame, cast: ReferenceSet
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Shot, best similarity and whether it is surely somebody or nobody, of each track."""
     usable = face.filter(pl.col("error").is_null())
     if not usable.height or not cast.face:
-        return []
+        return np.zeros(0, np.int64), np.zeros(0), np.zeros(0, bool)
     usable, tracks = track.link_tracks(usable, frame, "")
     view = match.read_views(usable, tracks)
     similarity = match.compare_views(view, cast.face, None)[1].astype(np.float64)
@@ -100,14 +121,8 @@ def _sure_shots(face: pl.DataFrame, frame: pl.DataFrame, cast: ReferenceSet) -> 
     num_views = np.bincount(view.number, minlength=len(tracks))
     is_named = (first >= SURE_SIMILARITY) & (first - second >= SURE_MARGIN)
     is_nobody = (first <= NOBODY_SIMILARITY) & (best >= CLEAR_QUALITY)
-    is_sure = (num_views >= SURE_VIEWS) & (is_named | is_nobody)
-    shot = pl.DataFrame({"shot_index": [row["shot_index"] for row in tracks], "is_sure": is_sure})
-    return (
-        shot.group_by("shot_index")
-        .agg(pl.col("is_sure").all())
-        .filter("is_sure")["shot_index"]
-        .to_list()
-    )
+    shot = np.array([row["shot_index"] for row in tracks], np.int64)
+    return shot, first, (num_views >= SURE_VIEWS) & (is_named | is_nobody)
 
 
 def _still_frames(between: pl.DataFrame, frame: pl.DataFrame, change: pl.DataFrame) -> list[int]:

@@ -75,6 +75,7 @@ class Detect(stage.BaseStage):
         total = frame.height + plain.height + drawn.height + between.height + drawn_between.height
         with self.bar(total) as bar:
             raw, drawn_face = self._faces(frame, shots, bar.update)
+            between = self._denser(between, frame, raw, cast)
             change = store.read_or_empty(self.input_dir / "table", "change")
             skipped = search_effort.skip_frames(
                 self._needless(between), frame, raw, change, cast, self._effort
@@ -252,6 +253,22 @@ class Detect(stage.BaseStage):
             return extra_frame.NO_FRAMES, extra_frame.NO_FRAMES
         shot = self.read("shot")
         return searched_frame.choose_between(shot, frame, cast, shots, drawn, **spans)
+
+    def _denser(
+        self,
+        between: pl.DataFrame,
+        frame: pl.DataFrame,
+        face: pl.DataFrame,
+        cast: label.ReferenceSet,
+    ) -> pl.DataFrame:
+        """Frames between, and as many again in shots where somebody may be seen."""
+        interval_s = self.config.detection.extra_interval_seconds / 2
+        if self._effort != "balanced" or not between.height or not interval_s:
+            return between
+        doubtful = search_effort.doubtful_shots(face, frame, cast)
+        own = self.read("shot").filter(pl.col("shot_index").is_in(doubtful))
+        more = extra_frame.choose_frames(own, frame, interval_s)
+        return pl.concat([between, more]).unique("frame_index").sort("frame_index")
 
     def _needless(self, between: pl.DataFrame) -> pl.DataFrame:
         """Frames between that may be skipped: all but those of spans that a person asked for."""
