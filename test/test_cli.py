@@ -96,7 +96,7 @@ def test_doctor_says_how_drawn_film_is_labelled_better(bunny, tmp_path, monkeypa
     first = found["CCIP and anime detectors"]
     assert "built-in search" in first["value"]
     assert "labelled better" in first["advice"] and "detection.drawn_embedding" in first["advice"]
-    assert "--extra onnx --extra hub" in first["advice"]
+    assert "`uv sync --extra hub`" in first["advice"]
     assert found["ccip"]["value"] == "character recognition, openrail (model card), not downloaded"
     assert "deepghs/anime_person_detection" in found["anime-person"]["advice"]
     cached = tmp_path / "models--deepghs--ccip_onnx"

@@ -69,7 +69,7 @@ def test_the_demo_is_the_sample_with_its_own_settings_which_given_ones_override(
     source = json.loads((root / "source.json").read_text(encoding="utf-8"))
     assert source["film"] == str(demo.film_path())
     assert source["references"] == str(demo.reference_dir())
-    assert sorted(path.name for path in (root / "stage").iterdir()) == ["extract"]
+    assert sorted(path.name for path in (root / "stage").iterdir() if path.is_dir()) == ["extract"]
     assert 1 < store.read(root / "table", "frame").height < 10
     kept = json.loads((root / "own_setting.json").read_text(encoding="utf-8"))
     assert {"models.characters=[bunny]", "models.training_steps=400"} <= set(kept)

@@ -348,6 +348,7 @@ WRITING = {
 }
 OURS = {"atomic.write_bytes", "store.write_parquet", "folder.write_text", "write_text"}
 OURS |= {"explorer.save", "version.save", "space.save", "self.save", "file.write_file"}
+OURS |= {"drawn.save", "made.save"}  # sampler.GeneratedPicture
 NO_FILES = {"self.canvas.save"}
 
 # Function and call of all other writing, by why it may.

@@ -115,14 +115,14 @@ EXTRACTION = {
     "extraction.frames_per_dynamic_shot": _of_cuts(
         values=(3, 1),
         look=_taken,
-        gives=([START, MIDDLE, END, STILL], [MIDDLE, STILL]),
+        gives=([START, MIDDLE, END, FLASH, STILL], [MIDDLE, FLASH, STILL]),
         says="pictures of the shot that moves: start, middle and end, and its middle",
     ),
     "extraction.extra_interval_seconds": _of_cuts(
         values=(0.0, 0.25),
         look=_taken,
         gives=(
-            [START, MIDDLE, END, STILL],
+            [START, MIDDLE, END, FLASH, STILL],
             [START, 6, MIDDLE, 18, END, 24, 30, 36, STILL, 48, 54],
         ),
         says="pictures inside shots: none, and each 6th frame of 24 a second",

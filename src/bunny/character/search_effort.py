@@ -8,6 +8,8 @@ likeness to the references, and how much the film changes from frame to frame. N
 settings is asked, so moving one searches no frame again.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -16,6 +18,7 @@ import polars as pl
 from bunny.character import match, track
 from bunny.character.label import ReferenceSet
 from bunny.table import store
+from bunny.video import extra_frame
 
 Effort = Literal["fast", "balanced", "thorough"]
 
@@ -29,6 +32,57 @@ STILL_LEVELS = 1.0  # mean luma difference per pixel of thumbnails, summed from 
 THUMBNAIL_PIXELS = 64 * 36  # of table `change`
 MAX_BETWEEN = 12  # frames of a shot; spread over it
 SCHEMA = {"shot_index": pl.Int32, "frame_index": pl.Int64}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundSoFar:
+    """Tables of a film whose kept frames were searched."""
+
+    shot: pl.DataFrame
+    frame: pl.DataFrame
+    face: pl.DataFrame  # of the kept frames, whatever their score
+    change: pl.DataFrame  # may be empty, then no frame counts as still
+
+
+def plan_search(
+    between: pl.DataFrame,
+    found: FoundSoFar,
+    cast: ReferenceSet,
+    *,
+    effort: Effort,
+    interval_s: float,
+    asked: Sequence[tuple[int, int, float]] = (),
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Choose the frames between the kept ones that are searched for faces.
+
+    Parameters
+    ----------
+    between : pl.DataFrame
+        Columns `shot_index`, `frame_index`: `extra_frame.choose_frames` of all shots.
+    found : FoundSoFar
+    cast : ReferenceSet
+    effort : {"fast", "balanced", "thorough"}
+    interval_s : float
+        Seconds from frame to frame that `between` was chosen with.
+    asked : sequence of (int, int, float)
+        Spans that a person asked to have searched; none of their frames is skipped.
+
+    Returns
+    -------
+    wanted : pl.DataFrame
+        Columns of `between`, by `frame_index`.
+    skipped : pl.DataFrame
+        Table `skipped_frame`.
+    """
+    if effort == "balanced" and between.height and interval_s:
+        doubtful = doubtful_shots(found.face, found.frame, cast)
+        own = found.shot.filter(pl.col("shot_index").is_in(doubtful))
+        more = extra_frame.choose_frames(own, found.frame, interval_s / 2)
+        between = pl.concat([between, more]).unique("frame_index").sort("frame_index")
+    spans = [pl.col("frame_index").is_between(a, b, closed="left") for a, b, _ in asked]
+    free = between.filter(~pl.any_horizontal(spans)) if spans else between
+    skipped = skip_frames(free, found.frame, found.face, found.change, cast, effort)
+    return between.join(skipped, on="frame_index", how="anti"), skipped
 
 
 def doubtful_shots(face: pl.DataFrame, frame: pl.DataFrame, cast: ReferenceSet) -> list[int]:

@@ -75,13 +75,20 @@ class Detect(stage.BaseStage):
         total = frame.height + plain.height + drawn.height + between.height + drawn_between.height
         with self.bar(total) as bar:
             raw, drawn_face = self._faces(frame, shots, bar.update)
-            between = self._denser(between, frame, raw, cast)
-            change = store.read_or_empty(self.input_dir / "table", "change")
-            skipped = search_effort.skip_frames(
-                self._needless(between), frame, raw, change, cast, self._effort
+            wanted, skipped = search_effort.plan_search(
+                between,
+                search_effort.FoundSoFar(
+                    shot=self.read("shot"),
+                    frame=frame,
+                    face=raw,
+                    change=store.read_or_empty(self.input_dir / "table", "change"),
+                ),
+                cast,
+                effort=self._effort,
+                interval_s=self.config.detection.extra_interval_seconds,
+                asked=addition.dense_spans(addition.read(self.input_dir)),
             )
             bar.update(skipped.height)
-            wanted = between.join(skipped, on="frame_index", how="anti")
             more, beside = self._extra_faces(frame, wanted, bar.update)
             region = self._regions(plain, frame, known, bar.update)
             figures, more_drawn = self._figures(drawn, drawn_between, frame, described, bar.update)
@@ -253,28 +260,6 @@ class Detect(stage.BaseStage):
             return extra_frame.NO_FRAMES, extra_frame.NO_FRAMES
         shot = self.read("shot")
         return searched_frame.choose_between(shot, frame, cast, shots, drawn, **spans)
-
-    def _denser(
-        self,
-        between: pl.DataFrame,
-        frame: pl.DataFrame,
-        face: pl.DataFrame,
-        cast: label.ReferenceSet,
-    ) -> pl.DataFrame:
-        """Frames between, and as many again in shots where somebody may be seen."""
-        interval_s = self.config.detection.extra_interval_seconds / 2
-        if self._effort != "balanced" or not between.height or not interval_s:
-            return between
-        doubtful = search_effort.doubtful_shots(face, frame, cast)
-        own = self.read("shot").filter(pl.col("shot_index").is_in(doubtful))
-        more = extra_frame.choose_frames(own, frame, interval_s)
-        return pl.concat([between, more]).unique("frame_index").sort("frame_index")
-
-    def _needless(self, between: pl.DataFrame) -> pl.DataFrame:
-        """Frames between that may be skipped: all but those of spans that a person asked for."""
-        spans = addition.dense_spans(addition.read(self.input_dir))
-        asked = [pl.col("frame_index").is_between(a, b, closed="left") for a, b, _ in spans]
-        return between.filter(~pl.any_horizontal(asked)) if asked else between
 
     def _extra_faces(
         self, frame: pl.DataFrame, between: pl.DataFrame, advance: Callable[[int], object]

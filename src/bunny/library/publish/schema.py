@@ -42,6 +42,7 @@ _TYPE: dict[type[pl.DataType], str] = {
     pl.UInt64: "numeric(20,0)",
     pl.Float32: "real",
     pl.Float64: "double precision",
+    pl.Datetime: "timestamp",
     pl.Struct: "jsonb",
 }
 
@@ -91,7 +92,7 @@ def postgres_type(dtype: pl.DataType) -> str:
         return "jsonb" if inner == "jsonb" or inner.endswith("]") else f"{inner}[]"
     if base in _TYPE:
         return _TYPE[base]
-    raise TypeError(f"no Postgres type declared for {dtype}; add it to library.publish.declare")
+    raise TypeError(f"no Postgres type declared for {dtype}; add it to library.publish.schema")
 
 
 def film_target(name: str) -> PostgresTable:
