@@ -65,7 +65,7 @@ def main() -> None:
         print(f"decode   {measure_decode(film) / seconds:.4f} of its length")
         data = Path(folder) / "data"
         took, cpu, peak = run(film, references, data, args.overrides)
-        table = next((data / "output").iterdir())
+        table = next(path for path in (data / "output").iterdir() if path.is_dir())
         report(table, truth, seconds, took, cpu, peak)
         if args.peers:
             measure_peer(table, film)
