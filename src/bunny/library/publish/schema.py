@@ -42,7 +42,7 @@ _TYPE: dict[type[pl.DataType], str] = {
     pl.UInt64: "numeric(20,0)",
     pl.Float32: "real",
     pl.Float64: "double precision",
-    pl.Datetime: "timestamp",
+    pl.Datetime: "timestamp without time zone",
     pl.Struct: "jsonb",
 }
 
