@@ -78,7 +78,7 @@ class Detect(stage.BaseStage):
             wanted, skipped = search_effort.plan_search(
                 between,
                 search_effort.FoundSoFar(
-                    shot=self.read("shot"),
+                    shot=store.read_or_empty(self.input_dir / "table", "shot"),
                     frame=frame,
                     face=raw,
                     change=store.read_or_empty(self.input_dir / "table", "change"),
