@@ -67,5 +67,8 @@ def _stopped() -> None:
 def _fail(sentence: str, code: int) -> None:
     from bunny.core import log
 
+    if "tqdm" in sys.modules:  # a bar that was interrupted has not ended its line
+        for bar in list(sys.modules["tqdm"].tqdm._instances):
+            bar.close()
     typer.echo(f"bunny: {' '.join(log.redact(sentence).split())}", err=True)
     raise SystemExit(code)
