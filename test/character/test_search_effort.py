@@ -63,9 +63,15 @@ def _change(levels_a_frame):
 
 
 def _skip(faces, *, change=1.0, between=BETWEEN, effort="balanced"):
-    face = store.from_rows("face", faces)
-    found = search_effort.skip_frames(between, _frames(), face, _change(change), CAST, effort)
-    return dict(found.select("frame_index", "reason").rows())
+    found = search_effort.FoundSoFar(
+        shot=store.from_rows("shot", []),
+        frame=_frames(),
+        face=store.from_rows("face", faces),
+        change=_change(change),
+    )
+    judged = search_effort.judge_tracks(found.face, found.frame, CAST)
+    skipped = search_effort.skip_frames(between, found, judged, effort)
+    return dict(skipped.select("frame_index", "reason").rows())
 
 
 def _mixed(share):
@@ -128,5 +134,5 @@ def test_shots_in_doubt_are_those_where_somebody_may_be_seen():
         *(_face(index, _mixed(0.9)) for index in KEPT[4:]),
     ]
     found = store.from_rows("face", faces)
-    assert search_effort.doubtful_shots(found, _frames(), CAST) == [0]
-    assert search_effort.doubtful_shots(found.clear(), _frames(), CAST) == []
+    assert search_effort.judge_tracks(found, _frames(), CAST).doubtful_shots == [0]
+    assert search_effort.judge_tracks(found.clear(), _frames(), CAST).doubtful_shots == []

@@ -16,9 +16,11 @@ import numpy as np
 import polars as pl
 
 from bunny.character import match, track
+from bunny.character.drawn import medium
 from bunny.character.label import ReferenceSet
 from bunny.table import store
 from bunny.video import extra_frame
+from bunny.video.frame import THUMB_LONG_PX, THUMB_SHORT_PX
 
 Effort = Literal["fast", "balanced", "thorough"]
 
@@ -29,9 +31,9 @@ SURE_SIMILARITY, SURE_MARGIN, SURE_VIEWS = 0.60, 0.25, 2
 NOBODY_SIMILARITY, CLEAR_QUALITY = 0.10, 0.40
 MAYBE_SIMILARITY = 0.20  # from here a doubtful track may be somebody; strangers lie around 0
 STILL_LEVELS = 1.0  # mean luma difference per pixel of thumbnails, summed from frame to frame
-THUMBNAIL_PIXELS = 64 * 36  # of table `change`
+THUMBNAIL_PIXELS = THUMB_LONG_PX * THUMB_SHORT_PX  # of table `change`
 MAX_BETWEEN = 12  # frames of a shot; spread over it
-SCHEMA = {"shot_index": pl.Int32, "frame_index": pl.Int64}
+SCHEMA = extra_frame.NO_FRAMES.schema
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,27 @@ class FoundSoFar:
     frame: pl.DataFrame
     face: pl.DataFrame  # of the kept frames, whatever their score
     change: pl.DataFrame  # may be empty, then no frame counts as still
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedTracks:
+    """Tracks of the kept frames, each array (n,)."""
+
+    shot: np.ndarray
+    is_sure: np.ndarray  # somebody, or nobody, without doubt
+    may_be_somebody: np.ndarray
+
+    @property
+    def sure_shots(self) -> list[int]:
+        """Shots whose tracks are all sure, by number."""
+        return sorted(
+            set(self.shot[self.is_sure].tolist()) - set(self.shot[~self.is_sure].tolist())
+        )
+
+    @property
+    def doubtful_shots(self) -> list[int]:
+        """Shots with a track that may be somebody and is not surely so, by number."""
+        return sorted(set(self.shot[~self.is_sure & self.may_be_somebody].tolist()))
 
 
 def plan_search(
@@ -74,36 +97,19 @@ def plan_search(
     skipped : pl.DataFrame
         Table `skipped_frame`.
     """
+    judged = judge_tracks(found.face, found.frame, cast)
     if effort == "balanced" and between.height and interval_s:
-        doubtful = doubtful_shots(found.face, found.frame, cast)
-        own = found.shot.filter(pl.col("shot_index").is_in(doubtful))
+        own = found.shot.filter(pl.col("shot_index").is_in(judged.doubtful_shots))
         more = extra_frame.choose_frames(own, found.frame, interval_s / 2)
         between = pl.concat([between, more]).unique("frame_index").sort("frame_index")
     spans = [pl.col("frame_index").is_between(a, b, closed="left") for a, b, _ in asked]
     free = between.filter(~pl.any_horizontal(spans)) if spans else between
-    skipped = skip_frames(free, found.frame, found.face, found.change, cast, effort)
+    skipped = skip_frames(free, found, judged, effort)
     return between.join(skipped, on="frame_index", how="anti"), skipped
 
 
-def doubtful_shots(face: pl.DataFrame, frame: pl.DataFrame, cast: ReferenceSet) -> list[int]:
-    """Shots with a track that may be somebody and is not surely so, by number.
-
-    Parameters
-    ----------
-    face, frame, cast
-        As of `skip_frames`.
-    """
-    shots, best, is_sure = _judge_tracks(face, frame, cast)
-    return sorted(set(shots[~is_sure & (best >= MAYBE_SIMILARITY)].tolist()))
-
-
 def skip_frames(
-    between: pl.DataFrame,
-    frame: pl.DataFrame,
-    face: pl.DataFrame,
-    change: pl.DataFrame,
-    cast: ReferenceSet,
-    effort: Effort,
+    between: pl.DataFrame, found: FoundSoFar, judged: JudgedTracks, effort: Effort
 ) -> pl.DataFrame:
     """Say which frames between the kept ones need no search for faces.
 
@@ -111,13 +117,9 @@ def skip_frames(
     ----------
     between : pl.DataFrame
         Columns `shot_index`, `frame_index`, by `frame_index`: those that could be searched.
-    frame : pl.DataFrame
-        Rows of table `frame`, the kept ones.
-    face : pl.DataFrame
-        Rows of table `face` of the kept frames, whatever their score.
-    change : pl.DataFrame
-        Table `change`; may be empty, then no frame counts as still.
-    cast : ReferenceSet
+    found : FoundSoFar
+    judged : JudgedTracks
+        Of its faces.
     effort : {"fast", "balanced", "thorough"}
         fast skips all, thorough none.
 
@@ -128,55 +130,54 @@ def skip_frames(
     """
     if effort == "thorough":
         return store.from_rows("skipped_frame", [])
-    reason = pl.lit(None, pl.String)
     if effort == "fast":
-        reason = pl.lit("effort")
-    named = _sure_shots(face, frame, cast)
-    shown = face.filter(pl.col("error").is_null())["shot_index"].unique().to_list()
-    still = _still_frames(between, frame, change)
+        return store.check("skipped_frame", between.with_columns(reason=pl.lit("effort")))
+    shown = found.face.filter(pl.col("error").is_null())["shot_index"].unique().to_list()
+    still = _still_frames(between, found.frame, found.change)
     first = between.with_columns(
         reason=pl.coalesce(
-            reason,
             pl.when(~pl.col("shot_index").is_in(shown)).then(pl.lit("no-face")),
-            pl.when(pl.col("shot_index").is_in(named)).then(pl.lit("name-sure")),
+            pl.when(pl.col("shot_index").is_in(judged.sure_shots)).then(pl.lit("name-sure")),
             pl.when(pl.col("frame_index").is_in(still)).then(pl.lit("still")),
         )
     )
-    place = pl.int_range(pl.len()).over("shot_index")
-    count = pl.len().over("shot_index")
     left = first.filter(pl.col("reason").is_null())
-    is_taken = (place + 1) * MAX_BETWEEN // count > place * MAX_BETWEEN // count
-    many = left.filter(~is_taken).with_columns(reason=pl.lit("enough"))
+    taken = medium.choose_frames(left, MAX_BETWEEN)
+    many = left.join(taken, on="frame_index", how="anti").with_columns(reason=pl.lit("enough"))
     skipped = pl.concat([first.filter(pl.col("reason").is_not_null()), many])
     return store.check("skipped_frame", skipped.sort("frame_index").select(*SCHEMA, "reason"))
 
 
-def _sure_shots(face: pl.DataFrame, frame: pl.DataFrame, cast: ReferenceSet) -> list[int]:
-    """Shots in which every face of the kept frames is surely somebody, or surely nobody."""
-    shots, _, is_sure = _judge_tracks(face, frame, cast)
-    return sorted(set(shots[is_sure].tolist()) - set(shots[~is_sure].tolist()))
+def judge_tracks(face: pl.DataFrame, frame: pl.DataFrame, cast: ReferenceSet) -> JudgedTracks:
+    """Follow the faces of the kept frames and say which tracks are in doubt.
 
-
-def _judge_tracks(
-    face: pl.DataFrame, frame: pl.DataFrame, cast: ReferenceSet
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Shot, best similarity and whether it is surely somebody or nobody, of each track."""
+    Parameters
+    ----------
+    face, frame : pl.DataFrame
+        Those of `FoundSoFar`.
+    cast : ReferenceSet
+    """
     usable = face.filter(pl.col("error").is_null())
     if not usable.height or not cast.face:
-        return np.zeros(0, np.int64), np.zeros(0), np.zeros(0, bool)
+        nothing = np.zeros(0, bool)
+        return JudgedTracks(shot=np.zeros(0, np.int64), is_sure=nothing, may_be_somebody=nothing)
     usable, tracks = track.link_tracks(usable, frame, "")
     view = match.read_views(usable, tracks)
-    similarity = match.compare_views(view, cast.face, None)[1].astype(np.float64)
-    order = np.sort(similarity, axis=1)
-    first = order[:, -1]
-    second = order[:, -2] if order.shape[1] > 1 else first - match.NO_RIVAL
+    named = match.decide(
+        *match.compare_views(view, cast.face, None),
+        threshold=SURE_SIMILARITY,
+        min_margin=SURE_MARGIN,
+    )
     best = np.zeros(len(tracks))
     np.maximum.at(best, view.number, view.quality)
+    is_named = np.array([one is not None for one in named.character])
+    is_nobody = (named.similarity <= NOBODY_SIMILARITY) & (best >= CLEAR_QUALITY)
     num_views = np.bincount(view.number, minlength=len(tracks))
-    is_named = (first >= SURE_SIMILARITY) & (first - second >= SURE_MARGIN)
-    is_nobody = (first <= NOBODY_SIMILARITY) & (best >= CLEAR_QUALITY)
-    shot = np.array([row["shot_index"] for row in tracks], np.int64)
-    return shot, first, (num_views >= SURE_VIEWS) & (is_named | is_nobody)
+    return JudgedTracks(
+        shot=np.array([row["shot_index"] for row in tracks], np.int64),
+        is_sure=(num_views >= SURE_VIEWS) & (is_named | is_nobody),
+        may_be_somebody=named.similarity >= MAYBE_SIMILARITY,
+    )
 
 
 def _still_frames(between: pl.DataFrame, frame: pl.DataFrame, change: pl.DataFrame) -> list[int]:
