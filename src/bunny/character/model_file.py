@@ -6,10 +6,18 @@ at import.
 """
 
 import importlib.util
+import pickle
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
 
 from bunny.core.error import UserError
+
+TORCH_MAGIC, TORCH_VERSION = 0x1950A86A20F9469CFC6C, 1001  # of torch.serialization
+TORCH_STORAGE = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +118,85 @@ def path_of(model: Model) -> Path:
             f"run `{command}` in the project's folder"
         )
     return path
+
+
+def read_torch_weights(path: Path) -> dict[str, np.ndarray]:
+    """Read a state dict that PyTorch wrote before version 1.6, without PyTorch.
+
+    Importing PyTorch for one file would take 570 MiB and 3 seconds of every run that looks for
+    characters. No class is taken from the pickle but those that a tensor of floats needs.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict of str to np.ndarray
+        In the file's order; read-only.
+
+    Raises
+    ------
+    pickle.UnpicklingError
+        If the file is none of these, or holds other things than tensors.
+
+    Notes
+    -----
+    The format is that of `torch.serialization._legacy_save`: pickles of a magic number, the
+    version, the machine, the dict and the storages' keys, then each storage as a count of eight
+    bytes and its numbers; all little-endian.
+    """
+    with path.open("rb") as file:
+        magic, version, _ = (_StateDictReader(file).load() for _ in range(3))
+        if (magic, version) != (TORCH_MAGIC, TORCH_VERSION):
+            raise pickle.UnpicklingError(f"{path.name} is no state dict of PyTorch's old format")
+        reader = _StateDictReader(file)
+        weights, keys = reader.load(), _StateDictReader(file).load()
+        storages = {}
+        for key in keys:
+            dtype = reader.dtypes[key]
+            count = int.from_bytes(file.read(8), "little")
+            storages[key] = np.frombuffer(file.read(count * dtype.itemsize), dtype)
+    return {name: one.read(storages) for name, one in weights.items()}
+
+
+@dataclass(frozen=True)
+class _StoredTensor:
+    """Where a tensor lies in its storage; strides count numbers, not bytes."""
+
+    key: str
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def read(self, storages: dict[str, np.ndarray]) -> np.ndarray:
+        whole = storages[self.key][self.offset :]
+        strides = tuple(step * whole.itemsize for step in self.strides)
+        return np.lib.stride_tricks.as_strided(whole, self.shape, strides, writeable=False)
+
+
+class _StateDictReader(pickle.Unpickler):
+    """The pickle of a state dict; `dtypes` of the storages that it names, by key."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file)
+        self.dtypes: dict[str, np.dtype] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return lambda key, offset, shape, strides, *_: _StoredTensor(
+                key, offset, shape, strides
+            )
+        if module == "torch" and name in TORCH_STORAGE:
+            return np.dtype(TORCH_STORAGE[name])
+        raise pickle.UnpicklingError(f"expected tensors alone, got {module}.{name}")
+
+    def persistent_load(self, pid: Any) -> str:
+        _, dtype, key, *_ = pid
+        self.dtypes[key] = dtype
+        return key
 
 
 def is_present(model: Model) -> bool:

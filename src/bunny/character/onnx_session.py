@@ -39,6 +39,7 @@ def load_session(model: bytes | Path, *, num_threads: int = 1) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
     options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # a plan for each size of picture: slower, more memory
     options.log_severity_level = 3  # errors alone; they come as exceptions too
     available = onnxruntime.get_available_providers()
     providers = [name for name in (GPU, CPU) if name in available]

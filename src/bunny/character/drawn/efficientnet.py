@@ -178,12 +178,10 @@ def _build_model() -> bytes:
     maximum. Strides and paddings are those of TensorFlow's "same" at the size it was trained at:
     where a stride is 2 all padding that is odd goes to the right and below.
     """
-    import torch
     from onnx import helper
 
     path = model_file.path_of(model_file.MODELS[NAME])
-    weights = torch.load(path, map_location="cpu", weights_only=True)
-    graph = _GraphBuilder({key: value.numpy() for key, value in weights.items()})
+    graph = _GraphBuilder(model_file.read_torch_weights(path))
     x = graph.convolve("input", "_conv_stem", "_bn0", stride=2)
     for index in range(LAST_BLOCK + 1):
         skip, stem = x, f"_blocks.{index}."
