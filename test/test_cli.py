@@ -86,6 +86,8 @@ def test_doctor_lists_models_with_licences_and_never_shows_a_secret(bunny, monke
     assert all("missing" not in value for value in licences)
     assert found["packages", "torch"]["value"].startswith("2.")
     assert all(f["advice"] for f in found.values() if f["value"] in ("none", "not set", "missing"))
+    mediapipe = found["extras", "mediapipe"]
+    assert mediapipe["value"] == "not offered" and "replaces the OpenCV" in mediapipe["advice"]
 
 
 def test_doctor_says_how_drawn_film_is_labelled_better(bunny, tmp_path, monkeypatch):

