@@ -43,7 +43,7 @@ class StageCost:
 COSTS = {
     "extract": StageCost(fixed_s=0.5, picture_s=0.05),
     "filter": StageCost(fixed_s=0.1, picture_s=0.0005),
-    "detect": StageCost(fixed_s=3.0, picture_s=0.13),
+    "detect": StageCost(fixed_s=5.0, picture_s=0.13),
     "cluster": StageCost(fixed_s=6.0, picture_s=0.06),
     "review": StageCost(fixed_s=0.5, picture_s=0.001),
     "caption": StageCost(fixed_s=0.5, picture_s=0.005),
