@@ -69,25 +69,13 @@ class Detect(stage.BaseStage):
         shots = medium.decide_shots(judged, frame["shot_index"], self.config.detection.medium)
         known = self._references(shots)
         cast = label.read_reference_set(known)
-        sources, described = self._describe(known)
+        described = self._describe(known)
         plain, drawn = searched_frame.split_frames(frame, known, shots, self.config.detection)
         between, drawn_between = self._between(frame, cast, shots, drawn)
         total = frame.height + plain.height + drawn.height + between.height + drawn_between.height
         with self.bar(total) as bar:
             raw, drawn_face = self._faces(frame, shots, bar.update)
-            wanted, skipped = search_effort.plan_search(
-                between,
-                search_effort.FoundSoFar(
-                    shot=store.read_or_empty(self.input_dir / "table", "shot"),
-                    frame=frame,
-                    face=raw,
-                    change=store.read_or_empty(self.input_dir / "table", "change"),
-                ),
-                cast,
-                effort=self._effort,
-                interval_s=self.config.detection.extra_interval_seconds,
-                asked=addition.dense_spans(addition.read(self.input_dir)),
-            )
+            wanted, skipped = self._plan_search(between, frame, raw, cast)
             bar.update(skipped.height)
             more, beside = self._extra_faces(frame, wanted, bar.update)
             region = self._regions(plain, frame, known, bar.update)
@@ -111,10 +99,8 @@ class Detect(stage.BaseStage):
             "shot_medium": store.check("shot_medium", shots),
         }
         broken = raw.filter(pl.col("error").is_not_null())
-        notes = (
-            table_rows.medium_note(shots) + table_rows.note(tables["label"], known, broken),
-            self._judge_references(sources, known, described),
-        )
+        first = table_rows.medium_note(shots) + table_rows.note(tables["label"], known, broken)
+        notes = (first, self._judge_references(known, described))
         return stage.StageOutput(
             tables=tables,
             num_items=frame.height,
@@ -129,6 +115,11 @@ class Detect(stage.BaseStage):
     @cached_property
     def _models(self) -> DetectionModels:
         return DetectionModels(self.config.detection)
+
+    @cached_property
+    def _reference_files(self) -> list[reference.ReferenceFile]:
+        folder = self.source["references"]
+        return [] if folder is None else reference.list_files(Path(folder))
 
     # -- measuring ----------------------------------------------------------------------------
 
@@ -175,35 +166,26 @@ class Detect(stage.BaseStage):
         }
         shards = self.shards("reference", depends)
         if not shards.is_done(0):
-            sources = reference.list_files(Path(self.source["references"]))
-            rows = table_rows.reference_rows(sources, self.config.detection, self._models, shots)
+            files, wanted = self._reference_files, self.config.detection
+            rows = table_rows.reference_rows(files, wanted, self._models, shots)
             shards.put(0, {"reference": store.from_rows("reference", rows)})
         known = shards.collect("reference")
         reference.check_usable(known.select("reference_id", "character", "error").iter_rows())
         return known
 
-    def _describe(
-        self, known: pl.DataFrame
-    ) -> tuple[list[reference.ReferenceFile], dict[str, np.ndarray]]:
-        """Reference pictures, and the drawn ones described, by their ids."""
-        if self.source["references"] is None:
-            return [], {}
-        sources = reference.list_files(Path(self.source["references"]))
+    def _describe(self, known: pl.DataFrame) -> dict[str, np.ndarray]:
+        """Drawn references described, by their ids."""
         used = reference_measure.drawn_references(known)
         if not used or not self.config.detection.is_drawn_enabled:
-            return sources, {}
-        drawn = [source for source in sources if source.reference_id in used]
-        return sources, reference_measure.describe_drawn(drawn, self._models.figure_net)
+            return {}
+        drawn = [source for source in self._reference_files if source.reference_id in used]
+        return reference_measure.describe_drawn(drawn, self._models.figure_net)
 
-    def _judge_references(
-        self,
-        sources: list[reference.ReferenceFile],
-        known: pl.DataFrame,
-        described: Mapping[str, np.ndarray],
-    ) -> str:
+    def _judge_references(self, known: pl.DataFrame, described: Mapping[str, np.ndarray]) -> str:
         """One line on how many references could be better."""
         net = self._models.figure_net if described else None
-        pictures = reference_measure.make_pictures(sources, known, described, net)
+        files = self._reference_files
+        pictures = reference_measure.make_pictures(files, known, described, net)
         wanted, recogniser = self.config.detection, self._models.recogniser_name
         return reference_check.summarise(reference_measure.judge(pictures, net, wanted, recogniser))
 
@@ -260,6 +242,29 @@ class Detect(stage.BaseStage):
             return extra_frame.NO_FRAMES, extra_frame.NO_FRAMES
         shot = self.read("shot")
         return searched_frame.choose_between(shot, frame, cast, shots, drawn, **spans)
+
+    def _plan_search(
+        self,
+        between: pl.DataFrame,
+        frame: pl.DataFrame,
+        face: pl.DataFrame,
+        cast: label.ReferenceSet,
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Frames between to search for faces, and table `skipped_frame` of the others."""
+        table_dir = self.input_dir / "table"
+        return search_effort.plan_search(
+            between,
+            search_effort.FoundSoFar(
+                shot=store.read_or_empty(table_dir, "shot"),
+                frame=frame,
+                face=face,
+                change=store.read_or_empty(table_dir, "change"),
+            ),
+            cast,
+            effort=self._effort,
+            interval_s=self.config.detection.extra_interval_seconds,
+            asked=addition.dense_spans(addition.read(self.input_dir)),
+        )
 
     def _extra_faces(
         self, frame: pl.DataFrame, between: pl.DataFrame, advance: Callable[[int], object]
@@ -354,11 +359,10 @@ class Detect(stage.BaseStage):
     ) -> region_search.RegionFinder:
         """What looks for the characters in a picture."""
         usable = set(known["reference_id"].to_list())
-        listed = reference.list_files(Path(self.source["references"]))
         return region_search.make_finder(
             self.config.detection,
             self._models,
-            [source for source in listed if source.reference_id in usable],
+            [source for source in self._reference_files if source.reference_id in usable],
             lambda: region_search.mean_window(
                 frame,
                 folder / "mean.npy",
@@ -398,17 +402,7 @@ class Detect(stage.BaseStage):
         more = self.shards("figure_extra", depends | extra_frame.settings(self.config.extraction))
         with self.pool() as pool:
             net = self._models.figure_net
-            mean = region_search.mean_window(
-                frame,
-                kept.folder / "mean.npy",
-                self._read,
-                partial(figure_search.mean_window, net),
-                figure_embedding.RAW,
-                pool,
-            )
-            listed = reference.list_files(Path(self.source["references"])) if used else []
-            by_character = reference_measure.group_by_character(listed, described)
-            cast = figure_search.make_reference_set(net, by_character, mean)
+            cast = self._figure_references(frame, kept.folder, described, pool)
 
             def look(row: Mapping) -> dict[str, list[dict]]:
                 return {"figure": table_rows.find_figures(row, self._read(row), net, cast)}
@@ -433,6 +427,22 @@ class Detect(stage.BaseStage):
         parts = [kept.collect("figure")] + ([more.collect("figure")] if between.height else [])
         beside = more.collect("extra_frame") if between.height else store.from_rows(tables[1], [])
         return table_rows.stack("figure", *parts), beside
+
+    def _figure_references(
+        self, frame: pl.DataFrame, folder: Path, described: Mapping[str, np.ndarray], pool: Executor
+    ) -> figure_search.FigureReferenceSet:
+        """Drawn references by character, and the film's mean window that they are told from."""
+        net = self._models.figure_net
+        mean = region_search.mean_window(
+            frame,
+            folder / "mean.npy",
+            self._read,
+            partial(figure_search.mean_window, net),
+            figure_embedding.RAW,
+            pool,
+        )
+        by_character = reference_measure.group_by_character(self._reference_files, described)
+        return figure_search.make_reference_set(net, by_character, mean)
 
     def _read(self, frame: Mapping) -> np.ndarray | None:
         """Pixels of a frame as BGR; None when there is no picture in its file."""
