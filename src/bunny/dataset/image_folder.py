@@ -148,6 +148,7 @@ def load_dataset(folder: Path) -> tuple[list[TrainingExample], list[TrainingExam
             data_files={"train": ["*.png", "metadata.jsonl"]},
             cache_dir=cache,
             split="train",
+            keep_in_memory=True,  # what is mapped cannot be deleted on Windows
         )
         for row in cast("Iterable[dict[str, Any]]", loaded):
             picture = np.asarray(row["image"].convert("RGB"))
@@ -155,7 +156,6 @@ def load_dataset(folder: Path) -> tuple[list[TrainingExample], list[TrainingExam
                 picture=picture, caption=row["text"], repeats=int(row["repeats"])
             )
             examples[row["split"]].append(example)
-        del loaded  # what is mapped into memory cannot be deleted on Windows
     return examples["train"], examples["held-out"]
 
 

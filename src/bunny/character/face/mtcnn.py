@@ -4,6 +4,7 @@ The weights come inside the package `mtcnn`; its own code needs TensorFlow, so t
 built here in PyTorch. Thresholds and steps are the authors'.
 """
 
+import io
 from itertools import takewhile
 from typing import TYPE_CHECKING, cast
 
@@ -73,8 +74,10 @@ def _read(key: str) -> "torch.nn.ModuleDict":
     """One network with its weights; `key` is p, r or o."""
     path = model_file.path_of(model_file.MODELS["mtcnn"]).with_name(f"{key}net.lz4")
     import joblib
+    from lz4 import frame
 
-    return _build(key, iter(joblib.load(path)))
+    # joblib.load(path) leaves its lz4 file to the garbage collector, which closes it in no order
+    return _build(key, iter(joblib.load(io.BytesIO(frame.decompress(path.read_bytes())))))
 
 
 def _build(key: str, weights) -> "torch.nn.ModuleDict":
