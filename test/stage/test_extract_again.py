@@ -1,5 +1,7 @@
 """Stage extract after a setting that only decides was changed: as a full extract, but cheap."""
 
+import shutil
+
 import mixed_film
 import pytest
 
@@ -21,6 +23,23 @@ def _stage(folder, film, kind=Extract, pipeline=None, **extraction):
     space = workspace.create(folder, "data", film, None)
     sections = {"extraction": extraction, "pipeline": {"shard_size": 9, **(pipeline or {})}}
     return kind(Config.model_validate(sections), space.root, space.root)
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory, film):
+    """A folder in which the film was extracted with the default settings."""
+    folder = tmp_path_factory.mktemp("first")
+    _stage(folder, film).execute()
+    return folder
+
+
+@pytest.fixture
+def extracted(tmp_path, first_run, film):
+    """The stage in a folder of the test's own, `again`, where it was run once."""
+    shutil.copytree(first_run, tmp_path / "again")
+    stage = _stage(tmp_path / "again", film)
+    assert stage.can_resume()
+    return stage
 
 
 def _left(stage):
@@ -75,8 +94,8 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("changed", CHANGES)
+@pytest.mark.usefixtures("extracted")
 def test_decided_again_is_as_a_full_extract(tmp_path, film, changed):
-    _stage(tmp_path / "again", film).execute()
     again = _stage(tmp_path / "again", film, _Watched, **changed)
     assert not again.can_resume()
     again.execute()
@@ -86,12 +105,11 @@ def test_decided_again_is_as_a_full_extract(tmp_path, film, changed):
     _check_same(again, whole)
 
 
-def test_one_change_after_another_and_back(tmp_path, film):
-    first = _stage(tmp_path, film)
-    first.execute()
+def test_one_change_after_another_and_back(tmp_path, film, extracted):
+    first = extracted
     before = _left(first)
     for changed in (*CHANGES[:5], {}):
-        stage = _stage(tmp_path, film, _Watched, **changed)
+        stage = _stage(tmp_path / "again", film, _Watched, **changed)
         stage.execute()
         assert stage.num_full == 0
     tables, pictures = _left(stage)
@@ -99,12 +117,11 @@ def test_one_change_after_another_and_back(tmp_path, film):
     assert all(tables[name].equals(before[0][name], null_equal=True) for name in TABLES)
 
 
-def test_only_pictures_of_new_shots_are_read(tmp_path, film):
+def test_only_pictures_of_new_shots_are_read(tmp_path, film, extracted):
     """A threshold of 2 leaves out the cut at 42: two shots become one."""
-    first = _stage(tmp_path, film)
-    first.execute()
+    first = extracted
     old = set(store.read(first.output_dir / "table", "shot")["first_frame_index"])
-    stage = _stage(tmp_path, film, _Watched, cut_threshold=2.0)
+    stage = _stage(tmp_path / "again", film, _Watched, cut_threshold=2.0)
     assert stage.why_stale() == "extraction.cut_threshold 1.0 -> 2.0"
     stage.execute()
     new = set(store.read(stage.output_dir / "table", "shot")["first_frame_index"])
@@ -112,9 +129,8 @@ def test_only_pictures_of_new_shots_are_read(tmp_path, film):
     assert stage.written and max(stage.written) < 70
 
 
-def test_times_are_those_of_the_pictures(tmp_path, film):
-    stage = _stage(tmp_path, film)
-    stage.execute()
+def test_times_are_those_of_the_pictures(tmp_path, film, extracted):
+    stage = extracted
     tables = _left(stage)[0]
     both = tables["frame"].join(tables["change"], on="frame_index", suffix="_change")
     assert both.height == tables["frame"].height
@@ -122,13 +138,13 @@ def test_times_are_those_of_the_pictures(tmp_path, film):
     assert (both["pts"] == both["pts_change"]).all()
 
 
+@pytest.mark.usefixtures("extracted")
 def test_what_changes_pictures_decodes_the_film(tmp_path, film):
-    _stage(tmp_path, film).execute()
     for changed in ({"crop_bars": False}, {"quality": 95, "cut_threshold": 0.4}):
-        stage = _stage(tmp_path, film, _Watched, **changed)
+        stage = _stage(tmp_path / "again", film, _Watched, **changed)
         stage.execute()
         assert stage.num_full == 1
-    stage = _stage(tmp_path, film, _Watched, {"force_rerun": True}, cut_threshold=2.0)
+    stage = _stage(tmp_path / "again", film, _Watched, {"force_rerun": True}, cut_threshold=2.0)
     stage.execute()
     assert stage.num_full == 1
 
@@ -156,8 +172,8 @@ class _Mortal(_Watched):
 
 
 @pytest.mark.parametrize("limit", [0, 1, 3])
+@pytest.mark.usefixtures("extracted")
 def test_killed_while_it_decides_again(tmp_path, film, limit):
-    _stage(tmp_path / "again", film).execute()
     stage = _stage(tmp_path / "again", film, _Mortal, cut_threshold=3.0)
     stage.limit = limit
     with pytest.raises(_Killed):
@@ -170,39 +186,36 @@ def test_killed_while_it_decides_again(tmp_path, film, limit):
     _check_same(again, whole)
 
 
-def test_killed_and_taken_back_decodes_the_film(tmp_path, film):
+def test_killed_and_taken_back_decodes_the_film(tmp_path, film, extracted):
     """Pictures of the first settings may have been written over: they are not trusted."""
-    first = _stage(tmp_path, film)
-    first.execute()
+    first = extracted
     before = _left(first)
-    stage = _stage(tmp_path, film, _Mortal, cut_threshold=3.0)
+    stage = _stage(tmp_path / "again", film, _Mortal, cut_threshold=3.0)
     stage.limit = 2
     with pytest.raises(_Killed):
         stage.execute()
-    back = _stage(tmp_path, film, _Watched)
+    back = _stage(tmp_path / "again", film, _Watched)
     back.execute()
     assert back.num_full == 1
     assert _left(back)[1] == before[1]
 
 
-def test_lost_pictures_alone_are_read_again(tmp_path, film):
-    stage = _stage(tmp_path, film)
-    stage.execute()
+def test_lost_pictures_alone_are_read_again(tmp_path, film, extracted):
+    stage = extracted
     before = _left(stage)
     lost = sorted((stage.output_dir / "frame").iterdir())[4]
     lost.unlink()
-    again = _stage(tmp_path, film, _Watched)
+    again = _stage(tmp_path / "again", film, _Watched)
     assert not again.can_resume()
     again.execute()
     assert again.num_full == 0 and int(lost.stem) in again.written and len(again.written) <= 3
     assert _left(again)[1] == before[1]
 
 
-def test_shards_without_a_note_are_not_decided_on(tmp_path, film):
-    stage = _stage(tmp_path, film)
-    stage.execute()
+def test_shards_without_a_note_are_not_decided_on(tmp_path, film, extracted):
+    stage = extracted
     (note,) = (stage.folder / "shard" / "shot").glob(f"*/{FINISHED}")
     note.unlink()
-    again = _stage(tmp_path, film, _Watched, cut_threshold=2.0)
+    again = _stage(tmp_path / "again", film, _Watched, cut_threshold=2.0)
     again.execute()
     assert again.num_full == 1
