@@ -19,7 +19,7 @@ from bunny.character.face import recogniser as face_recogniser
 
 Medium = Literal["drawn", "photographed"]
 
-SMALL_PX = 96  # shorter side: three cells of the network (`picture.CELL_PX`)
+SMALL_PX = 96  # shorter side: three cells of the network (`efficientnet.CELL_PX`)
 MAP_LONG_PX = 352  # longer side a picture is scaled to before its columns are looked at
 # Fitted on crops of 20 rendered films (styles flat, cel, sketch), 124 of one figure and 51 of two
 # that stand beside each other: from 0.5 on 61 % of two, no whole figure and 5 % of busts.

@@ -2,7 +2,8 @@
 
 The detector proposes boxes and says how much each is like the thing on a reference picture; with
 an embedding model the boxes are cut out and compared by it instead. What comes out has the form of
-`drawn.Candidate`, so voting, tracks and thresholds are the same as for the offline route.
+`window_search.RegionCandidate`, so voting, tracks and thresholds are the same as for the offline
+route.
 """
 
 from collections.abc import Mapping, Sequence
