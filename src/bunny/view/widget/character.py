@@ -21,7 +21,7 @@ from bunny.view.widget.explorer import Values
 
 if TYPE_CHECKING:
     from IPython.display import HTML
-    from ipywidgets import Button, Widget
+    from ipywidgets import Button, ValueWidget, Widget
 
     from bunny.core.config import Config
     from bunny.core.workspace import Workspace
@@ -278,11 +278,11 @@ def _assemble(space: Workspace, opened: CharacterData, root: Path | None) -> Wid
         if opened.shelf.fill(shown(state["now"], found, look)):
             output.value = page(opened, state["now"], found, look)
 
-    def on_move(_change: Any) -> None:
+    def on_move(_change: object) -> None:
         state["now"] = decide(opened, values())
         show(turn.value)
 
-    def on_turn(_change: Any) -> None:
+    def on_turn(_change: object) -> None:
         if not state["is_setting"]:
             show(turn.value)
 
@@ -300,7 +300,7 @@ def _assemble(space: Workspace, opened: CharacterData, root: Path | None) -> Wid
     return ipywidgets.VBox([*thresholds.values(), *rows])
 
 
-def _threshold_controls(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _threshold_controls(settings: Values) -> dict[str, ValueWidget]:
     """A slider for each threshold of `detection`, and the choice of `calibration`."""
     import ipywidgets
 
