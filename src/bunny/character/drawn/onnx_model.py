@@ -4,12 +4,14 @@ A hub repository is brought into the hub's local cache and then read like any fo
 that is there once needs no network. Only `.onnx`, `.json` and the card are fetched: no pickles.
 """
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -17,6 +19,10 @@ from PIL import Image
 from bunny.character import onnx_session
 from bunny.core import hub
 from bunny.core.error import UserError
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
 
 HUB_LICENCE = {  # by their cards
     "google/owlv2-": "apache-2.0",
@@ -167,7 +173,8 @@ class OnnxModel:
             If it does not take an input of that shape.
         """
         try:
-            return self._session.run([self._output], {self._input: np.float32(value)})[0]
+            found = self._session.run([self._output], {self._input: np.float32(value)})
+            return np.asarray(found[0])
         except Exception as error:
             raise UserError(
                 f"{self._folder.key}: {self._path} could not be run on an input of "
@@ -175,7 +182,7 @@ class OnnxModel:
                 "this input"
             ) from error
 
-    def _load(self, num_threads: int) -> Any:
+    def _load(self, num_threads: int) -> InferenceSession:
         try:
             return onnx_session.load_session(self._path, num_threads=num_threads)
         except Exception as error:  # the runtime's own errors share no other class
