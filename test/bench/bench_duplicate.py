@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from bunny.quality import duplicate, hamming, perceptual_hash
+from bunny.quality import duplicate, perceptual_hash
 
 FILMS = {
     "all frames differ": [1] * 100_000,
@@ -66,7 +66,7 @@ def plain(phash, score, max_distance, signature, min_structure):
     open_frames = np.argsort(-score, kind="stable")
     while open_frames.size:
         best, rest = open_frames[0], open_frames[1:]
-        is_near = hamming.distance(phash[rest], phash[best]) <= max_distance
+        is_near = perceptual_hash.distance(phash[rest], phash[best]) <= max_distance
         near = rest[is_near]
         alike = perceptual_hash.structural_similarity(signature, np.full(near.size, best), near)
         is_near[is_near] = alike >= np.float32(min_structure)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunny.quality import hamming, perceptual_hash
+from bunny.quality import perceptual_hash
 from bunny.quality.duplicate import group_pairs
 
 film = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("film.py"))))
@@ -17,7 +17,7 @@ film = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("film.py"))
 
 def test_distance_by_hand():
     one = np.array([0, 0b1011, 2**64 - 1], np.uint64)
-    assert hamming.distance(one, np.uint64(0)).tolist() == [0, 3, 64]
+    assert perceptual_hash.distance(one, np.uint64(0)).tolist() == [0, 3, 64]
 
 
 def test_the_sharpest_of_a_group_stays():
@@ -53,10 +53,10 @@ def test_those_that_stay_are_far_apart_and_the_rest_are_near_a_better_one(bits, 
     stays = np.flatnonzero(kept_by == np.arange(len(bits)))
     for i in stays:
         others = stays[stays != i]
-        assert np.all(hamming.distance(phash[others], phash[i]) > distance)
+        assert np.all(perceptual_hash.distance(phash[others], phash[i]) > distance)
     for i, k in enumerate(kept_by):
         assert k in stays
-        assert hamming.distance(phash[i], phash[k]) <= distance and score[k] >= score[i]
+        assert perceptual_hash.distance(phash[i], phash[k]) <= distance and score[k] >= score[i]
 
 
 def _one_by_one(phash, score, max_distance, luma=None, min_structure=0.0):
@@ -66,7 +66,7 @@ def _one_by_one(phash, score, max_distance, luma=None, min_structure=0.0):
     open_frames = np.argsort(-score, kind="stable")
     while open_frames.size:
         best, rest = open_frames[0], open_frames[1:]
-        is_near = hamming.distance(phash[rest], phash[best]) <= max_distance
+        is_near = perceptual_hash.distance(phash[rest], phash[best]) <= max_distance
         if signature is not None:
             alike = perceptual_hash.structural_similarity(signature, np.full(rest.size, best), rest)
             is_near &= alike >= np.float32(min_structure)

@@ -17,7 +17,7 @@ class RawFace(NamedTuple):
     """One face in pixels of the picture, as it came out of a network."""
 
     box: np.ndarray  # (4,) float32: x0 y0 x1 y1, may reach over the picture's edge
-    landmark: np.ndarray  # (5, 2) float32, as in `detect.Face`
+    landmark: np.ndarray  # (5, 2) float32, as in `detect.DetectedFace`
     score: float  # in [0, 1]
 
 

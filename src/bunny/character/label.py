@@ -24,7 +24,7 @@ WITNESS_MARGIN = 0.1  # to its second best candidate
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSetting:
-    """Thresholds on the common scale of `embed.to_similarity`, on centred cosines and on CCIP's."""
+    """Thresholds on the scale of `recogniser.to_similarity`, on centred cosines and on CCIP's."""
 
     similarity_threshold: float
     min_margin: float
@@ -90,7 +90,7 @@ def _count_drawn(usable: pl.DataFrame) -> int:
 def calibrate_film(
     face: pl.DataFrame, tracks: list[dict], cast: ReferenceSet, setting: LabelSetting, seed: int = 0
 ) -> film_calibration.FilmCalibration:
-    """Learn from a film's own faces what its strangers are like, see `study.study_film`."""
+    """Learn from a film's own faces what its strangers are like, see `film_calibration.fit`."""
     return film_calibration.fit(
         face,
         tracks,
@@ -208,7 +208,7 @@ def vote(region: pl.DataFrame, num_frames: pl.DataFrame, setting: LabelSetting) 
     Parameters
     ----------
     region : pl.DataFrame
-        Rows of table `region`, `track_id` by `figure.link_regions`.
+        Rows of table `region`, `track_id` by `figure_label.link_regions`.
     num_frames : pl.DataFrame
         Columns `shot_index`, `num_frames`: how many frames of the shot were looked at.
     setting : LabelSetting

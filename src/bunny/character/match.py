@@ -1,6 +1,6 @@
 """Open-set identification of face tracks: similarity, decision, propagation of names.
 
-Similarities are on the common scale of `embed.to_similarity`. A track below the threshold, or whose
+Similarities are on the scale of `recogniser.to_similarity`. A track below the threshold, or whose
 two best candidates lie too close, stays unknown. Of a track count its embedding and all its good
 views; of a character, each picture and their mean.
 
@@ -286,7 +286,7 @@ def name_tracks(
 
     Parameters
     ----------
-    view : study.View
+    view : TrackViews
     seen : sequence of set of str, length n
         In which frames each track is seen.
     reference : mapping of character to np.ndarray, shape (m, d)
@@ -295,7 +295,7 @@ def name_tracks(
     adaptation : Adaptation, optional
         Map that all vectors are put through.
     compared : (names, similarity), optional
-        What `study.compare` gives of these; found anew by default.
+        What `compare_views` gives of these; found anew by default.
     """
     names, similarity = compared or compare_views(view, reference, adaptation)
     found = decide(names, similarity, threshold=threshold, min_margin=min_margin)
@@ -346,7 +346,7 @@ def propagate_names(
     ----------
     name : sequence of str or None, length n
         What each track is called so far.
-    found : match.Match
+    found : FaceMatch
         What the references say.
     portrait : np.ndarray, shape (n, d)
     clarity : np.ndarray, shape (n,)

@@ -4,17 +4,23 @@ A session is loaded once and run by any number of threads, each run on the threa
 pictures side by side fill the cores, and the numbers are the same on any number of them.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
 
 GPU = "CUDAExecutionProvider"  # of the package onnxruntime-gpu, where it is installed
 CPU = "CPUExecutionProvider"
 
 
-def load_session(model: bytes | Path, *, num_threads: int = 1) -> Any:
+def load_session(model: bytes | Path, *, num_threads: int = 1) -> InferenceSession:
     """Load a model into ONNX Runtime.
 
     Parameters
@@ -47,7 +53,9 @@ def load_session(model: bytes | Path, *, num_threads: int = 1) -> Any:
     return onnxruntime.InferenceSession(source, options, providers=providers)
 
 
-def run_session(session: Any, outputs: Sequence[str], value: np.ndarray) -> list[np.ndarray]:
+def run_session(
+    session: InferenceSession, outputs: Sequence[str], value: np.ndarray
+) -> list[np.ndarray]:
     """Run a network of one input, and of it only what the wanted outputs need.
 
     Parameters
@@ -66,7 +74,8 @@ def run_session(session: Any, outputs: Sequence[str], value: np.ndarray) -> list
 
     options = onnxruntime.RunOptions()
     options.only_execute_path_to_fetches = True
-    return session.run(list(outputs), {session.get_inputs()[0].name: value}, options)
+    found = session.run(list(outputs), {session.get_inputs()[0].name: value}, options)
+    return [np.asarray(one) for one in found]
 
 
 def read_float_model(path: Path, input_name: str, free: Sequence[int]) -> bytes:

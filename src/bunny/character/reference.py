@@ -137,7 +137,7 @@ def measure(
     ----------
     sources : iterable of ReferenceFile
     detector, recogniser : callable
-        From `detect.load_detector` and `embed.load_recogniser`.
+        From `detect.load_detector` and `recogniser.load_recogniser`.
     min_score : float
         Faces less sure are taken for none.
     judge : callable, optional

@@ -19,7 +19,7 @@ from bunny.character.face import recogniser as face_recogniser
 
 Medium = Literal["drawn", "photographed"]
 
-SMALL_PX = 96  # shorter side: three cells of the network (`picture.CELL_PX`)
+SMALL_PX = 96  # shorter side: three cells of the network (`efficientnet.CELL_PX`)
 MAP_LONG_PX = 352  # longer side a picture is scaled to before its columns are looked at
 # Fitted on crops of 20 rendered films (styles flat, cel, sketch), 124 of one figure and 51 of two
 # that stand beside each other: from 0.5 on 61 % of two, no whole figure and 5 % of busts.
@@ -245,7 +245,11 @@ def judge(
     """
     usable = [p for p in pictures if p.error is None]
     levels = {"drawn": alike_level(bank), "photographed": face_level}
-    return [_judge_one(p, usable, bank, levels, level, recogniser, impostor) for p in pictures]
+    judged = [_compare(p, usable, levels, recogniser) for p in pictures]
+    return [
+        _count_impostors(one, p, usable, bank, level, impostor)
+        for one, p in zip(judged, pictures, strict=True)
+    ]
 
 
 def advise(judged: Sequence[JudgedReference]) -> list[str]:
@@ -303,18 +307,32 @@ def summarise(judged: Sequence[JudgedReference]) -> str:
     )
 
 
-def _judge_one(picture, usable, bank, levels, level, recogniser, impostor) -> JudgedReference:
-    found = JudgedReference(
+def _compare(
+    picture: ReferencePicture,
+    usable: Sequence[ReferencePicture],
+    levels: Mapping[str, float],
+    recogniser: str,
+) -> JudgedReference:
+    """A picture compared with those of its own character and of others."""
+    own = other = None
+    if picture.vector is not None and picture.error is None:
+        peers = [p for p in usable if p.vector is not None and p.medium == picture.medium]
+        of_own = [p for p in peers if p.character == picture.character]
+        of_others = [p for p in peers if p.character != picture.character]
+        own, other = (_nearest(picture, p, recogniser) for p in (of_own, of_others))
+    return JudgedReference(
         reference_id=picture.reference_id,
         character=picture.character,
         medium=picture.medium,
         size_px=picture.size_px,
         is_small=picture.size_px < SMALL_PX,
         num_own=sum(p.character == picture.character for p in usable),
-        own_similarity=None,
-        other_similarity=None,
-        other_character=None,
-        is_alike=False,
+        own_similarity=None if own is None else own[0],
+        other_similarity=None if other is None else other[0],
+        other_character=None if other is None else other[1],
+        is_alike=other is not None
+        and other[0] >= levels[picture.medium]
+        and (own is None or other[0] >= own[0]),
         impostor_share=None,
         film_share=None,
         has_two=picture.has_two,
@@ -322,32 +340,31 @@ def _judge_one(picture, usable, bank, levels, level, recogniser, impostor) -> Ju
         text=picture.text,
         error=picture.error,
     )
-    if picture.vector is None or picture.error is not None:
-        return found
-    peers = [p for p in usable if p.vector is not None and p.medium == picture.medium]
-    others = [p for p in peers if p.character != picture.character]
-    own = _nearest(picture, [p for p in peers if p.character == picture.character], recogniser)
-    other = _nearest(picture, others, recogniser)
-    similarity = None if other is None else other[0]
-    found = replace(
-        found,
-        own_similarity=None if own is None else own[0],
-        other_similarity=similarity,
-        other_character=None if other is None else other[1],
-        is_alike=similarity is not None
-        and similarity >= levels[picture.medium]
-        and (own is None or similarity >= own[0]),
-    )
-    if picture.medium != "drawn":
-        return found
-    views = np.vstack([p.vector for p in others]) if others else picture.vector[:0]
+
+
+def _count_impostors(
+    judged: JudgedReference,
+    picture: ReferencePicture,
+    usable: Sequence[ReferencePicture],
+    bank: np.ndarray,
+    level: float,
+    impostor: Mapping[str, np.ndarray] | None,
+) -> JudgedReference:
+    """With the shares of strangers that would be named after a drawing; others as they are."""
+    vector = picture.vector
+    if vector is None or picture.error is not None or picture.medium != "drawn":
+        return judged
+    others = [
+        p.vector
+        for p in usable
+        if p.vector is not None and p.medium == "drawn" and p.character != picture.character
+    ]
+    views = np.vstack(others) if others else vector[:0]
     in_film = None if impostor is None else impostor.get(picture.character, bank[:0])
     return replace(
-        found,
-        impostor_share=impostor_share(picture.vector, views, bank, level),
-        film_share=None
-        if in_film is None
-        else impostor_share(picture.vector, views, bank, level, in_film),
+        judged,
+        impostor_share=impostor_share(vector, views, bank, level),
+        film_share=None if in_film is None else impostor_share(vector, views, bank, level, in_film),
     )
 
 

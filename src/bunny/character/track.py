@@ -28,7 +28,7 @@ NEVER = -1e3  # a score of what may not be joined; any sum with it loses
 
 @dataclass(frozen=True, kw_only=True)
 class TrackSetting:
-    """Similarities are on the common scale of `embed.to_similarity`."""
+    """Similarities are on the common scale of `recogniser.to_similarity`."""
 
     alike: float = 0.45  # joins wherever it is
     not_unlike: float = 0.15  # joins when it also sits in the track's place

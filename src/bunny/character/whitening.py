@@ -53,7 +53,7 @@ def learn(face: pl.DataFrame, pairs: pl.DataFrame, *, seed: int = 0) -> Whitenin
     face : pl.DataFrame
         Rows of table `face` with `track_id`.
     pairs : pl.DataFrame
-        From `pair.collect_pairs`.
+        From `calibrate.collect_pairs`.
 
     Notes
     -----

@@ -126,7 +126,7 @@ def export(
 
 
 def rights_record(space: Workspace, config: Config, date: str = "") -> dict[str, Any]:
-    """Put together the rights of what comes of a film, see `rights.record`."""
+    """Put together the rights of what comes of a film, see `rights.make_record`."""
     source = space.source()
     tables = {name: store.read_or_empty(space.table, name) for name in RIGHTS_TABLES}
     return rights.make_record(

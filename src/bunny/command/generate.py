@@ -4,6 +4,8 @@ The stage's pictures and tables are left alone; what is drawn here goes to a fol
 its own, one JSON object a line. Options that are not given are as the settings say.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import logging
@@ -11,7 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -26,6 +28,12 @@ from bunny.generation import plan, request
 from bunny.generation.plan import GridColumn
 from bunny.generation.request import GenerationRequest, InitImage
 from bunny.table import store
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from bunny.training.base import Base
+
 
 SEEDS_DEFAULT = (1,)
 logger = logging.getLogger(__name__)
@@ -306,7 +314,7 @@ def generate(
 
 
 def _draw_columns(
-    loaded: Any,
+    loaded: Base,
     config: Config,
     drawings: Sequence[GenerationRequest],
     columns: Sequence[GridColumn],
@@ -320,7 +328,7 @@ def _draw_columns(
 
     files: list[Path] = []
     errors: list[str] = []
-    pictures: dict[tuple[int, str], Any] = {}
+    pictures: dict[tuple[int, str], Image.Image] = {}
     with tqdm(total=len(drawings) * len(columns), desc="generate ", unit="picture") as bar:
         for column in columns:
             for drawn in sampler.generate(

@@ -25,7 +25,7 @@ def read_record(film_dir: Path, stage: str) -> dict[str, Any]:
     return _read_json(film_dir / "stage" / stage / "stage.json")
 
 
-def digest(value: Any) -> str:
+def digest(value: object) -> str:
     """SHA-256, in hex, of a JSON value; the order of keys does not count."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 

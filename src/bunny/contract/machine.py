@@ -1,11 +1,16 @@
 """Thread pool without OpenCV's own threads, progress bar, peak memory."""
 
+from __future__ import annotations
+
 import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tqdm.auto import tqdm
 
 
 @contextmanager
@@ -49,7 +54,7 @@ def thread_pool(num_workers: int) -> Iterator[Executor]:
 
 
 @contextmanager
-def progress_bar(name: str, unit: str, total: int | None, done: int = 0) -> Iterator[Any]:
+def progress_bar(name: str, unit: str, total: int | None, done: int = 0) -> Iterator[tqdm]:
     """Show the one progress bar of a stage; of several processes the first shows it.
 
     Parameters

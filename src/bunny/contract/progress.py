@@ -5,16 +5,22 @@ take: as long as they took before on this machine, by the picture, or else as in
 somewhat more or less as the stages of this run took longer or shorter than expected so far.
 """
 
+from __future__ import annotations
+
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bunny.contract import fingerprint
 from bunny.contract.result import StageResult
+
+if TYPE_CHECKING:
+    from tqdm.auto import tqdm
+
 
 FRAMES_PER_PICTURE = 25  # of a film, about: 47 minutes (68,165 frames) gave 2,674
 MIN_PICTURES = 10  # of a film by which later ones are judged
@@ -99,7 +105,7 @@ class StageBar:
         if self.total:
             self._advance(min(1.0, self.n / self.total))
 
-    def set_postfix(self, **_: Any) -> None:
+    def set_postfix(self, **_: object) -> None:
         """Take what a stage tells of itself; the run's line has no place for it."""
 
 
@@ -253,7 +259,7 @@ def describe_shares(seconds: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {share:.0f} %" for name, share in shares.items() if share >= 0.5)
 
 
-def _line(is_shown: bool) -> Any:
+def _line(is_shown: bool) -> tqdm:
     """The bar that the line is drawn with; it is gone when it is closed."""
     from tqdm.auto import tqdm
 

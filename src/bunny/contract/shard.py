@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
@@ -21,6 +21,8 @@ STATE = "state.json"
 
 OPEN_ITEMS = 8  # whose pixels may be in memory at a time
 
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 Rows = Mapping[str, list[dict[str, Any]]]  # of each table
 
 
@@ -169,8 +171,8 @@ def fill_missing(
 
 
 def map_bounded(
-    pool: Executor, function: Callable[[Any], Any], items: Iterable[Any], most: int
-) -> Iterator[Any]:
+    pool: Executor, function: Callable[[Item], Found], items: Iterable[Item], most: int
+) -> Iterator[Found]:
     """As `Executor.map`, in order, with at most `most` items taken and not yet given back.
 
     `Executor.map` takes all items at once, which for pictures fills the memory.

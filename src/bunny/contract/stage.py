@@ -279,6 +279,6 @@ class BaseStage:
 
 
 def settings_of(config: Config, section: str, *keys: str) -> dict[str, Any]:
-    """`section.key` and value, as JSON values, of the keys named, or of all when none is."""
+    """Keys with their section before them and values as in JSON; all keys when none is named."""
     values = getattr(config, section).model_dump(mode="json")
     return {f"{section}.{key}": values[key] for key in (keys or values)}

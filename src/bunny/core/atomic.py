@@ -11,7 +11,6 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from bunny.core.error import UserError
 
@@ -170,7 +169,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     write_file(path, lambda temporary: temporary.write_bytes(data))
 
 
-def write_file(path: Path, write: Callable[[Path], Any]) -> None:
+def write_file(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file atomically: under a temporary name, flushed to disk, renamed.
 
     Parameters

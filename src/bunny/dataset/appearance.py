@@ -39,7 +39,7 @@ def ground_set(
 
     Returns
     -------
-    variety.Ground
+    facility_location.GroundSet
         Vectors of the face's embedding, place and size of the box with turn and mouth, the
         subject's small picture and the scene's vector; cells of pose, size, place and light.
     """

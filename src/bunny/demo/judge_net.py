@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bunny.demo import world
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 INPUT_PX = 128
@@ -52,7 +53,7 @@ def make_net(widths: tuple[int, ...] = (32, 64, 104)) -> nn.Module:
     """
     from torch import nn
 
-    layers: list[Any] = [nn.PixelUnshuffle(2), _conv(12, widths[0], 2), nn.ReLU()]
+    layers: list[nn.Module] = [nn.PixelUnshuffle(2), _conv(12, widths[0], 2), nn.ReLU()]
     for before, width in zip((widths[0], *widths), widths, strict=False):
         if len(layers) > 3:
             layers += [_conv(before, width, 2), nn.ReLU()]
@@ -69,7 +70,7 @@ def split(logits: Any) -> dict[str, Any]:
     return parts
 
 
-def _conv(before: int, after: int, stride: int = 1) -> Any:
+def _conv(before: int, after: int, stride: int = 1) -> nn.Module:
     """3x3 convolution with batch normalisation."""
     from torch import nn
 
@@ -77,7 +78,7 @@ def _conv(before: int, after: int, stride: int = 1) -> Any:
     return nn.Sequential(conv, nn.BatchNorm2d(after))
 
 
-def _block(width: int) -> Any:
+def _block(width: int) -> nn.Module:
     """Two convolutions beside a short cut."""
     from torch import nn
 
@@ -86,19 +87,19 @@ def _block(width: int) -> Any:
             super().__init__()
             self.way = nn.Sequential(_conv(width, width), nn.ReLU(), _conv(width, width))
 
-        def forward(self, x: Any) -> Any:
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
             return nn.functional.relu(x + self.way(x))
 
     return Block()
 
 
-def _pool() -> Any:
+def _pool() -> nn.Module:
     """Mean and maximum over the map, side by side."""
     import torch
     from torch import nn
 
     class Pool(nn.Module):
-        def forward(self, x: Any) -> Any:
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
             return torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)
 
     return Pool()

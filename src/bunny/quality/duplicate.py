@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bunny.quality import hamming, perceptual_hash
+from bunny.quality import perceptual_hash
 
 FIRST_BLOCK, MAX_BLOCK = 64, 2048  # frames looked at together
 MAX_PAIRS_PER_FRAME = (
@@ -86,7 +86,7 @@ class NearDuplicateSearch:
         self._frames = frames[np.argsort(inverse, kind="stable")]
         self._count = np.bincount(inverse, minlength=values.size)
         self._start = np.cumsum(self._count) - self._count
-        self._index = hamming.build_index(values, self._max_distance)
+        self._index = perceptual_hash.build_index(values, self._max_distance)
 
     def group(self, min_structure: float) -> np.ndarray:
         """Say of which frame each frame is a near duplicate.
@@ -137,9 +137,9 @@ class NearDuplicateSearch:
         """
         for low in range(0, frames.size, MAX_BLOCK):
             part = frames[low : low + MAX_BLOCK]
-            query, value, bits = hamming.near_pairs(self._index, self._phash[part])
+            query, value, bits = perceptual_hash.near_pairs(self._index, self._phash[part])
             for piece in _pieces(self._count[value]):
-                which, position = hamming.expand_ranges(
+                which, position = perceptual_hash.expand_ranges(
                     self._start[value[piece]], self._count[value[piece]]
                 )
                 frame, other = part[query[piece][which]], self._frames[position]
@@ -156,7 +156,7 @@ class NearDuplicateSearch:
         """Decide the best open frames among themselves; gives them and whether few were near."""
         while True:
             phash = self._phash[block]
-            bits = hamming.distance(phash[:, None], phash[None])
+            bits = perceptual_hash.distance(phash[:, None], phash[None])
             better, worse = np.nonzero(np.triu(bits <= self._max_distance, 1))
             if better.size <= MAX_PAIRS_PER_FRAME * block.size:
                 break
@@ -175,10 +175,10 @@ def _take(owner: np.ndarray, better: np.ndarray, worse: np.ndarray) -> None:
 
 
 def _pieces(count: np.ndarray) -> list[np.ndarray]:
-    """Split searches so that no piece gives many more than `hamming.BLOCK` pairs."""
+    """Split searches so that no piece gives many more than `perceptual_hash.BLOCK` pairs."""
     if not count.size:
         return []
-    number = (np.cumsum(count) - count) // hamming.BLOCK
+    number = (np.cumsum(count) - count) // perceptual_hash.BLOCK
     return np.split(np.arange(count.size), np.flatnonzero(np.diff(number)) + 1)
 
 
@@ -211,7 +211,9 @@ class NearDuplicateCache:
         self._pairs: tuple[np.ndarray, ...] | None = _no_pairs()
         self._is_known = np.zeros(phash.size, bool)  # its pairs are stored
         self._has_better = np.zeros(phash.size, bool)  # a better frame is near it
-        self._bound = np.full(phash.size, hamming.BITS + 1, np.uint8)  # bits at which it is taken
+        self._bound = np.full(
+            phash.size, perceptual_hash.BITS + 1, np.uint8
+        )  # bits at which it is taken
         self._taker = np.full(phash.size, phash.size)  # by which frame
         tight = NearDuplicateSearch(phash, signature, 0).group(max_structure)
         self._near = NearDuplicateSearch(phash, signature, max_distance)

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import polars.selectors as cs
 
-from bunny.quality import duplicate, hamming, perceptual_hash, reason
+from bunny.quality import duplicate, perceptual_hash, reason
 from bunny.quality.reason import CODE, REASONS, QualityThreshold
 
 
@@ -211,7 +211,7 @@ def _compare(prepared: PreparedMeasures, is_duplicate: np.ndarray, stays: np.nda
     rows = np.flatnonzero(is_duplicate)
     here, there = place[rows], place[stays[rows]]
     bits = np.zeros(stays.size, np.uint8)
-    bits[rows] = hamming.distance(prepared.phash[here], prepared.phash[there])
+    bits[rows] = perceptual_hash.distance(prepared.phash[here], prepared.phash[there])
     alike = np.zeros(stays.size, np.float32)
     if prepared.signature is not None:
         alike[rows] = perceptual_hash.structural_similarity(prepared.signature, here, there)

@@ -230,7 +230,7 @@ def highest_strictness(key: str, values: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     key : str
-        A key of `preset.PATH`.
+        A key of `filter_preset.THRESHOLD_CURVE`.
     values : np.ndarray, shape (n,), float64
         NaN passes at every strictness.
 

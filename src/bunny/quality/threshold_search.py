@@ -58,15 +58,15 @@ def solve(
 ) -> ThresholdSolution:
     """Thresholds as settings say, or those that keep about `keep_about` frames.
 
-    The preset's thresholds move together along `preset.PATH`, from generous on; those that somebody
-    chose (that differ from the preset's) stay where they are. The stricter, the fewer groups of
-    frames are kept, so bisection finds the strictness whose number is nearest. Without chosen
-    thresholds no frame is kept newly at a higher strictness: the best of a group and of a batch is
-    the one that is good up to the highest strictness, so it goes last.
+    The preset's thresholds move together along `filter_preset.THRESHOLD_CURVE`, from generous on;
+    those that somebody chose (that differ from the preset's) stay where they are. The stricter, the
+    fewer groups of frames are kept, so bisection finds the strictness whose number is nearest.
+    Without chosen thresholds no frame is kept newly at a higher strictness: the best of a group and
+    of a batch is the one that is good up to the highest strictness, so it goes last.
 
     Parameters
     ----------
-    prepared : flag.Prepared
+    prepared : flag.PreparedMeasures
     groups : np.ndarray, shape (readable,), int64
     settings : mapping
         Keys of the section `filtering`.

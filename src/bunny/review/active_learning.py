@@ -66,7 +66,7 @@ def questions(
     Notes
     -----
     Vectors are compared in the space that the clusters themselves give
-    (`learn.correlation.fit_clusters`): what varies within clusters counts less.
+    (`linear_map.fit_cluster_correlation`): what varies within clusters counts less.
     """
     number = np.asarray(number, np.int64)
     question, worth = np.full(len(number), NOTHING, np.int64), np.zeros(len(number))

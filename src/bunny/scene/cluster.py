@@ -214,7 +214,7 @@ def group_frames(
         Unit length; in the order of the film, by which scenes are numbered.
     threshold : SceneThreshold, optional
     method : {"incremental", "agglomerative", "hdbscan"}
-        `cluster.assign`, or over all frames whatever their order.
+        `assign_incrementally`, or over all frames whatever their order.
 
     Returns
     -------

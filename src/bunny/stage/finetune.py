@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tqdm.auto import tqdm
 
     from bunny.dataset.image_folder import TrainingExample
-    from bunny.training.settings import LoraSettings, Step
+    from bunny.training.settings import LoraResult, LoraSettings, Step
 
 PROGRESS_EVERY = 10  # steps
 SAMPLES = 4  # times that sample pictures are drawn while training
@@ -53,6 +53,15 @@ MODEL_KEYS = (
 )
 SPLITS = ("train", "held-out")
 SAMPLE_PROMPTS = ("{subject}, medium shot, day", "{subject} on a beach, wide shot, day")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Examples:
+    """What one adapter is trained on and judged by."""
+
+    train: list[TrainingExample]
+    held_out: list[TrainingExample]
+    prior: list[TrainingExample]  # pictures of the class without the character
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +173,12 @@ class Finetune(BaseStage):
         words = CaptionWords.of(self.config.captioning, character)
         return _Set(character=character, words=words, rows=rows.sort("file").to_dicts())
 
+    def _examples(self, loaded: Base, made: _Set, folder: Path, run_folder: Path) -> _Examples:
+        """Everything that the adapter of a character is trained on."""
+        train, held_out = self._load(made, folder)
+        prior = self._class_examples(loaded, made, folder, run_folder, train)
+        return _Examples(train=train, held_out=held_out, prior=prior)
+
     def _load(
         self, made: _Set, folder: Path
     ) -> tuple[list[TrainingExample], list[TrainingExample]]:
@@ -218,9 +233,7 @@ class Finetune(BaseStage):
     ) -> tuple[dict[str, list[dict[str, Any]]], str]:
         """Train one character: rows by table; what goes wrong becomes the run's error."""
         from bunny.dataset import image_folder
-        from bunny.generation import sampler
-        from bunny.training import settings as training_settings
-        from bunny.training import trainer
+        from bunny.training.settings import TrainingError
 
         space = workspace.from_film_dir(self.output_dir)
         name = image_folder.folder_name(made.character)
@@ -229,32 +242,23 @@ class Finetune(BaseStage):
             shutil.rmtree(run_folder, ignore_errors=True)
         folder = self.output_dir / "dataset" / name
         seen = self._look(folder, loaded, made.words)
-        train, held_out = self._load(made, folder)
-        prior = self._class_examples(loaded, made, folder, run_folder, train)
+        examples = self._examples(loaded, made, folder, run_folder)
         settings = self._lora_settings(made.words)
-        counts = len(train), len(held_out)
+        counts = len(examples.train), len(examples.held_out)
         row = table_rows.run_row(run_id, made.character, made.words, loaded, settings.seed, counts)
-        set_hash = image_folder.hash_examples([*train, *held_out])
+        set_hash = image_folder.hash_examples([*examples.train, *examples.held_out])
         facts = {
             "settings": asdict(settings),
-            "coverage": _coverage(made, train, held_out, cluster),
+            "coverage": _coverage(made, examples, cluster),
             "set_hash": set_hash,
-            "num_class_pictures": len(prior),
+            "num_class_pictures": len(examples.prior),
         }
         texts = table_rows.adapter_metadata(made.words, loaded, settings, set_hash)
+        texts |= self._rights(loaded)
         try:
-            result = trainer.train_lora(
-                loaded,
-                [*train, *prior],
-                held_out,
-                run_folder,
-                settings,
-                metadata={**texts, **self._rights(loaded)},
-                log_dir=space.log / "tensorboard" / run_id,
-                on_step=on_step,
-                draw=sampler.draw_plain,
-            )
-        except training_settings.TrainingError as error:
+            log_dir = space.log / "tensorboard" / run_id
+            result = _fit(loaded, examples, run_folder, settings, texts, log_dir, on_step)
+        except TrainingError as error:
             failed = {"num_steps": 0, "seconds": 0.0, "status": "failed", "error": str(error)}
             row |= {"config_json": json.dumps(facts), **failed}
             return {"training_run": [row]}, f"{made.character}: {error}"
@@ -263,7 +267,8 @@ class Finetune(BaseStage):
             "training_step": table_rows.step_rows(run_id, result),
             "adapter": table_rows.adapter_rows(run_id, made.character, result, space.checkpoint),
         }
-        note = table_rows.summary(made.character, loaded, len(train), len(prior), result)
+        used = len(examples.train), len(examples.prior)
+        note = table_rows.summary(made.character, loaded, *used, result)
         return rows, f"{note}; {seen.to_line()}"
 
     def _look(self, folder: Path, loaded: Base, words: CaptionWords) -> TrainerPreview:
@@ -339,12 +344,38 @@ def _empty(reason: str) -> StageOutput:
     return StageOutput(tables=tables, num_items=0, note=reason)
 
 
-def _coverage(made: _Set, train: list, held_out: list, cluster: pl.DataFrame) -> dict[str, Any]:
+def _fit(
+    loaded: Base,
+    examples: _Examples,
+    run_folder: Path,
+    settings: LoraSettings,
+    texts: dict[str, str],
+    log_dir: Path,
+    on_step: Callable[[Step], None],
+) -> LoraResult:
+    """Train; sample pictures are drawn as stage generate draws, which training does not know."""
+    from bunny.generation import sampler
+    from bunny.training import trainer
+
+    return trainer.train_lora(
+        loaded,
+        [*examples.train, *examples.prior],
+        examples.held_out,
+        run_folder,
+        settings,
+        metadata=texts,
+        log_dir=log_dir,
+        on_step=on_step,
+        draw=sampler.draw_plain,
+    )
+
+
+def _coverage(made: _Set, examples: _Examples, cluster: pl.DataFrame) -> dict[str, Any]:
     """How varied the set is; train and held-out come back from disk in the order of the rows."""
     from bunny.dataset import image_folder
 
     scenes = cluster.filter(pl.col("level") == "scene")
     place = dict(zip(scenes["item_id"], scenes["cluster_id"], strict=True))
     ordered = [r for split in SPLITS for r in made.rows if r["split"] == split]
-    pictures = [example.picture for example in (*train, *held_out)]
+    pictures = [example.picture for example in (*examples.train, *examples.held_out)]
     return image_folder.measure_variety(pictures, ordered, place)

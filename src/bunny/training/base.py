@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from bunny.training.family.folder import TOY, find_folder, hash_folder, read_car
 if TYPE_CHECKING:
     import torch
     from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+    from transformers import PreTrainedTokenizerBase
+
 
 AUTO_PRECISION = "auto"
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
@@ -42,7 +45,7 @@ class Base:
     family: Family
 
     @property
-    def tokenizer(self) -> Any:
+    def tokenizer(self) -> PreTrainedTokenizerBase:
         """The first text encoder's tokenizer."""
         return self.family.source.tokenizer
 
@@ -125,7 +128,7 @@ def resolve_precision(precision: str, device: str) -> str:
     return precision
 
 
-def dtype_of(precision: str, device: str) -> Any:
+def dtype_of(precision: str, device: str) -> torch.dtype:
     """torch's type of a precision, see `resolve_precision`."""
     import torch
 
@@ -180,7 +183,7 @@ def _load_family(
     return _class_of(name)(source, model, folder, device, dtype)
 
 
-def _class_of(name: str) -> Any:
+def _class_of(name: str) -> Callable[..., Family]:
     """The class of a family."""
     from bunny.training.family import flux, sd, sd3, sdxl
 

@@ -45,7 +45,7 @@ class LatentCache:
     def get(
         self,
         kind: str,
-        facts: Sequence[Any],
+        facts: Sequence[object],
         arrays: Sequence[np.ndarray],
         encode: Callable[[], Tensors],
     ) -> Tensors:
@@ -98,7 +98,7 @@ def _in_order(made: Tensors) -> Tensors:
     return {name: tensor.contiguous() for name, tensor in made.items()}
 
 
-def _key(facts: Sequence[Any], arrays: Sequence[np.ndarray]) -> str:
+def _key(facts: Sequence[object], arrays: Sequence[np.ndarray]) -> str:
     """Hash of all that encoded things depend on."""
     digest = hashlib.sha256(repr(list(facts)).encode())
     for array in arrays:

@@ -19,7 +19,7 @@ FIXED_BATCH = 8  # pictures at once where nothing is learned
 
 FIXED_TIMESTEPS = 4  # noise levels at which each picture is looked at
 
-EncodeCaptions = Callable[[Sequence[str]], Any]
+EncodeCaptions = Callable[[Sequence[str]], "PromptEmbeds"]
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +36,7 @@ def denoising_loss(
     *,
     emphasis: torch.Tensor | None = None,
     min_snr_gamma: float = 0.0,
-) -> Any:
+) -> torch.Tensor:
     """Weighted squared error of what the denoiser says of each picture.
 
     Parameters
@@ -172,7 +172,7 @@ def join_batches(
     """
     import torch
 
-    groups: dict[Any, list[tuple[LatentBatch, float]]] = {}
+    groups: dict[tuple[int, ...], list[tuple[LatentBatch, float]]] = {}
     for batch, weight in batches:
         groups.setdefault(tuple(batch.latents.shape[1:]), []).append((batch, weight))
     joined = []
@@ -355,7 +355,7 @@ class GradientStep:
         )
         return (losses * torch.as_tensor(shares, dtype=losses.dtype).to(losses.device)).sum()
 
-    def words(self, captions: Sequence[str], *, has_grad: bool = False) -> Any:
+    def words(self, captions: Sequence[str], *, has_grad: bool = False) -> PromptEmbeds:
         """Conditioning of captions: cached, or by the text encoders as they are now."""
         if self.data.phrases is not None:
             return self.data.phrases.of(captions)

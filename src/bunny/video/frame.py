@@ -46,7 +46,7 @@ class PictureSetting:
     """Settings that turn a decoded frame into the picture as shown."""
 
     deinterlace: str = "auto"  # combed frames of interlaced films; on: of any film; off
-    tone_curve: str = "bt2390"  # of HDR films, a name of `colour.CURVE`
+    tone_curve: str = "bt2390"  # of HDR films, a name of `tone_mapping.CURVE`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import av
 import cv2
+from av.container import InputContainer
 from av.error import FFmpegError
 
 from bunny.core.error import UserError
@@ -137,19 +138,7 @@ def shown_size(width_px: int, height_px: int, aspect: Fraction, rotation_deg: in
 
 def _probe_pyav(path: Path, stream_index: int | None) -> FilmInfo:
     with av.open(f"file:{path}", options=OPEN_OPTIONS, metadata_errors="replace") as container:
-        name = container.format.name
-        if name.endswith("_pipe") or name == "image2":
-            _refuse(path, "a still picture; give a film, or a folder of pictures")
-        if name in ("tty", "bin", "xbin", "adf", "idf"):
-            _refuse(path, "a text")
-        streams = [s for s in container.streams.video if _is_moving(s)]
-        if not streams:
-            kinds = sorted({s.type for s in container.streams})
-            _refuse(path, f"only {' and '.join(kinds)} in it" if kinds else "no stream")
-        known = [s for s in streams if s.codec_context is not None and s.codec_context.width]
-        if not known:
-            _refuse(path, "an unknown or encrypted codec; convert it to H.264")
-        stream = _choose_stream(path, known, stream_index)
+        stream = _choose_stream(path, _film_streams(path, container), stream_index)
         context = stream.codec_context
         first = _first_frame(container, stream)
         if first is None:
@@ -160,7 +149,7 @@ def _probe_pyav(path: Path, stream_index: int | None) -> FilmInfo:
         return FilmInfo(
             path=path,
             decoder="pyav",
-            container=name,
+            container=container.format.name,
             codec=stream.codec.canonical_name,  # not the decoder's, which is libdav1d for AV1
             pixel_format=context.pix_fmt,
             stream_index=stream.index,
@@ -183,6 +172,23 @@ def _probe_pyav(path: Path, stream_index: int | None) -> FilmInfo:
             peak_nits=video_container.peak_nits(first),
             timecode=video_container.timecode(container, stream),
         )
+
+
+def _film_streams(path: Path, container: InputContainer) -> list[av.VideoStream]:
+    """Streams that can be decoded as a film; a file without one is refused."""
+    name = container.format.name
+    if name.endswith("_pipe") or name == "image2":
+        _refuse(path, "a still picture; give a film, or a folder of pictures")
+    if name in ("tty", "bin", "xbin", "adf", "idf"):
+        _refuse(path, "a text")
+    streams = [s for s in container.streams.video if _is_moving(s)]
+    if not streams:
+        kinds = sorted({s.type for s in container.streams})
+        _refuse(path, f"only {' and '.join(kinds)} in it" if kinds else "no stream")
+    known = [s for s in streams if s.codec_context is not None and s.codec_context.width]
+    if not known:
+        _refuse(path, "an unknown or encrypted codec; convert it to H.264")
+    return known
 
 
 def _choose_stream(path: Path, streams: list, index: int | None):

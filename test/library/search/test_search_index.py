@@ -100,3 +100,8 @@ def test_absent_library_is_said_in_one_sentence(monkeypatch, tmp_path, vectors):
         UserError, match=("package usearch, which is not installed; run `uv sync --extra search")
     ):
         index.build(tmp_path / "a", vectors, SETTING)
+
+
+def test_an_index_that_is_gone_is_said_in_one_sentence(tmp_path):
+    with pytest.raises(UserError, match=r"gone\.usearch: vector index not found"):
+        index.view(tmp_path / "gone.usearch", SETTING)

@@ -30,7 +30,7 @@ MEAN = (0.48145466, 0.4578275, 0.40821073)
 SCALE = (0.26862954, 0.26130258, 0.27577711)
 SAME = 0.5  # similarity at the published difference from which two are the same character
 
-# As `drawn.WEIGHT`, the centre of similarity as far below the usual threshold as there.
+# As `window_search.WEIGHT`, the centre of similarity as far below the usual threshold as there.
 WEIGHT = (14.0, 0.47, 4.0, 0.10)
 
 
@@ -128,7 +128,7 @@ class CcipNet:
 
         Returns
         -------
-        list of drawn.Candidate
+        list of window_search.RegionCandidate
             By character; `similarity` is that to its nearest reference picture, on the scale of
             `to_similarity`.
         """
@@ -193,7 +193,7 @@ def vote(region: pl.LazyFrame) -> pl.LazyFrame:
     Parameters
     ----------
     region : pl.LazyFrame
-        Rows of table `region`, `track_id` by `figure.link_regions`.
+        Rows of table `region`, `track_id` by `figure_label.link_regions`.
 
     Returns
     -------

@@ -2,7 +2,7 @@
 
 A picture is drawn when it is cel animation, anime, vector, pencil or ink; live action and 3D
 computer graphics are photographed. Faces of drawings are no faces to a recogniser, so it must be
-known which is which. A logistic regression on the style of a picture (`picture.measure_style`)
+known which is which. A logistic regression on the style of a picture (`EfficientNet.measure_style`)
 judges one picture; a film's shots are judged together, since most films are one or the other.
 """
 

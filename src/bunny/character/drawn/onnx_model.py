@@ -4,20 +4,26 @@ A hub repository is brought into the hub's local cache and then read like any fo
 that is there once needs no network. Only `.onnx`, `.json` and the card are fetched: no pickles.
 """
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from bunny.character import onnx_session
+from bunny.core import hub
 from bunny.core.error import UserError
 
-HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+
 HUB_LICENCE = {  # by their cards
     "google/owlv2-": "apache-2.0",
     "facebook/dinov2-": "apache-2.0",
@@ -167,21 +173,22 @@ class OnnxModel:
             If it does not take an input of that shape.
         """
         try:
-            return self._session.run([self._output], {self._input: np.float32(value)})[0]
+            found = self._session.run([self._output], {self._input: np.float32(value)})
+            return np.asarray(found[0])
         except Exception as error:
             raise UserError(
                 f"{self._folder.key}: {self._path} could not be run on an input of "
-                f"shape {value.shape} ({_first_line(error)}); choose a model with "
+                f"shape {value.shape} ({hub.one_line(error)}); choose a model with "
                 "this input"
             ) from error
 
-    def _load(self, num_threads: int) -> Any:
+    def _load(self, num_threads: int) -> InferenceSession:
         try:
             return onnx_session.load_session(self._path, num_threads=num_threads)
         except Exception as error:  # the runtime's own errors share no other class
             raise UserError(
                 f"{self._folder.key}: expected an ONNX model in {self._path}, could "
-                f"not load it ({_first_line(error)}); download it again"
+                f"not load it ({hub.one_line(error)}); download it again"
             ) from error
 
 
@@ -274,7 +281,7 @@ def to_pixels(
 def _read_hub_id(key: str, source: str, published: PublishedModel) -> tuple[str, str]:
     """Repository and model of ``owner/name`` or ``owner/name/model``."""
     owner_name, model = "/".join(source.split("/")[:2]), "/".join(source.split("/")[2:])
-    if not HUB_ID.match(owner_name) or "/" in model:
+    if not hub.is_hub_id(owner_name) or "/" in model:
         raise UserError(
             f"{key}: expected a folder or a hub id owner/name or owner/name/model, "
             f"found no folder {source}"
@@ -286,34 +293,13 @@ def _fetch(
     key: str, repository: str, model: str, needed: Sequence[str], more: Sequence[str]
 ) -> Path:
     """Folder of the hub's local cache with a model's files; fetched unless they are there."""
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise UserError(
-            f"{key}: downloading {repository} needs the package huggingface_hub, "
-            "which is not installed; run `uv sync --extra hub` or give a folder"
-        ) from error
     allowed = ["README.md", *(f"{model}/{file}" for file in (*needed, *more))]
-    try:
-        cached = Path(snapshot_download(repository, allow_patterns=allowed, local_files_only=True))
-        if all((cached / model / file).is_file() for file in needed):
-            return cached
-    except OSError:  # nothing of it in the cache
-        pass
-    try:
-        return Path(snapshot_download(repository, allow_patterns=allowed))
-    except Exception as error:
-        raise UserError(
-            f"{key}: could not get {repository} from the hub or its local cache: "
-            f"{type(error).__name__} ({_first_line(error)}); check the name and the "
-            f"network, or download {model} and give its folder"
-        ) from error
+    cached = hub.find_cached(repository, allowed)
+    if cached and all((cached / model / file).is_file() for file in needed):
+        return cached
+    return hub.fetch(key, repository, allowed, f"or download {model} and give its folder")
 
 
 def _describe(shapes: dict[str, Sequence]) -> str:
     """Names and shapes in words."""
     return ", ".join(f"{n} ({', '.join(map(str, shape))})" for n, shape in shapes.items()) or "none"
-
-
-def _first_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:160]

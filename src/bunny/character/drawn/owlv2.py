@@ -2,7 +2,8 @@
 
 The detector proposes boxes and says how much each is like the thing on a reference picture; with
 an embedding model the boxes are cut out and compared by it instead. What comes out has the form of
-`drawn.Candidate`, so voting, tracks and thresholds are the same as for the offline route.
+`window_search.RegionCandidate`, so voting, tracks and thresholds are the same as for the offline
+route.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 
 from bunny.character.drawn import onnx_model, window_search
+from bunny.core import hub
 from bunny.core.error import UserError
 from bunny.core.vector import l2_normalize
 from bunny.table.box import crop_shares
@@ -148,7 +150,7 @@ def _load(key: str, source: str, kind: str = "AutoModel") -> Any:
     import transformers
 
     path = Path(source)
-    if not path.is_dir() and not onnx_model.HUB_ID.match(source):
+    if not path.is_dir() and not hub.is_hub_id(source):
         raise UserError(
             f"{key}: expected a folder or a hub id owner/name, found no folder {source}"
         )

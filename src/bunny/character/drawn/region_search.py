@@ -52,12 +52,12 @@ def search_frame(
     ----------
     image : np.ndarray, shape (height, width, 3), uint8, BGR
     mean, reference
-        As of `drawn.find_candidates`.
+        As of `window_search.find_candidates`.
 
     Returns
     -------
-    list of drawn.Candidate
-        As of `drawn.find_candidates`.
+    list of window_search.RegionCandidate
+        As of `window_search.find_candidates`.
     """
     names = sorted(reference)
     if not names:
@@ -98,7 +98,7 @@ def propose(grid: WindowFeatures, similarity: np.ndarray, likeness: np.ndarray) 
     grid : WindowFeatures
         n windows; only those with `is_small` are chosen.
     similarity : np.ndarray, shape (n, k)
-        From `drawn.compare`.
+        From `window_search.compare`.
     likeness : np.ndarray, shape (n,)
         How much each window points along `shared_direction`.
 

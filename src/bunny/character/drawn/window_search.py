@@ -42,7 +42,7 @@ ALONE_PENALTY = 0.12  # added to the threshold when there is no rival to be told
 MIN_TRACK = 3  # frames that a track counts as at least, where its shot has as many
 HEAT_ROWS, HEAT_COLUMNS = 36, 64
 HEAT_SHARE = 0.55  # of the heat at the best window's middle that still belongs to the subject
-WEIGHT = (14.0, 0.42, 4.0, 0.10)  # of `match.confidence`: slope, centre; of margin: slope, centre
+WEIGHT = (14.0, 0.42, 4.0, 0.10)  # of `match.probability`: slope, centre; of margin: slope, centre
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,8 +259,8 @@ def vote(
     min_margin : float
         A candidate that is not as clearly ahead counts 0.
     is_by_track : bool
-        Whether the frames of its track vote (`track_id` by `figure.link_regions`) or all of the
-        shot.
+        Whether the frames of its track vote (`track_id` by `figure_label.link_regions`) or all of
+        the shot.
 
     Returns
     -------

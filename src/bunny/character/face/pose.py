@@ -1,8 +1,8 @@
 """Head pose and mouth width from five facial landmarks.
 
-Landmarks are in the order of `detect.Face`: right eye, left eye (the subject's own, so the right
-eye stands at the picture's left), nose tip, right and left mouth corner. All measures are ratios of
-lengths in the face, so they mind neither its size nor its tilt.
+Landmarks are in the order of `detect.DetectedFace`: right eye, left eye (the subject's own, so the
+right eye stands at the picture's left), nose tip, right and left mouth corner. All measures are
+ratios of lengths in the face, so they mind neither its size nor its tilt.
 """
 
 import numpy as np

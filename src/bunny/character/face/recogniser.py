@@ -6,9 +6,11 @@ distance 0.6, is a cosine of 0.912. `to_similarity` maps dlib's cosine linearly 
 and 0.912 becomes 0.363; `similarity_threshold` is meant on that common scale.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -18,6 +20,10 @@ from bunny.character.face import dlib
 from bunny.character.face.detect import DetectedFace
 from bunny.core.vector import l2_normalize
 from bunny.table.box import crop_box
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
 
 NATIVE = {"yunet": "sface", "mtcnn": "sface", "hog": "dlib", "cnn": "dlib"}  # `recogniser: auto`
 SFACE_PX = 112
@@ -100,7 +106,7 @@ def _load_sface() -> FaceRecogniser:
 
 
 @cache
-def _load_sface_session() -> Any:
+def _load_sface_session() -> InferenceSession:
     path = model_file.path_of(model_file.MODELS["sface"])
     return onnx_session.load_session(onnx_session.read_float_model(path, "data", (0,)))
 

@@ -7,9 +7,11 @@ something might be, with next to no floor; what it suspects is cut out, enlarged
 is suspected, and the second look, some five to ten times the first, is all that small faces cost.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -26,6 +28,10 @@ from bunny.character.detection import (
     merge,
     shrink,
 )
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
 
 ENLARGED_FLOOR = 0.8  # of a face seen only enlarged; textures reach 0.78, real ones 0.9
 SECOND_PX = 1920  # longer side of the look that suspects; at 1280 half the faces of 16 px are lost
@@ -85,13 +91,15 @@ def load(*, has_small_faces: bool = True, is_thorough: bool = True) -> RawFaceDe
 
 
 @cache
-def _load_session() -> Any:
+def _load_session() -> InferenceSession:
     """The network, for pictures of any size."""
     path = model_file.path_of(model_file.MODELS["yunet"])
     return onnx_session.load_session(onnx_session.read_float_model(path, "input", (0, 2, 3)))
 
 
-def _look(net: Any, image: np.ndarray, longer_px: int, floor: float = SCORE_FLOOR) -> list[RawFace]:
+def _look(
+    net: InferenceSession, image: np.ndarray, longer_px: int, floor: float = SCORE_FLOOR
+) -> list[RawFace]:
     """All that the network finds in a picture made no longer than `longer_px`."""
     small, factor = shrink(image, longer_px)
     rows = np.concatenate(list(_decode(net, small, floor)))
@@ -110,7 +118,7 @@ def _look(net: Any, image: np.ndarray, longer_px: int, floor: float = SCORE_FLOO
     ]
 
 
-def _decode(net: Any, image: np.ndarray, floor: float) -> Iterator[np.ndarray]:
+def _decode(net: InferenceSession, image: np.ndarray, floor: float) -> Iterator[np.ndarray]:
     """Faces of each of the network's maps, (n, 15): x y width height, landmarks, score.
 
     Notes
@@ -165,7 +173,9 @@ def _is_in(known: list[RawFace], one: RawFace) -> bool:
     return any(is_same_face(other.box, one.box) for other in known)
 
 
-def _look_enlarged(net: Any, image: np.ndarray, suspects: list[RawFace]) -> list[RawFace]:
+def _look_enlarged(
+    net: InferenceSession, image: np.ndarray, suspects: list[RawFace]
+) -> list[RawFace]:
     """Cut suspects out, enlarge them, look at all of them at once."""
     if not suspects:
         return []

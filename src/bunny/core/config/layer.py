@@ -99,7 +99,7 @@ def _parse_override(text: str) -> dict[str, Any]:
     return _nest(key.strip(), _scalar(value))
 
 
-def _scalar(text: str) -> Any:
+def _scalar(text: str) -> object:
     """Read one value in YAML notation; text that is no YAML stays text."""
     try:
         return yaml.safe_load(text) if text.strip() else ""

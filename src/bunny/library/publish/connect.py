@@ -17,7 +17,7 @@ from urllib.parse import quote as percent
 from bunny.core.error import BunnyError, UserError
 
 if TYPE_CHECKING:
-    from adbc_driver_manager.dbapi import Cursor
+    from adbc_driver_manager.dbapi import Connection, Cursor
 
 ADDRESS = "BUNNY_DATABASE_URL"
 CONNECT_SECONDS = 10
@@ -121,7 +121,7 @@ def address_of_environment() -> str:
 
 
 @contextmanager
-def session(address: str, *, timeout_seconds: float = 600) -> Iterator[Any]:
+def session(address: str, *, timeout_seconds: float = 600) -> Iterator[Cursor]:
     """A cursor in one transaction that becomes visible whole at the end, or not at all.
 
     Parameters
@@ -174,7 +174,7 @@ def explain(error: Exception) -> BunnyError:
     return DatabaseError(f"database: writing the tables failed: '{said}' ({state})")
 
 
-def _connect(address: str) -> Any:
+def _connect(address: str) -> Connection:
     """An open connection, no transaction begun."""
     try:
         from adbc_driver_postgresql import dbapi
@@ -210,7 +210,7 @@ def _driver_error() -> type[Exception]:
     return Error
 
 
-def _close(connection: Any) -> None:
+def _close(connection: Connection) -> None:
     """Close, which rolls back what was not committed; a broken one cannot be closed in order."""
     try:
         connection.close()
@@ -275,7 +275,7 @@ def inspect_server(cursor: Cursor, place: Destination) -> DatabaseServer:
     )
 
 
-def fetch_value(cursor: Cursor, query: str, *values: Any) -> Any:
+def fetch_value(cursor: Cursor, query: str, *values: object) -> Any:
     """The first value that a query gives; `values` stand for $1, $2, …"""
     cursor.execute(query, values or None)
     return cursor.fetchall()[0][0]

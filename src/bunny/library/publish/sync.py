@@ -132,7 +132,7 @@ def send_events(
     events : sequence of mapping
         `review.event_log.Event.to_dict` of the whole record.
     item_of : mapping
-        `shots.id` by asset_id.
+        Column `id` of `shots`, by asset_id.
 
     Returns
     -------

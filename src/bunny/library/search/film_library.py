@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,9 @@ from bunny.core.config import DetectionConfig, SearchConfig
 from bunny.library.search import catalogue, index, minilm, vector_space
 from bunny.library.search.vector_space import VectorSpace
 from bunny.table import store
+
+if TYPE_CHECKING:
+    from bunny.caption.clip import ClipEncoder
 
 logger = logging.getLogger(__name__)
 
@@ -73,17 +76,25 @@ class FilmLibrary:
         return next(iter(self.root.values())).parent / f".{FOLDER}" / names
 
     @cached_property
-    def model(self) -> Any:
-        """Text embedding model: a function or a CLIP model; None if there is none."""
-        if self.is_clip:
-            from bunny.caption import clip
+    def clip_model(self) -> ClipEncoder:
+        """The CLIP model that `search.text_model` names."""
+        from bunny.caption import clip
 
-            return clip.load(
-                self.search_config.text_model,
-                setting="search.text_model",
-                otherwise="set it to minilm",
-            )
-        return minilm.load() if minilm.is_present() else None
+        return clip.load(
+            self.search_config.text_model,
+            setting="search.text_model",
+            otherwise="set it to minilm",
+        )
+
+    @cached_property
+    def sentence_model(self) -> minilm.EmbedText:
+        """MiniLM, which embeds captions and questions."""
+        return minilm.load()
+
+    @property
+    def has_text_model(self) -> bool:
+        """Whether words can be compared by meaning."""
+        return self.is_clip or minilm.is_present()
 
     @property
     def is_clip(self) -> bool:
@@ -92,7 +103,8 @@ class FilmLibrary:
 
     def embed_words(self, sentences: Sequence[str]) -> np.ndarray:
         """Vectors of sentences, (n, d) float32."""
-        return self.model.embed_text(sentences) if self.is_clip else self.model(sentences)
+        embed = self.clip_model.embed_text if self.is_clip else self.sentence_model
+        return embed(sentences)
 
     @cached_property
     def words(self) -> VectorSpace:
@@ -192,7 +204,7 @@ class FilmLibrary:
     def _make(self, rows: list[int]) -> np.ndarray:
         frame = self.known.frame[rows]
         if not self.is_clip:
-            return self.model(frame["sentence"].to_list())
+            return self.sentence_model(frame["sentence"].to_list())
         from bunny.character import reference
 
         files = [self.root[film] / f for film, f in frame.select("film_id", "file").rows()]
@@ -200,7 +212,7 @@ class FilmLibrary:
         if bad := [f.name for f, p in zip(files, pictures, strict=True) if p is None]:
             logger.warning("%d pictures could not be read, first: %s", len(bad), bad[0])
         blank = np.zeros((32, 32, 3), np.uint8)
-        return self.model.embed_picture([blank if p is None else p for p in pictures])
+        return self.clip_model.embed_picture([blank if p is None else p for p in pictures])
 
     def _stamp(self, film_id: str, file: str) -> str:
         """Name of a picture's content: its place, size and time."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -105,7 +105,7 @@ def nearest_among(
         asked *= 4
 
 
-def fingerprint(parts: Any, setting: IndexSettings) -> str:
+def fingerprint(parts: object, setting: IndexSettings) -> str:
     """Fingerprint of an index, 16 hex digits: its sources and the graph settings.
 
     Parameters
@@ -189,14 +189,22 @@ def build(path: Path, vectors: np.ndarray, setting: IndexSettings, *, threads: i
 
 
 def view(path: Path, setting: IndexSettings) -> Index:
-    """Open an index file by mapping it into memory; nothing of it is read yet."""
-    index = _library().Index.restore(str(path), view=True)
+    """Open an index file by mapping it into memory; nothing of it is read yet.
+
+    Raises
+    ------
+    UserError
+        If usearch is not installed, or there is no such file.
+    """
+    index = _index_class().restore(str(path), view=True)
+    if index is None:
+        raise UserError(f"{path}: vector index not found; search again, which makes a new one")
     index.expansion_search = setting.expansion_search
     return index
 
 
 def _empty(ndim: int, setting: IndexSettings) -> Index:
-    return _library().Index(
+    return _index_class()(
         ndim=ndim,
         metric=METRIC,
         dtype=DTYPE,
@@ -206,15 +214,15 @@ def _empty(ndim: int, setting: IndexSettings) -> Index:
     )
 
 
-def _library() -> Any:
+def _index_class() -> type[Index]:
     if not is_present():
         raise UserError(
             "the vector index needs the package usearch, which is not installed; run "
             "`uv sync --extra search`, or raise search.exact_below"
         )
-    import usearch.index
+    from usearch.index import Index
 
-    return usearch.index
+    return Index
 
 
 def _save(index: Index, path: Path) -> None:

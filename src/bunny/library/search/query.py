@@ -33,7 +33,7 @@ def by_words(
     texts = library.known.frame["text"].to_list()
     match = keyword.match(text, texts)
     cosine = None
-    if library.model is None:
+    if not library.has_text_model:
         notes.append("keyword search only; `uv sync --extra search` adds semantic search")
     else:
         query = library.embed_words([text])[0]

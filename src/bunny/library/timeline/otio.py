@@ -7,6 +7,8 @@ first frame, as the form asks; OpenTimelineIO's own count from the source timeco
 
 from __future__ import annotations
 
+from fractions import Fraction
+from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree
 
@@ -49,7 +51,7 @@ def to_fcp7(cut: EditSequence) -> str:
     return _mended(text, timing.num_frames)
 
 
-def _timeline(otio: Any, cut: EditSequence, *, is_fcp7: bool = False) -> Any:
+def _timeline(otio: ModuleType, cut: EditSequence, *, is_fcp7: bool = False) -> object:
     """The cut as OpenTimelineIO's objects; see `_marker` for what differs for the adapter."""
     time, rate = otio.opentime.RationalTime, float(cut.media.clock.rate)
     timeline = otio.schema.Timeline(
@@ -65,12 +67,12 @@ def _timeline(otio: Any, cut: EditSequence, *, is_fcp7: bool = False) -> Any:
     return timeline
 
 
-def _clip(otio: Any, cut: EditSequence, clip: Clip, *, is_fcp7: bool) -> Any:
+def _clip(otio: ModuleType, cut: EditSequence, clip: Clip, *, is_fcp7: bool) -> object:
     """One clip: source range in source timecode, the whole film as what is available."""
     media, timing = cut.media, cut.media.clock
     rate = float(timing.rate)
 
-    def span(first: int, length: int) -> Any:
+    def span(first: int, length: int) -> object:
         time = otio.opentime.RationalTime
         return otio.opentime.TimeRange(time(first, rate), time(length, rate))
 
@@ -100,7 +102,7 @@ def _clip(otio: Any, cut: EditSequence, clip: Clip, *, is_fcp7: bool) -> Any:
     return made
 
 
-def _marker(otio: Any, marker: Marker, where: Any, *, is_fcp7: bool) -> Any:
+def _marker(otio: ModuleType, marker: Marker, where: object, *, is_fcp7: bool) -> object:
     """One marker."""
     made = otio.schema.Marker(name=one_line(marker.name), marked_range=where, color=marker.color)
     made.comment = one_line(marker.text)
@@ -161,11 +163,11 @@ def _picture(cut: EditSequence, *, is_file: bool = False) -> dict[str, Any]:
     return {"video": {"samplecharacteristics": samples}, **sound}
 
 
-def _plain(rate: Any) -> str:
+def _plain(rate: Fraction | int) -> str:
     return f"{round(float(rate), 3):g}"
 
 
-def _package(adapter: str) -> Any:
+def _package(adapter: str) -> ModuleType:
     """OpenTimelineIO with an adapter, or one sentence that names the extra."""
     try:
         import opentimelineio

@@ -147,7 +147,7 @@ def _seconds(text: str) -> Fraction:
     return Fraction(text.removesuffix("s"))
 
 
-def _from_otio(data: Any) -> Iterator[ReadClip]:
+def _from_otio(data: object) -> Iterator[ReadClip]:
     """Clips wherever they stand in OpenTimelineIO's JSON."""
     for number, clip in enumerate(_otio_clips(data), 1):
         media = clip.get("media_reference") or {}
@@ -165,7 +165,7 @@ def _from_otio(data: Any) -> Iterator[ReadClip]:
         )
 
 
-def _otio_clips(node: Any) -> Iterator[dict[str, Any]]:
+def _otio_clips(node: object) -> Iterator[dict[str, Any]]:
     """Depth first, in order."""
     if isinstance(node, dict) and str(node.get("OTIO_SCHEMA", "")).startswith("Clip."):
         yield node

@@ -222,7 +222,7 @@ def _family(parts: ComponentLayers, tensors: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _misfit(layer: LoraLayer, module: Any) -> str:
+def _misfit(layer: LoraLayer, module: object) -> str:
     """Why a layer does not fit a module; empty if it does."""
     weight = getattr(module, "weight", None)
     if weight is None:

@@ -11,12 +11,15 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bunny
 from bunny.core import atomic, log
 from bunny.core.error import UserError
 from bunny.training.adapter_file.layer import ComponentLayers, LoraLayer
+
+if TYPE_CHECKING:
+    import torch
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 HEADER_MAX = 16 << 20  # bytes; SDXL with every layer adapted has under 1 MiB of header
@@ -164,7 +167,7 @@ def read_tensors(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _plain(tensor: Any) -> Any:
+def _plain(tensor: torch.Tensor) -> torch.Tensor:
     """A copy of its own on the CPU."""
     return tensor.detach().cpu().contiguous().clone()
 
@@ -399,7 +402,7 @@ def _all(parts: ComponentLayers) -> list[LoraLayer]:
     return [layer for layers in parts.values() for layer in layers.values()]
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """A value as a header takes it."""
     if isinstance(value, list | tuple | dict):
         return json.dumps(value, ensure_ascii=False)

@@ -28,7 +28,7 @@ class Noise(Protocol):
         """Random training times, shape (count,), on the CPU."""
         ...
 
-    def spread(self, count: int) -> list[Any]:
+    def spread(self, count: int) -> list[int] | list[float]:
         """`count` times, evenly from little to much noise: for the held-out loss."""
         ...
 

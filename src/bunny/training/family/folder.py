@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bunny.core import hub
 from bunny.core.error import UserError
 from bunny.training.family.contract import ALL_PARTS, LAYOUTS, ModelLayout
 
-HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 CONFIGS = ("*.json", "*/*.json", "*/*.txt", "*/*.model", "README.md")
 SAFETY = ("safety_checker/model.safetensors", "safety_checker/*.json", "feature_extractor/*.json")
 
@@ -64,17 +64,13 @@ def fetch(model: str, allowed: Sequence[str]) -> Path:
     UserError
         If neither the hub nor the cache has it.
     """
-    from huggingface_hub import snapshot_download
+    advice = "give a local folder, or set models.base_model to toy"
+    return hub.fetch(f"base model {model}", model, allowed, advice)
 
-    try:
-        return Path(snapshot_download(model, allow_patterns=list(allowed)))
-    except Exception as error:
-        reason = " ".join(str(error).split())[:160]
-        raise UserError(
-            f"base model {model}: could not get it from the hub or its local cache: "
-            f"{type(error).__name__} ({reason}); check the name and the network, give "
-            "a local folder, or set models.base_model to toy"
-        ) from error
+
+def is_on_hub(model: str) -> bool:
+    """Whether a base model is named by its hub id and not by a folder that is there."""
+    return hub.is_hub_id(model) and not Path(model).expanduser().exists()
 
 
 def find_folder(model: str) -> Path:
@@ -96,7 +92,7 @@ def find_folder(model: str) -> Path:
             "convert it with diffusers' from_single_file and save_pretrained, then "
             "give the folder"
         )
-    if not HUB_ID.match(model):
+    if not hub.is_hub_id(model):
         raise UserError(
             f"base model {model}: expected 'toy', a folder or a hub id owner/name, "
             "found no such folder; check models.base_model"
@@ -330,7 +326,7 @@ def resolution_of(model: str) -> tuple[int, int]:
     UserError
         If the folder's configuration is of no family that is known.
     """
-    if HUB_ID.match(model) and not Path(model).expanduser().exists():
+    if is_on_hub(model):
         return DEFAULT_PX, DEFAULT_UNIT_PX
     return read_size(find_folder(model), model)
 

@@ -217,7 +217,7 @@ class LoadedFamily:
 def fetch_safety_checker(model: str, folder: Path) -> Path:
     """Find the safety checker of a base model; weights of a hub model are downloaded first."""
     has_weights = any((folder / "safety_checker").glob("*.safetensors"))
-    is_hub = bool(family_folder.HUB_ID.match(model)) and not Path(model).expanduser().exists()
+    is_hub = family_folder.is_on_hub(model)
     return (
         family_folder.fetch(model, family_folder.SAFETY) if is_hub and not has_weights else folder
     )

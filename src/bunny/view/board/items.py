@@ -39,12 +39,12 @@ logger = logging.getLogger(__name__)
 
 
 def update_table(table: pl.DataFrame, state: ReviewState, asset_ids: Sequence[str]) -> pl.DataFrame:
-    """The table after an event; the same as `query.number(state.frame())`.
+    """The table after an event; the same as `query.number_rows(state.frame())`.
 
     Parameters
     ----------
     table : pl.DataFrame
-        Of `query.number`, before the event.
+        Of `query.number_rows`, before the event.
     state : ReviewState
         After it.
     asset_ids : sequence of str
@@ -252,7 +252,7 @@ class BoardItems:
     events : list of Event
         The record, in its order.
     table : pl.DataFrame
-        `query.number(state.frame())`; another object after each change.
+        `query.number_rows(state.frame())`; another object after each change.
     """
 
     def __init__(self, film: BoardFilm, noise_threshold: float = NOISE_THRESHOLD) -> None:

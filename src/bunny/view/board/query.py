@@ -167,7 +167,7 @@ def list_folders(table: pl.DataFrame, level: str) -> list[dict[str, Any]]:
     Parameters
     ----------
     table : pl.DataFrame
-        Of `query.number`.
+        Of `query.number_rows`.
     level : {"scene", "character"}
 
     Returns

@@ -21,7 +21,7 @@ def item(row: Mapping[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     row : mapping
-        Of a numbered table, see `query.number`.
+        Of a numbered table, see `query.number_rows`.
     """
     return {
         "row": row["row"],

@@ -53,7 +53,7 @@ class BoardView:
     order: np.ndarray
     table: pl.DataFrame
     seen: int
-    last: tuple[Any, Answer] | None = None  # id of the last correction and what was answered
+    last: tuple[object, Answer] | None = None  # id of the last correction and what was answered
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,11 +77,11 @@ def make_board(
         _css = bundle_style()
         is_alone = traitlets.Bool().tag(sync=True)
         height_px = traitlets.Int().tag(sync=True)
-        desk: Any
+        desk: BoardSession
 
     board = Board(is_alone=is_alone, height_px=height_px)
 
-    def on_message(_widget: Any, message: dict[str, Any], buffers: Sequence[bytes]) -> None:
+    def on_message(_widget: object, message: dict[str, Any], buffers: Sequence[bytes]) -> None:
         answer, parts = desk.handle(message, [bytes(part) for part in buffers or ()])
         board.send(answer, parts)
 

@@ -38,21 +38,8 @@ def plot_shots(shot: pl.DataFrame, frame: pl.DataFrame, quality: pl.DataFrame) -
     import plotnine as p9
 
     bars = shot.select("start_s", "end_s", pl.col("kind").cast(pl.String))
-    begins = (
-        shot.select("start_s", how=pl.col("transition_in").cast(pl.String))
-        .filter(pl.col("how") != "start")
-        .with_columns(y=pl.lit(1.25))
-    )
-    taken = (
-        frame.select("frame_id", "timestamp_s")
-        .join(quality.select("frame_id", "is_kept"), on="frame_id", how="left")
-        .with_columns(
-            state=pl.when(pl.col("is_kept").fill_null(True))
-            .then(pl.lit("frame kept"))
-            .otherwise(pl.lit("frame dropped")),
-            y=pl.lit(-0.25),
-        )
-    )
+    begins = _transitions(shot).with_columns(y=pl.lit(1.25))
+    taken = _frames_kept(frame, quality).with_columns(y=pl.lit(-0.25))
     fill = {"static": "#BFD9EA", "dynamic": "#F3D9A4"}
     shape = {"cut": "|", "fade": "v", "dissolve": "D"}
     num_kept = taken.filter(pl.col("state") == "frame kept").height
@@ -79,6 +66,25 @@ def plot_shots(shot: pl.DataFrame, frame: pl.DataFrame, quality: pl.DataFrame) -
         )
         + style.theme(2.4)
     )
+
+
+def _transitions(shot: pl.DataFrame) -> pl.DataFrame:
+    """`start_s` and `how` of the shots that begin with a cut, a fade or a dissolve."""
+    begins = shot.select("start_s", how=pl.col("transition_in").cast(pl.String))
+    return begins.filter(pl.col("how") != "start")
+
+
+def _frames_kept(frame: pl.DataFrame, quality: pl.DataFrame) -> pl.DataFrame:
+    """Frames with their `state`: kept or dropped; kept where the filter has not run."""
+    judged = frame.select("frame_id", "timestamp_s").join(
+        quality.select("frame_id", "is_kept"), on="frame_id", how="left"
+    )
+    state = (
+        pl.when(pl.col("is_kept").fill_null(True))
+        .then(pl.lit("frame kept"))
+        .otherwise(pl.lit("frame dropped"))
+    )
+    return judged.with_columns(state=state)
 
 
 def plot_blur(quality: pl.DataFrame, threshold: float) -> ggplot:

@@ -21,7 +21,7 @@ from bunny.view.widget.explorer import Values
 
 if TYPE_CHECKING:
     from IPython.display import HTML
-    from ipywidgets import Button, Widget
+    from ipywidgets import Button, ValueWidget, Widget
 
     from bunny.core.config import Config
     from bunny.core.workspace import Workspace
@@ -256,10 +256,8 @@ def _assemble(space: Workspace, opened: CharacterData, root: Path | None) -> Wid
     import ipywidgets
 
     state: dict[str, Any] = {"now": opened.before, "is_setting": False}
-    sliders = {key: explorer.slider(key, opened.settings[key], span) for key, span in RANGE.items()}
+    thresholds = _threshold_controls(opened.settings)
     names = track_table.names_of(opened.seen.cast, opened.before.tracks)
-    rule = ipywidgets.ToggleButtons(options=CALIBRATION, description="calibration")
-    rule.value = opened.settings["calibration"]
     who = ipywidgets.Dropdown(options=names, description="who")
     sort = ipywidgets.ToggleButtons(options=track_table.SORTS)
     turn = ipywidgets.BoundedIntText(1, min=1, max=1, description="page")
@@ -267,7 +265,7 @@ def _assemble(space: Workspace, opened: CharacterData, root: Path | None) -> Wid
     button = explorer.keep_button(space)
 
     def values() -> Values:
-        return {key: one.value for key, one in sliders.items()} | {"calibration": rule.value}
+        return {key: one.value for key, one in thresholds.items()}
 
     def show(number: int = 1) -> None:
         found = track_table.select(state["now"].tracks, str(who.value), str(sort.value))
@@ -280,18 +278,18 @@ def _assemble(space: Workspace, opened: CharacterData, root: Path | None) -> Wid
         if opened.shelf.fill(shown(state["now"], found, look)):
             output.value = page(opened, state["now"], found, look)
 
-    def on_move(_change: Any) -> None:
+    def on_move(_change: object) -> None:
         state["now"] = decide(opened, values())
         show(turn.value)
 
-    def on_turn(_change: Any) -> None:
+    def on_turn(_change: object) -> None:
         if not state["is_setting"]:
             show(turn.value)
 
     def on_click(_button: Button) -> None:
         message.value = explorer.save(space.film_id, "detection", values(), root)
 
-    for one in (*sliders.values(), rule):
+    for one in thresholds.values():
         one.observe(on_move, names="value")
     for one in (who, sort):
         one.observe(lambda _change: show(), names="value")
@@ -299,4 +297,14 @@ def _assemble(space: Workspace, opened: CharacterData, root: Path | None) -> Wid
     button.on_click(on_click)
     show()
     rows = (ipywidgets.HBox([who, sort, turn]), ipywidgets.HBox([button, message]), output)
-    return ipywidgets.VBox([*sliders.values(), rule, *rows])
+    return ipywidgets.VBox([*thresholds.values(), *rows])
+
+
+def _threshold_controls(settings: Values) -> dict[str, ValueWidget]:
+    """A slider for each threshold of `detection`, and the choice of `calibration`."""
+    import ipywidgets
+
+    sliders = {key: explorer.slider(key, settings[key], span) for key, span in RANGE.items()}
+    rule = ipywidgets.ToggleButtons(options=CALIBRATION, description="calibration")
+    rule.value = settings["calibration"]
+    return {**sliders, "calibration": rule}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -15,7 +15,7 @@ from bunny.view import thumbnail, tile
 
 if TYPE_CHECKING:
     from IPython.display import HTML
-    from ipywidgets import Button, FloatSlider, IntSlider, Widget
+    from ipywidgets import Button, FloatSlider, IntSlider, Text, ValueWidget, Widget
 
     from bunny.core.workspace import Workspace
 
@@ -60,7 +60,7 @@ def explorer(
 
 def panel(
     space: Workspace,
-    controls: Mapping[str, Widget],
+    controls: Mapping[str, ValueWidget],
     draw: Draw,
     to_settings: Callable[[Values], Mapping[str, Values]],
     root: Path | None,
@@ -84,13 +84,13 @@ def panel(
     import ipywidgets
 
     def values() -> Values:
-        return {key: cast(Any, one).value for key, one in controls.items()}
+        return {key: one.value for key, one in controls.items()}
 
     page = ipywidgets.HTML(draw(values()))
     message = ipywidgets.HTML()
     button = keep_button(space)
 
-    def on_move(_change: Any) -> None:
+    def on_move(_change: object) -> None:
         page.value = draw(values())
 
     def on_click(_button: Button) -> None:
@@ -136,7 +136,7 @@ def slider(key: str, value: float, span: Range) -> FloatSlider | IntSlider:
     )
 
 
-def text_field(key: str, value: str, tooltip: str = "") -> Widget:
+def text_field(key: str, value: str, tooltip: str = "") -> Text:
     """A field named as its setting; it counts as changed when it is left or Enter is pressed."""
     import ipywidgets
 

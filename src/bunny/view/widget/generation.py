@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
@@ -36,7 +36,21 @@ SHOWN_PX = (256, 256)  # of a picture just drawn
 CACHE = "thumbnail_picture.parquet"  # in the film's folder; may be deleted
 NO_RUN = "<p>there is no finished fine-tune: run stage finetune first</p>"
 
-Draw = Callable[..., Any]  # from options to something with `files` and `to_text`
+
+class DrawnPictures(Protocol):
+    """Pictures just drawn, as `command.generate.GenerateResult` tells of them."""
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The pictures' files."""
+        ...
+
+    def to_text(self) -> str:
+        """What was drawn and where it is, in words."""
+        ...
+
+
+Draw = Callable[..., DrawnPictures]  # from what `make_options` gives
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +69,7 @@ def explore_generation(
     config: Config,
     *,
     draw: Draw | None = None,
-    make_options: Callable[..., Any] = dict,
+    make_options: Callable[..., object] = dict,
     is_interactive: bool = True,
     root: Path | None = None,
 ) -> Widget | HTML:
@@ -212,7 +226,7 @@ def list_notes(opened: GenerationData, values: Values) -> list[str]:
     return notes
 
 
-def draw_once(values: Values, draw: Draw, make_options: Callable[..., Any]) -> str:
+def draw_once(values: Values, draw: Draw, make_options: Callable[..., object]) -> str:
     """Draw each prompt once with these values; HTML of the pictures, or why there are none."""
     try:
         made = draw(

@@ -173,14 +173,14 @@ def rate_text(threshold: float) -> str:
 
 
 def moved(
-    settings: Values, solved: quality_threshold.ThresholdSolution, key: str, value: Any
+    settings: Values, solved: quality_threshold.ThresholdSolution, key: str, value: float | str
 ) -> Values:
     """Settings after one control moved.
 
     A preset or a number to keep takes back the thresholds that were chosen; a slider that moves
     after `keep_about` starts from the thresholds that were solved and ends the solving.
     """
-    name = value if key == "preset" else settings["preset"]
+    name = str(value) if key == "preset" else settings["preset"]
     if key == "preset" or (key == "keep_about" and value):
         kept = 0 if key == "preset" else value
         return (
@@ -218,7 +218,7 @@ def _assemble(space: Workspace, opened: QualityData, settings: Values, root: Pat
     shown, message = ipywidgets.HTML(page(opened, found, found)), ipywidgets.HTML()
     button = explorer.keep_button(space)
 
-    def on_move(key: str, value: Any) -> None:
+    def on_move(key: str, value: float | str) -> None:
         if state["is_setting"]:
             return
         state["settings"] = moved(state["settings"], state["found"], key, value)

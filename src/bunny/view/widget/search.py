@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
@@ -21,7 +21,43 @@ if TYPE_CHECKING:
     from IPython.display import HTML
     from ipywidgets import Dropdown, Widget
 
-Find = Callable[..., Any]  # words, picture=, like=, wanted= -> an answer with shots, root, notes
+    from bunny.library.search.ranking import SearchFilter
+
+
+class FoundShots(Protocol):
+    """An answer of a search, as `command.search.SearchResult` is one."""
+
+    @property
+    def shots(self) -> pl.DataFrame:
+        """Columns of `ranking.SHOTS`, the best first."""
+        ...
+
+    @property
+    def root(self) -> Mapping[str, Path]:
+        """Folder of each film."""
+        ...
+
+    @property
+    def question(self) -> str:
+        """What was asked, in words."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a reader has to know beside the shots."""
+        ...
+
+
+class WrittenTimeline(Protocol):
+    """What became of an export, in words."""
+
+    def to_text(self) -> str:
+        """Where it was written."""
+        ...
+
+
+Find = Callable[..., FoundShots]  # words, picture=, like=, wanted=
+MakeFilter = Callable[..., "SearchFilter"]  # who=, without=, place=, shot_size=, light=
 Send = Callable[[pl.DataFrame], str]  # shots -> a sentence that says where they went
 SHOT_SIZE = ("close-up", "medium", "wide")
 LIGHT = ("day", "dusk", "night")
@@ -29,7 +65,7 @@ LIGHT = ("day", "dusk", "night")
 
 def explore_search(
     find: Find,
-    make_filter: Callable[..., Any],
+    make_filter: MakeFilter,
     *,
     people: Sequence[str] = (),
     places: Sequence[str] = (),
@@ -64,12 +100,12 @@ def explore_search(
     return SearchWidget(find, make_filter, people, places, send, words).widget
 
 
-def draw(found: Any) -> str:
+def draw(found: FoundShots) -> str:
     """The answer as HTML."""
     return search_result.strips(found.shots, found.root, found.question, found.notes)
 
 
-def to_timeline(export: Callable[..., Any], **more: Any) -> Send:
+def to_timeline(export: Callable[..., WrittenTimeline], **more: object) -> Send:
     """Make the "send" action: each film's picked shots become a timeline.
 
     Parameters
@@ -96,7 +132,7 @@ class SearchWidget:
     def __init__(
         self,
         find: Find,
-        make_filter: Callable[..., Any],
+        make_filter: MakeFilter,
         people: Sequence[str],
         places: Sequence[str],
         send: Send | None,
@@ -159,10 +195,10 @@ class SearchWidget:
             return
         self._show(found)
 
-    def _like(self, item: str, wanted: Any) -> Any:
+    def _like(self, item: str, wanted: SearchFilter) -> FoundShots:
         return self._find("", like=item, wanted=wanted)
 
-    def _by_controls(self, wanted: Any) -> Any:
+    def _by_controls(self, wanted: SearchFilter) -> FoundShots:
         """Search by words, and by the picture that was uploaded."""
         if not self.upload.value:
             return self._find(self.words.value, wanted=wanted)
@@ -173,7 +209,7 @@ class SearchWidget:
             path.write_bytes(bytes(one["content"]))
             return self._find(self.words.value, wanted=wanted, **{option: path})
 
-    def _show(self, found: Any) -> None:
+    def _show(self, found: FoundShots) -> None:
         import ipywidgets
 
         notes = "".join(f"<br><small>{escape(n)}</small>" for n in found.notes)

@@ -1,21 +1,21 @@
-"""The index finds what comparing all pairs finds."""
+"""The index of hashes finds what comparing all pairs finds."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bunny.quality import hamming
+from bunny.quality import perceptual_hash
 
 
 def _all_pairs(phash, query, max_distance):
-    bits = hamming.distance(query[:, None], phash[None])
+    bits = perceptual_hash.distance(query[:, None], phash[None])
     q, h = np.nonzero(bits <= max_distance)
     return sorted(zip(q.tolist(), h.tolist(), bits[q, h].tolist(), strict=True))
 
 
 def _found(phash, query, max_distance):
-    q, h, bits = hamming.near_pairs(hamming.build_index(phash, max_distance), query)
+    q, h, bits = perceptual_hash.near_pairs(perceptual_hash.build_index(phash, max_distance), query)
     return sorted(zip(q.tolist(), h.tolist(), bits.tolist(), strict=True))
 
 
@@ -44,17 +44,17 @@ def test_finds_every_pair_among_hashes_that_crowd(seed, distance, ones):
     phash = rng.integers(0, 2**ones, 60, dtype=np.uint64, endpoint=False) if ones < 64 else (
         rng.integers(0, 2**64, 60, dtype=np.uint64)
     )  # fmt: skip
-    parts = hamming.plan_chunks(100_000, distance)
-    chunks = tuple(hamming._chunk(phash, *part) for part in parts)
-    index = hamming.HammingIndex(phash=phash, max_distance=distance, chunks=chunks)
-    q, h, bits = hamming.near_pairs(index, phash)
+    parts = perceptual_hash.plan_chunks(100_000, distance)
+    chunks = tuple(perceptual_hash._chunk(phash, *part) for part in parts)
+    index = perceptual_hash.HammingIndex(phash=phash, max_distance=distance, chunks=chunks)
+    q, h, bits = perceptual_hash.near_pairs(index, phash)
     found = sorted(zip(q.tolist(), h.tolist(), bits.tolist(), strict=True))
     assert found == _all_pairs(phash, phash, distance)
 
 
 def test_a_plan_covers_all_bits_and_the_distance():
     for distance in range(13):
-        parts = hamming.plan_chunks(100_000, distance)
+        parts = perceptual_hash.plan_chunks(100_000, distance)
         assert parts, distance
         # Pigeonhole: differing in more than its radius at every chunk takes more bits than allowed.
         assert sum(radius + 1 for *_, radius in parts) > distance
@@ -62,8 +62,8 @@ def test_a_plan_covers_all_bits_and_the_distance():
 
 
 def test_few_hashes_and_far_ones_are_all_compared():
-    assert hamming.plan_chunks(100, 4) == ()
-    assert hamming.plan_chunks(100_000, 40) == ()
+    assert perceptual_hash.plan_chunks(100, 4) == ()
+    assert perceptual_hash.plan_chunks(100_000, 40) == ()
 
 
 def test_no_hash_and_no_query():
@@ -74,7 +74,7 @@ def test_no_hash_and_no_query():
 
 
 def test_a_crowded_bucket_is_searched_in_pieces(monkeypatch):
-    monkeypatch.setattr(hamming, "BLOCK", 1000)
+    monkeypatch.setattr(perceptual_hash, "BLOCK", 1000)
     phash = np.zeros(5000, np.uint64)
     assert len(_found(phash, phash[:3], 4)) == 15_000
 
@@ -82,4 +82,4 @@ def test_a_crowded_bucket_is_searched_in_pieces(monkeypatch):
 @pytest.mark.parametrize("distance", [-1, 65])
 def test_an_impossible_distance_is_refused(distance):
     with pytest.raises(ValueError, match="0 to 64 bits"):
-        hamming.build_index(np.zeros(3, np.uint64), distance)
+        perceptual_hash.build_index(np.zeros(3, np.uint64), distance)
