@@ -65,7 +65,7 @@ def fetch(model: str, allowed: Sequence[str]) -> Path:
         If neither the hub nor the cache has it.
     """
     advice = "give a local folder, or set models.base_model to toy"
-    return hub.fetch(f"base model {model}", model, allowed, advice)
+    return hub.fetch("base model", model, allowed, advice)
 
 
 def is_on_hub(model: str) -> bool:

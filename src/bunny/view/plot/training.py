@@ -82,8 +82,8 @@ def plot_picture_similarity(picture: pl.DataFrame) -> ggplot:
         + p9.scale_x_discrete(limits=[BASE, ADAPTER], name="")
         + p9.labs(
             y="centred cosine similarity",
-            title="Similarity of the generated pictures to the character",
-            subtitle=f"to held-out pictures; mean: {text}",
+            title="Generated pictures and the character",
+            subtitle=f"similarity to held-out pictures;\nmean: {text}",
         )
         + style.theme(3.0, 5.5)
     )
