@@ -6,7 +6,6 @@ import re
 import runpy
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 
 from bunny.caption import program, provider
+from bunny.caption.answer import CaptionQuestion
 from bunny.core.error import UserError
 
 pytestmark = pytest.mark.server
@@ -24,7 +24,7 @@ service = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("service
 Reply = service.Reply
 KEY = "sk-very-secret-0123456789"
 PICTURE = cv2.imencode(".jpg", np.full((8, 8, 3), 200, np.uint8))[1].tobytes()
-QUESTION = program.CaptionQuestion(
+QUESTION = CaptionQuestion(
     frame_id="f0", picture=PICTURE, facts=("solo", "day"), trigger_words=("bunny",)
 )
 
@@ -204,10 +204,10 @@ def test_a_missing_credential_is_named_before_anything_is_sent(monkeypatch, name
 @pytest.mark.parametrize(
     ("changes", "key"),
     [
-        ({"model": ""}, "captioning.model"),
-        ({"endpoint_url": ""}, "captioning.endpoint_url"),
-        ({"endpoint_url": "localhost:1"}, "captioning.endpoint_url"),
-        ({"provider": "tags"}, "captioning.provider"),
+        ({"model": ""}, r"captioning\.local\.model"),
+        ({"endpoint_url": ""}, r"captioning\.local\.endpoint_url"),
+        ({"endpoint_url": "localhost:1"}, r"captioning\.local\.endpoint_url"),
+        ({"provider": "tags"}, r"captioning\.providers"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(changes, key):
@@ -242,62 +242,6 @@ def test_pauses_double_follow_the_server_and_have_an_end():
     pauses = [captioner._pause(State(n, None)) for n in (1, 2, 3, 9)]
     assert pauses == [1, 2, 4, 60]
     assert [captioner._pause(State(1, hint)) for hint in (7, 900)] == [7, 60]
-
-
-def test_many_are_in_flight_at_once_and_every_answer_is_kept():
-    kept = {}
-    with service.serve(lambda n: Reply(delay_s=0.3)) as server:
-        captioner = program.Captioner(_settings("local", server.url))
-        captioner.ask(QUESTION)
-        started = time.monotonic()
-        makers = [lambda: QUESTION] * 8
-        answers = dict(
-            program.ask_all(captioner, makers, 8, program.CircuitBreaker(), kept.__setitem__)
-        )
-        seconds = time.monotonic() - started
-    assert sorted(answers) == sorted(kept) == list(range(8))
-    assert seconds < 8 * 0.3
-
-
-def test_the_breaker_stops_asking_and_an_answer_resets_it():
-    broken = Reply(status=500, body={})
-    with service.serve(lambda n: Reply() if n == 2 else broken) as server:
-        captioner = program.Captioner(_settings("local", server.url, max_retries=0))
-        makers = [lambda: QUESTION] * 20
-        breaker = program.CircuitBreaker(3)
-        answers = dict(program.ask_all(captioner, makers, 1, breaker, lambda *_: None))
-    assert len(server.requests) == 6  # two failures, an answer, three failures
-    assert [answers[i].status for i in range(4)] == ["failed", "failed", "done", "failed"]
-    assert all(answers[i].error.startswith("request skipped") for i in range(6, 20))
-    assert "HTTP 500" in answers[19].error
-
-
-def test_an_interrupt_ends_pauses_and_drops_what_was_not_sent():
-    busy = Reply(status=429, body={}, headers={"Retry-After": "30"})
-    with service.serve(lambda n: busy if n else Reply()) as server:
-        captioner = program.Captioner(_settings("local", server.url))
-        answers = program.ask_all(
-            captioner, [lambda: QUESTION] * 9, 2, program.CircuitBreaker(), lambda *_: None
-        )
-        next(answers)
-        started = time.monotonic()
-        answers.close()
-    assert time.monotonic() - started < 5
-    assert len(server.requests) <= 4
-
-
-def test_a_picture_that_cannot_be_opened_fails_alone():
-    def bad():
-        raise ValueError("f1.jpg: expected a picture")
-
-    with service.serve(lambda n: Reply()) as server:
-        captioner = program.Captioner(_settings("local", server.url))
-        makers = [lambda: QUESTION, bad]
-        answers = dict(
-            program.ask_all(captioner, makers, 2, program.CircuitBreaker(), lambda *_: None)
-        )
-    assert (answers[0].status, answers[1].status) == ("done", "failed")
-    assert answers[1].error == "f1.jpg: expected a picture"
 
 
 def test_the_prompt_has_a_hash():

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+import tiny_captioner
 
 from bunny.core import atomic
 from bunny.core.config import Config
@@ -55,7 +56,12 @@ def _captions(folder: Path) -> list[dict]:
 def local():
     """Settings of a local server at an address."""
     return lambda url, **more: {
-        **{"provider": "local", "model": "seer", "endpoint_url": f"{url}/v1", "max_retries": 0},
+        "providers": ["local"],
+        "local": {
+            "model": more.pop("model", "seer"),
+            "endpoint_url": more.pop("endpoint_url", None) or f"{url}/v1",
+        },
+        "max_retries": 0,
         **more,
     }
 
@@ -64,24 +70,34 @@ def test_offline_captions_of_the_kept_frames(tmp_path):
     result = _stage(_film(tmp_path)).execute()
     assert (result.status, result.rows, result.failed) == ("done", 3, 0)
     one, two, three = _captions(tmp_path)
-    assert one["text"] == "bunny character in a green place, medium shot, day"
+    assert one["text"] == "bunny character, medium shot, day"
     assert one["tags"] == [
         *("bunny", "solo", "medium shot", "day", "still", "place-000", "green background")
     ]
-    assert two["text"] == "bunny character and a person in a blue place, close-up, night"
-    assert three["text"] == "a grey place, night"
+    assert two["text"] == "bunny character and a person, close-up, night"
+    assert three["text"] == "night"
     assert (one["characters"], three["characters"]) == (["bunny"], [])
     assert {(c["version"], c["provider"], c["model"]) for c in _captions(tmp_path)} == {
         (1, "tags", None)
     }
 
 
+def test_colours_of_the_background_are_said_where_that_is_set(tmp_path):
+    _stage(_film(tmp_path), has_background_colours=True).execute()
+    one, two, three = _captions(tmp_path)
+    assert one["text"] == "bunny character in a green place, medium shot, day"
+    assert two["text"] == "bunny character and a person in a blue place, close-up, night"
+    assert three["text"] == "a grey place, night"
+    assert not _stage(tmp_path).can_resume()
+
+
 def test_words_for_characters_are_settings(tmp_path):
     _stage(_film(tmp_path), trigger_word="sks {name}", class_word="rabbit").execute()
-    assert _captions(tmp_path)[0]["text"].startswith("sks bunny rabbit in a green place")
+    assert _captions(tmp_path)[0]["text"].startswith("sks bunny rabbit, medium shot")
     assert not _stage(tmp_path).can_resume()
     assert _stage(tmp_path, trigger_word="sks {name}", class_word="rabbit").can_resume()
-    assert _stage(tmp_path, trigger_word="sks {name}", class_word="rabbit", model="x").can_resume()
+    other = {"trigger_word": "sks {name}", "class_word": "rabbit", "local": {"model": "x"}}
+    assert _stage(tmp_path, **other).can_resume()
 
 
 def test_a_missing_or_damaged_picture_fails_alone(tmp_path):
@@ -141,14 +157,14 @@ def test_what_cannot_be_asked_says_why_and_the_note_tells_all(tmp_path, local):
     )
 
 
-def test_an_older_version_of_the_stage_is_told_by_its_fingerprint(tmp_path):
+def test_an_older_version_of_the_stage_is_told_by_its_fingerprint(tmp_path, local):
     parts = _stage(_film(tmp_path)).parts()
     assert isinstance(parts["version"], int) and parts["version"] >= 2
     assert set(parts["settings"]) == {
-        f"captioning.{key}" for key in ("provider", "trigger_word", "class_word")
+        f"captioning.{key}" for key in ("providers", "trigger_word", "class_word")
     }
-    asked = _stage(tmp_path, provider="local", model="seer").parts()["settings"]
-    more = {f"captioning.{key}" for key in ("model", "max_tokens", "temperature")}
+    asked = _stage(tmp_path, **local("http://x")).parts()["settings"]
+    more = {f"captioning.{key}" for key in ("local.model", "max_tokens", "temperature")}
     assert set(asked) == {*parts["settings"], *more}
     said = _stage(tmp_path, max_tag_share=0.9).parts()["settings"]
     assert set(said) == {*parts["settings"], "captioning.max_tag_share"}
@@ -166,7 +182,7 @@ def test_a_model_is_asked_once_per_picture_and_never_again(tmp_path, local):
         _stage(tmp_path, force=True, **settings).execute()
         assert len(server.requests) == 3
         assert _captions(tmp_path) == before
-        _stage(tmp_path, **(settings | {"model": "other"})).execute()
+        _stage(tmp_path, **local(server.url, model="other")).execute()
         assert len(server.requests) == 6
         _stage(tmp_path, force=True, **settings).execute()
         assert len(server.requests) == 6
@@ -202,7 +218,7 @@ def test_what_shapes_an_answer_is_asked_anew_and_nothing_else_is(
         settings = local(server.url)
         _stage(tmp_path, **settings).execute()
         assert len(server.requests) == 3
-        changed = settings | {key: f"{moved.url}/v1" if key == "endpoint_url" else value}
+        changed = local(server.url, **{key: value or f"{moved.url}/v1"})
         assert _stage(tmp_path, **changed).can_resume() == (num_asked == 0)
         for one in (changed, settings, changed):
             _stage(tmp_path, force=True, **one).execute()
@@ -302,6 +318,75 @@ def test_refusals_and_garbage_are_rows_and_not_paid_for_twice(tmp_path, local):
 
 
 @pytest.mark.server
+def test_the_next_provider_answers_what_the_first_refuses_and_the_row_says_why(tmp_path, local):
+    """f0 is captioned, f1 refused, f2 answered by garbage; tags answer those two."""
+    _film(tmp_path)
+    replies = [Reply(), Reply(text="I'm sorry, I can't."), Reply(text="???")]
+    with service.serve(lambda n: replies[n]) as server:
+        asked = local(server.url, batch_size=1) | {"providers": ["local", "tags"]}
+        result = _stage(tmp_path, **asked).execute()
+        _stage(tmp_path, force=True, **asked).execute()
+        assert len(server.requests) == 3
+    one, two, three = _captions(tmp_path)
+    assert (one["provider"], one["fallback_reason"]) == ("local", None)
+    assert (two["provider"], two["model"], two["input_tokens"]) == ("tags", None, None)
+    assert two["text"] == "bunny character and a person, close-up, night"
+    assert two["fallback_reason"] == "local: the model refused: I'm sorry, I can't."
+    assert three["fallback_reason"].startswith("local: expected a caption, got")
+    assert result.failed == 0
+    assert result.note.startswith("2 captions by a later provider, see column fallback_reason")
+
+
+@pytest.mark.server
+def test_a_rejected_key_ends_the_run_or_gives_way_to_the_next(tmp_path, monkeypatch):
+    _film(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    rejected = Reply(status=401, body={"error": {"message": f"Incorrect API key: {KEY}"}})
+    with service.serve(lambda n: rejected) as server:
+        one = {"model": "gpt-4o-mini", "endpoint_url": f"{server.url}/v1"}
+        with pytest.raises(UserError, match="OPENAI_API_KEY"):
+            _stage(tmp_path, providers=["openai"], openai=one).execute()
+        _stage(tmp_path, providers=["openai", "tags"], openai=one).execute()
+    rows = _captions(tmp_path)
+    assert {row["provider"] for row in rows} == {"tags"}
+    assert all("HTTP 401" in row["fallback_reason"] for row in rows)
+    assert KEY not in str(rows)
+
+
+def test_models_on_this_machine_caption_a_film_without_network(tmp_path):
+    blip = tiny_captioner.save_blip(tmp_path / "blip")
+    tagger = tiny_captioner.save_tagger(tmp_path / "tagger")
+    film = _film(tmp_path / "film")
+    _stage(
+        film, providers=["transformers"], transformers={"model": str(blip)}, max_tokens=2
+    ).execute()
+    one, _, three = _captions(film)
+    assert (one["text"], one["note"]) == ("bunny, rabbit rabbit", "put in front: bunny")
+    assert (three["text"], three["provider"]) == ("rabbit rabbit", "transformers")
+    own = {"model": str(tagger), "general_threshold": 0.9}  # half white: blue 0.93, others less
+    _stage(film, providers=["tagger", "tags"], tagger=own).execute()
+    one, two, three = _captions(film)
+    assert (two["text"], two["provider"]) == ("bunny character and a person, o_o", "tagger")
+    assert two["tags"] == ["bunny", "o_o", "place-001"]
+    assert (one["text"], one["provider"]) == ("bunny character, medium shot, day", "tags")
+    assert three["fallback_reason"] == "tagger: no tag reaches captioning.tagger.general_threshold"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"providers": ["bedrock"]}, r"captioning\.bedrock\.model"),
+        ({"providers": ["transformers", "tags"]}, r"captioning\.transformers\.model"),
+        ({"providers": ["tagger", "tags"]}, r"captioning\.tagger\.model"),
+        ({"providers": ["clip", "tags"]}, r"captioning\.clip\.model"),
+    ],
+)
+def test_a_provider_without_a_model_is_refused_even_where_another_follows(tmp_path, changes, says):
+    with pytest.raises(UserError, match=says):
+        _stage(_film(tmp_path), **changes).execute()
+
+
+@pytest.mark.server
 def test_a_dead_server_fails_the_stage_and_a_rerun_asks_only_what_is_missing(tmp_path, local):
     _film(tmp_path, 12)
     with service.serve(lambda n: Reply() if n < 3 else Reply(status=500, body={})) as server:
@@ -326,7 +411,10 @@ def test_no_key_appears_in_tables_logs_or_errors(tmp_path, monkeypatch, caplog):
     broken = Reply(status=500, body={"error": {"message": f"cannot use {KEY}"}})
     with service.serve(lambda n: broken if n else Reply()) as server:
         url = f"{server.url}/v1"
-        asked = {"provider": "openai", "model": "gpt-4o-mini", "endpoint_url": url}
+        asked = {
+            "providers": ["openai"],
+            "openai": {"model": "gpt-4o-mini", "endpoint_url": url},
+        }
         _stage(tmp_path, share=1.0, max_retries=0, batch_size=1, **asked).execute()
         assert server.requests[0][1]["Authorization"] == f"Bearer {KEY}"
     assert [c["status"] for c in _captions(tmp_path)] == ["done", "failed", "failed"]
@@ -341,7 +429,10 @@ def test_a_missing_key_is_refused_before_anything_is_sent(tmp_path, monkeypatch)
     _film(tmp_path)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with service.serve(lambda n: Reply()) as server:
-        asked = {"provider": "openai", "model": "gpt-4o-mini", "endpoint_url": server.url}
+        asked = {
+            "providers": ["openai"],
+            "openai": {"model": "gpt-4o-mini", "endpoint_url": server.url},
+        }
         with pytest.raises(UserError, match="OPENAI_API_KEY"):
             _stage(tmp_path, **asked).execute()
         assert server.requests == []

@@ -72,7 +72,7 @@ class ConverseEngine:
         has_token = bool(os.environ.get("AWS_BEARER_TOKEN_BEDROCK"))
         if not has_token and session.get_credentials() is None:
             raise UserError(
-                "captioning.provider bedrock needs AWS credentials, found none; set "
+                "caption provider bedrock needs AWS credentials, found none; set "
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in .env, or aws.profile"
             )
         config = Config(

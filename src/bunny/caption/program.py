@@ -1,4 +1,4 @@
-"""Caption program of dspy: signature, answers, retries, and many pictures at once.
+"""Caption program of dspy: signature, answers, and retries.
 
 A model that cannot be asked (server down, time-out) gives `failed` and nothing is kept; a model
 that answered, well or badly, is never asked the same question twice.
@@ -7,15 +7,13 @@ that answered, well or badly, is never asked the same question twice.
 import base64
 import hashlib
 import json
-import logging
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from bunny.caption.answer import CaptionAnswer, CaptionQuestion
 from bunny.caption.provider import ProviderSettings, credential_name, import_dspy, make_lm, redact
 from bunny.core.error import UserError
 
@@ -26,33 +24,6 @@ REFUSAL = re.compile(
     r"i(['’]m| am) (unable|not able)|as an ai\b|unable to (assist|help|comply))",
     re.IGNORECASE,
 )
-
-logger = logging.getLogger(__name__)
-MAX_CONSECUTIVE_FAILURES = 5  # each after all its retries
-
-
-@dataclass(frozen=True, kw_only=True)
-class CaptionQuestion:
-    """Question about one picture for a model."""
-
-    frame_id: str
-    picture: bytes  # JPEG
-    facts: tuple[str, ...]
-    trigger_words: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CaptionAnswer:
-    """Answer to a question, or its error."""
-
-    status: str  # done, refused, failed
-    text: str | None = None
-    tags: tuple[str, ...] = ()
-    error: str | None = None
-    is_answered: bool = False  # the model spoke, so it may have been paid
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cost_usd: float | None = None
 
 
 @cache
@@ -102,6 +73,12 @@ class Captioner:
         dspy = import_dspy()
         self.program = dspy.Predict(signature())
         self.adapter = dspy.ChatAdapter(use_json_adapter_fallback=False)
+
+    batch_size = 1
+
+    def caption_batch(self, questions: Sequence[CaptionQuestion]) -> list[CaptionAnswer]:
+        """Answers to questions, one request each; raises as `ask`."""
+        return [self.ask(question) for question in questions]
 
     def ask(self, question: CaptionQuestion) -> CaptionAnswer:
         """Ask about one picture, with retries after 429, 5xx and time-outs.
@@ -167,7 +144,7 @@ class Captioner:
         """One sentence for a refusal that the user can mend."""
         s = self.settings
         return (
-            f"captioning.provider {s.provider}: request to model {s.model} with "
+            f"caption provider {s.provider}: request to model {s.model} with "
             f"{credential_name(s)} failed: {self._clean(error)}; check the key and "
             "the model name"
         )
@@ -207,94 +184,3 @@ def _meter(calls: list[dict]) -> dict[str, Any]:
         "output_tokens": total([c["usage"].get("completion_tokens") for c in calls]),
         "cost_usd": total([c["cost"] for c in calls]),
     }
-
-
-class CircuitBreaker:
-    """Opens after `limit` failures in a row; an answer of any kind closes the count."""
-
-    def __init__(self, limit: int = MAX_CONSECUTIVE_FAILURES) -> None:
-        self.limit = limit
-        self.last_error = ""
-        self._num_failures = 0
-        self._lock = threading.Lock()
-
-    @property
-    def is_open(self) -> bool:
-        """Whether nothing more should be asked; once open it stays open."""
-        return self._num_failures >= self.limit
-
-    def note(self, answer: CaptionAnswer) -> None:
-        """Count one outcome."""
-        with self._lock:
-            if self.is_open:
-                return
-            self._num_failures = 0 if answer.is_answered else self._num_failures + 1
-            self.last_error = answer.error or ""
-            if self.is_open:
-                logger.warning(
-                    "caption: %d failures in a row, no more requests are sent (%s)",
-                    self.limit,
-                    answer.error,
-                )
-
-
-def ask_all(
-    captioner: Captioner,
-    questions: Sequence[Callable[[], CaptionQuestion]],
-    num_in_flight: int,
-    breaker: CircuitBreaker,
-    keep: Callable[[int, CaptionAnswer], None],
-) -> Iterator[tuple[int, CaptionAnswer]]:
-    """Ask every question, `num_in_flight` at a time; answers come as they are ready.
-
-    Parameters
-    ----------
-    captioner : Captioner
-    questions : sequence of callables
-        Each makes its question when its turn comes, so that few pictures are in memory; a
-        `ValueError` or `OSError` of it becomes a failed answer.
-    num_in_flight : int
-        Threads.
-    breaker : CircuitBreaker
-        Once open, what is left fails without being asked.
-    keep : callable
-        Called in the asking thread with index and answer as soon as a model has spoken, so that
-        an interrupt loses nothing that was paid for.
-
-    Yields
-    ------
-    int, Answer
-        Index in `questions` and what came of it.
-
-    Raises
-    ------
-    UserError
-        As `Captioner.ask`; questions not yet sent are dropped.
-    """
-
-    def ask(index: int, make: Callable[[], CaptionQuestion]) -> CaptionAnswer:
-        if breaker.is_open:
-            return CaptionAnswer(
-                status="failed",
-                error=f"request skipped, the model is not responding: {breaker.last_error}",
-            )
-        try:
-            question = make()
-        except (ValueError, OSError) as error:
-            return CaptionAnswer(status="failed", error=str(error))
-        answer = captioner.ask(question)
-        if answer.is_answered:
-            keep(index, answer)
-        breaker.note(answer)
-        return answer
-
-    pool = ThreadPoolExecutor(max_workers=num_in_flight, thread_name_prefix="caption")
-    try:
-        futures = {pool.submit(ask, i, make): i for i, make in enumerate(questions)}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    except BaseException:
-        captioner.stopped.set()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Language models of the caption providers, built from settings and environment."""
+"""Language models behind an address, for captions: built from settings and environment."""
 
 import os
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ def make_lm(settings: ProviderSettings) -> Any:
     UserError
         If the model or address is missing or a credential is not set; nothing was sent.
     """
-    _check(settings)
+    check_settings(settings)
     key = _read_key(settings)
     dspy = import_dspy()
     options: dict[str, Any] = {
@@ -101,27 +101,25 @@ def credential_name(settings: ProviderSettings) -> str:
     return KEY_VARIABLE.get(settings.provider, LOCAL_KEY_VARIABLE)
 
 
-def _check(settings: ProviderSettings) -> None:
-    """Refuse settings that cannot work."""
-    if settings.provider not in PREFIX:
-        raise UserError(
-            f"captioning.provider: expected one of {', '.join(PREFIX)}, got {settings.provider!r}"
-        )
+def check_settings(settings: ProviderSettings) -> None:
+    """Refuse settings that cannot work (`UserError`)."""
+    name, url = settings.provider, settings.endpoint_url
+    if name not in PREFIX:
+        raise UserError(f"captioning.providers: expected one of {', '.join(PREFIX)}, got {name!r}")
     if not settings.model:
         raise UserError(
-            f"captioning.model: expected the name of a {settings.provider} vision "
-            'model, got ""; set it or choose captioning.provider tags'
+            f"captioning.{name}.model: expected the name of a vision model, "
+            f'got ""; set it or leave {name} out of captioning.providers'
         )
-    url = settings.endpoint_url
-    if settings.provider == "local" and not url:
+    if name == "local" and not url:
         raise UserError(
-            "captioning.endpoint_url: expected the address of the local server, e.g. "
+            "captioning.local.endpoint_url: expected the address of the local server, e.g. "
             'http://localhost:11434/v1, got ""'
         )
     if url and not url.startswith(("http://", "https://")):
         raise UserError(
-            f"captioning.endpoint_url: expected an address that starts with http:// or https://, "
-            f"got {url!r}"
+            f"captioning.{name}.endpoint_url: expected an address that starts with http:// or "
+            f"https://, got {url!r}"
         )
 
 
@@ -135,9 +133,9 @@ def _read_key(settings: ProviderSettings) -> str | None:
     key = os.environ.get(variable, "").strip()
     if not key:
         raise UserError(
-            f"captioning.provider {settings.provider} needs a key in the environment "
-            f"variable {variable}, which is not set; put it in .env or choose "
-            "captioning.provider tags"
+            f"caption provider {settings.provider} needs a key in the environment variable "
+            f"{variable}, which is not set; put it in .env or leave {settings.provider} out of "
+            "captioning.providers"
         )
     return key
 

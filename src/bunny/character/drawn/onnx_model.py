@@ -293,7 +293,7 @@ def _fetch(
             f"{key}: downloading {repository} needs the package huggingface_hub, "
             "which is not installed; run `uv sync --extra hub` or give a folder"
         ) from error
-    allowed = ["README.md", *(f"{model}/{file}" for file in (*needed, *more))]
+    allowed = ["README.md", *(f"{model}/{file}".removeprefix("/") for file in (*needed, *more))]
     try:
         cached = Path(snapshot_download(repository, allow_patterns=allowed, local_files_only=True))
         if all((cached / model / file).is_file() for file in needed):
