@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bunny.caption.answer import CaptionAnswer, CaptionQuestion
+from bunny.caption.answer import CaptionAnswer, CaptionQuestion, ProviderStopped
 from bunny.caption.fallback import FallbackChain, ProviderEntry
 from bunny.core.error import UserError
 
@@ -116,6 +116,54 @@ def test_a_model_that_does_not_respond_is_asked_no_more():
     assert len(dead.calls) == 5
     assert all(state.provider == "own" for state in states.values())
     assert states[19].reasons == ("cloud: request skipped, the model is not responding: failed 4",)
+
+
+def test_the_breaker_lets_some_through_after_a_while_and_returns():
+    """Dead for five questions, open while ten go to the next, then asked again and well."""
+
+    class Reviving(Scripted):
+        def caption_batch(self, questions):
+            self.say = dict.fromkeys(range(20), "failed") if len(self.calls) < 5 else {}
+            return super().caption_batch(questions)
+
+    class Slow(Scripted):
+        def caption_batch(self, questions):
+            time.sleep(0.05)
+            return super().caption_batch(questions)
+
+    cloud, own = Reviving(), Slow()
+
+    def open_slowly(index):
+        time.sleep(0.03)  # so that questions come over half a second
+        return make(index)
+
+    chain = [entry("cloud", cloud, breaker_s=0.25), entry("own", own)]
+    states = run(chain, 30, open_slowly)
+    by_cloud = [i for i, state in states.items() if state.provider == "cloud"]
+    assert [call[0] for call in cloud.calls[:5]] == [0, 1, 2, 3, 4]
+    assert len(by_cloud) >= 5
+    assert min(by_cloud) > 5
+    assert "the model is not responding: failed 4" in states[5].reasons[0]
+    assert all(states[i].answer.status == "done" for i in range(30))
+
+
+def test_a_failed_trial_opens_the_breaker_again():
+    dead, own = Scripted(dict.fromkeys(range(40), "failed")), Scripted()
+
+    def open_slowly(index):
+        time.sleep(0.02)
+        return make(index)
+
+    run([entry("cloud", dead, breaker_s=0.2), entry("own", own)], 40, open_slowly)
+    assert 5 < len(dead.calls) < 15  # five, then one after each pause
+
+
+def test_what_the_settings_allow_no_more_is_left_to_the_next():
+    spent = Scripted({2: ProviderStopped("the limit is reached")})
+    states = run([entry("cloud", spent)], 5)
+    assert [states[i].answer.status for i in range(5)] == ["done", "done", *["failed"] * 3]
+    assert states[4].answer.error == "the limit is reached"
+    assert len(spent.calls) == 3
 
 
 def test_a_picture_that_cannot_be_opened_fails_alone():

@@ -6,7 +6,9 @@ import contextlib
 import json
 import re
 import runpy
+import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -225,9 +227,9 @@ def _vocabulary(seen: Seen) -> list[str]:
     for name in ("grass", "snow"):
         words = f'place: {{template: "{{word}}", says: "in {{word}}", words: [{name}]}}\n'
         (seen.root / f"{name}.yaml").write_text(words)
-    look = _here("clip", tiny_captioner.save_clip, lambda seen: " ".join(_captions(seen)))
-    said = look(seen)
-    return [name for name in ("grass", "snow") if f"in {name}" in said or said.startswith(name)]
+    look = _here("clip", tiny_captioner.save_clip, lambda seen: seen.table("caption")["text"])
+    said = " ".join(text or "" for text in look(seen).to_list())
+    return [name for name in ("grass", "snow") if name in said]
 
 
 def _num_words(seen: Seen) -> int:
@@ -259,6 +261,41 @@ def _asked_here(seen: Seen) -> list:
         more = {"captioning.providers": ["transformers"], **one}
         seen.run("caption", more={**more, "captioning.transformers.model": str(folder)})
     return [told[0]]
+
+
+def _seconds(seen: Seen) -> float:
+    """Seconds between the first request and the last."""
+    moments = []
+
+    def reply(_: int) -> Any:
+        moments.append(time.monotonic())
+        return Reply()
+
+    _ask(seen, reply)
+    assert len(moments) == 6
+    return moments[-1] - moments[0]
+
+
+def _millionths_usd(seen: Seen) -> int:
+    """What the six captions cost, in millionths of a dollar."""
+    _ask(seen)
+    return round(seen.table("caption")["cost_usd"].sum() * 1e6)
+
+
+def _seconds_to_connect(seen: Seen) -> float:
+    """Seconds until a server whose queue is full is given up."""
+    with contextlib.ExitStack() as opened:
+        server = opened.enter_context(socket.socket())
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(4):  # the queue is full: whoever comes next is not answered
+            waiting = opened.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        port = server.getsockname()[1]
+        started = time.monotonic()
+        seen.run("caption", more=_addresses(["local"], f"http://127.0.0.1:{port}"))
+    return time.monotonic() - started
 
 
 def _order(seen: Seen) -> tuple[set, bool]:
@@ -328,6 +365,38 @@ EFFECT = {
         )
         for name in SERVED
     },
+    **{
+        f"captioning.{name}.{key}": Effect(
+            values=values,
+            given={
+                **LOCAL,
+                "captioning.providers": [name],
+                f"captioning.{name}.model": "claude-seer",
+            },
+            look=look,
+            **out,
+        )
+        for name in SERVED
+        for key, values, look, out in (
+            ("requests_per_minute", (0, 120), _seconds, {"holds": lambda a, b: b > a + 1.0}),
+            ("tokens_per_minute", (0, 30_000), _seconds, {"holds": lambda a, b: b > a + 1.0}),
+            ("input_price_usd", (1.0, 2.0), _millionths_usd, {"gives": (66, 132)}),
+            ("output_price_usd", (1.0, 2.0), _millionths_usd, {"gives": (42, 84)}),
+        )
+    },
+    "captioning.max_cost_usd": Effect(
+        values=(0.0, 0.1305),  # an answer may cost 0.12 and does cost 0.007
+        given={**LOCAL, "captioning.local.output_price_usd": 1000.0},
+        look=lambda seen: len(_ask(seen)),
+        gives=(6, 2),
+        says="requests",
+    ),
+    "captioning.connect_timeout_seconds": Effect(
+        values=(0.3, 3.0),
+        given={**LOCAL, "captioning.batch_size": 6},
+        look=_seconds_to_connect,
+        holds=lambda short, long: short < long - 1.5,
+    ),
     "captioning.transformers.model": Effect(
         values=("one", "two"),
         given={"captioning.max_tokens": 2},
@@ -395,6 +464,7 @@ EFFECT = {
     ),
     "captioning.clip.min_probability": Effect(
         values=(0.0, 1.0),
+        given={"pipeline.max_failed_share": 1.0},
         look=_num_words,
         holds=less,
     ),

@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import runpy
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import tiny_captioner
 
+from bunny.contract.shard import Shards
 from bunny.core import atomic
 from bunny.core.config import Config
 from bunny.core.error import StageError, UserError
@@ -276,8 +278,20 @@ def test_an_answer_that_was_paid_for_is_found_by_its_number_in_later_versions(tm
         picture = hashlib.sha256((tmp_path / "frame" / f"f{i}.png").read_bytes()).hexdigest()
         asked = [picture, 768, 85, prompt, "local", "seer", 99, 0.5, facts]
         numbers.add(int(hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:15], 16))
-    kept = tmp_path / "stage" / "caption" / "answer" / "v1"
-    assert {int(path.name) for path in kept.iterdir()} == numbers
+    kept = tmp_path / "stage" / "caption" / "answer"
+    assert {int(path.stem) for path in (kept / "v2").iterdir()} == numbers
+    rows = store.read(tmp_path / "table", "caption").rows(named=True)
+    for number, row in zip(sorted(numbers), rows, strict=True):  # as the version before kept them
+        text = {**row, "text": f"an answer to {row['frame_id']}"}
+        Shards(kept, "v1").put(number, {"caption": store.from_rows("caption", [text])})
+    before = {json.loads(p.read_text())["frame_id"] for p in (kept / "v2").iterdir()}
+    shutil.rmtree(kept / "v2")
+    with service.serve(lambda n: Reply()) as again:
+        asked = local(again.url, max_tokens=99, temperature=0.5)
+        _stage(tmp_path, force=True, **asked).execute()
+        assert again.requests == []
+    assert before == {"f0", "f1", "f2"}
+    assert all("an answer to f" in row["text"] for row in _captions(tmp_path))
 
 
 @pytest.mark.server
@@ -306,14 +320,15 @@ def test_a_forgotten_trigger_is_put_in_front_and_noted(tmp_path, local):
 @pytest.mark.server
 def test_refusals_and_garbage_are_rows_and_not_paid_for_twice(tmp_path, local):
     _film(tmp_path)
-    replies = [Reply(text="I'm sorry, I can't."), Reply(text="???"), Reply()]
+    garbage = Reply(text="???")
+    replies = [Reply(text="I'm sorry, I can't."), garbage, garbage, Reply()]
     with service.serve(lambda n: replies[n]) as server:
         settings = local(server.url, batch_size=1)
         result = _stage(tmp_path, share=0.9, **settings).execute()
         _stage(tmp_path, force=True, share=0.9, **settings).execute()
-        assert len(server.requests) == 3
+        assert len(server.requests) == 4
     assert [c["status"] for c in _captions(tmp_path)] == ["refused", "failed", "done"]
-    assert [c["input_tokens"] for c in _captions(tmp_path)] == [11, 11, 11]
+    assert [c["input_tokens"] for c in _captions(tmp_path)] == [11, 22, 11]
     assert result.failed == 2
 
 
@@ -321,12 +336,13 @@ def test_refusals_and_garbage_are_rows_and_not_paid_for_twice(tmp_path, local):
 def test_the_next_provider_answers_what_the_first_refuses_and_the_row_says_why(tmp_path, local):
     """f0 is captioned, f1 refused, f2 answered by garbage; tags answer those two."""
     _film(tmp_path)
-    replies = [Reply(), Reply(text="I'm sorry, I can't."), Reply(text="???")]
+    garbage = Reply(text="???")
+    replies = [Reply(), Reply(text="I'm sorry, I can't."), garbage, garbage]
     with service.serve(lambda n: replies[n]) as server:
         asked = local(server.url, batch_size=1) | {"providers": ["local", "tags"]}
         result = _stage(tmp_path, **asked).execute()
         _stage(tmp_path, force=True, **asked).execute()
-        assert len(server.requests) == 3
+        assert len(server.requests) == 4
     one, two, three = _captions(tmp_path)
     assert (one["provider"], one["fallback_reason"]) == ("local", None)
     assert (two["provider"], two["model"], two["input_tokens"]) == ("tags", None, None)
@@ -384,6 +400,51 @@ def test_models_on_this_machine_caption_a_film_without_network(tmp_path):
 def test_a_provider_without_a_model_is_refused_even_where_another_follows(tmp_path, changes, says):
     with pytest.raises(UserError, match=says):
         _stage(_film(tmp_path), **changes).execute()
+
+
+@pytest.mark.server
+def test_a_limit_on_costs_ends_the_run_with_what_it_has(tmp_path, local):
+    """An answer may cost 0.12 USD and does cost 0.007: of 0.13 two are asked for, of 0.14 three."""
+    _film(tmp_path, 12)
+    with service.serve(lambda n: Reply()) as server:
+        asked = local(server.url, batch_size=1)
+        asked["local"]["output_price_usd"] = 1000.0
+        result = _stage(tmp_path, max_cost_usd=0.1305, **asked).execute()
+        assert (result.status, result.failed, len(server.requests)) == ("done", 0, 2)
+        rows = _captions(tmp_path)
+        assert [r["status"] for r in rows] == ["done"] * 2 + ["failed"] * 10
+        assert rows[1]["cost_usd"] == pytest.approx(0.007)
+        assert rows[2]["error"].startswith("captioning.max_cost_usd 0.1305 is reached")
+        assert result.note.endswith(
+            "10 pictures left without a caption, captioning.max_cost_usd is reached"
+        )
+        assert _stage(tmp_path, max_cost_usd=0.1305, **asked).can_resume()
+        _stage(tmp_path, max_cost_usd=0.1345, **asked).execute()  # a new run, its own limit
+        assert len(server.requests) == 5
+        _stage(tmp_path, max_cost_usd=0.13, **(asked | {"providers": ["local", "tags"]})).execute()
+    rows = _captions(tmp_path)
+    assert {row["status"] for row in rows} == {"done"}
+    assert rows[11]["fallback_reason"].startswith("local: captioning.max_cost_usd 0.13 is reached")
+
+
+@pytest.mark.server
+def test_the_cost_is_said_before_the_first_request(tmp_path, local, caplog):
+    _film(tmp_path)
+    caplog.set_level(logging.INFO)
+    with service.serve(lambda n: Reply()) as server:
+        asked = local(server.url, max_tokens=100)
+        asked["local"]["output_price_usd"] = 10.0
+        [before] = _stage(tmp_path, **asked).estimate()
+        assert server.requests == []
+        assert (before.num_pictures, before.cost_usd) == (3, pytest.approx(3 * 100 * 10 / 1e6))
+        _stage(tmp_path, **asked).execute()
+        assert f"caption: {before.to_text()}" in caplog.messages
+        [after] = _stage(tmp_path, **asked).estimate()
+        assert (after.num_pictures, after.cost_usd) == (0, 0)
+        frame = tmp_path / "frame" / "f2.png"
+        cv2.imwrite(str(frame), np.full((100, 200, 3), 7, np.uint8))
+        [one] = _stage(tmp_path, **asked).estimate()  # by what the other answers took
+        assert (one.num_tokens, one.cost_usd) == (11 + 7, pytest.approx(7 * 10 / 1e6))
 
 
 @pytest.mark.server

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bunny.contract.shard import Shards
-from bunny.table import store
+from bunny.core import atomic
+
+ANSWER_COLUMNS = ("status", "text", "error", "input_tokens", "output_tokens", "cost_usd")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,10 @@ class CaptionAnswer:
     cost_usd: float | None = None
 
 
+class ProviderStopped(Exception):  # noqa: N818 no error: what was asked for has come
+    """A provider is asked no more in this run; says why."""
+
+
 class CaptionProvider(Protocol):
     """A model that is ready to be asked, from several threads if it says so."""
 
@@ -50,42 +56,48 @@ class CaptionProvider(Protocol):
         ------
         UserError
             If no other question would fare better, e.g. a key that was rejected.
+        ProviderStopped
+            If it was asked as much as the settings allow.
         """
         ...
 
 
 class AnswerStore:
-    """Answers on disk, one folder each, under a number made of all that was asked.
+    """Answers on disk, one JSON file each, under a number made of all that was asked.
 
     Parameters
     ----------
     folder : Path
-        E.g. `stage/caption/answer`.
+        E.g. `stage/caption/answer`; answers that earlier versions kept as tables are in its `v1`.
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder / "v2"
         self._shards = Shards(folder, "v1")
 
     def get(self, key: int) -> CaptionAnswer | None:
         """The kept answer; None when this was never asked."""
-        if not self._shards.is_done(key):
-            return None
-        row = self._shards.get(key, "caption").row(0, named=True)
-        names = ("status", "text", "error", "input_tokens", "output_tokens", "cost_usd")
-        return CaptionAnswer(
-            **{name: row[name] for name in names}, tags=tuple(row["tags"] or ()), is_answered=True
-        )
+        try:
+            row = json.loads(self._path(key).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            if not self._shards.is_done(key):
+                return None
+            row = self._shards.get(key, "caption").row(0, named=True)
+        known = {name: row[name] for name in ANSWER_COLUMNS}
+        return CaptionAnswer(**known, tags=tuple(row["tags"] or ()), is_answered=True)
 
     def put(self, key: int, answer: CaptionAnswer, row: Mapping[str, Any]) -> None:
         """Keep an answer with the other columns of its row; it is on disk when this returns."""
-        whole = store.from_rows("caption", [{**row, **answer_columns(answer)}])
-        self._shards.put(key, {"caption": whole})
+        whole = {**row, **answer_columns(answer)}
+        atomic.write_bytes(self._path(key), json.dumps(whole, ensure_ascii=False).encode())
+
+    def _path(self, key: int) -> Path:
+        return self._folder / f"{key:018d}.json"
 
 
 def answer_columns(answer: CaptionAnswer) -> dict[str, Any]:
     """The columns of table `caption` that an answer fills."""
-    names = ("status", "text", "error", "input_tokens", "output_tokens", "cost_usd")
-    return {name: getattr(answer, name) for name in names} | {"tags": list(answer.tags)}
+    return {name: getattr(answer, name) for name in ANSWER_COLUMNS} | {"tags": list(answer.tags)}
 
 
 def question_key(parts: Sequence[Any]) -> int:

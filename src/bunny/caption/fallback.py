@@ -9,11 +9,21 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from bunny.caption.answer import CaptionAnswer, CaptionProvider, CaptionQuestion
+from purgatory import SyncCircuitBreakerFactory
+from purgatory.domain.model import OpenedState
+
+from bunny.caption.answer import (
+    CaptionAnswer,
+    CaptionProvider,
+    CaptionQuestion,
+    ProviderStopped,
+)
 from bunny.core.error import UserError
 
-MAX_CONSECUTIVE_FAILURES = 5  # each after all its retries
+MAX_CONSECUTIVE_FAILURES = 5  # each after all its retries; then the breaker opens
+BREAKER_S = 30.0  # until a few are asked again
 
 NOT_ASKED = CaptionAnswer(status="failed", error="no provider was asked")
 
@@ -32,6 +42,9 @@ class ProviderEntry:
         Makes the provider when the first question comes; raises `UserError` when it cannot.
     num_in_flight : int
         Threads that ask at once.
+    breaker_s : float
+        After five failures in a row nothing is asked for so long; then requests go out again, and
+        the first failure ends that.
     kept, keep : callable
         Reads and writes the answer to the question of an index; `kept` gives None when it was
         never asked, and `keep` has it on disk when it returns.
@@ -40,6 +53,7 @@ class ProviderEntry:
     name: str
     load: Callable[[], CaptionProvider]
     num_in_flight: int = 1
+    breaker_s: float = BREAKER_S
     kept: Callable[[int], CaptionAnswer | None] = lambda index: None
     keep: Callable[[int, CaptionAnswer], None] = lambda index, answer: None
 
@@ -62,8 +76,15 @@ class _ProviderQueue:
     waiting: queue.SimpleQueue = field(default_factory=queue.SimpleQueue)
     lock: threading.Lock = field(default_factory=threading.Lock)
     provider: CaptionProvider | None = None
-    out: str = ""
-    num_failures: int = 0  # in a row
+    out: str = ""  # why it is asked no more in this run
+    last_error: str = ""
+    breaker: Any = None
+
+    def __post_init__(self) -> None:
+        circuits = SyncCircuitBreakerFactory()
+        self.breaker = circuits.get_breaker(
+            self.entry.name, threshold=MAX_CONSECUTIVE_FAILURES, ttl=self.entry.breaker_s
+        )
 
     def open(self) -> CaptionProvider:
         with self.lock:
@@ -71,18 +92,13 @@ class _ProviderQueue:
                 self.provider = self.entry.load()
             return self.provider
 
-    def note(self, answer: CaptionAnswer) -> None:
-        """Count failures in a row; too many put the provider out."""
-        with self.lock:
-            self.num_failures = 0 if answer.is_answered else self.num_failures + 1
-            if self.num_failures >= MAX_CONSECUTIVE_FAILURES and not self.out:
-                self.out = f"request skipped, the model is not responding: {answer.error}"
-                logger.warning(
-                    "caption: %d failures of %s in a row, it is asked no more (%s)",
-                    self.num_failures,
-                    self.entry.name,
-                    answer.error,
-                )
+
+class _NoAnswer(Exception):  # noqa: N818 a signal to the breaker
+    """Nobody answered; carries the failed answers through the breaker."""
+
+    def __init__(self, answers: list[CaptionAnswer]) -> None:
+        super().__init__()
+        self.answers = answers
 
 
 class FallbackChain:
@@ -196,6 +212,9 @@ class FallbackChain:
         if not own.out:
             try:
                 return self._ask(own, own.open(), batch)
+            except ProviderStopped as stop:
+                own.out = str(stop)
+                logger.info("caption: %s is asked no more (%s)", own.entry.name, stop)
             except UserError as error:
                 if number == len(self._queues) - 1 and not self._has_more:
                     raise
@@ -215,13 +234,31 @@ class FallbackChain:
             except (ValueError, OSError) as error:
                 broken = CaptionAnswer(status="failed", error=str(error))
                 found.append(_with_answer(state, own.entry.name, broken))
-        answers = provider.caption_batch([question for _, question in asked]) if asked else []
+        answers = self._call(own, provider, [question for _, question in asked])
         for (state, _), answer in zip(asked, answers, strict=True):
             if answer.is_answered:
                 own.entry.keep(state.index, answer)
-            own.note(answer)
             found.append(_with_answer(state, own.entry.name, answer))
         return found
+
+    def _call(
+        self, own: _ProviderQueue, provider: CaptionProvider, questions: list[CaptionQuestion]
+    ) -> list[CaptionAnswer]:
+        """Answers through the breaker: open, it fails at once; half open, it lets some through."""
+        if not questions:
+            return []
+        try:
+            with own.breaker:
+                answers = provider.caption_batch(questions)
+                if not any(answer.is_answered for answer in answers):
+                    raise _NoAnswer(answers)
+        except OpenedState:
+            why = f"request skipped, the model is not responding: {own.last_error}"
+            return [CaptionAnswer(status="failed", error=why) for _ in questions]
+        except _NoAnswer as failure:
+            own.last_error = failure.answers[-1].error or ""
+            return failure.answers
+        return answers
 
 
 def _with_answer(state: PictureState, name: str, answer: CaptionAnswer) -> PictureState:

@@ -1,7 +1,8 @@
 """Language models behind an address, for captions: built from settings and environment."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from bunny.caption.bedrock import ConverseEngine
@@ -9,12 +10,6 @@ from bunny.core.error import UserError
 
 KEY_VARIABLE = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
 LOCAL_KEY_VARIABLE = "LOCAL_API_KEY"  # many local servers need none
-AWS_VARIABLES = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_BEARER_TOKEN_BEDROCK",
-)
 # Prefix of dspy's model names. `ollama` is its plain dialect of chat completions (`max_tokens`,
 # no OpenAI extras), which vLLM, llama.cpp and LM Studio answer as well as Ollama.
 PREFIX = {"openai": "openai", "anthropic": "anthropic", "local": "ollama", "bedrock": "bedrock"}
@@ -30,14 +25,17 @@ class ProviderSettings:
     max_tokens: int = 120
     temperature: float = 0.0
     endpoint_url: str = ""  # empty: the provider's own; with OpenAI's and Anthropic's "/v1"
-    timeout_s: float = 60.0
+    timeout_s: float = 60.0  # for the whole answer
+    connect_timeout_s: float = 10.0
     max_retries: int = 4
     backoff_s: float = 1.0  # first pause; doubled each time
     region: str = "us-east-1"
     profile: str = ""
-    secrets: tuple[str, ...] = field(
-        default=(*KEY_VARIABLE.values(), LOCAL_KEY_VARIABLE, *AWS_VARIABLES), repr=False
-    )  # names of variables whose values never leave in an error
+    num_in_flight: int = 8  # requests at once
+    requests_per_minute: int = 0  # 0: no limit
+    tokens_per_minute: int = 0
+    input_price_usd: float = 0.0  # for a million tokens; both 0: as dspy's list has it
+    output_price_usd: float = 0.0
 
 
 def make_lm(settings: ProviderSettings) -> Any:
@@ -64,9 +62,13 @@ def make_lm(settings: ProviderSettings) -> Any:
             region=settings.region,
             endpoint_url=settings.endpoint_url,
             timeout_s=settings.timeout_s,
+            connect_timeout_s=settings.connect_timeout_s,
+            num_connections=settings.num_in_flight,
         )
     else:
-        options |= {"engine": "lm15", "api_key": key, "timeout": settings.timeout_s}
+        wait = dict.fromkeys(("read", "write", "pool"), settings.timeout_s)
+        timeout = SimpleNamespace(connect=settings.connect_timeout_s, **wait)
+        options |= {"engine": "lm15", "api_key": key, "timeout": timeout}
         if settings.endpoint_url:
             options["api_base"] = settings.endpoint_url.rstrip("/")
     kind = _metered(dspy)
@@ -83,15 +85,6 @@ def import_dspy() -> Any:
     import dspy
 
     return dspy
-
-
-def redact(text: str, settings: ProviderSettings) -> str:
-    """Replace the value of every secret variable in `text` by the variable's name."""
-    for name in settings.secrets:
-        value = os.environ.get(name)
-        if value:
-            text = text.replace(value, f"<{name}>")
-    return text
 
 
 def credential_name(settings: ProviderSettings) -> str:
@@ -153,6 +146,7 @@ def _metered(dspy: Any) -> type:
                     "cost": entry["cost"],
                     "refusal": " ".join(said_no) or None,
                     "is_filtered": response.finish_reason == "content_filter",
+                    "is_cut": response.finish_reason == "length",
                 }
             )
 

@@ -8,6 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from bunny.caption.answer import AnswerStore, CaptionAnswer, CaptionProvider, question_key
+from bunny.caption.cost import (
+    Budget,
+    CostEstimate,
+    Price,
+    check_limit,
+    count_prompt_tokens,
+    find_price,
+    mean_tokens,
+)
 from bunny.caption.fallback import ProviderEntry
 from bunny.caption.provider import PREFIX, ProviderSettings, check_settings
 from bunny.caption.question import JPEG_QUALITY, MAX_SIDE_PX, QuestionMaker
@@ -28,20 +37,25 @@ class ProviderSetup:
     num_in_flight: int
     load: Callable[[], CaptionProvider]
     depends: tuple[Any, ...]  # JSON values that answers depend on, beside picture and question
+    price: Price | None = None  # None: not known
 
 
-def set_up(captioning: CaptioningConfig, aws: AwsConfig) -> list[ProviderSetup]:
+def set_up(
+    captioning: CaptioningConfig, aws: AwsConfig, budget: Budget | None = None
+) -> list[ProviderSetup]:
     """The providers that ask a model, in the order of asking; none is loaded yet.
 
     Raises
     ------
     UserError
-        If one of them cannot work with its settings, e.g. has no model.
+        If one of them cannot work with its settings, e.g. has no model, or its price is not known
+        and there is a limit on costs.
     """
     found = []
+    budget = budget or Budget(captioning.max_cost_usd)
     for name in captioning.providers:
         if name in PREFIX:
-            found.append(_served(name, captioning, aws))
+            found.append(_served(name, captioning, aws, budget))
         elif name != TAGS:
             found.append(_SET_UP[name](captioning))
     return found
@@ -86,6 +100,59 @@ def key_of(setup: ProviderSetup, maker: QuestionMaker, index: int) -> int:
     return question_key([picture, MAX_SIDE_PX, JPEG_QUALITY, *own])
 
 
+def estimate(
+    setups: Sequence[ProviderSetup], maker: QuestionMaker, answers: AnswerStore, max_tokens: int
+) -> list[CostEstimate]:
+    """What is still to ask of each served provider, if each answers all that comes to it.
+
+    Parameters
+    ----------
+    setups, maker, answers : as of the run
+    max_tokens : int
+        Most tokens of an answer; what kept answers of the model took counts more.
+    """
+    todo: dict[str, list[int]] = {setup.name: [] for setup in setups}
+    used: dict[str, list[tuple[int, int]]] = {setup.name: [] for setup in setups}
+    for index in range(len(maker.facts)):
+        for setup in setups:
+            answer = entry_of(setup, maker, answers).kept(index)
+            if answer is None:
+                todo[setup.name].append(index)
+                break
+            if answer.input_tokens is not None and answer.output_tokens is not None:
+                used[setup.name].append((answer.input_tokens, answer.output_tokens))
+            if answer.status == "done":
+                break
+    return [
+        _estimate(setup, maker, todo[setup.name], used[setup.name], max_tokens)
+        for setup in setups
+        if setup.name in PREFIX
+    ]
+
+
+def _estimate(
+    setup: ProviderSetup,
+    maker: QuestionMaker,
+    indices: Sequence[int],
+    used: Sequence[tuple[int, int]],
+    max_tokens: int,
+) -> CostEstimate:
+    from bunny.caption import program
+
+    prompt = program.signature().instructions
+    told = [count_prompt_tokens(" ".join([prompt, *maker.told(index)])) for index in indices]
+    longest = max(told, default=0)
+    one_in, one_out = mean_tokens(used, (longest, max_tokens))
+    cost = setup.price.cost_usd(one_in, one_out) if setup.price else None
+    return CostEstimate(
+        provider=setup.name,
+        model=setup.model,
+        num_pictures=len(indices),
+        num_tokens=len(indices) * (one_in + one_out),
+        cost_usd=None if cost is None else len(indices) * cost,
+    )
+
+
 def _told_here(name: str, maker: QuestionMaker, index: int) -> list[Any]:
     """What a model on this machine makes use of beside the picture."""
     known = maker.facts[index]
@@ -96,7 +163,9 @@ def _told_here(name: str, maker: QuestionMaker, index: int) -> list[Any]:
     return [maker.told(index)]
 
 
-def _served(name: str, captioning: CaptioningConfig, aws: AwsConfig) -> ProviderSetup:
+def _served(
+    name: str, captioning: CaptioningConfig, aws: AwsConfig, budget: Budget
+) -> ProviderSetup:
     own = getattr(captioning, name)
     settings = ProviderSettings(
         provider=name,
@@ -105,11 +174,19 @@ def _served(name: str, captioning: CaptioningConfig, aws: AwsConfig) -> Provider
         temperature=captioning.temperature,
         endpoint_url=own.endpoint_url,
         timeout_s=captioning.timeout_seconds,
+        connect_timeout_s=captioning.connect_timeout_seconds,
         max_retries=captioning.max_retries,
         region=aws.region,
         profile=aws.profile,
+        num_in_flight=captioning.batch_size,
+        requests_per_minute=own.requests_per_minute,
+        tokens_per_minute=own.tokens_per_minute,
+        input_price_usd=own.input_price_usd,
+        output_price_usd=own.output_price_usd,
     )
     check_settings(settings)
+    price = find_price(name, own.model, own.input_price_usd, own.output_price_usd)
+    check_limit(budget.max_usd, {name: price})
     from bunny.caption import program  # dspy takes seconds to import
 
     return ProviderSetup(
@@ -117,7 +194,8 @@ def _served(name: str, captioning: CaptioningConfig, aws: AwsConfig) -> Provider
         model=own.model,
         prompt_hash=program.prompt_hash(),
         num_in_flight=captioning.batch_size,
-        load=lambda: program.Captioner(settings),
+        load=lambda: program.Captioner(settings, budget),
+        price=price,
         depends=(name, own.model, captioning.max_tokens, captioning.temperature),
     )
 

@@ -85,9 +85,8 @@ class Tagger:
         pictures = [decode_jpeg(question.picture) for question in questions]
         answers = []
         for question, (general, characters) in zip(questions, self.tag(pictures), strict=True):
-            words = [question.subject, *general]
-            text = ", ".join(word for word in words if word)
-            if text:
+            if general:
+                text = ", ".join(filter(None, (question.subject, *general)))
                 tags = (*general, *characters)
                 answers.append(CaptionAnswer(status="done", text=text, tags=tags, is_answered=True))
             else:

@@ -108,7 +108,7 @@ class ZeroShot:
         )
         more = [said[name] for name in said if name not in GROUPS]
         text = ", ".join(part for part in (*parts, *more) if part)
-        if not text:
+        if not words or not text:
             why = "no word reaches captioning.clip.min_probability"
             return CaptionAnswer(status="failed", error=why, is_answered=True)
         tags = tuple(words[name] for name in words if name in said and said[name] != question.light)

@@ -1,5 +1,6 @@
 """Stage caption: captions and tags of kept pictures, from the tables alone or by models."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -11,12 +12,16 @@ import polars as pl
 from bunny.caption import audit, colour, metadata_facts, question
 from bunny.caption import tags as caption_tags
 from bunny.caption.answer import AnswerStore, answer_columns
+from bunny.caption.cost import CostEstimate
 from bunny.caption.metadata_facts import Facts
 from bunny.contract import fingerprint, stage
 from bunny.table import store
 
+logger = logging.getLogger(__name__)
+
 VERSION = 1  # of the captions made here; people's edits get higher ones
 EDITED_VERSION = 2  # of those with a person's words
+MAX_COST_KEY = "captioning.max_cost_usd"
 TAGS = "tags"  # the provider that composes captions from the tables
 SERVED = ("bedrock", "openai", "anthropic", "local")
 # Settings of each provider's section that change its captions.
@@ -49,7 +54,7 @@ class Caption(stage.BaseStage):
         if "transformers" in own.providers or set(SERVED) & set(own.providers):
             keys.append("max_tokens")
         if set(SERVED) & set(own.providers):
-            keys.append("temperature")
+            keys += ["temperature", *(["max_cost_usd"] if own.max_cost_usd else [])]
         if TAGS in own.providers:
             keys += ["max_tag_share"] if own.max_tag_share < 1 else []
             keys += ["has_background_colours"] if own.has_background_colours else []
@@ -80,21 +85,20 @@ class Caption(stage.BaseStage):
     def run(self) -> stage.StageOutput:
         """Ask the providers in their order, then check every caption against the labels."""
         tables = {name: self.read(name) for name in self.reads}
-        facts = metadata_facts.gather(**tables)
-        names = sorted(tables["label"]["character"].drop_nulls().unique())
-        settings = self.config.captioning
-        triggers = {n: caption_tags.trigger_word(settings.trigger_word, n) for n in names}
+        facts, triggers = self._gather(tables)
         rows = self._caption(facts, triggers)
         shot = dict(tables["frame"].select("frame_id", "shot_index").iter_rows())
         rows += _edited(rows, shot, self._edits, triggers)
         table = store.from_rows("caption", rows)
-        failed = table["status"].ne("done").sum()
+        is_left = pl.col("error").str.starts_with(MAX_COST_KEY)
+        num_left = table.filter(is_left).height  # not asked, so not failed
+        failed = table["status"].ne("done").sum() - num_left
         checked = audit.check(table, triggers)
         return stage.StageOutput(
             tables={"caption": table},
             num_items=table.height,
             num_failed=int(failed),
-            note=_note(audit.count(checked), table, int(failed)),
+            note=_note(audit.count(checked), table, int(failed), num_left),
         )
 
     def _caption(self, facts: list[Facts], triggers: dict[str, str]) -> list[dict[str, Any]]:
@@ -145,6 +149,32 @@ class Caption(stage.BaseStage):
         picture = question.decode_picture(self.input_dir, facts.file, cv2.IMREAD_REDUCED_COLOR_4)
         return replace(facts, colours=colour.name_background(picture, facts.subjects))
 
+    def estimate(self) -> list[CostEstimate]:
+        """What is still to ask of the served providers and what it costs; nothing is sent."""
+        from bunny.caption import provider_loader
+
+        facts, triggers = self._gather({name: self.read(name) for name in self.reads})
+        settings = self.config.captioning
+        setups = provider_loader.set_up(settings, self.config.aws)
+        answers = AnswerStore(self.folder / "answer")
+        maker = self._maker(facts, triggers)
+        return provider_loader.estimate(setups, maker, answers, settings.max_tokens)
+
+    def _gather(self, tables: dict[str, pl.DataFrame]) -> tuple[list[Facts], dict[str, str]]:
+        """Facts of every kept picture, and the trigger word of every labelled character."""
+        names = sorted(tables["label"]["character"].drop_nulls().unique())
+        template = self.config.captioning.trigger_word
+        triggers = {name: caption_tags.trigger_word(template, name) for name in names}
+        return metadata_facts.gather(**tables), triggers
+
+    def _maker(self, facts: list[Facts], triggers: dict[str, str]) -> question.QuestionMaker:
+        return question.QuestionMaker(
+            folder=self.input_dir,
+            facts=facts,
+            triggers=triggers,
+            class_word=self.config.captioning.class_word,
+        )
+
     def _ask(
         self, facts: list[Facts], triggers: dict[str, str], rows: list[dict[str, Any]], bar: Any
     ) -> None:
@@ -153,10 +183,11 @@ class Caption(stage.BaseStage):
 
         settings = self.config.captioning
         setups = provider_loader.set_up(settings, self.config.aws)
-        maker = question.QuestionMaker(
-            folder=self.input_dir, facts=facts, triggers=triggers, class_word=settings.class_word
-        )
+        maker = self._maker(facts, triggers)
         answers = AnswerStore(self.folder / "answer")
+        for line in provider_loader.estimate(setups, maker, answers, settings.max_tokens):
+            if line.num_pictures:
+                logger.info("caption: %s", line.to_text())
         chain = fallback.FallbackChain(
             [provider_loader.entry_of(setup, maker, answers) for setup in setups],
             maker.make,
@@ -237,7 +268,7 @@ def _edited(
     return found
 
 
-def _note(counts: dict[str, int], table: pl.DataFrame, num_failed: int) -> str:
+def _note(counts: dict[str, int], table: pl.DataFrame, num_failed: int, num_left: int) -> str:
     """What the user should know about these captions."""
     words = []
     if num_added := table["note"].is_not_null().sum():
@@ -251,6 +282,8 @@ def _note(counts: dict[str, int], table: pl.DataFrame, num_failed: int) -> str:
             f"{num_fallen_back} captions by a later provider, see column fallback_reason; ask the "
             "earlier ones again with `--only caption --force`"
         )
+    if num_left:
+        words.append(f"{num_left} pictures left without a caption, {MAX_COST_KEY} is reached")
     if num_failed:
         words.append(f"{num_failed} captions failed; retry them with `--only caption --force`")
     return ", ".join(words)

@@ -199,6 +199,10 @@ class ServedCaptionConfig(ConfigSection):
 
     model: str = ""
     endpoint_url: str = ""
+    requests_per_minute: int = Field(default=0, ge=0, le=1_000_000)
+    tokens_per_minute: int = Field(default=0, ge=0, le=1_000_000_000)
+    input_price_usd: float = Field(default=0.0, ge=0, le=1_000_000)
+    output_price_usd: float = Field(default=0.0, ge=0, le=1_000_000)
 
 
 class TransformersCaptionConfig(ConfigSection):
@@ -234,7 +238,9 @@ class CaptioningConfig(ConfigSection):
     batch_size: int = Field(default=8, ge=1, le=1000)
     temperature: float = Field(default=0.0, ge=0, le=2)
     timeout_seconds: float = Field(default=60.0, gt=0, le=3600)
+    connect_timeout_seconds: float = Field(default=10.0, gt=0, le=3600)
     max_retries: int = Field(default=4, ge=0, le=20)
+    max_cost_usd: float = Field(default=0.0, ge=0, le=1_000_000)
     trigger_word: str = "{name}"
     class_word: str = "character"
     max_tag_share: float = Field(default=1.0, ge=0, le=1)
