@@ -265,6 +265,7 @@ def test_a_missing_credential_is_named_before_anything_is_sent(monkeypatch, name
         ({"endpoint_url": ""}, r"captioning\.local\.endpoint_url"),
         ({"endpoint_url": "localhost:1"}, r"captioning\.local\.endpoint_url"),
         ({"provider": "tags"}, r"captioning\.providers"),
+        ({"endpoint_url": "http://me:secret1@host/v1"}, "without user and password"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(changes, key):
@@ -426,6 +427,39 @@ def test_dspy_leaves_the_home_folder_alone_and_keeps_no_pictures(tmp_path):
     environment.pop("DSPY_CACHEDIR", None)
     subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=120)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "away"),
+    [
+        ("localhost", False),
+        ("127.0.0.1", False),
+        ("127.8.9.1", False),
+        ("::1", False),
+        ("bunny.localhost", False),
+        ("192.168.0.7", True),
+        ("localhost.example", True),
+        ("api.openai.com", True),
+        ("", True),
+    ],
+)
+def test_a_server_on_loopback_is_not_away(host, away):
+    assert provider.is_away(host) is away
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "host"),
+    [
+        ("local", "http://[::1]:8000/v1", "::1"),
+        ("openai", "", "api.openai.com"),
+        ("anthropic", "", "api.anthropic.com"),
+        ("bedrock", "", "bedrock-runtime.us-east-1.amazonaws.com"),
+        ("bedrock", "https://proxy.example:1/x", "proxy.example"),
+    ],
+)
+def test_the_machine_that_is_asked(name, url, host):
+    settings = provider.ProviderSettings(provider=name, model="m", endpoint_url=url)
+    assert provider.host_of(settings) == host
 
 
 @pytest.mark.parametrize(

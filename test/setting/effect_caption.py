@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import re
@@ -15,12 +16,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import tiny_captioner
 from setting_effect import Effect, Seen, less
 
 from bunny.caption import image_to_text, zero_shot
-from bunny.core.error import StageError
+from bunny.core.error import StageError, UserError
 
 BESIDE = Path(__file__).parents[1] / "caption"
 service = SimpleNamespace(**runpy.run_path(str(BESIDE / "service.py")))
@@ -298,6 +301,25 @@ def _seconds_to_connect(seen: Seen) -> float:
     return time.monotonic() - started
 
 
+def _is_sent_away(seen: Seen) -> str:
+    """Whether pictures are offered to a machine whose name nobody has."""
+    try:
+        seen.run("caption", more=_addresses(["local"], "http://nobody.invalid"))
+    except UserError:
+        return "refused"
+    return "tried"
+
+
+def _size_sent(seen: Seen) -> set[int]:
+    """Widths in pixels of the pictures that the server got."""
+    found = set()
+    for _, _, body in _ask(seen):
+        sent = re.search(r"base64,([^\"]+)", json.dumps(body)).group(1)
+        pixels = np.frombuffer(base64.b64decode(sent), np.uint8)
+        found.add(cv2.imdecode(pixels, cv2.IMREAD_COLOR).shape[1])
+    return found
+
+
 def _order(seen: Seen) -> tuple[set, bool]:
     """Who answered when the local server refuses, and whether the row says why."""
     refused = lambda _: Reply(text="I cannot help with that.")  # noqa: E731
@@ -384,6 +406,20 @@ EFFECT = {
             ("output_price_usd", (1.0, 2.0), _millionths_usd, {"gives": (42, 84)}),
         )
     },
+    "captioning.allow_upload": Effect(
+        values=(False, True),
+        given={**LOCAL, "captioning.batch_size": 6, "captioning.timeout_seconds": 1.0},
+        look=_is_sent_away,
+        gives=("refused", "tried"),
+        says="what becomes of pictures for a server on another machine",
+    ),
+    "captioning.send": Effect(
+        values=("frame", "crop"),
+        given=LOCAL,
+        look=_size_sent,
+        holds=lambda whole, part: max(whole) == 320 > max(part),
+        says="widths of the pictures that are sent",
+    ),
     "captioning.max_cost_usd": Effect(
         values=(0.0, 0.1305),  # an answer may cost 0.12 and does cost 0.007
         given={**LOCAL, "captioning.local.output_price_usd": 1000.0},

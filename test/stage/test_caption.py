@@ -6,6 +6,7 @@ import json
 import logging
 import runpy
 import shutil
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 import tiny_captioner
+from PIL import Image
 
 from bunny.contract.shard import Shards
 from bunny.core import atomic
@@ -500,13 +502,109 @@ def test_a_missing_key_is_refused_before_anything_is_sent(tmp_path, monkeypatch)
     assert _stage(tmp_path, **asked).record()["status"] == "failed"
 
 
+@pytest.mark.parametrize(
+    ("providers", "says"),
+    [
+        (
+            ["openai"],
+            r"up to 3 frames \(f0 to f2\) go to openai at api\.openai\.com, whole, as JPEG",
+        ),
+        (["bedrock", "tags"], r"bedrock at bedrock-runtime\.us-east-1\.amazonaws\.com"),
+        (["local", "anthropic"], r"up to 3 frames .* anthropic at api\.anthropic\.com"),
+        (["local"], None),
+    ],
+)
+def test_no_picture_leaves_the_machine_unless_that_is_allowed(
+    tmp_path, monkeypatch, providers, says
+):
+    """Nothing is asked here: the addresses are not those of servers."""
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        monkeypatch.setenv(name, KEY)
+    asked = {name: {"model": "m"} for name in ("openai", "bedrock", "anthropic")}
+    asked["local"] = {"model": "m", "endpoint_url": "http://127.0.0.1:9/v1"}
+    stage = _stage(_film(tmp_path), share=1.0, providers=providers, max_retries=0, **asked)
+    if says is None:
+        assert stage.execute().failed == 3
+        return
+    with pytest.raises(UserError, match=rf"captioning\.allow_upload: .*{says}"):
+        stage.execute()
+
+
+@pytest.mark.server
+def test_an_upload_is_said_where_it_is_allowed_and_kept_answers_need_none(
+    tmp_path, local, monkeypatch, caplog
+):
+    """A name that is not this machine's, though it leads here."""
+    _film(tmp_path)
+    caplog.set_level(logging.INFO)
+    whole = socket.getaddrinfo
+
+    def lead_here(host, *more, **given):
+        return whole(host.replace("far.example", "127.0.0.1"), *more, **given)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lead_here)
+    with service.serve(lambda n: Reply()) as server:
+        asked = local(server.url.replace("127.0.0.1", "far.example"))
+        with pytest.raises(UserError, match=r"local at far\.example"):
+            _stage(tmp_path, **asked).execute()
+        assert server.requests == []
+        _stage(tmp_path, allow_upload=True, **asked).execute()
+        assert len(server.requests) == 3
+        _stage(tmp_path, force=True, **asked).execute()
+        assert len(server.requests) == 3
+    assert [m for m in caplog.messages if "far.example" in m] == [
+        "caption: up to 3 frames (f0 to f2) go to local at far.example, whole, as JPEG of at most "
+        "768 px without metadata"
+    ]
+
+
+@pytest.mark.server
+def test_crops_show_the_figures_alone_and_frames_without_any_stay_here(tmp_path, local):
+    """The bunny of f0 has the box (60, 20, 120, 80) and is red; f2 shows nobody."""
+    _film(tmp_path)
+    with service.serve(lambda n: Reply()) as server:
+        asked = local(server.url, batch_size=1) | {"providers": ["local", "tags"]}
+        _stage(tmp_path, send="crop", **asked).execute()
+        assert len(server.requests) == 2
+        _stage(tmp_path, **asked).execute()  # whole frames are other questions
+        assert len(server.requests) == 5
+        _stage(tmp_path, send="crop", **asked).execute()
+        assert len(server.requests) == 5
+    sent = _sent(server.requests[0])
+    assert sent.shape == (60, 60, 3)
+    assert np.abs(sent.reshape(-1, 3).mean(axis=0) - RED).max() < 3
+    assert _captions(tmp_path)[2]["provider"] == "tags"
+    assert "nobody is seen in this frame" in _captions(tmp_path)[2]["fallback_reason"]
+
+
+@pytest.mark.server
+def test_a_pictures_metadata_is_not_sent(tmp_path, local):
+    _film(tmp_path)
+    exif = Image.Exif()
+    exif[0x010E], exif[0x0131] = "planted-description", "planted-software"
+    Image.new("RGB", (64, 48), (9, 99, 9)).save(tmp_path / "frame" / "f0.png", exif=exif)
+    assert b"planted" in (tmp_path / "frame" / "f0.png").read_bytes()
+    with service.serve(lambda n: Reply()) as server:
+        _stage(tmp_path, **local(server.url, batch_size=1)).execute()
+    assert b"planted" not in _sent_bytes(server.requests[0])
+    assert b"Exif" not in _sent_bytes(server.requests[0])
+
+
+def _sent_bytes(request) -> bytes:
+    """The picture of a request to a server like OpenAI's."""
+    blocks = request[2]["messages"][1]["content"]
+    [sent] = [b["image_url"]["url"] for b in blocks if b["type"] == "image_url"]
+    return base64.b64decode(sent.partition(",")[2])
+
+
+def _sent(request) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(_sent_bytes(request), np.uint8), cv2.IMREAD_COLOR)
+
+
 @pytest.mark.server
 def test_large_pictures_are_sent_small(tmp_path, local):
     _film(tmp_path)
     cv2.imwrite(str(tmp_path / "frame" / "f0.png"), np.zeros((900, 1800, 3), np.uint8))
     with service.serve(lambda n: Reply()) as server:
         _stage(tmp_path, **local(server.url, batch_size=1)).execute()
-    blocks = server.requests[0][2]["messages"][1]["content"]
-    [sent] = [b["image_url"]["url"] for b in blocks if b["type"] == "image_url"]
-    data = np.frombuffer(base64.b64decode(sent.partition(",")[2]), np.uint8)
-    assert cv2.imdecode(data, cv2.IMREAD_COLOR).shape == (384, 768, 3)
+    assert _sent(server.requests[0]).shape == (384, 768, 3)

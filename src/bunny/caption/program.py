@@ -298,7 +298,8 @@ def _to_answer(
 ) -> CaptionAnswer:
     """Say whether what the model said is a caption, a refusal or garbage; adds what it cost."""
     paid = _meter(calls)
-    text = " ".join((caption or "").split())
+    text = log.redact(" ".join((caption or "").split()))
+    raw, tags = log.redact(raw), tuple(log.redact(tag) for tag in tags)
     last = calls[-1] if calls else {"refusal": None, "is_filtered": False, "is_cut": False}
     said = text or last["refusal"] or " ".join(raw.split())
     if last["refusal"] or last["is_filtered"] or REFUSAL.match(said):

@@ -1,9 +1,11 @@
 """Language models behind an address, for captions: built from settings and environment."""
 
+import ipaddress
 import os
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 from bunny.caption.bedrock import ConverseEngine
 from bunny.core.error import UserError
@@ -13,6 +15,7 @@ LOCAL_KEY_VARIABLE = "LOCAL_API_KEY"  # many local servers need none
 # Prefix of dspy's model names. `ollama` is its plain dialect of chat completions (`max_tokens`,
 # no OpenAI extras), which vLLM, llama.cpp and LM Studio answer as well as Ollama.
 PREFIX = {"openai": "openai", "anthropic": "anthropic", "local": "ollama", "bedrock": "bedrock"}
+OWN_HOST = {"openai": "api.openai.com", "anthropic": "api.anthropic.com"}
 REASONING_MIN_TOKENS = 16_000  # dspy's least budget for OpenAI's reasoning models
 
 
@@ -79,6 +82,25 @@ def make_lm(settings: ProviderSettings) -> Any:
         return kind(**(options | {"temperature": None, "max_tokens": budget}))
 
 
+def host_of(settings: ProviderSettings) -> str:
+    """Name of the machine that pictures are sent to."""
+    if settings.endpoint_url:
+        return urlsplit(settings.endpoint_url).hostname or ""
+    if settings.provider == "bedrock":
+        return f"bedrock-runtime.{settings.region}.amazonaws.com"
+    return OWN_HOST[settings.provider]
+
+
+def is_away(host: str) -> bool:
+    """Whether a host is another machine than this one."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return False
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return True  # a name
+
+
 def import_dspy() -> Any:
     """Import dspy so that it neither calls home for prices nor keeps a cache in the home folder."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -113,6 +135,11 @@ def check_settings(settings: ProviderSettings) -> None:
         raise UserError(
             f"captioning.{name}.endpoint_url: expected an address that starts with http:// or "
             f"https://, got {url!r}"
+        )
+    if urlsplit(url).password or urlsplit(url).username:
+        raise UserError(
+            f"captioning.{name}.endpoint_url: expected an address without user and password; put "
+            f"{KEY_VARIABLE.get(name, LOCAL_KEY_VARIABLE)} in .env"
         )
 
 

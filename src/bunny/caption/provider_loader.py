@@ -8,17 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bunny.caption.answer import AnswerStore, CaptionAnswer, CaptionProvider, question_key
-from bunny.caption.cost import (
-    Budget,
-    CostEstimate,
-    Price,
-    check_limit,
-    count_prompt_tokens,
-    find_price,
-    mean_tokens,
-)
+from bunny.caption.cost import Budget, Price, check_limit, find_price
 from bunny.caption.fallback import ProviderEntry
-from bunny.caption.provider import PREFIX, ProviderSettings, check_settings
+from bunny.caption.provider import PREFIX, ProviderSettings, check_settings, host_of
 from bunny.caption.question import JPEG_QUALITY, MAX_SIDE_PX, QuestionMaker
 from bunny.core import file_hash
 from bunny.core.config import AwsConfig, CaptioningConfig
@@ -38,6 +30,7 @@ class ProviderSetup:
     load: Callable[[], CaptionProvider]
     depends: tuple[Any, ...]  # JSON values that answers depend on, beside picture and question
     price: Price | None = None  # None: not known
+    host: str = ""  # where pictures are sent; empty: they stay in this process
 
 
 def set_up(
@@ -97,60 +90,8 @@ def key_of(setup: ProviderSetup, maker: QuestionMaker, index: int) -> int:
         own = [setup.prompt_hash, *setup.depends, maker.told(index)]
     else:
         own = [*setup.depends, *_told_here(setup.name, maker, index)]
-    return question_key([picture, MAX_SIDE_PX, JPEG_QUALITY, *own])
-
-
-def estimate(
-    setups: Sequence[ProviderSetup], maker: QuestionMaker, answers: AnswerStore, max_tokens: int
-) -> list[CostEstimate]:
-    """What is still to ask of each served provider, if each answers all that comes to it.
-
-    Parameters
-    ----------
-    setups, maker, answers : as of the run
-    max_tokens : int
-        Most tokens of an answer; what kept answers of the model took counts more.
-    """
-    todo: dict[str, list[int]] = {setup.name: [] for setup in setups}
-    used: dict[str, list[tuple[int, int]]] = {setup.name: [] for setup in setups}
-    for index in range(len(maker.facts)):
-        for setup in setups:
-            answer = entry_of(setup, maker, answers).kept(index)
-            if answer is None:
-                todo[setup.name].append(index)
-                break
-            if answer.input_tokens is not None and answer.output_tokens is not None:
-                used[setup.name].append((answer.input_tokens, answer.output_tokens))
-            if answer.status == "done":
-                break
-    return [
-        _estimate(setup, maker, todo[setup.name], used[setup.name], max_tokens)
-        for setup in setups
-        if setup.name in PREFIX
-    ]
-
-
-def _estimate(
-    setup: ProviderSetup,
-    maker: QuestionMaker,
-    indices: Sequence[int],
-    used: Sequence[tuple[int, int]],
-    max_tokens: int,
-) -> CostEstimate:
-    from bunny.caption import program
-
-    prompt = program.signature().instructions
-    told = [count_prompt_tokens(" ".join([prompt, *maker.told(index)])) for index in indices]
-    longest = max(told, default=0)
-    one_in, one_out = mean_tokens(used, (longest, max_tokens))
-    cost = setup.price.cost_usd(one_in, one_out) if setup.price else None
-    return CostEstimate(
-        provider=setup.name,
-        model=setup.model,
-        num_pictures=len(indices),
-        num_tokens=len(indices) * (one_in + one_out),
-        cost_usd=None if cost is None else len(indices) * cost,
-    )
+    shown = ["crop"] if maker.is_cropped else []
+    return question_key([picture, MAX_SIDE_PX, JPEG_QUALITY, *shown, *own])
 
 
 def _told_here(name: str, maker: QuestionMaker, index: int) -> list[Any]:
@@ -196,6 +137,7 @@ def _served(
         num_in_flight=captioning.batch_size,
         load=lambda: program.Captioner(settings, budget),
         price=price,
+        host=host_of(settings),
         depends=(name, own.model, captioning.max_tokens, captioning.temperature),
     )
 

@@ -30,12 +30,15 @@ class QuestionMaker:
         Trigger word of each character's name.
     class_word : str
         What a character is.
+    is_cropped : bool
+        Whether models are shown the figures alone instead of the whole frame.
     """
 
     folder: Path
     facts: Sequence[Facts]
     triggers: dict[str, str]
     class_word: str
+    is_cropped: bool = False
     _hashes: dict[int, str] = field(default_factory=dict, repr=False)
 
     def make(self, index: int) -> CaptionQuestion:
@@ -44,12 +47,15 @@ class QuestionMaker:
         Raises
         ------
         ValueError, OSError
-            If the picture is missing or damaged.
+            If the picture is missing or damaged, or is to be cropped and shows nobody.
         """
         known = self.facts[index]
+        picture = decode_picture(self.folder, known.file, cv2.IMREAD_COLOR)
+        if self.is_cropped:
+            picture = crop_to_subjects(picture, known.subjects)
         return CaptionQuestion(
             frame_id=known.frame_id,
-            picture=encode_picture(decode_picture(self.folder, known.file, cv2.IMREAD_COLOR)),
+            picture=encode_picture(picture),
             facts=tuple(self.told(index)),
             trigger_words=tuple(self.triggers[name] for name in known.characters),
             subject=self.subject(index),
@@ -96,6 +102,32 @@ def decode_picture(folder: Path, file: str | None, flags: int) -> np.ndarray:
     if picture is None:
         raise ValueError(f"{file}: could not decode this picture; run stage extract again")
     return picture
+
+
+def crop_to_subjects(picture: np.ndarray, subjects: Sequence[tuple]) -> np.ndarray:
+    """The part of a picture that holds all of its figures.
+
+    Parameters
+    ----------
+    picture : np.ndarray, shape (height, width, 3)
+    subjects : sequence of (x0, y0, x1, y1)
+        Boxes of figures in shares of width and height; they may reach over the edge.
+
+    Raises
+    ------
+    ValueError
+        If there is no figure.
+    """
+    if not subjects:
+        raise ValueError(
+            "captioning.send crop: nobody is seen in this frame, so no crop of it is sent; "
+            "put tags last in captioning.providers"
+        )
+    boxes = np.clip(np.array(subjects, dtype=float), 0, 1)
+    height, width = picture.shape[:2]
+    x0, y0 = (np.floor(boxes[:, i].min() * n) for i, n in ((0, width), (1, height)))
+    x1, y1 = (np.ceil(boxes[:, i].max() * n) for i, n in ((2, width), (3, height)))
+    return picture[int(y0) : max(int(y1), int(y0) + 1), int(x0) : max(int(x1), int(x0) + 1)]
 
 
 def decode_jpeg(jpeg: bytes) -> np.ndarray:

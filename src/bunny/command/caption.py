@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from bunny import pipeline
 from bunny.command import film_workspace
+from bunny.core import log
 
 OFFLINE = "no picture is left to ask about; nothing would be sent"
 
@@ -17,6 +18,7 @@ def caption(film: str | None, data_dir: str | None, overrides: Sequence[str]) ->
         If no film, or more than one, begins with `film`, or a provider cannot be asked.
     """
     space, config = film_workspace.open_film(film, data_dir, overrides)
+    log.configure(space.log / space.film_id)
     done = pipeline.run_stage("caption", space, config)
     how = "were up to date" if done.status == "skipped" else f"written, {done.failed} failed"
     note = f"; {done.note}" if done.note else ""

@@ -55,6 +55,8 @@ class Caption(stage.BaseStage):
             keys.append("max_tokens")
         if set(SERVED) & set(own.providers):
             keys += ["temperature", *(["max_cost_usd"] if own.max_cost_usd else [])]
+        if own.send == "crop" and own.providers != (TAGS,):
+            keys.append("send")
         if TAGS in own.providers:
             keys += ["max_tag_share"] if own.max_tag_share < 1 else []
             keys += ["has_background_colours"] if own.has_background_colours else []
@@ -151,14 +153,14 @@ class Caption(stage.BaseStage):
 
     def estimate(self) -> list[CostEstimate]:
         """What is still to ask of the served providers and what it costs; nothing is sent."""
-        from bunny.caption import provider_loader
+        from bunny.caption import provider_loader, request_plan
 
         facts, triggers = self._gather({name: self.read(name) for name in self.reads})
         settings = self.config.captioning
         setups = provider_loader.set_up(settings, self.config.aws)
         answers = AnswerStore(self.folder / "answer")
         maker = self._maker(facts, triggers)
-        return provider_loader.estimate(setups, maker, answers, settings.max_tokens)
+        return request_plan.estimate(setups, maker, answers, settings.max_tokens)
 
     def _gather(self, tables: dict[str, pl.DataFrame]) -> tuple[list[Facts], dict[str, str]]:
         """Facts of every kept picture, and the trigger word of every labelled character."""
@@ -173,19 +175,24 @@ class Caption(stage.BaseStage):
             facts=facts,
             triggers=triggers,
             class_word=self.config.captioning.class_word,
+            is_cropped=self.config.captioning.send == "crop",
         )
 
     def _ask(
         self, facts: list[Facts], triggers: dict[str, str], rows: list[dict[str, Any]], bar: Any
     ) -> None:
         """Fill rows with kept answers, and new ones for what was never asked."""
-        from bunny.caption import fallback, provider_loader
+        from bunny.caption import fallback, provider_loader, request_plan
 
         settings = self.config.captioning
         setups = provider_loader.set_up(settings, self.config.aws)
         maker = self._maker(facts, triggers)
         answers = AnswerStore(self.folder / "answer")
-        for line in provider_loader.estimate(setups, maker, answers, settings.max_tokens):
+        for sentence in request_plan.check_upload(
+            setups, maker, answers, is_allowed=settings.allow_upload
+        ):
+            logger.info("caption: %s", sentence)
+        for line in request_plan.estimate(setups, maker, answers, settings.max_tokens):
             if line.num_pictures:
                 logger.info("caption: %s", line.to_text())
         chain = fallback.FallbackChain(

@@ -241,6 +241,8 @@ class CaptioningConfig(ConfigSection):
     connect_timeout_seconds: float = Field(default=10.0, gt=0, le=3600)
     max_retries: int = Field(default=4, ge=0, le=20)
     max_cost_usd: float = Field(default=0.0, ge=0, le=1_000_000)
+    allow_upload: bool = False
+    send: Literal["frame", "crop"] = "frame"
     trigger_word: str = "{name}"
     class_word: str = "character"
     max_tag_share: float = Field(default=1.0, ge=0, le=1)
