@@ -86,7 +86,8 @@ class _ProviderQueue:
             self.entry.name, threshold=MAX_CONSECUTIVE_FAILURES, ttl=self.entry.breaker_s
         )
 
-    def open(self) -> CaptionProvider:
+    def load(self) -> CaptionProvider:
+        """The provider, loaded once."""
         with self.lock:
             if self.provider is None:
                 self.provider = self.entry.load()
@@ -211,7 +212,7 @@ class FallbackChain:
         own = self._queues[number]
         if not own.out:
             try:
-                return self._ask(own, own.open(), batch)
+                return self._ask(own, own.load(), batch)
             except ProviderStopped as stop:
                 own.out = str(stop)
                 logger.info("caption: %s is asked no more (%s)", own.entry.name, stop)
