@@ -417,7 +417,7 @@ EFFECT = {
         values=("frame", "crop"),
         given=LOCAL,
         look=_size_sent,
-        holds=lambda whole, part: max(whole) == 320 > max(part),
+        holds=lambda whole, part: whole == {640} and min(part) < 600,
         says="widths of the pictures that are sent",
     ),
     "captioning.max_cost_usd": Effect(
