@@ -1,5 +1,6 @@
 """The order of providers: who answers, why the others did not, and what is kept."""
 
+import itertools
 import threading
 import time
 from dataclasses import dataclass, field
@@ -156,6 +157,30 @@ def test_a_failed_trial_opens_the_breaker_again():
 
     run([entry("cloud", dead, breaker_s=0.2), entry("own", own)], 40, open_slowly)
     assert 5 < len(dead.calls) < 15  # five, then one after each pause
+
+
+def test_one_call_alone_tries_a_model_that_did_not_respond():
+    """Four threads fail within 50 ms; 0.2 s later one of them tries for 0.1 s, and so on."""
+    lock, spans = threading.Lock(), []
+
+    class Dead(Scripted):
+        def caption_batch(self, questions):
+            started = time.monotonic()
+            time.sleep(0.1 if started - begun > 0.15 else 0.0)
+            with lock:
+                spans.append((started, time.monotonic()))
+            return super().caption_batch(questions)
+
+    def open_slowly(index):
+        time.sleep(0.02)
+        return make(index)
+
+    begun = time.monotonic()
+    dead = Dead(dict.fromkeys(range(200), "failed"))
+    run([entry("cloud", dead, num_in_flight=4, breaker_s=0.2)], 200, open_slowly)
+    trials = sorted(span for span in spans if span[0] - begun > 0.15)
+    assert len(trials) >= 2
+    assert all(one[1] <= two[0] for one, two in itertools.pairwise(trials))
 
 
 def test_what_the_settings_allow_no_more_is_left_to_the_next():

@@ -43,8 +43,8 @@ class ProviderEntry:
     num_in_flight : int
         Threads that ask at once.
     breaker_s : float
-        After five failures in a row nothing is asked for so long; then requests go out again, and
-        the first failure ends that.
+        After five failures in a row nothing is asked for so long; then one call goes out, and all
+        if it is answered.
     kept, keep : callable
         Reads and writes the answer to the question of an index; `kept` gives None when it was
         never asked, and `keep` has it on disk when it returns.
@@ -75,6 +75,7 @@ class _ProviderQueue:
     entry: ProviderEntry
     waiting: queue.SimpleQueue = field(default_factory=queue.SimpleQueue)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    trial: threading.Lock = field(default_factory=threading.Lock)  # of a breaker that is half open
     provider: CaptionProvider | None = None
     out: str = ""  # why it is asked no more in this run
     last_error: str = ""
@@ -85,6 +86,11 @@ class _ProviderQueue:
         self.breaker = circuits.get_breaker(
             self.entry.name, threshold=MAX_CONSECUTIVE_FAILURES, ttl=self.entry.breaker_s
         )
+
+    def skip(self, questions: Sequence[CaptionQuestion]) -> list[CaptionAnswer]:
+        """Answers of a provider whose breaker is open."""
+        why = f"request skipped, the model is not responding: {self.last_error}"
+        return [CaptionAnswer(status="failed", error=why) for _ in questions]
 
     def load(self) -> CaptionProvider:
         """The provider, loaded once."""
@@ -245,17 +251,28 @@ class FallbackChain:
     def _call(
         self, own: _ProviderQueue, provider: CaptionProvider, questions: list[CaptionQuestion]
     ) -> list[CaptionAnswer]:
-        """Answers through the breaker: open, it fails at once; half open, it lets some through."""
+        """Answers through the breaker: open, it fails at once; half open, one call goes out."""
         if not questions:
             return []
+        is_trial = own.breaker.context.state != "closed"
+        if is_trial and not own.trial.acquire(blocking=False):
+            return own.skip(questions)
+        try:
+            return self._call_through(own, provider, questions)
+        finally:
+            if is_trial:
+                own.trial.release()
+
+    def _call_through(
+        self, own: _ProviderQueue, provider: CaptionProvider, questions: list[CaptionQuestion]
+    ) -> list[CaptionAnswer]:
         try:
             with own.breaker:
                 answers = provider.caption_batch(questions)
                 if not any(answer.is_answered for answer in answers):
                     raise _NoAnswer(answers)
         except OpenedState:
-            why = f"request skipped, the model is not responding: {own.last_error}"
-            return [CaptionAnswer(status="failed", error=why) for _ in questions]
+            return own.skip(questions)
         except _NoAnswer as failure:
             own.last_error = failure.answers[-1].error or ""
             return failure.answers
