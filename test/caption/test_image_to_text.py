@@ -61,6 +61,16 @@ def test_a_chat_model_is_told_the_facts_and_the_words(llava):
     assert asked[0]["content"][1]["text"].startswith("What is it? Call")
 
 
+def test_florence_gets_its_task_and_no_marks_are_left_in_what_it_writes(tmp_path):
+    ready = load(tiny_captioner.save_florence(tmp_path), max_tokens=4)
+    asked, whole = [], ready._processor._construct_prompts
+    ready._processor._construct_prompts = lambda text: asked.append(list(text)) or whole(text)
+    answers = ready.caption_batch(QUESTIONS[:2])
+    assert asked == [["<DETAILED_CAPTION>"] * 2]
+    assert all("<" not in (answer.text or "") for answer in answers)
+    assert all(answer.is_answered for answer in answers)
+
+
 class Spy:
     """A processor that remembers the pictures it got."""
 

@@ -107,6 +107,44 @@ def save_llava(folder, word="rabbit"):
     return folder
 
 
+def save_florence(folder):
+    """A Florence-2, untrained, of nine words."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import (
+        CLIPImageProcessor,
+        Florence2Config,
+        Florence2ForConditionalGeneration,
+        Florence2Processor,
+        PreTrainedTokenizerFast,
+    )
+
+    names = ["<s>", "<pad>", "</s>", "[UNK]", "<image>", "rabbit", "Describe", "in", "detail"]
+    number = {name: i for i, name in enumerate(names)}
+    raw = Tokenizer(models.WordLevel(number, unk_token="[UNK]"))
+    raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=raw, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
+        unk_token="[UNK]", extra_special_tokens={"image_token": "<image>"},
+    )  # fmt: skip
+    seen = {"depths": [1], "patch_size": [7], "patch_stride": [16], "patch_padding": [3],
+            "patch_prenorm": [False], "embed_dim": [16], "num_heads": [2], "num_groups": [2],
+            "window_size": 2, "projection_dim": 16}  # fmt: skip
+    words = {"model_type": "bart", "d_model": 16, "vocab_size": len(names),
+             "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 16,
+             "decoder_ffn_dim": 16, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
+             "max_position_embeddings": 64, "bos_token_id": 0, "pad_token_id": 1,
+             "eos_token_id": 2, "decoder_start_token_id": 2}  # fmt: skip
+    torch.manual_seed(0)
+    config = Florence2Config(text_config=words, vision_config=seen, image_token_id=4)
+    Florence2ForConditionalGeneration(config).save_pretrained(folder)
+    size = {"height": 32, "width": 32}
+    images = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=size)
+    images.image_seq_length = 5
+    Florence2Processor(image_processor=images, tokenizer=tokenizer).save_pretrained(folder)
+    return folder
+
+
 def save_tagger(folder, side_px=8):
     """A tagger of red, green and blue: each as sure as the picture's mean channel in [0, 1].
 

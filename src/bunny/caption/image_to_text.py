@@ -75,7 +75,7 @@ class ImageToText:
         ids = ready.get("input_ids")
         if ids is not None and torch.equal(written[:, : ids.shape[1]], ids):
             written = written[:, ids.shape[1] :]  # decoders repeat the prompt
-        texts = self._decode(written, pictures)
+        texts = self._processor.batch_decode(written, skip_special_tokens=True)
         return [_to_answer(text) for text in texts]
 
     def _prepare(self, questions: Sequence[CaptionQuestion], pictures: list[np.ndarray]) -> Any:
@@ -103,18 +103,6 @@ class ImageToText:
             words.append(f"Measured facts: {'; '.join(question.facts)}.")
         content = [{"type": "image", "image": picture}, {"type": "text", "text": " ".join(words)}]
         return [{"role": "user", "content": content}]
-
-    def _decode(self, written: Any, pictures: list[np.ndarray]) -> list[str]:
-        if not self._is_florence:
-            return self._processor.batch_decode(written, skip_special_tokens=True)
-        task = self.settings.prompt or FLORENCE_TASK
-        texts = self._processor.batch_decode(written, skip_special_tokens=False)
-        read = self._processor.post_process_generation
-        sizes = [(picture.shape[1], picture.shape[0]) for picture in pictures]
-        return [
-            str(next(iter(read(text, task=task, image_size=size).values())))
-            for text, size in zip(texts, sizes, strict=True)
-        ]
 
 
 def _find_device(name: str) -> str:
