@@ -364,7 +364,7 @@ FAULTS = (
     Reply(is_reset=True),
     Reply(body='{"choices": [{"mess'),
     Reply(text="no caption at all"),
-    Reply(delay_s=0.9),
+    Reply(delay_s=2.8),
 )
 
 
@@ -380,7 +380,7 @@ def test_no_caption_is_lost_or_asked_for_twice_with_every_fault_on_a_schedule(na
 
     kept = {}
     with service.serve(reply) as server:
-        settings = _settings(name, server.url, timeout_s=0.6, max_retries=6, num_in_flight=4)
+        settings = _settings(name, server.url, timeout_s=2.0, max_retries=6, num_in_flight=4)
         captioner = program.Captioner(settings)
         entry = ProviderEntry(
             name=name, load=lambda: captioner, num_in_flight=4, kept=kept.get, keep=kept.__setitem__
