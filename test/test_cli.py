@@ -60,7 +60,7 @@ def test_help_has_every_command_in_the_order_of_use(bunny, monkeypatch):
     rows = re.findall(r"^(?:╭─ (.+?) ─|│ (\w+) )", out, flags=re.MULTILINE)
     assert [panel or command for panel, command in rows] == [
         "Options",
-        *("Film", "demo", "run", "status", "report", "lab", "doctor"),
+        *("Film", "demo", "run", "status", "caption", "report", "lab", "doctor"),
         *("Characters and training set", "references", "characters", "gaps", "check"),
         *("Evaluation and generation", "evaluate", "generate"),
         *("Library", "review", "learn", "search", "where", "publish", "correct"),
@@ -115,7 +115,25 @@ def test_doctor_says_how_drawn_film_is_labelled_better(bunny, tmp_path, monkeypa
 def test_doctor_in_words_groups_its_lines(bunny):
     _, out, _ = bunny("doctor")
     heads = [line for line in out.splitlines() if line and not line.startswith(" ")]
-    assert heads == ["machine", "packages", "models", "drawn film", "credentials", "extras"]
+    assert heads == [
+        "machine", "packages", "models", "drawn film", "captions", "credentials", "extras",
+    ]  # fmt: skip
+
+
+def test_doctor_says_what_keeps_caption_providers_from_being_asked(bunny, monkeypatch):
+    monkeypatch.setenv("BUNNY_CAPTIONING__PROVIDERS", "[openai, clip, tags]")
+    monkeypatch.setenv("BUNNY_CAPTIONING__OPENAI__MODEL", "gpt-4o-mini")
+    found = {f["name"]: f for f in json.loads(bunny("doctor", "--json")[1])}
+    assert found["1. openai"]["value"] == "gpt-4o-mini"
+    assert "captioning.allow_upload=true" in found["1. openai"]["advice"]
+    assert found["2. clip"]["advice"] == "set captioning.clip.model"
+    assert (found["3. tags"]["value"], found["3. tags"]["advice"]) == (
+        "from the tables, offline",
+        "",
+    )
+    monkeypatch.setenv("BUNNY_CAPTIONING__ALLOW_UPLOAD", "true")
+    found = {f["name"]: f for f in json.loads(bunny("doctor", "--json")[1])}
+    assert found["1. openai"]["advice"] == ""
 
 
 def test_a_file_where_a_folder_should_be_is_the_users_to_mend(bunny, tmp_path):

@@ -3,6 +3,8 @@
 import contextlib
 import http.server
 import json
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +32,8 @@ class Reply:
     refusal: str | None = None
     finish: str | None = None
     before: Callable[[], None] | None = None  # called before the answer is sent
+    trickle_s: float = 0.0  # between two bytes of the body
+    is_reset: bool = False  # the connection breaks instead of an answer
 
 
 @dataclass
@@ -79,6 +83,12 @@ def serve(script: Callable[[int], Reply]) -> Iterator[Service]:
             time.sleep(reply.delay_s)
             if reply.before is not None:
                 reply.before()
+            if reply.is_reset:
+                linger = struct.pack("ii", 1, 0)  # closes with RST
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                self.close_connection = True
+                self.connection.close()
+                return
             answer = reply.body
             if answer is None and reply.status == 200:
                 form = _bedrock if self.path.endswith("/converse") else _openai
@@ -92,7 +102,11 @@ def serve(script: Callable[[int], Reply]) -> Iterator[Service]:
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(raw)
+                for i in range(len(raw) if reply.trickle_s else 0):
+                    self.wfile.write(raw[i : i + 1])
+                    time.sleep(reply.trickle_s)
+                if not reply.trickle_s:
+                    self.wfile.write(raw)
 
         def log_message(self, *args: Any) -> None:
             pass

@@ -1,12 +1,17 @@
 """Models behind real HTTP: who is asked, what is refused, what is tried again."""
 
 import base64
+import json
 import os
 import re
 import runpy
 import subprocess
 import sys
 import time
+import tracemalloc
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +20,9 @@ import numpy as np
 import pytest
 
 from bunny.caption import program, provider
+from bunny.caption.answer import CaptionQuestion, ProviderStopped
+from bunny.caption.cost import Budget
+from bunny.caption.fallback import FallbackChain, ProviderEntry
 from bunny.core.error import UserError
 
 pytestmark = pytest.mark.server
@@ -24,7 +32,7 @@ service = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("service
 Reply = service.Reply
 KEY = "sk-very-secret-0123456789"
 PICTURE = cv2.imencode(".jpg", np.full((8, 8, 3), 200, np.uint8))[1].tobytes()
-QUESTION = program.CaptionQuestion(
+QUESTION = CaptionQuestion(
     frame_id="f0", picture=PICTURE, facts=("solo", "day"), trigger_words=("bunny",)
 )
 
@@ -156,23 +164,72 @@ def test_a_refusal_is_known_as_one(reply):
     assert len(requests) == 1
 
 
-@pytest.mark.parametrize("text", ["", "blah blah", service.marked("")])
-def test_garbage_is_a_failure_that_is_not_asked_again(text):
-    answer, requests = _ask("local", Reply(text=text))
+CUT = Reply(text="[[ ## caption ## ]]\nbunny on gr", finish="length")
+
+
+@pytest.mark.parametrize(
+    ("reply", "fault"),
+    [
+        (Reply(text=""), "expected a caption, got"),
+        (Reply(text="blah blah"), "blah blah"),
+        (Reply(text=service.marked("")), "expected a caption"),
+        (Reply(body={"odd": 1}), "expected a caption"),
+        (CUT, "cut off at captioning.max_tokens"),
+    ],
+)
+def test_a_bad_answer_is_asked_for_once_more_with_its_fault_named(reply, fault):
+    answer, requests = _ask("local", reply, Reply())
+    assert (answer.status, answer.text) == ("done", Reply().text.split("\n")[1])
+    first, second = (json.dumps(body) for _, _, body in requests)
+    assert fault in second
+    assert fault not in first
+    answer, requests = _ask("local", reply)
     assert (answer.status, answer.is_answered) == ("failed", True)
-    assert answer.error.startswith("expected a caption")
-    assert len(requests) == 1
+    assert fault in answer.error
+    assert len(requests) == 2
 
 
-@pytest.mark.parametrize("body", ["<html>no json</html>", {"odd": 1}])
-def test_an_answer_of_the_wrong_form_is_a_failure(body):
-    answer, _ = _ask("local", Reply(body=body), max_retries=0)
+def test_both_askings_are_paid_for():
+    answer, _ = _ask("openai", Reply(text="blah blah"), Reply())
+    assert (answer.input_tokens, answer.output_tokens) == (22, 14)
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "local", "bedrock"])
+def test_half_a_json_is_tried_again(name):
+    answer, requests = _ask(name, Reply(body='{"choices": [{"mess'), Reply())
+    assert answer.status == "done"
+    assert len(requests) == 2
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "local", "bedrock"])
+def test_a_wrong_model_name_ends_the_asking(name):
+    unknown = Reply(status=404, body={"error": {"message": "no such model"}, "message": "none"})
+    with pytest.raises(UserError, match="check the key and the model name"):
+        _ask(name, unknown)
+
+
+@pytest.mark.parametrize("name", ["openai", "bedrock"])
+def test_a_trickle_of_bytes_is_no_answer(name):
+    """Each byte comes within the time for the next, the whole never does."""
+    started = time.monotonic()
+    slow = Reply(trickle_s=0.15)
+    answer, _ = _ask(name, slow, timeout_s=0.5, connect_timeout_s=0.1, max_retries=0)
     assert answer.status == "failed"
+    assert answer.error == "timeout: no whole answer within 0.5 s"
+    assert time.monotonic() - started < 5
 
 
-def test_a_caption_cut_off_before_the_tags_still_counts():
-    answer, _ = _ask("local", Reply(text="[[ ## caption ## ]]\nbunny on grass", finish="length"))
-    assert (answer.status, answer.text, answer.tags) == ("done", "bunny on grass", ())
+@pytest.mark.parametrize("name", ["openai", "anthropic", "local", "bedrock"])
+def test_a_connection_that_is_reset_is_tried_again(name):
+    answer, requests = _ask(name, Reply(is_reset=True), Reply())
+    assert (answer.status, len(requests)) == ("done", 2)
+
+
+def test_an_expired_key_ends_the_asking_and_is_not_said():
+    body = {"message": "The security token included in the request is expired"}
+    headers = {"x-amzn-errortype": "ExpiredTokenException"}
+    with pytest.raises(UserError, match="AWS credentials failed"):
+        _ask("bedrock", Reply(status=403, body=body, headers=headers))
 
 
 @pytest.mark.parametrize("name", ["openai", "anthropic", "bedrock"])
@@ -204,10 +261,11 @@ def test_a_missing_credential_is_named_before_anything_is_sent(monkeypatch, name
 @pytest.mark.parametrize(
     ("changes", "key"),
     [
-        ({"model": ""}, "captioning.model"),
-        ({"endpoint_url": ""}, "captioning.endpoint_url"),
-        ({"endpoint_url": "localhost:1"}, "captioning.endpoint_url"),
-        ({"provider": "tags"}, "captioning.provider"),
+        ({"model": ""}, r"captioning\.local\.model"),
+        ({"endpoint_url": ""}, r"captioning\.local\.endpoint_url"),
+        ({"endpoint_url": "localhost:1"}, r"captioning\.local\.endpoint_url"),
+        ({"provider": "tags"}, r"captioning\.providers"),
+        ({"endpoint_url": "http://me:secret1@host/v1"}, "without user and password"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(changes, key):
@@ -241,63 +299,118 @@ def test_pauses_double_follow_the_server_and_have_an_end():
 
     pauses = [captioner._pause(State(n, None)) for n in (1, 2, 3, 9)]
     assert pauses == [1, 2, 4, 60]
-    assert [captioner._pause(State(1, hint)) for hint in (7, 900)] == [7, 60]
+    assert captioner._pause(State(1, 70)) == 70
 
 
-def test_many_are_in_flight_at_once_and_every_answer_is_kept():
-    kept = {}
-    with service.serve(lambda n: Reply(delay_s=0.3)) as server:
-        captioner = program.Captioner(_settings("local", server.url))
+def test_a_server_that_asks_to_wait_too_long_has_failed():
+    busy = Reply(status=429, body={}, headers={"Retry-After": "900"})
+    answer, requests = _ask("local", busy)
+    assert (answer.status, len(requests)) == ("failed", 1)
+
+
+def test_what_the_server_asks_for_is_obeyed_by_all_threads():
+    """Of four requests three are told to wait; nor does the fourth send before that is over."""
+    moments = []
+
+    def reply(n):
+        moments.append(time.monotonic())
+        wait = Reply(status=429, body={}, headers={"Retry-After": "1"})
+        return wait if n < 3 else Reply()
+
+    with service.serve(reply) as server:
+        captioner = program.Captioner(_settings("local", server.url, num_in_flight=1))
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(captioner.ask, [QUESTION] * 4))
+    assert [answer.status for answer in answers] == ["done"] * 4
+    assert moments[3] - moments[2] > 0.9
+
+
+def test_requests_at_once_go_down_when_there_are_too_many():
+    busy = Reply(status=429, body={}, headers={"Retry-After": "0"})
+    with service.serve(lambda n: busy if n == 0 else Reply()) as server:
+        captioner = program.Captioner(_settings("local", server.url, num_in_flight=8))
         captioner.ask(QUESTION)
-        started = time.monotonic()
-        makers = [lambda: QUESTION] * 8
-        answers = dict(
-            program.ask_all(captioner, makers, 8, program.CircuitBreaker(), kept.__setitem__)
+        assert captioner.limit.allowed == 4
+        for _ in range(5):
+            captioner.ask(QUESTION)
+        assert captioner.limit.allowed == 5
+
+
+def test_prices_of_the_settings_are_what_it_cost():
+    prices = {"input_price_usd": 2.0, "output_price_usd": 10.0}
+    answer, _ = _ask("local", Reply(), **prices)
+    assert answer.cost_usd == pytest.approx((11 * 2 + 7 * 10) / 1e6)
+
+
+def test_no_request_is_sent_that_could_cost_more_than_is_left():
+    """An answer may cost 120 tokens at 1 USD for a thousand; it does cost 7."""
+    budget = Budget(0.25)
+    with service.serve(lambda n: Reply()) as server:
+        settings = _settings("local", server.url, output_price_usd=1000.0)
+        captioner = program.Captioner(settings, budget)
+        for _ in range(19):
+            captioner.ask(QUESTION)
+        assert budget.spent_usd == pytest.approx(19 * 0.007)  # 0.133; 0.12 more is too much
+        with pytest.raises(ProviderStopped, match=r"captioning\.max_cost_usd 0\.25 is reached"):
+            captioner.ask(QUESTION)
+    assert len(server.requests) == 19
+
+
+FAULTS = (
+    Reply(status=429, body={}, headers={"Retry-After": "0"}),
+    Reply(status=429, body={}),
+    Reply(status=500, body={}),
+    Reply(status=529, body={}),
+    Reply(is_reset=True),
+    Reply(body='{"choices": [{"mess'),
+    Reply(text="no caption at all"),
+    Reply(delay_s=2.8),
+)
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "bedrock"])
+def test_no_caption_is_lost_or_asked_for_twice_with_every_fault_on_a_schedule(name):
+    """Every third request goes wrong, in each way once or more."""
+    paid = Counter()
+
+    def reply(n):
+        if n % 3 == 1:
+            return FAULTS[n // 3 % len(FAULTS)]
+        return Reply()
+
+    kept = {}
+    with service.serve(reply) as server:
+        settings = _settings(name, server.url, timeout_s=2.0, max_retries=6, num_in_flight=4)
+        captioner = program.Captioner(settings)
+        entry = ProviderEntry(
+            name=name, load=lambda: captioner, num_in_flight=4, kept=kept.get, keep=kept.__setitem__
         )
-        seconds = time.monotonic() - started
-    assert sorted(answers) == sorted(kept) == list(range(8))
-    assert seconds < 8 * 0.3
+        make = lambda i: replace(QUESTION, facts=(f"picture {i};",))  # noqa: E731
+        states = list(FallbackChain([entry], make).ask(range(24)))
+        for n, (_, _, body) in enumerate(server.requests):
+            if n % 3 != 1:
+                paid[re.search(r"picture (\d+);", json.dumps(body)).group(1)] += 1
+    assert {state.answer.status for state in states} == {"done"}
+    assert sorted(kept) == list(range(24))
+    assert paid == dict.fromkeys(map(str, range(24)), 1)
+    assert len(server.requests) > 24 + len(FAULTS)
 
 
-def test_the_breaker_stops_asking_and_an_answer_resets_it():
-    broken = Reply(status=500, body={})
-    with service.serve(lambda n: Reply() if n == 2 else broken) as server:
-        captioner = program.Captioner(_settings("local", server.url, max_retries=0))
-        makers = [lambda: QUESTION] * 20
-        breaker = program.CircuitBreaker(3)
-        answers = dict(program.ask_all(captioner, makers, 1, breaker, lambda *_: None))
-    assert len(server.requests) == 6  # two failures, an answer, three failures
-    assert [answers[i].status for i in range(4)] == ["failed", "failed", "done", "failed"]
-    assert all(answers[i].error.startswith("request skipped") for i in range(6, 20))
-    assert "HTTP 500" in answers[19].error
-
-
-def test_an_interrupt_ends_pauses_and_drops_what_was_not_sent():
-    busy = Reply(status=429, body={}, headers={"Retry-After": "30"})
-    with service.serve(lambda n: busy if n else Reply()) as server:
-        captioner = program.Captioner(_settings("local", server.url))
-        answers = program.ask_all(
-            captioner, [lambda: QUESTION] * 9, 2, program.CircuitBreaker(), lambda *_: None
-        )
-        next(answers)
-        started = time.monotonic()
-        answers.close()
-    assert time.monotonic() - started < 5
-    assert len(server.requests) <= 4
-
-
-def test_a_picture_that_cannot_be_opened_fails_alone():
-    def bad():
-        raise ValueError("f1.jpg: expected a picture")
-
+def test_pictures_are_not_kept_in_memory():
+    """Of forty pictures of 200 kB each nothing stays."""
+    large = replace(QUESTION, picture=PICTURE + bytes(200_000))
     with service.serve(lambda n: Reply()) as server:
         captioner = program.Captioner(_settings("local", server.url))
-        makers = [lambda: QUESTION, bad]
-        answers = dict(
-            program.ask_all(captioner, makers, 2, program.CircuitBreaker(), lambda *_: None)
-        )
-    assert (answers[0].status, answers[1].status) == ("done", "failed")
-    assert answers[1].error == "f1.jpg: expected a picture"
+        for _ in range(3):
+            captioner.ask(large)
+        server.requests.clear()
+        tracemalloc.start()
+        for _ in range(40):
+            captioner.ask(large)
+            server.requests.clear()
+        grown, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert grown < 2_000_000
 
 
 def test_the_prompt_has_a_hash():
@@ -314,6 +427,39 @@ def test_dspy_leaves_the_home_folder_alone_and_keeps_no_pictures(tmp_path):
     environment.pop("DSPY_CACHEDIR", None)
     subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=120)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "away"),
+    [
+        ("localhost", False),
+        ("127.0.0.1", False),
+        ("127.8.9.1", False),
+        ("::1", False),
+        ("bunny.localhost", False),
+        ("192.168.0.7", True),
+        ("localhost.example", True),
+        ("api.openai.com", True),
+        ("", True),
+    ],
+)
+def test_a_server_on_loopback_is_not_away(host, away):
+    assert provider.is_away(host) is away
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "host"),
+    [
+        ("local", "http://[::1]:8000/v1", "::1"),
+        ("openai", "", "api.openai.com"),
+        ("anthropic", "", "api.anthropic.com"),
+        ("bedrock", "", "bedrock-runtime.us-east-1.amazonaws.com"),
+        ("bedrock", "https://proxy.example:1/x", "proxy.example"),
+    ],
+)
+def test_the_machine_that_is_asked(name, url, host):
+    settings = provider.ProviderSettings(provider=name, model="m", endpoint_url=url)
+    assert provider.host_of(settings) == host
 
 
 @pytest.mark.parametrize(

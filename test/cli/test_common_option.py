@@ -9,6 +9,8 @@ from bunny import demo
 # A film that is nowhere, so that each command ends where it looks for it.
 OF_A_FILM = [
     ("status", "film"),
+    ("caption", "film"),
+    ("caption", "film", "--estimate"),
     ("report", "film"),
     ("references", demo.reference_dir(), "--film", "film"),
     ("characters", "film"),

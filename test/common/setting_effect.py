@@ -164,13 +164,13 @@ def run(film: Film, stages: tuple[str, ...]) -> None:
     pipeline.run(film.space(film.data), config, stages)
 
 
-def every_key() -> list[str]:
+def every_key(kind: type[BaseModel] = Config, at: str = "") -> list[str]:
     """Every key of the settings, `section.key`, in the order of their classes."""
     found = []
-    for name, info in Config.model_fields.items():
-        kind = info.annotation
-        is_section = isinstance(kind, type) and issubclass(kind, BaseModel)
-        found += [f"{name}.{key}" for key in kind.model_fields] if is_section else [name]
+    for name, info in kind.model_fields.items():
+        part = info.annotation
+        is_section = isinstance(part, type) and issubclass(part, BaseModel)
+        found += every_key(part, f"{at}{name}.") if is_section else [f"{at}{name}"]
     return found
 
 

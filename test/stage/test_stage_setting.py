@@ -10,10 +10,14 @@ import pytest
 import tiny_onnx
 
 from bunny import demo
+from bunny.caption import provider_loader
 from bunny.caption.metadata_facts import Facts
+from bunny.caption.question import QuestionMaker
 from bunny.character import reference_measure
 from bunny.character.drawn import region_search
 from bunny.core.config import (
+    AwsConfig,
+    CaptioningConfig,
     ClusteringConfig,
     Config,
     DetectionConfig,
@@ -24,7 +28,6 @@ from bunny.core.error import UserError
 from bunny.dataset import crop_selection
 from bunny.evaluation import gallery
 from bunny.scene import cluster_table
-from bunny.stage.caption import Caption
 from bunny.stage.detect import Detect
 from bunny.stage.finetune import Finetune
 from bunny.stage.generate import Generate
@@ -172,9 +175,16 @@ def test_an_answer_is_asked_for_anew_when_it_may_be_longer(labelled_film):
         frame_id="f", file="frame/00000000.png", characters=("bunny",), num_unknown=0,
         shot_size=None, place=None, light=None, motion="static", subjects=(),
     )  # fmt: skip
+    asked = {"providers": ["openai"], "openai": {"model": "seer"}}
     same, longer = (
-        make(Caption, labelled_film, captioning={"max_tokens": size})._key(
-            facts, {"bunny": "b"}, ""
+        provider_loader.key_of(
+            provider_loader.set_up(
+                CaptioningConfig.model_validate(asked | {"max_tokens": size}), AwsConfig()
+            )[0],
+            QuestionMaker(
+                folder=labelled_film, facts=[facts], triggers={"bunny": "b"}, class_word=""
+            ),
+            0,
         )
         for size in (120, 240)
     )

@@ -10,7 +10,12 @@ from bunny.caption.metadata_facts import Facts
 from bunny.view.widget import caption
 from bunny.view.widget.caption import CaptionData, FrameCaption
 
-START = {"trigger_word": "{name}", "class_word": "character", "max_tag_share": 1.0}
+START = {
+    "trigger_word": "{name}",
+    "class_word": "character",
+    "max_tag_share": 1.0,
+    "has_background_colours": True,
+}
 
 
 def facts(colours: tuple[str, ...], light: str = "day") -> Facts:
@@ -66,6 +71,15 @@ def test_what_is_on_more_than_the_share_is_not_said(opened):
     assert now.texts[2] == opened.captions[2].text
 
 
+def test_colours_of_the_background_are_said_only_where_that_is_set(opened):
+    now = caption.preview(opened, START | {"has_background_colours": False})
+    assert now.texts[:2] == [
+        "bunny character, wide shot, day",
+        "bunny character, wide shot, night",
+    ]
+    assert now.texts[2] == opened.captions[2].text
+
+
 def test_the_page_counts_and_shows_what_changes(opened):
     page = caption.draw(opened, START | {"class_word": "hare"})
     assert "<b>captions 3</b> · change 2" in page
@@ -89,5 +103,6 @@ def test_a_move_opens_no_picture_and_the_button_saves(space, settings, tmp_path,
     button, message = box.children[-2].children
     button.click()
     saved = yaml.safe_load((tmp_path / "config" / f"local_{space.film_id}.yaml").read_text())
-    assert saved["captioning"] == START | {"trigger_word": "zzz{name}"}
+    moved = {"trigger_word": "zzz{name}", "has_background_colours": False}
+    assert saved["captioning"] == START | moved
     assert "saved to" in message.value

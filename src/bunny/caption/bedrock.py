@@ -38,7 +38,14 @@ class ConverseEngine:
 
     @classmethod
     def connect(
-        cls, *, profile: str, region: str, endpoint_url: str, timeout_s: float
+        cls,
+        *,
+        profile: str,
+        region: str,
+        endpoint_url: str,
+        timeout_s: float,
+        connect_timeout_s: float,
+        num_connections: int,
     ) -> "ConverseEngine":
         """Make the client after looking for credentials.
 
@@ -48,8 +55,10 @@ class ConverseEngine:
             Of ~/.aws; an empty profile is the default one.
         endpoint_url : str
             Empty: Amazon's own.
-        timeout_s : float
-            For one answer.
+        timeout_s, connect_timeout_s : float
+            For one answer, and for the connection before it.
+        num_connections : int
+            Most at once.
 
         Raises
         ------
@@ -72,14 +81,14 @@ class ConverseEngine:
         has_token = bool(os.environ.get("AWS_BEARER_TOKEN_BEDROCK"))
         if not has_token and session.get_credentials() is None:
             raise UserError(
-                "captioning.provider bedrock needs AWS credentials, found none; set "
+                "caption provider bedrock needs AWS credentials, found none; set "
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in .env, or aws.profile"
             )
         config = Config(
-            connect_timeout=min(10.0, timeout_s),
+            connect_timeout=connect_timeout_s,
             read_timeout=timeout_s,
             retries={"total_max_attempts": 1},
-            max_pool_connections=64,
+            max_pool_connections=num_connections,
         )
         return cls(
             session.client("bedrock-runtime", endpoint_url=endpoint_url or None, config=config)
@@ -138,6 +147,8 @@ def _response(answer: dict[str, Any], model: str) -> Any:
     """The canonical response; a message without text has empty text."""
     from dspy import lm15
 
+    if "output" not in answer:  # boto3 reads half a JSON as nothing
+        raise lm15.TransportError("the reply has no output; it was cut off", provider="bedrock")
     blocks = answer.get("output", {}).get("message", {}).get("content") or []
     text = "".join(block.get("text", "") for block in blocks)
     usage = answer.get("usage", {})

@@ -1,58 +1,38 @@
-"""Caption program of dspy: signature, answers, retries, and many pictures at once.
+"""Caption program of dspy: signature, answers, and retries.
 
-A model that cannot be asked (server down, time-out) gives `failed` and nothing is kept; a model
-that answered, well or badly, is never asked the same question twice.
+A model that cannot be asked (server down, time-out) gives `failed` and nothing is kept; one that
+answered badly is asked once more, with the fault named, and never again.
 """
 
 import base64
+import contextvars
 import hashlib
 import json
-import logging
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from bunny.caption.provider import ProviderSettings, credential_name, import_dspy, make_lm, redact
+from bunny.caption.answer import CaptionAnswer, CaptionQuestion, ProviderStopped
+from bunny.caption.cost import Budget, count_prompt_tokens, find_price
+from bunny.caption.limit import RequestLimit
+from bunny.caption.provider import ProviderSettings, credential_name, import_dspy, make_lm
+from bunny.core import log
 from bunny.core.error import UserError
 
 MAX_ERROR_CHARACTERS = 300
-MAX_PAUSE_S = 60.0  # also where the server asks for a longer one
+MAX_PAUSE_S = 60.0  # of our own; what the server asks for is obeyed
+MAX_RETRY_AFTER_S = 600.0  # a server that asks for more has failed
+OK, NOT_FOUND = 200, 404
+BUSY = (429, 529)  # HTTP status: too many requests; overloaded, as Anthropic says it
 REFUSAL = re.compile(
     r"^\W*(i['’]?m (very )?sorry|sorry\b|i (am sorry|can ?not|can['’]t|won['’]t)\b|"
     r"i(['’]m| am) (unable|not able)|as an ai\b|unable to (assist|help|comply))",
     re.IGNORECASE,
 )
-
-logger = logging.getLogger(__name__)
-MAX_CONSECUTIVE_FAILURES = 5  # each after all its retries
-
-
-@dataclass(frozen=True, kw_only=True)
-class CaptionQuestion:
-    """Question about one picture for a model."""
-
-    frame_id: str
-    picture: bytes  # JPEG
-    facts: tuple[str, ...]
-    trigger_words: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CaptionAnswer:
-    """Answer to a question, or its error."""
-
-    status: str  # done, refused, failed
-    text: str | None = None
-    tags: tuple[str, ...] = ()
-    error: str | None = None
-    is_answered: bool = False  # the model spoke, so it may have been paid
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cost_usd: float | None = None
 
 
 @cache
@@ -92,40 +72,99 @@ def prompt_hash() -> str:
 
 
 class Captioner:
-    """A model ready to be asked, from any number of threads."""
+    """A served model ready to be asked, from any number of threads.
 
-    def __init__(self, settings: ProviderSettings) -> None:
-        """Build the model; refuses missing settings and credentials (`UserError`)."""
+    Parameters
+    ----------
+    settings : ProviderSettings
+    budget : Budget, optional
+        What may be spent, by all providers of a run together.
+
+    Raises
+    ------
+    UserError
+        If the settings cannot work or a credential is missing.
+    """
+
+    batch_size = 1
+
+    def __init__(self, settings: ProviderSettings, budget: Budget | None = None) -> None:
         self.settings = settings
         self.stopped = threading.Event()  # set: pauses end and nothing is tried again
         self.lm = make_lm(settings)
+        self.budget = budget or Budget()
+        self.price = find_price(
+            settings.provider,
+            settings.model,
+            settings.input_price_usd,
+            settings.output_price_usd,
+        )
+        self.limit = RequestLimit(
+            settings.num_in_flight,
+            requests_per_minute=settings.requests_per_minute,
+            tokens_per_minute=settings.tokens_per_minute,
+            stopped=self.stopped,
+        )
         dspy = import_dspy()
         self.program = dspy.Predict(signature())
+        self.again = dspy.Predict(_signature_after_fault())
         self.adapter = dspy.ChatAdapter(use_json_adapter_fallback=False)
+
+    def caption_batch(self, questions: Sequence[CaptionQuestion]) -> list[CaptionAnswer]:
+        """Answers to questions, one request each; raises as `ask`."""
+        return [self.ask(question) for question in questions]
 
     def ask(self, question: CaptionQuestion) -> CaptionAnswer:
         """Ask about one picture, with retries after 429, 5xx and time-outs.
+
+        An answer without a whole caption is asked for once more, with its fault.
 
         Raises
         ------
         UserError
             If the provider refuses the credential, the account or the model's name: no other
             picture would fare better.
+        ProviderStopped
+            If the request might cost more than is left to spend.
         """
         dspy = import_dspy()
-        lm = self.lm.copy()
+        most = self._most_usd(question)
+        if not self.budget.reserve(most):
+            raise ProviderStopped(
+                f"captioning.max_cost_usd {self.budget.max_usd:g} is reached; raise it to go on"
+            )
+        answer = None
         try:
-            prediction = self._call(lm, question)
+            lm = self.lm.copy()
+            answer = self._ask(lm, question, "")
+            if answer.is_answered and answer.status == "failed" and not self.stopped.is_set():
+                answer = self._ask(lm, question, answer.error or "")
+            answer = self._priced(answer)
+            return answer
         except (dspy.LMAuthError, dspy.LMBillingError, dspy.LMUnsupportedModelError) as error:
             raise UserError(self._explain_refused(error)) from error
+        finally:
+            self.budget.settle(most, (answer.cost_usd if answer else None) or 0.0)
+
+    def _ask(self, lm: Any, question: CaptionQuestion, fault: str) -> CaptionAnswer:
+        """One answer, judged; after a fault the model is told what it was."""
+        dspy = import_dspy()
+        try:
+            prediction = self._call(lm, question, fault)
         except dspy.AdapterParseError as error:
             return _to_answer(error.lm_response or "", None, (), lm.history)
         except dspy.LMError as error:
-            return CaptionAnswer(status="failed", error=self._clean(error))
+            is_refused = (dspy.LMAuthError, dspy.LMBillingError, dspy.LMUnsupportedModelError)
+            if isinstance(error, is_refused):
+                raise
+            if getattr(error, "status", None) == NOT_FOUND:
+                raise UserError(self._explain_refused(error)) from error
+            failed = CaptionAnswer(status="failed", error=self._clean(error))
+            return replace(failed, **_meter(lm.history)) if lm.history else failed
         tags = tuple(dict.fromkeys(t.strip().lower() for t in (prediction.tags or "").split(",")))
         return _to_answer("", prediction.caption, tuple(t for t in tags if t), lm.history)
 
-    def _call(self, lm: Any, question: CaptionQuestion) -> Any:
+    def _call(self, lm: Any, question: CaptionQuestion, fault: str) -> Any:
         """One call of the program, tried again while the failure is a passing one."""
         import tenacity
 
@@ -136,41 +175,117 @@ class Captioner:
                 tenacity.stop_when_event_set(self.stopped),
             ),
             sleep=tenacity.sleep_using_event(self.stopped),
-            retry=tenacity.retry_if_exception(dspy.is_retryable_lm_error),
+            retry=tenacity.retry_if_exception(_is_passing),
             wait=self._pause,
             reraise=True,
         )
-        with dspy.context(lm=lm, adapter=self.adapter, max_history_size=2):
-            return retrying(
-                self.program.deepcopy(),
-                picture=dspy.Image(_data_uri(question.picture)),
-                facts=list(question.facts),
-                trigger_words=list(question.trigger_words),
-            )
+        asked = {
+            "picture": dspy.Image(_data_uri(question.picture)),
+            "facts": list(question.facts),
+            "trigger_words": list(question.trigger_words),
+            **({"fault": fault} if fault else {}),
+        }
+        program = (self.again if fault else self.program).deepcopy()
+        # dspy would keep every question with its picture in its trace
+        with dspy.context(lm=lm, adapter=self.adapter, max_history_size=2, trace=None):
+            return retrying(self._attempt, lambda: program(**asked), _count_tokens(question))
+
+    def _attempt(self, call: Callable[[], Any], num_tokens: int) -> Any:
+        """One request, within the limits and the time for an answer."""
+        dspy = import_dspy()
+        with self.limit.request(num_tokens + self.settings.max_tokens):
+            try:
+                found = _within(self.settings.timeout_s + self.settings.connect_timeout_s, call)
+            except TimeoutError as error:
+                why = f"no whole answer within {self.settings.timeout_s:g} s"
+                raise dspy.LMTimeoutError(why) from error
+            except dspy.LMError as error:
+                hint = getattr(error, "retry_after", None)
+                is_busy = getattr(error, "status", None) in BUSY
+                if is_busy or isinstance(error, dspy.LMRateLimitError):
+                    self.limit.note_throttled(hint)
+                raise
+        self.limit.note_answer()
+        return found
 
     def _pause(self, state: Any) -> float:
         """Seconds to wait: what the server asks for, else doubling."""
         hint = getattr(state.outcome.exception(), "retry_after", None)
         if hint is not None:
-            return min(float(hint), MAX_PAUSE_S)
+            return float(hint)
         return min(self.settings.backoff_s * 2 ** (state.attempt_number - 1), MAX_PAUSE_S)
+
+    def _most_usd(self, question: CaptionQuestion) -> float:
+        """What an answer may cost; 0 where nobody knows the price."""
+        if self.price is None:
+            return 0.0
+        return self.price.cost_usd(_count_tokens(question), self.settings.max_tokens)
+
+    def _priced(self, answer: CaptionAnswer) -> CaptionAnswer:
+        """The answer with what it cost by the prices of the settings, where they are set."""
+        is_set = self.settings.input_price_usd or self.settings.output_price_usd
+        used = (answer.input_tokens, answer.output_tokens)
+        if self.price is None or not is_set or used[0] is None or used[1] is None:
+            return answer
+        return replace(answer, cost_usd=self.price.cost_usd(used[0], used[1]))
 
     def _clean(self, error: Exception) -> str:
         """One line without advice for programmers and without secrets."""
         status = getattr(error, "status", None)
         kind = type(error).__name__.removeprefix("LM").removesuffix("Error").lower()
         message = (getattr(error, "message", None) or str(error)).split("\n\n")[0]
-        words = " ".join(redact(message, self.settings).split())[:MAX_ERROR_CHARACTERS]
+        words = " ".join(log.redact(message).split())[:MAX_ERROR_CHARACTERS]
         return f"{kind}{f' (HTTP {status})' if status else ''}: {words}"
 
     def _explain_refused(self, error: Exception) -> str:
         """One sentence for a refusal that the user can mend."""
         s = self.settings
         return (
-            f"captioning.provider {s.provider}: request to model {s.model} with "
+            f"caption provider {s.provider}: request to model {s.model} with "
             f"{credential_name(s)} failed: {self._clean(error)}; check the key and "
             "the model name"
         )
+
+
+@cache
+def _signature_after_fault() -> Any:
+    """The signature of a second asking, which names the fault of the first answer."""
+    dspy = import_dspy()
+    says = "what was wrong with your previous answer; answer again without that"
+    return signature().append("fault", dspy.InputField(desc=says), type_=str)
+
+
+def _count_tokens(question: CaptionQuestion) -> int:
+    """Input tokens of a question, at most about."""
+    told = [signature().instructions, *question.facts, *question.trigger_words]
+    return count_prompt_tokens(" ".join(told))
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Whether the same request may fare better soon."""
+    dspy = import_dspy()
+    if (getattr(error, "retry_after", None) or 0) > MAX_RETRY_AFTER_S:
+        return False
+    is_garbled = isinstance(error, dspy.LMError) and getattr(error, "status", None) == OK
+    return is_garbled or dspy.is_retryable_lm_error(error)
+
+
+def _within(seconds: float, call: Callable[[], Any]) -> Any:
+    """The result of a call, or `TimeoutError`; a call that goes on is left behind.
+
+    Clients bound the wait for the next byte alone, so a trickle would never end.
+    """
+    found: Future[Any] = Future()
+    context = contextvars.copy_context()
+
+    def work() -> None:
+        try:
+            found.set_result(context.run(call))
+        except BaseException as error:  # noqa: BLE001 the caller's thread raises it
+            found.set_exception(error)
+
+    threading.Thread(target=work, name="caption-request", daemon=True).start()
+    return found.result(timeout=seconds)
 
 
 def _data_uri(jpeg: bytes) -> str:
@@ -183,12 +298,16 @@ def _to_answer(
 ) -> CaptionAnswer:
     """Say whether what the model said is a caption, a refusal or garbage; adds what it cost."""
     paid = _meter(calls)
-    text = " ".join((caption or "").split())
-    last = calls[-1] if calls else {"refusal": None, "is_filtered": False}
+    text = log.redact(" ".join((caption or "").split()))
+    raw, tags = log.redact(raw), tuple(log.redact(tag) for tag in tags)
+    last = calls[-1] if calls else {"refusal": None, "is_filtered": False, "is_cut": False}
     said = text or last["refusal"] or " ".join(raw.split())
     if last["refusal"] or last["is_filtered"] or REFUSAL.match(said):
         why = f"the model refused: {said[:MAX_ERROR_CHARACTERS] or 'blocked by its content filter'}"
         return CaptionAnswer(status="refused", error=why, **paid)
+    if last["is_cut"] and not tags:
+        why = "expected a whole caption, the answer was cut off at captioning.max_tokens"
+        return CaptionAnswer(status="failed", error=why, **paid)
     if not text:
         why = f"expected a caption, got {said[:MAX_ERROR_CHARACTERS]!r}"
         return CaptionAnswer(status="failed", error=why, **paid)
@@ -207,94 +326,3 @@ def _meter(calls: list[dict]) -> dict[str, Any]:
         "output_tokens": total([c["usage"].get("completion_tokens") for c in calls]),
         "cost_usd": total([c["cost"] for c in calls]),
     }
-
-
-class CircuitBreaker:
-    """Opens after `limit` failures in a row; an answer of any kind closes the count."""
-
-    def __init__(self, limit: int = MAX_CONSECUTIVE_FAILURES) -> None:
-        self.limit = limit
-        self.last_error = ""
-        self._num_failures = 0
-        self._lock = threading.Lock()
-
-    @property
-    def is_open(self) -> bool:
-        """Whether nothing more should be asked; once open it stays open."""
-        return self._num_failures >= self.limit
-
-    def note(self, answer: CaptionAnswer) -> None:
-        """Count one outcome."""
-        with self._lock:
-            if self.is_open:
-                return
-            self._num_failures = 0 if answer.is_answered else self._num_failures + 1
-            self.last_error = answer.error or ""
-            if self.is_open:
-                logger.warning(
-                    "caption: %d failures in a row, no more requests are sent (%s)",
-                    self.limit,
-                    answer.error,
-                )
-
-
-def ask_all(
-    captioner: Captioner,
-    questions: Sequence[Callable[[], CaptionQuestion]],
-    num_in_flight: int,
-    breaker: CircuitBreaker,
-    keep: Callable[[int, CaptionAnswer], None],
-) -> Iterator[tuple[int, CaptionAnswer]]:
-    """Ask every question, `num_in_flight` at a time; answers come as they are ready.
-
-    Parameters
-    ----------
-    captioner : Captioner
-    questions : sequence of callables
-        Each makes its question when its turn comes, so that few pictures are in memory; a
-        `ValueError` or `OSError` of it becomes a failed answer.
-    num_in_flight : int
-        Threads.
-    breaker : CircuitBreaker
-        Once open, what is left fails without being asked.
-    keep : callable
-        Called in the asking thread with index and answer as soon as a model has spoken, so that
-        an interrupt loses nothing that was paid for.
-
-    Yields
-    ------
-    int, Answer
-        Index in `questions` and what came of it.
-
-    Raises
-    ------
-    UserError
-        As `Captioner.ask`; questions not yet sent are dropped.
-    """
-
-    def ask(index: int, make: Callable[[], CaptionQuestion]) -> CaptionAnswer:
-        if breaker.is_open:
-            return CaptionAnswer(
-                status="failed",
-                error=f"request skipped, the model is not responding: {breaker.last_error}",
-            )
-        try:
-            question = make()
-        except (ValueError, OSError) as error:
-            return CaptionAnswer(status="failed", error=str(error))
-        answer = captioner.ask(question)
-        if answer.is_answered:
-            keep(index, answer)
-        breaker.note(answer)
-        return answer
-
-    pool = ThreadPoolExecutor(max_workers=num_in_flight, thread_name_prefix="caption")
-    try:
-        futures = {pool.submit(ask, i, make): i for i, make in enumerate(questions)}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    except BaseException:
-        captioner.stopped.set()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)

@@ -53,7 +53,7 @@ def write_caption(facts: Facts, triggers: dict[str, str], class_word: str) -> st
     --------
     "bunny character in a green and blue place, medium shot, day"
     """
-    who = " and ".join(_subjects(facts, triggers, class_word))
+    who = subject_words(facts, triggers, class_word)
     where = _with_article(f"{' and '.join(facts.colours)} place") if facts.colours else ""
     first = f"{who} in {where}" if who and where else who or where
     size = SHOT_WORDS.get(facts.shot_size or "", "")
@@ -98,14 +98,30 @@ def frequent_tags(facts: Sequence[Facts], max_share: float) -> frozenset[str]:
     return frozenset(tag for tag, number in count.items() if number > max_share * len(facts))
 
 
-def without_tags(facts: Facts, dropped: frozenset[str]) -> Facts:
-    """Facts less the tags of background, framing and light among `dropped`; who is seen stays."""
+def without_tags(
+    facts: Facts, dropped: frozenset[str], *, has_background_colours: bool = True
+) -> Facts:
+    """Facts less the tags of background, framing and light among `dropped`; who is seen stays.
+
+    Without `has_background_colours` no colour stays: a caption then names no background.
+    """
+    said = facts.colours if has_background_colours else ()
     return replace(
         facts,
         shot_size=None if SHOT_WORDS.get(facts.shot_size or "") in dropped else facts.shot_size,
         light=None if facts.light in dropped else facts.light,
-        colours=tuple(c for c in facts.colours if background_tag(c) not in dropped),
+        colours=tuple(c for c in said if background_tag(c) not in dropped),
     )
+
+
+def subject_words(facts: Facts, triggers: dict[str, str], class_word: str) -> str:
+    """Who is seen, as captions say it; empty when nobody is.
+
+    Examples
+    --------
+    "bunny character and a person"
+    """
+    return " and ".join(_subjects(facts, triggers, class_word))
 
 
 def background_tag(colour: str) -> str:

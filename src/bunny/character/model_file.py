@@ -142,9 +142,9 @@ def read_torch_weights(path: Path) -> dict[str, np.ndarray]:
 
     Notes
     -----
-    The format is that of `torch.serialization._legacy_save`: pickles of a magic number, the
-    version, the machine, the dict and the storages' keys, then each storage as a count of eight
-    bytes and its numbers; all little-endian.
+    The format is that of `_legacy_save` in PyTorch: pickles of a magic number, the version, the
+    machine, the dict and the storages' keys, then each storage as a count of eight bytes and its
+    numbers; all little-endian.
     """
     with path.open("rb") as file:
         magic, version, _ = (_StateDictReader(file).load() for _ in range(3))

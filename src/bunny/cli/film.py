@@ -1,4 +1,4 @@
-"""Commands that run and describe a film: run, demo, status, report, doctor, lab."""
+"""Commands that run and describe a film: run, demo, status, caption, report, doctor, lab."""
 
 import os
 import sys
@@ -103,6 +103,22 @@ def status(film: FilmName = None, data_dir: DataDir = None, settings: Settings =
     from bunny.command import status as command_status
 
     typer.echo(command_status.describe_status(film, data_dir, settings or []))
+
+
+@app.command()
+def caption(
+    film: FilmName = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Say what captions would cost; send nothing.")
+    ] = False,
+    data_dir: DataDir = None,
+    settings: Settings = None,
+) -> None:
+    """Write the captions of a known film, or say what they would cost."""
+    from bunny.command import caption as command_caption
+
+    work = command_caption.estimate if estimate else command_caption.caption
+    typer.echo(work(film, data_dir, settings or []))
 
 
 @app.command()

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bunny.core import workspace
+from bunny.core.error import UserError
 
 MIN_MEMORY_GB = 6.0  # what the demo may take
 MIN_DISK_GB = 5.0
@@ -69,7 +70,8 @@ class DoctorFinding:
 
 def check_machine() -> list[DoctorFinding]:
     """Check the machine, packages, models and credentials (never their values)."""
-    return [*_machine(), *_packages(), *_models(), *_drawn(), *_credentials(), *_extras()]
+    parts = (_machine, _packages, _models, _drawn, _captions, _credentials, _extras)
+    return [finding for part in parts for finding in part()]
 
 
 def to_text() -> str:
@@ -221,6 +223,28 @@ def _drawn() -> list[DoctorFinding]:
         "detection.drawn_classifier to anime-real",
     )
     return [first, *models]
+
+
+def _captions() -> list[DoctorFinding]:
+    """Providers of captions in the order of asking, and what keeps them from being asked."""
+    from bunny.core import config
+
+    try:
+        captioning = config.load(workspace.project_root()).captioning
+    except UserError as error:
+        return [DoctorFinding(group="captions", name="settings", value="wrong", advice=str(error))]
+    found = []
+    for i, name in enumerate(captioning.providers, start=1):
+        own = getattr(captioning, name, None)  # tags has no settings of its own
+        model = "from the tables, offline" if own is None else own.model or "no model"
+        advice = "" if model != "no model" else f"set captioning.{name}.model"
+        if name in ("bedrock", "openai", "anthropic") and not captioning.allow_upload:
+            away = "pictures would leave this machine: it needs captioning.allow_upload=true"
+            advice = "; ".join(filter(None, (advice, away)))
+        found.append(
+            DoctorFinding(group="captions", name=f"{i}. {name}", value=model, advice=advice)
+        )
+    return found
 
 
 def _credentials() -> list[DoctorFinding]:

@@ -18,6 +18,8 @@ def open_film(
 ) -> tuple[Workspace, Config]:
     """Workspace and settings of a known film; the newest one when `film` is empty.
 
+    Keys of providers that `.env` holds are put into the environment.
+
     Raises
     ------
     UserError
@@ -30,6 +32,7 @@ def open_film(
     if film:
         check_one(film, spaces)
     space = spaces[-1]
+    configuration.load_secrets(root)
     return space, load_settings(data_dir, overrides, space)[1]
 
 

@@ -293,11 +293,12 @@ def _fetch(
     key: str, repository: str, model: str, needed: Sequence[str], more: Sequence[str]
 ) -> Path:
     """Folder of the hub's local cache with a model's files; fetched unless they are there."""
-    allowed = ["README.md", *(f"{model}/{file}" for file in (*needed, *more))]
+    allowed = ["README.md", *(f"{model}/{file}".removeprefix("/") for file in (*needed, *more))]
     cached = hub.find_cached(repository, allowed)
     if cached and all((cached / model / file).is_file() for file in needed):
         return cached
-    return hub.fetch(key, repository, allowed, f"or download {model} and give its folder")
+    advice = f"or download {model or repository} and give its folder"
+    return hub.fetch(key, repository, allowed, advice)
 
 
 def _describe(shapes: dict[str, Sequence]) -> str:

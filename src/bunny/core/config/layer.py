@@ -15,6 +15,11 @@ from bunny.core.error import UserError
 
 ENVIRONMENT_PREFIX = "BUNNY_"
 SECRET_NAMES = ("BUNNY_DATABASE_URL",)  # named like a setting, but is none
+RENAMED = {  # keys of earlier versions, and what stands in their place
+    "captioning.provider": "captioning.providers, a list in the order of asking: [bedrock, tags]",
+    "captioning.model": "captioning.<provider>.model, e.g. captioning.bedrock.model",
+    "captioning.endpoint_url": "captioning.<provider>.endpoint_url, e.g. of local",
+}
 
 
 def read_sources(
@@ -209,6 +214,8 @@ def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:
         (origin[k] for i in range(len(steps), 0, -1) if (k := ".".join(steps[:i])) in origin),
         "settings",
     )
+    if first["type"] == "extra_forbidden" and key in RENAMED:
+        return f"{source}: key {key} was replaced by {RENAMED[key]}; see config/main.yaml"
     if first["type"] == "extra_forbidden":
         return f"{source}: unknown key {key}; expected one of {_known(steps[:-1])}"
     expected = first["msg"].removeprefix("Input ").removeprefix("Value error, ")

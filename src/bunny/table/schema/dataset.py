@@ -95,6 +95,7 @@ class CaptionSchema(dy.Schema):
     status = dy.Enum(["done", "failed", "refused"])
     error = dy.String(nullable=True)
     note = dy.String(nullable=True)  # what was mended or is odd, e.g. a trigger word put in front
+    fallback_reason = dy.String(nullable=True)  # why the providers before this one did not answer
 
 
 class SearchVector(dy.Schema):

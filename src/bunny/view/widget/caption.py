@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bunny.core.config import Config
     from bunny.core.workspace import Workspace
 
-KEYS = ("trigger_word", "class_word", "max_tag_share")
+KEYS = ("trigger_word", "class_word", "max_tag_share", "has_background_colours")
 SHARE_RANGE: explorer.Range = (0.0, 1.0, 0.01)
 MAX_TAGS = 12  # lines of the table of tags
 GALLERY = 18  # pictures with their captions
@@ -89,10 +89,15 @@ def explore_captions(
         from IPython.display import HTML
 
         return HTML(draw(opened, start))
+    import ipywidgets
+
     controls = {
         "trigger_word": explorer.text_field("trigger_word", start["trigger_word"], "with {name}"),
         "class_word": explorer.text_field("class_word", start["class_word"]),
         "max_tag_share": explorer.slider("max_tag_share", start["max_tag_share"], SHARE_RANGE),
+        "has_background_colours": ipywidgets.Checkbox(
+            value=start["has_background_colours"], description="has_background_colours"
+        ),
     }
     return explorer.panel(
         space, controls, lambda values: draw(opened, values), lambda v: {"captioning": v}, root
@@ -125,7 +130,8 @@ def preview(opened: CaptionData, values: Values) -> CaptionPreview:
     Parameters
     ----------
     values : dict
-        `trigger_word`, `class_word` and `max_tag_share`, as in section `captioning`.
+        `trigger_word`, `class_word`, `max_tag_share` and `has_background_colours`, as in section
+        `captioning`.
 
     Raises
     ------
@@ -136,7 +142,7 @@ def preview(opened: CaptionData, values: Values) -> CaptionPreview:
     after = {name: tags.trigger_word(values["trigger_word"], name) for name in opened.names}
     composed = [one.facts for one in opened.captions if one.facts]
     dropped = tags.frequent_tags(composed, values["max_tag_share"])
-    texts = [_rewrite(one, before, after, values["class_word"], dropped) for one in opened.captions]
+    texts = [_rewrite(one, before, after, values, dropped) for one in opened.captions]
     renamed = {before[name]: after[name] for name in opened.names}
     count = Counter(renamed.get(tag, tag) for one in opened.captions for tag in set(one.tags))
     ordered = sorted(count.items(), key=lambda item: (-item[1], item[0]))
@@ -197,11 +203,14 @@ def _rewrite(
     one: FrameCaption,
     before: Mapping[str, str],
     after: dict[str, str],
-    class_word: str,
+    values: Values,
     dropped: frozenset[str],
 ) -> str:
     if one.facts:
-        return tags.write_caption(tags.without_tags(one.facts, dropped), after, class_word)
+        said = tags.without_tags(
+            one.facts, dropped, has_background_colours=values["has_background_colours"]
+        )
+        return tags.write_caption(said, after, values["class_word"])
     changed = [name for name in before if before[name] != after[name]]
     words = sorted(changed, key=lambda name: -len(before[name]))
     if not words:

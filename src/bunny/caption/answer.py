@@ -1,0 +1,105 @@
+"""Questions about pictures, the answers of caption providers, and where answers are kept."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from bunny.contract.shard import Shards
+from bunny.core import atomic
+
+ANSWER_COLUMNS = ("status", "text", "error", "input_tokens", "output_tokens", "cost_usd")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionQuestion:
+    """Question about one picture for a provider."""
+
+    frame_id: str
+    picture: bytes  # JPEG
+    facts: tuple[str, ...]
+    trigger_words: tuple[str, ...]
+    subject: str = ""  # who is seen, as captions say it: "bunny character and a person"
+    framing: str = ""  # "medium shot"; empty where nobody is seen
+    light: str = ""  # "day"; empty where the measures do not tell
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionAnswer:
+    """Answer to a question, or its error."""
+
+    status: str  # done, refused, failed
+    text: str | None = None
+    tags: tuple[str, ...] = ()
+    error: str | None = None
+    is_answered: bool = False  # the model spoke, so it may have been paid
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+class ProviderStopped(Exception):  # noqa: N818 no error: what was asked for has come
+    """A provider is asked no more in this run; says why."""
+
+
+class CaptionProvider(Protocol):
+    """A model that is ready to be asked, from several threads if it says so."""
+
+    batch_size: int  # most questions a call
+
+    def caption_batch(self, questions: Sequence[CaptionQuestion]) -> list[CaptionAnswer]:
+        """Answers in the order of the questions.
+
+        Raises
+        ------
+        UserError
+            If no other question would fare better, e.g. a key that was rejected.
+        ProviderStopped
+            If it was asked as much as the settings allow.
+        """
+        ...
+
+
+class AnswerStore:
+    """Answers on disk, one JSON file each, under a number made of all that was asked.
+
+    Parameters
+    ----------
+    folder : Path
+        E.g. `stage/caption/answer`; answers that earlier versions kept as tables are in its `v1`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "v2"
+        self._shards = Shards(folder, "v1")
+
+    def get(self, key: int) -> CaptionAnswer | None:
+        """The kept answer; None when this was never asked."""
+        try:
+            row = json.loads(self._path(key).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            if not self._shards.is_done(key):
+                return None
+            row = self._shards.get(key, "caption").row(0, named=True)
+        known = {name: row[name] for name in ANSWER_COLUMNS}
+        return CaptionAnswer(**known, tags=tuple(row["tags"] or ()), is_answered=True)
+
+    def put(self, key: int, answer: CaptionAnswer, row: Mapping[str, Any]) -> None:
+        """Keep an answer with the other columns of its row; it is on disk when this returns."""
+        whole = {**row, **answer_columns(answer)}
+        atomic.write_bytes(self._path(key), json.dumps(whole, ensure_ascii=False).encode())
+
+    def _path(self, key: int) -> Path:
+        return self._folder / f"{key:018d}.json"
+
+
+def answer_columns(answer: CaptionAnswer) -> dict[str, Any]:
+    """The columns of table `caption` that an answer fills."""
+    return {name: getattr(answer, name) for name in ANSWER_COLUMNS} | {"tags": list(answer.tags)}
+
+
+def question_key(parts: Sequence[Any]) -> int:
+    """Number of a question, from JSON values that its answer depends on; in [0, 2**60)."""
+    return int(hashlib.sha256(json.dumps(list(parts)).encode()).hexdigest()[:15], 16)

@@ -1,0 +1,147 @@
+"""Questions about kept pictures: the picture as it is sent, and what a provider is told of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from bunny.caption import tags
+from bunny.caption.answer import CaptionQuestion
+from bunny.caption.metadata_facts import Facts
+from bunny.core import file_hash
+
+MAX_SIDE_PX = 768  # of a picture that is sent: vision models scale to about this themselves
+JPEG_QUALITY = 85
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionMaker:
+    """Pictures of a film, their facts, and the words for its characters.
+
+    Attributes
+    ----------
+    folder : Path
+        The film's; `Facts.file` is relative to it.
+    facts : sequence of Facts
+        One for each picture; questions go by their index.
+    triggers : dict
+        Trigger word of each character's name.
+    class_word : str
+        What a character is.
+    is_cropped : bool
+        Whether models are shown the figures alone instead of the whole frame.
+    """
+
+    folder: Path
+    facts: Sequence[Facts]
+    triggers: dict[str, str]
+    class_word: str
+    is_cropped: bool = False
+    _hashes: dict[int, str] = field(default_factory=dict, repr=False)
+
+    def make(self, index: int) -> CaptionQuestion:
+        """The question about a picture, which is opened now.
+
+        Raises
+        ------
+        ValueError, OSError
+            If the picture is missing or damaged, or is to be cropped and shows nobody.
+        """
+        known = self.facts[index]
+        picture = decode_picture(self.folder, known.file, cv2.IMREAD_COLOR)
+        if self.is_cropped:
+            picture = crop_to_subjects(picture, known.subjects)
+        return CaptionQuestion(
+            frame_id=known.frame_id,
+            picture=encode_picture(picture),
+            facts=tuple(self.told(index)),
+            trigger_words=tuple(self.triggers[name] for name in known.characters),
+            subject=self.subject(index),
+            framing=tags.SHOT_WORDS.get(known.shot_size or "", ""),
+            light=known.light or "",
+        )
+
+    def told(self, index: int) -> list[str]:
+        """Facts that a model is told: nothing that a new clustering would number anew."""
+        known = self.facts[index]
+        who = [f"{self.triggers[name]} is a {self.class_word}" for name in known.characters]
+        return who + tags.framing_tags(known)
+
+    def subject(self, index: int) -> str:
+        """Who is seen, as captions say it."""
+        return tags.subject_words(self.facts[index], self.triggers, self.class_word)
+
+    def picture_hash(self, index: int) -> str:
+        """SHA-256 of the stored picture; raises `OSError` when it is missing."""
+        if index not in self._hashes:
+            self._hashes[index] = file_hash.hash_file(self.folder / str(self.facts[index].file))
+        return self._hashes[index]
+
+
+def decode_picture(folder: Path, file: str | None, flags: int) -> np.ndarray:
+    """Read a picture as BGR, (height, width, 3) uint8.
+
+    Parameters
+    ----------
+    folder, file : Path, str or None
+        None: the tables name no picture.
+    flags : int
+        Of `cv2.imdecode`.
+
+    Raises
+    ------
+    ValueError, OSError
+        If it is missing or damaged, in one sentence.
+    """
+    if file is None:
+        raise ValueError("this frame has no picture in the tables; run stage extract again")
+    data = np.frombuffer((folder / file).read_bytes(), dtype=np.uint8)
+    picture = cv2.imdecode(data, flags) if data.size else None
+    if picture is None:
+        raise ValueError(f"{file}: could not decode this picture; run stage extract again")
+    return picture
+
+
+def crop_to_subjects(picture: np.ndarray, subjects: Sequence[tuple]) -> np.ndarray:
+    """The part of a picture that holds all of its figures.
+
+    Parameters
+    ----------
+    picture : np.ndarray, shape (height, width, 3)
+    subjects : sequence of (x0, y0, x1, y1)
+        Boxes of figures in shares of width and height; they may reach over the edge.
+
+    Raises
+    ------
+    ValueError
+        If there is no figure.
+    """
+    if not subjects:
+        raise ValueError(
+            "captioning.send crop: nobody is seen in this frame, so no crop of it is sent; "
+            "put tags last in captioning.providers"
+        )
+    boxes = np.clip(np.array(subjects, dtype=float), 0, 1)
+    height, width = picture.shape[:2]
+    x0, y0 = (np.floor(boxes[:, i].min() * n) for i, n in ((0, width), (1, height)))
+    x1, y1 = (np.ceil(boxes[:, i].max() * n) for i, n in ((2, width), (3, height)))
+    return picture[int(y0) : max(int(y1), int(y0) + 1), int(x0) : max(int(x1), int(x0) + 1)]
+
+
+def decode_jpeg(jpeg: bytes) -> np.ndarray:
+    """Pixels of a question's picture as BGR, (height, width, 3) uint8; raises `ValueError`."""
+    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError("expected a JPEG, could not decode it")
+    return picture
+
+
+def encode_picture(picture: np.ndarray) -> bytes:
+    """JPEG of at most `MAX_SIDE_PX`, without any metadata of the stored file."""
+    scale = min(1.0, MAX_SIDE_PX / max(picture.shape[:2]))
+    if scale < 1:
+        size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
+        picture = cv2.resize(picture, tuple(max(1, s) for s in size), interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()

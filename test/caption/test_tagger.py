@@ -1,0 +1,82 @@
+"""A tagger in ONNX whose probabilities are the picture's mean colours."""
+
+import cv2
+import numpy as np
+import pytest
+import tiny_captioner
+
+from bunny.caption import tagger
+from bunny.caption.answer import CaptionQuestion
+from bunny.core.error import UserError
+
+RED, GREEN = (0, 0, 255), (0, 255, 0)  # BGR
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny_captioner.save_tagger(tmp_path_factory.mktemp("root") / "tagger")
+
+
+def load(folder, **more):
+    return tagger.Tagger(tagger.TaggerSettings(model=str(folder), **more))
+
+
+def square(colour, side=10):
+    return np.full((side, side, 3), colour, np.uint8)
+
+
+def test_tags_from_the_thresholds_on_the_surest_first(folder):
+    mixed = square((0, 204, 128))  # red 0.50, green 0.80
+    assert load(folder).tag([square(RED), mixed]) == [
+        (["red sky"], ["hare"]),
+        (["green grass", "red sky"], []),  # the character needs 0.85
+    ]
+    strict = load(folder, general_threshold=0.8, character_threshold=0.5)
+    assert strict.tag([mixed]) == [(["green grass"], ["hare"])]
+
+
+def test_a_wide_picture_is_padded_with_white(folder):
+    """Half red and half white: red 1.0, green and blue 0.5."""
+    wide = np.full((8, 16, 3), RED, np.uint8)
+    assert load(folder, general_threshold=0.45).tag([wide]) == [
+        (["red sky", "green grass", "o_o"], ["hare"])
+    ]
+    assert load(folder, general_threshold=0.55).tag([wide]) == [(["red sky"], ["hare"])]
+
+
+def test_captions_are_who_is_seen_and_the_general_tags(folder):
+    ready = load(folder)
+    asked = [
+        CaptionQuestion(
+            frame_id="f",
+            picture=cv2.imencode(".jpg", square(colour, 32))[1].tobytes(),
+            facts=(),
+            trigger_words=(),
+            subject=subject,
+        )
+        for colour, subject in ((RED, "bunny character"), (GREEN, ""), ((0, 0, 0), ""))
+    ]
+    one, two, three = ready.caption_batch(asked)
+    assert (one.text, one.tags) == ("bunny character, red sky", ("red sky", "hare"))
+    assert (two.text, two.tags) == ("green grass", ("green grass",))
+    assert (three.status, three.error) == (
+        "failed",
+        "no tag reaches captioning.tagger.general_threshold",
+    )
+
+
+def test_files_that_are_missing_or_of_another_model_are_refused(folder, tmp_path):
+    with pytest.raises(UserError, match=r"captioning\.tagger\.model: expected model\.onnx"):
+        load(tmp_path)
+    other = tiny_captioner.save_tagger(tmp_path / "other")
+    listed = (other / "selected_tags.csv").read_text().splitlines()
+    (other / "selected_tags.csv").write_text("\n".join(listed[:-1]))
+    with pytest.raises(UserError, match=r"4 probabilities as selected_tags\.csv lists tags"):
+        load(other)
+    (other / "selected_tags.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="columns name and category"):
+        load(other)
+    (other / "model.onnx").write_bytes(b"no model")
+    (other / "selected_tags.csv").write_text("\n".join(listed))
+    with pytest.raises(UserError, match="expected an ONNX model"):
+        load(other)
