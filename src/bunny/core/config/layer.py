@@ -14,6 +14,15 @@ from bunny.core.config.settings import Config
 from bunny.core.error import UserError
 
 ENVIRONMENT_PREFIX = "BUNNY_"
+# Keys that gave way to others, and in what these differ.
+RENAMED = {
+    "extraction.static_motion": (
+        "extraction.static_range",
+        "a shot is static when its frames differ by less than this, however they move",
+    )
+}
+# Values that gave way to others.
+REPLACED_VALUE = {("extraction.shot_detector", "hybrid"): "accurate"}
 SECRET_NAMES = ("BUNNY_DATABASE_URL",)  # named like a setting, but is none
 
 
@@ -209,9 +218,15 @@ def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:
         (origin[k] for i in range(len(steps), 0, -1) if (k := ".".join(steps[:i])) in origin),
         "settings",
     )
+    if key in RENAMED:
+        new, meaning = RENAMED[key]
+        return f"{source}: key {key} gave way to {new}: {meaning}; see config/main.yaml"
     if first["type"] == "extra_forbidden":
         return f"{source}: unknown key {key}; expected one of {_known(steps[:-1])}"
     expected = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    better = REPLACED_VALUE.get((key, str(first["input"])))
+    if better:
+        return f"{source}: {key} {first['input']} gave way to {better}; choose {better}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return f"{source}: key {key} {expected}, got {first['input']!r}{more}; see config/main.yaml"
 

@@ -23,6 +23,7 @@ from bunny.video.shot import dissolve
 from bunny.video.shot.cut import decide_cut
 from bunny.video.shot.dissolve import MOST_APART, DissolveDecision
 from bunny.video.shot.fade import MAX_FLAT
+from bunny.video.shot.luma_range import NUM_CELLS, luma_range, measure_cells, settled_frames
 from bunny.video.shot.meter import ChangeMeter, Measured
 from bunny.video.shot.window import Boundary
 
@@ -53,6 +54,7 @@ class FoundShot:
     transition_in: str  # start, cut, fade or dissolve
     transition_out: str  # cut, fade, dissolve or end
     motion: float  # mean plain difference of neighbouring frames within the shot, in [0, 1]
+    luma_range: float  # how far its frames differ from each other, see `luma_range`; in [0, 1]
 
 
 class RunningShot:
@@ -78,6 +80,7 @@ class RunningShot:
         self._num_px = 0
         self._first_total = 0
         self._totals: deque[int] = deque(maxlen=lag + 2)
+        self._cells = bytearray()  # of the frames of the running shot, `NUM_CELLS` each
 
     def add(self, luma: np.ndarray) -> None:
         """Take the next frame's luma, shape (height, width), uint8."""
@@ -85,14 +88,26 @@ class RunningShot:
         if self._before is not None:
             levels = int(cv2.norm(self._before, luma, cv2.NORM_L1))
         self._before = luma
-        self.add_levels(levels, luma.size)
+        self.add_measured(levels, luma.size, measure_cells(luma))
 
-    def add_levels(self, levels: int, num_px: int) -> None:
-        """Take the next frame's sum of absolute luma differences to the one before."""
+    def add_measured(self, levels: int, num_px: int, cells: bytes) -> None:
+        """Take what was measured of the next frame.
+
+        Parameters
+        ----------
+        levels : int
+            Sum of absolute luma differences to the frame before.
+        num_px : int
+            Of the thumbnail.
+        cells : bytes
+            From `luma_range.measure_cells`.
+        """
         self._num_px = num_px
         self._totals.append((self._totals[-1] if self._totals else 0) + levels)
         if self.count == self.first:
             self._first_total = self._totals[-1]
+        if self.count >= self.first:
+            self._cells += cells
         self.count += 1
 
     def close(self, end: int, transition_out: str) -> FoundShot:
@@ -106,10 +121,19 @@ class RunningShot:
             transition_in=self.transition,
             transition_out=transition_out,
             motion=changed / (255 * size * steps) if steps else 0.0,
+            luma_range=self._take_range(end, transition_out),
         )
         self.first, self.transition = end, transition_out
         if end < self.count:
             self._first_total = self._totals[end - self.count]
+        return found
+
+    def _take_range(self, end: int, transition_out: str) -> float:
+        """Range of the running shot up to `end`; its cells are forgotten here."""
+        cells = np.frombuffer(bytes(self._cells), np.uint8).reshape(-1, NUM_CELLS)
+        settled = settled_frames(self.first, end, self.transition, transition_out)
+        found = luma_range(cells[settled.start - self.first : settled.stop - self.first])
+        del self._cells[: (end - self.first) * NUM_CELLS]
         return found
 
 
@@ -184,7 +208,7 @@ class FastDetector:
 
     def decide(self, measured: Measured) -> list[FoundShot]:
         """As `push`, from what was measured when the frame came."""
-        self._line.add_levels(measured.levels, measured.num_px)
+        self._line.add_measured(measured.levels, measured.num_px, measured.cells)
         self._take(measured)
         count = self._line.count
         self._ask_judge(count - JUDGED_STEPS * self.step)

@@ -12,6 +12,7 @@ import numpy as np
 from bunny.video.shot.cut import LOOSE_CUT, NEIGHBOURS, CutMeter, CutScore
 from bunny.video.shot.dissolve import MAX_REACH, MOST_APART, DissolveMeter, DissolveScore
 from bunny.video.shot.fade import MAX_FLAT, FadeDetector
+from bunny.video.shot.luma_range import measure_cells
 from bunny.video.shot.window import Boundary, RecentFrames
 
 MEASURED_FROM = 0.5  # least `cut_threshold` that is measured for whatever the threshold is
@@ -23,6 +24,7 @@ class Measured:
 
     levels: int = 0  # sum of absolute luma differences to the frame before, in grey levels
     num_px: int = 0  # of a thumbnail
+    cells: bytes = b""  # mean luma of each of its cells, see `luma_range`
     moved: float = 0.0  # see `window.FrameChange`
     spread: float = 0.0
     light: float = 0.0
@@ -77,6 +79,7 @@ class ChangeMeter:
         return Measured(
             levels=here.levels,
             num_px=thumb.shape[0] * thumb.shape[1],
+            cells=measure_cells(thumb[..., 0]),
             moved=here.moved,
             spread=here.spread,
             light=here.light,
