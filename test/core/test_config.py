@@ -126,3 +126,12 @@ def test_a_renamed_key_is_refused_by_its_new_name(tmp_path):
         "extraction.static_range: a shot is static when its frames differ by less than this, "
         "however they move; see config/main.yaml"
     )
+
+
+def test_a_value_that_gave_way_is_refused_by_its_successor(tmp_path):
+    with pytest.raises(UserError) as caught:
+        config.load(tmp_path, ["extraction.shot_detector=hybrid"], environment={})
+    assert str(caught.value) == (
+        "--set extraction.shot_detector=hybrid: extraction.shot_detector hybrid gave way to "
+        "accurate; choose accurate"
+    )

@@ -1,7 +1,7 @@
 """Table `change`: what shots are decided on, of each decoded frame, and the decision over it.
 
-Written by extract with shot detector `fast` and `hybrid`. The shots of `fast` follow from it at any
-threshold from `meter.MEASURED_FROM` on, exactly as a new decode would find them.
+Written by extract with shot detectors `fast` and `accurate`. The shots of `fast` follow from it at
+any threshold from `meter.MEASURED_FROM` on, exactly as a new decode would find them.
 """
 
 import math

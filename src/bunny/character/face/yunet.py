@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bunny.character import model_file, onnx_session
+from bunny.character import model_file
 from bunny.character.detection import (
     NMS_IOU,
     SCORE_FLOOR,
@@ -26,6 +26,7 @@ from bunny.character.detection import (
     merge,
     shrink,
 )
+from bunny.core import onnx_session
 
 ENLARGED_FLOOR = 0.8  # of a face seen only enlarged; textures reach 0.78, real ones 0.9
 SECOND_PX = 1920  # longer side of the look that suspects; at 1280 half the faces of 16 px are lost

@@ -66,7 +66,7 @@ class ExtractionConfig(ConfigSection):
     frames_per_dynamic_shot: int = Field(default=3, ge=1, le=100)
     extra_interval_seconds: float = Field(default=0.0, ge=0, le=3600)
     shot_detector: Literal[
-        "fast", "hybrid", "transnet", "scenedetect-adaptive", "scenedetect-content"
+        "fast", "accurate", "transnet", "scenedetect-adaptive", "scenedetect-content"
     ] = "fast"
     video_stream: int = Field(default=-1, ge=-1, le=1000)
     folder: Literal["auto", "pictures", "sequence"] = "auto"
