@@ -133,7 +133,7 @@ class AccurateDetector(FastDetector):
         known = self._stream.known
         rows = self._stream.between(self._followed, known)
         least = np.minimum(np.array(RUN_LIKELIHOOD) * self._setting.cut_threshold, 0.99)
-        is_likely = (rows >= least).any(axis=1).tolist()
+        is_likely = np.asarray((rows >= least).any(axis=1)).tolist()
         for index, is_in_run in enumerate(is_likely, self._followed):
             if is_in_run:
                 self._run.append(index)

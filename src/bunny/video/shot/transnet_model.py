@@ -2,7 +2,7 @@
 
 Frames are the batch: convolutions in space are two-dimensional, those along time are three 1 x 1
 convolutions whose results are moved by the dilation and added. Batch norms are folded in. Results
-are those of the PyTorch network of the package to 1e-6, in a third of its time.
+are those of the PyTorch network of the package to 1e-6, in a fifth less time on one core.
 """
 
 from collections.abc import Mapping
