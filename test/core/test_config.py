@@ -123,3 +123,22 @@ def test_secrets_of_dotenv_reach_the_environment_but_never_override_it(tmp_path,
 
     assert (os.environ["ONE_KEY"], os.environ["TWO_KEY"]) == ("mine", "file")
     assert "BUNNY_SEED" not in os.environ
+
+
+def test_a_renamed_key_is_refused_by_its_new_name(tmp_path):
+    with pytest.raises(UserError) as caught:
+        config.load(tmp_path, ["extraction.static_motion=0.01"], environment={})
+    assert str(caught.value) == (
+        "--set extraction.static_motion=0.01: key extraction.static_motion was replaced by "
+        "extraction.static_range: a shot is static when its frames differ by less than this, "
+        "however they move; see config/main.yaml"
+    )
+
+
+def test_a_value_that_gave_way_is_refused_by_its_successor(tmp_path):
+    with pytest.raises(UserError) as caught:
+        config.load(tmp_path, ["extraction.shot_detector=hybrid"], environment={})
+    assert str(caught.value) == (
+        "--set extraction.shot_detector=hybrid: extraction.shot_detector hybrid was replaced by "
+        "accurate; choose accurate"
+    )

@@ -106,8 +106,8 @@ EXTRACTION = {
         gives=([0, 24], [0, 24, 27]),
         says="a shot of 3 frames: part of its neighbour, and one of its own",
     ),
-    "extraction.static_motion": _of_cuts(
-        values=(0.006, 0.0),
+    "extraction.static_range": _of_cuts(
+        values=(0.035, 0.0),
         look=_kinds,
         gives=(["dynamic", "static"], ["dynamic", "dynamic"]),
         says="a shot that stands after a flash: static, and dynamic",

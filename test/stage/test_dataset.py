@@ -264,7 +264,7 @@ def cut_film(film, folder, base_folder, output_format):
     for cut_from in ("picture", "film", "auto"):
         config = Config.model_validate(
             {
-                "extraction": {"output_format": output_format, "static_motion": 0},
+                "extraction": {"output_format": output_format, "static_range": 0},
                 "dataset": {"cut_from": cut_from, "max_upscale": 8.0},
                 "models": {"base_model": str(base_folder), "resolution": 64},
             }

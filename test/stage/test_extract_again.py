@@ -86,8 +86,8 @@ CHANGES = [
     {"cut_threshold": 3.0, "min_shot_frames": 8},
     {"cut_threshold": 6.0},
     {"min_shot_frames": 45},
-    {"static_motion": 0.0},
-    {"static_motion": 0.02, "frames_per_dynamic_shot": 5},
+    {"static_range": 0.0},
+    {"static_range": 0.2, "frames_per_dynamic_shot": 5},
     {"extra_interval_seconds": 0.4},
     {"extra_interval_seconds": 0.7, "cut_threshold": 2.5},
 ]

@@ -14,7 +14,7 @@ from bunny.core.config import Config
 
 STAGES = ("extract", "filter", "detect", "cluster")
 SETTINGS = {
-    "extraction": {"frames_per_dynamic_shot": 3, "static_motion": 0, "output_format": "png"},
+    "extraction": {"frames_per_dynamic_shot": 3, "static_range": 0, "output_format": "png"},
     "filtering": {"preset": "generous"},
     "pipeline": {"shard_size": 2, "max_failed_share": 0.5},
 }

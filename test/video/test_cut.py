@@ -28,13 +28,13 @@ def _shots(*parts, contrast=60):
     ]
 
 
-def _cuts(thumbs, threshold=1.0, is_loose=False, first_index=0):
+def _cuts(thumbs, threshold=1.0, first_index=0):
     recent = RecentFrames(first_index, 10_000)
     cuts = CutMeter(recent, 0.5 * min(1.0, threshold))
     for thumb in thumbs:
         recent.add(thumb)
     every = [cuts.at(first_index + i) for i in range(len(thumbs))]
-    every = [decide_cut(score, threshold, is_loose) for score in every if score is not None]
+    every = [decide_cut(score, threshold) for score in every if score is not None]
     found = [b for b in every if b is not None]
     assert all((b.kind, b.span) == ("cut", (b.index, b.index)) for b in found)
     return [(b.index, b.strength) for b in found]
@@ -65,15 +65,6 @@ def test_a_higher_threshold_asks_for_more():
     ((_, strength),) = _cuts(thumbs, threshold=7.5)
     assert strength == pytest.approx(_moved(18, 60) / 0.016 / 7.5, rel=0.03)
     assert _cuts(thumbs, threshold=8.5) == []
-
-
-def test_what_is_weak_is_given_only_to_be_judged():
-    """Strengths of 8.0 at 1; 0.8 is told where a judge is asked, and 0.6 is not."""
-    thumbs = _shots((0, 20), (18, 20))
-    assert _cuts(thumbs, threshold=10) == []
-    ((index, strength),) = _cuts(thumbs, threshold=10, is_loose=True)
-    assert index == 20 and strength == pytest.approx(0.8, rel=0.03)
-    assert _cuts(thumbs, threshold=13, is_loose=True) == []
 
 
 @pytest.mark.parametrize(("contrast", "is_cut"), [(10, False), (40, True)])

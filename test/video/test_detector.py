@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from bunny.core.error import UserError
 from bunny.video import decode, probe
 from bunny.video.shot import detector, pyscenedetect, transnet
+from bunny.video.shot.accurate_detector import AccurateDetector
 from bunny.video.shot.fast_detector import FastDetector, ShotSetting
 from bunny.video.shot.score import score_boundaries
-from bunny.video.shot.transnet import TransNetDetector, TransNetJudge
+from bunny.video.shot.transnet import LikelihoodStream, TransNetDetector
 
 JOINTS = ("cut", "dissolve", "black", "white", "jump")
 
@@ -56,16 +57,17 @@ def _joined(frames, shot, joint, half, rng):
 
 
 def _likelihood(frames):
-    """Stands for the network: how much the next frame, and the tenth next, differ."""
+    """Stands for both heads of the network: how much the next frame, and the tenth next, differ."""
     grey = frames.astype(np.float32).mean(axis=(2, 3))
     ahead = np.abs(grey[np.minimum(np.arange(len(grey)) + 1, len(grey) - 1)] - grey)
     far = np.abs(grey[np.minimum(np.arange(len(grey)) + 10, len(grey) - 1)] - grey)
-    return ((ahead.mean(axis=-1) * 4 + far.mean(axis=-1)) / 60).clip(0, 1).astype(np.float32)
+    ahead, far = ahead.mean(axis=-1), far.mean(axis=-1)
+    return np.stack([ahead * 4 + far, 2 * far], axis=1).astype(np.float32).clip(0, 60) / 60
 
 
 MAKE = {
     "fast": FastDetector,
-    "hybrid": lambda setting, rate: FastDetector(setting, rate, TransNetJudge(_likelihood)),
+    "accurate": lambda setting, rate: AccurateDetector(setting, rate, _likelihood),
     "transnet": lambda setting, rate: TransNetDetector(setting, rate, _likelihood),
 }
 
@@ -112,7 +114,7 @@ def test_shots_come_in_time(name):
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(ValueError, match="expected one of fast, hybrid"):
+    with pytest.raises(ValueError, match="expected one of fast, accurate"):
         detector.make_detector("sharp", ShotSetting(), Fraction(24))
 
 
@@ -145,9 +147,38 @@ def test_the_network_leaves_seeds_alone_and_knows_a_cut():
     red[..., 0] = np.linspace(60, 250, 48, dtype=np.uint8)
     blue[..., 2] = np.linspace(200, 40, 27, dtype=np.uint8)[:, None]
     likely = likelihood(np.stack([red] * 50 + [blue] * 50))
-    assert likely.shape == (100,)
-    assert likely.argmax() == 49 and likely[49] > 0.5
-    assert np.delete(likely, [48, 49, 50]).max() < 0.1
+    assert likely.shape == (100, 2)
+    assert likely[:, 0].argmax() == 49 and likely[49, 0] > 0.5
+    assert np.delete(likely[:, 0], [48, 49, 50]).max() < 0.1
+
+
+def _stream_of(count, first=0):
+    """Likelihoods of a stream: each frame's is its number, in thousandths."""
+    seen = []
+
+    def number(frames):
+        seen.append(frames.shape)
+        return np.stack([frames[:, 0, 0, 0] / 1000, frames[:, 0, 0, 1] / 1000], axis=1)
+
+    stream = LikelihoodStream(number, first, 500)
+    for index in range(first, count):
+        stream.push(np.full((36, 64, 3), (index, 128, 128), np.uint8))
+    return stream, seen
+
+
+def test_likelihoods_are_known_in_windows_at_absolute_numbers():
+    stream, seen = _stream_of(124)
+    assert stream.known == 50 and seen == [(100, 27, 48, 3)]
+    stream.finish()
+    assert stream.known == 124
+    assert np.allclose(stream.between(0, 200)[:, 0] * 1000, range(124), atol=1)  # YUV is rounded
+    assert stream.between(118, 300).shape == (6, 2)
+
+
+def test_of_a_stream_from_the_middle_the_first_frames_stay_unknown():
+    stream, _ = _stream_of(190, first=30)  # 30 + 25 is 55: the next multiple of 50 is 100
+    assert stream.known == 150
+    assert stream.between(0, 105)[:, 0] * 1000 == pytest.approx(range(100, 105), abs=1)
 
 
 @pytest.mark.parametrize("name", ["fast", "scenedetect-adaptive", "scenedetect-content"])
@@ -162,7 +193,7 @@ def test_the_cuts_of_a_made_film_are_found(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("name", "least"),
-    [("hybrid", 1.0), ("transnet", 1.0), ("scenedetect-adaptive", 1.0),
+    [("accurate", 1.0), ("transnet", 1.0), ("scenedetect-adaptive", 1.0),
      ("scenedetect-content", 1.0)],
 )  # fmt: skip
 def test_real_cuts_by_all(material, name, least):

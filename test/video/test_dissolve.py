@@ -27,11 +27,11 @@ def _even(length):
     return [(k + 0.5) / length for k in range(length)]
 
 
-def _dissolves(thumbs, threshold=1.0, step=1, is_loose=False):
+def _dissolves(thumbs, threshold=1.0, step=1):
     recent = RecentFrames(0, 10_000)
     for thumb in thumbs:
         recent.add(thumb)
-    meter = DissolveMeter(recent, step, min(0.5, threshold), is_loose)
+    meter = DissolveMeter(recent, step, min(0.5, threshold))
     dissolves = DissolveDecision(threshold, step)
     centres = range(len(thumbs) + 37 * step)
     found = [b for centre in centres for b in dissolves.at(centre, meter.at(centre))]
@@ -70,24 +70,6 @@ def test_the_pictures_are_not_alike(likeness, is_found):
     """Their correlation, made of two patterns without any; the change is 0.054 and 0.049."""
     two = likeness * two_tone.LEFT + np.sqrt(1 - likeness**2) * two_tone.TOP
     assert len(_dissolves(_mixed(two_tone.LEFT, two, _even(13)))) == is_found
-
-
-@pytest.mark.parametrize(("likeness", "is_told"), [(0.83, True), (0.87, False)])
-def test_what_is_rather_alike_is_told_to_be_judged(likeness, is_told):
-    two = likeness * two_tone.LEFT + np.sqrt(1 - likeness**2) * two_tone.TOP
-    thumbs = _mixed(two_tone.LEFT, two, _even(13), contrast=90)
-    assert _dissolves(thumbs) == []
-    found = _dissolves(thumbs, is_loose=True)
-    assert len(found) == is_told and all(0 < weight < 1 for _, weight, _ in found)
-
-
-def test_the_weight_of_what_is_to_be_judged():
-    """Half the change, 0.558 * 90 / 765, as the mix is exact; and 0.5 where contrast is lost."""
-    two = 0.83 * two_tone.LEFT + np.sqrt(1 - 0.83**2) * two_tone.TOP
-    ((_, weight, _),) = _dissolves(
-        _mixed(two_tone.LEFT, two, _even(13), contrast=90), is_loose=True
-    )
-    assert weight % 0.5 == pytest.approx(0.558 * 90 / 765 / 2, rel=0.05)
 
 
 @pytest.mark.parametrize("length", [5, 9, 15, 25, 35, 45])
@@ -177,9 +159,6 @@ def test_a_mix_of_moving_pictures_has_lost_contrast(sign, is_found):
     one, two = _luma(60, two_tone.LEFT), _luma(60, two_tone.turned(18))
     thumbs = _tinted(one, two, tint=15, sign=sign)
     assert len(_dissolves(thumbs)) == is_found
-    if not is_found:  # a quarter of the contrast is too much to be likely all the same
-        ((_, weight, _),) = _dissolves(thumbs, is_loose=True)
-        assert weight == pytest.approx(60 / 765 * (1 - 0.5 / 0.55) / 2, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -193,9 +172,6 @@ def test_moving_pictures_mix_evenly(shares, is_found):
     thumbs = _tinted(one, two, 10, shares)
     assert len(_dissolves(thumbs)) == is_found
     assert len(_dissolves(_tinted(one, two, 0, shares))) == 1  # still pictures need not
-    if not is_found:
-        ((_, weight, _),) = _dissolves(thumbs, is_loose=True)
-        assert weight == pytest.approx(0.5 + 60 / 765 * (1 - (1 / 3) / 0.55) / 2, abs=0.001)
 
 
 @pytest.mark.parametrize(("rise", "is_found"), [(46, True), (50, False)])

@@ -44,7 +44,7 @@ def film(tmp_path_factory):
 def _run(film, folder, interval_s, **pipeline):
     settings = Config.model_validate(
         {
-            "extraction": {"output_format": "png", "static_motion": 0},
+            "extraction": {"output_format": "png", "static_range": 0},
             "detection": {"extra_interval_seconds": interval_s, "effort": "thorough"},
             "pipeline": {"shard_size": 4, **pipeline},
         }

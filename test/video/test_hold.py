@@ -26,6 +26,7 @@ def _shot(first, end, transition_in="cut", transition_out="cut"):
         transition_in=transition_in,
         transition_out=transition_out,
         motion=0.0,
+        luma_range=0.0,
     )
 
 

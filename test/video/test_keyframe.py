@@ -9,16 +9,17 @@ from bunny.video.frame import DecodedFrame
 from bunny.video.keyframe import KeyframeCandidates, KeyframeSetting, select_keyframes, shot_kind
 from bunny.video.shot.fast_detector import FoundShot
 
-SETTING = KeyframeSetting(static_motion=0.01, frames_per_dynamic_shot=3)
+SETTING = KeyframeSetting(static_range=0.01, frames_per_dynamic_shot=3)
 
 
-def _shot(first, end, motion=0.5, into="cut", out="cut"):
+def _shot(first, end, luma_range=0.5, into="cut", out="cut"):
     return FoundShot(
         first_frame_index=first,
         end_frame_index=end,
         transition_in=into,
         transition_out=out,
-        motion=motion,
+        motion=0.1,
+        luma_range=luma_range,
     )
 
 
@@ -28,12 +29,12 @@ def _select(shot, setting=SETTING, sharp=(), indices=None):
 
 
 def test_a_shot_exactly_at_the_threshold_is_dynamic():
-    assert shot_kind(_shot(0, 9, motion=0.01), SETTING) == "dynamic"
-    assert shot_kind(_shot(0, 9, motion=0.0099), SETTING) == "static"
+    assert shot_kind(_shot(0, 9, luma_range=0.01), SETTING) == "dynamic"
+    assert shot_kind(_shot(0, 9, luma_range=0.0099), SETTING) == "static"
 
 
 def test_static_gives_the_sharpest_near_the_median():
-    still = _shot(100, 201, motion=0)
+    still = _shot(100, 201, luma_range=0)
     assert _select(still) == [(150, "shot-median")]
     assert _select(still, sharp={153}) == [(153, "shot-median")]
     assert _select(still, sharp={160}) == [(150, "shot-median")]  # 6 frames are near, 10 are not
@@ -58,7 +59,7 @@ def test_gradual_transitions_are_kept_clear_of():
 
 @pytest.mark.parametrize(("count", "wanted"), [(1, [50]), (2, [8, 92]), (5, [8, 29, 50, 71, 92])])
 def test_more_or_fewer_are_spread_evenly(count, wanted):
-    setting = KeyframeSetting(static_motion=0.01, frames_per_dynamic_shot=count)
+    setting = KeyframeSetting(static_range=0.01, frames_per_dynamic_shot=count)
     assert [i for i, _ in _select(_shot(0, 101), setting)] == wanted
 
 
@@ -93,7 +94,7 @@ def _select_seen(shot, spans, setting=SETTING):
 
 @pytest.mark.parametrize("blank", ["black", "logo"])
 def test_no_blank_frame_stands_for_a_shot_that_has_another(blank):
-    still = _shot(0, 101, motion=0)
+    still = _shot(0, 101, luma_range=0)
     assert _select_seen(still, [(40, "left"), (101, blank)]) == [(39, "shot-median")]
     assert _select_seen(still, [(101, blank)]) == [(50, "shot-median")]
     moving = _shot(0, 101)
@@ -101,7 +102,7 @@ def test_no_blank_frame_stands_for_a_shot_that_has_another(blank):
 
 
 def test_a_static_shot_gives_each_of_its_pictures():
-    still = _shot(0, 101, motion=0)
+    still = _shot(0, 101, luma_range=0)
     assert _select_seen(still, [(101, "left")]) == [(50, "shot-median")]
     assert _select_seen(still, [(60, "left"), (101, "dim left")]) == [(50, "shot-median")]
     # Of 12 frames from 0 to 100 the seventh, number 64 (100 * 7 / 11), is the first after 60.

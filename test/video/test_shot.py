@@ -351,54 +351,6 @@ def test_a_shot_at_the_edge_of_darkness_is_no_row_of_fades():
     assert len(_detect(dark)) == 1
 
 
-def _asked(thumbs, answer, **setting):
-    """Starts of shots, and what a judge that always says the same was asked about."""
-    asked = []
-
-    def judge(boundary, step, thumb):
-        assert step == 1 and thumb(-1) is None and thumb(len(thumbs)) is None
-        assert (thumb(boundary.index - 1) == thumbs[boundary.index - 1]).all()
-        assert (thumb(boundary.index) == thumbs[boundary.index]).all()
-        asked.append((boundary.kind, boundary.index, round(boundary.strength, 1)))
-        return answer
-
-    detector, shots = FastDetector(ShotSetting(**setting), judge=judge), []
-    for thumb in thumbs:
-        shots += detector.push(thumb)
-    return _starts(shots + detector.finish()), asked
-
-
-@pytest.mark.parametrize("answer", [True, False])
-@pytest.mark.parametrize(
-    ("threshold", "strength"), [(6.4, None), (6.9, 1.2), (7.5, 1.1), (10.0, 0.8), (12.0, None)]
-)
-def test_a_judge_decides_on_doubtful_cuts(threshold, strength, answer):
-    """The change is 8.0 times what is asked; 1.2 is sure, below 0.7 nobody asks."""
-    thumbs = [two_tone.picture(60)] * 60 + [two_tone.picture(60, two_tone.turned(18))] * 60
-    starts, asked = _asked(thumbs, answer, cut_threshold=threshold)
-    assert asked == ([("cut", 60, strength)] if strength else [])
-    is_there = answer if strength else threshold < 10
-    assert starts == [(0, "start"), *([(60, "cut")] if is_there else [])]
-
-
-@pytest.mark.parametrize("answer", [True, False])
-def test_a_judge_decides_on_doubtful_dissolves_and_on_no_fade(answer):
-    """Two pictures with a correlation of 0.83 are too alike for a sure dissolve."""
-    one, top = two_tone.LEFT, two_tone.TOP
-    two = 0.83 * one + np.sqrt(1 - 0.83**2) * top
-    shares = [0.0] * 60 + [(k + 0.5) / 13 for k in range(13)] + [1.0] * 60
-    thumbs = [two_tone.picture(90, (1 - s) * one + s * two) for s in shares]
-    starts, asked = _asked(thumbs, answer)
-    assert [(kind, index) for kind, index, _ in asked] == [("dissolve", 66)]
-    assert starts == [(0, "start"), *([(66, "dissolve")] if answer else [])]
-    mixes = [(1 - s) * one + s * two_tone.turned(18) for s in shares]
-    sure = [two_tone.picture(60, pattern) for pattern in mixes]  # a weight of 1.08
-    assert _asked(sure, answer) == ([(0, "start"), (66, "dissolve")], [])
-    contrasts = [60] * 60 + [45, 30, 15, 0, 0, 0, 15, 30, 45] + [60] * 60
-    thumbs = [two_tone.picture(c, one if i < 64 else top) for i, c in enumerate(contrasts)]
-    assert _asked(thumbs, answer) == ([(0, "start"), (64, "fade")], [])
-
-
 @pytest.mark.parametrize("is_first_stronger", [True, False])
 def test_of_two_cuts_that_are_too_near_the_stronger_stays(is_first_stronger):
     rows = (0, 24, 36) if is_first_stronger else (0, 12, 36)

@@ -92,17 +92,6 @@ def test_a_cut_into_black_or_out_of_it_takes_the_place_of_the_fade():
     assert not any(_beats(fade, cut) for cut in cuts)
 
 
-def _is_doubtful(boundary, judge=lambda *_: True):
-    return FastDetector(ShotSetting(), judge=judge)._is_doubtful(boundary)
-
-
-def test_a_judge_is_asked_about_what_is_weaker_than_sure():
-    assert [_is_doubtful(_cut(60, s)) for s in (0.7, 1.19, 1.2, 1.3)] == [True, True, False, False]
-    assert [_is_doubtful(_dissolve(60, strength=s)) for s in (0.99, 1.0)] == [True, False]
-    assert not _is_doubtful(_fade(60, (59, 62), (50, 70)))
-    assert not _is_doubtful(_cut(60, 0.7), judge=None)
-
-
 @pytest.mark.parametrize(
     ("rate", "lag", "warmup"), [(0, 117, 140), (24, 117, 140), (37, 117, 140), (50, 233, 224)]
 )
@@ -119,27 +108,6 @@ def test_a_shot_comes_out_when_no_boundary_can_move_its_end(rate, wait):
     found_by = FastDetector(ShotSetting(), Fraction(rate))
     told = [len(found_by.push(pictures[index >= 60])) for index in range(60 + wait + 5)]
     assert told.index(1) == 60 + wait and sum(told) == 1
-
-
-@pytest.mark.parametrize(("rate", "reach"), [(24, 63), (50, 126)])
-def test_a_judge_may_look_at_63_steps_on_both_sides(rate, reach):
-    """Two pictures with a correlation of 0.83 are too alike for a sure dissolve."""
-    two = 0.83 * two_tone.LEFT + (1 - 0.83**2) ** 0.5 * two_tone.TOP
-    length = 13 * (1 if rate == 24 else 2)
-    shares = [0.0] * 200 + [(k + 0.5) / length for k in range(length)] + [1.0] * 300
-    thumbs = [two_tone.picture(90, (1 - s) * two_tone.LEFT + s * two) for s in shares]
-    asked = []
-
-    def judge(boundary, step, thumb):
-        asked.append(boundary.kind)
-        for index in range(boundary.index - reach, boundary.index + reach):
-            assert (thumb(index) == thumbs[index]).all()
-        return True
-
-    found_by = FastDetector(ShotSetting(), Fraction(rate), judge)
-    for thumb in thumbs:
-        found_by.push(thumb)
-    assert asked == ["dissolve"]
 
 
 def test_a_boundary_that_was_left_out_is_no_rival_of_the_next():

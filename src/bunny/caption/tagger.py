@@ -13,9 +13,9 @@ import numpy as np
 
 from bunny.caption.answer import CaptionAnswer, CaptionQuestion
 from bunny.caption.question import decode_jpeg
-from bunny.character import onnx_session
 from bunny.character.drawn import onnx_model
 from bunny.character.drawn.onnx_model import ModelFolder, PublishedModel
+from bunny.core import onnx_session
 from bunny.core.error import UserError
 
 KEY = "captioning.tagger.model"

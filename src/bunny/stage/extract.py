@@ -55,7 +55,7 @@ SHARDED = ("shot", "change", "frame", "measure")  # tables
 DECIDED = (
     "cut_threshold",
     "min_shot_frames",
-    "static_motion",
+    "static_range",
     "frames_per_dynamic_shot",
     "extra_interval_seconds",
 )
@@ -76,7 +76,7 @@ class Extract(stage.BaseStage):
     """Writes film, shot, change, frame and measure, and the pictures under `frame/`."""
 
     name = "extract"
-    version = 6
+    version = 7
     writes = ("frame", "film", "shot", "change", "measure")
     _noted_at = float("-inf")
     uses_film = True
@@ -308,7 +308,7 @@ def _selection_setting(setting: ExtractionConfig) -> SelectionSetting:
             cut_threshold=setting.cut_threshold, min_shot_frames=setting.min_shot_frames
         ),
         keyframe=KeyframeSetting(
-            static_motion=setting.static_motion,
+            static_range=setting.static_range,
             frames_per_dynamic_shot=setting.frames_per_dynamic_shot,
         ),
     )

@@ -1,7 +1,7 @@
 """Table `change`: what shots are decided on, of each decoded frame, and the decision over it.
 
-Written by extract with shot detector `fast` and `hybrid`. The shots of `fast` follow from it at any
-threshold from `meter.MEASURED_FROM` on, exactly as a new decode would find them.
+Written by extract with shot detectors `fast` and `accurate`. The shots of `fast` follow from it at
+any threshold from `meter.MEASURED_FROM` on, exactly as a new decode would find them.
 """
 
 import math
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from bunny.table import schema
@@ -18,6 +19,7 @@ from bunny.video.shot import meter
 from bunny.video.shot.cut import NEIGHBOURS, VETOES, CutScore
 from bunny.video.shot.dissolve import MAX_REACH, DissolveScore
 from bunny.video.shot.fast_detector import FastDetector, FoundShot, ShotSetting
+from bunny.video.shot.luma_range import NUM_CELLS
 from bunny.video.shot.meter import MEASURED_FROM, Measured
 from bunny.video.shot.window import Boundary
 
@@ -40,6 +42,7 @@ class ChangeRecord:
     def __init__(self) -> None:
         self._first: int | None = None  # frame of the first row held
         self._columns = {name: array(kind) for name, kind in KINDS.items()}
+        self._cells = bytearray()  # `NUM_CELLS` of each frame
         self._score, self._veto = array("d"), array("b")
         self._fades: dict[int, tuple[Boundary, int]] = {}
         self._dissolves: dict[int, tuple[DissolveScore, ...]] = {}
@@ -54,6 +57,7 @@ class ChangeRecord:
                   measured.light - measured.spread)  # fmt: skip
         for column, value in zip(self._columns.values(), values, strict=True):
             column.append(value)
+        self._cells += measured.cells
         self._score.append(math.nan)
         self._veto.append(VETOES.index("unmeasured"))
         self._note(measured, frame.index)
@@ -69,6 +73,8 @@ class ChangeRecord:
             return None
         here = slice(first - self._first, end - self._first)
         columns: dict[str, Any] = {name: column[here] for name, column in self._columns.items()}
+        cells = self._cells[here.start * NUM_CELLS : here.stop * NUM_CELLS]
+        columns["luma_cells"] = np.frombuffer(bytes(cells), np.uint8).reshape(-1, NUM_CELLS)
         columns["cut_score"] = [None if math.isnan(s) else s for s in self._score[here]]
         columns["cut_veto"] = [VETOES[v] for v in self._veto[here]]
         fades = [self._fades.get(i) for i in range(first, end)]
@@ -99,6 +105,7 @@ class ChangeRecord:
         num_rows = end - (self._first or 0)
         for column in (*self._columns.values(), self._score, self._veto):
             del column[:num_rows]
+        del self._cells[: num_rows * NUM_CELLS]
         for held in (self._fades, self._dissolves):
             for index in [i for i in held if i < end]:
                 del held[index]
@@ -118,12 +125,14 @@ def steps(change: pl.DataFrame, step: int) -> Iterator[Measured]:
     count = change.height
     cuts, dissolves, fades = _cuts(change), _dissolves(change), _fades(change)
     levels = change["luma_levels"].to_list()
+    cells = change["luma_cells"].to_numpy()
     reach = MAX_REACH * step
     for newest in range(count):
         cut, centre = cuts.get(newest - NEIGHBOURS), newest - reach
         yield Measured(
             levels=levels[newest],
             num_px=NUM_PX,
+            cells=cells[newest].tobytes(),
             cuts=(cut,) if cut else (),
             fades=tuple(fades.get(newest, ())),
             dissolves=((centre, dissolves.get(centre, ())),),

@@ -97,6 +97,7 @@ class ShotBatch:
             "end_pts": event.end_pts,
             "transition_in": found.transition_in,
             "motion": found.motion,
+            "luma_range": found.luma_range,
             "kind": event.kind,
         }
 

@@ -17,10 +17,10 @@ from bunny.video.letterbox import Box
 from bunny.video.shot import frame_difference
 from bunny.video.shot.fade import is_blank
 from bunny.video.shot.fast_detector import FoundShot
+from bunny.video.shot.luma_range import TRANSITION_INSET, settled_frames
 
 INSET_SHARE = 0.08  # of a shot's length: how far inside its first and last pictures are taken
 MAX_INSET = 12  # frames
-TRANSITION_INSET = 14  # frames away from a fade or dissolve: half of about a second
 NEAR_SHARE = 0.06  # of a shot's length: how far from its place a sharper frame is looked for
 MAX_NEAR = 8  # frames
 MIN_STRIDE, MAX_STRIDE = 2, 4  # frames; the shortest shot, of 4 frames, still has a candidate
@@ -33,14 +33,13 @@ LEAST_CHANGE = 0.04  # plain difference; below it unlike frames are the noise of
 
 HELD_BYTES = 128 << 20
 BAR_FRAMES = 12  # of a shot that are looked at for bars
-MAX_TRANSITION_SHARE = 1 / 3  # of a shot's length that may be left out at each end
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeyframeSetting:
     """Number of frames that stand for a shot."""
 
-    static_motion: float = 0.012  # a shot whose mean motion is below it is static
+    static_range: float = 0.035  # a shot whose frames differ by less is static
     frames_per_dynamic_shot: int = 3
 
 
@@ -100,8 +99,8 @@ class KeyframeCandidates:
 
 
 def shot_kind(shot: FoundShot, setting: KeyframeSetting) -> str:
-    """`static` when a shot's mean motion is below the threshold, else `dynamic`."""
-    return "static" if shot.motion < setting.static_motion else "dynamic"
+    """`static` when a shot's frames differ by less than the threshold, else `dynamic`."""
+    return "static" if shot.luma_range < setting.static_range else "dynamic"
 
 
 def select_keyframes(
@@ -313,12 +312,9 @@ def shot_content_box(
 
 def outside_transitions(shot: FoundShot, indices: Iterable[int]) -> list[int]:
     """Frames that do not lie in the fade or dissolve at either end of a shot."""
-    first, last = shot.first_frame_index, shot.end_frame_index - 1
-    room = min(TRANSITION_INSET, MAX_TRANSITION_SHARE * (last - first))
-    soft = ("fade", "dissolve")
-    begin = first + room * (shot.transition_in in soft)
-    end = last - room * (shot.transition_out in soft)
-    return [i for i in indices if begin <= i <= end]
+    first, end = shot.first_frame_index, shot.end_frame_index
+    settled = settled_frames(first, end, shot.transition_in, shot.transition_out)
+    return [i for i in indices if i in settled]
 
 
 def thin_interval_frames(

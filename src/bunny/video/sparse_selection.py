@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import cast
 
+import numpy as np
+
 from bunny.video import decode, keyframe, packet_index
 from bunny.video import frame as video_frame
 from bunny.video.decode import SeekPoint, Tally
@@ -11,6 +13,7 @@ from bunny.video.probe import FilmInfo
 from bunny.video.selection_event import Restart, SelectedFrame, SelectionSetting, ShotEnd
 from bunny.video.shot import frame_difference
 from bunny.video.shot.fast_detector import FoundShot
+from bunny.video.shot.luma_range import NUM_CELLS, luma_range, measure_cells
 
 # Two keyframes of one shot may be seconds apart: only unlike pictures part them.
 COARSE_CHANGE = 0.05  # least compensated difference
@@ -35,6 +38,7 @@ def select_pictures(
             transition_in="cut" if frame.index else "start",
             transition_out="end" if frame.index == last else "cut",
             motion=0.0,
+            luma_range=0.0,
         )
         has_box = setting.is_cropped and frame.error is None
         box = keyframe.shot_content_box([frame]) if has_box else None
@@ -99,6 +103,7 @@ class _SparseSelection:
         self._first_pts = restart.first_pts if restart else None
         self._transition = restart.transition_in if restart else "start"
         self._moves: list[float] = []
+        self._cells: list[bytes] = []  # of the frames of the running shot
         self._num_before = 0  # frames decoded before this one
 
     def run(self, frames, told) -> Iterator[SelectedFrame | ShotEnd]:
@@ -113,6 +118,7 @@ class _SparseSelection:
                     yield from self._end(frame.index, frame.pts, "cut", frame.is_keyframe)
                 else:
                     self._moves.append(frame_difference.plain_difference(before, thumb))
+            self._cells.append(measure_cells(thumb[..., 0]))
             before, last = thumb, frame.index
             self._held.add(frame)
             for old, box in self._held.overflow(frame.index):
@@ -124,12 +130,14 @@ class _SparseSelection:
 
     def _end(self, index: int, pts: int, transition: str, is_key: bool):
         """Yield the frames of the running shot, and the shot, and begin the next."""
+        cells = np.frombuffer(b"".join(self._cells), np.uint8).reshape(-1, NUM_CELLS)
         found = FoundShot(
             first_frame_index=self._first,
             end_frame_index=index,
             transition_in=self._transition,
             transition_out=transition,
             motion=sum(self._moves) / len(self._moves) if self._moves else 0.0,
+            luma_range=luma_range(cells),
         )
         frames, boxes = self._held.take(found)
         box = keyframe.shot_content_box((), boxes)
@@ -143,7 +151,7 @@ class _SparseSelection:
             restart=self._restart(index, pts, transition) if transition != "end" else None,
         )
         self._first, self._first_pts, self._transition = index, pts, transition
-        self._moves = []
+        self._moves, self._cells = [], []
 
     def _restart(self, index: int, pts: int, transition: str) -> Restart | None:
         """Go on at this frame, which is the last that was decoded."""

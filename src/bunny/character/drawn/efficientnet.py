@@ -11,7 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bunny.character import model_file, onnx_session
+from bunny.character import model_file
+from bunny.core import onnx_session
 
 CELL_PX = 32  # total stride of the network
 DIMENSION = 1280

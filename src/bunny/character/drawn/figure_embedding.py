@@ -20,8 +20,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bunny.character import onnx_session
 from bunny.character.drawn.efficientnet import CELL_PX, DIMENSION, EfficientNet
+from bunny.core import onnx_session
 from bunny.core.vector import l2_normalize
 
 NAME = "bunny-figure-1"

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from bunny.character import onnx_session
-from bunny.core import hub
+from bunny.core import hub, onnx_session
 from bunny.core.error import UserError
 
 if TYPE_CHECKING:

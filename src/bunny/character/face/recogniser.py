@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from bunny.character import model_file, onnx_session
+from bunny.character import model_file
 from bunny.character.face import dlib
 from bunny.character.face.detect import DetectedFace
+from bunny.core import onnx_session
 from bunny.core.vector import l2_normalize
 from bunny.table.box import crop_box
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from bunny.character import model_file, onnx_session
+from bunny.character import model_file
 from bunny.character.detection import (
     NMS_IOU,
     SCORE_FLOOR,
@@ -28,6 +28,7 @@ from bunny.character.detection import (
     merge,
     shrink,
 )
+from bunny.core import onnx_session
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

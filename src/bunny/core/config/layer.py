@@ -14,12 +14,17 @@ from bunny.core.config.settings import Config
 from bunny.core.error import UserError
 
 ENVIRONMENT_PREFIX = "BUNNY_"
-SECRET_NAMES = ("BUNNY_DATABASE_URL",)  # named like a setting, but is none
 RENAMED = {  # keys of earlier versions, and what stands in their place
+    "extraction.static_motion": (
+        "extraction.static_range: a shot is static when its frames differ by less than this, "
+        "however they move"
+    ),
     "captioning.provider": "captioning.providers, a list in the order of asking: [bedrock, tags]",
     "captioning.model": "captioning.<provider>.model, e.g. captioning.bedrock.model",
     "captioning.endpoint_url": "captioning.<provider>.endpoint_url, e.g. of local",
 }
+REPLACED_VALUE = {("extraction.shot_detector", "hybrid"): "accurate"}
+SECRET_NAMES = ("BUNNY_DATABASE_URL",)  # named like a setting, but is none
 
 
 def read_sources(
@@ -219,6 +224,9 @@ def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:
     if first["type"] == "extra_forbidden":
         return f"{source}: unknown key {key}; expected one of {_known(steps[:-1])}"
     expected = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    better = REPLACED_VALUE.get((key, str(first["input"])))
+    if better:
+        return f"{source}: {key} {first['input']} was replaced by {better}; choose {better}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return f"{source}: key {key} {expected}, got {first['input']!r}{more}; see config/main.yaml"
 

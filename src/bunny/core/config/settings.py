@@ -62,11 +62,11 @@ class ExtractionConfig(ConfigSection):
     quality: int = Field(default=95, ge=1, le=100)
     cut_threshold: float = Field(default=1.0, gt=0, le=10)
     min_shot_frames: int = Field(default=4, ge=1, le=1000)
-    static_motion: float = Field(default=0.006, ge=0, le=1)
+    static_range: float = Field(default=0.035, ge=0, le=1)
     frames_per_dynamic_shot: int = Field(default=3, ge=1, le=100)
     extra_interval_seconds: float = Field(default=0.0, ge=0, le=3600)
     shot_detector: Literal[
-        "fast", "hybrid", "transnet", "scenedetect-adaptive", "scenedetect-content"
+        "fast", "accurate", "transnet", "scenedetect-adaptive", "scenedetect-content"
     ] = "fast"
     video_stream: int = Field(default=-1, ge=-1, le=1000)
     folder: Literal["auto", "pictures", "sequence"] = "auto"

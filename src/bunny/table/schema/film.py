@@ -50,7 +50,8 @@ class Shot(dy.Schema):
     end_pts = dy.Int64()
     transition_in = dy.Enum(["start", "cut", "fade", "dissolve"])
     motion = dy.Float32(min=0)  # mean absolute luma difference of neighbouring frames, in [0, 1]
-    kind = dy.Enum(["static", "dynamic"])
+    luma_range = dy.Float32(min=0, max=1, nullable=True)  # how far its frames differ, see `kind`
+    kind = dy.Enum(["static", "dynamic"])  # by `luma_range`: mean over 32 cells of the picture
 
     @dy.rule()
     def has_frames(cls) -> pl.Expr:
@@ -70,6 +71,7 @@ class Change(dy.Schema):
     timestamp_s = dy.Float64()  # pts * time base
     frame_bytes = dy.Int64(min=0)  # of the decoder's picture: decides how many are held at a time
     luma_levels = dy.Int32(min=0)  # summed absolute luma difference to the frame before
+    luma_cells = dy.Array(dy.UInt8(nullable=True), 32, nullable=True)  # means of 8 x 4 cells
     moved = dy.Float32(min=0, max=1)  # what of that difference no movement explains, with chroma
     contrast = dy.Float32(min=0, max=1)  # standard deviation of the liveliest plane
     brightness = dy.Float32(min=-1e-6, max=1)  # mean luma

@@ -16,7 +16,6 @@ CUT_PEAK_RATIO = 1.25  # over the neighbours' second peak: animation on threes m
 HELD_SHARE, LIVELY_SHARE = 0.05, 0.25  # of the change: a drawing held for two or three frames, and
 MIN_LIVELY = 4  # the next one. With so many of both among 12 neighbours the held ones do not count
 CUT_SURE = 0.10  # no movement leaves so much: the second peak is another cut
-LOOSE_CUT = 0.7  # of the strength of a cut: what a judge is asked about
 FLASH_FRAMES = 4  # a flash is over, and the old picture back, within so many frames
 FLASH_SHARE = 0.4  # of the change; below it the old picture is back
 PASSING_SHARE, PASSING_FRAMES = 0.3, 4  # so many neighbours move so much while a wing passes
@@ -38,10 +37,9 @@ class CutScore:
     index: int  # first frame after it
     score: float  # `cut_strength` at threshold 1
     veto: str  # one of `VETOES`
-    is_peak: bool = True  # none of its neighbours changes more
 
 
-def decide_cut(measured: CutScore, threshold: float, is_loose: bool = False) -> Boundary | None:
+def decide_cut(measured: CutScore, threshold: float) -> Boundary | None:
     """Decide whether a frame is a cut; no picture is looked at.
 
     Parameters
@@ -49,8 +47,6 @@ def decide_cut(measured: CutScore, threshold: float, is_loose: bool = False) -> 
     measured : CutScore
     threshold : float
         `extraction.cut_threshold`; scales what is asked for.
-    is_loose : bool
-        Whether also to give what is too weak alone, with a strength below 1.
 
     Raises
     ------
@@ -58,9 +54,7 @@ def decide_cut(measured: CutScore, threshold: float, is_loose: bool = False) -> 
         If the frame was not looked at because the threshold was thought to be higher.
     """
     strength = measured.score / threshold
-    if is_loose and strength < 1 and not measured.is_peak:
-        return None  # of what is weak only the strongest is worth a judge
-    if strength < (LOOSE_CUT if is_loose else 1):
+    if strength < 1:
         return None
     if measured.veto == "unmeasured":
         raise ValueError(
@@ -101,8 +95,7 @@ class CutMeter:
         scale = self._recent.scale(index - 1, index)
         score = cut_strength(here, around, scale=scale)
         veto = "unmeasured" if score < self._floor else self._veto(index, here, around, last)
-        is_peak = not around or here >= around[-1]
-        return CutScore(index=index, score=score, veto=veto, is_peak=is_peak)
+        return CutScore(index=index, score=score, veto=veto)
 
     def _veto(self, index: int, here: float, around: list[float], last: int) -> str:
         """What speaks against a cut at a frame."""

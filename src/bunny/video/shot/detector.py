@@ -1,4 +1,4 @@
-"""Shot detectors by name (fast, hybrid, transnet, scenedetect-*) and their protocol.
+"""Shot detectors by name (fast, accurate, transnet, scenedetect-*) and their protocol.
 
 All share one protocol: `look(frame, info)` gives the small picture that a detector needs of a
 frame, `push(small)` and `finish()` give finished shots, at most `lag` frames late. A detector whose
@@ -14,11 +14,12 @@ import numpy as np
 from bunny.video.frame import DecodedFrame
 from bunny.video.probe import FilmInfo
 from bunny.video.shot import transnet
+from bunny.video.shot.accurate_detector import AccurateDetector
 from bunny.video.shot.fast_detector import FastDetector, FoundShot, ShotSetting
 from bunny.video.shot.meter import Measured
 from bunny.video.shot.pyscenedetect import PySceneDetectDetector
 
-DETECTORS = ("fast", "hybrid", "transnet", "scenedetect-adaptive", "scenedetect-content")
+DETECTORS = ("fast", "accurate", "transnet", "scenedetect-adaptive", "scenedetect-content")
 
 
 class Detector(Protocol):
@@ -78,8 +79,8 @@ def make_detector(name: str, setting: ShotSetting, rate: Fraction) -> Detector:
     """
     if name == "fast":
         return FastDetector(setting, rate)
-    if name == "hybrid":
-        return FastDetector(setting, rate, transnet.TransNetJudge(transnet.load_network()))
+    if name == "accurate":
+        return AccurateDetector(setting, rate, transnet.load_network())
     if name == "transnet":
         return transnet.TransNetDetector(setting, rate, transnet.load_network())
     if name in DETECTORS:

@@ -26,8 +26,6 @@ DISSOLVE_GAP = 3  # steps that may be missing within one dissolve
 LEAST_APART = 12  # steps within which only the strongest dissolve is proposed
 MOST_APART = 36  # steps: the same for wide ones
 MAX_RUN = 20  # steps on each side in which the middle is looked for
-LOOSE_CONTRAST, LOOSE_LIKENESS = 0.6, 0.85  # most of what a judge is asked about
-SURE_CONTRAST = 0.2  # up to here it is likely all the same
 MAX_REACH = max(DISSOLVE_REACH)
 
 
@@ -36,7 +34,7 @@ class DissolveScore:
     """What was measured of a possible dissolve with its middle at a frame."""
 
     steps: int  # half of its width
-    weight: float  # how sure it is; below 1 it is proposed only to be judged
+    weight: float  # how sure it is; 1 and more
     limit: float  # largest `cut_threshold` at which its ends differ enough
 
 
@@ -87,7 +85,7 @@ class DissolveDecision:
 
     def _middle_of_run(self, mine: tuple[int, float, int]) -> int:
         """Middle of the centres around one that are weighed as surely, with small gaps."""
-        near = {w[0] for w in self._weights if w[1] >= 1 or mine[1] < 1}
+        near = {w[0] for w in self._weights}
         run = [mine[0]]
         for way in (-self._step, self._step):
             last = mine[0]
@@ -108,13 +106,11 @@ class DissolveMeter:
         Frames between the centres looked at.
     floor : float
         Least `cut_threshold` that is measured for.
-    is_loose : bool
-        Whether also to give what is too weak alone, with a weight below 1.
     """
 
-    def __init__(self, recent: RecentFrames, step: int, floor: float, is_loose: bool) -> None:
+    def __init__(self, recent: RecentFrames, step: int, floor: float) -> None:
         self._recent, self._floor = recent, floor
-        self._step, self._is_loose = step, is_loose
+        self._step = step
 
     def at(self, centre: int) -> tuple[DissolveScore, ...]:
         """Dissolves with their middle at a frame, by width; mostly none.
@@ -148,10 +144,7 @@ class DissolveMeter:
                 yield DissolveScore(steps=steps, weight=weight, limit=limit)
 
     def _weight(self, centre: int, reach: int, jump: float) -> tuple[float, float]:
-        """How sure it is that a dissolve lies so, and up to which threshold.
-
-        0: none; below 1: to be judged.
-        """
+        """How sure it is that a dissolve lies so, 0 for none, and up to which threshold."""
         ends = centre - reach, centre + reach
         first, last = (self._recent.small(index) for index in ends)
         unit = DISSOLVE_CHANGE * self._recent.scale(*ends)
@@ -173,28 +166,22 @@ class DissolveMeter:
         """Weight by what only a mix of two pictures has: less contrast and half the edges."""
         first, middle, last = (self._recent.thumb(i) for i in (ends[0], centre, ends[1]))
         likeness = frame_difference.correlation(first, last)
-        if likeness > (LOOSE_LIKENESS if self._is_loose else DISSOLVE_LIKENESS):
+        if likeness > DISSOLVE_LIKENESS:
             return 0.0
         contrast = frame_difference.loss_of_contrast(first, middle, last)
-        if contrast > (LOOSE_CONTRAST if self._is_loose else DISSOLVE_CONTRAST):
+        if contrast > DISSOLVE_CONTRAST:
             return 0.0
         edges = _edge_share(first, middle, last)
         if edges < LEAST_EDGES or _is_light(first, last):
             return 0.0
-        if likeness <= DISSOLVE_LIKENESS and contrast <= DISSOLVE_CONTRAST:
-            if residual <= DISSOLVE_RESIDUAL:
-                return 1 + amount * (1 - residual / DISSOLVE_RESIDUAL)
-            mixed = max(0.0, contrast, 2 * edges - 1)
-            most = DISSOLVE_RESIDUAL + (MOVING_RESIDUAL - DISSOLVE_RESIDUAL) * (1 - mixed)
-            is_even = (
-                jump <= MOVING_JUMP and frame_difference.brightness_change(first, last) < LIGHT_SIDE
-            )
-            if residual <= most and is_even:
-                return 1 + 0.1 * amount * (1 - residual / most)
-        if not self._is_loose:
-            return 0.0
-        weight = amount * (1 - residual / MOVING_RESIDUAL) / 2
-        return weight + 0.5 if contrast <= SURE_CONTRAST else weight
+        if residual <= DISSOLVE_RESIDUAL:
+            return 1 + amount * (1 - residual / DISSOLVE_RESIDUAL)
+        mixed = max(0.0, contrast, 2 * edges - 1)
+        most = DISSOLVE_RESIDUAL + (MOVING_RESIDUAL - DISSOLVE_RESIDUAL) * (1 - mixed)
+        is_even = (
+            jump <= MOVING_JUMP and frame_difference.brightness_change(first, last) < LIGHT_SIDE
+        )
+        return 1 + 0.1 * amount * (1 - residual / most) if residual <= most and is_even else 0.0
 
 
 def _surpasses(one: DissolveScore, two: DissolveScore) -> bool:

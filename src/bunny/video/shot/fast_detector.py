@@ -11,7 +11,6 @@ both sides; the figures beside them are what was seen on a few films.
 """
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -23,6 +22,7 @@ from bunny.video.shot import dissolve
 from bunny.video.shot.cut import decide_cut
 from bunny.video.shot.dissolve import MOST_APART, DissolveDecision
 from bunny.video.shot.fade import MAX_FLAT
+from bunny.video.shot.luma_range import NUM_CELLS, luma_range, measure_cells, settled_frames
 from bunny.video.shot.meter import ChangeMeter, Measured
 from bunny.video.shot.window import Boundary
 
@@ -30,10 +30,8 @@ STEP_RATE = 25  # frames a second; faster films are looked at in wider steps for
 CLEAR_OF_CUT = 2  # steps beside a dissolve in which a cut takes its place
 CLEAR_OF_FADE = 3  # steps beside a fade's flanks, which look like dissolves
 MARGIN = MOST_APART  # steps from which one boundary may do away with another
-DELAY = 80  # steps until a boundary is known: dissolves take 24 + 36 + 20, a judge 63, fades 72
+DELAY = 80  # steps until a boundary is known: dissolves take 24 + 36 + 20, fades 72
 WARMUP = 84  # steps before a boundary that decide on it; flat spans reach further, by frames
-JUDGED_STEPS = 63  # thumbnails on each side of a boundary that a judge may look at
-SURE_CUT = 1.2  # of the strength of a cut; from here, and of a dissolve from 1, none is asked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +51,7 @@ class FoundShot:
     transition_in: str  # start, cut, fade or dissolve
     transition_out: str  # cut, fade, dissolve or end
     motion: float  # mean plain difference of neighbouring frames within the shot, in [0, 1]
+    luma_range: float  # how far its frames differ from each other, see `luma_range`; in [0, 1]
 
 
 class RunningShot:
@@ -78,6 +77,7 @@ class RunningShot:
         self._num_px = 0
         self._first_total = 0
         self._totals: deque[int] = deque(maxlen=lag + 2)
+        self._cells = bytearray()  # of the frames of the running shot, `NUM_CELLS` each
 
     def add(self, luma: np.ndarray) -> None:
         """Take the next frame's luma, shape (height, width), uint8."""
@@ -85,14 +85,26 @@ class RunningShot:
         if self._before is not None:
             levels = int(cv2.norm(self._before, luma, cv2.NORM_L1))
         self._before = luma
-        self.add_levels(levels, luma.size)
+        self.add_measured(levels, luma.size, measure_cells(luma))
 
-    def add_levels(self, levels: int, num_px: int) -> None:
-        """Take the next frame's sum of absolute luma differences to the one before."""
+    def add_measured(self, levels: int, num_px: int, cells: bytes) -> None:
+        """Take what was measured of the next frame.
+
+        Parameters
+        ----------
+        levels : int
+            Sum of absolute luma differences to the frame before.
+        num_px : int
+            Of the thumbnail.
+        cells : bytes
+            From `luma_range.measure_cells`.
+        """
         self._num_px = num_px
         self._totals.append((self._totals[-1] if self._totals else 0) + levels)
         if self.count == self.first:
             self._first_total = self._totals[-1]
+        if self.count >= self.first:
+            self._cells += cells
         self.count += 1
 
     def close(self, end: int, transition_out: str) -> FoundShot:
@@ -106,10 +118,19 @@ class RunningShot:
             transition_in=self.transition,
             transition_out=transition_out,
             motion=changed / (255 * size * steps) if steps else 0.0,
+            luma_range=self._take_range(end, transition_out),
         )
         self.first, self.transition = end, transition_out
         if end < self.count:
             self._first_total = self._totals[end - self.count]
+        return found
+
+    def _take_range(self, end: int, transition_out: str) -> float:
+        """Range of the running shot up to `end`; its cells are forgotten here."""
+        cells = np.frombuffer(bytes(self._cells), np.uint8).reshape(-1, NUM_CELLS)
+        settled = settled_frames(self.first, end, self.transition, transition_out)
+        found = luma_range(cells[settled.start - self.first : settled.stop - self.first])
+        del self._cells[: (end - self.first) * NUM_CELLS]
         return found
 
 
@@ -121,26 +142,27 @@ class FastDetector:
     setting : ShotSetting
     rate : Fraction
         Frames a second; 0 when unknown.
-    judge : callable, optional
-        Decides on doubtful boundaries: gets one and a function that gives the thumbnail of a frame
-        by its number, or None before the film's start or after its end; returns whether it stays.
     """
 
-    def __init__(
-        self,
-        setting: ShotSetting,
-        rate: Fraction = Fraction(24),
-        judge: Callable[[Boundary, int, Callable], bool] | None = None,
-    ) -> None:
-        self._setting, self._judge = setting, judge
-        self.step = max(1, round(rate / STEP_RATE))
+    least_delay = 0  # frames until a boundary is known, however slow the film is
+    num_kept = 0  # thumbnails that are kept at least
+
+    def __init__(self, setting: ShotSetting, rate: Fraction = Fraction(24)) -> None:
+        self._setting = setting
+        self.step = self.step_of(rate)
         self._margin = MARGIN * self.step
-        self.lag = DELAY * self.step + self._margin + 1  # a shot comes out at most so much late
+        self._delay = max(self.least_delay, DELAY * self.step)
+        self.lag = self._delay + self._margin + 1  # a shot comes out at most so much late
         self.warmup = WARMUP * self.step + MAX_FLAT + 8
         self.start()
 
     look = staticmethod(frame.thumb)
     measured: Measured | None = None  # of the last frame that was pushed
+
+    @staticmethod
+    def step_of(rate: Fraction) -> int:
+        """Frames between those that dissolves are looked at in."""
+        return max(1, round(rate / STEP_RATE))
 
     def start(
         self, first_index: int = 0, shot_first: int = 0, transition_in: str = "start"
@@ -158,17 +180,12 @@ class FastDetector:
             How it begins.
         """
         self._meter = ChangeMeter(
-            self._setting.cut_threshold,
-            self.step,
-            first_index,
-            is_loose=self._judge is not None,
-            num_kept=(DELAY + JUDGED_STEPS + 2) * self.step if self._judge else 0,
+            self._setting.cut_threshold, self.step, first_index, num_kept=self.num_kept
         )
         self._dissolves = DissolveDecision(self._setting.cut_threshold, self.step)
         self._start = first_index
         self._line = RunningShot(first_index, shot_first, transition_in, self.lag)
         self._found: list[Boundary] = []
-        self._doubtful: list[Boundary] = []
         self._last: Boundary | None = None  # the running shot's own boundary
         self._fade: Boundary | None = None  # the last one, though a cut into black took its place
 
@@ -184,11 +201,9 @@ class FastDetector:
 
     def decide(self, measured: Measured) -> list[FoundShot]:
         """As `push`, from what was measured when the frame came."""
-        self._line.add_levels(measured.levels, measured.num_px)
+        self._line.add_measured(measured.levels, measured.num_px, measured.cells)
         self._take(measured)
-        count = self._line.count
-        self._ask_judge(count - JUDGED_STEPS * self.step)
-        return self._settle(count - DELAY * self.step)
+        return self._settle(self._line.count - self._delay)
 
     def decide_end(self, measured: Measured) -> list[FoundShot]:
         """As `finish`, from what was measured at the film's end."""
@@ -196,7 +211,6 @@ class FastDetector:
         if count == self._start:
             return []
         self._take(measured)
-        self._ask_judge(count)
         end = count - self._setting.min_shot_frames
         self._found = [b for b in self._found if b.index <= end]
         shots = self._settle(count + self._margin)
@@ -205,29 +219,11 @@ class FastDetector:
     def _take(self, measured: Measured) -> None:
         """Keep the boundaries that the threshold leaves of what was measured."""
         threshold = self._setting.cut_threshold
-        found = [decide_cut(cut, threshold, self._judge is not None) for cut in measured.cuts]
+        found = [decide_cut(cut, threshold) for cut in measured.cuts]
         found += measured.fades
         for centre, scores in measured.dissolves:
             found += self._dissolves.at(centre, scores)
-        for boundary in found:
-            if boundary:
-                (self._doubtful if self._is_doubtful(boundary) else self._found).append(boundary)
-
-    def _is_doubtful(self, boundary: Boundary) -> bool:
-        if self._judge is None or boundary.kind == "fade":
-            return False
-        return boundary.strength < (SURE_CUT if boundary.kind == "cut" else 1)
-
-    def _ask_judge(self, horizon: int) -> None:
-        """Decide on the doubtful boundaries before a frame."""
-        for boundary in [b for b in self._doubtful if b.index < horizon]:
-            self._doubtful.remove(boundary)
-            if self._judge is not None and self._judge(boundary, self.step, self._thumb_or_none):
-                self._found.append(boundary)
-
-    def _thumb_or_none(self, index: int) -> np.ndarray | None:
-        recent = self._meter.recent
-        return recent.thumb(index) if recent.oldest <= index < recent.count else None
+        self._found += [boundary for boundary in found if boundary]
 
     def _settle(self, horizon: int) -> list[FoundShot]:
         """Close the shots whose end no boundary at or after `horizon` can move."""

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bunny.video.shot.cut import LOOSE_CUT, NEIGHBOURS, CutMeter, CutScore
+from bunny.video.shot.cut import NEIGHBOURS, CutMeter, CutScore
 from bunny.video.shot.dissolve import MAX_REACH, MOST_APART, DissolveMeter, DissolveScore
 from bunny.video.shot.fade import MAX_FLAT, FadeDetector
+from bunny.video.shot.luma_range import measure_cells
 from bunny.video.shot.window import Boundary, RecentFrames
 
 MEASURED_FROM = 0.5  # least `cut_threshold` that is measured for whatever the threshold is
@@ -23,6 +24,7 @@ class Measured:
 
     levels: int = 0  # sum of absolute luma differences to the frame before, in grey levels
     num_px: int = 0  # of a thumbnail
+    cells: bytes = b""  # mean luma of each of its cells, see `luma_range`
     moved: float = 0.0  # see `window.FrameChange`
     spread: float = 0.0
     light: float = 0.0
@@ -43,8 +45,6 @@ class ChangeMeter:
         Frames between those looked at for dissolves.
     first_index : int
         Absolute number of the first frame that will be pushed.
-    is_loose : bool
-        Whether also to measure what is too weak alone.
     num_kept : int
         Thumbnails kept for others to look at.
     """
@@ -55,17 +55,15 @@ class ChangeMeter:
         step: int,
         first_index: int = 0,
         *,
-        is_loose: bool = False,
         num_kept: int = 0,
     ) -> None:
         self._step = step
         least = 2 * MAX_REACH * step + MAX_FLAT + 8
         self.recent = RecentFrames(first_index, max(num_kept, least))
         floor = min(MEASURED_FROM, threshold)
-        cut_floor = min(floor, 0.99 * LOOSE_CUT * threshold) if is_loose else floor
-        self._cuts = CutMeter(self.recent, cut_floor)
+        self._cuts = CutMeter(self.recent, floor)
         self._fades = FadeDetector(self.recent, step)
-        self._dissolves = DissolveMeter(self.recent, step, floor, is_loose)
+        self._dissolves = DissolveMeter(self.recent, step, floor)
 
     def push(self, thumb: np.ndarray) -> Measured:
         """Take the next frame's thumbnail, YUV, uint8; gives what is known now."""
@@ -77,6 +75,7 @@ class ChangeMeter:
         return Measured(
             levels=here.levels,
             num_px=thumb.shape[0] * thumb.shape[1],
+            cells=measure_cells(thumb[..., 0]),
             moved=here.moved,
             spread=here.spread,
             light=here.light,

@@ -61,7 +61,7 @@ class PySceneDetectDetector:
     def start(
         self, first_index: int = 0, shot_first: int = 0, transition_in: str = "start"
     ) -> None:
-        """Begin a stream; as `shot.ShotDetector.start`, but exact from the film's start only."""
+        """Begin a stream; as `Detector.start`, but exact from the film's start only."""
         self._line = RunningShot(first_index, shot_first, transition_in, self.lag)
         self._detector = _make(self._name, self._setting)
 

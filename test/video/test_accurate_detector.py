@@ -1,0 +1,134 @@
+"""Shot detector accurate: what measures and likelihoods decide together."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from bunny.video.shot.accurate_detector import AccurateDetector
+from bunny.video.shot.cut import CutScore
+from bunny.video.shot.fast_detector import ShotSetting
+from bunny.video.shot.window import Boundary
+
+
+def _detector(likely, threshold=1.0, count=200):
+    """A detector that knows likelihoods of both heads by frame; all others are 0."""
+
+    def network(frames):
+        raise AssertionError("no window is full")
+
+    found_by = AccurateDetector(ShotSetting(cut_threshold=threshold), Fraction(24), network)
+    values = np.zeros((count, 2), np.float32)
+    for index, value in likely.items():
+        values[index] = value
+    found_by._stream._kept.extend(values)
+    found_by._stream.known = count
+    return found_by
+
+
+@pytest.mark.parametrize(
+    ("score", "veto", "likely", "is_cut"),
+    [
+        (1.6, "none", 0.0, True),
+        (1.4, "none", 0.04, False),  # doubted by both
+        (1.4, "none", 0.06, True),
+        (0.6, "none", 0.39, False),  # 0.6 and 0.39 are less than 1
+        (0.6, "none", 0.41, True),
+        (0.45, "none", 0.9, False),
+        (3.0, "same-view", 0.3, False),
+        (1.2, "same-view", 0.4, True),
+        (0.9, "same-view", 0.4, False),
+        (3.0, "flash", 0.9, False),
+        (3.0, "light", 0.9, False),
+    ],
+)
+def test_cuts_need_the_network_where_the_measures_doubt(score, veto, likely, is_cut):
+    found_by = _detector({99: (likely, 0)})
+    found = found_by._cut(CutScore(index=100, score=score, veto=veto))
+    assert (found is not None) == is_cut
+
+
+def test_the_threshold_scales_the_measures():
+    measured = CutScore(index=100, score=1.6, veto="none")
+    assert _detector({}, threshold=1.0)._cut(measured).strength == 1.6
+    assert _detector({}, threshold=2.0)._cut(measured) is None  # 0.8, and nothing is added
+    assert _detector({99: (0.3, 0)}, threshold=2.0)._cut(measured).strength == 0.8
+
+
+def test_the_network_counts_two_frames_around_a_cut():
+    measured = CutScore(index=100, score=0.9, veto="none")
+    for index, is_cut in ((97, False), (98, True), (101, True), (102, False)):
+        assert (_detector({index: (0.5, 0)})._cut(measured) is not None) == is_cut
+
+
+@pytest.mark.parametrize(
+    ("weight", "likely", "stays"),
+    [(1.2, (0, 0), True), (1.01, (0.05, 0.15), False), (1.01, (0.1, 0), True),
+     (1.01, (0, 0.2), True)],
+)  # fmt: skip
+def test_a_weak_dissolve_needs_either_head(weight, likely, stays):
+    dissolve = Boundary(index=100, kind="dissolve", strength=weight, span=(90, 110))
+    found_by = _detector({110: likely})
+    assert (found_by._dissolve(dissolve) is not None) == stays
+
+
+def _run(pictures, likely):
+    """Boundaries that the network alone tells in a film of runs (frames, grey picture)."""
+    by_frame = np.zeros((400, 2), np.float32)
+    for index, value in likely.items():
+        by_frame[index] = value
+
+    def network(frames):
+        """Likelihoods of the window that is asked for next."""
+        nonlocal start
+        here = np.clip(np.arange(start, start + 100), 0, 399)
+        start += 50
+        return by_frame[here]
+
+    start = -25
+    found_by = AccurateDetector(ShotSetting(), Fraction(24), network)
+    told, measured = [], found_by._network_boundaries
+
+    def note():
+        for boundary in measured():
+            told.append((boundary.index, boundary.kind))
+            yield boundary
+
+    found_by._network_boundaries = note
+    for count, picture in pictures:
+        for _ in range(count):
+            found_by.push(picture)
+    found_by.finish()
+    return told
+
+
+def _picture(seed):
+    rng = np.random.default_rng(seed)
+    thumb = np.full((36, 64, 3), 128, np.uint8)
+    thumb[..., 0] = np.kron(rng.integers(30, 220, (6, 8)), np.ones((6, 8)))
+    return thumb
+
+
+def test_the_network_alone_tells_a_boundary_between_two_pictures():
+    one, two = _picture(1), _picture(2)
+    assert _run([(80, one), (80, two)], {79: (0.6, 0.3)}) == [(80, "cut")]
+    assert _run([(80, one), (80, two)], {79: (0.45, 0.9)}) == []  # the other head tells no cut
+    soft = dict.fromkeys(range(70, 91), (0.1, 0.7))
+    assert _run([(80, one), (80, two)], soft) == [(81, "dissolve")]
+    assert _run([(80, one), (80, two)], dict.fromkeys(soft, (0.1, 0.55))) == []
+
+
+def test_it_tells_none_within_one_picture_nor_over_a_long_run():
+    one, two = _picture(1), _picture(2)
+    brighter = one.copy()
+    brighter[..., 0] = one[..., 0] // 2 + 120
+    assert _run([(80, one), (80, brighter)], {79: (0.9, 0.9)}) == []
+    assert _run([(80, one), (1, two), (79, one)], {80: (0.9, 0.9)}) == []
+    assert _run([(100, one), (100, two)], dict.fromkeys(range(70, 131), (0.9, 0.9))) == []
+
+
+@pytest.mark.parametrize(("rate", "lag", "warmup"), [(24, 149, 275), (50, 233, 359)])
+def test_it_looks_further_than_fast_does(rate, lag, warmup):
+    """75 frames of a window, half a run of 60, 7; and 36 steps. Back 135 more than `fast`."""
+    found_by = AccurateDetector(ShotSetting(), Fraction(rate), None)
+    assert (found_by.lag, found_by.warmup) == (lag, warmup)
