@@ -68,7 +68,8 @@ def measure(
                 found = compare(vector, number[own])
                 similarity[own], margin[own] = found
                 doubt[own] = doubt_of(*found, number[own] >= 0, least)
-                asked[own], worth[own] = _ask(asset[own], vector, ~is_said[own], asked.max() + 1)
+                first = int(asked.max()) + 1
+                asked[own], worth[own] = _ask(asset[own], vector, ~is_said[own], first)
     candidate, size = active_learning.candidates(_perhaps(asset), ~is_said)
     is_first = candidate != active_learning.NOTHING
     asked = np.where(is_first, candidate + asked.max(initial=active_learning.NOTHING) + 1, asked)
