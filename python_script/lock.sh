@@ -3,5 +3,5 @@
 # Versions that the file already has are kept while they fit pyproject.toml; remove it to renew all.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
     --output-file "${1:-requirements.lock}" pyproject.toml
