@@ -263,7 +263,7 @@ def test_flipped_bits_cost_some_frames_and_move_no_other(tmp_path):
         for row in tables["frame"].iter_rows(named=True)
     }
     whole = {at: number for at, number in seen.items() if not first <= at < odd_film.MENDED}
-    assert len(whole) >= 6 and max(whole) > 50
+    assert len(whole) >= 4 and max(whole) > 50
     assert all(at == number for at, number in whole.items())
 
 

@@ -134,6 +134,7 @@ def _served(look: Callable[[Any], Any]) -> Callable[[Seen], Any]:
 
         before = signal.getsignal(signal.SIGTERM)  # the server puts its own in place
         watcher = threading.Thread(target=watch)
+        asyncio.set_event_loop(asyncio.new_event_loop())  # later Pythons warn of none
         watcher.start()
         try:
             seen.bunny("review", seen.space.film_id, "--no-browser")

@@ -108,7 +108,7 @@ def test_killed_at_twenty_random_moments_equals_uninterrupted(tmp_path, film):
     chance, num_inside = random.Random(0), 0
     with _killer(broken) as kill_after:
         for _ in range(NUM_KILLS):
-            code = kill_after(chance.uniform(0.01, 0.5 * seconds))
+            code = kill_after(chance.uniform(0.01, 0.3 * seconds))
             num_inside += code == -signal.SIGKILL
             if code == 0:  # it got to its end: begin anew
                 assert _files(broken) == wanted

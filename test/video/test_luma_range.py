@@ -48,6 +48,19 @@ def test_a_tenth_is_left_out_at_either_end(levels, wanted):
     assert luma_range(_cells(*levels)) == pytest.approx(wanted / 255)
 
 
+@pytest.mark.parametrize(
+    ("levels", "wanted"),
+    [
+        ([*range(0, 100, 10), *[100] * 30], 0),  # nine frames below 90: a quarter
+        ([*[100] * 30, *range(90, 0, -10)], 0),
+        ([*range(0, 100, 5), *[100] * 30], 75),  # 18 of 50 below 90 are over a third; five left out
+        ([0, 50, 20, 90, 95, *[100] * 15], 50),  # up and down; of 20 frames two are left out
+    ],
+)
+def test_frames_that_steadily_grow_lighter_or_darker_at_an_end_are_a_fade(levels, wanted):
+    assert luma_range(_cells(*levels)) == pytest.approx(wanted / 255)
+
+
 def test_half_of_the_picture_counts_half():
     cells = _cells(*[50] * 12)
     cells[6:, : NUM_CELLS // 2] = 152
