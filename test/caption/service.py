@@ -78,8 +78,8 @@ def serve(script: Callable[[int], Reply]) -> Iterator[Service]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             with lock:
-                reply = script(len(service.requests))
                 service.requests.append((self.path, dict(self.headers), body))
+                reply = script(len(service.requests) - 1)  # which may look at the request
             time.sleep(reply.delay_s)
             if reply.before is not None:
                 reply.before()

@@ -106,9 +106,26 @@ class Captioner:
             stopped=self.stopped,
         )
         dspy = import_dspy()
-        self.program = dspy.Predict(signature())
-        self.again = dspy.Predict(_signature_after_fault())
+        asked = self.signature()
+        says = "what was wrong with your previous answer; answer again without that"
+        self.program = dspy.Predict(asked)
+        self.again = dspy.Predict(asked.append("fault", dspy.InputField(desc=says), type_=str))
         self.adapter = dspy.ChatAdapter(use_json_adapter_fallback=False)
+
+    def signature(self) -> Any:
+        """The `dspy.Signature` that it asks by."""
+        return signature()
+
+    def inputs(self, question: CaptionQuestion) -> dict[str, Any]:
+        """Input fields of the signature beside the picture."""
+        return {"facts": list(question.facts), "trigger_words": list(question.trigger_words)}
+
+    def read(
+        self, prediction: Any, question: CaptionQuestion, calls: list[dict[str, Any]]
+    ) -> CaptionAnswer:
+        """The answer in the output fields; `calls` tell what it cost."""
+        tags = tuple(dict.fromkeys(t.strip().lower() for t in (prediction.tags or "").split(",")))
+        return to_answer("", prediction.caption, tuple(t for t in tags if t), calls)
 
     def caption_batch(self, questions: Sequence[CaptionQuestion]) -> list[CaptionAnswer]:
         """Answers to questions, one request each; raises as `ask`."""
@@ -152,7 +169,7 @@ class Captioner:
         try:
             prediction = self._call(lm, question, fault)
         except dspy.AdapterParseError as error:
-            return _to_answer(error.lm_response or "", None, (), lm.history)
+            return to_answer(error.lm_response or "", None, (), lm.history)
         except dspy.LMError as error:
             is_refused = (dspy.LMAuthError, dspy.LMBillingError, dspy.LMUnsupportedModelError)
             if isinstance(error, is_refused):
@@ -161,8 +178,7 @@ class Captioner:
                 raise UserError(self._explain_refused(error)) from error
             failed = CaptionAnswer(status="failed", error=self._clean(error))
             return replace(failed, **_meter(lm.history)) if lm.history else failed
-        tags = tuple(dict.fromkeys(t.strip().lower() for t in (prediction.tags or "").split(",")))
-        return _to_answer("", prediction.caption, tuple(t for t in tags if t), lm.history)
+        return self.read(prediction, question, lm.history)
 
     def _call(self, lm: Any, question: CaptionQuestion, fault: str) -> Any:
         """One call of the program, tried again while the failure is a passing one."""
@@ -181,8 +197,7 @@ class Captioner:
         )
         asked = {
             "picture": dspy.Image(_data_uri(question.picture)),
-            "facts": list(question.facts),
-            "trigger_words": list(question.trigger_words),
+            **self.inputs(question),
             **({"fault": fault} if fault else {}),
         }
         program = (self.again if fault else self.program).deepcopy()
@@ -247,14 +262,6 @@ class Captioner:
         )
 
 
-@cache
-def _signature_after_fault() -> Any:
-    """The signature of a second asking, which names the fault of the first answer."""
-    dspy = import_dspy()
-    says = "what was wrong with your previous answer; answer again without that"
-    return signature().append("fault", dspy.InputField(desc=says), type_=str)
-
-
 def _count_tokens(question: CaptionQuestion) -> int:
     """Input tokens of a question, at most about."""
     told = [signature().instructions, *question.facts, *question.trigger_words]
@@ -293,7 +300,7 @@ def _data_uri(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
-def _to_answer(
+def to_answer(
     raw: str, caption: str | None, tags: tuple[str, ...], calls: list[dict]
 ) -> CaptionAnswer:
     """Say whether what the model said is a caption, a refusal or garbage; adds what it cost."""

@@ -104,9 +104,14 @@ def _told_here(name: str, maker: QuestionMaker, index: int) -> list[Any]:
     return [maker.told(index)]
 
 
-def _served(
-    name: str, captioning: CaptioningConfig, aws: AwsConfig, budget: Budget
-) -> ProviderSetup:
+def served_settings(name: str, captioning: CaptioningConfig, aws: AwsConfig) -> ProviderSettings:
+    """Settings of a served model from its section of `captioning`.
+
+    Raises
+    ------
+    UserError
+        If they cannot work, e.g. name no model.
+    """
     own = getattr(captioning, name)
     settings = ProviderSettings(
         provider=name,
@@ -126,6 +131,14 @@ def _served(
         output_price_usd=own.output_price_usd,
     )
     check_settings(settings)
+    return settings
+
+
+def _served(
+    name: str, captioning: CaptioningConfig, aws: AwsConfig, budget: Budget
+) -> ProviderSetup:
+    own = getattr(captioning, name)
+    settings = served_settings(name, captioning, aws)
     price = find_price(name, own.model, own.input_price_usd, own.output_price_usd)
     check_limit(budget.max_usd, {name: price})
     from bunny.caption import program  # dspy takes seconds to import
