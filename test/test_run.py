@@ -67,7 +67,7 @@ def test_a_second_run_does_nothing(done, small_project):
     assert {s["status"] for s in again["stages"].values()} == {"skipped"}
     after = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     changed = {path.name for path in before.keys() | after if before.get(path) != after.get(path)}
-    assert len(before) > 30 and changed <= {".lock", "hash.json", "state.json"}
+    assert len(before) > 30 and changed <= {".lock", ".lock.json", "hash.json", "state.json"}
 
 
 def test_status_says_done_then_stale_and_why(small_project):

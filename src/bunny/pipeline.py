@@ -73,14 +73,14 @@ def choose_stages(
 
 def run_stage(name: str, space: Workspace, config: Config) -> StageResult:
     """Run one stage under the film's lock; does nothing when it is up to date."""
-    with workspace.lock(space):
+    with workspace.lock(space, config.pipeline.lock_wait_seconds):
         return _run_stage(name, space, config)
 
 
 def run(space: Workspace, config: Config, stages: Iterable[str] | None = None) -> list[StageResult]:
     """Run stages in order under the film's lock."""
     names = list(stages or config.pipeline.stages)
-    with workspace.lock(space):
+    with workspace.lock(space, config.pipeline.lock_wait_seconds):
         if not config.pipeline.force_rerun and _are_known_as_done(names, space, config):
             return [_skip(name, space) for name in names]
         return _run_stages(names, space, config)

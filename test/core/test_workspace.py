@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -161,9 +162,16 @@ def test_two_writers_at_once_are_told(tmp_path):
         arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
         assert other.stdout.readline() == "held\n"
+        who = rf"process {other.pid} on \S+ \(since 20\d\d-\d\d-\d\d [\d:]{{8}} UTC\) is writing"
+        with pytest.raises(UserError, match=who), workspace.lock(space):
+            pass
+        (space.root / ".lock.json").write_text("{", encoding="utf-8")  # cut off: nobody is named
         with pytest.raises(UserError, match="another command is writing"), workspace.lock(space):
             pass
-        other.kill()
+        stop = threading.Timer(1.0, other.kill)
+        stop.start()
+        with workspace.lock(space, wait_s=30):  # once the other one is gone
+            assert other.wait(5) != 0
     with workspace.lock(space):
         pass  # the lock fell with its process
 

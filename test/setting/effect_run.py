@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import threading
+import time
 from collections.abc import Callable
 
 import polars as pl
 import pytest
 from setting_effect import Effect, Seen, differ
 
-from bunny.core.error import StageError
+from bunny.core import workspace
+from bunny.core.error import StageError, UserError
 from bunny.table import store
 
 
@@ -107,7 +110,32 @@ def _held_out(seen: Seen) -> set[str]:
     return set(seen.table("dataset").filter(split="held-out")["frame_id"].str.tail(8))
 
 
+def _run_beside_another(seen: Seen) -> bool:
+    """Whether a stage runs although another writer holds the film for a second."""
+    is_held = threading.Event()
+
+    def hold() -> None:
+        with workspace.lock(seen.space):
+            is_held.set()
+            time.sleep(1.0)
+
+    writer = threading.Thread(target=hold)
+    writer.start()
+    is_held.wait()
+    try:
+        seen.run("filter")
+    except UserError as error:
+        assert f"process {os.getpid()} on" in str(error)
+        return False
+    finally:
+        writer.join()
+    return True
+
+
 EFFECT = {
+    "pipeline.lock_wait_seconds": Effect(
+        values=(0, 60), look=_run_beside_another, gives=(False, True), film="measured_film"
+    ),
     "project.name": Effect(
         values=("meadow", "shore"),
         look=_report_head,

@@ -19,7 +19,7 @@ export_app = typer.Typer(
 
 # Panels of `bunny --help`, in their order.
 PANELS = {
-    "Film": ("demo", "run", "status", "caption", "report", "lab", "doctor"),
+    "Film": ("demo", "run", "batch", "status", "caption", "report", "lab", "doctor"),
     "Characters and training set": ("references", "characters", "gaps", "check"),
     "Evaluation and generation": ("evaluate", "generate"),
     "Library": ("review", "correct", "learn", "search", "where", "publish"),

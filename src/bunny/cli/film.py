@@ -78,6 +78,60 @@ def run(
 
 
 @app.command()
+def batch(
+    films: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILM...", help="Film files or folders of pictures."),
+    ] = None,
+    lists: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--list",
+            help="CSV or parquet with the column film, and if wanted references, settings "
+            "(key=value;key=value) and until; repeatable.",
+        ),
+    ] = None,
+    references: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of reference pictures for all films, or one for each."),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(help="local (processes on this machine) or ray (needs the extra ray).")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster, e.g. auto; default: one of this machine.")
+    ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(min=0, help="Films at once on this machine; 0: one for each two cores."),
+    ] = 0,
+    cpus: Annotated[float, typer.Option(min=0.1, help="Cores that a film asks Ray for.")] = 2.0,
+    memory: Annotated[
+        float, typer.Option(min=0, help="GiB of memory that a film asks Ray for; 0: none.")
+    ] = 0.0,
+    until: Annotated[str | None, typer.Option(help="Last stage to run.")] = None,
+    data_dir: DataDir = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Run many films, each in a process of its own; one that fails stops no other."""
+    from bunny.command import batch as command_batch
+
+    options = command_batch.BatchOptions(
+        engine=engine, address=address, num_workers=workers, cpus=cpus, memory_gib=memory
+    )
+    command_batch.check_options(options)
+    tasks = command_batch.make_tasks(
+        films or [], references or [], lists or [], settings or [], until
+    )
+    table, folder = command_batch.run_batch(tasks, options, data_dir)
+    typer.echo(command_batch.describe(table, folder, as_json=as_json))
+    if code := command_batch.exit_code(table):
+        raise typer.Exit(code)
+
+
+@app.command()
 def demo(data_dir: DataDir = None, settings: Settings = None, debug: Debug = False) -> None:
     """Run every stage on the bundled sample film."""
     from bunny import demo as bunny_demo

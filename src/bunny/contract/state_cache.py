@@ -25,7 +25,9 @@ logger = logging.getLogger(__name__)
 
 FILE = "state.json"  # in the folder `stage` of a film
 # Caches themselves, the lock, the report, which no stage reads, and compiled modules.
-PASSED_OVER = frozenset({FILE, fingerprint.HASHES, ".lock", "report.html", "__pycache__"})
+PASSED_OVER = frozenset(
+    {FILE, fingerprint.HASHES, ".lock", ".lock.json", "report.html", "__pycache__"}
+)
 
 
 def stamp(space: Workspace, config: Config) -> str:

@@ -6,6 +6,7 @@
                                /picture/                what the model drew
                                /stage/<name>/           stage.json and unfinished shards
                                /named/ /reference/      people named in it
+                               /.lock, .lock.json       who is writing in it
                                /source.json             the film and references it was made from
                                /own_setting.json        settings that it is always run with, if any
 
@@ -17,10 +18,12 @@ import hashlib
 import json
 import os
 import re
+import socket
 import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bunny.core import atomic, file_hash, image_file, reference_folder
@@ -28,6 +31,7 @@ from bunny.core.error import UserError
 from bunny.core.reference_folder import PICTURE_SUFFIXES
 
 HASHES = ".hash.json"  # in the folder of all workspaces: hashes of films and references
+LOCK, HOLDER = ".lock", ".lock.json"
 SLUG_MAX = 48  # characters; file systems allow 255 bytes a name and ids are joined into names
 
 
@@ -157,7 +161,7 @@ def create(root: Path, data_dir: str, film: Path, references: Path | None) -> Wo
     """
     film = check_film_path(film)
     references = check_reference_dir(references)
-    content_hash = _cached_hash(_data_dir(root, data_dir), film)
+    content_hash = _cached_hash(data_folder(root, data_dir), film)
     space = locate(root, data_dir, make_film_id(film, content_hash))
     known = space.source() if (space.root / "source.json").exists() else {}
     if references is None or references == space.root / reference_folder.JOINED:
@@ -209,7 +213,7 @@ def save_settings(space: Workspace, settings: Sequence[str]) -> None:
 
 def locate(root: Path, data_dir: str, film_id: str) -> Workspace:
     """The workspace of a known film; nothing is made or checked."""
-    data = _data_dir(root, data_dir)
+    data = data_folder(root, data_dir)
     home = root.resolve() if data == (root / "data").resolve() else data
     return Workspace(
         film_id=film_id,
@@ -227,7 +231,7 @@ def from_film_dir(film_dir: Path) -> Workspace:
 
 def find(root: Path, data_dir: str, name: str | None = None) -> list[Workspace]:
     """All workspaces, newest last, or those whose film_id is or begins with `name`."""
-    output = _data_dir(root, data_dir) / "output"
+    output = data_folder(root, data_dir) / "output"
     found = sorted(output.glob("*/source.json"), key=lambda p: (p.stat().st_mtime, p.as_posix()))
     ids = [p.parent.name for p in found]
     if name:
@@ -236,32 +240,58 @@ def find(root: Path, data_dir: str, name: str | None = None) -> list[Workspace]:
 
 
 @contextmanager
-def lock(space: Workspace):
+def lock(space: Workspace, wait_s: float = 0.0):
     """Let one process write in a workspace; the lock falls with the process, so none goes stale.
+
+    Parameters
+    ----------
+    space : Workspace
+    wait_s : float
+        Seconds to wait for another process that holds it.
 
     Raises
     ------
     UserError
-        If another process holds it.
+        If another process holds it for longer; says which, and since when.
     """
     from filelock import FileLock, Timeout
 
     _make_folder(space.root)
-    held = FileLock(space.root / ".lock")
+    held = FileLock(space.root / LOCK)
     try:
-        held.acquire(timeout=0)
+        held.acquire(timeout=wait_s)
     except Timeout as error:
         raise UserError(
-            f"{space.film_id}: another command is writing to this film's workspace; "
-            "wait for it to finish or stop it"
+            f"{space.film_id}: {_describe_holder(space)} is writing to this film's workspace; "
+            "wait for it to finish (pipeline.lock_wait_seconds) or stop it"
         ) from error
     try:
+        holder = {
+            "process": os.getpid(),
+            "machine": socket.gethostname(),
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        atomic.write_bytes(space.root / HOLDER, json.dumps(holder).encode())
         yield
     finally:
         held.release()
 
 
-def _data_dir(root: Path, data_dir: str) -> Path:
+def _describe_holder(space: Workspace) -> str:
+    """Who holds the lock, e.g. ``process 4711 on darkroom, since 09:12:31 UTC,``."""
+    try:
+        known = json.loads((space.root / HOLDER).read_text(encoding="utf-8"))
+        since = datetime.fromisoformat(known["since"]).astimezone(UTC)
+        return (
+            f"process {int(known['process'])} on {known['machine']} (since "
+            f"{since:%Y-%m-%d %H:%M:%S} UTC)"
+        )
+    except (OSError, ValueError, KeyError, TypeError):  # it has taken the lock this very moment
+        return "another command"
+
+
+def data_folder(root: Path, data_dir: str) -> Path:
+    """The folder of all workspaces; refuses an address (`UserError`)."""
     if "://" in data_dir:
         raise UserError(
             f"project.data_dir: expected a local folder, got {data_dir}; object storage is not "

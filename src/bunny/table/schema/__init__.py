@@ -58,6 +58,7 @@ TABLE: dict[str, type[dy.Schema]] = {
     "evaluation": training.Evaluation,
     "evaluation_picture": training.EvaluationPicture,
     "picture": training.Picture,
+    "batch_film": film.BatchFilm,
 }
 
 # Columns declared `dy.Any`: vectors whose length depends on the model.

@@ -183,3 +183,22 @@ class Quality(Numbers):
     duplicate_group = dy.String(nullable=True)  # the same; on the one that stays, its own
     duplicate_bits = dy.UInt8(nullable=True, max=64)  # Hamming distance to the one that stays
     duplicate_similarity = dy.Float32(nullable=True, min=-1, max=1)  # of signatures, to it
+
+
+class BatchFilm(dy.Schema):
+    """A film of a batch, how its run ended and what came of it."""
+
+    film = dy.String(primary_key=True)  # the path that was given
+    film_id = dy.String(nullable=True)  # null: it was never opened
+    status = dy.Enum(["waiting", "done", "refused", "failed", "stopped"])
+    # refused: a person can mend it; failed: after all attempts, and put aside
+    num_attempts = dy.Int32(min=0)
+    seconds = dy.Float64(min=0)  # of all attempts
+    duration_s = dy.Float64(min=0, nullable=True)  # of the film
+    error = dy.String(nullable=True)
+    num_shots = dy.Int64(min=0)
+    num_frames = dy.Int64(min=0)  # that were kept
+    num_labels = dy.Int64(min=0)  # faces and figures with a name
+    num_characters = dy.Int64(min=0)
+    num_captions = dy.Int64(min=0)
+    num_images = dy.Int64(min=0)  # of the training set

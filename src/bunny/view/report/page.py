@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,12 +58,24 @@ def write(space: Workspace, config: Config) -> Path:
 
 def render(data: ReportData) -> str:
     """Text of the report; everything that came from outside is escaped."""
+    return render_page(_context(data))
+
+
+def render_page(context: Mapping[str, Any]) -> str:
+    """Text of a page.
+
+    Parameters
+    ----------
+    context : mapping
+        `title`, `project`, `lead`, `numbers` (pairs of number and word), `sections`
+        (`ReportSection`) and `footer`.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE), autoescape=True, undefined=StrictUndefined
     )
-    return environment.get_template("report.html.j2").render(**_context(data))
+    return environment.get_template("report.html.j2").render(**context)
 
 
 def _context(data: ReportData) -> dict[str, Any]:

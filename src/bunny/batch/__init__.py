@@ -1,0 +1,1 @@
+"""Many films: a list of them, and engines that run each in a process of its own."""

@@ -1,0 +1,208 @@
+"""Engines of a batch: each film runs as `bunny run` in a process of its own.
+
+A decoder that crashes takes its own process with it and no other film. What a person can mend
+(exit code 2) is not tried again; anything else is, twice, and then the film is put aside. A film
+that is run again goes on where it stopped, so nothing is done twice.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bunny.batch import film_process
+from bunny.batch.film_list import FilmTask
+from bunny.core import log
+
+NUM_RETRIES = 2
+USER_FAULT, INTERRUPTED = 2, 130
+STOP_S = film_process.STOP_S + 5  # that a film has to stop in, before it is killed
+PREFIX = "bunny: "  # of the sentence that a failed run ends with
+CRASH = {code: f"crashed ({signal.Signals(-code).name})" for code in (-11, -6, -9, -7, -4)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One run of a film."""
+
+    exit_code: int
+    seconds: float
+    report: dict[str, Any] = field(default_factory=dict)  # of `bunny run --json`
+    error: str = ""  # the sentence it ended with
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmOutcome:
+    """What became of a film."""
+
+    task: FilmTask
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def status(self) -> str:
+        """done, refused (a person can mend it), failed (after all attempts) or stopped."""
+        code = self.attempts[-1].exit_code
+        return {0: "done", USER_FAULT: "refused", INTERRUPTED: "stopped"}.get(code, "failed")
+
+    @property
+    def film_id(self) -> str | None:
+        """None where the film was never opened."""
+        return self.attempts[-1].report.get("film_id")
+
+    @property
+    def seconds(self) -> float:
+        """Of all attempts."""
+        return sum(attempt.seconds for attempt in self.attempts)
+
+
+class FilmRunner:
+    """Runs films as `bunny run` in processes of their own, and stops them together.
+
+    Parameters
+    ----------
+    root : Path
+        The project's folder, in which they run.
+    data_dir : str, optional
+        As of `bunny run`; None: that of the settings.
+    log_dir : Path
+        Of what each film's process writes.
+    num_threads : int
+        For the numerical libraries of a process.
+    """
+
+    def __init__(self, root: Path, data_dir: str | None, log_dir: Path, num_threads: int) -> None:
+        self._root, self._data_dir = root, data_dir
+        self._log_dir, self._num_threads = log_dir, num_threads
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen] = set()
+        self._is_stopped = False
+
+    def run(self, task: FilmTask) -> FilmOutcome:
+        """Run a film until it is done, refused, or failed for the third time."""
+        attempts: list[Attempt] = []
+        while True:
+            attempts.append(self._attempt(task, len(attempts)))
+            code = attempts[-1].exit_code
+            if code in (0, USER_FAULT, INTERRUPTED) or len(attempts) > NUM_RETRIES:
+                return FilmOutcome(task=task, attempts=tuple(attempts))
+
+    def stop(self) -> None:
+        """Stop every film; what they have stays."""
+        with self._lock:
+            self._is_stopped = True
+            running = list(self._running)
+        for process in running:
+            _close_input(process)
+        until = time.monotonic() + STOP_S
+        for process in running:
+            try:
+                process.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def _attempt(self, task: FilmTask, number: int) -> Attempt:
+        started = time.monotonic()
+        name = f"{Path(task.film).stem[:60] or 'film'}-{number}.log"
+        command = [sys.executable, "-m", "bunny", *task.to_arguments(), "--json"]
+        command += ["--data-dir", self._data_dir] if self._data_dir else []
+        self._log_dir.mkdir(parents=True, exist_ok=True)
+        with (self._log_dir / name).open("w", encoding="utf-8") as errors:
+            with self._lock:
+                if self._is_stopped:
+                    return Attempt(exit_code=INTERRUPTED, seconds=0.0, error="stopped")
+                process = subprocess.Popen(
+                    command,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    stdin=subprocess.PIPE,  # its end stops the film, see `film_process`
+                    cwd=self._root,
+                    env=_environment(self._num_threads),
+                    start_new_session=True,  # Ctrl-C comes to this process, which stops the films
+                )
+                self._running.add(process)
+            try:
+                assert process.stdout is not None
+                with process.stdout as stream:
+                    said = stream.read()
+                process.wait()
+            finally:
+                _close_input(process)
+                with self._lock:
+                    self._running.discard(process)
+        return _read_attempt(
+            INTERRUPTED if self._is_stopped and process.returncode else process.returncode,
+            time.monotonic() - started,
+            said.decode("utf-8", "replace"),
+            (self._log_dir / name).read_text(encoding="utf-8", errors="replace"),
+        )
+
+
+def _close_input(process: subprocess.Popen) -> None:
+    """Close the standard input of a process, which stops it if it still runs."""
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+
+
+def _environment(num_threads: int) -> Mapping[str, str]:
+    """Environment of a film's process: films side by side share the cores."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
+    own = dict.fromkeys(names, str(num_threads)) | {
+        "PYTHONIOENCODING": "utf-8",
+        "BUNNY_PIPELINE__LOCK_WAIT_SECONDS": str(2 * STOP_S),  # of a lost worker's run, which ends
+    }
+    if num_threads == 1:
+        own["BUNNY_PIPELINE__PARALLEL_PROCESSING"] = "false"
+    return own | os.environ | {film_process.VARIABLE: "1"}
+
+
+def _read_attempt(exit_code: int, seconds: float, said: str, errors: str) -> Attempt:
+    """What a process that ended has said."""
+    report: dict[str, Any] = {}
+    for line in reversed(said.splitlines()):
+        if line.startswith("{"):
+            try:
+                report = json.loads(line)
+            except ValueError:
+                continue
+            break
+    error = ""
+    if exit_code:
+        lines = [line for part in errors.splitlines() for line in part.split("\r")]
+        ours = [line.partition(PREFIX)[2] for line in lines if PREFIX in line]  # after a bar's end
+        error = CRASH.get(exit_code, "") or (ours[-1].strip() if ours else "")
+        error = log.redact(error or f"ended with exit code {exit_code} and said nothing")
+    return Attempt(exit_code=exit_code, seconds=seconds, report=report, error=error)
+
+
+def run_local(
+    tasks: Sequence[FilmTask], runner: FilmRunner, num_workers: int
+) -> Iterator[FilmOutcome]:
+    """Run films on this machine, some at a time; outcomes as they come.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After Ctrl-C, once all processes have stopped.
+    """
+    with ThreadPoolExecutor(num_workers, thread_name_prefix="batch") as pool:
+        waiting: set[Future[FilmOutcome]] = {pool.submit(runner.run, task) for task in tasks}
+        try:
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            runner.stop()
+            raise

@@ -1,0 +1,128 @@
+"""Lists of films with their references and settings, from arguments, CSV or parquet."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bunny.core.error import UserError
+
+COLUMNS = ("film", "references", "settings", "until")
+SUFFIXES = (".csv", ".parquet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmTask:
+    """One film of a batch."""
+
+    film: str  # a path
+    references: str | None = None  # a folder
+    settings: tuple[str, ...] = ()  # section.key=value, beside those of the batch
+    until: str | None = None  # last stage; None: that of the batch
+
+    def to_arguments(self) -> list[str]:
+        """The arguments of `bunny run`."""
+        found = ["run", self.film]
+        found += ["--references", self.references] if self.references else []
+        found += [part for one in self.settings for part in ("--set", one)]
+        return found + (["--until", self.until] if self.until else [])
+
+
+def read_list(path: Path) -> list[FilmTask]:
+    """Read films from a CSV or parquet file.
+
+    Parameters
+    ----------
+    path : Path
+        Columns `film`, and if wanted `references`, `settings` (``section.key=value``, several
+        parted by ``;``, or a list of them) and `until`. Paths are relative to the file's folder.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read, lacks the column `film` or has others, or names no film.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{path}: expected a list of films as .csv or .parquet, got {path.name}")
+    if not path.is_file():
+        raise UserError(f"{path}: expected a list of films, found no such file; check the path")
+    try:
+        is_csv = path.suffix.lower() == ".csv"
+        rows = pl.read_csv(path, infer_schema=False) if is_csv else pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path}: could not read this list of films ({why}); mend it") from error
+    unknown = sorted(set(rows.columns) - set(COLUMNS))
+    if "film" not in rows.columns or unknown:
+        raise UserError(
+            f"{path}: expected the column film, and if wanted references, settings and until, got "
+            f"{', '.join(rows.columns) or 'no column'}"
+        )
+    tasks = [
+        _from_row(path, number, row) for number, row in enumerate(rows.iter_rows(named=True), 1)
+    ]
+    if not tasks:
+        raise UserError(f"{path}: expected at least one film, got none")
+    return tasks
+
+
+def _from_row(path: Path, number: int, row: Mapping[str, Any]) -> FilmTask:
+    film = _text(row.get("film"))
+    if not film:
+        raise UserError(f"{path}: expected a film in row {number}, got none")
+    references, settings = _text(row.get("references")), row.get("settings")
+    parts = settings.split(";") if isinstance(settings, str) else list(settings or ())
+    return FilmTask(
+        film=str(_beside(path, film)),
+        references=str(_beside(path, references)) if references else None,
+        settings=tuple(text for part in parts if (text := _text(part))),
+        until=_text(row.get("until")) or None,
+    )
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _beside(path: Path, name: str) -> Path:
+    """A path that a list names, relative to the list."""
+    return (path.resolve().parent / name) if not Path(name).is_absolute() else Path(name)
+
+
+def check_tasks(tasks: Sequence[FilmTask]) -> None:
+    """Refuse a batch in which a film stands twice, as both would write one workspace.
+
+    Raises
+    ------
+    UserError
+        Naming the first of them.
+    """
+    seen: set[Path] = set()
+    for task in tasks:
+        place = Path(task.film).resolve()
+        if place in seen:
+            raise UserError(f"{task.film}: expected each film once, got it twice; leave one out")
+        seen.add(place)
+    if not tasks:
+        raise UserError("expected films, or a list of them with --list, got neither")
+
+
+def with_common(
+    tasks: Sequence[FilmTask], settings: Sequence[str], until: str | None
+) -> Iterator[FilmTask]:
+    """Tasks with the settings of the batch before their own."""
+    for task in tasks:
+        yield FilmTask(
+            film=task.film,
+            references=task.references,
+            settings=(*settings, *task.settings),
+            until=task.until or until,
+        )
+
+
+def to_json(tasks: Sequence[FilmTask]) -> str:
+    """The batch as a text that is equal for equal batches."""
+    return json.dumps([[t.film, t.references, t.settings, t.until] for t in tasks])

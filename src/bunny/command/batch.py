@@ -1,0 +1,235 @@
+"""`bunny batch`: many films, each in a process of its own, on this machine or a Ray cluster."""
+
+import hashlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import av
+import polars as pl
+from av.error import FFmpegError
+from tqdm.auto import tqdm
+
+from bunny import pipeline
+from bunny.batch import engine, film_list, ray_engine
+from bunny.batch.engine import FilmOutcome
+from bunny.batch.film_list import FilmTask
+from bunny.command import film_workspace
+from bunny.command.run import pair_references
+from bunny.core import workspace
+from bunny.core.config import Config
+from bunny.core.error import UserError
+from bunny.table import corrected, store
+from bunny.view.report import batch as batch_report
+
+logger = logging.getLogger(__name__)
+
+TABLE = "batch_film"
+EMPTY: dict[str, Any] = dict.fromkeys(batch_report.COUNTS, 0) | {"num_attempts": 0, "seconds": 0.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions:
+    """How a batch runs."""
+
+    engine: str = "local"  # or ray
+    address: str | None = None  # of a Ray cluster
+    num_workers: int = 0  # films at once on this machine; 0: one for each two cores
+    cpus: float = 2.0  # cores that a film asks Ray for
+    memory_gib: float = 0.0  # and memory; 0: none
+
+
+def make_tasks(
+    films: Sequence[Path],
+    references: Sequence[Path],
+    lists: Sequence[Path],
+    overrides: Sequence[str],
+    until: str | None,
+) -> list[FilmTask]:
+    """The films of a batch with what holds for each.
+
+    Raises
+    ------
+    UserError
+        For lists that cannot be read, films that stand twice, or none at all.
+    """
+    given = [
+        FilmTask(
+            film=str(film.resolve()), references=None if folder is None else str(folder.resolve())
+        )
+        for film, folder in pair_references(films, references if films else ())
+    ]
+    tasks = [*given, *(task for path in lists for task in film_list.read_list(path))]
+    if not films and len(references) == 1:
+        own = str(references[0].resolve())
+        tasks = [task if task.references else replace(task, references=own) for task in tasks]
+    film_list.check_tasks(tasks)
+    return list(film_list.with_common(tasks, overrides, until))
+
+
+def run_batch(
+    tasks: Sequence[FilmTask], options: BatchOptions, data_dir: str | None
+) -> tuple[pl.DataFrame, Path]:
+    """Run a batch; its table and report are written as each film ends.
+
+    Returns
+    -------
+    pl.DataFrame
+        Table `batch_film`.
+    Path
+        Its folder, with `batch_film.parquet`, `report.html` and the log of each attempt.
+
+    Raises
+    ------
+    UserError
+        For settings or stages that are wrong for all films, or a cluster that does not answer.
+    KeyboardInterrupt
+        After Ctrl-C; the table says which films were stopped.
+    """
+    root, config = film_workspace.load_settings(data_dir, ())
+    for task in tasks:
+        own = film_workspace.load_settings(data_dir, task.settings)[1]
+        pipeline.choose_stages(own, (), task.until)
+    place = workspace.data_folder(root, config.project.data_dir)
+    folder = place / "batch" / hashlib.sha256(film_list.to_json(tasks).encode()).hexdigest()[:8]
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = {task.film: _waiting(task) for task in tasks}
+    total = sum(row["duration_s"] or 0.0 for row in rows.values())
+    is_counted = bool(total)
+    try:
+        with tqdm(
+            total=round(total) or len(tasks),
+            unit="s of film" if is_counted else "film",
+            desc="batch",
+            dynamic_ncols=True,
+        ) as bar:
+            for outcome in _outcomes(tasks, options, root, data_dir, folder / "log"):
+                row = rows[outcome.task.film]
+                row |= _result(outcome, place)
+                _write(folder, rows, config)
+                bar.update(round(row["duration_s"] or 0) if is_counted else 1)
+                bar.set_postfix_str(_describe(rows))
+                if outcome.status != "done":
+                    bar.write(
+                        f"{outcome.task.film}: {outcome.status}, {row['error']}", file=sys.stderr
+                    )
+    except KeyboardInterrupt:
+        _write(folder, rows, config)
+        raise
+    return _write(folder, rows, config), folder
+
+
+def _outcomes(
+    tasks: Sequence[FilmTask],
+    options: BatchOptions,
+    root: Path,
+    data_dir: str | None,
+    log_dir: Path,
+) -> Iterator[FilmOutcome]:
+    """What became of each film, as it comes."""
+    if options.engine == "ray":
+        return ray_engine.run_ray(
+            tasks,
+            address=options.address,
+            root=root,
+            data_dir=data_dir,
+            log_dir=log_dir,
+            cpus=options.cpus,
+            memory_bytes=int(options.memory_gib * 2**30),
+        )
+    cores = os.cpu_count() or 1
+    workers = options.num_workers or max(1, cores // 2)
+    runner = engine.FilmRunner(root, data_dir, log_dir, max(1, cores // workers))
+    return engine.run_local(tasks, runner, workers)
+
+
+def _waiting(task: FilmTask) -> dict[str, Any]:
+    """The row of a film that has not run."""
+    return EMPTY | {"film": task.film, "status": "waiting", "duration_s": _duration(task.film)}
+
+
+def _duration(film: str) -> float | None:
+    """Length that a film's container says, in seconds; None where it says nothing."""
+    try:
+        with av.open(film) as container:
+            return container.duration / av.time_base if container.duration else None
+    except (OSError, ValueError, FFmpegError):
+        return None
+
+
+def _result(outcome: FilmOutcome, place: Path) -> dict[str, Any]:
+    """Columns that are known once a film has run."""
+    known: dict[str, Any] = {
+        "film_id": outcome.film_id,
+        "status": outcome.status,
+        "num_attempts": len(outcome.attempts),
+        "seconds": outcome.seconds,
+        "error": outcome.attempts[-1].error or None,
+    }
+    if outcome.status == "done" and outcome.film_id:
+        known |= _counts(place / "output" / outcome.film_id / "table")
+    return known
+
+
+def _counts(folder: Path) -> dict[str, int]:
+    """What came of a film."""
+    tables: Mapping[str, pl.DataFrame] = {
+        name: corrected.read_or_empty(folder, name)
+        for name in ("shot", "quality", "label", "caption", "dataset")
+    }
+    who = tables["label"]["character"].drop_nulls()
+    return {
+        "num_shots": tables["shot"].height,
+        "num_frames": int(tables["quality"]["is_kept"].sum()),
+        "num_labels": len(who),
+        "num_characters": who.n_unique(),
+        "num_captions": tables["caption"].filter(pl.col("status") == "done").height,
+        "num_images": tables["dataset"].height,
+    }
+
+
+def _write(folder: Path, rows: Mapping[str, Mapping[str, Any]], config: Config) -> pl.DataFrame:
+    """Write the table and the report of a batch as it stands."""
+    table = store.from_rows(TABLE, rows.values())
+    store.write(folder, TABLE, table)
+    name = f"{config.project.name} {config.project.version}"
+    batch_report.write(folder, table, name)
+    return table
+
+
+def _describe(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    ended = [row for row in rows.values() if row["status"] != "waiting"]
+    bad = sum(row["status"] != "done" for row in ended)
+    return f"{len(ended)} of {len(rows)} films" + (f", {bad} put aside" if bad else "")
+
+
+def describe(table: pl.DataFrame, folder: Path, *, as_json: bool = False) -> str:
+    """What a batch ended with: lines for a person, or one JSON object."""
+    if as_json:
+        return json.dumps({"folder": str(folder), "films": table.to_dicts()})
+    return f"{batch_report.describe(table)}\n  report       {folder / 'report.html'}"
+
+
+def exit_code(table: pl.DataFrame) -> int:
+    """0 when every film is done, 2 when people can mend all that are not, else 1."""
+    left = set(table["status"].cast(pl.String)) - {"done"}
+    return 0 if not left else 2 if left == {"refused"} else 1
+
+
+def check_options(options: BatchOptions) -> None:
+    """Refuse options that do not go together.
+
+    Raises
+    ------
+    UserError
+        Saying which.
+    """
+    if options.engine not in ("local", "ray"):
+        raise UserError(f"--engine: expected local or ray, got {options.engine}")
+    if options.address and options.engine != "ray":
+        raise UserError("--address: expected --engine ray with it, got --engine local")

@@ -1,0 +1,82 @@
+"""`bunny batch` as a user runs it: a list, its table and report, and exit codes."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+
+def test_a_list_of_films(bunny, tmp_path, film):
+    film("a"), film("b")
+    (tmp_path / "broken.mp4").write_bytes(b"no film at all")
+    (tmp_path / "films.csv").write_text(
+        "film,settings\na.mp4,extraction.quality=70\nb.mp4,\n", encoding="utf-8"
+    )
+    code, out, err = bunny(
+        *("batch", "broken.mp4", "--list", "films.csv", "--until", "filter"),
+        *("--set", "seed=5", "--workers", 1, "--data-dir", "data"),
+    )
+    assert code == 2
+    assert "2 of 3 films done, 1 refused." in out
+    assert "expected a film, found a text file" in err
+    report = Path(out.split("report", 1)[1].strip())
+    page = report.read_text(encoding="utf-8")
+    assert "Put aside" in page
+    assert "broken.mp4" in page
+    table = pl.read_parquet(report.with_name("batch_film.parquet")).sort("film")
+    assert [Path(name).name for name in table["film"]] == ["a.mp4", "b.mp4", "broken.mp4"]
+    assert table["status"].cast(pl.String).to_list() == ["done", "done", "refused"]
+    assert table["duration_s"].to_list()[:2] == pytest.approx([1.0, 1.0])
+    assert table["num_shots"].to_list() == [1, 1, 0]
+    assert table["num_frames"].to_list()[2] == 0
+    asked = {
+        row["film_id"]: json.loads(
+            (tmp_path / "data/output" / row["film_id"] / "stage/extract/stage.json").read_text(
+                encoding="utf-8"
+            )
+        )["parts"]["settings"]["extraction.quality"]
+        for row in table.filter(pl.col("status") == "done").to_dicts()
+    }
+    assert sorted(asked.values()) == [70, 95]
+
+
+def test_as_json(bunny, film):
+    film("a")
+    code, out, _ = bunny("batch", "a.mp4", "--until", "extract", "--json", "--data-dir", "data")
+    assert code == 0
+    found = json.loads(out)
+    [row] = found["films"]
+    assert (row["status"], row["num_attempts"]) == ("done", 1)
+    assert Path(found["folder"], "batch_film.parquet").is_file()
+
+
+def test_references_for_a_list_without_any(bunny, film, tmp_path):
+    film("a")
+    (tmp_path / "films.csv").write_text("film\na.mp4\n", encoding="utf-8")
+    code, _, err = bunny(
+        *("batch", "--list", "films.csv", "--references", "cast", "--until", "extract"),
+        *("--data-dir", "data"),
+    )
+    assert code == 2  # the folder is handed to the film, which finds none there
+    assert "found no such folder" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["batch"], "expected films, or a list of them with --list, got neither"),
+        (["batch", "a.mp4", "a.mp4"], "expected each film once, got it twice"),
+        (["batch", "a.mp4", "--engine", "spark"], "expected local or ray, got spark"),
+        (["batch", "a.mp4", "--address", "auto"], "expected --engine ray with it"),
+        (["batch", "a.mp4", "--until", "dance"], "stage dance: expected one of"),
+        (["batch", "a.mp4", "--set", "seed=x"], "seed"),
+        (["batch", "--list", "films.csv"], "found no such file"),
+        (["batch", "a.mp4", "--references", "b", "--references", "c"], "expected one folder"),
+    ],
+)
+def test_what_is_wrong_for_all_ends_before_the_first_film(bunny, tmp_path, arguments, says):
+    code, _, err = bunny(*arguments)
+    assert code == 2
+    assert says in err
+    assert not (tmp_path / "data").exists()

@@ -1,0 +1,97 @@
+"""Films as tasks of a real Ray cluster of several node processes, one of which is lost."""
+
+import threading
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from bunny.batch import engine, ray_engine
+from bunny.batch.film_list import FilmTask
+from bunny.core.error import UserError
+
+ray = pytest.importorskip("ray")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A head without cores and two nodes of one core each; gives the cluster and the nodes."""
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    nodes = [made.add_node(num_cpus=1, object_store_memory=80 * 2**20) for _ in range(2)]
+    made.wait_for_nodes()
+    yield made, nodes
+    ray.shutdown()
+    made.shutdown()
+
+
+def tables(data: Path) -> dict[str, pl.DataFrame]:
+    return {
+        path.relative_to(data).as_posix(): pl.read_parquet(path)
+        for path in sorted(data.glob("output/*/table/*.parquet"))
+    }
+
+
+def test_a_film_that_no_node_can_take_is_refused(cluster, tmp_path):
+    made, _ = cluster
+    with pytest.raises(UserError, match=r"--cpus: expected at most 1, .* got 4"):
+        list(
+            ray_engine.run_ray(
+                [FilmTask(film="a.mp4")],
+                address=made.address,
+                root=tmp_path,
+                data_dir=None,
+                log_dir=tmp_path,
+                cpus=4,
+            )
+        )
+
+
+def test_a_lost_node_costs_nothing_and_results_are_those_of_one_machine(cluster, tmp_path, film):
+    made, nodes = cluster
+    films = [film(name, seconds=6) for name in ("one", "two", "three")]
+    tasks = [FilmTask(film=str(path), until="filter") for path in films]
+    tasks.append(FilmTask(film=str(tmp_path / "nothing.mp4")))
+
+    def lose_one():
+        while not list((tmp_path / "data").glob("output/*/source.json")):
+            time.sleep(0.05)
+        made.remove_node(nodes[0], allow_graceful=False)
+
+    loser = threading.Thread(target=lose_one)
+    loser.start()
+    found = {
+        Path(one.task.film).stem: one.status
+        for one in ray_engine.run_ray(
+            tasks,
+            address=made.address,
+            root=tmp_path,
+            data_dir=str(tmp_path / "data"),
+            log_dir=tmp_path / "log",
+            cpus=1,
+        )
+    }
+    loser.join()
+    assert found == {"one": "done", "two": "done", "three": "done", "nothing": "refused"}
+    alone = engine.FilmRunner(tmp_path, str(tmp_path / "alone"), tmp_path / "log", 1)
+    assert {one.status for one in engine.run_local(tasks[:3], alone, 1)} == {"done"}
+    ours, theirs = tables(tmp_path / "data"), tables(tmp_path / "alone")
+    assert ours.keys() == theirs.keys()
+    assert len(ours) >= 3 * 5
+    assert all(ours[name].equals(theirs[name]) for name in ours)
+
+
+def test_a_cluster_that_does_not_answer(tmp_path):
+    with pytest.raises(UserError, match="expected a Ray cluster, could not connect"):
+        list(
+            ray_engine.run_ray(
+                [FilmTask(film="a.mp4")],
+                address="127.0.0.1:9",
+                root=tmp_path,
+                data_dir=None,
+                log_dir=tmp_path,
+                cpus=1,
+            )
+        )
