@@ -126,7 +126,7 @@ class FilmRunner:
                     stdin=subprocess.PIPE,  # its end stops the film, see `film_process`
                     cwd=self._root,
                     env=_environment(self._num_threads),
-                    start_new_session=True,  # Ctrl-C comes to this process, which stops the films
+                    **_own_session(),
                 )
                 self._running.add(process)
             try:
@@ -144,6 +144,13 @@ class FilmRunner:
             said.decode("utf-8", "replace"),
             (self._log_dir / name).read_text(encoding="utf-8", errors="replace"),
         )
+
+
+def _own_session() -> dict[str, Any]:
+    """Options of a process that Ctrl-C does not reach: it comes to the batch, which stops films."""
+    if hasattr(os, "setsid"):
+        return {"start_new_session": True}
+    return {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
 
 
 def _close_input(process: subprocess.Popen) -> None:
