@@ -60,7 +60,7 @@ def test_help_has_every_command_in_the_order_of_use(bunny, monkeypatch):
     rows = re.findall(r"^(?:╭─ (.+?) ─|│ (\w+) )", out, flags=re.MULTILINE)
     assert [panel or command for panel, command in rows] == [
         "Options",
-        *("Film", "demo", "run", "status", "caption", "report", "lab", "doctor"),
+        *("Film", "demo", "run", "batch", "status", "caption", "report", "lab", "doctor"),
         *("Characters and training set", "references", "characters", "gaps", "check"),
         *("Evaluation and generation", "evaluate", "generate"),
         *("Library", "review", "learn", "search", "where", "publish", "correct"),

@@ -1,6 +1,7 @@
 """What makes a stage stale, and what `bunny status` says of it, on a film that is done."""
 
 import json
+import os
 
 import pytest
 
@@ -26,6 +27,22 @@ def test_without_names_the_stages_that_are_set_run(tmp_path):
     for status in ("done", "skipped"):
         (found,) = pipeline.run(space, config)
         assert (found.name, found.status) == ("cluster", status)
+
+
+def test_status_as_json_says_who_writes(small_project, bunny, monkeypatch):
+    monkeypatch.chdir(small_project.folder)
+    code, out, _ = bunny("status", "--json")
+    [film] = json.loads(out)["films"]
+    assert code == 0
+    assert film["running"] is None
+    assert [(one["name"], one["state"]) for one in film["stages"]] == [
+        (name, "done") for name in pipeline.STAGE
+    ]
+    space, _ = film_workspace.open_film(None, None, [])
+    with workspace.lock(space):
+        [film] = json.loads(bunny("status", "--json")[1])["films"]
+    assert film["running"]["process"] == os.getpid()
+    assert json.loads(bunny("status", "--json")[1])["films"][0]["running"] is None
 
 
 @pytest.mark.parametrize("name", pipeline.STAGE)

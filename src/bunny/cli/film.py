@@ -152,11 +152,17 @@ def demo(data_dir: DataDir = None, settings: Settings = None, debug: Debug = Fal
 
 
 @app.command()
-def status(film: FilmName = None, data_dir: DataDir = None, settings: Settings = None) -> None:
+def status(
+    film: FilmName = None,
+    data_dir: DataDir = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
     """Show which stages of a film are done, stale (and why) or not run yet."""
     from bunny.command import status as command_status
 
-    typer.echo(command_status.describe_status(film, data_dir, settings or []))
+    show = command_status.to_json if as_json else command_status.describe_status
+    typer.echo(show(film, data_dir, settings or []))
 
 
 @app.command()

@@ -1,6 +1,8 @@
 """`bunny status`: stages that are done, stale (and why) or never ran."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from bunny import pipeline
 from bunny.command import film_workspace
@@ -17,6 +19,29 @@ def describe_status(film: str | None, data_dir: str | None, overrides: Sequence[
             raise film_workspace.no_such_film(film, config)
         return "no film yet; run `bunny demo` or `bunny run FILM --references DIR`"
     return "\n".join(_describe_film(s, data_dir, overrides) for s in spaces)
+
+
+def to_json(film: str | None, data_dir: str | None, overrides: Sequence[str]) -> str:
+    """One JSON object: for each film its stages with state, reason, progress, rows and seconds."""
+    root, config = film_workspace.load_settings(data_dir, overrides)
+    spaces = workspace.find(root, config.project.data_dir, film)
+    if film and not spaces:
+        raise film_workspace.no_such_film(film, config)
+    films = []
+    for space in spaces:
+        own = film_workspace.load_settings(data_dir, overrides, space)[1]
+        stages = [asdict(state) for state in pipeline.status(space, own)]
+        holder = workspace.read_holder(space)
+        films.append(
+            {
+                "film_id": space.film_id,
+                "film": space.source()["film"],
+                "workspace": str(space.root),
+                "running": holder,
+                "stages": stages,
+            }
+        )
+    return json.dumps({"films": films})
 
 
 def _describe_film(space: Workspace, data_dir: str | None, overrides: Sequence[str]) -> str:

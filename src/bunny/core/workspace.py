@@ -277,17 +277,38 @@ def lock(space: Workspace, wait_s: float = 0.0):
         held.release()
 
 
-def _describe_holder(space: Workspace) -> str:
-    """Who holds the lock, e.g. ``process 4711 on darkroom, since 09:12:31 UTC,``."""
+def read_holder(space: Workspace) -> dict | None:
+    """Who writes in a workspace now: process, machine, since; None when nobody does."""
+    from filelock import FileLock, Timeout
+
+    if not (space.root / LOCK).exists():
+        return None
+    held = FileLock(space.root / LOCK)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        return _read_holder(space) or {"process": None, "machine": None, "since": None}
+    held.release()
+    return None
+
+
+def _read_holder(space: Workspace) -> dict | None:
+    """What the last holder of the lock wrote; None where it is missing or damaged."""
     try:
         known = json.loads((space.root / HOLDER).read_text(encoding="utf-8"))
-        since = datetime.fromisoformat(known["since"]).astimezone(UTC)
-        return (
-            f"process {int(known['process'])} on {known['machine']} (since "
-            f"{since:%Y-%m-%d %H:%M:%S} UTC)"
-        )
+        datetime.fromisoformat(known["since"])
+        return {"process": int(known["process"]), **{k: known[k] for k in ("machine", "since")}}
     except (OSError, ValueError, KeyError, TypeError):  # it has taken the lock this very moment
+        return None
+
+
+def _describe_holder(space: Workspace) -> str:
+    """Who holds the lock, e.g. ``process 4711 on darkroom (since 2026-11-22 09:12:31 UTC)``."""
+    known = _read_holder(space)
+    if known is None:
         return "another command"
+    since = datetime.fromisoformat(known["since"]).astimezone(UTC)
+    return f"process {known['process']} on {known['machine']} (since {since:%Y-%m-%d %H:%M:%S} UTC)"
 
 
 def data_folder(root: Path, data_dir: str) -> Path:
