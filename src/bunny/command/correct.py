@@ -160,6 +160,8 @@ def describe(library: ReviewedFilm, event: Event) -> str:
     words += [what] if ids else []
     words += [f"-> {_cluster_label(library, cluster, event)}"] if cluster else []
     words += [f"'{event.text}'"] if event.text else []
+    words += [f"{len(event.frames)} captions"] if len(event.frames) > 1 else []
+    words += [f"'{event.frames[0].text}'"] if len(event.frames) == 1 else []
     words += [f"({event.reason})"] if event.reason else []
     words += ["[undone]"] if library.state.is_undone(event.event_id) else []
     return " ".join(words)

@@ -8,11 +8,11 @@ knows).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bunny.core.error import UserError
 from bunny.review import cluster_reference
-from bunny.review.event_log import AssetAnchor, ClusterRef, Event, Level
+from bunny.review.event_log import AssetAnchor, ClusterRef, Event, FrameCaption, Level
 from bunny.review.state import ReviewState
 
 MAX_TEXT = 4000  # characters of a comment or a caption
@@ -203,6 +203,37 @@ def caption_edit(state: ReviewState, asset_ids: Sequence[str], text: str, **say)
         raise UserError("caption: expected shots, got figures; only shots have captions")
     text = _check_text("caption", text) if text.strip() else ""
     return _event(state, EventContext(**say), "caption_edit", "scene", asset_ids, text=text)
+
+
+def frame_caption_edit(state: ReviewState, frames: Sequence[FrameCaption], **say) -> Event:
+    """Give single pictures words that outlive every captioning; one event, so one undo.
+
+    Parameters
+    ----------
+    frames : sequence of FrameCaption
+        A text of "" gives a picture back to its shot's words, or the machine's.
+
+    Raises
+    ------
+    UserError
+        If there is no picture, one lies in no shot, or a text is too long.
+    """
+    if not frames:
+        raise UserError("caption: expected pictures, got none; choose at least one")
+    shots: list[str] = []
+    for frame in frames:
+        item = state.content.shot_at(frame.time_s)
+        if item is None:
+            raise UserError(
+                f"caption: no shot of this film has a picture at {frame.time_s:.3f} s; "
+                "run stage review again"
+            )
+        shots.append(state.content.ids[item])
+        if frame.text.strip():
+            _check_text("caption", frame.text)
+    plain = tuple(replace(frame, text=" ".join(frame.text.split())) for frame in frames)
+    event = _event(state, EventContext(**say), "frame_caption_edit", "scene", shots)
+    return replace(event, frames=plain)
 
 
 def undo(state: ReviewState, event_id: str, **say) -> Event:

@@ -76,7 +76,16 @@ class Caption(stage.BaseStage):
 
             words = provider_loader.vocabulary_hash(self.config.captioning.clip.vocabulary)
             parts["outside"]["vocabulary"] = words
+        if self._frame_edits:
+            found = fingerprint.table_hash(self.input_dir, "frame_caption_edit")
+            parts["tables"]["frame_caption_edit"] = found
         return parts
+
+    @cached_property
+    def _frame_edits(self) -> dict[str, str]:
+        """Words that people gave single pictures, by frame_id."""
+        table = store.read_or_empty(self.input_dir / "table", "frame_caption_edit")
+        return dict(table.select("frame_id", "text").iter_rows())
 
     @cached_property
     def _edits(self) -> dict[int, str]:
@@ -90,7 +99,8 @@ class Caption(stage.BaseStage):
         facts, triggers = self._gather(tables)
         rows = self._caption(facts, triggers)
         shot = dict(tables["frame"].select("frame_id", "shot_index").iter_rows())
-        rows += _edited(rows, shot, self._edits, triggers)
+        edits = {key: self._edits[number] for key, number in shot.items() if number in self._edits}
+        rows += _edited(rows, edits | self._frame_edits, triggers)
         table = store.from_rows("caption", rows)
         is_left = pl.col("error").str.starts_with(MAX_COST_KEY)
         num_left = table.filter(is_left).height  # not asked, so not failed
@@ -250,15 +260,12 @@ def _mend(row: dict[str, Any], facts: Facts, triggers: dict[str, str]) -> dict[s
 
 
 def _edited(
-    rows: list[dict[str, Any]],
-    shot: dict[str, int],
-    edits: dict[int, str],
-    triggers: dict[str, str],
+    rows: list[dict[str, Any]], edits: dict[str, str], triggers: dict[str, str]
 ) -> list[dict[str, Any]]:
-    """The next version of captions of shots whose words a person gave."""
+    """The next version of captions whose words a person gave, by frame_id."""
     found = []
     for row in rows:
-        if (text := edits.get(shot[row["frame_id"]])) is None:
+        if (text := edits.get(row["frame_id"])) is None:
             continue
         text, added = audit.add_triggers(text, [triggers[name] for name in row["characters"]])
         found.append(
