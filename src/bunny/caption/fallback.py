@@ -7,6 +7,7 @@ goes on to the queue of the next one, with the reason; one that answers ends it.
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -241,9 +242,12 @@ class FallbackChain:
             except (ValueError, OSError) as error:
                 broken = CaptionAnswer(status="failed", error=str(error))
                 found.append(_with_answer(state, own.entry.name, broken))
+        started = time.monotonic()
         answers = self._call(own, provider, [question for _, question in asked])
+        latency_s = (time.monotonic() - started) / max(len(asked), 1)
         for (state, _), answer in zip(asked, answers, strict=True):
             if answer.is_answered:
+                answer = replace(answer, latency_s=round(latency_s, 4))
                 own.entry.keep(state.index, answer)
             found.append(_with_answer(state, own.entry.name, answer))
         return found
