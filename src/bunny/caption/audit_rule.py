@@ -125,13 +125,13 @@ RULES = (
     AuditRule(
         name="too_short",
         is_broken=(pl.col("num_words") < audit.MIN_WORDS) & (pl.col("status") == "done"),
-        reason=pl.format("{} words", "num_words"),
+        reason=pl.format("length: {} of at least {} words", "num_words", pl.lit(audit.MIN_WORDS)),
         weight=0.3,
     ),
     AuditRule(
         name="too_long",
         is_broken=pl.col("num_words") > audit.MAX_WORDS,
-        reason=pl.format("{} words; a CLIP text encoder reads 77 tokens", "num_words"),
+        reason=pl.format("length: {} words, a CLIP text encoder reads 77 tokens", "num_words"),
         weight=0.3,
     ),
 )  # fmt: skip

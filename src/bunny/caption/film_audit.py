@@ -42,7 +42,9 @@ class CaptionAudit:
         store.write(table, "caption_audit_pair", self.pairs)
 
 
-def audit_film(root: Path, captioning: CaptioningConfig) -> CaptionAudit:
+def audit_film(
+    root: Path, captioning: CaptioningConfig, *, is_machine_only: bool = False
+) -> CaptionAudit:
     """Audit the newest captions of a film; nothing is asked and no picture opened.
 
     Parameters
@@ -51,6 +53,8 @@ def audit_film(root: Path, captioning: CaptioningConfig) -> CaptionAudit:
         The film's folder.
     captioning : CaptioningConfig
         Trigger words, as they are in the captions.
+    is_machine_only : bool
+        Leave out what people wrote: the machine's captions are audited in its stead.
 
     Raises
     ------
@@ -67,8 +71,11 @@ def audit_film(root: Path, captioning: CaptioningConfig) -> CaptionAudit:
     names = sorted({name for known in facts for name in known.characters})
     label = corrected.read_or_empty(table, "label")
     names = sorted({*names, *label["character"].drop_nulls().to_list()})
+    caption = store.read(table, "caption")
+    if is_machine_only:
+        caption = caption.filter(pl.col("provider") != audit_rule.PERSON)
     return audit_captions(
-        store.read(table, "caption"),
+        caption,
         facts,
         dict(store.read(table, "frame").select("frame_id", "shot_index").iter_rows()),
         {name: tags.trigger_word(captioning.trigger_word, name) for name in names},

@@ -111,14 +111,40 @@ def caption(
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Say what captions would cost; send nothing.")
     ] = False,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Check the captions; print and write what is doubtful.")
+    ] = False,
+    replace: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="OLD NEW", help="Replace words in captions; only a preview without --yes."
+        ),
+    ] = None,
+    character: Annotated[
+        str, typer.Option(help="With --replace: only pictures with this character.")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="With --replace: change them.")] = False,
     data_dir: DataDir = None,
     settings: Settings = None,
 ) -> None:
-    """Write the captions of a known film, or say what they would cost."""
+    """Write the captions of a known film, say what they would cost, audit or change them."""
     from bunny.command import caption as command_caption
 
-    work = command_caption.estimate if estimate else command_caption.caption
-    typer.echo(work(film, data_dir, settings or []))
+    if [estimate, audit, replace is not None].count(True) > 1:
+        raise UserError("expected one of --estimate, --audit and --replace, got several; give one")
+    if replace is None and (character or yes):
+        raise UserError("--character and --yes belong to --replace; add --replace OLD NEW")
+    if replace is not None:
+        old, new = replace
+        text = command_caption.replace(
+            film, data_dir, settings or [], old=old, new=new, character=character, is_sure=yes
+        )
+    elif audit:
+        text = command_caption.audit(film, data_dir, settings or [])
+    else:
+        work = command_caption.estimate if estimate else command_caption.caption
+        text = work(film, data_dir, settings or [])
+    typer.echo(text)
 
 
 @app.command()

@@ -114,6 +114,14 @@ def find_items(state: ReviewState, names: Sequence[str], level: Level | None = N
     return list(dict.fromkeys(found))
 
 
+def split_frames(library: ReviewedFilm, names: Sequence[str]) -> tuple[pl.DataFrame, list[str]]:
+    """Rows of table `frame` whose frame_id was named, and the names that are no frame's."""
+    frame = store.read_or_empty(library.space.table, "frame")
+    found = frame.filter(pl.col("frame_id").is_in(list(names)))
+    known = set(found["frame_id"])
+    return found, [name for name in names if name not in known]
+
+
 def find_level(state: ReviewState, cluster: str, level: Level | None) -> Level:
     """The level at which there is a cluster of that name.
 

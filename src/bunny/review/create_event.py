@@ -7,8 +7,10 @@ knows).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+
+import polars as pl
 
 from bunny.core.error import UserError
 from bunny.review import cluster_reference
@@ -234,6 +236,27 @@ def frame_caption_edit(state: ReviewState, frames: Sequence[FrameCaption], **say
     plain = tuple(replace(frame, text=" ".join(frame.text.split())) for frame in frames)
     event = _event(state, EventContext(**say), "frame_caption_edit", "scene", shots)
     return replace(event, frames=plain)
+
+
+def frame_captions(frame: pl.DataFrame, texts: Mapping[str, str]) -> list[FrameCaption]:
+    """Pictures with the words for them, as `frame_caption_edit` takes them.
+
+    Parameters
+    ----------
+    frame : pl.DataFrame
+        Table `frame`.
+    texts : mapping
+        Words by frame_id.
+    """
+    rows = frame.filter(pl.col("frame_id").is_in(list(texts))).sort("frame_id")
+    return [
+        FrameCaption(
+            time_s=row["timestamp_s"],
+            source_file=row["source_file"] or "",
+            text=texts[row["frame_id"]],
+        )
+        for row in rows.iter_rows(named=True)
+    ]
 
 
 def undo(state: ReviewState, event_id: str, **say) -> Event:
