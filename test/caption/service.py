@@ -70,15 +70,21 @@ def _bedrock(body: dict, reply: Reply) -> dict:
 
 
 @contextlib.contextmanager
-def serve(script: Callable[[int], Reply]) -> Iterator[Service]:
-    """Run the server; `script` gives the reply to request number n, counted from 0."""
+def serve(
+    script: Callable[[int], Reply] | None = None, by_body: Callable[[dict], Reply] | None = None
+) -> Iterator[Service]:
+    """Run the server; `script` gives the reply to request number n, counted from 0.
+
+    `by_body` gives the reply to what a request asks instead.
+    """
     service, lock = Service(), threading.Lock()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             with lock:
-                reply = script(len(service.requests))
+                number = len(service.requests)
+                reply = by_body(body) if by_body else script(number)
                 service.requests.append((self.path, dict(self.headers), body))
             time.sleep(reply.delay_s)
             if reply.before is not None:

@@ -24,6 +24,7 @@ class CaptionQuestion:
     subject: str = ""  # who is seen, as captions say it: "bunny character and a person"
     framing: str = ""  # "medium shot"; empty where nobody is seen
     light: str = ""  # "day"; empty where the measures do not tell
+    other_names: tuple[str, ...] = ()  # of characters that are not seen: no tag has them
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from typing import Any
 from purgatory import SyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
 
+from bunny.caption import answer_check
 from bunny.caption.answer import (
     CaptionAnswer,
     CaptionProvider,
@@ -245,7 +246,8 @@ class FallbackChain:
         started = time.monotonic()
         answers = self._call(own, provider, [question for _, question in asked])
         latency_s = (time.monotonic() - started) / max(len(asked), 1)
-        for (state, _), answer in zip(asked, answers, strict=True):
+        for (state, question), given in zip(asked, answers, strict=True):
+            answer = answer_check.checked(given, question.other_names)
             if answer.is_answered:
                 answer = replace(answer, latency_s=round(latency_s, 4))
                 own.entry.keep(state.index, answer)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bunny.caption import answer_check
 from bunny.caption.answer import AnswerStore, CaptionAnswer, CaptionProvider, question_key
 from bunny.caption.cost import Budget, Price, check_limit, find_price
 from bunny.caption.fallback import ProviderEntry
@@ -59,7 +60,8 @@ def entry_of(setup: ProviderSetup, maker: QuestionMaker, answers: AnswerStore) -
 
     def kept(index: int) -> CaptionAnswer | None:
         try:
-            return answers.get(key_of(setup, maker, index))
+            answer = answers.get(key_of(setup, maker, index))
+            return answer and answer_check.checked(answer, maker.other_names(index))
         except (OSError, ValueError):  # no picture: to make the question says so
             return None
 
