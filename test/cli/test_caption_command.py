@@ -14,6 +14,7 @@ from bunny.review import event_log
 from bunny.table import store
 
 BESIDE = Path(__file__).parents[1] / "caption"
+STAGE = Path(__file__).parents[1] / "stage"
 service = SimpleNamespace(**runpy.run_path(str(BESIDE / "service.py")))
 make_tables = runpy.run_path(str(BESIDE / "table.py"))["make_tables"]
 
@@ -108,9 +109,32 @@ def test_words_are_replaced_after_a_preview_and_one_undo_takes_it_back(bunny, ed
     assert (events[2].frames[0].time_s, events[2].frames[0].text) == (2 / 24, "a hat")
 
 
+@pytest.mark.server
+def test_a_prompt_is_tuned_and_given_up_again(bunny, tmp_path):
+    own = SimpleNamespace(**runpy.run_path(str(STAGE / "test_caption_optimize.py")))
+    space = workspace.locate(tmp_path, "data", "film-0123abcd")
+    own.film(space.root)
+    assert bunny("caption", "film", "--optimize")[0] == 2  # nothing but tags is asked
+    with own.server(by_example=own.WRITTEN) as running:
+        chosen = ["captioning.providers=[local]", "captioning.local.model=seer"]
+        chosen += [f"captioning.local.endpoint_url={running.url}/v1"]
+        words = [word for one in chosen for word in ("--set", one)]
+        code, text, err = bunny("caption", "film", "--optimize", *words)
+    assert code == 0, err
+    assert "film-0123abcd: learned from 7 pictures, 8 of all edited by people; mean score" in text
+    assert "  examples       1.000\n" in text
+    assert "used from now on: examples, stage/caption/program/" in text
+    code, text, err = bunny("caption", "film", "--no-optimize")
+    assert "our own prompt is used again" in text, err
+    assert "our own prompt was in use" in bunny("caption", "film", "--no-optimize")[1]
+
+
 def test_options_that_exclude_each_other_are_refused(bunny, space):
     for words, says in (
-        (("--audit", "--estimate"), "expected one of --estimate, --audit and --replace"),
+        (
+            ("--audit", "--estimate"),
+            "expected one of --estimate, --audit, --replace and --optimize",
+        ),
         (("--yes",), "--character and --yes belong to --replace"),
         (("--replace", "a", "b", "--character", "anna"), "expected a library of shots"),
     ):

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import cache
@@ -21,6 +21,7 @@ from bunny.caption.answer import CaptionAnswer, CaptionQuestion, ProviderStopped
 from bunny.caption.cost import Budget, count_prompt_tokens, find_price
 from bunny.caption.limit import RequestLimit
 from bunny.caption.provider import ProviderSettings, credential_name, import_dspy, make_lm
+from bunny.caption.tuned_prompt import TunedPrompt
 from bunny.core import log
 from bunny.core.error import UserError
 
@@ -83,6 +84,8 @@ class Captioner:
     settings : ProviderSettings
     budget : Budget, optional
         What may be spent, by all providers of a run together.
+    tuned : TunedPrompt, optional
+        Instructions and examples in the stead of ours.
 
     Raises
     ------
@@ -92,7 +95,12 @@ class Captioner:
 
     batch_size = 1
 
-    def __init__(self, settings: ProviderSettings, budget: Budget | None = None) -> None:
+    def __init__(
+        self,
+        settings: ProviderSettings,
+        budget: Budget | None = None,
+        tuned: TunedPrompt | None = None,
+    ) -> None:
         self.settings = settings
         self.stopped = threading.Event()  # set: pauses end and nothing is tried again
         self.lm = make_lm(settings)
@@ -111,7 +119,11 @@ class Captioner:
         )
         dspy = import_dspy()
         self.program = dspy.Predict(signature())
-        self.again = dspy.Predict(_signature_after_fault())
+        if tuned is not None:
+            self.program.load_state(dict(tuned.state))
+        told = self.program.signature.instructions
+        self.again = dspy.Predict(_signature_after_fault().with_instructions(told))
+        self.again.demos = self.program.demos
         self.adapter = dspy.ChatAdapter(use_json_adapter_fallback=False)
 
     def caption_batch(self, questions: Sequence[CaptionQuestion]) -> list[CaptionAnswer]:
@@ -134,9 +146,7 @@ class Captioner:
         dspy = import_dspy()
         most = self._most_usd(question)
         if not self.budget.reserve(most):
-            raise ProviderStopped(
-                f"captioning.max_cost_usd {self.budget.max_usd:g} is reached; raise it to go on"
-            )
+            raise ProviderStopped(_limit_sentence(self.budget))
         answer = None
         try:
             lm = self.lm.copy()
@@ -170,10 +180,35 @@ class Captioner:
         return _to_answer("", prediction.caption, tuple(t for t in tags if t), lm.history)
 
     def _call(self, lm: Any, question: CaptionQuestion, fault: str) -> Any:
-        """One call of the program, tried again while the failure is a passing one."""
+        """One call of the program, as `call`."""
+        dspy = import_dspy()
+        asked = inputs_of(question) | ({"fault": fault} if fault else {})
+        program = (self.again if fault else self.program).deepcopy()
+        # dspy would keep every question with its picture in its trace
+        with dspy.context(lm=lm, adapter=self.adapter, max_history_size=2, trace=None):
+            return self.call(program, asked)
+
+    def set_aside(self, predict: Any, asked: Mapping[str, Any]) -> None:
+        """Count what a `call` may cost; raises `ProviderStopped` if that is more than is left."""
+        most = 0.0
+        if self.price is not None:
+            most = self.price.cost_usd(_count_asked(predict, asked), self.settings.max_tokens)
+        if not self.budget.reserve(most):
+            raise ProviderStopped(_limit_sentence(self.budget))
+
+    def call(self, predict: Any, asked: Mapping[str, Any]) -> Any:
+        """One call of a dspy program within the limits, tried again while a failure is passing.
+
+        Parameters
+        ----------
+        predict : dspy.Predict
+            It asks the model of dspy's context.
+        asked : mapping
+            Its input fields.
+        """
         import tenacity
 
-        dspy = import_dspy()
+        num_tokens = _count_asked(predict, asked)
         retrying = tenacity.Retrying(
             stop=tenacity.stop_any(
                 tenacity.stop_after_attempt(self.settings.max_retries + 1),
@@ -184,16 +219,7 @@ class Captioner:
             wait=self._pause,
             reraise=True,
         )
-        asked = {
-            "picture": dspy.Image(_data_uri(question.picture)),
-            "facts": [answer_check.as_data(fact) for fact in question.facts],
-            "trigger_words": [answer_check.as_data(word) for word in question.trigger_words],
-            **({"fault": fault} if fault else {}),
-        }
-        program = (self.again if fault else self.program).deepcopy()
-        # dspy would keep every question with its picture in its trace
-        with dspy.context(lm=lm, adapter=self.adapter, max_history_size=2, trace=None):
-            return retrying(self._attempt, lambda: program(**asked), _count_tokens(question))
+        return retrying(self._attempt, lambda: predict(**asked), num_tokens)
 
     def _attempt(self, call: Callable[[], Any], num_tokens: int) -> Any:
         """One request, within the limits and the time for an answer."""
@@ -252,12 +278,33 @@ class Captioner:
         )
 
 
+def inputs_of(question: CaptionQuestion) -> dict[str, Any]:
+    """The input fields of `signature`, names and facts as data."""
+    dspy = import_dspy()
+    return {
+        "picture": dspy.Image(_data_uri(question.picture)),
+        "facts": [answer_check.as_data(fact) for fact in question.facts],
+        "trigger_words": [answer_check.as_data(word) for word in question.trigger_words],
+    }
+
+
 @cache
 def _signature_after_fault() -> Any:
     """The signature of a second asking, which names the fault of the first answer."""
     dspy = import_dspy()
     says = "what was wrong with your previous answer; answer again without that"
     return signature().append("fault", dspy.InputField(desc=says), type_=str)
+
+
+def _count_asked(predict: Any, asked: Mapping[str, Any]) -> int:
+    """Input tokens of a call with its examples, at most about."""
+    told = [str(value) for name, value in asked.items() if name != "picture"]
+    told += [str(demo) for demo in predict.demos]
+    return count_prompt_tokens(" ".join([predict.signature.instructions, *told]))
+
+
+def _limit_sentence(budget: Budget) -> str:
+    return f"captioning.max_cost_usd {budget.max_usd:g} is reached; raise it to go on"
 
 
 def _count_tokens(question: CaptionQuestion) -> int:

@@ -3,6 +3,7 @@
 Beside each stands what its answers depend on, for the number under which they are kept.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +14,12 @@ from bunny.caption.cost import Budget, Price, check_limit, find_price
 from bunny.caption.fallback import ProviderEntry
 from bunny.caption.provider import PREFIX, ProviderSettings, check_settings, host_of
 from bunny.caption.question import JPEG_QUALITY, MAX_SIDE_PX, QuestionMaker
+from bunny.caption.tuned_prompt import TunedPrompt
 from bunny.core import file_hash
 from bunny.core.config import AwsConfig, CaptioningConfig
 from bunny.core.error import UserError
+
+logger = logging.getLogger(__name__)
 
 TAGS = "tags"  # composed from the tables; asks nothing
 
@@ -35,9 +39,14 @@ class ProviderSetup:
 
 
 def set_up(
-    captioning: CaptioningConfig, aws: AwsConfig, budget: Budget | None = None
+    captioning: CaptioningConfig,
+    aws: AwsConfig,
+    budget: Budget | None = None,
+    tuned: TunedPrompt | None = None,
 ) -> list[ProviderSetup]:
     """The providers that ask a model, in the order of asking; none is loaded yet.
+
+    `tuned` goes before our own prompt where it was tuned from that.
 
     Raises
     ------
@@ -49,7 +58,7 @@ def set_up(
     budget = budget or Budget(captioning.max_cost_usd)
     for name in captioning.providers:
         if name in PREFIX:
-            found.append(_served(name, captioning, aws, budget))
+            found.append(_served(name, captioning, aws, budget, tuned))
         elif name != TAGS:
             found.append(_SET_UP[name](captioning))
     return found
@@ -107,10 +116,39 @@ def _told_here(name: str, maker: QuestionMaker, index: int) -> list[Any]:
 
 
 def _served(
-    name: str, captioning: CaptioningConfig, aws: AwsConfig, budget: Budget
+    name: str,
+    captioning: CaptioningConfig,
+    aws: AwsConfig,
+    budget: Budget,
+    tuned: TunedPrompt | None = None,
 ) -> ProviderSetup:
     own = getattr(captioning, name)
-    settings = ProviderSettings(
+    settings = served_settings(name, captioning, aws)
+    check_settings(settings)
+    price = find_price(name, own.model, own.input_price_usd, own.output_price_usd)
+    check_limit(budget.max_usd, {name: price})
+    from bunny.caption import program  # dspy takes seconds to import
+
+    ours = program.prompt_hash()
+    if tuned is not None and tuned.base_hash != ours:
+        logger.warning("caption: the tuned prompt is of an older version, ours is used")
+        tuned = None
+    return ProviderSetup(
+        name=name,
+        model=own.model,
+        prompt_hash=ours if tuned is None else tuned.prompt_hash,
+        num_in_flight=captioning.batch_size,
+        load=lambda: program.Captioner(settings, budget, tuned),
+        price=price,
+        host=host_of(settings),
+        depends=(name, own.model, captioning.max_tokens, captioning.temperature),
+    )
+
+
+def served_settings(name: str, captioning: CaptioningConfig, aws: AwsConfig) -> ProviderSettings:
+    """Settings of a served provider, from its section and what all have in common."""
+    own = getattr(captioning, name)
+    return ProviderSettings(
         provider=name,
         model=own.model,
         max_tokens=captioning.max_tokens,
@@ -126,21 +164,6 @@ def _served(
         tokens_per_minute=own.tokens_per_minute,
         input_price_usd=own.input_price_usd,
         output_price_usd=own.output_price_usd,
-    )
-    check_settings(settings)
-    price = find_price(name, own.model, own.input_price_usd, own.output_price_usd)
-    check_limit(budget.max_usd, {name: price})
-    from bunny.caption import program  # dspy takes seconds to import
-
-    return ProviderSetup(
-        name=name,
-        model=own.model,
-        prompt_hash=program.prompt_hash(),
-        num_in_flight=captioning.batch_size,
-        load=lambda: program.Captioner(settings, budget),
-        price=price,
-        host=host_of(settings),
-        depends=(name, own.model, captioning.max_tokens, captioning.temperature),
     )
 
 

@@ -124,14 +124,22 @@ def caption(
         str, typer.Option(help="With --replace: only pictures with this character.")
     ] = "",
     yes: Annotated[bool, typer.Option("--yes", help="With --replace: change them.")] = False,
+    optimize: Annotated[
+        bool | None,
+        typer.Option(
+            "--optimize/--no-optimize",
+            help="Tune the prompt by people's captions; --no-optimize goes back to ours.",
+        ),
+    ] = None,
     data_dir: DataDir = None,
     settings: Settings = None,
 ) -> None:
     """Write the captions of a known film, say what they would cost, audit or change them."""
     from bunny.command import caption as command_caption
 
-    if [estimate, audit, replace is not None].count(True) > 1:
-        raise UserError("expected one of --estimate, --audit and --replace, got several; give one")
+    if [estimate, audit, replace is not None, optimize is not None].count(True) > 1:
+        known = "--estimate, --audit, --replace and --optimize"
+        raise UserError(f"expected one of {known}, got several; give one")
     if replace is None and (character or yes):
         raise UserError("--character and --yes belong to --replace; add --replace OLD NEW")
     if replace is not None:
@@ -139,6 +147,8 @@ def caption(
         text = command_caption.replace(
             film, data_dir, settings or [], old=old, new=new, character=character, is_sure=yes
         )
+    elif optimize is not None:
+        text = command_caption.optimize(film, data_dir, settings or [], is_on=optimize)
     elif audit:
         text = command_caption.audit(film, data_dir, settings or [])
     else:

@@ -120,6 +120,44 @@ def replace(
     return "\n".join([f"{film_id}: {changed.height} captions changed", *lines, *last])
 
 
+def optimize(
+    film: str | None, data_dir: str | None, overrides: Sequence[str], *, is_on: bool = True
+) -> str:
+    """Tune the prompt by people's captions and use it if it is better; or go back to ours.
+
+    Raises
+    ------
+    UserError
+        As stage caption's `optimize`.
+    """
+    from bunny.caption import tuned_prompt
+    from bunny.stage.caption import Caption
+
+    space, config = film_workspace.open_film(film, data_dir, overrides)
+    stage = Caption(config, space.root, space.root)
+    if not is_on:
+        was_used = tuned_prompt.switch_off(stage.folder)
+        now = "is used again" if was_used else "was in use"
+        return f"{space.film_id}: our own prompt {now}; kept answers to it are not asked again"
+    log.configure(space.log / space.film_id)
+    found = stage.optimize()
+    lines = [
+        f"{space.film_id}: learned from {found.num_train} pictures, {found.num_edited} of all "
+        f"edited by people; mean score on {found.num_held_out} held-out pictures:"
+    ]
+    lines += [f"  {kind:<14} {value:.3f}" for kind, value in found.scores.items()]
+    if found.best is None or not found.is_better:
+        return "\n".join([*lines, "nothing is surely better than our own prompt, so none is used"])
+    where = f"stage/caption/program/{found.best.prompt_hash}.json"
+    return "\n".join(
+        [
+            *lines,
+            f"used from now on: {found.best.kind}, {where}",
+            f"go back with `bunny caption {space.film_id} --no-optimize`",
+        ]
+    )
+
+
 def _audit_head(found: "CaptionAudit") -> str:
     """E.g. ``95 captions audited, 12 with findings``."""
     num_found = found.captions.filter(pl.col("rules").list.len() > 0).height
