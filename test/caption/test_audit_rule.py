@@ -140,6 +140,12 @@ def test_providers_are_compared_on_what_both_captioned():
     assert (openai["num_answers"], openai["num_refused"], openai["num_failed"]) == (2, 1, 0)
 
 
+def test_a_local_server_costs_nothing_and_an_unknown_price_stays_unknown():
+    own = [answer(name, "f0", "bunny", cost_usd=None) for name in ("local", "openai")]
+    found = provider_report.summarize(own)
+    assert found.select("provider", "cost_usd").rows() == [("local", 0.0), ("openai", None)]
+
+
 def test_agreement_is_one_for_the_same_words_and_none_for_others():
     assert provider_report.agreement("a red hat", "the red hat", ()) == 1.0
     assert provider_report.agreement("a red hat", "a blue coat", ()) == 0.0

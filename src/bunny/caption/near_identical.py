@@ -6,7 +6,7 @@ import numpy as np
 
 MIN_SIMILARITY = 0.9  # "red hat" against "red cap" in a caption of ten words gives about 0.8
 NGRAM = (3, 5)  # characters; words of an inflected form share most of theirs
-CHUNK = 1024  # rows that are compared at once
+CHUNK = 256  # rows that are compared at once
 
 
 def nearest_captions(

@@ -9,6 +9,7 @@ import polars as pl
 
 from bunny.caption import accidental_word, caption_claim
 
+AWAY = ("bedrock", "openai", "anthropic")  # providers that are paid
 Answer = Mapping[str, Any]  # as `AnswerStore.every` gives them
 
 
@@ -32,7 +33,8 @@ def summarize(answers: Sequence[Answer]) -> pl.DataFrame:
             "num_answers": len(own),
             "num_refused": sum(row["status"] == "refused" for row in own),
             "num_failed": sum(row["status"] == "failed" for row in own),
-            **{key: _total(own, key) for key in ("input_tokens", "output_tokens", "cost_usd")},
+            **{key: _total(own, key) for key in ("input_tokens", "output_tokens")},
+            "cost_usd": _cost(provider, own),
             "latency_median_s": _quantile(own, 0.5),
             "latency_p95_s": _quantile(own, 0.95),
         }
@@ -112,6 +114,12 @@ def _total(rows: Sequence[Answer], key: str) -> Any:
     values = [row.get(key) for row in rows]
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else None
+
+
+def _cost(provider: str, rows: Sequence[Answer]) -> float | None:
+    """What answers cost; those of this machine and of a local server without a price nothing."""
+    total = _total(rows, "cost_usd")
+    return total if provider in AWAY else total or 0.0
 
 
 def _quantile(rows: Sequence[Answer], share: float) -> float | None:

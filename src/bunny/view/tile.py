@@ -232,7 +232,9 @@ def doubtful_captions(
         Tile(
             file=_file(root, row["file"]),
             title=f"{style.clock(row['timestamp_s'])}, doubt {row['doubt']:.2f}",
-            note=". ".join([*([row["text"]] if row["text"] else []), "; ".join(row["reasons"])]),
+            note=": ".join(
+                [*([f"“{row['text']}”"] if row["text"] else []), "; ".join(row["reasons"])]
+            ),
             tone="bad",
         )
         for row in rows.to_dicts()
