@@ -164,6 +164,14 @@ def test_a_server_that_gives_no_answer_and_a_limit_on_costs_end_it(tmp_path, cap
             stage(tmp_path, running.url, local=local | {"model": "b"}, max_cost_usd=0.1).optimize()
 
 
+def test_kept_answers_do_not_stand_for_the_permission_to_send_pictures(tmp_path):
+    film(tmp_path)
+    with server() as running:
+        stage(tmp_path, running.url).execute()
+    with pytest.raises(UserError, match=r"up to 12 frames go to local at a\.example to tune"):
+        stage(tmp_path, "http://a.example").optimize()
+
+
 @pytest.mark.parametrize(
     ("edited", "more", "says"),
     [

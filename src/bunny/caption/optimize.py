@@ -161,6 +161,8 @@ def optimize(
     train, held_out = split_by_shot(pictures)
     found: list[TunedPrompt] = []
     judge = _Judge(triggers)
+    most = 3 * len(held_out) + (CALLS_PER_PICTURE + 1) * len(train)
+    logger.info("optimize: at most about %d requests to %s", most, settings.model)
 
     def mean(tuned: TunedPrompt | None) -> float:
         try:

@@ -1,20 +1,23 @@
 """A film's pictures to tune a prompt on, and answers about them with any prompt, each paid once."""
 
+import logging
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from bunny.caption import answer_check, optimize, program, provider_loader, request_plan
+from bunny.caption import answer_check, optimize, program, provider_loader
 from bunny.caption.answer import AnswerStore, CaptionAnswer
 from bunny.caption.cost import Budget
 from bunny.caption.optimize import TuningPicture
-from bunny.caption.provider import PREFIX, ProviderSettings
+from bunny.caption.provider import PREFIX, ProviderSettings, check_settings, host_of, is_away
 from bunny.caption.provider_loader import ProviderSetup
 from bunny.caption.question import QuestionMaker
 from bunny.caption.tuned_prompt import TunedPrompt
 from bunny.core.config import AwsConfig, CaptioningConfig
 from bunny.core.error import UserError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
@@ -55,7 +58,9 @@ class TuningFilm:
                 f"optimize: expected one of {', '.join(PREFIX)} in captioning.providers, got "
                 f"{', '.join(self.captioning.providers)}; only their prompt is ours to tune"
             )
-        return provider_loader.served_settings(served[0], self.captioning, self.aws)
+        found = provider_loader.served_settings(served[0], self.captioning, self.aws)
+        check_settings(found)
+        return found
 
     def pictures(self) -> list[TuningPicture]:
         """Edited pictures, and others drawn with a fixed seed.
@@ -65,15 +70,24 @@ class TuningFilm:
         UserError
             If pictures would leave this machine and that is not allowed.
         """
-        setup = self._setup(None)
-        request_plan.check_upload(
-            [setup], self.maker, self.answers, is_allowed=self.captioning.allow_upload
-        )
         every = range(len(self.maker.facts))
         own = [i for i in every if self.maker.facts[i].frame_id in self.edited]
         rest = [i for i in every if i not in set(own)]
         drawn = random.Random(optimize.SEED).sample(rest, min(optimize.MAX_UNEDITED, len(rest)))
+        self._check_upload(len(own) + len(drawn))
         return [self._picture(i) for i in sorted([*own, *drawn])]
+
+    def _check_upload(self, number: int) -> None:
+        """Every picture is sent again with each prompt, so kept answers need permission too."""
+        host = host_of(self.settings)
+        if not is_away(host):
+            return
+        says = f"up to {number} frames go to {self.settings.provider} at {host} to tune the prompt"
+        if not self.captioning.allow_upload:
+            raise UserError(
+                f"captioning.allow_upload: {says}; set captioning.allow_upload=true to allow it"
+            )
+        logger.info("optimize: %s", says)
 
     def ask(self, picture: TuningPicture, tuned: TunedPrompt | None) -> CaptionAnswer:
         """The answer about a picture with a prompt: the kept one, else a new one, which is kept."""
