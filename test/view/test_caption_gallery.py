@@ -116,7 +116,7 @@ def find(widget, kind, *names):
 
 
 def test_the_controls_edit_preview_replace_and_undo(space):
-    widget = gallery_widget.explore_gallery(space, config.Config())
+    widget = gallery_widget.explore_gallery(space, config.Config(), user="ana")
     area, save = find(widget, Textarea)[0], find(widget, Button, "Save caption")[0]
     area.value = "bunny runs"
     save.click()
@@ -138,6 +138,7 @@ def test_the_controls_edit_preview_replace_and_undo(space):
     }  # fmt: skip
     find(widget, Button, "Undo")[0].click()
     assert message.value.startswith("undone")
+    assert {event.user for event in event_log.read(space.root)} == {"ana"}
     old.value = ""
     find(widget, Button, "Preview")[0].click()
     assert "expected words to find" in message.value

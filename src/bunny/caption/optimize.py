@@ -161,7 +161,7 @@ def optimize(
     train, held_out = split_by_shot(pictures)
     found: list[TunedPrompt] = []
     judge = _Judge(triggers)
-    most = 3 * len(held_out) + (CALLS_PER_PICTURE + 1) * len(train)
+    most = 3 * len(held_out) + (CALLS_PER_PICTURE + 2) * len(train)
     logger.info("optimize: at most about %d requests to %s", most, settings.model)
 
     def mean(tuned: TunedPrompt | None) -> float:

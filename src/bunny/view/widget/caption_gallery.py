@@ -196,20 +196,22 @@ def draw_changes(changed: pl.DataFrame) -> str:
 
 
 def explore_gallery(
-    space: Workspace, config: Config, *, is_interactive: bool = True
+    space: Workspace, config: Config, *, user: str = "notebook", is_interactive: bool = True
 ) -> Widget | HTML:
     """Gallery of a film's captions, the most doubtful first, with edit and find and replace.
 
     Parameters
     ----------
     space, config : Workspace, Config
+    user : str
+        Who makes the edits, unless `review.user` says so.
     is_interactive : bool
         False gives the first page without controls.
     """
     from IPython.display import HTML
 
     try:
-        gallery = open_gallery(space, config)
+        gallery = open_gallery(space, config, user)
     except UserError as error:
         return HTML(f"<p>{escape(str(error))}</p>")
     if gallery.machine.is_empty():
