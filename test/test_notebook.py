@@ -192,6 +192,15 @@ def test_start_refuses_a_film_that_is_not_there(tmp_path, monkeypatch):
         notebook.create_workspace("no.mp4", "", str(tmp_path / "data"))
 
 
+@pytest.mark.parametrize("name", ["data", "elsewhere"])
+def test_start_makes_the_folder_where_it_is_told(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.mp4").write_bytes(b"film")
+    film_id = notebook.create_workspace("a.mp4", "", name)
+    assert [p.parent.name for p in tmp_path.glob(f"*/*/{film_id}")] == ["output"]
+    assert (tmp_path / name / "output" / film_id / "source.json").is_file()
+
+
 def write_book(path: Path, *sources: str) -> Path:
     cells = [nbformat.v4.new_code_cell(s) for s in sources]
     cells[0].metadata["tags"] = ["parameters"]

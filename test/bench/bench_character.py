@@ -79,19 +79,26 @@ def _text(value):
 # -- films ------------------------------------------------------------------------------------
 
 
-def films(material: Path, folder: Path, chosen: list[str]) -> Iterator[dict]:
-    """Precision and recall of names, noise among clear faces, by film."""
+def known_films(material: Path) -> dict[str, tuple[Path, Path, pl.DataFrame]]:
+    """Film, references and truth of each film whose characters are known, by its name."""
+    found = {"sample": (demo.film_path(), demo.reference_dir(), demo.truth("box"))}
     reel = material / "gt" / "shots.json"
-    truth = {"sample": demo.truth("box")}
-    where = {"sample": (demo.film_path(), demo.reference_dir())}
     if reel.exists():
         rows = [(r["first_frame"], r["last_frame"] + 1, r["character"], 1.0)
                 for r in json.loads(reel.read_text())["open-reel"]["characters"]]  # fmt: skip
-        truth |= {"open_reel": spans(rows), "hamilton": spans(HAMILTON)}
-        for name, file in (("open_reel", "open_reel.mp4"), ("hamilton", "short_hamilton_clip.mp4")):
-            where[name] = (material / "video" / file, material / "refs" / name)
-    for name in [name for name in where if name in chosen]:
-        film, references = where[name]
+        for name, file, truth in (
+            ("open_reel", "open_reel.mp4", spans(rows)),
+            ("hamilton", "short_hamilton_clip.mp4", spans(HAMILTON)),
+        ):
+            found[name] = (material / "video" / file, material / "refs" / name, truth)
+    return found
+
+
+def films(material: Path, folder: Path, chosen: list[str]) -> Iterator[dict]:
+    """Precision and recall of names, noise among clear faces, by film."""
+    for name, (film, references, truth) in known_films(material).items():
+        if name not in chosen:
+            continue
         space = run.run_film(
             film, references, data_dir=str(folder / name), overrides=SETTINGS, until="cluster"
         ).space
@@ -102,7 +109,7 @@ def films(material: Path, folder: Path, chosen: list[str]) -> Iterator[dict]:
             said = table["label"]
             if kind:
                 said = said.filter(pl.col("subject_type").cast(pl.String) == kind)
-            found = label_score.score_labels(said, table["frame"], truth[name], characters=asked)
+            found = label_score.score_labels(said, table["frame"], truth, characters=asked)
             whole = found.row(by_predicate=pl.col("character") == "all", named=True)
             yield {
                 "film": name,

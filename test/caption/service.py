@@ -83,9 +83,9 @@ def serve(
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             with lock:
-                number = len(service.requests)
-                reply = by_body(body) if by_body else script(number)
                 service.requests.append((self.path, dict(self.headers), body))
+                number = len(service.requests) - 1
+                reply = by_body(body) if by_body else script(number)  # may look at the request
             time.sleep(reply.delay_s)
             if reply.before is not None:
                 reply.before()

@@ -62,6 +62,18 @@ def test_tracks_have_numbers_frames_and_a_best_face():
     assert store.from_rows("track", rows).height == 2
 
 
+@pytest.mark.parametrize(("threshold", "num_strangers"), [(0.3, 0), (0.5, 1)])
+def test_who_is_no_character_at_the_threshold_that_is_set_is_a_stranger(threshold, num_strangers):
+    """Of one character, a face like her by 0.4: below the threshold she is somebody else."""
+    face, tracks = track.link_tracks(
+        store.from_rows("face", [_face("f0a", _mixed(0.4))]), FRAME, "f"
+    )
+    cast = dataclasses.replace(CAST, face={"anna": ANNA[None]})
+    setting = dataclasses.replace(SETTING, similarity_threshold=threshold)
+    learned = label.calibrate_film(face, tracks, cast, setting)
+    assert learned.estimate.num_different == num_strangers
+
+
 def test_no_face_is_no_track():
     face, rows = track.link_tracks(store.from_rows("face", []), FRAME, "film")
     assert face.height == 0 and rows == []

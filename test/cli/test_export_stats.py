@@ -56,6 +56,12 @@ def test_a_film_without_measures_is_refused(bunny, space):
     assert code != 0 and "run stage extract" in err and "shot_detector fast" in err
 
 
+def test_the_refusal_says_what_is_set(bunny, space, monkeypatch):
+    monkeypatch.setenv("BUNNY_EXTRACTION__METHOD", "interval")
+    monkeypatch.setenv("BUNNY_EXTRACTION__SHOT_DETECTOR", "accurate")
+    assert "(they are interval and accurate)" in bunny("export", "stats", "film")[2]
+
+
 def test_a_folder_cannot_be_written(bunny, space, tmp_path):
     store.write(space.table, "change", change_rows.table(space.film_id))
     code, _, err = bunny("export", "stats", "film", "--out", tmp_path)

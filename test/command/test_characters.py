@@ -139,6 +139,12 @@ def test_what_cannot_be_named(film, choice, words):
     assert not (film.root / "named").exists()
 
 
+def test_a_face_below_the_score_that_is_set_is_no_view(film):
+    """Faces are found again in what is cut out, and none is as sure as that."""
+    with pytest.raises(UserError, match="expected a picture that shows only this person's face"):
+        characters.name_character(None, "person-01=Eileen", None, ("detection.min_face_score=1.0",))
+
+
 def test_nobody_gets_two_names(film):
     characters.name_character(None, "person-01=Eileen")
     with pytest.raises(UserError, match="already named Eileen"):

@@ -6,9 +6,12 @@ import cv2
 import pytest
 
 from bunny import demo
+from bunny.command import learn
+from bunny.core import atomic, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.library.search import query
+from bunny.table import store
 
 
 @pytest.mark.parametrize(
@@ -26,3 +29,27 @@ def test_a_face_is_searched_by_the_detector_of_the_films(tmp_path, model, senten
     library = SimpleNamespace(detection_config=config.detection, face={})
     with pytest.raises(UserError, match=sentence):
         query.by_face(library, path, None, 3, [])
+
+
+def test_the_seed_of_what_is_learned_is_the_one_that_is_set():
+    assert learn._settings(Config(seed=5))["seed"] == 5
+
+
+@pytest.mark.parametrize("least", [2, 3])
+def test_as_many_corrections_are_asked_for_as_are_set(tmp_path, monkeypatch, least):
+    """Nobody has corrected anything."""
+    monkeypatch.chdir(tmp_path)
+    space = workspace.locate(tmp_path, "data", "film-0123abcd")
+    atomic.write_bytes(space.root / "source.json", b"{}")
+    film = {
+        "film_id": space.film_id, "path": "film.mp4", "content_hash": "0" * 64,
+        "container": "mp4", "codec": "h264", "pixel_format": "yuv420p", "width_px": 64,
+        "height_px": 36, "frame_rate_num": 25, "frame_rate_den": 1, "time_base_num": 1,
+        "time_base_den": 25, "start_s": 0.0, "duration_s": 1.0, "num_frames": 25,
+        "rotation_deg": 0, "is_mirrored": False, "is_interlaced": False,
+        "num_frames_failed": 0, "stream_index": 0, "has_audio": False, "decoder": "av",
+    }  # fmt: skip
+    for name, rows in {"cluster": [], "frame": [], "shot": [], "film": [film]}.items():
+        store.write(space.table, name, store.from_rows(name, rows))
+    with pytest.raises(UserError, match=rf"expected {least} corrections .* got 0"):
+        learn.learn(None, None, (f"review.min_learn_events={least}",))

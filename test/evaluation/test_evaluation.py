@@ -1,8 +1,12 @@
 """The measures of the proof: intervals, identity, copying, diversity, choice of a checkpoint."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from bunny.core.config import CaptioningConfig, DetectionConfig, EvaluationConfig
 from bunny.evaluation import (
     bootstrap,
     checkpoint_choice,
@@ -13,6 +17,7 @@ from bunny.evaluation import (
 )
 from bunny.evaluation.figure_descriptor import DescribedRegions
 from bunny.evaluation.identity import Gallery, IdentityScale
+from bunny.table import store
 
 PROMPTS = ["a", "a", "b", "b"]
 SEEDS = [1, 2, 1, 2]
@@ -267,3 +272,31 @@ def test_plan_asks_for_the_character_its_kind_and_the_others():
 def test_plan_of_a_film_with_one_character_has_no_company():
     cast = evaluator.PromptSubjects(character="bunny", subject="bunny", class_word="", others={})
     assert set(evaluator.report_jobs(cast, ["{trigger} on a beach"], [1])) == {"report"}
+
+
+class Planning(evaluator.Evaluator):
+    """An evaluation that looks at no picture."""
+
+    def _sight(self, settings, agree):
+        return None
+
+
+def test_the_class_alone_is_asked_for_by_the_word_that_is_set():
+    run = {
+        "run_id": "r", "character": "bunny", "base_hash": "b", "num_steps": 1,
+        "adapter_file": "a", "adapter_hash": "a", "held_out_loss_last": None,
+    }  # fmt: skip
+    given = evaluator.EvaluationInput(
+        tables={name: store.from_rows(name, []) for name in ("label", "adapter")},
+        film_dir=Path(), checkpoint_dir=Path(), reference_dir=None,
+    )  # fmt: skip
+    settings = evaluator.EvaluatorSettings(
+        evaluation=EvaluationConfig(),
+        captioning=CaptioningConfig(class_word="rabbit"),
+        detection=DetectionConfig(),
+        min_confidence=0.6,
+        seed=0,
+    )
+    made = Planning(SimpleNamespace(hash="b"), run, given, settings, None)
+    sets = evaluator.report_jobs(made.cast, ["{trigger} in snow"], [1])
+    assert [job.prompt for job in sets["class"]] == ["rabbit in snow"]

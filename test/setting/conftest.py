@@ -145,6 +145,12 @@ def named_film(tmp_path_factory) -> setting_effect.Film:
 
 
 @pytest.fixture(scope="session")
+def doubtful_film(tmp_path_factory) -> setting_effect.Film:
+    """As `named_film`; stage review can run on it."""
+    return film_by_hand.doubtful(tmp_path_factory.mktemp("doubtful"))
+
+
+@pytest.fixture(scope="session")
 def stranger_film(tmp_path_factory) -> setting_effect.Film:
     """Ten frames with two strangers each, and one face that is nearly sure to be Anna's."""
     return film_by_hand.with_strangers(tmp_path_factory.mktemp("stranger"))

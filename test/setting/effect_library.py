@@ -14,7 +14,7 @@ EFFECT = {
     **effect_caption.EFFECT,
 }
 NOT_SEEN: dict[str, str] = {}
-PUBLISH = "test/library/publish/test_publish_settings.py"  # beside the Postgres that it starts
+PUBLISH = "test/library/publish/test_publish_setting.py"  # beside the Postgres that it starts
 SEEN_ELSEWHERE = {
     "publish.schema_name": f"{PUBLISH}::test_the_schema_name_says_where_tables_go",
     "publish.has_row_security": f"{PUBLISH}::test_row_security_is_on_where_it_is_set",

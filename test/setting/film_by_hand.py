@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import setting_effect
 from film_maker import GREY, by_hand, fill_shard, frame_id
+from vector_film import film_row, shot_rows
 
 from bunny.character.drawn import figure_embedding
+from bunny.core import workspace
+from bunny.table import store
 
 BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
 SPOT = (10.0, 5.0, 50.0, 55.0)  # where a face or figure is, unless said otherwise
@@ -172,6 +175,17 @@ def named(folder: Path) -> setting_effect.Film:
         ),
     ]
     return _with_faces(folder, faces, num_frames=5)
+
+
+def doubtful(folder: Path) -> setting_effect.Film:
+    """`named` with what stage review needs to know of the film."""
+    film = named(folder)
+    height, width = GREY.shape[:2]
+    space = workspace.locate(film.root, str(film.data), film.film_id)
+    rows = [film_row("film", 5, width_px=width, height_px=height)]
+    for name, own in {"film": rows, "shot": shot_rows("film", 5, 1)}.items():
+        store.write(space.table, name, store.from_rows(name, own))
+    return film
 
 
 def with_strangers(folder: Path) -> setting_effect.Film:

@@ -80,32 +80,41 @@ def say(film_dir: Path, places: Sequence[tuple[int, str, str]]) -> None:
     (film_dir / "feedback.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
+def film_row(film_id: str, num_frames: int, **side: int) -> dict[str, Any]:
+    """Row of table `film`."""
+    return {
+        "film_id": film_id, "path": "film.mp4", "content_hash": "0" * 64,
+        "container": "mp4", "codec": "h264", "pixel_format": "yuv420p", **side,
+        "frame_rate_num": FPS, "frame_rate_den": 1, "time_base_num": 1,
+        "time_base_den": FPS, "start_s": 0.0, "duration_s": num_frames / FPS,
+        "num_frames": num_frames, "rotation_deg": 0, "is_mirrored": False,
+        "is_interlaced": False, "num_frames_failed": 0, "stream_index": 0,
+        "has_audio": False, "decoder": "av",
+    }  # fmt: skip
+
+
+def shot_rows(film_id: str, number: int, length: int) -> list[dict[str, Any]]:
+    """Rows of table `shot`: shots of so many frames."""
+    return [
+        {
+            "film_id": film_id, "shot_index": k, "first_frame_index": length * k,
+            "end_frame_index": length * (k + 1), "start_s": length * k / FPS,
+            "end_s": length * (k + 1) / FPS, "start_pts": length * k,
+            "end_pts": length * (k + 1), "transition_in": "cut", "motion": 0.0,
+            "kind": "static",
+        }
+        for k in range(number)
+    ]  # fmt: skip
+
+
 def _rows(
     film_id: str, vectors: np.ndarray, places: Sequence[str]
 ) -> dict[str, list[dict[str, Any]]]:
     number = len(vectors)
     ids = [f"{film_id}-{k:08d}" for k in range(number)]
     return {
-        "film": [
-            {
-                "film_id": film_id, "path": "film.mp4", "content_hash": "0" * 64,
-                "container": "mp4", "codec": "h264", "pixel_format": "yuv420p", **SIDE,
-                "frame_rate_num": FPS, "frame_rate_den": 1, "time_base_num": 1,
-                "time_base_den": FPS, "start_s": 0.0, "duration_s": float(number),
-                "num_frames": FPS * number, "rotation_deg": 0, "is_mirrored": False,
-                "is_interlaced": False, "num_frames_failed": 0, "stream_index": 0,
-                "has_audio": False, "decoder": "av",
-            }
-        ],
-        "shot": [
-            {
-                "film_id": film_id, "shot_index": k, "first_frame_index": FPS * k,
-                "end_frame_index": FPS * k + FPS, "start_s": float(k), "end_s": k + 1.0,
-                "start_pts": FPS * k, "end_pts": FPS * k + FPS, "transition_in": "cut",
-                "motion": 0.0, "kind": "static",
-            }
-            for k in range(number)
-        ],
+        "film": [film_row(film_id, FPS * number, **SIDE)],
+        "shot": shot_rows(film_id, number, FPS),
         "frame": [
             {
                 "frame_id": ids[k], "film_id": film_id, "shot_index": k,

@@ -85,6 +85,30 @@ def test_a_moved_threshold_reads_no_picture(tmp_path):
     assert store.read(film / "table", "cluster")["cluster_id"].to_list() == ["scene-001"] * 2
 
 
+def test_another_seed_makes_the_stage_run_again(tmp_path):
+    """The orders that stability is measured with are drawn by it."""
+    film = _film(tmp_path, [])
+    Cluster(Config(seed=1), film, film).execute()
+    again = [Cluster(Config(seed=seed), film, film).can_resume() for seed in (1, 2)]
+    assert again == [True, False]
+
+
+def test_the_note_says_how_stable_people_are_by_the_method_that_is_set(tmp_path):
+    """Of these ten faces one method finds the same people again more often than the other."""
+    angle = np.random.default_rng(7).uniform(0, 0.6 * np.pi, 10)
+    faces = [_face(f"f{i}a", [np.cos(a), np.sin(a)]) for i, a in enumerate(angle)]
+    labels = [_label(face["face_id"], None) for face in faces]
+    note = {}
+    for method in ("agglomerative", "hdbscan"):
+        film = _film(tmp_path / method, [], faces, labels)
+        note[method] = _stage(film, unknown_method=method, stability_runs=3).execute().note
+        rows = store.read(film / "table", "stability")
+        own = (pl.col("method") == method) & (pl.col("compared_with") == "sample")
+        (value,) = rows.filter(own)["rand_index"]
+        assert f"(stability {value:.2f} with 90 % of the shots)" in note[method]
+    assert len({text.partition("stability")[2] for text in note.values()}) == 2
+
+
 def test_a_film_without_frames(tmp_path):
     assert _stage(_film(tmp_path, [])).execute().tables == {
         "cluster": 0,

@@ -212,6 +212,12 @@ def test_another_base_is_refused(tuned, tiny_base_folder):
         make(tuned, tiny_base_folder).execute()
 
 
+def test_the_evaluation_is_told_the_seed_and_how_sure_others_are(labelled_film):
+    config = Config(seed=5, dataset={"min_confidence": 0.8})
+    told = Evaluate(config, labelled_film, labelled_film)._evaluator_settings()
+    assert (told.seed, told.min_confidence) == (5, 0.8)
+
+
 def test_a_film_without_a_fine_tune_ends_with_a_reason(labelled_film, tiny_base_folder):
     for name in ("training_run", "adapter", "candidate", "dataset"):
         write_rows(labelled_film, name, [])

@@ -1,9 +1,13 @@
 """Settings that a stage reads at a second place: each is given a value that is not its default."""
 
+import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from types import SimpleNamespace
 
 import av
+import cv2
 import numpy as np
 import polars as pl
 import pytest
@@ -15,6 +19,7 @@ from bunny.caption.metadata_facts import Facts
 from bunny.caption.question import QuestionMaker
 from bunny.character import reference_measure
 from bunny.character.drawn import region_search
+from bunny.core import atomic
 from bunny.core.config import (
     AwsConfig,
     CaptioningConfig,
@@ -30,7 +35,7 @@ from bunny.evaluation import gallery
 from bunny.scene import cluster_table
 from bunny.stage.detect import Detect
 from bunny.stage.finetune import Finetune
-from bunny.stage.generate import Generate
+from bunny.stage.generate import NOTE_NEGATIVE, Generate
 from bunny.table import store
 from bunny.video import extra_frame
 
@@ -67,6 +72,38 @@ def test_drawn_references_are_not_described_where_nothing_drawn_is_sought(labell
     assert stage._describe(known) == {}
 
 
+def test_references_are_measured_anew_at_another_score(labelled_film, tmp_path):
+    """Her face is sure enough for the first score, and no face is for the second."""
+    (tmp_path / "cast").mkdir()
+    shutil.copy(demo.reference_dir() / "astronaut" / "1.jpg", tmp_path / "cast" / "eileen.jpg")
+
+    def measure(score):
+        wanted = {"min_face_score": score, "medium": "photographed", "is_drawn_enabled": False}
+        stage = make(Detect, labelled_film, detection=wanted)
+        stage.source["references"] = str(tmp_path / "cast")
+        return stage._references(store.from_rows("shot_medium", []))["num_faces"].to_list()
+
+    assert (measure(0.5), measure(1.0)) == ([1], [0])
+
+
+def test_places_that_another_detector_found_are_not_taken(labelled_film):
+    """Of `anime-person:one` there are places already; the other is refused, having no embedding."""
+    frame = store.read(labelled_film / "table", "frame")
+    known = store.from_rows("reference", [])
+
+    def search(detector):
+        stage = make(Detect, labelled_film, detection={"drawn_detector": detector})
+        return stage, lambda: stage._regions(frame, frame, known, lambda number: None)
+
+    stage, find = search("anime-person:one")
+    with pytest.raises(UserError, match="one detects figures"):
+        find()
+    stage._opened[-1].put(0, {"region": store.from_rows("region", [])})
+    assert find().is_empty()
+    with pytest.raises(UserError, match="two detects figures"):
+        search("anime-person:two")[1]()
+
+
 @pytest.mark.parametrize(("medium", "probability"), [("drawn", 1.0), ("photographed", 0.0)])
 def test_references_are_of_the_medium_that_is_set(medium, probability):
     say = reference_measure.drawn_probability(DetectionConfig(medium=medium), None, pl.DataFrame())
@@ -86,6 +123,11 @@ def test_models_of_drawn_figures_are_those_that_are_named(tmp_path):
     net = tiny_onnx.save_ccip(tmp_path / "ccip-tiny")
     with pytest.raises(UserError, match="or nothing, found an-owl"):
         _find(drawn_detector="an-owl", drawn_embedding=f"ccip:{net}")
+
+
+def test_what_an_owl_finds_is_compared_by_the_embedding_that_is_named(guided_folders):
+    owl, dino = guided_folders["owl"], guided_folders["dino"]
+    assert _find(drawn_detector=owl, drawn_embedding=dino).name == "owl+dino"
 
 
 @pytest.mark.parametrize(
@@ -123,11 +165,17 @@ def test_scenes_join_by_their_threshold_and_noise_lies_no_higher():
     assert (near.join, near.noise, far.join, far.noise) == (0.3, 0.3, 0.6, 0.4)
 
 
-def test_the_evaluation_finds_faces_by_the_detector_that_is_set():
-    wanted = DetectionConfig(face_detection_model="hog")
+@pytest.mark.parametrize(("model", "number"), [("yunet", 1), ("hog", 0)])
+def test_the_evaluation_finds_faces_by_the_detector_that_is_set(model, number):
+    """A face 30 pixels high is too small for HOG."""
+    picture = cv2.imread(str(demo.reference_dir() / "astronaut" / "1.jpg"))
+    height = round(60 * picture.shape[0] / picture.shape[1])
+    small = cv2.resize(picture, (60, height), interpolation=cv2.INTER_AREA)
     row = {"reference_id": "a/1.jpg", "character": "a", "content_hash": "0", "route": "face"}
     known = store.from_rows("reference", [{**row, "recogniser": "dlib", "num_faces": 1}])
-    assert gallery._face_describer(known, wanted)[0] == "sface behind hog"
+    name, look = gallery._face_describer(known, DetectionConfig(face_detection_model=model))
+    assert name == f"sface behind {model}"
+    assert len(look(cv2.copyMakeBorder(small, *[60] * 4, cv2.BORDER_REPLICATE)).box) == number
 
 
 @pytest.mark.parametrize(("confidence", "number"), [(0.5, 8), (0.95, 0)])
@@ -201,7 +249,39 @@ def test_words_and_seed_of_the_fine_tune(labelled_film):
     )
     words = stage._set_of("bunny", pl.DataFrame({"file": ["a.png"]})).words
     assert (words.trigger, words.class_word) == ("sks bunny", "rabbit")
-    assert stage.settings()["seed"] == 5
+    assert stage.settings()["seed"] == stage._lora_settings(words).seed == 5
+
+
+class Loading(Finetune):
+    """Has one character, trains nothing, and keeps the base that it was given."""
+
+    def _sets(self):
+        return [self._set_of("bunny", pl.DataFrame({"file": ["a.png"]}))]
+
+    def _train(self, loaded, made, cluster, on_step):
+        self.loaded = loaded
+        return {}, ""
+
+
+def test_the_fine_tune_loads_its_base_in_the_precision_that_is_set(labelled_film, tiny_folder):
+    models = {"base_model": str(tiny_folder), "precision": "bf16"}
+    stage = make(Loading, labelled_film, models=models)
+    stage.run()
+    assert {str(w.dtype) for w in stage.loaded.family.denoiser.parameters()} == {"torch.bfloat16"}
+
+
+def test_the_fine_tune_counts_the_steps_of_an_epoch_by_its_batch(
+    labelled_film, tiny_base, tmp_path
+):
+    """Five pictures are three batches of two, as the note of the stage says."""
+    stage = make(Finetune, labelled_film, models={"batch_size": 2})
+    files = [f"{shot}.png" for shot in range(5)]
+    for file in files:
+        atomic.write_bytes(tmp_path / file, (labelled_film / "frame" / "00000000.png").read_bytes())
+    lines = [json.dumps({"file_name": file, "text": "bunny", "split": "train"}) for file in files]
+    (tmp_path / "metadata.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    words = stage._set_of("bunny", pl.DataFrame({"file": ["a.png"]})).words
+    assert "3 steps per epoch at batch size 2" in stage._look(tmp_path, tiny_base, words).to_line()
 
 
 def test_words_of_what_is_drawn(labelled_film):
@@ -212,3 +292,18 @@ def test_words_of_what_is_drawn(labelled_film):
         generation={"prompts": ["{trigger} at sea"], "seeds": [1]},
     )
     assert [one.prompt for one in stage._drawings("bunny")] == ["sks bunny rabbit at sea"]
+
+
+@pytest.mark.parametrize("chosen", ["chosen", "last"])
+def test_the_evaluation_is_read_where_it_chooses_the_checkpoint(labelled_film, chosen):
+    store.write(labelled_film / "table", "evaluation", store.from_rows("evaluation", []))
+    stage = make(Generate, labelled_film, generation={"checkpoints": chosen})
+    assert ("evaluation" in stage.reads) == (chosen == "chosen")
+
+
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_a_negative_prompt_without_guidance_is_said_to_be_idle(labelled_film, guidance):
+    wanted = {"guidance_scale": guidance, "negative_prompt": "blur"}
+    stage = make(Generate, labelled_film, generation={**wanted, "has_safety_checker": False})
+    base = SimpleNamespace(family=SimpleNamespace(name="flux"))
+    assert stage._warnings(base, []) == ([NOTE_NEGATIVE] if guidance == 1 else [])

@@ -1,6 +1,7 @@
 """Ways to train: DoRA, text encoder, averages, precision, early stop, memory that ends."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -96,6 +97,38 @@ def test_accumulation_is_the_larger_batch(tiny_base, tmp_path):
         assert weights.gradients() == []
     finally:
         lora.detach(parts)
+
+
+@pytest.mark.parametrize("targets", ["all", "attention"])
+def test_convolutions_are_adapted_where_all_is_asked_for(tiny_base, targets):
+    parts = lora.attach(tiny_base, dataclasses.replace(SETTINGS, targets=targets))
+    try:
+        names = lora.trainable_parameters(parts)
+        assert any(".attn1.to_q." in name for name in names)
+        assert any(".conv1." in name for name in names) == (targets == "all")
+    finally:
+        lora.detach(parts)
+
+
+def test_a_family_whose_text_encoder_cannot_be_trained_is_refused():
+    base = SimpleNamespace(name="b", family=SimpleNamespace(name="flux", trainable_text=()))
+    settings = dataclasses.replace(SETTINGS, trains_text_encoder=True)
+    with pytest.raises(UserError, match=r"models\.trains_text_encoder: .* set it to false"):
+        lora.attach(base, settings)
+
+
+def test_the_noise_that_losses_are_measured_with_is_drawn_by_the_seed(tiny_base, tmp_path):
+    """Nothing is learned yet, so that the pictures and the base are all that is the same."""
+    losses = []
+    for seed in (1, 2):
+        settings = dataclasses.replace(SETTINGS, seed=seed)
+        loop = trainer.TrainingLoop(
+            tiny_base, TRAIN, HELD_OUT, tmp_path / str(seed), settings, {}, None
+        )
+        start = Step(step=0, loss=None, held_out_loss=None, learning_rate=0.0)
+        losses.append(loop._measured(start).held_out_loss)
+        loop.close()
+    assert losses[0] != losses[1]
 
 
 def test_gradient_that_is_no_number_moves_nothing(tiny_base):
@@ -225,14 +258,14 @@ def test_settings_that_had_nothing_to_work_on_are_told(tiny_base, tmp_path):
     ],
 )
 def test_too_little_memory_says_what_to_lower(error):
-    settings = dataclasses.replace(SETTINGS, batch_size=8, gradient_accumulation=1)
+    settings = dataclasses.replace(SETTINGS, batch_size=8, gradient_accumulation=3)
     with (
         pytest.raises(training_settings.MemoryShortError) as told,
         trainer.explain_out_of_memory(settings),
     ):
         raise error
     text = str(told.value)
-    assert "models.batch_size 8 -> 4 (and models.gradient_accumulation 1 -> 2" in text
+    assert "models.batch_size 8 -> 4 (and models.gradient_accumulation 3 -> 6" in text
     assert "models.has_gradient_checkpointing true" in text
     assert "models.resolution" in text
     assert "\n" not in text

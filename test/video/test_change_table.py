@@ -68,7 +68,7 @@ def test_thresholds_matter(info, change):
 
 
 def test_below_what_was_measured_is_refused(info, change):
-    with pytest.raises(ValueError, match=r"at least 0\.5"):
+    with pytest.raises(ValueError, match=r"at least 0\.5, .*, got 0\.49;"):
         change_table.decide_shots(change, ShotSetting(cut_threshold=0.49), info.rate)
 
 

@@ -4,9 +4,9 @@ import pytest
 
 from bunny.core.config import Config
 from bunny.table import store
-from bunny.view.report import film
+from bunny.view.report import evaluation, film
 from bunny.view.report.section import ReportData
-from bunny.view.widget import preview
+from bunny.view.widget import dataset, preview
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5])
@@ -42,3 +42,42 @@ def test_the_report_draws_the_thresholds_that_are_set(labelled, key):
         for at in (0.6, 0.6, 0.7)
     )
     assert first == same != moved
+
+
+def test_figures_are_as_clear_as_the_margin_that_is_set_asks(shared_space):
+    """All are ahead by 0.2, which is 0.05 more than is asked, and far above the threshold."""
+    settings = Config(detection={"drawn_threshold": 0.0, "drawn_margin": 0.15})
+    wanted = settings.detection.model_dump()
+    seen = preview.read_tables(shared_space.table)
+    found = preview.judge(seen, preview.compare(seen, wanted), wanted).subject
+    figures = found.filter(found["subject_id"].str.ends_with("-r0"))
+    assert figures["slack"].to_list() == [pytest.approx(0.05, abs=1e-6)] * figures.height
+
+
+@pytest.mark.parametrize(("distance", "has_duplicates"), [(0, False), (64, True)])
+def test_views_of_the_explorer_are_duplicates_as_far_as_is_set(
+    shared_space, distance, has_duplicates
+):
+    """Two hashes of 64 bits are never more than 64 apart, and those of the film differ."""
+    wanted = {"max_upscale": 8.0, "min_subject_px": 4}
+    config = Config(dataset=wanted, filtering={"duplicate_distance": distance})
+    opened = dataset.open_dataset(shared_space, config)
+    assert ("duplicate" in opened.before["bunny"].reasons) == has_duplicates
+
+
+def test_the_report_says_which_class_word_was_overwritten(space):
+    """The class word alone draws the bunny in every picture, the base's in none."""
+    at = {"run_id": "run-1", "character": "bunny", "about": "", "n": 4}
+    values = [("choose", 200, "chosen", 200.0), ("class", 0, "leak", 0.0)]
+    values += [("class", 200, "leak", 1.0), ("report", 200, "recognised", 1.0)]
+    rows = [
+        {**at, "prompt_set": name, "step": step, "metric": metric, "value": value}
+        for name, step, metric, value in values
+    ]
+    store.write(space.table, "evaluation", store.from_rows("evaluation", rows))
+    config = Config(captioning={"class_word": "rabbit"})
+    (said,) = evaluation.findings(
+        ReportData(root=space.root, film_id="film", config=config)
+    ).values()
+    text = " ".join(one.text for one in said)
+    assert "The class word was overwritten: “rabbit” alone draws bunny" in text

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.view.widget import generation
 from bunny.view.widget.generation import GenerationData
@@ -105,6 +106,14 @@ def test_a_refusal_is_said():
 def test_without_a_fine_tune_it_says_which_stage_to_run(empty_space, settings):
     page = generation.explore_generation(empty_space, settings, is_interactive=False).data
     assert "run stage finetune" in page
+
+
+@pytest.mark.parametrize(
+    ("wanted", "strength"),
+    [({"lora_strength": 0.7}, 0.7), ({"lora_strength": 0.7, "strengths": [0.4, 0.9]}, 0.4)],
+)
+def test_the_controls_begin_at_the_first_strength_that_is_set(opened, wanted, strength):
+    assert generation._start(opened, Config(generation=wanted))["lora_strength"] == strength
 
 
 def test_a_move_draws_nothing_and_the_button_saves(space, settings, tmp_path):

@@ -225,7 +225,7 @@ def _with_examples(
         max_labeled_demos=MAX_EXAMPLES,
         max_errors=1,
     )
-    examples = _examples([one for one in train if one.edited])
+    examples = _examples(captioner, [one for one in train if one.edited])
     with _asking(captioner):
         found = tuner.compile(_student(captioner), trainset=examples)
     demos = [_without_picture(demo) for demo in found.predictors()[0].demos]
@@ -250,7 +250,7 @@ def _with_instructions(
         num_threads=1,
         seed=SEED,
     )
-    examples = _examples(train)
+    examples = _examples(captioner, train)
     with _asking(captioner):
         found = tuner.compile(
             _student(captioner), trainset=examples[half:] or examples, valset=examples[:half]
@@ -294,12 +294,12 @@ def _asking(captioner: program.Captioner) -> Iterator[None]:
         loud.setLevel(level)
 
 
-def _examples(pictures: Sequence[TuningPicture]) -> list[Any]:
+def _examples(captioner: program.Captioner, pictures: Sequence[TuningPicture]) -> list[Any]:
     """Pictures as dspy's optimisers take them; `known` is what the metric reads."""
     dspy = import_dspy()
     found = []
     for one in pictures:
-        asked = program.inputs_of(one.question)
+        asked = captioner.asked(one.question)
         labels = {"caption": one.edited} if one.edited else {}
         found.append(dspy.Example(**asked, **labels, known=one).with_inputs(*asked))
     return found

@@ -118,13 +118,37 @@ class Captioner:
             stopped=self.stopped,
         )
         dspy = import_dspy()
-        self.program = dspy.Predict(signature())
+        says = "what was wrong with your previous answer; answer again without that"
+        self.program = dspy.Predict(self.signature())
         if tuned is not None:
             self.program.load_state(dict(tuned.state))
-        told = self.program.signature.instructions
-        self.again = dspy.Predict(_signature_after_fault().with_instructions(told))
+        again = self.program.signature.append("fault", dspy.InputField(desc=says), type_=str)
+        self.again = dspy.Predict(again)
         self.again.demos = self.program.demos
         self.adapter = dspy.ChatAdapter(use_json_adapter_fallback=False)
+
+    def signature(self) -> Any:
+        """The `dspy.Signature` that it asks by."""
+        return signature()
+
+    def inputs(self, question: CaptionQuestion) -> dict[str, Any]:
+        """Input fields of the signature beside the picture, names and facts as data."""
+        return {
+            "facts": [answer_check.as_data(fact) for fact in question.facts],
+            "trigger_words": [answer_check.as_data(word) for word in question.trigger_words],
+        }
+
+    def asked(self, question: CaptionQuestion) -> dict[str, Any]:
+        """All input fields of the signature."""
+        picture = import_dspy().Image(_data_uri(question.picture))
+        return {"picture": picture, **self.inputs(question)}
+
+    def read(
+        self, prediction: Any, question: CaptionQuestion, calls: list[dict[str, Any]]
+    ) -> CaptionAnswer:
+        """The answer in the output fields; `calls` tell what it cost."""
+        tags = tuple(dict.fromkeys(t.strip().lower() for t in (prediction.tags or "").split(",")))
+        return to_answer("", prediction.caption, tuple(t for t in tags if t), calls)
 
     def caption_batch(self, questions: Sequence[CaptionQuestion]) -> list[CaptionAnswer]:
         """Answers to questions, one request each; raises as `ask`."""
@@ -167,7 +191,7 @@ class Captioner:
         try:
             prediction = self._call(lm, question, fault)
         except dspy.AdapterParseError as error:
-            return _to_answer(error.lm_response or "", None, (), lm.history)
+            return to_answer(error.lm_response or "", None, (), lm.history)
         except dspy.LMError as error:
             is_refused = (dspy.LMAuthError, dspy.LMBillingError, dspy.LMUnsupportedModelError)
             if isinstance(error, is_refused):
@@ -176,13 +200,12 @@ class Captioner:
                 raise UserError(self._explain_refused(error)) from error
             failed = CaptionAnswer(status="failed", error=self._clean(error))
             return replace(failed, **_meter(lm.history)) if lm.history else failed
-        tags = tuple(dict.fromkeys(t.strip().lower() for t in (prediction.tags or "").split(",")))
-        return _to_answer("", prediction.caption, tuple(t for t in tags if t), lm.history)
+        return self.read(prediction, question, lm.history)
 
     def _call(self, lm: Any, question: CaptionQuestion, fault: str) -> Any:
         """One call of the program, as `call`."""
         dspy = import_dspy()
-        asked = inputs_of(question) | ({"fault": fault} if fault else {})
+        asked = self.asked(question) | ({"fault": fault} if fault else {})
         program = (self.again if fault else self.program).deepcopy()
         # dspy would keep every question with its picture in its trace
         with dspy.context(lm=lm, adapter=self.adapter, max_history_size=2, trace=None):
@@ -278,24 +301,6 @@ class Captioner:
         )
 
 
-def inputs_of(question: CaptionQuestion) -> dict[str, Any]:
-    """The input fields of `signature`, names and facts as data."""
-    dspy = import_dspy()
-    return {
-        "picture": dspy.Image(_data_uri(question.picture)),
-        "facts": [answer_check.as_data(fact) for fact in question.facts],
-        "trigger_words": [answer_check.as_data(word) for word in question.trigger_words],
-    }
-
-
-@cache
-def _signature_after_fault() -> Any:
-    """The signature of a second asking, which names the fault of the first answer."""
-    dspy = import_dspy()
-    says = "what was wrong with your previous answer; answer again without that"
-    return signature().append("fault", dspy.InputField(desc=says), type_=str)
-
-
 def _count_asked(predict: Any, asked: Mapping[str, Any]) -> int:
     """Input tokens of a call with its examples, at most about."""
     told = [str(value) for name, value in asked.items() if name != "picture"]
@@ -345,7 +350,7 @@ def _data_uri(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
-def _to_answer(
+def to_answer(
     raw: str, caption: str | None, tags: tuple[str, ...], calls: list[dict]
 ) -> CaptionAnswer:
     """Say whether what the model said is a caption, a refusal or garbage; adds what it cost."""

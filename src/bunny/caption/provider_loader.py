@@ -115,6 +115,36 @@ def _told_here(name: str, maker: QuestionMaker, index: int) -> list[Any]:
     return [maker.told(index)]
 
 
+def served_settings(name: str, captioning: CaptioningConfig, aws: AwsConfig) -> ProviderSettings:
+    """Settings of a served model from its section of `captioning`.
+
+    Raises
+    ------
+    UserError
+        If they cannot work, e.g. name no model.
+    """
+    own = getattr(captioning, name)
+    settings = ProviderSettings(
+        provider=name,
+        model=own.model,
+        max_tokens=captioning.max_tokens,
+        temperature=captioning.temperature,
+        endpoint_url=own.endpoint_url,
+        timeout_s=captioning.timeout_seconds,
+        connect_timeout_s=captioning.connect_timeout_seconds,
+        max_retries=captioning.max_retries,
+        region=aws.region,
+        profile=aws.profile,
+        num_in_flight=captioning.batch_size,
+        requests_per_minute=own.requests_per_minute,
+        tokens_per_minute=own.tokens_per_minute,
+        input_price_usd=own.input_price_usd,
+        output_price_usd=own.output_price_usd,
+    )
+    check_settings(settings)
+    return settings
+
+
 def _served(
     name: str,
     captioning: CaptioningConfig,
@@ -124,7 +154,6 @@ def _served(
 ) -> ProviderSetup:
     own = getattr(captioning, name)
     settings = served_settings(name, captioning, aws)
-    check_settings(settings)
     price = find_price(name, own.model, own.input_price_usd, own.output_price_usd)
     check_limit(budget.max_usd, {name: price})
     from bunny.caption import program  # dspy takes seconds to import
@@ -142,28 +171,6 @@ def _served(
         price=price,
         host=host_of(settings),
         depends=(name, own.model, captioning.max_tokens, captioning.temperature),
-    )
-
-
-def served_settings(name: str, captioning: CaptioningConfig, aws: AwsConfig) -> ProviderSettings:
-    """Settings of a served provider, from its section and what all have in common."""
-    own = getattr(captioning, name)
-    return ProviderSettings(
-        provider=name,
-        model=own.model,
-        max_tokens=captioning.max_tokens,
-        temperature=captioning.temperature,
-        endpoint_url=own.endpoint_url,
-        timeout_s=captioning.timeout_seconds,
-        connect_timeout_s=captioning.connect_timeout_seconds,
-        max_retries=captioning.max_retries,
-        region=aws.region,
-        profile=aws.profile,
-        num_in_flight=captioning.batch_size,
-        requests_per_minute=own.requests_per_minute,
-        tokens_per_minute=own.tokens_per_minute,
-        input_price_usd=own.input_price_usd,
-        output_price_usd=own.output_price_usd,
     )
 
 

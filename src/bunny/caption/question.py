@@ -147,9 +147,9 @@ def decode_jpeg(jpeg: bytes) -> np.ndarray:
     return picture
 
 
-def encode_picture(picture: np.ndarray) -> bytes:
-    """JPEG of at most `MAX_SIDE_PX`, without any metadata of the stored file."""
-    scale = min(1.0, MAX_SIDE_PX / max(picture.shape[:2]))
+def encode_picture(picture: np.ndarray, max_side_px: int = MAX_SIDE_PX) -> bytes:
+    """JPEG of at most so many pixels a side, without any metadata of the stored file."""
+    scale = min(1.0, max_side_px / max(picture.shape[:2]))
     if scale < 1:
         size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
         picture = cv2.resize(picture, tuple(max(1, s) for s in size), interpolation=cv2.INTER_AREA)

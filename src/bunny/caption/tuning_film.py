@@ -10,7 +10,7 @@ from bunny.caption import answer_check, optimize, program, provider_loader
 from bunny.caption.answer import AnswerStore, CaptionAnswer
 from bunny.caption.cost import Budget
 from bunny.caption.optimize import TuningPicture
-from bunny.caption.provider import PREFIX, ProviderSettings, check_settings, host_of, is_away
+from bunny.caption.provider import PREFIX, ProviderSettings, host_of, is_away
 from bunny.caption.provider_loader import ProviderSetup
 from bunny.caption.question import QuestionMaker
 from bunny.caption.tuned_prompt import TunedPrompt
@@ -58,9 +58,7 @@ class TuningFilm:
                 f"optimize: expected one of {', '.join(PREFIX)} in captioning.providers, got "
                 f"{', '.join(self.captioning.providers)}; only their prompt is ours to tune"
             )
-        found = provider_loader.served_settings(served[0], self.captioning, self.aws)
-        check_settings(found)
-        return found
+        return provider_loader.served_settings(served[0], self.captioning, self.aws)
 
     def pictures(self) -> list[TuningPicture]:
         """Edited pictures, and others drawn with a fixed seed.

@@ -34,7 +34,7 @@ from bunny.character.drawn import (
 from bunny.character.model_set import DetectionModels
 from bunny.contract import stage
 from bunny.contract.shard import fill_missing
-from bunny.core import image_file
+from bunny.core import image_file, onnx_session
 from bunny.dataset import addition
 from bunny.table import store
 from bunny.video import extra_frame
@@ -80,6 +80,9 @@ class Detect(stage.BaseStage):
             more, beside = self._extra_faces(frame, wanted, bar.update)
             region = self._regions(plain, frame, known, bar.update)
             figures, more_drawn = self._figures(drawn, drawn_between, frame, described, bar.update)
+        judged_references = self._judge_references(known, described)
+        self.__dict__.pop("_models", None)  # deciding needs none of them
+        onnx_session.release_sessions()
         found = film_label.FilmDetections(
             frame=frame,
             extra_frame=pl.concat([more, more_drawn]).sort("frame_index"),
@@ -99,13 +102,12 @@ class Detect(stage.BaseStage):
             "shot_medium": store.check("shot_medium", shots),
         }
         broken = raw.filter(pl.col("error").is_not_null())
-        first = table_rows.medium_note(shots) + table_rows.note(tables["label"], known, broken)
-        notes = (first, self._judge_references(known, described))
+        note = table_rows.medium_note(shots) + table_rows.note(tables["label"], known, broken)
         return stage.StageOutput(
             tables=tables,
             num_items=frame.height,
             num_failed=broken.height,
-            note="; ".join(note for note in notes if note),
+            note="; ".join(part for part in (note, judged_references) if part),
         )
 
     @property
@@ -166,8 +168,8 @@ class Detect(stage.BaseStage):
         }
         shards = self.shards("reference", depends)
         if not shards.is_done(0):
-            files, wanted = self._reference_files, self.config.detection
-            rows = table_rows.reference_rows(files, wanted, self._models, shots)
+            wanted = self.config.detection
+            rows = table_rows.reference_rows(self._reference_files, wanted, self._models, shots)
             shards.put(0, {"reference": store.from_rows("reference", rows)})
         known = shards.collect("reference")
         reference.check_usable(known.select("reference_id", "character", "error").iter_rows())
@@ -184,8 +186,7 @@ class Detect(stage.BaseStage):
     def _judge_references(self, known: pl.DataFrame, described: Mapping[str, np.ndarray]) -> str:
         """One line on how many references could be better."""
         net = self._models.figure_net if described else None
-        files = self._reference_files
-        pictures = reference_measure.make_pictures(files, known, described, net)
+        pictures = reference_measure.make_pictures(self._reference_files, known, described, net)
         wanted, recogniser = self.config.detection, self._models.recogniser_name
         return reference_check.summarise(reference_measure.judge(pictures, net, wanted, recogniser))
 

@@ -1,12 +1,14 @@
 """Stage review: people's corrections replayed over labels and clusters.
 
 The record `feedback.jsonl` is an outside input: what is said while a stage runs is left to its next
-run. Nothing here opens a picture.
+run. Pictures are opened only where a model is asked who doubtful figures are (`identification`).
 """
 
+import logging
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
@@ -17,13 +19,19 @@ from bunny.review import corrected_table, doubt, event_log
 from bunny.review.event_log import Event
 from bunny.review.learn import version as learn_version
 from bunny.review.state import ReviewState
+from bunny.table import store
+
+if TYPE_CHECKING:
+    from bunny.review.identification import DoubtfulFigure
+
+logger = logging.getLogger(__name__)
 
 
 class Review(BaseStage):
     """The machine's clusters and labels, then what was learned, then people's words."""
 
     name: ClassVar[str] = "review"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads: tuple[str, ...] = (
         *review_asset.TABLES,
         *("embedding", "subject_vector", "reference"),
@@ -31,16 +39,22 @@ class Review(BaseStage):
     writes: ClassVar[tuple[str, ...]] = (
         *("asset", "label_corrected", "cluster_corrected", "caption_edit"),
         "frame_caption_edit",
-        *("shot_vector", "figure_vector", "feedback", "training_feedback"),
+        *("shot_vector", "figure_vector", "feedback", "training_feedback", "identification"),
     )
     unit: ClassVar[str] = "item"
 
     def settings(self) -> dict[str, Any]:
         """When a rejected shot falls to another scene, and whether what was learned is used."""
-        return {
+        found = {
             **settings_of(self.config, "clustering", "noise_threshold"),
             **settings_of(self.config, "review", "is_learned_used"),
         }
+        name = self.config.identification.provider
+        if name != "none":
+            found |= settings_of(self.config, "identification")
+            found |= settings_of(self.config, "captioning", "temperature")
+            found[f"captioning.{name}.model"] = getattr(self.config.captioning, name).model
+        return found
 
     def parts(self) -> dict[str, Any]:
         """As of every stage, and the record of corrections with the adapter that is in use."""
@@ -49,6 +63,8 @@ class Review(BaseStage):
             parts["outside"]["feedback"] = event_log.digest(self._events)
         if self._learned:
             parts["outside"]["learned adapter"] = self._learned
+        if self.config.identification.provider != "none":
+            parts["outside"]["references"] = self.source["reference_hash"]
         return parts
 
     def run(self) -> StageOutput:
@@ -58,6 +74,7 @@ class Review(BaseStage):
         tables["label"] = review_asset.add_missed_figures(tables)
         film_id = tables["film"]["film_id"][0]
         shot_vector = review_asset.shot_vectors(tables, film_id)
+        evidence, identified = self._identify(tables, shot_vector, film_id)
         figure_vector = review_asset.figure_vectors(tables)
         perhaps = review_asset.likely_characters(tables, review_asset.figure_candidates(tables))
         machine = review_asset.machine_assets(tables, shot_vector, film_id, perhaps)
@@ -90,10 +107,69 @@ class Review(BaseStage):
                 "figure_vector": figure_vector,
                 "feedback": feedback,
                 "training_feedback": corrected_table.constraint_pairs(state),
+                "identification": evidence,
             },
             num_items=asset.height,
-            note=_note(feedback, asset),
+            note=_note(feedback, asset, identified),
         )
+
+    def _identify(
+        self, tables: dict[str, pl.DataFrame], shot_vector: pl.DataFrame, film_id: str
+    ) -> tuple[pl.DataFrame, str]:
+        """Ask who doubtful figures are that nobody spoke of; changes the labels in `tables`.
+
+        Returns
+        -------
+        pl.DataFrame
+            Table `identification`.
+        str
+            One line about it; empty when nothing was asked.
+        """
+        wanted, references = self.config.identification, self.source["references"]
+        if wanted.provider == "none" or references is None:
+            return store.from_rows("identification", []), ""
+        from bunny.review import identification  # models and their limits take time to import
+
+        perhaps = review_asset.likely_characters(tables, review_asset.figure_candidates(tables))
+        machine = review_asset.machine_assets(tables, shot_vector, film_id, perhaps)
+        spoken = {item.asset_id for event in self._events for item in event.items}
+        figures = identification.find_doubtful(
+            tables, machine, max_margin=wanted.max_margin, num_candidates=wanted.num_candidates
+        )
+        figures = [one for one in figures if one.asset_id not in spoken]
+        evidence = self._ask(figures, tables["frame"], Path(references))
+        subject = review_asset.subjects_of(tables)
+        tables["label"] = identification.apply_evidence(
+            tables["label"], subject, evidence, wanted.weight
+        )
+        return evidence, identification.summarise(evidence)
+
+    def _ask(
+        self,
+        figures: "Sequence[DoubtfulFigure]",
+        frame: pl.DataFrame,
+        references: Path,
+    ) -> pl.DataFrame:
+        """Table `identification`."""
+        from bunny.caption import provider_loader
+        from bunny.character import reference
+        from bunny.review import identification
+
+        captioning = self.config.captioning
+        maker = identification.StripMaker(
+            folder=self.input_dir,
+            figures=figures,
+            file=dict(frame.drop_nulls("file").select("frame_id", "file").iter_rows()),
+            reference={r.character: r.path for r in reversed(reference.list_files(references))},
+        )
+        model = identification.IdentityModel(
+            settings=provider_loader.served_settings(
+                self.config.identification.provider, captioning, self.config.aws
+            ),
+            max_cost_usd=captioning.max_cost_usd,
+            is_upload_allowed=captioning.allow_upload,
+        )
+        return identification.ask(maker, model, self.folder / "answer", note=_say)
 
     @cached_property
     def _events(self) -> list[Event]:
@@ -118,7 +194,11 @@ class Review(BaseStage):
         return doubt.measure(asset, vectors, said, sure, floor)
 
 
-def _note(feedback: pl.DataFrame, asset: pl.DataFrame) -> str:
+def _say(sentence: str) -> None:
+    logger.info("review: %s", sentence)
+
+
+def _note(feedback: pl.DataFrame, asset: pl.DataFrame, identified: str) -> str:
     """What the user should know: how much was said, and what of it nothing answers to."""
     said = feedback.filter(pl.col("kind") != "undo")
     holding = said.filter(~pl.col("is_undone"))
@@ -127,4 +207,4 @@ def _note(feedback: pl.DataFrame, asset: pl.DataFrame) -> str:
         words.insert(0, f"{holding.height} corrections applied")
     if lost := holding["is_lost"].sum():
         words.append(f"{lost} corrections refer to items that are not in the current tables")
-    return ", ".join(words)
+    return "; ".join(part for part in (", ".join(words), identified) if part)

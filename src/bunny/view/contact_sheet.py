@@ -66,13 +66,17 @@ def thumbnail(tile: Tile, size: tuple[int, int]) -> Image.Image:
     try:
         with Image.open(tile.file) as image:
             if tile.box is None:
-                image.draft("RGB", (size[0] * 2, size[1] * 2))
+                scale = 2 * min(size[0] / image.width, size[1] / image.height)
+                image.draft("RGB", (round(image.width * scale), round(image.height * scale)))
             picture = image.convert("RGB")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         logger.debug("picture could not be read for the gallery: %s", error)
         return Image.new("RGB", size, MISSING)
     if tile.box is not None:
         picture = _cut(picture, tile.box)
+    if picture.width > size[0] or picture.height > size[1]:
+        picture.thumbnail(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+        return picture
     return ImageOps.contain(picture, size, Image.Resampling.LANCZOS)
 
 

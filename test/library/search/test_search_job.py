@@ -44,6 +44,12 @@ def test_across_films_and_in_one(meadow, make_film):
         search.search("bunny", films=["x"])
 
 
+def test_films_are_looked_for_in_the_folder_that_is_set(meadow, tmp_path):
+    (tmp_path / "data").rename(tmp_path / "elsewhere")
+    found = search.search("bruno", films=["mead"], data_dir="elsewhere")
+    assert set(found.shots["film_id"]) == {meadow.film_id}
+
+
 def test_more_like_a_shot_and_a_frame_leaves_itself_out(meadow):
     for item in ("0", "s00000", f"{meadow.film_id}-s00000", f"{meadow.film_id}-00000001"):
         found = search.search(like=item)

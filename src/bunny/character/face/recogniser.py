@@ -9,7 +9,6 @@ and 0.912 becomes 0.363; `similarity_threshold` is meant on that common scale.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import TYPE_CHECKING
 
 import cv2
@@ -96,7 +95,7 @@ def to_similarity(cosine: np.ndarray | float, recogniser: str) -> np.ndarray:
 
 
 def _load_sface() -> FaceRecogniser:
-    net = _load_sface_session()
+    net = onnx_session.share_session("sface", _load_sface_session)
 
     def embed(image: np.ndarray, face: DetectedFace) -> np.ndarray:
         crop = align(image, face.landmark)
@@ -106,7 +105,6 @@ def _load_sface() -> FaceRecogniser:
     return embed
 
 
-@cache
 def _load_sface_session() -> InferenceSession:
     path = model_file.path_of(model_file.MODELS["sface"])
     return onnx_session.load_session(onnx_session.read_float_model(path, "data", (0,)))

@@ -10,7 +10,6 @@ is suspected, and the second look, some five to ten times the first, is all that
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from typing import TYPE_CHECKING
 
 import cv2
@@ -70,7 +69,7 @@ def load(*, has_small_faces: bool = True, is_thorough: bool = True) -> RawFaceDe
     UserError
         If the weights are missing.
     """
-    net = _load_session()
+    net = onnx_session.share_session("yunet", _load_session)
 
     def look(image: np.ndarray) -> list[RawFace]:
         if not has_small_faces:
@@ -91,7 +90,6 @@ def load(*, has_small_faces: bool = True, is_thorough: bool = True) -> RawFaceDe
     return look
 
 
-@cache
 def _load_session() -> InferenceSession:
     """The network, for pictures of any size."""
     path = model_file.path_of(model_file.MODELS["yunet"])

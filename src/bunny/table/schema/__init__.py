@@ -39,6 +39,7 @@ TABLE: dict[str, type[dy.Schema]] = {
     "cluster": character.ClusterSchema,
     "subject_vector": review.SubjectVector,
     "stability": character.Stability,
+    "identification": review.Identification,
     "label_corrected": review.LabelCorrected,
     "cluster_corrected": review.ClusterCorrected,
     "caption_edit": review.CaptionEdit,

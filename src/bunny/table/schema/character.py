@@ -131,7 +131,7 @@ class Label(dy.Schema):
     distance = dy.Float32(nullable=True, min=0)  # 1 - cosine similarity to the nearest reference
     margin = dy.Float32(nullable=True)  # to the second best character
     confidence = dy.Float32(min=0, max=1)
-    source = dy.Enum(["reference", "cluster", "person"])
+    source = dy.Enum(["reference", "cluster", "model", "person"])
 
 
 class Pair(dy.Schema):

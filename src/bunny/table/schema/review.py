@@ -13,6 +13,28 @@ class ClusterCorrected(ClusterSchema):
     """Table `cluster` after corrections, read in its stead; a named scene goes by its name."""
 
 
+class Identification(dy.Schema):
+    """A doubtful face or figure, and who a model said it is that compared it with references."""
+
+    asset_id = dy.String(primary_key=True)
+    subject_id = dy.String()  # the view that was shown
+    frame_id = dy.String()
+    candidate = dy.String()  # the likeliest character by the embedding
+    chance = dy.Float32(min=0, max=1)  # that it is the candidate, before the model was asked
+    margin = dy.Float32(nullable=True)  # to the second best; null: there is no other
+    choices = dy.List(dy.String())  # whose references were shown, the likeliest first
+    # A character, or "none" of them; null: no answer. The same references in two orders.
+    first_answer = dy.String(nullable=True)
+    second_answer = dy.String(nullable=True)
+    answer = dy.String(nullable=True)  # what both say; null: they differ, or one is missing
+    provider = dy.String()
+    model = dy.String()
+    error = dy.String(nullable=True)
+    input_tokens = dy.Int64(min=0, nullable=True)  # of both answers
+    output_tokens = dy.Int64(min=0, nullable=True)
+    cost_usd = dy.Float64(min=0, nullable=True)  # null: the price is not known
+
+
 class CaptionEdit(dy.Schema):
     """Words that a person gave a shot; they outlive every captioning."""
 

@@ -8,6 +8,7 @@ import uuid
 
 import pytest
 
+from bunny.command import publish as command_publish
 from bunny.review import event_log as record
 
 pytestmark = pytest.mark.server
@@ -92,6 +93,7 @@ def test_an_approval_of_a_dashboard_remembers_so_many_members(command, database,
         "INSERT INTO review_event (film_id, item_id, kind) "
         f"SELECT film_id, id, 'approve' FROM shots WHERE asset_id = '{FILM}-t0'"
     )
-    assert command(f"review.exemplars={number}")[0] == 0
+    own = (f"publish.schema_name={database.schema}", f"review.exemplars={number}")
+    assert command_publish.publish(FILM, None, own).taken == 1
     [event] = record.read(film)
     assert len(event.cluster.exemplars) == number
