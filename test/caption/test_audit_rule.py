@@ -151,3 +151,11 @@ def test_agreement_is_one_for_the_same_words_and_none_for_others():
     assert provider_report.agreement("a red hat", "a blue coat", ()) == 0.0
     assert provider_report.agreement("bunny", "bunny", ("bunny",)) == 1.0
     assert provider_report.agreement("a hat by day", "in daylight", ()) == pytest.approx(2 / 3)
+
+
+def test_names_prove_no_agreement_whatever_the_trigger_word_is():
+    answers = [answer(name, "f0", "bunny and anna: a hat") for name in ("local", "openai")]
+    answers[1]["text"] = "bunny and anna: a coat"
+    found = audit(caption("f0", "bunny, a hat", "bunny"), answers=answers)
+    assert found.pairs["agreement"].to_list() == [0.0]
+    assert "disagreement" in broken(found)["f0"]

@@ -112,7 +112,7 @@ def audit_captions(
     kept = [row for row in answers if row["frame_id"] in told]
     words = _words(newest, triggers, class_word)
     pairs, least = provider_report.compare(
-        provider_report.newest_answers(kept), tuple(triggers.values())
+        provider_report.newest_answers(kept), (*triggers.values(), *triggers)
     )
     joined = (
         newest.with_columns(

@@ -122,7 +122,8 @@ def score(
     doubt, reasons = _doubt(picture.facts, text, triggers)
     if not picture.edited:
         return 1 - doubt, "; ".join(reasons) or "nothing is wrong"
-    same = provider_report.agreement(text, picture.edited, tuple(triggers.values()))
+    told = (*triggers.values(), *triggers)
+    same = provider_report.agreement(text, picture.edited, told)
     said = [*reasons, f"a person wrote: {picture.edited!r}"]
     return (1 - doubt + same) / 2, "; ".join(said)
 

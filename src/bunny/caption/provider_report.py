@@ -67,7 +67,7 @@ def compare(
     newest : mapping
         From `newest_answers`.
     triggers : sequence of str
-        Trigger words; both are told these, so that they prove nothing.
+        Trigger words and names; both are told these, so that they prove nothing.
     """
     rows, least = [], {}
     for one, other in combinations(sorted(newest), 2):
