@@ -70,8 +70,13 @@ def _bedrock(body: dict, reply: Reply) -> dict:
 
 
 @contextlib.contextmanager
-def serve(script: Callable[[int], Reply]) -> Iterator[Service]:
-    """Run the server; `script` gives the reply to request number n, counted from 0."""
+def serve(
+    script: Callable[[int], Reply] | None = None, by_body: Callable[[dict], Reply] | None = None
+) -> Iterator[Service]:
+    """Run the server; `script` gives the reply to request number n, counted from 0.
+
+    `by_body` gives the reply to what a request asks instead.
+    """
     service, lock = Service(), threading.Lock()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -79,7 +84,8 @@ def serve(script: Callable[[int], Reply]) -> Iterator[Service]:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             with lock:
                 service.requests.append((self.path, dict(self.headers), body))
-                reply = script(len(service.requests) - 1)  # which may look at the request
+                number = len(service.requests) - 1
+                reply = by_body(body) if by_body else script(number)  # may look at the request
             time.sleep(reply.delay_s)
             if reply.before is not None:
                 reply.before()

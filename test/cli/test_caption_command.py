@@ -6,12 +6,15 @@ from types import SimpleNamespace
 
 import cv2
 import numpy as np
+import polars as pl
 import pytest
 
 from bunny.core import atomic, workspace
+from bunny.review import event_log
 from bunny.table import store
 
 BESIDE = Path(__file__).parents[1] / "caption"
+STAGE = Path(__file__).parents[1] / "stage"
 service = SimpleNamespace(**runpy.run_path(str(BESIDE / "service.py")))
 make_tables = runpy.run_path(str(BESIDE / "table.py"))["make_tables"]
 
@@ -48,6 +51,95 @@ def test_captions_are_written_and_counted(bunny, space):
     assert store.read(space.table, "caption")["provider"].to_list() == ["tags"] * 3
     assert bunny("caption", "film")[1] == "film-0123abcd: 3 captions were up to date\n"
     assert bunny("caption", "other")[0] == 2
+
+
+@pytest.fixture
+def edited(space):
+    """The film with the items of its library: each frame is a shot of its own."""
+    rows = [
+        {"asset_id": f"film-0123abcd-s0000{i}", "level": "scene", "shot_index": min(i, 1)}
+        | {"first_frame_index": i, "end_frame_index": i + 1, "timestamp_s": i / 24}
+        | {"start_s": i / 24, "end_s": (i + 1) / 24, "doubt": 0.5, "source": "machine"}
+        | {"is_approved": False, "rejected_from": [], "who": [], "comments": 0}
+        for i in range(3)
+    ]
+    store.write(space.table, "asset", store.from_rows("asset", rows))
+    return space
+
+
+def test_the_audit_is_printed_and_written(bunny, space):
+    assert bunny("caption", "film", "--audit")[0] == 2  # no caption yet
+    assert bunny("caption", "film")[0] == 0
+    table = store.read(space.table, "caption")
+    wrong = pl.when(pl.col("frame_id") == "f0").then(pl.lit("a hare by night")).otherwise("text")
+    store.write(space.table, "caption", table.with_columns(text=wrong))
+    code, text, err = bunny("caption", "film", "--audit")
+    assert code == 0, err
+    assert "film-0123abcd: 3 captions audited, 2 with findings" in text
+    assert "  missing_trigger         1" in text
+    assert "  0.94  f0  no trigger word of: bunny; light: the caption says night" in text
+    audited = store.read(space.table, "caption_audit")
+    assert audited["doubt"].to_list() == pytest.approx([1 - 0.1 * 0.6, 0.0, 0.3])
+    for name in ("word", "provider", "pair"):
+        assert store.read(space.table, f"caption_audit_{name}").is_empty()
+
+
+def test_words_are_replaced_after_a_preview_and_one_undo_takes_it_back(bunny, edited):
+    assert bunny("caption", "film")[0] == 0
+    before = store.read(edited.table, "caption")["text"].to_list()
+    assert before == ["bunny character, medium shot, day",
+                      "bunny character and a person, close-up, night", "night"]  # fmt: skip
+    code, text, err = bunny("caption", "film", "--replace", "Night", "dark")
+    assert code == 0, err
+    assert text.startswith("film-0123abcd: 2 captions would change; nothing was changed; add --yes")
+    assert "  f2: night\n   -> dark" in text
+    assert not (edited.root / "feedback.jsonl").exists()
+    own = ("--replace", "night", "by night", "--character", "bunny", "--yes")
+    code, text, err = bunny("caption", "film", *own)
+    assert code == 0, err
+    assert "1 captions changed" in text and "bunny correct undo film-0123abcd" in text
+    [event] = event_log.read(edited.root)
+    assert [frame.text for frame in event.frames] == [
+        "bunny character and a person, close-up, by night"
+    ]
+    assert bunny("correct", "undo", "film")[0] == 0
+    assert bunny("correct", "caption", "film", "f2", "s00000", "--text", "a hat")[0] == 0
+    events = event_log.read(edited.root)
+    assert [e.kind for e in events[1:]] == ["undo", "frame_caption_edit", "caption_edit"]
+    assert (events[2].frames[0].time_s, events[2].frames[0].text) == (2 / 24, "a hat")
+
+
+@pytest.mark.server
+def test_a_prompt_is_tuned_and_given_up_again(bunny, tmp_path):
+    own = SimpleNamespace(**runpy.run_path(str(STAGE / "test_caption_optimize.py")))
+    space = workspace.locate(tmp_path, "data", "film-0123abcd")
+    own.film(space.root)
+    assert bunny("caption", "film", "--optimize")[0] == 2  # nothing but tags is asked
+    with own.server(by_example=own.WRITTEN) as running:
+        chosen = ["captioning.providers=[local]", "captioning.local.model=seer"]
+        chosen += [f"captioning.local.endpoint_url={running.url}/v1"]
+        words = [word for one in chosen for word in ("--set", one)]
+        code, text, err = bunny("caption", "film", "--optimize", *words)
+    assert code == 0, err
+    assert "film-0123abcd: learned from 7 pictures, 8 of all edited by people; mean score" in text
+    assert "  examples       1.000\n" in text
+    assert "used from now on: examples, stage/caption/program/" in text
+    code, text, err = bunny("caption", "film", "--no-optimize")
+    assert "our own prompt is used again" in text, err
+    assert "our own prompt was in use" in bunny("caption", "film", "--no-optimize")[1]
+
+
+def test_options_that_exclude_each_other_are_refused(bunny, space):
+    for words, says in (
+        (
+            ("--audit", "--estimate"),
+            "expected one of --estimate, --audit, --replace and --optimize",
+        ),
+        (("--yes",), "--character and --yes belong to --replace"),
+        (("--replace", "a", "b", "--character", "anna"), "expected a library of shots"),
+    ):
+        code, _, err = bunny("caption", "film", *words)
+        assert code == 2 and says in err
 
 
 SECRETS = {

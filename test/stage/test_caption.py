@@ -146,6 +146,22 @@ def test_words_that_a_person_gave_a_shot_are_the_next_version(tmp_path):
     assert _stage(tmp_path).can_resume()
 
 
+def test_words_of_a_single_picture_go_over_those_of_its_shot(tmp_path):
+    """Shot 1 has f1 and f2; f1 alone got words of its own, which make the stage stale."""
+    _stage(_film(tmp_path)).execute()
+    rows = [{"shot_index": 1, "text": "a street", "user": "ana"}]
+    store.write(tmp_path / "table", "caption_edit", store.from_rows("caption_edit", rows))
+    _stage(tmp_path).execute()
+    rows = [{"frame_id": "f1", "text": "bunny waits", "user": "ben"}]
+    table = store.from_rows("frame_caption_edit", rows)
+    store.write(tmp_path / "table", "frame_caption_edit", table)
+    assert not _stage(tmp_path).can_resume()
+    _stage(tmp_path).execute()
+    edited = {r["frame_id"]: r["text"] for r in _captions(tmp_path) if r["version"] == 2}
+    assert edited == {"f1": "bunny waits", "f2": "a street"}
+    assert _stage(tmp_path).can_resume()
+
+
 @pytest.mark.server
 def test_what_cannot_be_asked_says_why_and_the_note_tells_all(tmp_path, local):
     _film(tmp_path)

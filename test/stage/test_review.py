@@ -256,6 +256,35 @@ def test_captions_have_peoples_words_names_and_places(space):
     assert set(shown["scene_id"]) == {"scene-001", "kitchen"}
 
 
+def test_the_words_of_one_picture_hold_through_all_reruns_until_they_are_undone(space):
+    def edited() -> dict[str, str]:
+        _run(Review, space)
+        _run(Caption, space)
+        rows = store.read(space.table, "caption").filter(pl.col("provider") == "person")
+        return dict(rows.select("frame_id", "text").iter_rows())
+
+    _run(Review, space)
+    frame = store.read(space.table, "frame")
+    own = create_event.frame_captions(frame, {"film-00000030": "bunny waves"})
+    assert [one.time_s for one in own] == [frame.filter(frame_id="film-00000030")["timestamp_s"][0]]
+    event = _say(space, create_event.frame_caption_edit, own)
+    assert edited() == {"film-00000030": "bunny waves"}  # the other picture of its shot has not
+    swap = {"scene-001": "scene-002", "scene-002": "scene-001"}
+    cluster = store.read(space.table, "cluster").with_columns(
+        pl.col("cluster_id", "scene_id").replace(swap)
+    )
+    store.write(space.table, "cluster", cluster)
+    assert edited() == {"film-00000030": "bunny waves"}
+    quality = store.read(space.table, "quality")
+    is_kept = pl.col("is_kept") & (pl.col("frame_id") != "film-00000030")
+    store.write(space.table, "quality", quality.with_columns(is_kept=is_kept))
+    assert edited() == {}  # it is not kept now
+    store.write(space.table, "quality", quality)
+    assert edited() == {"film-00000030": "bunny waves"}
+    _say(space, create_event.undo, event.event_id)
+    assert edited() == {}
+
+
 def test_the_training_set_follows(space):
     settings = {"models": {"characters": ["pip"]}, "dataset": {"cut_from": "picture"}}
     settings["dataset"] |= {"min_subject_px": 8, "min_subject_sharpness": 0}

@@ -24,6 +24,7 @@ SECTIONS = [
     "people",
     "scenes",
     "captions",
+    "caption-audit",
     "training-set",
     "fine-tune",
     "evaluation",
@@ -131,8 +132,8 @@ def test_report_says_what_the_tables_say(page):
 
 def test_report_before_any_stage_has_run(empty_space, settings):
     text = report_page.write(empty_space, settings).read_text(encoding="utf-8")
-    assert len(Page(text).sections) == 10
-    assert text.count('class="missing"') == 10
+    assert len(Page(text).sections) == 11
+    assert text.count('class="missing"') == 11
     assert "No stage has run for this film yet." in text
 
 
@@ -147,7 +148,7 @@ def test_report_before_any_stage_has_run(empty_space, settings):
 def test_report_without_some_tables(names, space, settings):
     for name in names:
         (space.table / f"{name}.parquet").unlink()
-    assert len(Page(report_page.write(space, settings).read_text("utf-8")).sections) == 10
+    assert len(Page(report_page.write(space, settings).read_text("utf-8")).sections) == 11
 
 
 def test_pictures_that_are_gone_are_grey_tiles(space, data):

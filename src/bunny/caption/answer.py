@@ -24,6 +24,7 @@ class CaptionQuestion:
     subject: str = ""  # who is seen, as captions say it: "bunny character and a person"
     framing: str = ""  # "medium shot"; empty where nobody is seen
     light: str = ""  # "day"; empty where the measures do not tell
+    other_names: tuple[str, ...] = ()  # of characters that are not seen: no tag has them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,7 @@ class CaptionAnswer:
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost_usd: float | None = None
+    latency_s: float | None = None  # from question to answer, with retries and pauses
 
 
 class ProviderStopped(Exception):  # noqa: N818 no error: what was asked for has come
@@ -84,12 +86,22 @@ class AnswerStore:
                 return None
             row = self._shards.get(key, "caption").row(0, named=True)
         known = {name: row[name] for name in ANSWER_COLUMNS}
-        return CaptionAnswer(**known, tags=tuple(row["tags"] or ()), is_answered=True)
+        return CaptionAnswer(
+            **known,
+            tags=tuple(row["tags"] or ()),
+            is_answered=True,
+            latency_s=row.get("latency_s"),
+        )
 
     def put(self, key: int, answer: CaptionAnswer, row: Mapping[str, Any]) -> None:
         """Keep an answer with the other columns of its row; it is on disk when this returns."""
-        whole = {**row, **answer_columns(answer)}
+        whole = {**row, **answer_columns(answer), "latency_s": answer.latency_s}
         atomic.write_bytes(self._path(key), json.dumps(whole, ensure_ascii=False).encode())
+
+    def every(self) -> list[dict[str, Any]]:
+        """All kept answers with the columns of their rows, the oldest first; v1 is left out."""
+        files = sorted(self._folder.glob("*.json"), key=lambda file: (file.stat().st_mtime, file))
+        return [json.loads(file.read_text(encoding="utf-8")) for file in files]
 
     def _path(self, key: int) -> Path:
         return self._folder / f"{key:018d}.json"

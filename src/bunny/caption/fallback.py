@@ -7,6 +7,7 @@ goes on to the queue of the next one, with the reason; one that answers ends it.
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from purgatory import SyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
 
+from bunny.caption import answer_check
 from bunny.caption.answer import (
     CaptionAnswer,
     CaptionProvider,
@@ -241,9 +243,13 @@ class FallbackChain:
             except (ValueError, OSError) as error:
                 broken = CaptionAnswer(status="failed", error=str(error))
                 found.append(_with_answer(state, own.entry.name, broken))
+        started = time.monotonic()
         answers = self._call(own, provider, [question for _, question in asked])
-        for (state, _), answer in zip(asked, answers, strict=True):
+        latency_s = (time.monotonic() - started) / max(len(asked), 1)
+        for (state, question), given in zip(asked, answers, strict=True):
+            answer = answer_check.checked(given, question.other_names)
             if answer.is_answered:
+                answer = replace(answer, latency_s=round(latency_s, 4))
                 own.entry.keep(state.index, answer)
             found.append(_with_answer(state, own.entry.name, answer))
         return found

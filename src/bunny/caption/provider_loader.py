@@ -3,18 +3,23 @@
 Beside each stands what its answers depend on, for the number under which they are kept.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bunny.caption import answer_check
 from bunny.caption.answer import AnswerStore, CaptionAnswer, CaptionProvider, question_key
 from bunny.caption.cost import Budget, Price, check_limit, find_price
 from bunny.caption.fallback import ProviderEntry
 from bunny.caption.provider import PREFIX, ProviderSettings, check_settings, host_of
 from bunny.caption.question import JPEG_QUALITY, MAX_SIDE_PX, QuestionMaker
+from bunny.caption.tuned_prompt import TunedPrompt
 from bunny.core import file_hash
 from bunny.core.config import AwsConfig, CaptioningConfig
 from bunny.core.error import UserError
+
+logger = logging.getLogger(__name__)
 
 TAGS = "tags"  # composed from the tables; asks nothing
 
@@ -34,9 +39,14 @@ class ProviderSetup:
 
 
 def set_up(
-    captioning: CaptioningConfig, aws: AwsConfig, budget: Budget | None = None
+    captioning: CaptioningConfig,
+    aws: AwsConfig,
+    budget: Budget | None = None,
+    tuned: TunedPrompt | None = None,
 ) -> list[ProviderSetup]:
     """The providers that ask a model, in the order of asking; none is loaded yet.
+
+    `tuned` goes before our own prompt where it was tuned from that.
 
     Raises
     ------
@@ -48,7 +58,7 @@ def set_up(
     budget = budget or Budget(captioning.max_cost_usd)
     for name in captioning.providers:
         if name in PREFIX:
-            found.append(_served(name, captioning, aws, budget))
+            found.append(_served(name, captioning, aws, budget, tuned))
         elif name != TAGS:
             found.append(_SET_UP[name](captioning))
     return found
@@ -59,7 +69,8 @@ def entry_of(setup: ProviderSetup, maker: QuestionMaker, answers: AnswerStore) -
 
     def kept(index: int) -> CaptionAnswer | None:
         try:
-            return answers.get(key_of(setup, maker, index))
+            answer = answers.get(key_of(setup, maker, index))
+            return answer and answer_check.checked(answer, maker.other_names(index))
         except (OSError, ValueError):  # no picture: to make the question says so
             return None
 
@@ -135,7 +146,11 @@ def served_settings(name: str, captioning: CaptioningConfig, aws: AwsConfig) -> 
 
 
 def _served(
-    name: str, captioning: CaptioningConfig, aws: AwsConfig, budget: Budget
+    name: str,
+    captioning: CaptioningConfig,
+    aws: AwsConfig,
+    budget: Budget,
+    tuned: TunedPrompt | None = None,
 ) -> ProviderSetup:
     own = getattr(captioning, name)
     settings = served_settings(name, captioning, aws)
@@ -143,12 +158,16 @@ def _served(
     check_limit(budget.max_usd, {name: price})
     from bunny.caption import program  # dspy takes seconds to import
 
+    ours = program.prompt_hash()
+    if tuned is not None and tuned.base_hash != ours:
+        logger.warning("caption: the tuned prompt is of an older version, ours is used")
+        tuned = None
     return ProviderSetup(
         name=name,
         model=own.model,
-        prompt_hash=program.prompt_hash(),
+        prompt_hash=ours if tuned is None else tuned.prompt_hash,
         num_in_flight=captioning.batch_size,
-        load=lambda: program.Captioner(settings, budget),
+        load=lambda: program.Captioner(settings, budget, tuned),
         price=price,
         host=host_of(settings),
         depends=(name, own.model, captioning.max_tokens, captioning.temperature),

@@ -61,7 +61,16 @@ class QuestionMaker:
             subject=self.subject(index),
             framing=tags.SHOT_WORDS.get(known.shot_size or "", ""),
             light=known.light or "",
+            other_names=self.other_names(index),
         )
+
+    def other_names(self, index: int) -> tuple[str, ...]:
+        """Names and trigger words of the film's characters that are not seen in a picture."""
+        seen = self.facts[index].characters
+        words = [
+            word for name, own in self.triggers.items() if name not in seen for word in (name, own)
+        ]
+        return tuple(dict.fromkeys(words))
 
     def told(self, index: int) -> list[str]:
         """Facts that a model is told: nothing that a new clustering would number anew."""

@@ -242,10 +242,19 @@ def caption(
     items: Items,
     text: Annotated[str, typer.Option(help="New caption; empty: back to the automatic one.")],
 ) -> list:
-    """Write the caption of shots by hand; later runs keep it."""
+    """Write the caption of shots, or of single frames, by hand; later runs keep it."""
+    from bunny.command import correct
     from bunny.review import create_event
 
-    return [create_event.caption_edit(opened.state, opened.find(items), text, **opened.say)]
+    frames, others = correct.split_frames(opened.library, items)
+    events = []
+    if frames.height:
+        found = create_event.frame_captions(frames, dict.fromkeys(frames["frame_id"], text))
+        events.append(create_event.frame_caption_edit(opened.state, found, **opened.say))
+    if others:
+        ids = opened.find(others)
+        events.append(create_event.caption_edit(opened.state, ids, text, **opened.say))
+    return events
 
 
 @_correction(without=("level",))

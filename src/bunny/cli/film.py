@@ -171,14 +171,50 @@ def caption(
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Say what captions would cost; send nothing.")
     ] = False,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Check the captions; print and write what is doubtful.")
+    ] = False,
+    replace: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="OLD NEW", help="Replace words in captions; only a preview without --yes."
+        ),
+    ] = None,
+    character: Annotated[
+        str, typer.Option(help="With --replace: only pictures with this character.")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="With --replace: change them.")] = False,
+    optimize: Annotated[
+        bool | None,
+        typer.Option(
+            "--optimize/--no-optimize",
+            help="Tune the prompt by people's captions; --no-optimize goes back to ours.",
+        ),
+    ] = None,
     data_dir: DataDir = None,
     settings: Settings = None,
 ) -> None:
-    """Write the captions of a known film, or say what they would cost."""
+    """Write the captions of a known film, say what they would cost, audit or change them."""
     from bunny.command import caption as command_caption
 
-    work = command_caption.estimate if estimate else command_caption.caption
-    typer.echo(work(film, data_dir, settings or []))
+    if [estimate, audit, replace is not None, optimize is not None].count(True) > 1:
+        known = "--estimate, --audit, --replace and --optimize"
+        raise UserError(f"expected one of {known}, got several; give one")
+    if replace is None and (character or yes):
+        raise UserError("--character and --yes belong to --replace; add --replace OLD NEW")
+    if replace is not None:
+        old, new = replace
+        text = command_caption.replace(
+            film, data_dir, settings or [], old=old, new=new, character=character, is_sure=yes
+        )
+    elif optimize is not None:
+        text = command_caption.optimize(film, data_dir, settings or [], is_on=optimize)
+    elif audit:
+        text = command_caption.audit(film, data_dir, settings or [])
+    else:
+        work = command_caption.estimate if estimate else command_caption.caption
+        text = work(film, data_dir, settings or [])
+    typer.echo(text)
 
 
 @app.command()

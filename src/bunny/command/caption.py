@@ -1,12 +1,20 @@
-"""`bunny caption`: captions of a film, or what they would cost."""
+"""`bunny caption`: captions of a film, what they would cost, their audit, and find and replace."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import polars as pl
 
 from bunny import pipeline
-from bunny.command import film_workspace
+from bunny.command import correct, film_workspace
 from bunny.core import log
+from bunny.core.error import UserError
+
+if TYPE_CHECKING:
+    from bunny.caption.film_audit import CaptionAudit
 
 OFFLINE = "no picture is left to ask about; nothing would be sent"
+SHOWN = 12  # captions that an audit or a preview prints
 
 
 def caption(film: str | None, data_dir: str | None, overrides: Sequence[str]) -> str:
@@ -36,3 +44,155 @@ def estimate(film: str | None, data_dir: str | None, overrides: Sequence[str]) -
     found = Caption(config, space.root, space.root).estimate()
     lines = [line.to_text() for line in found if line.num_pictures]
     return "\n".join(f"{space.film_id}: {line}" for line in lines or [OFFLINE])
+
+
+def audit(film: str | None, data_dir: str | None, overrides: Sequence[str]) -> str:
+    """Audit the captions of a film, write the tables of the audit, and give them as text.
+
+    Raises
+    ------
+    UserError
+        If no film, or more than one, begins with `film`, or it has no captions.
+    """
+    from bunny.caption import film_audit
+
+    space, config = film_workspace.open_film(film, data_dir, overrides)
+    found = film_audit.audit_film(space.root, config.captioning)
+    found.write(space.table)
+    where = f"tables caption_audit, _word, _provider, _pair are in {space.table.as_posix()}"
+    return "\n".join([f"{space.film_id}: {_audit_head(found)}", *_audit_lines(found), where])
+
+
+def replace(
+    film: str | None,
+    data_dir: str | None,
+    overrides: Sequence[str],
+    *,
+    old: str,
+    new: str,
+    character: str = "",
+    is_sure: bool = False,
+) -> str:
+    """Replace words in the newest captions; without `is_sure` only say what would change.
+
+    Parameters
+    ----------
+    old, new : str
+        Whole words, in any case of letters; a `new` of "" leaves them out.
+    character : str
+        Only captions of pictures with this character; "": of all.
+
+    Raises
+    ------
+    UserError
+        As `find_replace.preview`, or if nobody is called so.
+    """
+    from bunny.caption import find_replace
+    from bunny.review import create_event
+    from bunny.table import store
+
+    library = correct.open_reviewed_film(film, data_dir, overrides)
+    film_id = library.space.film_id
+    caption = store.read_or_empty(library.space.table, "caption").sort("version")
+    newest = caption.unique("frame_id", keep="last").filter(status="done")
+    if character:
+        newest = newest.filter(pl.col("characters").list.contains(character))
+        if newest.is_empty():
+            raise UserError(f"--character {character}: no caption of {film_id} has this character")
+    changed = find_replace.preview(newest, old, new)
+    lines = [f"  {key}: {before}\n   -> {after}" for key, before, after in changed.iter_rows()]
+    if len(lines) > SHOWN:
+        lines[SHOWN:] = [f"  and {len(lines) - SHOWN} more"]
+    if changed.is_empty() or not is_sure:
+        hint = "" if changed.is_empty() else "; nothing was changed; add --yes to change them"
+        return "\n".join([f"{film_id}: {changed.height} captions would change{hint}", *lines])
+    frame = store.read(library.space.table, "frame")
+    texts = dict(changed.select("frame_id", "after").iter_rows())
+    event = create_event.frame_caption_edit(
+        library.state,
+        create_event.frame_captions(frame, texts),
+        user=library.user,
+        origin="cli",
+        reason=f"replaced {old!r} by {new!r}",
+    )
+    library.say([event])
+    last = [f"undo with `bunny correct undo {film_id}`", correct.next_command(library, data_dir)]
+    return "\n".join([f"{film_id}: {changed.height} captions changed", *lines, *last])
+
+
+def optimize(
+    film: str | None, data_dir: str | None, overrides: Sequence[str], *, is_on: bool = True
+) -> str:
+    """Tune the prompt by people's captions and use it if it is better; or go back to ours.
+
+    Raises
+    ------
+    UserError
+        As stage caption's `optimize`.
+    """
+    from bunny.caption import tuned_prompt
+    from bunny.stage.caption import Caption
+
+    space, config = film_workspace.open_film(film, data_dir, overrides)
+    stage = Caption(config, space.root, space.root)
+    if not is_on:
+        was_used = tuned_prompt.switch_off(stage.folder)
+        now = "is used again" if was_used else "was in use"
+        return f"{space.film_id}: our own prompt {now}; kept answers to it are not asked again"
+    log.configure(space.log / space.film_id)
+    found = stage.optimize()
+    lines = [
+        f"{space.film_id}: learned from {found.num_train} pictures, {found.num_edited} of all "
+        f"edited by people; mean score on {found.num_held_out} held-out pictures:"
+    ]
+    lines += [f"  {kind:<14} {value:.3f}" for kind, value in found.scores.items()]
+    if found.best is None or not found.is_better:
+        return "\n".join([*lines, "nothing is surely better than our own prompt, so none is used"])
+    where = f"stage/caption/program/{found.best.prompt_hash}.json"
+    return "\n".join(
+        [
+            *lines,
+            f"used from now on: {found.best.kind}, {where}",
+            f"go back with `bunny caption {space.film_id} --no-optimize`",
+        ]
+    )
+
+
+def _audit_head(found: "CaptionAudit") -> str:
+    """E.g. ``95 captions audited, 12 with findings``."""
+    num_found = found.captions.filter(pl.col("rules").list.len() > 0).height
+    return f"{found.captions.height} captions audited, {num_found} with findings"
+
+
+def _audit_lines(found: "CaptionAudit") -> list[str]:
+    """Tables of an audit as lines: rules, captions, words, providers, agreement."""
+    from bunny.caption import audit_rule
+
+    lines = ["captions by rule:"]
+    lines += [f"  {name:<18} {n:>6}" for name, n in audit_rule.count_broken(found.captions).items()]
+    doubtful = found.captions.filter(pl.col("doubt") > 0).head(SHOWN)
+    lines += ["most doubtful:"] if doubtful.height else []
+    for row in doubtful.iter_rows(named=True):
+        lines.append(f"  {row['doubt']:.2f}  {row['frame_id']}  {'; '.join(row['reasons'])}")
+        lines += [f"        {row['text']}"] if row["text"] else []
+    lines += ["words learned by accident:"] if found.words.height else []
+    for row in found.words.head(SHOWN).iter_rows(named=True):
+        lines.append(
+            f"  {row['character']}: {row['word']} ({row['kind']}), {row['share']:.0%} of its "
+            f"captions, {row['share_elsewhere']:.0%} elsewhere, lift {row['lift']:.1f}"
+        )
+    lines += ["kept answers:"] if found.providers.height else []
+    for row in found.providers.iter_rows(named=True):
+        cost = "cost unknown" if row["cost_usd"] is None else f"{row['cost_usd']:.4f} USD"
+        tokens = (row["input_tokens"] or 0) + (row["output_tokens"] or 0)
+        lines.append(
+            f"  {row['provider']} {row['model']}: {row['num_answers']} answers, "
+            f"{row['num_refused']} refused, {row['num_failed']} failed, {tokens} tokens, {cost}, "
+            f"median {row['latency_median_s'] or 0:.2f} s, p95 {row['latency_p95_s'] or 0:.2f} s"
+        )
+    for row in found.pairs.iter_rows(named=True):
+        lines.append(
+            f"  {row['one']} and {row['other']}: {row['agreement']:.0%} the same words in "
+            f"{row['num_pictures']} pictures, least in {row['least_frame_id']}"
+        )
+    return lines

@@ -114,6 +114,14 @@ def find_items(state: ReviewState, names: Sequence[str], level: Level | None = N
     return list(dict.fromkeys(found))
 
 
+def split_frames(library: ReviewedFilm, names: Sequence[str]) -> tuple[pl.DataFrame, list[str]]:
+    """Rows of table `frame` whose frame_id was named, and the names that are no frame's."""
+    frame = store.read_or_empty(library.space.table, "frame")
+    found = frame.filter(pl.col("frame_id").is_in(list(names)))
+    known = set(found["frame_id"])
+    return found, [name for name in names if name not in known]
+
+
 def find_level(state: ReviewState, cluster: str, level: Level | None) -> Level:
     """The level at which there is a cluster of that name.
 
@@ -160,6 +168,8 @@ def describe(library: ReviewedFilm, event: Event) -> str:
     words += [what] if ids else []
     words += [f"-> {_cluster_label(library, cluster, event)}"] if cluster else []
     words += [f"'{event.text}'"] if event.text else []
+    words += [f"{len(event.frames)} captions"] if len(event.frames) > 1 else []
+    words += [f"'{event.frames[0].text}'"] if len(event.frames) == 1 else []
     words += [f"({event.reason})"] if event.reason else []
     words += ["[undone]"] if library.state.is_undone(event.event_id) else []
     return " ".join(words)

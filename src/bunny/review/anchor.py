@@ -67,6 +67,13 @@ class AssetIndex:
         found = self._known[anchor]
         return tuple(i for i in found if self.is_scene[i] == (level == "scene"))
 
+    def shot_at(self, time_s: float) -> int | None:
+        """Row of the shot that a moment lies in; None if there is none."""
+        rows, starts, _ = self._order[True]
+        last = int(np.searchsorted(starts, time_s + SAME_S, "right")) - 1
+        is_in = last >= 0 and time_s < self._end[rows[last]] + SAME_S
+        return int(rows[last]) if is_in else None
+
     def match_all(self, level: Level, anchors: Iterable[AssetAnchor]) -> list[int]:
         """Items that any of the anchors stands for, each once, in order of the anchors."""
         return list(dict.fromkeys(i for one in anchors for i in self.match(level, one)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 import polars as pl
 
 from bunny.review.snapshot import LinkEvidence
@@ -17,6 +18,8 @@ from bunny.table import store
 CLUSTER_NAME_CONFIDENCE = (
     0.9  # confidence of a name that a figure has because its whole cluster got it
 )
+
+MAX_APART_S = 0.02  # of a picture and the one that a person wrote of: half a frame at 25 a second
 
 MAX_PAIRS = 30  # of one event and label, so that a large cluster does not drown the others
 
@@ -100,6 +103,35 @@ def caption_edits(state: ReviewState) -> pl.DataFrame:
             {"shot_index": shot[state.item(asset_id)], "text": text, "user": user}
             for asset_id, (text, user) in state.captions().items()
         ],
+    )
+
+
+def frame_caption_edits(state: ReviewState, frame: pl.DataFrame) -> pl.DataFrame:
+    """Table `frame_caption_edit`: the words that people gave single pictures.
+
+    Parameters
+    ----------
+    state : ReviewState
+    frame : pl.DataFrame
+        Table `frame`: a picture is known by its file in a folder of pictures, else as the one that
+        is nearest in time, at most `MAX_APART_S` away. Of others nothing is said today.
+    """
+    rows = frame.sort("timestamp_s", "frame_id")
+    times, ids = rows["timestamp_s"].to_numpy(), rows["frame_id"].to_list()
+    by_file = dict(rows.drop_nulls("source_file").select("source_file", "frame_id").iter_rows())
+    found: dict[str, tuple[str, str]] = {}
+    for (time_s, source_file), said in state.frame_captions().items():
+        if source_file:
+            frame_id = by_file.get(source_file)
+        else:
+            nearest = int(np.abs(times - time_s).argmin()) if len(times) else -1
+            is_near = nearest >= 0 and abs(times[nearest] - time_s) <= MAX_APART_S
+            frame_id = ids[nearest] if is_near else None
+        if frame_id is not None:
+            found[frame_id] = said
+    return store.from_rows(
+        "frame_caption_edit",
+        [{"frame_id": key, "text": text, "user": user} for key, (text, user) in found.items()],
     )
 
 

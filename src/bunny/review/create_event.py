@@ -7,12 +7,14 @@ knows).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import polars as pl
 
 from bunny.core.error import UserError
 from bunny.review import cluster_reference
-from bunny.review.event_log import AssetAnchor, ClusterRef, Event, Level
+from bunny.review.event_log import AssetAnchor, ClusterRef, Event, FrameCaption, Level
 from bunny.review.state import ReviewState
 
 MAX_TEXT = 4000  # characters of a comment or a caption
@@ -203,6 +205,58 @@ def caption_edit(state: ReviewState, asset_ids: Sequence[str], text: str, **say)
         raise UserError("caption: expected shots, got figures; only shots have captions")
     text = _check_text("caption", text) if text.strip() else ""
     return _event(state, EventContext(**say), "caption_edit", "scene", asset_ids, text=text)
+
+
+def frame_caption_edit(state: ReviewState, frames: Sequence[FrameCaption], **say) -> Event:
+    """Give single pictures words that outlive every captioning; one event, so one undo.
+
+    Parameters
+    ----------
+    frames : sequence of FrameCaption
+        A text of "" gives a picture back to its shot's words, or the machine's.
+
+    Raises
+    ------
+    UserError
+        If there is no picture, one lies in no shot, or a text is too long.
+    """
+    if not frames:
+        raise UserError("caption: expected pictures, got none; choose at least one")
+    shots: list[str] = []
+    for frame in frames:
+        item = state.content.shot_at(frame.time_s)
+        if item is None:
+            raise UserError(
+                f"caption: no shot of this film has a picture at {frame.time_s:.3f} s; "
+                "run stage review again"
+            )
+        shots.append(state.content.ids[item])
+        if frame.text.strip():
+            _check_text("caption", frame.text)
+    plain = tuple(replace(frame, text=" ".join(frame.text.split())) for frame in frames)
+    event = _event(state, EventContext(**say), "frame_caption_edit", "scene", shots)
+    return replace(event, frames=plain)
+
+
+def frame_captions(frame: pl.DataFrame, texts: Mapping[str, str]) -> list[FrameCaption]:
+    """Pictures with the words for them, as `frame_caption_edit` takes them.
+
+    Parameters
+    ----------
+    frame : pl.DataFrame
+        Table `frame`.
+    texts : mapping
+        Words by frame_id.
+    """
+    rows = frame.filter(pl.col("frame_id").is_in(list(texts))).sort("frame_id")
+    return [
+        FrameCaption(
+            time_s=row["timestamp_s"],
+            source_file=row["source_file"] or "",
+            text=texts[row["frame_id"]],
+        )
+        for row in rows.iter_rows(named=True)
+    ]
 
 
 def undo(state: ReviewState, event_id: str, **say) -> Event:

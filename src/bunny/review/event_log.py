@@ -20,8 +20,9 @@ from bunny.core import jsonl
 from bunny.core.error import UserError
 
 EventKind = Literal[
-    "assign", "reject", "merge", "split", "rename", "approve", "comment", "caption_edit", "undo"
-]
+    "assign", "reject", "merge", "split", "rename", "approve", "comment", "caption_edit",
+    "frame_caption_edit", "undo",
+]  # fmt: skip
 Level = Literal["scene", "character"]
 TimedBox = tuple[
     float, float, float, float, float
@@ -55,6 +56,15 @@ class ClusterRef:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FrameCaption:
+    """A picture by its content, and the words that a person gave it."""
+
+    time_s: float  # of the picture in the film
+    source_file: str = ""  # of a folder of pictures; goes before the time
+    text: str = ""  # "" gives the picture back to its shot's words, or the machine's
+
+
+@dataclass(frozen=True, kw_only=True)
 class Event:
     """One thing that one person said.
 
@@ -68,6 +78,7 @@ class Event:
     | approve | that are right where they are | where that is | | |
     | comment | about | about | | the comment |
     | caption_edit | shots | | | the caption |
+    | frame_caption_edit | shots of `frames` | | | |
     | undo | | | | |
     """
 
@@ -80,6 +91,7 @@ class Event:
     cluster: ClusterRef | None = None
     other: ClusterRef | None = None
     text: str = ""
+    frames: tuple[FrameCaption, ...] = ()  # single pictures and their captions
     reason: str = ""
     origin: str = "board"  # board, cli, propagated, database
     undoes: str = ""  # event_id; an undo that is undone holds again
@@ -116,6 +128,7 @@ def from_dict(values: Mapping[str, Any]) -> Event:
         for key in ("cluster", "other"):
             if own.get(key) is not None:
                 own[key] = _cluster(own[key])
+        own["frames"] = tuple(FrameCaption(**frame) for frame in own.get("frames", ()))
         if own["kind"] not in get_args(EventKind) or own["level"] not in get_args(Level):
             raise ValueError(f"{own['kind']} at level {own['level']}")
         if not own["event_id"] or not own["time"]:

@@ -229,6 +229,18 @@ def _caption_edit(content, fall, now, event, items) -> int | None:
             now.captions[item] = (event.text.strip(), event.user)
         else:
             now.captions.pop(item, None)
+        for key in [key for key in now.frame_captions if content.shot_at(key[0]) == item]:
+            del now.frame_captions[key]  # a later word stands over an earlier one
+    return None
+
+
+def _frame_caption_edit(content, fall, now, event, items) -> int | None:
+    """The words of single pictures; no text gives them back to their shot or the machine."""
+    for frame in event.frames:
+        key = (frame.time_s, frame.source_file)
+        now.frame_captions.pop(key, None)
+        if frame.text.strip():
+            now.frame_captions[key] = (frame.text.strip(), event.user)
     return None
 
 
@@ -241,6 +253,7 @@ _DOES: dict[str, Callable[..., int | None]] = {
     "rename": _rename,
     "comment": _comment,
     "caption_edit": _caption_edit,
+    "frame_caption_edit": _frame_caption_edit,
 }
 
 

@@ -143,6 +143,10 @@ class ReviewState:
         """Words that people gave shots, and who did, by asset_id."""
         return {self.content.ids[i]: value for i, value in self.now.captions.items()}
 
+    def frame_captions(self) -> dict[tuple[float, str], tuple[str, str]]:
+        """Words that people gave single pictures, and who did, by time and source file."""
+        return dict(self.now.frame_captions)
+
     def comments(self, asset_id: str) -> list[Event]:
         """Comments on an item, the oldest first."""
         item = self.item(asset_id)
@@ -357,6 +361,8 @@ class ReviewState:
             for i in before.captions.keys() | now.captions.keys()
             if before.captions.get(i) != now.captions.get(i)
         }
+        both = dict(before.frame_captions.items() ^ now.frame_captions.items())
+        items |= {i for time_s, _ in both if (i := self.content.shot_at(time_s)) is not None}
         return [self.content.ids[i] for i in sorted(items)]
 
     def _rejected_from(self, ids: Mapping[int, str]) -> pl.Series:

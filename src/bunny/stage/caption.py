@@ -4,18 +4,22 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import polars as pl
 
-from bunny.caption import audit, colour, metadata_facts, question
+from bunny.caption import audit, colour, metadata_facts, question, tuned_prompt
 from bunny.caption import tags as caption_tags
 from bunny.caption.answer import AnswerStore, answer_columns
 from bunny.caption.cost import CostEstimate
 from bunny.caption.metadata_facts import Facts
+from bunny.caption.tuned_prompt import TunedPrompt
 from bunny.contract import fingerprint, stage
 from bunny.table import store
+
+if TYPE_CHECKING:
+    from bunny.caption.optimize import OptimizeResult
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +80,23 @@ class Caption(stage.BaseStage):
 
             words = provider_loader.vocabulary_hash(self.config.captioning.clip.vocabulary)
             parts["outside"]["vocabulary"] = words
+        if self._frame_edits:
+            found = fingerprint.table_hash(self.input_dir, "frame_caption_edit")
+            parts["tables"]["frame_caption_edit"] = found
+        if self._tuned and set(SERVED) & set(self.config.captioning.providers):
+            parts["outside"]["tuned prompt"] = self._tuned.prompt_hash
         return parts
+
+    @cached_property
+    def _tuned(self) -> TunedPrompt | None:
+        """The prompt that `bunny caption --optimize` put into use."""
+        return tuned_prompt.read_current(self.folder)
+
+    @cached_property
+    def _frame_edits(self) -> dict[str, str]:
+        """Words that people gave single pictures, by frame_id."""
+        table = store.read_or_empty(self.input_dir / "table", "frame_caption_edit")
+        return dict(table.select("frame_id", "text").iter_rows())
 
     @cached_property
     def _edits(self) -> dict[int, str]:
@@ -89,8 +109,7 @@ class Caption(stage.BaseStage):
         tables = {name: self.read(name) for name in self.reads}
         facts, triggers = self._gather(tables)
         rows = self._caption(facts, triggers)
-        shot = dict(tables["frame"].select("frame_id", "shot_index").iter_rows())
-        rows += _edited(rows, shot, self._edits, triggers)
+        rows += _edited(rows, self._every_edit(tables["frame"]), triggers)
         table = store.from_rows("caption", rows)
         is_left = pl.col("error").str.starts_with(MAX_COST_KEY)
         num_left = table.filter(is_left).height  # not asked, so not failed
@@ -157,10 +176,49 @@ class Caption(stage.BaseStage):
 
         facts, triggers = self._gather({name: self.read(name) for name in self.reads})
         settings = self.config.captioning
-        setups = provider_loader.set_up(settings, self.config.aws)
+        setups = provider_loader.set_up(settings, self.config.aws, tuned=self._tuned)
         answers = AnswerStore(self.folder / "answer")
         maker = self._maker(facts, triggers)
         return request_plan.estimate(setups, maker, answers, settings.max_tokens)
+
+    def optimize(self) -> "OptimizeResult":
+        """Tune the prompt of the first served provider; keep what was found, use it if better.
+
+        Raises
+        ------
+        UserError
+            If no served model is among the providers, pictures may not be uploaded, or too few
+            captions were edited.
+        """
+        from bunny.caption import optimize, tuning_film
+
+        tables = {name: self.read(name) for name in self.reads}
+        facts, triggers = self._gather(tables)
+        film = tuning_film.TuningFilm(
+            captioning=self.config.captioning,
+            aws=self.config.aws,
+            maker=self._maker(facts, triggers),
+            answers=AnswerStore(self.folder / "answer"),
+            shots=dict(tables["frame"].select("frame_id", "shot_index").iter_rows()),
+            edited=self._every_edit(tables["frame"]),
+        )
+        found = optimize.optimize(
+            film.pictures(),
+            film.settings,
+            triggers,
+            ask=film.ask,
+            budget=film.budget,
+            current=self._tuned,
+        )
+        if found.best is not None and found.best.kind != "in use":
+            tuned_prompt.write(self.folder, found.best, is_used=found.is_better)
+        return found
+
+    def _every_edit(self, frame: pl.DataFrame) -> dict[str, str]:
+        """Words that people gave pictures, themselves or with their shot, by frame_id."""
+        shot = dict(frame.select("frame_id", "shot_index").iter_rows())
+        edits = {key: self._edits[number] for key, number in shot.items() if number in self._edits}
+        return edits | self._frame_edits
 
     def _gather(self, tables: dict[str, pl.DataFrame]) -> tuple[list[Facts], dict[str, str]]:
         """Facts of every kept picture, and the trigger word of every labelled character."""
@@ -185,7 +243,7 @@ class Caption(stage.BaseStage):
         from bunny.caption import fallback, provider_loader, request_plan
 
         settings = self.config.captioning
-        setups = provider_loader.set_up(settings, self.config.aws)
+        setups = provider_loader.set_up(settings, self.config.aws, tuned=self._tuned)
         maker = self._maker(facts, triggers)
         answers = AnswerStore(self.folder / "answer")
         for sentence in request_plan.check_upload(
@@ -250,15 +308,12 @@ def _mend(row: dict[str, Any], facts: Facts, triggers: dict[str, str]) -> dict[s
 
 
 def _edited(
-    rows: list[dict[str, Any]],
-    shot: dict[str, int],
-    edits: dict[int, str],
-    triggers: dict[str, str],
+    rows: list[dict[str, Any]], edits: dict[str, str], triggers: dict[str, str]
 ) -> list[dict[str, Any]]:
-    """The next version of captions of shots whose words a person gave."""
+    """The next version of captions whose words a person gave, by frame_id."""
     found = []
     for row in rows:
-        if (text := edits.get(shot[row["frame_id"]])) is None:
+        if (text := edits.get(row["frame_id"])) is None:
             continue
         text, added = audit.add_triggers(text, [triggers[name] for name in row["characters"]])
         found.append(

@@ -38,6 +38,7 @@ class Review(BaseStage):
     )
     writes: ClassVar[tuple[str, ...]] = (
         *("asset", "label_corrected", "cluster_corrected", "caption_edit"),
+        "frame_caption_edit",
         *("shot_vector", "figure_vector", "feedback", "training_feedback", "identification"),
     )
     unit: ClassVar[str] = "item"
@@ -101,6 +102,7 @@ class Review(BaseStage):
                     tables["cluster"], names, subject, state, machine
                 ),
                 "caption_edit": corrected_table.caption_edits(state),
+                "frame_caption_edit": corrected_table.frame_caption_edits(state, tables["frame"]),
                 "shot_vector": shot_vector,
                 "figure_vector": figure_vector,
                 "feedback": feedback,

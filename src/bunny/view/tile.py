@@ -221,6 +221,26 @@ def captions(root: Path, caption: pl.DataFrame, frame: pl.DataFrame, limit: int 
     ]
 
 
+def doubtful_captions(
+    root: Path, audited: pl.DataFrame, frame: pl.DataFrame, limit: int = 12
+) -> list[Tile]:
+    """Pictures with their captions and what is doubtful about them, in the order given."""
+    rows = audited.head(limit).join(
+        frame.select("frame_id", "file", "timestamp_s"), on="frame_id", maintain_order="left"
+    )
+    return [
+        Tile(
+            file=_file(root, row["file"]),
+            title=f"{style.clock(row['timestamp_s'])}, doubt {row['doubt']:.2f}",
+            note=": ".join(
+                [*([f"“{row['text']}”"] if row["text"] else []), "; ".join(row["reasons"])]
+            ),
+            tone="bad",
+        )
+        for row in rows.to_dicts()
+    ]
+
+
 def dataset(root: Path, table: pl.DataFrame, limit: int = 60) -> list[Tile]:
     """The training pictures; held-out ones have another edge."""
     return [

@@ -107,8 +107,12 @@ def test_words_of_people_count(meadow):
     ]  # fmt: skip
     store.write(meadow.table, "asset", store.from_rows("asset", [asset]))
     store.write(meadow.table, "feedback", store.from_rows("feedback", rows))
+    first = store.read(meadow.table, "frame").filter(shot_index=3)["frame_id"][0]
+    single = {"frame_id": first, "text": "a submarine in the harbour", "user": "u"}
+    table = store.from_rows("frame_caption_edit", [single])
+    store.write(meadow.table, "frame_caption_edit", table)
     library = search.open_library()
-    for words in ("zeppelin", "retake"):
+    for words in ("zeppelin", "retake", "submarine"):
         found = search.search(words, library=library)
         assert order(found)[0] == 3 and f"words {words}" in found.shots["why"][0]
     assert not any("never mind" in t for t in library.known.frame["text"])

@@ -84,7 +84,9 @@ def read(table: Path, film_id: str, describe: Describe) -> Catalogue:
     rows = _placed(rows, asset)
     rows = rows.join(_written(table), on="frame_id", how="left", maintain_order="left")
     rows = rows.join(_said(table), on="shot_index", how="left", maintain_order="left")
-    rows = _worded(rows)
+    single = store.read_or_empty(table, "frame_caption_edit")
+    single = single.select("frame_id", frame_caption="text")  # over the words of its shot
+    rows = _worded(rows.join(single, on="frame_id", how="left", maintain_order="left"))
     frame = rows.select(*FRAME).cast(pl.Schema(FRAME))
     return Catalogue(frame=frame, shot=_shots(shot, rows, asset, film_id))
 
@@ -159,7 +161,7 @@ def _worded(rows: pl.DataFrame) -> pl.DataFrame:
     plain = pl.concat_str(
         [pl.when(f.str.len_chars() > 0).then(f) for f in facts], separator=", ", ignore_nulls=True
     )
-    spoken = pl.coalesce("own_caption", "caption", plain)
+    spoken = pl.coalesce("frame_caption", "own_caption", "caption", plain)
     named = pl.concat_str([spoken, pl.col("place_name")], separator=", ", ignore_nulls=True)
     number = pl.col("place").str.replace("scene", "place")
     parts = [spoken, pl.col("tags").list.join(", "), plain, "place", number, "comments"]

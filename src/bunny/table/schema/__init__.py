@@ -10,7 +10,7 @@ A module holds the tables of one part of the house; here they have their names.
 
 import dataframely as dy
 
-from bunny.table.schema import character, dataset, film, review, training
+from bunny.table.schema import caption, character, dataset, film, review, training
 from bunny.table.schema.dataset import LIGHT, POSE, SHOT_SIZE
 
 __all__ = ["LIGHT", "POSE", "SHOT_SIZE", "TABLE", "VECTOR"]
@@ -43,6 +43,7 @@ TABLE: dict[str, type[dy.Schema]] = {
     "label_corrected": review.LabelCorrected,
     "cluster_corrected": review.ClusterCorrected,
     "caption_edit": review.CaptionEdit,
+    "frame_caption_edit": review.FrameCaptionEdit,
     "asset": review.Asset,
     "shot_vector": review.ShotVector,
     "figure_vector": review.FigureVector,
@@ -50,6 +51,10 @@ TABLE: dict[str, type[dy.Schema]] = {
     "training_feedback": review.TrainingFeedback,
     "search_vector": dataset.SearchVector,
     "caption": dataset.CaptionSchema,
+    "caption_audit": caption.CaptionAudit,
+    "caption_audit_word": caption.CaptionAuditWord,
+    "caption_audit_provider": caption.CaptionAuditProvider,
+    "caption_audit_pair": caption.CaptionAuditPair,
     "candidate": dataset.Candidate,
     "dataset": dataset.DatasetSchema,
     "training_run": training.TrainingRun,

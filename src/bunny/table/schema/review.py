@@ -43,6 +43,14 @@ class CaptionEdit(dy.Schema):
     user = dy.String()
 
 
+class FrameCaptionEdit(dy.Schema):
+    """Words that a person gave a single picture; they go over those of its shot."""
+
+    frame_id = dy.String(primary_key=True)
+    text = dy.String()
+    user = dy.String()
+
+
 class Asset(dy.Schema):
     """One item of the library as people see it: where a shot plays, or who a figure in it is."""
 
@@ -111,7 +119,7 @@ class Feedback(dy.Schema):
     kind = dy.Enum(
         [
             *("assign", "reject", "merge", "split", "rename", "approve", "comment"),
-            *("caption_edit", "undo"),
+            *("caption_edit", "frame_caption_edit", "undo"),
         ]
     )
     level = dy.Enum(["scene", "character"])

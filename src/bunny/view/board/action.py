@@ -79,6 +79,7 @@ def describe(event: Event, events: Sequence[Event] = ()) -> str:
         "approve": f"approved {things}",
         "comment": f"commented on {things}: {event.text}",
         "caption_edit": f"wrote the caption of {things}",
+        "frame_caption_edit": f"wrote the captions of {len(event.frames)} pictures in {things}",
     }
     return texts[event.kind]
 

@@ -1,0 +1,95 @@
+"""Tuned prompts: instructions and examples that `bunny caption --optimize` found, as JSON files.
+
+`program/<hash>.json` has a dspy program's state and its scores, `program/current.json` says which
+of them is in use. Going back to our own prompt deletes that file alone.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bunny.core import atomic
+from bunny.core.error import UserError
+
+FOLDER, CURRENT = "program", "current.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunedPrompt:
+    """A program that asks served models in the stead of ours.
+
+    Attributes
+    ----------
+    kind : str
+        What was tuned: "examples" or "instructions".
+    base_hash : str
+        Of the prompt that it was tuned from; under another one it is not used.
+    state : mapping
+        State of a program of dspy; holds no picture.
+    scores : mapping
+        On the held-out pictures, in [0, 1], by kind; "ours" is our own prompt's.
+    num_train, num_held_out : int
+        Pictures.
+    """
+
+    kind: str
+    base_hash: str
+    state: Mapping[str, Any]
+    scores: Mapping[str, float] = field(default_factory=dict)
+    num_train: int = 0
+    num_held_out: int = 0
+
+    @property
+    def prompt_hash(self) -> str:
+        """Sixteen hex digits that change with any word of it; part of the key of every answer."""
+        told = json.dumps([self.base_hash, self.state], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def write(stage_folder: Path, tuned: TunedPrompt, *, is_used: bool) -> Path:
+    """Keep a tuned prompt, and put it into use or not; gives its file."""
+    path = stage_folder / FOLDER / f"{tuned.prompt_hash}.json"
+    text = json.dumps({**asdict(tuned), "is_better": is_used}, ensure_ascii=False, indent=1)
+    atomic.write_bytes(path, text.encode())
+    if is_used:
+        chosen = json.dumps({"prompt_hash": tuned.prompt_hash}).encode()
+        atomic.write_bytes(stage_folder / FOLDER / CURRENT, chosen)
+    return path
+
+
+def switch_off(stage_folder: Path) -> bool:
+    """Go back to our own prompt; False if it is in use already."""
+    path = stage_folder / FOLDER / CURRENT
+    was_used = path.exists()
+    path.unlink(missing_ok=True)
+    return was_used
+
+
+def read_current(stage_folder: Path) -> TunedPrompt | None:
+    """The tuned prompt in use; None if there is none.
+
+    Raises
+    ------
+    UserError
+        If a file was changed by hand, so that it is no tuned prompt, or another one.
+    """
+    chosen = stage_folder / FOLDER / CURRENT
+    if not chosen.exists():
+        return None
+    try:
+        number = json.loads(chosen.read_text(encoding="utf-8"))["prompt_hash"]
+        path = stage_folder / FOLDER / f"{int(number, 16):016x}.json"
+        values = json.loads(path.read_text(encoding="utf-8"))
+        values.pop("is_better", None)
+        tuned = TunedPrompt(**values)
+        if tuned.prompt_hash != number:
+            raise ValueError("its words were changed")
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(
+            f"{chosen}: expected a tuned prompt, could not read it ({error}); go back to our own "
+            "with `bunny caption FILM --no-optimize`"
+        ) from error
+    return tuned

@@ -1,0 +1,121 @@
+"""A film's pictures to tune a prompt on, and answers about them with any prompt, each paid once."""
+
+import logging
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from bunny.caption import answer_check, optimize, program, provider_loader
+from bunny.caption.answer import AnswerStore, CaptionAnswer
+from bunny.caption.cost import Budget
+from bunny.caption.optimize import TuningPicture
+from bunny.caption.provider import PREFIX, ProviderSettings, host_of, is_away
+from bunny.caption.provider_loader import ProviderSetup
+from bunny.caption.question import QuestionMaker
+from bunny.caption.tuned_prompt import TunedPrompt
+from bunny.core.config import AwsConfig, CaptioningConfig
+from bunny.core.error import UserError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class TuningFilm:
+    """Pictures of a film with what people wrote of them.
+
+    Attributes
+    ----------
+    captioning, aws : CaptioningConfig, AwsConfig
+    maker : QuestionMaker
+    answers : AnswerStore
+        Where answers are kept; a tuned prompt's have keys of their own.
+    shots : mapping
+        Shot of each frame_id.
+    edited : mapping
+        People's captions by frame_id.
+    """
+
+    captioning: CaptioningConfig
+    aws: AwsConfig
+    maker: QuestionMaker
+    answers: AnswerStore
+    shots: Mapping[str, int]
+    edited: Mapping[str, str]
+    _asked: dict[str, program.Captioner] = field(default_factory=dict)
+
+    @cached_property
+    def budget(self) -> Budget:
+        """What all requests together may cost."""
+        return Budget(self.captioning.max_cost_usd)
+
+    @cached_property
+    def settings(self) -> ProviderSettings:
+        """The first provider that is served; raises `UserError` if there is none."""
+        served = [name for name in self.captioning.providers if name in PREFIX]
+        if not served:
+            raise UserError(
+                f"optimize: expected one of {', '.join(PREFIX)} in captioning.providers, got "
+                f"{', '.join(self.captioning.providers)}; only their prompt is ours to tune"
+            )
+        return provider_loader.served_settings(served[0], self.captioning, self.aws)
+
+    def pictures(self) -> list[TuningPicture]:
+        """Edited pictures, and others drawn with a fixed seed.
+
+        Raises
+        ------
+        UserError
+            If pictures would leave this machine and that is not allowed.
+        """
+        every = range(len(self.maker.facts))
+        own = [i for i in every if self.maker.facts[i].frame_id in self.edited]
+        rest = [i for i in every if i not in set(own)]
+        drawn = random.Random(optimize.SEED).sample(rest, min(optimize.MAX_UNEDITED, len(rest)))
+        self._check_upload(len(own) + len(drawn))
+        return [self._picture(i) for i in sorted([*own, *drawn])]
+
+    def _check_upload(self, number: int) -> None:
+        """Every picture is sent again with each prompt, so kept answers need permission too."""
+        host = host_of(self.settings)
+        if not is_away(host):
+            return
+        says = f"up to {number} frames go to {self.settings.provider} at {host} to tune the prompt"
+        if not self.captioning.allow_upload:
+            raise UserError(
+                f"captioning.allow_upload: {says}; set captioning.allow_upload=true to allow it"
+            )
+        logger.info("optimize: %s", says)
+
+    def ask(self, picture: TuningPicture, tuned: TunedPrompt | None) -> CaptionAnswer:
+        """The answer about a picture with a prompt: the kept one, else a new one, which is kept."""
+        setup = self._setup(tuned)
+        entry = provider_loader.entry_of(setup, self.maker, self.answers)
+        index = self._index[picture.facts.frame_id]
+        answer = entry.kept(index)
+        if answer is None:
+            number = str(setup.prompt_hash)
+            if number not in self._asked:
+                self._asked[number] = program.Captioner(self.settings, self.budget, tuned)
+            answer = self._asked[number].ask(picture.question)
+            if answer.is_answered:
+                entry.keep(index, answer)
+        return answer_check.checked(answer, picture.question.other_names)
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {known.frame_id: i for i, known in enumerate(self.maker.facts)}
+
+    def _setup(self, tuned: TunedPrompt | None) -> ProviderSetup:
+        name = self.settings.provider
+        only = self.captioning.model_copy(update={"providers": (name,)})
+        return provider_loader.set_up(only, self.aws, self.budget, tuned)[0]
+
+    def _picture(self, index: int) -> TuningPicture:
+        known = self.maker.facts[index]
+        return TuningPicture(
+            question=self.maker.make(index),
+            facts=known,
+            shot_index=self.shots[known.frame_id],
+            edited=self.edited.get(known.frame_id, ""),
+        )

@@ -1,0 +1,152 @@
+"""The gallery of captions: doubtful first, edited in place, find and replace with a preview."""
+
+import polars as pl
+import pytest
+from ipywidgets import Button, Textarea
+
+from bunny.core import config, workspace
+from bunny.core.error import UserError
+from bunny.review import create_event, event_log
+from bunny.table import store
+from bunny.view.widget import caption_gallery as gallery_widget
+
+TEXTS = ("a hare <b>runs</b>", "bunny in a red hat", "bunny near a red house", "nobody is here")
+
+
+@pytest.fixture
+def space(tmp_path) -> workspace.Workspace:
+    """Four pictures, one a second and a shot; bunny is labelled in the first three."""
+    space = workspace.locate(tmp_path, "data", "film-0123abcd")
+    frames, shots, labels, captions, assets = [], [], [], [], []
+    box = {"x0_px": 0, "y0_px": 0, "x1_px": 4, "y1_px": 4}
+    for i, text in enumerate(TEXTS):
+        frames.append(
+            {"frame_id": f"f{i}", "film_id": "film", "shot_index": i, "frame_index": i}
+            | {"pts": i, "time_base_num": 1, "time_base_den": 1, "timestamp_s": float(i)}
+            | {"width_px": 8, "height_px": 8, "reason": "keyframe"}
+        )
+        shots.append(
+            {"film_id": "film", "shot_index": i, "first_frame_index": i, "end_frame_index": i + 1}
+            | {"start_s": float(i), "end_s": i + 1.0, "start_pts": i, "end_pts": i + 1}
+            | {"motion": 0.0, "transition_in": "cut", "kind": "static"}
+        )
+        labels += [
+            {"subject_id": f"f{i}-r", "subject_type": "region", "character": "bunny", **box}
+            | {"frame_id": f"f{i}", "shot_index": i, "confidence": 0.9, "source": "reference"}
+        ][: i < 3]
+        captions.append(
+            {"frame_id": f"f{i}", "version": 1, "text": text, "provider": "local"}
+            | {"status": "done", "characters": ["bunny"][: i < 3]}
+        )
+        assets.append(
+            {"asset_id": f"film-s{i}", "level": "scene", "shot_index": i, "first_frame_index": i}
+            | {"end_frame_index": i + 1, "start_s": float(i), "end_s": i + 1.0, "doubt": 0.5}
+            | {"timestamp_s": float(i), "source": "machine", "is_approved": False}
+            | {"rejected_from": [], "who": [], "comments": 0}
+        )
+    rows = {"frame": frames, "shot": shots, "label": labels, "caption": captions, "asset": assets}
+    for name, own in rows.items():
+        store.write(space.table, name, store.from_rows(name, own))
+    return space
+
+
+@pytest.fixture
+def gallery(space) -> gallery_widget.CaptionGallery:
+    return gallery_widget.open_gallery(space, config.Config(), user="ana")
+
+
+def texts(gallery, **selected) -> dict[str, str]:
+    return dict(gallery.captions(**selected).select("frame_id", "text").iter_rows())
+
+
+def test_the_most_doubtful_come_first_and_are_selected_by_finding_and_character(gallery):
+    rows = gallery.captions()
+    assert rows["frame_id"].to_list()[0] == "f0"
+    assert rows["doubt"].to_list()[0] == pytest.approx(0.9)
+    assert list(texts(gallery, rule="missing_trigger")) == ["f0"]
+    assert sorted(texts(gallery, character="bunny")) == ["f0", "f1", "f2"]
+
+
+def test_an_edit_is_an_event_that_holds_when_opened_again_and_can_be_undone(gallery, space):
+    assert gallery.edit("f0", "bunny runs").user == "ana"
+    assert gallery.edit("f0", "bunny runs ") is None  # it reads so already
+    again = gallery_widget.open_gallery(space, config.Config())
+    assert texts(again)["f0"] == "bunny runs"
+    row = again.captions().filter(pl.col("frame_id") == "f0").row(0, named=True)
+    assert (row["doubt"], row["is_edited"]) == (0.0, True)
+    assert again.undo() is None  # another user's
+    assert gallery.undo().kind == "undo"
+    assert texts(gallery)["f0"] == TEXTS[0]
+    assert gallery.undo() is None
+    assert event_log.count(space.root) == 2
+
+
+def test_find_and_replace_shows_first_and_is_one_event(gallery, space):
+    changed = gallery.preview("red", "blue", character="bunny")
+    assert changed["after"].to_list() == ["bunny in a blue hat", "bunny near a blue house"]
+    assert event_log.count(space.root) == 0
+    event = gallery.replace("red", "blue", character="bunny")
+    assert [frame.text for frame in event.frames] == changed["after"].to_list()
+    assert event.reason == "replaced 'red' by 'blue'"
+    assert gallery.replace("red", "blue") is None
+    gallery.undo()
+    assert texts(gallery) == dict(zip(("f0", "f1", "f2", "f3"), TEXTS, strict=True))
+
+
+def test_what_others_wrote_in_the_meantime_is_heard(gallery, space):
+    event = create_event.caption_edit(gallery.state, ["film-s2"], "bunny sleeps", user="ben")
+    event_log.append(space.root, [event])
+    gallery.edit("f1", "bunny wakes")
+    assert texts(gallery)["f2"] == "bunny sleeps"
+
+
+def test_the_page_shows_words_as_words(space):
+    page = gallery_widget.explore_gallery(space, config.Config(), is_interactive=False).data
+    assert "a hare &lt;b&gt;runs&lt;/b&gt; (0:00, doubt 0.90: no trigger word of: bunny)" in page
+    assert "<b>runs" not in page
+    assert "<b>captions 4</b> · doubtful 1 · edited 0" in page
+
+
+def find(widget, kind, *names):
+    """All widgets of a kind inside another one, by description."""
+    found = [widget] if isinstance(widget, kind) else []
+    for child in getattr(widget, "children", ()):
+        found += find(child, kind)
+    return [one for one in found if not names or one.description in names]
+
+
+def test_the_controls_edit_preview_replace_and_undo(space):
+    widget = gallery_widget.explore_gallery(space, config.Config(), user="ana")
+    area, save = find(widget, Textarea)[0], find(widget, Button, "Save caption")[0]
+    area.value = "bunny runs"
+    save.click()
+    message = widget.children[2]
+    assert message.value.startswith("1 captions saved; run stages review and caption again")
+    old, new = widget.children[1].children[:2]
+    old.value, new.value = "red", "blue"
+    [apply] = find(widget, Button, "Replace")
+    assert apply.disabled
+    find(widget, Button, "Preview")[0].click()
+    assert "bunny in a blue hat" in widget.children[3].value
+    assert not apply.disabled
+    new.value = "green"  # another preview is needed
+    assert apply.disabled
+    find(widget, Button, "Preview")[0].click()
+    apply.click()
+    assert {area.value for area in find(widget, Textarea)} == {
+        "bunny runs", "bunny in a green hat", "bunny near a green house", TEXTS[3],
+    }  # fmt: skip
+    find(widget, Button, "Undo")[0].click()
+    assert message.value.startswith("undone")
+    assert {event.user for event in event_log.read(space.root)} == {"ana"}
+    old.value = ""
+    find(widget, Button, "Preview")[0].click()
+    assert "expected words to find" in message.value
+
+
+def test_without_captions_or_items_it_says_what_to_run(tmp_path):
+    space = workspace.locate(tmp_path, "data", "film-0123abcd")
+    with pytest.raises(UserError, match="run stage review first"):
+        gallery_widget.open_gallery(space, config.Config())
+    page = gallery_widget.explore_gallery(space, config.Config()).data
+    assert "run stage review first" in page
