@@ -1,4 +1,4 @@
-"""A batch with one and with two films at once: `python test/bench/bench_batch.py FILM [--copies 6]`.
+"""Films side by side: `python test/bench/bench_batch.py FILM [--copies 6]`.
 
 Copies of a film run until a stage by processes of one core each, first one at a time, then two.
 Printed are films an hour, their ratio, and what a film costs beside its stages: the start of its
