@@ -31,7 +31,7 @@ def load(folder, tmp_path, groups, least=0.0):
 
 def ask(ready, **more):
     jpeg = cv2.imencode(".jpg", PICTURE)[1].tobytes()
-    known = {"frame_id": "f", "picture": jpeg, "facts": (), "trigger_words": ()}
+    known = {"frame_id": "f", "picture": jpeg, "facts": (), "names": ()}
     return ready.caption_batch([CaptionQuestion(**known, **more)])[0]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from bunny.caption import tags
+from bunny.caption.trigger import trigger_word
 from bunny.core.config import CaptioningConfig
 
 SIZE_WORDS = re.compile(r"\b(?:close-up(?: shot)?|medium shot|wide shot)\b")
@@ -25,7 +25,7 @@ class CaptionWords:
     @classmethod
     def of(cls, captioning: CaptioningConfig, character: str) -> CaptionWords:
         """Words that the settings give a character."""
-        trigger = tags.trigger_word(captioning.trigger_word, character)
+        trigger = trigger_word(captioning.trigger_word, character)
         return cls(trigger=trigger, class_word=captioning.class_word)
 
     @property

@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from bunny.caption import tags
+from bunny.caption.trigger import trigger_word
 from bunny.core.config import CaptioningConfig, DatasetConfig, FilteringConfig, ModelsConfig
 from bunny.core.error import UserError
 from bunny.dataset import addition, candidate, crop, image_folder, near_duplicate, select, split
@@ -327,7 +327,7 @@ class CropSelector:
         """What stands for each character in captions."""
         template = self._settings.captioning.trigger_word
         names = self._tables["label"]["character"].drop_nulls().unique(maintain_order=True)
-        triggers = {name: tags.trigger_word(template, name) for name in names}
+        triggers = {name: trigger_word(template, name) for name in names}
         return CaptionWords(
             trigger=triggers.pop(character),
             class_word=self._settings.captioning.class_word,
