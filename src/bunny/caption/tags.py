@@ -3,15 +3,12 @@
 import re
 from itertools import pairwise
 
-from bunny.caption import pruning, style
+from bunny.caption import pruning, style, trigger
 from bunny.caption.metadata_facts import Facts
 
 NUMBER_WORD = {1: "a person", 2: "two people", 3: "three people", 4: "four people"}
 SHOT_WORDS = {"close-up": "close-up", "medium": "medium shot", "wide": "wide shot"}
-SIDES = {
-    2: ("on the left", "on the right"),
-    3: ("on the left", "in the middle", "on the right"),
-}
+SIDES = {2: trigger.SIDE_PHRASES[::2], 3: trigger.SIDE_PHRASES}
 MIN_GAP = 0.1  # between two centres, of the picture's width, below which no side is said
 
 

@@ -21,6 +21,7 @@ SHOT_OF = re.compile(
 )
 FUNCTION_WORD = re.compile(r"^(?:An?|The|In|On|At|With|Two|Three|Some|Someone|Somebody)\b")
 CLAUSE_START = re.compile(r"(?:^|[,;:]|\band|\bthen|\bwhile)\s*$", re.IGNORECASE)
+SIDE_PHRASES = ("on the left", "in the middle", "on the right")
 SIDE = re.compile(r"\b(?:left|right)\b", re.IGNORECASE)
 
 
@@ -129,6 +130,19 @@ def place_triggers(
         rest = _lower_first(_tidy(text))
         return _tidy(f"{front}, {rest}"), [words.triggers[name] for name in missing]
     return _tidy(_first_in_front(text, first, words, told)), []
+
+
+def mirror_sides(text: str) -> str:
+    """The caption of the mirrored picture.
+
+    Examples
+    --------
+    >>> mirror_sides("anna on the left and ben on the right")
+    'anna on the right and ben on the left'
+    """
+    left, _, right = SIDE_PHRASES
+    other = {left: right, right: left}
+    return re.sub(rf"\b(?:{left}|{right})\b", lambda found: other[found[0]], text)
 
 
 def has_word(text: str, word: str) -> bool:

@@ -258,12 +258,14 @@ class CropSelector:
         """
         words, number = self._words(character), self._settings.dataset.num_class_images
         side, group = self._split(views, made, has_all=number > 0)
+        shares = self._settings.captioning.variants.shares
         crops = [
             crop.Crop(
                 image_id=f"{views[row].subject_id}-c{window.index}",
                 view=views[row],
                 window=window,
                 caption=crop.caption_of(views[row], window, words),
+                variants=crop.variants_of(views[row], window, words, shares),
                 split=side[views[row].shot_index],
             )
             for row, window in made.picked

@@ -74,6 +74,9 @@ class DatasetSchema(dy.Schema):
     place = dy.String(nullable=True)
     light = dy.Enum(LIGHT, nullable=True)
     caption = dy.String()
+    # Captions that training takes one of at a time; their shares add up to 1; null: one caption.
+    variant_captions = dy.List(dy.String(), nullable=True)
+    variant_shares = dy.List(dy.Float64(), nullable=True)
     repeats = dy.Int32(min=1)
     split = dy.Enum(["train", "held-out"])
 
