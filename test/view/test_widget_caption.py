@@ -1,12 +1,16 @@
 """The explorer of notebook 05_caption: captions written with other words, and what is unsaid."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import caption_film
 import pytest
 import yaml
 
 from bunny.caption.writing import CaptionDraft
+from bunny.core.config import Config
+from bunny.core.workspace import Workspace
 from bunny.view.widget import caption
 from bunny.view.widget.caption import CaptionData, FrameCaption
 
@@ -20,6 +24,7 @@ START = {
     "prune_tags": [],
     "replacements": "",
     "has_background_colours": True,
+    "providers": ["local", "tags"],
 }
 
 
@@ -60,8 +65,7 @@ def opened() -> CaptionData:
             timestamp_s=float(i),
             text=text,
             tags=own,
-            draft=draft,
-            has_facts=i < 2,
+            drafts={("tags" if i < 2 else "local"): draft} if draft else {},
         )
         for i, (text, draft, own) in enumerate(said)
     ]
@@ -114,6 +118,17 @@ def test_what_is_on_more_than_the_share_is_not_said(opened):
     assert pruned.texts[2] == "bunny character and bunnyhop."
 
 
+def test_the_first_provider_that_answered_is_shown(opened):
+    """Of f2 the tables say nothing here, so its caption stays as it is."""
+    both = {"local": opened.captions[2].drafts["local"], **opened.captions[0].drafts}
+    opened = replace(opened, captions=[replace(opened.captions[0], drafts=both)])
+    first = caption.preview(opened, START).texts
+    assert first == ["bunny character and bunnyhop on a beach."]
+    second = caption.preview(opened, START | {"providers": "tags, local"}).texts
+    assert second == ["bunny character in a green place, wide shot, day"]
+    assert caption.preview(opened, START | {"providers": "openai"}).num_changed == 0
+
+
 def test_replacements_are_read_from_their_file(opened, tmp_path):
     path = tmp_path / "words.yaml"
     path.write_text("bunnyhop: a hop\nwide shot: ''\n")
@@ -153,11 +168,30 @@ def test_a_move_opens_no_picture_and_the_button_saves(space, settings, tmp_path,
     with monkeypatch.context() as patch:
         patch.setattr("builtins.open", refuse)
         patch.setattr(Path, "open", refuse)
-        box.children[0].value = "zzz{name}"
+        box.children[1].value = "zzz{name}"
     assert "zzzanna" in box.children[-1].value and "data:image/jpeg" in box.children[-1].value
     button, message = box.children[-2].children
     button.click()
     saved = yaml.safe_load((tmp_path / "config" / f"local_{space.film_id}.yaml").read_text())
-    moved = {"trigger_word": "zzz{name}", "has_background_colours": False}
+    moved = {"trigger_word": "zzz{name}", "has_background_colours": False, "providers": ["tags"]}
     assert saved["captioning"] == START | moved
     assert "saved to" in message.value
+
+
+@pytest.mark.server
+def test_a_models_kept_answers_are_shown_without_asking_again(tmp_path):
+    """A model captioned the film, then the tables did; its answers are still there."""
+    space = Workspace(film_id="x", root=tmp_path, checkpoint=tmp_path, log=tmp_path)
+    film = caption_film.write(space.root)
+    with caption_film.service.serve(lambda n: caption_film.service.Reply()) as server:
+        asked = caption_film.local(server.url)
+        caption_film.stage(film, **asked).execute()
+        num_asked = len(server.requests)
+        caption_film.stage(film, **asked | {"providers": ["tags"]}).execute()
+        config = Config.model_validate({"captioning": asked | {"providers": ["tags"]}})
+        opened = caption.open_captions(space, config)
+        values = START | {"providers": ["tags"], "has_background_colours": False}
+        assert caption.preview(opened, values).texts[0] == "bunny character, medium shot, day"
+        texts = caption.preview(opened, values | {"providers": "local", "class_word": "hare"}).texts
+        assert texts[0] == "bunny hare runs over grass, medium shot, day"
+        assert len(server.requests) == num_asked == 3

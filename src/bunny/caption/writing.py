@@ -3,12 +3,14 @@
 Nothing is asked and no picture opened, so that every setting of these is tried in no time.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bunny.caption import length, pruning, replacement, style, trigger
+from bunny.caption import tags as caption_tags
 from bunny.caption.answer import PARTS
 from bunny.caption.length import TokenLimit
+from bunny.caption.metadata_facts import Facts
 from bunny.caption.pruning import CoreTags
 from bunny.caption.trigger import CharacterWords
 
@@ -121,6 +123,34 @@ def _write_one(
     return text, added, left_out
 
 
+def make_draft(
+    facts: Facts,
+    answer: str | None = None,
+    parts: Mapping[str, str] | None = None,
+    tags: Iterable[str] = (),
+) -> CaptionDraft:
+    """What a caption is written from: a provider's answer, and the tables where it says nothing.
+
+    Parameters
+    ----------
+    facts : Facts
+    answer, parts, tags
+        As the provider gave them; tags without those of characters. A place that a person named
+        goes by that name.
+    """
+    known = caption_tags.write_parts(facts)
+    draft = CaptionDraft(
+        characters=facts.characters,
+        answer=answer,
+        parts={**known, **(parts or {})},
+        tags=tuple(tags),
+        sides=caption_tags.side_words(facts),
+    )
+    if facts.place_name is None:
+        return draft
+    return say_place(draft, caption_tags.named_place(facts.place_name))
+
+
 def draft_of_row(
     row: Mapping, triggers: Mapping[str, str], sides: Mapping[str, str]
 ) -> CaptionDraft:
@@ -160,12 +190,3 @@ def say_place(draft: CaptionDraft, place: str) -> CaptionDraft:
         else:
             answer = f"{answer.rstrip('.')}, {place}"
     return replace(draft, answer=answer, parts={**draft.parts, "place": place})
-
-
-def count_notes(written: Sequence[WrittenCaption]) -> dict[str, int]:
-    """Number of captions of which each was done."""
-    return {
-        "num_added": sum(bool(one.added) for one in written),
-        "num_pruned": sum(bool(one.pruned) for one in written),
-        "num_shortened": sum(bool(one.left_out) for one in written),
-    }

@@ -28,7 +28,7 @@ from bunny.caption.metadata_facts import Facts
 from bunny.caption.pruning import CoreTags
 from bunny.caption.style import caption_tags as said_tags
 from bunny.caption.trigger import CharacterWords
-from bunny.caption.writing import CaptionDraft, WritingSettings, WrittenCaption
+from bunny.caption.writing import WritingSettings, WrittenCaption
 from bunny.contract import fingerprint, stage
 from bunny.core import file_hash
 from bunny.table import store
@@ -284,18 +284,13 @@ def _fall_back(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _complete(row: dict[str, Any], facts: Facts, triggers: dict[str, str]) -> dict[str, Any]:
-    """The model's words as its answer, with tags of who is seen and of the place.
-
-    What it did not say of the subject, the light and the framing is filled in from the tables.
-    """
+    """The model's words as its answer, with tags of who is seen and of the place."""
     row = row | {"answer": row["text"], "text": None}
     if row["status"] != "done":
         return row
-    known = caption_tags.write_parts(facts)
-    parts = {name: row[name] or known.get(name) for name in PARTS}
     words = [triggers[name] for name in facts.characters]
     tags = [*words, *row["tags"], *([facts.place] if facts.place else [])]
-    return row | parts | {"tags": list(dict.fromkeys(tags))}
+    return row | {"tags": list(dict.fromkeys(tags))}
 
 
 def _write(
@@ -303,7 +298,12 @@ def _write(
 ) -> tuple[CoreTags, list[WrittenCaption]]:
     """Write the captions of the rows that have an answer, after what goes with whom is known."""
     drafts = {
-        i: _draft(row, known, settings)
+        i: writing.make_draft(
+            known,
+            row["answer"],
+            {name: row[name] for name in PARTS if row.get(name)},
+            said_tags(row["tags"], settings.words.triggers.values()),
+        )
         for i, (row, known) in enumerate(zip(rows, facts, strict=True))
         if row["status"] == "done"
     }
@@ -317,20 +317,6 @@ def _write(
         note = found.note(settings.limit)
         rows[i] |= {"answer": draft.answer, **parts, "text": found.text, **variants, "note": note}
     return core, written
-
-
-def _draft(row: dict[str, Any], facts: Facts, settings: WritingSettings) -> CaptionDraft:
-    """What a caption is written from; a place that a person named goes by that name."""
-    draft = CaptionDraft(
-        characters=facts.characters,
-        answer=row["answer"],
-        parts={name: row[name] for name in PARTS if row.get(name)},
-        tags=tuple(said_tags(row["tags"], settings.words.triggers.values())),
-        sides=caption_tags.side_words(facts),
-    )
-    if facts.place_name is None:
-        return draft
-    return writing.say_place(draft, caption_tags.named_place(facts.place_name))
 
 
 def _writing_note(

@@ -1,12 +1,11 @@
 """Section `captioning` of the settings: providers, and how captions are written."""
 
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from bunny.core.config.section import ConfigSection
 
-SHARE_TOLERANCE = 1e-3  # of a sum of shares, which people round
 CaptionProviderName = Literal[
     "bedrock", "openai", "anthropic", "local", "transformers", "tagger", "clip", "tags"
 ]
@@ -49,7 +48,7 @@ class ClipCaptionConfig(ConfigSection):
 
 
 class CaptionVariantsConfig(ConfigSection):
-    """Shares of several captions for each picture."""
+    """Shares of several captions for each picture, beside one another."""
 
     short: float = Field(default=0.0, ge=0, le=1)
     long: float = Field(default=0.0, ge=0, le=1)
@@ -57,19 +56,9 @@ class CaptionVariantsConfig(ConfigSection):
 
     @property
     def shares(self) -> dict[str, float]:
-        """Share of each variant that is wanted; empty: pictures have one caption."""
-        return {name: share for name, share in self if share}
-
-    @model_validator(mode="after")
-    def _check_sum(self) -> Self:
-        """Refuse shares that no draw can follow."""
-        total = sum(self.shares.values())
-        if self.shares and abs(total - 1) > SHARE_TOLERANCE:
-            raise ValueError(
-                "should have shares that add up to 1, such as short 0.3, long 0.5, tags 0.2, or "
-                f"all 0; they add up to {total:g}"
-            )
-        return self
+        """Share of each variant that is wanted, 1 in all; empty: pictures have one caption."""
+        total = self.short + self.long + self.tags
+        return {name: share / total for name, share in self if share}
 
 
 class CaptioningConfig(ConfigSection):

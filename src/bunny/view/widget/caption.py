@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bunny.caption import length, metadata_facts, pruning, replacement, style, tags, writing
+from bunny.caption.answer import AnswerStore
 from bunny.caption.length import TokenLimit
 from bunny.caption.metadata_facts import Facts
 from bunny.caption.pruning import CoreTags
+from bunny.caption.question import QuestionMaker
 from bunny.caption.trigger import CharacterWords, trigger_word
 from bunny.caption.writing import CaptionDraft, WritingSettings
 from bunny.core.error import UserError
@@ -36,13 +38,15 @@ if TYPE_CHECKING:
 
 KEYS = (
     *("trigger_word", "class_word", "style", "has_sides", "max_tag_share", "keep_tags"),
-    *("prune_tags", "replacements", "has_background_colours"),
+    *("prune_tags", "replacements", "has_background_colours", "providers"),
 )
-LISTS = ("keep_tags", "prune_tags")  # shown as words between commas
+LISTS = ("providers", "keep_tags", "prune_tags")  # shown as words between commas
 SHARE_RANGE: explorer.Range = (0.0, 1.0, 0.01)
 MAX_TAGS = 12  # lines of the table of tags
 GALLERY = 12  # pictures with their captions
 FACTS = ("frame", "shot", "label", "cluster", "quality")  # tables that captions are composed from
+TAGS = "tags"  # the provider that composes captions from the tables
+MODELS = ("bedrock", "openai", "anthropic", "local", "transformers", "tagger", "clip")
 PERSON = "person"  # the provider of captions that people wrote
 BACKGROUND = tags.background_tag("")
 NO_CAPTIONS = "<p>no caption was written: run stage caption first</p>"
@@ -56,8 +60,7 @@ class FrameCaption:
     timestamp_s: float
     text: str
     tags: tuple[str, ...]  # as in the table, with trigger words
-    draft: CaptionDraft | None  # None: a person's words
-    has_facts: bool = False  # composed from the tables, so its colours may be said or not
+    drafts: Mapping[str, CaptionDraft]  # by provider; none: a person's words
     place_name: str | None = None  # what a person called the place
 
 
@@ -105,6 +108,9 @@ def explore_captions(
     import ipywidgets
 
     controls = {
+        "providers": explorer.text_field(
+            "providers", ", ".join(start["providers"]), "in their order, between commas"
+        ),
         "trigger_word": explorer.text_field("trigger_word", start["trigger_word"], "with {name}"),
         "class_word": explorer.text_field("class_word", start["class_word"]),
         "style": ipywidgets.Dropdown(
@@ -114,7 +120,7 @@ def explore_captions(
         "max_tag_share": explorer.slider("max_tag_share", start["max_tag_share"], SHARE_RANGE),
         **{
             key: explorer.text_field(key, ", ".join(start[key]), "words between commas")
-            for key in LISTS
+            for key in ("keep_tags", "prune_tags")
         },
         "replacements": explorer.text_field(
             "replacements", start["replacements"], "a YAML or CSV file"
@@ -143,11 +149,15 @@ def open_captions(space: Workspace, config: Config) -> CaptionData:
     template = config.captioning.trigger_word
     triggers = {name: trigger_word(template, name) for name in names}
     known = {one.frame_id: one for one in facts}
+    drafts = {TAGS: _composed(facts, triggers), **_kept(space, config, facts)}
     times = dict(frame.select("frame_id", "timestamp_s").iter_rows())
     newest = caption.sort("version").unique("frame_id", keep="last").sort("frame_id")
     base = family_folder.find_local(config.models.base_model)
     return CaptionData(
-        captions=[_caption(row, known, times, triggers) for row in newest.iter_rows(named=True)],
+        captions=[
+            _caption(row, known.get(row["frame_id"]), times, triggers, drafts)
+            for row in newest.iter_rows(named=True)
+        ],
         names=tuple(names),
         template=template,
         pictures=explorer.frame_pictures(
@@ -163,7 +173,8 @@ def preview(opened: CaptionData, values: Values) -> CaptionPreview:
     Parameters
     ----------
     values : dict
-        `KEYS` of section `captioning`; `keep_tags` and `prune_tags` may be words between commas.
+        `KEYS` of section `captioning`; `LISTS` may be words between commas. Of the providers the
+        first that has an answer counts; where none has, the caption stays.
 
     Raises
     ------
@@ -183,7 +194,7 @@ def preview(opened: CaptionData, values: Values) -> CaptionPreview:
         limit=opened.limit,
     )
     has_colours = wanted["has_background_colours"]
-    drafts = [_with_colours(one, has_colours) for one in opened.captions]
+    drafts = [_choose(one, wanted["providers"], has_colours) for one in opened.captions]
     core = writing.find_core_tags([one for one in drafts if one], settings)
     texts = [
         writing.write(draft, settings, core).text if draft else one.text
@@ -237,36 +248,81 @@ def _tag_table(now: CaptionPreview) -> str:
     return page
 
 
+def _composed(facts: Sequence[Facts], triggers: Mapping[str, str]) -> dict[str, CaptionDraft]:
+    """What provider tags would say of each picture."""
+    return {
+        one.frame_id: writing.make_draft(
+            one, tags=style.caption_tags(tags.write_tags(one, dict(triggers)), triggers.values())
+        )
+        for one in facts
+    }
+
+
+def _kept(
+    space: Workspace, config: Config, facts: Sequence[Facts]
+) -> dict[str, dict[str, CaptionDraft]]:
+    """Answers that models gave to today's questions, by provider and picture; nothing is asked."""
+    from bunny.caption import provider_loader
+
+    own = config.captioning
+    maker = QuestionMaker(folder=space.root, facts=facts, is_cropped=own.send == "crop")
+    answers = AnswerStore(space.root / "stage" / "caption" / "answer")
+    found: dict[str, dict[str, CaptionDraft]] = {}
+    for name in MODELS:
+        if not getattr(own, name).model:
+            continue
+        try:
+            [setup] = provider_loader.set_up(
+                own.model_copy(update={"providers": (name,)}), config.aws
+            )
+        except UserError:  # it cannot be asked with these settings, so nothing of it is kept
+            continue
+        entry = provider_loader.entry_of(setup, maker, answers)
+        asked = {one.frame_id: entry.kept(index) for index, one in enumerate(facts)}
+        found[name] = {
+            one.frame_id: writing.make_draft(one, answer.text, answer.parts, answer.tags)
+            for one in facts
+            if (answer := asked[one.frame_id]) and answer.status == "done"
+        }
+    return found
+
+
 def _caption(
     row: Mapping,
-    known: Mapping[str, Facts],
+    facts: Facts | None,
     times: Mapping[str, float],
     triggers: Mapping[str, str],
+    drafts: Mapping[str, Mapping[str, CaptionDraft]],
 ) -> FrameCaption:
-    """A row of table caption with what it was written from."""
-    facts = known.get(row["frame_id"])
-    is_known = row["answer"] is not None or row["subject"] or row["provider"] == "tags"
-    own = is_known and row["provider"] != PERSON and set(row["characters"] or ()) <= set(triggers)
-    sides = tags.side_words(facts) if facts else {}
+    """A row of table caption with what it was, or may be, written from."""
+    frame_id = row["frame_id"]
+    known = {name: own[frame_id] for name, own in drafts.items() if frame_id in own}
+    if row["answer"] is not None or row["subject"] or row["provider"] == TAGS:
+        sides = tags.side_words(facts) if facts else {}
+        known[row["provider"]] = writing.draft_of_row(row, triggers, sides)
+    is_ours = row["provider"] != PERSON and set(row["characters"] or ()) <= set(triggers)
     return FrameCaption(
-        frame_id=row["frame_id"],
-        timestamp_s=times.get(row["frame_id"], 0.0),
+        frame_id=frame_id,
+        timestamp_s=times.get(frame_id, 0.0),
         text=row["text"] or "",
         tags=tuple(row["tags"] or ()),
-        draft=writing.draft_of_row(row, triggers, sides) if own else None,
-        has_facts=row["provider"] == "tags",
+        drafts=known if is_ours else {},
         place_name=facts.place_name if facts else None,
     )
 
 
-def _with_colours(one: FrameCaption, has_colours: bool) -> CaptionDraft | None:
-    """The draft with or without the colours of its background as the place."""
-    if one.draft is None or not one.has_facts or one.place_name is not None:
-        return one.draft
+def _choose(one: FrameCaption, providers: Sequence[str], has_colours: bool) -> CaptionDraft | None:
+    """What the first provider that answered said; of `tags` with colours or without."""
+    name = next((name for name in providers if name in one.drafts), None)
+    if name is None:
+        return None
+    draft = one.drafts[name]
+    if name != TAGS or one.place_name is not None:
+        return draft
     colours = [tag.removesuffix(BACKGROUND) for tag in one.tags if tag.endswith(BACKGROUND)]
-    parts = {name: text for name, text in one.draft.parts.items() if name != "place"}
+    parts = {key: text for key, text in draft.parts.items() if key != "place"}
     place = pruning.coloured_place(colours) if has_colours else ""
-    return replace(one.draft, parts=parts | ({"place": place} if place else {}))
+    return replace(draft, parts=parts | ({"place": place} if place else {}))
 
 
 def _settings(values: Values) -> Values:
