@@ -78,4 +78,4 @@ def test_parts_lose_what_they_are_about():
         "subject": "anna",
         "clothes": "a red coat",
     }
-    assert pruning.said_words(["Hat"], parts) == {"hat", "red coat", "night"}
+    assert pruning.said_words(["Hat", "solo", "2 figures"], parts) == {"hat", "red coat", "night"}

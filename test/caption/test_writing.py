@@ -55,7 +55,7 @@ def test_what_is_not_known_is_not_said():
 
 
 def test_numbers_of_places_and_motion_are_no_words_of_captions():
-    own = ["sks", "solo", "in motion", "still", "place-003", "kitchen"]
+    own = ["sks", "solo", "nobody", "in motion", "still", "place-003", "kitchen"]
     assert style.caption_tags(own, ["sks"]) == ["solo", "kitchen"]
     assert style.caption_tags(None, []) == []
 

@@ -107,7 +107,7 @@ def test_what_always_goes_with_a_character_is_left_to_its_trigger_word(tmp_path)
         "bunny character on the grass",
         "Bunny in a red scarf at home",  # nobody is labelled there
     ]
-    assert "left to the trigger word of bunny: red scarf 100%" in result.note
+    assert "left to the trigger word of bunny (red scarf 100%)" in result.note
     assert rows[0]["note"] == "left to the trigger word: red scarf"
     assert "red scarf" in rows[0]["tags"]  # where search finds it
     stage(film, max_tag_share=0.9, keep_tags=["red scarf"], **settings).execute()

@@ -153,7 +153,7 @@ def test_the_page_counts_and_shows_what_changes(opened):
     refused = caption.draw(opened, START | {"trigger_word": "sks"})
     assert "expected a template that contains {name}" in refused and "<img" not in refused
     page = caption.draw(opened, START | {"max_tag_share": 0.9})
-    assert "goes with bunny" in page and "left out" in page
+    assert "goes with" in page and "100% left out" in page and "33%" in page
     missing = caption.draw(opened, START | {"replacements": "none.yaml"})
     assert "captioning.replacements: expected a YAML or CSV file" in missing
 

@@ -13,6 +13,7 @@ from bunny.caption import style
 
 MIN_PICTURES = 3  # of a character; in fewer everything goes with it
 ARTICLE = r"(?:(?:an?|the|some|his|her|its|their)\s+)"
+COUNT = re.compile(r"solo|nobody|crowd|\d+ figures")  # of all who are seen
 COLOURED_PLACE = re.compile(r"in an? (?P<colours>[\w ]+) place")
 
 
@@ -46,7 +47,7 @@ def said_words(tags: Collection[str], parts: Mapping[str, str]) -> set[str]:
         for name, text in parts.items()
         if name != "subject" and not COLOURED_PLACE.fullmatch(text)
     }
-    return {tag.lower() for tag in tags} | bare
+    return {tag.lower() for tag in tags if not COUNT.fullmatch(tag)} | bare
 
 
 def find_core_tags(

@@ -11,6 +11,7 @@ from bunny.caption.trigger import has_word
 STYLES = ("sentence", "tags", "both", "structured")
 SHORT_PARTS = ("subject", "action", "place")
 MOTION_TAG = {"static": "still", "dynamic": "in motion"}  # of the shot, so no caption says them
+NOBODY_TAG = "nobody"  # of what is not there a caption says nothing
 # Words before what a part is about: "wearing a red coat" is tagged "red coat".
 LEAD = re.compile(
     r"^(?:(?:wearing|dressed in|in|on|at|inside|under|with)\s+)?(?:(?:an?|the|some)\s+)?",
@@ -93,5 +94,5 @@ def say_in_style(
 
 def caption_tags(tags: Collection[str] | None, triggers: Collection[str]) -> list[str]:
     """Tags that a caption may say: no trigger words, numbers of places, or motion of the shot."""
-    left_out = {*triggers, *MOTION_TAG.values()}
+    left_out = {*triggers, *MOTION_TAG.values(), NOBODY_TAG}
     return [t for t in tags or () if t not in left_out and not re.fullmatch(r"place-\d+.*", t)]

@@ -108,5 +108,5 @@ def framing_tags(facts: Facts) -> list[str]:
 def _count(number: int) -> str:
     """How many are seen, as a tag."""
     if number <= 1:
-        return "solo" if number else "nobody"
+        return "solo" if number else style.NOBODY_TAG
     return f"{number} figures" if number < 5 else "crowd"

@@ -329,7 +329,7 @@ def _writing_note(
     for name, dropped in core.dropped.items():
         if dropped:
             said = ", ".join(f"{w} {core.share[name][w]:.0%}" for w in sorted(dropped))
-            words.append(f"left to the trigger word of {name}: {said}")
+            words.append(f"left to the trigger word of {name} ({said})")
     how = " (estimated by words)" if settings.limit.is_estimate else ""
     if number := sum(bool(one.left_out) for one in written):
         most = settings.limit.max_tokens

@@ -212,13 +212,14 @@ def preview(opened: CaptionData, values: Values) -> CaptionPreview:
 
 
 def draw(opened: CaptionData, values: Values) -> str:
-    """The page: how many captions change, the most frequent tags, and captions beside pictures."""
+    """The page: how many captions change, captions beside pictures, what goes with whom, tags."""
     if not opened.captions:
         return NO_CAPTIONS
     try:
         now = preview(opened, values)
     except UserError as error:
         return f"<p><b>{escape(str(error))}</b></p>"
+    rows = [[tag, f"{share:.0%}"] for tag, share in list(now.share.items())[:MAX_TAGS]]
     pairs = zip(opened.captions, now.texts, strict=True)
     shown = [(one, text) for one, text in pairs if one.frame_id in opened.pictures]
     tiles = [
@@ -231,21 +232,27 @@ def draw(opened: CaptionData, values: Values) -> str:
     ]
     return (
         html.counts({"captions": len(opened.captions), "change": now.num_changed})
-        + _tag_table(now)
         + html.tiles(tiles, "Captions as they would read")
+        + _core_table(now.core)
+        + html.table(("tag", "of the pictures"), rows)
     )
 
 
-def _tag_table(now: CaptionPreview) -> str:
-    """The most frequent tags, and what most goes with each character."""
-    rows = [[tag, f"{share:.0%}", ""] for tag, share in list(now.share.items())[:MAX_TAGS]]
-    page = html.table(("tag", "of the pictures", ""), rows)
-    for name, own in now.core.share.items():
-        dropped = now.core.of([name])
-        words = list(own.items())[:MAX_TAGS]
-        rows = [[w, f"{part:.0%}", "left out" if w in dropped else ""] for w, part in words]
-        page += html.table((f"goes with {name}", "of its pictures", "in captions"), rows)
-    return page
+def _core_table(core: CoreTags) -> str:
+    """How many of each character's pictures have what goes with it most, and what is left out."""
+    names = list(core.share)
+    most = Counter()
+    for own in core.share.values():
+        most |= Counter(own)  # the greatest share of each word
+    words = sorted(most, key=lambda word: (-most[word], word))[:MAX_TAGS]
+    rows = [[word, *(_share(core, name, word) for name in names)] for word in words]
+    return html.table(("goes with", *names), rows)
+
+
+def _share(core: CoreTags, name: str, word: str) -> str:
+    """E.g. ``92% left out``."""
+    part = core.share[name].get(word)
+    return "" if part is None else f"{part:.0%}{' left out' if word in core.of([name]) else ''}"
 
 
 def _composed(facts: Sequence[Facts], triggers: Mapping[str, str]) -> dict[str, CaptionDraft]:
