@@ -72,6 +72,14 @@ def test_the_sentence_is_who_does_what_where(folder, tmp_path):
     assert full.text == (
         "bunny character running in grass, wearing a hat, wide shot, at night, rain"
     )
+    assert full.parts == {
+        "subject": "bunny character",
+        "action": "running",
+        "place": "in grass",
+        "clothes": "wearing a hat",
+        "light": "at night",
+        "framing": "wide shot",
+    }
     assert full.tags == ("grass", "running", "a hat", "night", "rain")
     sure = ask(ready, **told, light="day")  # what was measured goes before what is guessed
     assert sure.text.endswith("wide shot, day, rain")
