@@ -127,7 +127,7 @@ def work(url, folder, count, rate, memory):
             frame_id=f"f{index}",
             picture=b"\xff\xd8\xff" + bytes(30_000),
             facts=(f"picture-number {index:05d}",),
-            trigger_words=("bunny",),
+            names=("bunny",),
         )
 
     def keep(index, answer):

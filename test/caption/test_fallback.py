@@ -39,7 +39,7 @@ class Scripted:
 
 
 def make(index):
-    return CaptionQuestion(frame_id=str(index), picture=b"", facts=(), trigger_words=())
+    return CaptionQuestion(frame_id=str(index), picture=b"", facts=(), names=())
 
 
 def entry(name, provider, kept=None, **more):

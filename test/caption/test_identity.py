@@ -19,9 +19,7 @@ def said(number: str):
 
 def ask(*replies):
     """The answer about a figure beside two references, and the requests that it took."""
-    question = CaptionQuestion(
-        frame_id="f1", picture=b"\xff\xd8", facts=("anna", "ben"), trigger_words=()
-    )
+    question = CaptionQuestion(frame_id="f1", picture=b"\xff\xd8", facts=("anna", "ben"), names=())
     with service.serve(lambda n: replies[min(n, len(replies) - 1)]) as server:
         settings = ProviderSettings(
             provider="local", model="seer", endpoint_url=f"{server.url}/v1", max_retries=0

@@ -16,7 +16,7 @@ def question(colour, height=40, width=60):
         frame_id="f",
         picture=cv2.imencode(".jpg", picture)[1].tobytes(),
         facts=("solo", "day"),
-        trigger_words=("bunny",),
+        names=("bunny",),
     )
 
 

@@ -13,7 +13,7 @@ TRIGGERS = {"bunny": "bunny", "anna": "anna"}
 
 def picture(number: int, shot: int, edited: str = "") -> TuningPicture:
     """Bunny alone, a medium shot by day."""
-    question = CaptionQuestion(frame_id=f"f{number}", picture=b"", facts=(), trigger_words=())
+    question = CaptionQuestion(frame_id=f"f{number}", picture=b"", facts=(), names=())
     facts = Facts(
         frame_id=f"f{number}", file=None, characters=("bunny",), num_unknown=0, place=None,
         shot_size="medium", light="day", motion="static", subjects=(),

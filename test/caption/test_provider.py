@@ -32,9 +32,7 @@ service = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("service
 Reply = service.Reply
 KEY = "sk-very-secret-0123456789"
 PICTURE = cv2.imencode(".jpg", np.full((8, 8, 3), 200, np.uint8))[1].tobytes()
-QUESTION = CaptionQuestion(
-    frame_id="f0", picture=PICTURE, facts=("solo", "day"), trigger_words=("bunny",)
-)
+QUESTION = CaptionQuestion(frame_id="f0", picture=PICTURE, facts=("solo", "day"), names=("bunny",))
 
 
 @pytest.fixture(autouse=True)

@@ -4,10 +4,13 @@ import dataclasses
 import runpy
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from bunny.caption import metadata_facts, tags
-from bunny.core.error import UserError
+from bunny.caption import metadata_facts, tags, writing
+from bunny.caption.pruning import CoreTags
+from bunny.caption.trigger import CharacterWords
+from bunny.caption.writing import CaptionDraft, WritingSettings
 from bunny.table import store
 
 TRIGGER = {"bunny": "bunny", "bear": "brn bear"}
@@ -132,7 +135,15 @@ def test_the_colour_of_what_fills_a_picture_is_not_its_light():
     ],
 )
 def test_captions_say_who_where_how_near_and_the_light(changes, text):
-    assert tags.write_caption(_facts(**changes), TRIGGER, "character") == text
+    assert _text(_facts(**changes)) == text
+
+
+def _text(facts, **changes) -> str:
+    """The caption that the offline provider writes."""
+    settings = WritingSettings(words=CharacterWords(triggers=TRIGGER), **changes)
+    parts = tags.write_parts(facts, has_background_colours=True)
+    draft = CaptionDraft(characters=facts.characters, parts=parts, sides=tags.side_words(facts))
+    return writing.write(draft, settings, CoreTags()).text
 
 
 def test_tags_say_the_same_in_words():
@@ -146,34 +157,51 @@ def test_tags_say_the_same_in_words():
     assert tags.framing_tags(_facts(num_unknown=2))[0] == "3 figures"
 
 
-def test_trigger_words_follow_the_template():
-    assert tags.trigger_word("{name}", "anna") == "anna"
-    assert tags.trigger_word("  sks {name} ", "anna") == "sks anna"
+def test_two_characters_stand_left_and_right_by_the_middle_of_their_boxes(tables):
+    """f0 is 200 px wide: bunny at (60 + 120) / 2 = 90, anna at (150 + 190) / 2 = 170."""
+    label = tables["label"].to_dicts()
+    label[1] |= {"character": "anna", "x0_px": 150.0, "x1_px": 190.0}
+    facts = metadata_facts.gather(**tables | {"label": store.from_rows("label", label)})[0]
+    assert dict(zip(facts.characters, facts.centres, strict=True)) == {"bunny": 0.45, "anna": 0.85}
+    assert tags.side_words(facts) == {"bunny": "on the left", "anna": "on the right"}
+    label[1] |= {"x0_px": 0.0, "x1_px": 100.0}  # its middle is at 50
+    facts = metadata_facts.gather(**tables | {"label": store.from_rows("label", label)})[0]
+    assert tags.side_words(facts) == {"anna": "on the left", "bunny": "on the right"}
 
 
-@pytest.mark.parametrize("template", ["", "bunny", "{", "{nam}", "{name} {0}", "{name.x}"])
-def test_other_templates_are_refused(template):
-    with pytest.raises(UserError, match=r"captioning\.trigger_word"):
-        tags.trigger_word(template, "anna")
+@pytest.mark.parametrize(
+    ("centres", "sides"),
+    [
+        ((0.5, 0.61), ["on the left", "on the right"]),
+        ((0.61, 0.5), ["on the right", "on the left"]),
+        ((0.5, 0.59), []),  # one before the other
+        ((0.9, 0.1, 0.5), ["on the right", "on the left", "in the middle"]),
+        ((0.1, 0.3, 0.5, 0.7), []),
+        ((0.1,), []),
+    ],
+)
+def test_sides_are_said_of_two_or_three_that_stand_apart(centres, sides):
+    names = ("anna", "ben", "cleo", "dan")[: len(centres)]
+    found = tags.side_words(_facts(characters=names, centres=centres))
+    assert [found[name] for name in names if name in found] == sides
 
 
-def test_what_most_pictures_show_is_not_said():
-    """Green is behind two of three, day on all three, medium framing on one, blue on one."""
-    shown = [
-        _facts(colours=("green",), shot_size="wide"),
-        _facts(colours=("green", "blue")),
-        _facts(colours=(), shot_size=None),
-    ]
-    assert tags.frequent_tags(shown, 1.0) == set()
-    assert tags.frequent_tags(shown, 0.9) == {"day"}
-    assert tags.frequent_tags(shown, 2 / 3) == {"day"}
-    dropped = tags.frequent_tags(shown, 0.5)
-    assert dropped == {"day", "green background"}
-    said = [tags.without_tags(facts, dropped) for facts in shown]
-    texts = [tags.write_caption(facts, TRIGGER, "character") for facts in said]
-    assert texts == [
-        "bunny character, wide shot",
-        "bunny character in a blue place, medium shot",
-        "bunny character",
-    ]
-    assert tags.frequent_tags([], 0.0) == set()
+def test_a_caption_says_who_is_left_and_who_is_right():
+    facts = _facts(characters=("bunny", "bear"), centres=(0.8, 0.2), colours=())
+    assert _text(facts) == (
+        "bunny character on the right and brn bear character on the left, medium shot, day"
+    )
+    assert _text(facts, has_sides=False) == (
+        "bunny character and brn bear character, medium shot, day"
+    )
+
+
+def test_a_place_that_a_person_named_is_said_by_that_name(tables):
+    cluster = tables["cluster"].with_columns(
+        cluster_id=pl.col("cluster_id").replace({"scene-000": "kitchen"})
+    )
+    one, two, _ = metadata_facts.gather(**tables | {"cluster": cluster})
+    assert (one.place_name, one.place) == ("kitchen", "kitchen")
+    assert (two.place_name, two.place) == (None, "place-001")
+    assert _text(one) == "bunny character in the kitchen, medium shot, day"
+    assert "kitchen" in tags.write_tags(one, TRIGGER)

@@ -51,7 +51,7 @@ def test_captions_are_who_is_seen_and_the_general_tags(folder):
             frame_id="f",
             picture=cv2.imencode(".jpg", square(colour, 32))[1].tobytes(),
             facts=(),
-            trigger_words=(),
+            names=(),
             subject=subject,
         )
         for colour, subject in ((RED, "bunny character"), (GREEN, ""), ((0, 0, 0), ""))

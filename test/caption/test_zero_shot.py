@@ -31,7 +31,7 @@ def load(folder, tmp_path, groups, least=0.0):
 
 def ask(ready, **more):
     jpeg = cv2.imencode(".jpg", PICTURE)[1].tobytes()
-    known = {"frame_id": "f", "picture": jpeg, "facts": (), "trigger_words": ()}
+    known = {"frame_id": "f", "picture": jpeg, "facts": (), "names": ()}
     return ready.caption_batch([CaptionQuestion(**known, **more)])[0]
 
 
@@ -72,6 +72,14 @@ def test_the_sentence_is_who_does_what_where(folder, tmp_path):
     assert full.text == (
         "bunny character running in grass, wearing a hat, wide shot, at night, rain"
     )
+    assert full.parts == {
+        "subject": "bunny character",
+        "action": "running",
+        "place": "in grass",
+        "clothes": "wearing a hat",
+        "light": "at night",
+        "framing": "wide shot",
+    }
     assert full.tags == ("grass", "running", "a hat", "night", "rain")
     sure = ask(ready, **told, light="day")  # what was measured goes before what is guessed
     assert sure.text.endswith("wide shot, day, rain")

@@ -10,6 +10,7 @@ import pytest
 
 from bunny.dataset import image_folder
 from bunny.dataset.crop import Crop, CropSource, CropWindow, read_crops
+from bunny.dataset.crop_caption import CaptionVariant
 from bunny.dataset.image_folder import TrainingExample
 from bunny.dataset.view import CharacterView
 from bunny.generation import similarity
@@ -155,6 +156,23 @@ def test_back_through_datasets(film_dir, tmp_path):
 )
 def test_folder_name_stays_inside(name, folder):
     assert image_folder.folder_name(name) == folder
+
+
+def test_several_captions_come_back_with_their_shares(film_dir):
+    """The second picture has one caption alone, as where a person wrote it."""
+    variants = (
+        CaptionVariant(text="bunny", share=0.25),
+        CaptionVariant(text="bunny, day", share=0.75),
+    )
+    made = write(film_dir, [replace(crop(0), variants=variants), crop(1)])
+    table = store.from_rows("dataset", made.rows)
+    assert table["variant_captions"].to_list() == [["bunny", "bunny, day"], None]
+    assert table["variant_shares"].to_list() == [[0.25, 0.75], None]
+    one, two = image_folder.load_dataset(film_dir / "dataset" / "bunny")[0]
+    assert (one.variants, two.variants) == (variants, ())
+    assert one.caption == 'bunny "0", medium shot'
+    alone = replace(one, variants=())
+    assert image_folder.hash_examples([one]) != image_folder.hash_examples([alone])
 
 
 def test_hash_follows_pixels_and_words():

@@ -18,12 +18,14 @@ from typing import Any
 
 import cv2
 import numpy as np
+import polars as pl
 import pytest
 import tiny_captioner
 from setting_effect import Effect, Seen, less
 
 from bunny.caption import image_to_text, zero_shot
 from bunny.core.error import StageError, UserError
+from bunny.table import store
 
 BESIDE = Path(__file__).parents[1] / "caption"
 service = SimpleNamespace(**runpy.run_path(str(BESIDE / "service.py")))
@@ -353,8 +355,44 @@ def _said(seen: Seen) -> tuple[bool, bool]:
     return any(is_more), any(table["tags"].list.len() > 1)
 
 
+def _first_text(seen: Seen) -> str:
+    return seen.table("caption").filter(version=1)["text"][0]
+
+
+def _shares(name: str) -> Callable[[Seen], tuple[int, list[float]]]:
+    """How many captions of a kind there are, and its share in the set."""
+
+    def look(seen: Seen) -> tuple[int, list[float]]:
+        texts = seen.table("caption").filter(version=1)[f"text_{name}"].drop_nulls()
+        row = seen.table("dataset").row(0, named=True)
+        return len(texts), [share for share in row["variant_shares"] or () if share == 0.25]
+
+    return look
+
+
+def _sides(seen: Seen) -> int:
+    """Captions that say who is on the left, with somebody else beside the film's bunny."""
+    folder = seen.space.table
+    label = store.read(folder, "label")
+    boxes = {"x0_px": pl.lit(0.0, pl.Float32), "x1_px": pl.lit(4.0, pl.Float32)}
+    other = label.with_columns(
+        pl.lit("bear").alias("character"), pl.col("subject_id") + "-b", **boxes
+    )
+    store.write(folder, "label", pl.concat([label, other.select(label.columns)]))
+    seen.run("caption")
+    return sum("on the left" in text for text in seen.table("caption")["text"])
+
+
+def _replaced(seen: Seen) -> str:
+    (seen.root / "words.csv").write_text("day,sunlight\n")
+    seen.run("caption")
+    return _first_text(seen)
+
+
 def _same(words: str) -> dict[str, str]:
-    return dict.fromkeys(("caption", "dataset", "beside", "export", "model"), words)
+    """The words everywhere; a model is told the same whatever they are, so it is asked once."""
+    same = dict.fromkeys(("caption", "dataset", "beside", "export"), words)
+    return same | {"model": "bunny character"}
 
 
 EFFECT = {
@@ -422,7 +460,11 @@ EFFECT = {
     ),
     "captioning.max_cost_usd": Effect(
         values=(0.0, 0.1305),  # an answer may cost 0.12 and does cost 0.007
-        given={**LOCAL, "captioning.local.output_price_usd": 1000.0},
+        given={
+            **LOCAL,
+            "captioning.max_tokens": 120,
+            "captioning.local.output_price_usd": 1000.0,
+        },
         look=lambda seen: len(_ask(seen)),
         gives=(6, 2),
         says="requests",
@@ -503,6 +545,56 @@ EFFECT = {
         given={"pipeline.max_failed_share": 1.0},
         look=_num_words,
         holds=less,
+    ),
+    "captioning.style": Effect(
+        values=("sentence", "tags"),
+        stages=("caption",),
+        look=_first_text,
+        gives=(
+            "bunny character, close-up, day",
+            "bunny character, solo, close-up, day, green background, white background",
+        ),
+    ),
+    **{
+        f"captioning.variants.{name}": Effect(
+            values=(0.0, 0.25),
+            given={f"captioning.variants.{other}": 0.75},
+            stages=("caption", "dataset"),
+            look=_shares(name),
+            gives=((0, []), (6, [0.25])),
+            says="captions of that kind, and its share in the set",
+        )
+        for name, other in (("short", "long"), ("long", "tags"), ("tags", "short"))
+    },
+    "captioning.has_sides": Effect(
+        values=(True, False),
+        look=_sides,
+        holds=lambda said, unsaid: said > 0 == unsaid,
+        says="captions of two characters that say who is on the left",
+    ),
+    "captioning.keep_tags": Effect(
+        values=((), ("day",)),
+        given={"captioning.max_tag_share": 0.0},
+        stages=("caption",),
+        look=lambda seen: sum("day" in text for text in seen.table("caption")["text"]),
+        gives=(0, 6),
+    ),
+    "captioning.prune_tags": Effect(
+        values=((), ("day",)),
+        stages=("caption",),
+        look=lambda seen: sum("day" in text for text in seen.table("caption")["text"]),
+        gives=(6, 0),
+    ),
+    "captioning.replacements": Effect(
+        values=("", "{root}/words.csv"),
+        look=_replaced,
+        gives=("bunny character, close-up, day", "bunny character, close-up, sunlight"),
+    ),
+    "captioning.max_caption_tokens": Effect(
+        values=(0, 4),
+        stages=("caption",),
+        look=_first_text,
+        gives=("bunny character, close-up, day", "bunny character"),
     ),
     "captioning.has_background_colours": Effect(
         values=(False, True),

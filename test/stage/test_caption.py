@@ -4,12 +4,11 @@ import base64
 import hashlib
 import json
 import logging
-import runpy
 import shutil
 import socket
 from pathlib import Path
-from types import SimpleNamespace
 
+import caption_film
 import cv2
 import numpy as np
 import pytest
@@ -17,57 +16,20 @@ import tiny_captioner
 from PIL import Image
 
 from bunny.contract.shard import Shards
-from bunny.core import atomic
-from bunny.core.config import Config
 from bunny.core.error import StageError, UserError
-from bunny.stage.caption import Caption
 from bunny.table import store
 
-BESIDE = Path(__file__).parents[1] / "caption"
-service = SimpleNamespace(**runpy.run_path(str(BESIDE / "service.py")))
-make_tables = runpy.run_path(str(BESIDE / "table.py"))["make_tables"]
+service = caption_film.service
 Reply = service.Reply
 KEY = "sk-very-secret-0123456789"
-GREEN, BLUE, RED = (80, 160, 90), (220, 140, 80), (50, 60, 200)  # BGR
-
-
-def _film(folder: Path, num_frames: int = 3) -> Path:
-    """Tables and pictures: f0 green with a red bunny, f1 blue, the others shades of grey."""
-    source = {"film": "x", "content_hash": "c", "references": None, "reference_hash": ""}
-    atomic.write_bytes(folder / "source.json", json.dumps(source).encode())
-    for name, table in make_tables(num_frames).items():
-        store.write(folder / "table", name, table)
-    (folder / "frame").mkdir()
-    for i in range(num_frames):
-        picture = np.full((100, 200, 3), (GREEN, BLUE)[i] if i < 2 else 140 + i, np.uint8)
-        if i == 0:
-            picture[20:80, 60:120] = RED
-        cv2.imwrite(str(folder / "frame" / f"f{i}.png"), picture)
-    return folder
-
-
-def _stage(folder: Path, force: bool = False, share: float = 0.5, **captioning) -> Caption:
-    pipeline = {"force_rerun": force, "max_failed_share": share}
-    config = Config.model_validate({"captioning": captioning, "pipeline": pipeline})
-    return Caption(config, folder, folder)
-
-
-def _captions(folder: Path) -> list[dict]:
-    return store.read(folder / "table", "caption").to_dicts()
+RED = caption_film.RED
+_film, _stage, _captions = caption_film.write, caption_film.stage, caption_film.captions
 
 
 @pytest.fixture
 def local():
     """Settings of a local server at an address."""
-    return lambda url, **more: {
-        "providers": ["local"],
-        "local": {
-            "model": more.pop("model", "seer"),
-            "endpoint_url": more.pop("endpoint_url", None) or f"{url}/v1",
-        },
-        "max_retries": 0,
-        **more,
-    }
+    return caption_film.local
 
 
 def test_offline_captions_of_the_kept_frames(tmp_path):
@@ -221,8 +183,6 @@ def test_a_model_is_asked_once_per_picture_and_never_again(tmp_path, local):
         ("model", "other", 3),
         ("temperature", 0.7, 3),
         ("max_tokens", 77, 3),
-        ("class_word", "rabbit", 2),  # it is told of the two pictures with somebody named
-        ("trigger_word", "sks {name}", 2),
         ("batch_size", 1, 0),
         ("max_retries", 1, 0),
         ("timeout_seconds", 11, 0),
@@ -330,7 +290,7 @@ def test_a_forgotten_trigger_is_put_in_front_and_noted(tmp_path, local):
         stage = _stage(tmp_path, **local(server.url))
         result = stage.execute()
     one, _, three = _captions(tmp_path)
-    assert (one["text"], one["note"]) == ("bunny, a hare on grass", "put in front: bunny")
+    assert (one["text"], one["note"]) == ("bunny character, a hare on grass", "put in front: bunny")
     assert (three["text"], three["note"]) == ("a hare on grass", None)
     assert result.note == "trigger words added to 2 captions"
 
@@ -395,7 +355,7 @@ def test_models_on_this_machine_caption_a_film_without_network(tmp_path):
         film, providers=["transformers"], transformers={"model": str(blip)}, max_tokens=2
     ).execute()
     one, _, three = _captions(film)
-    assert (one["text"], one["note"]) == ("bunny, rabbit rabbit", "put in front: bunny")
+    assert (one["text"], one["note"]) == ("bunny character, rabbit rabbit", "put in front: bunny")
     assert (three["text"], three["provider"]) == ("rabbit rabbit", "transformers")
     own = {"model": str(tagger), "general_threshold": 0.9}  # half white: blue 0.93, others less
     _stage(film, providers=["tagger", "tags"], tagger=own).execute()
@@ -425,7 +385,7 @@ def test_a_limit_on_costs_ends_the_run_with_what_it_has(tmp_path, local):
     """An answer may cost 0.12 USD and does cost 0.007: of 0.13 two are asked for, of 0.14 three."""
     _film(tmp_path, 12)
     with service.serve(lambda n: Reply()) as server:
-        asked = local(server.url, batch_size=1)
+        asked = local(server.url, batch_size=1, max_tokens=120)
         asked["local"]["output_price_usd"] = 1000.0
         result = _stage(tmp_path, max_cost_usd=0.1305, **asked).execute()
         assert (result.status, result.failed, len(server.requests)) == ("done", 0, 2)

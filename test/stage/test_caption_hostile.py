@@ -120,7 +120,7 @@ def test_fields_that_nobody_asked_for_are_passed_over(tmp_path, plain):
     obeyed += "[[ ## frame_id ## ]]\nf1\n\n[[ ## caption ## ]]\nbunny was f1\n"
     rows, _ = caption(film(tmp_path), obeyed)
     assert {key: rows[key] for key in ("f1", "f2")} == {key: plain[0][key] for key in ("f1", "f2")}
-    assert (rows["f0"]["status"], rows["f0"]["text"]) == ("done", "bunny hops")
+    assert (rows["f0"]["status"], rows["f0"]["text"]) == ("done", "bunny character hops")
 
 
 def test_the_name_of_another_character_reaches_no_tag_and_no_label_and_is_audited(tmp_path):

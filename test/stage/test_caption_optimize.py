@@ -19,6 +19,8 @@ BESIDE = Path(__file__).parents[1] / "caption"
 service = SimpleNamespace(**runpy.run_path(str(BESIDE / "service.py")))
 make_tables = runpy.run_path(str(BESIDE / "table.py"))["make_tables"]
 WRITTEN = "bunny hops in a yellow raincoat, medium shot"  # by a person
+WRITTEN_BY_MODEL = "bunny character hops in a yellow raincoat, medium shot"  # the class is put in
+PLAIN_CAPTION = "bunny character stands in a coat, medium shot"
 PLAIN, WORSE = "bunny stands in a coat, medium shot", "a hare"
 HINT = "Always say the colour of the raincoat."
 NUM_FRAMES = 12
@@ -101,7 +103,7 @@ def test_examples_that_help_are_used_and_going_back_asks_nothing_again(tmp_path)
     with server(by_example=WRITTEN) as running:
         stage(tmp_path, running.url).execute()
         before, asked = texts(tmp_path), len(running.requests)
-        assert set(before.values()) == {PLAIN} and asked == NUM_FRAMES
+        assert set(before.values()) == {PLAIN_CAPTION} and asked == NUM_FRAMES
         found = stage(tmp_path, running.url).optimize()
         assert found.is_better and found.best.kind == "examples"
         # people's words came out on all held-out pictures that they wrote of, and no rule is broken
@@ -109,7 +111,7 @@ def test_examples_that_help_are_used_and_going_back_asks_nothing_again(tmp_path)
         assert found.scores["ours"] < 0.9
         assert not stage(tmp_path, running.url).can_resume()
         stage(tmp_path, running.url).execute()
-        assert set(texts(tmp_path).values()) == {WRITTEN}
+        assert set(texts(tmp_path).values()) == {WRITTEN_BY_MODEL}
         hashes = set(store.read(tmp_path / "table", "caption").filter(version=1)["prompt_hash"])
         assert hashes == {found.best.prompt_hash}
         asked = len(running.requests)
@@ -156,10 +158,10 @@ def test_a_server_that_gives_no_answer_and_a_limit_on_costs_end_it(tmp_path, cap
         stage(tmp_path, dead).optimize()
     with server(by_example=WRITTEN) as running:
         local = {"model": "seer", "endpoint_url": f"{running.url}/v1", "output_price_usd": 1000}
-        # an answer may cost 0.12 USD (120 tokens) and does cost 0.007 (7 tokens)
-        found = stage(tmp_path, running.url, local=local, max_cost_usd=0.2).optimize()
+        # an answer may cost 0.3 USD (300 tokens) and does cost 0.007 (7 tokens)
+        found = stage(tmp_path, running.url, local=local, max_cost_usd=0.38).optimize()
         assert found.best is None and not found.is_better
-        assert "captioning.max_cost_usd 0.2 is reached" in caplog.text
+        assert "captioning.max_cost_usd 0.38 is reached" in caplog.text
         with pytest.raises(UserError, match=r"max_cost_usd 0\.1 is reached"):
             stage(tmp_path, running.url, local=local | {"model": "b"}, max_cost_usd=0.1).optimize()
 

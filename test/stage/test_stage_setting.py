@@ -229,9 +229,7 @@ def test_an_answer_is_asked_for_anew_when_it_may_be_longer(labelled_film):
             provider_loader.set_up(
                 CaptioningConfig.model_validate(asked | {"max_tokens": size}), AwsConfig()
             )[0],
-            QuestionMaker(
-                folder=labelled_film, facts=[facts], triggers={"bunny": "b"}, class_word=""
-            ),
+            QuestionMaker(folder=labelled_film, facts=[facts]),
             0,
         )
         for size in (120, 240)

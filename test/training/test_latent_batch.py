@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from bunny.dataset.crop_caption import CaptionVariant
 from bunny.dataset.image_folder import TrainingExample
 from bunny.training import latent_batch
 from bunny.training import loss as training_loss
@@ -141,3 +142,50 @@ def test_noise_offset_is_one_value_a_channel():
     difference = (shifted - plain).flatten(2)
     assert torch.allclose(difference, difference[..., :1].expand_as(difference), atol=1e-6)
     assert difference[..., 0].unique().numel() == 6
+
+
+SEVERAL = TrainingExample(
+    picture=np.zeros((8, 8, 3), np.uint8),
+    caption="anna",
+    variants=(
+        CaptionVariant(text="anna, short", share=0.3),
+        CaptionVariant(text="anna on the left", share=0.5),
+        CaptionVariant(text="anna, tag", share=0.2),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("draw", "text"),
+    [
+        (0.0, "anna, short"),
+        (0.299, "anna, short"),
+        (0.3, "anna on the left"),
+        (0.799, "anna on the left"),
+        (0.801, "anna, tag"),
+        (0.999999, "anna, tag"),
+    ],
+)
+def test_one_of_several_captions_is_drawn_by_their_shares(draw, text):
+    assert latent_batch.draw_caption(SEVERAL, draw) == text
+
+
+def test_a_mirrored_picture_has_left_and_right_the_other_way_round():
+    assert latent_batch.draw_caption(SEVERAL, 0.5, is_mirrored=True) == "anna on the right"
+    every = latent_batch.every_caption(SEVERAL, has_flips=True)
+    assert "anna on the right" in every and "anna on the left" in every and "anna" in every
+    assert len(latent_batch.every_caption(SEVERAL, has_flips=False)) == 4
+    assert latent_batch.draw_caption(example(1), 0.9) == "bunny"
+
+
+def test_a_batch_draws_for_each_of_its_pictures():
+    bucket = latent_batch.LatentBucket(
+        examples=[SEVERAL, example(1)], latents=torch.zeros(2, 4, 1, 1), flipped=None, emphasis=None
+    )
+    assert bucket.has_variants
+    rows, no = np.array([0, 1, 0, 0]), np.zeros(4, bool)
+    draws = np.array([0.9, 0.9, 0.1, 0.5])
+    turned = np.array([False, False, False, True])
+    made = bucket.batch(rows, turned, np.array([False, False, True, False]), draws)
+    assert made.captions == ["anna, tag", "bunny", "", "anna on the right"]
+    assert bucket.batch(rows, no, no).captions[0] == "anna, short"  # nothing drawn: the first

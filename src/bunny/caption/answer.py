@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from bunny.contract.shard import Shards
 from bunny.core import atomic
 
+PARTS = ("subject", "clothes", "action", "place", "light", "framing")  # columns of table caption
 ANSWER_COLUMNS = ("status", "text", "error", "input_tokens", "output_tokens", "cost_usd")
 
 
@@ -20,8 +21,8 @@ class CaptionQuestion:
     frame_id: str
     picture: bytes  # JPEG
     facts: tuple[str, ...]
-    trigger_words: tuple[str, ...]
-    subject: str = ""  # who is seen, as captions say it: "bunny character and a person"
+    names: tuple[str, ...]  # of the characters that are seen
+    subject: str = ""  # who is seen, as captions say it: "bunny and a person"
     framing: str = ""  # "medium shot"; empty where nobody is seen
     light: str = ""  # "day"; empty where the measures do not tell
     other_names: tuple[str, ...] = ()  # of characters that are not seen: no tag has them
@@ -34,6 +35,7 @@ class CaptionAnswer:
     status: str  # done, refused, failed
     text: str | None = None
     tags: tuple[str, ...] = ()
+    parts: Mapping[str, str] = field(default_factory=dict)  # of `PARTS`, those that it gave
     error: str | None = None
     is_answered: bool = False  # the model spoke, so it may have been paid
     input_tokens: int | None = None
@@ -89,6 +91,7 @@ class AnswerStore:
         return CaptionAnswer(
             **known,
             tags=tuple(row["tags"] or ()),
+            parts={name: row[name] for name in PARTS if row.get(name)},
             is_answered=True,
             latency_s=row.get("latency_s"),
         )
@@ -109,7 +112,9 @@ class AnswerStore:
 
 def answer_columns(answer: CaptionAnswer) -> dict[str, Any]:
     """The columns of table `caption` that an answer fills."""
-    return {name: getattr(answer, name) for name in ANSWER_COLUMNS} | {"tags": list(answer.tags)}
+    own = {name: getattr(answer, name) for name in ANSWER_COLUMNS}
+    parts = {name: answer.parts.get(name) for name in PARTS}
+    return own | parts | {"tags": list(answer.tags)}
 
 
 def question_key(parts: Sequence[Any]) -> int:

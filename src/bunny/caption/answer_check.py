@@ -42,7 +42,9 @@ def checked(answer: CaptionAnswer, other_names: Iterable[str] = ()) -> CaptionAn
         return answer
     text = without_hidden(answer.text)
     if fault := find_fault(text):
-        return replace(answer, status="failed", text=None, tags=(), error=f"expected {fault}")
+        return replace(
+            answer, status="failed", text=None, tags=(), parts={}, error=f"expected {fault}"
+        )
     return replace(answer, text=text, tags=clean_tags(answer.tags, other_names))
 
 

@@ -14,7 +14,7 @@ from bunny.caption import (
     metadata_facts,
     near_identical,
     provider_report,
-    tags,
+    trigger,
 )
 from bunny.caption.answer import AnswerStore
 from bunny.caption.metadata_facts import Facts
@@ -78,7 +78,7 @@ def audit_film(
         caption,
         facts,
         dict(store.read(table, "frame").select("frame_id", "shot_index").iter_rows()),
-        {name: tags.trigger_word(captioning.trigger_word, name) for name in names},
+        {name: trigger.trigger_word(captioning.trigger_word, name) for name in names},
         captioning.class_word,
         AnswerStore(root / "stage" / "caption" / "answer").every(),
     )
@@ -115,7 +115,8 @@ def audit_captions(
         provider_report.newest_answers(kept), (*triggers.values(), *triggers)
     )
     joined = (
-        newest.with_columns(
+        newest.drop("light", strict=False)  # as the caption says it; the tables' own comes below
+        .with_columns(
             pl.col("status").cast(pl.String),
             shot_index=pl.col("frame_id").replace_strict(shots, default=None),
             agreement=pl.col("frame_id").replace_strict(

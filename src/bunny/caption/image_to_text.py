@@ -97,8 +97,8 @@ class ImageToText:
     def _chat(self, question: CaptionQuestion, picture: np.ndarray) -> list[dict[str, Any]]:
         """One conversation: the picture, the prompt, the facts."""
         words = [self.settings.prompt or CHAT_PROMPT]
-        if question.trigger_words:
-            words.append(f"Call the characters exactly: {', '.join(question.trigger_words)}.")
+        if question.names:
+            words.append(f"Call the characters exactly: {', '.join(question.names)}.")
         if question.facts:
             words.append(f"Measured facts: {'; '.join(question.facts)}.")
         content = [{"type": "image", "image": picture}, {"type": "text", "text": " ".join(words)}]

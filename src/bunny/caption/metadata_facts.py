@@ -1,5 +1,6 @@
 """Facts of each kept picture from the tables: characters, shot size, place, light."""
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from bunny.table.box import BOX
 # wide.
 FACE_SHARE = {"close-up": 0.30, "medium": 0.12}
 REGION_SHARE = {"close-up": 0.92, "medium": 0.50}
+MACHINE_SCENE = re.compile(r"scene-\d.*")  # other ids of a scene are a person's name for it
 # A light is named only where it is sure, for a wrong word would unlearn what the base knows of it.
 # By mean BT.709 luma in [0, 1] and colour cast in CIELAB. Under a day's exposure of 0.4 to 0.6
 # (middle grey, 18 %, is coded as 0.41) night is shot or graded down by two stops or so, to 0.15 to
@@ -38,11 +40,13 @@ class Facts:
     characters: tuple[str, ...]  # names, the largest subject first, each once
     num_unknown: int  # faces that nobody is known to own
     shot_size: str | None  # close-up, medium, wide; None without a subject
-    place: str | None  # "place-003"
+    place: str | None  # "place-003", or what a person called it
     light: str | None  # day, dusk, night; None where it is not sure
     motion: str  # static, dynamic
     subjects: tuple[tuple[float, float, float, float], ...]  # boxes in shares of the picture
     colours: tuple[str, ...] = ()  # of the background; filled by who opens the picture
+    centres: tuple[float, ...] = ()  # of `characters`, from left to right in [0, 1]
+    place_name: str | None = None  # what a person called the place
 
 
 def gather(
@@ -142,6 +146,9 @@ def _facts(row: dict[str, Any], labels: list[dict[str, Any]]) -> Facts:
     seen.sort(key=lambda s: -_figure_height(s))
     named = [s["character"] for s in seen if s["character"] is not None]
     height, width = row["height_px"] or 1, row["width_px"] or 1
+    first = {s["character"]: s for s in reversed(seen) if s["character"] is not None}
+    scene = row["scene_id"]
+    is_named = scene is not None and not MACHINE_SCENE.fullmatch(scene)
     largest = seen[0] if seen else None
     size = None
     if largest is not None:
@@ -153,11 +160,18 @@ def _facts(row: dict[str, Any], labels: list[dict[str, Any]]) -> Facts:
         characters=tuple(dict.fromkeys(named)),
         num_unknown=len(seen) - len(named),
         shot_size=size,
-        place=row["scene_id"] and row["scene_id"].replace("scene", "place"),
+        place=scene if is_named or scene is None else scene.replace("scene", "place"),
         light=light_word(*(row[name] for name in LIGHT_COLUMNS), is_close_up=size == "close-up"),
         motion=row["kind"] or "static",
         subjects=tuple(_body(s, width, height) for s in seen),
+        centres=tuple(_centre(first[name], width) for name in dict.fromkeys(named)),
+        place_name=scene if is_named else None,
     )
+
+
+def _centre(subject: dict[str, Any], width: int) -> float:
+    """Where the middle of a box lies between the picture's left and right edge."""
+    return (subject["x0_px"] + subject["x1_px"]) / 2 / width
 
 
 def _figure_height(subject: dict[str, Any]) -> float:

@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any
 
 from bunny.caption import answer_check
-from bunny.caption.answer import CaptionAnswer, CaptionQuestion, ProviderStopped
+from bunny.caption.answer import PARTS, CaptionAnswer, CaptionQuestion, ProviderStopped
 from bunny.caption.cost import Budget, count_prompt_tokens, find_price
 from bunny.caption.limit import RequestLimit
 from bunny.caption.provider import ProviderSettings, credential_name, import_dspy, make_lm
@@ -26,6 +26,8 @@ from bunny.core import log
 from bunny.core.error import UserError
 
 MAX_ERROR_CHARACTERS = 300
+MAX_PART_CHARACTERS = 120
+NO_PART = ("none", "n/a", "empty", "unknown", "null")
 MAX_PAUSE_S = 60.0  # of our own; what the server asks for is obeyed
 MAX_RETRY_AFTER_S = 600.0  # a server that asks for more has failed
 OK, NOT_FOUND = 200, 404
@@ -46,10 +48,11 @@ def signature() -> Any:
         """Describe one still picture of a film for training a text-to-image model.
 
         Write one plain English sentence of at most 40 words, in this order: who is seen and what
-        they do, where they are, how near the camera is, the light. Call every character by exactly
-        one of the trigger words, and describe clothes, pose and expression, but never the face,
-        hair or skin that make the character who it is. Name nobody who is not among the trigger
-        words. The facts were measured and are right more often than not; where the picture plainly
+        they do, where they are, how near the camera is, the light. Call every character by its
+        name, once and as early as you can, and describe clothes, pose and expression, but never the
+        face, hair or skin that make the character who it is. Name nobody who is not among the
+        names. Then say the same in parts, each a few words, or empty where it does not apply.
+        The facts were measured and are right more often than not; where the picture plainly
         contradicts one, trust the picture. Do not begin with "The image shows", do not guess at
         what is outside the frame, do not mention picture quality.
 
@@ -59,11 +62,17 @@ def signature() -> Any:
 
         picture: dspy.Image = dspy.InputField()  # pyright: ignore[reportInvalidTypeForm] imported late
         facts: list[str] = dspy.InputField(desc="measured on the picture and its shot")
-        trigger_words: list[str] = dspy.InputField(desc="of the characters that are seen")
-        caption: str = dspy.OutputField(desc="one sentence; uses every trigger word")
+        names: list[str] = dspy.InputField(desc="of the characters that are seen")
+        caption: str = dspy.OutputField(desc="one sentence; has every name once")
         tags: str = dspy.OutputField(
             desc="five to twelve short lower-case tags, comma-separated", default=""
         )
+        subject: str = dspy.OutputField(desc="who is seen, by name: 'anna and a man'", default="")
+        clothes: str = dspy.OutputField(desc="such as 'wearing a red coat'", default="")
+        action: str = dspy.OutputField(desc="such as 'running'", default="")
+        place: str = dspy.OutputField(desc="such as 'in a kitchen'", default="")
+        light: str = dspy.OutputField(desc="such as 'at night'", default="")
+        framing: str = dspy.OutputField(desc="such as 'medium shot'", default="")
 
     return CaptionFrame
 
@@ -135,7 +144,7 @@ class Captioner:
         """Input fields of the signature beside the picture, names and facts as data."""
         return {
             "facts": [answer_check.as_data(fact) for fact in question.facts],
-            "trigger_words": [answer_check.as_data(word) for word in question.trigger_words],
+            "names": [answer_check.as_data(name) for name in question.names],
         }
 
     def asked(self, question: CaptionQuestion) -> dict[str, Any]:
@@ -148,7 +157,8 @@ class Captioner:
     ) -> CaptionAnswer:
         """The answer in the output fields; `calls` tell what it cost."""
         tags = tuple(dict.fromkeys(t.strip().lower() for t in (prediction.tags or "").split(",")))
-        return to_answer("", prediction.caption, tuple(t for t in tags if t), calls)
+        answer = to_answer("", prediction.caption, tuple(t for t in tags if t), calls)
+        return replace(answer, parts=_parts(prediction)) if answer.status == "done" else answer
 
     def caption_batch(self, questions: Sequence[CaptionQuestion]) -> list[CaptionAnswer]:
         """Answers to questions, one request each; raises as `ask`."""
@@ -314,7 +324,7 @@ def _limit_sentence(budget: Budget) -> str:
 
 def _count_tokens(question: CaptionQuestion) -> int:
     """Input tokens of a question, at most about."""
-    told = [signature().instructions, *question.facts, *question.trigger_words]
+    told = [signature().instructions, *question.facts, *question.names]
     return count_prompt_tokens(" ".join(told))
 
 
@@ -369,6 +379,18 @@ def to_answer(
         why = f"expected a caption, got {said[:MAX_ERROR_CHARACTERS]!r}"
         return CaptionAnswer(status="failed", error=why, **paid)
     return CaptionAnswer(status="done", text=text, tags=tags, **paid)
+
+
+def _parts(prediction: Any) -> dict[str, str]:
+    """What the model gave as columns; a sentence for one of them is none."""
+    found = {}
+    for name in PARTS:
+        said = log.redact(" ".join(str(getattr(prediction, name, None) or "").split()))
+        said = said.strip(" .,;'\"")
+        is_short = len(said) <= MAX_PART_CHARACTERS and said.lower() not in NO_PART
+        if said and is_short and not answer_check.find_fault(said):
+            found[name] = said
+    return found
 
 
 def _meter(calls: list[dict]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 from bunny.caption import tags
 from bunny.caption.answer import CaptionQuestion
 from bunny.caption.metadata_facts import Facts
+from bunny.caption.trigger import TOLD_CLASS
 from bunny.core import file_hash
 
 MAX_SIDE_PX = 768  # of a picture that is sent: vision models scale to about this themselves
@@ -18,7 +20,7 @@ JPEG_QUALITY = 85
 
 @dataclass(frozen=True, kw_only=True)
 class QuestionMaker:
-    """Pictures of a film, their facts, and the words for its characters.
+    """Pictures of a film and their facts.
 
     Attributes
     ----------
@@ -26,18 +28,12 @@ class QuestionMaker:
         The film's; `Facts.file` is relative to it.
     facts : sequence of Facts
         One for each picture; questions go by their index.
-    triggers : dict
-        Trigger word of each character's name.
-    class_word : str
-        What a character is.
     is_cropped : bool
         Whether models are shown the figures alone instead of the whole frame.
     """
 
     folder: Path
     facts: Sequence[Facts]
-    triggers: dict[str, str]
-    class_word: str
     is_cropped: bool = False
     _hashes: dict[int, str] = field(default_factory=dict, repr=False)
 
@@ -57,7 +53,7 @@ class QuestionMaker:
             frame_id=known.frame_id,
             picture=encode_picture(picture),
             facts=tuple(self.told(index)),
-            trigger_words=tuple(self.triggers[name] for name in known.characters),
+            names=known.characters,
             subject=self.subject(index),
             framing=tags.SHOT_WORDS.get(known.shot_size or "", ""),
             light=known.light or "",
@@ -65,22 +61,27 @@ class QuestionMaker:
         )
 
     def other_names(self, index: int) -> tuple[str, ...]:
-        """Names and trigger words of the film's characters that are not seen in a picture."""
+        """Names of the film's characters that are not seen in a picture, sorted."""
         seen = self.facts[index].characters
-        words = [
-            word for name, own in self.triggers.items() if name not in seen for word in (name, own)
-        ]
-        return tuple(dict.fromkeys(words))
+        return tuple(name for name in self._characters if name not in seen)
+
+    @cached_property
+    def _characters(self) -> tuple[str, ...]:
+        return tuple(sorted({name for known in self.facts for name in known.characters}))
 
     def told(self, index: int) -> list[str]:
-        """Facts that a model is told: nothing that a new clustering would number anew."""
+        """Facts that a model is told: nothing that a new clustering would number anew.
+
+        Nor the words for characters in captions: other ones ask nothing again.
+        """
         known = self.facts[index]
-        who = [f"{self.triggers[name]} is a {self.class_word}" for name in known.characters]
-        return who + tags.framing_tags(known)
+        who = [f"{name} is a {TOLD_CLASS}" for name in known.characters]
+        where = [f"{name} is {side}" for name, side in tags.side_words(known).items()]
+        return who + tags.framing_tags(known) + where
 
     def subject(self, index: int) -> str:
-        """Who is seen, as captions say it."""
-        return tags.subject_words(self.facts[index], self.triggers, self.class_word)
+        """Who is seen, by their names."""
+        return tags.subject_words(self.facts[index])
 
     def picture_hash(self, index: int) -> str:
         """SHA-256 of the stored picture; raises `OSError` when it is missing."""

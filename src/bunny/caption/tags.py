@@ -1,63 +1,15 @@
-"""Captions and tags from facts alone: the provider without a model or network."""
+"""Columns and tags of captions from facts alone: the provider without a model or network."""
 
-import string
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+import re
+from itertools import pairwise
 
+from bunny.caption import pruning, style, trigger
 from bunny.caption.metadata_facts import Facts
-from bunny.core.error import UserError
 
 NUMBER_WORD = {1: "a person", 2: "two people", 3: "three people", 4: "four people"}
 SHOT_WORDS = {"close-up": "close-up", "medium": "medium shot", "wide": "wide shot"}
-MOTION_TAG = {"static": "still", "dynamic": "in motion"}
-
-
-def trigger_word(template: str, name: str) -> str:
-    """The word that stands for a character in captions and prompts.
-
-    Parameters
-    ----------
-    template : str
-        Setting `captioning.trigger_word`; `{name}` is the only field.
-
-    Raises
-    ------
-    UserError
-        If the template has another field, none at all, or unpaired braces.
-    """
-    try:
-        fields = [f for _, f, _, _ in string.Formatter().parse(template) if f is not None]
-    except ValueError:
-        fields = []
-    if set(fields) != {"name"}:
-        raise UserError(
-            f"captioning.trigger_word: expected a template that contains {{name}}, got "
-            f'{template!r}; the default is "{{name}}"'
-        )
-    return " ".join(template.format(name=name).split())
-
-
-def write_caption(facts: Facts, triggers: dict[str, str], class_word: str) -> str:
-    """One sentence in the order who, where, how near, which light.
-
-    Parameters
-    ----------
-    facts : Facts
-    triggers : dict
-        Trigger word of each character's name.
-    class_word : str
-        What kind of thing a character is.
-
-    Examples
-    --------
-    "bunny character in a green and blue place, medium shot, day"
-    """
-    who = subject_words(facts, triggers, class_word)
-    where = _with_article(f"{' and '.join(facts.colours)} place") if facts.colours else ""
-    first = f"{who} in {where}" if who and where else who or where
-    size = SHOT_WORDS.get(facts.shot_size or "", "")
-    return ", ".join(part for part in (first, size, facts.light) if part)
+SIDES = {2: trigger.SIDE_PHRASES[::2], 3: trigger.SIDE_PHRASES}
+MIN_GAP = 0.1  # between two centres, of the picture's width, below which no side is said
 
 
 def write_tags(facts: Facts, triggers: dict[str, str]) -> list[str]:
@@ -75,53 +27,70 @@ def write_tags(facts: Facts, triggers: dict[str, str]) -> list[str]:
     return list(dict.fromkeys(tags))
 
 
-def said_tags(facts: Facts) -> list[str]:
-    """Tags of what a caption says beside who is seen: background, framing, light."""
-    said = [*map(background_tag, facts.colours), SHOT_WORDS.get(facts.shot_size or ""), facts.light]
-    return [tag for tag in said if tag]
-
-
-def frequent_tags(facts: Sequence[Facts], max_share: float) -> frozenset[str]:
-    """Tags that captions say of more than a share of the pictures.
-
-    What is true of nearly every picture tells none apart: said or not, the model learns it along
-    with the trigger word.
+def write_parts(facts: Facts, *, has_background_colours: bool = False) -> dict[str, str]:
+    """Columns of table caption that the facts are sure of; characters go by their names.
 
     Parameters
     ----------
-    facts : sequence of Facts
-        Of each picture.
-    max_share : float
-        In [0, 1]; 1 gives none.
-    """
-    count = Counter(tag for known in facts for tag in set(said_tags(known)))
-    return frozenset(tag for tag, number in count.items() if number > max_share * len(facts))
-
-
-def without_tags(
-    facts: Facts, dropped: frozenset[str], *, has_background_colours: bool = True
-) -> Facts:
-    """Facts less the tags of background, framing and light among `dropped`; who is seen stays.
-
-    Without `has_background_colours` no colour stays: a caption then names no background.
-    """
-    said = facts.colours if has_background_colours else ()
-    return replace(
-        facts,
-        shot_size=None if SHOT_WORDS.get(facts.shot_size or "") in dropped else facts.shot_size,
-        light=None if facts.light in dropped else facts.light,
-        colours=tuple(c for c in said if background_tag(c) not in dropped),
-    )
-
-
-def subject_words(facts: Facts, triggers: dict[str, str], class_word: str) -> str:
-    """Who is seen, as captions say it; empty when nobody is.
+    facts : Facts
+    has_background_colours : bool
+        Whether a place without a name is said by the colours of its background.
 
     Examples
     --------
-    "bunny character and a person"
+    {"subject": "bunny", "place": "in a green place", "light": "day", "framing": "medium shot"}
     """
-    return " and ".join(_subjects(facts, triggers, class_word))
+    place = named_place(facts.place_name) if facts.place_name else ""
+    if not place and has_background_colours:
+        place = pruning.coloured_place(facts.colours)
+    parts = {
+        "subject": subject_words(facts),
+        "place": place,
+        "light": facts.light or "",
+        "framing": SHOT_WORDS.get(facts.shot_size or "", ""),
+    }
+    return {name: text for name, text in parts.items() if text}
+
+
+def named_place(name: str) -> str:
+    """A place in a person's name for it, as a sentence says it.
+
+    Examples
+    --------
+    >>> named_place("kitchen"), named_place("Paris"), named_place("on the roof")
+    ('in the kitchen', 'in Paris', 'on the roof')
+    >>> named_place("a red barn"), named_place("anna's room")
+    ('in a red barn', "in anna's room")
+    """
+    if style.PLACE_LEAD.match(name):
+        return name
+    is_whole = name[0].isupper() or re.match(r"(?:an?|the)\s|\S+['’]s\s", name)
+    return f"in {name}" if is_whole else f"in the {name}"
+
+
+def side_words(facts: Facts) -> dict[str, str]:
+    """Where two or three named characters stand, from the picture's left; else nothing.
+
+    Examples
+    --------
+    {"anna": "on the left", "ben": "on the right"}
+    """
+    order = sorted(zip(facts.centres, facts.characters, strict=False))
+    gaps = [after[0] - before[0] for before, after in pairwise(order)]
+    if len(order) not in SIDES or min(gaps) < MIN_GAP:
+        return {}
+    return {name: said for (_, name), said in zip(order, SIDES[len(order)], strict=True)}
+
+
+def subject_words(facts: Facts) -> str:
+    """Who is seen, by their names; empty when nobody is.
+
+    Examples
+    --------
+    "bunny and a person"
+    """
+    more = [NUMBER_WORD.get(facts.num_unknown, "a crowd")] if facts.num_unknown else []
+    return " and ".join([*facts.characters, *more])
 
 
 def background_tag(colour: str) -> str:
@@ -133,23 +102,11 @@ def framing_tags(facts: Facts) -> list[str]:
     """Tags for the number of figures, their size, the light and whether the shot moves."""
     size = SHOT_WORDS.get(facts.shot_size or "")
     count = _count(len(facts.characters) + facts.num_unknown)
-    return [tag for tag in (count, size, facts.light, MOTION_TAG[facts.motion]) if tag]
-
-
-def _subjects(facts: Facts, triggers: dict[str, str], class_word: str) -> list[str]:
-    """'bunny character', 'two people' …; empty when nobody is seen."""
-    named = [f"{triggers[name]} {class_word}".strip() for name in facts.characters]
-    if not facts.num_unknown:
-        return named
-    return [*named, NUMBER_WORD.get(facts.num_unknown, "a crowd")]
+    return [tag for tag in (count, size, facts.light, style.MOTION_TAG[facts.motion]) if tag]
 
 
 def _count(number: int) -> str:
     """How many are seen, as a tag."""
     if number <= 1:
-        return "solo" if number else "nobody"
+        return "solo" if number else style.NOBODY_TAG
     return f"{number} figures" if number < 5 else "crowd"
-
-
-def _with_article(words: str) -> str:
-    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"

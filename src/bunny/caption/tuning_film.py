@@ -2,6 +2,7 @@
 
 import logging
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,6 +35,8 @@ class TuningFilm:
         Shot of each frame_id.
     edited : mapping
         People's captions by frame_id.
+    triggers : mapping
+        Trigger word of each character's name: captions have it, models are told names.
     """
 
     captioning: CaptioningConfig
@@ -42,6 +45,7 @@ class TuningFilm:
     answers: AnswerStore
     shots: Mapping[str, int]
     edited: Mapping[str, str]
+    triggers: Mapping[str, str]
     _asked: dict[str, program.Captioner] = field(default_factory=dict)
 
     @cached_property
@@ -117,5 +121,13 @@ class TuningFilm:
             question=self.maker.make(index),
             facts=known,
             shot_index=self.shots[known.frame_id],
-            edited=self.edited.get(known.frame_id, ""),
+            edited=_with_names(self.edited.get(known.frame_id, ""), self.triggers),
         )
+
+
+def _with_names(text: str, triggers: Mapping[str, str]) -> str:
+    """A caption with names in the stead of trigger words, as models speak of characters."""
+    for name, word in triggers.items():
+        if word != name:
+            text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", lambda _, own=name: own, text)
+    return text

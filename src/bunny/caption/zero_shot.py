@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bunny.caption import clip
+from bunny.caption import clip, style
 from bunny.caption.answer import CaptionAnswer, CaptionQuestion
 from bunny.caption.question import decode_jpeg
 from bunny.core.config.layer import read_yaml
@@ -99,20 +99,16 @@ class ZeroShot:
             said["light"] = question.light
         if not question.subject:  # nobody is seen who could do or wear something
             said = {name: text for name, text in said.items() if name in ("place", "light")}
-        first = " ".join(filter(None, (question.subject, said.get("action"), said.get("place"))))
-        parts = (
-            first.removeprefix("in "),
-            said.get("clothes"),
-            question.framing,
-            said.get("light"),
-        )
+        parts = {name: said[name] for name in GROUPS if name in said}
+        parts |= {"subject": question.subject, "framing": question.framing}
+        parts = {name: text for name, text in parts.items() if text}
         more = [said[name] for name in said if name not in GROUPS]
-        text = ", ".join(part for part in (*parts, *more) if part)
+        text = ", ".join(filter(None, (style.compose(parts), *more)))
         if not words or not text:
             why = "no word reaches captioning.clip.min_probability"
             return CaptionAnswer(status="failed", error=why, is_answered=True)
         tags = tuple(words[name] for name in words if name in said and said[name] != question.light)
-        return CaptionAnswer(status="done", text=text, tags=tags, is_answered=True)
+        return CaptionAnswer(status="done", text=text, tags=tags, parts=parts, is_answered=True)
 
 
 def read_vocabulary(path: Path) -> tuple[WordGroup, ...]:

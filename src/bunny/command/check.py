@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bunny.caption import tags
+from bunny.caption.trigger import trigger_word
 from bunny.command import export_set, film_workspace
 from bunny.dataset import image_folder as sets
 from bunny.dataset.check import trainer_preview
@@ -69,7 +69,7 @@ def check(
         trainer_preview.preview_folder(
             space.root / "dataset" / sets.folder_name(name),
             trainer,
-            trigger=trigger or tags.trigger_word(config.captioning.trigger_word, name),
+            trigger=trigger or trigger_word(config.captioning.trigger_word, name),
             resolution_px=resolution_px,
             batch_size=batch_size or config.models.batch_size,
         )

@@ -14,6 +14,7 @@ SETTINGS = (
     '"{trigger} on a mountain, close-up, dusk"]',
     "generation.seeds=[1,2,3]",
     "captioning.has_background_colours=true",  # as the captions that the toy base was trained on
+    "captioning.has_sides=false",  # which those do not say
     "generation.guidance_scale=2.5",  # the toy base frays at more
     "generation.lora_strength=1.2",
     "evaluation.guidance_scale=2.5",

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from bunny.caption import tags
+from bunny.caption.trigger import trigger_word
 from bunny.character import model_file
 from bunny.command import film_workspace
 from bunny.core.config import Config
@@ -98,7 +98,7 @@ def export(
     record = rights_record(space, config, date)
     about = ExportInfo(
         character=who,
-        trigger=tags.trigger_word(config.captioning.trigger_word, who),
+        trigger=trigger_word(config.captioning.trigger_word, who),
         class_word=config.captioning.class_word,
         rights=record,
         resolution_px=folder.resolution_of(pictures, config.dataset.bucket_step_px),

@@ -252,6 +252,7 @@ def _view(row: dict, face: dict | None, known: dict, others: tuple[OtherCharacte
         phash=row["phash"],
         file=row["file"],
         text=words.of(row),
+        variants=words.variants_of(row),
     )
 
 

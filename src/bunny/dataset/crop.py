@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ import polars as pl
 
 from bunny.core import image_file
 from bunny.dataset import view as view_module
-from bunny.dataset.crop_caption import CaptionWords, crop_caption
+from bunny.dataset.crop_caption import CaptionVariant, CaptionWords, crop_caption
 from bunny.dataset.view import CharacterView
 from bunny.video.extra_frame import CROP, ExtraFrameReader
 
@@ -131,6 +131,7 @@ class Crop:
     view: CharacterView
     window: CropWindow
     caption: str
+    variants: tuple[CaptionVariant, ...] = ()
     split: str = "train"
     role: str = "subject"
 
@@ -171,8 +172,26 @@ def caption_of(view: CharacterView, window: CropWindow, words: CaptionWords) -> 
 
     A framing that is not sure is not said: wrong words would unlearn what the base knows of them.
     """
-    text = words.without(view.text or "", absent_from(view, window))
+    text = words.own_first(words.without(view.text or "", absent_from(view, window)))
     return crop_caption(text, words, certain_shot_size(view, window))
+
+
+def variants_of(
+    view: CharacterView, window: CropWindow, words: CaptionWords, shares: Mapping[str, float]
+) -> tuple[CaptionVariant, ...]:
+    """Further captions for a window, fitted to it as `caption_of` does.
+
+    Parameters
+    ----------
+    shares : mapping
+        Of each variant's name; where a frame lacks one, the others share its pictures.
+    """
+    known = [(text, shares[name]) for name, text in view.variants if shares.get(name)]
+    total = sum(share for _, share in known)
+    return tuple(
+        CaptionVariant(text=caption_of(replace(view, text=text), window, words), share=part / total)
+        for text, part in known
+    )
 
 
 def absent_from(view: CharacterView, window: CropWindow) -> list[str]:

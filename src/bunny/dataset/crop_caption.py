@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from bunny.caption import tags
+from bunny.caption.trigger import SIDE_PHRASES, trigger_word
+from bunny.caption.writing import VARIANTS
 from bunny.core.config import CaptioningConfig
 
+SIDE_WORDS = rf"(?: (?:{'|'.join(SIDE_PHRASES)})\b)?"
 SIZE_WORDS = re.compile(r"\b(?:close-up(?: shot)?|medium shot|wide shot)\b")
 
 
@@ -25,7 +27,7 @@ class CaptionWords:
     @classmethod
     def of(cls, captioning: CaptioningConfig, character: str) -> CaptionWords:
         """Words that the settings give a character."""
-        trigger = tags.trigger_word(captioning.trigger_word, character)
+        trigger = trigger_word(captioning.trigger_word, character)
         return cls(trigger=trigger, class_word=captioning.class_word)
 
     @property
@@ -46,8 +48,38 @@ class CaptionWords:
         for name in absent:
             who = re.escape(self.other_triggers.get(name, name))
             kind = re.escape(self.class_word)
-            phrase = rf"\b{who}\b(?: {kind}\b)?" if kind else rf"\b{who}\b"
-            text = re.sub(rf"(?:{phrase} and |(?:,| and) {phrase})", "", text, flags=re.I)
+            phrase = (rf"\b{who}\b(?: {kind}\b)?" if kind else rf"\b{who}\b") + SIDE_WORDS
+            text, num_gone = re.subn(
+                rf"(?:{phrase} and |(?:,| and) {phrase})", "", text, flags=re.I
+            )
+            if num_gone:  # who is left of nobody is on no side
+                text = self._without_sides(text)
+        return text
+
+    def own_first(self, text: str) -> str:
+        """Begin with the character itself where two are named at the beginning.
+
+        Examples
+        --------
+        >>> others = {"Bo": "bo"}
+        >>> words = CaptionWords(trigger="anna", class_word="character", other_triggers=others)
+        >>> words.own_first("bo character on the left and anna character on the right, day")
+        'anna character on the right and bo character on the left, day'
+        """
+        kind = f"(?: {re.escape(self.class_word)}\\b)?" if self.class_word else ""
+        others = "|".join(re.escape(who) for who in self.other_triggers.values())
+        if not others:
+            return text
+        own = rf"{re.escape(self.trigger)}\b{kind}{SIDE_WORDS}"
+        pair = rf"^((?:{others})\b{kind}{SIDE_WORDS}) and ({own})"
+        return re.sub(pair, lambda found: f"{found[2]} and {found[1]}", text, flags=re.I)
+
+    def _without_sides(self, text: str) -> str:
+        """The text without left and right after the characters' words."""
+        for who in (self.trigger, *self.other_triggers.values()):
+            subject = f"{who} {self.class_word}".strip()
+            pattern = rf"\b({re.escape(subject)}){SIDE_WORDS}"
+            text = re.sub(pattern, lambda found: found[1], text, flags=re.I)
         return text
 
     def unnamed(self, text: str) -> str:
@@ -62,9 +94,17 @@ class CaptionWords:
         """
         kind = f"(?: {re.escape(self.class_word)}\\b)?" if self.class_word else ""
         for who in sorted({self.trigger, *self.other_triggers.values()}, key=len, reverse=True):
-            named = rf"\b{re.escape(who)}\b{kind}"
+            named = rf"\b{re.escape(who)}\b{kind}{SIDE_WORDS}"
             text = re.sub(named, lambda _: self.class_word or "somebody", text, flags=re.I)
         return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionVariant:
+    """One of several captions of a picture."""
+
+    text: str
+    share: float  # of the times that the picture is trained on, in [0, 1]
 
 
 def crop_caption(text: str | None, words: CaptionWords, shot_size: str | None) -> str:
@@ -134,8 +174,12 @@ class FrameCaptions:
 
     def __init__(self, tables: Mapping[str, pl.DataFrame]) -> None:
         done = tables["caption"].filter(pl.col("status") == "done").drop_nulls("text")
-        newest = done.sort("version").group_by("frame_id").agg(pl.col("text").last())
-        self._text = dict(newest.iter_rows())
+        newest = done.sort("version").unique("frame_id", keep="last")
+        self._text = dict(newest.select("frame_id", "text").iter_rows())
+        self._variants = {
+            row["frame_id"]: tuple((n, text) for n in VARIANTS if (text := row[f"text_{n}"]))
+            for row in newest.select("frame_id", *(f"text_{n}" for n in VARIANTS)).to_dicts()
+        }
         named = tables["label"].drop_nulls("character").group_by("frame_id")
         self._who = {i: frozenset(c) for i, c in named.agg("character").iter_rows()}
         self._shot: dict[int, list[tuple[int, str]]] = {}
@@ -146,9 +190,19 @@ class FrameCaptions:
 
     def of(self, row: dict) -> str | None:
         """The caption for a frame, a row with frame_id, shot_index and frame_index; or None."""
+        frame_id = self._nearest(row)
+        return self._text[frame_id] if frame_id else None
+
+    def variants_of(self, row: dict) -> tuple[tuple[str, str], ...]:
+        """Further captions of that frame: pairs of name and text."""
+        frame_id = self._nearest(row)
+        return self._variants[frame_id] if frame_id else ()
+
+    def _nearest(self, row: dict) -> str | None:
+        """The frame that the caption is taken from."""
         if row["frame_id"] in self._text:
-            return self._text[row["frame_id"]]
+            return row["frame_id"]
         who = self._who.get(row["frame_id"])
         like = [n for n in self._shot.get(row["shot_index"], ()) if self._who.get(n[1]) == who]
         near = min(like, key=lambda n: (abs(n[0] - row["frame_index"]), n[0]), default=None)
-        return self._text[near[1]] if near else None
+        return near[1] if near else None

@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from bunny.caption import tags
+from bunny.caption.trigger import trigger_word
 from bunny.core.config import CaptioningConfig, DatasetConfig, FilteringConfig, ModelsConfig
 from bunny.core.error import UserError
 from bunny.dataset import addition, candidate, crop, image_folder, near_duplicate, select, split
@@ -258,12 +258,14 @@ class CropSelector:
         """
         words, number = self._words(character), self._settings.dataset.num_class_images
         side, group = self._split(views, made, has_all=number > 0)
+        shares = self._settings.captioning.variants.shares
         crops = [
             crop.Crop(
                 image_id=f"{views[row].subject_id}-c{window.index}",
                 view=views[row],
                 window=window,
                 caption=crop.caption_of(views[row], window, words),
+                variants=crop.variants_of(views[row], window, words, shares),
                 split=side[views[row].shot_index],
             )
             for row, window in made.picked
@@ -327,7 +329,7 @@ class CropSelector:
         """What stands for each character in captions."""
         template = self._settings.captioning.trigger_word
         names = self._tables["label"]["character"].drop_nulls().unique(maintain_order=True)
-        triggers = {name: tags.trigger_word(template, name) for name in names}
+        triggers = {name: trigger_word(template, name) for name in names}
         return CaptionWords(
             trigger=triggers.pop(character),
             class_word=self._settings.captioning.class_word,

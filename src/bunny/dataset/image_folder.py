@@ -10,7 +10,7 @@ import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +21,7 @@ import numpy as np
 from bunny.core import atomic
 from bunny.dataset import addition, candidate, mask, select, split
 from bunny.dataset.crop import Crop, CropSource, Size, box_of
+from bunny.dataset.crop_caption import CaptionVariant
 from bunny.dataset.view import CharacterView
 from bunny.table.box import crop_box
 
@@ -37,6 +38,7 @@ class TrainingExample:
 
     picture: np.ndarray  # (height, width, 3), uint8, RGB
     caption: str
+    variants: tuple[CaptionVariant, ...] = ()  # of which one is taken at a time; none: `caption`
     repeats: int = 1
     mask: np.ndarray | None = None  # (height, width), uint8, 255 where the subject is
     role: str = SUBJECT  # class: prior preservation, weighed by `class_weight`
@@ -152,8 +154,12 @@ def load_dataset(folder: Path) -> tuple[list[TrainingExample], list[TrainingExam
         )
         for row in cast("Iterable[dict[str, Any]]", loaded):
             picture = np.asarray(row["image"].convert("RGB"))
+            pairs = zip(row.get("texts") or (), row.get("shares") or (), strict=True)
             example = TrainingExample(
-                picture=picture, caption=row["text"], repeats=int(row["repeats"])
+                picture=picture,
+                caption=row["text"],
+                variants=tuple(CaptionVariant(text=text, share=share) for text, share in pairs),
+                repeats=int(row["repeats"]),
             )
             examples[row["split"]].append(example)
     return examples["train"], examples["held-out"]
@@ -165,6 +171,8 @@ def hash_examples(examples: Sequence[TrainingExample]) -> str:
     for example in examples:
         digest.update(np.ascontiguousarray(example.picture).tobytes())
         digest.update(example.caption.encode() + b"\0")
+        for one in example.variants:
+            digest.update(f"{one.text}\0{one.share}\0".encode())
     return digest.hexdigest()
 
 
@@ -260,11 +268,19 @@ def _write_metadata(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
             "text": r["caption"],
             "split": r["split"],
             "repeats": r["repeats"],
+            **variant_columns(r),
         }
         for r in rows
     ]
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     (folder / "metadata.jsonl").write_text(text, encoding="utf-8", newline="\n")
+
+
+def variant_columns(row: Mapping[str, Any]) -> dict[str, list]:
+    """Columns ``texts`` and ``shares`` of ``metadata.jsonl``; none where there is one caption."""
+    if not row.get("variant_captions"):
+        return {}
+    return {"texts": list(row["variant_captions"]), "shares": list(row["variant_shares"])}
 
 
 def _row(cut: CropSource, file: str) -> dict[str, Any]:
@@ -292,6 +308,8 @@ def _row(cut: CropSource, file: str) -> dict[str, Any]:
         "place": view.place,
         "light": view.light,
         "caption": crop.caption,
+        "variant_captions": [one.text for one in crop.variants] or None,
+        "variant_shares": [one.share for one in crop.variants] or None,
         "repeats": 1,
         "split": crop.split,
     }

@@ -56,6 +56,7 @@ class CharacterView:
     phash: int | None = None
     file: str | None = None  # null: the frame's picture is not stored
     text: str | None = None  # caption of the frame, or of a like one of its shot
+    variants: tuple[tuple[str, str], ...] = ()  # further captions of that frame, by name
 
     @property
     def side_px(self) -> float:

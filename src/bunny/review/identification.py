@@ -202,7 +202,7 @@ class StripMaker:
             frame_id=figure.frame_id,
             picture=question.encode_picture(strip, identity.MAX_SIDE_PX),
             facts=order,
-            trigger_words=(),
+            names=(),
         )
 
     def key(self, number: int, depends: Sequence[object]) -> int:

@@ -4,19 +4,37 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import polars as pl
 
-from bunny.caption import audit, colour, metadata_facts, question, tuned_prompt
+from bunny.caption import (
+    audit,
+    colour,
+    length,
+    metadata_facts,
+    question,
+    replacement,
+    trigger,
+    tuned_prompt,
+    writing,
+)
 from bunny.caption import tags as caption_tags
-from bunny.caption.answer import AnswerStore, answer_columns
+from bunny.caption.answer import PARTS, AnswerStore, answer_columns
 from bunny.caption.cost import CostEstimate
+from bunny.caption.length import TokenLimit
 from bunny.caption.metadata_facts import Facts
+from bunny.caption.pruning import CoreTags
+from bunny.caption.style import caption_tags as said_tags
+from bunny.caption.trigger import CharacterWords
 from bunny.caption.tuned_prompt import TunedPrompt
+from bunny.caption.writing import WritingSettings, WrittenCaption
 from bunny.contract import fingerprint, stage
+from bunny.core import file_hash
 from bunny.table import store
+from bunny.training.family import folder as family_folder
 
 if TYPE_CHECKING:
     from bunny.caption.optimize import OptimizeResult
@@ -28,6 +46,11 @@ EDITED_VERSION = 2  # of those with a person's words
 MAX_COST_KEY = "captioning.max_cost_usd"
 TAGS = "tags"  # the provider that composes captions from the tables
 SERVED = ("bedrock", "openai", "anthropic", "local")
+# Settings that shape captions after the answers, left out of the fingerprint where nothing is said.
+WRITING = (
+    *("style", "variants", "has_sides", "max_tag_share", "keep_tags", "prune_tags"),
+    *("max_caption_tokens", "has_background_colours"),
+)
 # Settings of each provider's section that change its captions.
 SHAPING = {
     **dict.fromkeys(SERVED, ("model",)),
@@ -45,7 +68,7 @@ class Caption(stage.BaseStage):
     """
 
     name = "caption"
-    version = 3
+    version = 4
     reads = ("frame", "quality", "shot", "label", "cluster")
     writes = ("caption",)
     is_corrected = True
@@ -61,9 +84,8 @@ class Caption(stage.BaseStage):
             keys += ["temperature", *(["max_cost_usd"] if own.max_cost_usd else [])]
         if own.send == "crop" and own.providers != (TAGS,):
             keys.append("send")
-        if TAGS in own.providers:
-            keys += ["max_tag_share"] if own.max_tag_share < 1 else []
-            keys += ["has_background_colours"] if own.has_background_colours else []
+        default = type(own)()
+        keys += [key for key in WRITING if getattr(own, key) != getattr(default, key)]
         found = stage.settings_of(self.config, "captioning", *keys)
         for name in own.providers:
             values = getattr(own, name, None)
@@ -85,6 +107,10 @@ class Caption(stage.BaseStage):
             parts["tables"]["frame_caption_edit"] = found
         if self._tuned and set(SERVED) & set(self.config.captioning.providers):
             parts["outside"]["tuned prompt"] = self._tuned.prompt_hash
+        if path := self.config.captioning.replacements:
+            replacement.read_replacements(path)
+            parts["outside"]["replacements"] = file_hash.hash_file(Path(path).expanduser())
+        parts["outside"]["tokenizer"] = self._limit.digest()
         return parts
 
     @cached_property
@@ -99,6 +125,12 @@ class Caption(stage.BaseStage):
         return dict(table.select("frame_id", "text").iter_rows())
 
     @cached_property
+    def _limit(self) -> TokenLimit:
+        """How long captions may be for the base that is to be trained."""
+        base = family_folder.find_local(self.config.models.base_model)
+        return length.find_limit(base, self.config.captioning.max_caption_tokens)
+
+    @cached_property
     def _edits(self) -> dict[int, str]:
         """Words that people gave shots, by shot."""
         table = store.read_or_empty(self.input_dir / "table", "caption_edit")
@@ -109,6 +141,8 @@ class Caption(stage.BaseStage):
         tables = {name: self.read(name) for name in self.reads}
         facts, triggers = self._gather(tables)
         rows = self._caption(facts, triggers)
+        settings = self._writing(triggers)
+        core, written = _write(rows, facts, settings)
         rows += _edited(rows, self._every_edit(tables["frame"]), triggers)
         table = store.from_rows("caption", rows)
         is_left = pl.col("error").str.starts_with(MAX_COST_KEY)
@@ -119,7 +153,30 @@ class Caption(stage.BaseStage):
             tables={"caption": table},
             num_items=table.height,
             num_failed=int(failed),
-            note=_note(audit.count(checked), table, int(failed), num_left),
+            note=", ".join(
+                filter(
+                    None,
+                    (
+                        _writing_note(written, core, settings),
+                        _note(audit.count(checked), table, int(failed), num_left),
+                    ),
+                )
+            ),
+        )
+
+    def _writing(self, triggers: dict[str, str]) -> WritingSettings:
+        """How captions are written from what the providers gave."""
+        own = self.config.captioning
+        return WritingSettings(
+            words=CharacterWords(triggers=triggers, class_word=own.class_word),
+            style=own.style,
+            variants=tuple(own.variants.shares),
+            has_sides=own.has_sides,
+            max_tag_share=own.max_tag_share,
+            keep_tags=own.keep_tags,
+            prune_tags=own.prune_tags,
+            replacements=replacement.read_replacements(own.replacements),
+            limit=self._limit,
         )
 
     def _caption(self, facts: list[Facts], triggers: dict[str, str]) -> list[dict[str, Any]]:
@@ -144,26 +201,17 @@ class Caption(stage.BaseStage):
         rows: list[dict[str, Any]],
         bar: Any,
     ) -> None:
-        """Fill rows from facts and the colours of the background.
-
-        What is true of nearly every picture stays among the tags, where it can be searched for.
-        """
-        settings = self.config.captioning
-        seen: dict[int, Facts] = {}
+        """Fill rows from facts and the colours of the background."""
+        has_colours = self.config.captioning.has_background_colours
         for i in indices:
             try:
-                seen[i] = self._look(facts[i])
+                known = self._look(facts[i])
+                parts = caption_tags.write_parts(known, has_background_colours=has_colours)
+                tags = caption_tags.write_tags(known, triggers)
+                rows[i] |= {"status": "done", "answer": None, "tags": tags, **parts}
             except (OSError, ValueError) as error:
                 rows[i] |= {"status": "failed", "error": str(error)}
             bar.update()
-        dropped = caption_tags.frequent_tags(list(seen.values()), settings.max_tag_share)
-        for i, known in seen.items():
-            said = caption_tags.without_tags(
-                known, dropped, has_background_colours=settings.has_background_colours
-            )
-            text = caption_tags.write_caption(said, triggers, settings.class_word)
-            tags = caption_tags.write_tags(known, triggers)
-            rows[i] |= {"text": text, "tags": tags, "status": "done"}
 
     def _look(self, facts: Facts) -> Facts:
         """Open the picture once, small, for its background colours."""
@@ -174,11 +222,11 @@ class Caption(stage.BaseStage):
         """What is still to ask of the served providers and what it costs; nothing is sent."""
         from bunny.caption import provider_loader, request_plan
 
-        facts, triggers = self._gather({name: self.read(name) for name in self.reads})
+        facts, _ = self._gather({name: self.read(name) for name in self.reads})
         settings = self.config.captioning
         setups = provider_loader.set_up(settings, self.config.aws, tuned=self._tuned)
         answers = AnswerStore(self.folder / "answer")
-        maker = self._maker(facts, triggers)
+        maker = self._maker(facts)
         return request_plan.estimate(setups, maker, answers, settings.max_tokens)
 
     def optimize(self) -> "OptimizeResult":
@@ -197,15 +245,16 @@ class Caption(stage.BaseStage):
         film = tuning_film.TuningFilm(
             captioning=self.config.captioning,
             aws=self.config.aws,
-            maker=self._maker(facts, triggers),
+            maker=self._maker(facts),
             answers=AnswerStore(self.folder / "answer"),
             shots=dict(tables["frame"].select("frame_id", "shot_index").iter_rows()),
             edited=self._every_edit(tables["frame"]),
+            triggers=triggers,
         )
         found = optimize.optimize(
             film.pictures(),
             film.settings,
-            triggers,
+            {name: name for name in triggers},
             ask=film.ask,
             budget=film.budget,
             current=self._tuned,
@@ -224,15 +273,13 @@ class Caption(stage.BaseStage):
         """Facts of every kept picture, and the trigger word of every labelled character."""
         names = sorted(tables["label"]["character"].drop_nulls().unique())
         template = self.config.captioning.trigger_word
-        triggers = {name: caption_tags.trigger_word(template, name) for name in names}
+        triggers = {name: trigger.trigger_word(template, name) for name in names}
         return metadata_facts.gather(**tables), triggers
 
-    def _maker(self, facts: list[Facts], triggers: dict[str, str]) -> question.QuestionMaker:
+    def _maker(self, facts: list[Facts]) -> question.QuestionMaker:
         return question.QuestionMaker(
             folder=self.input_dir,
             facts=facts,
-            triggers=triggers,
-            class_word=self.config.captioning.class_word,
             is_cropped=self.config.captioning.send == "crop",
         )
 
@@ -244,7 +291,7 @@ class Caption(stage.BaseStage):
 
         settings = self.config.captioning
         setups = provider_loader.set_up(settings, self.config.aws, tuned=self._tuned)
-        maker = self._maker(facts, triggers)
+        maker = self._maker(facts)
         answers = AnswerStore(self.folder / "answer")
         for sentence in request_plan.check_upload(
             setups, maker, answers, is_allowed=settings.allow_upload
@@ -271,7 +318,7 @@ class Caption(stage.BaseStage):
                     "fallback_reason": "; ".join(state.reasons) or None,
                 }
             )
-            rows[state.index] = _mend(row, facts[state.index], triggers)
+            rows[state.index] = _complete(row, facts[state.index], triggers)
             if row["status"] == "done" or TAGS not in settings.providers:
                 bar.update()
             self._note_progress(done, len(facts))
@@ -296,15 +343,60 @@ def _fall_back(row: dict[str, Any]) -> dict[str, Any]:
     return known | {"fallback_reason": "; ".join([*before, f"{row['provider']}: {row['error']}"])}
 
 
-def _mend(row: dict[str, Any], facts: Facts, triggers: dict[str, str]) -> dict[str, Any]:
-    """Put trigger words that the model left out in front, note it; tag them and the place."""
+def _complete(row: dict[str, Any], facts: Facts, triggers: dict[str, str]) -> dict[str, Any]:
+    """The model's words as its answer, with tags of who is seen and of the place."""
+    row = row | {"answer": row["text"], "text": None}
     if row["status"] != "done":
         return row
     words = [triggers[name] for name in facts.characters]
-    text, added = audit.add_triggers(row["text"], words)
-    note = f"put in front: {', '.join(added)}" if added else None
     tags = [*words, *row["tags"], *([facts.place] if facts.place else [])]
-    return row | {"text": text, "tags": list(dict.fromkeys(tags)), "note": note}
+    return row | {"tags": list(dict.fromkeys(tags))}
+
+
+def _write(
+    rows: list[dict[str, Any]], facts: Sequence[Facts], settings: WritingSettings
+) -> tuple[CoreTags, list[WrittenCaption]]:
+    """Write the captions of the rows that have an answer, after what goes with whom is known."""
+    drafts = {
+        i: writing.make_draft(
+            known,
+            row["answer"],
+            {name: row[name] for name in PARTS if row.get(name)},
+            said_tags(row["tags"], settings.words.triggers.values()),
+        )
+        for i, (row, known) in enumerate(zip(rows, facts, strict=True))
+        if row["status"] == "done"
+    }
+    core = writing.find_core_tags(drafts.values(), settings)
+    written = []
+    for i, draft in drafts.items():
+        found = writing.write(draft, settings, core)
+        written.append(found)
+        parts = {name: draft.parts.get(name) for name in PARTS}
+        variants = {f"text_{name}": text for name, text in found.variants.items()}
+        note = found.note(settings.limit)
+        rows[i] |= {"answer": draft.answer, **parts, "text": found.text, **variants, "note": note}
+    return core, written
+
+
+def _writing_note(
+    written: Sequence[WrittenCaption], core: CoreTags, settings: WritingSettings
+) -> str:
+    """What was done to the captions, and what was left to the trigger words."""
+    words = []
+    if number := sum(bool(one.added) for one in written):
+        words.append(f"trigger words added to {number} captions")
+    for name, dropped in core.dropped.items():
+        if dropped:
+            said = ", ".join(f"{w} {core.share[name][w]:.0%}" for w in sorted(dropped))
+            words.append(f"left to the trigger word of {name} ({said})")
+    how = " (estimated by words)" if settings.limit.is_estimate else ""
+    if number := sum(bool(one.left_out) for one in written):
+        most = settings.limit.max_tokens
+        words.append(f"{number} captions shortened to {most} tokens{how}, see column note")
+    if number := sum(one.is_too_long for one in written):
+        words.append(f"{number} captions are longer than {settings.limit.max_tokens} tokens{how}")
+    return ", ".join(words)
 
 
 def _edited(
@@ -333,8 +425,6 @@ def _edited(
 def _note(counts: dict[str, int], table: pl.DataFrame, num_failed: int, num_left: int) -> str:
     """What the user should know about these captions."""
     words = []
-    if num_added := table["note"].is_not_null().sum():
-        words.append(f"trigger words added to {num_added} captions")
     if counts["num_foreign"]:
         words.append(f"{counts['num_foreign']} captions mention a character without a label")
     if counts["num_long"]:

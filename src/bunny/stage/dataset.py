@@ -45,7 +45,7 @@ class Dataset(BaseStage):
         return {
             **settings_of(config, "dataset"),
             **settings_of(config, "models", *MODEL_KEYS),
-            **settings_of(config, "captioning", "trigger_word", "class_word"),
+            **settings_of(config, "captioning", "trigger_word", "class_word", *self._variants),
             **settings_of(config, "rights"),
             **settings_of(
                 config, "filtering", "blur_threshold", "duplicate_distance", "duplicate_structure"
@@ -57,6 +57,11 @@ class Dataset(BaseStage):
             "seed": config.seed,
             **addition.fingerprint_settings(self._additions),
         }
+
+    @property
+    def _variants(self) -> tuple[str, ...]:
+        """The setting of several captions a picture, where there are any."""
+        return ("variants",) if self.config.captioning.variants.shares else ()
 
     def has_files(self) -> bool:
         """Whether all training pictures and masks are there."""

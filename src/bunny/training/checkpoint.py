@@ -128,6 +128,8 @@ def key_of(
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
     for example in every:
         digest.update(example.caption.encode() + b"\0")
+        for one in example.variants:
+            digest.update(f"{one.text}\0{one.share}\0".encode())
         for array in (example.picture, example.mask):
             digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bunny.caption import trigger
 from bunny.core import atomic
 from bunny.dataset.image_folder import TrainingExample
 from bunny.training.base import Base
@@ -127,13 +128,26 @@ class LatentBucket:
     def __len__(self) -> int:
         return len(self.examples)
 
-    def batch(self, chosen: np.ndarray, flips: np.ndarray, is_dropped: np.ndarray) -> LatentBatch:
+    @property
+    def has_variants(self) -> bool:
+        """Whether a picture has several captions, of which one is drawn."""
+        return any(example.variants for example in self.examples)
+
+    def batch(
+        self,
+        chosen: np.ndarray,
+        flips: np.ndarray,
+        is_dropped: np.ndarray,
+        draws: np.ndarray | None = None,
+    ) -> LatentBatch:
         """The chosen pictures, some mirrored, some without their caption.
 
         Parameters
         ----------
         chosen : np.ndarray, shape (n,), int
         flips, is_dropped : np.ndarray, shape (n,), bool
+        draws : np.ndarray, shape (n,), float, optional
+            In [0, 1): which of several captions by their shares; None: the one that stands first.
         """
         import torch
 
@@ -145,11 +159,36 @@ class LatentBucket:
             latents = torch.where(turned, self.flipped[rows], latents)
             if emphasis is not None:
                 emphasis = torch.where(turned, emphasis.flip(-1), emphasis)
+        drawn = np.zeros(len(chosen)) if draws is None else draws
         captions = [
-            "" if dropped else self.examples[int(i)].caption
-            for i, dropped in zip(chosen, is_dropped, strict=True)
+            "" if dropped else draw_caption(self.examples[int(i)], draw, is_mirrored=bool(turned))
+            for i, dropped, draw, turned in zip(chosen, is_dropped, drawn, flips, strict=True)
         ]
         return LatentBatch(latents=latents, captions=captions, emphasis=emphasis)
+
+
+def draw_caption(example: TrainingExample, draw: float, *, is_mirrored: bool = False) -> str:
+    """One of a picture's captions by their shares.
+
+    Parameters
+    ----------
+    draw : float
+        In [0, 1).
+    is_mirrored : bool
+        Whether left and right change places.
+    """
+    text, end = example.caption, 0.0
+    for one in example.variants:
+        text, end = one.text, end + one.share
+        if draw < end:
+            break
+    return trigger.mirror_sides(text) if is_mirrored else text
+
+
+def every_caption(example: TrainingExample, *, has_flips: bool) -> list[str]:
+    """All captions that `draw_caption` may give, and the picture's own."""
+    texts = [example.caption, *(one.text for one in example.variants)]
+    return texts + ([trigger.mirror_sides(text) for text in texts] if has_flips else [])
 
 
 class EncodedCaptions:

@@ -332,7 +332,9 @@ class GradientStep:
         size, chosen = source.order.batch(index)
         flips = rng.random(len(chosen)) < self.settings.flip_share
         is_dropped = rng.random(len(chosen)) < self.settings.caption_dropout
-        return source.buckets[size].batch(chosen, flips, is_dropped)
+        bucket = source.buckets[size]
+        draws = rng.random(len(chosen)) if bucket.has_variants else None
+        return bucket.batch(chosen, flips, is_dropped, draws)
 
     def _loss(
         self, batch: LatentBatch, shares: np.ndarray, rng: np.random.Generator

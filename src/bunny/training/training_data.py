@@ -165,7 +165,11 @@ def encode(
         order = BatchOrder(repeats, settings.batch_size, num_batches, settings.seed + salt)
         return OrderedBuckets(buckets=made, order=order)
 
-    captions = [e.caption for e in (*train, *held_out)]
+    captions = [
+        text
+        for example in (*train, *held_out)
+        for text in latent_batch.every_caption(example, has_flips=has_flips)
+    ]
     phrases = None
     if not settings.trains_text_encoder:
         phrases = latent_batch.encode_captions(base, captions, cache)

@@ -1,10 +1,13 @@
 """An export comes into its place as a whole, and never over what is not an export."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from bunny.core.error import UserError
+from bunny.dataset.crop_caption import CaptionVariant
 from bunny.dataset.export import folder
 
 
@@ -169,3 +172,17 @@ def test_resolution_is_the_square_of_the_largest_area(pictures):
     assert folder.resolution_of(pictures[:2], 32) == 64
     assert folder.resolution_of(pictures, 32) == 96  # 64 x 128: 90.5, in steps of 32
     assert folder.resolution_of([], 32) == 32
+
+
+def test_several_captions_are_columns_of_every_split(tmp_path, pictures, about, load):
+    variants = (CaptionVariant(text="zoë", share=0.25), CaptionVariant(text="zoë, day", share=0.75))
+    several = [replace(pictures[0], variants=variants), *pictures[1:]]
+    target, _ = _write_imagefolder(tmp_path, several, about)
+    loaded = load("imagefolder", data_dir=str(target))
+    assert (loaded["train"][0]["texts"], loaded["train"][0]["shares"]) == (
+        ["zoë", "zoë, day"],
+        [0.25, 0.75],
+    )
+    assert loaded["train"][0]["text"] == pictures[0].caption
+    assert loaded["test"][0]["texts"] == [pictures[4].caption]
+    assert loaded["test"][0]["shares"] == [1.0]

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from bunny.dataset.check import kohya_folder
+from bunny.dataset.crop_caption import CaptionVariant
 from bunny.dataset.export import kohya
 
 LOWER = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -22,7 +23,7 @@ EXTENSIONS = {*LOWER, *(extension.upper() for extension in LOWER)}
 KNOWN_KEYS = {  # of sd-scripts' configuration; it refuses others
     *("caption_extension", "enable_bucket", "resolution", "min_bucket_reso", "max_bucket_reso"),
     *("bucket_reso_steps", "batch_size", "validation_split", "subsets", "image_dir"),
-    *("num_repeats", "class_tokens", "is_reg", "conditioning_data_dir"),
+    *("enable_wildcard", "num_repeats", "class_tokens", "is_reg", "conditioning_data_dir"),
 }
 
 
@@ -144,3 +145,23 @@ def test_long_names_fit_a_file_system(tmp_path):
     name = kohya_folder.folder_name(1, "ü" * 300)
     (tmp_path / name).mkdir()
     assert name == "1_" + "ü" * 100
+
+
+def test_several_captions_are_lines_as_often_as_their_shares(tmp_path, pictures, about):
+    """0.5, 0.3 and 0.2 are 5, 3 and 2 lines of ten; sd-scripts draws one of them each time."""
+    variants = tuple(
+        CaptionVariant(text=text, share=share)
+        for text, share in (("zoë", 0.3), ("zoë in the snow", 0.5), ("zoë, snow", 0.2))
+    )
+    several = [replace(pictures[0], variants=variants), *pictures[1:]]
+    target, _ = _write(tmp_path, several, about)
+    assert "enable_wildcard = true" in (target / "dataset.toml").read_text(encoding="utf-8")
+    texts = [p.read_text(encoding="utf-8") for p in sorted((target / "img").rglob("*.txt"))]
+    [lines] = [text.splitlines() for text in texts if len(text.splitlines()) > 1]
+    assert lines == ["zoë in the snow"] * 5 + ["zoë"] * 3 + ["zoë, snow"] * 2
+    assert len(texts) == 4
+
+
+def test_one_caption_needs_no_wildcards(tmp_path, pictures, about):
+    target, _ = _write(tmp_path, pictures, about)
+    assert "enable_wildcard" not in (target / "dataset.toml").read_text(encoding="utf-8")

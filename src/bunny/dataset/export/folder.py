@@ -23,6 +23,7 @@ import polars as pl
 from bunny.core import atomic
 from bunny.core.error import UserError
 from bunny.dataset import rights
+from bunny.dataset.crop_caption import CaptionVariant
 
 MARKER_FILE = "export.json"  # says that a folder is an export, and which files are of it
 MADE_BY = "diffusion-bunny"
@@ -30,6 +31,7 @@ MADE_BY = "diffusion-bunny"
 # Columns that go along, with what stands for null: `datasets` refuses a column that is null in all
 # rows of one split and text in another.
 TEXTS = ("image_id", "frame_id", "shot_size", "pose", "place", "light")
+MAX_LINES = 20  # of a file of captions
 NUMBERS = ("shot_index", "width_px", "height_px", "repeats", "upscale")
 
 CARD_FILE = "README.md"
@@ -151,6 +153,7 @@ class ExportPicture:
     file: Path
     mask: Path | None = None  # white where the subject is
     caption: str
+    variants: tuple[CaptionVariant, ...] = ()  # that training takes one of at a time
     is_class: bool = False  # the film without the character
     is_held_out: bool = False
     repeats: int = 1
@@ -231,6 +234,37 @@ def split_pictures(pictures: Sequence[ExportPicture]) -> dict[str, list[ExportPi
     }
 
 
+def variant_columns(
+    one: ExportPicture, pictures: Sequence[ExportPicture]
+) -> dict[str, list[str] | list[float]]:
+    """Columns ``texts`` and ``shares`` of a picture, where any of the set has several captions."""
+    if not any(picture.variants for picture in pictures):
+        return {}
+    return {
+        "texts": [variant.text for variant in one.variants] or [one.caption],
+        "shares": [round(variant.share, 4) for variant in one.variants] or [1.0],
+    }
+
+
+def caption_lines(one: ExportPicture) -> list[str]:
+    """Captions for a trainer that draws a line of a file: each as often as its share asks for.
+
+    Examples
+    --------
+    >>> variants = (CaptionVariant(text="a", share=0.25), CaptionVariant(text="b", share=0.75))
+    >>> caption_lines(ExportPicture(file=Path("a.png"), caption="c", variants=variants))
+    ['b', 'b', 'b', 'a']
+    """
+    shares = [variant.share for variant in one.variants]
+    fewest = next(
+        (n for n in range(1, MAX_LINES) if all(abs(n * s - round(n * s)) < 0.02 for s in shares)),
+        MAX_LINES,
+    )
+    ordered = sorted(one.variants, key=lambda variant: -variant.share)
+    lines = [v.text for v in ordered for _ in range(max(1, round(fewest * v.share)))]
+    return lines or [one.caption]
+
+
 def resolution_of(pictures: Sequence[ExportPicture], step_px: int = 64) -> int:
     """The resolution that a set's sizes were made for: the side of the largest area in steps.
 
@@ -257,6 +291,12 @@ def _picture(row: Mapping[str, Any], film_dir: Path) -> ExportPicture:
         file=film_dir / row["file"],
         mask=film_dir / row["mask_file"] if row.get("mask_file") else None,
         caption=" ".join(row["caption"].split()),
+        variants=tuple(
+            CaptionVariant(text=" ".join(text.split()), share=share)
+            for text, share in zip(
+                row.get("variant_captions") or (), row.get("variant_shares") or (), strict=True
+            )
+        ),
         is_class=row.get("role") == "class",
         is_held_out=row["split"] == "held-out",
         repeats=row["repeats"],
@@ -323,21 +363,26 @@ def write_imagefolder(
     for name, part in parts.items():
         counts[name] = len(part)
         if part:
-            _write_part(target / name, part, about, has_masks and name != "class")
+            like = part if name == "class" else pictures
+            _write_part(target / name, part, about, has_masks and name != "class", like)
     write_card(target, about, counts, LOADING, _configurations(counts))
     return counts
 
 
 def _write_part(
-    target: Path, pictures: Sequence[ExportPicture], about: ExportInfo, has_masks: bool
+    target: Path,
+    pictures: Sequence[ExportPicture],
+    about: ExportInfo,
+    has_masks: bool,
+    every: Sequence[ExportPicture],
 ) -> None:
-    """Pictures, masks, captions and metadata of one split."""
+    """Pictures, masks, captions and metadata of one split, with the columns of them all."""
     (target / "mask" if has_masks else target).mkdir(parents=True)
     lines = []
     for index, one in enumerate(pictures):
         name = f"{index:04d}{one.file.suffix.lower()}"
         shutil.copyfile(one.file, target / name)
-        row = {"file_name": name, "text": one.caption}
+        row = {"file_name": name, "text": one.caption, **variant_columns(one, every)}
         if has_masks:
             row["mask_file_name"] = f"mask/{index:04d}.png"
             copy_mask(one.mask, one.file, target / row["mask_file_name"])

@@ -22,7 +22,9 @@ LOADING = """## Loading
 In this folder: `accelerate launch .../train_network.py --dataset_config dataset.toml ...`, or
 without the held-out pictures `--train_data_dir img --reg_data_dir reg --caption_extension .txt
 --enable_bucket`; the resolution and the buckets' sides are in `dataset.toml`. Where there is a
-folder `mask`: `--dataset_config dataset_masked.toml --masked_loss`."""
+folder `mask`: `--dataset_config dataset_masked.toml --masked_loss`. Where pictures have several
+captions, `dataset.toml` has `enable_wildcard`: each line of a `.txt` is one of them, as often as
+its share asks for; without it sd-scripts reads the first line alone."""
 
 
 def write(target: Path, pictures: Sequence[ExportPicture], about: ExportInfo) -> dict[str, int]:
@@ -45,7 +47,7 @@ def write(target: Path, pictures: Sequence[ExportPicture], about: ExportInfo) ->
     for index, one in enumerate(train):
         name = kohya_folder.folder_name(one.repeats, about.subject)
         folders.append(name)
-        _copy(one, target / "img" / name, index)
+        _copy(one, target / "img" / name, index, folder.caption_lines(one))
         if has_masks:
             (target / "mask" / name).mkdir(parents=True, exist_ok=True)
             folder.copy_mask(one.mask, one.file, target / "mask" / name / f"{index:04d}.png")
@@ -58,33 +60,42 @@ def write(target: Path, pictures: Sequence[ExportPicture], about: ExportInfo) ->
         _write_jsonl(target, train, folders)
     names = sorted(set(folders))
     reg = [class_folder] if others else []
-    text = _config(about, names, reg, bool(held_out))
+    has_lines = any(one.variants for one in train)
+    text = _config(about, names, reg, bool(held_out), has_lines=has_lines)
     folder.write_text(target / CONFIG, text)
     if has_masks:
-        folder.write_text(target / MASKED_CONFIG, _config(about, names, [], False, "mask"))
+        folder.write_text(
+            target / MASKED_CONFIG, _config(about, names, [], False, "mask", has_lines)
+        )
     counts = {"img": len(train), "val": len(held_out), "reg": len(others)}
     folder.write_card(target, about, counts, LOADING, "")
     return counts
 
 
-def _copy(one: ExportPicture, target: Path, index: int) -> None:
-    """A picture and its caption."""
+def _copy(one: ExportPicture, target: Path, index: int, lines: Sequence[str] | None = None) -> None:
+    """A picture and its caption, or several, of which sd-scripts draws a line."""
     target.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(one.file, target / f"{index:04d}{one.file.suffix.lower()}")
-    folder.write_text(target / f"{index:04d}.txt", one.caption)
+    folder.write_text(target / f"{index:04d}.txt", "\n".join(lines or [one.caption]))
 
 
 def _write_jsonl(target: Path, train: Sequence[ExportPicture], folders: Sequence[str]) -> None:
     """Captions once more in one file, for other readers; sd-scripts does not look at it."""
     rows = (
         {"file_name": f"img/{name}/{index:04d}{one.file.suffix.lower()}", "text": one.caption}
+        | folder.variant_columns(one, train)
         for index, (one, name) in enumerate(zip(train, folders, strict=True))
     )
     folder.write_text(target / "metadata.jsonl", "\n".join(folder.to_json(r) for r in rows))
 
 
 def _config(
-    about: ExportInfo, folders: Sequence[str], reg: Sequence[str], has_val: bool, masks: str = ""
+    about: ExportInfo,
+    folders: Sequence[str],
+    reg: Sequence[str],
+    has_val: bool,
+    masks: str = "",
+    has_lines: bool = False,
 ) -> str:
     """A ``dataset.toml``; paths are relative to the folder in which sd-scripts is started."""
     least, most = kohya_folder.bucket_range(about.resolution_px, about.step_px)
@@ -92,6 +103,8 @@ def _config(
         "# Run sd-scripts in this folder: the paths are relative to it.",
         "[general]",
         'caption_extension = ".txt"',
+        # each time a picture is seen, a line of its captions is drawn
+        *(["enable_wildcard = true"] if has_lines else []),
         "enable_bucket = true",
         f"resolution = {about.resolution_px}",
         f"min_bucket_reso = {least}",

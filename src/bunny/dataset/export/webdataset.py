@@ -63,7 +63,8 @@ def _samples(
     """Names and contents of each sample's files."""
     for index, one in enumerate(pictures):
         key = f"{index:06d}"
-        row = {"character": about.character, **one.columns}
+        more = folder.variant_columns(one, pictures)
+        row = {"character": about.character, **one.columns, **more}
         sample = [
             (f"{key}{one.file.suffix.lower()}", one.file.read_bytes()),
             (f"{key}.txt", one.caption.encode()),

@@ -74,6 +74,9 @@ class DatasetSchema(dy.Schema):
     place = dy.String(nullable=True)
     light = dy.Enum(LIGHT, nullable=True)
     caption = dy.String()
+    # Captions that training takes one of at a time; their shares add up to 1; null: one caption.
+    variant_captions = dy.List(dy.String(), nullable=True)
+    variant_shares = dy.List(dy.Float64(), nullable=True)
     repeats = dy.Int32(min=1)
     split = dy.Enum(["train", "held-out"])
 
@@ -84,7 +87,19 @@ class CaptionSchema(dy.Schema):
     frame_id = dy.String(primary_key=True)
     version = dy.Int32(primary_key=True, min=1)
     text = dy.String(nullable=True)
+    # Further captions, where captioning.variants asks for them.
+    text_short = dy.String(nullable=True)
+    text_long = dy.String(nullable=True)
+    text_tags = dy.String(nullable=True)
     tags = dy.List(dy.String(), nullable=True)
+    # What the provider gave, before style, trigger words and pruning; characters go by their names.
+    answer = dy.String(nullable=True)  # its sentence; null: composed from the columns below
+    subject = dy.String(nullable=True)  # who is seen: "anna and a person"
+    clothes = dy.String(nullable=True)  # "wearing a red coat"
+    action = dy.String(nullable=True)  # "running"
+    place = dy.String(nullable=True)  # "in a kitchen"; in its name where a person gave one
+    light = dy.String(nullable=True)  # "at night"
+    framing = dy.String(nullable=True)  # "medium shot"
     characters = dy.List(dy.String(), nullable=True)
     provider = dy.String()
     model = dy.String(nullable=True)

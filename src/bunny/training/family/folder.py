@@ -73,6 +73,14 @@ def is_on_hub(model: str) -> bool:
     return hub.is_hub_id(model) and not Path(model).expanduser().exists()
 
 
+def find_local(model: str) -> Path | None:
+    """Files of a base model where they are the toy's or a folder's; None: they are on the hub."""
+    if model == TOY:
+        return TOY_FOLDER
+    path = Path(model).expanduser()
+    return path if path.is_dir() else None
+
+
 def find_folder(model: str) -> Path:
     """Find the files of a base model on this machine; hub models are downloaded first.
 

@@ -1,24 +1,31 @@
-"""Widget of captions: other trigger words, another class word, and what is left unsaid.
+"""Widget of captions: style, trigger words, pruning and replacements, seen on twelve pictures.
 
-Captions composed from the tables are composed anew by the functions of stage caption. Of a model's
-and of people's captions only the trigger words change; no model is asked and no picture opened.
+Captions are written anew by the functions of stage caption from what the providers gave, which
+table caption keeps: no model is asked and no picture opened. People's own words stay.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bunny.caption import metadata_facts, tags
+from bunny.caption import length, metadata_facts, pruning, replacement, style, tags, writing
+from bunny.caption.answer import AnswerStore
+from bunny.caption.length import TokenLimit
 from bunny.caption.metadata_facts import Facts
+from bunny.caption.pruning import CoreTags
+from bunny.caption.question import QuestionMaker
+from bunny.caption.trigger import CharacterWords, trigger_word
+from bunny.caption.writing import CaptionDraft, WritingSettings
 from bunny.core.error import UserError
 from bunny.table import corrected, store
-from bunny.view import html, style, tile
+from bunny.training.family import folder as family_folder
+from bunny.view import html, tile
+from bunny.view import style as view_style
 from bunny.view.widget import explorer
 from bunny.view.widget.explorer import Values
 
@@ -29,11 +36,18 @@ if TYPE_CHECKING:
     from bunny.core.config import Config
     from bunny.core.workspace import Workspace
 
-KEYS = ("trigger_word", "class_word", "max_tag_share", "has_background_colours")
+KEYS = (
+    *("trigger_word", "class_word", "style", "has_sides", "max_tag_share", "keep_tags"),
+    *("prune_tags", "replacements", "has_background_colours", "providers"),
+)
+LISTS = ("providers", "keep_tags", "prune_tags")  # shown as words between commas
 SHARE_RANGE: explorer.Range = (0.0, 1.0, 0.01)
 MAX_TAGS = 12  # lines of the table of tags
-GALLERY = 18  # pictures with their captions
+GALLERY = 12  # pictures with their captions
 FACTS = ("frame", "shot", "label", "cluster", "quality")  # tables that captions are composed from
+TAGS = "tags"  # the provider that composes captions from the tables
+MODELS = ("bedrock", "openai", "anthropic", "local", "transformers", "tagger", "clip")
+PERSON = "person"  # the provider of captions that people wrote
 BACKGROUND = tags.background_tag("")
 NO_CAPTIONS = "<p>no caption was written: run stage caption first</p>"
 
@@ -45,8 +59,9 @@ class FrameCaption:
     frame_id: str
     timestamp_s: float
     text: str
-    tags: tuple[str, ...]
-    facts: Facts | None  # None: not composed from the tables, or no longer kept
+    tags: tuple[str, ...]  # as in the table, with trigger words
+    drafts: Mapping[str, CaptionDraft]  # by provider; none: a person's words
+    place_name: str | None = None  # what a person called the place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +72,7 @@ class CaptionData:
     names: tuple[str, ...]  # of the labelled characters
     template: str  # of the trigger words in the captions
     pictures: Mapping[str, str]
+    limit: TokenLimit = field(default_factory=TokenLimit)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +82,7 @@ class CaptionPreview:
     texts: list[str]  # in order of `CaptionData.captions`
     num_changed: int
     share: Mapping[str, float]  # of the pictures that have a tag, the most frequent first
-    dropped: frozenset[str]  # tags that captions do not say
+    core: CoreTags  # what goes with each character, and what is left to its trigger word
 
 
 def explore_captions(
@@ -92,15 +108,33 @@ def explore_captions(
     import ipywidgets
 
     controls = {
+        "providers": explorer.text_field(
+            "providers", ", ".join(start["providers"]), "in their order, between commas"
+        ),
         "trigger_word": explorer.text_field("trigger_word", start["trigger_word"], "with {name}"),
         "class_word": explorer.text_field("class_word", start["class_word"]),
+        "style": ipywidgets.Dropdown(
+            options=style.STYLES, value=start["style"], description="style"
+        ),
+        "has_sides": ipywidgets.Checkbox(value=start["has_sides"], description="has_sides"),
         "max_tag_share": explorer.slider("max_tag_share", start["max_tag_share"], SHARE_RANGE),
+        **{
+            key: explorer.text_field(key, ", ".join(start[key]), "words between commas")
+            for key in ("keep_tags", "prune_tags")
+        },
+        "replacements": explorer.text_field(
+            "replacements", start["replacements"], "a YAML or CSV file"
+        ),
         "has_background_colours": ipywidgets.Checkbox(
             value=start["has_background_colours"], description="has_background_colours"
         ),
     }
     return explorer.panel(
-        space, controls, lambda values: draw(opened, values), lambda v: {"captioning": v}, root
+        space,
+        controls,
+        lambda values: draw(opened, values),
+        lambda v: {"captioning": _settings(v)},
+        root,
     )
 
 
@@ -111,16 +145,25 @@ def open_captions(space: Workspace, config: Config) -> CaptionData:
     facts = metadata_facts.gather(
         **{name: corrected.read_or_empty(space.table, name) for name in FACTS}
     )
+    names = sorted({name for one in facts for name in one.characters})
+    template = config.captioning.trigger_word
+    triggers = {name: trigger_word(template, name) for name in names}
     known = {one.frame_id: one for one in facts}
+    drafts = {TAGS: _composed(facts, triggers), **_kept(space, config, facts)}
     times = dict(frame.select("frame_id", "timestamp_s").iter_rows())
     newest = caption.sort("version").unique("frame_id", keep="last").sort("frame_id")
+    base = family_folder.find_local(config.models.base_model)
     return CaptionData(
-        captions=[_caption(row, known, times) for row in newest.iter_rows(named=True)],
-        names=tuple(sorted({name for one in facts for name in one.characters})),
-        template=config.captioning.trigger_word,
+        captions=[
+            _caption(row, known.get(row["frame_id"]), times, triggers, drafts)
+            for row in newest.iter_rows(named=True)
+        ],
+        names=tuple(names),
+        template=template,
         pictures=explorer.frame_pictures(
             space, frame.join(newest.select("frame_id"), on="frame_id", how="semi")
         ),
+        limit=length.find_limit(base, config.captioning.max_caption_tokens),
     )
 
 
@@ -130,92 +173,170 @@ def preview(opened: CaptionData, values: Values) -> CaptionPreview:
     Parameters
     ----------
     values : dict
-        `trigger_word`, `class_word`, `max_tag_share` and `has_background_colours`, as in section
-        `captioning`.
+        `KEYS` of section `captioning`; `LISTS` may be words between commas. Of the providers the
+        first that has an answer counts; where none has, the caption stays.
 
     Raises
     ------
     UserError
-        If the trigger word's template has no `{name}`.
+        If the trigger word's template has no `{name}`, or the replacements cannot be read.
     """
-    before = {name: tags.trigger_word(opened.template, name) for name in opened.names}
-    after = {name: tags.trigger_word(values["trigger_word"], name) for name in opened.names}
-    composed = [one.facts for one in opened.captions if one.facts]
-    dropped = tags.frequent_tags(composed, values["max_tag_share"])
-    texts = [_rewrite(one, before, after, values, dropped) for one in opened.captions]
-    renamed = {before[name]: after[name] for name in opened.names}
+    wanted = _settings(values)
+    triggers = {name: trigger_word(wanted["trigger_word"], name) for name in opened.names}
+    settings = WritingSettings(
+        words=CharacterWords(triggers=triggers, class_word=wanted["class_word"]),
+        style=wanted["style"],
+        has_sides=wanted["has_sides"],
+        max_tag_share=wanted["max_tag_share"],
+        keep_tags=wanted["keep_tags"],
+        prune_tags=wanted["prune_tags"],
+        replacements=replacement.read_replacements(wanted["replacements"]),
+        limit=opened.limit,
+    )
+    has_colours = wanted["has_background_colours"]
+    drafts = [_choose(one, wanted["providers"], has_colours) for one in opened.captions]
+    core = writing.find_core_tags([one for one in drafts if one], settings)
+    texts = [
+        writing.write(draft, settings, core).text if draft else one.text
+        for one, draft in zip(opened.captions, drafts, strict=True)
+    ]
+    renamed = {trigger_word(opened.template, name): triggers[name] for name in opened.names}
     count = Counter(renamed.get(tag, tag) for one in opened.captions for tag in set(one.tags))
     ordered = sorted(count.items(), key=lambda item: (-item[1], item[0]))
     return CaptionPreview(
         texts=texts,
         num_changed=sum(one.text != text for one, text in zip(opened.captions, texts, strict=True)),
         share={tag: number / len(texts) for tag, number in ordered},
-        dropped=dropped,
+        core=core,
     )
 
 
 def draw(opened: CaptionData, values: Values) -> str:
-    """The page: how many captions change, the most frequent tags, and captions beside pictures."""
+    """The page: how many captions change, captions beside pictures, what goes with whom, tags."""
     if not opened.captions:
         return NO_CAPTIONS
     try:
         now = preview(opened, values)
     except UserError as error:
         return f"<p><b>{escape(str(error))}</b></p>"
-    rows = [
-        [tag, f"{share:.0%}", "left out" if tag in now.dropped else ""]
-        for tag, share in list(now.share.items())[:MAX_TAGS]
-    ]
+    rows = [[tag, f"{share:.0%}"] for tag, share in list(now.share.items())[:MAX_TAGS]]
     pairs = zip(opened.captions, now.texts, strict=True)
     shown = [(one, text) for one, text in pairs if one.frame_id in opened.pictures]
     tiles = [
         (
             opened.pictures[one.frame_id],
-            f"{style.clock(one.timestamp_s)} {text}",
+            f"{view_style.clock(one.timestamp_s)} {text}",
             "plain" if one.text == text else "good",
         )
         for one, text in tile.spread(shown, GALLERY)
     ]
     return (
         html.counts({"captions": len(opened.captions), "change": now.num_changed})
-        + html.table(("tag", "of the pictures", "in captions"), rows)
         + html.tiles(tiles, "Captions as they would read")
+        + _core_table(now.core)
+        + html.table(("tag", "of the pictures"), rows)
     )
 
 
-def _caption(row: Mapping, known: Mapping[str, Facts], times: Mapping[str, float]) -> FrameCaption:
-    """A row of table caption, with the facts it was composed from."""
-    facts = known.get(row["frame_id"]) if row["provider"] == "tags" else None
-    own = tuple(row["tags"] or ())
-    if facts:
-        colours = (tag.removesuffix(BACKGROUND) for tag in own if tag.endswith(BACKGROUND))
-        facts = replace(facts, colours=tuple(colours))
-    return FrameCaption(
-        frame_id=row["frame_id"],
-        timestamp_s=times.get(row["frame_id"], 0.0),
-        text=row["text"] or "",
-        tags=own,
-        facts=facts,
-    )
+def _core_table(core: CoreTags) -> str:
+    """How many of each character's pictures have what goes with it most, and what is left out."""
+    names = list(core.share)
+    most = Counter()
+    for own in core.share.values():
+        most |= Counter(own)  # the greatest share of each word
+    words = sorted(most, key=lambda word: (-most[word], word))[:MAX_TAGS]
+    rows = [[word, *(_share(core, name, word) for name in names)] for word in words]
+    return html.table(("goes with", *names), rows)
 
 
-def _rewrite(
-    one: FrameCaption,
-    before: Mapping[str, str],
-    after: dict[str, str],
-    values: Values,
-    dropped: frozenset[str],
-) -> str:
-    if one.facts:
-        said = tags.without_tags(
-            one.facts, dropped, has_background_colours=values["has_background_colours"]
+def _share(core: CoreTags, name: str, word: str) -> str:
+    """E.g. ``92% left out``."""
+    part = core.share[name].get(word)
+    return "" if part is None else f"{part:.0%}{' left out' if word in core.of([name]) else ''}"
+
+
+def _composed(facts: Sequence[Facts], triggers: Mapping[str, str]) -> dict[str, CaptionDraft]:
+    """What provider tags would say of each picture."""
+    return {
+        one.frame_id: writing.make_draft(
+            one, tags=style.caption_tags(tags.write_tags(one, dict(triggers)), triggers.values())
         )
-        return tags.write_caption(said, after, values["class_word"])
-    changed = [name for name in before if before[name] != after[name]]
-    words = sorted(changed, key=lambda name: -len(before[name]))
-    if not words:
-        return one.text
-    every = "|".join(re.escape(before[name]) for name in words)
-    by_word = {before[name].lower(): after[name] for name in words}
-    found = re.compile(rf"(?<!\w)(?:{every})(?!\w)", re.IGNORECASE)
-    return found.sub(lambda match: by_word[match[0].lower()], one.text)
+        for one in facts
+    }
+
+
+def _kept(
+    space: Workspace, config: Config, facts: Sequence[Facts]
+) -> dict[str, dict[str, CaptionDraft]]:
+    """Answers that models gave to today's questions, by provider and picture; nothing is asked."""
+    from bunny.caption import provider_loader
+
+    own = config.captioning
+    maker = QuestionMaker(folder=space.root, facts=facts, is_cropped=own.send == "crop")
+    answers = AnswerStore(space.root / "stage" / "caption" / "answer")
+    found: dict[str, dict[str, CaptionDraft]] = {}
+    for name in MODELS:
+        if not getattr(own, name).model:
+            continue
+        try:
+            [setup] = provider_loader.set_up(
+                own.model_copy(update={"providers": (name,)}), config.aws
+            )
+        except UserError:  # it cannot be asked with these settings, so nothing of it is kept
+            continue
+        entry = provider_loader.entry_of(setup, maker, answers)
+        asked = {one.frame_id: entry.kept(index) for index, one in enumerate(facts)}
+        found[name] = {
+            one.frame_id: writing.make_draft(one, answer.text, answer.parts, answer.tags)
+            for one in facts
+            if (answer := asked[one.frame_id]) and answer.status == "done"
+        }
+    return found
+
+
+def _caption(
+    row: Mapping,
+    facts: Facts | None,
+    times: Mapping[str, float],
+    triggers: Mapping[str, str],
+    drafts: Mapping[str, Mapping[str, CaptionDraft]],
+) -> FrameCaption:
+    """A row of table caption with what it was, or may be, written from."""
+    frame_id = row["frame_id"]
+    known = {name: own[frame_id] for name, own in drafts.items() if frame_id in own}
+    if row["answer"] is not None or row["subject"] or row["provider"] == TAGS:
+        sides = tags.side_words(facts) if facts else {}
+        known[row["provider"]] = writing.draft_of_row(row, triggers, sides)
+    is_ours = row["provider"] != PERSON and set(row["characters"] or ()) <= set(triggers)
+    return FrameCaption(
+        frame_id=frame_id,
+        timestamp_s=times.get(frame_id, 0.0),
+        text=row["text"] or "",
+        tags=tuple(row["tags"] or ()),
+        drafts=known if is_ours else {},
+        place_name=facts.place_name if facts else None,
+    )
+
+
+def _choose(one: FrameCaption, providers: Sequence[str], has_colours: bool) -> CaptionDraft | None:
+    """What the first provider that answered said; of `tags` with colours or without."""
+    name = next((name for name in providers if name in one.drafts), None)
+    if name is None:
+        return None
+    draft = one.drafts[name]
+    if name != TAGS or one.place_name is not None:
+        return draft
+    colours = [tag.removesuffix(BACKGROUND) for tag in one.tags if tag.endswith(BACKGROUND)]
+    parts = {key: text for key, text in draft.parts.items() if key != "place"}
+    place = pruning.coloured_place(colours) if has_colours else ""
+    return replace(draft, parts=parts | ({"place": place} if place else {}))
+
+
+def _settings(values: Values) -> Values:
+    """The values with lists where the controls have words between commas."""
+    lists = {
+        key: [word.strip() for word in values[key].split(",") if word.strip()]
+        for key in LISTS
+        if isinstance(values[key], str)
+    }
+    return {**values, **lists}
