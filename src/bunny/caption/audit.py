@@ -1,9 +1,10 @@
 """Audit of captions against the labels: missing and foreign characters, length."""
 
-import re
 from collections.abc import Iterable, Mapping
 
 import polars as pl
+
+from bunny.caption.trigger import has_word
 
 MIN_WORDS = 3
 MAX_WORDS = 77  # a CLIP text encoder reads 77 tokens and drops the rest; a word is one or more
@@ -21,11 +22,6 @@ def add_triggers(text: str, triggers: Iterable[str]) -> tuple[str, list[str]]:
     """
     missing = [word for word in dict.fromkeys(triggers) if not has_word(text, word)]
     return ", ".join([*missing, text] if text else missing), missing
-
-
-def has_word(text: str, word: str) -> bool:
-    """Whether `word` (or a phrase) stands in `text` as a whole word, in any case of letters."""
-    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE) is not None
 
 
 def check(caption: pl.DataFrame, triggers: Mapping[str, str]) -> pl.DataFrame:
