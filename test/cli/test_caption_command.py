@@ -40,7 +40,7 @@ def test_the_estimate_names_model_pictures_and_cost(bunny, space):
     code, text, err = bunny("caption", "film", "--estimate", *openai, *price)
     assert code == 0, err
     assert text.startswith("film-0123abcd: openai x: 3 pictures, about ")
-    assert text.endswith(" tokens, 0.0036 USD\n")  # 3 * 120 * 10 / 1,000,000
+    assert text.endswith(" tokens, 0.0090 USD\n")  # 3 * 300 * 10 / 1,000,000
     code, text, _ = bunny("caption", "--estimate")
     assert text == "film-0123abcd: no picture is left to ask about; nothing would be sent\n"
 
