@@ -64,8 +64,8 @@ def test_references_for_a_list_without_any(bunny, film, tmp_path):
 
 def test_ray_is_asked_for_cores_and_memory(bunny, film, monkeypatch):
     """One film on a cluster of this machine; the next asks for more than there is."""
+    monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # if it was imported before
     pytest.importorskip("ray")
-    monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     film("a")
     ray = ("--engine", "ray", "--until", "extract", "--data-dir", "data")
     code, out, _ = bunny("batch", "a.mp4", *ray, "--cpus", 0.5, "--memory", 0.25, "--debug")

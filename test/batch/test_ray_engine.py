@@ -1,5 +1,6 @@
 """Films as tasks of a real Ray cluster of several node processes, one of which is lost."""
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from bunny.batch import engine, ray_engine
 from bunny.batch.film_list import FilmTask
 from bunny.core.error import UserError
 
+os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # before the import, as `run_ray` does
 ray = pytest.importorskip("ray")
 
 

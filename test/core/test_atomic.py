@@ -377,6 +377,7 @@ ALLOWED = {
     "lines put to the end of a record, a cut last line is passed over": [
         *[("_write", "path.open"), ("_drop_cut_line", "path.open")],
     ],
+    "what a film of a batch says, read once it has ended": [("_attempt", "?.open")],
     "into memory": [
         *[
             ("_figures", "views.write_json"),

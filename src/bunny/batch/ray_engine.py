@@ -1,5 +1,6 @@
 """Ray as the engine of a batch: each film is a task on one machine or a cluster."""
 
+import os
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -119,6 +120,8 @@ def _check_cpus(ray: Any, cpus: float) -> None:
 
 
 def _import_ray() -> Any:
+    # under `uv run` Ray would copy the project's folder to each worker, films and all
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     try:
         import ray
     except ImportError as error:
