@@ -33,6 +33,7 @@ from bunny.core.error import UserError
 from bunny.dataset import crop_selection
 from bunny.evaluation import gallery
 from bunny.scene import cluster_table
+from bunny.stage.caption import Caption
 from bunny.stage.detect import Detect
 from bunny.stage.finetune import Finetune
 from bunny.stage.generate import NOTE_NEGATIVE, Generate
@@ -51,6 +52,21 @@ def test_the_film_is_told_drawn_only_where_nobody_says_so(labelled_film):
     assert "medium classifier" in make(Detect, labelled_film).settings()
     frame = store.read(labelled_film / "table", "frame")
     assert told._frame_media(frame).is_empty()
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("clip", {"model": "tiny", "min_probability": 0.25}),
+        ("tagger", {"model": "tiny", "general_threshold": 0.25}),
+        ("transformers", {"model": "tiny", "prompt": "Say it."}),
+        ("local", {"model": "seer"}),
+    ],
+)
+def test_captions_depend_on_the_section_of_each_provider(labelled_film, name, own):
+    stage = make(Caption, labelled_film, captioning={"providers": [name, "tags"], name: own})
+    wanted = {f"captioning.{name}.{key}": value for key, value in own.items()}
+    assert wanted.items() <= stage.settings().items()
 
 
 @pytest.mark.parametrize(("interval_s", "depends"), [(0.0, False), (2.0, True)])
