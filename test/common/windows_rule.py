@@ -140,8 +140,8 @@ def _rename(source, target, **folders) -> None:
 
 
 def _hook(event: str, arguments: tuple) -> None:
-    if not _state["is_on"] or getattr(_local, "is_inside", False):
-        return
+    if not _state or not _state["is_on"] or getattr(_local, "is_inside", False):
+        return  # at the end of the interpreter the names of modules are None
     judge = JUDGE.get(event)
     if judge is None:
         return
