@@ -27,7 +27,6 @@ NUM_RETRIES = 2
 USER_FAULT, INTERRUPTED = 2, 130
 STOP_S = film_process.STOP_S + 5  # that a film has to stop in, before it is killed
 PREFIX = "bunny: "  # of the sentence that a failed run ends with
-CRASH = {code: f"crashed ({signal.Signals(-code).name})" for code in (-11, -6, -9, -7, -4)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,9 +185,17 @@ def _read_attempt(exit_code: int, seconds: float, said: str, errors: str) -> Att
     if exit_code:
         lines = [line for part in errors.splitlines() for line in part.split("\r")]
         ours = [line.partition(PREFIX)[2] for line in lines if PREFIX in line]  # after a bar's end
-        error = CRASH.get(exit_code, "") or (ours[-1].strip() if ours else "")
+        error = _describe_signal(exit_code) or (ours[-1].strip() if ours else "")
         error = log.redact(error or f"ended with exit code {exit_code} and said nothing")
     return Attempt(exit_code=exit_code, seconds=seconds, report=report, error=error)
+
+
+def _describe_signal(exit_code: int) -> str:
+    """The signal that ended a process; "" where none did, as on Windows."""
+    try:
+        return f"crashed ({signal.Signals(-exit_code).name})" if exit_code < 0 else ""
+    except ValueError:  # a number without a name here
+        return ""
 
 
 def run_local(

@@ -1,9 +1,8 @@
 """Questions to a served model who a figure is: its crop beside a numbered strip of references."""
 
-import hashlib
-import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from bunny.caption.answer import CaptionAnswer, CaptionQuestion
-from bunny.caption.program import Captioner, to_answer
+from bunny.caption.program import Captioner, signature_hash, to_answer
 from bunny.caption.provider import import_dspy
 
 TILE_PX = 256  # side of the crop and of each reference in the picture that is sent
@@ -47,10 +46,7 @@ def signature() -> Any:
 @cache
 def prompt_hash() -> str:
     """Sixteen hex digits that change with any word of the prompt, or the look of the strip."""
-    kind = signature()
-    fields = {n: str(f.json_schema_extra) for n, f in kind.fields.items()}
-    look = [TILE_PX, TITLE_PX, GAP_PX, MAX_SIDE_PX]
-    return hashlib.sha256(json.dumps([kind.instructions, fields, look]).encode()).hexdigest()[:16]
+    return signature_hash(signature(), [TILE_PX, TITLE_PX, GAP_PX, MAX_SIDE_PX])
 
 
 class IdentityProvider(Captioner):
@@ -80,14 +76,7 @@ class IdentityProvider(Captioner):
         bad = to_answer(said, None, (), calls)
         if bad.status == "refused":
             return bad
-        return CaptionAnswer(
-            status="failed",
-            error=f"{wanted}, got {said[:60]!r}",
-            is_answered=bad.is_answered,
-            input_tokens=bad.input_tokens,
-            output_tokens=bad.output_tokens,
-            cost_usd=bad.cost_usd,
-        )
+        return replace(bad, error=f"{wanted}, got {said[:60]!r}")
 
 
 def draw_strip(crop: np.ndarray, references: Sequence[np.ndarray]) -> np.ndarray:

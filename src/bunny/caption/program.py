@@ -80,9 +80,14 @@ def signature() -> Any:
 @cache
 def prompt_hash() -> str:
     """Sixteen hex digits that change with any word of the prompt."""
-    kind = signature()
+    return signature_hash(signature())
+
+
+def signature_hash(kind: Any, *more: Any) -> str:
+    """Sixteen hex digits that change with any word of a dspy signature, or of JSON values."""
     fields = {n: str(f.json_schema_extra) for n, f in kind.fields.items()}
-    return hashlib.sha256(json.dumps([kind.instructions, fields]).encode()).hexdigest()[:16]
+    told = json.dumps([kind.instructions, fields, *more])
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 class Captioner:

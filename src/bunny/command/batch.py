@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,8 +25,6 @@ from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.table import corrected, store
 from bunny.view.report import batch as batch_report
-
-logger = logging.getLogger(__name__)
 
 TABLE = "batch_film"
 EMPTY: dict[str, Any] = dict.fromkeys(batch_report.COUNTS, 0) | {"num_attempts": 0, "seconds": 0.0}
@@ -75,7 +72,7 @@ def make_tasks(
 def run_batch(
     tasks: Sequence[FilmTask], options: BatchOptions, data_dir: str | None
 ) -> tuple[pl.DataFrame, Path]:
-    """Run a batch; its table and report are written as each film ends.
+    """Run a batch; its table is written as each film ends, its report in the end.
 
     Returns
     -------
@@ -92,9 +89,9 @@ def run_batch(
         After Ctrl-C; the table says which films were stopped.
     """
     root, config = film_workspace.load_settings(data_dir, ())
-    for task in tasks:
-        own = film_workspace.load_settings(data_dir, task.settings)[1]
-        pipeline.choose_stages(own, (), task.until)
+    for settings, until in dict.fromkeys((task.settings, task.until) for task in tasks):
+        own = film_workspace.load_settings(data_dir, settings)[1]
+        pipeline.choose_stages(own, (), until)
     place = workspace.data_folder(root, config.project.data_dir)
     folder = place / "batch" / hashlib.sha256(film_list.to_json(tasks).encode()).hexdigest()[:8]
     folder.mkdir(parents=True, exist_ok=True)
@@ -111,7 +108,7 @@ def run_batch(
             for outcome in _outcomes(tasks, options, root, data_dir, folder / "log"):
                 row = rows[outcome.task.film]
                 row |= _result(outcome, place)
-                _write(folder, rows, config)
+                _write_table(folder, rows)
                 bar.update(round(row["duration_s"] or 0) if is_counted else 1)
                 bar.set_postfix_str(_describe(rows))
                 if outcome.status != "done":
@@ -119,9 +116,9 @@ def run_batch(
                         f"{outcome.task.film}: {outcome.status}, {row['error']}", file=sys.stderr
                     )
     except KeyboardInterrupt:
-        _write(folder, rows, config)
+        _finish(folder, rows, config)
         raise
-    return _write(folder, rows, config), folder
+    return _finish(folder, rows, config), folder
 
 
 def _outcomes(
@@ -193,12 +190,17 @@ def _counts(folder: Path) -> dict[str, int]:
     }
 
 
-def _write(folder: Path, rows: Mapping[str, Mapping[str, Any]], config: Config) -> pl.DataFrame:
-    """Write the table and the report of a batch as it stands."""
+def _finish(folder: Path, rows: Mapping[str, Mapping[str, Any]], config: Config) -> pl.DataFrame:
+    """Write the table and the report of a batch that has ended."""
+    table = _write_table(folder, rows)
+    batch_report.write(folder, table, f"{config.project.name} {config.project.version}")
+    return table
+
+
+def _write_table(folder: Path, rows: Mapping[str, Mapping[str, Any]]) -> pl.DataFrame:
+    """Write the table of a batch as it stands."""
     table = store.from_rows(TABLE, rows.values())
     store.write(folder, TABLE, table)
-    name = f"{config.project.name} {config.project.version}"
-    batch_report.write(folder, table, name)
     return table
 
 

@@ -79,16 +79,14 @@ def find_doubtful(
     others = _drawn_characters(tables)
     found = []
     for row in measured.sort("asset_id").iter_rows(named=True):
-        order, margin, chance = others, row["margin"], row["chance"]
-        if row["asset_id"] in similarity:
-            order = similarity[row["asset_id"]]
-        best = row["character"] or (
-            order[0] if row["asset_id"] in similarity and order else row["perhaps"]
-        )
+        margin, chance = row["margin"], row["chance"]
+        likely = similarity.get(row["asset_id"])  # None: no face, so by appearance
+        best = row["character"] or (likely[0] if likely else row["perhaps"])
         if best is None or (margin is not None and margin >= max_margin):
             continue
         if not 1 - SURE <= chance <= SURE:
             continue
+        order = others if likely is None else likely
         choices = [best, *(name for name in order if name != best)][:num_candidates]
         found.append(
             DoubtfulFigure(
