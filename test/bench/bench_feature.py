@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("--material", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=45)
     parser.add_argument("--keep", type=Path, help="where the film is kept for the next time")
+    parser.add_argument("--data-dir", type=Path, help="new folder in which the run is kept")
     parser.add_argument("--only-live", action="store_true", help="leave drawn clips out")
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     parser.add_argument("--peers", action="store_true")
@@ -63,7 +64,7 @@ def main() -> None:
         seconds = truth["end_s"].max()
         print(f"film {seconds / 60:.1f} min, {len(os.sched_getaffinity(0))} cores")
         print(f"decode   {measure_decode(film) / seconds:.4f} of its length")
-        data = Path(folder) / "data"
+        data = args.data_dir or Path(folder) / "data"
         took, cpu, peak = run(film, references, data, args.overrides)
         table = next(path for path in (data / "output").iterdir() if path.is_dir())
         report(table, truth, seconds, took, cpu, peak)

@@ -145,6 +145,21 @@ def test_a_face_below_the_score_that_is_set_is_no_view(film):
         characters.name_character(None, "person-01=Eileen", None, ("detection.min_face_score=1.0",))
 
 
+def test_a_face_that_is_less_alike_than_is_set_is_no_view(film):
+    """What is cut out is enlarged, so its vector is near the face's own and not the same."""
+    words = "expected a picture that shows only this person's face"
+    wanted = ("detection.similarity_threshold=1.0",)
+    with pytest.raises(UserError, match=words):
+        characters.name_character(None, "person-01=Eileen", None, wanted)
+
+
+@pytest.mark.parametrize("moved", ["recogniser=dlib", "face_detection_model=hog"])
+def test_views_are_judged_by_the_recogniser_that_is_set(film, moved):
+    """The film was measured with SFace, so for dlib there is nothing that a view must be like."""
+    wanted = (f"detection.{moved}", "detection.similarity_threshold=1.0")
+    assert characters.name_character(None, "person-01=Eileen", None, wanted).pictures
+
+
 def test_nobody_gets_two_names(film):
     characters.name_character(None, "person-01=Eileen")
     with pytest.raises(UserError, match="already named Eileen"):

@@ -126,6 +126,21 @@ def _identity(space) -> dict[int, set]:
     }
 
 
+@pytest.mark.parametrize("noise_threshold", [0.2, 0.7])
+def test_doubt_counts_from_the_threshold_of_noise_on(space, noise_threshold):
+    """Frames of a scene lie 10 degrees apart, the next scene's middle 85 and 75 from the first's.
+
+    Alike counts as a share of what lies between the threshold and 1, apart by the margin.
+    """
+    _run(Review, space, clustering={"noise_threshold": noise_threshold, "scene_threshold": 0.9})
+    asset = store.read(space.table, "asset")
+    first = asset.filter(level="scene").sort("shot_index").row(0, named=True)
+    own, other = np.cos(np.radians([10, 85]))
+    alike = (own - noise_threshold) / (1 - noise_threshold)
+    apart = 1 - np.exp(-(own - other) / 0.1)
+    assert first["doubt"] == pytest.approx(1 - np.sqrt(alike * apart), abs=1e-3)
+
+
 def test_without_corrections_the_machines_tables_are_read_on(space):
     _run(Review, space)
     for one, other in (("label", "label_corrected"), ("cluster", "cluster_corrected")):

@@ -17,8 +17,10 @@ from bunny import demo
 from bunny.caption import provider_loader
 from bunny.caption.metadata_facts import Facts
 from bunny.caption.question import QuestionMaker
-from bunny.character import reference_measure
+from bunny.character import reference, reference_measure
 from bunny.character.drawn import region_search
+from bunny.character.label import ReferenceSet
+from bunny.character.model_set import DetectionModels
 from bunny.core import atomic
 from bunny.core.config import (
     AwsConfig,
@@ -77,6 +79,39 @@ def test_what_makes_pictures_counts_where_pictures_are_made(labelled_film, inter
     ) == depends
 
 
+def test_shots_in_doubt_are_searched_at_half_the_interval_that_is_set(labelled_film):
+    """Frames are kept at 0 and 4 s of 10 s; each 2 s are set, so each second is looked at."""
+    anna, nobody = np.eye(4, dtype=np.float32)[:2]
+    box = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 112.0, "y1_px": 112.0}
+    about = {**box, "score": 0.9, "size_px": 112.0, "yaw": 0.0, "pitch": 0.0, "sharpness": 500.0,
+             "recogniser": "sface", "detector": "yunet",
+             "embedding": list(0.3 * anna + 0.9 * nobody)}  # fmt: skip
+    at = {"shot_index": 0, "film_id": "film", "reason": "interval", "width_px": 128,
+          "height_px": 96, "time_base_num": 1, "time_base_den": 24}  # fmt: skip
+    frame = store.from_rows(
+        "frame",
+        [{**at, "frame_id": f"f{i}", "frame_index": i, "pts": i, "timestamp_s": i / 24,
+          "file": f"frame/{i}.png"} for i in (0, 96)],
+    )  # fmt: skip
+    face = store.from_rows(
+        "face",
+        [{**about, "face_id": f"f{i}-f00", "frame_id": f"f{i}", "shot_index": 0} for i in (0, 96)],
+    )
+    shot = store.from_rows(
+        "shot",
+        [{"film_id": "film", "shot_index": 0, "first_frame_index": 0, "end_frame_index": 240,
+          "start_s": 0.0, "end_s": 10.0, "start_pts": 0, "end_pts": 240, "transition_in": "start",
+          "motion": 0.0, "kind": "static"}],
+    )  # fmt: skip
+    store.write(labelled_film / "table", "shot", shot)
+    cast = ReferenceSet(face={"anna": anna[None]}, drawn=frozenset(), num_pictured=0)
+    stage = make(Detect, labelled_film, detection={"extra_interval_seconds": 2.0})
+    between = extra_frame.choose_frames(shot, frame, 2.0)
+    wanted, skipped = stage._plan_search(between, frame, face, cast)
+    looked_at = {*wanted["frame_index"], *skipped["frame_index"]}
+    assert looked_at == {24, 48, 72, 120, 144, 168, 192, 216}
+
+
 def test_drawn_references_are_not_described_where_nothing_drawn_is_sought(labelled_film):
     known = pl.DataFrame(
         {"reference_id": ["astronaut/1.jpg"], "is_drawn": [True], "error": [None]},
@@ -100,6 +135,20 @@ def test_references_are_measured_anew_at_another_score(labelled_film, tmp_path):
         return stage._references(store.from_rows("shot_medium", []))["num_faces"].to_list()
 
     assert (measure(0.5), measure(1.0)) == ([1], [0])
+
+
+@pytest.mark.parametrize(("threshold", "is_alike"), [(0.3, True), (1.0, False)])
+def test_people_look_alike_from_the_similarity_that_is_set_on(tmp_path, threshold, is_alike):
+    """Two pictures of one woman under two names; the second is mirrored."""
+    picture = cv2.imread(str(demo.reference_dir() / "astronaut" / "1.jpg"))
+    for name, image in (("anna", picture), ("berta", picture[:, ::-1])):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), image)
+    wanted = DetectionConfig(
+        similarity_threshold=threshold, medium="photographed", is_drawn_enabled=False
+    )
+    sources = reference.list_files(tmp_path)
+    judged = reference_measure.judge_files(sources, wanted, DetectionModels(wanted))
+    assert [one.is_alike for one in judged] == [is_alike, is_alike]
 
 
 def test_places_that_another_detector_found_are_not_taken(labelled_film):

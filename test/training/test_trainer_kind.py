@@ -199,6 +199,18 @@ def test_masters_keep_what_sixteen_bits_would_lose():
     assert parameter.grad is None
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_base_computes_in_the_precision_that_is_set(tiny_base, tmp_path, precision):
+    seen = set()
+
+    def look(_):
+        seen.add(next(tiny_base.family.denoiser.parameters()).dtype)
+
+    settings = dataclasses.replace(SETTINGS, precision=precision, steps=1)
+    trainer.train_lora(tiny_base, TRAIN, HELD_OUT, tmp_path, settings, on_step=look)
+    assert seen == {training_base.dtype_of(precision, "cpu")}
+
+
 def test_precision_is_chosen_by_the_device():
     assert (
         training_base.choose_precision("auto", "cpu") == "fp32"

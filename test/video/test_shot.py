@@ -99,6 +99,17 @@ def test_no_frame_is_no_shot():
     assert FastDetector(ShotSetting()).finish() == []
 
 
+def test_a_threshold_below_what_is_measured_anyway_measures_more():
+    """Into a picture ever more of another is mixed; no change is too weak to be decided on."""
+    one, two = _shot(1, 20, noise=0), _shot(2, 20, noise=0)
+    found = []
+    for share in np.linspace(0.02, 0.4, 20):
+        mixed = [cv2.addWeighted(b, share, a, 1 - share, 0) for a, b in zip(one, two, strict=True)]
+        found.append([len(_detect(one + mixed, cut_threshold=at)) for at in (0.2, 1.0)])
+    low, usual = np.array(found).T
+    assert (low >= usual).all() and usual[0] == 1 and usual[-1] == 2
+
+
 @pytest.mark.parametrize("speed", [1, 2, 3])
 def test_a_pan_is_no_cut(speed):
     assert len(_detect(_shot(5, 40, speed=speed))) == 1

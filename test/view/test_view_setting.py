@@ -6,7 +6,7 @@ from bunny.core.config import Config
 from bunny.table import store
 from bunny.view.report import evaluation, film
 from bunny.view.report.section import ReportData
-from bunny.view.widget import dataset, preview
+from bunny.view.widget import caption, dataset, preview
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5])
@@ -81,3 +81,40 @@ def test_the_report_says_which_class_word_was_overwritten(space):
     ).values()
     text = " ".join(one.text for one in said)
     assert "The class word was overwritten: “rabbit” alone draws bunny" in text
+
+
+def test_faces_are_as_clear_as_the_margin_that_is_set_asks(shared_space):
+    """What a face lacks or has beyond a margin that no face reaches is its margin less that."""
+    wanted = Config(detection={"min_margin": 0.9}).detection.model_dump()
+    seen = preview.read_tables(shared_space.table)
+    found = preview.judge(seen, preview.compare(seen, wanted), wanted).subject
+    faces = found.filter(~found["subject_id"].str.ends_with("-r0")).drop_nulls("margin")
+    assert faces.height
+    assert faces["slack"].to_list() == pytest.approx([m - 0.9 for m in faces["margin"]])
+
+
+@pytest.mark.parametrize(("step", "is_wide"), [(16, True), (128, False)])
+def test_buckets_of_the_explorer_go_by_the_step_that_is_set(shared_space, step, is_wide):
+    """Around 128 x 128 px the next bucket of a step of 128 px is too long for every view."""
+    wanted = {"max_upscale": 8.0, "min_subject_px": 4, "bucket_step_px": step}
+    opened = dataset.open_dataset(shared_space, Config(dataset=wanted))
+    now = dataset.decide(opened, {"aspect": "buckets", "crop_margin": 0.0, "character": "bunny"})
+    sides = {side for _, window in now.picked for side in window.size}
+    assert all(side % step == 0 for side in sides) and (len(sides) > 1) == is_wide
+
+
+@pytest.mark.parametrize(("least", "is_soft"), [(99.0, False), (101.0, True)])
+def test_views_of_the_explorer_are_as_sharp_as_is_set(space, least, is_soft):
+    """Anna's faces have a sharpness of 100."""
+    row = store.read(space.table, "candidate").row(0, named=True) | {"character": "anna"}
+    store.write(space.table, "candidate", store.from_rows("candidate", [row]))
+    wanted = {"max_upscale": 8.0, "min_subject_px": 4, "min_subject_sharpness": least}
+    opened = dataset.open_dataset(space, Config(dataset=wanted))
+    assert ("soft" in opened.before["anna"].reasons) == is_soft
+    assert bool(opened.before["anna"].picked) != is_soft
+
+
+def test_the_caption_explorer_knows_the_trigger_words_that_stand_in_the_captions(shared_space):
+    config = Config(captioning={"trigger_word": "sks {name}"})
+    opened = caption.open_captions(shared_space, config)
+    assert opened.template == "sks {name}"

@@ -9,7 +9,7 @@ import pytest
 
 from bunny.review import event_log
 from bunny.table import store
-from bunny.view.board import items, query, serialize, thumbnail
+from bunny.view.board import items, query, serialize, session, thumbnail
 
 
 def kinds(film_dir):
@@ -40,6 +40,22 @@ def test_from_noise_to_a_cluster_and_back(opened, film_dir):
     assert opened.ask("redo")["done"] == "redid: moved 1 shot to scene-002"
     assert opened.where(row) == "scene-002"
     assert kinds(film_dir) == ["assign", "undo", "undo"]
+
+
+@pytest.mark.parametrize(("threshold", "falls_to"), [(0.0, True), (0.5, False)])
+def test_a_rejected_shot_falls_to_a_scene_that_is_as_like_it_as_is_set(
+    film_dir, threshold, falls_to
+):
+    """Shots of other scenes are at most 0.04 alike."""
+    film = items.read_film(film_dir.name, film_dir)
+    desk = session.BoardSession(film, session.BoardSetting(noise_threshold=threshold))
+    row = desk.table.filter(level="scene", shot_index=0)["row"].item()
+    about = {"user": "ann", "view": "v", "seen": 0}
+    desk.handle({**about, "kind": "hello", "query": {}, "id": 1})
+    act = {"kind": "act", "action": "reject", "level": "scene", "rows": [row], "id": 2}
+    answer, _ = desk.handle({**about, **act})
+    assert "moved" in answer["done"] or "rejected" in answer["done"]
+    assert (desk.table["cluster_id"][row] is not None) == falls_to
 
 
 def test_a_message_that_comes_twice_is_done_once(opened, film_dir):
