@@ -50,6 +50,12 @@ def test_a_prompt_is_not_part_of_the_caption_of_a_chat_model(llava):
     assert [a.text for a in answers] == ["rabbit rabbit"] * 3
 
 
+def test_a_chat_model_that_cuts_pictures_into_patches_answers(tmp_path):
+    pytest.importorskip("torchvision")
+    ready = load(tiny_captioner.save_qwen(tmp_path), max_tokens=2)
+    assert [a.text for a in ready.caption_batch(QUESTIONS)] == ["rabbit rabbit"] * 3
+
+
 def test_a_chat_model_is_told_the_facts_and_the_words(llava):
     ready = load(llava)
     [turn] = ready._chat(QUESTIONS[0], np.zeros((4, 4, 3), np.uint8))

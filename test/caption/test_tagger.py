@@ -65,6 +65,42 @@ def test_captions_are_who_is_seen_and_the_general_tags(folder):
     )
 
 
+def test_a_network_of_timm_gives_what_timm_gives(tmp_path):
+    """Its own preparation of a picture of the right size, then blue, green, red."""
+    timm = pytest.importorskip("timm")
+    import torch
+    from PIL import Image
+
+    folder = tiny_captioner.save_timm_tagger(tmp_path / "timm")
+    picture = np.random.default_rng(1).integers(0, 256, (32, 32, 3), np.uint8)
+    net = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+    transform = timm.data.create_transform(**timm.data.resolve_data_config(net.pretrained_cfg))
+    ready = transform(Image.fromarray(picture[:, :, ::-1]))[[2, 1, 0]]
+    with torch.inference_mode():
+        wanted = net(ready[None]).sigmoid()[0].numpy()
+    network = load(folder)._network
+    assert network.side_px == 32
+    assert network.estimate(picture[None].astype(np.float32))[0] == pytest.approx(wanted, abs=1e-5)
+    general = load(folder, general_threshold=0.0, character_threshold=1.0).tag([picture])[0][0]
+    assert general == [("red sky", "green grass", "o_o")[i] for i in np.argsort(-wanted[:3])]
+
+
+def test_a_network_of_timm_that_cannot_be_used_is_one_sentence(tmp_path, monkeypatch):
+    folder = tiny_captioner.save_timm_tagger(tmp_path / "timm")
+    listed = (folder / "selected_tags.csv").read_text().splitlines()
+    (folder / "selected_tags.csv").write_text("\n".join(listed[:-1]))
+    with pytest.raises(
+        UserError, match=r"expected 4 outputs as .* lists tags, found num_classes 5"
+    ):
+        load(folder)
+    (folder / "model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(UserError, match=r"expected a network of timm in .* could not load it"):
+        load(folder)
+    monkeypatch.setattr(tagger, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="timm, which is not installed; install it with `uv sync"):
+        load(folder)
+
+
 def test_files_that_are_missing_or_of_another_model_are_refused(folder, tmp_path):
     with pytest.raises(UserError, match=r"captioning\.tagger\.model: expected model\.onnx"):
         load(tmp_path)

@@ -86,14 +86,7 @@ def save_llava(folder, word="rabbit"):
             tie_word_embeddings=False,
         )
     )
-    model = net.model.language_model
-    with torch.no_grad():  # layers add nothing, words are ones: so the last state is ones
-        for layer in model.layers:
-            layer.self_attn.o_proj.weight.zero_()
-            layer.mlp.down_proj.weight.zero_()
-        model.embed_tokens.weight.fill_(1.0)
-        net.lm_head.weight.zero_()
-        net.lm_head.weight[number[word]] = net.lm_head.weight.new_ones(16)
+    say_always(net.model.language_model, net.lm_head, number[word])
     net.save_pretrained(folder)
     size = {"height": 32, "width": 32}
     LlavaProcessor(
@@ -105,6 +98,71 @@ def save_llava(folder, word="rabbit"):
         chat_template=TEMPLATE,
     ).save_pretrained(folder)
     return folder
+
+
+def save_qwen(folder, word="rabbit"):
+    """A Qwen2-VL that answers every conversation with `word`; needs torchvision."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import (
+        PreTrainedTokenizerFast,
+        Qwen2VLConfig,
+        Qwen2VLForConditionalGeneration,
+        Qwen2VLProcessor,
+    )
+    from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
+    from transformers.models.qwen2_vl.video_processing_qwen2_vl import Qwen2VLVideoProcessor
+
+    marks = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+    number = {name: i for i, name in enumerate([*CHAT[:3], *marks, "USER:", word, "[UNK]"])}
+    raw = Tokenizer(models.WordLevel(number, unk_token="[UNK]"))
+    raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=raw, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
+        unk_token="[UNK]", additional_special_tokens=marks,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    ids = {"vision_start_token_id": 3, "vision_end_token_id": 4, "image_token_id": 5,
+           "video_token_id": 6}  # fmt: skip
+    net = Qwen2VLForConditionalGeneration(
+        Qwen2VLConfig(
+            text_config={
+                **SMALL, "num_attention_heads": 2, "num_key_value_heads": 2, "bos_token_id": 1,
+                "eos_token_id": 2, "pad_token_id": 0, "vocab_size": len(number),
+                "max_position_embeddings": 512,
+                "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2],
+                                    "rope_theta": 10000.0},
+            },
+            vision_config={"depth": 1, "embed_dim": 16, "num_heads": 2, "hidden_size": 16,
+                           "mlp_ratio": 1, "patch_size": 4, "spatial_merge_size": 2,
+                           "temporal_patch_size": 2},
+            tie_word_embeddings=False, **ids,
+        )
+    )  # fmt: skip
+    say_always(net.model.language_model, net.lm_head, number[word])
+    net.save_pretrained(folder)
+    size = {"shortest_edge": 8 * 8, "longest_edge": 64 * 64}
+    about = {"patch_size": 4, "merge_size": 2, "size": size}
+    Qwen2VLProcessor(
+        image_processor=Qwen2VLImageProcessor(**about),
+        tokenizer=tokenizer,
+        video_processor=Qwen2VLVideoProcessor(**about),
+        chat_template=TEMPLATE.replace("<image>", " ".join([marks[0], marks[2], marks[1]])),
+    ).save_pretrained(folder)
+    return folder
+
+
+def say_always(model, head, number):
+    """Layers add nothing and words are ones, so the last state is ones: one word is likeliest."""
+    import torch
+
+    with torch.no_grad():
+        for layer in model.layers:
+            layer.self_attn.o_proj.weight.zero_()
+            layer.mlp.down_proj.weight.zero_()
+        model.embed_tokens.weight.fill_(1.0)
+        head.weight.zero_()
+        head.weight[number] = head.weight.new_ones(16)
 
 
 def save_florence(folder):
@@ -142,6 +200,27 @@ def save_florence(folder):
     images = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=size)
     images.image_seq_length = 5
     Florence2Processor(image_processor=images, tokenizer=tokenizer).save_pretrained(folder)
+    return folder
+
+
+def save_timm_tagger(folder):
+    """The tags of `save_tagger` of a tiny network of timm, untrained."""
+    import timm
+    from safetensors.torch import save_file
+
+    save_tagger(folder)
+    (folder / "model.onnx").unlink()
+    import torch
+
+    torch.manual_seed(3)
+    about = {"depths": [1, 1, 1, 1], "dims": [8, 8, 8, 8]}
+    net = timm.create_model("convnext_atto", num_classes=5, **about)
+    save_file(net.state_dict(), folder / "model.safetensors")
+    given = {"input_size": [3, 32, 32], "mean": [0.5, 0.4, 0.3], "std": [0.5, 0.25, 0.2],
+             "num_classes": 5, "crop_pct": 1.0}  # fmt: skip
+    config = {"architecture": "convnext_atto", "num_classes": 5, "model_args": about,
+              "pretrained_cfg": given}  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
     return folder
 
 

