@@ -15,6 +15,7 @@ from bunny.cli import (  # noqa: F401  they add their commands
     film,
     library,
     model,
+    workspace,
 )
 from bunny.cli.app import app, arrange_panels
 from bunny.core.error import BunnyError

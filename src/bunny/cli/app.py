@@ -24,6 +24,7 @@ PANELS = {
     "Evaluation and generation": ("evaluate", "generate"),
     "Library": ("review", "correct", "learn", "search", "where", "publish"),
     "Export": ("export",),
+    "Workspace": ("clean", "pack", "unpack"),
 }
 
 DataDir = Annotated[

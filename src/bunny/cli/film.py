@@ -227,12 +227,37 @@ def report(film: FilmName = None, data_dir: DataDir = None, settings: Settings =
 
 @app.command()
 def doctor(
+    film: FilmName = None,
+    check_workspace: Annotated[
+        bool,
+        typer.Option(
+            "--workspace",
+            help="Check what FILM, or every film, has on disk instead of the machine.",
+        ),
+    ] = False,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair", help="With --workspace: remove what is damaged and can be made again."
+        ),
+    ] = False,
+    data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check packages, models, GPU and credentials, with advice on what is missing."""
-    from bunny.command import doctor as module
+    """Check packages, models, GPU and credentials, or with --workspace what films have on disk."""
+    if not check_workspace:
+        if film or repair or data_dir:
+            raise UserError("bunny doctor: FILM, --repair and --data-dir want --workspace")
+        from bunny.command import doctor as module
 
-    typer.echo(module.to_json() if as_json else module.to_text())
+        typer.echo(module.to_json() if as_json else module.to_text())
+        return
+    from bunny.command import check_workspace as workspace_module
+
+    report = workspace_module.run(film, data_dir, repair=repair)
+    typer.echo(report.to_json() if as_json else report.to_text())
+    if any(problem.remedy != "film" for problem in report.problems) and not repair:
+        raise typer.Exit(2)
 
 
 @app.command()

@@ -117,6 +117,17 @@ def remove_folder(folder: Path) -> None:
     _patiently(remove, folder)
 
 
+def remove_file(path: Path) -> None:
+    """Delete a file; nothing where there is none.
+
+    Raises
+    ------
+    InUseError
+        As `replace`.
+    """
+    _patiently(lambda: path.unlink(missing_ok=True), path)
+
+
 def rename(old: Path, new: Path) -> None:
     """Move a file or folder to a name that nothing has.
 

@@ -1,0 +1,70 @@
+"""Commands on what films have on disk: clean, pack, unpack."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bunny.cli.app import AsJson, DataDir, FilmName, app
+
+
+@app.command()
+def clean(
+    film: Annotated[
+        str | None,
+        typer.Argument(help="Film id or its first characters; default: all films."),
+    ] = None,
+    only: Annotated[
+        str,
+        typer.Option(
+            metavar="KINDS",
+            help="Of leftover, view, report, log, training and shard, between commas; default: "
+            "all but shard.",
+        ),
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it; without this it is said.")] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what films have on disk that can be made again, and remove it with --yes."""
+    from bunny.command import clean as module
+
+    kinds = [kind.strip() for kind in only.split(",") if kind.strip()] or module.DEFAULT
+    report = module.run(film, kinds, is_removed=yes, data_dir=data_dir)
+    typer.echo(report.to_json() if as_json else report.to_text())
+
+
+@app.command()
+def pack(
+    film: FilmName = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The archive; default: <film id>.bunny.zip."),
+    ] = None,
+    pictures: Annotated[
+        bool, typer.Option(help="Pack pictures too; without them a run needs the film.")
+    ] = True,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write one archive of a film's tables, records, pictures and adapters, with its rights."""
+    from bunny.command import pack as module
+
+    report = module.pack(film, output, has_pictures=pictures, data_dir=data_dir)
+    typer.echo(report.to_json() if as_json else report.to_text())
+
+
+@app.command()
+def unpack(
+    archive: Annotated[Path, typer.Argument(help="An archive of `bunny pack`.")],
+    film: Annotated[
+        Path | None, typer.Option(help="The film, where it is at hand; must be the packed one.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Open an archive of `bunny pack` in this data folder."""
+    from bunny.command import pack as module
+
+    report = module.unpack(archive, film, data_dir)
+    typer.echo(report.to_json() if as_json else report.to_text())

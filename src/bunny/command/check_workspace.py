@@ -1,0 +1,280 @@
+"""Check of films' workspaces: tables, files, hashes and records; repair of what can be made again.
+
+Nothing that a person made is ever changed. What a stage made and what is damaged can be removed
+(`repair`), so that the next run makes it again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bunny.command import film_workspace
+from bunny.core import atomic, file_hash, image_file, jsonl, workspace
+from bunny.core.error import BunnyError, UserError
+from bunny.core.workspace import Workspace
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Remedy = Literal["run", "remove", "person", "film"]
+
+# Columns that name files, and the column of their SHA-256, if there is one.
+FILES = {
+    "frame": (("file", None),),
+    "dataset": (("file", None), ("mask_file", None)),
+    "training_run": (("adapter_file", "adapter_hash"),),
+    "adapter": (("file", "hash"),),
+    "evaluation_picture": (("file", None),),
+    "picture": (("file", None),),
+}
+IN_CHECKPOINT = ("training_run", "adapter")  # paths relative to the checkpoint folder
+RECORDS = {  # of people or of what was handed out; only they can mend them
+    "feedback.jsonl": "one correction",
+    "addition.jsonl": "one addition",
+    "timeline.jsonl": "one exported timeline",
+    "picture/own/index.jsonl": "one drawing",
+}
+MOST_NAMED = 3  # files of one kind that are named; the rest is counted
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkspaceProblem:
+    """Something that is not as its writer left it."""
+
+    film_id: str
+    place: str  # relative to the film's folder
+    what: str
+    remedy: Remedy  # run: the next run makes it; remove: --repair removes it first
+
+    def to_text(self) -> str:
+        """One line."""
+        advice = {
+            "run": "`bunny run` makes it again",
+            "remove": "`bunny doctor --workspace --repair` removes it, then `bunny run` makes it "
+            "again",
+            "person": "nobody else can make it again: restore it from a copy",
+            "film": "put it back, or go on without it",
+        }[self.remedy]
+        return f"{self.film_id}: {self.place}: {self.what}; {advice}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkspaceReport:
+    """What a check found."""
+
+    num_films: int
+    num_tables: int
+    num_files: int
+    problems: tuple[WorkspaceProblem, ...]
+    repaired: tuple[str, ...] = ()
+
+    def to_text(self) -> str:
+        """Lines for people."""
+        lines = [problem.to_text() for problem in self.problems]
+        lines += [f"removed {place}" for place in self.repaired]
+        found = f"{len(self.problems)} problems" if self.problems else "no problem"
+        checked = f"{self.num_films} films, {self.num_tables} tables, {self.num_files} files"
+        return "\n".join([*lines, f"{checked}: {found}"])
+
+    def to_json(self) -> str:
+        """One JSON object."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+def run(film: str | None, data_dir: str | None = None, *, repair: bool = False) -> WorkspaceReport:
+    """Check one film, or all films of the data folder.
+
+    Parameters
+    ----------
+    film : str or None
+        Beginning of a film id; None: all films.
+    data_dir : str or None
+        Overrides `project.data_dir`.
+    repair : bool
+        As `check_workspaces`; each film is locked meanwhile.
+
+    Raises
+    ------
+    UserError
+        If there is no such film, or another process writes in it.
+    """
+    root, config = film_workspace.load_settings(data_dir, ())
+    spaces = workspace.find(root, config.project.data_dir, film)
+    if not spaces:
+        raise film_workspace.no_such_film(film, config)
+    if film:
+        film_workspace.check_one(film, spaces)
+    with ExitStack() as held:
+        for space in spaces if repair else ():
+            held.enter_context(workspace.lock(space, config.pipeline.lock_wait_seconds))
+        return check_workspaces(spaces, repair=repair)
+
+
+def check_workspaces(spaces: Sequence[Workspace], *, repair: bool = False) -> WorkspaceReport:
+    """Check workspaces wholly: every table is read, every file hashed that has a hash.
+
+    Parameters
+    ----------
+    spaces : sequence of Workspace
+    repair : bool
+        Remove damaged tables, records of stages and files half written; never what people made.
+
+    Returns
+    -------
+    WorkspaceReport
+        With the problems as they were before the repair.
+    """
+    num_tables = num_files = 0
+    problems: list[WorkspaceProblem] = []
+    repaired: list[str] = []
+    for space in spaces:
+        check = _FilmCheck(space)
+        found = list(check.problems())
+        problems += found
+        num_tables, num_files = num_tables + check.num_tables, num_files + check.num_files
+        if repair:
+            repaired += [f"{space.film_id}/{place}" for place in _remove(space, found)]
+    return WorkspaceReport(
+        num_films=len(spaces),
+        num_tables=num_tables,
+        num_files=num_files,
+        problems=tuple(problems),
+        repaired=tuple(repaired),
+    )
+
+
+class _FilmCheck:
+    """One film's workspace, looked through once."""
+
+    def __init__(self, space: Workspace) -> None:
+        self._space = space
+        self.num_tables = self.num_files = 0
+
+    def problems(self) -> Iterator[WorkspaceProblem]:
+        """Yield all that is wrong, in the order: source, stages, tables, files, records."""
+        yield from self._source()
+        written = yield from self._stages()
+        yield from self._tables(written)
+        yield from self._records()
+        yield from self._leftovers()
+
+    def _say(self, place: str, what: str, remedy: Remedy) -> WorkspaceProblem:
+        return WorkspaceProblem(film_id=self._space.film_id, place=place, what=what, remedy=remedy)
+
+    def _source(self) -> Iterator[WorkspaceProblem]:
+        try:
+            source = self._space.source()
+            film, known = Path(source["film"]), source["content_hash"]
+        except (OSError, ValueError, KeyError, TypeError):
+            what = "expected the film's path and hash, could not read them"
+            yield self._say("source.json", what, "person")
+            return
+        if not film.exists():
+            yield self._say("source.json", f"the film {film.name} is not where it was", "film")
+        elif film.is_file() and file_hash.hash_file(film) != known:
+            yield self._say("source.json", f"the film {film.name} is another one now", "film")
+
+    def _stages(self) -> Iterator[WorkspaceProblem]:
+        """Yield damaged records of stages; returns the hashes of tables that others hold."""
+        written: dict[str, str] = {}
+        for path in sorted((self._space.root / "stage").glob("*/stage.json")):
+            place = path.relative_to(self._space.root).as_posix()
+            try:
+                record = json.loads(path.read_text(encoding="utf-8"))
+                tables = record.get("tables", {})
+                written |= {name: known["sha256"] for name, known in tables.items()}
+            except (OSError, ValueError, AttributeError, KeyError, TypeError):
+                yield self._say(
+                    place, "expected the record of a stage, could not read it", "remove"
+                )
+        return written
+
+    def _tables(self, written: dict[str, str]) -> Iterator[WorkspaceProblem]:
+        from bunny.table import schema, store
+
+        folder = self._space.table
+        for name in sorted({*written, *(path.stem for path in folder.glob("*.parquet"))}):
+            place = f"table/{name}.parquet"
+            path = folder / f"{name}.parquet"
+            if not path.exists():
+                yield self._say(place, "is missing", "run")
+                continue
+            self.num_tables += 1
+            if name not in schema.TABLE:
+                continue  # of a newer version, or somebody's own
+            try:
+                table = store.check(name, store.read(folder, name))
+            except BunnyError as error:
+                reason = " ".join(str(error).split())[:160]
+                yield self._say(place, f"cannot be read as declared ({reason})", "remove")
+                continue
+            if name in written and file_hash.hash_file(path) != written[name]:
+                yield self._say(place, "is not what its stage wrote", "remove")
+            yield from self._files(name, table)
+
+    def _files(self, name: str, table: pl.DataFrame) -> Iterator[WorkspaceProblem]:
+        root = self._space.checkpoint if name in IN_CHECKPOINT else self._space.root
+        for column, hashed in FILES.get(name, ()):
+            known = table.drop_nulls(column)
+            hashes = known[hashed].to_list() if hashed else [None] * known.height
+            missing = []
+            for file, wanted in zip(known[column].to_list(), hashes, strict=True):
+                path = root / file
+                self.num_files += 1
+                if not path.is_file():
+                    missing.append(file)
+                elif wanted and file_hash.hash_file(path) != wanted:
+                    yield self._say(file, "is not what its stage wrote", "remove")
+                elif not _is_whole(path):
+                    yield self._say(file, "is no whole picture", "remove")
+            if missing:
+                named = ", ".join(missing[:MOST_NAMED]) + ", …" * (len(missing) > MOST_NAMED)
+                said = f"{len(missing)} files that it names are missing ({named})"
+                yield self._say(f"table/{name}.parquet", said, "run")
+
+    def _records(self) -> Iterator[WorkspaceProblem]:
+        for place, what in RECORDS.items():
+            try:
+                jsonl.read(self._space.root / place, what)
+            except (UserError, OSError) as error:
+                yield self._say(place, str(error), "person")
+
+    def _leftovers(self) -> Iterator[WorkspaceProblem]:
+        """Files that a kill left half written."""
+        for folder in (self._space.root, self._space.checkpoint):
+            for path in sorted(folder.rglob(".*.tmp")):
+                place = path.relative_to(folder).as_posix()
+                yield self._say(place, "was left half written by a run that was stopped", "remove")
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file has content and, if it is a picture, one that is not cut or changed."""
+    if not path.stat().st_size:
+        return False
+    if path.suffix.lower() not in image_file.SUFFIXES:
+        return True
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            picture.verify()
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return True
+
+
+def _remove(space: Workspace, problems: Sequence[WorkspaceProblem]) -> Iterator[str]:
+    """Remove what is made again by a run."""
+    for problem in problems:
+        if problem.remedy != "remove":
+            continue
+        for root in (space.root, space.checkpoint):
+            path = root / problem.place
+            if path.is_file():
+                atomic.remove_file(path)
+                yield problem.place

@@ -1,0 +1,206 @@
+"""Space that films' workspaces take without need: what can be made again is said, then removed.
+
+Kinds are lists of what may go; whatever is on none of them stays: films, references, tables,
+pictures, training sets, adapters, paid answers, and all that people made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bunny.command import film_workspace
+from bunny.contract import fingerprint
+from bunny.core import atomic, workspace
+from bunny.core.error import UserError
+from bunny.core.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanKind:
+    """One kind of thing that may go."""
+
+    about: str  # what it is, and what is lost
+    film: tuple[str, ...] = ()  # globs below the film's folder
+    checkpoint: tuple[str, ...] = ()  # below the folder of its weights
+    log: tuple[str, ...] = ()  # below the folder of its logs
+    stages: tuple[str, ...] = ()  # that must be done, so that nothing is resumed from it
+
+
+KINDS: Mapping[str, CleanKind] = {
+    "leftover": CleanKind(
+        about="files and folders that a stopped run left half written",
+        film=("**/.*.tmp", "**/.*.gone"),
+        checkpoint=("**/.*.tmp", "**/.*.gone"),
+    ),
+    "view": CleanKind(
+        about="thumbnails and vectors for views and reports; made again when they are opened",
+        film=("thumbnail.parquet", "variety.parquet"),
+    ),
+    "report": CleanKind(
+        about="report pages and contact sheets; `bunny report` makes them again",
+        film=("report*.html", "characters.png", "character", "metadata.json"),
+    ),
+    "log": CleanKind(about="logs and executed notebooks", log=("*",)),
+    "training": CleanKind(
+        about="states of finished fine-tunes, of which only a longer one would go on",
+        checkpoint=("**/checkpoint-*/state.pt", "**/cache"),
+        stages=("finetune",),
+    ),
+    "shard": CleanKind(
+        about="what stages measured picture by picture; a setting that decides anew over it, e.g. "
+        "detection.min_face_score, makes a run measure again",
+        film=("stage/extract/shard", "stage/detect/shard", "stage/cluster/shard"),
+        stages=("extract", "detect", "cluster"),
+    ),
+}
+DEFAULT = ("leftover", "view", "report", "log", "training")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanEntry:
+    """One kind in one film."""
+
+    film_id: str
+    kind: str
+    num_files: int
+    num_bytes: int
+    note: str = ""  # why it stays
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanReport:
+    """What would be freed, or was."""
+
+    entries: tuple[CleanEntry, ...]
+    is_removed: bool
+
+    def to_text(self) -> str:
+        """Lines for people."""
+        lines = []
+        for kind, own in self._by_kind().items():
+            size = sum(one.num_bytes for one in own)
+            files = sum(one.num_files for one in own)
+            lines.append(f"{kind:10} {to_size(size):>9}  {files} files: {KINDS[kind].about}")
+            lines += [f"{'':10} {one.film_id}: {one.note}" for one in own if one.note]
+        total = to_size(sum(one.num_bytes for one in self.entries if not one.note))
+        said = f"freed {total}" if self.is_removed else f"would free {total}; --yes removes it"
+        return "\n".join([*lines, said])
+
+    def to_json(self) -> str:
+        """One JSON object."""
+        return json.dumps(asdict(self))
+
+    def _by_kind(self) -> dict[str, list[CleanEntry]]:
+        found: dict[str, list[CleanEntry]] = {}
+        for one in self.entries:
+            found.setdefault(one.kind, []).append(one)
+        return found
+
+
+def run(
+    film: str | None,
+    kinds: Sequence[str] = DEFAULT,
+    *,
+    is_removed: bool = False,
+    data_dir: str | None = None,
+) -> CleanReport:
+    """Say what one film, or all films, take without need, and remove it if that is wanted.
+
+    Parameters
+    ----------
+    film : str or None
+        Beginning of a film id; None: all films.
+    kinds : sequence of str
+        Of `KINDS`.
+    is_removed : bool
+        Remove it; each film is locked meanwhile.
+    data_dir : str or None
+        Overrides `project.data_dir`.
+
+    Raises
+    ------
+    UserError
+        If there is no such film or kind, or another process writes in a film.
+    """
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        known = ", ".join(KINDS)
+        raise UserError(f"--only: expected one of {known}, got {', '.join(unknown)}")
+    root, config = film_workspace.load_settings(data_dir, ())
+    spaces = workspace.find(root, config.project.data_dir, film)
+    if not spaces:
+        raise film_workspace.no_such_film(film, config)
+    if film:
+        film_workspace.check_one(film, spaces)
+    entries: list[CleanEntry] = []
+    for space in spaces:
+        if is_removed:
+            with workspace.lock(space, config.pipeline.lock_wait_seconds):
+                entries += [_clean(space, kind, is_removed=True) for kind in kinds]
+        else:
+            entries += [_clean(space, kind, is_removed=False) for kind in kinds]
+    return CleanReport(
+        entries=tuple(one for one in entries if one.num_files), is_removed=is_removed
+    )
+
+
+def to_size(num_bytes: int) -> str:
+    """A size for people.
+
+    Examples
+    --------
+    >>> to_size(999), to_size(1_500_000)
+    ('999 B', '1.5 MB')
+    """
+    if num_bytes < 1000:
+        return f"{num_bytes} B"
+    size, units = num_bytes / 1000, ["kB", "MB", "GB", "TB"]
+    while size >= 1000 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return f"{size:.1f} {units[0]}"
+
+
+def _clean(space: Workspace, kind: str, *, is_removed: bool) -> CleanEntry:
+    files = [(path, path.stat().st_size) for top in _tops(space, kind) for path in _files(top)]
+    unfinished = _unfinished(space, KINDS[kind])
+    if is_removed and not unfinished:
+        for top in list(_tops(space, kind)):
+            if top.is_dir() and not top.is_symlink():
+                atomic.remove_folder(top)
+            else:
+                atomic.remove_file(top)
+    return CleanEntry(
+        film_id=space.film_id,
+        kind=kind,
+        num_files=len(files),
+        num_bytes=sum(size for _, size in files),
+        note=unfinished and f"stays, since stage {unfinished} is not done",
+    )
+
+
+def _unfinished(space: Workspace, kind: CleanKind) -> str:
+    """The first stage that is needed and not done; empty where all are."""
+    for name in kind.stages:
+        record = fingerprint.read_record(space.root, name)
+        if record and record.get("status") != "done":
+            return name
+    return ""
+
+
+def _tops(space: Workspace, kind: str) -> Iterator[Path]:
+    wanted = KINDS[kind]
+    places = ((space.root, wanted.film), (space.checkpoint, wanted.checkpoint))
+    for folder, globs in (*places, (space.log / space.film_id, wanted.log)):
+        for pattern in globs:
+            yield from sorted(folder.glob(pattern))
+
+
+def _files(top: Path) -> Iterator[Path]:
+    """Files at or below a place; links are not followed."""
+    if top.is_dir() and not top.is_symlink():
+        yield from (path for path in sorted(top.rglob("*")) if path.is_file())
+    elif top.is_file():
+        yield top
