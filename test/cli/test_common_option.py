@@ -31,6 +31,9 @@ OF_A_FILM = [
 ]
 WITHOUT_SETTINGS = [
     ("where", "picture"),
+    ("clean", "film"),
+    ("pack", "film"),
+    ("doctor", "film", "--workspace"),
     ("export", "json", "film"),
     ("export", "feedback", "film"),
     ("export", "stats", "film"),
@@ -50,6 +53,7 @@ OF_NO_FILM = [
     ("run", "film.mp4"),
     ("lab", "--no-browser"),
     ("doctor",),
+    ("unpack", "film.zip"),
 ]
 
 

@@ -44,7 +44,7 @@ def test_every_kind_of_damage_is_found_and_named(space):
     frames = sorted(space.frame.glob("*.png")) or sorted(space.frame.iterdir())
     frames[0].unlink()
     frames[1].write_bytes(b"")
-    damage(frames[2], at=frames[2].stat().st_size // 2)
+    frames[2].write_bytes(frames[2].read_bytes()[:-99])
     damage(space.table / "shot.parquet")
     (space.table / "label.parquet").write_bytes(b"PAR1 cut")
     (space.table / "face.parquet").unlink()

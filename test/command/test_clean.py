@@ -11,7 +11,7 @@ from bunny.core import atomic, file_hash, workspace
 @pytest.fixture
 def space(tmp_path):
     """A film with a file of each kind that may go, and of each that may not."""
-    space = workspace.locate(tmp_path, str(tmp_path / "data"), "film-00000000")
+    space = workspace.locate(tmp_path, str(tmp_path / "store"), "film-00000000")
     stage = {"status": "done", "tables": {}}
     for path, size in {
         space.root / "source.json": 2,

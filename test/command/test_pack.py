@@ -15,8 +15,9 @@ pytestmark = pytest.mark.train  # the small project is trained on
 
 
 @pytest.fixture
-def packed(small_project, tmp_path):
-    """The archive of a small film on which every stage has run."""
+def packed(small_project, tmp_path, monkeypatch):
+    """The archive of a small film on which every stage has run, in its project."""
+    monkeypatch.chdir(small_project.folder)
     done = Path(small_project.done["workspace"])
     report = pack.pack(done.name, tmp_path / "film.zip", data_dir=str(done.parents[1]))
     assert Path(report.path) == tmp_path / "film.zip"
@@ -31,7 +32,10 @@ def hashes(folder):
     }
 
 
-def test_another_machine_has_the_same_film_and_nothing_to_do(packed, bunny, tmp_path):
+def test_another_machine_has_the_same_film_and_nothing_to_do(
+    small_project, packed, bunny, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(small_project.folder)  # for its settings
     done, archive = packed
     data = tmp_path / "other" / "data"
     code, out, _ = bunny("unpack", archive, "--data-dir", data, "--json")
@@ -47,7 +51,7 @@ def test_another_machine_has_the_same_film_and_nothing_to_do(packed, bunny, tmp_
     assert all(name.startswith(pack.GIVEN) or name == "source.json" for name in there.keys() - here)
     code, out, _ = bunny("status", done.name, "--data-dir", data, "--json")
     [film] = json.loads(out)["films"]
-    assert {one["state"] for one in film["stages"]} == {"done"}
+    assert {one["name"]: one["why"] for one in film["stages"] if one["state"] != "done"} == {}
 
 
 def test_the_same_film_packs_to_the_same_bytes(packed, tmp_path):
@@ -63,11 +67,14 @@ def test_the_same_film_packs_to_the_same_bytes(packed, tmp_path):
 
 def test_without_pictures_nobody_is_shown(packed, bunny, tmp_path):
     done, _ = packed
-    target = tmp_path / "bare.zip"
-    code, out, _ = bunny(
-        "pack", done.name, "--no-pictures", "-o", target, "--data-dir", done.parents[1]
-    )
+    data, target = done.parents[1], tmp_path / "bare.zip"
+    code, out, _ = bunny("pack", done.name, "--no-pictures", "-o", target, "--data-dir", data)
     assert code == 0 and "without pictures" in out
+    code, out, _ = bunny(
+        "pack", done.name, "--pictures", "--output", target, "--json", "--data-dir", data
+    )
+    assert json.loads(out)["has_pictures"]
+    bunny("pack", done.name, "--no-pictures", "-o", target, "--data-dir", data)
     with zipfile.ZipFile(target) as opened:
         kinds = {Path(name).suffix for name in opened.namelist()}
     assert kinds.isdisjoint({".png", ".jpg", ".html", ".webp"}) and ".parquet" in kinds

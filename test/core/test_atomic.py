@@ -359,6 +359,7 @@ ALLOWED = {
     ],
     "handed to atomic.write_file": [
         *[("_save", "index.save"), ("save_png", "picture.save"), ("_put", "save_file")],
+        ("_write_zip", "out.open"),
         *[("finish", "shutil.copyfile")],
     ],
     "into a temporary folder that is renamed when whole": [
@@ -368,6 +369,7 @@ ALLOWED = {
         *[("copy_mask", "target.write_bytes"), ("replace_folder", "?.write_text")],
         *[("write_text", "path.write_bytes"), ("_write_part", "shutil.copyfile")],
         *[("_copy", "shutil.copyfile"), ("_write_tar", "tarfile.open")],
+        ("_extract", "target.open"),
     ],
     "into a temporary folder that is removed in the end": [
         *[("serve", "path.write_text"), ("serve", "shutil.copytree")],

@@ -23,8 +23,8 @@ PANELS = {
     "Characters and training set": ("references", "characters", "gaps", "check"),
     "Evaluation and generation": ("evaluate", "generate"),
     "Library": ("review", "correct", "learn", "search", "where", "publish"),
-    "Export": ("export",),
     "Workspace": ("clean", "pack", "unpack"),
+    "Export": ("export",),
 }
 
 DataDir = Annotated[

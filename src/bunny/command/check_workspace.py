@@ -253,7 +253,7 @@ class _FilmCheck:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether a file has content and, if it is a picture, one that is not cut or changed."""
+    """Whether a file has content and, if it is a picture, can be decoded to its end."""
     if not path.stat().st_size:
         return False
     if path.suffix.lower() not in image_file.SUFFIXES:
@@ -262,7 +262,7 @@ def _is_whole(path: Path) -> bool:
 
     try:
         with Image.open(path) as picture:
-            picture.verify()
+            picture.load()
     except (OSError, SyntaxError, ValueError):
         return False
     return True

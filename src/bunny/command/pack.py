@@ -298,7 +298,7 @@ def _place(temporary: Path, space: Workspace, manifest: dict, film: str) -> None
     made.mkdir(exist_ok=True)
     given = temporary / "reference"
     if given.is_dir():
-        given.rename(made / GIVEN)
+        atomic.rename(given, made / GIVEN)
     weights = temporary / "checkpoint"
     if weights.is_dir():
         space.checkpoint.parent.mkdir(parents=True, exist_ok=True)
