@@ -32,6 +32,7 @@ STAGE = {
     "review": "bunny.stage.review:Review",
     "caption": "bunny.stage.caption:Caption",
     "dataset": "bunny.stage.dataset:Dataset",
+    "clip": "bunny.stage.clip:Clip",
     "finetune": "bunny.stage.finetune:Finetune",
     "evaluate": "bunny.stage.evaluate:Evaluate",
     "generate": "bunny.stage.generate:Generate",
