@@ -34,5 +34,7 @@ class ClipConfig(ConfigSection):
         wrong = [n for n in value if n < 9 or n % 8 != 1]
         if wrong or not value:
             given = ", ".join(map(str, value)) or "none"
-            raise ValueError(f"expected lengths of 8n + 1 frames, e.g. 33, 49, 81, 121, got {given}")
+            raise ValueError(
+                f"expected lengths of 8n + 1 frames, e.g. 33, 49, 81, 121, got {given}"
+            )
         return value

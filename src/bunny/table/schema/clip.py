@@ -69,7 +69,7 @@ class Clip(dy.Schema):
     clip_id = dy.String(primary_key=True)
     character = dy.String()
     shot_index = dy.Int32(min=0)
-    split = dy.Enum(["train", "held_out"])
+    split = dy.Enum(["train", "held-out"])
     start_s = dy.Float64()  # film time of the first frame
     end_s = dy.Float64()  # start_s + num_frames / fps
     fps = dy.Float64(min=1)

@@ -1,0 +1,1 @@
+"""Clips of characters: runs of frames for trainers of video models."""

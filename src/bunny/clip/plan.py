@@ -1,0 +1,383 @@
+"""Which runs of frames become clips: decisions over tables, no picture is opened.
+
+In each shot the longest runs are sought first, greedily and without overlap; a run that breaks a
+rule is tried at other starts, then shorter. What was tried last is a row with the rule that it
+breaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import polars as pl
+
+from bunny.clip.camera import name_camera
+from bunny.clip.measure import Box
+from bunny.clip.preset import ClipForm, choose_form
+from bunny.core.config.clip import ClipConfig
+from bunny.table.box import BOX
+
+GRADUAL = ("fade", "dissolve")
+GRADUAL_MARGIN_S = 0.5  # beside a transition, beyond the margin of the settings
+STEP_S = 0.25  # between starts that are tried
+CUT_LAYOUT, CUT_CHANGE = 0.5, 12.0  # of a frame that is another picture than the one before
+CUT_RATIO = 4.0  # as often as much change as the run's median
+TEXT = ("title", "credit", "subtitled", "black", "blank")  # the filter's reasons
+SECOND = 1.0  # writing on a kept frame is taken to stand so long before and after it
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShotMeasures:
+    """A shot's frames, each array (n,), by time."""
+
+    shot_index: int
+    index: np.ndarray  # frame indices
+    time_s: np.ndarray
+    change: np.ndarray
+    layout_change: np.ndarray
+    shift_x: np.ndarray
+    shift_y: np.ndarray
+    zoom: np.ndarray
+    sharpness: np.ndarray
+    size: tuple[int, int]  # width, height in pixels
+    first: int  # of the frames that may be in a clip
+    end: int
+    boxes: Mapping[str, Mapping[int, Box]]  # by character and frame index, where it is alike
+    text_s: tuple[float, ...] = ()  # times of kept frames with writing on them
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipPlan:
+    """A run of frames of one shot, measured, and why it is no clip; empty: it may be."""
+
+    character: str
+    shot_index: int
+    start_s: float
+    num_frames: int
+    fps: float
+    frame_indices: tuple[int, ...]  # of the film, one a frame of the clip
+    coverage: float
+    motion: float
+    sharpness: float
+    camera: str
+    also_shown: tuple[str, ...]
+    size: tuple[int, int]  # of the shot's picture
+    boxes: tuple[Box, ...] = field(repr=False, default=())
+    reason: str = ""
+    detail: str | None = None
+
+    @property
+    def end_s(self) -> float:
+        """Film time of the last frame's end."""
+        return self.start_s + self.num_frames / self.fps
+
+    @property
+    def clip_id(self) -> str:
+        """Stable name: character, shot and first frame."""
+        return f"{self.character}-{self.shot_index:05d}-{self.frame_indices[0]:08d}"
+
+
+def read_shots(tables: Mapping[str, pl.DataFrame], wanted: ClipConfig) -> Iterator[ShotMeasures]:
+    """Shots that were measured, in order.
+
+    Parameters
+    ----------
+    tables : mapping of str to pl.DataFrame
+        `shot`, `clip_frame`, `clip_box`, `frame` and `quality`.
+    wanted : ClipConfig
+    """
+    boxes = _boxes(tables["clip_box"], wanted.min_likeness)
+    text = _text_times(tables["frame"], tables["quality"])
+    shots = (
+        tables["shot"]
+        .sort("shot_index")
+        .with_columns(after=pl.col("transition_in").cast(pl.String).shift(-1))
+    )
+    about = {row["shot_index"]: row for row in shots.iter_rows(named=True)}
+    usable = tables["clip_frame"].filter(pl.col("error").is_null()).sort("frame_index")
+    for (shot,), own in usable.partition_by(
+        "shot_index", as_dict=True, maintain_order=True
+    ).items():
+        row = about[shot]
+        time_s = own["timestamp_s"].to_numpy()
+        first, end = wanted.margin_frames, len(time_s) - wanted.margin_frames
+        if row["transition_in"] in GRADUAL:
+            first = max(first, int(np.searchsorted(time_s, row["start_s"] + GRADUAL_MARGIN_S)))
+        if row["after"] in GRADUAL:
+            end = min(end, int(np.searchsorted(time_s, row["end_s"] - GRADUAL_MARGIN_S)))
+        columns = ("change", "layout_change", "shift_x", "shift_y", "zoom", "sharpness")
+        yield ShotMeasures(
+            shot_index=shot,
+            index=own["frame_index"].to_numpy(),
+            time_s=time_s,
+            **{name: own[name].to_numpy().astype(np.float64) for name in columns},
+            size=(int(own["width_px"][0]), int(own["height_px"][0])),
+            first=first,
+            end=max(first, end),
+            boxes=boxes.get(shot, {}),
+            text_s=tuple(text.get(shot, ())),
+        )
+
+
+def plan_shot(shot: ShotMeasures, form: ClipForm, wanted: ClipConfig) -> list[ClipPlan]:
+    """Runs of one shot for each character in it, by character and time, and those refused last."""
+    found = []
+    for character in sorted(shot.boxes):
+        own = list(_fill(shot, character, form, wanted, shot.first, shot.end))
+        found += sorted(own, key=lambda plan: plan.start_s)
+    return found
+
+
+def _fill(
+    shot: ShotMeasures, character: str, form: ClipForm, wanted: ClipConfig, first: int, end: int
+) -> Iterator[ClipPlan]:
+    """Plans between two frames: the best run, then what is left on its sides."""
+    refused: ClipPlan | None = None
+    for num_frames in sorted(wanted.num_frames, reverse=True):
+        tried = list(_runs(shot, character, form, num_frames, first, end))
+        judged = [judge(plan, shot, wanted) for plan in tried]
+        good = [plan for plan in judged if not plan.reason]
+        if good:
+            best = max(good, key=lambda plan: (round(plan.coverage, 2), -plan.start_s))
+            yield best
+            start = int(np.searchsorted(shot.index, best.frame_indices[0]))
+            after = int(np.searchsorted(shot.index, best.frame_indices[-1])) + 1
+            yield from _without_refused(_fill(shot, character, form, wanted, first, start))
+            yield from _without_refused(_fill(shot, character, form, wanted, after, end))
+            return
+        refused = max(judged, key=lambda plan: plan.coverage, default=refused)
+    if refused is None:
+        refused = _too_short(shot, character, form, wanted, first, end)
+    if refused is not None:
+        yield refused
+
+
+def _without_refused(plans: Iterator[ClipPlan]) -> Iterator[ClipPlan]:
+    return (plan for plan in plans if not plan.reason)
+
+
+def _runs(
+    shot: ShotMeasures, character: str, form: ClipForm, num_frames: int, first: int, end: int
+) -> Iterator[ClipPlan]:
+    """Runs of a length, at starts a quarter of a second apart."""
+    if end <= first:
+        return
+    last_s = (num_frames - 1) / form.fps
+    start_s, stop_s = shot.time_s[first], shot.time_s[end - 1]
+    while start_s + last_s <= stop_s + 1e-9:
+        yield _measure(shot, character, form, num_frames, float(start_s))
+        start_s += STEP_S
+
+
+def choose_frames(time_s: np.ndarray, start_s: float, num_frames: int, fps: float) -> np.ndarray:
+    """Rows of the frames nearest to evenly spaced times, so that played speed is film speed.
+
+    Parameters
+    ----------
+    time_s : np.ndarray, shape (n,)
+        Times of frames, rising, in seconds.
+    start_s : float
+    num_frames : int
+    fps : float
+
+    Examples
+    --------
+    >>> choose_frames(np.arange(10) / 24, 0.0, 4, 16.0).tolist()
+    [0, 1, 3, 4]
+    """
+    asked = start_s + np.arange(num_frames) / fps
+    after = np.clip(np.searchsorted(time_s, asked), 1, max(1, len(time_s) - 1))
+    before = after - 1
+    after = np.minimum(after, len(time_s) - 1)
+    is_nearer = np.abs(time_s[after] - asked) < np.abs(asked - time_s[before]) - 1e-9
+    return np.where(is_nearer, after, before)
+
+
+def _measure(
+    shot: ShotMeasures, character: str, form: ClipForm, num_frames: int, start_s: float
+) -> ClipPlan:
+    rows = choose_frames(shot.time_s, start_s, num_frames, form.fps)
+    part = slice(int(rows[0]), int(rows[-1]) + 1)
+    inner = slice(part.start + 1, part.stop)  # differences to the frame before, inside the run
+    indices = tuple(int(i) for i in shot.index[rows])
+    own = shot.boxes[character]
+    others = [
+        name
+        for name, boxes in shot.boxes.items()
+        if name != character and any(index in boxes for index in indices)
+    ]
+    return ClipPlan(
+        character=character,
+        shot_index=shot.shot_index,
+        start_s=float(shot.time_s[rows[0]]),
+        num_frames=num_frames,
+        fps=form.fps,
+        frame_indices=indices,
+        coverage=float(np.mean([index in own for index in indices])),
+        motion=float(shot.change[inner].mean()) if inner.stop > inner.start else 0.0,
+        sharpness=float(np.median(shot.sharpness[part])),
+        camera=name_camera(shot.shift_x[inner], shot.shift_y[inner], shot.zoom[inner]),
+        also_shown=tuple(sorted(others)),
+        size=shot.size,
+        boxes=tuple(own[index] for index in indices if index in own),
+    )
+
+
+def judge(plan: ClipPlan, shot: ShotMeasures, wanted: ClipConfig) -> ClipPlan:
+    """The plan with the first rule that it breaks, if any."""
+    first = int(np.searchsorted(shot.index, plan.frame_indices[0]))
+    end = int(np.searchsorted(shot.index, plan.frame_indices[-1])) + 1
+    change, layout = shot.change[first + 1 : end], shot.layout_change[first + 1 : end]
+    usual = max(1.0, float(np.median(change))) if len(change) else 1.0
+    is_cut = (layout > CUT_LAYOUT) & (change > CUT_CHANGE) & (change > CUT_RATIO * usual)
+    end_s = plan.end_s
+    has_text = any(plan.start_s - SECOND <= time <= end_s + SECOND for time in shot.text_s)
+    rules = (
+        ("absent", plan.coverage < wanted.min_coverage - 1e-9,
+         f"in {plan.coverage:.0%} of the frames, clip.min_coverage is {wanted.min_coverage:.0%}"),
+        ("cut inside", bool(is_cut.any()), "the picture changes wholly from one frame to the next"),
+        ("text", has_text, "writing stands in the picture"),
+        ("frozen", plan.motion < wanted.min_motion,
+         f"{plan.motion:.2f} levels a frame, clip.min_motion is {wanted.min_motion:g}"),
+        ("wild", plan.motion > wanted.max_motion,
+         f"{plan.motion:.1f} levels a frame, clip.max_motion is {wanted.max_motion:g}"),
+        ("blurred", plan.sharpness < wanted.min_sharpness,
+         f"{plan.sharpness:.0f}, clip.min_sharpness is {wanted.min_sharpness:g}"),
+    )  # fmt: skip
+    for reason, is_broken, detail in rules:
+        if is_broken:
+            return replace(plan, reason=reason, detail=detail)
+    return plan
+
+
+def _too_short(
+    shot: ShotMeasures, character: str, form: ClipForm, wanted: ClipConfig, first: int, end: int
+) -> ClipPlan | None:
+    """The shot as one run that no length fits in; None where nothing is left of it."""
+    if end - first < 2 or (first, end) != (shot.first, shot.end):
+        return None
+    seconds = float(shot.time_s[end - 1] - shot.time_s[first])
+    least = min(wanted.num_frames)
+    number = max(1, int(seconds * form.fps) + 1)
+    plan = _measure(shot, character, form, number, float(shot.time_s[first]))
+    need = f"{seconds:.1f} s, the shortest clip is {least} frames at {form.fps:g} a second"
+    return replace(plan, reason="too short", detail=need)
+
+
+def choose_clips(
+    tables: Mapping[str, pl.DataFrame], cluster: pl.DataFrame, wanted: ClipConfig
+) -> tuple[list[ClipPlan], list[ClipPlan]]:
+    """Runs that become clips, by film time, and the others with their reasons.
+
+    Parameters
+    ----------
+    tables : mapping of str to pl.DataFrame
+        As `read_shots`.
+    cluster : pl.DataFrame
+        Table of that name; says where shots play.
+    wanted : ClipConfig
+    """
+    form = choose_form(wanted)
+    plans = [plan for shot in read_shots(tables, wanted) for plan in plan_shot(shot, form, wanted)]
+    scenes = cluster.filter(pl.col("level") == "scene").drop_nulls("scene_id")
+    place = dict(scenes.sort("item_id").select("shot_index", "scene_id").iter_rows())
+    judged = [
+        plan
+        for name in sorted({plan.character for plan in plans})
+        for plan in choose_varied(
+            [one for one in plans if one.character == name], place, wanted.max_clips
+        )
+    ]
+    judged.sort(key=lambda plan: (plan.start_s, plan.clip_id))
+    return [one for one in judged if not one.reason], [one for one in judged if one.reason]
+
+
+def _boxes(table: pl.DataFrame, min_likeness: float) -> dict[int, dict[str, dict[int, Box]]]:
+    """Boxes that are labelled, or alike enough, by shot, character and frame."""
+    sure = table.filter(pl.col("is_labelled") | (pl.col("likeness") >= min_likeness))
+    found: dict[int, dict[str, dict[int, Box]]] = {}
+    for shot, name, index, *box in sure.select(
+        "shot_index", "character", "frame_index", *BOX
+    ).iter_rows():
+        found.setdefault(shot, {}).setdefault(name, {})[index] = (box[0], box[1], box[2], box[3])
+    return found
+
+
+def _text_times(frame: pl.DataFrame, quality: pl.DataFrame) -> dict[int, list[float]]:
+    """Times of kept frames that show writing or nothing, by shot."""
+    is_text = pl.col("reason").cast(pl.String).is_in(TEXT)
+    rows = frame.join(quality.filter(is_text).select("frame_id"), on="frame_id").sort("frame_index")
+    found: dict[int, list[float]] = {}
+    for shot, time in rows.select("shot_index", "timestamp_s").iter_rows():
+        found.setdefault(shot, []).append(time)
+    return found
+
+
+def candidate_row(plan: ClipPlan) -> dict[str, object]:
+    """A row of table `clip_candidate`."""
+    return {
+        "clip_id": plan.clip_id,
+        "character": plan.character,
+        "shot_index": plan.shot_index,
+        "start_s": plan.start_s,
+        "end_s": plan.end_s,
+        "num_frames": plan.num_frames,
+        "coverage": plan.coverage,
+        "motion": plan.motion,
+        "sharpness": plan.sharpness,
+        "camera": plan.camera,
+        "also_shown": list(plan.also_shown),
+        "is_chosen": not plan.reason,
+        "reason": plan.reason or "chosen",
+        "detail": plan.detail,
+    }
+
+
+def choose_varied(
+    plans: Sequence[ClipPlan], place: Mapping[int, str], max_clips: int
+) -> list[ClipPlan]:
+    """All plans, those beyond the number with reason `surplus`.
+
+    Clips are taken in turn from the rarest kinds: shot, place, camera and who else is there; of
+    equals the one whose motion is least like that of those taken.
+
+    Parameters
+    ----------
+    plans : sequence of ClipPlan
+        Of one character.
+    place : mapping of int to str
+        Scene of each shot.
+    max_clips : int
+    """
+    good = [plan for plan in plans if not plan.reason]
+    taken: list[ClipPlan] = []
+    counts: dict[tuple[str, str], int] = {}
+
+    def crowding(plan: ClipPlan) -> tuple[int, float, float]:
+        kinds = _kinds(plan, place)
+        nearest = min((abs(plan.motion - one.motion) for one in taken), default=0.0)
+        return sum(counts.get(kind, 0) for kind in kinds), -nearest, plan.start_s
+
+    left = list(good)
+    while left and len(taken) < max_clips:
+        best = min(left, key=crowding)
+        left.remove(best)
+        taken.append(best)
+        for kind in _kinds(best, place):
+            counts[kind] = counts.get(kind, 0) + 1
+    why = f"clip.max_clips is {max_clips}; more alike to those chosen"
+    spare = {id(plan) for plan in left}
+    return [
+        replace(plan, reason="surplus", detail=why) if id(plan) in spare else plan for plan in plans
+    ]
+
+
+def _kinds(plan: ClipPlan, place: Mapping[int, str]) -> tuple[tuple[str, str], ...]:
+    return (
+        ("shot", str(plan.shot_index)),
+        ("place", place.get(plan.shot_index, "")),
+        ("camera", plan.camera),
+        ("others", ",".join(plan.also_shown)),
+    )

@@ -1,0 +1,345 @@
+"""Stage clip: short clips of each character for trainers of video models.
+
+Shots that show a character are decoded once and measured; which runs of frames become clips is
+decided over those tables; only what was chosen is decoded again, cut and written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+
+from bunny.caption.trigger import trigger_word
+from bunny.clip import caption, plan, preset, write
+from bunny.clip.measure import group_labels, measure_shot
+from bunny.clip.plan import ClipPlan
+from bunny.contract import fingerprint
+from bunny.contract.stage import BaseStage, StageOutput, settings_of
+from bunny.core import atomic, file_hash
+from bunny.dataset import rights
+from bunny.dataset.image_folder import folder_name
+from bunny.table import store
+from bunny.table.box import CROP
+from bunny.video import extra_frame
+
+FOLDER = "clip"
+SHOTS_A_SHARD = 4
+KINDS = ("clip_frame", "clip_box")
+
+
+class Clip(BaseStage):
+    """Shots and labels in; clips, the runs considered, and the measures of both out."""
+
+    name: ClassVar[str] = "clip"
+    version: ClassVar[int] = 1
+    reads: tuple[str, ...] = (
+        *("film", "shot", "frame", "extra_frame", "quality", "label", "cluster", "caption"),
+        "dataset",
+    )
+    is_corrected: ClassVar[bool] = True
+    writes: ClassVar[tuple[str, ...]] = ("clip", "clip_candidate", *KINDS)
+    unit: ClassVar[str] = "frame"
+
+    def settings(self) -> dict[str, Any]:
+        """All of `clip`; where it is off, nothing else counts."""
+        config = self.config
+        if config.clip.preset == "off":
+            return settings_of(config, "clip", "preset")
+        return {
+            **settings_of(config, "clip"),
+            **settings_of(config, "dataset", "min_confidence"),
+            **settings_of(config, "models", "characters"),
+            **settings_of(config, "captioning", "trigger_word", "class_word"),
+            **extra_frame.settings(config.extraction),
+        }
+
+    def has_files(self) -> bool:
+        """Whether all clips and their captions are there."""
+        table = store.read(self.output_dir / "table", "clip")
+        paths = [self.output_dir / file for file in table["file"]]
+        return all(path.is_file() and path.with_suffix(".txt").is_file() for path in paths)
+
+    def run(self) -> StageOutput:
+        """Measure, decide and write."""
+        if self.config.clip.preset == "off" or not self._labels:
+            why = "" if self.config.clip.preset == "off" else "nobody is labelled"
+            self._remove_others(())
+            return self._output((), [], {name: store.from_rows(name, []) for name in KINDS}, why)
+        measured = self._measure()
+        chosen, others = self._choose(measured)
+        rows, failed = self._write(chosen)
+        self._remove_others([row["file"] for row in rows])
+        plans = [failed.get(one.clip_id, one) for one in (*chosen, *others)]
+        return self._output(rows, plans, measured, self._note(rows, plans), len(failed))
+
+    def _output(
+        self,
+        rows: Sequence[dict[str, Any]],
+        plans: Sequence[ClipPlan],
+        measured: Mapping[str, pl.DataFrame],
+        note: str,
+        num_failed: int = 0,
+    ) -> StageOutput:
+        candidates = {one.clip_id: plan.candidate_row(one) for one in plans}
+        tables = {
+            "clip": store.from_rows("clip", rows),
+            "clip_candidate": store.from_rows("clip_candidate", candidates.values()),
+            **measured,
+        }
+        return StageOutput(
+            tables=tables, num_items=len(rows) + num_failed, num_failed=num_failed, note=note
+        )
+
+    def _note(self, rows: Sequence[Mapping[str, Any]], plans: Sequence[ClipPlan]) -> str:
+        counts = Counter(row["character"] for row in rows)
+        held = Counter(row["character"] for row in rows if row["split"] == "held-out")
+        left = Counter(one.reason for one in plans if one.reason)
+        words = [f"{name}: {n} clips, {held[name]} held out" for name, n in sorted(counts.items())]
+        if left:
+            words.append("left out: " + ", ".join(f"{n} {why}" for why, n in left.most_common()))
+        return "; ".join(words) or "no run of frames becomes a clip"
+
+    # -- measures -----------------------------------------------------------------------------
+
+    @cached_property
+    def _labels(self) -> Mapping[int, list]:
+        """Labelled boxes of the wanted characters, by shot."""
+        wanted = self.config.models.characters
+        rows = self.read("label").filter(
+            pl.col("character").is_not_null(),
+            pl.col("confidence") >= self.config.dataset.min_confidence,
+        )
+        if wanted:
+            rows = rows.filter(pl.col("character").is_in(wanted))
+        columns = ("frame_id", "frame_index", "timestamp_s", "width_px", *CROP)
+        frames = pl.concat(self.read(name).select(columns) for name in ("frame", "extra_frame"))
+        joined = rows.join(frames.drop_nulls(CROP), on="frame_id").sort("subject_id")
+        return group_labels(joined.iter_rows(named=True))
+
+    def _measure(self) -> dict[str, pl.DataFrame]:
+        """Tables of measures, from shards and for those that lack from the film."""
+        shot = self.read("shot").filter(pl.col("shot_index").is_in(list(self._labels)))
+        shot = shot.sort("shot_index")
+        said = fingerprint.digest(
+            [(s, o.character, o.frame_index, o.box) for s, own in self._labels.items() for o in own]
+        )
+        shots = fingerprint.table_hash(self.input_dir, "shot")
+        depends = {**self.picture_hashes(), "labels": said, "shot": shots}
+        shards = self.shards("measure", depends)
+        pieces = list(shot.iter_slices(SHOTS_A_SHARD))
+        todo = [i for i in range(len(pieces)) if not shards.is_done(i)]
+        length = pl.col("end_frame_index") - pl.col("first_frame_index")
+        total = shot.select(length.sum()).item() or 0
+        left = sum(pieces[i].select(length.sum()).item() for i in todo)
+        with self.bar(total, total - left) as bar:
+            stream = self._shot_pictures([r for i in todo for r in pieces[i].to_dicts()], bar)
+            for index in todo:
+                rows: dict[str, list] = {name: [] for name in KINDS}
+                for row, pictures in (next(stream) for _ in range(pieces[index].height)):
+                    indices = range(row["first_frame_index"], row["end_frame_index"])
+                    found = measure_shot(
+                        row["shot_index"], pictures, self._labels[row["shot_index"]], indices,
+                        self._rate,
+                    )  # fmt: skip
+                    for name in KINDS:
+                        rows[name] += found[name]
+                shards.put(index, {n: store.from_rows(n, rows[n]) for n in KINDS}, len(pieces))
+        return {name: shards.collect(name) for name in KINDS}
+
+    def _shot_pictures(
+        self, shots: Sequence[Mapping[str, Any]], bar: Any
+    ) -> Iterator[tuple[Mapping[str, Any], Iterator[extra_frame.DecodedPicture]]]:
+        """Each shot with its frames, decoded as they are asked for, in one pass over the film."""
+        of = {
+            index: row
+            for row in shots
+            for index in range(row["first_frame_index"], row["end_frame_index"])
+        }
+        crops = self._crops
+        wanted = {index: crops.get(row["shot_index"]) for index, row in of.items()}
+        decoded = self._reader().pictures(wanted) if wanted else iter(())
+
+        def counted() -> Iterator[extra_frame.DecodedPicture]:
+            for one in decoded:
+                bar.update(1)
+                yield one
+
+        groups = groupby(counted(), key=lambda one: of[one.frame.index]["shot_index"])
+        ready = next(groups, None)
+        for row in shots:
+            if ready is not None and ready[0] == row["shot_index"]:
+                yield row, ready[1]
+                ready = next(groups, None)
+            else:
+                yield row, iter(())
+
+    @property
+    def _rate(self) -> float:
+        film = self.read("film").row(0, named=True)
+        return film["frame_rate_num"] / max(1, film["frame_rate_den"]) or 24.0
+
+    @cached_property
+    def _crops(self) -> dict[int, tuple[int, int, int, int]]:
+        """Box of each shot's picture in the film's, bars cut off."""
+        known = self.read("frame").drop_nulls(CROP).sort("frame_index")
+        known = known.unique("shot_index", keep="first", maintain_order=True)
+        return {row[0]: row[1:] for row in known.select("shot_index", *CROP).iter_rows()}
+
+    def _reader(self) -> extra_frame.ExtraFrameReader:
+        return extra_frame.ExtraFrameReader(
+            self.config.extraction,
+            Path(self.source["film"]),
+            self.read("film"),
+            self.read("frame"),
+            num_threads=0 if self.config.pipeline.parallel_processing else 1,
+        )
+
+    # -- decisions ----------------------------------------------------------------------------
+
+    def _choose(
+        self, measured: Mapping[str, pl.DataFrame]
+    ) -> tuple[list[ClipPlan], list[ClipPlan]]:
+        """Runs that become clips, and the others with their reasons."""
+        tables = {**measured, **{name: self.read(name) for name in ("shot", "frame", "quality")}}
+        return plan.choose_clips(tables, self.read("cluster"), self.config.clip)
+
+    # -- pixels -------------------------------------------------------------------------------
+
+    def _write(self, chosen: Sequence[ClipPlan]) -> tuple[list[dict], dict[str, ClipPlan]]:
+        """Rows of table `clip`, and the plans that failed with their errors, by clip id."""
+        rows, failed = [], {}
+        form, wanted = preset.choose_form(self.config.clip), self.config.clip
+        crops = {
+            one.clip_id: write.choose_crop(
+                one.size, one.boxes, form, wanted.max_upscale, wanted.framing
+            )
+            for one in chosen
+        }
+        film = Path(self.source["film"])
+        has_audio = wanted.has_audio and write.has_sound(film)
+        for one, pictures in self._clip_pictures(chosen, crops):
+            crop = crops[one.clip_id]
+            file = f"{FOLDER}/{folder_name(one.character)}/{one.clip_id}.mp4"
+            try:
+                missing = [i for i in one.frame_indices if i not in pictures]
+                if missing:
+                    raise write.ClipError(f"frame {missing[0]} could not be decoded again")
+                sound = None
+                if has_audio:
+                    sound = write.read_sound(film, one.start_s, one.num_frames / one.fps)
+                frames = (pictures[index] for index in one.frame_indices)
+                path = self.output_dir / file
+                write.write_clip(path, frames, one.fps, crop.size, sound)
+            except write.ClipError as error:
+                failed[one.clip_id] = replace(one, reason="failed", detail=str(error))
+                continue
+            said = self._caption(one)
+            atomic.write_bytes(path.with_suffix(".txt"), f"{said}\n".encode())
+            rows.append(self._row(one, crop, file, said, has_audio, file_hash.hash_file(path)))
+        if rows:
+            self._write_rights()
+        return rows, failed
+
+    def _clip_pictures(
+        self, chosen: Sequence[ClipPlan], crops: Mapping[str, write.ClipCrop]
+    ) -> Iterator[tuple[ClipPlan, dict[int, np.ndarray]]]:
+        """Each clip with its frames, cut and scaled, once all of them are decoded."""
+        users: dict[int, list[ClipPlan]] = {}
+        for one in chosen:
+            for index in dict.fromkeys(one.frame_indices):
+                users.setdefault(index, []).append(one)
+        wanted = {index: self._crops.get(own[0].shot_index) for index, own in users.items()}
+        held: dict[str, dict[int, np.ndarray]] = {one.clip_id: {} for one in chosen}
+        if not wanted:
+            return
+        for done in self._reader().pictures(wanted):
+            for one in users[done.frame.index]:
+                if done.picture is not None:
+                    cut = write.fit(done.picture, crops[one.clip_id])
+                    held[one.clip_id][done.frame.index] = cut
+                if done.frame.index == one.frame_indices[-1]:
+                    yield one, held.pop(one.clip_id)
+        by_id = {one.clip_id: one for one in chosen}
+        for clip_id in list(held):  # the film ended before
+            yield by_id[clip_id], held.pop(clip_id)
+
+    def _row(
+        self, one: ClipPlan, crop: write.ClipCrop, file: str, said: str, has_audio: bool, sha: str
+    ) -> dict[str, Any]:
+        left, top = (self._crops.get(one.shot_index) or (0, 0))[:2]
+        x0, y0, x1, y1 = crop.box
+        return {
+            "clip_id": one.clip_id, "character": one.character, "shot_index": one.shot_index,
+            "split": self._split(one), "start_s": one.start_s, "end_s": one.end_s,
+            "fps": one.fps, "num_frames": one.num_frames, "width_px": crop.size[0],
+            "height_px": crop.size[1], "crop_x0_px": left + x0, "crop_y0_px": top + y0,
+            "crop_x1_px": left + x1, "crop_y1_px": top + y1, "camera": one.camera,
+            "motion": one.motion, "coverage": one.coverage, "also_shown": list(one.also_shown),
+            "frame_indices": list(one.frame_indices), "file": file, "caption": said,
+            "has_audio": has_audio, "sha256": sha,
+        }  # fmt: skip
+
+    def _split(self, one: ClipPlan) -> str:
+        """Held out where the shot's pictures of the training set are."""
+        return "held-out" if (one.character, one.shot_index) in self._held_out else "train"
+
+    @cached_property
+    def _held_out(self) -> set[tuple[str, int]]:
+        held = self.read("dataset").filter(pl.col("split") == "held-out")
+        return set(held.select("character", "shot_index").iter_rows())
+
+    def _caption(self, one: ClipPlan) -> str:
+        wanted = self.config.captioning
+        trigger = trigger_word(wanted.trigger_word, one.character)
+        said = self._captions.get((one.shot_index, one.character), [])
+        return caption.compose(one, said, trigger, wanted.class_word)
+
+    @cached_property
+    def _captions(self) -> dict[tuple[int, str], list[tuple[float, str]]]:
+        """Times and newest captions of frames that show a character, by shot and character."""
+        newest = (
+            self.read("caption")
+            .filter(pl.col("status") == "done")
+            .sort("version")
+            .unique("frame_id", keep="last")
+        )
+        seen = self.read("label").drop_nulls("character").select("frame_id", "character").unique()
+        frame = self.read("frame").select("frame_id", "shot_index", "timestamp_s")
+        rows = newest.join(frame, on="frame_id").join(seen, on="frame_id").sort("timestamp_s")
+        found: dict[tuple[int, str], list[tuple[float, str]]] = {}
+        for shot, name, time, text in rows.select(
+            "shot_index", "character", "timestamp_s", "text"
+        ).iter_rows():
+            found.setdefault((shot, name), []).append((time, text))
+        return found
+
+    def _write_rights(self) -> None:
+        record = rights.make_record(
+            film_file=Path(self.source["film"]).name,
+            film_hash=self.source["content_hash"],
+            **self.config.rights.model_dump(),
+            models=[],
+        )
+        path = self.output_dir / FOLDER / rights.FILE
+        atomic.write_bytes(path, json.dumps(record, indent=1).encode())
+
+    def _remove_others(self, files: Sequence[str]) -> None:
+        """Remove clips of earlier runs that are chosen no longer."""
+        kept = {self.output_dir / file for file in files}
+        kept |= {path.with_suffix(".txt") for path in kept}
+        folder = self.output_dir / FOLDER
+        if not kept:
+            atomic.remove_folder(folder)
+            return
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.suffix in (".mp4", ".txt") and path not in kept:
+                atomic.remove_file(path)
