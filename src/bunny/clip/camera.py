@@ -2,8 +2,8 @@
 
 import numpy as np
 
-MOVE_SHARE = 0.12  # of the picture, over the run: less is no pan or tilt
-ZOOM_LOG = 0.07  # natural logarithm of the scale, over the run
+MOVE_SHARE = 0.05  # of the picture, over the run: less is no pan or tilt
+ZOOM_LOG = 0.04  # natural logarithm of the scale, over the run
 SHAKE_SHARE = 0.0035  # root mean square of what a smooth move does not explain
 SMOOTH_FRAMES = 9
 

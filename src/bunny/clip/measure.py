@@ -20,7 +20,9 @@ from bunny.video.extra_frame import DecodedPicture
 
 LONG_PX = 320  # of the small picture's longer side
 GRID = (8, 12)  # rows and columns of the coarse luma whose layout is compared
-MAX_CORNERS, MIN_CORNERS = 120, 12
+MAX_CORNERS, MIN_CORNERS = 400, 12
+CELLS, CORNERS_A_CELL = (4, 6), 8  # corners are spread, so that no moving figure outvotes the rest
+STILL_PX, STILL_SHARE = 0.1, 0.35  # so many corners that stay where they are: the camera is still
 HOLD_S = 0.5  # a label holds so long beyond the first and last labelled frame
 GAP_S = 2.5  # two labels of a character are joined over so much
 BINS = (8, 4, 4)  # hue, saturation, value
@@ -218,13 +220,17 @@ def _camera(
     mask = np.full(before.shape, 255, np.uint8)
     for x0, y0, x1, y1 in boxes:
         mask[max(0, int(y0)) : max(0, int(y1)), max(0, int(x0)) : max(0, int(x1))] = 0
-    corners = cv2.goodFeaturesToTrack(before, MAX_CORNERS, 0.01, 6, mask=mask)
-    if corners is None or len(corners) < MIN_CORNERS:
+    found = cv2.goodFeaturesToTrack(before, MAX_CORNERS, 0.005, 5, mask=mask)
+    if found is None or len(found) < MIN_CORNERS:
         return 0.0, 0.0, 0.0
+    corners = _spread(np.asarray(found, np.float32), before.shape)
     empty = np.empty_like(corners)
     moved, is_found, _ = cv2.calcOpticalFlowPyrLK(before, now, corners, empty)
     good = is_found.ravel() == 1
     if good.sum() < MIN_CORNERS:
+        return 0.0, 0.0, 0.0
+    length = np.linalg.norm((moved - corners).reshape(-1, 2)[good], axis=1)
+    if np.mean(length < STILL_PX) >= STILL_SHARE:
         return 0.0, 0.0, 0.0
     cv2.setRNGSeed(0)
     matrix, _ = cv2.estimateAffinePartial2D(
@@ -237,6 +243,19 @@ def _camera(
     shift = matrix @ middle - middle[:2]
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     return float(shift[0]), float(shift[1]), float(np.log(max(scale, 1e-3)))
+
+
+def _spread(corners: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The strongest corners of each cell of the picture; (n, 1, 2)."""
+    share = corners.reshape(-1, 2) / np.array([shape[1], shape[0]])
+    cell = np.clip((share * np.array(CELLS[::-1])).astype(int), 0, np.array(CELLS[::-1]) - 1)
+    number = cell[:, 1] * CELLS[1] + cell[:, 0]
+    kept, counts = [], np.zeros(CELLS[0] * CELLS[1], int)
+    for row, one in enumerate(number):
+        if counts[one] < CORNERS_A_CELL:
+            counts[one] += 1
+            kept.append(row)
+    return np.ascontiguousarray(corners[kept])
 
 
 def _scaled(box: Box, scale: float) -> Box:

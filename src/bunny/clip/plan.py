@@ -7,7 +7,7 @@ breaks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,6 +24,7 @@ GRADUAL_MARGIN_S = 0.5  # beside a transition, beyond the margin of the settings
 STEP_S = 0.25  # between starts that are tried
 CUT_LAYOUT, CUT_CHANGE = 0.5, 12.0  # of a frame that is another picture than the one before
 CUT_RATIO = 4.0  # as often as much change as the run's median
+SOFT, SOFT_SHARE = 0.2, 0.05  # of the run's median sharpness; of the frames
 TEXT = ("title", "credit", "subtitled", "black", "blank")  # the filter's reasons
 SECOND = 1.0  # writing on a kept frame is taken to stand so long before and after it
 
@@ -121,13 +122,12 @@ def read_shots(tables: Mapping[str, pl.DataFrame], wanted: ClipConfig) -> Iterat
         )
 
 
-def plan_shot(shot: ShotMeasures, form: ClipForm, wanted: ClipConfig) -> list[ClipPlan]:
-    """Runs of one shot for each character in it, by character and time, and those refused last."""
-    found = []
-    for character in sorted(shot.boxes):
-        own = list(_fill(shot, character, form, wanted, shot.first, shot.end))
-        found += sorted(own, key=lambda plan: plan.start_s)
-    return found
+def plan_shot(
+    shot: ShotMeasures, character: str, form: ClipForm, wanted: ClipConfig
+) -> list[ClipPlan]:
+    """Runs of one shot for a character, by time; where there is none, the best that was refused."""
+    own = _fill(shot, character, form, wanted, shot.first, shot.end)
+    return sorted(own, key=lambda plan: plan.start_s)
 
 
 def _fill(
@@ -233,6 +233,8 @@ def judge(plan: ClipPlan, shot: ShotMeasures, wanted: ClipConfig) -> ClipPlan:
     usual = max(1.0, float(np.median(change))) if len(change) else 1.0
     is_cut = (layout > CUT_LAYOUT) & (change > CUT_CHANGE) & (change > CUT_RATIO * usual)
     end_s = plan.end_s
+    sharp = shot.sharpness[first:end]
+    soft = float(np.mean(sharp < SOFT * plan.sharpness)) if len(sharp) else 0.0
     has_text = any(plan.start_s - SECOND <= time <= end_s + SECOND for time in shot.text_s)
     rules = (
         ("absent", plan.coverage < wanted.min_coverage - 1e-9,
@@ -245,6 +247,7 @@ def judge(plan: ClipPlan, shot: ShotMeasures, wanted: ClipConfig) -> ClipPlan:
          f"{plan.motion:.1f} levels a frame, clip.max_motion is {wanted.max_motion:g}"),
         ("blurred", plan.sharpness < wanted.min_sharpness,
          f"{plan.sharpness:.0f}, clip.min_sharpness is {wanted.min_sharpness:g}"),
+        ("blurred", soft > SOFT_SHARE, f"{soft:.0%} of the frames are much softer than the rest"),
     )  # fmt: skip
     for reason, is_broken, detail in rules:
         if is_broken:
@@ -267,7 +270,10 @@ def _too_short(
 
 
 def choose_clips(
-    tables: Mapping[str, pl.DataFrame], cluster: pl.DataFrame, wanted: ClipConfig
+    tables: Mapping[str, pl.DataFrame],
+    cluster: pl.DataFrame,
+    names: Collection[str],
+    wanted: ClipConfig,
 ) -> tuple[list[ClipPlan], list[ClipPlan]]:
     """Runs that become clips, by film time, and the others with their reasons.
 
@@ -277,10 +283,17 @@ def choose_clips(
         As `read_shots`.
     cluster : pl.DataFrame
         Table of that name; says where shots play.
+    names : collection of str
+        Characters that clips are made of; others count as shown beside them.
     wanted : ClipConfig
     """
     form = choose_form(wanted)
-    plans = [plan for shot in read_shots(tables, wanted) for plan in plan_shot(shot, form, wanted)]
+    plans = [
+        plan
+        for shot in read_shots(tables, wanted)
+        for name in sorted(set(shot.boxes) & set(names))
+        for plan in plan_shot(shot, name, form, wanted)
+    ]
     scenes = cluster.filter(pl.col("level") == "scene").drop_nulls("scene_id")
     place = dict(scenes.sort("item_id").select("shot_index", "scene_id").iter_rows())
     judged = [

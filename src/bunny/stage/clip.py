@@ -112,18 +112,21 @@ class Clip(BaseStage):
 
     @cached_property
     def _labels(self) -> Mapping[int, list]:
-        """Labelled boxes of the wanted characters, by shot."""
-        wanted = self.config.models.characters
+        """Labelled boxes, by shot; of shots that show a wanted character."""
         rows = self.read("label").filter(
             pl.col("character").is_not_null(),
             pl.col("confidence") >= self.config.dataset.min_confidence,
         )
-        if wanted:
-            rows = rows.filter(pl.col("character").is_in(wanted))
         columns = ("frame_id", "frame_index", "timestamp_s", "width_px", *CROP)
         frames = pl.concat(self.read(name).select(columns) for name in ("frame", "extra_frame"))
         joined = rows.join(frames.drop_nulls(CROP), on="frame_id").sort("subject_id")
-        return group_labels(joined.iter_rows(named=True))
+        found = group_labels(joined.iter_rows(named=True))
+        wanted = self._wanted({one.character for own in found.values() for one in own})
+        return {s: own for s, own in found.items() if any(o.character in wanted for o in own)}
+
+    def _wanted(self, names: set[str]) -> set[str]:
+        """Those of the names that clips are made of."""
+        return names & set(self.config.models.characters or names)
 
     def _measure(self) -> dict[str, pl.DataFrame]:
         """Tables of measures, from shards and for those that lack from the film."""
@@ -210,7 +213,8 @@ class Clip(BaseStage):
     ) -> tuple[list[ClipPlan], list[ClipPlan]]:
         """Runs that become clips, and the others with their reasons."""
         tables = {**measured, **{name: self.read(name) for name in ("shot", "frame", "quality")}}
-        return plan.choose_clips(tables, self.read("cluster"), self.config.clip)
+        names = self._wanted(set(measured["clip_box"]["character"]))
+        return plan.choose_clips(tables, self.read("cluster"), names, self.config.clip)
 
     # -- pixels -------------------------------------------------------------------------------
 
