@@ -15,7 +15,21 @@ EFFECT = {
 }
 NOT_SEEN: dict[str, str] = {}
 PUBLISH = "test/library/publish/test_publish_setting.py"  # beside the Postgres that it starts
+CLIP = "test/stage/test_clip.py"
 SEEN_ELSEWHERE = {
+    **{
+        f"clip.{key}": f"{CLIP}::test_each_setting_does_what_it_says"
+        for key in (
+            *("num_frames", "fps", "width_px", "height_px", "max_clips", "min_motion"),
+            *("max_motion", "min_sharpness", "margin_frames", "framing", "has_audio"),
+        )
+    },
+    **{
+        f"clip.{key}": f"{CLIP}::test_a_box_between_labels_counts_from_the_likeness_that_is_set"
+        for key in ("min_likeness", "min_coverage")
+    },
+    "clip.max_upscale": f"{CLIP}::test_a_picture_is_enlarged_as_far_as_is_set",
+    "clip.preset": f"{CLIP}::test_presets_have_the_models_rate",
     "publish.schema_name": f"{PUBLISH}::test_the_schema_name_says_where_tables_go",
     "publish.has_row_security": f"{PUBLISH}::test_row_security_is_on_where_it_is_set",
     "publish.reader_role": f"{PUBLISH}::test_the_reader_role_alone_may_read",
