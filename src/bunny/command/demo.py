@@ -4,6 +4,7 @@
 SETTINGS = (
     "models.characters=[bunny]",
     "extraction.extra_interval_seconds=0.5",
+    "clip.preset=wan",
     "models.training_steps=400",
     "models.batch_size=8",
     "models.learning_rate=0.001",

@@ -10,7 +10,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+import polars as pl
 
+from bunny.core import file_hash
 from bunny.core.error import UserError
 from bunny.library.timeline import locate
 from bunny.library.timeline.locate import LocationAnswer, SourceFilm
@@ -18,6 +20,7 @@ from bunny.quality import luma, perceptual_hash, sharpness
 from bunny.table import store
 from bunny.table.box import crop_box
 
+CLIP_SUFFIX = ".mp4"
 BITS_MAX = 10  # of 64 in which hashes of one picture, saved or scaled anew, differ; Zauner 2010
 CORRELATION_MIN = 0.9  # of 32x32 luma: hashes of flat pictures agree by chance
 
@@ -70,6 +73,8 @@ def _not_found(what: str, path: Path, sources: Sequence[SourceFilm]) -> UserErro
 def _by_id(what: str, _path: Path, source: SourceFilm) -> LocationAnswer | None:
     """A training picture, frame, face, region or drawn picture by its id."""
     tables = source.tables
+    for row in _clips(source).filter(clip_id=what).to_dicts():
+        return _answer(source, what, "by its clip_id", [locate.locate_clip(source, row)])
     if place := locate.locate_picture(source, what):
         return _answer(source, what, "by its image_id", [place])
     if place := locate.locate_frame(source, what):
@@ -88,6 +93,9 @@ def _by_file(what: str, path: Path, source: SourceFilm) -> LocationAnswer | None
         inside = path.resolve().relative_to(source.root.resolve()).as_posix()
     except ValueError:
         return None
+    for row in _clips(source).filter(file=inside).to_dicts():
+        place = locate.locate_clip(source, row)
+        return _answer(source, what, "a clip in the film's folder", [place])
     for key, row in _stored(source, inside):
         return _of_stored(source, what, key, row, "a file in the film's folder")
     return None
@@ -108,6 +116,11 @@ def _by_metadata(what: str, path: Path, source: SourceFilm) -> LocationAnswer | 
 
 def _by_content(what: str, path: Path, source: SourceFilm) -> LocationAnswer | None:
     """The same bytes under another name."""
+    if path.suffix == CLIP_SUFFIX:
+        for row in _clips(source).filter(sha256=file_hash.hash_file(path)).to_dicts():
+            place = locate.locate_clip(source, row)
+            return _answer(source, what, "identical to a clip", [place])
+        return None
     files = {key: (row, source.root / row["file"]) for key, row in _stored(source)}
     same = locate.same_content(path, ((key, file) for key, (_, file) in files.items()))
     for key in same:
@@ -136,6 +149,11 @@ def _by_similarity(what: str, path: Path, source: SourceFilm) -> LocationAnswer 
         return None
     place = locate.locate_frame(source, measure["frame_id"][found.index])
     return _answer(source, what, f"looks like a frame of the film{_likeness(found)}", [place])
+
+
+def _clips(source: SourceFilm) -> pl.DataFrame:
+    """Table `clip` of a film; empty where it has none."""
+    return store.read_or_empty(source.root / "table", "clip")
 
 
 def _nearest(look: PictureHash, looks: list[PictureHash]) -> HashMatch | None:

@@ -107,6 +107,37 @@ def locate_picture(source: SourceFilm, image_id: str) -> dict[str, Any] | None:
     }
 
 
+def locate_clip(source: SourceFilm, clip: Mapping[str, Any]) -> dict[str, Any]:
+    """Locate the first frame of a row of table `clip`.
+
+    Returns
+    -------
+    dict
+        As `locate_frame`, with file, caption, character and split of the clip, `end_second` and
+        box: the crop in the film's picture as shown, pixels.
+    """
+    number = number_at_second(source.timing, clip["start_s"])
+    index = clip["frame_indices"][0]
+    return {
+        "film_id": source.film["film_id"],
+        "film": source.film["path"],
+        "shot_index": clip["shot_index"],
+        "frame_index": index,
+        "frame_id": f"{source.film['film_id']}-{index:08d}",
+        "timecode": timecode.source_timecode(source.timing, number),
+        "second": clip["start_s"],
+        "end_second": clip["end_s"],
+        "frame": number,
+        "file": clip["file"],
+        "labels": sorted({clip["character"], *clip["also_shown"]}),
+        "caption": clip["caption"],
+        "timelines": _timelines(source, number),
+        "character": clip["character"],
+        "split": clip["split"],
+        "box": [float(clip[column]) for column in CROP],
+    }
+
+
 def film_box(frame: Mapping[str, Any], box: Sequence[float]) -> list[float]:
     """A box of a stored picture in the film's picture, where bars are not cut off.
 
@@ -385,6 +416,11 @@ def _lines(place: dict[str, Any]) -> list[str]:
         box = " ".join(f"{v:g}" for v in place["box"])
         lines.append(f"    set of {place['character']} ({place['split']}): {place['file']}")
         lines.append(f"    box in the film's picture: {box}")
+    elif "end_second" in place:
+        span = f"{place['second']:.3f} to {place['end_second']:.3f} s"
+        lines.append(
+            f"    clip of {place['character']} ({place['split']}): {place['file']}, {span}"
+        )
     elif place["file"]:
         lines.append(f"    picture: {place['file']}")
     if place["labels"]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bunny.core import atomic
-from bunny.view.report import caption_audit, coverage, evaluation, model
+from bunny.view.report import caption_audit, clip, coverage, evaluation, model
 from bunny.view.report import film as report_film
 from bunny.view.report.section import ReportData
 
@@ -28,6 +28,7 @@ SECTIONS = (
     report_film.captions,
     caption_audit.audit,
     coverage.training_set,
+    clip.clips,
     model.fine_tune,
     evaluation.evaluation,
     model.drawings,
