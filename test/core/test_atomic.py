@@ -256,6 +256,26 @@ def test_a_full_disk_takes_no_part_of_what_is_said_at_once(tmp_path):
     assert [e.text for e in event_log.read(tmp_path)] == ["old", "next"]
 
 
+def test_temporary_files_of_killed_writes_are_removed_after_an_hour(tmp_path):
+    from bunny.core import atomic
+
+    (tmp_path / "table").mkdir()
+    old, young, other = (
+        tmp_path / "table" / name
+        for name in (".a.parquet.k3_9xzq0.tmp", ".b.parquet.k3_9xzq0.tmp", ".notes.tmp")
+    )
+    for path in (old, young, other, tmp_path / "a.parquet.tmp"):
+        path.write_bytes(b"half")
+        os.utime(path, (0, 0) if path != young else None)
+    assert atomic.remove_leftovers(tmp_path) == 1
+    assert not old.exists() and young.exists() and other.exists()
+    assert atomic.remove_leftovers(tmp_path / "nothing") == 0
+    atomic.write_bytes(tmp_path / "x", b"")  # what it looks for is what is written
+    names = []
+    atomic.write_file(tmp_path / "x", lambda path: names.append(path.name))
+    assert atomic.LEFTOVER.fullmatch(names[0])
+
+
 # -- kills ---------------------------------------------------------------------------------------
 
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "shutil.rmtree", "os.link"}
