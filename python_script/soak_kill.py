@@ -124,6 +124,7 @@ class Killer:
         self.space = workspace.locate(project.folder, str(data), project.done["film_id"])
         self.root = self.space.root
         self._chance = random.Random(seed)
+        self._before: dict[str, int] = {}  # times of the stages' records when a run began
         data.mkdir(parents=True, exist_ok=True)
         self._said = data.parent / f"{data.name}.json"
         self._said.write_text(json.dumps([event.to_dict() for event in events]), encoding="utf-8")
@@ -131,6 +132,7 @@ class Killer:
     def run_until(self, stage: str | None = None, seconds: float = LONGEST_S) -> Attempt:
         """Run, and kill all processes so many seconds after a stage began (None: the run)."""
         errors = self.data.parent / f"{self.data.name}.log"
+        self._before = {name: _record_time(self.root, name) for name in pipeline.STAGE}
         line = small_project.run_arguments(self.project.film, self.data)
         with errors.open("w") as log:
             run = subprocess.Popen(
@@ -167,12 +169,20 @@ class Killer:
         )
 
     def _is_running(self, stage: str) -> bool:
-        """Whether the record of a stage says that it began and did not end."""
-        return _status(self.root, stage) == "running"
+        """Whether a stage began in this run and did not end."""
+        is_new = _record_time(self.root, stage) != self._before[stage]
+        return is_new and _status(self.root, stage) == "running"
 
     def unfinished(self) -> list[str]:
         """Stages that have not ended."""
         return [stage for stage in pipeline.STAGE if _status(self.root, stage) != "done"]
+
+
+def _record_time(root: Path, stage: str) -> int:
+    try:
+        return (root / "stage" / stage / "stage.json").stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _status(root: Path, stage: str) -> str:

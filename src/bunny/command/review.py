@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from bunny import notebook, pipeline
 from bunny.character import reference
 from bunny.command import film_workspace, review_server
-from bunny.core import atomic, reference_folder, workspace
+from bunny.core import atomic, image_file, reference_folder, workspace
 from bunny.core.error import UserError
 from bunny.table import store
 from bunny.view import board
@@ -236,9 +236,6 @@ def add_references(space: Workspace, name: str, files: Sequence[tuple[str, bytes
 
 def _check_picture(file: str, data: bytes) -> tuple[str, str, bytes]:
     """Stem, suffix and content of what can be a reference."""
-    import cv2
-    import numpy as np
-
     suffix = Path(file).suffix.lower()
     if suffix not in reference_folder.PICTURE_SUFFIXES:
         known = ", ".join(sorted(reference_folder.PICTURE_SUFFIXES))
@@ -247,8 +244,8 @@ def _check_picture(file: str, data: bytes) -> tuple[str, str, bytes]:
         raise UserError(
             f"{file}: expected at most 20 MB, got {len(data) / 2**20:.0f} MB; reduce it"
         )
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if picture is None or max(picture.shape[:2]) > MAX_SIDE_PX:
+    size = image_file.read_size(data)
+    if size is None or max(size) > MAX_SIDE_PX or image_file.decode(data) is None:
         raise UserError(
             f"{file}: expected a readable picture of at most {MAX_SIDE_PX} px a side; save it again"
         )

@@ -192,6 +192,7 @@ def run_film(
 
 def _film_file(film: Path, root: Path, config: Config) -> Path:
     """The film itself, also where a known one is named by its film_id or how that begins."""
+    workspace.check_path(film)
     known = [] if film.exists() else workspace.find(root, config.project.data_dir, str(film))
     if not known:
         return film

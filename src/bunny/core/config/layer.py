@@ -24,6 +24,7 @@ RENAMED = {  # keys of earlier versions, and what stands in their place
     "captioning.endpoint_url": "captioning.<provider>.endpoint_url, e.g. of local",
 }
 REPLACED_VALUE = {("extraction.shot_detector", "hybrid"): "accurate"}
+LONGEST_SHOWN = 200  # characters of a value or a reason in an error
 SECRET_NAMES = ("BUNNY_DATABASE_URL",)  # named like a setting, but is none
 
 
@@ -67,8 +68,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:LONGEST_SHOWN]
         raise UserError(f"{path.name}: expected YAML, could not read it: {reason}") from error
     if values is None:
         return {}
@@ -113,7 +114,7 @@ def _scalar(text: str) -> object:
     """Read one value in YAML notation; text that is no YAML stays text."""
     try:
         return yaml.safe_load(text) if text.strip() else ""
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         return text
 
 
@@ -228,7 +229,14 @@ def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:
     if better:
         return f"{source}: {key} {first['input']} was replaced by {better}; choose {better}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{source}: key {key} {expected}, got {first['input']!r}{more}; see config/main.yaml"
+    got = _shorten(first["input"])
+    return f"{source}: key {key} {expected}, got {got}{more}; see config/main.yaml"
+
+
+def _shorten(value: object) -> str:
+    """A value as it is shown in an error."""
+    shown = repr(value)
+    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}…"
 
 
 def _known(steps: list[str]) -> str:
