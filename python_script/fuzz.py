@@ -431,6 +431,8 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--keep", type=Path, help="folder for inputs that found a fault")
     given = parser.parse_args()
+    if sys.platform == "win32":
+        parser.error("expected Linux or macOS: this kills process groups and forks")
     place = given.keep or Path(tempfile.mkdtemp(prefix="bunny-fuzz-"))
     found = fuzz(given.films, given.others, given.seed, place.resolve(), given.workers)
     faults = sum(outcome.is_fault for _, _, outcome in found)

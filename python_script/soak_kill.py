@@ -352,6 +352,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="where films are run; default: a temporary one")
     given = parser.parse_args()
+    if sys.platform == "win32":
+        parser.error("expected Linux or macOS: this kills process groups and forks")
     folder = given.folder or Path(tempfile.mkdtemp(prefix="bunny-soak-"))
     began = time.monotonic()
     tally = soak(folder.resolve(), given.kills, given.seed)

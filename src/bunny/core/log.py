@@ -25,6 +25,15 @@ class TerminalHandler(logging.StreamHandler):
             self.handleError(record)
 
 
+class QuietFileHandler(logging.FileHandler):
+    """Leaves out what the disk does not take: the terminal has it, and a run says why it ends."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 of logging
+        """Say nothing of a full disk; other faults are shown."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
 class RedactingFilter(logging.Filter):
     """Replaces the values of secret environment variables by their names."""
 
@@ -81,7 +90,7 @@ def configure(folder: Path | None, *, is_verbose: bool = False) -> Path | None:
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.jsonl"
-    file = logging.FileHandler(path, encoding="utf-8", delay=True)
+    file = QuietFileHandler(path, encoding="utf-8", delay=True)
     file.setFormatter(JsonFormatter(JSON_FIELDS))
     file.addFilter(RedactingFilter())
     root.addHandler(file)

@@ -129,10 +129,24 @@ def exists(folder: Path, name: str) -> bool:
 
 
 def write_parquet(path: Path, frame: pl.DataFrame) -> None:
-    """Write any frame atomically, see `write_file`."""
-    atomic.write_file(
-        path, lambda p: frame.write_parquet(p, compression=COMPRESSION, statistics=True)
-    )
+    """Write any frame atomically, see `write_file`.
+
+    Raises
+    ------
+    UserError
+        If the disk takes no more: Polars keeps the system's own words to itself.
+    """
+
+    def write(temporary: Path) -> None:
+        try:
+            frame.write_parquet(temporary, compression=COMPRESSION, statistics=True)
+        except pl.exceptions.PolarsError as error:
+            raise UserError(
+                f"{path}: could not write this table ({error}), probably because the disk is full; "
+                "free some space, then run the same command again to resume"
+            ) from error
+
+    atomic.write_file(path, write)
 
 
 def _with_later_columns(name: str, frame: pl.DataFrame) -> pl.DataFrame:
