@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from urllib.parse import unquote
 
 SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "DATABASE_URL")
 MIN_SECRET_LENGTH = 6  # shorter values would blot out ordinary words
+PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+(?=@)")  # of an address, RFC 3986 section 3.2.1
 JSON_FIELDS = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
@@ -47,14 +49,14 @@ def redact(text: str) -> str:
     """Replace every secret value of the environment in `text` by `<NAME>`.
 
     Of an address with a password the password is secret by itself too, as it stands there and as
-    it reads.
+    it reads; passwords of other addresses are replaced by `***`.
     """
     for name, value in os.environ.items():
         if any(w in name.upper() for w in SECRET_WORDS):
             for secret in (value, *_passwords(value)):
                 if len(secret) >= MIN_SECRET_LENGTH:
                     text = text.replace(secret, f"<{name}>")
-    return text
+    return PASSWORD.sub(r"\1***", text)
 
 
 def _passwords(value: str) -> list[str]:

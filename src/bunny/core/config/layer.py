@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from bunny.core.config import filter_preset
 from bunny.core.config.settings import Config
 from bunny.core.error import UserError
+from bunny.core.log import PASSWORD
 
 ENVIRONMENT_PREFIX = "BUNNY_"
 RENAMED = {  # keys of earlier versions, and what stands in their place
@@ -156,6 +157,7 @@ def load(
     merged: dict[str, Any] = {}
     origin: dict[str, str] = {}
     for source, values in read_sources(root, overrides, film_id, environment, own):
+        _check_passwords(values, source)
         _forget_thresholds(merged, values)
         _merge(merged, values, source, origin)
     try:
@@ -201,6 +203,19 @@ def _merge(target: dict, values: Mapping, source: str, origin: dict, at: str = "
         else:
             target[key] = value
             origin[path] = source
+
+
+def _check_passwords(values: Mapping, source: str, at: str = "") -> None:
+    """Refuse an address with a password: settings stand in records, logs and notebooks."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            _check_passwords(value, source, f"{at}{key}.")
+        elif isinstance(value, str) and PASSWORD.search(value):
+            raise UserError(
+                f"{source.partition('=')[0]}: key {at}{key} expected an address without user and "
+                "password, since settings are kept in records; put the secret in the environment "
+                "or .env"
+            )
 
 
 def _forget_thresholds(merged: dict, values: Mapping) -> None:
