@@ -240,8 +240,10 @@ def test_a_port_that_is_taken_is_passed_over():
         ("127.0.0.1", "http://127.0.0.1:80/"),
         ("localhost", "http://127.0.0.1:80/"),
         ("::1", "http://[::1]:80/"),
+        ("127.0.0.2", "http://127.0.0.2:80/"),
         ("0.0.0.0", f"http://{socket.gethostname()}:80/"),
     ],
 )
 def test_the_address_that_is_printed(ip, url):
-    assert review_server.Binding(ip=ip, port=80).url == url
+    binding = review_server.Binding(ip=ip, port=80)
+    assert binding.url == url and binding.is_local == (ip != "0.0.0.0")

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 EVERY_ADDRESS = ("0.0.0.0", "::")
 MAX_PORTS = 20  # tried after the first, when that is taken
 MAX_WRONG, WRONG_S = 10, 60.0  # wrong tokens that an address may try in so many seconds
@@ -59,7 +58,7 @@ class Binding:
     @property
     def is_local(self) -> bool:
         """Whether only this machine can reach it."""
-        return self.ip in LOOPBACK
+        return _is_loopback(self.ip)
 
     @property
     def url(self) -> str:
@@ -113,7 +112,7 @@ def check_binding(
     """
     if (certfile is None) != (keyfile is None):
         raise UserError("--certfile and --keyfile belong together; give both")
-    if ip not in LOOPBACK and certfile is None and not is_unencrypted:
+    if not _is_loopback(ip) and certfile is None and not is_unencrypted:
         raise UserError(
             f"--ip {ip}: expected --certfile and --keyfile, since other machines can reach this "
             "address and everyone on the network could read the token and the pictures; add them, "
@@ -304,6 +303,14 @@ def _guarded_voila(guard: RequestGuard, binding: Binding) -> Any:
                 self.stop()
 
     return GuardedVoila
+
+
+def _is_loopback(ip: str) -> bool:
+    """Whether an address is reached by this machine alone, as all of 127.0.0.0/8 and ::1 are."""
+    try:
+        return ip == "localhost" or ipaddress.ip_address(ip).is_loopback
+    except ValueError:
+        return False
 
 
 def _machine_names() -> set[str]:
