@@ -27,8 +27,8 @@ OWL_PX = 64
 # Files that take long and seldom break, by stem. The first makes the small project; what does not
 # need it comes next, so that a second process has something else to do meanwhile.
 SLOW = (
-    *("test_run", "test_finetune_along", "test_trainer_apart", "test_lab", "test_board"),
-    *("test_publish_tables", "test_extract_kill"),
+    *("test_run", "test_kill_anywhere", "test_bad_machine", "test_finetune_along"),
+    *("test_trainer_apart", "test_lab", "test_board", "test_publish_tables", "test_extract_kill"),
 )
 # Tests that write, replace and delete files; see `windows_rule`.
 AS_ON_WINDOWS = (

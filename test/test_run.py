@@ -114,23 +114,6 @@ def undone(done, tmp_path):
     return make
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-@pytest.mark.parametrize("stage", ["extract", "detect", "finetune"])
-def test_killed_and_run_again_gives_the_same_tables(done, small_project, undone, tmp_path, stage):
-    root, record = undone(stage), ["stage", stage, "stage.json"]
-    process = _start_until(stage, small_project, root)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert process.returncode == -signal.SIGKILL
-    assert json.loads(root.joinpath(*record).read_text(encoding="utf-8"))["status"] == "running"
-    again = small_project.run(tmp_path, "--only", stage)
-    assert {s["status"] for s in again["stages"].values()} == {"done"}
-    whole, found = _tables(done["workspace"]), _tables(again["workspace"])
-    assert found.keys() == whole.keys()
-    for name, table in found.items():
-        assert table.equals(whole[name]), name
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
 def test_stopped_twice_it_ends_with_130_and_what_is_on_disk_is_whole(done, small_project, undone):
     root = undone("detect")

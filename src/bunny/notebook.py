@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 KERNEL = "python3"
-OWN_ERRORS = {"BunnyError", "UserError", "StageError", "TableError"}  # their text says it all
+# Their text says it all.
+OWN_ERRORS = {"BunnyError", "UserError", "StageError", "TableError", "DamagedTableError"}
 NOTEBOOK = {
     "extract": "01_extract",
     "filter": "02_filter",
@@ -309,7 +310,7 @@ def _explain(path: Path, copy: Path, error: Any) -> UserError | StageError:
     text = lines[-1] if lines else "no message"
     if error.ename not in OWN_ERRORS:
         text = f"{error.ename}: {text}"
-    kind = UserError if error.ename == "UserError" else StageError
+    kind = UserError if error.ename in ("UserError", "DamagedTableError") else StageError
     return kind(f"notebook {path.stem}, cell {error.exec_count}: {text} (executed copy: {copy})")
 
 

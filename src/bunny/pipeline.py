@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bunny.contract import fingerprint, result, state_cache
 from bunny.contract.progress import RunProgress, num_pictures, read_costs
 from bunny.contract.result import StageResult, StageState
-from bunny.core import workspace
+from bunny.core import atomic, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -143,6 +143,8 @@ def to_json(space: Workspace, results: Iterable[StageResult], seconds: float) ->
 
 def _run_stages(names: list[str], space: Workspace, config: Config) -> list[StageResult]:
     """Run stages in order with one line that says how far the run is."""
+    for folder in (space.root, space.checkpoint):
+        atomic.remove_leftovers(folder)
     done = {state.name for state in _find_states(space, config) if state.state == "done"}
     is_forced = config.pipeline.force_rerun
     progress = RunProgress(

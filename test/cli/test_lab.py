@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 
+import http_attack
 import psutil
 import pytest
 from small_project import command
@@ -113,6 +114,32 @@ def test_it_listens_on_this_machine_alone_and_ends_on_ctrl_c(project):
             ask(f"http://127.0.0.2:{port}/api")
         assert ended(process, signal.SIGINT) == 0
     assert not (project / "opened").exists()
+
+
+def test_attacks_on_it_are_refused(project):
+    """Of other names (DNS rebinding), other sites' pages, other places, and guessed tokens."""
+    with running(project, "--port", free_port(), "--no-browser") as (process, address):
+        port = int(re.search(r":(\d+)/", address)[1])
+        token = address.rpartition("token=")[2]
+        known = f"/api/contents?token={token}"
+        answer = http_attack.ask(port, known)
+        assert answer.status == 200 and answer.headers["Referrer-Policy"] == "same-origin"
+        assert "frame-ancestors 'self'" in answer.headers["Content-Security-Policy"]
+        assert http_attack.ask(port, known, host="evil.example").status == 403
+        assert http_attack.ask(port, "/api/contents?token=guess").status == 403
+        assert http_attack.ask(port, "/api/kernels", "POST", body="{}").status == 403
+        channels = "/api/kernels/00000000-0000-0000-0000-000000000000/channels"
+        evil = {"Origin": "http://evil.example", **http_attack.WEB_SOCKET}
+        assert http_attack.ask(port, channels, **evil).status == 403
+        for path in http_attack.TRAVERSALS:
+            for place in ("files", "api/contents", "static", "lab/api/themes"):
+                answer = http_attack.ask(port, f"/{place}/{path}?token={token}")
+                assert answer.status >= 300 and b"root:" not in answer.body
+        process.send_signal(signal.SIGTERM)
+        said = process.stderr.read()
+    shown = [line for line in said.splitlines() if token in line]
+    assert len(shown) == 1 and "/00_start.ipynb?token=" in shown[0]  # the address once more
+    assert "guess" not in said
 
 
 def test_it_opens_a_browser_and_ends_when_it_is_terminated(project):

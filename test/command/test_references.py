@@ -106,4 +106,4 @@ def test_a_picture_that_cannot_be_read_is_a_row(references, tmp_path):
     (folder / "anna.png").write_bytes(b"no picture")
     code, out, _ = references(folder)
     assert code == 0
-    assert "anna/anna.png: expected a picture, could not read it; save it again" in out
+    assert "anna/anna.png: expected a picture of at most 250 million pixels, could not" in out

@@ -1,7 +1,6 @@
 """The board of a film as a job: ports, references dropped on it, the page for papermill."""
 
 import json
-import socket
 import sys
 from pathlib import Path
 
@@ -70,16 +69,6 @@ def test_upload_goes_through_the_desk(opened):
     assert answer["done"].startswith("1 reference picture of anna added")
     answer, _ = desk.handle({**message, "cluster": "person-01"}, [png()])
     assert answer["error"].startswith("person-01: reference pictures need a named character")
-
-
-def test_a_port_that_is_taken_is_passed_over():
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        taken = other.getsockname()[1]
-        assert review.free_port("127.0.0.1", taken) > taken
-    assert review.free_port("127.0.0.1", 0) > 1023
-    with pytest.raises(UserError, match=r"--ip 203\.0\.113\.9 --port 8866: cannot listen there"):
-        review.free_port("203.0.113.9", 8866)
 
 
 def test_the_page_that_is_served_is_a_notebook():

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from polars.exceptions import PolarsError
 from safetensors import SafetensorError
 
 from bunny.core import config
+from bunny.core.error import UserError
 
 if sys.platform == "win32":
     pytest.skip("needs limits of a process and SIGKILL", allow_module_level=True)
@@ -231,7 +231,7 @@ def test_a_full_disk_leaves_what_was_there_and_nothing_beside_it(name, tmp_path)
     writer, folder, half = WRITERS[name], tmp_path / "own", _half(tmp_path, name)
     writer.write(folder, OLD)
     before = _files(folder)
-    refusals = (OSError, RuntimeError, SafetensorError, PolarsError)  # Python's, torch's, …
+    refusals = (OSError, RuntimeError, SafetensorError, UserError)  # Python's, torch's, …, ours
     with full_disk.full_after(half), pytest.raises(refusals):
         writer.write(folder, NEW)
     assert writer.read(folder) == OLD
@@ -254,6 +254,26 @@ def test_a_full_disk_takes_no_part_of_what_is_said_at_once(tmp_path):
     assert [e.text for e in event_log.read(tmp_path)] == ["old"]
     event_log.append(tmp_path, [said("next")])
     assert [e.text for e in event_log.read(tmp_path)] == ["old", "next"]
+
+
+def test_temporary_files_of_killed_writes_are_removed_after_an_hour(tmp_path):
+    from bunny.core import atomic
+
+    (tmp_path / "table").mkdir()
+    old, young, other = (
+        tmp_path / "table" / name
+        for name in (".a.parquet.k3_9xzq0.tmp", ".b.parquet.k3_9xzq0.tmp", ".notes.tmp")
+    )
+    for path in (old, young, other, tmp_path / "a.parquet.tmp"):
+        path.write_bytes(b"half")
+        os.utime(path, (0, 0) if path != young else None)
+    assert atomic.remove_leftovers(tmp_path) == 1
+    assert not old.exists() and young.exists() and other.exists()
+    assert atomic.remove_leftovers(tmp_path / "nothing") == 0
+    atomic.write_bytes(tmp_path / "x", b"")  # what it looks for is what is written
+    names = []
+    atomic.write_file(tmp_path / "x", lambda path: names.append(path.name))
+    assert atomic.LEFTOVER.fullmatch(names[0])
 
 
 # -- kills ---------------------------------------------------------------------------------------
@@ -355,7 +375,7 @@ NO_FILES = {"self.canvas.save"}
 ALLOWED = {
     "under a temporary name, in the one place that renames": [
         *[("_publish", "temporary.open"), ("write_bytes", "temporary.write_bytes")],
-        *[("write_parquet", "frame.write_parquet"), ("write", "write_parquet")],
+        *[("write", "frame.write_parquet"), ("write", "write_parquet")],
     ],
     "handed to atomic.write_file": [
         *[("_save", "index.save"), ("save_png", "picture.save"), ("_put", "save_file")],

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from bunny.core.error import UserError
+from bunny.table import store
 
 COLUMNS = ("film", "references", "settings", "until")
 SUFFIXES = (".csv", ".parquet")
@@ -52,7 +53,7 @@ def read_list(path: Path) -> list[FilmTask]:
     try:
         is_csv = path.suffix.lower() == ".csv"
         rows = pl.read_csv(path, infer_schema=False) if is_csv else pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (*store.UNREADABLE, OSError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path}: could not read this list of films ({why}); mend it") from error
     unknown = sorted(set(rows.columns) - set(COLUMNS))
@@ -73,6 +74,8 @@ def _from_row(path: Path, number: int, row: Mapping[str, Any]) -> FilmTask:
     film = _text(row.get("film"))
     if not film:
         raise UserError(f"{path}: expected a film in row {number}, got none")
+    if any("\0" in str(value) for value in row.values()):
+        raise UserError(f"{path}: expected text in row {number}, found a zero character; mend it")
     references, settings = _text(row.get("references")), row.get("settings")
     parts = settings.split(";") if isinstance(settings, str) else list(settings or ())
     return FilmTask(

@@ -17,7 +17,7 @@ import numpy as np
 
 from bunny.character.face.detect import FaceDetector
 from bunny.character.face.recogniser import FaceRecogniser
-from bunny.core import atomic, file_hash
+from bunny.core import atomic, file_hash, image_file
 from bunny.core.error import UserError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
@@ -97,11 +97,7 @@ def check_name(name: str) -> str:
 
 def read_picture(path: Path) -> np.ndarray | None:
     """Read a picture as BGR, turned upright by its EXIF, at most 1600 pixels long; None if bad."""
-    try:
-        data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except (OSError, cv2.error):
-        return None
+    image = image_file.read(path)
     if image is None:
         return None
     factor = min(1.0, MAX_PICTURE_PX / max(image.shape[:2]))
@@ -169,12 +165,22 @@ def check_usable(errors: Iterable[tuple[str, str, str | None]]) -> None:
 
 def _source(folder: Path, name: str, path: Path) -> ReferenceFile:
     check_name(name)
-    if not path.resolve().is_relative_to(folder.resolve()):
+    if not (path.is_file() or path.is_symlink()):
+        raise UserError(f"{name}/{path.name}: expected a picture file, found another kind; move it")
+    if not _is_inside(path, folder):
         raise UserError(
-            f"{name}/{path.name}: expected a picture inside {folder}, found a link to "
-            "a file outside it; copy the picture instead"
+            f"{name}/{path.name}: expected a picture inside {folder}, found a link that leads out "
+            "of it or nowhere; copy the picture instead"
         )
     return ReferenceFile(reference_id=f"{name}/{path.name}", character=name, path=path)
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    """Whether a path leads to a file in a folder; a link to itself leads nowhere."""
+    try:
+        return path.resolve(strict=True).is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):
+        return False
 
 
 def _is_picture(path: Path) -> bool:
@@ -185,7 +191,10 @@ def _measure(source, detector, recogniser, min_score, judge) -> MeasuredReferenc
     content_hash = file_hash.hash_file(source.path)
     image = read_picture(source.path)
     if image is None:
-        error = "expected a picture, could not read it; save it again as JPEG or PNG"
+        error = (
+            "expected a picture of at most 250 million pixels, could not read it; save it again as "
+            "JPEG or PNG"
+        )
         return _bad(source, content_hash, 0, error)
     probability = judge(image) if judge else None
     faces = [face for face in detector(image) if face.score >= min_score]

@@ -18,7 +18,7 @@ from bunny.cli import (  # noqa: F401  they add their commands
     workspace,
 )
 from bunny.cli.app import app, arrange_panels
-from bunny.core.error import BunnyError
+from bunny.core.error import BunnyError, UserError, describe_disk_fault
 
 arrange_panels()
 
@@ -48,6 +48,9 @@ def main() -> None:
     except Exception as error:
         if is_debug:
             raise
+        disk = describe_disk_fault(error)
+        if disk:
+            _fail(disk, UserError.exit_code)
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         _fail(f"unexpected {text}; run again with --debug for the traceback", 1)
 

@@ -1,7 +1,5 @@
 """Commands that run and describe a film: run, demo, status, caption, report, doctor, lab."""
 
-import os
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -274,10 +272,5 @@ def lab(
             f"{folder}: expected the notebook folder, found none; "
             "run `bunny lab` inside the project"
         )
-    arguments = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder.parent}"]
-    arguments += ["--ServerApp.answer_yes=True"]  # Ctrl+C ends it, without a question
-    arguments += [f"--port={port}", "--LabApp.default_url=/lab/tree/notebook/00_start.ipynb"]
-    arguments += [] if browser else ["--no-browser"]
-    if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container; it listens on loopback alone
-        arguments += ["--allow-root"]
+    arguments = command_lab.make_arguments(folder.parent, port, has_browser=browser)
     raise typer.Exit(command_lab.serve(arguments))

@@ -117,8 +117,23 @@ def review(
         int | None, typer.Option(min=0, max=65535, help="0: any free port; default: review.port.")
     ] = None,
     ip: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 admits other machines.")
+        str,
+        typer.Option(
+            help="Address to listen on; 0.0.0.0 admits other machines and needs --certfile and "
+            "--keyfile, or --unencrypted."
+        ),
     ] = "127.0.0.1",
+    certfile: Annotated[
+        Path | None, typer.Option(help="Certificate (PEM) to encrypt the connection with.")
+    ] = None,
+    keyfile: Annotated[Path | None, typer.Option(help="Key (PEM) of the certificate.")] = None,
+    unencrypted: Annotated[
+        bool,
+        typer.Option(
+            "--unencrypted",
+            help="With --ip: accept that everyone on the network can read the token and pictures.",
+        ),
+    ] = False,
     user: Annotated[
         str, typer.Option(help="Name of the reviewer; each browser may set its own.")
     ] = "",
@@ -137,6 +152,9 @@ def review(
         settings or [],
         ip=ip,
         port=port,
+        certfile=certfile,
+        keyfile=keyfile,
+        is_unencrypted=unencrypted,
         user=user,
         has_browser=not no_browser,
         say=lambda line: typer.echo(line),

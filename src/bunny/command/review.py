@@ -13,7 +13,6 @@ import logging
 import os
 import secrets
 import shutil
-import socket
 import tempfile
 import webbrowser
 from collections.abc import Callable, Iterator, Sequence
@@ -23,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from bunny import notebook, pipeline
 from bunny.character import reference
-from bunny.command import film_workspace
-from bunny.core import atomic, reference_folder, workspace
+from bunny.command import film_workspace, review_server
+from bunny.core import atomic, image_file, reference_folder, workspace
 from bunny.core.error import UserError
 from bunny.table import store
 from bunny.view import board
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-MAX_PORTS = 20  # tried after the first, when that is taken
 MAX_UPLOAD = 20 * 1024 * 1024  # bytes of a reference picture
 MAX_SIDE_PX = 12000
 TOKEN_BYTES = 24
@@ -114,6 +111,9 @@ def serve(
     *,
     ip: str = "127.0.0.1",
     port: int | None = None,
+    certfile: Path | None = None,
+    keyfile: Path | None = None,
+    is_unencrypted: bool = False,
     user: str = "",
     has_browser: bool = True,
     say: Callable[[str], None] = print,
@@ -128,25 +128,33 @@ def serve(
         Where it listens; beyond this machine everybody with the address and its token may correct.
     port : int, optional
         0: any free one. Default `review.port`; when that is taken, one of those after it.
+    certfile, keyfile, is_unencrypted : Path, Path, bool
+        See `review_server.check_binding`.
     say : callable
         Gets the lines for a person.
 
     Raises
     ------
     UserError
-        If there is no such film, it has no library, or no port is free.
+        If there is no such film, it has no library, no port is free, or others could read along.
     """
     space, config = film_workspace.open_film(film, data_dir, overrides)
     open_session(space, config)  # refuses here, in a sentence, what would fail in a kernel
-    chosen = free_port(ip, config.review.port if port is None else port)
+    binding = review_server.check_binding(
+        ip,
+        config.review.port if port is None else port,
+        certfile,
+        keyfile,
+        is_unencrypted=is_unencrypted,
+    )
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    host = "127.0.0.1" if ip in LOOPBACK else socket.gethostname() if ip == "0.0.0.0" else ip
-    if ip not in LOOPBACK:
+    if not binding.is_local:
+        read = "" if certfile else ", and everyone on the network can read along"
         say(
             f"bunny: warning: {ip} is reachable from other machines: anyone with this URL can "
-            "view and correct the film; the connection is not encrypted"
+            f"view and correct the film{read}"
         )
-    url = f"http://{host}:{chosen}/?token={token}"
+    url = f"{binding.url}?token={token}"
     given = {
         "film_id": space.film_id,
         "data_dir": str(space.root.parent.parent),
@@ -167,7 +175,9 @@ def serve(
         shutil.copytree(Path(board.__file__).parent / "voila", template)
         with notebook.own_kernel(), _jupyter_path(folder):
             idle_s = config.review.idle_seconds
-            _voila(path, begin, ip=ip, port=chosen, token=token, idle_s=idle_s)
+            review_server.run_voila(
+                path, begin, binding, token=token, template=TEMPLATE, idle_s=idle_s
+            )
 
 
 def voila_notebook(given: dict[str, Any]) -> dict[str, Any]:
@@ -188,34 +198,6 @@ def voila_notebook(given: dict[str, Any]) -> dict[str, Any]:
     }
     kernel = {"display_name": "Python 3", "language": "python", "name": notebook.KERNEL}
     return {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
-
-
-def free_port(ip: str, wanted: int) -> int:
-    """A port that can be listened on.
-
-    Parameters
-    ----------
-    wanted : int
-        0: any; else this one, or one of the 20 after it.
-
-    Raises
-    ------
-    UserError
-        If none of them is free, or `ip` is not an address of this machine.
-    """
-    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
-    reason = ""
-    for port in [0] if wanted == 0 else range(wanted, min(wanted + MAX_PORTS, 65535) + 1):
-        with socket.socket(family) as one:
-            try:
-                one.bind((ip, port))
-                return one.getsockname()[1]
-            except OSError as error:
-                reason = error.strerror or str(error)
-    raise UserError(
-        f"--ip {ip} --port {wanted}: cannot listen there ({reason}); "
-        "choose another address or port, or --port 0 for any free port"
-    )
 
 
 def add_references(space: Workspace, name: str, files: Sequence[tuple[str, bytes]]) -> str:
@@ -254,9 +236,6 @@ def add_references(space: Workspace, name: str, files: Sequence[tuple[str, bytes
 
 def _check_picture(file: str, data: bytes) -> tuple[str, str, bytes]:
     """Stem, suffix and content of what can be a reference."""
-    import cv2
-    import numpy as np
-
     suffix = Path(file).suffix.lower()
     if suffix not in reference_folder.PICTURE_SUFFIXES:
         known = ", ".join(sorted(reference_folder.PICTURE_SUFFIXES))
@@ -265,8 +244,8 @@ def _check_picture(file: str, data: bytes) -> tuple[str, str, bytes]:
         raise UserError(
             f"{file}: expected at most 20 MB, got {len(data) / 2**20:.0f} MB; reduce it"
         )
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if picture is None or max(picture.shape[:2]) > MAX_SIDE_PX:
+    size = image_file.read_size(data)
+    if size is None or max(size) > MAX_SIDE_PX or image_file.decode(data) is None:
         raise UserError(
             f"{file}: expected a readable picture of at most {MAX_SIDE_PX} px a side; save it again"
         )
@@ -302,33 +281,3 @@ def _jupyter_path(folder: str) -> Iterator[None]:
         yield
     finally:
         os.environ["JUPYTER_PATH"] = before
-
-
-def _voila(
-    path: Path, begin: Callable[[], None], *, ip: str, port: int, token: str, idle_s: int
-) -> None:
-    """Run Voilà in this process; the token stays off the command line, which others can read.
-
-    `begin` is called when it listens. A page that goes ends its kernel; that of one which could not
-    say so (its machine was switched off) is ended after `idle_s`.
-    """
-    from tornado.ioloop import IOLoop
-    from traitlets.config import Config as Traits
-    from voila.app import Voila
-
-    settings = Traits()
-    settings.Voila.ip = ip
-    settings.Voila.port = port
-    settings.Voila.port_retries = 0
-    settings.Voila.token = token
-    settings.Voila.open_browser = False  # it would open the address without the token
-    settings.Voila.log_level = logging.ERROR  # of warnings none is for whoever reviews
-    settings.Voila.notebook_path = str(path)
-    settings.Voila.root_dir = str(path.parent)
-    settings.MappingKernelManager.cull_idle_timeout = idle_s
-    settings.MappingKernelManager.cull_interval = max(1, idle_s // 4)
-    settings.VoilaConfiguration.show_tracebacks = False
-    settings.VoilaConfiguration.template = TEMPLATE
-    settings.VoilaConfiguration.theme = "light"  # the board itself follows the system
-    IOLoop.current().add_callback(begin)
-    Voila.launch_instance(argv=[], config=settings)

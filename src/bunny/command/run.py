@@ -15,7 +15,7 @@ from bunny.contract.result import StageResult
 from bunny.core import config as configuration
 from bunny.core import log, workspace
 from bunny.core.config import Config
-from bunny.core.error import BunnyError, UserError
+from bunny.core.error import BunnyError, UserError, describe_disk_fault
 from bunny.core.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,9 @@ class FilmFailure:
     @property
     def exit_code(self) -> int:
         """2 for what the user can mend, else 1."""
-        return self.error.exit_code if isinstance(self.error, BunnyError) else 1
+        if isinstance(self.error, BunnyError):
+            return self.error.exit_code
+        return UserError.exit_code if describe_disk_fault(self.error) else 1
 
     def to_json(self) -> str:
         """One JSON object on one line."""
@@ -76,6 +78,8 @@ class FilmFailure:
     def _sentence(self) -> str:
         if isinstance(self.error, BunnyError):
             return str(self.error)
+        if disk := describe_disk_fault(self.error):
+            return disk
         return f"unexpected {type(self.error).__name__}: {self.error}"
 
 
@@ -192,6 +196,7 @@ def run_film(
 
 def _film_file(film: Path, root: Path, config: Config) -> Path:
     """The film itself, also where a known one is named by its film_id or how that begins."""
+    workspace.check_path(film)
     known = [] if film.exists() else workspace.find(root, config.project.data_dir, str(film))
     if not known:
         return film

@@ -26,9 +26,9 @@ from bunny.contract import machine, result
 from bunny.contract.progress import RunProgress
 from bunny.contract.result import StageResult
 from bunny.contract.shard import Shards
-from bunny.core import atomic
+from bunny.core import atomic, file_hash
 from bunny.core.config import Config
-from bunny.core.error import BunnyError, StageError
+from bunny.core.error import BunnyError, StageError, UserError
 from bunny.table import corrected, store
 
 logger = logging.getLogger(__name__)
@@ -156,8 +156,14 @@ class BaseStage:
             "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         self._write_record(record)
+        before = self._film_stamp()
         try:
             work = self.run()
+            if self._film_stamp() != before:
+                raise UserError(
+                    f"{self.source['film']}: changed while it was read; run it again when nothing "
+                    "writes to it any more"
+                )
         except (BunnyError, KeyboardInterrupt) as error:
             reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
             self._write_record({**record, "status": "failed", "error": reason})
@@ -229,6 +235,12 @@ class BaseStage:
         if self.progress is not None:
             return self.progress.bar(total, done)
         return machine.progress_bar(self.name, self.unit, total, done)
+
+    def _film_stamp(self) -> str:
+        """Size and times of the film's file where this stage reads it; empty without one."""
+        film = Path(self.source.get("film") or "")
+        is_read = self.uses_film and film.is_file()
+        return file_hash.stamp(film.stat()) if is_read else ""
 
     def _finish(self, record: dict, work: StageOutput, started: float) -> StageResult:
         share = work.num_failed / work.num_items if work.num_items else 0.0

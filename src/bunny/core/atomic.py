@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,8 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 0.5  # between two tries
 # ERROR_ACCESS_DENIED, _SHARING_VIOLATION, _LOCK_VIOLATION, _USER_MAPPED_FILE of Windows; the first
 # is also given for what may not be written.
 IN_USE = frozenset({5, 32, 33, 1224})
+LEFTOVER_S = 3600.0  # a write takes seconds
+LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")  # names by `write_file`
 GONE = ".gone"  # ends the name of what is being removed: a kill leaves no half of it in its place
 FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 DEVICE = re.compile(  # names that Windows keeps for devices, with any extension
@@ -200,6 +203,28 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_leftovers(folder: Path, older_s: float = LEFTOVER_S) -> int:
+    """Delete temporary files that killed writes left in a folder, at any depth; gives how many.
+
+    Parameters
+    ----------
+    folder : Path
+        Nothing is done where there is none.
+    older_s : float
+        Seconds since they were last written to; younger ones may be somebody's write.
+    """
+    num = 0
+    for path in folder.rglob(".*.tmp"):
+        try:
+            is_left = LEFTOVER.fullmatch(path.name) and path.is_file()
+            if is_left and time.time() - path.stat().st_mtime > older_s:
+                path.unlink()
+                num += 1
+        except OSError:  # gone meanwhile, or not ours to delete
+            continue
+    return num
 
 
 def _publish(temporary: Path, path: Path) -> None:

@@ -1,10 +1,16 @@
-"""Picture files read with OpenCV."""
+"""Picture files read with OpenCV, up to a number of pixels.
+
+A small file can promise any number of pixels (a decompression bomb): its head is read by Pillow
+before anything is decoded.
+"""
 
 from __future__ import annotations
 
+import io
 import logging
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +22,7 @@ SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
 )
 IMREAD_COLOR = 1  # OpenCV's
+MAX_PIXELS = 250_000_000  # 0.7 GiB in colour; cameras of telephones give up to 200 million
 
 
 def read(path: Path, flags: int = IMREAD_COLOR) -> np.ndarray | None:
@@ -34,12 +41,55 @@ def read(path: Path, flags: int = IMREAD_COLOR) -> np.ndarray | None:
         BGR, turned upright by its EXIF, unless `flags` say otherwise (grey: height x width); None
         where there is no file or no picture in it.
     """
+    try:
+        return decode(path.read_bytes(), flags)
+    except OSError as error:
+        logger.debug("%s: %s", path, error)
+        return None
+
+
+def decode(data: bytes, flags: int = IMREAD_COLOR) -> np.ndarray | None:
+    """Decode the content of a picture file.
+
+    Parameters
+    ----------
+    data : bytes
+    flags : int, optional
+        OpenCV's.
+
+    Returns
+    -------
+    np.ndarray or None
+        As `read`; None also where it promises more than `MAX_PIXELS`.
+    """
     import cv2  # slow to import, as is NumPy, and suffixes need none
     import numpy as np
 
-    try:
-        data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-        return cv2.imdecode(data, flags) if data.size else None
-    except (OSError, cv2.error) as error:
-        logger.debug("%s: %s", path, error)
+    if read_size(data) is None:
         return None
+    try:
+        return cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
+    except cv2.error as error:
+        logger.debug("%s", error)
+        return None
+
+
+def read_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height in pixels by a picture's head; None for no picture, or one too large."""
+    pillow = load_pillow()
+    try:
+        with pillow.open(io.BytesIO(data)) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError) as error:
+        logger.debug("%s", error)
+        return None
+
+
+def load_pillow() -> Any:
+    """Pillow's module `Image`, which refuses more than `MAX_PIXELS` and warns of nothing."""
+    from PIL import Image
+
+    if Image.MAX_IMAGE_PIXELS != MAX_PIXELS // 2:  # it refuses twice as many
+        Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
+        warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    return Image

@@ -104,7 +104,7 @@ def _lines(path: Path) -> list[tuple[int, bytes]]:
 def _parse(line: bytes, where: str, what: str) -> dict[str, Any]:
     try:
         values: Any = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f"{where}: expected {what} as JSON, could not read it ({error}); fix or delete that "
             "line"

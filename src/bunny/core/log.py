@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from urllib.parse import unquote
 
 SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "DATABASE_URL")
 MIN_SECRET_LENGTH = 6  # shorter values would blot out ordinary words
+PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+(?=@)")  # of an address, RFC 3986 section 3.2.1
 JSON_FIELDS = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
@@ -25,6 +27,15 @@ class TerminalHandler(logging.StreamHandler):
             self.handleError(record)
 
 
+class QuietFileHandler(logging.FileHandler):
+    """Leaves out what the disk does not take: the terminal has it, and a run says why it ends."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 of logging
+        """Say nothing of a full disk; other faults are shown."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
 class RedactingFilter(logging.Filter):
     """Replaces the values of secret environment variables by their names."""
 
@@ -38,14 +49,14 @@ def redact(text: str) -> str:
     """Replace every secret value of the environment in `text` by `<NAME>`.
 
     Of an address with a password the password is secret by itself too, as it stands there and as
-    it reads.
+    it reads; passwords of other addresses are replaced by `***`.
     """
     for name, value in os.environ.items():
         if any(w in name.upper() for w in SECRET_WORDS):
             for secret in (value, *_passwords(value)):
                 if len(secret) >= MIN_SECRET_LENGTH:
                     text = text.replace(secret, f"<{name}>")
-    return text
+    return PASSWORD.sub(r"\1***", text)
 
 
 def _passwords(value: str) -> list[str]:
@@ -81,7 +92,7 @@ def configure(folder: Path | None, *, is_verbose: bool = False) -> Path | None:
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.jsonl"
-    file = logging.FileHandler(path, encoding="utf-8", delay=True)
+    file = QuietFileHandler(path, encoding="utf-8", delay=True)
     file.setFormatter(JsonFormatter(JSON_FIELDS))
     file.addFilter(RedactingFilter())
     root.addHandler(file)

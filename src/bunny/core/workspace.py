@@ -14,6 +14,7 @@ Weights go to `checkpoint/<film_id>/`, logs to `log/`. With the default `data_di
 project's own folders; with another one they lie inside it, so that a workspace is one folder.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -96,7 +97,7 @@ def hash_references(folder: Path | None) -> str:
     if folder is None:
         return ""
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES):
+    for path in reference_folder.list_pictures(folder):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
         digest.update(file_hash.hash_path(path).encode())
     return digest.hexdigest()
@@ -110,6 +111,7 @@ def check_film_path(path: Path) -> Path:
     UserError
         No such file, no picture in a folder, not readable, empty.
     """
+    check_path(path)
     if not path.exists():
         raise UserError(f"{path}: expected a film, found no such file; check the path")
     if path.is_dir():
@@ -130,6 +132,29 @@ def check_film_path(path: Path) -> Path:
     if path.stat().st_size == 0:
         raise UserError(f"{path}: expected a film, found a file of 0 bytes; copy it again")
     return path.resolve()
+
+
+def check_path(path: Path) -> None:
+    """Refuse what no file can be called here.
+
+    Raises
+    ------
+    UserError
+        If it is too long, holds a zero character, or is not UTF-8, which tables are.
+    """
+    shown, fault = ascii(str(path))[:80], ""
+    try:
+        str(path).encode("utf-8")
+        path.stat()
+    except UnicodeEncodeError:
+        fault = f"{shown}: expected a path in UTF-8, found bytes that are none"
+    except ValueError:
+        fault = f"{shown}: expected a path, found one with a zero character"
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            fault = f"{shown}...: expected a path, found one with too long a name"
+    if fault:
+        raise UserError(f"{fault}; check it, or rename the file")
 
 
 def check_reference_dir(path: Path | None) -> Path | None:
@@ -313,6 +338,8 @@ def _describe_holder(space: Workspace) -> str:
 
 def data_folder(root: Path, data_dir: str) -> Path:
     """The folder of all workspaces; refuses an address (`UserError`)."""
+    if "\0" in data_dir:
+        raise UserError("project.data_dir: expected a folder, found a zero character in its name")
     if "://" in data_dir:
         raise UserError(
             f"project.data_dir: expected a local folder, got {data_dir}; object storage is not "

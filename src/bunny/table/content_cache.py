@@ -27,7 +27,7 @@ def read(path: Path, schema: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     try:
         table = pl.read_parquet(path, columns=list(schema), memory_map=False)
-    except (pl.exceptions.PolarsError, OSError):
+    except (*store.UNREADABLE, OSError):
         return {}  # it is made again
     return dict(table.iter_rows())
 

@@ -13,14 +13,22 @@ import polars as pl
 from dataframely.exc import SchemaError, ValidationError
 
 from bunny.core import atomic
-from bunny.core.error import BunnyError
+from bunny.core.error import BunnyError, UserError
 from bunny.table import schema
 
 COMPRESSION = "zstd"
+# What Polars raises of a file that is no table: of some that are cut, it panics.
+UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
 
 class TableError(BunnyError):
     """A table is missing, unreadable or breaks its schema."""
+
+
+class DamagedTableError(TableError, UserError):
+    """A file is no parquet table, or only a part of one."""
+
+    exit_code = UserError.exit_code
 
 
 def from_rows(name: str, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
@@ -83,7 +91,7 @@ def read(folder: Path, name: str) -> pl.DataFrame:
     Raises
     ------
     TableError
-        If it is missing or cannot be read as parquet.
+        If it is missing, cannot be read as parquet or lacks a column.
     """
     path = folder / f"{name}.parquet"
     if not path.exists():
@@ -92,12 +100,20 @@ def read(folder: Path, name: str) -> pl.DataFrame:
         )
     try:
         frame = pl.read_parquet(path, memory_map=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise TableError(
+    except (*UNREADABLE, OSError) as error:
+        raise DamagedTableError(
             f"{path}: expected a parquet table, could not read it ({error}); "
             "delete it and run the film again"
         ) from error
-    return _with_later_columns(name, frame)
+    whole = _with_later_columns(name, frame)
+    declared = schema.TABLE[name].column_names() if name in schema.TABLE else []
+    missing = [column for column in declared if column not in whole.columns]
+    if missing:
+        raise DamagedTableError(
+            f"{path}: expected the columns of table {name}, found none named {', '.join(missing)}, "
+            "as a file of another version or program; delete it and run the film again"
+        )
+    return whole
 
 
 def read_or_empty(folder: Path, name: str) -> pl.DataFrame:
@@ -113,10 +129,24 @@ def exists(folder: Path, name: str) -> bool:
 
 
 def write_parquet(path: Path, frame: pl.DataFrame) -> None:
-    """Write any frame atomically, see `write_file`."""
-    atomic.write_file(
-        path, lambda p: frame.write_parquet(p, compression=COMPRESSION, statistics=True)
-    )
+    """Write any frame atomically, see `write_file`.
+
+    Raises
+    ------
+    UserError
+        If the disk takes no more: Polars keeps the system's own words to itself.
+    """
+
+    def write(temporary: Path) -> None:
+        try:
+            frame.write_parquet(temporary, compression=COMPRESSION, statistics=True)
+        except pl.exceptions.PolarsError as error:
+            raise UserError(
+                f"{path}: could not write this table ({error}), probably because the disk is full; "
+                "free some space, then run the same command again to resume"
+            ) from error
+
+    atomic.write_file(path, write)
 
 
 def _with_later_columns(name: str, frame: pl.DataFrame) -> pl.DataFrame:

@@ -78,15 +78,15 @@ def read_picture(path: Path) -> np.ndarray | None:
     if path.suffix.lower() in PILLOW_SUFFIXES:
         return _read_by_pillow(path)
     try:
-        data = np.fromfile(path, np.uint8)  # cv2.imread fails on non-ASCII names under Windows
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if data.size else None
+        data = path.read_bytes()  # cv2.imread fails on non-ASCII names under Windows
+        picture = image_file.decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
         if picture is None:
             return None
         if picture.dtype not in (np.uint8, np.uint16):
-            return cv2.imdecode(data, cv2.IMREAD_COLOR)
+            return image_file.decode(data)
         if path.suffix.lower() in ALPHA_SUFFIXES:
-            picture = _over_black(picture, cv2.imdecode(data, cv2.IMREAD_UNCHANGED))
-    except (OSError, cv2.error) as error:
+            picture = _over_black(picture, image_file.decode(data, cv2.IMREAD_UNCHANGED))
+    except OSError as error:
         logger.debug("%s: %s", path.name, error)
         return None
     is_deep = picture.dtype == np.uint16
@@ -103,13 +103,12 @@ def read_capture_time(path: Path) -> datetime | None:
         DateTimeOriginal, else DateTimeDigitized; the time of the last change of the file does not
         count. None when it does not say.
     """
-    from PIL import Image
-
+    pillow = image_file.load_pillow()
     _register_heic()
     try:
-        with Image.open(path) as image:
+        with pillow.open(path) as image:
             exif = image.getexif().get_ifd(EXIF_IFD)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError) as error:
         logger.debug("%s: %s", path.name, error)
         return None
     times = (_parse_time(exif.get(tag), exif.get(SUBSECOND[tag])) for tag in (CAPTURED, DIGITIZED))
@@ -129,17 +128,18 @@ def _parse_time(text: object, fraction: object) -> datetime | None:
 
 def _read_by_pillow(path: Path) -> np.ndarray | None:
     """A HEIC or AVIF picture, upright."""
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
+    pillow = image_file.load_pillow()
     if not _register_heic() and path.suffix.lower() in HEIC_SUFFIXES:
         raise UserError(
             f"{path}: expected pictures that can be read, found HEIC, which needs a package; "
             "install it with `pip install 'diffusion-bunny[heic]'`, or convert to JPEG"
         )
     try:
-        with Image.open(path) as image:
+        with pillow.open(path) as image:
             upright = ImageOps.exif_transpose(image).convert("RGBA")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError) as error:
         logger.debug("%s: %s", path.name, error)
         return None
     whole = cv2.cvtColor(np.asarray(upright), cv2.COLOR_RGBA2BGRA)
@@ -170,13 +170,12 @@ def _is_numbered(paths: Iterable[Path]) -> bool:
 
 def _size(path: Path) -> tuple[int, int] | None:
     """Width and height by the file's head; None when it cannot be read."""
-    from PIL import Image
-
+    pillow = image_file.load_pillow()
     _register_heic()
     try:
-        with Image.open(path) as image:
+        with pillow.open(path) as image:
             return image.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError) as error:
         logger.debug("%s: %s", path.name, error)
         return None
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
+from bunny.core import image_file
 from bunny.view.tile import Tile
 
 logger = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ def thumbnail(tile: Tile, size: tuple[int, int]) -> Image.Image:
     if tile.file is None:
         return Image.new("RGB", size, MISSING)
     try:
-        with Image.open(tile.file) as image:
+        with image_file.load_pillow().open(tile.file) as image:
             if tile.box is None:
                 scale = 2 * min(size[0] / image.width, size[1] / image.height)
                 image.draft("RGB", (round(image.width * scale), round(image.height * scale)))

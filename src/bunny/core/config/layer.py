@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from bunny.core.config import filter_preset
 from bunny.core.config.settings import Config
 from bunny.core.error import UserError
+from bunny.core.log import PASSWORD
 
 ENVIRONMENT_PREFIX = "BUNNY_"
 RENAMED = {  # keys of earlier versions, and what stands in their place
@@ -24,6 +25,7 @@ RENAMED = {  # keys of earlier versions, and what stands in their place
     "captioning.endpoint_url": "captioning.<provider>.endpoint_url, e.g. of local",
 }
 REPLACED_VALUE = {("extraction.shot_detector", "hybrid"): "accurate"}
+LONGEST_SHOWN = 200  # characters of a value or a reason in an error
 SECRET_NAMES = ("BUNNY_DATABASE_URL",)  # named like a setting, but is none
 
 
@@ -67,8 +69,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:LONGEST_SHOWN]
         raise UserError(f"{path.name}: expected YAML, could not read it: {reason}") from error
     if values is None:
         return {}
@@ -113,7 +115,7 @@ def _scalar(text: str) -> object:
     """Read one value in YAML notation; text that is no YAML stays text."""
     try:
         return yaml.safe_load(text) if text.strip() else ""
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         return text
 
 
@@ -155,6 +157,7 @@ def load(
     merged: dict[str, Any] = {}
     origin: dict[str, str] = {}
     for source, values in read_sources(root, overrides, film_id, environment, own):
+        _check_passwords(values, source)
         _forget_thresholds(merged, values)
         _merge(merged, values, source, origin)
     try:
@@ -202,6 +205,19 @@ def _merge(target: dict, values: Mapping, source: str, origin: dict, at: str = "
             origin[path] = source
 
 
+def _check_passwords(values: Mapping, source: str, at: str = "") -> None:
+    """Refuse an address with a password: settings stand in records, logs and notebooks."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            _check_passwords(value, source, f"{at}{key}.")
+        elif isinstance(value, str) and PASSWORD.search(value):
+            raise UserError(
+                f"{source.partition('=')[0]}: key {at}{key} expected an address without user and "
+                "password, since settings are kept in records; put the secret in the environment "
+                "or .env"
+            )
+
+
 def _forget_thresholds(merged: dict, values: Mapping) -> None:
     """A preset wins over the thresholds of weaker sources, not over those of its own or later."""
     new, old = values.get("filtering"), merged.get("filtering")
@@ -228,7 +244,14 @@ def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:
     if better:
         return f"{source}: {key} {first['input']} was replaced by {better}; choose {better}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{source}: key {key} {expected}, got {first['input']!r}{more}; see config/main.yaml"
+    got = _shorten(first["input"])
+    return f"{source}: key {key} {expected}, got {got}{more}; see config/main.yaml"
+
+
+def _shorten(value: object) -> str:
+    """A value as it is shown in an error."""
+    shown = repr(value)
+    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}…"
 
 
 def _known(steps: list[str]) -> str:

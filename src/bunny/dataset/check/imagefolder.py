@@ -29,6 +29,7 @@ from bunny.dataset.check.file import (
     TrainerListing,
     TrainingItem,
 )
+from bunny.table import store
 
 READ = PICTURES - {".heic", ".heif", ".jxl", ".avif"}
 CAPTION_COLUMNS = ("text", "caption", "prompt")
@@ -113,7 +114,7 @@ def _read_metadata(path: Path, listing: TrainerListing) -> list[dict[str, Any]]:
         else:
             lines = path.read_text(encoding="utf-8").split("\n")
             rows = [json.loads(line) for line in lines if line.strip()]
-    except (OSError, ValueError, csv.Error, pl.exceptions.PolarsError) as error:
+    except (OSError, ValueError, csv.Error, *store.UNREADABLE) as error:
         reason = f"cannot be read ({' '.join(str(error).split())[:80]})"
         listing.add(path, STOPS, reason)
         return []

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import polars as pl
 
-from bunny.core import file_hash
+from bunny.core import file_hash, image_file
 from bunny.core.error import UserError
 from bunny.library.timeline import locate
 from bunny.library.timeline.locate import LocationAnswer, SourceFilm
@@ -258,8 +257,7 @@ def _listed(path: Path) -> str | None:
 
 def _picture_hash(path: Path) -> PictureHash | None:
     """Hashes that a picture is compared by, as stage extract measures frames; None: no picture."""
-    data = np.frombuffer(path.read_bytes() if path.exists() else b"", np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    image = image_file.read(path)
     if image is None:
         return None
     grey = luma.to_luma(image)
