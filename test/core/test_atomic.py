@@ -379,7 +379,7 @@ ALLOWED = {
     ],
     "handed to atomic.write_file": [
         *[("_save", "index.save"), ("save_png", "picture.save"), ("_put", "save_file")],
-        ("_write_zip", "out.open"),
+        *[("_write_zip", "out.open"), ("_encode", "av.open")],
         *[("finish", "shutil.copyfile")],
     ],
     "into a temporary folder that is renamed when whole": [
