@@ -408,6 +408,7 @@ ALLOWED = {
         ],
         *[("write_file", "save"), ("to_jpeg", "image.save"), ("to_png", "image.save")],
         *[("to_png", "figure.save"), ("_jpeg", "?.save"), ("on_click", "save")],
+        ("_loop", "?.save"),
     ],
 }
 
