@@ -1,5 +1,6 @@
 """`bunny export clips|pairs` and `bunny check --format` through the command line."""
 
+import hashlib
 import json
 
 import cv2
@@ -16,19 +17,24 @@ FORMS = ["musubi", "diffusion-pipe", "ai-toolkit", "simpletuner", "diffsynth", "
 def clip_row(space, name, **changes):
     file = f"clip/anna/{name}.mp4"
     tiny_clip.write_clip(space.root / file, 33, 16, (128, 96))
+    sha256 = hashlib.sha256((space.root / file).read_bytes()).hexdigest()
     return {
         "clip_id": name,
         "character": "anna",
-        "shot_id": "3",
+        "shot_index": 3,
         "split": "train",
         "start_s": 2.0,
-        "end_s": 4.0,
+        "end_s": 4.0625,
         "fps": 16.0,
         "num_frames": 33,
-        "width": 128,
-        "height": 96,
+        **{"width_px": 128, "height_px": 96},
+        **{"crop_x0_px": 0, "crop_y0_px": 0, "crop_x1_px": 128, "crop_y1_px": 96},
+        **{"camera": "static", "motion": 1.0, "coverage": 1.0, "also_shown": []},
+        "frame_indices": list(range(48, 81)),
         "file": file,
         "caption": f"anna walks, {name}",
+        "has_audio": False,
+        "sha256": sha256,
         **changes,
     }
 
@@ -62,7 +68,7 @@ def space(tmp_path):
     film = tmp_path / "My Film.mp4"
     film.write_bytes(b"a film")
     space = workspace.create(tmp_path, "data", film, None)
-    clips = [clip_row(space, "c1"), clip_row(space, "c2"), clip_row(space, "c3", split="held-out")]
+    clips = [clip_row(space, "c1"), clip_row(space, "c2"), clip_row(space, "c3", split="held_out")]
     store.write(space.table, "clip", store.from_rows("clip", clips))
     pairs = [pair_row(space, 1, "reference"), pair_row(space, 2, "edit")]
     pairs.append(pair_row(space, 3, "reference", reason="background", files=None))
@@ -90,8 +96,7 @@ def test_pairs_of_one_kind_are_exported_and_checked(bunny, space, tmp_path, form
     assert "1 pairs" in out and "1 kept" in out
     assert not list((tmp_path / "out").rglob("*edit*"))  # the kinds never mix
     again = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
-    more = ("--set", "captioning.class_word=woman", "--debug")
-    assert bunny(*words, "--character", "anna", *more)[0] == 0
+    assert bunny(*words, "--set", "captioning.temperature=0.2", "--debug")[0] == 0
     assert again == {p: p.read_bytes() for p in again}
 
 
@@ -126,5 +131,5 @@ def test_a_film_without_clips_and_a_missing_file_are_told(bunny, space):
     code, _, err = bunny("export", "clips", "--no-stills", "--set", "rights.consent=given")
     assert code == 2 and "1 of 2 files are missing (first: c1.mp4)" in err
     store.write(space.table, "clip", store.from_rows("clip", []))
-    code, _, err = bunny("export", "clips", "--data-dir", "data", "--debug")
+    code, _, err = bunny("export", "clips", "--data-dir", "data")
     assert code == 2 and "expected rows in table clip, found none" in err

@@ -22,7 +22,7 @@ from bunny.trainer_format import configuration, media, preview
 from bunny.trainer_format.media import MediaFolder, TrainingClip, TrainingPair, TrainingStill
 from bunny.trainer_format.preview import FormatPreview
 
-CLIP_COLUMNS = ("clip_id", "character", "shot_id", "start_s", "end_s", "camera", "sha256")
+CLIP_COLUMNS = ("clip_id", "character", "shot_index", "start_s", "end_s", "camera", "sha256")
 PAIR_COLUMNS = ("pair_id", "character", "kind", "reference_frame_ids", "sha256")
 STILL_COLUMNS = ("image_id", "character", "frame_id")
 LOADING = """## Loading
@@ -97,10 +97,10 @@ def export_clips(
     """
     export_set.check_choice("--format", form, tuple(configuration.WRITERS))
     space, _ = film_workspace.open_film(film, data_dir, overrides)
-    table = _read(space, "clip", "stage clip, with clip.model set")
+    table = _read(space, "clip", "stage clip, with clip.preset set")
     who = choose_character(table, character, "clips")
-    rows = table.filter(pl.col("character") == who, pl.col("error").is_null()).sort("clip_id")
-    train = [_clip(row, space.root) for row in rows.filter(split="train").iter_rows(named=True)]
+    rows = table.filter(character=who).sort("clip_id")
+    train = [_clip(row, space.root) for row in _of_training(rows).iter_rows(named=True)]
     _check_files([clip.file for clip in train], "clips", "clip")
     stills = _stills(space, who) if has_stills else []
     chosen = _choose_model(model, train)
@@ -146,7 +146,7 @@ def export_pairs(
     chosen = table.filter(pl.col("kind").cast(pl.String) == kind, pl.col("reason").is_null())
     who = choose_character(chosen, character, f"{kind} pairs")
     rows = chosen.filter(pl.col("character") == who, pl.col("error").is_null()).sort("pair_id")
-    train = [_pair(row, space.root) for row in rows.filter(split="train").iter_rows(named=True)]
+    train = [_pair(row, space.root) for row in _of_training(rows).iter_rows(named=True)]
     _check_files([file for p in train for file in (p.target, *p.references)], "pairs", "pair")
 
     def write(target: Path) -> tuple[list[MediaFolder], dict[str, int]]:
@@ -244,6 +244,11 @@ def _read(space: Workspace, name: str, how: str) -> pl.DataFrame:
     return table
 
 
+def _of_training(rows: pl.DataFrame) -> pl.DataFrame:
+    """Without held-out ones."""
+    return rows.filter(pl.col("split").cast(pl.String) == "train")
+
+
 def _check_files(files: Sequence[Path], what: str, stage: str) -> None:
     """Refuse a set without files or with missing ones."""
     if not files:
@@ -268,9 +273,9 @@ def _choose_model(model: str, clips: Sequence[TrainingClip]) -> str:
 def _clip(row: dict[str, Any], root: Path) -> TrainingClip:
     return TrainingClip(
         file=root / row["file"],
-        caption=" ".join((row["caption"] or "").split()),
-        width_px=row["width"],
-        height_px=row["height"],
+        caption=" ".join(row["caption"].split()),
+        width_px=row["width_px"],
+        height_px=row["height_px"],
         num_frames=row["num_frames"],
         fps=row["fps"],
         columns={name: row[name] for name in CLIP_COLUMNS},
