@@ -78,7 +78,9 @@ def space(tmp_path):
 
 @pytest.mark.parametrize("form", [*FORMS, "finetrainers"])
 def test_clips_are_exported_and_checked(bunny, space, tmp_path, form):
-    code, out, err = bunny("export", "clips", "--format", form, "--output", "out", "--model", "wan")
+    code, out, err = bunny(
+        "export", "clips", "--debug", "--format", form, "--output", "out", "--model", "wan"
+    )
     assert (code, err) == (0, "")
     assert f"anna as {form}: 2 clips, 0 stills, 1 held out and left out" in out
     assert "2 kept, 0 cut, 0 resampled, 0 dropped" in out

@@ -368,6 +368,7 @@ ALLOWED = {
         *[("copy_mask", "target.write_bytes"), ("replace_folder", "?.write_text")],
         *[("write_text", "path.write_bytes"), ("_write_part", "shutil.copyfile")],
         *[("_copy", "shutil.copyfile"), ("_write_tar", "tarfile.open")],
+        *[("_write_folder", "shutil.copyfile"), ("_write_pair_folder", "shutil.copyfile")],
     ],
     "into a temporary folder that is removed in the end": [
         *[("serve", "path.write_text"), ("serve", "shutil.copytree")],

@@ -73,6 +73,7 @@ def measure_file(file: Path) -> MediaFile | None:
         height, width = picture.shape[:2]
         return MediaFile(num_frames=1, fps=0.0, width_px=width, height_px=height)
     import av
+    from av.error import FFmpegError
 
     try:
         with av.open(str(file)) as container:
@@ -80,7 +81,7 @@ def measure_file(file: Path) -> MediaFile | None:
             number = stream.frames or sum(1 for p in container.demux(stream) if p.size)
             fps = float(stream.average_rate or 0)
             width, height = stream.width, stream.height
-    except (av.error.FFmpegError, IndexError, OSError):
+    except (FFmpegError, IndexError, OSError):
         return None
     if not fps or not number:
         return None

@@ -10,7 +10,7 @@ A module holds the tables of one part of the house; here they have their names.
 
 import dataframely as dy
 
-from bunny.table.schema import caption, character, dataset, film, pair, review, training
+from bunny.table.schema import caption, character, clip, dataset, film, pair, review, training
 from bunny.table.schema.dataset import LIGHT, POSE, SHOT_SIZE
 
 __all__ = ["LIGHT", "POSE", "SHOT_SIZE", "TABLE", "VECTOR"]
@@ -57,6 +57,10 @@ TABLE: dict[str, type[dy.Schema]] = {
     "caption_audit_pair": caption.CaptionAuditPair,
     "candidate": dataset.Candidate,
     "dataset": dataset.DatasetSchema,
+    "clip_frame": clip.ClipFrame,
+    "clip_box": clip.ClipBox,
+    "clip_candidate": clip.ClipCandidate,
+    "clip": clip.Clip,
     "training_pair": pair.TrainingPair,
     "training_run": training.TrainingRun,
     "training_step": training.TrainingStep,
