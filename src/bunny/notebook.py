@@ -40,6 +40,7 @@ NOTEBOOK = {
     "review": "10_review",
     "caption": "05_caption",
     "dataset": "06_dataset",
+    "pair": "13_pair",
     "finetune": "07_finetune",
     "evaluate": "08_evaluate",
     "generate": "09_generate",

@@ -32,6 +32,7 @@ STAGE = {
     "review": "bunny.stage.review:Review",
     "caption": "bunny.stage.caption:Caption",
     "dataset": "bunny.stage.dataset:Dataset",
+    "pair": "bunny.stage.pair:PairStage",
     "finetune": "bunny.stage.finetune:Finetune",
     "evaluate": "bunny.stage.evaluate:Evaluate",
     "generate": "bunny.stage.generate:Generate",

@@ -54,6 +54,7 @@ COSTS = {
     "review": StageCost(fixed_s=0.5, picture_s=0.001),
     "caption": StageCost(fixed_s=0.5, picture_s=0.005),
     "dataset": StageCost(fixed_s=3.0, picture_s=0.02),
+    "pair": StageCost(fixed_s=0.2),  # off by default
     "finetune": StageCost(fixed_s=180.0),
     "evaluate": StageCost(fixed_s=90.0),
     "generate": StageCost(fixed_s=30.0),

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from bunny.core.config import filter_preset
 from bunny.core.config.captioning import CaptioningConfig
+from bunny.core.config.pair import PairConfig
 from bunny.core.config.section import ConfigSection
 from bunny.core.config.training import (
     DatasetConfig,
@@ -28,6 +29,7 @@ StageName = Literal[
     "review",
     "caption",
     "dataset",
+    "pair",
     "finetune",
     "evaluate",
     "generate",
@@ -225,6 +227,7 @@ class Config(BaseSettings):
     captioning: CaptioningConfig = CaptioningConfig()
     aws: AwsConfig = AwsConfig()
     dataset: DatasetConfig = DatasetConfig()
+    pair: PairConfig = PairConfig()
     rights: RightsConfig = RightsConfig()
     models: ModelsConfig = ModelsConfig()
     generation: GenerationConfig = GenerationConfig()

@@ -61,7 +61,7 @@ TABLE: dict[str, type[dy.Schema]] = {
     "clip_box": clip.ClipBox,
     "clip_candidate": clip.ClipCandidate,
     "clip": clip.Clip,
-    "training_pair": pair.TrainingPair,
+    "training_pair": pair.TrainingPairSchema,
     "training_run": training.TrainingRun,
     "training_step": training.TrainingStep,
     "adapter": training.Adapter,

@@ -9,7 +9,7 @@ REASON = [  # why a pair was left out
 ]
 
 
-class TrainingPair(dy.Schema):
+class TrainingPairSchema(dy.Schema):
     """A target picture with what it shall be made from, or why a pair was not taken.
 
     The first of `files` is the target, the others the references in the order of
