@@ -2,7 +2,8 @@
 
 Corners outside the characters' boxes are followed from one picture to the other (Lucas-Kanade) and
 a similarity transform fitted to them (RANSAC); where there are too few corners, as before a plain
-wall, the shift is phase correlation's.
+wall, phase correlation gives a shift, and a camera that stood still is tried too: what leaves the
+least difference holds. A background without detail fits anywhere, so the details must agree too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ WIDTH_PX = 480  # pictures are measured at this width
 BOX_MARGIN = 0.15  # share of a box added on each side: arms and hair move with the character
 MAX_CORNERS, MIN_CORNERS = 400, 12
 REACH_PX = 1.5  # a corner fits the transform within it, at `WIDTH_PX`
+DETAIL_PX = 8.0  # of the blur whose difference to the picture is its detail
 
 Box = tuple[float, float, float, float]
 
@@ -29,7 +31,8 @@ class Alignment:
     shift_px: float  # of the picture's middle, in pixels of the pictures
     scale: float
     residual: float  # mean absolute luma difference of the background, in [0, 1]
-    change: float  # the same inside the characters' boxes
+    agreement: float  # correlation of the backgrounds' details, in [-1, 1]; 0 without any
+    change: float  # as `residual`, inside the characters' boxes
 
 
 def align(before: np.ndarray, after: np.ndarray, boxes: Sequence[Box]) -> Alignment | None:
@@ -60,20 +63,19 @@ def align(before: np.ndarray, after: np.ndarray, boxes: Sequence[Box]) -> Alignm
     background = _background(one.shape, boxes, share)
     if background.mean() < 0.1:
         return None
-    small = _fit(one, two, background)
-    warped = cv2.warpAffine(one, small, one.shape[::-1], flags=cv2.INTER_LINEAR)
-    inside = cv2.warpAffine(np.ones_like(one), small, one.shape[::-1], flags=cv2.INTER_NEAREST) > 0
-    difference = np.abs(warped.astype(np.float32) - two) / 255
+    fits = [_lay(one, two, matrix, background) for matrix in _transforms(one, two, background)]
+    small, warped, inside = min(fits, key=lambda fit: _mean(_difference(fit[1], two), fit[2]))
     matrix = small.copy()
     matrix[:, 2] /= share
     middle = np.array([width / 2, height / 2, 1.0])
-    figure = inside & ~background
+    difference = _difference(warped, two)
     return Alignment(
         matrix=matrix,
         shift_px=float(np.hypot(*(matrix @ middle - middle[:2]))),
         scale=float(np.hypot(*matrix[:, 0])),
-        residual=_mean(difference, inside & background),
-        change=_mean(difference, figure),
+        residual=_mean(difference, inside),
+        agreement=_correlate(_detail(warped)[inside], _detail(two)[inside]),
+        change=_mean(difference, ~background),
     )
 
 
@@ -125,25 +127,53 @@ def _background(shape: tuple[int, ...], boxes: Sequence[Box], share: float) -> n
     return found
 
 
-def _fit(one: np.ndarray, two: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """The similarity transform of one background to the other's, (2, 3)."""
-    mask = background.astype(np.uint8)
-    corners = cv2.goodFeaturesToTrack(one, MAX_CORNERS, 0.01, 5, mask=mask)
+def _transforms(one: np.ndarray, two: np.ndarray, background: np.ndarray) -> list[np.ndarray]:
+    """Transforms to choose from, (2, 3) each: none, by corners, by phase correlation."""
+    found = [np.eye(2, 3)]
+    corners = cv2.goodFeaturesToTrack(one, MAX_CORNERS, 0.01, 5, mask=background.astype(np.uint8))
     if corners is not None and len(corners) >= MIN_CORNERS:
-        moved, found, _ = cv2.calcOpticalFlowPyrLK(one, two, corners, np.empty(0))
-        is_found = found.ravel() == 1
+        moved, state, _ = cv2.calcOpticalFlowPyrLK(one, two, corners, np.empty(0))
+        is_found = state.ravel() == 1
         if is_found.sum() >= MIN_CORNERS:
             cv2.setRNGSeed(0)
             matrix, inlier = cv2.estimateAffinePartial2D(
                 corners[is_found], moved[is_found], ransacReprojThreshold=REACH_PX
             )
             if matrix is not None and inlier.sum() >= MIN_CORNERS:
-                return matrix
+                found.append(np.asarray(matrix, np.float64))
     window = background.astype(np.float32)
     pictures = [(p - p[background].mean()) * window for p in (one, two)]
     (x, y), _ = cv2.phaseCorrelate(*[p.astype(np.float32) for p in pictures])
-    return np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
+    return [*found, np.array([[1.0, 0.0, x], [0.0, 1.0, y]])]
+
+
+def _lay(
+    one: np.ndarray, two: np.ndarray, matrix: np.ndarray, background: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The transform, the first picture laid on the second, and where both show background."""
+    size = two.shape[::-1]
+    warped = cv2.warpAffine(one, matrix, size, flags=cv2.INTER_LINEAR)
+    shown = background.astype(np.uint8)
+    inside = cv2.warpAffine(shown, matrix, size, flags=cv2.INTER_NEAREST) > 0
+    inside &= background
+    return matrix, warped, inside
+
+
+def _difference(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    return np.abs(one.astype(np.float32) - two) / 255
+
+
+def _detail(luma: np.ndarray) -> np.ndarray:
+    """What a blur takes away."""
+    return luma.astype(np.float32) - cv2.GaussianBlur(luma, (0, 0), DETAIL_PX).astype(np.float32)
+
+
+def _correlate(one: np.ndarray, two: np.ndarray) -> float:
+    """Pearson's correlation; 0 where either is constant."""
+    if one.size < 2 or one.std() < 1e-6 or two.std() < 1e-6:
+        return 0.0
+    return float(np.corrcoef(one, two)[0, 1])
 
 
 def _mean(values: np.ndarray, where: np.ndarray) -> float:
-    return float(values[where].mean()) if where.any() else 0.0
+    return float(values[where].mean()) if where.any() else 1.0

@@ -111,6 +111,8 @@ def _step(before: CharacterState, after: CharacterState, width_px: int) -> list[
     moved = ((after.box[0] + after.box[2]) - (before.box[0] + before.box[2])) / 2 / width_px
     if abs(moved) >= MIN_STEP:
         said.append(f"moves to the {'right' if moved > 0 else 'left'}")
+    if not after.is_face:  # the box of a drawn figure is now all of it, now its head
+        return said
     growth = (after.box[3] - after.box[1]) / max(1.0, before.box[3] - before.box[1])
     if growth >= MIN_GROWTH:
         said.append("comes closer")

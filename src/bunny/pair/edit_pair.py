@@ -24,6 +24,7 @@ MAX_MEASURED = 6  # pairs of a shot whose pixels are read
 MIN_CHANGE = 0.02  # of luma inside the character's box; below it nothing moved
 MAX_CHANGE = 0.35  # above it another picture stands there
 MAX_SCALE = 0.03  # the camera's zoom
+MIN_AGREEMENT = 0.5  # of the background's details; 0.9 and more where the camera stood still
 
 Read = Callable[[str], np.ndarray | None]
 
@@ -120,7 +121,7 @@ def _reason(found: Alignment, width_px: int, wanted: PairConfig) -> str | None:
     """Why two aligned pictures are no pair; None where they are."""
     if found.shift_px > wanted.max_shift * width_px or abs(found.scale - 1) > MAX_SCALE:
         return MOVED
-    if found.residual > wanted.max_residual:
+    if found.residual > wanted.max_residual or found.agreement < MIN_AGREEMENT:
         return UNALIGNED
     if found.change > MAX_CHANGE:
         return UNSURE

@@ -35,7 +35,8 @@ class PairPicture:
     crop_area: float  # of the frame, square pixels
     subject_px: float  # shorter side of the character's box, in the frame
     confidence: float  # 1 where a person said who it is
-    also_shown: tuple[str, ...] = ()
+    also_shown: tuple[str, ...] = ()  # by name
+    num_others: int = 0  # in the frame, nameless ones too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +128,8 @@ def _varied(
             getattr(one, name) not in {getattr(c, name) for c in chosen}
             for name in ("pose", "shot_size")
         )
-        return new + one.subject_px / largest - alike[one.image_id] / 2 + one.confidence / 2
+        worth = one.subject_px / largest + one.confidence / 2 - min(2, one.num_others) / 2
+        return new + worth - alike[one.image_id] / 2
 
     chosen: list[PairPicture] = []
     while len(chosen) < number:

@@ -90,6 +90,7 @@ def read_pictures(tables: Mapping[str, pl.DataFrame]) -> dict[str, list[PairPict
                 timestamp_s=times[row["frame_id"]],
                 crop_area=(row["x1_px"] - row["x0_px"]) * (row["y1_px"] - row["y0_px"]),
                 subject_px=known["size_px"],
+                num_others=known["num_others"],
                 pose=known["pose"],
                 confidence=1.0 if is_said else known["confidence"],
                 also_shown=tuple(sorted(named.get(row["frame_id"], set()) - {who})),
