@@ -9,6 +9,8 @@ hand (toml, voluptuous, einops, imageio-ffmpeg, decord):
 
 `--trainer-dir` holds `musubi-tuner`, `diffusion-pipe`, `ai-toolkit`, `SimpleTuner`,
 `DiffSynth-Studio`, `LTX-2` and `finetrainers`. What cannot be loaded is said with its reason.
+`--empty` names libraries that the dataset code imports and does not use (audio, logging, the model's
+own); they are put in as modules without content, and the result says so.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+import types
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
@@ -207,8 +210,6 @@ def load_file(path: Path, package: str):
 
 def load_ai_toolkit(place: Path, checkout: Path, what: str) -> list[Sample]:
     """`AiToolkitDataset` with a stand-in for the model that says sizes are multiples of 16."""
-    import types
-
     import yaml
 
     sys.path.insert(0, str(checkout))
@@ -274,6 +275,37 @@ LOADERS = {
 }
 
 
+class EmptyModule(types.ModuleType):
+    """A module of which every name is a class without content."""
+
+    __path__: list[str] = []
+
+    def __getattr__(self, name: str):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return type(name, (), {})
+
+
+class EmptyFinder:
+    """Finds the named modules, and all below them, without content."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+
+    def find_spec(self, name: str, path=None, target=None):
+        """A spec for one of the names."""
+        if not any(name == n or name.startswith(f"{n}.") for n in self.names):
+            return None
+        return importlib.util.spec_from_loader(name, self, is_package=True)
+
+    def create_module(self, spec):
+        """An empty module."""
+        return EmptyModule(spec.name)
+
+    def exec_module(self, module) -> None:
+        """Nothing to run."""
+
+
 def expected_samples(form: str, what: str) -> Counter:
     """What was written: frames, width, height and references of each."""
     if what == "clips":
@@ -312,16 +344,20 @@ def main() -> None:
     parser.add_argument("--trainer-dir", type=Path, required=True)
     parser.add_argument("--format", choices=list(LOADERS))
     parser.add_argument("--what", choices=("clips", "pairs"), default="clips")
+    parser.add_argument("--empty", default="", help="Libraries put in empty, with commas.")
     arguments = parser.parse_args()
+    empty = [name for name in arguments.empty.split(",") if name]
+    sys.meta_path.insert(0, EmptyFinder(empty))
     if arguments.format:
-        print("RESULT", check(arguments.format, arguments.trainer_dir, arguments.what))
+        told = f" (empty: {', '.join(empty)})" if empty else ""
+        print("RESULT", check(arguments.format, arguments.trainer_dir, arguments.what) + told)
         return
     for what in ("clips", "pairs"):
         for form in LOADERS:
             if what == "pairs" and not configuration.MAX_REFERENCES[form]:
                 continue
             words = [sys.executable, __file__, "--trainer-dir", str(arguments.trainer_dir)]
-            words += ["--format", form, "--what", what]
+            words += ["--format", form, "--what", what, "--empty", arguments.empty]
             done = subprocess.run(words, capture_output=True, text=True, check=False)
             lines = [x for x in done.stdout.splitlines() if x.startswith("RESULT ")]
             told = lines[-1].removeprefix("RESULT ") if lines else done.stderr.strip()[-300:]
