@@ -9,8 +9,8 @@ hand (toml, voluptuous, einops, imageio-ffmpeg, decord):
 
 `--trainer-dir` holds `musubi-tuner`, `diffusion-pipe`, `ai-toolkit`, `SimpleTuner`,
 `DiffSynth-Studio`, `LTX-2` and `finetrainers`. What cannot be loaded is said with its reason.
-`--empty` names libraries that the dataset code imports and does not use (audio, logging, the model's
-own); they are put in as modules without content, and the result says so.
+`--empty` names libraries that the dataset code imports and does not use (audio, logging, those of
+the models); they are put in as modules without content, and the result says so.
 """
 
 import argparse

@@ -37,8 +37,8 @@ def where(
     Parameters
     ----------
     what : str or None
-        A picture file, an image_id, frame_id or pair_id, or ``FILM@01:00:12:05`` (source timecode) or
-        ``FILM@12.5`` (second of the film).
+        A picture file, an image_id, frame_id or pair_id, or ``FILM@01:00:12:05`` (source
+        timecode) or ``FILM@12.5`` (second of the film).
     second : float, optional
         A second of the film `film`.
     clip : str, optional
