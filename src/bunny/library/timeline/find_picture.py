@@ -87,8 +87,8 @@ def _by_id(what: str, _path: Path, source: SourceFilm) -> LocationAnswer | None:
 def _of_pair(source: SourceFilm, what: str, row: dict[str, Any], how: str) -> LocationAnswer | None:
     """The frames of a pair: its target's, then its references'."""
     ids = [row["target_frame_id"], *row["reference_frame_ids"]]
-    places = [place for i in ids if (place := locate.locate_frame(source, i))]
-    return _answer(source, what, how, places) if places else None
+    places = [locate.locate_frame(source, frame_id) for frame_id in ids]
+    return _answer(source, what, how, places) if places[0] else None
 
 
 def _by_file(what: str, path: Path, source: SourceFilm) -> LocationAnswer | None:
