@@ -185,7 +185,10 @@ def load_ltx(place: Path, checkout: Path, what: str) -> list[Sample]:
 
 def load_finetrainers(place: Path, checkout: Path, what: str) -> list[Sample]:
     """`initialize_dataset` and the preprocessing wrapper."""
-    sys.path.insert(0, str(checkout))
+    for name in ("finetrainers", "finetrainers.data"):  # their `__init__` load all models
+        package = types.ModuleType(name)
+        package.__path__ = [str(checkout / name.replace(".", "/"))]
+        sys.modules[name] = package
     data = importlib.import_module("finetrainers.data.dataset")
     samples = []
     for entry in json.loads((place / "training.json").read_text())["datasets"]:
@@ -221,6 +224,13 @@ def load_ai_toolkit(place: Path, checkout: Path, what: str) -> list[Sample]:
         temporal_compression=4,
         is_xl=False,
         is_vega=False,
+        model_config=types.SimpleNamespace(latent_space_version="wan21"),
+        vae=types.SimpleNamespace(),
+        unet=types.SimpleNamespace(),
+        encode_control_in_text_embeddings=False,
+        text_embedding_space_version="wan21",
+        te_padding_side="right",
+        get_frame_count_snapper=lambda: None,
     )
     samples = []
     for entry in yaml.safe_load((place / "datasets.yaml").read_text())["datasets"]:
