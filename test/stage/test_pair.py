@@ -87,6 +87,22 @@ def test_a_picture_that_is_gone_is_an_error_of_its_row(film_with_set, tiny_base_
     assert all("cannot be read" in error for error in failed["error"])
 
 
+def test_references_stand_before_white_where_that_is_asked_for(film_with_set, tiny_base_folder):
+    rows = store.read(film_with_set / "table", "dataset")
+    mask = np.zeros((32, 32), np.uint8)
+    mask[:, :16] = 255  # the subject is the left half
+    cv2.imwrite(str(film_with_set / "dataset" / "mask.png"), mask)
+    named = rows.with_columns(mask_file=pl.lit("dataset/mask.png"))
+    store.write(film_with_set / "table", "dataset", named)
+    make(film_with_set, tiny_base_folder, **SETTING, has_plain_background=True).execute()
+    taken = pairs(film_with_set).filter(pl.col("reason").is_null())
+    assert taken.height > 0
+    for target, reference, *_ in taken["files"].to_list():
+        picture = cv2.imread(str(film_with_set / reference))
+        assert (picture[:, 16:] == 255).all() and not (picture[:, :16] == 255).all()
+        assert not (cv2.imread(str(film_with_set / target))[:, 16:] == 255).all()
+
+
 def test_turned_off_again_its_files_go(film_with_set, tiny_base_folder):
     make(film_with_set, tiny_base_folder, **SETTING).execute()
     make(film_with_set, tiny_base_folder).execute()
