@@ -42,6 +42,7 @@ NOTEBOOK = {
     "caption": "05_caption",
     "dataset": "06_dataset",
     "clip": "12_clip",
+    "pair": "13_pair",
     "finetune": "07_finetune",
     "evaluate": "08_evaluate",
     "generate": "09_generate",

@@ -33,6 +33,7 @@ STAGE = {
     "caption": "bunny.stage.caption:Caption",
     "dataset": "bunny.stage.dataset:Dataset",
     "clip": "bunny.stage.clip:Clip",
+    "pair": "bunny.stage.pair:PairStage",
     "finetune": "bunny.stage.finetune:Finetune",
     "evaluate": "bunny.stage.evaluate:Evaluate",
     "generate": "bunny.stage.generate:Generate",

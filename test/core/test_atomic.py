@@ -390,6 +390,7 @@ ALLOWED = {
         *[("write_text", "path.write_bytes"), ("_write_part", "shutil.copyfile")],
         *[("_copy", "shutil.copyfile"), ("_write_tar", "tarfile.open")],
         ("_extract", "target.open"),
+        *[("_write_folder", "shutil.copyfile"), ("_write_pair_folder", "shutil.copyfile")],
     ],
     "into a temporary folder that is removed in the end": [
         *[("serve", "path.write_text"), ("serve", "shutil.copytree")],

@@ -16,6 +16,8 @@ EFFECT = {
 NOT_SEEN: dict[str, str] = {}
 PUBLISH = "test/library/publish/test_publish_setting.py"  # beside the Postgres that it starts
 CLIP = "test/stage/test_clip.py"
+REFERENCE_PAIR = "test/pair/test_reference_pair.py"
+EDIT_PAIR = "test/pair/test_edit_pair.py"
 SEEN_ELSEWHERE = {
     **{
         f"clip.{key}": f"{CLIP}::test_each_setting_does_what_it_says"
@@ -36,4 +38,18 @@ SEEN_ELSEWHERE = {
     "publish.timeout_seconds": (
         f"{PUBLISH}::test_a_step_that_takes_longer_than_the_timeout_is_given_up"
     ),
+    "pair.kinds": "test/stage/test_pair.py::test_off_it_writes_an_empty_table_and_no_file",
+    "pair.max_pairs": f"{REFERENCE_PAIR}::test_past_the_most_pairs_shots_take_turns",
+    "pair.min_confidence": (
+        f"{REFERENCE_PAIR}::test_doubtful_pictures_are_neither_target_nor_reference"
+    ),
+    "pair.max_references": (
+        f"{REFERENCE_PAIR}::test_references_are_varied_and_no_more_than_asked_for"
+    ),
+    "pair.min_gap_seconds": f"{REFERENCE_PAIR}::test_it_is_so_many_seconds_away",
+    "pair.max_background_similarity": f"{REFERENCE_PAIR}::test_its_background_is_another",
+    "pair.has_plain_background": f"{REFERENCE_PAIR}::test_a_plain_background_needs_a_mask",
+    "pair.edit_seconds": f"{EDIT_PAIR}::test_the_two_pictures_are_so_many_seconds_apart",
+    "pair.max_shift": f"{EDIT_PAIR}::test_a_moved_camera_is_told",
+    "pair.max_residual": f"{EDIT_PAIR}::test_a_background_that_changed_is_told",
 }

@@ -117,6 +117,20 @@ def check(
     trigger: Annotated[
         str, typer.Option(help="Trigger word that every caption must contain.")
     ] = "",
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="Check a folder of clips or pairs for musubi, diffusion-pipe, ai-toolkit, "
+            "simpletuner, diffsynth, ltx or finetrainers.",
+        ),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="Video model of --format: wan, wan-5b, hunyuan or ltx.")
+    ] = "wan",
+    frames: Annotated[
+        int, typer.Option(min=0, help="Frames that --format asks for; 0: as in the folder.")
+    ] = 0,
     data_dir: DataDir = None,
     settings: Settings = None,
     as_json: AsJson = False,
@@ -124,6 +138,10 @@ def check(
     """Preview what a trainer reads from a set: pictures, steps, and what it drops or changes."""
     from bunny.command import check as command_check
 
+    if form is not None:
+        previewed = command_check.check_format(what, form, model=model, num_frames=frames)
+        typer.echo(previewed.to_json() if as_json else previewed.to_text())
+        raise typer.Exit(previewed.exit_code)
     checked = command_check.check(
         what,
         trainer=trainer,

@@ -179,6 +179,81 @@ def _export_set(
     typer.echo(exported.to_text())
 
 
+FORMATS = "musubi, diffusion-pipe, ai-toolkit, simpletuner, diffsynth, ltx or finetrainers"
+
+
+@export_app.command("clips")
+def export_clips(
+    film: FilmName = None,
+    form: Annotated[str, typer.Option("--format", help=f"Trainer: {FORMATS}.")] = "musubi",
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Output folder; default: export/clips-<format> of the film."),
+    ] = None,
+    character: Annotated[
+        str | None, typer.Option(help="Character, if there are clips of more than one.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="Video model: wan, wan-5b, hunyuan, ltx; auto: by the frame rate.")
+    ] = "auto",
+    stills: Annotated[
+        bool, typer.Option("--stills/--no-stills", help="Also write the training pictures.")
+    ] = False,
+    data_dir: DataDir = None,
+    settings: Settings = None,
+) -> None:
+    """Export a character's clips for a video trainer, with its configuration file."""
+    from datetime import UTC, datetime
+
+    from bunny.command import export_media
+
+    exported = export_media.export_clips(
+        film,
+        form,
+        output,
+        data_dir=data_dir,
+        overrides=settings or [],
+        character=character,
+        model=model,
+        has_stills=stills,
+        date=datetime.now(UTC).date().isoformat(),
+    )
+    typer.echo(exported.to_text())
+
+
+@export_app.command("pairs")
+def export_pairs(
+    film: FilmName = None,
+    form: Annotated[str, typer.Option("--format", help=f"Trainer: {FORMATS}.")] = "musubi",
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Output folder; default: export/pairs-<kind>-<format> of the film."),
+    ] = None,
+    character: Annotated[
+        str | None, typer.Option(help="Character, if there are pairs of more than one.")
+    ] = None,
+    kind: Annotated[str, typer.Option(help="Kind of pairs: reference or edit.")] = "reference",
+    data_dir: DataDir = None,
+    settings: Settings = None,
+) -> None:
+    """Export a character's pairs for an edit or reference trainer, with its configuration file."""
+    from datetime import UTC, datetime
+
+    from bunny.command import export_media
+
+    exported = export_media.export_pairs(
+        film,
+        form,
+        output,
+        data_dir=data_dir,
+        overrides=settings or [],
+        character=character,
+        kind=kind,
+        date=datetime.now(UTC).date().isoformat(),
+    )
+    typer.echo(exported.to_text())
+
+
 @export_app.command("timeline")
 def export_timeline(
     film: FilmName = None,

@@ -7,9 +7,12 @@ from pathlib import Path
 
 from bunny.caption.trigger import trigger_word
 from bunny.command import export_set, film_workspace
+from bunny.core.error import UserError
 from bunny.dataset import image_folder as sets
 from bunny.dataset.check import trainer_preview
 from bunny.dataset.check.trainer_preview import TrainerPreview
+from bunny.trainer_format import configuration, preview
+from bunny.trainer_format.preview import FormatPreview
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,3 +79,26 @@ def check(
         for name in names
     ]
     return CheckReport(findings=found)
+
+
+def check_format(
+    what: str | None, form: str, *, model: str = "wan", num_frames: int = 0
+) -> FormatPreview:
+    """Say what a trainer will load of a folder of clips or pairs.
+
+    Parameters
+    ----------
+    what : str or None
+        A folder.
+    form : str
+        One of `configuration.WRITERS`.
+    model : str
+        One of `configuration.MODELS`.
+    num_frames : int
+        Length asked for; 0: as the folder's configuration says.
+    """
+    export_set.check_choice("--format", form, tuple(configuration.WRITERS))
+    export_set.check_choice("--model", model, tuple(configuration.MODELS))
+    if what is None:
+        raise UserError("check --format: expected a folder of clips or pairs, got none; give one")
+    return preview.preview_folder(Path(what).expanduser(), form, model=model, frames=num_frames)

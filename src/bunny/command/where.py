@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 AT = re.compile(r"(?P<film>.*)@(?P<when>\d\d:\d\d:\d\d[:;.,]\d\d|\d+(?:\.\d+)?s?)")
 TABLES = (
     *("shot", "frame", "extra_frame", "dataset", "caption"),
-    *("picture", "evaluation_picture", "adapter", "training_run"),
+    *("picture", "evaluation_picture", "adapter", "training_run", "training_pair"),
 )
 
 
@@ -37,8 +37,8 @@ def where(
     Parameters
     ----------
     what : str or None
-        A picture file, an image_id or frame_id, or ``FILM@01:00:12:05`` (source timecode) or
-        ``FILM@12.5`` (second of the film).
+        A picture file, an image_id, frame_id or pair_id, or ``FILM@01:00:12:05`` (source
+        timecode) or ``FILM@12.5`` (second of the film).
     second : float, optional
         A second of the film `film`.
     clip : str, optional

@@ -55,6 +55,7 @@ COSTS = {
     "caption": StageCost(fixed_s=0.5, picture_s=0.005),
     "dataset": StageCost(fixed_s=3.0, picture_s=0.02),
     "clip": StageCost(fixed_s=0.1),
+    "pair": StageCost(fixed_s=0.2),  # off by default
     "finetune": StageCost(fixed_s=180.0),
     "evaluate": StageCost(fixed_s=90.0),
     "generate": StageCost(fixed_s=30.0),

@@ -254,6 +254,37 @@ def dataset(root: Path, table: pl.DataFrame, limit: int = 60) -> list[Tile]:
     ]
 
 
+def pairs(root: Path, table: pl.DataFrame, kind: str, limit: int = 12) -> list[Tile]:
+    """Pictures of pairs, pair by pair: of edits the one before first, else the target first.
+
+    Parameters
+    ----------
+    root : Path
+    table : pl.DataFrame
+        Table ``training_pair``.
+    kind : str
+        ``reference`` or ``edit``.
+    limit : int
+        Pairs, spread over the film.
+    """
+    rows = table.filter(pl.col("kind").cast(pl.String) == kind, pl.col("files").is_not_null())
+    tiles = []
+    for row in spread(rows.sort("target_s").to_dicts(), limit):
+        times = [row["target_s"], *row["reference_s"]]
+        shown = list(zip(row["files"], times, strict=True))
+        for place, (file, second) in enumerate(shown[::-1] if kind == "edit" else shown):
+            is_target = file == row["files"][0]
+            tiles.append(
+                Tile(
+                    file=_file(root, file),
+                    title=row["pair_id"] if place == 0 else style.clock(second),
+                    note=row["instruction"] if is_target else "",
+                    tone="good" if is_target else "plain",
+                )
+            )
+    return tiles
+
+
 def drawings(root: Path, picture: pl.DataFrame) -> dict[str, list[Tile]]:
     """For each prompt its drawings: for each seed the base alone, then with the adapter."""
     rows = picture.sort("seed", pl.col("adapter_file").is_not_null(), "picture_id").to_dicts()

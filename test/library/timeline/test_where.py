@@ -235,3 +235,30 @@ def test_the_command_looks_in_the_film_that_is_named(bunny, owl):
     assert bunny(*asked)[0] == bunny(*asked, "--film", "owl")[0] == 0
     code, _, error = bunny(*asked, "--film", "newer")
     assert code == 2 and "found no such file and no such id" in error
+
+
+def test_a_pair_by_its_id_and_by_its_files(owl):
+    files = ["pair/reference/Owl/p-target.png", "pair/reference/Owl/p-reference-1.png"]
+    row = {
+        "pair_id": "Owl-reference-0000",
+        "kind": "reference",
+        "character": "Owl",
+        "split": "train",
+        "target_frame_id": f"{FILM}-00000012",
+        "target_s": 0.48,
+        "target_shot_index": 0,
+        "reference_frame_ids": [f"{FILM}-00000040"],
+        "reference_s": [1.6],
+        "reference_shot_indices": [1],
+        "instruction": "an owl",
+        "files": files,
+        "sha256": ["a", "b"],
+    }
+    store.write(owl.root / "table", "training_pair", store.from_rows("training_pair", [row]))
+    (owl.root / "pair/reference/Owl").mkdir(parents=True)
+    for file in files:
+        shutil.copyfile(owl.root / "frame/00000030.png", owl.root / file)
+    answer = ask(owl, "Owl-reference-0000")
+    assert [place["frame_index"] for place in answer.places] == [12, 40]
+    (place,) = ask(owl, owl.root / files[1]).places
+    assert place["frame_index"] == 40

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from bunny.core.config import filter_preset
 from bunny.core.config.captioning import CaptioningConfig
 from bunny.core.config.clip import ClipConfig
+from bunny.core.config.pair import PairConfig
 from bunny.core.config.section import ConfigSection
 from bunny.core.config.training import (
     DatasetConfig,
@@ -30,6 +31,7 @@ StageName = Literal[
     "caption",
     "dataset",
     "clip",
+    "pair",
     "finetune",
     "evaluate",
     "generate",
@@ -228,6 +230,7 @@ class Config(BaseSettings):
     aws: AwsConfig = AwsConfig()
     dataset: DatasetConfig = DatasetConfig()
     clip: ClipConfig = ClipConfig()
+    pair: PairConfig = PairConfig()
     rights: RightsConfig = RightsConfig()
     models: ModelsConfig = ModelsConfig()
     generation: GenerationConfig = GenerationConfig()

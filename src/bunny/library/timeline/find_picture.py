@@ -30,7 +30,7 @@ def find_picture(what: str, sources: Sequence[SourceFilm]) -> LocationAnswer:
     Parameters
     ----------
     what : str
-        A file; or an image_id, frame_id, subject_id or picture_id.
+        A file; or an image_id, frame_id, subject_id, picture_id or pair_id.
     sources : sequence of SourceFilm
         Films that are searched, the last one first.
 
@@ -83,7 +83,16 @@ def _by_id(what: str, _path: Path, source: SourceFilm) -> LocationAnswer | None:
     for name in ("evaluation_picture", "picture"):
         for row in tables[name].filter(picture_id=what).to_dicts():
             return _of_drawing(source, what, row)
+    for row in tables["training_pair"].filter(pair_id=what).to_dicts():
+        return _of_pair(source, what, row, "by its pair_id: the target, then its references")
     return None
+
+
+def _of_pair(source: SourceFilm, what: str, row: dict[str, Any], how: str) -> LocationAnswer | None:
+    """The frames of a pair: its target's, then its references'."""
+    ids = [row["target_frame_id"], *row["reference_frame_ids"]]
+    places = [locate.locate_frame(source, frame_id) for frame_id in ids]
+    return _answer(source, what, how, places) if places[0] else None
 
 
 def _by_file(what: str, path: Path, source: SourceFilm) -> LocationAnswer | None:
@@ -97,6 +106,12 @@ def _by_file(what: str, path: Path, source: SourceFilm) -> LocationAnswer | None
         return _answer(source, what, "a clip in the film's folder", [place])
     for key, row in _stored(source, inside):
         return _of_stored(source, what, key, row, "a file in the film's folder")
+    for row in source.tables["training_pair"].drop_nulls("files").to_dicts():
+        if inside in row["files"]:
+            ids = [row["target_frame_id"], *row["reference_frame_ids"]]
+            place = locate.locate_frame(source, ids[row["files"].index(inside)])
+            how = f"a picture of pair {row['pair_id']}"
+            return _answer(source, what, how, [place]) if place else None
     return None
 
 

@@ -10,7 +10,7 @@ A module holds the tables of one part of the house; here they have their names.
 
 import dataframely as dy
 
-from bunny.table.schema import caption, character, clip, dataset, film, review, training
+from bunny.table.schema import caption, character, clip, dataset, film, pair, review, training
 from bunny.table.schema.dataset import LIGHT, POSE, SHOT_SIZE
 
 __all__ = ["LIGHT", "POSE", "SHOT_SIZE", "TABLE", "VECTOR"]
@@ -61,6 +61,7 @@ TABLE: dict[str, type[dy.Schema]] = {
     "clip_box": clip.ClipBox,
     "clip_candidate": clip.ClipCandidate,
     "clip": clip.Clip,
+    "training_pair": pair.TrainingPairSchema,
     "training_run": training.TrainingRun,
     "training_step": training.TrainingStep,
     "adapter": training.Adapter,

@@ -1,0 +1,319 @@
+"""`bunny export clips` and `bunny export pairs`: clips and pairs in the format of a trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bunny.caption.trigger import trigger_word
+from bunny.command import export_set, film_workspace
+from bunny.core import image_file
+from bunny.core.error import UserError
+from bunny.core.workspace import Workspace
+from bunny.dataset import image_folder as sets
+from bunny.dataset.export import folder
+from bunny.dataset.export.folder import ExportInfo
+from bunny.table import store
+from bunny.trainer_format import configuration, media, preview
+from bunny.trainer_format.media import MediaFolder, TrainingClip, TrainingPair, TrainingStill
+from bunny.trainer_format.preview import FormatPreview
+
+CLIP_COLUMNS = ("clip_id", "character", "shot_index", "start_s", "end_s", "camera", "sha256")
+PAIR_COLUMNS = ("pair_id", "character", "kind", "reference_frame_ids", "sha256")
+STILL_COLUMNS = ("image_id", "character", "frame_id")
+LOADING = """## Loading
+
+{words} Paths in it are of the machine and folder that the set was exported to: export again after
+moving it. `manifest.jsonl` says of each file where in the film it lies."""
+LOADING_WORD = {
+    "musubi": "Give `dataset.toml` to musubi-tuner's scripts as `--dataset_config`.",
+    "diffusion-pipe": "Name `dataset.toml` as `dataset` in diffusion-pipe's configuration.",
+    "ai-toolkit": "Put the list of `datasets.yaml` under `datasets` of ai-toolkit's job.",
+    "simpletuner": "Give `multidatabackend.json` to SimpleTuner as `--data_backend_config`.",
+    "diffsynth": "Add the lines of `arguments.txt` to the arguments of DiffSynth-Studio.",
+    "ltx": "Give the lines of `arguments.txt` to LTX-2's `process_dataset.py`.",
+    "finetrainers": "Give `training.json` to finetrainers as `--dataset_config`.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportedMedia:
+    """What was exported, and what its trainer will load of it."""
+
+    output: Path
+    form: str
+    character: str
+    counts: dict[str, int]
+    notes: Sequence[str]
+    findings: FormatPreview
+
+    def to_text(self) -> str:
+        """Lines for a person."""
+        counts = ", ".join(f"{number} {name}" for name, number in self.counts.items())
+        lines = [f"{self.character} as {self.form}: {counts}", f"  {self.output}"]
+        lines += [f"  rights: {note}" for note in self.notes]
+        return "\n".join([*lines, f"  {self.findings.to_line()}"])
+
+
+def export_clips(
+    film: str | None,
+    form: str,
+    output: Path | None = None,
+    *,
+    data_dir: str | None = None,
+    overrides: Sequence[str] = (),
+    character: str | None = None,
+    model: str = "auto",
+    has_stills: bool = False,
+    date: str = "",
+) -> ExportedMedia:
+    """Write a character's clips in the format of a trainer.
+
+    Parameters
+    ----------
+    film : str or None
+        A film_id or how it begins; None: the newest.
+    form : str
+        One of `configuration.WRITERS`.
+    output : Path or None
+        A folder that is missing, empty, or such an export; None: in the film's own folder.
+    character : str or None
+        None: the only one that the film has clips of.
+    model : str
+        One of `configuration.MODELS`; ``auto``: the first one of the clips' frame rate.
+    has_stills : bool
+        Training pictures go along, in folders of their own.
+    date : str
+        ISO date for the rights record.
+
+    Raises
+    ------
+    UserError
+        For a film without clips, a file that is missing, and what the folder cannot be.
+    """
+    export_set.check_choice("--format", form, tuple(configuration.WRITERS))
+    space, _ = film_workspace.open_film(film, data_dir, overrides)
+    table = _read(space, "clip", "stage clip, with clip.preset set")
+    who = choose_character(table, character, "clips")
+    rows = table.filter(character=who).sort("clip_id")
+    train = [_clip(row, space.root) for row in _of_training(rows).iter_rows(named=True)]
+    _check_files([clip.file for clip in train], "clips", "clip")
+    stills = _stills(space, who) if has_stills else []
+    chosen = _choose_model(model, train)
+
+    def write(target: Path) -> tuple[list[MediaFolder], dict[str, int]]:
+        counts = {"clips": len(train), "stills": len(stills)}
+        counts["held out and left out"] = rows.height - len(train)
+        return media.write_clips(target, train, stills), counts
+
+    place = output or space.root / "export" / f"clips-{form}" / sets.folder_name(who)
+    options = {"data_dir": data_dir, "overrides": overrides, "date": date}
+    return _export(film, who, form, chosen, place, write, **options)
+
+
+def export_pairs(
+    film: str | None,
+    form: str,
+    output: Path | None = None,
+    *,
+    data_dir: str | None = None,
+    overrides: Sequence[str] = (),
+    character: str | None = None,
+    kind: str = "reference",
+    date: str = "",
+) -> ExportedMedia:
+    """Write a character's pairs of one kind in the format of a trainer; as `export_clips`.
+
+    Parameters
+    ----------
+    kind : str
+        ``reference`` or ``edit``; the two are never in one folder.
+    """
+    export_set.check_choice("--format", form, tuple(configuration.WRITERS))
+    export_set.check_choice("--kind", kind, (media.REFERENCE, media.EDIT))
+    most = configuration.MAX_REFERENCES[form]
+    if not most:
+        raise UserError(
+            f"--format: expected a trainer that loads references from folders, got {form}; choose "
+            f"{', '.join(f for f, n in configuration.MAX_REFERENCES.items() if n)}"
+        )
+    space, _ = film_workspace.open_film(film, data_dir, overrides)
+    table = _read(space, "training_pair", f"stage pair, with pair.kinds=[{kind}]")
+    chosen = table.filter(pl.col("kind").cast(pl.String) == kind, pl.col("reason").is_null())
+    who = choose_character(chosen, character, f"{kind} pairs")
+    rows = chosen.filter(pl.col("character") == who, pl.col("error").is_null()).sort("pair_id")
+    train = [_pair(row, space.root) for row in _of_training(rows).iter_rows(named=True)]
+    _check_files([file for p in train for file in (p.target, *p.references)], "pairs", "pair")
+
+    def write(target: Path) -> tuple[list[MediaFolder], dict[str, int]]:
+        used = sum(min(len(p.references), most) for p in train)
+        counts = {"pairs": len(train), "references": used}
+        left_out = sum(len(p.references) for p in train) - used
+        counts |= {"references left out": left_out} if left_out else {}
+        counts["held out and left out"] = rows.height - len(train)
+        return media.write_pairs(target, train, most), counts
+
+    place = output or space.root / "export" / f"pairs-{kind}-{form}" / sets.folder_name(who)
+    options = {"data_dir": data_dir, "overrides": overrides, "date": date}
+    return _export(film, who, form, "wan", place, write, **options)
+
+
+Write = Callable[[Path], tuple[list[MediaFolder], dict[str, int]]]
+
+
+def _export(
+    film: str | None,
+    who: str,
+    form: str,
+    model: str,
+    place: Path,
+    write: Write,
+    *,
+    data_dir: str | None,
+    overrides: Sequence[str],
+    date: str,
+) -> ExportedMedia:
+    """Media, configuration, card and rights, written as one folder."""
+    space, config = film_workspace.open_film(film, data_dir, overrides)
+    place = place.expanduser().absolute()
+    record = export_set.rights_record(space, config, date)
+    counts: dict[str, int] = {}
+
+    def fill(target: Path) -> dict[str, Any]:
+        folders, written = write(target)
+        counts.update(written)
+        about = configuration.MODELS[model]
+        for name, text in configuration.WRITERS[form](folders, place, about).items():
+            folder.write_text(target / name, text)
+        info = ExportInfo(
+            character=who,
+            trigger=trigger_word(config.captioning.trigger_word, who),
+            class_word=config.captioning.class_word,
+            rights=record,
+            resolution_px=0,
+        )
+        loading = LOADING.format(words=LOADING_WORD[form])
+        folder.write_card(target, info, counts, loading, "")
+        return {"character": who, "trigger": info.trigger, "counts": counts}
+
+    folder.replace_folder(place, form, fill)
+    found = preview.preview_folder(place, form, model=model)
+    return ExportedMedia(
+        output=place,
+        form=form,
+        character=who,
+        counts=counts,
+        notes=record["notes"],
+        findings=found,
+    )
+
+
+def choose_character(table: pl.DataFrame, wanted: str | None, what: str) -> str:
+    """The character that is meant.
+
+    Parameters
+    ----------
+    table : pl.DataFrame
+        With column ``character``.
+    wanted : str or None
+        None: the only one.
+    what : str
+        What the film has of it, for the message.
+    """
+    names = table["character"].unique().sort().to_list()
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted is not None and wanted in names:
+        return wanted
+    got = "none given" if wanted is None else f"got {wanted}"
+    raise UserError(
+        f"--character: expected a character with {what} ({', '.join(names) or 'none has any'}), "
+        f"{got}; choose one"
+    )
+
+
+def _read(space: Workspace, name: str, how: str) -> pl.DataFrame:
+    """A table with at least one row."""
+    table = store.read_or_empty(space.table, name)
+    if table.is_empty():
+        raise UserError(f"{space.film_id}: expected rows in table {name}, found none; run {how}")
+    return table
+
+
+def _of_training(rows: pl.DataFrame) -> pl.DataFrame:
+    """Without held-out ones."""
+    return rows.filter(pl.col("split").cast(pl.String) == "train")
+
+
+def _check_files(files: Sequence[Path], what: str, stage: str) -> None:
+    """Refuse a set without files or with missing ones."""
+    if not files:
+        raise UserError(f"{what}: expected some to train on, found only held-out ones; add more")
+    gone = [file for file in files if not file.is_file()]
+    if gone:
+        raise UserError(
+            f"{what}: {len(gone)} of {len(files)} files are missing (first: {gone[0].name}); run "
+            f"stage {stage} again with --force"
+        )
+
+
+def _choose_model(model: str, clips: Sequence[TrainingClip]) -> str:
+    """The video model whose rate the clips have."""
+    if model != "auto":
+        export_set.check_choice("--model", model, ("auto", *configuration.MODELS))
+        return model
+    rates = {clip.fps for clip in clips}
+    return next((n for n, m in configuration.MODELS.items() if {m.fps} == rates), "wan")
+
+
+def _clip(row: dict[str, Any], root: Path) -> TrainingClip:
+    return TrainingClip(
+        file=root / row["file"],
+        caption=" ".join(row["caption"].split()),
+        width_px=row["width_px"],
+        height_px=row["height_px"],
+        num_frames=row["num_frames"],
+        fps=row["fps"],
+        columns={name: row[name] for name in CLIP_COLUMNS},
+    )
+
+
+def _stills(space: Workspace, who: str) -> list[TrainingStill]:
+    """Training pictures of the character."""
+    rows = export_set.read_training_set(space).filter(
+        pl.col("character") == who,
+        pl.col("split").cast(pl.String) == "train",
+        pl.col("role").cast(pl.String).fill_null("subject") == "subject",
+    )
+    stills = [
+        TrainingStill(
+            file=space.root / row["file"],
+            caption=" ".join(row["caption"].split()),
+            width_px=row["width_px"],
+            height_px=row["height_px"],
+            columns={name: row[name] for name in STILL_COLUMNS},
+        )
+        for row in rows.sort("image_id").iter_rows(named=True)
+    ]
+    _check_files([still.file for still in stills], "training pictures", "dataset")
+    return stills
+
+
+def _pair(row: dict[str, Any], root: Path) -> TrainingPair:
+    target, *references = (root / file for file in row["files"])
+    picture = image_file.read(target) if target.is_file() else None
+    height, width = (0, 0) if picture is None else picture.shape[:2]
+    return TrainingPair(
+        pair_id=row["pair_id"],
+        kind=row["kind"],
+        target=target,
+        references=tuple(references),
+        instruction=" ".join(row["instruction"].split()),
+        width_px=width,
+        height_px=height,
+        columns={name: row[name] for name in PAIR_COLUMNS},
+    )

@@ -1,0 +1,1 @@
+"""Pairs of pictures for edit and reference models, chosen from the tables of a film."""

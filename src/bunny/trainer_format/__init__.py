@@ -1,0 +1,1 @@
+"""Folders of clips and pairs with the configuration files of other trainers."""

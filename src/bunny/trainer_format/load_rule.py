@@ -1,0 +1,212 @@
+"""Rules by which trainers load a clip: frames taken, played speed, size, or why it is dropped.
+
+Read in the trainers' own code: musubi-tuner 30c658c, diffusion-pipe 8f83dbf, ai-toolkit 27a03a9,
+SimpleTuner bc8e6ab, DiffSynth-Studio fed7b18, LTX-2 400fd31, finetrainers f476c37.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+KEPT, CUT, RESAMPLED, DROPPED = "kept", "cut", "resampled", "dropped"
+EFFECTS = (DROPPED, RESAMPLED, CUT, KEPT)  # the worst first
+NEAR_SPEED = 0.02  # played speed may differ by it: half a frame in 25
+MAX_CUT = 0.05  # share of a frame's area that may be cropped without a word
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaFile:
+    """A clip or a picture as it lies in a folder."""
+
+    num_frames: int  # 1: a picture
+    fps: float  # 0: a picture
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadRule:
+    """What a configuration says of a folder."""
+
+    frames: tuple[int, ...]  # lengths asked for
+    width_px: int = 0  # 0: as the file is
+    height_px: int = 0
+    model_fps: float = 0.0  # the model's own rate; 0: not known
+    frame_step: int = 4  # of the model: lengths of n * step + 1
+    source_fps: float = 0.0  # musubi-tuner's setting; 0: not given
+    is_shrunk: bool = True  # ai-toolkit's `shrink_video_to_frames`
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedClip:
+    """What the trainer makes of a clip."""
+
+    effect: str  # one of `EFFECTS`
+    num_frames: int  # 0: dropped
+    speed: float = 1.0  # motion as the model sees it, over motion in the file
+    reason: str = ""
+
+
+def load(form: str, file: MediaFile, rule: LoadRule) -> LoadedClip:
+    """Say what a trainer makes of a clip or a picture.
+
+    Parameters
+    ----------
+    form : str
+        One of `LOADERS`.
+    file : MediaFile
+    rule : LoadRule
+
+    Returns
+    -------
+    LoadedClip
+
+    Examples
+    --------
+    >>> clip = MediaFile(num_frames=121, fps=24, width_px=832, height_px=480)
+    >>> load("diffusion-pipe", clip, LoadRule(frames=(81,), model_fps=16)).reason
+    '121 frames at 24 fps make 80 at 16 fps, shorter than 81'
+    """
+    if file.num_frames == 1:
+        return LoadedClip(effect=KEPT, num_frames=1)
+    return LOADERS[form](file, rule)
+
+
+def _musubi(file: MediaFile, rule: LoadRule) -> LoadedClip:
+    """Targets rounded down to 4n+1; the first frames; no sample of a clip that is shorter."""
+    targets = sorted({_floor(frames, 4) for frames in rule.frames})
+    available, is_resampled = file.num_frames, False
+    if rule.source_fps and rule.model_fps and rule.source_fps != rule.model_fps:
+        delta = rule.model_fps / rule.source_fps
+        available, is_resampled = len({int(i * delta) for i in range(file.num_frames)}), True
+    taken = [frames for frames in targets if frames <= available]
+    if not taken:
+        return _too_short(f"{available} frames, no sample: the shortest target is {targets[0]}")
+    at_fps = rule.model_fps * file.fps / rule.source_fps if is_resampled else file.fps
+    return _taken(file, max(taken), available, _speed(at_fps, rule), is_resampled)
+
+
+def _diffusion_pipe(file: MediaFile, rule: LoadRule) -> LoadedClip:
+    """Resampled to the model's rate first; the longest bucket that is not longer than the clip."""
+    fps = rule.model_fps or file.fps
+    available = int(file.num_frames * fps / file.fps)
+    taken = [frames for frames in rule.frames if 1 < frames <= available]
+    if not taken:
+        least = min((f for f in rule.frames if f > 1), default=0)
+        made = f"{file.num_frames} frames at {file.fps:g} fps make {available} at {fps:g} fps"
+        return _too_short(f"{made}, shorter than {least}" if least else "no frame bucket")
+    return _taken(file, max(taken), available, 1.0, fps != file.fps)
+
+
+def _ai_toolkit(file: MediaFile, rule: LoadRule) -> LoadedClip:
+    """As many frames as asked for, spread over the whole clip; a short one gives some twice."""
+    wanted = rule.frames[0]
+    if wanted == file.num_frames:
+        return _taken(file, wanted, wanted, _speed(file.fps, rule), False)
+    if not rule.is_shrunk and file.num_frames > wanted:
+        return _taken(file, wanted, file.num_frames, _speed(file.fps, rule), False)
+    spread = (file.num_frames - 1) / max(1, wanted - 1)
+    speed = spread * _speed(file.fps, rule)
+    reason = f"{file.num_frames} frames are spread over {wanted}: motion is {speed:.2f} times"
+    return LoadedClip(effect=RESAMPLED, num_frames=wanted, speed=speed, reason=reason)
+
+
+def _simpletuner(file: MediaFile, rule: LoadRule) -> LoadedClip:
+    """Wan and LTX floored to 8n+1; below the least length passed over; no resampling."""
+    available, wanted = _floor(file.num_frames, 8), rule.frames[0]
+    if available < wanted:
+        return _too_short(f"{file.num_frames} frames count as {available}, fewer than {wanted}")
+    return _taken(file, wanted, file.num_frames, _speed(file.fps, rule), False)
+
+
+def _diffsynth(file: MediaFile, rule: LoadRule) -> LoadedClip:
+    """The first frames; of a shorter clip as many as 4n+1 (8n+1 of LTX) allows."""
+    wanted = rule.frames[0]
+    taken = wanted if file.num_frames >= wanted else _floor(file.num_frames, rule.frame_step)
+    return _taken(file, taken, file.num_frames, _speed(file.fps, rule), False)
+
+
+def _ltx(file: MediaFile, rule: LoadRule) -> LoadedClip:
+    """The longest bucket that is not longer than the clip; no resampling."""
+    taken = [frames for frames in rule.frames if frames <= file.num_frames]
+    if not taken:
+        return _too_short(f"{file.num_frames} frames, fewer than {min(rule.frames)}")
+    return _taken(file, max(taken), file.num_frames, 1.0, False)
+
+
+def _finetrainers(file: MediaFile, rule: LoadRule) -> LoadedClip:
+    """The longest bucket that fits, its frames spread over the clip; a shorter clip stays so."""
+    fitting = [frames for frames in rule.frames if frames <= file.num_frames]
+    if not fitting:
+        least = min(rule.frames)
+        reason = f"{file.num_frames} frames go in as they are, though {least} are expected"
+        return LoadedClip(effect=CUT, num_frames=file.num_frames, reason=reason)
+    wanted = max(fitting)
+    speed = _speed(file.fps, rule) * (file.num_frames - 1) / max(1, wanted - 1)
+    if wanted == file.num_frames:
+        return _taken(file, wanted, wanted, speed, False)
+    reason = f"{file.num_frames} frames are spread over {wanted}: motion is {speed:.2f} times"
+    return LoadedClip(effect=RESAMPLED, num_frames=wanted, speed=speed, reason=reason)
+
+
+LOADERS: dict[str, Callable[[MediaFile, LoadRule], LoadedClip]] = {
+    "musubi": _musubi,
+    "diffusion-pipe": _diffusion_pipe,
+    "ai-toolkit": _ai_toolkit,
+    "simpletuner": _simpletuner,
+    "diffsynth": _diffsynth,
+    "ltx": _ltx,
+    "finetrainers": _finetrainers,
+}
+
+
+def cropped_share(file: MediaFile, rule: LoadRule) -> float:
+    """Share of the frame's area that is cut off when it fills the size asked for, in [0, 1)."""
+    if not rule.width_px or not rule.height_px:
+        return 0.0
+    scale = max(rule.width_px / file.width_px, rule.height_px / file.height_px)
+    return 1 - rule.width_px * rule.height_px / (file.width_px * file.height_px * scale**2)
+
+
+def size_reason(file: MediaFile, rule: LoadRule) -> str:
+    """What is said of the size; empty where the file fits."""
+    if not rule.width_px or (file.width_px, file.height_px) == (rule.width_px, rule.height_px):
+        return ""
+    change = f"{file.width_px}x{file.height_px} to {rule.width_px}x{rule.height_px}"
+    share = cropped_share(file, rule)
+    if share > MAX_CUT:
+        return f"{change}, {share:.0%} cropped"
+    scale = rule.width_px / file.width_px
+    return f"{change}, {'enlarged' if scale > 1 else 'reduced'}"
+
+
+def _speed(fps: float, rule: LoadRule) -> float:
+    """Frames of one rate played at the model's."""
+    return rule.model_fps / fps if rule.model_fps and fps else 1.0
+
+
+def _floor(frames: int, step: int) -> int:
+    """The longest n * step + 1 that is not longer."""
+    return max(1, (frames - 1) // step * step + 1)
+
+
+def _taken(
+    file: MediaFile, taken: int, available: int, speed: float, is_resampled: bool
+) -> LoadedClip:
+    """A clip of which frames are taken in a row."""
+    reasons = []
+    if is_resampled:
+        reasons.append(f"resampled from {file.fps:g} fps: {file.num_frames} frames to {available}")
+    if not math.isclose(speed, 1, abs_tol=NEAR_SPEED):
+        reasons.append(f"motion is {speed:.2f} times: the model expects another rate")
+    if taken < available:
+        reasons.append(f"{taken} of {available} frames")
+    is_changed = is_resampled or not math.isclose(speed, 1, abs_tol=NEAR_SPEED)
+    effect = RESAMPLED if is_changed else CUT if taken < available else KEPT
+    return LoadedClip(effect=effect, num_frames=taken, speed=speed, reason="; ".join(reasons))
+
+
+def _too_short(reason: str) -> LoadedClip:
+    return LoadedClip(effect=DROPPED, num_frames=0, reason=reason)

@@ -1,0 +1,211 @@
+"""Preview of a folder of clips or pairs as a trainer will load it: kept, cut, resampled, dropped.
+
+The trainer's own configuration file is read where it lies in the folder; of any other folder its
+clips are taken, with the lengths and the size that the user gives.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bunny.core import image_file
+from bunny.core.error import UserError
+from bunny.trainer_format import load_rule
+from bunny.trainer_format.configuration import MODELS
+from bunny.trainer_format.configured_folder import (
+    VIDEOS,
+    ConfiguredFolder,
+    measure_file,
+    read_configuration,
+)
+from bunny.trainer_format.load_rule import CUT, DROPPED, KEPT, RESAMPLED, LoadRule, MediaFile
+
+LENGTHS = (121, 81, 49, 33)  # 8n+1, so 4n+1 too
+NUM_SHOWN = 3  # files named of each reason
+TRAINER_WORD = {
+    "musubi": "musubi-tuner",
+    "diffusion-pipe": "diffusion-pipe",
+    "ai-toolkit": "ai-toolkit",
+    "simpletuner": "SimpleTuner",
+    "diffsynth": "DiffSynth-Studio",
+    "ltx": "LTX-2's trainer",
+    "finetrainers": "finetrainers",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormatFinding:
+    """What a trainer makes of one file."""
+
+    file: str  # relative to the folder, with `/`
+    effect: str  # one of `load_rule.EFFECTS`
+    num_frames: int  # taken; 0: none
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormatPreview:
+    """Preview of a folder of clips or pairs for one trainer."""
+
+    folder: str
+    trainer: str
+    num_clips: int
+    num_pictures: int
+    num_references: int  # pictures that targets are made from
+    frames: Mapping[int, int] = field(default_factory=dict)  # clips by length taken
+    found: Sequence[FormatFinding] = ()
+
+    def count(self, effect: str) -> int:
+        """Files of one effect."""
+        return sum(f.effect == effect for f in self.found)
+
+    @property
+    def exit_code(self) -> int:
+        """2 where nothing is loaded, or a file is dropped or resampled; else 0."""
+        return 2 if not self.found or self.count(DROPPED) or self.count(RESAMPLED) else 0
+
+    def to_line(self) -> str:
+        """One line, as for the note of an export."""
+        counts = [f"{self.count(e)} {e}" for e in (KEPT, CUT, RESAMPLED, DROPPED)]
+        return f"{TRAINER_WORD[self.trainer]}: {', '.join(counts)}"
+
+    def to_text(self) -> str:
+        """Lines for a person: files of the same reason together, the worst first."""
+        lines = [f"{self.folder}, as {TRAINER_WORD[self.trainer]} loads it"]
+        parts = {"clip": self.num_clips, "picture": self.num_pictures}
+        parts["reference"] = self.num_references
+        words = [f"{n} {w}{'' if n == 1 else 's'}" for w, n in parts.items() if n]
+        lines.append(f"  {', '.join(words) or 'nothing to train on'}")
+        lines += [f"  {n} clips of {frames} frames" for frames, n in sorted(self.frames.items())]
+        lines.append(f"  {self.to_line()}")
+        reasons = Counter((f.effect, f.reason) for f in self.found if f.reason)
+        for effect in load_rule.EFFECTS:
+            for (own, reason), number in reasons.items():
+                if own == effect:
+                    files = [f.file for f in self.found if (f.effect, f.reason) == (own, reason)]
+                    more = f" and {number - NUM_SHOWN} more" if number > NUM_SHOWN else ""
+                    lines.append(f"  {effect} {number}: {reason}")
+                    lines.append(f"    {', '.join(files[:NUM_SHOWN])}{more}")
+        return "\n".join(lines)
+
+    def to_json(self) -> str:
+        """One JSON object on one line."""
+        said: dict[str, Any] = {
+            "folder": self.folder,
+            "trainer": self.trainer,
+            "num_clips": self.num_clips,
+            "num_pictures": self.num_pictures,
+            "num_references": self.num_references,
+            "frames": {str(k): v for k, v in sorted(self.frames.items())},
+            "count": {effect: self.count(effect) for effect in load_rule.EFFECTS},
+            "found": [vars(f) for f in self.found],
+        }
+        return json.dumps(said, ensure_ascii=False)
+
+
+def preview_folder(
+    folder: Path,
+    form: str,
+    *,
+    model: str = "wan",
+    frames: int = 0,
+    size: tuple[int, int] | None = None,
+) -> FormatPreview:
+    """Say what a trainer will load of a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        An export of ours, or any folder of clips with captions of the same names.
+    form : str
+        One of `load_rule.LOADERS`.
+    model : str
+        One of `configuration.MODELS`: its frame rate counts.
+    frames : int
+        Length asked for, in frames; 0: as the folder's configuration says, else the longest of
+        121, 81, 49 and 33 that some clip has.
+    size : tuple of int or None
+        Width and height asked for, in pixels; None: as the configuration says, else as the file is.
+
+    Raises
+    ------
+    UserError
+        If there is no such folder, or its configuration cannot be read.
+    """
+    if not folder.is_dir():
+        raise UserError(
+            f"{folder}: expected a folder of clips or pairs, found "
+            f"{'a file' if folder.exists() else 'no such folder'}; check the path"
+        )
+    folder = folder.resolve()
+    parts = read_configuration(folder, form)
+    if not parts:
+        parts = [_plain_folder(folder, form, frames, size)]
+    rates = MODELS[model]
+    found: list[FormatFinding] = []
+    frame_counts: Counter[int] = Counter()
+    for part in parts:
+        rule = replace(part.rule, model_fps=rates.fps, frame_step=rates.frame_step)
+        for file in part.files:
+            seen, made = _inspect(file, form, rule, part)
+            name = file.relative_to(folder).as_posix() if file.is_relative_to(folder) else file.name
+            found.append(replace(made, file=name))
+            if seen is not None and seen.fps and made.num_frames:
+                frame_counts[made.num_frames] += 1
+    return FormatPreview(
+        folder=folder.as_posix(),
+        trainer=form,
+        num_clips=sum(f.suffix.lower() in VIDEOS for p in parts for f in p.files),
+        num_pictures=sum(f.suffix.lower() not in VIDEOS for p in parts for f in p.files),
+        num_references=sum(len(c) for p in parts for c in p.controls.values()),
+        frames=frame_counts,
+        found=sorted(found, key=lambda f: (load_rule.EFFECTS.index(f.effect), f.file)),
+    )
+
+
+def _inspect(
+    file: Path, form: str, rule: LoadRule, part: ConfiguredFolder
+) -> tuple[MediaFile | None, FormatFinding]:
+    """One file and what becomes of it."""
+
+    def dropped(reason: str) -> tuple[None, FormatFinding]:
+        return None, FormatFinding(file="", effect=DROPPED, num_frames=0, reason=reason)
+
+    if not part.has_captions and not file.with_suffix(".txt").is_file():
+        return dropped("no caption of the same name")
+    missing = [c for c in part.controls.get(file, ()) if not c.is_file()]
+    if missing:
+        return dropped(f"reference missing: {missing[0].name}")
+    seen = measure_file(file)
+    if seen is None:
+        return dropped("cannot be read")
+    made = load_rule.load(form, seen, rule)
+    size = load_rule.size_reason(seen, rule)
+    reason = "; ".join(filter(None, (made.reason, size)))
+    effect = CUT if made.effect == KEPT and "cropped" in size else made.effect
+    return seen, FormatFinding(file="", effect=effect, num_frames=made.num_frames, reason=reason)
+
+
+def _plain_folder(
+    folder: Path, form: str, frames: int, size: tuple[int, int] | None
+) -> ConfiguredFolder:
+    """A flat folder of clips without a configuration."""
+    suffixes = VIDEOS | image_file.SUFFIXES
+    files = tuple(p for p in sorted(folder.iterdir()) if p.suffix.lower() in suffixes)
+    if not files:
+        raise UserError(
+            f"{folder}: expected clips or a configuration file of {TRAINER_WORD[form]}, found "
+            "neither; make one with `bunny export clips` or `bunny export pairs`"
+        )
+    if not frames:
+        seen = [measure_file(file) for file in files]
+        longest = max((s.num_frames for s in seen if s is not None), default=1)
+        frames = next((n for n in LENGTHS if n <= longest), LENGTHS[-1])
+    width, height = size or (0, 0)
+    rule = LoadRule(frames=(frames,), width_px=width, height_px=height)
+    return ConfiguredFolder(files=files, rule=rule)

@@ -1,0 +1,114 @@
+"""Stage pair on a film of drawn frames: off, reference pairs, files and their reasons."""
+
+import hashlib
+import json
+
+import cv2
+import numpy as np
+import polars as pl
+import pytest
+
+from bunny.core.config import Config
+from bunny.stage.dataset import Dataset
+from bunny.stage.pair import PairStage
+from bunny.table import store
+
+
+def make(film_dir, base_folder, **pair) -> PairStage:
+    models = {"base_model": str(base_folder), "held_out_share": 0.0}
+    share = {"max_failed_share": 1.0}
+    config = Config.model_validate({"models": models, "pair": pair, "pipeline": share})
+    return PairStage(config, film_dir, film_dir)
+
+
+@pytest.fixture
+def film_with_set(labelled_film, tiny_base_folder):
+    """The film after stage dataset."""
+    models = {"base_model": str(tiny_base_folder), "held_out_share": 0.0}
+    Dataset(Config.model_validate({"models": models}), labelled_film, labelled_film).execute()
+    frames = store.read(labelled_film / "table", "frame")
+    rows = [  # each shot is a place of its own
+        {"frame_id": f, "model": "m", "vector": np.eye(16, dtype=np.float32)[shot].tolist()}
+        for f, shot in frames.select("frame_id", "shot_index").iter_rows()
+    ]
+    store.write(labelled_film / "table", "embedding", store.from_rows("embedding", rows))
+    return labelled_film
+
+
+def pairs(film_dir):
+    return store.read(film_dir / "table", "training_pair")
+
+
+def test_off_it_writes_an_empty_table_and_no_file(film_with_set, tiny_base_folder):
+    result = make(film_with_set, tiny_base_folder).execute()
+    assert result.status == "done" and "off" in result.note
+    assert pairs(film_with_set).is_empty()
+    assert not (film_with_set / "pair").exists()
+    assert make(film_with_set, tiny_base_folder).execute().status == "skipped"
+
+
+SETTING = {"kinds": ["reference"], "min_gap_seconds": 0.0, "max_background_similarity": 0.5}
+
+
+def test_reference_pairs_are_written_with_their_hashes(film_with_set, tiny_base_folder):
+    result = make(film_with_set, tiny_base_folder, **SETTING).execute()
+    assert result.status == "done", result
+    found = pairs(film_with_set)
+    taken = found.filter(pl.col("reason").is_null())
+    assert taken.height > 0
+    for row in taken.to_dicts():
+        assert row["target_shot_index"] not in row["reference_shot_indices"]
+        assert len(row["files"]) == 1 + len(row["reference_frame_ids"])
+        for file, digest in zip(row["files"], row["sha256"], strict=True):
+            assert file.startswith("pair/reference/bunny/")
+            data = (film_with_set / file).read_bytes()
+            assert hashlib.sha256(data).hexdigest() == digest
+            assert cv2.imread(str(film_with_set / file)) is not None
+    assert json.loads((film_with_set / "pair" / "rights.json").read_text())["film"]
+    assert make(film_with_set, tiny_base_folder, **SETTING).execute().status == "skipped"
+
+
+def test_a_second_run_gives_the_same_bytes(film_with_set, tiny_base_folder):
+    make(film_with_set, tiny_base_folder, **SETTING).execute()
+    first = {p: p.read_bytes() for p in (film_with_set / "pair").rglob("*") if p.is_file()}
+    table = pairs(film_with_set)
+    (film_with_set / table["files"].drop_nulls()[0][0]).unlink()  # so that it runs again
+    make(film_with_set, tiny_base_folder, **SETTING).execute()
+    assert first == {p: p.read_bytes() for p in (film_with_set / "pair").rglob("*") if p.is_file()}
+    assert pairs(film_with_set).equals(table)
+
+
+def test_a_picture_that_is_gone_is_an_error_of_its_row(film_with_set, tiny_base_folder):
+    rows = store.read(film_with_set / "table", "dataset")
+    (film_with_set / rows.sort("image_id")["file"][0]).write_bytes(b"damaged")
+    make(film_with_set, tiny_base_folder, **SETTING).execute()
+    failed = pairs(film_with_set).filter(pl.col("error").is_not_null())
+    assert failed["files"].null_count() == failed.height
+    assert all("cannot be read" in error for error in failed["error"])
+
+
+def test_references_stand_before_white_where_that_is_asked_for(film_with_set, tiny_base_folder):
+    rows = store.read(film_with_set / "table", "dataset")
+    mask = np.zeros((32, 32), np.uint8)
+    mask[:, :16] = 255  # the subject is the left half
+    cv2.imwrite(str(film_with_set / "dataset" / "mask.png"), mask)
+    named = rows.with_columns(mask_file=pl.lit("dataset/mask.png"))
+    store.write(film_with_set / "table", "dataset", named)
+    make(film_with_set, tiny_base_folder, **SETTING, has_plain_background=True).execute()
+    taken = pairs(film_with_set).filter(pl.col("reason").is_null())
+    assert taken.height > 0
+    for target, reference, *_ in taken["files"].to_list():
+        picture = cv2.imread(str(film_with_set / reference))
+        assert (picture[:, 16:] == 255).all() and not (picture[:, :16] == 255).all()
+        assert not (cv2.imread(str(film_with_set / target))[:, 16:] == 255).all()
+
+
+def test_turned_off_again_its_files_go(film_with_set, tiny_base_folder):
+    make(film_with_set, tiny_base_folder, **SETTING).execute()
+    make(film_with_set, tiny_base_folder).execute()
+    assert not (film_with_set / "pair" / "reference").exists()
+
+
+def test_a_wrong_span_is_refused():
+    with pytest.raises(ValueError, match="least and most seconds"):
+        Config.model_validate({"pair": {"edit_seconds": [5, 1]}})
