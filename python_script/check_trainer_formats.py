@@ -80,7 +80,7 @@ def write_export(form: str, place: Path, source: Path, what: str) -> Path:
     for name, text in configuration.WRITERS[form](
         folders, place, configuration.MODELS["wan"]
     ).items():
-        (place / name).write_text(text + "\n", encoding="utf-8")
+        (place / name).write_text(text + "\n", encoding="utf-8", newline="\n")
     return place
 
 
@@ -168,7 +168,7 @@ def load_ltx(place: Path, checkout: Path, what: str) -> list[Sample]:
     for name in ("ltx-trainer/src", "ltx-core/src", "ltx-pipelines/src", "ltx-trainer/scripts"):
         sys.path.insert(0, str(package / name))
     module = importlib.import_module("process_videos")
-    line = (place / "arguments.txt").read_text().splitlines()[1]
+    line = (place / "arguments.txt").read_text(encoding="utf-8").splitlines()[1]
     text = json.loads(line.partition(" ")[2])
     buckets = module.parse_resolution_buckets(text)
     column = "video"
@@ -191,7 +191,7 @@ def load_finetrainers(place: Path, checkout: Path, what: str) -> list[Sample]:
         sys.modules[name] = package
     data = importlib.import_module("finetrainers.data.dataset")
     samples = []
-    for entry in json.loads((place / "training.json").read_text())["datasets"]:
+    for entry in json.loads((place / "training.json").read_text(encoding="utf-8"))["datasets"]:
         root, kind = entry.pop("data_root"), entry.pop("dataset_type")
         made = data._initialize_local_dataset(root, kind)
         for sample in data.wrap_iterable_dataset_for_preprocessing(made, kind, entry):
@@ -233,7 +233,7 @@ def load_ai_toolkit(place: Path, checkout: Path, what: str) -> list[Sample]:
         get_frame_count_snapper=lambda: None,
     )
     samples = []
-    for entry in yaml.safe_load((place / "datasets.yaml").read_text())["datasets"]:
+    for entry in yaml.safe_load((place / "datasets.yaml").read_text(encoding="utf-8"))["datasets"]:
         made = loader.AiToolkitDataset(modules.DatasetConfig(**entry), batch_size=1, sd=model)
         made.setup_epoch()
         for item in made.file_list:
@@ -368,7 +368,7 @@ def main() -> None:
                 continue
             words = [sys.executable, __file__, "--trainer-dir", str(arguments.trainer_dir)]
             words += ["--format", form, "--what", what, "--empty", arguments.empty]
-            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            done = subprocess.run(words, capture_output=True, encoding="utf-8", check=False)
             lines = [x for x in done.stdout.splitlines() if x.startswith("RESULT ")]
             told = lines[-1].removeprefix("RESULT ") if lines else done.stderr.strip()[-300:]
             print(f"{what:5} {form:14} {told}", flush=True)
