@@ -68,7 +68,7 @@ def space(tmp_path):
     film = tmp_path / "My Film.mp4"
     film.write_bytes(b"a film")
     space = workspace.create(tmp_path, "data", film, None)
-    clips = [clip_row(space, "c1"), clip_row(space, "c2"), clip_row(space, "c3", split="held_out")]
+    clips = [clip_row(space, "c1"), clip_row(space, "c2"), clip_row(space, "c3", split="held-out")]
     store.write(space.table, "clip", store.from_rows("clip", clips))
     pairs = [pair_row(space, 1, "reference"), pair_row(space, 2, "edit")]
     pairs.append(pair_row(space, 3, "reference", reason="background", files=None))
