@@ -70,7 +70,7 @@ def check(name: str, frame: pl.DataFrame) -> pl.DataFrame:
     """
     declared = schema.TABLE[name]
     vectors = [c for c in schema.VECTOR.get(name, ()) if c in frame.columns]
-    frame = frame.with_columns(_vector_series(c, frame[c].to_list()) for c in vectors)
+    frame = frame.with_columns(_vectors_of(frame[c]) for c in vectors)
     try:
         valid = declared.validate(frame, cast=True)
     except (ValidationError, SchemaError, pl.exceptions.PolarsError) as error:
@@ -175,14 +175,32 @@ def _series(name: str, values: list[Any], dtype: pl.DataType) -> pl.Series:
     return pl.select(pl.when(has_value).then(series).alias(name)).to_series()
 
 
+def _vectors_of(series: pl.Series) -> pl.Series:
+    """A column as vectors of one length; lists and arrays of numbers become no Python objects."""
+    is_nested = isinstance(series.dtype, pl.List | pl.Array)
+    if not is_nested or not series.dtype.inner.is_numeric():  # pyright: ignore[reportAttributeAccessIssue]
+        return _vector_series(series.name, series.to_list())
+    lists = series.cast(pl.List(pl.Float32))
+    lengths = sorted(lists.drop_nulls().list.len().unique())
+    if len(lengths) > 1:
+        raise _lengths_error(series.name, lengths)
+    if not lengths:
+        return pl.Series(series.name, [None] * len(series), dtype=pl.Array(pl.Float32, 0))
+    return lists.list.to_array(lengths[0])
+
+
+def _lengths_error(name: str, lengths: list[int]) -> TableError:
+    return TableError(
+        f"column {name}: expected vectors of one length, got lengths {lengths}; "
+        "do not mix models in one table"
+    )
+
+
 def _vector_series(name: str, values: list[Any]) -> pl.Series:
     """Vectors of one length as Array(Float32, d); all null gives a null column of d = 0."""
     length = {len(value) for value in values if value is not None}
     if len(length) > 1:
-        raise TableError(
-            f"column {name}: expected vectors of one length, got lengths {sorted(length)}; "
-            "do not mix models in one table"
-        )
+        raise _lengths_error(name, sorted(length))
     dtype = pl.Array(pl.Float32, length.pop() if length else 0)
     plain = [None if v is None else [float(x) for x in v] for v in values]
     return pl.Series(name, plain, dtype=pl.List(pl.Float32)).cast(dtype)
