@@ -16,7 +16,7 @@ from bunny import notebook
 
 STAGES = [
     *("extract", "filter", "detect", "cluster", "review", "caption"),
-    *("dataset", "finetune", "evaluate", "generate"),
+    *("dataset", "clip", "pair", "finetune", "evaluate", "generate"),
 ]
 
 pytestmark = pytest.mark.train
