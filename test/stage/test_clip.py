@@ -6,12 +6,14 @@ from fractions import Fraction
 
 import av
 import cv2
+import full_disk
 import numpy as np
 import polars as pl
 import pytest
 
 from bunny.core import atomic, file_hash, workspace
 from bunny.core.config import Config
+from bunny.core.error import StageError
 from bunny.stage.clip import Clip
 from bunny.stage.extract import Extract
 from bunny.stage.filter import Filter
@@ -235,36 +237,21 @@ def test_a_film_that_is_gone_is_one_sentence_and_leaves_nothing(space):
     assert not (space.root / "clip").exists()
 
 
-def test_a_run_that_was_stopped_goes_on_with_what_it_had_measured(space, monkeypatch):
-    from bunny.clip import write
-
-    def stop(*_args, **_more):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(write, "write_clip", stop)
-        with pytest.raises(KeyboardInterrupt):
-            run(space)
-    measured = list((space.stage("clip") / "shard").rglob("clip_frame.parquet"))
-    assert len(measured) == 1
-    stamp = measured[0].stat().st_mtime_ns
-    _, clip, _ = run(space)
-    assert clip.height == 2 and measured[0].stat().st_mtime_ns == stamp
-
-
-def test_a_clip_that_cannot_be_written_is_a_row_with_its_reason(space, monkeypatch):
-    from bunny.clip import write
-
-    whole, seen = write.write_clip, []
-
-    def fail_once(path, *args, **more):
-        seen.append(path)
-        if len(seen) == 1:
-            raise write.ClipError(f"{path.name}: no space left")
-        return whole(path, *args, **more)
-
-    monkeypatch.setattr(write, "write_clip", fail_once)
-    result, clip, tried = run(space)
+def test_a_disk_that_is_full_leaves_no_half_and_costs_no_measure(space):
+    """Room for tables and not for a clip, then for the smaller of two clips."""
+    run(space)
+    [measured] = (space.stage("clip") / "shard").rglob("clip_frame.parquet")
+    stamp, whole = measured.stat().st_mtime_ns, files(space)
+    sizes = sorted((path.stat().st_size, path.name) for path in space.root.glob("clip/anna/*.mp4"))
+    assert sizes[0][0] > 45_000 and sizes[1][0] > 1.02 * sizes[0][0]
+    shutil.rmtree(space.root / "clip")
+    with full_disk.full_after(40_000), pytest.raises(StageError, match="2 of 2 items failed"):
+        run(space)
+    assert not list(space.root.glob("clip/**/*.mp4")) and not list(space.root.glob("clip/**/.*"))
+    with full_disk.full_after((sizes[0][0] + sizes[1][0]) // 2):
+        result, clip, tried = run(space)
     assert result.status == "done" and clip.height == 1
     [row] = tried.filter(pl.col("reason") == "failed").iter_rows(named=True)
-    assert row["detail"].endswith("no space left") and not row["is_chosen"]
+    assert row["detail"].startswith(sizes[1][1]) and not row["is_chosen"]
+    assert run(space, margin_frames=3)[1].height == 2 and run(space)[1].height == 2
+    assert files(space) == whole and measured.stat().st_mtime_ns == stamp

@@ -251,6 +251,7 @@ def run_voila(
 
     settings = Traits()
     settings.Voila.token = token
+    settings.Voila.ip, settings.Voila.port = binding.ip, binding.port
     settings.Voila.open_browser = False  # it would open the address without the token
     settings.Voila.log_level = logging.ERROR  # of warnings none is for whoever reviews
     settings.Voila.notebook_path = str(notebook)
