@@ -1,27 +1,25 @@
 """Small films for batches, and a project folder without settings of its own."""
 
+import time
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 
-import av
-import numpy as np
 import pytest
+from noise_film import encode
 
 
-def encode(path: Path, seconds: float, seed: int = 0) -> Path:
-    """A film of noise, 24 frames a second."""
-    rng = np.random.default_rng(seed)
-    picture = rng.integers(0, 255, (96, 160, 3), np.uint8)
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=24, options={"preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
-        for number in range(round(24 * seconds)):
-            frame = av.VideoFrame.from_ndarray(np.roll(picture, number, axis=1), format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, 24)
-            out.mux(stream.encode(frame.reformat(format="yuv420p")))
-        out.mux(stream.encode(None))
-    return path
+@pytest.fixture
+def wait_for() -> Callable:
+    """Wait for what a condition gives once it is true."""
+
+    def wait(condition: Callable, seconds: float = 60.0):
+        until = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < until, "it never came"
+            time.sleep(0.05)
+        return found
+
+    return wait
 
 
 @pytest.fixture

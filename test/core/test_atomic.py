@@ -400,6 +400,12 @@ ALLOWED = {
     "lines put to the end of a record, a cut last line is passed over": [
         *[("_write", "path.open"), ("_drop_cut_line", "path.open")],
     ],
+    "parts of a film put to the end of those before, whose number of bytes says where to go on": [
+        ("receive", "?.open"),
+    ],
+    "an empty file that keeps a name free for a film that takes its place": [
+        ("_free_place", "place.touch"),
+    ],
     "what a film of a batch says, read once it has ended": [("_attempt", "?.open")],
     "into memory": [
         *[

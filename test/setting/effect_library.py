@@ -16,6 +16,7 @@ EFFECT = {
 NOT_SEEN: dict[str, str] = {}
 PUBLISH = "test/library/publish/test_publish_setting.py"  # beside the Postgres that it starts
 CLIP = "test/stage/test_clip.py"
+FILM_PAGE = "test/command/test_film_page.py"
 REFERENCE_PAIR = "test/pair/test_reference_pair.py"
 EDIT_PAIR = "test/pair/test_edit_pair.py"
 SEEN_ELSEWHERE = {
@@ -30,6 +31,8 @@ SEEN_ELSEWHERE = {
         f"clip.{key}": f"{CLIP}::test_a_box_between_labels_counts_from_the_likeness_that_is_set"
         for key in ("min_likeness", "min_coverage")
     },
+    "review.max_upload_gib": f"{FILM_PAGE}::test_what_is_too_large_is_refused_in_a_sentence",
+    "review.run_until": f"{FILM_PAGE}::test_a_film_runs_until_the_stage_that_is_set",
     "clip.max_upscale": f"{CLIP}::test_a_picture_is_enlarged_as_far_as_is_set",
     "clip.preset": f"{CLIP}::test_presets_have_the_models_rate",
     "publish.schema_name": f"{PUBLISH}::test_the_schema_name_says_where_tables_go",

@@ -143,7 +143,7 @@ def review(
     data_dir: DataDir = None,
     settings: Settings = None,
 ) -> None:
-    """Open the review board, on which one person or a team corrects clusters."""
+    """Open the review board, on which people correct clusters, and its page for adding films."""
     from bunny.command import review as command_review
 
     command_review.serve(

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 
 from bunny import notebook, pipeline
 from bunny.character import reference
@@ -118,12 +119,13 @@ def serve(
     has_browser: bool = True,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Serve the board of a film until it is stopped.
+    """Serve the boards of a workspace, and its page for adding films, until it is stopped.
 
     Parameters
     ----------
     film : str or None
-        A film_id or how it begins; None: the newest.
+        A film_id or how it begins; None: the newest. Where there is none yet, the page for adding
+        films is what is seen first.
     ip : str
         Where it listens; beyond this machine everybody with the address and its token may correct.
     port : int, optional
@@ -138,8 +140,12 @@ def serve(
     UserError
         If there is no such film, it has no library, no port is free, or others could read along.
     """
-    space, config = film_workspace.open_film(film, data_dir, overrides)
-    open_session(space, config)  # refuses here, in a sentence, what would fail in a kernel
+    from bunny.batch.film_queue import FilmQueue  # not in the kernels that show boards
+    from bunny.batch.queue_worker import QueueWorker
+    from bunny.command import film_page
+
+    space, config, root = _open_any(film, data_dir, overrides)
+    data = workspace.data_folder(root, config.project.data_dir)
     binding = review_server.check_binding(
         ip,
         config.review.port if port is None else port,
@@ -156,28 +162,54 @@ def serve(
         )
     url = f"{binding.url}?token={token}"
     given = {
-        "film_id": space.film_id,
-        "data_dir": str(space.root.parent.parent),
+        "film_id": space.film_id if space else None,
+        "data_dir": str(data),
         "overrides": list(overrides),
         "user": user,
     }
 
     def begin() -> None:
-        say(f"{space.film_id}: the review board is at {url}")
+        what = f"{space.film_id}: the review board" if space else "the page for adding films"
+        say(f"{what} is at {url}")
         say("press Ctrl+C to stop")
         if has_browser:
             webbrowser.open(url)
 
+    queue = FilmQueue(data, int(config.review.max_upload_gib * 2**30))
+    worker = QueueWorker(queue, root, str(data), overrides, config.review.run_until)
+    routes = film_page.make_routes(queue, check_picture)
+    routes += [] if space else film_page.FIRST_PAGE
     with tempfile.TemporaryDirectory(prefix="bunny-board-") as folder:
         path = Path(folder) / "board.ipynb"
         path.write_text(json.dumps(voila_notebook(given)), encoding="utf-8", newline="\n")
         template = Path(folder) / "voila" / "templates" / TEMPLATE
         shutil.copytree(Path(board.__file__).parent / "voila", template)
-        with notebook.own_kernel(), _jupyter_path(folder):
-            idle_s = config.review.idle_seconds
-            review_server.run_voila(
-                path, begin, binding, token=token, template=TEMPLATE, idle_s=idle_s
-            )
+        worker.begin()
+        try:
+            with notebook.own_kernel(), _jupyter_path(folder):
+                review_server.run_voila(
+                    path, begin, binding, token=token, template=TEMPLATE,
+                    idle_s=config.review.idle_seconds, routes=routes,
+                )  # fmt: skip
+        finally:
+            worker.end()
+
+
+def _open_any(
+    film: str | None, data_dir: str | None, overrides: Sequence[str]
+) -> tuple[Workspace | None, Config, Path]:
+    """A film to show first, if there is any; refuses in a sentence what would fail in a kernel."""
+    root, config = film_workspace.load_settings(data_dir, overrides)
+    if not film and not workspace.find(root, config.project.data_dir):
+        return None, config, root
+    space, config = film_workspace.open_film(film, data_dir, overrides)
+    open_session(space, config)
+    return space, config, root
+
+
+def asked_film(otherwise: str | None) -> str | None:
+    """The film that the address of a page names, `?film=...`; Voilà puts that into a variable."""
+    return parse_qs(os.environ.get("QUERY_STRING", "")).get("film", [otherwise])[0]
 
 
 def voila_notebook(given: dict[str, Any]) -> dict[str, Any]:
@@ -185,7 +217,7 @@ def voila_notebook(given: dict[str, Any]) -> dict[str, Any]:
     lines = [
         "from bunny.command import film_workspace, review",
         f"given = {given!r}",
-        'film = (given["film_id"], given["data_dir"], given["overrides"])',
+        'film = (review.asked_film(given["film_id"]), given["data_dir"], given["overrides"])',
         'review.show(*film_workspace.open_film(*film), user=given["user"], is_alone=True)',
     ]
     cell = {
@@ -221,7 +253,7 @@ def add_references(space: Workspace, name: str, files: Sequence[tuple[str, bytes
         If one is no picture or too large; then none is kept.
     """
     reference.check_name(name)
-    checked = [_check_picture(file, data) for file, data in files]
+    checked = [check_picture(file, data) for file, data in files]
     target = space.root / reference_folder.NAMED / name
     with workspace.lock(space):
         for stem, suffix, data in checked:
@@ -234,8 +266,14 @@ def add_references(space: Workspace, name: str, files: Sequence[tuple[str, bytes
     return f"{number} of {name} added; to use them, run `bunny run {space.film_id}`"
 
 
-def _check_picture(file: str, data: bytes) -> tuple[str, str, bytes]:
-    """Stem, suffix and content of what can be a reference."""
+def check_picture(file: str, data: bytes) -> tuple[str, str, bytes]:
+    """Stem, suffix and content of what can be a reference.
+
+    Raises
+    ------
+    UserError
+        If it is no picture, or too large.
+    """
     suffix = Path(file).suffix.lower()
     if suffix not in reference_folder.PICTURE_SUFFIXES:
         known = ", ".join(sorted(reference_folder.PICTURE_SUFFIXES))

@@ -16,7 +16,7 @@ import socket
 import ssl
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -228,7 +228,7 @@ class RequestGuard:
 
 def run_voila(
     notebook: Path, begin: Callable[[], None], binding: Binding, *, token: str, template: str,
-    idle_s: int,
+    idle_s: int, routes: Sequence[tuple] = (),
 ) -> None:  # fmt: skip
     """Run Voilà in this process; the token stays off the command line, which others can read.
 
@@ -245,6 +245,8 @@ def run_voila(
     idle_s : int
         A page that goes ends its kernel; that of one which could not say so (its machine was
         switched off) is ended after so many seconds.
+    routes : sequence of tuple
+        Addresses that are answered by other handlers than Voilà's, as Tornado takes them.
     """
     from tornado.ioloop import IOLoop
     from traitlets.config import Config as Traits
@@ -264,10 +266,11 @@ def run_voila(
     settings.VoilaConfiguration.theme = "light"  # the board itself follows the system
     hide_tokens()
     IOLoop.current().add_callback(begin)
-    _guarded_voila(RequestGuard(binding, token), binding).launch_instance(argv=[], config=settings)
+    server = _guarded_voila(RequestGuard(binding, token), binding, routes)
+    server.launch_instance(argv=[], config=settings)
 
 
-def _guarded_voila(guard: RequestGuard, binding: Binding) -> Any:
+def _guarded_voila(guard: RequestGuard, binding: Binding, routes: Sequence[tuple]) -> Any:
     """The class of a Voilà that answers only what the guard lets through."""
     from tornado.httpserver import HTTPServer
     from tornado.ioloop import IOLoop
@@ -291,6 +294,10 @@ def _guarded_voila(guard: RequestGuard, binding: Binding) -> Any:
         """Voilà, encrypted where there is a certificate."""
 
         name = Voila.name
+
+        def init_handlers(self) -> Any:
+            found: Any = super().init_handlers()
+            return [*routes, *found]
 
         def listen(self) -> None:
             server = HTTPServer(GuardedRouter(self.app), ssl_options=make_ssl_context(binding))

@@ -170,6 +170,8 @@ class ReviewConfig(ConfigSection):
     triplet_margin: float = Field(default=0.2, gt=0, le=2)
     port: int = Field(default=8866, ge=0, le=65535)
     idle_seconds: int = Field(default=120, ge=1, le=1_000_000)
+    max_upload_gib: float = Field(default=50.0, gt=0, le=100_000)
+    run_until: StageName = "dataset"
 
 
 class IdentificationConfig(ConfigSection):

@@ -100,7 +100,7 @@ function render({ model, el }) {
     "]": () => folders.step(1),
   };
   const help = () => over.help(KEYS);
-  const bar = topBar({ ask, again, askName: () => askName(), toLevel, help });
+  const bar = topBar({ ask, again, askName: () => askName(), toLevel, help, isAlone });
   const head = headLine({
     onRename: rename,
     onJoin: words.join,

@@ -19,7 +19,7 @@ export const SORT = {
 const LEVEL = { scene: "Scenes", character: "Characters" };
 
 // Over the board: what is shown, undo, who corrects.
-export function topBar({ ask, again, askName, toLevel, help }) {
+export function topBar({ ask, again, askName, toLevel, help, isAlone }) {
   const levels = make("div", { class: "bb-switch", role: "radiogroup", "aria-label": "View" });
   const search = make("input", {
     class: "bb-input bb-search",
@@ -45,6 +45,7 @@ export function topBar({ ask, again, askName, toLevel, help }) {
     status,
     sort,
     make("span", { class: "bb-gap" }),
+    isAlone ? make("a", { class: "bb-films", href: `/films${location.search}`, text: "Films" }) : null,
     undo,
     redo,
     who,
