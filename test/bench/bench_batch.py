@@ -1,8 +1,11 @@
-"""Films side by side: `python test/bench/bench_batch.py FILM [--copies 6]`.
+"""Films side by side: `python test/bench/bench_batch.py FILM [--copies 6] [--simulate 10000]`.
 
 Copies of a film run until a stage by processes of one core each, first one at a time, then two.
 Printed are films an hour, their ratio, and what a film costs beside its stages: the start of its
 process and the engine. From these an estimate, with its arithmetic, for 500 feature films.
+
+With `--simulate` so many links to the film are a batch whose films take a known time and do
+nothing: what is left is what the batch itself costs, its table and its report.
 """
 
 import argparse
@@ -16,8 +19,10 @@ import av
 
 from bunny.batch import engine
 from bunny.batch.film_list import FilmTask
+from bunny.command import batch
 
 FEATURE_S, NUM_FEATURES, NUM_CORES = 110 * 60, 500, 64
+SIMULATED_S, WORKERS = 0.5, 64
 
 
 def main() -> None:
@@ -27,7 +32,11 @@ def main() -> None:
     parser.add_argument("--references", type=Path)
     parser.add_argument("--copies", type=int, default=6)
     parser.add_argument("--until", default="dataset")
+    parser.add_argument("--simulate", type=int, default=0, metavar="FILMS")
     args = parser.parse_args()
+    if args.simulate:
+        simulate(args.film, args.simulate)
+        return
     with av.open(str(args.film)) as container:
         length = container.duration / av.time_base
     found = {}
@@ -71,6 +80,39 @@ def measure(args: argparse.Namespace, folder: Path, workers: int) -> tuple[float
     work = sum(stages) / len(stages)
     beside = sum(one.seconds for one in outcomes) / len(outcomes) - work
     return seconds, beside, work
+
+
+class SimulatedRunner(engine.FilmRunner):
+    """Takes a known time for each film."""
+
+    def run(self, task: FilmTask) -> engine.FilmOutcome:
+        """Wait, and say that the film is done."""
+        time.sleep(SIMULATED_S)
+        report = {"film_id": Path(task.film).stem, "stages": {}}
+        attempt = engine.Attempt(exit_code=0, seconds=SIMULATED_S, report=report)
+        return engine.FilmOutcome(task=task, attempts=(attempt,))
+
+
+def simulate(film: Path, number: int) -> None:
+    """Processor time of a batch of so many films, beside what they take themselves."""
+    engine.FilmRunner = SimulatedRunner
+    with tempfile.TemporaryDirectory() as folder:
+        places = [Path(folder) / f"film{n:06d}{film.suffix}" for n in range(number)]
+        for place in places:
+            place.symlink_to(film.resolve())
+        tasks = [FilmTask(film=str(place)) for place in places]
+        began, started = time.process_time(), time.monotonic()
+        options = batch.BatchOptions(num_workers=WORKERS)
+        table, place = batch.run_batch(tasks, options, str(Path(folder) / "data"))
+        cpu, wall = time.process_time() - began, time.monotonic() - started
+        assert table.filter(table["status"] == "done").height == number
+        page = (place / "report.html").stat().st_size
+    ideal = number * SIMULATED_S / WORKERS
+    print(
+        f"{number} films of {SIMULATED_S} s, {WORKERS} at once: {wall:.0f} s (their own time "
+        f"{ideal:.0f} s), {cpu:.0f} s of processor time, {1000 * cpu / number:.1f} ms a film, "
+        f"report {page / 2**20:.1f} MB"
+    )
 
 
 if __name__ == "__main__":
