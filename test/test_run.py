@@ -49,6 +49,19 @@ def test_every_stage_ran_and_the_workspace_has_what_it_says(done):
     assert "<img" in html and "http://" not in html.replace("http://www.w3.org", "")
 
 
+def test_the_log_says_film_and_stage_on_each_line_from_inside_a_stage(done):
+    home = Path(done["workspace"]).parents[1]
+    logs = [*home.rglob("log"), *home.parent.glob("log")]
+    files = [path for folder in logs for path in (folder / done["film_id"]).glob("*.jsonl")]
+    lines = [json.loads(text) for path in files for text in path.read_text("utf-8").splitlines()]
+    inside = [line for line in lines if line["name"].startswith(("bunny.stage", "bunny.contract"))]
+    inside += [line for line in lines if line["name"].startswith("bunny.training")]
+    assert {line["film"] for line in inside} == {done["film_id"]}
+    assert {line["stage"] for line in inside} >= set(STAGES)
+    ends = [line["stage"] for line in lines if line["message"].startswith("stage ")]
+    assert sorted(set(ends)) == sorted(STAGES)
+
+
 def test_the_shots_and_the_bunny_are_right(done):
     tables = _tables(done["workspace"])
     assert tables["shot"]["first_frame_index"].to_list() == [0, 54, 126]
