@@ -15,7 +15,7 @@ from bunny.contract.progress import RunProgress, num_pictures, read_costs
 from bunny.contract.result import StageResult, StageState
 from bunny.core import atomic, log, telemetry, workspace
 from bunny.core.config import Config
-from bunny.core.error import UserError
+from bunny.core.error import BunnyError, UserError
 from bunny.core.workspace import Workspace
 
 if TYPE_CHECKING:  # it imports Polars, which takes longer than to say that nothing is to be done
@@ -207,12 +207,26 @@ def _run_stage(
     stage.progress = progress
     if progress:
         progress.begin(name)
-    done = stage.execute()
+    try:
+        done = stage.execute()
+    except BunnyError:
+        _write_metrics(space, config)
+        raise
+    if done.status != "skipped":
+        _write_metrics(space, config)
     if progress:
         progress.end(done)
     with log.context(film=space.film_id, stage=name):
         _log_result(done, time.monotonic() - started)
     return done
+
+
+def _write_metrics(space: Workspace, config: Config) -> None:
+    """Write `metrics.prom` after a stage, if the settings want it."""
+    if config.pipeline.has_metrics and not is_distributed_worker():
+        from bunny.view import metric
+
+        metric.write(space)
 
 
 def _log_result(done: StageResult, seconds: float) -> None:

@@ -28,9 +28,9 @@ def spans(provider):
 
 
 def test_spans_are_nested_and_carry_film_stage_and_results(spans):
-    with telemetry.span("run", film="meadow"):
-        with telemetry.span("stage detect", film="meadow", stage="detect"):
-            telemetry.note(items=7)
+    inner_span = telemetry.span("stage detect", film="meadow", stage="detect")
+    with telemetry.span("run", film="meadow"), inner_span:
+        telemetry.note(items=7)
     inner, outer = spans()
     assert inner.parent.span_id == outer.context.span_id
     assert dict(outer.attributes) == {"bunny.film": "meadow"}

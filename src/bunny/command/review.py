@@ -26,7 +26,7 @@ from bunny.command import film_workspace, review_server
 from bunny.core import atomic, image_file, reference_folder, workspace
 from bunny.core.error import UserError
 from bunny.table import store
-from bunny.view import board
+from bunny.view import board, metric
 from bunny.view.board import items, session
 
 if TYPE_CHECKING:
@@ -174,10 +174,11 @@ def serve(
         template = Path(folder) / "voila" / "templates" / TEMPLATE
         shutil.copytree(Path(board.__file__).parent / "voila", template)
         with notebook.own_kernel(), _jupyter_path(folder):
-            idle_s = config.review.idle_seconds
+            idle_s, has_metrics = config.review.idle_seconds, config.pipeline.has_metrics
             review_server.run_voila(
-                path, begin, binding, token=token, template=TEMPLATE, idle_s=idle_s
-            )
+                path, begin, binding, token=token, template=TEMPLATE, idle_s=idle_s,
+                measure=(lambda: metric.film_text(space.root)) if has_metrics else None,
+            )  # fmt: skip
 
 
 def voila_notebook(given: dict[str, Any]) -> dict[str, Any]:
