@@ -100,7 +100,7 @@ def run_batch(
     folder = place / "batch" / hashlib.sha256(film_list.to_json(tasks).encode()).hexdigest()[:8]
     folder.mkdir(parents=True, exist_ok=True)
     rows = {task.film: _waiting(task) for task in tasks}
-    queue = _Queue(rows, folder, workspace.locate(root, config.project.data_dir, ""), config)
+    queue = _Queue(rows, folder, workspace.locate(root, config.project.data_dir, "batch"), config)
     total = sum(row["duration_s"] or 0.0 for row in rows.values())
     is_counted = bool(total)
     try:
