@@ -52,8 +52,11 @@ def change_record(film_dir: Path, stage: str, edit) -> None:
 def changed(run, tmp_path):
     """The copy, and what was changed in it."""
     other = copied(run, tmp_path / "other")
-    labels = store.read(other / "table", "label_corrected")
-    [first, *_] = labels.with_row_index().filter(pl.col("character") == "bunny")["index"]
+    labels = store.read(other / "table", "label_corrected").with_row_index()
+    stored = store.read(other / "table", "frame")["frame_id"].to_list()
+    is_stored = pl.col("frame_id").is_in(stored)
+    [first, *_] = labels.filter(pl.col("character") == "bunny", is_stored)["index"]
+    [between, *_] = labels.filter(pl.col("character") == "bunny", ~is_stored)["index"]
     label = change(other, "label_corrected", first, character="bruno")
     frame = change(other, "quality", 0, is_kept=False, reason="blurred")
     dataset = store.read(other / "table", "dataset")
@@ -69,7 +72,14 @@ def changed(run, tmp_path):
     score = store.read(other / "table", "evaluation").with_row_index()
     [scored, *_] = score.filter(pl.col("value").is_not_null())["index"]
     old = change(other, "evaluation", scored, value=0.125)
-    return {"film": other, "label": label, "frame": frame, "gone": gone, "score": old}
+    return {
+        "film": other,
+        "label": label,
+        "between": between,
+        "frame": frame,
+        "gone": gone,
+        "score": old,
+    }
 
 
 def test_a_copy_differs_in_nothing(bunny, run, tmp_path):
@@ -132,12 +142,14 @@ def test_lines_for_people(bunny, run, changed):
 def test_the_page_shows_pictures_up_to_their_limit(bunny, run, changed, tmp_path):
     path = tmp_path / "page.html"
     change(changed["film"], "quality", 1, is_kept=False, reason="dark")
+    change(changed["film"], "label_corrected", changed["between"], character=None)
     line = ("compare", run, changed["film"], "--html", path)
     code, out, _ = bunny(*line, "--pictures", 1)
     assert code == 0 and f"page: {path}" in out
     page = path.read_text(encoding="utf-8")
     assert page.count("<img") == 4  # one of each kind that differs
     assert "2 of 6 frames differ; 1 of them are shown." in page
+    assert "2 of 19 figures differ; 1 of them are shown (1 without a stored picture)." in page
     assert "bunny → bruno" in page and "No label differs" not in page
     assert bunny(*line)[0] == 0
     assert path.read_text(encoding="utf-8").count("<img") == 5

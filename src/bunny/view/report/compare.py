@@ -70,7 +70,8 @@ def _items(found: RunDifference, kind: str, num_pictures: int) -> ReportSection:
         total = found.num_compared.get(kind)
         why = f"{plural(total, kind)}, no label differs." if total is not None else "Not compared."
         return ReportSection(id=name.replace(" ", "-"), title=name.capitalize(), missing=why)
-    shown = spread([item for item in differing if item.file], num_pictures)
+    pictured = [item for item in differing if item.file]
+    shown = spread(pictured, num_pictures)
     tiles = [
         Tile(
             file=item.file,
@@ -82,11 +83,13 @@ def _items(found: RunDifference, kind: str, num_pictures: int) -> ReportSection:
         for item in shown
     ]
     said = f"{len(differing)} of {plural(found.num_compared[kind], kind)} differ"
+    without = len(differing) - len(pictured)
+    rest = f" ({without} without a stored picture)" if without else ""
     groups: list[ReportGroup] = [group(tiles)] if tiles else []
     return ReportSection(
         id=name.replace(" ", "-"),
         title=name.capitalize(),
-        texts=[f"{said}; {len(shown)} of them are shown."],
+        texts=[f"{said}; {len(shown)} of them are shown{rest}."],
         groups=groups,
     )
 
