@@ -105,8 +105,10 @@ def _cut(part: str, said: list[str]) -> list[str]:
 
 
 def _names(roots: list[Path]) -> list[str]:
-    """Film ids, with the folder of the workspaces where both are the same."""
-    names = [root.name for root in roots]
-    if names[0] != names[1]:
-        return names
-    return [f"{root.parents[1]}:{root.name}" for root in roots]
+    """Film ids; with the folder of the workspaces where both are the same."""
+    names = [
+        [root.name for root in roots],
+        [f"{root.parents[1].name}:{root.name}" for root in roots],
+        [f"{root.parents[1]}:{root.name}" for root in roots],
+    ]
+    return next((pair for pair in names if pair[0] != pair[1]), names[-1])

@@ -37,7 +37,7 @@ def render(found: RunDifference, project: str, num_pictures: int) -> str:
         {
             "title": f"{found.names[0]} and {found.names[1]}",
             "project": project,
-            "lead": "; ".join(found.notes) or "Two runs of one film.",
+            "lead": "; ".join(found.notes) or "The first run and the second, of one film.",
             "numbers": [(f"{len(found.items):,}", "items with another label"), *counts],
             "sections": [
                 *(_items(found, kind, num_pictures) for kind in KINDS),
@@ -99,7 +99,7 @@ def _table(found: RunDifference, part: str) -> ReportSection:
     if not rows:
         return ReportSection(id=part, title=PARTS[part], missing="No difference.")
     grid = ReportTable(
-        head=("", "", *found.names),
+        head=("", "", "first run", "second run"),
         rows=[(row.where, row.what, show(row.one), show(row.other)) for row in rows],
         numeric=(2, 3) if part != "settings" else (),
     )
