@@ -1,30 +1,23 @@
 """Spans of runs, stages and shards, seen by the in-memory exporter of OpenTelemetry."""
 
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
 import pytest
+import span_record
 from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from bunny.contract import machine
 from bunny.core import telemetry
 
 
-@pytest.fixture(scope="module")
-def provider():
-    """The provider of this process, which can be set once."""
-    if not isinstance(trace.get_tracer_provider(), TracerProvider):
-        trace.set_tracer_provider(TracerProvider())
-    return trace.get_tracer_provider()
-
-
 @pytest.fixture
-def spans(provider):
-    exporter = InMemorySpanExporter()
-    processor = SimpleSpanProcessor(exporter)
-    provider.add_span_processor(processor)
-    yield exporter.get_finished_spans
-    processor.shutdown()
+def spans():
+    with span_record.recorded() as finished:
+        yield finished
 
 
 def test_spans_are_nested_and_carry_film_stage_and_results(spans):
@@ -63,12 +56,6 @@ def test_errors_are_told_without_secrets_and_tracebacks(spans, monkeypatch):
 
 def test_an_endpoint_in_the_environment_gets_the_spans(tmp_path):
     """A process of its own, whose spans go by OTLP to a server that notes their names."""
-    import os
-    import subprocess
-    import sys
-    import threading
-    from http.server import BaseHTTPRequestHandler, HTTPServer
-
     got = []
 
     class Collector(BaseHTTPRequestHandler):

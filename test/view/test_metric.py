@@ -124,6 +124,21 @@ def test_damaged_tables_and_records_cost_their_own_numbers_alone(space):
     assert found["bunny_corrections", space.film_id, "comment", "board"] == 1
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files")
+def test_a_full_disk_costs_the_metrics_alone(space):
+    import full_disk
+
+    metric.write(space)
+    path = space.log / "metrics.prom"
+    before = path.read_bytes()
+    write_record(space.root, "filter", **finished(1.0, 6, 0, quality=6))
+    with full_disk.full_after(40):
+        metric.write(space)
+    assert path.read_bytes() == before
+    metric.write(space)
+    assert ("bunny_stage_items", space.film_id, "filter") in read(path.read_text("utf-8"))
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
 def test_the_names_of_films_cannot_break_the_format(tmp_path):
     odd = tmp_path / 'a"b\\c\nd'
