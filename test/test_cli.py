@@ -64,7 +64,7 @@ def test_help_has_every_command_in_the_order_of_use(bunny, monkeypatch):
         *("Characters and training set", "references", "characters", "gaps", "check"),
         *("Evaluation and generation", "evaluate", "generate"),
         *("Library", "review", "learn", "search", "where", "publish", "correct"),
-        *("Workspace", "clean", "pack", "unpack"),
+        *("Workspace", "compare", "clean", "pack", "unpack"),
         *("Export", "export"),
     ]
 

@@ -18,7 +18,18 @@ BACKTICKED = re.compile(
     r"(?<!`)`(?:bunny\.)?([A-Za-z_]\w*)\.([A-Za-z_]\w*)[\w.]*(?:\([^`]*\))?`(?!`)"
 )
 NUMPY_TYPE = re.compile(r"^ *(?:\w+ : )?([a-z_]\w*)\.([A-Z]\w*)(?:, optional)?$", re.MULTILINE)
-FILE_ENDING = {"html", "json", "jsonl", "md", "parquet", "py", "safetensors", "toml", "yaml"}
+FILE_ENDING = {
+    "html",
+    "json",
+    "jsonl",
+    "md",
+    "parquet",
+    "prom",
+    "py",
+    "safetensors",
+    "toml",
+    "yaml",
+}
 FOREIGN = {"adbc_driver_manager", "auth", "dataclasses", "datasets", "diffusers", "imgutils"}
 FOREIGN |= {"StatsManager"}
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from prometheus_client import parser
 from small_project import command, run_arguments
 
 from bunny import notebook
@@ -47,6 +48,33 @@ def test_every_stage_ran_and_the_workspace_has_what_it_says(done):
     assert all((workspace / f).is_file() for f in tables["picture"]["file"])
     html = (workspace / "report.html").read_text(encoding="utf-8")
     assert "<img" in html and "http://" not in html.replace("http://www.w3.org", "")
+
+
+def test_the_log_says_film_and_stage_on_each_line_from_inside_a_stage(done):
+    home = Path(done["workspace"]).parents[1]
+    logs = [*home.rglob("log"), *home.parent.glob("log")]
+    files = [path for folder in logs for path in (folder / done["film_id"]).glob("*.jsonl")]
+    lines = [json.loads(text) for path in files for text in path.read_text("utf-8").splitlines()]
+    inside = [line for line in lines if line["name"].startswith(("bunny.stage", "bunny.contract"))]
+    inside += [line for line in lines if line["name"].startswith("bunny.training")]
+    assert {line["film"] for line in inside} == {done["film_id"]}
+    assert {line["stage"] for line in inside} >= set(STAGES)
+    ends = [line["stage"] for line in lines if line["message"].startswith("stage ")]
+    assert sorted(set(ends)) == sorted(STAGES)
+
+
+def test_metrics_say_of_each_stage_what_the_run_said(done):
+    home = Path(done["workspace"]).parents[2]
+    [path] = home.rglob("metrics.prom")
+    families = parser.text_string_to_metric_families(path.read_text(encoding="utf-8"))
+    found = {(s.name, s.labels.get("stage")): s.value for f in families for s in f.samples}
+    for name, stage in done["stages"].items():
+        assert found["bunny_stage_done", name] == 1
+        assert found["bunny_stage_failed_items", name] == stage["failed"]
+        assert found["bunny_stage_seconds", name] <= stage["seconds"] + 0.1
+    film = _tables(done["workspace"])["film"]
+    speed = film["num_frames"].sum() / found["bunny_stage_seconds", "extract"]
+    assert found["bunny_stage_frames_per_second", "extract"] == pytest.approx(speed)
 
 
 def test_the_shots_and_the_bunny_are_right(done):

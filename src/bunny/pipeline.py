@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from bunny.contract import fingerprint, result, state_cache
 from bunny.contract.progress import RunProgress, num_pictures, read_costs
 from bunny.contract.result import StageResult, StageState
-from bunny.core import atomic, workspace
+from bunny.core import atomic, log, telemetry, workspace
 from bunny.core.config import Config
-from bunny.core.error import UserError
+from bunny.core.error import BunnyError, UserError
 from bunny.core.workspace import Workspace
 
 if TYPE_CHECKING:  # it imports Polars, which takes longer than to say that nothing is to be done
@@ -75,14 +75,18 @@ def choose_stages(
 
 def run_stage(name: str, space: Workspace, config: Config) -> StageResult:
     """Run one stage under the film's lock; does nothing when it is up to date."""
-    with workspace.lock(space, config.pipeline.lock_wait_seconds):
+    with workspace.lock(space, config.pipeline.lock_wait_seconds), log.context(film=space.film_id):
         return _run_stage(name, space, config)
 
 
 def run(space: Workspace, config: Config, stages: Iterable[str] | None = None) -> list[StageResult]:
     """Run stages in order under the film's lock."""
     names = list(stages or config.pipeline.stages)
-    with workspace.lock(space, config.pipeline.lock_wait_seconds):
+    with (
+        workspace.lock(space, config.pipeline.lock_wait_seconds),
+        log.context(film=space.film_id),
+        telemetry.span("run", film=space.film_id),
+    ):
         if not config.pipeline.force_rerun and _are_known_as_done(names, space, config):
             return [_skip(name, space) for name in names]
         return _run_stages(names, space, config)
@@ -203,11 +207,26 @@ def _run_stage(
     stage.progress = progress
     if progress:
         progress.begin(name)
-    done = stage.execute()
+    try:
+        done = stage.execute()
+    except BunnyError:
+        _write_metrics(space, config)
+        raise
+    if done.status != "skipped":
+        _write_metrics(space, config)
     if progress:
         progress.end(done)
-    _log_result(done, time.monotonic() - started)
+    with log.context(film=space.film_id, stage=name):
+        _log_result(done, time.monotonic() - started)
     return done
+
+
+def _write_metrics(space: Workspace, config: Config) -> None:
+    """Write `metrics.prom` after a stage, if the settings want it."""
+    if config.pipeline.has_metrics and not is_distributed_worker():
+        from bunny.view import metric
+
+        metric.write(space)
 
 
 def _log_result(done: StageResult, seconds: float) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from prometheus_client import parser
 
 
 def test_a_list_of_films(bunny, tmp_path, film):
@@ -39,6 +40,12 @@ def test_a_list_of_films(bunny, tmp_path, film):
         for row in table.filter(pl.col("status") == "done").to_dicts()
     }
     assert sorted(asked.values()) == [70, 95]
+    text = (tmp_path / "log/metrics.prom").read_text(encoding="utf-8")
+    found = [f for f in parser.text_string_to_metric_families(text) if "batch_films" in f.name]
+    queue = {sample.labels["status"]: sample.value for sample in found[0].samples}
+    assert queue == {
+        **{"waiting": 0, "running": 0, "done": 2, "refused": 1, "put_aside": 0, "stopped": 0},
+    }
 
 
 def test_as_json(bunny, film):

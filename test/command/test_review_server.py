@@ -13,6 +13,7 @@ from pathlib import Path
 import http_attack
 import pytest
 from http_attack import ask
+from prometheus_client import parser
 
 from bunny.command import review_server
 from bunny.core.error import UserError
@@ -80,6 +81,31 @@ def test_a_page_of_another_name_that_points_here_gets_nothing(board):
         assert ask(port, path_of(token, "voila/static/voila.js"), host=host).status in (400, 403)
     for host in (f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}", "LOCALHOST"):
         assert ask(port, path_of(token, f"api/kernels/{NO_KERNEL}"), host=host).status == 404
+
+
+def test_metrics_of_the_film_are_served_to_who_shows_the_token(board, data_dir):
+    record = data_dir / "output" / "made-00000000" / "stage" / "detect" / "stage.json"
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text('{"status": "running"}', encoding="utf-8")
+    port, token, _ = board
+    for answer in (
+        ask(port, path_of(token, "metrics")),
+        ask(port, "/metrics", Authorization=f"Bearer {token}"),
+    ):
+        assert answer.status == 200
+        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        families = parser.text_string_to_metric_families(answer.body.decode())
+        samples = [sample for family in families for sample in family.samples]
+        assert {sample.labels["film"] for sample in samples} == {"made-00000000"}
+        values = {tuple(sample.labels.values()): sample.value for sample in samples}
+        assert values["made-00000000", "detect"] == 0
+    for path in ("/metrics", path_of("wrong", "metrics")):
+        answer = ask(port, path)
+        assert answer.status == 403 and b"bunny_" not in answer.body
+    assert ask(port, path_of(token, "metrics"), host="evil.example").status == 403
+    assert ask(port, path_of(token, "metrics"), Origin=EVIL).status == 403
+    assert ask(port, path_of(token, "metrics"), "POST", body="a=1").status == 403
 
 
 @pytest.mark.parametrize("origin", [EVIL, "null", "https://127.0.0.1", "http://127.0.0.1:1"])

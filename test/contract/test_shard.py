@@ -1,12 +1,16 @@
 """Shards are filled once, in order, with few items open."""
 
+import json
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
 
+from bunny.contract import machine
 from bunny.contract.shard import Shards, fill_missing, map_bounded
+from bunny.core import log
 
 ITEM = pl.DataFrame({"frame_id": [f"f{i}" for i in range(7)]})
 
@@ -72,3 +76,18 @@ def test_few_items_are_open_at_a_time(pool):
 def test_what_goes_wrong_in_a_thread_is_raised_here(pool):
     with pytest.raises(ZeroDivisionError):
         list(map_bounded(pool, lambda i: 1 / i, [1, 0], 4))
+
+
+def test_log_lines_from_threads_name_film_shard_and_item(tmp_path):
+    path = log.configure(tmp_path / "log")
+
+    def measure(item):
+        logging.getLogger("bunny.measure").info("looked")
+        return _measure(item)
+
+    with log.context(film="meadow"), machine.thread_pool(3) as threads:
+        fill_missing(Shards(tmp_path, "key"), ITEM, 3, measure, threads, tables=["embedding"])
+    log.configure(None)
+    lines = [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()]
+    said = sorted((line["film"], line["shard"], line["item"]) for line in lines)
+    assert said == [("meadow", index // 3, f"f{index}") for index in range(7)]

@@ -31,3 +31,22 @@ def test_secret_values_are_replaced_by_their_names(tmp_path, monkeypatch, capsys
 def test_short_values_do_not_blot_out_words(monkeypatch):
     monkeypatch.setenv("SOME_KEY", "a")
     assert log.redact("a film") == "a film"
+
+
+def test_lines_name_what_is_worked_on_and_secrets_in_names_are_replaced(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
+    path = log.configure(tmp_path)
+    logger = logging.getLogger("bunny.some")
+    with log.context(film="meadow", stage="detect"):
+        with log.context(item="f1-sk-very-secret", shard=3):
+            logger.info("one")
+        logger.info("two", extra={"stage": "filter"})
+    logger.info("three")
+    log.configure(None)
+    fields = ("film", "stage", "shard", "item")
+    lines = [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()]
+    assert [[line.get(field) for field in fields] for line in lines] == [
+        ["meadow", "detect", 3, "f1-<OPENAI_API_KEY>"],
+        ["meadow", "filter", None, None],
+        [None, None, None, None],
+    ]

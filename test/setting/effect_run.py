@@ -132,7 +132,18 @@ def _run_beside_another(seen: Seen) -> bool:
     return True
 
 
+def _has_metrics(seen: Seen) -> bool:
+    """Whether a stage's metrics are written for Prometheus."""
+    for path in seen.space.log.glob("metrics.prom"):
+        path.unlink()
+    seen.run("filter")
+    return (seen.space.log / "metrics.prom").exists()
+
+
 EFFECT = {
+    "pipeline.has_metrics": Effect(
+        values=(True, False), look=_has_metrics, gives=(True, False), film="measured_film"
+    ),
     "pipeline.lock_wait_seconds": Effect(
         values=(0, 60), look=_run_beside_another, gives=(False, True), film="measured_film"
     ),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import span_record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -67,6 +68,26 @@ def test_runs_once_then_has_nothing_to_do(tmp_path):
     assert _stage(tmp_path).can_resume()
     assert _stage(tmp_path).execute().status == "skipped"
     assert _stage(tmp_path).get_progress() == 1.0
+
+
+def test_a_run_is_a_span_with_film_stage_and_how_it_ended(tmp_path):
+    folder = tmp_path / "meadow-00000000"
+    with span_record.recorded() as spans:
+        _stage(folder).execute()
+        _stage(folder).execute()
+        bad = _stage(folder, blur_threshold=0.3)
+        bad.limit = 0
+        shutil.rmtree(folder / "stage" / "count" / "shard")
+        with pytest.raises(RuntimeError):
+            bad.execute()
+    done, skipped, killed = spans()
+    assert {span.name for span in spans()} == {"stage count"}
+    own = {"bunny.film": "meadow-00000000", "bunny.stage": "count"}
+    counts = {"bunny.items": NUM_ITEMS, "bunny.failed": 0}
+    assert dict(done.attributes) == {**own, "bunny.status": "done", **counts}
+    assert dict(skipped.attributes) == {**own, "bunny.status": "skipped"}
+    assert dict(killed.attributes) == own
+    assert killed.status.description == "RuntimeError: killed"
 
 
 def test_a_changed_setting_is_stale_explained_and_finds_its_shards(tmp_path):

@@ -123,6 +123,29 @@ def test_resume_equals_uninterrupted_bit_for_bit(whole, tiny_base, tmp_path, ste
     assert again.curve == result.curve
 
 
+def scalars(log_dir):
+    """(step, value) of each scalar that TensorBoard shows."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    found = EventAccumulator(str(log_dir), purge_orphaned_data=False).Reload()
+    tags = found.Tags()["scalars"]
+    return {tag: [(e.step, e.value) for e in found.Scalars(tag)] for tag in tags}
+
+
+def test_a_killed_and_resumed_run_shows_each_step_once_in_tensorboard(whole, tiny_base, tmp_path):
+    result, folder = whole
+    log_dir = tmp_path / "log"
+    with pytest.raises(KilledError):
+        train(tiny_base, tmp_path, log_dir=log_dir, on_step=kill_at(3))  # kept after step 2
+    train(tiny_base, tmp_path, log_dir=log_dir)
+    assert scalars(log_dir) == scalars(folder / "log")
+    for name in ("loss", "held_out_loss", "probe_loss", "learning_rate"):
+        points = {step.step: getattr(step, name) for step in result.curve}
+        points = {step: value for step, value in points.items() if value is not None}
+        assert dict(scalars(log_dir)[name]) == pytest.approx(points, rel=1e-6)
+        assert len(scalars(log_dir)[name]) == len(points)
+
+
 def test_resume_with_everything_at_once_bit_for_bit(tiny_base, tmp_path):
     """Text encoder, average, accumulation, class pictures, masks, flips, offset; 6 steps."""
     settings = dataclasses.replace(EVERYTHING, steps=6, checkpoint_every=3)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,10 +76,20 @@ class FilmRunner:
         Of what each film's process writes.
     num_threads : int
         For the numerical libraries of a process.
+    note_running : callable, optional
+        Told how many films run whenever that changes, in a thread of a film.
     """
 
-    def __init__(self, root: Path, data_dir: str | None, log_dir: Path, num_threads: int) -> None:
+    def __init__(
+        self,
+        root: Path,
+        data_dir: str | None,
+        log_dir: Path,
+        num_threads: int,
+        note_running: Callable[[int], None] | None = None,
+    ) -> None:
         self._root, self._data_dir = root, data_dir
+        self._note_running = note_running or (lambda number: None)
         self._log_dir, self._num_threads = log_dir, num_threads
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen] = set()
@@ -129,6 +139,7 @@ class FilmRunner:
                 )
                 self._running.add(process)
             try:
+                self._note_running(len(self._running))
                 assert process.stdout is not None
                 with process.stdout as stream:
                     said = stream.read()
@@ -137,6 +148,7 @@ class FilmRunner:
                 _close_input(process)
                 with self._lock:
                     self._running.discard(process)
+                self._note_running(len(self._running))
         return _read_attempt(
             INTERRUPTED if self._is_stopped and process.returncode else process.returncode,
             time.monotonic() - started,

@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -147,7 +148,11 @@ class FallbackChain:
         for index in indices:
             self._pass_on(0, PictureState(index=index))
         threads = [
-            threading.Thread(target=self._work, args=(number,), name=f"caption-{own.entry.name}")
+            threading.Thread(
+                target=copy_context().run,  # log lines say the film and the stage
+                args=(self._work, number),
+                name=f"caption-{own.entry.name}",
+            )
             for number, own in enumerate(self._queues)
             for _ in range(own.entry.num_in_flight)
         ]

@@ -23,7 +23,7 @@ PANELS = {
     "Characters and training set": ("references", "characters", "gaps", "check"),
     "Evaluation and generation": ("evaluate", "generate"),
     "Library": ("review", "correct", "learn", "search", "where", "publish"),
-    "Workspace": ("clean", "pack", "unpack"),
+    "Workspace": ("compare", "clean", "pack", "unpack"),
     "Export": ("export",),
 }
 

@@ -1,4 +1,4 @@
-"""Commands on what films have on disk: clean, pack, unpack."""
+"""Commands on what films have on disk: compare, clean, pack, unpack."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,29 @@ from typing import Annotated
 import typer
 
 from bunny.cli.app import AsJson, DataDir, FilmName, app
+
+
+@app.command()
+def compare(
+    one: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="Film id, path of a film's folder, or DATA_DIR:FILM."),
+    ],
+    other: Annotated[str, typer.Argument(metavar="RUN", help="Likewise.")],
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with pictures of what differs.")
+    ] = None,
+    pictures: Annotated[
+        int, typer.Option(min=0, help="Most pictures of each kind of item on the page.")
+    ] = 60,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what differs between two runs: settings, counts, times, scores and labels."""
+    from bunny.command import compare as module
+
+    found = module.run(one, other, data_dir=data_dir, html=html, num_pictures=pictures)
+    typer.echo(found.to_json() if as_json else module.to_text(found, html=html))
 
 
 @app.command()

@@ -4,7 +4,9 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,10 +25,12 @@ from bunny.command.run import pair_references
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
+from bunny.core.workspace import Workspace
 from bunny.table import corrected, store
 from bunny.view.report import batch as batch_report
 
 TABLE = "batch_film"
+STATUSES = ("waiting", "running", "done", "refused", "failed", "stopped")
 EMPTY: dict[str, Any] = dict.fromkeys(batch_report.COUNTS, 0) | {"num_attempts": 0, "seconds": 0.0}
 
 
@@ -96,6 +100,7 @@ def run_batch(
     folder = place / "batch" / hashlib.sha256(film_list.to_json(tasks).encode()).hexdigest()[:8]
     folder.mkdir(parents=True, exist_ok=True)
     rows = {task.film: _waiting(task) for task in tasks}
+    queue = _Queue(rows, folder, workspace.locate(root, config.project.data_dir, "batch"), config)
     total = sum(row["duration_s"] or 0.0 for row in rows.values())
     is_counted = bool(total)
     try:
@@ -105,10 +110,13 @@ def run_batch(
             desc="batch",
             dynamic_ncols=True,
         ) as bar:
-            for outcome in _outcomes(tasks, options, root, data_dir, folder / "log"):
+            for outcome in _outcomes(
+                tasks, options, root, data_dir, folder / "log", queue.note_running
+            ):
                 row = rows[outcome.task.film]
                 row |= _result(outcome, place)
                 _write_table(folder, rows)
+                queue.write()
                 bar.update(round(row["duration_s"] or 0) if is_counted else 1)
                 bar.set_postfix_str(_describe(rows))
                 if outcome.status != "done":
@@ -117,8 +125,45 @@ def run_batch(
                     )
     except KeyboardInterrupt:
         _finish(folder, rows, config)
+        queue.note_running(0)
         raise
+    queue.note_running(0)
     return _finish(folder, rows, config), folder
+
+
+class _Queue:
+    """How many films of a batch wait, run and ended, for `metrics.prom`.
+
+    Ray does not say which films run: there they count as waiting until they end.
+    """
+
+    def __init__(
+        self, rows: Mapping[str, Mapping[str, Any]], folder: Path, space: Workspace, config: Config
+    ) -> None:
+        self._rows, self._folder, self._space = rows, folder, space
+        self._is_wanted = config.pipeline.has_metrics
+        self._lock, self._num_running = threading.Lock(), 0
+        self.write()
+
+    def note_running(self, number: int) -> None:
+        """Write how many run now; called in the threads of films."""
+        self._num_running = number
+        self.write()
+
+    def write(self) -> None:
+        """Write the queue as it is."""
+        if not self._is_wanted:
+            return
+        from bunny.view import metric
+
+        with self._lock:
+            rows = list(self._rows.values())
+            counts: Counter[str] = Counter(dict.fromkeys(STATUSES, 0))
+            counts.update(row["status"] for row in rows)
+            counts["running"] = min(self._num_running, counts["waiting"])
+            counts["waiting"] -= counts["running"]
+            failed = sum(row["num_attempts"] - (row["status"] == "done") for row in rows)
+            metric.write_batch(self._space, self._folder, counts, failed)
 
 
 def _outcomes(
@@ -127,6 +172,7 @@ def _outcomes(
     root: Path,
     data_dir: str | None,
     log_dir: Path,
+    note_running: Callable[[int], None],
 ) -> Iterator[FilmOutcome]:
     """What became of each film, as it comes."""
     if options.engine == "ray":
@@ -141,7 +187,7 @@ def _outcomes(
         )
     cores = os.cpu_count() or 1
     workers = options.num_workers or max(1, cores // 2)
-    runner = engine.FilmRunner(root, data_dir, log_dir, max(1, cores // workers))
+    runner = engine.FilmRunner(root, data_dir, log_dir, max(1, cores // workers), note_running)
     return engine.run_local(tasks, runner, workers)
 
 

@@ -17,6 +17,7 @@ import tempfile
 import webbrowser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -27,7 +28,7 @@ from bunny.command import film_workspace, review_server
 from bunny.core import atomic, image_file, reference_folder, workspace
 from bunny.core.error import UserError
 from bunny.table import store
-from bunny.view import board
+from bunny.view import board, metric
 from bunny.view.board import items, session
 
 if TYPE_CHECKING:
@@ -184,12 +185,15 @@ def serve(
         path.write_text(json.dumps(voila_notebook(given)), encoding="utf-8", newline="\n")
         template = Path(folder) / "voila" / "templates" / TEMPLATE
         shutil.copytree(Path(board.__file__).parent / "voila", template)
+        has_metrics = space is not None and config.pipeline.has_metrics
+        measure = partial(metric.film_text, space.root) if has_metrics else None
         worker.begin()
         try:
             with notebook.own_kernel(), _jupyter_path(folder):
                 review_server.run_voila(
                     path, begin, binding, token=token, template=TEMPLATE,
                     idle_s=config.review.idle_seconds, routes=routes,
+                    measure=measure,
                 )  # fmt: skip
         finally:
             worker.end()

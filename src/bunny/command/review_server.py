@@ -33,6 +33,7 @@ EVERY_ADDRESS = ("0.0.0.0", "::")
 MAX_PORTS = 20  # tried after the first, when that is taken
 MAX_WRONG, WRONG_S = 10, 60.0  # wrong tokens that an address may try in so many seconds
 MAX_ADDRESSES = 1000  # remembered
+METRICS, METRICS_TYPE = "/metrics", "text/plain; version=0.0.4; charset=utf-8"
 FORBIDDEN, TOO_MANY = 403, 429  # HTTP status codes
 SERVER_LOGGERS = ("tornado.access", "tornado.application", "tornado.general", "Voila", "traitlets")
 TOKEN = re.compile(r"(token=)[^&\s'\"]+")
@@ -207,11 +208,16 @@ class RequestGuard:
             return FORBIDDEN
         return TOO_MANY if self._is_guessing(request) else None
 
+    def has_token(self, request: HTTPServerRequest) -> bool:
+        """Whether a request shows the token in its address or head; cookies do not count."""
+        shown = _shown_tokens(request)
+        return any(hmac.compare_digest(one.encode(), self._token.encode()) for one in shown)
+
     def _is_guessing(self, request: HTTPServerRequest) -> bool:
         """Whether an address shows wrong tokens too often; the right one always passes."""
-        shown = _shown_tokens(request)
-        if any(hmac.compare_digest(one.encode(), self._token.encode()) for one in shown):
+        if self.has_token(request):
             return False
+        shown = _shown_tokens(request)
         is_login = request.method == "POST" and request.path.rstrip("/").endswith("/login")
         if not (shown or is_login):
             return False
@@ -228,7 +234,7 @@ class RequestGuard:
 
 def run_voila(
     notebook: Path, begin: Callable[[], None], binding: Binding, *, token: str, template: str,
-    idle_s: int, routes: Sequence[tuple] = (),
+    idle_s: int, routes: Sequence[tuple] = (), measure: Callable[[], bytes] | None = None,
 ) -> None:  # fmt: skip
     """Run Voilà in this process; the token stays off the command line, which others can read.
 
@@ -247,6 +253,8 @@ def run_voila(
         switched off) is ended after so many seconds.
     routes : sequence of tuple
         Addresses that are answered by other handlers than Voilà's, as Tornado takes them.
+    measure : callable, optional
+        Text that is served at ``/metrics``, in Prometheus' format, to who shows the token.
     """
     from tornado.ioloop import IOLoop
     from traitlets.config import Config as Traits
@@ -266,17 +274,37 @@ def run_voila(
     settings.VoilaConfiguration.theme = "light"  # the board itself follows the system
     hide_tokens()
     IOLoop.current().add_callback(begin)
-    server = _guarded_voila(RequestGuard(binding, token), binding, routes)
-    server.launch_instance(argv=[], config=settings)
+    served = _guarded_voila(RequestGuard(binding, token), binding, routes, measure)
+    served.launch_instance(argv=[], config=settings)
 
 
-def _guarded_voila(guard: RequestGuard, binding: Binding, routes: Sequence[tuple]) -> Any:
+def _guarded_voila(
+    guard: RequestGuard,
+    binding: Binding,
+    routes: Sequence[tuple],
+    measure: Callable[[], bytes] | None,
+) -> Any:
     """The class of a Voilà that answers only what the guard lets through."""
     from tornado.httpserver import HTTPServer
     from tornado.ioloop import IOLoop
     from tornado.routing import Router
-    from tornado.web import ErrorHandler
+    from tornado.web import ErrorHandler, RequestHandler
     from voila.app import Voila
+
+    class MetricsHandler(RequestHandler):
+        """Answers with what is measured."""
+
+        def initialize(self, measure: Callable[[], bytes]) -> None:
+            self.measure = measure
+
+        def set_default_headers(self) -> None:
+            for name, value in HEADERS.items():
+                self.set_header(name, value)
+
+        async def get(self) -> None:
+            found = await IOLoop.current().run_in_executor(None, self.measure)
+            self.set_header("Content-Type", METRICS_TYPE)
+            self.finish(found)
 
     class GuardedRouter(Router):
         """Hands requests on to an application."""
@@ -286,6 +314,11 @@ def _guarded_voila(guard: RequestGuard, binding: Binding, routes: Sequence[tuple
 
         def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
             status = guard.refuse(request)
+            if status is None and measure and request.path == METRICS:
+                if guard.has_token(request) and request.method == "GET":
+                    given = {"measure": measure}
+                    return self.app.get_handler_delegate(request, MetricsHandler, given)
+                status = FORBIDDEN
             if status is None:
                 return self.app.find_handler(request, **kwargs)
             return self.app.get_handler_delegate(request, ErrorHandler, {"status_code": status})

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tqdm.auto import tqdm
@@ -24,6 +25,14 @@ def one_opencv_thread() -> Iterator[None]:
         yield
     finally:
         cv2.setNumThreads(before)
+
+
+class ContextThreadPool(ThreadPoolExecutor):
+    """Threads that work in the context of whoever gave the work: log lines and spans know it."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future:
+        """As of `ThreadPoolExecutor`."""
+        return super().submit(copy_context().run, fn, *args, **kwargs)
 
 
 @contextmanager
@@ -45,7 +54,7 @@ def thread_pool(num_workers: int) -> Iterator[Executor]:
         with (
             one_opencv_thread(),
             threadpool_limits(1, user_api="blas"),
-            ThreadPoolExecutor(max(1, num_workers), **start) as pool,
+            ContextThreadPool(max(1, num_workers), **start) as pool,
         ):
             yield pool
     finally:

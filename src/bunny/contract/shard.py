@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from bunny.core import atomic
+from bunny.core import atomic, log, telemetry
 from bunny.table import schema, store
 
 STATE = "state.json"
 
+LOGGED = {"frame_id": "item", "shot_index": "shot"}  # columns, to fields of the log's lines
 OPEN_ITEMS = 8  # whose pixels may be in memory at a time
 
 Item = TypeVar("Item")
@@ -160,14 +161,46 @@ def fill_missing(
         return
     left = pl.concat([pieces[i] for i in todo])
     opened = open_items(left) if open_items else left.iter_rows(named=True)
-    found = map_bounded(pool, measure, opened, OPEN_ITEMS)
+    found = map_bounded(pool, _in_context(measure), _with_place(pieces, todo, opened), OPEN_ITEMS)
     for index in todo:
         rows: dict[str, list] = {name: [] for name in names}
-        for _ in range(pieces[index].height):
-            for name, more in next(found).items():
-                rows[name] += more
-            advance(1)
-        shards.put(index, {n: store.from_rows(n, rows[n]) for n in names}, len(pieces))
+        with (
+            log.context(shard=index),
+            telemetry.span("shard", kind=shards.folder.parent.name, shard=index),
+        ):
+            for _ in range(pieces[index].height):
+                for name, more in next(found).items():
+                    rows[name] += more
+                advance(1)
+            shards.put(index, {n: store.from_rows(n, rows[n]) for n in names}, len(pieces))
+
+
+def _with_place(
+    pieces: Mapping[int, pl.DataFrame], todo: Iterable[int], opened: Iterable[Any]
+) -> Iterator[tuple[dict[str, str | int], Any]]:
+    """Each item with the fields that name it in the log: its shard, and its row's first key."""
+    places = (
+        {"shard": index} | {LOGGED[key]: value for key, value in row.items() if value is not None}
+        for index in todo
+        for row in _rows_of(pieces[index])
+    )
+    return zip(places, opened, strict=False)
+
+
+def _rows_of(piece: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """The columns that the log names, row by row; empty rows where it has none of them."""
+    known = [name for name in LOGGED if name in piece.columns]
+    return piece.select(known).iter_rows(named=True) if known else ({} for _ in range(piece.height))
+
+
+def _in_context(measure: Callable[[Any], Rows]) -> Callable[[Any], Rows]:
+    """The same on items with their places, which the log lines of the measurement carry."""
+
+    def measure_here(placed: tuple[dict[str, str | int], Any]) -> Rows:
+        with log.context(**placed[0]):
+            return measure(placed[1])
+
+    return measure_here
 
 
 def map_bounded(

@@ -26,7 +26,7 @@ from bunny.contract import machine, result
 from bunny.contract.progress import RunProgress
 from bunny.contract.result import StageResult
 from bunny.contract.shard import Shards
-from bunny.core import atomic, file_hash
+from bunny.core import atomic, file_hash, log, telemetry
 from bunny.core.config import Config
 from bunny.core.error import BunnyError, StageError, UserError
 from bunny.table import corrected, store
@@ -147,8 +147,14 @@ class BaseStage:
         StageError
             When more than `pipeline.max_failed_share` of the items failed.
         """
+        where = {"film": self.output_dir.name, "stage": self.name}
+        with log.context(**where), telemetry.span(f"stage {self.name}", **where):
+            return self._execute()
+
+    def _execute(self) -> StageResult:
         started = time.monotonic()
         if self.can_resume() and not self.config.pipeline.force_rerun:
+            telemetry.note(status="skipped")
             return self._result("skipped", started, self.record())
         record = {
             "name": self.name,
@@ -260,6 +266,7 @@ class BaseStage:
             },
         }
         self._write_record(record)
+        telemetry.note(status=record["status"], items=work.num_items, failed=work.num_failed)
         logger.debug(
             "stage %s: %d items, %d failed%s",
             self.name,

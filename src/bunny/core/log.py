@@ -4,6 +4,9 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote
@@ -12,6 +15,7 @@ SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "DATABASE_URL")
 MIN_SECRET_LENGTH = 6  # shorter values would blot out ordinary words
 PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+(?=@)")  # of an address, RFC 3986 section 3.2.1
 JSON_FIELDS = "%(asctime)s %(levelname)s %(name)s %(message)s"
+CONTEXT: ContextVar[dict[str, str | int] | None] = ContextVar("bunny_log_context", default=None)
 
 
 class TerminalHandler(logging.StreamHandler):
@@ -34,6 +38,35 @@ class QuietFileHandler(logging.FileHandler):
         """Say nothing of a full disk; other faults are shown."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handleError(record)
+
+
+class ContextFilter(logging.Filter):
+    """Adds what is worked on, see `context`, unless the record says it itself."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, with its film, stage and item where they are known."""
+        for key, value in (CONTEXT.get() or {}).items():
+            if not hasattr(record, key):
+                setattr(record, key, redact(value) if isinstance(value, str) else value)
+        return True
+
+
+@contextmanager
+def context(**fields: str | int) -> Iterator[None]:
+    """Name what is worked on, for every line that is logged meanwhile.
+
+    Parameters
+    ----------
+    **fields
+        film, stage, shard, item; those of an outer context stay where they are not named anew.
+        Other threads have them when they work in a copy of the context, as those of
+        `contract.machine.thread_pool`.
+    """
+    token = CONTEXT.set({**(CONTEXT.get() or {}), **fields})
+    try:
+        yield
+    finally:
+        CONTEXT.reset(token)
 
 
 class RedactingFilter(logging.Filter):
@@ -94,6 +127,7 @@ def configure(folder: Path | None, *, is_verbose: bool = False) -> Path | None:
     path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.jsonl"
     file = QuietFileHandler(path, encoding="utf-8", delay=True)
     file.setFormatter(JsonFormatter(JSON_FIELDS))
+    file.addFilter(ContextFilter())
     file.addFilter(RedactingFilter())
     root.addHandler(file)
     return path

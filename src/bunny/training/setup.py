@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bunny.core import atomic
+from bunny.core import atomic, image_file
 from bunny.training import lora
 from bunny.training.base import Base
 from bunny.training.family.contract import Family
-from bunny.training.settings import LoraSettings
+from bunny.training.settings import LoraSettings, Step
 from bunny.training.training_data import TrainingData
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 CHANNELS_LAST_MAX = 2**29  # bytes of weights that are laid out anew on a CPU
 SAMPLE_STEPS = 12  # of the sampler, for pictures while training
+EVENTS = "events.out.tfevents.*"  # files of TensorBoard
+SCALARS = ("loss", "held_out_loss", "probe_loss", "learning_rate")  # of a step
 
 DrawSamples = Callable[
     ..., "list[Image.Image]"
@@ -75,13 +77,44 @@ def speed_up(family: Family, parts: lora.Components, settings: LoraSettings) -> 
     return undo.close
 
 
-def event_writer(log_dir: Path | None) -> SummaryWriter | None:
-    """A TensorBoard writer, or None."""
+def event_writer(log_dir: Path | None, curve: Sequence[Step], folder: Path) -> SummaryWriter | None:
+    """A TensorBoard writer that begins with the steps that are done, or None.
+
+    Events of earlier runs are removed: a run that goes on, or anew, shows each step once.
+
+    Parameters
+    ----------
+    log_dir : Path or None
+        Of the events.
+    curve : sequence of Step
+        Those of the checkpoint that training goes on from.
+    folder : Path
+        Of the run; sample pictures up to that step are shown again.
+    """
     if log_dir is None:
         return None
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(log_dir))
+    for path in sorted(log_dir.glob(EVENTS)):
+        atomic.remove_file(path)
+    writer = SummaryWriter(str(log_dir))
+    for step in curve:
+        add_step(writer, step)
+    last = curve[-1].step if curve else -1
+    for path in sorted((folder / "sample").glob("step-*.png")):
+        step, index = (int(part) for part in path.stem.split("-")[1:])
+        picture = image_file.read(path)
+        if step <= last and picture is not None:
+            writer.add_image(f"sample/{index}", picture[..., ::-1], step, dataformats="HWC")
+    return writer
+
+
+def add_step(writer: SummaryWriter, step: Step) -> None:
+    """Add what is known of a step to TensorBoard."""
+    for name in SCALARS:
+        value = getattr(step, name)
+        if value is not None:
+            writer.add_scalar(name, value, step.step)
 
 
 def draw_samples(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bunny.dataset.image_folder import CLASS, TrainingExample
 from bunny.training import base as training_base
@@ -26,6 +26,9 @@ from bunny.training.distributed import ProcessGroup
 from bunny.training.loss import GradientStep
 from bunny.training.optimizer import AdapterOptimizer
 from bunny.training.settings import LoraResult, LoraSettings, MemoryShortError, Step, TrainingError
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 CPU_MEMORY_ERRORS = ("not enough memory", "can't allocate memory")  # of torch's CPU allocator
@@ -213,7 +216,8 @@ class TrainingLoop:
         self.checkpoint_writer = checkpoint.CheckpointWriter(
             folder, key, base, self.parts, metadata, self.processes
         )
-        self.writer = setup.event_writer(log_dir if self.processes.is_first else None)
+        self.log_dir = log_dir if self.processes.is_first else None
+        self.writer: SummaryWriter | None = None
         self.curve: list[Step] = []
 
     def _prepare(
@@ -255,6 +259,7 @@ class TrainingLoop:
     def train(self, on_step: Callable[[Step], None] | None) -> LoraResult:
         """Take the steps that are left."""
         begun = time.monotonic() - self._resume()
+        self.writer = setup.event_writer(self.log_dir, self.curve, self.checkpoint_writer.folder)
         if not self.curve:
             start = Step(step=0, loss=None, held_out_loss=None, learning_rate=0.0)
             self._note(self._measured(start))
@@ -349,12 +354,8 @@ class TrainingLoop:
     def _note(self, step: Step) -> None:
         """Add a point to the curve and to TensorBoard."""
         self.curve.append(step)
-        if not self.writer:
-            return
-        for name in ("loss", "held_out_loss", "probe_loss", "learning_rate"):
-            value = getattr(step, name)
-            if value is not None:
-                self.writer.add_scalar(name, value, step.step)
+        if self.writer:
+            setup.add_step(self.writer, step)
 
     def _resume(self) -> float:
         """Take up the newest whole checkpoint of this key; give the seconds spent so far."""

@@ -55,6 +55,7 @@ class PipelineConfig(ConfigSection):
     shard_size: int = Field(default=64, ge=1, le=100_000)
     max_failed_share: float = Field(default=0.5, ge=0, le=1)
     lock_wait_seconds: float = Field(default=0.0, ge=0, le=1_000_000)
+    has_metrics: bool = True
 
 
 class AwsConfig(ConfigSection):

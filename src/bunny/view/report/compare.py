@@ -1,0 +1,106 @@
+"""The page of two runs that were compared, with pictures of items whose label differs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bunny.core import atomic
+from bunny.view.report import page
+from bunny.view.report.run_difference import KINDS, Difference, RunDifference
+from bunny.view.report.section import ReportGroup, ReportSection, ReportTable, group, plural
+from bunny.view.tile import Tile, spread
+
+PARTS = {"settings": "Settings", "counts": "Counts", "seconds": "Seconds", "scores": "Scores"}
+
+
+def write(path: Path, found: RunDifference, project: str, num_pictures: int) -> Path:
+    """Write the page.
+
+    Parameters
+    ----------
+    path : Path
+    found : RunDifference
+    project : str
+        Name and version.
+    num_pictures : int
+        Most pictures of each kind of item; the page says how many there would be.
+    """
+    atomic.write_bytes(path, render(found, project, num_pictures).encode())
+    return path
+
+
+def render(found: RunDifference, project: str, num_pictures: int) -> str:
+    """Text of the page; everything that came from outside is escaped."""
+    counts = [(str(len(getattr(found, part))), title.lower()) for part, title in PARTS.items()]
+    return page.render_page(
+        {
+            "title": f"{found.names[0]} and {found.names[1]}",
+            "project": project,
+            "lead": "; ".join(found.notes) or "The first run and the second, of one film.",
+            "numbers": [(f"{len(found.items):,}", "items with another label"), *counts],
+            "sections": [
+                *(_items(found, kind, num_pictures) for kind in KINDS),
+                *(_table(found, part) for part in PARTS),
+            ],
+            "footer": f"at most {plural(num_pictures, 'picture')} of each kind of item",
+        }
+    )
+
+
+def show(value: Any) -> str:
+    """A value for people; a dash where a run has none.
+
+    Examples
+    --------
+    >>> show(None), show(0.123456), show("auto"), show([1, 2])
+    ('-', '0.1235', 'auto', '1, 2')
+    """
+    if value is None:
+        return "-"
+    if isinstance(value, list | tuple):
+        return ", ".join(show(one) for one in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _items(found: RunDifference, kind: str, num_pictures: int) -> ReportSection:
+    differing = [item for item in found.items if item.kind == kind]
+    name = f"{kind}s"
+    if not differing:
+        total = found.num_compared.get(kind)
+        why = f"{plural(total, kind)}, no label differs." if total is not None else "Not compared."
+        return ReportSection(id=name.replace(" ", "-"), title=name.capitalize(), missing=why)
+    pictured = [item for item in differing if item.file]
+    shown = spread(pictured, num_pictures)
+    tiles = [
+        Tile(
+            file=item.file,
+            title=f"{item.one} → {item.other}",
+            note=item.key,
+            box=item.box,
+            tone="plain",
+        )
+        for item in shown
+    ]
+    said = f"{len(differing)} of {plural(found.num_compared[kind], kind)} differ"
+    without = len(differing) - len(pictured)
+    rest = f" ({without} without a stored picture)" if without else ""
+    groups: list[ReportGroup] = [group(tiles)] if tiles else []
+    return ReportSection(
+        id=name.replace(" ", "-"),
+        title=name.capitalize(),
+        texts=[f"{said}; {len(shown)} of them are shown{rest}."],
+        groups=groups,
+    )
+
+
+def _table(found: RunDifference, part: str) -> ReportSection:
+    rows: tuple[Difference, ...] = getattr(found, part)
+    if not rows:
+        return ReportSection(id=part, title=PARTS[part], missing="No difference.")
+    grid = ReportTable(
+        head=("", "", "first run", "second run"),
+        rows=[(row.where, row.what, show(row.one), show(row.other)) for row in rows],
+        numeric=(2, 3) if part != "settings" else (),
+    )
+    return ReportSection(id=part, title=PARTS[part], grids=[grid])
