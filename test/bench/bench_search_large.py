@@ -120,7 +120,9 @@ def main() -> None:
     del graph
     started = time.perf_counter()
     graph = Index.restore(str(path), view=True)
-    report(open_ms=round((time.perf_counter() - started) * 1e3, 2), file_mb=path.stat().st_size >> 20)
+    report(
+        open_ms=round((time.perf_counter() - started) * 1e3, 2), file_mb=path.stat().st_size >> 20
+    )
     for expansion in given.expansion:
         graph.expansion_search = expansion
         _, first = ask(graph, query)

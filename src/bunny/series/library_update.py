@@ -173,9 +173,7 @@ def _named(identity: pl.DataFrame, named: Mapping[str, str], film_id: str) -> pl
     """Identities with the names that a film gave them."""
     if not named:
         return identity
-    new = pl.col("identity_id").replace_strict(
-        dict(named), default=None, return_dtype=pl.String
-    )
+    new = pl.col("identity_id").replace_strict(dict(named), default=None, return_dtype=pl.String)
     return identity.with_columns(
         name=pl.coalesce(new, "name"),
         named_in=pl.when(new.is_not_null()).then(pl.lit(film_id)).otherwise("named_in"),

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +134,27 @@ def append_vectors(folder: Path, model: str, first: int, vector: np.ndarray) -> 
         file.truncate(first * dimension * BYTES)
         file.seek(0, os.SEEK_END)
         file.write(np.ascontiguousarray(vector, "<f4").tobytes())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def erase_vectors(folder: Path, model: str, rows: Sequence[int]) -> None:
+    """Write zeros over rows that no table names any more.
+
+    Parameters
+    ----------
+    folder : Path
+    model : str
+    rows : sequence of int
+    """
+    path = _find(folder, model)
+    if path is None:
+        return
+    size = _dimension(path) * BYTES
+    with path.open("r+b") as file:
+        for row in rows:
+            file.seek(row * size)
+            file.write(bytes(size))
         file.flush()
         os.fsync(file.fileno())
 
