@@ -40,7 +40,7 @@ class LibraryReport:
             "done": list(self.lines),
             "given": self.given or {},
             "commands": list(self.commands),
-            "films": self.library.film.drop("state").to_dicts(),
+            "films": self.library.film.drop("state").sort("film_id").to_dicts(),
             "identities": summarise(self.library).to_dicts(),
             "noise": _noise(self.library),
         }

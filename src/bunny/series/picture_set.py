@@ -169,7 +169,9 @@ def _renamed(name: str, table: pl.DataFrame, film: FilmTables, character: str) -
     """With places of this film alone, and the character under its common name."""
     if name == "cluster":
         mark = pl.lit(f"{film.film_id}/")
-        return table.with_columns(mark + pl.col("cluster_id"), mark + pl.col("scene_id"))
+        return table.with_columns(
+            pl.concat_str(mark, pl.col(c)).alias(c) for c in ("cluster_id", "scene_id")
+        )
     if name == "label" and film.name != character:
         who, other = pl.col("character"), f"{film.film_id}/{character}"
         return table.with_columns(

@@ -1,0 +1,186 @@
+"""`bunny library` on films built here: one person named once, a set drawn from all films."""
+
+import json
+
+import cv2
+import numpy as np
+import polars as pl
+import pytest
+
+from bunny.core import atomic, workspace
+from bunny.core.config import Config
+from bunny.quality.measure import measure_frame
+from bunny.stage.cluster import Cluster
+from bunny.stage.detect import Detect
+from bunny.stage.filter import Filter
+from bunny.table import store
+
+NUM_FRAMES = 4
+
+
+def make_film(folder, name, images, references=None):
+    """A film of stored frames, two in a shot, run as far as its clusters."""
+    film = folder / f"{name}.mp4"
+    film.write_bytes(name.encode())
+    space = workspace.create(folder, "data", film, references)
+    rows = []
+    for i, image in enumerate(images):
+        file = f"frame/{i:08d}.png"
+        atomic.write_bytes(space.root / file, cv2.imencode(".png", image)[1].tobytes())
+        rows.append(
+            {
+                "frame_id": f"{space.film_id}-{i:08d}", "film_id": space.film_id,
+                "shot_index": i // 2, "frame_index": i, "pts": i, "time_base_num": 1,
+                "time_base_den": 1, "timestamp_s": float(i), "file": file,
+                "width_px": image.shape[1], "height_px": image.shape[0], "reason": "interval",
+            }
+        )  # fmt: skip
+    store.write(space.table, "frame", store.from_rows("frame", rows))
+    measured = [{"frame_id": r["frame_id"], **vars(measure_frame(i))}
+                for r, i in zip(rows, images, strict=True)]  # fmt: skip
+    store.write(space.table, "measure", store.from_rows("measure", measured))
+    for table in ("shot", "film"):
+        store.write(space.table, table, store.from_rows(table, []))
+    run(space)
+    return space
+
+
+def run(space):
+    for stage in (Filter, Detect, Cluster):
+        stage(Config(), space.root, space.root).execute()
+
+
+@pytest.fixture
+def films(tmp_path):
+    """Two films of the astronaut, one brighter and cut closer, and one of nobody."""
+    from skimage import data
+
+    whole = np.ascontiguousarray(data.astronaut()[:, :, ::-1])
+    dark = (whole * 0.7).astype(np.uint8)
+    near = cv2.resize(whole[:380, 60:440], (512, 512))
+    light = np.clip(near * 1.15, 0, 255).astype(np.uint8)
+    one = make_film(tmp_path, "one", [whole, dark, whole[:, ::-1], dark[:, ::-1]])
+    two = make_film(tmp_path, "two", [near, light, near[:, ::-1], light[:, ::-1]])
+    noise = np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)
+    none = make_film(tmp_path, "none", [noise, noise[::-1]])
+    return one, two, none
+
+
+def labels(space):
+    return store.read(space.table, "label")["character"].to_list()
+
+
+def test_one_name_is_found_in_all_films_and_a_set_is_drawn_from_them(films, bunny):
+    one, two, none = films
+    code, out, err = bunny("library", "add", "--json")
+    assert code == 0, err
+    added = json.loads(out)
+    assert [film["num_members"] for film in added["films"]] == [0, 1, 1]  # none, one, two
+    (same,) = added["identities"]
+    assert same["members"] == [f"{one.film_id}/person-01", f"{two.film_id}/person-01"]
+
+    code, out, err = bunny("library", "name", f"{one.film_id}:person-01=Eileen", "--json")
+    assert code == 0, err
+    named = json.loads(out)
+    assert named["given"] == {one.film_id: ["Eileen"], two.film_id: ["Eileen"]}
+    assert not (none.root / "named").exists()
+    for space in (one, two):
+        assert labels(space) == [None] * NUM_FRAMES
+        run(space)
+        assert labels(space) == ["Eileen"] * NUM_FRAMES
+
+    code, out, _ = bunny("library", "add")
+    assert code == 0 and "1 in the library (0 of them new)" in out
+    code, out, _ = bunny("library", "add")
+    assert out == "nothing new: all films that ran are in the library\n"
+    code, out, _ = bunny("library", "show")
+    assert "identity-0001  Eileen  face  2      8" in out
+    _draw_sets(films, bunny)
+
+
+def _draw_sets(films, bunny):
+    """By shot and by film, in both formats; the manifest says where each picture is from."""
+    one, two, _ = films
+    sets = ["--set", "dataset.cut_from=picture", "--set", "dataset.num_class_images=0"]
+    sets += ["--set", "models.held_out_share=0.4", "--set", "filtering.duplicate_distance=0"]
+    sets += ["--set", "rights.film_licence=CC0-1.0"]
+    code, out, err = bunny("library", "set", "by film", "--split", "film", *sets, "--json")
+    assert code == 0, err
+    *films_of, every = json.loads(out)["coverage"]
+    assert [row["film_id"] for row in films_of] == [one.film_id, two.film_id]
+    assert every["pictures"] == sum(row["pictures"] for row in films_of) >= 4
+    assert sorted(row["held_out"] / row["pictures"] for row in films_of) == [0, 1]
+    table = pl.read_ndjson("by film/manifest.jsonl")
+    assert set(table["film"]) == {"one.mp4", "two.mp4"}
+    assert set(table["film_licence"]) == {"CC0-1.0"}
+    of_film = {space.film_id: space.source()["content_hash"] for space in (one, two)}
+    assert all(of_film[r["film_id"]] == r["film_hash"] for r in table.iter_rows(named=True))
+    assert table["frame_index"].max() < NUM_FRAMES  # a film's own numbers
+    record = json.loads(open("by film/rights.json").read())
+    assert [film["file"] for film in record["films"]] == ["one.mp4", "two.mp4"]
+    assert bunny("check", "by film")[0] == 0
+
+    kohya = ["--format", "kohya", "--split", "shot", "--character", "Eileen", "--film", "two"]
+    code, out, err = bunny("library", "set", "kohya", *kohya, *sets)
+    assert code == 0, err
+    assert set(pl.read_ndjson("kohya/manifest.jsonl")["film"]) == {"two.mp4"}
+    assert bunny("check", "kohya", "--trainer", "kohya")[0] == 0
+
+    code, out, _ = bunny("library", "remove", "one-", "--json")
+    assert [film["film_id"] for film in json.loads(out)["films"]][-1] == two.film_id
+    assert not list(one.root.parents[1].glob(f"library/reference/*/*{one.film_id}*"))
+
+
+def test_a_persons_word_in_a_film_stays_above(films, bunny):
+    """The second film has the astronaut under another name: nothing is taken from it."""
+    one, two, _ = films
+    folder = two.root.parents[2] / "references" / "Commander"
+    folder.mkdir(parents=True)
+    picture = (two.root / "frame" / "00000000.png").read_bytes()
+    (folder / "1.png").write_bytes(picture)
+    two = workspace.create(
+        two.root.parents[2], "data", folder.parents[1] / "two.mp4", folder.parent
+    )
+    run(two)
+    assert bunny("library", "add")[0] == 0
+    code, out, _ = bunny("library", "name", f"{one.film_id}:person-01=Eileen", "--json")
+    assert code == 0
+    assert json.loads(out)["given"] == {one.film_id: ["Eileen"]}
+    assert labels(two) == ["Commander"] * NUM_FRAMES
+
+
+def test_a_name_that_a_film_has_goes_to_the_film_that_is_added_later(films, bunny):
+    one, two, _ = films
+    folder = one.root.parents[2] / "references" / "Eileen"
+    folder.mkdir(parents=True)
+    (folder / "1.png").write_bytes((one.root / "frame" / "00000000.png").read_bytes())
+    one = workspace.create(
+        one.root.parents[2], "data", folder.parents[1] / "one.mp4", folder.parent
+    )
+    run(one)
+    code, out, _ = bunny("library", "add", one.film_id, "--json")
+    assert code == 0 and json.loads(out)["identities"][0]["name"] == "Eileen"
+    code, out, _ = bunny("library", "add", two.film_id, "--json")
+    assert json.loads(out)["given"] == {two.film_id: ["Eileen"]}
+    (copy,) = (two.root / "named" / "Eileen").iterdir()
+    assert copy.name == f"from_film_{one.film_id}_1.png"
+    run(two)
+    assert labels(two) == ["Eileen"] * NUM_FRAMES
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["add", "nothing"], "expected a film whose id begins with nothing"),
+        (["name", "anna"], "expected WHO=NAME"),
+        (["name", "identity-0001=anna"], "found none; list them with"),
+        (["remove", "reel"], "expected one film of the library, found none"),
+        (["set", "out"], "--character: expected one of the library (none is named)"),
+        (["set", "out", "--format", "zip"], "--format: expected imagefolder, kohya, got zip"),
+        (["set", "out", "--split", "scene"], "--split: expected shot, film, got scene"),
+        (["share-learned", "reel", "other"], "expected a film whose id begins with reel"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(bunny, arguments, words):
+    code, _, err = bunny("library", *arguments)
+    assert code == 2 and words in err and len(err.splitlines()) == 1
