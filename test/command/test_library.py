@@ -1,6 +1,7 @@
 """`bunny library` on films built here: one person named once, a set drawn from all films."""
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 
 from bunny.core import atomic, workspace
 from bunny.core.config import Config
+from bunny.core.error import UserError
 from bunny.quality.measure import measure_frame
+from bunny.review.learn import linear_map, method, threshold_rule, version
 from bunny.stage.cluster import Cluster
 from bunny.stage.detect import Detect
 from bunny.stage.filter import Filter
@@ -116,7 +119,7 @@ def _draw_sets(films, bunny):
     of_film = {space.film_id: space.source()["content_hash"] for space in (one, two)}
     assert all(of_film[r["film_id"]] == r["film_hash"] for r in table.iter_rows(named=True))
     assert table["frame_index"].max() < NUM_FRAMES  # a film's own numbers
-    record = json.loads(open("by film/rights.json").read())
+    record = json.loads(Path("by film/rights.json").read_text())
     assert [film["file"] for film in record["films"]] == ["one.mp4", "two.mp4"]
     assert bunny("check", "by film")[0] == 0
 
@@ -184,3 +187,52 @@ def test_a_name_that_a_film_has_goes_to_the_film_that_is_added_later(films, bunn
 def test_what_cannot_be_done_is_one_sentence(bunny, arguments, words):
     code, _, err = bunny("library", *arguments)
     assert code == 2 and words in err and len(err.splitlines()) == 1
+
+
+EVERY = (
+    ("add", "reel"),
+    ("name", "identity-0001=anna"),
+    ("show",),
+    ("set", "out"),
+    ("remove", "reel"),
+    ("share-learned", "reel", "other"),
+)
+
+
+@pytest.mark.parametrize("arguments", EVERY, ids=lambda own: own[0])
+def test_each_command_has_its_data_folder_settings_and_tracebacks(bunny, arguments):
+    common = ("--data-dir", "elsewhere", "--set", "detection.min_margin=7", "--json", "--debug")
+    with pytest.raises(UserError, match=r"detection\.min_margin"):
+        bunny("library", *arguments, *common)
+    assert bunny("library", *arguments, "--set", "detection.min_margin=7")[0] == 2
+
+
+def test_an_empty_library_of_another_folder(bunny):
+    code, out, _ = bunny("library", "show", "--data-dir", "elsewhere", "--json")
+    report = json.loads(out)
+    assert code == 0 and report["folder"].endswith("elsewhere/library")
+    assert (report["films"], report["identities"], report["noise"]) == ([], [], 0)
+
+
+def test_what_one_film_learned_is_used_in_another_until_it_is_rolled_back(tmp_path, bunny):
+    spaces = []
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.mp4").write_bytes(name.encode())
+        spaces.append(workspace.create(tmp_path, "data", tmp_path / f"{name}.mp4", None))
+    one, two = spaces
+    assert "found none; run `bunny learn`" in bunny("library", "share-learned", "one", "two")[2]
+    own = method.FittedMethod(
+        method="threshold",
+        space=linear_map.identity(3),
+        rule=threshold_rule.ThresholdRule(join=0.5, move=0.1),
+    )
+    version.save(one.checkpoint, {("character", "sface"): own}, {"corrections": 12})
+    version.use(one.checkpoint, 1)
+    code, out, err = bunny("library", "share-learned", "one", "two", "--json")
+    assert code == 0, err
+    assert json.loads(out)["commands"] == [f"bunny run {tmp_path / 'two.mp4'} --until review"]
+    made = version.read(two.checkpoint, version.current(two.checkpoint))
+    assert made.about["learned_in"] == one.film_id and made.about["corrections"] == 12
+    assert version.load(made)["character", "sface"].rule == own.rule
+    assert bunny("learn", two.film_id, "--rollback")[0] == 0
+    assert version.current(two.checkpoint) == 0

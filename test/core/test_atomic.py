@@ -400,6 +400,9 @@ ALLOWED = {
     "lines put to the end of a record, a cut last line is passed over": [
         *[("_write", "path.open"), ("_drop_cut_line", "path.open")],
     ],
+    "vectors that no table names yet, or names no more": [
+        *[("append_vectors", "path.open"), ("erase_vectors", "path.open")],
+    ],
     "what a film of a batch says, read once it has ended": [("_attempt", "?.open")],
     "into memory": [
         *[

@@ -46,7 +46,9 @@ def test_models_have_files_of_their_own(tmp_path):
 
 def test_a_library_that_is_written_to_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(people_library, "WAIT_S", 0.05)
-    with people_library.lock(tmp_path):
-        with pytest.raises(UserError, match="another command is writing"):
-            with people_library.lock(tmp_path):
-                pass
+    with (
+        people_library.lock(tmp_path),
+        pytest.raises(UserError, match="another command is writing"),
+        people_library.lock(tmp_path),
+    ):
+        pass

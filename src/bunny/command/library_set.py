@@ -12,7 +12,7 @@ import polars as pl
 
 from bunny.caption.trigger import trigger_word
 from bunny.command import export_set, film_workspace, library
-from bunny.core import file_hash
+from bunny.core import atomic, file_hash
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -300,8 +300,8 @@ def _write_manifest(target: Path, origin: Mapping[str, dict[str, Any]]) -> None:
         if digest in origin:
             lines.append({"file": path.relative_to(target).as_posix(), **origin[digest]})
     rows = _to_table(lines).to_dicts()
-    text = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
-    export_folder.write_text(target / MANIFEST, text)
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    atomic.write_bytes(target / MANIFEST, text.encode())
 
 
 def _read_lines(output: Path) -> list[dict[str, Any]]:
