@@ -5,7 +5,7 @@
 TABLES are table folders of films that were run (`<data_dir>/output/<film_id>/table`): their faces'
 and figures' members are the people. A made-up film shows some of them, each with noise (one person
 seen otherwise), and strangers: vectors of no real one, turned at random. Without TABLES all are
-made up. Figures: seconds of placing a film (`identity.place`) and of all with reading and writing; the
+made up. Figures: seconds of placing a film (`identity.place`) and in all; the
 share of people under the identity that their other films have, and how many are under a wrong one.
 """
 

@@ -16,6 +16,7 @@ from bunny.review.learn import linear_map, method, threshold_rule, version
 from bunny.stage.cluster import Cluster
 from bunny.stage.detect import Detect
 from bunny.stage.filter import Filter
+from bunny.stage.review import Review
 from bunny.table import store
 
 NUM_FRAMES = 4
@@ -42,8 +43,26 @@ def make_film(folder, name, images, references=None):
     measured = [{"frame_id": r["frame_id"], **vars(measure_frame(i))}
                 for r, i in zip(rows, images, strict=True)]  # fmt: skip
     store.write(space.table, "measure", store.from_rows("measure", measured))
-    for table in ("shot", "film"):
-        store.write(space.table, table, store.from_rows(table, []))
+    about = {
+        "film_id": space.film_id, "path": film.name, "content_hash": "0" * 64,
+        "container": "mp4", "codec": "h264", "pixel_format": "yuv420p", "width_px": 512,
+        "height_px": 512, "frame_rate_num": 1, "frame_rate_den": 1, "time_base_num": 1,
+        "time_base_den": 1, "start_s": 0.0, "duration_s": float(len(rows)),
+        "num_frames": len(rows), "rotation_deg": 0, "is_mirrored": False,
+        "is_interlaced": False, "num_frames_failed": 0, "stream_index": 0,
+        "has_audio": False, "decoder": "av",
+    }  # fmt: skip
+    shots = [
+        {
+            "film_id": space.film_id, "shot_index": k, "first_frame_index": 2 * k,
+            "end_frame_index": 2 * k + 2, "start_s": 2.0 * k, "end_s": 2.0 * k + 2,
+            "start_pts": 2 * k, "end_pts": 2 * k + 2, "transition_in": "cut", "motion": 0.0,
+            "kind": "static",
+        }
+        for k in range(len(rows) // 2)
+    ]  # fmt: skip
+    store.write(space.table, "film", store.from_rows("film", [about]))
+    store.write(space.table, "shot", store.from_rows("shot", shots))
     run(space)
     return space
 
@@ -167,6 +186,19 @@ def test_a_name_that_a_film_has_goes_to_the_film_that_is_added_later(films, bunn
     assert json.loads(out)["given"] == {two.film_id: ["Eileen"]}
     (copy,) = (two.root / "named" / "Eileen").iterdir()
     assert copy.name == f"from_film_{one.film_id}_1.png"
+    run(two)
+    assert labels(two) == ["Eileen"] * NUM_FRAMES
+
+
+def test_a_name_from_the_board_goes_to_other_films(films, bunny):
+    one, two, _ = films
+    Review(Config(), one.root, one.root).execute()
+    assert bunny("correct", "rename", one.film_id, "person-01", "Eileen")[0] == 0
+    Review(Config(), one.root, one.root).execute()
+    assert labels(one) == [None] * NUM_FRAMES  # the machine's own
+    code, out, err = bunny("library", "add", "--json")
+    assert code == 0, err
+    assert json.loads(out)["given"] == {two.film_id: ["Eileen"]}
     run(two)
     assert labels(two) == ["Eileen"] * NUM_FRAMES
 
