@@ -137,7 +137,7 @@ def _draw_sets(films, bunny):
     assert set(table["film_licence"]) == {"CC0-1.0"}
     of_film = {space.film_id: space.source()["content_hash"] for space in (one, two)}
     assert all(of_film[r["film_id"]] == r["film_hash"] for r in table.iter_rows(named=True))
-    assert table["frame_index"].max() < NUM_FRAMES  # a film's own numbers
+    assert max(table["frame_index"].to_list()) < NUM_FRAMES  # a film's own numbers
     record = json.loads(Path("by film/rights.json").read_text())
     assert [film["file"] for film in record["films"]] == ["one.mp4", "two.mp4"]
     assert bunny("check", "by film")[0] == 0
@@ -151,6 +151,22 @@ def _draw_sets(films, bunny):
     code, out, _ = bunny("library", "remove", "one-", "--json")
     assert [film["film_id"] for film in json.loads(out)["films"]][-1] == two.film_id
     assert not list(one.root.parents[1].glob(f"library/reference/*/*{one.film_id}*"))
+
+
+def test_a_name_that_is_changed_or_taken_away_takes_its_pictures_along(films, bunny):
+    one, two, _ = films
+    assert bunny("library", "add")[0] == 0
+    assert bunny("library", "name", "identity-0001=Elen")[0] == 0
+    assert (two.root / "named" / "Elen").is_dir()
+    assert bunny("library", "name", "Elen=Eileen")[0] == 0
+    for space in (one, two):
+        assert [path.name for path in (space.root / "named").iterdir()] == ["Eileen"]
+    code, out, _ = bunny("library", "name", "identity-0001=")
+    assert code == 0 and "identity-0001 (identity-0001) is now without a name" in out
+    for space in (one, two):
+        assert not list((space.root / "named").rglob("*.png"))
+        assert space.source()["references"] is None
+    assert not list((one.root.parents[1] / "library" / "reference").rglob("*.png"))
 
 
 def test_a_persons_word_in_a_film_stays_above(films, bunny):

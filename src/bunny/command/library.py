@@ -13,7 +13,7 @@ import polars as pl
 from bunny.character import reference
 from bunny.command import characters, film_workspace
 from bunny.command.library_reference import ReferenceSharing
-from bunny.core import atomic, workspace
+from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -118,7 +118,7 @@ def name(
     folder = library_folder(data_dir, overrides)
     lines: list[str] = []
     with people_library.lock(folder):
-        library = people_library.read(folder)
+        sharing = ReferenceSharing(people_library.read(folder), data_dir, overrides)
         named = []
         for choice in choices:
             what, sign, wanted = (part.strip() for part in choice.rpartition("="))
@@ -126,10 +126,15 @@ def name(
                 raise UserError(
                     f"{choice}: expected WHO=NAME, e.g. identity-0003=anna or FILM:person-02=anna"
                 )
-            library, own = library_update.name_identity(library, what, _check_name(wanted))
+            before = library_update.find(sharing.library, what)["identity_id"][0]
+            sharing.library, own = library_update.name_identity(
+                sharing.library, what, _check_name(wanted)
+            )
             named.append(own)
             lines.append(f"{what} ({own}) is now {wanted or 'without a name'}")
-        sharing = ReferenceSharing(library, data_dir, overrides)
+            other = ~pl.col("reference_id").str.starts_with(f"{wanted}/")
+            back = sharing.withdraw((pl.col("identity_id") == before) & other)
+            lines += [f"{film_id}: the old name's references are removed" for film_id in back]
         for own in named:
             sharing.collect(own)
             sharing.offer(own)
@@ -178,17 +183,18 @@ def remove(film: str, data_dir: str | None = None, overrides: Sequence[str] = ()
                 f"{film}: expected one film of the library, found {', '.join(found) or 'none'}; "
                 "list them with `bunny library show --json`"
             )
-        gone = library.reference.filter(pl.col("film_id") == found[0])
+        sharing = ReferenceSharing(library, data_dir, overrides)
+        back = sharing.withdraw(pl.col("film_id") == found[0])
         members = library.member.filter(pl.col("film_id") == found[0])
-        library = library_update.remove_film(library, found[0])
+        gone = library.reference.height - sharing.library.reference.height
+        library = library_update.remove_film(sharing.library, found[0])
         people_library.write(library)
         for model in members["model"].unique():
             rows = members.filter(pl.col("model") == model)["vector_row"].to_list()
             people_library.erase_vectors(folder, model, rows)
-        for reference_id in gone["reference_id"]:
-            atomic.remove_file(folder / people_library.REFERENCES / reference_id)
-    line = f"{found[0]}: {members.height} members and {gone.height} reference pictures removed"
-    return LibraryReport(library=library, lines=[line])
+    lines = [f"{found[0]}: {members.height} members and {gone} reference pictures removed"]
+    lines += [f"{film_id}: references from it are removed" for film_id in back]
+    return LibraryReport(library=library, lines=lines)
 
 
 def share_learned(

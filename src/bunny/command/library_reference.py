@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,7 +37,11 @@ class ReferenceSharing:
     def __init__(
         self, library: PeopleLibrary, data_dir: str | None, overrides: Sequence[str]
     ) -> None:
-        self.library = library
+        home = library.folder / people_library.REFERENCES
+        is_there = [(home / one).is_file() for one in library.reference["reference_id"]]
+        kept = library.reference.filter(pl.Series(is_there, dtype=pl.Boolean))  # after a kill
+        self.library = replace(library, reference=kept)
+        self._config = film_workspace.load_settings(data_dir, overrides)[1]
         self.notes: list[str] = []
         self.given: dict[str, list[str]] = {}  # names that each film got references of
         self._data_dir, self._overrides = data_dir, overrides
@@ -91,13 +96,12 @@ class ReferenceSharing:
         face = reference.drop_nulls("vector")
         if face.is_empty():
             return found
-        config = film_workspace.load_settings(self._data_dir, self._overrides)[1]
         near = member.filter(pl.col("model") == face["model"][0])
         vector = people_library.read_vectors(self.library.folder, face["model"][0])
         cosine = (
             vector[near["vector_row"].to_numpy()] @ np.array(face["vector"].to_list(), np.float32).T
         )
-        is_near = cosine.max(axis=1, initial=-1) >= config.detection.similarity_threshold
+        is_near = cosine.max(axis=1, initial=-1) >= self._config.detection.similarity_threshold
         return found | set(near["film_id"].to_numpy()[is_near].tolist())
 
     def _offer_film(
@@ -133,6 +137,40 @@ class ReferenceSharing:
             film_of = {key: source[key] for key in ("film", "content_hash")}
             workspace.write_source(space, film_of, user)
         self.given.setdefault(film_id, []).append(name)
+
+    def withdraw(self, which: pl.Expr) -> list[str]:
+        """Take references back: out of the library, and out of the films that got them.
+
+        Parameters
+        ----------
+        which : pl.Expr
+            Of the rows of table `library_reference`.
+
+        Returns
+        -------
+        list of str
+            Films that had some.
+        """
+        gone = self.library.reference.filter(which)["reference_id"].to_list()
+        folder, touched = self.library.folder, set()
+        for reference_id in gone:
+            for path in folder.parent.glob(f"output/*/{reference_folder.NAMED}/"):
+                if (path / reference_id).is_file():
+                    atomic.remove_file(path / reference_id)
+                    with suppress(OSError):  # others of that name lie in it
+                        (path / reference_id).parent.rmdir()
+                    touched.add(path.parent.name)
+            atomic.remove_file(folder / people_library.REFERENCES / reference_id)
+        self.library = replace(self.library, reference=self.library.reference.filter(~which))
+        for film_id in sorted(touched):
+            space, _ = self._open(film_id)
+            if space is not None:
+                source = space.source()
+                film_of = {key: source[key] for key in ("film", "content_hash")}
+                user = reference_folder.user_folder(source)
+                with workspace.lock(space):
+                    workspace.write_source(space, film_of, user)
+        return sorted(touched)
 
     def commands(self) -> list[str]:
         """What to type so that the films use what they were given."""
