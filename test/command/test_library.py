@@ -170,32 +170,48 @@ def test_a_name_that_is_changed_or_taken_away_takes_its_pictures_along(films, bu
 
 
 def test_a_persons_word_in_a_film_stays_above(films, bunny):
-    """The second film has the astronaut under another name: nothing is taken from it."""
+    """The second film has the astronaut under another name, which nothing takes from it."""
     one, two, _ = films
-    folder = two.root.parents[2] / "references" / "Commander"
-    folder.mkdir(parents=True)
-    picture = (two.root / "frame" / "00000000.png").read_bytes()
-    (folder / "1.png").write_bytes(picture)
-    two = workspace.create(
-        two.root.parents[2], "data", folder.parents[1] / "two.mp4", folder.parent
-    )
-    run(two)
     assert bunny("library", "add")[0] == 0
-    code, out, _ = bunny("library", "name", f"{one.film_id}:person-01=Eileen", "--json")
-    assert code == 0
-    assert json.loads(out)["given"] == {one.film_id: ["Eileen"]}
+    two = refer(two, "Commander")
+    assert bunny("library", "name", "identity-0001=Eileen")[0] == 0  # before `add` saw that name
+    assert [p.name for p in (one.root / "named").iterdir()] == ["Eileen"]
+    assert not (two.root / "named").exists()
     assert labels(two) == ["Commander"] * NUM_FRAMES
+
+
+def test_one_member_gets_a_name_of_its_own(films, bunny):
+    """The second film's name went to the first; a person says there that it is somebody else."""
+    one, two, _ = films
+    two = refer(two, "Commander")
+    assert bunny("library", "add")[0] == 0
+    assert [p.name for p in (one.root / "named").iterdir()] == ["Commander"]
+    code, out, err = bunny("library", "name", f"{one.film_id}:person-01=Eileen", "--json")
+    assert code == 0, err
+    report = json.loads(out)
+    assert report["given"] == {one.film_id: ["Eileen"]}
+    assert [p.name for p in (one.root / "named").iterdir()] == ["Eileen"]
+    assert {row["name"]: row["members"] for row in report["identities"]} == {
+        "Commander": [f"{two.film_id}/Commander"],
+        "Eileen": [f"{one.film_id}/person-01"],
+    }
+
+
+def refer(space, name):
+    """A film run again with its first frame as reference of a name."""
+    home = space.root.parents[2]
+    folder = home / "references" / name
+    folder.mkdir(parents=True)
+    (folder / "1.png").write_bytes((space.root / "frame" / "00000000.png").read_bytes())
+    film = Path(space.source()["film"])
+    space = workspace.create(home, "data", film, folder.parent)
+    run(space)
+    return space
 
 
 def test_a_name_that_a_film_has_goes_to_the_film_that_is_added_later(films, bunny):
     one, two, _ = films
-    folder = one.root.parents[2] / "references" / "Eileen"
-    folder.mkdir(parents=True)
-    (folder / "1.png").write_bytes((one.root / "frame" / "00000000.png").read_bytes())
-    one = workspace.create(
-        one.root.parents[2], "data", folder.parents[1] / "one.mp4", folder.parent
-    )
-    run(one)
+    one = refer(one, "Eileen")
     code, out, _ = bunny("library", "add", one.film_id, "--json")
     assert code == 0 and json.loads(out)["identities"][0]["name"] == "Eileen"
     code, out, _ = bunny("library", "add", two.film_id, "--json")

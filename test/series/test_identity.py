@@ -116,6 +116,17 @@ def test_a_name_is_kept_and_given_to_the_unknown_of_other_films(tmp_path):
     assert names(tmp_path) == {"identity-0001": "anna"}
 
 
+def test_noise_of_films_before_is_found_when_a_name_comes(tmp_path):
+    add(tmp_path, film("one", {"person-01": ANNA, "person-02": ANNA + 15, "person-03": BERT}))
+    found = add(tmp_path, film("two", {"anna": ANNA + 5}))
+    assert found == {
+        "one/person-01": "identity-0001",  # the nearer of a film's two
+        "one/person-02": None,
+        "one/person-03": None,
+        "two/anna": "identity-0001",
+    }
+
+
 def test_one_name_of_two_people_is_two_identities(tmp_path):
     add(tmp_path, film("one", {"anna": ANNA}))
     found = add(tmp_path, film("two", {"anna": BERT}))

@@ -126,14 +126,9 @@ def name(
                 raise UserError(
                     f"{choice}: expected WHO=NAME, e.g. identity-0003=anna or FILM:person-02=anna"
                 )
-            before = library_update.find(sharing.library, what)["identity_id"][0]
-            sharing.library, own = library_update.name_identity(
-                sharing.library, what, _check_name(wanted)
-            )
+            own, back = _name_one(sharing, what, _check_name(wanted))
             named.append(own)
             lines.append(f"{what} ({own}) is now {wanted or 'without a name'}")
-            other = ~pl.col("reference_id").str.starts_with(f"{wanted}/")
-            back = sharing.withdraw((pl.col("identity_id") == before) & other)
             lines += [f"{film_id}: the old name's references are removed" for film_id in back]
         for own in named:
             sharing.collect(own)
@@ -145,6 +140,20 @@ def name(
         given=sharing.given,
         commands=sharing.commands(),
     )
+
+
+def _name_one(sharing: ReferenceSharing, what: str, wanted: str | None) -> tuple[str, list[str]]:
+    """The identity that has the name now, and films that lost references of an older one."""
+    found = library_update.find(sharing.library, what)
+    before, film_id = found["identity_id"][0], found["film_id"][0]
+    sharing.library, own = library_update.name_identity(sharing.library, what, wanted)
+    if before is None:
+        return own, []
+    left = sharing.library.member.filter(pl.col("identity_id") == before, pl.col("is_named"))
+    is_split = ":" in what and own != before and left.height > 0
+    old = ~pl.col("reference_id").str.starts_with(f"{wanted}/")
+    back = sharing.withdraw((pl.col("identity_id") == before) & old, film_id if is_split else None)
+    return own, back
 
 
 def show(data_dir: str | None = None, overrides: Sequence[str] = ()) -> LibraryReport:

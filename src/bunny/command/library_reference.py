@@ -138,13 +138,15 @@ class ReferenceSharing:
             workspace.write_source(space, film_of, user)
         self.given.setdefault(film_id, []).append(name)
 
-    def withdraw(self, which: pl.Expr) -> list[str]:
+    def withdraw(self, which: pl.Expr, film_id: str | None = None) -> list[str]:
         """Take references back: out of the library, and out of the films that got them.
 
         Parameters
         ----------
         which : pl.Expr
             Of the rows of table `library_reference`.
+        film_id : str, optional
+            Only out of this film.
 
         Returns
         -------
@@ -154,16 +156,18 @@ class ReferenceSharing:
         gone = self.library.reference.filter(which)["reference_id"].to_list()
         folder, touched = self.library.folder, set()
         for reference_id in gone:
-            for path in folder.parent.glob(f"output/*/{reference_folder.NAMED}/"):
+            for path in folder.parent.glob(f"output/{film_id or '*'}/{reference_folder.NAMED}/"):
                 if (path / reference_id).is_file():
                     atomic.remove_file(path / reference_id)
                     with suppress(OSError):  # others of that name lie in it
                         (path / reference_id).parent.rmdir()
                     touched.add(path.parent.name)
-            atomic.remove_file(folder / people_library.REFERENCES / reference_id)
-        self.library = replace(self.library, reference=self.library.reference.filter(~which))
-        for film_id in sorted(touched):
-            space, _ = self._open(film_id)
+            if film_id is None:
+                atomic.remove_file(folder / people_library.REFERENCES / reference_id)
+        if film_id is None:
+            self.library = replace(self.library, reference=self.library.reference.filter(~which))
+        for one in sorted(touched):
+            space, _ = self._open(one)
             if space is not None:
                 source = space.source()
                 film_of = {key: source[key] for key in ("film", "content_hash")}

@@ -85,6 +85,7 @@ def place(library: PeopleLibrary, new: FilmMembers, setting: PlacementSetting) -
         _keep_said(space, new, own, placed)
         _place_named(space, new, own, placed, state, setting)
         _place_unknown(space, new, own, placed, state, setting)
+        _join_noise(space, new, own, placed, state, setting)
         _group_rest(space, new, own, placed, state, setting)
     return placed
 
@@ -151,6 +152,14 @@ class _Space:
             kind=kind, scale=scale, member=member, vector=vector, new=fresh,
             similarity=similarity, identity=identity, mean=mean,
         )  # fmt: skip
+
+    def is_noise(self, film_id: str) -> np.ndarray:
+        """Unknown members of other films that are nobody yet, (m,) bool."""
+        return self.member.select(
+            pl.all_horizontal(
+                pl.col("identity_id").is_null(), pl.col("film_id") != film_id, ~pl.col("is_named")
+            ).alias("is_noise")
+        )["is_noise"].to_numpy()
 
 
 def _keep_said(space: _Space, new: FilmMembers, own: Sequence[int], placed: Placement) -> None:
@@ -240,14 +249,47 @@ def _is_rejected(space, row: int, column: int, member, name: str | None) -> bool
     return bool(others.any() and space.similarity[row, others].max() > space.mean[row, column])
 
 
+def _join_noise(space, new, own, placed, state, setting: PlacementSetting) -> None:
+    """Other films' noise that is like a new member surely is who that one is; one of each film."""
+    rows = [k for k, i in enumerate(own) if placed.identity_id[i] is not None]
+    threshold = setting.pair_threshold(space.kind)
+    is_near = space.similarity[rows].max(axis=0, initial=-1) >= threshold
+    near = np.flatnonzero(space.is_noise(new.film_id) & is_near)
+    if not rows or not len(near):
+        return
+    others = space.member[near]
+    is_placed = space.member["identity_id"].is_not_null().to_numpy()
+    every = [
+        *space.member["identity_id"].drop_nulls(),
+        *(str(placed.identity_id[own[k]]) for k in rows),
+    ]
+    film = [*space.member["film_id"].filter(pl.Series(is_placed)), *[new.film_id] * len(rows)]
+    cosine = space.vector[near] @ np.concatenate([space.vector[is_placed], space.new[rows]]).T
+    like = face_recogniser.to_similarity(cosine, space.scale)
+    names, code = np.unique(every, return_inverse=True)
+    identity, size = names.tolist(), np.bincount(code)
+    mean = np.stack([np.bincount(code, weights=row) / size for row in like])
+    for k, rejected in enumerate(others["rejected_from"]):
+        mean[k, [state.names.get(one) in rejected for one in identity]] = -1.0
+    found = match.decide(identity, mean, threshold=threshold, min_margin=setting.min_margin)
+    known = [(one, {film_id}) for one, film_id in zip(every, film, strict=True)]
+    kept = match.resolve_conflicts(
+        [*(one for one, _ in known), *found.character],
+        np.r_[np.full(len(known), np.inf), found.similarity],
+        [*(films for _, films in known), *({film_id} for film_id in others["film_id"])],
+    )[len(known) :]
+    for member_id, one in zip(others["member_id"], kept, strict=True):
+        if one is not None:
+            placed.joined[member_id] = one
+
+
 def _group_rest(space, new, own, placed, state, setting: PlacementSetting) -> None:
     """Unknown members that nobody knows, with those of other films' noise that are like them."""
     rows = [k for k, i in enumerate(own) if placed.identity_id[i] is None]
-    is_noise = space.member.select(
-        pl.col("identity_id").is_null(), pl.col("film_id") != new.film_id, ~pl.col("is_named")
-    ).to_numpy().all(axis=1)  # fmt: skip
     threshold = setting.pair_threshold(space.kind)
-    near = np.flatnonzero(is_noise & (space.similarity[rows].max(axis=0, initial=-1) >= threshold))
+    is_near = space.similarity[rows].max(axis=0, initial=-1) >= threshold
+    is_free = ~space.member["member_id"].is_in(list(placed.joined)).to_numpy()
+    near = np.flatnonzero(space.is_noise(new.film_id) & is_near & is_free)
     if not rows or not len(near):
         return
     others = space.member[near]

@@ -128,6 +128,7 @@ def name_identity(library: PeopleLibrary, what: str, name: str | None) -> tuple[
         See `find`.
     name : str or None
         None takes it away. That of another identity of the kind joins the two: a person says so.
+        A film's member whose identity has another name leaves that one alone and goes to its own.
 
     Returns
     -------
@@ -138,6 +139,9 @@ def name_identity(library: PeopleLibrary, what: str, name: str | None) -> tuple[
     found = find(library, what)
     kind, own = found["kind"][0], found["identity_id"][0]
     identity, member = library.identity, library.member
+    old = dict(identity.select("identity_id", "name").iter_rows()).get(own)
+    if name and ":" in what and old is not None and old.casefold() != name.casefold():
+        own = None
     if own is None:
         own = people_library.identity_id(library.next_number())
         row = {"identity_id": own, "kind": kind, "first_film_id": found["film_id"][0]}
