@@ -10,13 +10,14 @@ measured, and the figures say how many that were.
 
 import argparse
 import json
-import resource
 import time
 from pathlib import Path
 
 import numpy as np
 from bench_search import NEIGHBOURS, make_vectors, recall
 from usearch.index import Index
+
+from bunny.library.search import index
 
 NUM_QUERIES = 200
 CHUNK = 48_000  # frames of 20 films
@@ -74,7 +75,7 @@ def build(given: argparse.Namespace, vector: np.ndarray) -> tuple[Index, np.ndar
             report(count=len(graph), add_s=round(spent, 1), per_s=round(len(graph) / spent))
         if spent > given.seconds:
             break
-    report(count=len(graph), add_s=round(spent, 1), peak_mb=peak_mb())
+    report(count=len(graph), add_s=round(spent, 1))
     return graph, order[: len(graph)]
 
 
@@ -86,10 +87,6 @@ def ask(graph: Index, query: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
         found.append(graph.search(one, NEIGHBOURS, threads=1).keys.astype(np.int64))
         times.append((time.perf_counter() - started) * 1e3)
     return found, np.array(times)
-
-
-def peak_mb() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 
 
 def report(**numbers: object) -> None:
@@ -119,7 +116,7 @@ def main() -> None:
     graph.save(str(path))
     del graph
     started = time.perf_counter()
-    graph = Index.restore(str(path), view=True)
+    graph = index.view(path, index.IndexSettings())
     report(
         open_ms=round((time.perf_counter() - started) * 1e3, 2), file_mb=path.stat().st_size >> 20
     )
