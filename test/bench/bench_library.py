@@ -124,7 +124,7 @@ def judge(folder: Path) -> dict[str, float | int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tables", type=Path, nargs="*", default=[])
     parser.add_argument("--films", type=int, nargs="+", default=[10, 100, 1000])
     given = parser.parse_args()

@@ -65,7 +65,7 @@ def build(given: argparse.Namespace, vector: np.ndarray) -> tuple[Index, np.ndar
         expansion_add=given.expansion_add,
     )
     order = np.random.default_rng(0).permutation(len(vector))
-    started, said = time.perf_counter(), 250_000
+    started, said, spent = time.perf_counter(), 250_000, 0.0
     for start in range(0, len(order), CHUNK):
         rows = np.sort(order[start : start + CHUNK])
         graph.add(rows.astype(np.uint64), vector[rows].astype(np.float32), threads=given.threads)
@@ -94,7 +94,7 @@ def report(**numbers: object) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--dimension", type=int, default=128)
     parser.add_argument("--dtype", choices=("i8", "f16"), default="i8")
