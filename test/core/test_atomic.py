@@ -406,6 +406,9 @@ ALLOWED = {
     "an empty file that keeps a name free for a film that takes its place": [
         ("_free_place", "place.touch"),
     ],
+    "vectors that no table names yet, or names no more": [
+        *[("append_vectors", "path.open"), ("erase_vectors", "path.open")],
+    ],
     "what a film of a batch says, read once it has ended": [("_attempt", "?.open")],
     "into memory": [
         *[

@@ -15,6 +15,7 @@ from bunny.cli import (  # noqa: F401  they add their commands
     film,
     library,
     model,
+    series,
     workspace,
 )
 from bunny.cli.app import app, arrange_panels

@@ -135,9 +135,13 @@ def _cut_figure(image: np.ndarray, row: dict, others: list[Sequence[float]]) -> 
 
 
 def write_faces(
-    source: ViewSource, wanted: DetectionConfig, name: str, faces: pl.DataFrame
+    source: ViewSource,
+    wanted: DetectionConfig,
+    name: str,
+    faces: pl.DataFrame,
+    into: Path | None = None,
 ) -> list[Path]:
-    """Cut, check and write the best views of a person into `named/`.
+    """Cut, check and write the best views of a person.
 
     Parameters
     ----------
@@ -147,6 +151,8 @@ def write_faces(
         Of the character that they become references of.
     faces : pl.DataFrame
         Rows of `subject.subjects`.
+    into : Path, optional
+        Where they are written; None: `named/<name>` of the film.
 
     Returns
     -------
@@ -178,14 +184,18 @@ def write_faces(
                 f"--name …={name}: expected a picture that shows only this person's face, none of "
                 f"{shown.height} does; provide your own reference pictures"
             )
-        target = source.root / reference_folder.NAMED / name
+        target = into or source.root / reference_folder.NAMED / name
         for one in good:
             atomic.write_bytes(target / one.path.name, one.path.read_bytes())
     return [target / one.path.name for one in good]
 
 
 def write_figures(
-    source: ViewSource, _wanted: DetectionConfig, name: str, figures: pl.DataFrame
+    source: ViewSource,
+    _wanted: DetectionConfig,
+    name: str,
+    figures: pl.DataFrame,
+    into: Path | None = None,
 ) -> list[Path]:
     """Cut and write the best views of a drawn figure; as `write_faces`."""
     good = cut_figures(source, figures)
@@ -194,7 +204,7 @@ def write_figures(
             f"--name …={name}: expected a picture that shows only this figure, none of "
             f"{figures.height} does; provide your own reference pictures"
         )
-    target = source.root / reference_folder.NAMED / name
+    target = into or source.root / reference_folder.NAMED / name
     paths = [target / file_name(source.film_id, subject_id) for subject_id, _ in good]
     for path, (_, picture) in zip(paths, good, strict=True):
         atomic.write_bytes(path, cv2.imencode(".png", _enlarge(picture))[1].tobytes())

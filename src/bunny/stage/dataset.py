@@ -7,7 +7,7 @@ only to cut what was chosen.
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +17,7 @@ import polars as pl
 from bunny.character import model_file
 from bunny.contract.stage import BaseStage, StageOutput, settings_of
 from bunny.core import atomic
+from bunny.core.config import Config
 from bunny.dataset import addition, candidate, crop, crop_selection, image_folder, rights
 from bunny.dataset.addition import Addition
 from bunny.table import store
@@ -25,6 +26,48 @@ from bunny.video import extra_frame
 
 MODEL_KEYS = ("characters", "max_images", "crop_margin", "held_out_share")
 RIGHTS = f"dataset/{rights.FILE}"
+
+
+def crop_setting(config: Config) -> crop.CropSetting:
+    """Sizes and limits of crops by the settings, of the base model that is to be trained."""
+    wanted, models = config.dataset, config.models
+    side, unit = family_folder.choose_resolution(models.base_model, models.resolution)
+    step = math.lcm(wanted.bucket_step_px, unit)
+    has_buckets = wanted.aspect == "buckets"
+    return crop.CropSetting(
+        sizes=tuple(crop.sizes(side, step)) if has_buckets else ((side, side),),
+        crop_margin=models.crop_margin,
+        max_upscale=wanted.max_upscale,
+        has_wider_crops=wanted.has_wider_crops,
+    )
+
+
+def crop_reader(
+    config: Config,
+    film_dir: Path,
+    source: Mapping[str, Any],
+    tables: Mapping[str, pl.DataFrame],
+) -> crop.CropReader:
+    """What reads the frames that crops of a film are cut from.
+
+    Parameters
+    ----------
+    config : Config
+    film_dir : Path
+        Folder of the film's workspace.
+    source : mapping
+        Its `source.json`.
+    tables : mapping
+        film, frame and extra_frame.
+    """
+    film = extra_frame.ExtraFrameReader(
+        config.extraction,
+        Path(source["film"]),
+        tables["film"],
+        tables["frame"],
+        num_threads=0 if config.pipeline.parallel_processing else 1,
+    )
+    return crop.CropReader(film_dir, tables, film, config.dataset.cut_from)
 
 
 class Dataset(BaseStage):
@@ -126,38 +169,14 @@ class Dataset(BaseStage):
             captioning=self.config.captioning,
             filtering=self.config.filtering,
             seed=self.config.seed,
-            crop=self._crop_setting(),
+            crop=crop_setting(self.config),
         )
         return crop_selection.CropSelector(self._tables, self._additions, settings)
 
-    def _crop_setting(self) -> crop.CropSetting:
-        wanted, models = self.config.dataset, self.config.models
-        side, unit = family_folder.choose_resolution(models.base_model, models.resolution)
-        step = math.lcm(wanted.bucket_step_px, unit)
-        has_buckets = wanted.aspect == "buckets"
-        return crop.CropSetting(
-            sizes=tuple(crop.sizes(side, step)) if has_buckets else ((side, side),),
-            crop_margin=models.crop_margin,
-            max_upscale=wanted.max_upscale,
-            has_wider_crops=wanted.has_wider_crops,
-        )
-
     # -- pixels -------------------------------------------------------------------------------
 
-    def _reader(self) -> crop.CropReader:
-        """What reads the frames that crops are cut from."""
-        film = extra_frame.ExtraFrameReader(
-            self.config.extraction,
-            Path(self.source["film"]),
-            self._tables["film"],
-            self._tables["frame"],
-            num_threads=0 if self.config.pipeline.parallel_processing else 1,
-        )
-        cut_from = self.config.dataset.cut_from
-        return crop.CropReader(self.output_dir, self._tables, film, cut_from)
-
     def _write(self, character: str, crops: Sequence[crop.Crop]) -> image_folder.WrittenDataset:
-        reader = self._reader()
+        reader = crop_reader(self.config, self.output_dir, self.source, self._tables)
         with self.bar(len(crops)) as bar:
 
             def counted() -> Iterator[crop.CropSource]:

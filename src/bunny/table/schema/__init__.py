@@ -10,7 +10,17 @@ A module holds the tables of one part of the house; here they have their names.
 
 import dataframely as dy
 
-from bunny.table.schema import caption, character, clip, dataset, film, pair, review, training
+from bunny.table.schema import (
+    caption,
+    character,
+    clip,
+    dataset,
+    film,
+    pair,
+    review,
+    series,
+    training,
+)
 from bunny.table.schema.dataset import LIGHT, POSE, SHOT_SIZE
 
 __all__ = ["LIGHT", "POSE", "SHOT_SIZE", "TABLE", "VECTOR"]
@@ -69,6 +79,11 @@ TABLE: dict[str, type[dy.Schema]] = {
     "evaluation_picture": training.EvaluationPicture,
     "picture": training.Picture,
     "batch_film": film.BatchFilm,
+    "library_film": series.LibraryFilm,
+    "library_identity": series.LibraryIdentity,
+    "library_member": series.LibraryMember,
+    "library_reference": series.LibraryReference,
+    "library_picture": series.LibraryPicture,
 }
 
 # Columns declared `dy.Any`: vectors whose length depends on the model.

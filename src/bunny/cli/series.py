@@ -1,0 +1,124 @@
+"""Commands on the people of many films: `bunny library`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bunny.cli.app import AsJson, DataDir, Settings, app
+
+library_app = typer.Typer(
+    no_args_is_help=True, help="Name people once for all films, and draw sets from all of them."
+)
+app.add_typer(library_app, name="library")
+
+Films = Annotated[
+    list[str] | None,
+    typer.Argument(help="Film ids or their first characters; default: all new or changed films."),
+]
+
+
+@library_app.command()
+def add(
+    films: Films = None,
+    data_dir: DataDir = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add films: whom they show is looked for among the people of all other films."""
+    from bunny.command import library
+
+    done = library.add(films or [], data_dir, settings or [])
+    typer.echo(done.to_json() if as_json else done.to_text())
+
+
+@library_app.command()
+def name(
+    choices: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="WHO=NAME",
+            help="Name an identity or a film's unknown person: identity-0003=anna or "
+            "FILM:person-02=anna; WHO= takes the name away.",
+        ),
+    ],
+    data_dir: DataDir = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Name people once; films that show them get their references."""
+    from bunny.command import library
+
+    done = library.name(choices, data_dir, settings or [])
+    typer.echo(done.to_json() if as_json else done.to_text())
+
+
+@library_app.command()
+def show(data_dir: DataDir = None, settings: Settings = None, as_json: AsJson = False) -> None:
+    """List the people of all films and where they are seen."""
+    from bunny.command import library
+
+    done = library.show(data_dir, settings or [])
+    typer.echo(done.to_json() if as_json else done.to_text())
+
+
+@library_app.command("set")
+def draw_set(
+    output: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Folder of the set: new, empty or such a set.")
+    ],
+    character: Annotated[
+        str | None, typer.Option(help="Name or identity; default: the only named one.")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="imagefolder or kohya.")] = "imagefolder",
+    split: Annotated[str, typer.Option(help="What is held out as a whole: shot or film.")] = "shot",
+    film: Annotated[
+        list[str] | None,
+        typer.Option(help="Film id or its first characters; repeatable; default: all films."),
+    ] = None,
+    data_dir: DataDir = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw a character's training set from all films, with a manifest and a coverage table."""
+    from bunny.command import library_set
+
+    done = library_set.draw_set(
+        output,
+        character,
+        form=form,
+        split_by=split,
+        films=film or [],
+        data_dir=data_dir,
+        overrides=settings or [],
+    )
+    typer.echo(done.to_json() if as_json else done.to_text())
+
+
+@library_app.command()
+def remove(
+    film: Annotated[str, typer.Argument(help="Film id or its first characters.")],
+    data_dir: DataDir = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a film's people and reference pictures out of the library."""
+    from bunny.command import library
+
+    done = library.remove(film, data_dir, settings or [])
+    typer.echo(done.to_json() if as_json else done.to_text())
+
+
+@library_app.command("share-learned")
+def share_learned(
+    film: Annotated[str, typer.Argument(help="Film whose learned version is shared.")],
+    others: Annotated[list[str], typer.Argument(metavar="OTHER...", help="Films that get it.")],
+    data_dir: DataDir = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Use what `bunny learn` learned of one film's corrections in other films."""
+    from bunny.command import library
+
+    done = library.share_learned(film, others, data_dir, settings or [])
+    typer.echo(done.to_json() if as_json else done.to_text())

@@ -1,0 +1,245 @@
+"""Sharing of reference pictures: from the film that has them to those that would use them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import polars as pl
+
+from bunny.command import characters, film_workspace
+from bunny.core import atomic, reference_folder, workspace
+from bunny.core.config import Config
+from bunny.core.error import UserError
+from bunny.core.workspace import Workspace
+from bunny.dataset import reference_picture
+from bunny.series import people_library, shared_reference
+from bunny.series.film_member import FIGURE
+from bunny.series.people_library import PeopleLibrary
+from bunny.table import corrected, store
+
+
+class ReferenceSharing:
+    """Collects references of named identities and offers them to films.
+
+    Parameters
+    ----------
+    library : PeopleLibrary
+        Replaced where references are collected.
+    data_dir, overrides
+        As given to the command.
+    """
+
+    def __init__(
+        self, library: PeopleLibrary, data_dir: str | None, overrides: Sequence[str]
+    ) -> None:
+        home = library.folder / people_library.REFERENCES
+        is_there = [(home / one).is_file() for one in library.reference["reference_id"]]
+        kept = library.reference.filter(pl.Series(is_there, dtype=pl.Boolean))  # after a kill
+        self.library = replace(library, reference=kept)
+        self._config = film_workspace.load_settings(data_dir, overrides)[1]
+        self.notes: list[str] = []
+        self.given: dict[str, list[str]] = {}  # names that each film got references of
+        self._data_dir, self._overrides = data_dir, overrides
+
+    def collect(self, identity_id: str) -> None:
+        """Keep reference pictures of a named identity, if the library has none of it."""
+        known = self.library.reference.filter(pl.col("identity_id") == identity_id)
+        name = self._name(identity_id)
+        if known.height or name is None:
+            return
+        member = self.library.member.filter(pl.col("identity_id") == identity_id)
+        order = member.sort("is_named", "num_views", "member_id", descending=[True, True, False])
+        for row in order.iter_rows(named=True):
+            space, config = self._open(row["film_id"])
+            if space is None:
+                continue
+            with TemporaryDirectory() as folder:
+                found = _pictures(space, config, row, Path(folder))
+                if found:
+                    new = shared_reference.keep(
+                        self.library.folder, name, identity_id, found, row["film_id"], row["model"]
+                    )
+                    table = pl.concat(_same_vectors([self.library.reference, new]))
+                    self.library = replace(self.library, reference=table)
+                    return
+        self.notes.append(f"{name}: no picture that shows only {name}; give references of your own")
+
+    def offer(self, identity_id: str, films: Iterable[str] | None = None) -> None:
+        """Give a named identity's references to films in which it would be found.
+
+        Parameters
+        ----------
+        identity_id : str
+        films : iterable of str, optional
+            film_ids to ask; None: all in which an unknown member is like it.
+        """
+        name, own = self._name(identity_id), pl.col("identity_id") == identity_id
+        reference = self.library.reference.filter(own)
+        if name is None or reference.is_empty():
+            return
+        member = self.library.member.filter(~pl.col("is_named"))
+        if films is not None:
+            member = member.filter(pl.col("film_id").is_in(list(films)))
+        for film_id in sorted(self._films_like(identity_id, member, reference)):
+            self._offer_film(film_id, name, member.filter(own), reference)
+
+    def _films_like(
+        self, identity_id: str, member: pl.DataFrame, reference: pl.DataFrame
+    ) -> set[str]:
+        """Films with an unknown member that may be one: an index is asked, not the films."""
+        found = set(member.filter(pl.col("identity_id") == identity_id)["film_id"])
+        face = reference.drop_nulls("vector")
+        if face.is_empty():
+            return found
+        near = member.filter(pl.col("model") == face["model"][0])
+        vector = people_library.read_vectors(self.library.folder, face["model"][0])
+        cosine = (
+            vector[near["vector_row"].to_numpy()] @ np.array(face["vector"].to_list(), np.float32).T
+        )
+        is_near = cosine.max(axis=1, initial=-1) >= self._config.detection.similarity_threshold
+        return found | set(near["film_id"].to_numpy()[is_near].tolist())
+
+    def _offer_film(
+        self, film_id: str, name: str, member: pl.DataFrame, reference: pl.DataFrame
+    ) -> None:
+        space, config = self._open(film_id)
+        if space is None:
+            return
+        source = space.source()
+        user = reference_folder.user_folder(source)
+        known = store.read_or_empty(space.table, "reference")["character"].unique()
+        has_name = name.casefold() in {one.casefold() for one in known}
+        if has_name or (space.root / reference_folder.NAMED / name).exists():
+            return
+        face = reference.drop_nulls("vector")
+        if face.height:
+            tables = shared_reference.read_tables(space.table)
+            vector = np.array(face["vector"].to_list(), np.float32)
+            num, why = shared_reference.new_tracks(
+                tables, name, vector, config.detection, config.seed
+            )
+        else:
+            drawn = (pl.col("film_id") == film_id) & (pl.col("kind") == FIGURE)
+            num, why = member.filter(drawn)["num_views"].sum(), "not found in it"
+        if not num:
+            self.notes.append(f"{film_id}: {name} not given ({why})")
+            return
+        with workspace.lock(space):
+            for reference_id in reference["reference_id"]:
+                path = self.library.folder / people_library.REFERENCES / reference_id
+                target = space.root / reference_folder.NAMED / reference_id
+                atomic.write_bytes(target, path.read_bytes())
+            film_of = {key: source[key] for key in ("film", "content_hash")}
+            workspace.write_source(space, film_of, user)
+        self.given.setdefault(film_id, []).append(name)
+
+    def withdraw(self, which: pl.Expr, film_id: str | None = None) -> list[str]:
+        """Take references back: out of the library, and out of the films that got them.
+
+        Parameters
+        ----------
+        which : pl.Expr
+            Of the rows of table `library_reference`.
+        film_id : str, optional
+            Only out of this film.
+
+        Returns
+        -------
+        list of str
+            Films that had some.
+        """
+        gone = self.library.reference.filter(which)["reference_id"].to_list()
+        folder, touched = self.library.folder, set()
+        for reference_id in gone:
+            for path in folder.parent.glob(f"output/{film_id or '*'}/{reference_folder.NAMED}/"):
+                if (path / reference_id).is_file():
+                    atomic.remove_file(path / reference_id)
+                    with suppress(OSError):  # others of that name lie in it
+                        (path / reference_id).parent.rmdir()
+                    touched.add(path.parent.name)
+            if film_id is None:
+                atomic.remove_file(folder / people_library.REFERENCES / reference_id)
+        if film_id is None:
+            self.library = replace(self.library, reference=self.library.reference.filter(~which))
+        for one in sorted(touched):
+            space, _ = self._open(one)
+            if space is not None:
+                source = space.source()
+                film_of = {key: source[key] for key in ("film", "content_hash")}
+                user = reference_folder.user_folder(source)
+                with workspace.lock(space):
+                    workspace.write_source(space, film_of, user)
+        return sorted(touched)
+
+    def commands(self) -> list[str]:
+        """What to type so that the films use what they were given."""
+        found = []
+        for film_id in self.given:
+            space, _ = self._open(film_id)
+            if space is not None:
+                found.append(characters.run_command(space.source(), self._data_dir))
+        return found
+
+    def _name(self, identity_id: str) -> str | None:
+        own = self.library.identity.filter(pl.col("identity_id") == identity_id)
+        return own["name"][0] if own.height else None
+
+    def _open(self, film_id: str) -> tuple[Workspace | None, Config]:
+        try:
+            return film_workspace.open_film(film_id, self._data_dir, self._overrides)
+        except UserError:  # its folder is gone; the library keeps what it knows
+            return None, Config()
+
+
+def _pictures(
+    space: Workspace, config: Config, member: dict, folder: Path
+) -> list[tuple[Path, str, list | None]]:
+    """Reference pictures of somebody in a film: the user's, else views cut out of it."""
+    name = member["name"]
+    given = store.read_or_empty(space.table, "reference").filter(
+        pl.col("character") == name, pl.col("error").is_null()
+    )
+    home = space.source().get("references")
+    if home and member["is_named"]:
+        rows = given.select("reference_id", "face_embedding").iter_rows()
+        found = [(Path(home) / one, Path(one).name, vector) for one, vector in rows]
+        found = [one for one in found if one[0].is_file()]
+        is_drawn = member["kind"] == FIGURE
+        found = [one for one in found if is_drawn or one[2] is not None]
+        if found:
+            return found
+    return _cut_views(space, config, member, folder)
+
+
+def _cut_views(
+    space: Workspace, config: Config, member: dict, folder: Path
+) -> list[tuple[Path, str, list | None]]:
+    """The best views of somebody, cut out of a film, with the vectors of their faces."""
+    views = characters.read_subjects(space).filter(pl.col("name") == member["name"])
+    source = reference_picture.ViewSource(
+        root=space.root,
+        film_id=space.film_id,
+        tables={n: corrected.read_or_empty(space.table, n) for n in reference_picture.TABLES},
+    )
+    is_drawn = member["kind"] == FIGURE
+    write = reference_picture.write_figures if is_drawn else reference_picture.write_faces
+    try:
+        paths = write(source, config.detection, member["name"], views, folder)
+    except UserError:  # no view shows this one alone
+        return []
+    if is_drawn:
+        return [(path, path.name, None) for path in paths]
+    face = dict(source.tables["face"].select("face_id", "embedding").iter_rows())
+    of_file = {reference_picture.file_name(space.film_id, one): face[one] for one in face}
+    return [(path, path.name, of_file[path.name]) for path in paths]
+
+
+def _same_vectors(tables: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
+    """Tables whose vectors are lists, so that those of two models may stand in one."""
+    filled = [table for table in tables if table.height]
+    return [t.with_columns(pl.col("vector").cast(pl.List(pl.Float32))) for t in filled]

@@ -1,0 +1,325 @@
+"""`bunny library set`: a character's training set drawn from all films."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+
+from bunny.caption.trigger import trigger_word
+from bunny.command import export_set, film_workspace, library
+from bunny.core import atomic, file_hash
+from bunny.core.config import Config
+from bunny.core.error import UserError
+from bunny.core.workspace import Workspace
+from bunny.dataset import crop, crop_selection, image_folder, rights
+from bunny.dataset.export import folder as export_folder
+from bunny.dataset.export.folder import ExportInfo
+from bunny.series import library_update, people_library, picture_set
+from bunny.series.picture_set import FilmTables, MergedFilms
+from bunny.stage import dataset as stage_dataset
+from bunny.table import corrected, store
+
+FORMATS = ("imagefolder", "kohya")
+MANIFEST = "manifest.jsonl"
+PICTURES = frozenset({".png", ".jpg"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class LibrarySet:
+    """A set from many films and what it covers."""
+
+    output: Path
+    character: str
+    form: str
+    coverage: pl.DataFrame
+    notes: Sequence[str]
+
+    def to_json(self) -> str:
+        """One JSON object on one line."""
+        report = {
+            "output": self.output.as_posix(),
+            "character": self.character,
+            "format": self.form,
+            "coverage": self.coverage.to_dicts(),
+            "notes": list(self.notes),
+        }
+        return json.dumps(report, ensure_ascii=False)
+
+    def to_text(self) -> str:
+        """Lines for a person."""
+        names = self.coverage.columns
+        rows = [names, *([str(cell) for cell in row] for row in self.coverage.iter_rows())]
+        width = [max(len(row[k]) for row in rows) for k in range(len(names))]
+        lines = [
+            "  ".join(cell.ljust(size) for cell, size in zip(row, width, strict=True)).rstrip()
+            for row in rows
+        ]
+        return "\n".join([*lines, *self.notes, str(self.output)])
+
+
+def draw_set(
+    output: Path,
+    character: str | None,
+    *,
+    form: str = "imagefolder",
+    split_by: str = picture_set.SHOT,
+    films: Sequence[str] = (),
+    data_dir: str | None = None,
+    overrides: Sequence[str] = (),
+) -> LibrarySet:
+    """Draw a set of a named identity from all its films.
+
+    Parameters
+    ----------
+    output : Path
+        Missing, empty, or an earlier export.
+    character : str or None
+        A name or identity of the library; None: the only named one.
+    form : {"imagefolder", "kohya"}
+    split_by : {"shot", "film"}
+    films : sequence of str
+        film_ids or how they begin; none: all.
+
+    Raises
+    ------
+    UserError
+        If nobody is called so, or no film shows a picture that serves.
+    """
+    export_set.check_choice("--format", form, FORMATS)
+    export_set.check_choice("--split", split_by, (picture_set.SHOT, picture_set.FILM))
+    export_folder.check_output(output)
+    config = film_workspace.load_settings(data_dir, overrides)[1]
+    known = people_library.read(library.library_folder(data_dir, overrides))
+    name, member = _members(known, character, films)
+    films_of = [_open(row, data_dir, overrides) for row in member.iter_rows(named=True)]
+    ready = [one for one in films_of if store.exists(one.space.table, "quality")]
+    if not ready:
+        raise UserError(f"{name}: expected films that were filtered, found none; run them first")
+    merged = picture_set.merge([_tables(one) for one in ready], name)
+    crops = picture_set.choose(merged, name, _settings(config), split_by)
+    if not crops:
+        raise UserError(
+            f"{name}: expected views that may be trained on, found none in {len(ready)} films; "
+            "see `bunny gaps FILM` on each"
+        )
+    with TemporaryDirectory() as place:
+        sources = _cut(ready, merged, crops)
+        has_masks = config.dataset.mask == "grabcut"
+        written = image_folder.write_dataset(Path(place), name, sources, has_masks=has_masks)
+        origin = _origins(written.rows, crops, merged, ready, Path(place))
+        record = join_rights([export_set.rights_record(f.space, f.config) for f in ready])
+        table = store.from_rows("dataset", written.rows)
+        pictures = export_folder.read_pictures(table, Path(place), name)
+        about = ExportInfo(
+            character=name,
+            trigger=trigger_word(config.captioning.trigger_word, name),
+            class_word=config.captioning.class_word,
+            rights=record,
+            resolution_px=export_folder.resolution_of(pictures, config.dataset.bucket_step_px),
+            step_px=config.dataset.bucket_step_px,
+            batch_size=config.models.batch_size,
+        )
+
+        def write(target: Path) -> dict[str, Any]:
+            counts = export_set.WRITERS[form](target, pictures, about)
+            _write_manifest(target, origin)
+            return {"character": name, "trigger": about.trigger, "counts": counts}
+
+        export_folder.replace_folder(output, form, write)
+    left = [one for one in films_of if one not in ready]
+    return LibrarySet(
+        output=output,
+        character=name,
+        form=form,
+        coverage=picture_set.coverage(_to_table(_read_lines(output))),
+        notes=[
+            *(f"{one.space.film_id}: not filtered yet, left out" for one in left),
+            *_unapplied(known, member),
+            *(f"{image_id}: {error}" for image_id, error in written.errors.items()),
+            *(f"rights: {note}" for note in record["notes"]),
+        ],
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SetFilm:
+    """A film that a set is drawn from."""
+
+    space: Workspace
+    config: Config  # its own
+    name: str  # that it has for the character
+
+
+def join_rights(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One rights record of many films; what one of them lacks is missing in all.
+
+    Parameters
+    ----------
+    records : sequence of mapping
+        From `rights.make_record`, one a film.
+
+    Returns
+    -------
+    dict
+        As of one film, whose hash is that of the films' hashes, with `films`: each one's own.
+
+    Examples
+    --------
+    >>> from bunny.dataset.rights import make_record
+    >>> one = make_record(film_file="a.mp4", film_hash="00", film_licence="CC0-1.0", consent="all")
+    >>> other = make_record(film_file="b.mp4", film_hash="01", consent="all")
+    >>> joined = join_rights([one, other])
+    >>> joined["film"]["licence"], joined["consent"], [f["file"] for f in joined["films"]]
+    ('', 'all', ['a.mp4', 'b.mp4'])
+    """
+    films = [{**one["film"], "consent": one["consent"]} for one in records]
+    digest = hashlib.sha256("".join(film["content_hash"] for film in films).encode()).hexdigest()
+
+    def every(key: str) -> str:
+        said = [film[key] for film in films]
+        return "; ".join(dict.fromkeys(said)) if all(said) else ""
+
+    models = {model["name"]: model for one in records for model in one["models"]}
+    joined = rights.make_record(
+        film_file="; ".join(film["file"] for film in films),
+        film_hash=digest,
+        film_title=every("title"),
+        film_licence=every("licence"),
+        film_source=every("source"),
+        consent=every("consent"),
+        models=[models[name] for name in sorted(models)],
+    )
+    return {**joined, "films": films}
+
+
+def _members(
+    known: people_library.PeopleLibrary, character: str | None, films: Sequence[str]
+) -> tuple[str, pl.DataFrame]:
+    """Name of who is meant, and its named members by film."""
+    named = known.identity.drop_nulls("name")
+    if character is None:
+        if named.height != 1:
+            shown = ", ".join(named["name"].unique().sort()) or "none is named"
+            raise UserError(f"--character: expected one of the library ({shown}), none given")
+        character = str(named["identity_id"][0])
+    found = library_update.find(known, character)
+    own = named.filter(pl.col("identity_id") == found["identity_id"][0])
+    if own.is_empty():
+        raise UserError(
+            f"{character}: expected a named identity; name it with `bunny library name "
+            f"{character}=NAME` and run its films again"
+        )
+    found = found.filter("is_named").sort("film_id")
+    if films:
+        found = found.filter(
+            pl.any_horizontal(pl.col("film_id").str.starts_with(one) for one in films)
+        )
+    if found.is_empty():
+        raise UserError(
+            f"{own['name'][0]}: expected films that know this name, found none; run the films, "
+            "then `bunny library add`"
+        )
+    return str(own["name"][0]), found
+
+
+def _open(row: Mapping[str, Any], data_dir: str | None, overrides: Sequence[str]) -> SetFilm:
+    space, config = film_workspace.open_film(row["film_id"], data_dir, overrides)
+    return SetFilm(space=space, config=config, name=row["name"])
+
+
+def _tables(film: SetFilm) -> FilmTables:
+    return FilmTables(
+        film_id=film.space.film_id,
+        tables={n: corrected.read_or_empty(film.space.table, n) for n in picture_set.TABLES},
+        name=film.name,
+    )
+
+
+def _settings(config: Config) -> crop_selection.CropSelectionSettings:
+    return crop_selection.CropSelectionSettings(
+        dataset=config.dataset,
+        models=config.models,
+        captioning=config.captioning,
+        filtering=config.filtering,
+        seed=config.seed,
+        crop=stage_dataset.crop_setting(config),
+    )
+
+
+def _cut(
+    films: Sequence[SetFilm], merged: MergedFilms, crops: Sequence[crop.Crop]
+) -> Iterator[crop.CropSource]:
+    """Crops with their frames, film by film."""
+    own = [merged.as_in_film(one) for one in crops]
+    for number, film in enumerate(films):
+        folder, source = film.space.table, film.space.source()
+        tables = {n: store.read_or_empty(folder, n) for n in ("film", "frame", "extra_frame")}
+        reader = stage_dataset.crop_reader(film.config, film.space.root, source, tables)
+        yield from reader.read([one for i, one in own if i == number])
+
+
+def _origins(
+    rows: Sequence[Mapping[str, Any]],
+    crops: Sequence[crop.Crop],
+    merged: MergedFilms,
+    films: Sequence[SetFilm],
+    place: Path,
+) -> dict[str, dict[str, Any]]:
+    """Where each written picture is from, by the SHA-256 of its file."""
+    of_image = {one.image_id: merged.as_in_film(one) for one in crops}
+    found = {}
+    for row in rows:
+        number, one = of_image[row["image_id"]]
+        film, film_id = films[number], merged.film_id[number]
+        source, digest = film.space.source(), file_hash.hash_path(place / row["file"])
+        found[digest] = {
+            "sha256": digest,
+            "film_id": film_id,
+            "film": Path(source["film"]).name,
+            "film_hash": source["content_hash"],
+            "film_licence": film.config.rights.film_licence or None,
+            "frame_index": one.view.frame_index,
+            "timestamp_s": one.view.timestamp_s,
+            "place": (one.view.place or "").removeprefix(f"{film_id}/") or None,
+            **{c: row[c] for c in ("image_id", "frame_id", "shot_index", "split")},
+            **{c: row[c] for c in ("pose", "shot_size", "light")},
+        }
+    return found
+
+
+def _write_manifest(target: Path, origin: Mapping[str, dict[str, Any]]) -> None:
+    """One line a picture: its file and hash, and the film and frame that it is from."""
+    lines = []
+    for path in sorted(target.rglob("*")):
+        digest = file_hash.hash_path(path) if path.suffix in PICTURES else ""
+        if digest in origin:
+            lines.append({"file": path.relative_to(target).as_posix(), **origin[digest]})
+    rows = _to_table(lines).to_dicts()
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    atomic.write_bytes(target / MANIFEST, text.encode())
+
+
+def _read_lines(output: Path) -> list[dict[str, Any]]:
+    text = (output / MANIFEST).read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def _to_table(lines: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Lines of a manifest, checked."""
+    return store.from_rows("library_picture", lines)
+
+
+def _unapplied(known: people_library.PeopleLibrary, member: pl.DataFrame) -> list[str]:
+    """Films that show the character and do not know its name yet."""
+    own = pl.col("identity_id") == member["identity_id"][0]
+    more = known.member.filter(own, ~pl.col("is_named"))
+    films = more["film_id"].unique().sort()
+    return [
+        f"{film_id}: has unknown people who are this one; run it, then `bunny library add`"
+        for film_id in films
+    ]

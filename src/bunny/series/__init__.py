@@ -1,0 +1,1 @@
+"""The same people through many films: shared identities, references and training sets."""

@@ -1,0 +1,142 @@
+"""Characters and unknown people of one film, each with the vector that films are compared by."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from bunny.character import track
+from bunny.character.drawn import figure_cluster
+from bunny.table import corrected
+from bunny.table.box import BOX
+
+TABLES = ("face", "figure", "label", "cluster", "asset")
+FACE, FIGURE = "face", "figure"
+ON_CHARACTER = 0.7  # share of a figure inside a named region, or the reverse, that makes it one
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmMembers:
+    """Members of a film; the columns are in the same order."""
+
+    film_id: str
+    rows: list[dict[str, Any]]  # of table `library_member`, without placement
+    vector: list[np.ndarray]  # (d,) float32, unit length
+    frames: list[set[str]]  # in which each is seen
+
+
+def read_tables(folder: Path) -> dict[str, pl.DataFrame]:
+    """What `collect` reads of a film's table folder, as corrected."""
+    return {name: corrected.read_or_empty(folder, name) for name in TABLES}
+
+
+def state(folder: Path) -> str:
+    """Fingerprint of those tables: names, sizes and times of their files, 16 hex digits."""
+    digest = hashlib.sha256()
+    for name in TABLES:
+        path = folder / f"{corrected.table_name(folder, name)}.parquet"
+        if path.exists():
+            known = path.stat()
+            digest.update(f"{path.name} {known.st_size} {known.st_mtime_ns};".encode())
+    return digest.hexdigest()[:16]
+
+
+def collect(tables: Mapping[str, pl.DataFrame], film_id: str) -> FilmMembers:
+    """Find whom a film shows: named characters first, then the most seen.
+
+    Parameters
+    ----------
+    tables : mapping
+        From `read_tables`.
+    film_id : str
+
+    Returns
+    -------
+    FilmMembers
+        A character with faces is known by them alone, a drawn one by its figures. Faces and
+        figures of the noise bucket are nobody.
+    """
+    faces = _faces(tables)
+    known = faces["name"].unique().to_list()
+    figures = _figures(tables).filter(~pl.col("name").is_in(known))
+    rejected = _rejected(tables["asset"])
+    found: list[tuple[dict[str, Any], np.ndarray, set[str]]] = []
+    for kind, views in ((FACE, faces), (FIGURE, figures)):
+        for (name, is_named), own in views.group_by("name", "is_named", maintain_order=True):
+            row = {
+                "member_id": f"{film_id}/{name}",
+                "film_id": film_id,
+                "name": name,
+                "is_named": is_named,
+                "kind": kind,
+                "model": own["model"][0],
+                "num_views": own.height,
+                "num_shots": own["shot_index"].n_unique(),
+                "rejected_from": sorted(rejected.get(str(name), ())),
+            }
+            vector = track.mean_of_best(track.embedding_array(own), own["quality"].to_numpy())
+            found.append((row, vector, set(own["frame_id"])))
+    found.sort(key=lambda one: (not one[0]["is_named"], -one[0]["num_views"], one[0]["name"]))
+    return FilmMembers(
+        film_id=film_id,
+        rows=[row for row, _, _ in found],
+        vector=[vector for _, vector, _ in found],
+        frames=[frames for _, _, frames in found],
+    )
+
+
+def _faces(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Faces of somebody: name, is_named, frame, shot, embedding, quality, model."""
+    face = tables["face"].filter(pl.col("error").is_null()).drop_nulls("embedding")
+    label = tables["label"].filter(pl.col("subject_type") == "face").drop_nulls("character")
+    named = label.select(face_id="subject_id", name="character", is_named=pl.lit(True))
+    both = pl.concat([named, _unknown(tables["cluster"]).rename({"item_id": "face_id"})])
+    own = face.join(both.unique("face_id", keep="first"), on="face_id").sort("face_id")
+    quality = track.view_quality(
+        *(own[c].to_numpy() for c in ("score", "yaw", "size_px", "sharpness"))
+    )
+    own = own.with_columns(quality=pl.Series(quality, dtype=pl.Float64), model="recogniser")
+    return own.select(*COLUMNS)
+
+
+COLUMNS = ("name", "is_named", "frame_id", "shot_index", "embedding", "quality", "model")
+
+
+def _figures(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """The same of drawn figures; one that lies on a named character is that character."""
+    figure = tables["figure"].filter(pl.col("error").is_null()).drop_nulls("embedding")
+    named = tables["label"].drop_nulls("character").filter(pl.col("subject_type") == "region")
+    on = (
+        figure.select("figure_id", "frame_id", *BOX)
+        .join(named.select("frame_id", "character", *BOX), on="frame_id", suffix="_other")
+        .filter(figure_cluster.covered_share() >= ON_CHARACTER)
+        .select("figure_id", name="character", is_named=pl.lit(True))
+    )
+    alone = on.filter(pl.len().over("figure_id") == 1)  # on two characters it is no view of either
+    both = pl.concat([alone, _unknown(tables["cluster"]).rename({"item_id": "figure_id"})])
+    own = figure.join(both.unique("figure_id", keep="first"), on="figure_id").sort("figure_id")
+    return own.with_columns(quality=pl.col("objectness").cast(pl.Float64)).select(*COLUMNS)
+
+
+def _unknown(cluster: pl.DataFrame) -> pl.DataFrame:
+    """Items of groups of unknown people and figures."""
+    own = cluster.filter(pl.col("level") == "unknown").drop_nulls("cluster_id")
+    return own.select("item_id", name="cluster_id", is_named=pl.lit(False))
+
+
+def _rejected(asset: pl.DataFrame) -> dict[str, set[str]]:
+    """Names that a person said a character or group is not, by what it is called."""
+    own = asset.filter(pl.col("level") == "character").select(
+        "rejected_from", name=pl.coalesce("name", "cluster_id")
+    )
+    found: dict[str, set[str]] = {}
+    for names, name in own.drop_nulls("name").iter_rows():
+        if names:
+            found.setdefault(name, set()).update(names)
+    return found

@@ -1,0 +1,176 @@
+"""The file of the people of many films: tables in parquet, vectors in files that only grow.
+
+    <data_dir>/library/library_film.parquet       films that were added
+                      /library_identity.parquet   people and figures, with their names
+                      /library_member.parquet     each film's characters and whom they are
+                      /library_reference.parquet  reference pictures that films share
+                      /reference/<name>/          those pictures
+                      /vector/<model>-<d>.f32     vectors of members, by `vector_row`
+
+A film's rows are appended to the vectors before a table names them; what a kill leaves behind the
+last named row is written over. Tables are replaced whole, the one of films last: a film whose row
+is not there is added again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from bunny.core import atomic
+from bunny.core.error import UserError
+from bunny.table import store
+
+FOLDER, VECTORS, REFERENCES = "library", "vector", "reference"
+TABLES = ("library_identity", "library_reference", "library_member", "library_film")
+IDENTITY = re.compile(r"identity-(\d{4,})")
+WAIT_S = 60.0  # for another command that writes; adding a film takes a second
+BYTES = 4  # of a float32
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeopleLibrary:
+    """Tables of the library, as they stood when they were read."""
+
+    folder: Path
+    film: pl.DataFrame
+    identity: pl.DataFrame
+    member: pl.DataFrame
+    reference: pl.DataFrame
+
+    def next_number(self) -> int:
+        """Number of the next identity; none is used twice."""
+        found = (IDENTITY.fullmatch(one) for one in self.identity["identity_id"])
+        return max((int(one[1]) for one in found if one), default=0) + 1
+
+
+def identity_id(number: int) -> str:
+    """Id of an identity.
+
+    Examples
+    --------
+    >>> identity_id(7)
+    'identity-0007'
+    """
+    return f"identity-{number:04d}"
+
+
+def read(folder: Path) -> PeopleLibrary:
+    """Read the library of a folder; an empty one where there is none."""
+    tables = {name.removeprefix("library_"): store.read_or_empty(folder, name) for name in TABLES}
+    return PeopleLibrary(folder=folder, **tables)
+
+
+def write(library: PeopleLibrary) -> None:
+    """Write all tables, that of the films last."""
+    for name in TABLES:
+        store.write(library.folder, name, getattr(library, name.removeprefix("library_")))
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Let one process write in a library.
+
+    Raises
+    ------
+    UserError
+        If another one writes for more than a minute.
+    """
+    from filelock import FileLock, Timeout
+
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=WAIT_S):
+            yield
+    except Timeout as error:
+        raise UserError(
+            f"{folder}: another command is writing to this library; wait for it to finish"
+        ) from error
+
+
+def read_vectors(folder: Path, model: str) -> np.ndarray:
+    """Vectors of a model (n, d), float32, mapped from their file; (0, 0) where there are none."""
+    path = _find(folder, model)
+    if path is None or path.stat().st_size == 0:
+        return np.empty((0, 0), np.float32)
+    dimension = _dimension(path)
+    rows = path.stat().st_size // (BYTES * dimension)
+    return np.memmap(path, np.float32, "r", shape=(rows, dimension))
+
+
+def append_vectors(folder: Path, model: str, first: int, vector: np.ndarray) -> None:
+    """Write vectors behind the last row that a table names.
+
+    Parameters
+    ----------
+    folder : Path
+    model : str
+    first : int
+        Row of the first one; what stands there or behind it is dropped.
+    vector : np.ndarray, shape (n, d), float32
+
+    Raises
+    ------
+    UserError
+        If the library has vectors of another length of this model.
+    """
+    path, dimension = _find(folder, model), vector.shape[1]
+    if path is None:
+        path = folder / VECTORS / f"{_plain(model)}-{dimension}.f32"
+        atomic.write_bytes(path, b"")
+    if _dimension(path) != dimension:
+        raise UserError(
+            f"{path}: expected vectors of {_dimension(path)} numbers, got {dimension}; the model "
+            f"{model} was changed: remove {folder} and add the films again"
+        )
+    with path.open("r+b") as file:
+        file.truncate(first * dimension * BYTES)
+        file.seek(0, os.SEEK_END)
+        file.write(np.ascontiguousarray(vector, "<f4").tobytes())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def erase_vectors(folder: Path, model: str, rows: Sequence[int]) -> None:
+    """Write zeros over rows that no table names any more.
+
+    Parameters
+    ----------
+    folder : Path
+    model : str
+    rows : sequence of int
+    """
+    path = _find(folder, model)
+    if path is None:
+        return
+    size = _dimension(path) * BYTES
+    with path.open("r+b") as file:
+        for row in rows:
+            file.seek(row * size)
+            file.write(bytes(size))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _find(folder: Path, model: str) -> Path | None:
+    """The file of a model's vectors."""
+    pattern = re.compile(re.escape(_plain(model)) + r"-\d+\.f32")
+    found = folder / VECTORS
+    names = sorted(found.iterdir()) if found.is_dir() else []
+    return next((path for path in names if pattern.fullmatch(path.name)), None)
+
+
+def _dimension(path: Path) -> int:
+    return int(path.stem.rpartition("-")[2])
+
+
+def _plain(model: str) -> str:
+    """A model's name as a part of a file's."""
+    return re.sub(r"[^A-Za-z0-9._]+", "-", model)

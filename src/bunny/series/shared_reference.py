@@ -1,0 +1,150 @@
+"""Reference pictures that films share: kept with the library, given to films that would use them.
+
+A film gets the pictures of a name only where its own rules (`character.label`), asked with these
+beside its own references, name somebody who has no name yet, and change no name that is there. A
+person's word in a film stays above: what a person said is somebody else, or not this one, does
+not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from bunny.character import label, match
+from bunny.core import atomic, file_hash, reference_folder
+from bunny.core.config import DetectionConfig
+from bunny.series import people_library
+from bunny.table import corrected, store
+
+TABLES = ("face", "track", "reference", "label", "asset")
+MAX_PICTURES = 8  # of a name; more views make strangers pass, see `match.compare`
+
+
+def keep(
+    folder: Path, name: str, identity_id: str, pictures: Sequence[tuple[Path, str, list | None]],
+    film_id: str, model: str,
+) -> pl.DataFrame:  # fmt: skip
+    """Copy pictures of a name into the library.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the library.
+    name, identity_id : str
+    pictures : sequence of (Path, str, vector or None)
+        Each with what it is called in the film it comes from, and the face's embedding.
+    film_id, model : str
+        Where they come from, and what made the vectors.
+
+    Returns
+    -------
+    pl.DataFrame
+        Rows of table `library_reference`.
+    """
+    rows = []
+    for path, called, vector in list(pictures)[:MAX_PICTURES]:
+        stem = called.removeprefix(reference_folder.PREFIX)
+        file = f"{reference_folder.PREFIX}{film_id}_{stem}"
+        target = folder / people_library.REFERENCES / name / file
+        atomic.write_bytes(target, path.read_bytes())
+        rows.append(
+            {
+                "reference_id": f"{name}/{file}",
+                "identity_id": identity_id,
+                "film_id": film_id,
+                "sha256": file_hash.hash_path(target),
+                "model": model,
+                "vector": vector,
+            }
+        )
+    return store.from_rows("library_reference", rows)
+
+
+def read_tables(folder: Path) -> dict[str, pl.DataFrame]:
+    """What `new_tracks` reads of a film, its labels twice: the machine's and as corrected."""
+    tables = {name: store.read_or_empty(folder, name) for name in TABLES}
+    return tables | {"said": corrected.read_or_empty(folder, "label")}
+
+
+def new_tracks(
+    tables: Mapping[str, pl.DataFrame],
+    name: str,
+    vector: np.ndarray,
+    wanted: DetectionConfig,
+    seed: int,
+) -> tuple[int, str]:
+    """Count the tracks of a film that would get a name by further references.
+
+    Parameters
+    ----------
+    tables : mapping
+        From `read_tables`.
+    name : str
+    vector : np.ndarray, shape (m, d), float32
+        Faces of its reference pictures.
+    wanted : DetectionConfig
+        Of the film.
+    seed : int
+
+    Returns
+    -------
+    int
+        Tracks that have no name and would have this one; 0 where another name would change.
+    str
+        Why it is 0.
+    """
+    face = tables["face"].filter(pl.col("error").is_null()).drop_nulls(["track_id", "embedding"])
+    tracks = tables["track"].to_dicts()
+    if face.is_empty():
+        return 0, "no faces"
+    cast = label.read_reference_set(tables["reference"])
+    if name.casefold() in {one.casefold() for one in cast.face}:
+        return 0, "has references of its own"
+    with_name = label.ReferenceSet(
+        face={**cast.face, name: np.asarray(vector, np.float32)},
+        drawn=cast.drawn,
+        num_pictured=cast.num_pictured + 1,
+        num_figures=cast.num_figures,
+    )
+    before = _names(face, tracks, cast, wanted, seed)
+    after = _names(face, tracks, with_name, wanted, seed)
+    refused = _refused(tables, face, name)
+    gained = 0
+    for row, old, new in zip(tracks, before, after, strict=True):
+        if old is not None and new != old:
+            return 0, f"would take {old}'s name from {row['track_id']}"
+        gained += old is None and new == name and row["track_id"] not in refused
+    return gained, "" if gained else "nobody without a name is like it"
+
+
+def _names(
+    face: pl.DataFrame, tracks: list[dict], cast: label.ReferenceSet, wanted, seed: int
+) -> list[str | None]:
+    """Name of each track by some references, as stage detect decides it."""
+    setting = label.LabelSetting.from_config(wanted)
+    learned = label.calibrate_film(face, tracks, cast, setting, seed)
+    compared = label.compare(face, tracks, cast, learned)
+    if compared.view is None or not cast.face:
+        return [None] * len(tracks)
+    return match.name_tracks(
+        compared.view,
+        compared.seen,
+        cast.face,
+        threshold=label.face_threshold(setting, learned),
+        min_margin=setting.min_margin,
+        adaptation=learned.trial.adaptation,
+        compared=(compared.names, compared.similarity),
+    ).name
+
+
+def _refused(tables: Mapping[str, pl.DataFrame], face: pl.DataFrame, name: str) -> set[str]:
+    """Tracks that a person gave to somebody else, or said are not this one."""
+    track_of = dict(face.select("face_id", "track_id").iter_rows())
+    said = tables["said"].filter(pl.col("source") == "person", pl.col("character") != name)
+    found = {track_of.get(one, "") for one in said["subject_id"]}
+    asset = tables["asset"].filter(pl.col("rejected_from").list.contains(name).fill_null(False))
+    return found | set(asset["asset_id"])

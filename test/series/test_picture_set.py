@@ -1,0 +1,74 @@
+"""Tables of many films read as one film's, by hand."""
+
+import polars as pl
+import pytest
+
+from bunny.core.error import UserError
+from bunny.series import picture_set
+from bunny.series.picture_set import FilmTables
+from bunny.table import store
+
+BOX = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 9.0, "y1_px": 9.0}
+
+
+def film(film_id, name, names, num_shots=2, vector=(1.0, 0.0)):
+    """A film with a labelled face in each frame, two frames a shot."""
+    frames = [f"{film_id}-{k}" for k in range(2 * num_shots)]
+    label = [
+        {
+            "subject_id": f"{one}-f00", "subject_type": "face", "character": names[k % len(names)],
+            "frame_id": one, "shot_index": k // 2, **BOX, "confidence": 1.0, "source": "reference",
+        }
+        for k, one in enumerate(frames)
+    ]  # fmt: skip
+    cluster = [
+        {"item_id": one, "level": "scene", "shot_index": k // 2, "cluster_id": "scene-001",
+         "scene_id": "scene-001", "is_noise": False}
+        for k, one in enumerate(frames)
+    ]  # fmt: skip
+    embedding = [{"frame_id": one, "model": "m", "vector": list(vector)} for one in frames]
+    rows = {"label": label, "cluster": cluster, "embedding": embedding}
+    tables = {one: store.from_rows(one, rows.get(one, [])) for one in picture_set.TABLES}
+    return FilmTables(film_id=film_id, tables=tables, name=name)
+
+
+def test_shots_are_numbered_on_and_places_and_names_kept_apart():
+    films = [film("one", "anna", ["anna", "bert"]), film("two", "ann", ["ann", "anna"])]
+    merged = picture_set.merge(films, "anna")
+    label = merged.tables["label"].sort("frame_id")
+    assert label["shot_index"].to_list() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert label["character"].to_list() == ["anna", "bert"] * 2 + ["anna", "two/anna"] * 2
+    assert set(merged.tables["cluster"]["cluster_id"]) == {"one/scene-001", "two/scene-001"}
+    assert [merged.film_of(shot) for shot in range(4)] == [0, 0, 1, 1]
+    assert list(merged.first_shot) == [0, 2]
+
+
+def test_vectors_of_two_models_are_refused_and_missing_ones_are_not():
+    other = film("two", "anna", ["anna"], vector=(1.0, 0.0, 0.0))
+    with pytest.raises(UserError, match="vectors of one length in all films, found 2 and 3"):
+        picture_set.merge([film("one", "anna", ["anna"]), other], "anna")
+    none = pl.lit(None, pl.Array(pl.Float32, 0)).alias("vector")
+    embedding = other.tables["embedding"].with_columns(none)
+    empty = FilmTables(film_id="two", tables={**other.tables, "embedding": embedding}, name="anna")
+    merged = picture_set.merge([film("one", "anna", ["anna"]), empty], "anna")
+    assert merged.tables["embedding"]["vector"].null_count() == 4
+
+
+def test_coverage_counts_each_film_and_all():
+    rows = [
+        {
+            "file": f"{k}.png", "sha256": "0", "film_id": film_id, "film": "a", "film_hash": "0",
+            "image_id": str(k), "frame_id": "f", "shot_index": shot, "frame_index": 0,
+            "timestamp_s": 0.0, "split": side, "pose": "left", "shot_size": "wide",
+        }
+        for k, (film_id, shot, side) in enumerate(
+            [("one", 0, "train"), ("one", 0, "train"), ("two", 0, "held-out")]
+        )
+    ]  # fmt: skip
+    found = picture_set.coverage(store.from_rows("library_picture", rows))
+    columns = ("film_id", "pictures", "held_out", "shots", "pose left", "shot size wide")
+    assert found.select(columns).rows() == [
+        ("one", 2, 0, 1, 2, 2),
+        ("two", 1, 1, 1, 1, 1),
+        ("all", 3, 1, 2, 3, 3),
+    ]
