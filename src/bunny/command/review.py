@@ -185,8 +185,9 @@ def serve(
         path.write_text(json.dumps(voila_notebook(given)), encoding="utf-8", newline="\n")
         template = Path(folder) / "voila" / "templates" / TEMPLATE
         shutil.copytree(Path(board.__file__).parent / "voila", template)
-        has_metrics = space is not None and config.pipeline.has_metrics
-        measure = partial(metric.film_text, space.root) if has_metrics else None
+        measure = None
+        if space is not None and config.pipeline.has_metrics:
+            measure = partial(metric.film_text, space.root)
         worker.begin()
         try:
             with notebook.own_kernel(), _jupyter_path(folder):
