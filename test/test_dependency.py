@@ -15,6 +15,7 @@ THROUGH = {  # part of what a declared package gives
     "botocore": "boto3",
     "dlib": "dlib-bin",
     "joblib": "scikit-learn",
+    "jupyter_server": "jupyterlab",
     "nbclient": "papermill",
     "tokenizers": "transformers",
     "tornado": "jupyterlab",

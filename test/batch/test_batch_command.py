@@ -73,6 +73,7 @@ def test_ray_is_asked_for_cores_and_memory(bunny, film, monkeypatch):
     """One film on a cluster of this machine; the next asks for more than there is."""
     monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # if it was imported before
     pytest.importorskip("ray")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     film("a")
     ray = ("--engine", "ray", "--until", "extract", "--data-dir", "data")
     code, out, _ = bunny("batch", "a.mp4", *ray, "--cpus", 0.5, "--memory", 0.25, "--debug")

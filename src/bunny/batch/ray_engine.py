@@ -31,8 +31,8 @@ def run_ray(
     tasks : sequence of FilmTask
         Paths must mean the same on every node, e.g. on a shared disk.
     address : str, optional
-        Of a cluster, e.g. ``ray://head:10001`` or ``auto``; None: a cluster of this machine alone,
-        which ends with the batch.
+        Of a cluster, e.g. ``ray://head:10001`` or ``auto``; None: that of variable RAY_ADDRESS,
+        else a cluster of this machine alone, which ends with the batch.
     root, data_dir, log_dir : Path, str or None, Path
         The project's folder, the option of `bunny run`, and what each film's process writes to.
     cpus : float
@@ -52,6 +52,8 @@ def run_ray(
     ray = _import_ray()
     is_ours = not ray.is_initialized()
     if is_ours:
+        # Without an address Ray itself would join whatever cluster was last started here.
+        address = address or os.environ.get("RAY_ADDRESS") or "local"
         _check_answers(address)
         try:
             ray.init(

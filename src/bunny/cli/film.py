@@ -97,7 +97,8 @@ def batch(
         str, typer.Option(help="local (processes on this machine) or ray (needs the extra ray).")
     ] = "local",
     address: Annotated[
-        str | None, typer.Option(help="Ray cluster, e.g. auto; default: one of this machine.")
+        str | None,
+        typer.Option(help="Ray cluster, e.g. auto; default: RAY_ADDRESS, else this machine."),
     ] = None,
     workers: Annotated[
         int,
