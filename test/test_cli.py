@@ -63,7 +63,17 @@ def test_help_has_every_command_in_the_order_of_use(bunny, monkeypatch):
         *("Film", "demo", "run", "batch", "status", "caption", "report", "lab", "doctor"),
         *("Characters and training set", "references", "characters", "gaps", "check"),
         *("Evaluation and generation", "evaluate", "generate"),
-        *("Library", "review", "learn", "search", "where", "publish", "correct", "library"),
+        *(
+            "Library",
+            "review",
+            "approve",
+            "learn",
+            "search",
+            "where",
+            "publish",
+            "correct",
+            "library",
+        ),
         *("Workspace", "compare", "clean", "pack", "unpack"),
         *("Export", "export"),
     ]

@@ -4,49 +4,11 @@ import hashlib
 import json
 import tarfile
 
-import cv2
-import numpy as np
 import pytest
+from set_on_disk import make_set
 
 from bunny.core import workspace
 from bunny.table import store
-
-
-def _row(name: str, index: int, **changes) -> dict:
-    return {
-        "image_id": f"{name}-{index}",
-        "character": name,
-        "role": "subject",
-        "frame_id": f"frame-{index}",
-        "subject_id": f"face-{index}",
-        "shot_index": index,
-        "file": f"dataset/{name}/{index:04d}.png",
-        **dict.fromkeys(("x0_px", "y0_px"), 0.0),
-        **dict.fromkeys(("x1_px", "y1_px"), 64.0),
-        **dict.fromkeys(("width_px", "height_px"), 64),
-        "upscale": 1.0,
-        "shot_size": "medium",
-        "caption": f"{name} woman in the snow",
-        "repeats": 2,
-        "split": "train",
-        **changes,
-    }
-
-
-def _make_set(space, name, number, seed):
-    """Pictures and metadata as stage dataset writes them; gives their rows."""
-    rows = [_row(name, index) for index in range(number - 1)]
-    rows.append(_row(name, number - 1, split="held-out"))
-    folder = space.root / "dataset" / name
-    folder.mkdir(parents=True)
-    lines = []
-    for index, row in enumerate(rows):
-        pixels = np.random.default_rng(seed + index).integers(0, 256, (64, 64, 3), np.uint8)
-        cv2.imwrite(str(space.root / row["file"]), pixels)
-        keys = {k: row[k] for k in ("split", "repeats")}
-        lines.append(json.dumps({"file_name": f"{index:04d}.png", "text": row["caption"], **keys}))
-    (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n")
-    return rows
 
 
 @pytest.fixture
@@ -55,12 +17,12 @@ def space(tmp_path):
     film = tmp_path / "My Film.mp4"
     film.write_bytes(b"a film")
     space = workspace.create(tmp_path, "data", film, None)
-    store.write(space.table, "dataset", store.from_rows("dataset", _make_set(space, "anna", 4, 0)))
+    store.write(space.table, "dataset", store.from_rows("dataset", make_set(space, "anna", 4, 0)))
     return space
 
 
 def _add_bo(space):
-    rows = [*store.read(space.table, "dataset").to_dicts(), *_make_set(space, "bo", 3, 50)]
+    rows = [*store.read(space.table, "dataset").to_dicts(), *make_set(space, "bo", 3, 50)]
     store.write(space.table, "dataset", store.from_rows("dataset", rows))
 
 

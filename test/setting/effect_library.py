@@ -17,6 +17,7 @@ NOT_SEEN: dict[str, str] = {}
 PUBLISH = "test/library/publish/test_publish_setting.py"  # beside the Postgres that it starts
 CLIP = "test/stage/test_clip.py"
 FILM_PAGE = "test/command/test_film_page.py"
+APPROVE = "test/command/test_approve.py"
 REFERENCE_PAIR = "test/pair/test_reference_pair.py"
 EDIT_PAIR = "test/pair/test_edit_pair.py"
 SEEN_ELSEWHERE = {
@@ -32,6 +33,7 @@ SEEN_ELSEWHERE = {
         for key in ("min_likeness", "min_coverage")
     },
     "review.max_upload_gib": f"{FILM_PAGE}::test_what_is_too_large_is_refused_in_a_sentence",
+    "review.needs_approval": f"{APPROVE}::test_a_set_is_exported_once_somebody_approved_it",
     "review.run_until": f"{FILM_PAGE}::test_a_film_runs_until_the_stage_that_is_set",
     "clip.max_upscale": f"{CLIP}::test_a_picture_is_enlarged_as_far_as_is_set",
     "clip.preset": f"{CLIP}::test_presets_have_the_models_rate",

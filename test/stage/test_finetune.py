@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from bunny.core import file_hash, workspace
 from bunny.core.config import Config
 from bunny.core.error import StageError, UserError
+from bunny.dataset import approval
 from bunny.stage.dataset import Dataset
 from bunny.stage.finetune import Finetune
 from bunny.table import store
@@ -240,3 +241,26 @@ def test_failed_training_becomes_a_row(labelled_film, tiny_base_folder, tmp_path
     assert (run["status"], run["adapter_file"]) == ("failed", None)
     assert "the loss was NaN or infinite 5 times in a row" in run["error"]
     assert not make(labelled_film, broken, training_steps=12).can_resume()
+
+
+def test_a_set_is_trained_once_somebody_approved_it(labelled_film, tiny_base_folder):
+    """The adapter says who; one that was trained before the approval is stale after it."""
+    plain = make(labelled_film, tiny_base_folder)
+    settings = {**plain.config.model_dump(), "review": {"needs_approval": True}}
+    stage = Finetune(Config(**settings), labelled_film, labelled_film)
+    choose(stage)
+    with pytest.raises(UserError, match="expected an approved training set of bunny"):
+        stage.execute()
+    table = store.read(labelled_film / "table", "dataset")
+    approval.record(table, labelled_film, ["bunny"], by="Mia", at="2026-11-23T12:00:00+00:00")
+    stage = Finetune(Config(**settings), labelled_film, labelled_film)
+    assert stage.execute().status == "done"
+    (run,) = store.read(labelled_film / "table", "training_run").to_dicts()
+    adapter = workspace.from_film_dir(labelled_film).checkpoint / run["adapter_file"]
+    header = safetensors_file.read_texts(adapter)
+    assert (header["approved_by"], header["approved_at"]) == ("Mia", "2026-11-23T12:00:00+00:00")
+    assert header["approved_set"] == approval.read(labelled_film)[0].set_hash
+    assert stage.can_resume()
+    approval.record(table, labelled_film, ["bunny"], by="Ben", at="2026-11-24T12:00:00+00:00")
+    assert not stage.can_resume()
+    assert "approvals" not in plain.settings()  # who does not ask for it has nothing stale

@@ -22,7 +22,7 @@ PANELS = {
     "Film": ("demo", "run", "batch", "status", "caption", "report", "lab", "doctor"),
     "Characters and training set": ("references", "characters", "gaps", "check"),
     "Evaluation and generation": ("evaluate", "generate"),
-    "Library": ("review", "correct", "learn", "library", "search", "where", "publish"),
+    "Library": ("review", "approve", "correct", "learn", "library", "search", "where", "publish"),
     "Workspace": ("compare", "clean", "pack", "unpack"),
     "Export": ("export",),
 }

@@ -161,6 +161,34 @@ def review(
     )
 
 
+@app.command()
+def approve(
+    film: FilmName = None,
+    character: Annotated[
+        list[str] | None, typer.Option(help="Whose set; repeatable; default: all sets.")
+    ] = None,
+    by: Annotated[str, typer.Option(help="Who approves; default: review.user, your login.")] = "",
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take the approval back.")] = False,
+    show: Annotated[
+        bool, typer.Option("--show", help="Only say which sets are approved as they are.")
+    ] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Approve training sets as they are now; review.needs_approval asks for it."""
+    from bunny.command import approve as command_approve
+
+    report = command_approve.approve(
+        film,
+        character or [],
+        by=by,
+        is_withdrawn=withdraw,
+        is_listed=show,
+        data_dir=data_dir,
+    )
+    typer.echo(report.to_json() if as_json else report.to_text())
+
+
 @app.command("where")
 def where(
     what: Annotated[

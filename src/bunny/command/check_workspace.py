@@ -36,6 +36,7 @@ IN_CHECKPOINT = ("training_run", "adapter")  # paths relative to the checkpoint 
 RECORDS = {  # of people or of what was handed out; only they can mend them
     "feedback.jsonl": "one correction",
     "addition.jsonl": "one addition",
+    "approval.jsonl": "one approval",
     "timeline.jsonl": "one exported timeline",
     "picture/own/index.jsonl": "one drawing",
 }

@@ -181,6 +181,7 @@ def _export(
     space, config = film_workspace.open_film(film, data_dir, overrides)
     place = place.expanduser().absolute()
     record = export_set.rights_record(space, config, date)
+    record |= export_set.approval_record(space, config, who)
     counts: dict[str, int] = {}
 
     def fill(target: Path) -> dict[str, Any]:

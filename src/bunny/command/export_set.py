@@ -13,8 +13,8 @@ from bunny.command import film_workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
+from bunny.dataset import approval, rights
 from bunny.dataset import image_folder as sets
-from bunny.dataset import rights
 from bunny.dataset.check import trainer_preview
 from bunny.dataset.check.trainer_preview import TrainerPreview
 from bunny.dataset.export import folder, kohya, webdataset
@@ -95,7 +95,7 @@ def export(
     table = read_training_set(space)
     who = _choose_character(table, character)
     pictures = folder.with_repeats(folder.read_pictures(table, space.root, who), number)
-    record = rights_record(space, config, date)
+    record = rights_record(space, config, date) | approval_record(space, config, who)
     about = ExportInfo(
         character=who,
         trigger=trigger_word(config.captioning.trigger_word, who),
@@ -123,6 +123,20 @@ def export(
         notes=record["notes"],
         findings=_preview_export(place, form, about),
     )
+
+
+def approval_record(space: Workspace, config: Config, character: str) -> dict[str, Any]:
+    """Who approved a character's set, for its rights record; empty where nobody has to.
+
+    Raises
+    ------
+    UserError
+        If `review.needs_approval` is set and nobody approved the set as it is.
+    """
+    if not config.review.needs_approval:
+        return {}
+    table = store.read_or_empty(space.table, "dataset")
+    return {"approval": approval.check(table, space.root, [character])[character].to_metadata()}
 
 
 def rights_record(space: Workspace, config: Config, date: str = "") -> dict[str, Any]:

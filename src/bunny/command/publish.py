@@ -17,6 +17,7 @@ from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
+from bunny.dataset import approval
 from bunny.library.publish import connect, rows, setup, sync
 from bunny.library.publish import schema as publish_schema
 from bunny.library.publish.connect import DatabaseServer, Destination
@@ -99,11 +100,15 @@ def publish(
     ------
     UserError
         If no address is given, the database refuses it, its tables are not ours or of a newer
-        version, or the film has not come to stage review.
+        version, or the film has not come to stage review; if `review.needs_approval` is set and a
+        set was not approved.
     DatabaseError
         If the server goes away; nothing is done by halves then.
     """
     space, config = film_workspace.open_film(film, data_dir, overrides)
+    if config.review.needs_approval and not is_pull_only:
+        sets = store.read_or_empty(space.table, "dataset")
+        approval.check(sets, space.root, sets["character"].unique().sort().to_list())
     configuration.load_secrets(workspace.project_root())
     address = connect.address_of_environment()
     tables = {} if is_pull_only else _tables(space)

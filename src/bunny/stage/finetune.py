@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,7 +17,8 @@ import polars as pl
 from bunny.contract.stage import BaseStage, StageOutput, StageResult, settings_of
 from bunny.core import image_file, workspace
 from bunny.core.error import StageError, UserError
-from bunny.dataset import rights
+from bunny.dataset import approval, rights
+from bunny.dataset.approval import Approval
 from bunny.dataset.check.trainer_preview import TrainerPreview
 from bunny.dataset.crop_caption import CaptionWords
 from bunny.table import store
@@ -82,10 +83,16 @@ class Finetune(BaseStage):
     is_corrected: ClassVar[bool] = True
     writes: ClassVar[tuple[str, ...]] = ("training_run", "training_step", "adapter")
     unit: ClassVar[str] = "step"
+    _approvals: Mapping[str, Approval] = {}  # by character, where they are asked for
 
     def settings(self) -> dict[str, Any]:
         """How `models` says to train, the words for the character and the base's content."""
+        approvals = {}
+        if self.config.review.needs_approval:
+            known = [asdict(one) for one in approval.read(self.output_dir)]
+            approvals = {"approvals": known}
         return {
+            **approvals,
             **settings_of(self.config, "models", *MODEL_KEYS),
             **settings_of(self.config, "captioning", "trigger_word", "class_word"),
             **settings_of(self.config, "rights"),
@@ -167,6 +174,8 @@ class Finetune(BaseStage):
                 f"{f' (and {len(missing) - 1} more)' if missing[1:] else ''}; "
                 "run stage dataset again"
             )
+        if self.config.review.needs_approval:
+            self._approvals = approval.check(self.read("dataset"), self.output_dir, names)
         return [self._set_of(name, table.filter(pl.col("character") == name)) for name in names]
 
     def _set_of(self, character: str, rows: pl.DataFrame) -> _Set:
@@ -254,7 +263,7 @@ class Finetune(BaseStage):
             "num_class_pictures": len(examples.prior),
         }
         texts = table_rows.adapter_metadata(made.words, loaded, settings, set_hash)
-        texts |= self._rights(loaded)
+        texts |= self._rights(loaded) | approval.to_metadata(self._approvals, made.character)
         try:
             log_dir = space.log / "tensorboard" / run_id
             result = _fit(loaded, examples, run_folder, settings, texts, log_dir, on_step)

@@ -173,6 +173,7 @@ class ReviewConfig(ConfigSection):
     idle_seconds: int = Field(default=120, ge=1, le=1_000_000)
     max_upload_gib: float = Field(default=50.0, gt=0, le=100_000)
     run_until: StageName = "dataset"
+    needs_approval: bool = False
 
 
 class IdentificationConfig(ConfigSection):
