@@ -58,6 +58,30 @@ def clean(
 
 
 @app.command()
+def forget(
+    person: Annotated[
+        str, typer.Argument(help="A character; with --film also a group such as person-02.")
+    ],
+    film: Annotated[
+        str | None,
+        typer.Option(help="Film id or its first characters; default: all films and the library."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it; without this it is said.")] = False,
+    note: Annotated[
+        str, typer.Option(help="For the record, e.g. the number of a request; no name.")
+    ] = "",
+    by: Annotated[str, typer.Option(help="Who does it; default: your login.")] = "",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say all that films keep of a person, and remove it with --yes."""
+    from bunny.command import forget as module
+
+    report = module.run(person, film, is_removed=yes, note=note, by=by, data_dir=data_dir)
+    typer.echo(report.to_json() if as_json else report.to_text())
+
+
+@app.command()
 def pack(
     film: FilmName = None,
     output: Annotated[

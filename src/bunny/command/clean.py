@@ -139,9 +139,9 @@ def run(
     for space in spaces:
         if is_removed:
             with workspace.lock(space, config.pipeline.lock_wait_seconds):
-                entries += [_clean(space, kind, is_removed=True) for kind in kinds]
+                entries += [free(space, kind, is_removed=True) for kind in kinds]
         else:
-            entries += [_clean(space, kind, is_removed=False) for kind in kinds]
+            entries += [free(space, kind, is_removed=False) for kind in kinds]
     return CleanReport(
         entries=tuple(one for one in entries if one.num_files), is_removed=is_removed
     )
@@ -163,7 +163,8 @@ def to_size(num_bytes: int) -> str:
     return f"{size:.1f} {units[0]}"
 
 
-def _clean(space: Workspace, kind: str, *, is_removed: bool) -> CleanEntry:
+def free(space: Workspace, kind: str, *, is_removed: bool) -> CleanEntry:
+    """Count what a film has of one of `KINDS`, and remove it if that is wanted."""
     files = [(path, path.stat().st_size) for top in _tops(space, kind) for path in _files(top)]
     unfinished = _unfinished(space, KINDS[kind])
     if is_removed and not unfinished:
