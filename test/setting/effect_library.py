@@ -40,6 +40,7 @@ SEEN_ELSEWHERE = {
         for kind in ("log", "answer", "measure", "film")
     },
     "review.run_until": f"{FILM_PAGE}::test_a_film_runs_until_the_stage_that_is_set",
+    "clip.max_similarity": f"{CLIP}::test_of_clips_that_show_the_same_one_is_taken",
     "clip.max_upscale": f"{CLIP}::test_a_picture_is_enlarged_as_far_as_is_set",
     "clip.preset": f"{CLIP}::test_presets_have_the_models_rate",
     "publish.schema_name": f"{PUBLISH}::test_the_schema_name_says_where_tables_go",

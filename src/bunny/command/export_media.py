@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from bunny.caption.trigger import trigger_word
+from bunny.clip import preset
 from bunny.command import export_set, film_workspace
 from bunny.core import image_file
 from bunny.core.error import UserError
@@ -84,7 +85,7 @@ def export_clips(
     character : str or None
         None: the only one that the film has clips of.
     model : str
-        One of `configuration.MODELS`; ``auto``: the first one of the clips' frame rate.
+        One of `clip.preset.FORM`; ``auto``: the first one of the clips' frame rate.
     has_stills : bool
         Training pictures go along, in folders of their own.
     date : str
@@ -187,7 +188,7 @@ def _export(
     def fill(target: Path) -> dict[str, Any]:
         folders, written = write(target)
         counts.update(written)
-        about = configuration.MODELS[model]
+        about = preset.FORM[model]
         for name, text in configuration.WRITERS[form](folders, place, about).items():
             folder.write_text(target / name, text)
         info = ExportInfo(
@@ -265,10 +266,10 @@ def _check_files(files: Sequence[Path], what: str, stage: str) -> None:
 def _choose_model(model: str, clips: Sequence[TrainingClip]) -> str:
     """The video model whose rate the clips have."""
     if model != "auto":
-        export_set.check_choice("--model", model, ("auto", *configuration.MODELS))
+        export_set.check_choice("--model", model, ("auto", *preset.FORM))
         return model
     rates = {clip.fps for clip in clips}
-    return next((n for n, m in configuration.MODELS.items() if {m.fps} == rates), "wan")
+    return next((n for n, m in preset.FORM.items() if {m.fps} == rates), "wan")
 
 
 def _clip(row: dict[str, Any], root: Path) -> TrainingClip:
