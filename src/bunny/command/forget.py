@@ -34,7 +34,7 @@ from bunny.review.learn import version
 from bunny.table import schema, store
 
 VIEWS = ("leftover", "view", "report", "log")  # kinds of `bunny clean` that show anybody
-FOLDERS = ("dataset", "clip", "pair/reference", "pair/edit", "picture", "character")  # of each one
+FOLDERS = ("dataset", "clip", "pair/reference", "pair/edit", "pair/clip", "picture", "character")
 TEXTS = ("dataset", "clip", "pair")  # captions of others beside their pictures
 TEXT_SUFFIXES = frozenset({".json", ".jsonl", ".txt", ".html", ".csv", ".log"})
 OWN_DRAWINGS = "picture/own/index.jsonl"

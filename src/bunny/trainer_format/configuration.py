@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from bunny.clip.preset import ClipForm
-from bunny.trainer_format.media import CLIP, EDIT, PAIR, STILL, MediaFolder
+from bunny.trainer_format.media import CLIP, EDIT, OF_CLIP, PAIR, STILL, MediaFolder
 
 CACHE = "cache"  # the trainers' own files go there, out of the way of the media
 
@@ -118,6 +118,14 @@ def write_diffsynth(folders: Sequence[MediaFolder], place: Path, model: ClipForm
     """``metadata.csv`` of clips and stills, or ``metadata.json`` of pairs, and the arguments."""
     base = ["--dataset_base_path", place.as_posix(), "--dataset_metadata_path"]
     pixels = str(max((one.width_px * one.height_px for one in folders), default=0))
+    if any(one.pair_kind == OF_CLIP for one in folders):
+        frames = str(max(one.num_frames for one in folders))
+        more = ["--data_file_keys", "video,vace_reference_image", "--num_frames", frames]
+        more += ["--extra_inputs", "vace_reference_image", "--max_pixels", pixels]
+        rows = [(path, controls[0], text) for path, text, controls in _each_pair(folders)]
+        text = _csv(["video", "vace_reference_image", "prompt"], rows)
+        arguments = [*base, _inside(place, "metadata.csv"), *more]
+        return {"metadata.csv": text, "arguments.txt": _arguments(arguments)}
     if any(one.kind == PAIR for one in folders):
         rows = [
             {"image": path, "edit_image": list(controls), "prompt": caption}
@@ -184,6 +192,7 @@ MAX_REFERENCES = {
     **{"musubi": 4, "diffusion-pipe": 1, "ai-toolkit": 3, "simpletuner": 4},
     **{"diffsynth": 4, "ltx": 1, "finetrainers": 0},
 }
+MAX_OF_CLIP = {"diffsynth": 1}  # references of a clip: Wan VACE's `vace_reference_image`
 
 
 def _musubi_pairs(one: MediaFolder, place: Path) -> list[dict[str, str]]:
