@@ -164,6 +164,7 @@ def _run_stages(names: list[str], space: Workspace, config: Config) -> list[Stag
     try:
         for name in names:
             results.append(_run_stage(name, space, config, progress))
+            workspace.publish(space)
     except KeyboardInterrupt:
         progress.close()
         logger.info("%s", _describe_kept(names[len(results)], results, space, began))

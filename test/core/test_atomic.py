@@ -380,7 +380,7 @@ ALLOWED = {
     "handed to atomic.write_file": [
         *[("_save", "index.save"), ("save_png", "picture.save"), ("_put", "save_file")],
         *[("_write_zip", "out.open"), ("_encode", "av.open")],
-        *[("finish", "shutil.copyfile")],
+        *[("finish", "shutil.copyfile"), ("_stream", "path.open")],
     ],
     "into a temporary folder that is renamed when whole": [
         *[("save", "?.write_text"), ("save", "save_file"), ("save", "?.open")],

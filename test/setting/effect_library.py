@@ -18,6 +18,7 @@ PUBLISH = "test/library/publish/test_publish_setting.py"  # beside the Postgres 
 CLIP = "test/stage/test_clip.py"
 FILM_PAGE = "test/command/test_film_page.py"
 APPROVE = "test/command/test_approve.py"
+REMOTE = "test/remote/test_remote_folder.py"
 CLEAN = "test/command/test_clean.py"
 REFERENCE_PAIR = "test/pair/test_reference_pair.py"
 EDIT_PAIR = "test/pair/test_edit_pair.py"
@@ -40,6 +41,8 @@ SEEN_ELSEWHERE = {
         for kind in ("log", "answer", "measure", "film")
     },
     "review.run_until": f"{FILM_PAGE}::test_a_film_runs_until_the_stage_that_is_set",
+    "project.cache_gib": f"{REMOTE}::test_the_working_copy_stays_within_its_bound",
+    "project.lease_seconds": f"{REMOTE}::test_a_killed_run_goes_on_elsewhere",
     "clip.max_similarity": f"{CLIP}::test_of_clips_that_show_the_same_one_is_taken",
     "clip.max_upscale": f"{CLIP}::test_a_picture_is_enlarged_as_far_as_is_set",
     "clip.preset": f"{CLIP}::test_presets_have_the_models_rate",

@@ -19,6 +19,7 @@ from bunny.cli import (  # noqa: F401  they add their commands
     workspace,
 )
 from bunny.cli.app import app, arrange_panels
+from bunny.command import remote_folder
 from bunny.core.error import BunnyError, UserError, describe_disk_fault
 
 arrange_panels()
@@ -35,7 +36,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a pipe on Windows lacks most alphabets
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        with remote_folder.use():
+            app()
     except BunnyError as error:
         if is_debug:
             raise

@@ -32,6 +32,7 @@ def open_film(
     if film:
         check_one(film, spaces)
     space = spaces[-1]
+    workspace.fetch(space)
     configuration.load_secrets(root)
     return space, load_settings(data_dir, overrides, space)[1]
 

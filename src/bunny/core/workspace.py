@@ -22,14 +22,38 @@ import re
 import socket
 import unicodedata
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from bunny.core import atomic, file_hash, image_file, reference_folder
 from bunny.core.error import UserError
 from bunny.core.reference_folder import PICTURE_SUFFIXES
+
+
+class RemoteFolders(Protocol):
+    """Data folders that lie elsewhere, with a working copy here; see `bunny.remote`."""
+
+    def open(self, root: Path, address: str) -> Path:
+        """Folder of the working copy, brought up to date."""
+        ...
+
+    def hold(self, space: "Workspace", wait_s: float) -> AbstractContextManager[object]:
+        """Let this machine alone write a film; what it wrote is sent in the end."""
+        ...
+
+    def fetch(self, space: "Workspace") -> None:
+        """Bring all files of a film here."""
+        ...
+
+    def publish(self, space: "Workspace") -> None:
+        """Send what a film has now."""
+        ...
+
+
+_remote: list[RemoteFolders] = []  # one at most, by the command line
 
 HASHES = ".hash.json"  # in the folder of all workspaces: hashes of films and references
 LOCK, HOLDER = ".lock", ".lock.json"
@@ -297,9 +321,29 @@ def lock(space: Workspace, wait_s: float = 0.0):
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         atomic.write_bytes(space.root / HOLDER, json.dumps(holder).encode())
-        yield
+        with ExitStack() as elsewhere:
+            for one in _remote:
+                elsewhere.enter_context(one.hold(space, wait_s))
+            yield
     finally:
         held.release()
+
+
+def set_remote(remote: RemoteFolders | None) -> None:
+    """Say what opens data folders that are addresses; None: nothing does."""
+    _remote[:] = [] if remote is None else [remote]
+
+
+def fetch(space: Workspace) -> None:
+    """Bring all files of a film here, where its data folder lies elsewhere."""
+    for one in _remote:
+        one.fetch(space)
+
+
+def publish(space: Workspace) -> None:
+    """Send what a film has now, where its data folder lies elsewhere."""
+    for one in _remote:
+        one.publish(space)
 
 
 def read_holder(space: Workspace) -> dict | None:
@@ -337,14 +381,26 @@ def _describe_holder(space: Workspace) -> str:
 
 
 def data_folder(root: Path, data_dir: str) -> Path:
-    """The folder of all workspaces; refuses an address (`UserError`)."""
+    """The folder of all workspaces; of an address its working copy here.
+
+    Raises
+    ------
+    UserError
+        For an address that is none of object storage, or that does not answer.
+    """
     if "\0" in data_dir:
         raise UserError("project.data_dir: expected a folder, found a zero character in its name")
     if "://" in data_dir:
-        raise UserError(
-            f"project.data_dir: expected a local folder, got {data_dir}; object storage is not "
-            "supported"
-        )
+        if not data_dir.startswith("s3://"):
+            raise UserError(
+                f"project.data_dir: expected a local folder or s3://bucket/prefix, got {data_dir}"
+            )
+        if not _remote:
+            raise UserError(
+                f"project.data_dir: expected a local folder in notebooks, got {data_dir}; the "
+                "command `bunny` opens it, notebooks take its working copy in data/cache"
+            )
+        return _remote[0].open(root, data_dir)
     return (root / Path(data_dir).expanduser()).resolve()
 
 

@@ -44,6 +44,8 @@ class ProjectConfig(ConfigSection):
     name: str = Field(default="diffusion-bunny", min_length=1)
     version: str = "0.1.0"
     data_dir: str = "data"
+    cache_gib: float = Field(default=20.0, gt=0, le=1_000_000)
+    lease_seconds: float = Field(default=60.0, ge=1, le=86_400)
 
 
 class PipelineConfig(ConfigSection):

@@ -1,0 +1,1 @@
+"""Films' workspaces on object storage: whole objects, manifests, leases."""

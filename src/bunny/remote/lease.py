@@ -1,0 +1,130 @@
+"""Leases: who may write a film on object storage, for a minute at a time.
+
+A lease is one object, made and renewed on conditions, so of two machines one gets it. It is renewed
+from a thread; a process that dies renews nothing, and a minute later another takes it over. A
+holder whose lease was taken over writes nothing any more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from bunny.core.error import BunnyError, UserError
+from bunny.remote.object_store import ChangedError, ObjectStore
+
+LEASE_S = 60.0
+POLL_S = 0.5
+
+
+class Lease:
+    """A lease that this process holds."""
+
+    def __init__(self, store: ObjectStore, key: str, since: str, lease_s: float) -> None:
+        self._store, self._key, self._lease_s = store, key, lease_s
+        self._since, self._name = since, uuid.uuid4().hex
+        self._etag = ""
+        self._stop = threading.Event()
+        self.is_lost = False
+
+    def check(self) -> None:
+        """Refuse to go on where the lease is another's now.
+
+        Raises
+        ------
+        BunnyError
+            If it is.
+        """
+        if self.is_lost:
+            raise BunnyError(
+                f"{self._store.address}: another machine has taken this film over, since this one "
+                "did not answer for a minute; nothing more was written, run it again"
+            )
+
+    def take(self, match: str | None) -> None:
+        """Write it; `ChangedError` where another was faster."""
+        self._etag = self._store.put(self._key, self._bytes(time.time() + self._lease_s), match)
+
+    def renew_until_stopped(self) -> None:
+        """Renew it three times a lease; runs in a thread."""
+        while not self._stop.wait(self._lease_s / 3):
+            try:
+                self.take(self._etag)
+            except ChangedError:
+                self.is_lost = True
+                return
+            except (BunnyError, UserError):
+                continue  # the next try may come through; if none does, another takes it over
+
+    def free(self) -> None:
+        """Let others have it."""
+        self._stop.set()
+        if not self.is_lost:
+            try:
+                self._store.put(self._key, self._bytes(0.0), self._etag)
+            except (ChangedError, BunnyError, UserError):
+                self.is_lost = True  # it runs out by itself
+
+    def _bytes(self, until: float) -> bytes:
+        holder = {
+            "process": os.getpid(),
+            "machine": socket.gethostname(),
+            "since": self._since,
+            "until": until,
+            "name": self._name,
+        }
+        return json.dumps(holder).encode()
+
+
+@contextmanager
+def hold(
+    store: ObjectStore, film_id: str, wait_s: float, lease_s: float = LEASE_S
+) -> Iterator[Lease]:
+    """Hold the lease of a film.
+
+    Parameters
+    ----------
+    store : ObjectStore
+    film_id : str
+    wait_s : float
+        Seconds to wait for another that holds it.
+    lease_s : float
+        Seconds that it lasts without being renewed.
+
+    Raises
+    ------
+    UserError
+        If another machine holds it for longer; says which, and since when.
+    """
+    key = f"film/{film_id}/lock.json"
+    own = Lease(store, key, datetime.now(UTC).isoformat(timespec="seconds"), lease_s)
+    until = time.monotonic() + wait_s
+    while True:
+        found = store.get(key)
+        holder = json.loads(found[0]) if found else {"until": 0.0}
+        if holder["until"] <= time.time():
+            try:
+                own.take(found[1] if found else None)
+                break
+            except ChangedError:
+                continue
+        if time.monotonic() >= until:
+            raise UserError(
+                f"{film_id}: process {holder['process']} on {holder['machine']} (since "
+                f"{holder['since']}) is writing to this film's workspace; wait for it to finish "
+                "(pipeline.lock_wait_seconds) or stop it"
+            )
+        time.sleep(POLL_S)
+    thread = threading.Thread(target=own.renew_until_stopped, daemon=True, name="lease")
+    thread.start()
+    try:
+        yield own
+    finally:
+        own.free()

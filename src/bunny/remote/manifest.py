@@ -1,0 +1,99 @@
+"""What a film's workspace on object storage is: one manifest that names every file by its hash.
+
+    <prefix>/object/<sha256>             files, whole and never changed
+            /film/<film_id>/manifest.json  which of them are the film now
+            /film/<film_id>/lock.json      who writes in it, until when
+            /index.json                    which films there are
+
+A manifest is replaced on the condition that it is still the one that was read, so a reader finds
+the state before or the state after; objects that no manifest names are no part of anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bunny.core.error import UserError
+from bunny.remote.object_store import ObjectStore
+
+VERSION = 1
+INDEX = "index.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The files of a film, by name: ``film/…`` and ``checkpoint/…``."""
+
+    film_id: str
+    generation: int = 0  # how often it was written
+    by: str = ""  # machine that wrote it
+    at: str = ""  # ISO 8601, UTC
+    files: Mapping[str, str] = field(default_factory=dict)  # SHA-256
+
+    def to_bytes(self) -> bytes:
+        """As it is stored; the same manifest gives the same bytes."""
+        values = {"version": VERSION, **vars(self), "files": dict(sorted(self.files.items()))}
+        return json.dumps(values, indent=1, sort_keys=True).encode()
+
+
+def manifest_key(film_id: str) -> str:
+    """Key of a film's manifest."""
+    return f"film/{film_id}/manifest.json"
+
+
+def object_key(sha256: str) -> str:
+    """Key of a file of this content."""
+    return f"object/{sha256}"
+
+
+def read(store: ObjectStore, film_id: str) -> tuple[Manifest, str | None]:
+    """The manifest of a film and its ETag; an empty one and None where there is none."""
+    found = store.get(manifest_key(film_id))
+    if found is None:
+        return Manifest(film_id=film_id), None
+    return from_bytes(found[0], f"{store.address}/{manifest_key(film_id)}"), found[1]
+
+
+def from_bytes(data: bytes, where: str) -> Manifest:
+    """A manifest from its bytes.
+
+    Raises
+    ------
+    UserError
+        If they are none, or of a later version.
+    """
+    try:
+        values: dict[str, Any] = json.loads(data)
+        version = values.pop("version")
+        if version == VERSION:
+            return Manifest(**values)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(
+            f"{where}: expected a film's manifest, could not read it; restore an earlier version "
+            "of that object"
+        ) from error
+    raise UserError(
+        f"{where}: expected a manifest of version {VERSION}, found {version!r}; update bunny"
+    )
+
+
+def read_index(store: ObjectStore) -> tuple[dict[str, int], str | None]:
+    """Generation of each film, and the ETag of the index."""
+    found = store.get(INDEX)
+    if found is None:
+        return {}, None
+    try:
+        return {str(k): int(v) for k, v in json.loads(found[0])["films"].items()}, found[1]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(
+            f"{store.address}/{INDEX}: expected the list of films, could not read it; restore an "
+            "earlier version of that object"
+        ) from error
+
+
+def index_bytes(films: Mapping[str, int]) -> bytes:
+    """The index as it is stored."""
+    return json.dumps({"films": dict(sorted(films.items()))}, indent=1).encode()

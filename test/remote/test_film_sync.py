@@ -1,0 +1,239 @@
+"""A film's folder and its manifest on a real S3 server: fetched, sent, joined, broken, evicted."""
+
+import hashlib
+import os
+import random
+
+import boto3
+import pytest
+
+from bunny.core.error import BunnyError, UserError
+from bunny.remote import film_sync, lease, manifest
+from bunny.remote.film_sync import FilmSync
+from bunny.remote.object_store import ChangedError, ObjectStore
+
+FILM = "film-00000000"
+# Connections of boto3 are closed when it is collected; pytest would call that a fault.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+def write(folder, **files):
+    for name, data in files.items():
+        path = folder / name.replace("__", "/").replace("_dot_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+
+
+def contents(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != film_sync.BASE
+    }
+
+
+@pytest.fixture
+def machine(tmp_path, s3):
+    """Working copies of one film on machines by name."""
+
+    def make(name):
+        home = tmp_path / name
+        places = {"film": home / "film", "checkpoint": home / "checkpoint"}
+        for place in places.values():
+            place.mkdir(parents=True, exist_ok=True)
+        return FilmSync(ObjectStore(s3), FILM, places), home
+
+    return make
+
+
+def check_whole(s3):
+    """Every object that the manifest names is there and has its hash."""
+    store = ObjectStore(s3)
+    found, _ = manifest.read(store, FILM)
+    for name, sha256 in found.files.items():
+        data, _ = store.get(manifest.object_key(sha256))
+        assert hashlib.sha256(data).hexdigest() == sha256, name
+    return found
+
+
+def test_what_one_machine_sent_another_has(machine, s3):
+    here, home = machine("one")
+    write(
+        home / "film", table__shot_dot_parquet=b"shots", frame__1_dot_jpg=b"picture", _dot_lock=""
+    )
+    write(home / "checkpoint", a__weights="w" * 1000)
+    here.push()
+    there, other = machine("two")
+    assert there.pull(is_light=True)
+    assert contents(other) == {"film/table/shot.parquet": b"shots"}
+    assert there.pull()
+    assert contents(other) == {k: v for k, v in contents(home).items() if k != "film/.lock"}
+    assert not there.pull()
+    assert manifest.read_index(ObjectStore(s3))[0] == {FILM: 1}
+    (home / "film" / "frame" / "1.jpg").unlink()
+    write(home / "film", table__shot_dot_parquet=b"more shots")
+    assert here.push().generation == 2
+    there.pull()
+    assert contents(other / "film") == {"table/shot.parquet": b"more shots"}
+    assert here.push().generation == 2  # nothing changed
+
+
+def test_a_light_copy_that_sends_something_takes_nothing_away(machine, s3):
+    here, home = machine("one")
+    write(home / "film", frame__1_dot_jpg=b"picture", table__a=b"a")
+    here.push()
+    there, other = machine("two")
+    there.pull(is_light=True)
+    write(other / "film", feedback_dot_jsonl='{"a": 1}\n')
+    there.push()
+    assert set(check_whole(s3).files) == {"film/frame/1.jpg", "film/table/a", "film/feedback.jsonl"}
+
+
+def test_what_two_people_said_is_all_kept(machine, s3):
+    here, home = machine("one")
+    write(home / "film", feedback_dot_jsonl='{"n": 1}\n', table__a=b"a")
+    here.push()
+    there, other = machine("two")
+    there.pull()
+    for folder, line in ((home, '{"n": 2}\n'), (other, '{"n": 3}\n')):
+        with (folder / "film" / "feedback.jsonl").open("a") as record:
+            record.write(line)
+    assert here.has_new_words() and there.has_new_words()
+    here.push()
+    there.push()
+    here.pull()
+    lines = ['{"n": 1}', '{"n": 2}', '{"n": 3}']
+    for folder in (home, other):
+        assert (folder / "film" / "feedback.jsonl").read_text().splitlines() == lines
+    assert not here.has_new_words() and not there.has_new_words()
+
+
+def test_files_that_are_safely_there_can_be_evicted_and_come_back(machine, s3):
+    here, home = machine("one")
+    write(home / "film", frame__1_dot_jpg=b"x" * 500, frame__2_dot_jpg=b"y" * 300, table__a=b"a")
+    here.push()
+    write(home / "film", frame__2_dot_jpg=b"changed and not sent")
+    assert here.heavy_bytes() == 800
+    assert here.evict() == 500
+    assert set(contents(home / "film")) == {"frame/2.jpg", "table/a"}
+    here.push()
+    assert set(check_whole(s3).files) == {"film/frame/1.jpg", "film/frame/2.jpg", "film/table/a"}
+    again, _ = machine("one")
+    assert again.pull()
+    assert contents(home / "film")["frame/1.jpg"] == b"x" * 500
+
+
+@pytest.mark.parametrize("fault", ["500", "cut", "torn", "lost"])
+def test_faults_on_the_way_lose_and_tear_nothing(machine, s3, proxy, fault):
+    """Every fourth request breaks; what arrives is whole, and the manifest names only what is."""
+    proxy.plan = lambda number, method, path: fault if number % 4 == 0 else None
+    here, home = machine("one")
+    rng = random.Random(1)
+    files = {f"table__{n}": rng.randbytes(rng.randrange(1, 20_000)) for n in range(6)}
+    write(home / "film", **files)
+    here.push()
+    check_whole(s3)
+    write(home / "film", table__3=b"another", frame__7=b"seven")
+    (home / "film" / "table" / "5").unlink()
+    here.push()
+    check_whole(s3)
+    there, other = machine("two")
+    there.pull()
+    assert contents(other) == contents(home)
+    assert len(proxy.struck) > 3
+
+
+def test_what_the_hash_denies_never_takes_a_place(machine, s3):
+    here, home = machine("one")
+    write(home / "film", table__a=b"right", table__b=b"b")
+    found = here.push()
+    client = boto3.client("s3")
+    key = f"work/{manifest.object_key(found.files['film/table/a'])}"
+    client.put_object(Bucket="films", Key=key, Body=b"wrong")
+    there, other = machine("two")
+    with pytest.raises(BunnyError, match="expected an object of its name's hash, got another"):
+        there.pull()
+    assert "table/a" not in contents(other / "film")
+
+
+def test_a_manifest_is_written_by_one_of_two_at_a_time(machine, s3):
+    here, home = machine("one")
+    there, other = machine("two")
+    write(home / "film", table__a=b"a")
+    write(other / "film", table__b=b"b")
+    here.push()
+    there.push()  # it has seen no manifest: it takes over what is there
+    assert set(check_whole(s3).files) == {"film/table/a", "film/table/b"}
+    store = ObjectStore(s3)
+    with pytest.raises(ChangedError):
+        store.put(manifest.manifest_key(FILM), b"{}", None)
+    with pytest.raises(ChangedError):
+        store.put(manifest.manifest_key(FILM), b"{}", '"0"')
+
+
+def test_a_lease_is_held_by_one_and_taken_over_when_it_runs_out(s3):
+    store = ObjectStore(s3)
+    says = rf"process {os.getpid()} on .* is writing to this"
+    held = lease.hold(store, FILM, 0.0, lease_s=5.0)
+    with held, pytest.raises(UserError, match=says), lease.hold(store, FILM, 0.0):
+        pass
+    with lease.hold(store, FILM, 0.0, lease_s=0.3) as dead:
+        dead._stop.set()  # it is renewed no more, as of a process that was killed
+        with lease.hold(store, FILM, 5.0) as own:
+            own.check()
+            assert dead._store.get(f"film/{FILM}/lock.json") is not None
+            with pytest.raises(ChangedError):
+                dead.take(dead._etag)
+            dead.is_lost = True
+            with pytest.raises(BunnyError, match="another machine has taken this film over"):
+                dead.check()
+
+
+def test_who_lost_the_lease_says_nothing(machine, s3):
+    here, home = machine("one")
+    write(home / "film", table__a=b"a")
+    here.push()
+    write(home / "film", table__a=b"of one that is late")
+
+    def refuse():
+        raise BunnyError("taken over")
+
+    with pytest.raises(BunnyError, match="taken over"):
+        here.push(refuse)
+    assert check_whole(s3).generation == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({}, "there is no such bucket"),
+        ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, "expected credentials"),
+    ],
+)
+def test_what_a_person_can_mend_is_one_sentence(s3, monkeypatch, change, says, tmp_path):
+    for name in change:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    with pytest.raises(UserError, match=says) as error:
+        ObjectStore("s3://no-such-bucket/x").get("index.json")
+    assert "planted-secret-key" not in str(error.value)
+
+
+def test_addresses_that_are_none(s3):
+    for address in ("s3://", "s3:///x"):
+        with pytest.raises(UserError, match="expected s3://bucket"):
+            ObjectStore(address)
+
+
+def test_names_that_lead_out_are_refused(machine, s3, tmp_path):
+    store = ObjectStore(s3)
+    sha = hashlib.sha256(b"x").hexdigest()
+    store.put(manifest.object_key(sha), b"x", None)
+    bad = manifest.Manifest(film_id=FILM, generation=1, files={"film/../../../out": sha})
+    store.put(manifest.manifest_key(FILM), bad.to_bytes(), None)
+    there, _ = machine("two")
+    with pytest.raises(BunnyError, match="leads out of the film's folder"):
+        there.pull()
+    assert not list(tmp_path.rglob("out"))

@@ -1,0 +1,124 @@
+"""`data_dir: s3://…` through the command line, on machines that share nothing but the bucket."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+from noise_film import encode
+from small_project import command
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+def make_machine(folder):
+    """A project of its own, with a copy of the film."""
+    (folder / "config").mkdir(parents=True)
+    shutil.copy(Path(__file__).parents[2] / "config" / "main.yaml", folder / "config")
+    encode(folder / "a.mp4", 2)
+    return folder
+
+
+@pytest.fixture
+def machine(tmp_path):
+    return lambda name: make_machine(tmp_path / name)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """Tables of the same film, run on one machine with a local data folder."""
+    home = make_machine(tmp_path_factory.mktemp("alone") / "home")
+    assert bunny(home, "run", "a.mp4", "--until", "detect").returncode == 0
+    return tables(home)
+
+
+def bunny(home, *words, **more):
+    return subprocess.run(
+        command(*words), cwd=home, capture_output=True, text=True, timeout=300, **more
+    )
+
+
+def status(done):
+    """What became of each stage, by `bunny run --json`."""
+    report = next(line for line in done.stdout.splitlines() if line.startswith("{"))
+    return {name: one["status"] for name, one in json.loads(report)["stages"].items()}
+
+
+def tables(folder):
+    """By name; table film without the path, which is a machine's own."""
+    found = {p.stem: pl.read_parquet(p) for p in sorted(folder.rglob("table/*.parquet"))}
+    return {name: table.drop("path", strict=False) for name, table in found.items()}
+
+
+def test_a_run_there_equals_a_run_here_and_another_machine_goes_on(s3, machine, alone):
+    one, two = machine("one"), machine("two")
+    there = ("--data-dir", s3)
+    done = bunny(one, "run", "a.mp4", "--until", "filter", *there)
+    assert done.returncode == 0, done.stderr
+    done = bunny(two, "status", *there)
+    assert done.returncode == 0, done.stderr
+    assert "filter" in done.stdout
+    assert not list(two.rglob("frame/*.jpg"))  # pictures come when somebody needs them
+    done = bunny(two, "run", "a.mp4", "--until", "detect", *there, "--json")
+    assert done.returncode == 0, done.stderr
+    assert status(done)["extract"] == "skipped"
+    assert list(two.rglob("frame/*.jpg"))
+    ours = tables(two)
+    assert ours.keys() == alone.keys() and len(ours) > 8
+    assert all(ours[name].equals(alone[name]) for name in ours)
+    text = b"".join(p.read_bytes() for home in (one, two) for p in home.rglob("*") if p.is_file())
+    assert b"planted-secret-key" not in text
+
+
+def test_the_working_copy_stays_within_its_bound(s3, machine, monkeypatch):
+    """Room for nothing: the other film's pictures go once they are safely there, and come back."""
+    home = machine("one")
+    encode(home / "b.mp4", 1, seed=5)
+    monkeypatch.setenv("BUNNY_PROJECT__CACHE_GIB", "1e-9")
+    assert bunny(home, "run", "a.mp4", "--until", "extract", "--data-dir", s3).returncode == 0
+    assert list(home.rglob("output/a-*/frame/*.jpg"))
+    assert bunny(home, "run", "b.mp4", "--until", "extract", "--data-dir", s3).returncode == 0
+    assert list(home.rglob("output/b-*/frame/*.jpg"))
+    assert not list(home.rglob("output/a-*/frame/*.jpg"))
+    done = bunny(home, "run", "a.mp4", "--until", "filter", "--data-dir", s3, "--json")
+    assert status(done) == {"extract": "skipped", "filter": "done"}
+    assert list(home.rglob("output/a-*/frame/*.jpg"))
+
+
+def test_two_machines_that_speak_at_once_are_both_heard(s3, machine):
+    one, two = machine("one"), machine("two")
+    there = ("--data-dir", s3)
+    assert bunny(one, "run", "a.mp4", "--until", "review", *there).returncode == 0
+    assert bunny(two, "status", *there).returncode == 0
+    for home, text in ((one, "from one"), (two, "from two")):
+        done = bunny(home, "correct", "comment", "a", "s00000", "--text", text, *there)
+        assert done.returncode == 0, done.stderr
+    done = bunny(one, "export", "feedback", "--events", "--out", "said.jsonl", *there)
+    assert done.returncode == 0, done.stderr
+    said = (one / "said.jsonl").read_text()
+    assert "from one" in said and "from two" in said
+
+
+def test_a_killed_run_goes_on_elsewhere(s3, machine, alone, monkeypatch):
+    monkeypatch.setenv("BUNNY_PROJECT__LEASE_SECONDS", "8")
+    one, two = machine("one"), machine("two")
+    line = command("run", "a.mp4", "--until", "detect", "--data-dir", s3)
+    process = subprocess.Popen(line, cwd=one, stderr=subprocess.DEVNULL, start_new_session=True)
+    while process.poll() is None and not list(one.rglob("stage/detect/stage.json")):
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = bunny(two, "run", "a.mp4", "--until", "detect", "--data-dir", s3)
+    assert done.returncode == 2
+    assert f"process {process.pid} on" in done.stderr  # its lease has not run out
+    wait = ("--set", "pipeline.lock_wait_seconds=120")
+    done = bunny(two, "run", "a.mp4", "--until", "detect", "--data-dir", s3, "--json", *wait)
+    assert done.returncode == 0, done.stderr
+    assert status(done)["extract"] == "skipped"
+    ours = tables(two)
+    assert all(ours[name].equals(alone[name]) for name in alone)
