@@ -9,7 +9,7 @@ import pytest
 from small_project import ROOT
 
 from bunny.core import workspace
-from bunny.table import corrected, store
+from bunny.table import corrected, schema, store
 
 MATERIAL = Path(__file__).parent / "material" / "old_workspace"
 FILM, FILM_ID = "short film.mp4", "short-film-97512643"
@@ -110,6 +110,14 @@ def test_a_packed_workspace_is_unpacked_as_it_was(opened, tmp_path):
     assert code == 0 and "dataset   stale" in out, err
 
 
+def test_a_timeline_names_the_film_where_it_is_now(opened):
+    _, space, bunny = opened
+    code, out, err = bunny("export", "timeline", FILM_ID, "--output", "cut.edl")
+    assert code == 0, err
+    assert "no film found" not in out and "3 clips" in out
+    assert store.read(space.table, "film")["path"].item() == f"/project/{FILM}"
+
+
 def test_search_finds_who_a_person_said_it_is(old_corrected):
     _, bunny = old_corrected
     code, out, err = bunny("search", "anna", "--json")
@@ -201,3 +209,21 @@ def test_a_table_of_a_newer_program_is_left_as_it_is(old_corrected):
     assert "label 7 (newer, refused; expected 1)" in out
     assert "table/label.parquet: is of schema version 7, expected 1; a newer bunny wrote it" in out
     assert content(space.table) == before
+
+
+def test_a_table_that_nothing_migrates_is_made_again_by_its_stage(old_corrected, monkeypatch):
+    space, bunny = old_corrected
+    run = ("run", FILM, "--references", "reference", "--until", "filter")
+    assert bunny(*run)[0] == 0
+    monkeypatch.setitem(schema.VERSION, "shot", 2)  # as a later program without a migration
+    code, _, err = bunny("export", "timeline", FILM_ID, "--output", "cut.edl")
+    assert code == 2 and "found version 1; no migration leads there: run the film again" in err
+    _, out, _ = bunny("doctor", FILM_ID, "--workspace")
+    said = "table/shot.parquet: is of schema version 1, expected 2; `bunny run` makes it again"
+    assert said in out
+    (space.root / "stage" / "state.json").unlink(missing_ok=True)  # of the program as it was
+    _, out, _ = bunny("status", FILM_ID)
+    assert "table shot has another schema now" in out
+    (space.root / "stage" / "state.json").unlink(missing_ok=True)
+    assert bunny(*run)[0] == 0
+    assert store.read_version(space.table / "shot.parquet") == 2

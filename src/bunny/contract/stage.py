@@ -215,7 +215,7 @@ class BaseStage:
         """
         key = contract_fingerprint.digest({"version": self.version, **depends})[:16]
         shards = Shards(self.folder / "shard" / kind, key, self._note_progress)
-        if self.config.pipeline.force_rerun:
+        if self.config.pipeline.force_rerun or not shards.is_readable():
             shards.clear()
         self._opened.append(shards)
         return shards

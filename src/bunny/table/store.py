@@ -169,6 +169,12 @@ def read_version(path: Path) -> int:
         raise _damaged(path, error) from error
 
 
+def is_readable(path: Path) -> bool:
+    """Whether the file of a table is of today's version, or migrations lead there from its own."""
+    wanted = schema.VERSION.get(path.stem)
+    return wanted is None or migration.plan(path.stem, read_version(path), wanted) is not None
+
+
 def check_not_newer(folder: Path, name: str) -> None:
     """Refuse to go on where a table is of a newer program, which would be written over.
 
