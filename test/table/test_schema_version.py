@@ -68,5 +68,9 @@ def test_every_table_has_a_version_and_every_migration_ends_at_one_of_them():
     assert min(schema.VERSION.values()) == 1
     for step in migration.MIGRATIONS:
         assert 1 <= step.from_version < step.to_version <= schema.VERSION[step.table]
+    for name in migration.ALWAYS_MIGRATED:
+        today = schema.VERSION[name]
+        plans = [migration.plan(name, version, today) for version in range(1, today)]
+        assert None not in plans, f"{name}: people made it; add a migration from each version"
     assert {*migration.FORMER_NAME} <= {*schema.TABLE}
     assert not {*migration.FORMER_NAME.values()} & {*schema.TABLE}

@@ -19,6 +19,10 @@ FORMER_NAME = {
     "evaluation_picture": "proof_picture",
 }
 
+# Tables that no stage makes again: names that people gave, and answers of captioners that were paid
+# for. Migrations have to lead from every version of them to today's.
+ALWAYS_MIGRATED = ("library_identity", "library_member", "library_reference", "caption")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Migration:
