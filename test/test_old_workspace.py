@@ -10,6 +10,7 @@ from small_project import ROOT
 
 from bunny.core import workspace
 from bunny.table import corrected, schema, store
+from bunny.view.board import items, session
 
 MATERIAL = Path(__file__).parent / "material" / "old_workspace"
 FILM, FILM_ID = "short film.mp4", "short-film-97512643"
@@ -134,6 +135,16 @@ def test_corrections_are_read_before_the_first_run(old_corrected):
     assert "meadow" in out and "anna " in out
     assert "anna" in set(corrected.read_or_empty(space.table, "label")["character"])
     assert "meadow" in set(corrected.read_or_empty(space.table, "cluster")["cluster_id"])
+
+
+def test_the_board_opens_with_every_correction(old_corrected):
+    space, _ = old_corrected
+    board = session.BoardSession(items.read_film(FILM_ID, space.root))
+    assert [event.kind for event in board.events] == ["rename", "rename", "caption_edit", "reject"]
+    table = {row["asset_id"]: row for row in board.table.iter_rows(named=True)}
+    assert {table[SHOT.format(i)]["name"] for i in (0, 1)} == {"meadow"}
+    assert table[f"{FILM_ID}-t00000"]["name"] == "anna"
+    assert table[f"{FILM_ID}-d-f00000"]["rejected_from"] == ["bunny"]
 
 
 def test_what_the_first_version_cannot_say_is_asked_for_in_one_sentence(

@@ -90,6 +90,30 @@ def test_steps_are_applied_in_order_and_their_failure_is_one_sentence(tmp_path, 
         store.read(tmp_path, "feedback")
 
 
+def test_a_column_that_was_renamed_retyped_and_split_arrives(tmp_path, monkeypatch):
+    name = "shot_medium"
+    row = {"shot_index": 3, "num_frames": 2, "drawn_probability": 0.75, "is_drawn": True}
+    whole = store.from_rows(name, [row])
+    first = whole.select(shot=pl.col("shot_index").cast(pl.String), said=pl.lit("drawn 0.75"))
+    rest = whole.drop("shot_index", "is_drawn", "drawn_probability")
+    write_raw(tmp_path, name, first.hstack(rest))
+
+    def rename(frame):
+        return frame.rename({"shot": "shot_index"}).cast({"shot_index": pl.Int32})
+
+    def split(frame):
+        words = pl.col("said").str.split(" ").list
+        return frame.with_columns(
+            is_drawn=words.get(0) == "drawn", drawn_probability=words.get(1).cast(pl.Float32)
+        ).drop("said")
+
+    monkeypatch.setitem(schema.VERSION, name, 3)
+    steps = (step(1, 2, rename, name), step(2, 3, split, name))
+    monkeypatch.setattr(migration, "MIGRATIONS", steps)
+    table = store.read(tmp_path, name)
+    assert table.columns == schema.TABLE[name].column_names() and table.equals(whole)
+
+
 def label_rows(source):
     return store.from_rows("label_corrected", []).with_columns(
         pl.lit(source, pl.Enum(["reference", "cluster", "person"])).alias("source")
