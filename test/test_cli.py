@@ -74,7 +74,7 @@ def test_help_has_every_command_in_the_order_of_use(bunny, monkeypatch):
             "correct",
             "library",
         ),
-        *("Workspace", "compare", "clean", "pack", "unpack"),
+        *("Workspace", "compare", "clean", "forget", "pack", "unpack"),
         *("Export", "export"),
     ]
 

@@ -48,7 +48,8 @@ def test_a_list_of_films(bunny, tmp_path, film):
     }
 
 
-def test_as_json(bunny, film):
+def test_as_json_with_a_report_in_the_projects_name(bunny, film, monkeypatch):
+    monkeypatch.setenv("BUNNY_PROJECT__NAME", "night shift")
     film("a")
     code, out, _ = bunny("batch", "a.mp4", "--until", "extract", "--json", "--data-dir", "data")
     assert code == 0
@@ -56,6 +57,7 @@ def test_as_json(bunny, film):
     [row] = found["films"]
     assert (row["status"], row["num_attempts"]) == ("done", 1)
     assert Path(found["folder"], "batch_film.parquet").is_file()
+    assert "night shift" in Path(found["folder"], "report.html").read_text(encoding="utf-8")
 
 
 def test_references_for_a_list_without_any(bunny, film, tmp_path):

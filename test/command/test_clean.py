@@ -1,6 +1,8 @@
 """`bunny clean`: what it would free, what it frees, and that nothing else is touched."""
 
 import json
+import os
+import time
 
 import pytest
 
@@ -103,3 +105,52 @@ def test_on_the_command_line(space, bunny):
     assert code == 2 and "is writing to this film's workspace" in err
     code, out, _ = bunny("clean", "--yes", "--data-dir", data)
     assert code == 0 and "freed 339 B" in out
+
+
+OLD_S = 40 * 86_400
+
+
+def age(space, pattern, seconds=OLD_S):
+    """Let files have been written some time ago."""
+    then = time.time() - seconds
+    for path in space.root.parents[2].rglob(pattern):
+        os.utime(path, (then, then))
+
+
+@pytest.mark.parametrize(
+    ("kind", "gone"),
+    [
+        ("log", {"log/film-00000000/1.jsonl"}),
+        ("answer", {"output/film-00000000/stage/caption/answer/v2/paid.json"}),
+        ("measure", {"output/film-00000000/stage/detect/shard/face/key/0/face.parquet"}),
+    ],
+)
+def test_what_is_older_than_the_settings_allow_goes(space, bunny, kind, gone, monkeypatch):
+    answers = space.stage("caption") / "answer"
+    atomic.write_bytes(answers / "v2" / "paid.json", b"x")
+    age(space, "*")
+    before = contents(space)
+    monkeypatch.setenv(f"BUNNY_RETENTION__{kind.upper()}_DAYS", "41")
+    data = ("--expired", "--yes", "--data-dir", space.root.parents[1])
+    code, out, err = bunny("clean", *data)
+    assert code == 0, err
+    assert "freed 0 B" in out and contents(space) == before
+    monkeypatch.setenv(f"BUNNY_RETENTION__{kind.upper()}_DAYS", "39")
+    assert bunny("clean", *data[:1], *data[2:])[0] == 0
+    assert contents(space) == before
+    assert bunny("clean", *data)[0] == 0
+    assert before.keys() - contents(space).keys() == gone
+
+
+def test_a_film_that_nobody_touched_for_so_long_goes_whole(space, bunny, monkeypatch):
+    age(space, "*")
+    monkeypatch.setenv("BUNNY_RETENTION__FILM_DAYS", "39")
+    data = ("--expired", "--yes", "--data-dir", space.root.parents[1])
+    age(space, "feedback.jsonl", 60)  # a person said something a minute ago
+    assert "freed 0 B" in bunny("clean", *data)[1]
+    age(space, "feedback.jsonl")
+    assert "whole workspaces of films" in bunny("clean", *data)[1]
+    assert not space.root.exists() and not space.checkpoint.exists()
+    assert {*contents(space)} == {"log/other-film/1.jsonl"}
+    code, _, err = bunny("clean", "--expired", "--only", "log")
+    assert (code, "--only: expected without --expired" in err) == (2, True)

@@ -102,6 +102,32 @@ def test_pairs_of_one_kind_are_exported_and_checked(bunny, space, tmp_path, form
     assert again == {p: p.read_bytes() for p in again}
 
 
+def test_references_of_clips_go_to_the_one_trainer_that_loads_them(bunny, space, tmp_path):
+    clip = clip_row(space, "c1")
+    row = pair_row(space, 4, "clip", target_clip_id="c1")
+    row["files"][0] = clip["file"]
+    store.write(space.table, "training_pair", store.from_rows("training_pair", [row]))
+    words = ("export", "pairs", "--kind", "clip", "--output", "out")
+    code, _, err = bunny(*words, "--format", "musubi")
+    assert code == 2
+    assert "expected a trainer that loads references of clips, got musubi; choose diffsynth" in err
+    code, out, err = bunny(*words, "--format", "diffsynth")
+    assert (code, err) == (0, "")
+    assert "1 pairs, 1 references, 1 references left out" in out and "1 kept" in out
+    head, line = (tmp_path / "out" / "metadata.csv").read_text().splitlines()
+    home = "pair/clip/128x96x33-1"
+    files = [f"{home}/target/anna-clip-0004.mp4", f"{home}/control_1/anna-clip-0004.png"]
+    assert head == "video,vace_reference_image,prompt"
+    assert line == f"{files[0]},{files[1]},anna walks"
+    assert (tmp_path / "out" / files[0]).read_bytes() == (space.root / clip["file"]).read_bytes()
+    said = (tmp_path / "out" / "arguments.txt").read_text()
+    assert '--num_frames "33"' in said
+    assert '--data_file_keys "video,vace_reference_image"' in said
+    (tmp_path / "out" / files[1]).unlink()
+    code, out, _ = bunny("check", "out", "--format", "diffsynth", "--model", "wan")
+    assert code == 2 and "1 dropped" in out
+
+
 def test_clips_of_another_length_are_told_beforehand(bunny, space, tmp_path):
     place = str(space.root / "clip" / "anna")
     for name in ("c1", "c2", "c3"):

@@ -3,86 +3,24 @@
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import polars as pl
 import pytest
+from photo_film import NUM_FRAMES, astronaut_pictures, make_film, run
 
-from bunny.core import atomic, workspace
+from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.quality.measure import measure_frame
 from bunny.review.learn import linear_map, method, threshold_rule, version
-from bunny.stage.cluster import Cluster
-from bunny.stage.detect import Detect
-from bunny.stage.filter import Filter
 from bunny.stage.review import Review
 from bunny.table import store
-
-NUM_FRAMES = 4
-
-
-def make_film(folder, name, images, references=None):
-    """A film of stored frames, two in a shot, run as far as its clusters."""
-    film = folder / f"{name}.mp4"
-    film.write_bytes(name.encode())
-    space = workspace.create(folder, "data", film, references)
-    rows = []
-    for i, image in enumerate(images):
-        file = f"frame/{i:08d}.png"
-        atomic.write_bytes(space.root / file, cv2.imencode(".png", image)[1].tobytes())
-        rows.append(
-            {
-                "frame_id": f"{space.film_id}-{i:08d}", "film_id": space.film_id,
-                "shot_index": i // 2, "frame_index": i, "pts": i, "time_base_num": 1,
-                "time_base_den": 1, "timestamp_s": float(i), "file": file,
-                "width_px": image.shape[1], "height_px": image.shape[0], "reason": "interval",
-            }
-        )  # fmt: skip
-    store.write(space.table, "frame", store.from_rows("frame", rows))
-    measured = [{"frame_id": r["frame_id"], **vars(measure_frame(i))}
-                for r, i in zip(rows, images, strict=True)]  # fmt: skip
-    store.write(space.table, "measure", store.from_rows("measure", measured))
-    about = {
-        "film_id": space.film_id, "path": film.name, "content_hash": "0" * 64,
-        "container": "mp4", "codec": "h264", "pixel_format": "yuv420p", "width_px": 512,
-        "height_px": 512, "frame_rate_num": 1, "frame_rate_den": 1, "time_base_num": 1,
-        "time_base_den": 1, "start_s": 0.0, "duration_s": float(len(rows)),
-        "num_frames": len(rows), "rotation_deg": 0, "is_mirrored": False,
-        "is_interlaced": False, "num_frames_failed": 0, "stream_index": 0,
-        "has_audio": False, "decoder": "av",
-    }  # fmt: skip
-    shots = [
-        {
-            "film_id": space.film_id, "shot_index": k, "first_frame_index": 2 * k,
-            "end_frame_index": 2 * k + 2, "start_s": 2.0 * k, "end_s": 2.0 * k + 2,
-            "start_pts": 2 * k, "end_pts": 2 * k + 2, "transition_in": "cut", "motion": 0.0,
-            "kind": "static",
-        }
-        for k in range(len(rows) // 2)
-    ]  # fmt: skip
-    store.write(space.table, "film", store.from_rows("film", [about]))
-    store.write(space.table, "shot", store.from_rows("shot", shots))
-    run(space)
-    return space
-
-
-def run(space):
-    for stage in (Filter, Detect, Cluster):
-        stage(Config(), space.root, space.root).execute()
 
 
 @pytest.fixture
 def films(tmp_path):
     """Two films of the astronaut, one brighter and cut closer, and one of nobody."""
-    from skimage import data
-
-    whole = np.ascontiguousarray(data.astronaut()[:, :, ::-1])
-    dark = (whole * 0.7).astype(np.uint8)
-    near = cv2.resize(whole[:380, 60:440], (512, 512))
-    light = np.clip(near * 1.15, 0, 255).astype(np.uint8)
-    one = make_film(tmp_path, "one", [whole, dark, whole[:, ::-1], dark[:, ::-1]])
-    two = make_film(tmp_path, "two", [near, light, near[:, ::-1], light[:, ::-1]])
+    whole, near = astronaut_pictures()
+    one, two = make_film(tmp_path, "one", whole), make_film(tmp_path, "two", near)
     noise = np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)
     none = make_film(tmp_path, "none", [noise, noise[::-1]])
     return one, two, none

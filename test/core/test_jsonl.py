@@ -46,3 +46,18 @@ def test_a_record_that_stays_locked_is_one_sentence(tmp_path, monkeypatch):
     with FileLock(tmp_path / ".record.lock"), pytest.raises(UserError, match="keeps it locked"):
         jsonl.append(path, [{"a": 1}])
     assert not path.exists()
+
+
+def test_a_record_is_rewritten_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "said.jsonl"
+    jsonl.rewrite(path, "one word", lambda entries: [{"made": "up"}])
+    assert not path.exists()
+    jsonl.append(path, [{"a": 1}, {"a": 2}, {"a": 3}])
+    time = path.stat().st_mtime_ns
+    jsonl.rewrite(path, "one word", lambda entries: entries)
+    assert path.stat().st_mtime_ns == time
+    with pytest.raises(ZeroDivisionError):
+        jsonl.rewrite(path, "one word", lambda entries: [{"a": 1 / 0}])
+    assert jsonl.count(path) == 3
+    jsonl.rewrite(path, "one word", lambda entries: [e for e in entries if e["a"] != 2])
+    assert path.read_text() == '{"a": 1}\n{"a": 3}\n'

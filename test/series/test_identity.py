@@ -55,6 +55,25 @@ def add(folder, members):
     return who(library)
 
 
+def test_an_unknown_between_two_people_joins_neither_by_the_margin_of_the_settings(tmp_path):
+    """Anna at 0 and Ben at 40 degrees; somebody at 19: cosines 0.9455 and 0.9336, 0.012 apart."""
+    joined = {}
+    for margin in (0.005, 0.05):
+        library = people_library.read(tmp_path / str(margin))
+        add(library.folder, film("one", {"anna": 0, "ben": 40}))
+        new = film("two", {"person-01": 19})
+        setting = identity.PlacementSetting(
+            character_threshold=0.75,
+            figure_threshold=0.6,
+            similarity_threshold=0.38,
+            min_margin=margin,
+        )
+        library = people_library.read(library.folder)
+        placed = identity.place(library, new, setting)
+        joined[margin] = placed.identity_id[0]
+    assert joined == {0.005: "identity-0001", 0.05: None}
+
+
 def who(library):
     return dict(library.member.select("member_id", "identity_id").iter_rows())
 

@@ -18,6 +18,7 @@ PUBLISH = "test/library/publish/test_publish_setting.py"  # beside the Postgres 
 CLIP = "test/stage/test_clip.py"
 FILM_PAGE = "test/command/test_film_page.py"
 APPROVE = "test/command/test_approve.py"
+CLEAN = "test/command/test_clean.py"
 REFERENCE_PAIR = "test/pair/test_reference_pair.py"
 EDIT_PAIR = "test/pair/test_edit_pair.py"
 SEEN_ELSEWHERE = {
@@ -34,7 +35,12 @@ SEEN_ELSEWHERE = {
     },
     "review.max_upload_gib": f"{FILM_PAGE}::test_what_is_too_large_is_refused_in_a_sentence",
     "review.needs_approval": f"{APPROVE}::test_a_set_is_exported_once_somebody_approved_it",
+    **{
+        f"retention.{kind}_days": f"{CLEAN}::test_what_is_older_than_the_settings_allow_goes"
+        for kind in ("log", "answer", "measure", "film")
+    },
     "review.run_until": f"{FILM_PAGE}::test_a_film_runs_until_the_stage_that_is_set",
+    "clip.max_similarity": f"{CLIP}::test_of_clips_that_show_the_same_one_is_taken",
     "clip.max_upscale": f"{CLIP}::test_a_picture_is_enlarged_as_far_as_is_set",
     "clip.preset": f"{CLIP}::test_presets_have_the_models_rate",
     "publish.schema_name": f"{PUBLISH}::test_the_schema_name_says_where_tables_go",

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from bunny.clip import plan
 from bunny.core import atomic, file_hash, workspace
 from bunny.core.config import Config
 from bunny.core.error import StageError
@@ -47,17 +48,17 @@ def draw(index, scenes):
     return picture
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """The film, extracted and filtered, with Anna labelled in each kept frame."""
-    root = tmp_path_factory.mktemp("film")
-    path, scenes = root / "film.mkv", [scene(n) for n in (1, 2, 3)]
+SCENES = [scene(n) for n in (1, 2, 3)]
+
+
+def write_film(path):
+    """Two shots of four seconds, with sound."""
     with av.open(str(path), "w") as out:
         video = out.add_stream("libx264", rate=RATE, options={"crf": "12"})
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         audio = out.add_stream("pcm_s16le", rate=32_000, layout="mono")
         for index in range(2 * NUM):
-            frame = av.VideoFrame.from_ndarray(draw(index, scenes), "bgr24")
+            frame = av.VideoFrame.from_ndarray(draw(index, SCENES), "bgr24")
             frame.pts, frame.time_base = index, Fraction(1, RATE)
             out.mux(video.encode(frame))
         out.mux(video.encode(None))
@@ -65,15 +66,17 @@ def made(tmp_path_factory):
         sound.rate, sound.pts, sound.time_base = 32_000, 0, Fraction(1, 32_000)
         out.mux(audio.encode(sound))
         out.mux(audio.encode(None))
+
+
+def prepare(root, path):
+    """The film, extracted and filtered, with Anna labelled in each kept frame."""
     space = workspace.create(root, str(root / "data"), path, None)
     settings = {"extraction": {"static_range": 0, "extra_interval_seconds": 0.5}}
     config = Config.model_validate(settings)
     for stage in (Extract, Filter):
         stage(config, space.root, space.root).execute()
-    frame = store.read(space.table, "frame")
-    assert store.read(space.table, "shot").height == 2 and frame.height >= 6
     rows = []
-    for row in frame.iter_rows(named=True):
+    for row in store.read(space.table, "frame").iter_rows(named=True):
         sides = dict(zip(("x0_px", "y0_px", "x1_px", "y1_px"), block_at(row["frame_index"]),
                          strict=True))  # fmt: skip
         rows.append({"subject_id": f"{row['frame_id']}-r0", "subject_type": "region",
@@ -81,8 +84,18 @@ def made(tmp_path_factory):
                      "shot_index": row["shot_index"], **sides, "confidence": 0.9,
                      "source": "reference"})  # fmt: skip
     store.write(space.table, "label", store.from_rows("label", rows))
-    for name in ("extra_frame", "cluster", "caption", "dataset"):
+    for name in ("extra_frame", "cluster", "caption", "dataset", "embedding"):
         store.write(space.table, name, store.from_rows(name, []))
+    return space
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    root = tmp_path_factory.mktemp("film")
+    write_film(root / "film.mkv")
+    space = prepare(root, root / "film.mkv")
+    assert store.read(space.table, "shot").height == 2
+    assert store.read(space.table, "frame").height >= 6
     return space
 
 
@@ -183,6 +196,32 @@ def test_each_setting_does_what_it_says(space, key, values, look, found):
             assert film.streams.audio
 
 
+def test_of_clips_that_show_the_same_one_is_taken(space):
+    """Vectors of both shots have a cosine of 0.96; the camera is still in one and pans in two."""
+    frame = store.read(space.table, "frame")
+    rows = [
+        {"frame_id": row["frame_id"], "model": "m", "vector": [0.96, 0.28] if row["shot_index"]
+         else [1.0, 0.0]}
+        for row in frame.iter_rows(named=True)
+    ]  # fmt: skip
+    store.write(space.table, "embedding", store.from_rows("embedding", rows))
+    assert run(space, max_similarity=0.9)[1].height == 2  # another camera: not the same
+    still = {"margin_frames": 2, "max_similarity": 0.9}
+    tables = {name: store.read(space.table, name) for name in ("clip_frame", "clip_box")}
+    same = tables["clip_frame"].with_columns(shift_x=pl.lit(0.0, pl.Float32))
+    assert _chosen(space, tables | {"clip_frame": same}, **still) == ["chosen", "duplicate"]
+    assert _chosen(space, tables | {"clip_frame": same}, max_similarity=0.97) == ["chosen"] * 2
+
+
+def _chosen(space, measured, **own):
+    """Reasons by the stage's own rules over measures that were changed."""
+    wanted = Config.model_validate({"clip": {**LIT, **own}}).clip
+    names = ("shot", "frame", "quality", "embedding", "cluster")
+    tables = {**measured, **{name: store.read(space.table, name) for name in names}}
+    chosen, others = plan.choose_clips(tables, tables["cluster"], {"anna"}, wanted)
+    return sorted(one.reason or "chosen" for one in (*chosen, *others))
+
+
 def test_a_box_between_labels_counts_from_the_likeness_that_is_set(space):
     """All boxes between labels are alike, but none by more than 1."""
     _, clip, tried = run(space, min_likeness=1.0)
@@ -255,3 +294,81 @@ def test_a_disk_that_is_full_leaves_no_half_and_costs_no_measure(space):
     assert row["detail"].startswith(sizes[1][1]) and not row["is_chosen"]
     assert run(space, margin_frames=3)[1].height == 2 and run(space)[1].height == 2
     assert files(space) == whole and measured.stat().st_mtime_ns == stamp
+
+
+def write_interlaced(path, *, is_woven):
+    """A pan of eight pixels a frame: both fields of one moment, or of two, as a camera gives."""
+    wide, width = scene(4), 300
+    options = {"flags": "+ildct+ilme", "top": "1", "b": "6000000"} if is_woven else {"b": "6000000"}
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("mpeg2video", rate=25, options=options)
+        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for index in range(NUM):
+            first, second = (
+                int(width / 2 * (1 - np.cos((index + field) * 8 * np.pi / width / 2)))
+                for field in (0, 0.5 if is_woven else 0)
+            )
+            picture = wide[50 : 50 + HEIGHT, first : first + WIDTH].copy()
+            picture[1::2] = wide[50 : 50 + HEIGHT, second : second + WIDTH][1::2]
+            out.mux(video.encode(av.VideoFrame.from_ndarray(picture, "bgr24")))
+        out.mux(video.encode(None))
+
+
+def comb(path):
+    """Rows that differ from both neighbours, against those two apart; larger where fields part."""
+    with av.open(str(path)) as film:
+        grey = [one.to_ndarray(format="gray").astype(np.float32) for one in film.decode(video=0)]
+    inner = np.concatenate([np.abs(2 * p[1:-1] - p[:-2] - p[2:]).ravel() for p in grey[5:-5]])
+    apart = np.concatenate([np.abs(p[2:] - p[:-2]).ravel() for p in grey[5:-5]])
+    return inner.mean() / apart.mean()
+
+
+def test_clips_of_an_interlaced_film_show_no_comb(tmp_path):
+    seen, raw = {}, {}
+    for kind in (True, False):
+        root = tmp_path / str(kind)
+        root.mkdir()
+        write_interlaced(root / "film.mpg", is_woven=kind)
+        raw[kind] = comb(root / "film.mpg")
+        space = prepare(root, root / "film.mpg")
+        assert store.read(space.table, "film")["is_interlaced"][0] == kind
+        _, clip, _ = run(space, min_coverage=0.0, min_likeness=-1.0, max_motion=200.0)
+        seen[kind] = comb(space.root / clip["file"][0])
+    assert raw[True] > 2 * raw[False]
+    assert seen[True] < 1.2 * seen[False]
+
+
+def test_sides_are_multiples_of_32_whatever_the_films_are(tmp_path):
+    path = tmp_path / "odd.mkv"
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("ffv1", rate=RATE)
+        video.width, video.height, video.pix_fmt = 317, 189, "yuv444p"
+        for index in range(NUM):
+            picture = draw(index, SCENES)
+            out.mux(video.encode(av.VideoFrame.from_ndarray(picture[:189, :317], "bgr24")))
+        out.mux(video.encode(None))
+    _, clip, _ = run(prepare(tmp_path, path))
+    assert clip.height == 1
+    assert clip.select("width_px", "height_px").row(0) == (320, 160)
+
+
+def test_a_film_of_varying_rate_plays_as_fast_as_it_was_shot(tmp_path):
+    """Frames 40 and 80 ms apart in turn: the block's place tells which film time a frame shows."""
+    path = tmp_path / "varying.mkv"
+    times = np.cumsum([0] + [40, 80] * 35)[: 2 * 35]
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("libx264", rate=25, options={"crf": "8"})
+        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        video.time_base = video.codec_context.time_base = Fraction(1, 1000)
+        for time in times.tolist():
+            frame = av.VideoFrame.from_ndarray(draw(time * RATE // 1000, SCENES), "bgr24")
+            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+    space = prepare(tmp_path, path)
+    _, clip, _ = run(space, min_coverage=0.0, min_likeness=-1.0)
+    row = clip.row(0, named=True)
+    film_s = times[list(row["frame_indices"])] / 1000
+    asked = row["start_s"] + np.arange(33) / 16
+    assert np.abs(film_s - asked).max() <= 0.040 + 1e-9  # half of the longest step
+    assert row["end_s"] - row["start_s"] == pytest.approx(33 / 16)

@@ -32,6 +32,7 @@ def film_with_set(labelled_film, tiny_base_folder):
         for f, shot in frames.select("frame_id", "shot_index").iter_rows()
     ]
     store.write(labelled_film / "table", "embedding", store.from_rows("embedding", rows))
+    store.write(labelled_film / "table", "clip", store.from_rows("clip", []))
     return labelled_film
 
 
@@ -76,6 +77,37 @@ def test_a_second_run_gives_the_same_bytes(film_with_set, tiny_base_folder):
     make(film_with_set, tiny_base_folder, **SETTING).execute()
     assert first == {p: p.read_bytes() for p in (film_with_set / "pair").rglob("*") if p.is_file()}
     assert pairs(film_with_set).equals(table)
+
+
+def test_clips_are_targets_with_references_of_other_shots(film_with_set, tiny_base_folder):
+    """A clip of the first shot; its target is the file that is there, only references are cut."""
+    shot = store.read(film_with_set / "table", "dataset")["shot_index"].min()
+    clip = {
+        "clip_id": "bunny-0", "character": "bunny", "shot_index": shot, "split": "train",
+        "start_s": 0.0, "end_s": 33 / 16, "fps": 16.0, "num_frames": 33, "width_px": 64,
+        "height_px": 32, "crop_x0_px": 0, "crop_y0_px": 0, "crop_x1_px": 64, "crop_y1_px": 32,
+        "camera": "static", "motion": 2.0, "coverage": 1.0, "also_shown": ["bruno"],
+        "frame_indices": list(range(33)), "file": "clip/bunny/bunny-0.mp4",
+        "caption": "bunny walks", "has_audio": False, "sha256": "a" * 64,
+    }  # fmt: skip
+    (film_with_set / "clip" / "bunny").mkdir(parents=True)
+    (film_with_set / clip["file"]).write_bytes(b"a clip")
+    store.write(film_with_set / "table", "clip", store.from_rows("clip", [clip]))
+    setting = {**SETTING, "kinds": ["clip"]}
+    assert make(film_with_set, tiny_base_folder, **setting).execute().status == "done"
+    [row] = pairs(film_with_set).iter_rows(named=True)
+    assert (row["kind"], row["target_clip_id"], row["reason"]) == ("clip", "bunny-0", None)
+    assert shot not in row["reference_shot_indices"] and row["reference_shot_indices"]
+    assert (row["instruction"], row["also_shown"]) == ("bunny walks", ["bruno"])
+    assert row["files"][0] == clip["file"] and row["sha256"][0] == "a" * 64
+    written = sorted(p.name for p in (film_with_set / "pair" / "clip" / "bunny").iterdir())
+    assert written == [
+        f"bunny-clip-0000-reference-{n + 1}.png" for n in range(len(row["files"]) - 1)
+    ]
+    held = store.from_rows("clip", [clip | {"split": "held-out"}])
+    store.write(film_with_set / "table", "clip", held)
+    make(film_with_set, tiny_base_folder, **setting).execute()
+    assert pairs(film_with_set)["reason"].to_list() == ["alone"]  # no reference crosses the split
 
 
 def test_a_picture_that_is_gone_is_an_error_of_its_row(film_with_set, tiny_base_folder):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tiny_clip
 
+from bunny.clip import preset
 from bunny.core import atomic
 from bunny.trainer_format import configuration, media
 from bunny.trainer_format.media import TrainingClip, TrainingPair, TrainingStill
@@ -75,7 +76,7 @@ def export(tmp_path, clips, stills, pairs):
             folders = media.write_clips(place, clips, stills)
         else:
             folders = media.write_pairs(place, pairs, configuration.MAX_REFERENCES[form])
-        about = configuration.MODELS[model]
+        about = preset.FORM[model]
         for name, text in configuration.WRITERS[form](folders, place, about).items():
             (place / name).write_text(text + "\n", encoding="utf-8", newline="\n")
         return place

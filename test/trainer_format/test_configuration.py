@@ -6,6 +6,7 @@ import tomllib
 
 import yaml
 
+from bunny.clip import preset
 from bunny.trainer_format import configuration
 from bunny.trainer_format.media import MediaFolder
 
@@ -46,7 +47,7 @@ def test_diffusion_pipe_asks_for_the_frames_that_are_left_after_resampling(expor
     folder = MediaFolder(
         path="clip/a", kind="clip", width_px=832, height_px=480, num_frames=122, fps=24.0
     )
-    files = configuration.write_diffusion_pipe([folder], export("ltx"), configuration.MODELS["wan"])
+    files = configuration.write_diffusion_pipe([folder], export("ltx"), preset.FORM["wan"])
     said = tomllib.loads(files["dataset.toml"])
     assert said["directory"][0]["size_buckets"] == [[832, 480, 81]]  # int(122 * 16 / 24)
 

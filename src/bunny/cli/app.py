@@ -23,7 +23,7 @@ PANELS = {
     "Characters and training set": ("references", "characters", "gaps", "check"),
     "Evaluation and generation": ("evaluate", "generate"),
     "Library": ("review", "approve", "correct", "learn", "library", "search", "where", "publish"),
-    "Workspace": ("compare", "clean", "pack", "unpack"),
+    "Workspace": ("compare", "clean", "forget", "pack", "unpack"),
     "Export": ("export",),
 }
 

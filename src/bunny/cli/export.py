@@ -232,7 +232,9 @@ def export_pairs(
     character: Annotated[
         str | None, typer.Option(help="Character, if there are pairs of more than one.")
     ] = None,
-    kind: Annotated[str, typer.Option(help="Kind of pairs: reference or edit.")] = "reference",
+    kind: Annotated[
+        str, typer.Option(help="Kind of pairs: reference, edit or clip.")
+    ] = "reference",
     data_dir: DataDir = None,
     settings: Settings = None,
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from bunny.cli.app import AsJson, DataDir, FilmName, app
+from bunny.core.error import UserError
 
 
 @app.command()
@@ -45,6 +46,10 @@ def clean(
             "all but shard.",
         ),
     ] = "",
+    expired: Annotated[
+        bool,
+        typer.Option("--expired", help="Instead: what is older than section retention allows."),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Remove it; without this it is said.")] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -52,8 +57,38 @@ def clean(
     """Say what films have on disk that can be made again, and remove it with --yes."""
     from bunny.command import clean as module
 
+    if expired:
+        if only:
+            raise UserError("--only: expected without --expired, got both; leave one out")
+        report = module.run_expired(film, is_removed=yes, data_dir=data_dir)
+        typer.echo(report.to_json() if as_json else report.to_text())
+        return
     kinds = [kind.strip() for kind in only.split(",") if kind.strip()] or module.DEFAULT
     report = module.run(film, kinds, is_removed=yes, data_dir=data_dir)
+    typer.echo(report.to_json() if as_json else report.to_text())
+
+
+@app.command()
+def forget(
+    person: Annotated[
+        str, typer.Argument(help="A character; with --film also a group such as person-02.")
+    ],
+    film: Annotated[
+        str | None,
+        typer.Option(help="Film id or its first characters; default: all films and the library."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it; without this it is said.")] = False,
+    note: Annotated[
+        str, typer.Option(help="For the record, e.g. the number of a request; no name.")
+    ] = "",
+    by: Annotated[str, typer.Option(help="Who does it; default: your login.")] = "",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say all that films keep of a person, and remove it with --yes."""
+    from bunny.command import forget as module
+
+    report = module.run(person, film, is_removed=yes, note=note, by=by, data_dir=data_dir)
     typer.echo(report.to_json() if as_json else report.to_text())
 
 

@@ -270,10 +270,23 @@ def _box_row(shot: int, index: int, name: str, box: Box, is_labelled: bool) -> d
 
 
 def _alike(one: np.ndarray | None, other: np.ndarray | None) -> float:
-    """Correlation of the colours in two boxes, in [-1, 1]; 0 where one is outside."""
+    """Correlation of the colours in two boxes, in [-1, 1]; 0 where one is outside.
+
+    In double precision: `cv2.compareHist` gives NaN for histograms that are spread evenly.
+
+    Examples
+    --------
+    >>> one = np.array([0.6, 0.3, 0.1], np.float32)
+    >>> round(_alike(one, one), 3), round(_alike(one, one[::-1]), 3), _alike(one, None)
+    (1.0, -0.974, 0.0)
+    >>> _alike(np.full(3, 1 / 3), one)
+    0.0
+    """
     if one is None or other is None:
         return 0.0
-    return float(np.clip(cv2.compareHist(one, other, cv2.HISTCMP_CORREL), -1, 1))
+    a, b = (part.ravel().astype(np.float64) - part.mean() for part in (one, other))
+    length = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(np.clip(a @ b / length, -1, 1)) if length > 1e-12 else 0.0
 
 
 def group_labels(rows: Iterable[Mapping[str, Any]]) -> dict[int, list[LabelledBox]]:

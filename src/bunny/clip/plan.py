@@ -280,7 +280,7 @@ def choose_clips(
     Parameters
     ----------
     tables : mapping of str to pl.DataFrame
-        As `read_shots`.
+        As `read_shots`, and `embedding`.
     cluster : pl.DataFrame
         Table of that name; says where shots play.
     names : collection of str
@@ -296,11 +296,16 @@ def choose_clips(
     ]
     scenes = cluster.filter(pl.col("level") == "scene").drop_nulls("scene_id")
     place = dict(scenes.sort("item_id").select("shot_index", "scene_id").iter_rows())
+    pictures = _pictures(plans, tables["frame"], tables["embedding"])
     judged = [
         plan
         for name in sorted({plan.character for plan in plans})
         for plan in choose_varied(
-            [one for one in plans if one.character == name], place, wanted.max_clips
+            [one for one in plans if one.character == name],
+            place,
+            wanted.max_clips,
+            pictures=pictures,
+            max_similarity=wanted.max_similarity,
         )
     ]
     judged.sort(key=lambda plan: (plan.start_s, plan.clip_id))
@@ -349,12 +354,18 @@ def candidate_row(plan: ClipPlan) -> dict[str, object]:
 
 
 def choose_varied(
-    plans: Sequence[ClipPlan], place: Mapping[int, str], max_clips: int
+    plans: Sequence[ClipPlan],
+    place: Mapping[int, str],
+    max_clips: int,
+    *,
+    pictures: Mapping[str, np.ndarray] | None = None,
+    max_similarity: float = 1.0,
 ) -> list[ClipPlan]:
-    """All plans, those beyond the number with reason `surplus`.
+    """All plans, near duplicates with reason `duplicate`, those beyond the number with `surplus`.
 
     Clips are taken in turn from the rarest kinds: shot, place, camera and who else is there; of
-    equals the one whose motion is least like that of those taken.
+    equals the one whose motion is least like that of those taken. One that shows what a taken one
+    of the same camera move shows is left out.
 
     Parameters
     ----------
@@ -363,6 +374,10 @@ def choose_varied(
     place : mapping of int to str
         Scene of each shot.
     max_clips : int
+    pictures : mapping of str to np.ndarray, optional
+        Unit vector of what each clip shows, by clip id; see `_pictures`.
+    max_similarity : float
+        Cosine of those vectors above which two clips show the same.
     """
     good = [plan for plan in plans if not plan.reason]
     taken: list[ClipPlan] = []
@@ -374,17 +389,52 @@ def choose_varied(
         return sum(counts.get(kind, 0) for kind in kinds), -nearest, plan.start_s
 
     left = list(good)
+    spare: dict[int, ClipPlan] = {}
     while left and len(taken) < max_clips:
         best = min(left, key=crowding)
         left.remove(best)
         taken.append(best)
         for kind in _kinds(best, place):
             counts[kind] = counts.get(kind, 0) + 1
+        for plan in list(left):
+            alike = _likeness(plan, best, pictures or {})
+            if alike > max_similarity:
+                left.remove(plan)
+                why = f"shows what {best.clip_id} shows (cosine {alike:.3f})"
+                spare[id(plan)] = replace(plan, reason="duplicate", detail=why)
     why = f"clip.max_clips is {max_clips}; more alike to those chosen"
-    spare = {id(plan) for plan in left}
-    return [
-        replace(plan, reason="surplus", detail=why) if id(plan) in spare else plan for plan in plans
-    ]
+    spare |= {id(plan): replace(plan, reason="surplus", detail=why) for plan in left}
+    return [spare.get(id(plan), plan) for plan in plans]
+
+
+def _likeness(one: ClipPlan, other: ClipPlan, pictures: Mapping[str, np.ndarray]) -> float:
+    """Cosine of what two clips show; -1 where that is not known, or the camera moves otherwise."""
+    known = one.clip_id in pictures and other.clip_id in pictures
+    if not known or one.camera != other.camera:
+        return -1.0
+    return float(pictures[one.clip_id] @ pictures[other.clip_id])
+
+
+def _pictures(
+    plans: Sequence[ClipPlan], frame: pl.DataFrame, embedding: pl.DataFrame
+) -> dict[str, np.ndarray]:
+    """Unit mean of the scene vectors of each clip's kept frames; else of the nearest one's."""
+    times = frame.select("frame_id", "shot_index", "timestamp_s")
+    known = embedding.filter(pl.col("vector").is_not_null()).join(times, on="frame_id")
+    by_shot = {
+        shot: (own["timestamp_s"].to_numpy(), np.array(own["vector"].to_list(), np.float32))
+        for (shot,), own in known.partition_by("shot_index", as_dict=True).items()
+    }
+    found = {}
+    for one in plans:
+        if one.shot_index in by_shot:
+            time_s, vector = by_shot[one.shot_index]
+            inside = (time_s >= one.start_s) & (time_s < one.end_s)
+            if not inside.any():
+                inside = np.arange(len(time_s)) == np.abs(time_s - one.start_s).argmin()
+            mean = vector[inside].mean(axis=0)
+            found[one.clip_id] = mean / max(float(np.linalg.norm(mean)), 1e-9)
+    return found
 
 
 def _kinds(plan: ClipPlan, place: Mapping[int, str]) -> tuple[tuple[str, str], ...]:

@@ -9,11 +9,12 @@ SIDE_STEP = 32  # sides that every model's patches and latents divide
 
 @dataclass(frozen=True, kw_only=True)
 class ClipForm:
-    """Rate and largest size of clips."""
+    """Rate, largest size and lengths of clips."""
 
     fps: float
     width_px: int
     height_px: int
+    frame_step: int = 4  # the model's own lengths are n * frame_step + 1; ours are 8n + 1
 
     @property
     def area_px(self) -> int:
@@ -28,7 +29,7 @@ FORM = {
     "wan": ClipForm(fps=16.0, width_px=832, height_px=480),
     "wan-5b": ClipForm(fps=24.0, width_px=1280, height_px=704),
     "hunyuan": ClipForm(fps=24.0, width_px=960, height_px=544),
-    "ltx": ClipForm(fps=24.0, width_px=768, height_px=512),
+    "ltx": ClipForm(fps=24.0, width_px=768, height_px=512, frame_step=8),
 }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bunny.caption.trigger import trigger_word
+from bunny.clip import preset
 from bunny.command import export_set, film_workspace
 from bunny.core.error import UserError
 from bunny.dataset import image_folder as sets
@@ -93,12 +94,12 @@ def check_format(
     form : str
         One of `configuration.WRITERS`.
     model : str
-        One of `configuration.MODELS`.
+        One of `clip.preset.FORM`.
     num_frames : int
         Length asked for; 0: as the folder's configuration says.
     """
     export_set.check_choice("--format", form, tuple(configuration.WRITERS))
-    export_set.check_choice("--model", model, tuple(configuration.MODELS))
+    export_set.check_choice("--model", model, tuple(preset.FORM))
     if what is None:
         raise UserError("check --format: expected a folder of clips or pairs, got none; give one")
     return preview.preview_folder(Path(what).expanduser(), form, model=model, frames=num_frames)

@@ -37,6 +37,7 @@ RECORDS = {  # of people or of what was handed out; only they can mend them
     "feedback.jsonl": "one correction",
     "addition.jsonl": "one addition",
     "approval.jsonl": "one approval",
+    "forgotten.jsonl": "one record of `bunny forget`",
     "timeline.jsonl": "one exported timeline",
     "picture/own/index.jsonl": "one drawing",
 }

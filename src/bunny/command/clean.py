@@ -7,6 +7,7 @@ pictures, training sets, adapters, paid answers, and all that people made.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from bunny.command import film_workspace
 from bunny.contract import fingerprint
 from bunny.core import atomic, workspace
+from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 
@@ -56,6 +58,21 @@ KINDS: Mapping[str, CleanKind] = {
         stages=("extract", "detect", "cluster"),
     ),
 }
+EXPIRING: Mapping[str, CleanKind] = {  # with the setting that says after how many days
+    "log": KINDS["log"],
+    "answer": CleanKind(
+        about="kept answers of models (retention.answer_days); a later run asks again",
+        film=("stage/caption/answer/*/*", "stage/review/answer/*/*"),
+    ),
+    "measure": CleanKind(
+        about="what stages measured, with vectors of faces (retention.measure_days)",
+        film=KINDS["shard"].film,
+        stages=KINDS["shard"].stages,
+    ),
+    "film": CleanKind(about="whole workspaces of films (retention.film_days)"),
+}
+ABOUT = {kind: one.about for kind, one in (*EXPIRING.items(), *KINDS.items())}
+DAY_S = 86_400.0
 DEFAULT = ("leftover", "view", "report", "log", "training")
 
 
@@ -83,7 +100,7 @@ class CleanReport:
         for kind, own in self._by_kind().items():
             size = sum(one.num_bytes for one in own)
             files = sum(one.num_files for one in own)
-            lines.append(f"{kind:10} {to_size(size):>9}  {files} files: {KINDS[kind].about}")
+            lines.append(f"{kind:10} {to_size(size):>9}  {files} files: {ABOUT[kind]}")
             lines += [f"{'':10} {one.film_id}: {one.note}" for one in own if one.note]
         total = to_size(sum(one.num_bytes for one in self.entries if not one.note))
         said = f"freed {total}" if self.is_removed else f"would free {total}; --yes removes it"
@@ -139,12 +156,86 @@ def run(
     for space in spaces:
         if is_removed:
             with workspace.lock(space, config.pipeline.lock_wait_seconds):
-                entries += [_clean(space, kind, is_removed=True) for kind in kinds]
+                entries += [free(space, kind, is_removed=True) for kind in kinds]
         else:
-            entries += [_clean(space, kind, is_removed=False) for kind in kinds]
+            entries += [free(space, kind, is_removed=False) for kind in kinds]
     return CleanReport(
         entries=tuple(one for one in entries if one.num_files), is_removed=is_removed
     )
+
+
+def run_expired(
+    film: str | None, *, is_removed: bool = False, data_dir: str | None = None
+) -> CleanReport:
+    """Say what films have that is older than section `retention` lets it be, and remove it.
+
+    Parameters
+    ----------
+    film, is_removed, data_dir
+        As `run`.
+
+    Raises
+    ------
+    UserError
+        As `run`.
+    """
+    root, config = film_workspace.load_settings(data_dir, ())
+    spaces = workspace.find(root, config.project.data_dir, film)
+    if not spaces:
+        raise film_workspace.no_such_film(film, config)
+    entries: list[CleanEntry] = []
+    for space in spaces:
+        own = film_workspace.load_settings(data_dir, (), space)[1]
+        if not is_removed:
+            entries += _expire(space, own, is_removed=False)
+            continue
+        with workspace.lock(space, config.pipeline.lock_wait_seconds):
+            entries += _expire(space, own, is_removed=True)
+        if any(one.kind == "film" for one in entries if one.film_id == space.film_id):
+            atomic.remove_folder(space.root)
+    return CleanReport(entries=tuple(entries), is_removed=is_removed)
+
+
+def _expire(space: Workspace, config: Config, *, is_removed: bool) -> list[CleanEntry]:
+    """Entries of one film; its own folder is left to the caller, who holds its lock."""
+    now, days = time.time(), config.retention
+    if days.film_days and now - _last_touched(space) > days.film_days * DAY_S:
+        homes = (space.checkpoint, space.log / space.film_id)
+        sizes = [one.stat().st_size for top in (space.root, *homes) for one in _files(top)]
+        for home in homes if is_removed else ():
+            atomic.remove_folder(home)
+        return [_entry(space, "film", sizes)]
+    found = []
+    for kind in ("log", "answer", "measure"):
+        limit = getattr(days, f"{kind}_days") * DAY_S
+        unfinished = _unfinished(space, EXPIRING[kind])
+        if not limit or unfinished:
+            continue
+        old = [one for top in _tops(space, kind, EXPIRING) for one in _files(top)
+               if now - one.stat().st_mtime > limit]  # fmt: skip
+        sizes = [one.stat().st_size for one in old]
+        for path in old if is_removed else ():
+            atomic.remove_file(path)
+            _remove_empty(path.parent)
+        found += [_entry(space, kind, sizes)] if old else []
+    return found
+
+
+def _entry(space: Workspace, kind: str, sizes: Sequence[int]) -> CleanEntry:
+    return CleanEntry(film_id=space.film_id, kind=kind, num_files=len(sizes), num_bytes=sum(sizes))
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a folder in which nothing is left: half a shard is none."""
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _last_touched(space: Workspace) -> float:
+    """When a stage last ran or a person last said something, seconds since 1970."""
+    root = space.root
+    told = [*root.glob("stage/*/stage.json"), *root.glob("*.jsonl"), root / "source.json"]
+    return max(path.stat().st_mtime for path in told if path.is_file())
 
 
 def to_size(num_bytes: int) -> str:
@@ -163,7 +254,8 @@ def to_size(num_bytes: int) -> str:
     return f"{size:.1f} {units[0]}"
 
 
-def _clean(space: Workspace, kind: str, *, is_removed: bool) -> CleanEntry:
+def free(space: Workspace, kind: str, *, is_removed: bool) -> CleanEntry:
+    """Count what a film has of one of `KINDS`, and remove it if that is wanted."""
     files = [(path, path.stat().st_size) for top in _tops(space, kind) for path in _files(top)]
     unfinished = _unfinished(space, KINDS[kind])
     if is_removed and not unfinished:
@@ -190,8 +282,8 @@ def _unfinished(space: Workspace, kind: CleanKind) -> str:
     return ""
 
 
-def _tops(space: Workspace, kind: str) -> Iterator[Path]:
-    wanted = KINDS[kind]
+def _tops(space: Workspace, kind: str, kinds: Mapping[str, CleanKind] = KINDS) -> Iterator[Path]:
+    wanted = kinds[kind]
     places = ((space.root, wanted.film), (space.checkpoint, wanted.checkpoint))
     for folder, globs in (*places, (space.log / space.film_id, wanted.log)):
         for pattern in globs:

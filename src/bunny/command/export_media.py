@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from bunny.caption.trigger import trigger_word
+from bunny.clip import preset
 from bunny.command import export_set, film_workspace
 from bunny.core import image_file
 from bunny.core.error import UserError
@@ -84,7 +85,7 @@ def export_clips(
     character : str or None
         None: the only one that the film has clips of.
     model : str
-        One of `configuration.MODELS`; ``auto``: the first one of the clips' frame rate.
+        One of `clip.preset.FORM`; ``auto``: the first one of the clips' frame rate.
     has_stills : bool
         Training pictures go along, in folders of their own.
     date : str
@@ -131,22 +132,27 @@ def export_pairs(
     Parameters
     ----------
     kind : str
-        ``reference`` or ``edit``; the two are never in one folder.
+        ``reference``, ``edit`` or ``clip`` (references of clips); never two in one folder.
     """
     export_set.check_choice("--format", form, tuple(configuration.WRITERS))
-    export_set.check_choice("--kind", kind, (media.REFERENCE, media.EDIT))
-    most = configuration.MAX_REFERENCES[form]
+    export_set.check_choice("--kind", kind, (media.REFERENCE, media.EDIT, media.OF_CLIP))
+    is_clip = kind == media.OF_CLIP
+    limits = configuration.MAX_OF_CLIP if is_clip else configuration.MAX_REFERENCES
+    most = limits.get(form, 0)
     if not most:
+        what = "references of clips" if is_clip else "references from folders"
         raise UserError(
-            f"--format: expected a trainer that loads references from folders, got {form}; choose "
-            f"{', '.join(f for f, n in configuration.MAX_REFERENCES.items() if n)}"
+            f"--format: expected a trainer that loads {what}, got {form}; choose "
+            f"{', '.join(f for f, n in limits.items() if n)}"
         )
     space, _ = film_workspace.open_film(film, data_dir, overrides)
     table = _read(space, "training_pair", f"stage pair, with pair.kinds=[{kind}]")
     chosen = table.filter(pl.col("kind").cast(pl.String) == kind, pl.col("reason").is_null())
     who = choose_character(chosen, character, f"{kind} pairs")
     rows = chosen.filter(pl.col("character") == who, pl.col("error").is_null()).sort("pair_id")
-    train = [_pair(row, space.root) for row in _of_training(rows).iter_rows(named=True)]
+    clip = store.read_or_empty(space.table, "clip")
+    clips = {row["clip_id"]: row for row in clip.iter_rows(named=True)}
+    train = [_pair(row, space.root, clips) for row in _of_training(rows).iter_rows(named=True)]
     _check_files([file for p in train for file in (p.target, *p.references)], "pairs", "pair")
 
     def write(target: Path) -> tuple[list[MediaFolder], dict[str, int]]:
@@ -187,7 +193,7 @@ def _export(
     def fill(target: Path) -> dict[str, Any]:
         folders, written = write(target)
         counts.update(written)
-        about = configuration.MODELS[model]
+        about = preset.FORM[model]
         for name, text in configuration.WRITERS[form](folders, place, about).items():
             folder.write_text(target / name, text)
         info = ExportInfo(
@@ -265,10 +271,10 @@ def _check_files(files: Sequence[Path], what: str, stage: str) -> None:
 def _choose_model(model: str, clips: Sequence[TrainingClip]) -> str:
     """The video model whose rate the clips have."""
     if model != "auto":
-        export_set.check_choice("--model", model, ("auto", *configuration.MODELS))
+        export_set.check_choice("--model", model, ("auto", *preset.FORM))
         return model
     rates = {clip.fps for clip in clips}
-    return next((n for n, m in configuration.MODELS.items() if {m.fps} == rates), "wan")
+    return next((n for n, m in preset.FORM.items() if {m.fps} == rates), "wan")
 
 
 def _clip(row: dict[str, Any], root: Path) -> TrainingClip:
@@ -304,10 +310,14 @@ def _stills(space: Workspace, who: str) -> list[TrainingStill]:
     return stills
 
 
-def _pair(row: dict[str, Any], root: Path) -> TrainingPair:
+def _pair(row: dict[str, Any], root: Path, clips: Mapping[str, dict[str, Any]]) -> TrainingPair:
     target, *references = (root / file for file in row["files"])
-    picture = image_file.read(target) if target.is_file() else None
-    height, width = (0, 0) if picture is None else picture.shape[:2]
+    clip = clips.get(row["target_clip_id"] or "")
+    if clip is not None:
+        width, height = clip["width_px"], clip["height_px"]
+    else:
+        picture = image_file.read(target) if target.is_file() else None
+        height, width = (0, 0) if picture is None else picture.shape[:2]
     return TrainingPair(
         pair_id=row["pair_id"],
         kind=row["kind"],
@@ -316,5 +326,7 @@ def _pair(row: dict[str, Any], root: Path) -> TrainingPair:
         instruction=" ".join(row["instruction"].split()),
         width_px=width,
         height_px=height,
+        num_frames=clip["num_frames"] if clip else 1,
+        fps=clip["fps"] if clip else 0.0,
         columns={name: row[name] for name in PAIR_COLUMNS},
     )

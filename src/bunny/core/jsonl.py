@@ -3,15 +3,17 @@
 One rule holds for all of them (corrections, additions, exported timelines, drawn pictures): one
 writer at a time by a lock file beside the record; what is appended together is flushed to disk
 whole or not at all; a last line without an end, left by a kill, is passed over by readers and cut
-off by the next writer.
+off by the next writer. Only where a person is forgotten is a record rewritten (`rewrite`).
 """
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bunny.core import atomic
 from bunny.core.error import UserError
 
 WAIT_S = 10.0  # for another's write, which takes milliseconds
@@ -37,20 +39,40 @@ def append(path: Path, entries: Sequence[Mapping[str, Any]]) -> int:
     UserError
         If another process keeps the record locked.
     """
-    from filelock import FileLock, Timeout
-
     data = b"".join(_to_line(entry) for entry in entries)
-    try:
-        with FileLock(path.with_name(f".{path.stem}.lock"), timeout=WAIT_S):
-            _drop_cut_line(path)
-            if data:
-                _write(path, data)
-            return count(path)
-    except Timeout as error:
-        raise UserError(
-            f"{path}: expected to write within {WAIT_S:.0f} s, another process keeps it locked; "
-            "stop it and try again"
-        ) from error
+    with _locked(path):
+        _drop_cut_line(path)
+        if data:
+            _write(path, data)
+        return count(path)
+
+
+def rewrite(
+    path: Path, what: str, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+) -> None:
+    """Put other entries in the place of all that a record has, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Nothing happens where there is no such record, or `change` gives back what it got.
+    what : str
+        What an entry is, for the reader of an error.
+    change : callable
+        From the entries to those that stay.
+
+    Raises
+    ------
+    UserError
+        If a line is no JSON object, or another process keeps the record locked.
+    """
+    if not path.exists():
+        return
+    with _locked(path):
+        before = [values for _, values in read(path, what)]
+        after = change([dict(values) for values in before])
+        if after != before:
+            atomic.write_bytes(path, b"".join(_to_line(entry) for entry in after))
 
 
 def read(path: Path, what: str, *, after: int = 0) -> list[tuple[str, dict[str, Any]]]:
@@ -85,6 +107,21 @@ def read(path: Path, what: str, *, after: int = 0) -> list[tuple[str, dict[str, 
 def count(path: Path) -> int:
     """How many entries a record has."""
     return len(_lines(path))
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keep other writers of a record away."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(path.with_name(f".{path.stem}.lock"), timeout=WAIT_S):
+            yield
+    except Timeout as error:
+        raise UserError(
+            f"{path}: expected to write within {WAIT_S:.0f} s, another process keeps it locked; "
+            "stop it and try again"
+        ) from error
 
 
 def _to_line(entry: Mapping[str, Any]) -> bytes:

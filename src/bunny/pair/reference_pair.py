@@ -72,7 +72,32 @@ def choose_pairs(
     sure = [p for p in pictures if p.confidence >= wanted.min_confidence]
     targets, sources = _by_frame(sure, widest=True), _by_frame(sure, widest=False)
     usable = [s for s in sources if s.mask_file or not wanted.has_plain_background]
-    made = [_pair(target, usable, similarity, wanted) for target in targets]
+    return _at_most([_pair(target, usable, similarity, wanted) for target in targets], wanted)
+
+
+def choose_clip_pairs(
+    clips: Sequence[PairPicture],
+    pictures: Sequence[PairPicture],
+    similarity: Similarity,
+    wanted: PairConfig,
+) -> list[ReferencePair]:
+    """Choose references for each clip of one character, as `choose_pairs` for pictures.
+
+    Parameters
+    ----------
+    clips : sequence of PairPicture
+        A clip stands as the kept frame nearest to its middle.
+    pictures : sequence of PairPicture
+        What references are taken from.
+    """
+    sure = [p for p in pictures if p.confidence >= wanted.min_confidence]
+    sources = _by_frame(sure, widest=False)
+    usable = [s for s in sources if s.mask_file or not wanted.has_plain_background]
+    return _at_most([_pair(clip, usable, similarity, wanted) for clip in clips], wanted)
+
+
+def _at_most(made: Sequence[ReferencePair], wanted: PairConfig) -> list[ReferencePair]:
+    """Pairs past the number of the settings become `SURPLUS`."""
     kept = {id(pair) for pair in _take_turns(made)[: wanted.max_pairs]}
     return [
         pair

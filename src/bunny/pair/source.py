@@ -106,6 +106,47 @@ def read_pictures(tables: Mapping[str, pl.DataFrame]) -> dict[str, list[PairPict
     return found
 
 
+def read_clips(tables: Mapping[str, pl.DataFrame]) -> dict[str, list[PairPicture]]:
+    """Clips by character, each as the kept frame nearest to its middle.
+
+    Parameters
+    ----------
+    tables : mapping
+        `clip` and `frame`.
+    """
+    frames: dict[int, list[tuple[float, str]]] = {}
+    for shot, time, frame_id in (
+        tables["frame"].select("shot_index", "timestamp_s", "frame_id").iter_rows()
+    ):
+        frames.setdefault(shot, []).append((time, frame_id))
+    found: dict[str, list[PairPicture]] = {}
+    for row in tables["clip"].sort("character", "start_s", "clip_id").iter_rows(named=True):
+        middle = (row["start_s"] + row["end_s"]) / 2
+        own = frames.get(row["shot_index"], [])
+        if not own:
+            continue
+        nearest = min(own, key=lambda one: (abs(one[0] - middle), one[1]))
+        found.setdefault(row["character"], []).append(
+            PairPicture(
+                image_id=row["clip_id"],
+                frame_id=nearest[1],
+                timestamp_s=middle,
+                mask_file=None,
+                pose="unknown",
+                shot_size="",
+                crop_area=0.0,
+                subject_px=0.0,
+                confidence=1.0,
+                also_shown=tuple(row["also_shown"]),
+                **{
+                    name: row[name]
+                    for name in ("character", "split", "shot_index", "file", "caption")
+                },
+            )
+        )
+    return found
+
+
 def read_states(tables: Mapping[str, pl.DataFrame]) -> dict[str, list[CharacterFrame]]:
     """Stored pictures by character, in film order; of frames that the filter did not drop.
 

@@ -40,10 +40,10 @@ class Clip(BaseStage):
     """Shots and labels in; clips, the runs considered, and the measures of both out."""
 
     name: ClassVar[str] = "clip"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: tuple[str, ...] = (
         *("film", "shot", "frame", "extra_frame", "quality", "label", "cluster", "caption"),
-        "dataset",
+        *("dataset", "embedding"),
     )
     is_corrected: ClassVar[bool] = True
     writes: ClassVar[tuple[str, ...]] = ("clip", "clip_candidate", *KINDS)
@@ -212,9 +212,10 @@ class Clip(BaseStage):
         self, measured: Mapping[str, pl.DataFrame]
     ) -> tuple[list[ClipPlan], list[ClipPlan]]:
         """Runs that become clips, and the others with their reasons."""
-        tables = {**measured, **{name: self.read(name) for name in ("shot", "frame", "quality")}}
-        names = self._wanted(set(measured["clip_box"]["character"]))
-        return plan.choose_clips(tables, self.read("cluster"), names, self.config.clip)
+        names = ("shot", "frame", "quality", "embedding")
+        tables = {**measured, **{name: self.read(name) for name in names}}
+        who = self._wanted(set(measured["clip_box"]["character"]))
+        return plan.choose_clips(tables, self.read("cluster"), who, self.config.clip)
 
     # -- pixels -------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import polars as pl
 
 from bunny.character import (
     film_label,
+    forgotten,
     label,
     reference,
     reference_check,
@@ -60,6 +61,7 @@ class Detect(stage.BaseStage):
         dense = addition.dense_spans(addition.read(self.input_dir))
         if self.config.detection.extra_interval_seconds or dense:
             chosen |= extra_frame.settings(self.config.extraction)
+        chosen |= forgotten.settings(self.input_dir)
         return chosen | ({"added spans": [list(span) for span in dense]} if dense else {})
 
     def run(self) -> stage.StageOutput:
@@ -110,9 +112,9 @@ class Detect(stage.BaseStage):
             note="; ".join(part for part in (note, judged_references) if part),
         )
 
-    @property
-    def _effort(self) -> search_effort.Effort:
-        return self.config.detection.effort
+    @cached_property
+    def _places(self) -> list[forgotten.ForgottenTrack]:
+        return forgotten.tracks(self.input_dir)
 
     @cached_property
     def _models(self) -> DetectionModels:
@@ -130,10 +132,10 @@ class Detect(stage.BaseStage):
         if self.config.detection.medium != "auto":
             return store.from_rows("frame_medium", [])
         chosen = table_rows.choose_medium_frames(frame, self.input_dir / "table")
-        if self._effort == "thorough":
+        if self.config.detection.effort == "thorough":
             return self._judge_media(chosen, "medium")
         first = self._judge_media(medium.middle_frames(chosen), "medium_first")
-        if self._effort == "fast":
+        if self.config.detection.effort == "fast":
             return first
         doubted = medium.doubted_shots(first)
         more = chosen.filter(pl.col("shot_index").is_in(doubted))
@@ -197,10 +199,7 @@ class Detect(stage.BaseStage):
     def _faces(
         self, frame: pl.DataFrame, shots: pl.DataFrame, advance: Callable[[int], object]
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Tables `face` and `drawn_face`: all above the detector's floor, embedded or only found.
-
-        An unreadable frame is one row of `face` with an error.
-        """
+        """Tables `face` and `drawn_face`: embedded, or only found; an error where unreadable."""
         drawn_shots = medium.drawn_shots(shots)
         depends = {
             **self._models.names(),
@@ -262,7 +261,7 @@ class Detect(stage.BaseStage):
                 change=store.read_or_empty(table_dir, "change"),
             ),
             cast,
-            effort=self._effort,
+            effort=self.config.detection.effort,
             interval_s=self.config.detection.extra_interval_seconds,
             asked=addition.dense_spans(addition.read(self.input_dir)),
         )
@@ -290,7 +289,7 @@ class Detect(stage.BaseStage):
         source = self._film_reader(frame)
 
         def look(item: tuple[dict, np.ndarray | None]) -> dict[str, list[dict]]:
-            row, image = item
+            row, image = item[0], forgotten.hide(item[1], item[0], self._places)
             faces = [] if image is None else table_rows.face_rows(row, image, self._models)
             return {"extra_frame": [row], "face": faces}
 
@@ -409,7 +408,8 @@ class Detect(stage.BaseStage):
                 return {"figure": table_rows.find_figures(row, self._read(row), net, cast)}
 
             def look_between(item: tuple[dict, np.ndarray | None]) -> dict[str, list[dict]]:
-                found = table_rows.find_figures(*item, net, cast, figure_search.QUICK)
+                image = forgotten.hide(item[1], item[0], self._places)
+                found = table_rows.find_figures(item[0], image, net, cast, figure_search.QUICK)
                 return {"extra_frame": [item[0]], "figure": found}
 
             fill_missing(kept, frame, size, look, pool, tables=["figure"], advance=advance)
@@ -446,5 +446,5 @@ class Detect(stage.BaseStage):
         return figure_search.make_reference_set(net, by_character, mean)
 
     def _read(self, frame: Mapping) -> np.ndarray | None:
-        """Pixels of a frame as BGR; None when there is no picture in its file."""
-        return image_file.read(self.input_dir / frame["file"])
+        """Pixels of a frame as BGR, forgotten people painted over; None: none in its file."""
+        return forgotten.hide(image_file.read(self.input_dir / frame["file"]), frame, self._places)

@@ -1,7 +1,8 @@
-"""Stage pair: pictures of a character beside others of it, for edit and reference models.
+"""Stage pair: pictures and clips of a character beside others of it, for edit and reference models.
 
-Off unless `pair.kinds` names a kind; then the table is empty and nothing is read. The two kinds lie
-in folders of their own, ``pair/reference/<character>/`` and ``pair/edit/<character>/``.
+Off unless `pair.kinds` names a kind; then the table is empty and nothing is read. Each kind lies in
+a folder of its own, e.g. ``pair/edit/<character>/``; of kind `clip` only the references do, the
+target is the clip of stage clip.
 """
 
 import hashlib
@@ -25,6 +26,7 @@ from bunny.pair import alignment, change, edit_pair, reference_pair, source
 from bunny.pair.edit_pair import EditPair
 from bunny.pair.reference_pair import PairPicture, ReferencePair
 from bunny.table import store
+from bunny.table.schema.pair import KIND
 
 RIGHTS = f"pair/{rights.FILE}"
 WHITE = 255
@@ -34,8 +36,8 @@ class PairStage(BaseStage):
     """Training pictures, stored frames and places in; pairs and the reasons for them out."""
 
     name: ClassVar[str] = "pair"
-    version: ClassVar[int] = 1
-    reads: tuple[str, ...] = (*source.TABLES, "reference", "region", "figure", "caption")
+    version: ClassVar[int] = 2
+    reads: tuple[str, ...] = (*source.TABLES, "reference", "region", "figure", "caption", "clip")
     is_corrected: ClassVar[bool] = True
     writes: ClassVar[tuple[str, ...]] = ("training_pair",)
     unit: ClassVar[str] = "pair"
@@ -62,11 +64,14 @@ class PairStage(BaseStage):
         """Choose, cut and write for each character with training pictures."""
         kinds = self.config.pair.kinds
         rows: list[dict[str, Any]] = []
-        for kind in ("reference", "edit"):
-            folder = self.output_dir / "pair" / kind
-            atomic.remove_folder(folder)
-            if kind in kinds:
-                rows += self._reference_rows() if kind == "reference" else self._edit_rows()
+        made = {
+            "reference": self._reference_rows,
+            "edit": self._edit_rows,
+            "clip": self._clip_rows,
+        }
+        for kind, make in made.items():
+            atomic.remove_folder(self.output_dir / "pair" / kind)
+            rows += make() if kind in kinds else []
         taken = [row for row in rows if row["files"]]
         if taken:
             self._write_rights()
@@ -97,9 +102,29 @@ class PairStage(BaseStage):
             rows += [self._reference_row(who, i, pair) for i, pair in enumerate(pairs)]
         return rows
 
-    def _reference_row(self, who: str, index: int, pair: ReferencePair) -> dict[str, Any]:
+    def _clip_rows(self) -> list[dict[str, Any]]:
+        pictures = source.read_pictures(self._tables)
+        hashes = dict(self._tables["clip"].select("clip_id", "sha256").iter_rows())
+        rows = []
+        for who, clips in source.read_clips(self._tables).items():
+            pairs = reference_pair.choose_clip_pairs(
+                clips, pictures.get(who, []), self._places.similarity, self.config.pair
+            )
+            for index, pair in enumerate(pairs):
+                row = self._reference_row(who, index, pair, "clip")
+                row["target_clip_id"] = pair.target.image_id
+                if row["files"]:
+                    row["files"] = [pair.target.file, *row["files"]]
+                    row["sha256"] = [hashes[pair.target.image_id], *row["sha256"]]
+                rows.append(row)
+        return rows
+
+    def _reference_row(
+        self, who: str, index: int, pair: ReferencePair, kind: str = "reference"
+    ) -> dict[str, Any]:
+        """A row and its pictures; of kind `clip` without its target, which is written already."""
         target, references = pair.target, pair.references
-        row = _row(who, "reference", index) | {
+        row = _row(who, kind, index) | {
             "split": target.split,
             "target_frame_id": target.frame_id,
             "target_s": target.timestamp_s,
@@ -114,9 +139,10 @@ class PairStage(BaseStage):
         }
         if pair.reason is not None:
             return row
-        pictures = [_read(self.output_dir / target.file)]
-        pictures += [self._reference_picture(reference) for reference in references]
-        return row | self._write(row["pair_id"], who, "reference", pictures)
+        pictures = [self._reference_picture(reference) for reference in references]
+        if kind == "reference":
+            pictures.insert(0, _read(self.output_dir / target.file))
+        return row | self._write(row["pair_id"], who, kind, pictures)
 
     def _reference_picture(self, picture: PairPicture) -> np.ndarray | None:
         """A reference, before white where a plain background is asked for."""
@@ -181,7 +207,9 @@ class PairStage(BaseStage):
         if any(picture is None for picture in pictures):
             return {"error": "a training picture cannot be read; run stage dataset again"}
         home = f"pair/{kind}/{image_folder.folder_name(who)}"
-        parts = ["target", *(f"reference-{n}" for n in range(1, len(pictures)))]
+        parts = [f"reference-{n}" for n in range(1, len(pictures) + 1)]
+        if kind != "clip":
+            parts = ["target", *parts[:-1]]
         files, hashes = [], []
         for part, picture in zip(parts, pictures, strict=True):
             data = cv2.imencode(".png", picture)[1].tobytes()  # type: ignore[arg-type]
@@ -215,9 +243,9 @@ def _read(file: Path) -> np.ndarray | None:
 def _note(rows: Sequence[dict[str, Any]], kinds: Sequence[str]) -> str:
     """Counts of one line."""
     if not kinds:
-        return "off; pair.kinds names reference, edit or both"
+        return "off; pair.kinds names reference, edit or clip"
     taken = Counter(row["kind"] for row in rows if row["files"])
     reasons = Counter(f"{row['kind']} {row['reason']}" for row in rows if row["reason"])
-    said = [f"{taken[kind]} {kind} pairs" for kind in ("reference", "edit") if kind in kinds]
+    said = [f"{taken[kind]} {kind} pairs" for kind in KIND if kind in kinds]
     left = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))
     return "; ".join([", ".join(said), *([f"left out: {left}"] if left else [])])

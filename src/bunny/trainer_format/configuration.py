@@ -12,37 +12,23 @@ import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from bunny.trainer_format.media import CLIP, EDIT, PAIR, STILL, MediaFolder
+from bunny.clip.preset import ClipForm
+from bunny.trainer_format.media import CLIP, EDIT, OF_CLIP, PAIR, STILL, MediaFolder
 
 CACHE = "cache"  # the trainers' own files go there, out of the way of the media
 
 
-@dataclass(frozen=True, kw_only=True)
-class VideoModel:
-    """What a video model asks of its clips."""
-
-    fps: float
-    frame_step: int  # valid lengths are n * frame_step + 1
-
-
-MODELS = {
-    "wan": VideoModel(fps=16.0, frame_step=4),
-    "wan-5b": VideoModel(fps=24.0, frame_step=4),
-    "hunyuan": VideoModel(fps=24.0, frame_step=4),
-    "ltx": VideoModel(fps=24.0, frame_step=8),
-}
 MUSUBI_FPS = {"wan": 16.0, "hunyuan": 24.0}  # what musubi-tuner resamples to, by architecture
 
 Files = Mapping[str, str]  # text by path from the export's folder
 
 
-def write_musubi(folders: Sequence[MediaFolder], place: Path, model: VideoModel) -> Files:
+def write_musubi(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
     """``dataset.toml``; pairs stand in JSON lines, since a directory takes one control folder."""
     files = {}
     lines = ["[general]", 'caption_extension = ".txt"', "batch_size = 1", "enable_bucket = true"]
@@ -64,7 +50,7 @@ def write_musubi(folders: Sequence[MediaFolder], place: Path, model: VideoModel)
     return {"dataset.toml": "\n".join(lines), **files}
 
 
-def write_diffusion_pipe(folders: Sequence[MediaFolder], place: Path, model: VideoModel) -> Files:
+def write_diffusion_pipe(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
     """``dataset.toml`` with a size and a length for each directory."""
     lines = ["resolutions = [512]", "enable_ar_bucket = true"]
     for one in folders:
@@ -79,7 +65,7 @@ def write_diffusion_pipe(folders: Sequence[MediaFolder], place: Path, model: Vid
     return {"dataset.toml": "\n".join(lines)}
 
 
-def write_ai_toolkit(folders: Sequence[MediaFolder], place: Path, model: VideoModel) -> Files:
+def write_ai_toolkit(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
     """``datasets.yaml``: the list that goes under ``datasets`` of a job."""
     entries = []
     for one in folders:
@@ -97,7 +83,7 @@ def write_ai_toolkit(folders: Sequence[MediaFolder], place: Path, model: VideoMo
     return {"datasets.yaml": yaml.safe_dump({"datasets": entries}, sort_keys=False).rstrip()}
 
 
-def write_simpletuner(folders: Sequence[MediaFolder], place: Path, model: VideoModel) -> Files:
+def write_simpletuner(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
     """``multidatabackend.json``; references are data sets of their own, by the same file names."""
     entries: list[dict[str, Any]] = []
     for one in folders:
@@ -128,10 +114,18 @@ def write_simpletuner(folders: Sequence[MediaFolder], place: Path, model: VideoM
     return {"multidatabackend.json": json.dumps(entries, indent=1, ensure_ascii=False)}
 
 
-def write_diffsynth(folders: Sequence[MediaFolder], place: Path, model: VideoModel) -> Files:
+def write_diffsynth(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
     """``metadata.csv`` of clips and stills, or ``metadata.json`` of pairs, and the arguments."""
     base = ["--dataset_base_path", place.as_posix(), "--dataset_metadata_path"]
     pixels = str(max((one.width_px * one.height_px for one in folders), default=0))
+    if any(one.pair_kind == OF_CLIP for one in folders):
+        frames = str(max(one.num_frames for one in folders))
+        more = ["--data_file_keys", "video,vace_reference_image", "--num_frames", frames]
+        more += ["--extra_inputs", "vace_reference_image", "--max_pixels", pixels]
+        rows = [(path, controls[0], text) for path, text, controls in _each_pair(folders)]
+        text = _csv(["video", "vace_reference_image", "prompt"], rows)
+        arguments = [*base, _inside(place, "metadata.csv"), *more]
+        return {"metadata.csv": text, "arguments.txt": _arguments(arguments)}
     if any(one.kind == PAIR for one in folders):
         rows = [
             {"image": path, "edit_image": list(controls), "prompt": caption}
@@ -149,7 +143,7 @@ def write_diffsynth(folders: Sequence[MediaFolder], place: Path, model: VideoMod
     return {"metadata.csv": text, "arguments.txt": _arguments(arguments)}
 
 
-def write_ltx(folders: Sequence[MediaFolder], place: Path, model: VideoModel) -> Files:
+def write_ltx(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
     """``dataset.json`` and the buckets for LTX-2's ``process_dataset.py``."""
     if any(one.kind == PAIR for one in folders):
         rows = [
@@ -166,7 +160,7 @@ def write_ltx(folders: Sequence[MediaFolder], place: Path, model: VideoModel) ->
     }
 
 
-def write_finetrainers(folders: Sequence[MediaFolder], place: Path, model: VideoModel) -> Files:
+def write_finetrainers(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
     """``training.json``, for ``--dataset_config``."""
     entries = []
     for one in folders:
@@ -184,7 +178,7 @@ def write_finetrainers(folders: Sequence[MediaFolder], place: Path, model: Video
     return {"training.json": json.dumps({"datasets": entries}, indent=1, ensure_ascii=False)}
 
 
-WRITERS: dict[str, Callable[[Sequence[MediaFolder], Path, VideoModel], Files]] = {
+WRITERS: dict[str, Callable[[Sequence[MediaFolder], Path, ClipForm], Files]] = {
     "musubi": write_musubi,
     "diffusion-pipe": write_diffusion_pipe,
     "ai-toolkit": write_ai_toolkit,
@@ -198,6 +192,7 @@ MAX_REFERENCES = {
     **{"musubi": 4, "diffusion-pipe": 1, "ai-toolkit": 3, "simpletuner": 4},
     **{"diffsynth": 4, "ltx": 1, "finetrainers": 0},
 }
+MAX_OF_CLIP = {"diffsynth": 1}  # references of a clip: Wan VACE's `vace_reference_image`
 
 
 def _musubi_pairs(one: MediaFolder, place: Path) -> list[dict[str, str]]:

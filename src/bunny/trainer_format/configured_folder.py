@@ -161,8 +161,11 @@ def _diffsynth(folder: Path, file: Path) -> list[ConfiguredFolder]:
     rule = LoadRule(frames=(int(arguments.get("--num_frames", "1")),))
     if file.suffix == ".csv":
         with file.open(encoding="utf-8", newline="") as text:
-            files = tuple(folder / row["video"] for row in csv.DictReader(text))
-        return [ConfiguredFolder(files=files, rule=rule, has_captions=True)]
+            lines = list(csv.DictReader(text))
+        files = tuple(folder / row["video"] for row in lines)
+        column = "vace_reference_image"
+        own = {folder / r["video"]: (folder / r[column],) for r in lines if r.get(column)}
+        return [ConfiguredFolder(files=files, rule=rule, controls=own, has_captions=True)]
     rows = json.loads(file.read_text(encoding="utf-8"))
     controls = {folder / r["image"]: tuple(folder / c for c in r["edit_image"]) for r in rows}
     files = tuple(controls)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from bunny.dataset.export import folder
 
 CLIP, STILL, PAIR = "clip", "still", "pair"
-REFERENCE, EDIT = "reference", "edit"
+REFERENCE, EDIT, OF_CLIP = "reference", "edit", "clip"  # kinds of pairs
 MANIFEST = "manifest.jsonl"  # what each file is and where in the film it lies
 
 Item = TypeVar("Item")
@@ -48,15 +48,17 @@ class TrainingStill:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPair:
-    """A target picture, what it shall be made from, and the words for it."""
+    """A target picture or clip, what it shall be made from, and the words for it."""
 
     pair_id: str
-    kind: str  # `REFERENCE` or `EDIT`
+    kind: str  # `REFERENCE`, `EDIT` or `OF_CLIP`
     target: Path
     references: tuple[Path, ...]
     instruction: str
     width_px: int  # of the target
     height_px: int
+    num_frames: int = 1  # of a clip
+    fps: float = 0.0
     columns: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -137,11 +139,13 @@ def write_pairs(
     folders: list[MediaFolder] = []
     lines: list[dict[str, Any]] = []
 
-    def key(pair: TrainingPair) -> tuple[str, int, int, int]:
-        return pair.kind, pair.width_px, pair.height_px, min(len(pair.references), max_references)
+    def key(pair: TrainingPair) -> tuple[str, int, int, int, int]:
+        number = min(len(pair.references), max_references)
+        return pair.kind, pair.width_px, pair.height_px, pair.num_frames, number
 
-    for (kind, width, height, number), part in _group(pairs, key).items():
-        home = f"{PAIR}/{kind}/{width}x{height}-{number}"
+    for (kind, width, height, frames, number), part in _group(pairs, key).items():
+        size = f"{width}x{height}" + (f"x{frames}" if kind == OF_CLIP else "")
+        home = f"{PAIR}/{kind}/{size}-{number}"
         folders.append(_write_pair_folder(target, home, part, number))
         for pair, controls in zip(part, folders[-1].controls, strict=True):
             file = f"{home}/target/{pair.pair_id}{pair.target.suffix}"
@@ -173,6 +177,8 @@ def _write_pair_folder(
         kind=PAIR,
         width_px=pairs[0].width_px,
         height_px=pairs[0].height_px,
+        num_frames=pairs[0].num_frames,
+        fps=pairs[0].fps,
         files=tuple(f"{p.pair_id}{p.target.suffix}" for p in pairs),
         captions=tuple(p.instruction for p in pairs),
         controls=tuple(controls),

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bunny.clip import preset
 from bunny.core import image_file
 from bunny.core.error import UserError
 from bunny.trainer_format import load_rule
-from bunny.trainer_format.configuration import MODELS
 from bunny.trainer_format.configured_folder import (
     VIDEOS,
     ConfiguredFolder,
@@ -125,7 +125,7 @@ def preview_folder(
     form : str
         One of `load_rule.LOADERS`.
     model : str
-        One of `configuration.MODELS`: its frame rate counts.
+        One of `clip.preset.FORM`: its frame rate counts.
     frames : int
         Length asked for, in frames; 0: as the folder's configuration says, else the longest of
         121, 81, 49 and 33 that some clip has.
@@ -146,7 +146,7 @@ def preview_folder(
     parts = read_configuration(folder, form)
     if not parts:
         parts = [_plain_folder(folder, form, frames, size)]
-    rates = MODELS[model]
+    rates = preset.FORM[model]
     found: list[FormatFinding] = []
     frame_counts: Counter[int] = Counter()
     for part in parts:

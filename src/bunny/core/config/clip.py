@@ -18,6 +18,7 @@ class ClipConfig(ConfigSection):
     height_px: int = Field(default=480, ge=32, le=4096)
     num_frames: tuple[int, ...] = (121, 81, 49, 33)
     max_clips: int = Field(default=100, ge=1, le=100_000)
+    max_similarity: float = Field(default=0.98, ge=-1, le=1)
     margin_frames: int = Field(default=2, ge=0, le=1000)
     min_coverage: float = Field(default=0.9, ge=0, le=1)
     min_likeness: float = Field(default=0.3, ge=-1, le=1)

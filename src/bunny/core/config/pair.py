@@ -10,9 +10,9 @@ Seconds = tuple[float, float]
 
 
 class PairConfig(ConfigSection):
-    """Stage pair: which pictures become targets and references."""
+    """Stage pair: which pictures and clips become targets and references."""
 
-    kinds: tuple[Literal["reference", "edit"], ...] = ()
+    kinds: tuple[Literal["reference", "edit", "clip"], ...] = ()
     max_pairs: int = Field(default=100, ge=1, le=100_000)
     min_confidence: float = Field(default=0.7, ge=0, le=1)
     max_references: int = Field(default=4, ge=1, le=4)

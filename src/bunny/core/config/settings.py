@@ -176,6 +176,15 @@ class ReviewConfig(ConfigSection):
     needs_approval: bool = False
 
 
+class RetentionConfig(ConfigSection):
+    """How many days things are kept; `bunny clean --expired` removes what is older. 0: for ever."""
+
+    log_days: int = Field(default=0, ge=0, le=36_500)
+    answer_days: int = Field(default=0, ge=0, le=36_500)
+    measure_days: int = Field(default=0, ge=0, le=36_500)
+    film_days: int = Field(default=0, ge=0, le=36_500)
+
+
 class IdentificationConfig(ConfigSection):
     """Stage review: doubtful faces and figures that a served model compares with references."""
 
@@ -229,6 +238,7 @@ class Config(BaseSettings):
     detection: DetectionConfig = DetectionConfig()
     clustering: ClusteringConfig = ClusteringConfig()
     review: ReviewConfig = ReviewConfig()
+    retention: RetentionConfig = RetentionConfig()
     identification: IdentificationConfig = IdentificationConfig()
     captioning: CaptioningConfig = CaptioningConfig()
     aws: AwsConfig = AwsConfig()

@@ -2,7 +2,7 @@
 
 import dataframely as dy
 
-KIND = ["reference", "edit"]
+KIND = ["reference", "edit", "clip"]  # clip: a reference pair whose target is a clip
 REASON = [  # why a pair was left out
     *("background", "gap", "surplus", "alone"),  # of reference pairs
     *("moved", "unaligned", "unchanged", "unsure", "unlike", "unreadable"),  # of edit pairs
@@ -20,7 +20,7 @@ class TrainingPairSchema(dy.Schema):
     kind = dy.Enum(KIND)
     character = dy.String()
     split = dy.Enum(["train", "held-out"])
-    target_frame_id = dy.String()
+    target_frame_id = dy.String()  # of a clip the kept frame nearest to its middle
     target_clip_id = dy.String(nullable=True)
     target_s = dy.Float64()
     target_shot_index = dy.Int32(min=0)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bunny.view import contact_sheet, style
+from bunny.view import contact_sheet, style, tile
 from bunny.view.report import section
 from bunny.view.report.section import ReportData, ReportGroup, ReportPicture, ReportSection
 
@@ -44,7 +44,7 @@ def clips(data: ReportData) -> ReportSection | None:
     if left:
         reasons = ", ".join(f"{number} {reason}" for reason, number in left.most_common())
         words.append(f"Runs of frames that were left out: {reasons}.")
-    shown = _spread(rows, STRIPS)
+    shown = tile.spread(rows, STRIPS)
     return ReportSection(
         id="clips",
         title="Clips",
@@ -59,7 +59,9 @@ def clips(data: ReportData) -> ReportSection | None:
             ),
             ReportGroup(
                 tiles=[
-                    picture for row in _spread(rows, LOOPS) if (picture := _loop(data.root, row))
+                    picture
+                    for row in tile.spread(rows, LOOPS)
+                    if (picture := _loop(data.root, row))
                 ],
                 title="Moving",
                 kind="square",
@@ -80,7 +82,7 @@ def show_strips(root: Path, clip: pl.DataFrame) -> HTML:
     """
     from IPython.display import HTML
 
-    rows = _spread(clip.sort("character", "start_s").to_dicts(), STRIPS)
+    rows = tile.spread(clip.sort("character", "start_s").to_dicts(), STRIPS)
     tiles = [picture for row in rows if (picture := _strip(root, row))]
     figures = "".join(
         f'<figure style="margin:0 0 8px"><img src="{one.uri}" alt="{escape(one.title)}">'
@@ -103,13 +105,6 @@ def _counts(rows: Sequence[dict]) -> section.ReportTable:
     return section.ReportTable(
         rows=lines, head=("character", "camera", "clips", "seconds"), numeric=(2, 3)
     )
-
-
-def _spread(rows: Sequence[dict], limit: int) -> list[dict]:
-    if len(rows) <= limit:
-        return list(rows)
-    at = np.linspace(0, len(rows) - 1, limit).round().astype(int)
-    return [rows[i] for i in at]
 
 
 def _strip(root: Path, row: dict) -> ReportPicture | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bunny.core import atomic
-from bunny.view.report import caption_audit, clip, coverage, evaluation, model
+from bunny.view.report import caption_audit, clip, coverage, evaluation, model, pair
 from bunny.view.report import film as report_film
 from bunny.view.report.section import ReportData
 
@@ -29,6 +29,7 @@ SECTIONS = (
     caption_audit.audit,
     coverage.training_set,
     clip.clips,
+    pair.pairs,
     model.fine_tune,
     evaluation.evaluation,
     model.drawings,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bunny.core.config import Config
     from bunny.core.workspace import Workspace
 
-TABLES = ("shot", "frame", "quality", "clip_frame", "clip_box", "cluster")
+TABLES = ("shot", "frame", "quality", "clip_frame", "clip_box", "cluster", "embedding")
 ROWS = 60
 # Slider ranges: key to (lowest, highest, step).
 CLIP_RANGE = {
@@ -32,6 +32,7 @@ CLIP_RANGE = {
     "max_motion": (0.0, 100.0, 0.5),
     "min_sharpness": (0.0, 2000.0, 10.0),
     "margin_frames": (0, 48, 1),
+    "max_similarity": (0.5, 1.0, 0.005),
 }
 
 

@@ -1,0 +1,357 @@
+"""`bunny forget`: all that films keep of one person, removed or listed, with a record of it.
+
+Removed are faces, figures and vectors, labels and groups, reference pictures, corrections and words
+that name the person, training pictures, clips and pairs of them, adapters trained on them and what
+those drew. What lies elsewhere, or shows others too, is listed. The film itself stays as it is,
+with the pictures that were taken of it; where the person is in it is put down without a name
+(`character.forgotten`), so that later runs do not look there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bunny.character import forgotten, reference
+from bunny.command import clean, film_workspace, forget_people
+from bunny.core import atomic, jsonl, reference_folder, workspace
+from bunny.core.error import UserError
+from bunny.core.workspace import Workspace
+from bunny.dataset import addition, approval, image_folder
+from bunny.library import forget
+from bunny.library.search import film_library
+from bunny.library.timeline import export_record
+from bunny.review import erase_event, event_log
+from bunny.review.anchor import AssetIndex
+from bunny.review.learn import version
+from bunny.table import schema, store
+
+VIEWS = ("leftover", "view", "report", "log")  # kinds of `bunny clean` that show anybody
+FOLDERS = ("dataset", "clip", "pair/reference", "pair/edit", "pair/clip", "picture", "character")
+TEXTS = ("dataset", "clip", "pair")  # captions of others beside their pictures
+TEXT_SUFFIXES = frozenset({".json", ".jsonl", ".txt", ".html", ".csv", ".log"})
+OWN_DRAWINGS = "picture/own/index.jsonl"
+ELSEWHERE = (
+    "not reached: exported sets, clips and adapters, archives of `bunny pack`, rows that were "
+    "published, and copies of any of these"
+)
+
+
+@dataclass(kw_only=True)
+class FilmForgetting:
+    """What one film keeps of the person, by kind."""
+
+    film_id: str
+    counts: dict[str, int] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)  # what a person has to see to
+
+    def add(self, kind: str, number: int) -> None:
+        """Count things of a kind; none leave no trace."""
+        if number:
+            self.counts[kind] = self.counts.get(kind, 0) + number
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgetReport:
+    """What was removed, or would be."""
+
+    films: tuple[FilmForgetting, ...]
+    is_removed: bool
+
+    def to_json(self) -> str:
+        """One JSON object."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    def to_text(self) -> str:
+        """Lines for people."""
+        lines = []
+        for film in self.films:
+            counts = ", ".join(f"{number} {kind}" for kind, number in film.counts.items())
+            lines.append(f"{film.film_id}: {counts or 'nothing'}")
+            lines += [f"  stays: {one}" for one in film.left]
+        lines.append(ELSEWHERE)
+        if self.is_removed:
+            lines.append("removed; `bunny run` brings the films' other tables up to date")
+        else:
+            lines.append("nothing was removed yet; --yes removes it")
+        return "\n".join(lines)
+
+
+def run(
+    name: str,
+    film: str | None = None,
+    *,
+    is_removed: bool = False,
+    note: str = "",
+    by: str = "",
+    data_dir: str | None = None,
+) -> ForgetReport:
+    """Say what one film, or all films, keep of a person, and remove it if that is wanted.
+
+    Parameters
+    ----------
+    name : str
+        A character; of one film also a group of unknown people, e.g. "person-02".
+    film : str or None
+        Beginning of a film id; None: all films, and the library of all films.
+    is_removed : bool
+        Remove it; each film is locked meanwhile.
+    note, by : str
+        For the record: e.g. the number of a request; who does it, the login's name by default.
+
+    Raises
+    ------
+    UserError
+        If nobody is called so, or another process writes in a film.
+    """
+    root, config = film_workspace.load_settings(data_dir, ())
+    data = workspace.data_folder(root, config.project.data_dir)
+    spaces = workspace.find(root, config.project.data_dir, film)
+    if not spaces:
+        raise film_workspace.no_such_film(film, config)
+    if film:
+        film_workspace.check_one(film, spaces)
+    with ExitStack() as held:
+        for space in spaces if is_removed else ():
+            held.enter_context(workspace.lock(space, config.pipeline.lock_wait_seconds))
+        found = [one for one in (_Film(space, name) for space in spaces) if one.is_known()]
+        people = forget_people.find(data, name)
+        if not found and (film or not people):
+            raise _nobody(name, spaces)
+        who = by or film_workspace.login_name("somebody")
+        films = [one.forget(who, note, is_removed=is_removed) for one in found]
+    if people and not film:
+        films.append(FilmForgetting(film_id="the library of all films", counts=people))
+        if is_removed:
+            forget_people.remove(data, name)
+    if is_removed:
+        atomic.remove_folder(data / "output" / f".{film_library.FOLDER}")
+    return ForgetReport(films=tuple(films), is_removed=is_removed)
+
+
+class _Film:
+    """A film's workspace and somebody in it."""
+
+    def __init__(self, space: Workspace, name: str) -> None:
+        self.space = space
+        self.tables = {one: store.read_or_empty(space.table, one) for one in schema.TABLE}
+        self.who = forget.find(self.tables, name)
+        self.report = FilmForgetting(film_id=space.film_id)
+
+    def is_known(self) -> bool:
+        """Whether the film has the person at all."""
+        return (
+            forget.is_known(self.tables, self.who)
+            or any(self._folders())
+            or any(path.is_relative_to(self.space.root) for path in self._references())
+        )
+
+    def forget(self, by: str, note: str, *, is_removed: bool) -> FilmForgetting:
+        """Count all, and remove it if that is wanted.
+
+        The tables that tell who is who go last: after a kill the same command finishes the work.
+        """
+        places = forget.tracks_of(self.tables, self.who)
+        self._count()
+        self._list(places)
+        if is_removed:
+            self.report.left += self._remove(by, note, places)
+        return self.report
+
+    def _count(self) -> None:
+        named = {
+            "faces and figures": len(self.who.subjects),
+            "training pictures": self._own("dataset"),
+            "clips": self._own("clip"),
+            "pairs": self._own("training_pair"),
+            "reference pictures": self._own("reference"),
+            "adapters": self._own("adapter"),
+            "drawn pictures": self._own("picture") + self._own("evaluation_picture"),
+        }
+        for kind, number in named.items():
+            self.report.add(kind, number)
+        before = event_log.read(self.space.root)
+        after = self._events(before)
+        self.report.add("corrections", len(before) - len(after))
+        self.report.add("answers of models", len(list(self._answers())))
+
+    def _own(self, table: str) -> int:
+        own = self.tables[table]
+        return own.filter(pl.col("character") == self.who.name).height
+
+    def _list(self, places: Sequence[forgotten.ForgottenTrack]) -> None:
+        left = self.report.left
+        shown = forget.also_shown(self.tables, places, self.who)
+        for character, number in shown.items():
+            left.append(f"{number} training pictures of {character} show them too")
+            if (self.tables["adapter"]["character"] == character).any():
+                left.append(f"an adapter of {character}, trained on such pictures")
+        clips = self.tables["clip"].filter(pl.col("also_shown").list.contains(self.who.name))
+        if clips.height:
+            left.append(f"{clips.height} clips of others show them too")
+        frames = {one.rpartition("-")[0] for one in self.who.subjects}
+        kept = self.tables["frame"].filter(pl.col("frame_id").is_in(frames)).height
+        if kept:
+            left.append(f"{kept} pictures of the film that show them, in frame/, and the film")
+        left.extend(
+            f"your own reference picture {path}, which the next run would read"
+            for path in self._references()
+            if not path.is_relative_to(self.space.root)
+        )
+        if any(self.who.is_named_in(one) for one in self.space.own_settings()):
+            left.append(f"the name in {self.space.root / 'own_setting.json'}")
+
+    # -- removing -----------------------------------------------------------------------------
+
+    def _remove(
+        self, by: str, note: str, places: Sequence[forgotten.ForgottenTrack]
+    ) -> Iterator[str]:
+        """Remove all; gives what still has the name then."""
+        root = self.space.root
+        known = {one for entry in forgotten.read(root) for one in entry.tracks}
+        entry = forgotten.Forgetting(
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+            by=by,
+            note=note,
+            counts=self.report.counts,
+            tracks=tuple(one for one in places if one not in known),
+        )
+        forgotten.append(root, entry)
+        self._remove_files()
+        self._rewrite_records()
+        self._erase_shards()
+        order = [one for one in schema.TABLE if one not in (*forget.FOUND_IN, *forget.NAMING)]
+        for table in (*order, *forget.FOUND_IN, *forget.NAMING):
+            kept = forget.erase(self.tables[table], self.who)
+            if kept is not self.tables[table]:
+                store.write(self.space.table, table, kept)
+        for kind in VIEWS:
+            clean.free(self.space, kind, is_removed=True)
+        atomic.remove_folder(root / film_library.FOLDER)
+        source = self.space.source()
+        film = {key: source[key] for key in ("film", "content_hash")}
+        workspace.write_source(self.space, film, reference_folder.user_folder(source))
+        yield from self._still_named()
+
+    def _remove_files(self) -> None:
+        root, checkpoint = self.space.root, self.space.checkpoint
+        for table, frame in self.tables.items():
+            home = checkpoint if table in ("adapter", "training_run") else root
+            for name in forget.files_of(frame, self.who):
+                for path in (home / name, (home / name).with_suffix(".txt")):
+                    atomic.remove_file(path)
+        for folder in self._folders():
+            atomic.remove_folder(folder)
+        for path in [one for one in self._references() if one.is_relative_to(root)]:
+            atomic.remove_file(path)
+            if not any(path.parent.iterdir()) and path.parent.name == self.who.name:
+                path.parent.rmdir()
+        for run in self.who.runs:
+            atomic.remove_folder(self.space.log / "tensorboard" / run)
+        for path in [*self._answers(), *root.glob("stage/*/stage.json")]:
+            if self._names(path):
+                atomic.remove_file(path)
+        for path in [one for home in TEXTS for one in sorted((root / home).rglob("*"))]:
+            if path.suffix in (".txt", ".jsonl") and self._names(path):
+                text = forget.erase_words(path.read_text(encoding="utf-8"), self.who.name)
+                atomic.write_bytes(path, text.encode())
+        atomic.remove_file(self.space.log / "metric" / f"film-{self.space.film_id}.json")
+
+    def _folders(self) -> Iterator[Path]:
+        """Folders that are of this character alone."""
+        root = self.space.root
+        homes = [root / name for name in FOLDERS] + [self.space.checkpoint]
+        slug = image_folder.folder_name(self.who.name)
+        folders = [home / slug for home in homes]
+        yield from (folder for folder in folders if folder.is_dir())
+
+    def _references(self) -> Iterator[Path]:
+        """Reference pictures of the person, the user's own and those in the film's folder."""
+        root = self.space.root
+        homes = {root / reference_folder.NAMED, root / reference_folder.JOINED}
+        user = reference_folder.user_folder(self.space.source())
+        for home in sorted(homes | ({user} if user else set())):
+            if home.is_dir():
+                for one in reference.list_files(home):
+                    if one.character == self.who.name:
+                        yield one.path
+
+    def _answers(self) -> Iterator[Path]:
+        """Kept answers of models that name the person."""
+        for stage in ("caption", "review"):
+            for path in sorted(self.space.stage(stage).glob("answer/**/*.json")):
+                if self._names(path):
+                    yield path
+
+    def _names(self, path: Path) -> bool:
+        return self.who.is_named_in(path.read_text(encoding="utf-8", errors="replace"))
+
+    def _events(self, events: Sequence[event_log.Event]) -> list[event_log.Event]:
+        index = AssetIndex(self.tables["asset"])
+
+        def is_person(anchor: event_log.AssetAnchor) -> bool:
+            found = index.match("character", anchor)
+            return bool(found) and all(index.ids[one] in self.who.tracks for one in found)
+
+        return erase_event.erase(
+            events, self.who.name, is_person, lambda text: forget.erase_words(text, self.who.name)
+        )
+
+    def _rewrite_records(self) -> None:
+        root = self.space.root
+        before = event_log.read(root)
+        after = self._events(before)
+        if after != before:
+            lines = [one.to_dict() for one in after]
+            jsonl.rewrite(root / event_log.FILE, "one event", lambda _: lines)
+            atomic.remove_folder(self.space.checkpoint / version.FOLDER)  # learned of them
+        for file in (addition.FILE, approval.FILE, OWN_DRAWINGS):
+            jsonl.rewrite(root / file, "one entry", self._others)
+        jsonl.rewrite(
+            root / export_record.FILE,
+            "one exported timeline",
+            lambda entries: [one for one in entries if not self.who.is_named_in(json.dumps(one))],
+        )
+
+    def _others(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Entries of a record that are not about the person."""
+        return [one for one in entries if one.get("character") != self.who.name]
+
+    def _erase_shards(self) -> None:
+        """Take the person out of what stages keep so as not to measure it again."""
+        for path in sorted(self.space.root.glob("stage/*/shard/**/*.parquet")):
+            if path.stem in schema.TABLE:
+                before = store.read(path.parent, path.stem)
+                after = forget.erase(before, self.who)
+                if after is before:
+                    continue
+                if path.stem == "reference":  # kept for all pictures at once; soon measured again
+                    atomic.remove_folder(path.parent)
+                else:
+                    store.write(path.parent, path.stem, after)
+
+    def _still_named(self) -> Iterator[str]:
+        """Texts that have the name still."""
+        for home in (self.space.root, self.space.checkpoint):
+            for path in sorted(home.rglob("*")):
+                if path.suffix in TEXT_SUFFIXES and self._names(path):
+                    yield f"the name in {path}"
+
+
+def _nobody(name: str, spaces: Sequence[Workspace]) -> UserError:
+    known: set[str] = set()
+    for space in spaces:
+        tables = {one: store.read_or_empty(space.table, one) for one in forget.NAMING}
+        tables["reference"] = store.read_or_empty(space.table, "reference")
+        known |= set(forget.known_names(tables))
+    return UserError(
+        f"{name}: expected the name of a character, or with --film of a group of unknown people, "
+        f"found {', '.join(sorted(known)) or 'nobody'}; check the spelling"
+    )

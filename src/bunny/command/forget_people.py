@@ -1,0 +1,68 @@
+"""The library of all films without one person: members, names, references and vectors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from bunny.core import atomic
+from bunny.series import people_library
+from bunny.series.people_library import PeopleLibrary
+
+
+def find(data: Path, name: str) -> dict[str, int]:
+    """What the library of a data folder has of a person, by kind; empty where it has nothing."""
+    folder = data / people_library.FOLDER
+    if not folder.is_dir():
+        return {}
+    library = people_library.read(folder)
+    own = _own(library, name)
+    references = library.reference.filter(pl.col("identity_id").is_in(own))
+    counts = {
+        "members": _members(library, name, own).height,
+        "reference pictures": references.height,
+        "names": len(own),
+    }
+    return {kind: number for kind, number in counts.items() if number}
+
+
+def remove(data: Path, name: str) -> None:
+    """Take a person out of the library: vectors are zeroed, the id stays and has no name."""
+    folder = data / people_library.FOLDER
+    with people_library.lock(folder):
+        library = people_library.read(folder)
+        own = _own(library, name)
+        members = _members(library, name, own)
+        references = library.reference.filter(pl.col("identity_id").is_in(own))
+        for reference_id in references["reference_id"]:
+            atomic.remove_file(folder / people_library.REFERENCES / reference_id)
+        atomic.remove_folder(folder / people_library.REFERENCES / name)
+        left = library.member.join(members, on="member_id", how="anti")
+        for model in members["model"].unique():
+            used = left.filter(pl.col("model") == model)["vector_row"]
+            rows = set(range(len(people_library.read_vectors(folder, model)))) - set(used)
+            people_library.erase_vectors(folder, model, sorted(rows))  # of earlier additions too
+        people_library.write(
+            replace(
+                library,
+                member=left,
+                identity=library.identity.with_columns(
+                    pl.when(~pl.col("identity_id").is_in(own)).then(pl.col(column))
+                    for column in ("name", "named_in")
+                ),
+                reference=library.reference.filter(~pl.col("identity_id").is_in(own)),
+            )
+        )
+
+
+def _own(library: PeopleLibrary, name: str) -> list[str]:
+    """Identities that have the name."""
+    return library.identity.filter(pl.col("name") == name)["identity_id"].to_list()
+
+
+def _members(library: PeopleLibrary, name: str, own: list[str]) -> pl.DataFrame:
+    """Members of these identities, and those that a film calls so."""
+    is_named = pl.col("is_named") & (pl.col("name") == name)
+    return library.member.filter(pl.col("identity_id").is_in(own).fill_null(value=False) | is_named)
