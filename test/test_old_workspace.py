@@ -147,6 +147,19 @@ def test_the_board_opens_with_every_correction(old_corrected):
     assert table[f"{FILM_ID}-d-f00000"]["rejected_from"] == ["bunny"]
 
 
+def test_a_person_is_forgotten_in_tables_of_former_names_too(old_corrected):
+    space, bunny = old_corrected
+    code, out, err = bunny("forget", "anna", "--film", FILM_ID, "--yes")
+    assert code == 0, err
+    assert "3 faces and figures" in out and "1 corrections" in out
+    tables = {path.stem for path in space.table.glob("*.parquet")}
+    assert {"label_corrected", "cluster_corrected"} <= tables
+    assert not {"identity", "grouping"} & tables
+    assert "anna" not in set(store.read(space.table, "label_corrected")["character"])
+    _, out, _ = bunny("doctor", FILM_ID, "--workspace")
+    assert "table/identity.parquet" not in out
+
+
 def test_what_the_first_version_cannot_say_is_asked_for_in_one_sentence(
     tmp_path, bunny, monkeypatch
 ):

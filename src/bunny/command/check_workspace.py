@@ -238,7 +238,8 @@ class _FilmCheck:
             place, name = f"table/{stem}.parquet", today.get(stem, stem)
             path = folder / f"{stem}.parquet"
             if not path.exists():
-                yield self._say(place, "is missing", "run")
+                if name == stem or not (folder / f"{name}.parquet").exists():
+                    yield self._say(place, "is missing", "run")
                 continue
             self.num_tables += 1
             try:
