@@ -32,7 +32,8 @@ logger = logging.getLogger(__name__)
 
 KERNEL = "python3"
 # Their text says it all.
-OWN_ERRORS = {"BunnyError", "UserError", "StageError", "TableError", "DamagedTableError"}
+USER_ERRORS = {"UserError", "DamagedTableError", "TableVersionError"}
+OWN_ERRORS = {"BunnyError", "StageError", "TableError", *USER_ERRORS}
 NOTEBOOK = {
     "extract": "01_extract",
     "filter": "02_filter",
@@ -311,7 +312,7 @@ def _explain(path: Path, copy: Path, error: Any) -> UserError | StageError:
     text = lines[-1] if lines else "no message"
     if error.ename not in OWN_ERRORS:
         text = f"{error.ename}: {text}"
-    kind = UserError if error.ename in ("UserError", "DamagedTableError") else StageError
+    kind = UserError if error.ename in USER_ERRORS else StageError
     return kind(f"notebook {path.stem}, cell {error.exec_count}: {text} (executed copy: {copy})")
 
 

@@ -148,6 +148,7 @@ def to_json(space: Workspace, results: Iterable[StageResult], seconds: float) ->
 
 def _run_stages(names: list[str], space: Workspace, config: Config) -> list[StageResult]:
     """Run stages in order with one line that says how far the run is."""
+    _check_versions(space)
     for folder in (space.root, space.checkpoint):
         atomic.remove_leftovers(folder)
     done = {state.name for state in _find_states(space, config) if state.state == "done"}
@@ -241,6 +242,14 @@ def _log_result(done: StageResult, seconds: float) -> None:
     )
     if done.note:
         logger.info("          %s", done.note)
+
+
+def _check_versions(space: Workspace) -> None:
+    """Refuse a workspace with tables of a newer program before any of them is written over."""
+    from bunny.table import store
+
+    for path in sorted(space.table.glob("*.parquet")):
+        store.check_not_newer(space.table, path.stem)
 
 
 def _check_inputs(stage: "BaseStage", space: Workspace) -> None:

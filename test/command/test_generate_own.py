@@ -47,6 +47,23 @@ def test_a_wrong_own_setting_is_refused_with_its_origin(root):
         film_workspace.open_film(space.film_id)
 
 
+def test_own_settings_of_an_earlier_version_do_not_close_a_film(root, caplog):
+    space = _space(root)
+    older = [
+        *("captioning.provider=local", "extraction.shot_detector=hybrid"),
+        *("extraction.static_motion=0.01", "models.training_steps=700"),
+    ]
+    workspace.save_settings(space, older)
+    config = film_workspace.open_film(space.film_id)[1]
+    assert config.captioning.providers == ("local",)
+    assert config.extraction.shot_detector == "accurate"
+    assert config.models.training_steps == 700
+    assert "extraction.static_motion=0.01 is left out: the key was replaced by" in caplog.text
+    assert space.own_settings() == older
+    with pytest.raises(UserError, match=r"--set .*extraction\.static_range"):
+        film_workspace.open_film(space.film_id, None, ["extraction.static_motion=0.01"])
+
+
 def test_the_demos_own_settings_are_settings():
     config = configuration.load(Path("nowhere"), own=demo.SETTINGS, environment={})
     assert config.models.characters == ("bunny",)

@@ -9,7 +9,8 @@ import pytest
 
 from bunny.contract import fingerprint
 from bunny.core import atomic, file_hash
-from bunny.table import store
+from bunny.table import migration, schema, store
+from bunny.table.migration import Migration
 
 
 @pytest.fixture
@@ -137,3 +138,18 @@ def test_a_stage_that_only_began_says_nothing_of_tables(film_dir):
     atomic.write_bytes(path, b"of no stage")  # every record is looked at
     assert fingerprint.table_hash(film_dir, "frame") == file_hash.hash_file(path)
     assert fingerprint.read_record(film_dir, "no such stage") == {}
+
+
+def test_a_table_from_which_no_migration_leads_has_to_be_made_again(film_dir, monkeypatch):
+    noted = _noted(film_dir)
+    assert noted["schema_version"] == 1
+    old = {key: value for key, value in noted.items() if key != "schema_version"}
+    assert fingerprint.is_unchanged(film_dir, "shot", old)  # of before versions were noted
+    monkeypatch.setitem(schema.VERSION, "shot", 2)
+    for record in (noted, old):
+        assert not fingerprint.is_unchanged(film_dir, "shot", record)
+        why = fingerprint.explain_tables(film_dir, {"shot": record})
+        assert why == "table shot has another schema now"
+    step = Migration(table="shot", from_version=1, to_version=2, change=lambda table: table)
+    monkeypatch.setattr(migration, "MIGRATIONS", (step,))
+    assert fingerprint.is_unchanged(film_dir, "shot", noted)

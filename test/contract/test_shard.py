@@ -11,6 +11,8 @@ import pytest
 from bunny.contract import machine
 from bunny.contract.shard import Shards, fill_missing, map_bounded
 from bunny.core import log
+from bunny.table import migration, schema
+from bunny.table.migration import Migration
 
 ITEM = pl.DataFrame({"frame_id": [f"f{i}" for i in range(7)]})
 
@@ -91,3 +93,15 @@ def test_log_lines_from_threads_name_film_shard_and_item(tmp_path):
     lines = [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()]
     said = sorted((line["film"], line["shard"], line["item"]) for line in lines)
     assert said == [("meadow", index // 3, f"f{index}") for index in range(7)]
+
+
+def test_shards_of_a_schema_that_is_read_no_more_are_told(tmp_path, pool, monkeypatch):
+    shards = Shards(tmp_path, "key")
+    assert shards.is_readable()
+    fill_missing(shards, ITEM, 3, _measure, pool, tables=["embedding"])
+    assert shards.is_readable()
+    monkeypatch.setitem(schema.VERSION, "embedding", 2)
+    assert not shards.is_readable()
+    step = Migration(table="embedding", from_version=1, to_version=2, change=lambda table: table)
+    monkeypatch.setattr(migration, "MIGRATIONS", (step,))
+    assert shards.is_readable() and shards.collect("embedding").height == ITEM.height

@@ -21,7 +21,7 @@ from bunny.core.workspace import Workspace
 if TYPE_CHECKING:
     import polars as pl
 
-Remedy = Literal["run", "remove", "person", "film"]
+Remedy = Literal["run", "remove", "person", "film", "update"]
 
 # Columns that name files, and the column of their SHA-256, if there is one.
 FILES = {
@@ -61,8 +61,30 @@ class WorkspaceProblem:
             "again",
             "person": "nobody else can make it again: restore it from a copy",
             "film": "put it back, or go on without it",
+            "update": "a newer bunny wrote it: update this one, which leaves it as it is",
         }[self.remedy]
         return f"{self.film_id}: {self.place}: {self.what}; {advice}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableVersion:
+    """Version of the schema that a table was written with."""
+
+    film_id: str
+    table: str
+    version: int
+    expected: int  # by this program
+
+    def to_text(self) -> str:
+        """Table and version; of another than this program's also what becomes of it."""
+        if self.version == self.expected:
+            return f"{self.table} {self.version}"
+        what = (
+            "newer, refused"
+            if self.version > self.expected
+            else "older, migrated when it is read, written anew by its stage's next run"
+        )
+        return f"{self.table} {self.version} ({what}; expected {self.expected})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +95,18 @@ class WorkspaceReport:
     num_tables: int
     num_files: int
     problems: tuple[WorkspaceProblem, ...]
+    versions: tuple[TableVersion, ...] = ()
     repaired: tuple[str, ...] = ()
 
     def to_text(self) -> str:
         """Lines for people."""
-        lines = [problem.to_text() for problem in self.problems]
+        films = dict.fromkeys(one.film_id for one in self.versions)
+        lines = [
+            f"{film_id}: schema versions: "
+            + ", ".join(one.to_text() for one in self.versions if one.film_id == film_id)
+            for film_id in films
+        ]
+        lines += [problem.to_text() for problem in self.problems]
         lines += [f"removed {place}" for place in self.repaired]
         found = f"{len(self.problems)} problems" if self.problems else "no problem"
         checked = f"{self.num_films} films, {self.num_tables} tables, {self.num_files} files"
@@ -133,11 +162,13 @@ def check_workspaces(spaces: Sequence[Workspace], *, repair: bool = False) -> Wo
     """
     num_tables = num_files = 0
     problems: list[WorkspaceProblem] = []
+    versions: list[TableVersion] = []
     repaired: list[str] = []
     for space in spaces:
         check = _FilmCheck(space)
         found = list(check.problems())
         problems += found
+        versions += check.versions
         num_tables, num_files = num_tables + check.num_tables, num_files + check.num_files
         if repair:
             repaired += [f"{space.film_id}/{place}" for place in _remove(space, found)]
@@ -146,6 +177,7 @@ def check_workspaces(spaces: Sequence[Workspace], *, repair: bool = False) -> Wo
         num_tables=num_tables,
         num_files=num_files,
         problems=tuple(problems),
+        versions=tuple(versions),
         repaired=tuple(repaired),
     )
 
@@ -156,6 +188,7 @@ class _FilmCheck:
     def __init__(self, space: Workspace) -> None:
         self._space = space
         self.num_tables = self.num_files = 0
+        self.versions: list[TableVersion] = []
 
     def problems(self) -> Iterator[WorkspaceProblem]:
         """Yield all that is wrong, in the order: source, stages, tables, files, records."""
@@ -197,27 +230,48 @@ class _FilmCheck:
         return written
 
     def _tables(self, written: dict[str, str]) -> Iterator[WorkspaceProblem]:
-        from bunny.table import schema, store
+        from bunny.table import migration, store
 
         folder = self._space.table
-        for name in sorted({*written, *(path.stem for path in folder.glob("*.parquet"))}):
-            place = f"table/{name}.parquet"
-            path = folder / f"{name}.parquet"
+        today = {former: name for name, former in migration.FORMER_NAME.items()}
+        for stem in sorted({*written, *(path.stem for path in folder.glob("*.parquet"))}):
+            place, name = f"table/{stem}.parquet", today.get(stem, stem)
+            path = folder / f"{stem}.parquet"
             if not path.exists():
-                yield self._say(place, "is missing", "run")
+                if name == stem or not (folder / f"{name}.parquet").exists():
+                    yield self._say(place, "is missing", "run")
                 continue
             self.num_tables += 1
-            if name not in schema.TABLE:
-                continue  # of a newer version, or somebody's own
             try:
+                if not self._note_version(path, name):
+                    continue
                 table = store.check(name, store.read(folder, name))
+            except store.TableVersionError:
+                found, expected = self.versions[-1].version, self.versions[-1].expected
+                what = f"is of schema version {found}, expected {expected}"
+                yield self._say(place, what, "update" if found > expected else "run")
+                continue
             except BunnyError as error:
                 reason = " ".join(str(error).split())[:160]
                 yield self._say(place, f"cannot be read as declared ({reason})", "remove")
                 continue
-            if name in written and file_hash.hash_file(path) != written[name]:
+            if stem in written and file_hash.hash_file(path) != written[stem]:
                 yield self._say(place, "is not what its stage wrote", "remove")
             yield from self._files(name, table)
+
+    def _note_version(self, path: Path, name: str) -> bool:
+        """Note a table's version; False of a table of a newer program, or somebody's own."""
+        from bunny.table import schema, store
+
+        expected = schema.VERSION.get(name)
+        if expected is None:
+            return False
+        found = store.read_version(path)
+        film_id = self._space.film_id
+        self.versions.append(
+            TableVersion(film_id=film_id, table=path.stem, version=found, expected=expected)
+        )
+        return True
 
     def _files(self, name: str, table: pl.DataFrame) -> Iterator[WorkspaceProblem]:
         root = self._space.checkpoint if name in IN_CHECKPOINT else self._space.root

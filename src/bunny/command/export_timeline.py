@@ -133,7 +133,7 @@ def export(
     space, config = film_workspace.open_film(film, data_dir, overrides)
     place = _output_path(space, output, form, what)
     cut = edit_sequence.make_sequence(
-        store.read(space.table, "film").row(0, named=True),
+        film_workspace.film_row(space),
         _read_tables(space),
         config.timeline,
         what,

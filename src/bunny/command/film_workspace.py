@@ -4,6 +4,7 @@ import getpass
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from bunny import pipeline
 from bunny.core import config as configuration
@@ -35,6 +36,18 @@ def open_film(
     workspace.fetch(space)
     configuration.load_secrets(root)
     return space, load_settings(data_dir, overrides, space)[1]
+
+
+def film_row(space: Workspace) -> dict[str, Any]:
+    """Row of table `film`, its path that of `source.json`.
+
+    The table keeps the path of the run that decoded the film; a workspace that was unpacked or
+    copied, or whose film was moved, knows another since.
+    """
+    from bunny.table import store
+
+    row = store.read(space.table, "film").row(0, named=True)
+    return {**row, "path": space.source()["film"]}
 
 
 def login_name(otherwise: str) -> str:

@@ -327,7 +327,10 @@ class _Film:
     def _erase_shards(self) -> None:
         """Take the person out of what stages keep so as not to measure it again."""
         for path in sorted(self.space.root.glob("stage/*/shard/**/*.parquet")):
-            if path.stem in schema.TABLE:
+            if path.stem in schema.TABLE and path.exists():
+                if not store.is_readable(path):  # of another schema: its stage would not read it
+                    atomic.remove_folder(path.parent)
+                    continue
                 before = store.read(path.parent, path.stem)
                 after = forget.erase(before, self.who)
                 if after is before:

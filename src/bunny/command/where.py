@@ -117,7 +117,7 @@ def _source(space: Workspace) -> SourceFilm:
     tables = {name: store.read_or_empty(space.table, name) for name in TABLES}
     tables["label"] = corrected.read_or_empty(space.table, "label")
     tables["frame"] = locate.all_frames(tables["frame"], tables.pop("extra_frame"))
-    film = store.read(space.table, "film").row(0, named=True)
+    film = film_workspace.film_row(space)
     return SourceFilm(
         root=space.root,
         film=film,

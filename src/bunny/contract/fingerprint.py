@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from bunny.core import atomic, file_hash
+from bunny.table import migration, schema
 
 logger = logging.getLogger(__name__)
 
 HASHES = "hash.json"
+SCHEMA_VERSION = "schema_version"  # key of a table's record
 
 
 def read_record(film_dir: Path, stage: str) -> dict[str, Any]:
@@ -58,13 +60,33 @@ def table_hash(film_dir: Path, table: str) -> str:
 
 
 def table_record(film_dir: Path, table: str, num_rows: int) -> dict[str, Any]:
-    """What stage.json says of a table just written: `rows`, `sha256`, `size`, `mtime_ns`."""
+    """What stage.json says of a table just written.
+
+    Returns
+    -------
+    dict
+        `rows`, `sha256`, `size`, `mtime_ns` and `schema_version`.
+    """
     path = _path(film_dir, table)
-    return {"rows": num_rows, "sha256": file_hash.hash_file(path), **_stamp(path.stat())}
+    return {
+        "rows": num_rows,
+        "sha256": file_hash.hash_file(path),
+        **_stamp(path.stat()),
+        SCHEMA_VERSION: schema.VERSION.get(table, 1),
+    }
+
+
+def is_readable(table: str, known: Mapping[str, Any]) -> bool:
+    """Whether migrations lead to today's schema from the one that `table_record` noted.
+
+    A record that was made before versions were noted is of version 1.
+    """
+    wanted = schema.VERSION.get(table)
+    return wanted is None or migration.plan(table, known.get(SCHEMA_VERSION, 1), wanted) is not None
 
 
 def is_unchanged(film_dir: Path, table: str, known: Mapping[str, Any] | None) -> bool:
-    """Whether a table's file has the content that `table_record` noted.
+    """Whether a table's file has the content that `table_record` noted and can still be read.
 
     Parameters
     ----------
@@ -76,7 +98,7 @@ def is_unchanged(film_dir: Path, table: str, known: Mapping[str, Any] | None) ->
         What `table_record` gave; None: nothing was noted, so nothing is unchanged.
     """
     path = _path(film_dir, table)
-    if not known or not path.exists():
+    if not known or not path.exists() or not is_readable(table, known):
         return False
     stat = path.stat()
     if stat.st_size != known["size"]:
@@ -123,6 +145,8 @@ def explain_tables(film_dir: Path, known: Mapping[str, Mapping[str, Any]]) -> st
     for table, noted in known.items():
         if not _path(film_dir, table).exists():
             words.append(f"table {table} is missing")
+        elif not is_readable(table, noted):
+            words.append(f"table {table} has another schema now")
         elif not is_unchanged(film_dir, table, noted):
             words.append(f"table {table} was modified by something else")
     return ", ".join(words)

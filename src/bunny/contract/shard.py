@@ -50,6 +50,10 @@ class Shards:
         """Whether shard `index` is there, whole."""
         return self._path(index).is_dir()
 
+    def is_readable(self) -> bool:
+        """Whether the tables of all shards have schemas that can be read today."""
+        return all(map(store.is_readable, self.folder.glob("[0-9]*/*.parquet")))
+
     def has_all(self, num_items: int, size: int) -> bool:
         """Whether the shards of so many items, `size` each, are all there."""
         return len(self.done()) >= -(-num_items // size)

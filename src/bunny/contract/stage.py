@@ -146,6 +146,8 @@ class BaseStage:
         ------
         StageError
             When more than `pipeline.max_failed_share` of the items failed.
+        TableVersionError
+            When a newer program wrote a table that this stage would write over.
         """
         where = {"film": self.output_dir.name, "stage": self.name}
         with log.context(**where), telemetry.span(f"stage {self.name}", **where):
@@ -156,6 +158,8 @@ class BaseStage:
         if self.can_resume() and not self.config.pipeline.force_rerun:
             telemetry.note(status="skipped")
             return self._result("skipped", started, self.record())
+        for table in self.writes:
+            store.check_not_newer(self.output_dir / "table", table)
         record = {
             "name": self.name,
             "status": "running",
@@ -211,7 +215,7 @@ class BaseStage:
         """
         key = contract_fingerprint.digest({"version": self.version, **depends})[:16]
         shards = Shards(self.folder / "shard" / kind, key, self._note_progress)
-        if self.config.pipeline.force_rerun:
+        if self.config.pipeline.force_rerun or not shards.is_readable():
             shards.clear()
         self._opened.append(shards)
         return shards

@@ -13,7 +13,7 @@ import polars as pl
 
 from bunny.character import track
 from bunny.character.drawn import figure_cluster
-from bunny.table import corrected
+from bunny.table import corrected, store
 from bunny.table.box import BOX
 
 TABLES = ("face", "figure", "label", "cluster", "asset")
@@ -40,8 +40,8 @@ def state(folder: Path) -> str:
     """Fingerprint of those tables: names, sizes and times of their files, 16 hex digits."""
     digest = hashlib.sha256()
     for name in TABLES:
-        path = folder / f"{corrected.table_name(folder, name)}.parquet"
-        if path.exists():
+        path = store.find(folder, corrected.table_name(folder, name))
+        if path is not None:
             known = path.stat()
             digest.update(f"{path.name} {known.st_size} {known.st_mtime_ns};".encode())
     return digest.hexdigest()[:16]

@@ -29,7 +29,7 @@ from bunny.core import atomic
 from bunny.core.config import ExtractionConfig
 from bunny.core.error import StageError, UserError
 from bunny.quality.measure import measure_frame
-from bunny.table import scalar, store
+from bunny.table import scalar, schema, store
 from bunny.video import probe, selection_replay
 from bunny.video.decode import Tally
 from bunny.video.extraction_table import ShotBatch, film_note, film_row
@@ -59,6 +59,7 @@ DECIDED = (
     "frames_per_dynamic_shot",
     "extra_interval_seconds",
 )
+FIRST_FINISHED = 2  # schema version of the film in such files that do not say theirs
 FINISHED = "finished.json"  # beside the shards of a film that was gone through to its end
 REPLACED = "replaced.json"  # beside shards whose pictures may have been written over
 
@@ -130,6 +131,7 @@ class Extract(stage.BaseStage):
         """Say beside the shards that they hold the whole film, and of which settings."""
         setting = self.config.extraction.model_dump(mode="json")
         noted = {"version": self.version, "extraction": setting, "film": row}
+        noted["film_schema"] = schema.VERSION["film"]
         atomic.write_bytes(shards.folder / FINISHED, json.dumps(noted).encode())
 
     def _decide_again(self, shards: Shards, info: FilmInfo, size: int) -> dict[str, Any] | None:
@@ -180,14 +182,15 @@ class Extract(stage.BaseStage):
         for folder in (shards.folder, *_siblings(shards)):
             noted = _read_json(folder / FINISHED)
             by = _read_json(folder / REPLACED).get("by", shards.folder.name)
-            if noted.get("version") != self.version or by != shards.folder.name:
+            is_read = noted.get("film_schema", FIRST_FINISHED) == schema.VERSION["film"]
+            if not is_read or noted.get("version") != self.version or by != shards.folder.name:
                 continue
             setting = ExtractionConfig.model_validate(noted["extraction"])
             is_same_film = noted["film"]["content_hash"] == self.source["content_hash"]
             if is_same_film and _undecided(setting) == _undecided(now):
-                return Finished(
-                    shards=Shards(folder.parent, folder.name), setting=setting, film=noted["film"]
-                )
+                old = Shards(folder.parent, folder.name)
+                if old.is_readable():
+                    return Finished(shards=old, setting=setting, film=noted["film"])
         return None
 
     def _read_shots(

@@ -4,6 +4,7 @@ A write goes to a temporary name in the same folder, is flushed to disk and rena
 a kill at any moment sees the old table or the new one, never half of one.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,13 @@ from dataframely.exc import SchemaError, ValidationError
 
 from bunny.core import atomic
 from bunny.core.error import BunnyError, UserError
-from bunny.table import schema
+from bunny.table import migration, schema
+
+logger = logging.getLogger(__name__)
 
 COMPRESSION = "zstd"
+# Keys of a file's metadata: which table it is, and in which version of its schema.
+TABLE_KEY, VERSION_KEY = "bunny.table", "bunny.schema_version"
 # What Polars raises of a file that is no table: of some that are cut, it panics.
 UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
@@ -27,6 +32,12 @@ class TableError(BunnyError):
 
 class DamagedTableError(TableError, UserError):
     """A file is no parquet table, or only a part of one."""
+
+    exit_code = UserError.exit_code
+
+
+class TableVersionError(TableError, UserError):
+    """A table of a newer version of its schema, or of one from which no migration leads."""
 
     exit_code = UserError.exit_code
 
@@ -81,30 +92,36 @@ def check(name: str, frame: pl.DataFrame) -> pl.DataFrame:
 def write(folder: Path, name: str, frame: pl.DataFrame) -> Path:
     """Check and write `<folder>/<name>.parquet` atomically; returns its path."""
     path = folder / f"{name}.parquet"
-    write_parquet(path, check(name, frame))
+    write_parquet(path, check(name, frame), name)
+    former = folder / f"{migration.FORMER_NAME.get(name, name)}.parquet"
+    if former != path and former.exists():
+        atomic.remove_file(former)
     return path
 
 
 def read(folder: Path, name: str) -> pl.DataFrame:
-    """Read a table of this house; columns that came after it was written are null in it.
+    """Read a table of this house; one of an older version is migrated in memory.
+
+    Columns that came after it was written, and may be null, are null in it.
 
     Raises
     ------
     TableError
-        If it is missing, cannot be read as parquet or lacks a column.
+        If it is missing, cannot be read as parquet, lacks a column, or is of a newer version or of
+        one from which no migration leads.
     """
-    path = folder / f"{name}.parquet"
-    if not path.exists():
+    path = find(folder, name)
+    if path is None:
         raise TableError(
-            f"expected table {path.name} in {folder}, found none; run the stage that writes it"
+            f"expected table {name}.parquet in {folder}, found none; run the stage that writes it"
         )
+    steps = _steps(path, name)
     try:
         frame = pl.read_parquet(path, memory_map=False)
+        for step in steps:
+            frame = step.change(frame)
     except (*UNREADABLE, OSError) as error:
-        raise DamagedTableError(
-            f"{path}: expected a parquet table, could not read it ({error}); "
-            "delete it and run the film again"
-        ) from error
+        raise _damaged(path, error) from error
     whole = _with_later_columns(name, frame)
     declared = schema.TABLE[name].column_names() if name in schema.TABLE else []
     missing = [column for column in declared if column not in whole.columns]
@@ -113,23 +130,123 @@ def read(folder: Path, name: str) -> pl.DataFrame:
             f"{path}: expected the columns of table {name}, found none named {', '.join(missing)}, "
             "as a file of another version or program; delete it and run the film again"
         )
-    return whole
+    return _with_later_values(path, name, whole)
+
+
+def scan(folder: Path, name: str) -> pl.LazyFrame:
+    """As `read`, of which only the columns and rows that are asked for are read from the file.
+
+    A table that has to be migrated is read wholly.
+    """
+    path = find(folder, name)
+    if path is None or path.stem != name or _steps(path, name):
+        return read(folder, name).lazy()
+    return pl.scan_parquet(path)
+
+
+def find(folder: Path, name: str) -> Path | None:
+    """The file of a table: of its name, else of a name that it had; None when there is none."""
+    for stem in (name, migration.FORMER_NAME.get(name, name)):
+        path = folder / f"{stem}.parquet"
+        if path.exists():
+            return path
+    return None
+
+
+def read_version(path: Path) -> int:
+    """Version of the schema that a file was written with; 1 where it says none.
+
+    Only the end of the file is read.
+
+    Raises
+    ------
+    DamagedTableError
+        If it is no parquet table or its version is no number.
+    """
+    try:
+        return int(pl.read_parquet_metadata(path).get(VERSION_KEY, 1))
+    except (*UNREADABLE, OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def is_readable(path: Path) -> bool:
+    """Whether the file of a table is of today's version, or migrations lead there from its own."""
+    wanted = schema.VERSION.get(path.stem)
+    return wanted is None or migration.plan(path.stem, read_version(path), wanted) is not None
+
+
+def check_not_newer(folder: Path, name: str) -> None:
+    """Refuse to go on where a table is of a newer program, which would be written over.
+
+    Raises
+    ------
+    TableVersionError
+    """
+    path = folder / f"{name}.parquet"
+    if not path.exists():
+        return
+    try:
+        found = read_version(path)
+    except DamagedTableError:
+        return  # it is made again
+    if found > schema.VERSION.get(name, found):
+        raise _version_error(path, name, found)
+
+
+def _steps(path: Path, name: str) -> tuple[migration.Migration, ...]:
+    """Migrations that a file needs; those of other programs, which have no schema, need none."""
+    wanted = schema.VERSION.get(name)
+    if wanted is None:
+        return ()
+    found = read_version(path)
+    steps = migration.plan(name, found, wanted)
+    if steps is None:
+        raise _version_error(path, name, found)
+    if steps:
+        logger.debug("%s: schema version %d is read as %d", path, found, wanted)
+    return steps
+
+
+def _version_error(path: Path, name: str, found: int) -> TableVersionError:
+    wanted = schema.VERSION[name]
+    advice = (
+        "a newer bunny wrote it: update this one"
+        if found > wanted
+        else "no migration leads there: run the film again, its stage makes this table anew"
+    )
+    return TableVersionError(
+        f"{path}: expected version {wanted} of table {name}, found version {found}; {advice}"
+    )
+
+
+def _damaged(path: Path, error: BaseException) -> DamagedTableError:
+    return DamagedTableError(
+        f"{path}: expected a parquet table, could not read it ({error}); "
+        "delete it and run the film again"
+    )
 
 
 def read_or_empty(folder: Path, name: str) -> pl.DataFrame:
     """Read a table, or an empty one of the same columns when it was never written."""
-    if (folder / f"{name}.parquet").exists():
+    if exists(folder, name):
         return read(folder, name)
     return from_rows(name, [])
 
 
 def exists(folder: Path, name: str) -> bool:
     """Whether the table was written."""
-    return (folder / f"{name}.parquet").exists()
+    return find(folder, name) is not None
 
 
-def write_parquet(path: Path, frame: pl.DataFrame) -> None:
+def write_parquet(path: Path, frame: pl.DataFrame, name: str | None = None) -> None:
     """Write any frame atomically, see `write_file`.
+
+    Parameters
+    ----------
+    path : Path
+    frame : pl.DataFrame
+    name : str, optional
+        Which table of `schema.TABLE` it is; its version is then written into the file.
 
     Raises
     ------
@@ -137,9 +254,11 @@ def write_parquet(path: Path, frame: pl.DataFrame) -> None:
         If the disk takes no more: Polars keeps the system's own words to itself.
     """
 
+    about = None if name is None else {TABLE_KEY: name, VERSION_KEY: str(schema.VERSION[name])}
+
     def write(temporary: Path) -> None:
         try:
-            frame.write_parquet(temporary, compression=COMPRESSION, statistics=True)
+            frame.write_parquet(temporary, compression=COMPRESSION, statistics=True, metadata=about)
         except pl.exceptions.PolarsError as error:
             raise UserError(
                 f"{path}: could not write this table ({error}), probably because the disk is full; "
@@ -152,11 +271,28 @@ def write_parquet(path: Path, frame: pl.DataFrame) -> None:
 def _with_later_columns(name: str, frame: pl.DataFrame) -> pl.DataFrame:
     """Add nullable columns that the schema got after the table was written, in its order."""
     declared = schema.TABLE[name].columns() if name in schema.TABLE else {}
-    later = [c for c, spec in declared.items() if c not in frame.columns and spec.nullable]
-    if not later:
+    if not declared:
         return frame
+    later = [c for c, spec in declared.items() if c not in frame.columns and spec.nullable]
     whole = frame.with_columns(pl.lit(None, declared[c].dtype).alias(c) for c in later)
     return whole.select(*(c for c in declared if c in whole.columns), pl.exclude(declared))
+
+
+def _with_later_values(path: Path, name: str, frame: pl.DataFrame) -> pl.DataFrame:
+    """Make enums of a file that had fewer values those of today, so that both can be compared."""
+    declared = schema.TABLE[name].columns() if name in schema.TABLE else {}
+    other = {
+        column: spec.dtype
+        for column, spec in declared.items()
+        if isinstance(spec.dtype, pl.Enum) and frame.schema[column] != spec.dtype
+    }
+    try:
+        return frame.cast(other) if other else frame  # pyright: ignore[reportArgumentType]
+    except pl.exceptions.PolarsError as error:
+        raise DamagedTableError(
+            f"{path}: expected the values of table {name} in columns {', '.join(other)}, found "
+            "others, as in a file of another version or program; delete it and run the film again"
+        ) from error
 
 
 def _series(name: str, values: list[Any], dtype: pl.DataType) -> pl.Series:

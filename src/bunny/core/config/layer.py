@@ -1,5 +1,6 @@
 """Settings read from files, environment and command line, and merged weakest first."""
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,8 @@ from bunny.core.config import filter_preset
 from bunny.core.config.settings import Config
 from bunny.core.error import UserError
 from bunny.core.log import PASSWORD
+
+logger = logging.getLogger(__name__)
 
 ENVIRONMENT_PREFIX = "BUNNY_"
 RENAMED = {  # keys of earlier versions, and what stands in their place
@@ -40,7 +43,7 @@ def read_sources(
     main = root / "config" / "main.yaml"
     if main.exists():
         yield main.relative_to(root).as_posix(), read_yaml(main)
-    for text in own:
+    for text in filter(None, map(_own_of_today, own)):
         yield f"the film's own {text}", _parse_override(text)
     local = [p for p in sorted((root / "config").glob("local_*.yaml")) if _holds(p, film_id)]
     for path in local:
@@ -109,6 +112,22 @@ def _parse_override(text: str) -> dict[str, Any]:
             f"--set {text}: expected section.key=value, e.g. filtering.blur_threshold=0.4"
         )
     return _nest(key.strip(), _scalar(value))
+
+
+def _own_of_today(text: str) -> str:
+    """A film's own setting of an earlier version as today's; empty where none means the same.
+
+    A film is still opened with the rest; what a person gives now is refused instead.
+    """
+    key, _, value = (part.strip() for part in text.partition("="))
+    if key == "captioning.provider":
+        return f"captioning.providers=[{value}]"
+    if (key, value) in REPLACED_VALUE:
+        return f"{key}={REPLACED_VALUE[key, value]}"
+    if key not in RENAMED:
+        return text
+    logger.warning("the film's own %s is left out: the key was replaced by %s", text, RENAMED[key])
+    return ""
 
 
 def _scalar(text: str) -> object:

@@ -145,7 +145,7 @@ def from_tables(
     is_wanted = pl.col(vector).is_not_null()
     is_wanted = is_wanted if where is None else is_wanted & where
     lazy = [
-        pl.scan_parquet(folder / f"{table}.parquet").filter(is_wanted)
+        store.scan(folder, table).filter(is_wanted)
         for folder, table in tables
         if store.exists(folder, table)
     ]
@@ -190,8 +190,8 @@ def _stamps(tables: Sequence[tuple[Path, str]]) -> list[str]:
     """Names, sizes and times of tables."""
     found = []
     for folder, table in tables:
-        path = folder / f"{table}.parquet"
-        if path.exists():
+        path = store.find(folder, table)
+        if path is not None:
             stat = path.stat()
             found.append(json.dumps([folder.parent.name, table, stat.st_size, stat.st_mtime_ns]))
     return found
@@ -259,7 +259,7 @@ def _write_cache(folder: Path, model: str, known: dict[str, np.ndarray]) -> None
             "vector": np.stack([known[i] for i in ids]).astype(np.float32),
         }
     )
-    store.write_parquet(folder / f"{TABLE}.parquet", table)
+    store.write_parquet(folder / f"{TABLE}.parquet", table, TABLE)
 
 
 def _stack(known: dict[str, np.ndarray], contents: Sequence[str]) -> np.ndarray:

@@ -23,7 +23,7 @@ from bunny.table.schema import (
 )
 from bunny.table.schema.dataset import LIGHT, POSE, SHOT_SIZE
 
-__all__ = ["LIGHT", "POSE", "SHOT_SIZE", "TABLE", "VECTOR"]
+__all__ = ["LIGHT", "POSE", "SHOT_SIZE", "TABLE", "VECTOR", "VERSION"]
 
 TABLE: dict[str, type[dy.Schema]] = {
     "film": film.Film,
@@ -84,6 +84,11 @@ TABLE: dict[str, type[dy.Schema]] = {
     "library_member": series.LibraryMember,
     "library_reference": series.LibraryReference,
     "library_picture": series.LibraryPicture,
+}
+
+# Versions of the schemas; raised with a migration in `table.migration`, which says when.
+VERSION: dict[str, int] = dict.fromkeys(TABLE, 1) | {
+    "film": 2,  # is_mirrored, stream_index
 }
 
 # Columns declared `dy.Any`: vectors whose length depends on the model.
