@@ -149,8 +149,13 @@ def test_the_board_opens_with_every_correction(old_corrected):
 
 def test_a_person_is_forgotten_in_tables_of_former_names_too(old_corrected):
     space, bunny = old_corrected
+    shard = space.stage("detect") / "shard" / "face" / "key" / "000000" / "face.parquet"
+    shard.parent.mkdir(parents=True)
+    face = pl.read_parquet(space.table / "face.parquet", memory_map=False)
+    face.write_parquet(shard, metadata={store.VERSION_KEY: "9"})
     code, out, err = bunny("forget", "anna", "--film", FILM_ID, "--yes")
     assert code == 0, err
+    assert not shard.exists()  # what is not read cannot be looked through: all of it goes
     assert "3 faces and figures" in out and "1 corrections" in out
     tables = {path.stem for path in space.table.glob("*.parquet")}
     assert {"label_corrected", "cluster_corrected"} <= tables
