@@ -114,6 +114,10 @@ def test_words_that_are_no_approval_are_refused(bunny, space):
         2,
         True,
     )
+    (space.root / "dataset" / "bo" / "0001.png").unlink()
+    code, _, err = bunny("approve", "film")
+    assert (code, "1 of 7 are missing (first: dataset/bo/0001.png)" in err) == (2, True)
+    assert bunny("approve", "film", "--character", "anna")[0] == 0
     (space.root / "approval.jsonl").write_text('{"character": "anna"}\n')
     code, _, err = export(bunny)
     assert (code, "approval.jsonl, line 1: expected an approval" in err) == (2, True)
