@@ -1,6 +1,8 @@
 """States of stages that are kept: what makes them look again, and what does not."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -83,3 +85,9 @@ def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path):
     (space.root / "stage").write_text("a file where a folder should be")
     state_cache.write(space, "one", [DONE])
     assert state_cache.read(space, "one") is None
+
+
+def test_reading_the_cache_imports_no_tables():
+    """Schemas and Polars take most of the half second in which a finished film is told."""
+    code = "import sys; from bunny.contract import state_cache; assert 'polars' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from bunny.core import atomic, file_hash
-from bunny.table import migration, schema
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +66,8 @@ def table_record(film_dir: Path, table: str, num_rows: int) -> dict[str, Any]:
     dict
         `rows`, `sha256`, `size`, `mtime_ns` and `schema_version`.
     """
+    from bunny.table import schema
+
     path = _path(film_dir, table)
     return {
         "rows": num_rows,
@@ -81,6 +82,8 @@ def is_readable(table: str, known: Mapping[str, Any]) -> bool:
 
     A record that was made before versions were noted is of version 1.
     """
+    from bunny.table import migration, schema
+
     wanted = schema.VERSION.get(table)
     return wanted is None or migration.plan(table, known.get(SCHEMA_VERSION, 1), wanted) is not None
 
