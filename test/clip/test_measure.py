@@ -2,20 +2,20 @@
 
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
 from bunny.clip import measure
 from bunny.clip.camera import name_camera
 from bunny.clip.measure import LabelledBox
+from bunny.video.shot.scene_score import THRESHOLD, SceneScorer
 
 RATE = 24.0
 
 
 def scene(seed=1, height=270, width=480):
     """Blots of many sizes, so that corners are everywhere."""
-    import cv2
-
     rng = np.random.default_rng(seed)
     picture = np.zeros((height, width, 3), np.float32)
     for cells in (6, 18, 54):
@@ -58,8 +58,6 @@ def test_a_window_that_moves_over_a_scene_is_a_pan_or_tilt(step, name):
 
 @pytest.mark.parametrize(("step", "name"), [(1.01, "zoom in"), (1 / 1.01, "zoom out")])
 def test_a_scene_that_grows_is_a_zoom(step, name):
-    import cv2
-
     wide = scene()
     pictures = [
         cv2.warpAffine(wide, cv2.getRotationMatrix2D((240, 135), 0, 1.3 * step**i), (480, 270))
@@ -149,3 +147,14 @@ def test_labels_are_in_pixels_of_the_shot_and_faces_become_heads():
     found = {one.character: one.box for one in measure.group_labels(rows)[2]}
     assert found["anna"] == (20.0, 40.0, 60.0, 80.0)
     assert found["ben"] == (20 - 24, 40 - 24, 60 + 24, 80 + 60)
+
+
+def test_ffmpegs_score_is_high_at_a_cut_and_low_in_steady_motion():
+    scorer = SceneScorer()
+    wide = cv2.resize(
+        np.random.default_rng(4).integers(0, 255, (6, 20, 3), np.uint8), (600, 90),
+        interpolation=cv2.INTER_CUBIC,
+    )  # fmt: skip
+    pan = [scorer.push(wide[:, step * 4 : step * 4 + 160]) for step in range(30)]
+    assert pan[0] == 0 and max(pan[2:]) < THRESHOLD / 2
+    assert scorer.push(255 - wide[:, 116:276]) > THRESHOLD

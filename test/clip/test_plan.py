@@ -18,6 +18,7 @@ def shot(num=120, rate=24.0, present=None, **columns):
     index = np.arange(100, 100 + num)
     values = {
         "change": np.full(num, 2.0), "layout_change": np.full(num, 0.01),
+        "scene_score": np.full(num, 0.5),
         "shift_x": np.zeros(num), "shift_y": np.zeros(num), "zoom": np.zeros(num),
         "sharpness": np.full(num, 100.0), "time_s": 5.0 + np.arange(num) / rate,
     } | columns  # fmt: skip
@@ -73,6 +74,8 @@ def test_frames_at_25_a_second_are_every_25_sixteenths():
         ({"sharpness": np.full(120, 10.0)}, "blurred"),
         ({"sharpness": np.where(np.arange(120) % 8 == 0, 5.0, 100.0)}, "blurred"),
         ({"text_s": (7.0,)}, "text"),
+        ({"overlays": ((40.0, 20.0, 90.0, 60.0),)}, "logo"),  # before the character
+        ({"scene_score": np.where(np.arange(120) % 20 == 19, 10.0, 0.5)}, "cut inside"),
     ],
 )
 def test_a_run_is_refused_with_its_reason(change, reason):
@@ -103,8 +106,8 @@ def test_a_shot_that_is_too_short_says_how_long_it_is():
 
 def test_beside_a_transition_nothing_is_taken_for_half_a_second():
     rows = [{"shot_index": i, "frame_index": f, "timestamp_s": f / 24, "width_px": 64,
-             "height_px": 48, "change": 2.0, "layout_change": 0.0, "shift_x": 0.0, "shift_y": 0.0,
-             "zoom": 0.0, "sharpness": 99.0, "error": None}
+             "height_px": 48, "change": 2.0, "layout_change": 0.0, "scene_score": 0.0,
+             "shift_x": 0.0, "shift_y": 0.0, "zoom": 0.0, "sharpness": 99.0, "error": None}
             for i, first, end in ((0, 0, 96), (1, 96, 192)) for f in range(first, end)]  # fmt: skip
     boxes = [{"shot_index": r["shot_index"], "frame_index": r["frame_index"], "character": "anna",
               "x0_px": 0.0, "y0_px": 0.0, "x1_px": 9.0, "y1_px": 9.0, "is_labelled": False,
@@ -164,3 +167,18 @@ def test_sides_are_multiples_of_32_within_the_area(size, upscale):
 def test_lengths_are_8n_and_1(lengths):
     with pytest.raises(ValueError, match=r"expected lengths of 8n \+ 1 frames"):
         ClipConfig(num_frames=lengths)
+
+
+def test_where_another_detector_sees_a_cut_no_clip_goes_on():
+    """The score of 60 is of the 60th frame against the 59th: a clip may begin with it."""
+    one = shot(num=200, scene_score=np.where(np.arange(200) == 60, 60.0, 0.0))
+    good = [own for own in plans(one) if not own.reason]
+    assert good
+    for own in good:
+        assert not own.frame_indices[0] < 160 <= own.frame_indices[-1]
+
+
+def test_beside_a_logo_the_rest_of_the_picture_is_used():
+    """What lies below the logo is larger than what lies left of it, but has not all of Anna."""
+    [one] = plans(shot(overlays=((1200.0, 0.0, 1280.0, 20.0),)))
+    assert (one.reason, one.region) == ("", (0.0, 0.0, 1200.0, 720.0))

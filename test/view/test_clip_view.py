@@ -109,8 +109,8 @@ def measured(empty_space):
     for index in range(192):
         at = {"shot_index": index // 96, "frame_index": index}
         frames.append({**at, "timestamp_s": index / 24, "width_px": 64, "height_px": 32,
-                       "change": 2.0 + index // 96, "layout_change": 0.0, "shift_x": 0.0,
-                       "shift_y": 0.0, "zoom": 0.0, "sharpness": 90.0})  # fmt: skip
+                       "change": 2.0 + index // 96, "layout_change": 0.0, "scene_score": 0.0,
+                       "shift_x": 0.0, "shift_y": 0.0, "zoom": 0.0, "sharpness": 90.0})  # fmt: skip
         if index < 120:
             boxes.append({**at, "character": "anna", "x0_px": 0.0, "y0_px": 0.0, "x1_px": 9.0,
                           "y1_px": 9.0, "is_labelled": True, "likeness": 1.0})  # fmt: skip

@@ -17,6 +17,7 @@ import numpy as np
 
 from bunny.table.box import BOX
 from bunny.video.extra_frame import DecodedPicture
+from bunny.video.shot.scene_score import SceneScorer
 
 LONG_PX = 320  # of the small picture's longer side
 GRID = (8, 12)  # rows and columns of the coarse luma whose layout is compared
@@ -83,11 +84,13 @@ def measure_shot(
     frames: list[dict[str, Any]] = []
     colours: dict[tuple[str, int], np.ndarray | None] = {}
     before: _SmallPicture | None = None
+    scorer = SceneScorer()
     for one in pictures:
         row = _empty_row(shot_index, one)
         if one.picture is not None:
             small, index = _SmallPicture.of(one.picture), one.frame.index
             boxes = {name: own[index][0] for name, own in placed.items() if index in own}
+            row["scene_score"] = scorer.push(small.bgr)
             row |= small.compare(before, [_scaled(box, small.scale) for box in boxes.values()])
             row |= {"width_px": one.picture.shape[1], "height_px": one.picture.shape[0]}
             colours |= {(name, index): small.colours(box) for name, box in boxes.items()}
@@ -200,7 +203,7 @@ def _empty_row(shot_index: int, one: DecodedPicture) -> dict[str, Any]:
     return {
         "shot_index": shot_index, "frame_index": one.frame.index,
         "timestamp_s": one.frame.time_s, "width_px": 0, "height_px": 0, **zero,
-        "error": one.error,
+        "scene_score": None, "error": one.error,
     }  # fmt: skip
 
 

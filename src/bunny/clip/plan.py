@@ -15,9 +15,11 @@ import polars as pl
 
 from bunny.clip.camera import name_camera
 from bunny.clip.measure import Box
+from bunny.clip.overlay import choose_region
 from bunny.clip.preset import ClipForm, choose_form
 from bunny.core.config.clip import ClipConfig
-from bunny.table.box import BOX
+from bunny.table.box import BOX, CROP
+from bunny.video.shot import scene_score
 
 GRADUAL = ("fade", "dissolve")
 GRADUAL_MARGIN_S = 0.5  # beside a transition, beyond the margin of the settings
@@ -25,6 +27,7 @@ STEP_S = 0.25  # between starts that are tried
 CUT_LAYOUT, CUT_CHANGE = 0.5, 12.0  # of a frame that is another picture than the one before
 CUT_RATIO = 4.0  # as often as much change as the run's median
 SOFT, SOFT_SHARE = 0.2, 0.05  # of the run's median sharpness; of the frames
+MEASURED = ("change", "layout_change", "scene_score", "shift_x", "shift_y", "zoom", "sharpness")
 TEXT = ("title", "credit", "subtitled", "black", "blank")  # the filter's reasons
 SECOND = 1.0  # writing on a kept frame is taken to stand so long before and after it
 
@@ -38,6 +41,7 @@ class ShotMeasures:
     time_s: np.ndarray
     change: np.ndarray
     layout_change: np.ndarray
+    scene_score: np.ndarray  # by another detector, see `scene_score`
     shift_x: np.ndarray
     shift_y: np.ndarray
     zoom: np.ndarray
@@ -47,6 +51,7 @@ class ShotMeasures:
     end: int
     boxes: Mapping[str, Mapping[int, Box]]  # by character and frame index, where it is alike
     text_s: tuple[float, ...] = ()  # times of kept frames with writing on them
+    overlays: tuple[Box, ...] = ()  # logos, in pixels of the shot's picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +71,7 @@ class ClipPlan:
     also_shown: tuple[str, ...]
     size: tuple[int, int]  # of the shot's picture
     boxes: tuple[Box, ...] = field(repr=False, default=())
+    region: Box | None = None  # part of the picture without logos; None: there is none
     reason: str = ""
     detail: str | None = None
 
@@ -86,11 +92,11 @@ def read_shots(tables: Mapping[str, pl.DataFrame], wanted: ClipConfig) -> Iterat
     Parameters
     ----------
     tables : mapping of str to pl.DataFrame
-        `shot`, `clip_frame`, `clip_box`, `frame` and `quality`.
+        `shot`, `clip_frame`, `clip_box`, `frame` and `quality`; `clip_overlay` where it is.
     wanted : ClipConfig
     """
     boxes = _boxes(tables["clip_box"], wanted.min_likeness)
-    text = _text_times(tables["frame"], tables["quality"])
+    text, logos = _text_times(tables["frame"], tables["quality"]), _overlays(tables)
     shots = (
         tables["shot"]
         .sort("shot_index")
@@ -108,17 +114,17 @@ def read_shots(tables: Mapping[str, pl.DataFrame], wanted: ClipConfig) -> Iterat
             first = max(first, int(np.searchsorted(time_s, row["start_s"] + GRADUAL_MARGIN_S)))
         if row["after"] in GRADUAL:
             end = min(end, int(np.searchsorted(time_s, row["end_s"] - GRADUAL_MARGIN_S)))
-        columns = ("change", "layout_change", "shift_x", "shift_y", "zoom", "sharpness")
         yield ShotMeasures(
             shot_index=shot,
             index=own["frame_index"].to_numpy(),
             time_s=time_s,
-            **{name: own[name].to_numpy().astype(np.float64) for name in columns},
+            **{name: own[name].fill_null(0).to_numpy().astype(np.float64) for name in MEASURED},
             size=(int(own["width_px"][0]), int(own["height_px"][0])),
             first=first,
             end=max(first, end),
             boxes=boxes.get(shot, {}),
             text_s=tuple(text.get(shot, ())),
+            overlays=logos.get(shot, ()),
         )
 
 
@@ -203,6 +209,7 @@ def _measure(
     inner = slice(part.start + 1, part.stop)  # differences to the frame before, inside the run
     indices = tuple(int(i) for i in shot.index[rows])
     own = shot.boxes[character]
+    boxes = tuple(own[index] for index in indices if index in own)
     others = [
         name
         for name, boxes in shot.boxes.items()
@@ -221,7 +228,8 @@ def _measure(
         camera=name_camera(shot.shift_x[inner], shot.shift_y[inner], shot.zoom[inner]),
         also_shown=tuple(sorted(others)),
         size=shot.size,
-        boxes=tuple(own[index] for index in indices if index in own),
+        boxes=boxes,
+        region=choose_region(shot.size, boxes, shot.overlays),
     )
 
 
@@ -232,7 +240,7 @@ def judge(plan: ClipPlan, shot: ShotMeasures, wanted: ClipConfig) -> ClipPlan:
     change, layout = shot.change[first + 1 : end], shot.layout_change[first + 1 : end]
     usual = max(1.0, float(np.median(change))) if len(change) else 1.0
     is_cut = (layout > CUT_LAYOUT) & (change > CUT_CHANGE) & (change > CUT_RATIO * usual)
-    end_s = plan.end_s
+    scene, end_s = float(shot.scene_score[first + 1 : end].max(initial=0.0)), plan.end_s
     sharp = shot.sharpness[first:end]
     soft = float(np.mean(sharp < SOFT * plan.sharpness)) if len(sharp) else 0.0
     has_text = any(plan.start_s - SECOND <= time <= end_s + SECOND for time in shot.text_s)
@@ -240,7 +248,10 @@ def judge(plan: ClipPlan, shot: ShotMeasures, wanted: ClipConfig) -> ClipPlan:
         ("absent", plan.coverage < wanted.min_coverage - 1e-9,
          f"in {plan.coverage:.0%} of the frames, clip.min_coverage is {wanted.min_coverage:.0%}"),
         ("cut inside", bool(is_cut.any()), "the picture changes wholly from one frame to the next"),
+        ("cut inside", scene >= scene_score.THRESHOLD,
+         f"another detector, FFmpeg's scdet, sees another scene ({scene:.0f} of 100)"),
         ("text", has_text, "writing stands in the picture"),
+        ("logo", plan.region is None, "no part without the logo has all of the character"),
         ("frozen", plan.motion < wanted.min_motion,
          f"{plan.motion:.2f} levels a frame, clip.min_motion is {wanted.min_motion:g}"),
         ("wild", plan.motion > wanted.max_motion,
@@ -323,6 +334,19 @@ def _boxes(table: pl.DataFrame, min_likeness: float) -> dict[int, dict[str, dict
     return found
 
 
+def _overlays(tables: Mapping[str, pl.DataFrame]) -> dict[int, tuple[Box, ...]]:
+    """Logos by shot, in pixels of the shot's picture."""
+    known = tables.get("clip_overlay")
+    if known is None or known.is_empty():
+        return {}
+    logos = known.sort("overlay_index").select(BOX).rows()
+    cuts = tables["frame"].drop_nulls(CROP).unique("shot_index", keep="first", maintain_order=True)
+    return {
+        shot: tuple((x0 - left, y0 - top, x1 - left, y1 - top) for x0, y0, x1, y1 in logos)
+        for shot, left, top in cuts.select("shot_index", *CROP[:2]).iter_rows()
+    }
+
+
 def _text_times(frame: pl.DataFrame, quality: pl.DataFrame) -> dict[int, list[float]]:
     """Times of kept frames that show writing or nothing, by shot."""
     is_text = pl.col("reason").cast(pl.String).is_in(TEXT)
@@ -331,26 +355,6 @@ def _text_times(frame: pl.DataFrame, quality: pl.DataFrame) -> dict[int, list[fl
     for shot, time in rows.select("shot_index", "timestamp_s").iter_rows():
         found.setdefault(shot, []).append(time)
     return found
-
-
-def candidate_row(plan: ClipPlan) -> dict[str, object]:
-    """A row of table `clip_candidate`."""
-    return {
-        "clip_id": plan.clip_id,
-        "character": plan.character,
-        "shot_index": plan.shot_index,
-        "start_s": plan.start_s,
-        "end_s": plan.end_s,
-        "num_frames": plan.num_frames,
-        "coverage": plan.coverage,
-        "motion": plan.motion,
-        "sharpness": plan.sharpness,
-        "camera": plan.camera,
-        "also_shown": list(plan.also_shown),
-        "is_chosen": not plan.reason,
-        "reason": plan.reason or "chosen",
-        "detail": plan.detail,
-    }
 
 
 def choose_varied(

@@ -81,6 +81,26 @@ def choose_crop(
     )
 
 
+def choose_crop_within(
+    region: Box, boxes: Sequence[Box], form: ClipForm, max_upscale: float, framing: str
+) -> ClipCrop:
+    """As `choose_crop`, of a part of the shot's picture.
+
+    Parameters
+    ----------
+    region : Box
+        The part, in pixels of the picture, as `boxes`.
+    boxes, form, max_upscale, framing
+        As of `choose_crop`.
+    """
+    left, top = math.ceil(region[0]), math.ceil(region[1])
+    size = (math.floor(region[2]) - left, math.floor(region[3]) - top)
+    inside = [(x0 - left, y0 - top, x1 - left, y1 - top) for x0, y0, x1, y1 in boxes]
+    found = choose_crop(size, inside, form, max_upscale, framing)
+    x0, y0, x1, y1 = found.box
+    return ClipCrop(box=(left + x0, top + y0, left + x1, top + y1), size=found.size)
+
+
 def _union(boxes: Sequence[Box], size: tuple[int, int]) -> Box:
     if not boxes:
         return (0.0, 0.0, float(size[0]), float(size[1]))

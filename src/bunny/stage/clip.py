@@ -7,6 +7,7 @@ decided over those tables; only what was chosen is decoded again, cut and writte
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,18 +19,20 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
-from bunny.caption.trigger import trigger_word
-from bunny.clip import caption, plan, preset, write
+from bunny.caption.trigger import CharacterWords, trigger_word
+from bunny.clip import caption, overlay, plan, preset, write
 from bunny.clip.measure import group_labels, measure_shot
 from bunny.clip.plan import ClipPlan
 from bunny.contract import fingerprint
 from bunny.contract.stage import BaseStage, StageOutput, settings_of
-from bunny.core import atomic, file_hash
+from bunny.core import atomic, file_hash, image_file
 from bunny.dataset import rights
 from bunny.dataset.image_folder import folder_name
 from bunny.table import store
 from bunny.table.box import CROP
 from bunny.video import extra_frame
+
+logger = logging.getLogger(__name__)
 
 FOLDER = "clip"
 SHOTS_A_SHARD = 4
@@ -40,13 +43,13 @@ class Clip(BaseStage):
     """Shots and labels in; clips, the runs considered, and the measures of both out."""
 
     name: ClassVar[str] = "clip"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: tuple[str, ...] = (
         *("film", "shot", "frame", "extra_frame", "quality", "label", "cluster", "caption"),
         *("dataset", "embedding"),
     )
     is_corrected: ClassVar[bool] = True
-    writes: ClassVar[tuple[str, ...]] = ("clip", "clip_candidate", *KINDS)
+    writes: ClassVar[tuple[str, ...]] = ("clip", "clip_candidate", "clip_overlay", *KINDS)
     unit: ClassVar[str] = "frame"
 
     def settings(self) -> dict[str, Any]:
@@ -60,7 +63,16 @@ class Clip(BaseStage):
             **settings_of(config, "models", "characters"),
             **settings_of(config, "captioning", "trigger_word", "class_word"),
             **extra_frame.settings(config.extraction),
+            **self._model_settings(),
         }
+
+    def _model_settings(self) -> dict[str, Any]:
+        """Settings of the model that captions clips, if one does."""
+        name = self.config.clip.caption_provider
+        if name == "none":
+            return {}
+        own = settings_of(self.config, "captioning", "temperature", "max_tokens")
+        return own | {f"captioning.{name}.model": getattr(self.config.captioning, name).model}
 
     def has_files(self) -> bool:
         """Whether all clips and their captions are there."""
@@ -73,8 +85,9 @@ class Clip(BaseStage):
         if self.config.clip.preset == "off" or not self._labels:
             why = "" if self.config.clip.preset == "off" else "nobody is labelled"
             self._remove_others(())
-            return self._output((), [], {name: store.from_rows(name, []) for name in KINDS}, why)
-        measured = self._measure()
+            empty = {name: store.from_rows(name, []) for name in (*KINDS, "clip_overlay")}
+            return self._output((), [], empty, why)
+        measured = self._measure() | {"clip_overlay": self._find_overlays()}
         chosen, others = self._choose(measured)
         rows, failed = self._write(chosen)
         self._remove_others([row["file"] for row in rows])
@@ -89,7 +102,7 @@ class Clip(BaseStage):
         note: str,
         num_failed: int = 0,
     ) -> StageOutput:
-        candidates = {one.clip_id: plan.candidate_row(one) for one in plans}
+        candidates = {one.clip_id: _candidate_row(one) for one in plans}
         tables = {
             "clip": store.from_rows("clip", rows),
             "clip_candidate": store.from_rows("clip_candidate", candidates.values()),
@@ -104,6 +117,9 @@ class Clip(BaseStage):
         held = Counter(row["character"] for row in rows if row["split"] == "held-out")
         left = Counter(one.reason for one in plans if one.reason)
         words = [f"{name}: {n} clips, {held[name]} held out" for name, n in sorted(counts.items())]
+        asked = sum(row["caption_provider"] is not None for row in rows)
+        if failed := [row["caption_error"] for row in rows if row["caption_error"]]:
+            words.append(f"{asked} captions by a model, {len(failed)} composed ({failed[0]})")
         if left:
             words.append("left out: " + ", ".join(f"{n} {why}" for why, n in left.most_common()))
         return "; ".join(words) or "no run of frames becomes a clip"
@@ -157,6 +173,13 @@ class Clip(BaseStage):
                         rows[name] += found[name]
                 shards.put(index, {n: store.from_rows(n, rows[n]) for n in KINDS}, len(pieces))
         return {name: shards.collect(name) for name in KINDS}
+
+    def _find_overlays(self) -> pl.DataFrame:
+        """Table `clip_overlay`, from a kept picture of each scene."""
+        rows = overlay.choose_pictures(*map(self.read, ("frame", "quality", "cluster")))
+        read = (image_file.read(self.input_dir / file) for file in rows["file"])
+        found = overlay.find_overlays(picture for picture in read if picture is not None)
+        return store.from_rows("clip_overlay", overlay.make_rows(found, rows))
 
     def _shot_pictures(
         self, shots: Sequence[Mapping[str, Any]], bar: Any
@@ -224,10 +247,11 @@ class Clip(BaseStage):
         rows, failed = [], {}
         form, wanted = preset.choose_form(self.config.clip), self.config.clip
         crops = {
-            one.clip_id: write.choose_crop(
-                one.size, one.boxes, form, wanted.max_upscale, wanted.framing
+            one.clip_id: write.choose_crop_within(
+                one.region, one.boxes, form, wanted.max_upscale, wanted.framing
             )
             for one in chosen
+            if one.region is not None  # else it would not be chosen
         }
         film = Path(self.source["film"])
         has_audio = wanted.has_audio and write.has_sound(film)
@@ -252,6 +276,7 @@ class Clip(BaseStage):
             rows.append(self._row(one, crop, file, said, has_audio, file_hash.hash_file(path)))
         if rows:
             self._write_rights()
+            self._ask_captions(rows)
         return rows, failed
 
     def _clip_pictures(
@@ -290,7 +315,8 @@ class Clip(BaseStage):
             "crop_x1_px": left + x1, "crop_y1_px": top + y1, "camera": one.camera,
             "motion": one.motion, "coverage": one.coverage, "also_shown": list(one.also_shown),
             "frame_indices": list(one.frame_indices), "file": file, "caption": said,
-            "has_audio": has_audio, "sha256": sha,
+            "has_audio": has_audio, "sha256": sha, "caption_provider": None,
+            "caption_error": None,
         }  # fmt: skip
 
     def _split(self, one: ClipPlan) -> str:
@@ -307,6 +333,39 @@ class Clip(BaseStage):
         trigger = trigger_word(wanted.trigger_word, one.character)
         said = self._captions.get((one.shot_index, one.character), [])
         return caption.compose(one, said, trigger, wanted.class_word)
+
+    def _ask_captions(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Have a model say what happens in the clips, where the settings name one.
+
+        A clip that it gives no caption keeps the composed one.
+        """
+        name, captioning = self.config.clip.caption_provider, self.config.captioning
+        if name == "none":
+            return
+        from bunny.caption import provider_loader  # models and their limits take time to import
+        from bunny.clip import model_caption
+
+        cast = sorted(set(self.read("label")["character"].drop_nulls()))
+        words = CharacterWords(
+            triggers={one: trigger_word(captioning.trigger_word, one) for one in cast},
+            class_word=captioning.class_word,
+        )
+        clips = [model_caption.ClipQuestion.of(row, self.output_dir, cast) for row in rows]
+        model = model_caption.ClipModel(
+            settings=provider_loader.served_settings(name, captioning, self.config.aws),
+            max_cost_usd=captioning.max_cost_usd,
+            is_upload_allowed=captioning.allow_upload,
+        )
+        said = model_caption.ask(clips, model, self.folder / "answer", note=_say)
+        for row, clip in zip(rows, clips, strict=True):
+            answer = said[clip.clip_id]
+            if answer.status != "done" or not answer.text:
+                row["caption_error"] = answer.error
+                continue
+            row |= {"caption": model_caption.write(answer.text, clip, words)}
+            row |= {"caption_provider": name}
+            text = f"{row['caption']}\n".encode()
+            atomic.write_bytes(clip.path.with_suffix(".txt"), text)
 
     @cached_property
     def _captions(self) -> dict[tuple[int, str], list[tuple[float, str]]]:
@@ -348,3 +407,27 @@ class Clip(BaseStage):
         for path in sorted(folder.rglob("*")):
             if path.is_file() and path.suffix in (".mp4", ".txt") and path not in kept:
                 atomic.remove_file(path)
+
+
+def _say(sentence: str) -> None:
+    logger.info("clip: %s", sentence)
+
+
+def _candidate_row(plan: ClipPlan) -> dict[str, object]:
+    """A row of table `clip_candidate`."""
+    return {
+        "clip_id": plan.clip_id,
+        "character": plan.character,
+        "shot_index": plan.shot_index,
+        "start_s": plan.start_s,
+        "end_s": plan.end_s,
+        "num_frames": plan.num_frames,
+        "coverage": plan.coverage,
+        "motion": plan.motion,
+        "sharpness": plan.sharpness,
+        "camera": plan.camera,
+        "also_shown": list(plan.also_shown),
+        "is_chosen": not plan.reason,
+        "reason": plan.reason or "chosen",
+        "detail": plan.detail,
+    }

@@ -28,6 +28,7 @@ class ClipConfig(ConfigSection):
     max_upscale: float = Field(default=1.5, ge=1, le=16)
     framing: Literal["whole", "subject"] = "whole"
     has_audio: bool = False
+    caption_provider: Literal["none", "bedrock", "openai", "anthropic", "local"] = "none"
 
     @field_validator("num_frames")
     @classmethod

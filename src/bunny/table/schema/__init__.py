@@ -69,6 +69,7 @@ TABLE: dict[str, type[dy.Schema]] = {
     "dataset": dataset.DatasetSchema,
     "clip_frame": clip.ClipFrame,
     "clip_box": clip.ClipBox,
+    "clip_overlay": clip.ClipOverlay,
     "clip_candidate": clip.ClipCandidate,
     "clip": clip.Clip,
     "training_pair": pair.TrainingPairSchema,

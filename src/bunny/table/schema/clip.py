@@ -18,6 +18,7 @@ class ClipFrame(dy.Schema):
     height_px = dy.Int32(min=0)
     change = dy.Float32(min=0)  # mean absolute luma difference to the frame before, in levels
     layout_change = dy.Float32(min=0, max=2)  # 1 - correlation of coarse luma with it
+    scene_score = dy.Float32(nullable=True, min=0, max=100)  # of FFmpeg's filter scdet
     shift_x = dy.Float32()  # of the picture's content since the frame before, share of its width
     shift_y = dy.Float32()  # share of its height, down
     zoom = dy.Float32()  # natural logarithm of its scale since the frame before
@@ -39,6 +40,17 @@ class ClipBox(dy.Schema):
     likeness = dy.Float32(min=-1, max=1)  # correlation of colours with the nearest labelled box
 
 
+class ClipOverlay(dy.Schema):
+    """A logo: what stands at one place before many scenes of the film."""
+
+    overlay_index = dy.Int32(primary_key=True, min=0)
+    x0_px = dy.Int32(min=0)  # in the film's picture as shown
+    y0_px = dy.Int32(min=0)
+    x1_px = dy.Int32(min=1)
+    y1_px = dy.Int32(min=1)
+    num_pictures = dy.Int32(min=1)  # of different scenes that it was seen in
+
+
 class ClipCandidate(dy.Schema):
     """A run of frames that was considered, and why it is no clip."""
 
@@ -57,6 +69,7 @@ class ClipCandidate(dy.Schema):
     reason = dy.Enum(
         [
             *("chosen", "absent", "cut inside", "frozen", "wild", "blurred", "text"),
+            "logo",
             *("too short", "duplicate", "surplus", "failed"),
         ]
     )
@@ -89,3 +102,5 @@ class Clip(dy.Schema):
     caption = dy.String()
     has_audio = dy.Bool()
     sha256 = dy.String(regex="^[0-9a-f]{64}$")
+    caption_provider = dy.String(nullable=True)  # the model's; null: composed from the tables
+    caption_error = dy.String(nullable=True)  # why a model that was asked gave no caption

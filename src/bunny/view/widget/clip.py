@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from bunny.core.config import Config
     from bunny.core.workspace import Workspace
 
-TABLES = ("shot", "frame", "quality", "clip_frame", "clip_box", "cluster", "embedding")
+TABLES = (
+    *("shot", "frame", "quality", "clip_frame", "clip_box", "clip_overlay", "cluster"),
+    "embedding",
+)
 ROWS = 60
 # Slider ranges: key to (lowest, highest, step).
 CLIP_RANGE = {
