@@ -8,6 +8,12 @@ import pytest
 from noise_film import encode
 
 
+@pytest.fixture(autouse=True)
+def _no_report(monkeypatch):
+    """Films' own reports take longer than all else here; processes that are started inherit it."""
+    monkeypatch.setenv("BUNNY_PIPELINE__HAS_REPORT", "false")
+
+
 @pytest.fixture
 def wait_for() -> Callable:
     """Wait for what a condition gives once it is true."""

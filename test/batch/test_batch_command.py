@@ -16,7 +16,7 @@ def test_a_list_of_films(bunny, tmp_path, film):
     )
     code, out, err = bunny(
         *("batch", "broken.mp4", "--list", "films.csv", "--until", "filter"),
-        *("--set", "seed=5", "--workers", 1, "--data-dir", "data"),
+        *("--set", "seed=5", "--workers", 1, "--part-minutes", 0, "--data-dir", "data"),
     )
     assert code == 2
     assert "2 of 3 films done, 1 refused." in out

@@ -1,5 +1,6 @@
 """Films in processes of their own: done, refused, crashed, stopped."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bunny.batch import engine, film_process
+from bunny.batch import engine, film_list, film_process
 from bunny.batch.engine import FilmRunner
 from bunny.batch.film_list import FilmTask
 
@@ -142,3 +143,34 @@ def test_a_film_stops_when_its_parent_dies(tmp_path, film):
         return False
 
     wait_for(is_gone)
+
+
+def test_an_idle_worker_helps_with_a_long_film(tmp_path, film):
+    films = [film("long", seconds=60), film("b")]
+    tasks, helpers = film_list.part_tasks(
+        [task(path) for path in films], {str(films[0]): 60.0, str(films[1]): 1.0}, 20.0, most=2
+    )
+    assert [one.film for one in helpers] == [str(films[0])]
+    counts = []
+    own = FilmRunner(
+        tmp_path, str(tmp_path / "data"), tmp_path / "log", 1, note_running=counts.append
+    )
+    outcomes = list(engine.run_local(tasks, own, 2, helpers))
+    assert {one.status for one in outcomes} == {"done"} and len(outcomes) == 2
+    assert (tmp_path / "log" / "long-assist-0.log").exists()
+    assert max(counts) <= 2 and counts[-1] == 0  # who helps is no film
+    alone = FilmRunner(tmp_path, str(tmp_path / "alone"), tmp_path / "log", 1)
+    assert [one.status for one in engine.run_local([task(films[0])], alone, 1)] == ["done"]
+    for path in (tmp_path / "alone").glob("output/*/table/*.parquet"):
+        other = tmp_path / "data" / path.relative_to(tmp_path / "alone")
+        assert other.read_bytes() == path.read_bytes(), path.name
+    assert not processes(films[0])
+
+
+def test_help_for_a_film_that_cannot_run_ends_with_it(tmp_path):
+    nothing = task(tmp_path / "nothing.mp4", settings=("pipeline.num_parts=2",))
+    began = time.monotonic()
+    helpers = [dataclasses.replace(nothing, is_helper=True)]
+    [refused] = engine.run_local([nothing], runner(tmp_path), 2, helpers)
+    assert refused.status == "refused"
+    assert time.monotonic() - began < 30

@@ -81,3 +81,21 @@ def test_a_film_stands_once(tmp_path):
     film_list.check_tasks([one, FilmTask(film=str(Path(one.film).with_name("b.mp4")))])
     with pytest.raises(UserError, match="got neither"):
         film_list.check_tasks([])
+
+
+def test_long_films_are_parted_for_those_who_have_nothing_to_do():
+    tasks = [FilmTask(film=name, settings=("seed=1",), until="detect") for name in "abc"]
+    lengths = {"a": 59.0, "b": 60.0, "c": 135.0}  # seconds
+    films, helpers = film_list.part_tasks(tasks, lengths, 30.0, most=3)
+    assert films[0] == tasks[0]
+    assert [task.settings[1:] for task in films] == [
+        (),
+        ("pipeline.num_parts=2",),
+        ("pipeline.num_parts=3",),  # as many as there are workers, not four
+    ]
+    assert [task.film for task in helpers] == ["b", "c", "c"]
+    assert helpers[0].to_arguments() == (
+        ["run", "b", "--assist", "--set", "seed=1", "--set", "pipeline.num_parts=2"]
+    )
+    for none in ((lengths, 0.0, 3), (lengths, 30.0, 1), ({"a": None}, 30.0, 3)):
+        assert film_list.part_tasks(tasks, *none) == (tasks, [])

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bunny.batch import engine, ray_engine
+from bunny.batch import engine, film_list, ray_engine
 from bunny.batch.film_list import FilmTask
 from bunny.core.error import UserError
 
@@ -82,6 +82,24 @@ def test_a_lost_node_costs_nothing_and_results_are_those_of_one_machine(cluster,
     ours, theirs = tables(tmp_path / "data"), tables(tmp_path / "alone")
     assert ours.keys() == theirs.keys()
     assert len(ours) >= 3 * 5
+    assert all(ours[name].equals(theirs[name]) for name in ours)
+
+
+def test_a_helper_on_another_node_changes_nothing(cluster, tmp_path, film):
+    made, _ = cluster
+    made.add_node(num_cpus=1, object_store_memory=80 * 2**20)  # one was lost
+    long = film("long", seconds=60)
+    tasks, helpers = film_list.part_tasks(
+        [FilmTask(film=str(long), until="filter")], {str(long): 60.0}, 20.0, most=2
+    )
+    options = {"address": made.address, "root": tmp_path, "log_dir": tmp_path / "log", "cpus": 1}
+    data = [tmp_path / name for name in ("shared", "alone")]
+    for place, more in zip(data, (helpers, []), strict=True):
+        [done] = ray_engine.run_ray(tasks, data_dir=str(place), helpers=more, **options)
+        assert done.status == "done"
+    assert (tmp_path / "log" / "long-assist-0.log").exists()
+    ours, theirs = map(tables, data)
+    assert ours.keys() == theirs.keys() and len(ours) >= 5
     assert all(ours[name].equals(theirs[name]) for name in ours)
 
 

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,9 +11,15 @@ import polars as pl
 import pytest
 
 from bunny.contract import machine
-from bunny.contract.shard import Shards, fill_missing, map_bounded
+from bunny.contract.shard import (
+    NoLongerWantedError,
+    Shards,
+    fill_missing,
+    map_bounded,
+    plan_missing,
+)
 from bunny.core import log
-from bunny.table import migration, schema
+from bunny.table import migration, schema, store
 from bunny.table.migration import Migration
 
 ITEM = pl.DataFrame({"frame_id": [f"f{i}" for i in range(7)]})
@@ -105,3 +113,114 @@ def test_shards_of_a_schema_that_is_read_no_more_are_told(tmp_path, pool, monkey
     step = Migration(table="embedding", from_version=1, to_version=2, change=lambda table: table)
     monkeypatch.setattr(migration, "MIGRATIONS", (step,))
     assert shards.is_readable() and shards.collect("embedding").height == ITEM.height
+
+
+def _shared(folder, **options):
+    return Shards(folder, "key", num_parts=2, **options)
+
+
+def test_two_fill_the_same_shards_each_once(tmp_path, pool):
+    item = pl.DataFrame({"frame_id": [f"f{i:02}" for i in range(40)]})
+    seen, meet = [], threading.Barrier(2, timeout=30)
+
+    def fill(_):
+        shards = _shared(tmp_path)
+
+        def measure(row):
+            if not seen:  # both have begun before anything is done
+                meet.wait()
+            seen.append(row["frame_id"])
+            return _measure(row)
+
+        told = []
+        with ThreadPoolExecutor(1) as own:
+            fill_missing(shards, item, 1, measure, own, tables=["embedding"], advance=told.append)
+        return shards.num_put, sum(told)
+
+    with ThreadPoolExecutor(2) as both:
+        (one, told_one), (two, told_two) = both.map(fill, range(2))
+    assert one + two == 40 and one > 0 and two > 0
+    assert told_one == told_two == 40  # each tells of the items that the other measured
+    assert sorted(seen) == item["frame_id"].to_list()
+    assert Shards(tmp_path, "key").collect("embedding")["frame_id"].to_list() == sorted(seen)
+
+
+def test_a_block_whose_process_died_is_filled_by_another(tmp_path, pool):
+    script = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from bunny.contract.shard import Shards\n"
+        "with Shards(Path(sys.argv[1]), 'key', num_parts=2).claim('000000') as is_mine:\n"
+        "    print(is_mine, flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout.readline() == "True\n"
+        shards = _shared(tmp_path)
+        with shards.claim("000000") as is_mine:
+            assert not is_mine
+        threading.Timer(1.0, holder.kill).start()
+        fill_missing(shards, ITEM, 3, _measure, pool, tables=["embedding"])
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+    assert holder.returncode != 0  # the work waited for it
+    assert shards.num_put == 3
+    assert shards.collect("embedding")["frame_id"].to_list() == ITEM["frame_id"].to_list()
+
+
+def test_who_helps_stops_when_it_is_wanted_no_more(tmp_path, pool):
+    asked = iter((True, False))
+    shards = _shared(tmp_path, is_wanted=lambda: next(asked))
+    with pytest.raises(NoLongerWantedError):
+        fill_missing(shards, ITEM, 1, _measure, pool, tables=["embedding"])
+    assert shards.done() == [0]
+
+
+def _put_frames(shards, index, frames):
+    rows = [{"frame_id": f"f{i}", "film_id": "f", "shot_index": 0, "frame_index": i, "pts": i,
+             "time_base_num": 1, "time_base_den": 24, "timestamp_s": i / 24, "reason": "extra",
+             "error": None} for i in frames]  # fmt: skip
+    shards.put(index, {"extra_frame": store.from_rows("extra_frame", rows)})
+
+
+def test_a_plan_holds_for_the_same_frames_and_uses_no_index_twice(tmp_path):
+    shards = Shards(tmp_path, "key")
+    wanted = pl.DataFrame({"shot_index": [0, 0, 1, 1], "frame_index": [3, 5, 8, 13]})
+
+    missing, first = plan_missing(shards, wanted, "extra_frame", 2)
+    assert missing["frame_index"].to_list() == [3, 5, 8, 13] and first == 0
+    _put_frames(shards, 0, [3, 5])
+    again, first = plan_missing(shards, wanted, "extra_frame", 2)  # as after a kill
+    assert again.equals(missing) and first == 0
+    more = pl.DataFrame({"shot_index": [0, 2], "frame_index": [5, 21]})
+    missing, first = plan_missing(shards, more, "extra_frame", 2)
+    assert missing["frame_index"].to_list() == [21]
+    assert first > 1  # a process of the first plan may still be at its second shard
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_plan_of_shards_of_another_size_holds_no_more(tmp_path, size):
+    shards = Shards(tmp_path, "key")
+    wanted = pl.DataFrame({"frame_index": [3, 5, 8, 13]})
+    plan_missing(shards, wanted, "extra_frame", 2)
+    _put_frames(shards, 0, [3, 5])
+    missing, first = plan_missing(shards, wanted, "extra_frame", size)
+    assert missing["frame_index"].to_list() == [8, 13] and first > 1
+
+
+def test_what_was_taken_out_of_a_finished_shard_is_planned_again(tmp_path):
+    """As rows of somebody who was forgotten."""
+    shards = Shards(tmp_path, "key")
+    wanted = pl.DataFrame({"frame_index": [3, 5, 8]})
+    plan_missing(shards, wanted, "extra_frame", 2)
+    _put_frames(shards, 0, [3, 5])
+    _put_frames(shards, 1, [8])
+    assert plan_missing(shards, wanted, "extra_frame", 2)[1] == 0
+    _put_frames(shards, 0, [5])
+    missing, first = plan_missing(shards, wanted, "extra_frame", 2)
+    assert missing["frame_index"].to_list() == [3] and first > 1

@@ -392,3 +392,15 @@ def test_threads_are_as_many_as_cores_or_one(tmp_path):
     with alone.pool() as pool:
         assert list(pool.map(len, ["a", "bb"])) == [1, 2]
         assert pool._max_workers == 1
+
+
+def test_each_item_that_failed_is_a_line_of_the_log(tmp_path, caplog):
+    stage = _stage(tmp_path)
+    stage.num_bad = 2
+    with caplog.at_level("DEBUG", logger="bunny.contract.stage"):
+        stage.execute()
+    said = [(line.item, line.getMessage()) for line in caplog.records if hasattr(line, "item")]
+    assert said == [
+        ("f0-m", "embedding f0-m: bad"),
+        ("f1-m", "embedding f1-m: bad"),
+    ]

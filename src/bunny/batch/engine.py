@@ -7,6 +7,7 @@ that is run again goes on where it stopped, so nothing is done twice.
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -22,6 +23,8 @@ from typing import Any
 from bunny.batch import film_process
 from bunny.batch.film_list import FilmTask
 from bunny.core import log
+
+logger = logging.getLogger(__name__)
 
 NUM_RETRIES = 2
 USER_FAULT, INTERRUPTED = 2, 130
@@ -92,8 +95,8 @@ class FilmRunner:
         self._note_running = note_running or (lambda number: None)
         self._log_dir, self._num_threads = log_dir, num_threads
         self._lock = threading.Lock()
-        self._running: set[subprocess.Popen] = set()
-        self._is_stopped = False
+        self._running: dict[subprocess.Popen, FilmTask] = {}
+        self._is_stopped = self._is_help_over = False
 
     def run(self, task: FilmTask) -> FilmOutcome:
         """Run a film until it is done, refused, or failed for the third time."""
@@ -104,11 +107,25 @@ class FilmRunner:
             if code in (0, USER_FAULT, INTERRUPTED) or len(attempts) > NUM_RETRIES:
                 return FilmOutcome(task=task, attempts=tuple(attempts))
 
-    def stop(self) -> None:
-        """Stop every film; what they have stays."""
+    def assist(self, task: FilmTask, number: int) -> Attempt:
+        """Share the work of a film that runs; whatever becomes of that, the film is none the worse.
+
+        Parameters
+        ----------
+        task : FilmTask
+        number : int
+            Names its log.
+        """
+        found = self._attempt(task, number)
+        logger.debug("help for %s: %s %s", task.film, found.report.get("assisted"), found.error)
+        return found
+
+    def stop(self, *, only_helpers: bool = False) -> None:
+        """Stop every film, or only those who help; what they have stays."""
         with self._lock:
-            self._is_stopped = True
-            running = list(self._running)
+            self._is_help_over = True
+            self._is_stopped = self._is_stopped or not only_helpers
+            running = [p for p, task in self._running.items() if task.is_helper or not only_helpers]
         for process in running:
             _close_input(process)
         until = time.monotonic() + STOP_S
@@ -118,15 +135,21 @@ class FilmRunner:
             except subprocess.TimeoutExpired:
                 process.kill()
 
+    def _num_films(self) -> int:
+        """Films that run now, those that help not counted."""
+        with self._lock:
+            return sum(not task.is_helper for task in self._running.values())
+
     def _attempt(self, task: FilmTask, number: int) -> Attempt:
         started = time.monotonic()
-        name = f"{Path(task.film).stem[:60] or 'film'}-{number}.log"
+        kind = "assist-" if task.is_helper else ""
+        name = f"{Path(task.film).stem[:60] or 'film'}-{kind}{number}.log"
         command = [sys.executable, "-m", "bunny", *task.to_arguments(), "--json"]
         command += ["--data-dir", self._data_dir] if self._data_dir else []
         self._log_dir.mkdir(parents=True, exist_ok=True)
         with (self._log_dir / name).open("w", encoding="utf-8") as errors:
             with self._lock:
-                if self._is_stopped:
+                if self._is_stopped or (task.is_helper and self._is_help_over):
                     return Attempt(exit_code=INTERRUPTED, seconds=0.0, error="stopped")
                 process = subprocess.Popen(
                     command,
@@ -137,9 +160,9 @@ class FilmRunner:
                     env=_environment(self._num_threads),
                     **_own_session(),
                 )
-                self._running.add(process)
+                self._running[process] = task
             try:
-                self._note_running(len(self._running))
+                self._note_running(self._num_films())
                 assert process.stdout is not None
                 with process.stdout as stream:
                     said = stream.read()
@@ -147,8 +170,8 @@ class FilmRunner:
             finally:
                 _close_input(process)
                 with self._lock:
-                    self._running.discard(process)
-                self._note_running(len(self._running))
+                    self._running.pop(process, None)
+                self._note_running(self._num_films())
         return _read_attempt(
             INTERRUPTED if self._is_stopped and process.returncode else process.returncode,
             time.monotonic() - started,
@@ -211,9 +234,21 @@ def _describe_signal(exit_code: int) -> str:
 
 
 def run_local(
-    tasks: Sequence[FilmTask], runner: FilmRunner, num_workers: int
+    tasks: Sequence[FilmTask],
+    runner: FilmRunner,
+    num_workers: int,
+    helpers: Sequence[FilmTask] = (),
 ) -> Iterator[FilmOutcome]:
     """Run films on this machine, some at a time; outcomes as they come.
+
+    Parameters
+    ----------
+    tasks : sequence of FilmTask
+    runner : FilmRunner
+    num_workers : int
+        Processes at a time.
+    helpers : sequence of FilmTask
+        Start once no film waits any more; see `film_list.part_tasks`.
 
     Raises
     ------
@@ -222,6 +257,7 @@ def run_local(
     """
     with ThreadPoolExecutor(num_workers, thread_name_prefix="batch") as pool:
         waiting: set[Future[FilmOutcome]] = {pool.submit(runner.run, task) for task in tasks}
+        helping = [pool.submit(runner.assist, task, i) for i, task in enumerate(helpers)]
         try:
             while waiting:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
@@ -232,3 +268,7 @@ def run_local(
                 future.cancel()
             runner.stop()
             raise
+        finally:
+            for future in helping:
+                future.cancel()
+            runner.stop(only_helpers=True)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,14 @@ class FilmTask:
     references: str | None = None  # a folder
     settings: tuple[str, ...] = ()  # section.key=value, beside those of the batch
     until: str | None = None  # last stage; None: that of the batch
+    is_helper: bool = False  # shares the work of the process that runs the film
 
     def to_arguments(self) -> list[str]:
         """The arguments of `bunny run`."""
-        found = ["run", self.film]
+        found = ["run", self.film, *(["--assist"] if self.is_helper else [])]
         found += ["--references", self.references] if self.references else []
         found += [part for one in self.settings for part in ("--set", one)]
-        return found + (["--until", self.until] if self.until else [])
+        return found + (["--until", self.until] if self.until and not self.is_helper else [])
 
 
 def read_list(path: Path) -> list[FilmTask]:
@@ -124,6 +125,39 @@ def with_common(
             settings=(*settings, *task.settings),
             until=task.until or until,
         )
+
+
+def part_tasks(
+    tasks: Sequence[FilmTask], durations_s: Mapping[str, float | None], part_s: float, most: int
+) -> tuple[list[FilmTask], list[FilmTask]]:
+    """Divide the work of long films among several processes.
+
+    Parameters
+    ----------
+    tasks : sequence of FilmTask
+    durations_s : mapping of str to float or None
+        Length of each film, as its container says.
+    part_s : float
+        Of a part; a film at least twice as long has several. 0: none has.
+    most : int
+        Parts that a film has at most.
+
+    Returns
+    -------
+    list of FilmTask
+        As many as `tasks`; those of long films say how many parts there are.
+    list of FilmTask
+        Those who help them, one a part but the first.
+    """
+    films, helpers = [], []
+    for task in tasks:
+        length = durations_s.get(task.film) or 0.0
+        parts = min(most, int(length // part_s)) if part_s > 0 else 1
+        if parts > 1:
+            task = replace(task, settings=(*task.settings, f"pipeline.num_parts={parts}"))
+            helpers += [replace(task, is_helper=True)] * (parts - 1)
+        films.append(task)
+    return films, helpers
 
 
 def to_json(tasks: Sequence[FilmTask]) -> str:

@@ -23,6 +23,7 @@ def run_ray(
     log_dir: Path,
     cpus: float,
     memory_bytes: int = 0,
+    helpers: Sequence[FilmTask] = (),
 ) -> Iterator[FilmOutcome]:
     """Run films as tasks of Ray; outcomes as they come.
 
@@ -39,6 +40,8 @@ def run_ray(
         That a film asks for.
     memory_bytes : int
         That a film asks for; 0: nothing.
+    helpers : sequence of FilmTask
+        Ask for as much as a film, after all films; see `film_list.part_tasks`.
 
     Notes
     -----
@@ -64,6 +67,7 @@ def run_ray(
                 f"--address {address}: expected a Ray cluster, could not connect "
                 f"({str(error).splitlines()[0]}); start one with `ray start --head`"
             ) from error
+    helping: list[Any] = []
     try:
         _check_cpus(ray, cpus)
         options: dict[str, Any] = {"num_cpus": cpus, "max_retries": NUM_LOST}
@@ -72,10 +76,15 @@ def run_ray(
         remote = ray.remote(**options)(_run_one)
         threads = max(1, int(cpus))
         waiting = {remote.remote(task, root, data_dir, log_dir, threads): task for task in tasks}
+        help_one = ray.remote(**{**options, "max_retries": 0})(_help_one)
+        for number, task in enumerate(helpers):
+            helping.append(help_one.remote(task, number, root, data_dir, log_dir, threads))
         while waiting:
             [ready], _ = ray.wait(list(waiting), num_returns=1)
             yield _outcome(ray, ready, waiting.pop(ready))
     finally:
+        for one in helping:
+            ray.cancel(one)  # those that run end by themselves
         if is_ours:
             ray.shutdown()
 
@@ -99,6 +108,18 @@ def _run_one(
 ) -> FilmOutcome:
     """The work of a task, in a worker of Ray."""
     return FilmRunner(root, data_dir, log_dir, num_threads).run(task)
+
+
+def _help_one(
+    task: FilmTask,
+    number: int,
+    root: Path,
+    data_dir: str | None,
+    log_dir: Path,
+    num_threads: int,
+) -> None:
+    """The work of a helper's task, in a worker of Ray."""
+    FilmRunner(root, data_dir, log_dir, num_threads).assist(task, number)
 
 
 def _outcome(ray: Any, ready: Any, task: FilmTask) -> FilmOutcome:

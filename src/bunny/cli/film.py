@@ -39,6 +39,14 @@ def run(
     notebooks: Annotated[
         bool, typer.Option("--notebooks", help="Run the notebooks instead of the stages.")
     ] = False,
+    assist: Annotated[
+        bool,
+        typer.Option(
+            "--assist",
+            help="Share the work of a run of this film in another process, with the same "
+            "arguments and pipeline.num_parts of 2 or more.",
+        ),
+    ] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -57,6 +65,14 @@ def run(
         "is_notebook": notebooks,
         "is_debug": debug,
     }
+    if assist:
+        from bunny.command import assist as command_assist
+
+        helped = command_assist.assist_films(
+            films, references or [], data_dir=data_dir, overrides=overrides, is_debug=debug
+        )
+        typer.echo(helped.to_json() if as_json else helped.to_text())
+        return
     if len(films) == 1:
         folder = command_run.pair_references(films, references or [])[0][1]
         done = [command_run.run_film(films[0], folder, **options)]
@@ -108,6 +124,14 @@ def batch(
     memory: Annotated[
         float, typer.Option(min=0, help="GiB of memory that a film asks Ray for; 0: none.")
     ] = 0.0,
+    part_minutes: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Films at least twice as long are parted into time ranges that idle workers "
+            "share; 0: never.",
+        ),
+    ] = 30.0,
     until: Annotated[str | None, typer.Option(help="Last stage to run.")] = None,
     data_dir: DataDir = None,
     settings: Settings = None,
@@ -118,7 +142,12 @@ def batch(
     from bunny.command import batch as command_batch
 
     options = command_batch.BatchOptions(
-        engine=engine, address=address, num_workers=workers, cpus=cpus, memory_gib=memory
+        engine=engine,
+        address=address,
+        num_workers=workers,
+        cpus=cpus,
+        memory_gib=memory,
+        part_minutes=part_minutes,
     )
     command_batch.check_options(options)
     tasks = command_batch.make_tasks(

@@ -30,6 +30,7 @@ from bunny.table import corrected, store
 from bunny.view.report import batch as batch_report
 
 TABLE = "batch_film"
+MAX_PARTS = 16  # of a film; the blocks of shards that processes take are no more
 STATUSES = ("waiting", "running", "done", "refused", "failed", "stopped")
 EMPTY: dict[str, Any] = dict.fromkeys(batch_report.COUNTS, 0) | {"num_attempts": 0, "seconds": 0.0}
 
@@ -43,6 +44,7 @@ class BatchOptions:
     num_workers: int = 0  # films at once on this machine; 0: one for each two cores
     cpus: float = 2.0  # cores that a film asks Ray for
     memory_gib: float = 0.0  # and memory; 0: none
+    part_minutes: float = 30.0  # of a long film, for idle workers; 0: films are not parted
 
 
 def make_tasks(
@@ -110,8 +112,9 @@ def run_batch(
             desc="batch",
             dynamic_ncols=True,
         ) as bar:
+            lengths = {film: row["duration_s"] for film, row in rows.items()}
             for outcome in _outcomes(
-                tasks, options, root, data_dir, folder / "log", queue.note_running
+                tasks, lengths, options, root, data_dir, folder / "log", queue.note_running
             ):
                 row = rows[outcome.task.film]
                 row |= _result(outcome, place)
@@ -168,6 +171,7 @@ class _Queue:
 
 def _outcomes(
     tasks: Sequence[FilmTask],
+    lengths: Mapping[str, float | None],
     options: BatchOptions,
     root: Path,
     data_dir: str | None,
@@ -175,6 +179,10 @@ def _outcomes(
     note_running: Callable[[int], None],
 ) -> Iterator[FilmOutcome]:
     """What became of each film, as it comes."""
+    cores = os.cpu_count() or 1
+    workers = options.num_workers or max(1, cores // 2)
+    most = min(MAX_PARTS, workers if options.engine == "local" else MAX_PARTS)
+    tasks, helpers = film_list.part_tasks(tasks, lengths, 60 * options.part_minutes, most)
     if options.engine == "ray":
         return ray_engine.run_ray(
             tasks,
@@ -184,11 +192,10 @@ def _outcomes(
             log_dir=log_dir,
             cpus=options.cpus,
             memory_bytes=int(options.memory_gib * 2**30),
+            helpers=helpers,
         )
-    cores = os.cpu_count() or 1
-    workers = options.num_workers or max(1, cores // 2)
     runner = engine.FilmRunner(root, data_dir, log_dir, max(1, cores // workers), note_running)
-    return engine.run_local(tasks, runner, workers)
+    return engine.run_local(tasks, runner, workers, helpers)
 
 
 def _waiting(task: FilmTask) -> dict[str, Any]:

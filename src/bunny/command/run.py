@@ -150,7 +150,7 @@ def run_film(
     is_notebook: bool = False,
     is_debug: bool = False,
 ) -> RunReport:
-    """Run the stages of a film and write its report.
+    """Run the stages of a film and write its report, where the settings want one.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def run_film(
     """
     started = time.monotonic()
     root, config = film_workspace.load_settings(data_dir, overrides)
-    film = _film_file(film, root, config)
+    film = find_film_file(film, root, config)
     space = workspace.create(root, config.project.data_dir, film, references)
     if own is not None:
         workspace.save_settings(space, own)
@@ -185,7 +185,8 @@ def run_film(
     else:
         results = pipeline.run(space, config, stages)
     report = space.root / "report.html"
-    if not report.exists() or any(r.status != "skipped" for r in results):
+    is_old = not report.exists() or any(r.status != "skipped" for r in results)
+    if config.pipeline.has_report and is_old:
         from bunny.view.report import page
 
         report = page.write(space, config)
@@ -194,8 +195,14 @@ def run_film(
     return RunReport(space=space, results=results, seconds=seconds, report=report)
 
 
-def _film_file(film: Path, root: Path, config: Config) -> Path:
-    """The film itself, also where a known one is named by its film_id or how that begins."""
+def find_film_file(film: Path, root: Path, config: Config) -> Path:
+    """Find the film itself, also where a known one is named by its film_id or how that begins.
+
+    Raises
+    ------
+    UserError
+        For a path that cannot be used, or more than one film that begins so.
+    """
     workspace.check_path(film)
     known = [] if film.exists() else workspace.find(root, config.project.data_dir, str(film))
     if not known:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tqdm.auto import tqdm
 
+MAX_THREADS = 16  # of a decoder; more frames in flight take memory and win nothing
+
 
 @contextmanager
 def one_opencv_thread() -> Iterator[None]:
@@ -63,7 +65,9 @@ def thread_pool(num_workers: int) -> Iterator[Executor]:
 
 
 @contextmanager
-def progress_bar(name: str, unit: str, total: int | None, done: int = 0) -> Iterator[tqdm]:
+def progress_bar(
+    name: str, unit: str, total: int | None, done: int = 0, *, is_shown: bool = True
+) -> Iterator[tqdm]:
     """Show the one progress bar of a stage; of several processes the first shows it.
 
     Parameters
@@ -72,6 +76,8 @@ def progress_bar(name: str, unit: str, total: int | None, done: int = 0) -> Iter
         Of the stage and of what it counts.
     total, done : int
         Items in all (None: unknown) and those that an earlier run did.
+    is_shown : bool
+        False where another process shows it.
     """
     from tqdm.auto import tqdm
 
@@ -81,9 +87,16 @@ def progress_bar(name: str, unit: str, total: int | None, done: int = 0) -> Iter
         desc=f"{name:9}",
         unit=unit,
         file=sys.stderr,
-        disable=int(os.environ.get("RANK", "0")) > 0,
+        disable=not is_shown or int(os.environ.get("RANK", "0")) > 0,
     ) as bar:
         yield bar
+
+
+def decoder_threads() -> int:
+    """Threads of a film's decoder: one more than cores, so that one can wait."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(MAX_THREADS, len(os.sched_getaffinity(0)) + 1)
+    return min(MAX_THREADS, (os.cpu_count() or 1) + 1)
 
 
 def peak_memory_mb() -> float:

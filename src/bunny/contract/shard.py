@@ -2,13 +2,20 @@
 
 A shard is a folder with one parquet file a table, written under a temporary name and renamed: it
 is there whole or not at all. Shards lie under a key; work of another key is never mixed in.
+
+Several processes may fill the shards of one key together (`pipeline.num_parts`): each takes blocks
+of shards that nobody works on, under a lock that falls with its process.
 """
 
+import hashlib
 import json
 import shutil
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +25,10 @@ from bunny.core import atomic, log, telemetry
 from bunny.table import schema, store
 
 STATE = "state.json"
+PLAN = "plan.json"
+CLAIM = ".claim"  # folder of the locks of blocks that a process works on
+NUM_BLOCKS = 16  # of shards: the process that ends last is not far behind the others
+POLL_S = 0.2  # between two looks at blocks that others work on
 
 LOGGED = {"frame_id": "item", "shot_index": "shot"}  # columns, to fields of the log's lines
 OPEN_ITEMS = 8  # whose pixels may be in memory at a time
@@ -25,6 +36,10 @@ OPEN_ITEMS = 8  # whose pixels may be in memory at a time
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 Rows = Mapping[str, list[dict[str, Any]]]  # of each table
+
+
+class NoLongerWantedError(Exception):
+    """The run that a process helped has ended or was begun anew."""
 
 
 class Shards:
@@ -38,13 +53,62 @@ class Shards:
         What the shards depend on, hashed.
     note_progress : callable, optional
         Told (done, total) after each shard.
+    num_parts : int
+        Processes that fill them together; 1: no other process writes here.
+    is_wanted : callable, optional
+        Whether the work is still wanted; asked of a process that helps another.
     """
 
     def __init__(
-        self, folder: Path, key: str, note_progress: Callable[[int, int], None] | None = None
+        self,
+        folder: Path,
+        key: str,
+        note_progress: Callable[[int, int], None] | None = None,
+        *,
+        num_parts: int = 1,
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         self.folder = folder / key
-        self._note_progress = note_progress
+        self.num_parts = num_parts
+        self.num_put = 0  # shards that this process has made
+        self._note_progress, self._is_wanted = note_progress, is_wanted
+
+    @contextmanager
+    def claim(self, name: str, *, is_waiting: bool = False) -> Iterator[bool]:
+        """Be the only process that works on something here; gives whether this one is.
+
+        Parameters
+        ----------
+        name : str
+        is_waiting : bool
+            Wait until no other works on it.
+
+        Raises
+        ------
+        NoLongerWantedError
+        """
+        if self.num_parts == 1:
+            yield True
+            return
+        from filelock import FileLock, Timeout
+
+        self.check_wanted()
+        (self.folder / CLAIM).mkdir(parents=True, exist_ok=True)
+        held = FileLock(self.folder / CLAIM / f"{name}.lock")
+        try:
+            held.acquire(timeout=-1 if is_waiting else 0)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            held.release()
+
+    def check_wanted(self) -> None:
+        """Raise `NoLongerWantedError` where a process helps a run that is gone."""
+        if not self._is_wanted():
+            raise NoLongerWantedError
 
     def is_done(self, index: int) -> bool:
         """Whether shard `index` is there, whole."""
@@ -81,6 +145,7 @@ class Shards:
         if state is not None:
             atomic.write_bytes(temporary / STATE, json.dumps(state).encode())
         atomic.replace_folder(temporary, self._path(index))
+        self.num_put += 1
         if self._note_progress and total:
             self._note_progress(len(self.done()), total)
 
@@ -123,6 +188,56 @@ class Shards:
         return self.folder / f"{index:06d}"
 
 
+def plan_missing(
+    shards: Shards, wanted: pl.DataFrame, table: str, size: int
+) -> tuple[pl.DataFrame, int]:
+    """Plan which of the wanted frames are still to be measured, and from which shard on.
+
+    A plan is kept and holds until other frames are wanted: after a kill, and for every process that
+    fills the shards, the same frames lie in the same shards. No shard's index is used twice.
+
+    Parameters
+    ----------
+    shards : Shards
+        Filled for one choice of frames after another; what they hold is never measured again.
+    wanted : pl.DataFrame
+        With `frame_index`.
+    table : str
+        Of the shards, with `frame_index`.
+    size : int
+        Frames a shard.
+
+    Returns
+    -------
+    missing : pl.DataFrame
+        Rows of `wanted` in order of `frame_index`, of finished shards of the plan too.
+    first : int
+        Index of the shard of the first of them.
+    """
+    indices = wanted["frame_index"].sort()
+    said = [hashlib.sha256(indices.to_numpy().tobytes()).hexdigest(), size]
+    with shards.claim("plan", is_waiting=True):
+        known, done = _read_plan(shards), set(shards.done())
+        left = indices.filter(~indices.is_in(shards.collect(table)["frame_index"].implode()))
+        planned = [
+            index
+            for place, index in enumerate(known.get("frame", ()))
+            if known["first"] + place // size not in done
+        ]
+        if known.get("wanted") != said or not set(left).issubset(planned):
+            first = max([*done, known.get("last", -1)]) + 1
+            known = {"wanted": said, "first": first, "last": first + len(left) // size}
+            known["frame"] = left.to_list()
+            atomic.write_bytes(shards.folder / PLAN, json.dumps(known).encode())
+    rows = wanted.filter(pl.col("frame_index").is_in(known["frame"])).sort("frame_index")
+    return rows, known["first"]
+
+
+def _read_plan(shards: Shards) -> dict[str, Any]:
+    path = shards.folder / PLAN
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
 def fill_missing(
     shards: Shards,
     items: pl.DataFrame,
@@ -157,12 +272,72 @@ def fill_missing(
     first : int
         Index of the shard of the first items.
     """
-    names = tuple(tables)
     pieces = dict(enumerate(items.iter_slices(size), start=first))
     todo = [i for i in pieces if not shards.is_done(i)]
     advance(sum(piece.height for i, piece in pieces.items() if i not in todo))
-    if not todo:
-        return
+    fill = partial(_fill, shards, pieces, measure, pool, tuple(tables), open_items, advance)
+    if todo and shards.num_parts == 1:
+        fill(todo)
+    elif todo:
+        size = max(1, len(pieces) // NUM_BLOCKS)
+        every = list(pieces)
+        blocks = [every[start : start + size] for start in range(0, len(every), size)]
+        others = set(todo) - share(shards, blocks, fill)
+        advance(sum(pieces[index].height for index in others))
+
+
+def share(
+    shards: Shards, blocks: Iterable[Sequence[int]], fill: Callable[[Sequence[int]], None]
+) -> set[int]:
+    """Fill the blocks that no other process works on, and wait for those that one does.
+
+    Parameters
+    ----------
+    shards : Shards
+    blocks : iterable of sequences of int
+        Indices of shards; the same for every process.
+    fill : callable
+        Fills some shards of a block.
+
+    Returns
+    -------
+    set of int
+        Shards that this process filled. A block whose process died is free again.
+
+    Raises
+    ------
+    NoLongerWantedError
+        See `Shards.claim`.
+    """
+    waiting, own = list(blocks), set()
+    while waiting:
+        for block in list(waiting):
+            if all(map(shards.is_done, block)):
+                waiting.remove(block)
+                continue
+            with shards.claim(f"{block[0]:06d}") as is_mine:
+                mine = [index for index in block if not shards.is_done(index)]
+                if is_mine and mine:
+                    fill(mine)
+                    own.update(mine)
+            if is_mine:
+                waiting.remove(block)
+        if waiting:
+            time.sleep(POLL_S)
+    return own
+
+
+def _fill(
+    shards: Shards,
+    pieces: Mapping[int, pl.DataFrame],
+    measure: Callable[[Any], Rows],
+    pool: Executor,
+    names: Sequence[str],
+    open_items: Callable[[pl.DataFrame], Iterable[Any]] | None,
+    advance: Callable[[int], object],
+    todo: Sequence[int],
+) -> None:
+    """Measure the items of these shards, in order."""
     left = pl.concat([pieces[i] for i in todo])
     opened = open_items(left) if open_items else left.iter_rows(named=True)
     found = map_bounded(pool, _in_context(measure), _with_place(pieces, todo, opened), OPEN_ITEMS)

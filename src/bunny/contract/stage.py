@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -25,13 +25,15 @@ from bunny.contract import fingerprint as contract_fingerprint
 from bunny.contract import machine, result
 from bunny.contract.progress import RunProgress
 from bunny.contract.result import StageResult
-from bunny.contract.shard import Shards
+from bunny.contract.shard import Rows, Shards, fill_missing
 from bunny.core import atomic, file_hash, log, telemetry
 from bunny.core.config import Config
 from bunny.core.error import BunnyError, StageError, UserError
-from bunny.table import corrected, store
+from bunny.table import corrected, schema, store
 
 logger = logging.getLogger(__name__)
+
+MOST_LOGGED = 1000  # items that failed, of a table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,7 @@ class BaseStage:
         self.folder = self.output_dir / "stage" / self.name
         self.progress: RunProgress | None = None  # of the run that the stage is a part of
         self._opened: list[Shards] = []
+        self._is_wanted: Callable[[], bool] | None = None  # set where this process only helps
         self.source = json.loads((self.input_dir / "source.json").read_text(encoding="utf-8"))
 
     # -- what a stage gives ------------------------------------------------------------------
@@ -79,6 +82,13 @@ class BaseStage:
     def run(self) -> StageOutput:
         """Do the work; called by `execute` when there is something to do."""
         raise NotImplementedError
+
+    def measure(self) -> object:
+        """Do what several processes can share: fill shards, and write nothing else.
+
+        Called by `assist`; stages that measure nothing for long leave it as it is.
+        """
+        return None
 
     # -- the contract ------------------------------------------------------------------------
 
@@ -184,6 +194,28 @@ class BaseStage:
             shards.drop_others()
         return self._finish(record, work, started)
 
+    def assist(self, is_wanted: Callable[[], bool]) -> None:
+        """Help another process that runs this stage of this film; writes no table.
+
+        Parameters
+        ----------
+        is_wanted : callable
+            Whether that run still goes on; asked between two pieces of work.
+
+        Raises
+        ------
+        NoLongerWantedError
+            When it does no more.
+        """
+        self._is_wanted = is_wanted
+        with log.context(film=self.output_dir.name, stage=self.name):
+            self.measure()
+
+    @property
+    def num_shards_done(self) -> int:
+        """Shards that this process has made."""
+        return sum(shards.num_put for shards in self._opened)
+
     # -- helpers for stages ------------------------------------------------------------------
 
     def read(self, table: str) -> pl.DataFrame:
@@ -214,11 +246,30 @@ class BaseStage:
             tables and outside inputs. Another value finds none of the shards made under this one.
         """
         key = contract_fingerprint.digest({"version": self.version, **depends})[:16]
-        shards = Shards(self.folder / "shard" / kind, key, self._note_progress)
-        if self.config.pipeline.force_rerun or not shards.is_readable():
+        is_forced, is_helping = self.config.pipeline.force_rerun, self._is_wanted is not None
+        shards = Shards(
+            self.folder / "shard" / kind,
+            key,
+            None if is_helping else self._note_progress,
+            num_parts=1 if is_forced else self.config.pipeline.num_parts,
+            is_wanted=self._is_wanted or (lambda: True),
+        )
+        if not is_helping and (is_forced or not shards.is_readable()):
             shards.clear()
         self._opened.append(shards)
         return shards
+
+    def fill(
+        self,
+        shards: Shards,
+        items: pl.DataFrame,
+        measure: Callable[[Any], Rows],
+        **options: Any,
+    ) -> None:
+        """Fill the shards that are missing, in the threads of `pool`; options of `fill_missing`."""
+        size = self.config.pipeline.shard_size
+        with self.pool() as pool:
+            fill_missing(shards, items, size, measure, pool, **options)
 
     def picture_hashes(self) -> dict[str, str]:
         """Hashes that change whenever the stored pictures do, for keys of shards.
@@ -242,6 +293,8 @@ class BaseStage:
 
     def bar(self, total: int | None, done: int = 0) -> AbstractContextManager[Any]:
         """Count items on the line of the run; a stage run by itself has a bar of its own."""
+        if self._is_wanted is not None:
+            return machine.progress_bar(self.name, self.unit, total, is_shown=False)
         if self.progress is not None:
             return self.progress.bar(total, done)
         return machine.progress_bar(self.name, self.unit, total, done)
@@ -270,6 +323,7 @@ class BaseStage:
             },
         }
         self._write_record(record)
+        _log_errors(work.tables)
         telemetry.note(status=record["status"], items=work.num_items, failed=work.num_failed)
         logger.debug(
             "stage %s: %d items, %d failed%s",
@@ -299,6 +353,17 @@ class BaseStage:
         atomic.write_bytes(
             self.folder / "progress.json", json.dumps({"done": done, "total": total}).encode()
         )
+
+
+def _log_errors(tables: Mapping[str, pl.DataFrame]) -> None:
+    """Log the items that failed, each with its table and key, as many as one may want to read."""
+    for name, table in tables.items():
+        if "error" not in table.columns:
+            continue
+        bad = table.filter(pl.col("error").is_not_null()).head(MOST_LOGGED)
+        for row in bad.iter_rows(named=True):
+            item = "-".join(str(row[key]) for key in schema.TABLE[name].primary_key())
+            logger.debug("%s %s: %s", name, item, row["error"], extra={"item": item})
 
 
 def settings_of(config: Config, section: str, *keys: str) -> dict[str, Any]:

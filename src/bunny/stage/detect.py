@@ -7,6 +7,7 @@ Faces of drawn shots go to a table of their own, `drawn_face`: none is embedded,
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -34,11 +35,19 @@ from bunny.character.drawn import (
 )
 from bunny.character.model_set import DetectionModels
 from bunny.contract import stage
-from bunny.contract.shard import fill_missing
+from bunny.contract.shard import fill_missing, plan_missing
 from bunny.core import image_file, onnx_session
 from bunny.dataset import addition
 from bunny.table import store
 from bunny.video import extra_frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Measured:
+    found: film_label.FilmDetections
+    known: pl.DataFrame  # table `reference`
+    described: dict[str, np.ndarray]  # drawn references, by their ids
+    tables: dict[str, pl.DataFrame]  # that need no decision
 
 
 class Detect(stage.BaseStage):
@@ -66,6 +75,26 @@ class Detect(stage.BaseStage):
 
     def run(self) -> stage.StageOutput:
         """Measure what is not measured yet, then decide."""
+        seen = self.measure()
+        found, raw = seen.found, seen.found.face
+        judged_references = self._judge_references(seen.known, seen.described)
+        self.__dict__.pop("_models", None)  # deciding needs none of them
+        onnx_session.release_sessions()
+        cast = label.read_reference_set(seen.known)
+        decided = film_label.label_film(found, cast, self.config.detection, self.config.seed)
+        tables = {**decided, "extra_frame": found.extra_frame, **seen.tables}
+        broken = raw.filter(pl.col("error").is_not_null())
+        note = table_rows.medium_note(seen.tables["shot_medium"])
+        note += table_rows.note(tables["label"], seen.known, broken)
+        return stage.StageOutput(
+            tables=tables,
+            num_items=found.frame.height,
+            num_failed=broken.height,
+            note="; ".join(part for part in (note, judged_references) if part),
+        )
+
+    def measure(self) -> _Measured:
+        """What the pictures of the film and the references hold."""
         frame = self.read("frame").filter(pl.col("file").is_not_null()).sort("frame_index")
         judged = self._frame_media(frame)
         shots = medium.decide_shots(judged, frame["shot_index"], self.config.detection.medium)
@@ -82,9 +111,6 @@ class Detect(stage.BaseStage):
             more, beside = self._extra_faces(frame, wanted, bar.update)
             region = self._regions(plain, frame, known, bar.update)
             figures, more_drawn = self._figures(drawn, drawn_between, frame, described, bar.update)
-        judged_references = self._judge_references(known, described)
-        self.__dict__.pop("_models", None)  # deciding needs none of them
-        onnx_session.release_sessions()
         found = film_label.FilmDetections(
             frame=frame,
             extra_frame=pl.concat([more, more_drawn]).sort("frame_index"),
@@ -93,24 +119,14 @@ class Detect(stage.BaseStage):
             region=region,
             figure=figures,
         )
-        decided = film_label.label_film(found, cast, self.config.detection, self.config.seed)
         tables = {
-            **decided,
             "reference": known,
-            "extra_frame": found.extra_frame,
             "drawn_face": drawn_face,
             "skipped_frame": skipped,
             "frame_medium": judged,
             "shot_medium": store.check("shot_medium", shots),
         }
-        broken = raw.filter(pl.col("error").is_not_null())
-        note = table_rows.medium_note(shots) + table_rows.note(tables["label"], known, broken)
-        return stage.StageOutput(
-            tables=tables,
-            num_items=frame.height,
-            num_failed=broken.height,
-            note="; ".join(part for part in (note, judged_references) if part),
-        )
+        return _Measured(found=found, known=known, described=described, tables=tables)
 
     @cached_property
     def _places(self) -> list[forgotten.ForgottenTrack]:
@@ -147,15 +163,12 @@ class Detect(stage.BaseStage):
         frames = chosen["frame_id"].to_list()
         depends = {**self.picture_hashes(), "classifier": self._classifier(), "frames": frames}
         shards = self.shards(shards_name, depends)
-        with self.pool() as pool:
-            fill_missing(
-                shards,
-                chosen,
-                self.config.pipeline.shard_size,
-                lambda row: table_rows.medium_row(row, self._read, self._models),
-                pool,
-                tables=["frame_medium"],
-            )
+        self.fill(
+            shards,
+            chosen,
+            lambda row: table_rows.medium_row(row, self._read, self._models),
+            tables=["frame_medium"],
+        )
         return shards.collect("frame_medium")
 
     def _references(self, shots: pl.DataFrame) -> pl.DataFrame:
@@ -169,10 +182,11 @@ class Detect(stage.BaseStage):
             "medium": [self.config.detection.medium, self._classifier(), medium.film_lean(shots)],
         }
         shards = self.shards("reference", depends)
-        if not shards.is_done(0):
-            wanted = self.config.detection
-            rows = table_rows.reference_rows(self._reference_files, wanted, self._models, shots)
-            shards.put(0, {"reference": store.from_rows("reference", rows)})
+        with shards.claim("reference", is_waiting=True):
+            if not shards.is_done(0):
+                wanted = self.config.detection
+                rows = table_rows.reference_rows(self._reference_files, wanted, self._models, shots)
+                shards.put(0, {"reference": store.from_rows("reference", rows)})
         known = shards.collect("reference")
         reference.check_usable(known.select("reference_id", "character", "error").iter_rows())
         return known
@@ -214,16 +228,7 @@ class Detect(stage.BaseStage):
                 return {"face": table_rows.face_rows(row, image, self._models)}
             return {"drawn_face": table_rows.drawn_face_rows(row, image, self._models)}
 
-        with self.pool() as pool:
-            fill_missing(
-                shards,
-                frame,
-                self.config.pipeline.shard_size,
-                look,
-                pool,
-                tables=["face", "drawn_face"],
-                advance=advance,
-            )
+        self.fill(shards, frame, look, tables=["face", "drawn_face"], advance=advance)
         return shards.collect("face"), shards.collect("drawn_face")
 
     def _between(
@@ -274,7 +279,6 @@ class Detect(stage.BaseStage):
         Which frames are wanted depends on the references; those that were searched for others
         before are not decoded again.
         """
-        tables = ("extra_frame", "face")
         if not between.height:
             return store.from_rows("extra_frame", []), store.from_rows("face", [])
         depends = {
@@ -283,28 +287,24 @@ class Detect(stage.BaseStage):
             "film": self.source["content_hash"],
         }
         shards = self.shards("extra", depends)
-        done = shards.collect("extra_frame")
-        missing = between.join(done, on="frame_index", how="anti").sort("frame_index")
+        size = self.config.pipeline.shard_size
+        missing, first = plan_missing(shards, between, "extra_frame", size)
         advance(between.height - missing.height)
-        source = self._film_reader(frame)
 
         def look(item: tuple[dict, np.ndarray | None]) -> dict[str, list[dict]]:
             row, image = item[0], forgotten.hide(item[1], item[0], self._places)
             faces = [] if image is None else table_rows.face_rows(row, image, self._models)
             return {"extra_frame": [row], "face": faces}
 
-        with self.pool() as pool:
-            fill_missing(
-                shards,
-                missing,
-                self.config.pipeline.shard_size,
-                look,
-                pool,
-                tables=tables,
-                open_items=source.read,
-                advance=advance,
-                first=max(shards.done(), default=-1) + 1,
-            )
+        self.fill(
+            shards,
+            missing,
+            look,
+            tables=("extra_frame", "face"),
+            open_items=self._film_reader(frame).read,
+            advance=advance,
+            first=first,
+        )
         found = shards.collect("extra_frame").join(between, on="frame_index", how="semi")
         face = shards.collect("face").join(found, on="frame_id", how="semi")
         return found.sort("frame_index"), face.sort("face_id")

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +24,22 @@ import polars as pl
 from av.error import FFmpegError
 
 from bunny.contract import machine, stage
-from bunny.contract.shard import Shards
+from bunny.contract.shard import POLL_S, Shards
 from bunny.core import atomic
 from bunny.core.config import ExtractionConfig
 from bunny.core.error import StageError, UserError
 from bunny.quality.measure import measure_frame
 from bunny.table import scalar, schema, store
-from bunny.video import probe, selection_replay
+from bunny.video import image_writer, probe, selection_replay
 from bunny.video.decode import Tally
 from bunny.video.extraction_table import ShotBatch, film_note, film_row
 from bunny.video.frame import PictureSetting
 from bunny.video.frame_selection import select_frames
 from bunny.video.image_writer import MAX_WORKERS, FrameWriter
-from bunny.video.keyframe import KeyframeSetting
 from bunny.video.probe import FilmInfo
+from bunny.video.range_extraction import RangeExtraction
 from bunny.video.selection_event import Restart, SelectedFrame, SelectionSetting
 from bunny.video.selection_replay import ReplayError, ShotPlan
-from bunny.video.shot.fast_detector import ShotSetting
 from bunny.video.shot.meter import MEASURED_FROM
 
 logger = logging.getLogger(__name__)
@@ -48,8 +47,6 @@ logger = logging.getLogger(__name__)
 PICTURES_PER_SHOT = 3  # about; turns `pipeline.shard_size` pictures into shots
 PROGRESS_EVERY = 10  # frames
 PROGRESS_SECONDS = 1.0  # between two notes on disk of how far the film is
-MAX_THREADS = 16  # more frames in flight take memory and win nothing
-PICTURE_SUFFIXES = (".jpg", ".png", ".webp")
 SHARDED = ("shot", "change", "frame", "measure")  # tables
 # Settings that decide over table `change`; of the others every one changes the pictures.
 DECIDED = (
@@ -88,26 +85,24 @@ class Extract(stage.BaseStage):
 
     def has_files(self) -> bool:
         """Whether every picture of the table `frame` is there."""
-        named = _named(store.read(self.output_dir / "table", "frame"))
-        return _pictures(self.output_dir).issuperset(named)
+        named = image_writer.named_pictures(store.read(self.output_dir / "table", "frame"))
+        return image_writer.stored_pictures(self.output_dir).issuperset(named)
 
     def run(self) -> stage.StageOutput:
         """Decode the film, or decide again over what was measured, and write its tables."""
-        stream = self.config.extraction.video_stream
-        path = _film_path(self.source["film"])
-        folder = self.config.extraction.folder
-        info = probe.probe(path, stream_index=stream if stream >= 0 else None, folder=folder)
-        size = max(1, self.config.pipeline.shard_size // PICTURES_PER_SHOT)
-        depends = {"film": self.source["content_hash"], "settings": self.settings(), "shots": size}
-        shards = self.shards("shot", depends)
+        info, size = self._probe(), self._shots_a_shard
+        shards = self.shards("shot", self._depends())
         if (shards.folder / REPLACED).exists():
             shards.clear()
+            self.shards("range", self._depends()).clear()
         with _disk_errors(self.output_dir), machine.one_opencv_thread():
             row = self._decide_again(shards, info, size)
             if row is None:
                 row = self._extract(shards, info, size)
             tables = {name: shards.collect(name) for name in SHARDED}
-            _remove_others(self.output_dir, _named(tables["frame"]))
+            image_writer.remove_others(
+                self.output_dir, image_writer.named_pictures(tables["frame"])
+            )
         tables["film"] = store.from_rows("film", [row])
         failed = tables["frame"]["error"].is_not_null().sum()
         return stage.StageOutput(
@@ -117,10 +112,48 @@ class Extract(stage.BaseStage):
             note=row["note"] or "",
         )
 
+    def measure(self) -> None:
+        """Extract time ranges of the film, once the process that is helped has planned them."""
+        info = self._probe()
+        ranges = self._ranges(info)
+        while not ranges.read_plan():
+            ranges.shards.check_wanted()
+            time.sleep(POLL_S)
+        with _disk_errors(self.output_dir), machine.one_opencv_thread():
+            ranges.fill(lambda frame: None)
+
+    def _probe(self) -> FilmInfo:
+        stream = self.config.extraction.video_stream
+        return probe.probe(
+            _film_path(self.source["film"]),
+            stream_index=stream if stream >= 0 else None,
+            folder=self.config.extraction.folder,
+        )
+
+    @property
+    def _shots_a_shard(self) -> int:
+        return max(1, self.config.pipeline.shard_size // PICTURES_PER_SHOT)
+
+    def _depends(self) -> dict[str, Any]:
+        """What the shards depend on."""
+        film, size = self.source["content_hash"], self._shots_a_shard
+        return {"film": film, "settings": self.settings(), "shots": size}
+
+    def _ranges(self, info: FilmInfo) -> RangeExtraction:
+        """The film's time ranges, which several processes may share."""
+        return RangeExtraction(
+            self.shards("range", self._depends()),
+            self.output_dir.name,
+            info,
+            SelectionSetting.from_config(self.config.extraction),
+            partial(self._writer, info),
+            self._num_threads,
+        )
+
     def _extract(self, shards: Shards, info: FilmInfo, size: int) -> dict[str, Any]:
         """Decode the film; gives the row of table `film`."""
         _mark_replaced(shards)
-        tally = self._fill(shards, info, size)
+        tally = self._fill_ranges(shards, info, size) or self._fill(shards, info, size)
         row = film_row(self.output_dir.name, self.source, info, tally)
         row["note"] = film_note(info, tally)
         if tally.is_clean and info.decoder == "pyav":
@@ -145,14 +178,18 @@ class Extract(stage.BaseStage):
         tables = {name: old.shards.collect(name) for name in SHARDED}
         change, end_pts = tables["change"], scalar.as_int(tables["shot"]["end_pts"].max())
         before, now = (
-            selection_replay.plan_shots(change, info, _selection_setting(setting), end_pts)
+            selection_replay.plan_shots(
+                change, info, SelectionSetting.from_config(setting), end_pts
+            )
             for setting in (old.setting, self.config.extraction)
         )
         ends = [plan.found.end_frame_index for plan in before]
         if ends != tables["shot"]["end_frame_index"].to_list():
             return None  # shots were not decided on this table
         same = selection_replay.equal_plans(before, now)
-        is_lost = pl.col("file").is_not_null() & ~pl.col("file").is_in(_pictures(self.output_dir))
+        is_lost = pl.col("file").is_not_null() & ~pl.col("file").is_in(
+            image_writer.stored_pictures(self.output_dir)
+        )
         lost = set(tables["frame"].filter(is_lost)["shot_index"])
         same = {index: place for index, place in same.items() if place not in lost}
         if old.shards.folder != shards.folder:
@@ -199,11 +236,10 @@ class Extract(stage.BaseStage):
         """Rows of every shot, and of the pictures of those that are not as before."""
         batch, every = (ShotBatch(self.output_dir.name, info) for _ in range(2))
         new = {plan: index for index, plan in enumerate(plans) if index not in same}
-        num_threads = _num_threads() if self.config.pipeline.parallel_processing else 1
-        setting = _selection_setting(self.config.extraction)
+        setting = SelectionSetting.from_config(self.config.extraction)
         num_wanted = sum(len(plan.wanted) for plan in new)
         with self._writer(info) as writer, self.bar(num_wanted) as bar:
-            for event in selection_replay.read_shots(info, list(new), setting, num_threads):
+            for event in selection_replay.read_shots(info, list(new), setting, self._num_threads):
                 if isinstance(event, SelectedFrame):
                     batch.add(event, writer)
                 else:
@@ -222,9 +258,9 @@ class Extract(stage.BaseStage):
         with self._writer(info) as writer, self._frames_bar(info) as note_frame:
             events = select_frames(
                 info,
-                _selection_setting(self.config.extraction),
+                SelectionSetting.from_config(self.config.extraction),
                 tally,
-                num_threads=_num_threads() if self.config.pipeline.parallel_processing else 1,
+                num_threads=self._num_threads,
                 note_frame=note_frame,
                 restart=restart,
             )
@@ -245,6 +281,28 @@ class Extract(stage.BaseStage):
         self._check(info, tally)
         return tally
 
+    def _fill_ranges(self, shards: Shards, info: FilmInfo, size: int) -> Tally | None:
+        """Decode the film in time ranges, together with others; None: it cannot be divided."""
+        num_parts = self.config.pipeline.num_parts
+        if num_parts == 1 or self.config.pipeline.force_rerun:
+            return None
+        ranges = self._ranges(info)
+        is_begun = bool(shards.done()) and not ranges.read_plan()  # in one pass
+        shards.folder.mkdir(parents=True, exist_ok=True)  # see `_mark_replaced`
+        if is_begun or not ranges.plan(num_parts):
+            return None
+        with self._frames_bar(info) as note_frame:
+            ranges.fill(note_frame)
+        joined = ranges.join()
+        stored = image_writer.stored_pictures(self.output_dir)
+        if joined is None or not stored.issuperset(image_writer.named_pictures(joined[0]["frame"])):
+            return None
+        shards.clear()
+        for number, part in enumerate(selection_replay.part_tables(joined[0], size)):
+            shards.put(number, part)
+        self._check(info, joined[1])
+        return joined[1]
+
     def _writer(self, info: FilmInfo) -> FrameWriter:
         is_parallel = self.config.pipeline.parallel_processing
         return FrameWriter(
@@ -259,6 +317,11 @@ class Extract(stage.BaseStage):
                 tone_curve=self.config.extraction.tone_curve,
             ),
         )
+
+    @property
+    def _num_threads(self) -> int:
+        """Threads of the decoder."""
+        return machine.decoder_threads() if self.config.pipeline.parallel_processing else 1
 
     @contextmanager
     def _frames_bar(self, info: FilmInfo) -> Iterator[Any]:
@@ -298,23 +361,6 @@ class Extract(stage.BaseStage):
                 f"than pipeline.max_failed_share {self.config.pipeline.max_failed_share}; copy or "
                 "convert the film again"
             )
-
-
-def _selection_setting(setting: ExtractionConfig) -> SelectionSetting:
-    return SelectionSetting(
-        method=setting.method,
-        interval_s=Fraction(setting.interval_seconds).limit_denominator(10**6),
-        extra_interval_s=Fraction(setting.extra_interval_seconds).limit_denominator(10**6),
-        is_cropped=setting.crop_bars,
-        shot_detector=setting.shot_detector,
-        shot=ShotSetting(
-            cut_threshold=setting.cut_threshold, min_shot_frames=setting.min_shot_frames
-        ),
-        keyframe=KeyframeSetting(
-            static_range=setting.static_range,
-            frames_per_dynamic_shot=setting.frames_per_dynamic_shot,
-        ),
-    )
 
 
 def _undecided(setting: ExtractionConfig) -> dict[str, Any]:
@@ -367,9 +413,11 @@ def _done(folder: Path, shards: Shards) -> tuple[int, int, Restart | None]:
         How to go on after it; None: from the film's start.
     """
     num_shots, end, restart = 0, 0, None
-    pictures = _pictures(folder)
+    pictures = image_writer.stored_pictures(folder)
     for number, index in enumerate(shards.done()):
-        if number != index or not pictures.issuperset(_named(shards.get(index, "frame"))):
+        if number != index or not pictures.issuperset(
+            image_writer.named_pictures(shards.get(index, "frame"))
+        ):
             break
         shot = shards.get(index, "shot")
         state = shards.state(index)
@@ -378,34 +426,6 @@ def _done(folder: Path, shards: Shards) -> tuple[int, int, Restart | None]:
         num_shots, end = num_shots + shot.height, scalar.as_int(shot["end_frame_index"].max())
         restart = Restart.from_json(state["restart"])
     return num_shots, end, restart
-
-
-def _named(frame: pl.DataFrame) -> set[str]:
-    """Pictures that a table names."""
-    return set(frame["file"].drop_nulls())
-
-
-def _pictures(folder: Path) -> set[str]:
-    """Pictures in `frame/`, named as in the table."""
-    if not (folder / "frame").is_dir():
-        return set()
-    with os.scandir(folder / "frame") as entries:
-        return {f"frame/{e.name}" for e in entries if e.name.endswith(PICTURE_SUFFIXES)}
-
-
-def _remove_others(folder: Path, named: set[str]) -> None:
-    """Remove pictures that no table names, and what a kill left half written."""
-    for file in sorted(_pictures(folder) - named):
-        (folder / file).unlink(missing_ok=True)
-    for path in (folder / "frame").glob(".*.tmp"):
-        path.unlink(missing_ok=True)
-
-
-def _num_threads() -> int:
-    """Threads of the decoder: one more than cores, so that one can wait."""
-    if hasattr(os, "sched_getaffinity"):
-        return min(MAX_THREADS, len(os.sched_getaffinity(0)) + 1)
-    return min(MAX_THREADS, (os.cpu_count() or 1) + 1)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Image files written and measured in threads beside the decoder, with bounded memory."""
 
+import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,6 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import polars as pl
 
 from bunny.core import atomic
 from bunny.video import letterbox
@@ -16,6 +18,7 @@ from bunny.video.frame import DecodedFrame, PictureSetting, to_bgr
 from bunny.video.letterbox import Box
 from bunny.video.probe import FilmInfo
 
+SUFFIXES = (".jpg", ".png", ".webp")
 PNG_COMPRESSION = 3  # of 9; more costs much time and saves little
 FRAMES_PER_WORKER = 2  # that may wait however large they are
 WAITING_BYTES = 96 << 20  # of raw frames that may wait: a shot's come all at once, at its end
@@ -155,3 +158,24 @@ def _encode(picture: np.ndarray, suffix: str, options: list[int]) -> bytes:
             f"a picture of {picture.shape[1]}x{picture.shape[0]} does not fit {suffix}"
         )
     return data.tobytes()
+
+
+def named_pictures(frame: pl.DataFrame) -> set[str]:
+    """Pictures that table `frame` names."""
+    return set(frame["file"].drop_nulls())
+
+
+def stored_pictures(folder: Path) -> set[str]:
+    """Pictures in `frame/` of a film's folder, named as in table `frame`."""
+    if not (folder / "frame").is_dir():
+        return set()
+    with os.scandir(folder / "frame") as entries:
+        return {f"frame/{e.name}" for e in entries if e.name.endswith(SUFFIXES)}
+
+
+def remove_others(folder: Path, named: set[str]) -> None:
+    """Remove pictures that no table names, and what a kill left half written."""
+    for file in sorted(stored_pictures(folder) - named):
+        (folder / file).unlink(missing_ok=True)
+    for path in (folder / "frame").glob(".*.tmp"):
+        path.unlink(missing_ok=True)

@@ -9,11 +9,13 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 import av
 import numpy as np
 from av.error import FFmpegError
 
+from bunny.core import file_hash
 from bunny.video import decode
 from bunny.video.decode import DamageError, DecodeSetting, PtsClock, SeekError, SeekPoint, Tally
 from bunny.video.frame import DecodedFrame
@@ -51,6 +53,12 @@ def scan(info: FilmInfo) -> Packets | None:
     """
     if info.decoder != "pyav" or info.container in decode.UNTIMED_CONTAINERS:
         return None
+    return _scan(info, file_hash.stamp(info.path.stat()))
+
+
+@lru_cache(maxsize=2)  # a long film is gone into at many places, and is read wholly for each
+def _scan(info: FilmInfo, stamp: str) -> Packets | None:
+    """As `scan`, of the file as it was at `stamp`."""
     pts, keys, end = [], [], 0
     try:
         path = f"file:{info.path}"

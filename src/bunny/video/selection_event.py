@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from bunny.core.config import ExtractionConfig
 from bunny.video.decode import SeekPoint
 from bunny.video.frame import DecodedFrame
 from bunny.video.keyframe import KeyframeSetting
@@ -23,6 +24,24 @@ class SelectionSetting:
     is_cropped: bool = True  # take letterbox and pillarbox bars off
     shot: ShotSetting = field(default_factory=ShotSetting)
     keyframe: KeyframeSetting = field(default_factory=KeyframeSetting)
+
+    @classmethod
+    def from_config(cls, setting: ExtractionConfig) -> "SelectionSetting":
+        """Take them from section `extraction`."""
+        return cls(
+            method=setting.method,
+            interval_s=Fraction(setting.interval_seconds).limit_denominator(10**6),
+            extra_interval_s=Fraction(setting.extra_interval_seconds).limit_denominator(10**6),
+            is_cropped=setting.crop_bars,
+            shot_detector=setting.shot_detector,
+            shot=ShotSetting(
+                cut_threshold=setting.cut_threshold, min_shot_frames=setting.min_shot_frames
+            ),
+            keyframe=KeyframeSetting(
+                static_range=setting.static_range,
+                frames_per_dynamic_shot=setting.frames_per_dynamic_shot,
+            ),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,9 +55,11 @@ class PipelineConfig(ConfigSection):
     force_rerun: bool = False
     parallel_processing: bool = True
     shard_size: int = Field(default=64, ge=1, le=100_000)
+    num_parts: int = Field(default=1, ge=1, le=1000)
     max_failed_share: float = Field(default=0.5, ge=0, le=1)
     lock_wait_seconds: float = Field(default=0.0, ge=0, le=1_000_000)
     has_metrics: bool = True
+    has_report: bool = True
 
 
 class AwsConfig(ConfigSection):
