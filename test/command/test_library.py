@@ -238,3 +238,39 @@ def test_what_one_film_learned_is_used_in_another_until_it_is_rolled_back(tmp_pa
     assert version.load(made)["character", "sface"].rule == own.rule
     assert bunny("learn", two.film_id, "--rollback")[0] == 0
     assert version.current(two.checkpoint) == 0
+
+
+def test_doctor_looks_at_the_library_of_all_films(films, bunny):
+    one, two, _ = films
+    assert bunny("library", "add")[0] == 0
+    assert bunny("library", "name", f"{one.film_id}:person-01=Eileen")[0] == 0
+    folder = one.root.parent.parent / "library"
+
+    def problems() -> list[tuple[str, str]]:
+        _, out, _ = bunny("doctor", "--workspace", "--json")
+        return [
+            (found["place"], found["what"])
+            for found in json.loads(out)["problems"]
+            if found["film_id"] == "library"
+        ]
+
+    assert problems() == []
+    [vectors] = (folder / "vector").iterdir()
+    whole = vectors.read_bytes()
+    vectors.write_bytes(whole[: len(whole) // 2])  # the second film's are behind the first's
+    [(place, what)] = problems()
+    assert place == "vector" and what.startswith(f"vectors of {two.film_id} by ")
+    vectors.write_bytes(whole)
+    shared = next(path for path in (folder / "reference").rglob("*") if path.is_file())
+    picture = shared.read_bytes()
+    shared.write_bytes(picture[:-1])
+    assert problems() == [
+        (shared.relative_to(folder).as_posix(), "is another picture than the one that films share")
+    ]
+    shared.write_bytes(picture)
+    table = folder / "library_identity.parquet"
+    table.write_bytes(table.read_bytes()[:-20])
+    [(place, what)] = problems()
+    assert place == "library_identity.parquet" and what.startswith("cannot be read as declared")
+    code, out, _ = bunny("doctor", "--workspace")
+    assert code != 0 and "restore it from a copy" in out

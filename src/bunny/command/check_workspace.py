@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,12 +21,13 @@ from bunny.core.workspace import Workspace
 if TYPE_CHECKING:
     import polars as pl
 
-Remedy = Literal["run", "remove", "person", "film", "update"]
+Remedy = Literal["run", "remove", "person", "film", "update", "library"]
 
 # Columns that name files, and the column of their SHA-256, if there is one.
 FILES = {
     "frame": (("file", None),),
     "dataset": (("file", None), ("mask_file", None)),
+    "clip": (("file", "sha256"),),
     "training_run": (("adapter_file", "adapter_hash"),),
     "adapter": (("file", "hash"),),
     "evaluation_picture": (("file", None),),
@@ -61,6 +62,7 @@ class WorkspaceProblem:
             "again",
             "person": "nobody else can make it again: restore it from a copy",
             "film": "put it back, or go on without it",
+            "library": "`bunny library remove FILM`, then `bunny library add FILM` make it again",
             "update": "a newer bunny wrote it: update this one, which leaves it as it is",
         }[self.remedy]
         return f"{self.film_id}: {self.place}: {self.what}; {advice}"
@@ -118,7 +120,7 @@ class WorkspaceReport:
 
 
 def run(film: str | None, data_dir: str | None = None, *, repair: bool = False) -> WorkspaceReport:
-    """Check one film, or all films of the data folder.
+    """Check one film, or all films of the data folder and the library of their people.
 
     Parameters
     ----------
@@ -143,7 +145,21 @@ def run(film: str | None, data_dir: str | None = None, *, repair: bool = False) 
     with ExitStack() as held:
         for space in spaces if repair else ():
             held.enter_context(workspace.lock(space, config.pipeline.lock_wait_seconds))
-        return check_workspaces(spaces, repair=repair)
+        report = check_workspaces(spaces, repair=repair)
+    return report if film else _with_library(report, root, config.project.data_dir)
+
+
+def _with_library(report: WorkspaceReport, root: Path, data_dir: str) -> WorkspaceReport:
+    """The report with what is wrong in the library of all films; nothing there is removed."""
+    from bunny.command import check_library
+    from bunny.series import people_library
+
+    folder = workspace.data_folder(root, data_dir) / people_library.FOLDER
+    found = tuple(
+        WorkspaceProblem(film_id=check_library.NAME, place=place, what=what, remedy=remedy)
+        for place, what, remedy in check_library.find_problems(folder)
+    )
+    return replace(report, problems=(*report.problems, *found))
 
 
 def check_workspaces(spaces: Sequence[Workspace], *, repair: bool = False) -> WorkspaceReport:
