@@ -133,7 +133,7 @@ class Killer:
         """Run, and kill all processes so many seconds after a stage began (None: the run)."""
         errors = self.data.parent / f"{self.data.name}.log"
         self._before = {name: _record_time(self.root, name) for name in pipeline.STAGE}
-        line = small_project.run_arguments(self.project.film, self.data)
+        line = small_project.run_arguments(self.project.film, self.data, has_report=True)
         with errors.open("w") as log:
             run = subprocess.Popen(
                 small_project.command(*line),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from small_project import ROOT
+from small_project import QUICK, ROOT
 
 from bunny.core import workspace
 from bunny.table import corrected, schema, store
@@ -24,6 +24,7 @@ def make_project(folder, kind, *, is_fresh=False):
     (folder / "config").mkdir(parents=True)
     shutil.copy(ROOT / "config" / "main.yaml", folder / "config")
     shutil.copy(MATERIAL / kind / "setting.yaml", folder / "config" / "local_film.yaml")
+    (folder / "config" / "local_quick.yaml").write_text(QUICK, encoding="utf-8")
     shutil.copy(MATERIAL / FILM, folder)
     shutil.copytree(MATERIAL / "reference", folder / "reference")
     return add_workspace(folder, "data", kind, is_fresh=is_fresh)

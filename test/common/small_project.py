@@ -19,6 +19,7 @@ import yaml
 from bunny import demo
 
 ROOT = Path(__file__).resolve().parents[2]
+QUICK = "pipeline: {has_report: false}\n"  # settings of tests that look at no report
 SHOTS = (2, 3, 4)  # of the sample film, two with the bunny; about 7 seconds
 FILM, DONE = "three shots.mp4", "done.json"  # in the project's folder
 SMALL = {
@@ -62,9 +63,10 @@ class Project:
             pytest.fail(f"bunny {' '.join(map(str, arguments))}: {done.stderr}")
         return done
 
-    def run(self, data_dir: Path, *arguments: Any) -> dict[str, Any]:
+    def run(self, data_dir: Path, *arguments: Any, has_report: bool = False) -> dict[str, Any]:
         """Run stages on the film once more; what `--json` says."""
-        done = self.bunny(*run_arguments(self.film, data_dir), *arguments)
+        line = run_arguments(self.film, data_dir, has_report=has_report)
+        done = self.bunny(*line, *arguments)
         return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -83,7 +85,7 @@ def make(folder: Path) -> Project:
     (folder / "config" / "local_small.yaml").write_text(yaml.safe_dump(small), encoding="utf-8")
     film = cut_film(folder / FILM)
     project = Project(folder=folder, film=film, done={})
-    said = project.run(folder / "data")
+    said = project.run(folder / "data", has_report=True)
     (folder / DONE).write_text(json.dumps(said), encoding="utf-8")
     return read(folder)
 
@@ -99,10 +101,14 @@ def command(*arguments: Any) -> list[str]:
     return [sys.executable, "-m", "bunny", *map(str, arguments)]
 
 
-def run_arguments(film: Path, data_dir: Path) -> list[Any]:
-    """Arguments of `bunny run` for the film, with the sample's references."""
+def run_arguments(film: Path, data_dir: Path, *, has_report: bool = False) -> list[Any]:
+    """Arguments of `bunny run` for the film, with the sample's references.
+
+    A report takes longer than most stages; those who look at it ask for it.
+    """
     where = ["--references", demo.reference_dir(), "--data-dir", data_dir]
-    return ["run", film, *where, "--json"]
+    quick = [] if has_report else ["--set", "pipeline.has_report=false"]
+    return ["run", film, *where, *quick, "--json"]
 
 
 def cut_film(path: Path) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from noise_film import encode
-from small_project import command
+from small_project import QUICK, command
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
@@ -20,6 +20,7 @@ def make_machine(folder):
     """A project of its own, with a copy of the film."""
     (folder / "config").mkdir(parents=True)
     shutil.copy(Path(__file__).parents[2] / "config" / "main.yaml", folder / "config")
+    (folder / "config" / "local_quick.yaml").write_text(QUICK, encoding="utf-8")
     encode(folder / "a.mp4", 2)
     return folder
 

@@ -15,7 +15,9 @@ EFFECT = {
 }
 NOT_SEEN: dict[str, str] = {}
 PUBLISH = "test/library/publish/test_publish_setting.py"  # beside the Postgres that it starts
+ASSIST = "test/command/test_assist.py"
 CLIP = "test/stage/test_clip.py"
+CLIP_CAPTION = "test/stage/test_clip_caption.py"
 FILM_PAGE = "test/command/test_film_page.py"
 APPROVE = "test/command/test_approve.py"
 REMOTE = "test/remote/test_remote_folder.py"
@@ -34,6 +36,7 @@ SEEN_ELSEWHERE = {
         f"clip.{key}": f"{CLIP}::test_a_box_between_labels_counts_from_the_likeness_that_is_set"
         for key in ("min_likeness", "min_coverage")
     },
+    "pipeline.num_parts": f"{ASSIST}::test_a_helper_changes_nothing_but_the_time",
     "review.max_upload_gib": f"{FILM_PAGE}::test_what_is_too_large_is_refused_in_a_sentence",
     "review.needs_approval": f"{APPROVE}::test_a_set_is_exported_once_somebody_approved_it",
     **{
@@ -43,6 +46,7 @@ SEEN_ELSEWHERE = {
     "review.run_until": f"{FILM_PAGE}::test_a_film_runs_until_the_stage_that_is_set",
     "project.cache_gib": f"{REMOTE}::test_the_working_copy_stays_within_its_bound",
     "project.lease_seconds": f"{REMOTE}::test_a_killed_run_goes_on_elsewhere",
+    "clip.caption_provider": f"{CLIP_CAPTION}::test_a_model_sees_three_moments_of_a_clip",
     "clip.max_similarity": f"{CLIP}::test_of_clips_that_show_the_same_one_is_taken",
     "clip.max_upscale": f"{CLIP}::test_a_picture_is_enlarged_as_far_as_is_set",
     "clip.preset": f"{CLIP}::test_presets_have_the_models_rate",

@@ -36,6 +36,13 @@ def _where_films_are(seen: Seen) -> tuple[list[str], bool]:
     return ["/".join(parts) for parts in made], seen.space.film_id in listed
 
 
+def _has_report(seen: Seen) -> bool:
+    """Whether a run that did something leaves a report."""
+    (seen.space.root / "report.html").unlink(missing_ok=True)
+    seen.bunny("run", seen.space.film_id, "--only", "filter", "--force")
+    return (seen.space.root / "report.html").exists()
+
+
 def _stages_run(seen: Seen) -> list[str]:
     said = seen.bunny("run", seen.space.film_id, "--json")
     return list(json.loads(said.out.splitlines()[-1])["stages"])
@@ -144,6 +151,7 @@ EFFECT = {
     "pipeline.has_metrics": Effect(
         values=(True, False), look=_has_metrics, gives=(True, False), film="measured_film"
     ),
+    "pipeline.has_report": Effect(values=(True, False), look=_has_report, gives=(True, False)),
     "pipeline.lock_wait_seconds": Effect(
         values=(0, 60), look=_run_beside_another, gives=(False, True), film="measured_film"
     ),
