@@ -135,6 +135,18 @@ def test_a_frame_without_a_picture_has_its_error():
     assert [row["frame_index"] for row in rows["clip_box"]] == [0, 2]
 
 
+def test_writing_is_looked_for_twice_a_second_and_its_share_is_known():
+    """In the second half of two seconds a line of 10 capitals, about 20 pixels high."""
+    plain = np.full((270, 480, 3), 90, np.uint8)
+    written = cv2.putText(
+        plain.copy(), "THE RABBIT", (90, 150), cv2.FONT_HERSHEY_DUPLEX, 1.0, (250, 250, 250), 2
+    )
+    share = [r["text_share"] for r in measured([plain] * 24 + [written] * 24)["clip_frame"]]
+    assert [i for i, one in enumerate(share) if one is not None] == [0, 12, 24, 36]
+    assert share[0] == share[12] == 0.0
+    assert share[24] == share[36] == pytest.approx(22 * 190 / (270 * 480), rel=0.25)
+
+
 def test_labels_are_in_pixels_of_the_shot_and_faces_become_heads():
     """The stored picture is half as large as what was cut out of the film."""
     at = {"shot_index": 2, "frame_index": 7, "timestamp_s": 1.0, "width_px": 640,

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.clip import plan
+from bunny.clip import plan, shot_measures
 from bunny.clip.preset import ClipForm, choose_form, choose_size
 from bunny.core.config.clip import ClipConfig
 
@@ -23,7 +23,7 @@ def shot(num=120, rate=24.0, present=None, **columns):
         "sharpness": np.full(num, 100.0), "time_s": 5.0 + np.arange(num) / rate,
     } | columns  # fmt: skip
     seen = index if present is None else index[present]
-    return plan.ShotMeasures(
+    return shot_measures.ShotMeasures(
         shot_index=3, index=index, size=(1280, 720), first=2, end=num - 2,
         boxes={"anna": dict.fromkeys(seen.tolist(), BOX)}, **values,
     )  # fmt: skip
@@ -107,7 +107,8 @@ def test_a_shot_that_is_too_short_says_how_long_it_is():
 def test_beside_a_transition_nothing_is_taken_for_half_a_second():
     rows = [{"shot_index": i, "frame_index": f, "timestamp_s": f / 24, "width_px": 64,
              "height_px": 48, "change": 2.0, "layout_change": 0.0, "scene_score": 0.0,
-             "shift_x": 0.0, "shift_y": 0.0, "zoom": 0.0, "sharpness": 99.0, "error": None}
+             "shift_x": 0.0, "shift_y": 0.0, "zoom": 0.0, "sharpness": 99.0, "error": None,
+             "text_share": {12: 0.01, 24: 0.03}.get(f)}
             for i, first, end in ((0, 0, 96), (1, 96, 192)) for f in range(first, end)]  # fmt: skip
     boxes = [{"shot_index": r["shot_index"], "frame_index": r["frame_index"], "character": "anna",
               "x0_px": 0.0, "y0_px": 0.0, "x1_px": 9.0, "y1_px": 9.0, "is_labelled": False,
@@ -120,11 +121,11 @@ def test_beside_a_transition_nothing_is_taken_for_half_a_second():
                                "timestamp_s": [100 / 24]}),
         "quality": pl.DataFrame({"frame_id": ["a"], "reason": ["title"]}),
     }  # fmt: skip
-    one, two = plan.read_shots(tables, ClipConfig(preset="wan", margin_frames=3))
+    one, two = shot_measures.read_shots(tables, ClipConfig(preset="wan", margin_frames=3))
     assert (one.first, one.end) == (3, 84)  # up to 3.5 s
     assert (two.first, two.end) == (12, 93)
-    assert (one.text_s, two.text_s) == ((), (100 / 24,))
-    [none] = plan.read_shots(
+    assert (one.text_s, two.text_s) == ((1.0,), (100 / 24,))
+    [none] = shot_measures.read_shots(
         tables | {"clip_frame": tables["clip_frame"].head(96)},
         ClipConfig(preset="wan", min_likeness=0.6),
     )

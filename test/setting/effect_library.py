@@ -48,6 +48,7 @@ SEEN_ELSEWHERE = {
     "project.lease_seconds": f"{REMOTE}::test_a_killed_run_goes_on_elsewhere",
     "clip.caption_provider": f"{CLIP_CAPTION}::test_a_model_sees_three_moments_of_a_clip",
     "clip.max_similarity": f"{CLIP}::test_of_clips_that_show_the_same_one_is_taken",
+    "clip.max_text_share": (f"{CLIP}::test_a_run_with_writing_that_no_kept_frame_shows_is_no_clip"),
     "clip.max_upscale": f"{CLIP}::test_a_picture_is_enlarged_as_far_as_is_set",
     "clip.preset": f"{CLIP}::test_presets_have_the_models_rate",
     "publish.schema_name": f"{PUBLISH}::test_the_schema_name_says_where_tables_go",

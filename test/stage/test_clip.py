@@ -213,6 +213,16 @@ def test_of_clips_that_show_the_same_one_is_taken(space):
     assert _chosen(space, tables | {"clip_frame": same}, max_similarity=0.97) == ["chosen"] * 2
 
 
+def test_a_run_with_writing_that_no_kept_frame_shows_is_no_clip(space):
+    """All of the first shot has a tenth of its pictures under writing."""
+    assert run(space)[1].height == 2
+    measured = {name: store.read(space.table, name) for name in ("clip_frame", "clip_box")}
+    share = pl.when(shot_index=0).then(0.1).otherwise("text_share").cast(pl.Float32)
+    measured["clip_frame"] = measured["clip_frame"].with_columns(text_share=share)
+    assert _chosen(space, measured) == ["chosen", "text"]
+    assert _chosen(space, measured, max_text_share=0.2) == ["chosen", "chosen"]
+
+
 def _chosen(space, measured, **own):
     """Reasons by the stage's own rules over measures that were changed."""
     wanted = Config.model_validate({"clip": {**LIT, **own}}).clip

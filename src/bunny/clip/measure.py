@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from bunny.quality import luma, text
 from bunny.table.box import BOX
 from bunny.video.extra_frame import DecodedPicture
 from bunny.video.shot.scene_score import SceneScorer
@@ -25,6 +26,7 @@ MAX_CORNERS, MIN_CORNERS = 400, 12
 CELLS, CORNERS_A_CELL = (4, 6), 8  # corners are spread, so that no moving figure outvotes the rest
 STILL_PX, STILL_SHARE = 0.1, 0.35  # so many corners that stay where they are: the camera is still
 HOLD_S = 0.5  # a label holds so long beyond the first and last labelled frame
+TEXT_S = 0.5  # between frames that are looked at for writing
 GAP_S = 2.5  # two labels of a character are joined over so much
 BINS = (8, 4, 4)  # hue, saturation, value
 FACE_WIDER, FACE_LOWER = 0.6, 1.5  # of a face's height: a head and shoulders around it
@@ -85,7 +87,8 @@ def measure_shot(
     colours: dict[tuple[str, int], np.ndarray | None] = {}
     before: _SmallPicture | None = None
     scorer = SceneScorer()
-    for one in pictures:
+    text_step = max(1, round(TEXT_S * rate))
+    for place, one in enumerate(pictures):
         row = _empty_row(shot_index, one)
         if one.picture is not None:
             small, index = _SmallPicture.of(one.picture), one.frame.index
@@ -94,6 +97,8 @@ def measure_shot(
             row |= small.compare(before, [_scaled(box, small.scale) for box in boxes.values()])
             row |= {"width_px": one.picture.shape[1], "height_px": one.picture.shape[0]}
             colours |= {(name, index): small.colours(box) for name, box in boxes.items()}
+            if place % text_step == 0:
+                row["text_share"] = _text_share(one.picture)
             before = small
         frames.append(row)
     rows = [
@@ -203,8 +208,14 @@ def _empty_row(shot_index: int, one: DecodedPicture) -> dict[str, Any]:
     return {
         "shot_index": shot_index, "frame_index": one.frame.index,
         "timestamp_s": one.frame.time_s, "width_px": 0, "height_px": 0, **zero,
-        "scene_score": None, "error": one.error,
+        "scene_score": None, "text_share": None, "error": one.error,
     }  # fmt: skip
+
+
+def _text_share(picture: np.ndarray) -> float:
+    """Share of a picture under lines of text."""
+    lines = text.find_text(luma.to_luma(picture))
+    return float(text.text_share(lines, (picture.shape[1], picture.shape[0])))
 
 
 def _layout_change(one: np.ndarray, two: np.ndarray) -> float:

@@ -17,41 +17,15 @@ from bunny.clip.camera import name_camera
 from bunny.clip.measure import Box
 from bunny.clip.overlay import choose_region
 from bunny.clip.preset import ClipForm, choose_form
+from bunny.clip.shot_measures import ShotMeasures, read_shots
 from bunny.core.config.clip import ClipConfig
-from bunny.table.box import BOX, CROP
 from bunny.video.shot import scene_score
 
-GRADUAL = ("fade", "dissolve")
-GRADUAL_MARGIN_S = 0.5  # beside a transition, beyond the margin of the settings
 STEP_S = 0.25  # between starts that are tried
 CUT_LAYOUT, CUT_CHANGE = 0.5, 12.0  # of a frame that is another picture than the one before
 CUT_RATIO = 4.0  # as often as much change as the run's median
 SOFT, SOFT_SHARE = 0.2, 0.05  # of the run's median sharpness; of the frames
-MEASURED = ("change", "layout_change", "scene_score", "shift_x", "shift_y", "zoom", "sharpness")
-TEXT = ("title", "credit", "subtitled", "black", "blank")  # the filter's reasons
-SECOND = 1.0  # writing on a kept frame is taken to stand so long before and after it
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShotMeasures:
-    """A shot's frames, each array (n,), by time."""
-
-    shot_index: int
-    index: np.ndarray  # frame indices
-    time_s: np.ndarray
-    change: np.ndarray
-    layout_change: np.ndarray
-    scene_score: np.ndarray  # by another detector, see `scene_score`
-    shift_x: np.ndarray
-    shift_y: np.ndarray
-    zoom: np.ndarray
-    sharpness: np.ndarray
-    size: tuple[int, int]  # width, height in pixels
-    first: int  # of the frames that may be in a clip
-    end: int
-    boxes: Mapping[str, Mapping[int, Box]]  # by character and frame index, where it is alike
-    text_s: tuple[float, ...] = ()  # times of kept frames with writing on them
-    overlays: tuple[Box, ...] = ()  # logos, in pixels of the shot's picture
+SECOND = 1.0  # writing on a frame is taken to stand so long before and after it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,48 +58,6 @@ class ClipPlan:
     def clip_id(self) -> str:
         """Stable name: character, shot and first frame."""
         return f"{self.character}-{self.shot_index:05d}-{self.frame_indices[0]:08d}"
-
-
-def read_shots(tables: Mapping[str, pl.DataFrame], wanted: ClipConfig) -> Iterator[ShotMeasures]:
-    """Shots that were measured, in order.
-
-    Parameters
-    ----------
-    tables : mapping of str to pl.DataFrame
-        `shot`, `clip_frame`, `clip_box`, `frame` and `quality`; `clip_overlay` where it is.
-    wanted : ClipConfig
-    """
-    boxes = _boxes(tables["clip_box"], wanted.min_likeness)
-    text, logos = _text_times(tables["frame"], tables["quality"]), _overlays(tables)
-    shots = (
-        tables["shot"]
-        .sort("shot_index")
-        .with_columns(after=pl.col("transition_in").cast(pl.String).shift(-1))
-    )
-    about = {row["shot_index"]: row for row in shots.iter_rows(named=True)}
-    usable = tables["clip_frame"].filter(pl.col("error").is_null()).sort("frame_index")
-    for (shot,), own in usable.partition_by(
-        "shot_index", as_dict=True, maintain_order=True
-    ).items():
-        row = about[shot]
-        time_s = own["timestamp_s"].to_numpy()
-        first, end = wanted.margin_frames, len(time_s) - wanted.margin_frames
-        if row["transition_in"] in GRADUAL:
-            first = max(first, int(np.searchsorted(time_s, row["start_s"] + GRADUAL_MARGIN_S)))
-        if row["after"] in GRADUAL:
-            end = min(end, int(np.searchsorted(time_s, row["end_s"] - GRADUAL_MARGIN_S)))
-        yield ShotMeasures(
-            shot_index=shot,
-            index=own["frame_index"].to_numpy(),
-            time_s=time_s,
-            **{name: own[name].fill_null(0).to_numpy().astype(np.float64) for name in MEASURED},
-            size=(int(own["width_px"][0]), int(own["height_px"][0])),
-            first=first,
-            end=max(first, end),
-            boxes=boxes.get(shot, {}),
-            text_s=tuple(text.get(shot, ())),
-            overlays=logos.get(shot, ()),
-        )
 
 
 def plan_shot(
@@ -321,40 +253,6 @@ def choose_clips(
     ]
     judged.sort(key=lambda plan: (plan.start_s, plan.clip_id))
     return [one for one in judged if not one.reason], [one for one in judged if one.reason]
-
-
-def _boxes(table: pl.DataFrame, min_likeness: float) -> dict[int, dict[str, dict[int, Box]]]:
-    """Boxes that are labelled, or alike enough, by shot, character and frame."""
-    sure = table.filter(pl.col("is_labelled") | (pl.col("likeness") >= min_likeness))
-    found: dict[int, dict[str, dict[int, Box]]] = {}
-    for shot, name, index, *box in sure.select(
-        "shot_index", "character", "frame_index", *BOX
-    ).iter_rows():
-        found.setdefault(shot, {}).setdefault(name, {})[index] = (box[0], box[1], box[2], box[3])
-    return found
-
-
-def _overlays(tables: Mapping[str, pl.DataFrame]) -> dict[int, tuple[Box, ...]]:
-    """Logos by shot, in pixels of the shot's picture."""
-    known = tables.get("clip_overlay")
-    if known is None or known.is_empty():
-        return {}
-    logos = known.sort("overlay_index").select(BOX).rows()
-    cuts = tables["frame"].drop_nulls(CROP).unique("shot_index", keep="first", maintain_order=True)
-    return {
-        shot: tuple((x0 - left, y0 - top, x1 - left, y1 - top) for x0, y0, x1, y1 in logos)
-        for shot, left, top in cuts.select("shot_index", *CROP[:2]).iter_rows()
-    }
-
-
-def _text_times(frame: pl.DataFrame, quality: pl.DataFrame) -> dict[int, list[float]]:
-    """Times of kept frames that show writing or nothing, by shot."""
-    is_text = pl.col("reason").cast(pl.String).is_in(TEXT)
-    rows = frame.join(quality.filter(is_text).select("frame_id"), on="frame_id").sort("frame_index")
-    found: dict[int, list[float]] = {}
-    for shot, time in rows.select("shot_index", "timestamp_s").iter_rows():
-        found.setdefault(shot, []).append(time)
-    return found
 
 
 def choose_varied(

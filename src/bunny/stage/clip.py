@@ -43,7 +43,7 @@ class Clip(BaseStage):
     """Shots and labels in; clips, the runs considered, and the measures of both out."""
 
     name: ClassVar[str] = "clip"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads: tuple[str, ...] = (
         *("film", "shot", "frame", "extra_frame", "quality", "label", "cluster", "caption"),
         *("dataset", "embedding"),

@@ -25,6 +25,7 @@ class ClipConfig(ConfigSection):
     min_motion: float = Field(default=0.15, ge=0, le=255)
     max_motion: float = Field(default=30.0, ge=0, le=255)
     min_sharpness: float = Field(default=20.0, ge=0)
+    max_text_share: float = Field(default=0.01, ge=0, le=1)
     max_upscale: float = Field(default=1.5, ge=1, le=16)
     framing: Literal["whole", "subject"] = "whole"
     has_audio: bool = False
