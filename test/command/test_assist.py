@@ -17,7 +17,7 @@ from bunny.command import assist
 from bunny.core.error import UserError
 
 SIZE = (480, 320)  # pixels
-SHOTS = (150, 90, 210, 60, 170, 130, 190, 120)  # frames; in every second one a face
+SHOTS = (80, 50, 110, 40, 90, 60, 100, 50)  # frames; in every second one a face
 SETTINGS = (
     *("extraction.output_format=png", "filtering.preset=generous", "pipeline.shard_size=4"),
     *("detection.effort=thorough", "pipeline.num_parts=4", "pipeline.has_report=false"),
@@ -26,7 +26,7 @@ SETTINGS = (
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory):
-    """Some 1,100 frames: a face that drifts, noise, and so on; gives the folder."""
+    """Some 600 frames: a face that drifts, noise, and so on; gives the folder."""
     from skimage import data
 
     folder = tmp_path_factory.mktemp("film")

@@ -1,6 +1,7 @@
 """`bunny library` on films built here: one person named once, a set drawn from all films."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,23 @@ from bunny.stage.review import Review
 from bunny.table import store
 
 
-@pytest.fixture
-def films(tmp_path):
-    """Two films of the astronaut, one brighter and cut closer, and one of nobody."""
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """A folder of two films of the astronaut, one brighter and cut closer, and one of nobody."""
+    folder = tmp_path_factory.mktemp("ran")
     whole, near = astronaut_pictures()
-    one, two = make_film(tmp_path, "one", whole), make_film(tmp_path, "two", near)
     noise = np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)
-    none = make_film(tmp_path, "none", [noise, noise[::-1]])
-    return one, two, none
+    for name, pictures in (("one", whole), ("two", near), ("none", [noise, noise[::-1]])):
+        make_film(folder, name, pictures)
+    return folder
+
+
+@pytest.fixture
+def films(ran, tmp_path):
+    """The films of `ran` in a folder of the test's own."""
+    shutil.copytree(ran, tmp_path, dirs_exist_ok=True)
+    paths = [tmp_path / f"{name}.mp4" for name in ("one", "two", "none")]
+    return tuple(workspace.create(tmp_path, "data", path, None) for path in paths)
 
 
 def labels(space):

@@ -108,6 +108,33 @@ def test_what_two_people_said_is_all_kept(machine, s3):
     assert not here.has_new_words() and not there.has_new_words()
 
 
+def test_words_are_sent_from_a_film_that_stays_open(machine, s3):
+    """Another machine runs the film meanwhile: its tables are not fetched, its lines are joined."""
+    here, home = machine("one")
+    write(home / "film", feedback_dot_jsonl='{"n": 1}\n', table__a=b"a")
+    assert not here.send_words()  # nobody has the film there: all of it goes first
+    here.push()
+    assert not here.send_words()  # nothing new
+    there, other = machine("two")
+    there.pull()
+    for folder, line in ((other, '{"n": 2}\n'), (home, '{"n": 3}\n')):
+        with (folder / "film" / "feedback.jsonl").open("a") as record:
+            record.write(line)
+    write(other / "film", table__a=b"new")
+    there.push()
+    write(home / "film", table__b=b"half a run")
+    assert here.send_words() and not here.has_new_words()
+    assert (home / "film" / "table" / "a").read_bytes() == b"a"
+    assert "film/table/b" not in check_whole(s3).files
+    there.pull()
+    lines = ['{"n": 1}', '{"n": 2}', '{"n": 3}']
+    for folder in (home, other):
+        assert (folder / "film" / "feedback.jsonl").read_text().splitlines() == lines
+    here.push()
+    assert (home / "film" / "table" / "a").read_bytes() == b"new"
+    assert "film/table/b" in check_whole(s3).files
+
+
 def test_files_that_are_safely_there_can_be_evicted_and_come_back(machine, s3):
     here, home = machine("one")
     write(home / "film", frame__1_dot_jpg=b"x" * 500, frame__2_dot_jpg=b"y" * 300, table__a=b"a")

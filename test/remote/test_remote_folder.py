@@ -13,6 +13,12 @@ import pytest
 from noise_film import encode
 from small_project import QUICK, command
 
+from bunny.command import remote_folder
+from bunny.core import workspace
+from bunny.remote import manifest
+from bunny.remote.object_store import ObjectStore
+from bunny.review import event_log
+
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
@@ -103,6 +109,28 @@ def test_two_machines_that_speak_at_once_are_both_heard(s3, machine):
     assert done.returncode == 0, done.stderr
     said = (one / "said.jsonl").read_text()
     assert "from one" in said and "from two" in said
+
+
+def test_what_is_said_in_an_open_film_is_sent_before_it_is_closed(s3, machine, monkeypatch):
+    home = machine("one")
+    assert bunny(home, "run", "a.mp4", "--until", "review", "--data-dir", s3).returncode == 0
+    monkeypatch.setattr(remote_folder, "SEND_S", 0.05)
+    with remote_folder.use():
+        [space] = workspace.find(home, s3)
+        workspace.fetch(space)
+        comment = event_log.Event(user="ana", kind="comment", level="scene", text="a word")
+        event_log.append(space.root, [comment])
+        store, until = ObjectStore(s3), time.monotonic() + 30
+        while b"a word" not in said_there(store, space.film_id):
+            assert time.monotonic() < until, "it was never sent"
+            time.sleep(0.05)
+
+
+def said_there(store, film_id):
+    """The record of corrections that the manifest names; nothing where it names none."""
+    found, _ = manifest.read(store, film_id)
+    sha256 = found.files.get("film/feedback.jsonl")
+    return store.get(manifest.object_key(sha256))[0] if sha256 else b""
 
 
 def test_a_killed_run_goes_on_elsewhere(s3, machine, alone, monkeypatch):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bunny.core import config as configuration
 from bunny.core import workspace
+from bunny.core.error import BunnyError
 from bunny.core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -17,7 +20,10 @@ if TYPE_CHECKING:
     from bunny.remote.lease import Lease
     from bunny.remote.object_store import ObjectStore
 
+logger = logging.getLogger(__name__)
+
 CACHE = "data/cache"  # of the project: one folder for each address
+SEND_S = 10.0  # between looks for what people said in a film that stays open, as on the board
 
 
 class S3Folders:
@@ -32,6 +38,8 @@ class S3Folders:
         self._sync: dict[Path, FilmSync] = {}  # by folder of the film
         self._held: dict[Path, Lease] = {}
         self._cache_gib, self._lease_s = 0.0, 0.0
+        self._busy, self._ended = threading.RLock(), threading.Event()
+        self._sender = threading.Thread(target=self._send_words, daemon=True)
 
     def open(self, root: Path, address: str) -> Path:
         """See `workspace.RemoteFolders`."""
@@ -48,11 +56,14 @@ class S3Folders:
         self._cache_gib, self._lease_s = settings.cache_gib, settings.lease_seconds
         films, _ = manifest.read_index(store)
         place.mkdir(parents=True, exist_ok=True)
-        self._store[place] = store
-        for film_id, generation in films.items():
-            sync = self._of(place / "output" / film_id)
-            if sync is not None and sync.generation() != generation:
-                sync.pull(is_light=True)
+        with self._busy:
+            self._store[place] = store
+            for film_id, generation in films.items():
+                sync = self._of(place / "output" / film_id)
+                if sync is not None and sync.generation() != generation:
+                    sync.pull(is_light=True)
+        if not self._sender.is_alive():
+            self._sender.start()
         return place
 
     @contextmanager
@@ -66,35 +77,52 @@ class S3Folders:
             return
         store = self._store[space.root.parents[1]]
         with lease.hold(store, space.film_id, wait_s, self._lease_s) as own:
-            sync.pull()
-            self._held[space.root] = own
+            with self._busy:
+                sync.pull()
+                self._held[space.root] = own
             try:
                 yield
             finally:
-                del self._held[space.root]
-                if not own.is_lost:
-                    sync.push(own.check)
-                    self._make_room(sync)
+                with self._busy:
+                    del self._held[space.root]
+                    if not own.is_lost:
+                        sync.push(own.check)
+                        self._make_room(sync)
             own.check()
 
     def fetch(self, space: Workspace) -> None:
         """See `workspace.RemoteFolders`."""
-        sync = self._of(space.root)
-        if sync is not None and space.root not in self._held:
-            sync.pull()
+        with self._busy:
+            sync = self._of(space.root)
+            if sync is not None and space.root not in self._held:
+                sync.pull()
 
     def publish(self, space: Workspace) -> None:
         """See `workspace.RemoteFolders`."""
-        sync = self._of(space.root)
-        if sync is not None:
-            own = self._held.get(space.root)
-            sync.push(own.check if own else lambda: None)
+        with self._busy:
+            sync = self._of(space.root)
+            if sync is not None:
+                own = self._held.get(space.root)
+                sync.push(own.check if own else lambda: None)
 
     def close(self) -> None:
         """Send what people said in films that nobody ran."""
-        for sync in self._sync.values():
-            if sync.has_new_words():
-                sync.push()
+        self._ended.set()
+        with self._busy:
+            for sync in self._sync.values():
+                if sync.has_new_words():
+                    sync.push()
+
+    def _send_words(self) -> None:
+        """Send now and then what people say, so that a machine that is lost takes little along."""
+        while not self._ended.wait(SEND_S):
+            with self._busy:
+                try:
+                    for film, sync in self._sync.items():
+                        if film not in self._held:
+                            sync.send_words()
+                except (BunnyError, OSError) as error:  # all is here still, for the next look
+                    logger.warning("corrections could not be sent yet: %s", error)
 
     def _of(self, film: Path) -> FilmSync | None:
         """What keeps a film's folder and its manifest alike; None of a local film."""

@@ -40,7 +40,7 @@ def append(path: Path, entries: Sequence[Mapping[str, Any]]) -> int:
         If another process keeps the record locked.
     """
     data = b"".join(_to_line(entry) for entry in entries)
-    with _locked(path):
+    with lock(path):
         _drop_cut_line(path)
         if data:
             _write(path, data)
@@ -68,7 +68,7 @@ def rewrite(
     """
     if not path.exists():
         return
-    with _locked(path):
+    with lock(path):
         before = [values for _, values in read(path, what)]
         after = change([dict(values) for values in before])
         if after != before:
@@ -110,8 +110,14 @@ def count(path: Path) -> int:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Keep other writers of a record away."""
+def lock(path: Path) -> Iterator[None]:
+    """Keep other writers of a record away.
+
+    Raises
+    ------
+    UserError
+        If another process keeps the record locked.
+    """
     from filelock import FileLock, Timeout
 
     try:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bunny.core import atomic, file_hash
+from bunny.core import atomic, file_hash, jsonl
 from bunny.core.error import BunnyError
 from bunny.remote import manifest as manifests
 from bunny.remote.manifest import Manifest
@@ -109,13 +109,14 @@ class FilmSync:
     def _join_record(self, name: str, sha256: str) -> None:
         """Lines that are there, then those that only this machine has."""
         path = self._path(name)
-        mine = path.read_bytes().splitlines(keepends=True)
-        self._store.download(manifests.object_key(sha256), path.with_name(f".{path.name}.there"),
-                             sha256)  # fmt: skip
-        theirs = path.with_name(f".{path.name}.there").read_bytes()
+        copy = path.with_name(f".{path.name}.there")
+        self._store.download(manifests.object_key(sha256), copy, sha256)
+        theirs = copy.read_bytes()
         known = set(theirs.splitlines(keepends=True))
-        atomic.write_bytes(path, theirs + b"".join(line for line in mine if line not in known))
-        atomic.remove_file(path.with_name(f".{path.name}.there"))
+        with jsonl.lock(path):
+            mine = path.read_bytes().splitlines(keepends=True)
+            atomic.write_bytes(path, theirs + b"".join(line for line in mine if line not in known))
+        atomic.remove_file(copy)
         self._known.pop(name, None)  # it is another one than either
 
     # -- sending ------------------------------------------------------------------------------
@@ -144,23 +145,62 @@ class FilmSync:
             for name, sha256 in files.items():
                 if there.files.get(name) != sha256:
                     self._store.upload(manifests.object_key(sha256), self._path(name))
-            new = replace(
-                there,
-                generation=there.generation + 1,
-                by=socket.gethostname(),
-                at=datetime.now(UTC).isoformat(timespec="seconds"),
-                files=files,
-            )
             check()
-            try:
-                self._store.put(manifests.manifest_key(self.film_id), new.to_bytes(), etag)
-            except ChangedError:
+            new = self._replace(there, etag, files)
+            if new is None:
                 continue
             self._base = new
             self._write_base()
             self._note_in_index(new.generation)
             return new
-        raise BunnyError(
+        raise self._all_the_time()
+
+    def send_words(self) -> bool:
+        """Send what people said here since, and nothing else; gives whether there was anything.
+
+        For a film that stays open: what others changed meanwhile is not fetched, but lines of
+        theirs in the same records are joined with those that are sent.
+        """
+        for _ in range(TRIES):
+            said = self._changed_records()
+            there, etag = manifests.read(self._store, self.film_id) if said else (None, None)
+            if there is None or etag is None:  # the first to send a film sends all of it
+                return False
+            for name in said:
+                if there.files.get(name, "") not in ("", self._base.files.get(name)):
+                    self._join_record(name, there.files[name])
+            sent = {n: _noted(self._path(n), file_hash.hash_file(self._path(n))) for n in said}
+            for name, known in sent.items():
+                self._store.upload(manifests.object_key(known.sha256), self._path(name))
+            hashes = {name: known.sha256 for name, known in sent.items()}
+            new = self._replace(there, etag, dict(sorted({**there.files, **hashes}.items())))
+            if new is None:
+                continue
+            if there.generation == self._base.generation:
+                self._base = new
+            self._known |= sent
+            self._write_base()
+            self._note_in_index(new.generation)
+            return True
+        raise self._all_the_time()
+
+    def _replace(self, there: Manifest, etag: str | None, files: dict[str, str]) -> Manifest | None:
+        """The next manifest, written; None where another came before."""
+        new = replace(
+            there,
+            generation=there.generation + 1,
+            by=socket.gethostname(),
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+            files=files,
+        )
+        try:
+            self._store.put(manifests.manifest_key(self.film_id), new.to_bytes(), etag)
+        except ChangedError:
+            return None
+        return new
+
+    def _all_the_time(self) -> BunnyError:
+        return BunnyError(
             f"{self._store.address}: {self.film_id} is written by others all the time; run again"
         )
 
@@ -182,7 +222,7 @@ class FilmSync:
 
     def has_new_words(self) -> bool:
         """Whether people said something here that is not there yet."""
-        return bool(self._changed_here() & set(RECORDS))
+        return bool(self._changed_records())
 
     # -- what is here -------------------------------------------------------------------------
 
@@ -245,6 +285,15 @@ class FilmSync:
             known = self._known.get(name)
             if known is None or not self._is_noted(path, known):
                 found.add(name)
+        return found
+
+    def _changed_records(self) -> list[str]:
+        """As `_changed_here`, of `RECORDS`."""
+        found = []
+        for name in RECORDS:
+            path, known = self._path(name), self._known.get(name)
+            if path.is_file() and (known is None or not self._is_noted(path, known)):
+                found.append(name)
         return found
 
     def _files(self) -> Iterator[tuple[str, Path]]:
