@@ -82,9 +82,11 @@ def run(
         For any other failing cell; it names notebook, cell and the error.
     """
     folder = notebook_dir()
+    configured = config.project.data_dir
+    here = configured if "://" in configured else str(space.root.parent.parent)
     given = {
         "film_id": space.film_id,
-        "data_dir": data_dir or str(space.root.parent.parent),
+        "data_dir": data_dir or here,
         "is_interactive": False,
         "overrides": list(overrides),
         **(parameters or {}),

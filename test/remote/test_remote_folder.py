@@ -82,6 +82,19 @@ def test_a_run_there_equals_a_run_here_and_another_machine_goes_on(s3, machine, 
     assert b"planted-secret-key" not in text
 
 
+def test_notebooks_open_an_address_and_send_what_they_made(s3, machine, alone):
+    one, two = machine("one"), machine("two")
+    shutil.copytree(Path(__file__).parents[2] / "notebook", one / "notebook")
+    address = f"project: {{data_dir: '{s3}'}}\n"  # as configured, not by an option
+    (one / "config" / "local_address.yaml").write_text(address, encoding="utf-8")
+    done = bunny(one, "run", "a.mp4", "--until", "extract", "--notebooks")
+    assert done.returncode == 0, done.stderr
+    done = bunny(two, "run", "a.mp4", "--until", "extract", "--data-dir", s3, "--json")
+    assert status(done) == {"extract": "skipped"}
+    ours = tables(two)
+    assert len(ours) >= 4 and all(ours[name].equals(alone[name]) for name in ours)
+
+
 def test_the_working_copy_stays_within_its_bound(s3, machine, monkeypatch):
     """Room for nothing: the other film's pictures go once they are safely there, and come back."""
     home = machine("one")

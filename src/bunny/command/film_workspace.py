@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from bunny import pipeline
+from bunny.command import remote_folder
 from bunny.core import config as configuration
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
+
+workspace.offer_remote(remote_folder.until_exit)  # for notebooks, which all come through here
 
 
 def open_film(

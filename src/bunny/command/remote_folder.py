@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import logging
 import threading
@@ -157,3 +158,10 @@ def use() -> Iterator[None]:
     finally:
         workspace.set_remote(None)
         folders.close()
+
+
+def until_exit() -> S3Folders:
+    """Working copies for a process that has no end of its own, as a notebook's kernel."""
+    folders = S3Folders()
+    atexit.register(folders.close)
+    return folders

@@ -21,7 +21,7 @@ import os
 import re
 import socket
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,6 +54,7 @@ class RemoteFolders(Protocol):
 
 
 _remote: list[RemoteFolders] = []  # one at most, by the command line
+_offered: list[Callable[[], RemoteFolders]] = []  # makes it where no command line did
 
 HASHES = ".hash.json"  # in the folder of all workspaces: hashes of films and references
 LOCK, HOLDER = ".lock", ".lock.json"
@@ -334,6 +335,11 @@ def set_remote(remote: RemoteFolders | None) -> None:
     _remote[:] = [] if remote is None else [remote]
 
 
+def offer_remote(make: Callable[[], RemoteFolders]) -> None:
+    """Say what makes them at the first address, in a process that no command line began."""
+    _offered[:] = [make]
+
+
 def fetch(space: Workspace) -> None:
     """Bring all files of a film here, where its data folder lies elsewhere."""
     for one in _remote:
@@ -395,10 +401,12 @@ def data_folder(root: Path, data_dir: str) -> Path:
             raise UserError(
                 f"project.data_dir: expected a local folder or s3://bucket/prefix, got {data_dir}"
             )
+        if not _remote and _offered:
+            set_remote(_offered[0]())
         if not _remote:
             raise UserError(
-                f"project.data_dir: expected a local folder in notebooks, got {data_dir}; the "
-                "command `bunny` opens it, notebooks take its working copy in data/cache"
+                f"project.data_dir: expected a local folder here, got {data_dir}; only the "
+                "command `bunny` and notebooks open addresses"
             )
         return _remote[0].open(root, data_dir)
     return (root / Path(data_dir).expanduser()).resolve()
