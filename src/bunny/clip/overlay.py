@@ -1,8 +1,9 @@
 """Logos: what stands at the same place in front of many places of a film.
 
-Where a picture has an edge that is the same in every scene, the scenes' own edges cancel out and it
-stays. A film whose camera always looks at one place has such edges everywhere: then nothing is
-said.
+Each scene's picture has one vote on each pixel: the direction of the edge there, if there is one.
+Votes for a logo's edges agree in nearly all scenes; those for the scenes' own cancel out, and a set
+that comes back in a few scenes is outvoted however strong its edges are. A film whose camera always
+looks at one place has such edges everywhere: then nothing is said.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ MOST_SCENES = 64  # whose pictures are looked at
 LONG_PX = 320  # of the small picture's longer side
 MIN_PICTURES = 10  # of different scenes; fewer tell nothing
 BLUR_PX = 1.0  # sigma, so that noise of compression makes no edges
-COHERENCE = 0.75  # length of the mean gradient by the mean of the lengths; 0.3 by chance at ten
-MIN_EDGE = 3.0  # grey levels a pixel, on average
+AGREEMENT = 0.7  # length of the mean vote; 0.3 at ten pictures with an edge there by chance
+MIN_EDGE = 3.0  # grey levels a pixel of an edge that has its full vote
 JOIN_PX = 5  # letters of a logo are one thing
 MIN_SIDE_PX, MAX_SHARE = 4, 0.06  # of a logo: least side, largest share of the picture
 MAX_COVERED = 0.15  # of the picture by such edges; more is a camera that never moves
@@ -102,28 +103,30 @@ def find_overlays(pictures: Iterable[np.ndarray]) -> list[Box]:
         if size is None:
             scale = LONG_PX / max(height, width)
             size = (max(1, round(width * scale)), max(1, round(height * scale)))
-            total = np.zeros((3, size[1], size[0]))
+            total = np.zeros((2, size[1], size[0]))
         if abs(width / height - size[0] / size[1]) > ASPECT * size[0] / size[1]:
             continue
-        total += _gradient(picture, size)
+        total += _vote(picture, size)
         count += 1
     if size is None or count < MIN_PICTURES:
         return []
-    length = np.hypot(total[0], total[1])
-    is_fixed = (length > COHERENCE * total[2]) & (length > MIN_EDGE * count)
+    is_fixed = np.hypot(total[0], total[1]) > AGREEMENT * count
     is_fixed[:RIM_PX] = is_fixed[-RIM_PX:] = False
     is_fixed[:, :RIM_PX] = is_fixed[:, -RIM_PX:] = False
     return _boxes(is_fixed)
 
 
-def _gradient(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Differences of luma along x and y, and their length; (3, height, width)."""
+def _vote(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Direction of the edge at each pixel, of length 1, or shorter where the edge is faint.
+
+    Shape (2, height, width): along x and y.
+    """
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     luma = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.float32)
     luma = cv2.GaussianBlur(luma, (0, 0), BLUR_PX)
     x = cv2.Sobel(luma, cv2.CV_32F, 1, 0, scale=1 / 8)
     y = cv2.Sobel(luma, cv2.CV_32F, 0, 1, scale=1 / 8)
-    return np.stack([x, y, np.hypot(x, y)])
+    return np.stack([x, y]) / np.maximum(np.hypot(x, y), MIN_EDGE)
 
 
 def _boxes(is_fixed: np.ndarray) -> list[Box]:
