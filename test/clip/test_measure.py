@@ -141,7 +141,9 @@ def test_writing_is_looked_for_twice_a_second_and_its_share_is_known():
     written = cv2.putText(
         plain.copy(), "THE RABBIT", (90, 150), cv2.FONT_HERSHEY_DUPLEX, 1.0, (250, 250, 250), 2
     )
-    share = [r["text_share"] for r in measured([plain] * 24 + [written] * 24)["clip_frame"]]
+    rows = measured([plain] * 24 + [written] * 24)["clip_frame"]
+    assert rows[0]["luma"] == 90 < rows[24]["luma"]
+    share = [row["text_share"] for row in rows]
     assert [i for i, one in enumerate(share) if one is not None] == [0, 12, 24, 36]
     assert share[0] == share[12] == 0.0
     assert share[24] == share[36] == pytest.approx(22 * 190 / (270 * 480), rel=0.25)

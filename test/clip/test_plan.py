@@ -108,7 +108,7 @@ def test_beside_a_transition_nothing_is_taken_for_half_a_second():
     rows = [{"shot_index": i, "frame_index": f, "timestamp_s": f / 24, "width_px": 64,
              "height_px": 48, "change": 2.0, "layout_change": 0.0, "scene_score": 0.0,
              "shift_x": 0.0, "shift_y": 0.0, "zoom": 0.0, "sharpness": 99.0, "error": None,
-             "text_share": {12: 0.01, 24: 0.03}.get(f)}
+             "luma": 90.0, "text_share": {12: 0.01, 24: 0.03}.get(f)}
             for i, first, end in ((0, 0, 96), (1, 96, 192)) for f in range(first, end)]  # fmt: skip
     boxes = [{"shot_index": r["shot_index"], "frame_index": r["frame_index"], "character": "anna",
               "x0_px": 0.0, "y0_px": 0.0, "x1_px": 9.0, "y1_px": 9.0, "is_labelled": False,
@@ -125,6 +125,16 @@ def test_beside_a_transition_nothing_is_taken_for_half_a_second():
     assert (one.first, one.end) == (3, 84)  # up to 3.5 s
     assert (two.first, two.end) == (12, 93)
     assert (one.text_s, two.text_s) == ((1.0,), (100 / 24,))
+    fading = (
+        pl.when(pl.col("frame_index") < 60)
+        .then("luma")
+        .otherwise(90 - 2.5 * (pl.col("frame_index") - 60))
+    )
+    dark = tables["clip_frame"].head(96).with_columns(luma=fading)
+    [faded] = shot_measures.read_shots(
+        tables | {"clip_frame": dark}, ClipConfig(preset="wan", margin_frames=3)
+    )
+    assert (faded.first, faded.end) == (3, 57 - 3)  # it goes dark from frame 60 on, in steps of six
     [none] = shot_measures.read_shots(
         tables | {"clip_frame": tables["clip_frame"].head(96)},
         ClipConfig(preset="wan", min_likeness=0.6),

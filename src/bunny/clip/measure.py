@@ -185,14 +185,16 @@ class _SmallPicture:
 
     def compare(self, before: _SmallPicture | None, boxes: Sequence[Box]) -> dict[str, float]:
         """Columns of `clip_frame` that pixels give."""
-        sharp = float(cv2.Laplacian(self.luma, cv2.CV_64F).var())
+        own = {
+            "sharpness": float(cv2.Laplacian(self.luma, cv2.CV_64F).var()),
+            "luma": float(self.luma.mean()),
+        }
         if before is None or before.luma.shape != self.luma.shape:
-            return {"sharpness": sharp}
+            return own
         change = float(cv2.absdiff(self.luma, before.luma).mean())
         shift_x, shift_y, zoom = _camera(before.luma, self.luma, boxes)
         height, width = self.luma.shape
-        return {
-            "sharpness": sharp,
+        return own | {
             "change": change,
             "layout_change": _layout_change(before.coarse, self.coarse),
             "shift_x": shift_x / width,
@@ -203,7 +205,7 @@ class _SmallPicture:
 
 def _empty_row(shot_index: int, one: DecodedPicture) -> dict[str, Any]:
     zero = dict.fromkeys(
-        ("change", "layout_change", "shift_x", "shift_y", "zoom", "sharpness"), 0.0
+        ("change", "layout_change", "shift_x", "shift_y", "zoom", "sharpness", "luma"), 0.0
     )
     return {
         "shot_index": shot_index, "frame_index": one.frame.index,

@@ -14,6 +14,8 @@ from bunny.table.box import BOX, CROP
 
 GRADUAL = ("fade", "dissolve")
 GRADUAL_MARGIN_S = 0.5  # beside a transition, beyond the margin of the settings
+DARK, FADED = 0.1, 0.25  # of the shot's brightest frame, and of the frame before the fade
+FADE_STEP, FADE_LEVELS = 6, 1.0  # in a fade, so many frames are darker by so many levels
 MEASURED = ("change", "layout_change", "scene_score", "shift_x", "shift_y", "zoom", "sharpness")
 TEXT = ("title", "credit", "subtitled", "black", "blank")  # the filter's reasons
 
@@ -68,6 +70,9 @@ def read_shots(tables: Mapping[str, pl.DataFrame], wanted: ClipConfig) -> Iterat
             first = max(first, int(np.searchsorted(time_s, row["start_s"] + GRADUAL_MARGIN_S)))
         if row["after"] in GRADUAL:
             end = min(end, int(np.searchsorted(time_s, row["end_s"] - GRADUAL_MARGIN_S)))
+        luma = own["luma"].fill_null(0).to_numpy()
+        first = max(first, count_faded(luma[::-1]) + wanted.margin_frames)
+        end = min(end, len(luma) - count_faded(luma) - wanted.margin_frames)
         yield ShotMeasures(
             shot_index=shot,
             index=own["frame_index"].to_numpy(),
@@ -80,6 +85,30 @@ def read_shots(tables: Mapping[str, pl.DataFrame], wanted: ClipConfig) -> Iterat
             text_s=tuple(text.get(shot, ())),
             overlays=logos.get(shot, ()),
         )
+
+
+def count_faded(luma: np.ndarray) -> int:
+    """How many frames at the end of a shot are in a fade to black, to a step of six frames.
+
+    Parameters
+    ----------
+    luma : np.ndarray, shape (n,)
+        Mean of each frame, by time; reversed for a fade from black.
+
+    Examples
+    --------
+    >>> count_faded(np.array([100.0] * 30 + [100.0 - 5 * k for k in range(20)]))
+    19
+    >>> count_faded(np.full(30, 8.0))  # a night
+    0
+    """
+    last = len(luma) - 1
+    at = last
+    while at > 0 and luma[at] < DARK * luma.max():
+        at -= 1
+    while at >= FADE_STEP and luma[at - FADE_STEP] - luma[at] > FADE_LEVELS:
+        at -= FADE_STEP
+    return last - at if luma[last] < FADED * luma[at] else 0
 
 
 def _boxes(table: pl.DataFrame, min_likeness: float) -> dict[int, dict[str, dict[int, Box]]]:

@@ -23,6 +23,7 @@ class ClipFrame(dy.Schema):
     shift_y = dy.Float32()  # share of its height, down
     zoom = dy.Float32()  # natural logarithm of its scale since the frame before
     sharpness = dy.Float32(min=0)  # variance of the Laplacian
+    luma = dy.Float32(nullable=True, min=0, max=255)  # mean
     text_share = dy.Float32(nullable=True, min=0, max=1)  # under writing; null: not looked at
     error = dy.String(nullable=True)
 
