@@ -1,26 +1,20 @@
 """Whole objects of an S3 bucket: read, written on a condition, uploaded and downloaded by content.
 
-boto3 does the work: retries, time-outs and credentials are botocore's own (environment, profile,
-instance). Nothing here lists a bucket, since a list may lag behind, and nothing is renamed.
+Clients and errors are those of `core.s3`. Nothing here lists a bucket, since a list may lag behind,
+and nothing is renamed.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
-from bunny.core import atomic
+from bunny.core import atomic, s3
 from bunny.core.error import BunnyError, UserError
 
-SCHEME = "s3://"
-ATTEMPTS, CONNECT_S, READ_S = 6, 10, 60
 MULTIPART_BYTES = 64 << 20  # larger files are sent in parts
 CHUNK = 1 << 20
-GONE = ("404", "NoSuchKey", "NotFound")
-CHANGED = ("412", "PreconditionFailed", "409", "ConditionalRequestConflict")
 
 
 class ChangedError(Exception):
@@ -43,32 +37,28 @@ class ObjectStore:
 
     def __init__(self, address: str) -> None:
         self.address = address.rstrip("/")
-        bucket, _, prefix = address.removeprefix(SCHEME).rstrip("/").partition("/")
-        if not address.startswith(SCHEME) or not bucket:
+        bucket, prefix = s3.split_address(address)
+        prefix = prefix.rstrip("/")
+        if not address.startswith(s3.SCHEME) or not bucket:
             raise UserError(
                 f"project.data_dir: expected s3://bucket or s3://bucket/prefix, got {address}"
             )
         self._bucket, self._prefix = bucket, f"{prefix}/" if prefix else ""
-        self._client = _connect()
+        self._client = s3.connect()
 
     def get(self, key: str) -> tuple[bytes, str] | None:
         """Content and ETag of a small object; None where there is none."""
-        from botocore.exceptions import HTTPClientError, IncompleteReadError
-
         with self._explained(key):
-            for attempt in range(1, ATTEMPTS + 1):
+            for attempt in range(1, s3.ATTEMPTS + 1):
                 try:
                     found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
                     return found["Body"].read(), found["ETag"]
                 except self._client.exceptions.ClientError as error:
-                    if _code(error) in GONE:
+                    if s3.error_code(error) in s3.GONE:
                         return None
                     raise
-                except (
-                    HTTPClientError,
-                    IncompleteReadError,
-                ):  # cut off in the middle, which botocore does not try again
-                    if attempt == ATTEMPTS:
+                except s3.cut_errors():
+                    if attempt == s3.ATTEMPTS:
                         raise
         return None
 
@@ -95,7 +85,7 @@ class ObjectStore:
                 )
                 return done["ETag"]
             except self._client.exceptions.ClientError as error:
-                if _code(error) not in (*CHANGED, *GONE):
+                if s3.error_code(error) not in (*s3.CHANGED, *s3.GONE):
                     raise
         # A first try whose answer was lost looks like a change: it is ours if the content is.
         now = self.get(key)
@@ -128,7 +118,7 @@ class ObjectStore:
         path.parent.mkdir(parents=True, exist_ok=True)
 
         def write(temporary: Path) -> None:
-            for _ in range(ATTEMPTS):
+            for _ in range(s3.ATTEMPTS):
                 if self._stream(key, temporary) == sha256:
                     return
             raise BunnyError(
@@ -140,8 +130,6 @@ class ObjectStore:
 
     def _stream(self, key: str, path: Path) -> str:
         """Write an object to a file; gives the hash of what came, be it cut."""
-        from botocore.exceptions import HTTPClientError, IncompleteReadError
-
         digest = hashlib.sha256()
         with self._explained(key), path.open("wb") as out:
             found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
@@ -149,7 +137,7 @@ class ObjectStore:
                 for part in found["Body"].iter_chunks(CHUNK):
                     digest.update(part)
                     out.write(part)
-            except (HTTPClientError, IncompleteReadError):
+            except s3.cut_errors():
                 return "cut off"
         return digest.hexdigest()
 
@@ -158,53 +146,9 @@ class ObjectStore:
             found = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
             return int(found["ContentLength"])
         except self._client.exceptions.ClientError as error:
-            if _code(error) in GONE:
+            if s3.error_code(error) in s3.GONE:
                 return None
             raise
 
-    @contextmanager
-    def _explained(self, key: str) -> Iterator[None]:
-        """Turn errors of the connection into sentences; keys never stand in them."""
-        from botocore import exceptions
-
-        try:
-            yield
-        except exceptions.NoCredentialsError as error:
-            raise UserError(
-                f"{self.address}: expected credentials in the environment or ~/.aws, found none; "
-                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
-            ) from error
-        except exceptions.ClientError as error:
-            code = _code(error)
-            reason = {
-                "NoSuchBucket": "there is no such bucket; create it, or mend the address",
-                "AccessDenied": "access was denied; check the credentials and the bucket's policy",
-                "InvalidAccessKeyId": "the access key is not known there; check the credentials",
-                "SignatureDoesNotMatch": "the secret key is wrong; check the credentials",
-            }.get(code)
-            if reason:
-                raise UserError(f"{self.address}: {reason}") from error
-            raise BunnyError(
-                f"{self.address}/{key}: the server answered {code}; try again later"
-            ) from error
-        except exceptions.BotoCoreError as error:
-            raise BunnyError(
-                f"{self.address}: no answer from the server ({type(error).__name__}); check the "
-                "connection and AWS_ENDPOINT_URL, then run again"
-            ) from error
-
-
-def _connect() -> Any:
-    from boto3.session import Session
-    from botocore.config import Config
-
-    config = Config(
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-        connect_timeout=CONNECT_S,
-        read_timeout=READ_S,
-    )
-    return Session().client("s3", config=config)
-
-
-def _code(error: Any) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
+    def _explained(self, key: str) -> AbstractContextManager[None]:
+        return s3.explained(self.address, f"{self.address}/{key}")

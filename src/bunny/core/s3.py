@@ -1,0 +1,121 @@
+"""S3 clients as AWS's own tools make them, and one sentence for each thing that goes wrong.
+
+boto3 does the work: retries, time-outs and credentials are botocore's own (environment, profile,
+instance), and so is the endpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from bunny.core.error import BunnyError, UserError
+
+SCHEME = "s3://"
+ATTEMPTS, CONNECT_S, READ_S = 6, 10, 60
+GONE = ("404", "NoSuchKey", "NotFound")
+CHANGED = ("412", "PreconditionFailed", "409", "ConditionalRequestConflict")
+REASON = {
+    "NoSuchBucket": "there is no such bucket; create it, or mend the address",
+    "AccessDenied": "access was denied; check the credentials and the bucket's policy",
+    "403": "access was denied; check the credentials and the bucket's policy",
+    "InvalidAccessKeyId": "the access key is not known there; check the credentials",
+    "SignatureDoesNotMatch": "the secret key is wrong; check the credentials",
+    "ExpiredToken": "the credentials have expired; renew them",
+    "InvalidObjectState": "it lies in an archive tier; restore it first",
+}
+
+
+def connect() -> Any:
+    """A client of S3 as the environment says.
+
+    Raises
+    ------
+    UserError
+        If its endpoint is no address, or the profile is not known.
+    """
+    from boto3.session import Session
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
+
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        connect_timeout=CONNECT_S,
+        read_timeout=READ_S,
+    )
+    try:
+        return Session().client("s3", config=config)
+    except ValueError as error:
+        raise UserError(
+            "AWS_ENDPOINT_URL: expected an address like https://host:port, found another text; "
+            "mend it"
+        ) from error
+    except BotoCoreError as error:
+        raise UserError(
+            f"expected settings of AWS that work, found others ({type(error).__name__}); check "
+            "AWS_PROFILE and ~/.aws"
+        ) from error
+
+
+def split_address(address: str) -> tuple[str, str]:
+    """Bucket and key of ``s3://bucket/key``; either may be empty."""
+    bucket, _, key = address.removeprefix(SCHEME).partition("/")
+    return bucket, key
+
+
+def error_code(error: Any) -> str:
+    """Code of a botocore `ClientError`."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def cut_errors() -> tuple[type[Exception], ...]:
+    """What is raised when an answer is cut off in the middle, which botocore does not try again."""
+    from botocore.exceptions import HTTPClientError, IncompleteReadError
+
+    return HTTPClientError, IncompleteReadError
+
+
+@contextmanager
+def explained(address: str, where: str) -> Iterator[None]:
+    """Turn errors of the connection into sentences; no credential or signed URL stands in them.
+
+    Parameters
+    ----------
+    address : str
+        What the user named.
+    where : str
+        Object that is asked for; named where the server gives a code that is not known here.
+
+    Raises
+    ------
+    UserError
+        For what the user can mend.
+    BunnyError
+        For what may pass by itself.
+    """
+    from botocore import exceptions
+
+    try:
+        yield
+    except exceptions.NoCredentialsError as error:
+        raise UserError(
+            f"{address}: expected credentials in the environment or ~/.aws, found none; "
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+        ) from error
+    except exceptions.ClientError as error:
+        code = error_code(error)
+        if code in REASON:
+            raise UserError(f"{address}: {REASON[code]}") from error
+        raise BunnyError(f"{where}: the server answered {code}; try again later") from error
+    except exceptions.ParamValidationError as error:
+        raise UserError(
+            f"{address}: expected a bucket's name of letters, digits, dots and dashes, found "
+            "another; mend the address"
+        ) from error
+    except exceptions.BotoCoreError as error:
+        kind = UserError if isinstance(error, exceptions.ConnectionError) else BunnyError
+        raise kind(
+            f"{address}: no answer from the server ({type(error).__name__}); check the "
+            "connection and AWS_ENDPOINT_URL, then run again"
+        ) from error
