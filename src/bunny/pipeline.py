@@ -7,13 +7,12 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bunny.contract import fingerprint, result, state_cache
 from bunny.contract.progress import RunProgress, num_pictures, read_costs
 from bunny.contract.result import StageResult, StageState
-from bunny.core import atomic, log, telemetry, workspace
+from bunny.core import atomic, film_file, log, telemetry, workspace
 from bunny.core.config import Config
 from bunny.core.error import BunnyError, UserError
 from bunny.core.workspace import Workspace
@@ -157,7 +156,7 @@ def _run_stages(names: list[str], space: Workspace, config: Config) -> list[Stag
         [name for name in names if is_forced or name not in done],
         read_costs(space.root.parent),
         pictures=num_pictures(fingerprint.read_record(space.root, "extract")),
-        is_folder=Path(space.source()["film"]).is_dir(),
+        is_folder=film_file.locate(space.source()["film"]).is_dir(),
         is_shown=not is_distributed_worker(),
     )
     results: list[StageResult] = []

@@ -49,8 +49,8 @@ class FaultProxy(ThreadingHTTPServer):
     def __init__(self, server):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.server = server.removeprefix("http://")
-        self.count, self.struck = 0, []
-        self.plan = lambda number, method, path: None  # 500, cut, torn, lost: what happens
+        self.count, self.struck, self.num_bytes = 0, [], 0  # bytes: of all answers
+        self.plan = lambda number, method, path: None  # 500, 403, cut, torn, lost: what happens
 
     @property
     def address(self):
@@ -70,6 +70,8 @@ class _Handler(BaseHTTPRequestHandler):
             proxy.struck.append((fault, self.command))
         if fault == "500":
             return self._answer(500, {}, b"")
+        if fault == "403":
+            return self._answer(403, {}, b"<Error><Code>AccessDenied</Code></Error>")
         if fault == "cut":
             return self._hang_up()
         there = http.client.HTTPConnection(proxy.server)
@@ -108,6 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", size if self.command == "HEAD" else str(len(data)))
         self.end_headers()
         if self.command != "HEAD":
+            self.server.num_bytes += len(data[:sent])
             self.wfile.write(data[:sent])
 
     def _hang_up(self):

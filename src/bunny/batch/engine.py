@@ -22,7 +22,7 @@ from typing import Any
 
 from bunny.batch import film_process
 from bunny.batch.film_list import FilmTask
-from bunny.core import log
+from bunny.core import film_file, log
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +143,7 @@ class FilmRunner:
     def _attempt(self, task: FilmTask, number: int) -> Attempt:
         started = time.monotonic()
         kind = "assist-" if task.is_helper else ""
-        name = f"{Path(task.film).stem[:60] or 'film'}-{kind}{number}.log"
+        name = f"{film_file.locate(task.film).stem[:60] or 'film'}-{kind}{number}.log"
         command = [sys.executable, "-m", "bunny", *task.to_arguments(), "--json"]
         command += ["--data-dir", self._data_dir] if self._data_dir else []
         self._log_dir.mkdir(parents=True, exist_ok=True)

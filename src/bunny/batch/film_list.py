@@ -8,7 +8,9 @@ from typing import Any
 
 import polars as pl
 
+from bunny.core import film_file
 from bunny.core.error import UserError
+from bunny.core.film_file import FilmPlace
 from bunny.table import store
 
 COLUMNS = ("film", "references", "settings", "until")
@@ -19,7 +21,7 @@ SUFFIXES = (".csv", ".parquet")
 class FilmTask:
     """One film of a batch."""
 
-    film: str  # a path
+    film: str  # a path, or an address of S3
     references: str | None = None  # a folder
     settings: tuple[str, ...] = ()  # section.key=value, beside those of the batch
     until: str | None = None  # last stage; None: that of the batch
@@ -40,7 +42,8 @@ def read_list(path: Path) -> list[FilmTask]:
     ----------
     path : Path
         Columns `film`, and if wanted `references`, `settings` (``section.key=value``, several
-        parted by ``;``, or a list of them) and `until`. Paths are relative to the file's folder.
+        parted by ``;``, or a list of them) and `until`. Paths are relative to the file's
+        folder; a film may be an address ``s3://bucket/key``.
 
     Raises
     ------
@@ -80,7 +83,7 @@ def _from_row(path: Path, number: int, row: Mapping[str, Any]) -> FilmTask:
     references, settings = _text(row.get("references")), row.get("settings")
     parts = settings.split(";") if isinstance(settings, str) else list(settings or ())
     return FilmTask(
-        film=str(_beside(path, film)),
+        film=film if film_file.is_address(film) else str(_beside(path, film)),
         references=str(_beside(path, references)) if references else None,
         settings=tuple(text for part in parts if (text := _text(part))),
         until=_text(row.get("until")) or None,
@@ -104,9 +107,9 @@ def check_tasks(tasks: Sequence[FilmTask]) -> None:
     UserError
         Naming the first of them.
     """
-    seen: set[Path] = set()
+    seen: set[FilmPlace] = set()
     for task in tasks:
-        place = Path(task.film).resolve()
+        place = film_file.locate(task.film).resolve()
         if place in seen:
             raise UserError(f"{task.film}: expected each film once, got it twice; leave one out")
         seen.add(place)

@@ -30,7 +30,7 @@ from filelock import FileLock, Timeout
 
 from bunny.batch.film_list import FilmTask
 from bunny.character import reference
-from bunny.core import atomic, file_hash, log
+from bunny.core import atomic, file_hash, film_file, log
 from bunny.core.error import UserError
 
 if TYPE_CHECKING:
@@ -431,7 +431,7 @@ class FilmQueue:
                 return other.name
         for source in sorted((self.data / "output").glob("*/source.json")):
             known = json.loads(source.read_text(encoding="utf-8"))
-            if known.get("content_hash") == content and Path(known["film"]).exists():
+            if known.get("content_hash") == content and _is_there(known["film"]):
                 return source.parent.name
         return ""
 
@@ -485,3 +485,8 @@ def _read(path: Path) -> QueuedFilm | None:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def _is_there(film: str) -> bool:
+    """Whether a known film is where it was; one in object storage is not asked for."""
+    return film_file.is_address(film) or Path(film).exists()

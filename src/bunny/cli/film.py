@@ -8,16 +8,18 @@ import typer
 
 from bunny.cli.app import AsJson, DataDir, Debug, FilmName, Settings, app
 from bunny.command import lab as command_lab
+from bunny.core import film_file
 from bunny.core.error import UserError
 
 
 @app.command()
 def run(
     films: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             metavar="FILM...",
-            help="Film file, folder of pictures, or id of a known film; several run in turn.",
+            help="Film file, s3://bucket/key, folder of pictures, or id of a known film; several "
+            "run in turn.",
         ),
     ],
     references: Annotated[
@@ -55,6 +57,7 @@ def run(
     from bunny.command import run as command_run
     from bunny.core import log
 
+    places = [film_file.locate(film) for film in films]
     overrides = [*(settings or []), *(["pipeline.force_rerun=true"] if force else [])]
     stages = tuple(s.strip() for s in only.split(",")) if only else ()
     options = {
@@ -69,15 +72,15 @@ def run(
         from bunny.command import assist as command_assist
 
         helped = command_assist.assist_films(
-            films, references or [], data_dir=data_dir, overrides=overrides, is_debug=debug
+            places, references or [], data_dir=data_dir, overrides=overrides, is_debug=debug
         )
         typer.echo(helped.to_json() if as_json else helped.to_text())
         return
-    if len(films) == 1:
-        folder = command_run.pair_references(films, references or [])[0][1]
-        done = [command_run.run_film(films[0], folder, **options)]
+    if len(places) == 1:
+        folder = command_run.pair_references(places, references or [])[0][1]
+        done = [command_run.run_film(places[0], folder, **options)]
     else:
-        done = command_run.run_films(films, references or [], **options)
+        done = command_run.run_films(places, references or [], **options)
     codes = set()
     for report in done:
         if isinstance(report, command_run.FilmFailure):
@@ -94,8 +97,10 @@ def run(
 @app.command()
 def batch(
     films: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="FILM...", help="Film files or folders of pictures."),
+        list[str] | None,
+        typer.Argument(
+            metavar="FILM...", help="Film files, addresses s3://bucket/key or folders of pictures."
+        ),
     ] = None,
     lists: Annotated[
         list[Path] | None,
@@ -150,9 +155,8 @@ def batch(
         part_minutes=part_minutes,
     )
     command_batch.check_options(options)
-    tasks = command_batch.make_tasks(
-        films or [], references or [], lists or [], settings or [], until
-    )
+    places = [film_file.locate(film) for film in films or []]
+    tasks = command_batch.make_tasks(places, references or [], lists or [], settings or [], until)
     table, folder = command_batch.run_batch(tasks, options, data_dir)
     typer.echo(command_batch.describe(table, folder, as_json=as_json))
     if code := command_batch.exit_code(table):

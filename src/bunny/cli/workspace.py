@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from bunny.cli.app import AsJson, DataDir, FilmName, app
+from bunny.core import film_file
 from bunny.core.error import UserError
 
 
@@ -116,7 +117,7 @@ def pack(
 def unpack(
     archive: Annotated[Path, typer.Argument(help="An archive of `bunny pack`.")],
     film: Annotated[
-        Path | None, typer.Option(help="The film, where it is at hand; must be the packed one.")
+        str | None, typer.Option(help="The film, where it is at hand; must be the packed one.")
     ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -124,5 +125,5 @@ def unpack(
     """Open an archive of `bunny pack` in this data folder."""
     from bunny.command import pack as module
 
-    report = module.unpack(archive, film, data_dir)
+    report = module.unpack(archive, film_file.locate(film) if film else None, data_dir)
     typer.echo(report.to_json() if as_json else report.to_text())

@@ -15,8 +15,9 @@ from av.codec.context import Flags
 from av.error import FFmpegError
 
 from bunny.clip.preset import SIDE_STEP, ClipForm, choose_size
-from bunny.core import atomic
+from bunny.core import atomic, film_file
 from bunny.core.error import BunnyError
+from bunny.core.film_file import FilmPlace
 from bunny.table.box import Box
 
 CRF = 14  # visually lossless: trainers encode the pictures into latents
@@ -227,17 +228,17 @@ def _shrink(picture: np.ndarray) -> np.ndarray:
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
-def read_sound(film: Path, start_s: float, seconds: float) -> Iterator[av.AudioFrame]:
+def read_sound(film: FilmPlace, start_s: float, seconds: float) -> Iterator[av.AudioFrame]:
     """Sound of a span, 48 kHz stereo, from its first sample on; nothing where there is none.
 
     Parameters
     ----------
-    film : Path
+    film : Path or FilmAddress
     start_s : float
         Film time, counted as the frames' is.
     seconds : float
     """
-    with av.open(str(film)) as opened:
+    with film_file.open_container(film) as opened:
         if not opened.streams.audio:
             return
         stream = opened.streams.audio[0]
@@ -263,10 +264,10 @@ def read_sound(film: Path, start_s: float, seconds: float) -> Iterator[av.AudioF
                 return
 
 
-def has_sound(film: Path) -> bool:
+def has_sound(film: FilmPlace) -> bool:
     """Whether a film has a sound track."""
     try:
-        with av.open(str(film)) as opened:
+        with film_file.open_container(film) as opened:
             return bool(opened.streams.audio)
     except FFmpegError:
         return False

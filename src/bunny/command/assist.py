@@ -14,6 +14,7 @@ from bunny.contract.shard import NoLongerWantedError
 from bunny.contract.stage import BaseStage
 from bunny.core import log, workspace
 from bunny.core.error import UserError
+from bunny.core.film_file import FilmPlace
 from bunny.core.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class AssistReport:
 
 
 def assist_films(
-    films: Sequence[Path],
+    films: Sequence[FilmPlace],
     references: Sequence[Path],
     *,
     data_dir: str | None = None,
@@ -53,7 +54,8 @@ def assist_films(
 
     Parameters
     ----------
-    films, references : sequence of Path
+    films : sequence of Path or FilmAddress
+    references : sequence of Path
         One film, and its folder of references if it has one.
 
     Raises

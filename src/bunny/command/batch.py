@@ -22,9 +22,10 @@ from bunny.batch.engine import FilmOutcome
 from bunny.batch.film_list import FilmTask
 from bunny.command import film_workspace
 from bunny.command.run import pair_references
-from bunny.core import workspace
+from bunny.core import film_file, workspace
 from bunny.core.config import Config
-from bunny.core.error import UserError
+from bunny.core.error import BunnyError, UserError
+from bunny.core.film_file import FilmPlace
 from bunny.core.workspace import Workspace
 from bunny.table import corrected, store
 from bunny.view.report import batch as batch_report
@@ -48,7 +49,7 @@ class BatchOptions:
 
 
 def make_tasks(
-    films: Sequence[Path],
+    films: Sequence[FilmPlace],
     references: Sequence[Path],
     lists: Sequence[Path],
     overrides: Sequence[str],
@@ -206,9 +207,9 @@ def _waiting(task: FilmTask) -> dict[str, Any]:
 def _duration(film: str) -> float | None:
     """Length that a film's container says, in seconds; None where it says nothing."""
     try:
-        with av.open(film) as container:
+        with film_file.open_container(film_file.locate(film)) as container:
             return container.duration / av.time_base if container.duration else None
-    except (OSError, ValueError, FFmpegError):
+    except (OSError, ValueError, FFmpegError, BunnyError):
         return None
 
 

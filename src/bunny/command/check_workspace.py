@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bunny.command import film_workspace
-from bunny.core import atomic, file_hash, image_file, jsonl, workspace
+from bunny.core import atomic, file_hash, film_file, image_file, jsonl, workspace
 from bunny.core.error import BunnyError, UserError
+from bunny.core.film_file import FilmAddress, FilmPlace
 from bunny.core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -220,15 +221,13 @@ class _FilmCheck:
     def _source(self) -> Iterator[WorkspaceProblem]:
         try:
             source = self._space.source()
-            film, known = Path(source["film"]), source["content_hash"]
+            film, known = film_file.locate(source["film"]), source["content_hash"]
         except (OSError, ValueError, KeyError, TypeError):
             what = "expected the film's path and hash, could not read them"
             yield self._say("source.json", what, "person")
             return
-        if not film.exists():
-            yield self._say("source.json", f"the film {film.name} is not where it was", "film")
-        elif film.is_file() and file_hash.hash_file(film) != known:
-            yield self._say("source.json", f"the film {film.name} is another one now", "film")
+        if what := _film_fault(film, known, self._space.root.parents[1]):
+            yield self._say("source.json", what, "film")
 
     def _stages(self) -> Iterator[WorkspaceProblem]:
         """Yield damaged records of stages; returns the hashes of tables that others hold."""
@@ -322,6 +321,24 @@ class _FilmCheck:
             for path in sorted(folder.rglob(".*.tmp")):
                 place = path.relative_to(folder).as_posix()
                 yield self._say(place, "was left half written by a run that was stopped", "remove")
+
+
+def _film_fault(film: FilmPlace, known: str, data: Path) -> str:
+    """What has become of a film; empty where it is as it was.
+
+    One in object storage is read only if it is another object than when it was last hashed here.
+    """
+    try:
+        if not film.exists():
+            return f"the film {film.name} is not where it was"
+        if isinstance(film, FilmAddress):
+            film_file.check(film)
+            is_same = workspace.hash_film(data, film) == known
+        else:
+            is_same = film.is_dir() or file_hash.hash_file(film) == known
+    except BunnyError as error:
+        return f"the film cannot be read: {error}"
+    return "" if is_same else f"the film {film.name} is another one now"
 
 
 def _is_whole(path: Path) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from bunny.command import film_workspace
-from bunny.core import atomic
+from bunny.core import atomic, film_file
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.library.timeline import clip as cuts
@@ -59,9 +59,9 @@ class ExportedTimeline:
         ]
         if not self.is_film_there:
             place = self.cut.media.path
+            what = "editors open no" if film_file.is_address(place) else "no film found at"
             lines.append(
-                f"  note: no film found at {place}; relink it in the editor, or set "
-                "timeline.media_path"
+                f"  note: {what} {place}; relink it in the editor, or set timeline.media_path"
             )
         if self.form == "edl":
             lines.append(

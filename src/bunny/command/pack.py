@@ -17,8 +17,9 @@ from pathlib import Path, PurePosixPath
 
 from bunny.command import film_workspace
 from bunny.contract import state_cache
-from bunny.core import atomic, file_hash, image_file, reference_folder, workspace
+from bunny.core import atomic, file_hash, film_file, image_file, reference_folder, workspace
 from bunny.core.error import UserError
+from bunny.core.film_file import FilmPlace
 from bunny.core.workspace import Workspace
 
 MANIFEST, FORM, VERSION = "manifest.json", "bunny workspace", 1
@@ -111,13 +112,13 @@ def pack(
     )
 
 
-def unpack(archive: Path, film: Path | None = None, data_dir: str | None = None) -> PackReport:
+def unpack(archive: Path, film: FilmPlace | None = None, data_dir: str | None = None) -> PackReport:
     """Open an archive of `pack` in this data folder.
 
     Parameters
     ----------
     archive : Path
-    film : Path or None
+    film : Path, FilmAddress or None
         The film, where it is at hand; its hash must be that of the packed one.
     data_dir : str or None
         Overrides `project.data_dir`.
@@ -245,12 +246,12 @@ def _is_safe(name: str, *, is_id: bool) -> bool:
     )  # fmt: skip
 
 
-def _film_path(film: Path | None, manifest: dict) -> str:
+def _film_path(film: FilmPlace | None, manifest: dict) -> str:
     """The film's path on this machine; its name where it is not at hand."""
     if film is None:
         return manifest["film"]["name"]
     path = workspace.check_film_path(film)
-    if file_hash.hash_path(path) != manifest["film"]["sha256"]:
+    if film_file.sha256(path) != manifest["film"]["sha256"]:
         raise UserError(
             f"{film}: expected the film that was packed, {manifest['film']['name']}, found another "
             "one; give the same file, or leave --film out"

@@ -13,9 +13,10 @@ from bunny.command import film_workspace
 from bunny.contract import progress
 from bunny.contract.result import StageResult
 from bunny.core import config as configuration
-from bunny.core import log, workspace
+from bunny.core import film_file, log, workspace
 from bunny.core.config import Config
 from bunny.core.error import BunnyError, UserError, describe_disk_fault
+from bunny.core.film_file import FilmAddress, FilmPlace
 from bunny.core.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class RunReport:
 class FilmFailure:
     """Why one of several films could not be run; the others are."""
 
-    film: Path
+    film: FilmPlace
     error: Exception
 
     @property
@@ -84,8 +85,8 @@ class FilmFailure:
 
 
 def pair_references(
-    films: Sequence[Path], references: Sequence[Path]
-) -> list[tuple[Path, Path | None]]:
+    films: Sequence[FilmPlace], references: Sequence[Path]
+) -> list[tuple[FilmPlace, Path | None]]:
     """Each film with its folder of references: one folder for all, or one a film, in order.
 
     Raises
@@ -103,13 +104,17 @@ def pair_references(
 
 
 def run_films(
-    films: Sequence[Path], references: Sequence[Path], *, is_debug: bool = False, **options: Any
+    films: Sequence[FilmPlace],
+    references: Sequence[Path],
+    *,
+    is_debug: bool = False,
+    **options: Any,
 ) -> Iterator[RunReport | FilmFailure]:
     """Run several films one after the other; one that fails does not stop the rest.
 
     Parameters
     ----------
-    films : sequence of Path
+    films : sequence of Path or FilmAddress
     references : sequence of Path
         See `pair_references`.
     is_debug : bool
@@ -133,13 +138,15 @@ def run_films(
     for film, folder in pairs:
         try:
             yield run_film(film, folder, is_debug=is_debug, **options)
+        except KeyboardInterrupt:  # one that came while a film was read is an `Exception` too
+            raise
         except Exception as error:
             logger.debug("%s failed", film, exc_info=is_debug)
             yield FilmFailure(film=film, error=error)
 
 
 def run_film(
-    film: Path,
+    film: FilmPlace,
     references: Path | None,
     *,
     data_dir: str | None = None,
@@ -154,8 +161,9 @@ def run_film(
 
     Parameters
     ----------
-    film : Path
-        A film, a folder of pictures, or a film_id or how it begins of one that was run before.
+    film : Path or FilmAddress
+        A film, a folder of pictures, an address of S3, or a film_id or how it begins of one
+        that was run before.
     own : sequence of str, optional
         Settings to keep with the film, see `workspace.save_settings`; None: as they are.
 
@@ -195,7 +203,7 @@ def run_film(
     return RunReport(space=space, results=results, seconds=seconds, report=report)
 
 
-def find_film_file(film: Path, root: Path, config: Config) -> Path:
+def find_film_file(film: FilmPlace, root: Path, config: Config) -> FilmPlace:
     """Find the film itself, also where a known one is named by its film_id or how that begins.
 
     Raises
@@ -204,8 +212,10 @@ def find_film_file(film: Path, root: Path, config: Config) -> Path:
         For a path that cannot be used, or more than one film that begins so.
     """
     workspace.check_path(film)
+    if isinstance(film, FilmAddress):
+        return film
     known = [] if film.exists() else workspace.find(root, config.project.data_dir, str(film))
     if not known:
         return film
     film_workspace.check_one(str(film), known)
-    return Path(known[0].source()["film"])
+    return film_file.locate(known[0].source()["film"])

@@ -26,7 +26,7 @@ from bunny.contract import machine, result
 from bunny.contract.progress import RunProgress
 from bunny.contract.result import StageResult
 from bunny.contract.shard import Rows, Shards, fill_missing
-from bunny.core import atomic, file_hash, log, telemetry
+from bunny.core import atomic, film_file, log, telemetry
 from bunny.core.config import Config
 from bunny.core.error import BunnyError, StageError, UserError
 from bunny.table import corrected, schema, store
@@ -301,9 +301,8 @@ class BaseStage:
 
     def _film_stamp(self) -> str:
         """Size and times of the film's file where this stage reads it; empty without one."""
-        film = Path(self.source.get("film") or "")
-        is_read = self.uses_film and film.is_file()
-        return file_hash.stamp(film.stat()) if is_read else ""
+        film = str(self.source.get("film") or "")
+        return film_file.stamp(film_file.locate(film)) if self.uses_film else ""
 
     def _finish(self, record: dict, work: StageOutput, started: float) -> StageResult:
         share = work.num_failed / work.num_items if work.num_items else 0.0

@@ -5,8 +5,11 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from bunny.core import atomic
+
+Place = TypeVar("Place")
 
 
 def hash_file(path: Path) -> str:
@@ -55,8 +58,14 @@ def identity(path: Path) -> str:
     return digest.hexdigest()
 
 
-def remembered(cache: Path, kind: str, path: Path, make_hash: Callable[[Path], str]) -> str:
-    """Hash of a file or folder, made again only where its `identity` has changed.
+def remembered(
+    cache: Path,
+    kind: str,
+    path: Place,
+    make_hash: Callable[[Place], str],
+    identify: Callable[[Place], str] | None = None,
+) -> str:
+    """Hash of a file or folder, made again only where it has changed.
 
     Parameters
     ----------
@@ -64,16 +73,18 @@ def remembered(cache: Path, kind: str, path: Path, make_hash: Callable[[Path], s
         JSON file that the hashes are kept in; made where it is missing.
     kind : str
         Name of what `make_hash` makes.
-    path : Path
+    path : Path, or what else `make_hash` and `identify` take
     make_hash : callable
         From `path` to the hash.
+    identify : callable, optional
+        From `path` to a text that is another one after a change; by default `identity`.
 
     Raises
     ------
     OSError
         If a file cannot be read or the cache not be written.
     """
-    key, now = f"{kind}|{path}", identity(path)
+    key, now = f"{kind}|{path}", identify(path) if identify else identity(Path(str(path)))
     try:
         known = json.loads(cache.read_text(encoding="utf-8"))
     except (OSError, ValueError):

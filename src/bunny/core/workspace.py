@@ -28,8 +28,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from bunny.core import atomic, file_hash, image_file, reference_folder
+from bunny.core import atomic, file_hash, film_file, image_file, reference_folder
 from bunny.core.error import UserError
+from bunny.core.film_file import FilmAddress, FilmPlace
 from bunny.core.reference_folder import PICTURE_SUFFIXES
 
 
@@ -103,7 +104,7 @@ def project_root(start: Path | None = None) -> Path:
     return start
 
 
-def make_film_id(path: Path, content_hash: str) -> str:
+def make_film_id(path: FilmPlace, content_hash: str) -> str:
     """Slug of the file's name and 8 hex digits of its content hash, safe as a folder name.
 
     Examples
@@ -128,7 +129,7 @@ def hash_references(folder: Path | None) -> str:
     return digest.hexdigest()
 
 
-def check_film_path(path: Path) -> Path:
+def check_film_path(path: FilmPlace) -> FilmPlace:
     """Refuse what cannot be a film before anything is made.
 
     Raises
@@ -137,6 +138,9 @@ def check_film_path(path: Path) -> Path:
         No such file, no picture in a folder, not readable, empty.
     """
     check_path(path)
+    if isinstance(path, FilmAddress):
+        film_file.check(path)
+        return path
     if not path.exists():
         raise UserError(f"{path}: expected a film, found no such file; check the path")
     if path.is_dir():
@@ -159,7 +163,7 @@ def check_film_path(path: Path) -> Path:
     return path.resolve()
 
 
-def check_path(path: Path) -> None:
+def check_path(path: FilmPlace) -> None:
     """Refuse what no file can be called here.
 
     Raises
@@ -170,7 +174,7 @@ def check_path(path: Path) -> None:
     shown, fault = ascii(str(path))[:80], ""
     try:
         str(path).encode("utf-8")
-        path.stat()
+        Path(str(path)).stat()
     except UnicodeEncodeError:
         fault = f"{shown}: expected a path in UTF-8, found bytes that are none"
     except ValueError:
@@ -199,19 +203,20 @@ def check_reference_dir(path: Path | None) -> Path | None:
     return path.resolve()
 
 
-def create(root: Path, data_dir: str, film: Path, references: Path | None) -> Workspace:
+def create(root: Path, data_dir: str, film: FilmPlace, references: Path | None) -> Workspace:
     """Make (or find) the workspace of a film and record what it is made from.
 
     Parameters
     ----------
     root : Path
         The project's folder; a relative `data_dir` lies in it.
-    film, references : Path
+    film : Path or FilmAddress
+    references : Path, optional
         Checked by `check_film_path` and `check_reference_dir`.
     """
     film = check_film_path(film)
     references = check_reference_dir(references)
-    content_hash = _cached_hash(data_folder(root, data_dir), film)
+    content_hash = hash_film(data_folder(root, data_dir), film)
     space = locate(root, data_dir, make_film_id(film, content_hash))
     known = space.source() if (space.root / "source.json").exists() else {}
     if references is None or references == space.root / reference_folder.JOINED:
@@ -412,6 +417,14 @@ def data_folder(root: Path, data_dir: str) -> Path:
     return (root / Path(data_dir).expanduser()).resolve()
 
 
+def hash_film(data: Path, film: FilmPlace) -> str:
+    """SHA-256 of a film or folder, remembered in a data folder while it is the same."""
+    cache = data / "output" / HASHES
+    _make_folder(cache.parent)
+    identify = film_file.stamp if isinstance(film, FilmAddress) else None
+    return file_hash.remembered(cache, "film", film, film_file.sha256, identify)
+
+
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -419,10 +432,3 @@ def _make_folder(folder: Path) -> None:
         raise UserError(
             f"{folder}: cannot create this folder ({error.strerror}); give another --data-dir"
         ) from error
-
-
-def _cached_hash(data: Path, film: Path) -> str:
-    """Content hash of a film or folder, remembered while its files are the same."""
-    cache = data / "output" / HASHES
-    _make_folder(cache.parent)
-    return file_hash.remembered(cache, "film", film, file_hash.hash_path)

@@ -25,7 +25,7 @@ from bunny.clip.measure import group_labels, measure_shot
 from bunny.clip.plan import ClipPlan
 from bunny.contract import fingerprint
 from bunny.contract.stage import BaseStage, StageOutput, settings_of
-from bunny.core import atomic, file_hash, image_file
+from bunny.core import atomic, file_hash, film_file, image_file
 from bunny.dataset import rights
 from bunny.dataset.image_folder import folder_name
 from bunny.table import store
@@ -223,7 +223,7 @@ class Clip(BaseStage):
     def _reader(self) -> extra_frame.ExtraFrameReader:
         return extra_frame.ExtraFrameReader(
             self.config.extraction,
-            Path(self.source["film"]),
+            self.source["film"],
             self.read("film"),
             self.read("frame"),
             num_threads=0 if self.config.pipeline.parallel_processing else 1,
@@ -253,7 +253,7 @@ class Clip(BaseStage):
             for one in chosen
             if one.region is not None  # else it would not be chosen
         }
-        film = Path(self.source["film"])
+        film = film_file.locate(self.source["film"])
         has_audio = wanted.has_audio and write.has_sound(film)
         for one, pictures in self._clip_pictures(chosen, crops):
             crop = crops[one.clip_id]

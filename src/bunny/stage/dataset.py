@@ -62,7 +62,7 @@ def crop_reader(
     """
     film = extra_frame.ExtraFrameReader(
         config.extraction,
-        Path(source["film"]),
+        source["film"],
         tables["film"],
         tables["frame"],
         num_threads=0 if config.pipeline.parallel_processing else 1,

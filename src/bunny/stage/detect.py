@@ -313,7 +313,7 @@ class Detect(stage.BaseStage):
         """What decodes the film again, its pictures cut as those of table `frame` are."""
         return extra_frame.ExtraFrameReader(
             self.config.extraction,
-            Path(self.source["film"]),
+            self.source["film"],
             self.read("film"),
             frame,
             num_threads=0 if self.config.pipeline.parallel_processing else 1,

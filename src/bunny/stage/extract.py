@@ -25,9 +25,10 @@ from av.error import FFmpegError
 
 from bunny.contract import machine, stage
 from bunny.contract.shard import POLL_S, Shards
-from bunny.core import atomic
+from bunny.core import atomic, film_file
 from bunny.core.config import ExtractionConfig
 from bunny.core.error import StageError, UserError
+from bunny.core.film_file import FilmPlace
 from bunny.quality.measure import measure_frame
 from bunny.table import scalar, schema, store
 from bunny.video import image_writer, probe, selection_replay
@@ -387,7 +388,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def _film_path(film: str) -> Path:
+def _film_path(film: str) -> FilmPlace:
     """The film as it was given; it may have been moved since.
 
     Raises
@@ -395,7 +396,7 @@ def _film_path(film: str) -> Path:
     UserError
         If it is no longer there.
     """
-    path = Path(film)
+    path = film_file.locate(film)
     if not path.exists():
         raise UserError(f"{path}: the film is no longer there; run again with its new path")
     return path

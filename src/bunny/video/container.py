@@ -1,14 +1,17 @@
 """Container metadata (frame rate, rotation, peak light, timecode) and file signatures."""
 
+import io
 import math
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, cast
 
 import av
+
+from bunny.core import film_file
+from bunny.core.film_file import FilmPlace
 
 RATE_TOLERANCE = 1e-5  # whole and NTSC rates are 1e-3 apart; a millisecond of 100 s is 1e-5
 MATRIX_BYTES = 36  # nine 32-bit numbers
@@ -104,7 +107,7 @@ def _side_data(frame: av.VideoFrame, name: str) -> bytes:
     return next((bytes(part) for part in parts if part.type.name == name), b"")
 
 
-def describe_content(path: Path) -> str | None:
+def describe_content(path: FilmPlace) -> str | None:
     """Say what a file that is no film is; None when its first bytes do not tell.
 
     Returns
@@ -112,14 +115,14 @@ def describe_content(path: Path) -> str | None:
     str or None
         Words that follow "found": what it is, a semicolon, what to do.
     """
-    with path.open("rb") as file:
+    with film_file.open_bytes(path) as file:
         head = file.read(4096)
     for signature, words in SIGNATURE:
         if head.lower().startswith(signature.lower()):
             return f"{words}; give the film itself"
     if not head:
         return "an empty file (0 bytes); copy it again"
-    if head[4:8] in MP4_BOX and "moov" not in _top_boxes(path):
+    if head[4:8] in MP4_BOX and "moov" not in dict(_top_boxes(path)):
         return (
             "an MP4 file without its index (moov atom), so it is truncated; copy or record it again"
         )
@@ -128,20 +131,38 @@ def describe_content(path: Path) -> str | None:
     return None
 
 
-def is_encrypted(path: Path) -> bool:
+def is_encrypted(path: FilmPlace) -> bool:
     """Whether an MP4's pictures are under DRM: without the key they decode to noise, or not."""
-    with path.open("rb") as file:
+    with film_file.open_bytes(path) as file:
         if file.read(8)[4:] not in MP4_BOX:
             return False
-        at, length = _top_boxes(path).get("moov", (0, 0))
+        boxes = _top_boxes(path)  # of a fragmented film many follow the index
+        at, length = next((place for kind, place in boxes if kind == "moov"), (0, 0))
         file.seek(at)
         return SCHEME.search(file.read(min(length, MOST_INDEX_BYTES))) is not None
 
 
-def _top_boxes(path: Path) -> dict[str, tuple[int, int]]:
-    """Outermost boxes of an MP4 (ISO/IEC 14496-12) by type: offset and length."""
-    found, at, size = {}, 0, path.stat().st_size
-    with path.open("rb") as file:
+def media_ranges(path: FilmPlace) -> list[tuple[int, int]]:
+    """Ranges (start, end) of an MP4 that hold nothing but packets; empty of other films.
+
+    Times, sizes and keyframes of its packets are in its index, unless it is fragmented.
+    """
+    found = []
+    with film_file.open_bytes(path) as file:
+        if file.read(8)[4:] not in MP4_BOX:
+            return []
+    for kind, (at, length) in _top_boxes(path):
+        if kind in ("moof", "sidx", "styp"):
+            return []
+        if kind == "mdat":
+            found.append((at + 16, at + length))
+    return found
+
+
+def _top_boxes(path: FilmPlace) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Outermost boxes of an MP4 (ISO/IEC 14496-12): type, and offset and length."""
+    with film_file.open_bytes(path) as file:
+        at, size = 0, file.seek(0, io.SEEK_END)
         while at + 8 <= size:
             file.seek(at)
             head = file.read(16)
@@ -149,9 +170,8 @@ def _top_boxes(path: Path) -> dict[str, tuple[int, int]]:
             if length == 1:
                 length = int.from_bytes(head[8:16], "big")
             length = length if length >= 8 else size - at
-            found[head[4:8].decode("latin-1")] = at, length
+            yield head[4:8].decode("latin-1"), (at, length)
             at += length
-    return found
 
 
 def _is_text(head: bytes) -> bool:

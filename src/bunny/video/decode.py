@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 from av.error import FFmpegError
 
+from bunny.core import film_file
 from bunny.video import picture_folder
 from bunny.video.frame import DecodedFrame
-from bunny.video.probe import OPEN_OPTIONS, FilmInfo
+from bunny.video.probe import FilmInfo
 
 DEFAULT_RATE = Fraction(25)  # of a film that has neither times nor a rate
 
@@ -176,7 +177,7 @@ def _pyav_keyframes(info: FilmInfo, tally: Tally, way: DecodeSetting) -> Iterato
 
 def open_container(info: FilmInfo, way: DecodeSetting):
     """Open a film for decoding; gives PyAV's container, which is a context manager."""
-    container = av.open(f"file:{info.path}", options=OPEN_OPTIONS, metadata_errors="replace")
+    container = film_file.open_container(info.path)
     context = container.streams[info.stream_index].codec_context
     context.thread_type = "AUTO"
     context.thread_count = way.num_threads
@@ -349,7 +350,7 @@ def _fallbacks(anchor: SeekPoint | None, num_threads: int) -> Iterator[DecodeSet
 
 def _opencv_frames(info: FilmInfo, tally: Tally) -> Iterator[DecodedFrame]:
     clock = PtsClock(info, tally)
-    capture = cv2.VideoCapture(str(info.path))
+    capture = cv2.VideoCapture(str(info.local_path))
     try:
         while True:
             is_read, picture = capture.read()
@@ -379,7 +380,7 @@ def read_pictures(info: FilmInfo, tally: Tally, wanted: Container[int]) -> Itera
         `index` is the place in the folder; with `error` where the picture cannot be read.
     """
     clock = PtsClock(info, tally)
-    for number, path in enumerate(picture_folder.list_pictures(info.path)):
+    for number, path in enumerate(picture_folder.list_pictures(info.local_path)):
         if number not in wanted:
             continue
         picture = picture_folder.read_picture(path)
@@ -399,7 +400,7 @@ def read_pictures(info: FilmInfo, tally: Tally, wanted: Container[int]) -> Itera
 
 def _sequence_frames(info: FilmInfo, tally: Tally) -> Iterator[DecodedFrame]:
     clock = PtsClock(info, tally)
-    for number, path in enumerate(picture_folder.list_pictures(info.path)):
+    for number, path in enumerate(picture_folder.list_pictures(info.local_path)):
         picture = picture_folder.read_picture(path)
         if picture is None:
             tally.num_failed += 1

@@ -8,15 +8,16 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import polars as pl
 
+from bunny.core import film_file
 from bunny.core.config import ExtractionConfig
 from bunny.core.error import UserError
+from bunny.core.film_file import FilmPlace
 from bunny.table.box import CROP
 from bunny.video import decode, packet_index, probe
 from bunny.video.decode import Tally
@@ -218,7 +219,7 @@ class ExtraFrameReader:
     ----------
     extraction : ExtractionConfig
         As the film was extracted with.
-    film_path : Path
+    film_path : Path, FilmAddress or str
     film, frame : pl.DataFrame
         Tables of stage extract; the pictures of a shot are cut as its kept ones are.
     num_threads : int
@@ -233,13 +234,13 @@ class ExtraFrameReader:
     def __init__(
         self,
         extraction: ExtractionConfig,
-        film_path: Path,
+        film_path: FilmPlace | str,
         film: pl.DataFrame,
         frame: pl.DataFrame,
         *,
         num_threads: int = 0,
     ) -> None:
-        self._path, self._num_threads = film_path, num_threads
+        self._path, self._num_threads = film_file.locate(str(film_path)), num_threads
         self._setting = PictureSetting(
             deinterlace=extraction.deinterlace, tone_curve=extraction.tone_curve
         )

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-import av
 import numpy as np
 from av.error import FFmpegError
 
-from bunny.core import file_hash
+from bunny.core import film_file
+from bunny.core.film_file import FilmAddress
+from bunny.video import container as video_container
 from bunny.video import decode
 from bunny.video.decode import DamageError, DecodeSetting, PtsClock, SeekError, SeekPoint, Tally
 from bunny.video.frame import DecodedFrame
-from bunny.video.probe import OPEN_OPTIONS, FilmInfo
+from bunny.video.probe import FilmInfo
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ JUMP_COST = 5  # frames; measured 3.3 to 5.1: threads run empty, frames in reord
 MAX_DECODED_SHARE = (
     0.9  # of the film's frames that jumping may decode; shares were right within 0.06
 )
+# Whose times and keyframes in an MP4's index are those that FFmpeg finds in the packets.
+INDEXED_CODECS = frozenset({"h264", "hevc"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,7 @@ def scan(info: FilmInfo) -> Packets | None:
     """
     if info.decoder != "pyav" or info.container in decode.UNTIMED_CONTAINERS:
         return None
-    return _scan(info, file_hash.stamp(info.path.stat()))
+    return _scan(info, film_file.stamp(info.path))
 
 
 @lru_cache(maxsize=2)  # a long film is gone into at many places, and is read wholly for each
@@ -61,8 +64,7 @@ def _scan(info: FilmInfo, stamp: str) -> Packets | None:
     """As `scan`, of the file as it was at `stamp`."""
     pts, keys, end = [], [], 0
     try:
-        path = f"file:{info.path}"
-        with av.open(path, options=OPEN_OPTIONS, metadata_errors="replace") as container:
+        with film_file.open_container(info.path, unread=_unread(info)) as container:
             for packet in container.demux(container.streams[info.stream_index]):
                 if not packet.size:
                     continue
@@ -81,6 +83,12 @@ def _scan(info: FilmInfo, stamp: str) -> Packets | None:
         return None
     is_keyframe = np.array(keys, bool)[order]
     return Packets(pts=sorted_pts, position=order, is_keyframe=is_keyframe, end_pts=end)
+
+
+def _unread(info: FilmInfo) -> list[tuple[int, int]]:
+    """Ranges of a streamed film that its packets can be listed without."""
+    is_indexed = isinstance(info.path, FilmAddress) and info.codec in INDEXED_CODECS
+    return video_container.media_ranges(info.path) if is_indexed else []
 
 
 def at_interval(packets: Packets, interval_s: Fraction, time_base: Fraction) -> np.ndarray:

@@ -16,7 +16,9 @@ import cv2
 from av.container import InputContainer
 from av.error import FFmpegError
 
+from bunny.core import film_file
 from bunny.core.error import UserError
+from bunny.core.film_file import FilmAddress, FilmPlace
 from bunny.video import container as video_container
 from bunny.video import picture_folder
 
@@ -27,8 +29,6 @@ FOLDER_RATE = {"sequence": Fraction(24), "pictures": Fraction(1)}
 SQUARE_TOLERANCE = 0.01  # pixels this near to square are square: such ratios come from rounding
 OPENCV_TIME_BASE = Fraction(1, 1_000_000)  # OpenCV gives milliseconds as a float
 MAX_SAMPLE_ASPECT = 8  # a ratio beyond is damage, not a lens
-# Only local files: a playlist must not make the decoder fetch from elsewhere.
-OPEN_OPTIONS = {"protocol_whitelist": "file,crypto,data"}
 # ISO/IEC 23091-2 code points of transfer characteristics, as FFmpeg names them.
 TRANSFER = {1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 7: "smpte240m", 8: "linear",
             11: "iec61966-2-4", 12: "bt1361e", 13: "srgb", 14: "bt2020-10", 15: "bt2020-12",
@@ -49,7 +49,7 @@ class FilmInfo:
     `width_px` and `height_px` are of the picture as shown: rotated, with square pixels.
     """
 
-    path: Path
+    path: FilmPlace
     decoder: str  # pyav or opencv; of a folder: pictures or sequence
     container: str
     codec: str
@@ -72,9 +72,14 @@ class FilmInfo:
     peak_nits: float | None = None  # brightest light of an HDR film, cd/m2
     timecode: str | None = None  # SMPTE timecode of the first frame
 
+    @property
+    def local_path(self) -> Path:
+        """Path of a film that OpenCV opens, or of a folder; these are never streamed."""
+        return Path(str(self.path))
+
 
 def probe(
-    path: Path,
+    path: FilmPlace,
     *,
     decoder: str | None = None,
     stream_index: int | None = None,
@@ -84,8 +89,8 @@ def probe(
 
     Parameters
     ----------
-    path : Path
-        A file, or a folder of pictures.
+    path : Path or FilmAddress
+        A file, a folder of pictures, or a film's address.
     decoder : {"pyav", "opencv"}, optional
         Which library opens a file; by default PyAV, and OpenCV for what PyAV cannot.
     stream_index : int, optional
@@ -100,7 +105,7 @@ def probe(
         If it is no film; one sentence says what it is instead and what to do. If it has no such
         stream; the sentence names those there are.
     """
-    if path.is_dir():
+    if isinstance(path, Path) and path.is_dir():
         return _probe_folder(path, folder)
     if decoder == "opencv":
         return _probe_opencv(path) or _refuse(path, "a file that OpenCV cannot open")
@@ -136,8 +141,8 @@ def shown_size(width_px: int, height_px: int, aspect: Fraction, rotation_deg: in
     return (height_px, width_px) if rotation_deg % 180 else (width_px, height_px)
 
 
-def _probe_pyav(path: Path, stream_index: int | None) -> FilmInfo:
-    with av.open(f"file:{path}", options=OPEN_OPTIONS, metadata_errors="replace") as container:
+def _probe_pyav(path: FilmPlace, stream_index: int | None) -> FilmInfo:
+    with film_file.open_container(path) as container:
         stream = _choose_stream(path, _film_streams(path, container), stream_index)
         context = stream.codec_context
         first = _first_frame(container, stream)
@@ -174,7 +179,7 @@ def _probe_pyav(path: Path, stream_index: int | None) -> FilmInfo:
         )
 
 
-def _film_streams(path: Path, container: InputContainer) -> list[av.VideoStream]:
+def _film_streams(path: FilmPlace, container: InputContainer) -> list[av.VideoStream]:
     """Streams that can be decoded as a film; a file without one is refused."""
     name = container.format.name
     if name.endswith("_pipe") or name == "image2":
@@ -191,7 +196,7 @@ def _film_streams(path: Path, container: InputContainer) -> list[av.VideoStream]
     return known
 
 
-def _choose_stream(path: Path, streams: list, index: int | None):
+def _choose_stream(path: FilmPlace, streams: list, index: int | None):
     """The stream of an index, or the largest."""
     if index is None:
         return max(streams, key=lambda s: (s.width * s.height, -s.index))
@@ -223,8 +228,10 @@ def _first_frame(container, stream) -> av.VideoFrame | None:
     return None
 
 
-def _probe_opencv(path: Path) -> FilmInfo | None:
-    """What OpenCV says, when it opens the file and gives a frame."""
+def _probe_opencv(path: FilmPlace) -> FilmInfo | None:
+    """What OpenCV says, when it opens the file and gives a frame; it opens no address."""
+    if isinstance(path, FilmAddress):
+        return None
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", QUIET)  # read when a file is opened
     capture = cv2.VideoCapture(str(path))
     try:
@@ -300,10 +307,11 @@ def _words(error: FFmpegError) -> str:
     return (error.strerror or type(error).__name__).rstrip(".").lower()
 
 
-def _error(path: Path, found: str) -> UserError:
-    advice = "" if ";" in found else "; check the file, or convert it to MP4 with H.264"
+def _error(path: FilmPlace, found: str) -> UserError:
+    check = "copy it to this machine" if isinstance(path, FilmAddress) else "check the file"
+    advice = "" if ";" in found else f"; {check}, or convert it to MP4 with H.264"
     return UserError(f"{path}: expected a film, found {found}{advice}")
 
 
-def _refuse(path: Path, found: str) -> NoReturn:
+def _refuse(path: FilmPlace, found: str) -> NoReturn:
     raise _error(path, found)
