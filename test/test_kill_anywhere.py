@@ -19,6 +19,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL and process groups"),
 ]
 
+OFF = {"clip", "pair"}  # stages that the small project does not use
 NUM_KILLS = 12
 
 
@@ -29,7 +30,7 @@ def killed(small_project, tmp_path_factory):
     events = soak_kill.make_comments(small_project)
     killer = soak_kill.Killer(small_project, folder / "data", events, seed=3)
     attempts = [killer.run_until(seconds=1.0)]  # somewhere in its beginning
-    for stage in ["extract", *pipeline.STAGE]:
+    for stage in ["extract", *(name for name in pipeline.STAGE if name not in OFF)]:
         attempts.append(killer.run_until(stage, seconds=0.02))
     last = [killer.run_until(), killer.run_until()]
     return killer, attempts, [one for done in attempts + last for one in done.acknowledged]
@@ -37,7 +38,7 @@ def killed(small_project, tmp_path_factory):
 
 def test_kills_fall_into_most_stages(killed):
     _, attempts, _ = killed
-    assert [one.code for one in attempts].count(-signal.SIGKILL) >= NUM_KILLS - 1
+    assert [one.code for one in attempts].count(-signal.SIGKILL) >= NUM_KILLS - 2
     assert len({one.stage for one in attempts} - {""}) >= 8
 
 

@@ -1,11 +1,13 @@
 """`bunny batch` as a user runs it: a list, its table and report, and exit codes."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import polars as pl
 import pytest
 from prometheus_client import parser
+from small_project import command
 
 
 def test_a_list_of_films(bunny, tmp_path, film):
@@ -71,19 +73,28 @@ def test_references_for_a_list_without_any(bunny, film, tmp_path):
     assert "found no such folder" in err
 
 
-def test_ray_is_asked_for_cores_and_memory(bunny, film, monkeypatch):
+def test_ray_is_asked_for_cores_and_memory(film, tmp_path, monkeypatch):
     """One film on a cluster of this machine; the next asks for more than there is."""
-    monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # if it was imported before
     pytest.importorskip("ray")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     film("a")
     ray = ("--engine", "ray", "--until", "extract", "--data-dir", "data")
-    code, out, _ = bunny("batch", "a.mp4", *ray, "--cpus", 0.5, "--memory", 0.25, "--debug")
-    assert code == 0
-    assert "1 of 1 film done." in out
-    code, _, err = bunny("batch", "a.mp4", *ray, "--cpus", 9999)
-    assert code == 2
-    assert "--cpus: expected at most" in err
+    done = start_ray(tmp_path, *ray, "--cpus", 0.5, "--memory", 0.25, "--debug")
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 film done." in done.stdout
+    done = start_ray(tmp_path, *ray, "--cpus", 9999)
+    assert done.returncode == 2
+    assert "--cpus: expected at most" in done.stderr
+
+
+def start_ray(folder, *options):
+    """Run a batch in a process of its own, twice if Ray does not start in its time."""
+    words = command("batch", "a.mp4", *options)
+    for _ in range(2):
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=600)
+        if "it did not within its time" not in done.stderr:
+            return done
+    pytest.skip("Ray gives its agents 15 s to start (its issue 65983), too few on this machine")
 
 
 @pytest.mark.parametrize(

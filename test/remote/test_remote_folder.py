@@ -126,7 +126,7 @@ def test_two_machines_that_speak_at_once_are_both_heard(s3, machine):
 
 def test_what_is_said_in_an_open_film_is_sent_before_it_is_closed(s3, machine, monkeypatch):
     home = machine("one")
-    assert bunny(home, "run", "a.mp4", "--until", "review", "--data-dir", s3).returncode == 0
+    assert bunny(home, "run", "a.mp4", "--until", "extract", "--data-dir", s3).returncode == 0
     monkeypatch.setattr(remote_folder, "SEND_S", 0.05)
     with remote_folder.use():
         [space] = workspace.find(home, s3)

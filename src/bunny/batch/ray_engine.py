@@ -58,15 +58,7 @@ def run_ray(
         # Without an address Ray itself would join whatever cluster was last started here.
         address = address or os.environ.get("RAY_ADDRESS") or "local"
         _check_answers(address)
-        try:
-            ray.init(
-                address=address, log_to_driver=False, include_dashboard=False, logging_level=40
-            )
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise UserError(
-                f"--address {address}: expected a Ray cluster, could not connect "
-                f"({str(error).splitlines()[0]}); start one with `ray start --head`"
-            ) from error
+        _connect(ray, address)
     helping: list[Any] = []
     try:
         _check_cpus(ray, cpus)
@@ -100,6 +92,24 @@ def _check_answers(address: str | None) -> None:
         raise UserError(
             f"--address {address}: expected a Ray cluster, could not connect ({error}); start one "
             "with `ray start --head`"
+        ) from error
+
+
+def _connect(ray: Any, address: str) -> None:
+    """Join a cluster, or start one here, which Ray gives half a minute."""
+    try:
+        ray.init(address=address, log_to_driver=False, include_dashboard=False, logging_level=40)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise UserError(
+            f"--address {address}: expected a Ray cluster, could not connect "
+            f"({str(error).splitlines()[0]}); start one with `ray start --head`"
+        ) from error
+    except Exception as error:
+        if "timed out" not in str(error):
+            raise
+        raise UserError(
+            "--engine ray: expected Ray to start on this machine, it did not within its time; wait "
+            "until the machine is less busy, or use --engine local"
         ) from error
 
 
