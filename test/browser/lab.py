@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-START_S, RUN_S, ANSWER_S = 90, 300, 30  # what a server, a notebook, a widget may take at most
+START_S, RUN_S, ANSWER_S = 90, 300, 120  # what a server, a notebook, a widget may take at most
 # What every start of JupyterLab itself would ask or fetch from outside.
 QUIET = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
