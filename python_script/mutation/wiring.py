@@ -65,20 +65,28 @@ def read_settings() -> Settings:
 def make(root: Path, settings: Settings) -> list[mutant.Mutant]:
     """Every mutant of the wiring in `src` outside the settings themselves."""
     made = []
-    for path in sorted((root / "src" / "bunny").rglob("*.py")):
-        name = path.relative_to(root).as_posix()
-        if name.startswith(OWN_SETTINGS):
-            continue
-        source = path.read_text(encoding="utf-8")
+    for name, source, uses in places(root, settings):
         start = mutant.starts(source)
-        for node, section, key in _uses(ast.parse(source), settings):
-            text = _replace(source, node, repr(settings.defaults[section][key]))
+        for node, section, key in uses:
+            text = replace(source, node, repr(settings.defaults[section][key]))
             whole = f"{section}.{key}" if section else key
             first = start(node.lineno)
             made.append(
                 mutant.Mutant(path=name, line=node.lineno, first_line=first, source=text, key=whole)
             )
     return made
+
+
+def places(root: Path, settings: Settings):
+    """Each file of `src` outside the settings: its name, its source, and where it reads them.
+
+    A place is a node of the source's tree, a section and a key.
+    """
+    for path in sorted((root / "src" / "bunny").rglob("*.py")):
+        name = path.relative_to(root).as_posix()
+        if not name.startswith(OWN_SETTINGS):
+            source = path.read_text(encoding="utf-8")
+            yield name, source, list(_uses(ast.parse(source), settings))
 
 
 def _uses(tree: ast.Module, settings: Settings):
@@ -140,7 +148,7 @@ def _last(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _replace(source: str, node: ast.expr, text: str) -> str:
+def replace(source: str, node: ast.expr, text: str) -> str:
     """The source with other text in an expression's place; columns count bytes."""
     lines = source.encode().splitlines(keepends=True)
     start = sum(map(len, lines[: node.lineno - 1])) + node.col_offset
