@@ -27,7 +27,7 @@ from mutation import trial, wiring
 
 NOTER = """\
 import builtins, os
-seen, folder = set(), os.environ.get("BUNNY_REACH")
+seen, folder = set(), os.environ.get("NOTED_SETTINGS")
 
 def note(place, default, value):
     is_default = value == default or str(value) == str(default)
@@ -53,7 +53,7 @@ def main() -> None:
         notes.mkdir()
         _copy(root)
         places = _instrument(root)
-        environment = os.environ | {"PYTHONPATH": str(root / "src"), "BUNNY_REACH": str(notes)}
+        environment = os.environ | {"PYTHONPATH": str(root / "src"), "NOTED_SETTINGS": str(notes)}
         command = [sys.executable, "-m", "pytest", "-q", "-n", "3", *options.tests]
         subprocess.run(command, cwd=root, env=environment, check=False)
         _write(options.folder, places, notes)

@@ -1,12 +1,13 @@
 """Settings that a view reads beside the stage: thresholds of the explorer and the report."""
 
+import polars as pl
 import pytest
 
 from bunny.core.config import Config
 from bunny.table import store
-from bunny.view.report import evaluation, film
+from bunny.view.report import evaluation, film, page
 from bunny.view.report.section import ReportData
-from bunny.view.widget import caption, dataset, preview
+from bunny.view.widget import caption, dataset, generation, preview, scene, shot
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5])
@@ -118,3 +119,121 @@ def test_the_caption_explorer_knows_the_trigger_words_that_stand_in_the_captions
     config = Config(captioning={"trigger_word": "sks {name}"})
     opened = caption.open_captions(shared_space, config)
     assert opened.template == "sks {name}"
+
+
+LARGE = {"max_upscale": 8.0, "min_subject_px": 4}  # settings under which the film's views are kept
+
+
+@pytest.mark.parametrize(("least", "is_doubtful"), [(0.0, False), (1.0, True)])
+def test_views_of_the_explorer_are_as_sure_as_is_set(shared_space, least, is_doubtful):
+    """No label of the film is certain."""
+    wanted = Config(dataset=LARGE | {"min_confidence": least})
+    found = dataset.open_dataset(shared_space, wanted).before["bunny"]
+    assert bool(found.picked) != is_doubtful and ("doubtful" in found.reasons) == is_doubtful
+
+
+@pytest.mark.parametrize(("least", "is_left_out"), [(0.4, False), (0.6, True)])
+def test_the_explorer_takes_sharp_subjects_of_blurred_pictures_as_is_set(
+    shared_space, least, is_left_out
+):
+    """Each picture is blurred, and each subject in it has a score of 0.5."""
+    wanted = Config(dataset=LARGE, filtering={"blur_threshold": least})
+    tables = dict(dataset.open_dataset(shared_space, wanted).tables)
+    blurred = pl.lit("blurred").cast(tables["quality"].schema["reason"])
+    tables["quality"] = tables["quality"].with_columns(reason=blurred)
+    subject = tables["label"].select("subject_id", sharpness=pl.lit(50.0), blur_score=0.5, luma=0.5)
+    found = dataset._views("bunny", tables, subject, wanted)
+    assert found.views
+    assert ("filtered" in {one.reason for one in found.verdicts}) == is_left_out
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_the_explorer_chooses_as_many_as_is_set(shared_space, most):
+    opened = dataset.open_dataset(shared_space, Config(dataset=LARGE, models={"max_images": most}))
+    assert len(opened.before["bunny"].picked) == most
+
+
+def test_the_explorer_cuts_at_the_resolution_that_is_set(shared_space):
+    opened = dataset.open_dataset(shared_space, Config(dataset=LARGE, models={"resolution": 64}))
+    assert {one.size for _, one in opened.before["bunny"].picked} == {(64, 64)}
+
+
+def test_the_explorer_cuts_wider_windows_only_where_that_is_set(shared_space):
+    """Without them each subject has one window."""
+    windows = {}
+    for is_wide in (True, False):
+        wanted = LARGE | {"has_wider_crops": is_wide}
+        picked = dataset.open_dataset(shared_space, Config(dataset=wanted)).before["bunny"].picked
+        windows[is_wide] = len(picked) - len({view.subject_id for view, _ in picked})
+    assert windows[True] > 0 == windows[False]
+
+
+def test_the_explorer_begins_at_the_aspect_and_the_margin_that_are_set(shared_space):
+    """Where it begins nothing is new."""
+    wanted = Config(
+        dataset=LARGE | {"aspect": "buckets", "bucket_step_px": 16}, models={"crop_margin": 0.7}
+    )
+    shown = dataset.explore_dataset(shared_space, wanted, is_interactive=False).data
+    assert "a crop margin of 0.70" in shown and "<b>0</b> new, <b>0</b> gone" in shown
+    opened = dataset.open_dataset(shared_space, wanted)
+    begin = {"aspect": "buckets", "crop_margin": 0.7, "character": "bunny"}
+    assert dataset.draw(opened, begin) == shown
+    assert opened.before["bunny"] == dataset.decide(opened, begin)
+    for other in ({"aspect": "square"}, {"crop_margin": 0.0}):
+        assert dataset.decide(opened, begin | other) != opened.before["bunny"]
+
+
+def test_the_explorer_of_generate_begins_with_the_prompts_that_are_set(shared_space):
+    wanted = {
+        "prompts": ["{trigger} at sea"],
+        "guidance_scale": 9.5,
+        "seeds": [4, 5, 6, 7],
+        "negative_prompt": "fog",
+    }
+    opened = generation.open_generation(shared_space, Config(generation=wanted))
+    begin = generation._start(opened, Config(generation=wanted))
+    assert (begin["prompts"], begin["guidance_scale"]) == ("{trigger} at sea", 9.5)
+    assert list(opened.seeds) == [4, 5, 6, 7] and opened.negative_prompt == "fog"
+
+
+def test_lengths_of_captions_are_held_against_the_limit_that_is_set(shared_space):
+    opened = caption.open_captions(shared_space, Config(captioning={"max_caption_tokens": 5}))
+    assert opened.limit.max_tokens == 5
+
+
+def test_scenes_are_made_by_the_method_that_is_set(shared_space):
+    """Of the film's pictures each method makes scenes of its own."""
+    shown = {
+        method: scene.draw_scene(shared_space, Config(clustering={"scene_method": method}))(
+            {"scene_threshold": 0.5, "noise_threshold": 0.2}
+        )
+        for method in ("incremental", "agglomerative", "hdbscan")
+    }
+    assert len(set(shown.values())) > 1 and shown["hdbscan"] != shown["incremental"]
+
+
+def test_only_shots_of_method_shot_are_decided_again(shared_space):
+    words = "only shots of method shot"
+    start = dict.fromkeys(shot.SHOT_RANGE, 0.5)
+    for method, is_refused in (("shot", False), ("interval", True)):
+        draw = shot.draw_shots(shared_space, Config(extraction={"method": method}))
+        assert (words in draw(start)) == is_refused
+
+
+def test_the_page_names_the_seed_that_is_set(shared_space):
+    data = ReportData(root=shared_space.root, film_id="film", config=Config(seed=77))
+    assert page._context(data)["footer"].startswith("film · seed 77 ·")
+
+
+def test_the_report_draws_the_blur_threshold_that_is_set(shared_space):
+    first, same, moved = (
+        film.pictures(
+            ReportData(
+                root=shared_space.root,
+                film_id="film",
+                config=Config(filtering={"blur_threshold": at}),
+            )
+        ).plots[1]
+        for at in (0.2, 0.2, 0.6)
+    )
+    assert first == same != moved
