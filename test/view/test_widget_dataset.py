@@ -74,6 +74,14 @@ def test_margin_decides_the_second_window(opened):
     assert heights(0.5) == {16, 32, 54}
 
 
+def test_it_compares_with_the_margin_that_is_set(bunny_space, large):
+    """Beyond the margin on each side a window of 16 px reaches 8 px further, not 5."""
+    models = large.models.model_copy(update={"crop_margin": 0.5})
+    opened = dataset.open_dataset(bunny_space, large.model_copy(update={"models": models}))
+    assert opened.before["bunny"] == dataset.decide(opened, SQUARE | {"crop_margin": 0.5})
+    assert opened.before["bunny"] != dataset.decide(opened, SQUARE)
+
+
 def test_page_counts_the_subjects_that_a_margin_changes(opened):
     """16 px in a frame 54 px high have room for half a box on each side; without one none has."""
     num = len({view.subject_id for view, _ in dataset.decide(opened, SQUARE).picked})
