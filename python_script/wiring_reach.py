@@ -62,8 +62,8 @@ def main() -> None:
 def _copy(root: Path) -> None:
     """Copy what git knows of, with what was changed since."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=trial.ROOT, capture_output=True, text=True, check=True)
-    for name in filter(None, names.stdout.split("\0")):
+    names = subprocess.run(listed, cwd=trial.ROOT, capture_output=True, check=True)
+    for name in filter(None, names.stdout.decode().split("\0")):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(trial.ROOT / name, root / name)
 

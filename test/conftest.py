@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -164,10 +165,13 @@ def bunny(monkeypatch, capsys, tmp_path):
         monkeypatch.setattr(sys, "argv", ["bunny", *map(str, arguments)])
         code = 0
         capsys.readouterr()  # what a test wrote while it prepared is not the command's
+        before = signal.getsignal(signal.SIGINT)
         try:
             cli.main()
         except SystemExit as stop:
             code = stop.code or 0
+        finally:
+            signal.signal(signal.SIGINT, before)  # a stopped command leaves one that ends Python
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 
