@@ -13,6 +13,7 @@ from bunny.caption import (
     near_identical,
     provider_report,
 )
+from bunny.core.config import CaptioningConfig
 from bunny.table import store
 
 make_tables = runpy.run_path(str(Path(__file__).with_name("table.py")))["make_tables"]
@@ -104,6 +105,17 @@ def test_words_that_are_nearly_always_said_of_a_character_have_their_lift():
     assert found["lift"].to_list() == pytest.approx([0.8 / (1 / 10), 0.8 / (2 / 10)])
     few = accidental_word.find_words(texts[1:5], who[1:5], TRIGGERS, "character")
     assert few.is_empty()
+
+
+def test_words_that_the_settings_mean_to_be_learned_are_no_accidents(tmp_path):
+    """All five captions of bunny say sks, bunny, hare and coat, and none of the five others."""
+    rows = [caption(f"f{i}", "sks bunny hare in a coat", "bunny") for i in range(5)]
+    rows += [caption(f"f{i}", "a street") for i in range(5, 10)]
+    for name, table in (make_tables(10) | {"caption": store.from_rows("caption", rows)}).items():
+        store.write(tmp_path / "table", name, table)
+    settings = CaptioningConfig(trigger_word="sks {name}", class_word="hare")
+    found = film_audit.audit_film(tmp_path, settings)
+    assert found.words.select("character", "word").rows() == [("bunny", "coat")]
 
 
 def test_without_other_pictures_nothing_is_called_rare():

@@ -354,6 +354,17 @@ def test_no_request_is_sent_that_could_cost_more_than_is_left():
     assert len(server.requests) == 19
 
 
+def test_what_a_tuning_request_may_cost_goes_by_the_longest_answer_that_is_set():
+    """Each of 450 tokens may cost 0.001 USD; a second request would pass the limit."""
+    settings = _settings("local", "http://x", max_tokens=450, output_price_usd=1000.0)
+    budget = Budget(0.6)
+    captioner = program.Captioner(settings, budget)
+    captioner.set_aside(captioner.program, captioner.asked(QUESTION))
+    assert budget.spent_usd == pytest.approx(0.45)
+    with pytest.raises(ProviderStopped, match="is reached"):
+        captioner.set_aside(captioner.program, captioner.asked(QUESTION))
+
+
 FAULTS = (
     Reply(status=429, body={}, headers={"Retry-After": "0"}),
     Reply(status=429, body={}),
@@ -458,6 +469,11 @@ def test_a_server_on_loopback_is_not_away(host, away):
 def test_the_machine_that_is_asked(name, url, host):
     settings = provider.ProviderSettings(provider=name, model="m", endpoint_url=url)
     assert provider.host_of(settings) == host
+
+
+def test_bedrock_is_reached_in_the_region_that_is_set():
+    settings = provider.ProviderSettings(provider="bedrock", model="m", region="eu-west-3")
+    assert provider.host_of(settings) == "bedrock-runtime.eu-west-3.amazonaws.com"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from bunny.command import evaluate
-from bunny.core import workspace
+from bunny.contract import fingerprint
+from bunny.core import atomic, workspace
 from bunny.core.error import UserError
 from bunny.evaluation.verdict import EvaluationFinding
 from bunny.table import store
@@ -33,6 +34,34 @@ def test_a_film_without_a_fine_tune_says_so(space, tmp_path):
     assert (report.status, report.findings, report.files) == ("done", {}, [])
     assert "no finished fine-tune" in report.to_text()
     assert json.loads(report.to_json())["note"].startswith("no finished fine-tune")
+
+
+def test_findings_say_the_class_word_that_is_set(space, tmp_path):
+    """As the stage may have left it: the class word alone draws the bunny in every picture."""
+    run = {
+        "run_id": "run-1", "character": "bunny", "trigger": "bunny", "base_model": "toy",
+        "base_hash": "ff", "config_json": "{}", "seed": 0, "num_images": 12, "num_held_out": 2,
+        "num_steps": 200, "seconds": 30.0, "status": "failed",
+    }  # fmt: skip
+    for name in READ:
+        rows = [run] if name == "training_run" else []
+        store.write(space.table, name, store.from_rows(name, rows))
+    call = (space.film_id, str(tmp_path / "data"), ("captioning.class_word=rabbit",))
+    assert evaluate.evaluate(*call).findings == {}
+    at = {"run_id": "run-1", "character": "bunny", "about": "", "n": 4}
+    values = [("choose", 200, "chosen", 200.0), ("class", 0, "leak", 0.0)]
+    values += [("class", 200, "leak", 1.0), ("report", 200, "recognised", 1.0)]
+    rows = [
+        {**at, "prompt_set": name, "step": step, "metric": metric, "value": value}
+        for name, step, metric, value in values
+    ]
+    store.write(space.table, "evaluation", store.from_rows("evaluation", rows))
+    record = fingerprint.read_record(space.root, "evaluate")
+    record["tables"]["evaluation"] = fingerprint.table_record(space.root, "evaluation", len(rows))
+    atomic.write_bytes(space.stage("evaluate") / "stage.json", json.dumps(record).encode())
+    report = evaluate.evaluate(*call)
+    assert report.status == "skipped"
+    assert "The class word was overwritten: “rabbit” alone draws bunny" in report.to_text()
 
 
 def test_figures_are_written_and_findings_marked(space):

@@ -90,6 +90,13 @@ def test_clips_are_exported_and_checked(bunny, space, tmp_path, form):
     assert code == 0 and json.loads(out)["count"]["kept"] == 2
 
 
+def test_the_card_says_the_words_that_are_set(bunny, space, tmp_path):
+    words = ("--set", "captioning.trigger_word=sks {name}", "--set", "captioning.class_word=woman")
+    assert bunny("export", "clips", "--format", "musubi", "--output", "out", *words)[0] == 0
+    assert "The captions call it `sks anna woman`." in (tmp_path / "out" / "README.md").read_text()
+    assert json.loads((tmp_path / "out" / "export.json").read_text())["trigger"] == "sks anna"
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_pairs_of_one_kind_are_exported_and_checked(bunny, space, tmp_path, form):
     words = ("export", "pairs", "--format", form, "--output", "out", "--kind", "reference")

@@ -210,3 +210,11 @@ def test_the_batch_of_the_settings_counts_where_none_is_given(bunny, space):
     assert code == 0 and "3 steps per epoch at batch size 2" in out
     (one,) = json.loads(bunny("check", "--json", *two)[1])["sets"]
     assert one["batch_size"] == 2
+
+
+def test_a_set_is_checked_for_the_trigger_word_that_is_set(bunny, space):
+    """Captions say anna, so with another template each of the four lacks its word."""
+    options = ("check", "--json", "--set", "captioning.trigger_word=sks {name}")
+    (one,) = json.loads(bunny(*options)[1])["sets"]
+    lacking = "the trigger word 'sks anna' is not in the caption"
+    assert [found["reason"] for found in one["found"]] == [lacking] * 4

@@ -96,6 +96,12 @@ def test_another_shot_a_doubtful_label_and_a_missing_picture_make_no_pair():
     assert [p.reason for p in made] == ["unreadable"]
 
 
+@pytest.mark.parametrize(("least", "number"), [(0.5, 1), (0.51, 0)])
+def test_labels_are_as_sure_as_is_set(least, number):
+    doubtful = [STEP[0], frame("b", 3.0, 300, confidence=0.5)]
+    assert len(choose(doubtful, min_confidence=least)) == number
+
+
 def test_of_a_shot_one_pair_is_taken_and_no_more_than_asked_for():
     frames = [*STEP, frame("c", 4.5, 500)]
     reasons = [row[2] for row in choose(frames)]

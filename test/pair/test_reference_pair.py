@@ -69,6 +69,12 @@ def test_doubtful_pictures_are_neither_target_nor_reference():
     assert list(found) == ["a"] and found["a"].reason == "alone"
 
 
+@pytest.mark.parametrize(("least", "names_chosen"), [(0.6, ["a", "b"]), (0.61, ["a"])])
+def test_pictures_are_as_sure_as_is_set(least, names_chosen):
+    pictures = [picture("a", 1, 0), picture("b", 2, 9, confidence=0.6)]
+    assert list(choose(pictures, min_confidence=least)) == names_chosen
+
+
 def test_no_reference_crosses_the_split():
     pictures = [picture("a", 1, 0), picture("b", 2, 9, split="held-out"), picture("c", 3, 20)]
     found = choose(pictures)
@@ -114,3 +120,17 @@ def test_a_plain_background_needs_a_mask():
     pictures = [picture("a", 1, 0), picture("b", 2, 9), picture("c", 3, 20, mask_file="m.png")]
     found = choose(pictures, has_plain_background=True)
     assert names(found["a"]) == ["c"] and found["c"].reason == "alone"
+
+
+def test_clips_have_references_as_sure_and_as_plain_as_is_set():
+    """The reference has a confidence of 0.6 and no mask; the clip itself needs neither."""
+    clip, source = picture("clip", 1, 0, confidence=0.1), picture("a", 2, 20, confidence=0.6)
+
+    def reason(**changes):
+        wanted = WANTED.model_copy(update=changes)
+        [pair] = reference_pair.choose_clip_pairs([clip], [source], different, wanted)
+        return pair.reason
+
+    assert reason(min_confidence=0.6) is None
+    assert reason(min_confidence=0.61) == "alone"
+    assert reason(min_confidence=0.6, has_plain_background=True) == "alone"

@@ -1,6 +1,8 @@
 """Doubtful figures, the evidence of a model, and what it does to names."""
 
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,6 +15,9 @@ from bunny.core.error import UserError
 from bunny.review import identification
 from bunny.table import store
 
+service = SimpleNamespace(
+    **runpy.run_path(str(Path(__file__).parents[1] / "caption" / "service.py"))
+)
 BOX = {"x0_px": 10.0, "y0_px": 20.0, "x1_px": 30.0, "y1_px": 60.0}
 ANNA, BEN = (30, 30, 30), (220, 220, 220)  # BGR
 
@@ -199,6 +204,23 @@ def test_pictures_stay_here_unless_it_is_allowed(maker, tmp_path):
     with pytest.raises(UserError, match=r"allow_upload: 2 crops .* openai at api.openai.com"):
         identification.ask(maker(figure()), model, tmp_path / "answer", said.append)
     assert not said
+
+
+@pytest.mark.server
+def test_a_figure_is_asked_about_anew_at_another_temperature(maker, tmp_path):
+    """Twice each, in two orders; what was asked at a temperature before is not asked again."""
+    reply = service.Reply(text="[[ ## number ## ]]\n1\n\n[[ ## completed ## ]]")
+    num_asked = []
+    with service.serve(lambda n: reply) as server:
+        for temperature in (0.0, 0.5, 0.5, 0.0):
+            settings = ProviderSettings(
+                provider="local", model="m", endpoint_url=f"{server.url}/v1",
+                temperature=temperature,
+            )  # fmt: skip
+            model = identification.IdentityModel(settings=settings)
+            identification.ask(maker(figure()), model, tmp_path / "answer")
+            num_asked.append(len(server.requests))
+    assert num_asked == [2, 4, 4, 4]
 
 
 def test_the_summary_counts_what_model_and_embedding_say():

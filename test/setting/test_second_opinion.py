@@ -20,6 +20,7 @@ from setting_effect import Seen
 
 from bunny.caption import identity
 from bunny.core import config as configuration
+from bunny.core.error import UserError
 
 service = SimpleNamespace(
     **runpy.run_path(str(Path(__file__).parents[1] / "caption" / "service.py"))
@@ -41,12 +42,15 @@ def number_of(body: dict, name: str) -> int:
 
 @pytest.fixture
 def opinion(doubtful_film, tmp_path) -> Callable[..., tuple[Seen, list]]:
-    """Run stages with a server whose answers a function of the request's body gives."""
+    """Run stages with a server whose answers a function of the request's body gives.
+
+    `host` is how its address is spelt: 127.1 is this machine, but none of loopback by its letters.
+    """
     space = doubtful_film.copy(tmp_path / "data")
     config = configuration.load(doubtful_film.root, [], film_id=space.film_id, environment={})
     seen = Seen(space=space, config=config, root=doubtful_film.root, settings={})
 
-    def run(answer: Callable[[dict], int], *stages: str, **more):
+    def run(answer: Callable[[dict], int], *stages: str, host: str = "127.0.0.1", **more):
         def script(number: int):
             text = f"[[ ## number ## ]]\n{answer(server.requests[number][2])}\n\n"
             return service.Reply(text=text + "[[ ## completed ## ]]")
@@ -55,7 +59,7 @@ def opinion(doubtful_film, tmp_path) -> Callable[..., tuple[Seen, list]]:
             settings = {
                 "identification.provider": "local",
                 "captioning.local.model": "seer",
-                "captioning.local.endpoint_url": f"{server.url}/v1",
+                "captioning.local.endpoint_url": f"{server.url.replace('127.0.0.1', host)}/v1",
                 "captioning.batch_size": 1,
             }
             seen.run(*(stages or STAGES), more=settings | more)
@@ -112,3 +116,21 @@ def test_a_persons_word_stands_above_the_model(opinion):
     assert requests == []  # who it is was said, so nobody is asked
     assert doubtful(seen)["character"] == "ben"
     assert doubtful(seen)["source"] == "person"
+
+
+def test_no_more_is_spent_on_an_opinion_than_is_set(opinion):
+    """An answer may cost 0.3 USD (300 tokens) and does cost 0.007 (7 tokens)."""
+    price = {"captioning.local.output_price_usd": 1000, "captioning.max_cost_usd": 0.305}
+    seen, requests = opinion(lambda body: number_of(body, "anna"), **price)
+    [row] = seen.table("identification").iter_rows(named=True)
+    assert (row["answer"], len(requests)) == (None, 1)
+
+
+def test_pictures_go_to_another_machine_only_where_that_is_allowed(opinion):
+    seen, requests = opinion(
+        lambda body: number_of(body, "anna"), host="127.1", **{"captioning.allow_upload": True}
+    )
+    assert seen.table("identification")["answer"].to_list() == ["anna"]
+    assert len(requests) == 2
+    with pytest.raises(UserError, match=r"captioning\.allow_upload: 2 crops .* to local at 127\.1"):
+        opinion(lambda body: 0, host="127.1", **{"captioning.temperature": 0.5})

@@ -24,6 +24,7 @@ PLAIN_CAPTION = "bunny character stands in a coat, medium shot"
 PLAIN, WORSE = "bunny stands in a coat, medium shot", "a hare"
 HINT = "Always say the colour of the raincoat."
 NUM_FRAMES = 12
+AWAY = {"model": "m", "endpoint_url": "http://a.example/v1"}
 
 
 def film(folder: Path, num_edited: int = 8) -> Path:
@@ -174,12 +175,24 @@ def test_kept_answers_do_not_stand_for_the_permission_to_send_pictures(tmp_path)
         stage(tmp_path, "http://a.example").optimize()
 
 
+def test_new_instructions_may_be_as_long_as_the_longest_answer_that_is_set(tmp_path):
+    """Else they have 2000 tokens, which is more than an answer has by default."""
+    film(tmp_path)
+    with server(by_example=WORSE, by_hint=WRITTEN) as running:
+        stage(tmp_path, running.url, max_tokens=2500).optimize()
+    asked = [body for _, _, body in running.requests]
+    told_anew = [body["max_tokens"] for body in asked if "new_instruction" in told(body)[0]]
+    assert told_anew and set(told_anew) == {2500}
+
+
 @pytest.mark.parametrize(
     ("edited", "more", "says"),
     [
         (3, {}, "expected at least 4 pictures of two shots with a person's caption, got 3 of 2"),
         (8, {"providers": ["tags"]}, "expected one of openai, anthropic, local, bedrock in"),
-        (8, {"local": {"model": "m", "endpoint_url": "http://a.example/v1"}}, "allow_upload"),
+        (8, {"providers": ["clip", "tags"]}, "in captioning.providers, got clip, tags; only"),
+        (8, {"local": AWAY}, "allow_upload"),
+        (3, {"local": AWAY, "allow_upload": True}, "expected at least 4 pictures of two shots"),
     ],
 )
 def test_what_cannot_be_tuned_is_refused_before_anything_is_sent(tmp_path, edited, more, says):

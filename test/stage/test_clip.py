@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from fractions import Fraction
 
 import av
@@ -143,6 +144,16 @@ def test_clips_are_written_with_captions_and_rights(space):
     rights = json.loads((space.root / "clip" / "rights.json").read_text())
     assert rights["film"]["file"] == "film.mkv"
     assert tried.filter(is_chosen=True).height == 2
+
+
+@pytest.mark.parametrize(("is_parallel", "number"), [(True, 1), (False, 0)])
+def test_frames_are_decoded_ahead_unless_one_thread_does_all(made, is_parallel, number):
+    config = Config(pipeline={"parallel_processing": is_parallel})
+    before = set(threading.enumerate())
+    frames = Clip(config, made.root, made.root)._reader().pictures(dict.fromkeys(range(2 * NUM)))
+    assert next(frames).frame.index == 0
+    assert len(set(threading.enumerate()) - before) == number
+    frames.close()
 
 
 def test_nothing_is_done_twice_and_a_rerun_gives_the_same_bytes(space):

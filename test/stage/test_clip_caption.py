@@ -103,6 +103,28 @@ def test_a_clip_without_an_answer_keeps_the_composed_caption(made):
 def test_pictures_leave_this_machine_only_where_that_is_allowed(made):
     with pytest.raises(UserError, match=r"3 frames each of 2 clips go to local at far\.example"):
         run(made, "http://far.example", temperature=0.25)
+    with service.serve(lambda n: said(GOOD)) as server:
+        other = server.url.replace("127.0.0.1", "127.1")  # this machine, spelt as no loopback is
+        clip, _ = run(made, other, temperature=0.25, allow_upload=True)
+        assert clip["caption_provider"].to_list() == ["local", "local"]
+        assert len(server.requests) == 2
+
+
+def test_a_clip_is_asked_about_anew_where_the_answer_may_be_longer(made):
+    with service.serve(lambda n: said(GOOD)) as server:
+        for max_tokens in (310, 320, 310):
+            run(made, server.url, max_tokens=max_tokens)
+        assert [body["max_tokens"] for _, _, body in server.requests] == [310, 310, 320, 320]
+
+
+def test_captions_of_clips_cost_no_more_than_is_set(made):
+    """An answer may cost 0.3 USD (300 tokens) and does cost 0.007 (7 tokens)."""
+    with service.serve(lambda n: said(GOOD)) as server:
+        local = {"model": "dear", "endpoint_url": f"{server.url}/v1", "output_price_usd": 1000}
+        clip, note = run(made, server.url, local=local, max_cost_usd=0.305)
+    assert len(server.requests) == 1
+    assert clip["caption_provider"].to_list() == ["local", None]
+    assert "captioning.max_cost_usd 0.305 is reached" in note
 
 
 def test_those_beside_are_named_where_the_model_names_them():

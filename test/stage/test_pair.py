@@ -135,6 +135,27 @@ def test_references_stand_before_white_where_that_is_asked_for(film_with_set, ti
         assert not (cv2.imread(str(film_with_set / target))[:, 16:] == 255).all()
 
 
+def test_edit_pairs_say_the_trigger_word_that_is_set(film_with_set, tiny_base_folder):
+    """In the first shot, whose ground has detail here, the bunny moves by 12 + 24 of 128 pixels."""
+    label = store.read(film_with_set / "table", "label")
+    label = label.with_columns(
+        x0_px=pl.col("x0_px") + 24 * pl.col("frame_id").str.ends_with("1"),
+        x1_px=pl.col("x1_px") + 24 * pl.col("frame_id").str.ends_with("1"),
+    )
+    store.write(film_with_set / "table", "label", label)
+    ground = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+    for row in label.head(2).iter_rows(named=True):
+        picture = ground.copy()
+        picture[18:78, int(row["x0_px"]) : int(row["x1_px"])] = (30, 30, 230)
+        cv2.imwrite(str(film_with_set / "frame" / f"{row['frame_id'][5:]}.png"), picture)
+    own = make(film_with_set, tiny_base_folder, kinds=["edit"], edit_seconds=[0, 1]).config
+    words = own.captioning.model_copy(update={"trigger_word": "sks {name}"})
+    wanted = own.model_copy(update={"captioning": words})
+    assert PairStage(wanted, film_with_set, film_with_set).execute().status == "done"
+    taken = pairs(film_with_set).filter(pl.col("reason").is_null())
+    assert taken["instruction"].to_list() == ["sks bunny moves to the right"]
+
+
 def test_turned_off_again_its_files_go(film_with_set, tiny_base_folder):
     make(film_with_set, tiny_base_folder, **SETTING).execute()
     make(film_with_set, tiny_base_folder).execute()

@@ -81,6 +81,11 @@ def test_an_edit_is_an_event_that_holds_when_opened_again_and_can_be_undone(gall
     assert event_log.count(space.root) == 2
 
 
+def test_edits_are_of_the_person_that_is_set_before_whoever_opened_it(space):
+    settings = config.Config(review={"user": "eva"})
+    assert gallery_widget.open_gallery(space, settings, "ana").edit("f0", "bunny").user == "eva"
+
+
 def test_find_and_replace_shows_first_and_is_one_event(gallery, space):
     changed = gallery.preview("red", "blue", character="bunny")
     assert changed["after"].to_list() == ["bunny in a blue hat", "bunny near a blue house"]

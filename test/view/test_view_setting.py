@@ -3,6 +3,7 @@
 import polars as pl
 import pytest
 
+from bunny.character.drawn import figure_label
 from bunny.core.config import Config
 from bunny.table import store
 from bunny.view.report import evaluation, film, page
@@ -53,6 +54,18 @@ def test_figures_are_as_clear_as_the_margin_that_is_set_asks(shared_space):
     found = preview.judge(seen, preview.compare(seen, wanted), wanted).subject
     figures = found.filter(found["subject_id"].str.ends_with("-r0"))
     assert figures["slack"].to_list() == [pytest.approx(0.05, abs=1e-6)] * figures.height
+
+
+def test_drawn_figures_are_as_clear_as_the_score_that_is_set_asks(space):
+    """The score of each, 1, is 0.3 more than is asked."""
+    region = store.read(space.table, "region")
+    found = region.with_columns(support=1.0, model=pl.lit(figure_label.MODEL))
+    store.write(space.table, "region", store.from_rows("region", found.to_dicts()))
+    wanted = Config(detection={"figure_score": 0.7}).detection.model_dump()
+    seen = preview.read_tables(space.table)
+    subject = preview.judge(seen, preview.compare(seen, wanted), wanted).subject
+    figures = subject.filter(subject["subject_id"].str.ends_with("-r0"))
+    assert figures["slack"].to_list() == [pytest.approx(0.3, abs=1e-6)] * region.height
 
 
 @pytest.mark.parametrize(("distance", "has_duplicates"), [(0, False), (64, True)])

@@ -195,3 +195,21 @@ def test_a_models_kept_answers_are_shown_without_asking_again(tmp_path):
         texts = caption.preview(opened, values | {"providers": "local", "class_word": "hare"}).texts
         assert texts[0] == "bunny hare runs over grass, medium shot, day"
         assert len(server.requests) == num_asked == 3
+
+
+@pytest.mark.server
+def test_answers_about_crops_are_shown_where_crops_are_what_is_sent(tmp_path):
+    """Nobody is seen in the last of three pictures, so there is no crop of it."""
+    space = Workspace(film_id="x", root=tmp_path, checkpoint=tmp_path, log=tmp_path)
+    film = caption_film.write(space.root)
+    with caption_film.service.serve(lambda n: caption_film.service.Reply()) as server:
+        asked = caption_film.local(server.url)
+        caption_film.stage(film, send="crop", **asked | {"providers": ["local", "tags"]}).execute()
+        assert len(server.requests) == 2
+    caption_film.stage(film, providers=["tags"]).execute()  # else the answers are in the captions
+    found = {}
+    for send in ("crop", "frame"):
+        config = Config.model_validate({"captioning": asked | {"send": send}})
+        opened = caption.open_captions(space, config)
+        found[send] = [one.frame_id for one in opened.captions if "local" in one.drafts]
+    assert found == {"crop": ["f0", "f1"], "frame": []}

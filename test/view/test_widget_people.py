@@ -1,9 +1,13 @@
+import itertools
 import shutil
+from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import yaml
 
+from bunny.character import calibrate, whitening
 from bunny.character import label as naming
 from bunny.character.drawn import window_search
 from bunny.core.config import Config
@@ -13,6 +17,10 @@ from bunny.view.widget import character, preview, track_table
 
 SETTINGS = Config().detection.model_dump()
 ALL = character.TrackPage()
+LEARNED = {  # row of table calibration
+    "route": "face", "threshold": 0.4, "source": "film", "num_same": 0, "num_different": 0,
+    "is_adapted": False,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -122,11 +130,7 @@ def test_controls_follow_each_other(shared_space, settings, tmp_path):
 
 def test_what_the_film_teaches_follows_the_threshold(space, settings):
     """As the stage would: learned anew at each threshold, then decided."""
-    row = {
-        "route": "face", "threshold": 0.4, "source": "film", "num_same": 0, "num_different": 0,
-        "is_adapted": False,
-    }  # fmt: skip
-    store.write(space.table, "calibration", store.from_rows("calibration", [row]))
+    store.write(space.table, "calibration", store.from_rows("calibration", [LEARNED]))
     opened = character.open_people(space, settings)
     seen = opened.seen
     for threshold in (0.1, 0.4, 0.7):
@@ -144,6 +148,44 @@ def test_what_the_film_teaches_follows_the_threshold(space, settings):
         assert store.check("label", found.label).equals(expected)
     fixed = character.decide(opened, {"calibration": "fixed"}).verdict
     assert not fixed.is_measured and fixed.threshold["face"] == 0.38
+
+
+def write_couples(table: Path) -> None:
+    """Two people in each of 24 shots, each seen twice, and nobody of whom there are references."""
+    rng = np.random.default_rng(0)
+    faces, tracks = [], []
+    for shot, side in itertools.product(range(24), range(2)):
+        x0, who = 300.0 * side, rng.normal(size=8)
+        for view in range(2):
+            moved = who + 0.6 * rng.normal(size=8)
+            faces.append(
+                {
+                    "face_id": f"f{shot:02d}{view}-{side}", "frame_id": f"f{shot:02d}{view}",
+                    "shot_index": shot, "track_id": f"t{shot:02d}{side}", "x0_px": x0,
+                    "y0_px": 0.0, "x1_px": x0 + 112, "y1_px": 112.0, "detector": "yunet",
+                    "score": 0.9, "landmark": np.zeros(10), "yaw": 0.0, "size_px": 112.0,
+                    "sharpness": 200.0, "recogniser": "sface",
+                    "embedding": moved / np.linalg.norm(moved),
+                }
+            )  # fmt: skip
+        own = {key: faces[-1][key] for key in ("shot_index", "track_id", "embedding")}
+        own |= {"first_frame_index": 0, "last_frame_index": 1, "num_faces": 2}
+        tracks.append(own | {"best_face_id": faces[-1]["face_id"]})
+    rows = {"face": faces, "track": tracks, "calibration": [LEARNED], "reference": []}
+    for name, own in rows.items():
+        store.write(table, name, store.from_rows(name, own))
+
+
+def test_what_the_film_teaches_is_tried_on_the_shots_that_the_seed_draws(space, settings):
+    """As in the stage; how well the people of one half of the shots are told apart varies."""
+    write_couples(space.table)
+    face = store.read(space.table, "face")
+    said = {}
+    for seed in (0, 7):
+        opened = character.open_people(space, settings.model_copy(update={"seed": seed}))
+        said[seed] = opened.compared.learned.trial.note
+        assert said[seed] == whitening.learn(face, calibrate.collect_pairs(face), seed=seed).note
+    assert "held-out separation" in said[0] != said[7]
 
 
 def test_the_button_keeps_the_choice_for_this_film(shared_space, settings, tmp_path):
