@@ -52,6 +52,7 @@ def test_a_list_of_films(bunny, tmp_path, film):
 
 def test_as_json_with_a_report_in_the_projects_name(bunny, film, monkeypatch):
     monkeypatch.setenv("BUNNY_PROJECT__NAME", "night shift")
+    monkeypatch.setenv("BUNNY_PROJECT__VERSION", "7.8.9")
     film("a")
     code, out, _ = bunny("batch", "a.mp4", "--until", "extract", "--json", "--data-dir", "data")
     assert code == 0
@@ -59,7 +60,32 @@ def test_as_json_with_a_report_in_the_projects_name(bunny, film, monkeypatch):
     [row] = found["films"]
     assert (row["status"], row["num_attempts"]) == ("done", 1)
     assert Path(found["folder"], "batch_film.parquet").is_file()
-    assert "night shift" in Path(found["folder"], "report.html").read_text(encoding="utf-8")
+    assert "night shift 7.8.9" in Path(found["folder"], "report.html").read_text(encoding="utf-8")
+
+
+def test_all_that_a_batch_writes_lies_in_the_data_folder_that_is_set(bunny, film, tmp_path):
+    film("a")
+    folder = tmp_path / "elsewhere"
+    line = ("batch", "a.mp4", "--until", "extract", "--json", "--data-dir", folder.name)
+    code, out, err = bunny(*line)
+    assert code == 0, err
+    found = json.loads(out)
+    [row] = found["films"]
+    assert Path(found["folder"]).parent == folder / "batch"
+    assert row["num_shots"] == 1  # read where the film's process wrote it
+    assert (folder / "output" / row["film_id"] / "table" / "shot.parquet").is_file()
+    assert "bunny_batch_films" in (folder / "log/metrics.prom").read_text(encoding="utf-8")
+    assert not (tmp_path / "log").exists() and not (tmp_path / "data").exists()
+
+
+def test_no_metrics_are_written_where_none_are_wanted(bunny, tmp_path, monkeypatch):
+    """Of a film that is refused; `bunny_batch_films` is written before the first one runs."""
+    (tmp_path / "broken.mp4").write_bytes(b"no film at all")
+    line = ("batch", "broken.mp4", "--until", "extract")
+    for wanted in ("false", "true"):
+        monkeypatch.setenv("BUNNY_PIPELINE__HAS_METRICS", wanted)
+        assert bunny(*line)[0] == 2
+        assert (tmp_path / "log/metrics.prom").exists() == (wanted == "true")
 
 
 def test_references_for_a_list_without_any(bunny, film, tmp_path):
@@ -78,10 +104,11 @@ def test_ray_is_asked_for_cores_and_memory(film, tmp_path, monkeypatch):
     pytest.importorskip("ray")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     film("a")
-    ray = ("--engine", "ray", "--until", "extract", "--data-dir", "data")
+    ray = ("--engine", "ray", "--until", "extract", "--data-dir", "elsewhere")
     done = start_ray(tmp_path, *ray, "--cpus", 0.5, "--memory", 0.25, "--debug")
     assert done.returncode == 0, done.stderr
     assert "1 of 1 film done." in done.stdout
+    assert len(list(tmp_path.glob("elsewhere/output/a-*/table/shot.parquet"))) == 1
     done = start_ray(tmp_path, *ray, "--cpus", 9999)
     assert done.returncode == 2
     assert "--cpus: expected at most" in done.stderr

@@ -130,3 +130,14 @@ def test_as_json(bunny, space):
     found = json.loads(out)
     assert code == 0
     assert [one["character"] for one in found["approvals"]] == ["anna", "bo"]
+
+
+def test_who_approves_is_the_user_of_the_settings_unless_somebody_else_is_named(
+    bunny, space, monkeypatch
+):
+    monkeypatch.setenv("BUNNY_REVIEW__USER", "Mia the reviewer")
+    assert bunny("approve", "film", "--character", "anna")[0] == 0
+    assert bunny("approve", "film", "--character", "bo", "--by", "Ben")[0] == 0
+    table = store.read(space.table, "dataset")
+    said = [approval.find(table, space.root, name).by for name in ("anna", "bo")]
+    assert said == ["Mia the reviewer", "Ben"]

@@ -179,3 +179,22 @@ def test_what_is_no_run_is_refused(bunny, run, tmp_path):
     code, out, err = bunny("compare", run, "three", "--data-dir", "data", "--json")
     assert code == 0, err
     assert json.loads(out)["items"] == []
+
+
+def test_the_page_has_the_project_and_runs_are_looked_for_in_the_folder_that_is_set(
+    bunny, tmp_path, monkeypatch
+):
+    """Runs of which nothing is left but where the film is from can be compared, too."""
+    for name, start in (("one", "0"), ("two", "1")):
+        folder = tmp_path / "elsewhere" / "output" / f"{name}-{start * 8}"
+        folder.mkdir(parents=True)
+        source = {"film": f"{name}.mp4", "content_hash": start * 64, "references": None}
+        (folder / "source.json").write_text(json.dumps(source), encoding="utf-8")
+    monkeypatch.setenv("BUNNY_PROJECT__NAME", "night shift")
+    monkeypatch.setenv("BUNNY_PROJECT__VERSION", "7.8.9")
+    monkeypatch.setenv("BUNNY_PROJECT__DATA_DIR", "elsewhere")
+    code, _, err = bunny("compare", "one", "two", "--html", "page.html")
+    assert code == 0, err
+    assert "night shift 7.8.9" in Path("page.html").read_text(encoding="utf-8")
+    code, _, err = bunny("compare", "one", "three")
+    assert code == 2 and "found no such film in elsewhere/output;" in err

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from photo_film import NUM_FRAMES, astronaut_pictures, make_film, run
 
-from bunny.core import workspace
+from bunny.core import atomic, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.review.learn import linear_map, method, threshold_rule, version
@@ -65,7 +65,38 @@ def test_one_name_is_found_in_all_films_and_a_set_is_drawn_from_them(films, bunn
     assert out == "nothing new: all films that ran are in the library\n"
     code, out, _ = bunny("library", "show")
     assert "identity-0001  Eileen  face  2      8" in out
+    _draw_by_settings(bunny)
     _draw_sets(films, bunny)
+
+
+def _draw_by_settings(bunny):
+    """Words, sizes, masks and the split are those of the settings; 160 px are no steps of 64."""
+    wanted = {
+        "captioning.trigger_word": "{name} ohwx",
+        "captioning.class_word": "woman",
+        "dataset.bucket_step_px": 32,
+        "dataset.cut_from": "picture",
+        "dataset.mask": "grabcut",
+        "dataset.num_class_images": 0,
+        "filtering.duplicate_distance": 0,
+        "filtering.duplicate_structure": 1.0,
+        "models.batch_size": 3,
+        "models.resolution": 160,
+    }
+    sets = [word for key, value in wanted.items() for word in ("--set", f"{key}={value}")]
+    folder, held = Path("by settings"), set()
+    for seed in range(3):  # of four shots, each a group of its own, one is held out
+        line = ("library", "set", folder, "--format", "kohya", *sets, "--set", f"seed={seed}")
+        code, _, err = bunny(*line)
+        assert code == 0, err
+        table = pl.read_ndjson(folder / "manifest.jsonl").filter(split="held-out")
+        held |= set(table.select("film", "shot_index").rows())
+    assert len(held) > 1
+    subject = "1_Eileen ohwx woman"
+    pictures = {path.name for path in (folder / "img" / subject).glob("*.png")}
+    assert pictures == {path.name for path in (folder / "mask" / subject).iterdir()} != set()
+    said = (folder / "dataset.toml").read_text().splitlines()
+    assert {"resolution = 160", "bucket_reso_steps = 32", "batch_size = 3"} <= set(said)
 
 
 def _draw_sets(films, bunny):
@@ -181,6 +212,126 @@ def test_a_name_from_the_board_goes_to_other_films(films, bunny):
     assert json.loads(out)["given"] == {two.film_id: ["Eileen"]}
     run(two)
     assert labels(two) == ["Eileen"] * NUM_FRAMES
+
+
+def write_people(folder, name, people, references=None):
+    """A film of faces and figures with vectors by hand, each in a frame of its own.
+
+    `people` gives each one's vector by name, an unknown one's after `person-` or `figure-`;
+    `references` that of the one picture that each of some names has.
+    """
+    film, home = folder / f"{name}.mp4", folder / f"{name} references"
+    film.write_bytes(name.encode())
+    rows = {one: [] for one in ("face", "track", "figure", "label", "cluster", "reference")}
+    box = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 112.0, "y1_px": 112.0}
+    for k, (who, vector) in enumerate(people.items()):
+        kind = "figure" if who.startswith("figure") else "face"
+        item, track = f"{name}-{k}", f"{name}-t{k}"
+        place = {"frame_id": f"{name}-{k}", "shot_index": k, **box}
+        seen = {**place, f"{kind}_id": item, "embedding": vector, "track_id": track}
+        if kind == "figure":
+            about = {"objectness": 0.9, "source": "window", "model": "by hand"}
+        else:
+            about = {"detector": "yunet", "score": 0.9, "landmark": np.zeros(10), "yaw": 0.0,
+                     "size_px": 112.0, "sharpness": 500.0, "recogniser": "sface"}  # fmt: skip
+            rows["track"].append(
+                {"track_id": track, "shot_index": k, "first_frame_index": k,
+                 "last_frame_index": k, "num_faces": 1, "best_face_id": item, "embedding": vector}
+            )  # fmt: skip
+        rows[kind].append(seen | about)
+        if "-" in who:
+            rows["cluster"].append({"item_id": item, "level": "unknown", "shot_index": k,
+                                    "cluster_id": who, "is_noise": False})  # fmt: skip
+        else:
+            rows["label"].append(
+                {
+                    **place,
+                    "subject_id": item,
+                    "subject_type": "face",
+                    "character": who,
+                    "confidence": 0.9,
+                    "source": "reference",
+                }
+            )
+    for who, vector in (references or {}).items():
+        atomic.write_bytes(home / who / "1.png", b"a picture")
+        rows["reference"].append(
+            {"reference_id": f"{who}/1.png", "character": who, "content_hash": "0",
+             "route": "face", "num_faces": 1, "recogniser": "sface", "face_embedding": vector}
+        )  # fmt: skip
+    space = workspace.create(folder, "data", film, home if references else None)
+    for table, own in rows.items():
+        store.write(space.table, table, store.from_rows(table, own))
+    return space.film_id
+
+
+def at(plane, degrees):
+    """A unit vector of eight numbers in one of four planes that have nothing in common."""
+    vector = np.zeros(8, np.float32)
+    vector[2 * plane : 2 * plane + 2] = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return vector
+
+
+def test_who_is_one_person_in_two_films_follows_the_thresholds_of_the_settings(bunny, tmp_path):
+    """Cosines of 60 and 75 degrees are 0.5 and 0.259; a threshold of 0.7 asks for 0.49 of pairs.
+
+    person-03 of the third film is 31 degrees from one and 33 from another: 0.857 and 0.839.
+    """
+    first = {"anna": at(0, 0), "person-01": at(1, 0), "figure-01": at(2, 0),
+             "person-02": at(3, 0), "person-03": at(3, 64)}  # fmt: skip
+    second = {"anna": at(0, 75), "person-01": at(1, 60), "figure-01": at(2, 60),
+              "person-02": at(3, 0), "person-03": at(3, 64)}  # fmt: skip
+    one, two = write_people(tmp_path, "one", first), write_people(tmp_path, "two", second)
+    three = write_people(tmp_path, "three", {"person-03": at(3, 31)})
+    loose = {
+        "detection.similarity_threshold": 0.25,
+        "clustering.character_threshold": 0.7,
+        "clustering.figure_threshold": 0.45,
+        "detection.min_margin": 0.01,
+    }
+
+    def groups(*settings):
+        shutil.rmtree(tmp_path / "data" / "library", ignore_errors=True)
+        code, out, err = bunny("library", "add", one, two, three, "--json", *settings)
+        assert code == 0, err
+        return {frozenset(found["members"]) for found in json.loads(out)["identities"]}
+
+    def both(name):
+        return {f"{one}/{name}", f"{two}/{name}"}
+
+    always = {frozenset(both("person-03"))}
+    apart = {frozenset([f"{film_id}/anna"]) for film_id in (one, two)}
+    assert groups() == always | apart | {frozenset(both("person-02"))}
+    sets = [word for key, value in loose.items() for word in ("--set", f"{key}={value}")]
+    joined = {frozenset(both(who)) for who in ("anna", "person-01", "figure-01")}
+    assert groups(*sets) == always | joined | {
+        frozenset({*both("person-02"), f"{three}/person-03"})
+    }
+
+
+@pytest.mark.parametrize(
+    ("similarity", "margin", "becomes"),
+    [(0.3, 0.01, "given"), (0.3, 0.05, "not like it"), (0.32, 0.01, "not asked")],
+)
+def test_a_film_gets_references_by_the_thresholds_of_the_settings(
+    bunny, tmp_path, similarity, margin, becomes
+):
+    """The second film's unknown person is 0.31 like Anna, and 0.29 like Ben, whom it knows."""
+    person = np.eye(8, dtype=np.float32)
+    anna, ben = (
+        a * person[0] + np.sqrt(1 - a**2) * b for a, b in ((0.31, person[1]), (0.29, person[2]))
+    )
+    one = write_people(tmp_path, "one", {"anna": anna}, {"anna": anna})
+    two = write_people(tmp_path, "two", {"person-01": person[0]}, {"ben": ben})
+    settings = (f"detection.similarity_threshold={similarity}", f"detection.min_margin={margin}")
+    code, out, err = bunny(
+        "library", "add", one, two, "--json", *(w for one in settings for w in ("--set", one))
+    )
+    assert code == 0, err
+    report = json.loads(out)
+    note = f"{two}: anna not given (nobody without a name is like it)"
+    assert report["given"] == ({two: ["anna"]} if becomes == "given" else {})
+    assert (note in report["done"]) == (becomes == "not like it")
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,22 @@ def test_a_table_where_nothing_can_be_clicked(opened):
     assert "scene-004" in page and "person-01" in page and ">0.30<" in page
 
 
+@pytest.mark.parametrize(("threshold", "falls_to"), [(0.015, True), (0.025, False)])
+def test_on_the_board_a_rejected_shot_falls_to_a_place_that_is_as_like_it_as_is_set(
+    opened, threshold, falls_to
+):
+    """Shot 5 shares only the last number with other scenes: 0.196 of it, 0.099 of theirs."""
+    space, _ = opened
+    override = f"clustering.noise_threshold={threshold}"
+    data_dir = str(space.root.parents[1])
+    desk = review.open_session(*film_workspace.open_film("made", data_dir, [override]))
+    row = desk.table.filter(level="scene", shot_index=5)["row"].item()
+    desk.handle({"view": "v", "kind": "hello", "query": {}, "id": 1})
+    act = {"kind": "act", "action": "reject", "level": "scene", "rows": [row]}
+    desk.handle({"user": "ann", "view": "v", "seen": 0, "id": 2, **act})
+    assert (desk.table["cluster_id"][row] not in ("scene-001", None)) == falls_to
+
+
 def test_a_widget_carries_messages(opened):
     desk = review.open_session(*opened, user="ann")
     board = widget.make_board(desk, is_alone=True)

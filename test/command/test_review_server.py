@@ -226,6 +226,12 @@ def test_who_accepts_it_is_warned_and_other_names_are_still_refused(data_dir):
             assert ask(port, path, host=host).status == 404
 
 
+def test_metrics_are_served_only_where_they_are_wanted(data_dir):
+    with serving(data_dir, "--set", "pipeline.has_metrics=false") as (port, token, _, _):
+        answer = ask(port, path_of(token, "metrics"))
+        assert answer.status != 200 and b"bunny_" not in answer.body
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """A certificate of 127.0.0.1 that it signed itself, and its key."""

@@ -69,6 +69,14 @@ def test_rejecting_approving_splitting_merging_commenting(call):
     ]  # fmt: skip
 
 
+def test_a_rejected_shot_falls_to_a_place_that_is_as_like_it_as_is_set(call, monkeypatch):
+    """Shot 2 lies at 20 degrees, scene-002 around 90: cosine 0.342."""
+    assert call("correct", "reject", "film", "s00002").exit_code == 0
+    for threshold, size in ((0.33, 4), (0.35, 3)):
+        monkeypatch.setenv("BUNNY_CLUSTERING__NOISE_THRESHOLD", str(threshold))
+        assert f"scene-002             {size}" in call("correct", "list", "film").output
+
+
 def test_items_are_listed_with_their_ids_and_a_new_cluster_is_said(call):
     listed = call("correct", "list", "film", "scene-001").output.splitlines()
     assert [line.split()[0] for line in listed] == [f"film-s0000{i}" for i in range(3)]

@@ -3,7 +3,10 @@
 import polars as pl
 import pytest
 
+from bunny.core.config import Config
 from bunny.core.error import UserError
+from bunny.dataset import crop_selection
+from bunny.dataset.crop import CropSetting
 from bunny.series import picture_set
 from bunny.series.picture_set import FilmTables
 from bunny.table import store
@@ -52,6 +55,31 @@ def test_vectors_of_two_models_are_refused_and_missing_ones_are_not():
     empty = FilmTables(film_id="two", tables={**other.tables, "embedding": embedding}, name="anna")
     merged = picture_set.merge([film("one", "anna", ["anna"]), empty], "anna")
     assert merged.tables["embedding"]["vector"].null_count() == 4
+
+
+def test_which_films_are_held_out_follows_the_seed(film_tables):
+    """Five films of a frame each: two fifths are held out, never the first of equals."""
+    empty = film("one", "anna", ["anna"], num_shots=0).tables
+    films = []
+    for k, name in enumerate("abcde"):
+        phash = k * 0x1111111111111111  # no two less than 16 bits apart
+        own = film_tables([{"shot": 0, "frame_id": name, "who": "anna", "phash": phash}])
+        films.append(FilmTables(film_id=name, tables={**empty, **own}, name="anna"))
+    merged = picture_set.merge(films, "anna")
+    held = []
+    for seed in range(8):
+        config = Config(
+            models={"held_out_share": 0.4}, dataset={"num_class_images": 0}, seed=seed,
+            filtering={"duplicate_distance": 0},
+        )  # fmt: skip
+        settings = crop_selection.CropSelectionSettings(
+            dataset=config.dataset, models=config.models, captioning=config.captioning,
+            filtering=config.filtering, seed=seed, crop=CropSetting(sizes=((64, 64),)),
+        )  # fmt: skip
+        crops = picture_set.choose(merged, "anna", settings, picture_set.FILM)
+        held.append({one.view.frame_id for one in crops if one.split == "held-out"})
+    assert all(len(one) == 2 and "a" not in one for one in held)
+    assert len({frozenset(one) for one in held}) > 1
 
 
 def test_coverage_counts_each_film_and_all():

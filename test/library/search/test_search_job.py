@@ -48,6 +48,8 @@ def test_films_are_looked_for_in_the_folder_that_is_set(meadow, tmp_path):
     (tmp_path / "data").rename(tmp_path / "elsewhere")
     found = search.search("bruno", films=["mead"], data_dir="elsewhere")
     assert set(found.shots["film_id"]) == {meadow.film_id}
+    with pytest.raises(UserError, match="--film x: expected exactly one film id in elsewhere/outp"):
+        search.search("bruno", films=["x"], data_dir="elsewhere")
 
 
 def test_more_like_a_shot_and_a_frame_leaves_itself_out(meadow):
