@@ -12,9 +12,12 @@ import nbformat
 import pytest
 
 from bunny import notebook, pipeline
+from bunny.contract import fingerprint
 from bunny.contract.result import StageState
+from bunny.core import atomic, workspace
 from bunny.core.config import Config
 from bunny.core.error import StageError, UserError
+from bunny.table import store
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebook"
 NAMES = sorted(["00_start", *notebook.NOTEBOOK.values(), "11_search"])
@@ -243,3 +246,24 @@ def test_a_failing_cell_is_one_sentence_and_the_copy_is_kept(tmp_path, line, kin
         notebook.execute(book, copy, {})
     assert type(caught.value) is kind
     assert "done" in json.dumps([c.get("outputs") for c in nbformat.read(copy, 4).cells])
+
+
+@pytest.mark.notebook
+def test_a_notebook_that_was_run_is_run_again_where_the_settings_force_it(tmp_path):
+    """On a film without frames, whose stage is done; a kernel is started once."""
+    space = workspace.locate(tmp_path, "data", "film-0123abcd")
+    source = {"film": "film.mp4", "content_hash": "0" * 64, "references": None}
+    text = json.dumps({**source, "reference_hash": ""})
+    atomic.write_bytes(space.root / "source.json", text.encode())
+    for name in ("frame", "measure", "face", "label", "region", "figure"):
+        store.write(space.table, name, store.from_rows(name, []))
+    book = write_book(tmp_path / "a.ipynb", "x: int = 1")
+    pipeline.run_stage("cluster", space, Config())
+    record = fingerprint.read_record(space.root, "cluster")
+    folder = space.log / "notebook" / space.film_id
+    whole = {"metadata": {"papermill": {"end_time": "2026-01-01T00:00:00"}}}
+    atomic.write_bytes(folder / "cluster-1.ipynb", json.dumps(whole).encode())
+    for is_forced, number in ((False, 1), (True, 2)):
+        config = Config(pipeline={"force_rerun": is_forced})
+        notebook._run_one(book, "cluster", space, config, {}, record, is_forced=False)
+        assert len(list(folder.glob("*.ipynb"))) == number

@@ -24,7 +24,6 @@ WHOLE = ("config", "_config")  # names of all settings
 _SHARDS = "how many rows a file of measures has; all files are read again as one table"
 EQUIVALENT = {  # file and key: why no result can show the default there
     ("src/bunny/stage/cluster.py", "pipeline.shard_size"): _SHARDS,
-    ("src/bunny/stage/detect.py", "pipeline.shard_size"): _SHARDS,
     ("src/bunny/stage/extract.py", "pipeline.parallel_processing"): (
         "how many threads decode; the pictures are the same"
     ),

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bunny.character import reference
 from bunny.command import characters
 from bunny.core import atomic, workspace
-from bunny.core.config import Config
+from bunny.core.config import Config, DetectionConfig
 from bunny.core.error import UserError
 from bunny.dataset import reference_picture
 from bunny.stage.cluster import Cluster
@@ -158,6 +159,20 @@ def test_views_are_judged_by_the_recogniser_that_is_set(film, moved):
     """The film was measured with SFace, so for dlib there is nothing that a view must be like."""
     wanted = (f"detection.{moved}", "detection.similarity_threshold=1.0")
     assert characters.name_character(None, "person-01=Eileen", None, wanted).pictures
+
+
+@pytest.mark.parametrize("has_small_faces", [True, False])
+def test_a_view_with_a_small_face_alone_serves_where_small_faces_are_looked_for(
+    tmp_path, astronaut, has_small_faces
+):
+    """A face of 20 px in a picture of 1920."""
+    picture = np.full((1080, 1920, 3), 120, np.uint8)
+    picture[500:590, 900:990] = cv2.resize(astronaut, (90, 90), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(tmp_path / "one.png"), picture)
+    one = reference.ReferenceFile(reference_id="f0", character="anna", path=tmp_path / "one.png")
+    wanted = DetectionConfig(has_small_faces=has_small_faces)
+    usable = reference_picture._usable_views([one], store.from_rows("face", []), wanted)
+    assert usable == [one] * has_small_faces
 
 
 def test_nobody_gets_two_names(film):

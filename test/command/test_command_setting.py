@@ -1,12 +1,15 @@
 """Settings that a command reads beside the stage."""
 
+import contextlib
+import json
+import threading
 from types import SimpleNamespace
 
 import cv2
 import pytest
 
-from bunny import demo
-from bunny.command import learn
+from bunny import demo, pipeline
+from bunny.command import check_workspace, clean, film_workspace, forget, learn, pack
 from bunny.core import atomic, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
@@ -53,3 +56,64 @@ def test_as_many_corrections_are_asked_for_as_are_set(tmp_path, monkeypatch, lea
         store.write(space.table, name, store.from_rows(name, rows))
     with pytest.raises(UserError, match=rf"expected {least} corrections .* got 0"):
         learn.learn(None, None, (f"review.min_learn_events={least}",))
+
+
+def _run_a_stage(space):
+    pipeline.run_stage("cluster", space, film_workspace.load_settings(None, (), space)[1])
+
+
+def _forget(space):
+    try:
+        forget.run("anna", space.film_id, is_removed=True)
+    except UserError as error:
+        if "found nobody" not in str(error):
+            raise
+
+
+@contextlib.contextmanager
+def _another_writer(space):
+    """A thread that holds the film's workspace until the event is set that is given."""
+    is_held, let_go = threading.Event(), threading.Event()
+
+    def hold():
+        with workspace.lock(space):
+            is_held.set()
+            let_go.wait()
+
+    other = threading.Thread(target=hold)
+    other.start()
+    is_held.wait()
+    try:
+        yield let_go
+    finally:
+        let_go.set()
+        other.join()
+
+
+WRITING = {
+    "check workspace": lambda space: check_workspace.run(space.film_id, repair=True),
+    "clean": lambda space: clean.run(None, clean.DEFAULT, is_removed=True),
+    "clean expired": lambda space: clean.run_expired(None, is_removed=True),
+    "forget": _forget,
+    "pack": lambda space: pack.pack(space.film_id),
+    "a stage": _run_a_stage,
+}
+
+
+@pytest.mark.parametrize("command", WRITING.values(), ids=WRITING)
+def test_a_command_waits_for_another_writer_as_long_as_is_set(tmp_path, monkeypatch, command):
+    """The film has no frames; it is held until the command was refused, and a moment longer."""
+    monkeypatch.chdir(tmp_path)
+    space = workspace.locate(tmp_path, "data", "film-0123abcd")
+    source = {"film": "film.mp4", "content_hash": "0" * 64, "references": None}
+    text = json.dumps({**source, "reference_hash": ""})
+    atomic.write_bytes(space.root / "source.json", text.encode())
+    for name in ("frame", "measure", "face", "label", "region", "figure"):
+        store.write(space.table, name, store.from_rows(name, []))
+    with _another_writer(space) as let_go:
+        with pytest.raises(UserError, match="is writing to this film's workspace"):
+            command(space)
+        threading.Timer(0.2, let_go.set).start()
+        monkeypatch.setenv("BUNNY_PIPELINE__LOCK_WAIT_SECONDS", "30")
+        command(space)
+        assert let_go.is_set()

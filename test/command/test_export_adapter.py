@@ -152,6 +152,9 @@ def test_a_dora_for_comfy_is_fitted_to_the_base(bunny, space, tmp_path):
     key = f"lora_unet_{own.replace('.', '_')}.dora_scale"
     found = safetensors_file.read_tensors(tmp_path / "a.safetensors")[key].flatten()
     assert float((found - expected).abs().max()) < 1e-6
+    other = ["--set", f"models.base_model={tmp_path / 'tiny'}", "--set", "models.family=sdxl"]
+    code, _, err = bunny(*command, *other)
+    assert code == 2 and "expected the family sdxl (models.family), found sd" in err
     rows = [_keep(space, 30, is_dora=True, is_last=True)]  # of a layer that the base has not
     store.write(space.table, "adapter", store.from_rows("adapter", rows))
     code, _, err = bunny(*command, "--set", f"models.base_model={tmp_path / 'tiny'}")

@@ -1,9 +1,14 @@
 """Class pictures: the film without the character."""
 
+import numpy as np
 import polars as pl
+import pytest
 
+from bunny.core.config import CaptioningConfig, DatasetConfig, FilteringConfig, ModelsConfig
 from bunny.dataset import candidate, crop, crop_selection
+from bunny.dataset.addition import Addition
 from bunny.dataset.crop_caption import CaptionWords
+from bunny.table import store
 
 NOTHING = pl.DataFrame(
     schema={"subject_id": pl.String, "sharpness": pl.Float64, "luma": pl.Float64}
@@ -97,3 +102,43 @@ def test_spread_over_shots_and_not_from_held_out_ones(film_tables):
     assert [c.view.shot_index for c in choose(tables, 3)] == [1, 3, 5]
     assert [c.view.shot_index for c in choose(tables, 9, forbidden={1, 5})] == [3]
     assert choose(tables, 0) == []
+
+
+def _reasons(tables, additions=(), **filtering):
+    """Why each view of the bunny is not chosen, by its subject; empty where it is."""
+    settings = crop_selection.CropSelectionSettings(
+        dataset=DatasetConfig(),
+        models=ModelsConfig(),
+        captioning=CaptioningConfig(),
+        filtering=FilteringConfig(**filtering),
+        seed=0,
+        crop=crop.CropSetting(sizes=((64, 64),)),
+    )
+    more = {name: store.from_rows(name, []) for name in ("region", "figure", "reference")}
+    selector = crop_selection.CropSelector(tables | more, additions, settings)
+    views, made = selector.choose("bunny")
+    return {v.subject_id: one.reason for v, one in zip(views, made.verdicts, strict=True)}
+
+
+@pytest.mark.parametrize(("threshold", "reason"), [(0.4, ""), (0.6, "filtered")])
+def test_a_subject_in_a_blurred_frame_is_sharp_from_the_threshold_of_frames_on(
+    film_tables, threshold, reason
+):
+    """A variance of 4.6 deviations is scored 0.5; the deviation is 0.2 of 255 grey levels."""
+    tables = film_tables([{"shot": 0, "filter": "blurred", "signature": np.full(1024, 128)}])
+    tiles = pl.Series([np.full(144, 4.6 * 51)], dtype=pl.Array(pl.Float32, 144))
+    tables["measure"] = tables["measure"].with_columns(tile_sharpness=tiles)
+    assert _reasons(tables, blur_threshold=threshold) == {"f00000-r0": reason}
+
+
+@pytest.mark.parametrize(("distance", "reason"), [(5, ""), (6, "duplicate")])
+def test_what_is_added_by_hand_looks_like_what_is_chosen_up_to_the_distance_that_is_set(
+    film_tables, distance, reason
+):
+    """Hashes of both frames are 6 bits apart; the second one is too dark to be chosen."""
+    tables = film_tables(
+        [{"shot": 0, "phash": 0}, {"shot": 1, "phash": 0b111111, "filter": "dark"}]
+    )
+    by_hand = Addition(addition_id="a1", character="bunny", spans=((1, 2),))
+    found = _reasons(tables, [by_hand], duplicate_distance=distance)
+    assert found == {"f00000-r0": "", "f00001-r1": reason}

@@ -10,6 +10,7 @@ import pytest
 from bunny.core import file_hash, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
+from bunny.evaluation import bootstrap
 from bunny.stage.dataset import Dataset
 from bunny.stage.evaluate import Evaluate
 from bunny.table import store
@@ -21,7 +22,7 @@ STEPS = (5, 10)
 SEEDS = [1, 2]
 
 
-def make(film_dir, base_folder, **evaluation) -> Evaluate:
+def make(film_dir, base_folder, *, seed=0, **evaluation) -> Evaluate:
     settings = {
         "choose_prompts": ["{trigger} in a forest"],
         "report_prompts": ["{trigger} on a beach", "{trigger} in the snow"],
@@ -31,7 +32,7 @@ def make(film_dir, base_folder, **evaluation) -> Evaluate:
         **evaluation,
     }
     models = {"base_model": str(base_folder), "held_out_share": 0.3}
-    return Evaluate(Config(models=models, evaluation=settings), film_dir, film_dir)
+    return Evaluate(Config(seed=seed, models=models, evaluation=settings), film_dir, film_dir)
 
 
 def write_adapter(base, path, scale: float) -> str:
@@ -115,7 +116,7 @@ def test_the_command_proves_once_and_with_force_again(bunny, tuned, tiny_base_fo
 
 
 def test_every_checkpoint_is_judged_and_one_is_reported(tuned, tiny_base_folder):
-    result = make(tuned, tiny_base_folder).execute()
+    result = make(tuned, tiny_base_folder, seed=5, num_bootstrap=11).execute()
     assert (result.status, result.failed) == ("done", 0)
     picture = store.read(tuned / "table", "evaluation_picture")
     drawn = picture.filter(pl.col("prompt_set") != "real")
@@ -136,8 +137,12 @@ def test_every_checkpoint_is_judged_and_one_is_reported(tuned, tiny_base_folder)
         pl.col("step") == chosen,
         pl.col("about") == "",
     ).row(0, named=True)
-    values = report.filter(pl.col("step") == chosen)["identity"]
-    assert identity["value"] == pytest.approx(values.mean(), abs=1e-5)
+    of_chosen = report.filter(pl.col("step") == chosen)
+    values, *where = (of_chosen[c].to_list() for c in ("identity", "prompt", "seed"))
+    by_five, by_zero = (bootstrap.mean(values, *where, num=11, seed=seed) for seed in (5, 0))
+    assert identity["value"] == pytest.approx(np.mean(values), abs=1e-5)
+    assert (identity["low"], identity["high"]) == pytest.approx((by_five.low, by_five.high))
+    assert (by_five.low, by_five.high) != pytest.approx((by_zero.low, by_zero.high))
     assert identity["low"] <= identity["value"] <= identity["high"]
     has_agreement = "agreement" in evaluation["metric"].to_list()
     assert has_agreement != ("prompt agreement was not measured" in result.note)

@@ -18,6 +18,7 @@ from bunny.core.error import StageError, UserError
 from bunny.stage.extract import Extract
 from bunny.table import store
 from bunny.video.image_writer import FrameWriter
+from bunny.video.range_extraction import RANGES
 
 TABLES = ("film", "shot", "frame", "measure")
 LENGTHS = (20, 30, 14, 40, 26)
@@ -263,11 +264,24 @@ def test_too_many_undecodable_frames_stop_the_stage(tmp_path):
     folder = _folder_of_pictures(tmp_path / "pictures", [64] * 4)
     for number in (1, 2, 3):
         (folder / f"{number}.png").write_bytes(b"no picture")
-    with pytest.raises(StageError, match="3 of 4 frames could not"):
-        _stage(tmp_path, folder).execute()
+    words = "3 of 4 frames could not be decoded, more than pipeline.max_failed_share 0.3;"
+    with pytest.raises(StageError, match=words):
+        _stage(tmp_path, folder, pipeline={"max_failed_share": 0.3}).execute()
     stage = _stage(tmp_path, folder, pipeline={"max_failed_share": 0.9})
     stage.execute()
     assert _read(stage)["film"]["num_frames_failed"].to_list() == [3]
+
+
+def test_a_forced_run_does_not_share_the_film(tmp_path):
+    """Some 650 frames; a range is 257 at least."""
+    film = _write_film(tmp_path / "long.mkv", _pictures(LENGTHS * 5))
+    for is_forced in (False, True):
+        pipeline = {"num_parts": 2, "force_rerun": is_forced}
+        setting = {"shot_detector": "fast"}
+        stage = _stage(tmp_path / str(is_forced), film, extraction=setting, pipeline=pipeline)
+        assert stage.execute().status == "done"
+        plans = list(stage.output_dir.glob(f"stage/extract/shard/range/*/{RANGES}"))
+        assert len(plans) == (not is_forced)
 
 
 @pytest.mark.parametrize("is_parallel", [True, False])

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.stage.dataset import Dataset
+from bunny.stage.finetune import Finetune
 from bunny.table import store
 
 MODELS = {"training_steps": 2, "checkpoint_every": 2, "batch_size": 1, "lora_rank": 2}
@@ -59,3 +61,38 @@ def test_a_further_process_runs_no_other_stage_and_reports_nothing(bunny, monkey
     code, said, _bars = bunny(*arguments)
     assert (code, said) == (0, "")
     assert not (film_dir / "stage" / "filter").exists()
+
+
+ALONG = """
+import sys
+from pathlib import Path
+from bunny.core.config import Config
+from bunny.stage.finetune import Finetune
+folder, models = Path(sys.argv[1]), {"base_model": sys.argv[2]}
+for is_forced in (False, True):
+    config = Config(models=models, pipeline={"force_rerun": is_forced})
+    print(Finetune(config, folder, folder).execute().status)
+"""
+
+
+def test_a_forced_run_is_done_by_every_process(labelled_film, tiny_base_folder):
+    """Without training pictures, so that there is nothing to train; the stage is done before."""
+    store.write(labelled_film / "table", "dataset", store.from_rows("dataset", []))
+    models = {"base_model": str(tiny_base_folder)}
+    assert Finetune(Config(models=models), labelled_film, labelled_film).execute().status == "done"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    both = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    command = [sys.executable, "-c", ALONG, str(labelled_film), str(tiny_base_folder)]
+    started = [
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | both | {"RANK": rank, "LOCAL_RANK": rank, "OMP_NUM_THREADS": "1"},
+        )
+        for rank in "01"
+    ]
+    said = [one.communicate(timeout=300)[0].split() for one in started]
+    assert said == [["skipped", "done"]] * 2

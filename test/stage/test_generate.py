@@ -11,7 +11,7 @@ from PIL import Image
 from bunny.core import file_hash, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.generation import provenance
+from bunny.generation import provenance, request
 from bunny.stage.generate import Generate
 from bunny.table import store
 
@@ -345,6 +345,24 @@ def test_wrong_options_are_one_sentence(command, tmp_path):
     ):
         code, _made, err = command(*arguments)
         assert (code, words in err) == (2, True), err
+
+
+def test_own_pictures_are_drawn_as_the_settings_say(command):
+    """The tiny base has no safety checker; of two pictures of a prompt each is a batch."""
+    wanted = ("models.precision=bf16", "generation.batch_size=1")
+    checked = ("--set", "generation.has_safety_checker=true")
+    chosen = [word for one in wanted for word in ("--set", one)]
+    code, made, _err = command("--prompt", "an owl", "--count", 2, *chosen, *checked)
+    facts = [provenance.read_provenance(Path(file)) for file in made["files"]]
+    assert (code, len(facts)) == (0, 2)
+    assert [(one["batch_size"], one["dtype"]) for one in facts] == [(1, "bfloat16")] * 2
+    assert {one["safety_checker"] for one in facts} == {request.CHECKER_NONE}
+    assert f"safety checker: {request.CHECKER_NONE}" in made["notes"]
+
+
+def test_a_base_of_another_family_than_is_set_is_refused(command):
+    code, _made, err = command("--prompt", "an owl", "--set", "models.family=flux")
+    assert code == 2 and "expected the family flux (models.family), found sd" in err
 
 
 def test_steps_another_adapter_and_a_folder_of_ones_own(command, film, tmp_path):

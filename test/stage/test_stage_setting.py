@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from types import SimpleNamespace
 
 import av
 import cv2
+import noise_film
 import numpy as np
 import polars as pl
 import pytest
@@ -17,7 +19,7 @@ from bunny import demo
 from bunny.caption import provider_loader
 from bunny.caption.metadata_facts import Facts
 from bunny.caption.question import QuestionMaker
-from bunny.character import reference, reference_measure
+from bunny.character import film_label, reference, reference_measure
 from bunny.character.drawn import region_search
 from bunny.character.label import ReferenceSet
 from bunny.character.model_set import DetectionModels
@@ -33,9 +35,12 @@ from bunny.core.config import (
 )
 from bunny.core.error import UserError
 from bunny.dataset import crop_selection
+from bunny.dataset.image_folder import TrainingExample
 from bunny.evaluation import gallery
+from bunny.generation import provenance
 from bunny.scene import cluster_table
 from bunny.stage.caption import Caption
+from bunny.stage.dataset import crop_reader
 from bunny.stage.detect import Detect
 from bunny.stage.finetune import Finetune
 from bunny.stage.generate import NOTE_NEGATIVE, Generate
@@ -45,6 +50,16 @@ from bunny.video import extra_frame
 
 def make(stage, folder, **sections):
     return stage(Config.model_validate(sections), folder, folder)
+
+
+@pytest.mark.parametrize(("effort", "number"), [("fast", 4), ("balanced", 8)])
+def test_doubted_shots_are_looked_at_again_unless_it_has_to_be_fast(labelled_film, effort, number):
+    """Of blank pictures nothing can be told, so all four shots are in doubt."""
+    for path in (labelled_film / "frame").iterdir():
+        cv2.imwrite(str(path), np.full((96, 128, 3), 90, np.uint8))
+    stage = make(Detect, labelled_film, detection={"effort": effort})
+    judged = stage._frame_media(store.read(labelled_film / "table", "frame"))
+    assert judged.height == number
 
 
 def test_the_film_is_told_drawn_only_where_nobody_says_so(labelled_film):
@@ -112,6 +127,50 @@ def test_shots_in_doubt_are_searched_at_half_the_interval_that_is_set(labelled_f
     assert looked_at == {24, 48, 72, 120, 144, 168, 192, 216}
 
 
+class Measured(Detect):
+    """Decides over faces that were made by hand instead of measured."""
+
+    def measure(self):
+        frame, face = _people()
+        empty = {one: store.from_rows(one, []) for one in ("extra_frame", "region", "figure")}
+        found = film_label.FilmDetections(frame=frame, face=face, extra_face=face.clear(), **empty)
+        known = {name: store.from_rows(name, []) for name in ("reference", "shot_medium")}
+        return SimpleNamespace(found=found, known=known["reference"], described={}, tables=known)
+
+
+def _people():
+    """Tables of 40 shots with two of 60 people, whose vectors move alike from frame to frame."""
+    rng = np.random.default_rng(0)
+    people = rng.normal(size=(60, 16)) * ([0.2] * 4 + [1.0] * 12)
+    frames, faces = [], []
+    at = {"film_id": "film", "reason": "interval", "width_px": 640, "height_px": 360,
+          "time_base_num": 1, "time_base_den": 24}  # fmt: skip
+    about = {"y0_px": 0.0, "y1_px": 112.0, "score": 0.9, "size_px": 112.0, "yaw": 0.0,
+             "sharpness": 200.0, "detector": "yunet", "recogniser": "sface"}  # fmt: skip
+    for index in range(160):
+        where = {"frame_id": f"f{index:03d}", "shot_index": index // 4}
+        frames.append({**where, **at, "frame_index": index, "pts": index, "file": f"{index}.png",
+                       "timestamp_s": index / 24})  # fmt: skip
+        for number, who in enumerate((index // 4, 59 - index // 4)):
+            moved = people[who] + 0.5 * rng.normal(size=16)
+            moved[:4] += 2.0 * rng.normal(size=4)
+            box = {"x0_px": 300.0 * number, "x1_px": 300.0 * number + 112}
+            faces.append({**where, **about, **box, "face_id": f"f{index:03d}-f{number}",
+                          "embedding": moved / np.linalg.norm(moved)})  # fmt: skip
+    return store.from_rows("frame", frames), store.from_rows("face", faces)
+
+
+def test_the_film_is_tried_out_in_parts_that_the_seed_draws(labelled_film):
+    """What its people teach is judged on shots held out at random."""
+    separation = {}
+    for seed in (0, 5):
+        made = make(Measured, labelled_film, seed=seed).run()
+        (row,) = made.tables["calibration"].iter_rows(named=True)
+        separation[seed] = row["separation"], row["adapted_separation"]
+    assert None not in (*separation[0], *separation[5])
+    assert separation[0] != separation[5]
+
+
 def test_drawn_references_are_not_described_where_nothing_drawn_is_sought(labelled_film):
     known = pl.DataFrame(
         {"reference_id": ["astronaut/1.jpg"], "is_drawn": [True], "error": [None]},
@@ -137,14 +196,19 @@ def test_references_are_measured_anew_at_another_score(labelled_film, tmp_path):
     assert (measure(0.5), measure(1.0)) == ([1], [0])
 
 
-@pytest.mark.parametrize(("threshold", "is_alike"), [(0.3, True), (1.0, False)])
-def test_people_look_alike_from_the_similarity_that_is_set_on(tmp_path, threshold, is_alike):
-    """Two pictures of one woman under two names; the second is mirrored."""
+@pytest.mark.parametrize(
+    ("threshold", "score", "is_alike"), [(0.3, 0.5, True), (1.0, 0.5, False), (0.3, 1.0, False)]
+)
+def test_people_look_alike_from_the_similarity_that_is_set_on(tmp_path, threshold, score, is_alike):
+    """Two pictures of one woman under two names; the second is mirrored. No face has score 1."""
     picture = cv2.imread(str(demo.reference_dir() / "astronaut" / "1.jpg"))
     for name, image in (("anna", picture), ("berta", picture[:, ::-1])):
         cv2.imwrite(str(tmp_path / f"{name}.png"), image)
     wanted = DetectionConfig(
-        similarity_threshold=threshold, medium="photographed", is_drawn_enabled=False
+        similarity_threshold=threshold,
+        min_face_score=score,
+        medium="photographed",
+        is_drawn_enabled=False,
     )
     sources = reference.list_files(tmp_path)
     judged = reference_measure.judge_files(sources, wanted, DetectionModels(wanted))
@@ -169,6 +233,20 @@ def test_places_that_another_detector_found_are_not_taken(labelled_film):
         search("anime-person:two")[1]()
 
 
+def test_a_search_for_places_goes_on_shard_by_shard(labelled_film):
+    """Eight frames in shards of three; the one that is there holds the first three."""
+    frame, known = (store.read(labelled_film / "table", name) for name in ("frame", "reference"))
+    stage = make(Detect, labelled_film, pipeline={"shard_size": 3})
+    stage._regions(frame, frame, known, lambda number: None)
+    shards = stage._opened[-1]
+    assert shards.done() == [0, 1, 2]
+    shutil.rmtree(shards.folder / "000001")
+    make(Detect, labelled_film, pipeline={"shard_size": 3})._regions(
+        frame, frame, known, lambda number: None
+    )
+    assert shards.done() == [0, 1, 2]
+
+
 @pytest.mark.parametrize(("medium", "probability"), [("drawn", 1.0), ("photographed", 0.0)])
 def test_references_are_of_the_medium_that_is_set(medium, probability):
     say = reference_measure.drawn_probability(DetectionConfig(medium=medium), None, pl.DataFrame())
@@ -185,6 +263,8 @@ def test_models_of_drawn_figures_are_those_that_are_named(tmp_path):
         _find(drawn_detector="anime-person")
     with pytest.raises(UserError, match="nowhere"):
         _find(drawn_detector=str(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match="expected ccip, found dino;"):
+        _find(drawn_detector="anime-person", drawn_embedding="dino")
     net = tiny_onnx.save_ccip(tmp_path / "ccip-tiny")
     with pytest.raises(UserError, match="or nothing, found an-owl"):
         _find(drawn_detector="an-owl", drawn_embedding=f"ccip:{net}")
@@ -243,6 +323,30 @@ def test_the_evaluation_finds_faces_by_the_detector_that_is_set(model, number):
     assert len(look(cv2.copyMakeBorder(small, *[60] * 4, cv2.BORDER_REPLICATE)).box) == number
 
 
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [
+        ({}, "dlib behind yunet"),
+        ({"recogniser": "dlib"}, "sface behind yunet"),
+        ({"face_detection_model": "hog"}, "sface behind hog"),
+        ({"face_detection_model": "hog", "recogniser": "sface"}, "dlib behind hog"),
+    ],
+)
+def test_faces_are_judged_by_the_recogniser_that_the_settings_do_not_name(wanted, name):
+    """Without a measured reference it is not known which one named the film's faces."""
+    nothing = store.from_rows("reference", [])
+    assert gallery._face_describer(nothing, DetectionConfig(**wanted))[0] == name
+
+
+@pytest.mark.parametrize(("score", "number"), [(0.5, 1), (1.0, 0)])
+def test_the_evaluation_takes_faces_from_the_score_that_is_set_on(score, number):
+    picture = cv2.imread(str(demo.reference_dir() / "astronaut" / "1.jpg"))
+    nothing = store.from_rows("reference", [])
+    wanted = DetectionConfig(min_face_score=score, recogniser="dlib")
+    _, look = gallery._face_describer(nothing, wanted)
+    assert len(look(picture).box) == number
+
+
 @pytest.mark.parametrize(("confidence", "number"), [(0.5, 8), (0.95, 0)])
 def test_others_are_those_that_are_as_sure_as_the_set_asks(labelled_film, confidence, number):
     """All eight labels have a confidence of 0.9."""
@@ -283,6 +387,21 @@ def test_frames_between_have_the_tone_curve_of_the_kept_ones(bright_film):
     assert level["reinhard"] < level["clip"] == 255
 
 
+@pytest.mark.parametrize(("is_parallel", "number"), [(True, 1), (False, 0)])
+def test_pictures_of_a_set_are_decoded_ahead_unless_one_thread_does_all(
+    tmp_path, is_parallel, number
+):
+    film = noise_film.encode(tmp_path / "film.mkv", seconds=2)
+    config = Config(pipeline={"parallel_processing": is_parallel})
+    tables = {name: store.from_rows(name, []) for name in ("film", "frame", "extra_frame")}
+    reader = crop_reader(config, tmp_path, {"film": film}, tables)
+    before = set(threading.enumerate())
+    frames = reader._film.pictures(dict.fromkeys(range(48)))
+    assert next(frames).frame.index == 0
+    assert len(set(threading.enumerate()) - before) == number
+    frames.close()
+
+
 def test_an_answer_is_asked_for_anew_when_it_may_be_longer(labelled_film):
     facts = Facts(
         frame_id="f", file="frame/00000000.png", characters=("bunny",), num_unknown=0,
@@ -313,6 +432,20 @@ def test_words_and_seed_of_the_fine_tune(labelled_film):
     words = stage._set_of("bunny", pl.DataFrame({"file": ["a.png"]})).words
     assert (words.trigger, words.class_word) == ("sks bunny", "rabbit")
     assert stage.settings()["seed"] == stage._lora_settings(words).seed == 5
+
+
+def test_class_pictures_are_drawn_from_the_seed_that_is_set_on(labelled_film, tiny_base, tmp_path):
+    models = {"class_pictures": "drawn", "num_class_pictures": 2}
+    stage = make(Finetune, labelled_film, seed=5, models=models)
+    shown = TrainingExample(picture=np.zeros((32, 32, 3), np.uint8), caption="bunny character, day")
+    made = stage._set_of("bunny", pl.DataFrame({"file": ["a.png"]}))
+    run = tmp_path / "run"
+    assert len(stage._class_examples(tiny_base, made, tmp_path, run, [shown])) == 2
+    facts = [provenance.read_provenance(path) for path in sorted(run.rglob("*.png"))]
+    assert [(one["prompt"], one["seed"]) for one in facts] == [
+        ("character, day", 5),
+        ("character, day", 6),
+    ]
 
 
 class Loading(Finetune):

@@ -283,6 +283,41 @@ def test_too_little_memory_says_what_to_lower(error):
     assert "\n" not in text
 
 
+def test_what_is_lowered_already_is_not_advised():
+    lowest = {"batch_size": 1, "has_gradient_checkpointing": True, "precision": "bf16"}
+    for trains_text, words in (
+        (True, "models.trains_text_encoder false, or a smaller models.resolution"),
+        (False, "a smaller models.resolution"),
+    ):
+        settings = dataclasses.replace(SETTINGS, **lowest, trains_text_encoder=trains_text)
+        with (
+            pytest.raises(training_settings.MemoryShortError) as told,
+            trainer.explain_out_of_memory(settings),
+        ):
+            raise MemoryError
+        assert str(told.value) == f"fine-tuning ran out of memory; set {words}"
+
+
+def test_text_encoders_that_are_trained_stay_on_the_device():
+    """Parameters of the device `meta` have no values, so that moving them away is an error."""
+
+    def family(first, second):
+        net = {name: torch.nn.Linear(1, 1, device=at) for name, at in
+               (("one", first), ("two", second), ("vae", "cpu"))}  # fmt: skip
+        text = {"text_encoder": net["one"], "text_encoder_3": net["two"]}
+        return SimpleNamespace(
+            device="meta", trainable_text=("text_encoder",), text_encoders=text, vae=net["vae"]
+        )
+
+    trained = dataclasses.replace(SETTINGS, trains_text_encoder=True)
+    kept = family("meta", "cpu")
+    setup.move_encoders_off(kept, trained)
+    assert kept.text_encoders["text_encoder"].weight.is_meta
+    for parts, settings in ((family("cpu", "meta"), trained), (family("meta", "cpu"), SETTINGS)):
+        with pytest.raises(NotImplementedError, match="meta tensor"):
+            setup.move_encoders_off(parts, settings)
+
+
 def test_real_allocation_that_fails_is_told(tiny_base, tmp_path):
     """Not a made-up error: torch is asked for more than any machine has."""
     with pytest.raises(training_settings.MemoryShortError), trainer.explain_out_of_memory(SETTINGS):

@@ -72,7 +72,7 @@ def test_a_weak_dissolve_needs_either_head(weight, likely, stays):
     assert (found_by._dissolve(dissolve) is not None) == stays
 
 
-def _run(pictures, likely):
+def _run(pictures, likely, threshold=1.0):
     """Boundaries that the network alone tells in a film of runs (frames, grey picture)."""
     by_frame = np.zeros((400, 2), np.float32)
     for index, value in likely.items():
@@ -86,7 +86,7 @@ def _run(pictures, likely):
         return by_frame[here]
 
     start = -25
-    found_by = AccurateDetector(ShotSetting(), Fraction(24), network)
+    found_by = AccurateDetector(ShotSetting(cut_threshold=threshold), Fraction(24), network)
     told, measured = [], found_by._network_boundaries
 
     def note():
@@ -116,6 +116,16 @@ def test_the_network_alone_tells_a_boundary_between_two_pictures():
     soft = dict.fromkeys(range(70, 91), (0.1, 0.7))
     assert _run([(80, one), (80, two)], soft) == [(81, "dissolve")]
     assert _run([(80, one), (80, two)], dict.fromkeys(soft, (0.1, 0.55))) == []
+
+
+@pytest.mark.parametrize(
+    ("likely", "threshold", "is_told"),
+    [(0.3, 0.5, True), (0.3, 1.0, False), (0.9, 1.0, True), (0.9, 2.0, False)],
+)
+def test_the_threshold_scales_what_the_network_tells_alone(likely, threshold, is_told):
+    """Of a run 0.4 is asked, of its surest frame 0.5: by half of it 0.2 and 0.25."""
+    found = _run([(80, _picture(1)), (80, _picture(2))], {79: (likely, 0)}, threshold)
+    assert found == [(80, "cut")] * is_told
 
 
 def test_it_tells_none_within_one_picture_nor_over_a_long_run():

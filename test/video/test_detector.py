@@ -209,3 +209,31 @@ def test_real_cuts_by_all(material, name, least):
 def test_no_frame_is_no_shot(name):
     pytest.importorskip("scenedetect")
     assert detector.make_detector(name, ShotSetting(), Fraction(24)).finish() == []
+
+
+def _begins(name, levels, **setting):
+    """First frames of the shots of a film of even grey pictures."""
+    pytest.importorskip("scenedetect")
+    found_by = detector.make_detector(name, ShotSetting(**setting), Fraction(24))
+    pictures = (np.full((36, 64, 3), level, np.uint8) for level in levels)
+    return [shot.first_frame_index for shot in _run(found_by, ((one, one) for one in pictures))]
+
+
+@pytest.mark.parametrize(
+    ("name", "threshold", "begins"),
+    [("scenedetect-adaptive", 1.0, [0, 40]), ("scenedetect-adaptive", 2.0, [0]),
+     ("scenedetect-content", 0.5, [0, 40]), ("scenedetect-content", 1.0, [0])],
+)  # fmt: skip
+def test_the_threshold_scales_those_of_pyscenedetect(name, threshold, begins):
+    """A step of 50 levels, 5 times what flickers beside it; 50 / 3 as it counts levels, of 27."""
+    levels = [50 + 60 * (k >= 40) + 10 * (k % 2) for k in range(80)]
+    assert _begins(name, levels, cut_threshold=threshold) == begins
+
+
+@pytest.mark.parametrize("name", ["scenedetect-adaptive", "scenedetect-content"])
+def test_pyscenedetect_is_told_the_shortest_shot(name):
+    levels = [50] * 40 + [200] * 6 + [50] * 40
+    assert _begins(name, levels, min_shot_frames=5) == [0, 40, 46]
+    assert _begins(name, levels, min_shot_frames=8) == [0, 40]
+    setting = ShotSetting(min_shot_frames=8)
+    assert detector.make_detector(name, setting, Fraction(24)).lag == pyscenedetect.LAG + 8

@@ -134,6 +134,7 @@ def test_ranges_are_even_and_begin_far_enough_before(film):
     assert plan_ranges(film, SETTING, 1) == []
     by_others = SelectionSetting(shot_detector="scenedetect-content")
     assert plan_ranges(film, by_others, 4) == []  # it has to see a film from its start
+    assert plan_ranges(film, SelectionSetting(method="keyframe"), 4) == []  # that is cheap
 
 
 def _extraction(film, folder) -> RangeExtraction:
