@@ -40,8 +40,10 @@ from bunny.evaluation import gallery
 from bunny.generation import provenance
 from bunny.scene import cluster_table
 from bunny.stage.caption import Caption
-from bunny.stage.dataset import crop_reader
+from bunny.stage.cluster import Cluster
+from bunny.stage.dataset import Dataset, crop_reader
 from bunny.stage.detect import Detect
+from bunny.stage.evaluate import Evaluate
 from bunny.stage.finetune import Finetune
 from bunny.stage.generate import NOTE_NEGATIVE, Generate
 from bunny.table import store
@@ -50,6 +52,28 @@ from bunny.video import extra_frame
 
 def make(stage, folder, **sections):
     return stage(Config.model_validate(sections), folder, folder)
+
+
+@pytest.mark.parametrize("stage", [Detect, Cluster, Dataset, Finetune, Evaluate])
+def test_what_is_drawn_by_the_seed_is_out_of_date_with_another(
+    labelled_film, tiny_base_folder, stage
+):
+    models = {"base_model": str(tiny_base_folder)}
+    before, same, other = (
+        make(stage, labelled_film, seed=seed, models=models).settings() for seed in (0, 0, 5)
+    )
+    assert before == same != other
+
+
+def test_faces_of_the_evaluation_are_out_of_date_with_another_score(
+    labelled_film, tiny_base_folder
+):
+    models = {"base_model": str(tiny_base_folder)}
+    before, other = (
+        make(Evaluate, labelled_film, detection={"min_face_score": score}, models=models).settings()
+        for score in (DetectionConfig().min_face_score, 0.9)
+    )
+    assert other == before | {"detection.min_face_score": 0.9} != before
 
 
 @pytest.mark.parametrize(("effort", "number"), [("fast", 4), ("balanced", 8)])

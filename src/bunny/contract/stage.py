@@ -369,3 +369,17 @@ def settings_of(config: Config, section: str, *keys: str) -> dict[str, Any]:
     """Keys with their section before them and values as in JSON; all keys when none is named."""
     values = getattr(config, section).model_dump(mode="json")
     return {f"{section}.{key}": values[key] for key in (keys or values)}
+
+
+def unless_default(config: Config, *names: str) -> dict[str, Any]:
+    """Settings by name ("detection.min_face_score", "seed"), those with another value than default.
+
+    For what began to count after there were tables: those of the default stay up to date.
+    """
+    found = {}
+    for name in names:
+        section, _, key = name.rpartition(".")
+        owner = getattr(config, section) if section else config
+        if getattr(owner, key) != type(owner).model_fields[key].default:
+            found[name] = getattr(owner, key)
+    return found

@@ -63,14 +63,14 @@ class Detect(stage.BaseStage):
     uses_references = True
 
     def settings(self) -> dict:
-        """All of `detection`, and how extract made pictures where more are made here."""
-        chosen = stage.settings_of(self.config, "detection")
+        """All of `detection`, the seed, and how extract made pictures where more are made here."""
+        chosen = stage.settings_of(self.config, "detection") | forgotten.settings(self.input_dir)
+        chosen |= stage.unless_default(self.config, "seed")
         if self.config.detection.medium == "auto":
             chosen |= {"medium classifier": medium.digest()}
         dense = addition.dense_spans(addition.read(self.input_dir))
         if self.config.detection.extra_interval_seconds or dense:
             chosen |= extra_frame.settings(self.config.extraction)
-        chosen |= forgotten.settings(self.input_dir)
         return chosen | ({"added spans": [list(span) for span in dense]} if dense else {})
 
     def run(self) -> stage.StageOutput:

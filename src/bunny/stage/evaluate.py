@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from bunny.contract.stage import BaseStage, StageOutput, settings_of
+from bunny.contract.stage import BaseStage, StageOutput, settings_of, unless_default
 from bunny.core import workspace
 from bunny.core.error import UserError
 from bunny.evaluation import agreement
@@ -36,8 +36,9 @@ class Evaluate(BaseStage):
     unit: ClassVar[str] = "picture"
 
     def settings(self) -> dict[str, Any]:
-        """All of `evaluation`, the base, the words, and what finds faces."""
+        """All of `evaluation`, the base, the words, the seed, and what finds faces."""
         return {
+            **unless_default(self.config, "seed", "detection.min_face_score"),
             **settings_of(self.config, "evaluation"),
             **settings_of(self.config, "captioning", "trigger_word", "class_word"),
             **settings_of(self.config, "detection", "face_detection_model", "recogniser"),
