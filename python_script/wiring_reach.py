@@ -33,7 +33,7 @@ def note(place, default, value):
     is_default = value == default or str(value) == str(default)
     if (place, is_default) not in seen and folder:
         seen.add((place, is_default))
-        test = os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0]
+        test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
         with open(os.path.join(folder, f"{os.getpid()}.txt"), "a", encoding="utf-8") as file:
             file.write(f"{place}\\t{int(is_default)}\\t{test}\\n")
     return value

@@ -23,6 +23,7 @@ OWN_SETTINGS = ("src/bunny/config/", "src/bunny/cli/", "src/bunny/training/toy_"
 WHOLE = ("config", "_config")  # names of all settings
 _SHARDS = "how many rows a file of measures has; all files are read again as one table"
 EQUIVALENT = {  # file and key: why no result can show the default there
+    ("src/bunny/character/track.py", "pair.max_shift"): "the tracker's own of that name",
     ("src/bunny/stage/cluster.py", "pipeline.shard_size"): _SHARDS,
     ("src/bunny/stage/extract.py", "pipeline.parallel_processing"): (
         "how many threads decode; the pictures are the same"

@@ -471,6 +471,14 @@ def test_the_machine_that_is_asked(name, url, host):
     assert provider.host_of(settings) == host
 
 
+def test_a_request_waits_for_as_many_tokens_as_its_answer_may_have():
+    """Of 600 a minute 100 may come at once; an answer of the default length would wait 20 s."""
+    settings = _settings("local", "http://x", max_tokens=100, tokens_per_minute=600)
+    captioner, start = program.Captioner(settings), time.monotonic()
+    assert captioner._attempt(lambda: "said", 0) == "said"
+    assert time.monotonic() - start < 10
+
+
 def test_bedrock_is_reached_in_the_region_that_is_set():
     settings = provider.ProviderSettings(provider="bedrock", model="m", region="eu-west-3")
     assert provider.host_of(settings) == "bedrock-runtime.eu-west-3.amazonaws.com"

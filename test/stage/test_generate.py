@@ -299,6 +299,22 @@ def test_own_pictures_leave_the_stage_alone_and_can_be_drawn_again(command, film
     _refused_without_its_adapter(command, film, files[-1])
 
 
+def test_a_picture_is_drawn_again_by_what_lies_in_the_folder_that_is_set(
+    command, film, bunny, loras
+):
+    code, made, _err = command("--prompt", "an owl", "--strength", 0.7)
+    assert code == 0
+    data = film.parents[1]
+    moved = data.rename(data.with_name("elsewhere"))
+    data.with_name("checkpoint").rename(moved / "checkpoint")
+    picture = moved / Path(made["files"][-1]).relative_to(data)
+    base = ["--set", f"models.base_model={loras[0].name}"]
+    line = ("generate", "--data-dir", "elsewhere", "--json", *base, "--again", picture)
+    code, out, err = bunny(*line)
+    assert code == 0, err
+    assert json.loads(out.splitlines()[-1])["facts"]["is_same"]
+
+
 def _drawn_again(command, picture):
     code, made, _err = command("--again", picture)
     assert (code, made["facts"]["is_same"]) == (0, True)
