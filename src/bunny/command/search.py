@@ -88,7 +88,7 @@ def open_library(
             "run `bunny run FILM` first"
         )
     folders = {s.film_id: s.root for s in sorted(ready, key=lambda s: s.film_id)}
-    return FilmLibrary(folders, config.search, config.detection)
+    return FilmLibrary(folders, config.search, config.detection, is_whole=not films)
 
 
 def search(

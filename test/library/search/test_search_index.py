@@ -49,49 +49,17 @@ def test_graph_gives_what_comparing_all_gives(vectors, tmp_path):
     assert hits >= 0.98 * 300
 
 
-def test_only_allowed_rows_are_given_however_far_they_lie(vectors, tmp_path):
-    path = tmp_path / "a.usearch"
-    index.build(path, vectors, SETTING)
-    graph = index.view(path, SETTING)
-    allowed = np.zeros(300, dtype=bool)
-    far = index.nearest_exact(vectors, vectors[0], 300)[0][-4:]
-    allowed[far] = True
-    rows, _ = index.nearest_among(graph, vectors[0], 3, allowed)
-    assert rows.tolist() == far[:3].tolist()
-
-
-def test_index_is_made_once_and_again_when_its_sources_change(vectors, tmp_path):
-    calls = []
-
-    def load():
-        calls.append(1)
-        return vectors
-
-    marks = [index.fingerprint(s, SETTING) for s in (["a", 1], ["a", 1], ["a", 2])]
-    assert marks[0] == marks[1] != marks[2]
-    paths = [index.refresh(tmp_path / "i", "picture", m, load, SETTING) for m in marks]
-    assert len(calls) == 2
-    other = index.refresh(tmp_path / "i", "face-sface", marks[0], load, SETTING)
-    assert sorted(p for p in (tmp_path / "i").glob("*.usearch")) == sorted([paths[2], other])
-    assert not list((tmp_path / "i").glob(".*.tmp"))
-
-
-def test_a_failed_build_leaves_the_old_index(vectors, tmp_path):
-    path = index.refresh(tmp_path, "a", "1", lambda: vectors, SETTING)
-
-    def broken():
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        index.refresh(tmp_path, "a", "2", broken, SETTING)
-    assert [p.name for p in tmp_path.glob("*.usearch")] == [path.name]
-    assert len(index.view(path, SETTING)) == 300
-
-
-def test_connectivity_is_part_of_the_fingerprint_and_search_effort_is_not():
-    base = index.fingerprint(["a"], SETTING)
-    assert index.fingerprint(["a"], index.IndexSettings(connectivity=32)) != base
-    assert index.fingerprint(["a"], index.IndexSettings(expansion_search=999)) == base
+def test_a_graph_grows_and_keeps_what_it_has(vectors, tmp_path):
+    keys = np.arange(300, dtype=np.uint64) + 10**15
+    old, new = tmp_path / "old.usearch", tmp_path / "new.usearch"
+    index.build(old, vectors[:200], SETTING, keys=keys[:200], threads=1)
+    before = old.read_bytes()
+    index.build(new, vectors[200:], SETTING, keys=keys[200:], grown_from=old, threads=1)
+    graph = index.view(new, SETTING)
+    assert len(graph) == 300 and old.read_bytes() == before
+    for row in (0, 150, 250):
+        found, cosine = index.nearest(graph, vectors[row], 1)
+        assert found.tolist() == [10**15 + row] and cosine == pytest.approx([1], abs=2e-3)
 
 
 def test_absent_library_is_said_in_one_sentence(monkeypatch, tmp_path, vectors):

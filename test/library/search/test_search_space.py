@@ -20,7 +20,12 @@ def faces():
     """Frame 0 has two vectors, frames 1 and 2 share one, frame 3 has none."""
     vectors = unit([1, 0], [0, 1], [1, 1])
     pairs = np.array([0, 0, 1, 2]), np.array([0, 1, 2, 2])
-    return vector_space.VectorSpace("face", 3, pairs, lambda: vectors, ["x"])
+    return vector_space.VectorSpace(
+        "face",
+        np.arange(3, dtype=np.uint64),
+        pairs,
+        lambda rows: vectors if rows is None else vectors[rows],
+    )
 
 
 @pytest.mark.parametrize("setting", [EXACT, GRAPH], ids=["exact", "graph"])
@@ -55,7 +60,16 @@ def test_tables_of_films_are_joined_and_failed_rows_left_out(tmp_path):
     query = np.array([0.6, 0.8], np.float32)
     found = made.cosines(query, np.ones(3, bool), 5, EXACT, tmp_path)
     assert np.isnan(found[0]) and found[1:] == pytest.approx([0.6, 0.8])
-    assert len(made.sources) == 2
+    assert made.of_rows(np.array([1])).tolist() == [[0, 1]]  # of b alone
+    assert made.vectors.tolist() == [[1, 0], [0, 1], [1, 0]]
+    same, b = (
+        vector_space.from_tables("picture", some, {"b1": 0}) for some in (tables, tables[1:2])
+    )
+    assert same.keys.tolist() == made.keys.tolist() and b.keys.tolist() == made.keys[1:].tolist()
+    store.write(tables[0][0], "embedding", store.from_rows("embedding", rows["b"]))
+    other = vector_space.from_tables("picture", tables, {"b1": 0})
+    assert other.keys[2:].tolist() == made.keys[1:].tolist()
+    assert not set(other.keys[:2]) & set(made.keys)
 
 
 def test_contents_are_asked_for_once_each():
@@ -72,3 +86,7 @@ def test_contents_are_asked_for_once_each():
     assert found[[0, 1, 3]] == pytest.approx([1, 0, 1]) and np.isnan(found[2])
     made.cosines(query, np.ones(4, bool), 5, EXACT, None)
     assert asked == [([a, b], [0, 1])]
+    again = vector_space.from_contents("words", [b, a], make)
+    assert again.keys.tolist() == made.keys[::-1].tolist()
+    again.of_rows(np.array([1]))
+    assert asked[1:] == [([a], [1])]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -36,12 +35,19 @@ class FilmLibrary:
     search : SearchConfig
     detection : DetectionConfig
         How faces are found in a picture to search by.
+    is_whole : bool
+        Whether these are all films of their data folder.
     """
 
     def __init__(
-        self, root: Mapping[str, Path], search: SearchConfig, detection: DetectionConfig
+        self,
+        root: Mapping[str, Path],
+        search: SearchConfig,
+        detection: DetectionConfig,
+        *,
+        is_whole: bool = True,
     ) -> None:
-        self.root = dict(root)
+        self.root, self.is_whole = dict(root), is_whole
         self.search_config, self.detection_config = search, detection
         self.known = catalogue.join(
             [
@@ -71,9 +77,8 @@ class FilmLibrary:
 
     @cached_property
     def index_folder(self) -> Path:
-        """Folder of the indexes of these films."""
-        names = hashlib.sha256("|".join(self.root).encode()).hexdigest()[:12]
-        return next(iter(self.root.values())).parent / f".{FOLDER}" / names
+        """Folder of the indexes of the data folder's films."""
+        return next(iter(self.root.values())).parent / f".{FOLDER}"
 
     @cached_property
     def clip_model(self) -> ClipEncoder:
@@ -112,12 +117,12 @@ class FilmLibrary:
         frame = self.known.frame
         if not self.is_clip:
             contents = [vector_space.content_id(s) for s in frame["sentence"]]
-            return vector_space.from_contents("words", contents, self._keep)
+            return self._from_contents("words", contents)
         contents = [
             None if f is None else self._stamp(film, f)
             for film, f in frame.select("film_id", "file").rows()
         ]
-        return vector_space.from_contents("clip", contents, self._keep)
+        return self._from_contents("clip", contents)
 
     @cached_property
     def picture(self) -> VectorSpace:
@@ -126,7 +131,9 @@ class FilmLibrary:
 
         tables = self._tables("embedding")
         is_own = pl.col("model") == embed.MODEL
-        return vector_space.from_tables("picture", tables, self.row, where=is_own)
+        return vector_space.from_tables(
+            "picture", tables, self.row, where=is_own, is_whole=self.is_whole
+        )
 
     @cached_property
     def face(self) -> dict[str, VectorSpace]:
@@ -149,6 +156,7 @@ class FilmLibrary:
                 vector="embedding",
                 where=pl.col("recogniser") == name,
                 frame_of=dict(face.select("face_id", "frame_id").iter_rows()),
+                is_whole=self.is_whole,
             )
             for name in sorted(face["recogniser"].drop_nulls().unique())
         }
@@ -172,8 +180,17 @@ class FilmLibrary:
         frames = dict(own.select("asset_id", "frame_id").iter_rows())
         is_own = pl.col("model") == model
         return vector_space.from_tables(
-            f"figure-{model}", tables, self.row, key="asset_id", where=is_own, frame_of=frames
+            f"figure-{model}",
+            tables,
+            self.row,
+            key="asset_id",
+            where=is_own,
+            frame_of=frames,
+            is_whole=self.is_whole,
         )
+
+    def _from_contents(self, name: str, contents: Sequence[str | None]) -> VectorSpace:
+        return vector_space.from_contents(name, contents, self._keep, is_whole=self.is_whole)
 
     def _tables(self, name: str) -> list[tuple[Path, str]]:
         """Folder and name of one table of each film."""

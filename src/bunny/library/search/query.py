@@ -149,7 +149,7 @@ def by_item(
     rows = pairs.vector[np.isin(pairs.frame, frames)]
     if not len(rows):
         raise UserError(f"{like}: no scene embedding for this picture; run stage cluster first")
-    vector = pairs.vectors[rows].mean(axis=0)
+    vector = pairs.of_rows(rows).mean(axis=0)
     vector = vector / max(float(np.linalg.norm(vector)), 1e-12)
     return _picture_part(library, vector, like, allowed, limit), int(frames[0])
 

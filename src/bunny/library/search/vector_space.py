@@ -11,21 +11,18 @@ import json
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from bunny.library.search import index, ranking
+from bunny.library.search import graph_index, index, ranking
+from bunny.library.search.graph_index import GraphIndex, LoadVectors
 from bunny.table import store
 
 NEIGHBOURS_A_SHOT = 50  # asked of a graph for each shot wanted: a shot has several frames
 
 TABLE = "search_vector"
 SHARD = 2048  # contents computed between two writes; a kill loses at most so many
-
-if TYPE_CHECKING:
-    from usearch.index import Index
 
 
 class VectorSpace:
@@ -35,35 +32,42 @@ class VectorSpace:
     ----------
     name : str
         E.g. "picture"; names the index file.
-    num_vectors : int
+    keys : np.ndarray, shape (n,), uint64
+        Of each vector; see `graph_index`.
     frame, vector : np.ndarray, shape (m,), int
         Pairs: a row of the catalogue's frames and the row of its vector. A frame may have several
         vectors (faces) and a vector several frames (the same words).
     load : callable
-        Gives the vectors (n, d), float32, unit length.
-    sources : JSON values
-        What the vectors come from; a change makes a new index.
+        Gives the vectors (m, d), float32, unit length, of rows (m,); of all for None.
+    is_whole : bool
+        Whether these are the vectors of all films of the data folder.
     """
 
     def __init__(
         self,
         name: str,
-        num_vectors: int,
+        keys: np.ndarray,
         pairs: tuple[np.ndarray, np.ndarray],
-        load: Callable[[], np.ndarray],
-        sources: object,
+        load: LoadVectors,
+        *,
+        is_whole: bool = True,
     ) -> None:
         self.name = name
-        self.num_vectors = num_vectors
+        self.keys = keys
+        self.num_vectors = len(keys)
         self.frame, self.vector = pairs
-        self.sources = sources
+        self.is_whole = is_whole
         self._load = load
-        self._graphs: dict[Path, Index] = {}
+        self._graphs: dict[tuple[Path, index.IndexSettings], GraphIndex] = {}
 
     @cached_property
     def vectors(self) -> np.ndarray:
         """All vectors (n, d), float32."""
-        return self._load()
+        return self._load(None)
+
+    def of_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Some vectors (m, d), float32, without reading all."""
+        return self.vectors[rows] if "vectors" in self.__dict__ else self._load(rows)
 
     def cosines(
         self,
@@ -104,17 +108,19 @@ class VectorSpace:
             is_allowed[rows] = True
             graph = self._graph(setting, folder)
             number = limit * NEIGHBOURS_A_SHOT
-            found, cosine = index.nearest_among(graph, query, number, is_allowed)
+            found, cosine = graph.nearest_among(query, number, is_allowed)
         value[found] = cosine
         has_value = ~np.isnan(value[vector])
         return ranking.max_per_row(frame[has_value], value[vector[has_value]], len(allowed))
 
-    def _graph(self, setting: index.IndexSettings, folder: Path) -> Index:
-        mark = index.fingerprint(self.sources, setting)
-        path = index.refresh(folder, self.name, mark, lambda: self.vectors, setting)
-        if path not in self._graphs:
-            self._graphs[path] = index.view(path, setting)
-        return self._graphs[path]
+    def _graph(self, setting: index.IndexSettings, folder: Path) -> GraphIndex:
+        """Opened once: other processes may make newer files, this space stays what it is."""
+        if (folder, setting) not in self._graphs:
+            path = graph_index.refresh(
+                folder, self.name, self.keys, self._load, setting, is_whole=self.is_whole
+            )
+            self._graphs[folder, setting] = GraphIndex(path, self.keys, self.of_rows, setting)
+        return self._graphs[folder, setting]
 
 
 def from_tables(
@@ -126,6 +132,7 @@ def from_tables(
     vector: str = "vector",
     where: pl.Expr | None = None,
     frame_of: dict[str, str] | None = None,
+    is_whole: bool = True,
 ) -> VectorSpace:
     """The vectors of a table, one table a film.
 
@@ -141,29 +148,44 @@ def from_tables(
         Which rows of the tables.
     frame_of : dict, optional
         frame_id of each item; None: `key` is one.
+    is_whole : bool
+        Whether the tables are those of all films of the data folder.
     """
     is_wanted = pl.col(vector).is_not_null()
     is_wanted = is_wanted if where is None else is_wanted & where
-    lazy = [
-        store.scan(folder, table).filter(is_wanted)
-        for folder, table in tables
-        if store.exists(folder, table)
-    ]
-    names = [n for own in lazy for n in own.select(key).collect()[key]]
+    there = [one for one in tables if store.exists(*one)]
+    lazy = [store.scan(*one).filter(is_wanted) for one in there]
+    own_names = [own.select(key).collect()[key].to_list() for own in lazy]
+    names = [name for own in own_names for name in own]
     frames = names if frame_of is None else [frame_of.get(n) for n in names]
     rows = np.array([-1 if f is None else frame_row.get(f, -1) for f in frames], dtype=np.int64)
     found = np.flatnonzero(rows >= 0)
 
-    def load() -> np.ndarray:
-        parts = [own.select(vector).collect()[vector].to_numpy() for own in lazy]
-        parts = [p.astype(np.float32) for p in parts if len(p)]
+    end = np.cumsum([len(own) for own in own_names])
+
+    def load(wanted: np.ndarray | None) -> np.ndarray:
+        parts = []
+        for i, own in enumerate(lazy):
+            first = end[i] - len(own_names[i])
+            rows = None
+            if wanted is not None:
+                rows = wanted[(wanted >= first) & (wanted < end[i])] - first
+            if len(own_names[i] if rows is None else rows):
+                table = own.select(vector).collect()[vector].to_numpy().astype(np.float32)
+                parts.append(table if rows is None else table[rows])
         return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
 
-    return VectorSpace(name, len(names), (rows[found], found), load, _stamps(tables))
+    stamps = [_stamp(*one) for one in there]
+    keys = graph_index.make_keys(list(zip(stamps, map(len, own_names), strict=True)))
+    return VectorSpace(name, keys, (rows[found], found), load, is_whole=is_whole)
 
 
 def from_contents(
-    name: str, contents: Sequence[str | None], make: Callable[[list[str], list[int]], np.ndarray]
+    name: str,
+    contents: Sequence[str | None],
+    make: Callable[[list[str], list[int]], np.ndarray],
+    *,
+    is_whole: bool = True,
 ) -> VectorSpace:
     """One vector for each different content of the frames.
 
@@ -172,7 +194,9 @@ def from_contents(
     contents : sequence of str or None
         Of each frame of the catalogue, from `content_id`.
     make : callable
-        From the different contents and a row of each that has it to vectors (n, d).
+        From some of the different contents and a row of each that has it to vectors (m, d).
+    is_whole : bool
+        As of `from_tables`.
     """
     first: dict[str, int] = {}
     for row, content in enumerate(contents):
@@ -181,20 +205,22 @@ def from_contents(
     place = {content: i for i, content in enumerate(first)}
     rows = [(i, place[content]) for i, content in enumerate(contents) if content is not None]
     pairs = np.array([i for i, _ in rows], np.int64), np.array([at for _, at in rows], dtype=int)
-    return VectorSpace(
-        name, len(first), pairs, lambda: make(list(first), list(first.values())), list(first)
-    )
+    every = list(first)
+    keys = np.array([int(one[:16], 16) for one in every], np.uint64)
+
+    def load(wanted: np.ndarray | None) -> np.ndarray:
+        own = every if wanted is None else [every[i] for i in wanted]
+        return make(own, [first[one] for one in own])
+
+    return VectorSpace(name, keys, pairs, load, is_whole=is_whole)
 
 
-def _stamps(tables: Sequence[tuple[Path, str]]) -> list[str]:
-    """Names, sizes and times of tables."""
-    found = []
-    for folder, table in tables:
-        path = store.find(folder, table)
-        if path is not None:
-            stat = path.stat()
-            found.append(json.dumps([folder.parent.name, table, stat.st_size, stat.st_mtime_ns]))
-    return found
+def _stamp(folder: Path, table: str) -> str:
+    """Film, name, size and time of a table."""
+    path = store.find(folder, table)
+    stat = None if path is None else path.stat()
+    known = [] if stat is None else [stat.st_size, stat.st_mtime_ns]
+    return json.dumps([folder.parent.name, table, *known])
 
 
 def content_id(text: str) -> str:
