@@ -1,20 +1,21 @@
 """Kill whole runs at random moments and resume them: nothing may be lost, torn or different.
 
 A person corrects the film all the while. The process group of both is killed (SIGKILL) and started
-anew until the run is done; then every table, picture, adapter and record must equal those of a run
-that nothing interrupted, byte for byte, and every correction that was acknowledged must stand in
-the record. Then it begins anew, until there were so many kills.
+anew until the run is done; then every table, picture, clip, adapter and record must equal those of
+a run that nothing interrupted, byte for byte, and every correction that was acknowledged must stand
+in the record. Then it begins anew, until there were so many kills.
 
-    python python_script/soak_kill.py --kills 200              # 25 minutes on two cores
+Every stage is on, clips and pairs too. Each place of a run gets about as many kills as any other:
+its stages, its start, the moments between two stages, and its end with the report.
+
+    python python_script/soak_kill.py --kills 200              # 40 minutes on two cores
     python python_script/soak_kill.py --kills 20 --seed 1 --folder /tmp/soak
+    python python_script/soak_kill.py --kills 40 --stream --parts 2
 
-What may differ is listed in `TIMES` and `MEASURED`: records of when something was done and how
-long it took.
+What may differ, e.g. how long something took, is listed in `workspace_difference`.
 """
 
 import argparse
-import hashlib
-import io
 import json
 import os
 import random
@@ -25,31 +26,41 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import polars as pl
+from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "test" / "common"), str(ROOT / "python_script")]
 
 import small_project  # noqa: E402
+import workspace_difference  # noqa: E402
 
 from bunny import pipeline  # noqa: E402
 from bunny.command import correct  # noqa: E402
 from bunny.core import workspace  # noqa: E402
-from bunny.core.atomic import LEFTOVER  # noqa: E402  removed by a run an hour later
-from bunny.core.workspace import Workspace  # noqa: E402
 from bunny.review import create_event, event_log  # noqa: E402
 from bunny.review.event_log import Event  # noqa: E402
 
-# Files that say when something was done, or of which times a cache is valid.
-TIMES = frozenset({".lock", ".lock.json", ".hash.json", "hash.json", "state.json", "report.html"})
-# Keys of `stage.json` and columns of tables that are measured times, or name the machine's memory.
-MEASURED = frozenset({"started_at", "seconds", "peak_memory_mb", "mtime_ns"})
 LONGEST_S = 600.0  # for a run, on a busy machine
 NUM_COMMENTS = 12
+# Stages that are off by default, small.
+CLIPS_AND_PAIRS = (
+    *("clip.preset=own", "clip.fps=12", "clip.num_frames=[17,9]"),
+    *("clip.width_px=320", "clip.height_px=192"),
+    *("pair.kinds=[reference,edit,clip]", "pair.min_gap_seconds=0"),
+    "pair.max_background_similarity=1",
+)
+# So that a character has two shots of one split to pair, whatever is corrected.
+PAIRED = ("models.held_out_share=0", "models.characters=[bunny,bruno]")
+# Places of a run beside its stages.
+START, BETWEEN, END = "start", "between stages", "end"
+ANYWHERE = "anywhere"
+PLACES = (START, *pipeline.STAGE, BETWEEN, END)
+TRIES = 2  # at one place of one film
+START_S = 3.0  # for a process to come to its first stage
 # Says the events that the record does not have, each at a moment of its own, and tells each one's
 # id once it is on disk.
 PERSON = """
@@ -63,7 +74,7 @@ while not (folder / "source.json").exists():
 said = {event.event_id for event in event_log.read(folder)}
 for event in every:
     if event.event_id not in said:
-        time.sleep(chance.expovariate(1.0))
+        time.sleep(chance.expovariate(float(sys.argv[4])))
         event_log.append(folder, [event])
         print(event.event_id, flush=True)
 """
@@ -75,16 +86,16 @@ class Tally:
 
     kills: int = 0
     films: int = 0  # runs that came to their end
-    inside: Counter[str] = field(default_factory=Counter)  # kills by the stage that was running
+    inside: Counter[str] = field(default_factory=Counter)  # kills by place
     acknowledged: int = 0  # corrections
     lost: int = 0
     torn: list[str] = field(default_factory=list)
 
     def to_text(self) -> str:
         """Lines for a person."""
-        where = ", ".join(f"{n} {stage}" for stage, n in self.inside.most_common())
+        where = ", ".join(f"{self.inside[place]} {place}" for place in PLACES)
         lines = [
-            f"{self.kills} kills (in {where}), {self.films} runs resumed to their end",
+            f"{self.kills} kills ({where}), {self.films} runs resumed to their end",
             f"{self.acknowledged} corrections acknowledged, {self.lost} lost",
             f"{len(self.torn)} files different from an uninterrupted run's",
         ]
@@ -96,7 +107,7 @@ class Attempt:
     """How a run ended."""
 
     code: int  # exit code; -9 when it was killed
-    stage: str  # that was running when it was killed, or ""
+    place: str  # of `PLACES`, where it was killed, or ""
     acknowledged: tuple[str, ...]  # ids of corrections
 
 
@@ -111,6 +122,14 @@ class Killer:
     events : sequence of Event
         What is said, in this order.
     seed : int
+    settings : sequence of str
+        As after `--set`.
+    film : str, optional
+        Address of the film; default: the project's file.
+    has_helper : bool
+        Whether a second process shares the work.
+    pause_s : float
+        Mean time between two corrections.
     """
 
     def __init__(
@@ -119,34 +138,46 @@ class Killer:
         data: Path,
         events: Sequence[Event] = (),
         seed: int = 0,
+        *,
+        settings: Sequence[str] = (),
+        film: str | None = None,
+        has_helper: bool = False,
+        pause_s: float = 1.0,
     ) -> None:
         self.project, self.data, self.events = project, data, list(events)
         self.space = workspace.locate(project.folder, str(data), project.done["film_id"])
         self.root = self.space.root
+        line = small_project.run_arguments(film or project.film, data, has_report=True)
+        self._line = [*line, *(part for one in settings for part in ("--set", one))]
+        self._has_helper, self._pause_s = has_helper, pause_s
         self._chance = random.Random(seed)
         self._before: dict[str, int] = {}  # times of the stages' records when a run began
         data.mkdir(parents=True, exist_ok=True)
         self._said = data.parent / f"{data.name}.json"
         self._said.write_text(json.dumps([event.to_dict() for event in events]), encoding="utf-8")
 
-    def run_until(self, stage: str | None = None, seconds: float = LONGEST_S) -> Attempt:
-        """Run, and kill all processes so many seconds after a stage began (None: the run)."""
+    def run_until(
+        self, place: str | None = None, seconds: float = LONGEST_S, *, after: str | None = None
+    ) -> Attempt:
+        """Run, and kill all processes some seconds after the run came to a place.
+
+        Parameters
+        ----------
+        place : str, optional
+            A stage that has begun; default: the run has.
+        seconds : float
+        after : str, optional
+            A stage that has ended, instead of `place`.
+        """
         errors = self.data.parent / f"{self.data.name}.log"
         self._before = {name: _record_time(self.root, name) for name in pipeline.STAGE}
-        line = small_project.run_arguments(self.project.film, self.data, has_report=True)
         with errors.open("w") as log:
-            run = subprocess.Popen(
-                small_project.command(*line),
-                cwd=self.project.folder,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                process_group=0,
-            )
+            run = self._start(0, log)
+            helper = self._start(run.pid, log, "--assist") if self._has_helper else None
         person = self._start_person(run.pid)
-        began = time.monotonic()
-        while run.poll() is None and stage and not self._is_running(stage):
+        while run.poll() is None and not self._has_come(place, after):
             time.sleep(0.003)
-        moment = seconds + (time.monotonic() if stage else began)
+        moment = time.monotonic() + seconds
         while run.poll() is None and time.monotonic() < moment:
             time.sleep(0.003)
         is_killed = run.poll() is None
@@ -154,24 +185,50 @@ class Killer:
             os.killpg(run.pid, signal.SIGKILL)
         run.wait()
         told = person.communicate()[0].split() if person else []
+        if helper:
+            helper.wait()
         if not is_killed and run.returncode:
             raise RuntimeError(f"the run failed: {errors.read_text()[-2000:]}")
-        running = next(filter(self._is_running, pipeline.STAGE), "") if is_killed else ""
-        return Attempt(code=run.returncode, stage=running, acknowledged=tuple(told))
+        where = self._place() if is_killed else ""
+        return Attempt(code=run.returncode, place=where, acknowledged=tuple(told))
+
+    def _start(self, group: int, log: IO[str], *more: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            small_project.command(*self._line, *more),
+            cwd=self.project.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            process_group=group,
+        )
 
     def _start_person(self, group: int) -> subprocess.Popen | None:
         if not self.events:
             return None
         seed = str(self._chance.randrange(2**31))
-        command = [sys.executable, "-c", PERSON, str(self.root), str(self._said), seed]
+        where = [str(self.root), str(self._said)]
+        command = [sys.executable, "-c", PERSON, *where, seed, str(1 / self._pause_s)]
         return subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, process_group=group, cwd=self.project.folder
         )
 
+    def _has_come(self, place: str | None, after: str | None) -> bool:
+        if after:
+            return self._is_new(after) and _status(self.root, after) == "done"
+        return place is None or self._is_running(place)
+
+    def _is_new(self, stage: str) -> bool:
+        return _record_time(self.root, stage) != self._before[stage]
+
     def _is_running(self, stage: str) -> bool:
         """Whether a stage began in this run and did not end."""
-        is_new = _record_time(self.root, stage) != self._before[stage]
-        return is_new and _status(self.root, stage) == "running"
+        return self._is_new(stage) and _status(self.root, stage) == "running"
+
+    def _place(self) -> str:
+        """Where a run was killed."""
+        running = next(filter(self._is_running, pipeline.STAGE), "")
+        if not running and not self.unfinished():
+            return END
+        return running or (BETWEEN if any(map(self._is_new, pipeline.STAGE)) else START)
 
     def unfinished(self) -> list[str]:
         """Stages that have not ended."""
@@ -224,120 +281,139 @@ def _fix(event: Event, number: int) -> Event:
     )
 
 
-def differences(whole: Workspace, found: Workspace) -> list[str]:
-    """Files of two workspaces of a film that are not equal, or are in one of them alone.
-
-    Of stage records and tables the keys and columns in `MEASURED` do not count; of everything else
-    every byte does, but for the files in `TIMES`.
-    """
-    one, two = _files(whole), _files(found)
-    faults = [f"{name}: only in one" for name in sorted(one.keys() ^ two.keys())]
-    for name in sorted(one.keys() & two.keys()):
-        if not _is_equal(one[name], two[name]):
-            faults.append(f"{name}: differs")
-    return faults
-
-
-def _files(space: Workspace) -> dict[str, Path]:
-    """Files by where they lie in the workspace or the folder of its weights."""
-    places = {"output": space.root, "checkpoint": space.checkpoint}
-    return {
-        f"{name}/{path.relative_to(folder).as_posix()}": path
-        for name, folder in places.items()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name not in TIMES and not LEFTOVER.fullmatch(path.name)
-    }
-
-
-def _is_equal(one: Path, two: Path) -> bool:
-    if one.read_bytes() == two.read_bytes():
-        return True
-    if one.name == "stage.json":
-        return _record(one) == _record(two)
-    if one.suffix == ".parquet":
-        return _table(one).equals(_table(two))
-    if one.suffix == ".pt":
-        return _training_state(one) == _training_state(two)
-    return False
-
-
-def _record(path: Path) -> str:
-    """A stage's record without what is measured, and what follows from it."""
-    folder = path.parents[2] / "table"
-    timed = {f for f in folder.glob("*.parquet") if MEASURED & set(pl.read_parquet_schema(f))}
-    hashes = {hashlib.sha256(table.read_bytes()).hexdigest() for table in timed}
-
-    def clean(value: object) -> object:
-        if isinstance(value, dict):
-            left_out = MEASURED | {"fingerprint"}  # a hash of `parts`, which are compared
-            return {k: clean(v) for k, v in value.items() if k not in left_out}
-        return "a table with times" if str(value) in hashes else value
-
-    record = json.loads(path.read_text(encoding="utf-8"))
-    return json.dumps(clean(record), sort_keys=True)
-
-
-def _table(path: Path) -> pl.DataFrame:
-    """A table without measured times; one that has none must be equal byte for byte."""
-    table = pl.read_parquet(path)
-    own = MEASURED & set(table.columns)
-    return table.drop(own) if own else pl.DataFrame({"file": [path.as_posix()]})
-
-
-def _training_state(path: Path) -> bytes:
-    """All of a training checkpoint but its time, as bytes."""
-    import torch
-
-    state = torch.load(path, weights_only=True)
-    state.pop("seconds")
-    data = io.BytesIO()
-    torch.save(state, data)
-    return data.getvalue()
-
-
 def count_lost(root: Path, acknowledged: Iterable[str]) -> int:
     """How many acknowledged corrections the record does not have, or has twice."""
     said = Counter(event.event_id for event in event_log.read(root))
     return sum(said[one] != 1 for one in set(acknowledged))
 
 
-def soak(folder: Path, kills: int, seed: int) -> Tally:
-    """Kill and resume runs until there were so many kills; the last run is finished too."""
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How long an uninterrupted run took."""
+
+    whole_s: float
+    stage_s: dict[str, float]
+    rest_s: float  # start, end and what lies between stages
+
+    def moment(self, place: str, killer: Killer, chance: random.Random) -> dict[str, Any]:
+        """When to kill in order to hit a place, as arguments of `Killer.run_until`."""
+        left = killer.unfinished()
+        if place in self.stage_s:
+            return {"place": place, "seconds": chance.uniform(0.0, self.stage_s[place])}
+        if place == BETWEEN and len(left) > 1:
+            # The last is left out: after it comes the end.
+            return {"after": chance.choice(left[:-1][:4]), "seconds": chance.uniform(0.0, 0.03)}
+        if place == END and left:
+            return {"after": left[-1], "seconds": chance.uniform(0.0, self.rest_s)}
+        longest = self.whole_s / 2 if place == ANYWHERE else START_S
+        return {"seconds": chance.uniform(0.1, longest)}
+
+
+def soak(
+    folder: Path, kills: int, seed: int, *, is_streamed: bool = False, num_parts: int = 1
+) -> Tally:
+    """Kill and resume runs until there were so many kills; the last run is finished too.
+
+    Parameters
+    ----------
+    folder : Path
+    kills, seed : int
+    is_streamed : bool
+        Whether the film lies on an S3 server of this process.
+    num_parts : int
+        `pipeline.num_parts`; from 2 on a helper shares the work.
+    """
     chance, tally = random.Random(seed), Tally()
-    project = small_project.make(folder / "project")
+    home = folder / "project"
+    is_made = (home / small_project.DONE).exists()
+    project = small_project.read(home) if is_made else small_project.make(home)
     events = make_corrections(project)
-    whole = Killer(project, folder / "whole")
-    whole.root.mkdir(parents=True)
-    event_log.append(whole.root, events)
+    settings = (*CLIPS_AND_PAIRS, *PAIRED, f"pipeline.num_parts={num_parts}")
+    with film_server(project.film) if is_streamed else nullcontext() as film:
+        options = {"settings": settings, "film": film, "has_helper": num_parts > 1, "pause_s": 4.0}
+        whole = Killer(project, folder / "whole", **options)
+        whole.root.mkdir(parents=True)
+        event_log.append(whole.root, events)
+        pace = measure(whole)
+        for kind in ("clip", "pair/clip"):
+            if not any((whole.root / kind).rglob("*.*")):
+                raise RuntimeError(f"expected {kind} of the small project, found no file")
+        while tally.kills < kills:
+            data, own = folder / f"killed-{tally.films}", chance.randrange(2**31)
+            killer = Killer(project, data, events, own, **options)
+            heard = kill_at_every_place(killer, pace, tally, kills, chance)
+            compare(whole, killer, heard, tally)
+    return tally
+
+
+def measure(whole: Killer) -> Pace:
+    """Run without a kill."""
     began = time.monotonic()
     whole.run_until()
-    usual_s = time.monotonic() - began
+    whole_s = time.monotonic() - began
     lengths = {stage: _seconds(whole.root, stage) for stage in pipeline.STAGE}
-    while tally.kills < kills:
-        killer = Killer(project, folder / f"killed-{tally.films}", events, chance.randrange(2**31))
-        acknowledged: list[str] = []
-        while killer.unfinished() and tally.kills < kills:
-            stage, seconds = None, chance.uniform(0.1, 0.5 * usual_s)
-            if chance.random() < 0.7:
-                stage = chance.choice(killer.unfinished()[:3])
-                seconds = chance.uniform(0.0, 2 * lengths[stage] + 0.2)  # it may end before
-            done = killer.run_until(stage, seconds)
-            acknowledged += done.acknowledged
+    return Pace(whole_s=whole_s, stage_s=lengths, rest_s=max(1.0, whole_s - sum(lengths.values())))
+
+
+def kill_at_every_place(
+    killer: Killer, pace: Pace, tally: Tally, kills: int, chance: random.Random
+) -> list[str]:
+    """Kill a film's run at each place that had too few kills; the corrections acknowledged."""
+    heard: list[str] = []
+    share = -(-kills // len(PLACES))
+    # In the order of the run; between two stages at several moments of it.
+    between = (BETWEEN, ANYWHERE)
+    order = [START, *(p for stage in pipeline.STAGE for p in (stage, chance.choice(between))), END]
+    for place in order:
+        for _ in range(1 if place in between else TRIES):
+            is_over = place in pipeline.STAGE and place not in killer.unfinished()
+            if tally.kills >= kills or is_over or tally.inside[place] >= share:
+                break
+            done = killer.run_until(**pace.moment(place, killer, chance))
+            heard += done.acknowledged
             if done.code == -signal.SIGKILL:
                 tally.kills += 1
-                tally.inside[done.stage or "between stages"] += 1
-        for _ in range(2):  # the second run hears what was said after review had run
-            acknowledged += killer.run_until().acknowledged
-        tally.films += 1
-        tally.acknowledged += len(set(acknowledged))
-        tally.lost += count_lost(killer.root, acknowledged)
-        faults = differences(whole.space, killer.space)
-        tally.torn += [f"{killer.data.name}/{fault}" for fault in faults]
-        print(f"{tally.kills} kills, {tally.films} runs, {tally.lost} lost, {len(faults)} differ")
-        sys.stdout.flush()
-        if not faults:
-            shutil.rmtree(killer.data)
-    return tally
+                tally.inside[done.place] += 1
+    return heard
+
+
+def compare(whole: Killer, killer: Killer, heard: list[str], tally: Tally) -> None:
+    """Let a killed film's run come to its end, and note what is lost or differs."""
+    for _ in range(2):  # the second run hears what was said after review had run
+        heard += killer.run_until().acknowledged
+    tally.films += 1
+    tally.acknowledged += len(set(heard))
+    tally.lost += count_lost(killer.root, heard)
+    faults = workspace_difference.find(whole.space, killer.space)
+    tally.torn += [f"{killer.data.name}/{fault}" for fault in faults]
+    print(f"{tally.kills} kills, {tally.films} runs, {tally.lost} lost, {len(faults)} differ")
+    print(f"   {dict(tally.inside)}", flush=True)
+    if not faults:
+        shutil.rmtree(killer.data)
+
+
+@contextmanager
+def film_server(film: Path) -> Iterator[str]:
+    """A film on an S3 server of this machine; gives its address, for processes started here."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    os.environ |= {
+        "AWS_ACCESS_KEY_ID": "soak",
+        "AWS_SECRET_ACCESS_KEY": "soak",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": "http://{}:{}".format(*server.get_host_and_port()),
+    }
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="films")
+    client.put_object(
+        Bucket="films", Key=film.name, Body=film.read_bytes(), ChecksumAlgorithm="SHA256"
+    )
+    yield f"s3://films/{film.name}"
+    server.stop()
 
 
 def _seconds(root: Path, stage: str) -> float:
@@ -351,12 +427,20 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="where films are run; default: a temporary one")
+    parser.add_argument("--stream", action="store_true", help="the film lies on a local S3 server")
+    parser.add_argument("--parts", type=int, default=1, help="from 2 on a second process helps")
     given = parser.parse_args()
     if sys.platform == "win32":
         parser.error("expected Linux or macOS: this kills process groups and forks")
     folder = given.folder or Path(tempfile.mkdtemp(prefix="bunny-soak-"))
     began = time.monotonic()
-    tally = soak(folder.resolve(), given.kills, given.seed)
+    tally = soak(
+        folder.resolve(),
+        given.kills,
+        given.seed,
+        is_streamed=given.stream,
+        num_parts=given.parts,
+    )
     print(tally.to_text())
     print(f"{(time.monotonic() - began) / 60:.0f} minutes, in {folder}")
     return int(bool(tally.lost or tally.torn))

@@ -17,6 +17,7 @@ from pathlib import Path
 import odd_film
 import pytest
 import soak_kill
+import workspace_difference
 from bunny_sentence import sentence
 from small_project import command, run_arguments
 
@@ -104,7 +105,7 @@ def test_a_full_disk_stops_a_stage_in_a_sentence_and_costs_nothing(
     assert code == 0, error
     assert json.loads(said.splitlines()[-1])["stages"][stage]["status"] == "done"
     whole = space_of(small_project, small_project.folder / "data")
-    assert soak_kill.differences(whole, space) == []
+    assert workspace_difference.find(whole, space) == []
     assert not [p for p in disk.rglob("*.tmp") if p.is_file()]
 
 

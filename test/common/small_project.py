@@ -101,7 +101,7 @@ def command(*arguments: Any) -> list[str]:
     return [sys.executable, "-m", "bunny", *map(str, arguments)]
 
 
-def run_arguments(film: Path, data_dir: Path, *, has_report: bool = False) -> list[Any]:
+def run_arguments(film: Path | str, data_dir: Path, *, has_report: bool = False) -> list[Any]:
     """Arguments of `bunny run` for the film, with the sample's references.
 
     A report takes longer than most stages; those who look at it ask for it.
