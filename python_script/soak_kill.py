@@ -287,13 +287,19 @@ def count_lost(root: Path, acknowledged: Iterable[str]) -> int:
     return sum(said[one] != 1 for one in set(acknowledged))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Pace:
-    """How long an uninterrupted run took."""
+    """How long runs take on this machine now."""
 
     whole_s: float
-    stage_s: dict[str, float]
+    stage_s: dict[str, float]  # as they took last
     rest_s: float  # start, end and what lies between stages
+
+    def renew(self, root: Path) -> None:
+        """Hear how long a film's stages took; kills meant for a stage come too late otherwise."""
+        for stage in self.stage_s:
+            if _status(root, stage) == "done":
+                self.stage_s[stage] = _seconds(root, stage)
 
     def moment(self, place: str, killer: Killer, chance: random.Random) -> dict[str, Any]:
         """When to kill in order to hit a place, as arguments of `Killer.run_until`."""
@@ -371,6 +377,7 @@ def kill_at_every_place(
                 break
             done = killer.run_until(**pace.moment(place, killer, chance))
             heard += done.acknowledged
+            pace.renew(killer.root)
             if done.code == -signal.SIGKILL:
                 tally.kills += 1
                 tally.inside[done.place] += 1

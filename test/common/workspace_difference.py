@@ -12,8 +12,11 @@ import polars as pl
 from bunny.core.atomic import LEFTOVER  # removed by a run an hour later
 from bunny.core.workspace import Workspace
 
-# Files that say when something was done, or of which times a cache is valid.
-TIMES = frozenset({".lock", ".lock.json", ".hash.json", "hash.json", "state.json", "report.html"})
+# Files that say when something was done, how far it had come by some second, or of which times a
+# cache is valid.
+TIMES = frozenset(
+    {".lock", ".lock.json", ".hash.json", "hash.json", "state.json", "progress.json", "report.html"}
+)
 # Keys of `stage.json` and columns of tables that are measured times, or name the machine's memory.
 MEASURED = frozenset({"started_at", "seconds", "peak_memory_mb", "mtime_ns"})
 
