@@ -10,12 +10,16 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import look as kept_look
 import pytest
+from set_on_disk import make_set
 
 from bunny.core import reference_folder
+from bunny.dataset import approval, rights
 from bunny.review import event_log
+from bunny.table import store
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "view" / "board"))
 import made
@@ -271,6 +275,55 @@ def test_a_band_files_from_disk_and_the_end_of_a_page(chromium, url, film_dir, t
         assert has_kernel(url, kernel)
         ann.goto("about:blank")
         wait_end(url, kernel, IDLE_S / 2)
+
+
+def loaded(page, number):
+    """Wait until so many pictures of a set are seen."""
+    page.wait_for_function(
+        "n => [...document.querySelectorAll('figure.bb-tile img')]"
+        ".filter(image => image.naturalWidth).length == n",
+        arg=number,
+    )
+
+
+def test_a_training_set_is_approved_once_it_was_shown(chromium, url, film_dir, look):
+    """Mia approves and withdraws; a page that shows what is no longer there approves nothing."""
+    rows = make_set(SimpleNamespace(root=film_dir), "anna", 8, 0)
+    rows += make_set(SimpleNamespace(root=film_dir), "bo", 3, 50)
+    for number, row in enumerate(rows):
+        made.cv2.imwrite(str(film_dir / row["file"]), made.picture(number, number // 3))
+    store.write(film_dir / "table", "dataset", store.from_rows("dataset", rows))
+    known = {"film_file": "made.mp4", "film_hash": "00", "film_licence": "CC0-1.0"}
+    (film_dir / "dataset" / "rights.json").write_text(json.dumps(rights.make_record(**known)))
+    record = film_dir / approval.FILE
+    with open_board(chromium, url, "mia", color_scheme="light") as mia:
+        mia.add_style_tag(content=kept_look.page_style())
+        mia.get_by_role("button", name="Training sets").click()
+        approve = mia.get_by_role("button", name=re.compile("^Approve"))
+        loaded(mia, 8)
+        assert approve.inner_text() == "Approve 8 pictures of anna"
+        assert mia.locator(".bb-rights").inner_text().splitlines()[0] == "Film: made.mp4, CC0-1.0"
+        mia.evaluate("document.activeElement.blur()")
+        look("board-set-light", mia.screenshot(), shrink=4)
+        mia.emulate_media(color_scheme="dark")
+        look("board-set-dark", mia.screenshot(), shrink=4)
+        approve.click()
+        mia.locator(".bb-state.is-approved", has_text="Approved by mia on").wait_for()
+        assert approve.is_disabled() and [one.by for one in approval.read(film_dir)] == ["mia"]
+        mia.get_by_role("button", name="Withdraw approval").click()
+        mia.locator(".bb-state.is-withdrawn").wait_for()
+        mia.get_by_role("radio", name="bo: not approved").click()
+        loaded(mia, 3)
+        before = record.read_text()
+        made.cv2.imwrite(str(film_dir / rows[8]["file"]), made.picture(9, 9))
+        approve.click()
+        mia.locator(".bb-toast.is-bad", has_text="has changed since").wait_for()
+        assert record.read_text() == before
+        loaded(mia, 3)
+        approve.click()
+        mia.locator(".bb-state.is-approved").wait_for()
+    found = [(one.character, one.is_withdrawn) for one in approval.read(film_dir)]
+    assert found == [("anna", False), ("anna", True), ("bo", False)]
 
 
 def test_what_a_dead_page_left_is_ended(url, orphan):

@@ -1,6 +1,7 @@
 """The board of a film as a job: ports, references dropped on it, the page for papermill."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import cv2
 import nbformat
 import numpy as np
 import pytest
+from set_on_disk import make_set
 
 from bunny.command import film_workspace, review
 from bunny.core import reference_folder
 from bunny.core.error import UserError
+from bunny.table import store
 from bunny.view.board import widget
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "view" / "board"))
@@ -82,8 +85,19 @@ def test_the_page_that_is_served_is_a_notebook():
 
 
 def test_a_table_where_nothing_can_be_clicked(opened):
+    space, _ = opened
+    store.write(space.table, "dataset", store.from_rows("dataset", make_set(space, "anna", 4, 0)))
     page = review.show(*opened, is_interactive=False).data
+    assert re.search(r"<td[^>]*>anna</td>\s*<td[^>]*>4</td>\s*<td[^>]*>open</td>", page)
     assert "scene-004" in page and "person-01" in page and ">0.30<" in page
+
+
+def test_the_board_knows_whether_training_waits_for_an_approval(opened):
+    space, config = opened
+    assert not review.open_session(space, config).setting.needs_approval
+    data_dir = str(space.root.parents[1])
+    waiting = film_workspace.open_film("made", data_dir, ["review.needs_approval=true"])
+    assert review.open_session(*waiting).setting.needs_approval
 
 
 @pytest.mark.parametrize(("threshold", "falls_to"), [(0.015, True), (0.025, False)])

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import polars as pl
 
@@ -85,7 +84,7 @@ def approve(
             approvals=tuple(one for one in found.values() if one),
             missing=tuple(name for name, one in found.items() if one is None),
         )
-    _check_files(table.filter(pl.col("character").is_in(chosen)), space.root)
+    approval.check_files(table.filter(pl.col("character").is_in(chosen)), space.root)
     who = by or config.review.user or film_workspace.login_name("")
     if not who.strip():
         raise UserError("--by: expected the name of who approves, got none; add --by NAME")
@@ -94,13 +93,3 @@ def approve(
         table, space.root, chosen, by=who.strip(), at=at, is_withdrawn=is_withdrawn
     )
     return ApprovalReport(film_id=space.film_id, approvals=tuple(made))
-
-
-def _check_files(rows: pl.DataFrame, root: Path) -> None:
-    """Refuse to approve pictures that nobody can have looked at."""
-    gone = [file for file in rows["file"] if not (root / file).is_file()]
-    if gone:
-        raise UserError(
-            f"expected the pictures of the training set, {len(gone)} of {rows.height} are missing "
-            f"(first: {gone[0]}); run stage dataset again, look at them, then approve"
-        )

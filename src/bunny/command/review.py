@@ -69,6 +69,7 @@ def open_session(space: Workspace, config: Config, user: str = "") -> session.Bo
         max_propagated=config.review.max_propagated,
         exemplars=config.review.exemplars,
         noise_threshold=config.clustering.noise_threshold,
+        needs_approval=config.review.needs_approval,
         upload=lambda name, files: add_references(space, name, files),
     )
     return session.BoardSession(items.read_film(space.film_id, space.root), setting)
@@ -296,9 +297,9 @@ def check_picture(file: str, data: bytes) -> tuple[str, str, bytes]:
 
 
 def _folder_tables(opened: session.BoardSession) -> str:
-    """Folders of both levels as tables."""
+    """Folders of both levels, and the training sets, as tables."""
     from bunny.view import html
-    from bunny.view.board import query
+    from bunny.view.board import query, training_set
 
     parts = []
     for level in ("scene", "character"):
@@ -307,6 +308,13 @@ def _folder_tables(opened: session.BoardSession) -> str:
             for f in query.list_folders(opened.table, level)
         ]
         heading = ("scene" if level == "scene" else "character", "items", "approved", "doubt")
+        parts.append(html.table(heading, rows))
+    if training_set.exists(opened.film.root):
+        heading = ("training set", "pictures", "state", "by", "at")
+        rows = [
+            [one["character"], str(len(one["pictures"])), one["state"], one["by"], one["at"]]
+            for one in training_set.list_sets(opened.film.root)
+        ]
         parts.append(html.table(heading, rows))
     return "".join(parts)
 

@@ -19,7 +19,12 @@ from bunny.core.error import UserError
 WAIT_S = 10.0  # for another's write, which takes milliseconds
 
 
-def append(path: Path, entries: Sequence[Mapping[str, Any]]) -> int:
+def append(
+    path: Path,
+    entries: Sequence[Mapping[str, Any]],
+    *,
+    check: Callable[[], None] | None = None,
+) -> int:
     """Append entries, all of them or none, and flush them to disk.
 
     Parameters
@@ -28,6 +33,8 @@ def append(path: Path, entries: Sequence[Mapping[str, Any]]) -> int:
         The record; made when missing, in a folder that exists.
     entries : sequence of mapping
         Values that JSON knows.
+    check : callable, optional
+        Asked while other writers are kept away; nothing is appended if it raises.
 
     Returns
     -------
@@ -41,6 +48,8 @@ def append(path: Path, entries: Sequence[Mapping[str, Any]]) -> int:
     """
     data = b"".join(_to_line(entry) for entry in entries)
     with lock(path):
+        if check is not None:
+            check()
         _drop_cut_line(path)
         if data:
             _write(path, data)

@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -39,6 +39,21 @@ class Approval:
     def to_metadata(self) -> dict[str, str]:
         """What sets and adapters made from it say."""
         return {"approved_by": self.by, "approved_at": self.at, "approved_set": self.set_hash}
+
+
+State = Literal["approved", "changed", "withdrawn", "open"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetState:
+    """What people said of a character's set, and the set as it is now."""
+
+    character: str
+    set_hash: str
+    num_images: int
+    state: State  # open: nobody has approved it
+    last: Approval | None  # what the state follows from
+    num_said: int  # lines of the record about this character
 
 
 def hash_set(rows: pl.DataFrame, root: Path) -> str:
@@ -124,14 +139,124 @@ def read(root: Path) -> list[Approval]:
     return found
 
 
+def describe(table: pl.DataFrame, root: Path, character: str) -> SetState:
+    """State of a character's set, for somebody who is to decide about it.
+
+    Parameters
+    ----------
+    table : pl.DataFrame
+        Table `dataset`.
+    root : Path
+        The film's folder.
+    character : str
+        Who has a set in it.
+
+    Returns
+    -------
+    SetState
+        ``changed``: the last word was the approval of another set than the one there is now.
+    """
+    rows = table.filter(pl.col("character") == character)
+    now = hash_set(rows, root)
+    known = [one for one in read(root) if one.character == character]
+    same = [one for one in known if one.set_hash == now]
+    state: State = "open"
+    last = same[-1] if same else (known[-1] if known else None)
+    if same:
+        state = "withdrawn" if same[-1].is_withdrawn else "approved"
+    elif last is not None and not last.is_withdrawn:
+        state = "changed"
+    return SetState(
+        character=character,
+        set_hash=now,
+        num_images=rows.height,
+        state=state,
+        last=None if state == "open" else last,
+        num_said=len(known),
+    )
+
+
+def decide(
+    table: pl.DataFrame,
+    root: Path,
+    shown: SetState,
+    *,
+    by: str,
+    at: str,
+    is_withdrawn: bool = False,
+) -> Approval:
+    """Note a decision about a set as somebody saw it, unless it is not as they saw it any more.
+
+    Parameters
+    ----------
+    table : pl.DataFrame
+        Table `dataset` as it is now.
+    root : Path
+        The film's folder.
+    shown : SetState
+        Of which `character`, `set_hash` and `num_said` count.
+    by, at, is_withdrawn : str, str, bool
+        As in `record`.
+
+    Raises
+    ------
+    UserError
+        If the set is another one now, pictures of it are missing, or somebody else has decided
+        otherwise in the meantime; then nothing is noted.
+    """
+    name = shown.character
+    rows = table.filter(pl.col("character") == name)
+    made = Approval(
+        character=name,
+        set_hash=shown.set_hash,
+        num_images=rows.height,
+        by=by,
+        at=at,
+        is_withdrawn=is_withdrawn,
+    )
+
+    def check_unchanged() -> None:
+        if rows.is_empty() or hash_set(rows, root) != shown.set_hash:
+            raise UserError(
+                f"expected the training set of {name} as it was shown, but it has changed since; "
+                "look at it again, then decide"
+            )
+        for one in [one for one in read(root) if one.character == name][shown.num_said :]:
+            if one.is_withdrawn != is_withdrawn:
+                said = "withdrew the approval" if one.is_withdrawn else "approved the set"
+                raise UserError(
+                    f"{one.by} {said} of {name} at {one.at}, after this page was shown; look at "
+                    "it again, then decide"
+                )
+
+    if not is_withdrawn:
+        check_files(rows, root)
+    jsonl.append(root / FILE, [asdict(made)], check=check_unchanged)
+    return made
+
+
+def check_files(rows: pl.DataFrame, root: Path) -> None:
+    """Refuse to approve pictures that nobody can have looked at.
+
+    Raises
+    ------
+    UserError
+        If files that rows of table `dataset` name are missing.
+    """
+    gone = [file for file in rows["file"] if not (root / file).is_file()]
+    if gone:
+        raise UserError(
+            f"expected the pictures of the training set, {len(gone)} of {rows.height} are missing "
+            f"(first: {gone[0]}); run stage dataset again, look at them, then approve"
+        )
+
+
 def find(table: pl.DataFrame, root: Path, character: str) -> Approval | None:
     """The approval that holds for a character's set as it is now; None where there is none."""
-    known = [one for one in read(root) if one.character == character]
-    if not known:
+    if not any(one.character == character for one in read(root)):
         return None
-    now = hash_set(table.filter(pl.col("character") == character), root)
-    same = [one for one in known if one.set_hash == now]
-    return same[-1] if same and not same[-1].is_withdrawn else None
+    found = describe(table, root, character)
+    return found.last if found.state == "approved" else None
 
 
 def check(table: pl.DataFrame, root: Path, characters: Sequence[str]) -> dict[str, Approval]:
@@ -150,7 +275,8 @@ def check(table: pl.DataFrame, root: Path, characters: Sequence[str]) -> dict[st
             state = "one that changed after it was approved" if had else "one that nobody approved"
             raise UserError(
                 f"review.needs_approval: expected an approved training set of {name}, found "
-                f"{state}; look at it, then run `bunny approve {root.name} --character {name}`"
+                f"{state}; look at it, then approve it on the board (`bunny review`) or run "
+                f"`bunny approve {root.name} --character {name}`"
             )
         found[name] = one
     return found

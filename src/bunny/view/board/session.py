@@ -16,6 +16,9 @@ a kernel of its own, show the same.
 | undo, redo | taking back, bringing back |
 | poll | what changed since |
 | upload | reference pictures for a character |
+| sets | the film's training sets, who approved them and their rights |
+| set_pictures | small pictures of a training set |
+| set_decide | approving a training set as it was shown, or taking that back |
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ from bunny.core.error import BunnyError, UserError
 from bunny.review import create_event, look_alike
 from bunny.review.state import NOISE_THRESHOLD
 from bunny.table.box import BOX
-from bunny.view.board import action, query, serialize, thumbnail
+from bunny.view.board import action, query, serialize, thumbnail, training_set
 from bunny.view.board.items import BoardFilm, BoardItems
 
 logger = logging.getLogger(__name__)
@@ -41,7 +44,7 @@ MAX_PAGE = 200
 MAX_NEWS = 5
 MAX_USER = 60  # characters of a name
 Answer = tuple[dict[str, Any], list[bytes]]
-ACTIONS = ("act", "undo", "redo")
+ACTIONS = ("act", "undo", "redo", "set_decide")
 Upload = Callable[[str, Sequence[tuple[str, bytes]]], str]
 
 
@@ -65,6 +68,7 @@ class BoardSetting:
     max_propagated: int = 500
     exemplars: int = 30
     noise_threshold: float = NOISE_THRESHOLD  # as stage review has it
+    needs_approval: bool = False
     upload: Upload | None = field(default=None, compare=False)
 
 
@@ -96,6 +100,9 @@ class BoardSession(BoardItems):
             "undo": self._undo,
             "redo": self._undo,
             "poll": self._poll,
+            "sets": self._sets,
+            "set_pictures": self._set_pictures,
+            "set_decide": self._set_decide,
         }
         try:
             if message.get("kind") not in ("hello", "upload"):
@@ -151,6 +158,7 @@ class BoardSession(BoardItems):
             seen=len(self.events),
         )
         answer = {"seen": view.seen, "folders": query.list_folders(self.table, asked.level)}
+        answer["has_sets"] = training_set.exists(self.film.root)
         return {**answer, **self._steps(message), "has_order": True}, [view.order.tobytes()]
 
     def _page(self, message: Mapping) -> Answer:
@@ -256,6 +264,18 @@ class BoardSession(BoardItems):
                 "this cluster first"
             )
         return {"done": self.setting.upload(str(name), list(zip(names, data, strict=True)))}, []
+
+    def _sets(self, message: Mapping) -> Answer:
+        root = self.film.root
+        answer = {"sets": training_set.list_sets(root), "rights": training_set.list_rights(root)}
+        return {**answer, "needs_approval": self.setting.needs_approval}, []
+
+    def _set_pictures(self, message: Mapping) -> Answer:
+        wanted = [str(image_id) for image_id in message["images"]]
+        return {}, training_set.cut_pictures(self.film.root, wanted)
+
+    def _set_decide(self, message: Mapping) -> Answer:
+        return {"done": training_set.decide(self.film.root, message, self._user(message))}, []
 
     # ---- parts of answers
 

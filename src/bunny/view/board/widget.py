@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 MODULES = (
     *("api.js", "dom.js", "picture.js", "layout.js", "cell.js", "band.js", "grid.js", "folder.js"),
-    *("dialog.js", "key.js", "ask.js", "drag.js", "tool.js", "board.js"),
+    *("dialog.js", "key.js", "ask.js", "drag.js", "tool.js", "training_set.js"),
+    "board.js",
 )
 IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)

@@ -10,6 +10,7 @@ import { grid } from "./grid.js";
 import { KEYS, listen } from "./key.js";
 import { shelf as makeShelf } from "./picture.js";
 import { chosenBar, headLine, SORT, topBar } from "./tool.js";
+import { trainingSets } from "./training_set.js";
 
 const POLL_MS = 1000;
 const HIDDEN_POLL_MS = 5000;
@@ -100,7 +101,8 @@ function render({ model, el }) {
     "]": () => folders.step(1),
   };
   const help = () => over.help(KEYS);
-  const bar = topBar({ ask, again, askName: () => askName(), toLevel, help, isAlone });
+  const sets = trainingSets({ over, tell, named: async () => user || (await askName()) });
+  const bar = topBar({ ask, again, askName: () => askName(), toLevel, help, sets: sets.show, isAlone });
   const head = headLine({
     onRename: rename,
     onJoin: words.join,
@@ -164,6 +166,7 @@ function render({ model, el }) {
       if (!order.length) cells.say(nothing());
     } else cells.redraw();
     if ("undo" in answer) bar.showSteps(answer);
+    if ("has_sets" in answer) bar.showSets(answer.has_sets);
     for (const news of answer.news ?? [])
       over.toast(news.text, { isBad: news.is_conflict, seconds: news.is_conflict ? 12 : 5 });
     if (!asked) showHead();

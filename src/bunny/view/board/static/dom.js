@@ -15,6 +15,7 @@ export function make(tag, attributes = {}, ...children) {
 }
 
 const ICON = {
+  approve: "M3 3h10v10H3zM5.5 8l2 2 3.3-4",
   check: "M3 8.5l3.2 3.2L13 4.8",
   close: "M4 4l8 8M12 4l-8 8",
   undo: "M6 3L3 6l3 3M3 6h6.5a3.5 3.5 0 010 7H7",

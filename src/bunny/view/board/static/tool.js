@@ -19,7 +19,7 @@ export const SORT = {
 const LEVEL = { scene: "Scenes", character: "Characters" };
 
 // Over the board: what is shown, undo, who corrects.
-export function topBar({ ask, again, askName, toLevel, help, isAlone }) {
+export function topBar({ ask, again, askName, toLevel, help, sets, isAlone }) {
   const levels = make("div", { class: "bb-switch", role: "radiogroup", "aria-label": "View" });
   const search = make("input", {
     class: "bb-input bb-search",
@@ -37,6 +37,8 @@ export function topBar({ ask, again, askName, toLevel, help, isAlone }) {
     title: "Your name, recorded with your corrections",
     onclick: askName,
   });
+  const approval = button("approve", "Training sets", sets, { words: true, extra: "bb-training" });
+  approval.hidden = true;
   const element = make(
     "div",
     { class: "bb-bar-top", role: "toolbar", "aria-label": "Board" },
@@ -45,6 +47,7 @@ export function topBar({ ask, again, askName, toLevel, help, isAlone }) {
     status,
     sort,
     make("span", { class: "bb-gap" }),
+    approval,
     isAlone ? make("a", { class: "bb-films", href: `/films${location.search}`, text: "Films" }) : null,
     undo,
     redo,
@@ -63,6 +66,9 @@ export function topBar({ ask, again, askName, toLevel, help, isAlone }) {
     search,
     sort,
     showUser: (name) => who.replaceChildren(icon("person"), make("span", { text: name })),
+    showSets: (hasSets) => {
+      approval.hidden = !hasSets;
+    },
     showSteps(answer) {
       for (const [one, text, word] of [[undo, answer.undo, "Undo"], [redo, answer.redo, "Redo"]]) {
         one.disabled = !text;
