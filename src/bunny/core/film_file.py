@@ -10,14 +10,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import os
 import signal
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from types import FrameType
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
@@ -182,7 +180,7 @@ class StreamedFilm:
 
         self.address = address
         self._bucket, self._key = s3.split_address(address.text)
-        self._client, self._etag = _client(_environment()), ""
+        self._client, self._etag = s3.connect(), ""
         self._etag, self.size = self._look()
         self.stamp = f"{self._etag}|{self.size}"
         self._cache = BackgroundBlockCache(BLOCK_BYTES, self.fetch, self.size, NUM_BLOCKS)
@@ -205,21 +203,13 @@ class StreamedFilm:
         """
         end = min(end, self.size)
         with self._explained():
-            for attempt in range(1, s3.ATTEMPTS + 1):
-                found = self._get(start, end)
-                try:
-                    return found["Body"].read()
-                except s3.cut_errors():
-                    if attempt == s3.ATTEMPTS:
-                        raise
-        return b""
+            return s3.ask(lambda: self._get(start, end)["Body"].read())
 
     def sha256(self) -> str:
         """See `sha256` of this module."""
         with self._explained():
-            head = self._client.head_object(
-                Bucket=self._bucket, Key=self._key, IfMatch=self._etag, ChecksumMode="ENABLED"
-            )
+            where = {"Bucket": self._bucket, "Key": self._key, "IfMatch": self._etag}
+            head = s3.ask(lambda: self._client.head_object(**where, ChecksumMode="ENABLED"))
         known = head.get("ChecksumSHA256", "-")  # one made of the hashes of parts has a dash
         if "-" not in known and head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT":
             return base64.b64decode(known).hex()
@@ -232,7 +222,7 @@ class StreamedFilm:
         """ETag and size, by a range request: unlike HEAD its refusal says what is wrong."""
         with self._explained():
             try:
-                found = self._get(0, 1)
+                found = s3.ask(lambda: self._get(0, 1))
             except self._client.exceptions.ClientError as error:
                 if s3.error_code(error) in ("416", "InvalidRange"):
                     raise self._empty() from error
@@ -361,17 +351,6 @@ def _keep(address: FilmAddress, film: StreamedFilm) -> StreamedFilm:
         while len(_open) > MOST_OPEN:
             _open.popitem(last=False)
     return film
-
-
-@lru_cache(maxsize=1)
-def _client(environment: tuple[tuple[str, str], ...]) -> Any:
-    """One client for all films, which takes half a second to make."""
-    return s3.connect()
-
-
-def _environment() -> tuple[tuple[str, str], ...]:
-    """What a client is made by."""
-    return tuple(sorted(one for one in os.environ.items() if one[0].startswith("AWS_")))
 
 
 def _guard_interrupt() -> None:

@@ -1,19 +1,21 @@
 """S3 clients as AWS's own tools make them, and one sentence for each thing that goes wrong.
 
-boto3 does the work: retries, time-outs and credentials are botocore's own (environment, profile,
-instance), and so is the endpoint.
+boto3 does the work: retries and credentials are botocore's own (environment, profile, instance),
+and so is the endpoint. AWS has no variable for time-outs, hence the setting of the project.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar
 
 from bunny.core.error import BunnyError, UserError
 
 SCHEME = "s3://"
-ATTEMPTS, CONNECT_S, READ_S = 6, 10, 60
+ATTEMPTS, CONNECT_S, READ_S = 6, 10.0, 60.0
 GONE = ("404", "NoSuchKey", "NotFound")
 CHANGED = ("412", "PreconditionFailed", "409", "ConditionalRequestConflict")
 REASON = {
@@ -27,25 +29,56 @@ REASON = {
 }
 
 
+Answer = TypeVar("Answer")
+_timeout: list[float] = [READ_S]  # one; of clients that are made from now on
+
+
+def set_timeout(seconds: float) -> None:
+    """Say how long clients wait for a connection, and for the next bytes of an answer."""
+    _timeout[:] = [seconds]
+
+
+def timeout() -> float:
+    """Seconds that clients wait for the next bytes of an answer."""
+    return _timeout[0]
+
+
 def connect() -> Any:
-    """A client of S3 as the environment says.
+    """The client of S3 as the environment says; AWS_MAX_ATTEMPTS and AWS_RETRY_MODE count too.
+
+    It may be used by several threads, and is made once, which takes half a second.
 
     Raises
     ------
     UserError
         If its endpoint is no address, or the profile is not known.
     """
+    own = (one for one in os.environ.items() if one[0].startswith("AWS_") or one[0] == "HOME")
+    return _make_client(tuple(sorted(own)), timeout())
+
+
+@lru_cache(maxsize=2)
+def _make_client(environment: tuple[tuple[str, str], ...], timeout_s: float) -> Any:
+    """See `connect`; `environment` is what the client depends on."""
     from boto3.session import Session
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
+    from botocore.session import get_session
 
-    config = Config(
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-        connect_timeout=CONNECT_S,
-        read_timeout=READ_S,
-    )
     try:
-        return Session().client("s3", config=config)
+        session = get_session()
+        chosen = {
+            name: session.get_config_variable(name) for name in ("max_attempts", "retry_mode")
+        }
+        config = Config(
+            retries={
+                "mode": chosen["retry_mode"] or "standard",
+                "total_max_attempts": chosen["max_attempts"] or ATTEMPTS,
+            },
+            connect_timeout=min(CONNECT_S, timeout_s),
+            read_timeout=timeout_s,
+        )
+        return Session(botocore_session=session).client("s3", config=config)
     except ValueError as error:
         raise UserError(
             "AWS_ENDPOINT_URL: expected an address like https://host:port, found another text; "
@@ -72,8 +105,19 @@ def error_code(error: Any) -> str:
 def cut_errors() -> tuple[type[Exception], ...]:
     """What is raised when an answer is cut off in the middle, which botocore does not try again."""
     from botocore.exceptions import HTTPClientError, IncompleteReadError
+    from urllib3.exceptions import HTTPError  # in the text of a refusal
 
-    return HTTPClientError, IncompleteReadError
+    return HTTPClientError, IncompleteReadError, HTTPError
+
+
+def ask(request: Callable[[], Answer]) -> Answer:
+    """Make a request, and read its answer, again where the answer is cut off or stops."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return request()
+        except cut_errors():
+            continue
+    return request()
 
 
 @contextmanager
@@ -95,6 +139,7 @@ def explained(address: str, where: str) -> Iterator[None]:
         For what may pass by itself.
     """
     from botocore import exceptions
+    from urllib3.exceptions import HTTPError
 
     try:
         yield
@@ -113,7 +158,7 @@ def explained(address: str, where: str) -> Iterator[None]:
             f"{address}: expected a bucket's name of letters, digits, dots and dashes, found "
             "another; mend the address"
         ) from error
-    except exceptions.BotoCoreError as error:
+    except (exceptions.BotoCoreError, HTTPError) as error:
         kind = UserError if isinstance(error, exceptions.ConnectionError) else BunnyError
         raise kind(
             f"{address}: no answer from the server ({type(error).__name__}); check the "

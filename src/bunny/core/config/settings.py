@@ -46,6 +46,7 @@ class ProjectConfig(ConfigSection):
     data_dir: str = "data"
     cache_gib: float = Field(default=20.0, gt=0, le=1_000_000)
     lease_seconds: float = Field(default=60.0, ge=1, le=86_400)
+    timeout_seconds: float = Field(default=60.0, gt=0, le=3600)
 
 
 class PipelineConfig(ConfigSection):
