@@ -164,7 +164,10 @@ def _run_stages(names: list[str], space: Workspace, config: Config) -> list[Stag
     try:
         for name in names:
             results.append(_run_stage(name, space, config, progress))
-            workspace.publish(space)
+            if results[-1].status != "skipped":
+                after = names[names.index(name) + 1 :][:1]
+                kept = [one for n in after for one in make_stage(n, space, config).needs()]
+                workspace.publish(space, kept)
     except KeyboardInterrupt:
         progress.close()
         logger.info("%s", _describe_kept(names[len(results)], results, space, began))

@@ -1,12 +1,10 @@
 """A real S3 server over HTTP on this machine, and a proxy that breaks what goes through it."""
 
-import http.client
-import socket
 import threading
 import urllib.request
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from fault_proxy import FaultProxy
 
 BUCKET = "films"
 
@@ -39,87 +37,6 @@ def s3(server, monkeypatch):
     client.create_bucket(Bucket=BUCKET)
     yield f"s3://{BUCKET}/work"
     client.close()
-
-
-class FaultProxy(ThreadingHTTPServer):
-    """Hands requests on to a server, and breaks those that `plan` says."""
-
-    daemon_threads = True
-
-    def __init__(self, server):
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.server = server.removeprefix("http://")
-        self.count, self.struck, self.num_bytes = 0, [], 0  # bytes: of all answers
-        self.plan = lambda number, method, path: None  # 500, 403, cut, torn, lost: what happens
-
-    @property
-    def address(self):
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def _handle(self):
-        proxy = self.server
-        proxy.count += 1
-        length = self.headers.get("Content-Length")
-        body = self._chunked() if length is None else self.rfile.read(int(length))
-        fault = proxy.plan(proxy.count, self.command, self.path)
-        if fault:
-            proxy.struck.append((fault, self.command))
-        if fault == "500":
-            return self._answer(500, {}, b"")
-        if fault == "403":
-            return self._answer(403, {}, b"<Error><Code>AccessDenied</Code></Error>")
-        if fault == "cut":
-            return self._hang_up()
-        there = http.client.HTTPConnection(proxy.server)
-        headers = {k: v for k, v in self.headers.items() if k.lower() != "transfer-encoding"}
-        headers["Content-Length"] = str(len(body))
-        there.request(self.command, self.path, body, headers)
-        answer = there.getresponse()
-        data = answer.read()
-        there.close()
-        if fault == "lost":  # done there, and nobody hears of it
-            return self._hang_up()
-        if fault == "torn":
-            self._answer(answer.status, dict(answer.getheaders()), data, len(data) // 2)
-            return self._hang_up()
-        self._answer(answer.status, dict(answer.getheaders()), data)
-
-    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = _handle  # noqa: N815
-
-    def _chunked(self):
-        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
-            return b""
-        data = b""
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            data += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return data
-
-    def _answer(self, status, headers, data, sent=None):
-        self.send_response(status)
-        size = headers.get("Content-Length", str(len(data)))
-        for name, value in headers.items():
-            if name.lower() not in ("content-length", "transfer-encoding", "connection", "date",
-                                    "server"):  # fmt: skip
-                self.send_header(name, value)
-        self.send_header("Content-Length", size if self.command == "HEAD" else str(len(data)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.server.num_bytes += len(data[:sent])
-            self.wfile.write(data[:sent])
-
-    def _hang_up(self):
-        self.close_connection = True
-        self.wfile.flush()
-        self.connection.shutdown(socket.SHUT_RDWR)
-
-    def log_message(self, *_):
-        pass
 
 
 @pytest.fixture

@@ -1,14 +1,17 @@
 """A film's folder and its manifest on a real S3 server: fetched, sent, joined, broken, evicted."""
 
 import hashlib
+import json
 import os
 import random
+import time
 
 import boto3
 import pytest
 
+from bunny.core import s3 as bunny_s3
 from bunny.core.error import BunnyError, UserError
-from bunny.remote import film_sync, lease, manifest
+from bunny.remote import file_kind, lease, manifest
 from bunny.remote.film_sync import FilmSync
 from bunny.remote.object_store import ChangedError, ObjectStore
 
@@ -28,7 +31,7 @@ def contents(folder):
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != film_sync.BASE
+        if path.is_file() and path.name != file_kind.BASE
     }
 
 
@@ -64,7 +67,7 @@ def test_what_one_machine_sent_another_has(machine, s3):
     write(home / "checkpoint", a__weights="w" * 1000)
     here.push()
     there, other = machine("two")
-    assert there.pull(is_light=True)
+    assert there.pull(())
     assert contents(other) == {"film/table/shot.parquet": b"shots"}
     assert there.pull()
     assert contents(other) == {k: v for k, v in contents(home).items() if k != "film/.lock"}
@@ -83,10 +86,109 @@ def test_a_light_copy_that_sends_something_takes_nothing_away(machine, s3):
     write(home / "film", frame__1_dot_jpg=b"picture", table__a=b"a")
     here.push()
     there, other = machine("two")
-    there.pull(is_light=True)
+    there.pull(())
     write(other / "film", feedback_dot_jsonl='{"a": 1}\n')
     there.push()
     assert set(check_whole(s3).files) == {"film/frame/1.jpg", "film/table/a", "film/feedback.jsonl"}
+
+
+def test_parts_that_are_asked_for_come_and_no_others(machine, s3, proxy):
+    """Nothing is removed there because it is not here; what is out of date is no more used here."""
+    here, home = machine("one")
+    files = {"table__a": "a", "frame__1_dot_jpg": "one", "frame__2_dot_jpg": "two",
+             "dataset__x__1_dot_png": "set", "stage__detect__shard__k__0_dot_parquet": "shard",
+             "stage__detect__stage_dot_json": "{}", "report_dot_html": "page"}  # fmt: skip
+    write(home / "film", **files)
+    write(home / "checkpoint", x__adapter_dot_safetensors="w", x__state_dot_pt="state")
+    write(home / "checkpoint", review__current_dot_json="{}")
+    here.push()
+    there, other = machine("two")
+    assert there.pull(())
+    light = {"film/table/a", "film/stage/detect/stage.json", "checkpoint/review/current.json"}
+    assert set(contents(other)) == light
+    assert not there.pull(())
+    proxy.asked.clear()
+    assert there.pull(["frame/2.jpg", "checkpoint/*.safetensors"])
+    some = {"film/frame/2.jpg", "checkpoint/x/adapter.safetensors"}
+    assert set(contents(other)) == light | some
+    assert len(proxy.asked) == 3  # the manifest, and what was asked for
+    assert there.bring(["stage/detect/*"])
+    assert len(there.away()) == 4
+    write(home / "film", frame__2_dot_jpg=b"two, but another", frame__1_dot_jpg=b"one, too")
+    here.push()
+    there.pull(())
+    assert set(contents(other)) == {*light, "checkpoint/x/adapter.safetensors",
+                                    "film/stage/detect/shard/k/0.parquet"}  # fmt: skip
+    write(other / "film", table__b=b"b")
+    there.push()
+    found = check_whole(s3).files
+    assert found["film/frame/2.jpg"] == hashlib.sha256(b"two, but another").hexdigest()
+    assert len(found) == 11
+    there.pull()
+    here.pull()
+    assert contents(other) == contents(home)
+
+
+def test_what_is_gone_here_is_removed_there_only_by_who_holds_the_lease(machine, s3):
+    here, home = machine("one")
+    write(
+        home / "film", frame__1_dot_jpg="1", frame__2_dot_jpg="2", feedback_dot_jsonl='{"n": 1}\n'
+    )
+    here.push()
+    there, other = machine("two")
+    there.pull()
+    (other / "film" / "frame" / "1.jpg").unlink()
+    there.push(has_removals=False)
+    assert "film/frame/1.jpg" in check_whole(s3).files
+    write(home / "film", feedback_dot_jsonl='{"n": 1}\n{"n": 2}\n')
+    assert here.send_words()
+    there.pull(["frame/*"])  # as who takes the lease
+    (other / "film" / "frame" / "2.jpg").unlink()
+    write(home / "film", feedback_dot_jsonl='{"n": 1}\n{"n": 2}\n{"n": 3}\n')
+    assert here.send_words()  # what was removed does not come back because somebody speaks
+    there.push()
+    assert set(check_whole(s3).files) == {"film/frame/1.jpg", "film/feedback.jsonl"}
+    assert set(contents(other)) == {"film/frame/1.jpg", "film/feedback.jsonl"}
+
+
+def test_files_that_a_kill_left_on_the_way_are_nobodys_change(machine, s3):
+    """Fetched and not noted: another machine's newer version still takes their place."""
+    here, home = machine("one")
+    write(home / "film", frame__1_dot_jpg=b"old", frame__2_dot_jpg=b"old too", table__a=b"a")
+    here.push()
+    there, other = machine("two")
+    there.pull(())
+    noted = other / "film" / file_kind.BASE
+    there.bring()
+    values = json.loads(noted.read_text())
+    values["moving"] = {n: values["known"].pop(n).get("sha256") for n in
+                        ("film/frame/1.jpg", "film/frame/2.jpg")}  # fmt: skip
+    noted.write_text(json.dumps(values))  # as it stands while they are fetched
+    (other / "film" / "frame" / "2.jpg").unlink()
+    write(home / "film", frame__1_dot_jpg=b"new", frame__2_dot_jpg=b"new too")
+    here.push()
+    again, _ = machine("two")
+    again.pull()
+    assert contents(other)["film/frame/1.jpg"] == b"new"
+    again.push()
+    assert check_whole(s3).generation == 2
+
+
+def test_a_record_that_grows_while_it_is_sent_is_sent_whole(machine, s3, proxy):
+    """Somebody speaks between the hash of the record and its sending."""
+    here, home = machine("one")
+    record = home / "film" / "feedback.jsonl"
+    write(home / "film", feedback_dot_jsonl='{"n": 1}\n')
+
+    def speak(number, method, path):
+        if method == "HEAD" and record.read_text() == '{"n": 1}\n':
+            with record.open("a") as file:
+                file.write('{"n": 2}\n')
+
+    proxy.plan = speak
+    here.push()
+    found = check_whole(s3)
+    assert found.files["film/feedback.jsonl"] == hashlib.sha256(record.read_bytes()).hexdigest()
 
 
 def test_what_two_people_said_is_all_kept(machine, s3):
@@ -150,10 +252,22 @@ def test_files_that_are_safely_there_can_be_evicted_and_come_back(machine, s3):
     assert contents(home / "film")["frame/1.jpg"] == b"x" * 500
 
 
-@pytest.mark.parametrize("fault", ["500", "cut", "torn", "lost"])
-def test_faults_on_the_way_lose_and_tear_nothing(machine, s3, proxy, fault):
-    """Every fourth request breaks; what arrives is whole, and the manifest names only what is."""
-    proxy.plan = lambda number, method, path: fault if number % 4 == 0 else None
+@pytest.fixture
+def impatient():
+    """Half a second without a byte is too long, as by `project.timeout_seconds`."""
+    bunny_s3.set_timeout(0.5)
+    yield
+    bunny_s3.set_timeout(bunny_s3.READ_S)
+
+
+FAULTS = ("500", "slowdown", "cut", "torn", "lost", "late", "delayed", "hang", "trickle")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_on_the_way_lose_and_tear_nothing(machine, s3, proxy, fault, impatient):
+    """Every fifth request breaks; what arrives is whole, and the manifest names only what is."""
+    proxy.pause_s = 0.8  # longer than the client waits
+    proxy.plan = lambda number, method, path: fault if number % 5 == 0 else None
     here, home = machine("one")
     rng = random.Random(1)
     files = {f"table__{n}": rng.randbytes(rng.randrange(1, 20_000)) for n in range(6)}
@@ -168,6 +282,34 @@ def test_faults_on_the_way_lose_and_tear_nothing(machine, s3, proxy, fault):
     there.pull()
     assert contents(other) == contents(home)
     assert len(proxy.struck) > 3
+    assert proxy.num_lists == 0
+
+
+def test_a_write_that_arrives_after_it_was_given_up_changes_nothing(machine, s3, proxy, impatient):
+    """The manifest's first writing comes through once two others were made."""
+    here, home = machine("one")
+    write(home / "film", table__a=b"a")
+    here.push()
+    proxy.pause_s = 3.0
+    manifests = [0]
+
+    def plan(number, method, path):
+        if method == "PUT" and path.endswith("manifest.json"):
+            manifests[0] += 1
+            return "delayed" if manifests[0] == 1 else None
+        return None
+
+    proxy.plan = plan
+    write(home / "film", table__a=b"second")
+    assert here.push().generation == 2
+    write(home / "film", table__a=b"third")
+    assert here.push().generation == 3
+    last = check_whole(s3)
+    until = time.monotonic() + 10
+    while len([1 for struck in proxy.done if struck == "delayed"]) < 1:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert check_whole(s3) == last
 
 
 def test_what_the_hash_denies_never_takes_a_place(machine, s3):

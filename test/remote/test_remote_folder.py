@@ -62,7 +62,7 @@ def tables(folder):
     return {name: table.drop("path", strict=False) for name, table in found.items()}
 
 
-def test_a_run_there_equals_a_run_here_and_another_machine_goes_on(s3, machine, alone):
+def test_a_run_there_equals_a_run_here_and_another_machine_goes_on(s3, proxy, machine, alone):
     one, two = machine("one"), machine("two")
     there = ("--data-dir", s3)
     done = bunny(one, "run", "a.mp4", "--until", "filter", *there)
@@ -80,6 +80,26 @@ def test_a_run_there_equals_a_run_here_and_another_machine_goes_on(s3, machine, 
     assert all(ours[name].equals(alone[name]) for name in ours)
     text = b"".join(p.read_bytes() for home in (one, two) for p in home.rglob("*") if p.is_file())
     assert b"planted-secret-key" not in text
+    assert proxy.num_lists == 0  # who lists a bucket is refused
+
+
+def test_a_server_that_hangs_is_asked_again(s3, proxy, machine, alone, monkeypatch):
+    """Every seventh answer stops in the middle, for longer than somebody waits."""
+    monkeypatch.setenv("BUNNY_PROJECT__TIMEOUT_SECONDS", "0.5")
+    proxy.pause_s = 300.0
+    proxy.plan = lambda number, method, path: "hang" if number % 7 == 0 else None
+    home, started = machine("one"), time.monotonic()
+    done = bunny(home, "run", "a.mp4", "--until", "extract", "--data-dir", s3)
+    assert done.returncode == 0, done.stderr
+    assert len(proxy.struck) > 3
+    assert time.monotonic() - started < proxy.pause_s
+    proxy.plan = lambda number, method, path: None
+    store = ObjectStore(s3)
+    [film_id] = manifest.read_index(store)[0]
+    for sha256 in manifest.read(store, film_id)[0].files.values():
+        store.download(manifest.object_key(sha256), home / "check", sha256)
+    ours = tables(home)
+    assert len(ours) >= 4 and all(ours[name].equals(alone[name]) for name in ours)
 
 
 def test_notebooks_open_an_address_and_send_what_they_made(s3, machine, alone):
@@ -95,19 +115,23 @@ def test_notebooks_open_an_address_and_send_what_they_made(s3, machine, alone):
     assert len(ours) >= 4 and all(ours[name].equals(alone[name]) for name in ours)
 
 
-def test_the_working_copy_stays_within_its_bound(s3, machine, monkeypatch):
-    """Room for nothing: the other film's pictures go once they are safely there, and come back."""
+def test_the_working_copy_stays_within_its_bound(s3, machine, alone, monkeypatch):
+    """Room for nothing: pictures go once they are safely there, and come back for a stage."""
     home = machine("one")
     encode(home / "b.mp4", 1, seed=5)
     monkeypatch.setenv("BUNNY_PROJECT__CACHE_GIB", "1e-9")
     assert bunny(home, "run", "a.mp4", "--until", "extract", "--data-dir", s3).returncode == 0
-    assert list(home.rglob("output/a-*/frame/*.jpg"))
+    assert not list(home.rglob("frame/*.jpg")) and not list(home.rglob("shard/**/*.parquet"))
+    monkeypatch.setenv("BUNNY_PROJECT__CACHE_GIB", "1")
     assert bunny(home, "run", "b.mp4", "--until", "extract", "--data-dir", s3).returncode == 0
-    assert list(home.rglob("output/b-*/frame/*.jpg"))
-    assert not list(home.rglob("output/a-*/frame/*.jpg"))
-    done = bunny(home, "run", "a.mp4", "--until", "filter", "--data-dir", s3, "--json")
-    assert status(done) == {"extract": "skipped", "filter": "done"}
-    assert list(home.rglob("output/a-*/frame/*.jpg"))
+    others = [path.stat().st_size for path in home.rglob("output/b-*/frame/*.jpg")]
+    assert others
+    monkeypatch.setenv("BUNNY_PROJECT__CACHE_GIB", str(sum(others) / 2**30))
+    done = bunny(home, "run", "a.mp4", "--until", "detect", "--data-dir", s3, "--json")
+    assert status(done) == {"extract": "skipped", "filter": "done", "detect": "done"}
+    assert not list(home.rglob("output/b-*/frame/*.jpg"))  # other films' go first
+    ours = tables(next(home.rglob("output/a-*")))
+    assert all(ours[name].equals(alone[name]) for name in alone)
 
 
 def test_two_machines_that_speak_at_once_are_both_heard(s3, machine):

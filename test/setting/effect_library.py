@@ -46,6 +46,7 @@ SEEN_ELSEWHERE = {
     "review.run_until": f"{FILM_PAGE}::test_a_film_runs_until_the_stage_that_is_set",
     "project.cache_gib": f"{REMOTE}::test_the_working_copy_stays_within_its_bound",
     "project.lease_seconds": f"{REMOTE}::test_a_killed_run_goes_on_elsewhere",
+    "project.timeout_seconds": f"{REMOTE}::test_a_server_that_hangs_is_asked_again",
     "clip.caption_provider": f"{CLIP_CAPTION}::test_a_model_sees_three_moments_of_a_clip",
     "clip.max_similarity": f"{CLIP}::test_of_clips_that_show_the_same_one_is_taken",
     "clip.max_text_share": (f"{CLIP}::test_a_run_with_writing_that_no_kept_frame_shows_is_no_clip"),

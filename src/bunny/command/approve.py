@@ -67,7 +67,7 @@ def approve(
     UserError
         For a film or character without a set, or where nobody's name is known.
     """
-    space, config = film_workspace.open_film(film, data_dir)
+    space, config = film_workspace.open_film(film, data_dir, parts=("dataset/*",))
     table = read_training_set(space)
     names = table["character"].unique().sort().to_list()
     unknown = [name for name in characters if name not in names]

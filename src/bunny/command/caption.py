@@ -13,6 +13,7 @@ from bunny.core.error import UserError
 if TYPE_CHECKING:
     from bunny.caption.film_audit import CaptionAudit
 
+ASKED = ("frame/*", "stage/caption/*")  # what answers are asked and kept with
 OFFLINE = "no picture is left to ask about; nothing would be sent"
 SHOWN = 12  # captions that an audit or a preview prints
 
@@ -25,7 +26,7 @@ def caption(film: str | None, data_dir: str | None, overrides: Sequence[str]) ->
     UserError
         If no film, or more than one, begins with `film`, or a provider cannot be asked.
     """
-    space, config = film_workspace.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides, ())
     log.configure(space.log / space.film_id)
     done = pipeline.run_stage("caption", space, config)
     how = "were up to date" if done.status == "skipped" else f"written, {done.failed} failed"
@@ -40,7 +41,7 @@ def estimate(film: str | None, data_dir: str | None, overrides: Sequence[str]) -
     """
     from bunny.stage.caption import Caption
 
-    space, config = film_workspace.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides, ASKED)
     found = Caption(config, space.root, space.root).estimate()
     lines = [line.to_text() for line in found if line.num_pictures]
     return "\n".join(f"{space.film_id}: {line}" for line in lines or [OFFLINE])
@@ -56,7 +57,7 @@ def audit(film: str | None, data_dir: str | None, overrides: Sequence[str]) -> s
     """
     from bunny.caption import film_audit
 
-    space, config = film_workspace.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides, ())
     found = film_audit.audit_film(space.root, config.captioning)
     found.write(space.table)
     where = f"tables caption_audit, _word, _provider, _pair are in {space.table.as_posix()}"
@@ -133,7 +134,7 @@ def optimize(
     from bunny.caption import tuned_prompt
     from bunny.stage.caption import Caption
 
-    space, config = film_workspace.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides, ASKED)
     stage = Caption(config, space.root, space.root)
     if not is_on:
         was_used = tuned_prompt.switch_off(stage.folder)

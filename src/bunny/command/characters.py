@@ -85,7 +85,7 @@ def list_characters(
     UserError
         If there is no such film, or stage detect has not run.
     """
-    space, config = film_workspace.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides, ("frame/*", "character/*"))
     if not store.exists(space.table, "label"):
         raise UserError(
             f"{space.film_id}: expected labelled faces, found none; run stage detect first"
@@ -200,7 +200,7 @@ def name_character(
         If the person is unknown, has a name already or no picture that serves, or the name is
         taken or cannot be a name, or unknown people were not grouped yet.
     """
-    space, config = film_workspace.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides, ("frame/*",))
     person, sign, name = (part.strip() for part in choice.partition("="))
     if not sign or not person or not name:
         raise UserError(f"--name {choice}: expected PERSON=NAME, e.g. person-02=anna")

@@ -67,7 +67,7 @@ def check(
             path, trainer, trigger=trigger, resolution_px=resolution_px, batch_size=batch_size
         )
         return CheckReport(findings=[found])
-    space, config = film_workspace.open_film(what, data_dir, overrides)
+    space, config = film_workspace.open_film(what, data_dir, overrides, ("dataset/*",))
     names = export_set.read_training_set(space)["character"].unique().sort().to_list()
     found = [
         trainer_preview.preview_folder(

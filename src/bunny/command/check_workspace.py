@@ -146,6 +146,8 @@ def run(film: str | None, data_dir: str | None = None, *, repair: bool = False) 
     with ExitStack() as held:
         for space in spaces if repair else ():
             held.enter_context(workspace.lock(space, config.pipeline.lock_wait_seconds))
+        for space in spaces:
+            workspace.fetch(space)
         report = check_workspaces(spaces, repair=repair)
     return report if film else _with_library(report, root, config.project.data_dir)
 

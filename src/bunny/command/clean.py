@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -154,11 +155,11 @@ def run(
         film_workspace.check_one(film, spaces)
     entries: list[CleanEntry] = []
     for space in spaces:
-        if is_removed:
-            with workspace.lock(space, config.pipeline.lock_wait_seconds):
-                entries += [free(space, kind, is_removed=True) for kind in kinds]
-        else:
-            entries += [free(space, kind, is_removed=False) for kind in kinds]
+        with ExitStack() as held:
+            if is_removed:
+                held.enter_context(workspace.lock(space, config.pipeline.lock_wait_seconds))
+            workspace.fetch(space, list(_parts(kinds)))
+            entries += [free(space, kind, is_removed=is_removed) for kind in kinds]
     return CleanReport(
         entries=tuple(one for one in entries if one.num_files), is_removed=is_removed
     )
@@ -186,11 +187,11 @@ def run_expired(
     entries: list[CleanEntry] = []
     for space in spaces:
         own = film_workspace.load_settings(data_dir, (), space)[1]
-        if not is_removed:
-            entries += _expire(space, own, is_removed=False)
-            continue
-        with workspace.lock(space, config.pipeline.lock_wait_seconds):
-            entries += _expire(space, own, is_removed=True)
+        with ExitStack() as held:
+            if is_removed:
+                held.enter_context(workspace.lock(space, config.pipeline.lock_wait_seconds))
+            workspace.fetch(space)
+            entries += _expire(space, own, is_removed=is_removed)
         if any(one.kind == "film" for one in entries if one.film_id == space.film_id):
             atomic.remove_folder(space.root)
     return CleanReport(entries=tuple(entries), is_removed=is_removed)
@@ -288,6 +289,13 @@ def _tops(space: Workspace, kind: str, kinds: Mapping[str, CleanKind] = KINDS) -
     for folder, globs in (*places, (space.log / space.film_id, wanted.log)):
         for pattern in globs:
             yield from sorted(folder.glob(pattern))
+
+
+def _parts(kinds: Iterable[str]) -> Iterator[str]:
+    """Files of kinds as `workspace.fetch` names them."""
+    for kind in (KINDS[name] for name in kinds):
+        for glob in (*kind.film, *(f"{workspace.CHECKPOINT}/{one}" for one in kind.checkpoint)):
+            yield from (glob.replace("**", "*"), glob.replace("**", "*") + "/*")
 
 
 def _files(top: Path) -> Iterator[Path]:

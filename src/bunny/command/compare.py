@@ -47,6 +47,8 @@ def run(
     runs = [ComparedRun(name=name, root=root) for name, root in zip(names, roots, strict=True)]
     found = run_difference.compare(*runs)
     if html is not None:
+        for root in roots:
+            workspace.fetch(workspace.from_film_dir(root), workspace.PICTURES)
         config = film_workspace.load_settings(data_dir, ())[1]
         project = f"{config.project.name} {config.project.version}"
         page.write(html, found, project, num_pictures)

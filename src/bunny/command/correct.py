@@ -63,7 +63,7 @@ def open_reviewed_film(
     UserError
         If there is no such film, or stage review has not run.
     """
-    space, config = film_workspace.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides, ())
     return ReviewedFilm(space=space, config=config, state=open_state(space, config))
 
 

@@ -74,7 +74,7 @@ def evaluate(
     UserError
         If there is no such film, or stages before have not run.
     """
-    space, config = film_workspace.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides, ("evaluation/*",))
     log.configure(space.log / space.film_id, is_verbose=is_debug)
     result = pipeline.run_stage("evaluate", space, config)
     names = ("evaluation", "training_run", "candidate", "dataset", "evaluation_picture")

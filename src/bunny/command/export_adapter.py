@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from bunny.command import film_workspace
-from bunny.core import file_hash
+from bunny.core import file_hash, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -110,7 +110,9 @@ def export(
     """
     if form not in write.FORMS:
         raise UserError(f"--format: expected {', '.join(write.FORMS)}, got {form}; choose one")
-    space, config = film_workspace.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(
+        film, data_dir, overrides, (*workspace.ADAPTERS, "export/*")
+    )
     row, notes = _choose(space, character, step)
     source = _source(space, row)
     target = output or _place(space, row["character"], form)

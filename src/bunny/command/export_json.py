@@ -11,7 +11,7 @@ def export(film: str | None, data_dir: str | None, output: Path | None) -> str:
     from bunny.core import atomic
     from bunny.table import metadata
 
-    space, _ = film_workspace.open_film(film, data_dir)
+    space, _ = film_workspace.open_film(film, data_dir, parts=())
     path = output or space.root / "metadata.json"
     if path.is_dir():
         raise UserError(f"{path}: expected an output file, got a folder; give a file name in it")

@@ -30,6 +30,7 @@ LOADING = """## Loading
 
 {words} Paths in it are of the machine and folder that the set was exported to: export again after
 moving it. `manifest.jsonl` says of each file where in the film it lies."""
+PARTS = ("clip/*", "pair/*", "dataset/*", "export/*")
 LOADING_WORD = {
     "musubi": "Give `dataset.toml` to musubi-tuner's scripts as `--dataset_config`.",
     "diffusion-pipe": "Name `dataset.toml` as `dataset` in diffusion-pipe's configuration.",
@@ -97,7 +98,7 @@ def export_clips(
         For a film without clips, a file that is missing, and what the folder cannot be.
     """
     export_set.check_choice("--format", form, tuple(configuration.WRITERS))
-    space, _ = film_workspace.open_film(film, data_dir, overrides)
+    space, _ = film_workspace.open_film(film, data_dir, overrides, PARTS)
     table = _read(space, "clip", "stage clip, with clip.preset set")
     who = choose_character(table, character, "clips")
     rows = table.filter(character=who).sort("clip_id")
@@ -145,7 +146,7 @@ def export_pairs(
             f"--format: expected a trainer that loads {what}, got {form}; choose "
             f"{', '.join(f for f, n in limits.items() if n)}"
         )
-    space, _ = film_workspace.open_film(film, data_dir, overrides)
+    space, _ = film_workspace.open_film(film, data_dir, overrides, PARTS)
     table = _read(space, "training_pair", f"stage pair, with pair.kinds=[{kind}]")
     chosen = table.filter(pl.col("kind").cast(pl.String) == kind, pl.col("reason").is_null())
     who = choose_character(chosen, character, f"{kind} pairs")
@@ -184,7 +185,7 @@ def _export(
     date: str,
 ) -> ExportedMedia:
     """Media, configuration, card and rights, written as one folder."""
-    space, config = film_workspace.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides, PARTS)
     place = place.expanduser().absolute()
     record = export_set.rights_record(space, config, date)
     record |= export_set.approval_record(space, config, who)

@@ -91,7 +91,7 @@ def export(
     if captions is not None:
         check_choice("--captions", captions, CAPTIONS)
     number = _parse_repeats(repeats)
-    space, config = film_workspace.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides, ("dataset/*", "export/*"))
     table = read_training_set(space)
     who = _choose_character(table, character)
     pictures = folder.with_repeats(folder.read_pictures(table, space.root, who), number)

@@ -32,7 +32,7 @@ def export(film: str | None, output: Path | None = None, data_dir: str | None = 
     from bunny.core import atomic
     from bunny.table import store
 
-    space, config = film_workspace.open_film(film, data_dir)
+    space, config = film_workspace.open_film(film, data_dir, parts=())
     change = store.read_or_empty(space.table, "change")
     if change.is_empty():
         raise UserError(

@@ -130,7 +130,7 @@ def export(
     form = _form(form, output)
     if order not in ORDERS:
         raise UserError(f"--order: expected {' or '.join(ORDERS)}, got {order}; choose one")
-    space, config = film_workspace.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides, ())
     place = _output_path(space, output, form, what)
     cut = edit_sequence.make_sequence(
         film_workspace.film_row(space),

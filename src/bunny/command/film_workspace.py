@@ -2,14 +2,14 @@
 
 import getpass
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from bunny import pipeline
 from bunny.command import remote_folder
 from bunny.core import config as configuration
-from bunny.core import workspace
+from bunny.core import s3, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -18,11 +18,25 @@ workspace.offer_remote(remote_folder.until_exit)  # for notebooks, which all com
 
 
 def open_film(
-    film: str | None, data_dir: str | None = None, overrides: Sequence[str] = ()
+    film: str | None,
+    data_dir: str | None = None,
+    overrides: Sequence[str] = (),
+    parts: Collection[str] = workspace.ALL,
 ) -> tuple[Workspace, Config]:
     """Workspace and settings of a known film; the newest one when `film` is empty.
 
     Keys of providers that `.env` holds are put into the environment.
+
+    Parameters
+    ----------
+    film : str or None
+        A film_id or how it begins.
+    data_dir : str, optional
+        Folder of workspaces; None: as configured.
+    overrides : sequence of str
+        Settings as given to `--set`.
+    parts : collection of str
+        Files besides tables and records that are read or written, see `workspace.fetch`.
 
     Raises
     ------
@@ -36,7 +50,7 @@ def open_film(
     if film:
         check_one(film, spaces)
     space = spaces[-1]
-    workspace.fetch(space)
+    workspace.fetch(space, parts)
     configuration.load_secrets(root)
     return space, load_settings(data_dir, overrides, space)[1]
 
@@ -84,10 +98,10 @@ def load_settings(
     """The project's folder and its settings, or those of a film; `--data-dir` wins over all."""
     root = workspace.project_root()
     last = [] if data_dir is None else [f"project.data_dir={json.dumps(data_dir)}"]
-    if space is None:
-        return root, configuration.load(root, [*overrides, *last])
-    own = space.own_settings()
-    return root, configuration.load(root, [*overrides, *last], film_id=space.film_id, own=own)
+    of_film = {} if space is None else {"film_id": space.film_id, "own": space.own_settings()}
+    config = configuration.load(root, [*overrides, *last], **of_film)
+    s3.set_timeout(config.project.timeout_seconds)
+    return root, config
 
 
 def stale_stages(space: Workspace, config: Config) -> list[str]:

@@ -121,6 +121,8 @@ def run(
     with ExitStack() as held:
         for space in spaces if is_removed else ():
             held.enter_context(workspace.lock(space, config.pipeline.lock_wait_seconds))
+        for space in spaces:
+            workspace.fetch(space)
         found = [one for one in (_Film(space, name) for space in spaces) if one.is_known()]
         people = forget_people.find(data, name)
         if not found and (film or not people):

@@ -75,7 +75,7 @@ def list_gaps(
     UserError
         If there is no such film, no set yet, or none of that character.
     """
-    found = _find(film_workspace.open_film(film, data_dir, overrides)[0], character)
+    found = _find(film_workspace.open_film(film, data_dir, overrides, ())[0], character)
     return GapReport(**vars(found))
 
 
@@ -144,7 +144,7 @@ def add(
     UserError
         If there is no such gap or shot, or nothing would come of it.
     """
-    space, config = film_workspace.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides, ())
     with workspace.lock(space):
         one, number = film_gap.choose_addition(
             _find(space, character), what, is_sure=is_sure, has_duplicates=has_duplicates
@@ -176,7 +176,7 @@ def undo(
     UserError
         If there is none, or none of that name.
     """
-    space, config = film_workspace.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides, ())
     with workspace.lock(space):
         active = {one.addition_id: one for one in addition.read(space.root)}
         name = addition_id or next(reversed(active), None)

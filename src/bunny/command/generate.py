@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 SEEDS_DEFAULT = (1,)
 logger = logging.getLogger(__name__)
 
+PARTS = (*workspace.ADAPTERS, "frame/*", "dataset/*", "picture/*")
 INDEX, GRID = "index.jsonl", "grid.png"
 SLUG_MAX = 40  # characters of the prompt in a file's name
 
@@ -293,7 +294,7 @@ def generate(
     """
     from bunny.training import base as base_model
 
-    space, config = film_workspace.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides, PARTS)
     run = find_training_run(space, options.character)
     columns, notes = choose_columns(space, config, options, run)
     drawings = make_requests(space, config, options, run)

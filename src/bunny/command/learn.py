@@ -95,7 +95,7 @@ def learn(
     UserError
         If there is no such film, it has no clusters yet, or people said too little.
     """
-    space, config = film_workspace.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides, ())
     asset, feedback, vectors = _read(space, config)
     num = item.count_corrections(feedback)
     if num < config.review.min_learn_events:
@@ -149,7 +149,7 @@ def roll_back(
     UserError
         If there is no such version, or nothing is in use to go back from.
     """
-    space, config = film_workspace.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides, ())
     now = version.current(space.checkpoint)
     if to is None:
         if not now:
@@ -179,7 +179,7 @@ def list_versions(
     UserError
         If there is no such film, or a record cannot be read.
     """
-    space, _ = film_workspace.open_film(film, data_dir, overrides)
+    space, _ = film_workspace.open_film(film, data_dir, overrides, ())
     in_use = version.current(space.checkpoint)
     return AdapterVersionList(
         space=space, table=version.read_versions(space.checkpoint), in_use=in_use

@@ -216,7 +216,7 @@ def share_learned(
     UserError
         If nothing learned is in use in the film.
     """
-    space, _ = film_workspace.open_film(film, data_dir, overrides)
+    space, _ = film_workspace.open_film(film, data_dir, overrides, ())
     number = version.current(space.checkpoint)
     if not number:
         raise UserError(
@@ -227,7 +227,7 @@ def share_learned(
     learned = version.load(known)
     lines, commands = [], []
     for one in others:
-        other, _ = film_workspace.open_film(one, data_dir, overrides)
+        other, _ = film_workspace.open_film(one, data_dir, overrides, ())
         about = {**known.about, "learned_in": space.film_id, "learned_version": number}
         made = version.save(other.checkpoint, learned, about).number
         version.use(other.checkpoint, made)
@@ -261,7 +261,7 @@ def _films(
 ) -> list[tuple[Workspace, Config]]:
     """Films to add, with their settings."""
     if films:
-        spaces = [film_workspace.open_film(one, data_dir, overrides) for one in films]
+        spaces = [film_workspace.open_film(one, data_dir, overrides, ()) for one in films]
         for space, _ in spaces:
             if not store.exists(space.table, "cluster"):
                 raise UserError(

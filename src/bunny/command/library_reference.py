@@ -191,7 +191,7 @@ class ReferenceSharing:
 
     def _open(self, film_id: str) -> tuple[Workspace | None, Config]:
         try:
-            return film_workspace.open_film(film_id, self._data_dir, self._overrides)
+            return film_workspace.open_film(film_id, self._data_dir, self._overrides, ())
         except UserError:  # its folder is gone; the library keeps what it knows
             return None, Config()
 
@@ -220,6 +220,7 @@ def _cut_views(
     space: Workspace, config: Config, member: dict, folder: Path
 ) -> list[tuple[Path, str, list | None]]:
     """The best views of somebody, cut out of a film, with the vectors of their faces."""
+    workspace.fetch(space, ("frame/*",))
     views = characters.read_subjects(space).filter(pl.col("name") == member["name"])
     source = reference_picture.ViewSource(
         root=space.root,

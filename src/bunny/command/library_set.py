@@ -12,7 +12,7 @@ import polars as pl
 
 from bunny.caption.trigger import trigger_word
 from bunny.command import export_set, film_workspace, library
-from bunny.core import atomic, file_hash
+from bunny.core import atomic, file_hash, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -228,7 +228,7 @@ def _members(
 
 
 def _open(row: Mapping[str, Any], data_dir: str | None, overrides: Sequence[str]) -> SetFilm:
-    space, config = film_workspace.open_film(row["film_id"], data_dir, overrides)
+    space, config = film_workspace.open_film(row["film_id"], data_dir, overrides, ())
     return SetFilm(space=space, config=config, name=row["name"])
 
 
@@ -260,7 +260,9 @@ def _cut(
         folder, source = film.space.table, film.space.source()
         tables = {n: store.read_or_empty(folder, n) for n in ("film", "frame", "extra_frame")}
         reader = stage_dataset.crop_reader(film.config, film.space.root, source, tables)
-        yield from reader.read([one for i, one in own if i == number])
+        mine = [one for i, one in own if i == number]
+        workspace.fetch(film.space, {one.view.file for one in mine if one.view.file})
+        yield from reader.read(mine)
 
 
 def _origins(

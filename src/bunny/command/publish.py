@@ -105,9 +105,10 @@ def publish(
     DatabaseError
         If the server goes away; nothing is done by halves then.
     """
-    space, config = film_workspace.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides, ())
     if config.review.needs_approval and not is_pull_only:
         sets = store.read_or_empty(space.table, "dataset")
+        workspace.fetch(space, ("dataset/*",))
         approval.check(sets, space.root, sets["character"].unique().sort().to_list())
     configuration.load_secrets(workspace.project_root())
     address = connect.address_of_environment()

@@ -98,7 +98,9 @@ def check(
         )
     space, (_, config) = None, film_workspace.load_settings(data_dir, overrides)
     if film is not None:
-        space, config = film_workspace.open_film(film, data_dir, overrides)
+        space, config = film_workspace.open_film(
+            film, data_dir, overrides, ("frame/*", "stage/detect/*")
+        )
     judged = _judge(sources, config, space)
     return ReferenceReport(
         folder=folder, film_id=None if space is None else space.film_id, judged=judged

@@ -6,7 +6,7 @@ import atexit
 import hashlib
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,13 +31,14 @@ class S3Folders:
     """Working copies of data folders on object storage, by address.
 
     Films are known by the index as soon as a command asks for the folder, with tables and records;
-    pictures and weights come when a film is opened or run.
+    pictures, shards and weights come when a command or a stage asks for them.
     """
 
     def __init__(self) -> None:
         self._store: dict[Path, ObjectStore] = {}  # by folder of the working copy
         self._sync: dict[Path, FilmSync] = {}  # by folder of the film
         self._held: dict[Path, Lease] = {}
+        self._used: set[Path] = set()  # films of which something was fetched or sent
         self._cache_gib, self._lease_s = 0.0, 0.0
         self._busy, self._ended = threading.RLock(), threading.Event()
         self._sender = threading.Thread(target=self._send_words, daemon=True)
@@ -62,7 +63,7 @@ class S3Folders:
             for film_id, generation in films.items():
                 sync = self._of(place / "output" / film_id)
                 if sync is not None and sync.generation() != generation:
-                    sync.pull(is_light=True)
+                    sync.pull(())
         if not self._sender.is_alive():
             self._sender.start()
         return place
@@ -79,8 +80,9 @@ class S3Folders:
         store = self._store[space.root.parents[1]]
         with lease.hold(store, space.film_id, wait_s, self._lease_s) as own:
             with self._busy:
-                sync.pull()
+                sync.pull(())
                 self._held[space.root] = own
+                self._used.add(space.root)
             try:
                 yield
             finally:
@@ -88,31 +90,45 @@ class S3Folders:
                     del self._held[space.root]
                     if not own.is_lost:
                         sync.push(own.check)
-                        self._make_room(sync)
             own.check()
 
-    def fetch(self, space: Workspace) -> None:
+    def fetch(self, space: Workspace, parts: Collection[str]) -> None:
         """See `workspace.RemoteFolders`."""
         with self._busy:
             sync = self._of(space.root)
-            if sync is not None and space.root not in self._held:
-                sync.pull()
+            if sync is None:
+                return
+            self._used.add(space.root)
+            if space.root in self._held:
+                sync.bring(parts)
+            else:
+                sync.pull(parts)
 
-    def publish(self, space: Workspace) -> None:
+    def away(self, space: Workspace) -> Collection[str]:
         """See `workspace.RemoteFolders`."""
         with self._busy:
             sync = self._of(space.root)
-            if sync is not None:
-                own = self._held.get(space.root)
-                sync.push(own.check if own else lambda: None)
+            return () if sync is None else sync.away()
+
+    def publish(self, space: Workspace, kept: Collection[str]) -> None:
+        """See `workspace.RemoteFolders`."""
+        with self._busy:
+            sync = self._of(space.root)
+            if sync is None:
+                return
+            own = self._held.get(space.root)
+            sync.push(own.check if own else lambda: None, has_removals=own is not None)
+            self._make_room({space.root: kept})
 
     def close(self) -> None:
-        """Send what people said in films that nobody ran."""
+        """Send what people said in films that nobody ran, and keep no more here than is allowed."""
         self._ended.set()
         with self._busy:
             for sync in self._sync.values():
                 if sync.has_new_words():
-                    sync.push()
+                    sync.push(has_removals=False)
+            if self._used:
+                self._make_room()
 
     def _send_words(self) -> None:
         """Send now and then what people say, so that a machine that is lost takes little along."""
@@ -137,15 +153,42 @@ class S3Folders:
             self._sync[film] = FilmSync(self._store[place], film.name, places)
         return self._sync[film]
 
-    def _make_room(self, used: FilmSync) -> None:
-        """Remove pictures and weights of other films that are safely there, the oldest first."""
+    def _make_room(self, kept: Mapping[Path, Collection[str]] | None = None) -> None:
+        """Remove heavy files that are safely there: other films' first, the oldest of them first.
+
+        Parameters
+        ----------
+        kept : mapping
+            Parts of films that stay.
+        """
         sizes = {film: sync.heavy_bytes() for film, sync in self._sync.items()}
         over = sum(sizes.values()) - self._cache_gib * 2**30
-        others = [film for film, sync in self._sync.items() if sync is not used]
-        for film in sorted(others, key=lambda one: (one / "source.json").stat().st_mtime):
+        for film in sorted(self._sync, key=lambda one: (one in self._used, _age(one))):
             if over <= 0:
                 return
-            over -= self._sync[film].evict()
+            with self._alone(film) as is_free:
+                if is_free:
+                    over -= self._sync[film].evict((kept or {}).get(film, ()))
+
+    @contextmanager
+    def _alone(self, film: Path) -> Iterator[bool]:
+        """Keep other processes of this machine from running a film; False where one runs it."""
+        from filelock import FileLock, Timeout
+
+        if film in self._held or not film.is_dir():
+            yield film.is_dir()
+            return
+        try:
+            with FileLock(film / workspace.LOCK, timeout=0):
+                yield True
+        except Timeout:
+            yield False
+
+
+def _age(film: Path) -> float:
+    """Time of what a film is made from, seconds since 1970."""
+    source = film / "source.json"
+    return source.stat().st_mtime if source.exists() else 0.0
 
 
 @contextmanager

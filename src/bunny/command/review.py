@@ -208,7 +208,7 @@ def _open_any(
     root, config = film_workspace.load_settings(data_dir, overrides)
     if not film and not workspace.find(root, config.project.data_dir):
         return None, config, root
-    space, config = film_workspace.open_film(film, data_dir, overrides)
+    space, config = film_workspace.open_film(film, data_dir, overrides, workspace.PICTURES)
     open_session(space, config)
     return space, config, root
 
@@ -222,9 +222,11 @@ def voila_notebook(given: dict[str, Any]) -> dict[str, Any]:
     """The notebook that Voilà runs for each browser: it opens the film and shows its board."""
     lines = [
         "from bunny.command import film_workspace, review",
+        "from bunny.core import workspace",
         f"given = {given!r}",
         'film = (review.asked_film(given["film_id"]), given["data_dir"], given["overrides"])',
-        'review.show(*film_workspace.open_film(*film), user=given["user"], is_alone=True)',
+        "opened = film_workspace.open_film(*film, parts=workspace.PICTURES)",
+        'review.show(*opened, user=given["user"], is_alone=True)',
     ]
     cell = {
         "cell_type": "code",

@@ -193,11 +193,14 @@ def run_film(
     else:
         results = pipeline.run(space, config, stages)
     report = space.root / "report.html"
-    is_old = not report.exists() or any(r.status != "skipped" for r in results)
+    is_there = workspace.has_files(space, [report.name])
+    is_old = not is_there or any(r.status != "skipped" for r in results)
     if config.pipeline.has_report and is_old:
         from bunny.view.report import page
 
+        workspace.fetch(space, workspace.PICTURES)
         report = page.write(space, config)
+        workspace.publish(space)
     pipeline.status(space, config)  # kept, so that the next run need not look
     seconds = time.monotonic() - started
     return RunReport(space=space, results=results, seconds=seconds, report=report)

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from bunny.contract import machine, result
 from bunny.contract.progress import RunProgress
 from bunny.contract.result import StageResult
 from bunny.contract.shard import Rows, Shards, fill_missing
-from bunny.core import atomic, film_file, log, telemetry
+from bunny.core import atomic, film_file, log, telemetry, workspace
 from bunny.core.config import Config
 from bunny.core.error import BunnyError, StageError, UserError
 from bunny.table import corrected, schema, store
@@ -78,6 +78,13 @@ class BaseStage:
     def has_files(self) -> bool:
         """Whether the files that its tables name are still there."""
         return True
+
+    def needs(self) -> tuple[str, ...]:
+        """Files besides tables and its own folder that `run` reads or replaces.
+
+        Patterns of `workspace.fetch`: of a film whose data folder lies elsewhere only these come.
+        """
+        return ()
 
     def run(self) -> StageOutput:
         """Do the work; called by `execute` when there is something to do."""
@@ -178,6 +185,7 @@ class BaseStage:
         self._write_record(record)
         before = self._film_stamp()
         try:
+            self.fetch(*self.needs(), f"stage/{self.name}/*")
             work = self.run()
             if self._film_stamp() != before:
                 raise UserError(
@@ -223,6 +231,14 @@ class BaseStage:
         if table not in self.reads:
             raise StageError(f"stage {self.name} reads {table} without declaring it in `reads`")
         return store.read(self.input_dir / "table", self._stored(table))
+
+    def fetch(self, *parts: str) -> None:
+        """Bring files of the film here, where its data folder lies elsewhere."""
+        workspace.fetch(workspace.from_film_dir(self.output_dir), parts)
+
+    def are_there(self, files: Iterable[str]) -> bool:
+        """Whether files of the film are here, or safe where its data folder lies."""
+        return workspace.has_files(workspace.from_film_dir(self.output_dir), files)
 
     def inputs(self) -> tuple[str, ...]:
         """Tables that it goes by once all stages before it have run."""

@@ -21,7 +21,7 @@ import os
 import re
 import socket
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -45,18 +45,29 @@ class RemoteFolders(Protocol):
         """Let this machine alone write a film; what it wrote is sent in the end."""
         ...
 
-    def fetch(self, space: "Workspace") -> None:
-        """Bring all files of a film here."""
+    def fetch(self, space: "Workspace", parts: Collection[str]) -> None:
+        """Bring parts of a film here."""
         ...
 
-    def publish(self, space: "Workspace") -> None:
-        """Send what a film has now."""
+    def away(self, space: "Workspace") -> Collection[str]:
+        """Files of a film that were left there."""
+        ...
+
+    def publish(self, space: "Workspace", kept: Collection[str]) -> None:
+        """Send what a film has now; only these parts need to stay here."""
         ...
 
 
 _remote: list[RemoteFolders] = []  # one at most, by the command line
 _offered: list[Callable[[], RemoteFolders]] = []  # makes it where no command line did
 
+ALL = ("*",)  # files of a film, see `fetch`
+CHECKPOINT = "checkpoint"
+PICTURES = (  # that people look at
+    *("frame/*", "dataset/*", "clip/*", "pair/*", "picture/*", "evaluation/*"),
+    *("thumbnail.parquet", "variety.parquet"),
+)
+ADAPTERS = ("checkpoint/*.safetensors", "checkpoint/*.json")  # without states of training
 HASHES = ".hash.json"  # in the folder of all workspaces: hashes of films and references
 LOCK, HOLDER = ".lock", ".lock.json"
 SLUG_MAX = 48  # characters; file systems allow 255 bytes a name and ids are joined into names
@@ -345,16 +356,53 @@ def offer_remote(make: Callable[[], RemoteFolders]) -> None:
     _offered[:] = [make]
 
 
-def fetch(space: Workspace) -> None:
-    """Bring all files of a film here, where its data folder lies elsewhere."""
+def fetch(space: Workspace, parts: Collection[str] = ALL) -> None:
+    """Bring files of a film here, where its data folder lies elsewhere.
+
+    Parameters
+    ----------
+    space : Workspace
+    parts : collection of str
+        Which of pictures, clips, shards and weights, as paths relative to the film's folder, or
+        below `checkpoint/`, with `*` for any text ("frame/*"). Tables and records always come.
+    """
     for one in _remote:
-        one.fetch(space)
+        one.fetch(space, parts)
 
 
-def publish(space: Workspace) -> None:
-    """Send what a film has now, where its data folder lies elsewhere."""
+def has_files(space: Workspace, files: Iterable[str]) -> bool:
+    """Whether files of a film are all here, or safe where its data folder lies.
+
+    Parameters
+    ----------
+    space : Workspace
+    files : iterable of str
+        Relative to the film's folder; those below `checkpoint/` are weights.
+    """
+    weights = f"{CHECKPOINT}/"
+    gone = {
+        name if name.startswith(weights) else f"film/{name}"
+        for name in files
+        if not (
+            space.checkpoint / name.removeprefix(weights)
+            if name.startswith(weights)
+            else space.root / name
+        ).is_file()
+    }
+    return not gone or any(gone.issubset(one.away(space)) for one in _remote)
+
+
+def publish(space: Workspace, kept: Collection[str] = ALL) -> None:
+    """Send what a film has now, where its data folder lies elsewhere.
+
+    Parameters
+    ----------
+    space : Workspace
+    kept : collection of str
+        Parts that are needed next, as for `fetch`; others may be removed here to make room.
+    """
     for one in _remote:
-        one.publish(space)
+        one.publish(space, kept)
 
 
 def read_holder(space: Workspace) -> dict | None:

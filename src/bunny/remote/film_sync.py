@@ -9,36 +9,23 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bunny.core import atomic, file_hash, jsonl
 from bunny.core.error import BunnyError
+from bunny.core.workspace import ALL
+from bunny.remote import file_kind
 from bunny.remote import manifest as manifests
+from bunny.remote.file_kind import BASE, RECORDS
 from bunny.remote.manifest import Manifest
 from bunny.remote.object_store import ChangedError, ObjectStore
 
-BASE = ".remote.json"  # in the film's folder
-NOTED_EVERY = 64  # files, so that a kill leaves few that are fetched and not noted
 TRIES = 20  # of writing a manifest that others write too
-OWN = {".lock", ".lock.json", BASE, "stage/state.json", "stage/hash.json"}  # of one machine
-RECORDS = (  # of people; lines of both sides are kept
-    "film/feedback.jsonl",
-    "film/addition.jsonl",
-    "film/approval.jsonl",
-    "film/forgotten.jsonl",
-    "film/timeline.jsonl",
-)
-HEAVY = (
-    "film/frame/",
-    "film/dataset/",
-    "film/clip/",
-    "film/pair/",
-    "film/picture/",
-    "film/evaluation/",
-    "checkpoint/",
-)  # fetched when a film is opened, not when it is listed
+THREADS = 8  # requests at a time; botocore keeps ten connections
+BAR_AFTER_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,48 +50,96 @@ class FilmSync:
 
     def __init__(self, store: ObjectStore, film_id: str, places: Mapping[str, Path]) -> None:
         self._store, self.film_id, self._places = store, film_id, places
-        self._base, self._known = self._read_base()
-        self._is_light = True  # until all of it is asked for
+        self._base = Manifest(film_id=film_id)
+        self._known: dict[str, LocalFile] = {}
+        self._read_at = -1  # time of the base's file when it was read
+        self._read_base()
 
     # -- fetching -----------------------------------------------------------------------------
 
-    def pull(self, *, is_light: bool = False) -> bool:
-        """Fetch what is newer there; gives whether anything was.
+    def pull(self, parts: Collection[str] = ALL) -> bool:
+        """Take over what is newer there; gives whether anything was fetched.
 
         Parameters
         ----------
-        is_light : bool
-            Leave pictures and weights where they are: `HEAVY`.
+        parts : collection of str
+            Which heavy files are wanted, see `workspace.fetch`; all others are fetched anyway.
+            Heavy ones that are not wanted, and not what they are there any more, are removed here.
         """
-        self._is_light = is_light
+        self._read_base()
         there, etag = manifests.read(self._store, self.film_id)
-        if etag is None:
-            return False
-        mine = self._changed_here()
-        fetched = 0
+        return etag is not None and self._take(there, parts)
+
+    def bring(self, parts: Collection[str] = ALL) -> bool:
+        """Fetch files that were left there; no newer manifest is looked at, as a lease is held.
+
+        Parameters
+        ----------
+        parts : collection of str
+            As for `pull`.
+        """
+        wanted = {n: self._base.files[n] for n in self.away() if file_kind.is_part(n, parts)}
+        self._fetch(wanted)
+        return bool(wanted)
+
+    def away(self) -> set[str]:
+        """Names of files that are there and were not fetched, or were evicted."""
+        missing = (name for name in self._base.files if name not in self._known)
+        return {name for name in missing if not self._path(name).exists()}
+
+    def _take(self, there: Manifest, parts: Collection[str], *, is_working: bool = False) -> bool:
+        """Make another manifest the base; who is working here keeps what was removed here."""
+        mine, wanted, stale, num_joined = self._changed_here(), {}, [], 0
         for name, sha256 in there.files.items():
             known = self._known.get(name)
-            is_here = known is not None and known.sha256 == sha256 and self._path(name).exists()
-            if is_here or (is_light and name.startswith(HEAVY)):
+            is_same = known is not None and known.sha256 == sha256
+            if is_same and (is_working or self._path(name).exists()):
                 continue
-            if name in RECORDS and name in mine:
-                self._join_record(name, sha256)
-            elif name not in mine:
-                self._fetch(name, sha256)
-            fetched += 1
-            if fetched % NOTED_EVERY == 0:
-                self._write_base()
-        for name in set(self._base.files) - set(there.files) - set(mine):
+            if name in mine:
+                if name in RECORDS:
+                    self._join_record(name, sha256)
+                    num_joined += 1
+            elif file_kind.is_heavy(name) and not file_kind.is_part(name, parts):
+                stale += [name] if known is not None else []
+            else:
+                wanted[name] = sha256
+        self._remove(stale)
+        self._fetch(wanted)
+        for name in set(self._base.files) - set(there.files) - mine:
             atomic.remove_file(self._path(name))
             self._known.pop(name, None)
-        self._base = there
-        self._write_base()
-        return fetched > 0
+        if there != self._base or wanted or num_joined:
+            self._base = there
+            self._write_base()
+        return bool(wanted) or num_joined > 0
 
-    def _fetch(self, name: str, sha256: str) -> None:
+    def _fetch(self, wanted: Mapping[str, str]) -> None:
+        """Download files by their hashes, several at a time."""
+        if not wanted:
+            return
+        from tqdm.auto import tqdm
+
+        self._write_base(moving=wanted)
+        with (
+            ThreadPoolExecutor(THREADS, "fetch") as pool,
+            tqdm(
+                total=len(wanted), desc="fetch", unit="file", delay=BAR_AFTER_S, leave=False
+            ) as bar,
+        ):
+            futures = {pool.submit(self._download, *one): one[0] for one in wanted.items()}
+            try:
+                for done in as_completed(futures):
+                    done.result()
+                    bar.update()
+            finally:
+                pool.shutdown(cancel_futures=True)
+                self._known |= {n: f.result() for f, n in futures.items() if _is_good(f)}
+                self._write_base()
+
+    def _download(self, name: str, sha256: str) -> LocalFile:
         path = self._path(name)
         self._store.download(manifests.object_key(sha256), path, sha256)
-        self._known[name] = _noted(path, sha256)
+        return _noted(path, sha256)
 
     def _join_record(self, name: str, sha256: str) -> None:
         """Lines that are there, then those that only this machine has."""
@@ -121,30 +156,33 @@ class FilmSync:
 
     # -- sending ------------------------------------------------------------------------------
 
-    def push(self, check: Callable[[], None] = lambda: None) -> Manifest:
+    def push(
+        self, check: Callable[[], None] = lambda: None, *, has_removals: bool = True
+    ) -> Manifest:
         """Send what changed here, then say so in the manifest; gives the one that holds now.
 
         Parameters
         ----------
         check : callable
             Asked before anything is said; raises where this process may not write any more.
+        has_removals : bool
+            Files that were here and are gone were removed by who holds the lease; else they stay.
 
         Notes
         -----
         Objects first, the manifest last: a kill between leaves the state before. Where others
         wrote meanwhile, their files are taken over where nothing changed here, and lines of
-        records are joined.
+        records are joined. A file that is written to meanwhile is sent as it is then.
         """
         for _ in range(TRIES):
             there, etag = manifests.read(self._store, self.film_id)
-            if there.generation != self._base.generation:
-                self.pull(is_light=self._is_light)
-            files = self._hashes_here()
+            if etag is not None and there.generation != self._base.generation:
+                self._take(there, (), is_working=has_removals)
+            files = self._hashes_here(has_removals=has_removals)
             if files == dict(there.files) and etag is not None:
                 return there
-            for name, sha256 in files.items():
-                if there.files.get(name) != sha256:
-                    self._store.upload(manifests.object_key(sha256), self._path(name))
+            if not self._upload({n: h for n, h in files.items() if there.files.get(n) != h}):
+                continue
             check()
             new = self._replace(there, etag, files)
             if new is None:
@@ -155,12 +193,28 @@ class FilmSync:
             return new
         raise self._all_the_time()
 
+    def _upload(self, files: Mapping[str, str]) -> bool:
+        """Send files under their hashes; gives whether they still had them when they were sent."""
+
+        def send(name: str, sha256: str) -> bool:
+            return self._store.upload(manifests.object_key(sha256), self._path(name), sha256)
+
+        here = {n: h for n, h in files.items() if n in self._known}
+        with ThreadPoolExecutor(THREADS, "send") as pool:
+            futures = [pool.submit(send, *one) for one in here.items()]
+            try:
+                found = [done.result() for done in as_completed(futures)]
+            finally:
+                pool.shutdown(cancel_futures=True)
+        return all(found)
+
     def send_words(self) -> bool:
         """Send what people said here since, and nothing else; gives whether there was anything.
 
         For a film that stays open: what others changed meanwhile is not fetched, but lines of
         theirs in the same records are joined with those that are sent.
         """
+        self._read_base()
         for _ in range(TRIES):
             said = self._changed_records()
             there, etag = manifests.read(self._store, self.film_id) if said else (None, None)
@@ -169,16 +223,16 @@ class FilmSync:
             for name in said:
                 if there.files.get(name, "") not in ("", self._base.files.get(name)):
                     self._join_record(name, there.files[name])
-            sent = {n: _noted(self._path(n), file_hash.hash_file(self._path(n))) for n in said}
-            for name, known in sent.items():
-                self._store.upload(manifests.object_key(known.sha256), self._path(name))
+            sent = {name: _hashed(self._path(name)) for name in said}
             hashes = {name: known.sha256 for name, known in sent.items()}
+            self._known |= sent
+            if not self._upload(hashes):
+                continue
             new = self._replace(there, etag, dict(sorted({**there.files, **hashes}.items())))
             if new is None:
                 continue
             if there.generation == self._base.generation:
                 self._base = new
-            self._known |= sent
             self._write_base()
             self._note_in_index(new.generation)
             return True
@@ -226,29 +280,39 @@ class FilmSync:
 
     # -- what is here -------------------------------------------------------------------------
 
-    def evict(self, names: Collection[str] | None = None) -> int:
-        """Remove files that lie in the manifest unchanged; gives the bytes that were freed.
+    def evict(self, kept: Collection[str] = ()) -> int:
+        """Remove heavy files that lie in the manifest unchanged; gives the bytes that were freed.
 
         Parameters
         ----------
-        names : collection of str, optional
-            Only these; None: all of `HEAVY`.
+        kept : collection of str
+            Parts that stay, as for `pull`.
         """
+        going = [
+            name
+            for name, known in self._known.items()
+            if file_kind.is_heavy(name)
+            and not file_kind.is_part(name, kept)
+            and self._base.files.get(name) == known.sha256
+        ]
+        return self._remove(going)
+
+    def _remove(self, names: Collection[str]) -> int:
+        """Remove files here that are as they were noted, and forget them; gives the bytes."""
+        going: dict[str, LocalFile] = {}
+        for name in names:
+            known, path = self._known.get(name), self._path(name)
+            if known is not None and (not path.exists() or self._is_noted(path, known)):
+                going[name] = self._known.pop(name)
+        if not going:
+            return 0
+        # First: a file that is gone and not noted as away counts as removed.
+        self._write_base(moving={name: known.sha256 for name, known in going.items()})
         freed = 0
-        away: dict[str, LocalFile] = {}
-        for name, known in self._known.items():
-            is_meant = name in names if names is not None else name.startswith(HEAVY)
-            path = self._path(name)
-            if not is_meant or self._base.files.get(name) != known.sha256 or not path.exists():
-                continue
-            if self._is_noted(path, known):
-                away[name] = known
-        for name in away:
-            del self._known[name]
-        self._write_base()  # first: a file that is gone and not noted as away counts as removed
-        for name, known in away.items():
+        for name, known in going.items():
+            freed += known.size if self._path(name).exists() else 0
             atomic.remove_file(self._path(name))
-            freed += known.size
+        self._write_base()
         return freed
 
     def heavy_bytes(self) -> int:
@@ -256,10 +320,10 @@ class FilmSync:
         return sum(
             known.size
             for name, known in self._known.items()
-            if name.startswith(HEAVY) and self._path(name).exists()
+            if file_kind.is_heavy(name) and self._path(name).exists()
         )
 
-    def _hashes_here(self) -> dict[str, str]:
+    def _hashes_here(self, *, has_removals: bool) -> dict[str, str]:
         """Hash of each file of the working copy; those that are not here stay as they are there.
 
         One that was here and is gone was removed by somebody; `evict` notes what it takes away.
@@ -268,13 +332,12 @@ class FilmSync:
         for name, path in self._files():
             known = self._known.get(name)
             if known is None or not self._is_noted(path, known):
-                known = _noted(path, file_hash.hash_file(path))
-                self._known[name] = known
+                known = self._known[name] = _hashed(path)
             found[name] = known.sha256
         kept = {
             name: sha256
             for name, sha256 in self._base.files.items()
-            if name not in found and name not in self._known
+            if name not in found and (name not in self._known or not has_removals)
         }
         return dict(sorted({**kept, **found}.items()))
 
@@ -300,9 +363,9 @@ class FilmSync:
         for top, folder in self._places.items():
             for path in sorted(folder.rglob("*")):
                 name = path.relative_to(folder).as_posix()
-                if path.is_symlink() or not path.is_file() or _is_passing(path.name):
+                if path.is_symlink() or not path.is_file() or file_kind.is_passing(path.name):
                     continue
-                if not (top == "film" and name in OWN):
+                if not file_kind.is_own(f"{top}/{name}"):
                     yield f"{top}/{name}", path
 
     def _path(self, name: str) -> Path:
@@ -317,24 +380,37 @@ class FilmSync:
         stat = path.stat()
         return (stat.st_size, stat.st_mtime_ns) == (known.size, known.mtime_ns)
 
-    def _read_base(self) -> tuple[Manifest, dict[str, LocalFile]]:
-        empty = Manifest(film_id=self.film_id)
+    def _read_base(self) -> None:
+        """Read what was noted, where another process noted more since."""
+        path = self._places["film"] / BASE
         try:
-            values = json.loads((self._places["film"] / BASE).read_text(encoding="utf-8"))
+            read_at = path.stat().st_mtime_ns
+            if read_at == self._read_at:
+                return
+            values = json.loads(path.read_text(encoding="utf-8"))
             known = {name: LocalFile(**one) for name, one in values["known"].items()}
-            return Manifest(**values["base"]), known
+            self._base, self._known = Manifest(**values["base"]), known
         except (OSError, ValueError, KeyError, TypeError):
-            return empty, {}
+            self._base, self._known, self._read_at = Manifest(film_id=self.film_id), {}, -1
+            return
+        self._read_at = read_at
+        for name, sha256 in values.get("moving", {}).items():  # when a process was killed
+            path = self._path(name)
+            if name not in known and path.is_file() and (now := _hashed(path)).sha256 == sha256:
+                known[name] = now
 
-    def _write_base(self) -> None:
+    def _write_base(self, moving: Mapping[str, str] | None = None) -> None:
+        """Note what is the same on both sides, and hashes of files that come or go just now."""
         home = self._places["film"]
         if not home.is_dir():
             return
         values = {
             "base": {**vars(self._base), "files": dict(self._base.files)},
             "known": {name: vars(one) for name, one in sorted(self._known.items())},
+            "moving": dict(moving or {}),
         }
         atomic.write_bytes(home / BASE, json.dumps(values).encode())
+        self._read_at = (home / BASE).stat().st_mtime_ns
 
 
 def _noted(path: Path, sha256: str) -> LocalFile:
@@ -342,6 +418,12 @@ def _noted(path: Path, sha256: str) -> LocalFile:
     return LocalFile(sha256=sha256, size=stat.st_size, mtime_ns=stat.st_mtime_ns)
 
 
-def _is_passing(name: str) -> bool:
-    """Whether a file is half written, or a lock beside a record."""
-    return name.startswith(".") and name.endswith((".tmp", atomic.GONE, ".lock", ".there"))
+def _hashed(path: Path) -> LocalFile:
+    """A file and its hash; one that grows meanwhile is another one when it is looked at again."""
+    stat = path.stat()
+    sha256 = file_hash.hash_file(path)
+    return LocalFile(sha256=sha256, size=stat.st_size, mtime_ns=stat.st_mtime_ns)
+
+
+def _is_good(done: Future[LocalFile]) -> bool:
+    return done.done() and not done.cancelled() and done.exception() is None

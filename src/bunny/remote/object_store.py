@@ -10,10 +10,10 @@ import hashlib
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from bunny.core import atomic, s3
+from bunny.core import atomic, file_hash, s3
 from bunny.core.error import BunnyError, UserError
 
-MULTIPART_BYTES = 64 << 20  # larger files are sent in parts
+MULTIPART_BYTES = 16 << 20  # larger files are sent in parts, from the disk; others from memory
 CHUNK = 1 << 20
 
 
@@ -48,19 +48,18 @@ class ObjectStore:
 
     def get(self, key: str) -> tuple[bytes, str] | None:
         """Content and ETag of a small object; None where there is none."""
+
+        def read() -> tuple[bytes, str]:
+            found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
+            return found["Body"].read(), found["ETag"]
+
         with self._explained(key):
-            for attempt in range(1, s3.ATTEMPTS + 1):
-                try:
-                    found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
-                    return found["Body"].read(), found["ETag"]
-                except self._client.exceptions.ClientError as error:
-                    if s3.error_code(error) in s3.GONE:
-                        return None
-                    raise
-                except s3.cut_errors():
-                    if attempt == s3.ATTEMPTS:
-                        raise
-        return None
+            try:
+                return s3.ask(read)
+            except self._client.exceptions.ClientError as error:
+                if s3.error_code(error) in s3.GONE:
+                    return None
+                raise
 
     def put(self, key: str, data: bytes, match: str | None) -> str:
         """Write a small object if it is still what it was; gives its ETag.
@@ -80,10 +79,7 @@ class ObjectStore:
         condition = {"IfNoneMatch": "*"} if match is None else {"IfMatch": match}
         with self._explained(key):
             try:
-                done = self._client.put_object(
-                    Bucket=self._bucket, Key=self._prefix + key, Body=data, **condition
-                )
-                return done["ETag"]
+                return self._put(key, data, **condition)
             except self._client.exceptions.ClientError as error:
                 if s3.error_code(error) not in (*s3.CHANGED, *s3.GONE):
                     raise
@@ -93,18 +89,40 @@ class ObjectStore:
             return now[1]
         raise ChangedError(key)
 
-    def upload(self, key: str, path: Path) -> None:
-        """Send a file under a name made of its content; nothing where it is there already."""
+    def upload(self, key: str, path: Path, sha256: str) -> bool:
+        """Send a file under a name made of its content; nothing where it is there already.
+
+        Returns
+        -------
+        bool
+            Whether its content was that; False: it was written to, and is to be hashed again.
+        """
         size = path.stat().st_size
         with self._explained(key):
             if self._size(key) == size:
-                return
+                return True
             if size > MULTIPART_BYTES:
-                self._client.upload_file(str(path), self._bucket, self._prefix + key)
-            else:
-                self._client.put_object(
-                    Bucket=self._bucket, Key=self._prefix + key, Body=path.read_bytes()
-                )
+                return self._upload_parts(key, path, sha256)
+            data = path.read_bytes()
+            if hashlib.sha256(data).hexdigest() != sha256:
+                return False
+            self._put(key, data)
+        return True
+
+    def _put(self, key: str, data: bytes, **condition: str) -> str:
+        """Write an object; gives its ETag."""
+        where = {"Bucket": self._bucket, "Key": self._prefix + key}
+        done = s3.ask(lambda: self._client.put_object(**where, Body=data, **condition))
+        return done["ETag"]
+
+    def _upload_parts(self, key: str, path: Path, sha256: str) -> bool:
+        """Send a large file in parts; one that changes meanwhile does not stay."""
+        stamp = file_hash.identity(path)
+        self._client.upload_file(str(path), self._bucket, self._prefix + key)
+        if file_hash.identity(path) == stamp or file_hash.hash_file(path) == sha256:
+            return True
+        self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
+        return False
 
     def download(self, key: str, path: Path, sha256: str) -> None:
         """Fetch a file; it takes its place only when it is whole.
@@ -132,7 +150,8 @@ class ObjectStore:
         """Write an object to a file; gives the hash of what came, be it cut."""
         digest = hashlib.sha256()
         with self._explained(key), path.open("wb") as out:
-            found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
+            where = {"Bucket": self._bucket, "Key": self._prefix + key}
+            found = s3.ask(lambda: self._client.get_object(**where))
             try:
                 for part in found["Body"].iter_chunks(CHUNK):
                     digest.update(part)
@@ -142,9 +161,9 @@ class ObjectStore:
         return digest.hexdigest()
 
     def _size(self, key: str) -> int | None:
+        where = {"Bucket": self._bucket, "Key": self._prefix + key}
         try:
-            found = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
-            return int(found["ContentLength"])
+            return int(s3.ask(lambda: self._client.head_object(**where))["ContentLength"])
         except self._client.exceptions.ClientError as error:
             if s3.error_code(error) in s3.GONE:
                 return None

@@ -136,6 +136,10 @@ class Caption(stage.BaseStage):
         table = store.read_or_empty(self.input_dir / "table", "caption_edit")
         return dict(table.select("shot_index", "text").iter_rows())
 
+    def needs(self) -> tuple[str, ...]:
+        """The pictures that are looked at."""
+        return ("frame/*",)
+
     def run(self) -> stage.StageOutput:
         """Ask the providers in their order, then check every caption against the labels."""
         tables = {name: self.read(name) for name in self.reads}

@@ -74,11 +74,16 @@ class Clip(BaseStage):
         own = settings_of(self.config, "captioning", "temperature", "max_tokens")
         return own | {f"captioning.{name}.model": getattr(self.config.captioning, name).model}
 
+    def needs(self) -> tuple[str, ...]:
+        """Frames, in which logos are looked for, and the old clips."""
+        return ("frame/*", "clip/*")
+
     def has_files(self) -> bool:
         """Whether all clips and their captions are there."""
         table = store.read(self.output_dir / "table", "clip")
-        paths = [self.output_dir / file for file in table["file"]]
-        return all(path.is_file() and path.with_suffix(".txt").is_file() for path in paths)
+        files = [Path(file) for file in table["file"]]
+        words = [file.with_suffix(".txt") for file in files]
+        return self.are_there(file.as_posix() for file in [*files, *words])
 
     def run(self) -> StageOutput:
         """Measure, decide and write."""

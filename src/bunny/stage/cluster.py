@@ -32,6 +32,10 @@ class Cluster(stage.BaseStage):
         """All of `clustering`, and the seed of the orders that stability is measured with."""
         return stage.settings_of(self.config, "clustering") | {"seed": self.config.seed}
 
+    def needs(self) -> tuple[str, ...]:
+        """The pictures that are looked at."""
+        return ("frame/*",)
+
     def run(self) -> stage.StageOutput:
         """Measure scene vectors that are missing, then group."""
         frame = self.read("frame").filter(pl.col("file").is_not_null())

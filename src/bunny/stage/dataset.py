@@ -106,11 +106,15 @@ class Dataset(BaseStage):
         """The setting of several captions a picture, where there are any."""
         return ("variants",) if self.config.captioning.variants.shares else ()
 
+    def needs(self) -> tuple[str, ...]:
+        """The old sets, which are replaced; of the frames those that crops are cut from, later."""
+        return ("dataset/*",)
+
     def has_files(self) -> bool:
         """Whether all training pictures and masks are there."""
         table = store.read(self.output_dir / "table", "dataset")
         files = [*table["file"], *table["mask_file"].drop_nulls()]
-        return all((self.output_dir / file).is_file() for file in [*files, RIGHTS])
+        return self.are_there([*files, RIGHTS])
 
     def run(self) -> StageOutput:
         """Choose, cut and write for each character that is to be trained."""
@@ -176,6 +180,7 @@ class Dataset(BaseStage):
     # -- pixels -------------------------------------------------------------------------------
 
     def _write(self, character: str, crops: Sequence[crop.Crop]) -> image_folder.WrittenDataset:
+        self.fetch(*{one.view.file for one in crops if one.view.file})
         reader = crop_reader(self.config, self.output_dir, self.source, self._tables)
         with self.bar(len(crops)) as bar:
 

@@ -73,6 +73,10 @@ class Detect(stage.BaseStage):
             chosen |= extra_frame.settings(self.config.extraction)
         return chosen | ({"added spans": [list(span) for span in dense]} if dense else {})
 
+    def needs(self) -> tuple[str, ...]:
+        """The pictures that are looked at."""
+        return ("frame/*",)
+
     def run(self) -> stage.StageOutput:
         """Measure what is not measured yet, then decide."""
         seen = self.measure()

@@ -47,10 +47,14 @@ class Evaluate(BaseStage):
             "base_hash": folder.hash_base(self.config.models.base_model),
         }
 
+    def needs(self) -> tuple[str, ...]:
+        """Adapters, real pictures to compare with, and its own drawings."""
+        return (*workspace.ADAPTERS, "frame/*", "dataset/*", "evaluation/*")
+
     def has_files(self) -> bool:
         """Whether all pictures are there."""
         files = store.read(self.output_dir / "table", "evaluation_picture")["file"].drop_nulls()
-        return all((self.output_dir / file).is_file() for file in files)
+        return self.are_there(files)
 
     def run(self) -> StageOutput:
         """Evaluate each finished fine-tune."""

@@ -84,10 +84,15 @@ class Extract(stage.BaseStage):
         """All of section `extraction`."""
         return stage.settings_of(self.config, "extraction")
 
+    def needs(self) -> tuple[str, ...]:
+        """Pictures of before, of which most may stay."""
+        return ("frame/*",)
+
     def has_files(self) -> bool:
         """Whether every picture of the table `frame` is there."""
         named = image_writer.named_pictures(store.read(self.output_dir / "table", "frame"))
-        return image_writer.stored_pictures(self.output_dir).issuperset(named)
+        gone = set(named) - image_writer.stored_pictures(self.output_dir)
+        return self.are_there(gone)
 
     def run(self) -> stage.StageOutput:
         """Decode the film, or decide again over what was measured, and write its tables."""

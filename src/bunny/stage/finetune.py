@@ -100,12 +100,16 @@ class Finetune(BaseStage):
             "seed": self.config.seed,
         }
 
+    def needs(self) -> tuple[str, ...]:
+        """Sets, and checkpoints to go on from."""
+        return ("dataset/*", f"{workspace.CHECKPOINT}/*")
+
     def has_files(self) -> bool:
         """Whether all adapters are there."""
-        table, space = self.output_dir / "table", workspace.from_film_dir(self.output_dir)
+        table = self.output_dir / "table"
         files = store.read(table, "training_run")["adapter_file"].drop_nulls().to_list()
         files += store.read(table, "adapter")["file"].to_list()
-        return all((space.checkpoint / f).is_file() for f in files)
+        return self.are_there(f"{workspace.CHECKPOINT}/{file}" for file in files)
 
     def execute(self) -> StageResult:
         """Do the stage; of several processes the first writes, the others only train along."""
@@ -114,8 +118,10 @@ class Finetune(BaseStage):
         from bunny.training.distributed import ProcessGroup
 
         processes = ProcessGroup(_device())
-        is_forced = self.config.pipeline.force_rerun
-        has_work = processes.broadcast_object(is_forced or not self.can_resume())
+        has_work = self.config.pipeline.force_rerun or not self.can_resume()
+        if processes.is_first and has_work:  # before the others look for pictures
+            self.fetch(*self.needs())
+        has_work = processes.broadcast_object(has_work)
         if processes.is_first:
             return super().execute()
         work = self.run() if has_work else StageOutput(tables={}, num_items=0)

@@ -72,10 +72,13 @@ class Generate(BaseStage):
             "base_hash": family_folder.hash_base(self.config.models.base_model),
         }
 
+    def needs(self) -> tuple[str, ...]:
+        """Adapters, real pictures to compare with, and its own drawings."""
+        return (*workspace.ADAPTERS, "frame/*", "dataset/*", "picture/*")
+
     def has_files(self) -> bool:
         """Whether all pictures are there."""
-        files = store.read(self.output_dir / "table", "picture")["file"].drop_nulls()
-        return all((self.output_dir / file).is_file() for file in files)
+        return self.are_there(store.read(self.output_dir / "table", "picture")["file"].drop_nulls())
 
     def run(self) -> StageOutput:
         """Draw for each finished fine-tune."""

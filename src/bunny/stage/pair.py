@@ -53,12 +53,16 @@ class PairStage(BaseStage):
             **settings_of(self.config, "rights"),
         }
 
+    def needs(self) -> tuple[str, ...]:
+        """What pairs are made of, and the old ones."""
+        return ("frame/*", "dataset/*", "clip/*", "pair/*")
+
     def has_files(self) -> bool:
         """Whether all pictures of pairs are there."""
         table = store.read(self.output_dir / "table", "training_pair")
         files = table["files"].drop_nulls().explode().drop_nulls().to_list()
         files += [RIGHTS] if files else []
-        return all((self.output_dir / file).is_file() for file in files)
+        return self.are_there(files)
 
     def run(self) -> StageOutput:
         """Choose, cut and write for each character with training pictures."""

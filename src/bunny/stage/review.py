@@ -67,6 +67,10 @@ class Review(BaseStage):
             parts["outside"]["references"] = self.source["reference_hash"]
         return parts
 
+    def needs(self) -> tuple[str, ...]:
+        """Pictures, where a model is asked who is in them."""
+        return ("frame/*",) if self.config.identification.provider != "none" else ()
+
     def run(self) -> StageOutput:
         """Make the items, replay the record over them, write what later stages read."""
         tables = {name: self.read(name) for name in self.reads}
