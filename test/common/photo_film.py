@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import cv2
 import numpy as np
+import odd_film
 
 from bunny.core import atomic, workspace
 from bunny.core.config import Config
@@ -19,7 +22,8 @@ NUM_FRAMES = 4
 def make_film(folder, name, images, references=None):
     """A film of stored frames, two in a shot, run as far as its clusters."""
     film = folder / f"{name}.mp4"
-    film.write_bytes(name.encode())
+    if not film.exists():
+        film.write_bytes(name.encode())
     space = workspace.create(folder, "data", film, references)
     rows = []
     for i, image in enumerate(images):
@@ -59,6 +63,13 @@ def make_film(folder, name, images, references=None):
     store.write(space.table, "shot", store.from_rows("shot", shots))
     run(space)
     return space
+
+
+def encode(folder, name, pictures, num_frames=8):
+    """A real film of pictures, each for a second, to be there before `make_film`."""
+    frames = [picture[:, :, ::-1].copy() for picture in pictures for _ in range(num_frames)]
+    rate = Fraction(num_frames)
+    odd_film.write(folder / f"{name}.mp4", frames, time_base=1 / rate, rate=rate)
 
 
 def run(space):

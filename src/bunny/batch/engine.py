@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 NUM_RETRIES = 2
 USER_FAULT, INTERRUPTED = 2, 130
 STOP_S = film_process.STOP_S + 5  # that a film has to stop in, before it is killed
+# Polars' handler of Ctrl-C lets a thread that waits for a lock wait on: only when that ends does
+# Python learn of it, which would be when a film ends.
+POLL_S = 0.5
 PREFIX = "bunny: "  # of the sentence that a failed run ends with
 
 
@@ -260,7 +263,7 @@ def run_local(
         helping = [pool.submit(runner.assist, task, i) for i, task in enumerate(helpers)]
         try:
             while waiting:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                done, waiting = wait(waiting, POLL_S, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield future.result()
         except BaseException:

@@ -1,11 +1,14 @@
 """Commands on the people of many films: `bunny library`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bunny.cli.app import AsJson, DataDir, Settings, app
+
+if TYPE_CHECKING:
+    from bunny.command.library import LibraryReport
 
 library_app = typer.Typer(
     no_args_is_help=True, help="Name people once for all films, and draw sets from all of them."
@@ -16,11 +19,28 @@ Films = Annotated[
     list[str] | None,
     typer.Argument(help="Film ids or their first characters; default: all new or changed films."),
 ]
+Character = Annotated[
+    str | None, typer.Option(help="Name or identity; default: the only named one.")
+]
+Split = Annotated[str, typer.Option(help="What is held out as a whole: shot or film.")]
+SetFilms = Annotated[
+    list[str] | None,
+    typer.Option(help="Film id or its first characters; repeatable; default: all films."),
+]
+Run = Annotated[
+    bool,
+    typer.Option(
+        "--run",
+        help="Run the films concerned, as far as each was run before but not into training, and "
+        "add them again.",
+    ),
+]
 
 
 @library_app.command()
 def add(
     films: Films = None,
+    run: Run = False,
     data_dir: DataDir = None,
     settings: Settings = None,
     as_json: AsJson = False,
@@ -28,8 +48,7 @@ def add(
     """Add films: whom they show is looked for among the people of all other films."""
     from bunny.command import library
 
-    done = library.add(films or [], data_dir, settings or [])
-    typer.echo(done.to_json() if as_json else done.to_text())
+    _finish(library.add(films or [], data_dir, settings or []), data_dir, settings, run, as_json)
 
 
 @library_app.command()
@@ -42,6 +61,7 @@ def name(
             "FILM:person-02=anna; WHO= takes the name away.",
         ),
     ],
+    run: Run = False,
     data_dir: DataDir = None,
     settings: Settings = None,
     as_json: AsJson = False,
@@ -49,8 +69,7 @@ def name(
     """Name people once; films that show them get their references."""
     from bunny.command import library
 
-    done = library.name(choices, data_dir, settings or [])
-    typer.echo(done.to_json() if as_json else done.to_text())
+    _finish(library.name(choices, data_dir, settings or []), data_dir, settings, run, as_json)
 
 
 @library_app.command()
@@ -67,15 +86,10 @@ def draw_set(
     output: Annotated[
         Path, typer.Argument(metavar="OUT", help="Folder of the set: new, empty or such a set.")
     ],
-    character: Annotated[
-        str | None, typer.Option(help="Name or identity; default: the only named one.")
-    ] = None,
+    character: Character = None,
     form: Annotated[str, typer.Option("--format", help="imagefolder or kohya.")] = "imagefolder",
-    split: Annotated[str, typer.Option(help="What is held out as a whole: shot or film.")] = "shot",
-    film: Annotated[
-        list[str] | None,
-        typer.Option(help="Film id or its first characters; repeatable; default: all films."),
-    ] = None,
+    split: Split = "shot",
+    film: SetFilms = None,
     data_dir: DataDir = None,
     settings: Settings = None,
     as_json: AsJson = False,
@@ -113,6 +127,7 @@ def remove(
 def share_learned(
     film: Annotated[str, typer.Argument(help="Film whose learned version is shared.")],
     others: Annotated[list[str], typer.Argument(metavar="OTHER...", help="Films that get it.")],
+    run: Run = False,
     data_dir: DataDir = None,
     settings: Settings = None,
     as_json: AsJson = False,
@@ -121,4 +136,22 @@ def share_learned(
     from bunny.command import library
 
     done = library.share_learned(film, others, data_dir, settings or [])
+    _finish(done, data_dir, settings, run, as_json, films=others, least="review")
+
+
+def _finish(
+    done: "LibraryReport",
+    data_dir: str | None,
+    settings: list[str] | None,
+    is_run: bool,
+    as_json: bool,
+    **which: Any,
+) -> None:
+    """Run the films where that is wanted, and say what was done."""
+    if is_run:
+        from bunny.command import library_run
+
+        done = library_run.run_and_add(done, data_dir, settings or [], **which)
     typer.echo(done.to_json() if as_json else done.to_text())
+    if done.exit_code:
+        raise typer.Exit(done.exit_code)

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,13 @@ class LibraryReport:
     lines: Sequence[str] = ()
     given: dict[str, list[str]] | None = None  # names that each film got references of
     commands: Sequence[str] = ()  # to type next
+    ran: Sequence[Mapping[str, Any]] = ()  # films that ran, see `library_run`
+
+    @property
+    def exit_code(self) -> int:
+        """As of `bunny batch`: 0, or 2 when people can mend all films that did not run, else 1."""
+        left = {one["status"] for one in self.ran} - {"done"}
+        return 0 if not left else 2 if left == {"refused"} else 1
 
     def to_json(self) -> str:
         """One JSON object on one line."""
@@ -40,6 +47,7 @@ class LibraryReport:
             "done": list(self.lines),
             "given": self.given or {},
             "commands": list(self.commands),
+            "ran": list(self.ran),
             "films": self.library.film.drop("state").sort("film_id").to_dicts(),
             "identities": summarise(self.library).to_dicts(),
             "noise": _noise(self.library),
@@ -51,9 +59,12 @@ class LibraryReport:
         lines = list(self.lines)
         for film_id, names in (self.given or {}).items():
             lines.append(f"{film_id}: now has references of {', '.join(names)}")
+        lines += describe_runs(self.ran)
         if self.commands:
             lines += ["to apply the names, run", *(f"  {one}" for one in self.commands)]
-            lines.append("then `bunny library add` again, which takes in what changed")
+            lines.append(
+                "then `bunny library add` again, which takes in what changed; --run does both"
+            )
         return "\n".join(lines)
 
 
@@ -254,6 +265,27 @@ def summarise(library: PeopleLibrary) -> pl.DataFrame:
         .select("identity_id", "name", "kind", "num_films", "num_views", "members")
         .sort(pl.col("name").is_null(), -pl.col("num_films").cast(pl.Int64), "identity_id")
     )
+
+
+def describe_runs(ran: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lines for a person on films that were run.
+
+    Examples
+    --------
+    >>> ran = {"film_id": "reel-1a2b", "film": "reel.mp4", "status": "done", "until": "dataset"}
+    >>> describe_runs([ran | {"seconds": 4.0, "error": None, "left": ["finetune"]}])
+    ['reel-1a2b: run until dataset (4.0 s); finetune not renewed, `bunny run reel.mp4` does that']
+    """
+    lines = []
+    for row in ran:
+        if row["status"] != "done":
+            lines.append(f"{row['film_id']}: {row['status']}, {row['error']}")
+            continue
+        line = f"{row['film_id']}: run until {row['until']} ({row['seconds']:.1f} s)"
+        if row["left"]:
+            line += f"; {', '.join(row['left'])} not renewed, `bunny run {row['film']}` does that"
+        lines.append(line)
+    return lines
 
 
 def _films(

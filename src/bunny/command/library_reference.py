@@ -44,6 +44,7 @@ class ReferenceSharing:
         self._config = film_workspace.load_settings(data_dir, overrides)[1]
         self.notes: list[str] = []
         self.given: dict[str, list[str]] = {}  # names that each film got references of
+        self._withdrawn: set[str] = set()  # films that references were taken from
         self._data_dir, self._overrides = data_dir, overrides
 
     def collect(self, identity_id: str) -> None:
@@ -174,12 +175,13 @@ class ReferenceSharing:
                 user = reference_folder.user_folder(source)
                 with workspace.lock(space):
                     workspace.write_source(space, film_of, user)
+        self._withdrawn |= touched
         return sorted(touched)
 
     def commands(self) -> list[str]:
-        """What to type so that the films use what they were given."""
+        """What to type so that the films go by the references that they have now."""
         found = []
-        for film_id in self.given:
+        for film_id in sorted({*self.given, *self._withdrawn}):
             space, _ = self._open(film_id)
             if space is not None:
                 found.append(characters.run_command(space.source(), self._data_dir))
