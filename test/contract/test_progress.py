@@ -49,6 +49,23 @@ def test_before_the_first_item_all_is_as_expected(clock):
     assert run.share() == pytest.approx(4 / 95)
 
 
+def test_a_snapshot_is_what_the_line_says(clock):
+    run = _run(clock, pictures=30)
+    assert progress.current() is run
+    run.begin("extract")
+    clock.now += 4
+    at = run.snapshot()
+    assert (at.stage, at.number, at.count, at.seconds_left) == ("extract", 1, 3, 91)
+    assert at.share == pytest.approx(4 / 95)
+    run.end(_result("extract"))
+    assert (run.snapshot().stage, run.snapshot().number) == ("", 1)
+    for name in ("detect", "cluster"):
+        run.begin(name)
+        run.end(_result(name))
+    run.close()
+    assert (run.snapshot().stage, run.snapshot().number) == ("report", 3)
+
+
 def test_pictures_follow_from_the_frames_of_the_film_and_then_are_known(clock):
     for is_folder, count in ((False, 20), (True, 500)):
         run = _run(clock, is_folder=is_folder)

@@ -94,6 +94,25 @@ def num_pictures(record: Mapping[str, Any]) -> int | None:
     return record.get("tables", {}).get("frame", {}).get("rows")
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunSnapshot:
+    """How far a run is at one moment."""
+
+    stage: str  # that runs; "" between two of them, and `REPORT` after the last
+    number: int  # of `count` stages, of the one that runs or ran last
+    count: int
+    share: float  # of the run's time that has passed, in [0, 1]
+    seconds_left: float
+
+
+_current: list[RunProgress] = []  # of this process: the last run that began
+
+
+def current() -> RunProgress | None:
+    """The run of this process that began last, also once it ended; None before the first."""
+    return _current[0] if _current else None
+
+
 class StageBar:
     """Counts the items of the running stage, as a `tqdm` bar does."""
 
@@ -153,6 +172,7 @@ class RunProgress:
         self._drawn_at = float("-inf")
         self._line = _line(is_shown)
         self._redraw_s = REDRAW_S if sys.stderr.isatty() else LOGGED_S
+        _current[:] = [self]
 
     def begin(self, stage: str) -> None:
         """Say that a stage begins; one that is not among those that will run takes no time."""
@@ -199,6 +219,22 @@ class RunProgress:
         self._shown = max(self._shown, passed / max(1e-9, passed + self.seconds_left()))
         return self._shown
 
+    def snapshot(self) -> RunSnapshot:
+        """How far the run is now; may be called from another thread."""
+        running = self._running
+        is_over = running is None and self._waiting == [REPORT]
+        return RunSnapshot(
+            stage=REPORT if is_over else running or "",
+            number=self._number(),
+            count=self._count,
+            share=self.share(),
+            seconds_left=self.seconds_left(),
+        )
+
+    def _number(self) -> int:
+        """Which of the stages that have something to do runs, from 1."""
+        return min(self._count, self._count - len(self._waiting) + 1)
+
     def _cost(self, stage: str) -> float:
         return self._costs[stage].seconds(self._pictures or 0.0)
 
@@ -222,8 +258,8 @@ class RunProgress:
         if not is_due and now - self._drawn_at < self._redraw_s:
             return
         self._drawn_at = now
-        number = self._count - len(self._waiting) + 1
-        self._line.set_description_str(f"{self._running} ({number} of {self._count})", False)
+        place = f"{self._number()} of {self._count}"
+        self._line.set_description_str(f"{self._running} ({place})", False)
         self._line.set_postfix_str(f"about {describe_seconds(self.seconds_left())} left", False)
         self._line.n = round(100 * self.share())
         self._line.refresh()
