@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from bunny import pipeline
 from bunny.batch import film_list
 from bunny.batch.film_list import FilmTask
 from bunny.core.error import UserError
@@ -99,3 +100,24 @@ def test_long_films_are_parted_for_those_who_have_nothing_to_do():
     )
     for none in ((lengths, 0.0, 3), (lengths, 30.0, 1), ({"a": None}, 30.0, 3)):
         assert film_list.part_tasks(tasks, *none) == (tasks, [])
+
+
+def test_a_film_is_divided_before_its_fine_tune():
+    task = FilmTask(film="a", settings=("seed=1",), until="evaluate")
+    stages = ("extract", "dataset", "finetune", "evaluate")
+    first, second = film_list.to_phases(task, stages)
+    assert (first.phase, first.until, second.phase, second.until) == (
+        *("prepare", "pair"),
+        *("finetune", "evaluate"),
+    )
+    assert second.to_arguments() == task.to_arguments()
+    assert first.settings == task.settings
+    order = list(pipeline.STAGE)
+    assert order[order.index("pair") + 1] == film_list.FINETUNE_STAGES[0] == "finetune"
+    for stages, is_forced, phase in (
+        (("extract", "dataset"), False, "prepare"),  # ends before it
+        (("finetune", "generate"), False, "finetune"),
+        (("extract", "finetune"), True, "finetune"),  # a second run would do all again
+    ):
+        [whole] = film_list.to_phases(task, stages, is_forced=is_forced)
+        assert (whole.phase, whole.until) == (phase, "evaluate")

@@ -8,11 +8,15 @@ from typing import Any
 
 import polars as pl
 
+from bunny import pipeline
 from bunny.core import film_file
 from bunny.core.error import UserError
 from bunny.core.film_file import FilmPlace
 from bunny.table import store
 
+PREPARE, FINETUNE = "prepare", "finetune"  # phases of a film, see `FilmTask.phase`
+FINETUNE_STAGES = ("finetune", "evaluate", "generate")  # gain from a GPU
+PREPARE_STAGES = tuple(name for name in pipeline.STAGE if name not in FINETUNE_STAGES)
 COLUMNS = ("film", "references", "settings", "until")
 SUFFIXES = (".csv", ".parquet")
 
@@ -26,6 +30,7 @@ class FilmTask:
     settings: tuple[str, ...] = ()  # section.key=value, beside those of the batch
     until: str | None = None  # last stage; None: that of the batch
     is_helper: bool = False  # shares the work of the process that runs the film
+    phase: str = ""  # what runs: "" all, `PREPARE` all before the fine-tune, `FINETUNE` from there
 
     def to_arguments(self) -> list[str]:
         """The arguments of `bunny run`."""
@@ -161,6 +166,35 @@ def part_tasks(
             helpers += [replace(task, is_helper=True)] * (parts - 1)
         films.append(task)
     return films, helpers
+
+
+def to_phases(
+    task: FilmTask, stages: Sequence[str], *, is_forced: bool = False
+) -> tuple[FilmTask, ...]:
+    """Divide a film into what wants no GPU and what does.
+
+    Parameters
+    ----------
+    task : FilmTask
+    stages : sequence of str
+        That will run, in order.
+    is_forced : bool
+        Whether stages run that are up to date: then nothing can be divided, as the second phase
+        would run the stages of the first again.
+
+    Returns
+    -------
+    tuple of FilmTask
+        One or two. The second runs all that the film's run would, and finds done what the first
+        did.
+    """
+    has_finetune = any(stage in FINETUNE_STAGES for stage in stages)
+    if not has_finetune:
+        return (replace(task, phase=PREPARE),)
+    last = replace(task, phase=FINETUNE)
+    if is_forced or all(stage in FINETUNE_STAGES for stage in stages):
+        return (last,)
+    return replace(task, phase=PREPARE, until=PREPARE_STAGES[-1]), last
 
 
 def to_json(tasks: Sequence[FilmTask]) -> str:
