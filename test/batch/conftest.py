@@ -8,6 +8,19 @@ import pytest
 from noise_film import encode
 
 
+@pytest.fixture(scope="session")
+def quick_ray(tmp_path_factory) -> str:
+    """A folder for PYTHONPATH with which processes of Ray start in half the time.
+
+    Each imports jsonschema, which takes the optional package rfc3987_syntax where it is installed;
+    that builds a grammar for two seconds when it is imported, and Ray gives its agents 15 s.
+    """
+    folder = tmp_path_factory.mktemp("quick")
+    text = "raise ImportError('left out, see test/batch/conftest.py')\n"
+    (folder / "rfc3987_syntax.py").write_text(text, encoding="utf-8")
+    return str(folder)
+
+
 @pytest.fixture(autouse=True)
 def _no_report(monkeypatch):
     """Films' own reports take longer than all else here; processes that are started inherit it."""

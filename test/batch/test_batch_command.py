@@ -1,7 +1,10 @@
 """`bunny batch` as a user runs it: a list, its table and report, and exit codes."""
 
 import json
+import signal
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -42,12 +45,16 @@ def test_a_list_of_films(bunny, tmp_path, film):
         for row in table.filter(pl.col("status") == "done").to_dicts()
     }
     assert sorted(asked.values()) == [70, 95]
-    text = (tmp_path / "log/metrics.prom").read_text(encoding="utf-8")
-    found = [f for f in parser.text_string_to_metric_families(text) if "batch_films" in f.name]
-    queue = {sample.labels["status"]: sample.value for sample in found[0].samples}
-    assert queue == {
+    assert _queue(tmp_path / "log/metrics.prom") == {
         **{"waiting": 0, "running": 0, "done": 2, "refused": 1, "put_aside": 0, "stopped": 0},
     }
+
+
+def _queue(metrics):
+    """Films by status, as Prometheus reads them."""
+    text = metrics.read_text(encoding="utf-8")
+    found = [f for f in parser.text_string_to_metric_families(text) if "batch_films" in f.name]
+    return {sample.labels["status"]: sample.value for sample in found[0].samples}
 
 
 def test_as_json_with_a_report_in_the_projects_name(bunny, film, monkeypatch):
@@ -99,17 +106,65 @@ def test_references_for_a_list_without_any(bunny, film, tmp_path):
     assert "found no such folder" in err
 
 
-def test_ray_is_asked_for_cores_and_memory(film, tmp_path, monkeypatch):
+@pytest.mark.skipif(sys.platform == "win32", reason="ends it by SIGINT")
+def test_a_batch_is_watched_from_another_terminal(bunny, film, tmp_path, wait_for):
+    """One long film runs and one waits; then it is interrupted."""
+    line = ("long.mp4", "wait.mp4", "--until", "filter", "--data-dir", "data")
+    film("long", seconds=90), film("wait")
+
+    def look(*words):
+        code, out, _ = bunny("batch", "--status", *words, "--data-dir", "data")
+        return out if code == 0 else ""
+
+    assert look() == ""  # no batch yet
+    words = command("batch", *line, "--workers", 1, "--part-minutes", 0)
+    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as batch:
+
+        def find_running():
+            found = json.loads(look("--json") or '{"running": []}')
+            return found if any(one["stage"] for one in found["running"]) else None
+
+        found = wait_for(find_running, seconds=120)
+        [one] = found["running"]
+        assert Path(one["film"]).name == "long.mp4"
+        assert (one["stage"], one["attempt"], one["node"]) == ("extract", 1, socket.gethostname())
+        assert (found["counts"]["running"], found["counts"]["waiting"]) == (1, 1)
+        assert found["num_workers"] == 1 and found["seconds_left"] > one["seconds_left"] > 0
+        assert "0 of 2 films done, 1 running, 1 waiting; about" in look(*line[:4])  # this very one
+        assert bunny("batch", "--status", "wait.mp4", "--data-dir", "data")[0] == 2  # another
+        [folder] = (tmp_path / "data" / "batch").iterdir()
+        table = pl.read_parquet(folder / "batch_film.parquet").sort("film")
+        assert table["status"].to_list() == ["running", "waiting"]
+        assert table["node"].to_list() == [socket.gethostname(), None]
+        metrics = tmp_path / "log/metrics.prom"
+        assert _queue(metrics)["running"] == 1
+        assert f'node="{socket.gethostname()}",running_film="{tmp_path / "long.mp4"}"' in (
+            metrics.read_text(encoding="utf-8")
+        )
+        batch.send_signal(signal.SIGINT)
+        _, err = batch.communicate(timeout=120)
+    assert batch.returncode == 130, err
+    assert (_queue(metrics)["running"], _queue(metrics)["stopped"]) == (0, 1)
+    said = look()
+    assert "0 of 2 films done, 1 stopped, 1 waiting\n  ended" in said
+    assert f"report {folder / 'report.html'}" in said and (folder / "report.html").exists()
+    assert sorted(p.name for p in folder.iterdir()) == [
+        *("batch_film.parquet", "log", "report.html", "status.json"),
+    ]
+
+
+def test_ray_is_asked_for_cores_and_memory(film, tmp_path, monkeypatch, quick_ray):
     """One film on a cluster of this machine; the next asks for more than there is."""
     pytest.importorskip("ray")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("PYTHONPATH", quick_ray)
     film("a")
     ray = ("--engine", "ray", "--until", "extract", "--data-dir", "elsewhere")
     done = start_ray(tmp_path, *ray, "--cpus", 0.5, "--memory", 0.25, "--debug")
     assert done.returncode == 0, done.stderr
     assert "1 of 1 film done." in done.stdout
     assert len(list(tmp_path.glob("elsewhere/output/a-*/table/shot.parquet"))) == 1
-    done = start_ray(tmp_path, *ray, "--cpus", 9999)
+    done = start_ray(tmp_path, *ray, "--cpus", 9999, "--gpus", 0)
     assert done.returncode == 2
     assert "--cpus: expected at most" in done.stderr
 
@@ -131,6 +186,7 @@ def start_ray(folder, *options):
         (["batch", "a.mp4", "a.mp4"], "expected each film once, got it twice"),
         (["batch", "a.mp4", "--engine", "spark"], "expected local or ray, got spark"),
         (["batch", "a.mp4", "--address", "auto"], "expected --engine ray with it"),
+        (["batch", "a.mp4", "--gpus", "1"], "--gpus: expected --engine ray with it"),
         (["batch", "a.mp4", "--until", "dance"], "stage dance: expected one of"),
         (["batch", "a.mp4", "--set", "seed=x"], "seed"),
         (["batch", "--list", "films.csv"], "found no such file"),

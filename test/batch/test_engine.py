@@ -151,14 +151,12 @@ def test_an_idle_worker_helps_with_a_long_film(tmp_path, film):
         [task(path) for path in films], {str(films[0]): 60.0, str(films[1]): 1.0}, 20.0, most=2
     )
     assert [one.film for one in helpers] == [str(films[0])]
-    counts = []
-    own = FilmRunner(
-        tmp_path, str(tmp_path / "data"), tmp_path / "log", 1, note_running=counts.append
-    )
+    records = tmp_path / "running"
+    own = FilmRunner(tmp_path, str(tmp_path / "data"), tmp_path / "log", 1, records)
     outcomes = list(engine.run_local(tasks, own, 2, helpers))
     assert {one.status for one in outcomes} == {"done"} and len(outcomes) == 2
     assert (tmp_path / "log" / "long-assist-0.log").exists()
-    assert max(counts) <= 2 and counts[-1] == 0  # who helps is no film
+    assert list(records.iterdir()) == []  # who helps has none, and those of films go with them
     alone = FilmRunner(tmp_path, str(tmp_path / "alone"), tmp_path / "log", 1)
     assert [one.status for one in engine.run_local([task(films[0])], alone, 1)] == ["done"]
     for path in (tmp_path / "alone").glob("output/*/table/*.parquet"):

@@ -2,16 +2,23 @@
 
 import gc
 import os
+import signal
 import threading
-import time
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from bunny.batch import engine, film_list, ray_engine
+from bunny import demo, pipeline
+from bunny.batch import engine, film_list, film_record, ray_engine
+from bunny.batch.engine import FilmOutcome
 from bunny.batch.film_list import FilmTask
+from bunny.batch.film_needs import FilmNeeds
+from bunny.batch.film_record import RunningFilm
+from bunny.batch.ray_engine import NodePlaces
 from bunny.core.error import UserError
 
 os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # before the import, as `run_ray` does
@@ -19,13 +26,14 @@ ray = pytest.importorskip("ray")
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def cluster(quick_ray):
     """A head without cores and two nodes of one core each; gives the cluster and the nodes."""
     from ray.cluster_utils import Cluster
 
     head = {"num_cpus": 0, "include_dashboard": False}
     made, nodes = None, []
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", quick_ray)
         warnings.simplefilter("ignore", ResourceWarning)  # processes of a start that failed
         try:
             made = Cluster(initialize_head=True, head_node_args=head)
@@ -41,9 +49,24 @@ def cluster():
         gc.collect()
     if made is None:
         pytest.skip("Ray gives its agents 15 s to start (its issue 65983), too few here")
-    yield made, nodes
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", quick_ray)  # for nodes that tests add
+        yield made, nodes
     ray.shutdown()
     made.shutdown()
+
+
+NEEDS = FilmNeeds(cpus=1, memory_bytes={})
+QUICK = ("pipeline.has_report=false",)
+
+
+def places(folder: Path, name: str = "data", root: Path | None = None) -> NodePlaces:
+    return NodePlaces(
+        root=root or folder,
+        data_dir=str(folder / name),
+        log_dir=folder / "log",
+        record_dir=folder / "running",
+    )
 
 
 def tables(data: Path) -> dict[str, pl.DataFrame]:
@@ -53,19 +76,39 @@ def tables(data: Path) -> dict[str, pl.DataFrame]:
     }
 
 
-def test_a_film_that_no_node_can_take_is_refused(cluster, tmp_path):
+@contextmanager
+def watching(folder: Path, act: Callable[[RunningFilm], bool]) -> Iterator[list[RunningFilm]]:
+    """Give records of films that run to a function until it says True; gives those it saw."""
+    is_over, seen = threading.Event(), []
+
+    def watch():
+        while not is_over.wait(0.05):
+            for film in film_record.read_all(folder / "running"):
+                seen.append(film)
+                if act(film):
+                    return
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        is_over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("needs", "says"),
+    [
+        (FilmNeeds(cpus=4, memory_bytes={}), r"--cpus: expected at most 1, .* got 4"),
+        (FilmNeeds(cpus=1, gpus=1, memory_bytes={}), r"--gpus: expected at most 0, .* got 1"),
+    ],
+)
+def test_a_film_that_no_node_can_take_is_refused(cluster, tmp_path, needs, says):
     made, _ = cluster
-    with pytest.raises(UserError, match=r"--cpus: expected at most 1, .* got 4"):
-        list(
-            ray_engine.run_ray(
-                [FilmTask(film="a.mp4")],
-                address=made.address,
-                root=tmp_path,
-                data_dir=None,
-                log_dir=tmp_path,
-                cpus=4,
-            )
-        )
+    tasks = [FilmTask(film="a.mp4", phase=film_list.FINETUNE)]
+    with pytest.raises(UserError, match=says):
+        list(ray_engine.run_ray(tasks, places(tmp_path), needs, address=made.address))
 
 
 def test_a_lost_node_costs_nothing_and_results_are_those_of_one_machine(cluster, tmp_path, film):
@@ -73,27 +116,34 @@ def test_a_lost_node_costs_nothing_and_results_are_those_of_one_machine(cluster,
     films = [film(name, seconds=6) for name in ("one", "two", "three")]
     tasks = [FilmTask(film=str(path), until="filter") for path in films]
     tasks.append(FilmTask(film=str(tmp_path / "nothing.mp4")))
+    lost = nodes.pop(0)
+    slots = set()
 
-    def lose_one():
-        while not list((tmp_path / "data").glob("output/*/source.json")):
-            time.sleep(0.05)
-        made.remove_node(nodes[0], allow_graceful=False)
+    def lose(film: RunningFilm) -> bool:
+        is_there = film.node.endswith(f" {lost.node_id[:8]}") and film.process is not None
+        if is_there:
+            made.remove_node(lost, allow_graceful=False)  # SIGKILL
+        return is_there
 
-    loser = threading.Thread(target=lose_one)
-    loser.start()
-    found = {
-        Path(one.task.film).stem: one.status
-        for one in ray_engine.run_ray(
-            tasks,
-            address=made.address,
-            root=tmp_path,
-            data_dir=str(tmp_path / "data"),
-            log_dir=tmp_path / "log",
-            cpus=1,
-        )
+    with watching(tmp_path, lose) as seen:
+        found = {
+            Path(one.task.film).stem: one
+            for one in ray_engine.run_ray(
+                tasks,
+                places(tmp_path),
+                NEEDS,
+                address=made.address,
+                note_slots=lambda *numbers: slots.add(numbers),
+            )
+        }
+    assert {name: one.status for name, one in found.items()} == {
+        **dict.fromkeys(("one", "two", "three"), "done"),
+        "nothing": "refused",
     }
-    loser.join()
-    assert found == {"one": "done", "two": "done", "three": "done", "nothing": "refused"}
+    again = found[Path(seen[-1].film).stem]  # the one that lost its worker
+    assert [one.error for one in again.attempts] == ["lost its worker", ""]
+    assert again.attempts[0].node == seen[-1].node != again.attempts[1].node
+    assert {(2, 0), (1, 0)} <= slots
     alone = engine.FilmRunner(tmp_path, str(tmp_path / "alone"), tmp_path / "log", 1)
     assert {one.status for one in engine.run_local(tasks[:3], alone, 1)} == {"done"}
     ours, theirs = tables(tmp_path / "data"), tables(tmp_path / "alone")
@@ -103,32 +153,85 @@ def test_a_lost_node_costs_nothing_and_results_are_those_of_one_machine(cluster,
 
 
 def test_a_helper_on_another_node_changes_nothing(cluster, tmp_path, film):
-    made, _ = cluster
-    made.add_node(num_cpus=1, object_store_memory=80 * 2**20)  # one was lost
+    made, nodes = cluster
+    nodes.append(made.add_node(num_cpus=1, object_store_memory=80 * 2**20))  # one was lost
     long = film("long", seconds=60)
     tasks, helpers = film_list.part_tasks(
         [FilmTask(film=str(long), until="filter")], {str(long): 60.0}, 20.0, most=2
     )
-    options = {"address": made.address, "root": tmp_path, "log_dir": tmp_path / "log", "cpus": 1}
-    data = [tmp_path / name for name in ("shared", "alone")]
-    for place, more in zip(data, (helpers, []), strict=True):
-        [done] = ray_engine.run_ray(tasks, data_dir=str(place), helpers=more, **options)
+    data = ("shared", "alone")
+    for name, more in zip(data, (helpers, []), strict=True):
+        [done] = ray_engine.run_ray(
+            tasks, places(tmp_path, name), NEEDS, address=made.address, helpers=more
+        )
         assert done.status == "done"
     assert (tmp_path / "log" / "long-assist-0.log").exists()
-    ours, theirs = map(tables, data)
+    ours, theirs = (tables(tmp_path / name) for name in data)
     assert ours.keys() == theirs.keys() and len(ours) >= 5
     assert all(ours[name].equals(theirs[name]) for name in ours)
+
+
+@pytest.mark.train
+def test_fine_tunes_go_where_a_gpu_is_through_a_lost_node_and_one_that_always_crashes(
+    cluster, tmp_path, small_project
+):
+    """All stages of the small film: its first phase anywhere, the second where a GPU is declared.
+
+    That node is lost during the fine-tune, and another comes. Then fine-tunes are made to crash.
+    """
+    made, nodes = cluster
+    has_gpu = {"num_cpus": 1, "num_gpus": 1, "object_store_memory": 80 * 2**20}
+    nodes.append(made.add_node(**has_gpu))
+    own = places(tmp_path, root=small_project.folder)
+    references = str(demo.reference_dir())
+    task = FilmTask(film=str(small_project.film), references=references, settings=QUICK)
+
+    def run(task: FilmTask, act: Callable[[RunningFilm], bool]) -> FilmOutcome:
+        needs = FilmNeeds(cpus=1, gpus=1, memory_bytes={})
+        with watching(tmp_path, act):
+            [found] = ray_engine.run_ray(
+                [task],
+                own,
+                needs,
+                address=made.address,
+                divide=lambda one: film_list.to_phases(one, tuple(pipeline.STAGE)),
+            )
+        return found
+
+    def lose(film: RunningFilm) -> bool:
+        if film.phase != film_list.FINETUNE or film.process is None:
+            return False
+        made.remove_node(nodes[-1], allow_graceful=False)
+        nodes[-1:] = [nodes[-1], made.add_node(**has_gpu)]
+        return True
+
+    done = run(task, lose)
+    first, lost, last = done.attempts
+    assert [(one.phase, one.error) for one in done.attempts] == [
+        *(("prepare", ""), ("finetune", "lost its worker"), ("finetune", "")),
+    ]
+    assert [lost.node[-8:], last.node[-8:]] == [node.node_id[:8] for node in nodes[-2:]]
+    assert done.status == "done" and "finetune" not in first.report["stages"]
+    ours, theirs = tables(tmp_path / "data"), tables(small_project.folder / "data")
+    assert ours.keys() == theirs.keys() and len(ours) > 30
+    assert all(ours[name].equals(theirs[name]) for name in ours)
+
+    def crash(film: RunningFilm) -> bool:
+        if film.phase == film_list.FINETUNE and film.process is not None:
+            os.kill(film.process, signal.SIGSEGV)
+        return False
+
+    longer = FilmTask(film=task.film, settings=(*QUICK, "models.training_steps=6"))
+    bad = run(longer, crash)
+    assert bad.status == "failed" and bad.film_id == small_project.done["film_id"]
+    assert [one.phase for one in bad.attempts] == ["prepare", *["finetune"] * 3]
+    assert {one.error for one in bad.attempts[1:]} == {"crashed (SIGSEGV)"}
 
 
 def test_a_cluster_that_does_not_answer(tmp_path):
     with pytest.raises(UserError, match="expected a Ray cluster, could not connect"):
         list(
             ray_engine.run_ray(
-                [FilmTask(film="a.mp4")],
-                address="127.0.0.1:9",
-                root=tmp_path,
-                data_dir=None,
-                log_dir=tmp_path,
-                cpus=1,
+                [FilmTask(film="a.mp4")], places(tmp_path), NEEDS, address="127.0.0.1:9"
             )
         )

@@ -99,7 +99,9 @@ def test_films_and_batches_are_joined_and_those_that_are_gone_are_forgotten(spac
     batch.mkdir(parents=True)
     metric.write(space)
     metric.write(other)
-    metric.write_batch(space, batch, {"waiting": 3, "running": 2, "failed": 1}, 4)
+    runs = {"film": "a.mp4", "node": "n", "attempt": 2, "share": 0.25, "stage": "detect"}
+    counts = {"waiting": 3, "running": 2, "failed": 1}
+    metric.write_batch(space, batch, counts, 4, seconds_left=90.0, running=[runs])
     path = space.log / "metrics.prom"
     found = read(path.read_text(encoding="utf-8"))
     assert found["bunny_stage_items", "shore-00000000", "extract"] == 3
@@ -107,6 +109,9 @@ def test_films_and_batches_are_joined_and_those_that_are_gone_are_forgotten(spac
     assert found["bunny_batch_films", "abcd", "waiting"] == 3
     assert found["bunny_batch_films", "abcd", "put_aside"] == 1
     assert found["bunny_batch_failed_attempts", "abcd"] == 4
+    assert found["bunny_batch_seconds_left", "abcd"] == 90
+    assert sum("bunny_batch_film_share" in key for key in found) == 1
+    assert next(v for key, v in found.items() if key[0] == "bunny_batch_film_share") == 0.25
     other.root.rename(tmp_path / "gone")
     batch.rmdir()
     metric.write(space)

@@ -10,24 +10,27 @@ import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bunny.batch import film_process
-from bunny.batch.film_list import FilmTask
+from bunny.batch import film_process, film_record
+from bunny.batch.film_list import PREPARE, FilmTask
+from bunny.batch.film_record import RunningFilm
 from bunny.core import film_file, log
 
 logger = logging.getLogger(__name__)
 
 NUM_RETRIES = 2
 USER_FAULT, INTERRUPTED = 2, 130
+LOST = 1  # as a run that failed
 STOP_S = film_process.STOP_S + 5  # that a film has to stop in, before it is killed
 # Polars' handler of Ctrl-C lets a thread that waits for a lock wait on: only when that ends does
 # Python learn of it, which would be when a film ends.
@@ -43,6 +46,8 @@ class Attempt:
     seconds: float
     report: dict[str, Any] = field(default_factory=dict)  # of `bunny run --json`
     error: str = ""  # the sentence it ended with
+    node: str = ""  # where it ran
+    phase: str = ""  # of `FilmTask`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +66,18 @@ class FilmOutcome:
     @property
     def film_id(self) -> str | None:
         """None where the film was never opened."""
-        return self.attempts[-1].report.get("film_id")
+        known = [one.report["film_id"] for one in self.attempts if "film_id" in one.report]
+        return known[-1] if known else None
 
     @property
     def seconds(self) -> float:
         """Of all attempts."""
         return sum(attempt.seconds for attempt in self.attempts)
+
+    @property
+    def num_failed(self) -> int:
+        """Attempts that did not end well."""
+        return sum(attempt.exit_code != 0 for attempt in self.attempts)
 
 
 class FilmRunner:
@@ -82,8 +93,10 @@ class FilmRunner:
         Of what each film's process writes.
     num_threads : int
         For the numerical libraries of a process.
-    note_running : callable, optional
-        Told how many films run whenever that changes, in a thread of a film.
+    record_dir : Path, optional
+        Of the records of films that run, see `film_record`; None: none are kept.
+    node : str
+        Name of where they run; "": that of this machine.
     """
 
     def __init__(
@@ -92,10 +105,12 @@ class FilmRunner:
         data_dir: str | None,
         log_dir: Path,
         num_threads: int,
-        note_running: Callable[[int], None] | None = None,
+        record_dir: Path | None = None,
+        *,
+        node: str = "",
     ) -> None:
         self._root, self._data_dir = root, data_dir
-        self._note_running = note_running or (lambda number: None)
+        self._record_dir, self._node = record_dir, node or socket.gethostname()
         self._log_dir, self._num_threads = log_dir, num_threads
         self._lock = threading.Lock()
         self._running: dict[subprocess.Popen, FilmTask] = {}
@@ -103,12 +118,13 @@ class FilmRunner:
 
     def run(self, task: FilmTask) -> FilmOutcome:
         """Run a film until it is done, refused, or failed for the third time."""
+        lost = self._find_lost(task)
         attempts: list[Attempt] = []
         while True:
-            attempts.append(self._attempt(task, len(attempts)))
+            attempts.append(self._attempt(task, len(lost) + len(attempts)))
             code = attempts[-1].exit_code
             if code in (0, USER_FAULT, INTERRUPTED) or len(attempts) > NUM_RETRIES:
-                return FilmOutcome(task=task, attempts=tuple(attempts))
+                return FilmOutcome(task=task, attempts=(*lost, *attempts))
 
     def assist(self, task: FilmTask, number: int) -> Attempt:
         """Share the work of a film that runs; whatever becomes of that, the film is none the worse.
@@ -138,20 +154,15 @@ class FilmRunner:
             except subprocess.TimeoutExpired:
                 process.kill()
 
-    def _num_films(self) -> int:
-        """Films that run now, those that help not counted."""
-        with self._lock:
-            return sum(not task.is_helper for task in self._running.values())
-
     def _attempt(self, task: FilmTask, number: int) -> Attempt:
         started = time.monotonic()
-        kind = "assist-" if task.is_helper else ""
-        name = f"{film_file.locate(task.film).stem[:60] or 'film'}-{kind}{number}.log"
         command = [sys.executable, "-m", "bunny", *task.to_arguments(), "--json"]
         command += ["--data-dir", self._data_dir] if self._data_dir else []
-        self._log_dir.mkdir(parents=True, exist_ok=True)
-        with (self._log_dir / name).open("w", encoding="utf-8") as errors:
-            with self._lock:
+        record = self._make_record(task, number)
+        place = self._log_dir / _log_name(task, number)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with place.open("w", encoding="utf-8") as errors, self._lock:
                 if self._is_stopped or (task.is_helper and self._is_help_over):
                     return Attempt(exit_code=INTERRUPTED, seconds=0.0, error="stopped")
                 process = subprocess.Popen(
@@ -160,27 +171,66 @@ class FilmRunner:
                     stderr=errors,
                     stdin=subprocess.PIPE,  # its end stops the film, see `film_process`
                     cwd=self._root,
-                    env=_environment(self._num_threads),
+                    env=_environment(task, self._num_threads, record),
                     **_own_session(),
                 )
                 self._running[process] = task
-            try:
-                self._note_running(self._num_films())
-                assert process.stdout is not None
-                with process.stdout as stream:
-                    said = stream.read()
-                process.wait()
-            finally:
-                _close_input(process)
-                with self._lock:
-                    self._running.pop(process, None)
-                self._note_running(self._num_films())
-        return _read_attempt(
+            said = self._wait_for(process)
+        finally:
+            if record is not None:
+                film_record.remove(record)
+        found = _read_attempt(
             INTERRUPTED if self._is_stopped and process.returncode else process.returncode,
             time.monotonic() - started,
             said.decode("utf-8", "replace"),
-            (self._log_dir / name).read_text(encoding="utf-8", errors="replace"),
+            place.read_text(encoding="utf-8", errors="replace"),
         )
+        return replace(found, node=self._node, phase=task.phase)
+
+    def _find_lost(self, task: FilmTask) -> list[Attempt]:
+        """Attempts that went with their worker: each leaves a record that nobody removed."""
+        if self._record_dir is None:
+            return []
+        left = film_record.read(film_record.path_of(self._record_dir, task.film))
+        if left is None or left.phase != task.phase:
+            return []
+        one = Attempt(
+            exit_code=LOST, seconds=left.elapsed_s, error="lost its worker", node=left.node,
+            phase=left.phase,
+        )  # fmt: skip
+        return [replace(one, seconds=0.0)] * (left.attempt - 1) + [one]
+
+    def _make_record(self, task: FilmTask, number: int) -> Path | None:
+        """Say that a film runs; those who help are no films."""
+        if self._record_dir is None or task.is_helper:
+            return None
+        path, now = film_record.path_of(self._record_dir, task.film), film_record.now()
+        known = RunningFilm(
+            film=task.film, node=self._node, attempt=number + 1, phase=task.phase,
+            started_at=now, seen_at=now,
+        )  # fmt: skip
+        film_record.write(path, known)
+        return path
+
+    def _wait_for(self, process: subprocess.Popen) -> bytes:
+        """Wait for the end of a process; what it said."""
+        try:
+            assert process.stdout is not None
+            with process.stdout as stream:
+                said = stream.read()
+            process.wait()
+            return said
+        finally:
+            _close_input(process)
+            with self._lock:
+                self._running.pop(process, None)
+
+
+def _log_name(task: FilmTask, number: int) -> str:
+    """File for what an attempt writes."""
+    stem = film_file.locate(task.film).stem[:60] or "film"
+    kind = "assist-" if task.is_helper else f"{task.phase}-" if task.phase else ""
+    return f"{stem}-{kind}{number}.log"
 
 
 def _own_session() -> dict[str, Any]:
@@ -197,8 +247,12 @@ def _close_input(process: subprocess.Popen) -> None:
             process.stdin.close()
 
 
-def _environment(num_threads: int) -> Mapping[str, str]:
-    """Environment of a film's process: films side by side share the cores."""
+def _environment(task: FilmTask, num_threads: int, record: Path | None) -> Mapping[str, str]:
+    """Environment of a film's process: films side by side share the cores.
+
+    What an engine gave this process stays as it is, such as the GPUs that Ray allotted; but one
+    that prepares a film was given none, and Ray does not hide them.
+    """
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
     own = dict.fromkeys(names, str(num_threads)) | {
         "PYTHONIOENCODING": "utf-8",
@@ -206,7 +260,12 @@ def _environment(num_threads: int) -> Mapping[str, str]:
     }
     if num_threads == 1:
         own["BUNNY_PIPELINE__PARALLEL_PROCESSING"] = "false"
-    return own | os.environ | {film_process.VARIABLE: "1"}
+    wanted = {film_process.VARIABLE: "1"}
+    if record is not None:
+        wanted[film_process.RECORD] = str(record.resolve())
+    if task.phase == PREPARE:
+        wanted["CUDA_VISIBLE_DEVICES"] = ""
+    return own | os.environ | wanted
 
 
 def _read_attempt(exit_code: int, seconds: float, said: str, errors: str) -> Attempt:

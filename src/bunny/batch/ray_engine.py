@@ -1,47 +1,73 @@
-"""Ray as the engine of a batch: each film is a task on one machine or a cluster."""
+"""Ray as the engine of a batch: each film is a task, or two, on one machine or a cluster."""
+
+from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bunny.batch.engine import Attempt, FilmOutcome, FilmRunner
-from bunny.batch.film_list import FilmTask
+from bunny.batch.film_list import FINETUNE, PREPARE, FilmTask
+from bunny.batch.film_needs import FilmNeeds
 from bunny.core.error import UserError
 
 CONNECT_S = 10.0
 NUM_LOST = 3  # workers that a film may lose before it is put aside
+NODE_DIGITS = 8  # of a node's id, where people read it
+LOOK_S = 10.0  # between two looks at which nodes there are
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodePlaces:
+    """Where the processes of films work; paths mean the same on every node."""
+
+    root: Path  # the project's folder
+    data_dir: str | None  # the option of `bunny run`
+    log_dir: Path  # of what each film's process writes
+    record_dir: Path | None = None  # of records of films that run, see `film_record`
+
+
+@dataclass(kw_only=True)
+class _Chain:
+    """A film on its way through its phases."""
+
+    task: FilmTask
+    left: list[FilmTask]  # phases to come
+    attempts: tuple[Attempt, ...] = ()
 
 
 def run_ray(
     tasks: Sequence[FilmTask],
+    places: NodePlaces,
+    needs: FilmNeeds,
     *,
     address: str | None,
-    root: Path,
-    data_dir: str | None,
-    log_dir: Path,
-    cpus: float,
-    memory_bytes: int = 0,
     helpers: Sequence[FilmTask] = (),
+    divide: Callable[[FilmTask], Sequence[FilmTask]] = lambda task: (task,),
+    note_slots: Callable[[int, int], None] = lambda all_films, finetunes: None,
 ) -> Iterator[FilmOutcome]:
     """Run films as tasks of Ray; outcomes as they come.
 
     Parameters
     ----------
     tasks : sequence of FilmTask
-        Paths must mean the same on every node, e.g. on a shared disk.
+    places : NodePlaces
+        On a disk that all nodes share.
+    needs : FilmNeeds
+        Of a film.
     address : str, optional
         Of a cluster, e.g. ``ray://head:10001`` or ``auto``; None: that of variable RAY_ADDRESS,
         else a cluster of this machine alone, which ends with the batch.
-    root, data_dir, log_dir : Path, str or None, Path
-        The project's folder, the option of `bunny run`, and what each film's process writes to.
-    cpus : float
-        That a film asks for.
-    memory_bytes : int
-        That a film asks for; 0: nothing.
     helpers : sequence of FilmTask
         Ask for as much as a film, after all films; see `film_list.part_tasks`.
+    divide : callable
+        A film's phases; one begins, anywhere, once that before it is done. See
+        `film_list.to_phases`.
+    note_slots : callable
+        Told now and then how many films, and how many fine-tunes, the nodes can run at once.
 
     Notes
     -----
@@ -50,7 +76,7 @@ def run_ray(
     Raises
     ------
     UserError
-        If Ray is not installed, no cluster answers, or none of its nodes has so many cores.
+        If Ray is not installed, no cluster answers, or no node has what a film asks for.
     """
     ray = _import_ray()
     is_ours = not ray.is_initialized()
@@ -61,24 +87,57 @@ def run_ray(
         _connect(ray, address)
     helping: list[Any] = []
     try:
-        _check_cpus(ray, cpus)
-        options: dict[str, Any] = {"num_cpus": cpus, "max_retries": NUM_LOST}
-        if memory_bytes:
-            options["memory"] = memory_bytes
-        remote = ray.remote(**options)(_run_one)
-        threads = max(1, int(cpus))
-        waiting = {remote.remote(task, root, data_dir, log_dir, threads): task for task in tasks}
-        help_one = ray.remote(**{**options, "max_retries": 0})(_help_one)
-        for number, task in enumerate(helpers):
-            helping.append(help_one.remote(task, number, root, data_dir, log_dir, threads))
+        chains = [_Chain(task=task, left=list(divide(task))) for task in tasks]
+        phases = {one.phase for chain in chains for one in chain.left}
+        needs = needs.fit(_nodes(ray), phases)
+        engine = _Submitter(ray, places, needs)
+        waiting = {engine.run(chain.left.pop(0)): chain for chain in chains}
+        helping += [engine.assist(task, number) for number, task in enumerate(helpers)]
+        first = PREPARE if PREPARE in phases else min(phases, default="")
         while waiting:
-            [ready], _ = ray.wait(list(waiting), num_returns=1)
-            yield _outcome(ray, ready, waiting.pop(ready))
+            nodes = list(_nodes(ray))
+            finetunes = needs.num_slots(nodes, FINETUNE) if FINETUNE in phases else 0
+            note_slots(needs.num_slots(nodes, first), finetunes)
+            ready, _ = ray.wait(list(waiting), num_returns=1, timeout=LOOK_S)
+            for one in ready:
+                chain = waiting.pop(one)
+                outcome = _outcome(ray, one, chain.task)
+                chain.attempts += outcome.attempts
+                if outcome.status == "done" and chain.left:
+                    waiting[engine.run(chain.left.pop(0))] = chain
+                else:
+                    yield FilmOutcome(task=chain.task, attempts=chain.attempts)
     finally:
         for one in helping:
             ray.cancel(one)  # those that run end by themselves
         if is_ours:
             ray.shutdown()
+
+
+class _Submitter:
+    """Gives Ray a film's phase or its helper, with what that needs."""
+
+    def __init__(self, ray: Any, places: NodePlaces, needs: FilmNeeds) -> None:
+        self._ray, self._places, self._needs = ray, places, needs
+        self._threads = max(1, int(needs.cpus))
+
+    def run(self, task: FilmTask) -> Any:
+        """Submit a phase; its future outcome."""
+        options = {**self._needs.to_options(task.phase), "max_retries": NUM_LOST}
+        return self._ray.remote(**options)(_run_one).remote(task, self._places, self._threads)
+
+    def assist(self, task: FilmTask, number: int) -> Any:
+        """Submit a helper, which is not sent again when it is lost."""
+        phase = PREPARE if self._needs.gpus else ""
+        options = {**self._needs.to_options(phase), "max_retries": 0}
+        own = replace(task, phase=phase)
+        remote = self._ray.remote(**options)(_help_one)
+        return remote.remote(own, number, self._places, self._threads)
+
+
+def _nodes(ray: Any) -> Iterator[Mapping[str, float]]:
+    """Resources of the nodes that live."""
+    return (node["Resources"] for node in ray.nodes() if node["Alive"])
 
 
 def _check_answers(address: str | None) -> None:
@@ -113,23 +172,29 @@ def _connect(ray: Any, address: str) -> None:
         ) from error
 
 
-def _run_one(
-    task: FilmTask, root: Path, data_dir: str | None, log_dir: Path, num_threads: int
-) -> FilmOutcome:
+def _run_one(task: FilmTask, places: NodePlaces, num_threads: int) -> FilmOutcome:
     """The work of a task, in a worker of Ray."""
-    return FilmRunner(root, data_dir, log_dir, num_threads).run(task)
+    return _runner(places, num_threads).run(task)
 
 
-def _help_one(
-    task: FilmTask,
-    number: int,
-    root: Path,
-    data_dir: str | None,
-    log_dir: Path,
-    num_threads: int,
-) -> None:
+def _help_one(task: FilmTask, number: int, places: NodePlaces, num_threads: int) -> None:
     """The work of a helper's task, in a worker of Ray."""
-    FilmRunner(root, data_dir, log_dir, num_threads).assist(task, number)
+    _runner(places, num_threads).assist(task, number)
+
+
+def _runner(places: NodePlaces, num_threads: int) -> FilmRunner:
+    """What runs films in a worker of Ray, which knows its node and whether others were lost."""
+    import ray
+
+    context = ray.get_runtime_context()
+    return FilmRunner(
+        places.root,
+        places.data_dir,
+        places.log_dir,
+        num_threads,
+        places.record_dir,
+        node=f"{socket.gethostname()} {context.get_node_id()[:NODE_DIGITS]}",
+    )
 
 
 def _outcome(ray: Any, ready: Any, task: FilmTask) -> FilmOutcome:
@@ -139,17 +204,6 @@ def _outcome(ray: Any, ready: Any, task: FilmTask) -> FilmOutcome:
     except ray.exceptions.RayError as error:
         why = f"lost its worker {NUM_LOST + 1} times ({type(error).__name__})"
         return FilmOutcome(task=task, attempts=(Attempt(exit_code=1, seconds=0.0, error=why),))
-
-
-def _check_cpus(ray: Any, cpus: float) -> None:
-    """Refuse a film that no node could ever take."""
-    most = max(
-        (node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=0
-    )
-    if cpus > most:
-        raise UserError(
-            f"--cpus: expected at most {most:g}, the cores of the largest node, got {cpus:g}"
-        )
 
 
 def _import_ray() -> Any:

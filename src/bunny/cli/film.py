@@ -126,9 +126,22 @@ def batch(
         typer.Option(min=0, help="Films at once on this machine; 0: one for each two cores."),
     ] = 0,
     cpus: Annotated[float, typer.Option(min=0.1, help="Cores that a film asks Ray for.")] = 2.0,
-    memory: Annotated[
-        float, typer.Option(min=0, help="GiB of memory that a film asks Ray for; 0: none.")
+    gpus: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="GPUs that a film's fine-tune asks Ray for, in a task of its own; 0: films are "
+            "one task, on any node.",
+        ),
     ] = 0.0,
+    memory: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="GiB of memory that a film asks Ray for; 0: none; default: a quarter more than "
+            "the stages of earlier films took, and at least 1.3.",
+        ),
+    ] = None,
     part_minutes: Annotated[
         float,
         typer.Option(
@@ -138,6 +151,13 @@ def batch(
         ),
     ] = 30.0,
     until: Annotated[str | None, typer.Option(help="Last stage to run.")] = None,
+    show_status: Annotated[
+        bool,
+        typer.Option(
+            "--status",
+            help="Show how this batch stands, or without FILM the last one; runs nothing.",
+        ),
+    ] = False,
     data_dir: DataDir = None,
     settings: Settings = None,
     as_json: AsJson = False,
@@ -151,12 +171,19 @@ def batch(
         address=address,
         num_workers=workers,
         cpus=cpus,
+        gpus=gpus,
         memory_gib=memory,
         part_minutes=part_minutes,
     )
     command_batch.check_options(options)
     places = [film_file.locate(film) for film in films or []]
+    if show_status and not places and not lists:
+        typer.echo(command_batch.describe_status((), data_dir, as_json=as_json))
+        return
     tasks = command_batch.make_tasks(places, references or [], lists or [], settings or [], until)
+    if show_status:
+        typer.echo(command_batch.describe_status(tasks, data_dir, as_json=as_json))
+        return
     table, folder = command_batch.run_batch(tasks, options, data_dir)
     typer.echo(command_batch.describe(table, folder, as_json=as_json))
     if code := command_batch.exit_code(table):

@@ -3,37 +3,39 @@
 import hashlib
 import json
 import os
-import sys
-import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import av
 import polars as pl
 from av.error import FFmpegError
-from tqdm.auto import tqdm
 
 from bunny import pipeline
-from bunny.batch import engine, film_list, ray_engine
+from bunny.batch import batch_status, engine, film_list, film_needs, film_record, ray_engine
 from bunny.batch.engine import FilmOutcome
-from bunny.batch.film_list import FilmTask
+from bunny.batch.film_list import FINETUNE, PREPARE, FilmTask
+from bunny.batch.film_needs import FilmNeeds
+from bunny.batch.ray_engine import NodePlaces
 from bunny.command import film_workspace
+from bunny.command.batch_monitor import BatchMonitor
 from bunny.command.run import pair_references
 from bunny.core import film_file, workspace
 from bunny.core.config import Config
 from bunny.core.error import BunnyError, UserError
 from bunny.core.film_file import FilmPlace
-from bunny.core.workspace import Workspace
-from bunny.table import corrected, store
+from bunny.table import corrected
 from bunny.view.report import batch as batch_report
 
-TABLE = "batch_film"
 MAX_PARTS = 16  # of a film; the blocks of shards that processes take are no more
-STATUSES = ("waiting", "running", "done", "refused", "failed", "stopped")
-EMPTY: dict[str, Any] = dict.fromkeys(batch_report.COUNTS, 0) | {"num_attempts": 0, "seconds": 0.0}
+EMPTY: dict[str, Any] = dict.fromkeys(batch_report.COUNTS, 0) | {
+    "node": None,
+    "error": None,
+    "num_attempts": 0,
+    "seconds": 0.0,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,8 @@ class BatchOptions:
     address: str | None = None  # of a Ray cluster
     num_workers: int = 0  # films at once on this machine; 0: one for each two cores
     cpus: float = 2.0  # cores that a film asks Ray for
-    memory_gib: float = 0.0  # and memory; 0: none
+    gpus: float = 0.0  # GPUs that its fine-tune asks for; 0: none, and it is not divided
+    memory_gib: float | None = None  # and memory; 0: none; None: by earlier films
     part_minutes: float = 30.0  # of a long film, for idle workers; 0: films are not parted
 
 
@@ -79,14 +82,15 @@ def make_tasks(
 def run_batch(
     tasks: Sequence[FilmTask], options: BatchOptions, data_dir: str | None
 ) -> tuple[pl.DataFrame, Path]:
-    """Run a batch; its table is written as each film ends, its report in the end.
+    """Run a batch; its table is written as films run and end, its report in the end.
 
     Returns
     -------
     pl.DataFrame
         Table `batch_film`.
     Path
-        Its folder, with `batch_film.parquet`, `report.html` and the log of each attempt.
+        Its folder, with `batch_film.parquet`, `status.json`, `report.html` and the log of each
+        attempt.
 
     Raises
     ------
@@ -96,107 +100,98 @@ def run_batch(
         After Ctrl-C; the table says which films were stopped.
     """
     root, config = film_workspace.load_settings(data_dir, ())
-    for settings, until in dict.fromkeys((task.settings, task.until) for task in tasks):
-        own = film_workspace.load_settings(data_dir, settings)[1]
-        pipeline.choose_stages(own, (), until)
+    divide = _make_divider(data_dir)
+    for task in {(task.settings, task.until): task for task in tasks}.values():
+        divide(task)
     place = workspace.data_folder(root, config.project.data_dir)
-    folder = place / "batch" / hashlib.sha256(film_list.to_json(tasks).encode()).hexdigest()[:8]
+    folder = _folder(place, tasks)
     folder.mkdir(parents=True, exist_ok=True)
     rows = {task.film: _waiting(task) for task in tasks}
-    queue = _Queue(rows, folder, workspace.locate(root, config.project.data_dir, "batch"), config)
-    total = sum(row["duration_s"] or 0.0 for row in rows.values())
-    is_counted = bool(total)
+    space = workspace.locate(root, config.project.data_dir, "batch")
+    monitor = BatchMonitor(rows, folder, space, config)
+    job = _Job(
+        tasks, {film: row["duration_s"] for film, row in rows.items()}, options, divide, monitor
+    )
     try:
-        with tqdm(
-            total=round(total) or len(tasks),
-            unit="s of film" if is_counted else "film",
-            desc="batch",
-            dynamic_ncols=True,
-        ) as bar:
-            lengths = {film: row["duration_s"] for film, row in rows.items()}
-            for outcome in _outcomes(
-                tasks, lengths, options, root, data_dir, folder / "log", queue.note_running
-            ):
-                row = rows[outcome.task.film]
-                row |= _result(outcome, place)
-                _write_table(folder, rows)
-                queue.write()
-                bar.update(round(row["duration_s"] or 0) if is_counted else 1)
-                bar.set_postfix_str(_describe(rows))
-                if outcome.status != "done":
-                    bar.write(
-                        f"{outcome.task.film}: {outcome.status}, {row['error']}", file=sys.stderr
-                    )
+        with monitor:
+            for outcome in job.outcomes(NodePlaces(
+                root=root, data_dir=data_dir, log_dir=folder / "log",
+                record_dir=monitor.record_dir,
+            ), place / "output"):  # fmt: skip
+                monitor.note(outcome, _result(outcome, place))
     except KeyboardInterrupt:
-        _finish(folder, rows, config)
-        queue.note_running(0)
+        _finish(folder, monitor.table(), config)
         raise
-    queue.note_running(0)
-    return _finish(folder, rows, config), folder
+    return _finish(folder, monitor.table(), config), folder
 
 
-class _Queue:
-    """How many films of a batch wait, run and ended, for `metrics.prom`.
-
-    Ray does not say which films run: there they count as waiting until they end.
-    """
-
-    def __init__(
-        self, rows: Mapping[str, Mapping[str, Any]], folder: Path, space: Workspace, config: Config
-    ) -> None:
-        self._rows, self._folder, self._space = rows, folder, space
-        self._is_wanted = config.pipeline.has_metrics
-        self._lock, self._num_running = threading.Lock(), 0
-        self.write()
-
-    def note_running(self, number: int) -> None:
-        """Write how many run now; called in the threads of films."""
-        self._num_running = number
-        self.write()
-
-    def write(self) -> None:
-        """Write the queue as it is."""
-        if not self._is_wanted:
-            return
-        from bunny.view import metric
-
-        with self._lock:
-            rows = list(self._rows.values())
-            counts: Counter[str] = Counter(dict.fromkeys(STATUSES, 0))
-            counts.update(row["status"] for row in rows)
-            counts["running"] = min(self._num_running, counts["waiting"])
-            counts["waiting"] -= counts["running"]
-            failed = sum(row["num_attempts"] - (row["status"] == "done") for row in rows)
-            metric.write_batch(self._space, self._folder, counts, failed)
+def _folder(place: Path, tasks: Sequence[FilmTask]) -> Path:
+    """Folder of a batch: equal for equal batches."""
+    return place / "batch" / hashlib.sha256(film_list.to_json(tasks).encode()).hexdigest()[:8]
 
 
-def _outcomes(
-    tasks: Sequence[FilmTask],
-    lengths: Mapping[str, float | None],
-    options: BatchOptions,
-    root: Path,
-    data_dir: str | None,
-    log_dir: Path,
-    note_running: Callable[[int], None],
-) -> Iterator[FilmOutcome]:
-    """What became of each film, as it comes."""
-    cores = os.cpu_count() or 1
-    workers = options.num_workers or max(1, cores // 2)
-    most = min(MAX_PARTS, workers if options.engine == "local" else MAX_PARTS)
-    tasks, helpers = film_list.part_tasks(tasks, lengths, 60 * options.part_minutes, most)
-    if options.engine == "ray":
-        return ray_engine.run_ray(
-            tasks,
-            address=options.address,
-            root=root,
-            data_dir=data_dir,
-            log_dir=log_dir,
-            cpus=options.cpus,
-            memory_bytes=int(options.memory_gib * 2**30),
-            helpers=helpers,
+def _make_divider(data_dir: str | None) -> Callable[[FilmTask], Sequence[FilmTask]]:
+    """What divides films into phases by their settings, which it refuses where they are wrong."""
+
+    @cache
+    def look(settings: tuple[str, ...], until: str | None) -> tuple[tuple[str, ...], bool]:
+        own = film_workspace.load_settings(data_dir, settings)[1]
+        return pipeline.choose_stages(own, (), until), own.pipeline.force_rerun
+
+    def divide(task: FilmTask) -> Sequence[FilmTask]:
+        stages, is_forced = look(task.settings, task.until)
+        return film_list.to_phases(task, stages, is_forced=is_forced)
+
+    return divide
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Films of a batch and how they are to run."""
+
+    tasks: Sequence[FilmTask]
+    lengths: Mapping[str, float | None]
+    options: BatchOptions
+    divide: Callable[[FilmTask], Sequence[FilmTask]]
+    monitor: BatchMonitor
+
+    def outcomes(self, places: NodePlaces, output: Path) -> Iterator[FilmOutcome]:
+        """What became of each film, as it comes."""
+        options, cores = self.options, os.cpu_count() or 1
+        workers = options.num_workers or max(1, cores // 2)
+        most = min(MAX_PARTS, workers if options.engine == "local" else MAX_PARTS)
+        tasks, helpers = film_list.part_tasks(
+            self.tasks, self.lengths, 60 * options.part_minutes, most
         )
-    runner = engine.FilmRunner(root, data_dir, log_dir, max(1, cores // workers), note_running)
-    return engine.run_local(tasks, runner, workers, helpers)
+        if options.engine == "ray":
+            return ray_engine.run_ray(
+                tasks,
+                places,
+                _needs(options, output),
+                address=options.address,
+                helpers=helpers,
+                note_slots=self.monitor.note_slots,
+                **({"divide": self.divide} if options.gpus else {}),
+            )
+        self.monitor.note_slots(workers, 0)
+        runner = engine.FilmRunner(
+            places.root, places.data_dir, places.log_dir, max(1, cores // workers),
+            places.record_dir,
+        )  # fmt: skip
+        return engine.run_local(tasks, runner, workers, helpers)
+
+
+def _needs(options: BatchOptions, output: Path) -> FilmNeeds:
+    """What a film asks Ray for."""
+    memory: dict[str, int] = {}
+    if options.memory_gib is None:
+        memory = film_needs.estimate_memory(output)
+    elif given := int(options.memory_gib * film_needs.GIB):
+        memory |= dict.fromkeys(("", PREPARE, FINETUNE), given)
+    return FilmNeeds(
+        cpus=options.cpus, gpus=options.gpus, memory_bytes=memory,
+        is_estimate=options.memory_gib is None,
+    )  # fmt: skip
 
 
 def _waiting(task: FilmTask) -> dict[str, Any]:
@@ -218,6 +213,7 @@ def _result(outcome: FilmOutcome, place: Path) -> dict[str, Any]:
     known: dict[str, Any] = {
         "film_id": outcome.film_id,
         "status": outcome.status,
+        "node": outcome.attempts[-1].node or None,
         "num_attempts": len(outcome.attempts),
         "seconds": outcome.seconds,
         "error": outcome.attempts[-1].error or None,
@@ -244,24 +240,36 @@ def _counts(folder: Path) -> dict[str, int]:
     }
 
 
-def _finish(folder: Path, rows: Mapping[str, Mapping[str, Any]], config: Config) -> pl.DataFrame:
-    """Write the table and the report of a batch that has ended."""
-    table = _write_table(folder, rows)
+def _finish(folder: Path, table: pl.DataFrame, config: Config) -> pl.DataFrame:
+    """Write the report of a batch that has ended."""
     batch_report.write(folder, table, f"{config.project.name} {config.project.version}")
     return table
 
 
-def _write_table(folder: Path, rows: Mapping[str, Mapping[str, Any]]) -> pl.DataFrame:
-    """Write the table of a batch as it stands."""
-    table = store.from_rows(TABLE, rows.values())
-    store.write(folder, TABLE, table)
-    return table
+def describe_status(
+    tasks: Sequence[FilmTask], data_dir: str | None, *, as_json: bool = False
+) -> str:
+    """How a batch stands, from another terminal or after it ended.
 
+    Parameters
+    ----------
+    tasks : sequence of FilmTask
+        Of the batch; none: the one of the data folder that was heard of last.
+    data_dir : str, optional
+        As of `bunny run`.
+    as_json : bool
+        One JSON object instead of lines.
 
-def _describe(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    ended = [row for row in rows.values() if row["status"] != "waiting"]
-    bad = sum(row["status"] != "done" for row in ended)
-    return f"{len(ended)} of {len(rows)} films" + (f", {bad} put aside" if bad else "")
+    Raises
+    ------
+    UserError
+        If there is no such batch.
+    """
+    root, config = film_workspace.load_settings(data_dir, ())
+    place = workspace.data_folder(root, config.project.data_dir)
+    folder = _folder(place, tasks) if tasks else batch_status.find_newest(place / "batch")
+    status, now = batch_status.read(folder), film_record.now()
+    return status.to_json(now) if as_json else status.to_text(now)
 
 
 def describe(table: pl.DataFrame, folder: Path, *, as_json: bool = False) -> str:
@@ -289,3 +297,7 @@ def check_options(options: BatchOptions) -> None:
         raise UserError(f"--engine: expected local or ray, got {options.engine}")
     if options.address and options.engine != "ray":
         raise UserError("--address: expected --engine ray with it, got --engine local")
+    if options.gpus and options.engine != "ray":
+        raise UserError(
+            "--gpus: expected --engine ray with it, got --engine local, where films share the GPU"
+        )

@@ -12,6 +12,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -51,6 +52,11 @@ BATCH_METRICS = {
         ("status",),
     ),
     "bunny_batch_failed_attempts": ("Runs of films that failed, of ended films", ()),
+    "bunny_batch_seconds_left": ("Seconds that the batch still takes, where that is known", ()),
+    "bunny_batch_film_share": (
+        "Share of the run's time that has passed, of each film that runs",
+        ("running_film", "node", "attempt"),
+    ),
 }
 STATUS = {"failed": "put_aside"}  # of table batch_film, where another word is clearer
 SUMS = ("cost_usd", "input_tokens", "output_tokens")
@@ -76,7 +82,15 @@ def write(space: Workspace) -> None:
     _keep(space.log, "film", space.film_id, measure_film(space.root), space.root.parent)
 
 
-def write_batch(space: Workspace, batch_dir: Path, counts: Mapping[str, int], failed: int) -> None:
+def write_batch(
+    space: Workspace,
+    batch_dir: Path,
+    counts: Mapping[str, int],
+    failed: int,
+    *,
+    seconds_left: float | None = None,
+    running: Iterable[Mapping[str, Any]] = (),
+) -> None:
     """Keep how far a batch is, and write `metrics.prom` anew.
 
     Parameters
@@ -89,12 +103,21 @@ def write_batch(space: Workspace, batch_dir: Path, counts: Mapping[str, int], fa
         Films by status: waiting, running, done, refused, failed, stopped.
     failed : int
         Attempts that failed.
+    seconds_left : float, optional
+        Until the batch ends; None: not known.
+    running : iterable of mapping
+        Films that run: `film`, `node`, `attempt` and `share` of each.
     """
     films = [
         ("bunny_batch_films", [STATUS.get(status, status)], float(number))
         for status, number in counts.items()
     ]
     samples = [*films, ("bunny_batch_failed_attempts", [], float(failed))]
+    if seconds_left is not None:
+        samples.append(("bunny_batch_seconds_left", [], seconds_left))
+    for one in running:
+        labels = [one["film"], one["node"], str(one["attempt"])]
+        samples.append(("bunny_batch_film_share", labels, one["share"]))
     _keep(space.log, "batch", batch_dir.name, samples, space.root.parent)
 
 

@@ -190,9 +190,10 @@ class BatchFilm(dy.Schema):
 
     film = dy.String(primary_key=True)  # the path that was given
     film_id = dy.String(nullable=True)  # null: it was never opened
-    status = dy.Enum(["waiting", "done", "refused", "failed", "stopped"])
+    status = dy.Enum(["waiting", "running", "done", "refused", "failed", "stopped"])
     # refused: a person can mend it; failed: after all attempts, and put aside
-    num_attempts = dy.Int32(min=0)
+    node = dy.String(nullable=True)  # where it runs, or ran last
+    num_attempts = dy.Int32(min=0)  # processes; one that is divided for a GPU has two that end well
     seconds = dy.Float64(min=0)  # of all attempts
     duration_s = dy.Float64(min=0, nullable=True)  # of the film
     error = dy.String(nullable=True)

@@ -43,7 +43,7 @@ def write(folder: Path, table: pl.DataFrame, project: str) -> Path:
 def render(table: pl.DataFrame, project: str) -> str:
     """Text of the page."""
     done = table.filter(pl.col("status") == "done")
-    left = table.filter(~pl.col("status").is_in(["done", "waiting"]))
+    left = table.filter(~pl.col("status").is_in(["done", "waiting", "running"]))
     sections = [_films(table)]
     if left.height:
         sections.insert(0, _put_aside(left))
@@ -71,7 +71,7 @@ def describe(table: pl.DataFrame) -> str:
     """
     counts = dict(table["status"].cast(pl.String).value_counts().iter_rows())
     words = [f"{counts.get('done', 0)} of {plural(table.height, 'film')} done"]
-    others = ("refused", "failed", "stopped", "waiting")
+    others = ("refused", "failed", "stopped", "running", "waiting")
     words += [f"{counts[name]} {name}" for name in others if counts.get(name)]
     return ", ".join(words) + "."
 
