@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,8 @@ import pytest
 from http_attack import ask
 from noise_film import encode
 
+from bunny.batch import film_record
+from bunny.batch.film_queue import FilmQueue
 from bunny.command import film_page
 from bunny.core.error import UserError
 
@@ -223,6 +226,23 @@ def test_a_film_runs_until_the_stage_that_is_set(page, folder):
     assert Path(source["references"]).name == "reference"
     said = json.loads(page.ask("GET", f"/films/{entry}/log")[2])["log"]
     assert "extract" in said
+
+
+def test_a_film_that_runs_says_its_share_and_time_left(tmp_path):
+    queue = FilmQueue(tmp_path, 1 << 30)
+    entry = queue.add("a.mp4", 10, "anna").entry
+    film = replace(queue.find(entry), state="running")
+    assert (film_page.describe(queue, film)["progress"], film.state) == ("", "running")
+    now = film_record.now()
+    record = film_record.RunningFilm(
+        film="/somewhere/a.mp4", node="n", attempt=1, phase="", started_at=now, seen_at=now,
+        stage="detect", share=0.256, seconds_left=720.0,
+    )  # fmt: skip
+    film_record.write(film_record.path_of(queue.record_folder(entry), record.film), record)
+    told = film_page.describe(queue, film)
+    assert (told["share"], told["progress"]) == (0.256, "detect, 26 %, about 12 min left")
+    assert "/somewhere" not in json.dumps(told)
+    assert film_page.describe(queue, replace(film, state="waiting"))["share"] is None
 
 
 def test_metadata_that_is_no_base64_is_refused():

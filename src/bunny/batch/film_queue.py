@@ -4,6 +4,7 @@
                             /part.<suffix>        what was received so far
                             /reference/<name>/    pictures of its characters
                             /log/                 what each attempt to run it said
+                            /running/             how far it is while it runs, see `film_record`
     <data_dir>/film/<name>                        films that were received whole
 
 Several servers may share the folder: what is known changes under one lock, and each change is a
@@ -388,6 +389,10 @@ class FilmQueue:
     def log_folder(self, entry: str) -> Path:
         """Where the attempts to run a film say what they do."""
         return self._entry(entry) / "log"
+
+    def record_folder(self, entry: str) -> Path:
+        """Where a film that runs says how far it is."""
+        return self._entry(entry) / "running"
 
     def read_log(self, film: QueuedFilm) -> str:
         """The end of what the last attempt to run a film said, a line a line."""

@@ -100,6 +100,7 @@ class QueueWorker:
                 self._data_dir,
                 self._queue.log_folder(film.entry),
                 max(1, os.cpu_count() or 1),
+                self._queue.record_folder(film.entry),
             )
             self._runner = runner
             if self._ended.is_set():  # `end` may have looked before there was a runner

@@ -31,7 +31,10 @@ from tornado.httputil import HTTPServerRequest
 from tornado.routing import Matcher
 from tornado.web import authenticated
 
+from bunny.batch import film_record
 from bunny.batch.film_queue import ChecksumError, FilmQueue, OffsetError, QueuedFilm
+from bunny.batch.film_record import RunningFilm
+from bunny.contract.progress import describe_seconds
 from bunny.core.error import UserError, describe_disk_fault
 
 TUS_VERSION = "1.0.0"
@@ -58,8 +61,20 @@ def describe(queue: FilmQueue, film: QueuedFilm) -> dict[str, Any]:
         known.pop(key)
     known["received"] = queue.received(film)
     known["references"] = queue.references(film)
-    last = queue.read_log(film).rpartition("\n")[2] if film.state == "running" else ""
-    return known | {"progress": last[:200]}
+    said = film_record.read_all(queue.record_folder(film.entry))
+    record = next(said, None) if film.state == "running" else None
+    return known | {
+        "share": None if record is None else record.share,
+        "progress": "" if record is None else _describe_progress(record),
+    }
+
+
+def _describe_progress(record: RunningFilm) -> str:
+    """Stage, share done and time left of the film that runs."""
+    words = [record.stage or "starting", f"{100 * record.share:.0f} %"]
+    if record.seconds_left is not None:
+        words.append(f"about {describe_seconds(record.seconds_left)} left")
+    return ", ".join(words)
 
 
 class PageHandler(JupyterHandler):

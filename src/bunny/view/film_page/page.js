@@ -160,8 +160,9 @@ function fill(row, film) {
   find(".name").textContent = film.name;
   find(".who").textContent = [describeSize(film.size), film.user && `by ${film.user}`].filter(Boolean).join(", ");
   find(".state").textContent = film.is_unwanted ? "being cancelled" : WORDS[film.state];
-  find("progress").hidden = film.state !== "uploading";
-  find("progress").value = share;
+  const isKnown = film.state === "running" && film.share !== null;
+  find("progress").hidden = film.state !== "uploading" && !isKnown;
+  find("progress").value = isKnown ? film.share : share;
   find(".said").textContent = film.error || film.progress || (isCut
     ? `${Math.floor(100 * share)} % arrived; add the same file to go on` : "");
   const references = Object.entries(film.references).map(([name, count]) => `${name} (${count})`);
