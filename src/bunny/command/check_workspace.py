@@ -157,7 +157,8 @@ def _with_library(report: WorkspaceReport, root: Path, data_dir: str) -> Workspa
     from bunny.command import check_library
     from bunny.series import people_library
 
-    folder = workspace.data_folder(root, data_dir) / people_library.FOLDER
+    data = workspace.data_folder(root, data_dir)
+    folder = workspace.fetch_library(data / people_library.FOLDER)
     found = tuple(
         WorkspaceProblem(film_id=check_library.NAME, place=place, what=what, remedy=remedy)
         for place, what, remedy in check_library.find_problems(folder)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import polars as pl
 
-from bunny.core import atomic
+from bunny.core import atomic, workspace
 from bunny.series import people_library
 from bunny.series.people_library import PeopleLibrary
 
 
 def find(data: Path, name: str) -> dict[str, int]:
     """What the library of a data folder has of a person, by kind; empty where it has nothing."""
-    folder = data / people_library.FOLDER
+    folder = workspace.fetch_library(data / people_library.FOLDER)
     if not folder.is_dir():
         return {}
     library = people_library.read(folder)

@@ -69,9 +69,10 @@ class LibraryReport:
 
 
 def library_folder(data_dir: str | None, overrides: Sequence[str] = ()) -> Path:
-    """Where the library of a data folder lies."""
+    """Where the library of a data folder lies; up to date."""
     root, config = film_workspace.load_settings(data_dir, overrides)
-    return workspace.data_folder(root, config.project.data_dir) / people_library.FOLDER
+    data = workspace.data_folder(root, config.project.data_dir)
+    return workspace.fetch_library(data / people_library.FOLDER)
 
 
 def add(

@@ -155,27 +155,28 @@ class ReferenceSharing:
             Films that had some.
         """
         gone = self.library.reference.filter(which)["reference_id"].to_list()
-        folder, touched = self.library.folder, set()
+        folder = self.library.folder
+        touched: dict[str, list[Path]] = {}
         for reference_id in gone:
             for path in folder.parent.glob(f"output/{film_id or '*'}/{reference_folder.NAMED}/"):
                 if (path / reference_id).is_file():
-                    atomic.remove_file(path / reference_id)
-                    with suppress(OSError):  # others of that name lie in it
-                        (path / reference_id).parent.rmdir()
-                    touched.add(path.parent.name)
+                    touched.setdefault(path.parent.name, []).append(path / reference_id)
             if film_id is None:
                 atomic.remove_file(folder / people_library.REFERENCES / reference_id)
         if film_id is None:
             self.library = replace(self.library, reference=self.library.reference.filter(~which))
-        for one in sorted(touched):
+        for one, paths in sorted(touched.items()):
             space, _ = self._open(one)
-            if space is not None:
-                source = space.source()
-                film_of = {key: source[key] for key in ("film", "content_hash")}
-                user = reference_folder.user_folder(source)
-                with workspace.lock(space):
-                    workspace.write_source(space, film_of, user)
-        self._withdrawn |= touched
+            if space is None:
+                _remove_pictures(paths)
+                continue
+            source = space.source()
+            film_of = {key: source[key] for key in ("film", "content_hash")}
+            user = reference_folder.user_folder(source)
+            with workspace.lock(space):
+                _remove_pictures(paths)
+                workspace.write_source(space, film_of, user)
+        self._withdrawn |= touched.keys()
         return sorted(touched)
 
     def commands(self) -> list[str]:
@@ -196,6 +197,14 @@ class ReferenceSharing:
             return film_workspace.open_film(film_id, self._data_dir, self._overrides, ())
         except UserError:  # its folder is gone; the library keeps what it knows
             return None, Config()
+
+
+def _remove_pictures(paths: Iterable[Path]) -> None:
+    """Remove reference pictures, and the folders of names that have none any more."""
+    for path in paths:
+        atomic.remove_file(path)
+        with suppress(OSError):  # others of that name lie in it
+            path.parent.rmdir()
 
 
 def _pictures(

@@ -17,7 +17,15 @@ from pathlib import Path, PurePosixPath
 
 from bunny.command import film_workspace
 from bunny.contract import state_cache
-from bunny.core import atomic, file_hash, film_file, image_file, reference_folder, workspace
+from bunny.core import (
+    atomic,
+    file_hash,
+    film_file,
+    image_file,
+    input_path,
+    reference_folder,
+    workspace,
+)
 from bunny.core.error import UserError
 from bunny.core.film_file import FilmPlace
 from bunny.core.workspace import Workspace
@@ -250,7 +258,7 @@ def _film_path(film: FilmPlace | None, manifest: dict) -> str:
     """The film's path on this machine; its name where it is not at hand."""
     if film is None:
         return manifest["film"]["name"]
-    path = workspace.check_film_path(film)
+    path = input_path.check_film(film)
     if film_file.sha256(path) != manifest["film"]["sha256"]:
         raise UserError(
             f"{film}: expected the film that was packed, {manifest['film']['name']}, found another "

@@ -15,7 +15,7 @@ from bunny.character.drawn import figure_embedding, figure_search, region_search
 from bunny.character.drawn.figure_embedding import FigureNet
 from bunny.character.model_set import DetectionModels
 from bunny.command import film_workspace
-from bunny.core import image_file, workspace
+from bunny.core import image_file, input_path
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -89,7 +89,7 @@ def check(
         If the folder is missing or holds no picture, or there is no such film.
     """
     folder = Path(folder)
-    workspace.check_reference_dir(folder)
+    input_path.check_references(folder)
     sources = reference.list_files(folder)
     if not sources:
         raise UserError(

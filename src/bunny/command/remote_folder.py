@@ -120,6 +120,38 @@ class S3Folders:
             sync.push(own.check if own else lambda: None, has_removals=own is not None)
             self._make_room({space.root: kept})
 
+    def fetch_library(self, folder: Path) -> None:
+        """See `workspace.RemoteFolders`."""
+        with self._busy:
+            sync = self._of_library(folder)
+            if sync is None or folder in self._held:
+                return
+            folder.mkdir(parents=True, exist_ok=True)
+            with self._alone(folder) as is_free:  # else a command of this machine is writing
+                if is_free:
+                    sync.reset()
+
+    @contextmanager
+    def hold_library(self, folder: Path, wait_s: float) -> Iterator[None]:
+        """See `workspace.RemoteFolders`; what fails, or is killed, changes nothing there."""
+        from bunny.remote import lease, manifest
+
+        sync = self._of_library(folder)
+        if sync is None:
+            yield
+            return
+        store = self._store[folder.parent]
+        with lease.hold(store, manifest.LIBRARY, wait_s, self._lease_s) as own:
+            with self._busy:
+                sync.reset()
+                self._held[folder] = own
+            try:
+                yield
+                with self._busy:
+                    sync.push(own.check)
+            finally:
+                del self._held[folder]
+
     def close(self) -> None:
         """Send what people said in films that nobody ran, and keep no more here than is allowed."""
         self._ended.set()
@@ -152,6 +184,18 @@ class S3Folders:
             places = {"film": film, "checkpoint": place / "checkpoint" / film.name}
             self._sync[film] = FilmSync(self._store[place], film.name, places)
         return self._sync[film]
+
+    def _of_library(self, folder: Path) -> FilmSync | None:
+        """As `_of`, of the library of a data folder."""
+        from bunny.remote import manifest
+        from bunny.remote.film_sync import FilmSync
+
+        if folder.parent not in self._store:
+            return None
+        if folder not in self._sync:
+            places = {"film": folder}
+            self._sync[folder] = FilmSync(self._store[folder.parent], manifest.LIBRARY, places)
+        return self._sync[folder]
 
     def _make_room(self, kept: Mapping[Path, Collection[str]] | None = None) -> None:
         """Remove heavy files that are safely there: other films' first, the oldest of them first.

@@ -13,7 +13,7 @@ from bunny.command import film_workspace
 from bunny.contract import progress
 from bunny.contract.result import StageResult
 from bunny.core import config as configuration
-from bunny.core import film_file, log, workspace
+from bunny.core import film_file, input_path, log, workspace
 from bunny.core.config import Config
 from bunny.core.error import BunnyError, UserError, describe_disk_fault
 from bunny.core.film_file import FilmAddress, FilmPlace
@@ -214,7 +214,7 @@ def find_film_file(film: FilmPlace, root: Path, config: Config) -> FilmPlace:
     UserError
         For a path that cannot be used, or more than one film that begins so.
     """
-    workspace.check_path(film)
+    input_path.check_path(film)
     if isinstance(film, FilmAddress):
         return film
     known = [] if film.exists() else workspace.find(root, config.project.data_dir, str(film))

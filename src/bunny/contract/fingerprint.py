@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +47,33 @@ def table_hash(film_dir: Path, table: str) -> str:
         From the writer's record or from `stage/hash.json` where size and time are those noted
         there; else the file is read.
     """
-    path = _path(film_dir, table)
-    if not path.exists():
-        return ""
-    stat = path.stat()
-    for record_path in (film_dir / "stage").glob("*/stage.json"):
-        known = read_record(film_dir, record_path.parent.name).get("tables", {}).get(table)
-        if _is_stamped(stat, known):
-            return known["sha256"]
-    return _content_hash(film_dir, table, stat)
+    return table_hashes(film_dir, [table])[table]
+
+
+def table_hashes(film_dir: Path, tables: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of several tables' files by name, as `table_hash` gives them; records are read once.
+
+    Parameters
+    ----------
+    film_dir : Path
+        Folder of the film.
+    tables : iterable of str
+        Names of tables.
+    """
+    records = [path.parent.name for path in (film_dir / "stage").glob("*/stage.json")]
+    noted = [read_record(film_dir, name).get("tables", {}) for name in records]
+    found = {}
+    for table in tables:
+        path = _path(film_dir, table)
+        stat = path.stat() if path.exists() else None
+        known = (one[table] for one in noted if table in one)
+        found[table] = (
+            ""
+            if stat is None
+            else next((one["sha256"] for one in known if _is_stamped(stat, one)), "")
+            or _content_hash(film_dir, table, stat)
+        )
+    return found
 
 
 def table_record(film_dir: Path, table: str, num_rows: int) -> dict[str, Any]:

@@ -14,24 +14,22 @@ Weights go to `checkpoint/<film_id>/`, logs to `log/`. With the default `data_di
 project's own folders; with another one they lie inside it, so that a workspace is one folder.
 """
 
-import errno
 import hashlib
 import json
 import os
 import re
 import socket
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from bunny.core import atomic, file_hash, film_file, image_file, reference_folder
+from bunny.core import atomic, file_hash, film_file, input_path, reference_folder
 from bunny.core.error import UserError
 from bunny.core.film_file import FilmAddress, FilmPlace
-from bunny.core.reference_folder import PICTURE_SUFFIXES
 
 
 class RemoteFolders(Protocol):
@@ -55,6 +53,14 @@ class RemoteFolders(Protocol):
 
     def publish(self, space: "Workspace", kept: Collection[str]) -> None:
         """Send what a film has now; only these parts need to stay here."""
+        ...
+
+    def fetch_library(self, folder: Path) -> None:
+        """Bring the library of a data folder up to date."""
+        ...
+
+    def hold_library(self, folder: Path, wait_s: float) -> AbstractContextManager[object]:
+        """Let this machine alone write a library; what it wrote is sent in the end."""
         ...
 
 
@@ -140,80 +146,6 @@ def hash_references(folder: Path | None) -> str:
     return digest.hexdigest()
 
 
-def check_film_path(path: FilmPlace) -> FilmPlace:
-    """Refuse what cannot be a film before anything is made.
-
-    Raises
-    ------
-    UserError
-        No such file, no picture in a folder, not readable, empty.
-    """
-    check_path(path)
-    if isinstance(path, FilmAddress):
-        film_file.check(path)
-        return path
-    if not path.exists():
-        raise UserError(f"{path}: expected a film, found no such file; check the path")
-    if path.is_dir():
-        if not any(p.suffix.lower() in image_file.SUFFIXES for p in path.iterdir()):
-            raise UserError(
-                f"{path}: expected a film or a folder of pictures, found a folder "
-                "without pictures; give the film file itself"
-            )
-        return path.resolve()
-    if not path.is_file():
-        raise UserError(
-            f"{path}: expected a regular file, found another kind; copy the film to a file"
-        )
-    if not os.access(path, os.R_OK):
-        raise UserError(
-            f"{path}: expected a readable film, permission was denied; change its permissions"
-        )
-    if path.stat().st_size == 0:
-        raise UserError(f"{path}: expected a film, found a file of 0 bytes; copy it again")
-    return path.resolve()
-
-
-def check_path(path: FilmPlace) -> None:
-    """Refuse what no file can be called here.
-
-    Raises
-    ------
-    UserError
-        If it is too long, holds a zero character, or is not UTF-8, which tables are.
-    """
-    shown, fault = ascii(str(path))[:80], ""
-    try:
-        str(path).encode("utf-8")
-        Path(str(path)).stat()
-    except UnicodeEncodeError:
-        fault = f"{shown}: expected a path in UTF-8, found bytes that are none"
-    except ValueError:
-        fault = f"{shown}: expected a path, found one with a zero character"
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            fault = f"{shown}...: expected a path, found one with too long a name"
-    if fault:
-        raise UserError(f"{fault}; check it, or rename the file")
-
-
-def check_reference_dir(path: Path | None) -> Path | None:
-    """Refuse a reference folder that is missing or holds no picture."""
-    if path is None:
-        return None
-    if not path.is_dir():
-        raise UserError(
-            f"{path}: expected a folder with <name>.jpg or <name>/*.jpg, found "
-            f"{'a file' if path.exists() else 'no such folder'}; give the folder"
-        )
-    if not any(p.suffix.lower() in PICTURE_SUFFIXES for p in path.rglob("*")):
-        raise UserError(
-            f"{path}: expected reference pictures ({', '.join(sorted(PICTURE_SUFFIXES))}), "
-            "found none; add <name>.jpg or <name>/*.jpg"
-        )
-    return path.resolve()
-
-
 def create(root: Path, data_dir: str, film: FilmPlace, references: Path | None) -> Workspace:
     """Make (or find) the workspace of a film and record what it is made from.
 
@@ -223,10 +155,10 @@ def create(root: Path, data_dir: str, film: FilmPlace, references: Path | None) 
         The project's folder; a relative `data_dir` lies in it.
     film : Path or FilmAddress
     references : Path, optional
-        Checked by `check_film_path` and `check_reference_dir`.
+        Checked by `input_path.check_film` and `check_references`.
     """
-    film = check_film_path(film)
-    references = check_reference_dir(references)
+    film = input_path.check_film(film)
+    references = input_path.check_references(references)
     content_hash = hash_film(data_folder(root, data_dir), film)
     space = locate(root, data_dir, make_film_id(film, content_hash))
     known = space.source() if (space.root / "source.json").exists() else {}
@@ -403,6 +335,34 @@ def publish(space: Workspace, kept: Collection[str] = ALL) -> None:
     """
     for one in _remote:
         one.publish(space, kept)
+
+
+def fetch_library(folder: Path) -> Path:
+    """Bring the library of all films up to date, where its data folder lies elsewhere; gives it."""
+    for one in _remote:
+        one.fetch_library(folder)
+    return folder
+
+
+@contextmanager
+def hold_library(folder: Path, wait_s: float) -> Iterator[None]:
+    """Let this machine alone write the library of all films, where its data folder lies elsewhere.
+
+    Parameters
+    ----------
+    folder : Path
+    wait_s : float
+        Seconds to wait for another machine.
+
+    Raises
+    ------
+    UserError
+        If another one writes for longer.
+    """
+    with ExitStack() as held:
+        for one in _remote:
+            held.enter_context(one.hold_library(folder, wait_s))
+        yield
 
 
 def read_holder(space: Workspace) -> dict | None:

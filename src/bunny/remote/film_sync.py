@@ -70,6 +70,20 @@ class FilmSync:
         there, etag = manifests.read(self._store, self.film_id)
         return etag is not None and self._take(there, parts)
 
+    def reset(self) -> None:
+        """Make the working copy what the manifest says; what was changed here and not sent goes.
+
+        For a library, whose tables go together: what a command left half done is done again.
+        """
+        self._read_base()
+        there, etag = manifests.read(self._store, self.film_id)
+        if etag is None:
+            return
+        for name in self._changed_here():
+            atomic.remove_file(self._path(name))
+            self._known.pop(name, None)
+        self._take(there, ALL)
+
     def bring(self, parts: Collection[str] = ALL) -> bool:
         """Fetch files that were left there; no newer manifest is looked at, as a lease is held.
 
@@ -259,6 +273,8 @@ class FilmSync:
         )
 
     def _note_in_index(self, generation: int) -> None:
+        if self.film_id == manifests.LIBRARY:
+            return
         for _ in range(TRIES):
             films, etag = manifests.read_index(self._store)
             if films.get(self.film_id, 0) >= generation:

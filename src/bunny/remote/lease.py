@@ -14,38 +14,44 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from bunny.core.error import BunnyError, UserError
+from bunny.remote import manifest
 from bunny.remote.object_store import ChangedError, ObjectStore
 
 LEASE_S = 60.0
+WHAT = {False: "this film", True: "the library of all films"}
+WORKSPACE = {False: "this film's workspace", True: "the library of all films"}
 POLL_S = 0.5
 
 
 class Lease:
     """A lease that this process holds."""
 
-    def __init__(self, store: ObjectStore, key: str, since: str, lease_s: float) -> None:
-        self._store, self._key, self._lease_s = store, key, lease_s
+    def __init__(self, store: ObjectStore, film_id: str, since: str, lease_s: float) -> None:
+        self._store, self._key, self._lease_s = store, manifest.lock_key(film_id), lease_s
         self._since, self._name = since, uuid.uuid4().hex
+        self._what = WHAT[film_id == manifest.LIBRARY]
         self._etag = ""
-        self._stop = threading.Event()
+        self._stop, self._renewing = threading.Event(), threading.Lock()
         self.is_lost = False
 
     def check(self) -> None:
-        """Refuse to go on where the lease is another's now.
+        """Refuse to go on where the lease is another's now; else it is renewed.
 
         Raises
         ------
         BunnyError
-            If it is.
+            If it is, as where this machine slept for longer than the lease; or if the server does
+            not answer.
         """
+        self._renew()
         if self.is_lost:
             raise BunnyError(
-                f"{self._store.address}: another machine has taken this film over, since this one "
-                "did not answer for a minute; nothing more was written, run it again"
+                f"{self._store.address}: another machine has taken {self._what} over, since this "
+                "one did not answer for a minute; nothing more was written, run it again"
             )
 
     def take(self, match: str | None) -> None:
@@ -55,22 +61,28 @@ class Lease:
     def renew_until_stopped(self) -> None:
         """Renew it three times a lease; runs in a thread."""
         while not self._stop.wait(self._lease_s / 3):
+            with suppress(BunnyError, UserError):  # the next try may come through; if none does,
+                self._renew()  # another takes it over
+            if self.is_lost:
+                return
+
+    def _renew(self) -> None:
+        with self._renewing:
             try:
-                self.take(self._etag)
+                if not self.is_lost:
+                    self.take(self._etag)
             except ChangedError:
                 self.is_lost = True
-                return
-            except (BunnyError, UserError):
-                continue  # the next try may come through; if none does, another takes it over
 
     def free(self) -> None:
         """Let others have it."""
         self._stop.set()
-        if not self.is_lost:
-            try:
-                self._store.put(self._key, self._bytes(0.0), self._etag)
-            except (ChangedError, BunnyError, UserError):
-                self.is_lost = True  # it runs out by itself
+        with self._renewing:
+            if not self.is_lost:
+                try:
+                    self._store.put(self._key, self._bytes(0.0), self._etag)
+                except (ChangedError, BunnyError, UserError):
+                    self.is_lost = True  # it runs out by itself
 
     def _bytes(self, until: float) -> bytes:
         holder = {
@@ -87,7 +99,7 @@ class Lease:
 def hold(
     store: ObjectStore, film_id: str, wait_s: float, lease_s: float = LEASE_S
 ) -> Iterator[Lease]:
-    """Hold the lease of a film.
+    """Hold the lease of a film, or of the library of all films.
 
     Parameters
     ----------
@@ -103,8 +115,8 @@ def hold(
     UserError
         If another machine holds it for longer; says which, and since when.
     """
-    key = f"film/{film_id}/lock.json"
-    own = Lease(store, key, datetime.now(UTC).isoformat(timespec="seconds"), lease_s)
+    key = manifest.lock_key(film_id)
+    own = Lease(store, film_id, datetime.now(UTC).isoformat(timespec="seconds"), lease_s)
     until = time.monotonic() + wait_s
     while True:
         found = store.get(key)
@@ -118,8 +130,8 @@ def hold(
         if time.monotonic() >= until:
             raise UserError(
                 f"{film_id}: process {holder['process']} on {holder['machine']} (since "
-                f"{holder['since']}) is writing to this film's workspace; wait for it to finish "
-                "(pipeline.lock_wait_seconds) or stop it"
+                f"{holder['since']}) is writing to {WORKSPACE[film_id == manifest.LIBRARY]}; wait "
+                "for it to finish (pipeline.lock_wait_seconds) or stop it"
             )
         time.sleep(POLL_S)
     thread = threading.Thread(target=own.renew_until_stopped, daemon=True, name="lease")

@@ -3,6 +3,7 @@
     <prefix>/object/<sha256>             files, whole and never changed
             /film/<film_id>/manifest.json  which of them are the film now
             /film/<film_id>/lock.json      who writes in it, until when
+            /library/…                     the same of the library of all films
             /index.json                    which films there are
 
 A manifest is replaced on the condition that it is still the one that was read, so a reader finds
@@ -21,6 +22,7 @@ from bunny.remote.object_store import ObjectStore
 
 VERSION = 1
 INDEX = "index.json"
+LIBRARY = "library"  # no film's id, which ends in a hash
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +42,17 @@ class Manifest:
 
 
 def manifest_key(film_id: str) -> str:
-    """Key of a film's manifest."""
-    return f"film/{film_id}/manifest.json"
+    """Key of a film's manifest, or of that of the library of all films."""
+    return f"{_home(film_id)}/manifest.json"
+
+
+def lock_key(film_id: str) -> str:
+    """Key of a film's lease, or of the library's."""
+    return f"{_home(film_id)}/lock.json"
+
+
+def _home(film_id: str) -> str:
+    return LIBRARY if film_id == LIBRARY else f"film/{film_id}"
 
 
 def object_key(sha256: str) -> str:

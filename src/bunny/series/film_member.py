@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import polars as pl
 
 from bunny.character import track
 from bunny.character.drawn import figure_cluster
+from bunny.contract import fingerprint
 from bunny.table import corrected, store
 from bunny.table.box import BOX
 
@@ -37,14 +37,10 @@ def read_tables(folder: Path) -> dict[str, pl.DataFrame]:
 
 
 def state(folder: Path) -> str:
-    """Fingerprint of those tables: names, sizes and times of their files, 16 hex digits."""
-    digest = hashlib.sha256()
-    for name in TABLES:
-        path = store.find(folder, corrected.table_name(folder, name))
-        if path is not None:
-            known = path.stat()
-            digest.update(f"{path.name} {known.st_size} {known.st_mtime_ns};".encode())
-    return digest.hexdigest()[:16]
+    """Fingerprint of those tables: names and contents, the same on any machine; 16 hex digits."""
+    paths = [store.find(folder, corrected.table_name(folder, name)) for name in TABLES]
+    found = fingerprint.table_hashes(folder.parent, [path.stem for path in paths if path])
+    return fingerprint.digest(found)[:16]
 
 
 def collect(tables: Mapping[str, pl.DataFrame], film_id: str) -> FilmMembers:

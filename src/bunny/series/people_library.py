@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bunny.core import atomic
+from bunny.core import atomic, workspace
 from bunny.core.error import UserError
 from bunny.table import store
 
@@ -76,7 +76,7 @@ def write(library: PeopleLibrary) -> None:
 
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Let one process write in a library.
+    """Let one process write in a library; on object storage one of all machines.
 
     Raises
     ------
@@ -86,13 +86,18 @@ def lock(folder: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     folder.mkdir(parents=True, exist_ok=True)
+    held = FileLock(folder / workspace.LOCK)
     try:
-        with FileLock(folder / ".lock", timeout=WAIT_S):
-            yield
+        held.acquire(timeout=WAIT_S)
     except Timeout as error:
         raise UserError(
             f"{folder}: another command is writing to this library; wait for it to finish"
         ) from error
+    try:
+        with workspace.hold_library(folder, WAIT_S):
+            yield
+    finally:
+        held.release()
 
 
 def read_vectors(folder: Path, model: str) -> np.ndarray:
