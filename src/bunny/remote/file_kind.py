@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 from bunny.core import atomic
 
+ALL = ("*",)  # parts of a film, see `is_part`
 BASE = ".remote.json"  # beside the film: what was last the same on both sides
 OWN = {".lock", ".lock.json", BASE, "stage/state.json", "stage/hash.json"}  # of one machine
 RECORDS = (  # of people; lines of both sides are kept

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from bunny.core import atomic, file_hash, jsonl
 from bunny.core.error import BunnyError
-from bunny.core.workspace import ALL
 from bunny.remote import file_kind
 from bunny.remote import manifest as manifests
 from bunny.remote.file_kind import BASE, RECORDS
@@ -57,7 +56,7 @@ class FilmSync:
 
     # -- fetching -----------------------------------------------------------------------------
 
-    def pull(self, parts: Collection[str] = ALL) -> bool:
+    def pull(self, parts: Collection[str] = file_kind.ALL) -> bool:
         """Take over what is newer there; gives whether anything was fetched.
 
         Parameters
@@ -82,9 +81,9 @@ class FilmSync:
         for name in self._changed_here():
             atomic.remove_file(self._path(name))
             self._known.pop(name, None)
-        self._take(there, ALL)
+        self._take(there, file_kind.ALL)
 
-    def bring(self, parts: Collection[str] = ALL) -> bool:
+    def bring(self, parts: Collection[str] = file_kind.ALL) -> bool:
         """Fetch files that were left there; no newer manifest is looked at, as a lease is held.
 
         Parameters
