@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bunny.core import workspace
 from bunny.core.error import UserError
 from bunny.series import people_library
 
@@ -45,10 +46,10 @@ def test_models_have_files_of_their_own(tmp_path):
 
 
 def test_a_library_that_is_written_to_is_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(people_library, "WAIT_S", 0.05)
+    monkeypatch.setattr(workspace, "LIBRARY_WAIT_S", 0.05)
     with (
-        people_library.lock(tmp_path),
+        workspace.lock_library(tmp_path),
         pytest.raises(UserError, match="another command is writing"),
-        people_library.lock(tmp_path),
+        workspace.lock_library(tmp_path),
     ):
         pass

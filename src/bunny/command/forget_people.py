@@ -31,7 +31,7 @@ def find(data: Path, name: str) -> dict[str, int]:
 def remove(data: Path, name: str) -> None:
     """Take a person out of the library: vectors are zeroed, the id stays and has no name."""
     folder = data / people_library.FOLDER
-    with people_library.lock(folder):
+    with workspace.lock_library(folder):
         library = people_library.read(folder)
         own = _own(library, name)
         members = _members(library, name, own)

@@ -93,7 +93,7 @@ def add(
     spaces = _films(films, data_dir, overrides)
     folder = library_folder(data_dir, overrides)
     lines: list[str] = []
-    with people_library.lock(folder):
+    with workspace.lock_library(folder):
         library = people_library.read(folder)
         states = dict(library.film.select("film_id", "state").iter_rows())
         if not films:
@@ -129,7 +129,7 @@ def name(
     """
     folder = library_folder(data_dir, overrides)
     lines: list[str] = []
-    with people_library.lock(folder):
+    with workspace.lock_library(folder):
         sharing = ReferenceSharing(people_library.read(folder), data_dir, overrides)
         named = []
         for choice in choices:
@@ -196,7 +196,7 @@ def remove(film: str, data_dir: str | None = None, overrides: Sequence[str] = ()
         If no film of the library, or more than one, begins so.
     """
     folder = library_folder(data_dir, overrides)
-    with people_library.lock(folder):
+    with workspace.lock_library(folder):
         library = people_library.read(folder)
         found = library.film.filter(pl.col("film_id").str.starts_with(film))["film_id"].to_list()
         if len(found) != 1:

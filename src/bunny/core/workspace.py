@@ -76,6 +76,7 @@ PICTURES = (  # that people look at
 ADAPTERS = ("checkpoint/*.safetensors", "checkpoint/*.json")  # without states of training
 HASHES = ".hash.json"  # in the folder of all workspaces: hashes of films and references
 LOCK, HOLDER = ".lock", ".lock.json"
+LIBRARY_WAIT_S = 60.0  # for another command that writes it; adding a film takes a second
 SLUG_MAX = 48  # characters; file systems allow 255 bytes a name and ids are joined into names
 
 
@@ -345,24 +346,36 @@ def fetch_library(folder: Path) -> Path:
 
 
 @contextmanager
-def hold_library(folder: Path, wait_s: float) -> Iterator[None]:
-    """Let this machine alone write the library of all films, where its data folder lies elsewhere.
+def lock_library(folder: Path) -> Iterator[None]:
+    """Let one process write the library of all films; on object storage one of all machines.
 
     Parameters
     ----------
     folder : Path
-    wait_s : float
-        Seconds to wait for another machine.
+        Made when missing.
 
     Raises
     ------
     UserError
-        If another one writes for longer.
+        If another one writes for more than a minute.
     """
-    with ExitStack() as held:
-        for one in _remote:
-            held.enter_context(one.hold_library(folder, wait_s))
-        yield
+    from filelock import FileLock, Timeout
+
+    folder.mkdir(parents=True, exist_ok=True)
+    held = FileLock(folder / LOCK)
+    try:
+        held.acquire(timeout=LIBRARY_WAIT_S)
+    except Timeout as error:
+        raise UserError(
+            f"{folder}: another command is writing to this library; wait for it to finish"
+        ) from error
+    try:
+        with ExitStack() as elsewhere:
+            for one in _remote:
+                elsewhere.enter_context(one.hold_library(folder, LIBRARY_WAIT_S))
+            yield
+    finally:
+        held.release()
 
 
 def read_holder(space: Workspace) -> dict | None:

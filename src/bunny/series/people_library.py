@@ -16,22 +16,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from bunny.core import atomic, workspace
+from bunny.core import atomic
 from bunny.core.error import UserError
 from bunny.table import store
 
 FOLDER, VECTORS, REFERENCES = "library", "vector", "reference"
 TABLES = ("library_identity", "library_reference", "library_member", "library_film")
 IDENTITY = re.compile(r"identity-(\d{4,})")
-WAIT_S = 60.0  # for another command that writes; adding a film takes a second
 BYTES = 4  # of a float32
 
 
@@ -72,32 +70,6 @@ def write(library: PeopleLibrary) -> None:
     """Write all tables, that of the films last."""
     for name in TABLES:
         store.write(library.folder, name, getattr(library, name.removeprefix("library_")))
-
-
-@contextmanager
-def lock(folder: Path) -> Iterator[None]:
-    """Let one process write in a library; on object storage one of all machines.
-
-    Raises
-    ------
-    UserError
-        If another one writes for more than a minute.
-    """
-    from filelock import FileLock, Timeout
-
-    folder.mkdir(parents=True, exist_ok=True)
-    held = FileLock(folder / workspace.LOCK)
-    try:
-        held.acquire(timeout=WAIT_S)
-    except Timeout as error:
-        raise UserError(
-            f"{folder}: another command is writing to this library; wait for it to finish"
-        ) from error
-    try:
-        with workspace.hold_library(folder, WAIT_S):
-            yield
-    finally:
-        held.release()
 
 
 def read_vectors(folder: Path, model: str) -> np.ndarray:
