@@ -262,10 +262,11 @@ def test_sound_is_that_of_the_file(s3, tmp_path):
         assert np.array_equal(np.hstack(ours), np.hstack(theirs))
 
 
-def test_the_hash_is_that_of_the_file_and_is_read_once(proxy, tmp_path, large, small):
+def test_the_hash_is_that_of_the_file_and_is_read_once(proxy, tmp_path, large, small, capsys):
     digest = film_file.sha256(large)
     streamed = film_file.locate(put(large, "plain.mp4"))
     assert workspace.hash_film(tmp_path, streamed) == digest
+    assert "hash: 100%" in capsys.readouterr().err  # how far it is
     proxy.num_bytes = 0
     assert workspace.hash_film(tmp_path, streamed) == digest
     assert proxy.num_bytes < 1000
@@ -273,6 +274,7 @@ def test_the_hash_is_that_of_the_file_and_is_read_once(proxy, tmp_path, large, s
     proxy.num_bytes = 0
     assert film_file.sha256(known) == digest
     assert proxy.num_bytes < 1000
+    assert capsys.readouterr().err == ""
     put(small, "plain.mp4")
     film_file.check(streamed)
     assert workspace.hash_film(tmp_path, streamed) == film_file.sha256(small)

@@ -213,9 +213,14 @@ class StreamedFilm:
         known = head.get("ChecksumSHA256", "-")  # one made of the hashes of parts has a dash
         if "-" not in known and head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT":
             return base64.b64decode(known).hex()
+        from tqdm.auto import tqdm
+
         digest = hashlib.sha256()
-        for start in range(0, self.size, HASH_BYTES):
-            digest.update(self.fetch(start, start + HASH_BYTES))
+        with tqdm(total=self.size, desc="hash", unit="B", unit_scale=True) as bar:
+            for start in range(0, self.size, HASH_BYTES):
+                data = self.fetch(start, start + HASH_BYTES)
+                digest.update(data)
+                bar.update(len(data))
         return digest.hexdigest()
 
     def _look(self) -> tuple[str, int]:
