@@ -155,6 +155,35 @@ def test_the_page_shows_pictures_up_to_their_limit(bunny, run, changed, tmp_path
     assert path.read_text(encoding="utf-8").count("<img") == 5
 
 
+def test_scenes_go_by_their_frames_and_not_by_their_names(bunny, run, tmp_path):
+    """All is scene-001; in the copy shot 1 is `sea`, shot 2 `hall` and shot 0 in no scene."""
+    other = copied(run, tmp_path / "other")
+    known = store.read(run / "table", "cluster_corrected")
+    names = {0: None, 1: "sea", 2: "hall"}
+    is_scene = pl.col("level") == "scene"
+    new = pl.col("shot_index").replace_strict(names, return_dtype=pl.String)
+    changed = known.with_columns(
+        cluster_id=pl.when(is_scene).then(new).otherwise("cluster_id"),
+        is_noise=pl.when(is_scene).then(new.is_null()).otherwise("is_noise"),
+    )
+    store.write(other / "table", "cluster_corrected", changed)
+    path = tmp_path / "page.html"
+    code, out, err = bunny("compare", run, other, "--json", "--html", path)
+    assert code == 0, err
+    found = json.loads(out)["scenes"]
+    assert found["matched"] == [["scene-001", "sea"]]
+    assert found["changes"] == [{"kind": "split", "one": ["scene-001"], "other": ["sea", "hall"]}]
+    [moved] = found["moved"]
+    assert (moved["one"], moved["other"]) == ("scene-001", "no scene")
+    assert moved["shot"] == "from frame 00000000"
+    page = path.read_text(encoding="utf-8")
+    assert "scene-001 split into sea, hall" in page and "scene-001 → no scene" in page
+    assert page.count("<img") == 4  # three scenes and a shot
+    _, out, _ = bunny("compare", run, other)
+    line = "scenes: 1 of 1 correspond to one of 2, 1 split, 1 shot moved\n"
+    assert f"{line}  scene-001 split into sea, hall\n" in out
+
+
 def test_runs_of_two_films_are_compared_by_what_can_be(bunny, run, changed):
     path = changed["film"] / "source.json"
     source = json.loads(path.read_text(encoding="utf-8"))

@@ -95,6 +95,11 @@ def to_text(found: RunDifference, *, html: Path | None = None) -> str:
         kinds = [(key[1:], count) for key, count in changes.most_common() if key[0] == kind]
         said = [f"  {count:5} {before} -> {after}" for (before, after), count in kinds]
         lines += _cut("", said)
+    if found.scenes is not None:
+        lines.append(f"scenes: {page.scene_line(found.scenes)}")
+        said = [f"  {page.describe_change(change)}" for change in found.scenes.changes]
+        said += [f"  {m.shot}: {m.one} -> {m.other}" for m in found.scenes.moved]
+        lines += _cut("", said)
     return "\n".join([*lines, f"page: {html}"] if html else lines)
 
 

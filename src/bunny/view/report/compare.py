@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from bunny.core import atomic
 from bunny.view.report import page
 from bunny.view.report.run_difference import KINDS, Difference, RunDifference
+from bunny.view.report.scene_difference import SceneChange, SceneDifference
 from bunny.view.report.section import ReportGroup, ReportSection, ReportTable, group, plural
 from bunny.view.tile import Tile, spread
 
@@ -41,6 +43,7 @@ def render(found: RunDifference, project: str, num_pictures: int) -> str:
             "numbers": [(f"{len(found.items):,}", "items with another label"), *counts],
             "sections": [
                 *(_items(found, kind, num_pictures) for kind in KINDS),
+                _scenes(found, num_pictures),
                 *(_table(found, part) for part in PARTS),
             ],
             "footer": f"at most {plural(num_pictures, 'picture')} of each kind of item",
@@ -92,6 +95,69 @@ def _items(found: RunDifference, kind: str, num_pictures: int) -> ReportSection:
         texts=[f"{said}; {len(shown)} of them are shown{rest}."],
         groups=groups,
     )
+
+
+def describe_change(change: SceneChange) -> str:
+    """What became of scenes, in words.
+
+    Examples
+    --------
+    >>> describe_change(SceneChange(kind="split", one=("scene-001",), other=("a", "b")))
+    'scene-001 split into a, b'
+    >>> describe_change(SceneChange(kind="vanished", one=("scene-001",), other=()))
+    'scene-001 vanished'
+    """
+    one, other = ", ".join(change.one), ", ".join(change.other)
+    words = {
+        "split": f"{one} split into {other}",
+        "merged": f"{one} merged into {other}",
+        "appeared": f"{other} appeared",
+        "vanished": f"{one} vanished",
+    }
+    return words[change.kind]
+
+
+def scene_line(found: SceneDifference) -> str:
+    """Counts of one line."""
+    kinds = Counter(change.kind for change in found.changes)
+    told = [f"{number} {kind}" for kind, number in kinds.items()]
+    counts = f"{len(found.matched)} of {found.num_scenes[0]} correspond to one of "
+    return ", ".join(
+        [f"{counts}{found.num_scenes[1]}", *told, f"{plural(len(found.moved), 'shot')} moved"]
+    )
+
+
+def _scenes(found: RunDifference, num_pictures: int) -> ReportSection:
+    """Scenes that do not correspond, each with a picture, and shots that moved."""
+    scenes = found.scenes
+    if scenes is None or scenes.is_same():
+        why = "Not compared." if scenes is None else f"{scene_line(scenes).capitalize()}."
+        return ReportSection(id="scenes", title="Scenes", missing=why)
+    groups: list[ReportGroup] = []
+    for change in scenes.changes[:num_pictures]:
+        names = [("1", name) for name in change.one] + [("2", name) for name in change.other]
+        tiles = [
+            Tile(
+                file=found.scene_files.get(f"{run}:{name}"),
+                title=name,
+                note="first run" if run == "1" else "second run",
+                tone="plain",
+            )
+            for run, name in names
+        ]
+        groups.append(group(tiles, title=describe_change(change)))
+    tiles = [
+        Tile(
+            file=found.scene_files.get(moved.shot),
+            title=f"{moved.one} → {moved.other}",
+            note=moved.shot,
+            tone="plain",
+        )
+        for moved in spread(scenes.moved, num_pictures)
+    ]
+    groups += [group(tiles, title="Shots that moved")] if tiles else []
+    said = f"Matched by the frames that they share: {scene_line(scenes)}."
+    return ReportSection(id="scenes", title="Scenes", texts=[said], groups=groups)
 
 
 def _table(found: RunDifference, part: str) -> ReportSection:

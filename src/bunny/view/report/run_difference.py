@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ import polars as pl
 from bunny.contract import fingerprint
 from bunny.table import corrected
 from bunny.table.box import BOX, Box
+from bunny.view.report import scene_difference
+from bunny.view.report.scene_difference import SceneDifference
 
 ABSENT, UNKNOWN, NOBODY = "absent", "unknown", "nobody"
 SUBJECT = {"f": "face", "g": "figure", "r": "figure"}  # last part of a subject_id, to the kind
@@ -92,6 +94,10 @@ class RunDifference:
     scores: tuple[Difference, ...]
     items: tuple[ItemDifference, ...]
     num_compared: Mapping[str, int]  # items of each kind that at least one run has
+    scenes: SceneDifference | None = None  # None: of two films, or a run without scenes
+    scene_files: Mapping[str, Path] = field(
+        default_factory=dict
+    )  # a picture of each shot and scene
 
     def to_json(self) -> str:
         """One JSON object."""
@@ -103,6 +109,7 @@ class RunDifference:
                 **{part: [asdict(one) for one in getattr(self, part)] for part in parts},
                 "items": [one.to_dict() for one in self.items],
                 "num_compared": dict(self.num_compared),
+                "scenes": self.scenes and asdict(self.scenes),
             }
         )
 
@@ -113,14 +120,16 @@ def compare(one: ComparedRun, other: ComparedRun) -> RunDifference:
     Notes
     -----
     Items are matched by their ids, which name a frame of the film and the number of the face or
-    figure in it; shots by the frame they begin with. A detector that finds one more face to the
-    left of another moves the numbers of those after it.
+    figure in it; shots by the frame they begin with, scenes by the frames in them. A detector that
+    finds one more face to the left of another moves the numbers of those after it.
     """
     notes, items, counted = [], [], {}
+    scenes: SceneDifference | None = None
     if one.source.get("content_hash") == other.source.get("content_hash"):
         found = [(kind, *_match(kind, one, other)) for kind in KINDS]
         items = [item for _, differing, _ in found for item in differing]
         counted = {kind: number for kind, _, number in found}
+        scenes = _compare_scenes(one, other)
     else:
         films = " and ".join(Path(run.source.get("film", "")).name for run in (one, other))
         notes.append(f"the films differ ({films}): frames, faces, shots and pictures of the sets "
@@ -141,7 +150,47 @@ def compare(one: ComparedRun, other: ComparedRun) -> RunDifference:
         scores=_differences(_scores(one), _scores(other)),
         items=tuple(items),
         num_compared=counted,
+        scenes=scenes,
+        scene_files=_scene_files(scenes, one, other),
     )
+
+
+def _compare_scenes(one: ComparedRun, other: ComparedRun) -> SceneDifference | None:
+    """How the scenes of the runs correspond; None where one has none."""
+    before, after = (_frame_scenes(run) for run in (one, other))
+    if not (before and after):
+        return None
+    first = dict(one.table("shot").select("shot_index", "first_frame_index").iter_rows())
+    frames = one.table("frame").select("frame_id", "shot_index").iter_rows()
+    shots = {one.key(f): f"from frame {first[s]:08d}" for f, s in frames if s in first}
+    return scene_difference.compare_scenes(before, after, shots)
+
+
+def _frame_scenes(run: ComparedRun) -> dict[str, str | None]:
+    """Scene of each frame by the frame's key."""
+    rows = run.table("cluster").filter(pl.col("level") == "scene")
+    return {run.key(f): scene for f, scene in rows.select("item_id", "cluster_id").iter_rows()}
+
+
+def _scene_files(
+    scenes: SceneDifference | None, one: ComparedRun, other: ComparedRun
+) -> dict[str, Path]:
+    """A picture of each moved shot, and of each scene as ``1:`` or ``2:`` and its name."""
+    if scenes is None or scenes.is_same():
+        return {}
+    found: dict[str, Path] = {}
+    moved = {shot.frame: shot.shot for shot in scenes.moved}
+    for number, run in (("1", one), ("2", other)):
+        own = _frame_scenes(run)
+        for frame_id, file in run.table("frame").select("frame_id", "file").sort("frame_id").rows():
+            key, path = run.key(frame_id), run.file(file)
+            if path is None:
+                continue
+            if own.get(key):
+                found.setdefault(f"{number}:{own[key]}", path)
+            if key in moved:
+                found.setdefault(moved[key], path)
+    return found
 
 
 def _differences(
