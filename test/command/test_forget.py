@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import polars as pl
 import pytest
@@ -158,16 +159,76 @@ def _run_again(space, project, label):
     assert len(kept - known) <= 1  # a margin is to the second best, who is another one now
 
 
+def inside(image, box, edge=12):
+    """Pixels of a box, without its edges."""
+    x0, y0, x1, y1 = (round(side) for side in box)
+    return image[y0 + edge : y1 - edge, x0 + edge : x1 - edge].astype(float)
+
+
+def test_what_shows_others_goes_too_and_does_not_come_back(space, small_project, bunny):
+    """The one training picture of shot 0 has figure-01 in it; those of shot 1 do not."""
+    before = {name: store.read(space.table, name) for name in ("dataset", "frame", "candidate")}
+    own = before["dataset"].filter(shot_index=0).row(0, named=True)
+    path = space.root / before["frame"].filter(frame_id=own["frame_id"])["file"].item()
+    whole = cv2.imread(str(path))
+    others = {row["file"]: content(space)[row["file"]] for row in before["dataset"].to_dicts()}
+    code, out, err = bunny("forget", "figure-01", "--film", "three", "--others", "--yes")
+    assert code == 0, err
+    assert "1 training pictures of bunny that show them, 2 adapters of bunny" in out
+    assert "1 pictures of the film that are painted over" in out
+    left = store.read(space.table, "dataset")
+    assert left.equals(before["dataset"].filter(pl.col("image_id") != own["image_id"]))
+    stored = content(space)
+    assert own["file"] not in stored
+    assert all(stored[file] == others[file] for file in left["file"])
+    lines = (space.root / "dataset" / "bunny" / "metadata.jsonl").read_text().splitlines()
+    names = [Path(file).name for file in left["file"]]
+    assert [json.loads(line)["file_name"] for line in lines] == names
+    candidate = store.read(space.table, "candidate").filter(subject_id=own["subject_id"])
+    assert candidate.select("is_chosen", "reason").row(0) == (False, "crowded")
+    assert store.read(space.table, "adapter").is_empty()
+    assert not list(space.checkpoint.rglob("*.safetensors"))
+    frame = before["frame"].filter(frame_id=own["frame_id"]).row(0, named=True)
+    boxes = forgotten.boxes_in(frame, forgotten.hidden(space.root))
+    assert boxes
+    painted = cv2.imread(str(path))
+    for box in boxes:
+        assert inside(whole, box).std() > 8 and inside(painted, box).std(axis=(0, 1)).max() < 2
+    beside = np.abs(painted[250:, :100].astype(int) - whole[250:, :100]).mean()
+    assert beside < 2  # encoded once more
+    known = path.read_bytes()
+    assert bunny("forget", "--others", "--film", "three", "--yes")[0] == 0
+    assert path.read_bytes() == known  # what is painted is left as it is
+    path.unlink()
+    project = space.root.parents[2]
+    line = run_arguments(project / small_project.film.name, space.root.parents[1])
+    done = subprocess.run(
+        command(*line, "--until", "dataset"), cwd=project, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    again = cv2.imread(str(path))
+    for box in boxes:
+        assert inside(again, box).std(axis=(0, 1)).max() < 2
+    hidden = forgotten.hidden_boxes(space.root, store.read(space.table, "frame"))
+    made = store.read(space.table, "dataset").join(hidden, on="frame_id", suffix="_hidden")
+    meet = [
+        (pl.max_horizontal(f"{k}0_px", f"{k}0_px_hidden"))
+        < pl.min_horizontal(f"{k}1_px", f"{k}1_px_hidden")
+        for k in "xy"
+    ]
+    assert store.read(space.table, "dataset").height and made.filter(*meet).is_empty()
+
+
 def test_a_kill_on_the_way_is_made_good_by_the_same_command(
     space, original, bunny, tmp_path, monkeypatch
 ):
     whole = tmp_path / "whole"
     shutil.copytree(original.root.parents[2], whole)
     monkeypatch.chdir(whole)
-    assert bunny("forget", GONE, "--yes")[0] == 0
+    assert bunny("forget", GONE, "--yes", "--others")[0] == 0
     expected = content(workspace.locate(whole, "data", space.film_id))
     monkeypatch.chdir(tmp_path / "project")
-    line = command("forget", GONE, "--yes")
+    line = command("forget", GONE, "--yes", "--others")
     struck = 0
     while True:
         process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -201,6 +262,44 @@ def test_somebody_unnamed_is_forgotten_in_a_film_and_not_found_again(tmp_path, b
     assert store.read(space.table, "face").height == 0
     code, _, err = bunny("forget", "person-01", "--film", "one")
     assert (code, "expected the name of a character" in err) == (2, True)
+
+
+def test_a_place_named_by_hand_is_painted_over_from_then_on(tmp_path, bunny):
+    """The face is found in two shots; the place is of the first alone."""
+    whole, _ = astronaut_pictures()
+    space = make_film(tmp_path, "one", whole)
+    face = (
+        store.read(space.table, "face")
+        .filter(pl.col("frame_id").str.ends_with("0"))
+        .row(0, named=True)
+    )
+    box = [round(face[f"{side}_px"]) for side in ("x0", "y0", "x1", "y1")]
+    frame_id = face["frame_id"]
+    for wrong, words in (
+        (("one-9", *box), "expected the id of a frame"),
+        ((frame_id, 0, 0, 513, 9), "X0 < X1 <= 512"),
+        ((frame_id, 9, 0, 9, 9), "got 9 0 9 9"),
+    ):
+        code, _, err = bunny("forget", "--box", *map(str, wrong), "--yes")
+        assert (code, words in err) == (2, True), err
+    assert not (space.root / forgotten.FILE).exists()
+    code, out, err = bunny("forget", "--box", frame_id, *map(str, box), "--others", "--yes")
+    assert code == 0, err
+    assert "2 faces and figures, 1 places by hand" in out
+    assert "2 pictures of the film that are painted over" in out
+    (entry,) = forgotten.read(space.root)
+    assert [(one.start_s, one.end_s) for one in entry.tracks if len(one.boxes) == 1] == [(0.0, 2.0)]
+    assert store.read(space.table, "face")["shot_index"].to_list() == [1, 1]
+    for number in range(NUM_FRAMES):
+        image = cv2.imread(str(space.root / f"frame/{number:08d}.png"))
+        assert (inside(image, box, 0).std(axis=(0, 1)).max() < 0.5) == (number < 2)
+    shutil.rmtree(space.stage("detect"))
+    run(space)
+    assert store.read(space.table, "face")["shot_index"].to_list() == [1, 1]
+    code, _, err = bunny("forget")
+    assert (code, "expected a name, --box or --others" in err) == (2, True)
+    code, _, err = bunny("forget", "--others", "--film", "one", "--yes")
+    assert code == 0, err
 
 
 def test_the_library_of_all_films_forgets_too(tmp_path, bunny):

@@ -4,6 +4,9 @@
 removed somebody: when and by whom, how much of what kind, and where in the film that person is. It
 holds no name and nothing that a person could be recognised by. Without the places the next run
 would find the face again and put its embedding back.
+
+An entry that is `is_hidden` is painted over in the stored pictures too, as they are written, and
+kept out of other characters' training pictures, clips and edit pairs.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from bunny.core import jsonl
 from bunny.core.error import UserError
@@ -22,6 +26,9 @@ from bunny.table.box import BOX, CROP
 FILE = "forgotten.jsonl"
 WHAT = "a record that `bunny forget` wrote"
 MARGIN = 0.15  # of a box's sides that is painted around it, so that no edge of a face is left
+FLAT = 3.0  # levels of standard deviation below which a place is taken for painted over
+EDGE_PX = 8  # of a painted place, where compression mixes it with what is beside it
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +66,7 @@ class Forgetting:
     note: str  # e.g. the number of a request; "" where none was given
     counts: Mapping[str, int]  # removed, by kind
     tracks: tuple[ForgottenTrack, ...]
+    is_hidden: bool = False  # in what shows others, too
 
 
 def append(film_dir: Path, entry: Forgetting) -> None:
@@ -87,8 +95,85 @@ def read(film_dir: Path) -> list[Forgetting]:
 
 
 def tracks(film_dir: Path) -> list[ForgottenTrack]:
-    """All places of a film."""
-    return [one for entry in read(film_dir) for one in entry.tracks]
+    """All places of a film, each once."""
+    return list(dict.fromkeys(one for entry in read(film_dir) for one in entry.tracks))
+
+
+def hidden(film_dir: Path) -> list[ForgottenTrack]:
+    """Places of a film that no picture, clip or pair of others may show, each once."""
+    entries = [entry for entry in read(film_dir) if entry.is_hidden]
+    return list(dict.fromkeys(one for entry in entries for one in entry.tracks))
+
+
+def hidden_settings(film_dir: Path) -> dict[str, Any]:
+    """What of the record changes pictures and what is made of them; empty where nothing does."""
+    places = [asdict(one) for one in hidden(film_dir)]
+    return {"hidden": places} if places else {}
+
+
+def boxes_in(frame: Mapping[str, Any], places: Sequence[ForgottenTrack]) -> list[Box]:
+    """Places that a frame shows, in pixels of its picture, cut at its edges.
+
+    Examples
+    --------
+    >>> place = ForgottenTrack(start_s=0, end_s=2, boxes=((1.0, 10, 20, 50, 60),))
+    >>> crop = {"crop_x0_px": 0, "crop_y0_px": 40, "crop_x1_px": 200, "crop_y1_px": 80}
+    >>> boxes_in({"timestamp_s": 1.5, "width_px": 100, "height_px": 20, **crop}, [place])
+    [(5.0, 0.0, 25.0, 10.0)]
+    """
+    found: list[Box] = []
+    if frame["width_px"] is None or frame["height_px"] is None:
+        return found
+    corner, scale = _placing(frame)
+    size = np.tile([frame["width_px"], frame["height_px"]], 2)
+    for box in (one.box_at(frame["timestamp_s"]) for one in places):
+        if box is not None:
+            own = (box - np.tile(corner, 2)) / np.tile(scale, 2)
+            x0, y0, x1, y1 = (float(side) for side in np.clip(own, 0, size))
+            if x1 > x0 and y1 > y0:
+                found.append((x0, y0, x1, y1))
+    return found
+
+
+def hidden_boxes(film_dir: Path, *frames: pl.DataFrame) -> pl.DataFrame:
+    """Places of frames that no picture of others may show.
+
+    Parameters
+    ----------
+    film_dir : Path
+    *frames : pl.DataFrame
+        Tables `frame` and `extra_frame`.
+
+    Returns
+    -------
+    pl.DataFrame
+        `frame_id` and a box, in pixels of the frame's picture; several rows a frame.
+    """
+    places = hidden(film_dir)
+    rows = [
+        (row["frame_id"], *box)
+        for table in (frames if places else ())
+        for row in table.iter_rows(named=True)
+        for box in boxes_in(row, places)
+    ]
+    schema = {"frame_id": pl.String, **dict.fromkeys(BOX, pl.Float64)}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def is_painted(
+    image: np.ndarray, frame: Mapping[str, Any], places: Sequence[ForgottenTrack]
+) -> bool:
+    """Whether all places of a picture are flat already, as `hide` leaves them."""
+    boxes = [one.box_at(frame["timestamp_s"]) for one in places]
+    for box in boxes:
+        if box is None:
+            continue
+        x0, y0, x1, y1 = _in_picture(box, frame, image.shape)
+        dx, dy = (min(EDGE_PX, (high - low) // 3) for low, high in ((x0, x1), (y0, y1)))
+        inside = image[y0 + dy : y1 - dy, x0 + dx : x1 - dx]
+        if inside.size and inside.std(axis=(0, 1)).max() > FLAT:
+            return False
+    return True
 
 
 def settings(film_dir: Path) -> dict[str, Any]:

@@ -72,12 +72,28 @@ def clean(
 @app.command()
 def forget(
     person: Annotated[
-        str, typer.Argument(help="A character; with --film also a group such as person-02.")
-    ],
+        str | None,
+        typer.Argument(help="A character; with --film also a group such as person-02."),
+    ] = None,
     film: Annotated[
         str | None,
         typer.Option(help="Film id or its first characters; default: all films and the library."),
     ] = None,
+    box: Annotated[
+        tuple[str, float, float, float, float] | None,
+        typer.Option(
+            metavar="FRAME_ID X0 Y0 X1 Y1",
+            help="Where nobody found the person, in pixels of a frame's picture; for its shot.",
+        ),
+    ] = None,
+    others: Annotated[
+        bool,
+        typer.Option(
+            "--others",
+            help="Also what shows others: their pictures, clips, pairs and adapters go, the film's "
+            "pictures are painted over. Without PERSON or --box: all who were forgotten before.",
+        ),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Remove it; without this it is said.")] = False,
     note: Annotated[
         str, typer.Option(help="For the record, e.g. the number of a request; no name.")
@@ -89,7 +105,10 @@ def forget(
     """Say all that films keep of a person, and remove it with --yes."""
     from bunny.command import forget as module
 
-    report = module.run(person, film, is_removed=yes, note=note, by=by, data_dir=data_dir)
+    report = module.run(
+        person, film, boxes=[box] if box else (), has_others=others, is_removed=yes, note=note,
+        by=by, data_dir=data_dir,
+    )  # fmt: skip
     typer.echo(report.to_json() if as_json else report.to_text())
 
 

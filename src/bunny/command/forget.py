@@ -2,9 +2,10 @@
 
 Removed are faces, figures and vectors, labels and groups, reference pictures, corrections and words
 that name the person, training pictures, clips and pairs of them, adapters trained on them and what
-those drew. What lies elsewhere, or shows others too, is listed. The film itself stays as it is,
-with the pictures that were taken of it; where the person is in it is put down without a name
-(`character.forgotten`), so that later runs do not look there.
+those drew. What lies elsewhere is listed, and so is what shows others too, unless that is to go as
+well (`forget_others`). The film itself stays as it is, with the pictures that were taken of it;
+where the person is in it is put down without a name (`character.forgotten`), so that later runs do
+not look there. Somebody whom no detector found is forgotten by a place that is named by hand.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,13 @@ from typing import Any
 import polars as pl
 
 from bunny.character import forgotten, reference
-from bunny.command import clean, film_workspace, forget_people
+from bunny.command import clean, film_workspace, forget_others, forget_people
+from bunny.command.forget_others import HandBox
 from bunny.core import atomic, jsonl, reference_folder, workspace
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.dataset import addition, approval, image_folder
-from bunny.library import forget
+from bunny.library import forget, hide_person
 from bunny.library.search import film_library
 from bunny.library.timeline import export_record
 from bunny.review import erase_event, event_log
@@ -85,9 +87,11 @@ class ForgetReport:
 
 
 def run(
-    name: str,
+    name: str | None,
     film: str | None = None,
     *,
+    boxes: Sequence[HandBox] = (),
+    has_others: bool = False,
     is_removed: bool = False,
     note: str = "",
     by: str = "",
@@ -97,10 +101,15 @@ def run(
 
     Parameters
     ----------
-    name : str
-        A character; of one film also a group of unknown people, e.g. "person-02".
+    name : str or None
+        A character; of one film also a group of unknown people, e.g. "person-02". None: who stands
+        in `boxes`; without boxes, everybody who was forgotten before, if others' pictures go too.
     film : str or None
         Beginning of a film id; None: all films, and the library of all films.
+    boxes : sequence of (str, float, float, float, float)
+        Places named by hand: a frame_id and a box in pixels of its picture.
+    has_others : bool
+        What shows others too goes as well, and the film's pictures are painted over.
     is_removed : bool
         Remove it; each film is locked meanwhile.
     note, by : str
@@ -109,8 +118,12 @@ def run(
     Raises
     ------
     UserError
-        If nobody is called so, or another process writes in a film.
+        If nobody is called so, a box is in no frame, or another process writes in a film.
     """
+    if not (name or boxes or has_others):
+        raise UserError(
+            "PERSON: expected a name, --box or --others, got none; say who is to be forgotten"
+        )
     root, config = film_workspace.load_settings(data_dir, ())
     data = workspace.data_folder(root, config.project.data_dir)
     spaces = workspace.find(root, config.project.data_dir, film)
@@ -123,13 +136,16 @@ def run(
             held.enter_context(workspace.lock(space, config.pipeline.lock_wait_seconds))
         for space in spaces:
             workspace.fetch(space)
-        found = [one for one in (_Film(space, name) for space in spaces) if one.is_known()]
-        people = forget_people.find(data, name)
+        every = [_Film(space, name, boxes, has_others=has_others) for space in spaces]
+        _check_frames(boxes, every)
+        found = [one for one in every if one.is_known()]
+        people = forget_people.find(data, name) if name else {}
         if not found and (film or not people):
             raise _nobody(name, spaces)
         who = by or film_workspace.login_name("somebody")
-        films = [one.forget(who, note, is_removed=is_removed) for one in found]
-    if people and not film:
+        quality = config.extraction.quality
+        films = [one.forget(who, note, quality, is_removed=is_removed) for one in found]
+    if name and people and not film:
         films.append(FilmForgetting(film_id="the library of all films", counts=people))
         if is_removed:
             forget_people.remove(data, name)
@@ -141,30 +157,53 @@ def run(
 class _Film:
     """A film's workspace and somebody in it."""
 
-    def __init__(self, space: Workspace, name: str) -> None:
-        self.space = space
+    def __init__(
+        self,
+        space: Workspace,
+        name: str | None,
+        boxes: Sequence[HandBox] = (),
+        *,
+        has_others: bool = False,
+    ) -> None:
+        self.space, self.has_others = space, has_others
         self.tables = {one: store.read_or_empty(space.table, one) for one in schema.TABLE}
-        self.who = forget.find(self.tables, name)
+        self.by_hand = forget_others.find_by_hand(self.tables, boxes)
+        self.who = forget_others.find_under(self.tables, self.by_hand)
+        if name:
+            found, under = forget.find(self.tables, name), self.who
+            ids = {"subjects": found.subjects | under.subjects}
+            self.who = replace(found, **ids, tracks=found.tracks | under.tracks)
+        known = forgotten.tracks(space.root) if has_others and not (name or boxes) else []
+        self.earlier = known
         self.report = FilmForgetting(film_id=space.film_id)
 
     def is_known(self) -> bool:
         """Whether the film has the person at all."""
         return (
-            forget.is_known(self.tables, self.who)
+            bool(self.by_hand or self.earlier)
+            or forget.is_known(self.tables, self.who)
             or any(self._folders())
             or any(path.is_relative_to(self.space.root) for path in self._references())
         )
 
-    def forget(self, by: str, note: str, *, is_removed: bool) -> FilmForgetting:
-        """Count all, and remove it if that is wanted.
+    def forget(self, by: str, note: str, quality: int, *, is_removed: bool) -> FilmForgetting:
+        """Count all, and remove it if that is wanted; `quality` of pictures painted over.
 
         The tables that tell who is who go last: after a kill the same command finishes the work.
         """
-        places = forget.tracks_of(self.tables, self.who)
+        own = [*self.earlier, *self.by_hand, *forget.tracks_of(self.tables, self.who)]
+        places = list(dict.fromkeys(own))
+        known = forgotten.hidden(self.space.root) if self.has_others else []
+        every = list(dict.fromkeys([*known, *places]))
+        shown = hide_person.find_shown(self.tables, every, self.who.name)
         self._count()
-        self._list(places)
+        self._list(places, shown)
         if is_removed:
-            self.report.left += self._remove(by, note, places)
+            self._note(by, note, places)
+            if self.has_others:
+                self.tables = forget_others.remove_shown(self.space, self.tables, shown)
+                forget_others.paint_frames(self.space, self.tables["frame"], quality)
+            self.report.left += self._remove()
         return self.report
 
     def _count(self) -> None:
@@ -183,24 +222,27 @@ class _Film:
         after = self._events(before)
         self.report.add("corrections", len(before) - len(after))
         self.report.add("answers of models", len(list(self._answers())))
+        self.report.add("places by hand", len(self.by_hand))
 
     def _own(self, table: str) -> int:
         own = self.tables[table]
         return own.filter(pl.col("character") == self.who.name).height
 
-    def _list(self, places: Sequence[forgotten.ForgottenTrack]) -> None:
+    def _list(
+        self, places: Sequence[forgotten.ForgottenTrack], shown: hide_person.ShownRows
+    ) -> None:
         left = self.report.left
-        shown = forget.also_shown(self.tables, places, self.who)
-        for character, number in shown.items():
-            left.append(f"{number} training pictures of {character} show them too")
-            if (self.tables["adapter"]["character"] == character).any():
-                left.append(f"an adapter of {character}, trained on such pictures")
-        clips = self.tables["clip"].filter(pl.col("also_shown").list.contains(self.who.name))
-        if clips.height:
-            left.append(f"{clips.height} clips of others show them too")
-        frames = {one.rpartition("-")[0] for one in self.who.subjects}
-        kept = self.tables["frame"].filter(pl.col("frame_id").is_in(frames)).height
-        if kept:
+        for kind, number in forget_others.list_shown(self.tables, shown).items():
+            if self.has_others:
+                self.report.add(kind, number)
+            elif number:
+                left.append(f"{number} {kind} (--others removes them)")
+        frames = self.tables["frame"].drop_nulls("file").iter_rows(named=True)
+        kept = sum(bool(forgotten.boxes_in(row, places)) for row in frames)
+        if self.has_others:
+            self.report.add("pictures of the film that are painted over", kept)
+            left.append("the film itself")
+        elif kept:
             left.append(f"{kept} pictures of the film that show them, in frame/, and the film")
         left.extend(
             f"your own reference picture {path}, which the next run would read"
@@ -212,20 +254,23 @@ class _Film:
 
     # -- removing -----------------------------------------------------------------------------
 
-    def _remove(
-        self, by: str, note: str, places: Sequence[forgotten.ForgottenTrack]
-    ) -> Iterator[str]:
-        """Remove all; gives what still has the name then."""
+    def _note(self, by: str, note: str, places: Sequence[forgotten.ForgottenTrack]) -> None:
+        """Put down what is forgotten, and where it is, before anything is removed."""
         root = self.space.root
-        known = {one for entry in forgotten.read(root) for one in entry.tracks}
+        known = set(forgotten.hidden(root) if self.has_others else forgotten.tracks(root))
         entry = forgotten.Forgetting(
             at=datetime.now(UTC).isoformat(timespec="seconds"),
             by=by,
             note=note,
             counts=self.report.counts,
             tracks=tuple(one for one in places if one not in known),
+            is_hidden=self.has_others,
         )
         forgotten.append(root, entry)
+
+    def _remove(self) -> Iterator[str]:
+        """Remove what is the person's; gives what still has the name then."""
+        root = self.space.root
         self._remove_files()
         self._rewrite_records()
         self._erase_shards()
@@ -268,6 +313,8 @@ class _Film:
 
     def _folders(self) -> Iterator[Path]:
         """Folders that are of this character alone."""
+        if self.who.name == forget_others.NOBODY:
+            return
         root = self.space.root
         homes = [root / name for name in FOLDERS] + [self.space.checkpoint]
         slug = image_folder.folder_name(self.who.name)
@@ -344,13 +391,33 @@ class _Film:
 
     def _still_named(self) -> Iterator[str]:
         """Texts that have the name still."""
+        if self.who.name == forget_others.NOBODY:
+            return
         for home in (self.space.root, self.space.checkpoint):
             for path in sorted(home.rglob("*")):
                 if path.suffix in TEXT_SUFFIXES and self._names(path):
                     yield f"the name in {path}"
 
 
-def _nobody(name: str, spaces: Sequence[Workspace]) -> UserError:
+def _check_frames(boxes: Sequence[HandBox], films: Sequence[_Film]) -> None:
+    """Refuse a box in a frame that none of the films has."""
+    known = {
+        frame_id
+        for film in films
+        for name in ("frame", "extra_frame")
+        for frame_id in film.tables[name]["frame_id"]
+    }
+    for frame_id, *_ in boxes:
+        if frame_id not in known:
+            raise UserError(
+                f"--box {frame_id}: expected the id of a frame, as in table frame, found none of "
+                "that id; look for it with `bunny export json`"
+            )
+
+
+def _nobody(name: str | None, spaces: Sequence[Workspace]) -> UserError:
+    if not name:
+        return UserError("--others: expected films in which somebody was forgotten, found none")
     known: set[str] = set()
     for space in spaces:
         tables = {one: store.read_or_empty(space.table, one) for one in forget.NAMING}

@@ -21,6 +21,7 @@ TABLES = (  # that views are chosen from
     *("frame", "extra_frame", "measure", "quality", "face"),
     *("label", "cluster", "caption"),
 )
+HIDDEN = "hidden"  # beside them, of `forgotten.hidden_boxes`, where there are any
 CONTENT = tuple(f"content_{side}" for side in BOX)
 FACE = ("face_id", "frame_id", *BOX, "yaw", "mouth", "sharpness", "brightness", "size_px")
 ROUNDING = 1e-6  # of numbers in [0, 1] that tables keep in 32 bits
@@ -78,7 +79,7 @@ def gather(
     character : str
     tables : mapping
         Tables frame, extra_frame, quality, face, label, cluster, caption; all but `frame` and
-        `label` may be empty.
+        `label` may be empty. `HIDDEN` may be missing.
     subject : pl.DataFrame
         Columns subject_id, sharpness (variance of the Laplacian), luma (mean, in [0, 1]) of what
         lies inside the box; null where not known. Faces' own measures go before them.
@@ -96,12 +97,13 @@ def gather(
     measured = {row["subject_id"]: row for row in subject.iter_rows(named=True)}
     present, in_frame = _group(label.iter_rows(named=True)), _group(faces.values())
     place, words = _places(tables["cluster"]), FrameCaptions(tables)
-    views = []
+    views, hidden = [], _hidden(tables)
     for row in own.sort("frame_index", "subject_id").iter_rows(named=True):
         around = present[row["frame_id"]]
         face = _face_of(row, faces, in_frame.get(row["frame_id"], ()))
         known = measured.get(row["subject_id"], {})
-        views.append(_view(row, face, known, _others(row, around), place, words))
+        made = _view(row, face, known, _others(row, around), place, words)
+        views.append(replace(made, hidden=hidden.get(row["frame_id"], ())))
     return views
 
 
@@ -117,7 +119,7 @@ def gather_frames(frames: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> l
     """
     place, words = _places(tables["cluster"]), FrameCaptions(tables)
     measured = tables["quality"].select("frame_id", "phash", "brightness", *CONTENT)
-    found = []
+    found, hidden = [], _hidden(tables)
     for row in frames.join(measured, on="frame_id", how="left", maintain_order="left").to_dicts():
         area = _area(row)
         nobody = {
@@ -128,9 +130,8 @@ def gather_frames(frames: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> l
             "margin": None,
             **dict(zip(BOX, area, strict=True)),
         }
-        found.append(
-            replace(_view({**row, **nobody}, None, {}, (), place, words), shot_size="wide")
-        )
+        made = _view({**row, **nobody}, None, {}, (), place, words)
+        found.append(replace(made, shot_size="wide", hidden=hidden.get(row["frame_id"], ())))
     return found
 
 
@@ -266,6 +267,16 @@ def _frames(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     measured = tables["quality"].select("frame_id", "phash", "brightness", *CONTENT)
     unique = readable.unique("frame_id", keep="first", maintain_order=True).drop("error")
     return unique.join(measured, on="frame_id", how="left", maintain_order="left")
+
+
+def _hidden(tables: Mapping[str, pl.DataFrame]) -> dict[str, tuple[Box, ...]]:
+    """Places of people who were forgotten, by frame_id."""
+    table = tables.get(HIDDEN)
+    found: dict[str, tuple[Box, ...]] = {}
+    if table is not None:
+        for frame_id, x0, y0, x1, y1 in table.select("frame_id", *BOX).iter_rows():
+            found[frame_id] = (*found.get(frame_id, ()), (x0, y0, x1, y1))
+    return found
 
 
 def _group(rows: Iterable[dict]) -> dict[str, list[dict]]:

@@ -34,6 +34,7 @@ SEEN_MIN = 0.3  # share of another's box inside the window from which the captio
 HEAD_LINE = 1 / 3  # of a window's height, where a face lies in medium and wide ones
 SHIFTS = 9  # places tried a side, to leave others out
 FREE = 0.05  # share of another's box that may stay in a window that is free of them
+HIDDEN_COST = 100.0  # of a part of somebody who was forgotten; more than of all others
 ASIDE = 0.15  # of the subject's size, kept around it when the window is moved off others
 
 
@@ -147,7 +148,8 @@ def windows(view: CharacterView, rule: CropSetting) -> list[CropWindow]:
     Returns
     -------
     list of CropWindow
-        Inside `view.area`. Empty when even the largest would be enlarged more than allowed.
+        Inside `view.area`, none with a part of `view.hidden`. Empty when even the largest would be
+        enlarged more than allowed.
     """
     found: list[CropWindow] = []
     for width, height in _wanted(view, rule):
@@ -157,7 +159,9 @@ def windows(view: CharacterView, rule: CropSetting) -> list[CropWindow]:
             continue
         is_larger = not found or shape[1] >= WIDER_GAIN * (found[-1].y1_px - found[-1].y0_px)
         if is_larger and (rule.has_wider_crops or not found):
-            found.append(_place(view, shape, size, len(found)))
+            window = _place(view, shape, size, len(found))
+            if not any(view_module.share_inside(box, box_of(window)) for box in view.hidden):
+                found.append(window)
     return found
 
 
@@ -263,7 +267,7 @@ def _place(view: CharacterView, shape: tuple[int, int], size: Size, index: int) 
     area_height = view.area[3] - view.area[1]
     shot_size = view_module.size_of(view.box, view.is_face, shape[1], area_height)
     x0, y0 = _start(view, shape, shot_size)
-    if view.others:
+    if view.others or view.hidden:
         x0, y0 = _off_others(view, shape, (x0, y0))
     inside = (x0, y0, x0 + shape[0], y0 + shape[1])
     seen = {o.character for o in view.others if view_module.share_inside(o.box, inside) >= SEEN_MIN}
@@ -304,6 +308,7 @@ def _off_others(
         inside = (*at, at[0] + shape[0], at[1] + shape[1])
         shares = (view_module.share_inside(o.box, inside) for o in view.others)
         seen = sum(share for share in shares if share > FREE)
+        seen += sum(HIDDEN_COST for box in view.hidden if view_module.share_inside(box, inside))
         return round(seen, 3), abs(at[0] - start[0]) + abs(at[1] - start[1])
 
     return min(tries, key=cost)

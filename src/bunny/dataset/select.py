@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -87,6 +87,9 @@ def _open(verdicts: Sequence[CandidateVerdict]) -> list[int]:
 
 
 def _too_small(view: CharacterView, rule: crop.CropSetting) -> CandidateVerdict:
+    if view.hidden and crop.windows(replace(view, hidden=()), rule):
+        what = "somebody who was forgotten is in every picture of it"
+        return CandidateVerdict(reason="crowded", detail=what)
     scale = crop.min_upscale(view, rule)
     what = f"would be enlarged {scale:.1f} times, dataset.max_upscale is {rule.max_upscale:g}"
     return CandidateVerdict(reason="small", detail=what)

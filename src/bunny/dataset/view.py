@@ -53,6 +53,7 @@ class CharacterView:
     yaw: float | None = None
     mouth: float | None = None  # its width over the distance of the eyes
     others: tuple[OtherCharacter, ...] = ()
+    hidden: tuple[Box, ...] = ()  # places of people who were forgotten: in no window
     phash: int | None = None
     file: str | None = None  # null: the frame's picture is not stored
     text: str | None = None  # caption of the frame, or of a like one of its shot

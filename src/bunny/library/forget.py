@@ -6,11 +6,10 @@ Only rows are decided here; which files and records go with them is the command'
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from bunny.character import forgotten
@@ -159,29 +158,6 @@ def files_of(frame: pl.DataFrame, who: Person) -> list[str]:
     if "files" in gone.columns:
         found += [name for names in gone["files"].drop_nulls() for name in names]
     return [name for name in dict.fromkeys(found) if name is not None]
-
-
-def also_shown(
-    tables: Mapping[str, pl.DataFrame], places: Iterable[ForgottenTrack], who: Person
-) -> dict[str, int]:
-    """Pictures of other characters' sets that show the person too, by character."""
-    own = tables["dataset"].filter((pl.col("character") != who.name) & (pl.col("role") != "class"))
-    frames = {row["frame_id"]: row for row in tables["frame"].iter_rows(named=True)}
-    counts: dict[str, int] = {}
-    known = list(places)
-    for row in own.iter_rows(named=True):
-        frame = frames.get(row["frame_id"])
-        if frame is None:
-            continue
-        crop = forgotten.from_picture([row[key] for key in BOX], frame)
-        boxes = (one.box_at(frame["timestamp_s"]) for one in known)
-        if any(_meet(crop, box) for box in boxes if box is not None):
-            counts[row["character"]] = counts.get(row["character"], 0) + 1
-    return counts
-
-
-def _meet(one: np.ndarray, other: np.ndarray) -> bool:
-    return all(max(one[k], other[k]) < min(one[k + 2], other[k + 2]) for k in (0, 1))
 
 
 def _is_own(frame: pl.DataFrame, who: Person) -> pl.Series:

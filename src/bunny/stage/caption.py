@@ -31,6 +31,7 @@ from bunny.caption.style import caption_tags as said_tags
 from bunny.caption.trigger import CharacterWords
 from bunny.caption.tuned_prompt import TunedPrompt
 from bunny.caption.writing import WritingSettings, WrittenCaption
+from bunny.character import forgotten
 from bunny.contract import fingerprint, stage
 from bunny.core import file_hash
 from bunny.table import store
@@ -90,7 +91,7 @@ class Caption(stage.BaseStage):
         for name in own.providers:
             values = getattr(own, name, None)
             found |= {f"captioning.{name}.{k}": getattr(values, k) for k in SHAPING.get(name, ())}
-        return found
+        return found | forgotten.hidden_settings(self.input_dir)
 
     def parts(self) -> dict[str, Any]:
         """As of every stage, the words that people gave shots, and a vocabulary's own words."""

@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 
 from bunny.caption.trigger import CharacterWords, trigger_word
+from bunny.character import forgotten
 from bunny.clip import caption, overlay, plan, preset, write
 from bunny.clip.measure import group_labels, measure_shot
 from bunny.clip.plan import ClipPlan
@@ -64,6 +65,7 @@ class Clip(BaseStage):
             **settings_of(config, "captioning", "trigger_word", "class_word"),
             **extra_frame.settings(config.extraction),
             **self._model_settings(),
+            **forgotten.hidden_settings(self.input_dir),
         }
 
     def _model_settings(self) -> dict[str, Any]:
@@ -133,8 +135,9 @@ class Clip(BaseStage):
 
     @cached_property
     def _labels(self) -> Mapping[int, list]:
-        """Labelled boxes, by shot; of shots that show a wanted character."""
+        """Labelled boxes, by shot; of shots that show a wanted character and nobody hidden."""
         rows = self.read("label").filter(
+            ~pl.col("shot_index").is_in(self._hidden_shots),
             pl.col("character").is_not_null(),
             pl.col("confidence") >= self.config.dataset.min_confidence,
         )
@@ -144,6 +147,16 @@ class Clip(BaseStage):
         found = group_labels(joined.iter_rows(named=True))
         wanted = self._wanted({one.character for own in found.values() for one in own})
         return {s: own for s, own in found.items() if any(o.character in wanted for o in own)}
+
+    @property
+    def _hidden_shots(self) -> list[int]:
+        """Shots in which somebody is who was forgotten, and may not be seen in clips of others."""
+        places = forgotten.hidden(self.input_dir)
+        return [
+            row["shot_index"]
+            for row in self.read("shot").iter_rows(named=True)
+            if any(one.start_s < row["end_s"] and row["start_s"] < one.end_s for one in places)
+        ]
 
     def _wanted(self, names: set[str]) -> set[str]:
         """Those of the names that clips are made of."""

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from bunny.character import forgotten
 from bunny.character.drawn import efficientnet, figure_cluster, figure_vector
 from bunny.contract import stage
 from bunny.contract.shard import fill_missing
@@ -29,8 +30,14 @@ class Cluster(stage.BaseStage):
     writes = ("cluster", "embedding", "subject_vector", "stability")
 
     def settings(self) -> dict:
-        """All of `clustering`, and the seed of the orders that stability is measured with."""
-        return stage.settings_of(self.config, "clustering") | {"seed": self.config.seed}
+        """All of `clustering`, the seed of stability's orders, and what is painted over."""
+        own = stage.settings_of(self.config, "clustering") | {"seed": self.config.seed}
+        return own | self._hidden
+
+    @cached_property
+    def _hidden(self) -> dict:
+        """Places that were painted over in the pictures, where there are any."""
+        return forgotten.hidden_settings(self.input_dir)
 
     def needs(self) -> tuple[str, ...]:
         """The pictures that are looked at."""
@@ -86,7 +93,7 @@ class Cluster(stage.BaseStage):
         return efficientnet.EfficientNet()
 
     def _embeddings(self, frame: pl.DataFrame, advance: Callable[[int], object]) -> pl.DataFrame:
-        depends = {**self.picture_hashes(), "model": embed.MODEL}
+        depends = {**self.picture_hashes(), **self._hidden, "model": embed.MODEL}
         shards = self.shards("scene", depends)
         size = self.config.pipeline.shard_size
         if shards.has_all(frame.height, size):
@@ -116,6 +123,7 @@ class Cluster(stage.BaseStage):
         """Vectors of drawn figures' regions, not centred."""
         depends = {
             **self.picture_hashes(),
+            **self._hidden,
             "views": hashlib.sha256(views.write_json().encode()).hexdigest(),
             "model": figure_vector.MODEL,
         }

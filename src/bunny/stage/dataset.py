@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from bunny.character import model_file
+from bunny.character import forgotten, model_file
 from bunny.contract.stage import BaseStage, StageOutput, settings_of
 from bunny.core import atomic
 from bunny.core.config import Config
@@ -99,6 +99,7 @@ class Dataset(BaseStage):
             ),
             "seed": config.seed,
             **addition.fingerprint_settings(self._additions),
+            **forgotten.hidden_settings(self.input_dir),
         }
 
     @property
@@ -158,7 +159,9 @@ class Dataset(BaseStage):
 
     @cached_property
     def _tables(self) -> dict[str, pl.DataFrame]:
-        return {name: self.read(name) for name in self.reads}
+        tables = {name: self.read(name) for name in self.reads}
+        frames = (tables["frame"], tables["extra_frame"])
+        return tables | {candidate.HIDDEN: forgotten.hidden_boxes(self.input_dir, *frames)}
 
     @cached_property
     def _additions(self) -> list[Addition]:

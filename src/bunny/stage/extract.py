@@ -16,13 +16,15 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 from av.error import FFmpegError
 
+from bunny.character import forgotten
 from bunny.contract import machine, stage
 from bunny.contract.shard import POLL_S, Shards
 from bunny.core import atomic, film_file
@@ -31,12 +33,14 @@ from bunny.core.error import StageError, UserError
 from bunny.core.film_file import FilmPlace
 from bunny.quality.measure import measure_frame
 from bunny.table import scalar, schema, store
+from bunny.table.box import CROP
 from bunny.video import image_writer, probe, selection_replay
 from bunny.video.decode import Tally
 from bunny.video.extraction_table import ShotBatch, film_note, film_row
 from bunny.video.frame import PictureSetting
 from bunny.video.frame_selection import select_frames
 from bunny.video.image_writer import MAX_WORKERS, FrameWriter
+from bunny.video.letterbox import Box
 from bunny.video.probe import FilmInfo
 from bunny.video.range_extraction import RangeExtraction
 from bunny.video.selection_event import Restart, SelectedFrame, SelectionSetting
@@ -322,7 +326,20 @@ class Extract(stage.BaseStage):
                 deinterlace=self.config.extraction.deinterlace,
                 tone_curve=self.config.extraction.tone_curve,
             ),
+            paint=self._hide if self._hidden else None,
         )
+
+    def _hide(self, picture: np.ndarray, time_s: float, box: Box) -> np.ndarray:
+        """The picture without people who were forgotten; its measures are the film's."""
+        size = {"height_px": picture.shape[0], "width_px": picture.shape[1]}
+        frame = {"timestamp_s": time_s, **size, **dict(zip(CROP, box, strict=True))}
+        found = forgotten.hide(picture, frame, self._hidden)
+        return picture if found is None else found
+
+    @cached_property
+    def _hidden(self) -> list[forgotten.ForgottenTrack]:
+        """Places that no stored picture shows."""
+        return forgotten.hidden(self.output_dir)
 
     @property
     def _num_threads(self) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from bunny.caption.trigger import trigger_word
-from bunny.character import model_file
+from bunny.character import forgotten, model_file
 from bunny.contract.stage import BaseStage, StageOutput, settings_of
 from bunny.core import atomic, image_file
 from bunny.dataset import image_folder, rights
@@ -51,6 +51,7 @@ class PairStage(BaseStage):
             **settings_of(self.config, "pair"),
             **settings_of(self.config, "captioning", "trigger_word"),
             **settings_of(self.config, "rights"),
+            **forgotten.hidden_settings(self.input_dir),
         }
 
     def needs(self) -> tuple[str, ...]:
@@ -164,7 +165,9 @@ class PairStage(BaseStage):
     def _edit_rows(self) -> list[dict[str, Any]]:
         rows = []
         names = set(self._tables["dataset"]["character"])
-        for who, frames in source.read_states(self._tables).items():
+        hidden = forgotten.hidden_boxes(self.input_dir, self._tables["frame"])
+        shown = self._tables["frame"].join(hidden, on="frame_id", how="anti")
+        for who, frames in source.read_states({**self._tables, "frame": shown}).items():
             if who not in names:
                 continue
             read = lru_cache(8)(lambda file: _read(self.output_dir / file))

@@ -54,6 +54,9 @@ class FrameWriter:
         Threads; 0 writes at once.
     setting : PictureSetting, optional
         How a decoded frame becomes the picture as shown.
+    paint : callable, optional
+        Changes a measured BGR picture before it is written; gets the picture, its time in seconds
+        and its box in the film's picture.
 
     Raises
     ------
@@ -70,7 +73,9 @@ class FrameWriter:
         measure: Callable[[np.ndarray], Any],
         num_workers: int = 0,
         setting: PictureSetting | None = None,
+        paint: Callable[[np.ndarray, float, Box], np.ndarray] | None = None,
     ) -> None:
+        self._paint = paint
         self._folder, self._info = folder, info
         self._setting = setting or PictureSetting()
         self._suffix, self._options = f".{output_format}", _options(output_format, quality)
@@ -128,6 +133,8 @@ class FrameWriter:
             if box is None or (width, height) != (box[2] - box[0], box[3] - box[1]):
                 box = (0, 0, width, height)
             measure = self._measure(picture)
+            if self._paint is not None:
+                picture = self._paint(picture, frame.time_s, box)
             data = _encode(picture, self._suffix, self._options)
         except (ValueError, cv2.error) as error:
             reason = " ".join(str(error).split())
@@ -141,6 +148,25 @@ class FrameWriter:
             measure=measure,
             error=None,
         )
+
+
+def encode_picture(picture: np.ndarray, suffix: str, quality: int) -> bytes:
+    """A BGR picture as the bytes of a file, as `FrameWriter` encodes it.
+
+    Parameters
+    ----------
+    picture : np.ndarray, shape (height, width, 3), uint8
+    suffix : str
+        One of `SUFFIXES`.
+    quality : int
+        1-100, of jpg and webp.
+
+    Raises
+    ------
+    ValueError
+        If the format cannot hold a picture of that size.
+    """
+    return _encode(picture, suffix, _options(suffix[1:], quality))
 
 
 def _options(output_format: str, quality: int) -> list[int]:
