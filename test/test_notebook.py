@@ -20,7 +20,7 @@ from bunny.core.error import StageError, UserError
 from bunny.table import store
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebook"
-NAMES = sorted(["00_start", *notebook.NOTEBOOK.values(), "11_search"])
+NAMES = sorted(["00_start", *notebook.NOTEBOOK.values(), "11_search", "14_series"])
 MAX_LINES = 15
 BANNED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.For, ast.While)
 COMMON = {"film_id", "data_dir", "is_interactive", "overrides"}

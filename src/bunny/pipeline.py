@@ -38,6 +38,13 @@ STAGE = {
     "generate": "bunny.stage.generate:Generate",
 }
 
+TRAINING = ("finetune", "evaluate", "generate")  # all that a joint set of many films is run by
+
+
+def stages_of(space: Workspace) -> tuple[str, ...]:
+    """Stages that a workspace can have run: all, or of a joint set those that train and draw."""
+    return TRAINING if space.is_series else tuple(STAGE)
+
 
 def make_stage(name: str, space: Workspace, config: Config) -> "BaseStage":
     """Build a stage of a film.
@@ -125,7 +132,7 @@ def _find_states(space: Workspace, config: Config) -> list[StageState]:
     """State of every stage by its tables and files."""
     states: list[StageState] = []
     stale: dict[str, str] = {}  # table to the stale stage that makes it
-    for name in STAGE:
+    for name in stages_of(space):
         stage = make_stage(name, space, config)
         state = _state(stage, stale)
         if state.state != "done":

@@ -357,6 +357,7 @@ EVERY = (
     ("name", "identity-0001=anna"),
     ("show",),
     ("set", "out"),
+    ("train",),
     ("remove", "reel"),
     ("share-learned", "reel", "other"),
 )

@@ -1,11 +1,14 @@
 """Tables of many films read as one film's, by hand."""
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.dataset import crop_selection
+from bunny.dataset.addition import Addition
 from bunny.dataset.crop import CropSetting
 from bunny.series import picture_set
 from bunny.series.picture_set import FilmTables
@@ -46,6 +49,32 @@ def test_shots_are_numbered_on_and_places_and_names_kept_apart():
     assert list(merged.first_shot) == [0, 2]
 
 
+def test_what_people_added_to_a_films_set_counts_in_the_joint_one():
+    """Spans are numbered on with the frames, places named with the film, others' left out."""
+    given = [
+        Addition(addition_id="a1", character="ann", spans=((1, 3),), is_sure=True),
+        Addition(addition_id="a2", character="bert", spans=((0, 2),)),
+        Addition(
+            addition_id="a3", character="ann", spans=((0, 1),), axis="place", value="scene-001"
+        ),
+    ]
+    measured = [{"frame_id": f"one-{k}", "frame_index": k, "shot_index": 0} for k in range(4)]
+    one = film("one", "anna", ["anna"])
+    frame = (
+        one.tables["label"]
+        .select("frame_id", "shot_index")
+        .join(pl.DataFrame(measured).select("frame_id", frame_index="frame_index"), on="frame_id")
+    )
+    one = replace(one, tables={**one.tables, "frame": frame})
+    merged = picture_set.merge([one, replace(film("two", "ann", ["ann"]), additions=given)], "anna")
+    first, second = merged.additions
+    assert (first.character, first.spans, first.is_sure) == ("anna", ((5, 7),), True)
+    assert (second.addition_id, second.spans, second.value) == (
+        "two/a3", ((4, 5),), "two/scene-001"
+    )  # fmt: skip
+    assert first.holds(5) and not first.holds(7)
+
+
 def test_vectors_of_two_models_are_refused_and_missing_ones_are_not():
     other = film("two", "anna", ["anna"], vector=(1.0, 0.0, 0.0))
     with pytest.raises(UserError, match="vectors of one length in all films, found 2 and 3"):
@@ -76,7 +105,7 @@ def test_which_films_are_held_out_follows_the_seed(film_tables):
             dataset=config.dataset, models=config.models, captioning=config.captioning,
             filtering=config.filtering, seed=seed, crop=CropSetting(sizes=((64, 64),)),
         )  # fmt: skip
-        crops = picture_set.choose(merged, "anna", settings, picture_set.FILM)
+        crops = picture_set.choose(merged, "anna", settings, picture_set.FILM).crops
         held.append({one.view.frame_id for one in crops if one.split == "held-out"})
     assert all(len(one) == 2 and "a" not in one for one in held)
     assert len({frozenset(one) for one in held}) > 1

@@ -110,6 +110,33 @@ def draw_set(
 
 
 @library_app.command()
+def train(
+    character: Character = None,
+    split: Split = "shot",
+    film: SetFilms = None,
+    until: Annotated[
+        str | None,
+        typer.Option(help="Last stage: dataset (the set alone), finetune, evaluate or generate."),
+    ] = None,
+    data_dir: DataDir = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a LoRA on a character's set from all films, evaluate it and draw with it."""
+    from bunny.command import library_train
+
+    done = library_train.train(
+        character,
+        split_by=split,
+        films=film or [],
+        until=until,
+        data_dir=data_dir,
+        overrides=settings or [],
+    )
+    typer.echo(done.to_json() if as_json else done.to_text())
+
+
+@library_app.command()
 def remove(
     film: Annotated[str, typer.Argument(help="Film id or its first characters.")],
     data_dir: DataDir = None,

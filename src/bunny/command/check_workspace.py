@@ -138,7 +138,7 @@ def run(film: str | None, data_dir: str | None = None, *, repair: bool = False) 
         If there is no such film, or another process writes in it.
     """
     root, config = film_workspace.load_settings(data_dir, ())
-    spaces = workspace.find(root, config.project.data_dir, film)
+    spaces = workspace.find(root, config.project.data_dir, film, has_series=True)
     if not spaces:
         raise film_workspace.no_such_film(film, config)
     if film:

@@ -148,7 +148,7 @@ def run(
         known = ", ".join(KINDS)
         raise UserError(f"--only: expected one of {known}, got {', '.join(unknown)}")
     root, config = film_workspace.load_settings(data_dir, ())
-    spaces = workspace.find(root, config.project.data_dir, film)
+    spaces = workspace.find(root, config.project.data_dir, film, has_series=True)
     if not spaces:
         raise film_workspace.no_such_film(film, config)
     if film:
@@ -181,7 +181,7 @@ def run_expired(
         As `run`.
     """
     root, config = film_workspace.load_settings(data_dir, ())
-    spaces = workspace.find(root, config.project.data_dir, film)
+    spaces = workspace.find(root, config.project.data_dir, film, has_series=True)
     if not spaces:
         raise film_workspace.no_such_film(film, config)
     entries: list[CleanEntry] = []

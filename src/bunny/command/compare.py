@@ -70,7 +70,7 @@ def find_run(text: str, data_dir: str | None) -> Path:
     if colon and film and Path(folder).expanduser().is_dir():
         data_dir, text = str(Path(folder).expanduser().resolve()), film
     root, config = film_workspace.load_settings(data_dir, ())
-    spaces = workspace.find(root, config.project.data_dir, text)
+    spaces = workspace.find(root, config.project.data_dir, text, has_series=True)
     if not spaces:
         raise UserError(
             f"{text}: expected a film id, a film's folder or DATA_DIR:FILM, found no such film in "

@@ -1,5 +1,6 @@
 """`bunny export set`: a training set in the format of another trainer."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,8 +141,14 @@ def approval_record(space: Workspace, config: Config, character: str) -> dict[st
 
 
 def rights_record(space: Workspace, config: Config, date: str = "") -> dict[str, Any]:
-    """Put together the rights of what comes of a film, see `rights.make_record`."""
+    """Put together the rights of what comes of a film, see `rights.make_record`.
+
+    A joint set of many films has those of all of them, as it was drawn.
+    """
     source = space.source()
+    if space.is_series:
+        text = (space.root / "dataset" / rights.FILE).read_text(encoding="utf-8")
+        return {**json.loads(text), **({"date": date} if date else {})}
     tables = {name: store.read_or_empty(space.table, name) for name in RIGHTS_TABLES}
     return rights.make_record(
         film_file=Path(source["film"]).name,

@@ -23,7 +23,7 @@ def open_film(
     overrides: Sequence[str] = (),
     parts: Collection[str] = workspace.ALL,
 ) -> tuple[Workspace, Config]:
-    """Workspace and settings of a known film; the newest one when `film` is empty.
+    """Workspace and settings of a known film or joint set; the newest film when `film` is empty.
 
     Keys of providers that `.env` holds are put into the environment.
 
@@ -44,7 +44,7 @@ def open_film(
         If no film, or more than one, begins with `film`.
     """
     root, config = load_settings(data_dir, overrides)
-    spaces = workspace.find(root, config.project.data_dir, film or None)
+    spaces = workspace.find(root, config.project.data_dir, film or None, has_series=bool(film))
     if not spaces:
         raise no_such_film(film, config)
     if film:

@@ -126,13 +126,16 @@ def run(
         )
     root, config = film_workspace.load_settings(data_dir, ())
     data = workspace.data_folder(root, config.project.data_dir)
-    spaces = workspace.find(root, config.project.data_dir, film)
+    spaces = workspace.find(root, config.project.data_dir, film, has_series=True)
     if not spaces:
         raise film_workspace.no_such_film(film, config)
     if film:
         film_workspace.check_one(film, spaces)
+        of_film = spaces[0].film_id
+        spaces += forget_people.joint_sets_of(root, config.project.data_dir, of_film)
+    joint, spaces = forget_people.part_joint_sets(spaces, name)
     with ExitStack() as held:
-        for space in spaces if is_removed else ():
+        for space in (*spaces, *joint) if is_removed else ():
             held.enter_context(workspace.lock(space, config.pipeline.lock_wait_seconds))
         for space in spaces:
             workspace.fetch(space)
@@ -140,11 +143,16 @@ def run(
         _check_frames(boxes, every)
         found = [one for one in every if one.is_known()]
         people = forget_people.find(data, name) if name else {}
-        if not found and (film or not people):
+        if not found and not joint and (film or not people):
             raise _nobody(name, spaces)
         who = by or film_workspace.login_name("somebody")
         quality = config.extraction.quality
         films = [one.forget(who, note, quality, is_removed=is_removed) for one in found]
+        for space in joint:
+            films.append(FilmForgetting(film_id=space.film_id, counts={"joint sets": 1}))
+            forget_people.empty_joint_set(space, is_removed=is_removed)
+    for space in joint if is_removed else ():
+        atomic.remove_folder(space.root)  # its lock lay in it
     if name and people and not film:
         films.append(FilmForgetting(film_id="the library of all films", counts=people))
         if is_removed:

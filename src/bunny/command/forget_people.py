@@ -1,14 +1,16 @@
-"""The library of all films without one person: members, names, references and vectors."""
+"""The library of all films, and sets drawn from many of them, without one person."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from bunny.core import atomic, workspace
-from bunny.series import people_library
+from bunny.core.workspace import Workspace
+from bunny.series import joint_workspace, people_library
 from bunny.series.people_library import PeopleLibrary
 
 
@@ -55,6 +57,44 @@ def remove(data: Path, name: str) -> None:
                 reference=library.reference.filter(~pl.col("identity_id").is_in(own)),
             )
         )
+
+
+def joint_sets_of(root: Path, data_dir: str, film_id: str) -> list[Workspace]:
+    """Joint sets that a film has a part in."""
+    found = workspace.find(root, data_dir, has_series=True)
+    origins = [(one, _origin(one)) for one in found]
+    return [one for one, origin in origins if origin is not None and film_id in origin.films]
+
+
+def part_joint_sets(
+    spaces: Sequence[Workspace], name: str
+) -> tuple[list[Workspace], list[Workspace]]:
+    """Joint sets of a person, which go as a whole, and all other workspaces.
+
+    The person's name stands in the name of such a workspace, and all that lies in it shows them.
+    """
+    own = []
+    for space in spaces:
+        origin = _origin(space)
+        if origin is not None and name in (origin.character, *origin.films.values()):
+            own.append(space)
+    return own, [space for space in spaces if space not in own]
+
+
+def _origin(space: Workspace) -> joint_workspace.JointOrigin | None:
+    """What a joint set was drawn from; None of a film."""
+    return joint_workspace.read_origin(space.root / workspace.SERIES)
+
+
+def empty_joint_set(space: Workspace, *, is_removed: bool) -> None:
+    """Remove what a joint set has outside its own folder: adapters and logs."""
+    if not is_removed:
+        return
+    atomic.remove_folder(space.checkpoint)
+    atomic.remove_folder(space.log / space.film_id)
+    for path in sorted((space.log / "tensorboard").glob(f"{space.film_id}-*")):
+        atomic.remove_folder(path)
+    atomic.remove_file(space.log / "metric" / f"film-{space.film_id}.json")
 
 
 def _own(library: PeopleLibrary, name: str) -> list[str]:

@@ -430,7 +430,7 @@ def _spaces(
     root = workspace.project_root()
     last = [] if data_dir is None else [f"project.data_dir={json.dumps(data_dir)}"]
     config = configuration.load(root, [*overrides, *last])
-    found = workspace.find(root, config.project.data_dir, None)
+    found = workspace.find(root, config.project.data_dir, has_series=True)
     return sorted(found, key=lambda space: space.film_id != facts.get("film_id"))
 
 

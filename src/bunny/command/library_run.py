@@ -24,7 +24,6 @@ from bunny.series.people_library import PeopleLibrary
 from bunny.table import corrected, store
 
 LAST = "pair"  # the last stage before training
-TRAINING = ("finetune", "evaluate", "generate")
 
 
 def run_and_add(
@@ -173,4 +172,4 @@ def last_stage(space: Workspace, least: str) -> str:
 
 def untrained(space: Workspace) -> list[str]:
     """Stages of training that were run before, which a run until `LAST` leaves as they are."""
-    return [name for name in TRAINING if fingerprint.read_record(space.root, name)]
+    return [name for name in pipeline.TRAINING if fingerprint.read_record(space.root, name)]

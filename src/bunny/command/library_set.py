@@ -16,11 +16,11 @@ from bunny.core import atomic, file_hash, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
-from bunny.dataset import crop, crop_selection, image_folder, rights
+from bunny.dataset import addition, crop, crop_selection, image_folder, rights
 from bunny.dataset.export import folder as export_folder
 from bunny.dataset.export.folder import ExportInfo
 from bunny.series import library_update, people_library, picture_set
-from bunny.series.picture_set import FilmTables, MergedFilms
+from bunny.series.picture_set import FilmTables, MergedFilms, PictureChoice
 from bunny.stage import dataset as stage_dataset
 from bunny.table import corrected, store
 
@@ -52,14 +52,28 @@ class LibrarySet:
 
     def to_text(self) -> str:
         """Lines for a person."""
-        names = self.coverage.columns
-        rows = [names, *([str(cell) for cell in row] for row in self.coverage.iter_rows())]
-        width = [max(len(row[k]) for row in rows) for k in range(len(names))]
-        lines = [
-            "  ".join(cell.ljust(size) for cell, size in zip(row, width, strict=True)).rstrip()
-            for row in rows
-        ]
-        return "\n".join([*lines, *self.notes, str(self.output)])
+        return "\n".join([*table_lines(self.coverage), *self.notes, str(self.output)])
+
+
+def table_lines(table: pl.DataFrame) -> list[str]:
+    """A table as lines of text, its columns aligned.
+
+    Examples
+    --------
+    >>> table_lines(pl.DataFrame({"film_id": ["one-1a2b"], "pictures": [12]}))
+    ['film_id   pictures', 'one-1a2b  12']
+    """
+    rows = [table.columns, *([str(cell) for cell in row] for row in table.iter_rows())]
+    width = [max(len(row[k]) for row in rows) for k in range(len(table.columns))]
+    return [
+        "  ".join(cell.ljust(size) for cell, size in zip(row, width, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def check_split(split_by: str) -> None:
+    """Refuse what nothing can be held out by."""
+    export_set.check_choice("--split", split_by, (picture_set.SHOT, picture_set.FILM))
 
 
 def draw_set(
@@ -91,28 +105,18 @@ def draw_set(
         If nobody is called so, or no film shows a picture that serves.
     """
     export_set.check_choice("--format", form, FORMATS)
-    export_set.check_choice("--split", split_by, (picture_set.SHOT, picture_set.FILM))
+    check_split(split_by)
     export_folder.check_output(output)
     config = film_workspace.load_settings(data_dir, overrides)[1]
-    known = people_library.read(library.library_folder(data_dir, overrides))
-    name, member = _members(known, character, films)
-    films_of = [_open(row, data_dir, overrides) for row in member.iter_rows(named=True)]
-    ready = [one for one in films_of if store.exists(one.space.table, "quality")]
-    if not ready:
-        raise UserError(f"{name}: expected films that were filtered, found none; run them first")
-    merged = picture_set.merge([_tables(one) for one in ready], name)
-    crops = picture_set.choose(merged, name, _settings(config), split_by)
-    if not crops:
-        raise UserError(
-            f"{name}: expected views that may be trained on, found none in {len(ready)} films; "
-            "see `bunny gaps FILM` on each"
-        )
+    source = open_source(character, films, data_dir, overrides)
+    name, ready = source.name, source.films
+    merged, chosen = source.choose(config, split_by)
     with TemporaryDirectory() as place:
-        sources = _cut(ready, merged, crops)
+        sources = cut(ready, merged, chosen.crops)
         has_masks = config.dataset.mask == "grabcut"
         written = image_folder.write_dataset(Path(place), name, sources, has_masks=has_masks)
-        origin = _origins(written.rows, crops, merged, ready, Path(place))
-        record = join_rights([export_set.rights_record(f.space, f.config) for f in ready])
+        origin = origins(written.rows, chosen.crops, merged, ready, Path(place))
+        record = source.rights()
         table = store.from_rows("dataset", written.rows)
         pictures = export_folder.read_pictures(table, Path(place), name)
         about = ExportInfo(
@@ -127,19 +131,17 @@ def draw_set(
 
         def write(target: Path) -> dict[str, Any]:
             counts = export_set.WRITERS[form](target, pictures, about)
-            _write_manifest(target, origin)
+            write_manifest(target, origin)
             return {"character": name, "trigger": about.trigger, "counts": counts}
 
         export_folder.replace_folder(output, form, write)
-    left = [one for one in films_of if one not in ready]
     return LibrarySet(
         output=output,
         character=name,
         form=form,
-        coverage=picture_set.coverage(_to_table(_read_lines(output))),
+        coverage=picture_set.coverage(read_manifest(output)),
         notes=[
-            *(f"{one.space.film_id}: not filtered yet, left out" for one in left),
-            *_unapplied(known, member),
+            *source.notes,
             *(f"{image_id}: {error}" for image_id, error in written.errors.items()),
             *(f"rights: {note}" for note in record["notes"]),
         ],
@@ -153,6 +155,75 @@ class SetFilm:
     space: Workspace
     config: Config  # its own
     name: str  # that it has for the character
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SetSource:
+    """What a character's joint set can be drawn from."""
+
+    name: str
+    identity_id: str
+    films: Sequence[SetFilm]  # at least one
+    notes: Sequence[str]  # on films that show the character and are not among them
+
+    def choose(self, config: Config, split_by: str) -> tuple[MergedFilms, PictureChoice]:
+        """The films' tables as one, and what is chosen from them.
+
+        Raises
+        ------
+        UserError
+            If no film shows a picture that serves.
+        """
+        merged = picture_set.merge([_tables(one) for one in self.films], self.name)
+        chosen = picture_set.choose(merged, self.name, _settings(config), split_by)
+        if not chosen.crops:
+            raise UserError(
+                f"{self.name}: expected views that may be trained on, found none in "
+                f"{len(self.films)} films; see `bunny gaps FILM` on each"
+            )
+        return merged, chosen
+
+    def rights(self) -> dict[str, Any]:
+        """The films' rights records, joined."""
+        return join_rights([export_set.rights_record(f.space, f.config) for f in self.films])
+
+
+def open_source(
+    character: str | None,
+    films: Sequence[str],
+    data_dir: str | None = None,
+    overrides: Sequence[str] = (),
+) -> SetSource:
+    """Open the films of a named identity.
+
+    Parameters
+    ----------
+    character : str or None
+        A name or identity of the library; None: the only named one.
+    films : sequence of str
+        film_ids or how they begin; none: all.
+
+    Raises
+    ------
+    UserError
+        If nobody is called so, or no film knows the name and was filtered.
+    """
+    known = people_library.read(library.library_folder(data_dir, overrides))
+    name, member = _members(known, character, films)
+    every = [_open(row, data_dir, overrides) for row in member.iter_rows(named=True)]
+    ready = [one for one in every if store.exists(one.space.table, "quality")]
+    if not ready:
+        raise UserError(f"{name}: expected films that were filtered, found none; run them first")
+    left = [one.space.film_id for one in every if one not in ready]
+    return SetSource(
+        name=name,
+        identity_id=str(member["identity_id"][0]),
+        films=ready,
+        notes=[
+            *(f"{film_id}: not filtered yet, left out" for film_id in left),
+            *_unapplied(known, member),
+        ],
+    )
 
 
 def join_rights(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -237,6 +308,7 @@ def _tables(film: SetFilm) -> FilmTables:
         film_id=film.space.film_id,
         tables={n: corrected.read_or_empty(film.space.table, n) for n in picture_set.TABLES},
         name=film.name,
+        additions=addition.read(film.space.root),
     )
 
 
@@ -251,10 +323,10 @@ def _settings(config: Config) -> crop_selection.CropSelectionSettings:
     )
 
 
-def _cut(
+def cut(
     films: Sequence[SetFilm], merged: MergedFilms, crops: Sequence[crop.Crop]
 ) -> Iterator[crop.CropSource]:
-    """Crops with their frames, film by film."""
+    """Crops with their frames, film by film; their numbers are the films' own."""
     own = [merged.as_in_film(one) for one in crops]
     for number, film in enumerate(films):
         folder, source = film.space.table, film.space.source()
@@ -265,7 +337,7 @@ def _cut(
         yield from reader.read(mine)
 
 
-def _origins(
+def origins(
     rows: Sequence[Mapping[str, Any]],
     crops: Sequence[crop.Crop],
     merged: MergedFilms,
@@ -294,10 +366,10 @@ def _origins(
     return found
 
 
-def _write_manifest(target: Path, origin: Mapping[str, dict[str, Any]]) -> None:
+def write_manifest(target: Path, origin: Mapping[str, dict[str, Any]], below: str = "") -> None:
     """One line a picture: its file and hash, and the film and frame that it is from."""
     lines = []
-    for path in sorted(target.rglob("*")):
+    for path in sorted((target / below).rglob("*")):
         digest = file_hash.hash_path(path) if path.suffix in PICTURES else ""
         if digest in origin:
             lines.append({"file": path.relative_to(target).as_posix(), **origin[digest]})
@@ -306,9 +378,10 @@ def _write_manifest(target: Path, origin: Mapping[str, dict[str, Any]]) -> None:
     atomic.write_bytes(target / MANIFEST, text.encode())
 
 
-def _read_lines(output: Path) -> list[dict[str, Any]]:
+def read_manifest(output: Path) -> pl.DataFrame:
+    """Table `library_picture` of a set."""
     text = (output / MANIFEST).read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
+    return _to_table([json.loads(line) for line in text.splitlines()])
 
 
 def _to_table(lines: Sequence[Mapping[str, Any]]) -> pl.DataFrame:

@@ -217,8 +217,14 @@ def find_film_file(film: FilmPlace, root: Path, config: Config) -> FilmPlace:
     input_path.check_path(film)
     if isinstance(film, FilmAddress):
         return film
-    known = [] if film.exists() else workspace.find(root, config.project.data_dir, str(film))
+    if film.exists():
+        return film
+    known = workspace.find(root, config.project.data_dir, str(film), has_series=True)
     if not known:
         return film
     film_workspace.check_one(str(film), known)
+    if known[0].is_series:
+        raise UserError(
+            f"{film}: expected a film, found a set drawn from many; `bunny library train` runs it"
+        )
     return film_file.locate(known[0].source()["film"])

@@ -13,7 +13,7 @@ from bunny.core.workspace import Workspace
 def describe_status(film: str | None, data_dir: str | None, overrides: Sequence[str]) -> str:
     """Lines that say for each film which stages are done, stale or never ran."""
     root, config = film_workspace.load_settings(data_dir, overrides)
-    spaces = workspace.find(root, config.project.data_dir, film)
+    spaces = workspace.find(root, config.project.data_dir, film, has_series=True)
     if not spaces:
         if film:
             raise film_workspace.no_such_film(film, config)
@@ -24,7 +24,7 @@ def describe_status(film: str | None, data_dir: str | None, overrides: Sequence[
 def to_json(film: str | None, data_dir: str | None, overrides: Sequence[str]) -> str:
     """One JSON object: for each film its stages with state, reason, progress, rows and seconds."""
     root, config = film_workspace.load_settings(data_dir, overrides)
-    spaces = workspace.find(root, config.project.data_dir, film)
+    spaces = workspace.find(root, config.project.data_dir, film, has_series=True)
     if film and not spaces:
         raise film_workspace.no_such_film(film, config)
     films = []

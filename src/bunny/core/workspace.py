@@ -9,6 +9,7 @@
                                /.lock, .lock.json       who is writing in it
                                /source.json             the film and references it was made from
                                /own_setting.json        settings that it is always run with, if any
+                               /series.json             of a joint set of many films alone
 
 Weights go to `checkpoint/<film_id>/`, logs to `log/`. With the default `data_dir` these are the
 project's own folders; with another one they lie inside it, so that a workspace is one folder.
@@ -74,6 +75,7 @@ PICTURES = (  # that people look at
     *("thumbnail.parquet", "variety.parquet"),
 )
 ADAPTERS = ("checkpoint/*.safetensors", "checkpoint/*.json")  # without states of training
+SERIES = "series.json"  # what a joint set of many films was drawn from; films have none
 HASHES = ".hash.json"  # in the folder of all workspaces: hashes of films and references
 LOCK, HOLDER = ".lock", ".lock.json"
 LIBRARY_WAIT_S = 60.0  # for another command that writes it; adding a film takes a second
@@ -98,6 +100,11 @@ class Workspace:
     def frame(self) -> Path:
         """Folder of the pictures taken from the film."""
         return self.root / "frame"
+
+    @property
+    def is_series(self) -> bool:
+        """Whether it is no film but a character's training set drawn from many."""
+        return (self.root / SERIES).is_file()
 
     def stage(self, name: str) -> Path:
         """Folder of a stage's record and unfinished shards."""
@@ -228,14 +235,20 @@ def from_film_dir(film_dir: Path) -> Workspace:
     return locate(project_root(), str(film_dir.parents[1]), film_dir.name)
 
 
-def find(root: Path, data_dir: str, name: str | None = None) -> list[Workspace]:
-    """All workspaces, newest last, or those whose film_id is or begins with `name`."""
+def find(
+    root: Path, data_dir: str, name: str | None = None, *, has_series: bool = False
+) -> list[Workspace]:
+    """All workspaces, newest last, or those whose film_id is or begins with `name`.
+
+    Joint sets of many films, which have no film of their own, are among them with `has_series`.
+    """
     output = data_folder(root, data_dir) / "output"
     found = sorted(output.glob("*/source.json"), key=lambda p: (p.stat().st_mtime, p.as_posix()))
     ids = [p.parent.name for p in found]
     if name:
         ids = [i for i in ids if i == name] or [i for i in ids if i.startswith(name)]
-    return [locate(root, data_dir, film_id) for film_id in ids]
+    spaces = [locate(root, data_dir, film_id) for film_id in ids]
+    return [space for space in spaces if has_series or not space.is_series]
 
 
 @contextmanager

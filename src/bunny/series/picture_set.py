@@ -7,16 +7,22 @@ then `dataset.crop_selection`'s, by the same rules of variety.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
 
 from bunny.core.error import UserError
-from bunny.dataset import candidate, crop, crop_selection, split
+from bunny.dataset import candidate, crop, crop_selection, select, split
+from bunny.dataset.addition import Addition
+from bunny.dataset.view import CharacterView
 
 TABLES = (*candidate.TABLES, "embedding", "region", "figure", "film")
 SHOT, FILM = "shot", "film"
+PLANNED = {  # columns of `planned_rows`; `coverage` counts by them
+    **{"film_id": pl.String, "shot_index": pl.Int64, "timestamp_s": pl.Float64},
+    **dict.fromkeys(("place", "split", "pose", "shot_size", "light"), pl.String),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +32,7 @@ class FilmTables:
     film_id: str
     tables: Mapping[str, pl.DataFrame]  # those of `TABLES`, as corrected
     name: str
+    additions: Sequence[Addition] = ()  # that people made to its sets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +43,7 @@ class MergedFilms:
     film_id: Sequence[str]
     first_shot: Sequence[int]
     first_frame: Sequence[int]
+    additions: Sequence[Addition] = ()  # to the character's set, with these numbers
 
     def film_of(self, shot_index: int) -> int:
         """Number of the film that a shot is of."""
@@ -82,7 +90,35 @@ def merge(films: Sequence[FilmTables], character: str) -> MergedFilms:
         film_id=[film.film_id for film in films],
         first_shot=first_shot,
         first_frame=first_frame,
+        additions=[
+            one
+            for film, first in zip(films, first_frame, strict=True)
+            for one in _added(film, character, first)
+        ],
     )
+
+
+def _added(film: FilmTables, character: str, first_frame: int) -> Iterator[Addition]:
+    """What people added to a film's set of the character, with the numbers of all films."""
+    for one in film.additions:
+        if one.character == film.name:
+            place = f"{film.film_id}/{one.value}" if one.axis == "place" else one.value
+            yield replace(
+                one,
+                addition_id=f"{film.film_id}/{one.addition_id}",
+                character=character,
+                value=place,
+                spans=tuple((first_frame + start, first_frame + end) for start, end in one.spans),
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureChoice:
+    """What is chosen of a character from many films, with the numbers of `MergedFilms`."""
+
+    crops: Sequence[crop.Crop]  # film by film
+    views: Sequence[CharacterView]  # all that there are
+    made: select.ViewSelection  # what becomes of each
 
 
 def choose(
@@ -90,7 +126,7 @@ def choose(
     character: str,
     settings: crop_selection.CropSelectionSettings,
     split_by: str = SHOT,
-) -> list[crop.Crop]:
+) -> PictureChoice:
     """Choose crops of a character from all films.
 
     Parameters
@@ -100,17 +136,21 @@ def choose(
     settings : CropSelectionSettings
     split_by : {"shot", "film"}
         What lies on one side of the split as a whole. By film, nothing is held out of one film.
-
-    Returns
-    -------
-    list of Crop
-        With the numbers of `merged`, film by film.
     """
-    selector = crop_selection.CropSelector(merged.tables, (), settings)
+    selector = crop_selection.CropSelector(merged.tables, merged.additions, settings)
     views, made = selector.choose(character)
     crops = selector.make_crops(character, views, made)
-    if split_by == SHOT:
-        return crops
+    if split_by == FILM:
+        crops = _split_by_film(merged, crops, settings)
+    return PictureChoice(crops=crops, views=views, made=made)
+
+
+def _split_by_film(
+    merged: MergedFilms,
+    crops: Sequence[crop.Crop],
+    settings: crop_selection.CropSelectionSettings,
+) -> list[crop.Crop]:
+    """Crops whose films lie on one side as a whole, without class pictures of held-out ones."""
     number = [merged.film_of(one.view.shot_index) for one in crops]
     own = [n for n, one in zip(number, crops, strict=True) if one.role == "subject"]
     side = split.split_shots(own, settings.models.held_out_share, settings.seed)
@@ -121,13 +161,35 @@ def choose(
     ]
 
 
+def planned_rows(merged: MergedFilms | None, crops: Sequence[crop.Crop]) -> pl.DataFrame:
+    """What chosen crops are of, before they are cut: columns `PLANNED`, class pictures left out.
+
+    Parameters
+    ----------
+    merged : MergedFilms or None
+        None: without films there are no crops.
+    crops : sequence of Crop
+        From `choose`.
+    """
+    if merged is None:
+        return pl.DataFrame(schema=PLANNED)
+    rows = []
+    for chosen in crops:
+        number, one = merged.as_in_film(chosen)
+        if one.role == "subject":
+            row = {name: getattr(one.view, name, None) for name in PLANNED}
+            about = {"split": one.split, "shot_size": one.window.shot_size}
+            rows.append(row | about | {"film_id": merged.film_id[number]})
+    return pl.DataFrame(rows, schema=PLANNED)
+
+
 def coverage(rows: pl.DataFrame) -> pl.DataFrame:
     """What a set has of each film: one row a film, and one of all.
 
     Parameters
     ----------
     rows : pl.DataFrame
-        Table `library_picture`.
+        Table `library_picture`, or from `planned_rows`.
 
     Returns
     -------
