@@ -67,7 +67,7 @@ def joint_sets_of(root: Path, data_dir: str, film_id: str) -> list[Workspace]:
 
 
 def part_joint_sets(
-    spaces: Sequence[Workspace], name: str
+    spaces: Sequence[Workspace], name: str | None
 ) -> tuple[list[Workspace], list[Workspace]]:
     """Joint sets of a person, which go as a whole, and all other workspaces.
 
