@@ -135,6 +135,13 @@ def test_attacks_on_it_are_refused(project):
             for place in ("files", "api/contents", "static", "lab/api/themes"):
                 answer = http_attack.ask(port, f"/{place}/{path}?token={token}")
                 assert answer.status >= 300 and b"root:" not in answer.body
+        places = ["/api/contents?token=guess", "/api/status?token=guess", "/login?token=guess"]
+        tried = [http_attack.ask(port, places[i % 3]).status for i in range(12)]
+        assert tried[-3:] == [429] * 3 and 429 not in tried[:8]
+        form = {"method": "POST", "body": "password=guess"}
+        assert http_attack.ask(port, "/login", **form).status == 429
+        assert http_attack.ask(port, "/api/contents", Authorization="token guess").status == 429
+        assert http_attack.ask(port, known).status == 200  # the right one always passes
         process.send_signal(signal.SIGTERM)
         said = process.stderr.read()
     shown = [line for line in said.splitlines() if token in line]

@@ -14,8 +14,9 @@ import http_attack
 import pytest
 from http_attack import ask
 from prometheus_client import parser
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
-from bunny.command import review_server
+from bunny.command import login, review_server
 from bunny.core.error import UserError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "view" / "board"))
@@ -123,9 +124,7 @@ def test_pages_of_other_sites_are_refused_with_the_token_and_without(board, orig
 def test_other_sites_cannot_use_the_cookie(board):
     """Cross-site request forgery: a browser that is logged in sends its cookie along."""
     port, token, _ = board
-    login = ask(port, "/login")
-    form = f"password={token}&_xsrf={_xsrf(login)}"
-    entered = ask(port, "/login", "POST", body=form, Cookie=http_attack.cookies(login))
+    entered = log_in(port, token)
     cookie = http_attack.cookies(entered)
     assert entered.status == 302 and "username-" in cookie
     assert "httponly" in str(entered.headers.get_all("Set-Cookie")).lower()
@@ -141,6 +140,14 @@ def test_other_sites_cannot_use_the_cookie(board):
     assert ask(port, shutdown, "POST", body="a=1", **posted).status == 403
     old_browser = {"Cookie": cookie}
     assert ask(port, shutdown, "POST", body="a=1", **old_browser).status == 403
+
+
+def log_in(port, password, **options):
+    """What the log-in form answers to a password or token."""
+    form = ask(port, "/login", **options)
+    assert b'type="password"' in form.body
+    body, cookie = f"password={password}&_xsrf={_xsrf(form)}", http_attack.cookies(form)
+    return ask(port, "/login", "POST", body=body, Cookie=cookie, **options)
 
 
 def _xsrf(answer):
@@ -184,7 +191,7 @@ def test_tokens_cannot_be_tried_without_end_and_the_right_one_still_passes(board
     port, token, _ = board
     known = f"api/kernels/{NO_KERNEL}"
     statuses = [ask(port, path_of(f"guess-{i}", known)).status for i in range(15)]
-    assert statuses[-1] == 429 and 429 not in statuses[: review_server.MAX_WRONG - 5]
+    assert statuses[-1] == 429 and 429 not in statuses[: login.MAX_WRONG - 5]
     wrong = {"Authorization": "token guess"}
     assert ask(port, f"/{known}", **wrong).status == 429
     assert ask(port, "/login", "POST", body="password=guess").status == 429
@@ -226,6 +233,61 @@ def test_who_accepts_it_is_warned_and_other_names_are_still_refused(data_dir):
             assert ask(port, path, host=host).status == 404
 
 
+def test_a_password_of_ones_own_opens_the_board_and_is_kept_nowhere(data_dir, monkeypatch):
+    monkeypatch.setenv(login.PASSWORD, "correct horse")
+    known = f"/api/kernels/{NO_KERNEL}"
+    with serving(data_dir, "--ip", "0.0.0.0", "--unencrypted") as (port, token, lines, said):
+        assert "anyone with this URL or the password can view" in lines[0]
+        assert log_in(port, "correct horses").status == 401
+        entered = log_in(port, "correct+horse")
+        [given] = [one for one in entered.headers.get_all("Set-Cookie") if "username-" in one]
+        assert entered.status == 302 and "HttpOnly" in given and "SameSite=Strict" in given
+        assert "Secure" not in given  # plain HTTP would lose it
+        same = {"Cookie": http_attack.cookies(entered), "Referer": f"http://127.0.0.1:{port}/"}
+        assert ask(port, known, **same).status == 404 and ask(port, known).status == 403
+        assert ask(port, f"{known}?token=correct+horse").status == 403  # it is no token
+        tries = [ask(port, "/login", "POST", body=f"password=guess{i}").status for i in range(10)]
+        assert tries[-1] == 429
+        body = "password=correct+horse"
+        assert ask(port, "/login", "POST", body=body).status == 429  # for a minute
+        assert ask(port, path_of(token, known[1:])).status == 404
+        assert ask(port, known, **same).status == 404  # who is logged in stays so
+        assert "correct horse" not in said.read_text() + "".join(lines)
+    stored = [path.read_bytes() for path in data_dir.rglob("*") if path.is_file()]
+    assert stored and not any(b"correct horse" in data for data in stored)
+
+
+def test_a_password_that_is_soon_guessed_is_refused(data_dir, bunny, monkeypatch):
+    line = ["review", "made", "--data-dir", data_dir, "--no-browser", "--port", 0]
+    monkeypatch.setenv(login.PASSWORD, "too short")
+    code, _, error = bunny(*line)
+    assert code == 2 and "BUNNY_BOARD_PASSWORD: expected at least 10 characters, got 9" in error
+    assert "too short" not in error
+    typed = iter(["one password", "another password", "short", "short"])
+    monkeypatch.setattr("getpass.getpass", lambda _: next(typed))
+    for sentence in ("expected the same password twice", "expected at least 10 characters, got 5"):
+        code, _, error = bunny(*line, "--ask-password")
+        assert code == 2 and f"--ask-password: {sentence}" in error
+
+
+def test_addresses_together_may_send_so_many_forms():
+    """One of IPv6 has 2^64 addresses, which count as one."""
+    limit = login.GuessLimit("token")
+
+    def is_refused(ip, path="/login", method="POST"):
+        line = RequestStartLine(method, path, "HTTP/1.1")
+        request = HTTPServerRequest(start_line=line, headers=HTTPHeaders({"Host": "a"}))
+        request.remote_ip = ip
+        return limit.is_guessing(request)
+
+    same = [is_refused(f"2001:db8::{i:x}") for i in range(login.MAX_WRONG + 1)]
+    assert same == [False] * login.MAX_WRONG + [True]
+    others = [is_refused(f"192.0.2.{i}") for i in range(login.MAX_FORMS)]
+    assert others == [False] * (login.MAX_FORMS - login.MAX_WRONG) + [True] * login.MAX_WRONG
+    assert not is_refused("192.0.2.200", "/api?token=token")
+    assert not is_refused("192.0.2.201", "/", "GET")
+
+
 def test_metrics_are_served_only_where_they_are_wanted(data_dir):
     with serving(data_dir, "--set", "pipeline.has_metrics=false") as (port, token, _, _):
         answer = ask(port, path_of(token, "metrics"))
@@ -252,6 +314,9 @@ def test_with_a_certificate_the_connection_is_encrypted(data_dir, certificate):
         trusting = ssl.create_default_context(cafile=certificate[0])
         path = path_of(token, f"api/kernels/{NO_KERNEL}")
         assert ask(port, path, tls=trusting).status == 404
+        entered = log_in(port, token, tls=trusting)
+        [given] = [one for one in entered.headers.get_all("Set-Cookie") if "username-" in one]
+        assert "Secure" in given and "SameSite=Strict" in given
         with pytest.raises(OSError):  # plain HTTP is not answered
             ask(port, path)
 

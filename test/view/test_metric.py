@@ -1,6 +1,7 @@
 """Metrics of a film made by hand, read as Prometheus reads them."""
 
 import json
+import re
 import sys
 
 import pytest
@@ -62,6 +63,29 @@ def test_stages_by_their_records(space):
         ("bunny_table_rows", film, "detect", "label"): 3,
         ("bunny_table_rows", film, "extract", "frame"): 6,
     }
+
+
+def test_names_are_as_prometheus_wants_them(space):
+    """Each is a state that may fall again, as after a run or `bunny forget`: a gauge, no counter.
+
+    So none may end as counters and parts of histograms do, and units are base units, last in the
+    name: https://prometheus.io/docs/practices/naming.
+    """
+    names = {**metric.FILM_METRICS, **metric.BATCH_METRICS}
+    of_other_kinds = r"total|count|sum|bucket|created|info"
+    no_base_unit = r"ms|us|milliseconds|minutes|hours|[kmgt]i?b|kilobytes|megabytes|percent"
+    for name, (about, labels) in names.items():
+        assert re.fullmatch(r"bunny(_[a-z]+)+", name) and about
+        assert not re.search(rf"_({of_other_kinds}|{no_base_unit})$", name)
+        assert not {"le", "quantile", "job", "instance", *name.split("_")[-1:]} & set(labels)
+    metric.write(space)
+    text = (space.log / "metrics.prom").read_text(encoding="utf-8")
+    families = list(parser.text_string_to_metric_families(text))
+    assert len({family.name for family in families}) == len(families) == 7
+    for family in families:
+        assert family.type == "gauge" and family.documentation == names[family.name][0]
+        assert all(sample.name == family.name for sample in family.samples)
+    assert text.endswith("\n")
 
 
 def test_what_models_cost_and_corrections(space):

@@ -134,6 +134,14 @@ def review(
             help="With --ip: accept that everyone on the network can read the token and pictures.",
         ),
     ] = False,
+    ask_password: Annotated[
+        bool,
+        typer.Option(
+            "--ask-password",
+            help="Ask for a password that others log in with; BUNNY_BOARD_PASSWORD, in the "
+            "environment or .env, sets one without asking.",
+        ),
+    ] = False,
     user: Annotated[
         str, typer.Option(help="Name of the reviewer; each browser may set its own.")
     ] = "",
@@ -155,6 +163,7 @@ def review(
         certfile=certfile,
         keyfile=keyfile,
         is_unencrypted=unencrypted,
+        is_password_asked=ask_password,
         user=user,
         has_browser=not no_browser,
         say=lambda line: typer.echo(line),

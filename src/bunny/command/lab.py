@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bunny.command import review_server
 
+IDENTITY_PROVIDER = "bunny.command.identity_provider.LimitedIdentityProvider"
 END_S = 20  # a server may take to end its kernels
 
 
@@ -25,6 +26,7 @@ def make_arguments(project: Path, port: int, *, has_browser: bool) -> list[str]:
     """
     arguments = [sys.executable, "-m", "bunny.command.lab", f"--notebook-dir={project}"]
     arguments += ["--ServerApp.ip=127.0.0.1", "--ServerApp.allow_remote_access=False"]
+    arguments += [f"--ServerApp.identity_provider_class={IDENTITY_PROVIDER}"]  # limits guesses
     arguments += [f"--ServerApp.tornado_settings={ {'headers': review_server.HEADERS}!r}"]
     arguments += ["--ServerApp.answer_yes=True"]  # Ctrl+C ends it, without a question
     arguments += [f"--port={port}", "--LabApp.default_url=/lab/tree/notebook/00_start.ipynb"]

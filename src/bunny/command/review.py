@@ -24,7 +24,7 @@ from urllib.parse import parse_qs
 
 from bunny import notebook, pipeline
 from bunny.character import reference
-from bunny.command import film_workspace, review_server
+from bunny.command import film_workspace, login, review_server
 from bunny.core import atomic, image_file, reference_folder, workspace
 from bunny.core.error import UserError
 from bunny.table import store
@@ -117,6 +117,7 @@ def serve(
     certfile: Path | None = None,
     keyfile: Path | None = None,
     is_unencrypted: bool = False,
+    is_password_asked: bool = False,
     user: str = "",
     has_browser: bool = True,
     say: Callable[[str], None] = print,
@@ -134,6 +135,9 @@ def serve(
         0: any free one. Default `review.port`; when that is taken, one of those after it.
     certfile, keyfile, is_unencrypted : Path, Path, bool
         See `review_server.check_binding`.
+    is_password_asked : bool
+        Ask for a password that the board may be opened with beside its token; else it is taken from
+        the environment, see `login.take_password`.
     say : callable
         Gets the lines for a person.
 
@@ -156,11 +160,12 @@ def serve(
         is_unencrypted=is_unencrypted,
     )
     token = secrets.token_urlsafe(TOKEN_BYTES)
+    hashed = login.take_password(is_asked=is_password_asked)
     if not binding.is_local:
         read = "" if certfile else ", and everyone on the network can read along"
         say(
-            f"bunny: warning: {ip} is reachable from other machines: anyone with this URL can "
-            f"view and correct the film{read}"
+            f"bunny: warning: {ip} is reachable from other machines: anyone with this URL "
+            f"{'or the password ' if hashed else ''}can view and correct the film{read}"
         )
     url = f"{binding.url}?token={token}"
     given = {
@@ -173,6 +178,8 @@ def serve(
     def begin() -> None:
         what = f"{space.film_id}: the review board" if space else "the page for adding films"
         say(f"{what} is at {url}")
+        if hashed:
+            say(f"others open {binding.url} with the password that you chose")
         say("press Ctrl+C to stop")
         if has_browser:
             webbrowser.open(url)
@@ -193,7 +200,7 @@ def serve(
         try:
             with notebook.own_kernel(), _jupyter_path(folder):
                 review_server.run_voila(
-                    path, begin, binding, token=token, template=TEMPLATE,
+                    path, begin, binding, token=token, hashed_password=hashed, template=TEMPLATE,
                     idle_s=config.review.idle_seconds, routes=routes,
                     measure=measure,
                 )  # fmt: skip

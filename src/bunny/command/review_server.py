@@ -8,20 +8,18 @@ unless somebody says that it need not be.
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 import logging
 import re
 import socket
 import ssl
-import time
-from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
+from bunny.command.login import GuessLimit
 from bunny.core.error import UserError
 
 if TYPE_CHECKING:
@@ -31,8 +29,6 @@ logger = logging.getLogger(__name__)
 
 EVERY_ADDRESS = ("0.0.0.0", "::")
 MAX_PORTS = 20  # tried after the first, when that is taken
-MAX_WRONG, WRONG_S = 10, 60.0  # wrong tokens that an address may try in so many seconds
-MAX_ADDRESSES = 1000  # remembered
 METRICS, METRICS_TYPE = "/metrics", "text/plain; version=0.0.4; charset=utf-8"
 FORBIDDEN, TOO_MANY = 403, 429  # HTTP status codes
 SERVER_LOGGERS = ("tornado.access", "tornado.application", "tornado.general", "Voila", "traitlets")
@@ -199,42 +195,20 @@ class RequestGuard:
     """
 
     def __init__(self, binding: Binding, token: str) -> None:
-        self._binding, self._token = binding, token
-        self._wrong: defaultdict[str, deque[float]] = defaultdict(deque)
+        self._binding, self._limit = binding, GuessLimit(token)
+        self.has_token = self._limit.has_token
 
     def refuse(self, request: HTTPServerRequest) -> int | None:
         """HTTP status to refuse a request with; None: it is answered."""
         if not self._binding.is_named_by(request.host) or not _is_same_origin(request):
             return FORBIDDEN
-        return TOO_MANY if self._is_guessing(request) else None
-
-    def has_token(self, request: HTTPServerRequest) -> bool:
-        """Whether a request shows the token in its address or head; cookies do not count."""
-        shown = _shown_tokens(request)
-        return any(hmac.compare_digest(one.encode(), self._token.encode()) for one in shown)
-
-    def _is_guessing(self, request: HTTPServerRequest) -> bool:
-        """Whether an address shows wrong tokens too often; the right one always passes."""
-        if self.has_token(request):
-            return False
-        shown = _shown_tokens(request)
-        is_login = request.method == "POST" and request.path.rstrip("/").endswith("/login")
-        if not (shown or is_login):
-            return False
-        now, wrong = time.monotonic(), self._wrong[request.remote_ip or ""]
-        while wrong and now - wrong[0] > WRONG_S:
-            wrong.popleft()
-        if len(wrong) >= MAX_WRONG:
-            return True
-        wrong.append(now)
-        if len(self._wrong) > MAX_ADDRESSES:
-            self._wrong.pop(next(iter(self._wrong)))
-        return False
+        return TOO_MANY if self._limit.is_guessing(request) else None
 
 
 def run_voila(
-    notebook: Path, begin: Callable[[], None], binding: Binding, *, token: str, template: str,
-    idle_s: int, routes: Sequence[tuple] = (), measure: Callable[[], bytes] | None = None,
+    notebook: Path, begin: Callable[[], None], binding: Binding, *, token: str,
+    hashed_password: str = "", template: str, idle_s: int, routes: Sequence[tuple] = (),
+    measure: Callable[[], bytes] | None = None,
 ) -> None:  # fmt: skip
     """Run Voilà in this process; the token stays off the command line, which others can read.
 
@@ -246,6 +220,8 @@ def run_voila(
         Called when it listens.
     binding : Binding
     token : str
+    hashed_password : str
+        Of `login.hash_password`, for who does not have the token; empty: there is none.
     template : str
         Name of Voilà's template.
     idle_s : int
@@ -259,8 +235,13 @@ def run_voila(
     from tornado.ioloop import IOLoop
     from traitlets.config import Config as Traits
 
+    from bunny.command.identity_provider import LimitedIdentityProvider
+
     settings = Traits()
     settings.Voila.token = token
+    settings.Voila.identity_provider_class = LimitedIdentityProvider
+    settings.LimitedIdentityProvider.hashed_password = hashed_password
+    settings.LimitedIdentityProvider.has_limit = False  # the guard counts, before any handler
     settings.Voila.ip, settings.Voila.port = binding.ip, binding.port
     settings.Voila.open_browser = False  # it would open the address without the token
     settings.Voila.log_level = logging.ERROR  # of warnings none is for whoever reviews
@@ -370,13 +351,6 @@ def _is_same_origin(request: HTTPServerRequest) -> bool:
         return True
     is_followed = headers.get("Sec-Fetch-Mode") == "navigate" and request.method == "GET"
     return is_followed and headers.get("Sec-Fetch-Dest", "document") not in EMBEDDED
-
-
-def _shown_tokens(request: HTTPServerRequest) -> list[str]:
-    """Tokens in a request's address and head."""
-    shown = parse_qs(request.query).get("token", [])
-    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    return [*shown, value.strip()] if scheme.lower() in ("token", "bearer") else shown
 
 
 def _log_request(handler: Any) -> None:

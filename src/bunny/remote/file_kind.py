@@ -24,7 +24,6 @@ HEAVY = (  # fetched when somebody asks for them; the rest, which every command 
     *("film/report*.html", "film/thumbnail.parquet", "film/variety.parquet"),
     *("film/stage/*/shard/*", "film/stage/*/answer/*", "checkpoint/*"),
 )
-ALL = ("*",)  # as parts of a film
 LIGHT = ("checkpoint/review/*",)  # of these; stages are up to date by what was learned
 
 

@@ -18,7 +18,7 @@ from bunny.core import atomic, file_hash, jsonl
 from bunny.core.error import BunnyError
 from bunny.remote import file_kind
 from bunny.remote import manifest as manifests
-from bunny.remote.file_kind import ALL, BASE, RECORDS
+from bunny.remote.file_kind import BASE, RECORDS
 from bunny.remote.manifest import Manifest
 from bunny.remote.object_store import ChangedError, ObjectStore
 

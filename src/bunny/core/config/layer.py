@@ -29,7 +29,7 @@ RENAMED = {  # keys of earlier versions, and what stands in their place
 }
 REPLACED_VALUE = {("extraction.shot_detector", "hybrid"): "accurate"}
 LONGEST_SHOWN = 200  # characters of a value or a reason in an error
-SECRET_NAMES = ("BUNNY_DATABASE_URL",)  # named like a setting, but is none
+SECRET_NAMES = ("BUNNY_DATABASE_URL", "BUNNY_BOARD_PASSWORD")  # named like a setting, but is none
 
 
 def read_sources(

@@ -1,0 +1,158 @@
+"""Log-ins to the board and the lab: a password beside the token, and a limit on guesses.
+
+The password is the user's: from `BUNNY_BOARD_PASSWORD`, in the environment or `.env`, or typed at
+a prompt, never an argument of the command line, which others of the machine can read. It is hashed
+at once and kept nowhere else.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import hmac
+import ipaddress
+import os
+import secrets
+import time
+from collections import defaultdict, deque
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+from bunny.core.error import UserError
+
+if TYPE_CHECKING:
+    from tornado.httputil import HTTPServerRequest
+
+PASSWORD = "BUNNY_BOARD_PASSWORD"
+MIN_LENGTH = 10  # characters of a password; with `MAX_WRONG` a minute few are ever tried
+SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**14, 8, 1  # RFC 7914: 16 MB and some 50 ms a try
+SALT_BYTES = 16
+MAX_WRONG, WRONG_S = 10, 60.0  # wrong tries that an address may make in so many seconds
+MAX_FORMS = 100  # log-in forms that all addresses together may send in that time
+MAX_ADDRESSES = 1000  # remembered
+
+
+def take_password(*, is_asked: bool) -> str:
+    """Hash of the password that the user chose; empty where there is none.
+
+    Parameters
+    ----------
+    is_asked : bool
+        Ask for it at a prompt; else it is taken out of the environment.
+
+    Raises
+    ------
+    UserError
+        If it is too short, was mistyped, or nobody can be asked.
+    """
+    given = os.environ.pop(PASSWORD, "")
+    if is_asked:
+        try:
+            given = getpass.getpass("Password of the board: ")
+            again = getpass.getpass("Once more: ")
+        except (EOFError, OSError) as error:
+            raise UserError(
+                f"--ask-password: expected a terminal to ask at, found none; set {PASSWORD}"
+            ) from error
+        if given != again:
+            raise UserError("--ask-password: expected the same password twice; type it again")
+    if (is_asked or given) and len(given) < MIN_LENGTH:
+        raise UserError(
+            f"{'--ask-password' if is_asked else PASSWORD}: expected at least {MIN_LENGTH} "
+            f"characters, got {len(given)}; choose a longer one"
+        )
+    return hash_password(given) if given else ""
+
+
+def hash_password(password: str) -> str:
+    """Salted scrypt hash of a password, as hexadecimal digits: ``salt:hash``."""
+    salt = secrets.token_bytes(SALT_BYTES)
+    return f"{salt.hex()}:{_scrypt(password, salt).hex()}"
+
+
+def is_password(hashed: str, password: str) -> bool:
+    """Whether a password has that hash, compared in constant time; none has an empty one.
+
+    Examples
+    --------
+    >>> hashed = hash_password("correct horse")
+    >>> is_password(hashed, "correct horse"), is_password(hashed, "horse"), is_password("", "")
+    (True, False, False)
+    """
+    salt, _, known = hashed.partition(":")
+    if not known:
+        return False
+    return hmac.compare_digest(_scrypt(password, bytes.fromhex(salt)), bytes.fromhex(known))
+
+
+def _scrypt(password: str, salt: bytes) -> bytes:
+    cost = {"n": SCRYPT_N, "r": SCRYPT_R, "p": SCRYPT_P}
+    return hashlib.scrypt(password.encode(), salt=salt, **cost)
+
+
+class GuessLimit:
+    """Counts wrong tokens and log-in forms of each address.
+
+    Parameters
+    ----------
+    token : str
+        Who shows it always passes.
+    """
+
+    def __init__(self, token: str) -> None:
+        self._token = token.encode()
+        self._wrong: defaultdict[str, deque[float]] = defaultdict(deque)
+        self._forms: deque[float] = deque()
+
+    def has_token(self, request: HTTPServerRequest) -> bool:
+        """Whether a request shows the token in its address or head; cookies do not count."""
+        return any(hmac.compare_digest(one.encode(), self._token) for one in _shown(request))
+
+    def is_guessing(self, request: HTTPServerRequest) -> bool:
+        """Whether an address tries tokens or passwords too often; this try is counted."""
+        if self.has_token(request):
+            return False
+        is_form = request.method == "POST" and request.path.rstrip("/").endswith("/login")
+        if not (_shown(request) or is_form):
+            return False
+        wrong = self._wrong[_source(request.remote_ip or "")]
+        if _is_full(wrong, MAX_WRONG) or (is_form and _is_full(self._forms, MAX_FORMS)):
+            return True
+        wrong.append(time.monotonic())
+        if is_form:
+            self._forms.append(time.monotonic())
+        if len(self._wrong) > MAX_ADDRESSES:
+            self._wrong.pop(next(iter(self._wrong)))
+        return False
+
+
+def _is_full(tries: deque[float], most: int) -> bool:
+    """Whether so many tries are younger than `WRONG_S`; older ones are dropped."""
+    now = time.monotonic()
+    while tries and now - tries[0] > WRONG_S:
+        tries.popleft()
+    return len(tries) >= most
+
+
+def _source(ip: str) -> str:
+    """Whom an address belongs to: of IPv6 one has 2^64 of them.
+
+    Examples
+    --------
+    >>> _source("192.0.2.7"), _source("2001:db8:1:2:aaaa::5")
+    ('192.0.2.7', '2001:db8:1:2::/64')
+    """
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        return ip
+    if address.version == 4:
+        return ip
+    return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
+
+
+def _shown(request: HTTPServerRequest) -> list[str]:
+    """Tokens in a request's address and head."""
+    shown = parse_qs(request.query).get("token", [])
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    return [*shown, value.strip()] if scheme.lower() in ("token", "bearer") else shown
