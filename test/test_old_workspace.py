@@ -23,7 +23,9 @@ def make_project(folder, kind, *, is_fresh=False):
     """A project with the film, its references and the workspace; fresh: what people made alone."""
     (folder / "config").mkdir(parents=True)
     shutil.copy(ROOT / "config" / "main.yaml", folder / "config")
-    shutil.copy(MATERIAL / kind / "setting.yaml", folder / "config" / "local_film.yaml")
+    setting = (MATERIAL / kind / "setting.yaml").read_text(encoding="utf-8")
+    setting = setting.replace("/project/", f"{folder.as_posix()}/")
+    (folder / "config" / "local_film.yaml").write_text(setting, encoding="utf-8")
     (folder / "config" / "local_quick.yaml").write_text(QUICK, encoding="utf-8")
     shutil.copy(MATERIAL / FILM, folder)
     shutil.copytree(MATERIAL / "reference", folder / "reference")
@@ -33,7 +35,10 @@ def make_project(folder, kind, *, is_fresh=False):
 def add_workspace(folder, data, kind, *, is_fresh=False):
     """A copy of a workspace in a data folder of the project."""
     space = workspace.locate(folder, str(folder / data), FILM_ID)
-    shutil.copytree(MATERIAL / kind, space.root, ignore=shutil.ignore_patterns("setting.yaml"))
+    elsewhere = shutil.ignore_patterns("setting.yaml", "checkpoint")
+    shutil.copytree(MATERIAL / kind, space.root, ignore=elsewhere)
+    if (MATERIAL / kind / "checkpoint").exists():
+        shutil.copytree(MATERIAL / kind / "checkpoint", space.checkpoint)
     if is_fresh:
         for name in ("table", "stage", "dataset"):
             shutil.rmtree(space.root / name)

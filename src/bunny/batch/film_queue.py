@@ -27,6 +27,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import pydantic
 from filelock import FileLock, Timeout
 
 from bunny.batch.film_list import FilmTask
@@ -435,8 +436,8 @@ class FilmQueue:
             if other.entry != film.entry and other.film and other.content_hash == content:
                 return other.name
         for source in sorted((self.data / "output").glob("*/source.json")):
-            known = json.loads(source.read_text(encoding="utf-8"))
-            if known.get("content_hash") == content and _is_there(known["film"]):
+            known = _read_source(source)
+            if known.get("content_hash") == content and _is_there(str(known.get("film"))):
                 return source.parent.name
         return ""
 
@@ -481,11 +482,21 @@ def _describe(film: QueuedFilm) -> str:
 
 
 def _read(path: Path) -> QueuedFilm | None:
-    """What is known of a film; None where it is gone or was never written whole."""
+    """What is known of a film; None where it is gone, damaged, or was never written whole."""
     try:
-        return QueuedFilm(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        found = pydantic.TypeAdapter(QueuedFilm).validate_json(path.read_bytes(), strict=True)
+    except (OSError, ValueError):
         return None
+    return found if found.entry == path.parent.name else None
+
+
+def _read_source(path: Path) -> dict[str, Any]:
+    """What a workspace says of its film; empty where that is damaged, which its own run says."""
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
 
 
 def _now() -> str:

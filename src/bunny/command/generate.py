@@ -404,11 +404,11 @@ def regenerate(
     from bunny.generation import reproduce
 
     facts = reproduce.read_reproducible(picture)
-    spaces = _spaces(facts, data_dir, overrides)
+    spaces, configured = _spaces(facts, data_dir, overrides)
     files = [*adapters, *(f for s in spaces for f in sorted(s.checkpoint.rglob("*.safetensors")))]
     worn = reproduce.find_adapters(facts, files) if facts["adapters"] else []
     drawing = reproduce.to_request(facts, frame or _frame_file(facts, spaces))
-    loaded = reproduce.load_base(facts)
+    loaded = reproduce.load_base(facts, configured)
     drawn = reproduce.draw_again(loaded, facts, drawing, worn)
     if drawn.picture is None:
         return GenerateResult(output=picture.parent, files=[], errors=[drawn.error or ""])
@@ -425,13 +425,17 @@ def regenerate(
 
 def _spaces(
     facts: dict[str, Any], data_dir: str | None, overrides: Sequence[str]
-) -> list[Workspace]:
-    """Workspaces that may have a picture's adapters and frames, its own film first."""
+) -> tuple[list[Workspace], str]:
+    """Workspaces that may have a picture's adapters and frames, and the base of the settings.
+
+    The picture's own film comes first.
+    """
     root = workspace.project_root()
     last = [] if data_dir is None else [f"project.data_dir={json.dumps(data_dir)}"]
     config = configuration.load(root, [*overrides, *last])
     found = workspace.find(root, config.project.data_dir, has_series=True)
-    return sorted(found, key=lambda space: space.film_id != facts.get("film_id"))
+    own_first = sorted(found, key=lambda space: space.film_id != facts.get("film_id"))
+    return own_first, config.models.base_model
 
 
 def _frame_file(facts: dict[str, Any], spaces: Sequence[Workspace]) -> Path | None:

@@ -64,11 +64,21 @@ def read_reproducible(path: Path) -> dict[str, Any]:
     return facts
 
 
-def load_base(facts: Mapping[str, Any]) -> Base:
-    """The base model that a picture was drawn with, in the same precision."""
+def load_base(facts: Mapping[str, Any], configured: str = "") -> Base:
+    """The base model that a picture was drawn with, in the same precision.
+
+    Parameters
+    ----------
+    facts : mapping
+    configured : str
+        Folder or hub id to load where the picture's own base was a folder that is gone, e.g. of a
+        project that was moved; `check_base` tells whether it is the same.
+    """
     precision = PRECISION.get(facts.get("dtype", ""), "auto")
-    family = facts.get("base_family", "auto")
-    return base_model.load_base(facts["base_model"], precision=precision, family=family)
+    family, name = facts.get("base_family", "auto"), facts["base_model"]
+    is_gone = Path(name).is_absolute() and not Path(name).exists()
+    name = configured if is_gone and configured else name
+    return base_model.load_base(name, precision=precision, family=family)
 
 
 def check_base(base: Base, facts: Mapping[str, Any]) -> None:

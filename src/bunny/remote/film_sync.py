@@ -404,8 +404,8 @@ class FilmSync:
                 return
             values = json.loads(path.read_text(encoding="utf-8"))
             known = {name: LocalFile(**one) for name, one in values["known"].items()}
-            self._base, self._known = Manifest(**values["base"]), known
-        except (OSError, ValueError, KeyError, TypeError):
+            self._base, self._known = manifests.from_values(values["base"]), known
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             self._base, self._known, self._read_at = Manifest(film_id=self.film_id), {}, -1
             return
         self._read_at = read_at

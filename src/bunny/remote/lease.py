@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from typing import Any
 
 from bunny.core.error import BunnyError, UserError
 from bunny.remote import manifest
@@ -120,8 +121,8 @@ def hold(
     until = time.monotonic() + wait_s
     while True:
         found = store.get(key)
-        holder = json.loads(found[0]) if found else {"until": 0.0}
-        if holder["until"] <= time.time():
+        holder = _read_holder(found[0], f"{store.address}/{key}") if found else {}
+        if holder.get("until", 0.0) <= time.time():
             try:
                 own.take(found[1] if found else None)
                 break
@@ -140,3 +141,20 @@ def hold(
         yield own
     finally:
         own.free()
+
+
+def _read_holder(data: bytes, where: str) -> dict[str, Any]:
+    """Who holds a lease."""
+    try:
+        holder = json.loads(data)
+        return {
+            "until": float(holder["until"]),
+            "process": int(holder["process"]),
+            "machine": str(holder["machine"]),
+            "since": str(holder["since"]),
+        }
+    except (ValueError, TypeError, KeyError) as error:
+        raise UserError(
+            f"{where}: expected who writes to the film, could not read it; if nobody does, remove "
+            "that object"
+        ) from error

@@ -13,6 +13,7 @@ the state before or the state after; objects that no manifest names are no part 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,8 @@ from bunny.remote.object_store import ObjectStore
 VERSION = 1
 INDEX = "index.json"
 LIBRARY = "library"  # no film's id, which ends in a hash
+TOPS = ("film", "checkpoint")  # first parts of names
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +83,7 @@ def from_bytes(data: bytes, where: str) -> Manifest:
         values: dict[str, Any] = json.loads(data)
         version = values.pop("version")
         if version == VERSION:
-            return Manifest(**values)
+            return from_values(values)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(
             f"{where}: expected a film's manifest, could not read it; restore an earlier version "
@@ -89,6 +92,25 @@ def from_bytes(data: bytes, where: str) -> Manifest:
     raise UserError(
         f"{where}: expected a manifest of version {VERSION}, found {version!r}; update bunny"
     )
+
+
+def from_values(values: Mapping[str, Any]) -> Manifest:
+    """A manifest from its fields.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not of the types that the fields have, or name no files of a film.
+    """
+    found = Manifest(**values)
+    if not all(isinstance(text, str) for text in (found.film_id, found.by, found.at)):
+        raise TypeError("expected text")
+    if not isinstance(found.generation, int) or not isinstance(found.files, dict):
+        raise TypeError("expected a number and an object of files")
+    for name, sha256 in found.files.items():
+        if name.partition("/")[0] not in TOPS or not SHA256.fullmatch(sha256):
+            raise ValueError(f"{name}: expected a file of the film and its SHA-256")
+    return found
 
 
 def read_index(store: ObjectStore) -> tuple[dict[str, int], str | None]:
