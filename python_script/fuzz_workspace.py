@@ -27,8 +27,8 @@ READ = (
     *(["gaps", FILM], ["check", FILM], ["export", "timeline", FILM, "--output", "a.edl"]),
 )
 CLIP_READ = (
-    ["export", "clips", FILM, "--format", "musubi-tuner"],
-    ["export", "pairs", FILM, "--format", "musubi-tuner"],
+    ["export", "clips", FILM, "--format", "musubi"],
+    ["export", "pairs", FILM, "--format", "musubi"],
     *(["report", FILM], ["doctor", FILM, "--workspace"], ["export", "json", FILM]),
 )
 ADAPTER_READ = (

@@ -263,6 +263,10 @@ def test_a_password_that_is_soon_guessed_is_refused(data_dir, bunny, monkeypatch
     code, _, error = bunny(*line)
     assert code == 2 and "BUNNY_BOARD_PASSWORD: expected at least 10 characters, got 9" in error
     assert "too short" not in error
+    monkeypatch.delenv(login.PASSWORD, raising=False)
+    Path(".env").write_text("BUNNY_BOARD_PASSWORD=brief\n")
+    code, _, error = bunny(*line)
+    assert code == 2 and "BUNNY_BOARD_PASSWORD: expected at least 10 characters, got 5" in error
     typed = iter(["one password", "another password", "short", "short"])
     monkeypatch.setattr("getpass.getpass", lambda _: next(typed))
     for sentence in ("expected the same password twice", "expected at least 10 characters, got 5"):

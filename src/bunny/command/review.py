@@ -229,8 +229,8 @@ def voila_notebook(given: dict[str, Any]) -> dict[str, Any]:
     """The notebook that Voilà runs for each browser: it opens the film and shows its board."""
     lines = [
         "from bunny.command import film_workspace, review",
-        "from bunny.core import workspace",
         f"given = {given!r}",
+        "from bunny.core import workspace",
         'film = (review.asked_film(given["film_id"]), given["data_dir"], given["overrides"])',
         "opened = film_workspace.open_film(*film, parts=workspace.PICTURES)",
         'review.show(*opened, user=given["user"], is_alone=True)',
