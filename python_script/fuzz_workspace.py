@@ -48,8 +48,10 @@ def make_sources(folder: Path, run: Callable[[list[str], Path], object]) -> None
     run : callable
         Runs a command line in a folder.
     """
+    sys.path.insert(0, str(ROOT / "test"))
     import test_old_workspace
 
+    sys.path.pop(0)
     project = folder / "finished"
     space = test_old_workspace.make_project(project, "trained")
     for line in (["approve", FILM, "--by", "ana"], ["library", "add"]):
@@ -57,7 +59,7 @@ def make_sources(folder: Path, run: Callable[[list[str], Path], object]) -> None
         if done.code:
             raise RuntimeError(done.said)
     run(["export", "timeline", FILM, "--output", "cut.edl"], project)
-    said = {"time": "2026-01-01T00:00:00+00:00", "films": 1, "rows": 3}
+    said = {"at": "2026-01-01T00:00:00+00:00", "by": "ana", "note": "", "counts": {}, "tracks": []}
     (space.root / "forgotten.jsonl").write_text(json.dumps(said) + "\n", encoding="utf-8")
     _write_upload(project)
     _write_remote(project / "remote")
@@ -190,7 +192,7 @@ CASES = (
     _maker("clip and pair table", f"{HOME}/table/*[cp][la]i[pr]*.parquet", CLIP_READ),
     _maker("record", f"{HOME}/*.jsonl", READ),
     _maker("state of a stage", f"{HOME}/**/*.json", READ),
-    _maker("adapter", f"data/checkpoint/{FILM}/**/adapter.safetensors", ADAPTER_READ),
+    _maker("adapter", f"checkpoint/{FILM}/**/adapter.safetensors", ADAPTER_READ),
     _maker("library", "data/library/**/*", (["library", "show"], ["library", "add"])),
     _maker("upload", "data/queue/*/*", (["read-queue", "data"],)),
     _maker("object storage", "remote/*", (["read-remote", "remote"], ["read-remote", "remote"])),
