@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from small_project import QUICK, ROOT
+from toy import model
 
 from bunny.core import workspace
 from bunny.table import corrected, schema, store
@@ -262,3 +263,26 @@ def test_a_table_that_nothing_migrates_is_made_again_by_its_stage(old_corrected,
     (space.root / "stage" / "state.json").unlink(missing_ok=True)
     assert bunny(*run)[0] == 0
     assert store.read_version(space.table / "shot.parquet") == 2
+
+
+def test_an_older_fine_tune_draws_its_pictures_again(tmp_path, bunny, monkeypatch):
+    """Its base lies elsewhere now, and its clips and pairs are tables of an older version."""
+    project = tmp_path / "project"
+    space = make_project(project, "trained")
+    model.save_tiny(project / "base", seed=7)
+    monkeypatch.chdir(project)
+    code, out, err = bunny("status", "--json")
+    assert code == 0, err
+    rows = {one["name"]: one["rows"] for one in json.loads(out)["films"][0]["stages"]}
+    assert rows["finetune"] == 1 and rows["clip"] > 0 and rows["pair"] > 0
+    own = json.loads((space.root / "picture" / "own" / "index.jsonl").read_text(encoding="utf-8"))
+    for picture in ("picture/bunny/000-000004-x1.png", f"picture/own/{own['file']}"):
+        code, out, err = bunny("generate", "--again", space.root / picture)
+        assert code == 0 and "identical, bit for bit" in out, err
+    kohya = ("--format", "kohya", "--output", "kohya.safetensors")
+    code, out, err = bunny("export", "adapter", FILM_ID, *kohya)
+    assert code == 0 and (project / "kohya.safetensors").stat().st_size > 0, err
+    code, out, err = bunny("doctor", FILM_ID, "--workspace", "--json")
+    report = json.loads(out)
+    assert code == 2 and report["num_tables"] == len(list(space.table.glob("*.parquet"))), err
+    assert {one["remedy"] for one in report["problems"]} == {"run"}
