@@ -60,7 +60,9 @@ def make_sources(folder: Path, run: Callable[[list[str], Path], object]) -> None
             raise RuntimeError(done.said)
     run(["export", "timeline", FILM, "--output", "cut.edl"], project)
     said = {"at": "2026-01-01T00:00:00+00:00", "by": "ana", "note": "", "counts": {}, "tracks": []}
-    (space.root / "forgotten.jsonl").write_text(json.dumps(said) + "\n", encoding="utf-8")
+    (space.root / "forgotten.jsonl").write_text(
+        json.dumps(said) + "\n", encoding="utf-8", newline="\n"
+    )
     _write_upload(project)
     _write_remote(project / "remote")
 
@@ -93,9 +95,11 @@ def _write_remote(folder: Path) -> None:
     (folder / "index.json").write_bytes(manifest.index_bytes({FILM: 3}))
     base = {**vars(known), "files": dict(known.files)}
     noted = {"film/table/shot.parquet": {"sha256": "0" * 64, "size": 3, "mtime_ns": 4}}
-    (folder / BASE).write_text(json.dumps({"base": base, "known": noted}), encoding="utf-8")
+    (folder / BASE).write_text(
+        json.dumps({"base": base, "known": noted}), encoding="utf-8", newline="\n"
+    )
     holder = {"process": 1, "machine": "a", "since": "2026", "until": 0.0, "name": "b"}
-    (folder / "lock.json").write_text(json.dumps(holder), encoding="utf-8")
+    (folder / "lock.json").write_text(json.dumps(holder), encoding="utf-8", newline="\n")
 
 
 # -- commands that are none ------------------------------------------------------------------------

@@ -45,7 +45,17 @@ class BoardClient:
         self._socket.close()
 
     def ask(self, kind: str, **fields: Any) -> dict[str, Any]:
-        """Send one message of `view/board/session.py`; the board's answer to it."""
+        """Send one message of `view/board/session.py`; the board's answer to it.
+
+        Where the film's tables changed, the view is opened anew first, as the page does.
+        """
+        answer = self._ask(kind, **fields)
+        if answer.get("is_closed"):
+            self._ask("hello", query={})
+            answer = self._ask(kind, **fields)
+        return answer
+
+    def _ask(self, kind: str, **fields: Any) -> dict[str, Any]:
         self._id += 1
         content = {"kind": kind, "view": self._session, "id": self._id, **fields}
         data = {"method": "custom", "content": content}

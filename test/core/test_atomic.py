@@ -378,7 +378,8 @@ ALLOWED = {
         *[("write", "frame.write_parquet"), ("write", "write_parquet")],
     ],
     "handed to atomic.write_file": [
-        *[("_save", "index.save"), ("save_png", "picture.save"), ("_put", "save_file")],
+        *[("build", "graph.save"), ("write", "temporary.open"), ("write", "np.save")],
+        *[("save_png", "picture.save"), ("_put", "save_file")],
         *[("_write_zip", "out.open"), ("_encode", "av.open")],
         *[("finish", "shutil.copyfile"), ("_stream", "path.open")],
     ],
@@ -409,7 +410,7 @@ ALLOWED = {
     "vectors that no table names yet, or names no more": [
         *[("append_vectors", "path.open"), ("erase_vectors", "path.open")],
     ],
-    "what a film of a batch says, read once it has ended": [("_attempt", "?.open")],
+    "what a film of a batch says, read once it has ended": [("_attempt", "place.open")],
     "into memory": [
         *[
             ("_figures", "views.write_json"),
