@@ -1,10 +1,10 @@
 """Feed damaged files to `bunny` and count what becomes of them.
 
-Small films of every container, reference pictures, settings, records, tables and all other files of
-a finished workspace get bytes flipped, cut out, doubled, or joined with another file's. Each goes
-to a command line in a process of its own, which must end soon, within its memory, with exit code 0,
-or with one sentence and exit code 2 (or 1, where a stage says that too much of the film cannot be
-read); it may write nothing outside its folder.
+Small films of every container, reference pictures, settings, records of corrections and tables get
+bytes flipped, cut out, doubled, or joined with another file's. Each goes to a command line in a
+process of its own, which must end soon, within its memory, with exit code 0, or with one sentence
+and exit code 2 (or 1, where a stage says that too much of the film cannot be read); it may write
+nothing outside its folder.
 
     python python_script/fuzz.py                          # 2,000 films and 400 other files
     python python_script/fuzz.py --films 200 --others 0 --seed 7 --keep /tmp/found
@@ -29,10 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "test" / "common"), str(ROOT / "python_script")]
-
-import fuzz_workspace  # noqa: E402
-from fuzz_damage import Case, damage  # noqa: E402
+sys.path.insert(0, str(ROOT / "test" / "common"))
 
 MOST_SECONDS = 60.0
 MOST_BYTES = 6 << 30  # of addresses: libraries alone map 2 GiB
@@ -126,8 +123,6 @@ def _command(arguments: list[str], folder: Path, said: Path, outside: Path) -> N
     try:
         if arguments[:1] == [WITHOUT_REPORT]:
             _run_without_report(Path(arguments[1]))
-        elif arguments[0] in fuzz_workspace.READERS:
-            fuzz_workspace.read(*arguments)
         else:
             sys.argv = ["bunny", *arguments]
             cli.main()
@@ -187,7 +182,61 @@ def _watcher(folder: Path, outside: Path) -> Callable:
     return hook
 
 
+# -- damage ----------------------------------------------------------------------------------------
+
+
+def damage(data: bytes, other: bytes, chance: random.Random) -> tuple[str, bytes]:
+    """Damage a file in one of six ways; gives the way and the bytes."""
+    ways = {
+        "flip": _flip,
+        "cut": lambda d, _o, c: d[: c.randrange(len(d))],
+        "hole": _hole,
+        "double": _double,
+        "zero": _zero,
+        "join": lambda d, o, c: d[: c.randrange(len(d))] + o[c.randrange(len(o)) :],
+    }
+    way = chance.choice(sorted(ways))
+    return way, ways[way](data, other, chance)
+
+
+def _flip(data: bytes, _other: bytes, chance: random.Random) -> bytes:
+    changed = bytearray(data)
+    end = len(data) if chance.random() < 0.5 else min(len(data), 512)  # heads matter most
+    for _ in range(chance.choice((1, 2, 8, 64))):
+        changed[chance.randrange(end)] = chance.randrange(256)
+    return bytes(changed)
+
+
+def _piece(data: bytes, chance: random.Random) -> tuple[int, int]:
+    first = chance.randrange(len(data))
+    return first, min(len(data), first + chance.randrange(1, max(2, len(data) // 4)))
+
+
+def _hole(data: bytes, _other: bytes, chance: random.Random) -> bytes:
+    first, end = _piece(data, chance)
+    return data[:first] + data[end:]
+
+
+def _double(data: bytes, _other: bytes, chance: random.Random) -> bytes:
+    first, end = _piece(data, chance)
+    return data[:end] + data[first:]
+
+
+def _zero(data: bytes, _other: bytes, chance: random.Random) -> bytes:
+    first, end = _piece(data, chance)
+    return data[:first] + bytes(end - first) + data[end:]
+
+
 # -- cases -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A damaged file in a folder of its own, and the command line that reads it."""
+
+    subject: str
+    way: str
+    arguments: list[str]
 
 
 def make_sources(folder: Path) -> Path:
@@ -227,7 +276,6 @@ def _make_sources(folder: Path) -> None:
         raise RuntimeError(done.said)
     [root] = (space / "data" / "output").glob("film-*")
     (root / "feedback.jsonl").write_text(_record(root), encoding="utf-8")
-    fuzz_workspace.make_sources(folder, lambda line, place: run_command(line, place, 600))
 
 
 def _record(root: Path) -> str:
@@ -303,7 +351,7 @@ def table_case(sources: Path, folder: Path, chance: random.Random) -> Case:
     return Case(subject="table", way=way, arguments=arguments)
 
 
-OTHER_CASES = (picture_case, settings_case, record_case, table_case, *fuzz_workspace.CASES)
+OTHER_CASES = (picture_case, settings_case, record_case, table_case)
 
 
 def make_cases(num_films: int, num_others: int, seed: int) -> Iterator[tuple[int, Callable]]:
