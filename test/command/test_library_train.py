@@ -236,7 +236,9 @@ def test_what_cannot_be_trained_is_one_sentence(bunny):
 def test_a_workspace_that_says_nothing_is_of_no_set(tmp_path):
     path = tmp_path / "series.json"
     assert joint_workspace.read_origin(path) is None
-    origin = JointOrigin(identity_id="identity-0001", character="a", split="shot", films={"f": "b"})
+    origin = JointOrigin(
+        identity_id="identity-0001", character="a", split="shot", films={"f": "b"}, only=["f"]
+    )
     joint_workspace.write_origin(path, origin)
     assert joint_workspace.read_origin(path) == origin
     path.write_text('{"identity": 1}', encoding="utf-8")
