@@ -64,6 +64,8 @@ def _stopped() -> None:
     When those are over it is too late for a handler: Python puts the system's own in its place.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if "tqdm" in sys.modules:  # the second Ctrl+C may have come while a bar ended its line
+        typer.echo(err=True)
     try:
         _fail("stopped; run the same command again to resume", STOPPED)
     finally:
