@@ -18,19 +18,18 @@ import json
 import re
 import secrets
 import shutil
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import asdict, replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import pydantic
 from filelock import FileLock, Timeout
 
+from bunny.batch import queued_film
 from bunny.batch.film_list import FilmTask
+from bunny.batch.queued_film import ENTRY, STARTABLE, QueuedFilm, State
 from bunny.character import reference
 from bunny.core import atomic, file_hash, film_file, log
 from bunny.core.error import UserError
@@ -38,17 +37,6 @@ from bunny.core.error import UserError
 if TYPE_CHECKING:
     from bunny.batch.engine import FilmOutcome
 
-State = Literal[
-    "uploading", "checking", "ready", "waiting", "running", "done", "refused", "failed", "cancelled"
-]
-SUFFIXES = frozenset(
-    {".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts",
-     ".mxf", ".ogv", ".wmv", ".flv", ".3gp", ".gif"}
-)  # fmt: skip
-ENTRY = re.compile(r"[0-9a-f]{16}")
-STARTABLE: tuple[State, ...] = ("ready", "refused", "failed", "cancelled")
-MAX_NAME = 120  # characters of a film's name
-HEAD_BYTES = 1 << 20  # by whose SHA-256 an upload that was cut off is known again
 SPARE_BYTES = 1 << 30  # that the disk keeps free
 TAIL_BYTES = 64 * 1024  # of a log that is shown
 
@@ -63,26 +51,6 @@ class OffsetError(Exception):
 
 class ChecksumError(Exception):
     """A part that arrived other than it was sent; nothing of it was kept."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class QueuedFilm:
-    """One film of the queue."""
-
-    entry: str  # 16 hexadecimal digits
-    name: str  # of its file
-    size: int  # bytes
-    user: str  # who added it
-    added_at: str  # UTC, ISO 8601
-    state: State = "uploading"
-    head: str = ""  # SHA-256 of its first `HEAD_BYTES`, as whoever sends it says; "" unknown
-    film: str | None = None  # path, once it was received whole and is a film
-    film_id: str | None = None  # once it ran
-    error: str = ""  # why it was refused or failed
-    is_unwanted: bool = False  # somebody cancelled it while it ran
-    started_at: str = ""  # of the last attempt
-    ended_at: str = ""
-    content_hash: str = ""  # SHA-256, once it was received whole
 
 
 class FilmQueue:
@@ -121,7 +89,7 @@ class FilmQueue:
         UserError
             If its name is no film's, it is empty or too large, or the disk has no room for it.
         """
-        name = _clean_name(name)
+        name = queued_film.clean_name(name)
         if not 0 < size <= self._max_bytes:
             raise UserError(
                 f"{name}: expected a film of 1 byte to {self._max_bytes / 2**30:.3g} GiB "
@@ -140,7 +108,7 @@ class FilmQueue:
                 )
             film = QueuedFilm(
                 entry=secrets.token_hex(8), name=name, size=size, user=user[:80],
-                added_at=_now(), head=head,
+                added_at=queued_film.now(), head=head,
             )  # fmt: skip
             self._write(film)
             return film
@@ -222,7 +190,7 @@ class FilmQueue:
             except UserError as error:
                 atomic.remove_file(part)
                 said = str(error).replace(str(part), film.name)
-                return self._change(entry, state="refused", ended_at=_now(), error=said)
+                return self._change(entry, state="refused", ended_at=queued_film.now(), error=said)
             place = Path(film.film) if film.film else self._free_place(film.name)
             self._change(entry, film=str(place), name=place.name, content_hash=content)
             atomic.replace(part, place)
@@ -273,7 +241,9 @@ class FilmQueue:
         with self._lock():
             film = self.find(entry)
             if film.state not in STARTABLE or film.film is None:
-                raise UserError(f"{film.name}: cannot be started; it is {_describe(film)}")
+                raise UserError(
+                    f"{film.name}: cannot be started; it is {queued_film.describe(film)}"
+                )
             return self._write(replace(film, state="waiting", error="", is_unwanted=False))
 
     def cancel(self, entry: str) -> QueuedFilm:
@@ -291,9 +261,11 @@ class FilmQueue:
             if film.state == "waiting":
                 return self._write(replace(film, state="ready"))
             if film.state != "uploading":
-                raise UserError(f"{film.name}: there is nothing to cancel; it is {_describe(film)}")
+                raise UserError(
+                    f"{film.name}: there is nothing to cancel; it is {queued_film.describe(film)}"
+                )
             atomic.remove_file(self._part(film))
-            return self._write(replace(film, state="cancelled", ended_at=_now()))
+            return self._write(replace(film, state="cancelled", ended_at=queued_film.now()))
 
     def remove(self, entry: str) -> None:
         """Take a film off the list; its file and what was made from it stay.
@@ -307,7 +279,7 @@ class FilmQueue:
             film = self.find(entry)
             if film.state in ("waiting", "running", "checking", "uploading"):
                 raise UserError(
-                    f"{film.name}: expected it cancelled first; it is {_describe(film)}"
+                    f"{film.name}: expected it cancelled first; it is {queued_film.describe(film)}"
                 )
             atomic.remove_folder(self._entry(entry))
 
@@ -319,7 +291,9 @@ class FilmQueue:
             waiting = [film for film in self.films() if film.state == "waiting"]
             if not waiting:
                 return None
-            return self._write(replace(waiting[0], state="running", started_at=_now(), ended_at=""))
+            return self._write(
+                replace(waiting[0], state="running", started_at=queued_film.now(), ended_at="")
+            )
 
     def end(self, entry: str, outcome: FilmOutcome) -> QueuedFilm:
         """Note what became of a film that ran."""
@@ -327,9 +301,9 @@ class FilmQueue:
         film = self.find(entry)
         if status == "stopped":  # by a person, or with the server, after whose start it goes on
             state = "cancelled" if film.is_unwanted else "waiting"
-            return self._change(entry, state=state, ended_at=_now(), is_unwanted=False)
+            return self._change(entry, state=state, ended_at=queued_film.now(), is_unwanted=False)
         return self._change(
-            entry, state=status, ended_at=_now(), error=outcome.attempts[-1].error,
+            entry, state=status, ended_at=queued_film.now(), error=outcome.attempts[-1].error,
             film_id=outcome.film_id or film.film_id, is_unwanted=False,
         )  # fmt: skip
 
@@ -371,7 +345,7 @@ class FilmQueue:
 
     def films(self) -> list[QueuedFilm]:
         """All films of the queue, the one added first first."""
-        found = [_read(path) for path in self.folder.glob("*/entry.json")]
+        found = [queued_film.read(path) for path in self.folder.glob("*/entry.json")]
         return sorted((one for one in found if one), key=lambda one: (one.added_at, one.entry))
 
     def find(self, entry: str) -> QueuedFilm:
@@ -382,7 +356,9 @@ class FilmQueue:
         UserError
             If there is none of that name.
         """
-        film = _read(self._entry(entry) / "entry.json") if ENTRY.fullmatch(entry) else None
+        film = (
+            queued_film.read(self._entry(entry) / "entry.json") if ENTRY.fullmatch(entry) else None
+        )
         if film is None:
             raise UserError("expected a film of the list, found none; load the page again")
         return film
@@ -456,40 +432,6 @@ class FilmQueue:
         raise AssertionError("unreachable")
 
 
-def _clean_name(name: str) -> str:
-    """A film's file name without folders, that every system takes.
-
-    Raises
-    ------
-    UserError
-        If its suffix is none of a film.
-    """
-    name = unicodedata.normalize("NFC", re.split(r"[/\\]", name)[-1]).strip()
-    name = "".join(c for c in name if c.isprintable())
-    stem, suffix = Path(name).stem.strip(" ."), Path(name).suffix
-    if suffix.lower() not in SUFFIXES:
-        raise UserError(
-            f"{name[:80] or 'the file'}: expected a film ({', '.join(sorted(SUFFIXES))}), got "
-            f"'{suffix}'; convert it"
-        )
-    stem = re.sub(atomic.FORBIDDEN, "-", stem).lstrip(".-")[:MAX_NAME].strip() or "film"
-    fault = atomic.portable_name_error(stem + suffix)
-    return f"film-{stem}{suffix}" if fault else f"{stem}{suffix}"
-
-
-def _describe(film: QueuedFilm) -> str:
-    return f"{film.state} ({film.error})" if film.error else film.state
-
-
-def _read(path: Path) -> QueuedFilm | None:
-    """What is known of a film; None where it is gone, damaged, or was never written whole."""
-    try:
-        found = pydantic.TypeAdapter(QueuedFilm).validate_json(path.read_bytes(), strict=True)
-    except (OSError, ValueError):
-        return None
-    return found if found.entry == path.parent.name else None
-
-
 def _read_source(path: Path) -> dict[str, Any]:
     """What a workspace says of its film; empty where that is damaged, which its own run says."""
     try:
@@ -497,10 +439,6 @@ def _read_source(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) else {}
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def _is_there(film: str) -> bool:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bunny.batch.engine import FilmRunner
-from bunny.batch.film_queue import FilmQueue, QueuedFilm
+from bunny.batch.film_queue import FilmQueue
+from bunny.batch.queued_film import QueuedFilm
 from bunny.core.error import UserError
 from bunny.video.probe import probe
 

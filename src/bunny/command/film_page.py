@@ -32,8 +32,9 @@ from tornado.routing import Matcher
 from tornado.web import authenticated
 
 from bunny.batch import film_record
-from bunny.batch.film_queue import ChecksumError, FilmQueue, OffsetError, QueuedFilm
+from bunny.batch.film_queue import ChecksumError, FilmQueue, OffsetError
 from bunny.batch.film_record import RunningFilm
+from bunny.batch.queued_film import QueuedFilm
 from bunny.contract.progress import describe_seconds
 from bunny.core.error import UserError, describe_disk_fault
 
