@@ -1,10 +1,10 @@
 """Feed damaged files to `bunny` and count what becomes of them.
 
-Small films of every container, reference pictures, settings, records of corrections and tables get
-bytes flipped, cut out, doubled, or joined with another file's. Each goes to a command line in a
-process of its own, which must end soon, within its memory, with exit code 0, or with one sentence
-and exit code 2 (or 1, where a stage says that too much of the film cannot be read); it may write
-nothing outside its folder.
+Small films of every container, reference pictures, settings, records, tables and all other files of
+a finished workspace get bytes flipped, cut out, doubled, or joined with another file's. Each goes
+to a command line in a process of its own, which must end soon, within its memory, with exit code 0,
+or with one sentence and exit code 2 (or 1, where a stage says that too much of the film cannot be
+read); it may write nothing outside its folder.
 
     python python_script/fuzz.py                          # 2,000 films and 400 other files
     python python_script/fuzz.py --films 200 --others 0 --seed 7 --keep /tmp/found
@@ -29,7 +29,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "test" / "common"))
+sys.path[:0] = [str(ROOT / "test" / "common"), str(ROOT / "python_script")]
+
+import fuzz_workspace  # noqa: E402
+from fuzz_damage import Case, damage  # noqa: E402
 
 MOST_SECONDS = 60.0
 MOST_BYTES = 6 << 30  # of addresses: libraries alone map 2 GiB
@@ -43,7 +46,11 @@ CONTAINERS = (  # of `odd_film`: each container and codec that the tests make
 )
 # Libraries write these where a user's settings of theirs would lie, or to make a temporary file.
 OWN = tuple(str(Path.home() / place) for place in (".cache", ".config/matplotlib"))
-ALLOWED = (*OWN, "/dev/", "/proc/", f"{tempfile.gettempdir()}/tmp")
+ALLOWED = (
+    *(*OWN, "/dev/", "/proc/"),
+    *(f"{tempfile.gettempdir()}/{name}" for name in ("tmp", "torchinductor_")),
+)
+FOUND = " problems"  # so ends what `bunny doctor --workspace` says, which lists them, with code 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,15 +87,22 @@ class Outcome:
     @property
     def sentence(self) -> str:
         """What it ended with."""
-        lines = [line for line in self.said.splitlines() if PREFIX in line]
-        return lines[-1][lines[-1].index(PREFIX) :] if lines else ""  # it may end a bar's line
+        lines = self.said.splitlines()
+        own = [line[line.index(PREFIX) :] for line in lines if PREFIX in line]  # after a bar, too
+        return (own or [line for line in lines if line.endswith(FOUND)] or [""])[-1]
 
 
-def run_command(arguments: list[str], folder: Path, most_seconds: float = MOST_SECONDS) -> Outcome:
-    """Run a command line in a fork of this process, which has imported everything."""
+def run_command(
+    arguments: list[str],
+    folder: Path,
+    most_seconds: float = MOST_SECONDS,
+    *,
+    is_forked: bool = True,
+) -> Outcome:
+    """Run a command line in a fork of this process, which has imported everything, or anew."""
     began = time.monotonic()
     said, outside = folder / "said.txt", folder / "outside.txt"
-    child = multiprocessing.get_context("fork").Process(
+    child = multiprocessing.get_context("fork" if is_forked else "spawn").Process(
         target=_command, args=(arguments, folder, said, outside)
     )
     child.start()
@@ -123,6 +137,8 @@ def _command(arguments: list[str], folder: Path, said: Path, outside: Path) -> N
     try:
         if arguments[:1] == [WITHOUT_REPORT]:
             _run_without_report(Path(arguments[1]))
+        elif arguments[0] in fuzz_workspace.READERS:
+            fuzz_workspace.read(*arguments)
         else:
             sys.argv = ["bunny", *arguments]
             cli.main()
@@ -182,61 +198,7 @@ def _watcher(folder: Path, outside: Path) -> Callable:
     return hook
 
 
-# -- damage ----------------------------------------------------------------------------------------
-
-
-def damage(data: bytes, other: bytes, chance: random.Random) -> tuple[str, bytes]:
-    """Damage a file in one of six ways; gives the way and the bytes."""
-    ways = {
-        "flip": _flip,
-        "cut": lambda d, _o, c: d[: c.randrange(len(d))],
-        "hole": _hole,
-        "double": _double,
-        "zero": _zero,
-        "join": lambda d, o, c: d[: c.randrange(len(d))] + o[c.randrange(len(o)) :],
-    }
-    way = chance.choice(sorted(ways))
-    return way, ways[way](data, other, chance)
-
-
-def _flip(data: bytes, _other: bytes, chance: random.Random) -> bytes:
-    changed = bytearray(data)
-    end = len(data) if chance.random() < 0.5 else min(len(data), 512)  # heads matter most
-    for _ in range(chance.choice((1, 2, 8, 64))):
-        changed[chance.randrange(end)] = chance.randrange(256)
-    return bytes(changed)
-
-
-def _piece(data: bytes, chance: random.Random) -> tuple[int, int]:
-    first = chance.randrange(len(data))
-    return first, min(len(data), first + chance.randrange(1, max(2, len(data) // 4)))
-
-
-def _hole(data: bytes, _other: bytes, chance: random.Random) -> bytes:
-    first, end = _piece(data, chance)
-    return data[:first] + data[end:]
-
-
-def _double(data: bytes, _other: bytes, chance: random.Random) -> bytes:
-    first, end = _piece(data, chance)
-    return data[:end] + data[first:]
-
-
-def _zero(data: bytes, _other: bytes, chance: random.Random) -> bytes:
-    first, end = _piece(data, chance)
-    return data[:first] + bytes(end - first) + data[end:]
-
-
 # -- cases -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """A damaged file in a folder of its own, and the command line that reads it."""
-
-    subject: str
-    way: str
-    arguments: list[str]
 
 
 def make_sources(folder: Path) -> Path:
@@ -276,6 +238,9 @@ def _make_sources(folder: Path) -> None:
         raise RuntimeError(done.said)
     [root] = (space / "data" / "output").glob("film-*")
     (root / "feedback.jsonl").write_text(_record(root), encoding="utf-8")
+    fuzz_workspace.make_sources(
+        folder, lambda line, place: run_command(line, place, 600, is_forked=False)
+    )
 
 
 def _record(root: Path) -> str:
@@ -351,7 +316,7 @@ def table_case(sources: Path, folder: Path, chance: random.Random) -> Case:
     return Case(subject="table", way=way, arguments=arguments)
 
 
-OTHER_CASES = (picture_case, settings_case, record_case, table_case)
+OTHER_CASES = (picture_case, settings_case, record_case, table_case, *fuzz_workspace.CASES)
 
 
 def make_cases(num_films: int, num_others: int, seed: int) -> Iterator[tuple[int, Callable]]:
@@ -367,7 +332,7 @@ def run_case(number: int, make: Callable, sources: Path, place: Path) -> tuple[C
     folder = place / f"case-{number}"
     folder.mkdir(parents=True)
     case = make(sources, folder, random.Random(number))
-    outcome = run_command(case.arguments, folder)
+    outcome = run_command(case.arguments, folder, is_forked=case.is_forked)
     if not outcome.is_fault:
         shutil.rmtree(folder)
     return case, outcome
