@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import notebook_output
 import polars as pl
 import pytest
 from prometheus_client import parser
@@ -198,6 +199,9 @@ def test_notebooks_give_the_same_tables_and_resume(done, small_project, tmp_path
     folder = tmp_path / "log" / "notebook" / ran["film_id"]
     copies = sorted(folder.iterdir())
     assert {c.name.partition("-")[0] for c in copies} == set(notebook.NOTEBOOK)
+    kinds = {copy.name: notebook_output.read_kinds(copy) for copy in copies}
+    assert all(kinds.values())
+    assert set().union(*kinds.values()) <= notebook_output.MIME
     again = small_project.run(tmp_path, "--notebooks")
     assert {stage["status"] for stage in again["stages"].values()} == {"skipped"}
     assert sorted(folder.iterdir()) == copies

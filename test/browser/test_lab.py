@@ -1,9 +1,11 @@
 """Every notebook in a real JupyterLab, driven in a headless Chromium."""
 
 import contextlib
+import json
 import re
 from pathlib import Path
 
+import notebook_output
 import pytest
 import yaml
 
@@ -17,11 +19,9 @@ HAS_WIDGETS = tuple(
         *("06_dataset", "09_generate", "11_search"),
     )
 )
-# What JupyterLab, the classic Notebook and VS Code all show without an extension.
-MIME = {
-    *("text/plain", "text/html", "text/markdown", "image/png", "image/jpeg"),
-    "application/vnd.jupyter.widget-view+json",
-}
+# The others without widgets are run by papermill, see `test_run`.
+WITHOUT_WIDGETS = tuple(f"{name}.ipynb" for name in ("07_finetune", "08_evaluate", "13_pair"))
+MIME = notebook_output.MIME | {"application/vnd.jupyter.widget-view+json"}
 MODULE = {"@jupyter-widgets/base", "@jupyter-widgets/controls", "@jupyter-widgets/output"}
 LAB_ONLY = re.compile(r"jupyterapp|requirejs|\brequire\(|@jupyterlab/")
 
@@ -44,10 +44,20 @@ def run_to_end(jupyter, name):
         assert book.complaints == []
 
 
-@pytest.mark.parametrize("name", [name for name in NOTEBOOK if name not in HAS_WIDGETS])
+@pytest.mark.parametrize(
+    "name", [name for name in NOTEBOOK if name not in HAS_WIDGETS + WITHOUT_WIDGETS]
+)
 def test_it_runs_to_its_end(jupyter, name):
     with run_to_end(jupyter, name):
         pass
+
+
+@pytest.mark.parametrize("name", WITHOUT_WIDGETS)
+def test_it_shows_no_widget(name):
+    """Only its parameters say whether widgets are shown; no later cell asks."""
+    cells = json.loads((ROOT / "notebook" / name).read_text(encoding="utf-8"))["cells"]
+    asking = [cell for cell in cells if "is_interactive" in "".join(cell["source"])]
+    assert [cell["metadata"]["tags"] for cell in asking] == [["parameters"]]
 
 
 def test_sliders_and_buttons_of_the_filter_answer(jupyter, project):
