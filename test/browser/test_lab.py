@@ -21,7 +21,6 @@ HAS_WIDGETS = tuple(
 )
 # The others without widgets are run by papermill, see `test_run`.
 WITHOUT_WIDGETS = tuple(f"{name}.ipynb" for name in ("07_finetune", "08_evaluate", "13_pair"))
-MIME = notebook_output.MIME | {"application/vnd.jupyter.widget-view+json"}
 MODULE = {"@jupyter-widgets/base", "@jupyter-widgets/controls", "@jupyter-widgets/output"}
 LAB_ONLY = re.compile(r"jupyterapp|requirejs|\brequire\(|@jupyterlab/")
 
@@ -36,7 +35,7 @@ def run_to_end(jupyter, name):
         outputs = [output for cell in cells for output in cell["outputs"]]
         assert [output["error"] for output in outputs if output["error"]] == []
         assert [cell["count"] for cell in cells] == list(range(1, len(cells) + 1))
-        assert {mime for output in outputs for mime in output["mime"]} <= MIME
+        assert {mime for output in outputs for mime in output["mime"]} <= notebook_output.MIME
         stages = [output["text"] for output in outputs if output["text"].startswith("**")]
         assert [text for text in stages if "was up to date" not in text] == []
         assert book.complaints == []

@@ -4,7 +4,12 @@ import json
 from pathlib import Path
 
 # What JupyterLab, the classic Notebook and VS Code all show without an extension.
-MIME = frozenset({"text/plain", "text/html", "text/markdown", "image/png", "image/jpeg"})
+MIME = frozenset(
+    {
+        *("text/plain", "text/html", "text/markdown", "image/png", "image/jpeg"),
+        "application/vnd.jupyter.widget-view+json",
+    }
+)
 
 
 def read_kinds(path: Path) -> set[str]:
