@@ -15,6 +15,7 @@ import contextlib
 import multiprocessing
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -50,7 +51,8 @@ ALLOWED = (
     *(*OWN, "/dev/", "/proc/"),
     *(f"{tempfile.gettempdir()}/{name}" for name in ("tmp", "torchinductor_")),
 )
-FOUND = " problems"  # so ends what `bunny doctor --workspace` says, which lists them, with code 1
+# What `bunny doctor --workspace` and `bunny batch`, which list faults, end with.
+LISTED = re.compile(r" problems$| films? done, ")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +91,7 @@ class Outcome:
         """What it ended with."""
         lines = self.said.splitlines()
         own = [line[line.index(PREFIX) :] for line in lines if PREFIX in line]  # after a bar, too
-        return (own or [line for line in lines if line.endswith(FOUND)] or [""])[-1]
+        return (own or [line for line in lines if LISTED.search(line)] or [""])[-1]
 
 
 def run_command(

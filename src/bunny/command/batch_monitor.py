@@ -23,7 +23,7 @@ import polars as pl
 from bunny.batch import batch_status, film_record, time_left
 from bunny.batch.batch_status import STATUSES, BatchStatus, FilmLeft
 from bunny.batch.engine import FilmOutcome
-from bunny.batch.film_list import FINETUNE
+from bunny.batch.film_list import FINETUNE, PREPARE
 from bunny.batch.film_record import RunningFilm
 from bunny.batch.live_view import LiveView
 from bunny.batch.time_left import FilmPace
@@ -65,6 +65,7 @@ class BatchMonitor:
         self._started_at = film_record.now()
         self._lengths = _fill_lengths({film: row["duration_s"] for film, row in rows.items()})
         self._pace, self._slots, self._num_failed = FilmPace(), (1, 0), 0
+        self._prepared: set[str] = set()  # films that wait, but for their fine-tune alone
         self._lock, self._ended = threading.RLock(), threading.Event()
         self._is_changed, self._metrics_at = True, float("-inf")
         self._thread = threading.Thread(target=self._work, name="batch monitor", daemon=True)
@@ -149,6 +150,7 @@ class BatchMonitor:
             for film in film_record.read_all(self.record_dir)
             if self._rows.get(film.film, {}).get("status") in ("waiting", "running")
         ]
+        self._prepared |= {film.film for film in found if film.phase == PREPARE}
         nodes = {film.film: film.node for film in found}
         for film, row in self._rows.items():
             if row["status"] not in ("waiting", "running"):
@@ -165,7 +167,11 @@ class BatchMonitor:
         left = time_left.estimate(
             self._pace,
             [(film, self._lengths[film.film]) for film in running],
-            [self._lengths[film] for film, row in self._rows.items() if row["status"] == "waiting"],
+            [
+                0.0 if film in self._prepared else self._lengths[film]
+                for film, row in self._rows.items()
+                if row["status"] == "waiting"
+            ],
             *self._slots,
         )
         return BatchStatus(
