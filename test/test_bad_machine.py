@@ -5,6 +5,7 @@ and goes on to the same bytes once there is space.
 """
 
 import contextlib
+import importlib.util
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from bunny_sentence import sentence
 from small_project import command, run_arguments
 
 from bunny import pipeline
+from bunny.contract import fingerprint
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError, describe_disk_fault
@@ -225,6 +227,40 @@ def test_files_of_the_future_are_up_to_date_and_a_change_is_still_seen(
     whole = space_of(small_project, small_project.folder / "data")
     table = "table/quality.parquet"
     assert (space.root / table).read_bytes() == (whole.root / table).read_bytes()
+
+
+def test_a_clock_set_back_while_a_stage_runs_changes_nothing(small_project, tmp_path):
+    """Ten years, by a library that answers for the system: `uv run --with libfaketime pytest`."""
+    package = importlib.util.find_spec("libfaketime")
+    if package is None or package.origin is None:
+        pytest.skip("needs the package libfaketime, which is built with a C compiler")
+    space = copy_of(small_project, tmp_path)
+    for stage in ("detect", "cluster"):
+        undo(space, small_project.done, stage)
+    [library] = Path(package.origin).parent.rglob("libfaketime.so.1")
+    clock = tmp_path / "clock"
+    clock.write_text("+0")
+    process = subprocess.Popen(
+        command(*run_arguments(small_project.film, tmp_path), "--until", "cluster"),
+        cwd=small_project.folder,
+        env=os.environ
+        | {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clock)}
+        | {"FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"},
+    )
+    while fingerprint.read_record(space.root, "detect").get("status") != "running":
+        assert process.poll() is None
+        time.sleep(0.01)
+    clock.write_text("-10y")
+    assert process.wait() == 0
+    years = [
+        int(fingerprint.read_record(space.root, name)["started_at"][:4])
+        for name in ("detect", "cluster")
+    ]
+    assert years[0] - years[1] in (10, 11)
+    whole = space_of(small_project, small_project.folder / "data")
+    for name in ("face", "track", "figure", "label", "cluster"):
+        table = f"table/{name}.parquet"
+        assert (space.root / table).read_bytes() == (whole.root / table).read_bytes()
 
 
 # -- several at once -----------------------------------------------------------------------------
