@@ -153,6 +153,10 @@ def run(
             forget_people.empty_joint_set(space, is_removed=is_removed)
     for space in joint if is_removed else ():
         atomic.remove_folder(space.root)  # its lock lay in it
+    if is_removed:
+        ids = frozenset[str]().union(*(one.who.ids for one in found))
+        every = workspace.find(root, config.project.data_dir)
+        forget_people.remove_rejections(data, every, ids)
     if name and people and not film:
         films.append(FilmForgetting(film_id="the library of all films", counts=people))
         if is_removed:

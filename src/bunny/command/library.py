@@ -18,7 +18,7 @@ from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.review.learn import version
-from bunny.series import film_member, identity, library_update, people_library
+from bunny.series import film_member, identity, library_update, people_library, rejection
 from bunny.series.people_library import PeopleLibrary
 from bunny.table import store
 from bunny.view.tile import UNKNOWN
@@ -94,7 +94,7 @@ def add(
     folder = library_folder(data_dir, overrides)
     lines: list[str] = []
     with workspace.lock_library(folder):
-        library = people_library.read(folder)
+        library = before = people_library.read(folder)
         states = dict(library.film.select("film_id", "state").iter_rows())
         if not films:
             spaces = [one for one in spaces if states.get(one[0].film_id) != _state(one[0])]
@@ -102,7 +102,11 @@ def add(
             library, line = _add_one(library, space, config)
             lines.append(line)
         sharing = ReferenceSharing(library, data_dir, overrides)
-        _share(sharing, [space.film_id for space, _ in spaces])
+        added = [space.film_id for space, _ in spaces]
+        _share(sharing, added)
+        sharing.tell_rejections(
+            {*added, *rejection.films_concerned(before, sharing.library, added)}
+        )
         people_library.write(sharing.library)
     return LibraryReport(
         library=sharing.library,
@@ -145,6 +149,8 @@ def name(
         for own in named:
             sharing.collect(own)
             sharing.offer(own)
+        is_named = sharing.library.member.filter(pl.col("identity_id").is_in(named), "is_named")
+        sharing.tell_rejections(is_named["film_id"])
         people_library.write(sharing.library)
     return LibraryReport(
         library=sharing.library,
@@ -197,7 +203,7 @@ def remove(film: str, data_dir: str | None = None, overrides: Sequence[str] = ()
     """
     folder = library_folder(data_dir, overrides)
     with workspace.lock_library(folder):
-        library = people_library.read(folder)
+        library = before = people_library.read(folder)
         found = library.film.filter(pl.col("film_id").str.starts_with(film))["film_id"].to_list()
         if len(found) != 1:
             raise UserError(
@@ -208,11 +214,10 @@ def remove(film: str, data_dir: str | None = None, overrides: Sequence[str] = ()
         back = sharing.withdraw(pl.col("film_id") == found[0])
         members = library.member.filter(pl.col("film_id") == found[0])
         gone = library.reference.height - sharing.library.reference.height
-        library = library_update.remove_film(sharing.library, found[0])
+        sharing.library = library = library_update.remove_film(sharing.library, found[0])
+        sharing.tell_rejections(rejection.films_concerned(before, library, [found[0]]))
         people_library.write(library)
-        for model in members["model"].unique():
-            rows = members.filter(pl.col("model") == model)["vector_row"].to_list()
-            people_library.erase_vectors(folder, model, rows)
+        people_library.erase_unused(library)
     lines = [f"{found[0]}: {members.height} members and {gone} reference pictures removed"]
     lines += [f"{film_id}: references from it are removed" for film_id in back]
     return LibraryReport(library=library, lines=lines)

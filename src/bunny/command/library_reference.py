@@ -17,7 +17,7 @@ from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.dataset import reference_picture
-from bunny.series import people_library, shared_reference
+from bunny.series import people_library, rejection, shared_reference
 from bunny.series.film_member import FIGURE
 from bunny.series.people_library import PeopleLibrary
 from bunny.table import corrected, store
@@ -45,6 +45,7 @@ class ReferenceSharing:
         self.notes: list[str] = []
         self.given: dict[str, list[str]] = {}  # names that each film got references of
         self._withdrawn: set[str] = set()  # films that references were taken from
+        self._told: set[str] = set()  # films that now know of other rejections than before
         self._data_dir, self._overrides = data_dir, overrides
 
     def collect(self, identity_id: str) -> None:
@@ -87,7 +88,7 @@ class ReferenceSharing:
         if films is not None:
             member = member.filter(pl.col("film_id").is_in(list(films)))
         for film_id in sorted(self._films_like(identity_id, member, reference)):
-            self._offer_film(film_id, name, member.filter(own), reference)
+            self._offer_film(film_id, identity_id, name, member.filter(own), reference)
 
     def _films_like(
         self, identity_id: str, member: pl.DataFrame, reference: pl.DataFrame
@@ -106,8 +107,9 @@ class ReferenceSharing:
         return found | set(near["film_id"].to_numpy()[is_near].tolist())
 
     def _offer_film(
-        self, film_id: str, name: str, member: pl.DataFrame, reference: pl.DataFrame
-    ) -> None:
+        self, film_id: str, identity_id: str, name: str, member: pl.DataFrame,
+        reference: pl.DataFrame,
+    ) -> None:  # fmt: skip
         space, config = self._open(film_id)
         if space is None:
             return
@@ -121,12 +123,15 @@ class ReferenceSharing:
         if face.height:
             tables = shared_reference.read_tables(space.table)
             vector = np.array(face["vector"].to_list(), np.float32)
+            model = face["model"][0]
+            rejected = rejection.read(self.library, model, model).of(identity_id, name)
             num, why = shared_reference.new_tracks(
-                tables, name, vector, config.detection, config.seed
+                tables, name, vector, config.detection, config.seed, rejected
             )
         else:
             drawn = (pl.col("film_id") == film_id) & (pl.col("kind") == FIGURE)
-            num, why = member.filter(drawn)["num_views"].sum(), "not found in it"
+            own = rejection.drop_members(self.library, member.filter(drawn), identity_id, name)
+            num, why = own["num_views"].sum(), "not found in it"
         if not num:
             self.notes.append(f"{film_id}: {name} not given ({why})")
             return
@@ -138,6 +143,26 @@ class ReferenceSharing:
             film_of = {key: source[key] for key in ("film", "content_hash")}
             workspace.write_source(space, film_of, user)
         self.given.setdefault(film_id, []).append(name)
+
+    def tell_rejections(self, films: Iterable[str]) -> None:
+        """Write down in films what people said in others is not one of their characters.
+
+        Parameters
+        ----------
+        films : iterable of str
+            film_ids; those whose references were given just now are among them.
+        """
+        for film_id in sorted({*films, *self.given}):
+            space, _ = self._open(film_id)
+            if space is None:
+                continue
+            home = space.root / reference_folder.NAMED
+            given = [one.name for one in home.iterdir() if one.is_dir()] if home.is_dir() else []
+            new = rejection.for_film(self.library, film_id, given)
+            if not new.equals(_listed(store.read_or_empty(space.table, rejection.TABLE))):
+                with workspace.lock(space):
+                    store.write(space.table, rejection.TABLE, new)
+                self._told.add(film_id)
 
     def withdraw(self, which: pl.Expr, film_id: str | None = None) -> list[str]:
         """Take references back: out of the library, and out of the films that got them.
@@ -180,9 +205,9 @@ class ReferenceSharing:
         return sorted(touched)
 
     def commands(self) -> list[str]:
-        """What to type so that the films go by the references that they have now."""
+        """What to type so that the films go by the references and rejections that they have now."""
         found = []
-        for film_id in sorted({*self.given, *self._withdrawn}):
+        for film_id in sorted({*self.given, *self._withdrawn, *self._told}):
             space, _ = self._open(film_id)
             if space is not None:
                 found.append(characters.run_command(space.source(), self._data_dir))
@@ -197,6 +222,11 @@ class ReferenceSharing:
             return film_workspace.open_film(film_id, self._data_dir, self._overrides, ())
         except UserError:  # its folder is gone; the library keeps what it knows
             return None, Config()
+
+
+def _listed(table: pl.DataFrame) -> pl.DataFrame:
+    """With vectors as lists."""
+    return table.with_columns(pl.col("vector").cast(pl.List(pl.Float32)))
 
 
 def _remove_pictures(paths: Iterable[Path]) -> None:
@@ -253,5 +283,4 @@ def _cut_views(
 
 def _same_vectors(tables: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
     """Tables whose vectors are lists, so that those of two models may stand in one."""
-    filled = [table for table in tables if table.height]
-    return [t.with_columns(pl.col("vector").cast(pl.List(pl.Float32))) for t in filled]
+    return [_listed(table) for table in tables if table.height]

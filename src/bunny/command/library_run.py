@@ -19,7 +19,7 @@ from bunny.contract import fingerprint
 from bunny.core import film_file
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
-from bunny.series import film_member
+from bunny.series import film_member, rejection
 from bunny.series.people_library import PeopleLibrary
 from bunny.table import corrected, store
 
@@ -111,7 +111,11 @@ def is_behind(space: Workspace) -> bool:
         if record.get("status") == "running" or record.get("error") == "interrupted":
             return True
         parts = record.get("parts", {})
-        used = parts.get("outside", {}).get("references", "")
+        outside = parts.get("outside", {})
+        used = outside.get("references", "")
+        told = fingerprint.table_hash(space.root, rejection.TABLE)
+        if name == "review" and record and told != outside.get("rejected elsewhere", ""):
+            return True
         if name == "detect" and used != space.source()["reference_hash"]:
             return True
         for table, digest in parts.get("tables", {}).items():

@@ -76,6 +76,7 @@ def new_tracks(
     vector: np.ndarray,
     wanted: DetectionConfig,
     seed: int,
+    rejected: np.ndarray | None = None,
 ) -> tuple[int, str]:
     """Count the tracks of a film that would get a name by further references.
 
@@ -89,6 +90,9 @@ def new_tracks(
     wanted : DetectionConfig
         Of the film.
     seed : int
+    rejected : np.ndarray, shape (k, d), float32, optional
+        Faces that people said are not this one, in any film: tracks that are more like one of these
+        than like the pictures do not count.
 
     Returns
     -------
@@ -113,6 +117,8 @@ def new_tracks(
     before = _names(face, tracks, cast, wanted, seed)
     after = _names(face, tracks, with_name, wanted, seed)
     refused = _refused(tables, face, name)
+    if rejected is not None and len(rejected):
+        refused |= _like_rejected(face, tracks, name, vector, rejected)
     gained = 0
     for row, old, new in zip(tracks, before, after, strict=True):
         if old is not None and new != old:
@@ -139,6 +145,15 @@ def _names(
         adaptation=learned.trial.adaptation,
         compared=(compared.names, compared.similarity),
     ).name
+
+
+def _like_rejected(face, tracks: list[dict], name: str, vector, rejected) -> set[str]:
+    """Tracks that are more like what is not somebody than like the one."""
+    view = match.read_views(face, tracks)
+    own = match.compare(view.portrait, {name: np.asarray(vector, np.float32)}, view.recogniser)[1]
+    nearest = match.nearest_rejected(view.portrait, rejected, view.recogniser)
+    return {row["track_id"] for row, is_out in zip(tracks, nearest > own[:, 0], strict=True)
+            if is_out}  # fmt: skip
 
 
 def _refused(tables: Mapping[str, pl.DataFrame], face: pl.DataFrame, name: str) -> set[str]:
