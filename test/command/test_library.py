@@ -4,16 +4,18 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import polars as pl
 import pytest
 from photo_film import NUM_FRAMES, astronaut_pictures, make_film, run
 
+from bunny.command import library
 from bunny.core import atomic, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.review.learn import linear_map, method, threshold_rule, version
-from bunny.series import people_library, rejection
+from bunny.series import people_library
 from bunny.stage.review import Review
 from bunny.table import store
 
@@ -131,6 +133,62 @@ def _draw_sets(films, bunny):
     code, out, _ = bunny("library", "remove", "one-", "--json")
     assert [film["film_id"] for film in json.loads(out)["films"]][-1] == two.film_id
     assert not list(one.root.parents[1].glob(f"library/reference/*/*{one.film_id}*"))
+
+
+def contents(folder):
+    """All files below a folder; a film's log and what it notes of hashes are no part."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ("hash.json", ".lock")
+    }
+
+
+def test_a_dry_run_shows_what_would_be_named_and_writes_nothing(films, bunny, tmp_path):
+    """The same table comes before anything is written, and holds what the films are given."""
+    one, two, none = films
+    assert bunny("library", "add")[0] == 0
+    before = contents(tmp_path / "data")
+    line = ("library", "name", "identity-0001=Eileen")
+    code, out, err = bunny(*line, "--dry-run", "--sheet", tmp_path / "sheet.png")
+    assert code == 0, err
+    assert contents(tmp_path / "data") == before
+    head, *rows, last = out.splitlines()[1:]
+    assert out.startswith("identity-0001 (identity-0001) would be Eileen\n")
+    assert head.split() == ["film", "group", "name", "seen"]
+    assert last.startswith("dry run: nothing was changed")
+    expected = [[space.film_id, "person-01", "Eileen", "2", "tracks,", "similarity"]
+                for space in (one, two)]  # fmt: skip
+    assert [row.split()[:-1] for row in rows] == expected
+    assert all(0.36 <= float(row.split()[-1]) <= 1 for row in rows)
+    assert cv2.imread(str(tmp_path / "sheet.png")).std() > 20
+    report = json.loads(bunny(*line, "--dry-run", "--json")[1])
+    assert report["is_dry_run"] and report["given"].keys() == {one.film_id, two.film_id}
+    assert contents(tmp_path / "data") == before
+    code, out, _ = bunny(*line)
+    assert code == 0 and out.splitlines()[:3] == [head, *rows]
+    assert "would" not in out and contents(tmp_path / "data") != before
+    assert (one.root / "named/Eileen").is_dir() and not (none.root / "named").exists()
+    code, _, err = bunny(*line, "--dry-run", "--run")
+    assert (code, err) == (2, "bunny: --dry-run and --run cannot be combined; leave one out\n")
+    code, _, err = bunny(*line, "--dry-run", "--sheet", tmp_path)
+    assert code == 2 and "expected an output file, got a folder" in err
+
+
+def test_a_name_is_shown_as_it_was_written_before_the_first_file(films, bunny, monkeypatch):
+    """What is said comes first: a terminal that breaks there leaves all films as they were."""
+    one, *_ = films
+    assert bunny("library", "add")[0] == 0
+    home = one.root.parents[1]
+    before = contents(home)
+
+    def stop(text):
+        assert text.splitlines()[1].startswith(one.film_id)
+        raise UserError("stopped")
+
+    with pytest.raises(UserError, match="stopped"):
+        library.name(["identity-0001=Eileen"], str(home), say=stop)
+    assert contents(home) == before
 
 
 def test_a_name_that_is_changed_or_taken_away_takes_its_pictures_along(films, bunny):
@@ -361,21 +419,28 @@ def test_who_people_said_is_not_anna_holds_her_references_back_in_other_films(bu
 
 def test_a_drawn_figure_that_is_like_a_rejected_one_gets_no_references(bunny, tmp_path):
     """Two figures at 20 degrees are one; then people say that one at 22 is not who they are."""
-    films = [write_people(tmp_path, name, {"figure-01": at(2, angle)})
-             for name, angle in (("one", 0), ("two", 20))]  # fmt: skip
+    one, two = (write_people(tmp_path, name, {"figure-01": at(2, angle)})
+                for name, angle in (("one", 0), ("two", 20)))  # fmt: skip
     assert bunny("library", "add")[0] == 0
-    library = people_library.read(tmp_path / "data/library")
-    member = library.member.filter(pl.col("film_id") == films[1])
-    (own,) = member["identity_id"]
+    folder = tmp_path / "data/library"
+    row = {"reference_id": "bunny/from_film_one.png", "identity_id": "identity-0001",
+           "film_id": one, "sha256": "0", "model": "by hand", "vector": None}  # fmt: skip
+    store.write(folder, "library_reference", store.from_rows("library_reference", [row]))
+    atomic.write_bytes(folder / "reference" / row["reference_id"], b"a drawn picture")
 
-    def kept():
-        known = people_library.read(tmp_path / "data/library")
-        return rejection.drop_members(known, member, own, "bunny").height
+    def offered():
+        code, out, err = bunny("library", "name", "identity-0001=bunny", "--dry-run")
+        assert code == 0, err
+        return {tuple(line.split()) for line in out.splitlines() if line.startswith(("one", "two"))}
 
-    assert kept() == 1
+    seen = ("figure-01", "bunny", "1", "view,", "similarity", "0.94")
+    assert offered() == {(one, *seen), (two, *seen)}
     write_people(tmp_path, "three", {"figure-07": at(2, 22)}, rejected={"figure-07": ["bunny"]})
     assert bunny("library", "add")[0] == 0
-    assert kept() == 0
+    code, out, err = bunny("library", "name", "identity-0001=bunny", "--json")
+    assert code == 0, err
+    assert json.loads(out)["given"] == {one: ["bunny"]}  # 0.93 like that one, 0.94 like the other
+    assert not (tmp_path / "data/output" / two / "named").exists()
 
 
 def test_a_forgotten_person_leaves_no_vector_where_they_were_rejected_from_others(bunny, tmp_path):

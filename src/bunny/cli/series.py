@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bunny.cli.app import AsJson, DataDir, Settings, app
+from bunny.core.error import UserError
 
 if TYPE_CHECKING:
     from bunny.command.library import LibraryReport
@@ -48,7 +49,8 @@ def add(
     """Add films: whom they show is looked for among the people of all other films."""
     from bunny.command import library
 
-    _finish(library.add(films or [], data_dir, settings or []), data_dir, settings, run, as_json)
+    done = library.add(films or [], data_dir, settings or [], say=None if as_json else typer.echo)
+    _finish(done, data_dir, settings, run, as_json)
 
 
 @library_app.command()
@@ -61,15 +63,36 @@ def name(
             "FILM:person-02=anna; WHO= takes the name away.",
         ),
     ],
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Show what would be named in which film without changing anything."
+        ),
+    ] = False,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="Write a PNG with a picture of each group that is named, by film."),
+    ] = None,
     run: Run = False,
     data_dir: DataDir = None,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
     """Name people once; films that show them get their references."""
-    from bunny.command import library
+    from bunny.command import library, library_offer
 
-    _finish(library.name(choices, data_dir, settings or []), data_dir, settings, run, as_json)
+    if dry_run and run:
+        raise UserError("--dry-run and --run cannot be combined; leave one out")
+    done = library.name(
+        choices,
+        data_dir,
+        settings or [],
+        is_dry_run=dry_run,
+        say=None if as_json else typer.echo,
+    )
+    if sheet is not None:
+        library_offer.write_sheet(done.offers, sheet, data_dir, settings or [])
+    _finish(done, data_dir, settings, run, as_json)
 
 
 @library_app.command()

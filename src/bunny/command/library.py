@@ -2,8 +2,9 @@
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import polars as pl
 
 from bunny.character import reference
 from bunny.command import characters, film_workspace
-from bunny.command.library_reference import ReferenceSharing
+from bunny.command.library_reference import Offer, ReferenceSharing
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
@@ -22,6 +23,9 @@ from bunny.series import film_member, identity, library_update, people_library, 
 from bunny.series.people_library import PeopleLibrary
 from bunny.table import store
 from bunny.view.tile import UNKNOWN
+
+DRY_RUN = "dry run: nothing was changed; without --dry-run these films get the references"
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,8 @@ class LibraryReport:
     given: dict[str, list[str]] | None = None  # names that each film got references of
     commands: Sequence[str] = ()  # to type next
     ran: Sequence[Mapping[str, Any]] = ()  # films that ran, see `library_run`
+    offers: Sequence[Offer] = ()  # what is named in which film, or why not
+    is_dry_run: bool = False  # nothing was written; `given` is what films would get
 
     @property
     def exit_code(self) -> int:
@@ -48,6 +54,8 @@ class LibraryReport:
             "given": self.given or {},
             "commands": list(self.commands),
             "ran": list(self.ran),
+            "offers": [asdict(one) for one in self.offers],
+            "is_dry_run": self.is_dry_run,
             "films": self.library.film.drop("state").sort("film_id").to_dicts(),
             "identities": summarise(self.library).to_dicts(),
             "noise": _noise(self.library),
@@ -57,6 +65,8 @@ class LibraryReport:
     def to_text(self) -> str:
         """Lines for a person."""
         lines = list(self.lines)
+        if self.is_dry_run:
+            return "\n".join([*lines, *describe_offers(self.offers), DRY_RUN])
         for film_id, names in (self.given or {}).items():
             lines.append(f"{film_id}: now has references of {', '.join(names)}")
         lines += describe_runs(self.ran)
@@ -76,7 +86,11 @@ def library_folder(data_dir: str | None, overrides: Sequence[str] = ()) -> Path:
 
 
 def add(
-    films: Sequence[str], data_dir: str | None = None, overrides: Sequence[str] = ()
+    films: Sequence[str],
+    data_dir: str | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    say: Say | None = None,
 ) -> LibraryReport:
     """Add films, or add them again after they changed.
 
@@ -84,6 +98,8 @@ def add(
     ----------
     films : sequence of str
         film_ids or how they begin; none: all that are new or changed.
+    say : callable, optional
+        Is given lines on what will be named in which film before films get references.
 
     Raises
     ------
@@ -104,12 +120,15 @@ def add(
         sharing = ReferenceSharing(library, data_dir, overrides)
         added = [space.film_id for space, _ in spaces]
         _share(sharing, added)
+        _say_offers(sharing, say)
+        sharing.apply()
         sharing.tell_rejections(
             {*added, *rejection.films_concerned(before, sharing.library, added)}
         )
         people_library.write(sharing.library)
     return LibraryReport(
         library=sharing.library,
+        offers=sharing.offers,
         lines=[*(lines or ["nothing new: all films that ran are in the library"]), *sharing.notes],
         given=sharing.given,
         commands=sharing.commands(),
@@ -117,7 +136,12 @@ def add(
 
 
 def name(
-    choices: Sequence[str], data_dir: str | None = None, overrides: Sequence[str] = ()
+    choices: Sequence[str],
+    data_dir: str | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    is_dry_run: bool = False,
+    say: Say | None = None,
 ) -> LibraryReport:
     """Name people once for all films.
 
@@ -125,6 +149,10 @@ def name(
     ----------
     choices : sequence of str
         `identity-0003=anna`, `reel-1a2b:person-02=anna`; nothing behind the sign takes a name away.
+    is_dry_run : bool
+        Find out what would be named in which film, and write nothing.
+    say : callable, optional
+        Is given lines on what will be named in which film before anything is written.
 
     Raises
     ------
@@ -133,7 +161,8 @@ def name(
     """
     folder = library_folder(data_dir, overrides)
     lines: list[str] = []
-    with workspace.lock_library(folder):
+    is_now, are = ("would be", "would be") if is_dry_run else ("is now", "are")
+    with nullcontext() if is_dry_run else workspace.lock_library(folder):
         sharing = ReferenceSharing(people_library.read(folder), data_dir, overrides)
         named = []
         for choice in choices:
@@ -144,20 +173,58 @@ def name(
                 )
             own, back = _name_one(sharing, what, _check_name(wanted))
             named.append(own)
-            lines.append(f"{what} ({own}) is now {wanted or 'without a name'}")
-            lines += [f"{film_id}: the old name's references are removed" for film_id in back]
+            lines.append(f"{what} ({own}) {is_now} {wanted or 'without a name'}")
+            lines += [f"{film_id}: the old name's references {are} removed" for film_id in back]
         for own in named:
             sharing.collect(own)
             sharing.offer(own)
-        is_named = sharing.library.member.filter(pl.col("identity_id").is_in(named), "is_named")
-        sharing.tell_rejections(is_named["film_id"])
-        people_library.write(sharing.library)
+        if not is_dry_run:
+            _say_offers(sharing, say)
+            sharing.apply()
+            is_named = sharing.library.member.filter(pl.col("identity_id").is_in(named), "is_named")
+            sharing.tell_rejections(is_named["film_id"])
+            people_library.write(sharing.library)
     return LibraryReport(
         library=sharing.library,
+        offers=sharing.offers,
+        is_dry_run=is_dry_run,
         lines=[*lines, *sharing.notes],
         given=sharing.given,
         commands=sharing.commands(),
     )
+
+
+def describe_offers(offers: Sequence[Offer]) -> list[str]:
+    """A table of what is named in which film, or why a film gets no references; lines of text."""
+    if not offers:
+        return ["in no film would anybody be named"]
+    rows = [
+        (one.film_id, one.cluster or "-", one.name if one.cluster else "-", one.describe())
+        for one in offers
+    ]
+    return table_lines(pl.DataFrame(rows, schema=["film", "group", "name", "seen"], orient="row"))
+
+
+def table_lines(table: pl.DataFrame) -> list[str]:
+    """A table as lines of text, its columns aligned.
+
+    Examples
+    --------
+    >>> table_lines(pl.DataFrame({"film_id": ["one-1a2b"], "pictures": [12]}))
+    ['film_id   pictures', 'one-1a2b  12']
+    """
+    rows = [table.columns, *([str(cell) for cell in row] for row in table.iter_rows())]
+    width = [max(len(row[k]) for row in rows) for k in range(len(table.columns))]
+    return [
+        "  ".join(cell.ljust(size) for cell, size in zip(row, width, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _say_offers(sharing: ReferenceSharing, say: Say | None) -> None:
+    """Say what films will be given, before they are."""
+    if say is not None and sharing.offers:
+        say("\n".join(describe_offers(sharing.offers)))
 
 
 def _name_one(sharing: ReferenceSharing, what: str, wanted: str | None) -> tuple[str, list[str]]:
@@ -178,17 +245,13 @@ def show(data_dir: str | None = None, overrides: Sequence[str] = ()) -> LibraryR
     """Say who is in the library, and in which films."""
     library = people_library.read(library_folder(data_dir, overrides))
     found = summarise(library)
-    rows = [("identity", "name", "kind", "films", "views", "in")]
-    rows += [
-        (r["identity_id"], r["name"] or "-", r["kind"], str(r["num_films"]), str(r["num_views"]),
+    rows = [
+        (r["identity_id"], r["name"] or "-", r["kind"], r["num_films"], r["num_views"],
          ", ".join(r["members"][:4]) + (" …" if len(r["members"]) > 4 else ""))
         for r in found.iter_rows(named=True)
     ]  # fmt: skip
-    width = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    lines = [
-        "  ".join(cell.ljust(size) for cell, size in zip(row, width, strict=True)).rstrip()
-        for row in rows
-    ]
+    columns = ["identity", "name", "kind", "films", "views", "in"]
+    lines = table_lines(pl.DataFrame(rows, schema=columns, orient="row"))
     ends = f"{library.film.height} films, {found.height} identities, {_noise(library)} in noise"
     return LibraryReport(library=library, lines=[*(lines if found.height else []), ends])
 
@@ -214,6 +277,7 @@ def remove(film: str, data_dir: str | None = None, overrides: Sequence[str] = ()
         back = sharing.withdraw(pl.col("film_id") == found[0])
         members = library.member.filter(pl.col("film_id") == found[0])
         gone = library.reference.height - sharing.library.reference.height
+        sharing.apply()
         sharing.library = library = library_update.remove_film(sharing.library, found[0])
         sharing.tell_rejections(rejection.films_concerned(before, library, [found[0]]))
         people_library.write(library)

@@ -141,10 +141,10 @@ def films_concerned(before: PeopleLibrary, now: PeopleLibrary, films: Sequence[s
     return member["film_id"].unique().sort().to_list()
 
 
-def drop_members(
+def likeness(
     library: PeopleLibrary, member: pl.DataFrame, identity_id: str, name: str
 ) -> pl.DataFrame:
-    """Members of an identity without those that are more like what is not it, drawn ones.
+    """Drawn members of an identity that are it still, by what people said in all films.
 
     Parameters
     ----------
@@ -152,6 +152,12 @@ def drop_members(
     member : pl.DataFrame
         Rows of table `library_member`, those that are asked about.
     identity_id, name : str
+
+    Returns
+    -------
+    pl.DataFrame
+        Those that are not more like what people said is not it; `similarity` is the mean cosine to
+        the identity's other members, null without others.
     """
     kept = []
     for (model,), own in member.partition_by("model", as_dict=True).items():
@@ -159,11 +165,15 @@ def drop_members(
             pl.col("identity_id") == identity_id, pl.col("model") == model
         ).join(own, on="member_id", how="anti")
         vector = _vectors(library, str(model), own)
-        like = vector @ _vectors(library, str(model), others).T if others.height else None
-        rejected = read(library, str(model), figure_cluster.COSINE)
-        nearest = rejected.nearest(vector, identity_id, name)
-        mean = np.ones(own.height) if like is None else like.mean(axis=1)
-        kept.append(own.filter(pl.Series(nearest <= mean)))
+        mean = np.full(own.height, np.nan, np.float32)
+        if others.height:
+            mean = (vector @ _vectors(library, str(model), others).T).mean(axis=1)
+        nearest = read(library, str(model), figure_cluster.COSINE).nearest(
+            vector, identity_id, name
+        )
+        is_own = nearest <= np.where(np.isnan(mean), 1, mean)
+        like = pl.Series("similarity", mean, dtype=pl.Float32).fill_nan(None)
+        kept.append(own.with_columns(like).filter(pl.Series(is_own)))
     return pl.concat(kept) if kept else member
 
 
