@@ -8,9 +8,10 @@ from pathlib import Path
 
 import polars as pl
 
+from bunny.command import joint_set
 from bunny.core import atomic, workspace
 from bunny.core.workspace import Workspace
-from bunny.series import joint_workspace, people_library, rejection
+from bunny.series import people_library, rejection
 from bunny.series.people_library import PeopleLibrary
 from bunny.table import store
 
@@ -92,13 +93,6 @@ def remove_rejections(data: Path, spaces: Sequence[Workspace], ids: Collection[s
             people_library.write(library)
 
 
-def joint_sets_of(root: Path, data_dir: str, film_id: str) -> list[Workspace]:
-    """Joint sets that a film has a part in."""
-    found = workspace.find(root, data_dir, has_series=True)
-    origins = [(one, _origin(one)) for one in found]
-    return [one for one, origin in origins if origin is not None and film_id in origin.films]
-
-
 def part_joint_sets(
     spaces: Sequence[Workspace], name: str | None
 ) -> tuple[list[Workspace], list[Workspace]]:
@@ -108,15 +102,10 @@ def part_joint_sets(
     """
     own = []
     for space in spaces:
-        origin = _origin(space)
+        origin = joint_set.read_origin(space)
         if origin is not None and name in (origin.character, *origin.films.values()):
             own.append(space)
     return own, [space for space in spaces if space not in own]
-
-
-def _origin(space: Workspace) -> joint_workspace.JointOrigin | None:
-    """What a joint set was drawn from; None of a film."""
-    return joint_workspace.read_origin(space.root / workspace.SERIES)
 
 
 def empty_joint_set(space: Workspace, *, is_removed: bool) -> None:

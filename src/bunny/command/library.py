@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from bunny.character import reference
-from bunny.command import characters, film_workspace
+from bunny.command import characters, film_workspace, joint_set, library_reference, text_table
 from bunny.command.library_reference import Offer, ReferenceSharing
 from bunny.core import workspace
 from bunny.core.config import Config
@@ -66,7 +66,7 @@ class LibraryReport:
         """Lines for a person."""
         lines = list(self.lines)
         if self.is_dry_run:
-            return "\n".join([*lines, *describe_offers(self.offers), DRY_RUN])
+            return "\n".join([*lines, *library_reference.describe_offers(self.offers), DRY_RUN])
         for film_id, names in (self.given or {}).items():
             lines.append(f"{film_id}: now has references of {', '.join(names)}")
         lines += describe_runs(self.ran)
@@ -194,37 +194,10 @@ def name(
     )
 
 
-def describe_offers(offers: Sequence[Offer]) -> list[str]:
-    """A table of what is named in which film, or why a film gets no references; lines of text."""
-    if not offers:
-        return ["in no film would anybody be named"]
-    rows = [
-        (one.film_id, one.cluster or "-", one.name if one.cluster else "-", one.describe())
-        for one in offers
-    ]
-    return table_lines(pl.DataFrame(rows, schema=["film", "group", "name", "seen"], orient="row"))
-
-
-def table_lines(table: pl.DataFrame) -> list[str]:
-    """A table as lines of text, its columns aligned.
-
-    Examples
-    --------
-    >>> table_lines(pl.DataFrame({"film_id": ["one-1a2b"], "pictures": [12]}))
-    ['film_id   pictures', 'one-1a2b  12']
-    """
-    rows = [table.columns, *([str(cell) for cell in row] for row in table.iter_rows())]
-    width = [max(len(row[k]) for row in rows) for k in range(len(table.columns))]
-    return [
-        "  ".join(cell.ljust(size) for cell, size in zip(row, width, strict=True)).rstrip()
-        for row in rows
-    ]
-
-
 def _say_offers(sharing: ReferenceSharing, say: Say | None) -> None:
     """Say what films will be given, before they are."""
     if say is not None and sharing.offers:
-        say("\n".join(describe_offers(sharing.offers)))
+        say("\n".join(library_reference.describe_offers(sharing.offers)))
 
 
 def _name_one(sharing: ReferenceSharing, what: str, wanted: str | None) -> tuple[str, list[str]]:
@@ -251,9 +224,11 @@ def show(data_dir: str | None = None, overrides: Sequence[str] = ()) -> LibraryR
         for r in found.iter_rows(named=True)
     ]  # fmt: skip
     columns = ["identity", "name", "kind", "films", "views", "in"]
-    lines = table_lines(pl.DataFrame(rows, schema=columns, orient="row"))
+    lines = text_table.lines(pl.DataFrame(rows, schema=columns, orient="row"))
+    root, config = film_workspace.load_settings(data_dir, overrides)
+    stale = joint_set.describe_stale(root, config.project.data_dir)
     ends = f"{library.film.height} films, {found.height} identities, {_noise(library)} in noise"
-    return LibraryReport(library=library, lines=[*(lines if found.height else []), ends])
+    return LibraryReport(library=library, lines=[*(lines if found.height else []), ends, *stale])
 
 
 def remove(film: str, data_dir: str | None = None, overrides: Sequence[str] = ()) -> LibraryReport:
@@ -282,8 +257,16 @@ def remove(film: str, data_dir: str | None = None, overrides: Sequence[str] = ()
         sharing.tell_rejections(rejection.films_concerned(before, library, [found[0]]))
         people_library.write(library)
         people_library.erase_unused(library)
+    root, config = film_workspace.load_settings(data_dir, overrides)
+    stale = joint_set.drawn_from(root, config.project.data_dir, found[0])
+    joint_set.mark_stale(stale)
     lines = [f"{found[0]}: {members.height} members and {gone} reference pictures removed"]
     lines += [f"{film_id}: references from it are removed" for film_id in back]
+    lines += [
+        f"{one.film_id}: has pictures from it and is out of date; the next `bunny library train` "
+        "draws it anew without that film"
+        for one in stale
+    ]
     return LibraryReport(library=library, lines=lines)
 
 

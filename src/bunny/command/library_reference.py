@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import polars as pl
 
-from bunny.command import characters, film_workspace
+from bunny.command import characters, film_workspace, text_table
 from bunny.core import atomic, reference_folder, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
@@ -55,6 +55,19 @@ class Offer:
         unit = "view" if self.kind == FIGURE else "track"
         words = f"{self.count} {unit}{'' if self.count == 1 else 's'}"
         return words if self.similarity is None else f"{words}, similarity {self.similarity:.2f}"
+
+
+def describe_offers(offers: Sequence[Offer]) -> list[str]:
+    """A table of what is named in which film, or why a film gets no references; lines of text."""
+    if not offers:
+        return ["in no film would anybody be named"]
+    rows = [
+        (one.film_id, one.cluster or "-", one.name if one.cluster else "-", one.describe())
+        for one in offers
+    ]
+    return text_table.lines(
+        pl.DataFrame(rows, schema=["film", "group", "name", "seen"], orient="row")
+    )
 
 
 class ReferenceSharing:

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from bunny.caption.trigger import trigger_word
-from bunny.command import export_set, film_workspace, library
+from bunny.command import export_set, film_workspace, library, text_table
 from bunny.core import atomic, file_hash, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
@@ -52,7 +52,7 @@ class LibrarySet:
 
     def to_text(self) -> str:
         """Lines for a person."""
-        return "\n".join([*library.table_lines(self.coverage), *self.notes, str(self.output)])
+        return "\n".join([*text_table.lines(self.coverage), *self.notes, str(self.output)])
 
 
 def check_split(split_by: str) -> None:
