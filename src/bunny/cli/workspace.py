@@ -1,7 +1,7 @@
 """Commands on what films have on disk: compare, clean, pack, unpack."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -73,7 +73,7 @@ def clean(
 class BoxCommand(TyperCommand):
     """Command whose `--box` takes five words each time; a list of Typer's takes one."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the command line with the words of each box joined."""
         rest, joined = list(args), []
         while rest:

@@ -149,7 +149,7 @@ def add_examples(
     if own.is_empty():
         return asset, vectors
     items = own.group_by("asset_id", maintain_order=True).agg(rejected_from="character")
-    shot = -1 - pl.int_range(items.height, dtype=asset.schema["shot_index"])  # none of this film
+    shot = -1 - pl.int_range(items.height, dtype=pl.Int32)  # none of this film
     rows = items.with_columns(
         pl.lit("character").cast(asset.schema["level"]).alias("level"),
         pl.lit("person").cast(asset.schema["source"]).alias("source"),
